@@ -1,0 +1,125 @@
+// What should be: the value that compile makes of a SourceTree and plan works on.
+// In: nothing. Out: types. Not here: compile (reconciler/desired), plan (reconciler/plan).
+
+import type { Evidence, LedgerRecord } from './ledger.ts';
+import type { Problem } from './problems.ts';
+import type { JobSpec, Ms, Resources } from './spec.ts';
+
+export interface ClusterSpec {
+  readonly name: string;
+  readonly maxDeployments: number;
+  readonly lostAfterMs: Ms;
+  readonly allowEmpty: boolean;
+  readonly ownApproval: boolean;
+  /** Registries that may be asked; empty: none (rules 3). */
+  readonly registries: readonly string[];
+  /** Host paths that jobs may mount. */
+  readonly hostPaths: readonly { readonly path: string; readonly readOnly: boolean }[];
+}
+
+export interface NamespaceSpec {
+  readonly name: string;
+  readonly protected: boolean;
+  /** null: no quota. */
+  readonly quota: Resources | null;
+  readonly evidence: 'codes' | 'logs';
+}
+
+export interface ExpectedNode {
+  readonly name: string;
+  readonly labels: readonly (readonly [string, string])[];
+  readonly pool: string | null;
+  readonly drain: 'no' | 'yes' | 'volumes';
+}
+
+/** One edit that a machine's commit makes; content null removes the file. */
+export interface FileEdit {
+  readonly path: string;
+  readonly content: string | null;
+  /** Blob that the edit was computed from, null where the file did not exist (rules 12.3). */
+  readonly base: string | null;
+}
+
+/** What a failed version would go back to, worked out by compile and checked to give exactly that version. */
+export type RevertTarget =
+  | {
+      readonly kind: 'possible';
+      readonly commit: string;
+      readonly specHash: string;
+      readonly edits: readonly FileEdit[];
+    }
+  | { readonly kind: 'impossible'; readonly why: string };
+
+export interface DesiredJob {
+  readonly id: string;
+  readonly file: string;
+  /** What is wanted: HEAD's, or the last valid content when held. */
+  readonly spec: JobSpec;
+  readonly standing:
+    | { readonly kind: 'head' }
+    /** Invalid at HEAD (or its namespace, or an image not resolved): healed, never rolled or removed. */
+    | { readonly kind: 'held'; readonly why: string }
+    /** Gone from HEAD: `spec` is its content in the last synced commit. */
+    | { readonly kind: 'removed' };
+  /** 16 hex of hash(cluster, namespace, job, version, commit that introduced it). */
+  readonly deployment: string;
+  /** The commit that introduced the version. */
+  readonly commit: CommitRef;
+  /** HEAD's version has a settled record. */
+  readonly settled: boolean;
+  /** HEAD's deployment has a failed record. */
+  readonly failed: { readonly evidence: Evidence } | null;
+  /** HEAD's deployment has been answered with a revert commit that is not (yet) at HEAD. */
+  readonly reverted: string | null;
+  /** The version equals an earlier settled version of the job (rules 2.5). */
+  readonly isRollback: boolean;
+  /** The newest settled version but this one, compiled with HEAD's in-place fields and count; null if none (5.5). */
+  readonly fallback: {
+    readonly spec: JobSpec;
+    readonly deployment: string;
+    readonly commit: CommitRef;
+  } | null;
+  readonly revert: RevertTarget;
+  /** An image whose manifest is unknown, for how long (rules 3): the version's failure after healthy_deadline. */
+  readonly unresolved: {
+    readonly message: string;
+    readonly sinceMs: Ms;
+    readonly blame: 'version' | 'platform';
+  } | null;
+  /** 1-based line of each group in the file, for reasons shown on the line that causes them. */
+  readonly lines: ReadonlyMap<string, number>;
+}
+
+export interface CommitRef {
+  readonly oid: string;
+  readonly author: string;
+  readonly email: string;
+  readonly subject: string;
+}
+
+export interface VolumeHome {
+  readonly namespace: string;
+  readonly job: string;
+  readonly volume: string;
+  readonly group: string;
+  readonly index: number;
+  readonly node: string;
+}
+
+export interface DesiredState {
+  readonly cluster: ClusterSpec;
+  readonly branch: string;
+  readonly commit: CommitRef;
+  readonly lastSynced: string | null;
+  /** HEAD may be acted on; otherwise nothing new is done and `why` is shown (rules 1.3 empty, 12.1). */
+  readonly standing: { readonly kind: 'ok' } | { readonly kind: 'stopped'; readonly why: string };
+  readonly namespaces: readonly NamespaceSpec[];
+  readonly nodes: readonly ExpectedNode[];
+  readonly jobs: readonly DesiredJob[];
+  readonly volumes: readonly VolumeHome[];
+  /** Approvals that are not used up, and resumes. */
+  readonly approvals: readonly Extract<LedgerRecord, { kind: 'approval' }>[];
+  readonly problems: readonly Problem[];
+  /** Ledger records that compile found to be missing: digests just looked up. Written before anything else. */
+  readonly owed: readonly LedgerRecord[];
+}

@@ -1,0 +1,48 @@
+// Names that are computed, never drawn: allocation, container, deployment, slot (rules 10.2, 2.3).
+// In: parts. Out: text. Not here: who counts attempts (reconciler/plan).
+
+import { hashOf } from './hash.ts';
+
+/** Order of ids everywhere: by code unit. */
+export const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
+
+export interface AllocationKey {
+  readonly namespace: string;
+  readonly job: string;
+  readonly group: string;
+  readonly groupHash: string;
+  readonly node: string;
+  readonly index: number;
+  readonly attempt: number;
+}
+
+/** 16 hex of hash(namespace, job, group, group hash, node) + `-` + index + `-` + attempt. */
+export const allocationId = (key: AllocationKey): string => {
+  const { namespace, job, group, groupHash, node, index, attempt } = key;
+  const hash = hashOf([namespace, job, group, groupHash, node]).slice(0, 16);
+  return `${hash}-${index}-${attempt}`;
+};
+
+/** containerd's ids hold at most 76 characters; task names have at most 40 (schema), so this fits. */
+export const containerId = (allocation: string, task: string): string => `${allocation}.${task}`;
+
+export interface DeploymentKey {
+  readonly cluster: string;
+  readonly namespace: string;
+  readonly job: string;
+  readonly specHash: string;
+  /** Commit that introduced the version. */
+  readonly commit: string;
+}
+
+/** 16 hex characters (rules 2.3). */
+export const deploymentId = (key: DeploymentKey): string =>
+  hashOf([key.cluster, key.namespace, key.job, key.specHash, key.commit]).slice(0, 16);
+
+/** `<namespace>/<job>/<group>[<index>]`: outlives allocations. */
+export const slotName = (slot: {
+  readonly namespace: string;
+  readonly job: string;
+  readonly group: string;
+  readonly index: number;
+}): string => `${slot.namespace}/${slot.job}/${slot.group}[${slot.index}]`;

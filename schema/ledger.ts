@@ -1,0 +1,86 @@
+// The ledger's records (rules 11): what the machine must remember and Git intent cannot say.
+// In: nothing. Out: types. Not here: how they are stored (reconciler/edge/git), what they cause (plan).
+
+/** What failed, for the evidence in a commit's message and in status. Never log lines unless the namespace allows. */
+export interface Evidence {
+  readonly reason: string;
+  readonly allocations: readonly {
+    readonly allocation: string;
+    readonly node: string;
+    readonly task: string | null;
+    readonly message: string;
+  }[];
+}
+
+export type LedgerRecord =
+  | {
+      readonly kind: 'cluster';
+      readonly cluster: string;
+      readonly branch: string;
+      readonly directory: string;
+    }
+  | {
+      readonly kind: 'digest';
+      readonly job: string;
+      readonly group: string;
+      readonly task: string;
+      readonly reference: string;
+      /** The commit that brought this text in. */
+      readonly commit: string;
+      readonly digest: string;
+    }
+  | {
+      readonly kind: 'settled';
+      readonly job: string;
+      readonly specHash: string;
+      readonly deployment: string;
+      readonly commit: string;
+      /** Digest of every reference at that time, sorted by group, task. */
+      readonly digests: readonly {
+        readonly group: string;
+        readonly task: string;
+        readonly reference: string;
+        readonly digest: string;
+      }[];
+    }
+  | {
+      readonly kind: 'failed';
+      readonly job: string;
+      readonly specHash: string;
+      readonly deployment: string;
+      readonly commit: string;
+      readonly evidence: Evidence;
+    }
+  | {
+      readonly kind: 'reverted';
+      readonly job: string;
+      readonly deployment: string;
+      /** The commit that reverts it. */
+      readonly commit: string;
+    }
+  | {
+      readonly kind: 'volume';
+      readonly namespace: string;
+      readonly job: string;
+      readonly volume: string;
+      readonly group: string;
+      readonly index: number;
+      /** null: ended by `purser volume rm`. */
+      readonly node: string | null;
+    }
+  | {
+      readonly kind: 'approval';
+      readonly id: string;
+      readonly by: string;
+      readonly at: string;
+      readonly commit: string;
+      /** `<job>/<group>[<index>]` for removals, node names for lost nodes. */
+      readonly slots: readonly string[];
+      readonly nodes: readonly string[];
+      readonly used: boolean;
+    }
+  | { readonly kind: 'resume'; readonly commit: string; readonly by: string; readonly at: string }
+  | { readonly kind: 'synced'; readonly commit: string };
+
+/** All records that count, newest last. */
+export type Ledger = readonly LedgerRecord[];

@@ -1,0 +1,57 @@
+// What is: the value that observe makes of everything heard from the nodes.
+// In: nothing. Out: types. Facts only: what a fact means needs Git too and is decided in reconciler/plan.
+
+import type { AllocationReport, NodeOrders, NodeReport } from './orders.ts';
+import type { Ms, Resources } from './spec.ts';
+
+/** What the reconciler's edge heard; instants are on its own monotonic clock. */
+export interface Heard {
+  readonly startedAt: Ms;
+  readonly nodes: readonly HeardNode[];
+}
+
+export interface HeardNode {
+  readonly node: string;
+  readonly report: NodeReport;
+  readonly receivedAt: Ms;
+  /** A stream is open now. */
+  readonly connected: boolean;
+  /** The newest orders sent in this session, null before the first. */
+  readonly sent: NodeOrders | null;
+}
+
+export interface LiveAllocation extends AllocationReport {
+  readonly node: string;
+  /** `ordered`: sent or accepted, not begun; the rest as reported. */
+  readonly standing: 'ordered' | 'reported';
+  /** A stop was ordered or the runner is stopping it. */
+  readonly stopping: boolean;
+}
+
+export interface LiveNode {
+  readonly name: string;
+  readonly connected: boolean;
+  /** Age of the last report. */
+  readonly silentForMs: Ms;
+  readonly capacity: Resources;
+  readonly attributes: readonly (readonly [string, string])[];
+  readonly address: string;
+  readonly acceptedGeneration: number;
+  readonly acceptedCommit: string;
+  /** Highest generation sent or accepted. */
+  readonly generation: number;
+  /** The set that the node has or will have: the newest sent, else null (then the accepted bodies of its reports). */
+  readonly sent: NodeOrders | null;
+  /** Sorted by allocation. */
+  readonly allocations: readonly LiveAllocation[];
+  readonly portsTaken: readonly number[];
+  readonly foreign: number;
+  readonly conditions: NodeReport['conditions'];
+}
+
+export interface LiveState {
+  /** How long this reconciler has been up: silence counts from the later of this and the last report (rules 9.1). */
+  readonly upForMs: Ms;
+  /** Sorted by name. */
+  readonly nodes: readonly LiveNode[];
+}

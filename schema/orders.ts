@@ -1,0 +1,176 @@
+// What goes down to a node and what comes back up: orders and reports, the only language between the programs.
+// In: nothing. Out: types. Not here: their encoding (schema/wire.ts), what a report means (reconciler/live, plan).
+
+import type { GroupSpec, Ms, Resources } from './spec.ts';
+
+/**
+ * Everything a runner needs to run one allocation. `spec` is the group as compiled, so that what forms the version
+ * and what changes in place travel together; a run order with the same id and another body is an update in place.
+ */
+export interface AllocationBody {
+  readonly format: 1;
+  readonly allocation: string;
+  readonly cluster: string;
+  readonly namespace: string;
+  readonly job: string;
+  readonly group: string;
+  readonly index: number;
+  readonly attempt: number;
+  readonly node: string;
+  /** The job's version and the deployment that put the copy there (relabelled in place when it changes). */
+  readonly specHash: string;
+  readonly deployment: string;
+  /** The commit that introduced the version. */
+  readonly commit: string;
+  /** The version of this copy once settled: the mark of rules 2.4. */
+  readonly settled: boolean;
+  readonly priority: number;
+  /** rules 2.4: a task that is healthy for this long counts as healthy in sections 2, 5 and 6. */
+  readonly minHealthyMs: Ms;
+  readonly spec: GroupSpec;
+}
+
+export type StopReason =
+  | 'rollout'
+  | 'scale-down'
+  | 'job-removed'
+  | 'job-stopped'
+  | 'drain'
+  | 'node-removed'
+  | 'duplicate'
+  | 'failed-version'
+  | 'superseded'
+  | 'moved';
+
+export type OrderItem =
+  | {
+      readonly kind: 'run';
+      readonly allocation: string;
+      readonly body: AllocationBody;
+      /** Allocations on this node that must be gone first (rules 10.1). */
+      readonly after: readonly string[];
+    }
+  | {
+      readonly kind: 'stop';
+      readonly allocation: string;
+      readonly reason: StopReason;
+      readonly killTimeoutMs: Ms;
+    };
+
+/** The whole set for one node. Absence of an allocation means stop, with the last body's timeouts. */
+export interface NodeOrders {
+  readonly node: string;
+  readonly cluster: string;
+  readonly generation: number;
+  /** Commit that the orders were computed from. */
+  readonly commit: string;
+  /** Sorted by allocation. */
+  readonly items: readonly OrderItem[];
+}
+
+export type Health = 'healthy' | 'unhealthy' | 'unproven';
+
+/** Why a task ended, in facts; the words are made in render. */
+export interface ExitRecord {
+  readonly code: number | null;
+  readonly signal: number | null;
+  readonly outOfMemory: boolean;
+  /** `unknown`: the runtime lost the status (containerd ≥ 1.7 without a record). */
+  readonly status: 'known' | 'unknown';
+  /** `check`: killed by us after a failed live check; `ordered`: we stopped it; `self`: it ended itself. */
+  readonly cause: 'self' | 'check' | 'ordered' | 'killed';
+}
+
+/**
+ * Why an allocation does not run, as the runner saw it. `version`: the version's fault, counts towards a revert;
+ * `platform`: retried and shown, never reverts anything (rules 6.1).
+ */
+export interface FailureRecord {
+  readonly blame: 'version' | 'platform';
+  readonly kind:
+    | 'exit'
+    | 'out-of-memory'
+    | 'check-failed'
+    | 'command-not-found'
+    | 'bad-spec'
+    | 'image-not-found'
+    | 'registry'
+    | 'disk'
+    | 'runtime'
+    | 'network'
+    | 'port-taken';
+  readonly task: string | null;
+  /** One line for people; no secrets, no log lines. */
+  readonly message: string;
+  /** How long ago it happened. */
+  readonly ageMs: Ms;
+}
+
+export type TaskState = 'pending' | 'pulling' | 'running' | 'backoff' | 'stopping' | 'dead';
+
+export interface TaskReport {
+  readonly name: string;
+  readonly state: TaskState;
+  readonly restarts: number;
+  readonly health: Health;
+  /** Text of the last failed check, null when the last one passed or none ran. */
+  readonly lastCheck: string | null;
+  readonly exit: ExitRecord | null;
+  readonly pid: number | null;
+}
+
+export type AllocationPhase = 'pending' | 'running' | 'stopping' | 'dead';
+
+export interface AllocationReport {
+  readonly allocation: string;
+  readonly body: AllocationBody;
+  readonly phase: AllocationPhase;
+  readonly health: Health;
+  /** Was healthy at least once for `minHealthyMs`; the runner remembers it across its own restart. */
+  readonly everHealthy: boolean;
+  readonly tasks: readonly TaskReport[];
+  /** The newest failure, null when there was none. */
+  readonly failure: FailureRecord | null;
+  /** Host ports in use: static and dynamic. */
+  readonly ports: readonly {
+    readonly name: string;
+    readonly port: number;
+    readonly host: number;
+  }[];
+  /** Address under which the ports answer. */
+  readonly address: string | null;
+  readonly usage: Resources | null;
+  /** Ages, not instants: clocks need not agree. null where the thing has not happened. */
+  readonly acceptedForMs: Ms;
+  readonly firstStartedForMs: Ms | null;
+  readonly runningForMs: Ms | null;
+  readonly healthyForMs: Ms | null;
+  /** Since it was first healthy for `minHealthyMs`. */
+  readonly firstHealthyForMs: Ms | null;
+  readonly deadForMs: Ms | null;
+}
+
+export interface NodeReport {
+  readonly node: string;
+  readonly cluster: string;
+  /** Highest generation accepted, and the commit and set hash it carried; 0 and '' before the first. */
+  readonly acceptedGeneration: number;
+  readonly acceptedCommit: string;
+  readonly acceptedHash: string;
+  /** Ids in the accepted set, sorted: what is in it but not below is accepted and not begun. */
+  readonly accepted: readonly string[];
+  /** Total for allocations, after what the node keeps for itself. */
+  readonly capacity: Resources;
+  /** `node.arch`, `node.os`, `node.kernel`…, sorted by name. Labels from Git are added by the reconciler. */
+  readonly attributes: readonly (readonly [string, string])[];
+  /** Address at which published ports answer. */
+  readonly address: string;
+  /** Sorted by allocation; stopping and dead ones included until they are superseded. */
+  readonly allocations: readonly AllocationReport[];
+  /** Containers without our labels (rules 9.5). */
+  readonly foreign: number;
+  /** Conditions that a person should see: disk above threshold, containerd not answering. */
+  readonly conditions: readonly { readonly kind: string; readonly message: string }[];
+  /** Host ports that something else on the node holds. */
+  readonly portsTaken: readonly number[];
+}

@@ -1,0 +1,94 @@
+// What was read from Git for one cycle: everything that compile may look at.
+// In: nothing. Out: types. Not here: reading (reconciler/edge/git), meaning (reconciler/desired).
+
+import type { Ledger } from './ledger.ts';
+
+/** A file as read: its text, or why it cannot be one (rules 1.3: unreadable is not absent). */
+export type SourceFile =
+  | { readonly kind: 'text'; readonly blob: string; readonly text: string }
+  | {
+      readonly kind: 'refused';
+      readonly blob: string;
+      readonly why: 'symlink' | 'submodule' | 'lfs-pointer' | 'too-large' | 'not-utf8';
+      /** Bytes, where that is the reason. */
+      readonly size: number | null;
+    };
+
+/** Path relative to the cluster's directory → file, in code-unit order of paths. */
+export type Files = ReadonlyMap<string, SourceFile>;
+
+export interface CommitInfo {
+  readonly oid: string;
+  /** First parent; null for the first commit. */
+  readonly parent: string | null;
+  readonly author: { readonly name: string; readonly email: string };
+  /** Seconds since 1970, as written in the commit. */
+  readonly authoredAt: number;
+  readonly message: string;
+  readonly trailers: readonly (readonly [string, string])[];
+}
+
+/**
+ * The history of one path's inputs on the first-parent line, newest first, starting at HEAD: one entry for each commit
+ * whose content of the asked paths differs from its parent's. At most 50 (rules 12.4).
+ */
+export interface HistoryEntry {
+  readonly commit: CommitInfo;
+  /** The asked paths as they stood in this commit; a path that did not exist is absent. */
+  readonly files: Files;
+}
+
+export interface History {
+  /** The path that was asked for (`jobs/shop/web.yaml`). */
+  readonly path: string;
+  readonly entries: readonly HistoryEntry[];
+  /** False when the limit cut it. */
+  readonly complete: boolean;
+}
+
+export interface SourceTree {
+  readonly branch: string;
+  readonly directory: string;
+  readonly head: CommitInfo;
+  /** A local repository: rewrites are followed (rules 12.1). */
+  readonly local: boolean;
+  readonly files: Files;
+  readonly ledger: Ledger;
+  /** By path; only those that were asked. */
+  readonly histories: ReadonlyMap<string, History>;
+  /** Files of the last synced commit; null when there is none or it is HEAD. */
+  readonly lastSynced: { readonly commit: string; readonly files: Files } | null;
+  /** Answers of registries this session, that are not in the ledger yet. Key: `lookupKey`. */
+  readonly lookups: ReadonlyMap<string, LookupAnswer>;
+}
+
+export type LookupAnswer =
+  | { readonly kind: 'digest'; readonly digest: string }
+  | {
+      readonly kind: 'failed';
+      /** `not-found` is the version's fault, the rest the platform's (rules 6.1). */
+      readonly why: 'not-found' | 'login' | 'unreachable' | 'not-allowed';
+      readonly message: string;
+      /** Since the first failure in a row, milliseconds. */
+      readonly sinceMs: number;
+    };
+
+/** One look-up of a tag: (job, group, task, reference as written, commit that brought the text in), rules 3. */
+export interface DigestAsk {
+  readonly job: string;
+  readonly group: string;
+  readonly task: string;
+  readonly reference: string;
+  readonly commit: string;
+}
+
+/** What compile still lacks; the loop fetches it and compiles again, at most three rounds. */
+export interface Asks {
+  readonly digests: readonly DigestAsk[];
+  /** Paths whose history is needed, each with the other paths that form its version. */
+  readonly histories: readonly { readonly path: string; readonly with: readonly string[] }[];
+}
+
+/** Key of a look-up in `SourceTree.lookups`. */
+export const lookupKey = (ask: DigestAsk): string =>
+  [ask.job, ask.group, ask.task, ask.reference, ask.commit].join(' ');

@@ -1,0 +1,31 @@
+import { defineConfig } from 'vitest/config';
+
+// fast: pure code, one process, no isolation. contract and e2e: real containerd, Git and registries, one file at a time.
+const project = (name: string, include: string[], extra: object) => ({
+  test: { name, include, ...extra },
+});
+
+export default defineConfig({
+  test: {
+    projects: [
+      project('fast', ['test/{unit,property,scenario,tidy}/**/*.test.ts'], {
+        pool: 'threads',
+        isolate: false,
+        testTimeout: 60_000,
+      }),
+      project('sim', ['test/sim/**/*.test.ts'], { pool: 'threads', testTimeout: 240_000 }),
+      project('contract', ['test/contract/**/*.test.ts'], {
+        pool: 'forks',
+        fileParallelism: false,
+        testTimeout: 120_000,
+        hookTimeout: 120_000,
+      }),
+      project('e2e', ['test/e2e/**/*.test.ts'], {
+        pool: 'forks',
+        fileParallelism: false,
+        testTimeout: 300_000,
+        hookTimeout: 300_000,
+      }),
+    ],
+  },
+});
