@@ -13,6 +13,7 @@ import type {
   AttachRequest as RunnerFrame,
   AttachResponse as RunnerInput,
 } from '../../schema/generated/purser/link/v1/link.ts';
+import { toJson } from '../../schema/snapshot.ts';
 import type { StreamAsk } from '../../schema/streams.ts';
 import type { Streams } from './streams.ts';
 
@@ -37,7 +38,7 @@ export const createControl = (options: ControlOptions): ControlServiceImplementa
     try {
       const parsed: unknown =
         argument.length === 0 ? null : JSON.parse(Buffer.from(argument).toString('utf8'));
-      return Buffer.from(JSON.stringify((await handler(parsed)) ?? null));
+      return Buffer.from(toJson((await handler(parsed)) ?? null));
     } catch (error) {
       throw new ServerError(Status.FAILED_PRECONDITION, messageOf(error));
     }

@@ -48,113 +48,125 @@ export interface NodesOptions {
 /** Room for the frame around a chunk of orders. */
 const FRAME_OVERHEAD_BYTES = 1024;
 
+/** What all sessions share. */
+interface Shared {
+  readonly options: NodesOptions;
+  readonly entries: Map<string, Entry>;
+  readonly wake: () => void;
+}
+
 export const createNodes = (options: NodesOptions): Nodes => {
-  const { clock, log } = options;
   const entries = new Map<string, Entry>();
   const listeners = new Set<() => void>();
-  const startedAt = clock.now();
+  const startedAt = options.clock.now();
   const wake = () => {
     for (const listener of listeners) listener();
   };
+  const shared = { options, entries, wake };
   const streams = createStreams((node, stream, ask) => {
     const bytes = Buffer.from(JSON.stringify(ask));
-    const session = entries.get(node)?.session;
-    return session?.outbox.push(openFrame(stream, bytes)) ?? false;
+    return entries.get(node)?.session?.outbox.push(openFrame(stream, bytes)) ?? false;
   });
-
-  const session = async function* session(
-    requests: AsyncIterable<SessionRequest>,
-    context: CallContext,
-  ): AsyncGenerator<SessionResponse, void, undefined> {
-    const outbox = createOutbox<SessionResponse>();
-    const reading = read(requests, outbox, context.signal);
-    yield* outbox.frames();
-    await reading;
-  };
-
-  const read = async (
-    requests: AsyncIterable<SessionRequest>,
-    outbox: Outbox<SessionResponse>,
-    signal: AbortSignal,
-  ) => {
-    let entry: Entry | null = null;
-    signal.addEventListener('abort', outbox.close, { once: true });
-    try {
-      for await (const { frame } of requests) {
-        if (frame?.$case === 'hello') {
-          entry = greet(frame.value, outbox);
-          if (entry === null) break;
-        } else if (frame?.$case === 'report' && entry !== null) {
-          const problem = take(entry, outbox, frame.value);
-          if (problem !== null) refuse(outbox, problem);
-        }
-      }
-    } catch (error) {
-      log.info({ error: String(error) }, 'a runner link was cut');
-    } finally {
-      if (entry?.session?.outbox === outbox) entry.session = null;
-      outbox.close();
-      wake();
-    }
-  };
-
-  const greet = (
-    hello: { readonly protocol: number; readonly cluster: string; readonly node: string },
-    outbox: Outbox<SessionResponse>,
-  ): Entry | null => {
-    const problem = helloProblem(hello, options.cluster);
-    if (problem !== null) {
-      log.warn({ node: hello.node }, problem);
-      refuse(outbox, problem);
-      return null;
-    }
-    const entry = entries.get(hello.node) ?? newEntry();
-    entries.set(hello.node, entry);
-    entry.session?.outbox.close(); // a second runner of this name, or the same one back: the newest counts
-    entry.session = { outbox };
-    entry.heard = false;
-    log.info({ node: hello.node }, 'a runner dialled in');
-    return entry;
-  };
-
-  const take = (
-    entry: Entry,
-    outbox: Outbox<SessionResponse>,
-    value: { readonly sequence: bigint; readonly frame: Uint8Array },
-  ): string | null => {
-    const now = clock.now();
-    const frame = JSON.parse(Buffer.from(value.frame).toString('utf8')) as ReportFrame;
-    const before = entry.heard ? entry.report : null;
-    const applied = applyReport(before, now - entry.receivedAt, frame);
-    if (!applied.ok) return applied.why;
-    if (!entry.heard) entry.sent = null; // the accepted set in this report says what became of it
-    Object.assign(entry, { report: applied.report, receivedAt: now, heard: true });
-    outbox.push({ frame: { $case: 'ack', value: { sequence: value.sequence } } });
-    wake();
-    return null;
-  };
-
-  const send = (orders: NodeOrders): boolean => {
-    const entry = entries.get(orders.node);
-    if (entry === undefined || entry.session === null || !entry.heard) return false;
-    entry.sent = orders;
-    entry.session.outbox.replace(orderFrames(orders));
-    return true;
-  };
 
   return {
     port: {
       heard: () => ({ startedAt, nodes: heardNodes(entries) }),
-      send,
+      send: (orders) => {
+        const entry = entries.get(orders.node);
+        if (entry === undefined || entry.session === null || !entry.heard) return false;
+        entry.sent = orders;
+        entry.session.outbox.replace(orderFrames(orders));
+        return true;
+      },
       watch: (listener) => {
         listeners.add(listener);
         return () => listeners.delete(listener);
       },
     },
-    service: { session, attach: streams.attach },
+    service: {
+      session: async function* session(requests, context: CallContext) {
+        const outbox = createOutbox<SessionResponse>();
+        context.signal.addEventListener('abort', outbox.close, { once: true });
+        const reading = read(shared, requests, outbox);
+        yield* outbox.frames();
+        await reading;
+      },
+      attach: streams.attach,
+    },
     streams,
   };
 };
+
+/** Takes in one session until it ends, however it ends. */
+const read = async (
+  shared: Shared,
+  requests: AsyncIterable<SessionRequest>,
+  outbox: Outbox<SessionResponse>,
+): Promise<void> => {
+  const { clock, log } = shared.options;
+  let entry: Entry | null = null;
+  try {
+    for await (const { frame } of requests) {
+      if (frame?.$case === 'hello') {
+        entry = greet(shared, frame.value, outbox);
+        if (entry === null) break;
+      } else if (frame?.$case === 'report' && entry !== null) {
+        const problem = take(entry, frame.value, clock.now());
+        if (problem === null) {
+          outbox.push({ frame: { $case: 'ack', value: { sequence: frame.value.sequence } } });
+          shared.wake();
+        } else {
+          refuse(outbox, problem);
+        }
+      }
+    }
+  } catch (error) {
+    log.info({ error: String(error) }, 'a runner link was cut');
+  } finally {
+    if (entry?.session?.outbox === outbox) entry.session = null;
+    outbox.close();
+    shared.wake();
+  }
+};
+
+const greet = (
+  { options, entries }: Shared,
+  hello: HelloFrame,
+  outbox: Outbox<SessionResponse>,
+): Entry | null => {
+  const problem = helloProblem(hello, options.cluster);
+  if (problem !== null) {
+    options.log.warn({ node: hello.node }, problem);
+    refuse(outbox, problem);
+    return null;
+  }
+  const entry = entries.get(hello.node) ?? newEntry();
+  entries.set(hello.node, entry);
+  // A second runner of this name, or the same one back: the newest counts.
+  entry.session?.outbox.close();
+  entry.session = { outbox };
+  entry.heard = false;
+  options.log.info({ node: hello.node }, 'a runner dialled in');
+  return entry;
+};
+
+/** Takes one report in; what is wrong with it, or null. */
+const take = (entry: Entry, value: { readonly frame: Uint8Array }, now: Ms): string | null => {
+  const frame = JSON.parse(Buffer.from(value.frame).toString('utf8')) as ReportFrame;
+  const before = entry.heard ? entry.report : null;
+  const applied = applyReport(before, now - entry.receivedAt, frame);
+  if (!applied.ok) return applied.why;
+  // The accepted set in the first report of a session says what became of what was sent before.
+  if (!entry.heard) entry.sent = null;
+  Object.assign(entry, { report: applied.report, receivedAt: now, heard: true });
+  return null;
+};
+
+interface HelloFrame {
+  readonly protocol: number;
+  readonly cluster: string;
+  readonly node: string;
+}
 
 const newEntry = (): Entry => ({
   report: null,
@@ -173,10 +185,7 @@ const heardNodes = (entries: ReadonlyMap<string, Entry>): readonly HeardNode[] =
     )
     .toSorted((a, b) => compareText(a.node, b.node));
 
-const helloProblem = (
-  hello: { readonly protocol: number; readonly cluster: string; readonly node: string },
-  cluster: string,
-): string | null => {
+const helloProblem = (hello: HelloFrame, cluster: string): string | null => {
   if (hello.protocol !== LINK_PROTOCOL) {
     return `the runner of ${hello.node} speaks protocol ${hello.protocol}, this reconciler ${LINK_PROTOCOL}: install the same release on both`;
   }
