@@ -66,8 +66,9 @@ export const NAME_PATTERN = '^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$';
 /** Node names may be host names, so they may hold dots. */
 export const NODE_NAME_PATTERN = '^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$';
 export const DURATION_PATTERN =
-  '^(?=.)([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+(\\.[0-9]+)?s)?([0-9]+ms)?$';
-export const SIZE_PATTERN = '^[0-9]+(\\.[0-9]+)?([KMGT]i?B?|B)$';
+  '^(?=.)([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+(\\.[0-9]{1,3})?s)?([0-9]+ms)?$';
+/** Bare `K`, `M`, `G` are left out: they are decimal in Kubernetes and binary in Docker. */
+export const SIZE_PATTERN = '^[0-9]+(\\.[0-9]{1,6})?(B|[kKMGT](i|iB|B))$';
 export const CPU_PATTERN = '^([0-9]+m|[0-9]+(\\.[0-9]{1,3})?)$';
 const PERCENT_PATTERN = '^([1-9][0-9]?|100)%$';
 
