@@ -31,7 +31,9 @@ export class CommandError extends Error {
 
 /** Kernel calls of these programs take milliseconds; after this long one hangs. */
 const TIMEOUT_MS = 15_000;
-/** More output than this is an error of ours: the largest real answer is a list of a thousand links. */
+/**
+ * More output than this is an error of ours: the largest real answer is a list of a thousand links.
+ */
 const OUTPUT_LIMIT_BYTES = 8 * 1024 * 1024;
 
 /** Resolves whatever the exit code was; rejects with CommandError when there is none. */

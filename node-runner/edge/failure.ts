@@ -1,5 +1,7 @@
-// The one error that the runner's edges throw: RuntimeFailure of ports.ts with a stack, so that it can be logged.
-// In: consequence, blame, reason, a sentence for people. Out: an Error. Not here: what the tick does about it.
+// The one error that the runner's edges throw: RuntimeFailure of ports.ts with a stack, so that
+// it can be logged.
+// In: consequence, blame, reason, a sentence for people. Out: an Error. Not here: what the tick
+// does about it.
 
 import type { Consequence, RuntimeFailure } from '../ports.ts';
 

@@ -1,4 +1,5 @@
-// The real network edge on the real kernel, in a namespace that stands for the node: the contract, and packets.
+// The real network edge on the real kernel, in a namespace that stands for the node: the
+// contract, and packets.
 
 import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -105,7 +106,8 @@ describe('packets', () => {
   });
 
   it('do not reach the loopback services of the node from an allocation', async () => {
-    // Only a pod that takes its own loopback apart, as an intruder would, can send such packets at all.
+    // Only a pod that takes its own loopback apart, as an intruder would, can send such packets
+    // at all.
     const pod = `${namesFor(node).prefix}one`;
     const inPod = (...args: readonly string[]): Promise<string> =>
       netns.run('nsenter', `--net=/run/netns/${pod}`, '--', ...args);

@@ -1,4 +1,5 @@
-// Network namespaces for tests: one stands for a node, so that nothing of a test is seen by the machine.
+// Network namespaces for tests: one stands for a node, so that nothing of a test is seen by the
+// machine.
 // In: a name. Out: a namespace that can be entered and removed. Not here: what runs in it.
 
 import { randomBytes } from 'node:crypto';

@@ -1,7 +1,11 @@
-// Joins asks that arrive while one is under way: eight allocations that start together need two runs of nft, not eight.
+// Joins asks that arrive while one is under way: eight allocations that start together need two
+// runs of nft, not eight.
 // In: a function that does many at once. Out: a function that does one. Not here: what is done.
 
-/** As many asks as one run takes: keeps the text that nft parses, and the blast of one bad ask, small. */
+/**
+ * As many asks as one run takes: keeps the text that nft parses, and the blast of one bad ask,
+ * small.
+ */
 const JOIN_LIMIT = 64;
 
 interface Waiting {
@@ -11,8 +15,9 @@ interface Waiting {
 }
 
 /**
- * `work` is given the texts in the order asked. When a joined run fails, each of its texts is run alone, so that only
- * the one at fault fails; the work must therefore be all or nothing, as an nft transaction is.
+ * `work` is given the texts in the order asked. When a joined run fails, each of its texts is run
+ * alone, so that only the one at fault fails; the work must therefore be all or nothing, as an
+ * nft transaction is.
  */
 export const createBatcher = (
   work: (texts: readonly string[]) => Promise<void>,

@@ -1,5 +1,7 @@
-// What a runner needs once on its node: a bridge with an address, forwarding, a table of nftables; and its removal.
-// In: names and a subnet, or none. Out: the subnet in use. Safe to repeat. Not here: allocations (native.ts).
+// What a runner needs once on its node: a bridge with an address, forwarding, a table of
+// nftables; and its removal.
+// In: names and a subnet, or none. Out: the subnet in use. Safe to repeat. Not here: allocations
+// (native.ts).
 
 import { readdir } from 'node:fs/promises';
 
@@ -84,9 +86,10 @@ const makeTable = async (kernel: Kernel, names: NetworkNames, subnet: Subnet): P
 };
 
 /**
- * Docker and many firewalls set the policy of `ip filter FORWARD` (iptables' chain, as nftables sees it) to drop. Where
- * that chain exists, our bridge is let through at its top. Not reached: iptables-legacy, which nft does not see, and
- * tables of other names; there a person must accept forwarding from and to the bridge.
+ * Docker and many firewalls set the policy of `ip filter FORWARD` (iptables' chain, as nftables
+ * sees it) to drop. Where that chain exists, our bridge is let through at its top. Not reached:
+ * iptables-legacy, which nft does not see, and tables of other names; there a person must accept
+ * forwarding from and to the bridge.
  */
 const allowForwarding = async (kernel: Kernel, names: NetworkNames): Promise<void> => {
   const chain = await forwardChain(kernel);

@@ -1,5 +1,6 @@
 // Runs ip and nft in the node's network namespace and reads the node's /proc/net.
-// In: batches of commands as text. Out: their output; failures as EdgeFailure. Not here: what to make (native.ts).
+// In: batches of commands as text. Out: their output; failures as EdgeFailure. Not here: what to
+// make (native.ts).
 
 import { readFile, writeFile } from 'node:fs/promises';
 
@@ -35,8 +36,9 @@ export interface LinkShown {
 }
 
 /**
- * `nodeNetns`: path of the namespace that is the node's own; null when this process is in it. `nsenter --net` and not
- * `ip netns exec`: the latter also makes a mount namespace, in which new namespaces would not be seen by containerd.
+ * `nodeNetns`: path of the namespace that is the node's own; null when this process is in it.
+ * `nsenter --net` and not `ip netns exec`: the latter also makes a mount namespace, in which new
+ * namespaces would not be seen by containerd.
  */
 export const createKernel = (nodeNetns: string | null): Kernel => {
   const run = async (program: string, args: readonly string[], input = ''): Promise<string> => {

@@ -1,4 +1,5 @@
-// Names of everything the network edge makes in the kernel, so that what is ours is known by name alone.
+// Names of everything the network edge makes in the kernel, so that what is ours is known by name
+// alone.
 // In: node name, allocation, host number. Out: text within the kernel's limits. Not here: any I/O.
 
 import { sha256 } from '../../../schema/hash.ts';

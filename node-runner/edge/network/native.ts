@@ -1,6 +1,8 @@
-// The default network of allocations: a namespace each, a veth pair to the runner's bridge, published ports by nftables.
-// In: NetworkAsk. Out: NetworkFacts. What exists is read from the kernel (names and aliases of links, the map of ports),
-// so that a restarted runner adopts it. Not here: names and texts (names, subnet, ruleset), CNI (cni.ts), IPv6.
+// The default network of allocations: a namespace each, a veth pair to the runner's bridge,
+// published ports by nftables.
+// In: NetworkAsk. Out: NetworkFacts. What exists is read from the kernel (names and aliases of
+// links, the map of ports), so that a restarted runner adopts it. Not here: names and texts
+// (names, subnet, ruleset), CNI (cni.ts), IPv6.
 
 import { join } from 'node:path';
 
@@ -21,14 +23,20 @@ import type { Subnet } from './subnet.ts';
 
 export interface NativeNetworkOptions {
   readonly node: string;
-  /** `10.1.4.0/22`; null: the first free /22 of 10.0.0.0/8, beginning at a place that the node's name gives. */
+  /**
+   * `10.1.4.0/22`; null: the first free /22 of 10.0.0.0/8, beginning at a place that the node's
+   * name gives.
+   */
   readonly subnet: string | null;
   /** Path of the namespace that is the node's own; null when this process runs in it. */
   readonly nodeNetns: string | null;
 }
 
 export interface ManagedNetwork extends NetworkPort {
-  /** Removes everything that this runner made in the kernel: namespaces, links, bridge, rules. Absent is fine. */
+  /**
+   * Removes everything that this runner made in the kernel: namespaces, links, bridge, rules.
+   * Absent is fine.
+   */
   readonly cleanUp: () => Promise<void>;
 }
 
@@ -104,7 +112,10 @@ const setUp = async (state: State, ask: NetworkAsk): Promise<NetworkFacts> => {
   }
 };
 
-/** The kernel may still be removing the link of a host number used before: the next number is free more likely. */
+/**
+ * The kernel may still be removing the link of a host number used before: the next number is free
+ * more likely.
+ */
 const ATTEMPT_LIMIT = 4;
 
 const make = async (state: State, ask: NetworkAsk): Promise<Entry> => {
@@ -116,24 +127,25 @@ const make = async (state: State, ask: NetworkAsk): Promise<Entry> => {
       : ask.ports.map(({ host: from, port }) => ({ host: from, address, port }));
   const entry = { host, mappings, complete: false };
   state.entries.set(ask.allocation, entry);
-  await all([
-    makeNamespace(state, ask.allocation, host),
-    mappings.length === 0 ? null : state.nft(addMappings(state.names, mappings)),
-  ]);
+  await all([makeNamespace(state, ask.allocation, host), publish(state, mappings)]);
   const done = { ...entry, complete: true };
   state.entries.set(ask.allocation, done);
   return done;
 };
 
+const publish = async (state: State, mappings: readonly Mapping[]): Promise<void> => {
+  if (mappings.length > 0) await state.nft(addMappings(state.names, mappings));
+};
+
 /** Waits for all, so that nothing is still under way when one has failed. */
-const all = async (work: readonly (Promise<void> | null)[]): Promise<void> => {
+const all = async (work: readonly Promise<void>[]): Promise<void> => {
   const failed = (await Promise.allSettled(work)).find(({ status }) => status === 'rejected');
   if (failed?.status === 'rejected') throw failed.reason;
 };
 
 /**
- * Two programs: one in the node's namespace, one in the new one. Hairpin lets an allocation reach its own published
- * port; the alias tells which allocation a link belongs to.
+ * Two programs: one in the node's namespace, one in the new one. Hairpin lets an allocation reach
+ * its own published port; the alias tells which allocation a link belongs to.
  */
 const makeNamespace = async (
   state: State,
@@ -162,16 +174,14 @@ const makeNamespace = async (
 };
 
 /**
- * Removing the namespace removes the link too, a moment later and without our waiting for it (waiting takes the kernel
- * 15 to 25 ms). The host number comes round again only after all others.
+ * Removing the namespace removes the link too, a moment later and without our waiting for it
+ * (waiting takes the kernel 15 to 25 ms). The host number comes round again only after all
+ * others.
  */
 const tearDown = async (state: State, allocation: string): Promise<void> => {
   const entry = state.entries.get(allocation);
   const namespace = state.names.prefix + allocation;
-  await all([
-    removeNamespace(state, namespace),
-    entry === undefined ? null : removeMappings(state, entry.mappings),
-  ]);
+  await all([removeNamespace(state, namespace), removeMappings(state, entry?.mappings ?? [])]);
   if (entry === undefined) return;
   state.entries.delete(allocation);
   if (entry.host !== null) state.used.delete(entry.host);
@@ -240,7 +250,9 @@ const isIntact = async (state: State, ask: NetworkAsk, entry: Entry): Promise<bo
   return intact;
 };
 
-/** Reads what the kernel holds of ours into memory; links that belong to no namespace are removed. */
+/**
+ * Reads what the kernel holds of ours into memory; links that belong to no namespace are removed.
+ */
 const adopt = async (state: State): Promise<void> => {
   const { kernel, names } = state;
   const hosts = await hostsByAllocation(state);
@@ -294,11 +306,14 @@ const list = async (state: State): Promise<readonly NetworkFacts[]> => {
   });
 };
 
-/** Somebody flushed the rules (a firewall that reloads does): make them again, with every mapping that we know. */
+/**
+ * Somebody flushed the rules (a firewall that reloads does): make them again, with every mapping
+ * that we know.
+ */
 const restoreRules = async (state: State, options: NativeNetworkOptions): Promise<void> => {
   const { rebuilt } = await prepareHost(state.kernel, state.names, options);
   const mappings = [...state.entries.values()].flatMap((entry) => entry.mappings);
-  if (rebuilt && mappings.length > 0) await state.nft(addMappings(state.names, mappings));
+  if (rebuilt) await publish(state, mappings);
 };
 
 /** Work on one allocation is done in the order in which it was asked. */

@@ -1,4 +1,5 @@
-// The text that nft reads and the JSON that it prints: one table a runner, with a map from host port to allocation.
+// The text that nft reads and the JSON that it prints: one table a runner, with a map from host
+// port to allocation.
 // In: names, subnet, mappings. Out: nft commands; parsed mappings. Not here: running nft.
 
 import type { NetworkNames } from './names.ts';
@@ -16,9 +17,10 @@ export interface Mapping {
 const PROTOCOLS = ['tcp', 'udp'] as const;
 
 /**
- * Makes the table anew. Raw prerouting drops what comes from allocations to 127.0.0.0/8: route_localnet, that
- * publishing on the loopback needs, would open the node's own loopback services to them. Masquerade: out of the
- * subnet, from the loopback (the answer must come back here), and from an allocation to a published port of one.
+ * Makes the table anew. Raw prerouting drops what comes from allocations to 127.0.0.0/8:
+ * route_localnet, that publishing on the loopback needs, would open the node's own loopback
+ * services to them. Masquerade: out of the subnet, from the loopback (the answer must come back
+ * here), and from an allocation to a published port of one.
  */
 export const tableText = (names: NetworkNames, subnet: Subnet): string => {
   const { table, bridge } = names;
@@ -58,7 +60,10 @@ export const deleteMappings = (names: NetworkNames, mappings: readonly Mapping[]
   return `delete element ip ${names.table} ports { ${elements.join(', ')} }\n`;
 };
 
-/** Mappings in the output of `nft -j list map ip <table> ports`; what is not ours to understand is left out. */
+/**
+ * Mappings in the output of `nft -j list map ip <table> ports`; what is not ours to understand is
+ * left out.
+ */
 export const parseMappings = (json: string): readonly Mapping[] => {
   const found = new Map<number, Mapping>();
   for (const entry of entriesOf(json)) {
@@ -80,7 +85,10 @@ export const handlesWithComment = (json: string, comment: string): readonly numb
 
 const entriesOf = (json: string): readonly unknown[] => listOf(field(JSON.parse(json), 'nftables'));
 
-/** `[{concat: ["tcp", 20000]}, {concat: ["10.0.0.2", 80]}]`; protocol numbers instead of names on some versions. */
+/**
+ * `[{concat: ["tcp", 20000]}, {concat: ["10.0.0.2", 80]}]`; protocol numbers instead of names on
+ * some versions.
+ */
 const parseElement = (element: unknown): Mapping | null => {
   const [key, value] = listOf(element);
   const [, host] = listOf(field(key, 'concat'));

@@ -1,5 +1,6 @@
 // IPv4 subnets as numbers: which one a runner takes, and which address an allocation gets.
-// In: text such as 10.1.4.0/22, routes in use. Out: the same as numbers and back. Not here: any I/O.
+// In: text such as 10.1.4.0/22, routes in use. Out: the same as numbers and back. Not here: any
+// I/O.
 
 import { sha256 } from '../../../schema/hash.ts';
 
@@ -24,7 +25,10 @@ export const parseAddress = (text: string): number | null => {
 export const formatAddress = (address: number): string =>
   [24, 16, 8, 0].map((shift) => (address >>> shift) & 255).join('.');
 
-/** `10.1.4.0/22`; a bare address is a /32; null for anything else. Bits behind the prefix are cleared. */
+/**
+ * `10.1.4.0/22`; a bare address is a /32; null for anything else. Bits behind the prefix are
+ * cleared.
+ */
 export const parseSubnet = (text: string): Subnet | null => {
   const [addressText = '', lengthText = '32'] = text.split('/');
   const address = parseAddress(addressText);
@@ -54,8 +58,9 @@ export const FIRST_HOST = 2;
 export const lastHost = (subnet: Subnet): number => sizeOf(subnet) - 2;
 
 /**
- * The first /22 of 10.0.0.0/8 that meets no route in use, beginning at a place that depends on the node's name alone,
- * so that it is the same after a reboot. null when all 16,384 are taken. The default route (/0) is no collision.
+ * The first /22 of 10.0.0.0/8 that meets no route in use, beginning at a place that depends on
+ * the node's name alone, so that it is the same after a reboot. null when all 16,384 are taken.
+ * The default route (/0) is no collision.
  */
 export const chooseSubnet = (node: string, routes: readonly Subnet[]): Subnet | null => {
   const count = 2 ** (DEFAULT_PREFIX_LENGTH - 8);
@@ -70,7 +75,10 @@ export const chooseSubnet = (node: string, routes: readonly Subnet[]): Subnet | 
   return null;
 };
 
-/** Takes the next free host number after `last`, so that an address rests long before it is used again. */
+/**
+ * Takes the next free host number after `last`, so that an address rests long before it is used
+ * again.
+ */
 export const nextHost = (
   subnet: Subnet,
   used: ReadonlySet<number>,

@@ -1,5 +1,6 @@
 // What every NetworkPort must do, run on the real kernel and on the simulator's.
-// In: a name and a maker. Out: registered tests. Not here: whether packets arrive (test/contract/network.test.ts).
+// In: a name and a maker. Out: registered tests. Not here: whether packets arrive
+// (test/contract/network.test.ts).
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
