@@ -1,67 +1,29 @@
-// A job file with its short forms written out: every job has groups, every group has tasks, and the defaults of
-// cluster.yaml stand where the job says nothing (rules 2.1).
+// A job file with its short forms written out, and the defaults of cluster.yaml where the job says nothing (rules 2.1).
 // In: checked documents. Out: the long form, still as written: units are text, built-in defaults are absent.
 // Not here: units and built-in defaults (spec.ts), what counts for the version (version.ts).
 
 import type { DefaultsFile } from '../../schema/documents/cluster.ts';
-import {
-  groupClasses,
-  groupOnlyClasses,
-  type GroupFile,
-  type groupOnlyFields,
-} from '../../schema/documents/group.ts';
-import { jobOnlyClasses, type JobFile, type jobOnlyFields } from '../../schema/documents/job.ts';
-import { taskClasses, type TaskFile } from '../../schema/documents/task.ts';
-
-export type JobLevel = Pick<JobFile, keyof typeof jobOnlyFields>;
-export type GroupLevel = Pick<GroupFile, keyof typeof groupOnlyFields>;
-
-export interface LongTask {
-  readonly name: string;
-  readonly written: TaskFile;
-  /** Where the task's fields stand in the file, for positions. */
-  readonly at: Path;
-}
-
-export interface LongGroup {
-  readonly name: string;
-  readonly written: GroupLevel;
-  readonly at: Path;
-  /** In the order of the file; who needs an order sorts. */
-  readonly tasks: readonly LongTask[];
-}
+import type { GroupFile } from '../../schema/documents/group.ts';
+import type { JobFile } from '../../schema/documents/job.ts';
+import type { TaskFile } from '../../schema/documents/task.ts';
+import { writtenGroups, type WrittenGroup } from '../../schema/written-job.ts';
 
 export interface LongJob {
-  readonly written: JobLevel;
-  readonly groups: readonly LongGroup[];
+  /** The job's own fields; those of a short form's only group and task stand in `groups`. */
+  readonly written: JobFile;
+  /** Sorted by name, their tasks too. */
+  readonly groups: readonly WrittenGroup[];
 }
-
-/** Keys from the top of a document down to a value. */
-export type Path = readonly string[];
 
 /** Writes the short forms out. `name` is the job's, which its only group takes, and the group's only task. */
 export const longForm = (job: JobFile, name: string): LongJob => ({
-  written: pick(job, jobOnlyClasses),
-  groups:
-    job.groups === undefined
-      ? [longGroup(pick(job, groupClasses), name, [])]
-      : Object.entries(job.groups).map(([group, written]) =>
-          longGroup(written, group, ['groups', group]),
-        ),
-});
-
-const longGroup = (group: GroupFile, name: string, at: Path): LongGroup => ({
-  name,
-  written: pick(group, groupOnlyClasses),
-  at,
-  tasks:
-    group.tasks === undefined
-      ? [{ name, written: pick(group, taskClasses), at }]
-      : Object.entries(group.tasks).map(([task, written]) => ({
-          name: task,
-          written,
-          at: [...at, 'tasks', task],
-        })),
+  written: job,
+  groups: writtenGroups(job, name).map((each) =>
+    // Labels may stand beside `groups`: they are then every group's.
+    job.groups === undefined || job.labels === undefined
+      ? each
+      : { ...each, group: { ...each.group, labels: { ...job.labels, ...each.group.labels } } },
+  ),
 });
 
 /**
@@ -70,17 +32,17 @@ const longGroup = (group: GroupFile, name: string, at: Path): LongGroup => ({
  */
 export const withDefaults = (job: LongJob, defaults: DefaultsFile): LongJob => {
   const { priority, update, restart, reschedule, resources } = defaults;
-  const group = (written: GroupLevel): GroupLevel => ({
+  const groupOf = (group: GroupFile): GroupFile => ({
     ...only('shutdown_delay', defaults.shutdown_delay),
-    ...written,
-    ...merged('restart', restart, written.restart),
-    ...merged('reschedule', reschedule, written.reschedule),
+    ...group,
+    ...merged('restart', restart, group.restart),
+    ...merged('reschedule', reschedule, group.reschedule),
   });
-  const task = (written: TaskFile): TaskFile => ({
+  const taskOf = (task: TaskFile): TaskFile => ({
     ...only('kill_signal', defaults.kill_signal),
     ...only('kill_timeout', defaults.kill_timeout),
-    ...written,
-    ...merged('resources', resources, written.resources),
+    ...task,
+    ...merged('resources', resources, task.resources),
   });
   return {
     written: {
@@ -90,8 +52,8 @@ export const withDefaults = (job: LongJob, defaults: DefaultsFile): LongJob => {
     },
     groups: job.groups.map((each) => ({
       ...each,
-      written: group(each.written),
-      tasks: each.tasks.map((one) => ({ ...one, written: task(one.written) })),
+      group: groupOf(each.group),
+      tasks: each.tasks.map((one) => ({ ...one, task: taskOf(one.task) })),
     })),
   };
 };
@@ -106,14 +68,4 @@ const merged = <K extends string, V extends object>(
 ): { readonly [P in K]?: V } => {
   if (under === undefined && over === undefined) return {};
   return { [key]: { ...under, ...over } } as { readonly [P in K]?: V };
-};
-
-/** The fields of `from` that the table names and that are written. */
-const pick = <T extends object, K extends keyof T>(
-  from: T,
-  names: Readonly<Record<K, unknown>>,
-): Pick<T, K> => {
-  const picked: Partial<T> = {};
-  for (const key of Object.keys(from) as K[]) if (key in names) picked[key] = from[key];
-  return picked as Pick<T, K>;
 };

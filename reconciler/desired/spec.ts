@@ -3,11 +3,15 @@
 // The built-in defaults stand here and in the descriptions of the schema, and nowhere else (product, defaults).
 // Not here: what forms the version (version.ts), what is wrong with a job (draft.ts, policy.ts).
 
+import type { GroupFile } from '../../schema/documents/group.ts';
+import type { JobFile } from '../../schema/documents/job.ts';
 import type { CheckFile, TaskFile } from '../../schema/documents/task.ts';
 import { compareText } from '../../schema/ids.ts';
+import { parseConstraint, type ImageReference } from '../../schema/references.ts';
 import type {
   CheckSpec,
   ChecksSpec,
+  ConstraintSpec,
   FileMount,
   GroupSpec,
   JobSpec,
@@ -15,9 +19,6 @@ import type {
   UpdateSpec,
   VolumeMount,
 } from '../../schema/spec.ts';
-import type { ImageReference } from './image.ts';
-import type { GroupLevel, JobLevel, LongJob } from './long-form.ts';
-import { constraintOf } from './placement.ts';
 import { cpuMilli, durationMs, sizeBytes } from './units.ts';
 import { groupHash, jobHash } from './version.ts';
 
@@ -33,7 +34,7 @@ export interface TaskContent {
 
 export interface GroupContent {
   readonly name: string;
-  readonly written: GroupLevel;
+  readonly written: GroupFile;
   /** Sorted by name. */
   readonly tasks: readonly TaskContent[];
 }
@@ -41,7 +42,7 @@ export interface GroupContent {
 export interface JobContent {
   readonly namespace: string;
   readonly job: string;
-  readonly written: LongJob['written'];
+  readonly written: JobFile;
   /** Sorted by name. */
   readonly groups: readonly GroupContent[];
 }
@@ -79,7 +80,7 @@ export const jobSpec = (content: JobContent, found: Found): JobSpec => {
   };
 };
 
-const updateSpec = (update: NonNullable<JobLevel['update']>): UpdateSpec => {
+const updateSpec = (update: NonNullable<JobFile['update']>): UpdateSpec => {
   const parallel = update.max_parallel ?? 1;
   return {
     maxParallel:
@@ -106,7 +107,7 @@ const groupSpec = ({
   found,
 }: {
   readonly group: GroupContent;
-  readonly written: JobLevel;
+  readonly written: JobFile;
   readonly stopped: boolean;
   readonly found: Found;
 }): GroupSpec => {
@@ -121,7 +122,7 @@ const groupSpec = ({
     ...countOf(written, { stopped, fromFile: found.scale[name] }),
     networkMode: written.network?.mode ?? 'bridge',
     ports: portSpecs(written),
-    constraints: (written.constraints ?? []).flatMap((text) => constraintOf(text) ?? []),
+    constraints: (written.constraints ?? []).map(constraintOf),
     spread: (written.spread ?? []).map(({ attribute, weight = 50 }) => ({ attribute, weight })),
     ...restartAndReschedule(written),
     stopAfterMs: duration(written.stop_after, 0),
@@ -137,6 +138,12 @@ const groupSpec = ({
   };
 };
 
+const constraintOf = (text: string): ConstraintSpec => {
+  const reading = parseConstraint(text);
+  if (reading.kind !== 'ok') throw new Error(`"${text}" passed the checks but is no constraint`);
+  return reading.constraint;
+};
+
 /** Rules 3: digests stand in the version; without one it holds the word `unresolved`. */
 const imageForm = (task: TaskContent, digest: string | null): string =>
   digest === null
@@ -145,7 +152,7 @@ const imageForm = (task: TaskContent, digest: string | null): string =>
 
 /** Rules 7: people's count, or the machine's within its bounds; without a scale file the planner takes what lives. */
 const countOf = (
-  { count = 1 }: GroupLevel,
+  { count = 1 }: GroupFile,
   { stopped, fromFile }: { readonly stopped: boolean; readonly fromFile: number | undefined },
 ): Pick<GroupSpec, 'count' | 'scale'> => {
   if (typeof count === 'number') return { count: stopped ? 0 : count, scale: null };
@@ -154,7 +161,7 @@ const countOf = (
   return { count: stopped ? 0 : clamped, scale: { min, max, fromFile: fromFile !== undefined } };
 };
 
-const portSpecs = ({ ports = {} }: GroupLevel): GroupSpec['ports'] =>
+const portSpecs = ({ ports = {} }: GroupFile): GroupSpec['ports'] =>
   Object.entries(ports)
     .map(([name, port]) =>
       typeof port === 'number'
@@ -166,7 +173,7 @@ const portSpecs = ({ ports = {} }: GroupLevel): GroupSpec['ports'] =>
 const restartAndReschedule = ({
   restart = {},
   reschedule = {},
-}: GroupLevel): Pick<GroupSpec, 'restart' | 'reschedule'> => ({
+}: GroupFile): Pick<GroupSpec, 'restart' | 'reschedule'> => ({
   restart: {
     attempts: restart.attempts ?? 2,
     intervalMs: duration(restart.interval, 30 * MINUTE_MS),
@@ -195,7 +202,7 @@ const namedVolumes = (tasks: readonly TaskSpec[]): GroupSpec['volumes'] => {
   return [...byName.values()].toSorted((a, b) => compareText(a.name, b.name));
 };
 
-const taskSpec = (task: TaskContent, group: GroupLevel, digest: string | null): TaskSpec => {
+const taskSpec = (task: TaskContent, group: GroupFile, digest: string | null): TaskSpec => {
   const { name, written, image, environment, files, volumes } = task;
   const { resources = {} } = written;
   const max = resources.memory_max;

@@ -3,12 +3,11 @@
 // characters. Formatting, comments, key order, short forms and units do not change them; built-in defaults are left
 // out, so that a release with other defaults restarts nothing. Not here: fields changed in place (rules 2.2).
 
-import type { groupOnlyFields } from '../../schema/documents/group.ts';
-import type { jobOnlyFields } from '../../schema/documents/job.ts';
+import type { GroupFile, groupOnlyFields } from '../../schema/documents/group.ts';
+import type { JobFile, jobOnlyFields } from '../../schema/documents/job.ts';
 import type { CheckFile, TaskFile, taskFields } from '../../schema/documents/task.ts';
 import { hashOf, sha256, type Json } from '../../schema/hash.ts';
 import type { FileMount } from '../../schema/spec.ts';
-import type { GroupLevel, JobLevel } from './long-form.ts';
 import { cpuMilli, durationMs, sizeBytes } from './units.ts';
 import { volumeForm } from './volumes.ts';
 
@@ -33,8 +32,8 @@ export interface TaskForm {
 }
 
 export interface GroupForm {
-  readonly job: JobLevel;
-  readonly group: GroupLevel;
+  readonly job: JobFile;
+  readonly group: GroupFile;
   readonly tasks: readonly TaskForm[];
 }
 
@@ -52,13 +51,13 @@ export const jobHash = (
   groups: readonly { readonly name: string; readonly hash: string }[],
 ): string => hashOf(Object.fromEntries(groups.map(({ name, hash }) => [name, hash])));
 
-const jobForms = (job: JobLevel) =>
+const jobForms = (job: JobFile) =>
   ({
     type: job.type,
     restarted_at: job.restarted_at,
   }) satisfies Forms<typeof jobOnlyFields>;
 
-const groupForms = ({ network, ports }: GroupLevel) =>
+const groupForms = ({ network, ports }: GroupFile) =>
   ({
     network: network && { mode: network.mode },
     ports: ports && mapValues(ports, (port) => (typeof port === 'number' ? { port } : { ...port })),
