@@ -22,7 +22,12 @@ describe('probes', () => {
   const servers: Server[] = [];
   const ports = { http: 0, mute: 0, rude: 0, babble: 0, closed: 0 };
   const ask = (port: number, path = '/', kind: ProbeAsk['kind'] = 'http'): ProbeAsk => ({
-    ...{ kind, address: '127.0.0.1', port, path, timeoutMs: 300, netns: null },
+    kind,
+    address: '127.0.0.1',
+    port,
+    path,
+    timeoutMs: 300,
+    netns: null,
   });
   const start = async (server: Server): Promise<number> => {
     servers.push(server);

@@ -92,7 +92,12 @@ describe('logs', () => {
   const folder = (): string => join(root, 'logs/a-0-1');
   const log = (name: string): string => join(folder(), name);
   const ask = (extra: object = {}) => ({
-    ...{ root, allocation: 'a-0-1', task: 'web', tail: null, follow: false, previous: 0 },
+    root,
+    allocation: 'a-0-1',
+    task: 'web',
+    tail: null,
+    follow: false,
+    previous: 0,
     ...extra,
   });
   const all = async (extra: object = {}): Promise<string> => {
@@ -133,7 +138,10 @@ describe('logs', () => {
       await rotateLogs(root, limits);
     }
     expect((await readdir(folder())).toSorted()).toEqual([
-      ...['web.3.log', 'web.4.log', 'web.4.log.1', 'web.4.log.2'],
+      'web.3.log',
+      'web.4.log',
+      'web.4.log.1',
+      'web.4.log.2',
     ]);
     expect((await stat(log('web.4.log'))).size).toBe(0);
     expect(await readFile(log('web.4.log.1'), 'utf8')).toBe('4'.repeat(150));

@@ -70,7 +70,12 @@ eth0\t000200C0\t00000000\t0001\t0\t0\t0\t00FFFFFF\t0\t0\t0\n`;
     expect(less.capacity.memoryBytes).toBe(all.capacity.memoryBytes - 1024);
     expect(all.address).toMatch(/^\d+\.\d+\.\d+\.\d+$/);
     expect(all.attributes.map(([name]) => name)).toEqual([
-      ...['node.arch', 'node.cpu', 'node.hostname', 'node.kernel', 'node.memory', 'node.os'],
+      'node.arch',
+      'node.cpu',
+      'node.hostname',
+      'node.kernel',
+      'node.memory',
+      'node.os',
     ]);
     const none = await readMachine({ cpuMilli: 1e9, memoryBytes: 1e15 });
     expect(none.capacity).toEqual({ cpuMilli: 0, memoryBytes: 0 });

@@ -130,7 +130,10 @@ describe('the batcher', () => {
     });
     const results = await Promise.allSettled(['a', 'b', 'bad', 'c'].map(ask));
     expect(results.map(({ status }) => status)).toEqual([
-      ...['fulfilled', 'fulfilled', 'rejected', 'fulfilled'],
+      'fulfilled',
+      'fulfilled',
+      'rejected',
+      'fulfilled',
     ]);
     expect(runs).toEqual([['a'], ['b', 'bad', 'c'], ['b'], ['bad'], ['c']]);
     await expect(ask('d')).resolves.toBeUndefined();
