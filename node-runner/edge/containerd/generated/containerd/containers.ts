@@ -25,6 +25,7 @@ export interface Container {
   spec: Any | undefined;
   snapshotter: string;
   snapshotKey: string;
+  extensions: { [key: string]: Any };
 }
 
 export interface Container_Runtime {
@@ -35,6 +36,11 @@ export interface Container_Runtime {
 export interface Container_LabelsEntry {
   key: string;
   value: string;
+}
+
+export interface Container_ExtensionsEntry {
+  key: string;
+  value: Any | undefined;
 }
 
 export interface GetContainerRequest {
@@ -75,7 +81,16 @@ export interface DeleteContainerRequest {
 }
 
 function createBaseContainer(): Container {
-  return { id: "", labels: {}, image: "", runtime: undefined, spec: undefined, snapshotter: "", snapshotKey: "" };
+  return {
+    id: "",
+    labels: {},
+    image: "",
+    runtime: undefined,
+    spec: undefined,
+    snapshotter: "",
+    snapshotKey: "",
+    extensions: {},
+  };
 }
 
 export const Container: MessageFns<Container> = {
@@ -101,6 +116,9 @@ export const Container: MessageFns<Container> = {
     if (message.snapshotKey !== "") {
       writer.uint32(58).string(message.snapshotKey);
     }
+    globalThis.Object.entries(message.extensions).forEach(([key, value]: [string, Any]) => {
+      Container_ExtensionsEntry.encode({ key: key as any, value }, writer.uint32(82).fork()).join();
+    });
     return writer;
   },
 
@@ -176,6 +194,17 @@ export const Container: MessageFns<Container> = {
             message.snapshotKey = reader.string();
             continue;
           }
+          case 10: {
+            if (tag !== 82) {
+              break;
+            }
+
+            const entry10 = Container_ExtensionsEntry.decode(reader, reader.uint32());
+            if (entry10.value !== undefined) {
+              message.extensions[entry10.key] = entry10.value;
+            }
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -188,10 +217,10 @@ export const Container: MessageFns<Container> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Container>, I>>(base?: I): Container {
-    return Container.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Container>): Container {
+    return Container.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Container>, I>>(object: I): Container {
+  fromPartial(object: DeepPartial<Container>): Container {
     const message = createBaseContainer();
     message.id = object.id ?? "";
     message.labels = (globalThis.Object.entries(object.labels ?? {}) as [string, string][]).reduce(
@@ -210,6 +239,15 @@ export const Container: MessageFns<Container> = {
     message.spec = (object.spec !== undefined && object.spec !== null) ? Any.fromPartial(object.spec) : undefined;
     message.snapshotter = object.snapshotter ?? "";
     message.snapshotKey = object.snapshotKey ?? "";
+    message.extensions = (globalThis.Object.entries(object.extensions ?? {}) as [string, Any][]).reduce(
+      (acc: { [key: string]: Any }, [key, value]: [string, Any]) => {
+        if (value !== undefined) {
+          acc[key] = Any.fromPartial(value);
+        }
+        return acc;
+      },
+      {},
+    );
     return message;
   },
 };
@@ -270,10 +308,10 @@ export const Container_Runtime: MessageFns<Container_Runtime> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Container_Runtime>, I>>(base?: I): Container_Runtime {
-    return Container_Runtime.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Container_Runtime>): Container_Runtime {
+    return Container_Runtime.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Container_Runtime>, I>>(object: I): Container_Runtime {
+  fromPartial(object: DeepPartial<Container_Runtime>): Container_Runtime {
     const message = createBaseContainer_Runtime();
     message.name = object.name ?? "";
     message.options = (object.options !== undefined && object.options !== null)
@@ -339,13 +377,80 @@ export const Container_LabelsEntry: MessageFns<Container_LabelsEntry> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Container_LabelsEntry>, I>>(base?: I): Container_LabelsEntry {
-    return Container_LabelsEntry.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Container_LabelsEntry>): Container_LabelsEntry {
+    return Container_LabelsEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Container_LabelsEntry>, I>>(object: I): Container_LabelsEntry {
+  fromPartial(object: DeepPartial<Container_LabelsEntry>): Container_LabelsEntry {
     const message = createBaseContainer_LabelsEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
+    return message;
+  },
+};
+
+function createBaseContainer_ExtensionsEntry(): Container_ExtensionsEntry {
+  return { key: "", value: undefined };
+}
+
+export const Container_ExtensionsEntry: MessageFns<Container_ExtensionsEntry> = {
+  encode(message: Container_ExtensionsEntry, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.key !== "") {
+      writer.uint32(10).string(message.key);
+    }
+    if (message.value !== undefined) {
+      Any.encode(message.value, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Container_ExtensionsEntry {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseContainer_ExtensionsEntry();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.key = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.value = Any.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Container_ExtensionsEntry>): Container_ExtensionsEntry {
+    return Container_ExtensionsEntry.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Container_ExtensionsEntry>): Container_ExtensionsEntry {
+    const message = createBaseContainer_ExtensionsEntry();
+    message.key = object.key ?? "";
+    message.value = (object.value !== undefined && object.value !== null) ? Any.fromPartial(object.value) : undefined;
     return message;
   },
 };
@@ -395,10 +500,10 @@ export const GetContainerRequest: MessageFns<GetContainerRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<GetContainerRequest>, I>>(base?: I): GetContainerRequest {
-    return GetContainerRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetContainerRequest>): GetContainerRequest {
+    return GetContainerRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetContainerRequest>, I>>(object: I): GetContainerRequest {
+  fromPartial(object: DeepPartial<GetContainerRequest>): GetContainerRequest {
     const message = createBaseGetContainerRequest();
     message.id = object.id ?? "";
     return message;
@@ -450,10 +555,10 @@ export const GetContainerResponse: MessageFns<GetContainerResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<GetContainerResponse>, I>>(base?: I): GetContainerResponse {
-    return GetContainerResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetContainerResponse>): GetContainerResponse {
+    return GetContainerResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetContainerResponse>, I>>(object: I): GetContainerResponse {
+  fromPartial(object: DeepPartial<GetContainerResponse>): GetContainerResponse {
     const message = createBaseGetContainerResponse();
     message.container = (object.container !== undefined && object.container !== null)
       ? Container.fromPartial(object.container)
@@ -507,10 +612,10 @@ export const ListContainersRequest: MessageFns<ListContainersRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ListContainersRequest>, I>>(base?: I): ListContainersRequest {
-    return ListContainersRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListContainersRequest>): ListContainersRequest {
+    return ListContainersRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListContainersRequest>, I>>(object: I): ListContainersRequest {
+  fromPartial(object: DeepPartial<ListContainersRequest>): ListContainersRequest {
     const message = createBaseListContainersRequest();
     message.filters = object.filters?.map((e) => e) || [];
     return message;
@@ -562,10 +667,10 @@ export const ListContainersResponse: MessageFns<ListContainersResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ListContainersResponse>, I>>(base?: I): ListContainersResponse {
-    return ListContainersResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListContainersResponse>): ListContainersResponse {
+    return ListContainersResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListContainersResponse>, I>>(object: I): ListContainersResponse {
+  fromPartial(object: DeepPartial<ListContainersResponse>): ListContainersResponse {
     const message = createBaseListContainersResponse();
     message.containers = object.containers?.map((e) => Container.fromPartial(e)) || [];
     return message;
@@ -617,10 +722,10 @@ export const CreateContainerRequest: MessageFns<CreateContainerRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<CreateContainerRequest>, I>>(base?: I): CreateContainerRequest {
-    return CreateContainerRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CreateContainerRequest>): CreateContainerRequest {
+    return CreateContainerRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CreateContainerRequest>, I>>(object: I): CreateContainerRequest {
+  fromPartial(object: DeepPartial<CreateContainerRequest>): CreateContainerRequest {
     const message = createBaseCreateContainerRequest();
     message.container = (object.container !== undefined && object.container !== null)
       ? Container.fromPartial(object.container)
@@ -674,10 +779,10 @@ export const CreateContainerResponse: MessageFns<CreateContainerResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<CreateContainerResponse>, I>>(base?: I): CreateContainerResponse {
-    return CreateContainerResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CreateContainerResponse>): CreateContainerResponse {
+    return CreateContainerResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CreateContainerResponse>, I>>(object: I): CreateContainerResponse {
+  fromPartial(object: DeepPartial<CreateContainerResponse>): CreateContainerResponse {
     const message = createBaseCreateContainerResponse();
     message.container = (object.container !== undefined && object.container !== null)
       ? Container.fromPartial(object.container)
@@ -742,10 +847,10 @@ export const UpdateContainerRequest: MessageFns<UpdateContainerRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<UpdateContainerRequest>, I>>(base?: I): UpdateContainerRequest {
-    return UpdateContainerRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<UpdateContainerRequest>): UpdateContainerRequest {
+    return UpdateContainerRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<UpdateContainerRequest>, I>>(object: I): UpdateContainerRequest {
+  fromPartial(object: DeepPartial<UpdateContainerRequest>): UpdateContainerRequest {
     const message = createBaseUpdateContainerRequest();
     message.container = (object.container !== undefined && object.container !== null)
       ? Container.fromPartial(object.container)
@@ -800,10 +905,10 @@ export const UpdateContainerResponse: MessageFns<UpdateContainerResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<UpdateContainerResponse>, I>>(base?: I): UpdateContainerResponse {
-    return UpdateContainerResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<UpdateContainerResponse>): UpdateContainerResponse {
+    return UpdateContainerResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<UpdateContainerResponse>, I>>(object: I): UpdateContainerResponse {
+  fromPartial(object: DeepPartial<UpdateContainerResponse>): UpdateContainerResponse {
     const message = createBaseUpdateContainerResponse();
     message.container = (object.container !== undefined && object.container !== null)
       ? Container.fromPartial(object.container)
@@ -857,10 +962,10 @@ export const DeleteContainerRequest: MessageFns<DeleteContainerRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<DeleteContainerRequest>, I>>(base?: I): DeleteContainerRequest {
-    return DeleteContainerRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<DeleteContainerRequest>): DeleteContainerRequest {
+    return DeleteContainerRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<DeleteContainerRequest>, I>>(object: I): DeleteContainerRequest {
+  fromPartial(object: DeepPartial<DeleteContainerRequest>): DeleteContainerRequest {
     const message = createBaseDeleteContainerRequest();
     message.id = object.id ?? "";
     return message;
@@ -958,13 +1063,9 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-export type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
-
 export interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }
