@@ -72,7 +72,7 @@ test('wrong types and values', () => {
 test('a union answers with one message', () => {
   const text = `${image}count: three\nports: {http: [80], admin: {port: 9090, hots: 1}}\nvolumes: [{name: x}]\n`;
   expect(problems(text)).toEqual([
-    '2:8  value-type  `count` must be a whole number or a map with min and max, not "three".  Write a value of the type that the field wants.',
+    '2:8  value-type  `count` must be a whole number or a map with min and max, not "three".  Copies. `{min: 2, max: 20}`: a machine owns the count, in the scale file (rules 7).',
     '3:15  value-type  `http` must be a whole number or a map with port and host, not a list.  Write a value of the type that the field wants.',
     '3:41  field-unknown  `hots` is no field of `admin`.  Fields here: port, host.',
     '4:11  field-missing  `path` is missing in an item of `volumes`.  Add `path: …`.',
@@ -223,4 +223,25 @@ test('positions point at keys and values, also through aliases and for pointers 
   expect(positions('/x')).toEqual({ key: { line: 5, column: 1 }, value: { line: 5, column: 4 } });
   expect(positions('/groups/web/count').key).toEqual({ line: 2, column: 1 });
   expect(parseDocument('job', 'x', file('[')).positions('/a').key).toEqual({ line: 1, column: 1 });
+});
+
+test('every kind has a schema that compiles, and its smallest document', () => {
+  const smallest = {
+    cluster: 'name: prod\n',
+    node: '{}\n',
+    namespace: 'protected: true\nquota: {cpu: "4", memory: 8GiB}\nevidence: logs\n',
+    job: image,
+    scale: '{}\n',
+  } as const;
+  for (const kind of ['cluster', 'node', 'namespace', 'job', 'scale'] as const) {
+    const parsed = parseDocument(kind, `${kind}.yaml`, file(smallest[kind]));
+    expect(parsed.problems).toEqual([]);
+    expect(parsed.value).not.toBeNull();
+  }
+});
+
+test('a key without a value', () => {
+  expect(problems(`${image}environment:\n`)).toEqual([
+    '2:13  value-type  `environment` must be a map, not nothing.  Write a value, or take the key out.',
+  ]);
 });
