@@ -72,7 +72,7 @@ export const createLoop = (ports: ReconcilerPorts): Loop => {
         await pass();
         await ports.clock.sleepUntil(nextAt(), AbortSignal.any([signal, woken.signal]));
       }
-      for (const stop of stops) await stop();
+      await Promise.all(stops.map((stop) => stop()));
     },
     wake: () => wake(),
     state: () => state,

@@ -16,7 +16,8 @@ import {
 
 const CLUSTER = 'name: home\npolicies: {registries: [r.example]}\n';
 const WEB = 'jobs/shop/web.yaml';
-const image = (word: string, rest = '') => `image: r.example/web:${word}@${digestOf(word)}\n${rest}`;
+const image = (word: string, rest = '') =>
+  `image: r.example/web:${word}@${digestOf(word)}\n${rest}`;
 const tag = (word: string, rest = '') => `image: r.example/web:${word}\n${rest}`;
 const base = (content: string) => ({ 'cluster.yaml': CLUSTER, [WEB]: content });
 const oid = (commits: Story, at: number) => commits[at]?.commit.oid;
@@ -194,7 +195,10 @@ describe('fallback (rules 5.5)', () => {
     expect(job.fallback).toMatchObject({
       deployment: one.deployment,
       commit: { oid: oid(commits, 0), author: 'Ada' },
-      spec: { specHash: one.spec.specHash, groups: [{ count: 7, tasks: [{ killTimeoutMs: 3000 }] }] },
+      spec: {
+        specHash: one.spec.specHash,
+        groups: [{ count: 7, tasks: [{ killTimeoutMs: 3000 }] }],
+      },
     });
     expect(webOf(commits).fallback).toBeNull();
   });

@@ -26,12 +26,17 @@ const reverted = (...changes: readonly Change[]) => {
 };
 
 const textAfter = (revert: RevertTarget, path = WEB) =>
-  revert.kind === 'possible' ? revert.edits.find((edit) => edit.path === path)?.content : revert.why;
+  revert.kind === 'possible'
+    ? revert.edits.find((edit) => edit.path === path)?.content
+    : revert.why;
 
 describe('revert', () => {
   it('takes the old text whole where nothing but the version changed', () => {
     const old = `# ours\nimage: ${ref('1')} # good\ncount: 3\n`;
-    const { revert, one, after } = reverted({ [WEB]: old }, { [WEB]: `image: ${ref('2')}\ncount: 3\n` });
+    const { revert, one, after } = reverted(
+      { [WEB]: old },
+      { [WEB]: `image: ${ref('2')}\ncount: 3\n` },
+    );
     expect(textAfter(revert)).toBe(old);
     expect(revert).toMatchObject({ specHash: one.spec.specHash, commit: one.commit.oid });
     expect(after).toMatchObject({ settled: true, isRollback: false });
