@@ -116,7 +116,7 @@ describe.each(present)('containerd $name', ({ name, binary }) => {
       expect(half.toSorted()).toEqual(['one', 'three', 'two']);
   });
 
-  test('a file that an upper layer deletes is gone, and the seccomp list lets programs live', async () => {
+  test('what an upper layer deletes is gone, and the seccomp list lets programs live', async () => {
     const id = await run('ls /etc; id -u; echo "$(cat /proc/self/status)"', {
       seccomp: true,
       user: { uid: 1000, gid: 29 },
