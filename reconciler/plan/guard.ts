@@ -106,5 +106,6 @@ const holdOf = (job: DesiredJob, removals: readonly Removal[]): Held => {
   for (const { group, index } of removals) {
     counts.set(group, Math.max(counts.get(group) ?? 0, index + 1));
   }
-  return { removal: job.standing.kind === 'removed', counts };
+  const why = 'its removal waits for approval';
+  return { why, removal: job.standing.kind === 'removed', counts };
 };
