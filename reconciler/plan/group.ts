@@ -96,7 +96,7 @@ const planSlot = (scope: Scope, slot: SlotView): SlotPlan => {
   return {
     ...main,
     stops: [...duplicates, ...(main.stops ?? [])],
-    waits: [...(main.waits ?? []), ...volumeStays(scope, slot)],
+    waits: [...(main.waits ?? []), ...volumeStays(scope, slot), ...silent(scope, slot)],
   };
 };
 
@@ -112,6 +112,12 @@ const volumeStays = (scope: Scope, slot: SlotView): readonly Blocked[] =>
       detail: `its volume is on ${copy?.node.name}, which is drained`,
       remedy: `purser drain ${copy?.node.name} --volumes`,
     }));
+
+/** A silent node's copies hold their slots: nothing is done to them until it speaks or is lost. */
+const silent = (scope: Scope, slot: SlotView): readonly Blocked[] =>
+  [slot.target, slot.other]
+    .flatMap((copy) => (copy !== null && copy.node.standing === 'unknown' ? [copy.node.name] : []))
+    .map((node) => wait(scope, slot, { why: 'node-unknown', detail: `${node} is silent` }));
 
 /** Two copies in a slot where one is enough (rules 9.2), or a move whose successor is healthy. */
 const stopExtra = (slot: SlotView, copy: Copy): readonly SlotStop[] => {

@@ -72,7 +72,8 @@ const isRemoved = (job: DesiredJob, name: string, index: number): boolean => {
   if (job.standing.kind === 'removed') return true;
   const group = job.spec.groups.find((wanted) => wanted.name === name);
   if (group === undefined) {
-    return job.fallback?.spec.groups.every((was) => was.name !== name) ?? true;
+    const mayReturn = job.fallback?.spec.groups.some((was) => was.name === name) ?? false;
+    return job.settled || !mayReturn;
   }
   if (group.scale !== null) return index >= group.scale.max;
   return index >= group.count;
