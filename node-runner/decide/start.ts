@@ -38,7 +38,8 @@ export const runSteps = (
     if (task === undefined) continue;
     const steps = taskSteps({ mark, spec, task, inventory }, now);
     // Tasks start in the order in which they stand; the first one's shim serves them all.
-    const turn = ready && (before === null || before.everStarted || before.run === 'open');
+    const first = before === null || before.everStarted || before.run === 'open';
+    const turn = task.run === 'open' || (ready && first);
     intents.push(...(turn ? steps.intents : steps.intents.filter(({ kind }) => kind === 'pull')));
     until = Math.min(until, steps.until);
     before = task;
