@@ -25,8 +25,17 @@ export const LANE_PLACES: Readonly<Record<Lane, number>> = {
 /** A report goes out at least this often. */
 export const REPORT_EVERY_MS: Ms = 5000;
 
-/** Changes that come together are reported together: a report is made at most this often. */
-export const REPORT_GAP_MS: Ms = 100;
+/**
+ * Changes that come together are reported together. A report of 2,000 allocations costs about 25 ms, so the gap grows
+ * with their number: 100 ms for a few, 500 ms for 2,000.
+ */
+export const reportGapMs = (allocations: number): Ms => 100 + Math.floor(allocations / 5);
+
+/**
+ * Shortest time between two looks: a look at 2,000 costs some milliseconds, and their checks alone would ask for 200
+ * looks a second. 0 below 100 allocations, 20 ms for 2,000.
+ */
+export const lookGapMs = (allocations: number): Ms => Math.floor(allocations / 100);
 
 /** After orders could not be written down. */
 export const ORDERS_AGAIN_MS: Ms = 1000;

@@ -14,7 +14,8 @@ import {
   RELIST_AGAIN_MS,
   RELIST_EVERY_MS,
   REPORT_EVERY_MS,
-  REPORT_GAP_MS,
+  lookGapMs,
+  reportGapMs,
 } from './config.ts';
 import type { Action, Work } from './decide/action.ts';
 import { decide } from './decide/decide.ts';
@@ -75,6 +76,7 @@ const run = async (loop: Loop): Promise<void> => {
         background(loop, 'publish', publish(loop));
       }
       await bell.wait(until, signal);
+      await rest(loop);
     }
   } finally {
     unwatch();
@@ -92,6 +94,12 @@ const ending = async ({ ports, state, bell }: Loop): Promise<void> => {
     bell.clear();
     await bell.wait(last, never);
   }
+};
+
+/** With many allocations looks are kept apart; with few there is no pause. */
+const rest = async ({ ports, state, signal }: Loop): Promise<void> => {
+  const gapMs = lookGapMs(state.marks.size);
+  if (gapMs > 0) await ports.clock.sleepUntil(ports.clock.now() + gapMs, signal).catch(() => {});
 };
 
 /** What an earlier life wrote down. */
@@ -134,7 +142,7 @@ const look = (loop: Loop, publishedAt: Ms): Ms => {
   const measureAt = (loop.measuredAt ?? now) + REPORT_EVERY_MS;
   if (!busy.has('measure') && now >= measureAt) background(loop, 'measure', measure(loop));
   const until = act(loop, decide(state.orders, state, now));
-  const gap = state.changed ? REPORT_GAP_MS : REPORT_EVERY_MS;
+  const gap = state.changed ? reportGapMs(state.marks.size) : REPORT_EVERY_MS;
   return Math.min(
     until,
     busy.has('list') ? Number.POSITIVE_INFINITY : listAt,
@@ -239,7 +247,7 @@ const takeOrders = (loop: Loop): void => {
 };
 
 const publishDue = ({ ports, state, busy }: Loop, publishedAt: Ms): boolean => {
-  const gap = state.changed ? REPORT_GAP_MS : REPORT_EVERY_MS;
+  const gap = state.changed ? reportGapMs(state.marks.size) : REPORT_EVERY_MS;
   return !busy.has('publish') && ports.clock.now() >= publishedAt + gap;
 };
 

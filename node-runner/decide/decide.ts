@@ -10,7 +10,7 @@ import type { Ms } from '../../schema/spec.ts';
 import type { Action, Intent } from './action.ts';
 import { containerKey, intent, laneOf, networkKey } from './action.ts';
 import type { Held } from './admit.ts';
-import { admit, heldBy, withAdmitted } from './admit.ts';
+import { admit, heldBy, hold } from './admit.ts';
 import type { Want } from './advance.ts';
 import { advance, noneRuns, replaceTask } from './advance.ts';
 import { diskIsFull, imageToRemove } from './gc.ts';
@@ -47,7 +47,7 @@ export const decide = (
     if (result.mark === null) actions.push({ kind: 'forget', allocation });
     else if (result.mark !== before) actions.push({ kind: 'remember', mark: result.mark });
     if (held !== null && result.mark !== null && result.mark.ports !== start.ports) {
-      held = withAdmitted(held, result.mark);
+      hold(held, result.mark);
     }
     intents.push(...result.intents);
     until = Math.min(until, result.until);

@@ -105,8 +105,8 @@ const runningSteps = (
   const { mark, spec, task } = look;
   if (task.kill !== null) return killSteps(spec, task, at);
   const probes = probeSteps(look, at);
-  const labels = labelsOf(mark, task);
-  if (at.container === undefined || hasLabels(at.container.labels, labels)) return probes;
+  if (at.container === undefined || agrees(at.container.labels, mark, task)) return probes;
+  const labels = encodeLabels(labelFacts(mark, task));
   const relabel = intent({ kind: 'relabel', container: at.place.container, labels });
   return { intents: [...probes.intents, relabel], until: probes.until };
 };
@@ -183,8 +183,28 @@ const userOf = (
   return inventory.users.get(userKey(image.name, user)) ?? { ask: user };
 };
 
-const labelsOf = (mark: AllocationMark, task: TaskMark): Readonly<Record<string, string>> =>
-  encodeLabels(labelFacts(mark, task));
+/** Labels that were compared and found right, and what with: every look asks for all of them. */
+const compared = new WeakMap<
+  object,
+  { readonly body: object; readonly everHealthy: boolean; readonly restarts: number }
+>();
+
+const agrees = (
+  labels: Readonly<Record<string, string>>,
+  mark: AllocationMark,
+  task: TaskMark,
+): boolean => {
+  const { body } = mark;
+  const everHealthy = mark.firstHealthyAt !== null;
+  const { restarts } = task;
+  const last = compared.get(labels);
+  if (last?.body === body && last.everHealthy === everHealthy && last.restarts === restarts) {
+    return true;
+  }
+  if (!hasLabels(labels, encodeLabels(labelFacts(mark, task)))) return false;
+  compared.set(labels, { body, everHealthy, restarts });
+  return true;
+};
 
 const labelFacts = ({ body, firstHealthyAt }: AllocationMark, task: TaskMark): ContainerLabels => ({
   cluster: body.cluster,
