@@ -3,7 +3,7 @@
 // Synchronous and total; nothing is remembered between two looks but the marks, which are in the inventory.
 // Not here: doing it (execute.ts), which orders are accepted (accept.ts).
 
-import { containerId } from '../../schema/ids.ts';
+import { compareText, containerId } from '../../schema/ids.ts';
 import { decodeLabels } from '../../schema/labels.ts';
 import type { NodeOrders, OrderItem } from '../../schema/orders.ts';
 import type { Ms } from '../../schema/spec.ts';
@@ -34,7 +34,8 @@ export const decide = (
   let until: Ms = Number.POSITIVE_INFINITY;
   let held: Held | null = null;
   const holders = holdersOf(inventory);
-  for (const allocation of new Set([...inventory.marks.keys(), ...items.keys()])) {
+  const ids = new Set([...inventory.marks.keys(), ...items.keys()]);
+  for (const allocation of [...ids].toSorted(compareText)) {
     const before = inventory.marks.get(allocation);
     const want = wantOf(items.get(allocation), inventory, now);
     if (before === undefined && want.kind === 'stop') continue;
@@ -230,7 +231,7 @@ const orphanSteps = (
     if (inventory.inFlight.has(networkKey(allocation))) continue;
     intents.push(intent({ kind: 'tear-down-network', allocation }));
   }
-  return intents;
+  return intents.toSorted((a, b) => compareText(a.key, b.key));
 };
 
 /**

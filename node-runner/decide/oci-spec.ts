@@ -32,6 +32,9 @@ const CPU_PERIOD_US = 100_000;
 /** Under memory pressure of the whole machine a task goes before the machine's own services (0) do. */
 const OOM_SCORE_ADJ = 500;
 
+/** In a network of its own a task that is not root may listen on port 80 too, as people expect of containers. */
+const OWN_NETWORK_SYSCTLS = { 'net.ipv4.ip_unprivileged_port_start': '0' };
+
 /** Containers of one value share a shim: a quarter of the memory (measured: 3.7 MB against 0.9 MB a container). */
 const SHIM_GROUP = 'io.containerd.runc.v2.group';
 
@@ -70,6 +73,7 @@ export const ociSpec = (input: SpecInput): OciSpec => {
       namespaces: namespaces(input.network),
       cgroupsPath: taskCgroup(node.cgroupParent, body.allocation, task.name),
       resources: resources(task),
+      ...(input.network === null ? {} : { sysctl: OWN_NETWORK_SYSCTLS }),
       maskedPaths: MASKED_PATHS,
       readonlyPaths: READONLY_PATHS,
       seccomp: seccompProfile(node.architecture, granted),

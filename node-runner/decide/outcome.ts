@@ -81,7 +81,7 @@ export const afterFailure = (
   const { failure, now } = result;
   // Something changed under our hands: the next look decides, and nobody needs to be told.
   if (failure.consequence === 'stale') return mark;
-  const message = failure.message.slice(0, MESSAGE_CHARS);
+  const message = failureMessage(failure, work).slice(0, MESSAGE_CHARS);
   const { blame } = failure;
   const kind = failureKind(failure, work);
   const tasks = tasksOf(mark, work);
@@ -89,6 +89,16 @@ export const afterFailure = (
     return { ...mark, failure: { blame, kind, task: tasks[0] ?? null, message, at: now } };
   }
   return tasks.reduce((next, task) => taskFailed(next, { blame, kind, task, message }, now), mark);
+};
+
+/** The runtime's own words for a missing command are long and name a container; people look for the command. */
+const failureMessage = (failure: RuntimeFailure, work: Work): string => {
+  if (failure.reason !== 'command-not-found' || work.kind !== 'create') return failure.message;
+  const process = work.ask.spec['process'] as { readonly args?: readonly string[] } | undefined;
+  const command = process?.args?.[0];
+  return command === undefined
+    ? 'neither the job nor the image names a command'
+    : `command \`${command}\` not found in the image`;
 };
 
 const taskOf = (mark: AllocationMark, name: string): TaskMark | null =>

@@ -29,6 +29,8 @@ export interface World {
   readonly send: (orders: NodeOrders) => void;
   /** The container's process ends by itself. */
   readonly exits: (id: string, exit: Partial<TaskExit>, outOfMemory?: boolean) => void;
+  /** containerd loses the task: the record stays, nothing is said, and events come anew. */
+  readonly lose: (id: string) => void;
   readonly last: () => NodeReport;
   /** Call name → failure thrown instead of the answer. */
   readonly faults: Map<string, RuntimeFailure>;
@@ -140,6 +142,10 @@ export const createWorld = (
     exits: (id, exit, outOfMemory = false) => {
       if (outOfMemory) emit({ kind: 'oom', container: id });
       die(id, exit);
+    },
+    lose: (id) => {
+      put(id, { task: 'none', pid: null, exit: null });
+      emit({ kind: 'resync' });
     },
     last: () => {
       const report = world.reports.at(-1);
