@@ -102,7 +102,7 @@ const runCluster = async (invocation: Invocation, layout: Layout): Promise<numbe
         io,
       );
     children.start(reconcilerSpec({ layout, repository, directory, cluster, registries }));
-    const control = await patiently(() => connect(invocation.common.socket), io.signal);
+    const control = await patiently(() => answering(invocation.common.socket), io.signal);
     const state = await follow(control, io);
     if (state !== null) farewell(io, state, repository);
     await aborted(io.signal);
@@ -174,11 +174,9 @@ const insecureFlags = (registries: readonly string[]): readonly string[] =>
 
 const runnerSpec = ({ layout, node, cluster, registries }: RunnerAsk) => {
   const { name, root, netns, log } = node.layout;
-  const args = [
-    ...[entry(), 'node', '--name', name, '--cluster', cluster, '--node-root', root],
-    ...['--link', `unix:${layout.linkSocket}`, '--address', node.address],
-    ...['--end-with-stdin', ...insecureFlags(registries)],
-  ];
+  const words = ['node', '--name', name, '--cluster', cluster, '--node-root', root];
+  const link = ['--link', `unix:${layout.linkSocket}`, '--address', node.address];
+  const args = [entry(), ...words, ...link, '--end-with-stdin', ...insecureFlags(registries)];
   const inside = netns === null ? [] : [`--net=/run/netns/${netns}`, process.execPath];
   const command = netns === null ? process.execPath : 'nsenter';
   return { name: `the runner of ${name}`, command, args: [...inside, ...args], log };
@@ -192,17 +190,31 @@ interface ReconcilerAsk {
   readonly registries: readonly string[];
 }
 
-const reconcilerSpec = ({ layout, repository, directory, cluster, registries }: ReconcilerAsk) => ({
-  name: 'the reconciler',
-  command: process.execPath,
-  args: [
-    ...[entry(), 'reconciler', '--root', layout.root, '--socket', layout.controlSocket],
-    ...['--repository', repository.url, '--branch', repository.branch, '--cluster', cluster],
-    ...['--link', `unix:${layout.linkSocket}`, '--end-with-stdin', ...insecureFlags(registries)],
-    ...(directory === '' ? [] : ['--directory', directory]),
-  ],
-  log: layout.reconcilerLog,
-});
+const reconcilerSpec = ({ layout, repository, directory, cluster, registries }: ReconcilerAsk) => {
+  const place = ['--root', layout.root, '--socket', layout.controlSocket];
+  const source = ['--repository', repository.url, '--branch', repository.branch];
+  const link = ['--cluster', cluster, '--link', `unix:${layout.linkSocket}`];
+  const where = directory === '' ? [] : ['--directory', directory];
+  const flags = ['--end-with-stdin', ...insecureFlags(registries)];
+  return {
+    name: 'the reconciler',
+    command: process.execPath,
+    args: [entry(), 'reconciler', ...place, ...source, ...link, ...where, ...flags],
+    log: layout.reconcilerLog,
+  };
+};
+
+/** Connected, and the reconciler answers. */
+const answering = async (socket: string): Promise<Control> => {
+  const control = await connect(socket);
+  try {
+    await control.call('state');
+    return control;
+  } catch (error) {
+    control.close();
+    throw error;
+  }
+};
 
 /** How long to wait for a socket of a process that was just started. */
 const PATIENCE_MS = 30_000;

@@ -1,6 +1,7 @@
 // What must be true of any plan, checked apart from how the plan was made.
 // In: a plan, what it was made from. Out: violations; none for a correct planner.
-// Not here: reasons and repair. It reads the world in its own plain way, so that it can find the planner wrong.
+// Not here: reasons and repair. It reads the world in its own plain way, so that it can find the
+// planner wrong.
 
 import type { DesiredState } from '../../schema/desired.ts';
 import { fits } from '../../schema/fits.ts';
@@ -14,6 +15,7 @@ export const check = (plan: Plan, live: LiveState, desired: DesiredState): reado
   ...healthKept(plan, live, desired),
   ...stepsAreUnique(plan),
   ...dependenciesAreLocal(plan, live),
+  ...slotsHoldFew(plan, live),
   ...heldJobsStay(plan, desired),
   ...reasonsAddUp(plan, desired),
 ];
@@ -28,7 +30,10 @@ type Start = Extract<Step, { kind: 'start' }>;
 const startsOf = (plan: Plan): readonly Start[] =>
   plan.steps.flatMap((step) => (step.kind === 'start' ? [step] : []));
 
-/** What is there and what is ordered, with what a start waits for taken off, fits on each node that gets a start. */
+/**
+ * What is there and what is ordered, with what a start waits for taken off, fits on each node that
+ * gets a start.
+ */
 const capacityKept = (plan: Plan, live: LiveState): readonly Violation[] =>
   live.nodes.flatMap((node) => {
     const starts = startsOf(plan).filter((start) => start.node === node.name);
@@ -50,7 +55,10 @@ const capacityKept = (plan: Plan, live: LiveState): readonly Violation[] =>
         ];
   });
 
-/** Starts go to nodes in Git that answer and are not drained; other steps to nodes that answer (rules 9.1). */
+/**
+ * Starts go to nodes in Git that answer and are not drained; other steps to nodes that answer
+ * (rules 9.1).
+ */
 const knownNodes = (plan: Plan, live: LiveState, desired: DesiredState): readonly Violation[] => {
   const open = new Set(desired.nodes.flatMap(({ name, drain }) => (drain === 'no' ? [name] : [])));
   const answering = new Set(live.nodes.flatMap(({ name, connected }) => (connected ? [name] : [])));
@@ -61,7 +69,10 @@ const knownNodes = (plan: Plan, live: LiveState, desired: DesiredState): readonl
   );
 };
 
-/** Healthy copies less those that stop stay at count - maxUnavailable, unless fewer were healthy before (5.1, 4.2). */
+/**
+ * Healthy copies less those that stop stay at count - maxUnavailable, unless fewer were healthy
+ * before (5.1, 4.2).
+ */
 const healthKept = (plan: Plan, live: LiveState, desired: DesiredState): readonly Violation[] => {
   const stopped = new Set(
     plan.steps.flatMap((step) => (step.kind === 'stop' ? [step.allocation] : [])),
@@ -125,6 +136,28 @@ const dependenciesAreLocal = (plan: Plan, live: LiveState): readonly Violation[]
       .filter((id) => nodeOf.get(id)?.node !== start.node || !stopped.has(id))
       .map((id) => ({ rule: 'after', subject: start.allocation, detail: `waits for ${id}` })),
   );
+};
+
+/**
+ * A slot holds two copies at most, one where the group is a singleton or has named volumes (rules
+ * 9.3, 14).
+ */
+const slotsHoldFew = (plan: Plan, live: LiveState): readonly Violation[] => {
+  const there = live.nodes.flatMap((node) => (node.connected ? node.allocations : []));
+  const slotOf = ({ body }: { readonly body: Start['body'] }): string =>
+    `${body.namespace}/${body.job}/${body.group}[${body.index}]`;
+  return startsOf(plan).flatMap((start) => {
+    const before = there.filter(
+      (copy) =>
+        slotOf(copy) === start.slot &&
+        copy.phase !== 'dead' &&
+        !start.after.includes(copy.allocation),
+    );
+    const most = start.body.spec.singleton || start.body.spec.volumes.length > 0 ? 0 : 1;
+    return before.length <= most
+      ? []
+      : [{ rule: 'slot', subject: start.slot, detail: `it holds ${before.length} copies already` }];
+  });
 };
 
 /** A job held at its last valid content gets no removal and no other version (rules 1.3). */

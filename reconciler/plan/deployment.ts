@@ -1,5 +1,7 @@
-// How far a job is on its way to the wanted version: derived from what is there, in every cycle, never stored.
-// In: JobView. Out: phase, evidence, and what the rollout may touch. Rules 2.4, 5.3 to 5.6, 6.1, 6.2.
+// How far a job is on its way to the wanted version: derived from what is there, in every cycle,
+// never stored.
+// In: JobView. Out: phase, evidence, and what the rollout may touch. Rules 2.4, 5.3 to 5.6, 6.1,
+// 6.2.
 // Not here: how many copies at once (budget), what follows from a failure (rollback).
 
 import type { Evidence } from '../../schema/ledger.ts';
@@ -97,7 +99,10 @@ const factsOf = (view: JobView, groups: readonly GroupView[], deadlines: Deadlin
   };
 };
 
-/** Copies of the wanted version, dead ones of this deployment included: failures match by deployment (rules 2.3). */
+/**
+ * Copies of the wanted version, dead ones of this deployment included: failures match by
+ * deployment (rules 2.3).
+ */
 const newCopies = (view: JobView, group: GroupView): readonly Copy[] =>
   group.copies.filter(
     (copy) =>
@@ -110,7 +115,10 @@ const newCopies = (view: JobView, group: GroupView): readonly Copy[] =>
 const failedNow = (copy: Copy): boolean =>
   copy.allocation.failure?.blame === 'version' && !copy.healthy;
 
-/** A dead allocation counts no more for stalling once its slot holds a healthy copy of the same version. */
+/**
+ * A dead allocation counts no more for stalling once its slot holds a healthy copy of the same
+ * version.
+ */
 const recovered = (copy: Copy, groups: readonly GroupView[]): boolean => {
   if (copy.class !== 'dead') return false;
   const { group, index } = copy.allocation.body;
@@ -119,7 +127,9 @@ const recovered = (copy: Copy, groups: readonly GroupView[]): boolean => {
   return slot === undefined || slot.target?.healthy === true;
 };
 
-/** Rules 2.4: every wanted slot was once healthy for long enough, and no group is below minHealthy. */
+/**
+ * Rules 2.4: every wanted slot was once healthy for long enough, and no group is below minHealthy.
+ */
 const settlesNow = (view: JobView, groups: readonly GroupView[], deadlines: Deadlines): boolean => {
   const { job } = view;
   if (view.settled || job.failed !== null || job.standing.kind !== 'head' || job.spec.stopped) {
@@ -148,8 +158,9 @@ const isPlatformGap = (slot: SlotView): boolean =>
   !slot.dead.some((copy) => copy.allocation.failure?.blame === 'version');
 
 /**
- * Rules 5.4: the smallest age since a slot's first start or a copy's first health in this deployment. Restarts and
- * reschedules are no progress, so of each slot only the oldest start counts. null: nothing was ever started.
+ * Rules 5.4: the smallest age since a slot's first start or a copy's first health in this
+ * deployment. Restarts and reschedules are no progress, so of each slot only the oldest start
+ * counts. null: nothing was ever started.
  */
 const progressAge = (view: JobView, groups: readonly GroupView[]): Ms | null => {
   const ages: Ms[] = [];
@@ -211,8 +222,8 @@ const unresolvedFailure = (view: JobView, deadlines: Deadlines): Evidence | null
 };
 
 /**
- * Rules 6.1, last sentence: settled copies that were healthy and turned unhealthy within `healthy_deadline` of the new
- * version's failure say that something else is broken.
+ * Rules 6.1, last sentence: settled copies that were healthy and turned unhealthy within
+ * `healthy_deadline` of the new version's failure say that something else is broken.
  */
 const notTheVersion = (view: JobView, copies: readonly Copy[]): boolean => {
   const newest = copies
@@ -235,7 +246,9 @@ const notTheVersion = (view: JobView, copies: readonly Copy[]): boolean => {
   );
 };
 
-/** At most so many allocations go into a record and a commit message: the rest tells nothing new. */
+/**
+ * At most so many allocations go into a record and a commit message: the rest tells nothing new.
+ */
 const EVIDENCE_LIMIT = 5;
 
 const evidence = (reason: string, copies: readonly Copy[]): Evidence => ({
@@ -257,7 +270,10 @@ const describe = ({ allocation }: Copy): string =>
   `${allocation.body.group}[${allocation.body.index}] on ${allocation.node}: ` +
   (allocation.failure?.message ?? 'not healthy');
 
-/** Canaries before promotion; none without a settled version, none for a rollback or a settled one (rules 2.5, 5.5). */
+/**
+ * Canaries before promotion; none without a settled version, none for a rollback or a settled one
+ * (rules 2.5, 5.5).
+ */
 const canariesOf = (view: JobView, settled: boolean): number => {
   const { job } = view;
   return job.fallback === null || job.isRollback || settled ? 0 : job.spec.update.canary;
@@ -319,7 +335,10 @@ const phaseOf = ({ job, settled }: JobView, input: PhaseInput): Phase => {
   return 'rolling';
 };
 
-/** Without a settled version there is nothing to protect and nothing to go back to: its copies go on trying (6.2). */
+/**
+ * Without a settled version there is nothing to protect and nothing to go back to: its copies go
+ * on trying (6.2).
+ */
 const opensOf = (phase: Phase, unproven: boolean): Rollout['opens'] => {
   switch (phase) {
     case 'rolling':

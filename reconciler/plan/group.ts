@@ -1,6 +1,8 @@
 // What one group wants now: copies to start, copies to stop, and what it waits for.
-// In: GroupView, the job's rollout. Out: wants for placement (each with what it draws from the budget), granted stops.
-// Not here: where copies go (place), which versions exist (versions are handed in), the whole cluster's order (plan).
+// In: GroupView, the job's rollout. Out: wants for placement (each with what it draws from the
+// budget), granted stops.
+// Not here: where copies go (place), which versions exist (versions are handed in), the whole
+// cluster's order (plan).
 
 import type { Blocked, StartReason, WaitReason } from '../../schema/plan.ts';
 import type { StopReason } from '../../schema/orders.ts';
@@ -10,6 +12,7 @@ import { budgetOf, grantStops, type Budget } from './budget.ts';
 import { mustMove, type Copy } from './classify.ts';
 import type { Deadlines } from './deadlines.ts';
 import { canarySlots, type Rollout } from './deployment.ts';
+import { rescheduleDelay } from './reschedule.ts';
 import type { GroupView, JobView, SlotView } from './slots.ts';
 
 /** A copy that should be started, and the copy that stops for it where there is one. */
@@ -47,7 +50,10 @@ export interface GroupInput {
   /** Too few nodes fit for a surge beside a pinned port: those slots go stop-first (rules 5.2). */
   readonly pinned: boolean;
   readonly deadlines: Deadlines;
-  /** Set while copies that nobody can see may hold slots: why missing slots wait (invariant 8, rules 9.1). */
+  /**
+   * Set while copies that nobody can see may hold slots: why missing slots wait (invariant 8,
+   * rules 9.1).
+   */
   readonly blind: { readonly why: WaitReason; readonly detail: string } | null;
   readonly massLoss: ReadonlySet<string>;
 }
@@ -110,8 +116,9 @@ const collect = (slots: readonly SlotPlan[]): Required<SlotPlan> => ({
 });
 
 /**
- * mayStartNew without its total (that is drawn apart, because a replacement on the same node adds none):
- * min(wantNew - newLive, parallel - newNotYetHealthy). Unbounded where no version ever settled (rules 5.5).
+ * mayStartNew without its total (that is drawn apart, because a replacement on the same node adds
+ * none): min(wantNew - newLive, parallel - newNotYetHealthy). Unbounded where no version ever
+ * settled (rules 5.5).
  */
 const newAllowance = (input: GroupInput, budget: Budget, canaries: number): number => {
   const { group, rollout, view } = input;
@@ -184,8 +191,8 @@ const finishing = ({ rollout }: Scope): boolean =>
   rollout.phase === 'rolling' || rollout.phase === 'done';
 
 /**
- * Failed copies that are not healthy stop once the failure is on record: they are the evidence until then (6.2).
- * Without a settled version they go on trying.
+ * Failed copies that are not healthy stop once the failure is on record: they are the evidence
+ * until then (6.2). Without a settled version they go on trying.
  */
 const mayClearFailed = (scope: Scope, target: Copy): boolean =>
   scope.view.job.failed !== null &&
@@ -207,7 +214,10 @@ const clearFailed = (scope: Scope, slot: SlotView, target: Copy): SlotPlan => {
   };
 };
 
-/** A singleton starts only when the copy before it is seen to be gone, not behind its stop (rules 9.3). */
+/**
+ * A singleton starts only when the copy before it is seen to be gone, not behind its stop (rules
+ * 9.3).
+ */
 const singleFile = ({ group }: Scope): boolean =>
   (group.frame.target ?? group.frame.fallback)?.singleton === true;
 
@@ -224,7 +234,10 @@ const withOther = (scope: Scope, slot: SlotView, other: Copy): SlotPlan => {
   return {};
 };
 
-/** May the wanted version be started in this slot? While stalled only where it was started before (rules 6.2). */
+/**
+ * May the wanted version be started in this slot? While stalled only where it was started before
+ * (rules 6.2).
+ */
 const opensSlot = (scope: Scope, slot: SlotView): boolean => {
   switch (scope.rollout.opens) {
     case 'all':
@@ -250,6 +263,8 @@ interface Replacement {
 /** Stop-first: the old copy stops for the new one. Start-first: the new one comes beside it. */
 const replace = (scope: Scope, replacement: Replacement): SlotPlan => {
   const { slot, copy, version, spec, reason, surge } = replacement;
+  // A slot never holds a third copy: what is on its way out, or left over, goes first.
+  if (slot.going.length > 0 || slot.extra.length > 0) return {};
   const { group, budget } = scope;
   const waits = delayed(scope, slot, version);
   if (waits !== null) return { waits: [waits] };
@@ -329,7 +344,10 @@ interface HealChoice {
   readonly counted: boolean;
 }
 
-/** Which version fills a missing slot (rules 5.5). null: the wanted one, when there is room among the new copies. */
+/**
+ * Which version fills a missing slot (rules 5.5). null: the wanted one, when there is room among
+ * the new copies.
+ */
 const healVersion = (scope: Scope, slot: SlotView): HealChoice | null => {
   const { group, rollout, head, fallback } = scope;
   const { frame } = group;
@@ -369,7 +387,10 @@ const startReason = (slot: SlotView): StartReason => {
   return newestLost >= newestDead ? 'node-lost' : 'reschedule';
 };
 
-/** Waits between attempts grow as `reschedule` says; attempts of the same version in this slot count. */
+/**
+ * Waits between attempts grow as `reschedule` says; attempts of the same version in this slot
+ * count.
+ */
 const delayed = (scope: Scope, slot: SlotView, version: Version): Blocked | null => {
   const spec = version.spec.groups.find(({ name }) => name === scope.group.name);
   if (spec === undefined) return null;
@@ -386,27 +407,6 @@ const delayed = (scope: Scope, slot: SlotView, version: Version): Blocked | null
   if (scope.deadlines.reached(newest.allocation.deadForMs, delayMs)) return null;
   const detail = `started again ${Math.ceil(delayMs / 1000)} s after its death`;
   return wait(scope, slot, { why: 'reschedule-delay', detail });
-};
-
-/**
- * The delay after the n-th death (n from 1). Worked example, 5 s: constant 5, 5, 5; exponential 5, 10, 20;
- * fibonacci 5, 5, 10. Never more than maxDelayMs.
- */
-export const rescheduleDelay = (spec: GroupSpec['reschedule'], deaths: number): number => {
-  let [now, next] = [spec.delayMs, spec.delayMs];
-  for (let n = 1; n < deaths && now < spec.maxDelayMs; n += 1) {
-    switch (spec.delayFunction) {
-      case 'constant':
-        return Math.min(now, spec.maxDelayMs);
-      case 'exponential':
-        now *= 2;
-        break;
-      case 'fibonacci':
-        [now, next] = [next, now + next];
-        break;
-    }
-  }
-  return spec.delayFunction === 'constant' ? spec.delayMs : Math.min(now, spec.maxDelayMs);
 };
 
 /** Copies beyond the count, or of something that is wanted no more, stop together. */

@@ -1,5 +1,6 @@
 // Large or precious removals wait for a person (rules 8).
-// In: desired state, allocations by job. Out: what is held back, for Plan.guarded and for the view of each job.
+// In: desired state, allocations by job. Out: what is held back, for Plan.guarded and for the view
+// of each job.
 // Not here: how an approval is given (the ledger), replacements and moves (they are not removals).
 
 import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
@@ -63,7 +64,10 @@ const removalsOf = (job: DesiredJob, live: readonly LiveAllocation[]): readonly 
   return [...slots.values()].toSorted((a, b) => compareText(a.slot, b.slot));
 };
 
-/** A machine's changes between min and max are no removals; a group that went is held back while it may return. */
+/**
+ * A machine's changes between min and max are no removals; a group that went is held back while it
+ * may return.
+ */
 const isRemoved = (job: DesiredJob, name: string, index: number): boolean => {
   if (job.standing.kind === 'removed') return true;
   const group = job.spec.groups.find((wanted) => wanted.name === name);

@@ -1,6 +1,8 @@
 // What should change, and why: the heart of the reconciler, one way from top to bottom.
-// In: what Git wants, what is there, the time. Out: the plan: steps, reasons, proposals, the view of each deployment.
-// Not here: how the parts decide (guard, slots, deployment, group, place), how orders are made of it (orders).
+// In: what Git wants, what is there, the time. Out: the plan: steps, reasons, proposals, the view
+// of each deployment.
+// Not here: how the parts decide (guard, slots, deployment, group, place), how orders are made of
+// it (orders).
 // Total and deterministic: no clock, no randomness, no logger, no environment (invariant 1).
 
 import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
@@ -28,7 +30,10 @@ export interface Considered {
   readonly rollout: Rollout;
 }
 
-/** The plan for this instant. `now` only dates `wakeAt`: ages in `live` are already brought up to it. */
+/**
+ * The plan for this instant. `now` only dates `wakeAt`: ages in `live` are already brought up to
+ * it.
+ */
 export const plan = (desired: DesiredState, live: LiveState, now: Ms): Plan => {
   const deadlines = createDeadlines(now);
   const nodes = viewNodes(desired, live, deadlines);
@@ -69,7 +74,9 @@ export const plan = (desired: DesiredState, live: LiveState, now: Ms): Plan => {
   };
 };
 
-/** HEAD may not be acted on: the sets that the nodes have stay as they are (rules 1.3, 8.3, 12.1). */
+/**
+ * HEAD may not be acted on: the sets that the nodes have stay as they are (rules 1.3, 8.3, 12.1).
+ */
 const standStill = (desired: DesiredState, why: string): Plan => ({
   commit: desired.commit.oid,
   steps: [],

@@ -1,5 +1,6 @@
 // A job's copies, put into groups and slots: what each slot holds now.
-// In: a desired job, its allocations, the nodes. Out: JobView, slots by index, the copy that counts in each chosen.
+// In: a desired job, its allocations, the nodes. Out: JobView, slots by index, the copy that
+// counts in each chosen.
 // Not here: what is to be done about it (deployment, group).
 
 import type { DesiredJob } from '../../schema/desired.ts';
@@ -45,11 +46,16 @@ export interface JobView {
   readonly job: DesiredJob;
   /** Sorted by name. */
   readonly groups: readonly GroupView[];
-  /** The wanted version is known to have settled: by record, or by the label on a live copy (rules 2.4). */
+  /**
+   * The wanted version is known to have settled: by record, or by the label on a live copy (rules
+   * 2.4).
+   */
   readonly settled: boolean;
 }
 
-/** What the guard holds back: counts of groups that must not fall, or the removal of the whole job. */
+/**
+ * What the guard holds back: counts of groups that must not fall, or the removal of the whole job.
+ */
 export interface Held {
   readonly removal: boolean;
   readonly counts: ReadonlyMap<string, number>;
@@ -104,14 +110,18 @@ const frameOf = (
 
   function countOf(): number {
     if (job.standing.kind === 'removed' || job.spec.stopped) return 0;
-    // A group that went with the new version stays until that version has settled: it may have to come back.
+    // A group that went with the new version stays until that version has settled: it may have
+    // to come back.
     const group = target ?? (settled ? null : fallback);
     if (group === null) return held?.counts.get(name) ?? 0;
     return Math.max(liveCount(group, allocations), held?.counts.get(name) ?? 0);
   }
 };
 
-/** While a machine owns the count and its file is missing, the slots that live now are the count (rules 7). */
+/**
+ * While a machine owns the count and its file is missing, the slots that live now are the count
+ * (rules 7).
+ */
 const liveCount = (group: GroupSpec, allocations: readonly LiveAllocation[]): number => {
   if (group.scale === null || group.scale.fromFile) return group.count;
   const { min, max } = group.scale;
@@ -169,8 +179,8 @@ const viewSlot = (index: number, name: string, copies: readonly Copy[]): SlotVie
 };
 
 /**
- * Which of several copies stays (rules 9.2): one that may stay where it is, on a node that answers, of the settled
- * version, healthy, healthy for longer; then the older one, then the id.
+ * Which of several copies stays (rules 9.2): one that may stay where it is, on a node that
+ * answers, of the settled version, healthy, healthy for longer; then the older one, then the id.
  */
 const byMerit = (a: Copy, b: Copy): number =>
   no(mustMove(a)) - no(mustMove(b)) ||

@@ -18,21 +18,28 @@ export interface HostOptions {
   readonly subnet: string | null;
 }
 
-/** `rebuilt`: the table was missing, so its map is empty now. */
+export interface PreparedHost {
+  readonly subnet: Subnet;
+  /** The bridge or the table was missing, so the map of ports is empty now. */
+  readonly rebuilt: boolean;
+}
+
 export const prepareHost = async (
   kernel: Kernel,
   names: NetworkNames,
   options: HostOptions,
-): Promise<{ readonly subnet: Subnet; readonly rebuilt: boolean }> => {
+): Promise<PreparedHost> => {
   const present = await bridgeSubnet(kernel, names);
   const wanted = await wantedSubnet(kernel, options, present);
   if (present === null) await makeBridge(kernel, names, wanted);
   else if (formatSubnet(present) !== formatSubnet(wanted))
     throw networkFailure(
       `bridge ${names.bridge} has the subnet ${formatSubnet(present)}, the configuration says ` +
-        `${formatSubnet(wanted)}: drain the node and run "purser node clean-up" before changing it`,
+        `${formatSubnet(wanted)}: drain the node and remove the bridge ` +
+        `(ip link del ${names.bridge}) before changing it`,
     );
-  const rebuilt = await makeTable(kernel, names, wanted);
+  const rebuilt = present === null || !(await hasTable(kernel, names));
+  if (rebuilt) await kernel.nft(tableText(names, wanted));
   await allowForwarding(kernel, names);
   return { subnet: wanted, rebuilt };
 };
@@ -56,6 +63,19 @@ const wantedSubnet = async (
   return chosen;
 };
 
+/**
+ * Largest packet, in bytes, of the interface with the default route: links of allocations get the
+ * same, or large packets would be lost behind a tunnel. 1500 when there is no default route.
+ */
+export const readMtu = async (kernel: Kernel): Promise<number> => {
+  const [route] = await kernel.ipShow('-4', 'route', 'show', 'default').catch(() => []);
+  if (route?.dev === undefined) return ETHERNET_MTU;
+  const [link] = await kernel.ipShow('link', 'show', 'dev', route.dev).catch(() => []);
+  return link?.mtu ?? ETHERNET_MTU;
+};
+
+const ETHERNET_MTU = 1500;
+
 /** The subnet of the bridge when it exists and has its address. */
 const bridgeSubnet = async (kernel: Kernel, names: NetworkNames): Promise<Subnet | null> => {
   const [shown] = await kernel.ipShow('addr', 'show', 'dev', names.bridge).catch(() => []);
@@ -76,22 +96,20 @@ const makeBridge = async (kernel: Kernel, names: NetworkNames, subnet: Subnet): 
 };
 
 /** An existing table is left alone: its map holds the ports of running allocations. */
-const makeTable = async (kernel: Kernel, names: NetworkNames, subnet: Subnet): Promise<boolean> => {
-  const exists = await kernel.nftShow('list', 'chain', 'ip', names.table, 'postrouting').then(
+const hasTable = (kernel: Kernel, names: NetworkNames): Promise<boolean> =>
+  kernel.nftShow('list', 'chain', 'ip', names.table, 'postrouting').then(
     () => true,
     () => false,
   );
-  if (!exists) await kernel.nft(tableText(names, subnet));
-  return !exists;
-};
 
 /**
- * Docker and many firewalls set the policy of `ip filter FORWARD` (iptables' chain, as nftables
- * sees it) to drop. Where that chain exists, our bridge is let through at its top. Not reached:
- * iptables-legacy, which nft does not see, and tables of other names; there a person must accept
+ * Docker and many firewalls set the policy of iptables' FORWARD to drop: nftables sees that chain
+ * as `ip filter FORWARD`, unless iptables-legacy made it. Where it exists, our bridge is let
+ * through at its top. Not reached: base chains of other names; there a person must accept
  * forwarding from and to the bridge.
  */
 const allowForwarding = async (kernel: Kernel, names: NetworkNames): Promise<void> => {
+  await changeLegacy(kernel, names, 'insert');
   const chain = await forwardChain(kernel);
   if (chain === null || handlesWithComment(chain, ruleComment(names)).length > 0) return;
   const rule = (side: string): string =>
@@ -99,6 +117,29 @@ const allowForwarding = async (kernel: Kernel, names: NetworkNames): Promise<voi
     `comment "${ruleComment(names)}"\n`;
   await kernel.nft(rule('iifname') + rule('oifname'));
 };
+
+/** Nothing happens where the kernel has no legacy filter table: asking iptables would make it. */
+const changeLegacy = async (
+  kernel: Kernel,
+  names: NetworkNames,
+  change: 'insert' | 'delete',
+): Promise<void> => {
+  const tables = await kernel.plugin({ program: 'cat', args: ['/proc/net/ip_tables_names'] });
+  if (!tables.stdout.split('\n').includes('filter')) return;
+  for (const side of ['-i', '-o']) {
+    const rule = ['FORWARD', side, names.bridge, '-j', 'ACCEPT'];
+    const call = (verb: string) =>
+      kernel
+        .plugin({ program: 'iptables-legacy', args: ['-w', verb, ...rule] })
+        .catch(() => ({ code: LEGACY_MISSING }));
+    const { code } = await call('-C');
+    if (change === 'insert' && code === 1) await call('-I');
+    if (change === 'delete' && code === 0) await call('-D');
+  }
+};
+
+/** No such program: then the rules came from elsewhere, and a person must change them. */
+const LEGACY_MISSING = 127;
 
 const forwardChain = (kernel: Kernel): Promise<string | null> =>
   kernel.nftShow('-a', 'list', 'chain', 'ip', 'filter', 'FORWARD').catch(() => null);
@@ -140,6 +181,7 @@ export const removeHost = async (kernel: Kernel, names: NetworkNames): Promise<v
   const bridges = await kernel.ipShow('link', 'show', 'dev', names.bridge).catch(() => []);
   if (bridges.length > 0) await kernel.ipBatch([`link del ${names.bridge}`]);
   await kernel.nft(`add table ip ${names.table}\ndelete table ip ${names.table}\n`);
+  await changeLegacy(kernel, names, 'delete');
   const chain = await forwardChain(kernel);
   if (chain === null) return;
   const handles = handlesWithComment(chain, ruleComment(names));

@@ -9,8 +9,16 @@ import { join } from 'node:path';
 import type { NetworkAsk, NetworkFacts, NetworkPort } from '../../ports.ts';
 import { compareText } from '../../../schema/ids.ts';
 import { messageOf } from '../failure.ts';
+import { refuseBadName } from '../safe-name.ts';
 import { createBatcher } from './batcher.ts';
-import { addNamespace, deleteNamespace, namespacesOf, prepareHost, removeHost } from './host.ts';
+import {
+  addNamespace,
+  deleteNamespace,
+  namespacesOf,
+  prepareHost,
+  readMtu,
+  removeHost,
+} from './host.ts';
 import { createKernel, networkFailure } from './kernel.ts';
 import type { Kernel } from './kernel.ts';
 import { parseListening } from './listening.ts';
@@ -53,6 +61,7 @@ interface State {
   readonly kernel: Kernel;
   readonly names: NetworkNames;
   readonly subnet: Subnet;
+  readonly mtu: number;
   readonly entries: Map<string, Entry>;
   /** Host numbers of entries and of links that the kernel has not yet removed. */
   readonly used: Set<number>;
@@ -71,6 +80,7 @@ export const createNativeNetwork = async (
     kernel,
     names,
     subnet,
+    mtu: await readMtu(kernel),
     entries: new Map(),
     used: new Set(),
     lastHost: 0,
@@ -96,6 +106,7 @@ export const nativeCleanUp = (
 ): Promise<void> => removeHost(createKernel(options.nodeNetns), namesFor(options.node));
 
 const setUp = async (state: State, ask: NetworkAsk): Promise<NetworkFacts> => {
+  refuseBadName(ask.allocation);
   const known = state.entries.get(ask.allocation);
   if (known !== undefined) {
     if (await isIntact(state, ask, known)) return factsOf(state, ask.allocation, known);
@@ -153,13 +164,13 @@ const makeNamespace = async (
   allocation: string,
   host: number | null,
 ): Promise<void> => {
-  const { kernel, names, subnet } = state;
+  const { kernel, names, subnet, mtu } = state;
   const namespace = names.prefix + allocation;
   if (host === null) return addNamespace(kernel, namespace);
   const link = names.linkPrefix + host;
   await kernel.ipBatch([
     `netns add ${namespace}`,
-    `link add ${link} type veth peer name eth0 netns ${namespace}`,
+    `link add ${link} mtu ${mtu} type veth peer name eth0 mtu ${mtu} netns ${namespace}`,
     `link set ${link} alias ${allocation} master ${names.bridge} up`,
     `link set ${link} type bridge_slave hairpin on`,
   ]);
@@ -177,6 +188,7 @@ const makeNamespace = async (
  * others.
  */
 const tearDown = async (state: State, allocation: string): Promise<void> => {
+  refuseBadName(allocation);
   const entry = state.entries.get(allocation);
   const namespace = state.names.prefix + allocation;
   await all([
@@ -198,9 +210,15 @@ const removeMappings = async (state: State, mappings: readonly Mapping[]): Promi
     const ours = mappings.filter((mapping) =>
       present.some(({ host, address }) => host === mapping.host && address === mapping.address),
     );
-    if (ours.length > 0) await state.nft(deleteMappings(state.names, ours));
+    if (ours.length > 0) await state.nft(forceDelete(state.names, ours));
   }
 };
+
+/**
+ * Deletes also where only one of the two protocols is there: adding what exists changes nothing.
+ */
+const forceDelete = (names: NetworkNames, mappings: readonly Mapping[]): string =>
+  addMappings(names, mappings) + deleteMappings(names, mappings);
 
 const claimHost = (state: State): number => {
   const host = nextHost(state.subnet, state.used, state.lastHost);
@@ -264,7 +282,7 @@ const adopt = async (state: State): Promise<void> => {
   }
   const owned = new Set([...state.entries.values()].flatMap((entry) => entry.mappings));
   const lost = mappings.filter((mapping) => !owned.has(mapping));
-  if (lost.length > 0) await state.nft(deleteMappings(names, lost));
+  if (lost.length > 0) await state.nft(forceDelete(names, lost));
 };
 
 const hostsByAllocation = async (state: State): Promise<ReadonlyMap<string, number>> => {
