@@ -1,7 +1,7 @@
-// The runner's loop: look at everything, decide, act, report; woken by orders, events, ends of work, and timers.
-// In: the ports and the configuration. Out: a runner that works until it is told to end.
-// All time comes from ports.clock. Not here: any decision (decide/), any call of containerd (edge/), lists and
-// measurements (watch.ts).
+// The runner's loop: look at everything, decide, act, report; woken by orders, events, ends of
+// work, and timers. In: the ports and the configuration. Out: a runner that works until it is told
+// to end. All time comes from ports.clock. Not here: any decision (decide/), any call of containerd
+// (edge/), lists and measurements (watch.ts).
 
 import type { NodeReport } from '../schema/orders.ts';
 import type { Ms } from '../schema/spec.ts';
@@ -86,7 +86,10 @@ const run = async (loop: Loop): Promise<void> => {
   await writeMarks(loop);
 };
 
-/** What is under way is let end, so that its facts reach the disk; what does not end is found by the next life. */
+/**
+ * What is under way is let end, so that its facts reach the disk; what does not end is found by the
+ * next life.
+ */
 const ending = async ({ ports, state, bell }: Loop): Promise<void> => {
   const last = ports.clock.now() + ENDING_MS;
   const never = new AbortController().signal;
@@ -159,7 +162,10 @@ const isNote = (
 ): action is Extract<Action, { kind: 'remember' | 'forget' | 'wait' }> =>
   action.kind === 'remember' || action.kind === 'forget' || action.kind === 'wait';
 
-/** Notes at once, work in the background. A forgotten allocation may be wanted anew: then look again. */
+/**
+ * Notes at once, work in the background. A forgotten allocation may be wanted anew: then look
+ * again.
+ */
 const act = (loop: Loop, actions: readonly Action[]): Ms => {
   let until: Ms = Number.POSITIVE_INFINITY;
   for (const action of actions) {
@@ -210,7 +216,10 @@ const background = (loop: Loop, name: string, work: Promise<void>): void => {
     });
 };
 
-/** Orders are on the disk before they are obeyed: a runner that dies in between has not accepted them. */
+/**
+ * Orders are on the disk before they are obeyed: a runner that dies in between has not accepted
+ * them.
+ */
 const takeOrders = (loop: Loop): void => {
   const { ports, state } = loop;
   const offered = ports.link.take() ?? loop.unwritten;

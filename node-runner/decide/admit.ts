@@ -1,7 +1,7 @@
 // Whether an allocation may begin on this node, and with which host ports.
 // In: its body, what the others hold, the node. Out: a port choice, or why it must wait.
-// The planner has counted already; this is the node's own last look, so that capacity is never exceeded even when
-// orders cross. Not here: waiting for what must be gone first (decide.ts).
+// The planner has counted already; this is the node's own last look, so that capacity is never
+// exceeded even when orders cross. Not here: waiting for what must be gone first (decide.ts).
 
 import { fits } from '../../schema/fits.ts';
 import type { FailureRecord } from '../../schema/orders.ts';
@@ -12,8 +12,8 @@ import { choosePorts } from './ports.ts';
 import { sizeText } from './words.ts';
 
 /**
- * What admitted allocations hold. Grows in place as more are admitted in one look, like the planner's capacity table:
- * a copy for each of 2,000 would cost 200 ms.
+ * What admitted allocations hold. Grows in place as more are admitted in one look, like the
+ * planner's capacity table: a copy for each of 2,000 would cost 200 ms.
  */
 export interface Held {
   resources: Resources;

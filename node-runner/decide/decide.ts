@@ -1,7 +1,8 @@
 // The runner's brain: what to do now, given what is wanted and what is.
-// In: the accepted orders, the inventory, now. Out: actions, each with all it needs, the most urgent kind first.
-// Synchronous and total; nothing is remembered between two looks but the marks, which are in the inventory.
-// Not here: doing it (execute.ts), which orders are accepted (accept.ts).
+// In: the accepted orders, the inventory, now. Out: actions, each with all it needs, the most
+// urgent kind first. Synchronous and total; nothing is remembered between two looks but the marks,
+// which are in the inventory. Not here: doing it (execute.ts), which orders are accepted
+// (accept.ts).
 
 import { compareText, containerId } from '../../schema/ids.ts';
 import { decodeLabels } from '../../schema/labels.ts';
@@ -128,8 +129,8 @@ const lookAt = (start: AllocationMark, look: Look, held: Held | null): Result =>
 };
 
 /**
- * What runs already has its ports, and what listens on them is itself: an adopted copy without a mark is not refused
- * for the sake of its own ports.
+ * What runs already has its ports, and what listens on them is itself: an adopted copy without a
+ * mark is not refused for the sake of its own ports.
  */
 const heldFor = (mark: AllocationMark, held: Held, inventory: Inventory): Held => {
   if (noneRuns(mark)) return held;
@@ -198,7 +199,9 @@ const holdersOf = (inventory: Inventory): ReadonlySet<string> => {
 /** Labels are values that never change, and every look asks for all of them. */
 const decoded = new WeakMap<object, ReturnType<typeof decodeLabels>>();
 
-/** Ours: of this cluster and this node. Another runner's on the same containerd are foreign to us. */
+/**
+ * Ours: of this cluster and this node. Another runner's on the same containerd are foreign to us.
+ */
 export const ownLabels = (
   { labels }: ContainerFacts,
   { node }: Pick<Inventory, 'node'>,
@@ -235,8 +238,8 @@ const orphanSteps = (
 };
 
 /**
- * Work that may begin now: its key is free, its retry is due, its lane has a place. The rest is forgotten; the look
- * after the next end finds it again.
+ * Work that may begin now: its key is free, its retry is due, its lane has a place. The rest is
+ * forgotten; the look after the next end finds it again.
  */
 const grant = (
   intents: readonly Intent[],

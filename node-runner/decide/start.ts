@@ -1,7 +1,7 @@
-// The next steps of an allocation that should run: image, network, files, then container by container.
-// In: its mark and the inventory. Out: work that may begin now, and when to look again.
-// A later step needs the facts that an earlier one leaves behind, so each look gives the steps that are possible now.
-// Not here: stopping (stop.ts), what the specification holds (oci-spec.ts).
+// The next steps of an allocation that should run: image, network, files, then container by
+// container. In: its mark and the inventory. Out: work that may begin now, and when to look again.
+// A later step needs the facts that an earlier one leaves behind, so each look gives the steps that
+// are possible now. Not here: stopping (stop.ts), what the specification holds (oci-spec.ts).
 
 import { containerId } from '../../schema/ids.ts';
 import type { ContainerLabels } from '../../schema/labels.ts';
@@ -23,7 +23,10 @@ export interface Steps {
   readonly until: Ms;
 }
 
-/** @param ready false: something must be gone first, or there is no room yet; then only the images are fetched. */
+/**
+ * @param ready false: something must be gone first, or there is no room yet; then only the images
+ * are fetched.
+ */
 export const runSteps = (
   mark: AllocationMark,
   inventory: Inventory,
@@ -78,7 +81,8 @@ const taskSteps = (look: Look, now: Ms): Steps => {
       return just({ kind: 'start', place });
     case 'none':
     case 'stopped':
-      // A container that never came to run may be half made: it is made anew. One that ran keeps what it wrote.
+      // A container that never came to run may be half made: it is made anew. One that ran keeps
+      // what it wrote.
       return task.everStarted
         ? just({ kind: 'restart', place })
         : just({ kind: 'remove', container: place.container });

@@ -1,4 +1,5 @@
-// Laws of decide: the order in which things are known does not matter, and an action under way is not begun twice.
+// Laws of decide: the order in which things are known does not matter, and an action under way is
+// not begun twice.
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { LANE_PLACES } from '../../node-runner/config.ts';
@@ -91,7 +92,7 @@ it('known in any order, the same is done', () => {
   );
 });
 
-it('nothing is begun twice, no lane is overfull, and nothing ordered to run is removed while it runs', () => {
+it('nothing is begun twice, no lane is overfull, and what should run and runs is left alone', () => {
   fc.assert(
     fc.property(fc.array(facts, { minLength: 12, maxLength: 12 }), (drawn) => {
       const { inventory, orders } = world(drawn, IDS);

@@ -161,7 +161,7 @@ describe('the runner', () => {
     }, second);
   });
 
-  it('adopts from labels alone when its disk is lost, and removes what no order names', async () => {
+  it('adopts from labels alone when its disk is lost, and removes the rest', async () => {
     const first = createWorld();
     await running(async (world) => {
       world.send(orders(1, runItem(testBody('a-0-1')), runItem(testBody('b-0-1'))));

@@ -1,6 +1,7 @@
-// A small world for the runner's loop: containerd, network, disk, link and clock in memory, under virtual time.
-// In: what the test says happens. Out: RunnerPorts, and what was asked of them. Faults are set per call name.
-// Not here: the cluster's simulator (test/sim), which has partitions and many nodes.
+// A small world for the runner's loop: containerd, network, disk, link and clock in memory, under
+// virtual time. In: what the test says happens. Out: RunnerPorts, and what was asked of them.
+// Faults are set per call name. Not here: the cluster's simulator (test/sim), which has partitions
+// and many nodes.
 
 import type { NodeOrders, NodeReport } from '../../schema/orders.ts';
 import type {

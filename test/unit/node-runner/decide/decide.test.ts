@@ -242,7 +242,7 @@ describe('the end of a task', () => {
     expect(works(decide(orders, later, 16_000))).toEqual(['restart']);
   });
 
-  it('makes the copy dead when attempts are used up, ends its siblings, and frees its network', () => {
+  it('makes the copy dead in the end, ends its siblings, and frees its network', () => {
     const tasks = [testTask(), testTask({ name: 'side' })];
     const restart = { attempts: 0, intervalMs: 1000, delayMs: 1, mode: 'fail' } as const;
     const body = testBody('a-0-1', { spec: testGroup({ tasks, restart }) });
