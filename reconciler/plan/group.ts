@@ -13,6 +13,7 @@ import { canarySlots } from './deployment.ts';
 import { missing } from './heal.ts';
 import {
   delayed,
+  isResolved,
   opensSlot,
   wait,
   type GroupInput,
@@ -205,7 +206,7 @@ interface Replacement {
 const replace = (scope: Scope, replacement: Replacement): SlotPlan => {
   const { slot, copy, version, spec, reason, surge } = replacement;
   // A slot never holds a third copy: what is on its way out, or left over, goes first.
-  if (slot.going.length > 0 || slot.extra.length > 0) return {};
+  if (slot.going.length > 0 || slot.extra.length > 0 || !isResolved(spec)) return {};
   const { group, budget } = scope;
   const waits = delayed(scope, slot, version);
   if (waits !== null) return { waits: [waits] };
