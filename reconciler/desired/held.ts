@@ -18,6 +18,8 @@ export type HeldDocument<T> =
   | { readonly kind: 'asked'; readonly problems: readonly Problem[] }
   | { readonly kind: 'absent' };
 
+const ABSENT = { kind: 'absent' } as const;
+
 export interface HeldInput {
   readonly files: Files;
   readonly histories: ReadonlyMap<string, History>;
@@ -31,7 +33,7 @@ export const heldDocument = <K extends DocumentKind>(
   read: Reader,
 ): HeldDocument<Documents[K]> => {
   const file = files.get(path);
-  if (file === undefined && !needed) return { kind: 'absent' };
+  if (file === undefined && !needed) return ABSENT;
   const document = file && read(kind, path, file);
   const problems = document?.problems ?? [];
   if (document && document.value !== null) return { kind: 'head', value: document.value, problems };

@@ -13,8 +13,8 @@ import { judged } from './policy.ts';
 import { sameInPlace, transferEdits } from './revert-edits.ts';
 import { isValid, versionOf, NO_TEXTS, type SettledVersion, type Version } from './versions.ts';
 
-/** The job file at HEAD that uses this path too, null: no other does. */
-export type SharedBy = (path: string) => string | null;
+/** The job file at HEAD other than `path` that uses the source too, null: no other does. */
+export type SharedBy = (source: string, path: string) => string | null;
 
 export interface RevertFacts {
   readonly head: Version;
@@ -55,7 +55,7 @@ const isAtomic = ({ trailers }: CommitInfo): boolean =>
 
 /** Files that either version uses go back, unless another job uses them too. */
 const configEdits = (
-  { files, sharedBy }: JobInput,
+  { path: own, files, sharedBy }: JobInput,
   head: Version,
   { version, moment }: SettledVersion,
 ): { readonly edits: readonly FileEdit[] } | { readonly why: string } => {
@@ -67,7 +67,7 @@ const configEdits = (
     if (now?.blob === then?.blob) continue;
     // A file that HEAD's version alone uses and that was there before is not this version's to change.
     if (then !== undefined && !needed.has(path)) continue;
-    const other = sharedBy(path);
+    const other = sharedBy(path, own);
     if (other !== null) {
       if (!needed.has(path)) continue;
       return { why: `${path} has changed since, and ${other} uses it too` };
