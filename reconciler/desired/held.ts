@@ -1,5 +1,7 @@
-// A document that keeps its last valid content when it is invalid at HEAD (rules 1.3): cluster, namespace, node, scale.
-// In: kind, path, the tree. Out: the value that counts, and the history to ask for where it is needed.
+// A document that keeps its last valid content when it is invalid at HEAD (rules 1.3): cluster,
+// namespace, node, scale.
+// In: kind, path, the tree. Out: the value that counts, and the history to ask for where it is
+// needed.
 // Not here: jobs, whose content is more than one file (job.ts), what a value means (cluster.ts).
 
 import type { DocumentKind, Documents } from '../../schema/documents.ts';

@@ -1,5 +1,7 @@
-// What compile remembers from one call to the next: parsed files, indexes, and the jobs whose inputs are the same.
-// In: nothing. Out: an empty memo, which the caller keeps and passes in. It changes how long compile takes and
+// What compile remembers from one call to the next: parsed files, indexes, and the jobs whose
+// inputs are the same.
+// In: nothing. Out: an empty memo, which the caller keeps and passes in. It changes how long
+// compile takes and
 // nothing else; a caller may throw it away at any time. Not here: what is compared (remember.ts).
 
 import type { Ledger } from '../../schema/ledger.ts';
@@ -12,7 +14,10 @@ import { createReadMemo, type ReadMemo } from './read.ts';
 import type { Found } from './spec.ts';
 import type { Survey } from './survey.ts';
 
-/** What a job was made of, and what came of it. Trees are not kept: only the blobs of the files that were used. */
+/**
+ * What a job was made of, and what came of it. Trees are not kept: only the blobs of the files
+ * that were used.
+ */
 export interface RememberedJob {
   readonly outcome: JobOutcome;
   readonly settings: Settings;
@@ -39,7 +44,9 @@ export interface CompileMemo {
   /** Of the tree before. */
   layout: Layout | null;
   ledger: { readonly of: Ledger; readonly index: LedgerIndex } | null;
-  /** By namespace; the same object as long as cluster.yaml and the namespace's file say the same. */
+  /**
+   * By namespace; the same object as long as cluster.yaml and the namespace's file say the same.
+   */
   readonly settings: Map<
     string,
     { readonly from: readonly unknown[]; readonly settings: Settings }

@@ -1,5 +1,6 @@
 // What a failed version would go back to, as edits of files (rules 6.3).
-// In: the job at HEAD, the newest settled version before it. Out: a RevertTarget whose edits were compiled and give
+// In: the job at HEAD, the newest settled version before it. Out: a RevertTarget whose edits were
+// compiled and give
 // exactly that version, with HEAD's fields that change in place; or why there is none.
 // Not here: whether the version has failed, and the commit itself (reconciler/plan/rollback).
 
@@ -79,8 +80,10 @@ const configEdits = (
 };
 
 /**
- * Texts that may be the answer, the best first: the old text as it was, where nothing but the version has changed
- * since; HEAD's text with the version's fields put back, which keeps what people wrote since; the old text with HEAD's
+ * Texts that may be the answer, the best first: the old text as it was, where nothing but the
+ * version has changed
+ * since; HEAD's text with the version's fields put back, which keeps what people wrote since; the
+ * old text with HEAD's
  * in-place fields, where whole levels were written out or folded in between.
  */
 const candidates = (head: Draft, settled: Draft): readonly string[] => {
@@ -112,7 +115,10 @@ const withEdits = (files: Files, edits: readonly FileEdit[]): Files => {
   return next;
 };
 
-/** Rules 6.3: the result must compile to exactly that version, and leave HEAD's in-place fields as they are. */
+/**
+ * Rules 6.3: the result must compile to exactly that version, and leave HEAD's in-place fields as
+ * they are.
+ */
 const givesVersion = (
   input: JobInput,
   head: Version,

@@ -1,6 +1,8 @@
-// Everything that a tree says, looked at once: documents with what they held before, jobs with their outcomes.
+// Everything that a tree says, looked at once: documents with what they held before, jobs with
+// their outcomes.
 // In: SourceTree, memo. Out: Survey, which both `asks` and `compile` are read off.
-// Not here: the DesiredState itself (compile.ts), one job (job.ts), whether an empty tree is meant (empty.ts).
+// Not here: the DesiredState itself (compile.ts), one job (job.ts), whether an empty tree is meant
+// (empty.ts).
 
 import type { ClusterFile } from '../../schema/documents/cluster.ts';
 import type { DocumentKind, Documents } from '../../schema/documents.ts';
@@ -129,7 +131,10 @@ const createDocuments = (tree: SourceTree, read: Reader) => {
 const valueOf = <T>(held: HeldDocument<T>): T | null =>
   held.kind === 'head' || held.kind === 'held' ? held.value : null;
 
-/** Without any valid cluster.yaml nothing is done; its name, which ids are made of, is the ledger's. */
+/**
+ * Without any valid cluster.yaml nothing is done; its name, which ids are made of, is the
+ * ledger's.
+ */
 const specOf = (cluster: HeldDocument<ClusterFile>, index: LedgerIndex): ClusterSpec =>
   clusterSpec(valueOf(cluster) ?? { name: index.cluster?.cluster ?? '' });
 
@@ -210,7 +215,10 @@ const compileJobs = (input: JobsInput, memo: CompileMemo): readonly JobOutcome[]
   return outcomes;
 };
 
-/** A namespace whose file never was valid: whether it is protected is not known, so nothing new is done in it. */
+/**
+ * A namespace whose file never was valid: whether it is protected is not known, so nothing new is
+ * done in it.
+ */
 const heldBecause = (name: string, held: HeldNamespace['held']): string | null =>
   held.kind === 'never-valid' ? `${namespacePath(name)} is not valid` : null;
 
@@ -261,7 +269,9 @@ const removedJobs = (input: {
   });
 };
 
-/** Rules 7: a count that a machine wrote counts only where the job gives the count to the machine. */
+/**
+ * Rules 7: a count that a machine wrote counts only where the job gives the count to the machine.
+ */
 const unusedCounts = (
   layout: Layout,
   { outcomes, tree, read }: { outcomes: readonly JobOutcome[]; tree: SourceTree; read: Reader },

@@ -1,4 +1,5 @@
-// Laws of compile: a memo changes nothing, order changes nothing, and people's formatting is no version. Rules 2.
+// Laws of compile: a memo changes nothing, order changes nothing, and people's formatting is no
+// version. Rules 2.
 
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
@@ -19,7 +20,9 @@ import {
 const CLUSTER = 'name: home\npolicies: {registries: [r.example]}\n';
 const IMAGE = `r.example/web:1@${digestOf('1')}`;
 
-/** Fields as people write them: JSON is YAML, so a value can be written in flow or in block style. */
+/**
+ * Fields as people write them: JSON is YAML, so a value can be written in flow or in block style.
+ */
 const field = fc.constantFrom<[string, string, string]>(
   ['user', 'user: "1"', 'user: "2"'],
   ['ports', 'ports: {http: 80}', 'ports:\n  http: 81'],
