@@ -22,7 +22,11 @@ export const read = (path: string): string => readFileSync(join(ROOT, path), 'ut
 /** Files that an import of `from` names, relative to the root; packages as they are written. */
 export const importsOf = (path: string): readonly string[] => {
   const text = read(path);
-  const found = [...text.matchAll(/(?:from|import)\s*\(?\s*['"](?<target>[^'"]+)['"]/g)];
+  const found = [
+    ...text.matchAll(/^(?:import|export|\}) .*?from ['"](?<target>[^'"\n]+)['"]/gm),
+    ...text.matchAll(/^import ['"](?<target>[^'"\n]+)['"]/gm),
+    ...text.matchAll(/\bimport\(['"](?<target>[^'"\n]+)['"]\)/g),
+  ];
   return found.flatMap(({ groups }) => {
     const target = groups?.['target'];
     if (target === undefined) return [];

@@ -77,7 +77,8 @@ export const createGitSource = (options: GitSourceOptions): GitSource => {
   return {
     read: () => base.attempt(read),
     complete: (tree, asks) => base.attempt(() => complete(base, tree, asks)),
-    record: (records) => (records.length === 0 ? Promise.resolve() : recorder.record(records)),
+    record: (records) =>
+      records.length === 0 ? Promise.resolve() : base.attempt(() => recorder.record(records)),
     commit: (ask: CommitAsk) =>
       inTurn(() =>
         base.attempt(() =>
