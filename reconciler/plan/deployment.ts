@@ -47,8 +47,9 @@ export const deriveRollout = (view: JobView, deadlines: Deadlines): Rollout => {
   const groups = view.groups.filter((group) => group.frame.target !== null);
   const facts = factsOf(view, groups, deadlines);
   const settled = view.settled || facts.settles;
-  const failed = settled ? null : (job.failed?.evidence ?? facts.failure);
-  const canaries = canariesOf(view, settled);
+  // A version that served before is never given up by the machine (2.4, 2.5): it stalls.
+  const failed = settled || job.isRollback ? null : (job.failed?.evidence ?? facts.failure);
+  const canaries = canariesOf(view, { groups, settled });
   const awaitsPromotion = canaries > 0 && canariesHealthy(groups, canaries);
   const promoted = canaries === 0 || isPromoted(view, { groups, canaries, awaitsPromotion });
   const phase = phaseOf(view, { ...facts, failed, promoted });
@@ -274,9 +275,13 @@ const describe = ({ allocation }: Copy): string =>
  * Canaries before promotion; none without a settled version, none for a rollback or a settled one
  * (rules 2.5, 5.5).
  */
-const canariesOf = (view: JobView, settled: boolean): number => {
-  const { job } = view;
-  return job.fallback === null || job.isRollback || settled ? 0 : job.spec.update.canary;
+const canariesOf = (
+  { job }: JobView,
+  { groups, settled }: { readonly groups: readonly GroupView[]; readonly settled: boolean },
+): number => {
+  if (job.fallback === null || job.isRollback || settled) return 0;
+  const { canary } = job.spec.update;
+  return groups.some((group) => canarySlots(group, canary).length > 0) ? canary : 0;
 };
 
 /** Slots of a group in which canaries go, before promotion. */

@@ -72,7 +72,8 @@ const isRemoved = (job: DesiredJob, name: string, index: number): boolean => {
   if (job.standing.kind === 'removed') return true;
   const group = job.spec.groups.find((wanted) => wanted.name === name);
   if (group === undefined) {
-    return job.fallback?.spec.groups.every((was) => was.name !== name) ?? true;
+    const mayReturn = job.fallback?.spec.groups.some((was) => was.name === name) ?? false;
+    return job.settled || !mayReturn;
   }
   if (group.scale !== null) return index >= group.scale.max;
   return index >= group.count;
@@ -106,5 +107,6 @@ const holdOf = (job: DesiredJob, removals: readonly Removal[]): Held => {
   for (const { group, index } of removals) {
     counts.set(group, Math.max(counts.get(group) ?? 0, index + 1));
   }
-  return { removal: job.standing.kind === 'removed', counts };
+  const why = 'its removal waits for approval';
+  return { why, removal: job.standing.kind === 'removed', counts };
 };

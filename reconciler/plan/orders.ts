@@ -7,6 +7,7 @@ import { compareText } from '../../schema/ids.ts';
 import type { LiveAllocation, LiveNode, LiveState } from '../../schema/live.ts';
 import type { NodeOrders, OrderItem } from '../../schema/orders.ts';
 import type { Plan, Step } from '../../schema/plan.ts';
+import { same } from './body.ts';
 import { killTimeoutOf } from './upkeep.ts';
 
 export interface OrderContext {
@@ -82,7 +83,9 @@ const itemOf = (allocation: LiveAllocation, { sent, step, there }: About): Order
   }
   const after = sent?.kind === 'run' ? sent.after.filter((before) => there.has(before)) : [];
   const body = step?.kind === 'update' ? step.body : allocation.body;
-  if (sent?.kind === 'run' && sent.body === body && sent.after.length === after.length) return sent;
+  if (sent?.kind === 'run' && sent.body === body && sent.after.length === after.length) {
+    return sent;
+  }
   return { kind: 'run', allocation: id, body, after };
 };
 
@@ -91,4 +94,4 @@ const itemOf = (allocation: LiveAllocation, { sent, step, there }: About): Order
  * is the same set.
  */
 const sameItems = (a: readonly OrderItem[], b: readonly OrderItem[]): boolean =>
-  a.length === b.length && a.every((item, i) => item === b[i]);
+  a.length === b.length && a.every((item, i) => same(item, b[i]));

@@ -19,7 +19,7 @@ import {
   type Want,
 } from '../place/place.ts';
 import { makeBody } from './body.ts';
-import type { SlotWant } from './group.ts';
+import type { SlotWant } from './scope.ts';
 import type { JobPlan } from './job.ts';
 import type { NodeView, NodeViews } from './nodes.ts';
 import { stopStep } from './upkeep.ts';

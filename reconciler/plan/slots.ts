@@ -57,6 +57,7 @@ export interface JobView {
  * What the guard holds back: counts of groups that must not fall, or the removal of the whole job.
  */
 export interface Held {
+  readonly why: string;
   readonly removal: boolean;
   readonly counts: ReadonlyMap<string, number>;
 }
@@ -68,7 +69,7 @@ export interface SlotsInput {
 }
 
 export const viewJob = (wanted: DesiredJob, input: SlotsInput, deadlines: Deadlines): JobView => {
-  const job = input.held?.removal === true ? keptByGuard(wanted) : wanted;
+  const job = input.held?.removal === true ? kept(wanted, input.held.why) : wanted;
   const settled =
     job.settled ||
     input.allocations.some(
@@ -88,9 +89,9 @@ export const viewJob = (wanted: DesiredJob, input: SlotsInput, deadlines: Deadli
 };
 
 /** A removal that waits for approval is healed at its last content and not rolled (rules 8.1). */
-const keptByGuard = (job: DesiredJob): DesiredJob => ({
+const kept = (job: DesiredJob, why: string): DesiredJob => ({
   ...job,
-  standing: { kind: 'held', why: 'its removal waits for approval' },
+  standing: { kind: 'held', why },
 });
 
 interface FrameInput {

@@ -6,7 +6,7 @@
 import type { DesiredState, VolumeHome } from '../../schema/desired.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
 import type { WaitReason } from '../../schema/plan.ts';
-import type { SlotWant } from './group.ts';
+import type { SlotWant } from './scope.ts';
 import type { NodeViews } from './nodes.ts';
 
 export type Homes = ReadonlyMap<string, VolumeHome>;

@@ -40,6 +40,8 @@ const SIGKILL = 9;
 const DEATH_WAIT_MAX_MS = 20_000;
 /** containerd clears up behind a dead shim in about 100 ms. */
 const CLEAR_UP_MAX_MS = 5_000;
+/** A thousand records take about 25 ms. */
+const LIST_MAX_MS = 60_000;
 /** Between looks at a task whose Wait was cut. */
 const DEATH_POLL_MS = 50;
 
@@ -259,7 +261,7 @@ const isOrphan = async (containerd: Containerd, id: string): Promise<boolean> =>
  * is looked at again, so that a container that is being removed does not seem to have died.
  */
 const listContainers = async (containerd: Containerd): Promise<readonly RuntimeContainer[]> => {
-  const records = (await containerd.containers.list({ filters: [] })).containers;
+  const records = await listRecords(containerd);
   const processes = (await containerd.tasks.list({ filter: '' })).tasks;
   const byId = new Map(processes.map((process) => [process.id, process]));
   const known = new Set(records.map(({ id }) => id));
@@ -272,6 +274,21 @@ const listContainers = async (containerd: Containerd): Promise<readonly RuntimeC
     if (!known.has(process.id) && (await lookAgain(containerd, process.id)) === 'gone')
       listed.push(toContainer({ ...EMPTY_RECORD, id: process.id }, process));
   return listed.toSorted((a, b) => compareText(a.id, b.id));
+};
+
+/** As a stream: with their specifications, a thousand records are near the largest message. */
+const listRecords = async ({ containers }: Containerd): Promise<readonly Container[]> => {
+  const records: Container[] = [];
+  const signal = AbortSignal.timeout(LIST_MAX_MS);
+  try {
+    for await (const { container } of containers.listStream({ filters: [] }, { signal }))
+      if (container !== undefined) records.push(container);
+    return records;
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    const message = `containerd did not list its containers within ${LIST_MAX_MS / 1000} s.`;
+    throw new RuntimeError('unavailable', message, error);
+  }
 };
 
 const lookAgain = async (containerd: Containerd, id: string): Promise<Process | null | 'gone'> => {

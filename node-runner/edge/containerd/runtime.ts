@@ -7,6 +7,7 @@ import { compareText } from '../../../schema/ids.ts';
 import type { ImageFacts, ResolvedUser, RuntimePort } from '../../ports.ts';
 import { atDoor, tolerate } from '../runtime-error.ts';
 import { connectContainerd } from './client.ts';
+import type { Image } from './generated/containerd/images.ts';
 import { ensureNamespace, followEvents } from './events.ts';
 import { execIn } from './exec.ts';
 import { readStored } from './image-store.ts';
@@ -38,6 +39,8 @@ export interface ContainerdRuntime extends RuntimePort {
   readonly close: () => void;
 }
 
+const keyOf = ({ name, target }: Image): string => `${name} ${target?.digest ?? ''}`;
+
 /** Look-ups of users by image and text, remembered: images do not change. */
 const USERS_MAX = 1_000;
 
@@ -48,6 +51,8 @@ export const createContainerdRuntime = (options: RuntimeOptions): ContainerdRunt
   const lifecycle = createLifecycle(containerd, options.runcRoot);
   const pull = createPull(containerd, registry);
   const users = new Map<string, ResolvedUser>();
+  /** Facts of listed images: they never change, and a listing is asked for often. */
+  const listed = new Map<string, ImageFacts>();
   let named: Promise<void> | null = null;
   /** Once a connection; a failure is forgotten, so that the next call tries again. */
   const ready = (): Promise<void> => {
@@ -67,7 +72,15 @@ export const createContainerdRuntime = (options: RuntimeOptions): ContainerdRunt
     images: () =>
       atDoor('list images', async () => {
         const { images } = await containerd.images.list({ filters: [] });
-        const facts = await Promise.all(images.map(({ name }) => readStored(containerd, name)));
+        const read = async (image: Image): Promise<ImageFacts | null> =>
+          listed.get(keyOf(image)) ?? readStored(containerd, image.name);
+        const facts = await Promise.all(images.map(read));
+        // Only what is there now is remembered, so that the memory is as large as the store.
+        listed.clear();
+        for (const [index, image] of images.entries()) {
+          const each = facts[index];
+          if (each !== null && each !== undefined) listed.set(keyOf(image), each);
+        }
         const complete = facts.filter((each): each is ImageFacts => each !== null);
         return complete.toSorted((a, b) => compareText(a.name, b.name));
       }),

@@ -52,7 +52,7 @@ describe('references', () => {
     expect(parseImageReference(text)).toBeNull();
   });
 
-  test('the hub has another name for its programs; plain http is for loopback and listed ones', () => {
+  test('the hub has a second name; plain http is for loopback and listed ones', () => {
     const hub = { registry: 'docker.io', path: 'library/nginx', tag: 'latest', digest: null };
     expect(registryUrl(hub, false)).toBe('https://registry-1.docker.io/v2/library/nginx');
     for (const host of ['localhost', 'localhost:5000', '127.0.0.1:1', '[::1]:5000'])
@@ -74,7 +74,8 @@ describe('logins', () => {
   test('challenges are read whatever their spacing; unknown schemes are not', () => {
     expect(parseChallenge('Basic realm="x"')).toEqual({ kind: 'basic' });
     const challenge = parseChallenge(
-      'Bearer realm="https://a.example/token?x=1", service="r.example",scope="repository:a/b:pull,push"',
+      'Bearer realm="https://a.example/token?x=1", service="r.example",' +
+        'scope="repository:a/b:pull,push"',
     );
     expect(challenge).toEqual({
       kind: 'bearer',

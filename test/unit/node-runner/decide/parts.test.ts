@@ -69,7 +69,7 @@ describe('ports', () => {
     return answer.ports;
   };
 
-  it('are the same for the same allocation, differ between allocations, and lie in the range', () => {
+  it('are the same for one allocation, differ between two, and lie in the range', () => {
     const [first] = chosen('a-0-1', []);
     expect(chosen('a-0-1', [])[0]).toEqual(first);
     expect(chosen('a-1-1', [])[0]?.host).not.toBe(first?.host);
@@ -134,7 +134,7 @@ describe('environment', () => {
     });
   });
 
-  it('lets the job win over the image, replaces what the node knows, and keeps what it does not', () => {
+  it('lets the job win over the image, and replaces what the node knows', () => {
     const task = testTask({
       environment: [
         ['A', 'job'],

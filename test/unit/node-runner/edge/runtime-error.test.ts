@@ -33,7 +33,7 @@ test.each([
   ],
   [
     Status.UNKNOWN,
-    `${RUNC}${START}unable to apply cgroup configuration: unable to set memory limit to 4096 (current usage: 9, peak usage: 9)`,
+    `${RUNC}${START}unable to set memory limit to 4096 (current usage: 9, peak: 9)`,
     'bad-spec',
     'version',
   ],
@@ -54,7 +54,7 @@ test('what is nobody’s fault who wrote the job is never blamed on the version'
     expect(new RuntimeError(reason, 'x').blame).toBe('platform');
 });
 
-test('an abort passes as it is, our own errors too, others are wrapped with what was being done', async () => {
+test('an abort and our own errors pass as they are, others say what was being done', async () => {
   const abort = new DOMException('stop', 'AbortError');
   await expect(atDoor('x', () => Promise.reject(abort))).rejects.toBe(abort);
   const own = new RuntimeError('disk', 'full');
