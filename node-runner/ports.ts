@@ -229,7 +229,8 @@ export interface PreparedPaths {
 export interface LinkPort {
   /** Orders that arrived whole and were not yet taken; null when there are none. */
   readonly take: () => NodeOrders | null;
-  readonly report: (report: NodeReport) => void;
+  /** `at`: the runner's clock when the report was made. */
+  readonly report: (report: NodeReport, at: Ms) => void;
   /** Calls back when orders arrived or the stream opened. */
   readonly watch: (wake: () => void) => () => void;
 }

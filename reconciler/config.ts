@@ -1,0 +1,41 @@
+// What a reconciler is told when it starts: everything that is not in Git.
+// In: nothing. Out: types and limits. Not here: reading command lines (cli).
+
+/** Where the ledger's repository is and how to get in. */
+export interface RepositoryConfig {
+  /** A path, an http(s) URL, or an ssh URL. */
+  readonly url: string;
+  readonly branch: string;
+  /** The cluster's directory in the repository, '' for its root. */
+  readonly directory: string;
+  /** File with a token, or null. */
+  readonly tokenFile: string | null;
+}
+
+export interface ReconcilerConfig {
+  readonly cluster: string;
+  readonly repository: RepositoryConfig;
+  /** Cache of a remote's objects: may be lost at any time. */
+  readonly cacheDir: string;
+  /** `unix:/path` or `host:port`, for runners. */
+  readonly linkAddress: string;
+  /** Unix socket for the command line, mode 0600. */
+  readonly controlSocket: string;
+  /** docker's config.json with credentials of registries, or null. */
+  readonly registryCredentials: string | null;
+  /** Registries on loopback that speak plain http. */
+  readonly insecureRegistries: readonly string[];
+}
+
+/** The author of the machine's commits. */
+export const MACHINE_AUTHOR = { name: 'Purser', email: 'purser@localhost' } as const;
+
+/** Rounds in which compile may ask for more (architecture, `asks`). */
+export const ASK_ROUNDS = 3;
+/** Without any event the loop looks again this often: watches may lose things. */
+export const LOOK_AGAIN_MS = 15_000;
+/** After an edge failure that says `retry`: first and longest wait. */
+export const RETRY_FIRST_MS = 500;
+export const RETRY_LONGEST_MS = 30_000;
+/** Events kept in memory for `purser events` (rules 10.5). */
+export const EVENTS_KEPT = 2000;

@@ -1,0 +1,91 @@
+// One pass: look at everything, decide with pure functions, act.
+// In: the ports and what the last pass left. Out: a view of what was seen, decided and sent. Only here and in the loop
+// are edge failures caught (style 10). Not here: when to look again (loop), slow writes (writer).
+
+import { asks, compile } from './desired/compile.ts';
+import type { CompileMemo } from './desired/memo.ts';
+import { observe } from './live/observe.ts';
+import { check } from './plan/check.ts';
+import { orders } from './plan/orders.ts';
+import { plan } from './plan/plan.ts';
+import type { DesiredState } from '../schema/desired.ts';
+import type { LiveState } from '../schema/live.ts';
+import type { NodeOrders } from '../schema/orders.ts';
+import type { Plan, Violation } from '../schema/plan.ts';
+import type { SourceTree } from '../schema/source.ts';
+import type { Ms } from '../schema/spec.ts';
+import { ASK_ROUNDS } from './config.ts';
+import type { Lookups } from './lookups.ts';
+import type { EdgeFailure, ReconcilerPorts } from './ports.ts';
+
+/** Everything that one pass saw and decided. */
+export interface View {
+  readonly tree: SourceTree;
+  readonly desired: DesiredState;
+  readonly live: LiveState;
+  readonly plan: Plan;
+  readonly violations: readonly Violation[];
+  /** When it was made, on the reconciler's clock. */
+  readonly at: Ms;
+  /** Reading failed; the tree is the last one that could be read. */
+  readonly stale: EdgeFailure | null;
+}
+
+export interface CycleContext {
+  readonly ports: ReconcilerPorts;
+  readonly lookups: Lookups;
+  readonly memo: CompileMemo;
+}
+
+/** Reads, and completes what compile asks for; look-ups go on in the background. */
+export const readWhole = async ({ ports, lookups, memo }: CycleContext): Promise<SourceTree> => {
+  const read = await ports.source.read();
+  let tree: SourceTree = { ...read, lookups: lookups.answers() };
+  for (let round = 0; round < ASK_ROUNDS; round += 1) {
+    const wanted = asks(tree, memo);
+    lookups.want(wanted.digests);
+    if (wanted.histories.length === 0) break;
+    tree = { ...(await ports.source.complete(tree, wanted)), lookups: lookups.answers() };
+  }
+  return tree;
+};
+
+/** The pass. Throws only when nothing could ever be read. */
+export const cycle = async (context: CycleContext, last: View | null): Promise<View> => {
+  const { ports, memo } = context;
+  const { tree, stale } = await readOrKeep(context, last);
+  const desired = compile(tree, memo);
+  const now = ports.clock.now();
+  const live = observe(ports.nodes.heard(), now);
+  const made = plan(desired, live, now);
+  const violations = check(made, live, desired);
+  const view: View = { tree, desired, live, plan: made, violations, at: now, stale };
+  if (violations.length === 0) send(ports, view);
+  return view;
+};
+
+const readOrKeep = async (context: CycleContext, last: View | null) => {
+  try {
+    return { tree: await readWhole(context), stale: null };
+  } catch (error) {
+    if (last === null || !isEdgeFailure(error)) throw error;
+    // Unreadable is not absent (invariant 8): what was read before is still healed.
+    return { tree: last.tree, stale: error };
+  }
+};
+
+/** Sends each node its set where the set changed. A node that is not connected gets it when it is back. */
+const send = (ports: ReconcilerPorts, { plan: made, live, desired }: View): void => {
+  const context = { cluster: desired.cluster.name, commit: desired.commit.oid };
+  for (const set of orders(made, live, context)) {
+    if (isNew(live, set)) ports.nodes.send(set);
+  }
+};
+
+const isNew = (live: LiveState, set: NodeOrders): boolean => {
+  const node = live.nodes.find(({ name }) => name === set.node);
+  return node !== undefined && set.generation > node.generation;
+};
+
+export const isEdgeFailure = (error: unknown): error is EdgeFailure =>
+  typeof error === 'object' && error !== null && 'kind' in error && error.kind === 'edge-failure';

@@ -1,0 +1,97 @@
+// When to look: a wake-up from anywhere, the time that the last plan named, or the slow timer.
+// In: ports. Out: the newest view, for everyone who shows it. Wake-ups carry no data (invariant 4): starting is
+// the same path as steady state. Not here: what one pass does (cycle).
+
+import { createMemo } from './desired/memo.ts';
+import type { Ms } from '../schema/spec.ts';
+import { LOOK_AGAIN_MS, RETRY_FIRST_MS, RETRY_LONGEST_MS } from './config.ts';
+import type { View } from './cycle.ts';
+import { cycle, isEdgeFailure } from './cycle.ts';
+import { createLookups } from './lookups.ts';
+import type { ReconcilerPorts } from './ports.ts';
+import type { WriteFailure } from './writer.ts';
+import { createWriter } from './writer.ts';
+
+/** What the command line is shown. */
+export interface LoopState {
+  /** null until the repository was read once. */
+  readonly view: View | null;
+  /** Reading or planning failed, in words for people. */
+  readonly failure: string | null;
+  readonly write: WriteFailure | null;
+}
+
+export interface Loop {
+  /** Runs until the signal; never throws. */
+  readonly run: (signal: AbortSignal) => Promise<void>;
+  readonly wake: () => void;
+  readonly state: () => LoopState;
+  /** Called after every pass. Returns the way to stop. */
+  readonly watch: (listener: (state: LoopState) => void) => () => void;
+}
+
+export const createLoop = (ports: ReconcilerPorts): Loop => {
+  let woken = new AbortController();
+  const wake = () => woken.abort();
+  const lookups = createLookups(ports, wake);
+  const writer = createWriter(ports, wake);
+  const context = { ports, lookups, memo: createMemo() };
+  const listeners = new Set<(state: LoopState) => void>();
+  let state: LoopState = { view: null, failure: null, write: null };
+  let failures = 0;
+
+  const pass = async () => {
+    try {
+      const view = await cycle(context, state.view);
+      writer.offer(view);
+      reportViolations(ports, view);
+      failures = view.stale === null ? 0 : failures + 1;
+      state = { view, failure: view.stale?.message ?? null, write: writer.failure() };
+    } catch (error) {
+      failures += 1;
+      const message = isEdgeFailure(error) ? error.message : String(error);
+      if (!isEdgeFailure(error)) ports.log.error({ error: describe(error) }, 'a pass failed');
+      state = { ...state, failure: message, write: writer.failure() };
+    }
+    for (const listener of listeners) listener(state);
+  };
+
+  const nextAt = (): Ms => {
+    const now = ports.clock.now();
+    const retry = failures === 0 ? null : now + backOff(failures);
+    const times = [state.view?.plan.wakeAt ?? null, lookups.nextAt(), writer.nextAt(), retry];
+    const known = times.filter((time): time is Ms => time !== null);
+    return Math.min(now + LOOK_AGAIN_MS, ...known.map((time) => Math.max(time, now + 1)));
+  };
+
+  return {
+    run: async (signal) => {
+      const stops = [ports.source.watch(wake), ports.nodes.watch(wake)];
+      while (!signal.aborted) {
+        woken = new AbortController();
+        await pass();
+        await ports.clock.sleepUntil(nextAt(), AbortSignal.any([signal, woken.signal]));
+      }
+      for (const stop of stops) await stop();
+    },
+    wake: () => wake(),
+    state: () => state,
+    watch: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+};
+
+const backOff = (failures: number): Ms =>
+  Math.min(RETRY_FIRST_MS * 2 ** Math.min(failures - 1, 10), RETRY_LONGEST_MS);
+
+/** A violation is a bug of ours: nothing is sent, and it is loud. */
+const reportViolations = (ports: ReconcilerPorts, view: View): void => {
+  for (const violation of view.violations) {
+    ports.log.error({ ...violation }, 'a plan broke a rule and was not sent');
+  }
+};
+
+const describe = (error: unknown): string =>
+  error instanceof Error ? (error.stack ?? error.message) : String(error);

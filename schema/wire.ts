@@ -1,0 +1,170 @@
+// The form in which reports and orders travel: whole values at both ends, differences on the wire.
+// In: a report and what the other side has. Out: a frame, and back again. Bodies travel once a session and are
+// named by hash afterwards; an allocation whose facts did not change is left out, since ages advance by themselves.
+// Not here: transport (the edges), meaning (reconciler/live).
+
+import { canonical, hashOf, sha256 } from './hash.ts';
+import { compareText } from './ids.ts';
+import type { AllocationBody, AllocationReport, NodeOrders, NodeReport } from './orders.ts';
+import type { Ms } from './spec.ts';
+
+/** Protocol number of Hello; ends with different numbers refuse each other. */
+export const LINK_PROTOCOL = 1;
+
+/** Largest frame of orders, in bytes (rules 10.3). */
+export const FRAME_BYTES = 1024 * 1024;
+/** Largest body (rules 10.3). */
+export const BODY_BYTES = 256 * 1024;
+/** Most allocations on a node (rules 10.3). */
+export const NODE_ALLOCATIONS = 2000;
+
+type WireAllocation = Omit<AllocationReport, 'body'> & { readonly bodyHash: string };
+
+export interface ReportFrame {
+  /** True: forget what you have. The first frame of a session is whole. */
+  readonly whole: boolean;
+  readonly head: Omit<NodeReport, 'allocations'>;
+  readonly bodies: readonly AllocationBody[];
+  readonly changed: readonly WireAllocation[];
+  readonly removed: readonly string[];
+  /** `[allocation, cpuMilli, memoryBytes]` of every allocation whose use is known. */
+  readonly usage: readonly (readonly [string, number, number])[];
+}
+
+/** What the sender knows that the receiver has. */
+export interface SentReports {
+  readonly bodies: ReadonlySet<string>;
+  /** Allocation → its facts without ages and use, as text. */
+  readonly facts: ReadonlyMap<string, string>;
+}
+
+/** Memory of body hashes: bodies are immutable values that live as long as their orders. */
+const bodyHashes = new WeakMap<AllocationBody, string>();
+
+export const bodyHash = (body: AllocationBody): string => {
+  const known = bodyHashes.get(body);
+  if (known !== undefined) return known;
+  const hash = hashOf(body).slice(0, 32);
+  bodyHashes.set(body, hash);
+  return hash;
+};
+
+/**
+ * Facts with instants in place of ages: equal as long as nothing happened, and different when a streak began anew.
+ * `at` is the sender's own clock; its instants never leave the sender.
+ */
+const factsOf = (allocation: WireAllocation, at: Ms): string => {
+  const since = (age: Ms | null) => (age === null ? null : Math.round(at - age));
+  return canonical({
+    ...allocation,
+    acceptedForMs: since(allocation.acceptedForMs),
+    firstStartedForMs: since(allocation.firstStartedForMs),
+    runningForMs: since(allocation.runningForMs),
+    healthyForMs: since(allocation.healthyForMs),
+    firstHealthyForMs: since(allocation.firstHealthyForMs),
+    deadForMs: since(allocation.deadForMs),
+    failure: allocation.failure && {
+      ...allocation.failure,
+      ageMs: since(allocation.failure.ageMs),
+    },
+    usage: null,
+  });
+};
+
+const withoutBody = ({ body, ...rest }: AllocationReport): WireAllocation => ({
+  ...rest,
+  bodyHash: bodyHash(body),
+});
+
+export const NOTHING_SENT: SentReports = { bodies: new Set(), facts: new Map() };
+
+/**
+ * The frame that brings a receiver from `sent` to `report`, and what it has then.
+ * @param sent null at the start of a session
+ * @param at the sender's clock when the report was made
+ */
+export const encodeReport = (
+  sent: SentReports | null,
+  report: NodeReport,
+  at: Ms,
+): { readonly frame: ReportFrame; readonly sent: SentReports } => {
+  const { allocations, ...head } = report;
+  const before = sent ?? NOTHING_SENT;
+  const wire = allocations.map(withoutBody);
+  const facts = new Map(wire.map((allocation) => [allocation.allocation, factsOf(allocation, at)]));
+  const changed = wire.filter(
+    ({ allocation }) => before.facts.get(allocation) !== facts.get(allocation),
+  );
+  const bodies = new Map(allocations.map(({ body }) => [bodyHash(body), body]));
+  return {
+    frame: {
+      whole: sent === null,
+      head,
+      bodies: [...bodies].filter(([hash]) => !before.bodies.has(hash)).map(([, body]) => body),
+      changed,
+      removed: [...before.facts.keys()].filter((id) => !facts.has(id)),
+      usage: allocations.flatMap(({ allocation, usage }) =>
+        usage === null ? [] : [[allocation, usage.cpuMilli, usage.memoryBytes] as const],
+      ),
+    },
+    sent: { bodies: new Set(bodies.keys()), facts },
+  };
+};
+
+const add = (age: Ms | null, elapsed: Ms): Ms | null => (age === null ? null : age + elapsed);
+
+/** The same allocation, `elapsed` milliseconds later. */
+export const aged = <A extends AllocationReport>(allocation: A, elapsed: Ms): A => ({
+  ...allocation,
+  acceptedForMs: allocation.acceptedForMs + elapsed,
+  firstStartedForMs: add(allocation.firstStartedForMs, elapsed),
+  runningForMs: add(allocation.runningForMs, elapsed),
+  healthyForMs: add(allocation.healthyForMs, elapsed),
+  firstHealthyForMs: add(allocation.firstHealthyForMs, elapsed),
+  deadForMs: add(allocation.deadForMs, elapsed),
+  failure: allocation.failure && {
+    ...allocation.failure,
+    ageMs: allocation.failure.ageMs + elapsed,
+  },
+});
+
+/**
+ * The report that the sender meant, or what is wrong with the frame.
+ * @param before the last report of this session, null at its start
+ * @param elapsed milliseconds since `before` was received
+ */
+export const applyReport = (
+  before: NodeReport | null,
+  elapsed: Ms,
+  frame: ReportFrame,
+):
+  | { readonly ok: true; readonly report: NodeReport }
+  | { readonly ok: false; readonly why: string } => {
+  if (before === null && !frame.whole) {
+    return { ok: false, why: 'the first report of a session is not whole' };
+  }
+  const old = frame.whole || before === null ? [] : before.allocations;
+  const bodies = new Map([...old.map(({ body }) => body), ...frame.bodies].map(byHash));
+  const gone = new Set([...frame.removed, ...frame.changed.map(({ allocation }) => allocation)]);
+  const kept = old
+    .filter(({ allocation }) => !gone.has(allocation))
+    .map((allocation) => aged(allocation, elapsed));
+  const changed: AllocationReport[] = [];
+  for (const { bodyHash: hash, ...rest } of frame.changed) {
+    const body = bodies.get(hash);
+    if (body === undefined) return { ok: false, why: `the body ${hash} was never sent` };
+    changed.push({ ...rest, body });
+  }
+  const usage = new Map(
+    frame.usage.map(([id, cpuMilli, memoryBytes]) => [id, { cpuMilli, memoryBytes }]),
+  );
+  const allocations = [...kept, ...changed]
+    .map((allocation) => ({ ...allocation, usage: usage.get(allocation.allocation) ?? null }))
+    .toSorted((a, b) => compareText(a.allocation, b.allocation));
+  return { ok: true, report: { ...frame.head, allocations } };
+};
+
+const byHash = (body: AllocationBody): readonly [string, AllocationBody] => [bodyHash(body), body];
+
+/** Hash of a whole set of orders; what a runner accepted is named by it. */
+export const ordersHash = (orders: NodeOrders): string => sha256(canonical(orders)).slice(0, 32);
