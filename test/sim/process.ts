@@ -13,7 +13,7 @@ export interface Process {
   /** The effect happens half-way through the latency, the answer (or what it threw) arrives at its end. */
   readonly call: <T>(label: string, latencyMs: Ms, effect: () => T) => Promise<T>;
   /** A call whose effect takes its own time. */
-  readonly later: <T>(label: string, begin: (done: Settle<T>) => void) => Promise<T>;
+  readonly later: <T>(begin: (done: Settle<T>) => void) => Promise<T>;
   /** Runs only while the process lives. */
   readonly guard: (run: () => void) => () => void;
   /** Runs when the process dies; for streams to close. */
@@ -45,7 +45,7 @@ export const createProcess = (time: SimTime, name: string): Process => {
     doom.left -= 1;
     return doom.left > 0 ? 'live' : doom.when;
   };
-  const later = <T>(label: string, begin: (done: Settle<T>) => void): Promise<T> =>
+  const later = <T>(begin: (done: Settle<T>) => void): Promise<T> =>
     new Promise<T>((resolve, reject) => {
       if (!alive) return;
       const end = fate();
@@ -60,7 +60,7 @@ export const createProcess = (time: SimTime, name: string): Process => {
       });
     });
   const call = <T>(label: string, latencyMs: Ms, effect: () => T): Promise<T> =>
-    later<T>(label, (done) => {
+    later<T>((done) => {
       time.after(latencyMs / 2, `${name} ${label}`, () => {
         const outcome = attempt(effect);
         time.after(latencyMs / 2, `${name} ${label} answered`, () => {

@@ -123,7 +123,8 @@ export const createRandom = (seed: number): Random => {
     mixed = (mixed + Math.imul(mixed ^ (mixed >>> 7), mixed | 61)) ^ mixed;
     return ((mixed ^ (mixed >>> 14)) >>> 0) / 4_294_967_296;
   };
-  const between = (low: number, high: number): number => low + Math.floor(unit() * (high - low + 1));
+  const between = (low: number, high: number): number =>
+    low + Math.floor(unit() * (high - low + 1));
   return {
     unit,
     between,
@@ -143,7 +144,8 @@ interface Heap {
   readonly peek: () => Event | undefined;
 }
 
-const earlier = (a: Event, b: Event): boolean => a.at < b.at || (a.at === b.at && a.order < b.order);
+const earlier = (a: Event, b: Event): boolean =>
+  a.at < b.at || (a.at === b.at && a.order < b.order);
 
 /** A binary heap; ties go to the event that was made first. */
 const createHeap = (): Heap => {
