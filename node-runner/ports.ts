@@ -231,6 +231,8 @@ export interface LinkPort {
   readonly take: () => NodeOrders | null;
   /** `at`: the runner's clock when the report was made. */
   readonly report: (report: NodeReport, at: Ms) => void;
+  /** When the newest acknowledged report was sent, on the runner's clock; null before the first (rules 9.3). */
+  readonly acknowledged: () => Ms | null;
   /** Calls back when orders arrived or the stream opened. */
   readonly watch: (wake: () => void) => () => void;
 }

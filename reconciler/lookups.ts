@@ -34,7 +34,13 @@ export const createLookups = (ports: ReconcilerPorts, wake: () => void): Lookups
   const begin = async (key: string, ask: DigestAsk, before: Lookup | undefined) => {
     const failures = before?.failures ?? 0;
     const failedSince = before?.failedSince ?? null;
-    lookups.set(key, { answer: before?.answer ?? null, asking: true, failedSince, failures, nextAt: 0 });
+    lookups.set(key, {
+      answer: before?.answer ?? null,
+      asking: true,
+      failedSince,
+      failures,
+      nextAt: 0,
+    });
     const answer = await ports.registry.resolve(ask);
     const now = ports.clock.now();
     const ok = answer.kind === 'digest';
@@ -52,13 +58,13 @@ export const createLookups = (ports: ReconcilerPorts, wake: () => void): Lookups
   return {
     answers: () => {
       const now = ports.clock.now();
-      return new Map(
-        [...lookups].flatMap(([key, { answer, failedSince }]) => {
-          if (answer === null) return [];
-          if (answer.kind === 'digest') return [[key, answer] as const];
-          return [[key, { ...answer, sinceMs: now - (failedSince ?? now) }] as const];
-        }),
-      );
+      const answers = new Map<string, LookupAnswer>();
+      for (const [key, { answer, failedSince }] of lookups) {
+        if (answer === null) continue;
+        const sinceMs = now - (failedSince ?? now);
+        answers.set(key, answer.kind === 'digest' ? answer : { ...answer, sinceMs });
+      }
+      return answers;
     },
     want: (asks) => {
       const wanted = new Map(asks.map((ask) => [lookupKey(ask), ask]));

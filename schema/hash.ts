@@ -1,5 +1,6 @@
 // The canonical form of a value and its hash: what versions, ids and order sets are compared by.
-// In: JSON values. Out: text. The one adapter for the hash (architecture, ● files): node:crypto is allowed here only.
+// In: JSON values. Out: text. The one adapter for the hash (architecture, ● files): node:crypto is
+// allowed here only.
 
 import { createHash } from 'node:crypto';
 
@@ -13,8 +14,10 @@ export type Json =
   | { readonly [key: string]: Json | undefined };
 
 /**
- * JSON with object keys in code-unit order, no white space, undefined fields left out: equal values give equal text.
- * Numbers as JSON.stringify writes them; NaN and infinities are refused by the caller's types and become null.
+ * JSON with object keys in code-unit order, no white space, undefined fields left out: equal
+ * values give equal text.
+ * Numbers as JSON.stringify writes them; NaN and infinities are refused by the caller's types and
+ * become null.
  */
 export const canonical = (value: unknown): string => {
   if (Array.isArray(value)) return `[${value.map(canonical).join(',')}]`;

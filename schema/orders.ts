@@ -1,11 +1,15 @@
-// What goes down to a node and what comes back up: orders and reports, the only language between the programs.
-// In: nothing. Out: types. Not here: their encoding (schema/wire.ts), what a report means (reconciler/live, plan).
+// What goes down to a node and what comes back up: orders and reports, the only language between
+// the programs.
+// In: nothing. Out: types. Not here: their encoding (schema/wire.ts), what a report means
+// (reconciler/live, plan).
 
 import type { GroupSpec, Ms, Resources } from './spec.ts';
 
 /**
- * Everything a runner needs to run one allocation. `spec` is the group as compiled, so that what forms the version
- * and what changes in place travel together; a run order with the same id and another body is an update in place.
+ * Everything a runner needs to run one allocation. `spec` is the group as compiled, so that what
+ * forms the version
+ * and what changes in place travel together; a run order with the same id and another body is an
+ * update in place.
  */
 export interface AllocationBody {
   readonly format: 1;
@@ -82,7 +86,8 @@ export interface ExitRecord {
 }
 
 /**
- * Why an allocation does not run, as the runner saw it. `version`: the version's fault, counts towards a revert;
+ * Why an allocation does not run, as the runner saw it. `version`: the version's fault, counts
+ * towards a revert;
  * `platform`: retried and shown, never reverts anything (rules 6.1).
  */
 export interface FailureRecord {

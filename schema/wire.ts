@@ -1,6 +1,8 @@
 // The form in which reports and orders travel: whole values at both ends, differences on the wire.
-// In: a report and what the other side has. Out: a frame, and back again. Bodies travel once a session and are
-// named by hash afterwards; an allocation whose facts did not change is left out, since ages advance by themselves.
+// In: a report and what the other side has. Out: a frame, and back again. Bodies travel once a
+// session and are
+// named by hash afterwards; an allocation whose facts did not change is left out, since ages
+// advance by themselves.
 // Not here: transport (the edges), meaning (reconciler/live).
 
 import { canonical, hashOf, sha256 } from './hash.ts';
@@ -50,7 +52,8 @@ export const bodyHash = (body: AllocationBody): string => {
 };
 
 /**
- * Facts with instants in place of ages: equal as long as nothing happened, and different when a streak began anew.
+ * Facts with instants in place of ages: equal as long as nothing happened, and different when a
+ * streak began anew.
  * `at` is the sender's own clock; its instants never leave the sender.
  */
 const factsOf = (allocation: WireAllocation, at: Ms): string => {

@@ -111,10 +111,10 @@ export const CallRequest: MessageFns<CallRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<CallRequest>, I>>(base?: I): CallRequest {
-    return CallRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CallRequest>): CallRequest {
+    return CallRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CallRequest>, I>>(object: I): CallRequest {
+  fromPartial(object: DeepPartial<CallRequest>): CallRequest {
     const message = createBaseCallRequest();
     message.method = object.method ?? "";
     message.argument = object.argument ?? new Uint8Array(0);
@@ -167,10 +167,10 @@ export const CallResponse: MessageFns<CallResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<CallResponse>, I>>(base?: I): CallResponse {
-    return CallResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CallResponse>): CallResponse {
+    return CallResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CallResponse>, I>>(object: I): CallResponse {
+  fromPartial(object: DeepPartial<CallResponse>): CallResponse {
     const message = createBaseCallResponse();
     message.value = object.value ?? new Uint8Array(0);
     return message;
@@ -233,10 +233,10 @@ export const WatchRequest: MessageFns<WatchRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<WatchRequest>, I>>(base?: I): WatchRequest {
-    return WatchRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<WatchRequest>): WatchRequest {
+    return WatchRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<WatchRequest>, I>>(object: I): WatchRequest {
+  fromPartial(object: DeepPartial<WatchRequest>): WatchRequest {
     const message = createBaseWatchRequest();
     message.method = object.method ?? "";
     message.argument = object.argument ?? new Uint8Array(0);
@@ -289,10 +289,10 @@ export const WatchResponse: MessageFns<WatchResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<WatchResponse>, I>>(base?: I): WatchResponse {
-    return WatchResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<WatchResponse>): WatchResponse {
+    return WatchResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<WatchResponse>, I>>(object: I): WatchResponse {
+  fromPartial(object: DeepPartial<WatchResponse>): WatchResponse {
     const message = createBaseWatchResponse();
     message.value = object.value ?? new Uint8Array(0);
     return message;
@@ -379,10 +379,10 @@ export const AttachRequest: MessageFns<AttachRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<AttachRequest>, I>>(base?: I): AttachRequest {
-    return AttachRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<AttachRequest>): AttachRequest {
+    return AttachRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<AttachRequest>, I>>(object: I): AttachRequest {
+  fromPartial(object: DeepPartial<AttachRequest>): AttachRequest {
     const message = createBaseAttachRequest();
     switch (object.frame?.$case) {
       case "ask": {
@@ -470,10 +470,10 @@ export const Resize: MessageFns<Resize> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Resize>, I>>(base?: I): Resize {
-    return Resize.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Resize>): Resize {
+    return Resize.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Resize>, I>>(object: I): Resize {
+  fromPartial(object: DeepPartial<Resize>): Resize {
     const message = createBaseResize();
     message.columns = object.columns ?? 0;
     message.rows = object.rows ?? 0;
@@ -550,10 +550,10 @@ export const AttachResponse: MessageFns<AttachResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<AttachResponse>, I>>(base?: I): AttachResponse {
-    return AttachResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<AttachResponse>): AttachResponse {
+    return AttachResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<AttachResponse>, I>>(object: I): AttachResponse {
+  fromPartial(object: DeepPartial<AttachResponse>): AttachResponse {
     const message = createBaseAttachResponse();
     switch (object.frame?.$case) {
       case "stdout": {
@@ -647,15 +647,11 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-export type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
-
 export type ServerStreamingMethodResult<Response> = { [Symbol.asyncIterator](): AsyncIterator<Response, void> };
 
 export interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

@@ -144,10 +144,10 @@ export const SessionRequest: MessageFns<SessionRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<SessionRequest>, I>>(base?: I): SessionRequest {
-    return SessionRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<SessionRequest>): SessionRequest {
+    return SessionRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<SessionRequest>, I>>(object: I): SessionRequest {
+  fromPartial(object: DeepPartial<SessionRequest>): SessionRequest {
     const message = createBaseSessionRequest();
     switch (object.frame?.$case) {
       case "hello": {
@@ -234,10 +234,10 @@ export const Hello: MessageFns<Hello> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Hello>, I>>(base?: I): Hello {
-    return Hello.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Hello>): Hello {
+    return Hello.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Hello>, I>>(object: I): Hello {
+  fromPartial(object: DeepPartial<Hello>): Hello {
     const message = createBaseHello();
     message.protocol = object.protocol ?? 0;
     message.cluster = object.cluster ?? "";
@@ -305,10 +305,10 @@ export const Report: MessageFns<Report> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Report>, I>>(base?: I): Report {
-    return Report.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Report>): Report {
+    return Report.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Report>, I>>(object: I): Report {
+  fromPartial(object: DeepPartial<Report>): Report {
     const message = createBaseReport();
     message.sequence = (object.sequence !== undefined && object.sequence !== null) ? BigInt(object.sequence) : 0n;
     message.frame = object.frame ?? new Uint8Array(0);
@@ -396,10 +396,10 @@ export const SessionResponse: MessageFns<SessionResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<SessionResponse>, I>>(base?: I): SessionResponse {
-    return SessionResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<SessionResponse>): SessionResponse {
+    return SessionResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<SessionResponse>, I>>(object: I): SessionResponse {
+  fromPartial(object: DeepPartial<SessionResponse>): SessionResponse {
     const message = createBaseSessionResponse();
     switch (object.frame?.$case) {
       case "ack": {
@@ -479,10 +479,10 @@ export const Ack: MessageFns<Ack> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Ack>, I>>(base?: I): Ack {
-    return Ack.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Ack>): Ack {
+    return Ack.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Ack>, I>>(object: I): Ack {
+  fromPartial(object: DeepPartial<Ack>): Ack {
     const message = createBaseAck();
     message.sequence = (object.sequence !== undefined && object.sequence !== null) ? BigInt(object.sequence) : 0n;
     return message;
@@ -570,10 +570,10 @@ export const OrdersPart: MessageFns<OrdersPart> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<OrdersPart>, I>>(base?: I): OrdersPart {
-    return OrdersPart.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<OrdersPart>): OrdersPart {
+    return OrdersPart.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<OrdersPart>, I>>(object: I): OrdersPart {
+  fromPartial(object: DeepPartial<OrdersPart>): OrdersPart {
     const message = createBaseOrdersPart();
     message.generation = (object.generation !== undefined && object.generation !== null)
       ? BigInt(object.generation)
@@ -641,10 +641,10 @@ export const OpenStream: MessageFns<OpenStream> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<OpenStream>, I>>(base?: I): OpenStream {
-    return OpenStream.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<OpenStream>): OpenStream {
+    return OpenStream.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<OpenStream>, I>>(object: I): OpenStream {
+  fromPartial(object: DeepPartial<OpenStream>): OpenStream {
     const message = createBaseOpenStream();
     message.stream = object.stream ?? "";
     message.ask = object.ask ?? new Uint8Array(0);
@@ -697,10 +697,10 @@ export const Refusal: MessageFns<Refusal> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Refusal>, I>>(base?: I): Refusal {
-    return Refusal.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Refusal>): Refusal {
+    return Refusal.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Refusal>, I>>(object: I): Refusal {
+  fromPartial(object: DeepPartial<Refusal>): Refusal {
     const message = createBaseRefusal();
     message.message = object.message ?? "";
     return message;
@@ -787,10 +787,10 @@ export const AttachRequest: MessageFns<AttachRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<AttachRequest>, I>>(base?: I): AttachRequest {
-    return AttachRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<AttachRequest>): AttachRequest {
+    return AttachRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<AttachRequest>, I>>(object: I): AttachRequest {
+  fromPartial(object: DeepPartial<AttachRequest>): AttachRequest {
     const message = createBaseAttachRequest();
     switch (object.frame?.$case) {
       case "stream": {
@@ -891,10 +891,10 @@ export const AttachResponse: MessageFns<AttachResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<AttachResponse>, I>>(base?: I): AttachResponse {
-    return AttachResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<AttachResponse>): AttachResponse {
+    return AttachResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<AttachResponse>, I>>(object: I): AttachResponse {
+  fromPartial(object: DeepPartial<AttachResponse>): AttachResponse {
     const message = createBaseAttachResponse();
     switch (object.frame?.$case) {
       case "stdin": {
@@ -976,10 +976,10 @@ export const Resize: MessageFns<Resize> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Resize>, I>>(base?: I): Resize {
-    return Resize.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Resize>): Resize {
+    return Resize.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Resize>, I>>(object: I): Resize {
+  fromPartial(object: DeepPartial<Resize>): Resize {
     const message = createBaseResize();
     message.columns = object.columns ?? 0;
     message.rows = object.rows ?? 0;
@@ -1045,15 +1045,11 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-export type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
-
 export type ServerStreamingMethodResult<Response> = { [Symbol.asyncIterator](): AsyncIterator<Response, void> };
 
 export interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

@@ -1,0 +1,129 @@
+// What `npm start` and `npm test` do first, on a machine that has only Node and npm: Debian packages, npm packages,
+// the build. Plain JavaScript with Node's own modules, because nothing else is there yet. Says what it will do before
+// it does it; where it may not, it prints the exact commands and changes nothing.
+
+import { spawnSync } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { accessSync, constants, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import { delimiter, join } from 'node:path';
+
+const HERE = join(import.meta.dirname, '..');
+const LEAST_NODE = [20, 19];
+
+/** Debian package → a file or command that shows it is there. */
+const RUN_PACKAGES = {
+  containerd: 'containerd',
+  runc: 'runc',
+  iproute2: 'ip',
+  nftables: 'nft',
+  git: 'git',
+  'ca-certificates': '/etc/ssl/certs',
+  'busybox-static': 'busybox',
+};
+const TEST_PACKAGES = {
+  'docker-registry': 'docker-registry',
+  'containernetworking-plugins': '/usr/lib/cni/bridge',
+  procps: 'ps',
+  'util-linux': 'nsenter',
+};
+
+const own = new Set(['--only-setup', '--with-tests']);
+const flags = new Set(process.argv.slice(2).filter((word) => own.has(word)));
+const rest = process.argv.slice(2).filter((word) => !own.has(word));
+
+const say = (text) => process.stdout.write(`${text}\n`);
+
+const fail = (text) => {
+  process.stderr.write(`${text}\n`);
+  process.exit(1);
+};
+
+const isThere = (probe) => {
+  const paths = probe.startsWith('/')
+    ? [probe]
+    : [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'].map((dir) =>
+        join(dir, probe),
+      );
+  return paths.some((path) => {
+    try {
+      accessSync(path, constants.R_OK);
+      return true;
+    } catch {
+      return false;
+    }
+  });
+};
+
+const run = (command, args, options = {}) => {
+  const { status, error } = spawnSync(command, args, { cwd: HERE, stdio: 'inherit', ...options });
+  if (error) fail(`\`${command}\` could not be started: ${error.message}`);
+  return status ?? 1;
+};
+
+const checkNode = () => {
+  const [major, minor] = process.versions.node.split('.').map(Number);
+  const [wantMajor, wantMinor] = LEAST_NODE;
+  if (major > wantMajor || (major === wantMajor && minor >= wantMinor)) return;
+  fail(`Purser needs Node.js ${LEAST_NODE.join('.')} or later; this is ${process.versions.node}.`);
+};
+
+const isDebian = () => {
+  try {
+    return /^ID(_LIKE)?=.*debian/m.test(readFileSync('/etc/os-release', 'utf8'));
+  } catch {
+    return false;
+  }
+};
+
+const installPackages = () => {
+  const wanted = { ...RUN_PACKAGES, ...(flags.has('--with-tests') ? TEST_PACKAGES : {}) };
+  const missing = Object.keys(wanted).filter((name) => !isThere(wanted[name]));
+  const root = process.getuid?.() === 0;
+  if (missing.length === 0 && root) return;
+  const install = `apt-get install -y --no-install-recommends ${missing.join(' ')}`;
+  if (process.platform !== 'linux' || (missing.length > 0 && !isDebian())) {
+    fail(
+      `Purser runs on Linux; this set-up knows Debian's packages only. Install these by hand,\n` +
+        `then run this command again as root: ${missing.join(', ')}\n` +
+        `On Debian 12 that is:\n  apt-get update\n  ${install}\nNothing was changed.`,
+    );
+  }
+  if (!root) {
+    const steps = missing.length > 0 ? `  sudo apt-get update\n  sudo ${install}\n` : '';
+    fail(
+      `Containers need root. Nothing was changed. Run:\n${steps}` +
+        `  sudo npm ${flags.has('--with-tests') ? 'test' : 'start'}`,
+    );
+  }
+  say(`Installing Debian packages: ${missing.join(', ')}`);
+  say(`  apt-get update && ${install}`);
+  const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
+  const quiet = { env, stdio: ['ignore', 'ignore', 'inherit'] };
+  if (run('apt-get', ['update', '-qq'], quiet) !== 0) fail('`apt-get update` failed (see above).');
+  const words = install.split(' ').slice(1);
+  if (run('apt-get', [words[0], '-qq', ...words.slice(1)], quiet) !== 0) {
+    fail(`\`${install}\` failed (see above).`);
+  }
+};
+
+const installModules = () => {
+  const lock = createHash('sha256')
+    .update(readFileSync(join(HERE, 'package-lock.json')))
+    .digest('hex');
+  const stamp = join(HERE, 'node_modules', '.purser-lock');
+  if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return;
+  say('Installing npm packages: npm ci');
+  if (run('npm', ['ci', '--no-progress', '--loglevel=error']) !== 0)
+    fail('`npm ci` failed (see above).');
+  writeFileSync(stamp, lock);
+};
+
+checkNode();
+installPackages();
+installModules();
+if (!flags.has('--only-setup')) {
+  // The program itself takes it from here; signals reach it directly, as it is in the same group.
+  process.on('SIGINT', () => undefined);
+  process.on('SIGTERM', () => undefined);
+  process.exit(run(join(HERE, 'purser'), ['up', ...rest]));
+}

@@ -1,0 +1,70 @@
+// How a command speaks to a running reconciler: the control socket.
+// In: a path. Out: calls with typed answers. Not here: what the answers look like on a screen.
+
+import { constants } from 'node:fs';
+import { access } from 'node:fs/promises';
+import type { Channel } from 'nice-grpc';
+import { ClientError, createChannel, createClientFactory } from 'nice-grpc';
+import type { ControlServiceClient } from '../schema/generated/purser/control/v1/control.ts';
+import { ControlServiceDefinition } from '../schema/generated/purser/control/v1/control.ts';
+import { fromJson } from '../schema/snapshot.ts';
+import { CommandError } from './command-error.ts';
+
+export interface Control {
+  readonly call: <Answer>(method: string, argument?: unknown) => Promise<Answer>;
+  readonly watch: <Answer>(method: string, signal: AbortSignal) => AsyncIterable<Answer>;
+  readonly raw: ControlServiceClient;
+  readonly close: () => void;
+}
+
+/** A snapshot of a large cluster is one message. */
+const MESSAGE_BYTES = 512 * 1024 * 1024;
+
+/** Where the control socket of a root lies. */
+export const controlSocket = (root: string): string => `${root}/control.sock`;
+
+export const connect = async (socket: string): Promise<Control> => {
+  try {
+    await access(socket, constants.R_OK | constants.W_OK);
+  } catch {
+    throw new CommandError(
+      `no reconciler answers at ${socket}: start one with \`purser up\`, or name another place with --root`,
+    );
+  }
+  const channel: Channel = createChannel(`unix:${socket}`, undefined, {
+    'grpc.max_receive_message_length': MESSAGE_BYTES,
+    'grpc.max_send_message_length': MESSAGE_BYTES,
+    'grpc.enable_retries': 0,
+  });
+  const raw = createClientFactory().create(ControlServiceDefinition, channel);
+  return {
+    raw,
+    close: () => channel.close(),
+    call: async <Answer>(method: string, argument: unknown = null) => {
+      const bytes = Buffer.from(JSON.stringify(argument));
+      const { value } = await raw.call({ method, argument: bytes }).catch(explain(socket));
+      return fromJson(Buffer.from(value).toString('utf8')) as Answer;
+    },
+    watch: async function* watch<Answer>(method: string, signal: AbortSignal) {
+      try {
+        for await (const { value } of raw.watch({ method }, { signal })) {
+          yield fromJson(Buffer.from(value).toString('utf8')) as Answer;
+        }
+      } catch (error) {
+        if (!signal.aborted) explain(socket)(error);
+      }
+    },
+  };
+};
+
+const explain =
+  (socket: string) =>
+  (error: unknown): never => {
+    if (!(error instanceof ClientError)) throw error;
+    const gone = error.details.includes('connect') || error.details.includes('No connection');
+    throw new CommandError(
+      gone
+        ? `no reconciler answers at ${socket}: it is not running; start it with \`purser up\``
+        : error.details,
+    );
+  };

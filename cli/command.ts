@@ -1,0 +1,57 @@
+// What every command is made of: a name, its options, examples for --help, and what it does with its words.
+// In: parsed words. Out: an exit code. Not here: any single command.
+
+import type { Command } from 'commander';
+import { controlSocket } from './client.ts';
+
+/** Options that every command has. */
+export interface Common {
+  readonly root: string;
+  readonly socket: string;
+  readonly json: boolean;
+}
+
+/** Where a command writes: people's text or JSON to stdout, remarks to stderr. */
+export interface Io {
+  readonly out: (text: string) => void;
+  readonly err: (text: string) => void;
+  /** stdout is a terminal: colour, live views and progress are welcome. */
+  readonly tty: boolean;
+  readonly columns: number;
+  /** Aborted by Ctrl-C. */
+  readonly signal: AbortSignal;
+}
+
+export interface Invocation {
+  readonly args: readonly string[];
+  /** Options by their camel-case names, as commander gives them. */
+  readonly options: Readonly<Record<string, unknown>>;
+  readonly common: Common;
+  readonly io: Io;
+}
+
+export interface CommandSpec {
+  /** As written: `logs <job>`. */
+  readonly usage: string;
+  readonly summary: string;
+  /** Shell lines with what they do. */
+  readonly examples: readonly (readonly [string, string])[];
+  /** Adds options. */
+  readonly define: (command: Command) => Command;
+  /** Returns the exit code. */
+  readonly run: (invocation: Invocation) => Promise<number>;
+  /** Names to complete: what the first argument is. */
+  readonly completes?: 'job' | 'node' | 'allocation';
+}
+
+/** Where a cluster of this machine lives unless --root or PURSER_ROOT says otherwise. */
+export const DEFAULT_ROOT = '/var/lib/purser';
+
+export const commonOf = (options: Readonly<Record<string, unknown>>): Common => {
+  const root = text(options['root']) ?? process.env['PURSER_ROOT'] ?? DEFAULT_ROOT;
+  const socket = text(options['socket']) ?? process.env['PURSER_SOCKET'] ?? controlSocket(root);
+  return { root, socket, json: options['json'] === true };
+};
+
+/** An option's value where it is text. */
+export const text = (value: unknown): string | null => (typeof value === 'string' ? value : null);

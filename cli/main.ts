@@ -1,0 +1,86 @@
+// The command line: `purser COMMAND`. Reads words, finds the command, prints what went wrong in one sentence.
+// In: argv. Out: an exit code (0 well, 1 as a command says, 2 error). Each command is a file of its own.
+
+import { Command, CommanderError } from 'commander';
+import { CommandError } from './command-error.ts';
+import type { CommandSpec, Io } from './command.ts';
+import { commonOf, DEFAULT_ROOT } from './command.ts';
+import { COMMANDS } from './commands.ts';
+import { addCompletion } from './completion.ts';
+import pack from '../package.json' with { type: 'json' };
+
+const USAGE_ERROR = 2;
+
+const main = async (argv: readonly string[]): Promise<number> => {
+  const abort = new AbortController();
+  process.on('SIGINT', () => abort.abort());
+  process.on('SIGTERM', () => abort.abort());
+  process.stdout.on('error', () => abort.abort()); // a pipe that was closed: `purser logs | head`
+  let code = 0;
+  const program = new Command('purser')
+    .description('A container orchestrator whose ledger is a Git repository.')
+    .version(pack.version)
+    .exitOverride()
+    .configureHelp({ sortSubcommands: true });
+  for (const spec of COMMANDS) {
+    add(program, spec, async (invocation) => {
+      code = await spec.run({ ...invocation, io: ioOf(abort.signal) });
+    });
+  }
+  addCompletion(program);
+  try {
+    await program.parseAsync([...argv], { from: 'user' });
+    return code;
+  } catch (error) {
+    return explain(error);
+  }
+};
+
+type Begin = (invocation: Omit<Parameters<CommandSpec['run']>[0], 'io'>) => Promise<void>;
+
+const add = (program: Command, spec: CommandSpec, begin: Begin): void => {
+  const command = program
+    .command(spec.usage)
+    .description(spec.summary)
+    .option('--json', 'print JSON instead of text for people')
+    .option('--root <dir>', `where the cluster of this machine lives (default ${DEFAULT_ROOT})`)
+    .option('--socket <path>', "the reconciler's control socket (default ROOT/control.sock)")
+    .addHelpText('after', examplesOf(spec));
+  spec.define(command).action(async (...words: unknown[]) => {
+    const args = command.args;
+    const options: Readonly<Record<string, unknown>> = command.opts();
+    await begin({ args, options, common: commonOf(options) });
+    void words;
+  });
+};
+
+const examplesOf = ({ examples }: CommandSpec): string => {
+  const width = Math.max(...examples.map(([line]) => line.length));
+  return `\nExamples:\n${examples.map(([line, what]) => `  ${line.padEnd(width)}  ${what}`).join('\n')}\n`;
+};
+
+const ioOf = (signal: AbortSignal): Io => ({
+  out: (line) => void process.stdout.write(`${line}\n`),
+  err: (line) => void process.stderr.write(`${line}\n`),
+  tty: process.stdout.isTTY,
+  columns: process.stdout.columns || 100,
+  signal,
+});
+
+const explain = (error: unknown): number => {
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE_ERROR;
+  if (error instanceof CommandError) {
+    process.stderr.write(`purser: ${error.message}\n`);
+    return error.code;
+  }
+  const message = typeof error === 'object' && error !== null && 'message' in error;
+  process.stderr.write(`purser: ${message ? String(error.message) : String(error)}\n`);
+  if (process.env['PURSER_DEBUG'] !== undefined && error instanceof Error) {
+    process.stderr.write(`${error.stack ?? ''}\n`);
+  }
+  return USAGE_ERROR;
+};
+
+process.exitCode = await main(process.argv.slice(2));
+// Channels and watchers may still hold the loop open; the command is done.
+process.exit();

@@ -1,0 +1,63 @@
+// `purser reconciler`: the control plane of one cluster, in the foreground.
+
+import type { CommandSpec } from './command.ts';
+import { text } from './command.ts';
+import { CommandError } from './command-error.ts';
+import { endWithStdin } from './end-with-stdin.ts';
+
+export const reconciler: CommandSpec = {
+  usage: 'reconciler',
+  summary: 'run the reconciler of one cluster (what `up` does for you)',
+  examples: [
+    ['purser reconciler --repository /srv/shop.git --cluster shop', 'a local repository'],
+    [
+      'purser reconciler --repository https://git.example/shop.git --token-file /etc/purser/token --cluster shop',
+      'a remote one',
+    ],
+  ],
+  define: (command) =>
+    command
+      .requiredOption('--repository <url>', 'path, http(s) or ssh URL of the Git repository')
+      .requiredOption('--cluster <name>', 'the name in cluster.yaml')
+      .option('--branch <name>', 'branch to follow', 'main')
+      .option('--directory <path>', "the cluster's directory in the repository", '')
+      .option('--token-file <path>', 'file with a token for an http(s) repository')
+      .option('--link <address>', 'where runners dial: unix:/path or 127.0.0.1:PORT')
+      .option('--registry-credentials <path>', "docker's config.json")
+      .option('--insecure-registry <host:port...>', 'registries on loopback that speak plain http')
+      .option('--end-with-stdin', 'end when stdin closes'),
+  run: async ({ options, common, io }) => {
+    const { startReconciler } = await import('../reconciler/main.ts');
+    const registries = options['insecureRegistry'];
+    const started = await startReconciler({
+      cluster: required(options, 'cluster'),
+      repository: {
+        url: required(options, 'repository'),
+        branch: text(options['branch']) ?? 'main',
+        directory: text(options['directory']) ?? '',
+        tokenFile: text(options['tokenFile']),
+      },
+      cacheDir: `${common.root}/cache`,
+      linkAddress: text(options['link']) ?? `unix:${common.root}/link.sock`,
+      controlSocket: common.socket,
+      registryCredentials: text(options['registryCredentials']),
+      insecureRegistries: Array.isArray(registries) ? registries.map(String) : [],
+    });
+    if (options['endWithStdin'] === true) endWithStdin();
+    await aborted(io.signal);
+    await started.stop();
+    return 0;
+  },
+};
+
+const required = (options: Readonly<Record<string, unknown>>, name: string): string => {
+  const value = text(options[name]);
+  if (value === null) throw new CommandError(`--${name} is missing`);
+  return value;
+};
+
+export const aborted = (signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });

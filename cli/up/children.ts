@@ -1,0 +1,77 @@
+// The processes that `purser up` runs: started, watched, started again with back-off, ended by their ids.
+// In: command lines. Out: a record of functions. A child ends by itself when its stdin closes, so that none outlives
+// an `up` that was killed. Not here: which processes there are.
+
+import type { ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, openSync, closeSync } from 'node:fs';
+import { dirname } from 'node:path';
+
+export interface ChildSpec {
+  readonly name: string;
+  readonly command: string;
+  readonly args: readonly string[];
+  /** stdout and stderr are appended here. */
+  readonly log: string;
+}
+
+export interface Children {
+  readonly start: (spec: ChildSpec) => void;
+  /** SIGTERM to all, SIGKILL to those that take longer than the limit. */
+  readonly stop: () => Promise<void>;
+}
+
+/** First and longest wait before a child that ended is started again. */
+const RESTART_FIRST_MS = 200;
+const RESTART_LONGEST_MS = 10_000;
+/** A child that ran this long was fine: the back-off begins anew. */
+const FINE_AFTER_MS = 30_000;
+/** Longest wait for a child to end after SIGTERM. */
+const STOP_LIMIT_MS = 10_000;
+
+export const createChildren = (say: (line: string) => void): Children => {
+  const running = new Map<string, ChildProcess>();
+  let stopping = false;
+
+  const start = (spec: ChildSpec, wait = RESTART_FIRST_MS) => {
+    mkdirSync(dirname(spec.log), { recursive: true, mode: 0o700 });
+    const log = openSync(spec.log, 'a', 0o600);
+    const began = performance.now();
+    const child = spawn(spec.command, [...spec.args], {
+      stdio: ['pipe', log, log],
+      detached: true, // Ctrl-C reaches only `up`, which then ends its children in order
+    });
+    closeSync(log);
+    child.stdin?.on('error', () => undefined); // it ended first
+    running.set(spec.name, child);
+    const ended = (why: string) => {
+      running.delete(spec.name);
+      if (stopping) return;
+      const next = performance.now() - began > FINE_AFTER_MS ? RESTART_FIRST_MS : wait;
+      say(`${spec.name} ended (${why}); starting it again. Its log: ${spec.log}`);
+      setTimeout(() => {
+        if (!stopping) start(spec, Math.min(next * 2, RESTART_LONGEST_MS));
+      }, next);
+    };
+    child.once('exit', (code, signal) => ended(signal ?? `exit code ${code}`));
+    child.once('error', (error) => ended(error.message));
+  };
+
+  return {
+    start,
+    stop: async () => {
+      stopping = true;
+      await Promise.all([...running.values()].map(end));
+    },
+  };
+};
+
+const end = async (child: ChildProcess): Promise<void> => {
+  if (child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, 'exit');
+  child.kill('SIGTERM');
+  const timer = setTimeout(() => child.kill('SIGKILL'), STOP_LIMIT_MS);
+  await ended;
+  clearTimeout(timer);
+};

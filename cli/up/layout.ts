@@ -1,0 +1,59 @@
+// Where everything of a cluster on this machine lies below its root.
+// In: the root. Out: paths. `purser down` removes all of it but the repository and the volumes.
+
+import { join } from 'node:path';
+
+export interface NodeLayout {
+  readonly name: string;
+  readonly root: string;
+  /** Network namespace that the runner lives in; null: the machine's own. */
+  readonly netns: string | null;
+  readonly log: string;
+  readonly containerdSocket: string;
+}
+
+export interface Layout {
+  readonly root: string;
+  readonly repository: string;
+  readonly cache: string;
+  readonly linkSocket: string;
+  readonly controlSocket: string;
+  readonly pidFile: string;
+  readonly settings: string;
+  readonly reconcilerLog: string;
+  readonly nodesDir: string;
+  readonly volumesDir: string;
+}
+
+export const layoutOf = (root: string): Layout => ({
+  root,
+  repository: join(root, 'repository'),
+  cache: join(root, 'cache'),
+  linkSocket: join(root, 'link.sock'),
+  controlSocket: join(root, 'control.sock'),
+  pidFile: join(root, 'up.pid'),
+  settings: join(root, 'up.json'),
+  reconcilerLog: join(root, 'logs', 'reconciler.log'),
+  nodesDir: join(root, 'nodes'),
+  volumesDir: join(root, 'volumes'),
+});
+
+/** What `up` was asked, for `down` and for the next `up`. */
+export interface UpSettings {
+  readonly repository: string;
+  readonly branch: string;
+  readonly directory: string;
+  readonly cluster: string;
+  readonly nodes: readonly NodeLayout[];
+}
+
+export const nodeLayout = (layout: Layout, name: string, netns: string | null): NodeLayout => {
+  const root = join(layout.nodesDir, name);
+  return {
+    name,
+    root,
+    netns,
+    log: join(layout.root, 'logs', `node-${name}.log`),
+    containerdSocket: join(root, 'containerd', 'containerd.sock'),
+  };
+};

@@ -1,0 +1,127 @@
+// The repository that `purser up` works on: the one that was named, or a working copy made from example-repo/.
+// In: a path or URL, or nothing. Out: where it is, its branch, its cluster's name. Uses the system's git, since a
+// person will use the same on it. Not here: the ledger (reconciler/edge/git).
+
+import { execFile } from 'node:child_process';
+import { cp, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
+import { join, resolve } from 'node:path';
+import { promisify } from 'node:util';
+import { load } from 'js-yaml';
+import { CommandError } from '../command-error.ts';
+
+const exec = promisify(execFile);
+
+export interface Repository {
+  readonly url: string;
+  /** A folder on this machine with a work tree, or null. */
+  readonly workTree: string | null;
+  readonly branch: string;
+}
+
+/** Runs git in a folder; its complaint becomes the error. */
+export const git = async (dir: string, ...args: readonly string[]): Promise<string> => {
+  try {
+    const { stdout } = await exec('git', ['-C', dir, ...args], { maxBuffer: 64 * 1024 * 1024 });
+    return stdout.trim();
+  } catch (error) {
+    const text = error instanceof Error && 'stderr' in error ? String(error.stderr) : String(error);
+    throw new CommandError(`git ${args.join(' ')} in ${dir}: ${text.trim()}`);
+  }
+};
+
+const isFolder = async (path: string): Promise<boolean> =>
+  stat(path).then(
+    (found) => found.isDirectory(),
+    () => false,
+  );
+
+export const openRepository = async (url: string, branch: string | null): Promise<Repository> => {
+  if (/^(https?|ssh):\/\/|^[^/]+@[^/]+:/.test(url)) {
+    return { url, workTree: null, branch: branch ?? 'main' };
+  }
+  const dir = resolve(url);
+  if (!(await isFolder(dir))) {
+    throw new CommandError(
+      `${dir} is not a folder: name a Git repository, or make one with \`purser init ${url}\``,
+    );
+  }
+  const bare = (await git(dir, 'rev-parse', '--is-bare-repository')) === 'true';
+  const head = await git(dir, 'symbolic-ref', '--short', 'HEAD');
+  return { url: dir, workTree: bare ? null : dir, branch: branch ?? head };
+};
+
+/** A working copy of the example, committed once; `prepare` may change files before that. */
+export const makeExample = async (
+  source: string,
+  dir: string,
+  prepare: (text: string) => string,
+): Promise<Repository> => {
+  if (!(await isFolder(join(dir, '.git')))) {
+    await mkdir(dir, { recursive: true });
+    await cp(source, dir, { recursive: true });
+    await eachFile(dir, prepare);
+    await git(dir, 'init', '--quiet', '--initial-branch=main');
+    await identify(dir);
+    await git(dir, 'add', '--all');
+    await git(dir, 'commit', '--quiet', '--message', 'A small web shop');
+  }
+  return openRepository(dir, null);
+};
+
+/** Commits need a name; where this machine has none, the repository gets one of its own. */
+export const identify = async (dir: string): Promise<void> => {
+  const known = await git(dir, 'config', 'user.email').catch(() => '');
+  if (known !== '') return;
+  await git(dir, 'config', 'user.name', 'Purser example');
+  await git(dir, 'config', 'user.email', 'you@localhost');
+};
+
+const eachFile = async (dir: string, prepare: (text: string) => string): Promise<void> => {
+  const { stdout } = await exec('find', [dir, '-name', '*.yaml', '-not', '-path', '*/.git/*']);
+  for (const path of stdout.split('\n').filter((line) => line !== '')) {
+    const text = await readFile(path, 'utf8');
+    const changed = prepare(text);
+    if (changed !== text) await writeFile(path, changed);
+  }
+};
+
+/** The name in cluster.yaml at the branch's tip. */
+export const clusterName = async (repository: Repository, directory: string): Promise<string> => {
+  const path = join(directory, 'cluster.yaml');
+  const text = await git(repository.url, 'show', `${repository.branch}:${path}`).catch(() => null);
+  if (text === null) {
+    throw new CommandError(
+      `${repository.url} has no ${path} on branch ${repository.branch}: \`purser init\` writes a first one`,
+    );
+  }
+  const parsed: unknown = load(text);
+  const name =
+    typeof parsed === 'object' && parsed !== null && 'name' in parsed ? parsed.name : null;
+  if (typeof name !== 'string')
+    throw new CommandError(`${path}: write the cluster's name: \`name: shop\``);
+  return name;
+};
+
+/** Commits `nodes/<node>.yaml` for nodes that Git does not list yet (rules 9.1). */
+export const listNodes = async (
+  repository: Repository,
+  directory: string,
+  nodes: readonly string[],
+): Promise<void> => {
+  const dir = repository.workTree;
+  if (dir === null) return;
+  const paths: string[] = [];
+  for (const node of nodes) {
+    const path = join(directory, 'nodes', `${node}.yaml`);
+    const known = await git(dir, 'ls-files', path);
+    if (known !== '') continue;
+    await mkdir(join(dir, directory, 'nodes'), { recursive: true });
+    await writeFile(join(dir, path), `# A machine of this cluster.\nnode: ${node}\n`);
+    paths.push(path);
+  }
+  if (paths.length === 0) return;
+  await identify(dir);
+  await git(dir, 'add', '--', ...paths);
+  const names = nodes.join(', ');
+  await git(dir, 'commit', '--quiet', '--message', `Add node ${names}`, '--', ...paths);
+};

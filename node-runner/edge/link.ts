@@ -1,0 +1,240 @@
+// The runner's end of the link: dials, says hello, reports, takes orders, opens streams on demand.
+// In: an address and reports. Out: LinkPort. Reconnects with back-off; the newest report is the only one that waits.
+// Not here: whether orders are accepted (accept.ts), what is reported (decide/report.ts).
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createChannel, createClientFactory } from 'nice-grpc';
+import type {
+  LinkServiceClient,
+  SessionRequest,
+  SessionResponse,
+} from '../../schema/generated/purser/link/v1/link.ts';
+import { LinkServiceDefinition } from '../../schema/generated/purser/link/v1/link.ts';
+import type { NodeOrders, NodeReport } from '../../schema/orders.ts';
+import type { Ms } from '../../schema/spec.ts';
+import type { StreamAsk } from '../../schema/streams.ts';
+import type { SentReports } from '../../schema/wire.ts';
+import { aged, encodeReport, LINK_PROTOCOL, ordersHash } from '../../schema/wire.ts';
+import type { LinkPort, RunnerClock, RunnerLog } from '../ports.ts';
+import type { ServeStream } from './link-streams.ts';
+import { attachStream } from './link-streams.ts';
+
+export interface LinkOptions {
+  readonly address: string;
+  readonly cluster: string;
+  readonly node: string;
+  readonly clock: RunnerClock;
+  readonly log: RunnerLog;
+  readonly serve: ServeStream;
+}
+
+export interface Link {
+  readonly port: LinkPort;
+  /** Dials until the signal. */
+  readonly run: (signal: AbortSignal) => Promise<void>;
+}
+
+/** First and longest wait between dials. */
+const DIAL_FIRST_MS = 50;
+const DIAL_LONGEST_MS = 5000;
+/** A set of orders larger than this is refused: 2,000 bodies of 256 KiB cannot be meant. */
+const ORDERS_BYTES = 64 * 1024 * 1024;
+const MESSAGE_BYTES = 16 * 1024 * 1024;
+
+const CHANNEL_OPTIONS = {
+  'grpc.keepalive_time_ms': 5000,
+  'grpc.keepalive_timeout_ms': 5000,
+  'grpc.keepalive_permit_without_calls': 1,
+  'grpc.initial_reconnect_backoff_ms': DIAL_FIRST_MS,
+  'grpc.max_reconnect_backoff_ms': DIAL_LONGEST_MS,
+  'grpc.max_receive_message_length': MESSAGE_BYTES,
+  'grpc.max_send_message_length': MESSAGE_BYTES,
+};
+
+interface Waiting {
+  readonly report: NodeReport;
+  readonly at: Ms;
+}
+
+interface State {
+  /** The newest report, kept for the start of the next session. */
+  newest: Waiting | null;
+  /** It was not sent yet. */
+  fresh: boolean;
+  orders: NodeOrders | null;
+  acknowledged: Ms | null;
+  wakeSender: () => void;
+}
+
+export const createLink = (options: LinkOptions): Link => {
+  const state: State = {
+    newest: null,
+    fresh: false,
+    orders: null,
+    acknowledged: null,
+    wakeSender: () => undefined,
+  };
+  const listeners = new Set<() => void>();
+  const wake = () => {
+    for (const listener of listeners) listener();
+  };
+
+  return {
+    port: {
+      take: () => {
+        const taken = state.orders;
+        state.orders = null;
+        return taken;
+      },
+      report: (report, at) => {
+        state.newest = { report, at };
+        state.fresh = true;
+        state.wakeSender();
+      },
+      acknowledged: () => state.acknowledged,
+      watch: (listener) => {
+        listeners.add(listener);
+        return () => listeners.delete(listener);
+      },
+    },
+    run: (signal) => dialForEver(options, state, { signal, wake }),
+  };
+};
+
+interface Dialling {
+  readonly signal: AbortSignal;
+  readonly wake: () => void;
+}
+
+const dialForEver = async (options: LinkOptions, state: State, dialling: Dialling) => {
+  let wait = DIAL_FIRST_MS;
+  while (!dialling.signal.aborted) {
+    const began = options.clock.now();
+    try {
+      await session(options, state, dialling);
+    } catch (error) {
+      options.log.info({ error: String(error) }, 'the link to the reconciler was cut');
+    }
+    // A session that lasted was a good one: begin the back-off anew.
+    wait = options.clock.now() - began > DIAL_LONGEST_MS ? DIAL_FIRST_MS : wait * 2;
+    wait = Math.min(wait, DIAL_LONGEST_MS);
+    await sleep(wait, undefined, { signal: dialling.signal }).catch(() => undefined);
+  }
+};
+
+const session = async (options: LinkOptions, state: State, dialling: Dialling) => {
+  const channel = createChannel(options.address, undefined, CHANNEL_OPTIONS);
+  const client = createClientFactory().create(LinkServiceDefinition, channel);
+  const over = new AbortController();
+  const signal = AbortSignal.any([dialling.signal, over.signal]);
+  const sentAt = new Map<bigint, Ms>();
+  const requests = outgoing(options, state, { signal, sentAt });
+  try {
+    const parts: Buffer[] = [];
+    for await (const response of client.session(requests, { signal })) {
+      receive({ options, state, client, parts, sentAt, signal, wake: dialling.wake }, response);
+    }
+  } finally {
+    over.abort();
+    state.wakeSender();
+    channel.close();
+  }
+};
+
+interface Sending {
+  readonly signal: AbortSignal;
+  readonly sentAt: Map<bigint, Ms>;
+}
+
+/** Hello, then the newest report whenever there is a fresh one; what a slow link misses is overtaken. */
+const outgoing = async function* outgoing(
+  options: LinkOptions,
+  state: State,
+  { signal, sentAt }: Sending,
+): AsyncGenerator<SessionRequest> {
+  const { cluster, node, clock } = options;
+  yield { frame: { $case: 'hello', value: { protocol: LINK_PROTOCOL, cluster, node } } };
+  let sent: SentReports | null = null;
+  let sequence = 0n;
+  while (!signal.aborted) {
+    if (state.newest === null || (sent !== null && !state.fresh)) {
+      await new Promise<void>((resolve) => {
+        state.wakeSender = resolve;
+        if (signal.aborted) resolve();
+      });
+      continue;
+    }
+    state.fresh = false;
+    const now = clock.now();
+    const encoded = encodeReport(sent, current(state.newest, now), now);
+    sent = encoded.sent;
+    sequence += 1n;
+    sentAt.set(sequence, now);
+    const frame = Buffer.from(JSON.stringify(encoded.frame));
+    yield { frame: { $case: 'report', value: { sequence, frame } } };
+  }
+};
+
+/** The report as of now: it may have waited for the link to come back. */
+const current = ({ report, at }: Waiting, now: Ms): NodeReport => ({
+  ...report,
+  allocations: report.allocations.map((allocation) => aged(allocation, now - at)),
+});
+
+interface Receiving {
+  readonly options: LinkOptions;
+  readonly state: State;
+  readonly client: LinkServiceClient;
+  readonly parts: Buffer[];
+  readonly sentAt: Map<bigint, Ms>;
+  readonly signal: AbortSignal;
+  readonly wake: () => void;
+}
+
+const receive = (receiving: Receiving, { frame }: SessionResponse): void => {
+  const { options, state, client, sentAt, signal, wake } = receiving;
+  switch (frame?.$case) {
+    case 'ack':
+      state.acknowledged = sentAt.get(frame.value.sequence) ?? state.acknowledged;
+      for (const sequence of sentAt.keys()) {
+        if (sequence <= frame.value.sequence) sentAt.delete(sequence);
+      }
+      return;
+    case 'orders': {
+      const orders = assemble(receiving, frame.value);
+      if (orders === null) return;
+      state.orders = orders;
+      wake();
+      return;
+    }
+    case 'open': {
+      const ask = JSON.parse(Buffer.from(frame.value.ask).toString('utf8')) as StreamAsk;
+      const { log, serve } = options;
+      void attachStream({ client, stream: frame.value.stream, ask, serve, log, signal });
+      return;
+    }
+    case 'refusal':
+      options.log.error({ reason: frame.value.message }, 'the reconciler refuses this runner');
+      return;
+    case undefined:
+  }
+};
+
+/** A set counts only when it came whole and its hash agrees (rules 10.3). */
+const assemble = (
+  { parts, options }: Receiving,
+  part: { readonly chunk: Uint8Array; readonly last: boolean; readonly hash: string },
+): NodeOrders | null => {
+  parts.push(Buffer.from(part.chunk));
+  const size = parts.reduce((sum, { length }) => sum + length, 0);
+  if (!part.last && size <= ORDERS_BYTES) return null;
+  const text = Buffer.concat(parts.splice(0)).toString('utf8');
+  if (size > ORDERS_BYTES) {
+    options.log.error({ size }, 'orders are too large and were refused');
+    return null;
+  }
+  const orders = JSON.parse(text) as NodeOrders;
+  if (ordersHash(orders) === part.hash) return orders;
+  options.log.error({ generation: orders.generation }, 'orders came damaged and were refused');
+  return null;
+};

@@ -1,0 +1,25 @@
+// The reconciler's clock: monotonic, so that a clock that is set changes nothing.
+
+import type { ClockPort } from '../ports.ts';
+
+/** The longest wait that a Node timer holds. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
+export const createClock = (): ClockPort => ({
+  now: () => performance.now(),
+  sleepUntil: (at, signal) =>
+    new Promise((resolve) => {
+      if (signal.aborted) {
+        resolve();
+        return;
+      }
+      const wait = Math.min(Math.max(0, at - performance.now()), LONGEST_TIMER_MS);
+      const end = () => {
+        clearTimeout(timer);
+        signal.removeEventListener('abort', end);
+        resolve();
+      };
+      const timer = setTimeout(end, wait);
+      signal.addEventListener('abort', end, { once: true });
+    }),
+});

@@ -1,0 +1,134 @@
+// The control socket: what the command line may ask of a running reconciler.
+// In: handlers by method name. Out: a gRPC service. Errors become messages for people. Not here: what methods do.
+
+import type { CallContext } from 'nice-grpc';
+import { ServerError, Status } from 'nice-grpc';
+import type {
+  AttachRequest,
+  AttachResponse,
+  ControlServiceImplementation,
+  WatchResponse,
+} from '../../schema/generated/purser/control/v1/control.ts';
+import type {
+  AttachRequest as RunnerFrame,
+  AttachResponse as RunnerInput,
+} from '../../schema/generated/purser/link/v1/link.ts';
+import { toJson } from '../../schema/snapshot.ts';
+import type { StreamAsk } from '../../schema/streams.ts';
+import type { Streams } from './streams.ts';
+
+export type Handler = (argument: unknown) => Promise<unknown>;
+
+export interface ControlOptions {
+  readonly handlers: Readonly<Record<string, Handler>>;
+  /** Calls back after every change; returns the way to stop. */
+  readonly changes: (listener: () => void) => () => void;
+  readonly streams: Streams;
+}
+
+export const createControl = (options: ControlOptions): ControlServiceImplementation => {
+  const answer = async (method: string, argument: Uint8Array): Promise<Uint8Array> => {
+    const handler = options.handlers[method];
+    if (handler === undefined) {
+      throw new ServerError(
+        Status.UNIMPLEMENTED,
+        `this reconciler does not know \`${method}\`: it is of another release than this command`,
+      );
+    }
+    try {
+      const parsed: unknown =
+        argument.length === 0 ? null : JSON.parse(Buffer.from(argument).toString('utf8'));
+      return Buffer.from(toJson((await handler(parsed)) ?? null));
+    } catch (error) {
+      throw new ServerError(Status.FAILED_PRECONDITION, messageOf(error));
+    }
+  };
+
+  return {
+    call: async ({ method, argument }) => ({ value: Buffer.from(await answer(method, argument)) }),
+    watch: async function* watch({ method, argument }, context: CallContext) {
+      yield* watchAnswers(() => answer(method, argument), options.changes, context.signal);
+    },
+    attach: async function* attach(requests, context: CallContext) {
+      yield* attachTo(options.streams, requests, context.signal);
+    },
+  };
+};
+
+const messageOf = (error: unknown): string => {
+  if (error instanceof Error) return error.message;
+  if (typeof error === 'object' && error !== null && 'message' in error) {
+    return String(error.message);
+  }
+  return String(error);
+};
+
+/** The answer now and after every change; changes that come meanwhile are one. */
+const watchAnswers = async function* watchAnswers(
+  answer: () => Promise<Uint8Array>,
+  changes: ControlOptions['changes'],
+  signal: AbortSignal,
+): AsyncGenerator<WatchResponse> {
+  let changed = true;
+  let wake: () => void = () => undefined;
+  const notify = () => {
+    changed = true;
+    wake();
+  };
+  const stop = changes(notify);
+  signal.addEventListener('abort', notify, { once: true });
+  try {
+    while (!signal.aborted) {
+      if (!changed) {
+        await new Promise<void>((resolve) => {
+          wake = resolve;
+        });
+        continue;
+      }
+      changed = false;
+      yield { value: Buffer.from(await answer()) };
+    }
+  } finally {
+    stop();
+  }
+};
+
+const attachTo = async function* attachTo(
+  streams: Streams,
+  requests: AsyncIterable<AttachRequest>,
+  signal: AbortSignal,
+): AsyncGenerator<AttachResponse> {
+  const iterator = requests[Symbol.asyncIterator]();
+  const first = await iterator.next();
+  const frame = first.done === true ? undefined : first.value.frame;
+  if (frame?.$case !== 'ask') return;
+  const ask = JSON.parse(Buffer.from(frame.value).toString('utf8')) as StreamAsk;
+  try {
+    for await (const output of streams.open(
+      ask,
+      inputOf({ [Symbol.asyncIterator]: () => iterator }),
+    )) {
+      if (signal.aborted) return;
+      const response = responseOf(output);
+      if (response !== null) yield response;
+    }
+  } catch (error) {
+    const end = Buffer.from(JSON.stringify({ code: null, error: messageOf(error) }));
+    yield { frame: { $case: 'end', value: end } };
+  }
+};
+
+const inputOf = async function* inputOf(
+  requests: AsyncIterable<AttachRequest>,
+): AsyncGenerator<RunnerInput> {
+  for await (const { frame } of requests) {
+    if (frame?.$case === 'stdin') yield { frame: { $case: 'stdin', value: frame.value } };
+    if (frame?.$case === 'stdinClosed') yield { frame: { $case: 'stdinClosed', value: true } };
+    if (frame?.$case === 'resize') yield { frame: { $case: 'resize', value: frame.value } };
+  }
+};
+
+const responseOf = ({ frame }: RunnerFrame): AttachResponse | null => {
+  if (frame === undefined || frame.$case === 'stream') return null;
+  return { frame: { $case: frame.$case, value: frame.value } };
+};

@@ -1,0 +1,223 @@
+// The reconciler's end of the link: one session a node, reports in, orders out, streams on demand.
+// In: gRPC calls of runners. Out: NodesPort, and streams for logs and exec. A node that is cut off keeps its last
+// report; silence is judged by the planner. Not here: the server itself (server.ts), what orders say.
+
+import type { CallContext } from 'nice-grpc';
+import type {
+  LinkServiceImplementation,
+  SessionRequest,
+  SessionResponse,
+} from '../../schema/generated/purser/link/v1/link.ts';
+import type { HeardNode } from '../../schema/live.ts';
+import type { NodeOrders, NodeReport } from '../../schema/orders.ts';
+import type { Ms } from '../../schema/spec.ts';
+import type { ReportFrame } from '../../schema/wire.ts';
+import { applyReport, FRAME_BYTES, LINK_PROTOCOL, ordersHash } from '../../schema/wire.ts';
+import { compareText } from '../../schema/ids.ts';
+import type { ClockPort, LogPort, NodesPort } from '../ports.ts';
+import type { Outbox } from './outbox.ts';
+import { createOutbox } from './outbox.ts';
+import type { Streams } from './streams.ts';
+import { createStreams } from './streams.ts';
+
+interface Session {
+  readonly outbox: Outbox<SessionResponse>;
+}
+
+interface Entry {
+  report: NodeReport | null;
+  receivedAt: Ms;
+  session: Session | null;
+  sent: NodeOrders | null;
+  /** The first report of the session has come. */
+  heard: boolean;
+}
+
+export interface Nodes {
+  readonly port: NodesPort;
+  readonly service: LinkServiceImplementation;
+  readonly streams: Streams;
+}
+
+export interface NodesOptions {
+  readonly cluster: string;
+  readonly clock: ClockPort;
+  readonly log: LogPort;
+}
+
+/** Room for the frame around a chunk of orders. */
+const FRAME_OVERHEAD_BYTES = 1024;
+
+/** What all sessions share. */
+interface Shared {
+  readonly options: NodesOptions;
+  readonly entries: Map<string, Entry>;
+  readonly wake: () => void;
+}
+
+export const createNodes = (options: NodesOptions): Nodes => {
+  const entries = new Map<string, Entry>();
+  const listeners = new Set<() => void>();
+  const startedAt = options.clock.now();
+  const wake = () => {
+    for (const listener of listeners) listener();
+  };
+  const shared = { options, entries, wake };
+  const streams = createStreams((node, stream, ask) => {
+    const bytes = Buffer.from(JSON.stringify(ask));
+    return entries.get(node)?.session?.outbox.push(openFrame(stream, bytes)) ?? false;
+  });
+
+  return {
+    port: {
+      heard: () => ({ startedAt, nodes: heardNodes(entries) }),
+      send: (orders) => {
+        const entry = entries.get(orders.node);
+        if (entry === undefined || entry.session === null || !entry.heard) return false;
+        entry.sent = orders;
+        entry.session.outbox.replace(orderFrames(orders));
+        return true;
+      },
+      watch: (listener) => {
+        listeners.add(listener);
+        return () => listeners.delete(listener);
+      },
+    },
+    service: {
+      session: async function* session(requests, context: CallContext) {
+        const outbox = createOutbox<SessionResponse>();
+        context.signal.addEventListener('abort', outbox.close, { once: true });
+        const reading = read(shared, requests, outbox);
+        yield* outbox.frames();
+        await reading;
+      },
+      attach: streams.attach,
+    },
+    streams,
+  };
+};
+
+/** Takes in one session until it ends, however it ends. */
+const read = async (
+  shared: Shared,
+  requests: AsyncIterable<SessionRequest>,
+  outbox: Outbox<SessionResponse>,
+): Promise<void> => {
+  const { clock, log } = shared.options;
+  let entry: Entry | null = null;
+  try {
+    for await (const { frame } of requests) {
+      if (frame?.$case === 'hello') {
+        entry = greet(shared, frame.value, outbox);
+        if (entry === null) break;
+      } else if (frame?.$case === 'report' && entry !== null) {
+        const problem = take(entry, frame.value, clock.now());
+        if (problem === null) {
+          outbox.push({ frame: { $case: 'ack', value: { sequence: frame.value.sequence } } });
+          shared.wake();
+        } else {
+          refuse(outbox, problem);
+        }
+      }
+    }
+  } catch (error) {
+    log.info({ error: String(error) }, 'a runner link was cut');
+  } finally {
+    if (entry?.session?.outbox === outbox) entry.session = null;
+    outbox.close();
+    shared.wake();
+  }
+};
+
+const greet = (
+  { options, entries }: Shared,
+  hello: HelloFrame,
+  outbox: Outbox<SessionResponse>,
+): Entry | null => {
+  const problem = helloProblem(hello, options.cluster);
+  if (problem !== null) {
+    options.log.warn({ node: hello.node }, problem);
+    refuse(outbox, problem);
+    return null;
+  }
+  const entry = entries.get(hello.node) ?? newEntry();
+  entries.set(hello.node, entry);
+  // A second runner of this name, or the same one back: the newest counts.
+  entry.session?.outbox.close();
+  entry.session = { outbox };
+  entry.heard = false;
+  options.log.info({ node: hello.node }, 'a runner dialled in');
+  return entry;
+};
+
+/** Takes one report in; what is wrong with it, or null. */
+const take = (entry: Entry, value: { readonly frame: Uint8Array }, now: Ms): string | null => {
+  const frame = JSON.parse(Buffer.from(value.frame).toString('utf8')) as ReportFrame;
+  const before = entry.heard ? entry.report : null;
+  const applied = applyReport(before, now - entry.receivedAt, frame);
+  if (!applied.ok) return applied.why;
+  // The accepted set in the first report of a session says what became of what was sent before.
+  if (!entry.heard) entry.sent = null;
+  Object.assign(entry, { report: applied.report, receivedAt: now, heard: true });
+  return null;
+};
+
+interface HelloFrame {
+  readonly protocol: number;
+  readonly cluster: string;
+  readonly node: string;
+}
+
+const newEntry = (): Entry => ({
+  report: null,
+  receivedAt: 0,
+  session: null,
+  sent: null,
+  heard: false,
+});
+
+const heardNodes = (entries: ReadonlyMap<string, Entry>): readonly HeardNode[] =>
+  [...entries]
+    .flatMap(([node, { report, receivedAt, session, sent, heard }]) =>
+      report === null
+        ? []
+        : [{ node, report, receivedAt, connected: session !== null && heard, sent }],
+    )
+    .toSorted((a, b) => compareText(a.node, b.node));
+
+const helloProblem = (hello: HelloFrame, cluster: string): string | null => {
+  if (hello.protocol !== LINK_PROTOCOL) {
+    return `the runner of ${hello.node} speaks protocol ${hello.protocol}, this reconciler ${LINK_PROTOCOL}: install the same release on both`;
+  }
+  if (hello.cluster !== cluster) {
+    return `the runner of ${hello.node} belongs to cluster ${hello.cluster}, not to ${cluster}`;
+  }
+  return null;
+};
+
+const refuse = (outbox: Outbox<SessionResponse>, message: string): void => {
+  outbox.push({ frame: { $case: 'refusal', value: { message } } });
+};
+
+const openFrame = (stream: string, ask: Buffer): SessionResponse => ({
+  frame: { $case: 'open', value: { stream, ask } },
+});
+
+/** The set in frames of at most 1 MiB; the last one carries the hash of the whole (rules 10.3). */
+const orderFrames = (orders: NodeOrders): readonly SessionResponse[] => {
+  const bytes = Buffer.from(JSON.stringify(orders));
+  const size = FRAME_BYTES - FRAME_OVERHEAD_BYTES;
+  const count = Math.max(1, Math.ceil(bytes.length / size));
+  const hash = ordersHash(orders);
+  return Array.from({ length: count }, (_, part) => ({
+    frame: {
+      $case: 'orders' as const,
+      value: {
+        generation: BigInt(orders.generation),
+        chunk: bytes.subarray(part * size, (part + 1) * size),
+        last: part === count - 1,
+        hash: part === count - 1 ? hash : '',
+      },
+    },
+  }));
+};

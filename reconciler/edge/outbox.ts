@@ -1,0 +1,50 @@
+// Frames waiting for one slow reader: acks and stream requests in order, orders conflated to the newest set.
+// In: frames. Out: an async iterable that the transport pulls at its own speed. Not here: what frames mean.
+
+export interface Outbox<Frame> {
+  /** Adds a frame; false when the reader is so slow that it should be cut off. */
+  readonly push: (frame: Frame) => boolean;
+  /** Replaces the frames of this key that were not taken yet. */
+  readonly replace: (frames: readonly Frame[]) => void;
+  readonly close: () => void;
+  readonly frames: () => AsyncGenerator<Frame, void, undefined>;
+}
+
+/** Frames that may wait: acks are tiny; a reader that is this far behind is gone. */
+const WAITING_FRAMES = 10_000;
+
+export const createOutbox = <Frame>(): Outbox<Frame> => {
+  let queue: Frame[] = [];
+  let conflated: Frame[] = [];
+  let closed = false;
+  let wake: () => void = () => undefined;
+  const woken = () =>
+    new Promise<void>((resolve) => {
+      wake = resolve;
+    });
+
+  return {
+    push: (frame) => {
+      queue.push(frame);
+      wake();
+      return queue.length < WAITING_FRAMES;
+    },
+    replace: (frames) => {
+      conflated = [...frames];
+      wake();
+    },
+    close: () => {
+      closed = true;
+      wake();
+    },
+    frames: async function* frames() {
+      while (!closed) {
+        const batch = [...queue, ...conflated];
+        queue = [];
+        conflated = [];
+        if (batch.length === 0) await woken();
+        yield* batch;
+      }
+    },
+  };
+};

@@ -1,0 +1,62 @@
+// The sockets of the reconciler: the link for runners, the control socket for the command line.
+// In: addresses and services. Out: listening servers and the way to stop them. Nothing listens beyond loopback,
+// Unix sockets and namespaces of one's own (schema/link-address.ts). Not here: what the services do.
+
+import { chmod, mkdir, readlink, rm } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import type { CompatServiceDefinition, ServiceImplementation } from 'nice-grpc';
+import { createServer } from 'nice-grpc';
+import { linkAddressProblem } from '../../schema/link-address.ts';
+
+export interface Listening {
+  /** With the port that was given, where 0 was asked. */
+  readonly address: string;
+  readonly stop: () => Promise<void>;
+}
+
+/** Frames of orders are at most 1 MiB; reports of 2,000 allocations fit into this. */
+const MESSAGE_BYTES = 16 * 1024 * 1024;
+
+const SERVER_OPTIONS = {
+  'grpc.max_receive_message_length': MESSAGE_BYTES,
+  'grpc.max_send_message_length': MESSAGE_BYTES,
+  // Runners ping an idle link every 5 s; without this the server takes that for abuse.
+  'grpc.http2.min_ping_interval_without_data_ms': 1000,
+  'grpc.keepalive_time_ms': 5000,
+  'grpc.keepalive_timeout_ms': 5000,
+};
+
+/** Serves one service at one address; a Unix socket gets mode 0600. */
+export const listen = async <Service extends CompatServiceDefinition>(
+  address: string,
+  service: Service,
+  implementation: ServiceImplementation<Service>,
+): Promise<Listening> => {
+  const problem = linkAddressProblem(address, { ownNamespace: await inOwnNamespace() });
+  if (problem !== null) throw new Error(problem);
+  const path = address.startsWith('unix:') ? address.slice('unix:'.length) : null;
+  if (path !== null) {
+    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    await rm(path, { force: true }); // a socket of a process that is gone
+  }
+  const server = createServer(SERVER_OPTIONS);
+  server.add(service, implementation);
+  const port = await server.listen(address);
+  if (path !== null) await chmod(path, 0o600);
+  return {
+    address: path === null ? address.replace(/:\d+$/, `:${port}`) : address,
+    stop: async () => {
+      server.forceShutdown();
+      if (path !== null) await rm(path, { force: true });
+    },
+  };
+};
+
+/** Is this process in a network namespace that is not the machine's? */
+const inOwnNamespace = async (): Promise<boolean> => {
+  const [own, machine] = await Promise.all([
+    readlink('/proc/self/ns/net'),
+    readlink('/proc/1/ns/net').catch(() => null),
+  ]);
+  return machine !== null && own !== machine;
+};

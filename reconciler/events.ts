@@ -1,0 +1,111 @@
+// What happened, in order: the difference between one view and the next, for `purser events`.
+// In: two views. Out: events. Kept in memory only (rules 10.5): what is older is Git. Not here: who shows them.
+
+import type { DeploymentView, Step } from '../schema/plan.ts';
+import type { View } from './cycle.ts';
+import { EVENTS_KEPT } from './config.ts';
+
+export interface Event {
+  /** Milliseconds since 1970. */
+  readonly at: number;
+  readonly kind: 'step' | 'deployment' | 'health' | 'node' | 'commit';
+  readonly job: string | null;
+  readonly node: string | null;
+  readonly message: string;
+}
+
+export interface Events {
+  readonly note: (before: View | null, after: View, at: number) => void;
+  readonly all: () => readonly Event[];
+}
+
+export const createEvents = (): Events => {
+  const events: Event[] = [];
+  return {
+    note: (before, after, at) => {
+      events.push(...eventsBetween(before, after).map((event) => ({ ...event, at })));
+      events.splice(0, Math.max(0, events.length - EVENTS_KEPT));
+    },
+    all: () => events,
+  };
+};
+
+type Noted = Omit<Event, 'at'>;
+
+const eventsBetween = (before: View | null, after: View): readonly Noted[] => [
+  ...commitEvents(before, after),
+  ...stepEvents(before, after),
+  ...deploymentEvents(before, after),
+  ...healthEvents(before, after),
+  ...nodeEvents(before, after),
+];
+
+const commitEvents = (before: View | null, { desired }: View): readonly Noted[] => {
+  const { oid, author, subject } = desired.commit;
+  if (before?.desired.commit.oid === oid) return [];
+  const message = `commit ${oid.slice(0, 12)} by ${author}: ${subject}`;
+  return [{ kind: 'commit', job: null, node: null, message }];
+};
+
+const stepEvents = (before: View | null, { plan }: View): readonly Noted[] => {
+  const known = new Set(before?.plan.steps.map(keyOf) ?? []);
+  return plan.steps
+    .filter((step) => !known.has(keyOf(step)))
+    .map((step) => ({ kind: 'step', job: step.job, node: step.node, message: wordsOf(step) }));
+};
+
+const keyOf = (step: Step): string => `${step.kind} ${step.allocation}`;
+
+const wordsOf = (step: Step): string => {
+  if (step.kind === 'update') {
+    return `update ${step.slot} in place (${step.changes.join(', ')})`;
+  }
+  return `${step.kind} ${step.slot} on ${step.node}: ${step.reason}`;
+};
+
+const deploymentEvents = (before: View | null, { plan }: View): readonly Noted[] => {
+  const known = new Map(before?.plan.deployments.map((view) => [view.job, view]) ?? []);
+  return plan.deployments
+    .filter((view) => !sameStatus(known.get(view.job), view))
+    .map((view) => ({
+      kind: 'deployment',
+      job: view.job,
+      node: null,
+      message: `${view.job} ${view.specHash.slice(0, 12)} is ${view.status}${view.reason === null ? '' : `: ${view.reason}`}`,
+    }));
+};
+
+const sameStatus = (before: DeploymentView | undefined, after: DeploymentView): boolean =>
+  before?.deployment === after.deployment && before.status === after.status;
+
+const healthEvents = (before: View | null, { live }: View): readonly Noted[] => {
+  const known = new Map(
+    before?.live.nodes.flatMap((node) =>
+      node.allocations.map((a) => [a.allocation, `${a.phase} ${a.health}`]),
+    ) ?? [],
+  );
+  return live.nodes.flatMap((node) =>
+    node.allocations
+      .filter((a) => known.get(a.allocation) !== `${a.phase} ${a.health}`)
+      .map((a): Noted => {
+        const failure =
+          a.failure === null || a.health === 'healthy' ? '' : `: ${a.failure.message}`;
+        const { namespace, job, group, index } = a.body;
+        const slot = `${namespace}/${job}/${group}[${index}]`;
+        const message = `${slot} (${a.allocation}) is ${a.phase}, ${a.health}${failure}`;
+        return { kind: 'health', job: `${namespace}/${job}`, node: node.name, message };
+      }),
+  );
+};
+
+const nodeEvents = (before: View | null, { live }: View): readonly Noted[] => {
+  const known = new Map(before?.live.nodes.map(({ name, connected }) => [name, connected]) ?? []);
+  return live.nodes
+    .filter(({ name, connected }) => known.get(name) !== connected)
+    .map(({ name, connected }) => ({
+      kind: 'node',
+      job: null,
+      node: name,
+      message: connected ? `node ${name} is connected` : `node ${name} is cut off`,
+    }));
+};
