@@ -10,7 +10,7 @@ import { compareText } from '../../../schema/ids.ts';
 import type { HeardNode } from '../../../schema/live.ts';
 import type { NodeOrders, NodeReport } from '../../../schema/orders.ts';
 import type { Ms } from '../../../schema/spec.ts';
-import { applyReport, encodeReport, type SentReports } from '../../../schema/wire.ts';
+import { aged, applyReport, encodeReport, type SentReports } from '../../../schema/wire.ts';
 import type { Process } from '../process.ts';
 import type { Random, SimTime } from '../time.ts';
 
@@ -59,21 +59,27 @@ interface Session {
 interface Runner {
   readonly process: Process;
   readonly node: string;
+  readonly now: () => Ms;
   readonly taken: NodeOrders[];
   readonly wakes: Set<() => void>;
   session: Session | null;
-  lastReport: { readonly report: NodeReport; readonly at: Ms } | null;
+  /** The newest report: the first of the next session. */
+  newest: { readonly report: NodeReport; readonly at: Ms } | null;
+  acknowledged: Ms | null;
 }
 
 /** What a checker wants to see. */
 export interface LinkWatch {
   readonly ordered: (orders: NodeOrders) => void;
-  readonly heard: (node: string) => void;
+  readonly heard: (report: NodeReport) => void;
 }
 
 export interface Links {
   readonly faults: (node: string) => LinkFaults;
-  readonly runner: (process: Process, node: string) => LinkPort;
+  readonly runner: (
+    process: Process,
+    self: { readonly node: string; readonly now: () => Ms },
+  ) => LinkPort;
   readonly reconciler: (process: Process, now: () => Ms) => NodesPort;
   /** A session is open and nothing of it is lost. */
   readonly reachable: (node: string) => boolean;
@@ -116,14 +122,16 @@ export const createLinks = (time: SimTime, watch: LinkWatch): Links => {
   };
   return {
     faults: faultsOf,
-    runner: (process, node) => {
+    runner: (process, { node, now }) => {
       const runner: Runner = {
         process,
         node,
+        now,
         taken: [],
         wakes: new Set(),
         session: null,
-        lastReport: null,
+        newest: null,
+        acknowledged: null,
       };
       runners.set(node, runner);
       time.after(random.between(10, 500), `${process.name} dials`, () => dial(runner));
@@ -167,7 +175,8 @@ interface Net {
   readonly heardAt: Map<string, Ms>;
 }
 
-const open = ({ time, random }: Net, runner: Runner, endpoint: Endpoint): void => {
+const open = (net: Net, runner: Runner, endpoint: Endpoint): void => {
+  const { time, random } = net;
   const session: Session = {
     node: runner.node,
     endpoint,
@@ -186,9 +195,10 @@ const open = ({ time, random }: Net, runner: Runner, endpoint: Endpoint): void =
   endpoint.nodes.set(runner.node, heard);
   if (heard.session !== null) drop(heard.session);
   heard.session = session;
-  time.after(random.between(1, FAST_MS), `${runner.process.name} is connected`, () =>
-    wakeAll(runner.wakes),
-  );
+  time.after(random.between(1, FAST_MS), `${runner.process.name} is connected`, () => {
+    if (runner.newest !== null) sendReport(net, runner);
+    wakeAll(runner.wakes);
+  });
 };
 
 const wakeAll = (wakes: ReadonlySet<() => void>): void => {
@@ -204,7 +214,7 @@ const drop = (session: Session): void => {
   const heard = endpoint.nodes.get(node);
   if (heard?.session !== session) return;
   heard.session = null;
-  if (heard.node !== null) heard.node = { ...heard.node, connected: false, sent: null };
+  if (heard.node !== null) heard.node = { ...heard.node, connected: false };
   wakeAll(endpoint.wakes);
 };
 
@@ -255,20 +265,35 @@ const overTheWire = <T>(value: T): T => JSON.parse(JSON.stringify(value));
 const runnerPort = (net: Net, runner: Runner): LinkPort => ({
   take: () => runner.taken.shift() ?? null,
   report: (report, at) => {
-    const { session } = runner;
-    if (session === null || !runner.process.alive()) return;
-    const { frame, sent } = encodeReport(session.sent, report, at);
-    session.sent = sent;
-    const wire = overTheWire(frame);
-    const deliver = (): void => takeIn(net, session, wire);
-    transmit(net, session, { direction: 'up', label: 'report', deliver });
+    runner.newest = { report, at };
+    sendReport(net, runner);
   },
+  acknowledged: () => runner.acknowledged,
   watch: (wake) => {
     const guarded = runner.process.guard(wake);
     runner.wakes.add(guarded);
     return () => runner.wakes.delete(guarded);
   },
 });
+
+/** The newest report as of now. */
+const sendReport = (net: Net, runner: Runner): void => {
+  const { session, newest } = runner;
+  if (session === null || newest === null || !runner.process.alive()) return;
+  const at = runner.now();
+  const allocations = newest.report.allocations.map((each) => aged(each, at - newest.at));
+  const { frame, sent } = encodeReport(session.sent, { ...newest.report, allocations }, at);
+  session.sent = sent;
+  const wire = overTheWire(frame);
+  const deliver = (): void => {
+    takeIn(net, session, wire);
+    const acknowledge = (): void => {
+      runner.acknowledged = Math.max(at, runner.acknowledged ?? at);
+    };
+    transmit(net, session, { direction: 'down', label: 'ack', deliver: acknowledge });
+  };
+  transmit(net, session, { direction: 'up', label: 'report', deliver });
+};
 
 const takeIn = (net: Net, session: Session, frame: Parameters<typeof applyReport>[2]): void => {
   const { endpoint, node } = session;
@@ -287,7 +312,7 @@ const takeIn = (net: Net, session: Session, frame: Parameters<typeof applyReport
     sent: before === null ? null : (heard.node?.sent ?? null),
   };
   net.heardAt.set(node, net.time.now());
-  net.watch.heard(node);
+  net.watch.heard(applied.report);
   wakeAll(endpoint.wakes);
 };
 
