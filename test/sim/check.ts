@@ -3,7 +3,7 @@
 // Not here: what must hold once the faults have ended (settle.ts).
 
 import type { LedgerRecord } from '../../schema/ledger.ts';
-import type { NodeOrders } from '../../schema/orders.ts';
+import type { AllocationBody, NodeOrders } from '../../schema/orders.ts';
 import { slotName } from '../../schema/ids.ts';
 import type { Ms } from '../../schema/spec.ts';
 import { ordersHash } from '../../schema/wire.ts';
@@ -27,6 +27,7 @@ export interface Checker {
   readonly ended: (machine: Machine, container: SimContainer) => void;
   readonly accepted: (node: string, before: NodeOrders | null, orders: NodeOrders) => void;
   readonly ordered: (orders: NodeOrders) => void;
+  readonly recorded: (record: LedgerRecord) => void;
   readonly machineCommit: (commit: RepoCommit) => void;
   /** A fault hit the node: what it does to the copies there excuses much for a while. */
   readonly disturbed: (node: string) => void;
@@ -47,6 +48,10 @@ const REACHABLE_MS: Ms = 30_000;
 /** Restarts of one slot without new input: at most so many in that time (restart delay 3 s, reschedule 5 s and up). */
 const RESTART_WINDOW_MS: Ms = 60_000;
 const MAX_STARTS = 10;
+/** An order made from a report that called a copy unhealthy may be carried out so much later. */
+const FREE_LATELY_MS: Ms = 30_000;
+/** An order made before a record was read may be on its way for so long. */
+const RECORD_SEEN_MS: Ms = 30_000;
 
 export const createChecker = (options: CheckOptions): Checker => {
   const { truth, human } = options;
@@ -58,7 +63,8 @@ export const createChecker = (options: CheckOptions): Checker => {
     violations.push({ at: truth.time.now(), rule, detail });
     truth.time.note(`VIOLATION ${rule}: ${detail}`);
   };
-  const context: Context = { ...options, fail, disturbances, starts, reverted };
+  const seen = { failedAt: new Map<string, Ms>(), ordered: new Set<string>() };
+  const context: Context = { ...options, ...seen, fail, disturbances, starts, reverted };
   return {
     violations,
     fail,
@@ -69,13 +75,20 @@ export const createChecker = (options: CheckOptions): Checker => {
       checkSurge(context, copy);
       checkRestarts(context, copy);
       checkHeld(context, copy);
+      checkKnown(context, copy);
     },
     ended: (machine, container) => {
       const copy = copyOf(truth, machine, container);
       if (copy !== null) checkBudget(context, copy, wasWell(truth, container));
     },
     accepted: (node, before, orders) => checkGenerations(context, { node, before, orders }),
-    ordered: (orders) => checkStops(context, orders),
+    ordered: (orders) => {
+      checkStops(context, orders);
+      checkFailed(context, orders);
+    },
+    recorded: (record) => {
+      if (record.kind === 'failed') context.failedAt.set(record.deployment, truth.time.now());
+    },
     machineCommit: (commit) => checkRevert(context, commit, human.repo.ledger),
     disturbed: (node) => disturbances.set(node, truth.time.now()),
   };
@@ -87,6 +100,10 @@ interface Context extends CheckOptions {
   readonly disturbances: ReadonlyMap<string, Ms>;
   readonly starts: Map<string, Ms[]>;
   readonly reverted: Set<string>;
+  /** When a deployment was recorded as failed. */
+  readonly failedAt: Map<string, Ms>;
+  /** Allocations that were ordered to run before. */
+  readonly ordered: Set<string>;
 }
 
 const copyOf = (truth: Truth, { name }: Machine, container: SimContainer): Copy | null => {
@@ -164,6 +181,16 @@ const checkHeld = ({ human, truth, fail }: Context, { body, node }: Copy): void 
     fail('held', `${body.allocation} runs ${foreign} at ${truth.time.now()}`);
 };
 
+/** Invariant 6: nothing runs that was never committed. */
+const checkKnown = ({ human, fail }: Context, { body, allocation }: Copy): void => {
+  const known = new Set(
+    human.intents.flatMap(({ intent }) => imagesOf(intent.jobs.get(idOf(body)))),
+  );
+  const unknown = body.spec.tasks.find(({ image }) => !known.has(tagOf(image.reference)));
+  if (unknown === undefined) return;
+  fail('unknown', `${allocation} runs ${unknown.image.reference}, which no commit asked for`);
+};
+
 const imagesOf = (draft: JobDraft | undefined): readonly string[] =>
   draft === undefined || draft.broken ? [] : [`v${draft.version}`];
 
@@ -179,8 +206,7 @@ const checkBudget = (context: Context, copy: Copy, well: boolean): void => {
     if (well) truth.losses.push({ at: now, job, allocation: copy.allocation });
     return;
   }
-  const reported = truth.reports.get(copy.allocation);
-  if (!well || reported?.health !== 'healthy') return;
+  if (!well || wasFree(truth, copy.allocation)) return;
   const least = Math.min(...recentDrafts(context, job, copy.node).map(minHealthyOf));
   const others = truth.copiesOf(job).filter(({ allocation }) => allocation !== copy.allocation);
   const healthy = others.filter(truth.well).length;
@@ -196,6 +222,10 @@ const checkBudget = (context: Context, copy: Copy, well: boolean): void => {
       `others and ${lost.size} lost, where ${least} must stay`,
   );
 };
+
+/** 4.2: unhealthy and never healthy ones are free to stop, in what was reported lately. */
+const wasFree = ({ freeAt, time }: Truth, allocation: string): boolean =>
+  time.now() - (freeAt.get(allocation) ?? Number.NEGATIVE_INFINITY) < FREE_LATELY_MS;
 
 interface Acceptance {
   readonly node: string;
@@ -225,10 +255,39 @@ const checkStops = ({ human, truth, fail }: Context, orders: NodeOrders): void =
     if (removal && jobs.size === 0) {
       fail('empty', `${item.allocation} is removed by an empty tree`);
     }
-    const broken = jobs.get(idOf(body))?.broken === true;
+    const draft = jobs.get(idOf(body));
+    const broken = draft?.broken === true;
+    if (item.reason === 'rollout' && draft !== undefined && isSame(draft, body)) {
+      fail('unchanged', `${item.allocation} is replaced although its version is the wanted one`);
+    }
     if (broken && removal) {
       fail('held', `${item.allocation} is removed while its file is broken`);
     }
+  }
+};
+
+const MIB = 1024 * 1024;
+
+/** The copy is what the draft wants (2.1): same bytes, same size. */
+const isSame = ({ version, memoryMiB }: JobDraft, { spec }: AllocationBody): boolean =>
+  spec.tasks.every(
+    ({ image, memoryBytes }) =>
+      tagOf(image.reference) === `v${version}` && memoryBytes === memoryMiB * MIB,
+  );
+
+/** 6.2: a failed deployment gets no new copies where a settled version exists. */
+const checkFailed = ({ human, truth, fail, failedAt, ordered }: Context, orders: NodeOrders) => {
+  for (const item of orders.items) {
+    if (item.kind !== 'run' || ordered.has(item.allocation)) continue;
+    ordered.add(item.allocation);
+    const { body } = item;
+    const since = failedAt.get(body.deployment);
+    if (since === undefined || truth.time.now() - since < RECORD_SEEN_MS) continue;
+    const settled = human.repo.ledger.some(
+      (entry) =>
+        entry.kind === 'settled' && entry.job === idOf(body) && entry.specHash !== body.specHash,
+    );
+    if (settled) fail('failed', `${item.allocation} starts for ${body.deployment}, which failed`);
   }
 };
 

@@ -2,7 +2,7 @@
 // In: what the fakes let their watchers see. Out: answers about groups and slots. It sees through partitions.
 // Not here: what is right or wrong (check.ts).
 
-import type { AllocationBody, AllocationReport, NodeOrders } from '../../schema/orders.ts';
+import type { AllocationBody, NodeOrders, NodeReport } from '../../schema/orders.ts';
 import type { Ms } from '../../schema/spec.ts';
 import type { Machine, SimContainer } from './fake/machine.ts';
 import type { NodeDisk } from './fake/node.ts';
@@ -36,7 +36,8 @@ export interface Truth {
   readonly time: SimTime;
   readonly nodes: ReadonlyMap<string, SimNode>;
   readonly bodies: Map<string, AllocationBody>;
-  readonly reports: Map<string, AllocationReport>;
+  /** When a copy was last reported as one that is free to stop (rules 4.2). */
+  readonly freeAt: Map<string, Ms>;
   readonly losses: Loss[];
   /** Copies with a running task, stopping ones included. */
   readonly running: () => readonly Copy[];
@@ -66,7 +67,7 @@ export const createTruth = (time: SimTime, nodes: ReadonlyMap<string, SimNode>):
     time,
     nodes,
     bodies,
-    reports: new Map(),
+    freeAt: new Map(),
     losses: [],
     running,
     copiesOf: (job) => running().filter(({ body }) => idOf(body) === job),
@@ -85,6 +86,14 @@ export const allocationOf = ({ id }: Pick<SimContainer, 'id'>): string | null =>
 
 export const idOf = ({ namespace, job }: Pick<AllocationBody, 'namespace' | 'job'>): string =>
   `${namespace}/${job}`;
+
+export const rememberReport = (truth: Truth, report: NodeReport): void => {
+  for (const { allocation, body, health, everHealthy } of report.allocations) {
+    truth.bodies.set(allocation, body);
+    const free = health === 'unhealthy' || !everHealthy;
+    if (free) truth.freeAt.set(allocation, truth.time.now());
+  }
+};
 
 export const rememberBodies = (truth: Truth, orders: NodeOrders): void => {
   for (const item of orders.items) {

@@ -25,7 +25,7 @@ import { createHuman, type Human, type Intent } from './human.ts';
 import { createProcess, type Process } from './process.ts';
 import { startReconciler, startRunner } from './programs.ts';
 import type { SimTime } from './time.ts';
-import { createTruth, rememberBodies, type SimNode, type Truth } from './truth.ts';
+import { createTruth, rememberBodies, rememberReport, type SimNode, type Truth } from './truth.ts';
 
 export interface NodeSize {
   readonly name: string;
@@ -80,12 +80,7 @@ export const createWorld = (time: SimTime, scenario: Scenario): World => {
       rememberBodies(truth, orders);
       checker.ordered(orders);
     },
-    heard: (report) => {
-      for (const allocation of report.allocations) {
-        truth.reports.set(allocation.allocation, allocation);
-        truth.bodies.set(allocation.allocation, allocation.body);
-      }
-    },
+    heard: (report) => rememberReport(truth, report),
   });
   for (const size of scenario.nodes) {
     const watch = {
@@ -99,6 +94,7 @@ export const createWorld = (time: SimTime, scenario: Scenario): World => {
   const truth = createTruth(time, nodes);
   const checker = createChecker({ truth, human, links });
   human.repo.onMachineCommit(checker.machineCommit);
+  human.repo.onRecord(checker.recorded);
   const parts: Parts = { time, registry, nodes, clocks, human, links, checker };
   const runners = new Map([...nodes.keys()].map((name) => [name, superviseRunner(parts, name)]));
   const reconciler = superviseReconciler(parts, 'reconciler');
