@@ -8,6 +8,7 @@
 import { BinaryReader, BinaryWriter } from "@bufbuild/protobuf/wire";
 import type { CallContext, CallOptions } from "nice-grpc-common";
 import { Any } from "../google/protobuf/any.ts";
+import { Empty } from "../google/protobuf/empty.ts";
 import { Timestamp } from "../google/protobuf/timestamp.ts";
 
 export const protobufPackage = "containerd.services.events.v1";
@@ -15,6 +16,11 @@ export const protobufPackage = "containerd.services.events.v1";
 export const protobufFileName = "containerd/events.proto";
 
 /** The event stream: what Purser uses, with containerd's numbers. */
+
+export interface PublishRequest {
+  topic: string;
+  event: Any | undefined;
+}
 
 export interface SubscribeRequest {
   filters: string[];
@@ -26,6 +32,73 @@ export interface Envelope {
   topic: string;
   event: Any | undefined;
 }
+
+function createBasePublishRequest(): PublishRequest {
+  return { topic: "", event: undefined };
+}
+
+export const PublishRequest: MessageFns<PublishRequest> = {
+  encode(message: PublishRequest, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.topic !== "") {
+      writer.uint32(10).string(message.topic);
+    }
+    if (message.event !== undefined) {
+      Any.encode(message.event, writer.uint32(18).fork()).join();
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): PublishRequest {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBasePublishRequest();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.topic = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.event = Any.decode(reader, reader.uint32());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create<I extends Exact<DeepPartial<PublishRequest>, I>>(base?: I): PublishRequest {
+    return PublishRequest.fromPartial(base ?? ({} as any));
+  },
+  fromPartial<I extends Exact<DeepPartial<PublishRequest>, I>>(object: I): PublishRequest {
+    const message = createBasePublishRequest();
+    message.topic = object.topic ?? "";
+    message.event = (object.event !== undefined && object.event !== null) ? Any.fromPartial(object.event) : undefined;
+    return message;
+  },
+};
 
 function createBaseSubscribeRequest(): SubscribeRequest {
   return { filters: [] };
@@ -178,6 +251,14 @@ export const EventsDefinition = {
   name: "Events",
   fullName: "containerd.services.events.v1.Events",
   methods: {
+    publish: {
+      name: "Publish",
+      requestType: PublishRequest as typeof PublishRequest,
+      requestStream: false,
+      responseType: Empty as typeof Empty,
+      responseStream: false,
+      options: {},
+    },
     subscribe: {
       name: "Subscribe",
       requestType: SubscribeRequest as typeof SubscribeRequest,
@@ -190,6 +271,7 @@ export const EventsDefinition = {
 } as const;
 
 export interface EventsServiceImplementation<CallContextExt = {}> {
+  publish(request: PublishRequest, context: CallContext & CallContextExt): Promise<DeepPartial<Empty>>;
   subscribe(
     request: SubscribeRequest,
     context: CallContext & CallContextExt,
@@ -197,6 +279,7 @@ export interface EventsServiceImplementation<CallContextExt = {}> {
 }
 
 export interface EventsClient<CallOptionsExt = {}> {
+  publish(request: DeepPartial<PublishRequest>, options?: CallOptions & CallOptionsExt): Promise<Empty>;
   subscribe(request: DeepPartial<SubscribeRequest>, options?: CallOptions & CallOptionsExt): AsyncIterable<Envelope>;
 }
 

@@ -1,0 +1,254 @@
+// `purser up [REPO]`: a whole cluster on this machine, in the foreground. Ctrl-C stops Purser and leaves the
+// containers running; the next `up` adopts them.
+
+import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import pc from 'picocolors';
+import type { StateAnswer } from '../schema/control.ts';
+import type { Control } from './client.ts';
+import { connect } from './client.ts';
+import type { CommandSpec, Invocation, Io } from './command.ts';
+import { text } from './command.ts';
+import { CommandError } from './command-error.ts';
+import { aborted } from './reconciler.ts';
+import { createChildren } from './up/children.ts';
+import { importExampleImages, prepareExample } from './up/images.ts';
+import type { Layout, NodeLayout, UpSettings } from './up/layout.ts';
+import { layoutOf, nodeLayout } from './up/layout.ts';
+import { joinNodes } from './up/networks.ts';
+import { follow } from './up/progress.ts';
+import type { Repository } from './up/repository.ts';
+import { clusterName, listNodes, makeExample, openRepository } from './up/repository.ts';
+
+export const up: CommandSpec = {
+  usage: 'up [repository]',
+  summary: 'run a whole cluster on this machine: containerd, reconciler and node runners',
+  examples: [
+    ['purser up', 'the example: a small web shop'],
+    ['purser up /srv/shop', 'your own repository'],
+    ['purser up --nodes 3', 'three nodes, each with a containerd and a network of its own'],
+  ],
+  define: (command) =>
+    command
+      .option('--nodes <count>', 'nodes on this machine', '1')
+      .option('--branch <name>', 'branch to follow (default: what the repository has checked out)')
+      .option('--directory <path>', "the cluster's directory in the repository", '')
+      .option('--insecure-registry <host:port...>', 'registries on loopback that speak plain http'),
+  run: async (invocation) => {
+    if (process.getuid?.() !== 0) {
+      throw new CommandError('containers need root: run `sudo purser up`');
+    }
+    const layout = layoutOf(invocation.common.root);
+    await mkdir(layout.root, { recursive: true, mode: 0o711 });
+    await claim(layout);
+    try {
+      return await runCluster(invocation, layout);
+    } finally {
+      await rm(layout.pidFile, { force: true });
+    }
+  },
+};
+
+/** One `up` a root. */
+const claim = async (layout: Layout): Promise<void> => {
+  const pid = Number(await readFile(layout.pidFile, 'utf8').catch(() => '0'));
+  if (pid > 0 && isAlive(pid)) {
+    throw new CommandError(
+      `Purser runs in ${layout.root} already (process ${pid}); see it with \`purser status\`, or name another place with --root`,
+    );
+  }
+  await writeFile(layout.pidFile, String(process.pid));
+};
+
+const isAlive = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+};
+
+const runCluster = async (invocation: Invocation, layout: Layout): Promise<number> => {
+  const { io, args, options } = invocation;
+  const given = args[0] ?? null;
+  const directory = text(options['directory']) ?? '';
+  const nodes = await nodesOf(layout, Number(options['nodes']));
+  const example = given === null;
+  const prepare = example ? await prepareExample(layout.root) : null;
+  const repository =
+    prepare === null
+      ? await openRepository(given ?? '', text(options['branch']))
+      : await makeExample(join(packageDir(), 'example-repo'), layout.repository, prepare.edit);
+  const cluster = await clusterName(repository, directory);
+  await listNodes(
+    repository,
+    directory,
+    nodes.map(({ layout: { name } }) => name),
+  );
+  await saveSettings(layout, { repository, directory, cluster, nodes });
+  const insecure = options['insecureRegistry'];
+  const registries = Array.isArray(insecure) ? insecure.map(String) : [];
+  const children = createChildren((line) => io.err(pc.yellow(line)));
+  try {
+    io.out(
+      `Starting ${cluster} from ${repository.url} (${nodes.length} node${nodes.length === 1 ? '' : 's'})`,
+    );
+    for (const node of nodes) children.start(runnerSpec({ layout, node, cluster, registries }));
+    if (prepare !== null)
+      await importExampleImages(
+        prepare,
+        nodes.map(({ layout: n }) => n),
+        io,
+      );
+    children.start(reconcilerSpec({ layout, repository, directory, cluster, registries }));
+    const control = await patiently(() => connect(invocation.common.socket), io.signal);
+    const state = await follow(control, io);
+    if (state !== null) farewell(io, state, repository);
+    await aborted(io.signal);
+    io.out(
+      '\nStopping Purser. Containers keep running; `purser up` takes them over again, `purser down` removes them.',
+    );
+  } finally {
+    await children.stop();
+  }
+  return 0;
+};
+
+interface UpNode {
+  readonly layout: NodeLayout;
+  readonly address: string;
+}
+
+/** Most nodes that one machine is asked to play. */
+const MOST_NODES = 50;
+
+const nodesOf = async (layout: Layout, count: number): Promise<readonly UpNode[]> => {
+  if (!Number.isInteger(count) || count < 1 || count > MOST_NODES) {
+    throw new CommandError(`--nodes takes a whole number from 1 to ${MOST_NODES}`);
+  }
+  if (count === 1) return [{ layout: nodeLayout(layout, 'n1', null), address: '127.0.0.1' }];
+  const names = Array.from({ length: count }, (_, index) => `n${index + 1}`);
+  const networks = await joinNodes(layout.root, names);
+  return names.map((name) => {
+    const network = networks.get(name);
+    return {
+      layout: nodeLayout(layout, name, network?.netns ?? null),
+      address: network?.address ?? '127.0.0.1',
+    };
+  });
+};
+
+const packageDir = (): string => join(dirname(fileURLToPath(import.meta.url)), '..');
+
+const saveSettings = async (
+  layout: Layout,
+  given: {
+    readonly repository: Repository;
+    readonly directory: string;
+    readonly cluster: string;
+    readonly nodes: readonly UpNode[];
+  },
+): Promise<void> => {
+  const settings: UpSettings = {
+    repository: given.repository.url,
+    branch: given.repository.branch,
+    directory: given.directory,
+    cluster: given.cluster,
+    nodes: given.nodes.map(({ layout: node }) => node),
+  };
+  await writeFile(layout.settings, JSON.stringify(settings, null, 2));
+};
+
+const entry = (): string => fileURLToPath(new URL('main.js', import.meta.url));
+
+interface RunnerAsk {
+  readonly layout: Layout;
+  readonly node: UpNode;
+  readonly cluster: string;
+  readonly registries: readonly string[];
+}
+
+const insecureFlags = (registries: readonly string[]): readonly string[] =>
+  registries.length === 0 ? [] : ['--insecure-registry', ...registries];
+
+const runnerSpec = ({ layout, node, cluster, registries }: RunnerAsk) => {
+  const { name, root, netns, log } = node.layout;
+  const args = [
+    ...[entry(), 'node', '--name', name, '--cluster', cluster, '--node-root', root],
+    ...['--link', `unix:${layout.linkSocket}`, '--address', node.address],
+    ...['--volumes', layout.volumesDir, '--end-with-stdin', ...insecureFlags(registries)],
+  ];
+  const inside = netns === null ? [] : [`--net=/run/netns/${netns}`, process.execPath];
+  const command = netns === null ? process.execPath : 'nsenter';
+  return { name: `the runner of ${name}`, command, args: [...inside, ...args], log };
+};
+
+interface ReconcilerAsk {
+  readonly layout: Layout;
+  readonly repository: Repository;
+  readonly directory: string;
+  readonly cluster: string;
+  readonly registries: readonly string[];
+}
+
+const reconcilerSpec = ({ layout, repository, directory, cluster, registries }: ReconcilerAsk) => ({
+  name: 'the reconciler',
+  command: process.execPath,
+  args: [
+    ...[entry(), 'reconciler', '--root', layout.root, '--socket', layout.controlSocket],
+    ...['--repository', repository.url, '--branch', repository.branch, '--cluster', cluster],
+    ...['--link', `unix:${layout.linkSocket}`, '--end-with-stdin', ...insecureFlags(registries)],
+    ...(directory === '' ? [] : ['--directory', directory]),
+  ],
+  log: layout.reconcilerLog,
+});
+
+/** How long to wait for a socket of a process that was just started. */
+const PATIENCE_MS = 30_000;
+const PATIENCE_STEP_MS = 20;
+
+const patiently = async (
+  attempt: () => Promise<Control>,
+  signal: AbortSignal,
+): Promise<Control> => {
+  const until = performance.now() + PATIENCE_MS;
+  while (true) {
+    try {
+      return await attempt();
+    } catch (error) {
+      if (performance.now() > until || signal.aborted) throw error;
+      await new Promise((resolve) => setTimeout(resolve, PATIENCE_STEP_MS));
+    }
+  }
+};
+
+/** URLs that answer, and the three things to try next. */
+const farewell = (io: Io, state: StateAnswer, repository: Repository): void => {
+  io.out('');
+  for (const [job, urls] of urlsOf(state))
+    io.out(`  ${pc.bold(job.padEnd(14))} ${urls.join('  ')}`);
+  const dir = repository.workTree ?? repository.url;
+  io.out('\nTry next, in another terminal:');
+  io.out(
+    `  1. cd ${dir}, edit a file below jobs/, git commit -a -m "Try it"; then: ./purser status --watch`,
+  );
+  io.out(`  2. git revert --no-edit HEAD        the way back is a commit too`);
+  io.out(
+    `  3. ./purser plan .                  what your uncommitted edits would do, before anybody commits them`,
+  );
+  io.out('\nCtrl-C stops Purser and leaves the containers running.');
+};
+
+const urlsOf = ({ view }: StateAnswer): ReadonlyMap<string, readonly string[]> => {
+  const urls = new Map<string, readonly string[]>();
+  for (const { allocations, address } of view?.live.nodes ?? []) {
+    for (const { body, ports, stopping } of allocations) {
+      if (stopping) continue;
+      const job = `${body.namespace}/${body.job}`;
+      const mine = ports.map(({ host }) => `http://${address}:${host}`);
+      urls.set(job, [...(urls.get(job) ?? []), ...mine]);
+    }
+  }
+  return urls;
+};

@@ -1,0 +1,78 @@
+// Shows a cluster coming up: a line a job, redrawn on a terminal, printed on change elsewhere.
+// In: states. Out: text. Ends when every job is healthy or the person had enough.
+
+import pc from 'picocolors';
+import type { StateAnswer } from '../../schema/control.ts';
+import type { Control } from '../client.ts';
+import type { Io } from '../command.ts';
+
+export interface JobHealth {
+  readonly job: string;
+  readonly wanted: number;
+  readonly healthy: number;
+  /** What it waits for, in words. */
+  readonly note: string;
+}
+
+/** Copies of the wanted versions that answer, by job. */
+export const healthOf = ({ view }: StateAnswer): readonly JobHealth[] => {
+  if (view === null) return [];
+  const { desired, live, plan } = view;
+  const copies = live.nodes.flatMap(({ allocations }) => allocations);
+  return desired.jobs
+    .filter(({ standing }) => standing.kind !== 'removed')
+    .map(({ id, spec }) => {
+      const hashes = new Set(spec.groups.map(({ hash }) => hash));
+      const mine = copies.filter(
+        ({ body, stopping }) => `${body.namespace}/${body.job}` === id && !stopping,
+      );
+      const healthy = mine.filter(
+        ({ body, health, phase }) =>
+          hashes.has(body.spec.hash) && health === 'healthy' && phase === 'running',
+      );
+      const failure = mine.find((copy) => copy.failure !== null && copy.health !== 'healthy');
+      const blocked = plan.blocked.find(({ job, kind }) => job === id && kind === 'no-node');
+      const states = new Set(mine.flatMap(({ tasks }) => tasks.map(({ state }) => state)));
+      return {
+        job: id,
+        wanted: spec.groups.reduce((sum, { count }) => sum + count, 0),
+        healthy: healthy.length,
+        note:
+          failure?.failure?.message ??
+          (blocked === undefined ? [...states].join(', ') : 'no node has room'),
+      };
+    });
+};
+
+export const allHealthy = (state: StateAnswer): boolean => {
+  const jobs = healthOf(state);
+  return state.view !== null && jobs.every(({ wanted, healthy }) => healthy >= wanted);
+};
+
+/** Follows until all is healthy; the last state. Throws only when the signal ends it. */
+export const follow = async (control: Control, io: Io): Promise<StateAnswer | null> => {
+  let drawn: readonly string[] = [];
+  for await (const state of control.watch<StateAnswer>('state', io.signal)) {
+    const lines = linesOf(state);
+    if (io.tty) redraw(io, drawn.length, lines);
+    else for (const line of lines.filter((text) => !drawn.includes(text))) io.out(line);
+    drawn = lines;
+    if (allHealthy(state)) return state;
+  }
+  return null;
+};
+
+const linesOf = (state: StateAnswer): readonly string[] => {
+  const failure = state.failure === null ? [] : [`  ${pc.red('!')} ${state.failure}`];
+  const jobs = healthOf(state).map(({ job, wanted, healthy, note }) => {
+    const done = healthy >= wanted;
+    const mark = done ? pc.green('✓') : pc.yellow('…');
+    return `  ${mark} ${job.padEnd(24)} ${healthy}/${wanted} healthy${done || note === '' ? '' : `  ${pc.dim(note)}`}`;
+  });
+  return [...failure, ...jobs];
+};
+
+const redraw = (io: Io, before: number, lines: readonly string[]): void => {
+  const up = before > 0 ? `\u001B[${before}A` : '';
+  io.out(`${up}\u001B[J${lines.join('\n')}`);
+};

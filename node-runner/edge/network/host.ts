@@ -1,0 +1,129 @@
+// What a runner needs once on its node: a bridge with an address, forwarding, a table of
+// nftables; and its removal.
+// In: names and a subnet, or none. Out: the subnet in use. Safe to repeat. Not here: allocations
+// (native.ts).
+
+import { readdir } from 'node:fs/promises';
+
+import { networkFailure } from './kernel.ts';
+import type { Kernel } from './kernel.ts';
+import { NETNS_DIR, ruleComment } from './names.ts';
+import type { NetworkNames } from './names.ts';
+import { handlesWithComment, tableText } from './ruleset.ts';
+import { chooseSubnet, formatSubnet, gatewayOf, parseSubnet } from './subnet.ts';
+import type { Subnet } from './subnet.ts';
+
+export interface HostOptions {
+  readonly node: string;
+  readonly subnet: string | null;
+}
+
+/** `rebuilt`: the table was missing, so its map is empty now. */
+export const prepareHost = async (
+  kernel: Kernel,
+  names: NetworkNames,
+  options: HostOptions,
+): Promise<{ readonly subnet: Subnet; readonly rebuilt: boolean }> => {
+  const present = await bridgeSubnet(kernel, names);
+  const wanted = await wantedSubnet(kernel, options, present);
+  if (present === null) await makeBridge(kernel, names, wanted);
+  else if (formatSubnet(present) !== formatSubnet(wanted))
+    throw networkFailure(
+      `bridge ${names.bridge} has the subnet ${formatSubnet(present)}, the configuration says ` +
+        `${formatSubnet(wanted)}: drain the node and run "purser node clean-up" before changing it`,
+    );
+  const rebuilt = await makeTable(kernel, names, wanted);
+  await allowForwarding(kernel, names);
+  return { subnet: wanted, rebuilt };
+};
+
+const wantedSubnet = async (
+  kernel: Kernel,
+  options: HostOptions,
+  present: Subnet | null,
+): Promise<Subnet> => {
+  if (options.subnet !== null) {
+    const subnet = parseSubnet(options.subnet);
+    if (subnet === null || subnet.prefixLength > 29)
+      throw networkFailure(`"${options.subnet}" is no subnet such as 10.1.4.0/22, at most /29`);
+    return subnet;
+  }
+  if (present !== null) return present;
+  const routes = await kernel.ipShow('-4', 'route', 'show', 'table', 'all');
+  const taken = routes.flatMap(({ dst }) => parseSubnet(dst ?? '') ?? []);
+  const chosen = chooseSubnet(options.node, taken);
+  if (chosen === null) throw networkFailure('no /22 of 10.0.0.0/8 is free: configure a subnet');
+  return chosen;
+};
+
+/** The subnet of the bridge when it exists and has its address. */
+const bridgeSubnet = async (kernel: Kernel, names: NetworkNames): Promise<Subnet | null> => {
+  const [shown] = await kernel.ipShow('addr', 'show', 'dev', names.bridge).catch(() => []);
+  const address = shown?.addr_info?.find(({ family }) => family === 'inet');
+  return address === undefined ? null : parseSubnet(`${address.local}/${address.prefixlen}`);
+};
+
+const makeBridge = async (kernel: Kernel, names: NetworkNames, subnet: Subnet): Promise<void> => {
+  const { bridge } = names;
+  // A runner that was stopped between these lines left a bridge without address.
+  await kernel.ipBatch([`link add ${bridge} type bridge`]).catch(() => undefined);
+  await kernel.ipBatch([
+    `addr replace ${gatewayOf(subnet)}/${subnet.prefixLength} dev ${bridge}`,
+    `link set ${bridge} up`,
+  ]);
+  await kernel.sysctl('net/ipv4/ip_forward', '1');
+  await kernel.sysctl(`net/ipv4/conf/${bridge}/route_localnet`, '1');
+};
+
+/** An existing table is left alone: its map holds the ports of running allocations. */
+const makeTable = async (kernel: Kernel, names: NetworkNames, subnet: Subnet): Promise<boolean> => {
+  const exists = await kernel.nftShow('list', 'chain', 'ip', names.table, 'postrouting').then(
+    () => true,
+    () => false,
+  );
+  if (!exists) await kernel.nft(tableText(names, subnet));
+  return !exists;
+};
+
+/**
+ * Docker and many firewalls set the policy of `ip filter FORWARD` (iptables' chain, as nftables
+ * sees it) to drop. Where that chain exists, our bridge is let through at its top. Not reached:
+ * iptables-legacy, which nft does not see, and tables of other names; there a person must accept
+ * forwarding from and to the bridge.
+ */
+const allowForwarding = async (kernel: Kernel, names: NetworkNames): Promise<void> => {
+  const chain = await forwardChain(kernel);
+  if (chain === null || handlesWithComment(chain, ruleComment(names)).length > 0) return;
+  const rule = (side: string): string =>
+    `insert rule ip filter FORWARD ${side} "${names.bridge}" accept ` +
+    `comment "${ruleComment(names)}"\n`;
+  await kernel.nft(rule('iifname') + rule('oifname'));
+};
+
+const forwardChain = (kernel: Kernel): Promise<string | null> =>
+  kernel.nftShow('-a', 'list', 'chain', 'ip', 'filter', 'FORWARD').catch(() => null);
+
+/** Names of our namespaces, of every mode. */
+export const namespacesOf = async (names: NetworkNames): Promise<readonly string[]> => {
+  const files = await readdir(NETNS_DIR).catch((): readonly string[] => []);
+  return files.filter((file) => file.startsWith(names.prefix));
+};
+
+/** Removes namespaces, links, bridge, table and rules of that name; each when it exists. */
+export const removeHost = async (kernel: Kernel, names: NetworkNames): Promise<void> => {
+  const namespaces = await namespacesOf(names);
+  if (namespaces.length > 0)
+    await kernel.ipBatch(namespaces.map((namespace) => `netns del ${namespace}`));
+  const links = await kernel.ipShow('link', 'show', 'master', names.bridge).catch(() => []);
+  // A link goes with its namespace, perhaps before our command comes: that is no failure.
+  for (const { ifname = '' } of links)
+    await kernel.ipBatch([`link del ${ifname}`]).catch(() => undefined);
+  const bridges = await kernel.ipShow('link', 'show', 'dev', names.bridge).catch(() => []);
+  if (bridges.length > 0) await kernel.ipBatch([`link del ${names.bridge}`]);
+  await kernel.nft(`add table ip ${names.table}\ndelete table ip ${names.table}\n`);
+  const chain = await forwardChain(kernel);
+  if (chain === null) return;
+  const handles = handlesWithComment(chain, ruleComment(names));
+  const rules = handles.map((handle) => `delete rule ip filter FORWARD handle ${handle}\n`);
+  if (rules.length > 0) await kernel.nft(rules.join(''));
+};

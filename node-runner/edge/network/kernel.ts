@@ -1,0 +1,88 @@
+// Runs ip and nft in the node's network namespace and reads the node's /proc/net.
+// In: batches of commands as text. Out: their output; failures as EdgeFailure. Not here: what to
+// make (native.ts).
+
+import { readFile, writeFile } from 'node:fs/promises';
+
+import { runCommand } from '../command.ts';
+import { EdgeFailure, messageOf } from '../failure.ts';
+import { SOCKET_TABLES } from './listening.ts';
+
+export interface Kernel {
+  /** `ip -batch` in the node's namespace: stops at the first line that fails. */
+  readonly ipBatch: (lines: readonly string[]) => Promise<void>;
+  /** The same inside a named namespace. */
+  readonly ipBatchIn: (namespace: string, lines: readonly string[]) => Promise<void>;
+  /** `ip -j …`: parsed; an empty answer is an empty list. */
+  readonly ipShow: (...args: readonly string[]) => Promise<readonly LinkShown[]>;
+  readonly nft: (text: string) => Promise<void>;
+  readonly nftShow: (...args: readonly string[]) => Promise<string>;
+  /** Name below /proc/sys. */
+  readonly sysctl: (name: string, value: string) => Promise<void>;
+  readonly socketTables: () => Promise<string>;
+}
+
+/** The fields of `ip -j link`, `ip -j addr` and `ip -j route` that we read. */
+export interface LinkShown {
+  readonly ifname?: string;
+  readonly ifalias?: string;
+  readonly dst?: string;
+  readonly dev?: string;
+  readonly addr_info?: readonly {
+    readonly family: string;
+    readonly local: string;
+    readonly prefixlen: number;
+  }[];
+}
+
+/**
+ * `nodeNetns`: path of the namespace that is the node's own; null when this process is in it.
+ * `nsenter --net` and not `ip netns exec`: the latter also makes a mount namespace, in which new
+ * namespaces would not be seen by containerd.
+ */
+export const createKernel = (nodeNetns: string | null): Kernel => {
+  const run = async (program: string, args: readonly string[], input = ''): Promise<string> => {
+    const inside = ['nsenter', `--net=${nodeNetns}`, '--', program, ...args];
+    const [first = program, ...rest] = nodeNetns === null ? [program, ...args] : inside;
+    try {
+      return await runCommand({ program: first, args: rest, input });
+    } catch (error) {
+      throw networkFailure(messageOf(error), error);
+    }
+  };
+  return {
+    ipBatch: async (lines) => {
+      await run('ip', ['-batch', '-'], `${lines.join('\n')}\n`);
+    },
+    ipBatchIn: async (namespace, lines) => {
+      await run('ip', ['-n', namespace, '-batch', '-'], `${lines.join('\n')}\n`);
+    },
+    ipShow: async (...args) => parseShown(await run('ip', ['-j', ...args])),
+    nft: async (text) => {
+      await run('nft', ['-f', '-'], text);
+    },
+    nftShow: (...args) => run('nft', ['-j', ...args]),
+    sysctl: async (name, value) => {
+      if (nodeNetns === null) await writeFile(`/proc/sys/${name}`, value);
+      else await run('sh', ['-c', 'echo "$1" > "/proc/sys/$0"', name, value]);
+    },
+    socketTables: async () => {
+      const files = SOCKET_TABLES.map((table) => `/proc/net/${table}`);
+      if (nodeNetns !== null) return run('cat', ['--', ...files]);
+      const texts = await Promise.all(files.map(readOrEmpty));
+      return texts.join('\n');
+    },
+  };
+};
+
+/** A failure that is the machine's, not the job's; worth trying again. */
+export const networkFailure = (message: string, cause?: unknown): EdgeFailure =>
+  new EdgeFailure({ consequence: 'retry', blame: 'platform', reason: 'network', message }, cause);
+
+/** A machine without IPv6 has no tcp6 and udp6. */
+const readOrEmpty = (path: string): Promise<string> => readFile(path, 'utf8').catch(() => '');
+
+const parseShown = (text: string): readonly LinkShown[] => {
+  const value: unknown = text.trim() === '' ? [] : JSON.parse(text);
+  return Array.isArray(value) ? value : [];
+};

@@ -1,0 +1,35 @@
+// Names of everything the network edge makes in the kernel, so that what is ours is known by name
+// alone.
+// In: node name, allocation, host number. Out: text within the kernel's limits. Not here: any I/O.
+
+import { sha256 } from '../../../schema/hash.ts';
+
+export interface NetworkNames {
+  /** Six hex characters of the node's name: several runners share a machine. */
+  readonly tag: string;
+  /** Link names hold at most 15 characters. */
+  readonly bridge: string;
+  /** nftables table of family ip. */
+  readonly table: string;
+  /** Start of the names of namespaces under /run/netns. */
+  readonly prefix: string;
+  /** Start of the names of links, followed by the host number. */
+  readonly linkPrefix: string;
+}
+
+export const namesFor = (node: string): NetworkNames => {
+  const tag = sha256(`purser network ${node}`).slice(0, 6);
+  return {
+    tag,
+    bridge: `purser-${tag}`,
+    table: `purser_${tag}`,
+    prefix: `purser-${tag}-`,
+    linkPrefix: `p${tag}-`,
+  };
+};
+
+/** Where iproute2 keeps named namespaces. */
+export const NETNS_DIR = '/run/netns';
+
+/** Comment of rules that we add to chains of others, so that we find them again. */
+export const ruleComment = (names: NetworkNames): string => names.table;

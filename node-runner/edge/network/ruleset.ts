@@ -1,0 +1,104 @@
+// The text that nft reads and the JSON that it prints: one table a runner, with a map from host
+// port to allocation.
+// In: names, subnet, mappings. Out: nft commands; parsed mappings. Not here: running nft.
+
+import type { NetworkNames } from './names.ts';
+import { formatSubnet } from './subnet.ts';
+import type { Subnet } from './subnet.ts';
+
+/** A published port: both TCP and UDP on `host` go to `address`:`port`. */
+export interface Mapping {
+  readonly host: number;
+  readonly address: string;
+  readonly port: number;
+}
+
+/** A port is published for both, since a job file names no protocol. */
+const PROTOCOLS = ['tcp', 'udp'] as const;
+
+/**
+ * Makes the table anew. Raw prerouting drops what comes from allocations to 127.0.0.0/8:
+ * route_localnet, that publishing on the loopback needs, would open the node's own loopback
+ * services to them. Masquerade: out of the subnet, from the loopback (the answer must come back
+ * here), and from an allocation to a published port of one.
+ */
+export const tableText = (names: NetworkNames, subnet: Subnet): string => {
+  const { table, bridge } = names;
+  const net = formatSubnet(subnet);
+  const publish = 'fib daddr type local dnat ip to meta l4proto . th dport map @ports';
+  return `add table ip ${table}
+delete table ip ${table}
+table ip ${table} {
+  map ports { type inet_proto . inet_service : ipv4_addr . inet_service; }
+  chain guard {
+    type filter hook prerouting priority -300; policy accept;
+    iifname "${bridge}" ip daddr 127.0.0.0/8 drop
+  }
+  chain prerouting { type nat hook prerouting priority -100; policy accept; ${publish}; }
+  chain output { type nat hook output priority -100; policy accept; ${publish}; }
+  chain postrouting {
+    type nat hook postrouting priority 100; policy accept;
+    ip saddr ${net} oifname != "${bridge}" masquerade
+    ip saddr 127.0.0.0/8 oifname "${bridge}" masquerade
+    ip saddr ${net} oifname "${bridge}" ct status dnat masquerade
+  }
+}
+`;
+};
+
+export const addMappings = (names: NetworkNames, mappings: readonly Mapping[]): string => {
+  const elements = mappings.flatMap(({ host, address, port }) =>
+    PROTOCOLS.map((protocol) => `${protocol} . ${host} : ${address} . ${port}`),
+  );
+  return `add element ip ${names.table} ports { ${elements.join(', ')} }\n`;
+};
+
+export const deleteMappings = (names: NetworkNames, mappings: readonly Mapping[]): string => {
+  const elements = mappings.flatMap(({ host }) =>
+    PROTOCOLS.map((protocol) => `${protocol} . ${host}`),
+  );
+  return `delete element ip ${names.table} ports { ${elements.join(', ')} }\n`;
+};
+
+/**
+ * Mappings in the output of `nft -j list map ip <table> ports`; what is not ours to understand is
+ * left out.
+ */
+export const parseMappings = (json: string): readonly Mapping[] => {
+  const found = new Map<number, Mapping>();
+  for (const entry of entriesOf(json)) {
+    for (const element of listOf(field(field(entry, 'map'), 'elem'))) {
+      const mapping = parseElement(element);
+      if (mapping !== null) found.set(mapping.host, mapping);
+    }
+  }
+  return [...found.values()];
+};
+
+/** Handles of rules in any chain whose comment is `comment`, from `nft -j -a list chain …`. */
+export const handlesWithComment = (json: string, comment: string): readonly number[] =>
+  entriesOf(json).flatMap((entry) => {
+    const rule = field(entry, 'rule');
+    const handle = field(rule, 'handle');
+    return field(rule, 'comment') === comment && typeof handle === 'number' ? [handle] : [];
+  });
+
+const entriesOf = (json: string): readonly unknown[] => listOf(field(JSON.parse(json), 'nftables'));
+
+/**
+ * `[{concat: ["tcp", 20000]}, {concat: ["10.0.0.2", 80]}]`; protocol numbers instead of names on
+ * some versions.
+ */
+const parseElement = (element: unknown): Mapping | null => {
+  const [key, value] = listOf(element);
+  const [, host] = listOf(field(key, 'concat'));
+  const [address, port] = listOf(field(value, 'concat'));
+  if (typeof host !== 'number' || typeof address !== 'string' || typeof port !== 'number')
+    return null;
+  return { host, address, port };
+};
+
+const listOf = (value: unknown): readonly unknown[] => (Array.isArray(value) ? value : []);
+
+const field = (value: unknown, name: string): unknown =>
+  typeof value === 'object' && value !== null ? Reflect.get(value, name) : undefined;

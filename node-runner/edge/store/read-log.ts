@@ -1,0 +1,171 @@
+// Reads the log of a task: its last lines, and what is added, over rotations and restarts of the
+// task.
+// In: allocation, task, options. Out: pieces of at most 64 KiB; the reader's pace is kept,
+// nothing is read ahead.
+// Not here: writing, rotating, telling stdout from stderr (the shim merges them).
+
+import { open, stat } from 'node:fs/promises';
+import type { FileHandle } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { EdgeFailure } from '../failure.ts';
+import { layoutOf, refuseBadName } from './layout.ts';
+import { DEFAULT_LOG_LIMITS, chunksFrom, logPath, runsOf, sizeOf } from './logs.ts';
+
+export interface ReadLogAsk {
+  readonly root: string;
+  readonly allocation: string;
+  readonly task: string;
+  /** Lines from the end; null: everything that is kept. */
+  readonly tail: number | null;
+  /** Goes on until `signal`, also into later runs of the task. */
+  readonly follow: boolean;
+  /** How many runs back: 0 is the present or last one. */
+  readonly previous: number;
+  readonly signal?: AbortSignal;
+}
+
+/** How long a new line may wait before a follower sees it; a look costs two stat calls. */
+const POLL_MS = 200;
+
+/** Throws EdgeFailure `not-found` when there is no such log; with `follow` it waits for one. */
+export async function* readLog(ask: ReadLogAsk): AsyncGenerator<Uint8Array, void> {
+  refuseBadName(ask.allocation);
+  refuseBadName(ask.task);
+  const folder = join(layoutOf(ask.root).logs, ask.allocation);
+  const runs = await runsOf(folder, ask.task);
+  const first = runs.at(-1 - ask.previous) ?? null;
+  if (first === null && !(ask.follow && ask.previous === 0)) throw noLog(ask, runs.length);
+  let run = first;
+  let place = { at: 0, rotation: 0 };
+  if (run !== null) place = yield* readKept(logPath(folder, ask.task, run), ask.tail);
+  while (ask.follow && ask.signal?.aborted !== true) {
+    const newest = (await runsOf(folder, ask.task)).at(-1) ?? null;
+    if (run !== null) place = yield* readNew(logPath(folder, ask.task, run), place);
+    if (ask.previous > 0 && run !== newest) return;
+    if (newest !== null && newest !== run) {
+      run = newest;
+      place = { at: 0, rotation: 0 };
+      continue;
+    }
+    await sleep(POLL_MS, undefined, ask.signal === undefined ? {} : { signal: ask.signal }).catch(
+      () => undefined,
+    );
+  }
+}
+
+/**
+ * How far a reader came: a position, and which copy was the newest then (its inode, 0 when there
+ * was none).
+ */
+interface Place {
+  readonly at: number;
+  readonly rotation: number;
+}
+
+const rotationOf = async (path: string): Promise<number> =>
+  (await stat(`${path}.1`).catch(() => null))?.ino ?? 0;
+
+/** Everything kept of a run, or its last lines, oldest file first. */
+async function* readKept(path: string, tail: number | null): AsyncGenerator<Uint8Array, Place> {
+  const rotation = await rotationOf(path);
+  const files = [path];
+  for (let age = 1; age < DEFAULT_LOG_LIMITS.files; age += 1) {
+    if ((await sizeOf(`${path}.${age}`)) !== null) files.unshift(`${path}.${age}`);
+  }
+  const starts = tail === null ? files.map(() => 0) : await tailStarts(files, tail);
+  let at = 0;
+  for (const [index, file] of files.entries()) {
+    const start = starts[index];
+    if (start !== undefined && start !== null) at = yield* readFrom(file, start);
+  }
+  return { at, rotation };
+}
+
+async function* readNew(path: string, place: Place): AsyncGenerator<Uint8Array, Place> {
+  const rotation = await rotationOf(path);
+  const size = (await sizeOf(path)) ?? 0;
+  // A copy begins where the file began, so what was not read yet is in it at the same position.
+  if (rotation !== place.rotation) {
+    yield* readFrom(`${path}.1`, place.at);
+    return { at: yield* readFrom(path, 0), rotation };
+  }
+  // Truncated a moment ago, its copy not yet seen: look again.
+  if (size < place.at) return place;
+  return { at: yield* readFrom(path, place.at), rotation };
+}
+
+async function* readFrom(path: string, position: number): AsyncGenerator<Uint8Array, number> {
+  const file = await open(path, 'r').catch(() => null);
+  if (file === null) return position;
+  try {
+    return yield* chunksFrom(file, position);
+  } finally {
+    await file.close();
+  }
+}
+
+/**
+ * For each file where its part of the last `lines` lines begins; null: it has none. Looks from
+ * the end backwards.
+ */
+const tailStarts = async (
+  files: readonly string[],
+  lines: number,
+): Promise<readonly (number | null)[]> => {
+  const starts: (number | null)[] = files.map(() => null);
+  let missing = lines;
+  for (let index = files.length - 1; index >= 0 && missing > 0; index -= 1) {
+    const file = await open(files[index] ?? '', 'r').catch(() => null);
+    if (file === null) continue;
+    try {
+      const found = await startOfLines(file, missing);
+      starts[index] = found.start;
+      missing -= found.lines;
+    } finally {
+      await file.close();
+    }
+  }
+  // The present file is always read: its end is where following goes on.
+  const { length } = files;
+  if (starts[length - 1] === null)
+    starts[length - 1] = (await sizeOf(files[length - 1] ?? '')) ?? 0;
+  return starts;
+};
+
+const NEWLINE = 10;
+const BACK_BYTES = 64 * 1024;
+
+const startOfLines = async (
+  file: FileHandle,
+  wanted: number,
+): Promise<{ readonly start: number; readonly lines: number }> => {
+  const { size } = await file.stat();
+  let lines = 0;
+  let end = size;
+  while (end > 0) {
+    const begin = Math.max(0, end - BACK_BYTES);
+    const buffer = Buffer.alloc(end - begin);
+    await file.read(buffer, 0, buffer.length, begin);
+    for (let index = buffer.length - 1; index >= 0; index -= 1) {
+      // The newline that ends the last line begins no line.
+      if (buffer[index] !== NEWLINE || begin + index === size - 1) continue;
+      lines += 1;
+      if (lines === wanted) return { start: begin + index + 1, lines };
+    }
+    end = begin;
+  }
+  return { start: 0, lines: size === 0 ? 0 : lines + 1 };
+};
+
+const noLog = (ask: ReadLogAsk, runs: number): EdgeFailure =>
+  new EdgeFailure({
+    consequence: 'broken',
+    blame: 'platform',
+    reason: 'not-found',
+    message:
+      runs === 0
+        ? `task "${ask.task}" of ${ask.allocation} has no log: it has not started on this node`
+        : `task "${ask.task}" of ${ask.allocation} has logs of ${runs} run(s), none further back`,
+  });

@@ -1,0 +1,187 @@
+// What the runner keeps on disk: orders, marks, files that tasks mount, folders of named volumes,
+// places for logs.
+// In: a root folder. Out: StorePort. Everything below the root is for root alone (0700); a file
+// that cannot be read is moved aside and said, never fatal. Not here: reading logs and rotating
+// them (logs.ts).
+
+import { chmod, mkdir, readFile, readdir, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+
+import writeFileAtomic from 'write-file-atomic';
+
+import { sha256 } from '../../../schema/hash.ts';
+import { compareText } from '../../../schema/ids.ts';
+import type { NodeOrders } from '../../../schema/orders.ts';
+import type { PrepareAsk, PreparedPaths, RunnerLog, StorePort } from '../../ports.ts';
+import { EdgeFailure, errnoOf, messageOf } from '../failure.ts';
+import { nextLogPath } from './logs.ts';
+import { layoutOf, refuseBadName } from './layout.ts';
+import type { Layout } from './layout.ts';
+
+export interface StoreOptions {
+  /** Absolute; made when absent. */
+  readonly root: string;
+  readonly log: Pick<RunnerLog, 'error'>;
+}
+
+/** Throws EdgeFailure of reason `disk` when the root cannot be made. */
+export const createStore = async (options: StoreOptions): Promise<StorePort> => {
+  const layout = layoutOf(options.root);
+  await onDisk(() => makeFolders(layout));
+  const orders = createJsonFile(layout.orders, isOrders, options.log);
+  const marks = createJsonFile(layout.marks, isAnything, options.log);
+  return {
+    readOrders: orders.read,
+    writeOrders: orders.write,
+    readMarks: marks.read,
+    writeMarks: marks.write,
+    prepare: (ask) => onDisk(() => prepare(layout, ask)),
+    discard: (allocation, what) =>
+      onDisk(async () => {
+        refuseBadName(allocation);
+        const remove = { recursive: true, force: true };
+        await rm(join(layout.files, allocation), remove);
+        if (what === 'files-and-logs') await rm(join(layout.logs, allocation), remove);
+      }),
+    removeVolume: (volume) =>
+      onDisk(async () => {
+        refuseBadName(volume);
+        await rm(join(layout.volumes, volume), { recursive: true, force: true });
+      }),
+    volumes: () => onDisk(async () => (await readdir(layout.volumes)).toSorted(compareText)),
+  };
+};
+
+const FOLDER_MODE = 0o700;
+const STATE_MODE = 0o600;
+/**
+ * Below a folder that only root enters: readable for any user inside the container that mounts it.
+ */
+const MOUNTED_FILE_MODE = 0o644;
+/** The same for volumes: a container that does not run as root must be able to write to its own. */
+const VOLUME_MODE = 0o777;
+
+const makeFolders = async (layout: Layout): Promise<void> => {
+  for (const folder of [layout.root, layout.files, layout.logs, layout.volumes])
+    await mkdir(folder, { recursive: true, mode: FOLDER_MODE });
+};
+
+const prepare = async (layout: Layout, ask: PrepareAsk): Promise<PreparedPaths> => {
+  refuseBadName(ask.allocation);
+  const files: Record<string, string> = {};
+  const logs: Record<string, string> = {};
+  const volumes: Record<string, string> = {};
+  for (const task of ask.tasks) {
+    refuseBadName(task.name);
+    const logFolder = join(layout.logs, ask.allocation);
+    await mkdir(logFolder, { recursive: true, mode: FOLDER_MODE });
+    logs[task.name] = await nextLogPath(logFolder, task.name);
+    for (const { path, content } of task.files) {
+      const name = sha256(path).slice(0, 16);
+      const target = join(layout.files, ask.allocation, task.name, name);
+      await writeMounted(target, content);
+      files[`${task.name}\n${path}`] = target;
+    }
+  }
+  for (const volume of ask.volumes) {
+    refuseBadName(volume);
+    volumes[volume] = await makeVolume(join(layout.volumes, volume));
+  }
+  return { files, volumes, logs };
+};
+
+/** An equal file is left alone: a running container has that very file mounted. */
+const writeMounted = async (path: string, content: string): Promise<void> => {
+  const present = await readFile(path, 'utf8').catch(() => null);
+  if (present === content) return;
+  await mkdir(dirname(path), { recursive: true, mode: FOLDER_MODE });
+  await writeFileAtomic(path, content, { mode: MOUNTED_FILE_MODE });
+};
+
+/** An existing folder keeps the mode and owner that its job gave it. */
+const makeVolume = async (path: string): Promise<string> => {
+  const made = await mkdir(path, { recursive: true });
+  // mkdir's mode is cut by the umask, chmod's is not.
+  if (made !== undefined) await chmod(path, VOLUME_MODE);
+  return path;
+};
+
+interface JsonFile<T> {
+  readonly read: () => Promise<T | null>;
+  readonly write: (value: T) => Promise<void>;
+}
+
+const createJsonFile = <T>(
+  path: string,
+  isValid: (value: unknown) => value is T,
+  log: StoreOptions['log'],
+): JsonFile<T> => {
+  let written: string | null = null;
+  return {
+    read: () =>
+      onDisk(async () => {
+        const text = await readFile(path, 'utf8').catch((error: unknown) => {
+          if (errnoOf(error) === 'ENOENT') return null;
+          throw error;
+        });
+        if (text === null) return null;
+        const value = parseJson(text);
+        if (value !== undefined && isValid(value)) return value;
+        await rename(path, `${path}.corrupt`);
+        log.error(
+          { path, movedTo: `${path}.corrupt` },
+          'a state file of the runner was damaged; it was moved aside and the runner goes on without it',
+        );
+        return null;
+      }),
+    write: (value) =>
+      onDisk(async () => {
+        const text = JSON.stringify(value);
+        // The tick writes after every pass; most passes change nothing.
+        if (text === written) return;
+        written = null;
+        await writeFileAtomic(path, text, { mode: STATE_MODE });
+        written = text;
+      }),
+  };
+};
+
+/** undefined when the text is no JSON. */
+const parseJson = (text: string): unknown => {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+};
+
+const isAnything = (_value: unknown): _value is unknown => true;
+
+const isOrders = (value: unknown): value is NodeOrders =>
+  typeof value === 'object' &&
+  value !== null &&
+  'node' in value &&
+  'generation' in value &&
+  typeof value.generation === 'number' &&
+  'items' in value &&
+  Array.isArray(value.items);
+
+const DISK_ADVICE: Readonly<Record<string, string>> = {
+  ENOSPC: 'the disk is full: free space or give the runner another state folder',
+  EDQUOT: 'the disk quota is used up',
+  EROFS: 'the file system is read-only: look at the kernel log for disk errors',
+  EACCES: 'permission denied: the runner must run as root',
+};
+
+/** Turns what the file system says into a failure of the platform, with advice where we know it. */
+const onDisk = async <T>(work: () => Promise<T>): Promise<T> => {
+  try {
+    return await work();
+  } catch (error) {
+    if (error instanceof EdgeFailure) throw error;
+    const advice = DISK_ADVICE[errnoOf(error) ?? ''];
+    const message = messageOf(error) + (advice === undefined ? '' : `; ${advice}`);
+    const fields = { consequence: 'retry', blame: 'platform', reason: 'disk', message } as const;
+    throw new EdgeFailure(fields, error);
+  }
+};

@@ -1,0 +1,140 @@
+// Puts the reconciler together: ports and their implementations meet only here.
+// In: a configuration. Out: a running control plane, and the way to stop it. Containers are never touched by
+// stopping. Not here: any decision.
+
+import { LinkServiceDefinition } from '../schema/generated/purser/link/v1/link.ts';
+import { ControlServiceDefinition } from '../schema/generated/purser/control/v1/control.ts';
+import type {
+  CommitAnswer,
+  CommitArgument,
+  EventAnswer,
+  HistoryArgument,
+  HistoryCommit,
+  RecordArgument,
+  StateAnswer,
+} from '../schema/control.ts';
+import type { Snapshot } from '../schema/snapshot.ts';
+import type { ReconcilerConfig } from './config.ts';
+import { createClock } from './edge/clock.ts';
+import type { Handler } from './edge/control.ts';
+import { createControl } from './edge/control.ts';
+import type { GitSource } from './edge/git/source.ts';
+import { createGitSource } from './edge/git/source.ts';
+import { createLog } from './edge/log.ts';
+import { createNodes } from './edge/nodes.ts';
+import { createRegistry } from './edge/registry.ts';
+import { listen } from './edge/server.ts';
+import type { Events } from './events.ts';
+import { createEvents } from './events.ts';
+import type { Loop } from './loop.ts';
+import { createLoop } from './loop.ts';
+import type { View } from './cycle.ts';
+
+export interface Reconciler {
+  readonly linkAddress: string;
+  readonly stop: () => Promise<void>;
+}
+
+export const startReconciler = async (config: ReconcilerConfig): Promise<Reconciler> => {
+  const clock = createClock();
+  const log = createLog('reconciler');
+  const { cluster } = config;
+  const source = await createGitSource({
+    ...config.repository,
+    cluster,
+    cacheDir: config.cacheDir,
+    log,
+  });
+  const nodes = createNodes({ cluster, clock, log });
+  const registry = createRegistry({
+    credentials: config.registryCredentials,
+    insecure: config.insecureRegistries,
+  });
+  const loop = createLoop({ source, nodes: nodes.port, registry, clock, log });
+  const events = noteEvents(loop);
+  const control = createControl({
+    handlers: handlersOf({ config, loop, source, events, now: clock.now }),
+    changes: (listener) => loop.watch(listener),
+    streams: nodes.streams,
+  });
+  const abort = new AbortController();
+  const link = await listen(config.linkAddress, LinkServiceDefinition, nodes.service);
+  const socket = await listen(`unix:${config.controlSocket}`, ControlServiceDefinition, control);
+  const running = loop.run(abort.signal);
+  log.info({ cluster, link: link.address }, 'the reconciler runs');
+  return {
+    linkAddress: link.address,
+    stop: async () => {
+      abort.abort();
+      await Promise.all([link.stop(), socket.stop()]);
+      await running;
+      await source.close();
+    },
+  };
+};
+
+const noteEvents = (loop: Loop): Events => {
+  const events = createEvents();
+  let before: View | null = null;
+  loop.watch(({ view }) => {
+    if (view === null || view === before) return;
+    events.note(before, view, Date.now());
+    before = view;
+  });
+  return events;
+};
+
+interface Handling {
+  readonly config: ReconcilerConfig;
+  readonly loop: Loop;
+  readonly source: GitSource;
+  readonly events: Events;
+  readonly now: () => number;
+}
+
+const handlersOf = (handling: Handling): Readonly<Record<string, Handler>> => ({
+  state: async () => stateOf(handling),
+  snapshot: async () => snapshotOf(handling),
+  events: async (): Promise<readonly EventAnswer[]> => handling.events.all(),
+  commit: async (argument) => commit(handling, argument as CommitArgument),
+  record: async (argument) => {
+    await handling.source.record((argument as RecordArgument).records);
+    handling.loop.wake();
+    return null;
+  },
+  history: async (argument): Promise<readonly HistoryCommit[]> =>
+    handling.source.listCommits(argument as HistoryArgument),
+});
+
+const stateOf = ({ config, loop, now }: Handling): StateAnswer => {
+  const { view, failure, write } = loop.state();
+  const { url, branch, directory } = config.repository;
+  return {
+    cluster: config.cluster,
+    repository: url,
+    branch,
+    directory,
+    failure,
+    write,
+    view:
+      view === null
+        ? null
+        : { desired: view.desired, live: view.live, plan: view.plan, ageMs: now() - view.at },
+  };
+};
+
+const snapshotOf = ({ loop }: Handling): Snapshot => {
+  const { view, failure } = loop.state();
+  if (view === null) {
+    throw new Error(
+      failure ?? 'the reconciler has not read its repository yet: try again in a moment',
+    );
+  }
+  return { format: 1, tree: view.tree, live: view.live, takenAt: new Date().toISOString() };
+};
+
+const commit = async ({ source, loop }: Handling, ask: CommitArgument): Promise<CommitAnswer> => {
+  const made = await source.commit(ask);
+  loop.wake();
+  return { commit: made };
+};

@@ -1,0 +1,67 @@
+// What the control socket answers: methods and the shape of their answers.
+// In: nothing. Out: types. Not here: transport (edge/control), the screen (cli).
+
+import type { CommitRef, DesiredState, FileEdit } from './desired.ts';
+import type { LedgerRecord } from './ledger.ts';
+import type { LiveState } from './live.ts';
+import type { Plan } from './plan.ts';
+import type { Ms } from './spec.ts';
+
+/** `state`: the newest view. */
+export interface StateAnswer {
+  readonly cluster: string;
+  readonly repository: string;
+  readonly branch: string;
+  readonly directory: string;
+  /** Reading or planning fails now, in words. */
+  readonly failure: string | null;
+  /** Writing fails now. */
+  readonly write: { readonly what: string; readonly message: string } | null;
+  /** null until the repository was read once. */
+  readonly view: {
+    readonly desired: DesiredState;
+    readonly live: LiveState;
+    readonly plan: Plan;
+    /** Age of the view. */
+    readonly ageMs: Ms;
+  } | null;
+}
+
+/** `commit`: edits by a person through a command. */
+export interface CommitArgument {
+  readonly edits: readonly FileEdit[];
+  readonly message: string;
+  readonly author: { readonly name: string; readonly email: string };
+  /** HEAD that the edits were computed from. */
+  readonly head: string;
+}
+
+export interface CommitAnswer {
+  readonly commit: string;
+}
+
+/** `record`: ledger records by a person through a command. */
+export interface RecordArgument {
+  readonly records: readonly LedgerRecord[];
+}
+
+/** `history`: commits of the branch, newest first. */
+export interface HistoryArgument {
+  readonly limit: number;
+  /** Only commits that changed this job's version inputs. */
+  readonly job: string | null;
+}
+
+export interface HistoryCommit extends CommitRef {
+  /** Seconds since 1970. */
+  readonly at: number;
+  readonly paths: readonly string[];
+}
+
+export interface EventAnswer {
+  readonly at: number;
+  readonly kind: string;
+  readonly job: string | null;
+  readonly node: string | null;
+  readonly message: string;
+}

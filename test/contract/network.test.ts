@@ -1,0 +1,158 @@
+// The real network edge on the real kernel, in a namespace that stands for the node: the
+// contract, and packets.
+
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { createNativeNetwork, nativeCleanUp } from '../../node-runner/edge/network/native.ts';
+import type { ManagedNetwork } from '../../node-runner/edge/network/native.ts';
+import { namesFor } from '../../node-runner/edge/network/names.ts';
+import type { NetworkFacts } from '../../node-runner/ports.ts';
+import { makeNetns } from '../support/netns.ts';
+import type { TestNetns } from '../support/netns.ts';
+import { networkSuite } from '../support/suites/network.ts';
+
+const nodeName = (): string => `test-${randomBytes(4).toString('hex')}`;
+
+networkSuite('kernel', async () => {
+  const netns = await makeNetns('suite');
+  const options = { node: nodeName(), subnet: null, nodeNetns: netns.path };
+  return {
+    port: await createNativeNetwork(options),
+    restart: () => createNativeNetwork(options),
+    close: async () => {
+      await nativeCleanUp(options);
+      await netns.remove();
+    },
+  };
+});
+
+const ECHO = `
+require('net').createServer((s) => s.end('from ' + process.argv[1])).listen(80, '0.0.0.0');
+const u = require('dgram').createSocket('udp4');
+u.on('message', (m, from) => u.send('udp ' + process.argv[1], from.port, from.address)).bind(80);
+console.log('up');
+`;
+const ASK = `
+const s = require('net').connect(Number(process.argv[2]), process.argv[1]);
+s.on('data', (d) => process.stdout.write(d)).on('error', (e) => process.stdout.write(e.code));
+s.setTimeout(1000, () => { process.stdout.write('silence'); s.destroy(); });
+`;
+const ASK_UDP = `
+const u = require('dgram').createSocket('udp4');
+setTimeout(() => u.close(), 1000);
+u.on('message', (m) => { process.stdout.write(m); process.exit(0); });
+u.send('x', Number(process.argv[2]), process.argv[1]);
+`;
+
+describe('packets', () => {
+  const node = nodeName();
+  const children: ChildProcess[] = [];
+  const facts: Record<string, NetworkFacts> = {};
+  let netns: TestNetns;
+  let network: ManagedNetwork;
+
+  const serve = async (name: string, host: number): Promise<void> => {
+    const ports = [{ name: 'http', port: 80, host }];
+    const made = await network.setUp({ allocation: name, mode: 'bridge', ports });
+    facts[name] = made;
+    const args = [`--net=${made.path}`, '--', process.execPath, '-e', ECHO, name];
+    const child = spawn('nsenter', args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    children.push(child);
+    await new Promise((resolve) => child.stdout.once('data', resolve));
+  };
+  const ask = (path: string, address: string, port: number, script = ASK): Promise<string> =>
+    runIn(path, script, address, String(port));
+  const runIn = (path: string, script: string, ...args: readonly string[]): Promise<string> =>
+    new Promise((resolve) => {
+      const all = [`--net=${path}`, '--', process.execPath, '-e', script, ...args];
+      const child = spawn('nsenter', all, { stdio: ['ignore', 'pipe', 'inherit'] });
+      let text = '';
+      child.stdout.on('data', (data) => (text += String(data)));
+      child.on('close', () => resolve(text));
+    });
+  const pathOf = (name: string): string => facts[name]?.path ?? '';
+  const addressOf = (name: string): string => facts[name]?.address ?? '';
+
+  beforeAll(async () => {
+    netns = await makeNetns('packets');
+    await netns.run('ip', 'addr', 'add', '198.51.100.7/32', 'dev', 'lo');
+    network = await createNativeNetwork({ node, subnet: '10.99.0.0/24', nodeNetns: netns.path });
+    await serve('one', 21_000);
+    await serve('two', 21_001);
+  });
+  afterAll(async () => {
+    for (const child of children) child.kill('SIGKILL');
+    await network.cleanUp();
+    await netns.remove();
+  });
+
+  it('reach an allocation from the node, by its address and by the host port', async () => {
+    expect(await ask(netns.path, addressOf('one'), 80)).toBe('from one');
+    expect(await ask(netns.path, '127.0.0.1', 21_000)).toBe('from one');
+    expect(await ask(netns.path, '198.51.100.7', 21_001)).toBe('from two');
+    expect(await ask(netns.path, '198.51.100.7', 21_001, ASK_UDP)).toBe('udp two');
+  });
+
+  it('reach an allocation from another, and from itself by its host port', async () => {
+    expect(await ask(pathOf('one'), addressOf('two'), 80)).toBe('from two');
+    expect(await ask(pathOf('one'), '198.51.100.7', 21_001)).toBe('from two');
+    expect(await ask(pathOf('one'), '198.51.100.7', 21_000)).toBe('from one');
+    expect(await ask(pathOf('one'), '127.0.0.1', 80)).toBe('from one');
+  });
+
+  it('do not reach the loopback services of the node from an allocation', async () => {
+    // Only a pod that takes its own loopback apart, as an intruder would, can send such packets
+    // at all.
+    const pod = `${namesFor(node).prefix}one`;
+    const inPod = (...args: readonly string[]): Promise<string> =>
+      netns.run('nsenter', `--net=/run/netns/${pod}`, '--', ...args);
+    await inPod('sh', '-c', 'echo 1 > /proc/sys/net/ipv4/conf/eth0/route_localnet');
+    await inPod('ip', 'route', 'del', 'table', 'local', 'local', '127.0.0.0/8', 'dev', 'lo');
+    await inPod('ip', 'route', 'add', '127.9.9.9/32', 'via', '10.99.0.1', 'src', addressOf('one'));
+    const script = `require('net').createServer((s) => s.end('secret')).listen(5555, '127.9.9.9');
+      console.log('up');`;
+    const args = [`--net=${netns.path}`, '--', process.execPath, '-e', script];
+    const child = spawn('nsenter', args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    children.push(child);
+    await new Promise((resolve) => child.stdout.once('data', resolve));
+    expect(await ask(netns.path, '127.9.9.9', 5555)).toBe('secret');
+    expect(await ask(pathOf('one'), '127.9.9.9', 5555)).not.toContain('secret');
+    await netns.run('nft', 'flush', 'chain', 'ip', namesFor(node).table, 'guard');
+    expect(await ask(pathOf('one'), '127.9.9.9', 5555)).toBe('secret');
+    expect(await network.portsTaken()).toEqual([5555]);
+  });
+
+  it('pass a firewall whose FORWARD chain drops', async () => {
+    await netns.run('nft', 'add table ip filter');
+    await netns.run(
+      'nft',
+      'add chain ip filter FORWARD { type filter hook forward priority 0; policy drop; }',
+    );
+    expect(await ask(pathOf('one'), '198.51.100.7', 21_001)).not.toBe('from two');
+    await network.list();
+    expect(await ask(pathOf('one'), '198.51.100.7', 21_001)).toBe('from two');
+  });
+
+  it('come back after somebody flushed all rules', async () => {
+    await netns.run('nft', 'flush', 'ruleset');
+    expect(await ask(netns.path, '127.0.0.1', 21_000)).toBe('ECONNREFUSED');
+    await network.list();
+    expect(await ask(netns.path, '127.0.0.1', 21_000)).toBe('from one');
+  });
+
+  it('leave nothing after cleanUp', async () => {
+    for (const child of children) child.kill('SIGKILL');
+    await network.cleanUp();
+    const names = namesFor(node);
+    expect(await netns.run('ip', 'netns', 'list')).not.toContain(names.prefix);
+    await sleep(50);
+    expect(await netns.run('ip', 'link')).not.toContain(names.tag);
+    expect(await netns.run('nft', 'list', 'ruleset')).not.toContain(names.tag);
+    await network.cleanUp();
+  });
+});

@@ -1,0 +1,80 @@
+// Bodies and groups for tests, complete, with any field changed.
+
+import type { AllocationBody } from '../../schema/orders.ts';
+import type { GroupSpec, TaskSpec } from '../../schema/spec.ts';
+
+export const task = (changes: Partial<TaskSpec> = {}): TaskSpec => ({
+  name: 'web',
+  image: {
+    reference: 'registry.example/web:1',
+    repository: 'registry.example/web',
+    digest: `sha256:${'a'.repeat(64)}`,
+  },
+  entrypoint: null,
+  command: null,
+  environment: [],
+  user: null,
+  workingDir: null,
+  readOnlyRoot: false,
+  tmpfs: [],
+  files: [],
+  volumes: [],
+  cpuMilli: 100,
+  cpuMaxMilli: null,
+  memoryBytes: 128 * 1024 * 1024,
+  memoryMaxBytes: null,
+  pidsMax: null,
+  capAdd: [],
+  capDrop: [],
+  checks: { startup: null, ready: null, live: null },
+  killSignal: 'SIGTERM',
+  killTimeoutMs: 10_000,
+  ...changes,
+});
+
+export const group = (changes: Partial<GroupSpec> = {}): GroupSpec => ({
+  name: 'web',
+  hash: 'b'.repeat(64),
+  count: 1,
+  scale: null,
+  networkMode: 'bridge',
+  ports: [],
+  constraints: [],
+  spread: [],
+  restart: { attempts: 2, intervalMs: 1_800_000, delayMs: 15_000, mode: 'fail' },
+  reschedule: {
+    delayMs: 30_000,
+    delayFunction: 'exponential',
+    maxDelayMs: 3_600_000,
+    unlimited: true,
+    attempts: 0,
+  },
+  stopAfterMs: 0,
+  singleton: false,
+  shutdownDelayMs: 0,
+  volumes: [],
+  tasks: [task()],
+  ask: { cpuMilli: 100, memoryBytes: 128 * 1024 * 1024 },
+  labels: [],
+  ...changes,
+});
+
+export const body = (changes: Partial<AllocationBody> = {}): AllocationBody => ({
+  format: 1,
+  allocation: 'aaaaaaaaaaaaaaaa-0-1',
+  cluster: 'c',
+  namespace: 'default',
+  job: 'web',
+  group: 'web',
+  index: 0,
+  attempt: 1,
+  node: 'n1',
+  specHash: 'c'.repeat(64),
+  deployment: 'd'.repeat(16),
+  commit: 'e'.repeat(40),
+  settled: false,
+  priority: 50,
+  minHealthyMs: 10_000,
+  spec: group(),
+  ...changes,
+});
