@@ -7,27 +7,18 @@
 import type { ProbeAnswer, ProbeAsk } from '../ports.ts';
 import { runCommand } from './command.ts';
 import { messageOf } from './failure.ts';
+import { createLimit } from './limit.ts';
 import { answered, failed, silent } from './probe-words.ts';
 
-/** At most so many programs at once; the others wait, within their own timeout. */
+/** At most so many programs at once; the others wait. */
 const CONCURRENT = 2;
 /** Time for the program itself to start, on a busy machine. */
 const START_MS = 5_000;
 
-let running = 0;
-const waiting: (() => void)[] = [];
+const limit = createLimit(CONCURRENT);
 
-export const probeInside = async (ask: ProbeAsk, netns: string): Promise<ProbeAnswer> => {
-  if (running >= CONCURRENT) await new Promise<void>((resolve) => waiting.push(resolve));
-  else running += 1;
-  try {
-    return await probe(ask, netns);
-  } finally {
-    const next = waiting.shift();
-    if (next === undefined) running -= 1;
-    else next();
-  }
-};
+export const probeInside = (ask: ProbeAsk, netns: string): Promise<ProbeAnswer> =>
+  limit(() => probe(ask, netns));
 
 const probe = async (ask: ProbeAsk, netns: string): Promise<ProbeAnswer> => {
   try {

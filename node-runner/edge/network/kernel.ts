@@ -6,6 +6,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 
 import { runCommand } from '../command.ts';
 import { EdgeFailure, messageOf } from '../failure.ts';
+import { createLimit } from '../limit.ts';
 import { SOCKET_TABLES } from './listening.ts';
 
 export interface Kernel {
@@ -41,11 +42,12 @@ export interface LinkShown {
  * namespaces would not be seen by containerd.
  */
 export const createKernel = (nodeNetns: string | null): Kernel => {
+  const limit = createLimit(CONCURRENT);
   const run = async (program: string, args: readonly string[], input = ''): Promise<string> => {
     const inside = ['nsenter', `--net=${nodeNetns}`, '--', program, ...args];
     const [first = program, ...rest] = nodeNetns === null ? [program, ...args] : inside;
     try {
-      return await runCommand({ program: first, args: rest, input });
+      return await limit(() => runCommand({ program: first, args: rest, input }));
     } catch (error) {
       throw networkFailure(messageOf(error), error);
     }
@@ -74,6 +76,12 @@ export const createKernel = (nodeNetns: string | null): Kernel => {
     },
   };
 };
+
+/**
+ * The kernel does one change of links at a time; more programs than this only wait for each
+ * other, and the first allocations of a burst would be ready as late as the last.
+ */
+const CONCURRENT = 8;
 
 /** A failure that is the machine's, not the job's; worth trying again. */
 export const networkFailure = (message: string, cause?: unknown): EdgeFailure =>

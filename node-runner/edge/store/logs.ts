@@ -80,19 +80,20 @@ const removeRun = async (path: string, limits: LogLimits): Promise<void> => {
 const rotateFile = async (path: string, limits: LogLimits): Promise<void> => {
   const size = await sizeOf(path);
   if (size === null || size <= limits.fileBytes) return;
-  for (let age = limits.files - 1; age > 1; age -= 1)
-    await rename(`${path}.${age - 1}`, `${path}.${age}`).catch(noneWhenAbsent);
-  const copy = `${path}.1`;
   const partial = `${path}.partial`;
   await copyFile(path, partial);
   await copyRest(path, partial);
-  await rename(partial, copy);
+  // Truncate first, then show the copy: a follower that finds a new copy knows that the file
+  // begins anew, and one that finds the file short and no new copy looks again.
   const file = await open(path, 'r+');
   try {
     await file.truncate(0);
   } finally {
     await file.close();
   }
+  for (let age = limits.files - 1; age > 1; age -= 1)
+    await rename(`${path}.${age - 1}`, `${path}.${age}`).catch(noneWhenAbsent);
+  await rename(partial, `${path}.1`);
 };
 
 /**

@@ -86,6 +86,8 @@ async function* readKept(path: string, tail: number | null): AsyncGenerator<Uint
 async function* readNew(path: string, place: Place): AsyncGenerator<Uint8Array, Place> {
   const rotation = await rotationOf(path);
   const size = (await sizeOf(path)) ?? 0;
+  // Between two renames of a rotation there is no newest copy: look again.
+  if (rotation === 0 && place.rotation !== 0) return place;
   // A copy begins where the file began, so what was not read yet is in it at the same position.
   if (rotation !== place.rotation) {
     yield* readFrom(`${path}.1`, place.at);

@@ -130,7 +130,7 @@ const createJsonFile = <T>(
         await rename(path, `${path}.corrupt`);
         log.error(
           { path, movedTo: `${path}.corrupt` },
-          'a state file of the runner was damaged; it was moved aside and the runner goes on without it',
+          'a state file was damaged; it was moved aside and the runner goes on without it',
         );
         return null;
       }),

@@ -1,0 +1,106 @@
+// Checks against real sockets: what is ok, and what people are told when it is not.
+
+import { spawn } from 'node:child_process';
+import { createServer } from 'node:http';
+import { createServer as createTcpServer } from 'node:net';
+import type { AddressInfo, Server } from 'node:net';
+
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+
+import { createProbes } from '../../node-runner/edge/probes.ts';
+import type { ProbeAsk } from '../../node-runner/ports.ts';
+import { makeNetns } from '../support/netns.ts';
+
+const { probe } = createProbes();
+
+const listen = (server: Server): Promise<number> =>
+  new Promise((resolve) => {
+    server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port));
+  });
+
+describe('probes', () => {
+  const servers: Server[] = [];
+  const ports = { http: 0, mute: 0, rude: 0, babble: 0, closed: 0 };
+  const ask = (port: number, path = '/', kind: ProbeAsk['kind'] = 'http'): ProbeAsk => ({
+    kind,
+    address: '127.0.0.1',
+    port,
+    path,
+    timeoutMs: 300,
+    netns: null,
+  });
+  const start = async (server: Server): Promise<number> => {
+    servers.push(server);
+    return listen(server);
+  };
+  beforeAll(async () => {
+    ports.http = await start(
+      createServer((request, response) => {
+        if (request.url === '/slow') return;
+        const endless = request.url === '/endless';
+        response.writeHead(endless ? 200 : Number(request.url?.slice(1)) || 200);
+        if (endless) response.write('x'.repeat(100_000));
+        else response.end('body');
+      }),
+    );
+    ports.mute = await start(createTcpServer(() => undefined));
+    ports.rude = await start(createTcpServer((socket) => socket.resetAndDestroy()));
+    ports.babble = await start(createTcpServer((socket) => socket.end('hello\n')));
+    const gone = createTcpServer();
+    ports.closed = await listen(gone);
+    await new Promise((resolve) => gone.close(resolve));
+  });
+  afterAll(() => {
+    for (const server of servers) {
+      server.close();
+      if ('closeAllConnections' in server)
+        (server as ReturnType<typeof createServer>).closeAllConnections();
+    }
+  });
+
+  it('take 2xx and 3xx, and an endless body, as an answer', async () => {
+    for (const path of ['/', '/204', '/302', '/endless'])
+      expect(await probe(ask(ports.http, path))).toEqual({ ok: true });
+    expect(await probe(ask(ports.mute, '', 'tcp'))).toEqual({ ok: true });
+  });
+
+  it('say what is wrong', async () => {
+    const message = async (one: ProbeAsk): Promise<string> => {
+      const answer = await probe(one);
+      return answer.ok ? 'ok' : answer.message;
+    };
+    expect(await message(ask(ports.http, '/503'))).toBe('GET /503 answered 503');
+    expect(await message(ask(ports.http, '/404'))).toBe('GET /404 answered 404');
+    expect(await message(ask(ports.http, '/slow'))).toBe('no answer within 300ms');
+    expect(await message({ ...ask(ports.mute), timeoutMs: 1000 })).toBe('no answer within 1s');
+    for (const kind of ['http', 'tcp'] as const)
+      expect(await message(ask(ports.closed, '/', kind))).toBe(
+        `connection refused on port ${ports.closed}`,
+      );
+    expect(await message(ask(ports.rude))).toBe(
+      `connection to port ${ports.rude} was closed without an answer`,
+    );
+    expect(await message(ask(ports.babble))).toBe(`the answer on port ${ports.babble} is not HTTP`);
+  });
+
+  it('look inside a namespace that has only its loopback', async () => {
+    const netns = await makeNetns('probe');
+    const script = `require('http').createServer((q, r) => { r.statusCode = 418; r.end(); })
+      .listen(80, '127.0.0.1', () => console.log('up'));`;
+    const args = [`--net=${netns.path}`, '--', process.execPath, '-e', script];
+    const child = spawn('nsenter', args, { stdio: ['ignore', 'pipe', 'inherit'] });
+    try {
+      await new Promise((resolve) => child.stdout.once('data', resolve));
+      const inside = { ...ask(80, '/tea'), netns: netns.path, timeoutMs: 2000 };
+      expect(await probe({ ...inside, kind: 'tcp' })).toEqual({ ok: true });
+      expect(await probe(inside)).toEqual({ ok: false, message: 'GET /tea answered 418' });
+      const shut = await probe({ ...inside, port: 81 });
+      expect(shut).toEqual({ ok: false, message: 'connection refused on port 81' });
+      const lost = await probe({ ...inside, netns: '/run/netns/absent' });
+      expect(lost.ok).toBe(false);
+    } finally {
+      child.kill('SIGKILL');
+      await netns.remove();
+    }
+  });
+});
