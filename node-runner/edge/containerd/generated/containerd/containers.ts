@@ -217,10 +217,10 @@ export const Container: MessageFns<Container> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Container>, I>>(base?: I): Container {
-    return Container.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Container>): Container {
+    return Container.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Container>, I>>(object: I): Container {
+  fromPartial(object: DeepPartial<Container>): Container {
     const message = createBaseContainer();
     message.id = object.id ?? "";
     message.labels = (globalThis.Object.entries(object.labels ?? {}) as [string, string][]).reduce(
@@ -308,10 +308,10 @@ export const Container_Runtime: MessageFns<Container_Runtime> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Container_Runtime>, I>>(base?: I): Container_Runtime {
-    return Container_Runtime.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Container_Runtime>): Container_Runtime {
+    return Container_Runtime.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Container_Runtime>, I>>(object: I): Container_Runtime {
+  fromPartial(object: DeepPartial<Container_Runtime>): Container_Runtime {
     const message = createBaseContainer_Runtime();
     message.name = object.name ?? "";
     message.options = (object.options !== undefined && object.options !== null)
@@ -377,10 +377,10 @@ export const Container_LabelsEntry: MessageFns<Container_LabelsEntry> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Container_LabelsEntry>, I>>(base?: I): Container_LabelsEntry {
-    return Container_LabelsEntry.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Container_LabelsEntry>): Container_LabelsEntry {
+    return Container_LabelsEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Container_LabelsEntry>, I>>(object: I): Container_LabelsEntry {
+  fromPartial(object: DeepPartial<Container_LabelsEntry>): Container_LabelsEntry {
     const message = createBaseContainer_LabelsEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
@@ -444,10 +444,10 @@ export const Container_ExtensionsEntry: MessageFns<Container_ExtensionsEntry> = 
     }
   },
 
-  create<I extends Exact<DeepPartial<Container_ExtensionsEntry>, I>>(base?: I): Container_ExtensionsEntry {
-    return Container_ExtensionsEntry.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Container_ExtensionsEntry>): Container_ExtensionsEntry {
+    return Container_ExtensionsEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Container_ExtensionsEntry>, I>>(object: I): Container_ExtensionsEntry {
+  fromPartial(object: DeepPartial<Container_ExtensionsEntry>): Container_ExtensionsEntry {
     const message = createBaseContainer_ExtensionsEntry();
     message.key = object.key ?? "";
     message.value = (object.value !== undefined && object.value !== null) ? Any.fromPartial(object.value) : undefined;
@@ -500,10 +500,10 @@ export const GetContainerRequest: MessageFns<GetContainerRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<GetContainerRequest>, I>>(base?: I): GetContainerRequest {
-    return GetContainerRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetContainerRequest>): GetContainerRequest {
+    return GetContainerRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetContainerRequest>, I>>(object: I): GetContainerRequest {
+  fromPartial(object: DeepPartial<GetContainerRequest>): GetContainerRequest {
     const message = createBaseGetContainerRequest();
     message.id = object.id ?? "";
     return message;
@@ -555,10 +555,10 @@ export const GetContainerResponse: MessageFns<GetContainerResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<GetContainerResponse>, I>>(base?: I): GetContainerResponse {
-    return GetContainerResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetContainerResponse>): GetContainerResponse {
+    return GetContainerResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetContainerResponse>, I>>(object: I): GetContainerResponse {
+  fromPartial(object: DeepPartial<GetContainerResponse>): GetContainerResponse {
     const message = createBaseGetContainerResponse();
     message.container = (object.container !== undefined && object.container !== null)
       ? Container.fromPartial(object.container)
@@ -612,10 +612,10 @@ export const ListContainersRequest: MessageFns<ListContainersRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ListContainersRequest>, I>>(base?: I): ListContainersRequest {
-    return ListContainersRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListContainersRequest>): ListContainersRequest {
+    return ListContainersRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListContainersRequest>, I>>(object: I): ListContainersRequest {
+  fromPartial(object: DeepPartial<ListContainersRequest>): ListContainersRequest {
     const message = createBaseListContainersRequest();
     message.filters = object.filters?.map((e) => e) || [];
     return message;
@@ -667,10 +667,10 @@ export const ListContainersResponse: MessageFns<ListContainersResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ListContainersResponse>, I>>(base?: I): ListContainersResponse {
-    return ListContainersResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListContainersResponse>): ListContainersResponse {
+    return ListContainersResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListContainersResponse>, I>>(object: I): ListContainersResponse {
+  fromPartial(object: DeepPartial<ListContainersResponse>): ListContainersResponse {
     const message = createBaseListContainersResponse();
     message.containers = object.containers?.map((e) => Container.fromPartial(e)) || [];
     return message;
@@ -722,10 +722,10 @@ export const CreateContainerRequest: MessageFns<CreateContainerRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<CreateContainerRequest>, I>>(base?: I): CreateContainerRequest {
-    return CreateContainerRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CreateContainerRequest>): CreateContainerRequest {
+    return CreateContainerRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CreateContainerRequest>, I>>(object: I): CreateContainerRequest {
+  fromPartial(object: DeepPartial<CreateContainerRequest>): CreateContainerRequest {
     const message = createBaseCreateContainerRequest();
     message.container = (object.container !== undefined && object.container !== null)
       ? Container.fromPartial(object.container)
@@ -779,10 +779,10 @@ export const CreateContainerResponse: MessageFns<CreateContainerResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<CreateContainerResponse>, I>>(base?: I): CreateContainerResponse {
-    return CreateContainerResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CreateContainerResponse>): CreateContainerResponse {
+    return CreateContainerResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CreateContainerResponse>, I>>(object: I): CreateContainerResponse {
+  fromPartial(object: DeepPartial<CreateContainerResponse>): CreateContainerResponse {
     const message = createBaseCreateContainerResponse();
     message.container = (object.container !== undefined && object.container !== null)
       ? Container.fromPartial(object.container)
@@ -847,10 +847,10 @@ export const UpdateContainerRequest: MessageFns<UpdateContainerRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<UpdateContainerRequest>, I>>(base?: I): UpdateContainerRequest {
-    return UpdateContainerRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<UpdateContainerRequest>): UpdateContainerRequest {
+    return UpdateContainerRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<UpdateContainerRequest>, I>>(object: I): UpdateContainerRequest {
+  fromPartial(object: DeepPartial<UpdateContainerRequest>): UpdateContainerRequest {
     const message = createBaseUpdateContainerRequest();
     message.container = (object.container !== undefined && object.container !== null)
       ? Container.fromPartial(object.container)
@@ -905,10 +905,10 @@ export const UpdateContainerResponse: MessageFns<UpdateContainerResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<UpdateContainerResponse>, I>>(base?: I): UpdateContainerResponse {
-    return UpdateContainerResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<UpdateContainerResponse>): UpdateContainerResponse {
+    return UpdateContainerResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<UpdateContainerResponse>, I>>(object: I): UpdateContainerResponse {
+  fromPartial(object: DeepPartial<UpdateContainerResponse>): UpdateContainerResponse {
     const message = createBaseUpdateContainerResponse();
     message.container = (object.container !== undefined && object.container !== null)
       ? Container.fromPartial(object.container)
@@ -962,10 +962,10 @@ export const DeleteContainerRequest: MessageFns<DeleteContainerRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<DeleteContainerRequest>, I>>(base?: I): DeleteContainerRequest {
-    return DeleteContainerRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<DeleteContainerRequest>): DeleteContainerRequest {
+    return DeleteContainerRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<DeleteContainerRequest>, I>>(object: I): DeleteContainerRequest {
+  fromPartial(object: DeepPartial<DeleteContainerRequest>): DeleteContainerRequest {
     const message = createBaseDeleteContainerRequest();
     message.id = object.id ?? "";
     return message;
@@ -1063,13 +1063,9 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-export type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
-
 export interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

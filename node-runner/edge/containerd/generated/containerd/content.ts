@@ -161,10 +161,10 @@ export const Info: MessageFns<Info> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Info>, I>>(base?: I): Info {
-    return Info.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Info>): Info {
+    return Info.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Info>, I>>(object: I): Info {
+  fromPartial(object: DeepPartial<Info>): Info {
     const message = createBaseInfo();
     message.digest = object.digest ?? "";
     message.size = (object.size !== undefined && object.size !== null) ? BigInt(object.size) : 0n;
@@ -237,10 +237,10 @@ export const Info_LabelsEntry: MessageFns<Info_LabelsEntry> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Info_LabelsEntry>, I>>(base?: I): Info_LabelsEntry {
-    return Info_LabelsEntry.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Info_LabelsEntry>): Info_LabelsEntry {
+    return Info_LabelsEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Info_LabelsEntry>, I>>(object: I): Info_LabelsEntry {
+  fromPartial(object: DeepPartial<Info_LabelsEntry>): Info_LabelsEntry {
     const message = createBaseInfo_LabelsEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
@@ -293,10 +293,10 @@ export const InfoRequest: MessageFns<InfoRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<InfoRequest>, I>>(base?: I): InfoRequest {
-    return InfoRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<InfoRequest>): InfoRequest {
+    return InfoRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<InfoRequest>, I>>(object: I): InfoRequest {
+  fromPartial(object: DeepPartial<InfoRequest>): InfoRequest {
     const message = createBaseInfoRequest();
     message.digest = object.digest ?? "";
     return message;
@@ -348,10 +348,10 @@ export const InfoResponse: MessageFns<InfoResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<InfoResponse>, I>>(base?: I): InfoResponse {
-    return InfoResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<InfoResponse>): InfoResponse {
+    return InfoResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<InfoResponse>, I>>(object: I): InfoResponse {
+  fromPartial(object: DeepPartial<InfoResponse>): InfoResponse {
     const message = createBaseInfoResponse();
     message.info = (object.info !== undefined && object.info !== null) ? Info.fromPartial(object.info) : undefined;
     return message;
@@ -414,10 +414,10 @@ export const UpdateRequest: MessageFns<UpdateRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<UpdateRequest>, I>>(base?: I): UpdateRequest {
-    return UpdateRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<UpdateRequest>): UpdateRequest {
+    return UpdateRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<UpdateRequest>, I>>(object: I): UpdateRequest {
+  fromPartial(object: DeepPartial<UpdateRequest>): UpdateRequest {
     const message = createBaseUpdateRequest();
     message.info = (object.info !== undefined && object.info !== null) ? Info.fromPartial(object.info) : undefined;
     message.updateMask = object.updateMask ?? undefined;
@@ -470,10 +470,10 @@ export const UpdateResponse: MessageFns<UpdateResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<UpdateResponse>, I>>(base?: I): UpdateResponse {
-    return UpdateResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<UpdateResponse>): UpdateResponse {
+    return UpdateResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<UpdateResponse>, I>>(object: I): UpdateResponse {
+  fromPartial(object: DeepPartial<UpdateResponse>): UpdateResponse {
     const message = createBaseUpdateResponse();
     message.info = (object.info !== undefined && object.info !== null) ? Info.fromPartial(object.info) : undefined;
     return message;
@@ -553,10 +553,10 @@ export const ReadContentRequest: MessageFns<ReadContentRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ReadContentRequest>, I>>(base?: I): ReadContentRequest {
-    return ReadContentRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ReadContentRequest>): ReadContentRequest {
+    return ReadContentRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ReadContentRequest>, I>>(object: I): ReadContentRequest {
+  fromPartial(object: DeepPartial<ReadContentRequest>): ReadContentRequest {
     const message = createBaseReadContentRequest();
     message.digest = object.digest ?? "";
     message.offset = (object.offset !== undefined && object.offset !== null) ? BigInt(object.offset) : 0n;
@@ -624,10 +624,10 @@ export const ReadContentResponse: MessageFns<ReadContentResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ReadContentResponse>, I>>(base?: I): ReadContentResponse {
-    return ReadContentResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ReadContentResponse>): ReadContentResponse {
+    return ReadContentResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ReadContentResponse>, I>>(object: I): ReadContentResponse {
+  fromPartial(object: DeepPartial<ReadContentResponse>): ReadContentResponse {
     const message = createBaseReadContentResponse();
     message.offset = (object.offset !== undefined && object.offset !== null) ? BigInt(object.offset) : 0n;
     message.data = object.data ?? new Uint8Array(0);
@@ -755,10 +755,10 @@ export const WriteContentRequest: MessageFns<WriteContentRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<WriteContentRequest>, I>>(base?: I): WriteContentRequest {
-    return WriteContentRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<WriteContentRequest>): WriteContentRequest {
+    return WriteContentRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<WriteContentRequest>, I>>(object: I): WriteContentRequest {
+  fromPartial(object: DeepPartial<WriteContentRequest>): WriteContentRequest {
     const message = createBaseWriteContentRequest();
     message.action = object.action ?? 0;
     message.ref = object.ref ?? "";
@@ -835,12 +835,10 @@ export const WriteContentRequest_LabelsEntry: MessageFns<WriteContentRequest_Lab
     }
   },
 
-  create<I extends Exact<DeepPartial<WriteContentRequest_LabelsEntry>, I>>(base?: I): WriteContentRequest_LabelsEntry {
-    return WriteContentRequest_LabelsEntry.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<WriteContentRequest_LabelsEntry>): WriteContentRequest_LabelsEntry {
+    return WriteContentRequest_LabelsEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<WriteContentRequest_LabelsEntry>, I>>(
-    object: I,
-  ): WriteContentRequest_LabelsEntry {
+  fromPartial(object: DeepPartial<WriteContentRequest_LabelsEntry>): WriteContentRequest_LabelsEntry {
     const message = createBaseWriteContentRequest_LabelsEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
@@ -932,10 +930,10 @@ export const WriteContentResponse: MessageFns<WriteContentResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<WriteContentResponse>, I>>(base?: I): WriteContentResponse {
-    return WriteContentResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<WriteContentResponse>): WriteContentResponse {
+    return WriteContentResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<WriteContentResponse>, I>>(object: I): WriteContentResponse {
+  fromPartial(object: DeepPartial<WriteContentResponse>): WriteContentResponse {
     const message = createBaseWriteContentResponse();
     message.action = object.action ?? 0;
     message.offset = (object.offset !== undefined && object.offset !== null) ? BigInt(object.offset) : 0n;
@@ -990,10 +988,10 @@ export const AbortRequest: MessageFns<AbortRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<AbortRequest>, I>>(base?: I): AbortRequest {
-    return AbortRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<AbortRequest>): AbortRequest {
+    return AbortRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<AbortRequest>, I>>(object: I): AbortRequest {
+  fromPartial(object: DeepPartial<AbortRequest>): AbortRequest {
     const message = createBaseAbortRequest();
     message.ref = object.ref ?? "";
     return message;
@@ -1085,15 +1083,11 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-export type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
-
 export type ServerStreamingMethodResult<Response> = { [Symbol.asyncIterator](): AsyncIterator<Response, void> };
 
 export interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

@@ -80,10 +80,10 @@ export const ApplyRequest: MessageFns<ApplyRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ApplyRequest>, I>>(base?: I): ApplyRequest {
-    return ApplyRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ApplyRequest>): ApplyRequest {
+    return ApplyRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ApplyRequest>, I>>(object: I): ApplyRequest {
+  fromPartial(object: DeepPartial<ApplyRequest>): ApplyRequest {
     const message = createBaseApplyRequest();
     message.diff = (object.diff !== undefined && object.diff !== null)
       ? Descriptor.fromPartial(object.diff)
@@ -138,10 +138,10 @@ export const ApplyResponse: MessageFns<ApplyResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ApplyResponse>, I>>(base?: I): ApplyResponse {
-    return ApplyResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ApplyResponse>): ApplyResponse {
+    return ApplyResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ApplyResponse>, I>>(object: I): ApplyResponse {
+  fromPartial(object: DeepPartial<ApplyResponse>): ApplyResponse {
     const message = createBaseApplyResponse();
     message.applied = (object.applied !== undefined && object.applied !== null)
       ? Descriptor.fromPartial(object.applied)
@@ -183,13 +183,9 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-export type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
-
 export interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

@@ -89,10 +89,10 @@ export const PublishRequest: MessageFns<PublishRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<PublishRequest>, I>>(base?: I): PublishRequest {
-    return PublishRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<PublishRequest>): PublishRequest {
+    return PublishRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<PublishRequest>, I>>(object: I): PublishRequest {
+  fromPartial(object: DeepPartial<PublishRequest>): PublishRequest {
     const message = createBasePublishRequest();
     message.topic = object.topic ?? "";
     message.event = (object.event !== undefined && object.event !== null) ? Any.fromPartial(object.event) : undefined;
@@ -145,10 +145,10 @@ export const SubscribeRequest: MessageFns<SubscribeRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<SubscribeRequest>, I>>(base?: I): SubscribeRequest {
-    return SubscribeRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<SubscribeRequest>): SubscribeRequest {
+    return SubscribeRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<SubscribeRequest>, I>>(object: I): SubscribeRequest {
+  fromPartial(object: DeepPartial<SubscribeRequest>): SubscribeRequest {
     const message = createBaseSubscribeRequest();
     message.filters = object.filters?.map((e) => e) || [];
     return message;
@@ -233,10 +233,10 @@ export const Envelope: MessageFns<Envelope> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Envelope>, I>>(base?: I): Envelope {
-    return Envelope.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Envelope>): Envelope {
+    return Envelope.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Envelope>, I>>(object: I): Envelope {
+  fromPartial(object: DeepPartial<Envelope>): Envelope {
     const message = createBaseEnvelope();
     message.timestamp = object.timestamp ?? undefined;
     message.namespace = object.namespace ?? "";
@@ -292,10 +292,6 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-export type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
-
 function toTimestamp(date: Date): Timestamp {
   const seconds = BigInt(Math.trunc(date.getTime() / 1_000));
   const nanos = (date.getTime() % 1_000) * 1_000_000;
@@ -313,6 +309,6 @@ export type ServerStreamingMethodResult<Response> = { [Symbol.asyncIterator](): 
 export interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

@@ -136,10 +136,10 @@ export const Image: MessageFns<Image> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Image>, I>>(base?: I): Image {
-    return Image.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Image>): Image {
+    return Image.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Image>, I>>(object: I): Image {
+  fromPartial(object: DeepPartial<Image>): Image {
     const message = createBaseImage();
     message.name = object.name ?? "";
     message.labels = (globalThis.Object.entries(object.labels ?? {}) as [string, string][]).reduce(
@@ -214,10 +214,10 @@ export const Image_LabelsEntry: MessageFns<Image_LabelsEntry> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Image_LabelsEntry>, I>>(base?: I): Image_LabelsEntry {
-    return Image_LabelsEntry.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Image_LabelsEntry>): Image_LabelsEntry {
+    return Image_LabelsEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Image_LabelsEntry>, I>>(object: I): Image_LabelsEntry {
+  fromPartial(object: DeepPartial<Image_LabelsEntry>): Image_LabelsEntry {
     const message = createBaseImage_LabelsEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
@@ -270,10 +270,10 @@ export const GetImageRequest: MessageFns<GetImageRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<GetImageRequest>, I>>(base?: I): GetImageRequest {
-    return GetImageRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetImageRequest>): GetImageRequest {
+    return GetImageRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetImageRequest>, I>>(object: I): GetImageRequest {
+  fromPartial(object: DeepPartial<GetImageRequest>): GetImageRequest {
     const message = createBaseGetImageRequest();
     message.name = object.name ?? "";
     return message;
@@ -325,10 +325,10 @@ export const GetImageResponse: MessageFns<GetImageResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<GetImageResponse>, I>>(base?: I): GetImageResponse {
-    return GetImageResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetImageResponse>): GetImageResponse {
+    return GetImageResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetImageResponse>, I>>(object: I): GetImageResponse {
+  fromPartial(object: DeepPartial<GetImageResponse>): GetImageResponse {
     const message = createBaseGetImageResponse();
     message.image = (object.image !== undefined && object.image !== null) ? Image.fromPartial(object.image) : undefined;
     return message;
@@ -380,10 +380,10 @@ export const ListImagesRequest: MessageFns<ListImagesRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ListImagesRequest>, I>>(base?: I): ListImagesRequest {
-    return ListImagesRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListImagesRequest>): ListImagesRequest {
+    return ListImagesRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListImagesRequest>, I>>(object: I): ListImagesRequest {
+  fromPartial(object: DeepPartial<ListImagesRequest>): ListImagesRequest {
     const message = createBaseListImagesRequest();
     message.filters = object.filters?.map((e) => e) || [];
     return message;
@@ -435,10 +435,10 @@ export const ListImagesResponse: MessageFns<ListImagesResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ListImagesResponse>, I>>(base?: I): ListImagesResponse {
-    return ListImagesResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListImagesResponse>): ListImagesResponse {
+    return ListImagesResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListImagesResponse>, I>>(object: I): ListImagesResponse {
+  fromPartial(object: DeepPartial<ListImagesResponse>): ListImagesResponse {
     const message = createBaseListImagesResponse();
     message.images = object.images?.map((e) => Image.fromPartial(e)) || [];
     return message;
@@ -490,10 +490,10 @@ export const CreateImageRequest: MessageFns<CreateImageRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<CreateImageRequest>, I>>(base?: I): CreateImageRequest {
-    return CreateImageRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CreateImageRequest>): CreateImageRequest {
+    return CreateImageRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CreateImageRequest>, I>>(object: I): CreateImageRequest {
+  fromPartial(object: DeepPartial<CreateImageRequest>): CreateImageRequest {
     const message = createBaseCreateImageRequest();
     message.image = (object.image !== undefined && object.image !== null) ? Image.fromPartial(object.image) : undefined;
     return message;
@@ -545,10 +545,10 @@ export const CreateImageResponse: MessageFns<CreateImageResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<CreateImageResponse>, I>>(base?: I): CreateImageResponse {
-    return CreateImageResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CreateImageResponse>): CreateImageResponse {
+    return CreateImageResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CreateImageResponse>, I>>(object: I): CreateImageResponse {
+  fromPartial(object: DeepPartial<CreateImageResponse>): CreateImageResponse {
     const message = createBaseCreateImageResponse();
     message.image = (object.image !== undefined && object.image !== null) ? Image.fromPartial(object.image) : undefined;
     return message;
@@ -611,10 +611,10 @@ export const UpdateImageRequest: MessageFns<UpdateImageRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<UpdateImageRequest>, I>>(base?: I): UpdateImageRequest {
-    return UpdateImageRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<UpdateImageRequest>): UpdateImageRequest {
+    return UpdateImageRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<UpdateImageRequest>, I>>(object: I): UpdateImageRequest {
+  fromPartial(object: DeepPartial<UpdateImageRequest>): UpdateImageRequest {
     const message = createBaseUpdateImageRequest();
     message.image = (object.image !== undefined && object.image !== null) ? Image.fromPartial(object.image) : undefined;
     message.updateMask = object.updateMask ?? undefined;
@@ -667,10 +667,10 @@ export const UpdateImageResponse: MessageFns<UpdateImageResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<UpdateImageResponse>, I>>(base?: I): UpdateImageResponse {
-    return UpdateImageResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<UpdateImageResponse>): UpdateImageResponse {
+    return UpdateImageResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<UpdateImageResponse>, I>>(object: I): UpdateImageResponse {
+  fromPartial(object: DeepPartial<UpdateImageResponse>): UpdateImageResponse {
     const message = createBaseUpdateImageResponse();
     message.image = (object.image !== undefined && object.image !== null) ? Image.fromPartial(object.image) : undefined;
     return message;
@@ -733,10 +733,10 @@ export const DeleteImageRequest: MessageFns<DeleteImageRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<DeleteImageRequest>, I>>(base?: I): DeleteImageRequest {
-    return DeleteImageRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<DeleteImageRequest>): DeleteImageRequest {
+    return DeleteImageRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<DeleteImageRequest>, I>>(object: I): DeleteImageRequest {
+  fromPartial(object: DeepPartial<DeleteImageRequest>): DeleteImageRequest {
     const message = createBaseDeleteImageRequest();
     message.name = object.name ?? "";
     message.sync = object.sync ?? false;
@@ -823,13 +823,9 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-export type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
-
 export interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

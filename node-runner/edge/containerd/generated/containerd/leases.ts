@@ -83,10 +83,10 @@ export const Lease: MessageFns<Lease> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Lease>, I>>(base?: I): Lease {
-    return Lease.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Lease>): Lease {
+    return Lease.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Lease>, I>>(object: I): Lease {
+  fromPartial(object: DeepPartial<Lease>): Lease {
     const message = createBaseLease();
     message.id = object.id ?? "";
     return message;
@@ -152,10 +152,10 @@ export const CreateRequest: MessageFns<CreateRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<CreateRequest>, I>>(base?: I): CreateRequest {
-    return CreateRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CreateRequest>): CreateRequest {
+    return CreateRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CreateRequest>, I>>(object: I): CreateRequest {
+  fromPartial(object: DeepPartial<CreateRequest>): CreateRequest {
     const message = createBaseCreateRequest();
     message.id = object.id ?? "";
     message.labels = (globalThis.Object.entries(object.labels ?? {}) as [string, string][]).reduce(
@@ -227,10 +227,10 @@ export const CreateRequest_LabelsEntry: MessageFns<CreateRequest_LabelsEntry> = 
     }
   },
 
-  create<I extends Exact<DeepPartial<CreateRequest_LabelsEntry>, I>>(base?: I): CreateRequest_LabelsEntry {
-    return CreateRequest_LabelsEntry.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CreateRequest_LabelsEntry>): CreateRequest_LabelsEntry {
+    return CreateRequest_LabelsEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CreateRequest_LabelsEntry>, I>>(object: I): CreateRequest_LabelsEntry {
+  fromPartial(object: DeepPartial<CreateRequest_LabelsEntry>): CreateRequest_LabelsEntry {
     const message = createBaseCreateRequest_LabelsEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
@@ -283,10 +283,10 @@ export const CreateResponse: MessageFns<CreateResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<CreateResponse>, I>>(base?: I): CreateResponse {
-    return CreateResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CreateResponse>): CreateResponse {
+    return CreateResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CreateResponse>, I>>(object: I): CreateResponse {
+  fromPartial(object: DeepPartial<CreateResponse>): CreateResponse {
     const message = createBaseCreateResponse();
     message.lease = (object.lease !== undefined && object.lease !== null) ? Lease.fromPartial(object.lease) : undefined;
     return message;
@@ -349,10 +349,10 @@ export const DeleteRequest: MessageFns<DeleteRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<DeleteRequest>, I>>(base?: I): DeleteRequest {
-    return DeleteRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<DeleteRequest>): DeleteRequest {
+    return DeleteRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<DeleteRequest>, I>>(object: I): DeleteRequest {
+  fromPartial(object: DeepPartial<DeleteRequest>): DeleteRequest {
     const message = createBaseDeleteRequest();
     message.id = object.id ?? "";
     message.sync = object.sync ?? false;
@@ -403,13 +403,9 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-export type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
-
 export interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

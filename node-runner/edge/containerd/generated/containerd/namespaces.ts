@@ -91,10 +91,10 @@ export const Namespace: MessageFns<Namespace> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Namespace>, I>>(base?: I): Namespace {
-    return Namespace.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Namespace>): Namespace {
+    return Namespace.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Namespace>, I>>(object: I): Namespace {
+  fromPartial(object: DeepPartial<Namespace>): Namespace {
     const message = createBaseNamespace();
     message.name = object.name ?? "";
     message.labels = (globalThis.Object.entries(object.labels ?? {}) as [string, string][]).reduce(
@@ -166,10 +166,10 @@ export const Namespace_LabelsEntry: MessageFns<Namespace_LabelsEntry> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Namespace_LabelsEntry>, I>>(base?: I): Namespace_LabelsEntry {
-    return Namespace_LabelsEntry.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Namespace_LabelsEntry>): Namespace_LabelsEntry {
+    return Namespace_LabelsEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Namespace_LabelsEntry>, I>>(object: I): Namespace_LabelsEntry {
+  fromPartial(object: DeepPartial<Namespace_LabelsEntry>): Namespace_LabelsEntry {
     const message = createBaseNamespace_LabelsEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
@@ -222,10 +222,10 @@ export const CreateNamespaceRequest: MessageFns<CreateNamespaceRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<CreateNamespaceRequest>, I>>(base?: I): CreateNamespaceRequest {
-    return CreateNamespaceRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CreateNamespaceRequest>): CreateNamespaceRequest {
+    return CreateNamespaceRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CreateNamespaceRequest>, I>>(object: I): CreateNamespaceRequest {
+  fromPartial(object: DeepPartial<CreateNamespaceRequest>): CreateNamespaceRequest {
     const message = createBaseCreateNamespaceRequest();
     message.namespace = (object.namespace !== undefined && object.namespace !== null)
       ? Namespace.fromPartial(object.namespace)
@@ -279,10 +279,10 @@ export const CreateNamespaceResponse: MessageFns<CreateNamespaceResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<CreateNamespaceResponse>, I>>(base?: I): CreateNamespaceResponse {
-    return CreateNamespaceResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CreateNamespaceResponse>): CreateNamespaceResponse {
+    return CreateNamespaceResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CreateNamespaceResponse>, I>>(object: I): CreateNamespaceResponse {
+  fromPartial(object: DeepPartial<CreateNamespaceResponse>): CreateNamespaceResponse {
     const message = createBaseCreateNamespaceResponse();
     message.namespace = (object.namespace !== undefined && object.namespace !== null)
       ? Namespace.fromPartial(object.namespace)
@@ -330,13 +330,9 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-export type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
-
 export interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

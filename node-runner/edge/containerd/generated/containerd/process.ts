@@ -121,10 +121,10 @@ export const Process: MessageFns<Process> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Process>, I>>(base?: I): Process {
-    return Process.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Process>): Process {
+    return Process.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Process>, I>>(object: I): Process {
+  fromPartial(object: DeepPartial<Process>): Process {
     const message = createBaseProcess();
     message.id = object.id ?? "";
     message.pid = object.pid ?? 0;
@@ -144,10 +144,6 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-export type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
-
 function toTimestamp(date: Date): Timestamp {
   const seconds = BigInt(Math.trunc(date.getTime() / 1_000));
   const nanos = (date.getTime() % 1_000) * 1_000_000;
@@ -163,6 +159,6 @@ function fromTimestamp(t: Timestamp): Date {
 export interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

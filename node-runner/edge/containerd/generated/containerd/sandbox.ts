@@ -75,10 +75,10 @@ export const StoreCreateRequest: MessageFns<StoreCreateRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<StoreCreateRequest>, I>>(base?: I): StoreCreateRequest {
-    return StoreCreateRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<StoreCreateRequest>): StoreCreateRequest {
+    return StoreCreateRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<StoreCreateRequest>, I>>(object: I): StoreCreateRequest {
+  fromPartial(object: DeepPartial<StoreCreateRequest>): StoreCreateRequest {
     const message = createBaseStoreCreateRequest();
     message.sandbox = (object.sandbox !== undefined && object.sandbox !== null)
       ? Sandbox.fromPartial(object.sandbox)
@@ -132,10 +132,10 @@ export const StoreCreateResponse: MessageFns<StoreCreateResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<StoreCreateResponse>, I>>(base?: I): StoreCreateResponse {
-    return StoreCreateResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<StoreCreateResponse>): StoreCreateResponse {
+    return StoreCreateResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<StoreCreateResponse>, I>>(object: I): StoreCreateResponse {
+  fromPartial(object: DeepPartial<StoreCreateResponse>): StoreCreateResponse {
     const message = createBaseStoreCreateResponse();
     message.sandbox = (object.sandbox !== undefined && object.sandbox !== null)
       ? Sandbox.fromPartial(object.sandbox)
@@ -189,10 +189,10 @@ export const StoreDeleteRequest: MessageFns<StoreDeleteRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<StoreDeleteRequest>, I>>(base?: I): StoreDeleteRequest {
-    return StoreDeleteRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<StoreDeleteRequest>): StoreDeleteRequest {
+    return StoreDeleteRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<StoreDeleteRequest>, I>>(object: I): StoreDeleteRequest {
+  fromPartial(object: DeepPartial<StoreDeleteRequest>): StoreDeleteRequest {
     const message = createBaseStoreDeleteRequest();
     message.sandboxId = object.sandboxId ?? "";
     return message;
@@ -233,10 +233,10 @@ export const StoreDeleteResponse: MessageFns<StoreDeleteResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<StoreDeleteResponse>, I>>(base?: I): StoreDeleteResponse {
-    return StoreDeleteResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<StoreDeleteResponse>): StoreDeleteResponse {
+    return StoreDeleteResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<StoreDeleteResponse>, I>>(_: I): StoreDeleteResponse {
+  fromPartial(_: DeepPartial<StoreDeleteResponse>): StoreDeleteResponse {
     const message = createBaseStoreDeleteResponse();
     return message;
   },
@@ -291,13 +291,9 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-export type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
-
 export interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

@@ -169,10 +169,10 @@ export const PrepareSnapshotRequest: MessageFns<PrepareSnapshotRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<PrepareSnapshotRequest>, I>>(base?: I): PrepareSnapshotRequest {
-    return PrepareSnapshotRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<PrepareSnapshotRequest>): PrepareSnapshotRequest {
+    return PrepareSnapshotRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<PrepareSnapshotRequest>, I>>(object: I): PrepareSnapshotRequest {
+  fromPartial(object: DeepPartial<PrepareSnapshotRequest>): PrepareSnapshotRequest {
     const message = createBasePrepareSnapshotRequest();
     message.snapshotter = object.snapshotter ?? "";
     message.key = object.key ?? "";
@@ -246,14 +246,10 @@ export const PrepareSnapshotRequest_LabelsEntry: MessageFns<PrepareSnapshotReque
     }
   },
 
-  create<I extends Exact<DeepPartial<PrepareSnapshotRequest_LabelsEntry>, I>>(
-    base?: I,
-  ): PrepareSnapshotRequest_LabelsEntry {
-    return PrepareSnapshotRequest_LabelsEntry.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<PrepareSnapshotRequest_LabelsEntry>): PrepareSnapshotRequest_LabelsEntry {
+    return PrepareSnapshotRequest_LabelsEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<PrepareSnapshotRequest_LabelsEntry>, I>>(
-    object: I,
-  ): PrepareSnapshotRequest_LabelsEntry {
+  fromPartial(object: DeepPartial<PrepareSnapshotRequest_LabelsEntry>): PrepareSnapshotRequest_LabelsEntry {
     const message = createBasePrepareSnapshotRequest_LabelsEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
@@ -306,10 +302,10 @@ export const PrepareSnapshotResponse: MessageFns<PrepareSnapshotResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<PrepareSnapshotResponse>, I>>(base?: I): PrepareSnapshotResponse {
-    return PrepareSnapshotResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<PrepareSnapshotResponse>): PrepareSnapshotResponse {
+    return PrepareSnapshotResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<PrepareSnapshotResponse>, I>>(object: I): PrepareSnapshotResponse {
+  fromPartial(object: DeepPartial<PrepareSnapshotResponse>): PrepareSnapshotResponse {
     const message = createBasePrepareSnapshotResponse();
     message.mounts = object.mounts?.map((e) => Mount.fromPartial(e)) || [];
     return message;
@@ -397,10 +393,10 @@ export const ViewSnapshotRequest: MessageFns<ViewSnapshotRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ViewSnapshotRequest>, I>>(base?: I): ViewSnapshotRequest {
-    return ViewSnapshotRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ViewSnapshotRequest>): ViewSnapshotRequest {
+    return ViewSnapshotRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ViewSnapshotRequest>, I>>(object: I): ViewSnapshotRequest {
+  fromPartial(object: DeepPartial<ViewSnapshotRequest>): ViewSnapshotRequest {
     const message = createBaseViewSnapshotRequest();
     message.snapshotter = object.snapshotter ?? "";
     message.key = object.key ?? "";
@@ -474,12 +470,10 @@ export const ViewSnapshotRequest_LabelsEntry: MessageFns<ViewSnapshotRequest_Lab
     }
   },
 
-  create<I extends Exact<DeepPartial<ViewSnapshotRequest_LabelsEntry>, I>>(base?: I): ViewSnapshotRequest_LabelsEntry {
-    return ViewSnapshotRequest_LabelsEntry.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ViewSnapshotRequest_LabelsEntry>): ViewSnapshotRequest_LabelsEntry {
+    return ViewSnapshotRequest_LabelsEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ViewSnapshotRequest_LabelsEntry>, I>>(
-    object: I,
-  ): ViewSnapshotRequest_LabelsEntry {
+  fromPartial(object: DeepPartial<ViewSnapshotRequest_LabelsEntry>): ViewSnapshotRequest_LabelsEntry {
     const message = createBaseViewSnapshotRequest_LabelsEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
@@ -532,10 +526,10 @@ export const ViewSnapshotResponse: MessageFns<ViewSnapshotResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ViewSnapshotResponse>, I>>(base?: I): ViewSnapshotResponse {
-    return ViewSnapshotResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ViewSnapshotResponse>): ViewSnapshotResponse {
+    return ViewSnapshotResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ViewSnapshotResponse>, I>>(object: I): ViewSnapshotResponse {
+  fromPartial(object: DeepPartial<ViewSnapshotResponse>): ViewSnapshotResponse {
     const message = createBaseViewSnapshotResponse();
     message.mounts = object.mounts?.map((e) => Mount.fromPartial(e)) || [];
     return message;
@@ -598,10 +592,10 @@ export const MountsRequest: MessageFns<MountsRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<MountsRequest>, I>>(base?: I): MountsRequest {
-    return MountsRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<MountsRequest>): MountsRequest {
+    return MountsRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<MountsRequest>, I>>(object: I): MountsRequest {
+  fromPartial(object: DeepPartial<MountsRequest>): MountsRequest {
     const message = createBaseMountsRequest();
     message.snapshotter = object.snapshotter ?? "";
     message.key = object.key ?? "";
@@ -654,10 +648,10 @@ export const MountsResponse: MessageFns<MountsResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<MountsResponse>, I>>(base?: I): MountsResponse {
-    return MountsResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<MountsResponse>): MountsResponse {
+    return MountsResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<MountsResponse>, I>>(object: I): MountsResponse {
+  fromPartial(object: DeepPartial<MountsResponse>): MountsResponse {
     const message = createBaseMountsResponse();
     message.mounts = object.mounts?.map((e) => Mount.fromPartial(e)) || [];
     return message;
@@ -745,10 +739,10 @@ export const CommitSnapshotRequest: MessageFns<CommitSnapshotRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<CommitSnapshotRequest>, I>>(base?: I): CommitSnapshotRequest {
-    return CommitSnapshotRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CommitSnapshotRequest>): CommitSnapshotRequest {
+    return CommitSnapshotRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CommitSnapshotRequest>, I>>(object: I): CommitSnapshotRequest {
+  fromPartial(object: DeepPartial<CommitSnapshotRequest>): CommitSnapshotRequest {
     const message = createBaseCommitSnapshotRequest();
     message.snapshotter = object.snapshotter ?? "";
     message.name = object.name ?? "";
@@ -822,14 +816,10 @@ export const CommitSnapshotRequest_LabelsEntry: MessageFns<CommitSnapshotRequest
     }
   },
 
-  create<I extends Exact<DeepPartial<CommitSnapshotRequest_LabelsEntry>, I>>(
-    base?: I,
-  ): CommitSnapshotRequest_LabelsEntry {
-    return CommitSnapshotRequest_LabelsEntry.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CommitSnapshotRequest_LabelsEntry>): CommitSnapshotRequest_LabelsEntry {
+    return CommitSnapshotRequest_LabelsEntry.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CommitSnapshotRequest_LabelsEntry>, I>>(
-    object: I,
-  ): CommitSnapshotRequest_LabelsEntry {
+  fromPartial(object: DeepPartial<CommitSnapshotRequest_LabelsEntry>): CommitSnapshotRequest_LabelsEntry {
     const message = createBaseCommitSnapshotRequest_LabelsEntry();
     message.key = object.key ?? "";
     message.value = object.value ?? "";
@@ -893,10 +883,10 @@ export const RemoveSnapshotRequest: MessageFns<RemoveSnapshotRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<RemoveSnapshotRequest>, I>>(base?: I): RemoveSnapshotRequest {
-    return RemoveSnapshotRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<RemoveSnapshotRequest>): RemoveSnapshotRequest {
+    return RemoveSnapshotRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<RemoveSnapshotRequest>, I>>(object: I): RemoveSnapshotRequest {
+  fromPartial(object: DeepPartial<RemoveSnapshotRequest>): RemoveSnapshotRequest {
     const message = createBaseRemoveSnapshotRequest();
     message.snapshotter = object.snapshotter ?? "";
     message.key = object.key ?? "";
@@ -960,10 +950,10 @@ export const StatSnapshotRequest: MessageFns<StatSnapshotRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<StatSnapshotRequest>, I>>(base?: I): StatSnapshotRequest {
-    return StatSnapshotRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<StatSnapshotRequest>): StatSnapshotRequest {
+    return StatSnapshotRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<StatSnapshotRequest>, I>>(object: I): StatSnapshotRequest {
+  fromPartial(object: DeepPartial<StatSnapshotRequest>): StatSnapshotRequest {
     const message = createBaseStatSnapshotRequest();
     message.snapshotter = object.snapshotter ?? "";
     message.key = object.key ?? "";
@@ -1027,10 +1017,10 @@ export const Info: MessageFns<Info> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Info>, I>>(base?: I): Info {
-    return Info.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Info>): Info {
+    return Info.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Info>, I>>(object: I): Info {
+  fromPartial(object: DeepPartial<Info>): Info {
     const message = createBaseInfo();
     message.name = object.name ?? "";
     message.parent = object.parent ?? "";
@@ -1083,10 +1073,10 @@ export const StatSnapshotResponse: MessageFns<StatSnapshotResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<StatSnapshotResponse>, I>>(base?: I): StatSnapshotResponse {
-    return StatSnapshotResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<StatSnapshotResponse>): StatSnapshotResponse {
+    return StatSnapshotResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<StatSnapshotResponse>, I>>(object: I): StatSnapshotResponse {
+  fromPartial(object: DeepPartial<StatSnapshotResponse>): StatSnapshotResponse {
     const message = createBaseStatSnapshotResponse();
     message.info = (object.info !== undefined && object.info !== null) ? Info.fromPartial(object.info) : undefined;
     return message;
@@ -1188,13 +1178,9 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-export type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
-
 export interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

@@ -115,10 +115,10 @@ export const TaskExit: MessageFns<TaskExit> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<TaskExit>, I>>(base?: I): TaskExit {
-    return TaskExit.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<TaskExit>): TaskExit {
+    return TaskExit.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<TaskExit>, I>>(object: I): TaskExit {
+  fromPartial(object: DeepPartial<TaskExit>): TaskExit {
     const message = createBaseTaskExit();
     message.containerId = object.containerId ?? "";
     message.id = object.id ?? "";
@@ -174,10 +174,10 @@ export const TaskOOM: MessageFns<TaskOOM> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<TaskOOM>, I>>(base?: I): TaskOOM {
-    return TaskOOM.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<TaskOOM>): TaskOOM {
+    return TaskOOM.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<TaskOOM>, I>>(object: I): TaskOOM {
+  fromPartial(object: DeepPartial<TaskOOM>): TaskOOM {
     const message = createBaseTaskOOM();
     message.containerId = object.containerId ?? "";
     return message;
@@ -192,10 +192,6 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends { $case: string; value: unknown } ? { $case: T["$case"]; value?: DeepPartial<T["value"]> }
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
-
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-export type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
 
 function toTimestamp(date: Date): Timestamp {
   const seconds = BigInt(Math.trunc(date.getTime() / 1_000));
@@ -212,6 +208,6 @@ function fromTimestamp(t: Timestamp): Date {
 export interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

@@ -215,10 +215,10 @@ export const CreateTaskRequest: MessageFns<CreateTaskRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<CreateTaskRequest>, I>>(base?: I): CreateTaskRequest {
-    return CreateTaskRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CreateTaskRequest>): CreateTaskRequest {
+    return CreateTaskRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CreateTaskRequest>, I>>(object: I): CreateTaskRequest {
+  fromPartial(object: DeepPartial<CreateTaskRequest>): CreateTaskRequest {
     const message = createBaseCreateTaskRequest();
     message.containerId = object.containerId ?? "";
     message.rootfs = object.rootfs?.map((e) => Mount.fromPartial(e)) || [];
@@ -286,10 +286,10 @@ export const CreateTaskResponse: MessageFns<CreateTaskResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<CreateTaskResponse>, I>>(base?: I): CreateTaskResponse {
-    return CreateTaskResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CreateTaskResponse>): CreateTaskResponse {
+    return CreateTaskResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CreateTaskResponse>, I>>(object: I): CreateTaskResponse {
+  fromPartial(object: DeepPartial<CreateTaskResponse>): CreateTaskResponse {
     const message = createBaseCreateTaskResponse();
     message.containerId = object.containerId ?? "";
     message.pid = object.pid ?? 0;
@@ -353,10 +353,10 @@ export const StartRequest: MessageFns<StartRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<StartRequest>, I>>(base?: I): StartRequest {
-    return StartRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<StartRequest>): StartRequest {
+    return StartRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<StartRequest>, I>>(object: I): StartRequest {
+  fromPartial(object: DeepPartial<StartRequest>): StartRequest {
     const message = createBaseStartRequest();
     message.containerId = object.containerId ?? "";
     message.execId = object.execId ?? "";
@@ -409,10 +409,10 @@ export const StartResponse: MessageFns<StartResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<StartResponse>, I>>(base?: I): StartResponse {
-    return StartResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<StartResponse>): StartResponse {
+    return StartResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<StartResponse>, I>>(object: I): StartResponse {
+  fromPartial(object: DeepPartial<StartResponse>): StartResponse {
     const message = createBaseStartResponse();
     message.pid = object.pid ?? 0;
     return message;
@@ -464,10 +464,10 @@ export const DeleteTaskRequest: MessageFns<DeleteTaskRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<DeleteTaskRequest>, I>>(base?: I): DeleteTaskRequest {
-    return DeleteTaskRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<DeleteTaskRequest>): DeleteTaskRequest {
+    return DeleteTaskRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<DeleteTaskRequest>, I>>(object: I): DeleteTaskRequest {
+  fromPartial(object: DeepPartial<DeleteTaskRequest>): DeleteTaskRequest {
     const message = createBaseDeleteTaskRequest();
     message.containerId = object.containerId ?? "";
     return message;
@@ -530,10 +530,10 @@ export const DeleteProcessRequest: MessageFns<DeleteProcessRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<DeleteProcessRequest>, I>>(base?: I): DeleteProcessRequest {
-    return DeleteProcessRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<DeleteProcessRequest>): DeleteProcessRequest {
+    return DeleteProcessRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<DeleteProcessRequest>, I>>(object: I): DeleteProcessRequest {
+  fromPartial(object: DeepPartial<DeleteProcessRequest>): DeleteProcessRequest {
     const message = createBaseDeleteProcessRequest();
     message.containerId = object.containerId ?? "";
     message.execId = object.execId ?? "";
@@ -619,10 +619,10 @@ export const DeleteResponse: MessageFns<DeleteResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<DeleteResponse>, I>>(base?: I): DeleteResponse {
-    return DeleteResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<DeleteResponse>): DeleteResponse {
+    return DeleteResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<DeleteResponse>, I>>(object: I): DeleteResponse {
+  fromPartial(object: DeepPartial<DeleteResponse>): DeleteResponse {
     const message = createBaseDeleteResponse();
     message.id = object.id ?? "";
     message.pid = object.pid ?? 0;
@@ -688,10 +688,10 @@ export const GetRequest: MessageFns<GetRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<GetRequest>, I>>(base?: I): GetRequest {
-    return GetRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetRequest>): GetRequest {
+    return GetRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetRequest>, I>>(object: I): GetRequest {
+  fromPartial(object: DeepPartial<GetRequest>): GetRequest {
     const message = createBaseGetRequest();
     message.containerId = object.containerId ?? "";
     message.execId = object.execId ?? "";
@@ -744,10 +744,10 @@ export const GetResponse: MessageFns<GetResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<GetResponse>, I>>(base?: I): GetResponse {
-    return GetResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<GetResponse>): GetResponse {
+    return GetResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<GetResponse>, I>>(object: I): GetResponse {
+  fromPartial(object: DeepPartial<GetResponse>): GetResponse {
     const message = createBaseGetResponse();
     message.process = (object.process !== undefined && object.process !== null)
       ? Process.fromPartial(object.process)
@@ -801,10 +801,10 @@ export const ListTasksRequest: MessageFns<ListTasksRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ListTasksRequest>, I>>(base?: I): ListTasksRequest {
-    return ListTasksRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListTasksRequest>): ListTasksRequest {
+    return ListTasksRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListTasksRequest>, I>>(object: I): ListTasksRequest {
+  fromPartial(object: DeepPartial<ListTasksRequest>): ListTasksRequest {
     const message = createBaseListTasksRequest();
     message.filter = object.filter ?? "";
     return message;
@@ -856,10 +856,10 @@ export const ListTasksResponse: MessageFns<ListTasksResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ListTasksResponse>, I>>(base?: I): ListTasksResponse {
-    return ListTasksResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ListTasksResponse>): ListTasksResponse {
+    return ListTasksResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ListTasksResponse>, I>>(object: I): ListTasksResponse {
+  fromPartial(object: DeepPartial<ListTasksResponse>): ListTasksResponse {
     const message = createBaseListTasksResponse();
     message.tasks = object.tasks?.map((e) => Process.fromPartial(e)) || [];
     return message;
@@ -944,10 +944,10 @@ export const KillRequest: MessageFns<KillRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<KillRequest>, I>>(base?: I): KillRequest {
-    return KillRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<KillRequest>): KillRequest {
+    return KillRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<KillRequest>, I>>(object: I): KillRequest {
+  fromPartial(object: DeepPartial<KillRequest>): KillRequest {
     const message = createBaseKillRequest();
     message.containerId = object.containerId ?? "";
     message.execId = object.execId ?? "";
@@ -1068,10 +1068,10 @@ export const ExecProcessRequest: MessageFns<ExecProcessRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ExecProcessRequest>, I>>(base?: I): ExecProcessRequest {
-    return ExecProcessRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ExecProcessRequest>): ExecProcessRequest {
+    return ExecProcessRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ExecProcessRequest>, I>>(object: I): ExecProcessRequest {
+  fromPartial(object: DeepPartial<ExecProcessRequest>): ExecProcessRequest {
     const message = createBaseExecProcessRequest();
     message.containerId = object.containerId ?? "";
     message.stdin = object.stdin ?? "";
@@ -1162,10 +1162,10 @@ export const ResizePtyRequest: MessageFns<ResizePtyRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<ResizePtyRequest>, I>>(base?: I): ResizePtyRequest {
-    return ResizePtyRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<ResizePtyRequest>): ResizePtyRequest {
+    return ResizePtyRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<ResizePtyRequest>, I>>(object: I): ResizePtyRequest {
+  fromPartial(object: DeepPartial<ResizePtyRequest>): ResizePtyRequest {
     const message = createBaseResizePtyRequest();
     message.containerId = object.containerId ?? "";
     message.execId = object.execId ?? "";
@@ -1242,10 +1242,10 @@ export const CloseIORequest: MessageFns<CloseIORequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<CloseIORequest>, I>>(base?: I): CloseIORequest {
-    return CloseIORequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<CloseIORequest>): CloseIORequest {
+    return CloseIORequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<CloseIORequest>, I>>(object: I): CloseIORequest {
+  fromPartial(object: DeepPartial<CloseIORequest>): CloseIORequest {
     const message = createBaseCloseIORequest();
     message.containerId = object.containerId ?? "";
     message.execId = object.execId ?? "";
@@ -1310,10 +1310,10 @@ export const WaitRequest: MessageFns<WaitRequest> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<WaitRequest>, I>>(base?: I): WaitRequest {
-    return WaitRequest.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<WaitRequest>): WaitRequest {
+    return WaitRequest.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<WaitRequest>, I>>(object: I): WaitRequest {
+  fromPartial(object: DeepPartial<WaitRequest>): WaitRequest {
     const message = createBaseWaitRequest();
     message.containerId = object.containerId ?? "";
     message.execId = object.execId ?? "";
@@ -1377,10 +1377,10 @@ export const WaitResponse: MessageFns<WaitResponse> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<WaitResponse>, I>>(base?: I): WaitResponse {
-    return WaitResponse.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<WaitResponse>): WaitResponse {
+    return WaitResponse.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<WaitResponse>, I>>(object: I): WaitResponse {
+  fromPartial(object: DeepPartial<WaitResponse>): WaitResponse {
     const message = createBaseWaitResponse();
     message.exitStatus = object.exitStatus ?? 0;
     message.exitedAt = object.exitedAt ?? undefined;
@@ -1527,10 +1527,6 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-export type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
-
 function toTimestamp(date: Date): Timestamp {
   const seconds = BigInt(Math.trunc(date.getTime() / 1_000));
   const nanos = (date.getTime() % 1_000) * 1_000_000;
@@ -1546,6 +1542,6 @@ function fromTimestamp(t: Timestamp): Date {
 export interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

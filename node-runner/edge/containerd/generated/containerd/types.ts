@@ -116,10 +116,10 @@ export const Mount: MessageFns<Mount> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Mount>, I>>(base?: I): Mount {
-    return Mount.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Mount>): Mount {
+    return Mount.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Mount>, I>>(object: I): Mount {
+  fromPartial(object: DeepPartial<Mount>): Mount {
     const message = createBaseMount();
     message.type = object.type ?? "";
     message.source = object.source ?? "";
@@ -199,10 +199,10 @@ export const Descriptor: MessageFns<Descriptor> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Descriptor>, I>>(base?: I): Descriptor {
-    return Descriptor.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Descriptor>): Descriptor {
+    return Descriptor.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Descriptor>, I>>(object: I): Descriptor {
+  fromPartial(object: DeepPartial<Descriptor>): Descriptor {
     const message = createBaseDescriptor();
     message.mediaType = object.mediaType ?? "";
     message.digest = object.digest ?? "";
@@ -289,10 +289,10 @@ export const Sandbox: MessageFns<Sandbox> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Sandbox>, I>>(base?: I): Sandbox {
-    return Sandbox.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Sandbox>): Sandbox {
+    return Sandbox.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Sandbox>, I>>(object: I): Sandbox {
+  fromPartial(object: DeepPartial<Sandbox>): Sandbox {
     const message = createBaseSandbox();
     message.sandboxId = object.sandboxId ?? "";
     message.runtime = (object.runtime !== undefined && object.runtime !== null)
@@ -349,10 +349,10 @@ export const Sandbox_Runtime: MessageFns<Sandbox_Runtime> = {
     }
   },
 
-  create<I extends Exact<DeepPartial<Sandbox_Runtime>, I>>(base?: I): Sandbox_Runtime {
-    return Sandbox_Runtime.fromPartial(base ?? ({} as any));
+  create(base?: DeepPartial<Sandbox_Runtime>): Sandbox_Runtime {
+    return Sandbox_Runtime.fromPartial(base ?? {});
   },
-  fromPartial<I extends Exact<DeepPartial<Sandbox_Runtime>, I>>(object: I): Sandbox_Runtime {
+  fromPartial(object: DeepPartial<Sandbox_Runtime>): Sandbox_Runtime {
     const message = createBaseSandbox_Runtime();
     message.name = object.name ?? "";
     return message;
@@ -368,13 +368,9 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
 
-type KeysOfUnion<T> = T extends T ? keyof T : never;
-export type Exact<P, I extends P> = P extends Builtin ? P
-  : P & { [K in keyof P]: Exact<P[K], I[K]> } & { [K in Exclude<keyof I, KeysOfUnion<P>>]: never };
-
 export interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;
   decode(input: BinaryReader | Uint8Array, length?: number): T;
-  create<I extends Exact<DeepPartial<T>, I>>(base?: I): T;
-  fromPartial<I extends Exact<DeepPartial<T>, I>>(object: I): T;
+  create(base?: DeepPartial<T>): T;
+  fromPartial(object: DeepPartial<T>): T;
 }

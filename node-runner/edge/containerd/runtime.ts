@@ -1,0 +1,119 @@
+// The runtime port on a real containerd: the parts of this folder put together, errors in words at
+// the door. In: the socket and folders of one node. Out: RuntimePort, and what only this edge has:
+// import and close. Not here: starting containerd (daemon.ts), when anything is done (tick).
+
+import { Status } from 'nice-grpc';
+import { compareText } from '../../../schema/ids.ts';
+import type { ImageFacts, ResolvedUser, RuntimePort } from '../../ports.ts';
+import { atDoor, tolerate } from '../runtime-error.ts';
+import { connectContainerd } from './client.ts';
+import { ensureNamespace, followEvents } from './events.ts';
+import { execIn } from './exec.ts';
+import { readStored } from './image-store.ts';
+import { importImage, type WholeImage } from './import.ts';
+import { createLifecycle } from './lifecycle.ts';
+import { createPull } from './pull.ts';
+import { createRegistry, type RegistryOptions } from './registry.ts';
+import { resolveUser } from './users.ts';
+
+export interface RuntimeOptions {
+  /** Path of containerd's socket. */
+  readonly socket: string;
+  /** containerd's namespace: everything in it is taken for ours. */
+  readonly namespace: string;
+  /**
+   * runc's state folder, one for each runner: two containerds that share one kill each other's
+   * containers.
+   */
+  readonly runcRoot: string;
+  /** For FIFOs of exec sessions: private, on a local file system. */
+  readonly execFolder: string;
+  readonly registry: RegistryOptions;
+}
+
+export interface ContainerdRuntime extends RuntimePort {
+  /** An image that was built here, into the store under `repository@digest`. */
+  readonly importImage: (image: WholeImage, repository: string) => Promise<ImageFacts>;
+  /** Ends connections; containers go on. */
+  readonly close: () => void;
+}
+
+/** Look-ups of users by image and text, remembered: images do not change. */
+const USERS_MAX = 1_000;
+
+/** Makes the port; the namespace is made with the first call that writes. */
+export const createContainerdRuntime = (options: RuntimeOptions): ContainerdRuntime => {
+  const containerd = connectContainerd(options);
+  const registry = createRegistry(options.registry);
+  const lifecycle = createLifecycle(containerd, options.runcRoot);
+  const pull = createPull(containerd, registry);
+  const users = new Map<string, ResolvedUser>();
+  let named: Promise<void> | null = null;
+  /** Once a connection; a failure is forgotten, so that the next call tries again. */
+  const ready = (): Promise<void> => {
+    named ??= ensureNamespace(containerd).catch((error: unknown) => {
+      named = null;
+      throw error;
+    });
+    return named;
+  };
+  return {
+    version: () =>
+      atDoor(
+        'ask for the version of containerd',
+        async () => (await containerd.version.version({})).version,
+      ),
+    list: () => atDoor('list containers', lifecycle.list),
+    images: () =>
+      atDoor('list images', async () => {
+        const { images } = await containerd.images.list({ filters: [] });
+        const facts = await Promise.all(images.map(({ name }) => readStored(containerd, name)));
+        const complete = facts.filter((each): each is ImageFacts => each !== null);
+        return complete.toSorted((a, b) => compareText(a.name, b.name));
+      }),
+    pull: (image, asked) =>
+      atDoor(`pull ${image.repository}@${image.digest}`, async () => {
+        await ready();
+        return pull(image, asked);
+      }),
+    removeImage: (name) =>
+      atDoor(`remove image ${name}`, async () => {
+        await tolerate(containerd.images.delete({ name, sync: true }), Status.NOT_FOUND);
+      }),
+    resolveUser: (image, user) =>
+      atDoor(`look up user "${user}" in ${image.name}`, async () => {
+        const key = `${image.chainId} ${user}`;
+        const known = users.get(key);
+        if (known !== undefined) return known;
+        const found = await resolveUser(containerd, image, user);
+        if (users.size >= USERS_MAX) users.clear();
+        users.set(key, found);
+        return found;
+      }),
+    create: (ask) =>
+      atDoor(`create container ${ask.id}`, async () => {
+        await ready();
+        return lifecycle.create(ask);
+      }),
+    start: (id) => atDoor(`start container ${id}`, () => lifecycle.start(id)),
+    kill: (id, signal, how) =>
+      atDoor(`send signal ${signal} to container ${id}`, () => lifecycle.kill(id, signal, how)),
+    remove: (id) => atDoor(`remove container ${id}`, () => lifecycle.remove(id)),
+    restart: (id, spec) => atDoor(`restart container ${id}`, () => lifecycle.restart(id, spec)),
+    relabel: (id, labels) => atDoor(`relabel container ${id}`, () => lifecycle.relabel(id, labels)),
+    exec: (ask) =>
+      atDoor(`run ${ask.args[0] ?? 'nothing'} in container ${ask.container}`, () =>
+        execIn(containerd, options.execFolder, ask),
+      ),
+    events: (signal) => followEvents(containerd, signal),
+    importImage: (image, repository) =>
+      atDoor(`import an image as ${repository}`, async () => {
+        await ready();
+        return importImage(containerd, image, repository);
+      }),
+    close: () => {
+      registry.close();
+      containerd.close();
+    },
+  };
+};
