@@ -125,3 +125,4 @@ export const jobClasses = classesOf(jobFields);
 /** A job file as written: every short form is still short. */
 export type JobFile = WrittenOf<typeof jobSchema>;
 export type UpdateFile = WrittenOf<typeof updateSchema>;
+export type UpdateDefaultsFile = WrittenOf<typeof updateDefaultsSchema>;

@@ -1,0 +1,132 @@
+// The ledger by job: which versions settled, which deployments failed, which digest a text had (rules 3, 11).
+// In: the records that count, newest last. Out: an index, and questions to it.
+// Not here: how records are stored (reconciler/edge/git), which are pruned.
+
+import { compareText } from '../../schema/ids.ts';
+import type { Ledger, LedgerRecord } from '../../schema/ledger.ts';
+import type { VolumeHome } from '../../schema/desired.ts';
+
+export type SettledRecord = Extract<LedgerRecord, { kind: 'settled' }>;
+export type FailedRecord = Extract<LedgerRecord, { kind: 'failed' }>;
+type DigestRecord = Extract<LedgerRecord, { kind: 'digest' }>;
+type RevertedRecord = Extract<LedgerRecord, { kind: 'reverted' }>;
+export type JobRecord = SettledRecord | FailedRecord | DigestRecord | RevertedRecord;
+
+/** The records of one job, newest last. */
+export type JobLedger = readonly JobRecord[];
+
+export interface LedgerIndex {
+  readonly byJob: ReadonlyMap<string, JobLedger>;
+  readonly cluster: Extract<LedgerRecord, { kind: 'cluster' }> | null;
+  readonly volumes: readonly VolumeHome[];
+  readonly approvals: readonly Extract<LedgerRecord, { kind: 'approval' }>[];
+}
+
+export const NO_RECORDS: JobLedger = [];
+
+export const indexLedger = (ledger: Ledger): LedgerIndex => {
+  const byJob = new Map<string, JobRecord[]>();
+  const volumes = new Map<string, VolumeHome>();
+  const approvals: LedgerIndex['approvals'][number][] = [];
+  let cluster: LedgerIndex['cluster'] = null;
+  for (const record of ledger) {
+    switch (record.kind) {
+      case 'digest':
+      case 'settled':
+      case 'failed':
+      case 'reverted':
+        listOf(byJob, record.job).push(record);
+        break;
+      case 'volume':
+        noteVolume(volumes, record);
+        break;
+      case 'approval':
+        if (!record.used) approvals.push(record);
+        break;
+      case 'cluster':
+        cluster ??= record;
+        break;
+      case 'resume':
+      case 'synced':
+        break;
+      default:
+        record satisfies never;
+    }
+  }
+  const homes = [...volumes].toSorted(([a], [b]) => compareText(a, b)).map(([, home]) => home);
+  return { byJob, cluster, volumes: homes, approvals };
+};
+
+const listOf = (byJob: Map<string, JobRecord[]>, job: string): JobRecord[] => {
+  const known = byJob.get(job);
+  if (known !== undefined) return known;
+  const list: JobRecord[] = [];
+  byJob.set(job, list);
+  return list;
+};
+
+/** The newest record of a slot's volume counts; a home without a node has been ended by hand (rules 14). */
+const noteVolume = (
+  volumes: Map<string, VolumeHome>,
+  record: Extract<LedgerRecord, { kind: 'volume' }>,
+): void => {
+  const { namespace, job, volume, group, index, node } = record;
+  const key = [namespace, job, volume, group, String(index).padStart(8, '0')].join('/');
+  if (node === null) volumes.delete(key);
+  else volumes.set(key, { namespace, job, volume, group, index, node });
+};
+
+/** Did this version of the job ever settle? The newest record of it. */
+export const settledRecord = (ledger: JobLedger, specHash: string): SettledRecord | null =>
+  newest(ledger, (record) =>
+    record.kind === 'settled' && record.specHash === specHash ? record : null,
+  );
+
+export const failedRecord = (ledger: JobLedger, deployment: string): FailedRecord | null =>
+  newest(ledger, (record) =>
+    record.kind === 'failed' && record.deployment === deployment ? record : null,
+  );
+
+/** The commit that answered the deployment. */
+export const revertCommit = (ledger: JobLedger, deployment: string): string | null =>
+  newest(ledger, (record) =>
+    record.kind === 'reverted' && record.deployment === deployment ? record.commit : null,
+  );
+
+/** A text at a place: which reference a task of a group names. */
+export interface ImageText {
+  readonly group: string;
+  readonly task: string;
+  readonly reference: string;
+}
+
+/** Rules 3: text that comes back takes the digest that it had in the newest settled version that contains it. */
+export const settledDigest = (ledger: JobLedger, text: ImageText): string | null =>
+  newest(ledger, (record) => {
+    if (record.kind !== 'settled') return null;
+    return record.digests.find((digest) => sameText(digest, text))?.digest ?? null;
+  });
+
+/** The digest that was looked up for the text that one of these commits brought in. */
+export const recordedDigest = (
+  ledger: JobLedger,
+  text: ImageText,
+  broughtIn: (commit: string) => boolean,
+): string | null =>
+  newest(ledger, (record) =>
+    record.kind === 'digest' && sameText(record, text) && broughtIn(record.commit)
+      ? record.digest
+      : null,
+  );
+
+const sameText = (a: ImageText, b: ImageText): boolean =>
+  a.group === b.group && a.task === b.task && a.reference === b.reference;
+
+const newest = <T>(ledger: JobLedger, find: (record: JobRecord) => T | null): T | null => {
+  for (let at = ledger.length - 1; at >= 0; at -= 1) {
+    const record = ledger[at];
+    const found = record === undefined ? null : find(record);
+    if (found !== null) return found;
+  }
+  return null;
+};

@@ -1,0 +1,161 @@
+// The versions of a job along its history: what each commit meant, and which commit brought what in (rules 1.1, 2, 3).
+// In: drafts of the commits on the first-parent line, the job's ledger. Out: moments, newest first, and what is read
+// off them. Not here: reading Git (the loop), what follows from a version (job.ts).
+
+import type { CommitInfo, Files, History } from '../../schema/source.ts';
+import type { JobSpec } from '../../schema/spec.ts';
+import type { Draft, ImageUse } from './draft.ts';
+import {
+  recordedDigest,
+  settledDigest,
+  settledRecord,
+  type JobLedger,
+  type SettledRecord,
+} from './ledger-index.ts';
+import { imageKey, jobSpec, type Found, type JobContent } from './spec.ts';
+
+/** A draft with its digests. */
+export interface Version {
+  readonly draft: Draft;
+  readonly spec: JobSpec;
+  readonly unresolved: readonly ImageUse[];
+}
+
+/** One commit that changed what the job is made of. */
+export interface Moment {
+  readonly commit: CommitInfo;
+  readonly files: Files;
+  /** What counted from this commit on: its own content, or the last valid one before it (rules 1.3). */
+  readonly version: Version | null;
+  /** The commit's own content is valid. */
+  readonly valid: boolean;
+  /** Where each image's text came in, by `imageKey`. */
+  readonly texts: Texts;
+}
+
+interface Origin {
+  readonly reference: string;
+  /** The commit that brought the text in (rules 3). */
+  readonly commit: string;
+  /** The history was cut before that commit could be seen: any record of the text will do. */
+  readonly cut: boolean;
+}
+export type Texts = ReadonlyMap<string, Origin>;
+
+export const NO_TEXTS: Texts = new Map();
+
+export interface VersionInput {
+  readonly ledger: JobLedger;
+  readonly scale: Found['scale'];
+}
+
+/** The version of a draft. Without `texts` only what is pinned or has settled can be resolved. */
+export const versionOf = (
+  draft: Draft & { readonly content: JobContent },
+  texts: Texts,
+  { ledger, scale }: VersionInput,
+): Version => {
+  const digests = new Map<string, string>();
+  const unresolved: ImageUse[] = [];
+  for (const use of draft.images) {
+    const digest = use.image.digest ?? digestOf(use, texts, ledger);
+    if (digest === null) unresolved.push(use);
+    else digests.set(imageKey(use.group, use.task), digest);
+  }
+  return { draft, unresolved, spec: jobSpec(draft.content, { digests, scale }) };
+};
+
+/**
+ * Rules 3. Settled versions are asked first: once a version with the text has settled, every later return of the text
+ * takes that digest, so a look-up recorded for another commit can only be older than any such mark or equal to it.
+ * That is what lets a job whose version has settled do without its history (rules 12.4).
+ */
+const digestOf = (use: ImageUse, texts: Texts, ledger: JobLedger): string | null => {
+  const settled = settledDigest(ledger, use);
+  if (settled !== null) return settled;
+  const origin = texts.get(imageKey(use.group, use.task));
+  if (origin === undefined) return null;
+  return recordedDigest(ledger, use, (commit) => origin.cut || commit === origin.commit);
+};
+
+/** `null`: the file was not there. `content: null`: it was not valid. */
+export type DraftAt = (files: Files, commit: CommitInfo) => Draft | null;
+
+/** Newest first, as the history is. Reads from the oldest on, since what came before carries over. */
+export const momentsOf = (
+  history: History,
+  draftAt: DraftAt,
+  input: VersionInput,
+): readonly Moment[] => {
+  const moments: Moment[] = [];
+  let before: Moment | null = null;
+  for (const { commit, files } of history.entries.toReversed()) {
+    const draft = draftAt(files, commit);
+    const cut = before === null && !history.complete;
+    before = momentOf({ commit, files, draft, cut, before }, input);
+    moments.push(before);
+  }
+  return moments.toReversed();
+};
+
+interface Step {
+  readonly commit: CommitInfo;
+  readonly files: Files;
+  readonly draft: Draft | null;
+  readonly cut: boolean;
+  readonly before: Moment | null;
+}
+
+const momentOf = ({ commit, files, draft, cut, before }: Step, input: VersionInput): Moment => {
+  if (draft === null) return { commit, files, version: null, valid: false, texts: NO_TEXTS };
+  if (!isValid(draft)) {
+    const texts = before?.texts ?? NO_TEXTS;
+    return { commit, files, version: before?.version ?? null, valid: false, texts };
+  }
+  const texts = new Map<string, Origin>();
+  for (const { group, task, reference } of draft.images) {
+    const key = imageKey(group, task);
+    const older = before?.texts.get(key);
+    const same = older?.reference === reference;
+    texts.set(key, same ? older : { reference, commit: commit.oid, cut });
+  }
+  return { commit, files, texts, valid: true, version: versionOf(draft, texts, input) };
+};
+
+export const isValid = (draft: Draft): draft is Draft & { readonly content: JobContent } =>
+  draft.content !== null;
+
+/** Rules 1.1: the newest commit at which the version differs from the parent's. `from`: where the version stands. */
+export const introducedAt = (moments: readonly Moment[], from: number): Moment | null => {
+  const hash = moments[from]?.version?.spec.specHash;
+  if (hash === undefined) return null;
+  let at = from;
+  while (moments[at + 1]?.version?.spec.specHash === hash) at += 1;
+  return moments[at] ?? null;
+};
+
+export interface SettledVersion {
+  readonly version: Version;
+  readonly record: SettledRecord;
+  /** Where the walk met it: its content as it stood then. */
+  readonly moment: Moment;
+  /** The commit that brought it in there. */
+  readonly introduced: Moment;
+}
+
+/** Rules 6.3: the first settled version met walking back, the given one excluded. */
+export const newestSettled = (
+  moments: readonly Moment[],
+  from: number,
+  { ledger, except }: { readonly ledger: JobLedger; readonly except: string },
+): SettledVersion | null => {
+  for (let at = from; at < moments.length; at += 1) {
+    const moment = moments[at];
+    const version = moment?.version;
+    if (!moment?.valid || !version || version.spec.specHash === except) continue;
+    const record = settledRecord(ledger, version.spec.specHash);
+    const introduced = record && introducedAt(moments, at);
+    if (record && introduced) return { version, record, moment, introduced };
+  }
+  return null;
+};

@@ -1,0 +1,186 @@
+// One file → one document, with all that is wrong in it at once.
+// In: kind, path and the file as read from Git. Out: the written form, or null where the file cannot be used, and
+// problems with file, line, column, code, message and advice; warnings leave the value usable.
+// Not here: problems that need another file (reconciler/desired), the meaning of a job (schema/spec.ts).
+
+import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
+import { checkCluster, checkNamed } from './check-documents.ts';
+import { checkJob } from './check-job.ts';
+import { OWN_KEYWORDS } from './documents/field.ts';
+import { schemas, type DocumentKind, type Documents } from './documents.ts';
+import { toProblems, type Finding } from './findings.ts';
+import { findingsOf } from './parse-messages.ts';
+import { identityOf } from './paths.ts';
+import { noPositions, placer, positionsOf, type Positions } from './places.ts';
+import { problemCodes } from './problem-codes.ts';
+import type { Problem } from './problems.ts';
+import type { SourceFile } from './source.ts';
+import { textFieldsOf, type JsonSchema } from './text-fields.ts';
+import { parseCpu, parseDuration, parseSize } from './units.ts';
+import { lostNumbers, readYaml, valueOf, type TextFields, type YamlFault } from './yaml.ts';
+
+export interface Parsed<K extends DocumentKind> {
+  /** null where a problem of severity `error` was found: the file counts as invalid (rules 1.3). */
+  readonly value: Documents[K] | null;
+  /** Sorted by place. */
+  readonly problems: readonly Problem[];
+  /** Where values stand; total, also when the file could not be read. */
+  readonly positions: Positions;
+}
+
+/** Parses and checks one file. Never throws for what a person may have written. */
+export const parseDocument = <K extends DocumentKind>(
+  kind: K,
+  path: string,
+  file: SourceFile,
+): Parsed<K> => {
+  if (file.kind === 'refused') return failed([refusal(path, file)]);
+  const read = readYaml(file.text);
+  if (read.kind === 'failed') return failed(faultProblems(path, file.text, [read.fault]));
+  const { validate, fields } = checkerOf(kind);
+  const positions = positionsOf(file.text, read.root);
+  const value: unknown = valueOf(read.root, fields);
+  const valid = validate(value);
+  const findings = valid
+    ? checkMeaning(kind, path, value as Documents[K])
+    : [...findingsOf(kind, validate.errors ?? []), ...unsupportedType(kind, value)];
+  const faults = [...read.faults, ...lostNumbers(read.root, fields)];
+  const problems = [
+    ...faultProblems(path, file.text, faults),
+    ...toProblems(path, positions, findings),
+  ].toSorted((a, b) => a.line - b.line || a.column - b.column);
+  const usable = valid && problems.every((problem) => problem.severity === 'warning');
+  return { value: usable ? finish(kind, value as Documents[K]) : null, problems, positions };
+};
+
+interface Checker {
+  readonly validate: ValidateFunction;
+  readonly fields: TextFields;
+}
+
+const ownUnits: Readonly<Record<string, (text: string) => number | null>> = {
+  duration: parseDuration,
+  size: parseSize,
+  cpu: parseCpu,
+};
+
+/** Checkers by kind, made when first used: compiling all schemas takes longer than checking a hundred files. */
+const checkers = new Map<DocumentKind, Checker>();
+
+const checkerOf = (kind: DocumentKind): Checker => {
+  const known = checkers.get(kind);
+  if (known !== undefined) return known;
+  const ajv = new Ajv2020({ allErrors: true, strict: true, verbose: true, allowUnionTypes: true });
+  for (const keyword of OWN_KEYWORDS) {
+    if (keyword !== 'x-unit') ajv.addKeyword({ keyword, valid: true });
+  }
+  ajv.addKeyword({
+    keyword: 'x-unit',
+    type: 'string',
+    errors: false,
+    validate: (unit: string, written: string) => ownUnits[unit]?.(written) !== null,
+  });
+  // TypeBox hides a few properties in its schemas; ajv sees plain JSON.
+  const schema: JsonSchema = JSON.parse(JSON.stringify(schemas[kind]));
+  const checker = { validate: ajv.compile(schema), fields: textFieldsOf(schema) };
+  checkers.set(kind, checker);
+  return checker;
+};
+
+const failed = <K extends DocumentKind>(problems: readonly Problem[]): Parsed<K> => ({
+  value: null,
+  problems,
+  positions: noPositions,
+});
+
+/** `$schema` is for editors; in a scale file it would stand among the groups. */
+const finish = <K extends DocumentKind>(kind: K, value: Documents[K]): Documents[K] => {
+  if (kind !== 'scale') return value;
+  const groups = Object.entries(value).filter(([name]) => name !== '$schema');
+  return Object.fromEntries(groups) as Documents[K];
+};
+
+const faultProblems = (
+  file: string,
+  text: string,
+  faults: readonly YamlFault[],
+): readonly Problem[] => {
+  const place = placer(text);
+  return faults.map((fault) => {
+    const { severity, advice } = problemCodes[fault.code];
+    return {
+      file,
+      ...place(fault.offset),
+      code: fault.code,
+      severity,
+      message: fault.message,
+      advice,
+    };
+  });
+};
+
+const refusal = (path: string, file: Extract<SourceFile, { kind: 'refused' }>): Problem => {
+  const { severity, advice } = problemCodes['file-refused'];
+  const [why, fix] = refusals[file.why];
+  const size = file.size === null ? '' : ` (${file.size} bytes)`;
+  return {
+    file: path,
+    line: 1,
+    column: 1,
+    code: 'file-refused',
+    severity,
+    message: `${path} is ${why}${size}.`,
+    advice: fix ?? advice,
+  };
+};
+
+const refusals: Readonly<
+  Record<Extract<SourceFile, { kind: 'refused' }>['why'], readonly [string, string | null]>
+> = {
+  symlink: ['a symbolic link', 'Commit the file itself: links are not followed.'],
+  submodule: ['a submodule', 'Commit the file itself: submodules are not read.'],
+  'lfs-pointer': [
+    'a pointer of Git LFS, not the file',
+    'Take the path out of .gitattributes and commit the file itself.',
+  ],
+  'too-large': ['too large', 'Make the file smaller: documents are read up to 256 KiB.'],
+  'not-utf8': ['not valid UTF-8', 'Save the file as UTF-8.'],
+};
+
+/** Said even where the rest of the file does not fit the schema, because it explains the rest. */
+const unsupportedType = (kind: DocumentKind, value: unknown): readonly Finding[] => {
+  const type =
+    kind === 'job' && value instanceof Object && 'type' in value ? value.type : 'service';
+  return type === 'batch' || type === 'cron' || type === 'system' ? [typeFinding(type)] : [];
+};
+
+const typeFinding = (type: string): Finding => ({
+  pointer: '/type',
+  at: 'value',
+  code: 'type-unsupported',
+  message: `Jobs of type \`${type}\` do not run in this release.`,
+});
+
+const checkMeaning = <K extends DocumentKind>(
+  kind: K,
+  path: string,
+  value: Documents[K],
+): readonly Finding[] => {
+  const identity = identityOf(path);
+  switch (kind) {
+    case 'job': {
+      const job = value as Documents['job'];
+      return [...unsupportedType(kind, job), ...checkJob(job, identity)];
+    }
+    case 'cluster':
+      return checkCluster(value as Documents['cluster']);
+    case 'node':
+      return checkNamed('node', (value as Documents['node']).node, identity?.name);
+    case 'namespace':
+      return checkNamed('namespace', (value as Documents['namespace']).namespace, identity?.name);
+    case 'scale':
+      return [];
+    default:
+      return kind satisfies never;
+  }
+};

@@ -1,0 +1,190 @@
+// The table of problem codes: what is wrong in general, and how it is fixed in general.
+// In: nothing. Out: code → title and advice; docs/problems.md is written from it, and a test checks that they agree.
+// A problem in hand may carry better advice than the table's, because it knows the field. Not here: who finds them.
+
+interface CodeInfo {
+  readonly title: string;
+  readonly severity: 'error' | 'warning';
+  /** General advice, printed where the finder has none that is better. */
+  readonly advice: string;
+}
+
+/** Checked below to be complete; the keys are the codes. */
+const table = {
+  'file-refused': {
+    title: 'The file cannot be read as a text file',
+    severity: 'error',
+    advice: 'Commit a plain UTF-8 text file of at most 256 KiB in its place.',
+  },
+  'file-unknown': {
+    title: 'A file in a place that Purser knows, with a name that it does not',
+    severity: 'warning',
+    advice: 'Rename the file, or move it out of the folder.',
+  },
+  'yaml-syntax': {
+    title: 'The file is not YAML',
+    severity: 'error',
+    advice: 'Correct the line that is shown.',
+  },
+  'yaml-tab': {
+    title: 'A tab where YAML wants spaces',
+    severity: 'error',
+    advice: 'Indent with spaces: YAML does not allow tabs there.',
+  },
+  'yaml-duplicate-key': {
+    title: 'The same key twice in one map',
+    severity: 'error',
+    advice: 'Keep one of the two.',
+  },
+  'yaml-empty': {
+    title: 'The file is empty',
+    severity: 'error',
+    advice: 'Write the document, or remove the file.',
+  },
+  'yaml-many-documents': {
+    title: 'More than one YAML document in a file',
+    severity: 'error',
+    advice: 'Put each document into a file of its own: the path is its identity.',
+  },
+  'yaml-alias': {
+    title: 'An alias that cannot be followed',
+    severity: 'error',
+    advice: 'Write the value out instead of `*name`.',
+  },
+  'yaml-alias-limit': {
+    title: 'Aliases that would grow into too much',
+    severity: 'error',
+    advice: 'Write the values out instead of using anchors and aliases.',
+  },
+  'yaml-tag': {
+    title: 'A YAML tag or a key that is no plain text',
+    severity: 'error',
+    advice: 'Write the value without `!`; put quotes around a text.',
+  },
+  'yaml-number': {
+    title: 'A number that cannot be kept exactly',
+    severity: 'error',
+    advice: 'Put quotes around it if it is a text, such as an id or a digest.',
+  },
+  'field-unknown': {
+    title: 'A field that does not exist',
+    severity: 'error',
+    advice: 'Look the field up in docs/job-reference.md.',
+  },
+  'field-missing': {
+    title: 'A field that must be there is missing',
+    severity: 'error',
+    advice: 'Add the field.',
+  },
+  'field-misplaced': {
+    title: 'A field that stands at the wrong level',
+    severity: 'error',
+    advice: 'Move it into the group or task that it belongs to.',
+  },
+  'value-type': {
+    title: 'A value of the wrong type',
+    severity: 'error',
+    advice: 'Write a value of the type that the field wants.',
+  },
+  'value-range': {
+    title: 'A value that is out of range, or not one of those allowed',
+    severity: 'error',
+    advice: 'Choose a value that the field allows.',
+  },
+  'value-unit': {
+    title: 'A duration, an amount of memory or of CPU without a unit, or with a wrong one',
+    severity: 'error',
+    advice: 'Durations: `500ms`, `30s`, `1h30m`. Memory: `128MiB`, `1GiB`. CPU: `250m`, `"1"`.',
+  },
+  'value-form': {
+    title: 'A text that is not of the form that the field wants',
+    severity: 'error',
+    advice: 'Look the form up in docs/job-reference.md.',
+  },
+  'name-invalid': {
+    title: 'A name that cannot be one',
+    severity: 'error',
+    advice:
+      'Use at most 40 characters from a to z, 0 to 9 and `-`; start and end with a letter or digit.',
+  },
+  'identity-mismatch': {
+    title: 'The file says another name than its path',
+    severity: 'error',
+    advice: 'The path is the identity: leave the key out, or make it agree with the path.',
+  },
+  'type-unsupported': {
+    title: 'A type of job that this release does not run',
+    severity: 'error',
+    advice: 'Write `type: service`, or leave `type` out.',
+  },
+  'not-supported': {
+    title: 'Something that this release does not do',
+    severity: 'error',
+    advice: 'Leave it out.',
+  },
+  'no-effect-yet': {
+    title: 'A field that has no effect in this release',
+    severity: 'warning',
+    advice: 'It may stay; it will take effect in a later release.',
+  },
+  'port-twice': {
+    title: 'The same port twice',
+    severity: 'error',
+    advice: 'Give each port a number of its own.',
+  },
+  'port-unknown': {
+    title: 'A check or service names a port that the group does not have',
+    severity: 'error',
+    advice: 'Add the port under `ports`, or correct its name.',
+  },
+  'check-kind': {
+    title: 'A check that asks for nothing, or for several things',
+    severity: 'error',
+    advice: 'Give exactly one of `http`, `tcp` and `exec`.',
+  },
+  'volume-twice': {
+    title: 'Two volumes at one path, or one name written in two ways',
+    severity: 'error',
+    advice: 'Mount each path once, and say the same of a volume everywhere.',
+  },
+  'constraint-form': {
+    title: 'A constraint that cannot be read',
+    severity: 'error',
+    advice: 'Write attribute, operator, value, such as `node.pool = web`. Operators: `=`, `!=`.',
+  },
+  'limits-disagree': {
+    title: 'Two fields that cannot both hold',
+    severity: 'error',
+    advice: 'Change one of the two.',
+  },
+  'canary-with-volume': {
+    title: 'Canaries of a group with a named volume',
+    severity: 'error',
+    advice: 'Leave `update.canary` out: two live copies never hold one volume (rules 14).',
+  },
+  'order-forced': {
+    title: 'A group that is replaced stop-first, whatever `order` says',
+    severity: 'warning',
+    advice: 'Write `order: stop-first`, or leave it out.',
+  },
+  'singleton-needs': {
+    title: '`singleton` without what it needs',
+    severity: 'error',
+    advice: 'Set `stop_after`, such as `stop_after: 10s` (rules 9.3).',
+  },
+  'image-invalid': {
+    title: 'No image reference',
+    severity: 'error',
+    advice: 'Write registry, repository and tag or digest: `registry.example/web:1.4.2`.',
+  },
+  'image-tag': {
+    title: 'An image by tag alone: the tag may move',
+    severity: 'warning',
+    advice: 'Write `tag@sha256:…`, as `purser deploy` does; a tag is resolved once to a digest.',
+  },
+} as const satisfies Readonly<Record<string, CodeInfo>>;
+
+/** Codes that files by themselves can have. */
+export type ProblemCode = keyof typeof table;
+
+export const problemCodes: Readonly<Record<ProblemCode, CodeInfo>> = table;
