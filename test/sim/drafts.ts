@@ -17,6 +17,7 @@ export interface JobDraft {
   readonly order: 'stop-first' | 'start-first';
   readonly canary: number;
   readonly autoPromote: boolean;
+  readonly autoRevert: boolean;
   readonly paused: boolean;
   readonly stopped: boolean;
   readonly singleton: boolean;
@@ -80,6 +81,7 @@ export const jobFile = (draft: JobDraft, reference: string): string =>
     `  order: ${draft.order}`,
     `  canary: ${draft.canary}`,
     `  auto_promote: ${draft.autoPromote}`,
+    `  auto_revert: ${draft.autoRevert}`,
     `  paused: ${draft.paused}`,
     '',
   ].join('\n');

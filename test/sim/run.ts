@@ -138,6 +138,7 @@ export const plainJob = (job: string): JobDraft => ({
   order: 'stop-first',
   canary: 0,
   autoPromote: true,
+  autoRevert: true,
   paused: false,
   stopped: false,
   singleton: false,

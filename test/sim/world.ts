@@ -256,6 +256,7 @@ const losePower = (parts: Parts, { node, runner, loss }: LostPower): void => {
   machine.powerOff();
   runner?.stop();
   disk.networks.clear();
+  disk.ports.clear();
   if (loss.wipe) {
     machine.wipe();
     Object.assign(disk, { orders: null, marks: null });

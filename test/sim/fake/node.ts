@@ -16,7 +16,7 @@ import type { NodeOrders } from '../../../schema/orders.ts';
 import type { Ms } from '../../../schema/spec.ts';
 import type { Process } from '../process.ts';
 import type { SimTime } from '../time.ts';
-import type { Machine } from './machine.ts';
+import { failure, type Machine } from './machine.ts';
 
 /** What survives the runner: all of it a restart, only the disk's part a reboot, nothing a new disk. */
 export interface NodeDisk {
@@ -26,6 +26,10 @@ export interface NodeDisk {
   readonly prepared: Set<string>;
   /** Kernel state: gone after a reboot. */
   readonly networks: Map<string, NetworkFacts>;
+  /** Host port → allocation. */
+  readonly ports: Map<number, string>;
+  /** Addresses given out in this boot. */
+  addresses: number;
 }
 
 export const createDisk = (): NodeDisk => ({
@@ -34,6 +38,8 @@ export const createDisk = (): NodeDisk => ({
   volumes: new Set(),
   prepared: new Set(),
   networks: new Map(),
+  ports: new Map(),
+  addresses: 0,
 });
 
 /** The node's boot-time clock: it runs a little fast or slow, and jumps ahead when the machine was suspended. */
@@ -100,17 +106,27 @@ export const createRunnerClock = ({ process, clock }: NodeParts): RunnerClock =>
 const DISK_MS = 2;
 
 export const createNetwork = ({ process, disk }: NodeParts): NetworkPort => ({
-  setUp: ({ allocation, mode }) =>
+  setUp: ({ allocation, mode, ports }) =>
     process.call(`network ${allocation}`, 15, () => {
       const known = disk.networks.get(allocation);
       if (known !== undefined) return known;
-      const address = mode === 'none' ? null : `10.88.0.${(disk.networks.size % 250) + 2}`;
+      const taken = ports.find(({ host }) => disk.ports.has(host));
+      if (taken !== undefined) {
+        throw failure('network', `Host port ${taken.host} is taken by another allocation.`);
+      }
+      disk.addresses += mode === 'none' ? 0 : 1;
+      const address =
+        mode === 'none' ? null : `10.88.${disk.addresses >> 8}.${disk.addresses & 255}`;
       const facts = { allocation, path: `/run/purser/netns/${allocation}`, address };
       disk.networks.set(allocation, facts);
+      for (const { host } of ports) disk.ports.set(host, allocation);
       return facts;
     }),
   tearDown: (allocation) =>
-    process.call(`no network ${allocation}`, 15, () => void disk.networks.delete(allocation)),
+    process.call(`no network ${allocation}`, 15, () => {
+      disk.networks.delete(allocation);
+      for (const [port, owner] of disk.ports) if (owner === allocation) disk.ports.delete(port);
+    }),
   list: () =>
     process.call('networks', DISK_MS, () =>
       [...disk.networks.values()].toSorted((a, b) => compareText(a.allocation, b.allocation)),
@@ -160,6 +176,7 @@ export const createStore = (parts: NodeParts): StorePort => {
     writeMarks: (marks) => call('write marks', () => void (disk.marks = copied(marks))),
     prepare: ({ allocation, tasks, volumes }) =>
       call(`prepare ${allocation}`, () => {
+        checkName(allocation);
         disk.prepared.add(allocation);
         for (const volume of volumes) disk.volumes.add(volume);
         const files = tasks.flatMap((task) =>
@@ -173,9 +190,18 @@ export const createStore = (parts: NodeParts): StorePort => {
       }),
     discard: (allocation) =>
       call(`discard ${allocation}`, () => void disk.prepared.delete(allocation)),
-    removeVolume: (volume) => call(`remove ${volume}`, () => void disk.volumes.delete(volume)),
+    removeVolume: (volume) =>
+      call(`remove ${volume}`, () => {
+        checkName(volume);
+        disk.volumes.delete(volume);
+      }),
     volumes: () => call('volumes', () => [...disk.volumes].toSorted(compareText)),
   };
+};
+
+const checkName = (name: string): void => {
+  if (/^[\w][\w.-]*$/.test(name)) return;
+  throw { ...failure('bad-spec', `${name} is no name of a folder.`), blame: 'version' };
 };
 
 export const createUsage = ({ process }: NodeParts): UsagePort => ({
