@@ -182,6 +182,72 @@ const table = {
     severity: 'warning',
     advice: 'Write `tag@sha256:…`, as `purser deploy` does; a tag is resolved once to a digest.',
   },
+  'cluster-missing': {
+    title: 'There is no cluster.yaml, or there never was a valid one',
+    severity: 'error',
+    advice: 'Write cluster.yaml with at least `name:`, as `purser init` does.',
+  },
+  'tree-empty': {
+    title: 'No job is left where there were jobs',
+    severity: 'error',
+    advice:
+      'Bring the jobs back. To remove all of them, first commit `allow_empty: true` in cluster.yaml.',
+  },
+  'source-missing': {
+    title: 'A job uses a file that is not there',
+    severity: 'error',
+    advice: 'Add the file, or correct its path.',
+  },
+  'source-refused': {
+    title: 'A job uses a file that cannot be read as text',
+    severity: 'error',
+    advice: 'Commit a plain UTF-8 text file in its place.',
+  },
+  'source-outside': {
+    title: 'A job uses a file outside `configs/`',
+    severity: 'error',
+    advice: 'Move the file into `configs/`, and correct the path.',
+  },
+  'env-line': {
+    title: 'A line of an env file that is no variable',
+    severity: 'error',
+    advice: 'Write `NAME=value` on each line; comments begin with `#`.',
+  },
+  'body-too-large': {
+    title: 'The files and variables of a group are too large for a node to be told',
+    severity: 'error',
+    advice: 'Put large files into the image, or into a volume.',
+  },
+  'image-tag-protected': {
+    title: 'An image by tag alone in a protected namespace',
+    severity: 'error',
+    advice: 'Write `tag@sha256:…`, as `purser deploy` does.',
+  },
+  'image-unresolved': {
+    title: 'An image whose digest could not be looked up',
+    severity: 'warning',
+    advice: 'Correct the reference, or wait until the registry answers; it is asked again.',
+  },
+  'registry-not-allowed': {
+    title: 'An image from a registry that policy does not name',
+    severity: 'error',
+    advice: 'Add the registry under `policies.registries` in cluster.yaml.',
+  },
+  'host-path-not-allowed': {
+    title: 'A path of the node that policy does not let jobs mount',
+    severity: 'error',
+    advice: 'Add the path under `policies.host_paths` in cluster.yaml, or use a named volume.',
+  },
+  'stop-after-too-long': {
+    title: 'A node would stop the copy later than the cluster replaces it',
+    severity: 'error',
+    advice: 'Shorten `stop_after`, or raise `lost_after` in cluster.yaml (rules 9.3).',
+  },
+  'scale-unused': {
+    title: 'A count in a scale file that nothing reads',
+    severity: 'warning',
+    advice: 'Remove it, or give the group `count: {min: …, max: …}` (rules 7).',
+  },
 } as const satisfies Readonly<Record<string, CodeInfo>>;
 
 /** Codes that files by themselves can have. */

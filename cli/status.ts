@@ -1,0 +1,220 @@
+// `purser status [JOB]`: what runs, what rolls, what waits, and where it answers.
+
+import pc from 'picocolors';
+import type { StateAnswer } from '../schema/control.ts';
+import type { LiveAllocation, LiveNode } from '../schema/live.ts';
+import type { DeploymentStatus, DeploymentView } from '../schema/plan.ts';
+import { formatAge, formatCpu, formatSize } from '../schema/units.ts';
+import { blockedWords, STATUS_WORDS } from '../reconciler/render/words.ts';
+import { problemLine } from '../reconciler/render/plan-text.ts';
+import { toJson } from '../schema/snapshot.ts';
+import { connect } from './client.ts';
+import type { CommandSpec, Io } from './command.ts';
+import type { ReadyState } from './state.ts';
+import { copiesOf, findJob, ready, readyState, shortSlot } from './state.ts';
+import { table } from './table.ts';
+
+export const status: CommandSpec = {
+  usage: 'status [job]',
+  summary: 'show jobs, or the copies of one job',
+  completes: 'job',
+  examples: [
+    ['purser status', 'all jobs and nodes'],
+    ['purser status web', 'every copy of one job: node, health, address'],
+    ['purser status --watch', 'a live view'],
+    ['purser status --json', 'for programs: addresses of every healthy copy'],
+  ],
+  define: (command) => command.option('-w, --watch', 'redraw on every change until Ctrl-C'),
+  run: async ({ args, options, common, io }) => {
+    const job = args[0] ?? null;
+    const show = (state: ReadyState) =>
+      common.json ? toJson(jsonOf(state, job)) : textOf(state, job, io);
+    if (options['watch'] !== true) {
+      io.out(show(await readyState(common)));
+      return 0;
+    }
+    const control = await connect(common.socket);
+    for await (const state of control.watch<StateAnswer>('state', io.signal)) {
+      const clear = io.tty ? '\u001B[2J\u001B[H' : '';
+      io.out(`${clear}${show(ready(state))}`);
+    }
+    return 0;
+  },
+};
+
+const textOf = (state: ReadyState, job: string | null, io: Io): string =>
+  [
+    ...headOf(state),
+    ...(job === null ? overview(state, io) : detail(state, findJob(state, job).id, io)),
+  ].join('\n');
+
+const headOf = ({ cluster, repository, branch, view, failure, write }: ReadyState) => {
+  const { oid, subject } = view.desired.commit;
+  const line = `${pc.bold(cluster)} at ${oid.slice(0, 12)} ${pc.dim(`"${subject}" (${branch} of ${repository})`)}`;
+  const stopped = view.desired.standing.kind === 'stopped' ? [view.desired.standing.why] : [];
+  const troubles = [
+    ...(failure === null ? [] : [`Git cannot be read: ${failure}`]),
+    ...(write === null ? [] : [`Git cannot be written (${write.what}): ${write.message}`]),
+    ...stopped,
+  ];
+  return [line, ...troubles.map((trouble) => pc.red(`! ${trouble}`)), ''];
+};
+
+const overview = (state: ReadyState, io: Io): readonly string[] => {
+  const { view } = state;
+  const rows = view.plan.deployments.map((deployment) => jobRow(deployment));
+  const head = ['JOB', 'VERSION', 'COPIES', 'STATUS', 'COMMIT'];
+  const waiting = [...new Set(view.plan.blocked.map(blockedWords))];
+  return [
+    rows.length === 0 ? 'No jobs.' : table([head, ...rows], io.columns),
+    '',
+    table([['NODE', 'STATE', 'COPIES', 'CPU FREE', 'MEMORY FREE'], ...nodeRows(state)], io.columns),
+    ...list('Waiting', waiting),
+    ...list('Problems', view.plan.problems.map(problemLine)),
+  ];
+};
+
+const list = (title: string, lines: readonly string[]): readonly string[] =>
+  lines.length === 0 ? [] : ['', title, ...lines.map((line) => `  ${line}`)];
+
+const jobRow = (view: DeploymentView): readonly string[] => {
+  const sum = (key: 'healthy' | 'wanted') => view.groups.reduce((total, g) => total + g[key], 0);
+  const reason = view.reason === null ? '' : pc.dim(` ${view.reason}`);
+  return [
+    view.job,
+    view.specHash.slice(0, 12),
+    `${sum('healthy')}/${sum('wanted')}`,
+    colourOf(view.status)(STATUS_WORDS[view.status]) + reason,
+    `${view.commit.oid.slice(0, 8)} ${view.commit.subject}`,
+  ];
+};
+
+const colourOf = (status: DeploymentStatus): ((text: string) => string) => {
+  if (status === 'settled') return pc.green;
+  if (status === 'failed' || status === 'degraded' || status === 'stalled') return pc.red;
+  return pc.yellow;
+};
+
+const nodeRows = ({ view }: ReadyState): readonly (readonly string[])[] => {
+  const live = new Map(view.live.nodes.map((node) => [node.name, node]));
+  const listed = view.desired.nodes.map(({ name, drain }) =>
+    nodeRow(name, live.get(name), drain === 'no' ? null : 'draining'),
+  );
+  const names = new Set(view.desired.nodes.map(({ name }) => name));
+  const unlisted = view.live.nodes
+    .filter(({ name }) => !names.has(name))
+    .map((node) => nodeRow(node.name, node, 'not in Git: no work'));
+  return [...listed, ...unlisted];
+};
+
+const nodeRow = (name: string, node: LiveNode | undefined, note: string | null) => {
+  if (node === undefined) return [name, pc.yellow('never heard from'), '0', '', ''];
+  const running = node.allocations.filter(({ phase }) => phase !== 'dead');
+  const used = running.reduce(
+    (sum, { body }) => ({
+      cpuMilli: sum.cpuMilli + body.spec.ask.cpuMilli,
+      memoryBytes: sum.memoryBytes + body.spec.ask.memoryBytes,
+    }),
+    { cpuMilli: 0, memoryBytes: 0 },
+  );
+  const { capacity } = node;
+  const heard = node.connected
+    ? pc.green('ready')
+    : pc.red(`silent for ${formatAge(node.silentForMs)}`);
+  const conditions = node.conditions.map(({ message }) => pc.yellow(message));
+  return [
+    name,
+    [heard, ...(note === null ? [] : [pc.yellow(note)]), ...conditions].join(', '),
+    String(running.length),
+    `${formatCpu(capacity.cpuMilli - used.cpuMilli)} of ${formatCpu(capacity.cpuMilli)}`,
+    `${formatSize(capacity.memoryBytes - used.memoryBytes)} of ${formatSize(capacity.memoryBytes)}`,
+  ];
+};
+
+const detail = (state: ReadyState, job: string, io: Io): readonly string[] => {
+  const deployment = state.view.plan.deployments.find((view) => view.job === job);
+  const rows = copiesOf(state, job).map((copy) => copyRow(state, copy));
+  const head = [
+    'COPY',
+    'ALLOCATION',
+    'NODE',
+    'VERSION',
+    'HEALTH',
+    'AGE',
+    'CPU',
+    'MEMORY',
+    'ADDRESS',
+  ];
+  const waiting = state.view.plan.blocked.filter((blocked) => blocked.job === job);
+  const failures = copiesOf(state, job).flatMap((copy) =>
+    copy.failure === null || copy.health === 'healthy'
+      ? []
+      : [
+          `${shortSlot(copy)} on ${copy.node}: ${copy.failure.message} (${formatAge(copy.failure.ageMs)} ago)`,
+        ],
+  );
+  return [
+    ...(deployment === undefined ? [] : [jobRow(deployment).join('  '), '']),
+    rows.length === 0 ? 'No copies.' : table([head, ...rows], io.columns),
+    ...list('Failures', failures),
+    ...list('Waiting', waiting.map(blockedWords)),
+  ];
+};
+
+const copyRow = (state: ReadyState, copy: LiveAllocation): readonly string[] => {
+  const restarts = copy.tasks.reduce((sum, task) => sum + task.restarts, 0);
+  const states = copy.stopping ? 'stopping' : copy.phase === 'running' ? copy.health : copy.phase;
+  return [
+    shortSlot(copy),
+    copy.allocation,
+    copy.node,
+    copy.body.specHash.slice(0, 8),
+    restarts === 0 ? states : `${states}, ${restarts} restarts`,
+    copy.runningForMs === null ? '' : formatAge(copy.runningForMs),
+    copy.usage === null ? '' : formatCpu(copy.usage.cpuMilli),
+    copy.usage === null ? '' : formatSize(copy.usage.memoryBytes),
+    addressesOf(state, copy).join(' '),
+  ];
+};
+
+const addressesOf = ({ view }: ReadyState, copy: LiveAllocation): readonly string[] => {
+  const node = view.live.nodes.find(({ name }) => name === copy.node);
+  return copy.ports.map(({ host }) => `${node?.address ?? copy.node}:${host}`);
+};
+
+/** What programs read: stable names, addresses of each copy. */
+const jsonOf = (state: ReadyState, job: string | null) => {
+  const wanted = job === null ? null : findJob(state, job).id;
+  const { view } = state;
+  return {
+    cluster: state.cluster,
+    commit: view.desired.commit.oid,
+    failure: state.failure,
+    jobs: view.plan.deployments
+      .filter((deployment) => wanted === null || deployment.job === wanted)
+      .map((deployment) => ({ ...deployment, copies: copiesJson(state, deployment.job) })),
+    nodes: view.live.nodes.map(({ allocations, sent: _, ...node }) => ({
+      ...node,
+      copies: allocations.length,
+    })),
+    blocked: view.plan.blocked,
+    problems: view.plan.problems,
+  };
+};
+
+const copiesJson = (state: ReadyState, job: string) =>
+  copiesOf(state, job).map((copy) => ({
+    allocation: copy.allocation,
+    slot: shortSlot(copy),
+    node: copy.node,
+    specHash: copy.body.specHash,
+    phase: copy.phase,
+    health: copy.health,
+    stopping: copy.stopping,
+    addresses: addressesOf(state, copy),
+    ports: copy.ports,
+    tasks: copy.tasks,
+    failure: copy.failure,
+    usage: copy.usage,
+    runningForMs: copy.runningForMs,
+  }));

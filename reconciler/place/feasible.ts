@@ -1,0 +1,71 @@
+// May this copy go on this node? A list of filters, each of which returns null or a reason in words.
+// In: a want, a row of the capacity table. Out: null or the first reason. Not here: which node is best (score).
+
+import { fits } from '../../schema/fits.ts';
+import type { NodeReason } from '../../schema/plan.ts';
+import type { ConstraintSpec } from '../../schema/spec.ts';
+import { plus, type Row } from './table.ts';
+import type { Want } from './place.ts';
+
+export interface Refusal {
+  readonly reason: NodeReason;
+  readonly detail: string;
+}
+
+type Filter = (want: Want, row: Row) => Refusal | null;
+
+const standing: Filter = (_want, row) => row.node.refusal;
+
+const volumeHome: Filter = (want, row) =>
+  want.only === null || want.only === row.node.name
+    ? null
+    : { reason: 'volume-elsewhere', detail: `its volume is on ${want.only}` };
+
+const constraints: Filter = (want, row) => {
+  const broken = want.group.constraints.find((c) => !satisfies(row.node.attributes, c));
+  return broken === undefined ? null : { reason: 'constraint', detail: broken.text };
+};
+
+const ports: Filter = (want, row) => {
+  const freed = behindVictim(want, row) ? (want.victim?.hostPorts ?? []) : [];
+  const taken = want.group.ports.find(
+    ({ host }) => host !== null && row.ports.has(host) && !freed.includes(host),
+  );
+  return taken === undefined
+    ? null
+    : { reason: 'port', detail: `host port ${taken.host} is taken` };
+};
+
+const resources: Filter = (want, row) => {
+  const free =
+    behindVictim(want, row) && want.victim !== null ? plus(row.free, want.victim.ask) : row.free;
+  const short = fits(free, want.group.ask);
+  if (short === null) return null;
+  return short.resource === 'cpu'
+    ? { reason: 'cpu', detail: `${short.short}m of CPU short` }
+    : { reason: 'memory', detail: `${Math.ceil(short.short / MEBIBYTE)} MiB of memory short` };
+};
+
+const MEBIBYTE = 1_048_576;
+
+/** In the order in which people ask: does the node work, may it, can it. */
+const FILTERS: readonly Filter[] = [standing, volumeHome, constraints, ports, resources];
+
+/** null when the copy fits on the node, else why not. */
+export const refusalOf = (want: Want, row: Row): Refusal | null => {
+  for (const filter of FILTERS) {
+    const refusal = filter(want, row);
+    if (refusal !== null) return refusal;
+  }
+  return null;
+};
+
+/** The copy would take the room of the one that it replaces, on the same node and behind its stop (rules 5.7). */
+export const behindVictim = (want: Want, row: Row): boolean =>
+  want.victim !== null && want.victim.node === row.node.name;
+
+/** An attribute that the node lacks equals nothing: `=` fails, `!=` holds. */
+export const satisfies = (
+  attributes: ReadonlyMap<string, string>,
+  { attribute, operator, value }: ConstraintSpec,
+): boolean => (attributes.get(attribute) === value) === (operator === '=');

@@ -1,0 +1,128 @@
+// Where copies go: the one door of this room.
+// In: wants in the order in which they are served, the capacity table. Out: for each want a node, or why there is none.
+// Not here: who wants what, and what a stop costs (reconciler/plan). The table is changed: it is made for one pass.
+
+import { compareText } from '../../schema/ids.ts';
+import { fits } from '../../schema/fits.ts';
+import type { NodeReason } from '../../schema/plan.ts';
+import type { GroupSpec, Resources } from '../../schema/spec.ts';
+import { behindVictim, refusalOf, type Refusal } from './feasible.ts';
+import { compareScores, scoreOf } from './score.ts';
+import { minus, take, type Row, type Table } from './table.ts';
+
+export { satisfies } from './feasible.ts';
+export { createTable, type Holding, type PlaceNode, type Table, type TableInput } from './table.ts';
+
+/** One copy that should be somewhere. */
+export interface Want {
+  readonly namespace: string;
+  readonly group: GroupSpec;
+  /** `<namespace>/<job>/<group>`: what is spread over nodes. */
+  readonly groupKey: string;
+  /** The only node that will do: the home of its volumes. null: any. */
+  readonly only: string | null;
+  /** The copy that it replaces: its room counts on its own node, behind its stop. */
+  readonly victim: Victim | null;
+  /** Allowances of which this want takes one each (plan/budget). */
+  readonly draws: readonly string[];
+  /** A move or a replacement uses no more than what runs now, so a quota does not stop it (rules 13). */
+  readonly countsForQuota: boolean;
+}
+
+export interface Victim {
+  readonly node: string;
+  readonly allocation: string;
+  readonly ask: Resources;
+  readonly hostPorts: readonly number[];
+}
+
+export type Placement =
+  /** `behind`: the start is ordered on the victim's node, behind its stop. */
+  | { readonly kind: 'placed'; readonly node: string; readonly behind: boolean }
+  | { readonly kind: 'no-node'; readonly reasons: readonly ReasonCount[] }
+  | { readonly kind: 'no-allowance'; readonly allowance: string }
+  | { readonly kind: 'over-quota'; readonly detail: string };
+
+export interface ReasonCount {
+  readonly reason: NodeReason;
+  readonly count: number;
+  readonly detail: string;
+}
+
+/** One pass over all wants in the order given; each takes its room from the table before the next is looked at. */
+export const place = (wants: readonly Want[], table: Table): readonly Placement[] =>
+  wants.map((want) => placeOne(want, table));
+
+const placeOne = (want: Want, table: Table): Placement => {
+  const missing = want.draws.find((name) => (table.allowances.get(name) ?? 0) <= 0);
+  if (missing !== undefined) return { kind: 'no-allowance', allowance: missing };
+  const over = overQuota(want, table);
+  if (over !== null) return { kind: 'over-quota', detail: over };
+  const row = bestRow(want, table);
+  if (row === null) return { kind: 'no-node', reasons: reasonsOf(want, table) };
+  settleOn(want, row, table);
+  return { kind: 'placed', node: row.node.name, behind: behindVictim(want, row) };
+};
+
+/**
+ * The victim's own node first: the room is there for certain, and the start can be ordered behind the stop. Then the
+ * best score; equal scores go to the first name.
+ */
+const bestRow = (want: Want, table: Table): Row | null => {
+  const own = want.victim === null ? undefined : table.byName.get(want.victim.node);
+  if (own !== undefined && refusalOf(want, own) === null) return own;
+  let best: Row | null = null;
+  let bestScore: readonly [number, number, number] = [0, 0, 0];
+  for (const row of table.rows) {
+    if (refusalOf(want, row) !== null) continue;
+    const score = scoreOf(want, row, table);
+    if (best !== null && compareScores(score, bestScore) >= 0) continue;
+    best = row;
+    bestScore = score;
+  }
+  return best;
+};
+
+const settleOn = (want: Want, row: Row, table: Table): void => {
+  for (const name of want.draws) {
+    table.allowances.set(name, (table.allowances.get(name) ?? 0) - 1);
+  }
+  const quota = table.quotas.get(want.namespace);
+  if (quota !== undefined && want.countsForQuota) {
+    table.quotas.set(want.namespace, minus(quota, want.group.ask));
+  }
+  const hostPorts = want.group.ports.flatMap(({ host }) => (host === null ? [] : [host]));
+  const ask = behindVictim(want, row) ? beyondVictim(want) : want.group.ask;
+  take(row, { group: want.groupKey, ask, hostPorts });
+};
+
+/**
+ * Behind a stop only what exceeds the victim's room is taken, and what is left over is not given back: freed room is
+ * used when it has been seen. Worked example: ask 500m behind a victim of 300m takes 200m more; behind 800m, nothing.
+ */
+const beyondVictim = ({ group, victim }: Want): Resources => ({
+  cpuMilli: Math.max(0, group.ask.cpuMilli - (victim?.ask.cpuMilli ?? 0)),
+  memoryBytes: Math.max(0, group.ask.memoryBytes - (victim?.ask.memoryBytes ?? 0)),
+});
+
+const overQuota = (want: Want, table: Table): string | null => {
+  const quota = want.countsForQuota ? table.quotas.get(want.namespace) : undefined;
+  const short = quota === undefined ? null : fits(quota, want.group.ask);
+  if (short === null) return null;
+  return `the quota of namespace ${want.namespace} is used up: ${short.resource} is short`;
+};
+
+/** One reason a node, so that the counts add up to all nodes in Git. */
+const reasonsOf = (want: Want, table: Table): readonly ReasonCount[] => {
+  const counts = new Map<NodeReason, { count: number; refusal: Refusal }>();
+  for (const row of table.rows) {
+    const refusal = refusalOf(want, row);
+    if (refusal === null) continue;
+    const seen = counts.get(refusal.reason);
+    if (seen === undefined) counts.set(refusal.reason, { count: 1, refusal });
+    else seen.count += 1;
+  }
+  return [...counts.values()]
+    .map(({ count, refusal }) => ({ reason: refusal.reason, count, detail: refusal.detail }))
+    .toSorted((a, b) => b.count - a.count || compareText(a.reason, b.reason));
+};

@@ -1,0 +1,112 @@
+// The body of an allocation: what a runner is told, made in one place.
+// In: job version, group, slot, attempt, node. Out: AllocationBody. Also: are two bodies the same, and where not.
+// Not here: which slot or node (group, place).
+
+import type { DesiredJob } from '../../schema/desired.ts';
+import { allocationId } from '../../schema/ids.ts';
+import type { AllocationBody } from '../../schema/orders.ts';
+import type { GroupSpec, JobSpec } from '../../schema/spec.ts';
+
+/** The version that a body is made from: HEAD's, or the fallback's. */
+export interface Version {
+  readonly cluster: string;
+  readonly spec: JobSpec;
+  readonly deployment: string;
+  readonly commit: string;
+  readonly settled: boolean;
+}
+
+export const headVersion = (job: DesiredJob, cluster: string, settled: boolean): Version => ({
+  cluster,
+  spec: job.spec,
+  deployment: job.deployment,
+  commit: job.commit.oid,
+  settled,
+});
+
+/** null when no other version of the job ever settled. */
+export const fallbackVersion = (job: DesiredJob, cluster: string): Version | null =>
+  job.fallback === null
+    ? null
+    : {
+        cluster,
+        spec: job.fallback.spec,
+        deployment: job.fallback.deployment,
+        commit: job.fallback.commit.oid,
+        settled: true,
+      };
+
+/**
+ * The count is left out of what a node is told: scaling a job must not touch the copies that stay.
+ */
+const forNode = (group: GroupSpec): GroupSpec => ({ ...group, count: 0, scale: null });
+
+export const makeBody = (
+  version: Version,
+  group: GroupSpec,
+  where: { readonly index: number; readonly attempt: number; readonly node: string },
+): AllocationBody => {
+  const { namespace, job, priority, specHash, update } = version.spec;
+  const key = { namespace, job, group: group.name, groupHash: group.hash, ...where };
+  return {
+    format: 1,
+    allocation: allocationId(key),
+    cluster: version.cluster,
+    namespace,
+    job,
+    group: group.name,
+    index: where.index,
+    attempt: where.attempt,
+    node: where.node,
+    specHash,
+    deployment: version.deployment,
+    commit: version.commit,
+    settled: version.settled,
+    priority,
+    minHealthyMs: update.minHealthyMs,
+    spec: forNode(group),
+  };
+};
+
+/** The body that a copy of this version should have now: all as it is, but for what changes in place. */
+export const refreshBody = (
+  body: AllocationBody,
+  version: Version,
+  group: GroupSpec,
+): AllocationBody => ({
+  ...body,
+  specHash: version.spec.specHash,
+  deployment: version.deployment,
+  commit: version.commit,
+  settled: version.settled,
+  priority: version.spec.priority,
+  minHealthyMs: version.spec.update.minHealthyMs,
+  spec: forNode(group),
+});
+
+/** Names of the fields that differ, sorted; fields of the group by their own name. Empty: the same. */
+export const changedFields = (a: AllocationBody, b: AllocationBody): readonly string[] => {
+  const { spec: specA, ...restA } = a;
+  const { spec: specB, ...restB } = b;
+  const rest = differing(restA, restB);
+  return specA === specB ? rest : [...rest, ...differing(specA, specB)].toSorted();
+};
+
+const differing = (a: object, b: object): readonly string[] => {
+  const left = new Map<string, unknown>(Object.entries(a));
+  const right = new Map<string, unknown>(Object.entries(b));
+  return [...new Set([...left.keys(), ...right.keys()])]
+    .filter((key) => !same(left.get(key), right.get(key)))
+    .toSorted();
+};
+
+/** Equal as JSON values. Equal references are equal at once, which is the usual case. */
+const same = (a: unknown, b: unknown): boolean => {
+  if (a === b) return true;
+  if (typeof a !== 'object' || typeof b !== 'object' || a === null || b === null) return false;
+  if (Array.isArray(a) || Array.isArray(b)) {
+    if (!Array.isArray(a) || !Array.isArray(b) || a.length !== b.length) return false;
+    return a.every((item: unknown, i) => same(item, b[i]));
+  }
+  return differing(a, b).length === 0;
+};

@@ -1,0 +1,86 @@
+// How many copies of a group may stop and start at once: the arithmetic of a rollout, from live counts alone.
+// In: GroupView. Out: the budget. One place for all stops, whatever their cause (architecture, the budget formula).
+// Not here: which copies (group).
+
+import type { UpdateSpec } from '../../schema/spec.ts';
+import { isLive, isThere, type Copy } from './classify.ts';
+import type { GroupView } from './slots.ts';
+
+export interface Budget {
+  readonly order: 'stop-first' | 'start-first';
+  /** Copies that may be stopped or not yet healthy at once (rules 5.1). */
+  readonly parallel: number;
+  readonly minHealthy: number;
+  /** Healthy for min_healthy_time, of any version. */
+  readonly healthy: number;
+  /** Healthy copies that may stop now. */
+  readonly mayStop: number;
+  /** Without canaries. */
+  readonly maxTotal: number;
+  /** Copies that are there, stopping ones included. */
+  readonly total: number;
+  readonly newLive: number;
+  readonly newNotYetHealthy: number;
+}
+
+/**
+ * minHealthy = count - maxUnavailable, maxTotal = count + maxSurge, mayStop = max(0, healthy - minHealthy).
+ * Worked example: count 4, stop-first, max_parallel 25 %: one may be missing, minHealthy 3; with 4 healthy one stops.
+ */
+export const budgetOf = (group: GroupView, pinned = false): Budget => {
+  const { count, job } = group.frame;
+  const parallel = parallelOf(job.spec.update, count);
+  const order = orderOf(group, pinned);
+  const healthy = group.copies.filter((copy) => isLive(copy) && copy.healthy).length;
+  const minHealthy = Math.max(0, count - (order === 'stop-first' ? parallel : 0));
+  const fresh = group.copies.filter((copy) => isLive(copy) && copy.version === 'target');
+  return {
+    order,
+    parallel,
+    minHealthy,
+    healthy,
+    mayStop: Math.max(0, healthy - minHealthy),
+    maxTotal: count + (order === 'start-first' ? parallel : 0),
+    total: group.copies.filter(isThere).length,
+    newLive: new Set(fresh.map((copy) => copy.allocation.body.index)).size,
+    newNotYetHealthy: fresh.filter((copy) => !copy.healthy).length,
+  };
+};
+
+/** A percentage rounds down, at least 1 (rules 5.1). Worked example: 30 % of 5 is 1.5, so 1. */
+const parallelOf = ({ maxParallel }: UpdateSpec, count: number): number =>
+  maxParallel.kind === 'count'
+    ? Math.max(1, maxParallel.copies)
+    : Math.max(1, Math.floor((count * maxParallel.percent) / 100));
+
+/** One copy at a time in a slot, whatever is written: singletons, named volumes, scarce pinned ports (9.3, 14, 5.2). */
+const orderOf = (group: GroupView, pinned: boolean): Budget['order'] => {
+  const spec = group.frame.target ?? group.frame.fallback;
+  if (spec === null || spec.singleton || spec.volumes.length > 0 || pinned) return 'stop-first';
+  return group.frame.job.spec.update.order;
+};
+
+export interface StopAsk {
+  readonly copy: Copy;
+}
+
+/**
+ * Grants stops in the order given: what costs no health always, the rest while the budget lasts (rules 4.2).
+ * Every stop of a group that is not tied to a placement passes through here; those that are draw what is left.
+ */
+export const grantStops = <Ask extends StopAsk>(
+  asks: readonly Ask[],
+  mayStop: number,
+): {
+  readonly granted: readonly Ask[];
+  readonly refused: readonly Ask[];
+  readonly left: number;
+} => {
+  const free = asks.filter(({ copy }) => !copy.costs);
+  const costly = asks.filter(({ copy }) => copy.costs);
+  return {
+    granted: [...free, ...costly.slice(0, mayStop)],
+    refused: costly.slice(mayStop),
+    left: Math.max(0, mayStop - costly.length),
+  };
+};

@@ -1,0 +1,364 @@
+// How far a job is on its way to the wanted version: derived from what is there, in every cycle, never stored.
+// In: JobView. Out: phase, evidence, and what the rollout may touch. Rules 2.4, 5.3 to 5.6, 6.1, 6.2.
+// Not here: how many copies at once (budget), what follows from a failure (rollback).
+
+import type { Evidence } from '../../schema/ledger.ts';
+import type { Ms } from '../../schema/spec.ts';
+import { isLive, isThere, type Copy } from './classify.ts';
+import type { Deadlines } from './deadlines.ts';
+import { budgetOf } from './budget.ts';
+import type { GroupView, JobView, SlotView } from './slots.ts';
+
+export type Phase =
+  | 'stopped' // stopped or removed: nothing is wanted
+  | 'held'
+  | 'failed'
+  | 'paused'
+  | 'done' // every slot holds the wanted version
+  | 'stalled'
+  | 'waiting' // for a place among max_deployments
+  | 'canary'
+  | 'rolling';
+
+export interface Rollout {
+  readonly phase: Phase;
+  readonly reason: string | null;
+  /** Every wanted slot holds what rules 2.4 ask for; the mark is to be written. */
+  readonly settles: boolean;
+  /** Known to have settled, by a mark or just now. */
+  readonly settled: boolean;
+  /** Failed now or by record; null: not failed. */
+  readonly failed: Evidence | null;
+  /** A settled version that served its purpose before and now does not (rules 2.4). */
+  readonly degraded: string | null;
+  /** Slots that the wanted version may be started in. */
+  readonly opens: 'all' | 'canary' | 'given' | 'none';
+  /** Canaries are out and healthy: a person, or nothing, is waited for. */
+  readonly awaitsPromotion: boolean;
+  readonly canaries: number;
+  /** Counts towards max_deployments (rules 5.6). */
+  readonly counts: boolean;
+}
+
+export const deriveRollout = (view: JobView, deadlines: Deadlines): Rollout => {
+  const { job } = view;
+  const groups = view.groups.filter((group) => group.frame.target !== null);
+  const facts = factsOf(view, groups, deadlines);
+  const settled = view.settled || facts.settles;
+  const failed = settled ? null : (job.failed?.evidence ?? facts.failure);
+  const canaries = canariesOf(view, settled);
+  const awaitsPromotion = canaries > 0 && canariesHealthy(groups, canaries);
+  const promoted = canaries === 0 || isPromoted(view, { groups, canaries, awaitsPromotion });
+  const phase = phaseOf(view, { ...facts, failed, promoted });
+  const unproven = job.fallback === null;
+  return {
+    phase,
+    reason: reasonOf(view, phase, { failed, stalledBy: facts.stalledBy }),
+    settles: facts.settles && !view.settled,
+    settled,
+    failed,
+    degraded: settled && phase !== 'stopped' ? facts.stalledBy : null,
+    opens: opensOf(phase, unproven),
+    awaitsPromotion: phase === 'canary' && awaitsPromotion,
+    canaries: promoted ? 0 : canaries,
+    counts:
+      (phase === 'rolling' || phase === 'stalled' || (phase === 'canary' && !awaitsPromotion)) &&
+      !unproven &&
+      !job.isRollback,
+  };
+};
+
+/** The same rollout, put off until there is a place among max_deployments (rules 5.6). */
+export const putOff = (rollout: Rollout, limit: number): Rollout => ({
+  ...rollout,
+  phase: 'waiting',
+  reason: `${limit} other rollouts come first (max_deployments)`,
+  opens: 'none',
+});
+
+interface Facts {
+  /** No other version is left, and nothing is missing but what a settled version heals. */
+  readonly complete: boolean;
+  readonly settles: boolean;
+  readonly failure: Evidence | null;
+  readonly stalledBy: string | null;
+}
+
+const factsOf = (view: JobView, groups: readonly GroupView[], deadlines: Deadlines): Facts => {
+  const copies = groups.flatMap((group) => newCopies(view, group));
+  const failing = copies.filter((copy) => failedNow(copy) && !recovered(copy, groups));
+  return {
+    complete: groups.every((group) =>
+      group.slots.every((slot) => slot.other === null && (slot.target !== null || view.settled)),
+    ),
+    settles: settlesNow(view, groups, deadlines),
+    failure: failureOf(view, { copies, groups }, deadlines),
+    stalledBy: failing[0] === undefined ? null : describe(failing[0]),
+  };
+};
+
+/** Copies of the wanted version, dead ones of this deployment included: failures match by deployment (rules 2.3). */
+const newCopies = (view: JobView, group: GroupView): readonly Copy[] =>
+  group.copies.filter(
+    (copy) =>
+      copy.version === 'target' &&
+      copy.class !== 'lost' &&
+      (isThere(copy) || copy.allocation.body.deployment === view.job.deployment),
+  );
+
+/** The version's own failure (rules 6.1), and not healthy again since. */
+const failedNow = (copy: Copy): boolean =>
+  copy.allocation.failure?.blame === 'version' && !copy.healthy;
+
+/** A dead allocation counts no more for stalling once its slot holds a healthy copy of the same version. */
+const recovered = (copy: Copy, groups: readonly GroupView[]): boolean => {
+  if (copy.class !== 'dead') return false;
+  const { group, index } = copy.allocation.body;
+  const view = groups.find(({ name }) => name === group);
+  const slot = view?.slots[index];
+  return slot === undefined || slot.target?.healthy === true;
+};
+
+/** Rules 2.4: every wanted slot was once healthy for long enough, and no group is below minHealthy. */
+const settlesNow = (view: JobView, groups: readonly GroupView[], deadlines: Deadlines): boolean => {
+  const { job } = view;
+  if (view.settled || job.failed !== null || job.standing.kind !== 'head' || job.spec.stopped) {
+    return false;
+  }
+  const slots = groups.flatMap((group) => group.slots);
+  if (slots.length === 0) return false;
+  const missing = slots.filter((slot) => slot.target?.everHealthy !== true);
+  const enough = groups.every(
+    (group) =>
+      group.slots.filter((slot) => slot.target?.healthy === true).length >=
+      budgetOf(group).minHealthy,
+  );
+  if (missing.length === 0) return enough;
+  return (
+    missing.every(isPlatformGap) &&
+    groups.every((group) => group.slots.some((slot) => slot.target?.everHealthy === true)) &&
+    deadlines.reached(progressAge(view, groups), job.spec.update.progressDeadlineMs)
+  );
+};
+
+/** Empty, and no death of the version in it: blocked, or lost with its node. */
+const isPlatformGap = (slot: SlotView): boolean =>
+  slot.target === null &&
+  slot.other === null &&
+  !slot.dead.some((copy) => copy.allocation.failure?.blame === 'version');
+
+/**
+ * Rules 5.4: the smallest age since a slot's first start or a copy's first health in this deployment. Restarts and
+ * reschedules are no progress, so of each slot only the oldest start counts. null: nothing was ever started.
+ */
+const progressAge = (view: JobView, groups: readonly GroupView[]): Ms | null => {
+  const ages: Ms[] = [];
+  for (const group of groups) {
+    const first = new Map<number, Ms>();
+    for (const { allocation } of newCopies(view, group)) {
+      if (allocation.firstStartedForMs !== null) {
+        const { index } = allocation.body;
+        first.set(index, Math.max(first.get(index) ?? 0, allocation.firstStartedForMs));
+      }
+      if (allocation.firstHealthyForMs !== null) ages.push(allocation.firstHealthyForMs);
+    }
+    ages.push(...first.values());
+  }
+  return ages.length === 0 ? null : Math.min(...ages);
+};
+
+interface Scene {
+  readonly copies: readonly Copy[];
+  readonly groups: readonly GroupView[];
+}
+
+/** Rules 6.2, *failed*. Not while paused, held, or when the platform is to blame (rules 6.1). */
+const failureOf = (view: JobView, scene: Scene, deadlines: Deadlines): Evidence | null => {
+  const { update } = view.job.spec;
+  const unresolved = unresolvedFailure(view, deadlines);
+  if (unresolved !== null) return unresolved;
+  if (update.paused || view.job.standing.kind !== 'head') return null;
+  if (notTheVersion(view, scene.copies)) return null;
+  const dead = scene.copies.filter((copy) => copy.class === 'dead' && failedNow(copy));
+  if (dead.length >= update.maxFailures) {
+    return evidence(`${dead.length} of its allocations are dead`, dead);
+  }
+  const waiting = scene.copies.filter(
+    (copy) => isLive(copy) && copy.class !== 'unknown' && !copy.everHealthy && !platform(copy),
+  );
+  const late = waiting.filter((copy) =>
+    deadlines.reached(copy.allocation.firstStartedForMs, update.healthyDeadlineMs),
+  );
+  if (late.length > 0) {
+    return evidence(`not healthy ${seconds(update.healthyDeadlineMs)} after its first start`, late);
+  }
+  const stuck = waiting.filter((copy) => copy.allocation.firstStartedForMs !== null);
+  const age = progressAge(view, scene.groups);
+  if (stuck.length > 0 && deadlines.reached(age, update.progressDeadlineMs)) {
+    return evidence(`no progress for ${seconds(update.progressDeadlineMs)}`, stuck);
+  }
+  return null;
+};
+
+const platform = (copy: Copy): boolean => copy.allocation.failure?.blame === 'platform';
+
+/** Rules 3: a manifest that stays unknown is the version's failure. */
+const unresolvedFailure = (view: JobView, deadlines: Deadlines): Evidence | null => {
+  const { unresolved, spec } = view.job;
+  if (unresolved === null || unresolved.blame !== 'version') return null;
+  if (!deadlines.reached(unresolved.sinceMs, spec.update.healthyDeadlineMs)) return null;
+  return { reason: unresolved.message, allocations: [] };
+};
+
+/**
+ * Rules 6.1, last sentence: settled copies that were healthy and turned unhealthy within `healthy_deadline` of the new
+ * version's failure say that something else is broken.
+ */
+const notTheVersion = (view: JobView, copies: readonly Copy[]): boolean => {
+  const newest = copies
+    .flatMap(({ allocation }) =>
+      allocation.failure?.blame === 'version' ? [allocation.failure.ageMs] : [],
+    )
+    .toSorted((a, b) => a - b)[0];
+  if (newest === undefined) return false;
+  return view.groups.some((group) =>
+    group.copies.some(
+      ({ allocation, version, everHealthy, class: kind }) =>
+        version === 'fallback' &&
+        everHealthy &&
+        kind !== 'lost' &&
+        kind !== 'going' &&
+        allocation.health === 'unhealthy' &&
+        allocation.failure !== null &&
+        Math.abs(allocation.failure.ageMs - newest) <= view.job.spec.update.healthyDeadlineMs,
+    ),
+  );
+};
+
+/** At most so many allocations go into a record and a commit message: the rest tells nothing new. */
+const EVIDENCE_LIMIT = 5;
+
+const evidence = (reason: string, copies: readonly Copy[]): Evidence => ({
+  reason,
+  allocations: copies.slice(0, EVIDENCE_LIMIT).map(({ allocation }) => ({
+    allocation: allocation.allocation,
+    node: allocation.node,
+    task: allocation.failure?.task ?? null,
+    message:
+      allocation.failure?.message ??
+      allocation.tasks.find((task) => task.lastCheck !== null)?.lastCheck ??
+      'not healthy',
+  })),
+});
+
+const seconds = (ms: Ms): string => `${Math.round(ms / 1000)} s`;
+
+const describe = ({ allocation }: Copy): string =>
+  `${allocation.body.group}[${allocation.body.index}] on ${allocation.node}: ` +
+  (allocation.failure?.message ?? 'not healthy');
+
+/** Canaries before promotion; none without a settled version, none for a rollback or a settled one (rules 2.5, 5.5). */
+const canariesOf = (view: JobView, settled: boolean): number => {
+  const { job } = view;
+  return job.fallback === null || job.isRollback || settled ? 0 : job.spec.update.canary;
+};
+
+/** Slots of a group in which canaries go, before promotion. */
+export const canarySlots = (group: GroupView, canaries: number): readonly SlotView[] =>
+  isChanged(group) ? group.slots.slice(0, canaries) : [];
+
+/** A group whose copies are of the wanted version already needs no canary. */
+const isChanged = ({ frame }: GroupView): boolean =>
+  frame.target !== null && frame.target.hash !== frame.fallback?.hash && !isSingle(frame.target);
+
+const isSingle = (group: { readonly singleton: boolean }): boolean => group.singleton;
+
+const canariesHealthy = (groups: readonly GroupView[], canaries: number): boolean => {
+  const slots = groups.flatMap((group) => canarySlots(group, canaries));
+  return slots.every((slot) => slot.target?.healthy === true);
+};
+
+/** By a person, or by health; and once the rollout went beyond the canaries it stays promoted. */
+const isPromoted = (
+  view: JobView,
+  scene: {
+    readonly groups: readonly GroupView[];
+    readonly canaries: number;
+    readonly awaitsPromotion: boolean;
+  },
+): boolean => {
+  const { update, specHash } = view.job.spec;
+  if (update.promote === specHash.slice(0, PROMOTE_LENGTH)) return true;
+  if (!update.autoPromote) return false;
+  return (
+    scene.awaitsPromotion ||
+    scene.groups.some(
+      (group) =>
+        isChanged(group) && group.slots.slice(scene.canaries).some((slot) => slot.target !== null),
+    )
+  );
+};
+
+/** `update.promote` names the first 12 characters of the spec hash (rules 5.3). */
+const PROMOTE_LENGTH = 12;
+
+interface PhaseInput extends Facts {
+  readonly failed: Evidence | null;
+  readonly promoted: boolean;
+}
+
+/** Ordered: the first that holds. */
+const phaseOf = ({ job, settled }: JobView, input: PhaseInput): Phase => {
+  if (job.spec.stopped || job.standing.kind === 'removed') return 'stopped';
+  if (input.failed !== null) return 'failed';
+  if (job.standing.kind === 'held') return 'held';
+  if (job.spec.update.paused) return input.complete ? 'done' : 'paused';
+  if (input.complete && (settled || input.settles || input.stalledBy === null)) return 'done';
+  if (input.stalledBy !== null) return 'stalled';
+  if (!input.promoted) return 'canary';
+  return 'rolling';
+};
+
+/** Without a settled version there is nothing to protect and nothing to go back to: its copies go on trying (6.2). */
+const opensOf = (phase: Phase, unproven: boolean): Rollout['opens'] => {
+  switch (phase) {
+    case 'rolling':
+    case 'done':
+      return 'all';
+    case 'canary':
+      return 'canary';
+    case 'stalled':
+      return unproven ? 'all' : 'given';
+    case 'failed':
+      return unproven ? 'all' : 'none';
+    case 'held':
+    case 'paused':
+    case 'waiting':
+    case 'stopped':
+      return 'none';
+  }
+};
+
+const reasonOf = (
+  { job }: JobView,
+  phase: Phase,
+  why: { readonly failed: Evidence | null; readonly stalledBy: string | null },
+): string | null => {
+  switch (phase) {
+    case 'held':
+      return job.standing.kind === 'held' ? job.standing.why : null;
+    case 'failed':
+      return why.failed?.reason ?? null;
+    case 'stalled':
+      return why.stalledBy;
+    case 'paused':
+      return 'update.paused is true';
+    case 'canary':
+      return `set update.promote to ${job.spec.specHash.slice(0, PROMOTE_LENGTH)} to go on`;
+    case 'stopped':
+    case 'done':
+    case 'waiting':
+    case 'rolling':
+      return null;
+  }
+};

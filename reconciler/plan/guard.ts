@@ -1,0 +1,106 @@
+// Large or precious removals wait for a person (rules 8).
+// In: desired state, allocations by job. Out: what is held back, for Plan.guarded and for the view of each job.
+// Not here: how an approval is given (the ledger), replacements and moves (they are not removals).
+
+import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
+import { compareText, slotName } from '../../schema/ids.ts';
+import type { LiveAllocation } from '../../schema/live.ts';
+import type { Plan } from '../../schema/plan.ts';
+import type { Held } from './slots.ts';
+
+/** More than 20 % of a namespace's slots and at least 3 (rules 8.1). */
+const GUARD_PERCENT = 20;
+const GUARD_LEAST = 3;
+
+export interface Guard {
+  readonly held: ReadonlyMap<string, Held>;
+  readonly guarded: Plan['guarded'];
+}
+
+interface Removal {
+  readonly job: DesiredJob;
+  readonly group: string;
+  readonly index: number;
+  readonly slot: string;
+  readonly precious: boolean;
+}
+
+export const guardRemovals = (
+  desired: DesiredState,
+  byJob: ReadonlyMap<string, readonly LiveAllocation[]>,
+): Guard => {
+  const approved = new Set(desired.approvals.flatMap((approval) => approval.slots));
+  const held = new Map<string, Held>();
+  const guarded: Plan['guarded'][number][] = [];
+  const namespaces = new Set(desired.jobs.map((job) => job.spec.namespace));
+  for (const namespace of [...namespaces].toSorted(compareText)) {
+    const jobs = desired.jobs.filter((job) => job.spec.namespace === namespace);
+    const removals = jobs.flatMap((job) => removalsOf(job, byJob.get(job.id) ?? []));
+    const why = tripped(desired, { namespace, jobs, removals });
+    if (why === null) continue;
+    const waiting = removals.filter(({ slot }) => !approved.has(slot));
+    for (const job of jobs) {
+      const mine = waiting.filter((removal) => removal.job === job);
+      if (mine.length === 0) continue;
+      held.set(job.id, holdOf(job, mine));
+      guarded.push({ job: job.id, slots: mine.map(({ slot }) => slot), why });
+    }
+  }
+  return { held, guarded: guarded.toSorted((a, b) => compareText(a.job, b.job)) };
+};
+
+/** Slots wanted at the last synced commit, wanted no more at HEAD, with a live copy. */
+const removalsOf = (job: DesiredJob, live: readonly LiveAllocation[]): readonly Removal[] => {
+  if (job.standing.kind === 'held' || job.spec.stopped) return [];
+  const slots = new Map<string, Removal>();
+  for (const { body, phase, stopping } of live) {
+    if (phase === 'dead' || stopping || !isRemoved(job, body.group, body.index)) continue;
+    const { namespace, job: name } = job.spec;
+    const slot = slotName({ namespace, job: name, group: body.group, index: body.index });
+    const precious = body.spec.volumes.length > 0;
+    slots.set(slot, { job, group: body.group, index: body.index, slot, precious });
+  }
+  return [...slots.values()].toSorted((a, b) => compareText(a.slot, b.slot));
+};
+
+/** A machine's changes between min and max are no removals; a group that went is held back while it may return. */
+const isRemoved = (job: DesiredJob, name: string, index: number): boolean => {
+  if (job.standing.kind === 'removed') return true;
+  const group = job.spec.groups.find((wanted) => wanted.name === name);
+  if (group === undefined) {
+    return job.fallback?.spec.groups.every((was) => was.name !== name) ?? true;
+  }
+  if (group.scale !== null) return index >= group.scale.max;
+  return index >= group.count;
+};
+
+const tripped = (
+  desired: DesiredState,
+  scene: {
+    readonly namespace: string;
+    readonly jobs: readonly DesiredJob[];
+    readonly removals: readonly Removal[];
+  },
+): string | null => {
+  const { namespace, jobs, removals } = scene;
+  if (removals.length === 0) return null;
+  const spec = desired.namespaces.find(({ name }) => name === namespace);
+  if (spec?.protected === true) return `namespace ${namespace} is protected`;
+  const precious = removals.find((removal) => removal.precious);
+  if (precious !== undefined) return `${precious.slot} has a named volume`;
+  const wanted = jobs
+    .filter((job) => job.standing.kind !== 'removed')
+    .flatMap((job) => job.spec.groups.map((group) => group.count))
+    .reduce((sum, count) => sum + count, 0);
+  const all = wanted + removals.length;
+  if (removals.length < GUARD_LEAST || removals.length * 100 <= all * GUARD_PERCENT) return null;
+  return `${removals.length} of ${all} slots of namespace ${namespace} would go`;
+};
+
+const holdOf = (job: DesiredJob, removals: readonly Removal[]): Held => {
+  const counts = new Map<string, number>();
+  for (const { group, index } of removals) {
+    counts.set(group, Math.max(counts.get(group) ?? 0, index + 1));
+  }
+  return { removal: job.standing.kind === 'removed', counts };
+};

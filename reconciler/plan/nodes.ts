@@ -1,0 +1,96 @@
+// What the planner may think of each node: does it work, may it be used, is it lost (rules 9).
+// In: nodes in Git, nodes heard from. Out: a view of each, and whether too many are lost at once.
+// Not here: what happens to the copies on them (classify, group).
+
+import type { DesiredState, ExpectedNode } from '../../schema/desired.ts';
+import { compareText } from '../../schema/ids.ts';
+import type { LiveNode, LiveState } from '../../schema/live.ts';
+import type { Deadlines } from './deadlines.ts';
+
+export interface NodeView {
+  readonly name: string;
+  /** null: no file in Git. The node is drained and gets no new work (rules 9.1). */
+  readonly expected: ExpectedNode | null;
+  /** null: not heard from since this reconciler started. */
+  readonly live: LiveNode | null;
+  readonly standing: 'ready' | 'unknown' | 'lost';
+  /** Its copies should go elsewhere; `volumes`: also those whose volumes are here (rules 14). */
+  readonly drain: 'no' | 'yes' | 'volumes';
+  /** Attributes of the report and labels from Git; Git wins. */
+  readonly attributes: ReadonlyMap<string, string>;
+}
+
+export interface NodeViews {
+  /** Nodes in Git and nodes heard from, by name; filled in the order of names. */
+  readonly byName: ReadonlyMap<string, NodeView>;
+  /** Nodes lost together that nobody approved; null when they are few (rules 9.1). */
+  readonly massLoss: readonly string[] | null;
+  /** Nodes in Git that this reconciler has not heard from and that are not yet lost (invariant 8). */
+  readonly unheard: readonly string[];
+}
+
+/** More than 30 % of the nodes, and at least three: rather a network that broke than machines (rules 9.1). */
+const MASS_LOSS_PERCENT = 30;
+const MASS_LOSS_LEAST = 3;
+
+export const viewNodes = (
+  desired: DesiredState,
+  live: LiveState,
+  deadlines: Deadlines,
+): NodeViews => {
+  const expected = new Map(desired.nodes.map((node) => [node.name, node]));
+  const heard = new Map(live.nodes.map((node) => [node.name, node]));
+  const names = [...new Set([...expected.keys(), ...heard.keys()])].toSorted(compareText);
+  const standingOf = (node: LiveNode | null): NodeView['standing'] => {
+    const silentForMs = Math.min(node?.silentForMs ?? live.upForMs, live.upForMs);
+    if (deadlines.reached(silentForMs, desired.cluster.lostAfterMs)) return 'lost';
+    return node?.connected === true ? 'ready' : 'unknown';
+  };
+  const views = names.map((name) => {
+    const node = heard.get(name) ?? null;
+    return viewOf(expected.get(name) ?? null, { name, live: node, standing: standingOf(node) });
+  });
+  return {
+    byName: new Map(views.map((view) => [view.name, view])),
+    massLoss: massLossOf(desired, views),
+    unheard: views
+      .filter((view) => view.expected !== null && view.live === null && view.standing !== 'lost')
+      .map((view) => view.name),
+  };
+};
+
+const viewOf = (
+  expected: ExpectedNode | null,
+  rest: Pick<NodeView, 'name' | 'live' | 'standing'>,
+): NodeView => ({
+  ...rest,
+  expected,
+  drain: expected === null ? 'yes' : expected.drain,
+  attributes: attributesOf(rest.name, expected, rest.live),
+});
+
+const attributesOf = (
+  name: string,
+  expected: ExpectedNode | null,
+  live: LiveNode | null,
+): ReadonlyMap<string, string> =>
+  new Map<string, string>([
+    ...(live?.attributes ?? []),
+    ...(expected?.labels ?? []).map(([key, value]) => [`node.${key}`, value] as const),
+    ...(expected === null || expected.pool === null ? [] : [['node.pool', expected.pool] as const]),
+    ['node.name', name],
+  ]);
+
+const massLossOf = (
+  desired: DesiredState,
+  views: readonly NodeView[],
+): readonly string[] | null => {
+  const counted = views.filter((view) => view.expected !== null && view.drain === 'no');
+  const lost = counted.filter((view) => view.standing === 'lost').map((view) => view.name);
+  if (lost.length < MASS_LOSS_LEAST || lost.length * 100 <= counted.length * MASS_LOSS_PERCENT) {
+    return null;
+  }
+  const approved = new Set(desired.approvals.flatMap((approval) => approval.nodes));
+  const unapproved = lost.filter((name) => !approved.has(name));
+  return unapproved.length === 0 ? null : unapproved;
+};

@@ -1,0 +1,87 @@
+// The whole numbered set for each node: what is there, changed by the plan's steps.
+// In: the plan, live state, cluster and commit. Out: orders for every node that is connected (rules 10).
+// Not here: sending, and refusing to send to a runner that is ahead of HEAD (the loop, rules 10.3).
+
+import { compareText } from '../../schema/ids.ts';
+import type { LiveAllocation, LiveNode, LiveState } from '../../schema/live.ts';
+import type { NodeOrders, OrderItem } from '../../schema/orders.ts';
+import type { Plan, Step } from '../../schema/plan.ts';
+import { killTimeoutOf } from './upkeep.ts';
+
+export interface OrderContext {
+  readonly cluster: string;
+  /** HEAD that the plan was made from. */
+  readonly commit: string;
+}
+
+/**
+ * One set a connected node, sorted by node. The generation stays when the set is the one that was sent in this
+ * session, else it is one more than the highest known. A node never heard from gets nothing.
+ */
+export const orders = (
+  plan: Plan,
+  live: LiveState,
+  context: OrderContext,
+): readonly NodeOrders[] => {
+  const steps = new Map<string, Step[]>();
+  for (const step of plan.steps) {
+    const mine = steps.get(step.node);
+    if (mine === undefined) steps.set(step.node, [step]);
+    else mine.push(step);
+  }
+  return live.nodes
+    .filter((node) => node.connected)
+    .map((node) => ordersFor(node, steps.get(node.name) ?? [], context));
+};
+
+const ordersFor = (
+  node: LiveNode,
+  steps: readonly Step[],
+  { cluster, commit }: OrderContext,
+): NodeOrders => {
+  const sent = new Map((node.sent?.items ?? []).map((item) => [item.allocation, item]));
+  const byId = new Map(steps.map((step) => [step.allocation, step]));
+  const there = new Set(node.allocations.map(({ allocation }) => allocation));
+  const kept = node.allocations.flatMap((allocation) => {
+    const { allocation: id } = allocation;
+    return itemOf(allocation, { sent: sent.get(id), step: byId.get(id), there }) ?? [];
+  });
+  const started = steps.flatMap((step): readonly OrderItem[] =>
+    step.kind === 'start'
+      ? [{ kind: 'run', allocation: step.allocation, body: step.body, after: step.after }]
+      : [],
+  );
+  const items = [...kept, ...started].toSorted((a, b) => compareText(a.allocation, b.allocation));
+  if (node.sent !== null && sameItems(node.sent.items, items)) return node.sent;
+  return { node: node.name, cluster, generation: node.generation + 1, commit, items };
+};
+
+interface About {
+  readonly sent: OrderItem | undefined;
+  readonly step: Step | undefined;
+  readonly there: ReadonlySet<string>;
+}
+
+/** null: left out, which means stop. That is how a dead allocation is let go once it is superseded. */
+const itemOf = (allocation: LiveAllocation, { sent, step, there }: About): OrderItem | null => {
+  const id = allocation.allocation;
+  const isDead = allocation.phase === 'dead';
+  if (step?.kind === 'stop') {
+    const { reason, killTimeoutMs } = step;
+    return isDead ? null : { kind: 'stop', allocation: id, reason, killTimeoutMs };
+  }
+  if (allocation.stopping) {
+    if (isDead) return null;
+    if (sent?.kind === 'stop') return sent;
+    const killTimeoutMs = killTimeoutOf(allocation.body.spec);
+    return { kind: 'stop', allocation: id, reason: 'superseded', killTimeoutMs };
+  }
+  const after = sent?.kind === 'run' ? sent.after.filter((before) => there.has(before)) : [];
+  const body = step?.kind === 'update' ? step.body : allocation.body;
+  if (sent?.kind === 'run' && sent.body === body && sent.after.length === after.length) return sent;
+  return { kind: 'run', allocation: id, body, after };
+};
+
+/** Bodies are compared by reference: observe hands on the body that was sent, so an unchanged set is the same set. */
+const sameItems = (a: readonly OrderItem[], b: readonly OrderItem[]): boolean =>
+  a.length === b.length && a.every((item, i) => item === b[i]);

@@ -1,0 +1,242 @@
+// All wants of all jobs, placed in one pass over one capacity table, and made into steps.
+// In: job plans in order of priority, nodes. Out: start and stop steps, reasons, volume homes to be written first.
+// Not here: which node is best (place), what is wanted (group).
+
+import type { DesiredState } from '../../schema/desired.ts';
+import type { LedgerRecord } from '../../schema/ledger.ts';
+import type { LiveAllocation, LiveState } from '../../schema/live.ts';
+import type { Blocked, Step } from '../../schema/plan.ts';
+import type { Resources } from '../../schema/spec.ts';
+import {
+  createTable,
+  place,
+  type Holding,
+  type PlaceNode,
+  type Placement,
+  type Table,
+  type Victim,
+  type Want,
+} from '../place/place.ts';
+import { makeBody } from './body.ts';
+import type { SlotWant } from './group.ts';
+import type { JobPlan } from './job.ts';
+import type { NodeView, NodeViews } from './nodes.ts';
+import { stopStep } from './upkeep.ts';
+import { bindingOf, homesOf, homesOwed, type Homes } from './volumes.ts';
+
+export interface Placed {
+  readonly steps: readonly Step[];
+  readonly blocked: readonly Blocked[];
+  readonly records: readonly LedgerRecord[];
+}
+
+interface Around {
+  readonly nodes: NodeViews;
+  readonly live: LiveState;
+}
+
+interface Entry {
+  readonly job: JobPlan;
+  readonly slotWant: SlotWant;
+  readonly want: Want;
+}
+
+export const placeAll = (
+  desired: DesiredState,
+  jobs: readonly JobPlan[],
+  { nodes, live }: Around,
+): Placed => {
+  const homes = homesOf(desired);
+  const waits: Blocked[] = [];
+  const entries: Entry[] = [];
+  for (const job of jobs) {
+    for (const slotWant of job.groups.flatMap((group) => group.wants)) {
+      const binding = bindingOf(slotWant, homes, nodes);
+      if (binding.kind === 'waits') waits.push(waiting(job, slotWant, binding));
+      else {
+        const only = binding.kind === 'bound' ? binding.node : null;
+        entries.push({ job, slotWant, want: wantOf(job, slotWant, only) });
+      }
+    }
+  }
+  const placements = place(
+    entries.map((entry) => entry.want),
+    tableOf(desired, jobs, { nodes, live }),
+  );
+  const outcomes = entries.map((entry, i) => outcomeOf(entry, placements[i], homes));
+  return {
+    steps: outcomes.flatMap((outcome) => outcome.steps),
+    blocked: [...waits, ...outcomes.flatMap((outcome) => outcome.blocked)],
+    records: outcomes.flatMap((outcome) => outcome.records),
+  };
+};
+
+const wantOf = (job: JobPlan, slotWant: SlotWant, only: string | null): Want => {
+  const { group, spec, victim, draws, reason } = slotWant;
+  return {
+    namespace: job.view.job.spec.namespace,
+    group: spec,
+    groupKey: group.key,
+    only,
+    victim: victim === null ? null : victimOf(victim.copy.allocation),
+    draws,
+    countsForQuota: reason === 'new',
+  };
+};
+
+const victimOf = (allocation: LiveAllocation): Victim => ({
+  node: allocation.node,
+  allocation: allocation.allocation,
+  ask: allocation.body.spec.ask,
+  hostPorts: hostPortsOf(allocation),
+});
+
+const hostPortsOf = ({ body, ports }: LiveAllocation): readonly number[] => [
+  ...body.spec.ports.flatMap(({ host }) => (host === null ? [] : [host])),
+  ...ports.map(({ host }) => host),
+];
+
+const tableOf = (desired: DesiredState, jobs: readonly JobPlan[], { nodes, live }: Around): Table =>
+  createTable({
+    nodes: desired.nodes
+      .flatMap(({ name }) => nodes.byName.get(name) ?? [])
+      .map((node) => placeNodeOf(node))
+      .toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+    allowances: new Map(
+      jobs.flatMap((job) => job.groups.flatMap((group) => [...group.allowances])),
+    ),
+    quotas: quotasOf(desired, live),
+  });
+
+const NO_ROOM: Resources = { cpuMilli: 0, memoryBytes: 0 };
+
+const placeNodeOf = (node: NodeView): PlaceNode => ({
+  name: node.name,
+  refusal: refusalOf(node),
+  capacity: node.live?.capacity ?? NO_ROOM,
+  attributes: node.attributes,
+  held: (node.live?.allocations ?? []).filter(({ phase }) => phase !== 'dead').map(holdingOf),
+  portsTaken: node.live?.portsTaken ?? [],
+});
+
+const holdingOf = (allocation: LiveAllocation): Holding => {
+  const { namespace, job, group, spec } = allocation.body;
+  return {
+    group: `${namespace}/${job}/${group}`,
+    ask: spec.ask,
+    hostPorts: hostPortsOf(allocation),
+  };
+};
+
+const refusalOf = (node: NodeView): PlaceNode['refusal'] => {
+  if (node.standing === 'lost') return { reason: 'lost', detail: 'lost' };
+  if (node.live === null) return { reason: 'not-heard-from', detail: 'not heard from yet' };
+  if (node.standing === 'unknown') return { reason: 'unknown', detail: 'silent' };
+  if (node.drain !== 'no') return { reason: 'draining', detail: 'drained' };
+  return null;
+};
+
+/** What each namespace with a quota has left: its limit less all copies that are there (rules 13). */
+const quotasOf = (desired: DesiredState, live: LiveState): ReadonlyMap<string, Resources> => {
+  const left = new Map<string, Resources>();
+  for (const { name, quota } of desired.namespaces) {
+    if (quota !== null) left.set(name, quota);
+  }
+  if (left.size === 0) return left;
+  for (const { body, phase } of live.nodes.flatMap((node) => node.allocations)) {
+    const quota = left.get(body.namespace);
+    if (quota === undefined || phase === 'dead') continue;
+    const { cpuMilli, memoryBytes } = body.spec.ask;
+    left.set(body.namespace, {
+      cpuMilli: quota.cpuMilli - cpuMilli,
+      memoryBytes: quota.memoryBytes - memoryBytes,
+    });
+  }
+  return left;
+};
+
+const NOTHING: Placed = { steps: [], blocked: [], records: [] };
+
+const outcomeOf = (entry: Entry, placement: Placement | undefined, homes: Homes): Placed => {
+  const { job, slotWant } = entry;
+  if (placement === undefined) return NOTHING;
+  switch (placement.kind) {
+    case 'placed':
+      return stepsOf(entry, placement, homes);
+    case 'no-allowance':
+      return { ...NOTHING, blocked: [allowanceWait(job, slotWant, placement.allowance)] };
+    case 'over-quota':
+      return {
+        ...NOTHING,
+        blocked: [waiting(job, slotWant, { why: 'quota', detail: placement.detail })],
+      };
+    case 'no-node':
+      return {
+        ...NOTHING,
+        blocked: [
+          {
+            kind: 'no-node',
+            job: job.view.job.id,
+            slot: slotWant.slot.name,
+            nodes: placement.reasons,
+          },
+        ],
+        steps: stopWithoutPlace(job, slotWant),
+      };
+  }
+};
+
+/** Rules 5.7 protect healthy copies only: a failed version's copy goes even where nothing can follow it yet. */
+const stopWithoutPlace = ({ view }: JobPlan, { victim }: SlotWant): readonly Step[] =>
+  victim === null || victim.reason !== 'failed-version'
+    ? []
+    : [stopStep(view, victim.copy, victim.reason)];
+
+const stepsOf = (
+  { job, slotWant }: Entry,
+  placement: Extract<Placement, { kind: 'placed' }>,
+  homes: Homes,
+): Placed => {
+  const { slot, victim, spec, version } = slotWant;
+  const { node, behind } = placement;
+  const records = homesOwed(slotWant, node, homes);
+  const stop = victim === null ? [] : [stopStep(job.view, victim.copy, victim.reason)];
+  if (records.length > 0) {
+    const detail = `the home of its volumes, ${node}, is written to the ledger first`;
+    return {
+      steps: [],
+      blocked: [waiting(job, slotWant, { why: 'volume-home', detail })],
+      records,
+    };
+  }
+  // Stop-first on another node: the start follows when the old copy is seen to be gone. A singleton always (9.3).
+  if (victim !== null && (!behind || spec.singleton)) return { ...NOTHING, steps: stop };
+  const where = { index: slot.index, attempt: slot.nextAttempt, node };
+  const body = makeBody(version, spec, where);
+  const start: Step = {
+    kind: 'start',
+    node,
+    job: job.view.job.id,
+    slot: slot.name,
+    allocation: body.allocation,
+    reason: slotWant.reason,
+    body,
+    after: victim === null ? [] : [victim.copy.allocation.allocation],
+  };
+  return { ...NOTHING, steps: [...stop, start] };
+};
+
+const allowanceWait = (job: JobPlan, slotWant: SlotWant, allowance: string): Blocked =>
+  waiting(
+    job,
+    slotWant,
+    allowance.startsWith('stop ')
+      ? { why: 'min-healthy-time', detail: 'a stop now would leave too few healthy copies' }
+      : { why: 'max-parallel', detail: 'copies under way come first (max_parallel)' },
+  );
+
+const waiting = (
+  { view }: JobPlan,
+  { slot }: SlotWant,
+  { why, detail }: Pick<Extract<Blocked, { kind: 'waiting' }>, 'why' | 'detail'>,
+): Blocked => ({ kind: 'waiting', job: view.job.id, slot: slot.name, why, detail, remedy: null });

@@ -1,0 +1,136 @@
+// What should be written down: ledger records, and the commit that takes a failed version back.
+// In: jobs with their rollouts, volume homes owed. Out: proposals, and why a revert is not possible.
+// Not here: writing and pushing (reconciler/edge/git), working out the edits (reconciler/desired).
+
+import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
+import type { Evidence, LedgerRecord } from '../../schema/ledger.ts';
+import type { Blocked, Proposal } from '../../schema/plan.ts';
+import type { Rollout } from './deployment.ts';
+import type { JobView } from './slots.ts';
+
+export interface JobOutcome {
+  readonly proposals: readonly Proposal[];
+  readonly waits: readonly Blocked[];
+}
+
+/** Settled and failed marks of one job, and its revert once the failed mark is in the ledger (rules 2.4, 6, 11). */
+export const proposeFor = (desired: DesiredState, view: JobView, rollout: Rollout): JobOutcome => {
+  const { job } = view;
+  if (desired.standing.kind === 'stopped') return { proposals: [], waits: [] };
+  const records = recordsOf(job, rollout);
+  const revert = revertOf(desired, view, rollout);
+  return {
+    proposals: [
+      ...(records.length === 0 ? [] : [{ kind: 'ledger', records } as const]),
+      ...(revert.proposal === null ? [] : [revert.proposal]),
+    ],
+    waits: revert.wait === null ? [] : [revert.wait],
+  };
+};
+
+const recordsOf = (job: DesiredJob, rollout: Rollout): readonly LedgerRecord[] => {
+  const mark = {
+    job: job.id,
+    specHash: job.spec.specHash,
+    deployment: job.deployment,
+    commit: job.commit.oid,
+  };
+  if (rollout.settled && !job.settled && rollout.phase !== 'stopped' && isHead(job)) {
+    return [{ kind: 'settled', ...mark, digests: digestsOf(job) }];
+  }
+  // Without a settled version nothing follows from a failure, and a mark "for good" would stop it from healing (6.2).
+  if (rollout.failed !== null && job.failed === null && job.fallback !== null) {
+    return [{ kind: 'failed', ...mark, evidence: rollout.failed }];
+  }
+  return [];
+};
+
+const isHead = (job: DesiredJob): boolean => job.standing.kind === 'head';
+
+const digestsOf = (job: DesiredJob): Extract<LedgerRecord, { kind: 'settled' }>['digests'] =>
+  job.spec.groups.flatMap((group) =>
+    group.tasks.flatMap(({ name, image }) =>
+      image.digest === null
+        ? []
+        : [{ group: group.name, task: name, reference: image.reference, digest: image.digest }],
+    ),
+  );
+
+interface Revert {
+  readonly proposal: Proposal | null;
+  readonly wait: Blocked | null;
+}
+
+const NOTHING: Revert = { proposal: null, wait: null };
+
+/** At most one for a deployment, and never for a version that settled or comes back from before (rules 2.4, 2.5). */
+const revertOf = (desired: DesiredState, view: JobView, rollout: Rollout): Revert => {
+  const { job } = view;
+  const evidence = job.failed?.evidence;
+  if (rollout.phase !== 'failed' || evidence === undefined || job.reverted !== null) return NOTHING;
+  if (job.isRollback || rollout.settled) return NOTHING;
+  if (!job.spec.update.autoRevert) return waitFor(job, 'auto_revert is off');
+  if (job.revert.kind === 'impossible') return waitFor(job, job.revert.why);
+  return {
+    proposal: {
+      kind: 'revert',
+      job: job.id,
+      deployment: job.deployment,
+      reverts: job.commit,
+      to: job.revert.commit,
+      edits: job.revert.edits,
+      evidence,
+      message: revertMessage(desired, job, evidence),
+      specHash: job.revert.specHash,
+    },
+    wait: null,
+  };
+};
+
+const waitFor = (job: DesiredJob, detail: string): Revert => ({
+  proposal: null,
+  wait: {
+    kind: 'waiting',
+    job: job.id,
+    slot: null,
+    why: 'revert-impossible',
+    detail,
+    remedy: `purser rollback ${job.id}`,
+  },
+});
+
+/** Subject lines longer than this are cut by most tools that show them. */
+const SUBJECT_LIMIT = 72;
+
+/** Rules 6.4: what failed, where, and the trailers by which the machine and people find it again. */
+export const revertMessage = (
+  desired: DesiredState,
+  job: DesiredJob,
+  evidence: Evidence,
+): string => {
+  const short = job.commit.oid.slice(0, 8);
+  const subject = `Revert ${job.id}: ${evidence.reason}`;
+  const lines = evidence.allocations.map(
+    ({ allocation, node, task, message }) =>
+      `- ${allocation} on ${node}${task === null ? '' : `, task ${task}`}: ${message}`,
+  );
+  return [
+    subject.length <= SUBJECT_LIMIT ? subject : `${subject.slice(0, SUBJECT_LIMIT - 1)}…`,
+    '',
+    `The version of ${job.id} that commit ${short} ("${job.commit.subject}") brought in`,
+    `failed: ${evidence.reason}.`,
+    ...(lines.length === 0 ? [] : ['', ...lines]),
+    '',
+    'Its fields that form the version go back to the newest version that settled;',
+    'everything else in the file stays. To try it again, revert this commit.',
+    '',
+    `Purser-Reverts: ${job.commit.oid}`,
+    `Purser-Cluster: ${desired.cluster.name}`,
+    `Purser-Job: ${job.id}`,
+    `Purser-Deployment: ${job.deployment}`,
+    `Purser-Reason: ${oneLine(evidence.reason)}`,
+    '',
+  ].join('\n');
+};
+
+const oneLine = (text: string): string => text.replaceAll(/\s+/g, ' ').trim();

@@ -1,0 +1,90 @@
+// The planner's reasons in words for people: one table each, complete by type.
+// In: reasons. Out: phrases. Not here: where they are shown.
+
+import type { StopReason } from '../../schema/orders.ts';
+import type {
+  Blocked,
+  DeploymentStatus,
+  NodeReason,
+  StartReason,
+  Step,
+} from '../../schema/plan.ts';
+
+export const START_WORDS: Readonly<Record<StartReason, string>> = {
+  new: 'new copy',
+  rollout: 'replaces an older version',
+  canary: 'canary of the new version',
+  reschedule: 'the copy before it is dead',
+  'node-lost': 'its node is lost',
+  drain: 'its node drains',
+  moved: 'moves here',
+  fallback: 'fills the slot at the settled version',
+};
+
+export const STOP_WORDS: Readonly<Record<StopReason, string>> = {
+  rollout: 'makes room for the new version',
+  'scale-down': 'fewer copies are wanted',
+  'job-removed': 'its job was removed',
+  'job-stopped': 'its job is stopped',
+  drain: 'its node drains',
+  'node-removed': 'its node left Git',
+  duplicate: 'another copy of the slot runs',
+  'failed-version': 'its version failed',
+  superseded: 'replaced by a newer allocation',
+  moved: 'moved to another node',
+};
+
+export const NODE_WORDS: Readonly<Record<NodeReason, string>> = {
+  'not-heard-from': 'never heard from',
+  unknown: 'silent',
+  lost: 'lost',
+  draining: 'draining',
+  cpu: 'too little CPU',
+  memory: 'too little memory',
+  port: 'port taken',
+  constraint: 'constraint not met',
+  'volume-elsewhere': 'its volume is on another node',
+  behind: 'its runner is ahead of this commit',
+};
+
+export const STATUS_WORDS: Readonly<Record<DeploymentStatus, string>> = {
+  settled: 'settled',
+  rolling: 'rolling out',
+  waiting: 'waits for other rollouts',
+  paused: 'paused',
+  canary: 'canary waits for promotion',
+  stalled: 'stalled',
+  blocked: 'blocked',
+  failed: 'failed',
+  held: 'held at its last valid content',
+  degraded: 'degraded',
+  stopped: 'stopped',
+};
+
+export const stepWords = (step: Step): string => {
+  switch (step.kind) {
+    case 'start':
+      return `start  ${step.slot} on ${step.node} (${START_WORDS[step.reason]})`;
+    case 'stop':
+      return `stop   ${step.slot} on ${step.node} (${STOP_WORDS[step.reason]})`;
+    case 'update':
+      return `update ${step.slot} on ${step.node} in place (${step.changes.join(', ')})`;
+  }
+};
+
+export const blockedWords = (blocked: Blocked): string => {
+  switch (blocked.kind) {
+    case 'no-node': {
+      const counts = blocked.nodes.map(
+        ({ reason, count, detail }) =>
+          `${count} ${count === 1 ? 'node' : 'nodes'}: ${NODE_WORDS[reason]}${detail === '' ? '' : ` (${detail})`}`,
+      );
+      const why = counts.length === 0 ? 'Git lists no node' : counts.join('; ');
+      return `${blocked.slot} fits on no node: ${why}`;
+    }
+    case 'waiting': {
+      const remedy = blocked.remedy === null ? '' : ` → ${blocked.remedy}`;
+      return `${blocked.slot ?? blocked.job} waits (${blocked.why}): ${blocked.detail}${remedy}`;
+    }
+  }
+};

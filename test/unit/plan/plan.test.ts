@@ -1,0 +1,197 @@
+// The planner's door on small worlds: one row a rule.
+import { describe, expect, it } from 'vitest';
+import { check } from '../../../reconciler/plan/check.ts';
+import { forecast } from '../../../reconciler/plan/forecast.ts';
+import { orders } from '../../../reconciler/plan/orders.ts';
+import { plan } from '../../../reconciler/plan/plan.ts';
+import type { DesiredState } from '../../../schema/desired.ts';
+import type { LiveState } from '../../../schema/live.ts';
+import type { Plan } from '../../../schema/plan.ts';
+import {
+  aCopy,
+  aFailure,
+  aJob,
+  DEAD,
+  desiredOf,
+  liveOf,
+  settledBefore,
+  STARTING,
+} from '../../support/world.ts';
+
+const short = (made: Plan): readonly string[] =>
+  made.steps
+    .map(
+      (step) =>
+        `${step.kind} ${step.slot} ${step.node} ${step.kind === 'update' ? step.changes.join() : step.reason}`,
+    )
+    .toSorted();
+
+const planned = (desired: DesiredState, live: LiveState): Plan => {
+  const made = plan(desired, live, 0);
+  expect(check(made, live, desired)).toEqual([]);
+  return made;
+};
+
+const spread3 = (job: Parameters<typeof aCopy>[0]) => [
+  aCopy(job, { node: 'n001', index: 0 }),
+  aCopy(job, { node: 'n002', index: 1 }),
+  aCopy(job, { node: 'n003', index: 2 }),
+];
+
+describe('a new job', () => {
+  it('is placed, one copy a node', () => {
+    const desired = desiredOf([aJob()]);
+    expect(short(planned(desired, liveOf([])))).toEqual([
+      'start shop/web/main[0] n001 new',
+      'start shop/web/main[1] n002 new',
+      'start shop/web/main[2] n003 new',
+    ]);
+  });
+
+  it('settles when every slot is healthy (2.4), and then nothing is left to do', () => {
+    const job = aJob();
+    const first = planned(desiredOf([job]), liveOf(spread3(job)));
+    expect(first.proposals).toMatchObject([{ kind: 'ledger', records: [{ kind: 'settled' }] }]);
+    expect(short(first)).toEqual([
+      'update shop/web/main[0] n001 settled',
+      'update shop/web/main[1] n002 settled',
+      'update shop/web/main[2] n003 settled',
+    ]);
+    const done = aJob({}, { settled: true });
+    const second = planned(desiredOf([done]), liveOf(spread3(done)));
+    expect(second.steps).toEqual([]);
+    expect(second.proposals).toEqual([]);
+    expect(second.deployments[0]?.status).toBe('settled');
+    expect(second.wakeAt).toBe(30_000);
+  });
+
+  it('that finds no room says why, and the counts add up to all nodes', () => {
+    const job = aJob({ groups: [{ count: 1, ask: { cpuMilli: 9_000, memoryBytes: 1 } }] });
+    const made = planned(desiredOf([job]), liveOf([]));
+    expect(made.steps).toEqual([]);
+    expect(made.blocked).toEqual([
+      {
+        kind: 'no-node',
+        job: 'shop/web',
+        slot: 'shop/web/main[0]',
+        nodes: [{ reason: 'cpu', count: 3, detail: '5000m of CPU short' }],
+      },
+    ]);
+    expect(made.deployments[0]?.status).toBe('blocked');
+  });
+});
+
+describe('a rollout', () => {
+  const job = aJob({ version: 'v2', from: { version: 'v1' } });
+  const old = spread3(settledBefore(job));
+
+  it('stop-first replaces one copy on its own node, behind its stop (5.1)', () => {
+    const made = planned(desiredOf([job]), liveOf(old));
+    expect(short(made)).toEqual([
+      'start shop/web/main[0] n001 rollout',
+      'stop shop/web/main[0] n001 rollout',
+    ]);
+    expect(made.steps.find((step) => step.kind === 'start')).toMatchObject({
+      after: [old[0]?.allocation],
+    });
+  });
+
+  it('waits while the new copy is not yet healthy (5.5)', () => {
+    const copies = [aCopy(job, { node: 'n001', index: 0, attempt: 2 }, STARTING), ...old.slice(1)];
+    expect(planned(desiredOf([job]), liveOf(copies)).steps).toEqual([]);
+  });
+
+  it('goes on when it is healthy', () => {
+    const copies = [aCopy(job, { node: 'n001', index: 0, attempt: 2 }), ...old.slice(1)];
+    expect(short(planned(desiredOf([job]), liveOf(copies)))).toEqual([
+      'start shop/web/main[1] n002 rollout',
+      'stop shop/web/main[1] n002 rollout',
+    ]);
+  });
+
+  it('start-first starts beside the old copy, and stops it when the new one is healthy', () => {
+    const update = { order: 'start-first' as const };
+    const first = aJob({ version: 'v2', from: { version: 'v1' }, update });
+    expect(short(planned(desiredOf([first]), liveOf(old)))).toEqual([
+      'start shop/web/main[0] n001 rollout',
+    ]);
+    const both = [aCopy(first, { node: 'n001', index: 0, attempt: 2 }), ...old];
+    expect(short(planned(desiredOf([first]), liveOf(both)))).toEqual([
+      'stop shop/web/main[0] n001 rollout',
+    ]);
+  });
+
+  it('stalls at the first failure and goes on trying the slot that it has (6.2)', () => {
+    const dead = aCopy(job, { node: 'n001', index: 0, attempt: 2 }, DEAD);
+    const soon = planned(desiredOf([job]), liveOf([dead, ...old.slice(1)]));
+    expect(soon.deployments[0]?.status).toBe('stalled');
+    expect(soon.steps).toEqual([]);
+    expect(soon.wakeAt).toBe(4_000);
+    const late = planned(
+      desiredOf([job]),
+      liveOf([{ ...dead, deadForMs: 5_000 }, ...old.slice(1)]),
+    );
+    expect(short(late)).toEqual(['start shop/web/main[0] n001 reschedule']);
+  });
+});
+
+describe('a failing version', () => {
+  const words = { version: 'v2', from: { version: 'v1' } };
+  const job = aJob(words);
+  const old = spread3(settledBefore(job)).slice(1);
+  const dead = [2, 3].map((attempt) => aCopy(job, { node: 'n001', index: 0, attempt }, DEAD));
+
+  it('is recorded first, before anything is reverted (6.2, 11)', () => {
+    const made = planned(desiredOf([job]), liveOf([...dead, ...old]));
+    expect(made.deployments[0]?.status).toBe('failed');
+    expect(made.proposals).toMatchObject([{ kind: 'ledger', records: [{ kind: 'failed' }] }]);
+  });
+
+  it('is reverted once the mark is there, and its slot falls back (5.5, 6.3)', () => {
+    const evidence = { reason: '2 of its allocations are dead', allocations: [] };
+    const failed = aJob(words, { failed: { evidence } });
+    const live = liveOf([...dead.map((copy) => ({ ...copy, deadForMs: 9_000 })), ...old]);
+    const made = planned(desiredOf([failed]), live);
+    expect(short(made)).toEqual(['start shop/web/main[0] n001 fallback']);
+    const [revert] = made.proposals;
+    expect(revert).toMatchObject({ kind: 'revert', to: failed.fallback?.commit.oid });
+    expect(revert?.kind === 'revert' && revert.message).toContain(
+      `Purser-Reverts: ${failed.commit.oid}`,
+    );
+  });
+
+  it('without a settled version goes on trying and reverts nothing (6.2)', () => {
+    const fresh = aJob();
+    const tries = [1, 2].map((attempt) =>
+      aCopy(fresh, { node: 'n001', index: 0, attempt }, { ...DEAD, deadForMs: 9_000 }),
+    );
+    const made = planned(desiredOf([fresh]), liveOf([...tries]));
+    expect(made.proposals).toEqual([]);
+    expect(short(made)).toHaveLength(3);
+    expect(made.deployments[0]?.status).toBe('failed');
+  });
+
+  it('blames nothing on the version when the platform failed (6.1)', () => {
+    const failure = aFailure({ blame: 'platform', kind: 'registry' });
+    const copies = dead.map((copy) => ({ ...copy, failure }));
+    expect(planned(desiredOf([job]), liveOf([...copies, ...old])).deployments[0]?.status).toBe(
+      'rolling',
+    );
+  });
+});
+
+describe('orders and forecast', () => {
+  it('numbers a changed set anew and keeps an unchanged one', () => {
+    const job = aJob();
+    const live = liveOf([]);
+    const made = plan(desiredOf([job]), live, 0);
+    const [first] = orders(made, live, { cluster: 'test', commit: 'c1' });
+    expect(first).toMatchObject({ node: 'n001', generation: 2, items: [{ kind: 'run' }] });
+  });
+
+  it('reaches a fixed point through all waves of a rollout', () => {
+    const job = aJob({ version: 'v2', from: { version: 'v1' } });
+    const waves = forecast(desiredOf([job]), liveOf(spread3(settledBefore(job))), 0);
+    expect(waves.map((wave) => wave.steps.length)).toEqual([2, 2, 2, 3]);
+  });
+});
