@@ -1,0 +1,44 @@
+// How the loop sleeps: until an instant, or until something rings.
+// In: the clock. Out: ring, wait. Ringing carries no data: it only says "look again" (invariant 4).
+// Rings between two looks are one. Not here: who rings.
+
+import type { Ms } from '../schema/spec.ts';
+import type { RunnerClock } from './ports.ts';
+
+export interface Bell {
+  readonly ring: () => void;
+  /** Forgets rings so far: called just before looking, so that what rings while looking is not lost. */
+  readonly clear: () => void;
+  readonly wait: (until: Ms, signal: AbortSignal) => Promise<void>;
+}
+
+export const createBell = (clock: Pick<RunnerClock, 'sleepUntil'>): Bell => {
+  let rung = false;
+  let nap: AbortController | null = null;
+  const ring = (): void => {
+    rung = true;
+    nap?.abort();
+  };
+  const wait = async (until: Ms, signal: AbortSignal): Promise<void> => {
+    if (rung || signal.aborted) return;
+    const own = new AbortController();
+    nap = own;
+    const end = (): void => own.abort();
+    signal.addEventListener('abort', end, { once: true });
+    try {
+      await clock.sleepUntil(until, own.signal);
+    } catch {
+      // A sleep that is cut short may reject: that it ended is all that matters.
+    } finally {
+      signal.removeEventListener('abort', end);
+      nap = null;
+    }
+  };
+  return {
+    ring,
+    wait,
+    clear: () => {
+      rung = false;
+    },
+  };
+};

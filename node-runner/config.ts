@@ -1,0 +1,44 @@
+// What a runner is told once, when it starts, and the limits that it works within.
+// In: nothing. Out: types and numbers. Not here: reading flags and files (main), what is decided (decide/).
+
+import type { Ms } from '../schema/spec.ts';
+import type { Lane, NodeFacts } from './decide/inventory.ts';
+
+export type RunnerConfig = NodeFacts;
+
+/**
+ * Work at once by lane. Creates: four saturate two cores (measured: 17–19 starts a second at 4, no more at 8), and
+ * the lanes beside it keep them fed. Pulls: more gain nothing, unpacking is the limit. Probes wait, mostly.
+ */
+export const LANE_PLACES: Readonly<Record<Lane, number>> = {
+  pull: 3,
+  network: 4,
+  files: 8,
+  create: 4,
+  start: 4,
+  kill: 16,
+  remove: 4,
+  label: 2,
+  probe: 64,
+};
+
+/** A report goes out at least this often. */
+export const REPORT_EVERY_MS: Ms = 5000;
+
+/** Changes that come together are reported together: a report is made at most this often. */
+export const REPORT_GAP_MS: Ms = 100;
+
+/** Marks are written at most this often, one write at a time. */
+export const MARKS_GAP_MS: Ms = 200;
+
+/** containerd is listed anew at least this often even if its events miss nothing. */
+export const RELIST_EVERY_MS: Ms = 60_000;
+
+/** After a failed list. */
+export const RELIST_AGAIN_MS: Ms = 1000;
+
+/** Images that are gone are forgotten, and the memory of their use with them; most that are remembered. */
+export const IMAGES_REMEMBERED = 1000;
+
+/** Disk that stays free, where the configuration names none: 1 GiB, room for one large image. */
+export const DEFAULT_DISK_RESERVE_BYTES = 1024 ** 3;

@@ -1,0 +1,54 @@
+// The probes of a running task that are due.
+// In: the task, its checks, where it answers. Out: probe work, and when the next one is due.
+// Not here: what the answers mean (probe.ts), who connects (edge/probes).
+
+import type { CheckSpec, Ms, TaskSpec } from '../../schema/spec.ts';
+import type { Intent, ProbeWork, TaskPlace } from './action.ts';
+import { intent, probeKey } from './action.ts';
+import type { AllocationMark, Inventory, TaskMark } from './inventory.ts';
+import { activeRoles, probeDueAt } from './probe.ts';
+
+export const probeSteps = (
+  look: {
+    readonly mark: AllocationMark;
+    readonly spec: TaskSpec;
+    readonly task: TaskMark;
+    readonly inventory: Inventory;
+  },
+  at: { readonly place: TaskPlace; readonly now: Ms },
+): { readonly intents: readonly Intent[]; readonly until: Ms } => {
+  const { mark, spec, task, inventory } = look;
+  const intents: Intent[] = [];
+  let until: Ms = Number.POSITIVE_INFINITY;
+  for (const role of activeRoles(spec.checks, task)) {
+    const check = spec.checks[role];
+    if (check === null || inventory.inFlight.has(probeKey(at.place.container, role))) continue;
+    const dueAt = probeDueAt(task, role);
+    if (at.now < dueAt) {
+      until = Math.min(until, dueAt);
+      continue;
+    }
+    const work = probeWork(check, mark, inventory);
+    intents.push(intent({ kind: 'probe', place: at.place, role, work }));
+  }
+  return { intents, until };
+};
+
+/** In a network of its own a task is asked at its address; without one, inside its name space. */
+const probeWork = (check: CheckSpec, mark: AllocationMark, inventory: Inventory): ProbeWork => {
+  const { probe, timeoutMs } = check;
+  if (probe.kind === 'exec') return { kind: 'exec', command: probe.command, timeoutMs };
+  const network = inventory.networks.get(mark.allocation) ?? null;
+  const inside = mark.ports?.find(({ name }) => name === probe.port)?.port;
+  const address = network?.address ?? '127.0.0.1';
+  const netns = network !== null && network.address === null ? network.path : null;
+  const ask = {
+    kind: probe.kind,
+    address,
+    port: inside ?? (Number(probe.port) || 0),
+    path: probe.kind === 'http' ? probe.path : '',
+    timeoutMs,
+    netns,
+  };
+  return { kind: 'network', ask };
+};

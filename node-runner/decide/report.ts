@@ -1,0 +1,182 @@
+// What the node says about itself: facts and ages, no instants, no meaning.
+// In: the inventory, the accepted orders, what was measured, now. Out: a NodeReport.
+// Stopping and dead allocations are in it until nothing of them is left. Not here: sending (edge/link), what a report
+// means (reconciler/live).
+
+import { containerId, compareText } from '../../schema/ids.ts';
+import type {
+  AllocationPhase,
+  AllocationReport,
+  Health,
+  NodeOrders,
+  NodeReport,
+  TaskReport,
+  TaskState,
+} from '../../schema/orders.ts';
+import type { Ms, Resources, TaskSpec } from '../../schema/spec.ts';
+import { ordersHash } from '../../schema/wire.ts';
+import { imageKey } from './action.ts';
+import { markHealth } from './advance.ts';
+import { ownLabels } from './decide.ts';
+import { diskIsFull } from './gc.ts';
+import type { AllocationMark, Inventory, TaskMark } from './inventory.ts';
+import { imageName } from './inventory.ts';
+import { lastCheck, taskHealth } from './probe.ts';
+import { sizeText } from './words.ts';
+
+/** What is measured now and then, beside the inventory. */
+export interface Measured {
+  /** By allocation. */
+  readonly usage: ReadonlyMap<string, Resources>;
+  /** What containerd said when it last failed to answer; null when it answers. */
+  readonly runtimeSilent: string | null;
+  /** Sentence about orders that were refused, null when the newest were accepted. */
+  readonly refused: string | null;
+}
+
+export const nodeReport = (
+  orders: NodeOrders | null,
+  inventory: Inventory,
+  about: { readonly measured: Measured; readonly now: Ms },
+): NodeReport => {
+  const { node } = inventory;
+  const ours = new Set(
+    [...inventory.marks.values()].flatMap(({ ports }) => (ports ?? []).map(({ host }) => host)),
+  );
+  return {
+    node: node.node,
+    cluster: node.cluster,
+    acceptedGeneration: orders?.generation ?? 0,
+    acceptedCommit: orders?.commit ?? '',
+    acceptedHash: orders === null ? '' : hashOnce(orders),
+    accepted: (orders?.items ?? []).map(({ allocation }) => allocation),
+    capacity: node.capacity,
+    attributes: node.attributes,
+    address: node.address,
+    allocations: [...inventory.marks.values()]
+      .toSorted((a, b) => compareText(a.allocation, b.allocation))
+      .map((mark) => allocationReport(mark, inventory, about)),
+    foreign: [...inventory.containers.values()].filter(
+      (container) => ownLabels(container, inventory) === null,
+    ).length,
+    conditions: conditions(inventory, about.measured),
+    portsTaken: [...inventory.portsTaken]
+      .filter((port) => !ours.has(port))
+      .toSorted((a, b) => a - b),
+  };
+};
+
+/** Orders are immutable and their hash is asked for with every report. */
+const hashes = new WeakMap<NodeOrders, string>();
+const hashOnce = (orders: NodeOrders): string => {
+  const known = hashes.get(orders) ?? ordersHash(orders);
+  hashes.set(orders, known);
+  return known;
+};
+
+const conditions = (inventory: Inventory, measured: Measured): NodeReport['conditions'] => {
+  const found: { readonly kind: string; readonly message: string }[] = [];
+  if (measured.runtimeSilent !== null) {
+    found.push({
+      kind: 'runtime',
+      message: `containerd does not answer: ${measured.runtimeSilent}`,
+    });
+  }
+  if (diskIsFull(inventory) && inventory.disk !== null) {
+    const free = sizeText(inventory.disk.freeBytes);
+    const reserve = sizeText(inventory.node.diskReserveBytes);
+    const message = `disk almost full: ${free} free, ${reserve} needed before images are pulled`;
+    found.push({ kind: 'disk', message });
+  }
+  if (measured.refused !== null) found.push({ kind: 'orders', message: measured.refused });
+  return found;
+};
+
+const allocationReport = (
+  mark: AllocationMark,
+  inventory: Inventory,
+  { measured, now }: { readonly measured: Measured; readonly now: Ms },
+): AllocationReport => {
+  const age = (at: Ms | null): Ms | null => (at === null ? null : Math.max(0, now - at));
+  const health = markHealth(mark);
+  const { body, failure } = mark;
+  return {
+    allocation: mark.allocation,
+    body,
+    phase: phaseOf(mark),
+    health: mark.stop !== null && health === 'healthy' && noneRuns(mark) ? 'unhealthy' : health,
+    everHealthy: mark.firstHealthyAt !== null,
+    tasks: body.spec.tasks.map((spec, position) =>
+      taskReport({ mark, spec, task: mark.tasks[position] }, inventory),
+    ),
+    failure: failure && {
+      blame: failure.blame,
+      kind: failure.kind,
+      task: failure.task,
+      message: failure.message,
+      ageMs: Math.max(0, now - failure.at),
+    },
+    ports: mark.ports ?? [],
+    address: body.spec.networkMode === 'none' ? null : inventory.node.address,
+    usage: measured.usage.get(mark.allocation) ?? null,
+    acceptedForMs: Math.max(0, now - mark.acceptedAt),
+    firstStartedForMs: age(mark.firstStartedAt),
+    runningForMs: age(runningSince(mark)),
+    healthyForMs: health === 'healthy' ? age(mark.healthySince) : null,
+    firstHealthyForMs: age(mark.firstHealthyAt),
+    deadForMs: age(mark.deadAt),
+  };
+};
+
+const noneRuns = (mark: AllocationMark): boolean => mark.tasks.every(({ run }) => run !== 'open');
+
+/** `running`: at least one task runs; `pending` covers what comes before a start, backoff included. */
+const phaseOf = (mark: AllocationMark): AllocationPhase => {
+  if (mark.stop !== null) return 'stopping';
+  if (mark.deadAt !== null) return 'dead';
+  return noneRuns(mark) ? 'pending' : 'running';
+};
+
+/** Since all tasks run. */
+const runningSince = (mark: AllocationMark): Ms | null => {
+  let latest: Ms | null = null;
+  for (const { run, runSince } of mark.tasks) {
+    if (run !== 'open' || runSince === null) return null;
+    latest = latest === null ? runSince : Math.max(latest, runSince);
+  }
+  return latest;
+};
+
+const taskReport = (
+  look: {
+    readonly mark: AllocationMark;
+    readonly spec: TaskSpec;
+    readonly task: TaskMark | undefined;
+  },
+  inventory: Inventory,
+): TaskReport => {
+  const { mark, spec, task } = look;
+  const container = inventory.containers.get(containerId(mark.allocation, spec.name));
+  const health: Health = task === undefined ? 'unproven' : taskHealth(spec, task);
+  return {
+    name: spec.name,
+    state: task === undefined ? 'pending' : taskState(look.mark, { spec, task }, inventory),
+    restarts: task?.restarts ?? 0,
+    health: mark.deadAt === null ? health : 'unhealthy',
+    lastCheck: task === undefined ? null : lastCheck(task),
+    exit: task?.exit ?? null,
+    pid: task?.run === 'open' ? (container?.pid ?? null) : null,
+  };
+};
+
+const taskState = (
+  mark: AllocationMark,
+  { spec, task }: { readonly spec: TaskSpec; readonly task: TaskMark },
+  inventory: Inventory,
+): TaskState => {
+  if (mark.stop !== null) return task.run === 'open' ? 'stopping' : 'dead';
+  if (task.run === 'open') return task.kill === null ? 'running' : 'stopping';
+  if (mark.deadAt !== null) return 'dead';
+  if (task.run === 'ended') return 'backoff';
+  return inventory.inFlight.has(imageKey(imageName(spec.image))) ? 'pulling' : 'pending';
+};

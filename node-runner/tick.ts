@@ -1,0 +1,230 @@
+// The runner's loop: look at everything, decide, act, report; woken by orders, events, ends of work, and timers.
+// In: the ports and the configuration. Out: a runner that works until it is told to end.
+// All time comes from ports.clock. Not here: any decision (decide/), any call of containerd (edge/), lists and
+// measurements (watch.ts).
+
+import type { NodeReport } from '../schema/orders.ts';
+import type { Ms } from '../schema/spec.ts';
+import { accept } from './accept.ts';
+import { createBell } from './bell.ts';
+import type { RunnerConfig } from './config.ts';
+import { RELIST_AGAIN_MS, RELIST_EVERY_MS, REPORT_EVERY_MS, REPORT_GAP_MS } from './config.ts';
+import type { Action, Work } from './decide/action.ts';
+import { decide } from './decide/decide.ts';
+import type { Inventory } from './decide/inventory.ts';
+import { loadMarks, saveMarks } from './decide/marks.ts';
+import { nodeReport } from './decide/report.ts';
+import { asFailure, perform } from './perform.ts';
+import type { RunnerPorts } from './ports.ts';
+import { begun, failed, newState, noted, runOf, succeeded } from './state.ts';
+import type { Loop } from './watch.ts';
+import { followEvents, list, measure } from './watch.ts';
+
+export interface Tick {
+  /** Works until the signal; then writes the marks and ends. Containers run on. */
+  readonly run: (signal: AbortSignal) => Promise<void>;
+  /** Look again soon. */
+  readonly wake: () => void;
+  /** What the node would report now. */
+  readonly report: () => NodeReport;
+  /** What is known now, for logs and exec: which container, which log file. */
+  readonly inventory: () => Inventory;
+}
+
+export const createTick = (ports: RunnerPorts, config: RunnerConfig): Tick => {
+  const state = newState(config);
+  const bell = createBell(ports.clock);
+  return {
+    run: (signal) =>
+      run({ ports, state, signal, bell, busy: new Set(), listedAt: null, measuredAt: null }),
+    wake: bell.ring,
+    report: () => nodeReport(state.orders, state, { measured: state, now: ports.clock.now() }),
+    inventory: () => state,
+  };
+};
+
+const run = async (loop: Loop): Promise<void> => {
+  const { ports, signal, bell } = loop;
+  await load(loop);
+  const unwatch = ports.link.watch(bell.ring);
+  const following = followEvents(loop);
+  try {
+    await begin(loop);
+    let publishedAt = ports.clock.now();
+    while (!signal.aborted) {
+      bell.clear();
+      const until = look(loop, publishedAt);
+      if (publishDue(loop, publishedAt)) {
+        publishedAt = ports.clock.now();
+        background(loop, 'publish', publish(loop));
+      }
+      await bell.wait(until, signal);
+    }
+  } finally {
+    unwatch();
+  }
+  await following;
+  await writeMarks(loop);
+};
+
+/** What an earlier life wrote down. */
+const load = async ({ ports, state }: Loop): Promise<void> => {
+  state.orders = await ports.store.readOrders();
+  const clock = { bootId: ports.clock.bootId, now: ports.clock.now() };
+  const memory = loadMarks(await ports.store.readMarks(), state.orders, clock);
+  state.contactAt = memory.contactAt;
+  for (const [name, at] of memory.imagesUsed) state.imagesUsed.set(name, at);
+  for (const [allocation, mark] of memory.marks) state.marks.set(allocation, mark);
+};
+
+/** List first, then report, and touch nothing before that. */
+const begin = async (loop: Loop): Promise<void> => {
+  const { ports, state, signal } = loop;
+  while (!signal.aborted && loop.listedAt === null) {
+    await list(loop);
+    if (loop.listedAt !== null) break;
+    await publish(loop);
+    await loop.bell.wait(ports.clock.now() + RELIST_AGAIN_MS, signal);
+    loop.bell.clear();
+  }
+  await measure(loop);
+  for (const action of decide(state.orders, state, ports.clock.now())) {
+    if (isNote(action)) noted(state, action);
+  }
+  await publish(loop);
+};
+
+/** One look: whatever is due is begun. Returns when to look again. */
+const look = (loop: Loop, publishedAt: Ms): Ms => {
+  const { ports, state, busy } = loop;
+  const now = ports.clock.now();
+  state.contactAt = newest(state.contactAt, ports.link.acknowledgedAt?.() ?? null);
+  if (!busy.has('accept')) takeOrders(loop);
+  const listAt = (loop.listedAt ?? now) + (state.relist ? RELIST_AGAIN_MS : RELIST_EVERY_MS);
+  if (!busy.has('list') && (now >= listAt || (state.relist && loop.listedAt === null))) {
+    background(loop, 'list', list(loop));
+  }
+  const measureAt = (loop.measuredAt ?? now) + REPORT_EVERY_MS;
+  if (!busy.has('measure') && now >= measureAt) background(loop, 'measure', measure(loop));
+  const until = act(loop, decide(state.orders, state, now));
+  const gap = state.changed ? REPORT_GAP_MS : REPORT_EVERY_MS;
+  return Math.min(
+    until,
+    busy.has('list') ? Number.POSITIVE_INFINITY : listAt,
+    busy.has('measure') ? Number.POSITIVE_INFINITY : measureAt,
+    busy.has('publish') ? Number.POSITIVE_INFINITY : publishedAt + gap,
+  );
+};
+
+const newest = (a: Ms | null, b: Ms | null): Ms | null =>
+  a === null ? b : b === null ? a : Math.max(a, b);
+
+const isNote = (
+  action: Action,
+): action is Extract<Action, { kind: 'remember' | 'forget' | 'wait' }> =>
+  action.kind === 'remember' || action.kind === 'forget' || action.kind === 'wait';
+
+/** Notes at once, work in the background. A forgotten allocation may be wanted anew: then look again. */
+const act = (loop: Loop, actions: readonly Action[]): Ms => {
+  let until: Ms = Number.POSITIVE_INFINITY;
+  for (const action of actions) {
+    if (action.kind === 'wait') until = Math.min(until, action.until);
+    else if (isNote(action)) noted(loop.state, action);
+    else doWork(loop, action);
+    if (action.kind === 'forget') loop.bell.ring();
+  }
+  return until;
+};
+
+const doWork = (loop: Loop, work: Work): void => {
+  const { ports, state, signal, bell } = loop;
+  const begunIn = runOf(
+    work.kind === 'probe' ? state.marks.get(work.place.allocation) : undefined,
+    work,
+  );
+  begun(state, work);
+  void perform(work, ports, signal)
+    .then(
+      (fact) => {
+        if (isRuntimeWork(work)) state.runtimeSilent = null;
+        succeeded(state, work, { fact, now: ports.clock.now(), begunIn });
+      },
+      (thrown: unknown) => {
+        const failure = asFailure(thrown);
+        if (failure.reason === 'unavailable') state.runtimeSilent = failure.message;
+        ports.log.warn({ work: work.kind, blame: failure.blame }, failure.message);
+        failed(state, work, { failure, now: ports.clock.now(), begunIn });
+      },
+    )
+    .finally(bell.ring);
+};
+
+const isRuntimeWork = ({ kind }: Work): boolean =>
+  kind === 'create' || kind === 'start' || kind === 'remove' || kind === 'kill';
+
+/** Something slow that goes on beside the loop, one of each name at a time; it never throws. */
+const background = (loop: Loop, name: string, work: Promise<void>): void => {
+  loop.busy.add(name);
+  void work
+    .catch((thrown: unknown) => {
+      loop.ports.log.error({ doing: name }, asFailure(thrown).message);
+    })
+    .finally(() => {
+      loop.busy.delete(name);
+      loop.bell.ring();
+    });
+};
+
+/** Orders are on the disk before they are obeyed: a runner that dies in between has not accepted them. */
+const takeOrders = (loop: Loop): void => {
+  const { ports, state } = loop;
+  const offered = ports.link.take();
+  if (offered === null) return;
+  const answer = accept(state.orders, offered, state.node);
+  if (answer.kind === 'refused') {
+    ports.log.warn({ generation: offered.generation }, `orders refused: ${answer.why}`);
+    state.refused = answer.why;
+    state.changed = true;
+    loop.bell.ring();
+    return;
+  }
+  state.refused = null;
+  // Orders come only after a report was heard: they are the first contact, and never a later one's measure.
+  state.contactAt ??= ports.clock.now();
+  if (!answer.changed) {
+    loop.bell.ring();
+    return;
+  }
+  const write = async (): Promise<void> => {
+    await ports.store.writeOrders(offered);
+    state.orders = offered;
+    state.changed = true;
+    state.marksChanged = true;
+  };
+  background(loop, 'accept', write());
+};
+
+const publishDue = ({ ports, state, busy }: Loop, publishedAt: Ms): boolean => {
+  const gap = state.changed ? REPORT_GAP_MS : REPORT_EVERY_MS;
+  return !busy.has('publish') && ports.clock.now() >= publishedAt + gap;
+};
+
+/** What is reported as remembered is on the disk first. */
+const publish = async (loop: Loop): Promise<void> => {
+  const { ports, state } = loop;
+  await writeMarks(loop);
+  state.changed = false;
+  const now = ports.clock.now();
+  ports.link.report(nodeReport(state.orders, state, { measured: state, now }), now);
+};
+
+const writeMarks = async ({ ports, state }: Loop): Promise<void> => {
+  if (!state.marksChanged) return;
+  state.marksChanged = false;
+  try {
+    await ports.store.writeMarks(saveMarks(state, state.orders, ports.clock.bootId));
+  } catch (thrown) {
+    state.marksChanged = true;
+    ports.log.error({}, `marks could not be written: ${asFailure(thrown).message}`);
+  }
+};

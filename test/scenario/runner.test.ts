@@ -1,0 +1,258 @@
+// The runner's whole loop on a world in memory: start, restart, stop, adoption, waiting, failures.
+import { describe, expect, it } from 'vitest';
+import { createTick } from '../../node-runner/tick.ts';
+import type { NodeOrders } from '../../schema/orders.ts';
+import {
+  runItem,
+  stopItem,
+  tcpCheck,
+  testBody,
+  testGroup,
+  testNode,
+  testOrders,
+  testTask,
+} from '../support/runner-specs.ts';
+import type { World } from '../support/runner-world.ts';
+import { createWorld, failure } from '../support/runner-world.ts';
+
+const running = async (
+  use: (world: World) => Promise<void>,
+  world: World = createWorld(),
+): Promise<void> => {
+  const end = new AbortController();
+  const done = createTick(world.ports, testNode).run(end.signal);
+  try {
+    await world.advance(200);
+    await use(world);
+  } finally {
+    end.abort();
+    await world.advance(2000);
+    await done;
+  }
+};
+
+const orders = (generation: number, ...items: Parameters<typeof testOrders>[1]): NodeOrders =>
+  testOrders(generation, items);
+
+const only = (world: World) => {
+  const [allocation, ...rest] = world.last().allocations;
+  if (allocation === undefined || rest.length > 0) throw new Error('one allocation expected');
+  return allocation;
+};
+
+describe('the runner', () => {
+  it('reports before it touches anything', () =>
+    running(async (world) => {
+      expect(world.last().acceptedGeneration).toBe(0);
+      expect(world.calls.filter((call) => call !== 'list')).toEqual([]);
+    }));
+
+  it('runs what is ordered, and writes the orders down first', () =>
+    running(async (world) => {
+      world.send(orders(1, runItem(testBody('a-0-1'))));
+      await world.advance(500);
+      expect(world.calls.filter((call) => call !== 'list')).toEqual([
+        'writeOrders 1',
+        'setUp a-0-1',
+        'prepare a-0-1',
+        'pull r/web@sha256:aa',
+        'create a-0-1.server',
+        'start a-0-1.server',
+      ]);
+      const report = only(world);
+      expect(report.phase).toBe('running');
+      expect(report.health).toBe('healthy');
+      expect(report.everHealthy).toBe(false);
+      expect(report.ports).toHaveLength(1);
+      expect(world.last().acceptedGeneration).toBe(1);
+      await world.advance(10_200);
+      expect(only(world).everHealthy).toBe(true);
+      expect(world.calls.at(-1)).toBe('relabel a-0-1.server');
+    }));
+
+  it('starts fifty, four creates at a time, without a pause between them', () =>
+    running(async (world) => {
+      const bodies = Array.from({ length: 30 }, (_, index) => testBody(`a-${index}-1`, { index }));
+      world.send(orders(1, ...bodies.map((body) => runItem(body))));
+      // 30 creates of 60 ms, four at a time: 8 rounds, 480 ms; 20 to pull, 10 to start the last.
+      await world.advance(560);
+      expect(world.last().allocations.filter(({ phase }) => phase === 'running')).not.toHaveLength(
+        0,
+      );
+      expect(world.calls.filter((call) => call.startsWith('start '))).toHaveLength(30);
+    }));
+
+  it('restarts a task that ended, under its rules, and then calls it dead', () =>
+    running(async (world) => {
+      world.send(orders(1, runItem(testBody('a-0-1'))));
+      await world.advance(500);
+      for (const restarts of [1, 2]) {
+        world.exits('a-0-1.server', { code: 7 });
+        await world.advance(200);
+        expect(only(world).tasks[0]).toMatchObject({ state: 'backoff', restarts });
+        expect(only(world).failure?.message).toBe('exit code 7');
+        expect(only(world).health).toBe('unhealthy');
+        await world.advance(15_300);
+        expect(only(world).tasks[0]?.state).toBe('running');
+      }
+      world.exits('a-0-1.server', { code: 137 }, true);
+      await world.advance(200);
+      const dead = only(world);
+      expect(dead.phase).toBe('dead');
+      expect(dead.failure?.message).toBe('out of memory: limit 128MiB');
+      await world.advance(60_000);
+      expect(world.containers.size).toBe(1);
+      world.send(orders(2));
+      await world.advance(500);
+      expect(world.containers.size).toBe(0);
+      expect(world.last().allocations).toEqual([]);
+    }));
+
+  it('stops by signal, then by force, then cleans up', () =>
+    running(async (world) => {
+      world.send(orders(1, runItem(testBody('a-0-1'))));
+      await world.advance(500);
+      world.stubborn.add('a-0-1.server');
+      world.send(orders(2, stopItem('a-0-1', 3000)));
+      await world.advance(2900);
+      expect(only(world).phase).toBe('stopping');
+      expect(world.calls).toContain('kill a-0-1.server 15');
+      expect(world.calls).not.toContain('kill a-0-1.server 9');
+      await world.advance(500);
+      expect(world.calls.slice(-4)).toEqual([
+        'kill a-0-1.server 9',
+        'remove a-0-1.server',
+        'tearDown a-0-1',
+        'discard a-0-1',
+      ]);
+      expect(world.last().allocations).toEqual([]);
+    }));
+
+  it('waits with what comes after, and finishes a stop before it makes the same id anew', () =>
+    running(async (world) => {
+      world.send(orders(1, runItem(testBody('a-0-1'))));
+      await world.advance(500);
+      world.stubborn.add('a-0-1.server');
+      world.send(orders(2, stopItem('a-0-1', 5000), runItem(testBody('a-0-2'), ['a-0-1'])));
+      await world.advance(4000);
+      expect(world.containers.has('a-0-2.server')).toBe(false);
+      world.send(orders(3, runItem(testBody('a-0-1'))));
+      await world.advance(500);
+      expect(world.containers.get('a-0-1.server')?.task).toBe('running');
+      await world.advance(2000);
+      expect(world.calls.filter((call) => call === 'create a-0-1.server')).toHaveLength(2);
+      expect(world.containers.has('a-0-2.server')).toBe(false);
+    }));
+
+  it('adopts what runs after its own restart and touches nothing', async () => {
+    const first = createWorld();
+    await running(async (world) => {
+      world.send(orders(1, runItem(testBody('a-0-1'))));
+      await world.advance(12_000);
+    }, first);
+    const second = createWorld(first.disk, first.containers);
+    await running(async (world) => {
+      await world.advance(1000);
+      const touched = world.calls.filter((call) =>
+        /^(create|start|kill|remove|restart)/.test(call),
+      );
+      expect(touched).toEqual([]);
+      expect(only(world)).toMatchObject({ phase: 'running', health: 'healthy', everHealthy: true });
+    }, second);
+  });
+
+  it('adopts from labels alone when its disk is lost, and removes what no order names', async () => {
+    const first = createWorld();
+    await running(async (world) => {
+      world.send(orders(1, runItem(testBody('a-0-1')), runItem(testBody('b-0-1'))));
+      await world.advance(12_000);
+    }, first);
+    first.containers.set('alien', {
+      id: 'alien',
+      labels: {},
+      image: 'x',
+      task: 'running',
+      pid: 5,
+      exit: null,
+    });
+    const second = createWorld(undefined, first.containers);
+    await running(async (world) => {
+      await world.advance(5000);
+      expect(world.containers.size).toBe(3);
+      world.send(orders(1, runItem(testBody('a-0-1'))));
+      await world.advance(1000);
+      expect([...world.containers.keys()].toSorted()).toEqual(['a-0-1.server', 'alien']);
+      expect(only(world)).toMatchObject({ everHealthy: true, phase: 'running' });
+      expect(world.last().foreign).toBe(1);
+    }, second);
+  });
+
+  it('refuses older orders and says so', () =>
+    running(async (world) => {
+      world.send(orders(5, runItem(testBody('a-0-1'))));
+      await world.advance(500);
+      world.send(orders(4));
+      await world.advance(500);
+      expect(world.containers.size).toBe(1);
+      expect(world.last().conditions[0]?.message).toContain('older than the accepted 5');
+    }));
+
+  it('ends a task whose live check fails, and restarts it', () =>
+    running(async (world) => {
+      const live = tcpCheck({ intervalMs: 1000, retries: 2 });
+      const task = testTask({ checks: { startup: null, ready: null, live } });
+      world.send(orders(1, runItem(testBody('a-0-1', { spec: testGroup({ tasks: [task] }) }))));
+      await world.advance(3000);
+      expect(only(world).health).toBe('healthy');
+      world.answer = { ok: false, message: 'connection refused' };
+      await world.advance(2500);
+      expect(world.calls).toContain('kill a-0-1.server 15');
+      expect(only(world).failure).toMatchObject({
+        kind: 'check-failed',
+        message: 'connection refused',
+        blame: 'version',
+      });
+      world.answer = { ok: true };
+      await world.advance(17_000);
+      expect(only(world)).toMatchObject({ health: 'healthy', phase: 'running' });
+    }));
+
+  it('tries again when the platform fails, and never blames the version', () =>
+    running(async (world) => {
+      world.faults.set('pull', failure('registry', 'platform', 'registry answers 503'));
+      world.send(orders(1, runItem(testBody('a-0-1'))));
+      await world.advance(20_000);
+      expect(only(world).failure).toMatchObject({ blame: 'platform', kind: 'registry' });
+      expect(world.calls.filter((call) => call.startsWith('pull'))).toHaveLength(5);
+      world.faults.clear();
+      await world.advance(20_000);
+      expect(only(world).phase).toBe('running');
+    }));
+
+  it('counts a command that is not in the image as the version’s failure', () =>
+    running(async (world) => {
+      const words = 'command `/bin/x` not found in the image';
+      world.faults.set('create', failure('command-not-found', 'version', words));
+      world.send(orders(1, runItem(testBody('a-0-1'))));
+      await world.advance(40_000);
+      expect(only(world)).toMatchObject({
+        phase: 'dead',
+        failure: { blame: 'version', kind: 'command-not-found', message: words },
+      });
+      expect(world.calls.filter((call) => call.startsWith('create'))).toHaveLength(3);
+    }));
+
+  it('stops a group with stop_after when no reconciler answers, and starts it on contact', () =>
+    running(async (world) => {
+      world.acknowledged = 1000;
+      const spec = testGroup({ stopAfterMs: 8000 });
+      world.send(orders(1, runItem(testBody('a-0-1', { spec }))));
+      await world.advance(7000);
+      expect(only(world).phase).toBe('running');
+      await world.advance(2000);
+      expect(world.containers.size).toBe(0);
+      world.acknowledged = 10_000;
+      await world.advance(6000);
+      expect(world.containers.get('a-0-1.server')?.task).toBe('running');
+    }));
+});
