@@ -1,0 +1,53 @@
+// A repository on this machine, with or without a work tree: refs are files, read in each cycle and watched.
+// In: a path. Out: Base. Not here: commits that must move a work tree along (work-tree).
+
+import type { LogPort } from '../../ports.ts';
+import type { Base, RefNames, Tips } from './base.ts';
+import { messageOf } from './failure.ts';
+import { moveRef, openRepository, readRef } from './refs.ts';
+import type { Store } from './store.ts';
+import { createStore } from './store.ts';
+import { watchRefs } from './watch.ts';
+
+export interface LocalOptions {
+  readonly path: string;
+  readonly directory: string;
+  readonly refs: RefNames;
+  readonly lookAgainMs: number;
+  readonly log: LogPort;
+}
+
+export const createLocalBase = (options: LocalOptions): Base => {
+  let opened: Store | null = null;
+  /** Opened when first needed, and again after a failure: a repository may be made while we wait for it. */
+  const store = (): Store => {
+    opened ??= createStore(openRepository(options.path), options.directory);
+    return opened;
+  };
+  const tips = async (): Promise<Tips> => {
+    const { repository } = store();
+    return {
+      branch: readRef(repository, options.refs.branch),
+      ledger: readRef(repository, options.refs.ledger),
+    };
+  };
+  return {
+    local: true,
+    name: options.path,
+    tips,
+    refresh: tips,
+    store,
+    attempt: (read) => read(),
+    publish: (move) => moveRef(store().repository, move),
+    watch: (wake) => {
+      try {
+        return watchRefs({ ...options, repository: store().repository, wake });
+      } catch (error) {
+        options.log.warn({ error: messageOf(error) }, 'the repository cannot be watched yet');
+        const timer = setInterval(wake, options.lookAgainMs);
+        return async () => clearInterval(timer);
+      }
+    },
+    close: () => opened?.objects.close(),
+  };
+};

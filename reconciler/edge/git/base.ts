@@ -1,0 +1,34 @@
+// Where commits come from and go to, as a type with two implementations: a repository on this machine (base-local)
+// and a mirror of a remote (base-mirror). Not here: what is read from them (source, ledger-store).
+
+import type { RefMove } from './refs.ts';
+import type { Store } from './store.ts';
+
+/** Full ref names. */
+export interface RefNames {
+  readonly branch: string;
+  readonly ledger: string;
+}
+
+/** What the two refs stand at; null: they do not exist. */
+export interface Tips {
+  readonly branch: string | null;
+  readonly ledger: string | null;
+}
+
+export interface Base {
+  readonly local: boolean;
+  /** For messages. */
+  readonly name: string;
+  /** The newest tips, with all their objects at hand. */
+  readonly tips: () => Promise<Tips>;
+  /** Asks the remote now, whatever was known; the same as `tips` for a local repository. */
+  readonly refresh: () => Promise<Tips>;
+  readonly store: () => Store;
+  /** Runs a read; a mirror that lost objects is made anew and the read repeated once. */
+  readonly attempt: <Value>(read: () => Promise<Value>) => Promise<Value>;
+  /** Moves a ref by compare-and-swap, at the remote where there is one. False: somebody was first. */
+  readonly publish: (move: RefMove & { readonly from: string | null }) => Promise<boolean>;
+  readonly watch: (wake: () => void) => () => Promise<void>;
+  readonly close: () => void;
+}

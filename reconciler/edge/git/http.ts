@@ -1,0 +1,73 @@
+// The http client that isomorphic-git is given: fetch with time limits, which the library's own client lacks.
+// In: a request. Out: the answer, its body as it arrives. Not here: what an answer means (remote-http).
+
+import type { GitHttpRequest, GitHttpResponse } from 'isomorphic-git';
+
+export interface HttpTimes {
+  /** Until the headers are there. */
+  readonly headersMs: number;
+  /** Between two pieces of the body. */
+  readonly idleMs: number;
+}
+
+export class HttpTimeout extends Error {}
+
+export const createHttp = (times: HttpTimes) => ({
+  request: async (request: GitHttpRequest): Promise<GitHttpResponse> => {
+    const controller = new AbortController();
+    const timer = startTimer(
+      controller,
+      `no answer within ${times.headersMs / 1000} s`,
+      times.headersMs,
+    );
+    const body = request.body === undefined ? null : await collect(request.body);
+    try {
+      const response = await fetch(request.url, {
+        method: request.method ?? 'GET',
+        headers: request.headers ?? {},
+        signal: controller.signal,
+        ...(body === null ? {} : { body }),
+      });
+      const answer = {
+        url: response.url,
+        ...(request.method === undefined ? {} : { method: request.method }),
+        statusCode: response.status,
+        statusMessage: response.statusText,
+        headers: Object.fromEntries(response.headers),
+      };
+      if (response.body === null) return answer;
+      return { ...answer, body: pieces(response.body, controller, times.idleMs) };
+    } finally {
+      clearTimeout(timer);
+    }
+  },
+});
+
+const startTimer = (controller: AbortController, why: string, ms: number): NodeJS.Timeout =>
+  setTimeout(() => controller.abort(new HttpTimeout(why)), ms);
+
+const pieces = async function* (
+  body: ReadableStream<Uint8Array>,
+  controller: AbortController,
+  idleMs: number,
+): AsyncIterableIterator<Uint8Array> {
+  const reader = body.getReader();
+  try {
+    for (;;) {
+      const timer = startTimer(controller, `silent for ${idleMs / 1000} s`, idleMs);
+      const piece = await reader.read().finally(() => clearTimeout(timer));
+      if (piece.done) return;
+      yield piece.value;
+    }
+  } finally {
+    controller.abort();
+  }
+};
+
+const collect = async (
+  body: AsyncIterable<Uint8Array> | readonly Uint8Array[],
+): Promise<Uint8Array<ArrayBuffer>> => {
+  const parts: Uint8Array[] = [];
+  for await (const part of body) parts.push(part);
+  return new Uint8Array(Buffer.concat(parts));
+};

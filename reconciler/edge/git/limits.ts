@@ -1,0 +1,54 @@
+// Every limit of the Git edge, with its reason.
+// In: nothing. Out: numbers. Not here: what happens when one is reached (each module says so in its message).
+
+/** A file that forms a version must fit a runner's order body of 256 KiB; four times that leaves room for comments. */
+export const FILE_BYTES = 1024 * 1024;
+/** A folder of 100,000 files is 4 MB of tree; more is not a repository of jobs. */
+export const TREE_BYTES = 16 * 1024 * 1024;
+/** One job's ledger file: 40,000 records. */
+export const LEDGER_FILE_BYTES = 16 * 1024 * 1024;
+/** Commit objects: a message of a megabyte is a mistake, and is never read. */
+export const COMMIT_BYTES = 1024 * 1024;
+/** Files under the cluster's directory; ten times the largest cluster that was measured. */
+export const FILES = 200_000;
+/** Folders inside folders, so that a hostile tree cannot exhaust the stack. */
+export const TREE_DEPTH = 16;
+/** Entries of one path's history (rules 12.4). */
+export const HISTORY_ENTRIES = 50;
+/** Commits walked back for histories: some seconds of reading, once. */
+export const HISTORY_COMMITS = 10_000;
+/** Commits walked to find out whether one commit contains another. */
+export const ANCESTRY_COMMITS = 100_000;
+/** The same for a local branch, where the answer is only a warning and the walk delays a plan. */
+export const LOCAL_ANCESTRY_COMMITS = 1000;
+/** Remembered by id, two generations of this many: files, entries of all trees together (some 150 bytes each), commits. */
+export const REMEMBERED_FILES = 100_000;
+export const REMEMBERED_ENTRIES = 300_000;
+export const REMEMBERED_COMMITS = 20_000;
+/** Somebody else pushes at the same time: tries before the act is given back. */
+export const PUSH_ATTEMPTS = 5;
+/** Packs that pile up in a mirror, one for each fetch, before it is thrown away and cloned anew. */
+export const MIRROR_PACKS = 300;
+/** Settled and failed records kept of a job that is no longer at HEAD. */
+export const GONE_JOB_RECORDS = 50;
+/** A used approval is of interest for as long as people talk about what it allowed. */
+export const USED_APPROVAL_MS = 30 * 24 * 3600 * 1000;
+/** Rewrites of a branch are rare; the newest of these names the one that counts. */
+export const RESUMES_KEPT = 50;
+
+/** No answer, not even headers. */
+export const HTTP_HEADERS_MS = 20_000;
+/** Silence in the middle of a body. */
+export const HTTP_IDLE_MS = 20_000;
+/** A `git` command that was spawned: a clone over ssh is the longest. */
+export const COMMAND_MS = 120_000;
+/** Bytes kept of what a spawned command writes. */
+export const COMMAND_OUTPUT_BYTES = 32 * 1024 * 1024;
+/** `git cat-file` that says nothing for so long is killed and started again. */
+export const BATCH_SILENT_MS = 30_000;
+/** Another git holds a ref for some milliseconds at most; a crashed one for ever. */
+export const REF_LOCK_MS = 1000;
+/** A remote is asked this often when nobody announces pushes by webhook. */
+export const POLL_MS = 10_000;
+/** Watches may lose events: a local repository is looked at this often anyhow. */
+export const LOOK_AGAIN_MS = 15_000;

@@ -1,0 +1,173 @@
+// The object database: loose objects are read and written here directly, packed ones come from `git cat-file`, or
+// from isomorphic-git where no git is installed. In: ids or bytes. Out: objects, ids.
+// Reading a loose object is done synchronously: a fresh commit is a few small files in the page cache, and a trip
+// through the thread pool costs more than the read (docs/decisions/git-reading.md).
+
+import { createHash, randomBytes } from 'node:crypto';
+import fs from 'node:fs';
+import path from 'node:path';
+import { constants, deflateSync, inflateSync } from 'node:zlib';
+import git from 'isomorphic-git';
+import type { Batch } from './batch.ts';
+import type { Owner } from './command.ts';
+import { broken, codeOf, messageOf, retry } from './failure.ts';
+
+export interface GitObject {
+  /** `commit`, `tree`, `blob` or `tag`. */
+  readonly type: string;
+  readonly size: number;
+  /** null: larger than asked for. */
+  readonly data: Buffer | null;
+}
+
+export interface Objects {
+  /** null where the repository has no such object. */
+  readonly read: (oid: string, maxBytes: number) => Promise<GitObject | null>;
+  /** Writes many at once, each fsynced; returns their ids in order. */
+  readonly write: (objects: readonly NewObject[]) => Promise<readonly string[]>;
+  readonly close: () => void;
+}
+
+export interface NewObject {
+  readonly type: 'blob' | 'tree' | 'commit';
+  readonly data: Buffer;
+}
+
+export interface ObjectsOptions {
+  /** Folder that holds `objects/`. */
+  readonly commonDir: string;
+  readonly owner: Owner | null;
+  /** null: no git installed. */
+  readonly batch: Batch | null;
+}
+
+export const createObjects = (options: ObjectsOptions): Objects => {
+  const folder = path.join(options.commonDir, 'objects');
+  const readPacked = options.batch?.read ?? createSlowReader(options.commonDir);
+  return {
+    read: async (oid, maxBytes) => readLoose(folder, oid, maxBytes) ?? readPacked(oid, maxBytes),
+    write: (objects) =>
+      Promise.all(objects.map((object) => writeLoose(folder, object, options.owner))),
+    close: () => options.batch?.close(),
+  };
+};
+
+/** The id that git gives to an object. */
+export const objectId = ({ type, data }: NewObject): string =>
+  createHash('sha1').update(`${type} ${data.length}\0`).update(data).digest('hex');
+
+/** Enough compressed bytes for the header of any object. */
+const HEADER_BYTES = 512;
+
+const readLoose = (folder: string, oid: string, maxBytes: number): GitObject | null => {
+  let fd: number;
+  try {
+    fd = fs.openSync(`${folder}/${oid.slice(0, 2)}/${oid.slice(2)}`, 'r');
+  } catch (error) {
+    if (codeOf(error) === 'ENOENT') return null;
+    throw retry(`object ${oid} in ${folder} cannot be read: ${messageOf(error)}`);
+  }
+  try {
+    const { size } = fs.fstatSync(fd);
+    const start = Buffer.allocUnsafe(Math.min(size, HEADER_BYTES));
+    fs.readSync(fd, start, 0, start.length, 0);
+    if (size > HEADER_BYTES) {
+      const header = parseHeader(inflateSync(start, { finishFlush: constants.Z_SYNC_FLUSH }));
+      if (header.size > maxBytes) return { type: header.type, size: header.size, data: null };
+    }
+    return inflateLoose(size > HEADER_BYTES ? fs.readFileSync(fd) : start, maxBytes);
+  } catch (error) {
+    throw broken(`object ${oid} in ${folder} is damaged (${messageOf(error)}). Run: git fsck`);
+  } finally {
+    fs.closeSync(fd);
+  }
+};
+
+const inflateLoose = (compressed: Buffer, maxBytes: number): GitObject => {
+  const start = inflateSync(compressed.subarray(0, HEADER_BYTES), {
+    finishFlush: constants.Z_SYNC_FLUSH,
+  });
+  const header = parseHeader(start);
+  if (header.size > maxBytes) return { type: header.type, size: header.size, data: null };
+  const whole =
+    compressed.length <= HEADER_BYTES
+      ? start
+      : inflateSync(compressed, { maxOutputLength: header.size + HEADER_BYTES });
+  const data = whole.subarray(header.end);
+  if (data.length !== header.size) throw new Error('its length is not the one it states');
+  return { type: header.type, size: header.size, data };
+};
+
+const parseHeader = (
+  bytes: Buffer,
+): { readonly type: string; readonly size: number; readonly end: number } => {
+  const zero = bytes.indexOf(0);
+  const [type, size] = bytes.subarray(0, Math.max(zero, 0)).toString('latin1').split(' ');
+  if (type === undefined || size === undefined || !/^\d+$/.test(size)) throw new Error('no header');
+  return { type, size: Number(size), end: zero + 1 };
+};
+
+/** Written beside its place, fsynced and renamed: a crash leaves a whole object or none. */
+const writeLoose = async (
+  folder: string,
+  object: NewObject,
+  owner: Owner | null,
+): Promise<string> => {
+  const oid = objectId(object);
+  const shard = path.join(folder, oid.slice(0, 2));
+  const target = path.join(shard, oid.slice(2));
+  if (fs.existsSync(target)) return oid;
+  const temporary = path.join(shard, `tmp_obj_${randomBytes(6).toString('hex')}`);
+  try {
+    if ((await fs.promises.mkdir(shard, { recursive: true })) !== undefined) own(shard, owner);
+    const bytes = deflateSync(
+      Buffer.concat([Buffer.from(`${object.type} ${object.data.length}\0`), object.data]),
+      { level: constants.Z_BEST_SPEED },
+    );
+    const file = await fs.promises.open(temporary, 'wx', 0o444);
+    try {
+      await file.writeFile(bytes);
+      await file.sync();
+    } finally {
+      await file.close();
+    }
+    own(temporary, owner);
+    await fs.promises.rename(temporary, target);
+    await syncFolder(shard);
+    return oid;
+  } catch (error) {
+    await fs.promises.rm(temporary, { force: true });
+    const advice = 'Check free space and permissions.';
+    throw retry(`objects cannot be written to ${folder}: ${messageOf(error)}. ${advice}`);
+  }
+};
+
+/** A reconciler that runs as root leaves a person's repository in that person's hands. */
+export const own = (file: string, owner: Owner | null): void => {
+  if (owner !== null) fs.chownSync(file, owner.uid, owner.gid);
+};
+
+/** A rename is durable once its folder is. */
+export const syncFolder = async (folder: string): Promise<void> => {
+  const handle = await fs.promises.open(folder, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+};
+
+/** Without a git to ask: right, and twenty times slower. */
+const createSlowReader = (gitdir: string) => {
+  const cache = {};
+  return async (oid: string, maxBytes: number): Promise<GitObject | null> => {
+    try {
+      const { object, type } = await git.readObject({ fs, gitdir, oid, cache, format: 'content' });
+      const data = Buffer.from(object as Uint8Array);
+      return { type, size: data.length, data: data.length > maxBytes ? null : data };
+    } catch (error) {
+      if (codeOf(error) === 'NotFoundError') return null;
+      throw retry(`object ${oid} cannot be read: ${messageOf(error)}`);
+    }
+  };
+};

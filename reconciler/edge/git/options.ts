@@ -1,0 +1,94 @@
+// What a Git source is told: which repository, branch and directory make the cluster (rules 1.1), and how to get in.
+// In: nothing. Out: types, and the refs and remotes that follow. Not here: reading command lines (cli, main).
+
+import path from 'node:path';
+import { sha256 } from '../../../schema/hash.ts';
+import type { LogPort } from '../../ports.ts';
+import type { Base, RefNames } from './base.ts';
+import { createLocalBase } from './base-local.ts';
+import { createMirrorBase } from './base-mirror.ts';
+import { broken } from './failure.ts';
+import { normalDirectory } from './format.ts';
+import { HTTP_HEADERS_MS, HTTP_IDLE_MS, LOOK_AGAIN_MS, POLL_MS } from './limits.ts';
+import type { Auth, Place } from './remote.ts';
+import { placeOf } from './remote.ts';
+import { createHttpRemote } from './remote-http.ts';
+import { createSshRemote } from './remote-ssh.ts';
+import { hasGit } from './store.ts';
+
+export interface GitSourceOptions {
+  /** A path, an http(s) URL, or an ssh address (`ssh://…`, `git@host:path`). */
+  readonly repository: string;
+  readonly branch: string;
+  /** The cluster's directory; '' for the root. */
+  readonly directory: string;
+  /** The name in cluster.yaml. */
+  readonly cluster: string;
+  readonly log: LogPort;
+  /** Folder for mirrors of remotes; may be emptied at any time. Two programs must not share one. */
+  readonly cacheDir: string;
+  /** `branch` where a host takes heads and tags only (`ledger: branch` in cluster.yaml). Default `ref`. */
+  readonly ledger?: 'ref' | 'branch';
+  /** A login for http(s), or who to ask for a fresh one. Default: what the URL holds, or none. */
+  readonly auth?: Auth | (() => Promise<Auth>);
+  /** In place of ssh, as GIT_SSH_COMMAND. */
+  readonly sshCommand?: string;
+  /** Nothing is written: previews and the command line. The ledger is read, and not proved to be writable. */
+  readonly readOnly?: boolean;
+  readonly pollMs?: number;
+  readonly lookAgainMs?: number;
+  readonly headersMs?: number;
+  readonly idleMs?: number;
+  /** Wall clock, for commits' dates. Default: the system's. */
+  readonly epochMs?: () => number;
+}
+
+export const refNames = (options: GitSourceOptions): RefNames => ({
+  branch: `refs/heads/${options.branch}`,
+  ledger:
+    options.ledger === 'branch'
+      ? `refs/heads/purser/${options.cluster}/ledger`
+      : `refs/purser/${options.cluster}/ledger`,
+});
+
+/** Opens nothing yet: failures belong to the first read. Throws GitFailure for options that cannot work. */
+export const createBase = (options: GitSourceOptions): Base => {
+  checkName(options.branch, 'branch');
+  checkName(options.cluster, 'cluster');
+  const directory = normalDirectory(options.directory);
+  const refs = refNames(options);
+  const { log } = options;
+  const place = placeOf(options.repository);
+  if (place.kind === 'path') {
+    const lookAgainMs = options.lookAgainMs ?? LOOK_AGAIN_MS;
+    return createLocalBase({ path: place.path, directory, refs, lookAgainMs, log });
+  }
+  const id = sha256(`${place.url} ${refs.branch} ${refs.ledger}`).slice(0, 16);
+  const gitDir = path.join(options.cacheDir, `${id}.git`);
+  const remote = createRemote(options, place, gitDir);
+  const pollMs = options.pollMs ?? POLL_MS;
+  return createMirrorBase({ gitDir, remote, directory, refs, pollMs, log });
+};
+
+const createRemote = (
+  options: GitSourceOptions,
+  place: Exclude<Place, { kind: 'path' }>,
+  gitDir: string,
+) => {
+  const { url } = place;
+  if (place.kind === 'ssh') {
+    if (!hasGit()) throw broken('an ssh repository needs git and ssh on this machine: install git');
+    return createSshRemote({ url, gitDir, sshCommand: options.sshCommand ?? null });
+  }
+  const given = options.auth ?? place.auth;
+  const auth = typeof given === 'function' ? given : () => Promise.resolve(given);
+  const headersMs = options.headersMs ?? HTTP_HEADERS_MS;
+  const idleMs = options.idleMs ?? HTTP_IDLE_MS;
+  return createHttpRemote({ url, auth, gitDir, times: { headersMs, idleMs } });
+};
+
+/** What git allows in a ref, less what nobody uses. */
+const checkName = (name: string, what: string): void => {
+  const fine = /^[\w][\w./+@-]*$/.test(name) && !/\.\.|\/\/|\.lock(\/|$)|\/\.|[./]$|@\{/.test(name);
+  if (!fine) throw broken(`${JSON.stringify(name)} cannot be the name of a ${what}`);
+};

@@ -1,0 +1,125 @@
+// Writes records to the ledger: in batches, by compare-and-swap, and only to a ledger that is this cluster's.
+// In: records. Out: a promise that resolves when the remote has them (rules 11, pushed first).
+// Not here: the form of the ledger's commits (ledger-store), what must be recorded when (plan, loop).
+
+import type { Ledger, LedgerRecord } from '../../../schema/ledger.ts';
+import type { LogPort } from '../../ports.ts';
+import type { Base, RefNames } from './base.ts';
+import { broken, retry } from './failure.ts';
+import type { Identity } from './format.ts';
+import { buildAppend, readLedger } from './ledger-store.ts';
+import { PUSH_ATTEMPTS } from './limits.ts';
+
+export interface Recorder {
+  readonly record: (records: readonly LedgerRecord[]) => Promise<void>;
+  /** Proves once that the ledger is ours and can be written; throws until it could be. */
+  readonly prove: () => Promise<void>;
+}
+
+export interface RecorderOptions {
+  readonly base: Base;
+  readonly refs: RefNames;
+  readonly cluster: string;
+  readonly branch: string;
+  readonly directory: string;
+  readonly by: () => Identity;
+  readonly atHead: (ledgerPath: string) => boolean;
+  readonly log: LogPort;
+}
+
+interface Waiting {
+  readonly records: readonly LedgerRecord[];
+  readonly resolve: () => void;
+  readonly reject: (error: unknown) => void;
+}
+
+export const createRecorder = (options: RecorderOptions): Recorder => {
+  let proven = false;
+  let waiting: Waiting[] = [];
+  let writing: Promise<void> | null = null;
+
+  const prove = async (): Promise<void> => {
+    if (proven) return;
+    await append(options, [], 'ledger: a reconciler starts and may write');
+    proven = true;
+  };
+
+  /** Whatever came while the last batch was pushed goes as one batch. */
+  const drain = async (): Promise<void> => {
+    while (waiting.length > 0) {
+      const batch = waiting;
+      waiting = [];
+      try {
+        await append(
+          options,
+          batch.flatMap((one) => one.records),
+          null,
+        );
+        proven = true;
+        for (const one of batch) one.resolve();
+      } catch (error) {
+        for (const one of batch) one.reject(error);
+      }
+    }
+    writing = null;
+  };
+
+  return {
+    prove,
+    record: (records) =>
+      new Promise((resolve, reject) => {
+        waiting.push({ records, resolve, reject });
+        writing ??= drain();
+      }),
+  };
+};
+
+/** Reads, appends, publishes; from the start again when somebody else published in between. */
+const append = async (
+  options: RecorderOptions,
+  records: readonly LedgerRecord[],
+  proof: string | null,
+): Promise<void> => {
+  const { base, refs } = options;
+  let { ledger: tip } = await base.tips();
+  for (let attempt = 0; attempt < PUSH_ATTEMPTS; attempt += 1) {
+    const by = options.by();
+    const from = tip;
+    const store = base.store();
+    const first = checkOwner(options, await readLedger(store, from, options.log));
+    const built = await buildAppend({
+      ...options,
+      store,
+      tip: from,
+      by,
+      proof,
+      records: first === null ? records : [first, ...records],
+    });
+    if (built === null) return;
+    await store.objects.write(built.objects);
+    const note = 'purser: ledger';
+    const move = { ref: refs.ledger, to: built.oid, from, note, by, epochSeconds: by.epochSeconds };
+    if (await base.publish(move)) return;
+    ({ ledger: tip } = await base.refresh());
+  }
+  throw retry(
+    `${base.name}: the ledger ${refs.ledger} was written by somebody else ${PUSH_ATTEMPTS} times ` +
+      'in a row. Is a second reconciler running for this cluster?',
+  );
+};
+
+/** The ledger's first record says whose it is (rules 1.1). Returns that record where it is still to be written. */
+const checkOwner = (options: RecorderOptions, ledger: Ledger): LedgerRecord | null => {
+  const { cluster, branch, directory } = options;
+  const first = ledger.find((record) => record.kind === 'cluster');
+  if (first === undefined) return { kind: 'cluster', cluster, branch, directory };
+  if (first.branch === branch && first.directory === directory && first.cluster === cluster) {
+    return null;
+  }
+  throw broken(
+    `the ledger ${options.refs.ledger} belongs to cluster ${first.cluster} on branch ` +
+      `${first.branch}, directory ${first.directory || '(root)'}; this is cluster ${cluster} on ` +
+      `branch ${branch}, directory ${directory || '(root)'}. Give this cluster another name in ` +
+      'cluster.yaml',
+  );
+};

@@ -1,0 +1,196 @@
+// The door of the Git edge: SourcePort for a local repository, an http(s) or an ssh remote.
+// In: options. Out: trees, histories, commits, ledger records. What a read hands out is the same object as long as
+// nothing changed in Git. Not here: what the files mean (compile), registries' digests (the loop's look-ups).
+
+import type { Ledger, LedgerRecord } from '../../../schema/ledger.ts';
+import type { Asks, CommitInfo, SourceTree } from '../../../schema/source.ts';
+import type { CommitAsk, SourcePort } from '../../ports.ts';
+import type { Base, Tips } from './base.ts';
+import { makeCommit } from './commit.ts';
+import { broken, LostObject } from './failure.ts';
+import type { Identity } from './format.ts';
+import { normalDirectory, within } from './format.ts';
+import { readLedger } from './ledger-store.ts';
+import { COMMIT_BYTES } from './limits.ts';
+import { entryAt } from './line.ts';
+import type { GitSourceOptions } from './options.ts';
+import { createBase, refNames } from './options.ts';
+import { createRecorder } from './recorder.ts';
+import { someBranches } from './refs.ts';
+import type { RewriteGuard } from './rewrite.ts';
+import { createRewriteGuard } from './rewrite.ts';
+
+export interface GitSource extends SourcePort {
+  /** Asks the remote now: a webhook came. Wakes every watcher. */
+  readonly refresh: () => Promise<void>;
+  /** Commits on the first-parent line, newest first; with a path, those that change it. */
+  readonly listCommits: (limit: number, path?: string) => Promise<readonly CommitInfo[]>;
+  /** The text of one file at HEAD, before anything else is known; null where there is none. */
+  readonly readFile: (path: string) => Promise<string | null>;
+  readonly close: () => void;
+}
+
+/** Everything of the last read that may be handed out again. */
+interface Remembered {
+  readonly tips: Tips;
+  readonly tree: SourceTree;
+}
+
+export const createGitSource = (options: GitSourceOptions): GitSource => {
+  const base = createBase(options);
+  const directory = normalDirectory(options.directory);
+  const refs = refNames(options);
+  const epochSeconds = () => Math.floor((options.epochMs ?? Date.now)() / 1000);
+  const wakes = new Set<() => void>();
+  const guard = createRewriteGuard({ base, branch: options.branch, log: options.log });
+  let last: Remembered | null = null;
+
+  const recorder = createRecorder({
+    base,
+    refs,
+    directory,
+    cluster: options.cluster,
+    branch: options.branch,
+    log: options.log,
+    by: () => machine(options.cluster, epochSeconds()),
+    atHead: (path) => isAtHead(last?.tree ?? null, path),
+  });
+
+  const read = async (): Promise<SourceTree> => {
+    if (options.readOnly !== true) await recorder.prove();
+    const tips = await base.tips();
+    const same = last?.tips.branch === tips.branch && last.tips.ledger === tips.ledger;
+    if (last !== null && same) return last.tree;
+    const tree = await readTree({ base, options, directory, guard, tips, last });
+    last = { tips, tree };
+    return tree;
+  };
+
+  const head = async (): Promise<string> => {
+    const { branch } = await base.tips();
+    if (branch === null) throw missingBranch(base, options.branch);
+    return branch;
+  };
+
+  const inTurn = createTurns();
+  return {
+    read: () => base.attempt(read),
+    complete: (tree, asks) => base.attempt(() => complete(base, tree, asks)),
+    record: (records) => (records.length === 0 ? Promise.resolve() : recorder.record(records)),
+    commit: (ask: CommitAsk) =>
+      inTurn(() =>
+        base.attempt(() =>
+          makeCommit({ base, ref: refs.branch, directory, epochSeconds: epochSeconds() }, ask),
+        ),
+      ),
+    watch: (wake) => {
+      wakes.add(wake);
+      const stop = base.watch(wake);
+      return () => {
+        wakes.delete(wake);
+        return stop();
+      };
+    },
+    refresh: async () => {
+      await base.refresh();
+      for (const wake of wakes) wake();
+    },
+    listCommits: (limit, path) =>
+      base.attempt(async () => base.store().line.commits(await head(), limit, path ?? null)),
+    readFile: (path) =>
+      base.attempt(async () => readFileAt(base, await head(), within(directory, path))),
+    close: () => base.close(),
+  };
+};
+
+const machine = (cluster: string, epochSeconds: number): Identity => ({
+  name: 'Purser',
+  email: `purser@${cluster}`,
+  epochSeconds,
+});
+
+/** Commits of the machine go one after another: each is made on top of the one before. */
+const createTurns = () => {
+  let turn: Promise<unknown> = Promise.resolve();
+  return <Value>(act: () => Promise<Value>): Promise<Value> => {
+    const mine = turn.then(act, act);
+    turn = mine.catch(() => null);
+    return mine;
+  };
+};
+
+/** `jobs/shop/web.jsonl` in the ledger is `jobs/shop/web.yaml` at HEAD; before the first read all jobs count as there. */
+const isAtHead = (tree: SourceTree | null, ledgerPath: string): boolean =>
+  tree === null || tree.files.has(decodeURIComponent(ledgerPath).replace(/\.jsonl$/, '.yaml'));
+
+const missingBranch = (base: Base, branch: string) => {
+  const others = someBranches(base.store().repository);
+  const there = others.length === 0 ? 'it has none yet' : `it has ${others.join(', ')}`;
+  const where = base.local ? there : 'check its name';
+  return broken(`${base.name}: there is no branch ${branch} (${where}). Push it, or name another`);
+};
+
+interface Reading {
+  readonly base: Base;
+  readonly options: GitSourceOptions;
+  readonly directory: string;
+  readonly guard: RewriteGuard;
+  readonly tips: Tips;
+  readonly last: Remembered | null;
+}
+
+const readTree = async (reading: Reading): Promise<SourceTree> => {
+  const { base, options, tips, last } = reading;
+  if (tips.branch === null) throw missingBranch(base, options.branch);
+  const store = base.store();
+  const ledger =
+    last?.tips.ledger === tips.ledger
+      ? last.tree.ledger
+      : await readLedger(store, tips.ledger, options.log);
+  const head = await store.folders.commit(tips.branch);
+  const synced = newestSynced(ledger);
+  await reading.guard.check({ head: head.oid, synced, ledger });
+  return {
+    branch: options.branch,
+    directory: reading.directory,
+    head,
+    local: base.local,
+    files: await store.files(head.tree),
+    ledger,
+    histories: new Map(),
+    lastSynced: synced === null || synced === head.oid ? null : await filesAt(base, synced),
+    lookups: new Map(),
+  };
+};
+
+const newestSynced = (ledger: Ledger): string | null => {
+  const isSynced = (record: LedgerRecord) => record.kind === 'synced';
+  return ledger.findLast(isSynced)?.commit ?? null;
+};
+
+/** null when the commit is gone (a rewrite, and Git's clean-up after it). */
+const filesAt = async (base: Base, commit: string): Promise<SourceTree['lastSynced']> => {
+  const { objects, folders, files } = base.store();
+  if ((await objects.read(commit, COMMIT_BYTES)) === null) return null;
+  try {
+    return { commit, files: await files((await folders.commit(commit)).tree) };
+  } catch (error) {
+    if (error instanceof LostObject) return null;
+    throw error;
+  }
+};
+
+const complete = async (base: Base, tree: SourceTree, asks: Asks): Promise<SourceTree> => {
+  const open = asks.histories.filter((ask) => !tree.histories.has(ask.path));
+  if (open.length === 0) return tree;
+  const found = await base.store().line.histories(tree.head.oid, open);
+  return { ...tree, histories: new Map([...tree.histories, ...found]) };
+};
+
+const readFileAt = async (base: Base, head: string, path: string): Promise<string | null> => {
+  const { folders } = base.store();
+  const entry = await entryAt(folders, (await folders.commit(head)).tree, path);
+  if (entry === null) return null;
+  const file = await folders.file(entry);
+  return file.kind === 'text' ? file.text : null;
+};

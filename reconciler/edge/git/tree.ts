@@ -1,0 +1,77 @@
+// The files of a commit that matter to a cluster: cluster.yaml, nodes/, namespaces/, jobs/, scale/, configs/ under its
+// directory (product.md). In: a commit's tree. Out: Files, the same Map as long as nothing in them changed.
+// Not here: reading trees and blobs (folders), the meaning of the files (compile).
+
+import type { Files, SourceFile } from '../../../schema/source.ts';
+import { broken } from './failure.ts';
+import type { FileRow, Folders } from './folders.ts';
+import type { TreeEntry } from './format.ts';
+import { FOLDER } from './format.ts';
+import { FILES } from './limits.ts';
+import { createMemory } from './remember.ts';
+
+export type ReadFiles = (tree: string) => Promise<Files>;
+
+/** HEAD, the last synced commit, and some more while a person moves between branches. */
+const REMEMBERED_MAPS = 8;
+
+export const createReadFiles = (folders: Folders, directory: string): ReadFiles => {
+  const maps = createMemory<Files>(REMEMBERED_MAPS);
+  const roots = createMemory<string>(REMEMBERED_MAPS);
+  return async (tree) => {
+    const known = maps.get(roots.get(tree) ?? '');
+    if (known !== undefined) return known;
+    const entries = await enter(folders, tree, directory);
+    const parts = entries.filter(matters);
+    const key = `- ${parts.map((part) => `${part.mode} ${part.name} ${part.oid}`).join('\n')}`;
+    roots.set(tree, key);
+    const same = maps.get(key);
+    if (same !== undefined) return same;
+    const files = await collect(folders, parts);
+    maps.set(key, files);
+    return files;
+  };
+};
+
+/** Entries of the cluster's directory; none where it does not exist. */
+const enter = async (
+  folders: Folders,
+  tree: string,
+  directory: string,
+): Promise<readonly TreeEntry[]> => {
+  let entries = await folders.tree(tree);
+  for (const part of directory === '' ? [] : directory.split('/')) {
+    const entry = entries.find((one) => one.name === part);
+    if (entry === undefined) return [];
+    if (entry.mode !== FOLDER) {
+      throw broken(
+        `${directory}: ${part} is not a folder in the commit (a symlink, submodule or file). ` +
+          "Name the cluster's real folder",
+      );
+    }
+    entries = await folders.tree(entry.oid);
+  }
+  return entries;
+};
+
+const matters = (entry: TreeEntry): boolean =>
+  entry.name === 'cluster.yaml' || FOLDERS.has(entry.name);
+
+const FOLDERS: ReadonlySet<string> = new Set(['configs', 'jobs', 'namespaces', 'nodes', 'scale']);
+
+const collect = async (folders: Folders, parts: readonly TreeEntry[]): Promise<Files> => {
+  const lists = await Promise.all(
+    parts.map(async (part): Promise<readonly FileRow[]> =>
+      part.mode === FOLDER
+        ? folders.files(part.oid, `${part.name}/`)
+        : [[part.name, await folders.file(part)]],
+    ),
+  );
+  const count = lists.reduce((sum, list) => sum + list.length, 0);
+  if (count > FILES) {
+    throw broken(`the cluster's directory holds ${count} files; the limit is ${FILES}`);
+  }
+  const files = new Map<string, SourceFile>();
+  for (const list of lists) for (const [path, file] of list) files.set(path, file);
+  return files;
+};

@@ -1,0 +1,69 @@
+// Watches the refs of a local repository: a commit is noticed within milliseconds.
+// In: the repository. Out: wake-ups without data (invariant 4). Watches may lose events, so a slow timer wakes too.
+// Not here: polling a remote (base-mirror).
+
+import fs from 'node:fs';
+import path from 'node:path';
+import { watch } from 'chokidar';
+import type { LogPort } from '../../ports.ts';
+import type { RefNames } from './base.ts';
+import { messageOf } from './failure.ts';
+import type { Repository } from './refs.ts';
+import { checkedOut, readRef } from './refs.ts';
+
+export interface WatchOptions {
+  readonly repository: Repository;
+  readonly refs: RefNames;
+  readonly lookAgainMs: number;
+  readonly log: LogPort;
+  readonly wake: () => void;
+}
+
+/**
+ * Folders are watched, not files: git replaces a ref by renaming a lock file over it. `atomic` would hold events back
+ * for 100 ms. A folder that does not exist yet (`refs/purser`) is covered by its nearest parent that does.
+ */
+export const watchRefs = (options: WatchOptions): (() => Promise<void>) => {
+  const { repository, refs } = options;
+  const standing = (): string =>
+    [
+      readRef(repository, refs.branch),
+      readRef(repository, refs.ledger),
+      checkedOut(repository),
+    ].join(' ');
+  let known = standing();
+  const look = () => {
+    const now = standing();
+    if (now === known) return;
+    known = now;
+    options.wake();
+  };
+  const watcher = watch(foldersOf(repository, refs), {
+    depth: 0,
+    atomic: false,
+    ignoreInitial: true,
+    ignored: (file) => NOISE.has(path.basename(file)),
+  });
+  watcher.on('all', look);
+  watcher.on('ready', look);
+  watcher.on('error', (error) =>
+    options.log.warn({ error: messageOf(error) }, 'watching the refs failed; looking by timer'),
+  );
+  const timer = setInterval(options.wake, options.lookAgainMs);
+  return async () => {
+    clearInterval(timer);
+    await watcher.close();
+  };
+};
+
+/** Busy places in a repository that say nothing about refs. */
+const NOISE: ReadonlySet<string> = new Set(['objects', 'hooks', 'info', 'index', 'index.lock']);
+
+const foldersOf = (repository: Repository, refs: RefNames): string[] => {
+  const { commonDir, gitDir } = repository;
+  const homes = [refs.branch, refs.ledger].map((ref) => path.dirname(path.join(commonDir, ref)));
+  return [...new Set([gitDir, commonDir, ...homes.map(nearest)])];
+};
+
+const nearest = (folder: string): string =>
+  fs.existsSync(folder) ? folder : nearest(path.dirname(folder));
