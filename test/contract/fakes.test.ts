@@ -1,5 +1,6 @@
 // The simulator's versions of the ports, under the same contracts as the real ones.
 
+import { byPerson, createRepo } from '../sim/fake/git.ts';
 import { createMachine } from '../sim/fake/machine.ts';
 import { createDisk, createNetwork, createNodeClock, createStore } from '../sim/fake/node.ts';
 import { createRegistry } from '../sim/fake/registry.ts';
@@ -7,6 +8,7 @@ import { createProcess } from '../sim/process.ts';
 import { createTime } from '../sim/time.ts';
 import { networkSuite } from '../support/suites/network.ts';
 import { storeSuite } from '../support/suites/store.ts';
+import { sourceSuite, type PersonFiles } from './source-suite.ts';
 
 /** Virtual time that goes on by itself, for tests that only await. */
 const startTime = () => {
@@ -48,4 +50,22 @@ networkSuite('simulated', () => {
   const { runner, close } = startNode();
   const open = () => Promise.resolve(createNetwork(runner()));
   return Promise.resolve({ port: createNetwork(runner()), restart: open, close });
+});
+
+sourceSuite('simulated', () => {
+  const { time, close } = startTime();
+  const repo = createRepo(time, new Map([['cluster.yaml', 'name: c1\n']]));
+  const change = (files: PersonFiles, message: string) => {
+    const { edits, author, machine } = byPerson(new Map(Object.entries(files)), message);
+    return { edits, message, author: { ...author, email: 'ada@example.org' }, machine };
+  };
+  const open = () => repo.port(createProcess(time, 'reconciler'));
+  return Promise.resolve({
+    source: open(),
+    commit: (files, message) => Promise.resolve(repo.push(change(files, message)).info.oid),
+    rewrite: (to, files) => Promise.resolve(repo.rewrite(to, change(files, 'rewritten')).info.oid),
+    another: () => Promise.resolve(open()),
+    local: false,
+    close,
+  });
 });

@@ -42,7 +42,9 @@ export const HEALTHY_DEADLINE_MS = 40_000;
 export const PROGRESS_DEADLINE_MS = 150_000;
 export const LOST_AFTER_MS = 30_000;
 
-export const CLUSTER_FILE = `name: sim
+export const CLUSTER_NAME = 'sim';
+
+export const CLUSTER_FILE = `name: ${CLUSTER_NAME}
 max_deployments: 3
 lost_after: 30s
 policies: { registries: [${REPOSITORY}] }

@@ -43,6 +43,8 @@ export interface Repo {
   readonly head: () => RepoCommit;
   /** Content null removes the file. Returns the new commit. */
   readonly push: (change: Change) => RepoCommit;
+  /** A person resets the branch to a commit and pushes something else by force. */
+  readonly rewrite: (to: string, change: Change) => RepoCommit;
   readonly port: (process: Process) => SourcePort;
   /** Called for each machine commit, after it is on the branch. */
   readonly onMachineCommit: (listener: (commit: RepoCommit) => void) => void;
@@ -57,6 +59,10 @@ export interface Change {
 }
 
 const PERSON = { name: 'Ada', email: 'ada@example.com' };
+/** No way out of the directory, and nothing of Git's own. */
+const PATH_INSIDE = /^(?!\.git(\/|$))(?!.*(^|\/)\.\.?(\/|$))[^/]+(\/[^/]+)*$/;
+/** What compile may look at; the rest of a repository is of no interest. */
+const OF_INTEREST = /^(cluster\.yaml$|(jobs|nodes|namespaces|scale|configs)\/)/;
 /** rules 12.4 */
 const HISTORY_LIMIT = 50;
 /** 2026-01-01, so that commits have plausible times. */
@@ -83,12 +89,7 @@ export const createRepo = (time: SimTime, first: ReadonlyMap<string, string>): R
   };
   const push = (change: Change): RepoCommit => {
     const parent = commits.at(-1) ?? null;
-    const files = new Map<string, SourceFile>(parent?.files);
-    for (const [path, text] of change.edits) {
-      if (text === null) files.delete(path);
-      else files.set(path, { kind: 'text', blob: sha256(text).slice(0, 40), text });
-    }
-    const sorted = new Map([...files].toSorted(([a], [b]) => compareText(a, b)));
+    const sorted = changed(parent?.files ?? new Map(), change.edits);
     const content = [...sorted].map(([path, { blob }]) => `${path} ${blob}`).join('\n');
     const info: CommitInfo = {
       oid: sha256(`${parent?.info.oid} ${commits.length} ${content} ${change.message}`).slice(
@@ -130,6 +131,10 @@ export const createRepo = (time: SimTime, first: ReadonlyMap<string, string>): R
     if (moved !== undefined) {
       throw edgeFailure('stale', `Somebody pushed first and changed ${moved.path}.`);
     }
+    const outside = edits.find(({ path }) => !PATH_INSIDE.test(path));
+    if (outside !== undefined) {
+      throw edgeFailure('broken', `${outside.path} is not a path in the cluster's directory.`);
+    }
     const changes = new Map(edits.map(({ path, content }) => [path, content]));
     return push({ edits: changes, message, author, machine: true }).info.oid;
   };
@@ -147,6 +152,7 @@ export const createRepo = (time: SimTime, first: ReadonlyMap<string, string>): R
       process.call('fetch', random.between(20, 600), () => {
         if (random.chance(faults.fetch))
           throw edgeFailure('retry', 'The remote cannot be reached.');
+        refuseRewrite(commits, ledger);
         return treeOf(commits, ledger);
       }),
     complete: (tree, asks) =>
@@ -178,10 +184,36 @@ export const createRepo = (time: SimTime, first: ReadonlyMap<string, string>): R
     ledger,
     head,
     push,
+    rewrite: (to, change) => {
+      commits.length = commits.findIndex(({ info }) => info.oid === to) + 1;
+      return push(change);
+    },
     port,
     onMachineCommit: (listener) => machineListeners.push(listener),
     onRecord: (listener) => recordListeners.push(listener),
   };
+};
+
+/** The files after the edits; the same Map when nothing of interest changed. */
+const changed = (before: Files, edits: Change['edits']): Files => {
+  const wanted = [...edits].filter(([path]) => OF_INTEREST.test(path));
+  if (wanted.length === 0) return before;
+  const files = new Map<string, SourceFile>(before);
+  for (const [path, text] of wanted) {
+    const blob = text === null ? null : sha256(text).slice(0, 40);
+    if (text === null || blob === null) files.delete(path);
+    else if (files.get(path)?.blob !== blob) files.set(path, { kind: 'text', blob, text });
+  }
+  return new Map([...files].toSorted(([a], [b]) => compareText(a, b)));
+};
+
+/** rules 12.1: the last synced commit must be on the branch, or a newer record must name one that is. */
+const refuseRewrite = (commits: readonly RepoCommit[], ledger: readonly LedgerRecord[]): void => {
+  const isHere = (oid: string): boolean => commits.some(({ info }) => info.oid === oid);
+  const last = ledger.findLast(({ kind }) => kind === 'synced' || kind === 'resume');
+  if (last === undefined || !('commit' in last) || isHere(last.commit)) return;
+  const head = commits.at(-1)?.info.oid ?? '';
+  throw edgeFailure('broken', `The branch was rewritten: purser resume --at ${head}`);
 };
 
 export const treeOf = (
