@@ -235,11 +235,6 @@ export interface LinkPort {
   readonly acknowledged: () => Ms | null;
   /** Calls back when orders arrived or the stream opened. */
   readonly watch: (wake: () => void) => () => void;
-  /**
-   * When the newest report that a reconciler acknowledged was sent, on the boot-time clock; null: none in this life.
-   * Without it stop_after (rules 9.3) knows only the first contact, and stops groups too early, never too late.
-   */
-  readonly acknowledgedAt?: () => Ms | null;
 }
 
 export interface UsagePort {

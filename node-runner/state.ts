@@ -264,7 +264,7 @@ export const failed = (
       exit: null,
     }));
   }
-  for (const mark of [...state.marks.values()]) {
+  for (const mark of state.marks.values()) {
     if (concerns(mark, work)) setMark(state, mark, afterFailure(mark, work, { failure, now }));
   }
 };
@@ -316,7 +316,7 @@ export const listed = (state: RunnerState, containers: readonly RuntimeContainer
     return state.touched.has(key) || state.inFlight.has(key);
   };
   const seen = new Set(containers.map(({ id }) => id));
-  for (const id of [...state.containers.keys()]) {
+  for (const id of state.containers.keys()) {
     if (!seen.has(id) && !fresh(id)) state.containers.delete(id);
   }
   for (const container of containers) {

@@ -98,7 +98,7 @@ const begin = async (loop: Loop): Promise<void> => {
 const look = (loop: Loop, publishedAt: Ms): Ms => {
   const { ports, state, busy } = loop;
   const now = ports.clock.now();
-  state.contactAt = newest(state.contactAt, ports.link.acknowledgedAt?.() ?? null);
+  state.contactAt = newest(state.contactAt, ports.link.acknowledged());
   if (!busy.has('accept')) takeOrders(loop);
   const listAt = (loop.listedAt ?? now) + (state.relist ? RELIST_AGAIN_MS : RELIST_EVERY_MS);
   if (!busy.has('list') && (now >= listAt || (state.relist && loop.listedAt === null))) {
@@ -189,8 +189,6 @@ const takeOrders = (loop: Loop): void => {
     return;
   }
   state.refused = null;
-  // Orders come only after a report was heard: they are the first contact, and never a later one's measure.
-  state.contactAt ??= ports.clock.now();
   if (!answer.changed) {
     loop.bell.ring();
     return;

@@ -75,7 +75,7 @@ const replaceImages = (state: RunnerState, images: readonly ImageFacts[]): void 
   const fresh = (name: string): boolean =>
     state.touched.has(imageKey(name)) || state.inFlight.has(imageKey(name));
   const seen = new Set(images.map(({ name }) => name));
-  for (const name of [...state.images.keys()]) {
+  for (const name of state.images.keys()) {
     if (!seen.has(name) && !fresh(name)) state.images.delete(name);
   }
   for (const image of images) if (!fresh(image.name)) state.images.set(image.name, image);
@@ -85,7 +85,7 @@ const replaceNetworks = (state: RunnerState, networks: readonly NetworkFacts[]):
   const fresh = (id: string): boolean =>
     state.touched.has(networkKey(id)) || state.inFlight.has(networkKey(id));
   const seen = new Set(networks.map(({ allocation }) => allocation));
-  for (const id of [...state.networks.keys()]) {
+  for (const id of state.networks.keys()) {
     if (!seen.has(id) && !fresh(id)) state.networks.delete(id);
   }
   for (const network of networks) {

@@ -77,9 +77,9 @@ export const ociSpec = (input: SpecInput): OciSpec => {
   };
 };
 
-/** `<parent>/<allocation>/<container>`: the allocation's group holds all its tasks. */
+/** `<parent>/<container>`: flat, since runc removes a container's own group and never the one around it. */
 export const taskCgroup = (parent: string, allocation: string, task: string): string =>
-  `${parent}/${allocation}/${containerId(allocation, task)}`;
+  `${parent}/${containerId(allocation, task)}`;
 
 /** As in Compose: an entrypoint of the job's own makes the image's command void. */
 export const taskArgs = (task: TaskSpec, image: ImageFacts): readonly string[] => {

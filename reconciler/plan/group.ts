@@ -134,8 +134,25 @@ const planSlot = (scope: Scope, slot: SlotView): SlotPlan => {
         : slot.going.length > 0
           ? {}
           : missing(scope, slot);
-  return { ...main, stops: [...duplicates, ...(main.stops ?? [])] };
+  return {
+    ...main,
+    stops: [...duplicates, ...(main.stops ?? [])],
+    waits: [...(main.waits ?? []), ...volumeStays(scope, slot)],
+  };
 };
+
+/** A drain leaves slots with named volumes running and names them (rules 14). */
+const volumeStays = (scope: Scope, slot: SlotView): readonly Blocked[] =>
+  [slot.target, slot.other]
+    .filter((copy) => copy?.class === 'kept' && copy.node.drain === 'yes')
+    .map((copy) => ({
+      kind: 'waiting',
+      job: scope.view.job.id,
+      slot: slot.name,
+      why: 'volume-drain',
+      detail: `its volume is on ${copy?.node.name}, which is drained`,
+      remedy: `purser drain ${copy?.node.name} --volumes`,
+    }));
 
 /** Two copies in a slot where one is enough (rules 9.2), or a move whose successor is healthy. */
 const stopExtra = (slot: SlotView, copy: Copy): readonly SlotStop[] => {
@@ -236,7 +253,8 @@ const replace = (scope: Scope, replacement: Replacement): SlotPlan => {
   const { group, budget } = scope;
   const waits = delayed(scope, slot, version);
   if (waits !== null) return { waits: [waits] };
-  const isNew = version === scope.head;
+  // A copy of the wanted version that moves adds no new one to the rollout.
+  const isNew = version === scope.head && copy.version !== 'target';
   const counted = isNew ? [`new ${group.key}`] : [];
   if (surge || budget.order === 'start-first') {
     const draws = [...counted, `total ${group.key}`];
@@ -251,6 +269,10 @@ const replace = (scope: Scope, replacement: Replacement): SlotPlan => {
 /** The copy must leave its node: the same version goes on elsewhere (rules 9.1, 2.2). */
 const move = (scope: Scope, slot: SlotView, copy: Copy): SlotPlan => {
   if (copy.class === 'unknown') return {};
+  // `drain --volumes`: the slot can only go on here, so it stops and waits for the node (rules 14).
+  if (copy.allocation.body.spec.volumes.length > 0) {
+    return { stops: [{ copy, slot, reason: 'drain' }] };
+  }
   const reason: StartReason = copy.class === 'draining' ? 'drain' : 'moved';
   const found = versionFor(scope, copy);
   if (found === null) return {};

@@ -66,7 +66,7 @@ export const createWorld = (
   let now = 1000;
   let inbox: NodeOrders | null = null;
   let wakeLink: () => void = () => {};
-  let events: RuntimeEvent[] = [{ kind: 'resync' }];
+  const events: RuntimeEvent[] = [{ kind: 'resync' }];
   let wakeEvents: () => void = () => {};
   let pid = 100;
   const sleepers = new Set<Sleeper>();
@@ -276,7 +276,7 @@ export const createWorld = (
           wakeLink = wake;
           return () => {};
         },
-        acknowledgedAt: () => world.acknowledged,
+        acknowledged: () => world.acknowledged,
       },
       usage: {
         read: async () => new Map(),

@@ -109,6 +109,25 @@ export const namespacesOf = async (names: NetworkNames): Promise<readonly string
   return files.filter((file) => file.startsWith(names.prefix));
 };
 
+/** A namespace with nothing but its loopback, which is up. */
+export const addNamespace = async (kernel: Kernel, namespace: string): Promise<void> => {
+  await kernel.ipBatch([`netns add ${namespace}`]);
+  await kernel.ipBatchIn(namespace, ['link set lo up']);
+};
+
+/** Absent is fine. */
+export const deleteNamespace = async (
+  kernel: Kernel,
+  names: NetworkNames,
+  namespace: string,
+): Promise<void> => {
+  try {
+    await kernel.ipBatch([`netns del ${namespace}`]);
+  } catch (error) {
+    if ((await namespacesOf(names)).includes(namespace)) throw error;
+  }
+};
+
 /** Removes namespaces, links, bridge, table and rules of that name; each when it exists. */
 export const removeHost = async (kernel: Kernel, names: NetworkNames): Promise<void> => {
   const namespaces = await namespacesOf(names);

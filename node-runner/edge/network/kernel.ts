@@ -4,7 +4,8 @@
 
 import { readFile, writeFile } from 'node:fs/promises';
 
-import { runCommand } from '../command.ts';
+import { runCommand, tryCommand } from '../command.ts';
+import type { CommandAsk, CommandResult } from '../command.ts';
 import { EdgeFailure, messageOf } from '../failure.ts';
 import { createLimit } from '../limit.ts';
 import { SOCKET_TABLES } from './listening.ts';
@@ -21,6 +22,8 @@ export interface Kernel {
   /** Name below /proc/sys. */
   readonly sysctl: (name: string, value: string) => Promise<void>;
   readonly socketTables: () => Promise<string>;
+  /** A program with an environment of its own; its exit code decides nothing here. */
+  readonly plugin: (ask: CommandAsk) => Promise<CommandResult>;
 }
 
 /** The fields of `ip -j link`, `ip -j addr` and `ip -j route` that we read. */
@@ -43,11 +46,14 @@ export interface LinkShown {
  */
 export const createKernel = (nodeNetns: string | null): Kernel => {
   const limit = createLimit(CONCURRENT);
+  const inside = (ask: CommandAsk): CommandAsk => {
+    if (nodeNetns === null) return ask;
+    const args = [`--net=${nodeNetns}`, '--', ask.program, ...ask.args];
+    return { ...ask, program: 'nsenter', args };
+  };
   const run = async (program: string, args: readonly string[], input = ''): Promise<string> => {
-    const inside = ['nsenter', `--net=${nodeNetns}`, '--', program, ...args];
-    const [first = program, ...rest] = nodeNetns === null ? [program, ...args] : inside;
     try {
-      return await limit(() => runCommand({ program: first, args: rest, input }));
+      return await limit(() => runCommand(inside({ program, args, input })));
     } catch (error) {
       throw networkFailure(messageOf(error), error);
     }
@@ -74,6 +80,7 @@ export const createKernel = (nodeNetns: string | null): Kernel => {
       const texts = await Promise.all(files.map(readOrEmpty));
       return texts.join('\n');
     },
+    plugin: (ask) => limit(() => tryCommand(inside(ask))),
   };
 };
 

@@ -10,7 +10,7 @@ import type { NetworkAsk, NetworkFacts, NetworkPort } from '../../ports.ts';
 import { compareText } from '../../../schema/ids.ts';
 import { messageOf } from '../failure.ts';
 import { createBatcher } from './batcher.ts';
-import { namespacesOf, prepareHost, removeHost } from './host.ts';
+import { addNamespace, deleteNamespace, namespacesOf, prepareHost, removeHost } from './host.ts';
 import { createKernel, networkFailure } from './kernel.ts';
 import type { Kernel } from './kernel.ts';
 import { parseListening } from './listening.ts';
@@ -18,6 +18,7 @@ import { NETNS_DIR, namesFor } from './names.ts';
 import type { NetworkNames } from './names.ts';
 import { addMappings, deleteMappings, parseMappings } from './ruleset.ts';
 import type { Mapping } from './ruleset.ts';
+import { createTurns } from './turns.ts';
 import { addressOf, gatewayOf, nextHost } from './subnet.ts';
 import type { Subnet } from './subnet.ts';
 
@@ -154,10 +155,7 @@ const makeNamespace = async (
 ): Promise<void> => {
   const { kernel, names, subnet } = state;
   const namespace = names.prefix + allocation;
-  if (host === null) {
-    await kernel.ipBatch([`netns add ${namespace}`]);
-    return kernel.ipBatchIn(namespace, ['link set lo up']);
-  }
+  if (host === null) return addNamespace(kernel, namespace);
   const link = names.linkPrefix + host;
   await kernel.ipBatch([
     `netns add ${namespace}`,
@@ -181,18 +179,13 @@ const makeNamespace = async (
 const tearDown = async (state: State, allocation: string): Promise<void> => {
   const entry = state.entries.get(allocation);
   const namespace = state.names.prefix + allocation;
-  await all([removeNamespace(state, namespace), removeMappings(state, entry?.mappings ?? [])]);
+  await all([
+    deleteNamespace(state.kernel, state.names, namespace),
+    removeMappings(state, entry?.mappings ?? []),
+  ]);
   if (entry === undefined) return;
   state.entries.delete(allocation);
   if (entry.host !== null) state.used.delete(entry.host);
-};
-
-const removeNamespace = async (state: State, namespace: string): Promise<void> => {
-  try {
-    await state.kernel.ipBatch([`netns del ${namespace}`]);
-  } catch (error) {
-    if ((await namespacesOf(state.names)).includes(namespace)) throw error;
-  }
 };
 
 /** An element that is not there fails the whole command, so what is missing is looked up then. */
@@ -314,17 +307,4 @@ const restoreRules = async (state: State, options: NativeNetworkOptions): Promis
   const { rebuilt } = await prepareHost(state.kernel, state.names, options);
   const mappings = [...state.entries.values()].flatMap((entry) => entry.mappings);
   if (rebuilt) await publish(state, mappings);
-};
-
-/** Work on one allocation is done in the order in which it was asked. */
-const createTurns = (): (<T>(key: string, work: () => Promise<T>) => Promise<T>) => {
-  const last = new Map<string, Promise<unknown>>();
-  return async (key, work) => {
-    const before = last.get(key) ?? Promise.resolve();
-    const mine = before.then(work, work);
-    const settled = mine.catch(() => undefined);
-    last.set(key, settled);
-    void settled.then(() => (last.get(key) === settled ? last.delete(key) : false));
-    return mine;
-  };
 };
