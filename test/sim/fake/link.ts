@@ -66,6 +66,7 @@ interface Runner {
   /** The newest report: the first of the next session. */
   newest: { readonly report: NodeReport; readonly at: Ms } | null;
   acknowledged: Ms | null;
+  readonly dialSoon: () => void;
 }
 
 /** What a checker wants to see. */
@@ -111,14 +112,13 @@ export const createLinks = (time: SimTime, watch: LinkWatch): Links => {
 
   const dial = (runner: Runner): void => {
     const { process, node } = runner;
-    if (!process.alive()) return;
+    if (!process.alive() || runner.session !== null) return;
     const again = DIAL_EVERY_MS + random.between(0, 500);
-    time.after(again, `${process.name} dials`, () => dial(runner));
     const living = endpoints.filter((endpoint) => endpoint.process.alive());
     const { upBlocked, downBlocked } = faultsOf(node);
     const endpoint = living[random.between(0, Math.max(0, living.length - 1))];
-    if (runner.session !== null || endpoint === undefined || upBlocked || downBlocked) return;
-    open(net, runner, endpoint);
+    if (endpoint !== undefined && !upBlocked && !downBlocked) open(net, runner, endpoint);
+    else time.after(again, `${process.name} dials`, () => dial(runner));
   };
   return {
     faults: faultsOf,
@@ -132,6 +132,9 @@ export const createLinks = (time: SimTime, watch: LinkWatch): Links => {
         session: null,
         newest: null,
         acknowledged: null,
+        dialSoon: () => {
+          time.after(DIAL_EVERY_MS, `${process.name} dials`, () => dial(runner));
+        },
       };
       runners.set(node, runner);
       time.after(random.between(10, 500), `${process.name} dials`, () => dial(runner));
@@ -210,7 +213,10 @@ const drop = (session: Session): void => {
   if (!session.open) return;
   session.open = false;
   const { runner, endpoint, node } = session;
-  if (runner.session === session) runner.session = null;
+  if (runner.session === session) {
+    runner.session = null;
+    runner.dialSoon();
+  }
   const heard = endpoint.nodes.get(node);
   if (heard?.session !== session) return;
   heard.session = null;

@@ -138,8 +138,10 @@ export const createNetwork = ({ process, disk }: NodeParts): NetworkPort => ({
 export const createProbes = ({ time, process, machine, disk }: NodeParts): ProbePort => {
   const random = time.random.fork(`probes ${process.name}`);
   return {
-    probe: ({ netns, timeoutMs }) => {
-      const network = [...disk.networks.values()].find(({ path }) => path === netns);
+    probe: ({ netns, address, timeoutMs }) => {
+      const network = [...disk.networks.values()].find((facts) =>
+        netns === null ? facts.address === address : facts.path === netns,
+      );
       const well = (): boolean =>
         [...machine.containers.values()].some(
           (container) =>
@@ -149,7 +151,7 @@ export const createProbes = ({ time, process, machine, disk }: NodeParts): Probe
         );
       const flaps = random.chance(machine.faults.flapping);
       const latency = flaps ? timeoutMs : random.between(1, 20);
-      return process.call(`probe ${netns}`, latency, () =>
+      return process.call(`probe ${network?.allocation}`, latency, () =>
         well() && !flaps
           ? { ok: true as const }
           : { ok: false as const, message: flaps ? 'no answer in time' : 'connection refused' },
