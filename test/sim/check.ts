@@ -73,6 +73,7 @@ export const createChecker = (options: CheckOptions): Checker => {
       if (copy === null) return;
       checkCapacity(context, copy.node);
       checkSurge(context, copy);
+      checkSingleton(context, copy);
       checkRestarts(context, copy);
       checkHeld(context, copy);
       checkKnown(context, copy);
@@ -153,6 +154,26 @@ const checkSurge = (context: Context, copy: Copy): void => {
   if (seen.length <= most) return;
   const ids = seen.map(({ allocation, node }) => `${allocation}@${node.name}`).join(' ');
   fail('surge', `${job} has ${seen.length} copies where ${most} may be: ${ids}`);
+};
+
+/** 9.3: never two, whatever is cut off; a containerd that does not do as it is told excuses it. */
+const checkSingleton = (
+  { truth, human, fail }: Context,
+  { body, allocation, node }: Copy,
+): void => {
+  const job = idOf(body);
+  if (human.intent().jobs.get(job)?.singleton !== true || !body.spec.singleton) return;
+  const other = truth.copiesOf(job).find((copy) => {
+    const { late, failBefore, failAfter } = copy.node.machine.faults;
+    const obedient = late + failBefore + failAfter === 0;
+    const sameSlot = copy.body.group === body.group && copy.body.index === body.index;
+    return copy.allocation !== allocation && sameSlot && obedient && copy.body.spec.singleton;
+  });
+  if (other === undefined) return;
+  fail(
+    'singleton',
+    `${allocation} runs on ${node.name} beside ${other.allocation} on ${other.node.name}`,
+  );
 };
 
 /** Nothing restarts faster than its delays allow. */

@@ -114,7 +114,17 @@ const drawScenario = (random: Random): Scenario => {
   };
 };
 
-const drawJob = (random: Random, job: string): JobDraft => ({
+const drawJob = (random: Random, job: string): JobDraft =>
+  random.chance(0.12) ? drawSingleton(random, job) : drawOrdinary(random, job);
+
+const drawSingleton = (random: Random, job: string): JobDraft => ({
+  ...plainJob(job),
+  behaviour: goodBehaviour(random),
+  count: random.between(1, 2),
+  singleton: true,
+});
+
+const drawOrdinary = (random: Random, job: string): JobDraft => ({
   ...plainJob(job),
   behaviour: goodBehaviour(random),
   pinned: random.chance(0.7),

@@ -84,6 +84,12 @@ export const createRepo = (time: SimTime, first: ReadonlyMap<string, string>): R
   const random = time.random.fork('repo');
   const faults: RepoFaults = { fetch: 0, ledger: 0, push: 0, pushedYetFailed: 0, beforePush: null };
 
+  let kept: readonly LedgerRecord[] = [];
+  /** The same value while nothing was recorded. */
+  const snapshot = (): readonly LedgerRecord[] => {
+    if (kept.length !== ledger.length) kept = [...ledger];
+    return kept;
+  };
   const tell = (): void => {
     for (const wake of watchers) wake();
   };
@@ -153,7 +159,7 @@ export const createRepo = (time: SimTime, first: ReadonlyMap<string, string>): R
         if (random.chance(faults.fetch))
           throw edgeFailure('retry', 'The remote cannot be reached.');
         refuseRewrite(commits, ledger);
-        return treeOf(commits, ledger);
+        return treeOf(commits, snapshot());
       }),
     complete: (tree, asks) =>
       process.call('histories', random.between(5, 50), () => ({
@@ -230,7 +236,7 @@ export const treeOf = (
     head: commit.info,
     local: false,
     files: commit.files,
-    ledger: [...ledger],
+    ledger,
     histories: new Map(),
     lastSynced:
       synced === null || synced === commit.info.oid || files === undefined
