@@ -75,7 +75,7 @@ const runCluster = async (invocation: Invocation, layout: Layout): Promise<numbe
   const directory = text(options['directory']) ?? '';
   const nodes = await nodesOf(layout, Number(options['nodes']));
   const example = given === null;
-  const prepare = example ? await prepareExample(layout.root) : null;
+  const prepare = example ? await prepareExample() : null;
   const repository =
     prepare === null
       ? await openRepository(given ?? '', text(options['branch']))
@@ -177,7 +177,7 @@ const runnerSpec = ({ layout, node, cluster, registries }: RunnerAsk) => {
   const args = [
     ...[entry(), 'node', '--name', name, '--cluster', cluster, '--node-root', root],
     ...['--link', `unix:${layout.linkSocket}`, '--address', node.address],
-    ...['--volumes', layout.volumesDir, '--end-with-stdin', ...insecureFlags(registries)],
+    ...['--end-with-stdin', ...insecureFlags(registries)],
   ];
   const inside = netns === null ? [] : [`--net=/run/netns/${netns}`, process.execPath];
   const command = netns === null ? process.execPath : 'nsenter';

@@ -9,7 +9,6 @@ export interface NodeLayout {
   /** Network namespace that the runner lives in; null: the machine's own. */
   readonly netns: string | null;
   readonly log: string;
-  readonly containerdSocket: string;
 }
 
 export interface Layout {
@@ -22,7 +21,6 @@ export interface Layout {
   readonly settings: string;
   readonly reconcilerLog: string;
   readonly nodesDir: string;
-  readonly volumesDir: string;
 }
 
 export const layoutOf = (root: string): Layout => ({
@@ -35,7 +33,6 @@ export const layoutOf = (root: string): Layout => ({
   settings: join(root, 'up.json'),
   reconcilerLog: join(root, 'logs', 'reconciler.log'),
   nodesDir: join(root, 'nodes'),
-  volumesDir: join(root, 'volumes'),
 });
 
 /** What `up` was asked, for `down` and for the next `up`. */
@@ -54,6 +51,5 @@ export const nodeLayout = (layout: Layout, name: string, netns: string | null): 
     root,
     netns,
     log: join(layout.root, 'logs', `node-${name}.log`),
-    containerdSocket: join(root, 'containerd', 'containerd.sock'),
   };
 };

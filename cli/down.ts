@@ -1,0 +1,105 @@
+// `purser down`: removes everything that `up` made but the repository and the named volumes.
+
+import { readdir, readFile, rm, rmdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { CommandSpec, Io } from './command.ts';
+import { CommandError } from './command-error.ts';
+import type { Layout, NodeLayout, UpSettings } from './up/layout.ts';
+import { layoutOf } from './up/layout.ts';
+import { partNodes } from './up/networks.ts';
+
+export const down: CommandSpec = {
+  usage: 'down',
+  summary: 'remove the cluster of this machine; keeps the repository and the named volumes',
+  examples: [
+    ['purser down', 'containers, networks, images and state go'],
+    ['purser down --volumes', 'named volumes go too'],
+  ],
+  define: (command) => command.option('--volumes', 'remove the named volumes too'),
+  run: async ({ options, common, io }) => {
+    const layout = layoutOf(common.root);
+    const settings = await readSettings(layout);
+    await stopUp(layout, io);
+    for (const node of settings.nodes) await removeNode(node, io);
+    if (settings.nodes.some(({ netns }) => netns !== null)) {
+      await partNodes(
+        layout.root,
+        settings.nodes.map(({ name }) => name),
+      );
+    }
+    const volumes = options['volumes'] === true ? [] : await volumesOf(settings.nodes);
+    await removeFiles(layout, settings, volumes.length > 0);
+    io.out(`The repository stays: ${settings.repository}`);
+    for (const volume of volumes) io.out(`A volume stays: ${volume}`);
+    return 0;
+  },
+};
+
+const readSettings = async (layout: Layout): Promise<UpSettings> => {
+  const text = await readFile(layout.settings, 'utf8').catch(() => null);
+  if (text === null) {
+    throw new CommandError(`there is no cluster in ${layout.root}; name its place with --root`, 1);
+  }
+  return JSON.parse(text) as UpSettings;
+};
+
+/** `up` has this long to end its children. */
+const STOP_LIMIT_MS = 20_000;
+const STEP_MS = 50;
+
+const stopUp = async (layout: Layout, io: Io): Promise<void> => {
+  const pid = Number(await readFile(layout.pidFile, 'utf8').catch(() => '0'));
+  if (pid <= 0 || !isAlive(pid)) return;
+  io.out(`Stopping Purser (process ${pid})`);
+  process.kill(pid, 'SIGTERM');
+  const until = performance.now() + STOP_LIMIT_MS;
+  while (isAlive(pid) && performance.now() < until) await sleep(STEP_MS);
+  if (isAlive(pid)) process.kill(pid, 'SIGKILL');
+};
+
+const isAlive = (pid: number): boolean => {
+  try {
+    return process.kill(pid, 0);
+  } catch {
+    return false;
+  }
+};
+
+/** Containers first, then what they stood on. */
+const removeNode = async (node: NodeLayout, io: Io): Promise<void> => {
+  const { cleanNode } = await import('../node-runner/clean.ts');
+  const { containers } = await cleanNode({ node: node.name, root: node.root, netns: node.netns });
+  io.out(`Removed ${containers} container${containers === 1 ? '' : 's'} of ${node.name}`);
+};
+
+const volumesOf = async (nodes: readonly NodeLayout[]): Promise<readonly string[]> => {
+  const found = await Promise.all(
+    nodes.map(async ({ root }) => {
+      const folder = join(root, 'volumes');
+      const names = await readdir(folder).catch(() => []);
+      return names.map((name) => join(folder, name));
+    }),
+  );
+  return found.flat().toSorted();
+};
+
+const removeFiles = async (
+  layout: Layout,
+  settings: UpSettings,
+  keepVolumes: boolean,
+): Promise<void> => {
+  const remove = { recursive: true, force: true };
+  for (const { root } of settings.nodes) {
+    const names = await readdir(root).catch(() => []);
+    for (const name of names) {
+      if (name !== 'volumes' || !keepVolumes) await rm(join(root, name), remove);
+    }
+    await rmdir(root).catch(() => undefined); // volumes are in it
+  }
+  await rmdir(layout.nodesDir).catch(() => undefined);
+  const names = await readdir(layout.root).catch(() => []);
+  const keep = new Set(['repository', 'nodes']);
+  for (const name of names) if (!keep.has(name)) await rm(join(layout.root, name), remove);
+  await rmdir(layout.root).catch(() => undefined); // the repository is in it
+};

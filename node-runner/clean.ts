@@ -1,0 +1,49 @@
+// Removes everything that a runner made on a node, when the runner is not running: containers, networks, containerd,
+// cgroups, mounts. In: its root. Out: how much. Not here: files below the root (the caller's, who keeps volumes).
+
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { CONTAINERD_NAMESPACE, cgroupParent, networkIdentity } from './main.ts';
+import { runCommand } from './edge/command.ts';
+import { startContainerd } from './edge/containerd/daemon.ts';
+import { createContainerdRuntime } from './edge/containerd/runtime.ts';
+import { nativeCleanUp } from './edge/network/native.ts';
+import { detectCgroups, removeEmptyCgroup } from './edge/usage.ts';
+
+export interface CleanAsk {
+  readonly node: string;
+  readonly root: string;
+  /** The node's own network namespace, which the caller removes; null: the machine's. */
+  readonly netns: string | null;
+}
+
+export const cleanNode = async (ask: CleanAsk): Promise<{ readonly containers: number }> => {
+  const folder = join(ask.root, 'containerd');
+  const daemon = await startContainerd({ folder, binary: 'containerd' });
+  const runtime = createContainerdRuntime({
+    socket: daemon.socket,
+    namespace: CONTAINERD_NAMESPACE,
+    runcRoot: join(ask.root, 'runc'),
+    execFolder: join(ask.root, 'exec'),
+    registry: { loginsPath: null, insecure: [] },
+  });
+  const containers = await runtime.list();
+  await Promise.all(containers.map(({ id }) => runtime.remove(id)));
+  runtime.close();
+  await daemon.stop();
+  const nodeNetns = ask.netns === null ? null : `/run/netns/${ask.netns}`;
+  await nativeCleanUp({ node: networkIdentity(ask), nodeNetns });
+  await removeEmptyCgroup(await detectCgroups(), cgroupParent(ask));
+  await unmountBelow(ask.root);
+  return { containers: containers.length };
+};
+
+/** Mounts that a killed shim left: deepest first. */
+const unmountBelow = async (root: string): Promise<void> => {
+  const mounts = (await readFile('/proc/self/mountinfo', 'utf8'))
+    .split('\n')
+    .map((line) => line.split(' ')[4] ?? '')
+    .filter((path) => path.startsWith(`${root}/`))
+    .toSorted((a, b) => b.length - a.length);
+  for (const path of mounts) await runCommand({ program: 'umount', args: ['--lazy', path] });
+};

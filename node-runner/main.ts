@@ -1,0 +1,156 @@
+// Puts the node runner together: ports and their implementations meet only here.
+// In: a configuration. Out: a running node, and the way to stop it. Stopping leaves every container running.
+// Not here: any decision.
+
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { sha256 } from '../schema/hash.ts';
+import { linkAddressProblem } from '../schema/link-address.ts';
+import type { Resources } from '../schema/spec.ts';
+import type { RunnerConfig } from './config.ts';
+import { DEFAULT_DISK_RESERVE_BYTES } from './config.ts';
+import { createClock } from './edge/clock.ts';
+import { startContainerd } from './edge/containerd/daemon.ts';
+import { createContainerdRuntime } from './edge/containerd/runtime.ts';
+import { createLink } from './edge/link.ts';
+import { createLog } from './edge/log.ts';
+import { readMachine } from './edge/machine.ts';
+import { inOwnNamespace } from './edge/namespace.ts';
+import { createNativeNetwork } from './edge/network/native.ts';
+import { createProbes } from './edge/probes.ts';
+import { readResolvConf } from './edge/resolv-conf.ts';
+import { rotateLogs } from './edge/store/logs.ts';
+import { createStore } from './edge/store/store.ts';
+import { createUsage } from './edge/usage.ts';
+import type { RunnerLog } from './ports.ts';
+import { serveStreams } from './serve.ts';
+import { createTick } from './tick.ts';
+
+export interface RunnerSettings {
+  readonly node: string;
+  readonly cluster: string;
+  /** Everything of this runner lies here. */
+  readonly root: string;
+  /** Where the reconciler is: `unix:/path` or `host:port`. */
+  readonly link: string;
+  /** Socket of a containerd that somebody else runs; null: a private one, started and kept running. */
+  readonly containerd: string | null;
+  /** Program of the private one. */
+  readonly containerdBinary: string;
+  /** Address at which published ports answer; null: this machine's own. */
+  readonly address: string | null;
+  /** What allocations may use; null: all but the reserve. */
+  readonly capacity: { readonly cpuMilli: number | null; readonly memoryBytes: number | null };
+  readonly registryLogins: string | null;
+  readonly insecureRegistries: readonly string[];
+  /** `10.1.4.0/22` for allocations; null: chosen. */
+  readonly subnet: string | null;
+}
+
+export interface Runner {
+  readonly stop: () => Promise<void>;
+}
+
+/** The containerd namespace of everything that Purser makes. */
+export const CONTAINERD_NAMESPACE = 'purser';
+/** What the machine keeps for itself: containerd, runner and system. */
+const RESERVE: Resources = { cpuMilli: 100, memoryBytes: 256 * 1024 * 1024 };
+/** A private containerd that died is started again within this time. */
+const SUPERVISE_EVERY_MS = 1000;
+const ROTATE_EVERY_MS = 30_000;
+
+export const startRunner = async (settings: RunnerSettings): Promise<Runner> => {
+  const log = createLog(`node ${settings.node}`);
+  const problem = linkAddressProblem(settings.link, { ownNamespace: await inOwnNamespace() });
+  if (problem !== null) throw new Error(problem);
+  const socket = settings.containerd ?? (await startPrivate(settings)).socket;
+  const { root, node, cluster } = settings;
+  const clock = createClock();
+  const store = await createStore({ root, log });
+  const runtime = createContainerdRuntime({
+    socket,
+    namespace: CONTAINERD_NAMESPACE,
+    runcRoot: join(root, 'runc'),
+    execFolder: join(root, 'exec'),
+    registry: { loginsPath: settings.registryLogins, insecure: settings.insecureRegistries },
+  });
+  const network = await createNativeNetwork({
+    node: networkIdentity(settings),
+    subnet: settings.subnet,
+    nodeNetns: null,
+  });
+  const serve = serveStreams({ runtime, root });
+  const link = createLink({ address: settings.link, cluster, node, clock, log, serve });
+  const usage = await createUsage({ diskPath: root });
+  const probes = createProbes();
+  const ports = { runtime, network, probes, store, link: link.port, usage, clock, log };
+  const tick = createTick(ports, await configOf(settings));
+  const abort = new AbortController();
+  const running = [
+    tick.run(abort.signal),
+    link.run(abort.signal),
+    every(ROTATE_EVERY_MS, abort.signal, () => rotateLogs(root), log),
+    settings.containerd === null
+      ? every(SUPERVISE_EVERY_MS, abort.signal, () => startPrivate(settings), log)
+      : Promise.resolve(),
+  ];
+  log.info({ node, cluster, containerd: await runtime.version() }, 'the node runner runs');
+  return {
+    stop: async () => {
+      abort.abort();
+      await Promise.all(running);
+      runtime.close();
+    },
+  };
+};
+
+const startPrivate = ({ root, containerdBinary }: RunnerSettings) =>
+  startContainerd({ folder: join(root, 'containerd'), binary: containerdBinary });
+
+/** Names of bridge and rules come from this: two clusters on one machine may both have a node n1. */
+export const networkIdentity = ({ root, node }: Pick<RunnerSettings, 'root' | 'node'>): string =>
+  `${sha256(root).slice(0, 8)}-${node}`;
+
+/** cgroup of everything that this runner starts. */
+export const cgroupParent = (settings: Pick<RunnerSettings, 'root' | 'node'>): string =>
+  `/purser-${networkIdentity(settings)}`;
+
+const configOf = async (settings: RunnerSettings): Promise<RunnerConfig> => {
+  const machine = await readMachine(RESERVE);
+  const { cpuMilli, memoryBytes } = settings.capacity;
+  return {
+    node: settings.node,
+    cluster: settings.cluster,
+    address: settings.address ?? machine.address,
+    architecture: process.arch === 'arm64' ? 'arm64' : 'amd64',
+    capacity: {
+      cpuMilli: cpuMilli ?? machine.capacity.cpuMilli,
+      memoryBytes: memoryBytes ?? machine.capacity.memoryBytes,
+    },
+    attributes: machine.attributes,
+    cgroupParent: cgroupParent(settings),
+    resolvConf: await readResolvConf(),
+    diskReserveBytes: DEFAULT_DISK_RESERVE_BYTES,
+  };
+};
+
+/** Does a thing again and again; a failure is said once a kind and tried again. */
+const every = async (
+  waitMs: number,
+  signal: AbortSignal,
+  ...[act, log]: [() => Promise<unknown>, RunnerLog]
+): Promise<void> => {
+  let said = '';
+  while (!signal.aborted) {
+    await sleep(waitMs, undefined, { signal }).catch(() => undefined);
+    if (signal.aborted) return;
+    try {
+      await act();
+      said = '';
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      if (message !== said) log.warn({ error: message }, 'upkeep of the node failed');
+      said = message;
+    }
+  }
+};

@@ -1,0 +1,72 @@
+// What a person asks of a running allocation, served on the node: its log, a process inside it.
+// In: an ask that came over the link. Out: output, and where input goes. Not here: the transport (edge/link-streams).
+
+import { containerId } from '../schema/ids.ts';
+import type { StreamAsk, StreamEnd } from '../schema/streams.ts';
+import type { ServedStream, ServeStream } from './edge/link-streams.ts';
+import { readLog } from './edge/store/read-log.ts';
+import type { RuntimePort } from './ports.ts';
+
+export interface ServeOptions {
+  readonly runtime: Pick<RuntimePort, 'exec'>;
+  /** The store's root, where the logs lie. */
+  readonly root: string;
+}
+
+/** SIGHUP: what a terminal sends to a process when its person goes away. */
+const SIGHUP = 1;
+/** Shells add 128 to the signal that ended a process. */
+const SIGNAL_BASE = 128;
+
+export const serveStreams =
+  (options: ServeOptions): ServeStream =>
+  (ask) =>
+    ask.kind === 'logs' ? serveLog(options, ask) : serveExec(options, ask);
+
+const serveLog = async (
+  { root }: ServeOptions,
+  ask: Extract<StreamAsk, { kind: 'logs' }>,
+): Promise<ServedStream> => {
+  const abort = new AbortController();
+  const { allocation, task, tail, follow } = ask;
+  const previous = ask.previous ? 1 : 0;
+  const log = readLog({ root, allocation, task, tail, follow, previous, signal: abort.signal });
+  const output = async function* output() {
+    for await (const data of log) yield { stream: 'stdout' as const, data };
+  };
+  return {
+    output: output(),
+    end: async () => ({ code: 0, error: null }),
+    write: async () => undefined,
+    closeInput: async () => undefined,
+    resize: async () => undefined,
+    stop: async () => abort.abort(),
+  };
+};
+
+const serveExec = async (
+  { runtime }: ServeOptions,
+  ask: Extract<StreamAsk, { kind: 'exec' }>,
+): Promise<ServedStream> => {
+  const session = await runtime.exec({
+    container: containerId(ask.allocation, ask.task),
+    args: ask.args,
+    env: ask.tty === null ? [] : ['TERM=xterm'],
+    tty: ask.tty,
+  });
+  let ended = false;
+  return {
+    output: session.output,
+    end: async (): Promise<StreamEnd> => {
+      const { code, signal } = await session.exit;
+      ended = true;
+      return { code: signal === null ? code : SIGNAL_BASE + signal, error: null };
+    },
+    write: session.write,
+    closeInput: session.closeInput,
+    resize: session.resize,
+    stop: async () => {
+      if (!ended) await session.kill(SIGHUP);
+    },
+  };
+};
