@@ -28,8 +28,11 @@ export const REPORT_EVERY_MS: Ms = 5000;
 /** Changes that come together are reported together: a report is made at most this often. */
 export const REPORT_GAP_MS: Ms = 100;
 
-/** Marks are written at most this often, one write at a time. */
-export const MARKS_GAP_MS: Ms = 200;
+/** After orders could not be written down. */
+export const ORDERS_AGAIN_MS: Ms = 1000;
+
+/** How long the runner waits for work under way when it is told to end. */
+export const ENDING_MS: Ms = 5000;
 
 /** containerd is listed anew at least this often even if its events miss nothing. */
 export const RELIST_EVERY_MS: Ms = 60_000;

@@ -110,6 +110,9 @@ export const noted = (state: RunnerState, note: Note): void => {
       state.marks.delete(note.allocation);
       state.networks.delete(note.allocation);
       state.prepared.delete(note.allocation);
+      for (const key of state.retries.keys()) {
+        if (key.includes(note.allocation)) state.retries.delete(key);
+      }
       break;
     case 'wait':
       return;

@@ -8,7 +8,14 @@ import type { Ms } from '../schema/spec.ts';
 import { accept } from './accept.ts';
 import { createBell } from './bell.ts';
 import type { RunnerConfig } from './config.ts';
-import { RELIST_AGAIN_MS, RELIST_EVERY_MS, REPORT_EVERY_MS, REPORT_GAP_MS } from './config.ts';
+import {
+  ENDING_MS,
+  ORDERS_AGAIN_MS,
+  RELIST_AGAIN_MS,
+  RELIST_EVERY_MS,
+  REPORT_EVERY_MS,
+  REPORT_GAP_MS,
+} from './config.ts';
 import type { Action, Work } from './decide/action.ts';
 import { decide } from './decide/decide.ts';
 import type { Inventory } from './decide/inventory.ts';
@@ -36,7 +43,16 @@ export const createTick = (ports: RunnerPorts, config: RunnerConfig): Tick => {
   const bell = createBell(ports.clock);
   return {
     run: (signal) =>
-      run({ ports, state, signal, bell, busy: new Set(), listedAt: null, measuredAt: null }),
+      run({
+        ports,
+        state,
+        signal,
+        bell,
+        busy: new Set(),
+        unwritten: null,
+        listedAt: null,
+        measuredAt: null,
+      }),
     wake: bell.ring,
     report: () => nodeReport(state.orders, state, { measured: state, now: ports.clock.now() }),
     inventory: () => state,
@@ -64,7 +80,18 @@ const run = async (loop: Loop): Promise<void> => {
     unwatch();
   }
   await following;
+  await ending(loop);
   await writeMarks(loop);
+};
+
+/** What is under way is let end, so that its facts reach the disk; what does not end is found by the next life. */
+const ending = async ({ ports, state, bell }: Loop): Promise<void> => {
+  const last = ports.clock.now() + ENDING_MS;
+  const never = new AbortController().signal;
+  while (state.inFlight.size > 0 && ports.clock.now() < last) {
+    bell.clear();
+    await bell.wait(last, never);
+  }
 };
 
 /** What an earlier life wrote down. */
@@ -178,8 +205,9 @@ const background = (loop: Loop, name: string, work: Promise<void>): void => {
 /** Orders are on the disk before they are obeyed: a runner that dies in between has not accepted them. */
 const takeOrders = (loop: Loop): void => {
   const { ports, state } = loop;
-  const offered = ports.link.take();
+  const offered = ports.link.take() ?? loop.unwritten;
   if (offered === null) return;
+  loop.unwritten = null;
   const answer = accept(state.orders, offered, state.node);
   if (answer.kind === 'refused') {
     ports.log.warn({ generation: offered.generation }, `orders refused: ${answer.why}`);
@@ -194,7 +222,15 @@ const takeOrders = (loop: Loop): void => {
     return;
   }
   const write = async (): Promise<void> => {
-    await ports.store.writeOrders(offered);
+    try {
+      await ports.store.writeOrders(offered);
+    } catch (thrown) {
+      loop.unwritten = offered;
+      state.refused = `orders cannot be written down: ${asFailure(thrown).message}`;
+      state.changed = true;
+      await ports.clock.sleepUntil(ports.clock.now() + ORDERS_AGAIN_MS, loop.signal);
+      return;
+    }
     state.orders = offered;
     state.changed = true;
     state.marksChanged = true;

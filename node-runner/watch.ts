@@ -3,6 +3,7 @@
 // not as expected, and once a minute; never in every look.
 // Not here: what follows from facts (decide/), when the loop looks (tick.ts).
 
+import type { NodeOrders } from '../schema/orders.ts';
 import type { Ms, Resources } from '../schema/spec.ts';
 import type { Bell } from './bell.ts';
 import { RELIST_AGAIN_MS } from './config.ts';
@@ -20,6 +21,8 @@ export interface Loop {
   readonly bell: Bell;
   /** Names of what goes on beside the loop. */
   readonly busy: Set<string>;
+  /** Orders that were accepted and could not be written down yet. */
+  unwritten: NodeOrders | null;
   /** null before the first. */
   listedAt: Ms | null;
   measuredAt: Ms | null;

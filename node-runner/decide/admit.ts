@@ -7,6 +7,7 @@ import { fits } from '../../schema/fits.ts';
 import type { FailureRecord } from '../../schema/orders.ts';
 import type { Resources } from '../../schema/spec.ts';
 import type { AllocationMark, Inventory, PortChoice } from './inventory.ts';
+import { noneRuns } from './advance.ts';
 import { choosePorts } from './ports.ts';
 import { sizeText } from './words.ts';
 
@@ -24,12 +25,16 @@ export const heldBy = (inventory: Inventory): Held => {
   const ports = new Set(inventory.portsTaken);
   let resources: Resources = { cpuMilli: 0, memoryBytes: 0 };
   for (const mark of inventory.marks.values()) {
-    if (mark.ports === null) continue;
+    if (mark.ports === null || isShell(mark, inventory)) continue;
     for (const { host } of mark.ports) ports.add(host);
     resources = plus(resources, mark.body.spec.ask);
   }
   return { resources, ports };
 };
+
+/** Dead, nothing runs, nothing is mapped: its containers are kept as evidence and hold nothing. */
+export const isShell = (mark: AllocationMark, inventory: Inventory): boolean =>
+  mark.deadAt !== null && noneRuns(mark) && !inventory.networks.has(mark.allocation);
 
 const plus = (a: Resources, b: Resources): Resources => ({
   cpuMilli: a.cpuMilli + b.cpuMilli,

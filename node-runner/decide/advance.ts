@@ -167,6 +167,10 @@ const killFor = (mark: AllocationMark, task: TaskMark, now: Ms): KillMark | null
     : { ...fresh, cause: 'check', signalAt: now };
 };
 
+/** No task of it runs, as far as is known. */
+export const noneRuns = (mark: AllocationMark): boolean =>
+  mark.tasks.every(({ run }) => run !== 'open');
+
 /** The health of the whole copy. */
 export const markHealth = (mark: AllocationMark): ReturnType<typeof groupHealth> => {
   if (mark.deadAt !== null) return 'unhealthy';

@@ -12,7 +12,7 @@ import { containerKey, intent, laneOf, networkKey } from './action.ts';
 import type { Held } from './admit.ts';
 import { admit, heldBy, withAdmitted } from './admit.ts';
 import type { Want } from './advance.ts';
-import { advance, replaceTask } from './advance.ts';
+import { advance, noneRuns, replaceTask } from './advance.ts';
 import { diskIsFull, imageToRemove } from './gc.ts';
 import type { AllocationMark, ContainerFacts, Inventory, Lane } from './inventory.ts';
 import { newMark } from './marks.ts';
@@ -110,18 +110,57 @@ const lookAt = (start: AllocationMark, look: Look, held: Held | null): Result =>
     const steps = stopSteps(mark, inventory, now);
     return { ...steps, mark: steps.done ? null : mark };
   }
+  if (mark.deadAt !== null) return deadSteps(mark, look);
   const waiting = want.kind === 'run' && want.after.some((id) => look.holders.has(id));
   if (mark.ports === null && !waiting && held !== null) {
-    const admission = admit(mark, held, inventory.node.capacity);
+    const admission = admit(mark, heldFor(mark, held, inventory), inventory.node.capacity);
     const next =
       admission.kind === 'admitted'
         ? { ...mark, ports: admission.ports }
         : withNote(mark, admission.failure, now);
     const ready = admission.kind === 'admitted';
-    return { mark: next, ...runSteps(next, inventory, { now, ready }) };
+    return pulling({ mark: next, ...runSteps(next, inventory, { now, ready }) }, look);
   }
   const steps = runSteps(mark, inventory, { now, ready: mark.ports !== null });
-  return { mark, intents: steps.intents, until: Math.min(steps.until, turnsAt(mark, look)) };
+  const until = Math.min(steps.until, turnsAt(mark, look));
+  return pulling({ mark, intents: steps.intents, until }, look);
+};
+
+/**
+ * What runs already has its ports, and what listens on them is itself: an adopted copy without a mark is not refused
+ * for the sake of its own ports.
+ */
+const heldFor = (mark: AllocationMark, held: Held, inventory: Inventory): Held => {
+  if (noneRuns(mark)) return held;
+  const own = new Set(mark.body.spec.ports.map(({ host }) => host));
+  const taken = [...held.ports].filter((port) => !own.has(port) || heldByOthers(port, inventory));
+  return { resources: { cpuMilli: 0, memoryBytes: 0 }, ports: new Set(taken) };
+};
+
+const heldByOthers = (port: number, inventory: Inventory): boolean =>
+  [...inventory.marks.values()].some(({ ports }) => ports?.some(({ host }) => host === port));
+
+/** A pull that waits for the disk is shown on what needs it. */
+const pulling = <R extends Result & { readonly mark: AllocationMark }>(
+  result: R,
+  { inventory, now }: Look,
+): R => {
+  if (!diskIsFull(inventory) || !result.intents.some(({ kind }) => kind === 'pull')) return result;
+  const message = 'the image is not pulled: the disk of this node is almost full';
+  const failure = { blame: 'platform', kind: 'disk', task: null, message } as const;
+  return { ...result, mark: withNote(result.mark, failure, now) };
+};
+
+/** Siblings of the task that failed are ended; then its network and ports are free for others. */
+const deadSteps = (mark: AllocationMark, { inventory, now }: Look): Result => {
+  if (!noneRuns(mark)) return { mark, ...runSteps(mark, inventory, { now, ready: false }) };
+  if (inventory.networks.has(mark.allocation)) {
+    const { allocation } = mark;
+    const intents = [intent({ kind: 'tear-down-network', allocation })];
+    return { mark, intents, until: Number.POSITIVE_INFINITY };
+  }
+  const bare = (mark.ports ?? []).length === 0 ? mark : { ...mark, ports: [] };
+  return { mark: bare, intents: [], until: Number.POSITIVE_INFINITY };
 };
 
 /** When the mark changes by time alone: health proven, or stop_after. */
@@ -155,12 +194,17 @@ const holdersOf = (inventory: Inventory): ReadonlySet<string> => {
   return holders;
 };
 
+/** Labels are values that never change, and every look asks for all of them. */
+const decoded = new WeakMap<object, ReturnType<typeof decodeLabels>>();
+
 /** Ours: of this cluster and this node. Another runner's on the same containerd are foreign to us. */
 export const ownLabels = (
   { labels }: ContainerFacts,
   { node }: Pick<Inventory, 'node'>,
 ): ReturnType<typeof decodeLabels> => {
-  const facts = decodeLabels(labels);
+  const known = decoded.get(labels);
+  const facts = known === undefined ? decodeLabels(labels) : known;
+  decoded.set(labels, facts);
   return facts !== null && facts.cluster === node.cluster && facts.node === node.node
     ? facts
     : null;

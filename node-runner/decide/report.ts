@@ -16,7 +16,7 @@ import type {
 import type { Ms, Resources, TaskSpec } from '../../schema/spec.ts';
 import { ordersHash } from '../../schema/wire.ts';
 import { imageKey } from './action.ts';
-import { markHealth } from './advance.ts';
+import { markHealth, noneRuns } from './advance.ts';
 import { ownLabels } from './decide.ts';
 import { diskIsFull } from './gc.ts';
 import type { AllocationMark, Inventory, TaskMark } from './inventory.ts';
@@ -104,7 +104,7 @@ const allocationReport = (
     allocation: mark.allocation,
     body,
     phase: phaseOf(mark),
-    health: mark.stop !== null && health === 'healthy' && noneRuns(mark) ? 'unhealthy' : health,
+    health,
     everHealthy: mark.firstHealthyAt !== null,
     tasks: body.spec.tasks.map((spec, position) =>
       taskReport({ mark, spec, task: mark.tasks[position] }, inventory),
@@ -127,8 +127,6 @@ const allocationReport = (
     deadForMs: age(mark.deadAt),
   };
 };
-
-const noneRuns = (mark: AllocationMark): boolean => mark.tasks.every(({ run }) => run !== 'open');
 
 /** `running`: at least one task runs; `pending` covers what comes before a start, backoff included. */
 const phaseOf = (mark: AllocationMark): AllocationPhase => {
