@@ -49,6 +49,24 @@ u.on('message', (m) => { process.stdout.write(m); process.exit(0); });
 u.send('x', Number(process.argv[2]), process.argv[1]);
 `;
 
+describe('a runner that lives in the namespace of its node', () => {
+  it('prepares, sets up, lists and cleans up there', async () => {
+    const netns = await makeNetns('inside');
+    try {
+      const script = new URL('../support/network-inside.ts', import.meta.url).pathname;
+      const text = await netns.run(process.execPath, '--import', 'tsx', script, nodeName());
+      const { address, listed, taken, left } = JSON.parse(text);
+      expect(address).toMatch(/^10\./);
+      expect(listed).toEqual(['a-0-1']);
+      expect(taken).toEqual([4321]);
+      expect(left).toEqual([]);
+      expect(await netns.run('nft', 'list', 'ruleset')).toBe('');
+    } finally {
+      await netns.remove();
+    }
+  });
+});
+
 describe('packets', () => {
   const node = nodeName();
   const children: ChildProcess[] = [];
@@ -143,6 +161,20 @@ describe('packets', () => {
     expect(await ask(netns.path, '127.0.0.1', 21_000)).toBe('ECONNREFUSED');
     await network.list();
     expect(await ask(netns.path, '127.0.0.1', 21_000)).toBe('from one');
+  });
+
+  it('find their way again after somebody removed the bridge', async () => {
+    await netns.run('ip', 'link', 'del', namesFor(node).bridge);
+    const again = await createNativeNetwork({
+      node,
+      subnet: '10.99.4.0/24',
+      nodeNetns: netns.path,
+    });
+    const ports = [{ name: 'http', port: 80, host: 21_000 }];
+    const made = await again.setUp({ allocation: 'one', mode: 'bridge', ports });
+    expect(made.address).toMatch(/^10\.99\.4\./);
+    expect(await ask(netns.path, '127.0.0.1', 21_000)).toBe('ECONNREFUSED');
+    expect(await netns.run('nft', 'list', 'ruleset')).not.toContain('10.99.0.');
   });
 
   it('leave nothing after cleanUp', async () => {

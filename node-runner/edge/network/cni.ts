@@ -12,6 +12,7 @@ import { canonical } from '../../../schema/hash.ts';
 import { compareText } from '../../../schema/ids.ts';
 import type { NetworkAsk, NetworkFacts } from '../../ports.ts';
 import { messageOf } from '../failure.ts';
+import { refuseBadName } from '../safe-name.ts';
 import {
   addressOfResult,
   isCniFile,
@@ -83,6 +84,7 @@ export const createCniNetwork = async (options: CniNetworkOptions): Promise<Mana
 
 const setUp = async (state: State, ask: NetworkAsk): Promise<NetworkFacts> => {
   const { allocation } = ask;
+  refuseBadName(allocation);
   const before = await readKept(state, allocation);
   const present = (await allocationsOf(state)).includes(allocation);
   if (before?.done === true && present && canonical(before.ask) === canonical(ask))
@@ -124,6 +126,7 @@ const add = async (state: State, start: Kept): Promise<NetworkFacts> => {
  * again.
  */
 const tearDown = async (state: State, allocation: string): Promise<void> => {
+  refuseBadName(allocation);
   const kept = await readKept(state, allocation);
   const failures: string[] = [];
   for (const plugin of kept?.config.plugins.toReversed() ?? []) {

@@ -18,7 +18,7 @@ export interface HostOptions {
   readonly subnet: string | null;
 }
 
-/** `rebuilt`: the table was missing, so its map is empty now. */
+/** `rebuilt`: the bridge or the table was missing, so the map of ports is empty now. */
 export const prepareHost = async (
   kernel: Kernel,
   names: NetworkNames,
@@ -30,9 +30,11 @@ export const prepareHost = async (
   else if (formatSubnet(present) !== formatSubnet(wanted))
     throw networkFailure(
       `bridge ${names.bridge} has the subnet ${formatSubnet(present)}, the configuration says ` +
-        `${formatSubnet(wanted)}: drain the node and run "purser node clean-up" before changing it`,
+        `${formatSubnet(wanted)}: drain the node and remove the bridge ` +
+        `(ip link del ${names.bridge}) before changing it`,
     );
-  const rebuilt = await makeTable(kernel, names, wanted);
+  const rebuilt = present === null || !(await hasTable(kernel, names));
+  if (rebuilt) await kernel.nft(tableText(names, wanted));
   await allowForwarding(kernel, names);
   return { subnet: wanted, rebuilt };
 };
@@ -76,14 +78,11 @@ const makeBridge = async (kernel: Kernel, names: NetworkNames, subnet: Subnet): 
 };
 
 /** An existing table is left alone: its map holds the ports of running allocations. */
-const makeTable = async (kernel: Kernel, names: NetworkNames, subnet: Subnet): Promise<boolean> => {
-  const exists = await kernel.nftShow('list', 'chain', 'ip', names.table, 'postrouting').then(
+const hasTable = (kernel: Kernel, names: NetworkNames): Promise<boolean> =>
+  kernel.nftShow('list', 'chain', 'ip', names.table, 'postrouting').then(
     () => true,
     () => false,
   );
-  if (!exists) await kernel.nft(tableText(names, subnet));
-  return !exists;
-};
 
 /**
  * Docker and many firewalls set the policy of `ip filter FORWARD` (iptables' chain, as nftables

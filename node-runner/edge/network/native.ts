@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import type { NetworkAsk, NetworkFacts, NetworkPort } from '../../ports.ts';
 import { compareText } from '../../../schema/ids.ts';
 import { messageOf } from '../failure.ts';
+import { refuseBadName } from '../safe-name.ts';
 import { createBatcher } from './batcher.ts';
 import { addNamespace, deleteNamespace, namespacesOf, prepareHost, removeHost } from './host.ts';
 import { createKernel, networkFailure } from './kernel.ts';
@@ -96,6 +97,7 @@ export const nativeCleanUp = (
 ): Promise<void> => removeHost(createKernel(options.nodeNetns), namesFor(options.node));
 
 const setUp = async (state: State, ask: NetworkAsk): Promise<NetworkFacts> => {
+  refuseBadName(ask.allocation);
   const known = state.entries.get(ask.allocation);
   if (known !== undefined) {
     if (await isIntact(state, ask, known)) return factsOf(state, ask.allocation, known);
@@ -177,6 +179,7 @@ const makeNamespace = async (
  * others.
  */
 const tearDown = async (state: State, allocation: string): Promise<void> => {
+  refuseBadName(allocation);
   const entry = state.entries.get(allocation);
   const namespace = state.names.prefix + allocation;
   await all([

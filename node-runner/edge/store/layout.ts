@@ -1,9 +1,7 @@
-// Where things lie below the runner's state folder, and which names may become parts of paths.
-// In: the root, names. Out: paths, or an EdgeFailure. Not here: any I/O.
+// Where things lie below the runner's state folder.
+// In: the root. Out: paths. Not here: any I/O.
 
 import { join } from 'node:path';
-
-import { EdgeFailure } from '../failure.ts';
 
 export interface Layout {
   readonly root: string;
@@ -25,14 +23,3 @@ export const layoutOf = (root: string): Layout => ({
   logs: join(root, 'logs'),
   volumes: join(root, 'volumes'),
 });
-
-/** Longest name of a file that Linux file systems take. */
-const NAME_LIMIT = 255;
-
-/** Names come from orders: one that would leave its folder is refused, whoever sent it. */
-export const refuseBadName = (name: string): void => {
-  const fits = name !== '' && name.length <= NAME_LIMIT;
-  if (fits && /^[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(name)) return;
-  const message = `"${name.slice(0, 80)}" cannot be the name of a file on the node`;
-  throw new EdgeFailure({ consequence: 'broken', blame: 'version', reason: 'bad-spec', message });
-};

@@ -4,7 +4,7 @@
 // task t, run 2: `t.2.log` is written to, `t.2.log.1` is older, `t.2.log.2` older still. Not
 // here: who writes them.
 
-import { appendFile, copyFile, mkdir, open, readdir, rename, rm, stat } from 'node:fs/promises';
+import { appendFile, copyFile, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 
@@ -135,10 +135,6 @@ export async function* chunksFrom(
 
 export const sizeOf = async (path: string): Promise<number | null> =>
   (await stat(path).catch(nullWhenAbsent))?.size ?? null;
-
-/** Makes the folder of an allocation's logs; for callers that write there themselves. */
-export const makeLogFolder = (root: string, allocation: string): Promise<string | undefined> =>
-  mkdir(join(layoutOf(root).logs, allocation), { recursive: true, mode: 0o700 });
 
 const nullWhenAbsent = (error: unknown): null => {
   if (errnoOf(error) === 'ENOENT') return null;

@@ -10,7 +10,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 import { EdgeFailure } from '../failure.ts';
-import { layoutOf, refuseBadName } from './layout.ts';
+import { refuseBadName } from '../safe-name.ts';
+import { layoutOf } from './layout.ts';
 import { DEFAULT_LOG_LIMITS, chunksFrom, logPath, runsOf, sizeOf } from './logs.ts';
 
 export interface ReadLogAsk {

@@ -14,8 +14,9 @@ import { compareText } from '../../../schema/ids.ts';
 import type { NodeOrders } from '../../../schema/orders.ts';
 import type { PrepareAsk, PreparedPaths, RunnerLog, StorePort } from '../../ports.ts';
 import { EdgeFailure, errnoOf, messageOf } from '../failure.ts';
+import { refuseBadName } from '../safe-name.ts';
 import { nextLogPath } from './logs.ts';
-import { layoutOf, refuseBadName } from './layout.ts';
+import { layoutOf } from './layout.ts';
 import type { Layout } from './layout.ts';
 
 export interface StoreOptions {

@@ -62,6 +62,11 @@ export const networkSuite = (name: string, make: () => Promise<NetworkUnderTest>
       expect(await world.port.list()).toEqual(before);
     });
 
+    it('refuses a name that could be taken for a command', async () => {
+      const ask = { allocation: 'a\nlink del eth0', mode: 'none' as const, ports: [] };
+      await expect(world.port.setUp(ask)).rejects.toMatchObject({ reason: 'bad-spec' });
+    });
+
     it('frees the host port on tearDown, which may be repeated', async () => {
       await world.port.tearDown('b-0-1');
       await world.port.tearDown('b-0-1');

@@ -1,0 +1,161 @@
+// Usage and the watchdog on the real cgroups of the machine, version 1 or 2.
+
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { access, mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+
+import { createClock } from '../../node-runner/edge/clock.ts';
+import {
+  createUsage,
+  detectCgroups,
+  procsFolder,
+  removeEmptyCgroup,
+} from '../../node-runner/edge/usage.ts';
+import type { CgroupTree } from '../../node-runner/edge/usage.ts';
+import { createWatchdog } from '../../node-runner/edge/watchdog.ts';
+
+let tree: CgroupTree;
+let cgroup = '';
+let root = '';
+const children: ChildProcess[] = [];
+
+const foldersOf = (path: string): readonly string[] =>
+  tree.kind === 'v2' ? [join(tree.root, path)] : [join(tree.cpu, path), join(tree.memory, path)];
+
+/** A shell inside the cgroup. */
+const start = async (script: string): Promise<ChildProcess> => {
+  const joins = foldersOf(cgroup).map((folder) => `echo $$ > ${folder}/cgroup.procs`);
+  const all = [...joins, 'echo up', script].join('; ');
+  const child = spawn('/bin/sh', ['-c', all], { stdio: ['ignore', 'pipe', 'inherit'] });
+  children.push(child);
+  await new Promise((resolve) => child.stdout?.once('data', resolve));
+  return child;
+};
+const ended = (child: ChildProcess): Promise<string> =>
+  new Promise((resolve) => {
+    child.once('exit', (code, signal) => resolve(signal ?? String(code)));
+  });
+
+beforeEach(async () => {
+  tree = await detectCgroups();
+  cgroup = `/purser-test-${randomBytes(4).toString('hex')}/a`;
+  root = await mkdtemp(join(tmpdir(), 'purser-cgroups-'));
+  for (const folder of foldersOf(cgroup)) await mkdir(folder, { recursive: true });
+});
+afterEach(async () => {
+  for (const child of children.splice(0)) child.kill('SIGKILL');
+  await sleep(100);
+  await removeEmptyCgroup(tree, cgroup);
+  await removeEmptyCgroup(tree, join(cgroup, '..'));
+  await rm(root, { recursive: true, force: true });
+});
+
+describe('usage', () => {
+  it('sees processor and memory in use, and leaves out what is gone', async () => {
+    const usage = await createUsage({ diskPath: root });
+    await start('x=0; while :; do x=$((x + 1)); done');
+    await usage.read([cgroup]);
+    await sleep(500);
+    const read = await usage.read([cgroup, '/purser-test-absent']);
+    expect([...read.keys()]).toEqual([cgroup]);
+    const { cpuMilli = 0, memoryBytes = 0 } = read.get(cgroup) ?? {};
+    expect(cpuMilli).toBeGreaterThan(100);
+    expect(cpuMilli).toBeLessThan(1200);
+    expect(memoryBytes).toBeGreaterThan(0);
+    expect(memoryBytes).toBeLessThan(64 * 1024 * 1024);
+  });
+
+  it('removes an empty group, not one in use', async () => {
+    const child = await start('sleep 60; true');
+    const gone = ended(child);
+    await removeEmptyCgroup(tree, cgroup);
+    await access(procsFolder(tree, cgroup));
+    const members = await readFile(join(procsFolder(tree, cgroup), 'cgroup.procs'), 'utf8');
+    for (const pid of members.trim().split('\n')) process.kill(Number(pid), 'SIGKILL');
+    await gone;
+    await sleep(100);
+    await removeEmptyCgroup(tree, cgroup);
+    await removeEmptyCgroup(tree, cgroup);
+    for (const folder of foldersOf(cgroup)) await expect(access(folder)).rejects.toThrow('ENOENT');
+  });
+});
+
+describe('the watchdog', () => {
+  const clock = createClock();
+  const make = () => createWatchdog({ root, clock, pauseSeconds: 0.1 });
+  const pidOf = async (): Promise<number> =>
+    Number(await readFile(join(root, 'watchdog.pid'), 'utf8'));
+  const deadline = (pid: number | undefined, termMs: number, killMs: number) => ({
+    termAt: clock.now() + termMs,
+    killAt: clock.now() + killMs,
+    signal: 'TERM',
+    pid: pid ?? 0,
+    cgroupFolder: procsFolder(tree, cgroup),
+  });
+  const isAlive = (pid: number): Promise<boolean> =>
+    readFile(`/proc/${pid}/stat`, 'utf8').then(
+      (text) => !text.includes(') Z '),
+      () => false,
+    );
+  afterEach(async () => {
+    await rm(join(root, 'stop-after'), { force: true });
+    const pid = await pidOf().catch(() => 0);
+    for (let wait = 0; pid > 0 && (await isAlive(pid)) && wait < 50; wait += 1) await sleep(100);
+    expect(pid > 0 && (await isAlive(pid))).toBe(false);
+  });
+
+  it('signals at the deadline, and ends by itself when nothing is left to watch', async () => {
+    const child = await start('trap "exit 7" TERM; while :; do sleep 0.05; done');
+    const end = ended(child);
+    await make().set([deadline(child.pid, 300, 60_000)]);
+    const from = clock.now();
+    expect(await end).toBe('7');
+    expect(clock.now() - from).toBeGreaterThan(250);
+    expect(clock.now() - from).toBeLessThan(3_000);
+  });
+
+  it('kills all that is in the cgroup when the signal was not enough', async () => {
+    const child = await start('trap "" TERM; sleep 60 & while :; do sleep 0.05; done');
+    const end = ended(child);
+    await make().set([deadline(child.pid, 100, 500)]);
+    expect(await end).toBe('SIGKILL');
+    await sleep(300);
+    const procs = join(procsFolder(tree, cgroup), 'cgroup.procs');
+    expect(await readFile(procs, 'utf8')).toBe('');
+  });
+
+  it('does nothing while deadlines are renewed; one program serves many', async () => {
+    const child = await start('while :; do sleep 0.05; done');
+    const first = make();
+    await first.set([deadline(child.pid, 600, 700)]);
+    const pid = await pidOf();
+    for (let round = 0; round < 10; round += 1) {
+      await sleep(150);
+      await (round % 2 === 0 ? first : make()).set([deadline(child.pid, 600, 700)]);
+    }
+    expect(await pidOf()).toBe(pid);
+    expect(child.exitCode).toBeNull();
+    expect(child.signalCode).toBeNull();
+    const rss = /VmRSS:\s+(\d+) kB/.exec(await readFile(`/proc/${pid}/status`, 'utf8'))?.[1];
+    expect(Number(rss)).toBeLessThan(4_096);
+  });
+
+  it('spares a process that is not in the cgroup, and deadlines of another boot', async () => {
+    const outside = spawn('sleep', ['60']);
+    children.push(outside);
+    await make().set([deadline(outside.pid, 0, 60_000)]);
+    await sleep(500);
+    expect(outside.signalCode).toBeNull();
+    const inside = await start('while :; do sleep 0.05; done');
+    const line = `0 0 TERM ${inside.pid} ${procsFolder(tree, cgroup)}\n`;
+    await writeFile(join(root, 'stop-after'), `another-boot\n${line}`);
+    await sleep(500);
+    expect(inside.signalCode).toBeNull();
+  });
+});
