@@ -149,7 +149,7 @@ const units: Readonly<Record<string, Unit>> = {
     fix: () => 'Write a number from 1 such as `2`, or a percentage from `1%` to `100%`.',
   },
   volume: {
-    wanted: '`name:/path`, `/host/path:/path` or a map with name and path',
+    wanted: '`name:/path` or `/host/path:/path`',
     code: 'value-form',
     fix: () => 'Write `data:/var/lib/web` for a named volume, `/srv/shared:/shared:ro` for a path.',
   },

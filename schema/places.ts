@@ -65,7 +65,7 @@ export const placer = (text: string): ((offset: number) => Place) => {
 /** The entry or item of a node under a name, aliases followed. */
 export const childOf = (node: YamlNode, name: string): YamlEntry | YamlNode | undefined => {
   if (node.kind === 'alias') return childOf(node.target, name);
-  if (node.kind === 'map') return node.entries.find((entry) => entry.key === name);
+  if (node.kind === 'map') return node.entries.findLast((entry) => entry.key === name);
   if (node.kind === 'list') return node.items[Number(name)];
   return undefined;
 };

@@ -315,7 +315,9 @@ const readMap = (state: State, event: Extract<Event, { start: number }>): YamlNo
   while (state.events[state.next]?.type !== EVENT_ID.POP) {
     const key = readNode(state);
     const name = key.kind === 'scalar' ? key.text : '';
-    if (key.kind !== 'scalar') fault(state, key.start, ['yaml-tag', 'A key must be a plain text.']);
+    if (key.kind !== 'scalar' || key.start === key.end) {
+      fault(state, key.start, ['yaml-tag', 'A key must be a text.']);
+    }
     const colon = skipTrivia(state.text, key.end);
     state.cursor = state.text[colon] === ':' ? colon + 1 : key.end;
     const value = readNode(state);

@@ -8,19 +8,29 @@ import { parseVolume } from '../../schema/references.ts';
 import { formatDuration } from '../../schema/units.ts';
 import type { VolumeMount } from '../../schema/spec.ts';
 import type { WrittenGroup } from '../../schema/written-job.ts';
-import type { Draft, ImageUse } from './draft.ts';
+import type { Settings } from './cluster.ts';
+import { jobNames, type Draft, type ImageUse } from './draft.ts';
 import type { LongJob } from './long-form.ts';
 import { problemAt, type Found } from './problem.ts';
 import { durationMs } from './units.ts';
 
-export interface Policy {
-  readonly cluster: ClusterSpec;
+interface Policy extends Settings {
   readonly namespace: string;
-  /** The namespace is `protected`: images need a digest (rules 3). */
-  readonly protected: boolean;
 }
 
-export const judge = (draft: Draft, policy: Policy): readonly Problem[] => {
+/** The draft as the settings of its commit see it: with their problems, and no content where one is an error. */
+export const judged = (draft: Draft, settings: Settings): Draft => {
+  const problems = judge(draft, { ...settings, namespace: jobNames(draft.path).namespace });
+  if (problems.length === 0) return draft;
+  const refused = problems.some((problem) => problem.severity === 'error');
+  return {
+    ...draft,
+    content: refused ? null : draft.content,
+    problems: [...draft.problems, ...problems],
+  };
+};
+
+const judge = (draft: Draft, policy: Policy): readonly Problem[] => {
   const { long } = draft;
   if (long === null) return [];
   return [

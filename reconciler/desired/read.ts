@@ -41,3 +41,9 @@ export const createReader =
     memo.young.set(key, document as unknown as ReadDocument<DocumentKind>);
     return document;
   };
+
+/** Called once a tree has been looked at. */
+export const forgetOld = (memo: ReadMemo): void => {
+  memo.old = memo.young;
+  memo.young = new Map();
+};

@@ -4,6 +4,7 @@
 
 import type { CommitInfo, Files, History } from '../../schema/source.ts';
 import type { JobSpec } from '../../schema/spec.ts';
+import type { Settings } from './cluster.ts';
 import type { Draft, ImageUse } from './draft.ts';
 import {
   recordedDigest,
@@ -25,6 +26,7 @@ export interface Version {
 export interface Moment {
   readonly commit: CommitInfo;
   readonly files: Files;
+  readonly settings: Settings;
   /** What counted from this commit on: its own content, or the last valid one before it (rules 1.3). */
   readonly version: Version | null;
   /** The commit's own content is valid. */
@@ -78,21 +80,28 @@ const digestOf = (use: ImageUse, texts: Texts, ledger: JobLedger): string | null
   return recordedDigest(ledger, use, (commit) => origin.cut || commit === origin.commit);
 };
 
-/** `null`: the file was not there. `content: null`: it was not valid. */
-export type DraftAt = (files: Files, commit: CommitInfo) => Draft | null;
+export interface MomentReaders {
+  /** What counts before the oldest commit that is known. */
+  readonly first: Settings;
+  readonly settingsAt: (files: Files, before: Settings) => Settings;
+  /** null: the file was not there. */
+  readonly draftAt: (files: Files, settings: Settings) => Draft | null;
+}
 
 /** Newest first, as the history is. Reads from the oldest on, since what came before carries over. */
 export const momentsOf = (
   history: History,
-  draftAt: DraftAt,
+  readers: MomentReaders,
   input: VersionInput,
 ): readonly Moment[] => {
   const moments: Moment[] = [];
   let before: Moment | null = null;
+  let settings = readers.first;
   for (const { commit, files } of history.entries.toReversed()) {
-    const draft = draftAt(files, commit);
+    settings = readers.settingsAt(files, settings);
+    const draft = readers.draftAt(files, settings);
     const cut = before === null && !history.complete;
-    before = momentOf({ commit, files, draft, cut, before }, input);
+    before = momentOf({ commit, files, settings, draft, cut, before }, input);
     moments.push(before);
   }
   return moments.toReversed();
@@ -101,26 +110,35 @@ export const momentsOf = (
 interface Step {
   readonly commit: CommitInfo;
   readonly files: Files;
+  readonly settings: Settings;
   readonly draft: Draft | null;
   readonly cut: boolean;
   readonly before: Moment | null;
 }
 
-const momentOf = ({ commit, files, draft, cut, before }: Step, input: VersionInput): Moment => {
-  if (draft === null) return { commit, files, version: null, valid: false, texts: NO_TEXTS };
+const momentOf = ({ draft, cut, before, ...at }: Step, input: VersionInput): Moment => {
+  if (draft === null) return { ...at, version: null, valid: false, texts: NO_TEXTS };
   if (!isValid(draft)) {
     const texts = before?.texts ?? NO_TEXTS;
-    return { commit, files, version: before?.version ?? null, valid: false, texts };
+    return { ...at, version: before?.version ?? null, valid: false, texts };
   }
-  const texts = new Map<string, Origin>();
-  for (const { group, task, reference } of draft.images) {
-    const key = imageKey(group, task);
-    const older = before?.texts.get(key);
-    const same = older?.reference === reference;
-    texts.set(key, same ? older : { reference, commit: commit.oid, cut });
-  }
-  return { commit, files, texts, valid: true, version: versionOf(draft, texts, input) };
+  const texts = originsOf(draft, before?.texts ?? NO_TEXTS, { commit: at.commit.oid, cut });
+  return { ...at, texts, valid: true, version: versionOf(draft, texts, input) };
 };
+
+/** A text that stood there before keeps the commit that brought it in. */
+const originsOf = (draft: Draft, before: Texts, now: Omit<Origin, 'reference'>): Texts =>
+  new Map(
+    draft.images.map(({ group, task, reference }) => {
+      const key = imageKey(group, task);
+      const older = before.get(key);
+      return [key, older?.reference === reference ? older : { reference, ...now }];
+    }),
+  );
+
+/** The texts of HEAD's draft: those of the newest moment, which is HEAD's content. */
+export const textsAt = (draft: Draft, moments: readonly Moment[], head: string): Texts =>
+  originsOf(draft, moments[0]?.texts ?? NO_TEXTS, { commit: head, cut: false });
 
 export const isValid = (draft: Draft): draft is Draft & { readonly content: JobContent } =>
   draft.content !== null;

@@ -1,0 +1,105 @@
+// What should be: a SourceTree into the DesiredState that plan works on (architecture, the values).
+// In: SourceTree. Out: DesiredState, or what is still lacking (`asks`). Never fails as a whole: what is wrong with a
+// file becomes a problem, and the rest goes on (rules 1.3). Pure; the memo changes how long it takes and nothing else.
+// Not here: reading Git and registries (the loop), what follows (reconciler/plan).
+
+import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
+import { compareText } from '../../schema/ids.ts';
+import type { Problem } from '../../schema/problems.ts';
+import { lookupKey, type Asks, type SourceTree } from '../../schema/source.ts';
+import { CLUSTER_PATH, commitRef } from './cluster.ts';
+import { emptinessOf, type Emptiness } from './empty.ts';
+import { createMemo, type CompileMemo } from './memo.ts';
+import { problemOf } from './problem.ts';
+import { surveyTree, type Survey } from './survey.ts';
+
+/** Works out the desired state. Total: throws only on a bug of ours. */
+export const compile = (tree: SourceTree, memo: CompileMemo = createMemo()): DesiredState => {
+  const survey = surveyTree(tree, memo);
+  const emptiness = emptinessOf(tree, survey);
+  const jobs = jobsOf(survey, emptiness);
+  return {
+    cluster: survey.clusterSpec,
+    branch: tree.branch,
+    commit: commitRef(tree.head),
+    lastSynced: tree.lastSynced?.commit ?? null,
+    standing: standingOf(tree, survey, emptiness),
+    namespaces: survey.namespaces,
+    nodes: survey.nodes,
+    jobs,
+    volumes: survey.index.volumes,
+    approvals: survey.index.approvals,
+    problems: problemsOf(survey, emptiness),
+    owed: survey.outcomes.flatMap(({ owed }) => owed),
+  };
+};
+
+/** What compile still lacks: digests and histories, sorted. Empty lists: nothing. */
+export const asks = (tree: SourceTree, memo: CompileMemo = createMemo()): Asks => {
+  const survey = surveyTree(tree, memo);
+  const emptiness = emptinessOf(tree, survey);
+  const wanted = new Map<string, Set<string>>();
+  for (const { path, with: others } of [
+    ...survey.asked.map((path) => ({ path, with: [] })),
+    ...survey.outcomes.flatMap(({ histories }) => histories),
+    ...(emptiness.kind === 'asks' ? emptiness.histories : []),
+  ]) {
+    wanted.set(path, new Set([...(wanted.get(path) ?? []), ...others]));
+  }
+  return {
+    digests: survey.outcomes
+      .flatMap(({ digests }) => digests)
+      .toSorted((a, b) => compareText(lookupKey(a), lookupKey(b))),
+    histories: [...wanted]
+      .map(([path, others]) => ({ path, with: [...others].toSorted(compareText) }))
+      .toSorted((a, b) => compareText(a.path, b.path)),
+  };
+};
+
+/** Nothing that an empty HEAD takes away is removed before it is known to be meant. */
+const jobsOf = (survey: Survey, emptiness: Emptiness): readonly DesiredJob[] => {
+  const standing = { kind: 'held', why: 'no job is left at HEAD' } as const;
+  const removed =
+    emptiness.kind === 'ok' ? survey.removed : survey.removed.map((job) => ({ ...job, standing }));
+  return [...survey.outcomes.flatMap(({ job }) => job ?? []), ...removed].toSorted((a, b) =>
+    compareText(a.id, b.id),
+  );
+};
+
+/** Ordered: the first that holds. */
+const standingOf = (
+  tree: SourceTree,
+  survey: Survey,
+  emptiness: Emptiness,
+): DesiredState['standing'] => {
+  const stopped = (why: string): DesiredState['standing'] => ({ kind: 'stopped', why });
+  const { cluster: known } = survey.index;
+  // Rules 1.1: the ledger belongs to one branch and one directory.
+  if (known !== null && (known.branch !== tree.branch || known.directory !== tree.directory)) {
+    return stopped(
+      `the ledger is that of branch ${known.branch}, directory ${known.directory || '/'}; ` +
+        `start the reconciler with these, or give this cluster another name`,
+    );
+  }
+  if (survey.cluster.kind === 'never-valid') {
+    return stopped('cluster.yaml is missing or not valid, and never was; write it, then commit');
+  }
+  const pending = survey.asked[0] ?? survey.outcomes.find((one) => one.pending)?.histories[0]?.path;
+  if (pending !== undefined) return stopped(`the history of ${pending} is not read yet`);
+  if (emptiness.kind === 'asks') return stopped(`the history of ${CLUSTER_PATH} is not read yet`);
+  return emptiness.kind === 'refused' ? stopped(emptiness.why) : { kind: 'ok' };
+};
+
+const problemsOf = (survey: Survey, emptiness: Emptiness): readonly Problem[] => {
+  const empty =
+    emptiness.kind === 'refused'
+      ? [problemOf(CLUSTER_PATH, { code: 'tree-empty', message: 'No job is left at HEAD.' })]
+      : [];
+  const all = [...survey.problems, ...survey.outcomes.flatMap(({ problems }) => problems), ...empty];
+  const byKey = new Map(all.map((problem) => [keyOf(problem), problem]));
+  return [...byKey].toSorted(([a], [b]) => compareText(a, b)).map(([, problem]) => problem);
+};
+
+/** File, then line, then column: numbers padded so that texts sort as numbers do. */
+const keyOf = ({ file, line, column, code, message }: Problem): string =>
+  [file, String(line).padStart(8, '0'), String(column).padStart(8, '0'), code, message].join('\n');

@@ -1,0 +1,45 @@
+// Is HEAD empty, and is that meant? (rules 1.3)
+// In: a survey. Out: ok, asks, or the reason why nothing is done.
+// Not here: guards against removing much (reconciler/plan/guard).
+
+import type { Asks, Files, SourceTree } from '../../schema/source.ts';
+import { CLUSTER_PATH } from './cluster.ts';
+import type { Survey } from './survey.ts';
+
+export type Emptiness =
+  | { readonly kind: 'ok' }
+  | { readonly kind: 'asks'; readonly histories: Asks['histories'] }
+  | { readonly kind: 'refused'; readonly why: string };
+
+/** Job files that the search for the emptying commit follows. */
+const MAX_JOBS = 200;
+
+/**
+ * Empty is no job where the last synced commit had one. It is meant when cluster.yaml said `allow_empty: true` in a
+ * commit before the one that took the last job away.
+ */
+export const emptinessOf = (tree: SourceTree, survey: Survey): Emptiness => {
+  const { lastSynced } = tree;
+  if (survey.jobPaths.length > 0 || survey.syncedJobPaths.length === 0 || lastSynced === null) {
+    return { kind: 'ok' };
+  }
+  if (allowsEmpty(lastSynced.files, survey)) return { kind: 'ok' };
+  const jobs = survey.syncedJobPaths.slice(0, MAX_JOBS);
+  const history = tree.histories.get(CLUSTER_PATH);
+  if (history === undefined) {
+    return { kind: 'asks', histories: [{ path: CLUSTER_PATH, with: jobs }] };
+  }
+  const before = history.entries.find(({ files }) => jobs.some((path) => files.has(path)));
+  if (before !== undefined && allowsEmpty(before.files, survey)) return { kind: 'ok' };
+  return {
+    kind: 'refused',
+    why:
+      'no job is left at HEAD; if that is meant, bring one back, commit `allow_empty: true` in ' +
+      'cluster.yaml, and remove it in a later commit',
+  };
+};
+
+const allowsEmpty = (files: Files, { read }: Survey): boolean => {
+  const file = files.get(CLUSTER_PATH);
+  return file !== undefined && read('cluster', CLUSTER_PATH, file).value?.allow_empty === true;
+};

@@ -1,0 +1,280 @@
+// One job: what its file at HEAD, its history and its ledger make of it.
+// In: JobInput. Out: JobOutcome, which is the DesiredJob with problems, owed records and what still has to be asked.
+// The order of questions is the order of the rules: valid? (1.3) resolved? (3) settled? (2.4) else since when, and
+// what came before (1.1, 5.5, 6.3). Not here: which jobs there are (compile.ts), jobs that are gone (removed.ts).
+
+import type { DesiredJob } from '../../schema/desired.ts';
+import type { LedgerRecord } from '../../schema/ledger.ts';
+import { pointerOf } from '../../schema/places.ts';
+import type { Problem } from '../../schema/problems.ts';
+import {
+  lookupKey,
+  type Asks,
+  type CommitInfo,
+  type DigestAsk,
+  type Files,
+  type History,
+  type LookupAnswer,
+} from '../../schema/source.ts';
+import { settingsAt, type Settings } from './cluster.ts';
+import { draftJob, type Draft } from './draft.ts';
+import { neededPaths } from './histories.ts';
+import { fallbackOf, identityOf, settledIdentity, type Identity } from './identity.ts';
+import { failedRecord, revertCommit, settledRecord, type JobLedger } from './ledger-index.ts';
+import { judged } from './policy.ts';
+import { problemAt } from './problem.ts';
+import type { Reader } from './read.ts';
+import { revertTarget, type SharedBy } from './revert.ts';
+import { imageKey, type Found } from './spec.ts';
+import {
+  isValid,
+  momentsOf,
+  newestSettled,
+  textsAt,
+  versionOf,
+  NO_TEXTS,
+  type Moment,
+  type Version,
+} from './versions.ts';
+
+export interface JobInput {
+  readonly path: string;
+  readonly namespace: string;
+  /** Files of HEAD. */
+  readonly files: Files;
+  readonly head: CommitInfo;
+  readonly settings: Settings;
+  /** Why nothing new of the namespace is done; null: its file is fine. */
+  readonly namespaceHeld: string | null;
+  readonly scale: Found['scale'];
+  readonly ledger: JobLedger;
+  readonly history: History | undefined;
+  readonly lookups: ReadonlyMap<string, LookupAnswer>;
+  readonly read: Reader;
+  readonly sharedBy: SharedBy;
+}
+
+export interface JobOutcome {
+  /** null: never valid, or not known yet. */
+  readonly job: DesiredJob | null;
+  readonly problems: readonly Problem[];
+  readonly owed: readonly LedgerRecord[];
+  readonly digests: readonly DigestAsk[];
+  readonly histories: Asks['histories'];
+  /** Nothing may be done before the history has been read. */
+  readonly pending: boolean;
+  /** Paths in the repository that HEAD's file uses. */
+  readonly sources: readonly string[];
+}
+
+export const compileJob = (input: JobInput): JobOutcome => {
+  const { path, files, settings, read } = input;
+  const draft = draftJob({ path, files, defaults: settings.defaults }, read);
+  const head = draft && judged(draft, settings);
+  const outcome = head && isValid(head) ? validAtHead(input, head) : heldJob(input, head);
+  const { namespaceHeld } = input;
+  if (outcome.job === null || namespaceHeld === null) return outcome;
+  return { ...outcome, job: { ...outcome.job, standing: { kind: 'held', why: namespaceHeld } } };
+};
+
+type ValidDraft = Parameters<typeof versionOf>[0];
+
+const validAtHead = (input: JobInput, draft: ValidDraft): JobOutcome => {
+  const { ledger, history, path } = input;
+  const quick = versionOf(draft, NO_TEXTS, input);
+  const record =
+    quick.unresolved.length === 0 ? settledRecord(ledger, quick.spec.specHash) : null;
+  if (record !== null) {
+    const identity = settledIdentity(record, { ledger, known: [input.head] });
+    return outcomeOf(draft, { job: settledJob(input, quick, identity) });
+  }
+  const histories = neededPaths(input, draft.sources);
+  if (history === undefined) {
+    const why = `the history of ${path} is not read yet`;
+    const identity = identityOf(quick.spec, null, input);
+    const job = { ...settledJob(input, quick, identity), standing: { kind: 'held', why } as const };
+    return outcomeOf(draft, { job, histories, pending: true });
+  }
+  const moments = momentsFor(input, history);
+  const texts = textsAt(draft, moments, input.head.oid);
+  const version = versionOf(draft, texts, input);
+  if (version.unresolved.length > 0) {
+    const looked = lookUp(input, version, moments);
+    return outcomeOf(draft, { ...looked, histories });
+  }
+  const job = unsettledJob(input, { version, moments, from: 0 });
+  return outcomeOf(draft, { job, histories });
+};
+
+const outcomeOf = (draft: Draft | null, outcome: Partial<JobOutcome>): JobOutcome => ({
+  job: null,
+  owed: [],
+  digests: [],
+  histories: [],
+  pending: false,
+  sources: draft?.sources ?? [],
+  ...outcome,
+  problems: [...(draft?.problems ?? []), ...(outcome.problems ?? [])],
+});
+
+/** Each commit is read under its own settings: what was valid then was valid (rules 1.3). */
+const momentsFor = (input: JobInput, history: History): readonly Moment[] => {
+  const { path, namespace, settings, read } = input;
+  return momentsOf(
+    history,
+    {
+      first: settings,
+      settingsAt: (files, before) => settingsAt(files, namespace, { before, read }),
+      draftAt: (files, now) => {
+        const draft = draftJob({ path, files, defaults: now.defaults }, read);
+        return draft && judged(draft, now);
+      },
+    },
+    input,
+  );
+};
+
+interface Subject {
+  readonly version: Version;
+  readonly moments: readonly Moment[];
+  /** Where among the moments the version stands. */
+  readonly from: number;
+}
+
+const settledJob = (input: JobInput, version: Version, identity: Identity): DesiredJob => ({
+  id: version.spec.id,
+  file: input.path,
+  spec: version.spec,
+  standing: { kind: 'head' },
+  deployment: identity.deployment,
+  commit: identity.commit,
+  settled: identity.settled,
+  failed: null,
+  reverted: null,
+  isRollback: identity.isRollback,
+  fallback: null,
+  revert: {
+    kind: 'impossible',
+    why: `this version has settled; go back by hand with \`purser rollback ${version.spec.id}\``,
+  },
+  unresolved: null,
+  lines: linesOf(version.draft),
+});
+
+/** Not settled: since which commit, what it would go back to, and whether it has failed already. */
+const unsettledJob = (input: JobInput, { version, moments, from }: Subject): DesiredJob => {
+  const { ledger } = input;
+  const identity = identityOf(version.spec, { moments, from }, input);
+  if (identity.settled) return settledJob(input, version, identity);
+  const settled = newestSettled(moments, from, { ledger, except: version.spec.specHash });
+  const failed = failedRecord(ledger, identity.deployment);
+  return {
+    ...settledJob(input, version, identity),
+    failed: failed && { evidence: failed.evidence },
+    reverted: revertCommit(ledger, identity.deployment),
+    fallback: settled && fallbackOf(settled, version.spec, moments),
+    revert: revertTarget(input, { head: version, settled, introduced: identity.introduced }),
+  };
+};
+
+/** 1-based line of each group; the file's first line where a group has none of its own. */
+const linesOf = ({ document, long }: Draft): ReadonlyMap<string, number> =>
+  new Map(
+    (long?.groups ?? []).map(({ name, pointer }) => [name, document.positions(pointer).key.line]),
+  );
+
+/**
+ * Rules 1.3: invalid at HEAD. The newest content before it that was valid, and whose images are known, is healed;
+ * nothing of it rolls. A file that was gone in between begins anew.
+ */
+const heldJob = (input: JobInput, draft: Draft | null): JobOutcome => {
+  const { history, path } = input;
+  const histories = neededPaths(input, draft?.sources ?? []);
+  if (history === undefined) return outcomeOf(draft, { histories, pending: true });
+  const moments = momentsFor(input, history);
+  const gone = moments.findIndex(({ version }) => version === null);
+  const from = moments.findIndex(({ valid, version }) => valid && isResolved(version));
+  const version = from < 0 || (gone >= 0 && gone < from) ? null : moments[from]?.version;
+  if (!version) return outcomeOf(draft, { histories });
+  const job = unsettledJob(input, { version, moments, from });
+  const why = `${path} is not valid at HEAD; its last valid content is kept`;
+  const lines = draft === null ? new Map<string, number>() : linesOf(draft);
+  return outcomeOf(draft, {
+    histories,
+    job: { ...job, standing: { kind: 'held', why }, lines, ...NOTHING_TO_REVERT },
+  });
+};
+
+const NOTHING_TO_REVERT = {
+  revert: { kind: 'impossible', why: 'the file at HEAD is not valid; correct it first' },
+} as const;
+
+const isResolved = (version: Version | null): boolean => version?.unresolved.length === 0;
+
+/**
+ * Rules 3: an image is not resolved, so the job is held. With a settled version behind it, that version is what its
+ * copies are healed at (`fallback`), and `spec` is HEAD's with the word `unresolved` in its hash, so that it can fail
+ * and be reverted. Else the last content that is resolved is held, as in 1.3; else there is nothing but HEAD's.
+ */
+const lookUp = (
+  input: JobInput,
+  version: Version,
+  moments: readonly Moment[],
+): Partial<JobOutcome> => {
+  const looked = lookUps(input, version, moments);
+  const standing = { kind: 'held', why: looked.why } as const;
+  const job = { ...unsettledJob(input, { version, moments, from: 0 }), standing };
+  const { owed, digests, problems } = looked;
+  const from = moments.findIndex((moment) => isResolved(moment.version));
+  const before = moments[from]?.version;
+  const gone = moments.findIndex((moment) => moment.version === null);
+  if (job.fallback !== null || !before || (gone >= 0 && gone < from)) {
+    return { job: { ...job, unresolved: looked.unresolved }, owed, digests, problems };
+  }
+  const held = unsettledJob(input, { version: before, moments, from });
+  return { job: { ...held, standing, lines: job.lines }, owed, digests, problems };
+};
+
+interface LookedUp extends Pick<JobOutcome, 'owed' | 'digests' | 'problems'> {
+  readonly unresolved: DesiredJob['unresolved'];
+  readonly why: string;
+}
+
+/** What the registries have answered. A digest counts only once its record is in the ledger (rules 11). */
+const lookUps = (input: JobInput, version: Version, moments: readonly Moment[]): LookedUp => {
+  const { document } = version.draft;
+  const owed: LedgerRecord[] = [];
+  const digests: DigestAsk[] = [];
+  const problems: Problem[] = [];
+  let unresolved: DesiredJob['unresolved'] = null;
+  const texts = textsAt(version.draft, moments, input.head.oid);
+  for (const { group, task, reference, line, column } of version.unresolved) {
+    const commit = texts.get(imageKey(group, task))?.commit ?? input.head.oid;
+    const ask: DigestAsk = { job: version.spec.id, group, task, reference, commit };
+    const answer = input.lookups.get(lookupKey(ask));
+    if (answer?.kind === 'digest') {
+      owed.push({ kind: 'digest', ...ask, digest: answer.digest });
+      continue;
+    }
+    // Failed look-ups are asked again; the loop decides when.
+    digests.push(ask);
+    if (answer === undefined) continue;
+    const blame = answer.why === 'not-found' ? 'version' : 'platform';
+    const message = `${reference}: ${answer.message}`;
+    const found = { message, sinceMs: answer.sinceMs, blame } as const;
+    unresolved = graver(unresolved, found);
+    const problem = problemAt(document, pointerOf([]), { code: 'image-unresolved', message });
+    problems.push({ ...problem, line, column });
+  }
+  const names = version.unresolved.map(({ reference }) => reference).join(', ');
+  return { owed, digests, problems, unresolved, why: `unresolved image: ${names}` };
+};
+
+type Unresolved = NonNullable<DesiredJob['unresolved']>;
+
+/** The version's fault before the platform's, the older before the younger. */
+const graver = (a: Unresolved | null, b: Unresolved): Unresolved => {
+  if (a === null) return b;
+  if (a.blame !== b.blame) return a.blame === 'version' ? a : b;
+  return a.sinceMs >= b.sinceMs ? a : b;
+};

@@ -1,0 +1,134 @@
+// What a failed version would go back to, as edits of files (rules 6.3).
+// In: the job at HEAD, the newest settled version before it. Out: a RevertTarget whose edits were compiled and give
+// exactly that version, with HEAD's fields that change in place; or why there is none.
+// Not here: whether the version has failed, and the commit itself (reconciler/plan/rollback).
+
+import type { FileEdit, RevertTarget } from '../../schema/desired.ts';
+import { canonical } from '../../schema/hash.ts';
+import type { CommitInfo, Files, SourceFile } from '../../schema/source.ts';
+import { editYaml } from '../../schema/yaml-edit.ts';
+import { draftJob, type Draft } from './draft.ts';
+import type { JobInput } from './job.ts';
+import { judged } from './policy.ts';
+import { sameInPlace, transferEdits } from './revert-edits.ts';
+import { isValid, versionOf, NO_TEXTS, type SettledVersion, type Version } from './versions.ts';
+
+/** The job file at HEAD that uses this path too, null: no other does. */
+export type SharedBy = (path: string) => string | null;
+
+export interface RevertFacts {
+  readonly head: Version;
+  readonly settled: SettledVersion | null;
+  /** The commit that introduced HEAD's version. */
+  readonly introduced: CommitInfo | null;
+}
+
+export const revertTarget = (input: JobInput, facts: RevertFacts): RevertTarget => {
+  const { head, settled, introduced } = facts;
+  if (settled === null) return impossible(`no earlier version of ${head.spec.id} has settled`);
+  if (introduced !== null && isAtomic(introduced)) {
+    const oid = introduced.oid.slice(0, 12);
+    const why = `commit ${oid} asks to be reverted as a whole (Purser-Atomic)`;
+    return impossible(`${why}; run: git revert ${oid}`);
+  }
+  const configs = configEdits(input, head, settled);
+  if ('why' in configs) return impossible(configs.why);
+  const files = withEdits(input.files, configs.edits);
+  for (const text of candidates(head.draft, settled.version.draft)) {
+    const job = jobEdit(input, text);
+    const whole = withEdits(files, job);
+    if (givesVersion(input, facts.head, { files: whole, specHash: settled.record.specHash })) {
+      const edits = [...configs.edits, ...job];
+      const { commit, specHash } = settled.record;
+      if (edits.length > 0) return { kind: 'possible', commit, specHash, edits };
+    }
+  }
+  return impossible(whyNot(input, settled));
+};
+
+const impossible = (why: string): RevertTarget => ({ kind: 'impossible', why });
+
+const ATOMIC_TRAILER = 'purser-atomic';
+
+const isAtomic = ({ trailers }: CommitInfo): boolean =>
+  trailers.some(([key, value]) => key.toLowerCase() === ATOMIC_TRAILER && value.trim() === 'true');
+
+/** Files that either version uses go back, unless another job uses them too. */
+const configEdits = (
+  { files, sharedBy }: JobInput,
+  head: Version,
+  { version, moment }: SettledVersion,
+): { readonly edits: readonly FileEdit[] } | { readonly why: string } => {
+  const edits: FileEdit[] = [];
+  const needed = new Set(version.draft.sources);
+  for (const path of new Set([...version.draft.sources, ...head.draft.sources])) {
+    const now = files.get(path);
+    const then = moment.files.get(path);
+    if (now?.blob === then?.blob) continue;
+    // A file that HEAD's version alone uses and that was there before is not this version's to change.
+    if (then !== undefined && !needed.has(path)) continue;
+    const other = sharedBy(path);
+    if (other !== null) {
+      if (!needed.has(path)) continue;
+      return { why: `${path} has changed since, and ${other} uses it too` };
+    }
+    if (then?.kind === 'refused') return { why: `${path} cannot be read in that version` };
+    edits.push({ path, content: then?.text ?? null, base: now?.blob ?? null });
+  }
+  return { edits };
+};
+
+/**
+ * Texts that may be the answer, the best first: the old text as it was, where nothing but the version has changed
+ * since; HEAD's text with the version's fields put back, which keeps what people wrote since; the old text with HEAD's
+ * in-place fields, where whole levels were written out or folded in between.
+ */
+const candidates = (head: Draft, settled: Draft): readonly string[] => {
+  const [from, to] = [settled.document, head.document];
+  if (from.file.kind !== 'text' || to.file.kind !== 'text') return [];
+  if (from.value === null || to.value === null) return [];
+  const back = transferEdits({ from: from.value, to: to.value, fields: 'version' });
+  const forward = transferEdits({ from: to.value, to: from.value, fields: 'in-place' });
+  const edited = [
+    back && editYaml(to.file.text, back),
+    forward && editYaml(from.file.text, forward),
+  ];
+  return [from.file.text, ...edited.flatMap((edit) => (edit?.kind === 'ok' ? [edit.text] : []))];
+};
+
+const jobEdit = ({ path, files }: JobInput, text: string): readonly FileEdit[] => {
+  const now = files.get(path);
+  if (now?.kind === 'text' && now.text === text) return [];
+  return [{ path, content: text, base: now?.blob ?? null }];
+};
+
+const withEdits = (files: Files, edits: readonly FileEdit[]): Files => {
+  const next = new Map<string, SourceFile>(files);
+  for (const { path, content } of edits) {
+    // The blob's id is not known before the commit is made; the content names it well enough for one comparison.
+    if (content === null) next.delete(path);
+    else next.set(path, { kind: 'text', blob: `edit of ${path}: ${content}`, text: content });
+  }
+  return next;
+};
+
+/** Rules 6.3: the result must compile to exactly that version, and leave HEAD's in-place fields as they are. */
+const givesVersion = (
+  input: JobInput,
+  head: Version,
+  { files, specHash }: { readonly files: Files; readonly specHash: string },
+): boolean => {
+  const { path, settings } = input;
+  const draft = draftJob({ path, files, defaults: settings.defaults }, input.read);
+  const result = draft && judged(draft, settings);
+  if (!result || !isValid(result) || result.long === null || head.draft.long === null) return false;
+  const version = versionOf(result, NO_TEXTS, input);
+  return version.spec.specHash === specHash && sameInPlace(result.long, head.draft.long);
+};
+
+const whyNot = ({ settings }: JobInput, { moment, record }: SettledVersion): string => {
+  const version = record.specHash.slice(0, 12);
+  return canonical(moment.settings.defaults) === canonical(settings.defaults)
+    ? `putting its fields back does not give version ${version}; revert by hand`
+    : `\`defaults\` in cluster.yaml have changed since version ${version}, and other jobs have them too`;
+};
