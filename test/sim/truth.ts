@@ -96,7 +96,20 @@ export const rememberReport = (truth: Truth, report: NodeReport): void => {
 };
 
 export const rememberBodies = (truth: Truth, orders: NodeOrders): void => {
+  truth.time.note(describeOrders(orders));
   for (const item of orders.items) {
     if (item.kind === 'run') truth.bodies.set(item.allocation, item.body);
   }
+};
+
+/** For the trace: what is ordered, in one line. */
+const describeOrders = ({ node, generation, commit, items }: NodeOrders): string => {
+  const words = items.map((item) => {
+    if (item.kind === 'stop') return `stop ${item.allocation} (${item.reason})`;
+    const { job, index, spec } = item.body;
+    const image = spec.tasks[0]?.image.reference.split('@')[0]?.split(':')[1] ?? '';
+    const after = item.after.length > 0 ? ` after ${item.after.join(' ')}` : '';
+    return `run ${item.allocation} ${job}[${index}] ${image}${after}`;
+  });
+  return `ORDER ${node} ${generation} of ${commit.slice(0, 8)}: ${words.join('; ')}`;
 };
