@@ -2,12 +2,15 @@
 // In: a configuration. Out: a running control plane, and the way to stop it. Containers are never touched by
 // stopping. Not here: any decision.
 
+import { readFile } from 'node:fs/promises';
 import { LinkServiceDefinition } from '../schema/generated/purser/link/v1/link.ts';
 import { ControlServiceDefinition } from '../schema/generated/purser/control/v1/control.ts';
 import type {
   CommitAnswer,
   CommitArgument,
   EventAnswer,
+  FileAnswer,
+  FileArgument,
   HistoryArgument,
   HistoryCommit,
   RecordArgument,
@@ -20,6 +23,7 @@ import type { Handler } from './edge/control.ts';
 import { createControl } from './edge/control.ts';
 import type { GitSource } from './edge/git/source.ts';
 import { createGitSource } from './edge/git/source.ts';
+import type { Auth } from './edge/git/remote.ts';
 import { createLog } from './edge/log.ts';
 import { createNodes } from './edge/nodes.ts';
 import { createRegistry } from './edge/registry.ts';
@@ -39,11 +43,16 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
   const clock = createClock();
   const log = createLog('reconciler');
   const { cluster } = config;
-  const source = await createGitSource({
-    ...config.repository,
+  const { repository } = config;
+  const { tokenFile } = repository;
+  const source = createGitSource({
+    repository: repository.url,
+    branch: repository.branch,
+    directory: repository.directory,
     cluster,
     cacheDir: config.cacheDir,
     log,
+    ...(tokenFile === null ? {} : { auth: () => readToken(tokenFile) }),
   });
   const nodes = createNodes({ cluster, clock, log });
   const registry = createRegistry({
@@ -68,7 +77,7 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
       abort.abort();
       await Promise.all([link.stop(), socket.stop()]);
       await running;
-      await source.close();
+      source.close();
     },
   };
 };
@@ -95,6 +104,7 @@ interface Handling {
 const handlersOf = (handling: Handling): Readonly<Record<string, Handler>> => ({
   state: async () => stateOf(handling),
   snapshot: async () => snapshotOf(handling),
+  file: async (argument) => fileOf(handling, argument as FileArgument),
   events: async (): Promise<readonly EventAnswer[]> => handling.events.all(),
   commit: async (argument) => commit(handling, argument as CommitArgument),
   record: async (argument) => {
@@ -102,8 +112,7 @@ const handlersOf = (handling: Handling): Readonly<Record<string, Handler>> => ({
     handling.loop.wake();
     return null;
   },
-  history: async (argument): Promise<readonly HistoryCommit[]> =>
-    handling.source.listCommits(argument as HistoryArgument),
+  history: async (argument) => history(handling, argument as HistoryArgument),
 });
 
 const stateOf = ({ config, loop, now }: Handling): StateAnswer => {
@@ -133,8 +142,39 @@ const snapshotOf = ({ loop }: Handling): Snapshot => {
   return { format: 1, tree: view.tree, live: view.live, takenAt: new Date().toISOString() };
 };
 
+/** A file as it stands at HEAD; what a command edits. */
+const fileOf = (handling: Handling, { path }: FileArgument): FileAnswer => {
+  const { tree } = snapshotOf(handling);
+  const file = tree.files.get(path);
+  const head = tree.head.oid;
+  if (file === undefined || file.kind !== 'text') return { head, text: null, blob: null };
+  return { head, text: file.text, blob: file.blob };
+};
+
 const commit = async ({ source, loop }: Handling, ask: CommitArgument): Promise<CommitAnswer> => {
   const made = await source.commit(ask);
   loop.wake();
   return { commit: made };
 };
+
+const history = async (
+  { source }: Handling,
+  { limit, job }: HistoryArgument,
+): Promise<readonly HistoryCommit[]> => {
+  const path = job === null ? undefined : `jobs/${job}.yaml`;
+  const commits = await source.listCommits(limit, path);
+  return commits.map(({ oid, author, authoredAt, message, trailers }) => ({
+    oid,
+    author: author.name,
+    email: author.email,
+    subject: message.split('\n')[0] ?? '',
+    at: authoredAt,
+    trailers,
+  }));
+};
+
+/** Read anew for every login, so that a token may be exchanged under a running reconciler. */
+const readToken = async (file: string): Promise<Auth> => ({
+  kind: 'token',
+  token: (await readFile(file, 'utf8')).trim(),
+});

@@ -40,6 +40,18 @@ export interface CommitAnswer {
   readonly commit: string;
 }
 
+/** `file`: a file of the cluster's directory at HEAD. */
+export interface FileArgument {
+  readonly path: string;
+}
+
+export interface FileAnswer {
+  readonly head: string;
+  /** null where there is none, or it is no text. */
+  readonly text: string | null;
+  readonly blob: string | null;
+}
+
 /** `record`: ledger records by a person through a command. */
 export interface RecordArgument {
   readonly records: readonly LedgerRecord[];
@@ -55,7 +67,7 @@ export interface HistoryArgument {
 export interface HistoryCommit extends CommitRef {
   /** Seconds since 1970. */
   readonly at: number;
-  readonly paths: readonly string[];
+  readonly trailers: readonly (readonly [string, string])[];
 }
 
 export interface EventAnswer {

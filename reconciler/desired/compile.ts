@@ -95,7 +95,11 @@ const problemsOf = (survey: Survey, emptiness: Emptiness): readonly Problem[] =>
     emptiness.kind === 'refused'
       ? [problemOf(CLUSTER_PATH, { code: 'tree-empty', message: 'No job is left at HEAD.' })]
       : [];
-  const all = [...survey.problems, ...survey.outcomes.flatMap(({ problems }) => problems), ...empty];
+  const all = [
+    ...survey.problems,
+    ...survey.outcomes.flatMap(({ problems }) => problems),
+    ...empty,
+  ];
   const byKey = new Map(all.map((problem) => [keyOf(problem), problem]));
   return [...byKey].toSorted(([a], [b]) => compareText(a, b)).map(([, problem]) => problem);
 };

@@ -29,7 +29,8 @@ export const neededPaths = (
   const { namespace, job } = jobNames(path);
   const used = new Set([CLUSTER_PATH, namespacePath(namespace), ...sources]);
   const asked = new Set(used);
-  for (const { files } of history?.entries ?? []) for (const other of files.keys()) asked.add(other);
+  for (const { files } of history?.entries ?? [])
+    for (const other of files.keys()) asked.add(other);
   for (const { files } of history?.entries ?? []) {
     const file = files.get(path);
     if (file === undefined) continue;

@@ -82,8 +82,7 @@ type ValidDraft = Parameters<typeof versionOf>[0];
 const validAtHead = (input: JobInput, draft: ValidDraft): JobOutcome => {
   const { ledger, history, path } = input;
   const quick = versionOf(draft, NO_TEXTS, input);
-  const record =
-    quick.unresolved.length === 0 ? settledRecord(ledger, quick.spec.specHash) : null;
+  const record = quick.unresolved.length === 0 ? settledRecord(ledger, quick.spec.specHash) : null;
   if (record !== null) {
     const identity = settledIdentity(record, { ledger, known: [input.head] });
     return outcomeOf(draft, { job: settledJob(input, quick, identity) });

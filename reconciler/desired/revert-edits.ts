@@ -95,10 +95,7 @@ const levelEdits = (
 };
 
 /** Maps are edited entry by entry, so that comments beside what stays are kept. */
-const valueEdits = (
-  pointer: string,
-  [from, to]: Pair<Json | undefined>,
-): readonly YamlEdit[] => {
+const valueEdits = (pointer: string, [from, to]: Pair<Json | undefined>): readonly YamlEdit[] => {
   if (canonical(from) === canonical(to) && (from === undefined) === (to === undefined)) return [];
   if (!isMap(from) || !isMap(to)) return [{ pointer, value: from }];
   const names = [...new Set([...Object.keys(from), ...Object.keys(to)])];

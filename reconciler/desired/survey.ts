@@ -219,7 +219,10 @@ const compileJobs = (input: JobsInput, memo: CompileMemo): readonly JobOutcome[]
         history: tree.histories.get(path),
         lookups: tree.lookups,
         read,
-        sharedBy: (source) => users().get(source)?.find((other) => other !== path) ?? null,
+        sharedBy: (source) =>
+          users()
+            .get(source)
+            ?.find((other) => other !== path) ?? null,
       },
       memo.jobs.get(path),
     );

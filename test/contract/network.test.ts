@@ -67,6 +67,72 @@ describe('a runner that lives in the namespace of its node', () => {
   });
 });
 
+describe('what a runner left that was killed at its work', () => {
+  it('is finished or removed by the next one', async () => {
+    const netns = await makeNetns('killed');
+    const node = nodeName();
+    const names = namesFor(node);
+    const options = { node, subnet: '10.99.0.0/24', nodeNetns: netns.path };
+    try {
+      const first = await createNativeNetwork(options);
+      const ports = [{ name: 'http', port: 80, host: 21_000 }];
+      const whole = { allocation: 'whole-0-1', mode: 'bridge' as const, ports };
+      const facts = await first.setUp(whole);
+      const link = names.linkPrefix;
+      await netns.run('ip', 'netns', 'add', `${names.prefix}half-0-1`);
+      await netns.run('ip', 'link', 'add', `${link}77`, 'type', 'veth', 'peer', 'name', 'x77');
+      await netns.run('ip', 'link', 'set', `${link}77`, 'master', names.bridge, 'alias', 'gone');
+      await netns.run(
+        'nft',
+        `add element ip ${names.table} ports { tcp . 21009 : 10.99.0.77 . 80 }`,
+      );
+      const second = await createNativeNetwork(options);
+      expect(await netns.run('ip', 'link')).not.toContain(`${link}77`);
+      expect(await netns.run('nft', 'list', 'ruleset')).not.toContain('21009');
+      const more = [{ name: 'http', port: 80, host: 21_009 }];
+      const half = { allocation: 'half-0-1', mode: 'bridge' as const, ports: more };
+      const made = await second.setUp(half);
+      expect(made.address).not.toBe(facts.address);
+      expect(await second.setUp(whole)).toEqual(facts);
+      expect(await second.list()).toEqual([made, facts]);
+    } finally {
+      await nativeCleanUp(options);
+      await netns.remove();
+    }
+  });
+
+  it('is the same as if nothing had happened, after many changes at once', async () => {
+    const netns = await makeNetns('hammer');
+    const options = { node: nodeName(), subnet: '10.99.0.0/24', nodeNetns: netns.path };
+    try {
+      for (let round = 0; round < 3; round += 1) {
+        const network = await createNativeNetwork(options);
+        const work = Array.from({ length: 40 }, async (_, index) => {
+          const allocation = `a-${index % 10}-1`;
+          const ports = [{ name: 'http', port: 80, host: 21_000 + (index % 10) }];
+          if ((index + round) % 3 === 0) await network.tearDown(allocation);
+          else await network.setUp({ allocation, mode: 'bridge', ports });
+        });
+        await Promise.all(work);
+      }
+      const network = await createNativeNetwork(options);
+      const listed = await network.list();
+      const table = await netns.run('nft', 'list', 'table', 'ip', namesFor(options.node).table);
+      const addresses = listed.map(({ address }) => address ?? 'none');
+      expect(new Set(addresses).size).toBe(listed.length);
+      // The last change of each allocation in the last round decides: index 30 to 39.
+      expect(listed.map(({ allocation }) => allocation)).toEqual(
+        [0, 2, 3, 5, 6, 8, 9].map((index) => `a-${index}-1`),
+      );
+      expect(table.match(/tcp \. 2100\d : /g)).toHaveLength(listed.length);
+      for (const address of addresses) expect(table).toContain(`: ${address} . 80`);
+    } finally {
+      await nativeCleanUp(options);
+      await netns.remove();
+    }
+  });
+});
+
 describe('packets', () => {
   const node = nodeName();
   const children: ChildProcess[] = [];
@@ -156,6 +222,16 @@ describe('packets', () => {
     expect(await ask(pathOf('one'), '198.51.100.7', 21_001)).toBe('from two');
   });
 
+  it('pass a FORWARD chain of iptables-legacy that drops', async () => {
+    await netns.run('iptables-legacy', '-P', 'FORWARD', 'DROP');
+    expect(await ask(pathOf('one'), '198.51.100.7', 21_001)).not.toBe('from two');
+    await network.list();
+    await network.list();
+    expect(await ask(pathOf('one'), '198.51.100.7', 21_001)).toBe('from two');
+    const rules = (await netns.run('iptables-legacy', '-S', 'FORWARD')).trim().split('\n');
+    expect(rules).toHaveLength(3);
+  });
+
   it('come back after somebody flushed all rules', async () => {
     await netns.run('nft', 'flush', 'ruleset');
     expect(await ask(netns.path, '127.0.0.1', 21_000)).toBe('ECONNREFUSED');
@@ -185,6 +261,7 @@ describe('packets', () => {
     await sleep(50);
     expect(await netns.run('ip', 'link')).not.toContain(names.tag);
     expect(await netns.run('nft', 'list', 'ruleset')).not.toContain(names.tag);
+    expect(await netns.run('iptables-legacy', '-S', 'FORWARD')).not.toContain(names.tag);
     await network.cleanUp();
   });
 });

@@ -85,12 +85,13 @@ const hasTable = (kernel: Kernel, names: NetworkNames): Promise<boolean> =>
   );
 
 /**
- * Docker and many firewalls set the policy of `ip filter FORWARD` (iptables' chain, as nftables
- * sees it) to drop. Where that chain exists, our bridge is let through at its top. Not reached:
- * iptables-legacy, which nft does not see, and tables of other names; there a person must accept
+ * Docker and many firewalls set the policy of iptables' FORWARD to drop: nftables sees that chain
+ * as `ip filter FORWARD`, unless iptables-legacy made it. Where it exists, our bridge is let
+ * through at its top. Not reached: base chains of other names; there a person must accept
  * forwarding from and to the bridge.
  */
 const allowForwarding = async (kernel: Kernel, names: NetworkNames): Promise<void> => {
+  await changeLegacy(kernel, names, 'insert');
   const chain = await forwardChain(kernel);
   if (chain === null || handlesWithComment(chain, ruleComment(names)).length > 0) return;
   const rule = (side: string): string =>
@@ -98,6 +99,29 @@ const allowForwarding = async (kernel: Kernel, names: NetworkNames): Promise<voi
     `comment "${ruleComment(names)}"\n`;
   await kernel.nft(rule('iifname') + rule('oifname'));
 };
+
+/** Nothing happens where the kernel has no legacy filter table: asking iptables would make it. */
+const changeLegacy = async (
+  kernel: Kernel,
+  names: NetworkNames,
+  change: 'insert' | 'delete',
+): Promise<void> => {
+  const tables = await kernel.plugin({ program: 'cat', args: ['/proc/net/ip_tables_names'] });
+  if (!tables.stdout.split('\n').includes('filter')) return;
+  for (const side of ['-i', '-o']) {
+    const rule = ['FORWARD', side, names.bridge, '-j', 'ACCEPT'];
+    const call = (verb: string) =>
+      kernel
+        .plugin({ program: 'iptables-legacy', args: ['-w', verb, ...rule] })
+        .catch(() => ({ code: LEGACY_MISSING }));
+    const { code } = await call('-C');
+    if (change === 'insert' && code === 1) await call('-I');
+    if (change === 'delete' && code === 0) await call('-D');
+  }
+};
+
+/** No such program: then the rules came from elsewhere, and a person must change them. */
+const LEGACY_MISSING = 127;
 
 const forwardChain = (kernel: Kernel): Promise<string | null> =>
   kernel.nftShow('-a', 'list', 'chain', 'ip', 'filter', 'FORWARD').catch(() => null);
@@ -139,6 +163,7 @@ export const removeHost = async (kernel: Kernel, names: NetworkNames): Promise<v
   const bridges = await kernel.ipShow('link', 'show', 'dev', names.bridge).catch(() => []);
   if (bridges.length > 0) await kernel.ipBatch([`link del ${names.bridge}`]);
   await kernel.nft(`add table ip ${names.table}\ndelete table ip ${names.table}\n`);
+  await changeLegacy(kernel, names, 'delete');
   const chain = await forwardChain(kernel);
   if (chain === null) return;
   const handles = handlesWithComment(chain, ruleComment(names));

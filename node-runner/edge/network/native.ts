@@ -201,9 +201,15 @@ const removeMappings = async (state: State, mappings: readonly Mapping[]): Promi
     const ours = mappings.filter((mapping) =>
       present.some(({ host, address }) => host === mapping.host && address === mapping.address),
     );
-    if (ours.length > 0) await state.nft(deleteMappings(state.names, ours));
+    if (ours.length > 0) await state.nft(forceDelete(state.names, ours));
   }
 };
+
+/**
+ * Deletes also where only one of the two protocols is there: adding what exists changes nothing.
+ */
+const forceDelete = (names: NetworkNames, mappings: readonly Mapping[]): string =>
+  addMappings(names, mappings) + deleteMappings(names, mappings);
 
 const claimHost = (state: State): number => {
   const host = nextHost(state.subnet, state.used, state.lastHost);
@@ -267,7 +273,7 @@ const adopt = async (state: State): Promise<void> => {
   }
   const owned = new Set([...state.entries.values()].flatMap((entry) => entry.mappings));
   const lost = mappings.filter((mapping) => !owned.has(mapping));
-  if (lost.length > 0) await state.nft(deleteMappings(names, lost));
+  if (lost.length > 0) await state.nft(forceDelete(names, lost));
 };
 
 const hostsByAllocation = async (state: State): Promise<ReadonlyMap<string, number>> => {

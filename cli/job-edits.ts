@@ -1,0 +1,207 @@
+// Commands that edit one job's file and commit it: scale, stop, restart, pause, resume, promote.
+
+import type { CommandSpec, Invocation } from './command.ts';
+import { CommandError } from './command-error.ts';
+import type { DesiredJob } from '../schema/desired.ts';
+import { findJob, readyState } from './state.ts';
+import { ask, ready } from './state.ts';
+import type { StateAnswer } from '../schema/control.ts';
+import type { YamlEdit } from '../schema/yaml-edit.ts';
+import { editFile, followJob, tell } from './write.ts';
+
+interface JobEdit {
+  readonly usage: string;
+  readonly summary: string;
+  readonly example: readonly [string, string];
+  readonly edits: (job: DesiredJob) => readonly YamlEdit[];
+  readonly message: (job: DesiredJob) => string;
+}
+
+const jobCommand = (edit: JobEdit): CommandSpec => ({
+  usage: edit.usage,
+  summary: `${edit.summary} (writes a commit)`,
+  completes: 'job',
+  examples: [edit.example],
+  define: (command) => command.option('-d, --detach', 'do not wait for the rollout'),
+  run: async (invocation) => {
+    const { args, common } = invocation;
+    const job = findJob(await readyState(common), args[0] ?? '');
+    const message = edit.message(job);
+    const commit = await editFile({
+      common,
+      path: job.file,
+      edits: edit.edits(job),
+      message,
+      fresh: null,
+    });
+    tell(invocation, commit, message);
+    return finish(invocation, job.id, commit);
+  },
+});
+
+const finish = async (
+  invocation: Invocation,
+  job: string,
+  commit: string | null,
+): Promise<number> => {
+  if (commit === null || invocation.options['detach'] === true) return 0;
+  return followJob(invocation, job, commit);
+};
+
+export const stop = jobCommand({
+  usage: 'stop <job>',
+  summary: 'stop all copies of a job; its volumes stay',
+  example: ['purser stop web', 'writes `stopped: true`; `purser restart` does not undo it'],
+  edits: () => [{ pointer: '/stopped', value: true }],
+  message: ({ id }) => `Stop ${id}`,
+});
+
+export const start = jobCommand({
+  usage: 'start <job>',
+  summary: 'start a job that was stopped',
+  example: ['purser start web', 'takes `stopped: true` out again'],
+  edits: () => [{ pointer: '/stopped', value: undefined }],
+  message: ({ id }) => `Start ${id}`,
+});
+
+export const restart = jobCommand({
+  usage: 'restart <job>',
+  summary: 'replace all copies of a job by fresh ones, rolling',
+  example: ['purser restart web', 'writes `restarted_at`, which forms the version'],
+  edits: () => [{ pointer: '/restarted_at', value: new Date().toISOString() }],
+  message: ({ id }) => `Restart ${id}`,
+});
+
+export const pause = jobCommand({
+  usage: 'pause <job>',
+  summary: 'pause the rollout of a job',
+  example: ['purser pause web', 'writes `update.paused: true`'],
+  edits: () => [{ pointer: '/update/paused', value: true }],
+  message: ({ id }) => `Pause the rollout of ${id}`,
+});
+
+export const promote = jobCommand({
+  usage: 'promote <job>',
+  summary: 'promote the canaries of a job',
+  example: ['purser promote web', 'the new version goes on to all copies'],
+  edits: ({ spec }) => [{ pointer: '/update/promote', value: spec.specHash.slice(0, 12) }],
+  message: ({ id, spec }) => `Promote ${id} ${spec.specHash.slice(0, 12)}`,
+});
+
+/** `resume JOB`, and `resume --at COMMIT` after the branch was rewritten (rules 12.1). */
+export const resume: CommandSpec = {
+  usage: 'resume [job]',
+  summary: 'resume a paused rollout, or syncing after the branch was rewritten',
+  completes: 'job',
+  examples: [
+    ['purser resume web', 'takes `update.paused` out again (writes a commit)'],
+    ['purser resume --at 1a2b3c4d', 'goes on from that commit of a rewritten branch'],
+  ],
+  define: (command) =>
+    command
+      .option('--at <commit>', 'the commit of the rewritten branch to go on from')
+      .option('-d, --detach', 'do not wait for the rollout'),
+  run: async (invocation) => {
+    const { args, options, common, io } = invocation;
+    if (typeof options['at'] === 'string') {
+      const commit = options['at'];
+      if (!/^[0-9a-f]{40}$/.test(commit)) {
+        throw new CommandError(
+          '--at takes a whole commit id: 40 hex characters, as `git rev-parse` prints it',
+        );
+      }
+      const record = {
+        kind: 'resume',
+        commit,
+        by: process.env['USER'] ?? 'root',
+        at: new Date().toISOString(),
+      };
+      await ask(common, 'record', { records: [record] });
+      io.out(`Resumed at ${commit}`);
+      return 0;
+    }
+    if (args[0] === undefined) throw new CommandError('name a job, or a commit with --at');
+    const job = findJob(await readyState(common), args[0]);
+    const message = `Resume the rollout of ${job.id}`;
+    const edits = [{ pointer: '/update/paused', value: undefined }];
+    const commit = await editFile({ common, path: job.file, edits, message, fresh: null });
+    tell(invocation, commit, message);
+    return finish(invocation, job.id, commit);
+  },
+};
+
+/** `scale JOB[/GROUP]=N`: edits the file that owns the count (rules 7). */
+export const scale: CommandSpec = {
+  usage: 'scale <job=count>',
+  summary: 'change the number of copies (writes a commit)',
+  completes: 'job',
+  examples: [
+    ['purser scale web=5', 'the count of a job with one group'],
+    ['purser scale web/api=2', 'of one group'],
+  ],
+  define: (command) => command.option('-d, --detach', 'do not wait for the copies'),
+  run: async (invocation) => {
+    const { args, common } = invocation;
+    const match = /^(?<name>[^=]+)=(?<count>\d+)$/.exec(args[0] ?? '');
+    const { name, count } = match?.groups ?? {};
+    if (name === undefined || count === undefined) {
+      throw new CommandError('write JOB=COUNT or JOB/GROUP=COUNT, such as web=5');
+    }
+    const state = ready(await ask<StateAnswer>(common, 'state'));
+    const { job, group } = jobAndGroup(state, name);
+    const found = job.spec.groups.find((one) => one.name === group);
+    if (found === undefined) {
+      const names = job.spec.groups.map((one) => one.name).join(', ');
+      throw new CommandError(`${job.id} has no group \`${group}\`; it has ${names}`);
+    }
+    if (
+      found.scale !== null &&
+      (Number(count) < found.scale.min || Number(count) > found.scale.max)
+    ) {
+      throw new CommandError(
+        `${job.id} scales from ${found.scale.min} to ${found.scale.max}: change \`count\` in ${job.file} first`,
+      );
+    }
+    const owner = await ownerOf(common, job, found);
+    const message = `Scale ${job.id}${group === job.spec.job ? '' : `/${group}`} to ${count}`;
+    const edits = [{ pointer: owner.pointer, value: Number(count) }];
+    const commit = await editFile({ common, path: owner.path, edits, message, fresh: owner.fresh });
+    tell(invocation, commit, message);
+    return finish(invocation, job.id, commit);
+  },
+};
+
+const jobAndGroup = (state: Parameters<typeof findJob>[0], name: string) => {
+  const jobs = state.view.desired.jobs;
+  const whole = jobs.filter(({ id, spec }) => id === name || spec.job === name);
+  if (whole.length > 0) {
+    const job = findJob(state, name);
+    const only = job.spec.groups.length === 1 ? job.spec.groups[0]?.name : undefined;
+    if (only === undefined) {
+      throw new CommandError(`${job.id} has several groups: write ${job.id}/GROUP=COUNT`);
+    }
+    return { job, group: only };
+  }
+  const cut = name.lastIndexOf('/');
+  return { job: findJob(state, cut < 0 ? name : name.slice(0, cut)), group: name.slice(cut + 1) };
+};
+
+/** The file and the place in it that own a group's count. */
+const ownerOf = async (
+  common: Invocation['common'],
+  job: DesiredJob,
+  group: DesiredJob['spec']['groups'][number],
+) => {
+  if (group.scale !== null) {
+    const path = `scale/${job.id}.yaml`;
+    return {
+      path,
+      pointer: `/${group.name}`,
+      fresh: '# Written by machines and `purser scale`.\n',
+    };
+  }
+  const { text } = await ask<{ readonly text: string | null }>(common, 'file', { path: job.file });
+  const long = text !== null && /^groups:/m.test(text);
+  const pointer = long ? `/groups/${group.name}/count` : '/count';
+  return { path: job.file, pointer, fresh: null };
+};

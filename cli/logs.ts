@@ -1,0 +1,79 @@
+// `purser logs JOB|ALLOC`: what the tasks printed.
+
+import pc from 'picocolors';
+import type { LiveAllocation } from '../schema/live.ts';
+import { attach, toTerminal } from './attach.ts';
+import type { CommandSpec } from './command.ts';
+import { text } from './command.ts';
+import { CommandError } from './command-error.ts';
+import type { ReadyState } from './state.ts';
+import { copiesOf, findCopy, findJob, readyState, shortSlot } from './state.ts';
+
+export const logs: CommandSpec = {
+  usage: 'logs <job-or-allocation>',
+  summary: 'show what tasks printed',
+  completes: 'job',
+  examples: [
+    ['purser logs web', 'all copies of a job, the last 100 lines of each'],
+    ['purser logs -f web', 'goes on until Ctrl-C'],
+    ['purser logs --previous "web[0]"', 'the run before the last restart'],
+  ],
+  define: (command) =>
+    command
+      .option('-f, --follow', 'go on with what is printed from now on')
+      .option('-n, --tail <lines>', 'lines from the end of each copy', '100')
+      .option('-p, --previous', 'the run before the current one')
+      .option('-t, --task <task>', 'one task of the group (default: all)'),
+  run: async ({ args, options, common, io }) => {
+    const state = await readyState(common);
+    const copies = copiesFor(state, args[0] ?? '');
+    const tasks = copies.flatMap((copy) =>
+      copy.body.spec.tasks
+        .filter(({ name }) => text(options['task']) === null || name === options['task'])
+        .map(({ name }) => ({ copy, task: name })),
+    );
+    if (tasks.length === 0) throw new CommandError('there are no copies to read logs of', 1);
+    const tail = Number(options['tail']);
+    if (!Number.isInteger(tail) || tail < 0) throw new CommandError('--tail takes a whole number');
+    const codes = await Promise.all(
+      tasks.map(({ copy, task }) =>
+        attach({
+          common,
+          signal: io.signal,
+          input: false,
+          write: writer(tasks.length > 1 ? `${shortSlot(copy)} ${task}` : null, common.json),
+          ask: {
+            kind: 'logs',
+            node: copy.node,
+            allocation: copy.allocation,
+            task,
+            tail,
+            follow: options['follow'] === true,
+            previous: options['previous'] === true,
+          },
+        }),
+      ),
+    );
+    return Math.max(...codes);
+  },
+};
+
+/** A job's copies, or the one allocation that is named. */
+const copiesFor = (state: ReadyState, name: string): readonly LiveAllocation[] => {
+  const isJob = state.view.desired.jobs.some(({ id, spec }) => id === name || spec.job === name);
+  return isJob ? copiesOf(state, findJob(state, name).id) : [findCopy(state, name)];
+};
+
+/** Whole lines, with the copy's name before each where several are shown. */
+const writer = (prefix: string | null, json: boolean) => {
+  let rest = '';
+  return async (stream: 'stdout' | 'stderr', data: Uint8Array) => {
+    if (prefix === null && !json) return toTerminal(stream, data);
+    const lines = (rest + Buffer.from(data).toString('utf8')).split('\n');
+    rest = lines.pop() ?? '';
+    const mark = (line: string) =>
+      json ? JSON.stringify({ copy: prefix, line }) : `${pc.cyan(prefix ?? '')} ${line}`;
+    const whole = lines.map((line) => `${mark(line)}\n`).join('');
+    return toTerminal(stream, Buffer.from(whole));
+  };
+};

@@ -1,0 +1,119 @@
+// Commands that change something make a commit, like anyone: edits of a file at HEAD, in the name of the person.
+// In: what to change in which file. Out: a commit, made by the reconciler where it follows the rules of branches and
+// work trees (rules 12). Not here: which fields (the commands).
+
+import { execFile } from 'node:child_process';
+import { hostname, userInfo } from 'node:os';
+import { promisify } from 'node:util';
+import type { CommitAnswer, CommitArgument, FileAnswer, StateAnswer } from '../schema/control.ts';
+import type { FileEdit } from '../schema/desired.ts';
+import type { DeploymentView } from '../schema/plan.ts';
+import type { YamlEdit } from '../schema/yaml-edit.ts';
+import { editYaml } from '../schema/yaml-edit.ts';
+import { STATUS_WORDS } from '../reconciler/render/words.ts';
+import { connect } from './client.ts';
+import type { Common, Io } from './command.ts';
+import { CommandError } from './command-error.ts';
+import { ask } from './state.ts';
+
+export interface Person {
+  readonly name: string;
+  readonly email: string;
+}
+
+/** Who runs this command: as git knows them, else the login on this machine. */
+export const person = async (repository: string): Promise<Person> => {
+  const git = (key: string) =>
+    promisify(execFile)('git', ['-C', repository, 'config', key]).then(
+      ({ stdout }) => stdout.trim(),
+      () => '',
+    );
+  const [name, email] = await Promise.all([git('user.name'), git('user.email')]);
+  const login = userInfo().username;
+  return { name: name || login, email: email || `${login}@${hostname()}` };
+};
+
+export interface WriteAsk {
+  readonly common: Common;
+  readonly edits: readonly FileEdit[];
+  readonly head: string;
+  readonly message: string;
+}
+
+/** Makes the commit; its id. */
+export const write = async ({ common, edits, head, message }: WriteAsk): Promise<string> => {
+  const state = await ask<StateAnswer>(common, 'state');
+  const author = await person(state.repository);
+  const argument: CommitArgument = { edits, head, message, author };
+  const { commit } = await ask<CommitAnswer>(common, 'commit', argument);
+  return commit;
+};
+
+export interface EditAsk {
+  readonly common: Common;
+  /** Path in the cluster's directory. */
+  readonly path: string;
+  readonly edits: readonly YamlEdit[];
+  readonly message: string;
+  /** What a file that does not exist yet begins with; null: it must exist. */
+  readonly fresh: string | null;
+}
+
+/** Edits one YAML file, comments kept; null when it says that already. */
+export const editFile = async (options: EditAsk): Promise<string | null> => {
+  const { common, path, edits, message } = options;
+  const file = await ask<FileAnswer>(common, 'file', { path });
+  const text = file.text ?? options.fresh;
+  if (text === null) throw new CommandError(`${path} is not in the repository at HEAD`);
+  const edited = editYaml(text, edits);
+  if (edited.kind === 'failed') {
+    throw new CommandError(
+      `${path} cannot be edited by a command: ${edited.why}. Edit it by hand and commit`,
+    );
+  }
+  if (edited.text === file.text) return null;
+  const edit: FileEdit = { path, content: edited.text, base: file.blob };
+  return write({ common, edits: [edit], head: file.head, message });
+};
+
+export const tell = (
+  { common, io }: { readonly common: Common; readonly io: Io },
+  commit: string | null,
+  message: string,
+): void => {
+  const answer = { commit, message };
+  if (common.json) io.out(JSON.stringify(answer));
+  else io.out(commit === null ? `${message}: nothing to change` : `${message}\n  commit ${commit}`);
+};
+
+const OVER: ReadonlySet<string> = new Set(['settled', 'failed', 'paused', 'held', 'stopped']);
+
+/** Follows a job's deployment from a commit on until it is over; the exit code: 0 settled, 1 not. */
+export const followJob = async (
+  { common, io }: { readonly common: Common; readonly io: Io },
+  job: string,
+  commit: string,
+): Promise<number> => {
+  const control = await connect(common.socket);
+  let said = '';
+  try {
+    for await (const { view } of control.watch<StateAnswer>('state', io.signal)) {
+      if (view?.desired.commit.oid !== commit && said === '') continue;
+      const deployment = view?.plan.deployments.find((one) => one.job === job);
+      if (deployment === undefined) continue;
+      const line = lineOf(deployment);
+      if (line !== said && !common.json) io.out(line);
+      said = line;
+      if (!OVER.has(deployment.status)) continue;
+      return deployment.status === 'settled' || deployment.status === 'stopped' ? 0 : 1;
+    }
+    return 1;
+  } finally {
+    control.close();
+  }
+};
+
+const lineOf = ({ job, status, groups, reason }: DeploymentView): string => {
+  const counts = groups.map(({ group, healthy, wanted }) => `${group} ${healthy}/${wanted}`);
+  return `  ${job}: ${STATUS_WORDS[status]}, ${counts.join(', ')} healthy${reason === null ? '' : ` (${reason})`}`;
+};
