@@ -2,7 +2,7 @@
 import { build } from 'esbuild';
 
 await build({
-  entryPoints: { main: 'cli/main.ts', watchdog: 'node-runner/watchdog.ts' },
+  entryPoints: { main: 'cli/main.ts' },
   outdir: 'dist',
   bundle: true,
   splitting: true,
@@ -11,8 +11,12 @@ await build({
   target: 'node20',
   sourcemap: 'linked',
   logLevel: 'warning',
-  // Some dependencies are CommonJS and call require at run time.
+  // Some dependencies are CommonJS: they call require, and one reads its own file name.
   banner: {
-    js: "import{createRequire as purserRequire}from'node:module';const require=purserRequire(import.meta.url);",
+    js: [
+      "import{createRequire as purserRequire}from'node:module';",
+      'const require=purserRequire(import.meta.url);',
+      'const __filename=import.meta.filename;const __dirname=import.meta.dirname;',
+    ].join(''),
   },
 });

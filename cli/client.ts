@@ -31,7 +31,7 @@ export const connect = async (socket: string): Promise<Control> => {
       `no reconciler answers at ${socket}: start one with \`purser up\`, or name another place with --root`,
     );
   }
-  const channel: Channel = createChannel(`unix:${socket}`, undefined, {
+  const channel: Channel = createChannel(`unix://${socket}`, undefined, {
     'grpc.max_receive_message_length': MESSAGE_BYTES,
     'grpc.max_send_message_length': MESSAGE_BYTES,
     'grpc.enable_retries': 0,

@@ -102,7 +102,7 @@ const runCluster = async (invocation: Invocation, layout: Layout): Promise<numbe
         io,
       );
     children.start(reconcilerSpec({ layout, repository, directory, cluster, registries }));
-    const control = await patiently(() => connect(invocation.common.socket), io.signal);
+    const control = await patiently(() => answering(invocation.common.socket), io.signal);
     const state = await follow(control, io);
     if (state !== null) farewell(io, state, repository);
     await aborted(io.signal);
@@ -203,6 +203,18 @@ const reconcilerSpec = ({ layout, repository, directory, cluster, registries }: 
   ],
   log: layout.reconcilerLog,
 });
+
+/** Connected, and the reconciler answers. */
+const answering = async (socket: string): Promise<Control> => {
+  const control = await connect(socket);
+  try {
+    await control.call('state');
+    return control;
+  } catch (error) {
+    control.close();
+    throw error;
+  }
+};
 
 /** How long to wait for a socket of a process that was just started. */
 const PATIENCE_MS = 30_000;

@@ -29,24 +29,44 @@ interface State {
   failure: WriteFailure | null;
   failures: number;
   notBefore: Ms;
+  /** The newest batch that was written, and how often it was proposed again since. */
+  written: string;
+  repeats: number;
 }
 
 export const createWriter = (ports: ReconcilerPorts, wake: () => void): Writer => {
-  const state: State = { busy: false, failure: null, failures: 0, notBefore: 0 };
+  const state: State = {
+    busy: false,
+    failure: null,
+    failures: 0,
+    notBefore: 0,
+    written: '',
+    repeats: 0,
+  };
 
-  const write = async (view: View): Promise<string | null> => {
+  const write = async (view: View): Promise<void> => {
     const records = recordsOf(view);
     if (records.length > 0) await ports.source.record(records);
     for (const proposal of view.plan.proposals) {
       if (proposal.kind === 'revert') return revert(ports, view, proposal);
     }
-    return records.length > 0 ? hashOf(records) : null;
+  };
+
+  /** A batch that was written and is proposed again was not seen in Git: slower each time, never a spin. */
+  const holdBack = (view: View) => {
+    const batch = hashOf([view.desired.owed, view.plan.proposals]);
+    state.repeats = batch === state.written ? state.repeats + 1 : 0;
+    state.written = batch;
+    if (state.repeats === 0) return;
+    const wait = Math.min(RETRY_FIRST_MS * 2 ** state.repeats, RETRY_LONGEST_MS);
+    state.notBefore = ports.clock.now() + wait;
   };
 
   const run = async (view: View) => {
     try {
       await write(view);
       Object.assign(state, { failure: null, failures: 0, notBefore: 0 });
+      holdBack(view);
     } catch (error) {
       const now = ports.clock.now();
       const message = isEdgeFailure(error) ? error.message : String(error);
@@ -71,7 +91,7 @@ export const createWriter = (ports: ReconcilerPorts, wake: () => void): Writer =
       void run(view);
     },
     failure: () => state.failure,
-    nextAt: () => (state.failure === null ? null : state.notBefore),
+    nextAt: () => (state.notBefore > ports.clock.now() ? state.notBefore : null),
   };
 };
 
@@ -86,7 +106,7 @@ const whatOf = ({ plan }: View): string =>
 type Revert = Extract<Proposal, { kind: 'revert' }>;
 
 /** The commit, then the record that this deployment was answered: at most one machine revert a deployment (6.4). */
-const revert = async (ports: ReconcilerPorts, view: View, proposal: Revert): Promise<string> => {
+const revert = async (ports: ReconcilerPorts, view: View, proposal: Revert): Promise<void> => {
   const commit = await ports.source.commit({
     head: view.desired.commit.oid,
     edits: proposal.edits,
@@ -96,5 +116,4 @@ const revert = async (ports: ReconcilerPorts, view: View, proposal: Revert): Pro
   const { job, deployment } = proposal;
   ports.log.info({ job, deployment, commit }, 'reverted a failed deployment by a commit');
   await ports.source.record([{ kind: 'reverted', job, deployment, commit }]);
-  return commit;
 };

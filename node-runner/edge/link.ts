@@ -123,7 +123,7 @@ const dialForEver = async (options: LinkOptions, state: State, dialling: Diallin
 };
 
 const session = async (options: LinkOptions, state: State, dialling: Dialling) => {
-  const channel = createChannel(options.address, undefined, CHANNEL_OPTIONS);
+  const channel = createChannel(targetOf(options.address), undefined, CHANNEL_OPTIONS);
   const client = createClientFactory().create(LinkServiceDefinition, channel);
   const over = new AbortController();
   const signal = AbortSignal.any([dialling.signal, over.signal]);
@@ -140,6 +140,9 @@ const session = async (options: LinkOptions, state: State, dialling: Dialling) =
     channel.close();
   }
 };
+
+/** grpc takes `unix:/path` for a host unless there are two slashes more. */
+const targetOf = (address: string): string => address.replace(/^unix:\/(?!\/)/, 'unix:///');
 
 interface Sending {
   readonly signal: AbortSignal;

@@ -22,7 +22,7 @@ export const compile = (tree: SourceTree, memo: CompileMemo = createMemo()): Des
     cluster: survey.clusterSpec,
     branch: tree.branch,
     commit: commitRef(tree.head),
-    lastSynced: tree.lastSynced?.commit ?? null,
+    lastSynced: syncedCommit(tree),
     standing: standingOf(tree, survey, emptiness),
     namespaces: survey.namespaces,
     nodes: survey.nodes,
@@ -107,3 +107,7 @@ const problemsOf = (survey: Survey, emptiness: Emptiness): readonly Problem[] =>
 /** File, then line, then column: numbers padded so that texts sort as numbers do. */
 const keyOf = ({ file, line, column, code, message }: Problem): string =>
   [file, String(line).padStart(8, '0'), String(column).padStart(8, '0'), code, message].join('\n');
+
+/** The newest `synced` record: `tree.lastSynced` has its files only where it is not HEAD. */
+const syncedCommit = ({ ledger }: SourceTree): string | null =>
+  ledger.findLast((record) => record.kind === 'synced')?.commit ?? null;
