@@ -14,6 +14,7 @@ export const check = (plan: Plan, live: LiveState, desired: DesiredState): reado
   ...healthKept(plan, live, desired),
   ...stepsAreUnique(plan),
   ...dependenciesAreLocal(plan, live),
+  ...slotsHoldFew(plan, live),
   ...heldJobsStay(plan, desired),
   ...reasonsAddUp(plan, desired),
 ];
@@ -125,6 +126,25 @@ const dependenciesAreLocal = (plan: Plan, live: LiveState): readonly Violation[]
       .filter((id) => nodeOf.get(id)?.node !== start.node || !stopped.has(id))
       .map((id) => ({ rule: 'after', subject: start.allocation, detail: `waits for ${id}` })),
   );
+};
+
+/** A slot holds two copies at most, one where the group is a singleton or has named volumes (rules 9.3, 14). */
+const slotsHoldFew = (plan: Plan, live: LiveState): readonly Violation[] => {
+  const there = live.nodes.flatMap((node) => (node.connected ? node.allocations : []));
+  const slotOf = ({ body }: { readonly body: Start['body'] }): string =>
+    `${body.namespace}/${body.job}/${body.group}[${body.index}]`;
+  return startsOf(plan).flatMap((start) => {
+    const before = there.filter(
+      (copy) =>
+        slotOf(copy) === start.slot &&
+        copy.phase !== 'dead' &&
+        !start.after.includes(copy.allocation),
+    );
+    const most = start.body.spec.singleton || start.body.spec.volumes.length > 0 ? 0 : 1;
+    return before.length <= most
+      ? []
+      : [{ rule: 'slot', subject: start.slot, detail: `it holds ${before.length} copies already` }];
+  });
 };
 
 /** A job held at its last valid content gets no removal and no other version (rules 1.3). */

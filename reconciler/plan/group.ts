@@ -264,6 +264,8 @@ interface Replacement {
 /** Stop-first: the old copy stops for the new one. Start-first: the new one comes beside it. */
 const replace = (scope: Scope, replacement: Replacement): SlotPlan => {
   const { slot, copy, version, spec, reason, surge } = replacement;
+  // A slot never holds a third copy: what is on its way out goes first.
+  if (slot.going.length > 0) return {};
   const { group, budget } = scope;
   const waits = delayed(scope, slot, version);
   if (waits !== null) return { waits: [waits] };

@@ -9,7 +9,7 @@ import { plan } from '../../reconciler/plan/plan.ts';
 import { observe } from '../../reconciler/live/observe.ts';
 import type { DesiredState } from '../../schema/desired.ts';
 import { compareText } from '../../schema/ids.ts';
-import type { LiveState } from '../../schema/live.ts';
+import type { Heard, LiveState } from '../../schema/live.ts';
 import type {
   AllocationBody,
   AllocationReport,
@@ -124,26 +124,24 @@ export const cycle = (cluster: Cluster): Plan => {
   return made;
 };
 
-const look = (cluster: Cluster): LiveState =>
-  observe(
-    {
-      startedAt: 0,
-      nodes: [...cluster.runners.values()].flatMap((runner) =>
-        runner.last === null
-          ? []
-          : [
-              {
-                node: runner.name,
-                report: runner.last,
-                receivedAt: runner.receivedAt,
-                connected: runner.connected,
-                sent: runner.sent,
-              },
-            ],
-      ),
-    },
-    cluster.now,
-  );
+const look = (cluster: Cluster): LiveState => observe(heardBy(cluster), cluster.now);
+
+export const heardBy = (cluster: Cluster): Heard => ({
+  startedAt: 0,
+  nodes: [...cluster.runners.values()].flatMap((runner) =>
+    runner.last === null
+      ? []
+      : [
+          {
+            node: runner.name,
+            report: runner.last,
+            receivedAt: runner.receivedAt,
+            connected: runner.connected,
+            sent: runner.sent,
+          },
+        ],
+  ),
+});
 
 const record = (cluster: Cluster, made: Plan): void => {
   for (const proposal of made.proposals) {
