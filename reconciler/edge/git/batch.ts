@@ -4,6 +4,7 @@
 
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { spawn } from 'node:child_process';
+import { Socket } from 'node:net';
 import { gitEnvironment } from './command.ts';
 import { messageOf, retry } from './failure.ts';
 import { BATCH_SILENT_MS } from './limits.ts';
@@ -44,7 +45,7 @@ const startBatch = (gitDir: string): BatchProcess => {
     env: gitEnvironment({ GIT_NO_LAZY_FETCH: '1' }),
     stdio: ['pipe', 'pipe', 'pipe'],
   });
-  letGo(child);
+  hold(child, false);
   const waiting: Waiting[] = [];
   let ended = false;
   const end = (why: string) => {
@@ -69,24 +70,29 @@ const startBatch = (gitDir: string): BatchProcess => {
   child.stdout.on('data', (chunk: Buffer) => {
     silence.refresh();
     parse(chunk);
+    if (waiting.length === 0) hold(child, false);
   });
   return {
     ended: () => ended,
     close: () => end('closed'),
     read: (oid, maxBytes) =>
       new Promise((resolve, reject) => {
-        if (waiting.length === 0) silence.refresh();
+        if (waiting.length === 0) {
+          silence.refresh();
+          hold(child, true);
+        }
         waiting.push({ maxBytes, resolve, reject });
         child.stdin.write(`${oid}\n`);
       }),
   };
 };
 
-/** The child must not keep a finished program alive. */
-const letGo = (child: ChildProcessWithoutNullStreams): void => {
-  child.unref();
+/** An idle child must not keep a finished program alive; one that owes an answer must. */
+const hold = (child: ChildProcessWithoutNullStreams, held: boolean): void => {
+  const verb = held ? 'ref' : 'unref';
+  child[verb]();
   for (const stream of [child.stdin, child.stdout, child.stderr]) {
-    if ('unref' in stream && typeof stream.unref === 'function') stream.unref();
+    if (stream instanceof Socket) stream[verb]();
   }
 };
 

@@ -5,29 +5,36 @@
 import type { SourceFile } from '../../../schema/source.ts';
 import { broken, LostObject, messageOf } from './failure.ts';
 import type { Commit, TreeEntry } from './format.ts';
-import { byPath, FOLDER, parseCommit, parseTree, SUBMODULE, SYMLINK } from './format.ts';
-import { COMMIT_BYTES, REMEMBERED_COMMITS, REMEMBERED_ENTRIES } from './limits.ts';
-import { REMEMBERED_FILES, TREE_BYTES, TREE_DEPTH } from './limits.ts';
+import { byPath, FOLDER, parseCommit, SUBMODULE, SYMLINK } from './format.ts';
+import { COMMIT_BYTES, REMEMBERED_COMMITS, REMEMBERED_FILES, REMEMBERED_ROWS } from './limits.ts';
+import { REMEMBERED_TREE_BYTES, TREE_BYTES, TREE_DEPTH, TREE_OVERHEAD_BYTES } from './limits.ts';
 import type { Objects } from './objects.ts';
+import type { ParsedTree } from './parsed-tree.ts';
+import { likeness, parseLike } from './parsed-tree.ts';
 import { createMemory } from './remember.ts';
 
 export type FileRow = readonly [path: string, file: SourceFile];
 
 export interface Folders {
   readonly commit: (oid: string) => Promise<Commit>;
-  /** Entries of one tree. */
-  readonly tree: (oid: string) => Promise<readonly TreeEntry[]>;
+  /** Entries of one tree; quickly when `like` is a similar tree that was read before. */
+  readonly tree: (oid: string, like?: string | null) => Promise<readonly TreeEntry[]>;
   /** All files below a tree, their paths prefixed; the same array for the same tree at the same prefix. */
   readonly files: (oid: string, prefix: string) => Promise<readonly FileRow[]>;
   readonly file: (entry: TreeEntry) => Promise<SourceFile>;
+  /** Bytes of all trees read so far: what a long walk has cost. */
+  readonly treeBytes: () => number;
 }
 
 /** `fileBytes`: larger files are refused, unread. */
 export const createFolders = (objects: Objects, fileBytes: number): Folders => {
   const commits = createMemory<Commit>(REMEMBERED_COMMITS);
-  const trees = createMemory<readonly TreeEntry[]>(REMEMBERED_ENTRIES);
-  const lists = createMemory<readonly FileRow[]>(REMEMBERED_ENTRIES);
+  const trees = createMemory<ParsedTree>(REMEMBERED_TREE_BYTES);
+  const lists = createMemory<Folder>(REMEMBERED_ROWS);
+  /** The folder last read at a place: the next one there is nearly the same. */
+  const latest = createMemory<Folder>(REMEMBERED_ROWS);
   const blobs = createMemory<SourceFile>(REMEMBERED_FILES);
+  let treeBytes = 0;
 
   const commit = async (oid: string): Promise<Commit> => {
     const known = commits.get(oid);
@@ -38,86 +45,85 @@ export const createFolders = (objects: Objects, fileBytes: number): Folders => {
     return parsed;
   };
 
-  const tree = async (oid: string): Promise<readonly TreeEntry[]> => {
+  const tree = async (oid: string, like: string | null): Promise<ParsedTree> => {
     const known = trees.get(oid);
     if (known !== undefined) return known;
+    const similar = like === null ? null : (trees.get(like) ?? null);
     const data = await need(objects, oid, { type: 'tree', maxBytes: TREE_BYTES });
-    const parsed = guard(oid, () => parseTree(data));
-    trees.set(oid, parsed, parsed.length + 1);
+    const parsed = guard(oid, () => parseLike(oid, data, similar));
+    trees.set(oid, parsed, data.length + TREE_OVERHEAD_BYTES);
+    treeBytes += data.length;
     return parsed;
   };
 
   const file = async (entry: TreeEntry): Promise<SourceFile> => {
-    const known = blobs.get(`${entry.mode} ${entry.oid}`);
+    const key = entry.oid + entry.mode;
+    const known = blobs.get(key);
     if (known !== undefined) return known;
     const read = await readFile(objects, entry, fileBytes);
-    blobs.set(`${entry.mode} ${entry.oid}`, read);
+    blobs.set(key, read);
     return read;
   };
 
-  /** Known files go straight in; only the others cost a turn of the event loop. */
-  const rows = async (prefix: string, entries: readonly TreeEntry[], depth: number) => {
-    const parts: (FileRow | readonly FileRow[] | null)[] = [];
-    const reads: Promise<void>[] = [];
-    for (const entry of entries) {
-      const path = prefix + entry.name;
-      const at = parts.length;
-      if (entry.mode === FOLDER) {
-        const known = lists.get(`${entry.oid} ${path}/`);
-        parts.push(known ?? null);
-        if (known !== undefined) continue;
-        reads.push(
-          list(entry.oid, `${path}/`, depth + 1).then((found) => {
-            parts[at] = found;
-          }),
-        );
-      } else {
-        const known = blobs.get(`${entry.mode} ${entry.oid}`);
-        parts.push(known === undefined ? null : [path, known]);
-        if (known !== undefined) continue;
-        reads.push(
-          file(entry).then((found) => {
-            parts[at] = [path, found];
-          }),
-        );
-      }
-    }
-    if (reads.length > 0) await Promise.all(reads);
-    return flatten(parts);
-  };
+  const part = async (entry: TreeEntry, prefix: string, depth: number): Promise<Part> =>
+    entry.mode === FOLDER
+      ? list(entry.oid, `${prefix}${entry.name}/`, depth + 1)
+      : [prefix + entry.name, await file(entry)];
 
-  const list = async (oid: string, prefix: string, depth: number): Promise<readonly FileRow[]> => {
-    const known = lists.get(`${oid} ${prefix}`);
+  /** What stands at both ends as before is taken over; only the middle is looked at. */
+  const list = async (oid: string, prefix: string, depth: number): Promise<Folder> => {
+    const key = oid + prefix;
+    const known = lists.get(key);
     if (known !== undefined) return known;
     if (depth > TREE_DEPTH) {
       throw broken(`${prefix} lies more than ${TREE_DEPTH} folders deep: move it further up`);
     }
-    const found = await rows(prefix, await tree(oid), depth);
-    lists.set(`${oid} ${prefix}`, found, found.length + 1);
-    return found;
+    const before = latest.get(prefix);
+    const { entries } = await tree(oid, before?.oid ?? null);
+    const { head, tail } = likeness(entries, before?.entries ?? []);
+    const middle = entries.slice(head, entries.length - tail);
+    const read = await Promise.all(middle.map((entry) => part(entry, prefix, depth)));
+    const old = before?.parts ?? [];
+    const parts = [...old.slice(0, head), ...read, ...old.slice(old.length - tail)];
+    const folder = { oid, entries, parts, rows: rowsOf(entries, parts) };
+    lists.set(key, folder, folder.rows.length + 1);
+    latest.set(prefix, folder, folder.rows.length + 1);
+    return folder;
   };
 
-  return { commit, tree, file, files: (oid, prefix) => list(oid, prefix, 0) };
+  return {
+    commit,
+    tree: async (oid, like) => (await tree(oid, like ?? null)).entries,
+    file,
+    treeBytes: () => treeBytes,
+    files: async (oid, prefix) => (await list(oid, prefix, 0)).rows,
+  };
 };
+
+interface Folder {
+  readonly oid: string;
+  readonly entries: readonly TreeEntry[];
+  /** One for each entry. */
+  readonly parts: readonly Part[];
+  readonly rows: readonly FileRow[];
+}
+
+type Part = FileRow | Folder;
 
 /** Git's order of a tree is the order of full paths by byte, which differs from code units beyond ASCII only. */
-const flatten = (parts: readonly (FileRow | readonly FileRow[] | null)[]): readonly FileRow[] => {
-  const all: FileRow[] = [];
-  let sorted = true;
-  const add = (row: FileRow) => {
-    const last = all.at(-1);
-    if (last !== undefined && last[0] >= row[0]) sorted = false;
-    all.push(row);
-  };
+const rowsOf = (entries: readonly TreeEntry[], parts: readonly Part[]): readonly FileRow[] => {
+  const rows: FileRow[] = [];
   for (const part of parts) {
-    if (part === null) continue;
-    if (isRow(part)) add(part);
-    else for (const row of part) add(row);
+    if (!('rows' in part)) rows.push(part);
+    else for (const row of part.rows) rows.push(row);
   }
-  return sorted ? all : all.toSorted(byPath);
+  return entries.every((entry) => isAscii(entry.name)) ? rows : rows.toSorted(byPath);
 };
 
-const isRow = (part: FileRow | readonly FileRow[]): part is FileRow => typeof part[0] === 'string';
+const isAscii = (text: string): boolean => {
+  for (let at = 0; at < text.length; at += 1) if (text.charCodeAt(at) > 127) return false;
+  return true;
+};
 
 interface Wanted {
   readonly type: string;

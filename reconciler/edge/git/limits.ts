@@ -17,14 +17,19 @@ export const TREE_DEPTH = 16;
 export const HISTORY_ENTRIES = 50;
 /** Commits walked back for histories: some seconds of reading, once. */
 export const HISTORY_COMMITS = 10_000;
+/** And bytes of trees: with 10,000 files in one folder, each commit has a tree of 400 KB, and the walk stops after 600. */
+export const HISTORY_TREE_BYTES = 256 * 1024 * 1024;
 /** Commits walked to find out whether one commit contains another. */
 export const ANCESTRY_COMMITS = 100_000;
 /** The same for a local branch, where the answer is only a warning and the walk delays a plan. */
 export const LOCAL_ANCESTRY_COMMITS = 1000;
-/** Remembered by id, two generations of this many: files, entries of all trees together (some 150 bytes each), commits. */
+/** Remembered by id, two generations of this many: files, rows of folders, commits. */
 export const REMEMBERED_FILES = 100_000;
-export const REMEMBERED_ENTRIES = 300_000;
-export const REMEMBERED_COMMITS = 20_000;
+export const REMEMBERED_ROWS = 300_000;
+export const REMEMBERED_COMMITS = 5000;
+/** Trees, as stored; parsed they take some four times as much. */
+export const REMEMBERED_TREE_BYTES = 8 * 1024 * 1024;
+export const TREE_OVERHEAD_BYTES = 200;
 /** Somebody else pushes at the same time: tries before the act is given back. */
 export const PUSH_ATTEMPTS = 5;
 /** Packs that pile up in a mirror, one for each fetch, before it is thrown away and cloned anew. */

@@ -12,7 +12,8 @@ import type {
 import type { Folders } from './folders.ts';
 import type { Commit, TreeEntry } from './format.ts';
 import { FOLDER, within } from './format.ts';
-import { HISTORY_COMMITS, HISTORY_ENTRIES } from './limits.ts';
+import { HISTORY_COMMITS, HISTORY_ENTRIES, HISTORY_TREE_BYTES } from './limits.ts';
+import { likeness } from './parsed-tree.ts';
 
 export interface HistoryAsk {
   readonly path: string;
@@ -20,6 +21,8 @@ export interface HistoryAsk {
 }
 
 export interface Line {
+  /** Walks ahead of anybody's asking: the first walk over a long history takes seconds. */
+  readonly warm: (head: string) => Promise<void>;
   readonly histories: (
     head: string,
     asks: readonly HistoryAsk[],
@@ -40,29 +43,42 @@ interface Step {
 
 export const createLine = (folders: Folders, directory: string): Line => {
   const step = createStep(folders, directory);
-  /** Newest first, from `steps[0]`; `byPath` holds numbers counted from the old end so that they stay true. */
   let state: WalkedLine = emptyLine();
+  let walking: Promise<void> = Promise.resolve();
 
-  const walkTo = async (head: string): Promise<void> => {
-    if (state.steps[0]?.commit.oid === head) return;
-    const known = new Map(state.steps.map((one, at) => [one.commit.oid, at]));
-    const fresh: Step[] = [];
+  const walk = async (head: string): Promise<void> => {
+    if (state.steps.at(-1)?.commit.oid === head) return;
+    const fresh: Commit[] = [];
     let next: string | null = head;
-    while (next !== null && !known.has(next) && fresh.length < HISTORY_COMMITS) {
-      const one: Step = await step(next);
-      fresh.push(one);
-      next = one.commit.parent;
+    while (next !== null && !state.places.has(next) && fresh.length < HISTORY_COMMITS) {
+      const commit: Commit = await folders.commit(next);
+      fresh.push(commit);
+      next = commit.parent;
     }
-    const joint = next === null ? undefined : known.get(next);
-    if (joint === undefined) state = lineOf(fresh);
-    else if (joint === 0) state = extend(state, fresh);
-    else state = lineOf([...fresh, ...state.steps.slice(joint)].slice(0, HISTORY_COMMITS));
+    const steps: Step[] = [];
+    const stopAt = folders.treeBytes() + HISTORY_TREE_BYTES;
+    for (let at = 0; at < fresh.length && folders.treeBytes() < stopAt; at += COMPARED_AT_ONCE) {
+      steps.push(...(await Promise.all(fresh.slice(at, at + COMPARED_AT_ONCE).map(step))));
+    }
+    const reached = steps.length === fresh.length && next !== null;
+    const joint = reached ? (state.places.get(next ?? '') ?? -1) : -1;
+    const keeps = joint === state.steps.length - 1 && joint < 2 * HISTORY_COMMITS;
+    if (!keeps) state = lineOf(state.steps.slice(0, joint + 1).slice(-HISTORY_COMMITS));
+    for (const one of steps.toReversed()) append(state, one);
+  };
+
+  /** One walk at a time; who asks meanwhile walks the little that is left. */
+  const walkTo = (head: string): Promise<void> => {
+    const mine = walking.then(() => walk(head));
+    walking = mine.catch(() => undefined);
+    return mine;
   };
 
   return {
+    warm: walkTo,
     histories: async (head, asks) => {
       if (asks.length > 0) await walkTo(head);
-      const walked = state;
+      const walked = { ...state, end: (state.places.get(head) ?? -1) + 1 };
       const found = await Promise.all(
         asks.map(
           async (ask) => [ask.path, await historyOf({ folders, directory, walked, ask })] as const,
@@ -73,52 +89,65 @@ export const createLine = (folders: Folders, directory: string): Line => {
     commits: async (head, limit, path) => {
       if (path === null) return plainCommits(folders, head, limit);
       await walkTo(head);
-      return positions(state, [within(directory, path)])
+      const walked = { ...state, end: (state.places.get(head) ?? -1) + 1 };
+      return placesOf(walked, [within(directory, path)])
         .slice(0, limit)
-        .flatMap((at) => state.steps[at]?.commit ?? []);
+        .flatMap((place) => walked.steps[place]?.commit ?? []);
     },
   };
 };
 
+/** Their trees are asked for together, so that `git cat-file` never waits for us. */
+const COMPARED_AT_ONCE = 64;
+
+/** Oldest first, so that a new commit is an append and places stay what they are. */
 interface WalkedLine {
-  readonly steps: readonly Step[];
-  /** Path → places counted from the old end, ascending. */
+  readonly steps: Step[];
+  /** Commit → its place in `steps`. */
+  readonly places: Map<string, number>;
+  /** Path → places of the commits that change it, ascending. */
   readonly byPath: Map<string, number[]>;
 }
 
-const emptyLine = (): WalkedLine => ({ steps: [], byPath: new Map() });
+const emptyLine = (): WalkedLine => ({ steps: [], places: new Map(), byPath: new Map() });
 
-const lineOf = (steps: readonly Step[]): WalkedLine => extend(emptyLine(), steps);
-
-const extend = (line: WalkedLine, fresh: readonly Step[]): WalkedLine => {
-  let place = line.steps.length;
-  for (const one of fresh.toReversed()) {
-    for (const path of one.changed) {
-      const places = line.byPath.get(path);
-      if (places === undefined) line.byPath.set(path, [place]);
-      else places.push(place);
-    }
-    place += 1;
-  }
-  return { steps: [...fresh, ...line.steps], byPath: line.byPath };
+const lineOf = (steps: readonly Step[]): WalkedLine => {
+  const line = emptyLine();
+  for (const one of steps) append(line, one);
+  return line;
 };
 
-/** Indexes into `steps` (newest first) of the commits that change any of the paths. */
-const positions = (line: WalkedLine, paths: readonly string[]): readonly number[] => {
+const append = (line: WalkedLine, one: Step): void => {
+  const place = line.steps.push(one) - 1;
+  line.places.set(one.commit.oid, place);
+  for (const path of one.changed) {
+    const places = line.byPath.get(path);
+    if (places === undefined) line.byPath.set(path, [place]);
+    else places.push(place);
+  }
+};
+
+/** A line up to one of its commits: `end` is the place behind it. */
+interface LineTo extends WalkedLine {
+  readonly end: number;
+}
+
+/** Places of the commits that change any of the paths, newest first. */
+const placesOf = (line: LineTo, paths: readonly string[]): readonly number[] => {
   const places = new Set(paths.flatMap((path) => line.byPath.get(path) ?? []));
-  return [...places].map((place) => line.steps.length - 1 - place).toSorted((a, b) => a - b);
+  return [...places].filter((place) => place < line.end).toSorted((a, b) => b - a);
 };
 
 interface HistoryWork {
   readonly folders: Folders;
   readonly directory: string;
-  readonly walked: WalkedLine;
+  readonly walked: LineTo;
   readonly ask: HistoryAsk;
 }
 
 const historyOf = async ({ folders, directory, walked, ask }: HistoryWork): Promise<History> => {
   const paths = [...new Set([ask.path, ...ask.with])].toSorted();
-  const all = positions(
+  const all = placesOf(
     walked,
     paths.map((path) => within(directory, path)),
   );
@@ -130,7 +159,7 @@ const historyOf = async ({ folders, directory, walked, ask }: HistoryWork): Prom
       return { commit, files: await filesAt(folders, commit, { directory, paths }) };
     }),
   );
-  const reachesRoot = (walked.steps.at(-1)?.commit.parent ?? null) === null;
+  const reachesRoot = (walked.steps[0]?.commit.parent ?? null) === null;
   return {
     path: ask.path,
     entries: entries.filter((entry) => entry !== null),
@@ -193,18 +222,20 @@ const createStep = (folders: Folders, directory: string) => {
     prefix: string,
     changed: string[],
   ): Promise<void> => {
+    const was = before === null ? [] : await folders.tree(before, after);
+    const now = after === null ? [] : await folders.tree(after, before);
+    const { head, tail } = likeness(now, was);
     const old = new Map(
-      (before === null ? [] : await folders.tree(before)).map((entry) => [entry.name, entry]),
+      was.slice(head, was.length - tail).map((entry) => [entry.name, entry] as const),
     );
-    const now = after === null ? [] : await folders.tree(after);
-    for (const entry of now) {
-      const was = old.get(entry.name);
+    for (const entry of now.slice(head, now.length - tail)) {
+      const one = old.get(entry.name);
       old.delete(entry.name);
-      if (was?.oid === entry.oid && was.mode === entry.mode) continue;
-      await compareEntry([entry, was], prefix + entry.name, changed);
+      if (one?.oid === entry.oid && one.mode === entry.mode) continue;
+      await compareEntry([entry, one], prefix + entry.name, changed);
     }
-    for (const was of old.values()) {
-      await compareEntry([undefined, was], prefix + was.name, changed);
+    for (const gone of old.values()) {
+      await compareEntry([undefined, gone], prefix + gone.name, changed);
     }
   };
   const compareEntry = async (
@@ -220,8 +251,7 @@ const createStep = (folders: Folders, directory: string) => {
     const before = was?.mode === FOLDER ? was.oid : null;
     if (after !== null || before !== null) await compare([after, before], `${path}/`, changed);
   };
-  return async (oid: string): Promise<Step> => {
-    const commit = await folders.commit(oid);
+  return async (commit: Commit): Promise<Step> => {
     const parent = commit.parent === null ? null : await folders.commit(commit.parent);
     const changed: string[] = [];
     await compare([commit.tree, parent?.tree ?? null], '', changed);

@@ -60,24 +60,31 @@ export const objectId = ({ type, data }: NewObject): string =>
 const HEADER_BYTES = 512;
 
 const readLoose = (folder: string, oid: string, maxBytes: number): GitObject | null => {
-  let fd: number;
+  const file = `${folder}/${oid.slice(0, 2)}/${oid.slice(2)}`;
+  // Asked first because most objects are packed, and a thrown error costs more than the question.
+  const stat = fs.statSync(file, { throwIfNoEntry: false });
+  if (stat === undefined) return null;
   try {
-    fd = fs.openSync(`${folder}/${oid.slice(0, 2)}/${oid.slice(2)}`, 'r');
+    return stat.size > LARGE_BYTES
+      ? readLarge(file, maxBytes)
+      : inflateLoose(fs.readFileSync(file), maxBytes);
   } catch (error) {
-    if (codeOf(error) === 'ENOENT') return null;
-    throw retry(`object ${oid} in ${folder} cannot be read: ${messageOf(error)}`);
+    if (codeOf(error) === 'ENOENT') return null; // Packed and pruned in between.
+    throw broken(`object ${oid} in ${folder} cannot be read: ${messageOf(error)}. Run: git fsck`);
   }
+};
+
+/** Compressed files above this are opened for their header first: they may be larger than anybody wants. */
+const LARGE_BYTES = 64 * 1024;
+
+const readLarge = (file: string, maxBytes: number): GitObject => {
+  const fd = fs.openSync(file, 'r');
   try {
-    const { size } = fs.fstatSync(fd);
-    const start = Buffer.allocUnsafe(Math.min(size, HEADER_BYTES));
+    const start = Buffer.alloc(HEADER_BYTES);
     fs.readSync(fd, start, 0, start.length, 0);
-    if (size > HEADER_BYTES) {
-      const header = parseHeader(inflateSync(start, { finishFlush: constants.Z_SYNC_FLUSH }));
-      if (header.size > maxBytes) return { type: header.type, size: header.size, data: null };
-    }
-    return inflateLoose(size > HEADER_BYTES ? fs.readFileSync(fd) : start, maxBytes);
-  } catch (error) {
-    throw broken(`object ${oid} in ${folder} is damaged (${messageOf(error)}). Run: git fsck`);
+    const header = parseHeader(inflateSync(start, { finishFlush: constants.Z_SYNC_FLUSH }));
+    if (header.size > maxBytes) return { type: header.type, size: header.size, data: null };
+    return inflateLoose(fs.readFileSync(fd), maxBytes);
   } finally {
     fs.closeSync(fd);
   }

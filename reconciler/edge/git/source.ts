@@ -62,6 +62,7 @@ export const createGitSource = (options: GitSourceOptions): GitSource => {
     const same = last?.tips.branch === tips.branch && last.tips.ledger === tips.ledger;
     if (last !== null && same) return last.tree;
     const tree = await readTree({ base, options, directory, guard, tips, last });
+    if (last === null) void warm(base, tree);
     last = { tips, tree };
     return tree;
   };
@@ -101,6 +102,15 @@ export const createGitSource = (options: GitSourceOptions): GitSource => {
       base.attempt(async () => readFileAt(base, await head(), within(directory, path))),
     close: () => base.close(),
   };
+};
+
+/** Reads the history in the background, so that the first commit that needs it finds it read. */
+const warm = async (base: Base, tree: SourceTree): Promise<void> => {
+  // A failure is met again, and told, by whoever asks for a history.
+  await base
+    .store()
+    .line.warm(tree.head.oid)
+    .catch(() => undefined);
 };
 
 const machine = (cluster: string, epochSeconds: number): Identity => ({

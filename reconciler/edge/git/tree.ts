@@ -18,6 +18,7 @@ const REMEMBERED_MAPS = 8;
 export const createReadFiles = (folders: Folders, directory: string): ReadFiles => {
   const maps = createMemory<Files>(REMEMBERED_MAPS);
   const roots = createMemory<string>(REMEMBERED_MAPS);
+  let last: Built | null = null;
   return async (tree) => {
     const known = maps.get(roots.get(tree) ?? '');
     if (known !== undefined) return known;
@@ -27,7 +28,9 @@ export const createReadFiles = (folders: Folders, directory: string): ReadFiles 
     roots.set(tree, key);
     const same = maps.get(key);
     if (same !== undefined) return same;
-    const files = await collect(folders, parts);
+    const lists = await collect(folders, parts);
+    const files = mapOf(lists, last);
+    last = { lists, files };
     maps.set(key, files);
     return files;
   };
@@ -59,7 +62,7 @@ const matters = (entry: TreeEntry): boolean =>
 
 const FOLDERS: ReadonlySet<string> = new Set(['configs', 'jobs', 'namespaces', 'nodes', 'scale']);
 
-const collect = async (folders: Folders, parts: readonly TreeEntry[]): Promise<Files> => {
+const collect = async (folders: Folders, parts: readonly TreeEntry[]): Promise<Lists> => {
   const lists = await Promise.all(
     parts.map(async (part): Promise<readonly FileRow[]> =>
       part.mode === FOLDER
@@ -71,7 +74,45 @@ const collect = async (folders: Folders, parts: readonly TreeEntry[]): Promise<F
   if (count > FILES) {
     throw broken(`the cluster's directory holds ${count} files; the limit is ${FILES}`);
   }
+  return lists;
+};
+
+/** With the same paths as before, the old Map is copied and the changed files are set: their order stays. */
+const mapOf = (lists: Lists, before: Built | null): Files => {
+  if (before !== null && lists.length === before.lists.length) {
+    const changed = changedRows(lists, before.lists);
+    if (changed !== null) {
+      const files = new Map(before.files);
+      for (const [path, file] of changed) files.set(path, file);
+      return files;
+    }
+  }
   const files = new Map<string, SourceFile>();
   for (const list of lists) for (const [path, file] of list) files.set(path, file);
   return files;
 };
+
+/** null when a path came or went. */
+const changedRows = (lists: Lists, before: Lists): readonly FileRow[] | null => {
+  const changed: FileRow[] = [];
+  for (const [at, list] of lists.entries()) {
+    const old = before[at] ?? [];
+    if (old === list) continue;
+    if (old.length !== list.length) return null;
+    for (let row = 0; row < list.length; row += 1) {
+      const now = list[row];
+      const was = old[row];
+      if (now === was) continue;
+      if (now === undefined || now[0] !== was?.[0]) return null;
+      changed.push(now);
+    }
+  }
+  return changed;
+};
+
+type Lists = readonly (readonly FileRow[])[];
+
+interface Built {
+  readonly lists: Lists;
+  readonly files: Files;
+}

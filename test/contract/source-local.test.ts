@@ -1,0 +1,232 @@
+// What only a repository on this machine can have: a person's work tree in the way, files that are no text, packed
+// refs, ledgers of others. In: real repositories. Out: tests. Not here: the behaviours of all sources (source-suite).
+
+import fs from 'node:fs';
+import path from 'node:path';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import type { GitSourceOptions } from '../../reconciler/edge/git/options.ts';
+import type { GitSource } from '../../reconciler/edge/git/source.ts';
+import { createGitSource } from '../../reconciler/edge/git/source.ts';
+import type { LedgerRecord } from '../../schema/ledger.ts';
+import { commitFiles, git, initRepository, tempFolder } from '../support/git-repo.ts';
+import { AUTHOR, createWaiter, edit, failureOf } from './source-suite.ts';
+
+describe('a local repository', () => {
+  let root = '';
+  let repository = '';
+  const opened: GitSource[] = [];
+  const warnings: string[] = [];
+  const log = {
+    info: () => {},
+    warn: (_: object, message: string) => void warnings.push(message),
+    error: () => {},
+  };
+  const open = (options: Partial<GitSourceOptions> = {}): GitSource => {
+    const source = createGitSource({
+      repository,
+      branch: 'main',
+      directory: '',
+      cluster: 'ship',
+      log,
+      cacheDir: path.join(root, 'cache'),
+      ...options,
+    });
+    opened.push(source);
+    return source;
+  };
+
+  beforeEach(() => {
+    root = tempFolder('local');
+    repository = initRepository(path.join(root, 'work'));
+    commitFiles(repository, { 'cluster.yaml': 'name: ship\n', 'jobs/a/web.yaml': 'v2\n' }, 'first');
+    warnings.length = 0;
+  });
+  afterEach(() => {
+    for (const source of opened.splice(0)) source.close();
+    fs.rmSync(root, { recursive: true, force: true });
+  });
+
+  const revert = async (source: GitSource): Promise<string> => {
+    const tree = await source.read();
+    const edits = [edit(tree, 'jobs/a/web.yaml', 'v1\n')];
+    return source.commit({ head: tree.head.oid, edits, message: 'Revert web', author: AUTHOR });
+  };
+  const fileText = (name: string) => fs.readFileSync(path.join(repository, name), 'utf8');
+
+  test('files that are no text are refused, each with its reason, and stop nothing', async () => {
+    fs.mkdirSync(path.join(repository, 'configs'), { recursive: true });
+    fs.symlinkSync('/etc/passwd', path.join(repository, 'configs/link'));
+    git(repository, 'update-index', '--add', '--cacheinfo', `160000,${'1'.repeat(40)},configs/sub`);
+    const pointer = 'version https://git-lfs.github.com/spec/v1\noid sha256:00\nsize 5\n';
+    fs.writeFileSync(path.join(repository, 'configs/lfs'), pointer);
+    fs.writeFileSync(path.join(repository, 'configs/large'), 'x'.repeat(3_000_000));
+    fs.writeFileSync(path.join(repository, 'configs/binary'), Buffer.from([0xff, 0xfe, 0x80]));
+    git(repository, 'add', 'configs/link', 'configs/lfs', 'configs/large', 'configs/binary');
+    git(repository, 'commit', '--quiet', '--message', 'odd');
+    for (const packed of [false, true]) {
+      if (packed) git(repository, 'gc', '--quiet');
+      const { files } = await open({ readOnly: true }).read();
+      const why = [...files].map(([name, file]) => [name, file.kind === 'text' ? '' : file.why]);
+      expect(why).toEqual([
+        ['cluster.yaml', ''],
+        ['configs/binary', 'not-utf8'],
+        ['configs/large', 'too-large'],
+        ['configs/lfs', 'lfs-pointer'],
+        ['configs/link', 'symlink'],
+        ['configs/sub', 'submodule'],
+        ['jobs/a/web.yaml', ''],
+      ]);
+      expect(files.get('configs/large')).toMatchObject({ size: 3_000_000 });
+    }
+  });
+
+  test('a cluster in a directory sees that directory only', async () => {
+    const files = { 'clusters/eu/cluster.yaml': 'name: eu\n', 'clusters/eu/jobs/b/db.yaml': 'x' };
+    const head = commitFiles(repository, files, 'eu');
+    const source = open({ directory: './clusters/eu/', cluster: 'eu' });
+    const tree = await source.read();
+    expect([...tree.files.keys()]).toEqual(['cluster.yaml', 'jobs/b/db.yaml']);
+    const edits = [edit(tree, 'jobs/b/db.yaml', 'y')];
+    await source.commit({ head, edits, message: 'x', author: AUTHOR });
+    expect(fileText('clusters/eu/jobs/b/db.yaml')).toBe('y');
+    expect(await source.readFile('cluster.yaml')).toBe('name: eu\n');
+  });
+
+  test('the work tree follows a machine commit, and other work of the person stays', async () => {
+    fs.writeFileSync(path.join(repository, 'notes.txt'), 'mine');
+    fs.writeFileSync(path.join(repository, 'staged.txt'), 'mine too');
+    git(repository, 'add', 'staged.txt');
+    const made = await revert(open());
+    expect(git(repository, 'rev-parse', 'HEAD')).toBe(made);
+    expect(fileText('jobs/a/web.yaml')).toBe('v1\n');
+    expect(git(repository, 'status', '--porcelain')).toBe('A  staged.txt\n?? notes.txt');
+    expect(git(repository, 'reflog', '-1')).toContain('purser: Revert web');
+    expect(git(repository, 'fsck', '--strict', '--no-dangling')).toBe('');
+  });
+
+  const inTheWay: readonly (readonly [string, () => void, string])[] = [
+    ['changed', () => write('jobs/a/web.yaml', 'mine'), 'stash push --include-untracked'],
+    ['staged', () => stage('jobs/a/web.yaml', 'mine'), 'stash push --include-untracked'],
+    ['merging', () => write('.git/MERGE_HEAD', '1'.repeat(40)), 'merge --continue'],
+    ['rebasing', () => fs.mkdirSync(path.join(repository, '.git/rebase-merge')), 'rebase --cont'],
+    ['index held', () => write('.git/index.lock', ''), 'rm -f'],
+    ['another branch', () => git(repository, 'switch', '-q', '-c', 'other'), 'switch main'],
+    ['detached', () => git(repository, 'switch', '-q', '--detach'), 'switch main'],
+  ];
+  const write = (name: string, text: string) => fs.writeFileSync(path.join(repository, name), text);
+  const stage = (name: string, text: string) => {
+    write(name, text);
+    git(repository, 'add', name);
+  };
+
+  test.each(inTheWay)(
+    '%s: nothing moves, and the command is named',
+    async (_, arrange, command) => {
+      const source = open();
+      await source.read();
+      const head = git(repository, 'rev-parse', 'main');
+      arrange();
+      const before = fileText('jobs/a/web.yaml');
+      const failure = await failureOf(revert(source));
+      expect(failure.consequence).toBe('broken');
+      expect(failure.message).toContain(command);
+      expect(git(repository, 'rev-parse', 'main')).toBe(head);
+      expect(fileText('jobs/a/web.yaml')).toBe(before);
+      const left = fs.readdirSync(path.join(repository, '.git'));
+      expect(left.filter((name) => name.startsWith('purser-index'))).toEqual([]);
+    },
+  );
+
+  test('packed refs and objects are read, and a commit after that too', async () => {
+    const source = open();
+    await source.read();
+    git(repository, 'gc', '--quiet', '--prune=now');
+    const fresh = open();
+    expect((await fresh.read()).files.size).toBe(2);
+    commitFiles(repository, { 'jobs/a/db.yaml': 'x' }, 'more');
+    for (const one of [source, fresh]) expect((await one.read()).files.size).toBe(3);
+  });
+
+  test('no branch, no repository, no commit: each says what to do', async () => {
+    const noBranch = await failureOf(open({ branch: 'prod', readOnly: true }).read());
+    expect(noBranch).toMatchObject({ consequence: 'broken' });
+    expect(noBranch.message).toMatch(/no branch prod \(it has main\)/);
+    const folder = await failureOf(open({ repository: root, readOnly: true }).read());
+    expect(folder.message).toContain('git init');
+    const absent = await failureOf(open({ repository: `${root}/none`, readOnly: true }).read());
+    expect(absent.message).toContain('does not exist');
+    const empty = initRepository(path.join(root, 'empty'));
+    const unborn = await failureOf(open({ repository: empty, readOnly: true }).read());
+    expect(unborn.message).toContain('it has none yet');
+  });
+
+  test("another cluster's ledger is refused; a ledger on a branch is one", async () => {
+    await open().read();
+    const moved = await failureOf(open({ directory: 'clusters/eu' }).read());
+    expect(moved.consequence).toBe('broken');
+    expect(moved.message).toContain('another name');
+    await open({ ledger: 'branch' }).read();
+    expect(git(repository, 'show', 'purser/ship/ledger:cluster.jsonl')).toContain(
+      '"cluster":"ship"',
+    );
+  });
+
+  test('records survive as compact lines: what a newer one replaces goes', async () => {
+    const source = open();
+    const { head } = await source.read();
+    const digest = (value: string): LedgerRecord => ({
+      kind: 'digest',
+      job: 'a/web',
+      group: 'web',
+      task: 'web',
+      reference: 'app:1',
+      commit: head.oid,
+      digest: value,
+    });
+    await source.record([digest('sha256:1'), { kind: 'synced', commit: head.oid }]);
+    await source.record([digest('sha256:2'), { kind: 'synced', commit: head.oid }]);
+    const lines = git(repository, 'show', 'refs/purser/ship/ledger:jobs/a/web.jsonl').split('\n');
+    expect(lines).toHaveLength(1);
+    expect(lines[0]).toContain('sha256:2');
+    expect(git(repository, 'fsck', '--strict', '--no-dangling')).toBe('');
+  });
+
+  test('a commit is noticed within milliseconds', async () => {
+    const source = open();
+    await source.read();
+    const woken = createWaiter();
+    const stop = source.watch(woken.wake);
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    const from = git(repository, 'rev-parse', 'main');
+    const tree = git(repository, 'rev-parse', 'main^{tree}');
+    const next = git(repository, 'commit-tree', tree, '-p', from, '-m', 'next');
+    const ref = path.join(repository, '.git/refs/heads/main');
+    fs.writeFileSync(`${ref}.lock`, `${next}\n`);
+    const began = performance.now();
+    fs.renameSync(`${ref}.lock`, ref);
+    await woken.wait();
+    expect(performance.now() - began).toBeLessThan(NOTICED_MS);
+    await stop();
+  });
+
+  test('a rewritten branch is followed with a warning', async () => {
+    const source = open();
+    await source.read();
+    git(repository, 'commit', '--quiet', '--amend', '--message', 'rewritten');
+    await source.read();
+    expect(warnings.join()).toContain('rewritten');
+  });
+
+  test('commits are listed, all or those of a path', async () => {
+    const source = open();
+    commitFiles(repository, { 'README.md': 'x' }, 'readme');
+    const all = await source.listCommits(10);
+    expect(all.map((one) => one.message.trim())).toEqual(['readme', 'first']);
+    const some = await source.listCommits(10, 'jobs/a/web.yaml');
+    expect(some.map((one) => one.message.trim())).toEqual(['first']);
+    expect(await source.listCommits(1)).toHaveLength(1);
+  });
+});
+
+/** Some 5 ms on an idle machine; the rest is for busy ones. */
+const NOTICED_MS = 250;
