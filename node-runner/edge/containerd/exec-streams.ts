@@ -35,7 +35,6 @@ export const connectPipes = (fds: readonly number[]): Streams => {
   const outputs = outputFds.map((fd) => new Socket({ fd, readable: true, writable: false }));
   const queue: Chunk[] = [];
   let queuedBytes = 0;
-  let heard = 0;
   let open = outputs.length;
   let wake = (): void => undefined;
   let changed = new Promise<void>((resolve) => (wake = resolve));
@@ -49,7 +48,6 @@ export const connectPipes = (fds: readonly number[]): Streams => {
     socket.on('data', (data: Buffer) => {
       queue.push({ stream, data });
       queuedBytes += data.length;
-      heard += 1;
       if (queuedBytes >= QUEUE_MAX_BYTES) for (const each of outputs) each.pause();
       signal();
     });
@@ -84,9 +82,10 @@ export const connectPipes = (fds: readonly number[]): Streams => {
     },
     finish: async () => {
       stdin.destroy();
-      for (let before = -1; open > 0 && (before !== heard || queuedBytes > 0);) {
-        before = heard;
-        await Promise.race([changed, sleep(SILENCE_MAX_MS)]);
+      while (open > 0) {
+        const silence = sleep(SILENCE_MAX_MS, true, { ref: false });
+        const silent = await Promise.race([changed.then(() => false), silence]);
+        if (silent && queuedBytes === 0) break;
       }
       for (const each of outputs) each.destroy();
     },

@@ -7,8 +7,9 @@ import { randomUUID } from 'node:crypto';
 import { constants } from 'node:fs';
 import { lstat, open, readlink } from 'node:fs/promises';
 import { join } from 'node:path';
+import { Status } from 'nice-grpc';
 import type { ImageFacts, ResolvedUser } from '../../ports.ts';
-import { RuntimeError } from '../runtime-error.ts';
+import { RuntimeError, tolerate } from '../runtime-error.ts';
 import { type Services, SNAPSHOTTER } from './client.ts';
 import type { Mount } from './generated/containerd/types.ts';
 
@@ -78,7 +79,8 @@ const readFiles = async (
         .map((line) => line.trim().split(':'));
     return { passwd: await lines('/etc/passwd'), group: await lines('/etc/group') };
   } finally {
-    await services.snapshots.remove(view);
+    // Garbage collection may have been quicker; the folders are those of the image and stay.
+    await tolerate(services.snapshots.remove(view), Status.NOT_FOUND);
   }
 };
 

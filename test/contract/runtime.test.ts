@@ -1,0 +1,313 @@
+// The runtime port on real containerds, of every release that is here: the common suite, and what
+// only they have.
+
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import type { BuiltImage } from '../../cli/image-build.ts';
+import type { ExecSession, ImageFacts, OciSpec } from '../../node-runner/ports.ts';
+import { releases, type TestContainerd, testContainerd } from '../support/containerd.ts';
+import { testImage } from '../support/images.ts';
+import { testRegistry } from '../support/registry.ts';
+import { type SpecAsk, testSpec } from '../support/specs.ts';
+import { find, listen, type Program, runtimeSuite, until } from './runtime-suite.ts';
+
+const commandOf = (program: Program): readonly string[] => {
+  switch (program.kind) {
+    case 'run':
+      // The first process of a container ignores SIGTERM unless it says what to do on it.
+      return program.heedsTerm
+        ? ['sh', '-c', 'trap "exit 0" TERM; while true; do sleep 0.05; done']
+        : ['sleep', '1000'];
+    case 'exit':
+      return ['sh', '-c', `sleep ${program.afterMs / 1000}; exit ${program.code}`];
+    case 'absent':
+      return ['no-such-program'];
+  }
+};
+
+const present = releases().filter(({ binary }) => binary !== null);
+for (const { name, missing } of releases().filter(({ binary }) => binary === null))
+  test.skip(`containerd ${name}: ${missing}`, () => undefined);
+
+describe.each(present)('containerd $name', ({ name, binary }) => {
+  let server: TestContainerd;
+  let image: ImageFacts;
+  let built: BuiltImage;
+  let count = 0;
+
+  beforeAll(async () => {
+    server = await testContainerd({ binary: binary ?? '' });
+    built = await testImage();
+    image = await server.runtime.importImage(built, 'purser.local/test');
+  });
+  afterAll(() => server?.close());
+
+  runtimeSuite('as every runtime', async () => {
+    const own = await testContainerd({ binary: binary ?? '' });
+    const registry = await testRegistry();
+    const pushed = await testImage({ gzip: true });
+    await registry.push('team/app', pushed);
+    const repository = `${registry.host}/team/app`;
+    return {
+      runtime: own.runtime,
+      image: { repository, digest: pushed.digest },
+      missing: { repository, digest: `sha256:${'1'.repeat(64)}` },
+      spec: (id, program) =>
+        testSpec({ args: commandOf(program), cgroup: `/${own.namespace}/${id}` }),
+      user: { name: 'app', uid: 1000, gid: 29 },
+      hello: ['sh', '-c', 'echo hello; exit 3'],
+      close: async () => {
+        await own.close();
+        await registry.close();
+      },
+    };
+  });
+
+  const specOf = (id: string, ask: Omit<SpecAsk, 'cgroup'>): OciSpec =>
+    testSpec({ ...ask, cgroup: `/${server.namespace}/${id}` });
+  const logOf = (id: string): string => join(server.folder, 'logs', `${id}.log`);
+  const run = async (shell: string, over: Partial<SpecAsk> = {}): Promise<string> => {
+    const id = `r-${(count += 1)}`;
+    const spec = specOf(id, { args: ['sh', '-c', shell], ...over });
+    const { runtime } = server;
+    await runtime.create({ id, labels: { id }, image, spec, logPath: logOf(id) });
+    await runtime.start(id);
+    return id;
+  };
+  const ended = (id: string): Promise<unknown> =>
+    until(async () => (await find(server.runtime, id))?.task === 'stopped');
+  const text = async (session: ExecSession, stream?: 'stdout' | 'stderr'): Promise<string> => {
+    let all = '';
+    for await (const part of session.output)
+      if (stream === undefined || part.stream === stream) all += Buffer.from(part.data).toString();
+    return all;
+  };
+
+  test('serves the release that it should', async () => {
+    const version = await server.runtime.version();
+    if (name !== 'installed') expect(version).toMatch(new RegExp(`^v?${name}[.]`));
+  });
+
+  test('an image put in by hand has its facts, and a second time is the same', async () => {
+    expect(image).toMatchObject({
+      name: `purser.local/test@${built.digest}`,
+      entrypoint: ['/bin/sh', '-c'],
+      command: ['sleep 1000'],
+      environment: ['PATH=/bin'],
+      user: 'app',
+      stopSignal: 'SIGTERM',
+    });
+    expect(await server.runtime.importImage(built, 'purser.local/test')).toEqual(image);
+  });
+
+  test('both streams are in the log, those of a restart behind the first', async () => {
+    const id = await run('echo one; echo two >&2; echo three');
+    await ended(id);
+    await server.runtime.restart(id, null);
+    await server.runtime.start(id);
+    await ended(id);
+    await server.runtime.remove(id);
+    // The shim copies each stream by itself, so their order among each other is open.
+    const lines = readFileSync(logOf(id), 'utf8').trim().split('\n');
+    for (const half of [lines.slice(0, 3), lines.slice(3)])
+      expect(half.toSorted()).toEqual(['one', 'three', 'two']);
+  });
+
+  test('a file that an upper layer deletes is gone, and the seccomp list lets programs live', async () => {
+    const id = await run('ls /etc; id -u; echo "$(cat /proc/self/status)"', {
+      seccomp: true,
+      user: { uid: 1000, gid: 29 },
+    });
+    await ended(id);
+    await server.runtime.remove(id);
+    const log = readFileSync(logOf(id), 'utf8');
+    expect(log).toContain('group');
+    expect(log).not.toContain('gone');
+    expect(log).toMatch(/^1000$/m);
+    expect(log).toMatch(/^Seccomp:\t2$/m);
+    expect(log).toMatch(/^CapEff:\t0+$/m);
+    expect(log).toMatch(/^CapBnd:\t00000000a80425fb$/m);
+  });
+
+  test('a container over its memory is told as out of memory, with exit 137', async () => {
+    const { heard, stop } = await listen(server.runtime);
+    const id = await run('', {
+      memoryBytes: 16 * 1024 * 1024,
+      args: ['dd', 'if=/dev/zero', 'of=/dev/null', 'bs=100000000', 'count=1'],
+    });
+    await ended(id);
+    await until(async () => heard.some((event) => event.kind === 'oom' && event.container === id));
+    expect((await find(server.runtime, id))?.exit).toMatchObject({ code: 137, signal: 9 });
+    await stop();
+    await server.runtime.remove(id);
+  });
+
+  test('containers of one group share a shim and go one by one', async () => {
+    const first = await run('sleep 1000', { group: 'alloc' });
+    const second = await run('sleep 1000', { group: 'alloc' });
+    await server.runtime.remove(first);
+    expect(await find(server.runtime, second)).toMatchObject({ task: 'running' });
+    await server.runtime.remove(second);
+  });
+
+  test('a terminal has its size, takes input and changes size', async () => {
+    const id = await run('sleep 1000');
+    const args = ['sh', '-c', 'stty size; read x; stty size; echo "got $x"'];
+    const tty = { columns: 120, rows: 40 };
+    const session = await server.runtime.exec({ container: id, args, env: [], tty });
+    await sleep(200);
+    await session.resize(132, 43);
+    await session.write(Buffer.from('word\n'));
+    const seen = await text(session);
+    expect(seen).toContain('43 132');
+    expect(seen).toContain('got word');
+    expect(await session.exit).toMatchObject({ code: 0 });
+    await server.runtime.remove(id);
+  });
+
+  test('input reaches a process and ends when it is closed; streams are told apart', async () => {
+    const id = await run('sleep 1000');
+    const args = ['sh', '-c', 'cat; echo "$EXTRA" >&2; exit 4'];
+    const { runtime } = server;
+    const session = await runtime.exec({ container: id, args, env: ['EXTRA=more'], tty: null });
+    const big = Buffer.alloc(300_000, 'x');
+    const reading = (async () => {
+      let out = 0;
+      let err = '';
+      for await (const { stream, data } of session.output)
+        if (stream === 'stdout') out += data.length;
+        else err += Buffer.from(data).toString();
+      return { out, err };
+    })();
+    await session.write(big);
+    await session.closeInput();
+    expect(await reading).toEqual({ out: big.length, err: 'more\n' });
+    expect(await session.exit).toMatchObject({ code: 4, known: true });
+    await expect(session.write(big)).rejects.toMatchObject({ kind: 'runtime-failure' });
+    await runtime.remove(id);
+  });
+
+  test('a process in a container can be killed; one that does not exist is refused', async () => {
+    const id = await run('sleep 1000');
+    const { runtime } = server;
+    const long = await runtime.exec({ container: id, args: ['sleep', '999'], env: [], tty: null });
+    await long.kill(9);
+    expect(await long.exit).toMatchObject({ code: 137 });
+    const absent = runtime.exec({ container: id, args: ['absent'], env: [], tty: null });
+    await expect(absent).rejects.toMatchObject({ reason: 'command-not-found' });
+    expect(await find(runtime, id)).toMatchObject({ task: 'running' });
+    await runtime.remove(id);
+  });
+
+  test.each(['gently', 'hard'] as const)(
+    'containerd goes %s and comes back: containers ran on, events begin with resync',
+    async (how) => {
+      const { heard, stop } = await listen(server.runtime);
+      const id = await run('while true; do echo tick; sleep 0.05; done');
+      const before = await find(server.runtime, id);
+      await server.stop(how);
+      await expect(server.runtime.list()).rejects.toMatchObject({
+        reason: 'unavailable',
+        consequence: 'retry',
+      });
+      const logged = readFileSync(logOf(id), 'utf8').length;
+      await server.start();
+      await until(() => server.runtime.list().then(Boolean, () => false));
+      expect(await find(server.runtime, id)).toEqual(before);
+      await until(async () => readFileSync(logOf(id), 'utf8').length > logged);
+      await until(async () => heard.filter(({ kind }) => kind === 'resync').length === 2);
+      const other = await run('exit 5');
+      await until(async () => heard.some((e) => e.kind === 'exit' && e.container === other));
+      await stop();
+      await server.runtime.remove(id);
+      await server.runtime.remove(other);
+    },
+  );
+
+  test('what ended while containerd was down is known with its exit code', async () => {
+    const id = await run('sleep 0.5; exit 42');
+    await server.stop('hard');
+    await sleep(900);
+    await server.start();
+    await until(() => server.runtime.list().then(Boolean, () => false));
+    expect(await find(server.runtime, id)).toMatchObject({
+      task: 'stopped',
+      exit: { code: 42, known: true },
+    });
+    await server.runtime.remove(id);
+    expect(await find(server.runtime, id)).toBeUndefined();
+  });
+
+  test('another client adopts what the first one left', async () => {
+    const id = await run('sleep 1000');
+    const other = server.another();
+    expect(await find(other, id)).toMatchObject({ id, labels: { id }, task: 'running' });
+    await other.remove(id);
+    expect(await find(server.runtime, id)).toBeUndefined();
+  });
+
+  test('a shim that is killed leaves a container that ended, which can restart', async () => {
+    const id = await run('sleep 1000');
+    const { pid } = (await find(server.runtime, id)) ?? {};
+    const shim = /^PPid:\t(\d+)$/m.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1];
+    process.kill(Number(shim), 'SIGKILL');
+    const found = await until(async () => {
+      const container = await find(server.runtime, id);
+      return container !== undefined && container.task !== 'running' && container;
+    });
+    expect(found.exit).not.toBeNull();
+    await server.runtime.restart(id, null);
+    await server.runtime.start(id);
+    expect(await find(server.runtime, id)).toMatchObject({ task: 'running' });
+    await server.runtime.remove(id);
+  });
+
+  test('an image may be removed under a running container', async () => {
+    const other = await testImage({ config: { command: ['other'] } });
+    const imported = await server.runtime.importImage(other, 'purser.local/other');
+    const id = `r-${(count += 1)}`;
+    const spec = specOf(id, { args: ['sleep', '1000'] });
+    await server.runtime.create({ id, labels: {}, image: imported, spec, logPath: null });
+    await server.runtime.start(id);
+    await server.runtime.removeImage(imported.name);
+    const session = await server.runtime.exec({
+      container: id,
+      args: ['cat', '/etc/group'],
+      env: [],
+      tty: null,
+    });
+    expect(await text(session)).toContain('staff');
+    await server.runtime.remove(id);
+  });
+
+  test('groups of a user come from the image, and a link does not lead out of it', async () => {
+    const { runtime } = server;
+    const app = { uid: 1000, gid: 29, additionalGids: [50] };
+    expect(await runtime.resolveUser(image, 'app')).toEqual(app);
+    expect(await runtime.resolveUser(image, '1000')).toEqual(app);
+    expect(await runtime.resolveUser(image, 'app:audio')).toEqual({ ...app, additionalGids: [] });
+    const link = await testImage({
+      layers: [[{ kind: 'link', path: 'etc', target: '../../../../../../../etc' }]],
+    });
+    const escaped = await runtime.importImage(link, 'purser.local/link');
+    await expect(runtime.resolveUser(escaped, 'daemon')).rejects.toMatchObject({
+      reason: 'bad-spec',
+    });
+  });
+
+  test('too little memory, a bad capability: the version’s fault, in words', async () => {
+    await expect(run('true', { memoryBytes: 200_000 })).rejects.toMatchObject({
+      reason: 'bad-spec',
+      message: expect.stringContaining('8 MiB') as string,
+    });
+    expect(await server.runtime.list()).toEqual([]);
+  });
+
+  test('runc and cgroups of this runner are its own', () => {
+    const folders = execFileSync('ls', [join(server.folder, 'runc')], { encoding: 'utf8' });
+    expect(folders.trim()).toBe(server.namespace);
+  });
+});
