@@ -61,12 +61,16 @@ describe('usage', () => {
     const usage = await createUsage({ diskPath: root });
     await start('x=0; while :; do x=$((x + 1)); done');
     await usage.read([cgroup]);
-    await sleep(500);
-    const read = await usage.read([cgroup, '/purser-test-absent']);
+    let read = await usage.read([cgroup]);
+    // On a busy machine the loop may get little of a half second: look a few times.
+    for (let look = 0; look < 10 && (read.get(cgroup)?.cpuMilli ?? 0) <= 100; look += 1) {
+      await sleep(500);
+      read = await usage.read([cgroup, '/purser-test-absent']);
+    }
     expect([...read.keys()]).toEqual([cgroup]);
     const { cpuMilli = 0, memoryBytes = 0 } = read.get(cgroup) ?? {};
     expect(cpuMilli).toBeGreaterThan(100);
-    expect(cpuMilli).toBeLessThan(1200);
+    expect(cpuMilli).toBeLessThan(1_500);
     expect(memoryBytes).toBeGreaterThan(0);
     expect(memoryBytes).toBeLessThan(64 * 1024 * 1024);
   });

@@ -67,6 +67,26 @@ describe('a runner that lives in the namespace of its node', () => {
   });
 });
 
+describe('links', () => {
+  it('take packets as large as the way out of the node does', async () => {
+    const netns = await makeNetns('mtu');
+    const options = { node: nodeName(), subnet: null, nodeNetns: netns.path };
+    try {
+      await netns.run('ip', 'link', 'add', 'out', 'mtu', '1400', 'type', 'veth');
+      await netns.run('ip', 'addr', 'add', '198.51.100.7/24', 'dev', 'out');
+      await netns.run('ip', 'link', 'set', 'out', 'up');
+      await netns.run('ip', 'route', 'add', 'default', 'via', '198.51.100.1');
+      const network = await createNativeNetwork(options);
+      await network.setUp({ allocation: 'a-0-1', mode: 'bridge', ports: [] });
+      const pod = `${namesFor(options.node).prefix}a-0-1`;
+      expect(await netns.run('ip', '-n', pod, 'link', 'show', 'eth0')).toContain('mtu 1400');
+    } finally {
+      await nativeCleanUp(options);
+      await netns.remove();
+    }
+  });
+});
+
 describe('what a runner left that was killed at its work', () => {
   it('is finished or removed by the next one', async () => {
     const netns = await makeNetns('killed');

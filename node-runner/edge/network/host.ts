@@ -18,12 +18,17 @@ export interface HostOptions {
   readonly subnet: string | null;
 }
 
-/** `rebuilt`: the bridge or the table was missing, so the map of ports is empty now. */
+export interface PreparedHost {
+  readonly subnet: Subnet;
+  /** The bridge or the table was missing, so the map of ports is empty now. */
+  readonly rebuilt: boolean;
+}
+
 export const prepareHost = async (
   kernel: Kernel,
   names: NetworkNames,
   options: HostOptions,
-): Promise<{ readonly subnet: Subnet; readonly rebuilt: boolean }> => {
+): Promise<PreparedHost> => {
   const present = await bridgeSubnet(kernel, names);
   const wanted = await wantedSubnet(kernel, options, present);
   if (present === null) await makeBridge(kernel, names, wanted);
@@ -57,6 +62,19 @@ const wantedSubnet = async (
   if (chosen === null) throw networkFailure('no /22 of 10.0.0.0/8 is free: configure a subnet');
   return chosen;
 };
+
+/**
+ * Largest packet, in bytes, of the interface with the default route: links of allocations get the
+ * same, or large packets would be lost behind a tunnel. 1500 when there is no default route.
+ */
+export const readMtu = async (kernel: Kernel): Promise<number> => {
+  const [route] = await kernel.ipShow('-4', 'route', 'show', 'default').catch(() => []);
+  if (route?.dev === undefined) return ETHERNET_MTU;
+  const [link] = await kernel.ipShow('link', 'show', 'dev', route.dev).catch(() => []);
+  return link?.mtu ?? ETHERNET_MTU;
+};
+
+const ETHERNET_MTU = 1500;
 
 /** The subnet of the bridge when it exists and has its address. */
 const bridgeSubnet = async (kernel: Kernel, names: NetworkNames): Promise<Subnet | null> => {

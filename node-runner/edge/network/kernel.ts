@@ -32,6 +32,7 @@ export interface LinkShown {
   readonly ifalias?: string;
   readonly dst?: string;
   readonly dev?: string;
+  readonly mtu?: number;
   readonly addr_info?: readonly {
     readonly family: string;
     readonly local: string;

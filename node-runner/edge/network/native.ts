@@ -11,7 +11,14 @@ import { compareText } from '../../../schema/ids.ts';
 import { messageOf } from '../failure.ts';
 import { refuseBadName } from '../safe-name.ts';
 import { createBatcher } from './batcher.ts';
-import { addNamespace, deleteNamespace, namespacesOf, prepareHost, removeHost } from './host.ts';
+import {
+  addNamespace,
+  deleteNamespace,
+  namespacesOf,
+  prepareHost,
+  readMtu,
+  removeHost,
+} from './host.ts';
 import { createKernel, networkFailure } from './kernel.ts';
 import type { Kernel } from './kernel.ts';
 import { parseListening } from './listening.ts';
@@ -54,6 +61,7 @@ interface State {
   readonly kernel: Kernel;
   readonly names: NetworkNames;
   readonly subnet: Subnet;
+  readonly mtu: number;
   readonly entries: Map<string, Entry>;
   /** Host numbers of entries and of links that the kernel has not yet removed. */
   readonly used: Set<number>;
@@ -72,6 +80,7 @@ export const createNativeNetwork = async (
     kernel,
     names,
     subnet,
+    mtu: await readMtu(kernel),
     entries: new Map(),
     used: new Set(),
     lastHost: 0,
@@ -155,13 +164,13 @@ const makeNamespace = async (
   allocation: string,
   host: number | null,
 ): Promise<void> => {
-  const { kernel, names, subnet } = state;
+  const { kernel, names, subnet, mtu } = state;
   const namespace = names.prefix + allocation;
   if (host === null) return addNamespace(kernel, namespace);
   const link = names.linkPrefix + host;
   await kernel.ipBatch([
     `netns add ${namespace}`,
-    `link add ${link} type veth peer name eth0 netns ${namespace}`,
+    `link add ${link} mtu ${mtu} type veth peer name eth0 mtu ${mtu} netns ${namespace}`,
     `link set ${link} alias ${allocation} master ${names.bridge} up`,
     `link set ${link} type bridge_slave hairpin on`,
   ]);
