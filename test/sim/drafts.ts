@@ -72,7 +72,7 @@ export const jobFile = (draft: JobDraft, reference: string): string =>
     `count: ${draft.count}`,
     `priority: ${draft.priority}`,
     'ports: { http: 8080 }',
-    'healthcheck: { http: /healthz, port: http, interval: 2s, timeout: 1s, retries: 2 }',
+    'healthcheck: { http: /healthz, port: http, interval: 5s, timeout: 1s, retries: 2 }',
     `resources: { cpu: 100m, memory: ${draft.memoryMiB}MiB }`,
     'kill_timeout: 4s',
     ...(draft.stopped ? ['stopped: true'] : []),

@@ -53,6 +53,9 @@ export interface NodeClock {
   readonly onJump: Set<() => void>;
 }
 
+/** A sleeper never wakes a rounding error too early, or it would sleep again for no time at all. */
+const ROUND_UP_MS: Ms = 0.01;
+
 export const createNodeClock = (time: SimTime, name: string, rate: number): NodeClock => {
   let boots = 0;
   let base: Ms = 60_000;
@@ -72,7 +75,7 @@ export const createNodeClock = (time: SimTime, name: string, rate: number): Node
       base = 1_000;
       since = time.now();
     },
-    worldTime: (at) => since + (at - base) / rate,
+    worldTime: (at) => since + (at - base) / rate + ROUND_UP_MS,
     onJump,
   };
 };
@@ -98,7 +101,6 @@ export const createRunnerClock = ({ process, clock }: NodeParts): RunnerClock =>
       clock.onJump.add(tell);
       await process.sleepUntil(clock.worldTime(at), AbortSignal.any([signal, jumped.signal]));
       clock.onJump.delete(tell);
-      if (Math.abs(clock.now() - at) < 0.001) return;
     }
   },
 });
