@@ -9,6 +9,7 @@ import type { Deadlines } from './deadlines.ts';
 import type { Phase, Rollout } from './deployment.ts';
 import { planGroup, type GroupInput, type GroupPlan } from './group.ts';
 import type { NodeViews } from './nodes.ts';
+import { pendingWaits } from './pending.ts';
 import type { GroupView, JobView } from './slots.ts';
 import { stopStep, type Versions } from './upkeep.ts';
 
@@ -57,7 +58,11 @@ export const planJob = (
     stops: groups.flatMap((group) =>
       group.stops.map(({ copy, reason }) => stopStep(view, copy, reason)),
     ),
-    waits: [...jobWait(view, rollout), ...groups.flatMap((group) => group.waits)],
+    waits: [
+      ...jobWait(view, rollout),
+      ...pendingWaits(view, deadlines),
+      ...groups.flatMap((group) => group.waits),
+    ],
   };
 };
 
