@@ -1,6 +1,8 @@
 // Everything heard from the nodes, made into one LiveState.
-// In: the last report of each node, the orders sent and not yet answered, the time. Out: facts, ages brought up to now.
-// Not here: what a fact means (reconciler/plan), which node is lost (plan/nodes: it needs a policy from Git).
+// In: the last report of each node, the orders sent and not yet answered, the time. Out: facts,
+// ages brought up to now.
+// Not here: what a fact means (reconciler/plan), which node is lost (plan/nodes: it needs a policy
+// from Git).
 
 import { compareText } from '../../schema/ids.ts';
 import type { Heard, HeardNode, LiveAllocation, LiveNode, LiveState } from '../../schema/live.ts';
@@ -13,8 +15,8 @@ import type {
 import type { Ms } from '../../schema/spec.ts';
 
 /**
- * The world as last heard, at `now` (milliseconds of the reconciler's monotonic clock). Sorted by node, allocation.
- * Orders sent and not yet answered are facts too (rules 10.1).
+ * The world as last heard, at `now` (milliseconds of the reconciler's monotonic clock). Sorted by
+ * node, allocation. Orders sent and not yet answered are facts too (rules 10.1).
  */
 export const observe = (heard: Heard, now: Ms): LiveState => ({
   upForMs: Math.max(0, now - heard.startedAt),
@@ -45,7 +47,10 @@ const observeNode = (heard: HeardNode, now: Ms): LiveNode => {
   };
 };
 
-/** Orders older than what the runner accepted say nothing any more: another session sent newer ones. */
+/**
+ * Orders older than what the runner accepted say nothing any more: another session sent newer
+ * ones.
+ */
 const currentOrders = (heard: HeardNode): NodeOrders | null =>
   heard.sent !== null && heard.sent.generation >= heard.report.acceptedGeneration
     ? heard.sent
@@ -83,13 +88,15 @@ const reportedAllocation = (
   report: AllocationReport,
   { order, silentForMs }: Context,
 ): LiveAllocation => {
-  // Nobody saw it healthy while the node was away, so health does not grow older without a stream (rules 4.2).
+  // Nobody saw it healthy while the node was away, so health does not grow older without a
+  // stream (rules 4.2).
   const seenForMs = heard.connected ? silentForMs : 0;
   const runs = order !== null && order !== 'absent' && order.kind === 'run';
   return {
     ...report,
     node: heard.node,
-    // The body that was sent is what the copy has or is about to have: an update in flight is not ordered twice.
+    // The body that was sent is what the copy has or is about to have: an update in flight is
+    // not ordered twice.
     body: runs ? order.body : report.body,
     standing: 'reported',
     stopping: report.phase === 'stopping' || (order !== null && !runs),
@@ -108,7 +115,10 @@ const reportedAllocation = (
 
 const older = (ageMs: Ms | null, byMs: Ms): Ms | null => (ageMs === null ? null : ageMs + byMs);
 
-/** An allocation that was sent or accepted and is not begun: it holds its slot, its capacity and its ports. */
+/**
+ * An allocation that was sent or accepted and is not begun: it holds its slot, its capacity and
+ * its ports.
+ */
 const orderedAllocation = (node: string, body: AllocationBody): LiveAllocation => ({
   allocation: body.allocation,
   body,

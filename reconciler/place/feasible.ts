@@ -1,5 +1,7 @@
-// May this copy go on this node? A list of filters, each of which returns null or a reason in words.
-// In: a want, a row of the capacity table. Out: null or the first reason. Not here: which node is best (score).
+// May this copy go on this node? A list of filters, each of which returns null or a reason in
+// words.
+// In: a want, a row of the capacity table. Out: null or the first reason. Not here: which node is
+// best (score).
 
 import { fits } from '../../schema/fits.ts';
 import type { NodeReason } from '../../schema/plan.ts';
@@ -60,7 +62,10 @@ export const refusalOf = (want: Want, row: Row): Refusal | null => {
   return null;
 };
 
-/** The copy would take the room of the one that it replaces, on the same node and behind its stop (rules 5.7). */
+/**
+ * The copy would take the room of the one that it replaces, on the same node and behind its stop
+ * (rules 5.7).
+ */
 export const behindVictim = (want: Want, row: Row): boolean =>
   want.victim !== null && want.victim.node === row.node.name;
 

@@ -1,6 +1,8 @@
 // Where copies go: the one door of this room.
-// In: wants in the order in which they are served, the capacity table. Out: for each want a node, or why there is none.
-// Not here: who wants what, and what a stop costs (reconciler/plan). The table is changed: it is made for one pass.
+// In: wants in the order in which they are served, the capacity table. Out: for each want a node,
+// or why there is none.
+// Not here: who wants what, and what a stop costs (reconciler/plan). The table is changed: it is
+// made for one pass.
 
 import { compareText } from '../../schema/ids.ts';
 import { fits } from '../../schema/fits.ts';
@@ -25,7 +27,10 @@ export interface Want {
   readonly victim: Victim | null;
   /** Allowances of which this want takes one each (plan/budget). */
   readonly draws: readonly string[];
-  /** A move or a replacement uses no more than what runs now, so a quota does not stop it (rules 13). */
+  /**
+   * A move or a replacement uses no more than what runs now, so a quota does not stop it (rules
+   * 13).
+   */
   readonly countsForQuota: boolean;
 }
 
@@ -49,7 +54,10 @@ export interface ReasonCount {
   readonly detail: string;
 }
 
-/** One pass over all wants in the order given; each takes its room from the table before the next is looked at. */
+/**
+ * One pass over all wants in the order given; each takes its room from the table before the next
+ * is looked at.
+ */
 export const place = (wants: readonly Want[], table: Table): readonly Placement[] =>
   wants.map((want) => placeOne(want, table));
 
@@ -65,8 +73,8 @@ const placeOne = (want: Want, table: Table): Placement => {
 };
 
 /**
- * The victim's own node first: the room is there for certain, and the start can be ordered behind the stop. Then the
- * best score; equal scores go to the first name.
+ * The victim's own node first: the room is there for certain, and the start can be ordered behind
+ * the stop. Then the best score; equal scores go to the first name.
  */
 const bestRow = (want: Want, table: Table): Row | null => {
   const own = want.victim === null ? undefined : table.byName.get(want.victim.node);
@@ -97,8 +105,9 @@ const settleOn = (want: Want, row: Row, table: Table): void => {
 };
 
 /**
- * Behind a stop only what exceeds the victim's room is taken, and what is left over is not given back: freed room is
- * used when it has been seen. Worked example: ask 500m behind a victim of 300m takes 200m more; behind 800m, nothing.
+ * Behind a stop only what exceeds the victim's room is taken, and what is left over is not given
+ * back: freed room is used when it has been seen. Worked example: ask 500m behind a victim of 300m
+ * takes 200m more; behind 800m, nothing.
  */
 const beyondVictim = ({ group, victim }: Want): Resources => ({
   cpuMilli: Math.max(0, group.ask.cpuMilli - (victim?.ask.cpuMilli ?? 0)),

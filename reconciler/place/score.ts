@@ -1,4 +1,5 @@
-// Which of the nodes that fit is best? Integers only, so that the same inputs give the same node everywhere.
+// Which of the nodes that fit is best? Integers only, so that the same inputs give the same node
+// everywhere.
 // In: a want, a row, the table. Out: numbers compared one after another, lower is better.
 // Not here: whether the node fits (feasible).
 
@@ -6,8 +7,8 @@ import type { Want } from './place.ts';
 import { minus, type Row, type Table } from './table.ts';
 
 /**
- * Spread by attribute first, then copies of the group already on the node, then how full its fullest resource would
- * be (in thousandths): copies of a group over nodes first, then balance.
+ * Spread by attribute first, then copies of the group already on the node, then how full its
+ * fullest resource would be (in thousandths): copies of a group over nodes first, then balance.
  * Worked example: node with 4,000m, 1,000m free, ask 500m: (4,000 - 500) * 1000 / 4,000 = 875.
  */
 export const scoreOf = (want: Want, row: Row, table: Table): readonly [number, number, number] => {
@@ -31,7 +32,10 @@ export const compareScores = (
 const thousandths = (used: number, of: number): number =>
   of <= 0 ? 0 : Math.floor((used * 1000) / of);
 
-/** Copies of the group on nodes that share the attribute's value, times the weight, over all spread rules. */
+/**
+ * Copies of the group on nodes that share the attribute's value, times the weight, over all spread
+ * rules.
+ */
 const spreadScore = (want: Want, row: Row, table: Table): number => {
   let score = 0;
   for (const { attribute, weight } of want.group.spread) {

@@ -1,5 +1,6 @@
 // The capacity table: what each node has left while wants are placed one after another.
-// In: what each node has and holds. Out: a table that takes copies in. The only mutable thing in the core.
+// In: what each node has and holds. Out: a table that takes copies in. The only mutable thing in
+// the core.
 // Not here: who may go where (feasible), which node is best (score).
 
 import type { NodeReason } from '../../schema/plan.ts';
@@ -70,7 +71,10 @@ const rowOf = (node: PlaceNode): Row => {
   return row;
 };
 
-/** Room may fall below nothing: a node can report less capacity than it holds. Then nothing more fits. */
+/**
+ * Room may fall below nothing: a node can report less capacity than it holds. Then nothing more
+ * fits.
+ */
 export const take = (row: Row, { group, ask, hostPorts }: Holding): void => {
   row.free = minus(row.free, ask);
   for (const port of hostPorts) row.ports.add(port);

@@ -1,5 +1,7 @@
-// The world if every step of a plan works and has had time to be healthy: what forecasts are made of.
-// In: live state, a plan. Out: the live state after it. Not here: failures, and time beyond what health needs.
+// The world if every step of a plan works and has had time to be healthy: what forecasts are made
+// of.
+// In: live state, a plan. Out: the live state after it. Not here: failures, and time beyond what
+// health needs.
 
 import { compareText } from '../../schema/ids.ts';
 import type { LiveAllocation, LiveNode, LiveState } from '../../schema/live.ts';
@@ -7,7 +9,10 @@ import type { AllocationBody } from '../../schema/orders.ts';
 import type { Plan, Step } from '../../schema/plan.ts';
 import type { Ms } from '../../schema/spec.ts';
 
-/** Stops are done, starts run and are healthy for longer than any group asks, dead allocations stay dead. */
+/**
+ * Stops are done, starts run and are healthy for longer than any group asks, dead allocations stay
+ * dead.
+ */
 export const assume = (live: LiveState, plan: Plan): LiveState => {
   const passedMs = longestWait(live, plan);
   return {
@@ -22,7 +27,10 @@ export const assume = (live: LiveState, plan: Plan): LiveState => {
   };
 };
 
-/** At least as long as the longest min_healthy_time and reschedule delay in play, so that nothing waits for age. */
+/**
+ * At least as long as the longest min_healthy_time and reschedule delay in play, so that nothing
+ * waits for age.
+ */
 const longestWait = (live: LiveState, plan: Plan): Ms =>
   Math.max(
     1,

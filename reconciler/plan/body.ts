@@ -1,5 +1,6 @@
 // The body of an allocation: what a runner is told, made in one place.
-// In: job version, group, slot, attempt, node. Out: AllocationBody. Also: are two bodies the same, and where not.
+// In: job version, group, slot, attempt, node. Out: AllocationBody. Also: are two bodies the same,
+// and where not.
 // Not here: which slot or node (group, place).
 
 import type { DesiredJob } from '../../schema/desired.ts';
@@ -68,7 +69,10 @@ export const makeBody = (
   };
 };
 
-/** The body that a copy of this version should have now: all as it is, but for what changes in place. */
+/**
+ * The body that a copy of this version should have now: all as it is, but for what changes in
+ * place.
+ */
 export const refreshBody = (
   body: AllocationBody,
   version: Version,
@@ -84,7 +88,9 @@ export const refreshBody = (
   spec: forNode(group),
 });
 
-/** Names of the fields that differ, sorted; fields of the group by their own name. Empty: the same. */
+/**
+ * Names of the fields that differ, sorted; fields of the group by their own name. Empty: the same.
+ */
 export const changedFields = (a: AllocationBody, b: AllocationBody): readonly string[] => {
   if (same(a, b)) return [];
   const { spec: specA, ...restA } = a;
@@ -101,7 +107,10 @@ const differing = (a: object, b: object): readonly string[] => {
     .toSorted();
 };
 
-/** Equal as JSON values. Equal references are equal at once, which is the usual case; no memory is used. */
+/**
+ * Equal as JSON values. Equal references are equal at once, which is the usual case; no memory is
+ * used.
+ */
 export const same = (a: unknown, b: unknown): boolean => {
   if (a === b) return true;
   if (!isObject(a) || !isObject(b) || Array.isArray(a) !== Array.isArray(b)) return false;

@@ -1,5 +1,7 @@
-// How many copies of a group may stop and start at once: the arithmetic of a rollout, from live counts alone.
-// In: GroupView. Out: the budget. One place for all stops, whatever their cause (architecture, the budget formula).
+// How many copies of a group may stop and start at once: the arithmetic of a rollout, from live
+// counts alone.
+// In: GroupView. Out: the budget. One place for all stops, whatever their cause (architecture, the
+// budget formula).
 // Not here: which copies (group).
 
 import type { UpdateSpec } from '../../schema/spec.ts';
@@ -24,8 +26,9 @@ export interface Budget {
 }
 
 /**
- * minHealthy = count - maxUnavailable, maxTotal = count + maxSurge, mayStop = max(0, healthy - minHealthy).
- * Worked example: count 4, stop-first, max_parallel 25 %: one may be missing, minHealthy 3; with 4 healthy one stops.
+ * minHealthy = count - maxUnavailable, maxTotal = count + maxSurge, mayStop = max(0, healthy -
+ * minHealthy). Worked example: count 4, stop-first, max_parallel 25 %: one may be missing,
+ * minHealthy 3; with 4 healthy one stops.
  */
 export const budgetOf = (group: GroupView, pinned = false): Budget => {
   const { count, job } = group.frame;
@@ -53,7 +56,10 @@ const parallelOf = ({ maxParallel }: UpdateSpec, count: number): number =>
     ? Math.max(1, maxParallel.copies)
     : Math.max(1, Math.floor((count * maxParallel.percent) / 100));
 
-/** One copy at a time in a slot, whatever is written: singletons, named volumes, scarce pinned ports (9.3, 14, 5.2). */
+/**
+ * One copy at a time in a slot, whatever is written: singletons, named volumes, scarce pinned
+ * ports (9.3, 14, 5.2).
+ */
 const orderOf = (group: GroupView, pinned: boolean): Budget['order'] => {
   const spec = group.frame.target ?? group.frame.fallback;
   if (spec === null || spec.singleton || spec.volumes.length > 0 || pinned) return 'stop-first';
@@ -65,8 +71,9 @@ export interface StopAsk {
 }
 
 /**
- * Grants stops in the order given: what costs no health always, the rest while the budget lasts (rules 4.2).
- * Every stop of a group that is not tied to a placement passes through here; those that are draw what is left.
+ * Grants stops in the order given: what costs no health always, the rest while the budget lasts
+ * (rules 4.2). Every stop of a group that is not tied to a placement passes through here; those
+ * that are draw what is left.
  */
 export const grantStops = <Ask extends StopAsk>(
   asks: readonly Ask[],

@@ -1,6 +1,7 @@
 // What must be true of any plan, checked apart from how the plan was made.
 // In: a plan, what it was made from. Out: violations; none for a correct planner.
-// Not here: reasons and repair. It reads the world in its own plain way, so that it can find the planner wrong.
+// Not here: reasons and repair. It reads the world in its own plain way, so that it can find the
+// planner wrong.
 
 import type { DesiredState } from '../../schema/desired.ts';
 import { fits } from '../../schema/fits.ts';
@@ -29,7 +30,10 @@ type Start = Extract<Step, { kind: 'start' }>;
 const startsOf = (plan: Plan): readonly Start[] =>
   plan.steps.flatMap((step) => (step.kind === 'start' ? [step] : []));
 
-/** What is there and what is ordered, with what a start waits for taken off, fits on each node that gets a start. */
+/**
+ * What is there and what is ordered, with what a start waits for taken off, fits on each node that
+ * gets a start.
+ */
 const capacityKept = (plan: Plan, live: LiveState): readonly Violation[] =>
   live.nodes.flatMap((node) => {
     const starts = startsOf(plan).filter((start) => start.node === node.name);
@@ -51,7 +55,10 @@ const capacityKept = (plan: Plan, live: LiveState): readonly Violation[] =>
         ];
   });
 
-/** Starts go to nodes in Git that answer and are not drained; other steps to nodes that answer (rules 9.1). */
+/**
+ * Starts go to nodes in Git that answer and are not drained; other steps to nodes that answer
+ * (rules 9.1).
+ */
 const knownNodes = (plan: Plan, live: LiveState, desired: DesiredState): readonly Violation[] => {
   const open = new Set(desired.nodes.flatMap(({ name, drain }) => (drain === 'no' ? [name] : [])));
   const answering = new Set(live.nodes.flatMap(({ name, connected }) => (connected ? [name] : [])));
@@ -62,7 +69,10 @@ const knownNodes = (plan: Plan, live: LiveState, desired: DesiredState): readonl
   );
 };
 
-/** Healthy copies less those that stop stay at count - maxUnavailable, unless fewer were healthy before (5.1, 4.2). */
+/**
+ * Healthy copies less those that stop stay at count - maxUnavailable, unless fewer were healthy
+ * before (5.1, 4.2).
+ */
 const healthKept = (plan: Plan, live: LiveState, desired: DesiredState): readonly Violation[] => {
   const stopped = new Set(
     plan.steps.flatMap((step) => (step.kind === 'stop' ? [step.allocation] : [])),
@@ -128,7 +138,10 @@ const dependenciesAreLocal = (plan: Plan, live: LiveState): readonly Violation[]
   );
 };
 
-/** A slot holds two copies at most, one where the group is a singleton or has named volumes (rules 9.3, 14). */
+/**
+ * A slot holds two copies at most, one where the group is a singleton or has named volumes (rules
+ * 9.3, 14).
+ */
 const slotsHoldFew = (plan: Plan, live: LiveState): readonly Violation[] => {
   const there = live.nodes.flatMap((node) => (node.connected ? node.allocations : []));
   const slotOf = ({ body }: { readonly body: Start['body'] }): string =>

@@ -1,5 +1,7 @@
-// What each live allocation of a job is, seen from what Git wants: an ordered table of named rules, first match wins.
-// In: an allocation, its node, the job. Out: a copy with its class, its version and what its health is worth.
+// What each live allocation of a job is, seen from what Git wants: an ordered table of named
+// rules, first match wins.
+// In: an allocation, its node, the job. Out: a copy with its class, its version and what its
+// health is worth.
 // Not here: what is done about it (group), which of two copies in a slot stays (slots).
 
 import type { DesiredJob } from '../../schema/desired.ts';
@@ -13,7 +15,8 @@ export type CopyClass =
   | 'going' // a stop was ordered, or it is stopping
   | 'dead'
   | 'lost' // its node is lost
-  | 'unknown' // its node is silent, or has not answered the order: it holds its slot, and nobody touches it
+  // its node is silent, or has not answered the order: it holds its slot, and nobody touches it
+  | 'unknown'
   | 'unwanted' // its job, or its group, is wanted no more
   | 'surplus' // its slot is beyond the count
   | 'draining' // its node is drained or left Git
@@ -28,7 +31,10 @@ export interface Copy {
   /** Healthy for `min_healthy_time`, on a node that answers (rules 4.2). */
   readonly healthy: boolean;
   readonly everHealthy: boolean;
-  /** Stopping it takes from the health budget (rules 4.2): ever healthy and not known to be unhealthy. */
+  /**
+   * Stopping it takes from the health budget (rules 4.2): ever healthy and not known to be
+   * unhealthy.
+   */
   readonly costs: boolean;
 }
 
@@ -98,11 +104,17 @@ const versionOf = (allocation: LiveAllocation, frame: GroupFrame): Copy['version
 const isUnwanted = ({ job, target, fallback }: GroupFrame): boolean =>
   job.standing.kind === 'removed' || job.spec.stopped || (target === null && fallback === null);
 
-/** A copy with a named volume stays on a drained node until the drain says `volumes: stop` (rules 14). */
+/**
+ * A copy with a named volume stays on a drained node until the drain says `volumes: stop` (rules
+ * 14).
+ */
 const mustLeave = (allocation: LiveAllocation, node: NodeView): boolean =>
   node.drain === 'volumes' || (node.drain === 'yes' && allocation.body.spec.volumes.length === 0);
 
-/** Placement rules change in place: the newest ones count, whatever version the copy is (rules 2.2). */
+/**
+ * Placement rules change in place: the newest ones count, whatever version the copy is (rules
+ * 2.2).
+ */
 const isMisplaced = ({ allocation, node, frame }: Judged): boolean => {
   const rules = frame.target ?? frame.fallback;
   if (rules === null || frame.job.standing.kind === 'held') return false;

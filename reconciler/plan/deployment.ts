@@ -1,5 +1,7 @@
-// How far a job is on its way to the wanted version: derived from what is there, in every cycle, never stored.
-// In: JobView. Out: phase, evidence, and what the rollout may touch. Rules 2.4, 5.3 to 5.6, 6.1, 6.2.
+// How far a job is on its way to the wanted version: derived from what is there, in every cycle,
+// never stored.
+// In: JobView. Out: phase, evidence, and what the rollout may touch. Rules 2.4, 5.3 to 5.6, 6.1,
+// 6.2.
 // Not here: how many copies at once (budget), what follows from a failure (rollback).
 
 import type { Evidence } from '../../schema/ledger.ts';
@@ -45,8 +47,9 @@ export const deriveRollout = (view: JobView, deadlines: Deadlines): Rollout => {
   const groups = view.groups.filter((group) => group.frame.target !== null);
   const facts = factsOf(view, groups, deadlines);
   const settled = view.settled || facts.settles;
-  const failed = settled ? null : (job.failed?.evidence ?? facts.failure);
-  const canaries = canariesOf(view, settled);
+  // A version that served before is never given up by the machine (2.4, 2.5): it stalls.
+  const failed = settled || job.isRollback ? null : (job.failed?.evidence ?? facts.failure);
+  const canaries = canariesOf(view, { groups, settled });
   const awaitsPromotion = canaries > 0 && canariesHealthy(groups, canaries);
   const promoted = canaries === 0 || isPromoted(view, { groups, canaries, awaitsPromotion });
   const phase = phaseOf(view, { ...facts, failed, promoted });
@@ -97,7 +100,10 @@ const factsOf = (view: JobView, groups: readonly GroupView[], deadlines: Deadlin
   };
 };
 
-/** Copies of the wanted version, dead ones of this deployment included: failures match by deployment (rules 2.3). */
+/**
+ * Copies of the wanted version, dead ones of this deployment included: failures match by
+ * deployment (rules 2.3).
+ */
 const newCopies = (view: JobView, group: GroupView): readonly Copy[] =>
   group.copies.filter(
     (copy) =>
@@ -110,7 +116,10 @@ const newCopies = (view: JobView, group: GroupView): readonly Copy[] =>
 const failedNow = (copy: Copy): boolean =>
   copy.allocation.failure?.blame === 'version' && !copy.healthy;
 
-/** A dead allocation counts no more for stalling once its slot holds a healthy copy of the same version. */
+/**
+ * A dead allocation counts no more for stalling once its slot holds a healthy copy of the same
+ * version.
+ */
 const recovered = (copy: Copy, groups: readonly GroupView[]): boolean => {
   if (copy.class !== 'dead') return false;
   const { group, index } = copy.allocation.body;
@@ -119,7 +128,9 @@ const recovered = (copy: Copy, groups: readonly GroupView[]): boolean => {
   return slot === undefined || slot.target?.healthy === true;
 };
 
-/** Rules 2.4: every wanted slot was once healthy for long enough, and no group is below minHealthy. */
+/**
+ * Rules 2.4: every wanted slot was once healthy for long enough, and no group is below minHealthy.
+ */
 const settlesNow = (view: JobView, groups: readonly GroupView[], deadlines: Deadlines): boolean => {
   const { job } = view;
   if (view.settled || job.failed !== null || job.standing.kind !== 'head' || job.spec.stopped) {
@@ -148,8 +159,9 @@ const isPlatformGap = (slot: SlotView): boolean =>
   !slot.dead.some((copy) => copy.allocation.failure?.blame === 'version');
 
 /**
- * Rules 5.4: the smallest age since a slot's first start or a copy's first health in this deployment. Restarts and
- * reschedules are no progress, so of each slot only the oldest start counts. null: nothing was ever started.
+ * Rules 5.4: the smallest age since a slot's first start or a copy's first health in this
+ * deployment. Restarts and reschedules are no progress, so of each slot only the oldest start
+ * counts. null: nothing was ever started.
  */
 const progressAge = (view: JobView, groups: readonly GroupView[]): Ms | null => {
   const ages: Ms[] = [];
@@ -211,8 +223,8 @@ const unresolvedFailure = (view: JobView, deadlines: Deadlines): Evidence | null
 };
 
 /**
- * Rules 6.1, last sentence: settled copies that were healthy and turned unhealthy within `healthy_deadline` of the new
- * version's failure say that something else is broken.
+ * Rules 6.1, last sentence: settled copies that were healthy and turned unhealthy within
+ * `healthy_deadline` of the new version's failure say that something else is broken.
  */
 const notTheVersion = (view: JobView, copies: readonly Copy[]): boolean => {
   const newest = copies
@@ -235,7 +247,9 @@ const notTheVersion = (view: JobView, copies: readonly Copy[]): boolean => {
   );
 };
 
-/** At most so many allocations go into a record and a commit message: the rest tells nothing new. */
+/**
+ * At most so many allocations go into a record and a commit message: the rest tells nothing new.
+ */
 const EVIDENCE_LIMIT = 5;
 
 const evidence = (reason: string, copies: readonly Copy[]): Evidence => ({
@@ -257,10 +271,17 @@ const describe = ({ allocation }: Copy): string =>
   `${allocation.body.group}[${allocation.body.index}] on ${allocation.node}: ` +
   (allocation.failure?.message ?? 'not healthy');
 
-/** Canaries before promotion; none without a settled version, none for a rollback or a settled one (rules 2.5, 5.5). */
-const canariesOf = (view: JobView, settled: boolean): number => {
-  const { job } = view;
-  return job.fallback === null || job.isRollback || settled ? 0 : job.spec.update.canary;
+/**
+ * Canaries before promotion; none without a settled version, none for a rollback or a settled one
+ * (rules 2.5, 5.5).
+ */
+const canariesOf = (
+  { job }: JobView,
+  { groups, settled }: { readonly groups: readonly GroupView[]; readonly settled: boolean },
+): number => {
+  if (job.fallback === null || job.isRollback || settled) return 0;
+  const { canary } = job.spec.update;
+  return groups.some((group) => canarySlots(group, canary).length > 0) ? canary : 0;
 };
 
 /** Slots of a group in which canaries go, before promotion. */
@@ -319,7 +340,10 @@ const phaseOf = ({ job, settled }: JobView, input: PhaseInput): Phase => {
   return 'rolling';
 };
 
-/** Without a settled version there is nothing to protect and nothing to go back to: its copies go on trying (6.2). */
+/**
+ * Without a settled version there is nothing to protect and nothing to go back to: its copies go
+ * on trying (6.2).
+ */
 const opensOf = (phase: Phase, unproven: boolean): Rollout['opens'] => {
   switch (phase) {
     case 'rolling':

@@ -1,5 +1,6 @@
 // The plans that would follow one another if everything works: the waves of a preview.
-// In: what plan takes. Out: plans until nothing is left to do. Not here: failures and reverts, which nobody can foresee.
+// In: what plan takes. Out: plans until nothing is left to do. Not here: failures and reverts,
+// which nobody can foresee.
 
 import type { DesiredState } from '../../schema/desired.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
@@ -9,7 +10,9 @@ import type { Ms } from '../../schema/spec.ts';
 import { assume } from './assume.ts';
 import { plan } from './plan.ts';
 
-/** A rollout of 100 copies one by one has about 200 waves; a preview that is longer helps nobody. */
+/**
+ * A rollout of 100 copies one by one has about 200 waves; a preview that is longer helps nobody.
+ */
 const WAVE_LIMIT = 256;
 
 /** Waves with steps or records to write, in order; the last one that is returned still has some. */

@@ -1,5 +1,6 @@
 // Large or precious removals wait for a person (rules 8).
-// In: desired state, allocations by job. Out: what is held back, for Plan.guarded and for the view of each job.
+// In: desired state, allocations by job. Out: what is held back, for Plan.guarded and for the view
+// of each job.
 // Not here: how an approval is given (the ledger), replacements and moves (they are not removals).
 
 import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
@@ -63,12 +64,16 @@ const removalsOf = (job: DesiredJob, live: readonly LiveAllocation[]): readonly 
   return [...slots.values()].toSorted((a, b) => compareText(a.slot, b.slot));
 };
 
-/** A machine's changes between min and max are no removals; a group that went is held back while it may return. */
+/**
+ * A machine's changes between min and max are no removals; a group that went is held back while it
+ * may return.
+ */
 const isRemoved = (job: DesiredJob, name: string, index: number): boolean => {
   if (job.standing.kind === 'removed') return true;
   const group = job.spec.groups.find((wanted) => wanted.name === name);
   if (group === undefined) {
-    return job.fallback?.spec.groups.every((was) => was.name !== name) ?? true;
+    const mayReturn = job.fallback?.spec.groups.some((was) => was.name === name) ?? false;
+    return job.settled || !mayReturn;
   }
   if (group.scale !== null) return index >= group.scale.max;
   return index >= group.count;
@@ -102,5 +107,6 @@ const holdOf = (job: DesiredJob, removals: readonly Removal[]): Held => {
   for (const { group, index } of removals) {
     counts.set(group, Math.max(counts.get(group) ?? 0, index + 1));
   }
-  return { removal: job.standing.kind === 'removed', counts };
+  const why = 'its removal waits for approval';
+  return { why, removal: job.standing.kind === 'removed', counts };
 };

@@ -1,5 +1,7 @@
-// One job's part of the plan before placement: its groups' wants, granted stops and reasons to wait.
-// In: a considered job, nodes. Out: JobPlan. Not here: placement (placing), ledger and reverts (proposals).
+// One job's part of the plan before placement: its groups' wants, granted stops and reasons to
+// wait.
+// In: a considered job, nodes. Out: JobPlan. Not here: placement (placing), ledger and reverts
+// (proposals).
 
 import type { DesiredState } from '../../schema/desired.ts';
 import type { Blocked, Step, WaitReason } from '../../schema/plan.ts';
@@ -7,7 +9,8 @@ import { satisfies } from '../place/place.ts';
 import { fallbackVersion, headVersion } from './body.ts';
 import type { Deadlines } from './deadlines.ts';
 import type { Phase, Rollout } from './deployment.ts';
-import { planGroup, type GroupInput, type GroupPlan } from './group.ts';
+import { planGroup } from './group.ts';
+import type { GroupInput, GroupPlan } from './scope.ts';
 import type { NodeViews } from './nodes.ts';
 import { pendingWaits } from './pending.ts';
 import type { GroupView, JobView } from './slots.ts';
@@ -66,7 +69,10 @@ export const planJob = (
   };
 };
 
-/** Rules 5.2: a pinned port, start-first, and fewer fitting nodes than count + maxSurge: those slots go stop-first. */
+/**
+ * Rules 5.2: a pinned port, start-first, and fewer fitting nodes than count + maxSurge: those
+ * slots go stop-first.
+ */
 const isScarce = ({ frame }: GroupView, nodes: NodeViews): boolean => {
   const { target, job, count } = frame;
   if (target === null || target.ports.every(({ host }) => host === null)) return false;
@@ -86,8 +92,9 @@ const isScarce = ({ frame }: GroupView, nodes: NodeViews): boolean => {
 };
 
 /**
- * A node that was not heard from may hold any slot's copy, so missing copies wait until it spoke or is lost
- * (invariant 8). When many nodes are lost that never spoke, the same holds for jobs that have run before (rules 9.1).
+ * A node that was not heard from may hold any slot's copy, so missing copies wait until it spoke
+ * or is lost (invariant 8). When many nodes are lost that never spoke, the same holds for jobs
+ * that have run before (rules 9.1).
  */
 const blindOf = (view: JobView, nodes: NodeViews): GroupInput['blind'] => {
   if (nodes.unheard.length > 0) {

@@ -25,11 +25,16 @@ export interface NodeViews {
   readonly byName: ReadonlyMap<string, NodeView>;
   /** Nodes lost together that nobody approved; null when they are few (rules 9.1). */
   readonly massLoss: readonly string[] | null;
-  /** Nodes in Git that this reconciler has not heard from and that are not yet lost (invariant 8). */
+  /**
+   * Nodes in Git that this reconciler has not heard from and that are not yet lost (invariant 8).
+   */
   readonly unheard: readonly string[];
 }
 
-/** More than 30 % of the nodes, and at least three: rather a network that broke than machines (rules 9.1). */
+/**
+ * More than 30 % of the nodes, and at least three: rather a network that broke than machines
+ * (rules 9.1).
+ */
 const MASS_LOSS_PERCENT = 30;
 const MASS_LOSS_LEAST = 3;
 

@@ -1,11 +1,13 @@
 // The whole numbered set for each node: what is there, changed by the plan's steps.
-// In: the plan, live state, cluster and commit. Out: orders for every node that is connected (rules 10).
+// In: the plan, live state, cluster and commit. Out: orders for every node that is connected
+// (rules 10).
 // Not here: sending, and refusing to send to a runner that is ahead of HEAD (the loop, rules 10.3).
 
 import { compareText } from '../../schema/ids.ts';
 import type { LiveAllocation, LiveNode, LiveState } from '../../schema/live.ts';
 import type { NodeOrders, OrderItem } from '../../schema/orders.ts';
 import type { Plan, Step } from '../../schema/plan.ts';
+import { same } from './body.ts';
 import { killTimeoutOf } from './upkeep.ts';
 
 export interface OrderContext {
@@ -15,8 +17,9 @@ export interface OrderContext {
 }
 
 /**
- * One set a connected node, sorted by node. The generation stays when the set is the one that was sent in this
- * session, else it is one more than the highest known. A node never heard from gets nothing.
+ * One set a connected node, sorted by node. The generation stays when the set is the one that was
+ * sent in this session, else it is one more than the highest known. A node never heard from gets
+ * nothing.
  */
 export const orders = (
   plan: Plan,
@@ -62,7 +65,9 @@ interface About {
   readonly there: ReadonlySet<string>;
 }
 
-/** null: left out, which means stop. That is how a dead allocation is let go once it is superseded. */
+/**
+ * null: left out, which means stop. That is how a dead allocation is let go once it is superseded.
+ */
 const itemOf = (allocation: LiveAllocation, { sent, step, there }: About): OrderItem | null => {
   const id = allocation.allocation;
   const isDead = allocation.phase === 'dead';
@@ -78,10 +83,15 @@ const itemOf = (allocation: LiveAllocation, { sent, step, there }: About): Order
   }
   const after = sent?.kind === 'run' ? sent.after.filter((before) => there.has(before)) : [];
   const body = step?.kind === 'update' ? step.body : allocation.body;
-  if (sent?.kind === 'run' && sent.body === body && sent.after.length === after.length) return sent;
+  if (sent?.kind === 'run' && sent.body === body && sent.after.length === after.length) {
+    return sent;
+  }
   return { kind: 'run', allocation: id, body, after };
 };
 
-/** Bodies are compared by reference: observe hands on the body that was sent, so an unchanged set is the same set. */
+/**
+ * Bodies are compared by reference: observe hands on the body that was sent, so an unchanged set
+ * is the same set.
+ */
 const sameItems = (a: readonly OrderItem[], b: readonly OrderItem[]): boolean =>
-  a.length === b.length && a.every((item, i) => item === b[i]);
+  a.length === b.length && a.every((item, i) => same(item, b[i]));

@@ -1,5 +1,6 @@
 // All wants of all jobs, placed in one pass over one capacity table, and made into steps.
-// In: job plans in order of priority, nodes. Out: start and stop steps, reasons, volume homes to be written first.
+// In: job plans in order of priority, nodes. Out: start and stop steps, reasons, volume homes to
+// be written first.
 // Not here: which node is best (place), what is wanted (group).
 
 import type { DesiredState } from '../../schema/desired.ts';
@@ -18,7 +19,7 @@ import {
   type Want,
 } from '../place/place.ts';
 import { makeBody } from './body.ts';
-import type { SlotWant } from './group.ts';
+import type { SlotWant } from './scope.ts';
 import type { JobPlan } from './job.ts';
 import type { NodeView, NodeViews } from './nodes.ts';
 import { stopStep } from './upkeep.ts';
@@ -136,7 +137,9 @@ const refusalOf = (node: NodeView): PlaceNode['refusal'] => {
   return null;
 };
 
-/** What each namespace with a quota has left: its limit less all copies that are there (rules 13). */
+/**
+ * What each namespace with a quota has left: its limit less all copies that are there (rules 13).
+ */
 const quotasOf = (desired: DesiredState, live: LiveState): ReadonlyMap<string, Resources> => {
   const left = new Map<string, Resources>();
   for (const { name, quota } of desired.namespaces) {
@@ -186,7 +189,10 @@ const outcomeOf = (entry: Entry, placement: Placement | undefined, homes: Homes)
   }
 };
 
-/** Rules 5.7 protect healthy copies only: a failed version's copy goes even where nothing can follow it yet. */
+/**
+ * Rules 5.7 protect healthy copies only: a failed version's copy goes even where nothing can
+ * follow it yet.
+ */
 const stopWithoutPlace = ({ view }: JobPlan, { victim }: SlotWant): readonly Step[] =>
   victim === null || victim.reason !== 'failed-version'
     ? []
@@ -209,7 +215,8 @@ const stepsOf = (
       records,
     };
   }
-  // Stop-first on another node: the start follows when the old copy is seen to be gone. A singleton always (9.3).
+  // Stop-first on another node: the start follows when the old copy is seen to be gone. A
+  // singleton always (9.3).
   if (victim !== null && (!behind || spec.singleton)) return { ...NOTHING, steps: stop };
   const where = { index: slot.index, attempt: slot.nextAttempt, node };
   const body = makeBody(version, spec, where);

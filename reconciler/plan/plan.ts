@@ -1,6 +1,8 @@
 // What should change, and why: the heart of the reconciler, one way from top to bottom.
-// In: what Git wants, what is there, the time. Out: the plan: steps, reasons, proposals, the view of each deployment.
-// Not here: how the parts decide (guard, slots, deployment, group, place), how orders are made of it (orders).
+// In: what Git wants, what is there, the time. Out: the plan: steps, reasons, proposals, the view
+// of each deployment.
+// Not here: how the parts decide (guard, slots, deployment, group, place), how orders are made of
+// it (orders).
 // Total and deterministic: no clock, no randomness, no logger, no environment (invariant 1).
 
 import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
@@ -12,13 +14,14 @@ import type { Ms } from '../../schema/spec.ts';
 import { createDeadlines, type Deadlines } from './deadlines.ts';
 import { deriveRollout, putOff, type Rollout } from './deployment.ts';
 import { guardRemovals, type Guard } from './guard.ts';
+import { planJob, type JobPlan } from './job.ts';
 import { viewNodes, type NodeViews } from './nodes.ts';
-import { placeAll } from './placing.ts';
+import { placeAll, type Placed } from './placing.ts';
 import { proposeFor } from './proposals.ts';
+import { RENAMED, renamesOf, renameWait } from './rename.ts';
 import { viewDeployment } from './report.ts';
 import { viewJob, type JobView } from './slots.ts';
 import { strays } from './strays.ts';
-import { planJob, type JobPlan } from './job.ts';
 import { sweep, updatesOf } from './upkeep.ts';
 import { pendingRemovals } from './synced.ts';
 
@@ -28,17 +31,56 @@ export interface Considered {
   readonly rollout: Rollout;
 }
 
-/** The plan for this instant. `now` only dates `wakeAt`: ages in `live` are already brought up to it. */
+/**
+ * The plan for this instant. `now` only dates `wakeAt`: ages in `live` are already brought up to
+ * it.
+ */
 export const plan = (desired: DesiredState, live: LiveState, now: Ms): Plan => {
+  if (desired.standing.kind === 'stopped') return standStill(desired, desired.standing.why);
   const deadlines = createDeadlines(now);
   const nodes = viewNodes(desired, live, deadlines);
-  const byJob = allocationsByJob(live);
+  const scene = { byJob: allocationsByJob(live), nodes, live, deadlines };
+  const first = pass(desired, scene, new Set());
+  // Who finds no place neither holds up other rollouts (5.6) nor keeps its old name's copies (8.1).
+  // That is seen only after placement, so the pass is made again, once at most.
+  const stuck = new Set(first.placed.blocked.flatMap(blockedJob));
+  const matters = first.considered.some(({ rollout }) => rollout.phase === 'waiting');
+  const again = stuck.size > 0 && (matters || first.renames.size > 0);
+  return conclude(desired, scene, again ? pass(desired, scene, stuck) : first);
+};
+
+interface Scene {
+  readonly byJob: ReadonlyMap<string, readonly LiveAllocation[]>;
+  readonly nodes: NodeViews;
+  readonly live: LiveState;
+  readonly deadlines: Deadlines;
+}
+
+interface Pass {
+  readonly guard: Guard;
+  readonly renames: ReadonlyMap<string, string>;
+  readonly considered: readonly Considered[];
+  readonly jobs: readonly JobPlan[];
+  readonly placed: Placed;
+}
+
+const blockedJob = (entry: Blocked): readonly string[] =>
+  entry.kind === 'no-node' ? [entry.job] : [];
+
+/** Guards, then every job, then all wants at once. `stuck`: jobs known to find no place. */
+const pass = (desired: DesiredState, scene: Scene, stuck: ReadonlySet<string>): Pass => {
+  const { byJob, nodes, live, deadlines } = scene;
   const guard = guardRemovals(desired, byJob);
-  if (desired.standing.kind === 'stopped') return standStill(desired, desired.standing.why);
-  const considered = consider(desired, { byJob, nodes, guard }, deadlines);
+  const renames = renamesOf(desired, byJob, stuck);
+  const considered = consider(desired, { ...scene, guard, renames, stuck });
   const jobs = considered.map((one) => planJob(desired, one, { nodes, deadlines }));
-  const placed = placeAll(desired, jobs, { nodes, live });
-  const left = strays(desired, byJob, nodes);
+  return { guard, renames, considered, jobs, placed: placeAll(desired, jobs, { nodes, live }) };
+};
+
+/** What needs no placement: upkeep, strays, proposals; and the order of it all. */
+const conclude = (desired: DesiredState, scene: Scene, made: Pass): Plan => {
+  const { guard, renames, considered, jobs, placed } = made;
+  const left = strays(desired, scene.byJob, scene.nodes);
   const stops = [...jobs.flatMap((job) => job.stops), ...placed.steps, ...left.steps];
   const touched = new Set(stops.map((step) => step.allocation));
   const upkeep = jobs.flatMap(({ view, rollout, versions }) => [
@@ -46,15 +88,15 @@ export const plan = (desired: DesiredState, live: LiveState, now: Ms): Plan => {
     ...sweep(view, rollout),
   ]);
   const outcomes = considered.map(({ view, rollout }) => proposeFor(desired, view, rollout));
-  const synced =
-    guard.guarded.length === 0 && left.waits.length === 0 && !pendingRemovals(considered);
+  const waits = [...left.waits, ...[...renames].map(renameWait)];
+  const synced = guard.guarded.length === 0 && waits.length === 0 && !pendingRemovals(considered);
   return {
     commit: desired.commit.oid,
     steps: [...stops, ...upkeep].toSorted(byNode),
     blocked: sortBlocked([
       ...jobs.flatMap((job) => job.waits),
       ...placed.blocked,
-      ...left.waits,
+      ...waits,
       ...outcomes.flatMap((outcome) => outcome.waits),
     ]),
     proposals: joinProposals(
@@ -65,11 +107,13 @@ export const plan = (desired: DesiredState, live: LiveState, now: Ms): Plan => {
     problems: desired.problems,
     synced,
     guarded: guard.guarded,
-    wakeAt: deadlines.wakeAt(),
+    wakeAt: scene.deadlines.wakeAt(),
   };
 };
 
-/** HEAD may not be acted on: the sets that the nodes have stay as they are (rules 1.3, 8.3, 12.1). */
+/**
+ * HEAD may not be acted on: the sets that the nodes have stay as they are (rules 1.3, 8.3, 12.1).
+ */
 const standStill = (desired: DesiredState, why: string): Plan => ({
   commit: desired.commit.oid,
   steps: [],
@@ -103,28 +147,25 @@ const allocationsByJob = (live: LiveState): ReadonlyMap<string, readonly LiveAll
   return byJob;
 };
 
-interface Scene {
-  readonly byJob: ReadonlyMap<string, readonly LiveAllocation[]>;
-  readonly nodes: NodeViews;
+interface Judging extends Scene {
   readonly guard: Guard;
+  readonly renames: ReadonlyMap<string, string>;
+  readonly stuck: ReadonlySet<string>;
 }
 
 /** Every job with its rollout; rollouts beyond max_deployments are put off (rules 5.6). */
-const consider = (
-  desired: DesiredState,
-  { byJob, nodes, guard }: Scene,
-  deadlines: Deadlines,
-): readonly Considered[] => {
+const consider = (desired: DesiredState, judging: Judging): readonly Considered[] => {
+  const { byJob, nodes, guard, renames, deadlines } = judging;
   const all = desired.jobs.toSorted(byPriority).map((job): Considered => {
     const allocations = byJob.get(job.id) ?? [];
-    const held = guard.held.get(job.id) ?? null;
+    const held = renames.has(job.id) ? RENAMED : (guard.held.get(job.id) ?? null);
     const view = viewJob(job, { allocations, nodes, held }, deadlines);
     return { view, rollout: deriveRollout(view, deadlines) };
   });
   const limit = desired.cluster.maxDeployments;
   let rolling = 0;
   return all.map(({ view, rollout }) => {
-    if (!rollout.counts) return { view, rollout };
+    if (!rollout.counts || judging.stuck.has(view.job.id)) return { view, rollout };
     rolling += 1;
     return { view, rollout: rolling > limit ? putOff(rollout, limit) : rollout };
   });
@@ -162,5 +203,3 @@ const joinProposals = (
   const commits = proposals.filter((proposal) => proposal.kind !== 'ledger');
   return all.length === 0 ? commits : [{ kind: 'ledger', records: all }, ...commits];
 };
-
-export type { JobPlan };

@@ -1,5 +1,6 @@
 // What should be written down: ledger records, and the commit that takes a failed version back.
-// In: jobs with their rollouts, volume homes owed. Out: proposals, and why a revert is not possible.
+// In: jobs with their rollouts, volume homes owed. Out: proposals, and why a revert is not
+// possible.
 // Not here: writing and pushing (reconciler/edge/git), working out the edits (reconciler/desired).
 
 import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
@@ -13,7 +14,10 @@ export interface JobOutcome {
   readonly waits: readonly Blocked[];
 }
 
-/** Settled and failed marks of one job, and its revert once the failed mark is in the ledger (rules 2.4, 6, 11). */
+/**
+ * Settled and failed marks of one job, and its revert once the failed mark is in the ledger (rules
+ * 2.4, 6, 11).
+ */
 export const proposeFor = (desired: DesiredState, view: JobView, rollout: Rollout): JobOutcome => {
   const { job } = view;
   if (desired.standing.kind === 'stopped') return { proposals: [], waits: [] };
@@ -38,7 +42,8 @@ const recordsOf = (job: DesiredJob, rollout: Rollout): readonly LedgerRecord[] =
   if (rollout.settled && !job.settled && rollout.phase !== 'stopped' && isHead(job)) {
     return [{ kind: 'settled', ...mark, digests: digestsOf(job) }];
   }
-  // Without a settled version nothing follows from a failure, and a mark "for good" would stop it from healing (6.2).
+  // Without a settled version nothing follows from a failure, and a mark "for good" would stop
+  // it from healing (6.2).
   if (rollout.failed !== null && job.failed === null && job.fallback !== null) {
     return [{ kind: 'failed', ...mark, evidence: rollout.failed }];
   }
@@ -63,7 +68,10 @@ interface Revert {
 
 const NOTHING: Revert = { proposal: null, wait: null };
 
-/** At most one for a deployment, and never for a version that settled or comes back from before (rules 2.4, 2.5). */
+/**
+ * At most one for a deployment, and never for a version that settled or comes back from before
+ * (rules 2.4, 2.5).
+ */
 const revertOf = (desired: DesiredState, view: JobView, rollout: Rollout): Revert => {
   const { job } = view;
   const evidence = job.failed?.evidence;
@@ -102,7 +110,9 @@ const waitFor = (job: DesiredJob, detail: string): Revert => ({
 /** Subject lines longer than this are cut by most tools that show them. */
 const SUBJECT_LIMIT = 72;
 
-/** Rules 6.4: what failed, where, and the trailers by which the machine and people find it again. */
+/**
+ * Rules 6.4: what failed, where, and the trailers by which the machine and people find it again.
+ */
 export const revertMessage = (
   desired: DesiredState,
   job: DesiredJob,

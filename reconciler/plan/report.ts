@@ -1,5 +1,6 @@
 // The derived view of a job's deployment, for people.
-// In: a job's plan and what was blocked. Out: DeploymentView. Not here: words on a screen (reconciler/render).
+// In: a job's plan and what was blocked. Out: DeploymentView. Not here: words on a screen
+// (reconciler/render).
 
 import type { Blocked, DeploymentStatus, DeploymentView } from '../../schema/plan.ts';
 import { isLive } from './classify.ts';

@@ -1,5 +1,6 @@
 // A job's copies, put into groups and slots: what each slot holds now.
-// In: a desired job, its allocations, the nodes. Out: JobView, slots by index, the copy that counts in each chosen.
+// In: a desired job, its allocations, the nodes. Out: JobView, slots by index, the copy that
+// counts in each chosen.
 // Not here: what is to be done about it (deployment, group).
 
 import type { DesiredJob } from '../../schema/desired.ts';
@@ -45,12 +46,18 @@ export interface JobView {
   readonly job: DesiredJob;
   /** Sorted by name. */
   readonly groups: readonly GroupView[];
-  /** The wanted version is known to have settled: by record, or by the label on a live copy (rules 2.4). */
+  /**
+   * The wanted version is known to have settled: by record, or by the label on a live copy (rules
+   * 2.4).
+   */
   readonly settled: boolean;
 }
 
-/** What the guard holds back: counts of groups that must not fall, or the removal of the whole job. */
+/**
+ * What the guard holds back: counts of groups that must not fall, or the removal of the whole job.
+ */
 export interface Held {
+  readonly why: string;
   readonly removal: boolean;
   readonly counts: ReadonlyMap<string, number>;
 }
@@ -62,7 +69,7 @@ export interface SlotsInput {
 }
 
 export const viewJob = (wanted: DesiredJob, input: SlotsInput, deadlines: Deadlines): JobView => {
-  const job = input.held?.removal === true ? keptByGuard(wanted) : wanted;
+  const job = input.held?.removal === true ? kept(wanted, input.held.why) : wanted;
   const settled =
     job.settled ||
     input.allocations.some(
@@ -82,9 +89,9 @@ export const viewJob = (wanted: DesiredJob, input: SlotsInput, deadlines: Deadli
 };
 
 /** A removal that waits for approval is healed at its last content and not rolled (rules 8.1). */
-const keptByGuard = (job: DesiredJob): DesiredJob => ({
+const kept = (job: DesiredJob, why: string): DesiredJob => ({
   ...job,
-  standing: { kind: 'held', why: 'its removal waits for approval' },
+  standing: { kind: 'held', why },
 });
 
 interface FrameInput {
@@ -104,14 +111,18 @@ const frameOf = (
 
   function countOf(): number {
     if (job.standing.kind === 'removed' || job.spec.stopped) return 0;
-    // A group that went with the new version stays until that version has settled: it may have to come back.
+    // A group that went with the new version stays until that version has settled: it may have
+    // to come back.
     const group = target ?? (settled ? null : fallback);
     if (group === null) return held?.counts.get(name) ?? 0;
     return Math.max(liveCount(group, allocations), held?.counts.get(name) ?? 0);
   }
 };
 
-/** While a machine owns the count and its file is missing, the slots that live now are the count (rules 7). */
+/**
+ * While a machine owns the count and its file is missing, the slots that live now are the count
+ * (rules 7).
+ */
 const liveCount = (group: GroupSpec, allocations: readonly LiveAllocation[]): number => {
   if (group.scale === null || group.scale.fromFile) return group.count;
   const { min, max } = group.scale;
@@ -169,8 +180,8 @@ const viewSlot = (index: number, name: string, copies: readonly Copy[]): SlotVie
 };
 
 /**
- * Which of several copies stays (rules 9.2): one that may stay where it is, on a node that answers, of the settled
- * version, healthy, healthy for longer; then the older one, then the id.
+ * Which of several copies stays (rules 9.2): one that may stay where it is, on a node that
+ * answers, of the settled version, healthy, healthy for longer; then the older one, then the id.
  */
 const byMerit = (a: Copy, b: Copy): number =>
   no(mustMove(a)) - no(mustMove(b)) ||

@@ -59,7 +59,10 @@ const strayJob = (
   return { steps, waits: [] };
 };
 
-/** Never valid while copies live: kept by their accepted bodies (1.3). A ledger that is gone proves nothing (11). */
+/**
+ * Never valid while copies live: kept by their accepted bodies (1.3). A ledger that is gone proves
+ * nothing (11).
+ */
 const keptBecause = (desired: DesiredState, id: string): string | null => {
   const file = `jobs/${id}.yaml`;
   const unreadable = desired.problems.some(

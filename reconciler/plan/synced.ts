@@ -1,4 +1,5 @@
-// Is a removal still under way? Until none is, the last synced commit stays where it was (rules 8.1).
+// Is a removal still under way? Until none is, the last synced commit stays where it was (rules
+// 8.1).
 // In: considered jobs. Out: a yes or no. Not here: the guard, the record itself (plan).
 
 import { isLive } from './classify.ts';

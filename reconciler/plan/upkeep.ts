@@ -1,5 +1,6 @@
 // What keeps running copies as Git says without replacing them, and clears away what is dead.
-// In: JobView, versions. Out: update steps (rules 2.2), stop steps for dead allocations that were superseded.
+// In: JobView, versions. Out: update steps (rules 2.2), stop steps for dead allocations that were
+// superseded.
 // Not here: starts and stops of a rollout (group).
 
 import type { Step } from '../../schema/plan.ts';
@@ -74,8 +75,9 @@ const slotOf = (
 const KEPT_DEAD_LIMIT = 10;
 
 /**
- * Dead allocations stay on their node until superseded: they are the evidence of a failure (architecture). They go
- * once their slot holds a live copy and they belong to another deployment, or their version has settled.
+ * Dead allocations stay on their node until superseded: they are the evidence of a failure
+ * (architecture). They go once their slot holds a live copy and they belong to another deployment,
+ * or their version has settled.
  */
 export const sweep = (view: JobView, rollout: Rollout): readonly Step[] =>
   view.groups.flatMap((group) =>

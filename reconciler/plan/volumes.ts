@@ -1,11 +1,12 @@
 // Named volumes and where they live (rules 14).
-// In: a want, homes from the ledger. Out: the node that the want is bound to, records to write first, or why it waits.
+// In: a want, homes from the ledger. Out: the node that the want is bound to, records to write
+// first, or why it waits.
 // Not here: host paths (they need no home).
 
 import type { DesiredState, VolumeHome } from '../../schema/desired.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
 import type { WaitReason } from '../../schema/plan.ts';
-import type { SlotWant } from './group.ts';
+import type { SlotWant } from './scope.ts';
 import type { NodeViews } from './nodes.ts';
 
 export type Homes = ReadonlyMap<string, VolumeHome>;
@@ -24,7 +25,10 @@ export type Binding =
   | { readonly kind: 'bound'; readonly node: string }
   | { readonly kind: 'waits'; readonly why: WaitReason; readonly detail: string };
 
-/** Where the slot's volumes say that it must run. Lost homes are waited for, unless the volume may be made anew. */
+/**
+ * Where the slot's volumes say that it must run. Lost homes are waited for, unless the volume may
+ * be made anew.
+ */
 export const bindingOf = (want: SlotWant, homes: Homes, nodes: NodeViews): Binding => {
   const found = want.spec.volumes.flatMap((volume) => {
     const home = homes.get(homeKey(want.version.spec, volume.name, want.slot.index));

@@ -1,4 +1,5 @@
-// The laws of the planner, each proven on random worlds, and each shown to catch a planner that breaks it.
+// The laws of the planner, each proven on random worlds, and each shown to catch a planner that
+// breaks it.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { assume } from '../../reconciler/plan/assume.ts';

@@ -397,3 +397,75 @@ describe('a singleton', () => {
     quietly(cluster);
   });
 });
+
+describe('several jobs', () => {
+  it('a renamed job keeps its old copies until the new ones have settled (8.1)', () => {
+    const cluster = settledOn();
+    const [old] = cluster.desired.jobs;
+    if (old === undefined) throw new Error('the cluster has a job');
+    const renamed = aJob({ name: 'shop', version: 'v1' });
+    edit(cluster, {
+      jobs: [{ ...old, standing: { kind: 'removed' } }, renamed],
+      approvals: [
+        {
+          kind: 'approval',
+          id: 'a',
+          by: 'ada',
+          at: '',
+          commit: '',
+          slots: [0, 1, 2].map((index) => `shop/web/main[${index}]`),
+          nodes: [],
+          used: false,
+        },
+      ],
+    });
+    const before = run(cluster, 9_000);
+    expect(actions(before, 'stop')).toEqual([]);
+    expect(actions(before, 'start')).toHaveLength(3);
+    expect(cluster.lastPlan?.blocked).toMatchObject([
+      { why: 'held', detail: 'it was renamed' },
+      { why: 'rename', job: 'shop/web' },
+    ]);
+    expect(actions(run(cluster, 10_000), 'stop')).toHaveLength(3);
+    quietly(cluster);
+  });
+
+  it('at most max_deployments roll at once, by priority; blocked ones do not count (5.6)', () => {
+    const names = ['a', 'b', 'c'];
+    const facts = { nodes: nodeNames(3).map((name) => aNode(name)) };
+    const cluster = createCluster(
+      desiredOf(
+        names.map((name) => aJob({ name, version: 'v1' })),
+        facts,
+      ),
+    );
+    cluster.desired = {
+      ...cluster.desired,
+      cluster: { ...cluster.desired.cluster, maxDeployments: 1 },
+    };
+    run(cluster, 30_000);
+    const rolls = (huge: string): void =>
+      edit(cluster, {
+        jobs: names.map((name) =>
+          aJob({
+            name,
+            version: name === huge ? 'v3' : 'v2',
+            from: { version: 'v1' },
+            priority: name === 'b' ? 90 : 50,
+            groups: [{ ask: { cpuMilli: name === huge ? 9_000 : 100, memoryBytes: 1 } }],
+          }),
+        ),
+      });
+    rolls('none');
+    run(cluster, 2_000);
+    expect(cluster.lastPlan?.deployments.map(({ job, status }) => `${job} ${status}`)).toEqual([
+      'shop/b rolling',
+      'shop/a waiting',
+      'shop/c waiting',
+    ]);
+    rolls('b');
+    run(cluster, 30_000);
+    expect(cluster.lastPlan?.deployments[1]).toMatchObject({ job: 'shop/a', status: 'rolling' });
+    quietly(cluster);
+  });
+});

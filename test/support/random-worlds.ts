@@ -1,5 +1,7 @@
-// Random worlds for the laws: a played cluster that was run for a while under random jobs, versions and faults.
-// In: a seed's choices (fast-check). Out: desired state, what was heard, the time. Not here: the laws.
+// Random worlds for the laws: a played cluster that was run for a while under random jobs,
+// versions and faults.
+// In: a seed's choices (fast-check). Out: desired state, what was heard, the time. Not here: the
+// laws.
 
 import fc from 'fast-check';
 import { observe } from '../../reconciler/live/observe.ts';

@@ -1,4 +1,5 @@
-// A cluster in virtual time for scenarios of the planner: observe, plan and orders are real, runners are played.
+// A cluster in virtual time for scenarios of the planner: observe, plan and orders are real,
+// runners are played.
 // In: desired state and how each version behaves. Out: what happens, cycle by cycle, in words.
 // Not here: expectations, the network, containers. Every plan is checked.
 

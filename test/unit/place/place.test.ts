@@ -1,0 +1,145 @@
+// Placement: one row a filter, then what is best.
+import { describe, expect, it } from 'vitest';
+import { createTable, place, type PlaceNode, type Want } from '../../../reconciler/place/place.ts';
+import type { GroupSpec, Resources } from '../../../schema/spec.ts';
+import { aGroup } from '../../support/world.ts';
+
+const small: Resources = { cpuMilli: 100, memoryBytes: 100 };
+
+const node = (name: string, facts: Partial<PlaceNode> = {}): PlaceNode => ({
+  name,
+  refusal: null,
+  capacity: { cpuMilli: 1_000, memoryBytes: 1_000 },
+  attributes: new Map([['node.name', name]]),
+  held: [],
+  portsTaken: [],
+  ...facts,
+});
+
+const want = (group: Partial<GroupSpec> = {}, facts: Partial<Want> = {}): Want => ({
+  namespace: 'shop',
+  group: aGroup({ ask: small, ...group }),
+  groupKey: 'shop/web/main',
+  only: null,
+  victim: null,
+  draws: [],
+  countsForQuota: true,
+  ...facts,
+});
+
+const table = (nodes: readonly PlaceNode[], limits: Readonly<Record<string, number>> = {}) =>
+  createTable({ nodes, allowances: new Map(Object.entries(limits)), quotas: new Map() });
+
+const port80 = [{ name: 'http', port: 80, host: 80 }];
+const only = (operator: '=' | '!=', value: string): Partial<GroupSpec> => ({
+  constraints: [
+    { attribute: 'node.name', operator, value, text: `node.name ${operator} ${value}` },
+  ],
+});
+
+describe('why a node is refused', () => {
+  it.each([
+    ['it is lost', want(), node('a', { refusal: { reason: 'lost', detail: 'lost' } }), 'lost'],
+    ['its volume is elsewhere', want({}, { only: 'b' }), node('a'), 'volume-elsewhere'],
+    ['a constraint with =', want(only('=', 'b')), node('a'), 'constraint'],
+    ['a constraint with !=', want(only('!=', 'a')), node('a'), 'constraint'],
+    [
+      'a port that something else holds',
+      want({ ports: port80 }),
+      node('a', { portsTaken: [80] }),
+      'port',
+    ],
+    [
+      'a port of another copy',
+      want({ ports: port80 }),
+      node('a', { held: [{ group: 'x', ask: small, hostPorts: [80] }] }),
+      'port',
+    ],
+    ['CPU', want({ ask: { cpuMilli: 1_001, memoryBytes: 1 } }), node('a'), 'cpu'],
+    ['memory', want({ ask: { cpuMilli: 1, memoryBytes: 1_001 } }), node('a'), 'memory'],
+  ] as const)('%s', (_name, asked, on, reason) => {
+    expect(place([asked], table([on]))).toMatchObject([
+      { kind: 'no-node', reasons: [{ reason, count: 1 }] },
+    ]);
+  });
+
+  it('an attribute that is missing equals nothing', () => {
+    const missing = { attribute: 'node.zone', value: 'x', text: '' } as const;
+    const placed = place(
+      [
+        want({ constraints: [{ ...missing, operator: '!=' }] }),
+        want({ constraints: [{ ...missing, operator: '=' }] }),
+      ],
+      table([node('a')]),
+    );
+    expect(placed.map(({ kind }) => kind)).toEqual(['placed', 'no-node']);
+  });
+});
+
+describe('which node', () => {
+  const nodesOf = (wants: readonly Want[], nodes: readonly PlaceNode[]): readonly string[] =>
+    place(wants, table(nodes)).map((placed) => (placed.kind === 'placed' ? placed.node : '-'));
+
+  it('spreads copies of a group first', () => {
+    expect(nodesOf([want(), want(), want()], [node('a'), node('b')])).toEqual(['a', 'b', 'a']);
+  });
+
+  it('then takes the emptiest', () => {
+    const full = node('a', { held: [{ group: 'x', ask: small, hostPorts: [] }] });
+    expect(nodesOf([want()], [full, node('b')])).toEqual(['b']);
+  });
+
+  it('spreads by attribute before anything else', () => {
+    const zoned = (name: string, zone: string): PlaceNode =>
+      node(name, { attributes: new Map([['node.zone', zone]]) });
+    const spread = [{ attribute: 'node.zone', weight: 100 }];
+    const nodes = [zoned('a', 'east'), zoned('b', 'east'), zoned('c', 'west')];
+    expect(nodesOf([want({ spread }), want({ spread }), want({ spread })], nodes)).toEqual([
+      'a',
+      'c',
+      'b',
+    ]);
+  });
+
+  it('counts what was placed before in the same pass', () => {
+    const large = want({ ask: { cpuMilli: 600, memoryBytes: 1 } });
+    expect(nodesOf([large, large], [node('a')])).toEqual(['a', '-']);
+  });
+});
+
+describe('a replacement', () => {
+  const held = { group: 'shop/web/main', ask: { cpuMilli: 900, memoryBytes: 1 }, hostPorts: [80] };
+  const victim = { node: 'a', allocation: 'old', ask: held.ask, hostPorts: [80] };
+  const group = { ask: { cpuMilli: 950, memoryBytes: 1 }, ports: port80 };
+
+  it('uses the room and the port that it frees, on the same node only', () => {
+    const nodes = [node('a', { held: [held] }), node('b', { portsTaken: [80] })];
+    expect(place([want(group, { victim })], table(nodes))).toEqual([
+      { kind: 'placed', node: 'a', behind: true },
+    ]);
+    expect(place([want(group)], table(nodes))[0]?.kind).toBe('no-node');
+  });
+
+  it('leaves no freed room to others', () => {
+    const nodes = [node('a', { held: [held] })];
+    const tiny = want({ ask: { cpuMilli: 10, memoryBytes: 1 }, ports: port80 }, { victim });
+    const other = want({ ask: { cpuMilli: 200, memoryBytes: 1 } });
+    expect(place([tiny, other], table(nodes)).map(({ kind }) => kind)).toEqual([
+      'placed',
+      'no-node',
+    ]);
+  });
+});
+
+it('an allowance is drawn once a placement, and never below nothing', () => {
+  const drawing = want({}, { draws: ['stop'] });
+  const placed = place([drawing, drawing], table([node('a')], { stop: 1 }));
+  expect(placed.map(({ kind }) => kind)).toEqual(['placed', 'no-allowance']);
+});
+
+it('a quota blocks new wants only (13)', () => {
+  const quotas = new Map([['shop', { cpuMilli: 50, memoryBytes: 50 }]]);
+  const limited = createTable({ nodes: [node('a')], allowances: new Map(), quotas });
+  const placed = place([want(), want({}, { countsForQuota: false })], limited);
+  expect(placed.map(({ kind }) => kind)).toEqual(['over-quota', 'placed']);
+});
