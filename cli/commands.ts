@@ -1,10 +1,16 @@
 // All commands, in the order of `purser --help`.
 
 import type { CommandSpec } from './command.ts';
+import { events } from './events.ts';
 import { exec } from './exec.ts';
+import { history } from './history.ts';
+import { init } from './init.ts';
 import { pause, promote, restart, resume, scale, start, stop } from './job-edits.ts';
 import { logs } from './logs.ts';
+import { plan } from './plan.ts';
+import { snapshot } from './snapshot.ts';
 import { status } from './status.ts';
+import { validate } from './validate.ts';
 import { down } from './down.ts';
 import { node } from './node.ts';
 import { reconciler } from './reconciler.ts';
@@ -13,9 +19,15 @@ import { up } from './up.ts';
 export const COMMANDS: readonly CommandSpec[] = [
   up,
   down,
+  init,
+  validate,
+  plan,
   status,
   logs,
   exec,
+  events,
+  history,
+  snapshot,
   scale,
   stop,
   start,
