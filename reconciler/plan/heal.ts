@@ -1,5 +1,6 @@
 // A slot that nothing holds: which version fills it, and why it may have to wait.
-// In: the group's scope, a slot. Out: a want or a reason. Not here: slots that hold something (group).
+// In: the group's scope, a slot. Out: a want or a reason. Not here: slots that hold something
+// (group).
 
 import type { StartReason } from '../../schema/plan.ts';
 import type { GroupSpec } from '../../schema/spec.ts';

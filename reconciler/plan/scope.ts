@@ -1,4 +1,5 @@
-// What the planning of one group works with: its input, what a slot may ask for, and small questions.
+// What the planning of one group works with: its input, what a slot may ask for, and small
+// questions.
 // In: nothing of its own. Out: types, and helpers that group and heal share.
 // Not here: decisions (group, heal).
 
@@ -89,7 +90,9 @@ export const opensSlot = (scope: Scope, slot: SlotView): boolean => {
   }
 };
 
-/** Runners get digests only: a group with an image that is not resolved starts nowhere (rules 3). */
+/**
+ * Runners get digests only: a group with an image that is not resolved starts nowhere (rules 3).
+ */
 export const isResolved = (spec: GroupSpec): boolean =>
   spec.tasks.every(({ image }) => image.digest !== null);
 

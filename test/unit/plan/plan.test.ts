@@ -19,13 +19,11 @@ import {
   STARTING,
 } from '../../support/world.ts';
 
+const wordOf = (step: Plan['steps'][number]): string =>
+  step.kind === 'update' ? step.changes.join() : step.reason;
+
 const short = (made: Plan): readonly string[] =>
-  made.steps
-    .map(
-      (step) =>
-        `${step.kind} ${step.slot} ${step.node} ${step.kind === 'update' ? step.changes.join() : step.reason}`,
-    )
-    .toSorted();
+  made.steps.map((step) => `${step.kind} ${step.slot} ${step.node} ${wordOf(step)}`).toSorted();
 
 const planned = (desired: DesiredState, live: LiveState): Plan => {
   const made = plan(desired, live, 0);
