@@ -1,6 +1,6 @@
-// How long a commit takes to become a SourceTree: 10,000 job files, 10,000 commits, one file changed.
-// In: nothing, or the number of folders (100). Out: numbers on standard output, with this program's commit.
-// Not here: what plan makes of the tree.
+// How long a commit takes to become a SourceTree: 10,000 job files, 10,000 commits, one file
+// changed. In: nothing, or the number of folders (100). Out: numbers on standard output, with this
+// program's commit. Not here: what plan makes of the tree.
 
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';

@@ -1,5 +1,7 @@
-// Which deployment a version is: the commit that introduced it, and whether it has settled before (rules 1.1, 2.3, 2.5).
-// In: a spec, where it stands among the job's moments, the ledger. Out: deployment, commit, settled, isRollback.
+// Which deployment a version is: the commit that introduced it, and whether it has settled before
+// (rules 1.1, 2.3, 2.5).
+// In: a spec, where it stands among the job's moments, the ledger. Out: deployment, commit,
+// settled, isRollback.
 // Not here: walking the history (versions.ts).
 
 import type { CommitRef, DesiredJob } from '../../schema/desired.ts';
@@ -50,7 +52,10 @@ export const identityOf = (
   };
 };
 
-/** Rules 12.4: the settled record holds what else is needed; author and subject only where the commit is at hand. */
+/**
+ * Rules 12.4: the settled record holds what else is needed; author and subject only where the
+ * commit is at hand.
+ */
 export const settledIdentity = (
   record: SettledRecord,
   { ledger, known }: { readonly ledger: JobLedger; readonly known: readonly CommitInfo[] },
@@ -63,9 +68,12 @@ export const settledIdentity = (
 });
 
 /**
- * Rules 2.5: the job was on another version in between. The ledger shows it: another version settled or failed after
- * this one settled, or this one settled in two deployments. A version that was left and came back before it either
- * settled or failed leaves no trace, and needs none: `settled` alone keeps it from canaries and reverts.
+ * Rules 2.5: the job was on another version in between. The ledger shows it: another version
+ * settled or failed after
+ * this one settled, or this one settled in two deployments. A version that was left and came back
+ * before it either
+ * settled or failed leaves no trace, and needs none: `settled` alone keeps it from canaries and
+ * reverts.
  */
 const wasLeft = (record: SettledRecord, ledger: JobLedger): boolean => {
   const at = ledger.indexOf(record);

@@ -1,10 +1,19 @@
 // A slot that nothing holds: which version fills it, and why it may have to wait.
-// In: the group's scope, a slot. Out: a want or a reason. Not here: slots that hold something (group).
+// In: the group's scope, a slot. Out: a want or a reason. Not here: slots that hold something
+// (group).
 
 import type { StartReason } from '../../schema/plan.ts';
 import type { GroupSpec } from '../../schema/spec.ts';
 import type { Version } from './body.ts';
-import { delayed, opensSlot, wait, type GroupInput, type Scope, type SlotPlan } from './scope.ts';
+import {
+  delayed,
+  isResolved,
+  opensSlot,
+  wait,
+  type GroupInput,
+  type Scope,
+  type SlotPlan,
+} from './scope.ts';
 import type { GroupView, SlotView } from './slots.ts';
 
 /** Nothing is in the slot, and nothing is on its way out of it. */
@@ -15,6 +24,10 @@ export const missing = (scope: Scope, slot: SlotView): SlotPlan => {
   if (choice === null) {
     const detail = 'new copies that are not yet healthy come first (max_parallel)';
     return { waits: [wait(scope, slot, { why: 'max-parallel', detail })] };
+  }
+  if (!isResolved(choice.spec)) {
+    const detail = scope.rollout.reason ?? 'an image is not resolved';
+    return { waits: [wait(scope, slot, { why: 'unresolved-image', detail })] };
   }
   const waits = delayed(scope, slot, choice.version);
   if (waits !== null) return { waits: [waits] };

@@ -12,6 +12,7 @@ import type { Phase, Rollout } from './deployment.ts';
 import { planGroup } from './group.ts';
 import type { GroupInput, GroupPlan } from './scope.ts';
 import type { NodeViews } from './nodes.ts';
+import { pendingWaits } from './pending.ts';
 import type { GroupView, JobView } from './slots.ts';
 import { stopStep, type Versions } from './upkeep.ts';
 
@@ -60,7 +61,11 @@ export const planJob = (
     stops: groups.flatMap((group) =>
       group.stops.map(({ copy, reason }) => stopStep(view, copy, reason)),
     ),
-    waits: [...jobWait(view, rollout), ...groups.flatMap((group) => group.waits)],
+    waits: [
+      ...jobWait(view, rollout),
+      ...pendingWaits(view, deadlines),
+      ...groups.flatMap((group) => group.waits),
+    ],
   };
 };
 

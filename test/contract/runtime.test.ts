@@ -135,10 +135,10 @@ describe.each(present)('containerd $name', ({ name, binary }) => {
 
   test('a container over its memory is told as out of memory, with exit 137', async () => {
     const { heard, stop } = await listen(server.runtime);
-    const id = await run('', {
-      memoryBytes: 16 * 1024 * 1024,
-      args: ['dd', 'if=/dev/zero', 'of=/dev/null', 'bs=100000000', 'count=1'],
-    });
+    // The shim begins to listen for this when the process has started, so that comes a little
+    // later.
+    const greedy = 'sleep 0.5; exec dd if=/dev/zero of=/dev/null bs=100000000 count=1';
+    const id = await run(greedy, { memoryBytes: 16 * 1024 * 1024 });
     await ended(id);
     await until(async () => heard.some((event) => event.kind === 'oom' && event.container === id));
     expect((await find(server.runtime, id))?.exit).toMatchObject({ code: 137, signal: 9 });

@@ -1,4 +1,5 @@
-// The rules of the house (docs/ARCHITECTURE.md): who imports whom, what is pure, how long things are.
+// The rules of the house (docs/ARCHITECTURE.md): who imports whom, what is pure, how long things
+// are.
 
 import { describe, expect, test } from 'vitest';
 import { filesUnder, importsOf, read } from '../support/tree-of-files.ts';
@@ -150,7 +151,10 @@ describe('size', () => {
   });
 });
 
-/** Top-level functions by the formatter's own layout: from `const name = (` to the closing brace in column 1. */
+/**
+ * Top-level functions by the formatter's own layout: from `const name = (` to the closing brace in
+ * column 1.
+ */
 const functionsOf = (path: string): readonly { name: string; lines: number }[] => {
   const lines = read(path).split('\n');
   return lines.flatMap((line, start) => {
@@ -158,7 +162,7 @@ const functionsOf = (path: string): readonly { name: string; lines: number }[] =
       /^(?:export )?(?:const (\w+)(?:: \w+)? = (?:async )?(?:<.*)?\(|(?:async )?function\*? (\w+))/.exec(
         line,
       );
-    if (name === null) return [];
+    if (name === null || line.endsWith(';')) return [];
     const end = lines.findIndex(
       (text, index) =>
         index > start && /^[}\])]/.test(text) && text !== '): ' && !/^\)(:|\s=>)/.test(text),
@@ -167,7 +171,10 @@ const functionsOf = (path: string): readonly { name: string; lines: number }[] =
   });
 };
 
-/** This file names the words; the other leaves out containerd releases that only ../shared holds, and says so. */
+/**
+ * This file names the words; the other leaves out containerd releases that only ../shared holds,
+ * and says so.
+ */
 const MAY_SKIP = new Set(['test/tidy/house.test.ts', 'test/contract/runtime.test.ts']);
 
 describe('style', () => {

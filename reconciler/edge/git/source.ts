@@ -1,6 +1,7 @@
-// The door of the Git edge: SourcePort for a local repository, an http(s) or an ssh remote.
-// In: options. Out: trees, histories, commits, ledger records. What a read hands out is the same object as long as
-// nothing changed in Git. Not here: what the files mean (compile), registries' digests (the loop's look-ups).
+// The door of the Git edge: SourcePort for a local repository, an http(s) or an ssh remote. In:
+// options. Out: trees, histories, commits, ledger records. What a read hands out is the same object
+// as long as nothing changed in Git. Not here: what the files mean (compile), registries' digests
+// (the loop's look-ups).
 
 import type { Ledger, LedgerRecord } from '../../../schema/ledger.ts';
 import type { Asks, CommitInfo, SourceTree } from '../../../schema/source.ts';
@@ -133,7 +134,10 @@ const createTurns = () => {
   };
 };
 
-/** `jobs/shop/web.jsonl` in the ledger is `jobs/shop/web.yaml` at HEAD; before the first read all jobs count as there. */
+/**
+ * `jobs/shop/web.jsonl` in the ledger is `jobs/shop/web.yaml` at HEAD; before the first read all
+ * jobs count as there.
+ */
 const isAtHead = (tree: SourceTree | null, ledgerPath: string): boolean =>
   tree === null || tree.files.has(decodeURIComponent(ledgerPath).replace(/\.jsonl$/, '.yaml'));
 

@@ -1,4 +1,5 @@
-// What history says: held content, deployments, digests, fallbacks, rollbacks. Rules 1.1, 1.3, 2.3, 2.5, 3, 5.5.
+// What history says: held content, deployments, digests, fallbacks, rollbacks. Rules 1.1, 1.3, 2.3,
+// 2.5, 3, 5.5.
 
 import { describe, expect, it } from 'vitest';
 import { asks, compile } from '../../../reconciler/desired/compile.ts';

@@ -1,4 +1,6 @@
 // Git's formats, addresses, and what is taken out of messages.
+// In: values, many of them drawn. Out: tests.
+// Not here: real repositories (test/contract).
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';

@@ -1,4 +1,6 @@
 // The ledger's stored form: what is kept, what a newer line replaces, what is left alone.
+// In: records. Out: tests.
+// Not here: reading and writing them (test/contract).
 
 import { describe, expect, test } from 'vitest';
 import type { LedgerLine } from '../../../../../reconciler/edge/git/ledger.ts';

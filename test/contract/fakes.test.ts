@@ -1,0 +1,71 @@
+// The simulator's versions of the ports, under the same contracts as the real ones.
+
+import { byPerson, createRepo } from '../sim/fake/git.ts';
+import { createMachine } from '../sim/fake/machine.ts';
+import { createDisk, createNetwork, createNodeClock, createStore } from '../sim/fake/node.ts';
+import { createRegistry } from '../sim/fake/registry.ts';
+import { createProcess } from '../sim/process.ts';
+import { createTime } from '../sim/time.ts';
+import { networkSuite } from '../support/suites/network.ts';
+import { storeSuite } from '../support/suites/store.ts';
+import { sourceSuite, type PersonFiles } from './source-suite.ts';
+
+/** Virtual time that goes on by itself, for tests that only await. */
+const startTime = () => {
+  const time = createTime({ seed: 1, keepLines: false });
+  let over = false;
+  const pump = async (): Promise<void> => {
+    while (!over) await time.run(time.now() + 1_000, () => true);
+  };
+  const done = pump();
+  const close = async (): Promise<void> => {
+    over = true;
+    await done;
+  };
+  return { time, close };
+};
+
+const startNode = () => {
+  const { time, close } = startTime();
+  const registry = createRegistry(time);
+  const watch = { started: () => undefined, ended: () => undefined };
+  const machine = createMachine({ time, name: 'n1', registry, watch });
+  const shared = { time, machine, disk: createDisk(), clock: createNodeClock(time, 'n1', 1) };
+  /** The parts of a new runner on the same machine. */
+  const runner = () => ({
+    ...shared,
+    process: createProcess(time, 'runner'),
+    accepted: () => undefined,
+  });
+  return { time, registry, machine, close, runner };
+};
+
+storeSuite('simulated', () => {
+  const { runner, close } = startNode();
+  const open = () => Promise.resolve(createStore(runner()));
+  return Promise.resolve({ port: createStore(runner()), restart: open, close });
+});
+
+networkSuite('simulated', () => {
+  const { runner, close } = startNode();
+  const open = () => Promise.resolve(createNetwork(runner()));
+  return Promise.resolve({ port: createNetwork(runner()), restart: open, close });
+});
+
+sourceSuite('simulated', () => {
+  const { time, close } = startTime();
+  const repo = createRepo(time, new Map([['cluster.yaml', 'name: c1\n']]));
+  const change = (files: PersonFiles, message: string) => {
+    const { edits, author, machine } = byPerson(new Map(Object.entries(files)), message);
+    return { edits, message, author: { ...author, email: 'ada@example.org' }, machine };
+  };
+  const open = () => repo.port(createProcess(time, 'reconciler'));
+  return Promise.resolve({
+    source: open(),
+    commit: (files, message) => Promise.resolve(repo.push(change(files, message)).info.oid),
+    rewrite: (to, files) => Promise.resolve(repo.rewrite(to, change(files, 'rewritten')).info.oid),
+    another: () => Promise.resolve(open()),
+    local: false,
+    close,
+  });
+});

@@ -1,0 +1,337 @@
+// What must hold at every moment, whatever the faults (architecture, simulation; the numbers are of the rules).
+// In: the truth, what people meant, and what the fakes let us see. Out: violations; the run ends at the first.
+// Not here: what must hold once the faults have ended (settle.ts).
+
+import type { LedgerRecord } from '../../schema/ledger.ts';
+import type { AllocationBody, NodeOrders } from '../../schema/orders.ts';
+import { slotName } from '../../schema/ids.ts';
+import type { Ms } from '../../schema/spec.ts';
+import { ordersHash } from '../../schema/wire.ts';
+import type { Links } from './fake/link.ts';
+import type { RepoCommit } from './fake/git.ts';
+import type { Machine, SimContainer } from './fake/machine.ts';
+import { maxTotalOf, minHealthyOf, type JobDraft } from './drafts.ts';
+import type { Human } from './human.ts';
+import { allocationOf, idOf, type Copy, type SimNode, type Truth } from './truth.ts';
+
+export interface Violation {
+  readonly at: Ms;
+  readonly rule: string;
+  readonly detail: string;
+}
+
+export interface Checker {
+  readonly violations: readonly Violation[];
+  readonly fail: (rule: string, detail: string) => void;
+  readonly started: (machine: Machine, container: SimContainer) => void;
+  readonly ended: (machine: Machine, container: SimContainer) => void;
+  readonly accepted: (node: string, before: NodeOrders | null, orders: NodeOrders) => void;
+  readonly ordered: (orders: NodeOrders) => void;
+  readonly recorded: (record: LedgerRecord) => void;
+  readonly machineCommit: (commit: RepoCommit) => void;
+  /** A fault hit the node: what it does to the copies there excuses much for a while. */
+  readonly disturbed: (node: string) => void;
+}
+
+export interface CheckOptions {
+  readonly truth: Truth;
+  readonly human: Human;
+  readonly links: Links;
+}
+
+/** What was lost by a fault is excused for so long: it is noticed, replaced, and healthy again within. */
+const EXCUSED_MS: Ms = 60_000;
+/** Orders made from what was meant then may still arrive. */
+const STALE_INTENT_MS: Ms = 120_000;
+/** A node counts as reachable when its reports came without a gap for so long. */
+const REACHABLE_MS: Ms = 30_000;
+/** Restarts of one slot without new input: at most so many in that time (restart delay 3 s, reschedule 5 s and up). */
+const RESTART_WINDOW_MS: Ms = 60_000;
+const MAX_STARTS = 10;
+/** An order made from a report that called a copy unhealthy may be carried out so much later. */
+const FREE_LATELY_MS: Ms = 30_000;
+/** An order made before a record was read may be on its way for so long. */
+const RECORD_SEEN_MS: Ms = 30_000;
+
+export const createChecker = (options: CheckOptions): Checker => {
+  const { truth, human } = options;
+  const violations: Violation[] = [];
+  const disturbances = new Map<string, Ms>();
+  const starts = new Map<string, Ms[]>();
+  const reverted = new Set<string>();
+  const fail = (rule: string, detail: string): void => {
+    violations.push({ at: truth.time.now(), rule, detail });
+    truth.time.note(`VIOLATION ${rule}: ${detail}`);
+  };
+  const seen = { failedAt: new Map<string, Ms>(), ordered: new Set<string>() };
+  const context: Context = { ...options, ...seen, fail, disturbances, starts, reverted };
+  return {
+    violations,
+    fail,
+    started: (machine, container) => {
+      const copy = copyOf(truth, machine, container);
+      if (copy === null) return;
+      checkCapacity(context, copy.node);
+      checkSurge(context, copy);
+      checkSingleton(context, copy);
+      checkRestarts(context, copy);
+      checkHeld(context, copy);
+      checkKnown(context, copy);
+    },
+    ended: (machine, container) => {
+      const copy = copyOf(truth, machine, container);
+      if (copy !== null) checkBudget(context, copy, wasWell(truth, container));
+    },
+    accepted: (node, before, orders) => checkGenerations(context, { node, before, orders }),
+    ordered: (orders) => {
+      checkStops(context, orders);
+      checkFailed(context, orders);
+    },
+    recorded: (record) => {
+      if (record.kind === 'failed') context.failedAt.set(record.deployment, truth.time.now());
+    },
+    machineCommit: (commit) => checkRevert(context, commit, human.repo.ledger),
+    disturbed: (node) => disturbances.set(node, truth.time.now()),
+  };
+};
+
+interface Context extends CheckOptions {
+  readonly fail: (rule: string, detail: string) => void;
+  /** When a fault last hit a node. */
+  readonly disturbances: ReadonlyMap<string, Ms>;
+  readonly starts: Map<string, Ms[]>;
+  readonly reverted: Set<string>;
+  /** When a deployment was recorded as failed. */
+  readonly failedAt: Map<string, Ms>;
+  /** Allocations that were ordered to run before. */
+  readonly ordered: Set<string>;
+}
+
+const copyOf = (truth: Truth, { name }: Machine, container: SimContainer): Copy | null => {
+  const allocation = allocationOf(container);
+  const node = truth.nodes.get(name);
+  const body = allocation === null ? undefined : truth.bodies.get(allocation);
+  if (allocation === null || node === undefined || body === undefined) return null;
+  return { allocation, node, body, containers: [container] };
+};
+
+const wasWell = ({ time }: Truth, { behaviour, startedAt }: SimContainer): boolean =>
+  behaviour.healthyAfterMs !== null && time.now() - startedAt >= behaviour.healthyAfterMs;
+
+/** What people meant by the job from the commit on that orders name, and lately. */
+const recentDrafts = (context: Context, job: string, node: SimNode) => {
+  const { human, truth } = context;
+  const named = human.intents.findIndex(({ oid }) => oid === node.disk.orders?.commit);
+  const since = truth.time.now() - STALE_INTENT_MS;
+  // An intent holds until the next: the one before the window still counts.
+  const lately = human.intents.findLastIndex(({ at }) => at <= since);
+  const first = Math.max(0, Math.min(named < 0 ? 0 : named, lately < 0 ? 0 : lately));
+  return human.intents.slice(first).map(({ intent }) => intent.jobs.get(job));
+};
+
+/** Nothing runs that the machine has no room for. */
+const checkCapacity = ({ truth, fail }: Context, node: SimNode): void => {
+  const here = truth.running().filter((copy) => copy.node === node);
+  const cpuMilli = here.reduce((sum, { body }) => sum + body.spec.ask.cpuMilli, 0);
+  const memoryBytes = here.reduce((sum, { body }) => sum + body.spec.ask.memoryBytes, 0);
+  if (cpuMilli <= node.cpuMilli && memoryBytes <= node.memoryBytes) return;
+  fail('capacity', `${node.name} runs ${here.length} copies: ${cpuMilli}m, ${memoryBytes} bytes`);
+};
+
+const isReachable = ({ truth, links, disturbances }: Context, node: string): boolean => {
+  const now = truth.time.now();
+  const calm = now - (disturbances.get(node) ?? Number.NEGATIVE_INFINITY) > REACHABLE_MS;
+  return calm && links.reachable(node) && now - links.heardAt(node) < REACHABLE_MS;
+};
+
+/** 5.1: no more copies than count, surge and canaries, as far as a reconciler can see. */
+const checkSurge = (context: Context, copy: Copy): void => {
+  const { truth, fail } = context;
+  const job = idOf(copy.body);
+  if (!isReachable(context, copy.node.name)) return;
+  const seen = truth.copiesOf(job).filter(({ node }) => isReachable(context, node.name));
+  const most = Math.max(...recentDrafts(context, job, copy.node).map(maxTotalOf));
+  if (seen.length <= most) return;
+  const ids = seen.map(({ allocation, node }) => `${allocation}@${node.name}`).join(' ');
+  fail('surge', `${job} has ${seen.length} copies where ${most} may be: ${ids}`);
+};
+
+/** 9.3: never two, whatever is cut off; a containerd that does not do as it is told excuses it. */
+const checkSingleton = (
+  { truth, human, fail }: Context,
+  { body, allocation, node }: Copy,
+): void => {
+  const job = idOf(body);
+  if (human.intent().jobs.get(job)?.singleton !== true || !body.spec.singleton) return;
+  const other = truth.copiesOf(job).find((copy) => {
+    const { late, failBefore, failAfter } = copy.node.machine.faults;
+    const obedient = late + failBefore + failAfter === 0;
+    const sameSlot = copy.body.group === body.group && copy.body.index === body.index;
+    return copy.allocation !== allocation && sameSlot && obedient && copy.body.spec.singleton;
+  });
+  if (other === undefined) return;
+  fail(
+    'singleton',
+    `${allocation} runs on ${node.name} beside ${other.allocation} on ${other.node.name}`,
+  );
+};
+
+/** Nothing restarts faster than its delays allow. */
+const checkRestarts = ({ truth, starts, fail }: Context, { body, node }: Copy): void => {
+  const now = truth.time.now();
+  const slot = `${slotName(body)} ${body.spec.hash.slice(0, 8)} ${node.name}`;
+  const recent = (starts.get(slot) ?? []).filter((at) => now - at < RESTART_WINDOW_MS);
+  starts.set(slot, [...recent, now]);
+  if (recent.length < MAX_STARTS) return;
+  fail('restarts', `${slot} started ${recent.length + 1} times in ${RESTART_WINDOW_MS} ms`);
+};
+
+/** 1.3: what a broken file says is not rolled out, since nobody can know what it says. */
+const checkHeld = ({ human, truth, fail }: Context, { body, node }: Copy): void => {
+  const from = human.intents.findIndex(({ oid }) => oid === node.disk.orders?.commit);
+  const jobs = human.intents.slice(Math.max(0, from)).map(({ intent }) => intent.jobs);
+  const drafts = jobs.map((each) => each.get(idOf(body)));
+  const brokenAll = drafts.every((draft) => draft?.broken === true);
+  if (from < 0 || !brokenAll) return;
+  const allowed = new Set(
+    human.intents.flatMap(({ intent }) => imagesOf(intent.jobs.get(idOf(body)))),
+  );
+  const images = body.spec.tasks.map(({ image }) => tagOf(image.reference));
+  const foreign = images.find((tag) => !allowed.has(tag));
+  if (foreign !== undefined)
+    fail('held', `${body.allocation} runs ${foreign} at ${truth.time.now()}`);
+};
+
+/** Invariant 6: nothing runs that was never committed. */
+const checkKnown = ({ human, fail }: Context, { body, allocation }: Copy): void => {
+  const known = new Set(
+    human.intents.flatMap(({ intent }) => imagesOf(intent.jobs.get(idOf(body)))),
+  );
+  const unknown = body.spec.tasks.find(({ image }) => !known.has(tagOf(image.reference)));
+  if (unknown === undefined) return;
+  fail('unknown', `${allocation} runs ${unknown.image.reference}, which no commit asked for`);
+};
+
+const imagesOf = (draft: JobDraft | undefined): readonly string[] =>
+  draft === undefined || draft.broken ? [] : [`v${draft.version}`];
+
+const tagOf = (reference: string): string => /:(v\d+)/.exec(reference)?.[1] ?? reference;
+
+/** 5, 4.2: an ordered stop never takes the last healthy copies, unless faults alone took the others. */
+const checkBudget = (context: Context, copy: Copy, well: boolean): void => {
+  const { truth, fail } = context;
+  const job = idOf(copy.body);
+  const now = truth.time.now();
+  const ordered = truth.orderedToStop(copy.node, copy.allocation);
+  if (!ordered || !copy.node.machine.powered()) {
+    if (well) truth.losses.push({ at: now, job, allocation: copy.allocation });
+    return;
+  }
+  if (!well || wasFree(truth, copy.allocation)) return;
+  const least = Math.min(...recentDrafts(context, job, copy.node).map(minHealthyOf));
+  const others = truth.copiesOf(job).filter(({ allocation }) => allocation !== copy.allocation);
+  const healthy = others.filter(truth.well).length;
+  const lost = new Set(
+    truth.losses
+      .filter((loss) => loss.job === job && now - loss.at < EXCUSED_MS)
+      .map(({ allocation }) => allocation),
+  );
+  if (healthy + lost.size >= least) return;
+  fail(
+    'budget',
+    `${copy.allocation} of ${job} was stopped on ${copy.node.name} with ${healthy} healthy ` +
+      `others and ${lost.size} lost, where ${least} must stay`,
+  );
+};
+
+/** 4.2: unhealthy and never healthy ones are free to stop, in what was reported lately. */
+const wasFree = ({ freeAt, time }: Truth, allocation: string): boolean =>
+  time.now() - (freeAt.get(allocation) ?? Number.NEGATIVE_INFINITY) < FREE_LATELY_MS;
+
+interface Acceptance {
+  readonly node: string;
+  readonly before: NodeOrders | null;
+  readonly orders: NodeOrders;
+}
+
+/** Invariant 5. */
+const checkGenerations = ({ fail }: Context, { node, before, orders }: Acceptance): void => {
+  if (before === null || orders.generation > before.generation) return;
+  const same = orders.generation === before.generation && ordersHash(orders) === ordersHash(before);
+  if (!same) {
+    fail('generations', `${node} accepted ${orders.generation} after ${before.generation}`);
+  }
+};
+
+/** 1.3 and 8: a tree without jobs, or a broken file, stops nothing. */
+const checkStops = ({ human, truth, fail }: Context, orders: NodeOrders): void => {
+  const index = human.intents.findIndex(({ oid }) => oid === orders.commit);
+  const jobs = human.intents[index]?.intent.jobs;
+  if (jobs === undefined) return;
+  for (const item of orders.items) {
+    if (item.kind !== 'stop') continue;
+    const body = truth.bodies.get(item.allocation);
+    if (body === undefined) continue;
+    const removal = item.reason === 'job-removed';
+    if (removal && jobs.size === 0) {
+      fail('empty', `${item.allocation} is removed by an empty tree`);
+    }
+    const draft = jobs.get(idOf(body));
+    const broken = draft?.broken === true;
+    if (item.reason === 'rollout' && draft !== undefined && isSame(draft, body)) {
+      fail('unchanged', `${item.allocation} is replaced although its version is the wanted one`);
+    }
+    if (broken && removal) {
+      fail('held', `${item.allocation} is removed while its file is broken`);
+    }
+  }
+};
+
+const MIB = 1024 * 1024;
+
+/** The copy is what the draft wants (2.1): same bytes, same size. */
+const isSame = ({ version, memoryMiB }: JobDraft, { spec }: AllocationBody): boolean =>
+  spec.tasks.every(
+    ({ image, memoryBytes }) =>
+      tagOf(image.reference) === `v${version}` && memoryBytes === memoryMiB * MIB,
+  );
+
+/** 6.2: a failed deployment gets no new copies where a settled version exists. */
+const checkFailed = ({ human, truth, fail, failedAt, ordered }: Context, orders: NodeOrders) => {
+  for (const item of orders.items) {
+    if (item.kind !== 'run' || ordered.has(item.allocation)) continue;
+    ordered.add(item.allocation);
+    const { body } = item;
+    const since = failedAt.get(body.deployment);
+    if (since === undefined || truth.time.now() - since < RECORD_SEEN_MS) continue;
+    const settled = human.repo.ledger.some(
+      (entry) =>
+        entry.kind === 'settled' && entry.job === idOf(body) && entry.specHash !== body.specHash,
+    );
+    if (settled) fail('failed', `${item.allocation} starts for ${body.deployment}, which failed`);
+  }
+};
+
+/** 6.4: at most one machine revert a deployment, and only of one that failed and never settled. */
+const checkRevert = (
+  { reverted, fail }: Context,
+  { info }: RepoCommit,
+  ledger: readonly LedgerRecord[],
+): void => {
+  const trailer = (name: string): string | undefined =>
+    info.trailers.find(([key]) => key === name)?.[1];
+  const deployment = trailer('Purser-Deployment');
+  if (trailer('Purser-Reverts') === undefined || deployment === undefined) return;
+  if (reverted.has(deployment)) fail('revert', `${deployment} was reverted twice`);
+  reverted.add(deployment);
+  const failed = ledger.find((entry) => entry.kind === 'failed' && entry.deployment === deployment);
+  if (failed?.kind !== 'failed') {
+    fail('revert', `${deployment} was reverted without a failed record`);
+    return;
+  }
+  const settled = ledger.some(
+    (entry) =>
+      entry.kind === 'settled' && entry.job === failed.job && entry.specHash === failed.specHash,
+  );
+  if (settled) fail('revert', `${deployment} was reverted although its version had settled`);
+};

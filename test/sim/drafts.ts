@@ -1,0 +1,107 @@
+// What the simulated people mean: jobs and nodes as values, and the files that they write for them.
+// In: drafts. Out: file texts. The checkers compare the machines with drafts, so that a mistake in reading files
+// shows up too. Not here: when a draft changes (human.ts).
+
+import type { Behaviour, Registry } from './fake/registry.ts';
+
+export interface JobDraft {
+  readonly id: string;
+  readonly path: string;
+  readonly behaviour: Behaviour;
+  /** Part of the image's tag, so that every deployment has other bytes. */
+  readonly version: number;
+  /** By digest in the file, or by a tag that the reconciler must look up. */
+  readonly pinned: boolean;
+  readonly count: number;
+  readonly maxParallel: number;
+  readonly order: 'stop-first' | 'start-first';
+  readonly canary: number;
+  readonly autoPromote: boolean;
+  readonly autoRevert: boolean;
+  readonly paused: boolean;
+  readonly stopped: boolean;
+  readonly singleton: boolean;
+  readonly memoryMiB: number;
+  readonly priority: number;
+  /** The file has an unknown field: held (rules 1.3). */
+  readonly broken: boolean;
+  /** A comment: never a change (rules 2.1). */
+  readonly remark: number;
+}
+
+export interface NodeDraft {
+  readonly name: string;
+  readonly drain: boolean;
+}
+
+export const REPOSITORY = 'registry.sim';
+
+/** Timings short enough that a simulated hour holds many deployments. */
+export const MIN_HEALTHY_MS = 4_000;
+export const HEALTHY_DEADLINE_MS = 40_000;
+export const PROGRESS_DEADLINE_MS = 150_000;
+export const LOST_AFTER_MS = 30_000;
+
+export const CLUSTER_NAME = 'sim';
+
+export const CLUSTER_FILE = `name: ${CLUSTER_NAME}
+max_deployments: 3
+lost_after: 30s
+policies: { registries: [${REPOSITORY}] }
+defaults:
+  update: { min_healthy_time: 4s, healthy_deadline: 40s, progress_deadline: 150s }
+  restart: { attempts: 1, interval: 5m, delay: 3s, mode: fail }
+  reschedule: { delay: 5s, delay_function: exponential, max_delay: 40s }
+`;
+
+const repositoryOf = (draft: JobDraft): string =>
+  `${REPOSITORY}/${draft.id.split('/')[1] ?? draft.id}`;
+
+/** Pushes the image that the draft names; returns its reference as written in the file. */
+export const pushImage = (registry: Registry, draft: JobDraft): string => {
+  const repository = repositoryOf(draft);
+  const tag = `v${draft.version}`;
+  const { digest } = registry.push(repository, tag, draft.behaviour);
+  return draft.pinned ? `${repository}:${tag}@${digest}` : `${repository}:${tag}`;
+};
+
+export const jobFile = (draft: JobDraft, reference: string): string =>
+  [
+    `# remark ${draft.remark}`,
+    `image: ${reference}`,
+    `count: ${draft.count}`,
+    `priority: ${draft.priority}`,
+    'ports: { http: 8080 }',
+    'healthcheck: { http: /healthz, port: http, interval: 5s, timeout: 1s, retries: 2 }',
+    `resources: { cpu: 100m, memory: ${draft.memoryMiB}MiB }`,
+    'kill_timeout: 4s',
+    ...(draft.stopped ? ['stopped: true'] : []),
+    ...(draft.singleton ? ['singleton: true', 'stop_after: 15s'] : []),
+    ...(draft.broken ? ['imagine: nothing'] : []),
+    'update:',
+    `  max_parallel: ${draft.maxParallel}`,
+    `  order: ${draft.order}`,
+    `  canary: ${draft.canary}`,
+    `  auto_promote: ${draft.autoPromote}`,
+    `  auto_revert: ${draft.autoRevert}`,
+    `  paused: ${draft.paused}`,
+    '',
+  ].join('\n');
+
+export const nodePath = (name: string): string => `nodes/${name}.yaml`;
+
+export const nodeFile = ({ drain }: NodeDraft): string => `pool: main\ndrain: ${drain}\n`;
+
+/** Copies that must stay healthy: count minus what the file lets be away at once. */
+export const minHealthyOf = (draft: JobDraft | undefined): number => {
+  if (draft === undefined || draft.stopped) return 0;
+  const away = draft.order === 'stop-first' || draft.singleton ? draft.maxParallel : 0;
+  return Math.max(0, draft.count - away);
+};
+
+/** Copies that may exist at once. */
+export const maxTotalOf = (draft: JobDraft | undefined): number => {
+  if (draft === undefined) return 0;
+  const surge = draft.order === 'start-first' && !draft.singleton ? draft.maxParallel : 0;
+  return draft.count + surge + (draft.singleton ? 0 : draft.canary);
+};

@@ -1,0 +1,287 @@
+// A repository in memory: one branch, the ledger beside it, and what people and the machine push to both.
+// In: commits. Out: SourcePort for each reconciler process, with fetches and pushes that fail when told to.
+// Not here: what people commit (human.ts), what commits mean (reconciler/desired).
+
+import { sha256 } from '../../../schema/hash.ts';
+import { compareText } from '../../../schema/ids.ts';
+import type { LedgerRecord } from '../../../schema/ledger.ts';
+import type {
+  Asks,
+  CommitInfo,
+  Files,
+  History,
+  HistoryEntry,
+  SourceFile,
+  SourceTree,
+} from '../../../schema/source.ts';
+import type { CommitAsk, EdgeFailure, SourcePort } from '../../../reconciler/ports.ts';
+import type { Process } from '../process.ts';
+import type { SimTime } from '../time.ts';
+
+export interface RepoFaults {
+  /** Share of fetches, ledger pushes and commit pushes that fail before they do anything. */
+  fetch: number;
+  ledger: number;
+  push: number;
+  /** Share of pushes that arrive although the pusher is told that they failed. */
+  pushedYetFailed: number;
+  /** Runs just before a machine's push arrives: a person who pushes first. */
+  beforePush: (() => void) | null;
+}
+
+export interface RepoCommit {
+  readonly info: CommitInfo;
+  readonly files: Files;
+  readonly machine: boolean;
+}
+
+export interface Repo {
+  readonly faults: RepoFaults;
+  /** First-parent line, oldest first. */
+  readonly commits: readonly RepoCommit[];
+  readonly ledger: readonly LedgerRecord[];
+  readonly head: () => RepoCommit;
+  /** Content null removes the file. Returns the new commit. */
+  readonly push: (change: Change) => RepoCommit;
+  /** A person resets the branch to a commit and pushes something else by force. */
+  readonly rewrite: (to: string, change: Change) => RepoCommit;
+  readonly port: (process: Process) => SourcePort;
+  /** Called for each machine commit, after it is on the branch. */
+  readonly onMachineCommit: (listener: (commit: RepoCommit) => void) => void;
+  readonly onRecord: (listener: (record: LedgerRecord) => void) => void;
+}
+
+export interface Change {
+  readonly edits: ReadonlyMap<string, string | null>;
+  readonly message: string;
+  readonly author: { readonly name: string; readonly email: string };
+  readonly machine: boolean;
+}
+
+const PERSON = { name: 'Ada', email: 'ada@example.com' };
+/** No way out of the directory, and nothing of Git's own. */
+const PATH_INSIDE = /^(?!\.git(\/|$))(?!.*(^|\/)\.\.?(\/|$))[^/]+(\/[^/]+)*$/;
+/** What compile may look at; the rest of a repository is of no interest. */
+const OF_INTEREST = /^(cluster\.yaml$|(jobs|nodes|namespaces|scale|configs)\/)/;
+/** rules 12.4 */
+const HISTORY_LIMIT = 50;
+/** 2026-01-01, so that commits have plausible times. */
+const EPOCH_S = 1_767_225_600;
+
+export const byPerson = (edits: ReadonlyMap<string, string | null>, message: string): Change => ({
+  edits,
+  message,
+  author: PERSON,
+  machine: false,
+});
+
+export const createRepo = (time: SimTime, first: ReadonlyMap<string, string>): Repo => {
+  const commits: RepoCommit[] = [];
+  const ledger: LedgerRecord[] = [];
+  const watchers = new Set<() => void>();
+  const machineListeners: ((commit: RepoCommit) => void)[] = [];
+  const recordListeners: ((record: LedgerRecord) => void)[] = [];
+  const random = time.random.fork('repo');
+  const faults: RepoFaults = { fetch: 0, ledger: 0, push: 0, pushedYetFailed: 0, beforePush: null };
+
+  let kept: readonly LedgerRecord[] = [];
+  /** The same value while nothing was recorded. */
+  const snapshot = (): readonly LedgerRecord[] => {
+    if (kept.length !== ledger.length) kept = [...ledger];
+    return kept;
+  };
+  const tell = (): void => {
+    for (const wake of watchers) wake();
+  };
+  const push = (change: Change): RepoCommit => {
+    const parent = commits.at(-1) ?? null;
+    const sorted = changed(parent?.files ?? new Map(), change.edits);
+    const content = [...sorted].map(([path, { blob }]) => `${path} ${blob}`).join('\n');
+    const info: CommitInfo = {
+      oid: sha256(`${parent?.info.oid} ${commits.length} ${content} ${change.message}`).slice(
+        0,
+        40,
+      ),
+      parent: parent?.info.oid ?? null,
+      author: change.author,
+      authoredAt: EPOCH_S + Math.floor(time.now() / 1000),
+      message: change.message,
+      trailers: trailersOf(change.message),
+    };
+    const commit = { info, files: sorted, machine: change.machine };
+    commits.push(commit);
+    const subject = change.message.split('\n')[0] ?? '';
+    time.note(`commit ${info.oid.slice(0, 8)} by ${change.author.name}: ${subject}`);
+    if (change.machine) for (const listener of machineListeners) listener(commit);
+    tell();
+    return commit;
+  };
+  const head = (): RepoCommit => {
+    const commit = commits.at(-1);
+    if (commit === undefined) throw new Error('The repository has no commit.');
+    return commit;
+  };
+  const record = (records: readonly LedgerRecord[]): void => {
+    for (const entry of records) {
+      ledger.push(entry);
+      time.note(`record ${entry.kind} ${'deployment' in entry ? entry.deployment : ''}`);
+      for (const listener of recordListeners) listener(entry);
+    }
+    tell();
+  };
+  /** The machine's push: on top of HEAD when the edited files are as they were (rules 12.3). */
+  const commitMachine = ({ edits, message, author }: CommitAsk): string => {
+    faults.beforePush?.();
+    const { files } = head();
+    const moved = edits.find(({ path, base }) => (files.get(path)?.blob ?? null) !== base);
+    if (moved !== undefined) {
+      throw edgeFailure('stale', `Somebody pushed first and changed ${moved.path}.`);
+    }
+    const outside = edits.find(({ path }) => !PATH_INSIDE.test(path));
+    if (outside !== undefined) {
+      throw edgeFailure('broken', `${outside.path} is not a path in the cluster's directory.`);
+    }
+    const changes = new Map(edits.map(({ path, content }) => [path, content]));
+    return push({ edits: changes, message, author, machine: true }).info.oid;
+  };
+  /** A write that may fail before, or after it was done. */
+  const write = <T>(share: number, effect: () => T): T => {
+    if (random.chance(share)) throw edgeFailure('retry', 'The remote hung up.');
+    const value = effect();
+    if (random.chance(faults.pushedYetFailed)) {
+      throw edgeFailure('retry', 'The connection was cut before the remote answered.');
+    }
+    return value;
+  };
+  const port = (process: Process): SourcePort => ({
+    read: () =>
+      process.call('fetch', random.between(20, 600), () => {
+        if (random.chance(faults.fetch))
+          throw edgeFailure('retry', 'The remote cannot be reached.');
+        refuseRewrite(commits, ledger);
+        return treeOf(commits, snapshot());
+      }),
+    complete: (tree, asks) =>
+      process.call('histories', random.between(5, 50), () => ({
+        ...tree,
+        histories: historiesOf(commits, tree, asks),
+      })),
+    record: (records) =>
+      process.call('push ledger', random.between(50, 800), () =>
+        write(faults.ledger, () => record(records)),
+      ),
+    commit: (ask) =>
+      process.call('push commit', random.between(50, 800), () =>
+        write(faults.push, () => commitMachine(ask)),
+      ),
+    watch: (wake) => {
+      const later = (): void => {
+        time.after(random.between(10, 2_000), `${process.name} sees Git`, process.guard(wake));
+      };
+      watchers.add(later);
+      process.onDeath(() => watchers.delete(later));
+      return () => Promise.resolve(void watchers.delete(later));
+    },
+  });
+  push({ edits: first, message: 'The cluster', author: PERSON, machine: false });
+  return {
+    faults,
+    commits,
+    ledger,
+    head,
+    push,
+    rewrite: (to, change) => {
+      commits.length = commits.findIndex(({ info }) => info.oid === to) + 1;
+      return push(change);
+    },
+    port,
+    onMachineCommit: (listener) => machineListeners.push(listener),
+    onRecord: (listener) => recordListeners.push(listener),
+  };
+};
+
+/** The files after the edits; the same Map when nothing of interest changed. */
+const changed = (before: Files, edits: Change['edits']): Files => {
+  const wanted = [...edits].filter(([path]) => OF_INTEREST.test(path));
+  if (wanted.length === 0) return before;
+  const files = new Map<string, SourceFile>(before);
+  for (const [path, text] of wanted) {
+    const blob = text === null ? null : sha256(text).slice(0, 40);
+    if (text === null || blob === null) files.delete(path);
+    else if (files.get(path)?.blob !== blob) files.set(path, { kind: 'text', blob, text });
+  }
+  return new Map([...files].toSorted(([a], [b]) => compareText(a, b)));
+};
+
+/** rules 12.1: the last synced commit must be on the branch, or a newer record must name one that is. */
+const refuseRewrite = (commits: readonly RepoCommit[], ledger: readonly LedgerRecord[]): void => {
+  const isHere = (oid: string): boolean => commits.some(({ info }) => info.oid === oid);
+  const last = ledger.findLast(({ kind }) => kind === 'synced' || kind === 'resume');
+  if (last === undefined || !('commit' in last) || isHere(last.commit)) return;
+  const head = commits.at(-1)?.info.oid ?? '';
+  throw edgeFailure('broken', `The branch was rewritten: purser resume --at ${head}`);
+};
+
+export const treeOf = (
+  commits: readonly RepoCommit[],
+  ledger: readonly LedgerRecord[],
+): SourceTree => {
+  const commit = commits.at(-1);
+  if (commit === undefined) throw new Error('The repository has no commit.');
+  const synced = ledger.findLast((entry) => entry.kind === 'synced')?.commit ?? null;
+  const files = commits.find(({ info }) => info.oid === synced)?.files;
+  return {
+    branch: 'main',
+    directory: '',
+    head: commit.info,
+    local: false,
+    files: commit.files,
+    ledger,
+    histories: new Map(),
+    lastSynced:
+      synced === null || synced === commit.info.oid || files === undefined
+        ? null
+        : { commit: synced, files },
+    lookups: new Map(),
+  };
+};
+
+/** Histories asked for, beside those that the tree has. */
+export const historiesOf = (
+  commits: readonly RepoCommit[],
+  tree: SourceTree,
+  asks: Asks,
+): ReadonlyMap<string, History> => {
+  const last = commits.findIndex(({ info }) => info.oid === tree.head.oid);
+  const line = commits.slice(0, last + 1).toReversed();
+  const asked = asks.histories.map(({ path, with: others }) => {
+    const entries = entriesOf(line, [path, ...others]);
+    const kept = entries.slice(0, HISTORY_LIMIT);
+    return [path, { path, entries: kept, complete: kept.length === entries.length }] as const;
+  });
+  return new Map([...tree.histories, ...asked]);
+};
+
+const entriesOf = (line: readonly RepoCommit[], paths: readonly string[]): HistoryEntry[] =>
+  line.flatMap(({ info, files }, index) => {
+    const parent = line[index + 1]?.files;
+    if (paths.every((path) => files.get(path)?.blob === parent?.get(path)?.blob)) return [];
+    const present = paths.toSorted(compareText).flatMap((path) => {
+      const file = files.get(path);
+      return file === undefined ? [] : [[path, file] as const];
+    });
+    return [{ commit: info, files: new Map(present) }];
+  });
+
+const trailersOf = (message: string): (readonly [string, string])[] => {
+  const paragraphs = message.trimEnd().split('\n\n');
+  const lines = paragraphs.length < 2 ? [] : (paragraphs.at(-1)?.split('\n') ?? []);
+  const pairs = lines.map((line) => /^([A-Za-z][A-Za-z-]*): (.*)$/.exec(line));
+  return pairs.flatMap((pair) => (pair === null ? [] : [[pair[1] ?? '', pair[2] ?? ''] as const]));
+};
+
+const edgeFailure = (consequence: EdgeFailure['consequence'], message: string): EdgeFailure => ({
+  kind: 'edge-failure',
+  consequence,
+  message,
+});

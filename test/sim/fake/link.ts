@@ -1,0 +1,357 @@
+// The streams between runners and reconcilers: one session a runner, over a network that loses and delays.
+// In: faults a node. Out: LinkPort for runners and NodesPort for reconcilers, with the real wire codecs between.
+// A stream is ordered: what is lost stalls the rest of that direction until both ends notice and the runner dials
+// anew. Sets of orders may also arrive twice or out of order, which is worse than a stream does.
+// Not here: what is in reports and orders, who obeys them (node-runner/accept).
+
+import type { LinkPort } from '../../../node-runner/ports.ts';
+import type { NodesPort } from '../../../reconciler/ports.ts';
+import { compareText } from '../../../schema/ids.ts';
+import type { HeardNode } from '../../../schema/live.ts';
+import type { NodeOrders, NodeReport } from '../../../schema/orders.ts';
+import type { Ms } from '../../../schema/spec.ts';
+import { aged, applyReport, encodeReport, type SentReports } from '../../../schema/wire.ts';
+import type { Process } from '../process.ts';
+import type { Random, SimTime } from '../time.ts';
+
+/** The network between one node and the reconcilers. */
+export interface LinkFaults {
+  /** Nothing passes in that direction. */
+  upBlocked: boolean;
+  downBlocked: boolean;
+  /** Share of frames that are lost. */
+  drop: number;
+  /** Longest latency of a frame. */
+  delayMs: Ms;
+  /** Share of order sets that arrive twice, the second time up to seconds later (so: out of order too). */
+  duplicate: number;
+}
+
+/** One reconciler as runners see it. */
+interface Endpoint {
+  readonly process: Process;
+  readonly now: () => Ms;
+  readonly nodes: Map<string, Heard>;
+  readonly wakes: Set<() => void>;
+}
+
+interface Heard {
+  node: HeardNode | null;
+  session: Session | null;
+}
+
+interface Session {
+  readonly node: string;
+  readonly endpoint: Endpoint;
+  readonly runner: Runner;
+  open: boolean;
+  /** Virtual time at which the newest frame of the direction arrives: later frames come later. */
+  upAt: Ms;
+  downAt: Ms;
+  /** A frame of that direction was lost: nothing more arrives. */
+  upStalled: boolean;
+  downStalled: boolean;
+  closing: boolean;
+  sent: SentReports | null;
+  before: { readonly report: NodeReport; readonly at: Ms } | null;
+}
+
+interface Runner {
+  readonly process: Process;
+  readonly node: string;
+  readonly now: () => Ms;
+  readonly taken: NodeOrders[];
+  readonly wakes: Set<() => void>;
+  session: Session | null;
+  /** The newest report: the first of the next session. */
+  newest: { readonly report: NodeReport; readonly at: Ms } | null;
+  acknowledged: Ms | null;
+  readonly dialSoon: () => void;
+}
+
+/** What a checker wants to see. */
+export interface LinkWatch {
+  readonly ordered: (orders: NodeOrders) => void;
+  readonly heard: (report: NodeReport) => void;
+}
+
+export interface Links {
+  readonly faults: (node: string) => LinkFaults;
+  readonly runner: (
+    process: Process,
+    self: { readonly node: string; readonly now: () => Ms },
+  ) => LinkPort;
+  readonly reconciler: (process: Process, now: () => Ms) => NodesPort;
+  /** A session is open and nothing of it is lost. */
+  readonly reachable: (node: string) => boolean;
+  /** Time of the last report of the node that a living reconciler took in. */
+  readonly heardAt: (node: string) => Ms;
+}
+
+const FAST_MS: Ms = 20;
+const DIAL_EVERY_MS: Ms = 1_000;
+/** Keep-alive: so long until an end notices that the other is silent. */
+const NOTICE_LEAST_MS: Ms = 5_000;
+const NOTICE_MOST_MS: Ms = 15_000;
+/** An end that dies while the network works is noticed at once. */
+const RESET_MS: Ms = 50;
+const LATE_MOST_MS: Ms = 8_000;
+
+export const createLinks = (time: SimTime, watch: LinkWatch): Links => {
+  const random = time.random.fork('links');
+  const faults = new Map<string, LinkFaults>();
+  const endpoints: Endpoint[] = [];
+  const runners = new Map<string, Runner>();
+  const heardAt = new Map<string, Ms>();
+  const faultsOf = (node: string): LinkFaults => {
+    const known = faults.get(node) ?? calm();
+    faults.set(node, known);
+    return known;
+  };
+  const net: Net = { time, random, watch, faultsOf, heardAt };
+
+  const dial = (runner: Runner): void => {
+    const { process, node } = runner;
+    if (!process.alive() || runner.session !== null) return;
+    const again = DIAL_EVERY_MS + random.between(0, 500);
+    const living = endpoints.filter((endpoint) => endpoint.process.alive());
+    const { upBlocked, downBlocked } = faultsOf(node);
+    const endpoint = living[random.between(0, Math.max(0, living.length - 1))];
+    if (endpoint !== undefined && !upBlocked && !downBlocked) open(net, runner, endpoint);
+    else time.after(again, `${process.name} dials`, () => dial(runner));
+  };
+  return {
+    faults: faultsOf,
+    runner: (process, { node, now }) => {
+      const runner: Runner = {
+        process,
+        node,
+        now,
+        taken: [],
+        wakes: new Set(),
+        session: null,
+        newest: null,
+        acknowledged: null,
+        dialSoon: () => {
+          time.after(DIAL_EVERY_MS, `${process.name} dials`, () => dial(runner));
+        },
+      };
+      runners.set(node, runner);
+      time.after(random.between(10, 500), `${process.name} dials`, () => dial(runner));
+      process.onDeath(() => {
+        if (runner.session !== null) closeSoon(net, runner.session, RESET_MS);
+      });
+      return runnerPort(net, runner);
+    },
+    reconciler: (process, now) => {
+      const endpoint: Endpoint = { process, now, nodes: new Map(), wakes: new Set() };
+      endpoints.push(endpoint);
+      process.onDeath(() => {
+        for (const { session } of endpoint.nodes.values()) {
+          if (session !== null) closeSoon(net, session, RESET_MS);
+        }
+        endpoints.splice(endpoints.indexOf(endpoint), 1);
+      });
+      return nodesPort(net, endpoint);
+    },
+    reachable: (node) => {
+      const session = runners.get(node)?.session;
+      return session?.open === true && !session.upStalled && !session.downStalled;
+    },
+    heardAt: (node) => heardAt.get(node) ?? Number.NEGATIVE_INFINITY,
+  };
+};
+
+export const calm = (): LinkFaults => ({
+  upBlocked: false,
+  downBlocked: false,
+  drop: 0,
+  delayMs: FAST_MS,
+  duplicate: 0,
+});
+
+interface Net {
+  readonly time: SimTime;
+  readonly random: Random;
+  readonly watch: LinkWatch;
+  readonly faultsOf: (node: string) => LinkFaults;
+  readonly heardAt: Map<string, Ms>;
+}
+
+const open = (net: Net, runner: Runner, endpoint: Endpoint): void => {
+  const { time, random } = net;
+  const session: Session = {
+    node: runner.node,
+    endpoint,
+    runner,
+    open: true,
+    upAt: time.now(),
+    downAt: time.now(),
+    upStalled: false,
+    downStalled: false,
+    closing: false,
+    sent: null,
+    before: null,
+  };
+  runner.session = session;
+  const heard = endpoint.nodes.get(runner.node) ?? { node: null, session: null };
+  endpoint.nodes.set(runner.node, heard);
+  if (heard.session !== null) drop(heard.session);
+  heard.session = session;
+  time.after(random.between(1, FAST_MS), `${runner.process.name} is connected`, () => {
+    if (runner.newest !== null) sendReport(net, runner);
+    wakeAll(runner.wakes);
+  });
+};
+
+const wakeAll = (wakes: ReadonlySet<() => void>): void => {
+  for (const wake of wakes) wake();
+};
+
+/** The end of a session, seen by both ends. */
+const drop = (session: Session): void => {
+  if (!session.open) return;
+  session.open = false;
+  const { runner, endpoint, node } = session;
+  if (runner.session === session) {
+    runner.session = null;
+    runner.dialSoon();
+  }
+  const heard = endpoint.nodes.get(node);
+  if (heard?.session !== session) return;
+  heard.session = null;
+  if (heard.node !== null) heard.node = { ...heard.node, connected: false };
+  wakeAll(endpoint.wakes);
+};
+
+const closeSoon = ({ time }: Net, session: Session, delayMs: Ms): void => {
+  if (session.closing) return;
+  session.closing = true;
+  time.after(delayMs, `session of ${session.node} ends`, () => drop(session));
+};
+
+/** Sends one frame; when it is lost, the session is doomed. */
+const transmit = (net: Net, session: Session, frame: Frame): void => {
+  const { time, random } = net;
+  const faults = net.faultsOf(session.node);
+  const up = frame.direction === 'up';
+  const lost = (up ? faults.upBlocked : faults.downBlocked) || random.chance(faults.drop);
+  if (lost) {
+    if (up) session.upStalled = true;
+    else session.downStalled = true;
+    closeSoon(net, session, random.between(NOTICE_LEAST_MS, NOTICE_MOST_MS));
+  }
+  if (up ? session.upStalled : session.downStalled) return;
+  const arrives = Math.max(
+    up ? session.upAt : session.downAt,
+    time.now() + random.between(1, Math.max(1, faults.delayMs)),
+  );
+  if (up) session.upAt = arrives;
+  else session.downAt = arrives;
+  const label = `${session.node} ${frame.direction} ${frame.label}`;
+  time.at(arrives, label, () => {
+    if (session.open && !(up ? session.upStalled : session.downStalled)) frame.deliver();
+  });
+  if (up || !random.chance(faults.duplicate)) return;
+  const late = arrives + random.between(0, LATE_MOST_MS);
+  time.at(late, `${label} again`, () => {
+    if (session.open) frame.deliver();
+  });
+};
+
+interface Frame {
+  readonly direction: 'up' | 'down';
+  readonly label: string;
+  readonly deliver: () => void;
+}
+
+/** What crosses the wire is text. */
+const overTheWire = <T>(value: T): T => JSON.parse(JSON.stringify(value));
+
+const runnerPort = (net: Net, runner: Runner): LinkPort => ({
+  take: () => runner.taken.shift() ?? null,
+  report: (report, at) => {
+    runner.newest = { report, at };
+    sendReport(net, runner);
+  },
+  acknowledged: () => runner.acknowledged,
+  watch: (wake) => {
+    const guarded = runner.process.guard(wake);
+    runner.wakes.add(guarded);
+    return () => runner.wakes.delete(guarded);
+  },
+});
+
+/** The newest report as of now. */
+const sendReport = (net: Net, runner: Runner): void => {
+  const { session, newest } = runner;
+  if (session === null || newest === null || !runner.process.alive()) return;
+  const at = runner.now();
+  const allocations = newest.report.allocations.map((each) => aged(each, at - newest.at));
+  const { frame, sent } = encodeReport(session.sent, { ...newest.report, allocations }, at);
+  session.sent = sent;
+  const wire = overTheWire(frame);
+  const deliver = (): void => {
+    takeIn(net, session, wire);
+    const acknowledge = (): void => {
+      runner.acknowledged = Math.max(at, runner.acknowledged ?? at);
+    };
+    transmit(net, session, { direction: 'down', label: 'ack', deliver: acknowledge });
+  };
+  transmit(net, session, { direction: 'up', label: 'report', deliver });
+};
+
+const takeIn = (net: Net, session: Session, frame: Parameters<typeof applyReport>[2]): void => {
+  const { endpoint, node } = session;
+  const heard = endpoint.nodes.get(node);
+  if (!endpoint.process.alive() || heard === undefined || heard.session !== session) return;
+  const at = endpoint.now();
+  const before = session.before;
+  const applied = applyReport(before?.report ?? null, before === null ? 0 : at - before.at, frame);
+  if (!applied.ok) throw new Error(`${node}: ${applied.why}`);
+  session.before = { report: applied.report, at };
+  heard.node = {
+    node,
+    report: applied.report,
+    receivedAt: at,
+    connected: true,
+    sent: before === null ? null : (heard.node?.sent ?? null),
+  };
+  net.heardAt.set(node, net.time.now());
+  net.watch.heard(applied.report);
+  wakeAll(endpoint.wakes);
+};
+
+const nodesPort = (net: Net, endpoint: Endpoint): NodesPort => {
+  const startedAt = endpoint.now();
+  return {
+    heard: () => ({
+      startedAt,
+      nodes: [...endpoint.nodes.values()]
+        .flatMap(({ node }) => (node === null ? [] : [node]))
+        .toSorted((a, b) => compareText(a.node, b.node)),
+    }),
+    send: (orders) => {
+      const heard = endpoint.nodes.get(orders.node);
+      const session = heard?.session ?? null;
+      if (heard === undefined || heard.node?.connected !== true || session === null) return false;
+      if (session.before === null || !endpoint.process.alive()) return false;
+      heard.node = { ...heard.node, sent: orders };
+      net.watch.ordered(orders);
+      const wire = overTheWire(orders);
+      const deliver = (): void => {
+        if (!session.runner.process.alive()) return;
+        session.runner.taken.push(wire);
+        wakeAll(session.runner.wakes);
+      };
+      const label = `orders ${orders.generation}`;
+      transmit(net, session, { direction: 'down', label, deliver });
+      return true;
+    },
+    watch: (wake) => {
+      const guarded = endpoint.process.guard(wake);
+      endpoint.wakes.add(guarded);
+      return () => endpoint.wakes.delete(guarded);
+    },
+  };
+};

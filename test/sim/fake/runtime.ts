@@ -1,0 +1,176 @@
+// RuntimePort of one runner process on one machine: every call takes time, and may fail, be late, or be lost.
+// In: a machine and a process. Out: the port. The machine does what was asked even when the process dies waiting.
+// Not here: what a container does (machine.ts).
+
+import type {
+  ExecSession,
+  ImageFacts,
+  RuntimeEvent,
+  RuntimePort,
+} from '../../../node-runner/ports.ts';
+import { compareText } from '../../../schema/ids.ts';
+import type { Ms } from '../../../schema/spec.ts';
+import type { Process } from '../process.ts';
+import type { SimTime } from '../time.ts';
+import { failure, versionFailure, type Machine } from './machine.ts';
+import type { Registry, SimImage } from './registry.ts';
+
+export interface RuntimeOptions {
+  readonly time: SimTime;
+  readonly process: Process;
+  readonly machine: Machine;
+  readonly registry: Registry;
+}
+
+/** Sizes and words that no rule looks at. */
+const IMAGE_BYTES = 10 * 1024 * 1024;
+
+export const createRuntime = (options: RuntimeOptions): RuntimePort => {
+  const { time, process, machine, registry } = options;
+  const random = time.random.fork(`runtime ${process.name}`);
+  const latency = (): Ms =>
+    random.chance(machine.faults.late) ? random.between(2_000, 15_000) : random.between(1, 20);
+  const ask = <T>(label: string, effect: () => T): Promise<T> =>
+    process.call(label, latency(), () => {
+      if (!machine.powered()) throw failure('unavailable', 'The machine is off.');
+      if (random.chance(machine.faults.failBefore)) {
+        throw failure('unavailable', 'containerd does not answer.');
+      }
+      const value = effect();
+      if (random.chance(machine.faults.failAfter)) {
+        throw failure('unavailable', 'containerd did not answer in time.');
+      }
+      return value;
+    });
+  const pullMs = (): Ms => random.between(200, 4_000);
+
+  return {
+    version: () => ask('version', () => '1.6.20'),
+    list: () => ask('list', machine.list),
+    images: () =>
+      ask('images', () =>
+        [...machine.images.values()].toSorted((a, b) => compareText(a.name, b.name)),
+      ),
+    pull: ({ repository, digest }, { signal }) => {
+      const name = `${repository}@${digest}`;
+      const present = machine.images.get(name);
+      if (present !== undefined) return ask(`pull ${name}`, () => present);
+      const image = registry.byDigest(digest);
+      return pull({ ...options, name, image, takesMs: pullMs(), signal: signal ?? null });
+    },
+    removeImage: (name) => ask(`remove image ${name}`, () => void machine.images.delete(name)),
+    resolveUser: (_image, user) =>
+      ask(`user ${user}`, () => ({ uid: 1000, gid: 1000, additionalGids: [] })),
+    create: (create) => ask(`create ${create.id}`, () => ({ pid: machine.create(create) })),
+    start: (id) => ask(`start ${id}`, () => machine.start(id)),
+    kill: (id, signal) => ask(`kill ${id} ${signal}`, () => machine.signal(id, signal)),
+    remove: (id) => ask(`remove ${id}`, () => machine.remove(id)),
+    restart: (id) => ask(`restart ${id}`, () => ({ pid: machine.again(id) })),
+    relabel: (id, labels) =>
+      ask(`relabel ${id}`, () => {
+        const container = machine.find(id);
+        container.labels = { ...container.labels, ...labels };
+      }),
+    exec: ({ container }) =>
+      ask(`exec ${container}`, () => execSession(process, machine.well(machine.find(container)))),
+    events: (signal) => events(options, signal),
+  };
+};
+
+interface PullAsk extends RuntimeOptions {
+  readonly name: string;
+  readonly image: SimImage | null;
+  readonly takesMs: Ms;
+  readonly signal: AbortSignal | null;
+}
+
+/** A pull goes on in the background until it is done, fails, or is called off. */
+const pull = ({ time, process, machine, registry, name, image, takesMs, signal }: PullAsk) =>
+  process.later<ImageFacts>((done) => {
+    const finish = (): void => {
+      if (!machine.powered()) return done.reject(failure('unavailable', 'The machine is off.'));
+      if (registry.down) return done.reject(failure('registry', 'The registry answers 503.'));
+      if (image === null || image.behaviour.pull === 'not-found') {
+        return done.reject(versionFailure('image-not-found', `${name} is not in the registry.`));
+      }
+      const facts = factsOf(name, image);
+      machine.images.set(name, facts);
+      done.resolve(facts);
+    };
+    const abort = (): void => {
+      cancel();
+      done.reject(failure('other', `The pull of ${name} was called off.`));
+    };
+    signal?.addEventListener('abort', abort);
+    const label = `${process.name} pull ${name}`;
+    const cancel =
+      image?.behaviour.pull === 'never' && !registry.down
+        ? () => undefined
+        : time.after(takesMs, label, () => {
+            signal?.removeEventListener('abort', abort);
+            finish();
+          });
+  });
+
+const factsOf = (name: string, { digest }: SimImage): ImageFacts => ({
+  name,
+  digest,
+  chainId: digest,
+  sizeBytes: IMAGE_BYTES,
+  entrypoint: ['/app'],
+  command: [],
+  environment: ['PATH=/bin'],
+  workingDir: '/',
+  user: '',
+  stopSignal: null,
+});
+
+/** A command that says nothing and ends well when the program is well. */
+const execSession = (process: Process, well: boolean): ExecSession => {
+  const exit = process.call('exec ends', 20, () => ({
+    code: well ? 0 : 1,
+    signal: null,
+    known: true,
+    at: null,
+  }));
+  return {
+    output: nothing(),
+    write: () => Promise.resolve(),
+    closeInput: () => Promise.resolve(),
+    resize: () => Promise.resolve(),
+    kill: () => Promise.resolve(),
+    exit,
+  };
+};
+
+const nothing = async function* (): AsyncGenerator<never> {
+  // A command without output.
+};
+
+/** The event stream: `resync` first, then what happens, until the signal or the death of the process. */
+const events = async function* (
+  { process, machine }: RuntimeOptions,
+  signal: AbortSignal,
+): AsyncGenerator<RuntimeEvent> {
+  const queue: RuntimeEvent[] = [{ kind: 'resync' }];
+  let wake = (): void => undefined;
+  const listener = (event: RuntimeEvent): void => {
+    queue.push(event);
+    wake();
+  };
+  machine.listeners.add(listener);
+  process.onDeath(() => machine.listeners.delete(listener));
+  signal.addEventListener('abort', () => {
+    machine.listeners.delete(listener);
+    wake();
+  });
+  while (!signal.aborted) {
+    const event = queue.shift();
+    if (event !== undefined) yield event;
+    else {
+      await new Promise<void>((resolve) => {
+        wake = process.guard(resolve);
+      });
+    }
+  }
+};

@@ -1,0 +1,155 @@
+// Everything that can go wrong, drawn from the seed: a random subset of kinds, each several times, each for a while.
+// In: a world and chance. Out: events that break something and mend it again. After `endsAt` nothing is broken.
+// Not here: mistakes of people (human.ts), bad versions (registry.ts).
+
+import type { Ms } from '../../schema/spec.ts';
+import type { LinkFaults } from './fake/link.ts';
+import type { MachineFaults } from './fake/machine.ts';
+import type { RepoFaults } from './fake/git.ts';
+import type { Random } from './time.ts';
+import type { World } from './world.ts';
+
+export const FAULT_KINDS = [
+  'drop',
+  'delay',
+  'duplicate',
+  'partition',
+  'partition-up',
+  'partition-down',
+  'runner-restart',
+  'runner-killed-at-call',
+  'node-reboot',
+  'node-lost',
+  'node-new-disk',
+  'reconciler-killed-at-call',
+  'reconciler-killed',
+  'second-reconciler',
+  'fetch-fails',
+  'ledger-fails',
+  'push-fails',
+  'push-answer-lost',
+  'human-pushes-first',
+  'registry-down',
+  'flapping-probes',
+  'clock-jump',
+  'containerd-late',
+  'containerd-fails',
+  'containerd-answer-lost',
+] as const;
+
+export type FaultKind = (typeof FAULT_KINDS)[number];
+
+interface Window {
+  readonly from: Ms;
+  readonly to: Ms;
+}
+
+/** Kinds are drawn so that some seeds have none and most have a handful. */
+const KIND_SHARE = 0.22;
+const MOST_TIMES = 3;
+
+export const drawFaults = (random: Random): readonly FaultKind[] =>
+  random.chance(0.06) ? [] : random.some(FAULT_KINDS, KIND_SHARE);
+
+export const scheduleFaults = (world: World, kinds: readonly FaultKind[], endsAt: Ms): void => {
+  const random = world.time.random.fork('faults');
+  for (const kind of kinds) {
+    const times = random.between(1, MOST_TIMES);
+    for (let round = 0; round < times; round += 1) {
+      const from = random.between(0, Math.max(0, endsAt - 20_000));
+      const to = Math.min(endsAt, from + random.between(3_000, 90_000));
+      schedule({ world, random: random.fork(`${kind} ${round}`) }, kind, { from, to });
+    }
+  }
+};
+
+interface Context {
+  readonly world: World;
+  readonly random: Random;
+}
+
+const schedule = (context: Context, kind: FaultKind, window: Window): void => {
+  const { world, random } = context;
+  const nodes = [...world.nodes.keys()];
+  const node = nodes[random.between(0, nodes.length - 1)] ?? '';
+  const begin = (run: () => void): void =>
+    void world.time.at(window.from, `fault ${kind} ${node}`, run);
+  const end = (run: () => void): void =>
+    void world.time.at(window.to, `fault ${kind} ${node} ends`, run);
+  const link = (change: Partial<LinkFaults>, back: Partial<LinkFaults>): void => {
+    const faults = world.links.faults(node);
+    begin(() => hit(world, node, () => Object.assign(faults, change)));
+    end(() => hit(world, node, () => Object.assign(faults, back)));
+  };
+  const machine = (change: Partial<MachineFaults>, back: Partial<MachineFaults>): void => {
+    const faults = world.nodes.get(node)?.machine.faults ?? {};
+    begin(() => hit(world, node, () => Object.assign(faults, change)));
+    end(() => hit(world, node, () => Object.assign(faults, back)));
+  };
+  const repo = (change: Partial<RepoFaults>, back: Partial<RepoFaults>): void => {
+    begin(() => Object.assign(world.human.repo.faults, change));
+    end(() => Object.assign(world.human.repo.faults, back));
+  };
+  const downMs = window.to - window.from;
+  switch (kind) {
+    case 'drop':
+      return link({ drop: 0.02 + random.unit() * 0.2 }, { drop: 0 });
+    case 'delay':
+      return link({ delayMs: random.between(200, 6_000) }, { delayMs: 20 });
+    case 'duplicate':
+      return link({ duplicate: 0.5 }, { duplicate: 0 });
+    case 'partition':
+      return link({ upBlocked: true, downBlocked: true }, { upBlocked: false, downBlocked: false });
+    case 'partition-up':
+      return link({ upBlocked: true }, { upBlocked: false });
+    case 'partition-down':
+      return link({ downBlocked: true }, { downBlocked: false });
+    case 'runner-restart':
+      return begin(() => world.restartRunner(node, Math.min(downMs, 20_000)));
+    case 'runner-killed-at-call':
+      return begin(() => world.killRunnerAtCall(node, random.between(1, 200)));
+    case 'node-reboot':
+      return begin(() =>
+        world.losePower(node, { forMs: random.between(500, 15_000), wipe: false }),
+      );
+    case 'node-lost':
+      return begin(() => world.losePower(node, { forMs: downMs, wipe: false }));
+    case 'node-new-disk':
+      return begin(() => world.losePower(node, { forMs: downMs, wipe: true }));
+    case 'reconciler-killed-at-call':
+      return begin(() => world.killReconcilerAtCall(random.between(1, 60)));
+    case 'reconciler-killed':
+      return begin(() => world.killReconciler(Math.min(downMs, 60_000)));
+    case 'second-reconciler':
+      begin(world.startSecondReconciler);
+      return end(world.stopSecondReconciler);
+    case 'fetch-fails':
+      return repo({ fetch: random.chance(0.5) ? 1 : 0.4 }, { fetch: 0 });
+    case 'ledger-fails':
+      return repo({ ledger: random.chance(0.5) ? 1 : 0.4 }, { ledger: 0 });
+    case 'push-fails':
+      return repo({ push: random.chance(0.5) ? 1 : 0.4 }, { push: 0 });
+    case 'push-answer-lost':
+      return repo({ pushedYetFailed: 0.6 }, { pushedYetFailed: 0 });
+    case 'human-pushes-first':
+      return repo({ beforePush: () => world.human.act() }, { beforePush: null });
+    case 'registry-down':
+      begin(() => void (world.registry.down = true));
+      return end(() => void (world.registry.down = false));
+    case 'flapping-probes':
+      return machine({ flapping: 0.1 + random.unit() * 0.6 }, { flapping: 0 });
+    case 'clock-jump':
+      return begin(() => world.jumpClock(node, random.between(1_000, 120_000)));
+    case 'containerd-late':
+      return machine({ late: 0.2 + random.unit() * 0.5 }, { late: 0 });
+    case 'containerd-fails':
+      return machine({ failBefore: 0.05 + random.unit() * 0.5 }, { failBefore: 0 });
+    case 'containerd-answer-lost':
+      return machine({ failAfter: 0.05 + random.unit() * 0.4 }, { failAfter: 0 });
+  }
+};
+
+const hit = (world: World, node: string, run: () => void): void => {
+  world.checker.disturbed(node);
+  run();
+};

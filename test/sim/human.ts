@@ -1,0 +1,204 @@
+// The people of the simulation: they deploy good and bad versions, revert, scale, drain, delete, and make mistakes.
+// In: the repository, chance. Out: commits, and for every commit what people meant by it.
+// Not here: faults of machines and networks (faults.ts), what must hold (check.ts).
+
+import type { Behaviour, Registry } from './fake/registry.ts';
+import { GOOD } from './fake/registry.ts';
+import type { Repo, RepoCommit } from './fake/git.ts';
+import { byPerson, createRepo } from './fake/git.ts';
+import {
+  CLUSTER_FILE,
+  jobFile,
+  nodeFile,
+  nodePath,
+  pushImage,
+  type JobDraft,
+  type NodeDraft,
+} from './drafts.ts';
+import type { Random, SimTime } from './time.ts';
+
+/** What people mean by one commit. */
+export interface Intent {
+  readonly jobs: ReadonlyMap<string, JobDraft>;
+  readonly nodes: ReadonlyMap<string, NodeDraft>;
+}
+
+export interface Human {
+  readonly repo: Repo;
+  /** Meaning of each commit, in the order of the branch. */
+  readonly intents: { readonly at: number; readonly oid: string; readonly intent: Intent }[];
+  readonly intent: () => Intent;
+  readonly commit: (change: Partial<Intent>, message: string) => void;
+  /** Changes one job. */
+  readonly edit: (id: string, change: Partial<JobDraft>, message: string) => void;
+  readonly drain: (node: string, drain: boolean) => void;
+  /** One thing that people do. */
+  readonly act: () => void;
+  /** Ends what no cluster can serve: an emptied tree. */
+  readonly tidy: () => void;
+}
+
+export interface HumanOptions {
+  readonly time: SimTime;
+  readonly registry: Registry;
+  readonly first: Intent;
+}
+
+export const createHuman = ({ time, registry, first }: HumanOptions): Human => {
+  const random = time.random.fork('human');
+  const intents: Human['intents'] = [];
+  const repo = createRepo(time, filesOf(registry, first));
+  const remember = (commit: RepoCommit, intent: Intent): void => {
+    intents.push({ at: time.now(), oid: commit.info.oid, intent });
+  };
+  const intent = (): Intent => intents.at(-1)?.intent ?? first;
+  remember(repo.head(), first);
+  repo.onMachineCommit((commit) => remember(commit, afterMachine(intents, intent(), commit)));
+
+  const commit = (change: Partial<Intent>, message: string): void => {
+    const before = intent();
+    const after = { jobs: change.jobs ?? before.jobs, nodes: change.nodes ?? before.nodes };
+    const [old, next] = [filesOf(registry, before), filesOf(registry, after)];
+    const edits = new Map<string, string | null>();
+    for (const path of old.keys()) if (!next.has(path)) edits.set(path, null);
+    for (const [path, text] of next) if (old.get(path) !== text) edits.set(path, text);
+    remember(repo.push(byPerson(edits, message)), after);
+  };
+  const edit = (id: string, change: Partial<JobDraft>, message: string): void => {
+    const draft = intent().jobs.get(id);
+    if (draft === undefined) return;
+    commit({ jobs: new Map(intent().jobs).set(id, { ...draft, ...change }) }, message);
+  };
+  const drain = (node: string, on: boolean): void => {
+    const nodes = new Map(intent().nodes).set(node, { name: node, drain: on });
+    commit({ nodes }, `${on ? 'Drain' : 'Undrain'} ${node}`);
+  };
+  let emptied: Intent['jobs'] | null = null;
+  const human: Human = {
+    repo,
+    intents,
+    intent,
+    commit,
+    edit,
+    drain,
+    act: () => {
+      if (emptied !== null) return human.tidy();
+      if (random.chance(0.03)) {
+        emptied = intent().jobs;
+        return commit({ jobs: new Map() }, 'Oops');
+      }
+      act(human, random);
+    },
+    tidy: () => {
+      if (emptied !== null) commit({ jobs: emptied }, 'Bring back the jobs');
+      emptied = null;
+    },
+  };
+  return human;
+};
+
+const filesOf = (registry: Registry, { jobs, nodes }: Intent): ReadonlyMap<string, string> =>
+  new Map([
+    ['cluster.yaml', CLUSTER_FILE],
+    ...[...nodes.values()].map((node) => [nodePath(node.name), nodeFile(node)] as const),
+    ...[...jobs.values()].map(
+      (draft) => [draft.path, jobFile(draft, pushImage(registry, draft))] as const,
+    ),
+  ]);
+
+/** A machine's revert brings back the version of an older draft; count and the like stay (rules 6.3). */
+const afterMachine = (intents: Human['intents'], now: Intent, commit: RepoCommit): Intent => {
+  const id = commit.info.trailers.find(([key]) => key === 'Purser-Job')?.[1] ?? '';
+  const draft = now.jobs.get(id);
+  const file = draft === undefined ? undefined : commit.files.get(draft.path);
+  if (draft === undefined || file?.kind !== 'text') return now;
+  const { text } = file;
+  const older = intents
+    .toReversed()
+    .map(({ intent }) => intent.jobs.get(id))
+    .find(
+      (known) =>
+        known !== undefined &&
+        text.includes(`:v${known.version}`) &&
+        text.includes(`memory: ${known.memoryMiB}MiB`),
+    );
+  if (older === undefined) return now;
+  const { version, behaviour, pinned, memoryMiB } = older;
+  const jobs = new Map(now.jobs).set(id, { ...draft, version, behaviour, pinned, memoryMiB });
+  return { ...now, jobs };
+};
+
+const act = (human: Human, random: Random): void => {
+  const { jobs, nodes } = human.intent();
+  const ids = [...jobs.keys()];
+  const id = ids[random.between(0, Math.max(0, ids.length - 1))];
+  const draft = id === undefined ? undefined : jobs.get(id);
+  if (id === undefined || draft === undefined) return;
+  const roll = random.unit();
+  if (roll < 0.28) return deploy(human, id, goodBehaviour(random));
+  if (roll < 0.5) return deploy(human, id, badBehaviour(random));
+  if (roll < 0.58) return revert(human, id);
+  if (roll < 0.68) return human.edit(id, { count: random.between(0, 4) }, `Scale ${id}`);
+  if (roll < 0.76) {
+    const node = [...nodes.values()][random.between(0, nodes.size - 1)];
+    if (node !== undefined) human.drain(node.name, !node.drain);
+    return undefined;
+  }
+  if (roll < 0.8) return remove(human, id);
+  if (roll < 0.87) return human.edit(id, { broken: !draft.broken }, `Edit ${id} in a hurry`);
+  if (roll < 0.91) return human.edit(id, { paused: !draft.paused }, `Pause or resume ${id}`);
+  if (roll < 0.94) return human.edit(id, { stopped: !draft.stopped }, `Stop or start ${id}`);
+  if (roll < 0.97) return human.edit(id, { remark: draft.remark + 1 }, `A comment in ${id}`);
+  const order = draft.order === 'stop-first' ? 'start-first' : 'stop-first';
+  return human.edit(id, { order, maxParallel: random.between(1, 2) }, `Policy of ${id}`);
+};
+
+const deploy = (human: Human, id: string, behaviour: Behaviour): void => {
+  const versions = human.intents.flatMap(({ intent }) => intent.jobs.get(id)?.version ?? []);
+  const version = 1 + Math.max(...versions);
+  const name = behaviour === GOOD ? 'version' : describeBehaviour(behaviour);
+  human.edit(id, { version, behaviour, broken: false }, `Deploy ${id} v${version}: ${name}`);
+};
+
+/** Back to the version that the file had before the present one. */
+const revert = (human: Human, id: string): void => {
+  const now = human.intent().jobs.get(id);
+  const older = human.intents
+    .toReversed()
+    .map(({ intent }) => intent.jobs.get(id))
+    .find((draft) => draft !== undefined && draft.version !== now?.version);
+  if (older === undefined) return;
+  const { version, behaviour, pinned, memoryMiB } = older;
+  human.edit(id, { version, behaviour, pinned, memoryMiB }, `Revert ${id} to v${version}`);
+};
+
+const remove = (human: Human, id: string): void => {
+  const jobs = new Map(human.intent().jobs);
+  if (jobs.size < 2) return;
+  jobs.delete(id);
+  human.commit({ jobs }, `Delete ${id}`);
+};
+
+export const goodBehaviour = (random: Random): Behaviour => ({
+  ...GOOD,
+  healthyAfterMs: random.between(100, 8_000),
+  stopsAfterMs: random.chance(0.15) ? null : random.between(50, 3_000),
+});
+
+export const badBehaviour = (random: Random): Behaviour =>
+  random.pick<Behaviour>([
+    { ...GOOD, crash: { afterMs: random.between(50, 15_000), code: 1, outOfMemory: false } },
+    { ...GOOD, crash: { afterMs: random.between(500, 9_000), code: 137, outOfMemory: true } },
+    { ...GOOD, healthyAfterMs: null },
+    { ...GOOD, healthyAfterMs: 120_000 },
+    { ...GOOD, commandFound: false },
+    { ...GOOD, pull: 'not-found' },
+    { ...GOOD, pull: 'never' },
+  ]);
+
+const describeBehaviour = (behaviour: Behaviour): string => {
+  if (behaviour.crash !== null) return `crashes after ${behaviour.crash.afterMs} ms`;
+  if (!behaviour.commandFound) return 'without its command';
+  if (behaviour.pull !== 'ok') return `image ${behaviour.pull}`;
+  return `healthy after ${behaviour.healthyAfterMs} ms`;
+};

@@ -1,0 +1,76 @@
+// `npm run sim -- --seeds 500 [--from 1]` runs many seeds on all cores; `--seed 7 --trace` runs one and tells it.
+// In: the command line. Out: failing seeds with what they violated; exit code 1 when there are any.
+// Not here: what a seed does (run.ts).
+
+import { fork } from 'node:child_process';
+import { availableParallelism } from 'node:os';
+import { parseArgs } from 'node:util';
+
+import { runSeed, type SeedResult } from './run.ts';
+
+/** One seed's outcome, small enough to pass between processes. */
+type Outcome = Omit<SeedResult, 'lines'>;
+
+const { values } = parseArgs({
+  options: {
+    seeds: { type: 'string' },
+    from: { type: 'string', default: '1' },
+    seed: { type: 'string' },
+    trace: { type: 'boolean', default: false },
+    /** Set for child processes: `<first>,<step>,<end>`. */
+    shard: { type: 'string' },
+    processes: { type: 'string' },
+  },
+});
+
+const describe = ({ seed, violations, faults }: Outcome): string =>
+  [
+    `seed ${seed} (${faults.join(' ') || 'no faults'})`,
+    ...violations.map(({ at, rule, detail }) => `  at ${at.toFixed(0)} ms ${rule}: ${detail}`),
+  ].join('\n');
+
+const one = async (seed: number): Promise<void> => {
+  const result = await runSeed({ seed, trace: values.trace });
+  if (values.trace) console.log(result.lines.join('\n'));
+  const ok = result.violations.length === 0;
+  console.log(ok ? `seed ${seed} passed, trace ${result.digest}` : describe(result));
+  process.exitCode = ok ? 0 : 1;
+};
+
+const shard = async (first: number, step: number, end: number): Promise<void> => {
+  for (let seed = first; seed < end; seed += step) {
+    const { lines: _, ...outcome } = await runSeed({ seed, trace: false });
+    process.send?.(outcome);
+  }
+};
+
+const many = async (from: number, count: number): Promise<void> => {
+  const began = performance.now();
+  const processes = Math.min(count, Number(values.processes ?? availableParallelism()));
+  const outcomes: Outcome[] = [];
+  const children = Array.from({ length: processes }, (_, index) => {
+    const ask = `${from + index},${processes},${from + count}`;
+    const child = fork(import.meta.filename, ['--shard', ask]);
+    child.on('message', (outcome: Outcome) => {
+      outcomes.push(outcome);
+      if (outcome.violations.length > 0) console.log(describe(outcome));
+    });
+    return new Promise<number>((resolve) => child.on('exit', (code) => resolve(code ?? 1)));
+  });
+  const codes = await Promise.all(children);
+  const failed = outcomes.filter(({ violations }) => violations.length > 0);
+  const seconds = ((performance.now() - began) / 1000).toFixed(1);
+  const events = outcomes.reduce((sum, outcome) => sum + outcome.events, 0);
+  console.log(`${outcomes.length} seeds, ${failed.length} failed, ${events} events, ${seconds} s`);
+  const complete = outcomes.length === count && codes.every((code) => code === 0);
+  process.exitCode = complete && failed.length === 0 ? 0 : 1;
+};
+
+if (values.shard !== undefined) {
+  const [first = 1, step = 1, end = 1] = values.shard.split(',').map(Number);
+  await shard(first, step, end);
+} else if (values.seed === undefined) {
+  await many(Number(values.from), Number(values.seeds ?? 100));
+} else {
+  await one(Number(values.seed));
+}

@@ -1,0 +1,399 @@
+// Ten outages that users of other orchestrators reported, told again here. Each is told twice: the real rules must
+// come through, and with the rule broken that the other system lacked, the checkers must notice.
+
+import { afterEach, describe, expect, it, vi } from 'vitest';
+
+import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
+import type { LiveState } from '../../schema/live.ts';
+import type { Plan, Step } from '../../schema/plan.ts';
+import type { Ms } from '../../schema/spec.ts';
+import type { JobDraft } from './drafts.ts';
+import { GOOD, type Behaviour } from './fake/registry.ts';
+import { plainJob, plainScenario, startTold } from './run.ts';
+import { differences } from './settle.ts';
+import type { World } from './world.ts';
+
+type PlanFn = (desired: DesiredState, live: LiveState, now: Ms) => Plan;
+
+/** What is broken now; null: nothing. */
+const broken = vi.hoisted((): { plan: ((real: PlanFn) => PlanFn) | null } => ({ plan: null }));
+
+vi.mock('../../reconciler/plan/plan.ts', async (original) => {
+  const real = await original<{ plan: PlanFn }>();
+  const plan: PlanFn = (...values) => (broken.plan?.(real.plan) ?? real.plan)(...values);
+  return { ...real, plan };
+});
+
+vi.mock('../../reconciler/plan/check.ts', async (original) => {
+  const real = await original<{ check: (...values: readonly unknown[]) => readonly unknown[] }>();
+  // A broken planner would be refused by its own check; here the simulator must notice it.
+  return { ...real, check: (...all: unknown[]) => (broken.plan ? [] : real.check(...all)) };
+});
+
+afterEach(() => {
+  broken.plan = null;
+});
+
+interface Story {
+  readonly jobs: readonly JobDraft[];
+  readonly nodes: number;
+  /** Virtual time at which it is over. */
+  readonly until: Ms;
+  readonly tell: (world: World) => void;
+  /** What must hold at the end, besides the checkers: what is wrong. */
+  readonly end?: (world: World) => readonly string[];
+}
+
+const web = (change: Partial<JobDraft>): JobDraft => ({ ...plainJob('web'), ...change });
+const WEB = 'shop/web';
+const CRASHES: Behaviour = { ...GOOD, crash: { afterMs: 2_000, code: 1, outOfMemory: false } };
+/** All first versions have settled by then. */
+const SETTLED: Ms = 90_000;
+
+/** Rules that were violated. */
+const rulesOf = async (story: Story): Promise<readonly string[]> => {
+  const { time, world } = startTold(plainScenario(story.nodes, story.jobs));
+  story.tell(world);
+  await time.run(story.until, () => world.checker.violations.length === 0);
+  const { violations } = world.checker;
+  if (violations.length > 0) return violations.map(({ rule, detail }) => `${rule}: ${detail}`);
+  return (story.end ?? differences)(world).map((found) => `end: ${found}`);
+};
+
+/** Tells it twice. */
+const tellTwice = async (
+  story: Story,
+  rule: string,
+  breakIt: (real: PlanFn) => PlanFn,
+): Promise<void> => {
+  expect(await rulesOf(story)).toEqual([]);
+  broken.plan = breakIt;
+  const found = await rulesOf(story);
+  expect(found.map((text) => text.slice(0, text.indexOf(':')))).toContain(rule);
+};
+
+const withSteps = (plan: Plan, steps: readonly Step[]): Plan => ({
+  ...plan,
+  steps: [...plan.steps.filter(({ allocation }) => !ids(steps).has(allocation)), ...steps],
+});
+
+const ids = (steps: readonly Step[]): ReadonlySet<string> =>
+  new Set(steps.map(({ allocation }) => allocation));
+
+/** Stops of all copies of a job that are not of its wanted version. */
+const stopAllOld = (desired: DesiredJob, live: LiveState): readonly Step[] =>
+  live.nodes.flatMap(({ allocations }) =>
+    allocations
+      .filter(({ body, stopping, phase }) => {
+        const same = `${body.namespace}/${body.job}` === desired.id;
+        return same && body.specHash !== desired.spec.specHash && !stopping && phase !== 'dead';
+      })
+      .map(({ node, allocation, body }) => ({
+        kind: 'stop' as const,
+        node,
+        job: desired.id,
+        slot: `${desired.id}/${body.group}[${body.index}]`,
+        allocation,
+        reason: 'rollout' as const,
+        killTimeoutMs: 1_000,
+      })),
+  );
+
+/** Drops start steps, as a planner does that does not know why they are needed. */
+const without = (plan: Plan, isDropped: (step: Step) => boolean): Plan => ({
+  ...plan,
+  steps: plan.steps.filter((step) => !isDropped(step)),
+});
+
+const mapJobs = (desired: DesiredState, change: (job: DesiredJob) => DesiredJob): DesiredState => ({
+  ...desired,
+  jobs: desired.jobs.map(change),
+});
+
+const imagesOf = (world: World): readonly string[] =>
+  world.truth
+    .copiesOf(WEB)
+    .flatMap(({ body }) => body.spec.tasks.map(({ image }) => image.reference.split('@')[0] ?? ''));
+
+const onlyVersion = (world: World, version: number, count: number): readonly string[] => {
+  const found = imagesOf(world).filter((image) => image.endsWith(`:v${version}`));
+  const good = found.length === count && imagesOf(world).length === count;
+  return good ? [] : [`${count} of v${version} wanted, running: ${imagesOf(world).join(' ')}`];
+};
+
+describe('outages that others had', () => {
+  it('nomad #19643: after a failed deployment all copies of the old version are back', async () => {
+    const story: Story = {
+      jobs: [web({ count: 4, maxParallel: 2 })],
+      nodes: 3,
+      until: 400_000,
+      tell: ({ time, human }) => {
+        const bad = { version: 2, behaviour: CRASHES };
+        time.at(SETTLED, 'deploy', () => human.edit(WEB, bad, 'Deploy a bad version'));
+      },
+      end: (world) => onlyVersion(world, 1, 4),
+    };
+    // The other system left the slots empty that the failed version had taken.
+    await tellTwice(story, 'end', (real) => (desired, live, now) => {
+      const rolledBack = desired.jobs.some(({ isRollback, failed }) => isRollback || failed);
+      const plan = real(desired, live, now);
+      return rolledBack ? without(plan, ({ kind }) => kind === 'start') : plan;
+    });
+  });
+
+  it('nomad #3836: a revert stops no healthy copy before others are up', async () => {
+    const story: Story = {
+      jobs: [web({ count: 3, order: 'start-first' })],
+      nodes: 3,
+      until: 400_000,
+      tell: ({ time, human }) => {
+        const bad = { version: 2, behaviour: { ...GOOD, healthyAfterMs: null } };
+        time.at(SETTLED, 'deploy', () => human.edit(WEB, bad, 'Deploy a bad version'));
+      },
+    };
+    await tellTwice(story, 'budget', (real) => (desired, live, now) => {
+      const plan = real(desired, live, now);
+      const failed = desired.jobs.filter((job) => job.failed !== null);
+      return withSteps(
+        plan,
+        failed.flatMap((job) => stopAllOld(job, live)),
+      );
+    });
+  });
+
+  it('nomad #14200: a rollback obeys max_parallel', async () => {
+    const story: Story = {
+      jobs: [web({ count: 4 })],
+      nodes: 3,
+      until: 400_000,
+      tell: ({ time, human }) => {
+        time.at(SETTLED, 'deploy', () => human.edit(WEB, { version: 2 }, 'Deploy v2'));
+        time.at(220_000, 'rollback', () => human.edit(WEB, { version: 1 }, 'Revert'));
+      },
+    };
+    await tellTwice(story, 'budget', (real) => (desired, live, now) => {
+      const plan = real(desired, live, now);
+      const back = desired.jobs.filter(({ isRollback }) => isRollback);
+      return withSteps(
+        plan,
+        back.flatMap((job) => stopAllOld(job, live)),
+      );
+    });
+  });
+
+  it('nomad #10882: a rollback does not wait for the promotion of canaries', async () => {
+    const story: Story = {
+      jobs: [web({ count: 3, canary: 1, autoPromote: true })],
+      nodes: 3,
+      until: 460_000,
+      tell: ({ time, human }) => {
+        time.at(SETTLED, 'deploy', () => human.edit(WEB, { version: 2 }, 'Deploy v2'));
+        const back = { version: 1, autoPromote: false };
+        time.at(300_000, 'rollback', () => human.edit(WEB, back, 'Revert'));
+      },
+      end: (world) => onlyVersion(world, 1, 3),
+    };
+    await tellTwice(
+      story,
+      'end',
+      (real) => (desired, live, now) =>
+        real(
+          mapJobs(desired, (job) => ({ ...job, isRollback: false })),
+          live,
+          now,
+        ),
+    );
+  });
+
+  it('nomad #7432: a drain after a failed deployment moves the settled version', async () => {
+    const story: Story = {
+      jobs: [web({ count: 3, autoRevert: false })],
+      nodes: 3,
+      until: 520_000,
+      tell: ({ time, human }) => {
+        const bad = { version: 2, behaviour: CRASHES };
+        time.at(SETTLED, 'deploy', () => human.edit(WEB, bad, 'Deploy a bad version'));
+        time.at(300_000, 'drain', () => human.drain('n1', true));
+      },
+      end: (world) => [
+        ...onlyVersion(world, 1, 3),
+        ...world.truth
+          .copiesOf(WEB)
+          .filter(({ node }) => node.name === 'n1')
+          .map(({ allocation }) => `${allocation} is still on n1`),
+      ],
+    };
+    // The other system forgot that the deployment had failed.
+    await tellTwice(
+      story,
+      'failed',
+      (real) => (desired, live, now) =>
+        real(
+          mapJobs(desired, (job) => ({ ...job, failed: null, fallback: null })),
+          forgetFailures(live),
+          now,
+        ),
+    );
+  });
+
+  it('argo-cd #5351: what was rolled back is not applied again', async () => {
+    const story: Story = {
+      jobs: [web({ count: 3 })],
+      nodes: 3,
+      until: 420_000,
+      tell: ({ time, human }) => {
+        time.at(SETTLED, 'deploy', () => human.edit(WEB, { version: 2 }, 'Deploy v2'));
+        time.at(220_000, 'rollback', () => human.edit(WEB, { version: 1 }, 'Revert'));
+      },
+      end: (world) => onlyVersion(world, 1, 3),
+    };
+    // The other system syncs to the newest version that it knows.
+    const newest: { job: DesiredJob | null } = { job: null };
+    await tellTwice(
+      story,
+      'unchanged',
+      (real) => (desired, live, now) =>
+        real(
+          mapJobs(desired, (job) => {
+            if (!job.isRollback) newest.job = job;
+            return newest.job ?? job;
+          }),
+          live,
+          now,
+        ),
+    );
+  });
+
+  it('image-updater #1249: the machine never overwrites a rollback', async () => {
+    const texts: { newest: string | null } = { newest: null };
+    const story: Story = {
+      jobs: [web({ count: 2 })],
+      nodes: 2,
+      until: 420_000,
+      tell: ({ time, human }) => {
+        time.at(SETTLED, 'deploy', () => {
+          human.edit(WEB, { version: 2 }, 'Deploy v2');
+          const file = human.repo.head().files.get('jobs/shop/web.yaml');
+          texts.newest = file?.kind === 'text' ? file.text : null;
+        });
+        time.at(220_000, 'rollback', () => human.edit(WEB, { version: 1 }, 'Revert'));
+      },
+      end: (world) => onlyVersion(world, 1, 2),
+    };
+    // The other system writes its own idea of the newest image back minutes later.
+    await tellTwice(story, 'revert', (real) => (desired, live, now) => {
+      const plan = real(desired, live, now);
+      const job = desired.jobs.find(({ isRollback }) => isRollback);
+      return job === undefined || texts.newest === null ? plan : overwrite(plan, job, texts.newest);
+    });
+  });
+
+  it('compose #14029: a preview changes nothing', async () => {
+    const story: Story = {
+      jobs: [web({ count: 2 })],
+      nodes: 2,
+      until: 200_000,
+      tell: () => undefined,
+    };
+    // The other system's dry run went the whole way: what was only proposed was started.
+    await tellTwice(story, 'unknown', (real) => (desired, live, now) => {
+      const proposed = mapJobs(desired, (job) => ({ ...job, spec: withImage(job, 'v99') }));
+      return now > SETTLED ? real(proposed, live, now) : real(desired, live, now);
+    });
+  });
+
+  it('nerdctl #4547: what did not change is left alone', async () => {
+    const api = { ...plainJob('api'), count: 2 };
+    const story: Story = {
+      jobs: [web({ count: 2 }), api],
+      nodes: 2,
+      until: 300_000,
+      tell: ({ time, human }) => {
+        time.at(SETTLED, 'deploy', () => human.edit('shop/api', { version: 2 }, 'Deploy api v2'));
+        time.at(180_000, 'remark', () => human.edit(WEB, { remark: 7 }, 'A comment'));
+      },
+    };
+    // The other system made everything anew whenever anything was touched.
+    await tellTwice(
+      story,
+      'unchanged',
+      (real) => (desired, live, now) =>
+        real(
+          mapJobs(desired, (job) => ({ ...job, spec: rehashed(job, desired.commit.oid) })),
+          live,
+          now,
+        ),
+    );
+  });
+
+  it('a restart of all runners in mid-rollout takes no healthy copy', async () => {
+    const story: Story = {
+      jobs: [web({ count: 4 })],
+      nodes: 2,
+      until: 400_000,
+      tell: ({ time, human, restartRunner }) => {
+        time.at(SETTLED, 'deploy', () => human.edit(WEB, { version: 2 }, 'Deploy v2'));
+        for (const node of ['n1', 'n2']) {
+          time.at(SETTLED + 12_000, `${node} restarts`, () => restartRunner(node, 1_000));
+        }
+      },
+    };
+    // Unproven is not unhealthy: after the restart nothing was probed yet.
+    await tellTwice(
+      story,
+      'budget',
+      (real) => (desired, live, now) => real(desired, unprovenIsUnhealthy(live), now),
+    );
+  });
+});
+
+const mapAllocations = (
+  live: LiveState,
+  change: (each: LiveState['nodes'][0]['allocations'][0]) => typeof each,
+): LiveState => ({
+  ...live,
+  nodes: live.nodes.map((node) => ({ ...node, allocations: node.allocations.map(change) })),
+});
+
+const forgetFailures = (live: LiveState): LiveState =>
+  mapAllocations(live, (each) => ({ ...each, failure: null }));
+
+const unprovenIsUnhealthy = (live: LiveState): LiveState =>
+  mapAllocations(live, (each) =>
+    each.health === 'healthy' ? each : { ...each, health: 'unhealthy', everHealthy: false },
+  );
+
+const rehashed = ({ spec }: DesiredJob, salt: string): DesiredJob['spec'] => {
+  const hash = (old: string): string => salt.padEnd(64, '0').slice(0, 32) + old.slice(32);
+  const groups = spec.groups.map((group) => ({ ...group, hash: hash(group.hash) }));
+  return { ...spec, specHash: hash(spec.specHash), groups };
+};
+
+const withImage = (job: DesiredJob, tag: string): DesiredJob['spec'] => {
+  const spec = rehashed(job, 'f');
+  const groups = spec.groups.map((group) => ({
+    ...group,
+    tasks: group.tasks.map((task) => ({
+      ...task,
+      image: { ...task.image, reference: `${task.image.repository}:${tag}` },
+    })),
+  }));
+  return { ...spec, groups };
+};
+
+const overwrite = (plan: Plan, job: DesiredJob, text: string): Plan => ({
+  ...plan,
+  proposals: [
+    {
+      kind: 'revert',
+      job: job.id,
+      deployment: job.deployment,
+      reverts: job.commit,
+      to: job.commit.oid,
+      edits: [{ path: job.file, content: text, base: null }],
+      evidence: { reason: 'there is a newer image', allocations: [] },
+      message: `Update the image\n\nPurser-Reverts: x\nPurser-Deployment: ${job.deployment}`,
+      specHash: job.spec.specHash,
+    },
+  ],
+});

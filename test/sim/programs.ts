@@ -1,0 +1,37 @@
+// The programs under test, started on ports of the simulation: nothing of them is replaced.
+// In: ports. Out: they run until their process dies. Not here: the ports (world.ts).
+
+import type { RunnerPorts } from '../../node-runner/ports.ts';
+import type { View } from '../../reconciler/cycle.ts';
+import { createLoop } from '../../reconciler/loop.ts';
+import type { ReconcilerPorts } from '../../reconciler/ports.ts';
+import { createTick } from '../../node-runner/tick.ts';
+import { CLUSTER_NAME } from './drafts.ts';
+import type { SimNode } from './truth.ts';
+
+export const startReconciler = (ports: ReconcilerPorts, seen: (view: View) => void): void => {
+  const loop = createLoop(ports);
+  loop.watch(({ view }) => {
+    if (view !== null) seen(view);
+  });
+  void loop.run(new AbortController().signal);
+};
+
+export const startRunner = (ports: RunnerPorts, node: SimNode): void => {
+  const { name, cpuMilli, memoryBytes } = node;
+  const config = {
+    node: name,
+    cluster: CLUSTER_NAME,
+    address: `10.0.0.${name.slice(1)}`,
+    architecture: 'amd64',
+    capacity: { cpuMilli, memoryBytes },
+    attributes: [
+      ['node.arch', 'amd64'],
+      ['node.os', 'linux'],
+    ],
+    cgroupParent: `/purser/${name}`,
+    resolvConf: '',
+    diskReserveBytes: 1e9,
+  } as const;
+  void createTick(ports, config).run(new AbortController().signal);
+};

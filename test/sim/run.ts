@@ -1,0 +1,175 @@
+// One seed from beginning to end: a cluster is drawn, people and faults do their worst, then all must come to rest.
+// In: a seed. Out: what was violated, the trace's hash, and the trace when it is asked for.
+// Not here: many seeds at once (main.ts).
+
+import type { Ms } from '../../schema/spec.ts';
+import type { Violation } from './check.ts';
+import { type JobDraft, type NodeDraft } from './drafts.ts';
+import { GOOD } from './fake/registry.ts';
+import { drawFaults, scheduleFaults, type FaultKind } from './faults.ts';
+import { goodBehaviour, type Intent } from './human.ts';
+import { differences } from './settle.ts';
+import { createTime, type Random, type SimTime } from './time.ts';
+import { createWorld, type Scenario, type World } from './world.ts';
+
+export interface SeedResult {
+  readonly seed: number;
+  readonly violations: readonly Violation[];
+  readonly faults: readonly FaultKind[];
+  readonly digest: string;
+  readonly events: number;
+  /** Virtual time at which all had come to rest; null when it did not. */
+  readonly settledAt: Ms | null;
+  readonly lines: readonly string[];
+}
+
+export interface SeedOptions {
+  readonly seed: number;
+  readonly trace: boolean;
+}
+
+/** People and faults do their worst for so long. */
+const CHAOS_MS: Ms = 300_000;
+/** The cluster is left in peace at first in half of the seeds, so that versions settle. */
+const QUIET_MS: Ms = 45_000;
+/** A failed version takes progress_deadline (150 s) to be called so, then is reverted and rolled back. */
+const SETTLE_MS: Ms = 720_000;
+const LOOK_EVERY_MS: Ms = 5_000;
+/** It must stay at rest for so long: two cycles of the slow timer. */
+const REST_MS: Ms = 30_000;
+
+export const runSeed = async ({ seed, trace }: SeedOptions): Promise<SeedResult> => {
+  const time = createTime({ seed, keepLines: trace });
+  const world = createWorld(time, drawScenario(time.random.fork('scenario')));
+  const kinds = drawFaults(time.random.fork('kinds'));
+  const goesOn = (): boolean => world.checker.violations.length === 0;
+  scheduleFaults(world, kinds, CHAOS_MS);
+  schedulePeople(world);
+  await guarded(world, () => time.run(CHAOS_MS, goesOn));
+  if (goesOn()) world.human.tidy();
+  const settledAt = await settle(world, goesOn);
+  return {
+    seed,
+    violations: world.checker.violations,
+    faults: kinds,
+    digest: time.digest(),
+    events: time.events(),
+    settledAt,
+    lines: time.lines,
+  };
+};
+
+/** A bug that throws out of a fake or a program is a finding. */
+const guarded = async (world: World, run: () => Promise<void>): Promise<void> => {
+  try {
+    await run();
+  } catch (error) {
+    world.checker.fail(
+      'thrown',
+      error instanceof Error ? (error.stack ?? error.message) : String(error),
+    );
+  }
+};
+
+const schedulePeople = ({ time, human }: World): void => {
+  const random = time.random.fork('people');
+  let at: Ms = random.chance(0.5) ? QUIET_MS : 1_000;
+  while (at < CHAOS_MS) {
+    time.at(at, 'a person acts', human.act);
+    at += random.between(2_000, 70_000);
+  }
+};
+
+/** Waits until nothing differs for REST_MS; says what still differs when that never comes. */
+const settle = async (world: World, goesOn: () => boolean): Promise<Ms | null> => {
+  const { time, checker } = world;
+  let restingSince: Ms | null = null;
+  while (goesOn() && time.now() < CHAOS_MS + SETTLE_MS) {
+    const found = differences(world);
+    restingSince = found.length > 0 ? null : (restingSince ?? time.now());
+    if (restingSince !== null && time.now() - restingSince >= REST_MS) return restingSince;
+    await guarded(world, () => time.run(time.now() + LOOK_EVERY_MS, goesOn));
+  }
+  if (goesOn()) for (const found of differences(world)) checker.fail('settle', found);
+  return null;
+};
+
+const MIB = 1024 * 1024;
+
+const drawScenario = (random: Random): Scenario => {
+  const names = Array.from({ length: random.between(1, 5) }, (_, index) => `n${index + 1}`);
+  const nodes = names.map((name) => ({
+    name,
+    cpuMilli: random.between(4, 20) * 100,
+    memoryBytes: random.between(4, 16) * 64 * MIB,
+    clockRate: 1 + (random.unit() - 0.5) / 100,
+  }));
+  const jobs = ['web', 'api', 'db', 'cron'].slice(0, random.between(1, 4));
+  return {
+    nodes,
+    first: {
+      jobs: new Map(jobs.map((job) => drawJob(random, job)).map((draft) => [draft.id, draft])),
+      nodes: new Map(names.map((name): [string, NodeDraft] => [name, { name, drain: false }])),
+    },
+  };
+};
+
+const drawJob = (random: Random, job: string): JobDraft =>
+  random.chance(0.12) ? drawSingleton(random, job) : drawOrdinary(random, job);
+
+const drawSingleton = (random: Random, job: string): JobDraft => ({
+  ...plainJob(job),
+  behaviour: goodBehaviour(random),
+  count: random.between(1, 2),
+  singleton: true,
+});
+
+const drawOrdinary = (random: Random, job: string): JobDraft => ({
+  ...plainJob(job),
+  behaviour: goodBehaviour(random),
+  pinned: random.chance(0.7),
+  count: random.between(1, 4),
+  maxParallel: random.between(1, 2),
+  order: random.chance(0.5) ? 'stop-first' : 'start-first',
+  canary: random.chance(0.25) ? 1 : 0,
+  memoryMiB: random.pick([32, 64, 128]),
+  priority: random.pick([50, 50, 60, 80]),
+});
+
+/** A job as most people write it. */
+export const plainJob = (job: string): JobDraft => ({
+  id: `shop/${job}`,
+  path: `jobs/shop/${job}.yaml`,
+  behaviour: GOOD,
+  version: 1,
+  pinned: true,
+  count: 3,
+  maxParallel: 1,
+  order: 'stop-first',
+  canary: 0,
+  autoPromote: true,
+  autoRevert: true,
+  paused: false,
+  stopped: false,
+  singleton: false,
+  memoryMiB: 64,
+  priority: 50,
+  broken: false,
+  remark: 0,
+});
+
+/** An even cluster for scenarios that are told, not drawn. */
+export const plainScenario = (nodes: number, jobs: readonly JobDraft[]): Scenario => {
+  const names = Array.from({ length: nodes }, (_, index) => `n${index + 1}`);
+  const first: Intent = {
+    jobs: new Map(jobs.map((draft) => [draft.id, draft])),
+    nodes: new Map(names.map((name): [string, NodeDraft] => [name, { name, drain: false }])),
+  };
+  const size = { cpuMilli: 2_000, memoryBytes: 1024 * MIB, clockRate: 1 };
+  return { nodes: names.map((name) => ({ name, ...size })), first };
+};
+
+export const startTold = (scenario: Scenario): { time: SimTime; world: World } => {
+  const time = createTime({ seed: 1, keepLines: true });
+  return { time, world: createWorld(time, scenario) };
+};

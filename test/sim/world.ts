@@ -1,0 +1,272 @@
+// One simulated cluster: machines, runners, reconcilers, people, and the network between them.
+// In: a scenario and virtual time. Out: a world that faults can break and checkers can look at. Programs that die
+// are started again by a supervisor, as systemd would.
+// Not here: what goes wrong (faults.ts), what must hold (check.ts, settle.ts), the programs (programs.ts).
+
+import type { LogPort } from '../../reconciler/ports.ts';
+import type { View } from '../../reconciler/cycle.ts';
+import type { Ms } from '../../schema/spec.ts';
+import { createChecker, type Checker } from './check.ts';
+import { createLinks, type Links } from './fake/link.ts';
+import { createMachine } from './fake/machine.ts';
+import {
+  createDisk,
+  createNetwork,
+  createNodeClock,
+  createProbes,
+  createRunnerClock,
+  createStore,
+  createUsage,
+  type NodeClock,
+} from './fake/node.ts';
+import { createRegistry, type Registry } from './fake/registry.ts';
+import { createRuntime } from './fake/runtime.ts';
+import { createHuman, type Human, type Intent } from './human.ts';
+import { createProcess, type Process } from './process.ts';
+import { startReconciler, startRunner } from './programs.ts';
+import type { SimTime } from './time.ts';
+import { createTruth, rememberBodies, rememberReport, type SimNode, type Truth } from './truth.ts';
+
+export interface NodeSize {
+  readonly name: string;
+  readonly cpuMilli: number;
+  readonly memoryBytes: number;
+  /** How fast its clock runs: 1 is right. */
+  readonly clockRate: number;
+}
+
+export interface Scenario {
+  readonly nodes: readonly NodeSize[];
+  readonly first: Intent;
+}
+
+export interface World {
+  readonly time: SimTime;
+  readonly human: Human;
+  readonly links: Links;
+  readonly registry: Registry;
+  readonly nodes: ReadonlyMap<string, SimNode>;
+  readonly truth: Truth;
+  readonly checker: Checker;
+  /** The newest view of the reconciler that is meant to stay. */
+  readonly view: () => View | null;
+  readonly restartRunner: (node: string, downMs: Ms) => void;
+  readonly killRunnerAtCall: (node: string, calls: number) => void;
+  readonly losePower: (node: string, loss: PowerLoss) => void;
+  readonly killReconciler: (downMs: Ms) => void;
+  readonly killReconcilerAtCall: (calls: number) => void;
+  readonly startSecondReconciler: () => void;
+  readonly stopSecondReconciler: () => void;
+  readonly jumpClock: (node: string, ms: Ms) => void;
+}
+
+export interface PowerLoss {
+  readonly forMs: Ms;
+  /** It comes back with an empty disk. */
+  readonly wipe: boolean;
+}
+
+/** A supervisor starts a dead program again after so long. */
+const RESTART_LEAST_MS: Ms = 200;
+const RESTART_MOST_MS: Ms = 8_000;
+
+export const createWorld = (time: SimTime, scenario: Scenario): World => {
+  const registry = createRegistry(time);
+  const nodes = new Map<string, SimNode>();
+  const clocks = new Map<string, NodeClock>();
+  const human = createHuman({ time, registry, first: scenario.first });
+  const links = createLinks(time, {
+    ordered: (orders) => {
+      rememberBodies(truth, orders);
+      checker.ordered(orders);
+    },
+    heard: (report) => rememberReport(truth, report),
+  });
+  for (const size of scenario.nodes) {
+    const watch = {
+      started: (...seen: Parameters<Checker['started']>) => checker.started(...seen),
+      ended: (...seen: Parameters<Checker['ended']>) => checker.ended(...seen),
+    };
+    const machine = createMachine({ time, name: size.name, registry, watch });
+    nodes.set(size.name, { ...size, machine, disk: createDisk() });
+    clocks.set(size.name, createNodeClock(time, size.name, size.clockRate));
+  }
+  const truth = createTruth(time, nodes);
+  const checker = createChecker({ truth, human, links });
+  human.repo.onMachineCommit(checker.machineCommit);
+  human.repo.onRecord(checker.recorded);
+  const parts: Parts = { time, registry, nodes, clocks, human, links, checker };
+  const runners = new Map([...nodes.keys()].map((name) => [name, superviseRunner(parts, name)]));
+  const reconciler = superviseReconciler(parts, 'reconciler');
+  let second: Supervised<View> | null = null;
+
+  return {
+    ...{ time, human, links, registry, nodes, truth, checker },
+    view: reconciler.latest,
+    restartRunner: (node, downMs) =>
+      disturb(checker, node, () => runners.get(node)?.restart(downMs)),
+    killRunnerAtCall: (node, calls) => runners.get(node)?.dieAtCall(calls),
+    losePower: (node, loss) => losePower(parts, { node, runner: runners.get(node), loss }),
+    killReconciler: reconciler.restart,
+    killReconcilerAtCall: reconciler.dieAtCall,
+    startSecondReconciler: () => {
+      second?.stop();
+      second = superviseReconciler(parts, 'second');
+    },
+    stopSecondReconciler: () => {
+      second?.stop();
+      second = null;
+    },
+    jumpClock: (node, ms) => disturb(checker, node, () => clocks.get(node)?.jump(ms)),
+  };
+};
+
+interface Parts {
+  readonly time: SimTime;
+  readonly registry: Registry;
+  readonly nodes: ReadonlyMap<string, SimNode>;
+  readonly clocks: ReadonlyMap<string, NodeClock>;
+  readonly human: Human;
+  readonly links: Links;
+  readonly checker: Checker;
+}
+
+const disturb = (checker: Checker, node: string, run: () => void): void => {
+  checker.disturbed(node);
+  run();
+};
+
+interface Supervised<T> {
+  /** Kills it and starts it again after that time. */
+  readonly restart: (downMs: Ms) => void;
+  readonly dieAtCall: (calls: number) => void;
+  /** Kills it for good, until `restart`. */
+  readonly stop: () => void;
+  readonly latest: () => T | null;
+}
+
+interface Supervision<T> {
+  readonly time: SimTime;
+  readonly name: string;
+  readonly start: (process: Process, seen: (value: T) => void) => void;
+}
+
+const supervise = <T>({ time, name, start }: Supervision<T>): Supervised<T> => {
+  const random = time.random.fork(`supervisor of ${name}`);
+  let births = 0;
+  let latest: T | null = null;
+  let wanted = true;
+  let process = createProcess(time, name);
+  const birth = (): void => {
+    births += 1;
+    const born = createProcess(time, `${name}.${births}`);
+    process = born;
+    born.onDeath(() => {
+      if (wanted) bear(random.between(RESTART_LEAST_MS, RESTART_MOST_MS));
+    });
+    start(born, (value) => {
+      if (born.alive()) latest = value;
+    });
+  };
+  const bear = (delayMs: Ms): void =>
+    void time.after(delayMs, `${name} starts`, () => {
+      if (wanted && !process.alive()) birth();
+    });
+  const stop = (): void => {
+    wanted = false;
+    process.kill();
+  };
+  birth();
+  return {
+    restart: (downMs) => {
+      stop();
+      wanted = true;
+      bear(downMs);
+    },
+    dieAtCall: (calls) => process.dieAtCall(calls, random.chance(0.5) ? 'before' : 'after'),
+    stop,
+    latest: () => latest,
+  };
+};
+
+/** A bug that the programs notice themselves is a finding like any other. */
+const log = ({ time, checker }: Parts, name: string): LogPort => ({
+  info: () => undefined,
+  warn: (_fields, message) => time.note(`${name} warns: ${message}`),
+  error: (fields, message) => checker.fail('log', `${name}: ${message} ${JSON.stringify(fields)}`),
+});
+
+const superviseReconciler = (parts: Parts, name: string): Supervised<View> => {
+  const { time, human, links, registry } = parts;
+  const start = (process: Process, seen: (view: View) => void): void => {
+    // Its monotonic clock begins anew with every process.
+    const zero = time.now();
+    const now = (): Ms => time.now() - zero + 1_000;
+    const ports = {
+      source: human.repo.port(process),
+      nodes: links.reconciler(process, now),
+      registry: registry.port(process),
+      clock: {
+        now,
+        sleepUntil: (at: Ms, signal: AbortSignal) => process.sleepUntil(at - 1_000 + zero, signal),
+      },
+      log: log(parts, name),
+    };
+    startReconciler(ports, seen);
+  };
+  return supervise({ time, name, start });
+};
+
+const superviseRunner = (parts: Parts, name: string): Supervised<never> => {
+  const { time, registry, links, checker } = parts;
+  const node = parts.nodes.get(name);
+  const clock = parts.clocks.get(name);
+  if (node === undefined || clock === undefined) throw new Error(`There is no node ${name}.`);
+  const { machine, disk } = node;
+  const start = (process: Process): void => {
+    const nodeParts = { time, process, machine, disk, clock, accepted: checker.accepted };
+    process.onDeath(() => checker.disturbed(name));
+    const ports = {
+      runtime: createRuntime({ time, process, machine, registry }),
+      network: createNetwork(nodeParts),
+      probes: createProbes(nodeParts),
+      store: createStore(nodeParts),
+      link: links.runner(process, { node: name, now: clock.now }),
+      usage: createUsage(nodeParts),
+      clock: createRunnerClock(nodeParts),
+      log: log(parts, name),
+    };
+    startRunner(ports, node);
+  };
+  return supervise({ time, name: `runner ${name}`, start });
+};
+
+interface LostPower {
+  readonly node: string;
+  readonly runner: Supervised<never> | undefined;
+  readonly loss: PowerLoss;
+}
+
+const losePower = (parts: Parts, { node, runner, loss }: LostPower): void => {
+  const { time, checker, nodes, clocks } = parts;
+  const machine = nodes.get(node)?.machine;
+  const disk = nodes.get(node)?.disk;
+  if (machine === undefined || disk === undefined || !machine.powered()) return;
+  checker.disturbed(node);
+  machine.powerOff();
+  runner?.stop();
+  disk.networks.clear();
+  disk.ports.clear();
+  if (loss.wipe) {
+    machine.wipe();
+    Object.assign(disk, { orders: null, marks: null });
+    disk.volumes.clear();
+    disk.prepared.clear();
+  }
+  time.after(loss.forMs, `${node} has power again`, () => {
+    machine.powerOn();
+    clocks.get(node)?.reboot();
+    checker.disturbed(node);
+    runner?.restart(2_000);
+  });
+};
