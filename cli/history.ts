@@ -2,6 +2,7 @@
 // In: commits and the ledger. Out: lines, newest first. The machine's commits are marked: they have a trailer.
 
 import pc from 'picocolors';
+import { MACHINE_AUTHOR } from '../reconciler/config.ts';
 import type { HistoryCommit } from '../schema/control.ts';
 import type { Ledger } from '../schema/ledger.ts';
 import type { Snapshot } from '../schema/snapshot.ts';
@@ -87,6 +88,5 @@ const marksOf = (ledger: Ledger, job: string | null): ReadonlyMap<string, readon
 const coloured = (kind: Mark['kind'], rest: string): string =>
   (kind === 'settled' ? pc.green : pc.red)(kind) + rest;
 
-/** The machine signs with trailers of its own (rules 6.4). */
-const isMachine = ({ trailers, author }: HistoryCommit): boolean =>
-  author === 'Purser' || trailers.some(([key]) => key === 'Purser-Reverts');
+/** The machine's commits bear its own name. */
+const isMachine = ({ email }: HistoryCommit): boolean => email === MACHINE_AUTHOR.email;

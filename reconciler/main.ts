@@ -135,12 +135,20 @@ const stateOf = ({ config, loop, now }: Handling): StateAnswer => {
     directory,
     failure,
     write,
-    view:
-      view === null
-        ? null
-        : { desired: view.desired, live: view.live, plan: view.plan, ageMs: now() - view.at },
+    view: view === null ? null : viewOf(view, now()),
   };
 };
+
+const viewOf = (
+  { desired, live, plan, at }: View,
+  now: number,
+): NonNullable<StateAnswer['view']> => ({
+  desired,
+  live,
+  plan,
+  ageMs: now - at,
+  wakesInMs: plan.wakeAt === null ? null : Math.max(0, plan.wakeAt - now),
+});
 
 const snapshotOf = ({ loop }: Handling): Snapshot => {
   const { view, failure } = loop.state();

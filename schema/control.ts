@@ -24,6 +24,8 @@ export interface StateAnswer {
     readonly plan: Plan;
     /** Age of the view. */
     readonly ageMs: Ms;
+    /** Until the answer could change without new input; null: it cannot. */
+    readonly wakesInMs: Ms | null;
   } | null;
 }
 
