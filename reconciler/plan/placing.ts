@@ -21,7 +21,7 @@ import {
 import { makeBody } from './body.ts';
 import type { SlotWant } from './scope.ts';
 import type { JobPlan } from './job.ts';
-import type { NodeView, NodeViews } from './nodes.ts';
+import { aheadDetail, type NodeView, type NodeViews } from './nodes.ts';
 import { stopStep } from './upkeep.ts';
 import { bindingOf, homesOf, homesOwed, type Homes } from './volumes.ts';
 
@@ -132,6 +132,7 @@ const holdingOf = (allocation: LiveAllocation): Holding => {
 const refusalOf = (node: NodeView): PlaceNode['refusal'] => {
   if (node.standing === 'lost') return { reason: 'lost', detail: 'lost' };
   if (node.live === null) return { reason: 'not-heard-from', detail: 'not heard from yet' };
+  if (node.ahead && node.live.connected) return { reason: 'behind', detail: aheadDetail(node) };
   if (node.standing === 'unknown') return { reason: 'unknown', detail: 'silent' };
   if (node.drain !== 'no') return { reason: 'draining', detail: 'drained' };
   return null;

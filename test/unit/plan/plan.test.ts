@@ -3,9 +3,10 @@ import { describe, expect, it } from 'vitest';
 import { check } from '../../../reconciler/plan/check.ts';
 import { forecast } from '../../../reconciler/plan/forecast.ts';
 import { orders } from '../../../reconciler/plan/orders.ts';
+import { isAhead } from '../../../reconciler/plan/nodes.ts';
 import { plan } from '../../../reconciler/plan/plan.ts';
 import type { DesiredState } from '../../../schema/desired.ts';
-import type { LiveState } from '../../../schema/live.ts';
+import type { LiveNode, LiveState } from '../../../schema/live.ts';
 import type { Plan } from '../../../schema/plan.ts';
 import {
   aCopy,
@@ -280,5 +281,49 @@ describe('a node not heard from yet (invariant 8)', () => {
     expect(waiting.blocked).toMatchObject([{ why: 'node-unknown' }]);
     expect(waiting.wakeAt).toBe(1_000);
     expect(short(planned(desiredOf([job]), { ...live, upForMs: 30_000 }))).toHaveLength(1);
+  });
+});
+
+describe('a runner that is ahead of HEAD (10.3)', () => {
+  const job = aJob({}, { settled: true });
+  const copies = spread3(job);
+  const ahead = 'a'.repeat(40);
+  const live = liveOf(copies, { n001: { acceptedCommit: ahead } });
+  const desired = desiredOf([aJob({ count: 1 }, { settled: true })], { acceptable: ['b'] });
+
+  it('is told nothing, keeps its copies, and the reason is shown', () => {
+    const made = planned(desired, live);
+    expect(made.steps.filter(({ node }) => node === 'n001')).toEqual([]);
+    expect(made.blocked).toContainEqual({
+      kind: 'waiting',
+      job: 'shop/web',
+      slot: null,
+      why: 'runner-ahead',
+      detail:
+        'nothing is sent to n001: its runner obeyed commit aaaaaaaaaaaa, which HEAD does not contain',
+      remedy: `purser resume --at ${ahead}`,
+    });
+    const mayTell = (node: LiveNode) => !isAhead(desired, node);
+    const sets = orders(made, live, { cluster: 'test', commit: 'head', mayTell });
+    expect(sets.map(({ node }) => node)).toEqual(['n002', 'n003']);
+  });
+
+  it('is told again once HEAD contains the commit, or in a local repository', () => {
+    for (const acceptable of [[ahead], null]) {
+      const made = planned({ ...desired, acceptable }, live);
+      expect(
+        made.blocked.filter((entry) => 'why' in entry && entry.why === 'runner-ahead'),
+      ).toEqual([]);
+    }
+  });
+
+  it('takes no new copies', () => {
+    const fresh = desiredOf([aJob()], { acceptable: [] });
+    const nodes = { n001: { acceptedCommit: ahead }, n002: { acceptedCommit: ahead } };
+    const empty = liveOf([], { ...nodes, n003: { acceptedCommit: ahead } });
+    expect(planned(fresh, empty).blocked[0]).toMatchObject({
+      kind: 'no-node',
+      nodes: [{ reason: 'behind', count: 3 }],
+    });
   });
 });
