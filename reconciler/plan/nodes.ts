@@ -98,6 +98,17 @@ const viewOf = (
   attributes: attributesOf(rest.name, expected, rest.live),
 });
 
+/** What the node's file says, as attributes: `zone: a` is `node.zone`. */
+export const gitAttributes = (
+  expected: ExpectedNode | null,
+): readonly (readonly [string, string])[] =>
+  expected === null
+    ? []
+    : [
+        ...expected.labels.map(([key, value]) => [`node.${key}`, value] as const),
+        ...(expected.pool === null ? [] : [['node.pool', expected.pool] as const]),
+      ];
+
 const attributesOf = (
   name: string,
   expected: ExpectedNode | null,
@@ -105,8 +116,7 @@ const attributesOf = (
 ): ReadonlyMap<string, string> =>
   new Map<string, string>([
     ...(live?.attributes ?? []),
-    ...(expected?.labels ?? []).map(([key, value]) => [`node.${key}`, value] as const),
-    ...(expected === null || expected.pool === null ? [] : [['node.pool', expected.pool] as const]),
+    ...gitAttributes(expected),
     ['node.name', name],
   ]);
 

@@ -21,7 +21,7 @@ import {
 import { makeBody } from './body.ts';
 import type { SlotWant } from './scope.ts';
 import type { JobPlan } from './job.ts';
-import { aheadDetail, type NodeView, type NodeViews } from './nodes.ts';
+import { aheadDetail, gitAttributes, type NodeView, type NodeViews } from './nodes.ts';
 import { stopStep } from './upkeep.ts';
 import { bindingOf, homesOf, homesOwed, type Homes } from './volumes.ts';
 
@@ -64,7 +64,7 @@ export const placeAll = (
     entries.map((entry) => entry.want),
     tableOf(desired, jobs, { nodes, live }),
   );
-  const outcomes = entries.map((entry, i) => outcomeOf(entry, placements[i], homes));
+  const outcomes = entries.map((entry, i) => outcomeOf(entry, placements[i], { homes, nodes }));
   return {
     steps: outcomes.flatMap((outcome) => outcome.steps),
     blocked: [...waits, ...outcomes.flatMap((outcome) => outcome.blocked)],
@@ -161,12 +161,17 @@ const quotasOf = (desired: DesiredState, live: LiveState): ReadonlyMap<string, R
 
 const NOTHING: Placed = { steps: [], blocked: [], records: [] };
 
-const outcomeOf = (entry: Entry, placement: Placement | undefined, homes: Homes): Placed => {
+interface Known {
+  readonly homes: Homes;
+  readonly nodes: NodeViews;
+}
+
+const outcomeOf = (entry: Entry, placement: Placement | undefined, known: Known): Placed => {
   const { job, slotWant } = entry;
   if (placement === undefined) return NOTHING;
   switch (placement.kind) {
     case 'placed':
-      return stepsOf(entry, placement, homes);
+      return stepsOf(entry, placement, known);
     case 'no-allowance':
       return { ...NOTHING, blocked: [allowanceWait(job, slotWant, placement.allowance)] };
     case 'over-quota':
@@ -202,7 +207,7 @@ const stopWithoutPlace = ({ view }: JobPlan, { victim }: SlotWant): readonly Ste
 const stepsOf = (
   { job, slotWant }: Entry,
   placement: Extract<Placement, { kind: 'placed' }>,
-  homes: Homes,
+  { homes, nodes }: Known,
 ): Placed => {
   const { slot, victim, spec, version } = slotWant;
   const { node, behind } = placement;
@@ -219,7 +224,8 @@ const stepsOf = (
   // Stop-first on another node: the start follows when the old copy is seen to be gone. A
   // singleton always (9.3).
   if (victim !== null && (!behind || spec.singleton)) return { ...NOTHING, steps: stop };
-  const where = { index: slot.index, attempt: slot.nextAttempt, node };
+  const attributes = gitAttributes(nodes.byName.get(node)?.expected ?? null);
+  const where = { index: slot.index, attempt: slot.nextAttempt, node, attributes };
   const body = makeBody(version, spec, where);
   const start: Step = {
     kind: 'start',

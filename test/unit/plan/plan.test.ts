@@ -12,6 +12,7 @@ import {
   aCopy,
   aFailure,
   aJob,
+  aNode,
   aTask,
   DEAD,
   desiredOf,
@@ -325,5 +326,32 @@ describe('a runner that is ahead of HEAD (10.3)', () => {
       kind: 'no-node',
       nodes: [{ reason: 'behind', count: 3 }],
     });
+  });
+});
+
+describe('what Git says of the node', () => {
+  const tasks = [aTask({ environment: [['ZONE', '${node.zone}']] })];
+  const nodes = [aNode('n001', { labels: [['zone', 'a']], pool: 'web' })];
+
+  it('goes to a copy whose environment asks for it, and is no reason to touch it later', () => {
+    const job = aJob({ groups: [{ count: 1, tasks }] });
+    const step = planned(desiredOf([job], { nodes }), liveOf([])).steps[0];
+    const body = step?.kind === 'start' ? step.body : null;
+    expect(body?.nodeAttributes).toEqual([
+      ['node.zone', 'a'],
+      ['node.pool', 'web'],
+    ]);
+    const copy = aCopy(job, { node: 'n001', index: 0 });
+    const placed = body === null ? copy : { ...copy, body: { ...body, settled: true } };
+    const done = aJob({ groups: [{ count: 1, tasks }] }, { settled: true });
+    const moved = desiredOf([done], { nodes: [aNode('n001', { labels: [['zone', 'b']] })] });
+    expect(planned(moved, liveOf([placed])).steps).toEqual([]);
+  });
+
+  it('is left out where nothing asks', () => {
+    const job = aJob({ groups: [{ count: 1 }] });
+    const step = planned(desiredOf([job], { nodes }), liveOf([])).steps[0];
+    expect(step).toMatchObject({ kind: 'start' });
+    expect(step?.kind === 'start' && 'nodeAttributes' in step.body).toBe(false);
   });
 });
