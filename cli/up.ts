@@ -241,14 +241,11 @@ const farewell = (io: Io, state: StateAnswer, repository: Repository): void => {
   for (const [job, urls] of urlsOf(state))
     io.out(`  ${pc.bold(job.padEnd(14))} ${urls.join('  ')}`);
   const dir = repository.workTree ?? repository.url;
+  const purser = join(packageDir(), 'purser');
   io.out('\nTry next, in another terminal:');
-  io.out(
-    `  1. cd ${dir}, edit a file below jobs/, git commit -a -m "Try it"; then: ./purser status --watch`,
-  );
-  io.out(`  2. git revert --no-edit HEAD        the way back is a commit too`);
-  io.out(
-    `  3. ./purser plan .                  what your uncommitted edits would do, before anybody commits them`,
-  );
+  io.out(`  1. cd ${dir}, edit a file below jobs/, git commit -a -m "Try it"`);
+  io.out(`  2. ${purser} status --watch`);
+  io.out(`  3. git revert --no-edit HEAD        the way back is a commit too`);
   io.out('\nCtrl-C stops Purser and leaves the containers running.');
 };
 

@@ -98,8 +98,8 @@ export const afterFailure = (
  */
 const failureMessage = (failure: RuntimeFailure, work: Work): string => {
   if (failure.reason !== 'command-not-found' || work.kind !== 'create') return failure.message;
-  const process = work.ask.spec['process'] as { readonly args?: readonly string[] } | undefined;
-  const command = process?.args?.[0];
+  const oci = work.ask.spec['process'] as { readonly args?: readonly string[] } | undefined;
+  const command = oci?.args?.[0];
   return command === undefined
     ? 'neither the job nor the image names a command'
     : `command \`${command}\` not found in the image`;

@@ -60,16 +60,26 @@ export const placeAll = (
       }
     }
   }
-  const placements = place(
-    entries.map((entry) => entry.want),
-    tableOf(desired, jobs, { nodes, live }),
-  );
-  const outcomes = entries.map((entry, i) => outcomeOf(entry, placements[i], { homes, nodes }));
+  const table = tableOf(desired, jobs, { nodes, live });
+  const outcomes = entries.map((entry) => placeEntry(entry, { table, homes, nodes }));
   return {
     steps: outcomes.flatMap((outcome) => outcome.steps),
     blocked: [...waits, ...outcomes.flatMap((outcome) => outcome.blocked)],
     records: outcomes.flatMap((outcome) => outcome.records),
   };
+};
+
+/** What finds no room among the new copies is tried in its other form. */
+const placeEntry = (
+  entry: Entry,
+  around: Known & { readonly table: Table },
+): Placed => {
+  const [placement] = place([entry.want], around.table);
+  const { otherwise } = entry.slotWant;
+  const full = placement?.kind === 'no-allowance' && placement.allowance.startsWith('new ');
+  if (!full || !otherwise) return outcomeOf(entry, placement, around);
+  const want = wantOf(entry.job, otherwise, entry.want.only);
+  return placeEntry({ ...entry, slotWant: otherwise, want }, around);
 };
 
 const wantOf = (job: JobPlan, slotWant: SlotWant, only: string | null): Want => {

@@ -47,8 +47,7 @@ const titleOf = ({ jobs, waves, guarded, problems, blocked }: Summary): string =
   ];
   const rest = also.length === 0 ? '' : `; ${also.join(', ')}`;
   if (waves.length === 0) return `Nothing would change${rest}.`;
-  const sum = (key: 'starts' | 'stops' | 'updates') =>
-    jobs.reduce((all, job) => all + job[key], 0);
+  const sum = (key: 'starts' | 'stops' | 'updates') => jobs.reduce((all, job) => all + job[key], 0);
   const count = waves.at(-1)?.last ?? 0;
   const counts = [
     `${sum('starts')} to start`,
@@ -83,7 +82,10 @@ const jobLines = (job: JobChange): readonly string[] => {
     ...job.images.map((image) =>
       row('image', `${image.from ?? 'none'} → ${image.to ?? 'none'} (${image.task})`),
     ),
-    row('copies', `${from === to ? from : `${from} → ${to}`}${where.length === 0 ? '' : `, on ${named(where)}`}`),
+    row(
+      'copies',
+      `${from === to ? from : `${from} → ${to}`}${where.length === 0 ? '' : `, on ${named(where)}`}`,
+    ),
     ...(job.waves === 0 ? [] : [row('waves', wavesWords(job))]),
   ];
 };

@@ -85,7 +85,9 @@ export interface Summary {
 export const summarize = (preview: Preview): Summary => {
   const { base, change, live, same } = preview;
   const own = ownJobs(preview);
-  const waves = change.waves.map((wave) => wave.steps.filter((step) => own.has(step.job)));
+  const waves = change.waves.map((wave) =>
+    wave.steps.filter((step) => own.has(step.job) && !isMark(step)),
+  );
   const acting = waves.filter((steps) => steps.length > 0);
   const known = new Set(same ? [] : base.first.problems.map(problemKey));
   const waits = blockedAfter(base.first, base.waves);
@@ -100,7 +102,7 @@ export const summarize = (preview: Preview): Summary => {
     problems: change.first.problems.filter((problem) => !known.has(problemKey(problem))),
     guarded: change.first.guarded.filter(({ job }) => own.has(job)),
     pending: {
-      steps: steps.filter((step) => !own.has(step.job)).length,
+      steps: steps.filter((step) => !own.has(step.job) && !isMark(step)).length,
       blocked: same ? [] : waits,
       problems: same
         ? []
@@ -111,6 +113,10 @@ export const summarize = (preview: Preview): Summary => {
     stopped: change.desired.standing.kind === 'stopped' ? change.desired.standing.why : null,
   };
 };
+
+/** Labels say that a version has settled: nothing that a person would see. */
+const isMark = (step: Step): boolean =>
+  step.kind === 'update' && step.changes.every((change) => change === 'settled');
 
 /** Jobs whose steps are others than without the change, or that the guard holds back because of it. */
 const ownJobs = ({ base, change, same }: Preview): ReadonlySet<string> => {
@@ -128,6 +134,7 @@ const ownJobs = ({ base, change, same }: Preview): ReadonlySet<string> => {
 const stepsByJob = (waves: readonly Plan[]): ReadonlyMap<string, string> => {
   const texts = new Map<string, string>();
   for (const step of waves.flatMap((wave) => wave.steps)) {
+    if (isMark(step)) continue;
     const hash = step.kind === 'stop' ? '' : step.body.spec.hash;
     const line = `${step.kind} ${step.slot} ${step.node} ${hash}\n`;
     texts.set(step.job, (texts.get(step.job) ?? '') + line);

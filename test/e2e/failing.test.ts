@@ -5,6 +5,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { appJob } from '../support/app.ts';
+import type { ReadyState } from '../../cli/state.ts';
 import type { Cluster } from '../support/cluster.ts';
 import {
   deploymentOf,
@@ -79,6 +80,10 @@ test.each(FAILING)('a version that $name goes back by a commit', async ({ name, 
   expect(kept.length).toBeGreaterThanOrEqual(2); // max_parallel 1: the others were never touched
 });
 
+const unresolved = ({ view }: ReadyState, message: RegExp): true | string =>
+  view.plan.problems.some((one) => one.code === 'image-unresolved' && message.test(one.message)) ||
+  JSON.stringify(view.plan.problems);
+
 test('people may commit in between: their words stay, the failed version goes', async () => {
   const bad = cluster.commit({ [FILE]: web('c2', { fail: 'crash' }) }, 'crashes again');
   const later = cluster.commit({ 'notes.txt': 'words\n' }, 'something else');
@@ -100,14 +105,8 @@ test('a registry that is down reverts nothing, and the rollout goes on when it i
   });
   const text = image(web('r'), `${cluster.proxy.host}/app:2`);
   const commit = cluster.commit({ [FILE]: text }, 'while the registry is down');
-  await cluster.until(
-    'the trouble is shown',
-    (state) =>
-      state.view.plan.blocked.some(
-        (one) => one.kind === 'waiting' && one.why === 'unresolved-image' && /503/.test(one.detail),
-      ) || JSON.stringify(state.view.plan.blocked),
-  );
-  await new Promise((done) => setTimeout(done, 15_000)); // longer than healthy_deadline
+  await cluster.until('the trouble is shown', (state) => unresolved(state, /503/));
+  await new Promise((done) => setTimeout(done, 12_000)); // longer than healthy_deadline
   expect(cluster.git('rev-parse', 'HEAD')).toBe(commit);
   expect(deploymentOf(await cluster.state(), WEB)?.status).not.toBe('failed');
   cluster.proxy.meet(() => 'pass');
@@ -126,9 +125,7 @@ test('a registry that wants a login waits for it, reads it anew, and then pulls'
   await pushApp(cluster.registry, '3');
   const text = image(web('l'), `${cluster.proxy.host}/app:3`);
   const commit = cluster.commit({ [FILE]: text }, 'an image behind a login');
-  await cluster.until('the missing login is shown', (state) =>
-    state.view.plan.blocked.some((one) => one.kind === 'waiting' && /login/.test(one.detail)),
-  );
+  await cluster.until('the missing login is shown', (state) => unresolved(state, /wants a login/));
   const auths = { [cluster.proxy.host]: { auth: Buffer.from('ada:secret').toString('base64') } };
   writeFileSync(cluster.logins, JSON.stringify({ auths }));
   const state = await cluster.settled(WEB, 60_000);

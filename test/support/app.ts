@@ -66,7 +66,7 @@ export const appJob = (job: AppJob): string =>
     `  order: ${job.order ?? 'stop-first'}`,
     `  max_parallel: ${job.maxParallel ?? 1}`,
     '  min_healthy_time: 1s',
-    '  healthy_deadline: 12s',
+    '  healthy_deadline: 10s',
     '  progress_deadline: 30s',
     '  max_failures: 1',
     'restart: { attempts: 1, interval: 5m, delay: 500ms }',

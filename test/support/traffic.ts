@@ -24,13 +24,15 @@ export const traffic = async (socket: string, job: string): Promise<Traffic> => 
   const control = await connect(socket);
   const abort = new AbortController();
   let addresses: readonly string[] = [];
+  const failures: string[] = [];
   const watching = (async () => {
     for await (const state of control.watch<StateAnswer>('state', abort.signal)) {
       addresses = healthyAddresses(state, job);
     }
-  })();
+  })().catch((error: unknown) =>
+    failures.push(`the state could not be followed: ${String(error)}`),
+  );
   let requests = 0;
-  const failures: string[] = [];
   const answers = new Set<string>();
   const began = Date.now();
   for (let waited = 0; addresses.length === 0 && waited < LATE_MS; waited += PAUSE_MS) {

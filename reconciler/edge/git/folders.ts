@@ -174,9 +174,14 @@ const readFile = async (
   const object = await objects.read(blob, maxBytes);
   if (object === null) throw new LostObject(blob);
   if (object.data === null) return { kind: 'refused', blob, why: 'too-large', size: object.size };
-  const text = decode(object.data);
+  return fileOf(blob, object.data);
+};
+
+/** What a blob's bytes are as a file. */
+export const fileOf = (blob: string, data: Buffer): SourceFile => {
+  const text = decode(data);
   if (text === null) return { kind: 'refused', blob, why: 'not-utf8', size: null };
-  if (object.size <= LFS_POINTER_BYTES && text.startsWith(LFS_START)) {
+  if (data.length <= LFS_POINTER_BYTES && text.startsWith(LFS_START)) {
     return { kind: 'refused', blob, why: 'lfs-pointer', size: null };
   }
   return { kind: 'text', blob, text };

@@ -28,6 +28,8 @@ export interface GitSource extends SourcePort {
   readonly listCommits: (limit: number, path?: string) => Promise<readonly CommitInfo[]>;
   /** The text of one file at HEAD, before anything else is known; null where there is none. */
   readonly readFile: (path: string) => Promise<string | null>;
+  /** Head and files of any commit of the repository; null where it is not there. For previews. */
+  readonly at: (commit: string) => Promise<Pick<SourceTree, 'head' | 'files'> | null>;
   readonly close: () => void;
 }
 
@@ -102,6 +104,7 @@ export const createGitSource = (options: GitSourceOptions): GitSource => {
       base.attempt(async () => base.store().line.commits(await head(), limit, path ?? null)),
     readFile: (path) =>
       base.attempt(async () => readFileAt(base, await head(), within(directory, path))),
+    at: (commit) => base.attempt(() => headAt(base, commit)),
     close: () => base.close(),
   };
 };
@@ -181,6 +184,16 @@ const readTree = async (reading: Reading): Promise<SourceTree> => {
 const newestSynced = (ledger: Ledger): string | null => {
   const isSynced = (record: LedgerRecord) => record.kind === 'synced';
   return ledger.findLast(isSynced)?.commit ?? null;
+};
+
+const headAt = async (
+  base: Base,
+  commit: string,
+): Promise<Pick<SourceTree, 'head' | 'files'> | null> => {
+  const { objects, folders, files } = base.store();
+  if ((await objects.read(commit, COMMIT_BYTES)) === null) return null;
+  const head = await folders.commit(commit);
+  return { head, files: await files(head.tree) };
 };
 
 /** null when the commit is gone (a rewrite, and Git's clean-up after it). */

@@ -58,8 +58,9 @@ const enter = async (
   return entries;
 };
 
-const matters = (entry: TreeEntry): boolean =>
-  entry.name === 'cluster.yaml' || FOLDERS.has(entry.name);
+/** Entries of a cluster's directory that are read. */
+export const matters = ({ name }: Pick<TreeEntry, 'name'>): boolean =>
+  name === 'cluster.yaml' || FOLDERS.has(name);
 
 const FOLDERS: ReadonlySet<string> = new Set(['configs', 'jobs', 'namespaces', 'nodes', 'scale']);
 

@@ -151,7 +151,7 @@ describe('a failing version', () => {
   });
 
   it('is reverted once the mark is there, and its slot falls back (5.5, 6.3)', () => {
-    const evidence = { reason: '2 of its allocations are dead', allocations: [] };
+    const evidence = { reason: '2 of its allocations died', allocations: [] };
     const failed = aJob(words, { failed: { evidence } });
     const live = liveOf([...dead.map((copy) => ({ ...copy, deadForMs: 9_000 })), ...old]);
     const made = planned(desiredOf([failed]), live);
