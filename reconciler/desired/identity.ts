@@ -53,15 +53,14 @@ export const identityOf = (
 };
 
 /**
- * Rules 12.4: the settled record holds what else is needed; author and subject only where the
- * commit is at hand.
+ * Rules 12.4: the settled record holds what else is needed.
  */
 export const settledIdentity = (
   record: SettledRecord,
   { ledger, known }: { readonly ledger: JobLedger; readonly known: readonly CommitInfo[] },
 ): Identity => ({
   deployment: record.deployment,
-  commit: refOf(record.commit, known),
+  commit: refOf(record, known),
   settled: true,
   isRollback: wasLeft(record, ledger),
   introduced: null,
@@ -84,9 +83,11 @@ const wasLeft = (record: SettledRecord, ledger: JobLedger): boolean => {
   });
 };
 
-const refOf = (oid: string, known: readonly CommitInfo[]): CommitRef => {
+/** Records of older releases have no words: then they are empty where the commit is not at hand. */
+const refOf = (record: SettledRecord, known: readonly CommitInfo[]): CommitRef => {
+  const { commit: oid, author = '', email = '', subject = '' } = record;
   const commit = known.find((one) => one.oid === oid);
-  return commit === undefined ? { oid, author: '', email: '', subject: '' } : commitRef(commit);
+  return commit === undefined ? { oid, author, email, subject } : commitRef(commit);
 };
 
 /** Rules 5.5: the newest settled version under HEAD's in-place fields and count. */
@@ -98,7 +99,7 @@ export const fallbackOf = (
   spec: underHead(version.spec, head),
   deployment: record.deployment,
   commit: refOf(
-    record.commit,
+    record,
     moments.map(({ commit }) => commit),
   ),
 });

@@ -32,10 +32,8 @@ export const planGroup = (input: GroupInput): GroupPlan => {
   const scope: Scope = {
     ...input,
     budget,
-    newLeft: newAllowance(input, budget, canary.length),
     canary: new Set(canary.map((slot) => slot.index)),
   };
-  const newAtStart = scope.newLeft;
   const slots = group.slots.map((slot) => onlyResolved(scope, planSlot(scope, slot)));
   const asks = [
     ...group.beyond.flatMap((slot) => stopBeyond(scope, slot)),
@@ -48,7 +46,7 @@ export const planGroup = (input: GroupInput): GroupPlan => {
     waits: [...collect(slots).waits, ...refused.map((stop) => budgetWait(scope, stop))],
     allowances: new Map([
       [`stop ${group.key}`, left],
-      [`new ${group.key}`, newAtStart],
+      [`new ${group.key}`, newAllowance(input, budget, canary.length)],
       [`total ${group.key}`, Math.max(0, budget.maxTotal + canary.length - budget.total)],
     ]),
   };

@@ -13,6 +13,7 @@ import {
   type GroupInput,
   type Scope,
   type SlotPlan,
+  type SlotWant,
 } from './scope.ts';
 import type { GroupView, SlotView } from './slots.ts';
 
@@ -20,21 +21,23 @@ import type { GroupView, SlotView } from './slots.ts';
 export const missing = (scope: Scope, slot: SlotView): SlotPlan => {
   const blind = blindness(scope, slot);
   if (blind !== null) return { waits: [wait(scope, slot, blind)] };
-  const choice = healVersion(scope, slot);
-  if (choice === null) {
-    const detail = 'new copies that are not yet healthy come first (max_parallel)';
-    return { waits: [wait(scope, slot, { why: 'max-parallel', detail })] };
-  }
-  if (!isResolved(choice.spec)) {
+  const { first, otherwise } = healVersion(scope, slot);
+  if (first === null) return {};
+  if (!isResolved(first.spec)) {
     const detail = scope.rollout.reason ?? 'an image is not resolved';
     return { waits: [wait(scope, slot, { why: 'unresolved-image', detail })] };
   }
-  const waits = delayed(scope, slot, choice.version);
+  const waits = delayed(scope, slot, first.version);
   if (waits !== null) return { waits: [waits] };
-  const { group } = scope;
-  const draws = [...(choice.counted ? [`new ${group.key}`] : []), `total ${group.key}`];
-  const { version, spec, reason } = choice;
-  return { wants: [{ group, slot, version, spec, reason, victim: null, draws }] };
+  const later = otherwise === null || delayed(scope, slot, otherwise.version) !== null;
+  const second = later ? null : wantOf(scope, slot, otherwise);
+  return { wants: [{ ...wantOf(scope, slot, first), otherwise: second }] };
+};
+
+const wantOf = ({ group }: Scope, slot: SlotView, choice: HealChoice): SlotWant => {
+  const { counted, ...rest } = choice;
+  const draws = [...(counted ? [`new ${group.key}`] : []), `total ${group.key}`];
+  return { group, slot, ...rest, victim: null, draws };
 };
 
 /** A copy that nobody can see may hold the slot: unheard nodes, and many nodes lost at once. */
@@ -55,32 +58,34 @@ interface HealChoice {
 }
 
 /**
- * Which version fills a missing slot (rules 5.5). null: the wanted one, when there is room among
- * the new copies.
+ * Which version fills a missing slot (rules 5.5): the first, or the other one when the first finds no room among the
+ * new copies. That is only known when wants are placed: one that no node takes uses up no room.
  */
-const healVersion = (scope: Scope, slot: SlotView): HealChoice | null => {
+const healVersion = (
+  scope: Scope,
+  slot: SlotView,
+): { readonly first: HealChoice | null; readonly otherwise: HealChoice | null } => {
   const { group, rollout, head, fallback } = scope;
   const { frame } = group;
   const back =
     fallback !== null && frame.fallback !== null
-      ? { version: fallback, spec: frame.fallback }
+      ? { version: fallback, spec: frame.fallback, counted: false }
       : null;
   const evidence = slot.dead.length > 0 || slot.lost.length > 0;
   const reason = startReason(slot);
+  const only = (choice: HealChoice | null) => ({ first: choice, otherwise: null });
   const { target } = frame;
-  if (target === null) return back === null ? null : { ...back, reason, counted: false };
-  const forward = { version: head, spec: target, reason };
-  if (back === null || rollout.phase === 'done') return { ...forward, counted: false };
-  if (rollout.settled && evidence) return { ...forward, counted: false };
+  if (target === null) return only(back === null ? null : { ...back, reason });
+  const forward = { version: head, spec: target, reason, counted: false };
+  if (back === null || rollout.phase === 'done') return only(forward);
+  if (rollout.settled && evidence) return only(forward);
+  const fallBack: HealChoice = { ...back, reason: 'fallback' };
   const strayed = evidence && !hasNew(slot) && !anyNewHealthy(group) && !rollout.settled;
-  if (strayed || !opensSlot(scope, slot)) return { ...back, reason: 'fallback', counted: false };
-  if (scope.newLeft > 0) {
-    scope.newLeft -= 1;
-    return { ...forward, reason: evidence ? reason : 'rollout', counted: true };
-  }
-  return rollout.settled || anyNewHealthy(group)
-    ? null
-    : { ...back, reason: 'fallback', counted: false };
+  if (strayed || !opensSlot(scope, slot)) return only(fallBack);
+  return {
+    first: { ...forward, reason: evidence ? reason : 'rollout', counted: true },
+    otherwise: rollout.settled || anyNewHealthy(group) ? null : fallBack,
+  };
 };
 
 /** A copy of the wanted version died or was lost here, so the slot is the rollout's. */

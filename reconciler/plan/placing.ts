@@ -60,16 +60,26 @@ export const placeAll = (
       }
     }
   }
-  const placements = place(
-    entries.map((entry) => entry.want),
-    tableOf(desired, jobs, { nodes, live }),
-  );
-  const outcomes = entries.map((entry, i) => outcomeOf(entry, placements[i], homes));
+  const table = tableOf(desired, jobs, { nodes, live });
+  const outcomes = entries.map((entry) => placeEntry(entry, { table, homes }));
   return {
     steps: outcomes.flatMap((outcome) => outcome.steps),
     blocked: [...waits, ...outcomes.flatMap((outcome) => outcome.blocked)],
     records: outcomes.flatMap((outcome) => outcome.records),
   };
+};
+
+/** What finds no room among the new copies is tried in its other form. */
+const placeEntry = (
+  entry: Entry,
+  around: { readonly table: Table; readonly homes: Homes },
+): Placed => {
+  const [placement] = place([entry.want], around.table);
+  const { otherwise } = entry.slotWant;
+  const full = placement?.kind === 'no-allowance' && placement.allowance.startsWith('new ');
+  if (!full || !otherwise) return outcomeOf(entry, placement, around.homes);
+  const want = wantOf(entry.job, otherwise, entry.want.only);
+  return placeEntry({ ...entry, slotWant: otherwise, want }, around);
 };
 
 const wantOf = (job: JobPlan, slotWant: SlotWant, only: string | null): Want => {

@@ -24,6 +24,8 @@ export interface SlotWant {
   /** It stops when a place was found for what follows (rules 5.7). */
   readonly victim: { readonly copy: Copy; readonly reason: StopReason } | null;
   readonly draws: readonly string[];
+  /** What is wanted instead while this finds no room among the new copies. */
+  readonly otherwise?: SlotWant | null;
 }
 
 export interface SlotStop {
@@ -59,8 +61,6 @@ export interface GroupInput {
 
 export interface Scope extends GroupInput {
   readonly budget: Budget;
-  /** New copies that may still be promised to missing slots in this plan. */
-  newLeft: number;
   readonly canary: ReadonlySet<number>;
 }
 

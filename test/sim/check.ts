@@ -138,36 +138,44 @@ const checkCapacity = ({ truth, fail }: Context, node: SimNode): void => {
   fail('capacity', `${node.name} runs ${here.length} copies: ${cpuMilli}m, ${memoryBytes} bytes`);
 };
 
-const isReachable = ({ truth, links, disturbances }: Context, node: string): boolean => {
+/** The reconciler that has seen the node without a gap for long enough; null: none has. */
+const seenBy = ({ truth, links, disturbances }: Context, node: string): string | null => {
   const now = truth.time.now();
   const calm = now - (disturbances.get(node) ?? Number.NEGATIVE_INFINITY) > REACHABLE_MS;
-  return calm && links.reachable(node) && now - links.heardAt(node) < REACHABLE_MS;
+  const session = links.session(node);
+  if (!calm || session === null || now - session.since < REACHABLE_MS) return null;
+  return now - links.heardAt(node) < REACHABLE_MS ? session.with : null;
 };
 
-/** 5.1: no more copies than count, surge and canaries, as far as a reconciler can see. */
+/** 5.1: no more copies than count, surge and canaries, as far as one reconciler can see. */
 const checkSurge = (context: Context, copy: Copy): void => {
   const { truth, fail } = context;
   const job = idOf(copy.body);
-  if (!isReachable(context, copy.node.name)) return;
-  const seen = truth.copiesOf(job).filter(({ node }) => isReachable(context, node.name));
+  const reconciler = seenBy(context, copy.node.name);
+  if (reconciler === null) return;
+  const seen = truth.copiesOf(job).filter(({ node }) => seenBy(context, node.name) === reconciler);
   const most = Math.max(...recentDrafts(context, job, copy.node).map(maxTotalOf));
   if (seen.length <= most) return;
   const ids = seen.map(({ allocation, node }) => `${allocation}@${node.name}`).join(' ');
   fail('surge', `${job} has ${seen.length} copies where ${most} may be: ${ids}`);
 };
 
-/** 9.3: never two, whatever is cut off; a containerd that does not do as it is told excuses it. */
-const checkSingleton = (
-  { truth, human, fail }: Context,
-  { body, allocation, node }: Copy,
-): void => {
+/**
+ * 9.3: never two, whatever is cut off. A containerd that does not do as it is told excuses it, and so do two
+ * reconcilers that share the nodes between them: a runner whose reconciler answers has no reason to stop.
+ */
+const checkSingleton = (context: Context, { body, allocation, node }: Copy): void => {
+  const { truth, human, links, fail } = context;
   const job = idOf(body);
   if (human.intent().jobs.get(job)?.singleton !== true || !body.spec.singleton) return;
+  const mine = links.session(node.name)?.with ?? null;
   const other = truth.copiesOf(job).find((copy) => {
     const { late, failBefore, failAfter } = copy.node.machine.faults;
     const obedient = late + failBefore + failAfter === 0;
+    const theirs = links.session(copy.node.name)?.with ?? mine;
     const sameSlot = copy.body.group === body.group && copy.body.index === body.index;
-    return copy.allocation !== allocation && sameSlot && obedient && copy.body.spec.singleton;
+    if (copy.allocation === allocation || !sameSlot || theirs !== mine) return false;
+    return obedient && copy.body.spec.singleton;
   });
   if (other === undefined) return;
   fail(

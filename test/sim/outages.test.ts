@@ -44,6 +44,8 @@ interface Story {
   readonly end?: (world: World) => readonly string[];
 }
 
+const FAILING: ReadonlySet<string> = new Set(['stalled', 'failed']);
+
 const web = (change: Partial<JobDraft>): JobDraft => ({ ...plainJob('web'), ...change });
 const WEB = 'shop/web';
 const CRASHES: Behaviour = { ...GOOD, crash: { afterMs: 2_000, code: 1, outOfMemory: false } };
@@ -134,10 +136,11 @@ describe('outages that others had', () => {
       end: (world) => onlyVersion(world, 1, 4),
     };
     // The other system left the slots empty that the failed version had taken.
+    const seen = { failed: false };
     await tellTwice(story, 'end', (real) => (desired, live, now) => {
-      const rolledBack = desired.jobs.some(({ isRollback, failed }) => isRollback || failed);
       const plan = real(desired, live, now);
-      return rolledBack ? without(plan, ({ kind }) => kind === 'start') : plan;
+      seen.failed ||= plan.deployments.some(({ status }) => FAILING.has(status));
+      return seen.failed ? without(plan, ({ kind }) => kind === 'start') : plan;
     });
   });
 
@@ -193,16 +196,22 @@ describe('outages that others had', () => {
       },
       end: (world) => onlyVersion(world, 1, 3),
     };
-    await tellTwice(
-      story,
-      'end',
-      (real) => (desired, live, now) =>
-        real(
-          mapJobs(desired, (job) => ({ ...job, isRollback: false })),
-          live,
-          now,
-        ),
-    );
+    // The other system treats a way back like any other deployment.
+    const before: { fallback: DesiredJob['fallback'] } = { fallback: null };
+    await tellTwice(story, 'end', (real) => (desired, live, now) => {
+      const { fallback } = before;
+      const [job] = desired.jobs;
+      if (desired.commit.subject !== 'Revert') {
+        before.fallback = job ?? null;
+        return real(desired, live, now);
+      }
+      const unknown = { isRollback: false, settled: false, fallback };
+      return real(
+        mapJobs(desired, (each) => ({ ...each, ...unknown })),
+        unsettled(live),
+        now,
+      );
+    });
   });
 
   it('nomad #7432: a drain after a failed deployment moves the settled version', async () => {
@@ -226,7 +235,7 @@ describe('outages that others had', () => {
     // The other system forgot that the deployment had failed.
     await tellTwice(
       story,
-      'failed',
+      'end',
       (real) => (desired, live, now) =>
         real(
           mapJobs(desired, (job) => ({ ...job, failed: null, fallback: null })),
@@ -251,7 +260,7 @@ describe('outages that others had', () => {
     const newest: { job: DesiredJob | null } = { job: null };
     await tellTwice(
       story,
-      'unchanged',
+      'end',
       (real) => (desired, live, now) =>
         real(
           mapJobs(desired, (job) => {
@@ -265,7 +274,7 @@ describe('outages that others had', () => {
   });
 
   it('image-updater #1249: the machine never overwrites a rollback', async () => {
-    const texts: { newest: string | null } = { newest: null };
+    const texts: { newest: string | null; base: string | null } = { newest: null, base: null };
     const story: Story = {
       jobs: [web({ count: 2 })],
       nodes: 2,
@@ -276,21 +285,25 @@ describe('outages that others had', () => {
           const file = human.repo.head().files.get('jobs/shop/web.yaml');
           texts.newest = file?.kind === 'text' ? file.text : null;
         });
-        time.at(220_000, 'rollback', () => human.edit(WEB, { version: 1 }, 'Revert'));
+        time.at(220_000, 'rollback', () => {
+          human.edit(WEB, { version: 1 }, 'Revert');
+          texts.base = human.repo.head().files.get('jobs/shop/web.yaml')?.blob ?? null;
+        });
       },
       end: (world) => onlyVersion(world, 1, 2),
     };
     // The other system writes its own idea of the newest image back minutes later.
     await tellTwice(story, 'revert', (real) => (desired, live, now) => {
       const plan = real(desired, live, now);
-      const job = desired.jobs.find(({ isRollback }) => isRollback);
-      return job === undefined || texts.newest === null ? plan : overwrite(plan, job, texts.newest);
+      const [job] = desired.jobs;
+      const rolledBack = desired.commit.subject === 'Revert' && now > 260_000;
+      return job === undefined || !rolledBack ? plan : overwrite(plan, job, texts);
     });
   });
 
   it('compose #14029: a preview changes nothing', async () => {
     const story: Story = {
-      jobs: [web({ count: 2 })],
+      jobs: [web({ count: 2, order: 'start-first' })],
       nodes: 2,
       until: 200_000,
       tell: () => undefined,
@@ -331,19 +344,27 @@ describe('outages that others had', () => {
       jobs: [web({ count: 4 })],
       nodes: 2,
       until: 400_000,
-      tell: ({ time, human, restartRunner }) => {
+      tell: ({ time, human, nodes, restartRunner }) => {
         time.at(SETTLED, 'deploy', () => human.edit(WEB, { version: 2 }, 'Deploy v2'));
-        for (const node of ['n1', 'n2']) {
-          time.at(SETTLED + 12_000, `${node} restarts`, () => restartRunner(node, 1_000));
+        for (const [node, { machine }] of nodes) {
+          const at = SETTLED + 12_000;
+          time.at(at, `${node} restarts`, () => {
+            machine.faults.flapping = 1;
+            restartRunner(node, 500);
+          });
+          // The first check after the restart gets no answer: until the next all copies are unproven.
+          time.at(at + 4_000, `${node} answers`, () => void (machine.faults.flapping = 0));
         }
       },
     };
-    // Unproven is not unhealthy: after the restart nothing was probed yet.
-    await tellTwice(
-      story,
-      'budget',
-      (real) => (desired, live, now) => real(desired, unprovenIsUnhealthy(live), now),
-    );
+    // Unproven is not unhealthy. The other system replaced whatever was not known to be well.
+    await tellTwice(story, 'budget', (real) => (desired, live, now) => {
+      const plan = real(desired, live, now);
+      return withSteps(
+        plan,
+        desired.jobs.flatMap((job) => stopAllOld(job, onlyUnproven(live))),
+      );
+    });
   });
 });
 
@@ -358,10 +379,16 @@ const mapAllocations = (
 const forgetFailures = (live: LiveState): LiveState =>
   mapAllocations(live, (each) => ({ ...each, failure: null }));
 
-const unprovenIsUnhealthy = (live: LiveState): LiveState =>
-  mapAllocations(live, (each) =>
-    each.health === 'healthy' ? each : { ...each, health: 'unhealthy', everHealthy: false },
-  );
+const unsettled = (live: LiveState): LiveState =>
+  mapAllocations(live, (each) => ({ ...each, body: { ...each.body, settled: false } }));
+
+const onlyUnproven = (live: LiveState): LiveState => ({
+  ...live,
+  nodes: live.nodes.map((node) => ({
+    ...node,
+    allocations: node.allocations.filter(({ health }) => health === 'unproven'),
+  })),
+});
 
 const rehashed = ({ spec }: DesiredJob, salt: string): DesiredJob['spec'] => {
   const hash = (old: string): string => salt.padEnd(64, '0').slice(0, 32) + old.slice(32);
@@ -381,7 +408,11 @@ const withImage = (job: DesiredJob, tag: string): DesiredJob['spec'] => {
   return { ...spec, groups };
 };
 
-const overwrite = (plan: Plan, job: DesiredJob, text: string): Plan => ({
+const overwrite = (
+  plan: Plan,
+  job: DesiredJob,
+  { newest, base }: { readonly newest: string | null; readonly base: string | null },
+): Plan => ({
   ...plan,
   proposals: [
     {
@@ -390,7 +421,7 @@ const overwrite = (plan: Plan, job: DesiredJob, text: string): Plan => ({
       deployment: job.deployment,
       reverts: job.commit,
       to: job.commit.oid,
-      edits: [{ path: job.file, content: text, base: null }],
+      edits: [{ path: job.file, content: newest, base }],
       evidence: { reason: 'there is a newer image', allocations: [] },
       message: `Update the image\n\nPurser-Reverts: x\nPurser-Deployment: ${job.deployment}`,
       specHash: job.spec.specHash,

@@ -38,25 +38,26 @@ const LOOK_EVERY_MS: Ms = 5_000;
 /** It must stay at rest for so long: two cycles of the slow timer. */
 const REST_MS: Ms = 30_000;
 
-export const runSeed = async ({ seed, trace }: SeedOptions): Promise<SeedResult> => {
+/** A cluster with its people and faults, before anything happened. */
+export const prepareSeed = ({ seed, trace }: SeedOptions) => {
   const time = createTime({ seed, keepLines: trace });
   const world = createWorld(time, drawScenario(time.random.fork('scenario')));
-  const kinds = drawFaults(time.random.fork('kinds'));
-  const goesOn = (): boolean => world.checker.violations.length === 0;
-  scheduleFaults(world, kinds, CHAOS_MS);
+  const faults = drawFaults(time.random.fork('kinds'));
+  scheduleFaults(world, faults, CHAOS_MS);
   schedulePeople(world);
+  return { time, world, faults };
+};
+
+export const runSeed = async (options: SeedOptions): Promise<SeedResult> => {
+  const { time, world, faults } = prepareSeed(options);
+  const { violations } = world.checker;
+  const goesOn = (): boolean => violations.length === 0;
   await guarded(world, () => time.run(CHAOS_MS, goesOn));
   if (goesOn()) world.human.tidy();
   const settledAt = await settle(world, goesOn);
-  return {
-    seed,
-    violations: world.checker.violations,
-    faults: kinds,
-    digest: time.digest(),
-    events: time.events(),
-    settledAt,
-    lines: time.lines,
-  };
+  const { seed } = options;
+  const told = { digest: time.digest(), events: time.events(), lines: time.lines };
+  return { seed, violations, faults, settledAt, ...told };
 };
 
 /** A bug that throws out of a fake or a program is a finding. */

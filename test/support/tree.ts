@@ -211,6 +211,9 @@ export const settledMark = (job: DesiredJob): Extract<LedgerRecord, { kind: 'set
   specHash: job.spec.specHash,
   deployment: job.deployment,
   commit: job.commit.oid,
+  author: job.commit.author,
+  email: job.commit.email,
+  subject: job.commit.subject,
   digests: job.spec.groups.flatMap((group) =>
     group.tasks.flatMap(({ name, image }) =>
       image.digest === null

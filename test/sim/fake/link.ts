@@ -45,6 +45,7 @@ interface Session {
   readonly endpoint: Endpoint;
   readonly runner: Runner;
   open: boolean;
+  readonly since: Ms;
   /** Virtual time at which the newest frame of the direction arrives: later frames come later. */
   upAt: Ms;
   downAt: Ms;
@@ -82,8 +83,8 @@ export interface Links {
     self: { readonly node: string; readonly now: () => Ms },
   ) => LinkPort;
   readonly reconciler: (process: Process, now: () => Ms) => NodesPort;
-  /** A session is open and nothing of it is lost. */
-  readonly reachable: (node: string) => boolean;
+  /** The reconciler that the node talks to, and since when; null while cut off. */
+  readonly session: (node: string) => { readonly with: string; readonly since: Ms } | null;
   /** Time of the last report of the node that a living reconciler took in. */
   readonly heardAt: (node: string) => Ms;
 }
@@ -154,9 +155,11 @@ export const createLinks = (time: SimTime, watch: LinkWatch): Links => {
       });
       return nodesPort(net, endpoint);
     },
-    reachable: (node) => {
-      const session = runners.get(node)?.session;
-      return session?.open === true && !session.upStalled && !session.downStalled;
+    session: (node) => {
+      const session = runners.get(node)?.session ?? null;
+      if (session === null || !session.open) return null;
+      if (session.upStalled || session.downStalled) return null;
+      return { with: session.endpoint.process.name, since: session.since };
     },
     heardAt: (node) => heardAt.get(node) ?? Number.NEGATIVE_INFINITY,
   };
@@ -185,6 +188,7 @@ const open = (net: Net, runner: Runner, endpoint: Endpoint): void => {
     endpoint,
     runner,
     open: true,
+    since: time.now(),
     upAt: time.now(),
     downAt: time.now(),
     upStalled: false,

@@ -160,6 +160,14 @@ describe('deployment (rules 1.1, 2.3)', () => {
       settled: true,
       isRollback: false,
       standing: { kind: 'head' },
+      commit: { oid: oid(commits, 0), author: 'Ada', subject: 'Commit 1' },
+    });
+    const { author: _a, email: _e, subject: _s, ...older } = settledMark(first);
+    expect(jobOf(compile(treeOf(commits, { ledger: [older] })), 'shop/web').commit).toEqual({
+      oid: oid(commits, 0),
+      author: '',
+      email: '',
+      subject: '',
     });
   });
 
