@@ -1,11 +1,13 @@
 // A slot that nothing holds: which version fills it, and why it may have to wait.
-// In: the group's scope, a slot. Out: a want or a reason. Not here: slots that hold something (group).
+// In: the group's scope, a slot. Out: a want or a reason. Not here: slots that hold something
+// (group).
 
 import type { StartReason } from '../../schema/plan.ts';
 import type { GroupSpec } from '../../schema/spec.ts';
 import type { Version } from './body.ts';
 import {
   delayed,
+  isResolved,
   opensSlot,
   wait,
   type GroupInput,
@@ -21,6 +23,10 @@ export const missing = (scope: Scope, slot: SlotView): SlotPlan => {
   if (blind !== null) return { waits: [wait(scope, slot, blind)] };
   const { first, otherwise } = healVersion(scope, slot);
   if (first === null) return {};
+  if (!isResolved(first.spec)) {
+    const detail = scope.rollout.reason ?? 'an image is not resolved';
+    return { waits: [wait(scope, slot, { why: 'unresolved-image', detail })] };
+  }
   const waits = delayed(scope, slot, first.version);
   if (waits !== null) return { waits: [waits] };
   const later = otherwise === null || delayed(scope, slot, otherwise.version) !== null;

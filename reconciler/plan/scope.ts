@@ -1,4 +1,5 @@
-// What the planning of one group works with: its input, what a slot may ask for, and small questions.
+// What the planning of one group works with: its input, what a slot may ask for, and small
+// questions.
 // In: nothing of its own. Out: types, and helpers that group and heal share.
 // Not here: decisions (group, heal).
 
@@ -75,6 +76,8 @@ export interface SlotPlan {
  * (rules 6.2).
  */
 export const opensSlot = (scope: Scope, slot: SlotView): boolean => {
+  const { target } = scope.group.frame;
+  if (target === null || !isResolved(target)) return false;
   switch (scope.rollout.opens) {
     case 'all':
       return true;
@@ -86,6 +89,12 @@ export const opensSlot = (scope: Scope, slot: SlotView): boolean => {
       return false;
   }
 };
+
+/**
+ * Runners get digests only: a group with an image that is not resolved starts nowhere (rules 3).
+ */
+export const isResolved = (spec: GroupSpec): boolean =>
+  spec.tasks.every(({ image }) => image.digest !== null);
 
 /**
  * Waits between attempts grow as `reschedule` says; attempts of the same version in this slot

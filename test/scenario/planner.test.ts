@@ -213,7 +213,7 @@ describe('nodes', () => {
     quietly(cluster);
   });
 
-  it('a lost node is replaced after lost_after; its return leaves one copy a slot (9.1, 9.2)', () => {
+  it('a lost node is replaced; its return leaves one copy a slot (9.1, 9.2)', () => {
     const cluster = settledOn({}, { facts: { nodes: four } });
     const runner = cluster.runners.get('n001');
     if (runner === undefined) throw new Error('n001 is part of the cluster');

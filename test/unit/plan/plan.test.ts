@@ -11,6 +11,7 @@ import {
   aCopy,
   aFailure,
   aJob,
+  aTask,
   DEAD,
   desiredOf,
   liveOf,
@@ -18,13 +19,11 @@ import {
   STARTING,
 } from '../../support/world.ts';
 
+const wordOf = (step: Plan['steps'][number]): string =>
+  step.kind === 'update' ? step.changes.join() : step.reason;
+
 const short = (made: Plan): readonly string[] =>
-  made.steps
-    .map(
-      (step) =>
-        `${step.kind} ${step.slot} ${step.node} ${step.kind === 'update' ? step.changes.join() : step.reason}`,
-    )
-    .toSorted();
+  made.steps.map((step) => `${step.kind} ${step.slot} ${step.node} ${wordOf(step)}`).toSorted();
 
 const planned = (desired: DesiredState, live: LiveState): Plan => {
   const made = plan(desired, live, 0);
@@ -193,5 +192,91 @@ describe('orders and forecast', () => {
     const job = aJob({ version: 'v2', from: { version: 'v1' } });
     const waves = forecast(desiredOf([job]), liveOf(spread3(settledBefore(job))), 0);
     expect(waves.map((wave) => wave.steps.length)).toEqual([2, 2, 2, 3]);
+  });
+});
+
+describe('an image that is not resolved (3)', () => {
+  const groups = [
+    { tasks: [aTask({ image: { reference: 'app:2', repository: 'registry/app', digest: null } })] },
+  ];
+  const facts = {
+    standing: { kind: 'held', why: 'unresolved image: app:2' } as const,
+    unresolved: { message: 'manifest unknown: app:2', sinceMs: 0, blame: 'version' as const },
+  };
+
+  it('starts nothing where nothing has settled', () => {
+    const made = planned(desiredOf([aJob({ groups }, facts)]), liveOf([]));
+    expect(made.steps).toEqual([]);
+    expect(made.blocked.map((entry) => entry.kind === 'waiting' && entry.why)).toEqual([
+      'held',
+      'unresolved-image',
+      'unresolved-image',
+      'unresolved-image',
+    ]);
+  });
+
+  it('heals at the settled version, and fails after healthy_deadline', () => {
+    const words = { version: 'v2', groups, from: { version: 'v1', groups: [{}] } };
+    const early = planned(desiredOf([aJob(words, facts)]), liveOf([]));
+    expect(short(early)).toEqual([
+      'start shop/web/main[0] n001 fallback',
+      'start shop/web/main[1] n002 fallback',
+      'start shop/web/main[2] n003 fallback',
+    ]);
+    const late = { ...facts, unresolved: { ...facts.unresolved, sinceMs: 300_000 } };
+    const made = planned(desiredOf([aJob(words, late)]), liveOf([]));
+    expect(made.deployments[0]?.status).toBe('failed');
+    expect(made.proposals).toMatchObject([{ kind: 'ledger', records: [{ kind: 'failed' }] }]);
+  });
+});
+
+describe('orders', () => {
+  const job = aJob({}, { settled: true });
+  const context = { cluster: 'test', commit: 'c' };
+
+  it('repeat the set that was sent while it is unchanged, also when it was read anew', () => {
+    const live = liveOf(spread3(job));
+    const made = planned(desiredOf([job]), live);
+    const first = orders(made, live, context);
+    const again = liveOf(
+      spread3(job),
+      Object.fromEntries(
+        first.map((set) => [set.node, { sent: structuredClone(set), generation: set.generation }]),
+      ),
+    );
+    expect(orders(made, again, context)).toEqual(first);
+  });
+
+  it('keep a stop until its copy is gone, and let go of the superseded dead', () => {
+    const copy = aCopy(job, { node: 'n001', index: 0, attempt: 2 });
+    const dead = aCopy(job, { node: 'n001', index: 0, attempt: 1 }, DEAD);
+    const live = liveOf([{ ...copy, stopping: true, phase: 'stopping' }, dead]);
+    const idle = { ...planned(desiredOf([job]), live), steps: [] };
+    expect(
+      orders(idle, live, context)[0]
+        ?.items.map(({ kind }) => kind)
+        .toSorted(),
+    ).toEqual(['run', 'stop']);
+    const swept = planned(desiredOf([job]), liveOf([copy, dead]));
+    const [set] = orders(swept, liveOf([copy, dead]), context);
+    expect(set?.items.map(({ allocation }) => allocation)).toEqual([copy.allocation]);
+  });
+
+  it('go to no node that is not connected', () => {
+    const live = liveOf([], { n002: { connected: false } });
+    const made = planned(desiredOf([]), live);
+    expect(orders(made, live, context).map(({ node }) => node)).toEqual(['n001', 'n003']);
+  });
+});
+
+describe('a node not heard from yet (invariant 8)', () => {
+  it('may hold any copy, so missing copies wait for it until it is lost', () => {
+    const job = aJob({ count: 1 });
+    const live = { ...liveOf([]), nodes: liveOf([]).nodes.slice(0, 2) };
+    const waiting = planned(desiredOf([job]), { ...live, upForMs: 29_000 });
+    expect(waiting.steps).toEqual([]);
+    expect(waiting.blocked).toMatchObject([{ why: 'node-unknown' }]);
+    expect(waiting.wakeAt).toBe(1_000);
+    expect(short(planned(desiredOf([job]), { ...live, upForMs: 30_000 }))).toHaveLength(1);
   });
 });
