@@ -4,7 +4,14 @@
 
 import { spawnSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { accessSync, constants, existsSync, readFileSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  lstatSync,
+  readFileSync,
+  writeFileSync,
+} from 'node:fs';
 import { delimiter, join } from 'node:path';
 
 const HERE = join(import.meta.dirname, '..');
@@ -112,6 +119,9 @@ const installModules = () => {
     .digest('hex');
   const stamp = join(HERE, 'node_modules', '.purser-lock');
   if (existsSync(stamp) && readFileSync(stamp, 'utf8') === lock) return;
+  // A link leads to somebody else's packages: npm would empty the folder behind it.
+  const modules = lstatSync(join(HERE, 'node_modules'), { throwIfNoEntry: false });
+  if (modules?.isSymbolicLink()) return;
   say('Installing npm packages: npm ci');
   if (run('npm', ['ci', '--no-progress', '--loglevel=error']) !== 0)
     fail('`npm ci` failed (see above).');

@@ -1,10 +1,22 @@
 // All commands, in the order of `purser --help`.
 
 import type { CommandSpec } from './command.ts';
+import { approve } from './approve.ts';
+import { deploy } from './deploy.ts';
+import { drain, undrain } from './drain.ts';
+import { events } from './events.ts';
 import { exec } from './exec.ts';
+import { explain } from './explain.ts';
+import { history } from './history.ts';
+import { init } from './init.ts';
 import { pause, promote, restart, resume, scale, start, stop } from './job-edits.ts';
 import { logs } from './logs.ts';
+import { plan } from './plan.ts';
+import { rollback } from './rollback.ts';
+import { snapshot } from './snapshot.ts';
 import { status } from './status.ts';
+import { validate } from './validate.ts';
+import { volume } from './volume.ts';
 import { down } from './down.ts';
 import { node } from './node.ts';
 import { reconciler } from './reconciler.ts';
@@ -13,9 +25,18 @@ import { up } from './up.ts';
 export const COMMANDS: readonly CommandSpec[] = [
   up,
   down,
+  init,
+  validate,
+  plan,
   status,
+  explain,
   logs,
   exec,
+  events,
+  history,
+  snapshot,
+  deploy,
+  rollback,
   scale,
   stop,
   start,
@@ -23,6 +44,10 @@ export const COMMANDS: readonly CommandSpec[] = [
   pause,
   resume,
   promote,
+  approve,
+  drain,
+  undrain,
+  volume,
   reconciler,
   node,
 ];

@@ -26,6 +26,8 @@ export const node: CommandSpec = {
       .option('--cpu <cores>', 'CPU for allocations: 2, 1500m')
       .option('--memory <size>', 'memory for allocations: 4GiB')
       .option('--subnet <cidr>', 'addresses for allocations: 10.1.4.0/22')
+      .option('--cni-config <path>', 'CNI plugins in place of the own network: a .conflist')
+      .option('--cni-bin <dir>', 'where the CNI plugins are', '/usr/lib/cni')
       .option('--registry-credentials <path>', "docker's config.json")
       .option('--insecure-registry <host:port...>', 'registries that speak plain http')
       .option('--end-with-stdin', 'end when stdin closes'),
@@ -48,12 +50,18 @@ export const node: CommandSpec = {
       registryLogins: text(options['registryCredentials']),
       insecureRegistries: Array.isArray(registries) ? registries.map(String) : [],
       subnet: text(options['subnet']),
+      cni: cniOf(options),
     });
     if (options['endWithStdin'] === true) endWithStdin();
     await aborted(io.signal);
     await runner.stop();
     return 0;
   },
+};
+
+const cniOf = (options: Readonly<Record<string, unknown>>) => {
+  const config = text(options['cniConfig']);
+  return config === null ? null : { config, binDir: text(options['cniBin']) ?? '/usr/lib/cni' };
 };
 
 const quantity = (

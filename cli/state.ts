@@ -1,6 +1,7 @@
 // What several commands ask of the newest view: the state, a job by the name that a person typed, its copies.
 // In: a control connection. Out: parts of the view, or an error that names what there is.
 
+import { closestMatch } from 'leven';
 import type { StateAnswer } from '../schema/control.ts';
 import type { DesiredJob } from '../schema/desired.ts';
 import type { LiveAllocation } from '../schema/live.ts';
@@ -48,11 +49,29 @@ export const findJob = ({ view }: ReadyState, name: string): DesiredJob => {
       `\`${name}\` is ambiguous: ${matches.map(({ id }) => id).join(', ')}; write the namespace too`,
     );
   }
-  const known = jobs.map(({ id }) => id).join(', ');
   throw new CommandError(
-    `there is no job \`${name}\`; there ${known === '' ? 'are none' : `is ${known}`}`,
+    `there is no job \`${name}\`${knownWords(
+      name,
+      jobs.flatMap(({ id, spec }) => [id, spec.job]),
+    )}`,
   );
 };
+
+/** What the person may have meant: `; did you mean web?`, else what there is. */
+export const knownWords = (name: string, known: readonly string[]): string => {
+  const near = closestMatch(name, known, { maxDistance: Math.max(2, Math.floor(name.length / 3)) });
+  if (near !== undefined) return `; did you mean ${near}?`;
+  const shown = known.filter(
+    (one) => known.every((any) => !any.includes('/')) || one.includes('/'),
+  );
+  const rest = shown.length - NAMES_SHOWN;
+  const names = shown.slice(0, NAMES_SHOWN).join(', ');
+  if (names === '') return '; there is none';
+  return `; there is ${names}${rest > 0 ? ` and ${rest} more` : ''}`;
+};
+
+/** Names listed in an error. */
+const NAMES_SHOWN = 12;
 
 export const copiesOf = ({ view }: ReadyState, job: string): readonly LiveAllocation[] =>
   view.live.nodes

@@ -193,14 +193,23 @@ const jsonOf = (state: ReadyState, job: string | null) => {
     jobs: view.plan.deployments
       .filter((deployment) => wanted === null || deployment.job === wanted)
       .map((deployment) => ({ ...deployment, copies: copiesJson(state, deployment.job) })),
-    nodes: view.live.nodes.map(({ allocations, sent: _, ...node }) => ({
-      ...node,
-      copies: allocations.length,
-    })),
+    nodes: view.live.nodes.map(nodeJson),
     blocked: view.plan.blocked,
     problems: view.plan.problems,
   };
 };
+
+const nodeJson = (node: LiveNode) => ({
+  name: node.name,
+  connected: node.connected,
+  silentForMs: node.silentForMs,
+  address: node.address,
+  capacity: node.capacity,
+  attributes: Object.fromEntries(node.attributes),
+  conditions: node.conditions,
+  copies: node.allocations.length,
+  foreign: node.foreign,
+});
 
 const copiesJson = (state: ReadyState, job: string) =>
   copiesOf(state, job).map((copy) => ({

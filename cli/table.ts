@@ -3,7 +3,7 @@
 
 import { stripVTControlCharacters } from 'node:util';
 
-const width = (text: string): number => [...stripVTControlCharacters(text)].length;
+const width = (text: string): number => Array.from(stripVTControlCharacters(text)).length;
 
 /** The first row is the head. The last column is not padded and is cut at the terminal's edge. */
 export const table = (rows: readonly (readonly string[])[], columns: number): string => {

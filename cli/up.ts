@@ -174,11 +174,9 @@ const insecureFlags = (registries: readonly string[]): readonly string[] =>
 
 const runnerSpec = ({ layout, node, cluster, registries }: RunnerAsk) => {
   const { name, root, netns, log } = node.layout;
-  const args = [
-    ...[entry(), 'node', '--name', name, '--cluster', cluster, '--node-root', root],
-    ...['--link', `unix:${layout.linkSocket}`, '--address', node.address],
-    ...['--end-with-stdin', ...insecureFlags(registries)],
-  ];
+  const words = ['node', '--name', name, '--cluster', cluster, '--node-root', root];
+  const link = ['--link', `unix:${layout.linkSocket}`, '--address', node.address];
+  const args = [entry(), ...words, ...link, '--end-with-stdin', ...insecureFlags(registries)];
   const inside = netns === null ? [] : [`--net=/run/netns/${netns}`, process.execPath];
   const command = netns === null ? process.execPath : 'nsenter';
   return { name: `the runner of ${name}`, command, args: [...inside, ...args], log };
@@ -192,17 +190,19 @@ interface ReconcilerAsk {
   readonly registries: readonly string[];
 }
 
-const reconcilerSpec = ({ layout, repository, directory, cluster, registries }: ReconcilerAsk) => ({
-  name: 'the reconciler',
-  command: process.execPath,
-  args: [
-    ...[entry(), 'reconciler', '--root', layout.root, '--socket', layout.controlSocket],
-    ...['--repository', repository.url, '--branch', repository.branch, '--cluster', cluster],
-    ...['--link', `unix:${layout.linkSocket}`, '--end-with-stdin', ...insecureFlags(registries)],
-    ...(directory === '' ? [] : ['--directory', directory]),
-  ],
-  log: layout.reconcilerLog,
-});
+const reconcilerSpec = ({ layout, repository, directory, cluster, registries }: ReconcilerAsk) => {
+  const place = ['--root', layout.root, '--socket', layout.controlSocket];
+  const source = ['--repository', repository.url, '--branch', repository.branch];
+  const link = ['--cluster', cluster, '--link', `unix:${layout.linkSocket}`];
+  const where = directory === '' ? [] : ['--directory', directory];
+  const flags = ['--end-with-stdin', ...insecureFlags(registries)];
+  return {
+    name: 'the reconciler',
+    command: process.execPath,
+    args: [entry(), 'reconciler', ...place, ...source, ...link, ...where, ...flags],
+    log: layout.reconcilerLog,
+  };
+};
 
 /** Connected, and the reconciler answers. */
 const answering = async (socket: string): Promise<Control> => {
@@ -241,14 +241,11 @@ const farewell = (io: Io, state: StateAnswer, repository: Repository): void => {
   for (const [job, urls] of urlsOf(state))
     io.out(`  ${pc.bold(job.padEnd(14))} ${urls.join('  ')}`);
   const dir = repository.workTree ?? repository.url;
+  const purser = join(packageDir(), 'purser');
   io.out('\nTry next, in another terminal:');
-  io.out(
-    `  1. cd ${dir}, edit a file below jobs/, git commit -a -m "Try it"; then: ./purser status --watch`,
-  );
-  io.out(`  2. git revert --no-edit HEAD        the way back is a commit too`);
-  io.out(
-    `  3. ./purser plan .                  what your uncommitted edits would do, before anybody commits them`,
-  );
+  io.out(`  1. cd ${dir}, edit a file below jobs/, git commit -a -m "Try it"`);
+  io.out(`  2. ${purser} status --watch`);
+  io.out(`  3. git revert --no-edit HEAD        the way back is a commit too`);
   io.out('\nCtrl-C stops Purser and leaves the containers running.');
 };
 

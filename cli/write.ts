@@ -6,7 +6,7 @@ import { execFile } from 'node:child_process';
 import { hostname, userInfo } from 'node:os';
 import { promisify } from 'node:util';
 import type { CommitAnswer, CommitArgument, FileAnswer, StateAnswer } from '../schema/control.ts';
-import type { FileEdit } from '../schema/desired.ts';
+import type { CommitRef, DesiredState, FileEdit } from '../schema/desired.ts';
 import type { DeploymentView } from '../schema/plan.ts';
 import type { YamlEdit } from '../schema/yaml-edit.ts';
 import { editYaml } from '../schema/yaml-edit.ts';
@@ -86,7 +86,11 @@ export const tell = (
   else io.out(commit === null ? `${message}: nothing to change` : `${message}\n  commit ${commit}`);
 };
 
+/** Ways a rollout ends; a failed one may still be reverted. */
 const OVER: ReadonlySet<string> = new Set(['settled', 'failed', 'paused', 'held', 'stopped']);
+
+/** After a failure, the revert is a commit or two away. */
+const REVERT_PATIENCE_MS = 60_000;
 
 /** Follows a job's deployment from a commit on until it is over; the exit code: 0 settled, 1 not. */
 export const followJob = async (
@@ -95,22 +99,61 @@ export const followJob = async (
   commit: string,
 ): Promise<number> => {
   const control = await connect(common.socket);
+  const say = (line: string) => {
+    if (!common.json) io.out(line);
+  };
+  const giveUp = new AbortController();
+  const signal = AbortSignal.any([io.signal, giveUp.signal]);
   let said = '';
+  let followed: string | null = null;
+  let patience: NodeJS.Timeout | null = null;
   try {
-    for await (const { view } of control.watch<StateAnswer>('state', io.signal)) {
-      if (view?.desired.commit.oid !== commit && said === '') continue;
-      const deployment = view?.plan.deployments.find((one) => one.job === job);
+    for await (const { view } of control.watch<StateAnswer>('state', signal)) {
+      if (view === null || (view.desired.commit.oid !== commit && followed === null)) continue;
+      const deployment = view.plan.deployments.find((one) => one.job === job);
       if (deployment === undefined) continue;
+      followed ??= deployment.deployment;
+      if (deployment.deployment !== followed) return superseded(say, view.desired.commit);
       const line = lineOf(deployment);
-      if (line !== said && !common.json) io.out(line);
+      if (line !== said) say(line);
       said = line;
-      if (!OVER.has(deployment.status)) continue;
+      if (!OVER.has(deployment.status) || isAskingRegistry(view.desired, job)) continue;
+      if (deployment.status === 'failed' && awaitsRevert(view.desired, job)) {
+        patience ??= setTimeout(() => giveUp.abort(), REVERT_PATIENCE_MS);
+        continue;
+      }
       return deployment.status === 'settled' || deployment.status === 'stopped' ? 0 : 1;
     }
     return 1;
   } finally {
+    if (patience !== null) clearTimeout(patience);
     control.close();
   }
+};
+
+const superseded = (say: (line: string) => void, commit: CommitRef): number => {
+  say(`  superseded by commit ${commit.oid.slice(0, 12)} of ${commit.author}: ${commit.subject}`);
+  return 1;
+};
+
+/** Held for the moment until the registry has said which digest a tag has. */
+const isAskingRegistry = ({ jobs }: DesiredState, job: string): boolean => {
+  const found = jobs.find(({ id }) => id === job);
+  return (
+    found?.standing.kind === 'held' &&
+    found.standing.why.startsWith('unresolved image') &&
+    found.unresolved === null
+  );
+};
+
+const awaitsRevert = ({ jobs }: DesiredState, job: string): boolean => {
+  const found = jobs.find(({ id }) => id === job);
+  return (
+    found !== undefined &&
+    found.spec.update.autoRevert &&
+    !found.isRollback &&
+    found.revert.kind === 'possible'
+  );
 };
 
 const lineOf = ({ job, status, groups, reason }: DeploymentView): string => {

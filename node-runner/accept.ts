@@ -1,6 +1,7 @@
 // Which orders a runner obeys (invariant 5, rules 10.3).
-// In: the orders accepted last, those that arrived, and who we are. Out: accepted or refused, with a sentence.
-// Pure. Not here: writing them down before they are obeyed (tick), frames and their hash (schema/wire.ts).
+// In: the orders accepted last, those that arrived, and who we are. Out: accepted or refused, with
+// a sentence. Pure. Not here: writing them down before they are obeyed (tick), frames and their
+// hash (schema/wire.ts).
 
 import { canonical } from '../schema/hash.ts';
 import { compareText } from '../schema/ids.ts';
@@ -13,8 +14,9 @@ export type Acceptance =
   | { readonly kind: 'refused'; readonly why: string };
 
 /**
- * A higher generation, or the same one with the same content, is accepted; older ones, other content under the same
- * number, another cluster's or node's, and sets beyond the limits are refused whole.
+ * A higher generation, or the same one with the same content, is accepted; older ones, other
+ * content under the same number, another cluster's or node's, and sets beyond the limits are
+ * refused whole.
  */
 export const accept = (
   current: NodeOrders | null,
@@ -70,7 +72,8 @@ const wrongItem = (item: OrderItem, offered: NodeOrders): string | null => {
     return `the body of ${item.allocation} is for ${body.cluster}/${body.node}`;
   }
   if (body.spec.tasks.length === 0) return `${item.allocation} has no task`;
-  // Characters are at most bytes: the cheap test first, the exact one (4 bytes a character at most) near the limit.
+  // Characters are at most bytes: the cheap test first, the exact one (4 bytes a character at most)
+  // near the limit.
   const text = canonical(body);
   if (text.length * 3 > BODY_BYTES && utf8Bytes(text) > BODY_BYTES) {
     return `the body of ${item.allocation} is larger than ${BODY_BYTES} bytes`;
@@ -78,7 +81,10 @@ const wrongItem = (item: OrderItem, offered: NodeOrders): string | null => {
   return null;
 };
 
-/** Length in UTF-8, without making a copy. A lone surrogate counts 3, as its replacement character does. */
+/**
+ * Length in UTF-8, without making a copy. A lone surrogate counts 3, as its replacement character
+ * does.
+ */
 const utf8Bytes = (text: string): number => {
   let bytes = 0;
   for (const character of text) {

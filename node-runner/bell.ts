@@ -7,7 +7,9 @@ import type { RunnerClock } from './ports.ts';
 
 export interface Bell {
   readonly ring: () => void;
-  /** Forgets rings so far: called just before looking, so that what rings while looking is not lost. */
+  /**
+   * Forgets rings so far: called just before looking, so that what rings while looking is not lost.
+   */
   readonly clear: () => void;
   readonly wait: (until: Ms, signal: AbortSignal) => Promise<void>;
 }

@@ -1,5 +1,6 @@
 // What a runner is told once, when it starts, and the limits that it works within.
-// In: nothing. Out: types and numbers. Not here: reading flags and files (main), what is decided (decide/).
+// In: nothing. Out: types and numbers. Not here: reading flags and files (main), what is decided
+// (decide/).
 
 import type { Ms } from '../schema/spec.ts';
 import type { Lane, NodeFacts } from './decide/inventory.ts';
@@ -7,8 +8,9 @@ import type { Lane, NodeFacts } from './decide/inventory.ts';
 export type RunnerConfig = NodeFacts;
 
 /**
- * Work at once by lane. Creates: four saturate two cores (measured: 17–19 starts a second at 4, no more at 8), and
- * the lanes beside it keep them fed. Pulls: more gain nothing, unpacking is the limit. Probes wait, mostly.
+ * Work at once by lane. Creates: four saturate two cores (measured: 17–19 starts a second at 4, no
+ * more at 8), and the lanes beside it keep them fed. Pulls: more gain nothing, unpacking is the
+ * limit. Probes wait, mostly.
  */
 export const LANE_PLACES: Readonly<Record<Lane, number>> = {
   pull: 3,
@@ -25,8 +27,17 @@ export const LANE_PLACES: Readonly<Record<Lane, number>> = {
 /** A report goes out at least this often. */
 export const REPORT_EVERY_MS: Ms = 5000;
 
-/** Changes that come together are reported together: a report is made at most this often. */
-export const REPORT_GAP_MS: Ms = 100;
+/**
+ * Changes that come together are reported together. A report of 2,000 allocations costs about 25
+ * ms, so the gap grows with their number: 100 ms for a few, 500 ms for 2,000.
+ */
+export const reportGapMs = (allocations: number): Ms => 100 + Math.floor(allocations / 5);
+
+/**
+ * Shortest time between two looks: a look at 2,000 costs some milliseconds, and their checks alone
+ * would ask for 200 looks a second. 0 below 100 allocations, 20 ms for 2,000.
+ */
+export const lookGapMs = (allocations: number): Ms => Math.floor(allocations / 100);
 
 /** After orders could not be written down. */
 export const ORDERS_AGAIN_MS: Ms = 1000;
@@ -40,7 +51,10 @@ export const RELIST_EVERY_MS: Ms = 60_000;
 /** After a failed list. */
 export const RELIST_AGAIN_MS: Ms = 1000;
 
-/** Images that are gone are forgotten, and the memory of their use with them; most that are remembered. */
+/**
+ * Images that are gone are forgotten, and the memory of their use with them; most that are
+ * remembered.
+ */
 export const IMAGES_REMEMBERED = 1000;
 
 /** Disk that stays free, where the configuration names none: 1 GiB, room for one large image. */

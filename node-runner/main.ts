@@ -16,14 +16,17 @@ import { createLink } from './edge/link.ts';
 import { createLog } from './edge/log.ts';
 import { readMachine } from './edge/machine.ts';
 import { inOwnNamespace } from './edge/namespace.ts';
-import { createNativeNetwork } from './edge/network/native.ts';
+import type { NetworkOptions } from './edge/network/network.ts';
+import { createNetwork } from './edge/network/network.ts';
 import { createProbes } from './edge/probes.ts';
 import { readResolvConf } from './edge/resolv-conf.ts';
 import { rotateLogs } from './edge/store/logs.ts';
 import { createStore } from './edge/store/store.ts';
 import { createUsage } from './edge/usage.ts';
+import { createWatchdog } from './edge/watchdog.ts';
 import type { RunnerLog } from './ports.ts';
 import { serveStreams } from './serve.ts';
+import { guardStopAfter } from './stop-after.ts';
 import { createTick } from './tick.ts';
 
 export interface RunnerSettings {
@@ -45,6 +48,8 @@ export interface RunnerSettings {
   readonly insecureRegistries: readonly string[];
   /** `10.1.4.0/22` for allocations; null: chosen. */
   readonly subnet: string | null;
+  /** CNI plugins in place of the runner's own network; null: its own. */
+  readonly cni: { readonly config: string; readonly binDir: string } | null;
 }
 
 export interface Runner {
@@ -74,11 +79,7 @@ export const startRunner = async (settings: RunnerSettings): Promise<Runner> => 
     execFolder: join(root, 'exec'),
     registry: { loginsPath: settings.registryLogins, insecure: settings.insecureRegistries },
   });
-  const network = await createNativeNetwork({
-    node: networkIdentity(settings),
-    subnet: settings.subnet,
-    nodeNetns: null,
-  });
+  const network = await createNetwork(networkOptions(settings));
   const serve = serveStreams({ runtime, root });
   const link = createLink({ address: settings.link, cluster, node, clock, log, serve });
   const usage = await createUsage({ diskPath: root });
@@ -86,12 +87,15 @@ export const startRunner = async (settings: RunnerSettings): Promise<Runner> => 
   const ports = { runtime, network, probes, store, link: link.port, usage, clock, log };
   const tick = createTick(ports, await configOf(settings));
   const abort = new AbortController();
+  const { signal } = abort;
+  const watchdog = createWatchdog({ root, clock });
   const running = [
-    tick.run(abort.signal),
-    link.run(abort.signal),
-    every(ROTATE_EVERY_MS, abort.signal, () => rotateLogs(root), log),
+    tick.run(signal),
+    guardStopAfter({ watchdog, inventory: tick.inventory, log, signal }),
+    link.run(signal),
+    every(ROTATE_EVERY_MS, signal, () => rotateLogs(root), log),
     settings.containerd === null
-      ? every(SUPERVISE_EVERY_MS, abort.signal, () => startPrivate(settings), log)
+      ? every(SUPERVISE_EVERY_MS, signal, () => startPrivate(settings), log)
       : Promise.resolve(),
   ];
   log.info({ node, cluster, containerd: await runtime.version() }, 'the node runner runs');
@@ -110,6 +114,13 @@ const startPrivate = ({ root, containerdBinary }: RunnerSettings) =>
 /** Names of bridge and rules come from this: two clusters on one machine may both have a node n1. */
 export const networkIdentity = ({ root, node }: Pick<RunnerSettings, 'root' | 'node'>): string =>
   `${sha256(root).slice(0, 8)}-${node}`;
+
+const networkOptions = (settings: RunnerSettings): NetworkOptions => {
+  const { cni, subnet, root } = settings;
+  const shared = { node: networkIdentity(settings), nodeNetns: null };
+  if (cni === null) return { kind: 'native', ...shared, subnet };
+  return { kind: 'cni', ...shared, ...cni, stateDir: join(root, 'cni') };
+};
 
 /** cgroup of everything that this runner starts. */
 export const cgroupParent = (settings: Pick<RunnerSettings, 'root' | 'node'>): string =>

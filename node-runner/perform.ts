@@ -1,5 +1,5 @@
-// One piece of work done through the ports: what decide asked for becomes calls, and calls become facts.
-// In: work. Out: the fact it leaves behind; throws RuntimeFailure as the ports do.
+// One piece of work done through the ports: what decide asked for becomes calls, and calls become
+// facts. In: work. Out: the fact it leaves behind; throws RuntimeFailure as the ports do.
 // Not here: when work begins (decide), what its fact or failure changes (state.ts).
 
 import type { Work } from './decide/action.ts';
@@ -125,7 +125,10 @@ const tail = async (output: AsyncIterable<{ readonly data: Uint8Array }>): Promi
   return new TextDecoder().decode(kept);
 };
 
-/** What a port threw. Anything but a RuntimeFailure is a bug of ours or of an edge: shown, and tried again. */
+/**
+ * What a port threw. Anything but a RuntimeFailure is a bug of ours or of an edge: shown, and tried
+ * again.
+ */
 export const asFailure = (thrown: unknown): RuntimeFailure => {
   if (
     typeof thrown === 'object' &&

@@ -1,6 +1,7 @@
-// What the runner knows while it lives, and how facts change it. The one mutable value of the runner.
-// In: facts, failures, events, lists. Out: the inventory for decide. Everything here can be had again from containerd,
-// the kernel and the disk. Not here: I/O (tick.ts, perform.ts), what a mark becomes (decide/outcome.ts).
+// What the runner knows while it lives, and how facts change it. The one mutable value of the
+// runner. In: facts, failures, events, lists. Out: the inventory for decide. Everything here can be
+// had again from containerd, the kernel and the disk. Not here: I/O (tick.ts, perform.ts), what a
+// mark becomes (decide/outcome.ts).
 
 import type { NodeOrders } from '../schema/orders.ts';
 import type { Ms, Resources } from '../schema/spec.ts';

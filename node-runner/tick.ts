@@ -1,7 +1,7 @@
-// The runner's loop: look at everything, decide, act, report; woken by orders, events, ends of work, and timers.
-// In: the ports and the configuration. Out: a runner that works until it is told to end.
-// All time comes from ports.clock. Not here: any decision (decide/), any call of containerd (edge/), lists and
-// measurements (watch.ts).
+// The runner's loop: look at everything, decide, act, report; woken by orders, events, ends of
+// work, and timers. In: the ports and the configuration. Out: a runner that works until it is told
+// to end. All time comes from ports.clock. Not here: any decision (decide/), any call of containerd
+// (edge/), lists and measurements (watch.ts).
 
 import type { NodeReport } from '../schema/orders.ts';
 import type { Ms } from '../schema/spec.ts';
@@ -14,7 +14,8 @@ import {
   RELIST_AGAIN_MS,
   RELIST_EVERY_MS,
   REPORT_EVERY_MS,
-  REPORT_GAP_MS,
+  lookGapMs,
+  reportGapMs,
 } from './config.ts';
 import type { Action, Work } from './decide/action.ts';
 import { decide } from './decide/decide.ts';
@@ -75,6 +76,7 @@ const run = async (loop: Loop): Promise<void> => {
         background(loop, 'publish', publish(loop));
       }
       await bell.wait(until, signal);
+      await rest(loop);
     }
   } finally {
     unwatch();
@@ -84,7 +86,10 @@ const run = async (loop: Loop): Promise<void> => {
   await writeMarks(loop);
 };
 
-/** What is under way is let end, so that its facts reach the disk; what does not end is found by the next life. */
+/**
+ * What is under way is let end, so that its facts reach the disk; what does not end is found by the
+ * next life.
+ */
 const ending = async ({ ports, state, bell }: Loop): Promise<void> => {
   const last = ports.clock.now() + ENDING_MS;
   const never = new AbortController().signal;
@@ -92,6 +97,12 @@ const ending = async ({ ports, state, bell }: Loop): Promise<void> => {
     bell.clear();
     await bell.wait(last, never);
   }
+};
+
+/** With many allocations looks are kept apart; with few there is no pause. */
+const rest = async ({ ports, state, signal }: Loop): Promise<void> => {
+  const gapMs = lookGapMs(state.marks.size);
+  if (gapMs > 0) await ports.clock.sleepUntil(ports.clock.now() + gapMs, signal).catch(() => {});
 };
 
 /** What an earlier life wrote down. */
@@ -134,7 +145,7 @@ const look = (loop: Loop, publishedAt: Ms): Ms => {
   const measureAt = (loop.measuredAt ?? now) + REPORT_EVERY_MS;
   if (!busy.has('measure') && now >= measureAt) background(loop, 'measure', measure(loop));
   const until = act(loop, decide(state.orders, state, now));
-  const gap = state.changed ? REPORT_GAP_MS : REPORT_EVERY_MS;
+  const gap = state.changed ? reportGapMs(state.marks.size) : REPORT_EVERY_MS;
   return Math.min(
     until,
     busy.has('list') ? Number.POSITIVE_INFINITY : listAt,
@@ -151,7 +162,10 @@ const isNote = (
 ): action is Extract<Action, { kind: 'remember' | 'forget' | 'wait' }> =>
   action.kind === 'remember' || action.kind === 'forget' || action.kind === 'wait';
 
-/** Notes at once, work in the background. A forgotten allocation may be wanted anew: then look again. */
+/**
+ * Notes at once, work in the background. A forgotten allocation may be wanted anew: then look
+ * again.
+ */
 const act = (loop: Loop, actions: readonly Action[]): Ms => {
   let until: Ms = Number.POSITIVE_INFINITY;
   for (const action of actions) {
@@ -202,7 +216,10 @@ const background = (loop: Loop, name: string, work: Promise<void>): void => {
     });
 };
 
-/** Orders are on the disk before they are obeyed: a runner that dies in between has not accepted them. */
+/**
+ * Orders are on the disk before they are obeyed: a runner that dies in between has not accepted
+ * them.
+ */
 const takeOrders = (loop: Loop): void => {
   const { ports, state } = loop;
   const offered = ports.link.take() ?? loop.unwritten;
@@ -239,7 +256,7 @@ const takeOrders = (loop: Loop): void => {
 };
 
 const publishDue = ({ ports, state, busy }: Loop, publishedAt: Ms): boolean => {
-  const gap = state.changed ? REPORT_GAP_MS : REPORT_EVERY_MS;
+  const gap = state.changed ? reportGapMs(state.marks.size) : REPORT_EVERY_MS;
   return !busy.has('publish') && ports.clock.now() >= publishedAt + gap;
 };
 

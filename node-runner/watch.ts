@@ -1,6 +1,6 @@
 // How the runner learns what is: events, lists, measurements.
-// In: the ports. Out: facts in the state. Lists come at the start, after every gap in the events, when something was
-// not as expected, and once a minute; never in every look.
+// In: the ports. Out: facts in the state. Lists come at the start, after every gap in the events,
+// when something was not as expected, and once a minute; never in every look.
 // Not here: what follows from facts (decide/), when the loop looks (tick.ts).
 
 import type { NodeOrders } from '../schema/orders.ts';
@@ -48,7 +48,10 @@ export const followEvents = async (loop: Loop): Promise<void> => {
   }
 };
 
-/** Containers, images and networks as they are; what changed while the list was made is newer than the list. */
+/**
+ * Containers, images and networks as they are; what changed while the list was made is newer than
+ * the list.
+ */
 export const list = async (loop: Loop): Promise<void> => {
   const { ports, state } = loop;
   state.relist = false;

@@ -41,12 +41,14 @@ export interface CycleContext {
 export const readWhole = async ({ ports, lookups, memo }: CycleContext): Promise<SourceTree> => {
   const read = await ports.source.read();
   let tree: SourceTree = { ...read, lookups: lookups.answers() };
-  for (let round = 0; round < ASK_ROUNDS; round += 1) {
-    const wanted = asks(tree, memo);
-    lookups.want(wanted.digests);
-    if (wanted.histories.length === 0) break;
+  let wanted = asks(tree, memo);
+  for (let round = 0; round < ASK_ROUNDS && wanted.histories.length > 0; round += 1) {
     tree = { ...(await ports.source.complete(tree, wanted)), lookups: lookups.answers() };
+    wanted = asks(tree, memo);
   }
+  // Which digests are lacking is known only with the histories: an earlier round would have asked for too few, and
+  // look-ups that nobody asks for are forgotten.
+  lookups.want(wanted.digests);
   return tree;
 };
 

@@ -66,13 +66,15 @@ export const createLoop = (ports: ReconcilerPorts): Loop => {
 
   return {
     run: async (signal) => {
-      const stops = [ports.source.watch(wake), ports.nodes.watch(wake)];
+      const unwatchSource = ports.source.watch(wake);
+      const unwatchNodes = ports.nodes.watch(wake);
       while (!signal.aborted) {
         woken = new AbortController();
         await pass();
         await ports.clock.sleepUntil(nextAt(), AbortSignal.any([signal, woken.signal]));
       }
-      for (const stop of stops) await stop();
+      unwatchNodes();
+      await unwatchSource();
     },
     wake: () => wake(),
     state: () => state,

@@ -14,9 +14,14 @@ import type {
   HistoryArgument,
   HistoryCommit,
   RecordArgument,
+  ResolveArgument,
+  RollbackAnswer,
+  RollbackArgument,
   StateAnswer,
 } from '../schema/control.ts';
 import type { Snapshot } from '../schema/snapshot.ts';
+import { parseImageReference } from '../schema/image-reference.ts';
+import type { LookupAnswer } from '../schema/source.ts';
 import type { ReconcilerConfig } from './config.ts';
 import { createClock } from './edge/clock.ts';
 import type { Handler } from './edge/control.ts';
@@ -33,6 +38,8 @@ import { createEvents } from './events.ts';
 import type { Loop } from './loop.ts';
 import { createLoop } from './loop.ts';
 import type { View } from './cycle.ts';
+import type { RegistryPort } from './ports.ts';
+import { rollbackTarget } from './rollback.ts';
 
 export interface Reconciler {
   readonly linkAddress: string;
@@ -62,7 +69,7 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
   const loop = createLoop({ source, nodes: nodes.port, registry, clock, log });
   const events = noteEvents(loop);
   const control = createControl({
-    handlers: handlersOf({ config, loop, source, events, now: clock.now }),
+    handlers: handlersOf({ config, loop, source, registry, events, now: clock.now }),
     changes: (listener) => loop.watch(listener),
     streams: nodes.streams,
   });
@@ -97,6 +104,7 @@ interface Handling {
   readonly config: ReconcilerConfig;
   readonly loop: Loop;
   readonly source: GitSource;
+  readonly registry: RegistryPort;
   readonly events: Events;
   readonly now: () => number;
 }
@@ -113,6 +121,8 @@ const handlersOf = (handling: Handling): Readonly<Record<string, Handler>> => ({
     return null;
   },
   history: async (argument) => history(handling, argument as HistoryArgument),
+  resolve: async (argument) => resolve(handling, argument as ResolveArgument),
+  rollback: async (argument) => rollback(handling, argument as RollbackArgument),
 });
 
 const stateOf = ({ config, loop, now }: Handling): StateAnswer => {
@@ -125,12 +135,20 @@ const stateOf = ({ config, loop, now }: Handling): StateAnswer => {
     directory,
     failure,
     write,
-    view:
-      view === null
-        ? null
-        : { desired: view.desired, live: view.live, plan: view.plan, ageMs: now() - view.at },
+    view: view === null ? null : viewOf(view, now()),
   };
 };
+
+const viewOf = (
+  { desired, live, plan, at }: View,
+  now: number,
+): NonNullable<StateAnswer['view']> => ({
+  desired,
+  live,
+  plan,
+  ageMs: now - at,
+  wakesInMs: plan.wakeAt === null ? null : Math.max(0, plan.wakeAt - now),
+});
 
 const snapshotOf = ({ loop }: Handling): Snapshot => {
   const { view, failure } = loop.state();
@@ -171,6 +189,26 @@ const history = async (
     at: authoredAt,
     trailers,
   }));
+};
+
+/** Rules 3: only registries that policy names are ever asked, by commands too. */
+const resolve = async (
+  { loop, registry }: Handling,
+  { reference }: ResolveArgument,
+): Promise<LookupAnswer> => {
+  const allowed = loop.state().view?.desired.cluster.registries ?? [];
+  const name = parseImageReference(reference)?.registry;
+  if (name !== undefined && !allowed.includes(name)) {
+    const message = `registry ${name} is not allowed: add \`- ${name}\` under \`policies.registries\` in cluster.yaml`;
+    return { kind: 'failed', why: 'not-allowed', message, sinceMs: 0 };
+  }
+  return registry.resolve({ job: '', group: '', task: '', commit: '', reference });
+};
+
+const rollback = async (handling: Handling, { job }: RollbackArgument): Promise<RollbackAnswer> => {
+  const { tree } = snapshotOf(handling);
+  const target = await rollbackTarget({ tree, job, complete: handling.source.complete });
+  return { head: tree.head.oid, target };
 };
 
 /** Read anew for every login, so that a token may be exchanged under a running reconciler. */

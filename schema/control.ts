@@ -1,7 +1,7 @@
 // What the control socket answers: methods and the shape of their answers.
 // In: nothing. Out: types. Not here: transport (edge/control), the screen (cli).
 
-import type { CommitRef, DesiredState, FileEdit } from './desired.ts';
+import type { CommitRef, DesiredState, FileEdit, RevertTarget } from './desired.ts';
 import type { LedgerRecord } from './ledger.ts';
 import type { LiveState } from './live.ts';
 import type { Plan } from './plan.ts';
@@ -24,6 +24,8 @@ export interface StateAnswer {
     readonly plan: Plan;
     /** Age of the view. */
     readonly ageMs: Ms;
+    /** Until the answer could change without new input; null: it cannot. */
+    readonly wakesInMs: Ms | null;
   } | null;
 }
 
@@ -55,6 +57,22 @@ export interface FileAnswer {
 /** `record`: ledger records by a person through a command. */
 export interface RecordArgument {
   readonly records: readonly LedgerRecord[];
+}
+
+/** `resolve`: which digest a tag has now; the answer is a `LookupAnswer`. Asks only registries that policy allows. */
+export interface ResolveArgument {
+  readonly reference: string;
+}
+
+/** `rollback`: what a job would go back to, as edits of files at `head` (rules 6.3). */
+export interface RollbackArgument {
+  /** `<namespace>/<job>`. */
+  readonly job: string;
+}
+
+export interface RollbackAnswer {
+  readonly head: string;
+  readonly target: RevertTarget;
 }
 
 /** `history`: commits of the branch, newest first. */

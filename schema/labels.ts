@@ -1,6 +1,7 @@
-// The labels of a container: what lets a runner that has lost everything else recognise its own copies.
-// In: facts of one task of one allocation. Out: a flat map of text, and back again. One codec for both directions.
-// Not here: the body of the allocation (too large for labels: it lives in the accepted orders).
+// The labels of a container: what lets a runner that has lost everything else recognise its own
+// copies. In: facts of one task of one allocation. Out: a flat map of text, and back again. One
+// codec for both directions. Not here: the body of the allocation (too large for labels: it lives
+// in the accepted orders).
 
 /** Every label of ours starts with this; a container without it is foreign (rules 9.5). */
 export const LABEL_PREFIX = 'purser.';
@@ -55,7 +56,10 @@ export const encodeLabels = (facts: ContainerLabels): Readonly<Record<string, st
   return labels;
 };
 
-/** The facts, or null when a label is missing or is not what encodeLabels writes: then the container is foreign. */
+/**
+ * The facts, or null when a label is missing or is not what encodeLabels writes: then the container
+ * is foreign.
+ */
 export const decodeLabels = (labels: Readonly<Record<string, string>>): ContainerLabels | null => {
   const found: Record<string, string | number | boolean> = {};
   for (const field of TEXTS) {

@@ -35,6 +35,10 @@ export type LedgerRecord =
       readonly specHash: string;
       readonly deployment: string;
       readonly commit: string;
+      /** Of the commit, for people; absent in records of older releases, and where it was unknown. */
+      readonly author?: string;
+      readonly email?: string;
+      readonly subject?: string;
       /** Digest of every reference at that time, sorted by group, task. */
       readonly digests: readonly {
         readonly group: string;

@@ -236,26 +236,28 @@ const typeFinding = (error: ErrorObject, wanted: string): Finding => {
     const written = typeof error.data === 'number' ? String(error.data) : '';
     return { ...place, code: unit.code, message, advice: unit.fix(written) };
   }
-  return { ...place, code: 'value-type', message, ...typeAdvice(wanted, error.data) };
+  const advice = typeAdvice(wanted, error.data) ?? schema.description;
+  return { ...place, code: 'value-type', message, ...(advice === undefined ? {} : { advice }) };
 };
 
 /** The fix where the wrong type is a matter of spelling. */
-const typeAdvice = (wanted: string, data: unknown): { readonly advice?: string } => {
+const typeAdvice = (wanted: string, data: unknown): string | undefined => {
+  if (data === null) return 'Write a value, or take the key out.';
   if (wanted === 'a list' && typeof data === 'string') {
     const words = data.trim().split(/\s+/).map(quoteWord).join(', ');
-    return { advice: `Write a list: \`[${words}]\`.` };
+    return `Write a list: \`[${words}]\`.`;
   }
   if (wanted === 'a whole number' && typeof data === 'string' && isNumber(data)) {
-    return { advice: `Write it without quotes: \`${data}\`.` };
+    return `Write it without quotes: \`${data}\`.`;
   }
   if (wanted === '`true` or `false`' && typeof data === 'string') {
-    if (/^(yes|on|true)$/i.test(data)) return { advice: 'Write `true`.' };
-    if (/^(no|off|false)$/i.test(data)) return { advice: 'Write `false`.' };
+    if (/^(yes|on|true)$/i.test(data)) return 'Write `true`.';
+    if (/^(no|off|false)$/i.test(data)) return 'Write `false`.';
   }
   if (wanted === 'a text' && (typeof data === 'number' || typeof data === 'boolean')) {
-    return { advice: `Put quotes around it: \`"${String(data)}"\`.` };
+    return `Put quotes around it: \`"${String(data)}"\`.`;
   }
-  return {};
+  return undefined;
 };
 
 const quoteWord = (word: string): string =>

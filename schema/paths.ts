@@ -60,14 +60,14 @@ export const strayFile = (path: string): Problem | null => {
     };
   }
   if (folder !== undefined && parts.length !== folder.depth) {
-    const place =
-      folder.depth === 3 ? `${parts[0]}/<namespace>/<job>.yaml` : `${parts[0]}/<name>.yaml`;
+    const names = folder.depth === 3 ? '<namespace>/<job>' : '<name>';
+    const where = parts.length < folder.depth ? 'not deep enough' : 'too deep';
     return {
       ...problem,
       code: 'file-unknown',
       severity: problemCodes['file-unknown'].severity,
-      message: `${path} is not read: it is ${parts.length < folder.depth ? 'not deep enough' : 'too deep'} for \`${parts[0]}/\`.`,
-      advice: `Move it to ${place}.`,
+      message: `${path} is not read: it lies ${where} in \`${parts[0]}/\`.`,
+      advice: `Move it to ${parts[0]}/${names}.yaml.`,
     };
   }
   return {

@@ -67,7 +67,8 @@ const linesOf = (state: StateAnswer): readonly string[] => {
   const jobs = healthOf(state).map(({ job, wanted, healthy, note }) => {
     const done = healthy >= wanted;
     const mark = done ? pc.green('✓') : pc.yellow('…');
-    return `  ${mark} ${job.padEnd(24)} ${healthy}/${wanted} healthy${done || note === '' ? '' : `  ${pc.dim(note)}`}`;
+    const copies = wanted === 0 ? 'no copies wanted' : `${healthy}/${wanted} healthy`;
+    return `  ${mark} ${job.padEnd(24)} ${copies}${done || note === '' ? '' : `  ${pc.dim(note)}`}`;
   });
   return [...failure, ...jobs];
 };

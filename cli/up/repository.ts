@@ -58,7 +58,8 @@ export const makeExample = async (
 ): Promise<Repository> => {
   if (!(await isFolder(join(dir, '.git')))) {
     await mkdir(dir, { recursive: true });
-    await cp(source, dir, { recursive: true });
+    // The schemas for editors are a link in the clone; the copy stands alone.
+    await cp(source, dir, { recursive: true, dereference: true });
     await eachFile(dir, prepare);
     await git(dir, 'init', '--quiet', '--initial-branch=main');
     await identify(dir);

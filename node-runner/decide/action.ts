@@ -118,7 +118,10 @@ const LANES: Readonly<Record<Work['kind'], Lane>> = {
 
 export const laneOf = (kind: Work['kind']): Lane => LANES[kind];
 
-/** Work that may be done: made only when its lane has a place, since some of it is costly to spell out. */
+/**
+ * Work that may be done: made only when its lane has a place, since some of it is costly to spell
+ * out.
+ */
 export interface Intent {
   readonly kind: Work['kind'];
   readonly key: string;

@@ -1,6 +1,7 @@
-// What a mark becomes when time passes and facts change: ends, backoff, death, stops, streaks of health.
-// In: a mark, what is wanted of its allocation, the containers, now. Out: the mark, the same value if nothing changed.
-// Not here: what is done next (start.ts, stop.ts), what an action's success or failure changes (outcome.ts).
+// What a mark becomes when time passes and facts change: ends, backoff, death, stops, streaks of
+// health. In: a mark, what is wanted of its allocation, the containers, now. Out: the mark, the
+// same value if nothing changed. Not here: what is done next (start.ts, stop.ts), what an action's
+// success or failure changes (outcome.ts).
 
 import { containerId } from '../../schema/ids.ts';
 import type { AllocationBody, FailureRecord } from '../../schema/orders.ts';
@@ -38,7 +39,8 @@ export const advance = (
   if (want.kind === 'stop' && next.stop === null) next = { ...next, stop: newStop(want, now) };
   for (const [position, task] of next.tasks.entries()) {
     const id = containerId(next.allocation, task.name);
-    // While something is being done to the container its state is about to change: look again afterwards.
+    // While something is being done to the container its state is about to change: look again
+    // afterwards.
     if (inventory.inFlight.has(containerKey(id))) continue;
     next = observeTask(next, position, { container: inventory.containers.get(id), now });
   }
@@ -75,7 +77,10 @@ const observeTask = (mark: AllocationMark, position: number, seen: Seen): Alloca
   }
 };
 
-/** It runs and the marks do not say so: they were lost, or not written in time. It is taken as it is. */
+/**
+ * It runs and the marks do not say so: they were lost, or not written in time. It is taken as it
+ * is.
+ */
 const adopted = (mark: AllocationMark, task: TaskMark, now: Ms): AllocationMark => ({
   ...replaceTask(mark, { ...task, run: 'open', runSince: now, everStarted: true, kill: null }),
   firstStartedAt: mark.firstStartedAt ?? now,
@@ -104,8 +109,8 @@ const ended = (mark: AllocationMark, task: TaskMark, seen: Seen): AllocationMark
 };
 
 /**
- * One failure of a task under the group's restart rules: backoff, or the allocation is dead. What the version is not
- * to blame for is tried again after the same delay and never counted.
+ * One failure of a task under the group's restart rules: backoff, or the allocation is dead. What
+ * the version is not to blame for is tried again after the same delay and never counted.
  */
 export const taskFailed = (
   mark: AllocationMark,
@@ -159,7 +164,8 @@ const killFor = (mark: AllocationMark, task: TaskMark, now: Ms): KillMark | null
     const timeoutMs = mark.stop.killTimeoutMs ?? spec.killTimeoutMs;
     return { ...fresh, cause: 'ordered', signalAt, timeoutMs };
   }
-  // The group is dead with one of its tasks: half a copy serves nobody and would hold what it asks for.
+  // The group is dead with one of its tasks: half a copy serves nobody and would hold what it asks
+  // for.
   if (mark.deadAt !== null) return { ...fresh, cause: 'ordered', signalAt: now };
   if (task.kill !== null) return task.kill;
   return fatalCheck(spec.checks, task) === null
@@ -181,7 +187,10 @@ export const markHealth = (mark: AllocationMark): ReturnType<typeof groupHealth>
   return groupHealth(healths);
 };
 
-/** Streaks: unproven neither begins nor ends one, so that a runner's restart does not cost a copy its age. */
+/**
+ * Streaks: unproven neither begins nor ends one, so that a runner's restart does not cost a copy
+ * its age.
+ */
 const withHealth = (mark: AllocationMark, now: Ms): AllocationMark => {
   const health = markHealth(mark);
   if (health === 'unhealthy') {

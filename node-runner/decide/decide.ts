@@ -1,16 +1,17 @@
 // The runner's brain: what to do now, given what is wanted and what is.
-// In: the accepted orders, the inventory, now. Out: actions, each with all it needs, the most urgent kind first.
-// Synchronous and total; nothing is remembered between two looks but the marks, which are in the inventory.
-// Not here: doing it (execute.ts), which orders are accepted (accept.ts).
+// In: the accepted orders, the inventory, now. Out: actions, each with all it needs, the most
+// urgent kind first. Synchronous and total; nothing is remembered between two looks but the marks,
+// which are in the inventory. Not here: doing it (execute.ts), which orders are accepted
+// (accept.ts).
 
-import { containerId } from '../../schema/ids.ts';
+import { compareText, containerId } from '../../schema/ids.ts';
 import { decodeLabels } from '../../schema/labels.ts';
 import type { NodeOrders, OrderItem } from '../../schema/orders.ts';
 import type { Ms } from '../../schema/spec.ts';
 import type { Action, Intent } from './action.ts';
 import { containerKey, intent, laneOf, networkKey } from './action.ts';
 import type { Held } from './admit.ts';
-import { admit, heldBy, withAdmitted } from './admit.ts';
+import { admit, heldBy, hold } from './admit.ts';
 import type { Want } from './advance.ts';
 import { advance, noneRuns, replaceTask } from './advance.ts';
 import { diskIsFull, imageToRemove } from './gc.ts';
@@ -34,7 +35,8 @@ export const decide = (
   let until: Ms = Number.POSITIVE_INFINITY;
   let held: Held | null = null;
   const holders = holdersOf(inventory);
-  for (const allocation of new Set([...inventory.marks.keys(), ...items.keys()])) {
+  const ids = new Set([...inventory.marks.keys(), ...items.keys()]);
+  for (const allocation of [...ids].toSorted(compareText)) {
     const before = inventory.marks.get(allocation);
     const want = wantOf(items.get(allocation), inventory, now);
     if (before === undefined && want.kind === 'stop') continue;
@@ -47,7 +49,7 @@ export const decide = (
     if (result.mark === null) actions.push({ kind: 'forget', allocation });
     else if (result.mark !== before) actions.push({ kind: 'remember', mark: result.mark });
     if (held !== null && result.mark !== null && result.mark.ports !== start.ports) {
-      held = withAdmitted(held, result.mark);
+      hold(held, result.mark);
     }
     intents.push(...result.intents);
     until = Math.min(until, result.until);
@@ -127,8 +129,8 @@ const lookAt = (start: AllocationMark, look: Look, held: Held | null): Result =>
 };
 
 /**
- * What runs already has its ports, and what listens on them is itself: an adopted copy without a mark is not refused
- * for the sake of its own ports.
+ * What runs already has its ports, and what listens on them is itself: an adopted copy without a
+ * mark is not refused for the sake of its own ports.
  */
 const heldFor = (mark: AllocationMark, held: Held, inventory: Inventory): Held => {
   if (noneRuns(mark)) return held;
@@ -197,7 +199,9 @@ const holdersOf = (inventory: Inventory): ReadonlySet<string> => {
 /** Labels are values that never change, and every look asks for all of them. */
 const decoded = new WeakMap<object, ReturnType<typeof decodeLabels>>();
 
-/** Ours: of this cluster and this node. Another runner's on the same containerd are foreign to us. */
+/**
+ * Ours: of this cluster and this node. Another runner's on the same containerd are foreign to us.
+ */
 export const ownLabels = (
   { labels }: ContainerFacts,
   { node }: Pick<Inventory, 'node'>,
@@ -230,12 +234,12 @@ const orphanSteps = (
     if (inventory.inFlight.has(networkKey(allocation))) continue;
     intents.push(intent({ kind: 'tear-down-network', allocation }));
   }
-  return intents;
+  return intents.toSorted((a, b) => compareText(a.key, b.key));
 };
 
 /**
- * Work that may begin now: its key is free, its retry is due, its lane has a place. The rest is forgotten; the look
- * after the next end finds it again.
+ * Work that may begin now: its key is free, its retry is due, its lane has a place. The rest is
+ * forgotten; the look after the next end finds it again.
  */
 const grant = (
   intents: readonly Intent[],

@@ -1,6 +1,7 @@
 // The environment of a task: the image's, the job's, and what Purser tells every task.
-// In: body, task, image, chosen ports, node. Out: `NAME=value` lines as the OCI specification wants them.
-// PURSER_* and `${node.*}` do not form the version (product.md). Not here: the rest of the specification.
+// In: body, task, image, chosen ports, node. Out: `NAME=value` lines as the OCI specification wants
+// them. PURSER_* and `${node.*}` do not form the version (product.md). Not here: the rest of the
+// specification.
 
 import type { AllocationBody } from '../../schema/orders.ts';
 import type { TaskSpec } from '../../schema/spec.ts';
@@ -9,8 +10,8 @@ import type { NodeFacts, PortChoice } from './inventory.ts';
 import { DEFAULT_PATH } from './oci-defaults.ts';
 
 /**
- * Later ones win: image, Purser's own, the job's. A task without PATH gets the usual one: runc finds no command
- * without it.
+ * Later ones win: image, Purser's own, the job's. A task without PATH gets the usual one: runc
+ * finds no command without it.
  */
 export const taskEnvironment = (
   task: TaskSpec,
@@ -31,7 +32,10 @@ export const taskEnvironment = (
   return [...merged].map(([name, value]) => `${name}=${value}`).toSorted(compareText);
 };
 
-/** PURSER_JOB, PURSER_PORT_<name> (inside), PURSER_HOST_PORT_<name>, PURSER_ADDR_<name> (from other nodes)… */
+/**
+ * PURSER_JOB, PURSER_PORT_<name> (inside), PURSER_HOST_PORT_<name>, PURSER_ADDR_<name> (from other
+ * nodes)…
+ */
 export const purserVariables = (
   task: string,
   place: {
@@ -61,8 +65,8 @@ export const purserVariables = (
 };
 
 /**
- * `${node.name}`, `${node.address}` and every attribute of the node; what the node does not know stays as written, so
- * that the mistake can be seen in the container.
+ * `${node.name}`, `${node.address}` and every attribute of the node; what the node does not know
+ * stays as written, so that the mistake can be seen in the container.
  */
 export const replaceNode = (value: string, node: NodeFacts): string => {
   if (!value.includes('${node.')) return value;

@@ -1,7 +1,8 @@
 // Which files and folders an allocation needs before its tasks are made.
 // In: body, network, node. Out: what the store is asked to write.
-// /etc/hosts, /etc/hostname and /etc/resolv.conf are ours where the allocation has a network of its own; a job that
-// mounts a file there gets its own. Not here: writing (edge/store), mounting (oci-spec.ts).
+// /etc/hosts, /etc/hostname and /etc/resolv.conf are ours where the allocation has a network of its
+// own; a job that mounts a file there gets its own. Not here: writing (edge/store), mounting
+// (oci-spec.ts).
 
 import type { AllocationBody } from '../../schema/orders.ts';
 import type { NetworkFacts, PrepareAsk } from '../ports.ts';

@@ -1,7 +1,7 @@
 // What is thrown away when the disk fills up.
-// In: images, who needs them, when they were last needed, free space. Out: the image to remove next.
-// One at a time, oldest first, and only below the threshold: an image that is kept is a start that is fast.
-// Not here: logs and files of stopped allocations, which go with them (stop.ts).
+// In: images, who needs them, when they were last needed, free space. Out: the image to remove
+// next. One at a time, oldest first, and only below the threshold: an image that is kept is a start
+// that is fast. Not here: logs and files of stopped allocations, which go with them (stop.ts).
 
 import { compareText } from '../../schema/ids.ts';
 import type { NodeOrders } from '../../schema/orders.ts';
@@ -12,7 +12,9 @@ import { imageName } from './inventory.ts';
 export const diskIsFull = ({ disk, node }: Inventory): boolean =>
   disk !== null && disk.freeBytes < node.diskReserveBytes;
 
-/** Name of the image that nobody has needed for longest, null when all are needed or there is space. */
+/**
+ * Name of the image that nobody has needed for longest, null when all are needed or there is space.
+ */
 export const imageToRemove = (inventory: Inventory, orders: NodeOrders): string | null => {
   if (!diskIsFull(inventory)) return null;
   const needed = neededImages(inventory, orders);

@@ -1,6 +1,7 @@
 // What is on this node: everything that decide looks at besides the orders.
-// In: nothing. Out: types. Facts come from the ports; marks are what the runner remembers about allocations.
-// Not here: how marks change (advance.ts, outcome.ts), what follows from them (decide.ts).
+// In: nothing. Out: types. Facts come from the ports; marks are what the runner remembers about
+// allocations. Not here: how marks change (advance.ts, outcome.ts), what follows from them
+// (decide.ts).
 
 import type { AllocationBody, ExitRecord, FailureRecord, StopReason } from '../../schema/orders.ts';
 import type { Ms, Resources } from '../../schema/spec.ts';
@@ -55,7 +56,8 @@ export interface KillMark {
 export interface TaskMark {
   readonly name: string;
   /**
-   * `none`: not started since the last create; `open`: runs, or ran when last seen; `ended`: its end is accounted for.
+   * `none`: not started since the last create; `open`: runs, or ran when last seen; `ended`: its
+   * end is accounted for.
    */
   readonly run: 'none' | 'open' | 'ended';
   readonly runSince: Ms | null;
@@ -151,7 +153,10 @@ export interface Inventory {
   /** Host ports that something which is not ours listens on. */
   readonly portsTaken: ReadonlySet<number>;
   readonly disk: { readonly freeBytes: number; readonly totalBytes: number } | null;
-  /** When the newest report that a reconciler acknowledged was sent; null: none in this boot (rules 9.3, 9.4). */
+  /**
+   * When the newest report that a reconciler acknowledged was sent; null: none in this boot (rules
+   * 9.3, 9.4).
+   */
   readonly contactAt: Ms | null;
   /** When an image was last needed, by name. */
   readonly imagesUsed: ReadonlyMap<string, Ms>;

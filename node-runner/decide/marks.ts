@@ -79,8 +79,9 @@ export const saveMarks = (
 };
 
 /**
- * Marks as an earlier life left them; what cannot be read is as if it had never been. After a reboot the boot clock
- * began anew: nothing runs, and every instant counts as now, so that no age is negative or absurd (rules 9.4).
+ * Marks as an earlier life left them; what cannot be read is as if it had never been. After a
+ * reboot the boot clock began anew: nothing runs, and every instant counts as now, so that no age
+ * is negative or absurd (rules 9.4).
  */
 export const loadMarks = (
   saved: unknown,

@@ -1,7 +1,8 @@
 // One task as an OCI runtime specification (1.0.2): complete, nothing left to decide.
 // In: the task, its image, its user, paths, network, ports, the node. Out: JSON for containerd.
-// No number above 2^53 stands in it and no rlimits: JSON would spoil the one, the node may forbid the other.
-// Not here: the default lists (oci-defaults.ts), the seccomp profile (seccomp.ts), creating anything.
+// No number above 2^53 stands in it and no rlimits: JSON would spoil the one, the node may forbid
+// the other. Not here: the default lists (oci-defaults.ts), the seccomp profile (seccomp.ts),
+// creating anything.
 
 import { containerId, compareText } from '../../schema/ids.ts';
 import type { AllocationBody } from '../../schema/orders.ts';
@@ -23,16 +24,30 @@ import {
 } from './oci-defaults.ts';
 import { seccompProfile } from './seccomp.ts';
 
-/** Processes and threads of a task that sets no limit of its own: enough for large programs, an end to fork bombs. */
+/**
+ * Processes and threads of a task that sets no limit of its own: enough for large programs, an end
+ * to fork bombs.
+ */
 export const DEFAULT_PIDS = 4096;
 
 /** CPU quotas are given per this period, the kernel's own default. */
 const CPU_PERIOD_US = 100_000;
 
-/** Under memory pressure of the whole machine a task goes before the machine's own services (0) do. */
+/**
+ * Under memory pressure of the whole machine a task goes before the machine's own services (0) do.
+ */
 const OOM_SCORE_ADJ = 500;
 
-/** Containers of one value share a shim: a quarter of the memory (measured: 3.7 MB against 0.9 MB a container). */
+/**
+ * In a network of its own a task that is not root may listen on port 80 too, as people expect of
+ * containers.
+ */
+const OWN_NETWORK_SYSCTLS = { 'net.ipv4.ip_unprivileged_port_start': '0' };
+
+/**
+ * Containers of one value share a shim: a quarter of the memory (measured: 3.7 MB against 0.9 MB a
+ * container).
+ */
 const SHIM_GROUP = 'io.containerd.runc.v2.group';
 
 export interface SpecInput {
@@ -70,6 +85,7 @@ export const ociSpec = (input: SpecInput): OciSpec => {
       namespaces: namespaces(input.network),
       cgroupsPath: taskCgroup(node.cgroupParent, body.allocation, task.name),
       resources: resources(task),
+      ...(input.network === null ? {} : { sysctl: OWN_NETWORK_SYSCTLS }),
       maskedPaths: MASKED_PATHS,
       readonlyPaths: READONLY_PATHS,
       seccomp: seccompProfile(node.architecture, granted),
@@ -77,7 +93,10 @@ export const ociSpec = (input: SpecInput): OciSpec => {
   };
 };
 
-/** `<parent>/<container>`: flat, since runc removes a container's own group and never the one around it. */
+/**
+ * `<parent>/<container>`: flat, since runc removes a container's own group and never the one around
+ * it.
+ */
 export const taskCgroup = (parent: string, allocation: string, task: string): string =>
   `${parent}/${containerId(allocation, task)}`;
 
@@ -93,7 +112,10 @@ const fullName = (name: string): string => {
   return upper.startsWith('CAP_') ? upper : `CAP_${upper}`;
 };
 
-/** Default set, plus cap_add, minus cap_drop; `ALL` means every one. What is both added and dropped stays. */
+/**
+ * Default set, plus cap_add, minus cap_drop; `ALL` means every one. What is both added and dropped
+ * stays.
+ */
 export const capabilities = (task: TaskSpec): readonly string[] => {
   const added = task.capAdd.map(fullName);
   const dropped = task.capDrop.map(fullName);
@@ -112,8 +134,8 @@ const namespaces = (network: NetworkFacts | null): readonly object[] =>
     : [...DEFAULT_NAMESPACES, { type: 'network', path: network.path }];
 
 /**
- * cpuMilli becomes a share of contended CPU (1000 → 1024), cpuMaxMilli a quota (1500 → 150 ms each 100 ms), memory a
- * limit without swap.
+ * cpuMilli becomes a share of contended CPU (1000 → 1024), cpuMaxMilli a quota (1500 → 150 ms each
+ * 100 ms), memory a limit without swap.
  */
 const resources = (task: TaskSpec): object => {
   const limit = task.memoryMaxBytes ?? task.memoryBytes;

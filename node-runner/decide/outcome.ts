@@ -1,7 +1,8 @@
 // What the success or failure of an action changes in the marks.
 // In: a mark, the action that ended, how. Out: the mark.
-// A failure that is the version's own counts as a failure of the task under `restart`; the platform's are noted,
-// shown, and tried again (rules 6.1). Not here: the retries of platform failures (retry.ts), the facts themselves.
+// A failure that is the version's own counts as a failure of the task under `restart`; the
+// platform's are noted, shown, and tried again (rules 6.1). Not here: the retries of platform
+// failures (retry.ts), the facts themselves.
 
 import type { FailureRecord } from '../../schema/orders.ts';
 import type { Ms } from '../../schema/spec.ts';
@@ -81,7 +82,7 @@ export const afterFailure = (
   const { failure, now } = result;
   // Something changed under our hands: the next look decides, and nobody needs to be told.
   if (failure.consequence === 'stale') return mark;
-  const message = failure.message.slice(0, MESSAGE_CHARS);
+  const message = failureMessage(failure, work).slice(0, MESSAGE_CHARS);
   const { blame } = failure;
   const kind = failureKind(failure, work);
   const tasks = tasksOf(mark, work);
@@ -89,6 +90,19 @@ export const afterFailure = (
     return { ...mark, failure: { blame, kind, task: tasks[0] ?? null, message, at: now } };
   }
   return tasks.reduce((next, task) => taskFailed(next, { blame, kind, task, message }, now), mark);
+};
+
+/**
+ * The runtime's own words for a missing command are long and name a container; people look for the
+ * command.
+ */
+const failureMessage = (failure: RuntimeFailure, work: Work): string => {
+  if (failure.reason !== 'command-not-found' || work.kind !== 'create') return failure.message;
+  const oci = work.ask.spec['process'] as { readonly args?: readonly string[] } | undefined;
+  const command = oci?.args?.[0];
+  return command === undefined
+    ? 'neither the job nor the image names a command'
+    : `command \`${command}\` not found in the image`;
 };
 
 const taskOf = (mark: AllocationMark, name: string): TaskMark | null =>
@@ -119,7 +133,10 @@ const tasksOf = (mark: AllocationMark, work: Work): readonly string[] => {
   }
 };
 
-/** Only tasks that still need the image: one that has its container does not suffer from a failed pull. */
+/**
+ * Only tasks that still need the image: one that has its container does not suffer from a failed
+ * pull.
+ */
 const usersOf = (mark: AllocationMark, image: string): readonly string[] =>
   mark.body.spec.tasks.filter((task) => imageName(task.image) === image).map(({ name }) => name);
 

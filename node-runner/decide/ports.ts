@@ -1,7 +1,8 @@
 // Which host ports an allocation gets.
-// In: the ports that the group asks for and those that are taken. Out: a choice, or the port that is in the way.
-// Deterministic: the search begins at a place that follows from the allocation's id, so that copies rarely collide
-// and a copy that is made anew tends to get its old port. Not here: mapping them (edge/network).
+// In: the ports that the group asks for and those that are taken. Out: a choice, or the port that
+// is in the way. Deterministic: the search begins at a place that follows from the allocation's id,
+// so that copies rarely collide and a copy that is made anew tends to get its old port. Not here:
+// mapping them (edge/network).
 
 import { sha256 } from '../../schema/hash.ts';
 import type { GroupSpec } from '../../schema/spec.ts';
@@ -16,7 +17,8 @@ export type PortsAnswer =
   | { readonly kind: 'taken'; readonly message: string };
 
 /**
- * In host mode nothing maps ports: the process itself must listen on the host port, so inside and outside are one.
+ * In host mode nothing maps ports: the process itself must listen on the host port, so inside and
+ * outside are one.
  */
 export const choosePorts = (
   allocation: string,

@@ -1,7 +1,7 @@
 // Checks: which probe is due, what its answers add up to, and the health that follows (rules 4).
-// In: a task's checks and what its probes said. Out: due probes, and healthy, unhealthy or unproven.
-// `startup` gates the other two; `ready` is health; `live` and `startup` end the task when they fail.
-// Not here: connecting (edge/probes), ending the task (advance.ts).
+// In: a task's checks and what its probes said. Out: due probes, and healthy, unhealthy or
+// unproven. `startup` gates the other two; `ready` is health; `live` and `startup` end the task
+// when they fail. Not here: connecting (edge/probes), ending the task (advance.ts).
 
 import type { Health } from '../../schema/orders.ts';
 import type { ChecksSpec, CheckSpec, Ms, TaskSpec } from '../../schema/spec.ts';
@@ -9,8 +9,9 @@ import type { ProbeAnswer } from '../ports.ts';
 import type { CheckMark, CheckRole, TaskMark } from './inventory.ts';
 
 /**
- * During the first interval after a start a check is tried this often and its failures do not count: a task that is
- * up after two seconds should not be told unproven for the ten that its interval may be.
+ * During the first interval after a start a check is tried this often and its failures do not
+ * count: a task that is up after two seconds should not be told unproven for the ten that its
+ * interval may be.
  */
 export const EARLY_PROBE_MS: Ms = 1000;
 

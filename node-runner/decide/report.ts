@@ -1,7 +1,7 @@
 // What the node says about itself: facts and ages, no instants, no meaning.
 // In: the inventory, the accepted orders, what was measured, now. Out: a NodeReport.
-// Stopping and dead allocations are in it until nothing of them is left. Not here: sending (edge/link), what a report
-// means (reconciler/live).
+// Stopping and dead allocations are in it until nothing of them is left. Not here: sending
+// (edge/link), what a report means (reconciler/live).
 
 import { containerId, compareText } from '../../schema/ids.ts';
 import type {
@@ -128,7 +128,9 @@ const allocationReport = (
   };
 };
 
-/** `running`: at least one task runs; `pending` covers what comes before a start, backoff included. */
+/**
+ * `running`: at least one task runs; `pending` covers what comes before a start, backoff included.
+ */
 const phaseOf = (mark: AllocationMark): AllocationPhase => {
   if (mark.stop !== null) return 'stopping';
   if (mark.deadAt !== null) return 'dead';

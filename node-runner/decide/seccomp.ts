@@ -151,10 +151,9 @@ const BY_CAPABILITY: readonly (readonly [string, readonly string[]])[] = [
   ['CAP_DAC_READ_SEARCH', words('open_by_handle_at')],
   [
     'CAP_SYS_ADMIN',
-    words(`bpf clone clone3 fanotify_init fsconfig fsmount fsopen fspick lookup_dcookie mount mount_setattr
-      move_mount open_tree perf_event_open quotactl quotactl_fd setdomainname sethostname setns
-  syslog umount
-      umount2 unshare`),
+    words(`bpf clone clone3 fanotify_init fsconfig fsmount fsopen fspick lookup_dcookie mount
+      mount_setattr move_mount open_tree perf_event_open quotactl quotactl_fd setdomainname
+      sethostname setns syslog umount umount2 unshare`),
   ],
   ['CAP_BPF', words('bpf')],
   ['CAP_PERFMON', words('perf_event_open')],

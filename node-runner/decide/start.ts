@@ -1,7 +1,7 @@
-// The next steps of an allocation that should run: image, network, files, then container by container.
-// In: its mark and the inventory. Out: work that may begin now, and when to look again.
-// A later step needs the facts that an earlier one leaves behind, so each look gives the steps that are possible now.
-// Not here: stopping (stop.ts), what the specification holds (oci-spec.ts).
+// The next steps of an allocation that should run: image, network, files, then container by
+// container. In: its mark and the inventory. Out: work that may begin now, and when to look again.
+// A later step needs the facts that an earlier one leaves behind, so each look gives the steps that
+// are possible now. Not here: stopping (stop.ts), what the specification holds (oci-spec.ts).
 
 import { containerId } from '../../schema/ids.ts';
 import type { ContainerLabels } from '../../schema/labels.ts';
@@ -23,7 +23,10 @@ export interface Steps {
   readonly until: Ms;
 }
 
-/** @param ready false: something must be gone first, or there is no room yet; then only the images are fetched. */
+/**
+ * @param ready false: something must be gone first, or there is no room yet; then only the images
+ * are fetched.
+ */
 export const runSteps = (
   mark: AllocationMark,
   inventory: Inventory,
@@ -38,7 +41,8 @@ export const runSteps = (
     if (task === undefined) continue;
     const steps = taskSteps({ mark, spec, task, inventory }, now);
     // Tasks start in the order in which they stand; the first one's shim serves them all.
-    const turn = ready && (before === null || before.everStarted || before.run === 'open');
+    const first = before === null || before.everStarted || before.run === 'open';
+    const turn = task.run === 'open' || (ready && first);
     intents.push(...(turn ? steps.intents : steps.intents.filter(({ kind }) => kind === 'pull')));
     until = Math.min(until, steps.until);
     before = task;
@@ -77,7 +81,8 @@ const taskSteps = (look: Look, now: Ms): Steps => {
       return just({ kind: 'start', place });
     case 'none':
     case 'stopped':
-      // A container that never came to run may be half made: it is made anew. One that ran keeps what it wrote.
+      // A container that never came to run may be half made: it is made anew. One that ran keeps
+      // what it wrote.
       return task.everStarted
         ? just({ kind: 'restart', place })
         : just({ kind: 'remove', container: place.container });
@@ -104,8 +109,8 @@ const runningSteps = (
   const { mark, spec, task } = look;
   if (task.kill !== null) return killSteps(spec, task, at);
   const probes = probeSteps(look, at);
-  const labels = labelsOf(mark, task);
-  if (at.container === undefined || hasLabels(at.container.labels, labels)) return probes;
+  if (at.container === undefined || agrees(at.container.labels, mark, task)) return probes;
+  const labels = encodeLabels(labelFacts(mark, task));
   const relabel = intent({ kind: 'relabel', container: at.place.container, labels });
   return { intents: [...probes.intents, relabel], until: probes.until };
 };
@@ -182,8 +187,28 @@ const userOf = (
   return inventory.users.get(userKey(image.name, user)) ?? { ask: user };
 };
 
-const labelsOf = (mark: AllocationMark, task: TaskMark): Readonly<Record<string, string>> =>
-  encodeLabels(labelFacts(mark, task));
+/** Labels that were compared and found right, and what with: every look asks for all of them. */
+const compared = new WeakMap<
+  object,
+  { readonly body: object; readonly everHealthy: boolean; readonly restarts: number }
+>();
+
+const agrees = (
+  labels: Readonly<Record<string, string>>,
+  mark: AllocationMark,
+  task: TaskMark,
+): boolean => {
+  const { body } = mark;
+  const everHealthy = mark.firstHealthyAt !== null;
+  const { restarts } = task;
+  const last = compared.get(labels);
+  if (last?.body === body && last.everHealthy === everHealthy && last.restarts === restarts) {
+    return true;
+  }
+  if (!hasLabels(labels, encodeLabels(labelFacts(mark, task)))) return false;
+  compared.set(labels, { body, everHealthy, restarts });
+  return true;
+};
 
 const labelFacts = ({ body, firstHealthyAt }: AllocationMark, task: TaskMark): ContainerLabels => ({
   cluster: body.cluster,

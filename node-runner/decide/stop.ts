@@ -1,7 +1,8 @@
-// The next steps of an allocation that must go: signal, wait, SIGKILL, remove, network, files, forget.
-// In: its mark and the inventory. Out: work that may begin now, when to look again, and whether nothing is left.
-// All tasks get their signal at once, so that a group never takes longer than its slowest task.
-// Not here: why it stops (decide.ts), when a check demands a kill (advance.ts).
+// The next steps of an allocation that must go: signal, wait, SIGKILL, remove, network, files,
+// forget. In: its mark and the inventory. Out: work that may begin now, when to look again, and
+// whether nothing is left. All tasks get their signal at once, so that a group never takes longer
+// than its slowest task. Not here: why it stops (decide.ts), when a check demands a kill
+// (advance.ts).
 
 import { containerId } from '../../schema/ids.ts';
 import type { Ms, TaskSpec } from '../../schema/spec.ts';
@@ -10,7 +11,10 @@ import { containerKey, intent } from './action.ts';
 import type { AllocationMark, Inventory, TaskMark } from './inventory.ts';
 import { SIGKILL, signalNumber } from './words.ts';
 
-/** SIGKILL is sent again after this long: a process in uninterruptible sleep, or a call that was lost. */
+/**
+ * SIGKILL is sent again after this long: a process in uninterruptible sleep, or a call that was
+ * lost.
+ */
 export const FORCE_AGAIN_MS: Ms = 5000;
 
 /** SIGTERM or the task's own signal, then SIGKILL to all its processes `timeoutMs` later. */

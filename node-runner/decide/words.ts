@@ -43,7 +43,10 @@ export const signalNumber = (name: string): number => {
 const signalName = (number: number): string =>
   Object.entries(SIGNALS).find(([, value]) => value === number)?.[0] ?? `signal ${number}`;
 
-/** A process that dies of a signal leaves 128 + its number: 137 is SIGKILL, 143 SIGTERM, 139 SIGSEGV. */
+/**
+ * A process that dies of a signal leaves 128 + its number: 137 is SIGKILL, 143 SIGTERM, 139
+ * SIGSEGV.
+ */
 const signalOf = (exit: TaskExit): number | null => {
   if (exit.signal !== null) return exit.signal;
   const number = (exit.code ?? 0) - 128;
@@ -84,7 +87,8 @@ export const exitFailure = (
     return { ...base, kind: 'out-of-memory', message: `out of memory: limit ${limit}` };
   }
   if (exit.status === 'unknown') {
-    // Nobody saw it end: containerd or the machine was away. That is no evidence against the version.
+    // Nobody saw it end: containerd or the machine was away. That is no evidence against the
+    // version.
     const message = 'ended while containerd was not watching: exit status unknown';
     return { ...base, blame: 'platform', kind: 'runtime', message };
   }

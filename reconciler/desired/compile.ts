@@ -1,6 +1,8 @@
 // What should be: a SourceTree into the DesiredState that plan works on (architecture, the values).
-// In: SourceTree. Out: DesiredState, or what is still lacking (`asks`). Never fails as a whole: what is wrong with a
-// file becomes a problem, and the rest goes on (rules 1.3). Pure; the memo changes how long it takes and nothing else.
+// In: SourceTree. Out: DesiredState, or what is still lacking (`asks`). Never fails as a whole:
+// what is wrong with a
+// file becomes a problem, and the rest goes on (rules 1.3). Pure; the memo changes how long it
+// takes and nothing else.
 // Not here: reading Git and registries (the loop), what follows (reconciler/plan).
 
 import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
@@ -30,7 +32,7 @@ export const compile = (tree: SourceTree, memo: CompileMemo = createMemo()): Des
     volumes: survey.index.volumes,
     approvals: survey.index.approvals,
     problems: problemsOf(survey, emptiness),
-    owed: survey.outcomes.flatMap(({ owed }) => owed),
+    owed: gathered(survey, ({ owed }) => owed),
   };
 };
 
@@ -41,15 +43,15 @@ export const asks = (tree: SourceTree, memo: CompileMemo = createMemo()): Asks =
   const wanted = new Map<string, Set<string>>();
   for (const { path, with: others } of [
     ...survey.asked.map((path) => ({ path, with: [] })),
-    ...survey.outcomes.flatMap(({ histories }) => histories),
+    ...gathered(survey, ({ histories }) => histories),
     ...(emptiness.kind === 'asks' ? emptiness.histories : []),
   ]) {
     wanted.set(path, new Set([...(wanted.get(path) ?? []), ...others]));
   }
   return {
-    digests: survey.outcomes
-      .flatMap(({ digests }) => digests)
-      .toSorted((a, b) => compareText(lookupKey(a), lookupKey(b))),
+    digests: gathered(survey, ({ digests }) => digests).toSorted((a, b) =>
+      compareText(lookupKey(a), lookupKey(b)),
+    ),
     histories: [...wanted]
       .map(([path, others]) => ({ path, with: [...others].toSorted(compareText) }))
       .toSorted((a, b) => compareText(a.path, b.path)),
@@ -58,12 +60,26 @@ export const asks = (tree: SourceTree, memo: CompileMemo = createMemo()): Asks =
 
 /** Nothing that an empty HEAD takes away is removed before it is known to be meant. */
 const jobsOf = (survey: Survey, emptiness: Emptiness): readonly DesiredJob[] => {
+  const jobs: DesiredJob[] = [];
+  for (const { job } of survey.outcomes) if (job !== null) jobs.push(job);
+  if (survey.removed.length === 0) return jobs;
   const standing = { kind: 'held', why: 'no job is left at HEAD' } as const;
   const removed =
     emptiness.kind === 'ok' ? survey.removed : survey.removed.map((job) => ({ ...job, standing }));
-  return [...survey.outcomes.flatMap(({ job }) => job ?? []), ...removed].toSorted((a, b) =>
-    compareText(a.id, b.id),
-  );
+  return [...jobs, ...removed].toSorted((a, b) => compareText(a.id, b.id));
+};
+
+/** All outcomes' parts of one kind; most have none, so nothing is made for them. */
+const gathered = <T>(
+  survey: Survey,
+  part: (outcome: Survey['outcomes'][number]) => readonly T[],
+): readonly T[] => {
+  const all: T[] = [];
+  for (const outcome of survey.outcomes) {
+    const some = part(outcome);
+    if (some.length > 0) all.push(...some);
+  }
+  return all;
 };
 
 /** Ordered: the first that holds. */
@@ -95,11 +111,7 @@ const problemsOf = (survey: Survey, emptiness: Emptiness): readonly Problem[] =>
     emptiness.kind === 'refused'
       ? [problemOf(CLUSTER_PATH, { code: 'tree-empty', message: 'No job is left at HEAD.' })]
       : [];
-  const all = [
-    ...survey.problems,
-    ...survey.outcomes.flatMap(({ problems }) => problems),
-    ...empty,
-  ];
+  const all = [...survey.problems, ...gathered(survey, ({ problems }) => problems), ...empty];
   const byKey = new Map(all.map((problem) => [keyOf(problem), problem]));
   return [...byKey].toSorted(([a], [b]) => compareText(a, b)).map(([, problem]) => problem);
 };

@@ -1,6 +1,9 @@
-// One job file of one commit, read and completed: long form, defaults, contents of its files, image references.
-// In: the path, the files of that commit, the cluster's defaults in that commit. Out: the content that a JobSpec is
-// made of, or only its problems. Not here: digests (versions.ts), whether policy allows it (policy.ts).
+// One job file of one commit, read and completed: long form, defaults, contents of its files, image
+// references.
+// In: the path, the files of that commit, the cluster's defaults in that commit. Out: the content
+// that a JobSpec is
+// made of, or only its problems. Not here: digests (versions.ts), whether policy allows it
+// (policy.ts).
 
 import type { DefaultsFile } from '../../schema/documents/cluster.ts';
 import { compareText } from '../../schema/ids.ts';
@@ -45,11 +48,16 @@ export interface DraftInput {
   readonly defaults: DefaultsFile;
 }
 
-/** Bytes of an allocation's body (rules 10.3) that are kept free for everything but contents of files. */
+/**
+ * Bytes of an allocation's body (rules 10.3) that are kept free for everything but contents of
+ * files.
+ */
 const BODY_RESERVE_BYTES = 32 * 1024;
 const MAX_CONTENT_BYTES = 256 * 1024 - BODY_RESERVE_BYTES;
 
-/** `jobs/<namespace>/<job>.yaml` → its names. Only paths that the schema knows as jobs come here. */
+/**
+ * `jobs/<namespace>/<job>.yaml` → its names. Only paths that the schema knows as jobs come here.
+ */
 export const jobNames = (path: string): { readonly namespace: string; readonly job: string } => {
   const [, namespace = '', file = ''] = path.split('/');
   return { namespace, job: file.slice(0, -'.yaml'.length) };
@@ -149,7 +157,10 @@ const contentBytes = ({ files, environment }: TaskSources): number =>
   files.reduce((sum, file) => sum + utf8Bytes(file.content), 0) +
   environment.reduce((sum, [name, value]) => sum + utf8Bytes(name) + utf8Bytes(value), 0);
 
-/** Bytes of a text in UTF-8: one below U+0080, two below U+0800, three up to U+FFFF, four (two units) above. */
+/**
+ * Bytes of a text in UTF-8: one below U+0080, two below U+0800, three up to U+FFFF, four (two
+ * units) above.
+ */
 const utf8Bytes = (text: string): number => {
   let bytes = text.length;
   for (let at = 0; at < text.length; at += 1) {

@@ -15,7 +15,8 @@ export type Emptiness =
 const MAX_JOBS = 200;
 
 /**
- * Empty is no job where the last synced commit had one. It is meant when cluster.yaml said `allow_empty: true` in a
+ * Empty is no job where the last synced commit had one. It is meant when cluster.yaml said
+ * `allow_empty: true` in a
  * commit before the one that took the last job away.
  */
 export const emptinessOf = (tree: SourceTree, survey: Survey): Emptiness => {

@@ -1,5 +1,6 @@
 // Files of `NAME=value` lines that tasks name in `env_file`.
-// In: the text of one file. Out: the variables in the order of the file, and the lines that are none.
+// In: the text of one file. Out: the variables in the order of the file, and the lines that are
+// none.
 // Not here: which file wins over which (spec.ts), `${node.*}` (the runner fills it in).
 
 export interface EnvFile {
@@ -10,7 +11,9 @@ export interface EnvFile {
 
 const NAME = /^[A-Za-z_][A-Za-z0-9_.-]*$/;
 
-/** As Compose reads it: `#` begins a comment line, one pair of quotes round a value is taken off. */
+/**
+ * As Compose reads it: `#` begins a comment line, one pair of quotes round a value is taken off.
+ */
 export const parseEnvFile = (text: string): EnvFile => {
   const variables: (readonly [string, string])[] = [];
   const badLines: number[] = [];

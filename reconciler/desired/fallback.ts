@@ -1,4 +1,5 @@
-// A settled version as it would run today: its own content under HEAD's fields that change in place (rules 5.5).
+// A settled version as it would run today: its own content under HEAD's fields that change in place
+// (rules 5.5).
 // In: the compiled settled version and HEAD's. Out: the spec that missing copies are started at.
 // Not here: which version that is (versions.ts), writing it back into files (revert.ts).
 

@@ -1,5 +1,7 @@
-// A document that keeps its last valid content when it is invalid at HEAD (rules 1.3): cluster, namespace, node, scale.
-// In: kind, path, the tree. Out: the value that counts, and the history to ask for where it is needed.
+// A document that keeps its last valid content when it is invalid at HEAD (rules 1.3): cluster,
+// namespace, node, scale.
+// In: kind, path, the tree. Out: the value that counts, and the history to ask for where it is
+// needed.
 // Not here: jobs, whose content is more than one file (job.ts), what a value means (cluster.ts).
 
 import type { DocumentKind, Documents } from '../../schema/documents.ts';
@@ -18,6 +20,8 @@ export type HeldDocument<T> =
   | { readonly kind: 'asked'; readonly problems: readonly Problem[] }
   | { readonly kind: 'absent' };
 
+const ABSENT = { kind: 'absent' } as const;
+
 export interface HeldInput {
   readonly files: Files;
   readonly histories: ReadonlyMap<string, History>;
@@ -31,7 +35,7 @@ export const heldDocument = <K extends DocumentKind>(
   read: Reader,
 ): HeldDocument<Documents[K]> => {
   const file = files.get(path);
-  if (file === undefined && !needed) return { kind: 'absent' };
+  if (file === undefined && !needed) return ABSENT;
   const document = file && read(kind, path, file);
   const problems = document?.problems ?? [];
   if (document && document.value !== null) return { kind: 'head', value: document.value, problems };

@@ -1,5 +1,7 @@
-// Which history a job needs: its own path and all others that form its version, in any commit of it (rules 1.1, 12.4).
-// In: what is known of the job. Out: the asks that are still open; empty when the history has all that is needed.
+// Which history a job needs: its own path and all others that form its version, in any commit of it
+// (rules 1.1, 12.4).
+// In: what is known of the job. Out: the asks that are still open; empty when the history has all
+// that is needed.
 // Not here: when a history is needed at all (job.ts).
 
 import { compareText } from '../../schema/ids.ts';
@@ -19,8 +21,10 @@ interface HistoryNeed {
 }
 
 /**
- * An older content may use files that HEAD's does not; they are seen to be lacking only once that content is there. A
- * file that did not exist then stays lacking, and is asked for in each round; the rounds are limited (`Asks`).
+ * An older content may use files that HEAD's does not; they are seen to be lacking only once that
+ * content is there. A
+ * file that did not exist then stays lacking, and is asked for in each round; the rounds are
+ * limited (`Asks`).
  */
 export const neededPaths = (
   { path, history, read }: HistoryNeed,

@@ -1,5 +1,7 @@
-// Which deployment a version is: the commit that introduced it, and whether it has settled before (rules 1.1, 2.3, 2.5).
-// In: a spec, where it stands among the job's moments, the ledger. Out: deployment, commit, settled, isRollback.
+// Which deployment a version is: the commit that introduced it, and whether it has settled before
+// (rules 1.1, 2.3, 2.5).
+// In: a spec, where it stands among the job's moments, the ledger. Out: deployment, commit,
+// settled, isRollback.
 // Not here: walking the history (versions.ts).
 
 import type { CommitRef, DesiredJob } from '../../schema/desired.ts';
@@ -50,22 +52,27 @@ export const identityOf = (
   };
 };
 
-/** Rules 12.4: the settled record holds what else is needed; author and subject only where the commit is at hand. */
+/**
+ * Rules 12.4: the settled record holds what else is needed.
+ */
 export const settledIdentity = (
   record: SettledRecord,
   { ledger, known }: { readonly ledger: JobLedger; readonly known: readonly CommitInfo[] },
 ): Identity => ({
   deployment: record.deployment,
-  commit: refOf(record.commit, known),
+  commit: refOf(record, known),
   settled: true,
   isRollback: wasLeft(record, ledger),
   introduced: null,
 });
 
 /**
- * Rules 2.5: the job was on another version in between. The ledger shows it: another version settled or failed after
- * this one settled, or this one settled in two deployments. A version that was left and came back before it either
- * settled or failed leaves no trace, and needs none: `settled` alone keeps it from canaries and reverts.
+ * Rules 2.5: the job was on another version in between. The ledger shows it: another version
+ * settled or failed after
+ * this one settled, or this one settled in two deployments. A version that was left and came back
+ * before it either
+ * settled or failed leaves no trace, and needs none: `settled` alone keeps it from canaries and
+ * reverts.
  */
 const wasLeft = (record: SettledRecord, ledger: JobLedger): boolean => {
   const at = ledger.indexOf(record);
@@ -76,9 +83,11 @@ const wasLeft = (record: SettledRecord, ledger: JobLedger): boolean => {
   });
 };
 
-const refOf = (oid: string, known: readonly CommitInfo[]): CommitRef => {
+/** Records of older releases have no words: then they are empty where the commit is not at hand. */
+const refOf = (record: SettledRecord, known: readonly CommitInfo[]): CommitRef => {
+  const { commit: oid, author = '', email = '', subject = '' } = record;
   const commit = known.find((one) => one.oid === oid);
-  return commit === undefined ? { oid, author: '', email: '', subject: '' } : commitRef(commit);
+  return commit === undefined ? { oid, author, email, subject } : commitRef(commit);
 };
 
 /** Rules 5.5: the newest settled version under HEAD's in-place fields and count. */
@@ -90,7 +99,7 @@ export const fallbackOf = (
   spec: underHead(version.spec, head),
   deployment: record.deployment,
   commit: refOf(
-    record.commit,
+    record,
     moments.map(({ commit }) => commit),
   ),
 });

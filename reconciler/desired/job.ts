@@ -1,7 +1,10 @@
 // One job: what its file at HEAD, its history and its ledger make of it.
-// In: JobInput. Out: JobOutcome, which is the DesiredJob with problems, owed records and what still has to be asked.
-// The order of questions is the order of the rules: valid? (1.3) resolved? (3) settled? (2.4) else since when, and
-// what came before (1.1, 5.5, 6.3). Not here: which jobs there are (compile.ts), jobs that are gone (removed.ts).
+// In: JobInput. Out: JobOutcome, which is the DesiredJob with problems, owed records and what still
+// has to be asked.
+// The order of questions is the order of the rules: valid? (1.3) resolved? (3) settled? (2.4) else
+// since when, and
+// what came before (1.1, 5.5, 6.3). Not here: which jobs there are (compile.ts), jobs that are gone
+// (removed.ts).
 
 import type { DesiredJob } from '../../schema/desired.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
@@ -183,7 +186,8 @@ const linesOf = ({ document, long }: Draft): ReadonlyMap<string, number> =>
   );
 
 /**
- * Rules 1.3: invalid at HEAD. The newest content before it that was valid, and whose images are known, is healed;
+ * Rules 1.3: invalid at HEAD. The newest content before it that was valid, and whose images are
+ * known, is healed;
  * nothing of it rolls. A file that was gone in between begins anew.
  */
 const heldJob = (input: JobInput, draft: Draft | null): JobOutcome => {
@@ -211,9 +215,12 @@ const NOTHING_TO_REVERT = {
 const isResolved = (version: Version | null): boolean => version?.unresolved.length === 0;
 
 /**
- * Rules 3: an image is not resolved, so the job is held. With a settled version behind it, that version is what its
- * copies are healed at (`fallback`), and `spec` is HEAD's with the word `unresolved` in its hash, so that it can fail
- * and be reverted. Else the last content that is resolved is held, as in 1.3; else there is nothing but HEAD's.
+ * Rules 3: an image is not resolved, so the job is held. With a settled version behind it, that
+ * version is what its
+ * copies are healed at (`fallback`), and `spec` is HEAD's with the word `unresolved` in its hash,
+ * so that it can fail
+ * and be reverted. Else the last content that is resolved is held, as in 1.3; else there is nothing
+ * but HEAD's.
  */
 const lookUp = (
   input: JobInput,
@@ -239,7 +246,10 @@ interface LookedUp extends Pick<JobOutcome, 'owed' | 'digests' | 'problems'> {
   readonly why: string;
 }
 
-/** What the registries have answered. A digest counts only once its record is in the ledger (rules 11). */
+/**
+ * What the registries have answered. A digest counts only once its record is in the ledger (rules
+ * 11).
+ */
 const lookUps = (input: JobInput, version: Version, moments: readonly Moment[]): LookedUp => {
   const { document } = version.draft;
   const owed: LedgerRecord[] = [];

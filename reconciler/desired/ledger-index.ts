@@ -1,4 +1,5 @@
-// The ledger by job: which versions settled, which deployments failed, which digest a text had (rules 3, 11).
+// The ledger by job: which versions settled, which deployments failed, which digest a text had
+// (rules 3, 11).
 // In: the records that count, newest last. Out: an index, and questions to it.
 // Not here: how records are stored (reconciler/edge/git), which are pruned.
 
@@ -65,7 +66,10 @@ const listOf = (byJob: Map<string, JobRecord[]>, job: string): JobRecord[] => {
   return list;
 };
 
-/** The newest record of a slot's volume counts; a home without a node has been ended by hand (rules 14). */
+/**
+ * The newest record of a slot's volume counts; a home without a node has been ended by hand (rules
+ * 14).
+ */
 const noteVolume = (
   volumes: Map<string, VolumeHome>,
   record: Extract<LedgerRecord, { kind: 'volume' }>,
@@ -100,7 +104,10 @@ export interface ImageText {
   readonly reference: string;
 }
 
-/** Rules 3: text that comes back takes the digest that it had in the newest settled version that contains it. */
+/**
+ * Rules 3: text that comes back takes the digest that it had in the newest settled version that
+ * contains it.
+ */
 export const settledDigest = (ledger: JobLedger, text: ImageText): string | null =>
   newest(ledger, (record) => {
     if (record.kind !== 'settled') return null;

@@ -1,5 +1,7 @@
-// A job file with its short forms written out, and the defaults of cluster.yaml where the job says nothing (rules 2.1).
-// In: checked documents. Out: the long form, still as written: units are text, built-in defaults are absent.
+// A job file with its short forms written out, and the defaults of cluster.yaml where the job says
+// nothing (rules 2.1).
+// In: checked documents. Out: the long form, still as written: units are text, built-in defaults
+// are absent.
 // Not here: units and built-in defaults (spec.ts), what counts for the version (version.ts).
 
 import type { DefaultsFile } from '../../schema/documents/cluster.ts';
@@ -15,7 +17,10 @@ export interface LongJob {
   readonly groups: readonly WrittenGroup[];
 }
 
-/** Writes the short forms out. `name` is the job's, which its only group takes, and the group's only task. */
+/**
+ * Writes the short forms out. `name` is the job's, which its only group takes, and the group's
+ * only task.
+ */
 export const longForm = (job: JobFile, name: string): LongJob => ({
   written: job,
   groups: writtenGroups(job, name).map((each) =>
@@ -27,7 +32,8 @@ export const longForm = (job: JobFile, name: string): LongJob => ({
 });
 
 /**
- * Puts the cluster's defaults where the job says nothing; of `update`, `restart`, `reschedule` and `resources` field
+ * Puts the cluster's defaults where the job says nothing; of `update`, `restart`, `reschedule` and
+ * `resources` field
  * by field. What it puts counts as written (rules 2.1: the named cluster defaults that apply).
  */
 export const withDefaults = (job: LongJob, defaults: DefaultsFile): LongJob => {

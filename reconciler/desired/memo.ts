@@ -1,38 +1,58 @@
-// What compile remembers from one call to the next: parsed files, indexes, and the jobs whose inputs are the same.
-// In: nothing. Out: an empty memo, which the caller keeps and passes in. It changes how long compile takes and
+// What compile remembers from one call to the next: parsed files, indexes, and the jobs whose
+// inputs are the same.
+// In: nothing. Out: an empty memo, which the caller keeps and passes in. It changes how long
+// compile takes and
 // nothing else; a caller may throw it away at any time. Not here: what is compared (remember.ts).
 
 import type { Ledger } from '../../schema/ledger.ts';
-import type { Identity } from '../../schema/paths.ts';
-import type { Problem } from '../../schema/problems.ts';
-import type { SourceTree } from '../../schema/source.ts';
+import type { History, SourceTree } from '../../schema/source.ts';
 import type { Settings } from './cluster.ts';
-import type { JobInput, JobOutcome } from './job.ts';
-import type { LedgerIndex } from './ledger-index.ts';
+import type { JobOutcome } from './job.ts';
+import type { JobLedger, LedgerIndex } from './ledger-index.ts';
+import type { Layout } from './layout.ts';
 import { createReadMemo, type ReadMemo } from './read.ts';
+import type { Found } from './spec.ts';
 import type { Survey } from './survey.ts';
 
-export interface PathInfo {
-  readonly identity: Identity | null;
-  /** A YAML file in a place where Purser reads, under a name that it does not know. */
-  readonly stray: Problem | null;
-}
-
+/**
+ * What a job was made of, and what came of it. Trees are not kept: only the blobs of the files
+ * that were used.
+ */
 export interface RememberedJob {
-  readonly input: JobInput;
   readonly outcome: JobOutcome;
+  readonly settings: Settings;
+  readonly namespaceHeld: string | null;
+  readonly scale: Found['scale'];
+  /** Of the job's file and of its sources, as `outcome.sources` lists them. */
+  readonly blobs: readonly (string | undefined)[];
+  /** Nothing about it changes by itself, as ages of look-ups do. */
+  readonly steady: boolean;
+  /** It uses no other files, and did not ask who else uses one. */
+  readonly alone: boolean;
+  /** The commit that introduced its version; null: no job. */
+  readonly commit: string | null;
   /** Which other job uses a file: what was asked, and the answer. */
   readonly shared: ReadonlyMap<string, string | null>;
+  /** Replaced by equal ones, so that the next comparison is one of identity. */
+  ledger: JobLedger;
+  history: History | undefined;
+  head: string;
 }
 
 export interface CompileMemo {
   readonly reads: ReadMemo;
-  paths: Map<string, PathInfo>;
+  /** Of the tree before. */
+  layout: Layout | null;
   ledger: { readonly of: Ledger; readonly index: LedgerIndex } | null;
-  /** By namespace; the same object as long as cluster.yaml and the namespace's file say the same. */
-  settings: Map<string, { readonly from: readonly unknown[]; readonly settings: Settings }>;
+  /**
+   * By namespace; the same object as long as cluster.yaml and the namespace's file say the same.
+   */
+  readonly settings: Map<
+    string,
+    { readonly from: readonly unknown[]; readonly settings: Settings }
+  >;
   /** By path. */
-  jobs: Map<string, RememberedJob>;
+  readonly jobs: Map<string, RememberedJob>;
   /** Paths that a job file uses, by its document. */
   readonly uses: WeakMap<object, readonly string[]>;
   /** `asks` and `compile` look at the same tree one after the other. */
@@ -41,7 +61,7 @@ export interface CompileMemo {
 
 export const createMemo = (): CompileMemo => ({
   reads: createReadMemo(),
-  paths: new Map(),
+  layout: null,
   ledger: null,
   settings: new Map(),
   jobs: new Map(),

@@ -1,6 +1,8 @@
 // What a job may use, and what its fields may say together with the cluster's: checks across files.
-// In: a draft, the cluster and the namespace of the same commit. Out: problems on the lines that cause them.
-// Not here: checks of one file by itself (schema/check-job.ts), checks that need nodes (reconciler/plan).
+// In: a draft, the cluster and the namespace of the same commit. Out: problems on the lines that
+// cause them.
+// Not here: checks of one file by itself (schema/check-job.ts), checks that need nodes
+// (reconciler/plan).
 
 import type { ClusterSpec } from '../../schema/desired.ts';
 import type { Problem } from '../../schema/problems.ts';
@@ -18,7 +20,10 @@ interface Policy extends Settings {
   readonly namespace: string;
 }
 
-/** The draft as the settings of its commit see it: with their problems, and no content where one is an error. */
+/**
+ * The draft as the settings of its commit see it: with their problems, and no content where one is
+ * an error.
+ */
 export const judged = (draft: Draft, settings: Settings): Draft => {
   const problems = judge(draft, { ...settings, namespace: jobNames(draft.path).namespace });
   if (problems.length === 0) return draft;
@@ -48,7 +53,10 @@ const at = (use: ImageUse, draft: Draft) => ({
   column: use.column,
 });
 
-/** Rules 3: a plain tag is refused in a protected namespace; only registries that policy names are ever asked. */
+/**
+ * Rules 3: a plain tag is refused in a protected namespace; only registries that policy names are
+ * ever asked.
+ */
 const imageProblems = (draft: Draft, use: ImageUse, policy: Policy): readonly Problem[] => {
   const problems: Problem[] = [];
   const { image, reference } = use;
@@ -73,7 +81,10 @@ const imageProblems = (draft: Draft, use: ImageUse, policy: Policy): readonly Pr
   return problems;
 };
 
-/** Time that a runner needs beyond what is written, before the cluster may give the copy to another node (rules 9.3). */
+/**
+ * Time that a runner needs beyond what is written, before the cluster may give the copy to another
+ * node (rules 9.3).
+ */
 const STOP_MARGIN_MS = 5000;
 const KILL_TIMEOUT_MS = 10_000;
 

@@ -1,5 +1,6 @@
 // A problem of a job file, on the line that causes it.
-// In: the file as read, the place of the value, the code. Out: the problem. Advice and severity come from the table of
+// In: the file as read, the place of the value, the code. Out: the problem. Advice and severity
+// come from the table of
 // codes where the finder has none that is better. Not here: the table (schema/problem-codes.ts).
 
 import type { DocumentKind } from '../../schema/documents.ts';
@@ -13,7 +14,10 @@ export interface Found {
   readonly advice?: string;
 }
 
-/** `pointer`: JSON pointer of the value; one that leads nowhere stands at the nearest value above it. */
+/**
+ * `pointer`: JSON pointer of the value; one that leads nowhere stands at the nearest value above
+ * it.
+ */
 export const problemAt = (
   document: Pick<ReadDocument<DocumentKind>, 'path' | 'positions'>,
   pointer: string,

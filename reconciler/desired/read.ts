@@ -1,5 +1,6 @@
 // Files into documents, remembered by path and blob: a file that did not change is not read twice.
-// In: kind, path, file; the memo that the caller keeps. Out: the document with its positions and problems.
+// In: kind, path, file; the memo that the caller keeps. Out: the document with its positions and
+// problems.
 // Not here: parsing (schema/parse.ts). The memo changes how long it takes and nothing else.
 
 import type { DocumentKind } from '../../schema/documents.ts';
@@ -18,7 +19,8 @@ export type Reader = <K extends DocumentKind>(
 ) => ReadDocument<K>;
 
 /**
- * By path and blob. Two generations: what neither this compile nor the one before it used is forgotten, so the memo
+ * By path and blob. Two generations: what neither this compile nor the one before it used is
+ * forgotten, so the memo
  * holds what HEAD and the histories of unsettled jobs hold, and no more.
  */
 export interface ReadMemo {

@@ -1,52 +1,92 @@
 // When a job need not be compiled again: all that it was made of is the same.
 // In: what is remembered of a job, and its input now. Out: the same outcome, or a new one.
-// Not here: compiling a job (job.ts). Forgetting a comparison here would make the memo change results; the property
+// Not here: compiling a job (job.ts). Forgetting a comparison here would make the memo change
+// results; the property
 // test compiles every tree with and without a memo.
 
-import type { SourceFile, History } from '../../schema/source.ts';
+import type { Files, History } from '../../schema/source.ts';
 import { compileJob, type JobInput, type JobOutcome } from './job.ts';
 import type { JobLedger } from './ledger-index.ts';
 import type { RememberedJob } from './memo.ts';
 
-export const outcomeOf = (input: JobInput, before: RememberedJob | undefined): RememberedJob => {
-  // The new input replaces the old one, so that no tree is kept longer than the one after it.
-  if (before !== undefined && isSame(before, input)) return { ...before, input };
+export interface Before {
+  readonly before: RememberedJob | undefined;
+  /** Paths whose content changed since; null: not known, so blobs are compared. */
+  readonly changed: ReadonlySet<string> | null;
+}
+
+export const rememberedJob = (input: JobInput, { before, changed }: Before): RememberedJob => {
+  if (before !== undefined && isSame(before, input, changed)) {
+    if (before.ledger !== input.ledger) before.ledger = input.ledger;
+    if (before.history !== input.history) before.history = input.history;
+    if (before.head !== input.head.oid) before.head = input.head.oid;
+    return before;
+  }
   const shared = new Map<string, string | null>();
-  const sharedBy: JobInput['sharedBy'] = (path) => {
-    const other = input.sharedBy(path);
-    shared.set(path, other);
+  const sharedBy: JobInput['sharedBy'] = (source, path) => {
+    const other = input.sharedBy(source, path);
+    shared.set(source, other);
     return other;
   };
-  return { input, outcome: compileJob({ ...input, sharedBy }), shared };
+  const outcome = compileJob({ ...input, sharedBy });
+  const { path, files, settings, namespaceHeld, scale, ledger, history, head } = input;
+  const blobs = [path, ...outcome.sources].map((file) => blobOf(files, file));
+  return {
+    outcome,
+    settings,
+    namespaceHeld,
+    scale,
+    ledger,
+    history,
+    head: head.oid,
+    commit: outcome.job?.commit.oid ?? null,
+    steady: isSteady(outcome, history),
+    alone: outcome.sources.length === 0 && shared.size === 0,
+    blobs,
+    shared,
+  };
 };
 
-const isSame = ({ input: old, outcome, shared }: RememberedJob, now: JobInput): boolean =>
-  isFinal(outcome, old) &&
+const isSame = (old: RememberedJob, now: JobInput, changed: Before['changed']): boolean =>
   old.settings === now.settings &&
   old.namespaceHeld === now.namespaceHeld &&
   old.scale === now.scale &&
-  sameBlob(old.files.get(old.path), now.files.get(now.path)) &&
-  outcome.sources.every((path) => sameBlob(old.files.get(path), now.files.get(path))) &&
+  old.steady &&
+  (changed === null ? sameBlobs(old, now) : sameFiles(old, now, changed)) &&
   sameLedger(old.ledger, now.ledger) &&
   sameHistory(old.history, now.history) &&
-  sameHead(outcome, old, now) &&
-  [...shared].every(([path, other]) => now.sharedBy(path) === other);
+  sameHead(old, now.head.oid) &&
+  (old.alone || sameUsers(old, now));
+
+const blobOf = (files: Files, path: string): string | undefined => files.get(path)?.blob;
 
 /** Look-ups grow older, and a job without its history is waiting for one. */
-const isFinal = (outcome: JobOutcome, { history }: JobInput): boolean =>
+const isSteady = (outcome: JobOutcome, history: History | undefined): boolean =>
   outcome.digests.length === 0 &&
   outcome.owed.length === 0 &&
   !outcome.pending &&
   (history === undefined || history.entries.length > 0);
 
-const sameBlob = (a: SourceFile | undefined, b: SourceFile | undefined): boolean =>
-  a === b || (a?.blob === b?.blob && a?.kind === b?.kind);
+const sameBlobs = ({ outcome, blobs }: RememberedJob, { path, files }: JobInput): boolean =>
+  blobs[0] === blobOf(files, path) &&
+  outcome.sources.every((source, at) => blobs[at + 1] === blobOf(files, source));
+
+const sameFiles = (
+  { outcome, alone }: RememberedJob,
+  { path }: JobInput,
+  changed: ReadonlySet<string>,
+): boolean =>
+  changed.size === 0 ||
+  (!changed.has(path) && (alone || outcome.sources.every((source) => !changed.has(source))));
 
 /** HEAD is looked at only for the author and subject of a commit that it is. */
-const sameHead = ({ job }: JobOutcome, old: JobInput, now: JobInput): boolean =>
-  old.head.oid === now.head.oid ||
-  job === null ||
-  (job.commit.oid === old.head.oid) === (job.commit.oid === now.head.oid);
+const sameHead = ({ commit, head }: RememberedJob, now: string): boolean =>
+  head === now || (commit === head) === (commit === now);
+
+const sameUsers = ({ shared }: RememberedJob, now: JobInput): boolean => {
+  for (const [source, other] of shared) if (now.sharedBy(source, now.path) !== other) return false;
+  return true;
+};
 
 const sameLedger = (a: JobLedger, b: JobLedger): boolean =>
   a === b ||

@@ -1,5 +1,6 @@
 // A job that was wanted at the last synced commit and is gone from HEAD (rules 1.3, 8.1).
-// In: its path, the files of that commit. Out: a DesiredJob that stands as removed, with its content of that commit.
+// In: its path, the files of that commit. Out: a DesiredJob that stands as removed, with its
+// content of that commit.
 // Not here: whether its removal waits for approval (reconciler/plan/guard).
 
 import type { DesiredJob } from '../../schema/desired.ts';

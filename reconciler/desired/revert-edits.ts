@@ -1,5 +1,7 @@
-// Which fields of a job file go from one content to another: those that form the version, or those changed in place.
-// In: two job files as written. Out: edits by JSON pointer, or null where one writes levels out that the other does not.
+// Which fields of a job file go from one content to another: those that form the version, or those
+// changed in place.
+// In: two job files as written. Out: edits by JSON pointer, or null where one writes levels out
+// that the other does not.
 // Not here: applying them (schema/yaml-edit.ts), whether the result is right (revert.ts).
 
 import type { FieldClass } from '../../schema/documents/field.ts';
@@ -15,7 +17,10 @@ export interface Transfer {
   readonly from: JobFile;
   /** The content that is edited. */
   readonly to: JobFile;
-  /** Fields of this class take the value that they have in `from`; with `version`, groups and tasks come and go. */
+  /**
+   * Fields of this class take the value that they have in `from`; with `version`, groups and tasks
+   * come and go.
+   */
   readonly fields: Exclude<FieldClass, 'identity'>;
 }
 
@@ -56,7 +61,10 @@ const groupEdits = (
 
 type Map<T> = { readonly [name: string]: T };
 
-/** Members of both are edited; with the version, others come back whole or go. What comes, comes before what goes. */
+/**
+ * Members of both are edited; with the version, others come back whole or go. What comes, comes
+ * before what goes.
+ */
 const memberEdits = <T extends object>(
   pointer: string,
   [from, to]: Pair<Map<T>>,

@@ -1,5 +1,6 @@
 // What a failed version would go back to, as edits of files (rules 6.3).
-// In: the job at HEAD, the newest settled version before it. Out: a RevertTarget whose edits were compiled and give
+// In: the job at HEAD, the newest settled version before it. Out: a RevertTarget whose edits were
+// compiled and give
 // exactly that version, with HEAD's fields that change in place; or why there is none.
 // Not here: whether the version has failed, and the commit itself (reconciler/plan/rollback).
 
@@ -13,8 +14,8 @@ import { judged } from './policy.ts';
 import { sameInPlace, transferEdits } from './revert-edits.ts';
 import { isValid, versionOf, NO_TEXTS, type SettledVersion, type Version } from './versions.ts';
 
-/** The job file at HEAD that uses this path too, null: no other does. */
-export type SharedBy = (path: string) => string | null;
+/** The job file at HEAD other than `path` that uses the source too, null: no other does. */
+export type SharedBy = (source: string, path: string) => string | null;
 
 export interface RevertFacts {
   readonly head: Version;
@@ -55,7 +56,7 @@ const isAtomic = ({ trailers }: CommitInfo): boolean =>
 
 /** Files that either version uses go back, unless another job uses them too. */
 const configEdits = (
-  { files, sharedBy }: JobInput,
+  { path: own, files, sharedBy }: JobInput,
   head: Version,
   { version, moment }: SettledVersion,
 ): { readonly edits: readonly FileEdit[] } | { readonly why: string } => {
@@ -67,7 +68,7 @@ const configEdits = (
     if (now?.blob === then?.blob) continue;
     // A file that HEAD's version alone uses and that was there before is not this version's to change.
     if (then !== undefined && !needed.has(path)) continue;
-    const other = sharedBy(path);
+    const other = sharedBy(path, own);
     if (other !== null) {
       if (!needed.has(path)) continue;
       return { why: `${path} has changed since, and ${other} uses it too` };
@@ -79,8 +80,10 @@ const configEdits = (
 };
 
 /**
- * Texts that may be the answer, the best first: the old text as it was, where nothing but the version has changed
- * since; HEAD's text with the version's fields put back, which keeps what people wrote since; the old text with HEAD's
+ * Texts that may be the answer, the best first: the old text as it was, where nothing but the
+ * version has changed
+ * since; HEAD's text with the version's fields put back, which keeps what people wrote since; the
+ * old text with HEAD's
  * in-place fields, where whole levels were written out or folded in between.
  */
 const candidates = (head: Draft, settled: Draft): readonly string[] => {
@@ -112,7 +115,10 @@ const withEdits = (files: Files, edits: readonly FileEdit[]): Files => {
   return next;
 };
 
-/** Rules 6.3: the result must compile to exactly that version, and leave HEAD's in-place fields as they are. */
+/**
+ * Rules 6.3: the result must compile to exactly that version, and leave HEAD's in-place fields as
+ * they are.
+ */
 const givesVersion = (
   input: JobInput,
   head: Version,

@@ -1,5 +1,7 @@
-// Files of the repository that tasks use: mounted files and env files (rules 2.1: their content is the version's).
-// In: a task as written, and the files of a commit. Out: contents and merged variables, or what is wrong with them.
+// Files of the repository that tasks use: mounted files and env files (rules 2.1: their content is
+// the version's).
+// In: a task as written, and the files of a commit. Out: contents and merged variables, or what is
+// wrong with them.
 // Not here: reading Git (the loop did), what a file means to the container (the runner).
 
 import type { TaskFile } from '../../schema/documents/task.ts';

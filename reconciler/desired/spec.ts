@@ -1,6 +1,8 @@
 // The compiled job: built-in defaults applied, units as numbers, groups sorted (schema/spec.ts).
-// In: the long form with its files, the digests of its images, and the counts of the scale file. Out: the JobSpec.
-// The built-in defaults stand here and in the descriptions of the schema, and nowhere else (product, defaults).
+// In: the long form with its files, the digests of its images, and the counts of the scale file.
+// Out: the JobSpec.
+// The built-in defaults stand here and in the descriptions of the schema, and nowhere else
+// (product, defaults).
 // Not here: what forms the version (version.ts), what is wrong with a job (draft.ts, policy.ts).
 
 import type { GroupFile } from '../../schema/documents/group.ts';
@@ -150,7 +152,10 @@ const imageForm = (task: TaskContent, digest: string | null): string =>
     ? `${task.image.repository}:${task.image.tag ?? ''} unresolved`
     : `${task.image.repository}@${digest}`;
 
-/** Rules 7: people's count, or the machine's within its bounds; without a scale file the planner takes what lives. */
+/**
+ * Rules 7: people's count, or the machine's within its bounds; without a scale file the planner
+ * takes what lives.
+ */
 const countOf = (
   { count = 1 }: GroupFile,
   { stopped, fromFile }: { readonly stopped: boolean; readonly fromFile: number | undefined },

@@ -1,12 +1,13 @@
-// Everything that a tree says, looked at once: documents with what they held before, jobs with their outcomes.
+// Everything that a tree says, looked at once: documents with what they held before, jobs with
+// their outcomes.
 // In: SourceTree, memo. Out: Survey, which both `asks` and `compile` are read off.
-// Not here: the DesiredState itself (compile.ts), one job (job.ts), whether an empty tree is meant (empty.ts).
+// Not here: the DesiredState itself (compile.ts), one job (job.ts), whether an empty tree is meant
+// (empty.ts).
 
 import type { ClusterFile } from '../../schema/documents/cluster.ts';
 import type { DocumentKind, Documents } from '../../schema/documents.ts';
 import type { ClusterSpec, DesiredJob, ExpectedNode, NamespaceSpec } from '../../schema/desired.ts';
 import { compareText } from '../../schema/ids.ts';
-import { identityOf, strayFile } from '../../schema/paths.ts';
 import { pointerOf } from '../../schema/places.ts';
 import type { Problem } from '../../schema/problems.ts';
 import type { Files, SourceTree } from '../../schema/source.ts';
@@ -20,19 +21,14 @@ import {
 } from './cluster.ts';
 import { jobNames, usedPaths } from './draft.ts';
 import { heldDocument, type HeldDocument } from './held.ts';
-import type { JobOutcome } from './job.ts';
+import type { JobInput, JobOutcome } from './job.ts';
 import { indexLedger, NO_RECORDS, type LedgerIndex } from './ledger-index.ts';
-import type { CompileMemo, PathInfo, RememberedJob } from './memo.ts';
+import { layoutAfter, layoutOf, type JobPath, type Layout } from './layout.ts';
+import type { CompileMemo } from './memo.ts';
 import { problemAt, problemOf } from './problem.ts';
 import { createReader, forgetOld, type Reader } from './read.ts';
-import { outcomeOf } from './remember.ts';
+import { rememberedJob } from './remember.ts';
 import { removedJob } from './removed.ts';
-
-/** Paths of one tree by what they are. */
-interface Layout {
-  readonly paths: Readonly<Record<DocumentKind, readonly string[]>>;
-  readonly strays: readonly Problem[];
-}
 
 export interface Survey {
   readonly index: LedgerIndex;
@@ -43,7 +39,7 @@ export interface Survey {
   readonly outcomes: readonly JobOutcome[];
   readonly removed: readonly DesiredJob[];
   /** Paths of job files at HEAD, and of those that the last synced commit had. */
-  readonly jobPaths: readonly string[];
+  readonly jobPaths: readonly JobPath[];
   readonly syncedJobPaths: readonly string[];
   readonly problems: readonly Problem[];
   /** Documents whose history has to be read before anything may be done. */
@@ -60,15 +56,16 @@ export const surveyTree = (tree: SourceTree, memo: CompileMemo): Survey => {
 
 const surveyNow = (tree: SourceTree, memo: CompileMemo): Survey => {
   const read = createReader(memo.reads);
+  const known = memo.ledger;
   const index = indexOf(tree, memo);
-  const layout = layoutOf(tree.files, memo);
+  const { layout, changed } = layoutAfter(tree.files, memo.layout);
+  memo.layout = layout;
+  const fresh = { changed, ledger: known?.index !== index };
   const documents = createDocuments(tree, read);
   const cluster = documents.held('cluster', CLUSTER_PATH, { needed: true });
   const spec = specOf(cluster, index);
-  const names = layout.paths.job.map((path) => jobNames(path).namespace);
-  const named = layout.paths.namespace.map((path) => path.slice('namespaces/'.length, -5));
   const namespaces = new Map<string, HeldNamespace>();
-  for (const name of [...new Set([...names, ...named])].toSorted(compareText)) {
+  for (const name of layout.namespaces) {
     const held = documents.held('namespace', namespacePath(name), { needed: false });
     namespaces.set(name, { held, settings: settingsOf(name, [cluster, held, spec], memo) });
   }
@@ -76,8 +73,8 @@ const surveyNow = (tree: SourceTree, memo: CompileMemo): Survey => {
     const value = valueOf(documents.held('node', path, { needed: false }));
     return value === null ? [] : [expectedNode(path.slice('nodes/'.length, -5), value)];
   });
-  const outcomes = compileJobs({ tree, index, layout, namespaces, documents, read, spec }, memo);
-  const syncedJobPaths = tree.lastSynced ? layoutOf(tree.lastSynced.files, memo).paths.job : [];
+  const outcomes = compileJobs({ tree, index, layout, fresh, namespaces, documents, read }, memo);
+  const synced = tree.lastSynced ? layoutOf(tree.lastSynced.files).jobs : [];
   const survey: Survey = {
     index,
     cluster,
@@ -85,9 +82,9 @@ const surveyNow = (tree: SourceTree, memo: CompileMemo): Survey => {
     namespaces: [...namespaces].map(([name, { held }]) => namespaceSpec(name, valueOf(held))),
     nodes: nodes.toSorted((a, b) => compareText(a.name, b.name)),
     outcomes,
-    removed: removedJobs({ tree, index, spec, syncedJobPaths, read, cluster }),
-    jobPaths: layout.paths.job,
-    syncedJobPaths,
+    removed: removedJobs({ tree, index, spec, synced, read, cluster }),
+    jobPaths: layout.jobs,
+    syncedJobPaths: synced.map(({ path }) => path),
     problems: [
       ...layout.strays,
       ...missingCluster(tree.files),
@@ -113,31 +110,6 @@ const indexOf = (tree: SourceTree, memo: CompileMemo): LedgerIndex => {
   return memo.ledger.index;
 };
 
-const layoutOf = (files: Files, memo: CompileMemo): Layout => {
-  const paths: Record<DocumentKind, string[]> = {
-    cluster: [],
-    namespace: [],
-    node: [],
-    job: [],
-    scale: [],
-  };
-  const strays: Problem[] = [];
-  for (const path of files.keys()) {
-    const info = infoOf(path, memo);
-    if (info.stray !== null) strays.push(info.stray);
-    if (info.identity !== null) paths[info.identity.kind].push(path);
-  }
-  return { paths, strays };
-};
-
-const infoOf = (path: string, memo: CompileMemo): PathInfo => {
-  const known = memo.paths.get(path);
-  if (known !== undefined) return known;
-  const info = { identity: identityOf(path), stray: strayFile(path) };
-  memo.paths.set(path, info);
-  return info;
-};
-
 /** Reads held documents and notes what is wrong with them and what has to be asked. */
 const createDocuments = (tree: SourceTree, read: Reader) => {
   const problems: Problem[] = [];
@@ -159,7 +131,10 @@ const createDocuments = (tree: SourceTree, read: Reader) => {
 const valueOf = <T>(held: HeldDocument<T>): T | null =>
   held.kind === 'head' || held.kind === 'held' ? held.value : null;
 
-/** Without any valid cluster.yaml nothing is done; its name, which ids are made of, is the ledger's. */
+/**
+ * Without any valid cluster.yaml nothing is done; its name, which ids are made of, is the
+ * ledger's.
+ */
 const specOf = (cluster: HeldDocument<ClusterFile>, index: LedgerIndex): ClusterSpec =>
   clusterSpec(valueOf(cluster) ?? { name: index.cluster?.cluster ?? '' });
 
@@ -189,51 +164,61 @@ interface JobsInput {
   readonly tree: SourceTree;
   readonly index: LedgerIndex;
   readonly layout: Layout;
+  readonly fresh: { readonly changed: ReadonlySet<string> | null; readonly ledger: boolean };
   readonly namespaces: ReadonlyMap<string, HeldNamespace>;
   readonly documents: ReturnType<typeof createDocuments>;
   readonly read: Reader;
-  readonly spec: ClusterSpec;
 }
 
 const NO_COUNTS = {};
 
 const compileJobs = (input: JobsInput, memo: CompileMemo): readonly JobOutcome[] => {
-  const { tree, index, layout, namespaces, documents, read } = input;
-  const remembered = new Map<string, RememberedJob>();
-  const users = lazily(() => usersOf(layout.paths.job, { tree, read, memo }));
-  const outcomes = layout.paths.job.map((path) => {
-    const { namespace, job } = jobNames(path);
+  const { tree, index, layout, fresh, namespaces, documents, read } = input;
+  const { changed } = fresh;
+  const { files, head, histories, lookups } = tree;
+  const users = lazily(() => usersOf(layout.jobs, { tree, read, memo }));
+  const sharedBy: JobInput['sharedBy'] = (source, path) =>
+    users()
+      .get(source)
+      ?.find((other) => other !== path) ?? null;
+  const outcomes: JobOutcome[] = [];
+  for (const { path, id, namespace, scalePath } of layout.jobs) {
     const found = namespaces.get(namespace);
     if (found === undefined) throw new Error(`namespace ${namespace} was not looked at`);
-    const scale = documents.held('scale', `scale/${namespace}/${job}.yaml`, { needed: false });
-    const result = outcomeOf(
+    const before = memo.jobs.get(path);
+    const scale = layout.scalePaths.has(scalePath)
+      ? valueOf(documents.held('scale', scalePath, { needed: false }))
+      : null;
+    const result = rememberedJob(
       {
         path,
         namespace,
-        files: tree.files,
-        head: tree.head,
+        files,
+        head,
+        lookups,
+        read,
+        sharedBy,
         settings: found.settings,
         namespaceHeld: heldBecause(namespace, found.held),
-        scale: valueOf(scale) ?? NO_COUNTS,
-        ledger: index.byJob.get(`${namespace}/${job}`) ?? NO_RECORDS,
-        history: tree.histories.get(path),
-        lookups: tree.lookups,
-        read,
-        sharedBy: (source) =>
-          users()
-            .get(source)
-            ?.find((other) => other !== path) ?? null,
+        scale: scale ?? NO_COUNTS,
+        ledger: (!fresh.ledger && before?.ledger) || (index.byJob.get(id) ?? NO_RECORDS),
+        history: histories.size === 0 ? undefined : histories.get(path),
       },
-      memo.jobs.get(path),
+      { before, changed },
     );
-    remembered.set(path, result);
-    return result.outcome;
-  });
-  memo.jobs = remembered;
+    if (result !== before) memo.jobs.set(path, result);
+    outcomes.push(result.outcome);
+  }
+  if (memo.jobs.size > layout.jobs.length) {
+    for (const path of memo.jobs.keys()) if (!files.has(path)) memo.jobs.delete(path);
+  }
   return outcomes;
 };
 
-/** A namespace whose file never was valid: whether it is protected is not known, so nothing new is done in it. */
+/**
+ * A namespace whose file never was valid: whether it is protected is not known, so nothing new is
+ * done in it.
+ */
 const heldBecause = (name: string, held: HeldNamespace['held']): string | null =>
   held.kind === 'never-valid' ? `${namespacePath(name)} is not valid` : null;
 
@@ -244,11 +229,11 @@ const lazily = <T extends object>(make: () => T): (() => T) => {
 
 /** Path in the repository → job files at HEAD that use it. */
 const usersOf = (
-  jobPaths: readonly string[],
+  jobs: readonly JobPath[],
   { tree, read, memo }: { tree: SourceTree; read: Reader; memo: CompileMemo },
 ): ReadonlyMap<string, readonly string[]> => {
   const users = new Map<string, string[]>();
-  for (const path of jobPaths) {
+  for (const { path } of jobs) {
     const file = tree.files.get(path);
     if (file === undefined) continue;
     const document = read('job', path, file);
@@ -269,23 +254,24 @@ const removedJobs = (input: {
   readonly index: LedgerIndex;
   readonly spec: ClusterSpec;
   readonly cluster: HeldDocument<ClusterFile>;
-  readonly syncedJobPaths: readonly string[];
+  readonly synced: readonly JobPath[];
   readonly read: Reader;
 }): readonly DesiredJob[] => {
-  const { tree, index, spec, syncedJobPaths, read, cluster } = input;
+  const { tree, index, spec, synced, read, cluster } = input;
   const { lastSynced } = tree;
   if (lastSynced === null) return [];
   const defaults = valueOf(cluster)?.defaults ?? {};
-  return syncedJobPaths.flatMap((path) => {
+  return synced.flatMap(({ path, id }) => {
     if (tree.files.has(path)) return [];
-    const { namespace, job } = jobNames(path);
-    const ledger = index.byJob.get(`${namespace}/${job}`) ?? NO_RECORDS;
+    const ledger = index.byJob.get(id) ?? NO_RECORDS;
     const settings = { cluster: spec, defaults, protected: false };
     return removedJob({ path, lastSynced, settings, ledger, read }) ?? [];
   });
 };
 
-/** Rules 7: a count that a machine wrote counts only where the job gives the count to the machine. */
+/**
+ * Rules 7: a count that a machine wrote counts only where the job gives the count to the machine.
+ */
 const unusedCounts = (
   layout: Layout,
   { outcomes, tree, read }: { outcomes: readonly JobOutcome[]; tree: SourceTree; read: Reader },

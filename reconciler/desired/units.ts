@@ -1,5 +1,6 @@
 // Units of fields that the schema has already checked: the text must be one.
-// In: text from a checked document. Out: the number. Not here: the units themselves (schema/units.ts).
+// In: text from a checked document. Out: the number. Not here: the units themselves
+// (schema/units.ts).
 // A text that is none is a bug of ours, not a user's mistake: the schema refuses it first.
 
 import { parseCpu, parseDuration, parseSize } from '../../schema/units.ts';

@@ -1,7 +1,10 @@
 // The version of a group and of a job: hashes over the written fields that form it (rules 2.1).
-// In: the long form with the cluster's defaults, and what its files and images turned out to be. Out: 64 hex
-// characters. Formatting, comments, key order, short forms and units do not change them; built-in defaults are left
-// out, so that a release with other defaults restarts nothing. Not here: fields changed in place (rules 2.2).
+// In: the long form with the cluster's defaults, and what its files and images turned out to be.
+// Out: 64 hex
+// characters. Formatting, comments, key order, short forms and units do not change them; built-in
+// defaults are left
+// out, so that a release with other defaults restarts nothing. Not here: fields changed in place
+// (rules 2.2).
 
 import type { GroupFile, groupOnlyFields } from '../../schema/documents/group.ts';
 import type { JobFile, jobOnlyFields } from '../../schema/documents/job.ts';
@@ -14,7 +17,10 @@ import { volumeForm } from './volumes.ts';
 /** Raised only when the canonical form itself must change; then every copy is replaced once. */
 const VERSION_FORMAT = 1;
 
-/** Names of the fields that form the version: the compiler insists that each has a canonical form below. */
+/**
+ * Names of the fields that form the version: the compiler insists that each has a canonical form
+ * below.
+ */
 type VersionKeys<Fields> = {
   [K in keyof Fields]: Fields[K] extends { readonly 'x-class': 'version' } ? K : never;
 }[keyof Fields];
@@ -37,7 +43,9 @@ export interface GroupForm {
   readonly tasks: readonly TaskForm[];
 }
 
-/** Hash of one group. Neither its name nor the job's is in it: the path and the key are identities. */
+/**
+ * Hash of one group. Neither its name nor the job's is in it: the path and the key are identities.
+ */
 export const groupHash = ({ job, group, tasks }: GroupForm): string =>
   hashOf({
     format: VERSION_FORMAT,

@@ -1,5 +1,7 @@
-// The versions of a job along its history: what each commit meant, and which commit brought what in (rules 1.1, 2, 3).
-// In: drafts of the commits on the first-parent line, the job's ledger. Out: moments, newest first, and what is read
+// The versions of a job along its history: what each commit meant, and which commit brought what in
+// (rules 1.1, 2, 3).
+// In: drafts of the commits on the first-parent line, the job's ledger. Out: moments, newest first,
+// and what is read
 // off them. Not here: reading Git (the loop), what follows from a version (job.ts).
 
 import type { CommitInfo, Files, History } from '../../schema/source.ts';
@@ -27,7 +29,10 @@ export interface Moment {
   readonly commit: CommitInfo;
   readonly files: Files;
   readonly settings: Settings;
-  /** What counted from this commit on: its own content, or the last valid one before it (rules 1.3). */
+  /**
+   * What counted from this commit on: its own content, or the last valid one before it (rules
+   * 1.3).
+   */
   readonly version: Version | null;
   /** The commit's own content is valid. */
   readonly valid: boolean;
@@ -68,8 +73,10 @@ export const versionOf = (
 };
 
 /**
- * Rules 3. Settled versions are asked first: once a version with the text has settled, every later return of the text
- * takes that digest, so a look-up recorded for another commit can only be older than any such mark or equal to it.
+ * Rules 3. Settled versions are asked first: once a version with the text has settled, every later
+ * return of the text
+ * takes that digest, so a look-up recorded for another commit can only be older than any such mark
+ * or equal to it.
  * That is what lets a job whose version has settled do without its history (rules 12.4).
  */
 const digestOf = (use: ImageUse, texts: Texts, ledger: JobLedger): string | null => {
@@ -88,7 +95,9 @@ export interface MomentReaders {
   readonly draftAt: (files: Files, settings: Settings) => Draft | null;
 }
 
-/** Newest first, as the history is. Reads from the oldest on, since what came before carries over. */
+/**
+ * Newest first, as the history is. Reads from the oldest on, since what came before carries over.
+ */
 export const momentsOf = (
   history: History,
   readers: MomentReaders,
@@ -143,7 +152,10 @@ export const textsAt = (draft: Draft, moments: readonly Moment[], head: string):
 export const isValid = (draft: Draft): draft is Draft & { readonly content: JobContent } =>
   draft.content !== null;
 
-/** Rules 1.1: the newest commit at which the version differs from the parent's. `from`: where the version stands. */
+/**
+ * Rules 1.1: the newest commit at which the version differs from the parent's. `from`: where the
+ * version stands.
+ */
 export const introducedAt = (moments: readonly Moment[], from: number): Moment | null => {
   const hash = moments[from]?.version?.spec.specHash;
   if (hash === undefined) return null;

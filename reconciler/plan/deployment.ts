@@ -193,7 +193,7 @@ const failureOf = (view: JobView, scene: Scene, deadlines: Deadlines): Evidence 
   if (notTheVersion(view, scene.copies)) return null;
   const dead = scene.copies.filter((copy) => copy.class === 'dead' && failedNow(copy));
   if (dead.length >= update.maxFailures) {
-    return evidence(`${dead.length} of its allocations are dead`, dead);
+    return evidence(`${dead.length} of its allocations died`, dead);
   }
   const waiting = scene.copies.filter(
     (copy) => isLive(copy) && copy.class !== 'unknown' && !copy.everHealthy && !platform(copy),

@@ -40,7 +40,7 @@ const recordsOf = (job: DesiredJob, rollout: Rollout): readonly LedgerRecord[] =
     commit: job.commit.oid,
   };
   if (rollout.settled && !job.settled && rollout.phase !== 'stopped' && isHead(job)) {
-    return [{ kind: 'settled', ...mark, digests: digestsOf(job) }];
+    return [{ kind: 'settled', ...mark, ...wordsOf(job), digests: digestsOf(job) }];
   }
   // Without a settled version nothing follows from a failure, and a mark "for good" would stop
   // it from healing (6.2).
@@ -49,6 +49,12 @@ const recordsOf = (job: DesiredJob, rollout: Rollout): readonly LedgerRecord[] =
   }
   return [];
 };
+
+/** Once it has settled no history is read for it (rules 12.4), and people want to see which commit it was. */
+const wordsOf = ({
+  commit: { author, email, subject },
+}: DesiredJob): Pick<Extract<LedgerRecord, { kind: 'settled' }>, 'author' | 'email' | 'subject'> =>
+  subject === '' ? {} : { author, email, subject };
 
 const isHead = (job: DesiredJob): boolean => job.standing.kind === 'head';
 

@@ -1,60 +1,142 @@
-// A forecast as text: waves of steps, then what is blocked, then problems.
-// In: waves of plans. Out: lines, without colour. Not here: JSON (the plan is data already).
+// A preview as text: per job what changes, then waves of steps, what is blocked, problems, room.
+// In: a summary. Out: lines, without colour. Not here: JSON (the summary is data already), markdown.
 
-import type { Plan } from '../../schema/plan.ts';
 import type { Problem } from '../../schema/problems.ts';
-import { blockedWords, stepWords } from './words.ts';
+import { formatCpu, formatSize } from '../../schema/units.ts';
+import type { JobChange, StepGroup, Summary, WaveGroup } from './summary.ts';
+import { blockedWords, START_WORDS, STOP_WORDS } from './words.ts';
 
-/** Steps shown of one wave; the rest is counted. */
-const STEPS_SHOWN = 50;
+/** Lines shown of one list; the rest is counted. */
+const LINES_SHOWN = 50;
 
-export interface PlanCounts {
-  readonly start: number;
-  readonly stop: number;
-  readonly update: number;
-  readonly blocked: number;
-}
-
-/** Steps of all waves, by kind; blocked as in the first wave. */
-export const countsOf = (waves: readonly Plan[]): PlanCounts => {
-  const steps = waves.flatMap((wave) => wave.steps);
-  const count = (kind: string) => steps.filter((step) => step.kind === kind).length;
-  return {
-    start: count('start'),
-    stop: count('stop'),
-    update: count('update'),
-    blocked: new Set((waves.at(-1)?.blocked ?? []).map(blockedWords)).size,
-  };
-};
+/** Nodes and indexes named in one line; the rest is counted. */
+const NAMES_SHOWN = 6;
 
 /** `file:line:column  code  what is wrong  how to fix it`. */
 export const problemLine = (problem: Problem): string =>
   `${problem.file}:${problem.line}:${problem.column}  ${problem.code}  ${problem.message}  ${problem.advice}`;
 
-export const planText = (waves: readonly Plan[]): readonly string[] => {
-  const acting = waves.filter(({ steps }) => steps.length > 0);
-  const counts = countsOf(waves);
-  const title =
-    acting.length === 0
-      ? 'Nothing to do.'
-      : `${counts.start} start, ${counts.stop} stop, ${counts.update} in place, in ${acting.length} ${acting.length === 1 ? 'wave' : 'waves'}`;
-  const last = waves.at(-1);
-  const blocked = [...new Set((last?.blocked ?? []).map(blockedWords))];
-  const problems = last?.problems ?? [];
+export const planText = (summary: Summary): readonly string[] => {
+  const { jobs, waves, blocked, problems, guarded, pending, assumed } = summary;
   return [
-    title,
-    ...acting.flatMap((wave, index) => ['', `Wave ${index + 1}`, ...stepLines(wave)]),
-    ...(blocked.length === 0
-      ? []
-      : ['', 'Not done, and why', ...blocked.map((line) => `  ${line}`)]),
-    ...(problems.length === 0
-      ? []
-      : ['', 'Problems', ...problems.map((p) => `  ${problemLine(p)}`)]),
+    titleOf(summary),
+    ...(summary.stopped === null ? [] : [`Nothing is done at all: ${summary.stopped}`]),
+    ...jobs.flatMap((job) => ['', ...jobLines(job)]),
+    ...section('Waves', waves.flatMap(waveLines)),
+    ...section(
+      'Waits for approval (purser approve)',
+      guarded.map(({ job, slots, why }) => `${job}: ${named(slots)}: ${why}`),
+    ),
+    ...section('Not done, and why', [...new Set(blocked.map(blockedWords))]),
+    ...section('Problems', problems.map(problemLine)),
+    ...section(
+      'Not resolved to a digest; taken for images that never ran',
+      assumed.map((reference) => reference),
+    ),
+    ...section('Pending without this change too', pendingLines(pending)),
+    ...(waves.length === 0 ? [] : ['', capacityLine(summary)]),
   ];
 };
 
-const stepLines = ({ steps }: Plan): readonly string[] => {
-  const shown = steps.slice(0, STEPS_SHOWN).map((step) => `  ${stepWords(step)}`);
-  const rest = steps.length - shown.length;
-  return rest > 0 ? [...shown, `  … and ${rest} more`] : shown;
+const titleOf = ({ jobs, waves, guarded, problems, blocked }: Summary): string => {
+  const errors = problems.filter(({ severity }) => severity === 'error').length;
+  const also = [
+    ...(errors === 0 ? [] : [many(errors, 'error')]),
+    ...(blocked.length === 0 ? [] : [`${blocked.length} not done`]),
+    ...(guarded.length === 0 ? [] : ['removals wait for approval']),
+  ];
+  const rest = also.length === 0 ? '' : `; ${also.join(', ')}`;
+  if (waves.length === 0) return `Nothing would change${rest}.`;
+  const sum = (key: 'starts' | 'stops' | 'updates') => jobs.reduce((all, job) => all + job[key], 0);
+  const count = waves.at(-1)?.last ?? 0;
+  const counts = [
+    `${sum('starts')} to start`,
+    `${sum('stops')} to stop`,
+    ...(sum('updates') === 0 ? [] : [`${sum('updates')} to update in place`]),
+  ];
+  return `${many(jobs.length, 'job')}: ${counts.join(', ')}, in ${many(count, 'wave')}${rest}.`;
+};
+
+const many = (count: number, word: string): string => `${count} ${word}${count === 1 ? '' : 's'}`;
+
+const section = (title: string, lines: readonly string[]): readonly string[] => {
+  if (lines.length === 0) return [];
+  const shown = lines.slice(0, LINES_SHOWN).map((line) => `  ${line}`);
+  const rest = lines.length - shown.length;
+  return ['', title, ...shown, ...(rest > 0 ? [`  … and ${rest} more`] : [])];
+};
+
+const KIND_WORDS: Readonly<Record<JobChange['kind'], string>> = {
+  new: 'new job',
+  removed: 'is removed',
+  changed: 'changes',
+};
+
+const jobLines = (job: JobChange): readonly string[] => {
+  const { from, to } = job.copies;
+  const row = (name: string, value: string) => `  ${name.padEnd(9)}${value}`;
+  const where = job.nodes.map(({ node, copies }) => `${node} ×${copies}`);
+  return [
+    `${job.job}  ${KIND_WORDS[job.kind]}  (${job.file})`,
+    ...(job.to === null ? [] : [row('version', versionWords(job))]),
+    ...job.images.map((image) =>
+      row('image', `${image.from ?? 'none'} → ${image.to ?? 'none'} (${image.task})`),
+    ),
+    row(
+      'copies',
+      `${from === to ? from : `${from} → ${to}`}${where.length === 0 ? '' : `, on ${named(where)}`}`,
+    ),
+    ...(job.waves === 0 ? [] : [row('waves', wavesWords(job))]),
+  ];
+};
+
+const versionWords = ({ from, to }: JobChange): string => {
+  const short = (hash: string | null) => hash?.slice(0, 12) ?? 'none';
+  return from === to ? `${short(to)}, unchanged` : `${short(from)} → ${short(to)}`;
+};
+
+const wavesWords = ({ waves, downAtMost, copies, kind }: JobChange): string => {
+  if (kind !== 'changed') return String(waves);
+  const of = Math.min(copies.from, copies.to);
+  return downAtMost === 0
+    ? `${waves}, no copy is missing at any time`
+    : `${waves}, at most ${downAtMost} of ${of} copies down at once`;
+};
+
+const waveLines = ({ first, last, steps }: WaveGroup): readonly string[] => {
+  const name = first === last ? `${first}` : `${first}–${last}, one after the other`;
+  return [`${name}`, ...steps.map((step) => `  ${stepGroupWords(step)}`)];
+};
+
+const stepGroupWords = (step: StepGroup): string => {
+  const { kind, job, group, indexes } = step;
+  const slots = indexes.map((index) => String(index));
+  const slot = `${job}/${group}[${named(slots)}]`;
+  const where = `on ${named(step.nodes)}`;
+  return `${kind.padEnd(6)} ${slot} ${where} (${reasonWords(step)})`;
+};
+
+const reasonWords = ({ kind, reason, changes }: StepGroup): string => {
+  if (kind === 'update') return `in place: ${changes.join(', ')}`;
+  const words: Readonly<Record<string, string>> = kind === 'stop' ? STOP_WORDS : START_WORDS;
+  return words[reason] ?? reason;
+};
+
+const named = (names: readonly string[]): string => {
+  const shown = names.slice(0, NAMES_SHOWN).join(', ');
+  const rest = names.length - NAMES_SHOWN;
+  return rest > 0 ? `${shown} and ${rest} more` : shown;
+};
+
+const pendingLines = ({ steps, blocked, problems }: Summary['pending']): readonly string[] => [
+  ...(steps === 0 ? [] : [many(steps, 'step')]),
+  ...new Set(blocked.map(blockedWords)),
+  ...problems.map(problemLine),
+];
+
+/** Worked example: of 4 cores, 1.2 promised before and 1.5 after. */
+const capacityLine = ({ capacity: { before, after, total } }: Summary): string => {
+  const cpu = `CPU ${formatCpu(before.cpuMilli)} → ${formatCpu(after.cpuMilli)} of ${formatCpu(total.cpuMilli)}`;
+  const memory = `memory ${formatSize(before.memoryBytes)} → ${formatSize(after.memoryBytes)} of ${formatSize(total.memoryBytes)}`;
+  return `Promised to copies: ${cpu}, ${memory}.`;
 };

@@ -150,7 +150,7 @@ describe.each(present)('pull with containerd $name', ({ binary }) => {
     });
   });
 
-  test('an index is followed to this platform; if it is not in it, the others are named', async () => {
+  test('an index is followed to this platform; without it, the others are named', async () => {
     const own = await pushed('a/index');
     const platform = (architecture: string): object => ({ os: 'linux', architecture });
     const entry = (architecture: string): object => ({
@@ -193,7 +193,7 @@ describe.each(present)('pull with containerd $name', ({ binary }) => {
     return 'done';
   };
 
-  test('a basic login comes from a file on the node; missing or wrong, the message says so', async () => {
+  test('a basic login comes from a file on the node; if it is missing, that is said', async () => {
     const { digest } = await pushed('a/basic');
     proxy.meet(basic);
     const ask = through('a/basic', digest);
@@ -262,7 +262,7 @@ describe.each(present)('pull with containerd $name', ({ binary }) => {
     await expect(server.runtime.pull(nobody, {})).rejects.toMatchObject({ reason: 'registry' });
   });
 
-  test('images that share layers are pulled side by side; a shared layer is fetched once', async () => {
+  test('images with a common layer are pulled side by side, the layer once', async () => {
     const base = await fresh();
     const twins = await Promise.all(
       ['one', 'two'].map((name) =>

@@ -107,7 +107,7 @@ export const runtimeSuite = (name: string, makeBench: () => Promise<RuntimeBench
       expect(await runtime.version()).toMatch(/\d/);
     });
 
-    test('a pulled image is listed as repository@digest; pulling it again changes nothing', async () => {
+    test('a pulled image is listed by digest; pulling it again changes nothing', async () => {
       const name = `${bench.image.repository}@${bench.image.digest}`;
       expect(image.name).toBe(name);
       expect(image.digest).toBe(bench.image.digest);
@@ -245,7 +245,7 @@ export const runtimeSuite = (name: string, makeBench: () => Promise<RuntimeBench
       await runtime.remove(id);
     });
 
-    test('a command that is not in the image is the version’s fault and leaves nothing', async () => {
+    test('a command that the image lacks is the version’s fault and leaves nothing', async () => {
       const id = `c-${(count += 1)}`;
       const attempt = create({ kind: 'absent' }, id).then(() => runtime.start(id));
       await expect(attempt).rejects.toMatchObject({

@@ -2,11 +2,12 @@
 // only they have.
 
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { BuiltImage } from '../../cli/image-build.ts';
+import { connectContainerd } from '../../node-runner/edge/containerd/client.ts';
 import type { ExecSession, ImageFacts, OciSpec } from '../../node-runner/ports.ts';
 import { releases, type TestContainerd, testContainerd } from '../support/containerd.ts';
 import { testImage } from '../support/images.ts';
@@ -116,7 +117,7 @@ describe.each(present)('containerd $name', ({ name, binary }) => {
       expect(half.toSorted()).toEqual(['one', 'three', 'two']);
   });
 
-  test('a file that an upper layer deletes is gone, and the seccomp list lets programs live', async () => {
+  test('what an upper layer deletes is gone, and the seccomp list lets programs live', async () => {
     const id = await run('ls /etc; id -u; echo "$(cat /proc/self/status)"', {
       seccomp: true,
       user: { uid: 1000, gid: 29 },
@@ -134,10 +135,10 @@ describe.each(present)('containerd $name', ({ name, binary }) => {
 
   test('a container over its memory is told as out of memory, with exit 137', async () => {
     const { heard, stop } = await listen(server.runtime);
-    const id = await run('', {
-      memoryBytes: 16 * 1024 * 1024,
-      args: ['dd', 'if=/dev/zero', 'of=/dev/null', 'bs=100000000', 'count=1'],
-    });
+    // The shim begins to listen for this when the process has started, so that comes a little
+    // later.
+    const greedy = 'sleep 0.5; exec dd if=/dev/zero of=/dev/null bs=100000000 count=1';
+    const id = await run(greedy, { memoryBytes: 16 * 1024 * 1024 });
     await ended(id);
     await until(async () => heard.some((event) => event.kind === 'oom' && event.container === id));
     expect((await find(server.runtime, id))?.exit).toMatchObject({ code: 137, signal: 9 });
@@ -263,6 +264,35 @@ describe.each(present)('containerd $name', ({ name, binary }) => {
     await server.runtime.start(id);
     expect(await find(server.runtime, id)).toMatchObject({ task: 'running' });
     await server.runtime.remove(id);
+  });
+
+  test('a process whose record is gone is still listed, and can be removed', async () => {
+    const id = await run('sleep 1000');
+    const { socket } = server.daemon();
+    const raw = connectContainerd({ socket, namespace: server.namespace });
+    await raw.containers.delete({ id });
+    raw.close();
+    expect(await find(server.runtime, id)).toMatchObject({ labels: {}, task: 'running' });
+    const { pid } = (await find(server.runtime, id)) ?? {};
+    await server.runtime.remove(id);
+    expect(await find(server.runtime, id)).toBeUndefined();
+    expect(existsSync(`/proc/${pid}`)).toBe(false);
+  });
+
+  test('records that together exceed a message are listed whole', async () => {
+    // Specifications of a megabyte: together they would not fit into one message.
+    const ids = Array.from({ length: 20 }, (_, n) => `big-${n}`);
+    const { socket } = server.daemon();
+    const raw = connectContainerd({ socket, namespace: server.namespace });
+    for (const id of ids) {
+      const spec = { typeUrl: 'x', value: Buffer.alloc(1_000_000, ' ') };
+      await raw.containers.create({ container: { id, runtime: { name: 'none' }, spec } });
+    }
+    const listed = await server.runtime.list();
+    expect(listed.map(({ id }) => id)).toEqual(ids.toSorted());
+    for (const { task, exit } of listed) expect([task, exit?.known]).toEqual(['none', false]);
+    for (const id of ids) await server.runtime.remove(id);
+    raw.close();
   });
 
   test('an image may be removed under a running container', async () => {

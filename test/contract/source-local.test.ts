@@ -1,5 +1,6 @@
-// What only a repository on this machine can have: a person's work tree in the way, files that are no text, packed
-// refs, ledgers of others. In: real repositories. Out: tests. Not here: the behaviours of all sources (source-suite).
+// What only a repository on this machine can have: a person's work tree in the way, files that are
+// no text, packed refs, ledgers of others. In: real repositories. Out: tests. Not here: the
+// behaviours of all sources (source-suite).
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -169,6 +170,17 @@ describe('a local repository', () => {
     expect(git(repository, 'show', 'purser/ship/ledger:cluster.jsonl')).toContain(
       '"cluster":"ship"',
     );
+  });
+
+  test('a source that only reads writes nothing', async () => {
+    const before = git(repository, 'for-each-ref');
+    await open({ readOnly: true }).read();
+    expect(git(repository, 'for-each-ref')).toBe(before);
+  });
+
+  test('a ledger that cannot be written is told at the start', async () => {
+    fs.writeFileSync(path.join(repository, '.git/refs/purser'), 'in the way');
+    expect((await failureOf(open().read())).consequence).toBe('broken');
   });
 
   test('records survive as compact lines: what a newer one replaces goes', async () => {

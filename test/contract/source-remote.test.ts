@@ -1,5 +1,6 @@
-// What only a remote can do: be away, refuse, hang, be faster; and a mirror that vanishes.
-// In: a real Git server that misbehaves on demand. Out: tests. Not here: the behaviours of all sources (source-suite).
+// What only a remote can do: be away, refuse, hang, be faster; and a mirror that vanishes. In: a
+// real Git server that misbehaves on demand. Out: tests. Not here: the behaviours of all sources
+// (source-suite).
 
 import fs from 'node:fs';
 import path from 'node:path';

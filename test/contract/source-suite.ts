@@ -1,5 +1,6 @@
-// What every SourcePort must do, whatever is behind it: one suite for the real Git edge and the simulator's.
-// In: a name and a way to make a world. Out: tests. Not here: what only a real repository can have (source.test.ts).
+// What every SourcePort must do, whatever is behind it: one suite for the real Git edge and the
+// simulator's. In: a name and a way to make a world. Out: tests. Not here: what only a real
+// repository can have (source.test.ts).
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { EdgeFailure, SourcePort } from '../../reconciler/ports.ts';
@@ -7,7 +8,10 @@ import type { FileEdit } from '../../schema/desired.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
 import type { SourceTree } from '../../schema/source.ts';
 
-/** A repository with one commit on its branch, which holds `cluster.yaml`, and a source that looks at it. */
+/**
+ * A repository with one commit on its branch, which holds `cluster.yaml`, and a source that looks
+ * at it.
+ */
 export interface SourceWorld {
   readonly source: SourcePort;
   /** A person commits on the branch (and pushes); null removes a file. Returns the commit. */
@@ -68,7 +72,7 @@ const readingTests = (get: Get): void => {
     expect(tree.local).toBe(local);
   });
 
-  test('nothing changed: the same Map; something changed: the same objects for the rest', async () => {
+  test('nothing changed: the same Map; one file changed: the same other files', async () => {
     const { source, commit } = get();
     await commit({ 'jobs/shop/web.yaml': 'a', 'jobs/shop/db.yaml': 'b', 'nodes/n.yaml': 'n' }, 'x');
     const before = await source.read();
@@ -282,7 +286,7 @@ const commitTests = (get: Get): void => {
 };
 
 const branchTests = (get: Get): void => {
-  test('a rewritten branch: followed locally, stopped until a resume record for a remote', async () => {
+  test('a rewritten branch: followed locally, a remote waits for a record', async () => {
     const { source, commit, rewrite, local, another } = get();
     const kept = await commit({ 'jobs/a/web.yaml': '1' }, 'one');
     const dropped = await commit({ 'jobs/a/web.yaml': '2' }, 'two');

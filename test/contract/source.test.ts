@@ -1,4 +1,5 @@
-// The Git edge against real repositories: local with and without a work tree, http with a login, ssh.
+// The Git edge against real repositories: local with and without a work tree, http with a login,
+// ssh.
 // Each passes the suite that all sources pass; then what only a real repository can have.
 
 import { execFileSync } from 'node:child_process';

@@ -1,3 +1,7 @@
+// Laws of units: what is printed is read back.
+// In: any number or text. Out: the same number, or null.
+// Not here: examples (test/unit/schema/units.test.ts).
+
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import {

@@ -1,3 +1,7 @@
+// Laws of YAML: written values are read back, an edit changes what it says and nothing else, any text has an answer.
+// In: any value, style and edit; the library's own reader is the second opinion.
+// Not here: examples (test/unit/schema/yaml-edit.test.ts).
+
 import fc from 'fast-check';
 import { load } from 'js-yaml';
 import { expect, test } from 'vitest';

@@ -161,7 +161,7 @@ describe('the runner', () => {
     }, second);
   });
 
-  it('adopts from labels alone when its disk is lost, and removes what no order names', async () => {
+  it('adopts from labels alone when its disk is lost, and removes the rest', async () => {
     const first = createWorld();
     await running(async (world) => {
       world.send(orders(1, runItem(testBody('a-0-1')), runItem(testBody('b-0-1'))));
@@ -231,8 +231,9 @@ describe('the runner', () => {
 
   it('counts a command that is not in the image as the version’s failure', () =>
     running(async (world) => {
-      const words = 'command `/bin/x` not found in the image';
-      world.faults.set('create', failure('command-not-found', 'version', words));
+      const words = 'command `/bin/server` not found in the image';
+      const said = 'runc: exec: "/bin/server": stat /bin/server: no such file or directory';
+      world.faults.set('create', failure('command-not-found', 'version', said));
       world.send(orders(1, runItem(testBody('a-0-1'))));
       await world.advance(40_000);
       expect(only(world)).toMatchObject({
@@ -240,6 +241,58 @@ describe('the runner', () => {
         failure: { blame: 'version', kind: 'command-not-found', message: words },
       });
       expect(world.calls.filter((call) => call.startsWith('create'))).toHaveLength(3);
+    }));
+
+  it('says that containerd is silent, tries on, and takes what it finds afterwards', () =>
+    running(async (world) => {
+      world.send(orders(1, runItem(testBody('a-0-1'))));
+      await world.advance(500);
+      const silent = failure('unavailable', 'platform', 'connection refused');
+      world.faults.set('list', silent);
+      world.faults.set('create', silent);
+      world.send(orders(2, runItem(testBody('a-0-1')), runItem(testBody('b-0-1'))));
+      await world.advance(5000);
+      expect(world.last().conditions).toEqual([
+        { kind: 'runtime', message: 'containerd does not answer: connection refused' },
+      ]);
+      world.lose('a-0-1.server');
+      world.faults.clear();
+      await world.advance(10_000);
+      expect(world.last().conditions).toEqual([]);
+      const [a, b] = world.last().allocations;
+      expect(a?.tasks[0]).toMatchObject({ state: 'backoff', exit: { status: 'unknown' } });
+      expect(a?.failure).toMatchObject({ blame: 'platform' });
+      expect(b?.phase).toBe('running');
+      await world.advance(10_000);
+      expect(world.last().allocations[0]?.phase).toBe('running');
+    }));
+
+  it('keeps orders that cannot be written down, and obeys them only when they are', () =>
+    running(async (world) => {
+      world.faults.set('writeOrders', failure('disk', 'platform', 'no space left on device'));
+      world.send(orders(1, runItem(testBody('a-0-1'))));
+      await world.advance(3000);
+      expect(world.containers.size).toBe(0);
+      expect(world.last().acceptedGeneration).toBe(0);
+      expect(world.last().conditions[0]?.message).toContain('no space left on device');
+      world.faults.clear();
+      await world.advance(3000);
+      expect(world.last().acceptedGeneration).toBe(1);
+      expect(only(world).phase).toBe('running');
+      expect(world.last().conditions).toEqual([]);
+    }));
+
+  it('relabels in place and restarts nothing when only the mark of settling changes', () =>
+    running(async (world) => {
+      world.send(orders(1, runItem(testBody('a-0-1'))));
+      await world.advance(500);
+      world.send(orders(2, runItem(testBody('a-0-1', { settled: true }))));
+      await world.advance(500);
+      expect(world.containers.get('a-0-1.server')?.labels['purser.settled']).toBe('yes');
+      expect(world.calls.filter((call) => /^(create|kill|restart|remove)/.test(call))).toEqual([
+        'create a-0-1.server',
+      ]);
+      expect(only(world).body.settled).toBe(true);
     }));
 
   it('stops a group with stop_after when no reconciler answers, and starts it on contact', () =>

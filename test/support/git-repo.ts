@@ -1,5 +1,6 @@
 // Repositories for tests, made and changed by the system's git, as a person would.
-// In: files. Out: commits. Not here: the code under test.
+// In: files. Out: commits.
+// Not here: the code under test.
 
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';

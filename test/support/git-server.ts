@@ -1,5 +1,6 @@
 // A real Git server over http for tests: node's http in front of `git http-backend`, on loopback.
-// In: a folder with bare repositories. Out: its URL, and knobs for what goes wrong. Not here: what a client makes of it.
+// In: a folder with bare repositories. Out: its URL, and knobs for what goes wrong. Not here: what
+// a client makes of it.
 
 import { spawn } from 'node:child_process';
 import http from 'node:http';

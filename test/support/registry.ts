@@ -89,8 +89,8 @@ export interface TestProxy {
   readonly close: () => Promise<void>;
 }
 
-/** A proxy in front of a registry, on loopback. */
-export const testProxy = async (upstream: string): Promise<TestProxy> => {
+/** A proxy in front of a registry: on loopback, or at an address that namespaces of a test reach. */
+export const testProxy = async (upstream: string, at = '127.0.0.1'): Promise<TestProxy> => {
   const seen: TestProxy['seen'] = [];
   const cut = new Set<string>();
   let trouble: Trouble = () => 'pass';
@@ -126,10 +126,10 @@ export const testProxy = async (upstream: string): Promise<TestProxy> => {
     onward.on('error', () => response.destroy());
     request.pipe(onward);
   });
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  await new Promise<void>((done) => server.listen(0, at, done));
   const { port } = server.address() as AddressInfo;
   return {
-    host: `127.0.0.1:${port}`,
+    host: `${at}:${port}`,
     seen,
     meet: (rule) => (trouble = rule),
     cutAfter: (bytes) => {

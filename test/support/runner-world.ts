@@ -1,6 +1,7 @@
-// A small world for the runner's loop: containerd, network, disk, link and clock in memory, under virtual time.
-// In: what the test says happens. Out: RunnerPorts, and what was asked of them. Faults are set per call name.
-// Not here: the cluster's simulator (test/sim), which has partitions and many nodes.
+// A small world for the runner's loop: containerd, network, disk, link and clock in memory, under
+// virtual time. In: what the test says happens. Out: RunnerPorts, and what was asked of them.
+// Faults are set per call name. Not here: the cluster's simulator (test/sim), which has partitions
+// and many nodes.
 
 import type { NodeOrders, NodeReport } from '../../schema/orders.ts';
 import type {
@@ -29,6 +30,8 @@ export interface World {
   readonly send: (orders: NodeOrders) => void;
   /** The container's process ends by itself. */
   readonly exits: (id: string, exit: Partial<TaskExit>, outOfMemory?: boolean) => void;
+  /** containerd loses the task: the record stays, nothing is said, and events come anew. */
+  readonly lose: (id: string) => void;
   readonly last: () => NodeReport;
   /** Call name → failure thrown instead of the answer. */
   readonly faults: Map<string, RuntimeFailure>;
@@ -140,6 +143,10 @@ export const createWorld = (
     exits: (id, exit, outOfMemory = false) => {
       if (outOfMemory) emit({ kind: 'oom', container: id });
       die(id, exit);
+    },
+    lose: (id) => {
+      put(id, { task: 'none', pid: null, exit: null });
+      emit({ kind: 'resync' });
     },
     last: () => {
       const report = world.reports.at(-1);

@@ -1,5 +1,6 @@
 // SourceTrees from plain objects: a story of commits, looked at from its newest one.
-// In: commits as maps of path → text. Out: SourceTree, and the answers that a loop would give to asks.
+// In: commits as maps of path → text. Out: SourceTree, and the answers that a loop would give to
+// asks.
 // Blob and commit ids are hashes of their content, so equal stories have equal ids.
 // Not here: real Git (test/contract), live state.
 
@@ -169,7 +170,10 @@ export interface Ready {
 /** Rounds of asking, as the loop's, and one more for each look-up that goes through the ledger. */
 const ROUNDS = 6;
 
-/** Compiles as a loop does: histories and digests are answered, owed records are written, until nothing is lacking. */
+/**
+ * Compiles as a loop does: histories and digests are answered, owed records are written, until
+ * nothing is lacking.
+ */
 export const ready = (commits: Story, init: ReadyInit = {}): Ready => {
   const memo = init.memo ?? createMemo();
   const resolve =
@@ -207,6 +211,9 @@ export const settledMark = (job: DesiredJob): Extract<LedgerRecord, { kind: 'set
   specHash: job.spec.specHash,
   deployment: job.deployment,
   commit: job.commit.oid,
+  author: job.commit.author,
+  email: job.commit.email,
+  subject: job.commit.subject,
   digests: job.spec.groups.flatMap((group) =>
     group.tasks.flatMap(({ name, image }) =>
       image.digest === null

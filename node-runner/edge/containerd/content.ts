@@ -25,7 +25,7 @@ export interface BlobWrite {
 /** One message of a write; containerd's limit is 16 MiB, and larger ones gain nothing. */
 const CHUNK_MAX_BYTES = 1024 * 1024;
 /** Small reads of the network are joined up to this size: a message costs about 0.1 ms of CPU. */
-const CHUNK_MIN_BYTES = 256 * 1024;
+const CHUNK_MIN_BYTES = 64 * 1024;
 /**
  * Broken connections in one blob before the pull fails; each attempt goes on where the last one
  * stopped.
@@ -138,7 +138,7 @@ const chunked = async function* (source: AsyncIterable<Uint8Array>): AsyncIterab
     held.push(chunk);
     heldBytes += chunk.length;
     if (heldBytes < CHUNK_MIN_BYTES) continue;
-    const joined = Buffer.concat(held);
+    const joined = held.length === 1 ? chunk : Buffer.concat(held);
     for (let at = 0; at < joined.length; at += CHUNK_MAX_BYTES)
       yield joined.subarray(at, at + CHUNK_MAX_BYTES);
     held = [];

@@ -40,6 +40,8 @@ const SIGKILL = 9;
 const DEATH_WAIT_MAX_MS = 20_000;
 /** containerd clears up behind a dead shim in about 100 ms. */
 const CLEAR_UP_MAX_MS = 5_000;
+/** A thousand records take about 25 ms. */
+const LIST_MAX_MS = 60_000;
 /** Between looks at a task whose Wait was cut. */
 const DEATH_POLL_MS = 50;
 
@@ -48,120 +50,149 @@ export const UNKNOWN_EXIT: TaskExit = { code: null, signal: null, known: false, 
 
 /** `runcRoot`: runc's state folder; two containerds on one machine must not share it. */
 export const createLifecycle = (containerd: Containerd, runcRoot: string): Lifecycle => {
-  const { containers, snapshots, tasks } = containerd;
-  const sandboxes = sandboxRecords(containerd);
-  const options = { typeUrl: 'containerd.runc.v1.Options', value: encodeOptions(runcRoot) };
-
-  const getTask = async (id: string): Promise<Process | null> =>
-    (await tolerate(tasks.get({ containerId: id }), Status.NOT_FOUND))?.process ?? null;
-  const getRecord = async (id: string): Promise<Container | null> =>
-    (await tolerate(containers.get({ id }), Status.NOT_FOUND))?.container ?? null;
-
-  /** SIGKILL, wait, delete; absent is fine. */
-  const endTask = async (id: string): Promise<void> => {
-    const task = await getTask(id);
-    if (task === null) return;
-    if (task.status !== TaskStatus.STOPPED) {
-      const kill = tasks.kill({ containerId: id, signal: SIGKILL, all: true });
-      await tolerate(kill, Status.NOT_FOUND);
-      await untilDead(containerd, id);
-    }
-    await tolerate(tasks.delete({ containerId: id }), Status.NOT_FOUND);
+  const value = Options.encode({ root: runcRoot }).finish();
+  const options = { typeUrl: 'containerd.runc.v1.Options', value };
+  const context: Context = {
+    ...containerd,
+    containerd,
+    options,
+    sandboxes: sandboxRecords(containerd),
   };
-
-  const createTask = async (id: string, mounts: Mount[], log: string): Promise<number> => {
-    // Both must be set: a shim that gets only one of them dies.
-    const io = { stdin: '', stdout: log, stderr: log, terminal: false };
-    for (let waitedMs = 0; ; waitedMs += DEATH_POLL_MS)
-      try {
-        return (await tasks.create({ containerId: id, rootfs: mounts, ...io })).pid;
-      } catch (error) {
-        // containerd is still clearing up behind a shim that died: the old task is half gone.
-        if (!hasCode(error, Status.ALREADY_EXISTS) || waitedMs > CLEAR_UP_MAX_MS) throw error;
-        await sleep(DEATH_POLL_MS);
-      }
-  };
-
-  const remove = async (id: string): Promise<void> => {
-    if ((await getRecord(id)) === null && (await isOrphan(containerd, id)))
-      // A task whose record went can be stopped again as soon as there is any record of its name.
-      await containers.create({ container: { ...EMPTY_RECORD, id, runtime: { name: RUNTIME } } });
-    await endTask(id);
-    await sandboxes.delete(id);
-    await tolerate(containers.delete({ id }), Status.NOT_FOUND);
-    await tolerate(snapshots.remove({ snapshotter: SNAPSHOTTER, key: id }), Status.NOT_FOUND);
-  };
-
   return {
     list: () => listContainers(containerd),
-    create: async (ask) => {
-      const { id, image } = ask;
-      const task = await getTask(id);
-      if (task !== null) return pidOf(id, task);
-      const log = ask.logPath === null ? '' : pathToFileURL(ask.logPath).href;
-      const container: Container = {
-        ...EMPTY_RECORD,
-        id,
-        labels: { ...ask.labels },
-        image: image.name,
-        runtime: { name: RUNTIME, options },
-        spec: specAny(ask.spec),
-        snapshotter: SNAPSHOTTER,
-        snapshotKey: id,
-        extensions: { [LOG_EXTENSION]: { typeUrl: LOG_EXTENSION, value: Buffer.from(log) } },
-      };
-      // What an earlier attempt left behind has another specification perhaps: it is made anew.
-      if ((await getRecord(id)) !== null) await remove(id);
-      try {
-        await containers.create({ container });
-        await sandboxes.create(id, options);
-        const key = { snapshotter: SNAPSHOTTER, key: id };
-        await tolerate(snapshots.remove(key), Status.NOT_FOUND);
-        const made = snapshots.prepare({ ...key, parent: image.chainId, labels: {} });
-        const { mounts } = await made.catch((error: unknown) => {
-          throw hasCode(error, Status.NOT_FOUND) ? imageGone(ask, error) : error;
-        });
-        return { pid: await createTask(id, mounts, log) };
-      } catch (error) {
-        await remove(id).catch(() => undefined);
-        throw error;
-      }
-    },
-    start: async (id) => {
-      try {
-        await tasks.start({ containerId: id, execId: '' });
-      } catch (error) {
-        // Started before: containerd answers "unknown" here, so the state decides.
-        const task = hasCode(error, Status.UNKNOWN, Status.FAILED_PRECONDITION)
-          ? await getTask(id)
-          : null;
-        if (task?.status !== TaskStatus.RUNNING) throw error;
-      }
-    },
+    create: (ask) => create(context, ask),
+    start: (id) => start(context, id),
     kill: async (id, signal, { all }) => {
-      await tolerate(tasks.kill({ containerId: id, execId: '', signal, all }), Status.NOT_FOUND);
+      const kill = containerd.tasks.kill({ containerId: id, execId: '', signal, all });
+      await tolerate(kill, Status.NOT_FOUND);
     },
-    remove,
-    restart: async (id, spec) => {
-      const record = await getRecord(id);
-      if (record === null)
-        throw new RuntimeError('not-found', `Container ${id} is not there, so it cannot restart.`);
-      await endTask(id);
-      if (spec !== null) {
-        const container = { ...EMPTY_RECORD, id, spec: specAny(spec) };
-        await containers.update({ container, updateMask: ['spec'] });
-      }
-      await sandboxes.create(id, options);
-      const { mounts } = await snapshots.mounts({ snapshotter: SNAPSHOTTER, key: id });
-      const log = record.extensions[LOG_EXTENSION]?.value ?? new Uint8Array(0);
-      return { pid: await createTask(id, mounts, Buffer.from(log).toString()) };
-    },
+    remove: (id) => remove(context, id),
+    restart: (id, spec) => restart(context, id, spec),
     relabel: async (id, labels) => {
       const container = { ...EMPTY_RECORD, id, labels: { ...labels } };
-      await containers.update({ container, updateMask: ['labels'] });
+      await containerd.containers.update({ container, updateMask: ['labels'] });
     },
   };
 };
+
+interface Context extends Pick<Containerd, 'containers' | 'snapshots' | 'tasks'> {
+  readonly containerd: Containerd;
+  readonly sandboxes: SandboxRecords;
+  readonly options: Any;
+}
+
+const create = async (context: Context, ask: CreateAsk): Promise<{ readonly pid: number }> => {
+  const { containers, sandboxes, snapshots, options } = context;
+  const { id, image } = ask;
+  const task = await getTask(context, id);
+  if (task !== null) return pidOf(id, task);
+  const log = ask.logPath === null ? '' : pathToFileURL(ask.logPath).href;
+  const container: Container = {
+    ...EMPTY_RECORD,
+    id,
+    labels: { ...ask.labels },
+    image: image.name,
+    runtime: { name: RUNTIME, options },
+    spec: specAny(ask.spec),
+    snapshotter: SNAPSHOTTER,
+    snapshotKey: id,
+    extensions: { [LOG_EXTENSION]: { typeUrl: LOG_EXTENSION, value: Buffer.from(log) } },
+  };
+  // What an earlier attempt left behind has another specification perhaps: it is made anew.
+  if ((await getRecord(context, id)) !== null) await remove(context, id);
+  try {
+    await containers.create({ container });
+    await sandboxes.create(id, options);
+    const key = { snapshotter: SNAPSHOTTER, key: id };
+    await tolerate(snapshots.remove(key), Status.NOT_FOUND);
+    const made = snapshots.prepare({ ...key, parent: image.chainId, labels: {} });
+    const { mounts } = await made.catch((error: unknown) => {
+      throw hasCode(error, Status.NOT_FOUND) ? imageGone(ask, error) : error;
+    });
+    return await createTask(context, { id, mounts, log });
+  } catch (error) {
+    await remove(context, id).catch(() => undefined);
+    throw error;
+  }
+};
+
+const createTask = async (
+  { tasks }: Context,
+  { id, mounts, log }: { readonly id: string; readonly mounts: Mount[]; readonly log: string },
+): Promise<{ readonly pid: number }> => {
+  // Both must be set: a shim that gets only one of them dies.
+  const io = { stdin: '', stdout: log, stderr: log, terminal: false };
+  for (let waitedMs = 0; ; waitedMs += DEATH_POLL_MS)
+    try {
+      const { pid } = await tasks.create({ containerId: id, rootfs: mounts, ...io });
+      return { pid };
+    } catch (error) {
+      // containerd is still clearing up behind a shim that died: the old task is half gone.
+      if (!hasCode(error, Status.ALREADY_EXISTS) || waitedMs > CLEAR_UP_MAX_MS) throw error;
+      await sleep(DEATH_POLL_MS);
+    }
+};
+
+const start = async (context: Context, id: string): Promise<void> => {
+  try {
+    await context.tasks.start({ containerId: id, execId: '' });
+  } catch (error) {
+    // Started before: containerd answers "unknown" here, so the state decides.
+    const doubtful = hasCode(error, Status.UNKNOWN, Status.FAILED_PRECONDITION);
+    const task = doubtful ? await getTask(context, id) : null;
+    if (task?.status !== TaskStatus.RUNNING) throw error;
+  }
+};
+
+const restart = async (
+  context: Context,
+  id: string,
+  spec: OciSpec | null,
+): Promise<{ readonly pid: number }> => {
+  const { containers, sandboxes, snapshots, options } = context;
+  const record = await getRecord(context, id);
+  if (record === null)
+    throw new RuntimeError('not-found', `Container ${id} is not there, so it cannot restart.`);
+  await endTask(context, id);
+  if (spec !== null) {
+    const container = { ...EMPTY_RECORD, id, spec: specAny(spec) };
+    await containers.update({ container, updateMask: ['spec'] });
+  }
+  await sandboxes.create(id, options);
+  const { mounts } = await snapshots.mounts({ snapshotter: SNAPSHOTTER, key: id });
+  const log = record.extensions[LOG_EXTENSION]?.value ?? new Uint8Array(0);
+  return createTask(context, { id, mounts, log: Buffer.from(log).toString() });
+};
+
+const remove = async (context: Context, id: string): Promise<void> => {
+  const { containerd, containers, sandboxes, snapshots } = context;
+  if ((await getRecord(context, id)) === null && (await isOrphan(containerd, id)))
+    // A task whose record went can be stopped again as soon as there is any record of its name.
+    await containers.create({ container: { ...EMPTY_RECORD, id, runtime: { name: RUNTIME } } });
+  await endTask(context, id);
+  await sandboxes.delete(id);
+  await tolerate(containers.delete({ id }), Status.NOT_FOUND);
+  await tolerate(snapshots.remove({ snapshotter: SNAPSHOTTER, key: id }), Status.NOT_FOUND);
+};
+
+/** SIGKILL, wait, delete; absent is fine. */
+const endTask = async (context: Context, id: string): Promise<void> => {
+  const { tasks, containerd } = context;
+  const task = await getTask(context, id);
+  if (task === null) return;
+  if (task.status !== TaskStatus.STOPPED) {
+    const kill = tasks.kill({ containerId: id, signal: SIGKILL, all: true });
+    await tolerate(kill, Status.NOT_FOUND);
+    await untilDead(containerd, id);
+  }
+  await tolerate(tasks.delete({ containerId: id }), Status.NOT_FOUND);
+};
+
+const getTask = async ({ tasks }: Context, id: string): Promise<Process | null> =>
+  (await tolerate(tasks.get({ containerId: id }), Status.NOT_FOUND))?.process ?? null;
+
+const getRecord = async ({ containers }: Context, id: string): Promise<Container | null> =>
+  (await tolerate(containers.get({ id }), Status.NOT_FOUND))?.container ?? null;
 
 const EMPTY_RECORD: Container = {
   id: '',
@@ -179,8 +210,6 @@ const specAny = (spec: OciSpec): Any => ({
   value: Buffer.from(JSON.stringify(spec)),
 });
 
-const encodeOptions = (root: string): Uint8Array => Options.encode({ root }).finish();
-
 const pidOf = (id: string, { pid, status }: Process): { readonly pid: number } => {
   if (status !== TaskStatus.STOPPED) return { pid };
   throw new RuntimeError(
@@ -196,17 +225,17 @@ const imageGone = ({ image }: CreateAsk, cause: unknown): RuntimeError =>
     cause,
   );
 
+interface SandboxRecords {
+  readonly create: (id: string, options: Any) => Promise<void>;
+  readonly delete: (id: string) => Promise<void>;
+}
+
 /**
  * Records in the sandbox store: from containerd 1.7 on, one of the container's id makes the server
  * keep a task that ended while it was down, with its exit status. 1.6 keeps it anyway and does not
  * have that service.
  */
-const sandboxRecords = (
-  containerd: Containerd,
-): {
-  readonly create: (id: string, options: Any) => Promise<void>;
-  readonly delete: (id: string) => Promise<void>;
-} => {
+const sandboxRecords = (containerd: Containerd): SandboxRecords => {
   const { sandboxes } = containerd;
   const absent = Status.UNIMPLEMENTED;
   return {
@@ -259,7 +288,7 @@ const isOrphan = async (containerd: Containerd, id: string): Promise<boolean> =>
  * is looked at again, so that a container that is being removed does not seem to have died.
  */
 const listContainers = async (containerd: Containerd): Promise<readonly RuntimeContainer[]> => {
-  const records = (await containerd.containers.list({ filters: [] })).containers;
+  const records = await listRecords(containerd);
   const processes = (await containerd.tasks.list({ filter: '' })).tasks;
   const byId = new Map(processes.map((process) => [process.id, process]));
   const known = new Set(records.map(({ id }) => id));
@@ -272,6 +301,21 @@ const listContainers = async (containerd: Containerd): Promise<readonly RuntimeC
     if (!known.has(process.id) && (await lookAgain(containerd, process.id)) === 'gone')
       listed.push(toContainer({ ...EMPTY_RECORD, id: process.id }, process));
   return listed.toSorted((a, b) => compareText(a.id, b.id));
+};
+
+/** As a stream: with their specifications, a thousand records are near the largest message. */
+const listRecords = async ({ containers }: Containerd): Promise<readonly Container[]> => {
+  const records: Container[] = [];
+  const signal = AbortSignal.timeout(LIST_MAX_MS);
+  try {
+    for await (const { container } of containers.listStream({ filters: [] }, { signal }))
+      if (container !== undefined) records.push(container);
+    return records;
+  } catch (error) {
+    if (!signal.aborted) throw error;
+    const message = `containerd did not list its containers within ${LIST_MAX_MS / 1000} s.`;
+    throw new RuntimeError('unavailable', message, error);
+  }
 };
 
 const lookAgain = async (containerd: Containerd, id: string): Promise<Process | null | 'gone'> => {

@@ -6,14 +6,15 @@ import { Status } from 'nice-grpc';
 import { compareText } from '../../../schema/ids.ts';
 import type { ImageFacts, ResolvedUser, RuntimePort } from '../../ports.ts';
 import { atDoor, tolerate } from '../runtime-error.ts';
-import { connectContainerd } from './client.ts';
+import { type Containerd, connectContainerd } from './client.ts';
+import type { Image } from './generated/containerd/images.ts';
 import { ensureNamespace, followEvents } from './events.ts';
 import { execIn } from './exec.ts';
 import { readStored } from './image-store.ts';
 import { importImage, type WholeImage } from './import.ts';
 import { createLifecycle } from './lifecycle.ts';
 import { createPull } from './pull.ts';
-import { createRegistry, type RegistryOptions } from './registry.ts';
+import { createRegistry, type Registry, type RegistryOptions } from './registry.ts';
 import { resolveUser } from './users.ts';
 
 export interface RuntimeOptions {
@@ -38,6 +39,8 @@ export interface ContainerdRuntime extends RuntimePort {
   readonly close: () => void;
 }
 
+const keyOf = ({ name, target }: Image): string => `${name} ${target?.digest ?? ''}`;
+
 /** Look-ups of users by image and text, remembered: images do not change. */
 const USERS_MAX = 1_000;
 
@@ -46,8 +49,6 @@ export const createContainerdRuntime = (options: RuntimeOptions): ContainerdRunt
   const containerd = connectContainerd(options);
   const registry = createRegistry(options.registry);
   const lifecycle = createLifecycle(containerd, options.runcRoot);
-  const pull = createPull(containerd, registry);
-  const users = new Map<string, ResolvedUser>();
   let named: Promise<void> | null = null;
   /** Once a connection; a failure is forgotten, so that the next call tries again. */
   const ready = (): Promise<void> => {
@@ -64,10 +65,58 @@ export const createContainerdRuntime = (options: RuntimeOptions): ContainerdRunt
         async () => (await containerd.version.version({})).version,
       ),
     list: () => atDoor('list containers', lifecycle.list),
+    ...imageCalls({ containerd, registry, ready }),
+    create: (ask) =>
+      atDoor(`create container ${ask.id}`, async () => {
+        await ready();
+        return lifecycle.create(ask);
+      }),
+    start: (id) => atDoor(`start container ${id}`, () => lifecycle.start(id)),
+    kill: (id, signal, how) =>
+      atDoor(`send signal ${signal} to container ${id}`, () => lifecycle.kill(id, signal, how)),
+    remove: (id) => atDoor(`remove container ${id}`, () => lifecycle.remove(id)),
+    restart: (id, spec) => atDoor(`restart container ${id}`, () => lifecycle.restart(id, spec)),
+    relabel: (id, labels) => atDoor(`relabel container ${id}`, () => lifecycle.relabel(id, labels)),
+    exec: (ask) =>
+      atDoor(`run ${ask.args[0] ?? 'nothing'} in container ${ask.container}`, () =>
+        execIn(containerd, options.execFolder, ask),
+      ),
+    events: (signal) => followEvents(containerd, signal),
+    close: () => {
+      registry.close();
+      containerd.close();
+    },
+  };
+};
+
+type ImageCalls = Pick<
+  ContainerdRuntime,
+  'images' | 'pull' | 'removeImage' | 'resolveUser' | 'importImage'
+>;
+
+const imageCalls = (parts: {
+  readonly containerd: Containerd;
+  readonly registry: Registry;
+  readonly ready: () => Promise<void>;
+}): ImageCalls => {
+  const { containerd, registry, ready } = parts;
+  const pull = createPull(containerd, registry);
+  const users = new Map<string, ResolvedUser>();
+  /** Facts of listed images: they never change, and a listing is asked for often. */
+  const listed = new Map<string, ImageFacts>();
+  return {
     images: () =>
       atDoor('list images', async () => {
         const { images } = await containerd.images.list({ filters: [] });
-        const facts = await Promise.all(images.map(({ name }) => readStored(containerd, name)));
+        const read = async (image: Image): Promise<ImageFacts | null> =>
+          listed.get(keyOf(image)) ?? readStored(containerd, image.name);
+        const facts = await Promise.all(images.map(read));
+        // Only what is there now is remembered, so that the memory is as large as the store.
+        listed.clear();
+        for (const [index, image] of images.entries()) {
+          const each = facts[index];
+          if (each !== null && each !== undefined) listed.set(keyOf(image), each);
+        }
         const complete = facts.filter((each): each is ImageFacts => each !== null);
         return complete.toSorted((a, b) => compareText(a.name, b.name));
       }),
@@ -90,30 +139,10 @@ export const createContainerdRuntime = (options: RuntimeOptions): ContainerdRunt
         users.set(key, found);
         return found;
       }),
-    create: (ask) =>
-      atDoor(`create container ${ask.id}`, async () => {
-        await ready();
-        return lifecycle.create(ask);
-      }),
-    start: (id) => atDoor(`start container ${id}`, () => lifecycle.start(id)),
-    kill: (id, signal, how) =>
-      atDoor(`send signal ${signal} to container ${id}`, () => lifecycle.kill(id, signal, how)),
-    remove: (id) => atDoor(`remove container ${id}`, () => lifecycle.remove(id)),
-    restart: (id, spec) => atDoor(`restart container ${id}`, () => lifecycle.restart(id, spec)),
-    relabel: (id, labels) => atDoor(`relabel container ${id}`, () => lifecycle.relabel(id, labels)),
-    exec: (ask) =>
-      atDoor(`run ${ask.args[0] ?? 'nothing'} in container ${ask.container}`, () =>
-        execIn(containerd, options.execFolder, ask),
-      ),
-    events: (signal) => followEvents(containerd, signal),
     importImage: (image, repository) =>
       atDoor(`import an image as ${repository}`, async () => {
         await ready();
         return importImage(containerd, image, repository);
       }),
-    close: () => {
-      registry.close();
-      containerd.close();
-    },
   };
 };

@@ -1,5 +1,7 @@
-// A repository on this machine, with or without a work tree: refs are files, read in each cycle and watched.
-// In: a path. Out: Base. Not here: commits that must move a work tree along (work-tree).
+// A repository on this machine, with or without a work tree: refs are files, read in each cycle and
+// watched.
+// In: a path. Out: Base.
+// Not here: commits that must move a work tree along (work-tree).
 
 import type { LogPort } from '../../ports.ts';
 import type { Base, RefNames, Tips } from './base.ts';
@@ -19,7 +21,10 @@ export interface LocalOptions {
 
 export const createLocalBase = (options: LocalOptions): Base => {
   let opened: Store | null = null;
-  /** Opened when first needed, and again after a failure: a repository may be made while we wait for it. */
+  /**
+   * Opened when first needed, and again after a failure: a repository may be made while we wait for
+   * it.
+   */
   const store = (): Store => {
     opened ??= createStore(openRepository(options.path), options.directory);
     return opened;

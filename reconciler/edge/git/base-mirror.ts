@@ -1,6 +1,7 @@
-// A bare mirror of a remote in the cache folder: it may vanish at any time, and is cloned anew.
-// In: the remote and a folder. Out: Base: tips are the remote's, objects are the mirror's. Nothing is kept here that
-// the remote does not have. Not here: speaking to the remote (remote-http, remote-ssh).
+// A bare mirror of a remote in the cache folder: it may vanish at any time, and is cloned anew. In:
+// the remote and a folder. Out: Base: tips are the remote's, objects are the mirror's. Nothing is
+// kept here that the remote does not have. Not here: speaking to the remote (remote-http,
+// remote-ssh).
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -29,7 +30,10 @@ interface State {
   store: Store | null;
   /** One at a time: everyone who asks meanwhile gets the same answer. */
   syncing: Promise<Tips> | null;
-  /** How the last sync ended, and when (monotonic); kept so that cycles between two polls ask nobody. */
+  /**
+   * How the last sync ended, and when (monotonic); kept so that cycles between two polls ask
+   * nobody.
+   */
   last: { readonly at: number; readonly failure: Error | null } | null;
   watchers: number;
 }
@@ -110,7 +114,10 @@ const sync = async (options: MirrorOptions, state: State): Promise<Tips> => {
 /** A mirror keeps no reflog. */
 const SILENT = { note: '', by: { name: '', email: '' }, epochSeconds: 0 } as const;
 
-/** isomorphic-git insists on a rule for tracking refs; this one matches none, so no ref but ours is ever written. */
+/**
+ * isomorphic-git insists on a rule for tracking refs; this one matches none, so no ref but ours is
+ * ever written.
+ */
 const NO_TRACKING = `[remote "${MIRRORED}"]\n\tfetch = +refs/none/*:refs/none/*\n`;
 
 const isWhole = (gitDir: string): boolean =>

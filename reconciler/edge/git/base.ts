@@ -1,5 +1,6 @@
-// Where commits come from and go to, as a type with two implementations: a repository on this machine (base-local)
-// and a mirror of a remote (base-mirror). Not here: what is read from them (source, ledger-store).
+// Where commits come from and go to, as a type with two implementations: a repository on this
+// machine (base-local) and a mirror of a remote (base-mirror). Not here: what is read from them
+// (source, ledger-store).
 
 import type { RefMove } from './refs.ts';
 import type { Store } from './store.ts';
@@ -27,7 +28,9 @@ export interface Base {
   readonly store: () => Store;
   /** Runs a read; a mirror that lost objects is made anew and the read repeated once. */
   readonly attempt: <Value>(read: () => Promise<Value>) => Promise<Value>;
-  /** Moves a ref by compare-and-swap, at the remote where there is one. False: somebody was first. */
+  /**
+   * Moves a ref by compare-and-swap, at the remote where there is one. False: somebody was first.
+   */
   readonly publish: (move: RefMove & { readonly from: string | null }) => Promise<boolean>;
   readonly watch: (wake: () => void) => () => Promise<void>;
   readonly close: () => void;

@@ -1,6 +1,7 @@
-// One long-lived `git cat-file --batch`: objects that lie in packs, some 20 µs each, no process start on the way.
-// In: object ids. Out: objects; null where missing. Objects larger than asked for are thrown away as they arrive.
-// Not here: loose objects (objects), which are read faster without it.
+// One long-lived `git cat-file --batch`: objects that lie in packs, some 20 µs each, no process
+// start on the way. In: object ids. Out: objects; null where missing. Objects larger than asked for
+// are thrown away as they arrive. Not here: loose objects (objects), which are read faster without
+// it.
 
 import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { spawn } from 'node:child_process';

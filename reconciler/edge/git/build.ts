@@ -18,7 +18,10 @@ export interface BuiltTree {
   readonly objects: readonly NewObject[];
 }
 
-/** The tree with the changes made; files keep their mode, folders without files go. `base` null: from nothing. */
+/**
+ * The tree with the changes made; files keep their mode, folders without files go. `base` null:
+ * from nothing.
+ */
 export const buildTree = async (
   folders: Folders,
   base: string | null,

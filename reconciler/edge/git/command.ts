@@ -1,5 +1,6 @@
-// The system's git as a command: arguments in, bytes out, with a time limit and a clean environment.
-// Used where nothing else will do: ssh, and commits in a work tree. Not here: reading objects (objects, batch).
+// The system's git as a command: arguments in, bytes out, with a time limit and a clean
+// environment. Used where nothing else will do: ssh, and commits in a work tree. Not here: reading
+// objects (objects, batch).
 
 import { spawn } from 'node:child_process';
 import { messageOf, retry } from './failure.ts';
@@ -26,7 +27,10 @@ export interface CommandResult {
   readonly stderr: string;
 }
 
-/** Runs git to its end. Throws GitFailure (`retry`) when it cannot be started or takes longer than allowed. */
+/**
+ * Runs git to its end. Throws GitFailure (`retry`) when it cannot be started or takes longer than
+ * allowed.
+ */
 export const runGit = (command: Command): Promise<CommandResult> =>
   new Promise((resolve, reject) => {
     const child = spawn('git', [...command.args], {
@@ -64,8 +68,8 @@ export const runGit = (command: Command): Promise<CommandResult> =>
   });
 
 /**
- * Our environment without the variables that a hook's git hands down (GIT_DIR, GIT_INDEX_FILE, …), with messages in
- * English and no questions on a terminal.
+ * Our environment without the variables that a hook's git hands down (GIT_DIR, GIT_INDEX_FILE),
+ * with messages in English and no questions on a terminal.
  */
 export const gitEnvironment = (
   added: Readonly<Record<string, string>> = {},

@@ -1,6 +1,7 @@
-// The machine's commit (rules 12.2, 12.3): edits of files, on top of the branch as it is now.
-// In: what to commit and what it was computed from. Out: the commit's id; `stale` when somebody changed the same files
-// first; `broken` with the command to run when a person's work is in the way. Not here: what to write (the caller).
+// The machine's commit (rules 12.2, 12.3): edits of files, on top of the branch as it is now. In:
+// what to commit and what it was computed from. Out: the commit's id; `stale` when somebody changed
+// the same files first; `broken` with the command to run when a person's work is in the way. Not
+// here: what to write (the caller).
 
 import type { FileEdit } from '../../../schema/desired.ts';
 import type { CommitAsk } from '../../ports.ts';
@@ -46,7 +47,10 @@ export const makeCommit = async (context: CommitContext, ask: CommitAsk): Promis
   throw stale(`${base.name}: ${ref} moved ${PUSH_ATTEMPTS} times while a commit was made`);
 };
 
-/** An edit's path comes from our own plan, but a commit outside the cluster's directory must be impossible. */
+/**
+ * An edit's path comes from our own plan, but a commit outside the cluster's directory must be
+ * impossible.
+ */
 const checkPath = (path: string): void => {
   const parts = path.split('/');
   const odd = parts.some((part) => ['', '.', '..'].includes(part) || /^\.git$/i.test(part));
@@ -59,7 +63,10 @@ interface On {
   readonly head: Commit;
 }
 
-/** Somebody pushed first: fine as long as HEAD still contains ours and the edited files are as we read them. */
+/**
+ * Somebody pushed first: fine as long as HEAD still contains ours and the edited files are as we
+ * read them.
+ */
 const refuseStale = async ({ store, context, head }: On, ask: CommitAsk): Promise<void> => {
   if (head.oid !== ask.head) {
     const line = [head.oid, ask.head] as const;

@@ -1,5 +1,6 @@
 // The edge failure of Git (style 10): what could not be done, why, and what follows from it.
-// In: words. Out: an error that the loop catches. Not here: deciding to try again (the loop does).
+// In: words. Out: an error that the loop catches.
+// Not here: deciding to try again (the loop does).
 
 import type { Consequence, EdgeFailure } from '../../ports.ts';
 
@@ -13,7 +14,10 @@ export class GitFailure extends Error implements EdgeFailure {
   }
 }
 
-/** An object that must be there is not: a mirror answers by cloning anew, a person's repository is damaged. */
+/**
+ * An object that must be there is not: a mirror answers by cloning anew, a person's repository is
+ * damaged.
+ */
 export class LostObject extends GitFailure {
   constructor(oid: string) {
     super('broken', `object ${oid} is missing from the repository. Run: git fsck`);
@@ -27,7 +31,10 @@ export const stale = (message: string): GitFailure => new GitFailure('stale', me
 /** A person must act. */
 export const broken = (message: string): GitFailure => new GitFailure('broken', message);
 
-/** Takes user names and passwords out of every URL in a text, and the given secrets wherever they stand. */
+/**
+ * Takes user names and passwords out of every URL in a text, and the given secrets wherever they
+ * stand.
+ */
 export const redact = (text: string, secrets: readonly string[] = []): string => {
   let clean = text.replace(/([a-z][a-z0-9+.-]*:\/\/)[^\s/@]*@/gi, '$1***@');
   for (const secret of secrets) {

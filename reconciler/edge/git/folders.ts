@@ -1,6 +1,7 @@
-// Folders of a commit, read so that what did not change is not read: a folder is remembered by its tree's id, a file
-// by its blob's id, and both come back as the same objects. In: tree ids. Out: files in order of their paths.
-// Not here: which folders matter (tree), what is in the files (compile).
+// Folders of a commit, read so that what did not change is not read: a folder is remembered by its
+// tree's id, a file by its blob's id, and both come back as the same objects. In: tree ids. Out:
+// files in order of their paths. Not here: which folders matter (tree), what is in the files
+// (compile).
 
 import type { SourceFile } from '../../../schema/source.ts';
 import { broken, LostObject, messageOf } from './failure.ts';
@@ -19,7 +20,10 @@ export interface Folders {
   readonly commit: (oid: string) => Promise<Commit>;
   /** Entries of one tree; quickly when `like` is a similar tree that was read before. */
   readonly tree: (oid: string, like?: string | null) => Promise<readonly TreeEntry[]>;
-  /** All files below a tree, their paths prefixed; the same array for the same tree at the same prefix. */
+  /**
+   * All files below a tree, their paths prefixed; the same array for the same tree at the same
+   * prefix.
+   */
   readonly files: (oid: string, prefix: string) => Promise<readonly FileRow[]>;
   readonly file: (entry: TreeEntry) => Promise<SourceFile>;
   /** Bytes of all trees read so far: what a long walk has cost. */
@@ -28,22 +32,12 @@ export interface Folders {
 
 /** `fileBytes`: larger files are refused, unread. */
 export const createFolders = (objects: Objects, fileBytes: number): Folders => {
-  const commits = createMemory<Commit>(REMEMBERED_COMMITS);
   const trees = createMemory<ParsedTree>(REMEMBERED_TREE_BYTES);
   const lists = createMemory<Folder>(REMEMBERED_ROWS);
   /** The folder last read at a place: the next one there is nearly the same. */
   const latest = createMemory<Folder>(REMEMBERED_ROWS);
   const blobs = createMemory<SourceFile>(REMEMBERED_FILES);
   let treeBytes = 0;
-
-  const commit = async (oid: string): Promise<Commit> => {
-    const known = commits.get(oid);
-    if (known !== undefined) return known;
-    const data = await need(objects, oid, { type: 'commit', maxBytes: COMMIT_BYTES });
-    const parsed = guard(oid, () => parseCommit(oid, data));
-    commits.set(oid, parsed);
-    return parsed;
-  };
 
   const tree = async (oid: string, like: string | null): Promise<ParsedTree> => {
     const known = trees.get(oid);
@@ -92,11 +86,23 @@ export const createFolders = (objects: Objects, fileBytes: number): Folders => {
   };
 
   return {
-    commit,
+    commit: createCommits(objects),
     tree: async (oid, like) => (await tree(oid, like ?? null)).entries,
     file,
     treeBytes: () => treeBytes,
     files: async (oid, prefix) => (await list(oid, prefix, 0)).rows,
+  };
+};
+
+const createCommits = (objects: Objects): Folders['commit'] => {
+  const commits = createMemory<Commit>(REMEMBERED_COMMITS);
+  return async (oid) => {
+    const known = commits.get(oid);
+    if (known !== undefined) return known;
+    const data = await need(objects, oid, { type: 'commit', maxBytes: COMMIT_BYTES });
+    const parsed = guard(oid, () => parseCommit(oid, data));
+    commits.set(oid, parsed);
+    return parsed;
   };
 };
 
@@ -110,7 +116,10 @@ interface Folder {
 
 type Part = FileRow | Folder;
 
-/** Git's order of a tree is the order of full paths by byte, which differs from code units beyond ASCII only. */
+/**
+ * Git's order of a tree is the order of full paths by byte, which differs from code units beyond
+ * ASCII only.
+ */
 const rowsOf = (entries: readonly TreeEntry[], parts: readonly Part[]): readonly FileRow[] => {
   const rows: FileRow[] = [];
   for (const part of parts) {
@@ -165,9 +174,14 @@ const readFile = async (
   const object = await objects.read(blob, maxBytes);
   if (object === null) throw new LostObject(blob);
   if (object.data === null) return { kind: 'refused', blob, why: 'too-large', size: object.size };
-  const text = decode(object.data);
+  return fileOf(blob, object.data);
+};
+
+/** What a blob's bytes are as a file. */
+export const fileOf = (blob: string, data: Buffer): SourceFile => {
+  const text = decode(data);
   if (text === null) return { kind: 'refused', blob, why: 'not-utf8', size: null };
-  if (object.size <= LFS_POINTER_BYTES && text.startsWith(LFS_START)) {
+  if (data.length <= LFS_POINTER_BYTES && text.startsWith(LFS_START)) {
     return { kind: 'refused', blob, why: 'lfs-pointer', size: null };
   }
   return { kind: 'text', blob, text };

@@ -1,5 +1,6 @@
 // Git's own formats: commits and trees, bytes to values and back.
-// In: bytes. Out: values. Not here: where the bytes come from (objects), what files mean (files).
+// In: bytes. Out: values.
+// Not here: where the bytes come from (objects), what files mean (files).
 
 import { compareText } from '../../../schema/ids.ts';
 import type { CommitInfo } from '../../../schema/source.ts';
@@ -34,7 +35,10 @@ export const parseCommit = (oid: string, data: Buffer): Commit => {
   };
 };
 
-/** The last paragraph when each of its lines is `Key: value` or continues one; the subject is never one. */
+/**
+ * The last paragraph when each of its lines is `Key: value` or continues one; the subject is never
+ * one.
+ */
 export const parseTrailers = (message: string): readonly (readonly [string, string])[] => {
   const paragraphs = message.trimEnd().split(/\n[ \t]*\n+/);
   if (paragraphs.length < 2) return [];

@@ -1,5 +1,6 @@
-// The http client that isomorphic-git is given: fetch with time limits, which the library's own client lacks.
-// In: a request. Out: the answer, its body as it arrives. Not here: what an answer means (remote-http).
+// The http client that isomorphic-git is given: fetch with time limits, which the library's own
+// client lacks. In: a request. Out: the answer, its body as it arrives. Not here: what an answer
+// means (remote-http).
 
 import type { GitHttpRequest, GitHttpResponse } from 'isomorphic-git';
 

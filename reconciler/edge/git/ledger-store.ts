@@ -67,7 +67,10 @@ export interface Append {
   readonly log: LogPort;
 }
 
-/** The commit with the records appended and the touched files compacted; null when nothing would change. */
+/**
+ * The commit with the records appended and the touched files compacted; null when nothing would
+ * change.
+ */
 export const buildAppend = async (
   append: Append,
 ): Promise<{ readonly oid: string; readonly objects: readonly NewObject[] } | null> => {

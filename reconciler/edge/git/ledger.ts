@@ -1,6 +1,7 @@
-// The ledger's stored form (rules 11): JSON lines, one file a job (`jobs/<namespace>/<job>.jsonl`) and one for the
-// cluster (`cluster.jsonl`), so that appends touch small files and two writers can be joined line by line.
-// In: texts and records. Out: texts and records; pure. Not here: reading and writing them (ledger-store).
+// The ledger's stored form (rules 11): JSON lines, one file a job (`jobs/<namespace>/<job>.jsonl`)
+// and one for the cluster (`cluster.jsonl`), so that appends touch small files and two writers can
+// be joined line by line. In: texts and records. Out: texts and records; pure. Not here: reading
+// and writing them (ledger-store).
 
 import { canonical } from '../../../schema/hash.ts';
 import type { LedgerRecord } from '../../../schema/ledger.ts';
@@ -8,7 +9,10 @@ import { GONE_JOB_RECORDS, RESUMES_KEPT, USED_APPROVAL_MS } from './limits.ts';
 
 export const CLUSTER_FILE = 'cluster.jsonl';
 
-/** A line as stored. `record` is null for a kind that this release does not know: it is kept, and not used. */
+/**
+ * A line as stored. `record` is null for a kind that this release does not know: it is kept, and
+ * not used.
+ */
 export interface LedgerLine {
   readonly text: string;
   readonly record: LedgerRecord | null;
@@ -39,7 +43,9 @@ const jobFile = (job: string): string => {
   return `jobs/${parts.join('/')}.jsonl`;
 };
 
-/** Lines that are no JSON object are left out and counted: one bad line must not hide the others. */
+/**
+ * Lines that are no JSON object are left out and counted: one bad line must not hide the others.
+ */
 export const parseLines = (
   text: string,
 ): { readonly lines: readonly LedgerLine[]; readonly bad: number } => {
@@ -89,15 +95,18 @@ export const formatLines = (lines: readonly LedgerLine[]): string =>
 export const lineOf = (record: LedgerRecord): LedgerLine => ({ text: canonical(record), record });
 
 export interface CompactOptions {
-  /** The job's file exists at HEAD: nothing of it is pruned but what a newer record replaces (rules 11). */
+  /**
+   * The job's file exists at HEAD: nothing of it is pruned but what a newer record replaces (rules
+   * 11).
+   */
   readonly atHead: boolean;
   readonly epochMs: number;
 }
 
 /**
- * What still counts of a file's lines, oldest first: of lines with one key the newest; of a job that is gone from HEAD
- * the newest 50 of a kind; used approvals for 30 days; the newest resumes. A volume's home that was ended goes with
- * the job.
+ * What still counts of a file's lines, oldest first: of lines with one key the newest; of a job
+ * that is gone from HEAD the newest 50 of a kind; used approvals for 30 days; the newest resumes. A
+ * volume's home that was ended goes with the job.
  */
 export const compact = (
   lines: readonly LedgerLine[],

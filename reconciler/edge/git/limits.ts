@@ -1,7 +1,11 @@
 // Every limit of the Git edge, with its reason.
-// In: nothing. Out: numbers. Not here: what happens when one is reached (each module says so in its message).
+// In: nothing. Out: numbers.
+// Not here: what happens when one is reached (each module says so in its message).
 
-/** A file that forms a version must fit a runner's order body of 256 KiB; four times that leaves room for comments. */
+/**
+ * A file that forms a version must fit a runner's order body of 256 KiB; four times that leaves
+ * room for comments.
+ */
 export const FILE_BYTES = 1024 * 1024;
 /** A folder of 100,000 files is 4 MB of tree; more is not a repository of jobs. */
 export const TREE_BYTES = 16 * 1024 * 1024;
@@ -17,7 +21,10 @@ export const TREE_DEPTH = 16;
 export const HISTORY_ENTRIES = 50;
 /** Commits walked back for histories: some seconds of reading, once. */
 export const HISTORY_COMMITS = 10_000;
-/** And bytes of trees: with 10,000 files in one folder, each commit has a tree of 400 KB, and the walk stops after 600. */
+/**
+ * And bytes of trees: with 10,000 files in one folder, each commit has a tree of 400 KB, and the
+ * walk stops after 600.
+ */
 export const HISTORY_TREE_BYTES = 256 * 1024 * 1024;
 /** Commits walked to find out whether one commit contains another. */
 export const ANCESTRY_COMMITS = 100_000;

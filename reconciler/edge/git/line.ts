@@ -1,6 +1,7 @@
-// The first-parent line of the branch, and at which of its commits which paths changed (rules 1.1, 12.4).
-// In: commits. Out: histories, lists of commits. Each commit is compared with its parent once, changed folders only,
-// and the answer is kept by path: a new commit costs one comparison. Not here: what a version is (compile).
+// The first-parent line of the branch, and at which of its commits which paths changed (rules 1.1,
+// 12.4). In: commits. Out: histories, lists of commits. Each commit is compared with its parent
+// once, changed folders only, and the answer is kept by path: a new commit costs one comparison.
+// Not here: what a version is (compile).
 
 import type {
   CommitInfo,
@@ -259,7 +260,10 @@ const createStep = (folders: Folders, directory: string) => {
   };
 };
 
-/** Whether `tip` contains `ancestor`, over all parents. `unknown` when the walk was cut at its limit. */
+/**
+ * Whether `tip` contains `ancestor`, over all parents. `unknown` when the walk was cut at its
+ * limit.
+ */
 export const contains = async (
   folders: Folders,
   [tip, ancestor]: readonly [string, string],

@@ -1,7 +1,8 @@
-// The object database: loose objects are read and written here directly, packed ones come from `git cat-file`, or
-// from isomorphic-git where no git is installed. In: ids or bytes. Out: objects, ids.
-// Reading a loose object is done synchronously: a fresh commit is a few small files in the page cache, and a trip
-// through the thread pool costs more than the read (docs/decisions/git-reading.md).
+// The object database: loose objects are read and written here directly, packed ones come from `git
+// cat-file`, or from isomorphic-git where no git is installed. In: ids or bytes. Out: objects, ids.
+// Reading a loose object is done synchronously: a fresh commit is a few small files in the page
+// cache, and a trip through the thread pool costs more than the read
+// (docs/decisions/git-reading.md).
 
 import { createHash, randomBytes } from 'node:crypto';
 import fs from 'node:fs';
@@ -74,7 +75,10 @@ const readLoose = (folder: string, oid: string, maxBytes: number): GitObject | n
   }
 };
 
-/** Compressed files above this are opened for their header first: they may be larger than anybody wants. */
+/**
+ * Compressed files above this are opened for their header first: they may be larger than anybody
+ * wants.
+ */
 const LARGE_BYTES = 64 * 1024;
 
 const readLarge = (file: string, maxBytes: number): GitObject => {

@@ -1,5 +1,6 @@
-// What a Git source is told: which repository, branch and directory make the cluster (rules 1.1), and how to get in.
-// In: nothing. Out: types, and the refs and remotes that follow. Not here: reading command lines (cli, main).
+// What a Git source is told: which repository, branch and directory make the cluster (rules 1.1),
+// and how to get in. In: nothing. Out: types, and the refs and remotes that follow. Not here:
+// reading command lines (cli, main).
 
 import path from 'node:path';
 import { sha256 } from '../../../schema/hash.ts';
@@ -27,13 +28,19 @@ export interface GitSourceOptions {
   readonly log: LogPort;
   /** Folder for mirrors of remotes; may be emptied at any time. Two programs must not share one. */
   readonly cacheDir: string;
-  /** `branch` where a host takes heads and tags only (`ledger: branch` in cluster.yaml). Default `ref`. */
+  /**
+   * `branch` where a host takes heads and tags only (`ledger: branch` in cluster.yaml). Default
+   * `ref`.
+   */
   readonly ledger?: 'ref' | 'branch';
   /** A login for http(s), or who to ask for a fresh one. Default: what the URL holds, or none. */
   readonly auth?: Auth | (() => Promise<Auth>);
   /** In place of ssh, as GIT_SSH_COMMAND. */
   readonly sshCommand?: string;
-  /** Nothing is written: previews and the command line. The ledger is read, and not proved to be writable. */
+  /**
+   * Nothing is written: previews and the command line. The ledger is read, and not proved to be
+   * writable.
+   */
   readonly readOnly?: boolean;
   readonly pollMs?: number;
   readonly lookAgainMs?: number;
@@ -51,7 +58,10 @@ export const refNames = (options: GitSourceOptions): RefNames => ({
       : `refs/purser/${options.cluster}/ledger`,
 });
 
-/** Opens nothing yet: failures belong to the first read. Throws GitFailure for options that cannot work. */
+/**
+ * Opens nothing yet: failures belong to the first read. Throws GitFailure for options that cannot
+ * work.
+ */
 export const createBase = (options: GitSourceOptions): Base => {
   checkName(options.branch, 'branch');
   checkName(options.cluster, 'cluster');

@@ -1,6 +1,6 @@
-// A tree, parsed with what is known of a similar one: of a folder of 10,000 files with one changed, one entry is
-// parsed. In: bytes, and perhaps a similar tree. Out: entries, the unchanged ones as the same objects, and how many
-// of them stand at both ends. Not here: reading the bytes (folders).
+// A tree, parsed with what is known of a similar one: of a folder of 10,000 files with one changed,
+// one entry is parsed. In: bytes, and perhaps a similar tree. Out: entries, the unchanged ones as
+// the same objects, and how many of them stand at both ends. Not here: reading the bytes (folders).
 
 import type { TreeEntry } from './format.ts';
 import { parseTree } from './format.ts';
@@ -31,7 +31,9 @@ export const parseLike = (oid: string, raw: Buffer, like: ParsedTree | null): Pa
   return { oid, raw, entries };
 };
 
-/** How two parsed trees agree at both ends; entries that were parsed once are compared by identity. */
+/**
+ * How two parsed trees agree at both ends; entries that were parsed once are compared by identity.
+ */
 export const likeness = (a: readonly TreeEntry[], b: readonly TreeEntry[]): Likeness => {
   const shorter = Math.min(a.length, b.length);
   let head = 0;

@@ -1,6 +1,7 @@
-// Writes records to the ledger: in batches, by compare-and-swap, and only to a ledger that is this cluster's.
-// In: records. Out: a promise that resolves when the remote has them (rules 11, pushed first).
-// Not here: the form of the ledger's commits (ledger-store), what must be recorded when (plan, loop).
+// Writes records to the ledger: in batches, by compare-and-swap, and only to a ledger that is this
+// cluster's. In: records. Out: a promise that resolves when the remote has them (rules 11, pushed
+// first). Not here: the form of the ledger's commits (ledger-store), what must be recorded when
+// (plan, loop).
 
 import type { Ledger, LedgerRecord } from '../../../schema/ledger.ts';
 import type { LogPort } from '../../ports.ts';
@@ -108,7 +109,10 @@ const append = async (
   );
 };
 
-/** The ledger's first record says whose it is (rules 1.1). Returns that record where it is still to be written. */
+/**
+ * The ledger's first record says whose it is (rules 1.1). Returns that record where it is still to
+ * be written.
+ */
 const checkOwner = (options: RecorderOptions, ledger: Ledger): LedgerRecord | null => {
   const { cluster, branch, directory } = options;
   const first = ledger.find((record) => record.kind === 'cluster');

@@ -1,6 +1,7 @@
-// A repository on this machine: where its parts lie, what its refs say, and moving a ref by compare-and-swap.
-// In: a path. Out: Repository, commit ids. Reads are synchronous: refs are files of 41 bytes, read in every cycle.
-// Not here: objects (objects), remotes (remote). Reftable and SHA-256 repositories are refused in words.
+// A repository on this machine: where its parts lie, what its refs say, and moving a ref by
+// compare-and-swap. In: a path. Out: Repository, commit ids. Reads are synchronous: refs are files
+// of 41 bytes, read in every cycle. Not here: objects (objects), remotes (remote). Reftable and
+// SHA-256 repositories are refused in words.
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -148,7 +149,9 @@ export interface RefMove {
   readonly epochSeconds: number;
 }
 
-/** Moves a ref as git does: lock file, compare, fsync, rename. False when it stood somewhere else. */
+/**
+ * Moves a ref as git does: lock file, compare, fsync, rename. False when it stood somewhere else.
+ */
 export const moveRef = async (repository: Repository, move: RefMove): Promise<boolean> => {
   const file = path.join(repository.commonDir, move.ref);
   const lock = `${file}.lock`;
@@ -195,11 +198,18 @@ const takeLock = async (lock: string): Promise<fs.promises.FileHandle> => {
 const makeFolders = async (repository: Repository, folder: string): Promise<void> => {
   if (fs.existsSync(folder)) return;
   await makeFolders(repository, path.dirname(folder));
-  await fs.promises.mkdir(folder, { recursive: true });
-  own(folder, repository.owner);
+  try {
+    await fs.promises.mkdir(folder, { recursive: true });
+    own(folder, repository.owner);
+  } catch (error) {
+    throw broken(`${folder} cannot be made: ${messageOf(error)}. Check permissions`);
+  }
 };
 
-/** Only where git keeps reflogs already (work trees do): `git reflog` must show what moved the branch. */
+/**
+ * Only where git keeps reflogs already (work trees do): `git reflog` must show what moved the
+ * branch.
+ */
 const appendReflogs = (repository: Repository, move: RefMove, from: string | null): void => {
   const who = `${move.by.name} <${move.by.email}> ${move.epochSeconds} +0000`;
   const line = `${from ?? '0'.repeat(40)} ${move.to} ${who}\t${move.note.split('\n')[0]}\n`;

@@ -1,5 +1,6 @@
 // A bounded memory: values by key, the ones not asked for lately are forgotten.
-// In: key and value. Out: the value, by identity. Not here: what may be remembered (only what an object id fixes).
+// In: key and value. Out: the value, by identity.
+// Not here: what may be remembered (only what an object id fixes).
 
 export interface Memory<Value> {
   readonly get: (key: string) => Value | undefined;
@@ -8,8 +9,9 @@ export interface Memory<Value> {
 }
 
 /**
- * Two generations of at most `limit` each: what is used moves to the young one, and when that is full the old one
- * goes. So a working set below `limit` is never forgotten, without a list to keep in order.
+ * Two generations of at most `limit` each: what is used moves to the young one, and when that is
+ * full the old one goes. So a working set below `limit` is never forgotten, without a list to keep
+ * in order.
  */
 export const createMemory = <Value>(limit: number): Memory<Value> => {
   interface Held {

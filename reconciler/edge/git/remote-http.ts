@@ -1,6 +1,6 @@
-// A remote over http(s), through isomorphic-git: list refs, fetch, push; the login goes in a header, never in a URL.
-// In: the mirror's folder and the URL. Out: Remote; failures in words with what follows from them.
-// Not here: the mirror itself (mirror), when to ask (source).
+// A remote over http(s), through isomorphic-git: list refs, fetch, push; the login goes in a
+// header, never in a URL. In: the mirror's folder and the URL. Out: Remote; failures in words with
+// what follows from them. Not here: the mirror itself (mirror), when to ask (source).
 
 import fs from 'node:fs';
 import git from 'isomorphic-git';
@@ -83,14 +83,16 @@ interface PushContext {
 }
 
 /**
- * The library compares with what the remote says at that moment, refuses what is not ahead of it, and the server
- * compares again when it moves the ref; our commit's parent is what we knew: together a compare-and-swap.
+ * The library compares with what the remote says at that moment, refuses what is not ahead of it,
+ * and the server compares again when it moves the ref; our commit's parent is what we knew:
+ * together a compare-and-swap.
  */
 const pushTo = async (context: PushContext, push: Push): Promise<PushResult> => {
   const { http, url, gitDir, headers } = context;
   try {
-    // Asked first, because the library walks the whole history to find out that somebody else was faster.
-    // The library writes its protocol version into the headers that it is given: each call gets its own.
+    // Asked first, because the library walks the whole history to find out that somebody else was
+    // faster. The library writes its protocol version into the headers that it is given: each call
+    // gets its own.
     const prefix = push.ref;
     const listed = await git.listServerRefs({ http, url, prefix, headers: { ...headers } });
     const now = listed.find((one) => one.ref === push.ref)?.oid ?? null;
@@ -114,8 +116,21 @@ const pushTo = async (context: PushContext, push: Push): Promise<PushResult> => 
 };
 
 /** What servers and the library say when a ref is not where it was thought to be. */
-const CONFLICTS =
-  /not-fast-forward|non-fast-forward|fast forward|fetch first|stale info|failed to update ref|cannot lock ref|failed to lock|incorrect old value|reference already exists/i;
+const CONFLICTS = new RegExp(
+  [
+    'not-fast-forward',
+    'non-fast-forward',
+    'fast forward',
+    'fetch first',
+    'stale info',
+    'failed to update ref',
+    'cannot lock ref',
+    'failed to lock',
+    'incorrect old value',
+    'reference already exists',
+  ].join('|'),
+  'i',
+);
 
 const isConflict = (error: unknown): boolean =>
   codeOf(error) === 'PushRejectedError' || CONFLICTS.test(wordsOf(error));

@@ -1,5 +1,6 @@
-// A remote over ssh, through the system's git and ssh: keys, agents and known hosts are the user's own set-up.
-// In: the mirror's folder and the URL. Out: Remote. Not here: http (remote-http), the mirror (mirror).
+// A remote over ssh, through the system's git and ssh: keys, agents and known hosts are the user's
+// own set-up. In: the mirror's folder and the URL. Out: Remote. Not here: http (remote-http), the
+// mirror (mirror).
 
 import type { CommandResult } from './command.ts';
 import { runGit } from './command.ts';
@@ -57,12 +58,34 @@ export const createSshRemote = (options: SshRemoteOptions): Remote => {
   };
 };
 
-const CONFLICTS =
-  /stale info|fetch first|non-fast-forward|failed to update ref|cannot lock ref|failed to lock|reference already exists/i;
+const CONFLICTS = new RegExp(
+  [
+    'stale info',
+    'fetch first',
+    'non-fast-forward',
+    'failed to update ref',
+    'cannot lock ref',
+    'failed to lock',
+    'reference already exists',
+  ].join('|'),
+  'i',
+);
 
 /** A closed door needs a person; a line that dropped does not. */
-const PASSING =
-  /timed out|timeout|connection (refused|reset|closed)|could not resolve|temporary failure|network is unreachable|no route|early eof|hung up unexpectedly/i;
+const PASSING = new RegExp(
+  [
+    'timed out',
+    'timeout',
+    'connection (refused|reset|closed)',
+    'could not resolve',
+    'temporary failure',
+    'network is unreachable',
+    'no route',
+    'early eof',
+    'hung up unexpectedly',
+  ].join('|'),
+  'i',
+);
 
 const explain = (result: CommandResult, cannot: string): GitFailure => {
   const words = redact(result.stderr).split('\n').slice(-6).join(' ').slice(0, 500);

@@ -1,5 +1,6 @@
-// What the Git edge needs of a remote, as types: two ways, http(s) and ssh. Also: telling addresses apart.
-// In: the repository as the user wrote it. Out: what it is. Not here: the two ways (remote-http, remote-ssh).
+// What the Git edge needs of a remote, as types: two ways, http(s) and ssh. Also: telling addresses
+// apart. In: the repository as the user wrote it. Out: what it is. Not here: the two ways
+// (remote-http, remote-ssh).
 
 export type Place =
   | { readonly kind: 'path'; readonly path: string }
@@ -37,7 +38,10 @@ export interface Push {
   readonly from: string | null;
 }
 
-/** `host:path` and `user@host:path` are ssh, as in Git; `file://` is a path; a user in an http URL is its login. */
+/**
+ * `host:path` and `user@host:path` are ssh, as in Git; `file://` is a path; a user in an http URL
+ * is its login.
+ */
 export const placeOf = (repository: string): Place => {
   if (/^https?:\/\//i.test(repository)) return httpPlace(repository);
   if (/^(git\+)?ssh:\/\//i.test(repository)) return { kind: 'ssh', url: repository };

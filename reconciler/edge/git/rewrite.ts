@@ -1,6 +1,7 @@
-// A rewritten branch (rules 12.1): a remote's stops the syncing until a `resume` record names where to go on; a local
-// one is followed, with a warning. In: the new HEAD, what was synced, the ledger. Out: nothing, or a failure.
-// Not here: writing the record (`purser resume`), comparing nodes' accepted commits (the loop).
+// A rewritten branch (rules 12.1): a remote's stops the syncing until a `resume` record names where
+// to go on; a local one is followed, with a warning. In: the new HEAD, what was synced, the ledger.
+// Out: nothing, or a failure. Not here: writing the record (`purser resume`), comparing nodes'
+// accepted commits (the loop).
 
 import type { Ledger } from '../../../schema/ledger.ts';
 import type { LogPort } from '../../ports.ts';
@@ -16,7 +17,9 @@ export interface RewriteGuard {
 
 export interface Heads {
   readonly head: string;
-  /** The newest commit that the ledger calls synced: known also to a reconciler that just started. */
+  /**
+   * The newest commit that the ledger calls synced: known also to a reconciler that just started.
+   */
   readonly synced: string | null;
   readonly ledger: Ledger;
 }
@@ -63,7 +66,10 @@ export const createRewriteGuard = (options: {
   };
 };
 
-/** Locally a long walk delays a plan for the sake of a warning: it is cut, and the doubt is in the user's favour. */
+/**
+ * Locally a long walk delays a plan for the sake of a warning: it is cut, and the doubt is in the
+ * user's favour.
+ */
 const isAhead = async (base: Base, head: string, known: string): Promise<boolean> => {
   const { objects, folders } = base.store();
   if ((await objects.read(known, COMMIT_BYTES)) === null) return false;
@@ -73,8 +79,9 @@ const isAhead = async (base: Base, head: string, known: string): Promise<boolean
 };
 
 /**
- * A record counts for HEADs that contain its commit. It must be of this rewrite, not of an earlier one: written after
- * the newest `synced` record, and naming a commit that the old line did not have.
+ * A record counts for HEADs that contain its commit. It must be of this rewrite, not of an earlier
+ * one: written after the newest `synced` record, and naming a commit that the old line did not
+ * have.
  */
 const isResumed = async (
   base: Base,

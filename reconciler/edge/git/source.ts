@@ -1,6 +1,7 @@
-// The door of the Git edge: SourcePort for a local repository, an http(s) or an ssh remote.
-// In: options. Out: trees, histories, commits, ledger records. What a read hands out is the same object as long as
-// nothing changed in Git. Not here: what the files mean (compile), registries' digests (the loop's look-ups).
+// The door of the Git edge: SourcePort for a local repository, an http(s) or an ssh remote. In:
+// options. Out: trees, histories, commits, ledger records. What a read hands out is the same object
+// as long as nothing changed in Git. Not here: what the files mean (compile), registries' digests
+// (the loop's look-ups).
 
 import type { Ledger, LedgerRecord } from '../../../schema/ledger.ts';
 import type { Asks, CommitInfo, SourceTree } from '../../../schema/source.ts';
@@ -27,6 +28,8 @@ export interface GitSource extends SourcePort {
   readonly listCommits: (limit: number, path?: string) => Promise<readonly CommitInfo[]>;
   /** The text of one file at HEAD, before anything else is known; null where there is none. */
   readonly readFile: (path: string) => Promise<string | null>;
+  /** Head and files of any commit of the repository; null where it is not there. For previews. */
+  readonly at: (commit: string) => Promise<Pick<SourceTree, 'head' | 'files'> | null>;
   readonly close: () => void;
 }
 
@@ -77,7 +80,8 @@ export const createGitSource = (options: GitSourceOptions): GitSource => {
   return {
     read: () => base.attempt(read),
     complete: (tree, asks) => base.attempt(() => complete(base, tree, asks)),
-    record: (records) => (records.length === 0 ? Promise.resolve() : recorder.record(records)),
+    record: (records) =>
+      records.length === 0 ? Promise.resolve() : base.attempt(() => recorder.record(records)),
     commit: (ask: CommitAsk) =>
       inTurn(() =>
         base.attempt(() =>
@@ -100,6 +104,7 @@ export const createGitSource = (options: GitSourceOptions): GitSource => {
       base.attempt(async () => base.store().line.commits(await head(), limit, path ?? null)),
     readFile: (path) =>
       base.attempt(async () => readFileAt(base, await head(), within(directory, path))),
+    at: (commit) => base.attempt(() => headAt(base, commit)),
     close: () => base.close(),
   };
 };
@@ -129,7 +134,10 @@ const createTurns = () => {
   };
 };
 
-/** `jobs/shop/web.jsonl` in the ledger is `jobs/shop/web.yaml` at HEAD; before the first read all jobs count as there. */
+/**
+ * `jobs/shop/web.jsonl` in the ledger is `jobs/shop/web.yaml` at HEAD; before the first read all
+ * jobs count as there.
+ */
 const isAtHead = (tree: SourceTree | null, ledgerPath: string): boolean =>
   tree === null || tree.files.has(decodeURIComponent(ledgerPath).replace(/\.jsonl$/, '.yaml'));
 
@@ -176,6 +184,16 @@ const readTree = async (reading: Reading): Promise<SourceTree> => {
 const newestSynced = (ledger: Ledger): string | null => {
   const isSynced = (record: LedgerRecord) => record.kind === 'synced';
   return ledger.findLast(isSynced)?.commit ?? null;
+};
+
+const headAt = async (
+  base: Base,
+  commit: string,
+): Promise<Pick<SourceTree, 'head' | 'files'> | null> => {
+  const { objects, folders, files } = base.store();
+  if ((await objects.read(commit, COMMIT_BYTES)) === null) return null;
+  const head = await folders.commit(commit);
+  return { head, files: await files(head.tree) };
 };
 
 /** null when the commit is gone (a rewrite, and Git's clean-up after it). */

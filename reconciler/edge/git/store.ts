@@ -1,5 +1,6 @@
 // One repository on this machine, opened: its objects, and what is remembered of them.
-// In: where it is. Out: readers of files, ledger and history. Not here: which commit is meant (source).
+// In: where it is. Out: readers of files, ledger and history.
+// Not here: which commit is meant (source).
 
 import { spawnSync } from 'node:child_process';
 import { createBatch } from './batch.ts';

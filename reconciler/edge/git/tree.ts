@@ -1,6 +1,7 @@
-// The files of a commit that matter to a cluster: cluster.yaml, nodes/, namespaces/, jobs/, scale/, configs/ under its
-// directory (product.md). In: a commit's tree. Out: Files, the same Map as long as nothing in them changed.
-// Not here: reading trees and blobs (folders), the meaning of the files (compile).
+// The files of a commit that matter to a cluster: cluster.yaml, nodes/, namespaces/, jobs/, scale/,
+// configs/ under its directory (product.md). In: a commit's tree. Out: Files, the same Map as long
+// as nothing in them changed. Not here: reading trees and blobs (folders), the meaning of the files
+// (compile).
 
 import type { Files, SourceFile } from '../../../schema/source.ts';
 import { broken } from './failure.ts';
@@ -57,8 +58,9 @@ const enter = async (
   return entries;
 };
 
-const matters = (entry: TreeEntry): boolean =>
-  entry.name === 'cluster.yaml' || FOLDERS.has(entry.name);
+/** Entries of a cluster's directory that are read. */
+export const matters = ({ name }: Pick<TreeEntry, 'name'>): boolean =>
+  name === 'cluster.yaml' || FOLDERS.has(name);
 
 const FOLDERS: ReadonlySet<string> = new Set(['configs', 'jobs', 'namespaces', 'nodes', 'scale']);
 
@@ -77,7 +79,10 @@ const collect = async (folders: Folders, parts: readonly TreeEntry[]): Promise<L
   return lists;
 };
 
-/** With the same paths as before, the old Map is copied and the changed files are set: their order stays. */
+/**
+ * With the same paths as before, the old Map is copied and the changed files are set: their order
+ * stays.
+ */
 const mapOf = (lists: Lists, before: Built | null): Files => {
   if (before !== null && lists.length === before.lists.length) {
     const changed = changedRows(lists, before.lists);

@@ -1,6 +1,6 @@
-// Watches the refs of a local repository: a commit is noticed within milliseconds.
-// In: the repository. Out: wake-ups without data (invariant 4). Watches may lose events, so a slow timer wakes too.
-// Not here: polling a remote (base-mirror).
+// Watches the refs of a local repository: a commit is noticed within milliseconds. In: the
+// repository. Out: wake-ups without data (invariant 4). Watches may lose events, so a slow timer
+// wakes too. Not here: polling a remote (base-mirror).
 
 import fs from 'node:fs';
 import path from 'node:path';
@@ -20,8 +20,9 @@ export interface WatchOptions {
 }
 
 /**
- * Folders are watched, not files: git replaces a ref by renaming a lock file over it. `atomic` would hold events back
- * for 100 ms. A folder that does not exist yet (`refs/purser`) is covered by its nearest parent that does.
+ * Folders are watched, not files: git replaces a ref by renaming a lock file over it. `atomic`
+ * would hold events back for 100 ms. A folder that does not exist yet (`refs/purser`) is covered by
+ * its nearest parent that does.
  */
 export const watchRefs = (options: WatchOptions): (() => Promise<void>) => {
   const { repository, refs } = options;

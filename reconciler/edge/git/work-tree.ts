@@ -1,6 +1,7 @@
-// Moves a branch that is checked out: ref, index and files together, or nothing (rules 12.2).
-// In: the commit to go to, already written. Out: true; false when the branch moved meanwhile; a failure that names the
-// command to run where something of the user's is in the way. Not here: making the commit (commit).
+// Moves a branch that is checked out: ref, index and files together, or nothing (rules 12.2). In:
+// the commit to go to, already written. Out: true; false when the branch moved meanwhile; a failure
+// that names the command to run where something of the user's is in the way. Not here: making the
+// commit (commit).
 
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
@@ -33,7 +34,10 @@ export const moveWorkTree = async (asked: WorkTreeMove): Promise<boolean> => {
   }
 };
 
-/** With index.lock held no other git can stage or commit. A copy of the index is worked on, and put in place last. */
+/**
+ * With index.lock held no other git can stage or commit. A copy of the index is worked on, and put
+ * in place last.
+ */
 const moveLocked = async ({ repository, move, paths }: WorkTreeMove, index: string) => {
   const git = (...args: readonly string[]): Promise<CommandResult> =>
     runGit({
@@ -142,7 +146,10 @@ const refuseOtherWork = ({ repository, move }: WorkTreeMove): void => {
   );
 };
 
-/** A branch that a linked work tree has checked out is that work tree's: it must not be moved under it. */
+/**
+ * A branch that a linked work tree has checked out is that work tree's: it must not be moved under
+ * it.
+ */
 export const refuseLinked = (repository: Repository, ref: string): void => {
   const linked = path.join(repository.commonDir, 'worktrees');
   for (const name of fs.existsSync(linked) ? fs.readdirSync(linked) : []) {

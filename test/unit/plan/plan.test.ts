@@ -50,7 +50,9 @@ describe('a new job', () => {
   it('settles when every slot is healthy (2.4), and then nothing is left to do', () => {
     const job = aJob();
     const first = planned(desiredOf([job]), liveOf(spread3(job)));
-    expect(first.proposals).toMatchObject([{ kind: 'ledger', records: [{ kind: 'settled' }] }]);
+    const { author, email, subject } = job.commit;
+    const mark = { kind: 'settled', author, email, subject };
+    expect(first.proposals).toMatchObject([{ kind: 'ledger', records: [mark] }]);
     expect(short(first)).toEqual([
       'update shop/web/main[0] n001 settled',
       'update shop/web/main[1] n002 settled',
@@ -147,7 +149,7 @@ describe('a failing version', () => {
   });
 
   it('is reverted once the mark is there, and its slot falls back (5.5, 6.3)', () => {
-    const evidence = { reason: '2 of its allocations are dead', allocations: [] };
+    const evidence = { reason: '2 of its allocations died', allocations: [] };
     const failed = aJob(words, { failed: { evidence } });
     const live = liveOf([...dead.map((copy) => ({ ...copy, deadForMs: 9_000 })), ...old]);
     const made = planned(desiredOf([failed]), live);

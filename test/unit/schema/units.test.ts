@@ -1,3 +1,7 @@
+// Durations, sizes and CPU: examples of what is read and what is refused.
+// In: texts. Out: numbers or null, and back.
+// Not here: laws over all values (test/property/units.test.ts).
+
 import { expect, test } from 'vitest';
 import {
   formatAge,

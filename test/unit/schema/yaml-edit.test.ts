@@ -1,3 +1,7 @@
+// Edits that keep comments: which lines change for which edit.
+// In: a commented job and edits. Out: the lines that went and came.
+// Not here: laws over all values (test/property/yaml.test.ts).
+
 import { expect, test } from 'vitest';
 import { editYaml, type YamlEdit } from '../../../schema/yaml-edit.ts';
 

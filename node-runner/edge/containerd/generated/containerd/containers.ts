@@ -55,8 +55,8 @@ export interface ListContainersRequest {
   filters: string[];
 }
 
-export interface ListContainersResponse {
-  containers: Container[];
+export interface ListContainerMessage {
+  container: Container | undefined;
 }
 
 export interface CreateContainerRequest {
@@ -622,19 +622,19 @@ export const ListContainersRequest: MessageFns<ListContainersRequest> = {
   },
 };
 
-function createBaseListContainersResponse(): ListContainersResponse {
-  return { containers: [] };
+function createBaseListContainerMessage(): ListContainerMessage {
+  return { container: undefined };
 }
 
-export const ListContainersResponse: MessageFns<ListContainersResponse> = {
-  encode(message: ListContainersResponse, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
-    for (const v of message.containers) {
-      Container.encode(v!, writer.uint32(10).fork()).join();
+export const ListContainerMessage: MessageFns<ListContainerMessage> = {
+  encode(message: ListContainerMessage, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.container !== undefined) {
+      Container.encode(message.container, writer.uint32(10).fork()).join();
     }
     return writer;
   },
 
-  decode(input: BinaryReader | Uint8Array, length?: number): ListContainersResponse {
+  decode(input: BinaryReader | Uint8Array, length?: number): ListContainerMessage {
     const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
     const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
     if (previousRecursionDepth >= 100) {
@@ -643,7 +643,7 @@ export const ListContainersResponse: MessageFns<ListContainersResponse> = {
     (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
     try {
       const end = length === undefined ? reader.len : reader.pos + length;
-      const message = createBaseListContainersResponse();
+      const message = createBaseListContainerMessage();
       while (reader.pos < end) {
         const tag = reader.uint32();
         switch (tag >>> 3) {
@@ -652,7 +652,7 @@ export const ListContainersResponse: MessageFns<ListContainersResponse> = {
               break;
             }
 
-            message.containers.push(Container.decode(reader, reader.uint32()));
+            message.container = Container.decode(reader, reader.uint32());
             continue;
           }
         }
@@ -667,12 +667,14 @@ export const ListContainersResponse: MessageFns<ListContainersResponse> = {
     }
   },
 
-  create(base?: DeepPartial<ListContainersResponse>): ListContainersResponse {
-    return ListContainersResponse.fromPartial(base ?? {});
+  create(base?: DeepPartial<ListContainerMessage>): ListContainerMessage {
+    return ListContainerMessage.fromPartial(base ?? {});
   },
-  fromPartial(object: DeepPartial<ListContainersResponse>): ListContainersResponse {
-    const message = createBaseListContainersResponse();
-    message.containers = object.containers?.map((e) => Container.fromPartial(e)) || [];
+  fromPartial(object: DeepPartial<ListContainerMessage>): ListContainerMessage {
+    const message = createBaseListContainerMessage();
+    message.container = (object.container !== undefined && object.container !== null)
+      ? Container.fromPartial(object.container)
+      : undefined;
     return message;
   },
 };
@@ -985,12 +987,12 @@ export const ContainersDefinition = {
       responseStream: false,
       options: {},
     },
-    list: {
-      name: "List",
+    listStream: {
+      name: "ListStream",
       requestType: ListContainersRequest as typeof ListContainersRequest,
       requestStream: false,
-      responseType: ListContainersResponse as typeof ListContainersResponse,
-      responseStream: false,
+      responseType: ListContainerMessage as typeof ListContainerMessage,
+      responseStream: true,
       options: {},
     },
     create: {
@@ -1022,10 +1024,10 @@ export const ContainersDefinition = {
 
 export interface ContainersServiceImplementation<CallContextExt = {}> {
   get(request: GetContainerRequest, context: CallContext & CallContextExt): Promise<DeepPartial<GetContainerResponse>>;
-  list(
+  listStream(
     request: ListContainersRequest,
     context: CallContext & CallContextExt,
-  ): Promise<DeepPartial<ListContainersResponse>>;
+  ): ServerStreamingMethodResult<DeepPartial<ListContainerMessage>>;
   create(
     request: CreateContainerRequest,
     context: CallContext & CallContextExt,
@@ -1039,10 +1041,10 @@ export interface ContainersServiceImplementation<CallContextExt = {}> {
 
 export interface ContainersClient<CallOptionsExt = {}> {
   get(request: DeepPartial<GetContainerRequest>, options?: CallOptions & CallOptionsExt): Promise<GetContainerResponse>;
-  list(
+  listStream(
     request: DeepPartial<ListContainersRequest>,
     options?: CallOptions & CallOptionsExt,
-  ): Promise<ListContainersResponse>;
+  ): AsyncIterable<ListContainerMessage>;
   create(
     request: DeepPartial<CreateContainerRequest>,
     options?: CallOptions & CallOptionsExt,
@@ -1062,6 +1064,8 @@ export type DeepPartial<T> = T extends bigint ? string | number | bigint
   : T extends { $case: string; value: unknown } ? { $case: T["$case"]; value?: DeepPartial<T["value"]> }
   : T extends {} ? { [K in keyof T]?: DeepPartial<T[K]> }
   : Partial<T>;
+
+export type ServerStreamingMethodResult<Response> = { [Symbol.asyncIterator](): AsyncIterator<Response, void> };
 
 export interface MessageFns<T> {
   encode(message: T, writer?: BinaryWriter): BinaryWriter;

@@ -1,0 +1,48 @@
+// `npm run bench [name…]`: measures, and prints each figure beside its goal, with the commit.
+// In: names, `--count N`, `--seed N`. Out: a Markdown table; exit code 1 when a goal is missed.
+// Not here: what is measured (figures/).
+
+import { execFileSync } from 'node:child_process';
+import { cpus } from 'node:os';
+import path from 'node:path';
+import { parseArgs } from 'node:util';
+import { commitToContainer } from './figures/commit-to-container.ts';
+import { type Figure, type Row, tableOf } from './support/figure.ts';
+
+const FIGURES: readonly Figure[] = [commitToContainer];
+
+const main = async (): Promise<void> => {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: { count: { type: 'string' }, seed: { type: 'string' }, list: { type: 'boolean' } },
+  });
+  const unknown = positionals.filter((name) => FIGURES.every((figure) => figure.name !== name));
+  if (values.list === true || unknown.length > 0) {
+    for (const name of unknown) console.error(`no figure is named ${name}; there are:`);
+    for (const { name, what } of FIGURES) console.log(`${name.padEnd(20)} ${what}`);
+    process.exitCode = unknown.length > 0 ? 2 : 0;
+    return;
+  }
+  const root = path.resolve(import.meta.dirname, '..');
+  execFileSync(process.execPath, ['esbuild.mjs'], { cwd: root, stdio: 'inherit' });
+  const wanted = FIGURES.filter(
+    ({ name }) => positionals.length === 0 || positionals.includes(name),
+  );
+  const rows: Row[] = [];
+  for (const figure of wanted) {
+    console.error(`${figure.name}: ${figure.what}`);
+    const say = (line: string): void => console.error(`  ${line}`);
+    const count = values.count === undefined ? null : Number(values.count);
+    rows.push(...(await figure.run({ count, seed: Number(values.seed ?? 1), say })));
+  }
+  const git = (...args: string[]): string =>
+    execFileSync('git', args, { cwd: root, encoding: 'utf8' }).trim();
+  const changed =
+    git('status', '--porcelain', '--untracked-files=no') === '' ? '' : ' with changes';
+  const commit = `${git('rev-parse', '--short=12', 'HEAD')}${changed}`;
+  console.log(`\nCommit ${commit}, Node ${process.version}, ${cpus().length} cores.\n`);
+  console.log(tableOf(rows));
+  process.exitCode = rows.every(({ met }) => met) ? 0 : 1;
+};
+
+await main();

@@ -1,0 +1,217 @@
+// A real cluster for benchmarks: dist/main.js as reconciler and as node runner, a private
+// containerd, a bare repository. In: a seed repository. Out: handles, and a way to remove it all.
+// Not here: what is measured.
+
+import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import fs from 'node:fs';
+import { tmpdir } from 'node:os';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { connect, type Control } from '../../cli/client.ts';
+import type { BuiltImage } from '../../cli/image-build.ts';
+import { cleanNode } from '../../node-runner/clean.ts';
+import { socketOf } from '../../node-runner/edge/containerd/daemon.ts';
+import { createContainerdRuntime } from '../../node-runner/edge/containerd/runtime.ts';
+import { CONTAINERD_NAMESPACE } from '../../node-runner/main.ts';
+import type { StateAnswer } from '../../schema/control.ts';
+import { createRepository, type BenchRepository } from './repository.ts';
+import { type Starts, watchStarts } from './starts.ts';
+
+export interface BenchCluster {
+  readonly root: string;
+  readonly socket: string;
+  readonly repository: BenchRepository;
+  readonly starts: Starts;
+  readonly control: Control;
+  /** Process ids of the two programs now. */
+  readonly pids: () => { readonly reconciler: number; readonly runner: number };
+  readonly state: () => Promise<StateAnswer>;
+  /** Waits until the newest view says so. */
+  readonly until: (holds: (state: StateAnswer) => boolean, limitMs?: number) => Promise<void>;
+  /** Ends the reconciler (SIGKILL) and starts another; returns the instant of its start. */
+  readonly restartReconciler: () => Promise<number>;
+  readonly close: () => Promise<void>;
+}
+
+export interface ClusterOptions {
+  readonly images: Readonly<Record<string, BuiltImage>>;
+  readonly files: Readonly<Record<string, string>>;
+  readonly insecure?: readonly string[];
+  /** Directory with dist/main.js; another checkout's, to compare two versions. */
+  readonly program?: string;
+}
+
+const NODE = 'n1';
+const START_MAX_MS = 30_000;
+
+export const CLUSTER_FILES = {
+  'cluster.yaml':
+    'name: bench\npolicies: { registries: [bench.local] }\nguards: { own_approval: true }\n',
+  [`nodes/${NODE}.yaml`]: `node: ${NODE}\n`,
+};
+
+export const startCluster = async (options: ClusterOptions): Promise<BenchCluster> => {
+  const root = fs.mkdtempSync(path.join(tmpdir(), 'pb-'));
+  const nodeRoot = path.join(root, 'n');
+  const program = options.program ?? path.resolve(import.meta.dirname, '../../dist/main.js');
+  const repository = createRepository(root);
+  repository.move(repository.prepare({ ...CLUSTER_FILES, ...options.files }));
+  const children = createPrograms({ root, nodeRoot, program, repository: repository.folder });
+  const insecure = options.insecure ?? [];
+  children.startRunner(insecure);
+  const socket = socketOf(path.join(nodeRoot, 'containerd'));
+  await patiently(() => fs.existsSync(socket));
+  await importImages({ root, socket, images: options.images });
+  children.startReconciler(insecure);
+  const controlSocket = path.join(root, 'control.sock');
+  const control = await connected(controlSocket);
+  const starts = await watchStarts(socket);
+  const state = () => control.call<StateAnswer>('state');
+  const cluster: BenchCluster = {
+    root,
+    socket,
+    repository,
+    starts,
+    control,
+    pids: children.pids,
+    state,
+    until: (holds, limitMs = START_MAX_MS) => follow(control, holds, limitMs),
+    restartReconciler: async () => {
+      await children.endReconciler();
+      fs.rmSync(controlSocket, { force: true });
+      return children.startReconciler(insecure);
+    },
+    close: async () => {
+      control.close();
+      starts.close();
+      await children.close();
+      await cleanNode({ node: NODE, root: nodeRoot, netns: null });
+      fs.rmSync(root, { recursive: true, force: true });
+    },
+  };
+  try {
+    await cluster.until(({ view }) => view?.live.nodes.some(({ connected: on }) => on) ?? false);
+    return cluster;
+  } catch (error) {
+    for (const name of ['runner', 'reconciler']) {
+      console.error(fs.readFileSync(path.join(root, `${name}.log`), 'utf8').slice(-LOG_CHARACTERS));
+    }
+    await cluster.close();
+    throw error;
+  }
+};
+
+/** The end of a program's log, shown when the cluster does not come up. */
+const LOG_CHARACTERS = 2000;
+
+const follow = async (
+  control: Control,
+  holds: (state: StateAnswer) => boolean,
+  limitMs: number,
+): Promise<void> => {
+  const signal = AbortSignal.timeout(limitMs);
+  for await (const state of control.watch<StateAnswer>('state', signal)) {
+    if (holds(state)) return;
+  }
+  const { view, failure, write } = await control.call<StateAnswer>('state');
+  const why = JSON.stringify({ failure, write, blocked: view?.plan.blocked.slice(0, 3) });
+  throw new Error(`the cluster did not get there within ${limitMs} ms: ${why}`);
+};
+
+const connected = async (socket: string): Promise<Control> => {
+  await patiently(() => fs.existsSync(socket));
+  const control = await connect(socket);
+  await control.call('state');
+  return control;
+};
+
+const patiently = async (holds: () => boolean): Promise<void> => {
+  const until = performance.now() + START_MAX_MS;
+  while (!holds()) {
+    if (performance.now() > until) throw new Error('a program did not start; see its log');
+    await sleep(10);
+  }
+};
+
+const importImages = async (ask: {
+  readonly root: string;
+  readonly socket: string;
+  readonly images: ClusterOptions['images'];
+}): Promise<void> => {
+  const runtime = createContainerdRuntime({
+    socket: ask.socket,
+    namespace: CONTAINERD_NAMESPACE,
+    runcRoot: path.join(ask.root, 'n/runc'),
+    execFolder: path.join(ask.root, 'n/exec'),
+    registry: { loginsPath: null, insecure: [] },
+  });
+  for (const [name, image] of Object.entries(ask.images)) await runtime.importImage(image, name);
+  runtime.close();
+};
+
+interface Places {
+  readonly root: string;
+  readonly nodeRoot: string;
+  readonly program: string;
+  readonly repository: string;
+}
+
+const createPrograms = ({ root, nodeRoot, program, repository }: Places) => {
+  const link = ['--link', `unix:${root}/link.sock`, '--cluster', 'bench', '--end-with-stdin'];
+  const start = (name: string, args: readonly string[]): ChildProcess => {
+    const log = fs.openSync(path.join(root, `${name}.log`), 'a');
+    const child = spawn(process.execPath, [program, ...args, ...link], {
+      stdio: ['pipe', log, log],
+    });
+    fs.closeSync(log);
+    return child;
+  };
+  const flags = (insecure: readonly string[]): readonly string[] =>
+    insecure.length === 0 ? [] : ['--insecure-registry', ...insecure];
+  let runner: ChildProcess | null = null;
+  let reconciler: ChildProcess | null = null;
+  return {
+    pids: () => ({ reconciler: reconciler?.pid ?? 0, runner: runner?.pid ?? 0 }),
+    startRunner: (insecure: readonly string[]) => {
+      const place = ['--node-root', nodeRoot, '--address', '127.0.0.1'];
+      runner = start('runner', ['node', '--name', NODE, ...place, ...flags(insecure)]);
+    },
+    startReconciler: (insecure: readonly string[]): number => {
+      const place = ['--root', root, '--socket', path.join(root, 'control.sock')];
+      const source = ['--repository', repository, '--branch', 'main'];
+      const at = performance.now();
+      reconciler = start('reconciler', ['reconciler', ...place, ...source, ...flags(insecure)]);
+      return at;
+    },
+    endReconciler: () => end(reconciler, 'SIGKILL'),
+    close: async () => {
+      await end(reconciler, 'SIGTERM');
+      await end(runner, 'SIGTERM');
+    },
+  };
+};
+
+const end = async (child: ChildProcess | null, signal: NodeJS.Signals): Promise<void> => {
+  if (child === null || child.exitCode !== null || child.signalCode !== null) return;
+  const ended = once(child, 'exit');
+  child.kill(signal);
+  await ended;
+};
+
+export type Copy = NonNullable<StateAnswer['view']>['live']['nodes'][number]['allocations'][number];
+
+/** Copies of one job, as last reported. */
+export const copiesOf = ({ view }: StateAnswer, job: string): readonly Copy[] =>
+  (view?.live.nodes ?? []).flatMap(({ allocations }) =>
+    allocations.filter(({ body }) => `${body.namespace}/${body.job}` === job),
+  );
+
+/** Exactly so many copies run and are healthy, and nothing else of the job is there. */
+export const settledAt =
+  (job: string, count: number) =>
+  (state: StateAnswer): boolean => {
+    const copies = copiesOf(state, job);
+    const good = copies.filter(({ phase, health }) => phase === 'running' && health === 'healthy');
+    return good.length === count && copies.length === count;
+  };

@@ -1,0 +1,103 @@
+// `purser approve`: lets go of what the guards hold back: removals, and replacing many nodes that were lost at once.
+// In: jobs, --all or --nodes. Out: a ledger record of who allowed what. Shows it and asks first (rules 8.2, 9.1).
+
+import { randomUUID } from 'node:crypto';
+import type { LedgerRecord } from '../schema/ledger.ts';
+import type { CommandSpec } from './command.ts';
+import { CommandError } from './command-error.ts';
+import { confirm } from './confirm.ts';
+import type { ReadyState } from './state.ts';
+import { ask, findJob, readyState } from './state.ts';
+import { person } from './write.ts';
+
+export const approve: CommandSpec = {
+  usage: 'approve [jobs...]',
+  summary: 'allow removals that wait for a person',
+  completes: 'job',
+  examples: [
+    ['purser approve', 'shows what waits'],
+    ['purser approve web store', 'the removals of two jobs'],
+    ['purser approve --all --yes', 'all removals, without being asked'],
+    ['purser approve --nodes', 'replace what ran on nodes that were lost at once'],
+  ],
+  define: (command) =>
+    command
+      .option('-a, --all', 'all removals that wait')
+      .option('--nodes', 'nodes that were lost at once')
+      .option('-y, --yes', 'do not ask'),
+  run: async (invocation) => {
+    const { args, options, common, io } = invocation;
+    const state = await readyState(common);
+    const waiting = state.view.plan.guarded;
+    const lost = lostNodes(state);
+    if (args.length === 0 && options['all'] !== true && options['nodes'] !== true) {
+      if (common.json) io.out(JSON.stringify({ removals: waiting, nodes: lost }, null, 2));
+      else for (const line of waitingLines(state, lost)) io.out(line);
+      return 0;
+    }
+    const jobs = new Set(args.map((name) => findJob(state, name).id));
+    const chosen = options['all'] === true ? waiting : waiting.filter(({ job }) => jobs.has(job));
+    const idle = [...jobs].find((job) => !waiting.some((one) => one.job === job));
+    if (idle !== undefined) throw new CommandError(`nothing of ${idle} waits for approval`, 1);
+    const slots = chosen.flatMap((one) => one.slots);
+    const nodes = options['nodes'] === true ? lost : [];
+    if (slots.length + nodes.length === 0) throw new CommandError('nothing waits for approval', 1);
+    const me = await person(state.repository);
+    refuseOwn(state, me.email);
+    if (!common.json) {
+      for (const slot of slots) io.out(`  stops and does not come back: ${slot}`);
+      for (const node of nodes) io.out(`  is taken for lost, its copies are replaced: ${node}`);
+    }
+    if (!(await confirm(invocation, 'Allow this?'))) return 1;
+    const record: LedgerRecord = {
+      kind: 'approval',
+      id: randomUUID(),
+      by: me.email,
+      at: new Date().toISOString(),
+      commit: state.view.desired.commit.oid,
+      slots,
+      nodes,
+      used: false,
+    };
+    await ask(common, 'record', { records: [record] });
+    if (common.json) io.out(JSON.stringify(record));
+    else io.out(`Approved by ${me.email}.`);
+    return 0;
+  },
+};
+
+/** Nodes that should be there and were silent for longer than lost_after. */
+const lostNodes = ({ view }: ReadyState): readonly string[] => {
+  const { desired, live } = view;
+  const held = view.plan.blocked.some((one) => one.kind === 'waiting' && one.why === 'mass-loss');
+  if (!held) return [];
+  const fresh = new Set(
+    live.nodes
+      .filter((node) => node.connected || node.silentForMs < desired.cluster.lostAfterMs)
+      .map(({ name }) => name),
+  );
+  return desired.nodes
+    .filter(({ name, drain }) => drain === 'no' && !fresh.has(name))
+    .map(({ name }) => name);
+};
+
+const waitingLines = ({ view }: ReadyState, lost: readonly string[]): readonly string[] => {
+  const removals = view.plan.guarded.flatMap(({ job, slots, why }) => [
+    `${job}: ${why}`,
+    ...slots.map((slot) => `  would stop: ${slot}`),
+  ]);
+  const nodes = lost.length === 0 ? [] : [`Lost at once: ${lost.join(', ')}`];
+  if (removals.length + nodes.length === 0) return ['Nothing waits for approval.'];
+  const how = removals.length > 0 ? 'purser approve JOB, or --all' : 'purser approve --nodes';
+  return [...removals, ...nodes, '', `To allow it: ${how}. To keep it: revert the commit.`];
+};
+
+/** Rules 8.2: four eyes, unless cluster.yaml says that two are enough. */
+const refuseOwn = ({ view }: ReadyState, email: string): void => {
+  const { cluster, commit } = view.desired;
+  if (cluster.ownApproval || commit.email.toLowerCase() !== email.toLowerCase()) return;
+  throw new CommandError(
+    `commit ${commit.oid.slice(0, 12)} is your own (${email}): somebody else must approve it, or cluster.yaml says \`guards: {own_approval: true}\``,
+    1,
+  );
+};

@@ -1,0 +1,199 @@
+// `purser explain JOB`: everything that is known about why a job is as it is, and what would change that.
+// In: the newest view and the ledger. Out: text in the order of questions: what is wanted, how far it is, what runs,
+// what it waits for, what it would go back to, what can be done. Not here: the plan itself (reconciler).
+
+import pc from 'picocolors';
+import type { DesiredJob } from '../schema/desired.ts';
+import type { LiveAllocation, LiveState } from '../schema/live.ts';
+import type { Blocked, DeploymentView } from '../schema/plan.ts';
+import type { Snapshot } from '../schema/snapshot.ts';
+import { toJson } from '../schema/snapshot.ts';
+import { formatAge, formatDuration } from '../schema/units.ts';
+import { problemLine } from '../reconciler/render/plan-text.ts';
+import { blockedWords, STATUS_WORDS, stepWords } from '../reconciler/render/words.ts';
+import type { CommandSpec } from './command.ts';
+import type { ReadyState } from './state.ts';
+import { ask, copiesOf, findJob, readyState, shortSlot } from './state.ts';
+
+/** Settled versions that are listed; older ones are in `purser history JOB`. */
+const SETTLED_SHOWN = 5;
+
+export const explain: CommandSpec = {
+  usage: 'explain <job>',
+  summary: 'say why a job is as it is, and what would change that',
+  completes: 'job',
+  examples: [
+    ['purser explain web', 'version, copies, what it waits for, what it would go back to'],
+    ['purser explain web --json', 'the same for programs'],
+  ],
+  define: (command) => command,
+  run: async ({ args, common, io }) => {
+    const [state, { tree }] = await Promise.all([
+      readyState(common),
+      ask<Snapshot>(common, 'snapshot'),
+    ]);
+    const job = findJob(state, args[0] ?? '');
+    const facts = factsOf(state, job, tree.ledger);
+    if (common.json) io.out(toJson(facts, 2));
+    else io.out(textOf(facts).join('\n'));
+    return 0;
+  },
+};
+
+type Facts = ReturnType<typeof factsOf>;
+
+const factsOf = (state: ReadyState, job: DesiredJob, ledger: Snapshot['tree']['ledger']) => {
+  const { plan, wakesInMs, desired, live } = state.view;
+  const settled = ledger
+    .filter((record) => record.kind === 'settled' && record.job === job.id)
+    .map((record) => (record.kind === 'settled' ? record : null))
+    .filter((record) => record !== null)
+    .toReversed();
+  const waits = plan.blocked.filter((blocked) => blocked.job === job.id);
+  const deployment = plan.deployments.find((view) => view.job === job.id) ?? null;
+  return {
+    job,
+    deployment,
+    head: desired.commit,
+    copies: copiesOf(state, job.id),
+    unreachable: unreachable(live),
+    steps: plan.steps.filter((step) => step.job === job.id),
+    waits,
+    guarded: plan.guarded.filter((one) => one.job === job.id),
+    problems: plan.problems.filter(({ file }) => file === job.file),
+    settled: settled.map(({ specHash, commit }) => ({ specHash, commit })),
+    /** When the answer could change by itself; null: not without new input. */
+    looksAgainInMs: waits.length === 0 ? null : wakesInMs,
+    remedies: remediesOf(job, deployment, waits),
+  };
+};
+
+const unreachable = ({ nodes }: LiveState): readonly string[] =>
+  nodes.filter(({ connected }) => !connected).map(({ name }) => name);
+
+const remediesOf = (
+  { id, standing, file }: DesiredJob,
+  deployment: DeploymentView | null,
+  waits: readonly Blocked[],
+): readonly string[] => {
+  const fromWaits = waits.flatMap((one) =>
+    one.kind === 'waiting' && one.remedy !== null ? [one.remedy] : [],
+  );
+  const byStatus: Partial<Record<DeploymentView['status'], string>> = {
+    degraded: `purser rollback ${id}`,
+    paused: `purser resume ${id}`,
+    canary: `purser promote ${id}`,
+    stopped: `purser start ${id}`,
+    failed: `purser logs ${id}, then commit a correction or purser rollback ${id}`,
+  };
+  const own = deployment === null ? undefined : byStatus[deployment.status];
+  const held = standing.kind === 'held' ? [`correct ${file}: purser validate`] : [];
+  const removed =
+    standing.kind === 'removed' ? [`purser approve ${id}, or bring ${file} back`] : [];
+  return [...new Set([...fromWaits, ...(own === undefined ? [] : [own]), ...held, ...removed])];
+};
+
+const textOf = (facts: Facts): readonly string[] => [
+  ...wantedLines(facts),
+  ...section('Copies', facts.copies.flatMap(copyLines)),
+  ...section('Happens now', facts.steps.map(stepWords)),
+  ...section('Waits', waitLines(facts)),
+  ...section(
+    'Waits for approval',
+    facts.guarded.map(({ slots, why }) => `${slots.join(', ')}: ${why}`),
+  ),
+  ...section('Problems', facts.problems.map(problemLine)),
+  ...section('Goes back to', revertLines(facts.job)),
+  ...section('Settled versions, newest first', settledLines(facts)),
+  ...section('What you can do', facts.remedies),
+];
+
+const section = (title: string, lines: readonly string[]): readonly string[] =>
+  lines.length === 0 ? [] : ['', pc.bold(title), ...lines.map((line) => `  ${line}`)];
+
+const wantedLines = ({ job, deployment }: Facts): readonly string[] => {
+  const { spec, commit, standing } = job;
+  const row = (name: string, value: string) => `  ${name.padEnd(12)}${value}`;
+  const status = deployment === null ? 'not planned' : STATUS_WORDS[deployment.status];
+  const reason = deployment?.reason ?? null;
+  const marks = [
+    ...(job.settled ? ['settled'] : ['not settled yet']),
+    ...(job.isRollback ? ['a rollback: settled before'] : []),
+    ...(job.failed === null ? [] : ['failed']),
+  ];
+  return [
+    `${pc.bold(job.id)}  ${status}${reason === null ? '' : `: ${reason}`}`,
+    row('file', `${job.file}, priority ${spec.priority}`),
+    row('version', `${spec.specHash.slice(0, 12)} (${marks.join(', ')})`),
+    row('commit', `${commit.oid.slice(0, 12)} by ${commit.author}: ${commit.subject}`),
+    row('deployment', job.deployment),
+    ...(standing.kind === 'held' ? [row('held', standing.why)] : []),
+    ...(standing.kind === 'removed' ? [row('removed', 'its file is gone from HEAD')] : []),
+    ...(job.unresolved === null ? [] : [row('image', job.unresolved.message)]),
+    ...(deployment?.groups ?? []).map((group) =>
+      row(
+        'group',
+        `${group.group}: ${group.wanted} wanted, ${group.updated} of this version (${group.healthy} healthy), ${group.live} live in all`,
+      ),
+    ),
+  ];
+};
+
+const copyLines = (copy: LiveAllocation): readonly string[] => {
+  const { runningForMs, healthyForMs, deadForMs, failure, body } = copy;
+  const age = (name: string, ms: number | null) =>
+    ms === null ? [] : [`${name} ${formatAge(ms)}`];
+  const facts = [
+    copy.phase === 'running' ? copy.health : copy.phase,
+    `version ${body.specHash.slice(0, 12)}`,
+    ...age('runs', copy.phase === 'running' ? runningForMs : null),
+    ...age('healthy', healthyForMs),
+    ...age('dead', deadForMs),
+    ...(copy.stopping ? ['is being stopped'] : []),
+  ];
+  const tasks = copy.tasks.flatMap((task) => [
+    ...(task.restarts > 0 ? [`${task.name}: ${task.restarts} restarts`] : []),
+    ...(task.lastCheck !== null && task.health !== 'healthy'
+      ? [`${task.name}: ${task.lastCheck}`]
+      : []),
+  ]);
+  const failed =
+    failure === null
+      ? []
+      : [`${failure.message} (${formatAge(failure.ageMs)} ago, blamed on the ${failure.blame})`];
+  return [
+    `${shortSlot(copy)} on ${copy.node}: ${facts.join(', ')}`,
+    ...[...tasks, ...failed].map((line) => `    ${line}`),
+  ];
+};
+
+const waitLines = ({ waits, looksAgainInMs, unreachable: cut }: Facts): readonly string[] => {
+  if (waits.length === 0) return [];
+  const until =
+    looksAgainInMs === null
+      ? 'Nothing changes by itself: it takes a commit, an approval or a report of a node.'
+      : `The next thing that changes by itself comes in ${formatDuration(Math.max(1000, Math.round(looksAgainInMs / 1000) * 1000))}.`;
+  const nodes = cut.length === 0 ? [] : [`Not connected: ${cut.join(', ')}.`];
+  return [...new Set(waits.map(blockedWords)), until, ...nodes];
+};
+
+const revertLines = ({ revert, settled, isRollback, spec, id }: DesiredJob): readonly string[] => {
+  if (settled) return [`by hand only, as this version has settled: purser rollback ${id}`];
+  if (revert.kind === 'impossible') return [`nothing: ${revert.why}`];
+  const how =
+    spec.update.autoRevert && !isRollback
+      ? 'by itself if it fails'
+      : `by hand: purser rollback ${id}`;
+  const files = revert.edits.map(({ path }) => path).join(', ');
+  return [
+    `${revert.specHash.slice(0, 12)} of commit ${revert.commit.slice(0, 12)}, ${how} (${files})`,
+  ];
+};
+
+const settledLines = ({ settled }: Facts): readonly string[] => {
+  const shown = settled
+    .slice(0, SETTLED_SHOWN)
+    .map(({ specHash, commit }) => `${specHash.slice(0, 12)}  commit ${commit.slice(0, 12)}`);
+  const rest = settled.length - shown.length;
+  return rest > 0 ? [...shown, `… and ${rest} more`] : shown;
+};

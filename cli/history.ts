@@ -1,0 +1,92 @@
+// `purser history [JOB]`: the commits of the branch with what became of them: settled, failed, reverted.
+// In: commits and the ledger. Out: lines, newest first. The machine's commits are marked: they have a trailer.
+
+import pc from 'picocolors';
+import { MACHINE_AUTHOR } from '../reconciler/config.ts';
+import type { HistoryCommit } from '../schema/control.ts';
+import type { Ledger } from '../schema/ledger.ts';
+import type { Snapshot } from '../schema/snapshot.ts';
+import type { CommandSpec } from './command.ts';
+import { text } from './command.ts';
+import { CommandError } from './command-error.ts';
+import { ask, findJob, readyState } from './state.ts';
+import { table } from './table.ts';
+
+export const history: CommandSpec = {
+  usage: 'history [job]',
+  summary: 'show the commits, who made them, and whether their versions settled',
+  completes: 'job',
+  examples: [
+    ['purser history', 'the last 30 commits of the branch'],
+    ['purser history web', 'those that changed one job'],
+  ],
+  define: (command) => command.option('-n, --tail <count>', 'the newest so many', '30'),
+  run: async ({ args, options, common, io }) => {
+    const limit = Number(text(options['tail']));
+    if (!Number.isInteger(limit) || limit < 1)
+      throw new CommandError('--tail takes a number from 1');
+    const [name] = args;
+    const job = name === undefined ? null : findJob(await readyState(common), name).id;
+    const [commits, snapshot] = await Promise.all([
+      ask<readonly HistoryCommit[]>(common, 'history', { limit, job }),
+      ask<Snapshot>(common, 'snapshot'),
+    ]);
+    const marks = marksOf(snapshot.tree.ledger, job);
+    const entries = commits.map((commit) => ({
+      ...commit,
+      at: new Date(commit.at * 1000).toISOString(),
+      machine: isMachine(commit),
+      marks: marks.get(commit.oid) ?? [],
+    }));
+    if (common.json) {
+      io.out(JSON.stringify(entries, null, 2));
+      return 0;
+    }
+    const rows = entries.map((entry) => [
+      pc.yellow(entry.oid.slice(0, 10)),
+      entry.at.slice(0, 16).replace('T', ' '),
+      entry.machine ? pc.magenta(`${entry.author} (machine)`) : entry.author,
+      entry.marks
+        .map(({ kind, job: id }) => coloured(kind, job === null ? ` ${id}` : ''))
+        .join(', '),
+      entry.subject,
+    ]);
+    io.out(table([['COMMIT', 'TIME (UTC)', 'AUTHOR', 'BECAME', 'SUBJECT'], ...rows], io.columns));
+    return 0;
+  },
+};
+
+interface Mark {
+  readonly kind: 'settled' | 'failed' | 'reverted';
+  readonly job: string;
+}
+
+/** Commit that introduced a version → what became of it. A job that failed and was reverted is shown as reverted. */
+const marksOf = (ledger: Ledger, job: string | null): ReadonlyMap<string, readonly Mark[]> => {
+  const failed = new Map<string, string>();
+  const marks = new Map<string, Map<string, Mark['kind']>>();
+  const mark = (commit: string, id: string, kind: Mark['kind']) => {
+    const mine = marks.get(commit) ?? new Map<string, Mark['kind']>();
+    marks.set(commit, mine.set(id, kind));
+  };
+  for (const record of ledger) {
+    if (record.kind !== 'settled' && record.kind !== 'failed' && record.kind !== 'reverted')
+      continue;
+    if (job !== null && record.job !== job) continue;
+    if (record.kind === 'failed') failed.set(record.deployment, record.commit);
+    const introduced = record.kind === 'reverted' ? failed.get(record.deployment) : record.commit;
+    if (introduced !== undefined) mark(introduced, record.job, record.kind);
+  }
+  return new Map(
+    [...marks].map(([commit, byJob]) => [
+      commit,
+      [...byJob].map(([id, kind]) => ({ job: id, kind })),
+    ]),
+  );
+};
+
+const coloured = (kind: Mark['kind'], rest: string): string =>
+  (kind === 'settled' ? pc.green : pc.red)(kind) + rest;
+
+/** The machine's commits bear its own name. */
+const isMachine = ({ email }: HistoryCommit): boolean => email === MACHINE_AUTHOR.email;

@@ -1,0 +1,90 @@
+// `purser plan [REV | DIR]`: what would happen, and why, before anybody commits it.
+// In: a revision, a folder or nothing; the live cluster or a snapshot. Out: text or JSON; exit code 0 nothing, 1
+// changes, 2 errors in files. Changes nothing anywhere. Not here: the plan (reconciler/preview).
+
+import { readFile } from 'node:fs/promises';
+import pc from 'picocolors';
+import { preview } from '../reconciler/preview.ts';
+import { planText } from '../reconciler/render/plan-text.ts';
+import type { Summary } from '../reconciler/render/summary.ts';
+import { summarize } from '../reconciler/render/summary.ts';
+import type { Snapshot } from '../schema/snapshot.ts';
+import { fromJson, toJson } from '../schema/snapshot.ts';
+import type { DigestAsk, LookupAnswer } from '../schema/source.ts';
+import { changeTree } from './change-tree.ts';
+import type { CommandSpec, Common } from './command.ts';
+import { text } from './command.ts';
+import { CommandError } from './command-error.ts';
+import { ask } from './state.ts';
+
+export const plan: CommandSpec = {
+  usage: 'plan [revision-or-folder]',
+  summary: 'show what a change would do: which copies, where, in which order, and why',
+  examples: [
+    ['purser plan .', 'your uncommitted edits'],
+    ['purser plan my-branch', 'the tip of a branch'],
+    ['purser plan', 'what is still to do at HEAD'],
+    ['purser plan . --snapshot s.json', 'without a cluster: against what `purser snapshot` saved'],
+  ],
+  define: (command) =>
+    command
+      .option('--snapshot <file>', 'a saved snapshot instead of the live cluster')
+      .addHelpText('after', '\nExit codes: 0 nothing would change, 1 changes, 2 errors in files.'),
+  run: async ({ args, options, common, io }) => {
+    const file = text(options['snapshot']);
+    const snapshot = file === null ? await ask<Snapshot>(common, 'snapshot') : await load(file);
+    const change = await changeTree(snapshot, args[0] ?? null);
+    try {
+      const { complete } = change;
+      const resolve = file === null ? resolver(common) : () => Promise.resolve(null);
+      const source = { complete, resolve };
+      const summary = summarize(await preview({ snapshot, change: change.tree, source }));
+      if (common.json) io.out(toJson({ what: change.what, ...summary }, 2));
+      else {
+        const age = file === null ? 'the live cluster' : `${file}, taken ${snapshot.takenAt}`;
+        io.out(pc.dim(`${change.what}, against ${age}`));
+        io.out(coloured(planText(summary)).join('\n'));
+      }
+      return codeOf(summary);
+    } finally {
+      change.close();
+    }
+  },
+};
+
+const load = async (file: string): Promise<Snapshot> => {
+  const written = await readFile(file, 'utf8').catch((error: unknown) => {
+    throw new CommandError(`${file} cannot be read: ${String(error)}`);
+  });
+  try {
+    const value = fromJson(written) as Snapshot;
+    if (value.format === 1) return value;
+  } catch {
+    // Said below: it is no snapshot.
+  }
+  throw new CommandError(`${file} is no snapshot: make one with \`purser snapshot ${file}\``);
+};
+
+/** Asks the reconciler, which asks the registry: nothing is recorded. */
+const resolver =
+  (common: Common) =>
+  async ({ reference }: DigestAsk): Promise<LookupAnswer> =>
+    ask<LookupAnswer>(common, 'resolve', { reference });
+
+const NOTHING = 0;
+const CHANGES = 1;
+const ERRORS = 2;
+
+const codeOf = ({ problems, waves, guarded, stopped }: Summary): number => {
+  if (stopped !== null || problems.some(({ severity }) => severity === 'error')) return ERRORS;
+  return waves.length === 0 && guarded.length === 0 ? NOTHING : CHANGES;
+};
+
+const coloured = (lines: readonly string[]): readonly string[] =>
+  lines.map((line, index) => {
+    if (index === 0 || /^\S/.test(line)) return pc.bold(line);
+    return line
+      .replace(/^( +)(start )/, (_, space: string, word: string) => space + pc.green(word))
+      .replace(/^( +)(stop )/, (_, space: string, word: string) => space + pc.red(word))
+      .replace(/^( +)(update )/, (_, space: string, word: string) => space + pc.yellow(word));
+  });

@@ -1,0 +1,135 @@
+// Versions that fail, and registries that do: what is the version's fault stops and goes back by a commit; what is
+// the platform's is tried again and reverts nothing (rules 6.1).
+
+import { readFileSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { appJob } from '../support/app.ts';
+import type { ReadyState } from '../../cli/state.ts';
+import type { Cluster } from '../support/cluster.ts';
+import {
+  deploymentOf,
+  liveCopies,
+  pidsOf,
+  pushApp,
+  startCluster,
+  urlsOf,
+} from '../support/cluster.ts';
+import { get, traffic } from '../support/traffic.ts';
+
+const WEB = 'shop/web';
+const FILE = 'jobs/shop/web.yaml';
+const web = (version: string, changes: Partial<Parameters<typeof appJob>[0]> = {}) =>
+  appJob({ image: '%APP%', version, count: 3, ...changes });
+
+let cluster: Cluster;
+beforeAll(async () => {
+  cluster = await startCluster({ nodes: 3, files: { [FILE]: web('1') } });
+  await cluster.settled(WEB);
+});
+afterAll(() => cluster?.close());
+
+interface Failing {
+  readonly name: string;
+  readonly text: () => string;
+  readonly reason: RegExp;
+}
+
+const image = (text: string, written: string) => text.replace('image: %APP%', `image: ${written}`);
+
+const FAILING: readonly Failing[] = [
+  { name: 'crashes', text: () => web('c', { fail: 'crash' }), reason: /exit code 7/ },
+  {
+    name: 'is never healthy',
+    text: () => web('s', { fail: 'sick' }),
+    reason: /healthy_deadline|not healthy|healthz/,
+  },
+  {
+    name: 'has a command that is not in the image',
+    text: () => web('n', { more: ['entrypoint: [/bin/absent]'] }),
+    reason: /\/bin\/absent/,
+  },
+  {
+    name: 'names a tag that the registry does not have',
+    text: () => image(web('m'), `${cluster.proxy.host}/app:absent`),
+    reason: /absent/,
+  },
+];
+
+test.each(FAILING)('a version that $name goes back by a commit', async ({ name, text, reason }) => {
+  const before = pidsOf(await cluster.settled(WEB), WEB);
+  const good = readFileSync(join(cluster.repository, FILE), 'utf8');
+  const client = await traffic(cluster.socket, WEB);
+  const bad = cluster.commit({ [FILE]: text() }, `a version that ${name}`);
+  await cluster.until('a revert commit', () => cluster.git('rev-parse', 'HEAD~1') === bad, 60_000);
+  const after = await cluster.settled(WEB);
+  const seen = await client.stop();
+  expect(seen.failures).toEqual([]);
+  expect(seen.answers).toEqual(['1']);
+  const message = cluster.git('log', '-1', '--format=%B');
+  expect(message).toMatch(reason);
+  expect(message).toContain(`Purser-Reverts: ${bad}`);
+  expect(message).toContain('Purser-Cluster: e2e');
+  expect(message).toContain(`Purser-Job: ${WEB}`);
+  expect(message).toMatch(/^Purser-Deployment: [0-9a-f]{16}$/m);
+  expect(message).toMatch(/^Purser-Reason: .+/m);
+  expect(cluster.git('log', '-1', '--format=%an <%ae>')).toBe('Purser <purser@localhost>');
+  expect(readFileSync(join(cluster.repository, FILE), 'utf8')).toBe(good);
+  expect(cluster.git('status', '--porcelain')).toBe('');
+  const kept = Object.entries(pidsOf(after, WEB)).filter(([id, pid]) => before[id] === pid);
+  expect(kept.length).toBeGreaterThanOrEqual(2); // max_parallel 1: the others were never touched
+});
+
+const unresolved = ({ view }: ReadyState, message: RegExp): true | string =>
+  view.plan.problems.some((one) => one.code === 'image-unresolved' && message.test(one.message)) ||
+  JSON.stringify(view.plan.problems);
+
+test('people may commit in between: their words stay, the failed version goes', async () => {
+  const bad = cluster.commit({ [FILE]: web('c2', { fail: 'crash' }) }, 'crashes again');
+  const later = cluster.commit({ 'notes.txt': 'words\n' }, 'something else');
+  await cluster.until(
+    'a revert commit',
+    () => cluster.git('rev-parse', 'HEAD~1') === later,
+    60_000,
+  );
+  expect(cluster.git('log', '-1', '--format=%B')).toContain(`Purser-Reverts: ${bad}`);
+  await cluster.settled(WEB);
+  expect(cluster.git('show', 'HEAD:notes.txt')).toBe('words');
+});
+
+test('a registry that is down reverts nothing, and the rollout goes on when it is back', async () => {
+  await pushApp(cluster.registry, '2');
+  cluster.proxy.meet((_request, response) => {
+    response.writeHead(503).end();
+    return 'done';
+  });
+  const text = image(web('r'), `${cluster.proxy.host}/app:2`);
+  const commit = cluster.commit({ [FILE]: text }, 'while the registry is down');
+  await cluster.until('the trouble is shown', (state) => unresolved(state, /503/));
+  await new Promise((done) => setTimeout(done, 12_000)); // longer than healthy_deadline
+  expect(cluster.git('rev-parse', 'HEAD')).toBe(commit);
+  expect(deploymentOf(await cluster.state(), WEB)?.status).not.toBe('failed');
+  cluster.proxy.meet(() => 'pass');
+  await cluster.settled(WEB, 60_000);
+  expect(cluster.git('rev-parse', 'HEAD')).toBe(commit);
+  expect(await Promise.all(urlsOf(await cluster.state(), WEB).map(get))).toEqual(['r', 'r', 'r']);
+});
+
+test('a registry that wants a login waits for it, reads it anew, and then pulls', async () => {
+  const login = `Basic ${Buffer.from('ada:secret').toString('base64')}`;
+  cluster.proxy.meet((request, response) => {
+    if (request.headers.authorization === login) return 'pass';
+    response.writeHead(401, { 'www-authenticate': 'Basic realm="test"' }).end();
+    return 'done';
+  });
+  await pushApp(cluster.registry, '3');
+  const text = image(web('l'), `${cluster.proxy.host}/app:3`);
+  const commit = cluster.commit({ [FILE]: text }, 'an image behind a login');
+  await cluster.until('the missing login is shown', (state) => unresolved(state, /wants a login/));
+  const auths = { [cluster.proxy.host]: { auth: Buffer.from('ada:secret').toString('base64') } };
+  writeFileSync(cluster.logins, JSON.stringify({ auths }));
+  const state = await cluster.settled(WEB, 60_000);
+  expect(cluster.git('rev-parse', 'HEAD')).toBe(commit);
+  expect(liveCopies(state, WEB)).toHaveLength(3);
+  cluster.proxy.meet(() => 'pass');
+});

@@ -1,0 +1,68 @@
+// What a cluster left on the machine: processes, mounts, namespaces, links, cgroups, files.
+// In: its root and the names that follow from it. Out: lines for people; none when all is gone.
+
+import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+
+export interface Traces {
+  readonly root: string;
+  /** Beginnings of the names of links and namespaces. */
+  readonly links: readonly string[];
+  /** Names of cgroups, without the slash. */
+  readonly cgroups: readonly string[];
+}
+
+/** Folders this deep hold every runner's cgroup parent. */
+const CGROUP_DEPTH = 3;
+
+export const leftovers = ({ root, links, cgroups }: Traces): readonly string[] => [
+  ...processesOf(root).map((line) => `a process: ${line}`),
+  ...mountsBelow(root).map((path) => `a mount: ${path}`),
+  ...named(['netns', 'list'], links).map((line) => `a network namespace: ${line}`),
+  ...named(['-brief', 'link'], links).map((line) => `a link: ${line}`),
+  ...cgroupsNamed('/sys/fs/cgroup', cgroups, CGROUP_DEPTH).map((path) => `a cgroup: ${path}`),
+  ...(existsSync(root) ? [`files in ${root}`] : []),
+];
+
+/** Processes whose command line names the root; this one does not count. */
+export const processesOf = (root: string): readonly string[] =>
+  readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
+    .flatMap((pid) => {
+      const line = commandLine(pid);
+      return line.includes(root) ? [`${pid} ${line}`] : [];
+    });
+
+const commandLine = (pid: string): string => {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ').trim();
+  } catch {
+    return '';
+  }
+};
+
+export const mountsBelow = (root: string): readonly string[] =>
+  readFileSync('/proc/self/mountinfo', 'utf8')
+    .split('\n')
+    .map((line) => line.split(' ')[4] ?? '')
+    .filter((path) => path === root || path.startsWith(`${root}/`));
+
+const named = (args: readonly string[], starts: readonly string[]): readonly string[] =>
+  execFileSync('ip', [...args], { encoding: 'utf8' })
+    .split('\n')
+    .filter((line) => starts.some((start) => line.startsWith(start)));
+
+const cgroupsNamed = (
+  folder: string,
+  names: readonly string[],
+  depth: number,
+): readonly string[] => {
+  if (depth === 0) return [];
+  return readdirSync(folder, { withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .flatMap(({ name }) => {
+      const path = join(folder, name);
+      return names.includes(name) ? [path] : cgroupsNamed(path, names, depth - 1);
+    });
+};

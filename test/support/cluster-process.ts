@@ -1,0 +1,72 @@
+// Programs of a test cluster as real processes, killed and started one by one.
+// In: a command line. Out: a handle. Each ends with this process (its stdin closes), and writes to a log of its own.
+
+import type { ChildProcess } from 'node:child_process';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+
+export interface Program {
+  readonly name: string;
+  /** Starts it; it must not run. */
+  readonly start: () => void;
+  /** Ends it and waits until it is gone; fine when it does not run. */
+  readonly end: (signal: 'SIGTERM' | 'SIGKILL') => Promise<void>;
+  readonly isRunning: () => boolean;
+  /** The last lines of its log. */
+  readonly tail: (lines: number) => string;
+}
+
+export interface ProgramAsk {
+  readonly name: string;
+  readonly args: readonly string[];
+  readonly log: string;
+  /** Network namespace that it lives in, null: the machine's. */
+  readonly netns: string | null;
+  readonly env: Readonly<Record<string, string>>;
+}
+
+/** A program that does not end within this time of SIGTERM hangs: that fails the test. */
+const END_LIMIT_MS = 15_000;
+
+export const program = (ask: ProgramAsk): Program => {
+  let child: ChildProcess | null = null;
+  const isRunning = () => child !== null && child.exitCode === null && child.signalCode === null;
+  return {
+    name: ask.name,
+    isRunning,
+    start: () => {
+      if (isRunning()) throw new Error(`${ask.name} runs already`);
+      const log = openSync(ask.log, 'a', 0o600);
+      const inside = ask.netns === null ? [] : [`--net=/run/netns/${ask.netns}`, process.execPath];
+      const command = ask.netns === null ? process.execPath : 'nsenter';
+      child = spawn(command, [...inside, ...ask.args], {
+        stdio: ['pipe', log, log],
+        detached: true,
+        env: { ...process.env, ...ask.env },
+      });
+      child.stdin?.on('error', () => undefined); // it ended first
+      closeSync(log);
+    },
+    end: async (signal) => {
+      if (child === null || !isRunning()) return;
+      const ended = once(child, 'exit');
+      child.kill(signal);
+      let late = false;
+      const timer = setTimeout(() => {
+        late = true;
+        child?.kill('SIGKILL');
+      }, END_LIMIT_MS);
+      await ended;
+      clearTimeout(timer);
+      if (late) throw new Error(`${ask.name} did not end within ${END_LIMIT_MS} ms of ${signal}`);
+    },
+    tail: (lines) => {
+      try {
+        return readFileSync(ask.log, 'utf8').trimEnd().split('\n').slice(-lines).join('\n');
+      } catch {
+        return '(no log)';
+      }
+    },
+  };
+};

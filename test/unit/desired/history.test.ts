@@ -1,0 +1,304 @@
+// What history says: held content, deployments, digests, fallbacks, rollbacks. Rules 1.1, 1.3, 2.3,
+// 2.5, 3, 5.5.
+
+import { describe, expect, it } from 'vitest';
+import { asks, compile } from '../../../reconciler/desired/compile.ts';
+import type { LookupAnswer } from '../../../schema/source.ts';
+import {
+  digestOf,
+  failedMark,
+  jobOf,
+  ready,
+  settledMark,
+  story,
+  treeOf,
+  type Story,
+} from '../../support/tree.ts';
+
+const CLUSTER = 'name: home\npolicies: {registries: [r.example]}\n';
+const WEB = 'jobs/shop/web.yaml';
+const image = (word: string, rest = '') =>
+  `image: r.example/web:${word}@${digestOf(word)}\n${rest}`;
+const tag = (word: string, rest = '') => `image: r.example/web:${word}\n${rest}`;
+const base = (content: string) => ({ 'cluster.yaml': CLUSTER, [WEB]: content });
+const oid = (commits: Story, at: number) => commits[at]?.commit.oid;
+const webOf = (commits: Story, init = {}) => jobOf(ready(commits, init).desired, 'shop/web');
+
+describe('held (rules 1.3)', () => {
+  it('keeps the last valid content of a job', () => {
+    const commits = story(base(image('1')), { [WEB]: image('2') }, { [WEB]: 'image: [\n' });
+    const { desired } = ready(commits);
+    const job = jobOf(desired, 'shop/web');
+    expect(job.standing.kind).toBe('held');
+    expect(job.spec.groups[0]?.tasks[0]?.image.digest).toBe(digestOf('2'));
+    expect(job.commit.oid).toBe(oid(commits, 1));
+    expect(desired.problems[0]).toMatchObject({ file: WEB, severity: 'error' });
+    expect(desired.standing).toEqual({ kind: 'ok' });
+  });
+
+  it('holds a job whose mounted file went, or whose registry policy no longer names', () => {
+    const mounts = image('1', 'files: {/a: configs/a}\n');
+    const gone = story({ ...base(mounts), 'configs/a': 'x' }, { 'configs/a': null });
+    expect(webOf(gone).standing.kind).toBe('held');
+    expect(webOf(gone).spec.groups[0]?.tasks[0]?.files[0]?.content).toBe('x');
+    const refused = story(base(image('1')), { 'cluster.yaml': 'name: home\n' });
+    expect(webOf(refused).standing.kind).toBe('held');
+  });
+
+  it('forgets what never was valid, and what was gone in between', () => {
+    const never = ready(story(base('image: [\n'))).desired;
+    expect(never.jobs).toEqual([]);
+    const again = story(base(image('1')), { [WEB]: null }, { [WEB]: 'nonsense: 1\n' });
+    expect(ready(again).desired.jobs).toEqual([]);
+  });
+
+  it('does nothing before the history is read, and asks for it', () => {
+    const tree = treeOf(story(base(image('1')), { [WEB]: 'image: [\n' }));
+    expect(asks(tree).histories).toEqual([
+      { path: WEB, with: ['cluster.yaml', 'namespaces/shop.yaml'] },
+    ]);
+    expect(compile(tree).standing.kind).toBe('stopped');
+  });
+
+  it('keeps cluster, namespace, node and scale files too', () => {
+    const machine = image('1', 'count: {min: 1, max: 9}\n');
+    const commits = story(
+      {
+        ...base(machine),
+        'namespaces/shop.yaml': 'protected: true\n',
+        'nodes/n1.yaml': 'pool: web\n',
+        'scale/shop/web.yaml': 'web: 4\n',
+      },
+      {
+        'cluster.yaml': null,
+        'namespaces/shop.yaml': 'protected: maybe\n',
+        'nodes/n1.yaml': 'pol: web\n',
+        'scale/shop/web.yaml': 'web: many\n',
+      },
+    );
+    const { desired } = ready(commits);
+    expect(desired.cluster.name).toBe('home');
+    expect(desired.namespaces[0]?.protected).toBe(true);
+    expect(desired.nodes).toMatchObject([{ name: 'n1', pool: 'web' }]);
+    expect(jobOf(desired, 'shop/web').spec.groups[0]?.count).toBe(4);
+    expect(desired.problems.map(({ file }) => file)).toEqual([
+      'cluster.yaml',
+      'namespaces/shop.yaml',
+      'nodes/n1.yaml',
+      'scale/shop/web.yaml',
+    ]);
+  });
+
+  it('stops where cluster.yaml never was valid', () => {
+    expect(ready(story({ [WEB]: image('1') })).desired.standing.kind).toBe('stopped');
+  });
+
+  it('holds the jobs of a namespace whose file never was valid', () => {
+    const commits = story(base(image('1')), { 'namespaces/shop.yaml': 'x: 1\n' });
+    expect(webOf(commits).standing).toMatchObject({ kind: 'held' });
+  });
+});
+
+describe('removed and empty', () => {
+  const both = { ...base(image('1')), 'jobs/shop/api.yaml': image('2') };
+
+  it('shows a job that is gone with its content at the last synced commit', () => {
+    const commits = story(both, { 'jobs/shop/api.yaml': null });
+    const { desired } = ready(commits, { lastSynced: 0 });
+    const job = jobOf(desired, 'shop/api');
+    expect(job.standing).toEqual({ kind: 'removed' });
+    expect(job.spec.groups[0]?.tasks[0]?.image.digest).toBe(digestOf('2'));
+    expect(desired.standing).toEqual({ kind: 'ok' });
+  });
+
+  it('refuses an empty HEAD, also when allow_empty comes with it', () => {
+    const gone = { 'jobs/shop/api.yaml': null, [WEB]: null };
+    const allowed = { 'cluster.yaml': `${CLUSTER}allow_empty: true\n` };
+    const refused = story(both, { ...gone, ...allowed }, { 'README.md': 'x' });
+    const { desired } = ready(refused, { lastSynced: 0 });
+    expect(desired.standing.kind).toBe('stopped');
+    expect(desired.problems.map(({ code }) => code)).toEqual(['tree-empty']);
+    expect(desired.jobs.map(({ standing }) => standing.kind)).toEqual(['held', 'held']);
+    const meant = story(both, allowed, gone);
+    const second = ready(meant, { lastSynced: 0 }).desired;
+    expect(second.standing).toEqual({ kind: 'ok' });
+    expect(second.jobs.map(({ standing }) => standing.kind)).toEqual(['removed', 'removed']);
+  });
+});
+
+describe('deployment (rules 1.1, 2.3)', () => {
+  it('is that of the newest commit at which the version differs from the parent’s', () => {
+    const commits = story(
+      base(image('1')),
+      { [WEB]: image('2') },
+      { [WEB]: image('1') },
+      { [WEB]: image('1', 'count: 4\n') },
+      { [WEB]: image('1', 'count: [\n') },
+      { [WEB]: image('1', 'count: 5\n') },
+    );
+    expect(webOf(commits).commit.oid).toBe(oid(commits, 2));
+    expect(webOf(commits).deployment).not.toBe(webOf(commits.slice(0, 1)).deployment);
+    expect(webOf(commits.slice(0, 4)).deployment).toBe(webOf(commits).deployment);
+  });
+
+  it('of a version that came by a mounted file or a cluster default is that commit', () => {
+    const mounts = image('1', 'files: {/a: configs/a}\n');
+    const byFile = story({ ...base(mounts), 'configs/a': 'x' }, { 'configs/a': 'y' });
+    expect(webOf(byFile).commit.oid).toBe(oid(byFile, 1));
+    const defaults = `${CLUSTER}defaults: {resources: {cpu: 1m}}\n`;
+    const byDefault = story(base(image('1')), { 'cluster.yaml': defaults });
+    expect(webOf(byDefault).commit.oid).toBe(oid(byDefault, 1));
+  });
+
+  it('of a settled version is read off its mark, without a history (rules 12.4)', () => {
+    const commits = story(base(image('1')), { [WEB]: image('1', 'count: 2\n') });
+    const first = webOf(commits.slice(0, 1));
+    const tree = treeOf(commits, { ledger: [settledMark(first)] });
+    expect(asks(tree)).toEqual({ digests: [], histories: [] });
+    expect(jobOf(compile(tree), 'shop/web')).toMatchObject({
+      deployment: first.deployment,
+      settled: true,
+      isRollback: false,
+      standing: { kind: 'head' },
+      commit: { oid: oid(commits, 0), author: 'Ada', subject: 'Commit 1' },
+    });
+    const { author: _a, email: _e, subject: _s, ...older } = settledMark(first);
+    expect(jobOf(compile(treeOf(commits, { ledger: [older] })), 'shop/web').commit).toEqual({
+      oid: oid(commits, 0),
+      author: '',
+      email: '',
+      subject: '',
+    });
+  });
+
+  it('failed and reverted marks match by deployment: a second try is a new one', () => {
+    const commits = story(base(image('1')), { [WEB]: image('2') });
+    const one = webOf(commits.slice(0, 1));
+    const two = webOf(commits, { ledger: [settledMark(one)] });
+    const reverted = { kind: 'reverted', job: 'shop/web', commit: 'c', deployment: two.deployment };
+    const ledger = [settledMark(one), failedMark(two), reverted as never];
+    expect(webOf(commits, { ledger })).toMatchObject({
+      failed: { evidence: { reason: 'it crashed' } },
+      reverted: 'c',
+    });
+    const again = story(
+      base(image('1')),
+      { [WEB]: image('2') },
+      { [WEB]: image('1') },
+      { [WEB]: image('2') },
+    );
+    expect(webOf(again, { ledger }).failed).toBeNull();
+    expect(webOf(again.slice(0, 3), { ledger })).toMatchObject({ settled: true, isRollback: true });
+  });
+});
+
+describe('fallback (rules 5.5)', () => {
+  it('is the newest settled version, under HEAD’s in-place fields and count', () => {
+    const commits = story(
+      base(image('1', 'count: 2\n')),
+      { [WEB]: image('2') },
+      { [WEB]: image('3', 'count: 7\nkill_timeout: 3s\n') },
+    );
+    const one = webOf(commits.slice(0, 1));
+    const job = webOf(commits, { ledger: [settledMark(one)] });
+    expect(job.fallback).toMatchObject({
+      deployment: one.deployment,
+      commit: { oid: oid(commits, 0), author: 'Ada' },
+      spec: {
+        specHash: one.spec.specHash,
+        groups: [{ count: 7, tasks: [{ killTimeoutMs: 3000 }] }],
+      },
+    });
+    expect(webOf(commits).fallback).toBeNull();
+  });
+
+  it('is found where an older content used other files', () => {
+    const old = image('1', 'files: {/a: configs/old}\n');
+    const commits = story({ ...base(old), 'configs/old': 'x' }, { [WEB]: image('2') });
+    const one = webOf(commits.slice(0, 1));
+    const job = webOf(commits, { ledger: [settledMark(one)] });
+    expect(job.fallback?.spec.specHash).toBe(one.spec.specHash);
+  });
+});
+
+describe('images (rules 3)', () => {
+  it('are looked up once, and count once the record is in the ledger', () => {
+    const commits = story(base(tag('1')));
+    const answer: LookupAnswer = { kind: 'digest', digest: digestOf('x') };
+    const { desired, ledger } = ready(commits, { resolve: () => answer });
+    const job = jobOf(desired, 'shop/web');
+    expect(job.standing).toEqual({ kind: 'head' });
+    expect(job.spec.groups[0]?.tasks[0]?.image).toEqual({
+      reference: 'r.example/web:1',
+      repository: 'r.example/web',
+      digest: digestOf('x'),
+    });
+    expect(ledger).toMatchObject([{ kind: 'digest', commit: oid(commits, 0) }]);
+    expect(desired.problems).toMatchObject([{ code: 'image-tag', severity: 'warning', line: 1 }]);
+    const waiting = ready(commits, { resolve: () => null }).desired;
+    expect(jobOf(waiting, 'shop/web').standing).toMatchObject({ kind: 'held' });
+    expect(waiting.owed).toEqual([]);
+  });
+
+  it('keep the digest of the commit that brought the text in', () => {
+    const commits = story(base(tag('1')), { [WEB]: tag('1', 'user: "1"\n') });
+    const first = ready(commits.slice(0, 1), {
+      resolve: () => ({ kind: 'digest', digest: digestOf('old') }),
+    });
+    const second = ready(commits, { ledger: first.ledger, resolve: () => null });
+    const job = jobOf(second.desired, 'shop/web');
+    expect(job.spec.groups[0]?.tasks[0]?.image.digest).toBe(digestOf('old'));
+  });
+
+  it('take the settled digest when a text comes back, else are looked up anew', () => {
+    const commits = story(base(tag('1')), { [WEB]: tag('2') }, { [WEB]: tag('1', 'user: "1"\n') });
+    const first = ready(commits.slice(0, 1), {
+      resolve: () => ({ kind: 'digest', digest: digestOf('old') }),
+    });
+    const moved = { resolve: () => ({ kind: 'digest', digest: digestOf('new') }) as const };
+    const mark = settledMark(jobOf(first.desired, 'shop/web'));
+    const digest = (ledger: typeof first.ledger) =>
+      webOf(commits, { ...moved, ledger }).spec.groups[0]?.tasks[0]?.image.digest;
+    expect(digest([...first.ledger, mark])).toBe(digestOf('old'));
+    expect(digest(first.ledger)).toBe(digestOf('new'));
+  });
+
+  it('that are not found are the version’s fault, with the settled version as fallback', () => {
+    const commits = story(base(image('1')), { [WEB]: tag('2') });
+    const one = webOf(commits.slice(0, 1));
+    const failed = { kind: 'failed', message: 'manifest unknown', sinceMs: 7000 } as const;
+    const job = webOf(commits, {
+      ledger: [settledMark(one)],
+      resolve: () => ({ ...failed, why: 'not-found' }),
+    });
+    expect(job).toMatchObject({
+      standing: { kind: 'held', why: 'unresolved image: r.example/web:2' },
+      commit: { oid: oid(commits, 1) },
+      settled: false,
+      fallback: { deployment: one.deployment },
+      unresolved: { sinceMs: 7000, blame: 'version' },
+      revert: { kind: 'possible', specHash: one.spec.specHash },
+    });
+    expect(job.spec.groups[0]?.tasks[0]?.image.digest).toBeNull();
+    const platform = webOf(commits, {
+      ledger: [settledMark(one)],
+      resolve: () => ({ ...failed, why: 'unreachable' }),
+    });
+    expect(platform.unresolved?.blame).toBe('platform');
+  });
+
+  it('that are not resolved hold the content before, where nothing has settled', () => {
+    const commits = story(base(image('1')), { [WEB]: tag('2') });
+    const job = webOf(commits, { resolve: () => null });
+    expect(job.standing.kind).toBe('held');
+    expect(job.spec.groups[0]?.tasks[0]?.image.digest).toBe(digestOf('1'));
+    expect(job.commit.oid).toBe(oid(commits, 0));
+  });
+
+  it('by tag are refused in a protected namespace', () => {
+    const commits = story({ ...base(tag('1')), 'namespaces/shop.yaml': 'protected: true\n' });
+    const { desired } = ready(commits);
+    expect(desired.jobs).toEqual([]);
+    expect(desired.problems.map(({ code }) => code)).toContain('image-tag-protected');
+  });
+});

@@ -1,0 +1,248 @@
+// The small parts of deciding, by tables: restart, ports, environment, stop_after, retry, words.
+import { describe, expect, it } from 'vitest';
+import { purserVariables, taskEnvironment } from '../../../../node-runner/decide/environment.ts';
+import { choosePorts, DYNAMIC_FIRST, DYNAMIC_LAST } from '../../../../node-runner/decide/ports.ts';
+import { restartVerdict } from '../../../../node-runner/decide/restart.ts';
+import { nextRetry } from '../../../../node-runner/decide/retry.ts';
+import { mustStop, stopAfterAt } from '../../../../node-runner/decide/stop-after.ts';
+import {
+  exitFailure,
+  exitRecord,
+  signalNumber,
+  sizeText,
+} from '../../../../node-runner/decide/words.ts';
+import type { TaskExit } from '../../../../node-runner/ports.ts';
+import type { RestartSpec } from '../../../../schema/spec.ts';
+import { MIB, testBody, testGroup, testNode, testTask } from '../../../support/runner-specs.ts';
+
+const fail: RestartSpec = { attempts: 2, intervalMs: 1000, delayMs: 10, mode: 'fail' };
+const delay: RestartSpec = { ...fail, mode: 'delay' };
+
+describe('restart', () => {
+  it.each<[string, RestartSpec, readonly number[], number, object]>([
+    ['the first', fail, [], 5000, { kind: 'restart', startAt: 5010, restartTimes: [5000] }],
+    [
+      'the second',
+      fail,
+      [4900],
+      5000,
+      { kind: 'restart', startAt: 5010, restartTimes: [4900, 5000] },
+    ],
+    ['the third in the interval', fail, [4800, 4900], 5000, { kind: 'dead' }],
+    [
+      'the third, the first long ago',
+      fail,
+      [4000, 4900],
+      5000,
+      { kind: 'restart', startAt: 5010, restartTimes: [4900, 5000] },
+    ],
+    ['no attempts', { ...fail, attempts: 0 }, [], 5000, { kind: 'dead' }],
+    [
+      'used up, delay',
+      delay,
+      [4800, 4900],
+      5000,
+      { kind: 'restart', startAt: 5800, restartTimes: [4900, 5000] },
+    ],
+    [
+      'no attempts, delay',
+      { ...delay, attempts: 0 },
+      [],
+      5000,
+      { kind: 'restart', startAt: 6000, restartTimes: [5000] },
+    ],
+  ])('%s', (_name, spec, times, now, verdict) => {
+    expect(restartVerdict(spec, times, now)).toEqual(verdict);
+  });
+});
+
+describe('ports', () => {
+  const group = testGroup({
+    ports: [
+      { name: 'http', port: 8080, host: null },
+      { name: 'admin', port: 9090, host: 9090 },
+    ],
+  });
+  const chosen = (allocation: string, taken: readonly number[], spec = group) => {
+    const answer = choosePorts(allocation, spec, new Set(taken));
+    if (answer.kind === 'taken') throw new Error(answer.message);
+    return answer.ports;
+  };
+
+  it('are the same for one allocation, differ between two, and lie in the range', () => {
+    const [first] = chosen('a-0-1', []);
+    expect(chosen('a-0-1', [])[0]).toEqual(first);
+    expect(chosen('a-1-1', [])[0]?.host).not.toBe(first?.host);
+    expect(first?.host).toBeGreaterThanOrEqual(DYNAMIC_FIRST);
+    expect(first?.host).toBeLessThanOrEqual(DYNAMIC_LAST);
+  });
+
+  it('avoid what is taken, and turn round at the end', () => {
+    const taken: number[] = [];
+    const all = Array.from({ length: 50 }, () => {
+      const host = chosen('a-0-1', taken)[0]?.host ?? 0;
+      taken.push(host);
+      return host;
+    });
+    expect(new Set(all).size).toBe(50);
+    const range = Array.from(
+      { length: DYNAMIC_LAST - DYNAMIC_FIRST + 1 },
+      (_, step) => DYNAMIC_FIRST + step,
+    );
+    const left = range[7] ?? 0;
+    expect(
+      chosen(
+        'a-0-1',
+        range.filter((port) => port !== left),
+      )[0]?.host,
+    ).toBe(left);
+    expect(choosePorts('a-0-1', group, new Set(range))).toMatchObject({ kind: 'taken' });
+  });
+
+  it('say which pinned port is in the way', () => {
+    expect(choosePorts('a-0-1', group, new Set([9090]))).toEqual({
+      kind: 'taken',
+      message: 'host port 9090 (admin) is in use on this node',
+    });
+  });
+
+  it('are one inside and outside in host mode', () => {
+    const [http] = chosen('a-0-1', [], { ...group, networkMode: 'host' });
+    expect(http?.port).toBe(http?.host);
+  });
+});
+
+describe('environment', () => {
+  const place = {
+    body: testBody('a-2-1', { index: 2 }),
+    ports: [{ name: 'http-api', port: 8080, host: 23456 }],
+    node: testNode,
+  };
+
+  it('tells every task who it is and where it answers', () => {
+    expect(Object.fromEntries(purserVariables('server', place))).toEqual({
+      PURSER_NAMESPACE: 'default',
+      PURSER_JOB: 'web',
+      PURSER_GROUP: 'web',
+      PURSER_INDEX: '2',
+      PURSER_TASK: 'server',
+      PURSER_ALLOCATION: 'a-2-1',
+      PURSER_NODE: 'n1',
+      PURSER_PORT_http_api: '8080',
+      PURSER_HOST_PORT_http_api: '23456',
+      PURSER_ADDR_http_api: '192.0.2.1:23456',
+    });
+  });
+
+  it('lets the job win over the image, and replaces what the node knows', () => {
+    const task = testTask({
+      environment: [
+        ['A', 'job'],
+        ['N', '${node.name}/${node.arch}/${node.zone}'],
+        ['V', '1.10'],
+      ],
+    });
+    const env = taskEnvironment(task, ['A=image', 'B=image', 'C=with=sign'], place);
+    expect(env).toContain('A=job');
+    expect(env).toContain('B=image');
+    expect(env).toContain('C=with=sign');
+    expect(env).toContain('N=n1/amd64/${node.zone}');
+    expect(env).toContain('V=1.10');
+    expect(env.filter((line) => line.startsWith('PATH='))).toHaveLength(1);
+    expect(taskEnvironment(task, ['PATH=/own'], place)).toContain('PATH=/own');
+  });
+});
+
+describe('stop_after', () => {
+  it.each<[number, number | null, number, boolean]>([
+    [0, null, 1, false],
+    [100, null, 1, true],
+    [100, 50, 149, false],
+    [100, 50, 150, true],
+  ])('of %d after contact at %s, at %d: %s', (stopAfterMs, contactAt, now, stops) => {
+    expect(mustStop(stopAfterMs, contactAt, now)).toBe(stops);
+  });
+  it('names the instant for the watchdog', () => {
+    expect(stopAfterAt(100, 50)).toBe(150);
+    expect(stopAfterAt(0, 50)).toBeNull();
+  });
+});
+
+it('retries double from a second to a minute', () => {
+  let retry = nextRetry(undefined, 0);
+  const waits = [retry.notBefore];
+  for (let turn = 0; turn < 8; turn += 1) {
+    retry = nextRetry(retry, 0);
+    waits.push(retry.notBefore);
+  }
+  expect(waits).toEqual([1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000, 60_000]);
+});
+
+describe('words', () => {
+  const exit = (fields: Partial<TaskExit>): TaskExit => ({
+    code: 0,
+    signal: null,
+    known: true,
+    at: null,
+    ...fields,
+  });
+  const kill = {
+    cause: 'check',
+    signalAt: 0,
+    timeoutMs: 1,
+    signalledAt: 0,
+    forcedAt: null,
+  } as const;
+  const seen = { outOfMemory: false, kill: null };
+
+  it.each<[string, TaskExit | null, Parameters<typeof exitRecord>[1], string, string]>([
+    ['a code', exit({ code: 7 }), seen, 'exit code 7', 'exit'],
+    ['code 0', exit({ code: 0 }), seen, 'exit code 0', 'exit'],
+    ['a signal in the code', exit({ code: 137 }), seen, 'killed by SIGKILL', 'exit'],
+    ['a crash', exit({ code: 139 }), seen, 'killed by SIGSEGV', 'exit'],
+    ['a shell’s code above 128', exit({ code: 130 }), seen, 'exit code 130', 'exit'],
+    [
+      'memory',
+      exit({ code: 137 }),
+      { ...seen, outOfMemory: true },
+      'out of memory: limit 128MiB',
+      'out-of-memory',
+    ],
+    [
+      'memory of a child only',
+      exit({ code: 1 }),
+      { ...seen, outOfMemory: true },
+      'exit code 1',
+      'exit',
+    ],
+    ['a failed check', exit({ code: 143 }), { ...seen, kill }, 'no answer', 'check-failed'],
+    [
+      'nobody saw it',
+      null,
+      seen,
+      'ended while containerd was not watching: exit status unknown',
+      'runtime',
+    ],
+  ])('%s', (_name, ended, how, message, kind) => {
+    const failure = exitFailure(testTask(), exitRecord(ended, how), 'no answer');
+    expect(failure).toMatchObject({ message, kind, task: 'server' });
+  });
+
+  it('an end that nobody saw is not the version’s fault', () => {
+    expect(exitFailure(testTask(), exitRecord(null, seen), null).blame).toBe('platform');
+  });
+
+  it.each([
+    ['SIGTERM', 15],
+    ['TERM', 15],
+    ['SIGINT', 2],
+    ['9', 9],
+    ['SIGWHAT', 15],
+  ])('%s is %d', (name, number) => expect(signalNumber(name)).toBe(number));
+
+  it.each([
+    [128 * MIB, '128MiB'],
+    [1536 * MIB, '1.5GiB'],
+    [700, '700B'],
+  ])('%d bytes are %s', (bytes, text) => expect(sizeText(bytes)).toBe(text));
+});

@@ -1,0 +1,47 @@
+// Reading a whole tree in rounds: what registries answered stays known from one pass to the next.
+
+import { expect, test } from 'vitest';
+import { createMemo } from '../../../reconciler/desired/memo.ts';
+import { readWhole } from '../../../reconciler/cycle.ts';
+import { createLookups } from '../../../reconciler/lookups.ts';
+import type { ReconcilerPorts } from '../../../reconciler/ports.ts';
+import { answerHistories, story, treeOf } from '../../support/tree.ts';
+
+const unused = () => {
+  throw new Error('not needed here');
+};
+
+test('a failed look-up is remembered, and is as old as its first failure', async () => {
+  const commits = story({
+    'cluster.yaml': 'name: shop\npolicies: { registries: [registry.example] }\n',
+    'jobs/shop/web.yaml': 'image: registry.example/web:1\n',
+  });
+  let now = 0;
+  const asked: number[] = [];
+  const ports: ReconcilerPorts = {
+    source: {
+      read: async () => treeOf(commits),
+      complete: async (tree, asks) => answerHistories(commits, tree, asks),
+      record: unused,
+      commit: unused,
+      watch: unused,
+    },
+    registry: {
+      resolve: async () => {
+        asked.push(now);
+        return { kind: 'failed', why: 'not-found', message: 'no such tag', sinceMs: 0 };
+      },
+    },
+    clock: { now: () => now, sleepUntil: unused },
+    nodes: { heard: unused, send: unused, watch: unused },
+    log: { info: unused, warn: unused, error: unused },
+  };
+  const context = { ports, lookups: createLookups(ports, () => undefined), memo: createMemo() };
+  for (; now <= 10_000; now += 500) {
+    await readWhole(context);
+    await Promise.resolve(); // the registry answers between two passes
+  }
+  const [answer] = [...(await readWhole(context)).lookups.values()];
+  expect(answer).toMatchObject({ kind: 'failed', why: 'not-found', sinceMs: now });
+  expect(asked).toEqual([0, 1000, 3000, 7000]); // 1 s, then twice as long each time
+});
