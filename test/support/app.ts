@@ -23,7 +23,8 @@ wait $child
 
 const APPLETS = ['httpd', 'mkdir', 'cp', 'yes'];
 
-export const appImage = (): Promise<BuiltImage> =>
+/** @param build makes other bytes of the same program */
+export const appImage = (build = ''): Promise<BuiltImage> =>
   buildImage({
     layers: [
       [
@@ -37,7 +38,10 @@ export const appImage = (): Promise<BuiltImage> =>
         { kind: 'file', path: 'bin/app', content: PROGRAM, mode: 0o755 },
       ],
     ],
-    config: { entrypoint: ['/bin/app'], environment: ['PATH=/bin'] },
+    config: {
+      entrypoint: ['/bin/app'],
+      environment: ['PATH=/bin', ...(build === '' ? [] : [`BUILD=${build}`])],
+    },
   });
 
 export interface AppJob {
