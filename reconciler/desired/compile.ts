@@ -32,6 +32,7 @@ export const compile = (tree: SourceTree, memo: CompileMemo = createMemo()): Des
     volumes: survey.index.volumes,
     approvals: survey.index.approvals,
     problems: problemsOf(survey, emptiness),
+    acceptable: acceptableOf(tree),
     owed: gathered(survey, ({ owed }) => owed),
   };
 };
@@ -56,6 +57,15 @@ export const asks = (tree: SourceTree, memo: CompileMemo = createMemo()): Asks =
       .map(([path, others]) => ({ path, with: [...others].toSorted(compareText) }))
       .toSorted((a, b) => compareText(a.path, b.path)),
   };
+};
+
+/**
+ * Rules 10.3: what a runner may have accepted before; null: a local repository, which may go back.
+ */
+const acceptableOf = ({ local, head, contained, ledger }: SourceTree): readonly string[] | null => {
+  if (local) return null;
+  const resumed = ledger.flatMap((record) => (record.kind === 'resume' ? [record.commit] : []));
+  return [head.oid, ...(contained ?? []), ...resumed];
 };
 
 /** Nothing that an empty HEAD takes away is removed before it is known to be meant. */

@@ -15,7 +15,7 @@ import { createDeadlines, type Deadlines } from './deadlines.ts';
 import { deriveRollout, putOff, type Rollout } from './deployment.ts';
 import { guardRemovals, type Guard } from './guard.ts';
 import { planJob, type JobPlan } from './job.ts';
-import { viewNodes, type NodeViews } from './nodes.ts';
+import { aheadWaits, viewNodes, type NodeViews } from './nodes.ts';
 import { placeAll, type Placed } from './placing.ts';
 import { proposeFor } from './proposals.ts';
 import { RENAMED, renamesOf, renameWait } from './rename.ts';
@@ -97,6 +97,7 @@ const conclude = (desired: DesiredState, scene: Scene, made: Pass): Plan => {
       ...jobs.flatMap((job) => job.waits),
       ...placed.blocked,
       ...waits,
+      ...aheadWaits(scene.nodes),
       ...outcomes.flatMap((outcome) => outcome.waits),
     ]),
     proposals: joinProposals(

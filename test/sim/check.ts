@@ -149,12 +149,13 @@ const seenBy = ({ truth, links, disturbances }: Context, node: string): string |
 
 /** 5.1: no more copies than count, surge and canaries, as far as one reconciler can see. */
 const checkSurge = (context: Context, copy: Copy): void => {
-  const { truth, fail } = context;
+  const { truth, human, fail } = context;
   const job = idOf(copy.body);
   const reconciler = seenBy(context, copy.node.name);
   if (reconciler === null) return;
   const seen = truth.copiesOf(job).filter(({ node }) => seenBy(context, node.name) === reconciler);
-  const most = Math.max(...recentDrafts(context, job, copy.node).map(maxTotalOf));
+  // All counts that were ever meant: the guard may hold a scale-down back for as long as nobody approves (8.1).
+  const most = Math.max(...human.intents.map(({ intent }) => maxTotalOf(intent.jobs.get(job))));
   if (seen.length <= most) return;
   const ids = seen.map(({ allocation, node }) => `${allocation}@${node.name}`).join(' ');
   fail('surge', `${job} has ${seen.length} copies where ${most} may be: ${ids}`);
@@ -230,7 +231,10 @@ const checkBudget = (context: Context, copy: Copy, well: boolean): void => {
   const { truth, fail } = context;
   const job = idOf(copy.body);
   const now = truth.time.now();
-  const ordered = truth.orderedToStop(copy.node, copy.allocation);
+  // stop_after acts by itself when the node's clock jumps or its link is cut (9.3).
+  const disturbedAt = context.disturbances.get(copy.node.name) ?? Number.NEGATIVE_INFINITY;
+  const alone = copy.body.spec.stopAfterMs > 0 && now - disturbedAt < EXCUSED_MS;
+  const ordered = truth.orderedToStop(copy.node, copy.allocation) && !alone;
   if (!ordered || !copy.node.machine.powered()) {
     if (well) truth.losses.push({ at: now, job, allocation: copy.allocation });
     return;

@@ -23,8 +23,8 @@ wait $child
 
 const APPLETS = ['httpd', 'mkdir', 'cp', 'yes'];
 
-/** @param build makes other bytes of the same program */
-export const appImage = (build = ''): Promise<BuiltImage> =>
+/** The same program; another `word` makes another image of it. */
+export const appImage = (word = ''): Promise<BuiltImage> =>
   buildImage({
     layers: [
       [
@@ -36,12 +36,10 @@ export const appImage = (build = ''): Promise<BuiltImage> =>
         })),
         { kind: 'folder', path: 'tmp', mode: 0o1777 },
         { kind: 'file', path: 'bin/app', content: PROGRAM, mode: 0o755 },
+        { kind: 'file', path: 'word', content: word },
       ],
     ],
-    config: {
-      entrypoint: ['/bin/app'],
-      environment: ['PATH=/bin', ...(build === '' ? [] : [`BUILD=${build}`])],
-    },
+    config: { entrypoint: ['/bin/app'], environment: ['PATH=/bin'] },
   });
 
 export interface AppJob {
