@@ -37,6 +37,7 @@ export const compile = (tree: SourceTree, memo: CompileMemo = createMemo()): Des
     approvals: survey.index.approvals.filter(({ id }) => !expired.has(id)),
     problems: problemsOf(survey, emptiness),
     acceptable: acceptableOf(tree),
+    scaleFiles: survey.scalePaths,
     owed: [...gathered(survey, ({ owed }) => owed), ...overdue],
   };
 };
