@@ -20,6 +20,10 @@ export const compile = (tree: SourceTree, memo: CompileMemo = createMemo()): Des
   const survey = surveyTree(tree, memo);
   const emptiness = emptinessOf(tree, survey);
   const jobs = jobsOf(survey, emptiness);
+  const expired = new Set(tree.expired);
+  const overdue = survey.index.approvals
+    .filter(({ id }) => expired.has(id))
+    .map((approval) => ({ ...approval, used: true }));
   return {
     cluster: survey.clusterSpec,
     branch: tree.branch,
@@ -30,10 +34,11 @@ export const compile = (tree: SourceTree, memo: CompileMemo = createMemo()): Des
     nodes: survey.nodes,
     jobs,
     volumes: survey.index.volumes,
-    approvals: survey.index.approvals,
+    approvals: survey.index.approvals.filter(({ id }) => !expired.has(id)),
     problems: problemsOf(survey, emptiness),
     acceptable: acceptableOf(tree),
-    owed: gathered(survey, ({ owed }) => owed),
+    scaleFiles: survey.scalePaths,
+    owed: [...gathered(survey, ({ owed }) => owed), ...overdue],
   };
 };
 

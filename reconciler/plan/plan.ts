@@ -23,6 +23,7 @@ import { viewDeployment } from './report.ts';
 import { viewJob, type JobView } from './slots.ts';
 import { strays } from './strays.ts';
 import { sweep, updatesOf } from './upkeep.ts';
+import { usedApprovals } from './approvals.ts';
 import { pendingRemovals } from './synced.ts';
 
 /** One job with all that was worked out about it. */
@@ -101,7 +102,12 @@ const conclude = (desired: DesiredState, scene: Scene, made: Pass): Plan => {
       ...outcomes.flatMap((outcome) => outcome.waits),
     ]),
     proposals: joinProposals(
-      [...desired.owed, ...placed.records, ...syncedRecord(desired, synced)],
+      [
+        ...desired.owed,
+        ...placed.records,
+        ...usedApprovals(desired, { removals: guard.removals, nodes: scene.nodes }),
+        ...syncedRecord(desired, synced),
+      ],
       outcomes.flatMap((outcome) => outcome.proposals),
     ),
     deployments: jobs.map((job) => viewDeployment(job, placed.blocked)),
