@@ -69,7 +69,6 @@ const policiesSchema = Type.Object(
 );
 
 export const defaultsSchema = Type.Object(defaultsFields, closed);
-export const defaultsClasses = classesOf(defaultsFields);
 
 const clusterFields = {
   $schema: schemaField,
