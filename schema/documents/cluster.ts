@@ -7,7 +7,6 @@ import Type from 'typebox';
 import {
   NAME_PATTERN,
   NODE_NAME_PATTERN,
-  classesOf,
   closed,
   cpu,
   duration,
