@@ -15,7 +15,7 @@ import { createDeadlines, type Deadlines } from './deadlines.ts';
 import { deriveRollout, putOff, type Rollout } from './deployment.ts';
 import { guardRemovals, type Guard } from './guard.ts';
 import { planJob, type JobPlan } from './job.ts';
-import { viewNodes, type NodeViews } from './nodes.ts';
+import { aheadWaits, viewNodes, type NodeViews } from './nodes.ts';
 import { placeAll, type Placed } from './placing.ts';
 import { proposeFor } from './proposals.ts';
 import { RENAMED, renamesOf, renameWait } from './rename.ts';
@@ -23,6 +23,7 @@ import { viewDeployment } from './report.ts';
 import { viewJob, type JobView } from './slots.ts';
 import { strays } from './strays.ts';
 import { sweep, updatesOf } from './upkeep.ts';
+import { usedApprovals } from './approvals.ts';
 import { pendingRemovals } from './synced.ts';
 
 /** One job with all that was worked out about it. */
@@ -97,10 +98,16 @@ const conclude = (desired: DesiredState, scene: Scene, made: Pass): Plan => {
       ...jobs.flatMap((job) => job.waits),
       ...placed.blocked,
       ...waits,
+      ...aheadWaits(scene.nodes),
       ...outcomes.flatMap((outcome) => outcome.waits),
     ]),
     proposals: joinProposals(
-      [...desired.owed, ...placed.records, ...syncedRecord(desired, synced)],
+      [
+        ...desired.owed,
+        ...placed.records,
+        ...usedApprovals(desired, { removals: guard.removals, nodes: scene.nodes }),
+        ...syncedRecord(desired, synced),
+      ],
       outcomes.flatMap((outcome) => outcome.proposals),
     ),
     deployments: jobs.map((job) => viewDeployment(job, placed.blocked)),

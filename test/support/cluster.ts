@@ -180,9 +180,13 @@ const nodeOf = (nodes: readonly TestNode[], name: string): TestNode => {
   return node;
 };
 
-/** Pushes the test program under another tag. */
-export const pushApp = async (registry: TestRegistry, tag: string): Promise<void> => {
-  const image = await appImage();
+/** Pushes the test program under another tag; with `build`, as other bytes. */
+export const pushApp = async (
+  registry: TestRegistry,
+  tag: string,
+  build?: string,
+): Promise<void> => {
+  const image = await appImage(build);
   await registry.push('app', image);
   const type = 'application/vnd.oci.image.manifest.v1+json';
   await registry.put({ path: 'app', digest: tag, bytes: image.manifest, type });

@@ -3,6 +3,7 @@
 // as long as nothing changed in Git. Not here: what the files mean (compile), registries' digests
 // (the loop's look-ups).
 
+import { existsSync } from 'node:fs';
 import type { Ledger, LedgerRecord } from '../../../schema/ledger.ts';
 import type { Asks, CommitInfo, SourceTree } from '../../../schema/source.ts';
 import type { CommitAsk, SourcePort } from '../../ports.ts';
@@ -12,8 +13,8 @@ import { broken, LostObject } from './failure.ts';
 import type { Identity } from './format.ts';
 import { normalDirectory, within } from './format.ts';
 import { readLedger } from './ledger-store.ts';
-import { COMMIT_BYTES } from './limits.ts';
-import { entryAt } from './line.ts';
+import { ANCESTRY_COMMITS, COMMIT_BYTES } from './limits.ts';
+import { contains, entryAt } from './line.ts';
 import type { GitSourceOptions } from './options.ts';
 import { createBase, refNames } from './options.ts';
 import { createRecorder } from './recorder.ts';
@@ -142,7 +143,11 @@ const isAtHead = (tree: SourceTree | null, ledgerPath: string): boolean =>
   tree === null || tree.files.has(decodeURIComponent(ledgerPath).replace(/\.jsonl$/, '.yaml'));
 
 const missingBranch = (base: Base, branch: string) => {
-  const others = someBranches(base.store().repository);
+  const { repository } = base.store();
+  if (!existsSync(repository.gitDir)) {
+    return broken(`${base.name} is gone: put it back. Containers are left as they are meanwhile`);
+  }
+  const others = someBranches(repository);
   const there = others.length === 0 ? 'it has none yet' : `it has ${others.join(', ')}`;
   const where = base.local ? there : 'check its name';
   return broken(`${base.name}: there is no branch ${branch} (${where}). Push it, or name another`);
@@ -209,10 +214,33 @@ const filesAt = async (base: Base, commit: string): Promise<SourceTree['lastSync
 };
 
 const complete = async (base: Base, tree: SourceTree, asks: Asks): Promise<SourceTree> => {
-  const open = asks.histories.filter((ask) => !tree.histories.has(ask.path));
-  if (open.length === 0) return tree;
-  const found = await base.store().line.histories(tree.head.oid, open);
-  return { ...tree, histories: new Map([...tree.histories, ...found]) };
+  const known = new Set(tree.contained);
+  const commits = (asks.commits ?? []).filter((oid) => !known.has(oid));
+  if (asks.histories.length === 0 && commits.length === 0) return tree;
+  // A path that is asked again is asked with more paths beside it: the new answer replaces the old.
+  const found = await base.store().line.histories(tree.head.oid, asks.histories);
+  return {
+    ...tree,
+    histories: new Map([...tree.histories, ...found]),
+    contained: [...known, ...(await containedOf(base, tree.head.oid, commits))],
+  };
+};
+
+/**
+ * Those that HEAD contains. A walk that was cut says no: nothing is sent on a guess (rules 10.3).
+ */
+const containedOf = async (
+  base: Base,
+  head: string,
+  commits: readonly string[],
+): Promise<readonly string[]> => {
+  const { objects, folders } = base.store();
+  const found: string[] = [];
+  for (const oid of commits) {
+    if (!/^[0-9a-f]{40}$/.test(oid) || (await objects.read(oid, COMMIT_BYTES)) === null) continue;
+    if ((await contains(folders, [head, oid], ANCESTRY_COMMITS)) === 'yes') found.push(oid);
+  }
+  return found;
 };
 
 const readFileAt = async (base: Base, head: string, path: string): Promise<string | null> => {
