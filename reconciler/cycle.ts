@@ -16,7 +16,7 @@ import type { NodeOrders } from '../schema/orders.ts';
 import type { Plan, Violation } from '../schema/plan.ts';
 import type { SourceTree } from '../schema/source.ts';
 import type { Ms } from '../schema/spec.ts';
-import { ASK_ROUNDS } from './config.ts';
+import { APPROVAL_MS, ASK_ROUNDS } from './config.ts';
 import type { Lookups } from './lookups.ts';
 import type { EdgeFailure, ReconcilerPorts } from './ports.ts';
 
@@ -42,7 +42,8 @@ export interface CycleContext {
 /** Reads, and completes what compile asks for; look-ups go on in the background. */
 export const readWhole = async ({ ports, lookups, memo }: CycleContext): Promise<SourceTree> => {
   const read = await ports.source.read();
-  let tree: SourceTree = { ...read, lookups: lookups.answers() };
+  const expired = expiredApprovals(read, ports.clock.epochMs?.() ?? null);
+  let tree: SourceTree = { ...read, expired, lookups: lookups.answers() };
   const commits = read.local ? [] : acceptedCommits(ports.nodes.heard());
   if (commits.length > 0) {
     tree = await ports.source.complete(tree, { digests: [], histories: [], commits });
@@ -57,6 +58,16 @@ export const readWhole = async ({ ports, lookups, memo }: CycleContext): Promise
   lookups.want(wanted.digests);
   return tree;
 };
+
+/** Approvals older than APPROVAL_MS; one whose date cannot be read never was good. */
+const expiredApprovals = ({ ledger }: SourceTree, epochMs: number | null): readonly string[] =>
+  epochMs === null
+    ? []
+    : ledger.flatMap((record) =>
+        record.kind === 'approval' && !(epochMs - Date.parse(record.at) <= APPROVAL_MS)
+          ? [record.id]
+          : [],
+      );
 
 /** What runners accepted of other sessions: is it in HEAD (rules 10.3)? */
 const acceptedCommits = ({ nodes }: Heard): readonly string[] => {

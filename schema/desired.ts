@@ -126,6 +126,12 @@ export interface DesiredState {
    * do.
    */
   readonly acceptable?: readonly string[] | null;
+  /** Paths of scale files at HEAD; absent: not known, and none is written. */
+  readonly scaleFiles?: readonly string[];
+  /**
+   * `<job> <spec hash>` of all settled records, while no commit was synced: a ledger may be gone.
+   */
+  readonly settledMarks?: readonly string[];
   /** Ledger records that compile found to be missing: digests just looked up. Written before anything else. */
   readonly owed: readonly LedgerRecord[];
 }

@@ -60,6 +60,10 @@ export interface SourceTree {
   readonly lastSynced: { readonly commit: string; readonly files: Files } | null;
   /** Answers of registries this session, that are not in the ledger yet. Key: `lookupKey`. */
   readonly lookups: ReadonlyMap<string, LookupAnswer>;
+  /**
+   * Approvals that are too old to count (rules 8.2), by id; absent: nobody looked at a wall clock.
+   */
+  readonly expired?: readonly string[];
   /** Of the commits that were asked, those that HEAD contains; absent: none was asked. */
   readonly contained?: readonly string[];
 }

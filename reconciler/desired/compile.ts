@@ -20,20 +20,26 @@ export const compile = (tree: SourceTree, memo: CompileMemo = createMemo()): Des
   const survey = surveyTree(tree, memo);
   const emptiness = emptinessOf(tree, survey);
   const jobs = jobsOf(survey, emptiness);
+  const expired = new Set(tree.expired);
+  const overdue = survey.index.approvals
+    .filter(({ id }) => expired.has(id))
+    .map((approval) => ({ ...approval, used: true }));
   return {
     cluster: survey.clusterSpec,
     branch: tree.branch,
     commit: commitRef(tree.head),
     lastSynced: syncedCommit(tree),
+    ...(syncedCommit(tree) === null ? { settledMarks: marksOf(tree) } : {}),
     standing: standingOf(tree, survey, emptiness),
     namespaces: survey.namespaces,
     nodes: survey.nodes,
     jobs,
     volumes: survey.index.volumes,
-    approvals: survey.index.approvals,
+    approvals: survey.index.approvals.filter(({ id }) => !expired.has(id)),
     problems: problemsOf(survey, emptiness),
     acceptable: acceptableOf(tree),
-    owed: gathered(survey, ({ owed }) => owed),
+    scaleFiles: survey.scalePaths,
+    owed: [...gathered(survey, ({ owed }) => owed), ...overdue],
   };
 };
 
@@ -133,3 +139,8 @@ const keyOf = ({ file, line, column, code, message }: Problem): string =>
 /** The newest `synced` record: `tree.lastSynced` has its files only where it is not HEAD. */
 const syncedCommit = ({ ledger }: SourceTree): string | null =>
   ledger.findLast((record) => record.kind === 'synced')?.commit ?? null;
+
+const marksOf = ({ ledger }: SourceTree): readonly string[] =>
+  ledger.flatMap((record) =>
+    record.kind === 'settled' ? [`${record.job} ${record.specHash}`] : [],
+  );

@@ -129,6 +129,7 @@ const massLossOf = (
   if (lost.length < MASS_LOSS_LEAST || lost.length * 100 <= counted.length * MASS_LOSS_PERCENT) {
     return null;
   }
+  // A loss has no author: anybody's word counts.
   const approved = new Set(desired.approvals.flatMap((approval) => approval.nodes));
   const unapproved = lost.filter((name) => !approved.has(name));
   return unapproved.length === 0 ? null : unapproved;

@@ -246,8 +246,8 @@ const nodesAfter = (
 };
 
 /**
- * Copies that stop in a wave are down until the next, in which their followers answer. Of 3 copies that stay 3, two
- * stops in one wave are 2 down; of 3 that become 1, two stops are none.
+ * Copies that stop in a wave are down until the next, in which their followers answer.
+ * Of 3 copies that stay 3, two stops in one wave are 2 down; of 3 that become 1, none.
  */
 const downAtMost = (
   before: number,

@@ -63,7 +63,11 @@ export const createChecker = (options: CheckOptions): Checker => {
     violations.push({ at: truth.time.now(), rule, detail });
     truth.time.note(`VIOLATION ${rule}: ${detail}`);
   };
-  const seen = { failedAt: new Map<string, Ms>(), ordered: new Set<string>() };
+  const seen = {
+    failedAt: new Map<string, Ms>(),
+    ordered: new Set<string>(),
+    stopped: new Set<string>(),
+  };
   const context: Context = { ...options, ...seen, fail, disturbances, starts, reverted };
   return {
     violations,
@@ -105,6 +109,8 @@ interface Context extends CheckOptions {
   readonly failedAt: Map<string, Ms>;
   /** Allocations that were ordered to run before. */
   readonly ordered: Set<string>;
+  /** Allocations whose newest order is to stop. */
+  readonly stopped: Set<string>;
 }
 
 const copyOf = (truth: Truth, { name }: Machine, container: SimContainer): Copy | null => {
@@ -276,12 +282,14 @@ const checkGenerations = ({ fail }: Context, { node, before, orders }: Acceptanc
 };
 
 /** 1.3 and 8: a tree without jobs, or a broken file, stops nothing. */
-const checkStops = ({ human, truth, fail }: Context, orders: NodeOrders): void => {
+const checkStops = ({ human, truth, fail, stopped }: Context, orders: NodeOrders): void => {
   const index = human.intents.findIndex(({ oid }) => oid === orders.commit);
   const jobs = human.intents[index]?.intent.jobs;
   if (jobs === undefined) return;
   for (const item of orders.items) {
-    if (item.kind !== 'stop') continue;
+    // A stop that was ordered before and is still under way says nothing about this commit.
+    if (item.kind !== 'stop' || stopped.has(item.allocation)) continue;
+    stopped.add(item.allocation);
     const body = truth.bodies.get(item.allocation);
     if (body === undefined) continue;
     const removal = item.reason === 'job-removed';
@@ -309,8 +317,10 @@ const isSame = ({ version, memoryMiB }: JobDraft, { spec }: AllocationBody): boo
   );
 
 /** 6.2: a failed deployment gets no new copies where a settled version exists. */
-const checkFailed = ({ human, truth, fail, failedAt, ordered }: Context, orders: NodeOrders) => {
+const checkFailed = (context: Context, orders: NodeOrders): void => {
+  const { human, truth, fail, failedAt, ordered, stopped } = context;
   for (const item of orders.items) {
+    if (item.kind === 'run') stopped.delete(item.allocation);
     if (item.kind !== 'run' || ordered.has(item.allocation)) continue;
     ordered.add(item.allocation);
     const { body } = item;
