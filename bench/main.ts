@@ -7,9 +7,10 @@ import { cpus } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { commitToContainer } from './figures/commit-to-container.ts';
+import { commitToPlan } from './figures/commit-to-plan.ts';
 import { type Figure, type Row, tableOf } from './support/figure.ts';
 
-const FIGURES: readonly Figure[] = [commitToContainer];
+const FIGURES: readonly Figure[] = [commitToContainer, commitToPlan];
 
 const main = async (): Promise<void> => {
   const { values, positionals } = parseArgs({
