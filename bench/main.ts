@@ -7,9 +7,19 @@ import { cpus } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { commitToContainer } from './figures/commit-to-container.ts';
+import { commitToPlan } from './figures/commit-to-plan.ts';
+import { containersPerSecond } from './figures/containers-per-second.ts';
+import { publishedPort } from './figures/published-port.ts';
+import { rollingUpdate } from './figures/rolling-update.ts';
 import { type Figure, type Row, tableOf } from './support/figure.ts';
 
-const FIGURES: readonly Figure[] = [commitToContainer];
+const FIGURES: readonly Figure[] = [
+  commitToContainer,
+  commitToPlan,
+  containersPerSecond,
+  rollingUpdate,
+  publishedPort,
+];
 
 const main = async (): Promise<void> => {
   const { values, positionals } = parseArgs({
