@@ -37,7 +37,10 @@ const isFolder = async (path: string): Promise<boolean> =>
 
 export const openRepository = async (url: string, branch: string | null): Promise<Repository> => {
   if (/^(https?|ssh):\/\/|^[^/]+@[^/]+:/.test(url)) {
-    return { url, workTree: null, branch: branch ?? 'main' };
+    throw new CommandError(
+      `${url} is a remote repository, and \`purser up\` needs one on this machine: clone it and name the clone, ` +
+        'or run `purser reconciler --repository URL` and `purser node`',
+    );
   }
   const dir = resolve(url);
   if (!(await isFolder(dir))) {
