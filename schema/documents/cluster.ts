@@ -7,7 +7,6 @@ import Type from 'typebox';
 import {
   NAME_PATTERN,
   NODE_NAME_PATTERN,
-  classesOf,
   closed,
   cpu,
   duration,
@@ -69,7 +68,6 @@ const policiesSchema = Type.Object(
 );
 
 export const defaultsSchema = Type.Object(defaultsFields, closed);
-export const defaultsClasses = classesOf(defaultsFields);
 
 const clusterFields = {
   $schema: schemaField,
