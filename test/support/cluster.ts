@@ -168,7 +168,16 @@ const assemble = async (root: string, options: ClusterOptions, undo: Undo): Prom
   undo.push(() => endAll([reconciler, ...nodes.map(({ runner }) => runner)]));
   const close = () => closeAll({ root, nodes, undo });
   return {
-    ...{ root, socket, repository, nodes, reconciler, registry, proxy, logins, image, close },
+    root,
+    socket,
+    repository,
+    nodes,
+    reconciler,
+    registry,
+    proxy,
+    logins,
+    image,
+    close,
     node: (name) => nodeOf(nodes, name),
     ...askers({ root, socket, repository, image, nodes, reconciler }),
   };

@@ -61,8 +61,8 @@ const MESSAGE_MAX_BYTES = 16 * 1024 * 1024;
 const RECONNECT_MIN_MS = 50;
 const RECONNECT_MAX_MS = 500;
 /**
- * One attempt to connect may take so long: on a busy machine this process itself may be late by a second. The option
- * is called `min_reconnect_backoff`, and means this.
+ * One attempt to connect may take so long: on a busy machine this process itself may be late by a
+ * second. The option is called `min_reconnect_backoff`, and means this.
  */
 const CONNECT_MAX_MS = 5000;
 /**
