@@ -10,7 +10,11 @@ import { commitToContainer } from './figures/commit-to-container.ts';
 import { commitToPlan } from './figures/commit-to-plan.ts';
 import { containersPerSecond } from './figures/containers-per-second.ts';
 import { publishedPort } from './figures/published-port.ts';
+import { pull } from './figures/pull.ts';
+import { reconcilerRestart } from './figures/reconciler-restart.ts';
+import { requestsFailed } from './figures/requests-failed.ts';
 import { rollingUpdate } from './figures/rolling-update.ts';
+import { runnerAtRest } from './figures/runner-at-rest.ts';
 import { type Figure, type Row, tableOf } from './support/figure.ts';
 
 const FIGURES: readonly Figure[] = [
@@ -19,6 +23,10 @@ const FIGURES: readonly Figure[] = [
   containersPerSecond,
   rollingUpdate,
   publishedPort,
+  reconcilerRestart,
+  runnerAtRest,
+  pull,
+  requestsFailed,
 ];
 
 const main = async (): Promise<void> => {

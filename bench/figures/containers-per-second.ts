@@ -80,7 +80,8 @@ const purserRound = async (
   await starts.until('started', COPIES, LIMIT_MS);
   const took = spanOf(cluster);
   await cluster.until(settledAt('default/many', COPIES), LIMIT_MS);
-  repository.move(repository.prepare({ [file]: job(0) }));
+  // Scaled to 0 they would wait for an approval (rules 8.1); stopped by word they go.
+  repository.move(repository.prepare({ [file]: `${job(COPIES)}stopped: true\n` }));
   await cluster.until((state) => copiesOf(state, 'default/many').length === 0, LIMIT_MS);
   return took;
 };

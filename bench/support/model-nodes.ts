@@ -46,24 +46,28 @@ const freshNode = (node: string, receivedAt: number): HeardNode => ({
   receivedAt,
   connected: true,
   sent: null,
-  report: {
-    node,
-    cluster: 'bench',
-    acceptedGeneration: 0,
-    acceptedCommit: '',
-    acceptedHash: '',
-    accepted: [],
-    capacity: { cpuMilli: 64_000, memoryBytes: 256 * GIB },
-    attributes: [['node.arch', 'amd64']],
-    address: '127.0.0.1',
-    allocations: [],
-    foreign: 0,
-    conditions: [],
-    portsTaken: [],
-  },
+  report: freshReport(node),
 });
 
-const obeyed = (before: NodeReport, orders: NodeOrders): NodeReport => {
+/** A node with room for everything and nothing on it. */
+export const freshReport = (node: string): NodeReport => ({
+  node,
+  cluster: 'bench',
+  acceptedGeneration: 0,
+  acceptedCommit: '',
+  acceptedHash: '',
+  accepted: [],
+  capacity: { cpuMilli: 64_000, memoryBytes: 256 * GIB },
+  attributes: [['node.arch', 'amd64']],
+  address: '127.0.0.1',
+  allocations: [],
+  foreign: 0,
+  conditions: [],
+  portsTaken: [],
+});
+
+/** The report after these orders were done. */
+export const obeyed = (before: NodeReport, orders: NodeOrders): NodeReport => {
   const known = new Map(before.allocations.map((report) => [report.allocation, report]));
   const allocations = orders.items.flatMap((item): readonly AllocationReport[] => {
     if (item.kind === 'stop') return [];
