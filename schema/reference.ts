@@ -57,8 +57,9 @@ const problemsPage = (): string => {
   });
   return `# Problems
 
-A problem is a mistake in a file. It is printed as \`file:line:column  code  what is wrong  how to fix it\`, and all
-problems of all files are printed at once. A file with an error keeps its last valid content; a warning changes nothing.
+A problem is a mistake in a file. It is printed as
+\`file:line:column  code  what is wrong  how to fix it\`, and all problems of all files are printed
+at once. A file with an error keeps its last valid content; a warning changes nothing.
 This page is written by \`npm run generate\` from \`schema/problem-codes.ts\`.
 
 | code | severity | what is wrong | how to fix it |
