@@ -3,6 +3,7 @@
 // what it waits for, what it would go back to, what can be done. Not here: the plan itself (reconciler).
 
 import pc from 'picocolors';
+import type { HistoryCommit } from '../schema/control.ts';
 import type { DesiredJob } from '../schema/desired.ts';
 import type { LiveAllocation, LiveState } from '../schema/live.ts';
 import type { Blocked, DeploymentView } from '../schema/plan.ts';
@@ -17,6 +18,9 @@ import { ask, copiesOf, findJob, readyState, shortSlot } from './state.ts';
 
 /** Settled versions that are listed; older ones are in `purser history JOB`. */
 const SETTLED_SHOWN = 5;
+
+/** Commits of the job among which the one that brought the version in is looked for. */
+const HISTORY_LOOKED_AT = 100;
 
 export const explain: CommandSpec = {
   usage: 'explain <job>',
@@ -33,7 +37,10 @@ export const explain: CommandSpec = {
       ask<Snapshot>(common, 'snapshot'),
     ]);
     const job = findJob(state, args[0] ?? '');
-    const facts = factsOf(state, job, tree.ledger);
+    const asked = { limit: HISTORY_LOOKED_AT, job: job.id };
+    const commits = await ask<readonly HistoryCommit[]>(common, 'history', asked);
+    const commit = commits.find(({ oid }) => oid === job.commit.oid) ?? job.commit;
+    const facts = factsOf(state, { ...job, commit }, tree.ledger);
     if (common.json) io.out(toJson(facts, 2));
     else io.out(textOf(facts).join('\n'));
     return 0;
@@ -125,7 +132,7 @@ const wantedLines = ({ job, deployment }: Facts): readonly string[] => {
     `${pc.bold(job.id)}  ${status}${reason === null ? '' : `: ${reason}`}`,
     row('file', `${job.file}, priority ${spec.priority}`),
     row('version', `${spec.specHash.slice(0, 12)} (${marks.join(', ')})`),
-    row('commit', `${commit.oid.slice(0, 12)} by ${commit.author}: ${commit.subject}`),
+    row('commit', commitWords(commit)),
     row('deployment', job.deployment),
     ...(standing.kind === 'held' ? [row('held', standing.why)] : []),
     ...(standing.kind === 'removed' ? [row('removed', 'its file is gone from HEAD')] : []),
@@ -138,6 +145,10 @@ const wantedLines = ({ job, deployment }: Facts): readonly string[] => {
     ),
   ];
 };
+
+/** A commit beyond the history that was looked at has an id only. */
+const commitWords = ({ oid, author, subject }: DesiredJob['commit']): string =>
+  author === '' ? oid.slice(0, 12) : `${oid.slice(0, 12)} by ${author}: ${subject}`;
 
 const copyLines = (copy: LiveAllocation): readonly string[] => {
   const { runningForMs, healthyForMs, deadForMs, failure, body } = copy;

@@ -98,7 +98,9 @@ export const startRunner = async (settings: RunnerSettings): Promise<Runner> => 
       ? every(SUPERVISE_EVERY_MS, signal, () => startPrivate(settings), log)
       : Promise.resolve(),
   ];
-  log.info({ node, cluster, containerd: await runtime.version() }, 'the node runner runs');
+  // For people only: a containerd that does not answer yet is listed again by the tick, and no reason to end.
+  const version = await runtime.version().catch(() => 'does not answer yet');
+  log.info({ node, cluster, containerd: version }, 'the node runner runs');
   return {
     stop: async () => {
       abort.abort();

@@ -112,6 +112,7 @@ export const listNodes = async (
   const dir = repository.workTree;
   if (dir === null) return;
   const paths: string[] = [];
+  const added: string[] = [];
   for (const node of nodes) {
     const path = join(directory, 'nodes', `${node}.yaml`);
     const known = await git(dir, 'ls-files', path);
@@ -119,10 +120,11 @@ export const listNodes = async (
     await mkdir(join(dir, directory, 'nodes'), { recursive: true });
     await writeFile(join(dir, path), `# A machine of this cluster.\nnode: ${node}\n`);
     paths.push(path);
+    added.push(node);
   }
   if (paths.length === 0) return;
   await identify(dir);
   await git(dir, 'add', '--', ...paths);
-  const names = nodes.join(', ');
-  await git(dir, 'commit', '--quiet', '--message', `Add node ${names}`, '--', ...paths);
+  const message = `Add node${added.length === 1 ? '' : 's'} ${added.join(', ')}`;
+  await git(dir, 'commit', '--quiet', '--message', message, '--', ...paths);
 };

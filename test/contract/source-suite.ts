@@ -159,6 +159,19 @@ const historyTests = (get: Get): void => {
     ]);
   });
 
+  test('asked again with more paths beside it, a history has those too', async () => {
+    const { source, commit } = get();
+    await commit({ 'jobs/a/web.yaml': '1', 'configs/web.env': 'A=1' }, 'one');
+    const path = 'jobs/a/web.yaml';
+    const alone = await complete(source, { path, with: [] });
+    const ask = { digests: [], histories: [{ path, with: ['configs/web.env'] }] };
+    const { histories } = await source.complete(alone, ask);
+    expect([...(histories.get(path)?.entries[0]?.files.keys() ?? [])]).toEqual([
+      'configs/web.env',
+      'jobs/a/web.yaml',
+    ]);
+  });
+
   test('a removal is an entry without the file; later commits extend what was read', async () => {
     const { source, commit } = get();
     const added = await commit({ 'jobs/a/web.yaml': '1' }, 'one');

@@ -61,6 +61,11 @@ const MESSAGE_MAX_BYTES = 16 * 1024 * 1024;
 const RECONNECT_MIN_MS = 50;
 const RECONNECT_MAX_MS = 500;
 /**
+ * An attempt to connect is given up after this time: nice-grpc reads it from an option whose name
+ * speaks of back-off. On a busy machine containerd may need seconds to say its first word.
+ */
+const CONNECT_MAX_MS = 5_000;
+/**
  * A call that only touches containerd's database or a shim: far above the worst seen (0.5 s under
  * load).
  */
@@ -77,7 +82,7 @@ export const connectContainerd = (options: {
     'grpc.max_receive_message_length': MESSAGE_MAX_BYTES,
     'grpc.max_send_message_length': MESSAGE_MAX_BYTES,
     'grpc.initial_reconnect_backoff_ms': RECONNECT_MIN_MS,
-    'grpc.min_reconnect_backoff_ms': RECONNECT_MIN_MS,
+    'grpc.min_reconnect_backoff_ms': CONNECT_MAX_MS,
     'grpc.max_reconnect_backoff_ms': RECONNECT_MAX_MS,
   });
   const factory = createClientFactory().use(limitTime);

@@ -3,6 +3,7 @@
 // as long as nothing changed in Git. Not here: what the files mean (compile), registries' digests
 // (the loop's look-ups).
 
+import { existsSync } from 'node:fs';
 import type { Ledger, LedgerRecord } from '../../../schema/ledger.ts';
 import type { Asks, CommitInfo, SourceTree } from '../../../schema/source.ts';
 import type { CommitAsk, SourcePort } from '../../ports.ts';
@@ -142,7 +143,11 @@ const isAtHead = (tree: SourceTree | null, ledgerPath: string): boolean =>
   tree === null || tree.files.has(decodeURIComponent(ledgerPath).replace(/\.jsonl$/, '.yaml'));
 
 const missingBranch = (base: Base, branch: string) => {
-  const others = someBranches(base.store().repository);
+  const { repository } = base.store();
+  if (!existsSync(repository.gitDir)) {
+    return broken(`${base.name} is gone: put it back. Containers are left as they are meanwhile`);
+  }
+  const others = someBranches(repository);
   const there = others.length === 0 ? 'it has none yet' : `it has ${others.join(', ')}`;
   const where = base.local ? there : 'check its name';
   return broken(`${base.name}: there is no branch ${branch} (${where}). Push it, or name another`);
@@ -209,11 +214,11 @@ const filesAt = async (base: Base, commit: string): Promise<SourceTree['lastSync
 };
 
 const complete = async (base: Base, tree: SourceTree, asks: Asks): Promise<SourceTree> => {
-  const open = asks.histories.filter((ask) => !tree.histories.has(ask.path));
   const known = new Set(tree.contained);
   const commits = (asks.commits ?? []).filter((oid) => !known.has(oid));
-  if (open.length === 0 && commits.length === 0) return tree;
-  const found = await base.store().line.histories(tree.head.oid, open);
+  if (asks.histories.length === 0 && commits.length === 0) return tree;
+  // A path that is asked again is asked with more paths beside it: the new answer replaces the old.
+  const found = await base.store().line.histories(tree.head.oid, asks.histories);
   return {
     ...tree,
     histories: new Map([...tree.histories, ...found]),

@@ -8,7 +8,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { CommandResult } from './command.ts';
 import { runGit } from './command.ts';
-import { broken, codeOf, messageOf, retry } from './failure.ts';
+import { broken } from './failure.ts';
+import { tryLock } from './lock.ts';
 import { own } from './objects.ts';
 import type { RefMove, Repository } from './refs.ts';
 import { checkedOut, moveRef, readText } from './refs.ts';
@@ -79,16 +80,13 @@ const copyIndex = (repository: Repository, copy: string): void => {
 };
 
 const takeIndexLock = (repository: Repository, lock: string): void => {
-  try {
-    fs.closeSync(fs.openSync(lock, 'wx', 0o644));
-    own(lock, repository.owner);
-  } catch (error) {
-    if (codeOf(error) !== 'EEXIST') throw retry(`${lock} cannot be made: ${messageOf(error)}`);
+  if (tryLock(lock, repository.commonDir) === 'held') {
     throw broken(
       `${repository.path}: another git command holds the index. When none is running, run: ` +
         `rm -f ${quote(lock)}`,
     );
   }
+  own(lock, repository.owner);
 };
 
 type Git = (...args: readonly string[]) => Promise<CommandResult>;
