@@ -122,6 +122,9 @@ const historyTests = (get: Get): void => {
     const commits = [older, head, 'f'.repeat(40)];
     const whole = await source.complete(tree, { digests: [], histories: [], commits });
     expect(whole.contained).toEqual([older, head]);
+    const histories = [{ path: 'jobs/a/web.yaml', with: [] }];
+    const later = await source.complete(whole, { digests: [], histories });
+    expect(later.contained).toEqual([older, head]);
     expect(whole.files).toBe(tree.files);
   });
 

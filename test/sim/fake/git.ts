@@ -165,7 +165,10 @@ export const createRepo = (time: SimTime, first: ReadonlyMap<string, string>): R
       process.call('histories', random.between(5, 50), () => ({
         ...tree,
         histories: historiesOf(commits, tree, asks),
-        contained: (asks.commits ?? []).filter((oid) => isBefore(commits, oid, tree.head.oid)),
+        contained: [
+          ...(tree.contained ?? []),
+          ...(asks.commits ?? []).filter((oid) => isBefore(commits, oid, tree.head.oid)),
+        ],
       })),
     record: (records) =>
       process.call('push ledger', random.between(50, 800), () =>

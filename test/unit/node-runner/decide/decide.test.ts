@@ -386,3 +386,14 @@ it('reports ages, ports, foreigners and conditions', () => {
     tasks: [{ state: 'running', restarts: 1, pid: 7 }],
   });
 });
+
+it('reports what is accepted and not begun as pending (10.1)', () => {
+  const body = testBody('a-0-1');
+  const report = nodeReport(testOrders(1, [runItem(body), stopItem('z-0-1')]), inventory(), {
+    measured: { usage: new Map(), runtimeSilent: null, refused: null },
+    now: 1000,
+  });
+  expect(report.allocations).toMatchObject([
+    { allocation: body.allocation, phase: 'pending', health: 'unproven', acceptedForMs: 0 },
+  ]);
+});
