@@ -6,8 +6,8 @@ import { readdir, readlink, stat } from 'node:fs/promises';
 const NAMED = '/run/netns';
 
 /**
- * Compares with the first process of the machine; where that may not be looked at, a namespace that has a name is one
- * of somebody's making.
+ * Compares with the first process of the machine; where that may not be looked at, a namespace that
+ * has a name is one of somebody's making.
  */
 export const inOwnNamespace = async (): Promise<boolean> => {
   const [own, machine] = await Promise.all([

@@ -1,5 +1,6 @@
 // Is this process in a network namespace that is not the machine's own?
-// In: nothing. Out: yes or no. The node runner has the same question; the two programs share no code but schema/.
+// In: nothing. Out: yes or no. The node runner has the same question; the two programs share no
+// code but schema/, which does no I/O.
 
 import { readdir, readlink, stat } from 'node:fs/promises';
 
@@ -7,8 +8,8 @@ import { readdir, readlink, stat } from 'node:fs/promises';
 const NAMED = '/run/netns';
 
 /**
- * Compares with the first process of the machine; where that may not be looked at, a namespace that has a name is one
- * of somebody's making.
+ * Compares with the first process of the machine; where that may not be looked at, a namespace that
+ * has a name is one of somebody's making.
  */
 export const inOwnNamespace = async (): Promise<boolean> => {
   const [own, machine] = await Promise.all([

@@ -67,8 +67,9 @@ export const startContainerd = async (options: DaemonOptions): Promise<Daemon> =
 };
 
 /**
- * The containerd of this folder if it runs and serves; null when there is none. The file with its number is only a
- * short cut: a runner that was killed between starting one and writing that file has left one that nobody knows.
+ * The containerd of this folder if it runs and serves; null when there is none. The file with its
+ * number is only a short cut: a runner that was killed between starting one and writing that file
+ * has left one that nobody knows.
  */
 export const findContainerd = async (folder: string): Promise<Daemon | null> => {
   const known = Number(await readFile(pidFile(folder), 'utf8').catch(() => '0'));

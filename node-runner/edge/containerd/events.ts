@@ -101,9 +101,10 @@ type Exit = Extract<RuntimeEvent, { kind: 'exit' }>;
 const SIGKILL = 9;
 
 /**
- * When a shim dies, containerd kills its containers, tells exit 137 for each and forgets the task. That is the
- * platform's end, not the program's, and tells nothing of how the program would have gone on: the exit is not known.
- * A task that a program or the kernel ended is still there, stopped, until somebody deletes it.
+ * When a shim dies, containerd kills its containers, tells exit 137 for each and forgets the task.
+ * That is the platform's end, not the program's, and tells nothing of how the program would have
+ * gone on: the exit is not known. A task that a program or the kernel ended is still there,
+ * stopped, until somebody deletes it.
  */
 const withShim = async (
   containerd: Containerd,

@@ -1,14 +1,17 @@
-// Git's lock files, taken so that one left behind by a reconciler that was killed is known as such and taken over.
-// In: a lock's path. Out: taken or held. The lock holds who took it, from the first moment on: it is written
-// elsewhere and linked into place. Locks of git itself hold no such words and are respected for ever.
-// Not here: what is done under a lock (refs, work-tree).
+// Git's lock files, taken so that one left behind by a reconciler that was killed is known as such
+// and taken over. In: a lock's path. Out: taken or held. The lock holds who took it, from the first
+// moment on: it is written elsewhere and linked into place. Locks of git itself hold no such words
+// and are respected for ever. Not here: what is done under a lock (refs, work-tree).
 
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { broken, codeOf, messageOf } from './failure.ts';
 
-/** Takes the lock, or says that somebody who lives holds it. Throws GitFailure (`broken`) where it cannot be made. */
+/**
+ * Takes the lock, or says that somebody who lives holds it. Throws GitFailure (`broken`) where it
+ * cannot be made.
+ */
 export const tryLock = (lock: string, scratchFolder: string): 'taken' | 'held' => {
   const words = path.join(scratchFolder, `purser-lock-${randomBytes(4).toString('hex')}`);
   try {
@@ -59,7 +62,8 @@ const isLeftOver = (lock: string): boolean => {
 /** Numbers of processes are used again: when it began, and in which boot, tells them apart. */
 const markOf = (pid: number): string => {
   const stat = textOf(`/proc/${pid}/stat`);
-  // The name of the program stands in brackets and may hold blanks; the beginning is the 20th word after it.
+  // The name of the program stands in brackets and may hold blanks; the beginning is the 20th word
+  // after it.
   const began = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? 'gone';
   const boot = textOf('/proc/sys/kernel/random/boot_id').trim();
   return `purser ${pid} ${began}@${boot}`;

@@ -152,8 +152,8 @@ export interface RefMove {
 }
 
 /**
- * Moves a ref as git does: lock file, compare, fsync, rename. False when it stood somewhere else. The value is written
- * beside the lock, not into it, so that the lock says to the end who holds it.
+ * Moves a ref as git does: lock file, compare, fsync, rename. False when it stood somewhere else.
+ * The value is written beside the lock, not into it, so that the lock says to the end who holds it.
  */
 export const moveRef = async (repository: Repository, move: RefMove): Promise<boolean> => {
   const file = path.join(repository.commonDir, move.ref);
