@@ -7,9 +7,27 @@ import { cpus } from 'node:os';
 import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { commitToContainer } from './figures/commit-to-container.ts';
+import { commitToPlan } from './figures/commit-to-plan.ts';
+import { containersPerSecond } from './figures/containers-per-second.ts';
+import { publishedPort } from './figures/published-port.ts';
+import { pull } from './figures/pull.ts';
+import { reconcilerRestart } from './figures/reconciler-restart.ts';
+import { requestsFailed } from './figures/requests-failed.ts';
+import { rollingUpdate } from './figures/rolling-update.ts';
+import { runnerAtRest } from './figures/runner-at-rest.ts';
 import { type Figure, type Row, tableOf } from './support/figure.ts';
 
-const FIGURES: readonly Figure[] = [commitToContainer];
+const FIGURES: readonly Figure[] = [
+  commitToContainer,
+  commitToPlan,
+  containersPerSecond,
+  rollingUpdate,
+  publishedPort,
+  reconcilerRestart,
+  runnerAtRest,
+  pull,
+  requestsFailed,
+];
 
 const main = async (): Promise<void> => {
   const { values, positionals } = parseArgs({

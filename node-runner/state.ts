@@ -102,6 +102,30 @@ const setMark = (state: RunnerState, before: AllocationMark, mark: AllocationMar
   state.marksChanged = true;
 };
 
+/**
+ * Most answers change only when the next probe is due. The disk keeps of checks only that the task
+ * came up (loadMarks), and the reconciler sees a result and whether there is a failure to show; its
+ * newest text comes with the next regular report. What follows from health decide notes by itself.
+ */
+const setAnswered = (
+  state: RunnerState,
+  answered: { readonly before: AllocationMark; readonly mark: AllocationMark },
+  work: Extract<Work, { kind: 'probe' }>,
+): void => {
+  const { before, mark } = answered;
+  if (mark === before) return;
+  state.marks.set(mark.allocation, mark);
+  const was = checkOf(before, work);
+  const is = checkOf(mark, work);
+  const turned = was?.ok !== is?.ok;
+  state.marksChanged ||= turned && work.role === 'startup';
+  state.changed ||=
+    turned || ((was?.message ?? null) === null) !== ((is?.message ?? null) === null);
+};
+
+const checkOf = (mark: AllocationMark, { place, role }: Extract<Work, { kind: 'probe' }>) =>
+  mark.tasks.find(({ name }) => name === place.task)?.checks[role];
+
 export const noted = (state: RunnerState, note: Note): void => {
   switch (note.kind) {
     case 'remember':
@@ -138,7 +162,8 @@ export const succeeded = (
   if (work.kind !== 'probe') {
     setMark(state, mark, afterSuccess(mark, work, now));
   } else if (fact.kind === 'answer' && runOf(mark, work) === end.begunIn) {
-    setMark(state, mark, afterProbe(mark, work, { answer: fact.answer, now }));
+    const next = afterProbe(mark, work, { answer: fact.answer, now });
+    setAnswered(state, { before: mark, mark: next }, work);
   }
 };
 
@@ -284,7 +309,8 @@ const succeededProbe = (
 ): void => {
   const mark = state.marks.get(work.place.allocation);
   if (mark === undefined || runOf(mark, work) !== end.begunIn) return;
-  setMark(state, mark, afterProbe(mark, work, { answer: end.answer, now: end.now }));
+  const next = afterProbe(mark, work, { answer: end.answer, now: end.now });
+  setAnswered(state, { before: mark, mark: next }, work);
 };
 
 export const heardEvent = (state: RunnerState, event: RuntimeEvent): void => {

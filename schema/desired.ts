@@ -128,6 +128,10 @@ export interface DesiredState {
   readonly acceptable?: readonly string[] | null;
   /** Paths of scale files at HEAD; absent: not known, and none is written. */
   readonly scaleFiles?: readonly string[];
+  /**
+   * `<job> <spec hash>` of all settled records, while no commit was synced: a ledger may be gone.
+   */
+  readonly settledMarks?: readonly string[];
   /** Ledger records that compile found to be missing: digests just looked up. Written before anything else. */
   readonly owed: readonly LedgerRecord[];
 }

@@ -68,6 +68,14 @@ export const startCluster = async (options: ClusterOptions): Promise<BenchCluste
   const control = await connected(controlSocket);
   const starts = await watchStarts(socket);
   const state = () => control.call<StateAnswer>('state');
+  let closing: Promise<void> | null = null;
+  const remove = async (): Promise<void> => {
+    control.close();
+    starts.close();
+    await children.close();
+    await cleanNode({ node: NODE, root: nodeRoot, netns: null });
+    fs.rmSync(root, { recursive: true, force: true });
+  };
   const cluster: BenchCluster = {
     root,
     socket,
@@ -82,14 +90,12 @@ export const startCluster = async (options: ClusterOptions): Promise<BenchCluste
       fs.rmSync(controlSocket, { force: true });
       return children.startReconciler(insecure);
     },
-    close: async () => {
-      control.close();
-      starts.close();
-      await children.close();
-      await cleanNode({ node: NODE, root: nodeRoot, netns: null });
-      fs.rmSync(root, { recursive: true, force: true });
-    },
+    close: () => (closing ??= remove()),
   };
+  // Ctrl-C and a time limit of the caller leave nothing behind.
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => void cluster.close().finally(() => process.exit(130)));
+  }
   try {
     await cluster.until(({ view }) => view?.live.nodes.some(({ connected: on }) => on) ?? false);
     return cluster;

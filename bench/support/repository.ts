@@ -10,6 +10,8 @@ export interface BenchRepository {
   readonly folder: string;
   /** Makes a commit on top of `parent` (null: of the newest) without moving the branch. */
   readonly prepare: (files: Readonly<Record<string, string | null>>) => string;
+  /** The commit that was prepared last. */
+  readonly newest: () => string;
   /** Moves the branch; returns the instant before the rename, milliseconds since 1970. */
   readonly move: (commit: string) => number;
 }
@@ -53,6 +55,7 @@ export const createRepository = (root: string): BenchRepository => {
       newest = git('commit-tree', tree, ...parents, '-m', 'A change');
       return newest;
     },
+    newest: () => newest ?? '',
     move: (commit) => moveBranch(folder, commit),
   };
 };

@@ -29,6 +29,7 @@ export const compile = (tree: SourceTree, memo: CompileMemo = createMemo()): Des
     branch: tree.branch,
     commit: commitRef(tree.head),
     lastSynced: syncedCommit(tree),
+    ...(syncedCommit(tree) === null ? { settledMarks: marksOf(tree) } : {}),
     standing: standingOf(tree, survey, emptiness),
     namespaces: survey.namespaces,
     nodes: survey.nodes,
@@ -138,3 +139,8 @@ const keyOf = ({ file, line, column, code, message }: Problem): string =>
 /** The newest `synced` record: `tree.lastSynced` has its files only where it is not HEAD. */
 const syncedCommit = ({ ledger }: SourceTree): string | null =>
   ledger.findLast((record) => record.kind === 'synced')?.commit ?? null;
+
+const marksOf = ({ ledger }: SourceTree): readonly string[] =>
+  ledger.flatMap((record) =>
+    record.kind === 'settled' ? [`${record.job} ${record.specHash}`] : [],
+  );

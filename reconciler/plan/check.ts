@@ -9,7 +9,14 @@ import type { LiveAllocation, LiveState } from '../../schema/live.ts';
 import type { Plan, Step, Violation } from '../../schema/plan.ts';
 import type { Parallel, Resources } from '../../schema/spec.ts';
 
-export const check = (plan: Plan, live: LiveState, desired: DesiredState): readonly Violation[] => [
+export const check = (plan: Plan, live: LiveState, desired: DesiredState): readonly Violation[] => {
+  // Most passes change nothing: then the rules about steps have nothing to look at, and a large
+  // cluster costs nothing.
+  const bySteps = plan.steps.length === 0 ? [] : checkSteps(plan, live, desired);
+  return [...bySteps, ...reasonsAddUp(plan, desired)];
+};
+
+const checkSteps = (plan: Plan, live: LiveState, desired: DesiredState): readonly Violation[] => [
   ...capacityKept(plan, live),
   ...knownNodes(plan, live, desired),
   ...healthKept(plan, live, desired),
@@ -17,13 +24,30 @@ export const check = (plan: Plan, live: LiveState, desired: DesiredState): reado
   ...dependenciesAreLocal(plan, live),
   ...slotsHoldFew(plan, live),
   ...heldJobsStay(plan, desired),
-  ...reasonsAddUp(plan, desired),
 ];
 
 const sum = (asks: readonly Resources[]): Resources => ({
   cpuMilli: asks.reduce((total, ask) => total + ask.cpuMilli, 0),
   memoryBytes: asks.reduce((total, ask) => total + ask.memoryBytes, 0),
 });
+
+/** Values by key, so that each rule looks at every copy once, not once a job. */
+const listsOf = <Value>(
+  values: readonly Value[],
+  keyOf: (value: Value) => string,
+): ReadonlyMap<string, readonly Value[]> => {
+  const lists = new Map<string, Value[]>();
+  for (const value of values) {
+    const key = keyOf(value);
+    const list = lists.get(key);
+    if (list === undefined) lists.set(key, [value]);
+    else list.push(value);
+  }
+  return lists;
+};
+
+const groupOf = ({ body }: { readonly body: Start['body'] }): string =>
+  `${body.namespace}/${body.job}/${body.group}`;
 
 type Start = Extract<Step, { kind: 'start' }>;
 
@@ -34,9 +58,10 @@ const startsOf = (plan: Plan): readonly Start[] =>
  * What is there and what is ordered, with what a start waits for taken off, fits on each node that
  * gets a start.
  */
-const capacityKept = (plan: Plan, live: LiveState): readonly Violation[] =>
-  live.nodes.flatMap((node) => {
-    const starts = startsOf(plan).filter((start) => start.node === node.name);
+const capacityKept = (plan: Plan, live: LiveState): readonly Violation[] => {
+  const byNode = listsOf(startsOf(plan), ({ node }) => node);
+  return live.nodes.flatMap((node) => {
+    const starts = byNode.get(node.name) ?? [];
     if (starts.length === 0) return [];
     const freed = new Set(starts.flatMap((start) => start.after));
     const held = node.allocations.filter(
@@ -54,6 +79,7 @@ const capacityKept = (plan: Plan, live: LiveState): readonly Violation[] =>
           },
         ];
   });
+};
 
 /**
  * Starts go to nodes in Git that answer and are not drained; other steps to nodes that answer
@@ -77,17 +103,15 @@ const healthKept = (plan: Plan, live: LiveState, desired: DesiredState): readonl
   const stopped = new Set(
     plan.steps.flatMap((step) => (step.kind === 'stop' ? [step.allocation] : [])),
   );
+  if (stopped.size === 0) return [];
   const allocations = live.nodes.flatMap((node) => (node.connected ? node.allocations : []));
+  const byGroup = listsOf(allocations, groupOf);
   return desired.jobs.flatMap(({ spec, standing }) => {
     if (spec.stopped || standing.kind === 'removed') return [];
     return spec.groups.flatMap((group) => {
-      const healthy = allocations.filter(
-        ({ body, health, healthyForMs, stopping }) =>
-          `${body.namespace}/${body.job}` === spec.id &&
-          body.group === group.name &&
-          health === 'healthy' &&
-          !stopping &&
-          (healthyForMs ?? -1) >= spec.update.minHealthyMs,
+      const healthy = (byGroup.get(`${spec.id}/${group.name}`) ?? []).filter(
+        ({ health, healthyForMs, stopping }) =>
+          health === 'healthy' && !stopping && (healthyForMs ?? -1) >= spec.update.minHealthyMs,
       );
       const stops = healthy.filter(({ allocation }) => stopped.has(allocation)).length;
       const least = Math.max(0, group.count - unavailable(spec.update.maxParallel, group.count));
@@ -123,6 +147,8 @@ const stepsAreUnique = (plan: Plan): readonly Violation[] => {
 
 /** `after` names allocations on the same node that stop in this plan (rules 10.1). */
 const dependenciesAreLocal = (plan: Plan, live: LiveState): readonly Violation[] => {
+  const starts = startsOf(plan).filter(({ after }) => after.length > 0);
+  if (starts.length === 0) return [];
   const nodeOf = new Map<string, LiveAllocation>(
     live.nodes.flatMap((node) =>
       node.allocations.map((allocation) => [allocation.allocation, allocation] as const),
@@ -131,7 +157,7 @@ const dependenciesAreLocal = (plan: Plan, live: LiveState): readonly Violation[]
   const stopped = new Set(
     plan.steps.flatMap((step) => (step.kind === 'stop' ? [step.allocation] : [])),
   );
-  return startsOf(plan).flatMap((start) =>
+  return starts.flatMap((start) =>
     start.after
       .filter((id) => nodeOf.get(id)?.node !== start.node || !stopped.has(id))
       .map((id) => ({ rule: 'after', subject: start.allocation, detail: `waits for ${id}` })),
@@ -143,11 +169,14 @@ const dependenciesAreLocal = (plan: Plan, live: LiveState): readonly Violation[]
  * 9.3, 14).
  */
 const slotsHoldFew = (plan: Plan, live: LiveState): readonly Violation[] => {
+  const starts = startsOf(plan);
+  if (starts.length === 0) return [];
   const there = live.nodes.flatMap((node) => (node.connected ? node.allocations : []));
+  const byGroup = listsOf(there, groupOf);
   const slotOf = ({ body }: { readonly body: Start['body'] }): string =>
     `${body.namespace}/${body.job}/${body.group}[${body.index}]`;
-  return startsOf(plan).flatMap((start) => {
-    const before = there.filter(
+  return starts.flatMap((start) => {
+    const before = (byGroup.get(groupOf(start)) ?? []).filter(
       (copy) =>
         slotOf(copy) === start.slot &&
         copy.phase !== 'dead' &&
@@ -161,16 +190,16 @@ const slotsHoldFew = (plan: Plan, live: LiveState): readonly Violation[] => {
 };
 
 /** A job held at its last valid content gets no removal and no other version (rules 1.3). */
-const heldJobsStay = (plan: Plan, desired: DesiredState): readonly Violation[] =>
-  desired.jobs
+const heldJobsStay = (plan: Plan, desired: DesiredState): readonly Violation[] => {
+  const byJob = listsOf(plan.steps, ({ job }) => job);
+  return desired.jobs
     .filter(({ standing }) => standing.kind === 'held')
     .flatMap(({ id }) =>
-      plan.steps
+      (byJob.get(id) ?? [])
         .filter(
           (step) =>
-            step.job === id &&
-            ((step.kind === 'start' && (step.reason === 'rollout' || step.reason === 'canary')) ||
-              (step.kind === 'stop' && REMOVALS.has(step.reason))),
+            (step.kind === 'start' && (step.reason === 'rollout' || step.reason === 'canary')) ||
+            (step.kind === 'stop' && REMOVALS.has(step.reason)),
         )
         .map((step) => ({
           rule: 'held',
@@ -178,6 +207,7 @@ const heldJobsStay = (plan: Plan, desired: DesiredState): readonly Violation[] =
           detail: `${step.kind} of a held job`,
         })),
     );
+};
 
 const REMOVALS: ReadonlySet<string> = new Set(['rollout', 'job-removed', 'job-stopped']);
 

@@ -8,6 +8,7 @@ import { compareText, slotName } from '../../schema/ids.ts';
 import type { LiveAllocation } from '../../schema/live.ts';
 import type { Plan } from '../../schema/plan.ts';
 import { approvedSlots, ownApproved } from './approvals.ts';
+import { hasSettled } from './lost-ledger.ts';
 import type { Held } from './slots.ts';
 
 /** More than 20 % of a namespace's slots and at least 3 (rules 8.1). */
@@ -36,6 +37,7 @@ export const guardRemovals = (
   const approved = approvedSlots(desired);
   const own = ownApproved(desired);
   const all = new Set<string>();
+  const gone = desired.lastSynced === null && hasSettled([...byJob.values()].flat());
   const held = new Map<string, Held>();
   const guarded: Plan['guarded'][number][] = [];
   const namespaces = new Set(desired.jobs.map((job) => job.spec.namespace));
@@ -43,7 +45,7 @@ export const guardRemovals = (
     const jobs = desired.jobs.filter((job) => job.spec.namespace === namespace);
     const removals = jobs.flatMap((job) => removalsOf(job, byJob.get(job.id) ?? []));
     for (const { slot } of removals) all.add(slot);
-    const why = tripped(desired, { namespace, jobs, removals });
+    const why = tripped(desired, { namespace, jobs, removals, gone });
     if (why === null) continue;
     const waiting = removals.filter(({ slot }) => !approved.has(slot));
     for (const job of jobs) {
@@ -96,10 +98,12 @@ const tripped = (
     readonly namespace: string;
     readonly jobs: readonly DesiredJob[];
     readonly removals: readonly Removal[];
+    readonly gone: boolean;
   },
 ): string | null => {
   const { namespace, jobs, removals } = scene;
   if (removals.length === 0) return null;
+  if (scene.gone) return 'the ledger is gone, so nobody can say what was wanted before';
   const spec = desired.namespaces.find(({ name }) => name === namespace);
   if (spec?.protected === true) return `namespace ${namespace} is protected`;
   const precious = removals.find((removal) => removal.precious);

@@ -61,10 +61,10 @@ const MESSAGE_MAX_BYTES = 16 * 1024 * 1024;
 const RECONNECT_MIN_MS = 50;
 const RECONNECT_MAX_MS = 500;
 /**
- * One attempt to connect may take so long: on a busy machine this process itself may be late by a
- * second. The option is called `min_reconnect_backoff`, and means this.
+ * An attempt to connect is given up after this time: nice-grpc reads it from an option whose name
+ * speaks of back-off. On a busy machine containerd may need seconds to say its first word.
  */
-const CONNECT_MAX_MS = 5000;
+const CONNECT_MAX_MS = 5_000;
 /**
  * A call that only touches containerd's database or a shim: far above the worst seen (0.5 s under
  * load).

@@ -98,7 +98,8 @@ test('a copy by slot, by id, by the start of an id', () => {
   expect(findCopy(state, 'shop/web/web[1]')).toBe(copy);
   expect(findCopy(state, copy.allocation)).toBe(copy);
   expect(() => findCopy(state, copy.allocation.slice(0, 6))).toThrow('names 2 allocations');
-  expect(() => findCopy(state, 'web[7]')).toThrow('purser status JOB');
+  expect(() => findCopy(state, 'web')).toThrow('names 2 allocations: web[0], web[1]');
+  expect(() => findCopy(state, 'web[7]')).toThrow('did you mean web[');
 });
 
 test('nothing near: at most a dozen names', () => {

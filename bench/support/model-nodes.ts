@@ -1,0 +1,112 @@
+// Nodes that do at once what they are ordered, in memory: a cluster of any size, healthy and at
+// rest, around a real reconciler loop. In: their number. Out: NodesPort. Not here: containers.
+
+import type { NodesPort } from '../../reconciler/ports.ts';
+import { ordersHash } from '../../schema/wire.ts';
+import type { HeardNode } from '../../schema/live.ts';
+import type { AllocationReport, NodeOrders, NodeReport } from '../../schema/orders.ts';
+
+const GIB = 1024 ** 3;
+const LONG_MS = 3_600_000;
+
+export const modelNodes = (names: readonly string[], now: () => number): NodesPort => {
+  const heard = new Map<string, HeardNode>(names.map((node) => [node, freshNode(node, now())]));
+  const listeners = new Set<() => void>();
+  const startedAt = now();
+  // Reports that come together wake once.
+  let waking = false;
+  const ring = (): void => {
+    waking = false;
+    for (const listener of listeners) listener();
+  };
+  return {
+    // They never fall silent.
+    heard: () => {
+      const receivedAt = now();
+      return { startedAt, nodes: [...heard.values()].map((node) => ({ ...node, receivedAt })) };
+    },
+    send: (orders) => {
+      const before = heard.get(orders.node);
+      if (before === undefined) return false;
+      const report = obeyed(before.report, orders);
+      heard.set(orders.node, { ...before, report, receivedAt: now(), sent: orders });
+      if (!waking) setImmediate(ring);
+      waking = true;
+      return true;
+    },
+    watch: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+  };
+};
+
+const freshNode = (node: string, receivedAt: number): HeardNode => ({
+  node,
+  receivedAt,
+  connected: true,
+  sent: null,
+  report: freshReport(node),
+});
+
+/** A node with room for everything and nothing on it. */
+export const freshReport = (node: string): NodeReport => ({
+  node,
+  cluster: 'bench',
+  acceptedGeneration: 0,
+  acceptedCommit: '',
+  acceptedHash: '',
+  accepted: [],
+  capacity: { cpuMilli: 64_000, memoryBytes: 256 * GIB },
+  attributes: [['node.arch', 'amd64']],
+  address: '127.0.0.1',
+  allocations: [],
+  foreign: 0,
+  conditions: [],
+  portsTaken: [],
+});
+
+/** The report after these orders were done. */
+export const obeyed = (before: NodeReport, orders: NodeOrders): NodeReport => {
+  const known = new Map(before.allocations.map((report) => [report.allocation, report]));
+  const allocations = orders.items.flatMap((item): readonly AllocationReport[] => {
+    if (item.kind === 'stop') return [];
+    const report = known.get(item.allocation);
+    return [report?.body === item.body ? report : running(item.body)];
+  });
+  return {
+    ...before,
+    acceptedGeneration: orders.generation,
+    acceptedCommit: orders.commit,
+    acceptedHash: ordersHash(orders),
+    accepted: orders.items.map(({ allocation }) => allocation),
+    allocations,
+  };
+};
+
+const running = (body: AllocationReport['body']): AllocationReport => ({
+  allocation: body.allocation,
+  body,
+  phase: 'running',
+  health: 'healthy',
+  everHealthy: true,
+  tasks: body.spec.tasks.map(({ name }) => ({
+    name,
+    state: 'running',
+    restarts: 0,
+    health: 'healthy',
+    lastCheck: null,
+    exit: null,
+    pid: 1,
+  })),
+  failure: null,
+  ports: [],
+  address: '127.0.0.1',
+  usage: null,
+  acceptedForMs: LONG_MS,
+  firstStartedForMs: LONG_MS,
+  runningForMs: LONG_MS,
+  healthyForMs: LONG_MS,
+  firstHealthyForMs: LONG_MS,
+  deadForMs: null,
+});
