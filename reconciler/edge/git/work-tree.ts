@@ -13,6 +13,7 @@ import { tryLock } from './lock.ts';
 import { own } from './objects.ts';
 import type { RefMove, Repository } from './refs.ts';
 import { checkedOut, moveRef, readText } from './refs.ts';
+import { forgetMove, noteMove } from './unfinished.ts';
 
 export interface WorkTreeMove {
   readonly repository: Repository;
@@ -29,7 +30,12 @@ export const moveWorkTree = async (asked: WorkTreeMove): Promise<boolean> => {
   const index = path.join(repository.gitDir, `purser-index-${randomBytes(4).toString('hex')}`);
   try {
     copyIndex(repository, index);
-    return await moveLocked(asked, index);
+    const moved = await moveLocked(asked, index);
+    forgetMove(repository);
+    return moved;
+  } catch (error) {
+    forgetMove(repository); // files went back; only a killed process leaves the note
+    throw error;
   } finally {
     for (const file of [index, `${index}.lock`, lock]) fs.rmSync(file, { force: true });
   }
@@ -55,6 +61,7 @@ const moveLocked = async ({ repository, move, paths }: WorkTreeMove, index: stri
     });
   await git('update-index', '-q', '--refresh');
   await refuseDirty(repository, paths, git);
+  noteMove(repository, move);
   const forth = await git('read-tree', '-m', '-u', move.from, move.to);
   if (forth.code !== 0) {
     throw broken(
