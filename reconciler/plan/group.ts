@@ -101,6 +101,7 @@ const planSlot = (scope: Scope, slot: SlotView): SlotPlan => {
 
 /** Runners get digests only: what is not resolved is not started, not even where nothing else is there (rules 3). */
 const onlyResolved = (scope: Scope, plan: SlotPlan): SlotPlan => {
+  if (plan.wants === undefined || plan.wants.length === 0) return plan;
   const missing = (want: SlotWant): string | null =>
     want.spec.tasks.find(({ image }) => image.digest === null)?.image.reference ?? null;
   const wants = (plan.wants ?? []).filter((want) => missing(want) === null);
