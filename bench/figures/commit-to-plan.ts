@@ -24,8 +24,8 @@ import { createHistory, type History, STRIDE } from '../support/history.ts';
 import { modelNodes } from '../support/model-nodes.ts';
 import { epochMs, moveBranch } from '../support/repository.ts';
 
-const JOBS = Number(process.env['BJ'] ?? 10_000);
-const COMMITS = JOBS;
+const JOBS = 10_000;
+const COMMITS = 10_000;
 const FOLDERS = 100;
 const NODES = 100;
 const ROUNDS = 200;
@@ -137,14 +137,6 @@ const watchLoop = (repository: string, { say }: FigureOptions): Watched => {
   };
   const loop = createLoop({ source, nodes, registry, clock, log });
   const abort = new AbortController();
-  if (process.env['BDBG']) {
-    const t0 = performance.now();
-    loop.watch(({ view, failure, write }) =>
-      say(
-        `${(performance.now() - t0).toFixed(0)} steps ${view?.plan.steps.length} props ${JSON.stringify(view?.plan.proposals.map((p) => (p.kind === 'ledger' ? p.records.length : p.kind)))} blocked ${view?.plan.blocked.length} ${JSON.stringify(view?.plan.blocked[0])?.slice(0, 200)} synced ${view?.plan.synced} wake ${view?.plan.wakeAt} ${failure} ${JSON.stringify(write)}`,
-      ),
-    );
-  }
   const running = loop.run(abort.signal);
   return {
     until: (holds) => when(loop, holds).then(() => undefined),

@@ -37,6 +37,12 @@ export interface Link {
 /** First and longest wait between dials. */
 const DIAL_FIRST_MS = 50;
 const DIAL_LONGEST_MS = 5000;
+/**
+ * A reconciler that was just lost is most likely being started again: it is dialled at least this
+ * often at first. Ten thousand runners would knock 40,000 times a second, on a port that refuses.
+ */
+const DIAL_SOON_MS = 250;
+const SOON_FOR_MS = 15_000;
 /** A set of orders larger than this is refused: 2,000 bodies of 256 KiB cannot be meant. */
 const ORDERS_BYTES = 64 * 1024 * 1024;
 const MESSAGE_BYTES = 16 * 1024 * 1024;
@@ -108,6 +114,7 @@ interface Dialling {
 
 const dialForEver = async (options: LinkOptions, state: State, dialling: Dialling) => {
   let wait = DIAL_FIRST_MS;
+  let lostAt: Ms | null = null;
   while (!dialling.signal.aborted) {
     const began = options.clock.now();
     try {
@@ -116,8 +123,11 @@ const dialForEver = async (options: LinkOptions, state: State, dialling: Diallin
       options.log.info({ error: String(error) }, 'the link to the reconciler was cut');
     }
     // A session that lasted was a good one: begin the back-off anew.
-    wait = options.clock.now() - began > DIAL_LONGEST_MS ? DIAL_FIRST_MS : wait * 2;
-    wait = Math.min(wait, DIAL_LONGEST_MS);
+    const now = options.clock.now();
+    const lasted = now - began > DIAL_LONGEST_MS;
+    if (lasted) lostAt = now;
+    const soon = lostAt !== null && now - lostAt < SOON_FOR_MS;
+    wait = Math.min(lasted ? DIAL_FIRST_MS : wait * 2, soon ? DIAL_SOON_MS : DIAL_LONGEST_MS);
     await sleep(wait, undefined, { signal: dialling.signal }).catch(() => undefined);
   }
 };

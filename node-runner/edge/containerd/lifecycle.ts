@@ -83,37 +83,57 @@ interface Context extends Pick<Containerd, 'containers' | 'snapshots' | 'tasks'>
 }
 
 const create = async (context: Context, ask: CreateAsk): Promise<{ readonly pid: number }> => {
-  const { containers, sandboxes, snapshots, options } = context;
-  const { id, image } = ask;
-  const task = await getTask(context, id);
-  if (task !== null) return pidOf(id, task);
+  const { containers, sandboxes, options } = context;
+  const { id } = ask;
   const log = ask.logPath === null ? '' : pathToFileURL(ask.logPath).href;
-  const container: Container = {
-    ...EMPTY_RECORD,
-    id,
-    labels: { ...ask.labels },
-    image: image.name,
-    runtime: { name: RUNTIME, options },
-    spec: specAny(ask.spec),
-    snapshotter: SNAPSHOTTER,
-    snapshotKey: id,
-    extensions: { [LOG_EXTENSION]: { typeUrl: LOG_EXTENSION, value: Buffer.from(log) } },
-  };
-  // What an earlier attempt left behind has another specification perhaps: it is made anew.
-  if ((await getRecord(context, id)) !== null) await remove(context, id);
+  const container = recordOf(ask, { log, options });
   try {
     await containers.create({ container });
+  } catch (error) {
+    // Nearly always nothing is there, so nothing is asked before: each question is a round trip.
+    if (!hasCode(error, Status.ALREADY_EXISTS)) throw error;
+    const task = await getTask(context, id);
+    if (task !== null) return pidOf(id, task);
+    // What an earlier attempt left behind has another specification perhaps: it is made anew.
+    await remove(context, id);
+    await containers.create({ container });
+  }
+  try {
     await sandboxes.create(id, options);
-    const key = { snapshotter: SNAPSHOTTER, key: id };
-    await tolerate(snapshots.remove(key), Status.NOT_FOUND);
-    const made = snapshots.prepare({ ...key, parent: image.chainId, labels: {} });
-    const { mounts } = await made.catch((error: unknown) => {
-      throw hasCode(error, Status.NOT_FOUND) ? imageGone(ask, error) : error;
-    });
+    const mounts = await prepareSnapshot(context, ask);
     return await createTask(context, { id, mounts, log });
   } catch (error) {
     await remove(context, id).catch(() => undefined);
     throw error;
+  }
+};
+
+const recordOf = (
+  ask: CreateAsk,
+  { log, options }: { readonly log: string; readonly options: Any },
+): Container => ({
+  ...EMPTY_RECORD,
+  id: ask.id,
+  labels: { ...ask.labels },
+  image: ask.image.name,
+  runtime: { name: RUNTIME, options },
+  spec: specAny(ask.spec),
+  snapshotter: SNAPSHOTTER,
+  snapshotKey: ask.id,
+  extensions: { [LOG_EXTENSION]: { typeUrl: LOG_EXTENSION, value: Buffer.from(log) } },
+});
+
+/** The container's own layer; one that an earlier attempt left is thrown away first. */
+const prepareSnapshot = async ({ snapshots }: Context, ask: CreateAsk): Promise<Mount[]> => {
+  const key = { snapshotter: SNAPSHOTTER, key: ask.id };
+  const prepare = () => snapshots.prepare({ ...key, parent: ask.image.chainId, labels: {} });
+  try {
+    return (await prepare()).mounts;
+  } catch (error) {
+    if (hasCode(error, Status.NOT_FOUND)) throw imageGone(ask, error);
+    if (!hasCode(error, Status.ALREADY_EXISTS)) throw error;
+    await tolerate(snapshots.remove(key), Status.NOT_FOUND);
+    return (await prepare()).mounts;
   }
 };
 
