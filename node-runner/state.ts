@@ -45,6 +45,7 @@ export interface RunnerState {
   portsTaken: ReadonlySet<number>;
   disk: Inventory['disk'];
   contactAt: Ms | null;
+  unheardMs: Ms;
   readonly imagesUsed: Map<string, Ms>;
   usage: ReadonlyMap<string, Resources>;
   runtimeSilent: string | null;
@@ -72,6 +73,7 @@ export const newState = (node: NodeFacts): RunnerState => ({
   portsTaken: new Set(),
   disk: null,
   contactAt: null,
+  unheardMs: Number.POSITIVE_INFINITY,
   imagesUsed: new Map(),
   usage: new Map(),
   runtimeSilent: null,

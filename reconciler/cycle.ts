@@ -43,7 +43,8 @@ export interface CycleContext {
 export const readWhole = async ({ ports, lookups, memo }: CycleContext): Promise<SourceTree> => {
   const read = await ports.source.read();
   const expired = expiredApprovals(read, ports.clock.epochMs?.() ?? null);
-  let tree: SourceTree = { ...read, expired, lookups: lookups.answers() };
+  const histories = knownHistories(read, memo);
+  let tree: SourceTree = { ...read, histories, expired, lookups: lookups.answers() };
   const commits = read.local ? [] : acceptedCommits(ports.nodes.heard());
   if (commits.length > 0) {
     tree = await ports.source.complete(tree, { digests: [], histories: [], commits });
@@ -58,6 +59,10 @@ export const readWhole = async ({ ports, lookups, memo }: CycleContext): Promise
   lookups.want(wanted.digests);
   return tree;
 };
+
+/** What lies behind a commit never changes: histories are read, and compiled, once for each HEAD. */
+const knownHistories = (read: SourceTree, memo: CompileMemo): SourceTree['histories'] =>
+  memo.last?.tree.head.oid === read.head.oid ? memo.last.tree.histories : read.histories;
 
 /** Approvals older than APPROVAL_MS; one whose date cannot be read never was good. */
 const expiredApprovals = ({ ledger }: SourceTree, epochMs: number | null): readonly string[] =>

@@ -51,6 +51,7 @@ const inventory = (fields: Partial<Inventory> = {}): Inventory => ({
   portsTaken: new Set(),
   disk: { freeBytes: 100 * GIB, totalBytes: 200 * GIB },
   contactAt: 0,
+  unheardMs: 0,
   imagesUsed: new Map(),
   ...fields,
 });
