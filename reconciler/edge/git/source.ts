@@ -48,8 +48,8 @@ export const createGitSource = (options: GitSourceOptions): GitSource => {
   const epochSeconds = () => Math.floor((options.epochMs ?? Date.now)() / 1000);
   const wakes = new Set<() => void>();
   const guard = createRewriteGuard({ base, branch: options.branch, log: options.log });
+  const tidyUp = createTidyUp(base);
   let last: Remembered | null = null;
-  let tidy = false;
 
   const recorder = createRecorder({
     base,
@@ -61,14 +61,6 @@ export const createGitSource = (options: GitSourceOptions): GitSource => {
     by: () => machine(options.cluster, epochSeconds()),
     atHead: (path) => isAtHead(last?.tree ?? null, path),
   });
-
-  /** Once: a machine commit that an earlier life began. */
-  const tidyUp = async (): Promise<void> => {
-    if (tidy || !base.local) return;
-    const { repository } = base.store();
-    if (repository.workTree !== null) await finishMove(repository);
-    tidy = true;
-  };
 
   const read = async (): Promise<SourceTree> => {
     if (options.readOnly !== true) {
@@ -82,12 +74,6 @@ export const createGitSource = (options: GitSourceOptions): GitSource => {
     if (last === null) void warm(base, tree);
     last = { tips, tree };
     return tree;
-  };
-
-  const head = async (): Promise<string> => {
-    const { branch } = await base.tips();
-    if (branch === null) throw missingBranch(base, options.branch);
-    return branch;
   };
 
   const inTurn = createTurns();
@@ -115,12 +101,33 @@ export const createGitSource = (options: GitSourceOptions): GitSource => {
       for (const wake of wakes) wake();
     },
     listCommits: (limit, path) =>
-      base.attempt(async () => base.store().line.commits(await head(), limit, path ?? null)),
+      base.attempt(async () =>
+        base.store().line.commits(await headOf(base, options), limit, path ?? null),
+      ),
     readFile: (path) =>
-      base.attempt(async () => readFileAt(base, await head(), within(directory, path))),
+      base.attempt(async () =>
+        readFileAt(base, await headOf(base, options), within(directory, path)),
+      ),
     at: (commit) => base.attempt(() => headAt(base, commit)),
     close: () => base.close(),
   };
+};
+
+/** Once: a machine commit that an earlier life began. */
+const createTidyUp = (base: Base): (() => Promise<void>) => {
+  let tidy = !base.local;
+  return async () => {
+    if (tidy) return;
+    const { repository } = base.store();
+    if (repository.workTree !== null) await finishMove(repository);
+    tidy = true;
+  };
+};
+
+const headOf = async (base: Base, { branch }: GitSourceOptions): Promise<string> => {
+  const tips = await base.tips();
+  if (tips.branch === null) throw missingBranch(base, branch);
+  return tips.branch;
 };
 
 /** Reads the history in the background, so that the first commit that needs it finds it read. */
