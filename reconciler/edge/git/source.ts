@@ -50,7 +50,6 @@ export const createGitSource = (options: GitSourceOptions): GitSource => {
   const guard = createRewriteGuard({ base, branch: options.branch, log: options.log });
   const tidyUp = createTidyUp(base);
   let last: Remembered | null = null;
-
   const recorder = createRecorder({
     base,
     refs,
@@ -61,7 +60,6 @@ export const createGitSource = (options: GitSourceOptions): GitSource => {
     by: () => machine(options.cluster, epochSeconds()),
     atHead: (path) => isAtHead(last?.tree ?? null, path),
   });
-
   const read = async (): Promise<SourceTree> => {
     if (options.readOnly !== true) {
       await tidyUp();
@@ -109,7 +107,7 @@ export const createGitSource = (options: GitSourceOptions): GitSource => {
         readFileAt(base, await headOf(base, options), within(directory, path)),
       ),
     at: (commit) => base.attempt(() => headAt(base, commit)),
-    close: () => base.close(),
+    close: base.close,
   };
 };
 
