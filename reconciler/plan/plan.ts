@@ -123,7 +123,7 @@ const conclude = (desired: DesiredState, scene: Scene, made: Pass): Plan => {
       outcomes.flatMap((outcome) => outcome.proposals),
     ),
     deployments: jobs.map((job) => viewDeployment(job, placed.blocked)),
-    problems: desired.problems,
+    problems: [...desired.problems, ...jobs.flatMap((job) => job.problems)],
     synced,
     guarded,
     wakeAt: scene.deadlines.wakeAt(),

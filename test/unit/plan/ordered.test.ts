@@ -1,6 +1,7 @@
 // Copies that were ordered and that their node never answered for (rules 10.1).
 import { describe, expect, it } from 'vitest';
 import { check } from '../../../reconciler/plan/check.ts';
+import { orders } from '../../../reconciler/plan/orders.ts';
 import { plan } from '../../../reconciler/plan/plan.ts';
 import type { DesiredState } from '../../../schema/desired.ts';
 import type { LiveState } from '../../../schema/live.ts';
@@ -40,5 +41,32 @@ describe('a copy that was ordered and not answered for', () => {
       'start shop/web/main[0] n001',
       'stop shop/web/main[0] n001',
     ]);
+  });
+});
+
+describe('copies of a job whose file never was valid for this release (1.3)', () => {
+  const job = aJob({ count: 2 }, { settled: true });
+  const live = liveOf([0, 1].map((index) => aCopy(job, { node: `n00${index + 1}`, index })));
+  const problem = {
+    file: 'jobs/shop/web.yaml',
+    line: 1,
+    column: 1,
+    code: 'field-unknown',
+    severity: 'error',
+    message: 'a stricter release',
+    advice: '',
+  } as const;
+
+  it('stay as their runners accepted them, and nobody may approve them away', () => {
+    const desired = desiredOf([], { problems: [problem] });
+    const made = plan(desired, live, 0);
+    expect(made.steps).toEqual([]);
+    expect(made.guarded).toEqual([]);
+    expect(made.synced).toBe(false);
+    const sets = orders(made, live, { cluster: 'test', commit: 'c' });
+    expect(
+      sets.flatMap(({ items }) => items.map((item) => item.kind === 'run' && item.body)),
+    ).toEqual(live.nodes.flatMap(({ allocations }) => allocations.map(({ body }) => body)));
+    expect(steps(desiredOf([]), live)).toHaveLength(2);
   });
 });
