@@ -15,8 +15,15 @@ import { get } from '../support/traffic.ts';
 const WEB = 'shop/web';
 const FILE = 'jobs/shop/web.yaml';
 const COUNT = 4;
-const web = (version: string) =>
-  appJob({ image: '%APP%', version, count: COUNT, maxParallel: 2, order: 'start-first' });
+const web = (version: string, fail?: 'crash') =>
+  appJob({
+    image: '%APP%',
+    version,
+    count: COUNT,
+    maxParallel: 2,
+    order: 'start-first',
+    ...(fail === undefined ? {} : { fail }),
+  });
 
 const SEED = Number(process.env['PURSER_SEED'] ?? Date.now() % 1_000_000);
 const random = seeded(SEED);
@@ -63,13 +70,22 @@ const shimsOf = ({ root }: TestNode): readonly number[] =>
     .filter((line) => /^\d+ \S*containerd-shim/.test(line))
     .map((line) => Number(line.split(' ')[0]));
 
+/** One that is gone already is fine: chance hits the same twice. */
+const killHard = (pid: number): void => {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if (!String(error).includes('ESRCH')) throw error;
+  }
+};
+
 const pick = <T>(items: readonly T[]): T | undefined => items[Math.floor(random() * items.length)];
 
 test('reconciler, runners and containerds may die while nothing changes: no container notices', async () => {
   const before = pidsOf(await cluster.state(), WEB);
   await cluster.reconciler.end('SIGKILL');
   for (const { runner } of cluster.nodes) await runner.end('SIGKILL');
-  for (const node of cluster.nodes) process.kill(containerdPid(node), 'SIGKILL');
+  for (const node of cluster.nodes) killHard(containerdPid(node));
   for (const { runner } of cluster.nodes) runner.start();
   cluster.reconciler.start();
   const after = await cluster.settled(WEB);
@@ -78,7 +94,7 @@ test('reconciler, runners and containerds may die while nothing changes: no cont
     ({ view }) => view.live.nodes.filter(({ connected }) => connected).length === 3,
   );
   expect(pidsOf(after, WEB)).toEqual(before);
-  for (const node of cluster.nodes) process.kill(containerdPid(node), 'SIGKILL'); // under a runner that lives
+  for (const node of cluster.nodes) killHard(containerdPid(node)); // under a runner that lives
   await sleep(3000);
   expect(pidsOf(await cluster.settled(WEB), WEB)).toEqual(before);
   await expectWhole('1');
@@ -138,14 +154,14 @@ const KILLS: readonly (readonly [string, () => Promise<void>])[] = [
     'a containerd',
     async () => {
       const node = pick(cluster.nodes);
-      if (node !== undefined) process.kill(containerdPid(node), 'SIGKILL');
+      if (node !== undefined) killHard(containerdPid(node));
     },
   ],
   [
     'a shim',
     async () => {
       const shim = pick(cluster.nodes.flatMap(shimsOf));
-      if (shim !== undefined) process.kill(shim, 'SIGKILL');
+      if (shim !== undefined) killHard(shim);
     },
   ],
 ];
@@ -179,6 +195,21 @@ test('anything is killed at any moment, through three rollouts', async () => {
   expect(cluster.git('log', '--format=%B', '--author=Purser')).toBe(''); // the platform reverts nothing
   expect(state.view.desired.commit.subject).toBe('version c');
   await expectWhole('c');
+});
+
+test('the reconciler is killed while it reverts: one revert, and a clean work tree', async () => {
+  const before = cluster.git('rev-parse', 'HEAD');
+  cluster.commit({ [FILE]: web('bad', 'crash') }, 'a version that crashes');
+  for (let round = 0; round < 10; round += 1) {
+    await sleep(400 + random() * 1600);
+    await cluster.reconciler.end('SIGKILL');
+    cluster.reconciler.start();
+  }
+  await cluster.until('the revert', () => cluster.git('log', '-1', '--format=%an') === 'Purser');
+  await expectWhole('c');
+  expect(cluster.git('log', '--format=%an %s', `${before}..HEAD`).split('\n')).toHaveLength(2);
+  expect(cluster.git('status', '--porcelain')).toBe('');
+  expect(cluster.git('diff', before, 'HEAD', '--stat')).toBe('');
 });
 
 /** mulberry32: a small generator of its own, so that a seed means the same everywhere. */
