@@ -138,8 +138,26 @@ export const succeeded = (
   if (work.kind !== 'probe') {
     setMark(state, mark, afterSuccess(mark, work, now));
   } else if (fact.kind === 'answer' && runOf(mark, work) === end.begunIn) {
-    setMark(state, mark, afterProbe(mark, work, { answer: fact.answer, now }));
+    setProbed(state, work, [mark, afterProbe(mark, work, { answer: fact.answer, now })]);
   }
+};
+
+/**
+ * An answer like the one before moves only the instant of the next check. That is neither news for
+ * a report nor worth a write to the disk, which 50 copies would ask for five times a second.
+ */
+const setProbed = (
+  state: RunnerState,
+  work: Extract<Work, { kind: 'probe' }>,
+  [before, after]: readonly [AllocationMark, AllocationMark],
+): void => {
+  const [was, is] = [before, after].map(
+    ({ tasks }) => tasks.find(({ name }) => name === work.place.task)?.checks[work.role],
+  );
+  const same =
+    was?.ok === is?.ok && was?.message === is?.message && was?.failuresInRow === is?.failuresInRow;
+  if (same) state.marks.set(after.allocation, after);
+  else setMark(state, before, after);
 };
 
 /** Start of the present run of the task that a probe asks; null for other work. */
