@@ -10,7 +10,7 @@ import type { Resources } from '../schema/spec.ts';
 import type { RunnerConfig } from './config.ts';
 import { DEFAULT_DISK_RESERVE_BYTES } from './config.ts';
 import { createClock } from './edge/clock.ts';
-import { startContainerd } from './edge/containerd/daemon.ts';
+import { containerdRuns, startContainerd } from './edge/containerd/daemon.ts';
 import { createContainerdRuntime } from './edge/containerd/runtime.ts';
 import { createLink } from './edge/link.ts';
 import { createLog } from './edge/log.ts';
@@ -95,7 +95,7 @@ export const startRunner = async (settings: RunnerSettings): Promise<Runner> => 
     link.run(signal),
     every(ROTATE_EVERY_MS, signal, () => rotateLogs(root), log),
     settings.containerd === null
-      ? every(SUPERVISE_EVERY_MS, signal, () => startPrivate(settings), log)
+      ? every(SUPERVISE_EVERY_MS, signal, () => keepRunning(settings), log)
       : Promise.resolve(),
   ];
   // For people only: a containerd that does not answer yet is listed again by the tick, and no reason to end.
@@ -108,6 +108,10 @@ export const startRunner = async (settings: RunnerSettings): Promise<Runner> => 
       runtime.close();
     },
   };
+};
+
+const keepRunning = async (settings: RunnerSettings): Promise<void> => {
+  if (!(await containerdRuns(join(settings.root, 'containerd')))) await startPrivate(settings);
 };
 
 const startPrivate = ({ root, containerdBinary }: RunnerSettings) =>
