@@ -21,7 +21,6 @@ import { createRecorder } from './recorder.ts';
 import { someBranches } from './refs.ts';
 import type { RewriteGuard } from './rewrite.ts';
 import { createRewriteGuard } from './rewrite.ts';
-import { finishMove } from './unfinished.ts';
 
 export interface GitSource extends SourcePort {
   /** Asks the remote now: a webhook came. Wakes every watcher. */
@@ -49,7 +48,6 @@ export const createGitSource = (options: GitSourceOptions): GitSource => {
   const wakes = new Set<() => void>();
   const guard = createRewriteGuard({ base, branch: options.branch, log: options.log });
   let last: Remembered | null = null;
-  let tidy = false;
 
   const recorder = createRecorder({
     base,
@@ -62,19 +60,8 @@ export const createGitSource = (options: GitSourceOptions): GitSource => {
     atHead: (path) => isAtHead(last?.tree ?? null, path),
   });
 
-  /** Once: a machine commit that an earlier life began. */
-  const tidyUp = async (): Promise<void> => {
-    if (tidy || !base.local) return;
-    const { repository } = base.store();
-    if (repository.workTree !== null) await finishMove(repository);
-    tidy = true;
-  };
-
   const read = async (): Promise<SourceTree> => {
-    if (options.readOnly !== true) {
-      await tidyUp();
-      await recorder.prove();
-    }
+    if (options.readOnly !== true) await recorder.prove();
     const tips = await base.tips();
     const same = last?.tips.branch === tips.branch && last.tips.ledger === tips.ledger;
     if (last !== null && same) return last.tree;
