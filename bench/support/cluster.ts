@@ -9,6 +9,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type Control } from '../../cli/client.ts';
+import { RUNNER_NODE_FLAGS } from '../../cli/up/children.ts';
 import type { BuiltImage } from '../../cli/image-build.ts';
 import { cleanNode } from '../../node-runner/clean.ts';
 import { socketOf } from '../../node-runner/edge/containerd/daemon.ts';
@@ -165,9 +166,10 @@ interface Places {
 
 const createPrograms = ({ root, nodeRoot, program, repository }: Places) => {
   const link = ['--link', `unix:${root}/link.sock`, '--cluster', 'bench', '--end-with-stdin'];
-  const start = (name: string, args: readonly string[]): ChildProcess => {
+  const start = (name: 'runner' | 'reconciler', args: readonly string[]): ChildProcess => {
     const log = fs.openSync(path.join(root, `${name}.log`), 'a');
-    const child = spawn(process.execPath, [program, ...args, ...link], {
+    const node = name === 'runner' ? RUNNER_NODE_FLAGS : [];
+    const child = spawn(process.execPath, [...node, program, ...args, ...link], {
       stdio: ['pipe', log, log],
     });
     fs.closeSync(log);
