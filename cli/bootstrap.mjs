@@ -25,6 +25,7 @@ const TEST_PACKAGES = {
   'containernetworking-plugins': '/usr/lib/cni/bridge',
   procps: 'ps',
   'util-linux': 'nsenter',
+  bsdutils: 'script',
 };
 
 const own = new Set(['--only-setup', '--with-tests']);

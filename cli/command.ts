@@ -17,7 +17,9 @@ export interface Io {
   readonly err: (text: string) => void;
   /** stdout is a terminal: colour, live views and progress are welcome. */
   readonly tty: boolean;
+  /** Size of the terminal; infinite where there is none, so that nothing is cut in a pipe. */
   readonly columns: number;
+  readonly rows: number;
   /** Aborted by Ctrl-C. */
   readonly signal: AbortSignal;
 }

@@ -3,7 +3,9 @@
 // what it waits for, what it would go back to, what can be done. Not here: the plan itself (reconciler).
 
 import pc from 'picocolors';
+import type { HistoryCommit } from '../schema/control.ts';
 import type { DesiredJob } from '../schema/desired.ts';
+import type { Ledger } from '../schema/ledger.ts';
 import type { LiveAllocation, LiveState } from '../schema/live.ts';
 import type { Blocked, DeploymentView } from '../schema/plan.ts';
 import type { Snapshot } from '../schema/snapshot.ts';
@@ -15,8 +17,11 @@ import type { CommandSpec } from './command.ts';
 import type { ReadyState } from './state.ts';
 import { ask, copiesOf, findJob, readyState, shortSlot } from './state.ts';
 
-/** Settled versions that are listed; older ones are in `purser history JOB`. */
-const SETTLED_SHOWN = 5;
+/** Versions that are listed; older ones are in `purser history JOB`. */
+const VERSIONS_SHOWN = 5;
+
+/** Commits of the job among which the one that brought the version in is looked for. */
+const HISTORY_LOOKED_AT = 100;
 
 export const explain: CommandSpec = {
   usage: 'explain <job>',
@@ -33,7 +38,10 @@ export const explain: CommandSpec = {
       ask<Snapshot>(common, 'snapshot'),
     ]);
     const job = findJob(state, args[0] ?? '');
-    const facts = factsOf(state, job, tree.ledger);
+    const asked = { limit: HISTORY_LOOKED_AT, job: job.id };
+    const commits = await ask<readonly HistoryCommit[]>(common, 'history', asked);
+    const commit = commits.find(({ oid }) => oid === job.commit.oid) ?? job.commit;
+    const facts = factsOf(state, { ...job, commit }, tree.ledger);
     if (common.json) io.out(toJson(facts, 2));
     else io.out(textOf(facts).join('\n'));
     return 0;
@@ -42,12 +50,10 @@ export const explain: CommandSpec = {
 
 type Facts = ReturnType<typeof factsOf>;
 
-const factsOf = (state: ReadyState, job: DesiredJob, ledger: Snapshot['tree']['ledger']) => {
+const factsOf = (state: ReadyState, job: DesiredJob, ledger: Ledger) => {
   const { plan, wakesInMs, desired, live } = state.view;
   const settled = ledger
-    .filter((record) => record.kind === 'settled' && record.job === job.id)
-    .map((record) => (record.kind === 'settled' ? record : null))
-    .filter((record) => record !== null)
+    .flatMap((record) => (record.kind === 'settled' && record.job === job.id ? [record] : []))
     .toReversed();
   const waits = plan.blocked.filter((blocked) => blocked.job === job.id);
   const deployment = plan.deployments.find((view) => view.job === job.id) ?? null;
@@ -62,10 +68,29 @@ const factsOf = (state: ReadyState, job: DesiredJob, ledger: Snapshot['tree']['l
     guarded: plan.guarded.filter((one) => one.job === job.id),
     problems: plan.problems.filter(({ file }) => file === job.file),
     settled: settled.map(({ specHash, commit }) => ({ specHash, commit })),
+    failed: failedVersions(ledger, job.id),
     /** When the answer could change by itself; null: not without new input. */
     looksAgainInMs: waits.length === 0 ? null : wakesInMs,
     remedies: remediesOf(job, deployment, waits),
   };
+};
+
+/** Newest first; `revertedBy` is the machine's commit, null where there is none. */
+const failedVersions = (ledger: Ledger, job: string) => {
+  const reverts = new Map(
+    ledger.flatMap((record): readonly (readonly [string, string])[] =>
+      record.kind === 'reverted' ? [[record.deployment, record.commit]] : [],
+    ),
+  );
+  return ledger
+    .flatMap((record) => (record.kind === 'failed' && record.job === job ? [record] : []))
+    .map(({ specHash, commit, deployment, evidence: { reason } }) => ({
+      specHash,
+      commit,
+      reason,
+      revertedBy: reverts.get(deployment) ?? null,
+    }))
+    .toReversed();
 };
 
 const unreachable = ({ nodes }: LiveState): readonly string[] =>
@@ -105,6 +130,7 @@ const textOf = (facts: Facts): readonly string[] => [
   ...section('Problems', facts.problems.map(problemLine)),
   ...section('Goes back to', revertLines(facts.job)),
   ...section('Settled versions, newest first', settledLines(facts)),
+  ...section('Failed versions, newest first', failedLines(facts)),
   ...section('What you can do', facts.remedies),
 ];
 
@@ -118,14 +144,14 @@ const wantedLines = ({ job, deployment }: Facts): readonly string[] => {
   const reason = deployment?.reason ?? null;
   const marks = [
     ...(job.settled ? ['settled'] : ['not settled yet']),
-    ...(job.isRollback ? ['a rollback: settled before'] : []),
+    ...(job.isRollback && !job.settled ? ['a rollback: settled before'] : []),
     ...(job.failed === null ? [] : ['failed']),
   ];
   return [
     `${pc.bold(job.id)}  ${status}${reason === null ? '' : `: ${reason}`}`,
     row('file', `${job.file}, priority ${spec.priority}`),
     row('version', `${spec.specHash.slice(0, 12)} (${marks.join(', ')})`),
-    row('commit', `${commit.oid.slice(0, 12)} by ${commit.author}: ${commit.subject}`),
+    row('commit', commitWords(commit)),
     row('deployment', job.deployment),
     ...(standing.kind === 'held' ? [row('held', standing.why)] : []),
     ...(standing.kind === 'removed' ? [row('removed', 'its file is gone from HEAD')] : []),
@@ -138,6 +164,10 @@ const wantedLines = ({ job, deployment }: Facts): readonly string[] => {
     ),
   ];
 };
+
+/** A commit beyond the history that was looked at has an id only. */
+const commitWords = ({ oid, author, subject }: DesiredJob['commit']): string =>
+  author === '' ? oid.slice(0, 12) : `${oid.slice(0, 12)} by ${author}: ${subject}`;
 
 const copyLines = (copy: LiveAllocation): readonly string[] => {
   const { runningForMs, healthyForMs, deadForMs, failure, body } = copy;
@@ -190,10 +220,23 @@ const revertLines = ({ revert, settled, isRollback, spec, id }: DesiredJob): rea
   ];
 };
 
-const settledLines = ({ settled }: Facts): readonly string[] => {
-  const shown = settled
-    .slice(0, SETTLED_SHOWN)
-    .map(({ specHash, commit }) => `${specHash.slice(0, 12)}  commit ${commit.slice(0, 12)}`);
-  const rest = settled.length - shown.length;
+const settledLines = ({ settled }: Facts): readonly string[] =>
+  newest(
+    settled.map(
+      ({ specHash, commit }) => `${specHash.slice(0, 12)}  commit ${commit.slice(0, 12)}`,
+    ),
+  );
+
+const failedLines = ({ failed }: Facts): readonly string[] =>
+  newest(
+    failed.map(({ specHash, commit, reason, revertedBy }) => {
+      const way = revertedBy === null ? '' : `, reverted by ${revertedBy.slice(0, 12)}`;
+      return `${specHash.slice(0, 12)}  commit ${commit.slice(0, 12)}: ${reason}${way}`;
+    }),
+  );
+
+const newest = (lines: readonly string[]): readonly string[] => {
+  const rest = lines.length - VERSIONS_SHOWN;
+  const shown = lines.slice(0, VERSIONS_SHOWN);
   return rest > 0 ? [...shown, `… and ${rest} more`] : shown;
 };

@@ -51,7 +51,11 @@ export const history: CommandSpec = {
         .join(', '),
       entry.subject,
     ]);
-    io.out(table([['COMMIT', 'TIME (UTC)', 'AUTHOR', 'BECAME', 'SUBJECT'], ...rows], io.columns));
+    io.out(
+      table([['COMMIT', 'TIME (UTC)', 'AUTHOR', 'BECAME', 'SUBJECT'], ...rows], {
+        columns: io.columns,
+      }),
+    );
     return 0;
   },
 };

@@ -6,7 +6,7 @@ import { CommandError } from './command-error.ts';
 import type { CommandSpec, Io } from './command.ts';
 import { commonOf, DEFAULT_ROOT } from './command.ts';
 import { COMMANDS } from './commands.ts';
-import { addCompletion } from './completion.ts';
+import { addCompletion, completionNames } from './completion.ts';
 import pack from '../package.json' with { type: 'json' };
 
 const USAGE_ERROR = 2;
@@ -27,7 +27,7 @@ const main = async (argv: readonly string[]): Promise<number> => {
       code = await spec.run({ ...invocation, io: ioOf(abort.signal) });
     });
   }
-  addCompletion(program);
+  addCompletion(program, COMMANDS, await completionNames(argv));
   try {
     await program.parseAsync([...argv], { from: 'user' });
     return code;
@@ -63,7 +63,8 @@ const ioOf = (signal: AbortSignal): Io => ({
   out: (line) => void process.stdout.write(`${line}\n`),
   err: (line) => void process.stderr.write(`${line}\n`),
   tty: process.stdout.isTTY,
-  columns: process.stdout.columns || 100,
+  columns: process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY,
+  rows: process.stdout.isTTY ? process.stdout.rows : Number.POSITIVE_INFINITY,
   signal,
 });
 

@@ -75,9 +75,10 @@ const NOTHING = 0;
 const CHANGES = 1;
 const ERRORS = 2;
 
-const codeOf = ({ problems, waves, guarded, stopped }: Summary): number => {
+/** What is wanted and cannot be done is a change too: it would be done as soon as it can. */
+const codeOf = ({ problems, waves, guarded, blocked, stopped }: Summary): number => {
   if (stopped !== null || problems.some(({ severity }) => severity === 'error')) return ERRORS;
-  return waves.length === 0 && guarded.length === 0 ? NOTHING : CHANGES;
+  return waves.length + guarded.length + blocked.length === 0 ? NOTHING : CHANGES;
 };
 
 const coloured = (lines: readonly string[]): readonly string[] =>

@@ -82,27 +82,36 @@ export const copiesOf = ({ view }: ReadyState, job: string): readonly LiveAlloca
 /** `<group>[<index>]`, or `[<index>]` where the group is named as the job. */
 export const shortSlot = ({ body }: LiveAllocation): string => `${body.group}[${body.index}]`;
 
-/** An allocation by id, by the start of its id, or by `job/group[index]` or `job[index]`. */
+/** An allocation by id, by the start of its id, by `job[index]` or `job/group[index]`, or a job's only copy. */
 export const findCopy = (state: ReadyState, name: string): LiveAllocation => {
   const all = state.view.live.nodes.flatMap(({ allocations }) => allocations);
   const live = all.filter(({ phase }) => phase !== 'dead');
   const byId = all.filter(({ allocation }) => allocation === name);
   const bySlot = live.filter((copy) => slotNames(copy).includes(name));
-  const byStart = all.filter(({ allocation }) => allocation.startsWith(name));
-  const found = [byId, bySlot, byStart].find((matches) => matches.length > 0) ?? [];
+  const byJob = live.filter((copy) => jobNames(copy).includes(name));
+  const byStart = all.filter(({ allocation }) => name !== '' && allocation.startsWith(name));
+  const found = [byId, bySlot, byJob, byStart].find((matches) => matches.length > 0) ?? [];
   const [first, second] = found;
   if (first !== undefined && second === undefined) return first;
+  const isJob = found === byJob && first !== undefined;
+  const names = found.map((copy) => (isJob ? slotNames(copy)[0] : copy.allocation));
+  const slots = live.flatMap((copy) => slotNames(copy).slice(0, 1));
   throw new CommandError(
     first === undefined
-      ? `there is no allocation \`${name}\`; \`purser status JOB\` lists them`
-      : `\`${name}\` names ${found.length} allocations: ${found.map((copy) => copy.allocation).join(', ')}`,
+      ? `there is no job or allocation \`${name}\`${knownWords(name, slots)}`
+      : `\`${name}\` names ${found.length} allocations: ${names.join(', ')}`,
   );
 };
 
-const slotNames = ({ body }: LiveAllocation): readonly string[] => {
-  const { namespace, job, group, index } = body;
-  return [job, `${namespace}/${job}`].flatMap((name) => [
-    `${name}[${index}]`,
-    `${name}/${group}[${index}]`,
-  ]);
+const jobNames = ({ body: { namespace, job } }: LiveAllocation): readonly string[] => [
+  job,
+  `${namespace}/${job}`,
+];
+
+/** The shortest first. */
+const slotNames = (copy: LiveAllocation): readonly string[] => {
+  const { job, group, index } = copy.body;
+  const short = jobNames(copy).map((name) => `${name}[${index}]`);
+  const long = jobNames(copy).map((name) => `${name}/${group}[${index}]`);
+  return group === job ? [...short, ...long] : [...long, ...short];
 };

@@ -11,6 +11,7 @@ import { toJson } from '../schema/snapshot.ts';
 import { connect } from './client.ts';
 import type { CommandSpec, Io } from './command.ts';
 import type { ReadyState } from './state.ts';
+import { createScreen } from './screen.ts';
 import { copiesOf, findJob, ready, readyState, shortSlot } from './state.ts';
 import { table } from './table.ts';
 
@@ -34,9 +35,15 @@ export const status: CommandSpec = {
       return 0;
     }
     const control = await connect(common.socket);
-    for await (const state of control.watch<StateAnswer>('state', io.signal)) {
-      const clear = io.tty ? '\u001B[2J\u001B[H' : '';
-      io.out(`${clear}${show(ready(state))}`);
+    const screen = io.tty && !common.json ? createScreen(io) : null;
+    try {
+      for await (const state of control.watch<StateAnswer>('state', io.signal)) {
+        if (screen === null) io.out(show(ready(state)));
+        else screen.draw(show(ready(state)));
+      }
+    } finally {
+      screen?.close();
+      control.close();
     }
     return 0;
   },
@@ -62,16 +69,58 @@ const headOf = ({ cluster, repository, branch, view, failure, write }: ReadyStat
 
 const overview = (state: ReadyState, io: Io): readonly string[] => {
   const { view } = state;
-  const rows = view.plan.deployments.map((deployment) => jobRow(deployment));
   const head = ['JOB', 'VERSION', 'COPIES', 'STATUS', 'COMMIT'];
   const waiting = [...new Set(view.plan.blocked.map(blockedWords))];
-  return [
-    rows.length === 0 ? 'No jobs.' : table([head, ...rows], io.columns),
+  const below = [
     '',
-    table([['NODE', 'STATE', 'COPIES', 'CPU FREE', 'MEMORY FREE'], ...nodeRows(state)], io.columns),
+    table([['NODE', 'STATE', 'COPIES', 'CPU FREE', 'MEMORY FREE'], ...nodeRows(state)], {
+      columns: io.columns,
+      droppable: ['MEMORY FREE', 'CPU FREE'],
+    }),
     ...list('Waiting', waiting),
     ...list('Problems', view.plan.problems.map(problemLine)),
   ];
+  const room = io.rows - HEAD_LINES - below.join('\n').split('\n').length;
+  const { shown, hidden } = mostImportant(view.plan.deployments, room);
+  const rows = shown.map((deployment) => jobRow(deployment));
+  return [
+    rows.length === 0 && hidden === 0
+      ? 'No jobs.'
+      : table([head, ...rows], { columns: io.columns, droppable: ['COMMIT', 'VERSION'] }),
+    ...(hidden === 0 ? [] : [pc.dim(`… and ${hidden} more that matter less now`)]),
+    ...below,
+  ];
+};
+
+/** The cluster's line, an empty one, the head of the table, and the line that counts the rest. */
+const HEAD_LINES = 5;
+
+/** Fewer rows than this say too little: then the screen's end cuts. */
+const LEAST_ROWS = 5;
+
+/** What a person should look at first. */
+const IMPORTANCE: readonly DeploymentStatus[] = [
+  'failed',
+  'stalled',
+  'degraded',
+  'blocked',
+  'held',
+  'rolling',
+  'canary',
+  'paused',
+  'waiting',
+  'stopped',
+  'settled',
+];
+
+/** All in their order where there is room; else those that need a person, in the same order. */
+const mostImportant = (all: readonly DeploymentView[], room: number) => {
+  const count = Math.max(LEAST_ROWS, room);
+  if (all.length <= count) return { shown: all, hidden: 0 };
+  const first = all
+    .toSorted((a, b) => IMPORTANCE.indexOf(a.status) - IMPORTANCE.indexOf(b.status))
+    .slice(0, count);
+  return { shown: all.filter((view) => first.includes(view)), hidden: all.length - count };
 };
 
 const list = (title: string, lines: readonly string[]): readonly string[] =>
@@ -155,7 +204,12 @@ const detail = (state: ReadyState, job: string, io: Io): readonly string[] => {
   );
   return [
     ...(deployment === undefined ? [] : [jobRow(deployment).join('  '), '']),
-    rows.length === 0 ? 'No copies.' : table([head, ...rows], io.columns),
+    rows.length === 0
+      ? 'No copies.'
+      : table([head, ...rows], {
+          columns: io.columns,
+          droppable: ['CPU', 'MEMORY', 'VERSION', 'AGE'],
+        }),
     ...list('Failures', failures),
     ...list('Waiting', waiting.map(blockedWords)),
   ];

@@ -2,14 +2,15 @@
 // containers running; the next `up` adopts them.
 
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import pc from 'picocolors';
+import { compareText } from '../schema/ids.ts';
 import type { StateAnswer } from '../schema/control.ts';
 import type { Control } from './client.ts';
 import { connect } from './client.ts';
-import type { CommandSpec, Invocation, Io } from './command.ts';
-import { text } from './command.ts';
+import type { CommandSpec, Invocation } from './command.ts';
+import { DEFAULT_ROOT, text } from './command.ts';
 import { CommandError } from './command-error.ts';
 import { aborted } from './reconciler.ts';
 import { createChildren, RUNNER_NODE_FLAGS } from './up/children.ts';
@@ -104,7 +105,7 @@ const runCluster = async (invocation: Invocation, layout: Layout): Promise<numbe
     children.start(reconcilerSpec({ layout, repository, directory, cluster, registries }));
     const control = await patiently(() => answering(invocation.common.socket), io.signal);
     const state = await follow(control, io);
-    if (state !== null) farewell(io, state, repository);
+    if (state !== null) farewell(invocation, state, repository);
     await aborted(io.signal);
     io.out(
       '\nStopping Purser. Containers keep running; `purser up` takes them over again, `purser down` removes them.',
@@ -237,28 +238,49 @@ const patiently = async (
 };
 
 /** URLs that answer, and the three things to try next. */
-const farewell = (io: Io, state: StateAnswer, repository: Repository): void => {
+const farewell = (invocation: Invocation, state: StateAnswer, repository: Repository): void => {
+  const { io, common } = invocation;
   io.out('');
-  for (const [job, urls] of urlsOf(state))
-    io.out(`  ${pc.bold(job.padEnd(14))} ${urls.join('  ')}`);
-  const dir = repository.workTree ?? repository.url;
-  const purser = join(packageDir(), 'purser');
-  io.out('\nTry next, in another terminal:');
-  io.out(`  1. cd ${dir}, edit a file below jobs/, git commit -a -m "Try it"`);
-  io.out(`  2. ${purser} status --watch`);
-  io.out(`  3. git revert --no-edit HEAD        the way back is a commit too`);
+  for (const [job, urls] of urlsOf(state)) {
+    const rest = urls.length - URLS_SHOWN;
+    const more = rest > 0 ? `  and ${rest} more: purser status ${job}` : '';
+    io.out(`  ${pc.bold(job.padEnd(14))} ${urls.slice(0, URLS_SHOWN).join('  ')}${more}`);
+  }
+  const dir = fromHere(repository.workTree ?? repository.url);
+  const purser = fromHere(join(packageDir(), 'purser'));
+  io.out('\nTry next, in another terminal, from the same folder:');
+  if (common.root !== DEFAULT_ROOT) io.out(`     export PURSER_ROOT=${common.root}`);
+  const steps: readonly (readonly [string, string])[] = [
+    [`${purser} plan ${dir}`, 'edit a file below jobs/, and see what that would do'],
+    [`git -C ${dir} commit -a -m "Try it"`, `then watch it: ${purser} status --watch`],
+    [`git -C ${dir} revert --no-edit HEAD`, 'the way back is a commit too'],
+  ];
+  const width = Math.max(...steps.map(([line]) => line.length));
+  for (const [index, [line, what]] of steps.entries()) {
+    io.out(`  ${index + 1}. ${line.padEnd(width)}   ${what}`);
+  }
   io.out('\nCtrl-C stops Purser and leaves the containers running.');
+};
+
+/** URLs of one job on a line. */
+const URLS_SHOWN = 4;
+
+/** A path as a person would type it here: relative where that is shorter. */
+const fromHere = (path: string): string => {
+  const near = relative(process.cwd(), path);
+  const typed = near.startsWith('.') ? near : `./${near}`;
+  return near === '' ? '.' : typed.length < path.length ? typed : path;
 };
 
 const urlsOf = ({ view }: StateAnswer): ReadonlyMap<string, readonly string[]> => {
   const urls = new Map<string, readonly string[]>();
   for (const { allocations, address } of view?.live.nodes ?? []) {
-    for (const { body, ports, stopping } of allocations) {
-      if (stopping) continue;
+    for (const { body, ports, stopping, phase } of allocations) {
+      if (stopping || phase !== 'running') continue;
       const job = `${body.namespace}/${body.job}`;
       const mine = ports.map(({ host }) => `http://${address}:${host}`);
       urls.set(job, [...(urls.get(job) ?? []), ...mine]);
     }
   }
-  return urls;
+  return new Map([...urls].toSorted(([a], [b]) => compareText(a, b)));
 };

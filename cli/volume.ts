@@ -46,7 +46,7 @@ const list = async ({ common, io }: Invocation, state: ReadyState): Promise<numb
   else if (homes.length === 0) io.out('No named volumes.');
   else {
     const rows = homes.map((home) => [home.volume, home.node, home.heldBy ?? 'nobody']);
-    io.out(table([['VOLUME', 'NODE', 'HELD BY'], ...rows], io.columns));
+    io.out(table([['VOLUME', 'NODE', 'HELD BY'], ...rows], { columns: io.columns }));
   }
   return 0;
 };

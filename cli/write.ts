@@ -10,7 +10,7 @@ import type { CommitRef, DesiredState, FileEdit } from '../schema/desired.ts';
 import type { DeploymentView } from '../schema/plan.ts';
 import type { YamlEdit } from '../schema/yaml-edit.ts';
 import { editYaml } from '../schema/yaml-edit.ts';
-import { STATUS_WORDS } from '../reconciler/render/words.ts';
+import { blockedWords, STATUS_WORDS } from '../reconciler/render/words.ts';
 import { connect } from './client.ts';
 import type { Common, Io } from './command.ts';
 import { CommandError } from './command-error.ts';
@@ -117,7 +117,11 @@ export const followJob = async (
       const line = lineOf(deployment);
       if (line !== said) say(line);
       said = line;
+      const stuck = stuckReasons(view, deployment);
+      for (const reason of stuck) say(`    ${reason}`);
+      if (stuck.length > 0) return 1;
       if (!OVER.has(deployment.status) || isAskingRegistry(view.desired, job)) continue;
+      if (deployment.status === 'settled' && !isComplete(deployment)) continue;
       if (deployment.status === 'failed' && awaitsRevert(view.desired, job)) {
         patience ??= setTimeout(() => giveUp.abort(), REVERT_PATIENCE_MS);
         continue;
@@ -129,6 +133,22 @@ export const followJob = async (
     if (patience !== null) clearTimeout(patience);
     control.close();
   }
+};
+
+const isComplete = ({ groups }: DeploymentView): boolean =>
+  groups.every(({ healthy, wanted }) => healthy >= wanted);
+
+/** Blocked, and nothing under way that could make room: why. Empty while there is hope. */
+const stuckReasons = (
+  { plan, live }: NonNullable<StateAnswer['view']>,
+  { job, status }: DeploymentView,
+): readonly string[] => {
+  if (status !== 'blocked') return [];
+  const moving = live.nodes.some(({ allocations }) =>
+    allocations.some(({ phase, stopping }) => phase === 'pending' || stopping),
+  );
+  if (moving || plan.steps.length > 0) return [];
+  return [...new Set(plan.blocked.filter((one) => one.job === job).map(blockedWords))];
 };
 
 const superseded = (say: (line: string) => void, commit: CommitRef): number => {

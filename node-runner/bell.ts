@@ -14,18 +14,21 @@ export interface Bell {
   readonly wait: (until: Ms, signal: AbortSignal) => Promise<void>;
 }
 
+/** Given as the reason, so that no error with a stack is made for each ring. */
+const RUNG = 'rung';
+
 export const createBell = (clock: Pick<RunnerClock, 'sleepUntil'>): Bell => {
   let rung = false;
   let nap: AbortController | null = null;
   const ring = (): void => {
     rung = true;
-    nap?.abort();
+    nap?.abort(RUNG);
   };
   const wait = async (until: Ms, signal: AbortSignal): Promise<void> => {
     if (rung || signal.aborted) return;
     const own = new AbortController();
     nap = own;
-    const end = (): void => own.abort();
+    const end = (): void => own.abort(RUNG);
     signal.addEventListener('abort', end, { once: true });
     try {
       await clock.sleepUntil(until, own.signal);

@@ -233,6 +233,8 @@ export interface LinkPort {
   readonly report: (report: NodeReport, at: Ms) => void;
   /** When the newest acknowledged report was sent, on the runner's clock; null before the first (rules 9.3). */
   readonly acknowledged: () => Ms | null;
+  /** Ends a stream that was opened before that instant, so that a new one brings orders anew (rules 9.4). */
+  readonly renew: (openedBefore: Ms) => void;
   /** Calls back when orders arrived or the stream opened. */
   readonly watch: (wake: () => void) => () => void;
 }

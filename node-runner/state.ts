@@ -45,6 +45,7 @@ export interface RunnerState {
   portsTaken: ReadonlySet<number>;
   disk: Inventory['disk'];
   contactAt: Ms | null;
+  unheardMs: Ms;
   readonly imagesUsed: Map<string, Ms>;
   usage: ReadonlyMap<string, Resources>;
   runtimeSilent: string | null;
@@ -72,6 +73,7 @@ export const newState = (node: NodeFacts): RunnerState => ({
   portsTaken: new Set(),
   disk: null,
   contactAt: null,
+  unheardMs: Number.POSITIVE_INFINITY,
   imagesUsed: new Map(),
   usage: new Map(),
   runtimeSilent: null,
@@ -101,6 +103,30 @@ const setMark = (state: RunnerState, before: AllocationMark, mark: AllocationMar
   state.changed = true;
   state.marksChanged = true;
 };
+
+/**
+ * Most answers change only when the next probe is due. The disk keeps of checks only that the task
+ * came up (loadMarks), and the reconciler sees a result and whether there is a failure to show; its
+ * newest text comes with the next regular report. What follows from health decide notes by itself.
+ */
+const setAnswered = (
+  state: RunnerState,
+  answered: { readonly before: AllocationMark; readonly mark: AllocationMark },
+  work: Extract<Work, { kind: 'probe' }>,
+): void => {
+  const { before, mark } = answered;
+  if (mark === before) return;
+  state.marks.set(mark.allocation, mark);
+  const was = checkOf(before, work);
+  const is = checkOf(mark, work);
+  const turned = was?.ok !== is?.ok;
+  state.marksChanged ||= turned && work.role === 'startup';
+  state.changed ||=
+    turned || ((was?.message ?? null) === null) !== ((is?.message ?? null) === null);
+};
+
+const checkOf = (mark: AllocationMark, { place, role }: Extract<Work, { kind: 'probe' }>) =>
+  mark.tasks.find(({ name }) => name === place.task)?.checks[role];
 
 export const noted = (state: RunnerState, note: Note): void => {
   switch (note.kind) {
@@ -138,26 +164,9 @@ export const succeeded = (
   if (work.kind !== 'probe') {
     setMark(state, mark, afterSuccess(mark, work, now));
   } else if (fact.kind === 'answer' && runOf(mark, work) === end.begunIn) {
-    setProbed(state, work, [mark, afterProbe(mark, work, { answer: fact.answer, now })]);
+    const next = afterProbe(mark, work, { answer: fact.answer, now });
+    setAnswered(state, { before: mark, mark: next }, work);
   }
-};
-
-/**
- * An answer like the one before moves only the instant of the next check. That is neither news for
- * a report nor worth a write to the disk, which 50 copies would ask for five times a second.
- */
-const setProbed = (
-  state: RunnerState,
-  work: Extract<Work, { kind: 'probe' }>,
-  [before, after]: readonly [AllocationMark, AllocationMark],
-): void => {
-  const [was, is] = [before, after].map(
-    ({ tasks }) => tasks.find(({ name }) => name === work.place.task)?.checks[work.role],
-  );
-  const same =
-    was?.ok === is?.ok && was?.message === is?.message && was?.failuresInRow === is?.failuresInRow;
-  if (same) state.marks.set(after.allocation, after);
-  else setMark(state, before, after);
 };
 
 /** Start of the present run of the task that a probe asks; null for other work. */
@@ -302,7 +311,8 @@ const succeededProbe = (
 ): void => {
   const mark = state.marks.get(work.place.allocation);
   if (mark === undefined || runOf(mark, work) !== end.begunIn) return;
-  setMark(state, mark, afterProbe(mark, work, { answer: end.answer, now: end.now }));
+  const next = afterProbe(mark, work, { answer: end.answer, now: end.now });
+  setAnswered(state, { before: mark, mark: next }, work);
 };
 
 export const heardEvent = (state: RunnerState, event: RuntimeEvent): void => {

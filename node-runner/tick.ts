@@ -23,6 +23,7 @@ import type { Inventory } from './decide/inventory.ts';
 import { loadMarks, saveMarks } from './decide/marks.ts';
 import { nodeReport } from './decide/report.ts';
 import { asFailure, perform } from './perform.ts';
+import { mustWait } from './decide/stop-after.ts';
 import type { RunnerPorts } from './ports.ts';
 import { begun, failed, newState, noted, runOf, succeeded } from './state.ts';
 import type { Loop } from './watch.ts';
@@ -136,7 +137,7 @@ const begin = async (loop: Loop): Promise<void> => {
 const look = (loop: Loop, publishedAt: Ms): Ms => {
   const { ports, state, busy } = loop;
   const now = ports.clock.now();
-  state.contactAt = newest(state.contactAt, ports.link.acknowledged());
+  hear(loop);
   if (!busy.has('accept')) takeOrders(loop);
   const listAt = (loop.listedAt ?? now) + (state.relist ? RELIST_AGAIN_MS : RELIST_EVERY_MS);
   if (!busy.has('list') && (now >= listAt || (state.relist && loop.listedAt === null))) {
@@ -154,8 +155,22 @@ const look = (loop: Loop, publishedAt: Ms): Ms => {
   );
 };
 
-const newest = (a: Ms | null, b: Ms | null): Ms | null =>
-  a === null ? b : b === null ? a : Math.max(a, b);
+/**
+ * A stream that outlived a silence (a suspend) brings no orders by itself, since none have changed
+ * for the reconciler: it is opened anew.
+ */
+const hear = ({ ports, state }: Loop): void => {
+  const at = ports.link.acknowledged();
+  const before = state.contactAt;
+  if (at === null || (before !== null && at <= before)) return;
+  state.contactAt = at;
+  if (before === null) return;
+  state.unheardMs = Math.max(state.unheardMs, at - before);
+  const waits = state.orders?.items.some(
+    (item) => item.kind === 'run' && mustWait(item.body.spec.stopAfterMs, at - before),
+  );
+  if (waits === true) ports.link.renew(before);
+};
 
 const isNote = (
   action: Action,
@@ -235,6 +250,7 @@ const takeOrders = (loop: Loop): void => {
   }
   state.refused = null;
   if (!answer.changed) {
+    state.unheardMs = 0;
     loop.bell.ring();
     return;
   }
@@ -249,6 +265,7 @@ const takeOrders = (loop: Loop): void => {
       return;
     }
     state.orders = offered;
+    state.unheardMs = 0;
     state.changed = true;
     state.marksChanged = true;
   };

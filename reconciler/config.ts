@@ -32,6 +32,8 @@ export const MACHINE_AUTHOR = { name: 'Purser', email: 'purser@localhost' } as c
 
 /** Rounds in which compile may ask for more (architecture, `asks`). */
 export const ASK_ROUNDS = 3;
+/** An approval that was not used by then is forgotten: the world has changed (rules 8.2). */
+export const APPROVAL_MS = 7 * 24 * 3600 * 1000;
 /** Without any event the loop looks again this often: watches may lose things. */
 export const LOOK_AGAIN_MS = 15_000;
 /** After an edge failure that says `retry`: first and longest wait. */

@@ -6,15 +6,17 @@ import { asks, compile } from './desired/compile.ts';
 import type { CompileMemo } from './desired/memo.ts';
 import { observe } from './live/observe.ts';
 import { check } from './plan/check.ts';
+import { isAhead } from './plan/nodes.ts';
 import { orders } from './plan/orders.ts';
 import { plan } from './plan/plan.ts';
 import type { DesiredState } from '../schema/desired.ts';
-import type { LiveState } from '../schema/live.ts';
+import type { Heard, LiveNode, LiveState } from '../schema/live.ts';
+import { compareText } from '../schema/ids.ts';
 import type { NodeOrders } from '../schema/orders.ts';
 import type { Plan, Violation } from '../schema/plan.ts';
 import type { SourceTree } from '../schema/source.ts';
 import type { Ms } from '../schema/spec.ts';
-import { ASK_ROUNDS } from './config.ts';
+import { APPROVAL_MS, ASK_ROUNDS } from './config.ts';
 import type { Lookups } from './lookups.ts';
 import type { EdgeFailure, ReconcilerPorts } from './ports.ts';
 
@@ -40,16 +42,45 @@ export interface CycleContext {
 /** Reads, and completes what compile asks for; look-ups go on in the background. */
 export const readWhole = async ({ ports, lookups, memo }: CycleContext): Promise<SourceTree> => {
   const read = await ports.source.read();
-  let tree: SourceTree = { ...read, lookups: lookups.answers() };
+  const expired = expiredApprovals(read, ports.clock.epochMs?.() ?? null);
+  const histories = knownHistories(read, memo);
+  let tree: SourceTree = { ...read, histories, expired, lookups: lookups.answers() };
+  const commits = read.local ? [] : acceptedCommits(ports.nodes.heard());
+  if (commits.length > 0) {
+    tree = await ports.source.complete(tree, { digests: [], histories: [], commits });
+  }
   let wanted = asks(tree, memo);
   for (let round = 0; round < ASK_ROUNDS && wanted.histories.length > 0; round += 1) {
     tree = { ...(await ports.source.complete(tree, wanted)), lookups: lookups.answers() };
     wanted = asks(tree, memo);
   }
-  // Which digests are lacking is known only with the histories: an earlier round would have asked for too few, and
-  // look-ups that nobody asks for are forgotten.
+  // Which digests are lacking is known only with the histories: an earlier round would have asked
+  // for too few, and look-ups that nobody asks for are forgotten.
   lookups.want(wanted.digests);
   return tree;
+};
+
+/** What lies behind a commit never changes: histories are read, and compiled, once for each HEAD. */
+const knownHistories = (read: SourceTree, memo: CompileMemo): SourceTree['histories'] =>
+  memo.last?.tree.head.oid === read.head.oid ? memo.last.tree.histories : read.histories;
+
+/** Approvals older than APPROVAL_MS; one whose date cannot be read never was good. */
+const expiredApprovals = ({ ledger }: SourceTree, epochMs: number | null): readonly string[] =>
+  epochMs === null
+    ? []
+    : ledger.flatMap((record) =>
+        record.kind === 'approval' && !(epochMs - Date.parse(record.at) <= APPROVAL_MS)
+          ? [record.id]
+          : [],
+      );
+
+/** What runners accepted of other sessions: is it in HEAD (rules 10.3)? */
+const acceptedCommits = ({ nodes }: Heard): readonly string[] => {
+  const others = nodes.filter(
+    ({ sent, report }) => sent === null || sent.generation < report.acceptedGeneration,
+  );
+  const commits = new Set(others.map(({ report }) => report.acceptedCommit));
+  return [...commits].filter((commit) => commit !== '').toSorted(compareText);
 };
 
 /** The pass. Throws only when nothing could ever be read. */
@@ -78,7 +109,11 @@ const readOrKeep = async (context: CycleContext, last: View | null) => {
 
 /** Sends each node its set where the set changed. A node that is not connected gets it when it is back. */
 const send = (ports: ReconcilerPorts, { plan: made, live, desired }: View): void => {
-  const context = { cluster: desired.cluster.name, commit: desired.commit.oid };
+  const context = {
+    cluster: desired.cluster.name,
+    commit: desired.commit.oid,
+    mayTell: (node: LiveNode) => !isAhead(desired, node),
+  };
   for (const set of orders(made, live, context)) {
     if (isNew(live, set)) ports.nodes.send(set);
   }

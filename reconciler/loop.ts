@@ -30,9 +30,12 @@ export interface Loop {
   readonly watch: (listener: (state: LoopState) => void) => () => void;
 }
 
+/** Given as the reason, so that no error with a stack is made for each wake-up. */
+const WOKEN = 'woken';
+
 export const createLoop = (ports: ReconcilerPorts): Loop => {
   let woken = new AbortController();
-  const wake = () => woken.abort();
+  const wake = () => woken.abort(WOKEN);
   const lookups = createLookups(ports, wake);
   const writer = createWriter(ports, wake);
   const context = { ports, lookups, memo: createMemo() };

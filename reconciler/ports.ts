@@ -56,6 +56,8 @@ export interface RegistryPort {
 export interface ClockPort {
   /** Monotonic milliseconds. */
   readonly now: () => Ms;
+  /** Milliseconds since 1970, for the age of what people wrote; absent: nothing of it grows old. */
+  readonly epochMs?: () => number;
   readonly sleepUntil: (at: Ms, signal: AbortSignal) => Promise<void>;
 }
 

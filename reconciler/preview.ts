@@ -30,7 +30,15 @@ export const changedTree = (base: SourceTree, head: CommitInfo, files: Files): S
     base.lastSynced ??
     (synced === base.head.oid ? { commit: base.head.oid, files: base.files } : null);
   const isSynced = lastSynced?.commit === head.oid;
-  return { ...base, head, files, histories: new Map(), lastSynced: isSynced ? null : lastSynced };
+  const contained = [...(base.contained ?? []), base.head.oid];
+  return {
+    ...base,
+    head,
+    files,
+    contained,
+    histories: new Map(),
+    lastSynced: isSynced ? null : lastSynced,
+  };
 };
 
 export interface PreviewAsk {

@@ -47,9 +47,7 @@ export const createWriter = (ports: ReconcilerPorts, wake: () => void): Writer =
   const write = async (view: View): Promise<void> => {
     const records = recordsOf(view);
     if (records.length > 0) await ports.source.record(records);
-    for (const proposal of view.plan.proposals) {
-      if (proposal.kind === 'revert') return revert(ports, view, proposal);
-    }
+    await writeCommit(ports, view);
   };
 
   /** A batch that was written and is proposed again was not seen in Git: slower each time, never a spin. */
@@ -100,20 +98,61 @@ const recordsOf = ({ desired, plan }: View): readonly LedgerRecord[] => [
   ...plan.proposals.flatMap((proposal) => (proposal.kind === 'ledger' ? proposal.records : [])),
 ];
 
-const whatOf = ({ plan }: View): string =>
-  plan.proposals.some(({ kind }) => kind === 'revert') ? 'a revert' : 'the ledger';
+const whatOf = (view: View): string => {
+  const [first] = commitsOf(view);
+  return first === undefined ? 'the ledger' : WORDS[first.kind];
+};
 
-type Revert = Extract<Proposal, { kind: 'revert' }>;
+const WORDS = { revert: 'a revert', scale: 'a count' } as const;
 
-/** The commit, then the record that this deployment was answered: at most one machine revert a deployment (6.4). */
-const revert = async (ports: ReconcilerPorts, view: View, proposal: Revert): Promise<void> => {
-  const commit = await ports.source.commit({
-    head: view.desired.commit.oid,
-    edits: proposal.edits,
-    message: proposal.message,
-    author: MACHINE_AUTHOR,
-  });
-  const { job, deployment } = proposal;
-  ports.log.info({ job, deployment, commit }, 'reverted a failed deployment by a commit');
-  await ports.source.record([{ kind: 'reverted', job, deployment, commit }]);
+type CommitProposal = Exclude<Proposal, { kind: 'ledger' }>;
+
+/** Reverts before the rest: they end what is broken. */
+const commitsOf = ({ plan }: View): readonly CommitProposal[] => {
+  const commits = plan.proposals.filter((proposal) => proposal.kind !== 'ledger');
+  const [reverts, others] = [
+    commits.filter(({ kind }) => kind === 'revert'),
+    commits.filter(({ kind }) => kind !== 'revert'),
+  ];
+  return [...reverts, ...others];
+};
+
+/**
+ * One commit a batch, since the next plan sees its HEAD. One that cannot be made (a file of its job
+ * is dirty, say) keeps no other from being made; what stood in its way is thrown in the end.
+ */
+const writeCommit = async (ports: ReconcilerPorts, view: View): Promise<void> => {
+  let failure: { readonly error: unknown } | null = null;
+  for (const proposal of commitsOf(view)) {
+    try {
+      await make(ports, view, proposal);
+      break;
+    } catch (error) {
+      failure ??= { error };
+    }
+  }
+  if (failure !== null) throw failure.error;
+};
+
+/** The commit; of a revert then the record that this deployment was answered: at most one (6.4). */
+const make = async (
+  ports: ReconcilerPorts,
+  view: View,
+  proposal: CommitProposal,
+): Promise<void> => {
+  const { job, edits, message } = proposal;
+  const head = view.desired.commit.oid;
+  const commit = await ports.source.commit({ head, edits, message, author: MACHINE_AUTHOR });
+  switch (proposal.kind) {
+    case 'revert': {
+      const { deployment } = proposal;
+      ports.log.info({ job, deployment, commit }, 'reverted a failed deployment by a commit');
+      return ports.source.record([{ kind: 'reverted', job, deployment, commit }]);
+    }
+    case 'scale':
+      ports.log.info({ job, commit }, 'wrote down a count by a commit');
+      return undefined;
+    default:
+      return proposal satisfies never;
+  }
 };

@@ -120,6 +120,18 @@ export interface DesiredState {
   /** Approvals that are not used up, and resumes. */
   readonly approvals: readonly Extract<LedgerRecord, { kind: 'approval' }>[];
   readonly problems: readonly Problem[];
+  /**
+   * Commits that HEAD is known to contain, and those that `resume` records name: a runner that
+   * accepted another gets nothing (rules 10.3). null or absent: a local repository, every one will
+   * do.
+   */
+  readonly acceptable?: readonly string[] | null;
+  /** Paths of scale files at HEAD; absent: not known, and none is written. */
+  readonly scaleFiles?: readonly string[];
+  /**
+   * `<job> <spec hash>` of all settled records, while no commit was synced: a ledger may be gone.
+   */
+  readonly settledMarks?: readonly string[];
   /** Ledger records that compile found to be missing: digests just looked up. Written before anything else. */
   readonly owed: readonly LedgerRecord[];
 }

@@ -31,6 +31,12 @@ export interface AllocationBody {
   readonly priority: number;
   /** rules 2.4: a task that is healthy for this long counts as healthy in sections 2, 5 and 6. */
   readonly minHealthyMs: Ms;
+  /**
+   * What Git says of the node (`node.zone`, `node.pool`), for `${node.*}`, as it was when the copy
+   * was placed. Outside the version, and never a reason to touch a copy; absent where nothing uses
+   * it.
+   */
+  readonly nodeAttributes?: readonly (readonly [string, string])[];
   readonly spec: GroupSpec;
 }
 

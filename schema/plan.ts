@@ -126,6 +126,13 @@ export type Proposal =
       readonly evidence: Evidence;
       readonly message: string;
       readonly specHash: string;
+    }
+  /** The file of a count that is the machine's, where there is none yet (rules 7). */
+  | {
+      readonly kind: 'scale';
+      readonly job: string;
+      readonly edits: readonly FileEdit[];
+      readonly message: string;
     };
 
 export type DeploymentStatus =

@@ -57,8 +57,9 @@ const problemsPage = (): string => {
   });
   return `# Problems
 
-A problem is a mistake in a file. It is printed as \`file:line:column  code  what is wrong  how to fix it\`, and all
-problems of all files are printed at once. A file with an error keeps its last valid content; a warning changes nothing.
+A problem is a mistake in a file. It is printed as
+\`file:line:column  code  what is wrong  how to fix it\`, and all problems of all files are printed
+at once. A file with an error keeps its last valid content; a warning changes nothing.
 This page is written by \`npm run generate\` from \`schema/problem-codes.ts\`.
 
 | code | severity | what is wrong | how to fix it |
@@ -154,8 +155,12 @@ version, so that copies are replaced; a change of an \`in-place\` field replaces
 Durations are written \`500ms\`, \`30s\`, \`1h30m\`; memory \`128MiB\` (\`Mi\` and \`Gi\` too), \`1GB\`; CPU \`250m\`,
 \`"1"\`, \`0.5\`. Texts such as the values of \`environment\` keep their source text: \`VERSION: 1.10\` stays \`1.10\`.
 
-For an editor that knows JSON Schema, the first line of a file may be
-\`# yaml-language-server: $schema=<path>/schema/json/job.schema.json\`.
+Numbers such as \`rules 5.1\` are sections of [RULES.md](RULES.md).
+
+Editors that know JSON Schema help while you write, when the first line of a file names its schema:
+\`# yaml-language-server: $schema=../../.purser/schema/job.schema.json\`. The path is relative to the file, so this one is for
+\`jobs/<namespace>/<job>.yaml\`. \`purser init\` puts the schemas into the repository, in \`.purser/schema/\`, and so does \`purser up\` for the
+example. For a repository of yours copy the folder \`schema/json\` there; after an upgrade copy it again.
 
 This page is written by \`npm run generate\` from \`schema/documents/\`.
 

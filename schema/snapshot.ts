@@ -2,7 +2,7 @@
 // answers. In: values of schema/. Out: text. Not here: who asks.
 
 import type { LiveState } from './live.ts';
-import type { Files, SourceTree } from './source.ts';
+import type { SourceTree } from './source.ts';
 
 /** What a plan can be made from without a running cluster. */
 export interface Snapshot {
@@ -27,14 +27,3 @@ export const fromJson = (text: string): unknown =>
     if (typeof field !== 'object' || field === null || !(MAP_KEY in field)) return field;
     return new Map(field[MAP_KEY] as readonly (readonly [unknown, unknown])[]);
   }) as unknown;
-
-/** A tree with other files at a commit that does not exist yet: what a preview compiles. */
-export const withFiles = (
-  tree: SourceTree,
-  files: Files,
-  commit: SourceTree['head'],
-): SourceTree => ({
-  ...tree,
-  head: commit,
-  files,
-});

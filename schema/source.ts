@@ -60,6 +60,12 @@ export interface SourceTree {
   readonly lastSynced: { readonly commit: string; readonly files: Files } | null;
   /** Answers of registries this session, that are not in the ledger yet. Key: `lookupKey`. */
   readonly lookups: ReadonlyMap<string, LookupAnswer>;
+  /**
+   * Approvals that are too old to count (rules 8.2), by id; absent: nobody looked at a wall clock.
+   */
+  readonly expired?: readonly string[];
+  /** Of the commits that were asked, those that HEAD contains; absent: none was asked. */
+  readonly contained?: readonly string[];
 }
 
 export type LookupAnswer =
@@ -87,6 +93,11 @@ export interface Asks {
   readonly digests: readonly DigestAsk[];
   /** Paths whose history is needed, each with the other paths that form its version. */
   readonly histories: readonly { readonly path: string; readonly with: readonly string[] }[];
+  /**
+   * Commits that runners accepted orders of: does HEAD contain them (rules 10.3)? Asked by the
+   * loop.
+   */
+  readonly commits?: readonly string[];
 }
 
 /** Key of a look-up in `SourceTree.lookups`. */

@@ -22,8 +22,9 @@ export type EditResult =
 const MAX_EDITS = 2000;
 
 /**
- * Applies the edits one after the other. Setting a value that stands there already changes nothing; removing what is
- * not there changes nothing; maps above a new value are made. Lines that no edit concerns stay as they are.
+ * Applies the edits one after the other. Setting a value that stands there already changes nothing;
+ * removing what is not there changes nothing; maps above a new value are made. Lines that no edit
+ * concerns stay as they are.
  */
 export const editYaml = (text: string, edits: readonly YamlEdit[]): EditResult => {
   if (edits.length > MAX_EDITS) return { kind: 'failed', why: `over ${MAX_EDITS} edits at once` };

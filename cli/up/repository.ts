@@ -37,7 +37,10 @@ const isFolder = async (path: string): Promise<boolean> =>
 
 export const openRepository = async (url: string, branch: string | null): Promise<Repository> => {
   if (/^(https?|ssh):\/\/|^[^/]+@[^/]+:/.test(url)) {
-    return { url, workTree: null, branch: branch ?? 'main' };
+    throw new CommandError(
+      `${url} is a remote repository, and \`purser up\` needs one on this machine: clone it and name the clone, ` +
+        'or run `purser reconciler --repository URL` and `purser node`',
+    );
   }
   const dir = resolve(url);
   if (!(await isFolder(dir))) {
@@ -112,6 +115,7 @@ export const listNodes = async (
   const dir = repository.workTree;
   if (dir === null) return;
   const paths: string[] = [];
+  const added: string[] = [];
   for (const node of nodes) {
     const path = join(directory, 'nodes', `${node}.yaml`);
     const known = await git(dir, 'ls-files', path);
@@ -119,10 +123,11 @@ export const listNodes = async (
     await mkdir(join(dir, directory, 'nodes'), { recursive: true });
     await writeFile(join(dir, path), `# A machine of this cluster.\nnode: ${node}\n`);
     paths.push(path);
+    added.push(node);
   }
   if (paths.length === 0) return;
   await identify(dir);
   await git(dir, 'add', '--', ...paths);
-  const names = nodes.join(', ');
-  await git(dir, 'commit', '--quiet', '--message', `Add node ${names}`, '--', ...paths);
+  const message = `Add node${added.length === 1 ? '' : 's'} ${added.join(', ')}`;
+  await git(dir, 'commit', '--quiet', '--message', message, '--', ...paths);
 };

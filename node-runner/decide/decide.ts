@@ -19,7 +19,7 @@ import type { AllocationMark, ContainerFacts, Inventory, Lane } from './inventor
 import { newMark } from './marks.ts';
 import { retryKey } from './retry.ts';
 import { runSteps } from './start.ts';
-import { mustStop, stopAfterAt } from './stop-after.ts';
+import { mustStop, mustWait, stopAfterAt } from './stop-after.ts';
 import { stopSteps } from './stop.ts';
 
 /** @param orders null: none were ever accepted; then nothing is touched (rules 8.3). */
@@ -113,7 +113,8 @@ const lookAt = (start: AllocationMark, look: Look, held: Held | null): Result =>
     return { ...steps, mark: steps.done ? null : mark };
   }
   if (mark.deadAt !== null) return deadSteps(mark, look);
-  const waiting = want.kind === 'run' && want.after.some((id) => look.holders.has(id));
+  const unheard = mustWait(mark.body.spec.stopAfterMs, inventory.unheardMs);
+  const waiting = unheard || (want.kind === 'run' && want.after.some((id) => look.holders.has(id)));
   if (mark.ports === null && !waiting && held !== null) {
     const admission = admit(mark, heldFor(mark, held, inventory), inventory.node.capacity);
     const next =
@@ -123,7 +124,7 @@ const lookAt = (start: AllocationMark, look: Look, held: Held | null): Result =>
     const ready = admission.kind === 'admitted';
     return pulling({ mark: next, ...runSteps(next, inventory, { now, ready }) }, look);
   }
-  const steps = runSteps(mark, inventory, { now, ready: mark.ports !== null });
+  const steps = runSteps(mark, inventory, { now, ready: mark.ports !== null && !unheard });
   const until = Math.min(steps.until, turnsAt(mark, look));
   return pulling({ mark, intents: steps.intents, until }, look);
 };

@@ -28,7 +28,7 @@ export const taskEnvironment = (
     if (at > 0) merged.set(line.slice(0, at), line.slice(at + 1));
   }
   for (const [name, value] of purserVariables(task.name, place)) merged.set(name, value);
-  for (const [name, value] of task.environment) merged.set(name, replaceNode(value, place.node));
+  for (const [name, value] of task.environment) merged.set(name, replaceNode(value, place));
   return [...merged].map(([name, value]) => `${name}=${value}`).toSorted(compareText);
 };
 
@@ -65,13 +65,17 @@ export const purserVariables = (
 };
 
 /**
- * `${node.name}`, `${node.address}` and every attribute of the node; what the node does not know
- * stays as written, so that the mistake can be seen in the container.
+ * `${node.name}`, `${node.address}` and every attribute of the node, those from Git before its own;
+ * what nobody knows stays as written, so that the mistake can be seen in the container.
  */
-export const replaceNode = (value: string, node: NodeFacts): string => {
+const replaceNode = (
+  value: string,
+  { body, node }: { readonly body: AllocationBody; readonly node: NodeFacts },
+): string => {
   if (!value.includes('${node.')) return value;
   const known = new Map<string, string>([
     ...node.attributes,
+    ...(body.nodeAttributes ?? []),
     ['node.name', node.node],
     ['node.address', node.address],
   ]);

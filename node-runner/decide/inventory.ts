@@ -158,6 +158,11 @@ export interface Inventory {
    * 9.3, 9.4).
    */
   readonly contactAt: Ms | null;
+  /**
+   * Longest time without contact since orders were last heard; Infinity before the first in this
+   * life.
+   */
+  readonly unheardMs: Ms;
   /** When an image was last needed, by name. */
   readonly imagesUsed: ReadonlyMap<string, Ms>;
 }

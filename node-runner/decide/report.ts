@@ -21,6 +21,7 @@ import { ownLabels } from './decide.ts';
 import { diskIsFull } from './gc.ts';
 import type { AllocationMark, Inventory, TaskMark } from './inventory.ts';
 import { imageName } from './inventory.ts';
+import { newMark } from './marks.ts';
 import { lastCheck, taskHealth } from './probe.ts';
 import { sizeText } from './words.ts';
 
@@ -53,7 +54,7 @@ export const nodeReport = (
     capacity: node.capacity,
     attributes: node.attributes,
     address: node.address,
-    allocations: [...inventory.marks.values()]
+    allocations: [...inventory.marks.values(), ...unbegun(orders, inventory, about.now)]
       .toSorted((a, b) => compareText(a.allocation, b.allocation))
       .map((mark) => allocationReport(mark, inventory, about)),
     foreign: [...inventory.containers.values()].filter(
@@ -65,6 +66,18 @@ export const nodeReport = (
       .toSorted((a, b) => a - b),
   };
 };
+
+/**
+ * Accepted and not looked at yet: pending, so that nothing accepted is ever silent (rules 10.1).
+ */
+const unbegun = (
+  orders: NodeOrders | null,
+  { marks }: Inventory,
+  now: Ms,
+): readonly AllocationMark[] =>
+  (orders?.items ?? []).flatMap((item) =>
+    item.kind === 'run' && !marks.has(item.allocation) ? [newMark(item.body, now)] : [],
+  );
 
 /** Orders are immutable and their hash is asked for with every report. */
 const hashes = new WeakMap<NodeOrders, string>();

@@ -15,6 +15,14 @@ export const stopAfterAt = (stopAfterMs: Ms, contactAt: Ms | null): Ms | null =>
   return contactAt === null ? Number.NEGATIVE_INFINITY : contactAt + stopAfterMs;
 };
 
+/**
+ * True when nothing of the group may be started before orders were heard anew: for so long without
+ * contact the reconciler may have replaced it, and an acknowledged report does not say so (rules
+ * 9.4).
+ */
+export const mustWait = (stopAfterMs: Ms, unheardMs: Ms): boolean =>
+  stopAfterMs > 0 && unheardMs >= stopAfterMs;
+
 /** True when the group must not run now. */
 export const mustStop = (stopAfterMs: Ms, contactAt: Ms | null, now: Ms): boolean => {
   const at = stopAfterAt(stopAfterMs, contactAt);

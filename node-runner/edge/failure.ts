@@ -1,32 +1,5 @@
-// The one error that the runner's edges throw: RuntimeFailure of ports.ts with a stack, so that
-// it can be logged.
-// In: consequence, blame, reason, a sentence for people. Out: an Error. Not here: what the tick
-// does about it.
-
-import type { Consequence, RuntimeFailure } from '../ports.ts';
-
-/** Thrown by edges. `message` names what is wrong and, where known, how to fix it. */
-export class EdgeFailure extends Error implements RuntimeFailure {
-  readonly kind = 'runtime-failure';
-  readonly consequence: Consequence;
-  readonly blame: RuntimeFailure['blame'];
-  readonly reason: RuntimeFailure['reason'];
-
-  constructor(fields: Omit<RuntimeFailure, 'kind'>, cause?: unknown) {
-    super(fields.message, cause === undefined ? {} : { cause });
-    this.name = 'EdgeFailure';
-    this.consequence = fields.consequence;
-    this.blame = fields.blame;
-    this.reason = fields.reason;
-  }
-}
-
-/** Whether a caught value is a failure of a port, with its consequence and blame. */
-export const isRuntimeFailure = (value: unknown): value is RuntimeFailure =>
-  typeof value === 'object' &&
-  value !== null &&
-  'kind' in value &&
-  value.kind === 'runtime-failure';
+// What was thrown, read as text or as an errno: for messages and for "absent is fine".
+// In: anything that was caught. Out: text. Not here: the error that edges throw (runtime-error.ts).
 
 /** The text of whatever was thrown. */
 export const messageOf = (thrown: unknown): string =>

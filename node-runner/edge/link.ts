@@ -69,6 +69,8 @@ interface State {
   fresh: boolean;
   orders: NodeOrders | null;
   acknowledged: Ms | null;
+  /** When the present stream was opened, and how to end it. */
+  stream: { readonly openedAt: Ms; readonly end: () => void } | null;
   wakeSender: () => void;
 }
 
@@ -78,6 +80,7 @@ export const createLink = (options: LinkOptions): Link => {
     fresh: false,
     orders: null,
     acknowledged: null,
+    stream: null,
     wakeSender: () => undefined,
   };
   const listeners = new Set<() => void>();
@@ -98,6 +101,9 @@ export const createLink = (options: LinkOptions): Link => {
         state.wakeSender();
       },
       acknowledged: () => state.acknowledged,
+      renew: (openedBefore) => {
+        if (state.stream !== null && state.stream.openedAt < openedBefore) state.stream.end();
+      },
       watch: (listener) => {
         listeners.add(listener);
         return () => listeners.delete(listener);
@@ -139,6 +145,9 @@ const session = async (options: LinkOptions, state: State, dialling: Dialling) =
   const signal = AbortSignal.any([dialling.signal, over.signal]);
   const sentAt = new Map<bigint, Ms>();
   const requests = outgoing(options, state, { signal, sentAt });
+  state.stream = { openedAt: options.clock.now(), end: () => over.abort() };
+  // What the stream before brought and nobody took: this one brings it anew.
+  state.orders = null;
   try {
     const parts: Buffer[] = [];
     for await (const response of client.session(requests, { signal })) {
@@ -146,6 +155,7 @@ const session = async (options: LinkOptions, state: State, dialling: Dialling) =
     }
   } finally {
     over.abort();
+    state.stream = null;
     state.wakeSender();
     channel.close();
   }

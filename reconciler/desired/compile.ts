@@ -20,19 +20,26 @@ export const compile = (tree: SourceTree, memo: CompileMemo = createMemo()): Des
   const survey = surveyTree(tree, memo);
   const emptiness = emptinessOf(tree, survey);
   const jobs = jobsOf(survey, emptiness);
+  const expired = new Set(tree.expired);
+  const overdue = survey.index.approvals
+    .filter(({ id }) => expired.has(id))
+    .map((approval) => ({ ...approval, used: true }));
   return {
     cluster: survey.clusterSpec,
     branch: tree.branch,
     commit: commitRef(tree.head),
     lastSynced: syncedCommit(tree),
+    ...(syncedCommit(tree) === null ? { settledMarks: marksOf(tree) } : {}),
     standing: standingOf(tree, survey, emptiness),
     namespaces: survey.namespaces,
     nodes: survey.nodes,
     jobs,
     volumes: survey.index.volumes,
-    approvals: survey.index.approvals,
+    approvals: survey.index.approvals.filter(({ id }) => !expired.has(id)),
     problems: problemsOf(survey, emptiness),
-    owed: gathered(survey, ({ owed }) => owed),
+    acceptable: acceptableOf(tree),
+    scaleFiles: survey.scalePaths,
+    owed: [...gathered(survey, ({ owed }) => owed), ...overdue],
   };
 };
 
@@ -56,6 +63,15 @@ export const asks = (tree: SourceTree, memo: CompileMemo = createMemo()): Asks =
       .map(([path, others]) => ({ path, with: [...others].toSorted(compareText) }))
       .toSorted((a, b) => compareText(a.path, b.path)),
   };
+};
+
+/**
+ * Rules 10.3: what a runner may have accepted before; null: a local repository, which may go back.
+ */
+const acceptableOf = ({ local, head, contained, ledger }: SourceTree): readonly string[] | null => {
+  if (local) return null;
+  const resumed = ledger.flatMap((record) => (record.kind === 'resume' ? [record.commit] : []));
+  return [head.oid, ...(contained ?? []), ...resumed];
 };
 
 /** Nothing that an empty HEAD takes away is removed before it is known to be meant. */
@@ -123,3 +139,8 @@ const keyOf = ({ file, line, column, code, message }: Problem): string =>
 /** The newest `synced` record: `tree.lastSynced` has its files only where it is not HEAD. */
 const syncedCommit = ({ ledger }: SourceTree): string | null =>
   ledger.findLast((record) => record.kind === 'synced')?.commit ?? null;
+
+const marksOf = ({ ledger }: SourceTree): readonly string[] =>
+  ledger.flatMap((record) =>
+    record.kind === 'settled' ? [`${record.job} ${record.specHash}`] : [],
+  );

@@ -28,7 +28,7 @@ export const NO_RECORDS: JobLedger = [];
 export const indexLedger = (ledger: Ledger): LedgerIndex => {
   const byJob = new Map<string, JobRecord[]>();
   const volumes = new Map<string, VolumeHome>();
-  const approvals: LedgerIndex['approvals'][number][] = [];
+  const approvals = new Map<string, LedgerIndex['approvals'][number]>();
   let cluster: LedgerIndex['cluster'] = null;
   for (const record of ledger) {
     switch (record.kind) {
@@ -42,7 +42,8 @@ export const indexLedger = (ledger: Ledger): LedgerIndex => {
         noteVolume(volumes, record);
         break;
       case 'approval':
-        if (!record.used) approvals.push(record);
+        if (record.used) approvals.delete(record.id);
+        else approvals.set(record.id, record);
         break;
       case 'cluster':
         cluster ??= record;
@@ -55,7 +56,7 @@ export const indexLedger = (ledger: Ledger): LedgerIndex => {
     }
   }
   const homes = [...volumes].toSorted(([a], [b]) => compareText(a, b)).map(([, home]) => home);
-  return { byJob, cluster, volumes: homes, approvals };
+  return { byJob, cluster, volumes: homes, approvals: [...approvals.values()] };
 };
 
 const listOf = (byJob: Map<string, JobRecord[]>, job: string): JobRecord[] => {

@@ -19,9 +19,8 @@ export type Reader = <K extends DocumentKind>(
 ) => ReadDocument<K>;
 
 /**
- * By path and blob. Two generations: what neither this compile nor the one before it used is
- * forgotten, so the memo
- * holds what HEAD and the histories of unsettled jobs hold, and no more.
+ * By path and blob. Two generations of at least DOCUMENTS_KEPT: what was used in neither is
+ * forgotten, so the memo holds little more than HEAD and the histories of unsettled jobs.
  */
 export interface ReadMemo {
   young: Map<string, ReadDocument<DocumentKind>>;
@@ -44,8 +43,15 @@ export const createReader =
     return document;
   };
 
+/**
+ * So many documents are kept in any case: a job whose inputs are the same is not read at all, and
+ * would read its whole history again with the next record of the ledger.
+ */
+const DOCUMENTS_KEPT = 1000;
+
 /** Called once a tree has been looked at. */
 export const forgetOld = (memo: ReadMemo): void => {
+  if (memo.young.size < DOCUMENTS_KEPT) return;
   memo.old = memo.young;
   memo.young = new Map();
 };

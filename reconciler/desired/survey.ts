@@ -41,6 +41,8 @@ export interface Survey {
   /** Paths of job files at HEAD, and of those that the last synced commit had. */
   readonly jobPaths: readonly JobPath[];
   readonly syncedJobPaths: readonly string[];
+  /** Paths of scale files at HEAD. */
+  readonly scalePaths: readonly string[];
   readonly problems: readonly Problem[];
   /** Documents whose history has to be read before anything may be done. */
   readonly asked: readonly string[];
@@ -85,6 +87,7 @@ const surveyNow = (tree: SourceTree, memo: CompileMemo): Survey => {
     removed: removedJobs({ tree, index, spec, synced, read, cluster }),
     jobPaths: layout.jobs,
     syncedJobPaths: synced.map(({ path }) => path),
+    scalePaths: layout.paths.scale,
     problems: [
       ...layout.strays,
       ...missingCluster(tree.files),

@@ -7,6 +7,7 @@ const LONGEST_TIMER_MS = 2 ** 31 - 1;
 
 export const createClock = (): ClockPort => ({
   now: () => performance.now(),
+  epochMs: () => Date.now(),
   sleepUntil: (at, signal) =>
     new Promise((resolve) => {
       if (signal.aborted) {

@@ -2,10 +2,11 @@
 // In: addresses and services. Out: listening servers and the way to stop them. Nothing listens beyond loopback,
 // Unix sockets and namespaces of one's own (schema/link-address.ts). Not here: what the services do.
 
-import { chmod, mkdir, readlink, rm } from 'node:fs/promises';
+import { chmod, mkdir, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import type { CompatServiceDefinition, ServiceImplementation } from 'nice-grpc';
 import { createServer } from 'nice-grpc';
+import { inOwnNamespace } from './namespace.ts';
 import { linkAddressProblem } from '../../schema/link-address.ts';
 
 export interface Listening {
@@ -50,13 +51,4 @@ export const listen = async <Service extends CompatServiceDefinition>(
       if (path !== null) await rm(path, { force: true });
     },
   };
-};
-
-/** Is this process in a network namespace that is not the machine's? */
-const inOwnNamespace = async (): Promise<boolean> => {
-  const [own, machine] = await Promise.all([
-    readlink('/proc/self/ns/net'),
-    readlink('/proc/1/ns/net').catch(() => null),
-  ]);
-  return machine !== null && own !== machine;
 };

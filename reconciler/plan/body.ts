@@ -45,10 +45,16 @@ const forNode = (group: GroupSpec): GroupSpec => ({ ...group, count: 0, scale: n
 export const makeBody = (
   version: Version,
   group: GroupSpec,
-  where: { readonly index: number; readonly attempt: number; readonly node: string },
+  where: {
+    readonly index: number;
+    readonly attempt: number;
+    readonly node: string;
+    readonly attributes?: AllocationBody['nodeAttributes'];
+  },
 ): AllocationBody => {
   const { namespace, job, priority, specHash, update } = version.spec;
-  const key = { namespace, job, group: group.name, groupHash: group.hash, ...where };
+  const { attributes: nodeAttributes, ...place } = where;
+  const key = { namespace, job, group: group.name, groupHash: group.hash, ...place };
   return {
     format: 1,
     allocation: allocationId(key),
@@ -65,9 +71,13 @@ export const makeBody = (
     settled: version.settled,
     priority,
     minHealthyMs: update.minHealthyMs,
+    ...(nodeAttributes !== undefined && usesNode(group) ? { nodeAttributes } : {}),
     spec: forNode(group),
   };
 };
+
+const usesNode = (group: GroupSpec): boolean =>
+  group.tasks.some(({ environment }) => environment.some(([, value]) => value.includes('${node.')));
 
 /**
  * The body that a copy of this version should have now: all as it is, but for what changes in

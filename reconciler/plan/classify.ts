@@ -68,12 +68,16 @@ const RULES: readonly Rule[] = [
   },
   { class: 'lost', when: ({ node }) => node.standing === 'lost' },
   { class: 'unknown', when: ({ node }) => node.standing === 'unknown' },
-  { class: 'unknown', when: ({ allocation }) => allocation.standing === 'ordered' },
   { class: 'unwanted', when: ({ frame }) => isUnwanted(frame) },
   { class: 'surplus', when: ({ allocation, frame }) => allocation.body.index >= frame.count },
   { class: 'draining', when: ({ allocation, node }) => mustLeave(allocation, node) },
   { class: 'misplaced', when: (judged) => isMisplaced(judged) },
+  // Ordered and not answered: it holds its slot. Only what nobody wants any more is taken back: a
+  // set that its node refuses would else hold it for ever.
+  { class: 'unknown', when: (judged) => isOrdered(judged) && versionOf(judged) !== 'other' },
 ];
+
+const isOrdered = ({ allocation }: Judged): boolean => allocation.standing === 'ordered';
 
 export const classify = (judged: Judged, deadlines: Deadlines): Copy => {
   const { allocation, node, frame } = judged;
@@ -88,14 +92,14 @@ export const classify = (judged: Judged, deadlines: Deadlines): Copy => {
     allocation,
     node,
     class: found?.class ?? 'kept',
-    version: versionOf(allocation, frame),
+    version: versionOf(judged),
     healthy,
     everHealthy,
     costs: everHealthy && allocation.health !== 'unhealthy' && allocation.phase !== 'dead',
   };
 };
 
-const versionOf = (allocation: LiveAllocation, frame: GroupFrame): Copy['version'] => {
+const versionOf = ({ allocation, frame }: Judged): Copy['version'] => {
   const { hash } = allocation.body.spec;
   if (hash === frame.target?.hash) return 'target';
   return hash === frame.fallback?.hash ? 'fallback' : 'other';

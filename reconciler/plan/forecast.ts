@@ -57,6 +57,9 @@ export const recorded = (
     (last, record) => (record.kind === 'synced' ? record.commit : last),
     desired.lastSynced,
   ),
+  approvals: desired.approvals.filter(
+    ({ id }) => !records.some((one) => one.kind === 'approval' && one.id === id && one.used),
+  ),
   volumes: [
     ...desired.volumes.filter((home) => !records.some((record) => isHomeOf(record, home))),
     ...records.flatMap((record) =>

@@ -34,7 +34,7 @@ export const planGroup = (input: GroupInput): GroupPlan => {
     budget,
     canary: new Set(canary.map((slot) => slot.index)),
   };
-  const slots = group.slots.map((slot) => onlyResolved(scope, planSlot(scope, slot)));
+  const slots = group.slots.map((slot) => planSlot(scope, slot));
   const asks = [
     ...group.beyond.flatMap((slot) => stopBeyond(scope, slot)),
     ...collect(slots).stops,
@@ -97,21 +97,6 @@ const planSlot = (scope: Scope, slot: SlotView): SlotPlan => {
     stops: [...duplicates, ...(main.stops ?? [])],
     waits: [...(main.waits ?? []), ...volumeStays(scope, slot), ...silent(scope, slot)],
   };
-};
-
-/** Runners get digests only: what is not resolved is not started, not even where nothing else is there (rules 3). */
-const onlyResolved = (scope: Scope, plan: SlotPlan): SlotPlan => {
-  if (plan.wants === undefined || plan.wants.length === 0) return plan;
-  const missing = (want: SlotWant): string | null =>
-    want.spec.tasks.find(({ image }) => image.digest === null)?.image.reference ?? null;
-  const wants = (plan.wants ?? []).filter((want) => missing(want) === null);
-  const waits = (plan.wants ?? []).flatMap((want) => {
-    const reference = missing(want);
-    if (reference === null) return [];
-    const detail = `the digest of ${reference} is not known yet`;
-    return [wait(scope, want.slot, { why: 'unresolved-image', detail })];
-  });
-  return { ...plan, wants, waits: [...(plan.waits ?? []), ...waits] };
 };
 
 /** A drain leaves slots with named volumes running and names them (rules 14). */

@@ -7,6 +7,8 @@ import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
 import { compareText, slotName } from '../../schema/ids.ts';
 import type { LiveAllocation } from '../../schema/live.ts';
 import type { Plan } from '../../schema/plan.ts';
+import { approvedSlots, ownApproved } from './approvals.ts';
+import { hasSettled } from './lost-ledger.ts';
 import type { Held } from './slots.ts';
 
 /** More than 20 % of a namespace's slots and at least 3 (rules 8.1). */
@@ -16,6 +18,8 @@ const GUARD_LEAST = 3;
 export interface Guard {
   readonly held: ReadonlyMap<string, Held>;
   readonly guarded: Plan['guarded'];
+  /** All removals that HEAD asks for and that have a live copy, held back or not. */
+  readonly removals: ReadonlySet<string>;
 }
 
 interface Removal {
@@ -30,25 +34,34 @@ export const guardRemovals = (
   desired: DesiredState,
   byJob: ReadonlyMap<string, readonly LiveAllocation[]>,
 ): Guard => {
-  const approved = new Set(desired.approvals.flatMap((approval) => approval.slots));
+  const approved = approvedSlots(desired);
+  const own = ownApproved(desired);
+  const all = new Set<string>();
+  const gone = desired.lastSynced === null && hasSettled([...byJob.values()].flat());
   const held = new Map<string, Held>();
   const guarded: Plan['guarded'][number][] = [];
   const namespaces = new Set(desired.jobs.map((job) => job.spec.namespace));
   for (const namespace of [...namespaces].toSorted(compareText)) {
     const jobs = desired.jobs.filter((job) => job.spec.namespace === namespace);
     const removals = jobs.flatMap((job) => removalsOf(job, byJob.get(job.id) ?? []));
-    const why = tripped(desired, { namespace, jobs, removals });
+    for (const { slot } of removals) all.add(slot);
+    const why = tripped(desired, { namespace, jobs, removals, gone });
     if (why === null) continue;
     const waiting = removals.filter(({ slot }) => !approved.has(slot));
     for (const job of jobs) {
       const mine = waiting.filter((removal) => removal.job === job);
       if (mine.length === 0) continue;
       held.set(job.id, holdOf(job, mine));
-      guarded.push({ job: job.id, slots: mine.map(({ slot }) => slot), why });
+      const slots = mine.map(({ slot }) => slot);
+      const isOwn = slots.some((slot) => own.has(slot));
+      guarded.push({ job: job.id, slots, why: isOwn ? `${why}; ${OWN}` : why });
     }
   }
-  return { held, guarded: guarded.toSorted((a, b) => compareText(a.job, b.job)) };
+  guarded.sort((a, b) => compareText(a.job, b.job));
+  return { held, guarded, removals: all };
 };
+
+const OWN = 'the approval by the author of the commit does not count (guards.own_approval is off)';
 
 /** Slots wanted at the last synced commit, wanted no more at HEAD, with a live copy. */
 const removalsOf = (job: DesiredJob, live: readonly LiveAllocation[]): readonly Removal[] => {
@@ -85,10 +98,12 @@ const tripped = (
     readonly namespace: string;
     readonly jobs: readonly DesiredJob[];
     readonly removals: readonly Removal[];
+    readonly gone: boolean;
   },
 ): string | null => {
   const { namespace, jobs, removals } = scene;
   if (removals.length === 0) return null;
+  if (scene.gone) return 'the ledger is gone, so nobody can say what was wanted before';
   const spec = desired.namespaces.find(({ name }) => name === namespace);
   if (spec?.protected === true) return `namespace ${namespace} is protected`;
   const precious = removals.find((removal) => removal.precious);

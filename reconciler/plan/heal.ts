@@ -58,8 +58,9 @@ interface HealChoice {
 }
 
 /**
- * Which version fills a missing slot (rules 5.5): the first, or the other one when the first finds no room among the
- * new copies. That is only known when wants are placed: one that no node takes uses up no room.
+ * Which version fills a missing slot (rules 5.5): the first, or the other one when the first finds
+ * no room among the new copies. That is only known when wants are placed: one that no node takes
+ * uses up no room.
  */
 const healVersion = (
   scope: Scope,

@@ -5,6 +5,8 @@
 
 import type { DesiredState } from '../../schema/desired.ts';
 import type { Blocked, Step, WaitReason } from '../../schema/plan.ts';
+import { problemCodes, type ProblemCode } from '../../schema/problem-codes.ts';
+import type { Problem } from '../../schema/problems.ts';
 import { satisfies } from '../place/place.ts';
 import { fallbackVersion, headVersion } from './body.ts';
 import type { Deadlines } from './deadlines.ts';
@@ -23,6 +25,8 @@ export interface JobPlan {
   readonly groups: readonly GroupPlan[];
   readonly stops: readonly Step[];
   readonly waits: readonly Blocked[];
+  /** Warnings that need the nodes to be seen: a file alone does not show them. */
+  readonly problems: readonly Problem[];
 }
 
 interface Around {
@@ -66,7 +70,34 @@ export const planJob = (
       ...pendingWaits(view, deadlines),
       ...groups.flatMap((group) => group.waits),
     ],
+    problems: view.groups.flatMap((group) => scarcityWarning(view, group, nodes)),
   };
+};
+
+/**
+ * Rules 5.2, on the group's line. Volumes and singletons are stop-first anyway, and said by
+ * compile.
+ */
+const scarcityWarning = (
+  { job }: JobView,
+  group: GroupView,
+  nodes: NodeViews,
+): readonly Problem[] => {
+  const { target } = group.frame;
+  if (target === null || job.standing.kind !== 'head') return [];
+  if (job.spec.update.order !== 'start-first' || target.singleton || target.volumes.length > 0) {
+    return [];
+  }
+  if (!isScarce(group, nodes)) return [];
+  const code: ProblemCode = 'order-forced';
+  const { severity } = problemCodes[code];
+  const ports = target.ports.flatMap(({ host }) => (host === null ? [] : [host])).join(', ');
+  const message =
+    `Group \`${group.name}\` is replaced stop-first although \`order\` says start-first: ` +
+    `it pins host port ${ports}, and too few nodes fit for a copy beside each.`;
+  const advice = 'Leave `host` out, add nodes, or write `order: stop-first`.';
+  const line = job.lines.get(group.name) ?? 1;
+  return [{ file: job.file, line, column: 1, code, severity, message, advice }];
 };
 
 /**

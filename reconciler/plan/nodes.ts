@@ -5,6 +5,7 @@
 import type { DesiredState, ExpectedNode } from '../../schema/desired.ts';
 import { compareText } from '../../schema/ids.ts';
 import type { LiveNode, LiveState } from '../../schema/live.ts';
+import type { Blocked } from '../../schema/plan.ts';
 import type { Deadlines } from './deadlines.ts';
 
 export interface NodeView {
@@ -14,6 +15,11 @@ export interface NodeView {
   /** null: not heard from since this reconciler started. */
   readonly live: LiveNode | null;
   readonly standing: 'ready' | 'unknown' | 'lost';
+  /**
+   * It obeyed a commit that HEAD does not contain: it is told nothing, and counts as unknown
+   * (10.3).
+   */
+  readonly ahead: boolean;
   /** Its copies should go elsewhere; `volumes`: also those whose volumes are here (rules 14). */
   readonly drain: 'no' | 'yes' | 'volumes';
   /** Attributes of the report and labels from Git; Git wins. */
@@ -49,11 +55,16 @@ export const viewNodes = (
   const standingOf = (node: LiveNode | null): NodeView['standing'] => {
     const silentForMs = Math.min(node?.silentForMs ?? live.upForMs, live.upForMs);
     if (deadlines.reached(silentForMs, desired.cluster.lostAfterMs)) return 'lost';
-    return node?.connected === true ? 'ready' : 'unknown';
+    return node?.connected === true && !isAhead(desired, node) ? 'ready' : 'unknown';
   };
   const views = names.map((name) => {
     const node = heard.get(name) ?? null;
-    return viewOf(expected.get(name) ?? null, { name, live: node, standing: standingOf(node) });
+    return viewOf(expected.get(name) ?? null, {
+      name,
+      live: node,
+      standing: standingOf(node),
+      ahead: node !== null && isAhead(desired, node),
+    });
   });
   return {
     byName: new Map(views.map((view) => [view.name, view])),
@@ -64,15 +75,39 @@ export const viewNodes = (
   };
 };
 
+/**
+ * Rules 10.3: the runner's newest orders are another reconciler's, made from a commit that HEAD
+ * does
+ * not contain. Ours may be an old clone; once this session has sent orders, the question is
+ * answered.
+ */
+export const isAhead = ({ acceptable }: DesiredState, node: LiveNode): boolean =>
+  acceptable !== undefined &&
+  acceptable !== null &&
+  node.sent === null &&
+  node.acceptedCommit !== '' &&
+  !acceptable.includes(node.acceptedCommit);
+
 const viewOf = (
   expected: ExpectedNode | null,
-  rest: Pick<NodeView, 'name' | 'live' | 'standing'>,
+  rest: Pick<NodeView, 'name' | 'live' | 'standing' | 'ahead'>,
 ): NodeView => ({
   ...rest,
   expected,
   drain: expected === null ? 'yes' : expected.drain,
   attributes: attributesOf(rest.name, expected, rest.live),
 });
+
+/** What the node's file says, as attributes: `zone: a` is `node.zone`. */
+export const gitAttributes = (
+  expected: ExpectedNode | null,
+): readonly (readonly [string, string])[] =>
+  expected === null
+    ? []
+    : [
+        ...expected.labels.map(([key, value]) => [`node.${key}`, value] as const),
+        ...(expected.pool === null ? [] : [['node.pool', expected.pool] as const]),
+      ];
 
 const attributesOf = (
   name: string,
@@ -81,8 +116,7 @@ const attributesOf = (
 ): ReadonlyMap<string, string> =>
   new Map<string, string>([
     ...(live?.attributes ?? []),
-    ...(expected?.labels ?? []).map(([key, value]) => [`node.${key}`, value] as const),
-    ...(expected === null || expected.pool === null ? [] : [['node.pool', expected.pool] as const]),
+    ...gitAttributes(expected),
     ['node.name', name],
   ]);
 
@@ -95,7 +129,27 @@ const massLossOf = (
   if (lost.length < MASS_LOSS_LEAST || lost.length * 100 <= counted.length * MASS_LOSS_PERCENT) {
     return null;
   }
+  // A loss has no author: anybody's word counts.
   const approved = new Set(desired.approvals.flatMap((approval) => approval.nodes));
   const unapproved = lost.filter((name) => !approved.has(name));
   return unapproved.length === 0 ? null : unapproved;
 };
+
+export const aheadDetail = ({ live }: NodeView): string =>
+  `its runner obeyed commit ${live?.acceptedCommit.slice(0, 12) ?? ''}, which HEAD does not contain`;
+
+/** One reason for each job with a copy on a node that is told nothing (invariant 7). */
+export const aheadWaits = ({ byName }: NodeViews): readonly Blocked[] =>
+  [...byName.values()].flatMap((node) => {
+    const { live } = node;
+    if (!node.ahead || live?.connected !== true) return [];
+    const jobs = new Set(live.allocations.map(({ body }) => `${body.namespace}/${body.job}`));
+    return [...jobs].map((job): Blocked => ({
+      kind: 'waiting',
+      job,
+      slot: null,
+      why: 'runner-ahead',
+      detail: `nothing is sent to ${node.name}: ${aheadDetail(node)}`,
+      remedy: `purser resume --at ${live.acceptedCommit}`,
+    }));
+  });

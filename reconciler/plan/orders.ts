@@ -1,7 +1,7 @@
 // The whole numbered set for each node: what is there, changed by the plan's steps.
 // In: the plan, live state, cluster and commit. Out: orders for every node that is connected
 // (rules 10).
-// Not here: sending, and refusing to send to a runner that is ahead of HEAD (the loop, rules 10.3).
+// Not here: sending (the loop), which runner is ahead of HEAD (nodes, rules 10.3).
 
 import { compareText } from '../../schema/ids.ts';
 import type { LiveAllocation, LiveNode, LiveState } from '../../schema/live.ts';
@@ -14,6 +14,8 @@ export interface OrderContext {
   readonly cluster: string;
   /** HEAD that the plan was made from. */
   readonly commit: string;
+  /** May this node be told anything (rules 10.3)? Absent: every node may. */
+  readonly mayTell?: (node: LiveNode) => boolean;
 }
 
 /**
@@ -33,7 +35,7 @@ export const orders = (
     else mine.push(step);
   }
   return live.nodes
-    .filter((node) => node.connected)
+    .filter((node) => node.connected && (context.mayTell?.(node) ?? true))
     .map((node) => ordersFor(node, steps.get(node.name) ?? [], context));
 };
 

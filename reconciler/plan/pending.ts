@@ -1,6 +1,8 @@
-// Copies that were ordered long ago and have not started: a registry or a disk that does not answer (rules 6.1).
-// In: a job's view. Out: reasons to show (invariant 7). They revert nothing, and nothing is done about them here:
-// the runner goes on trying. Not here: copies that started and are not healthy (deployment).
+// Copies that were ordered long ago and have not started: a registry or a disk that does not answer
+// (rules 6.1).
+// In: a job's view. Out: reasons to show (invariant 7). They revert nothing, and nothing is done
+// about them here: the runner goes on trying. Not here: copies that started and are not healthy
+// (deployment).
 
 import type { Blocked } from '../../schema/plan.ts';
 import type { Deadlines } from './deadlines.ts';

@@ -21,7 +21,7 @@ import {
 import { makeBody } from './body.ts';
 import type { SlotWant } from './scope.ts';
 import type { JobPlan } from './job.ts';
-import type { NodeView, NodeViews } from './nodes.ts';
+import { aheadDetail, gitAttributes, type NodeView, type NodeViews } from './nodes.ts';
 import { stopStep } from './upkeep.ts';
 import { bindingOf, homesOf, homesOwed, type Homes } from './volumes.ts';
 
@@ -61,7 +61,7 @@ export const placeAll = (
     }
   }
   const table = tableOf(desired, jobs, { nodes, live });
-  const outcomes = entries.map((entry) => placeEntry(entry, { table, homes }));
+  const outcomes = entries.map((entry) => placeEntry(entry, { table, homes, nodes }));
   return {
     steps: outcomes.flatMap((outcome) => outcome.steps),
     blocked: [...waits, ...outcomes.flatMap((outcome) => outcome.blocked)],
@@ -70,14 +70,11 @@ export const placeAll = (
 };
 
 /** What finds no room among the new copies is tried in its other form. */
-const placeEntry = (
-  entry: Entry,
-  around: { readonly table: Table; readonly homes: Homes },
-): Placed => {
+const placeEntry = (entry: Entry, around: Known & { readonly table: Table }): Placed => {
   const [placement] = place([entry.want], around.table);
   const { otherwise } = entry.slotWant;
   const full = placement?.kind === 'no-allowance' && placement.allowance.startsWith('new ');
-  if (!full || !otherwise) return outcomeOf(entry, placement, around.homes);
+  if (!full || !otherwise) return outcomeOf(entry, placement, around);
   const want = wantOf(entry.job, otherwise, entry.want.only);
   return placeEntry({ ...entry, slotWant: otherwise, want }, around);
 };
@@ -142,6 +139,7 @@ const holdingOf = (allocation: LiveAllocation): Holding => {
 const refusalOf = (node: NodeView): PlaceNode['refusal'] => {
   if (node.standing === 'lost') return { reason: 'lost', detail: 'lost' };
   if (node.live === null) return { reason: 'not-heard-from', detail: 'not heard from yet' };
+  if (node.ahead && node.live.connected) return { reason: 'behind', detail: aheadDetail(node) };
   if (node.standing === 'unknown') return { reason: 'unknown', detail: 'silent' };
   if (node.drain !== 'no') return { reason: 'draining', detail: 'drained' };
   return null;
@@ -170,12 +168,17 @@ const quotasOf = (desired: DesiredState, live: LiveState): ReadonlyMap<string, R
 
 const NOTHING: Placed = { steps: [], blocked: [], records: [] };
 
-const outcomeOf = (entry: Entry, placement: Placement | undefined, homes: Homes): Placed => {
+interface Known {
+  readonly homes: Homes;
+  readonly nodes: NodeViews;
+}
+
+const outcomeOf = (entry: Entry, placement: Placement | undefined, known: Known): Placed => {
   const { job, slotWant } = entry;
   if (placement === undefined) return NOTHING;
   switch (placement.kind) {
     case 'placed':
-      return stepsOf(entry, placement, homes);
+      return stepsOf(entry, placement, known);
     case 'no-allowance':
       return { ...NOTHING, blocked: [allowanceWait(job, slotWant, placement.allowance)] };
     case 'over-quota':
@@ -211,7 +214,7 @@ const stopWithoutPlace = ({ view }: JobPlan, { victim }: SlotWant): readonly Ste
 const stepsOf = (
   { job, slotWant }: Entry,
   placement: Extract<Placement, { kind: 'placed' }>,
-  homes: Homes,
+  { homes, nodes }: Known,
 ): Placed => {
   const { slot, victim, spec, version } = slotWant;
   const { node, behind } = placement;
@@ -228,7 +231,8 @@ const stepsOf = (
   // Stop-first on another node: the start follows when the old copy is seen to be gone. A
   // singleton always (9.3).
   if (victim !== null && (!behind || spec.singleton)) return { ...NOTHING, steps: stop };
-  const where = { index: slot.index, attempt: slot.nextAttempt, node };
+  const attributes = gitAttributes(nodes.byName.get(node)?.expected ?? null);
+  const where = { index: slot.index, attempt: slot.nextAttempt, node, attributes };
   const body = makeBody(version, spec, where);
   const start: Step = {
     kind: 'start',

@@ -15,7 +15,7 @@ import { createDeadlines, type Deadlines } from './deadlines.ts';
 import { deriveRollout, putOff, type Rollout } from './deployment.ts';
 import { guardRemovals, type Guard } from './guard.ts';
 import { planJob, type JobPlan } from './job.ts';
-import { viewNodes, type NodeViews } from './nodes.ts';
+import { aheadWaits, viewNodes, type NodeViews } from './nodes.ts';
 import { placeAll, type Placed } from './placing.ts';
 import { proposeFor } from './proposals.ts';
 import { RENAMED, renamesOf, renameWait } from './rename.ts';
@@ -23,6 +23,8 @@ import { viewDeployment } from './report.ts';
 import { viewJob, type JobView } from './slots.ts';
 import { strays } from './strays.ts';
 import { sweep, updatesOf } from './upkeep.ts';
+import { usedApprovals } from './approvals.ts';
+import { holdRewritten, rewritten } from './lost-ledger.ts';
 import { pendingRemovals } from './synced.ts';
 
 /** One job with all that was worked out about it. */
@@ -35,11 +37,13 @@ export interface Considered {
  * The plan for this instant. `now` only dates `wakeAt`: ages in `live` are already brought up to
  * it.
  */
-export const plan = (desired: DesiredState, live: LiveState, now: Ms): Plan => {
+export const plan = (asked: DesiredState, live: LiveState, now: Ms): Plan => {
+  const lost = rewritten(asked, live);
+  const desired = lost.length === 0 ? asked : holdRewritten(asked, lost);
   if (desired.standing.kind === 'stopped') return standStill(desired, desired.standing.why);
   const deadlines = createDeadlines(now);
   const nodes = viewNodes(desired, live, deadlines);
-  const scene = { byJob: allocationsByJob(live), nodes, live, deadlines };
+  const scene = { byJob: allocationsByJob(live), nodes, live, lost, deadlines };
   const first = pass(desired, scene, new Set());
   // Who finds no place neither holds up other rollouts (5.6) nor keeps its old name's copies (8.1).
   // That is seen only after placement, so the pass is made again, once at most.
@@ -53,6 +57,8 @@ interface Scene {
   readonly byJob: ReadonlyMap<string, readonly LiveAllocation[]>;
   readonly nodes: NodeViews;
   readonly live: LiveState;
+  /** Records of a ledger that is gone, to be written before anything else is done. */
+  readonly lost: readonly LedgerRecord[];
   readonly deadlines: Deadlines;
 }
 
@@ -81,6 +87,8 @@ const pass = (desired: DesiredState, scene: Scene, stuck: ReadonlySet<string>): 
 const conclude = (desired: DesiredState, scene: Scene, made: Pass): Plan => {
   const { guard, renames, considered, jobs, placed } = made;
   const left = strays(desired, scene.byJob, scene.nodes);
+  const removals = new Set([...guard.removals, ...left.slots]);
+  const guarded = [...guard.guarded, ...left.guarded].toSorted((a, b) => compareText(a.job, b.job));
   const stops = [...jobs.flatMap((job) => job.stops), ...placed.steps, ...left.steps];
   const touched = new Set(stops.map((step) => step.allocation));
   const upkeep = jobs.flatMap(({ view, rollout, versions }) => [
@@ -89,7 +97,11 @@ const conclude = (desired: DesiredState, scene: Scene, made: Pass): Plan => {
   ]);
   const outcomes = considered.map(({ view, rollout }) => proposeFor(desired, view, rollout));
   const waits = [...left.waits, ...[...renames].map(renameWait)];
-  const synced = guard.guarded.length === 0 && waits.length === 0 && !pendingRemovals(considered);
+  const synced =
+    scene.lost.length === 0 &&
+    guarded.length === 0 &&
+    waits.length === 0 &&
+    !pendingRemovals(considered);
   return {
     commit: desired.commit.oid,
     steps: [...stops, ...upkeep].toSorted(byNode),
@@ -97,16 +109,23 @@ const conclude = (desired: DesiredState, scene: Scene, made: Pass): Plan => {
       ...jobs.flatMap((job) => job.waits),
       ...placed.blocked,
       ...waits,
+      ...aheadWaits(scene.nodes),
       ...outcomes.flatMap((outcome) => outcome.waits),
     ]),
     proposals: joinProposals(
-      [...desired.owed, ...placed.records, ...syncedRecord(desired, synced)],
+      [
+        ...desired.owed,
+        ...placed.records,
+        ...scene.lost,
+        ...usedApprovals(desired, { removals, nodes: scene.nodes }),
+        ...syncedRecord(desired, synced),
+      ],
       outcomes.flatMap((outcome) => outcome.proposals),
     ),
     deployments: jobs.map((job) => viewDeployment(job, placed.blocked)),
-    problems: desired.problems,
+    problems: [...desired.problems, ...jobs.flatMap((job) => job.problems)],
     synced,
-    guarded: guard.guarded,
+    guarded,
     wakeAt: scene.deadlines.wakeAt(),
   };
 };

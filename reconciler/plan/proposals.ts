@@ -26,7 +26,7 @@ export const proposeFor = (desired: DesiredState, view: JobView, rollout: Rollou
   return {
     proposals: [
       ...(records.length === 0 ? [] : [{ kind: 'ledger', records } as const]),
-      ...(revert.proposal === null ? [] : [revert.proposal]),
+      ...(revert.proposal === null ? scaleOf(desired, view, rollout) : [revert.proposal]),
     ],
     waits: revert.wait === null ? [] : [revert.wait],
   };
@@ -150,3 +150,36 @@ export const revertMessage = (
 };
 
 const oneLine = (text: string): string => text.replaceAll(/\s+/g, ' ').trim();
+
+/**
+ * Rules 7: a count that is the machine's and stands nowhere is what lives now. It is written down
+ * once the job is at rest, so that copies that are lost later do not lower it.
+ */
+const scaleOf = (
+  desired: DesiredState,
+  { job, groups }: JobView,
+  rollout: Rollout,
+): readonly Proposal[] => {
+  const { scaleFiles } = desired;
+  const path = `scale/${job.id}.yaml`;
+  if (scaleFiles === undefined || !isHead(job) || job.spec.stopped) return [];
+  if (rollout.phase !== 'done' || !rollout.settled) return [];
+  const counts = groups.flatMap(({ name, frame: { target, count } }) => {
+    if (target === null || target.scale === null || target.scale.fromFile) return [];
+    const { min, max } = target.scale;
+    return [`${name}: ${Math.min(max, Math.max(min, count))}\n`];
+  });
+  if (counts.length === 0 || scaleFiles.includes(path)) return [];
+  const message = [
+    `Write down the count of ${job.id}`,
+    '',
+    `Its count is the machine's, and ${path} was missing. This is what lives now;`,
+    'change it with `purser scale`.',
+    '',
+    `Purser-Cluster: ${desired.cluster.name}`,
+    `Purser-Job: ${job.id}`,
+    '',
+  ].join('\n');
+  const edits = [{ path, content: counts.join(''), base: null }];
+  return [{ kind: 'scale', job: job.id, edits, message }];
+};

@@ -3,15 +3,20 @@
 // Not here: jobs that vanished since the last synced commit (they are in DesiredState as removed).
 
 import type { DesiredState } from '../../schema/desired.ts';
-import { compareText } from '../../schema/ids.ts';
+import { compareText, slotName } from '../../schema/ids.ts';
 import type { LiveAllocation } from '../../schema/live.ts';
-import type { Blocked, Step } from '../../schema/plan.ts';
+import type { Blocked, Plan, Step } from '../../schema/plan.ts';
+import { approvedSlots } from './approvals.ts';
 import type { NodeViews } from './nodes.ts';
 import { killTimeoutOf } from './upkeep.ts';
 
 export interface Strays {
   readonly steps: readonly Step[];
   readonly waits: readonly Blocked[];
+  /** Removals that a person may approve. */
+  readonly guarded: Plan['guarded'];
+  /** Slots that hold a copy of a job that Git no longer speaks of. */
+  readonly slots: readonly string[];
 }
 
 export const strays = (
@@ -21,56 +26,86 @@ export const strays = (
 ): Strays => {
   const known = new Set(desired.jobs.map((job) => job.id));
   const ids = [...byJob.keys()].filter((id) => !known.has(id)).toSorted(compareText);
-  const found = ids.map((id) => strayJob(desired, id, { live: byJob.get(id) ?? [], nodes }));
+  const approved = ids.length === 0 ? new Set<string>() : approvedSlots(desired);
+  const found = ids.map((id) =>
+    strayJob(desired, id, { live: byJob.get(id) ?? [], nodes, approved }),
+  );
   return {
     steps: found.flatMap((stray) => stray.steps),
     waits: found.flatMap((stray) => stray.waits),
+    guarded: found.flatMap((stray) => stray.guarded),
+    slots: found.flatMap((stray) => stray.slots),
   };
 };
 
 const strayJob = (
   desired: DesiredState,
   id: string,
-  { live, nodes }: { readonly live: readonly LiveAllocation[]; readonly nodes: NodeViews },
+  scene: {
+    readonly live: readonly LiveAllocation[];
+    readonly nodes: NodeViews;
+    readonly approved: ReadonlySet<string>;
+  },
 ): Strays => {
-  const why = keptBecause(desired, id);
-  if (why !== null) {
-    return {
-      steps: [],
-      waits: [{ kind: 'waiting', job: id, slot: null, why: 'guard', detail: why, remedy: null }],
-    };
-  }
-  const steps = live
-    .filter(
-      (allocation) =>
-        !allocation.stopping &&
-        allocation.standing === 'reported' &&
-        nodes.byName.get(allocation.node)?.standing === 'ready',
-    )
+  const { live, nodes, approved } = scene;
+  const kept = keptBecause(desired, id);
+  const there = live.filter(({ stopping }) => !stopping);
+  const open = there.filter((one) => kept === null || (kept.mayGo && approved.has(slotOf(one))));
+  const steps = open
+    .filter(({ node }) => nodes.byName.get(node)?.standing === 'ready')
     .map((allocation): Step => ({
       kind: 'stop',
       node: allocation.node,
       job: id,
-      slot: `${id}/${allocation.body.group}[${allocation.body.index}]`,
+      slot: slotOf(allocation),
       allocation: allocation.allocation,
       reason: 'job-removed',
       killTimeoutMs: killTimeoutOf(allocation.body.spec),
     }));
-  return { steps, waits: [] };
+  const waiting = unique(there.filter((one) => !open.includes(one)).map(slotOf));
+  const detail = kept?.why ?? '';
+  const wait = {
+    kind: 'waiting',
+    job: id,
+    slot: null,
+    why: 'guard',
+    detail,
+    remedy: null,
+  } as const;
+  return {
+    steps,
+    waits: waiting.length === 0 ? [] : [wait],
+    guarded:
+      kept?.mayGo !== true || waiting.length === 0
+        ? []
+        : [{ job: id, slots: waiting, why: detail }],
+    slots: unique(there.map(slotOf)),
+  };
 };
+
+const slotOf = ({ body }: LiveAllocation): string => slotName(body);
+
+const unique = (slots: readonly string[]): readonly string[] =>
+  [...new Set(slots)].toSorted(compareText);
 
 /**
  * Never valid while copies live: kept by their accepted bodies (1.3). A ledger that is gone proves
  * nothing (11).
  */
-const keptBecause = (desired: DesiredState, id: string): string | null => {
+const keptBecause = (
+  desired: DesiredState,
+  id: string,
+): { readonly why: string; readonly mayGo: boolean } | null => {
   const file = `jobs/${id}.yaml`;
   const unreadable = desired.problems.some(
     (problem) => problem.severity === 'error' && problem.file === file,
   );
-  if (unreadable) return `${file} cannot be read; its copies stay as they are`;
+  if (unreadable) {
+    return { why: `${file} cannot be read; its copies stay as they are`, mayGo: false };
+  }
   if (desired.lastSynced === null) {
-    return `no commit was synced yet, so nobody can say whether ${id} was removed`;
+    const why = `no commit was synced yet, so nobody can say whether ${id} was removed`;
+    return { why, mayGo: true };
   }
   return null;
 };

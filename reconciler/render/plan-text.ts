@@ -80,7 +80,7 @@ const jobLines = (job: JobChange): readonly string[] => {
     `${job.job}  ${KIND_WORDS[job.kind]}  (${job.file})`,
     ...(job.to === null ? [] : [row('version', versionWords(job))]),
     ...job.images.map((image) =>
-      row('image', `${image.from ?? 'none'} → ${image.to ?? 'none'} (${image.task})`),
+      row('image', `${shortImage(image.from)} → ${shortImage(image.to)} (${image.task})`),
     ),
     row(
       'copies',
@@ -89,6 +89,10 @@ const jobLines = (job: JobChange): readonly string[] => {
     ...(job.waves === 0 ? [] : [row('waves', wavesWords(job))]),
   ];
 };
+
+/** Twelve characters of a digest are enough for people. */
+const shortImage = (reference: string | null): string =>
+  reference === null ? 'none' : reference.replace(/(@sha256:[0-9a-f]{12})[0-9a-f]+$/, '$1…');
 
 const versionWords = ({ from, to }: JobChange): string => {
   const short = (hash: string | null) => hash?.slice(0, 12) ?? 'none';

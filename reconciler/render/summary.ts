@@ -174,7 +174,7 @@ const jobChange = (
     copies: { from: copies.length, to: sum(nodes) },
     nodes,
     waves: mine.filter((some) => some.length > 0).length,
-    downAtMost: downAtMost(copies.length, removed ? 0 : wantedOf(after.spec), mine),
+    downAtMost: downAtMost(copies.length, sum(nodes), mine),
     starts: count('start'),
     stops: count('stop'),
     updates: count('update'),
@@ -201,9 +201,6 @@ const copiesOf = (live: LiveState, id: string): readonly LiveAllocation[] =>
       ({ body, phase, stopping }) =>
         `${body.namespace}/${body.job}` === id && phase !== 'dead' && !stopping,
     );
-
-const wantedOf = (spec: JobSpec): number =>
-  spec.groups.reduce((sum, group) => sum + group.count, 0);
 
 const imageChanges = (before: JobSpec | null, after: JobSpec): JobChange['images'] => {
   const [from, to] = [imagesOf(before), imagesOf(after)];
@@ -246,15 +243,11 @@ const nodesAfter = (
 };
 
 /**
- * Copies that stop in a wave are down until the next, in which their followers answer. Of 3 copies that stay 3, two
- * stops in one wave are 2 down; of 3 that become 1, two stops are none.
+ * Copies that stop in a wave are down until the next, in which their followers answer.
+ * Of 3 copies that stay 3, two stops in one wave are 2 down; of 3 that become 1, none.
  */
-const downAtMost = (
-  before: number,
-  wanted: number,
-  waves: readonly (readonly Step[])[],
-): number => {
-  const needed = Math.min(before, wanted);
+const downAtMost = (before: number, after: number, waves: readonly (readonly Step[])[]): number => {
+  const needed = Math.min(before, after);
   let running = before;
   let most = 0;
   for (const steps of waves) {

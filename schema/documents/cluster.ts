@@ -7,7 +7,6 @@ import Type from 'typebox';
 import {
   NAME_PATTERN,
   NODE_NAME_PATTERN,
-  classesOf,
   closed,
   cpu,
   duration,
@@ -69,7 +68,6 @@ const policiesSchema = Type.Object(
 );
 
 export const defaultsSchema = Type.Object(defaultsFields, closed);
-export const defaultsClasses = classesOf(defaultsFields);
 
 const clusterFields = {
   $schema: schemaField,
@@ -172,7 +170,8 @@ export const namespaceSchema = Type.Object(
       { description: 'Limits of what its jobs may ask for.', default: null },
     ),
     evidence: field('in-place', Type.Enum(['codes', 'logs']), {
-      description: 'What a revert commit may quote: exit codes only, or log lines too (rules 6.4).',
+      description:
+        'What a revert commit may quote. `logs` has no effect in this release: only codes are quoted.',
       default: 'codes',
     }),
   },

@@ -197,7 +197,6 @@ export const tasksField = {
 export const groupFields = { ...groupOnlyFields, ...taskFields, ...tasksField };
 export const groupSchema = Type.Object(groupFields, closed);
 export const groupOnlyClasses = classesOf(groupOnlyFields);
-export const groupClasses = classesOf(groupFields);
 
 export type GroupFile = WrittenOf<typeof groupSchema>;
 export type PortFile = WrittenOf<typeof portSchema>;

@@ -1,6 +1,6 @@
 // The private containerd: started once, found again, outliving who started it, stopped.
 
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import { existsSync, readFileSync } from 'node:fs';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
@@ -50,6 +50,28 @@ describe.each(releases().filter(({ binary }) => binary !== null))('daemon $name'
     expect(existsSync(join(folder, 'root'))).toBe(true);
     await again.stop();
     expect(await findContainerd(folder)).toBeNull();
+  });
+
+  test('one that nobody wrote down is found', async () => {
+    const folder = join(root, 'c');
+    const { pid } = await startContainerd({ folder, binary: binary ?? '' });
+    await rm(join(folder, 'containerd.pid'));
+    expect((await findContainerd(folder))?.pid).toBe(pid);
+    await (await findContainerd(folder))?.stop();
+  });
+
+  test('of two that wait for each other one stays, and serves', async () => {
+    const folder = join(root, 'c');
+    const first = await startContainerd({ folder, binary: binary ?? '' });
+    await rm(socketOf(folder));
+    const args = ['-c', join(folder, 'config.toml')];
+    const second = spawn(binary ?? '', args, { detached: true, stdio: 'ignore' });
+    await new Promise((done) => setTimeout(done, 300));
+    const found = await startContainerd({ folder, binary: binary ?? '' });
+    expect(found.pid).toBe(second.pid);
+    expect(readFileSync(join(folder, 'containerd.pid'), 'utf8')).toBe(`${second.pid}\n`);
+    await expect.poll(() => existsSync(`/proc/${first.pid}/exe`)).toBe(false);
+    await found.stop();
   });
 
   test('a number in the pid file that belongs to another process is not taken for it', async () => {

@@ -105,6 +105,49 @@ describe('a local repository', () => {
     expect(git(repository, 'fsck', '--strict', '--no-dangling')).toBe('');
   });
 
+  /** A reconciler was killed while it moved from `from` to `to`; its pid belongs to nobody any more. */
+  const cutOff = (): { readonly from: string; readonly to: string } => {
+    const from = git(repository, 'rev-parse', 'HEAD');
+    const files = { 'jobs/a/web.yaml': 'machine\n', 'configs/new': 'new\n' };
+    const to = commitFiles(repository, files, 'of the machine');
+    git(repository, 'reset', '--hard', '--quiet', from);
+    fs.writeFileSync(path.join(repository, 'staged.txt'), 'mine');
+    git(repository, 'add', 'staged.txt');
+    fs.writeFileSync(path.join(repository, '.git/index.lock'), 'purser 1 0@another-boot\n');
+    fs.writeFileSync(
+      path.join(repository, '.git/purser-commit'),
+      `refs/heads/main ${from} ${to}\n`,
+    );
+    fs.mkdirSync(path.join(repository, 'configs'), { recursive: true });
+    return { from, to };
+  };
+
+  test.each([0, 1, 2])(
+    'killed before the branch moved, %i files on: all goes back',
+    async (moved) => {
+      const { from } = cutOff();
+      if (moved > 0) fs.writeFileSync(path.join(repository, 'configs/new'), 'new\n');
+      if (moved > 1) fs.writeFileSync(path.join(repository, 'jobs/a/web.yaml'), 'machine\n');
+      await open().read();
+      expect(git(repository, 'rev-parse', 'HEAD')).toBe(from);
+      expect(git(repository, 'status', '--porcelain')).toBe('A  staged.txt');
+      expect(fs.readdirSync(path.join(repository, '.git')).join()).not.toMatch(
+        /purser-|index.lock/,
+      );
+    },
+  );
+
+  test('killed after the branch moved: the index follows', async () => {
+    const { to } = cutOff();
+    fs.writeFileSync(path.join(repository, 'configs/new'), 'new\n');
+    fs.writeFileSync(path.join(repository, 'jobs/a/web.yaml'), 'machine\n');
+    fs.writeFileSync(path.join(repository, '.git/refs/heads/main'), `${to}\n`);
+    await open().read();
+    expect(git(repository, 'rev-parse', 'HEAD')).toBe(to);
+    expect(git(repository, 'status', '--porcelain')).toBe('A  staged.txt');
+    expect(fileText('jobs/a/web.yaml')).toBe('machine\n');
+  });
+
   const inTheWay: readonly (readonly [string, () => void, string])[] = [
     ['changed', () => write('jobs/a/web.yaml', 'mine'), 'stash push --include-untracked'],
     ['staged', () => stage('jobs/a/web.yaml', 'mine'), 'stash push --include-untracked'],

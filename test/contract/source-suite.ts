@@ -114,6 +114,20 @@ const readingTests = (get: Get): void => {
 const WATCH_SETTLES_MS = 300;
 
 const historyTests = (get: Get): void => {
+  test('says which commits HEAD contains (rules 10.3)', async () => {
+    const { source, commit } = get();
+    const older = await commit({ 'jobs/a/web.yaml': '1' }, 'one');
+    const head = await commit({ 'jobs/a/web.yaml': '2' }, 'two');
+    const tree = await source.read();
+    const commits = [older, head, 'f'.repeat(40)];
+    const whole = await source.complete(tree, { digests: [], histories: [], commits });
+    expect(whole.contained).toEqual([older, head]);
+    const histories = [{ path: 'jobs/a/web.yaml', with: [] }];
+    const later = await source.complete(whole, { digests: [], histories });
+    expect(later.contained).toEqual([older, head]);
+    expect(whole.files).toBe(tree.files);
+  });
+
   test('one entry for each commit that changes the asked paths, newest first', async () => {
     const { source, commit } = get();
     const first = await commit({ 'jobs/a/web.yaml': '1', 'configs/web.env': 'A=1' }, 'one');
@@ -142,6 +156,19 @@ const historyTests = (get: Get): void => {
         ['configs/web.env', 'A=1'],
         ['jobs/a/web.yaml', '1'],
       ],
+    ]);
+  });
+
+  test('asked again with more paths beside it, a history has those too', async () => {
+    const { source, commit } = get();
+    await commit({ 'jobs/a/web.yaml': '1', 'configs/web.env': 'A=1' }, 'one');
+    const path = 'jobs/a/web.yaml';
+    const alone = await complete(source, { path, with: [] });
+    const ask = { digests: [], histories: [{ path, with: ['configs/web.env'] }] };
+    const { histories } = await source.complete(alone, ask);
+    expect([...(histories.get(path)?.entries[0]?.files.keys() ?? [])]).toEqual([
+      'configs/web.env',
+      'jobs/a/web.yaml',
     ]);
   });
 

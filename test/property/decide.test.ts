@@ -69,6 +69,7 @@ const world = (drawn: readonly Facts[], order: readonly string[]) => {
     portsTaken: new Set(),
     disk: null,
     contactAt: 0,
+    unheardMs: 0,
     imagesUsed: new Map(),
   };
   const items = IDS.flatMap((id) => {

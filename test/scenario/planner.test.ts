@@ -368,8 +368,11 @@ describe('the guard', () => {
         { kind: 'approval', id: 'a', by: 'ada', at: '', commit: '', slots, nodes: [], used: false },
       ],
     });
-    expect(actions(run(cluster, 5_000), 'stop')).toHaveLength(3);
+    const lines = run(cluster, 5_000);
+    expect(actions(lines, 'stop')).toHaveLength(3);
     expect(copies(cluster)).toEqual([]);
+    expect(actions(lines, 'record')).toHaveLength(1);
+    expect(cluster.desired.approvals).toEqual([]);
     quietly(cluster);
   });
 });

@@ -295,7 +295,22 @@ describe('the runner', () => {
       expect(only(world).body.settled).toBe(true);
     }));
 
-  it('stops a group with stop_after when no reconciler answers, and starts it on contact', () =>
+  it('waits after a reboot with groups that have stop_after, for the first orders', async () => {
+    const plain = runItem(testBody('a-0-1'));
+    const guarded = runItem(testBody('b-0-1', { spec: testGroup({ stopAfterMs: 8000 }) }));
+    const set = orders(1, plain, guarded);
+    const world = createWorld({ orders: set, marks: null });
+    await running(async () => {
+      world.acknowledged = 1000;
+      await world.advance(2000);
+      expect([...world.containers.keys()]).toEqual(['a-0-1.server']);
+      world.send(set);
+      await world.advance(2000);
+      expect([...world.containers.keys()]).toEqual(['a-0-1.server', 'b-0-1.server']);
+    }, world);
+  });
+
+  it('stops a group with stop_after when no reconciler answers, and starts it with new orders', () =>
     running(async (world) => {
       world.acknowledged = 1000;
       const spec = testGroup({ stopAfterMs: 8000 });
@@ -305,7 +320,12 @@ describe('the runner', () => {
       await world.advance(2000);
       expect(world.containers.size).toBe(0);
       world.acknowledged = 10_000;
-      await world.advance(6000);
+      await world.advance(3000);
+      expect(world.calls).toContain('renew');
+      expect(world.containers.size).toBe(0);
+      world.acknowledged = 13_000;
+      world.send(orders(1, runItem(testBody('a-0-1', { spec }))));
+      await world.advance(3000);
       expect(world.containers.get('a-0-1.server')?.task).toBe('running');
     }));
 });

@@ -63,7 +63,11 @@ export const createChecker = (options: CheckOptions): Checker => {
     violations.push({ at: truth.time.now(), rule, detail });
     truth.time.note(`VIOLATION ${rule}: ${detail}`);
   };
-  const seen = { failedAt: new Map<string, Ms>(), ordered: new Set<string>() };
+  const seen = {
+    failedAt: new Map<string, Ms>(),
+    ordered: new Set<string>(),
+    stopped: new Set<string>(),
+  };
   const context: Context = { ...options, ...seen, fail, disturbances, starts, reverted };
   return {
     violations,
@@ -105,6 +109,8 @@ interface Context extends CheckOptions {
   readonly failedAt: Map<string, Ms>;
   /** Allocations that were ordered to run before. */
   readonly ordered: Set<string>;
+  /** Allocations whose newest order is to stop. */
+  readonly stopped: Set<string>;
 }
 
 const copyOf = (truth: Truth, { name }: Machine, container: SimContainer): Copy | null => {
@@ -149,12 +155,13 @@ const seenBy = ({ truth, links, disturbances }: Context, node: string): string |
 
 /** 5.1: no more copies than count, surge and canaries, as far as one reconciler can see. */
 const checkSurge = (context: Context, copy: Copy): void => {
-  const { truth, fail } = context;
+  const { truth, human, fail } = context;
   const job = idOf(copy.body);
   const reconciler = seenBy(context, copy.node.name);
   if (reconciler === null) return;
   const seen = truth.copiesOf(job).filter(({ node }) => seenBy(context, node.name) === reconciler);
-  const most = Math.max(...recentDrafts(context, job, copy.node).map(maxTotalOf));
+  // All counts that were ever meant: the guard may hold a scale-down back for as long as nobody approves (8.1).
+  const most = Math.max(...human.intents.map(({ intent }) => maxTotalOf(intent.jobs.get(job))));
   if (seen.length <= most) return;
   const ids = seen.map(({ allocation, node }) => `${allocation}@${node.name}`).join(' ');
   fail('surge', `${job} has ${seen.length} copies where ${most} may be: ${ids}`);
@@ -230,7 +237,10 @@ const checkBudget = (context: Context, copy: Copy, well: boolean): void => {
   const { truth, fail } = context;
   const job = idOf(copy.body);
   const now = truth.time.now();
-  const ordered = truth.orderedToStop(copy.node, copy.allocation);
+  // stop_after acts by itself when the node's clock jumps or its link is cut (9.3).
+  const disturbedAt = context.disturbances.get(copy.node.name) ?? Number.NEGATIVE_INFINITY;
+  const alone = copy.body.spec.stopAfterMs > 0 && now - disturbedAt < EXCUSED_MS;
+  const ordered = truth.orderedToStop(copy.node, copy.allocation) && !alone;
   if (!ordered || !copy.node.machine.powered()) {
     if (well) truth.losses.push({ at: now, job, allocation: copy.allocation });
     return;
@@ -272,12 +282,14 @@ const checkGenerations = ({ fail }: Context, { node, before, orders }: Acceptanc
 };
 
 /** 1.3 and 8: a tree without jobs, or a broken file, stops nothing. */
-const checkStops = ({ human, truth, fail }: Context, orders: NodeOrders): void => {
+const checkStops = ({ human, truth, fail, stopped }: Context, orders: NodeOrders): void => {
   const index = human.intents.findIndex(({ oid }) => oid === orders.commit);
   const jobs = human.intents[index]?.intent.jobs;
   if (jobs === undefined) return;
   for (const item of orders.items) {
-    if (item.kind !== 'stop') continue;
+    // A stop that was ordered before and is still under way says nothing about this commit.
+    if (item.kind !== 'stop' || stopped.has(item.allocation)) continue;
+    stopped.add(item.allocation);
     const body = truth.bodies.get(item.allocation);
     if (body === undefined) continue;
     const removal = item.reason === 'job-removed';
@@ -305,8 +317,10 @@ const isSame = ({ version, memoryMiB }: JobDraft, { spec }: AllocationBody): boo
   );
 
 /** 6.2: a failed deployment gets no new copies where a settled version exists. */
-const checkFailed = ({ human, truth, fail, failedAt, ordered }: Context, orders: NodeOrders) => {
+const checkFailed = (context: Context, orders: NodeOrders): void => {
+  const { human, truth, fail, failedAt, ordered, stopped } = context;
   for (const item of orders.items) {
+    if (item.kind === 'run') stopped.delete(item.allocation);
     if (item.kind !== 'run' || ordered.has(item.allocation)) continue;
     ordered.add(item.allocation);
     const { body } = item;

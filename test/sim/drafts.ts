@@ -36,12 +36,6 @@ export interface NodeDraft {
 
 export const REPOSITORY = 'registry.sim';
 
-/** Timings short enough that a simulated hour holds many deployments. */
-export const MIN_HEALTHY_MS = 4_000;
-export const HEALTHY_DEADLINE_MS = 40_000;
-export const PROGRESS_DEADLINE_MS = 150_000;
-export const LOST_AFTER_MS = 30_000;
-
 export const CLUSTER_NAME = 'sim';
 
 export const CLUSTER_FILE = `name: ${CLUSTER_NAME}

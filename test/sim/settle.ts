@@ -29,7 +29,12 @@ export const differences = (world: World): readonly string[] => {
   if (view === null) return ['no reconciler has made a plan'];
   if (view.plan.commit !== head) return [`the plan is of ${view.plan.commit}, HEAD is ${head}`];
   const { jobs, nodes } = world.human.intent();
-  const reasons = reasonsOf(view.plan.blocked, view.plan.guarded);
+  const wrong = new Set(view.desired.problems.map(({ file }) => file));
+  const unread = [...jobs.values()].filter(({ broken, path }) => broken && wrong.has(path));
+  const reasons = new Set([
+    ...reasonsOf(view.plan.blocked, view.plan.guarded),
+    ...unread.map(({ id }) => id),
+  ]);
   const unexplained = (job: string, found: string | null): readonly string[] =>
     found === null || reasons.has(job) ? [] : [`${job}: ${found}`];
   const gone = new Set(

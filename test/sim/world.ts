@@ -101,7 +101,13 @@ export const createWorld = (time: SimTime, scenario: Scenario): World => {
   let second: Supervised<View> | null = null;
 
   return {
-    ...{ time, human, links, registry, nodes, truth, checker },
+    time,
+    human,
+    links,
+    registry,
+    nodes,
+    truth,
+    checker,
     view: reconciler.latest,
     restartRunner: (node, downMs) =>
       disturb(checker, node, () => runners.get(node)?.restart(downMs)),

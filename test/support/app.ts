@@ -23,7 +23,8 @@ wait $child
 
 const APPLETS = ['httpd', 'mkdir', 'cp', 'yes'];
 
-export const appImage = (): Promise<BuiltImage> =>
+/** The same program; another `word` makes another image of it. */
+export const appImage = (word = ''): Promise<BuiltImage> =>
   buildImage({
     layers: [
       [
@@ -35,6 +36,7 @@ export const appImage = (): Promise<BuiltImage> =>
         })),
         { kind: 'folder', path: 'tmp', mode: 0o1777 },
         { kind: 'file', path: 'bin/app', content: PROGRAM, mode: 0o755 },
+        { kind: 'file', path: 'word', content: word },
       ],
     ],
     config: { entrypoint: ['/bin/app'], environment: ['PATH=/bin'] },

@@ -2,7 +2,7 @@
 // In: its root and the names that follow from it. Out: lines for people; none when all is gone.
 
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 export interface Traces {
@@ -41,6 +41,40 @@ const commandLine = (pid: string): string => {
     return '';
   }
 };
+
+/**
+ * The last resort when a node cannot be removed in an orderly way: ends its processes by their ids, containers and
+ * all, and removes its cgroup.
+ */
+export const endAllOf = (root: string, cgroup: string): void => {
+  const pids = processesOf(root).map((line) => Number(line.split(' ')[0]));
+  const folders = cgroupsNamed('/sys/fs/cgroup', [cgroup], CGROUP_DEPTH);
+  for (const pid of [...pids, ...folders.flatMap(membersOf)]) {
+    try {
+      process.kill(pid, 'SIGKILL');
+    } catch {
+      // It went with the one before it.
+    }
+  }
+  const deepest = folders.flatMap((folder) => [folder, ...foldersIn(folder)]);
+  for (const folder of deepest.toSorted((a, b) => b.length - a.length)) {
+    try {
+      rmdirSync(folder);
+    } catch {
+      // Still in use: the look for leftovers will tell.
+    }
+  }
+};
+
+const foldersIn = (folder: string): readonly string[] =>
+  readdirSync(folder, { recursive: true, withFileTypes: true })
+    .filter((entry) => entry.isDirectory())
+    .map((entry) => join(entry.parentPath, entry.name));
+
+const membersOf = (folder: string): readonly number[] =>
+  [folder, ...foldersIn(folder)].flatMap((one) =>
+    readFileSync(join(one, 'cgroup.procs'), 'utf8').split('\n').filter(Boolean).map(Number),
+  );
 
 export const mountsBelow = (root: string): readonly string[] =>
   readFileSync('/proc/self/mountinfo', 'utf8')

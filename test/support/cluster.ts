@@ -14,12 +14,13 @@ import type { ReadyState } from '../../cli/state.ts';
 import { ready } from '../../cli/state.ts';
 import { hubName, joinNodes, netnsName, partNodes } from '../../cli/up/networks.ts';
 import { cleanNode } from '../../node-runner/clean.ts';
-import { cgroupParent } from '../../node-runner/main.ts';
+import { namesFor } from '../../node-runner/edge/network/names.ts';
+import { cgroupParent, networkIdentity } from '../../node-runner/main.ts';
 import type { StateAnswer } from '../../schema/control.ts';
 import type { LiveAllocation } from '../../schema/live.ts';
 import type { DeploymentView } from '../../schema/plan.ts';
 import { appImage } from './app.ts';
-import { leftovers, mountsBelow } from './cluster-leftovers.ts';
+import { endAllOf, leftovers, mountsBelow } from './cluster-leftovers.ts';
 import type { Program } from './cluster-process.ts';
 import { program } from './cluster-process.ts';
 import type { FileSet } from './git-repo.ts';
@@ -167,7 +168,16 @@ const assemble = async (root: string, options: ClusterOptions, undo: Undo): Prom
   undo.push(() => endAll([reconciler, ...nodes.map(({ runner }) => runner)]));
   const close = () => closeAll({ root, nodes, undo });
   return {
-    ...{ root, socket, repository, nodes, reconciler, registry, proxy, logins, image, close },
+    root,
+    socket,
+    repository,
+    nodes,
+    reconciler,
+    registry,
+    proxy,
+    logins,
+    image,
+    close,
     node: (name) => nodeOf(nodes, name),
     ...askers({ root, socket, repository, image, nodes, reconciler }),
   };
@@ -179,9 +189,13 @@ const nodeOf = (nodes: readonly TestNode[], name: string): TestNode => {
   return node;
 };
 
-/** Pushes the test program under another tag. */
-export const pushApp = async (registry: TestRegistry, tag: string): Promise<void> => {
-  const image = await appImage();
+/** Pushes the test program under another tag; with `build`, as other bytes. */
+export const pushApp = async (
+  registry: TestRegistry,
+  tag: string,
+  build?: string,
+): Promise<void> => {
+  const image = await appImage(build);
   await registry.push('app', image);
   const type = 'application/vnd.oci.image.manifest.v1+json';
   await registry.put({ path: 'app', digest: tag, bytes: image.manifest, type });
@@ -339,11 +353,21 @@ const endAll = async (programs: readonly Program[]): Promise<void> => {
 };
 
 const removeNodes = async (nodes: readonly TestNode[]): Promise<void> => {
-  await Promise.all(nodes.map(({ name, root, netns }) => cleanNode({ node: name, root, netns })));
-  for (const { root } of nodes) {
+  const removals = await Promise.allSettled(
+    nodes.map(({ name, root, netns }) => cleanNode({ node: name, root, netns })),
+  );
+  for (const [at, { name, root }] of nodes.entries()) {
+    const cgroup = cgroupParent({ root, node: name }).slice(1);
+    if (removals[at]?.status === 'rejected') endAllOf(root, cgroup);
     for (const path of mountsBelow(root).toReversed()) execFileSync('umount', ['--lazy', path]);
   }
+  const failed = removals.find((removal) => removal.status === 'rejected');
+  if (failed?.status === 'rejected') throw failed.reason;
 };
+
+/** Names of a node's own bridge, cables and namespaces begin so. */
+const tagged = ({ name, root }: TestNode): string =>
+  namesFor(networkIdentity({ root, node: name })).bridge;
 
 /** Undoes in reverse, all of it whatever fails; the first failure is thrown at the end. */
 const tearDown = async (undo: Undo): Promise<void> => {
@@ -368,7 +392,7 @@ const closeAll = async (given: {
   await tearDown(undo);
   const left = leftovers({
     root,
-    links: [hubName(root), netnsName(root, '')],
+    links: [hubName(root), netnsName(root, ''), ...nodes.map((node) => tagged(node))],
     cgroups: nodes.map(({ name: node, root: own }) => cgroupParent({ root: own, node }).slice(1)),
   });
   if (left.length > 0) throw new Error(`the cluster left things behind:\n${left.join('\n')}`);

@@ -284,6 +284,9 @@ export const createWorld = (
           return () => {};
         },
         acknowledged: () => world.acknowledged,
+        renew: () => {
+          world.calls.push('renew');
+        },
       },
       usage: {
         read: async () => new Map(),

@@ -153,6 +153,7 @@ const record = (cluster: Cluster, made: Plan): void => {
           cluster.log.push(`${cluster.now / 1000}s record ${entry.kind}`);
       }
     } else if (
+      proposal.kind === 'revert' &&
       !cluster.proposals.some(
         (one) => one.kind === 'revert' && one.deployment === proposal.deployment,
       )

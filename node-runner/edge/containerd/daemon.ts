@@ -6,12 +6,12 @@
 
 import { spawn } from 'node:child_process';
 import { openSync, closeSync } from 'node:fs';
-import { mkdir, readFile, rm } from 'node:fs/promises';
+import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import writeFileAtomic from 'write-file-atomic';
 import { RuntimeError } from '../runtime-error.ts';
-import { connectContainerd } from './client.ts';
+import { type Containerd, connectContainerd } from './client.ts';
 
 export interface DaemonOptions {
   /**
@@ -72,13 +72,63 @@ export const containerdRuns = async (folder: string): Promise<boolean> => {
   return Number.isInteger(pid) && pid > 1 && (await isOurs(pid, folder));
 };
 
-/** The containerd of this folder if it runs and serves; null when there is none. */
+/**
+ * The containerd of this folder if it runs and serves; null when there is none. The file with its
+ * number is only a short cut: a runner that was killed between starting one and writing that file
+ * has left one that nobody knows.
+ */
 export const findContainerd = async (folder: string): Promise<Daemon | null> => {
-  const pid = Number(await readFile(pidFile(folder), 'utf8').catch(() => '0'));
-  if (!Number.isInteger(pid) || pid <= 1 || !(await isOurs(pid, folder))) return null;
-  await untilServing({ pid, socket: socketOf(folder), log: join(folder, 'containerd.log') });
+  const known = Number(await readFile(pidFile(folder), 'utf8').catch(() => '0'));
+  const socket = socketOf(folder);
+  if (known > 1 && (await isOurs(known, folder)) && (await answersOnce(socket))) {
+    return daemon(folder, known);
+  }
+  const [pid, ...older] = await processesOf(folder);
+  if (pid === undefined) return null;
+  // Two wait for each other for ever: the older one holds the database, the younger one took its socket away.
+  for (const one of older) process.kill(one, 'SIGKILL');
+  await writeFileAtomic(pidFile(folder), `${pid}\n`);
+  try {
+    await untilServing({ pid, socket, log: join(folder, 'containerd.log') });
+  } catch (error) {
+    if (await isOurs(pid, folder)) process.kill(pid, 'SIGKILL'); // the next attempt begins anew
+    throw error;
+  }
   return daemon(folder, pid);
 };
+
+/** Processes of this folder's containerd, youngest first. */
+const processesOf = async (folder: string): Promise<readonly number[]> => {
+  const names = await readdir('/proc');
+  const found: { readonly pid: number; readonly began: number }[] = [];
+  for (const name of names) {
+    const pid = Number(name);
+    if (!Number.isInteger(pid) || !(await isOurs(pid, folder))) continue;
+    found.push({ pid, began: await beganAt(pid) });
+  }
+  return found.toSorted((a, b) => b.began - a.began || b.pid - a.pid).map(({ pid }) => pid);
+};
+
+/** In ticks since the machine started; the name of a program stands in brackets and may hold blanks. */
+const beganAt = async (pid: number): Promise<number> => {
+  const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
+  return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? 0);
+};
+
+const answersOnce = async (socket: string): Promise<boolean> => {
+  const client = connectContainerd({ socket, namespace: 'default' });
+  try {
+    return await answers(client);
+  } finally {
+    client.close();
+  }
+};
+
+const answers = (client: Containerd): Promise<boolean> =>
+  client.version.version({}).then(
+    () => true,
+    () => false,
+  );
 
 const pidFile = (folder: string): string => join(folder, 'containerd.pid');
 
@@ -140,11 +190,7 @@ const untilServing = async (started: {
   try {
     const until = performance.now() + START_MAX_MS;
     while (performance.now() < until) {
-      const answered = await client.version.version({}).then(
-        () => true,
-        () => false,
-      );
-      if (answered) return;
+      if (await answers(client)) return;
       if ((await readFile(`/proc/${started.pid}/cmdline`, 'utf8').catch(() => '')) === '') break;
       await sleep(POLL_MS);
     }

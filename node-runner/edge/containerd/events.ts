@@ -11,7 +11,7 @@ import { tolerate } from '../runtime-error.ts';
 import type { Containerd } from './client.ts';
 import type { Envelope } from './generated/containerd/events.ts';
 import { TaskExit, TaskOOM } from './generated/containerd/task_events.ts';
-import { toExit } from './lifecycle.ts';
+import { toExit, UNKNOWN_EXIT } from './lifecycle.ts';
 
 /** Between attempts to subscribe while containerd is down: its restart takes about 15 ms. */
 const RETRY_MIN_MS = 50;
@@ -59,7 +59,8 @@ const subscribe = async function* (
     for await (const envelope of stream) {
       if (envelope.topic !== mark) {
         const event = decode(envelope);
-        if (event !== null) yield event;
+        if (event?.kind === 'exit') yield await withShim(containerd, event, both);
+        else if (event !== null) yield event;
       } else if (!marked) {
         marked = true;
         yield { kind: 'resync' };
@@ -93,6 +94,29 @@ const decode = ({ event }: Envelope): RuntimeEvent | null => {
   if (event?.typeUrl === 'containerd.events.TaskOOM')
     return { kind: 'oom', container: TaskOOM.decode(event.value).containerId };
   return null;
+};
+
+type Exit = Extract<RuntimeEvent, { kind: 'exit' }>;
+
+const SIGKILL = 9;
+
+/**
+ * When a shim dies, containerd kills its containers, tells exit 137 for each and forgets the task.
+ * That is the platform's end, not the program's, and tells nothing of how the program would have
+ * gone on: the exit is not known. A task that a program or the kernel ended is still there,
+ * stopped, until somebody deletes it.
+ */
+const withShim = async (
+  containerd: Containerd,
+  event: Exit,
+  signal: AbortSignal,
+): Promise<Exit> => {
+  if (event.exit.signal !== SIGKILL) return event;
+  const isThere = await containerd.tasks.get({ containerId: event.container }, { signal }).then(
+    () => true,
+    () => false,
+  );
+  return isThere ? event : { ...event, exit: UNKNOWN_EXIT };
 };
 
 /** Makes containerd's namespace; there already is fine. */

@@ -6,11 +6,12 @@
 // (decide), images (pull.ts).
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { pathToFileURL } from 'node:url';
+import { fileURLToPath, pathToFileURL } from 'node:url';
 import { Status } from 'nice-grpc';
 import type { CreateAsk, OciSpec, RuntimeContainer, TaskExit } from '../../ports.ts';
 import { compareText } from '../../../schema/ids.ts';
 import { hasCode, RuntimeError, tolerate } from '../runtime-error.ts';
+import { nextLogPath } from '../store/logs.ts';
 import { type Containerd, SNAPSHOTTER } from './client.ts';
 import type { Container } from './generated/containerd/containers.ts';
 import { type Process, Status as TaskStatus } from './generated/containerd/process.ts';
@@ -181,7 +182,14 @@ const restart = async (
   await sandboxes.create(id, options);
   const { mounts } = await snapshots.mounts({ snapshotter: SNAPSHOTTER, key: id });
   const log = record.extensions[LOG_EXTENSION]?.value ?? new Uint8Array(0);
-  return createTask(context, { id, mounts, log: Buffer.from(log).toString() });
+  return createTask(context, { id, mounts, log: await nextLog(Buffer.from(log).toString()) });
+};
+
+/** Each run writes a log of its own, so that what the run before said can still be read. */
+const nextLog = async (first: string): Promise<string> => {
+  const [, folder, task] = /^(file:.*)\/([^/]+)\.\d+\.log$/.exec(first) ?? [];
+  if (folder === undefined || task === undefined) return first;
+  return pathToFileURL(await nextLogPath(fileURLToPath(folder), task)).href;
 };
 
 const remove = async (context: Context, id: string): Promise<void> => {

@@ -1,12 +1,13 @@
 // Runs ip and nft in the node's network namespace and reads the node's /proc/net.
-// In: batches of commands as text. Out: their output; failures as EdgeFailure. Not here: what to
+// In: batches of commands as text. Out: their output; failures as RuntimeError. Not here: what to
 // make (native.ts).
 
 import { readFile, writeFile } from 'node:fs/promises';
 
 import { runCommand, tryCommand } from '../command.ts';
 import type { CommandAsk, CommandResult } from '../command.ts';
-import { EdgeFailure, messageOf } from '../failure.ts';
+import { messageOf } from '../failure.ts';
+import { RuntimeError } from '../runtime-error.ts';
 import { createLimit } from '../limit.ts';
 import { SOCKET_TABLES } from './listening.ts';
 
@@ -92,8 +93,8 @@ export const createKernel = (nodeNetns: string | null): Kernel => {
 const CONCURRENT = 8;
 
 /** A failure that is the machine's, not the job's; worth trying again. */
-export const networkFailure = (message: string, cause?: unknown): EdgeFailure =>
-  new EdgeFailure({ consequence: 'retry', blame: 'platform', reason: 'network', message }, cause);
+export const networkFailure = (message: string, cause?: unknown): RuntimeError =>
+  new RuntimeError('network', message, cause);
 
 /** A machine without IPv6 has no tcp6 and udp6. */
 const readOrEmpty = (path: string): Promise<string> => readFile(path, 'utf8').catch(() => '');

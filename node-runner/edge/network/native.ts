@@ -69,7 +69,7 @@ interface State {
   readonly nft: (text: string) => Promise<void>;
 }
 
-/** Prepares bridge and rules, adopts what exists. Throws EdgeFailure. */
+/** Prepares bridge and rules, adopts what exists. Throws RuntimeError. */
 export const createNativeNetwork = async (
   options: NativeNetworkOptions,
 ): Promise<ManagedNetwork> => {

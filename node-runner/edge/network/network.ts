@@ -13,7 +13,7 @@ export type NetworkOptions =
   | ({ readonly kind: 'native' } & NativeNetworkOptions)
   | ({ readonly kind: 'cni' } & CniNetworkOptions);
 
-/** Throws EdgeFailure when the node cannot be prepared, with what to do. */
+/** Throws RuntimeError when the node cannot be prepared, with what to do. */
 export const createNetwork = (options: NetworkOptions): Promise<ManagedNetwork> =>
   options.kind === 'cni' ? createCniNetwork(options) : createNativeNetwork(options);
 

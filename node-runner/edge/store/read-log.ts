@@ -9,7 +9,7 @@ import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { EdgeFailure } from '../failure.ts';
+import { RuntimeError } from '../runtime-error.ts';
 import { refuseBadName } from '../safe-name.ts';
 import { layoutOf } from './layout.ts';
 import { DEFAULT_LOG_LIMITS, chunksFrom, logPath, runsOf, sizeOf } from './logs.ts';
@@ -30,7 +30,7 @@ export interface ReadLogAsk {
 /** How long a new line may wait before a follower sees it; a look costs two stat calls. */
 const POLL_MS = 200;
 
-/** Throws EdgeFailure `not-found` when there is no such log; with `follow` it waits for one. */
+/** Throws RuntimeError `not-found` when there is no such log; with `follow` it waits for one. */
 export async function* readLog(ask: ReadLogAsk): AsyncGenerator<Uint8Array, void> {
   refuseBadName(ask.allocation);
   refuseBadName(ask.task);
@@ -162,13 +162,10 @@ const startOfLines = async (
   return { start: 0, lines: size === 0 ? 0 : lines + 1 };
 };
 
-const noLog = (ask: ReadLogAsk, runs: number): EdgeFailure =>
-  new EdgeFailure({
-    consequence: 'broken',
-    blame: 'platform',
-    reason: 'not-found',
-    message:
-      runs === 0
-        ? `task "${ask.task}" of ${ask.allocation} has no log: it has not started on this node`
-        : `task "${ask.task}" of ${ask.allocation} has logs of ${runs} run(s), none further back`,
-  });
+const noLog = (ask: ReadLogAsk, runs: number): RuntimeError =>
+  new RuntimeError(
+    'not-found',
+    runs === 0
+      ? `task "${ask.task}" of ${ask.allocation} has no log: it has not started on this node`
+      : `task "${ask.task}" of ${ask.allocation} has logs of ${runs} run(s), none further back`,
+  );

@@ -13,7 +13,8 @@ import { sha256 } from '../../../schema/hash.ts';
 import { compareText } from '../../../schema/ids.ts';
 import type { NodeOrders } from '../../../schema/orders.ts';
 import type { PrepareAsk, PreparedPaths, RunnerLog, StorePort } from '../../ports.ts';
-import { EdgeFailure, errnoOf, messageOf } from '../failure.ts';
+import { errnoOf, messageOf } from '../failure.ts';
+import { RuntimeError } from '../runtime-error.ts';
 import { refuseBadName } from '../safe-name.ts';
 import { nextLogPath } from './logs.ts';
 import { layoutOf } from './layout.ts';
@@ -25,7 +26,7 @@ export interface StoreOptions {
   readonly log: Pick<RunnerLog, 'error'>;
 }
 
-/** Throws EdgeFailure of reason `disk` when the root cannot be made. */
+/** Throws RuntimeError of reason `disk` when the root cannot be made. */
 export const createStore = async (options: StoreOptions): Promise<StorePort> => {
   const layout = layoutOf(options.root);
   await onDisk(() => makeFolders(layout));
@@ -179,10 +180,9 @@ const onDisk = async <T>(work: () => Promise<T>): Promise<T> => {
   try {
     return await work();
   } catch (error) {
-    if (error instanceof EdgeFailure) throw error;
+    if (error instanceof RuntimeError) throw error;
     const advice = DISK_ADVICE[errnoOf(error) ?? ''];
     const message = messageOf(error) + (advice === undefined ? '' : `; ${advice}`);
-    const fields = { consequence: 'retry', blame: 'platform', reason: 'disk', message } as const;
-    throw new EdgeFailure(fields, error);
+    throw new RuntimeError('disk', message, error);
   }
 };

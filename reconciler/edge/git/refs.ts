@@ -3,12 +3,14 @@
 // of 41 bytes, read in every cycle. Not here: objects (objects), remotes (remote). Reftable and
 // SHA-256 repositories are refused in words.
 
+import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Owner } from './command.ts';
 import { broken, codeOf, messageOf, retry } from './failure.ts';
 import { REF_LOCK_MS } from './limits.ts';
+import { tryLock } from './lock.ts';
 import { own, syncFolder } from './objects.ts';
 
 export interface Repository {
@@ -151,47 +153,38 @@ export interface RefMove {
 
 /**
  * Moves a ref as git does: lock file, compare, fsync, rename. False when it stood somewhere else.
+ * The value is written beside the lock, not into it, so that the lock says to the end who holds it.
  */
 export const moveRef = async (repository: Repository, move: RefMove): Promise<boolean> => {
   const file = path.join(repository.commonDir, move.ref);
   const lock = `${file}.lock`;
   await makeFolders(repository, path.dirname(file));
-  const handle = await takeLock(lock);
+  await takeLock(lock, repository);
+  const value = path.join(repository.commonDir, `purser-ref-${randomBytes(4).toString('hex')}`);
   try {
     const now = readRef(repository, move.ref);
-    if (move.from !== undefined && now !== move.from) {
-      await fs.promises.rm(lock, { force: true });
-      return false;
-    }
-    await handle.writeFile(`${move.to}\n`);
-    await handle.sync();
-    own(lock, repository.owner);
-    await fs.promises.rename(lock, file);
+    if (move.from !== undefined && now !== move.from) return false;
+    await fs.promises.writeFile(value, `${move.to}\n`, { mode: 0o644, flush: true });
+    own(value, repository.owner);
+    await fs.promises.rename(value, file);
     await syncFolder(path.dirname(file));
     appendReflogs(repository, move, now);
     return true;
   } catch (error) {
-    await fs.promises.rm(lock, { force: true });
     throw retry(`${move.ref} in ${repository.path} cannot be moved: ${messageOf(error)}`);
   } finally {
-    await handle.close();
+    fs.rmSync(value, { force: true });
+    fs.rmSync(lock, { force: true });
   }
 };
 
-const takeLock = async (lock: string): Promise<fs.promises.FileHandle> => {
+const takeLock = async (lock: string, repository: Repository): Promise<void> => {
   const pauseMs = 20;
-  for (let waitedMs = 0; ; waitedMs += pauseMs) {
-    try {
-      return await fs.promises.open(lock, 'wx', 0o644);
-    } catch (error) {
-      if (codeOf(error) !== 'EEXIST') {
-        throw broken(`${lock} cannot be written: ${messageOf(error)}. Check permissions`);
-      }
-      if (waitedMs >= REF_LOCK_MS) {
-        throw retry(`${lock} is held. If no git command is running, remove it: rm -f ${lock}`);
-      }
-      await sleep(pauseMs);
+  for (let waitedMs = 0; tryLock(lock, repository.commonDir) === 'held'; waitedMs += pauseMs) {
+    if (waitedMs >= REF_LOCK_MS) {
+      throw retry(`${lock} is held. If no git command is running, remove it: rm -f ${lock}`);
     }
+    await sleep(pauseMs);
   }
 };
 

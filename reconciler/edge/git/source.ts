@@ -3,6 +3,7 @@
 // as long as nothing changed in Git. Not here: what the files mean (compile), registries' digests
 // (the loop's look-ups).
 
+import { existsSync } from 'node:fs';
 import type { Ledger, LedgerRecord } from '../../../schema/ledger.ts';
 import type { Asks, CommitInfo, SourceTree } from '../../../schema/source.ts';
 import type { CommitAsk, SourcePort } from '../../ports.ts';
@@ -12,14 +13,15 @@ import { broken, LostObject } from './failure.ts';
 import type { Identity } from './format.ts';
 import { normalDirectory, within } from './format.ts';
 import { readLedger } from './ledger-store.ts';
-import { COMMIT_BYTES } from './limits.ts';
-import { entryAt } from './line.ts';
+import { ANCESTRY_COMMITS, COMMIT_BYTES } from './limits.ts';
+import { contains, entryAt } from './line.ts';
 import type { GitSourceOptions } from './options.ts';
 import { createBase, refNames } from './options.ts';
 import { createRecorder } from './recorder.ts';
 import { someBranches } from './refs.ts';
 import type { RewriteGuard } from './rewrite.ts';
 import { createRewriteGuard } from './rewrite.ts';
+import { finishMove } from './unfinished.ts';
 
 export interface GitSource extends SourcePort {
   /** Asks the remote now: a webhook came. Wakes every watcher. */
@@ -46,8 +48,8 @@ export const createGitSource = (options: GitSourceOptions): GitSource => {
   const epochSeconds = () => Math.floor((options.epochMs ?? Date.now)() / 1000);
   const wakes = new Set<() => void>();
   const guard = createRewriteGuard({ base, branch: options.branch, log: options.log });
+  const tidyUp = createTidyUp(base);
   let last: Remembered | null = null;
-
   const recorder = createRecorder({
     base,
     refs,
@@ -58,9 +60,11 @@ export const createGitSource = (options: GitSourceOptions): GitSource => {
     by: () => machine(options.cluster, epochSeconds()),
     atHead: (path) => isAtHead(last?.tree ?? null, path),
   });
-
   const read = async (): Promise<SourceTree> => {
-    if (options.readOnly !== true) await recorder.prove();
+    if (options.readOnly !== true) {
+      await tidyUp();
+      await recorder.prove();
+    }
     const tips = await base.tips();
     const same = last?.tips.branch === tips.branch && last.tips.ledger === tips.ledger;
     if (last !== null && same) return last.tree;
@@ -68,12 +72,6 @@ export const createGitSource = (options: GitSourceOptions): GitSource => {
     if (last === null) void warm(base, tree);
     last = { tips, tree };
     return tree;
-  };
-
-  const head = async (): Promise<string> => {
-    const { branch } = await base.tips();
-    if (branch === null) throw missingBranch(base, options.branch);
-    return branch;
   };
 
   const inTurn = createTurns();
@@ -101,12 +99,33 @@ export const createGitSource = (options: GitSourceOptions): GitSource => {
       for (const wake of wakes) wake();
     },
     listCommits: (limit, path) =>
-      base.attempt(async () => base.store().line.commits(await head(), limit, path ?? null)),
+      base.attempt(async () =>
+        base.store().line.commits(await headOf(base, options), limit, path ?? null),
+      ),
     readFile: (path) =>
-      base.attempt(async () => readFileAt(base, await head(), within(directory, path))),
+      base.attempt(async () =>
+        readFileAt(base, await headOf(base, options), within(directory, path)),
+      ),
     at: (commit) => base.attempt(() => headAt(base, commit)),
-    close: () => base.close(),
+    close: base.close,
   };
+};
+
+/** Once: a machine commit that an earlier life began. */
+const createTidyUp = (base: Base): (() => Promise<void>) => {
+  let tidy = !base.local;
+  return async () => {
+    if (tidy) return;
+    const { repository } = base.store();
+    if (repository.workTree !== null) await finishMove(repository);
+    tidy = true;
+  };
+};
+
+const headOf = async (base: Base, { branch }: GitSourceOptions): Promise<string> => {
+  const tips = await base.tips();
+  if (tips.branch === null) throw missingBranch(base, branch);
+  return tips.branch;
 };
 
 /** Reads the history in the background, so that the first commit that needs it finds it read. */
@@ -142,7 +161,11 @@ const isAtHead = (tree: SourceTree | null, ledgerPath: string): boolean =>
   tree === null || tree.files.has(decodeURIComponent(ledgerPath).replace(/\.jsonl$/, '.yaml'));
 
 const missingBranch = (base: Base, branch: string) => {
-  const others = someBranches(base.store().repository);
+  const { repository } = base.store();
+  if (!existsSync(repository.gitDir)) {
+    return broken(`${base.name} is gone: put it back. Containers are left as they are meanwhile`);
+  }
+  const others = someBranches(repository);
   const there = others.length === 0 ? 'it has none yet' : `it has ${others.join(', ')}`;
   const where = base.local ? there : 'check its name';
   return broken(`${base.name}: there is no branch ${branch} (${where}). Push it, or name another`);
@@ -209,10 +232,33 @@ const filesAt = async (base: Base, commit: string): Promise<SourceTree['lastSync
 };
 
 const complete = async (base: Base, tree: SourceTree, asks: Asks): Promise<SourceTree> => {
-  const open = asks.histories.filter((ask) => !tree.histories.has(ask.path));
-  if (open.length === 0) return tree;
-  const found = await base.store().line.histories(tree.head.oid, open);
-  return { ...tree, histories: new Map([...tree.histories, ...found]) };
+  const known = new Set(tree.contained);
+  const commits = (asks.commits ?? []).filter((oid) => !known.has(oid));
+  if (asks.histories.length === 0 && commits.length === 0) return tree;
+  // A path that is asked again is asked with more paths beside it: the new answer replaces the old.
+  const found = await base.store().line.histories(tree.head.oid, asks.histories);
+  return {
+    ...tree,
+    histories: new Map([...tree.histories, ...found]),
+    contained: [...known, ...(await containedOf(base, tree.head.oid, commits))],
+  };
+};
+
+/**
+ * Those that HEAD contains. A walk that was cut says no: nothing is sent on a guess (rules 10.3).
+ */
+const containedOf = async (
+  base: Base,
+  head: string,
+  commits: readonly string[],
+): Promise<readonly string[]> => {
+  const { objects, folders } = base.store();
+  const found: string[] = [];
+  for (const oid of commits) {
+    if (!/^[0-9a-f]{40}$/.test(oid) || (await objects.read(oid, COMMIT_BYTES)) === null) continue;
+    if ((await contains(folders, [head, oid], ANCESTRY_COMMITS)) === 'yes') found.push(oid);
+  }
+  return found;
 };
 
 const readFileAt = async (base: Base, head: string, path: string): Promise<string | null> => {

@@ -8,10 +8,12 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { CommandResult } from './command.ts';
 import { runGit } from './command.ts';
-import { broken, codeOf, messageOf, retry } from './failure.ts';
+import { broken } from './failure.ts';
+import { tryLock } from './lock.ts';
 import { own } from './objects.ts';
 import type { RefMove, Repository } from './refs.ts';
 import { checkedOut, moveRef, readText } from './refs.ts';
+import { forgetMove, noteMove } from './unfinished.ts';
 
 export interface WorkTreeMove {
   readonly repository: Repository;
@@ -28,7 +30,12 @@ export const moveWorkTree = async (asked: WorkTreeMove): Promise<boolean> => {
   const index = path.join(repository.gitDir, `purser-index-${randomBytes(4).toString('hex')}`);
   try {
     copyIndex(repository, index);
-    return await moveLocked(asked, index);
+    const moved = await moveLocked(asked, index);
+    forgetMove(repository);
+    return moved;
+  } catch (error) {
+    forgetMove(repository); // files went back; only a killed process leaves the note
+    throw error;
   } finally {
     for (const file of [index, `${index}.lock`, lock]) fs.rmSync(file, { force: true });
   }
@@ -54,6 +61,7 @@ const moveLocked = async ({ repository, move, paths }: WorkTreeMove, index: stri
     });
   await git('update-index', '-q', '--refresh');
   await refuseDirty(repository, paths, git);
+  noteMove(repository, move);
   const forth = await git('read-tree', '-m', '-u', move.from, move.to);
   if (forth.code !== 0) {
     throw broken(
@@ -79,16 +87,13 @@ const copyIndex = (repository: Repository, copy: string): void => {
 };
 
 const takeIndexLock = (repository: Repository, lock: string): void => {
-  try {
-    fs.closeSync(fs.openSync(lock, 'wx', 0o644));
-    own(lock, repository.owner);
-  } catch (error) {
-    if (codeOf(error) !== 'EEXIST') throw retry(`${lock} cannot be made: ${messageOf(error)}`);
+  if (tryLock(lock, repository.commonDir) === 'held') {
     throw broken(
       `${repository.path}: another git command holds the index. When none is running, run: ` +
         `rm -f ${quote(lock)}`,
     );
   }
+  own(lock, repository.owner);
 };
 
 type Git = (...args: readonly string[]) => Promise<CommandResult>;

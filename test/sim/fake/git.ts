@@ -165,6 +165,10 @@ export const createRepo = (time: SimTime, first: ReadonlyMap<string, string>): R
       process.call('histories', random.between(5, 50), () => ({
         ...tree,
         histories: historiesOf(commits, tree, asks),
+        contained: [
+          ...(tree.contained ?? []),
+          ...(asks.commits ?? []).filter((oid) => isBefore(commits, oid, tree.head.oid)),
+        ],
       })),
     record: (records) =>
       process.call('push ledger', random.between(50, 800), () =>
@@ -244,6 +248,12 @@ export const treeOf = (
         : { commit: synced, files },
     lookups: new Map(),
   };
+};
+
+/** Is the first commit on the line of the second? */
+const isBefore = (commits: readonly RepoCommit[], oid: string, head: string): boolean => {
+  const at = commits.findIndex(({ info }) => info.oid === oid);
+  return at >= 0 && at <= commits.findIndex(({ info }) => info.oid === head);
 };
 
 /** Histories asked for, beside those that the tree has. */

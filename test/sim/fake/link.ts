@@ -67,6 +67,8 @@ interface Runner {
   /** The newest report: the first of the next session. */
   newest: { readonly report: NodeReport; readonly at: Ms } | null;
   acknowledged: Ms | null;
+  /** When the present session began, on the runner's clock. */
+  openedAt: Ms;
   readonly dialSoon: () => void;
 }
 
@@ -133,6 +135,7 @@ export const createLinks = (time: SimTime, watch: LinkWatch): Links => {
         session: null,
         newest: null,
         acknowledged: null,
+        openedAt: 0,
         dialSoon: () => {
           time.after(DIAL_EVERY_MS, `${process.name} dials`, () => dial(runner));
         },
@@ -198,6 +201,8 @@ const open = (net: Net, runner: Runner, endpoint: Endpoint): void => {
     before: null,
   };
   runner.session = session;
+  runner.openedAt = runner.now();
+  runner.taken.length = 0;
   const heard = endpoint.nodes.get(runner.node) ?? { node: null, session: null };
   endpoint.nodes.set(runner.node, heard);
   if (heard.session !== null) drop(heard.session);
@@ -279,6 +284,9 @@ const runnerPort = (net: Net, runner: Runner): LinkPort => ({
     sendReport(net, runner);
   },
   acknowledged: () => runner.acknowledged,
+  renew: (openedBefore) => {
+    if (runner.session !== null && runner.openedAt < openedBefore) drop(runner.session);
+  },
   watch: (wake) => {
     const guarded = runner.process.guard(wake);
     runner.wakes.add(guarded);

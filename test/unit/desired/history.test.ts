@@ -302,3 +302,16 @@ describe('images (rules 3)', () => {
     expect(desired.problems.map(({ code }) => code)).toContain('image-tag-protected');
   });
 });
+
+describe('what runners may have accepted (rules 10.3)', () => {
+  const commits = story(base(image('1')));
+  const head = oid(commits, 0);
+
+  it('is anything in a local repository, else what HEAD contains or a resume names', () => {
+    expect(compile(treeOf(commits)).acceptable).toBe(null);
+    const resume = { kind: 'resume', commit: 'r', by: 'Ada', at: '2026-01-01T00:00:00Z' } as const;
+    const tree = treeOf(commits, { local: false, ledger: [resume] });
+    expect(compile(tree).acceptable).toEqual([head, 'r']);
+    expect(compile({ ...tree, contained: ['c'] }).acceptable).toEqual([head, 'c', 'r']);
+  });
+});

@@ -3,14 +3,16 @@ import { describe, expect, it } from 'vitest';
 import { check } from '../../../reconciler/plan/check.ts';
 import { forecast } from '../../../reconciler/plan/forecast.ts';
 import { orders } from '../../../reconciler/plan/orders.ts';
+import { isAhead } from '../../../reconciler/plan/nodes.ts';
 import { plan } from '../../../reconciler/plan/plan.ts';
 import type { DesiredState } from '../../../schema/desired.ts';
-import type { LiveState } from '../../../schema/live.ts';
+import type { LiveNode, LiveState } from '../../../schema/live.ts';
 import type { Plan } from '../../../schema/plan.ts';
 import {
   aCopy,
   aFailure,
   aJob,
+  aNode,
   aTask,
   DEAD,
   desiredOf,
@@ -280,5 +282,76 @@ describe('a node not heard from yet (invariant 8)', () => {
     expect(waiting.blocked).toMatchObject([{ why: 'node-unknown' }]);
     expect(waiting.wakeAt).toBe(1_000);
     expect(short(planned(desiredOf([job]), { ...live, upForMs: 30_000 }))).toHaveLength(1);
+  });
+});
+
+describe('a runner that is ahead of HEAD (10.3)', () => {
+  const job = aJob({}, { settled: true });
+  const copies = spread3(job);
+  const ahead = 'a'.repeat(40);
+  const live = liveOf(copies, { n001: { acceptedCommit: ahead } });
+  const desired = desiredOf([aJob({ count: 1 }, { settled: true })], { acceptable: ['b'] });
+
+  it('is told nothing, keeps its copies, and the reason is shown', () => {
+    const made = planned(desired, live);
+    expect(made.steps.filter(({ node }) => node === 'n001')).toEqual([]);
+    expect(made.blocked).toContainEqual({
+      kind: 'waiting',
+      job: 'shop/web',
+      slot: null,
+      why: 'runner-ahead',
+      detail:
+        'nothing is sent to n001: its runner obeyed commit aaaaaaaaaaaa, which HEAD does not contain',
+      remedy: `purser resume --at ${ahead}`,
+    });
+    const mayTell = (node: LiveNode) => !isAhead(desired, node);
+    const sets = orders(made, live, { cluster: 'test', commit: 'head', mayTell });
+    expect(sets.map(({ node }) => node)).toEqual(['n002', 'n003']);
+  });
+
+  it('is told again once HEAD contains the commit, or in a local repository', () => {
+    for (const acceptable of [[ahead], null]) {
+      const made = planned({ ...desired, acceptable }, live);
+      expect(
+        made.blocked.filter((entry) => 'why' in entry && entry.why === 'runner-ahead'),
+      ).toEqual([]);
+    }
+  });
+
+  it('takes no new copies', () => {
+    const fresh = desiredOf([aJob()], { acceptable: [] });
+    const nodes = { n001: { acceptedCommit: ahead }, n002: { acceptedCommit: ahead } };
+    const empty = liveOf([], { ...nodes, n003: { acceptedCommit: ahead } });
+    expect(planned(fresh, empty).blocked[0]).toMatchObject({
+      kind: 'no-node',
+      nodes: [{ reason: 'behind', count: 3 }],
+    });
+  });
+});
+
+describe('what Git says of the node', () => {
+  const tasks = [aTask({ environment: [['ZONE', '${node.zone}']] })];
+  const nodes = [aNode('n001', { labels: [['zone', 'a']], pool: 'web' })];
+
+  it('goes to a copy whose environment asks for it, and is no reason to touch it later', () => {
+    const job = aJob({ groups: [{ count: 1, tasks }] });
+    const step = planned(desiredOf([job], { nodes }), liveOf([])).steps[0];
+    const body = step?.kind === 'start' ? step.body : null;
+    expect(body?.nodeAttributes).toEqual([
+      ['node.zone', 'a'],
+      ['node.pool', 'web'],
+    ]);
+    const copy = aCopy(job, { node: 'n001', index: 0 });
+    const placed = body === null ? copy : { ...copy, body: { ...body, settled: true } };
+    const done = aJob({ groups: [{ count: 1, tasks }] }, { settled: true });
+    const moved = desiredOf([done], { nodes: [aNode('n001', { labels: [['zone', 'b']] })] });
+    expect(planned(moved, liveOf([placed])).steps).toEqual([]);
+  });
+
+  it('is left out where nothing asks', () => {
+    const job = aJob({ groups: [{ count: 1 }] });
+    const step = planned(desiredOf([job], { nodes }), liveOf([])).steps[0];
+    expect(step).toMatchObject({ kind: 'start' });
+    expect(step?.kind === 'start' && 'nodeAttributes' in step.body).toBe(false);
   });
 });

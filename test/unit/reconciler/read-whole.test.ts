@@ -45,3 +45,36 @@ test('a failed look-up is remembered, and is as old as its first failure', async
   expect(answer).toMatchObject({ kind: 'failed', why: 'not-found', sinceMs: now });
   expect(asked).toEqual([0, 1000, 3000, 7000]); // 1 s, then twice as long each time
 });
+
+test('a history is asked for once for each HEAD', async () => {
+  const files = {
+    'cluster.yaml': 'name: shop\n',
+    'jobs/shop/web.yaml': 'image: registry.example/web:1\n',
+  };
+  let commits = story(files);
+  const asked: string[] = [];
+  const ports: ReconcilerPorts = {
+    source: {
+      read: async () => treeOf(commits),
+      complete: async (tree, asks) => {
+        asked.push(`${tree.head.oid} ${asks.histories.map(({ path }) => path).join()}`);
+        return answerHistories(commits, tree, asks);
+      },
+      record: unused,
+      commit: unused,
+      watch: unused,
+    },
+    registry: { resolve: () => new Promise(() => undefined) },
+    clock: { now: () => 0, sleepUntil: unused },
+    nodes: { heard: () => ({ startedAt: 0, nodes: [] }), send: unused, watch: unused },
+    log: { info: unused, warn: unused, error: unused },
+  };
+  const context = { ports, lookups: createLookups(ports, () => undefined), memo: createMemo() };
+  const first = await readWhole(context);
+  const again = await readWhole(context);
+  expect(again.histories).toEqual(first.histories);
+  commits = story(files, { 'jobs/shop/web.yaml': 'image: registry.example/web:2\n' });
+  const next = await readWhole(context);
+  expect(asked).toEqual([first, next].map(({ head }) => `${head.oid} jobs/shop/web.yaml`));
+  expect(next.histories.get('jobs/shop/web.yaml')?.entries).toHaveLength(2);
+});

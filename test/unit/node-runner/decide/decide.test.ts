@@ -51,6 +51,7 @@ const inventory = (fields: Partial<Inventory> = {}): Inventory => ({
   portsTaken: new Set(),
   disk: { freeBytes: 100 * GIB, totalBytes: 200 * GIB },
   contactAt: 0,
+  unheardMs: 0,
   imagesUsed: new Map(),
   ...fields,
 });
@@ -385,4 +386,15 @@ it('reports ages, ports, foreigners and conditions', () => {
     failure: { message: '503', ageMs: 850 },
     tasks: [{ state: 'running', restarts: 1, pid: 7 }],
   });
+});
+
+it('reports what is accepted and not begun as pending (10.1)', () => {
+  const body = testBody('a-0-1');
+  const report = nodeReport(testOrders(1, [runItem(body), stopItem('z-0-1')]), inventory(), {
+    measured: { usage: new Map(), runtimeSilent: null, refused: null },
+    now: 1000,
+  });
+  expect(report.allocations).toMatchObject([
+    { allocation: body.allocation, phase: 'pending', health: 'unproven', acceptedForMs: 0 },
+  ]);
 });

@@ -150,6 +150,9 @@ describe('environment', () => {
     expect(env).toContain('V=1.10');
     expect(env.filter((line) => line.startsWith('PATH='))).toHaveLength(1);
     expect(taskEnvironment(task, ['PATH=/own'], place)).toContain('PATH=/own');
+    const nodeAttributes = [['node.arch', 'git'] as const, ['node.zone', 'a'] as const];
+    const placed = { ...place, body: { ...place.body, nodeAttributes } };
+    expect(taskEnvironment(task, [], placed)).toContain('N=n1/git/a');
   });
 });
 

@@ -1,0 +1,27 @@
+// Is this process in a network namespace that is not the machine's own?
+// In: nothing. Out: yes or no. The node runner has the same question; the two programs share no
+// code but schema/, which does no I/O.
+
+import { readdir, readlink, stat } from 'node:fs/promises';
+
+/** Where iproute2 names network namespaces. */
+const NAMED = '/run/netns';
+
+/**
+ * Compares with the first process of the machine; where that may not be looked at, a namespace that
+ * has a name is one of somebody's making.
+ */
+export const inOwnNamespace = async (): Promise<boolean> => {
+  const [own, machine] = await Promise.all([
+    readlink('/proc/self/ns/net'),
+    readlink('/proc/1/ns/net').catch(() => null),
+  ]);
+  return machine === null ? hasName() : own !== machine;
+};
+
+const hasName = async (): Promise<boolean> => {
+  const own = await stat('/proc/self/ns/net');
+  const names = await readdir(NAMED).catch(() => []);
+  const named = await Promise.all(names.map((name) => stat(`${NAMED}/${name}`).catch(() => null)));
+  return named.some((found) => found?.ino === own.ino && found.dev === own.dev);
+};

@@ -1,0 +1,60 @@
+// Approvals: what persons have let go of, and when that ends (rules 8.2, 9.1).
+// In: desired state with the open approvals, removals that still wait or run, nodes. Out: the slots
+// and nodes that count as approved, and records of approvals that are used up.
+// Not here: what needs an approval (guard, nodes), the end after seven days (compile).
+
+import type { DesiredState } from '../../schema/desired.ts';
+import type { LedgerRecord } from '../../schema/ledger.ts';
+import type { NodeViews } from './nodes.ts';
+
+type Approval = DesiredState['approvals'][number];
+
+/** Slots that persons let go of. The author's own word counts only where cluster.yaml says so. */
+export const approvedSlots = (desired: DesiredState): ReadonlySet<string> =>
+  new Set(desired.approvals.flatMap((one) => (isOwn(desired, one) ? [] : one.slots)));
+
+/** Slots whose only approval is that of HEAD's author, and does not count. */
+export const ownApproved = (desired: DesiredState): ReadonlySet<string> => {
+  const approved = approvedSlots(desired);
+  const own = desired.approvals.flatMap((one) => (isOwn(desired, one) ? one.slots : []));
+  return new Set(own.filter((slot) => !approved.has(slot)));
+};
+
+/** Persons are compared by e-mail address, in whatever case they write it. */
+const isOwn = ({ cluster, commit }: DesiredState, { by }: Approval): boolean =>
+  !cluster.ownApproval && emailOf(by) === emailOf(commit.email);
+
+/** `Ada <ada@example.org>` and `ada@example.org` are the same person. */
+const emailOf = (text: string): string =>
+  (/<([^<>]*)>\s*$/.exec(text)?.[1] ?? text).trim().toLowerCase();
+
+/**
+ * Records that end approvals: one of its slots is wanted again, or none of its removals is left and
+ * none of its nodes is lost any more. While a node was not heard from nobody knows, and none ends.
+ */
+export const usedApprovals = (
+  desired: DesiredState,
+  { removals, nodes }: { readonly removals: ReadonlySet<string>; readonly nodes: NodeViews },
+): readonly LedgerRecord[] => {
+  if (nodes.unheard.length > 0) return [];
+  return desired.approvals
+    .filter((approval) => {
+      const slots = approval.slots.map((slot) => slotState(desired, slot));
+      if (slots.includes('wanted')) return true;
+      if (slots.includes('held') || approval.slots.some((slot) => removals.has(slot))) return false;
+      return !approval.nodes.some((name) => nodes.byName.get(name)?.standing === 'lost');
+    })
+    .map((approval) => ({ ...approval, used: true }));
+};
+
+/** `held`: its file cannot be read, so nobody knows whether it is wanted. */
+const slotState = ({ jobs }: DesiredState, slot: string): 'wanted' | 'held' | 'gone' => {
+  const [, id, name, index] = /^(.+)\/([^/]+)\[(\d+)\]$/.exec(slot) ?? [];
+  const job = jobs.find((one) => one.id === id);
+  if (job === undefined || job.standing.kind === 'removed' || job.spec.stopped) return 'gone';
+  if (job.standing.kind === 'held') return 'held';
+  const group = job.spec.groups.find((one) => one.name === name);
+  return group !== undefined && Number(index) < (group.scale?.max ?? group.count)
+    ? 'wanted'
+    : 'gone';
+};

@@ -1,0 +1,335 @@
+// Every command of the built `purser` against one live `up`: what it prints, --json, exit codes; and that `down` leaves
+// nothing. The tests run in order, on one cluster.
+
+import { execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { namesFor } from '../../node-runner/edge/network/names.ts';
+import { networkIdentity } from '../../node-runner/main.ts';
+import { leftovers } from '../support/cluster-leftovers.ts';
+import type { Ran, UpCluster } from '../support/command-line.ts';
+import { run, startUp } from '../support/command-line.ts';
+import { git } from '../support/git-repo.ts';
+
+let up: UpCluster;
+let scratch: string;
+beforeAll(async () => {
+  scratch = mkdtempSync(join(tmpdir(), 'pcs-'));
+  up = await startUp();
+});
+afterAll(async () => {
+  await up?.close();
+  rmSync(scratch, { recursive: true, force: true });
+});
+
+const WEB = 'jobs/shop/web.yaml';
+const webFile = () => readFileSync(join(up.repository, WEB), 'utf8');
+
+/** Parsed --json; the text is shown where it is none. */
+const json = ({ out, err, code }: Ran): unknown => {
+  try {
+    return JSON.parse(out) as unknown;
+  } catch {
+    throw new Error(`no JSON (code ${code}): ${out}\n${err}`);
+  }
+};
+
+/** Commands are asked again and again for so long. */
+const LIMIT_MS = 30_000;
+const STEP_MS = 100;
+
+const until = async (holds: () => Promise<boolean> | boolean): Promise<void> => {
+  const limit = performance.now() + LIMIT_MS;
+  while (!(await holds())) {
+    if (performance.now() > limit) throw new Error(`never so: ${String(holds)}`);
+    await new Promise((done) => setTimeout(done, STEP_MS));
+  }
+};
+
+test('up says where it answers and what to try', () => {
+  expect(up.said()).toMatch(/shop\/web +http:\/\/127\.0\.0\.1:\d+/);
+  expect(up.said()).toContain(`export PURSER_ROOT=${up.root}`);
+});
+
+test('status shows jobs, copies and addresses', async () => {
+  await until(async () => {
+    const { out } = await up.purser(['status']);
+    return (out.match(/ settled /g) ?? []).length === 2;
+  });
+  const all = await up.purser(['status']);
+  expect(all).toMatchObject({ code: 0, err: '' });
+  expect(all.out).toMatch(/shop\/web +[0-9a-f]{12} +2\/2 +settled/);
+  const one = await up.purser(['status', 'web']);
+  expect(one.out).toMatch(/web\[1\] .*healthy.*127\.0\.0\.1:\d+/);
+  expect(json(await up.purser(['status', '--json']))).toMatchObject({
+    cluster: 'cli',
+    jobs: [{ job: 'shop/store' }, { job: 'shop/web', copies: [{ health: 'healthy' }, {}] }],
+  });
+});
+
+test('a name that does not exist gets the nearest one, a command too', async () => {
+  const job = await up.purser(['status', 'wab']);
+  expect(job.code).toBe(2);
+  expect(job.err).toContain('did you mean web?');
+  const command = await up.purser(['stauts']);
+  expect(command.code).toBe(2);
+  expect(command.err).toMatch(/Did you mean (status|start)/);
+});
+
+test('nobody answers: the error says how to start', async () => {
+  const nobody = await up.purser(['status'], { env: { PURSER_ROOT: scratch } });
+  expect(nobody.code).toBe(2);
+  expect(nobody.err).toContain('purser up');
+});
+
+test('explain, events, history and snapshot tell what is known', async () => {
+  const explained = await up.purser(['explain', 'web']);
+  expect(explained.code).toBe(0);
+  expect(explained.out).toMatch(/version +[0-9a-f]{12} \(settled\)/);
+  expect(explained.out).toMatch(/by Ada: A shop/);
+  expect(json(await up.purser(['explain', 'web', '--json']))).toMatchObject({
+    job: { id: 'shop/web' },
+    waits: [],
+  });
+  expect((await up.purser(['events'])).out).toMatch(/health +shop\/web/);
+  expect((await up.purser(['history'])).out).toMatch(/settled shop\/.*A shop/);
+  expect(json(await up.purser(['history', 'web', '--json']))).toMatchObject([
+    { subject: 'A shop', machine: false, marks: [{ job: 'shop/web', kind: 'settled' }] },
+  ]);
+  const saved = await up.purser(['snapshot', join(scratch, 's.json')]);
+  expect(saved.code).toBe(0);
+});
+
+test('plan: nothing, changes, errors; the cluster, a folder, a revision, a snapshot', async () => {
+  expect(await up.purser(['plan'])).toMatchObject({ code: 0 });
+  const text = webFile();
+  writeFileSync(join(up.repository, WEB), text.replace('VERSION: "1"', 'VERSION: "x"'));
+  const folder = await up.purser(['plan', '.'], { cwd: up.repository });
+  expect(folder.code).toBe(1);
+  expect(folder.out).toMatch(/1 job: 2 to start, 2 to stop/);
+  expect(folder.out).toMatch(/at most 1 of 2 copies down at once/);
+  const offline = await up.purser(['plan', up.repository, '--snapshot', join(scratch, 's.json')], {
+    env: { PURSER_ROOT: scratch },
+  });
+  expect(offline.code).toBe(1);
+  expect(offline.out.split('\n').slice(1)).toEqual(folder.out.split('\n').slice(1));
+  expect(json(await up.purser(['plan', up.repository, '--json']))).toMatchObject({
+    jobs: [{ job: 'shop/web', kind: 'changed', starts: 2, stops: 2, downAtMost: 1 }],
+    pending: { steps: 0 },
+  });
+  expect(await up.purser(['plan', 'HEAD'], { cwd: up.repository })).toMatchObject({ code: 0 });
+  writeFileSync(join(up.repository, WEB), text.replace('count: 2', 'count: two'));
+  const broken = await up.purser(['plan', up.repository]);
+  expect(broken.code).toBe(2);
+  expect(broken.out).toMatch(/jobs\/shop\/web\.yaml:2:\d+ +value-type/);
+  expect(await up.purser(['validate', up.repository])).toMatchObject({ code: 2 });
+  writeFileSync(join(up.repository, WEB), text);
+  expect(await up.purser(['validate', up.repository])).toMatchObject({ code: 1 }); // plain tags
+});
+
+test('init makes a repository that validates, and writes over nothing', async () => {
+  const folder = join(scratch, 'fresh');
+  expect(await up.purser(['init', folder])).toMatchObject({ code: 0 });
+  expect(git(folder, 'status', '--porcelain')).toBe('');
+  const valid = await up.purser(['validate', folder]);
+  expect(valid.out).toContain('0 errors');
+  const again = await up.purser(['init', folder]);
+  expect(again.code).toBe(2);
+  expect(again.err).toContain('cluster.yaml');
+});
+
+test('scale follows until the copies are healthy', async () => {
+  const scaled = await up.purser(['scale', 'web=3']);
+  expect(scaled).toMatchObject({ code: 0 });
+  expect(scaled.out).toMatch(/web 3\/3 healthy/);
+  expect(webFile()).toContain('count: 3                  # how many');
+});
+
+test('deploy pins the digest and follows; a failing version ends with 1', async () => {
+  const unknown = await up.purser(['deploy', 'web=:absent']);
+  expect(unknown.code).toBe(1);
+  expect(unknown.err).toContain('nothing was committed');
+  const deployed = await up.purser(['deploy', 'web=:2']);
+  expect(deployed).toMatchObject({ code: 0 });
+  expect(webFile()).toMatch(/image: \S+\/app:2@sha256:[0-9a-f]{64}/);
+  expect((await up.purser(['deploy', `store=${up.image}`])).code).not.toBe(0);
+});
+
+test('rollback goes back by a commit, and the count stays', async () => {
+  const back = await up.purser(['rollback', 'web']);
+  expect(back).toMatchObject({ code: 0 });
+  expect(webFile()).toContain('app:1');
+  expect(webFile()).toContain('count: 3');
+  expect(git(up.repository, 'log', '-1', '--format=%B')).toContain('Purser-Rolls-Back:');
+});
+
+test('a version that fails ends the following with 1, reverted by the machine', async () => {
+  writeFileSync(
+    join(up.repository, WEB),
+    webFile().replace('environment:', 'environment:\n  FAIL: crash'),
+  );
+  git(up.repository, 'commit', '-qam', 'Crash');
+  const paused = await up.purser(['restart', 'web']);
+  expect(paused.code).toBe(1);
+  expect(paused.out).toMatch(/superseded by commit|failed/);
+  await until(() => !webFile().includes('FAIL: crash'));
+  expect((await up.purser(['history'])).out).toMatch(/\(machine\)/);
+});
+
+test('logs, of all copies, of one, and goes on', async () => {
+  const all = await up.purser(['logs', 'web']);
+  expect(all.code).toBe(0);
+  expect(all.out).toMatch(/web\[\d\] web serving 1/);
+  expect((await up.purser(['logs', 'web[0]', '-n', '1'])).out.trim().split('\n')).toHaveLength(1);
+  const followed = await up.purser(['logs', '-f', 'web'], { interruptAfterMs: 2500 });
+  expect(followed).toMatchObject({ code: 0 });
+  // The program ends when it is asked to, and is started anew: what it said before is still there. The exec ends with
+  // it or before it, so its own code says nothing.
+  await up.purser(['exec', 'web[0]', '--', 'sh', '-c', 'kill 1']);
+  await until(async () => {
+    const { code, out } = await up.purser(['logs', '--previous', 'web[0]']);
+    return code === 0 && out.includes('asked to stop');
+  });
+});
+
+test('exec: exit codes, input, a terminal and its size', async () => {
+  expect(await up.purser(['exec', 'web[0]', '--', 'cat'], { input: 'ahoy\n' })).toMatchObject({
+    code: 0,
+    out: 'ahoy\n',
+  });
+  expect(await up.purser(['exec', 'web[0]', '--', 'sh', '-c', 'exit 7'])).toMatchObject({
+    code: 7,
+  });
+  expect(await terminal()).toMatch(/19 71[\s\S]*33 99/);
+});
+
+/** A shell in a copy, on a terminal whose size changes meanwhile. */
+const terminal = async (): Promise<string> => {
+  const name = join(scratch, 'tty');
+  const inside = `tty > ${name}; stty cols 71 rows 19; exec ./purser exec 'web[0]' -- sh`;
+  const child = spawn('script', ['-qefc', inside, '/dev/null'], {
+    env: { ...process.env, PURSER_ROOT: up.root },
+  });
+  let seen = '';
+  child.stdout.on('data', (data: Buffer) => {
+    seen += data.toString('utf8');
+  });
+  const saw = async (pattern: RegExp) => {
+    for (let waited = 0; !pattern.test(seen); waited += 50) {
+      if (waited > 15_000) throw new Error(`the terminal did not show ${pattern}: ${seen}`);
+      await new Promise((done) => setTimeout(done, 50));
+    }
+  };
+  await saw(/[#$] /);
+  child.stdin.write('stty size\n');
+  await saw(/19 71/);
+  execFileSync('stty', ['-F', readFileSync(name, 'utf8').trim(), 'cols', '99', 'rows', '33']);
+  await new Promise((done) => setTimeout(done, 500));
+  child.stdin.write('stty size\n');
+  await saw(/33 99/);
+  child.stdin.write('exit 3\n');
+  const [code] = (await once(child, 'close')) as [number];
+  expect(code).toBe(3);
+  return seen;
+};
+
+test('status --watch draws in place on a terminal, and leaves it as it was', async () => {
+  const watched = await run(
+    'script',
+    ['-qefc', 'stty cols 60 rows 20; exec timeout -s INT 3 ./purser status --watch', '/dev/null'],
+    { env: { PURSER_ROOT: up.root } },
+  );
+  expect(watched.out).toContain('\u001B[?1049h');
+  expect(watched.out).toContain('\u001B[?1049l');
+  expect(watched.out).not.toContain('\u001B[2J');
+});
+
+test('pause, resume, stop and start edit the file', async () => {
+  expect(await up.purser(['pause', 'web', '-d'])).toMatchObject({ code: 0 });
+  expect(webFile()).toContain('paused: true');
+  expect(await up.purser(['resume', 'web', '-d'])).toMatchObject({ code: 0 });
+  expect(webFile()).not.toContain('paused');
+  expect(await up.purser(['stop', 'store'])).toMatchObject({ code: 0 });
+  expect((await up.purser(['status', 'store'])).out).toContain('stopped');
+});
+
+test('volume ls and rm', async () => {
+  expect(json(await up.purser(['volume', 'ls', '--json']))).toMatchObject([
+    { volume: 'shop/store/data[0]', node: 'n1' },
+  ]);
+  await gone('store');
+  const folder = join(up.root, 'nodes/n1/volumes/shop.store.store.0.data');
+  expect(existsSync(folder)).toBe(true);
+  expect(await up.purser(['volume', 'rm', 'data[0]'])).toMatchObject({ code: 1 }); // nobody to ask
+  expect(await up.purser(['volume', 'rm', 'data[0]', '--yes'])).toMatchObject({ code: 0 });
+  expect(existsSync(folder)).toBe(false);
+  expect(await up.purser(['start', 'store'])).toMatchObject({ code: 0 });
+  expect(await up.purser(['volume', 'rm', 'data[0]', '--yes'])).toMatchObject({ code: 1 }); // held
+});
+
+/** Waits until a job has no live copy. */
+const gone = (job: string): Promise<void> =>
+  until(async () => {
+    const { jobs } = json(await up.purser(['status', job, '--json'])) as {
+      readonly jobs: readonly { readonly copies: readonly { readonly phase: string }[] }[];
+    };
+    return jobs.every(({ copies }) => copies.every(({ phase }) => phase === 'dead'));
+  });
+
+test('approve lets a removal go', async () => {
+  git(up.repository, 'rm', '-q', 'jobs/shop/store.yaml');
+  git(up.repository, 'commit', '-qm', 'No store');
+  let removals: unknown = [];
+  await until(async () => {
+    ({ removals } = json(await up.purser(['approve', '--json'])) as { removals: unknown });
+    return JSON.stringify(removals) !== '[]';
+  });
+  expect(removals).toMatchObject([{ job: 'shop/store', slots: ['shop/store/store[0]'] }]);
+  expect((await up.purser(['approve', '--all'])).code).toBe(1); // nobody to ask
+  expect(await up.purser(['approve', 'store', '--yes'])).toMatchObject({ code: 0 });
+  await until(async () => !(await up.purser(['status'])).out.includes('shop/store'));
+});
+
+test('drain says what remains and why; undrain takes it back', async () => {
+  const drained = await up.purser(['drain', 'n1']);
+  expect(drained.code).toBe(1);
+  expect(drained.out).toMatch(/stays: shop\/web\/web\[0\].*drain/);
+  expect(await up.purser(['undrain', 'n1'])).toMatchObject({ code: 0 });
+  expect((await up.purser(['drain', 'n9'])).err).toContain('n1');
+});
+
+test('completion: a script for the shell, names of what is there', async () => {
+  expect((await up.purser(['complete', 'bash'])).out).toContain('complete');
+  expect((await up.purser(['complete', '--', 'logs', ''])).out).toMatch(/^web\b/m);
+  expect((await up.purser(['complete', '--', 'exec', ''])).out).toMatch(/^web\[0\]/m);
+  expect((await up.purser(['complete', '--', 'drain', ''])).out).toMatch(/^n1\b/m);
+  expect((await up.purser(['complete', '--', 'hist'])).out).toMatch(/^history\b/m);
+});
+
+test('every command has help with examples', async () => {
+  const { out } = await up.purser(['--help']);
+  const commands = [...out.matchAll(/^ {2}([a-z]+) \[options\]/gm)].map(([, name]) => name ?? '');
+  expect(commands.length).toBeGreaterThan(20);
+  for (const command of commands) {
+    const help = await up.purser([command, '--help']);
+    expect(help.code).toBe(0);
+    expect(help.out, command).toMatch(/--json[\s\S]*Examples:\n {2}\S/);
+  }
+});
+
+test('down leaves nothing', async () => {
+  const identity = networkIdentity({ root: join(up.root, 'nodes/n1'), node: 'n1' });
+  const names = namesFor(identity);
+  const tables = () => execFileSync('nft', ['list', 'tables'], { encoding: 'utf8' });
+  expect(tables()).toContain(names.table);
+  const made = { links: [names.bridge, names.linkPrefix], cgroups: [`purser-${identity}`] };
+  expect(leftovers({ root: up.root, ...made }).length).toBeGreaterThan(5);
+  const down = await up.purser(['down', '--volumes']);
+  expect(down).toMatchObject({ code: 0 });
+  expect(leftovers({ root: up.root, ...made })).toEqual([]);
+  expect(tables()).not.toContain(names.table);
+  expect((await up.purser(['down'])).code).toBe(1);
+});

@@ -1,0 +1,192 @@
+// Nodes that are drained, die, come back, or cannot be reached: their work goes elsewhere once, named volumes stay.
+// The reconciler listens on a port in a namespace of its own; cables of nodes are cut.
+
+import { execFileSync } from 'node:child_process';
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { appJob } from '../support/app.ts';
+import type { Cluster, TestNode } from '../support/cluster.ts';
+import { liveCopies, pidsOf, startCluster, urlsOf } from '../support/cluster.ts';
+import { processesOf } from '../support/cluster-leftovers.ts';
+import { get, traffic } from '../support/traffic.ts';
+
+const WEB = 'shop/web';
+const FILE = 'jobs/shop/web.yaml';
+const STORE = 'shop/store';
+const COUNT = 4;
+
+let cluster: Cluster;
+beforeAll(async () => {
+  cluster = await startCluster({
+    nodes: 3,
+    link: 'tcp',
+    settings: ['lost_after: 6s'],
+    files: {
+      [FILE]: appJob({ image: '%APP%', version: '1', count: COUNT }),
+      'jobs/shop/store.yaml': appJob({
+        image: '%APP%',
+        version: 's',
+        count: 1,
+        more: ['volumes: ["data:/data"]'],
+      }),
+    },
+  });
+  await cluster.settled(WEB);
+  await cluster.settled(STORE);
+});
+afterAll(() => cluster?.close());
+
+const nodesOf = async (job: string): Promise<readonly string[]> =>
+  liveCopies(await cluster.state(), job).map(({ node }) => node);
+
+/** A node with copies of web that does not hold the store. */
+const plainNode = async (): Promise<TestNode> => {
+  const [home] = await nodesOf(STORE);
+  const name = (await nodesOf(WEB)).find((node) => node !== home);
+  return cluster.node(name ?? '');
+};
+
+const running = async (node: string): Promise<readonly string[]> =>
+  (await cluster.ctr(node, 'tasks', 'list'))
+    .split('\n')
+    .filter((line) => line.includes('RUNNING'))
+    .map((line) => line.split(/\s+/)[0] ?? '');
+
+const expectOnce = async (): Promise<void> => {
+  const state = await cluster.settled(WEB, 60_000);
+  const copies = liveCopies(state, WEB);
+  expect(copies.map(({ body }) => body.index)).toEqual([0, 1, 2, 3]);
+  const all = [...copies, ...liveCopies(state, STORE)];
+  const wanted = all.map(({ allocation, body }) => `${allocation}.${body.job}`).toSorted();
+  const now = async () =>
+    (await Promise.all(cluster.nodes.map(({ name }) => running(name)))).flat().toSorted();
+  await expect.poll(now, { timeout: 20_000, interval: 200 }).toEqual(wanted);
+  expect(await Promise.all(urlsOf(state, WEB).map(get))).toEqual(['1', '1', '1', '1']);
+};
+
+test('a drain empties a node one copy at a time, and nobody notices; undrain lets it work again', async () => {
+  const node = await plainNode();
+  const client = await traffic(cluster.socket, WEB);
+  cluster.commit({ [`nodes/${node.name}.yaml`]: `node: ${node.name}\ndrain: true\n` }, 'drain');
+  let least = COUNT;
+  await cluster.until('the node is empty', (state) => {
+    const copies = liveCopies(state, WEB);
+    least = Math.min(least, copies.filter(({ health }) => health === 'healthy').length);
+    const left = copies.filter((copy) => copy.node === node.name).length;
+    return (left === 0 && copies.length === COUNT) || `${left} are left`;
+  });
+  await expectOnce();
+  expect((await client.stop()).failures).toEqual([]);
+  expect(least).toBeGreaterThanOrEqual(COUNT - 1);
+  expect(await running(node.name)).toEqual([]);
+  cluster.commit({ [`nodes/${node.name}.yaml`]: `node: ${node.name}\n` }, 'undrain');
+  await cluster.purser('scale', 'web=5');
+  expect(await nodesOf(WEB)).toContain(node.name);
+  await cluster.purser('scale', 'web=4');
+  await expectOnce();
+});
+
+test('a drain leaves a named volume where it is, and says so', async () => {
+  const [home = ''] = await nodesOf(STORE);
+  const before = pidsOf(await cluster.state(), STORE);
+  cluster.commit({ [`nodes/${home}.yaml`]: `node: ${home}\ndrain: true\n` }, 'drain the volume');
+  const state = await cluster.until('the rest is gone', (now) => {
+    const here = liveCopies(now, WEB).filter(({ node }) => node === home);
+    return here.length === 0 || `${here.length} are left`;
+  });
+  expect(JSON.stringify(state.view.plan.blocked)).toContain('volume-drain');
+  expect(pidsOf(await cluster.state(), STORE)).toEqual(before);
+  cluster.commit({ [`nodes/${home}.yaml`]: `node: ${home}\n` }, 'undrain the volume');
+  await expectOnce();
+});
+
+const containerdPid = ({ root }: TestNode): number =>
+  Number(readFileSync(join(root, 'containerd/containerd.pid'), 'utf8'));
+
+/** As a power cut: runner, containerd, shims and their containers die at once. */
+const killNode = async (node: TestNode): Promise<void> => {
+  const state = await cluster.state();
+  const pids = state.view.live.nodes
+    .filter(({ name }) => name === node.name)
+    .flatMap(({ allocations }) => allocations.flatMap(({ tasks }) => tasks.map(({ pid }) => pid)));
+  await node.runner.end('SIGKILL');
+  const shims = processesOf(join(node.root, 'containerd')).map((line) =>
+    Number(line.split(' ')[0]),
+  );
+  for (const pid of [containerdPid(node), ...shims, ...pids]) {
+    try {
+      if (pid !== null) process.kill(pid, 'SIGKILL');
+    } catch {
+      // It went with the one before it.
+    }
+  }
+};
+
+const elsewhere = (node: string) =>
+  cluster.until(`nothing is wanted on ${node} any more`, (state) => {
+    const copies = liveCopies(state, WEB).filter((copy) => copy.node !== node);
+    const healthy = copies.filter(({ health }) => health === 'healthy');
+    return healthy.length === COUNT || `${healthy.length} are healthy elsewhere`;
+  });
+
+test('the work of a node that died starts elsewhere, and it comes back without a duplicate', async () => {
+  const node = await plainNode();
+  await killNode(node);
+  await elsewhere(node.name);
+  node.runner.start();
+  await cluster.until('it is back', ({ view }) =>
+    view.live.nodes.some(({ name, connected }) => name === node.name && connected),
+  );
+  await expectOnce();
+});
+
+const cable = (node: TestNode, to: 'up' | 'down'): void => {
+  execFileSync('ip', ['link', 'set', node.cable, to]);
+};
+
+test('a node that cannot be reached is replaced, and its copies go when it can be reached again', async () => {
+  await cluster.purser('scale', 'web=5'); // every node has work
+  await cluster.purser('scale', 'web=4');
+  const node = await plainNode();
+  const before = await running(node.name);
+  expect(before.length).toBeGreaterThan(0);
+  cable(node, 'down');
+  await elsewhere(node.name);
+  expect(await running(node.name)).toEqual(before); // nobody may tell it to stop
+  cable(node, 'up');
+  await cluster.until('it is heard again', ({ view }) =>
+    view.live.nodes.some(({ name, connected }) => name === node.name && connected),
+  );
+  await expectOnce();
+});
+
+test('a short cut moves nothing', async () => {
+  const before = pidsOf(await cluster.settled(WEB), WEB);
+  const node = await plainNode();
+  cable(node, 'down');
+  await new Promise((done) => setTimeout(done, 2000)); // less than lost_after
+  cable(node, 'up');
+  await cluster.until('all are heard', ({ view }) =>
+    view.live.nodes.every(({ connected, silentForMs }) => connected && silentForMs < 6000),
+  );
+  expect(pidsOf(await cluster.settled(WEB), WEB)).toEqual(before);
+});
+
+test('the volume waits for its node, with a reason, and is there again', async () => {
+  const [home = ''] = await nodesOf(STORE);
+  const node = cluster.node(home);
+  const [url = ''] = urlsOf(await cluster.state(), STORE);
+  const boots = (await get(`${url}/boots`)).split('\n').length;
+  await killNode(node);
+  await elsewhere(home);
+  const state = await cluster.state();
+  expect(JSON.stringify(state.view.plan.blocked)).toContain('volume-node-lost');
+  expect(liveCopies(state, STORE).filter((copy) => copy.node !== home)).toEqual([]);
+  node.runner.start();
+  await cluster.settled(STORE, 60_000);
+  await expectOnce();
+  const [again = ''] = urlsOf(await cluster.state(), STORE);
+  expect(await nodesOf(STORE)).toEqual([home]);
+  expect((await get(`${again}/boots`)).split('\n').length).toBe(boots + 1);
+});

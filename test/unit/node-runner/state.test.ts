@@ -1,0 +1,71 @@
+// What an answer of a check writes down and reports: most answers nothing.
+import { describe, expect, it } from 'vitest';
+import type { CheckRole } from '../../../node-runner/decide/inventory.ts';
+import { newMark, newTaskMark } from '../../../node-runner/decide/marks.ts';
+import type { ProbeAsk } from '../../../node-runner/ports.ts';
+import type { RunnerState } from '../../../node-runner/state.ts';
+import { begun, newState, succeeded } from '../../../node-runner/state.ts';
+import { tcpCheck, testBody, testGroup, testNode, testTask } from '../../support/runner-specs.ts';
+
+const check = tcpCheck({ retries: 2, intervalMs: 1000 });
+const task = testTask({ checks: { startup: check, ready: check, live: null } });
+const body = testBody('aaaaaaaaaaaaaaaa-0-1', { spec: testGroup({ tasks: [task] }) });
+const ask: ProbeAsk = {
+  kind: 'tcp',
+  address: '127.0.0.1',
+  port: 80,
+  path: '',
+  timeoutMs: 1000,
+  netns: null,
+};
+
+const running = (): RunnerState => {
+  const state = newState(testNode);
+  const open = { ...newTaskMark('server'), run: 'open', runSince: 0, everStarted: true } as const;
+  state.marks.set(body.allocation, { ...newMark(body, 0), tasks: [open] });
+  return state;
+};
+
+/** What the answer of a check makes due. */
+const answer = (state: RunnerState, role: CheckRole, text: string | null) => {
+  const { allocation } = body;
+  const place = { allocation, task: 'server', container: `${allocation}.server` };
+  const work = { kind: 'probe', place, role, work: { kind: 'network', ask } } as const;
+  Object.assign(state, { changed: false, marksChanged: false });
+  begun(state, work);
+  const reply = text === null ? ({ ok: true } as const) : ({ ok: false, message: text } as const);
+  const fact = { kind: 'answer', answer: reply } as const;
+  succeeded(state, work, { fact, now: 5000, begunIn: 0 });
+  return { report: state.changed, write: state.marksChanged };
+};
+
+describe('answers of checks', () => {
+  it('the first good answer is reported, the next ones are not', () => {
+    const state = running();
+    expect(answer(state, 'ready', null)).toEqual({ report: true, write: false });
+    expect(answer(state, 'ready', null)).toEqual({ report: false, write: false });
+  });
+
+  it('that the task came up outlives a restart of the runner', () => {
+    const state = running();
+    expect(answer(state, 'startup', null)).toEqual({ report: true, write: true });
+    expect(answer(state, 'startup', null)).toEqual({ report: false, write: false });
+  });
+
+  it('the first failure, the one that turns it, and the end of it are reported', () => {
+    const state = running();
+    answer(state, 'ready', null);
+    expect(answer(state, 'ready', 'refused').report).toBe(true);
+    expect(answer(state, 'ready', 'refused').report).toBe(true);
+    expect(answer(state, 'ready', 'refused at another time').report).toBe(false);
+    expect(answer(state, 'ready', null).report).toBe(true);
+  });
+
+  it('the newest text is kept for the next report', () => {
+    const state = running();
+    answer(state, 'ready', 'one');
+    answer(state, 'ready', 'two');
+    const mark = state.marks.get(body.allocation);
+    expect(mark?.tasks[0]?.checks.ready?.message).toBe('two');
+  });
+});

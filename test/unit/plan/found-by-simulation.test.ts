@@ -1,0 +1,64 @@
+// What the simulator found in the planner: each told with the least that shows it.
+
+import { describe, expect, it } from 'vitest';
+
+import { plan } from '../../../reconciler/plan/plan.ts';
+import { aCopy, aJob, desiredOf, liveOf, STARTING } from '../../support/world.ts';
+
+describe('found by simulation', () => {
+  it('a copy that has not started for healthy_deadline is named with what its runner does', () => {
+    const job = aJob({ count: 1 });
+    const pulling = aCopy(
+      job,
+      { node: 'n001', index: 0 },
+      {
+        ...STARTING,
+        phase: 'pending',
+        firstStartedForMs: null,
+        runningForMs: null,
+        acceptedForMs: 300_000,
+        tasks: [
+          {
+            name: 'main',
+            state: 'pulling',
+            restarts: 0,
+            health: 'unproven',
+            lastCheck: null,
+            exit: null,
+            pid: null,
+          },
+        ],
+      },
+    );
+    const young = { ...pulling, acceptedForMs: 299_000 };
+    const reasons = (copy: typeof pulling) =>
+      plan(desiredOf([job]), liveOf([copy]), 1_000_000).blocked.filter(
+        (entry) => entry.kind === 'waiting' && entry.why === 'stalled',
+      );
+    expect(reasons(young)).toEqual([]);
+    expect(reasons(pulling)).toMatchObject([
+      {
+        slot: 'shop/web/main[0]',
+        detail: 'main[0] has not started on n001: the image of main is pulled',
+      },
+    ]);
+  });
+
+  it('a slot that waits for its volume takes no place in the rollout from another slot', () => {
+    const volumes = [{ name: 'data', onLoss: 'wait' as const }];
+    const words = { count: 2, groups: [{ volumes }] };
+    const job = aJob({ ...words, version: 'v2', from: { version: 'v1' } });
+    const home = { namespace: 'shop', job: 'web', volume: 'data', group: 'main' };
+    const desired = desiredOf([job], {
+      volumes: [
+        { ...home, index: 0, node: 'gone' },
+        { ...home, index: 1, node: 'n001' },
+      ],
+    });
+    const { steps } = plan(desired, liveOf([]), 1_000_000);
+    const started = steps.flatMap((step) =>
+      step.kind === 'start' ? [[step.slot, step.body.specHash]] : [],
+    );
+    expect(started).toEqual([['shop/web/main[1]', job.spec.specHash]]);
+  });
+});

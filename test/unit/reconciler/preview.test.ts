@@ -1,0 +1,129 @@
+// Previews: what a change causes, told apart from what is pending, as people read it.
+
+import { expect, test } from 'vitest';
+import { changedTree, preview } from '../../../reconciler/preview.ts';
+import type { Summary } from '../../../reconciler/render/summary.ts';
+import { summarize } from '../../../reconciler/render/summary.ts';
+import { planText } from '../../../reconciler/render/plan-text.ts';
+import type { LiveState } from '../../../schema/live.ts';
+import type { LookupAnswer } from '../../../schema/source.ts';
+import type { Change } from '../../support/tree.ts';
+import { answerHistories, digestOf, jobOf, ready, settledMark, story } from '../../support/tree.ts';
+import { aCopy, liveOf } from '../../support/world.ts';
+
+const WEB = 'jobs/shop/web.yaml';
+const job = (tag: string, count: number, more = '') =>
+  `image: reg.example/web:${tag}\ncount: ${count}\n${more}`;
+
+const BASE: Change = {
+  'cluster.yaml': 'name: test\npolicies:\n  registries: [reg.example]\n',
+  'nodes/n001.yaml': 'node: n001\n',
+  'nodes/n002.yaml': 'node: n002\n',
+  'nodes/n003.yaml': 'node: n003\n',
+  [WEB]: job('1', 3),
+};
+
+const resolve = ({ reference }: { readonly reference: string }): LookupAnswer => ({
+  kind: 'digest',
+  digest: digestOf(reference),
+});
+
+interface Scene {
+  /** What HEAD holds besides BASE, which has not happened yet. */
+  readonly pending?: Change;
+  readonly change: Change;
+  readonly resolves?: boolean;
+}
+
+/** `shop/web` runs settled with three copies, one a node; then HEAD, then the change. */
+const summaryOf = async ({ pending = {}, change, resolves = true }: Scene): Promise<Summary> => {
+  const first = ready(story(BASE));
+  const web = jobOf(first.desired, 'shop/web');
+  const copies = ['n001', 'n002', 'n003'].map((node, index) =>
+    aCopy({ ...web, settled: true }, { node, index, group: 'web' }),
+  );
+  const live: LiveState = liveOf(copies);
+  const ledger = [...first.ledger, settledMark(web)];
+  const head = ready(story(BASE, { files: pending, message: 'head' }), { ledger, lastSynced: 0 });
+  const commits = story(BASE, { files: pending, message: 'head' }, change);
+  const last = commits.at(-1);
+  if (last === undefined) throw new Error('there is a commit');
+  return summarize(
+    await preview({
+      snapshot: { format: 1, tree: head.tree, live, takenAt: '2026-01-01T00:00:00Z' },
+      change: changedTree(head.tree, last.commit, last.files),
+      source: {
+        complete: (tree, asked) => Promise.resolve(answerHistories(commits, tree, asked)),
+        resolve: (ask) => Promise.resolve(resolves ? resolve(ask) : null),
+      },
+    }),
+  );
+};
+
+test('a new image: versions, waves, and how many are down at once', async () => {
+  const summary = await summaryOf({ change: { [WEB]: job('2', 3) } });
+  expect(planText(summary).map((line) => line.replaceAll(/\b[0-9a-f]{12}\b/g, '<hash>'))).toEqual([
+    '1 job: 3 to start, 3 to stop, in 3 waves.',
+    '',
+    'shop/web  changes  (jobs/shop/web.yaml)',
+    '  version  <hash> → <hash>',
+    '  image    reg.example/web:1 → reg.example/web:2 (web)',
+    '  copies   3, on n001 ×1, n002 ×1, n003 ×1',
+    '  waves    3, at most 1 of 3 copies down at once',
+    '',
+    'Waves',
+    '  1–3, one after the other',
+    '    stop   shop/web/web[0, 1, 2] on n001, n002, n003 (makes room for the new version)',
+    '    start  shop/web/web[0, 1, 2] on n001, n002, n003 (replaces an older version)',
+    '',
+    'Problems',
+    expect.stringMatching(/^ {2}jobs\/shop\/web\.yaml:1:8 {2}image-tag .*`2` alone/),
+    '',
+    'Promised to copies: CPU 300m → 300m of 12, memory 384MiB → 384MiB of 12GiB.',
+  ]);
+});
+
+test('nothing changes by a comment', async () => {
+  const summary = await summaryOf({ change: { [WEB]: `# a comment\n${job('1', 3)}` } });
+  expect(summary).toMatchObject({ jobs: [], waves: [], pending: { steps: 0 } });
+  expect(planText(summary)[0]).toBe('Nothing would change.');
+});
+
+test('what is pending without the change is not blamed on it', async () => {
+  const pending = { 'jobs/shop/other.yaml': job('1', 2) };
+  const summary = await summaryOf({ pending, change: { [WEB]: job('1', 4) } });
+  expect(summary.jobs.map((one) => one.job)).toEqual(['shop/web']);
+  expect(summary.jobs[0]).toMatchObject({ starts: 1, stops: 0, copies: { from: 3, to: 4 } });
+  expect(summary.pending.steps).toBe(2);
+});
+
+test('a tag that nobody can be asked for is taken for an image that never ran', async () => {
+  const summary = await summaryOf({ change: { [WEB]: job('2', 3) }, resolves: false });
+  expect(summary.assumed).toEqual(['reg.example/web:2']);
+  expect(summary.jobs[0]).toMatchObject({ starts: 3, stops: 3 });
+});
+
+test('what does not fit is not done, and says why', async () => {
+  const more = 'resources: { memory: 100GiB }\n';
+  const summary = await summaryOf({ change: { 'jobs/shop/big.yaml': job('1', 1, more) } });
+  expect(summary.waves).toEqual([]);
+  expect(planText(summary).join('\n')).toMatch(
+    /big\[0\] fits on no node: 3 nodes: too little memory/,
+  );
+});
+
+test('a mistake is a problem of the change only where the change brings it in', async () => {
+  const wrong = { 'jobs/shop/bad.yaml': 'image: [\n' };
+  const own = await summaryOf({ change: wrong });
+  expect(own.problems).toMatchObject([{ file: 'jobs/shop/bad.yaml', severity: 'error' }]);
+  const before = await summaryOf({ pending: wrong, change: { [WEB]: job('1', 4) } });
+  expect(before.problems).toEqual([]);
+  expect(before.pending.problems.map(({ file }) => file)).toContain('jobs/shop/bad.yaml');
+});
+
+test('a job that goes: its copies stop, or wait for approval', async () => {
+  const summary = await summaryOf({ change: { [WEB]: null, 'jobs/shop/new.yaml': job('1', 1) } });
+  const text = planText(summary).join('\n');
+  expect(summary.guarded).toMatchObject([{ job: 'shop/web' }]);
+  expect(text).toMatch(/Waits for approval \(purser approve\)\n {2}shop\/web: /);
+});

@@ -1,0 +1,97 @@
+// What the writer does with commits that cannot be made now: others go on, people are told, and it
+// tries again (rules 6.5, 12.2).
+import { describe, expect, it } from 'vitest';
+import type { View } from '../../../reconciler/cycle.ts';
+import type { CommitAsk, ReconcilerPorts } from '../../../reconciler/ports.ts';
+import { createWriter } from '../../../reconciler/writer.ts';
+import type { LedgerRecord } from '../../../schema/ledger.ts';
+import type { Proposal } from '../../../schema/plan.ts';
+import { aCommit } from '../../support/world.ts';
+
+const DIRTY = 'jobs/shop/web.yaml has changes that are not committed. Run: git stash push';
+
+const world = () => {
+  const made: string[] = [];
+  const records: LedgerRecord[] = [];
+  const state = { now: 0, dirty: true, woken: 0 };
+  const commit = async ({ edits, message }: CommitAsk) => {
+    if (state.dirty && edits.some(({ path }) => path === 'jobs/shop/web.yaml')) {
+      throw { kind: 'edge-failure', consequence: 'broken', message: DIRTY };
+    }
+    made.push(message);
+    return `c${made.length}`;
+  };
+  const record = async (written: readonly LedgerRecord[]) => void records.push(...written);
+  const quiet = () => undefined;
+  const ports = {
+    source: { commit, record },
+    clock: { now: () => state.now },
+    log: { info: quiet, warn: quiet, error: quiet },
+  } as unknown as ReconcilerPorts;
+  const writer = createWriter(ports, () => {
+    state.woken += 1;
+  });
+  return { writer, state, made, records };
+};
+
+const revert = (job: string): Proposal => ({
+  kind: 'revert',
+  job,
+  deployment: `d-${job}`,
+  reverts: aCommit('bad'),
+  to: 'good',
+  edits: [{ path: `jobs/${job}.yaml`, content: 'old', base: 'blob' }],
+  evidence: { reason: 'it crashed', allocations: [] },
+  message: `Revert ${job}`,
+  specHash: 'h',
+});
+const scale: Proposal = {
+  kind: 'scale',
+  job: 'shop/api',
+  edits: [{ path: 'scale/shop/api.yaml', content: 'api: 2\n', base: null }],
+  message: 'Write down the count of shop/api',
+};
+const viewOf = (...proposals: readonly Proposal[]): View =>
+  ({ desired: { commit: aCommit('head'), owed: [] }, plan: { proposals } }) as unknown as View;
+const settle = () => new Promise((resolve) => setTimeout(resolve, 0));
+
+describe('a revert that cannot be committed', () => {
+  it('is named, tried again after a while, and made once nothing is in its way', async () => {
+    const { writer, state, made, records } = world();
+    const view = viewOf(revert('shop/web'));
+    writer.offer(view);
+    await settle();
+    expect(made).toEqual([]);
+    expect(writer.failure()).toMatchObject({ what: 'a revert', message: DIRTY, since: 0 });
+    const again = writer.nextAt() ?? 0;
+    expect(again).toBeGreaterThan(0);
+    writer.offer(view);
+    await settle();
+    expect(state.woken).toBe(1);
+    state.now = again;
+    state.dirty = false;
+    writer.offer(view);
+    await settle();
+    expect(made).toEqual(['Revert shop/web']);
+    expect(records).toEqual([
+      { kind: 'reverted', job: 'shop/web', deployment: 'd-shop/web', commit: 'c1' },
+    ]);
+    expect(writer.failure()).toBe(null);
+  });
+
+  it('keeps no other commit from being made, and is still named', async () => {
+    const { writer, made } = world();
+    writer.offer(viewOf(scale, revert('shop/web'), revert('shop/db')));
+    await settle();
+    expect(made).toEqual(['Revert shop/db']);
+    expect(writer.failure()?.message).toBe(DIRTY);
+  });
+
+  it('a count is written down when nothing is to be reverted', async () => {
+    const { writer, made, records } = world();
+    writer.offer(viewOf(scale));
+    await settle();
+    expect(made).toEqual(['Write down the count of shop/api']);
+    expect(records).toEqual([]);
+  });
+});
