@@ -62,6 +62,7 @@ export const CONTAINERD_NAMESPACE = 'purser';
 const RESERVE: Resources = { cpuMilli: 100, memoryBytes: 256 * 1024 * 1024 };
 /** A private containerd that died is started again within this time. */
 const SUPERVISE_EVERY_MS = 1000;
+const ANSWERS_EVERY_LOOKS = 10;
 const ROTATE_EVERY_MS = 30_000;
 
 export const startRunner = async (settings: RunnerSettings): Promise<Runner> => {
@@ -95,7 +96,7 @@ export const startRunner = async (settings: RunnerSettings): Promise<Runner> => 
     link.run(signal),
     every(ROTATE_EVERY_MS, signal, () => rotateLogs(root), log),
     settings.containerd === null
-      ? every(SUPERVISE_EVERY_MS, signal, () => keepRunning(settings), log)
+      ? every(SUPERVISE_EVERY_MS, signal, keepRunning(settings), log)
       : Promise.resolve(),
   ];
   // For people only: a containerd that does not answer yet is listed again by the tick, and no reason to end.
@@ -110,8 +111,15 @@ export const startRunner = async (settings: RunnerSettings): Promise<Runner> => 
   };
 };
 
-const keepRunning = async (settings: RunnerSettings): Promise<void> => {
-  if (!(await containerdRuns(join(settings.root, 'containerd')))) await startPrivate(settings);
+/** Is the process there, each time; does it answer too, which costs a connection, now and then. */
+const keepRunning = (settings: RunnerSettings): (() => Promise<void>) => {
+  let looks = 0;
+  return async () => {
+    looks += 1;
+    const quick = looks % ANSWERS_EVERY_LOOKS !== 0;
+    if (quick && (await containerdRuns(join(settings.root, 'containerd')))) return;
+    await startPrivate(settings);
+  };
 };
 
 const startPrivate = ({ root, containerdBinary }: RunnerSettings) =>

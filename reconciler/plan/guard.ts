@@ -40,9 +40,8 @@ export const guardRemovals = (
   const gone = desired.lastSynced === null && hasSettled([...byJob.values()].flat());
   const held = new Map<string, Held>();
   const guarded: Plan['guarded'][number][] = [];
-  const namespaces = new Set(desired.jobs.map((job) => job.spec.namespace));
-  for (const namespace of [...namespaces].toSorted(compareText)) {
-    const jobs = desired.jobs.filter((job) => job.spec.namespace === namespace);
+  const byNamespace = jobsByNamespace(desired.jobs);
+  for (const [namespace, jobs] of byNamespace) {
     const removals = jobs.flatMap((job) => removalsOf(job, byJob.get(job.id) ?? []));
     for (const { slot } of removals) all.add(slot);
     const why = tripped(desired, { namespace, jobs, removals, gone });
@@ -59,6 +58,19 @@ export const guardRemovals = (
   }
   guarded.sort((a, b) => compareText(a.job, b.job));
   return { held, guarded, removals: all };
+};
+
+/** By name, each with its jobs in their order; one look at each job, however many namespaces. */
+const jobsByNamespace = (
+  jobs: readonly DesiredJob[],
+): readonly (readonly [string, readonly DesiredJob[]])[] => {
+  const lists = new Map<string, DesiredJob[]>();
+  for (const job of jobs) {
+    const list = lists.get(job.spec.namespace);
+    if (list === undefined) lists.set(job.spec.namespace, [job]);
+    else list.push(job);
+  }
+  return [...lists].toSorted(([a], [b]) => compareText(a, b));
 };
 
 const OWN = 'the approval by the author of the commit does not count (guards.own_approval is off)';
