@@ -70,10 +70,7 @@ export const placeAll = (
 };
 
 /** What finds no room among the new copies is tried in its other form. */
-const placeEntry = (
-  entry: Entry,
-  around: Known & { readonly table: Table },
-): Placed => {
+const placeEntry = (entry: Entry, around: Known & { readonly table: Table }): Placed => {
   const [placement] = place([entry.want], around.table);
   const { otherwise } = entry.slotWant;
   const full = placement?.kind === 'no-allowance' && placement.allowance.startsWith('new ');
