@@ -189,17 +189,22 @@ const slotsHoldFew = (plan: Plan, live: LiveState): readonly Violation[] => {
   });
 };
 
-/** A job held at its last valid content gets no removal and no other version (rules 1.3). */
+/**
+ * A job held at its last valid content gets no removal and no other version (rules 1.3). Where that
+ * content says `stopped`, stopping is what it wants.
+ */
 const heldJobsStay = (plan: Plan, desired: DesiredState): readonly Violation[] => {
   const byJob = listsOf(plan.steps, ({ job }) => job);
   return desired.jobs
     .filter(({ standing }) => standing.kind === 'held')
-    .flatMap(({ id }) =>
+    .flatMap(({ id, spec }) =>
       (byJob.get(id) ?? [])
         .filter(
           (step) =>
             (step.kind === 'start' && (step.reason === 'rollout' || step.reason === 'canary')) ||
-            (step.kind === 'stop' && REMOVALS.has(step.reason)),
+            (step.kind === 'stop' &&
+              REMOVALS.has(step.reason) &&
+              !(step.reason === 'job-stopped' && spec.stopped)),
         )
         .map((step) => ({
           rule: 'held',

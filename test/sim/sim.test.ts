@@ -23,6 +23,12 @@ const KEPT: readonly (readonly [number, string])[] = [
   [14, 'a slot that no node takes held up another, which was rolled and brought back by turns'],
   [23, 'a singleton came back on contact beside the copy that had replaced it'],
   [30, 'a third copy was planned beside two of a slot'],
+  [
+    146,
+    'a singleton was healed at its old version between two steps of a rollout, again and again',
+  ],
+  [148, 'two copies of a singleton were started on one node'],
+  [258, 'a job that was stopped while its image was looked up blocked every plan'],
   [324, 'a group with stop_after started after a reboot before any orders'],
 ];
 
