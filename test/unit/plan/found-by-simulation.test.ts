@@ -84,4 +84,18 @@ describe('found by simulation', () => {
     const started = steps.flatMap((step) => (step.kind === 'start' ? [step.body.specHash] : []));
     expect(started).toEqual([job.spec.specHash]);
   });
+  it('a new copy on a drained node ends the old one before it moves', () => {
+    const old = aJob({ count: 1, version: 'v1' });
+    const job = aJob({ count: 1, version: 'v2', from: { version: 'v1' } });
+    const copies = [
+      aCopy(old, { node: 'n001', index: 0 }, {}),
+      aCopy(job, { node: 'n002', index: 0 }, {}),
+    ];
+    const desired = desiredOf([job]);
+    const nodes = desired.nodes.map((node) =>
+      node.name === 'n002' ? { ...node, drain: 'yes' as const } : node,
+    );
+    const { steps } = plan({ ...desired, nodes }, liveOf(copies), 1_000_000);
+    expect(steps).toMatchObject([{ kind: 'stop', node: 'n001', reason: 'rollout' }]);
+  });
 });
