@@ -1,7 +1,7 @@
 // `purser events [-f] [JOB]`: what happened since the reconciler started: commits, steps, health, nodes.
 // In: a control connection. Out: lines, oldest first. What is older is Git (rules 10.5).
 
-import pc from 'picocolors';
+import { pc } from './colours.ts';
 import type { EventAnswer } from '../schema/control.ts';
 import { connect } from './client.ts';
 import type { CommandSpec } from './command.ts';

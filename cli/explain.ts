@@ -2,7 +2,7 @@
 // In: the newest view and the ledger. Out: text in the order of questions: what is wanted, how far it is, what runs,
 // what it waits for, what it would go back to, what can be done. Not here: the plan itself (reconciler).
 
-import pc from 'picocolors';
+import { pc } from './colours.ts';
 import type { HistoryCommit } from '../schema/control.ts';
 import type { DesiredJob } from '../schema/desired.ts';
 import type { Ledger } from '../schema/ledger.ts';

@@ -1,7 +1,7 @@
 // `purser history [JOB]`: the commits of the branch with what became of them: settled, failed, reverted.
 // In: commits and the ledger. Out: lines, newest first. The machine's commits are marked: they have a trailer.
 
-import pc from 'picocolors';
+import { pc } from './colours.ts';
 import { MACHINE_AUTHOR } from '../reconciler/config.ts';
 import type { HistoryCommit } from '../schema/control.ts';
 import type { Ledger } from '../schema/ledger.ts';

@@ -1,6 +1,6 @@
 // `purser logs JOB|ALLOC`: what the tasks printed.
 
-import pc from 'picocolors';
+import { pc } from './colours.ts';
 import type { LiveAllocation } from '../schema/live.ts';
 import { attach, toTerminal } from './attach.ts';
 import type { CommandSpec } from './command.ts';

@@ -3,7 +3,7 @@
 // changes, 2 errors in files. Changes nothing anywhere. Not here: the plan (reconciler/preview).
 
 import { readFile } from 'node:fs/promises';
-import pc from 'picocolors';
+import { pc } from './colours.ts';
 import { preview } from '../reconciler/preview.ts';
 import { planText } from '../reconciler/render/plan-text.ts';
 import type { Summary } from '../reconciler/render/summary.ts';

@@ -1,6 +1,6 @@
 // `purser status [JOB]`: what runs, what rolls, what waits, and where it answers.
 
-import pc from 'picocolors';
+import { pc } from './colours.ts';
 import type { StateAnswer } from '../schema/control.ts';
 import type { LiveAllocation, LiveNode } from '../schema/live.ts';
 import type { DeploymentStatus, DeploymentView } from '../schema/plan.ts';

@@ -4,7 +4,7 @@
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import pc from 'picocolors';
+import { pc } from './colours.ts';
 import { compareText } from '../schema/ids.ts';
 import type { StateAnswer } from '../schema/control.ts';
 import type { Control } from './client.ts';

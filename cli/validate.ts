@@ -4,7 +4,7 @@
 
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
-import pc from 'picocolors';
+import { pc } from './colours.ts';
 import { asks, compile } from '../reconciler/desired/compile.ts';
 import { readFolder } from '../reconciler/edge/git/folder-on-disk.ts';
 import { problemLine } from '../reconciler/render/plan-text.ts';

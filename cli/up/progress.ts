@@ -1,7 +1,7 @@
 // Shows a cluster coming up: a line a job, redrawn on a terminal, printed on change elsewhere.
 // In: states. Out: text. Ends when every job is healthy or the person had enough.
 
-import pc from 'picocolors';
+import { pc } from '../colours.ts';
 import type { StateAnswer } from '../../schema/control.ts';
 import type { Control } from '../client.ts';
 import type { Io } from '../command.ts';

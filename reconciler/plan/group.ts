@@ -83,6 +83,8 @@ const newAllowance = (input: GroupInput, budget: Budget, canaries: number): numb
 
 const planSlot = (scope: Scope, slot: SlotView): SlotPlan => {
   const { target, other } = slot;
+  const late = singleFile(scope) ? notBegun(slot) : [];
+  if (late.length > 0) return { stops: late, waits: silent(scope, slot) };
   const duplicates = slot.extra.flatMap((copy) => stopExtra(slot, copy));
   const main =
     target !== null
@@ -97,6 +99,18 @@ const planSlot = (scope: Scope, slot: SlotView): SlotPlan => {
     stops: [...duplicates, ...(main.stops ?? [])],
     waits: [...(main.waits ?? []), ...volumeStays(scope, slot), ...silent(scope, slot)],
   };
+};
+
+/**
+ * Copies of a singleton that came back with their node and do not run yet, while another copy of
+ * the slot is on a node that is silent: that one may run, so these must not begin (rules 9.3).
+ */
+const notBegun = (slot: SlotView): readonly SlotStop[] => {
+  const copies = [slot.target, slot.other, ...slot.extra].filter((copy) => copy !== null);
+  if (!copies.some((copy) => copy.class === 'unknown')) return [];
+  return copies
+    .filter((copy) => copy.class !== 'unknown' && copy.allocation.phase === 'pending')
+    .map((copy) => ({ copy, slot, reason: 'duplicate' }));
 };
 
 /** A drain leaves slots with named volumes running and names them (rules 14). */

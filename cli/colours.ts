@@ -1,0 +1,8 @@
+// Colour on a terminal only, never in a pipe or a log, and not where NO_COLOR is set. The library
+// alone would also colour wherever a variable CI is set.
+
+import picocolors from 'picocolors';
+
+const wanted = process.stdout.isTTY && !process.env['NO_COLOR'];
+
+export const pc = picocolors.createColors(wanted);
