@@ -3,19 +3,18 @@
 // are edge failures caught (style 10). Not here: when to look again (loop), slow writes (writer).
 
 import { asks, compile } from './desired/compile.ts';
-import type { CompileMemo } from './desired/memo.ts';
 import { observe } from './live/observe.ts';
 import { check } from './plan/check.ts';
 import { orders } from './plan/orders.ts';
-import { plan } from './plan/plan.ts';
+import { planWith } from './plan/plan.ts';
 import type { DesiredState } from '../schema/desired.ts';
 import type { LiveState } from '../schema/live.ts';
-import type { NodeOrders } from '../schema/orders.ts';
 import type { Plan, Violation } from '../schema/plan.ts';
 import type { SourceTree } from '../schema/source.ts';
 import type { Ms } from '../schema/spec.ts';
 import { ASK_ROUNDS } from './config.ts';
 import type { Lookups } from './lookups.ts';
+import type { Memos } from './memos.ts';
 import type { EdgeFailure, ReconcilerPorts } from './ports.ts';
 
 /** Everything that one pass saw and decided. */
@@ -34,30 +33,47 @@ export interface View {
 export interface CycleContext {
   readonly ports: ReconcilerPorts;
   readonly lookups: Lookups;
-  readonly memo: CompileMemo;
+  readonly memos: Memos;
 }
 
-/** Reads, and completes what compile asks for; look-ups go on in the background. */
-export const readWhole = async ({ ports, lookups, memo }: CycleContext): Promise<SourceTree> => {
+/**
+ * Reads, and completes what compile asks for; look-ups go on in the background. As long as Git and
+ * the registries say nothing new, it is the tree of the last pass, the same object.
+ */
+export const readWhole = async (
+  { ports, lookups, memos }: CycleContext,
+  last: SourceTree | null = null,
+): Promise<SourceTree> => {
   const read = await ports.source.read();
-  let tree: SourceTree = { ...read, lookups: lookups.answers() };
+  let tree: SourceTree =
+    last !== null && isReadOf(last, read, lookups.answers())
+      ? last
+      : { ...read, lookups: lookups.answers() };
   for (let round = 0; round < ASK_ROUNDS; round += 1) {
-    const wanted = asks(tree, memo);
+    const wanted = asks(tree, memos.compile);
     lookups.want(wanted.digests);
-    if (wanted.histories.length === 0) break;
+    if (wanted.histories.every(({ path }) => tree.histories.has(path))) break;
     tree = { ...(await ports.source.complete(tree, wanted)), lookups: lookups.answers() };
   }
   return tree;
 };
 
+/** A read hands out the same maps while nothing changed in Git; histories were added to it. */
+const isReadOf = (tree: SourceTree, read: SourceTree, answers: SourceTree['lookups']): boolean =>
+  tree.head === read.head &&
+  tree.files === read.files &&
+  tree.ledger === read.ledger &&
+  tree.lastSynced === read.lastSynced &&
+  tree.lookups === answers;
+
 /** The pass. Throws only when nothing could ever be read. */
 export const cycle = async (context: CycleContext, last: View | null): Promise<View> => {
-  const { ports, memo } = context;
+  const { ports, memos } = context;
   const { tree, stale } = await readOrKeep(context, last);
-  const desired = compile(tree, memo);
+  const desired = compile(tree, memos.compile);
   const now = ports.clock.now();
-  const live = observe(ports.nodes.heard(), now);
-  const made = plan(desired, live, now);
+  const live = observe(ports.nodes.heard(), now, memos.observe);
+  const made = planWith(memos.plan)(desired, live, now);
   const violations = check(made, live, desired);
   const view: View = { tree, desired, live, plan: made, violations, at: now, stale };
   if (violations.length === 0) send(ports, view);
@@ -66,7 +82,7 @@ export const cycle = async (context: CycleContext, last: View | null): Promise<V
 
 const readOrKeep = async (context: CycleContext, last: View | null) => {
   try {
-    return { tree: await readWhole(context), stale: null };
+    return { tree: await readWhole(context, last?.tree ?? null), stale: null };
   } catch (error) {
     if (last === null || !isEdgeFailure(error)) throw error;
     // Unreadable is not absent (invariant 8): what was read before is still healed.
@@ -77,14 +93,10 @@ const readOrKeep = async (context: CycleContext, last: View | null) => {
 /** Sends each node its set where the set changed. A node that is not connected gets it when it is back. */
 const send = (ports: ReconcilerPorts, { plan: made, live, desired }: View): void => {
   const context = { cluster: desired.cluster.name, commit: desired.commit.oid };
+  const known = new Map(live.nodes.map((node) => [node.name, node.generation]));
   for (const set of orders(made, live, context)) {
-    if (isNew(live, set)) ports.nodes.send(set);
+    if (set.generation > (known.get(set.node) ?? Number.POSITIVE_INFINITY)) ports.nodes.send(set);
   }
-};
-
-const isNew = (live: LiveState, set: NodeOrders): boolean => {
-  const node = live.nodes.find(({ name }) => name === set.node);
-  return node !== undefined && set.generation > node.generation;
 };
 
 export const isEdgeFailure = (error: unknown): error is EdgeFailure =>

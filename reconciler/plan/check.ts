@@ -3,22 +3,39 @@
 // Not here: reasons and repair. It reads the world in its own plain way, so that it can find the
 // planner wrong.
 
+import { copiesOf } from '../../schema/ageing.ts';
 import type { DesiredState } from '../../schema/desired.ts';
 import { fits } from '../../schema/fits.ts';
 import type { LiveAllocation, LiveState } from '../../schema/live.ts';
 import type { Plan, Step, Violation } from '../../schema/plan.ts';
 import type { Parallel, Resources } from '../../schema/spec.ts';
 
+/** Only steps can break a rule, so only nodes and jobs with steps are looked at. */
 export const check = (plan: Plan, live: LiveState, desired: DesiredState): readonly Violation[] => [
-  ...capacityKept(plan, live),
-  ...knownNodes(plan, live, desired),
-  ...healthKept(plan, live, desired),
-  ...stepsAreUnique(plan),
-  ...dependenciesAreLocal(plan, live),
-  ...slotsHoldFew(plan, live),
-  ...heldJobsStay(plan, desired),
+  ...(plan.steps.length === 0 ? [] : checkSteps(plan, live, desired)),
   ...reasonsAddUp(plan, desired),
 ];
+
+const checkSteps = (plan: Plan, live: LiveState, desired: DesiredState): readonly Violation[] => {
+  const copies = reachableCopies(plan, live);
+  return [
+    ...capacityKept(plan, live),
+    ...knownNodes(plan, live, desired),
+    ...healthKept(plan, copies, desired),
+    ...stepsAreUnique(plan),
+    ...dependenciesAreLocal(plan, live),
+    ...slotsHoldFew(plan, copies),
+    ...heldJobsStay(plan, desired),
+  ];
+};
+
+type Copies = ReadonlyMap<string, readonly LiveAllocation[]>;
+
+/** Copies on connected nodes of the jobs that have steps. */
+const reachableCopies = (plan: Plan, live: LiveState): Copies => {
+  const nodes = live.nodes.filter(({ connected }) => connected);
+  return copiesOf({ ...live, nodes }, new Set(plan.steps.map(({ job }) => job)));
+};
 
 const sum = (asks: readonly Resources[]): Resources => ({
   cpuMilli: asks.reduce((total, ask) => total + ask.cpuMilli, 0),
@@ -30,13 +47,27 @@ type Start = Extract<Step, { kind: 'start' }>;
 const startsOf = (plan: Plan): readonly Start[] =>
   plan.steps.flatMap((step) => (step.kind === 'start' ? [step] : []));
 
+const groupBy = <Item>(
+  items: readonly Item[],
+  keyOf: (item: Item) => string,
+): ReadonlyMap<string, readonly Item[]> => {
+  const groups = new Map<string, Item[]>();
+  for (const item of items) {
+    const mine = groups.get(keyOf(item));
+    if (mine === undefined) groups.set(keyOf(item), [item]);
+    else mine.push(item);
+  }
+  return groups;
+};
+
 /**
  * What is there and what is ordered, with what a start waits for taken off, fits on each node that
  * gets a start.
  */
-const capacityKept = (plan: Plan, live: LiveState): readonly Violation[] =>
-  live.nodes.flatMap((node) => {
-    const starts = startsOf(plan).filter((start) => start.node === node.name);
+const capacityKept = (plan: Plan, live: LiveState): readonly Violation[] => {
+  const byNode = groupBy(startsOf(plan), ({ node }) => node);
+  return live.nodes.flatMap((node) => {
+    const starts = byNode.get(node.name) ?? [];
     if (starts.length === 0) return [];
     const freed = new Set(starts.flatMap((start) => start.after));
     const held = node.allocations.filter(
@@ -54,6 +85,7 @@ const capacityKept = (plan: Plan, live: LiveState): readonly Violation[] =>
           },
         ];
   });
+};
 
 /**
  * Starts go to nodes in Git that answer and are not drained; other steps to nodes that answer
@@ -73,30 +105,28 @@ const knownNodes = (plan: Plan, live: LiveState, desired: DesiredState): readonl
  * Healthy copies less those that stop stay at count - maxUnavailable, unless fewer were healthy
  * before (5.1, 4.2).
  */
-const healthKept = (plan: Plan, live: LiveState, desired: DesiredState): readonly Violation[] => {
-  const stopped = new Set(
-    plan.steps.flatMap((step) => (step.kind === 'stop' ? [step.allocation] : [])),
-  );
-  const allocations = live.nodes.flatMap((node) => (node.connected ? node.allocations : []));
-  return desired.jobs.flatMap(({ spec, standing }) => {
-    if (spec.stopped || standing.kind === 'removed') return [];
+const healthKept = (plan: Plan, copies: Copies, desired: DesiredState): readonly Violation[] => {
+  const stops = plan.steps.filter(({ kind }) => kind === 'stop');
+  const stopping = new Set(stops.map(({ job }) => job));
+  const stopped = new Set(stops.map(({ allocation }) => allocation));
+  return desired.jobs.flatMap(({ id, spec, standing }) => {
+    if (!stopping.has(id) || spec.stopped || standing.kind === 'removed') return [];
     return spec.groups.flatMap((group) => {
-      const healthy = allocations.filter(
-        ({ body, health, healthyForMs, stopping }) =>
-          `${body.namespace}/${body.job}` === spec.id &&
-          body.group === group.name &&
-          health === 'healthy' &&
-          !stopping &&
-          (healthyForMs ?? -1) >= spec.update.minHealthyMs,
+      const healthy = (copies.get(id) ?? []).filter(
+        (copy) =>
+          copy.body.group === group.name &&
+          copy.health === 'healthy' &&
+          !copy.stopping &&
+          (copy.healthyForMs ?? -1) >= spec.update.minHealthyMs,
       );
-      const stops = healthy.filter(({ allocation }) => stopped.has(allocation)).length;
+      const ends = healthy.filter(({ allocation }) => stopped.has(allocation)).length;
       const least = Math.max(0, group.count - unavailable(spec.update.maxParallel, group.count));
-      return stops > Math.max(0, healthy.length - least)
+      return ends > Math.max(0, healthy.length - least)
         ? [
             {
               rule: 'min-healthy',
               subject: `${spec.id}/${group.name}`,
-              detail: `${stops} of ${healthy.length} healthy copies stop; ${least} must stay`,
+              detail: `${ends} of ${healthy.length} healthy copies stop; ${least} must stay`,
             },
           ]
         : [];
@@ -123,61 +153,57 @@ const stepsAreUnique = (plan: Plan): readonly Violation[] => {
 
 /** `after` names allocations on the same node that stop in this plan (rules 10.1). */
 const dependenciesAreLocal = (plan: Plan, live: LiveState): readonly Violation[] => {
-  const nodeOf = new Map<string, LiveAllocation>(
-    live.nodes.flatMap((node) =>
-      node.allocations.map((allocation) => [allocation.allocation, allocation] as const),
-    ),
-  );
+  const waiting = startsOf(plan).filter(({ after }) => after.length > 0);
+  if (waiting.length === 0) return [];
   const stopped = new Set(
     plan.steps.flatMap((step) => (step.kind === 'stop' ? [step.allocation] : [])),
   );
-  return startsOf(plan).flatMap((start) =>
-    start.after
-      .filter((id) => nodeOf.get(id)?.node !== start.node || !stopped.has(id))
-      .map((id) => ({ rule: 'after', subject: start.allocation, detail: `waits for ${id}` })),
-  );
+  const byNode = groupBy(waiting, ({ node }) => node);
+  return [...byNode].flatMap(([name, starts]) => {
+    const node = live.nodes.find((one) => one.name === name);
+    const here = new Set(node?.allocations.map(({ allocation }) => allocation));
+    return starts.flatMap((start) =>
+      start.after
+        .filter((id) => !here.has(id) || !stopped.has(id))
+        .map((id) => ({ rule: 'after', subject: start.allocation, detail: `waits for ${id}` })),
+    );
+  });
 };
 
 /**
  * A slot holds two copies at most, one where the group is a singleton or has named volumes (rules
  * 9.3, 14).
  */
-const slotsHoldFew = (plan: Plan, live: LiveState): readonly Violation[] => {
-  const there = live.nodes.flatMap((node) => (node.connected ? node.allocations : []));
-  const slotOf = ({ body }: { readonly body: Start['body'] }): string =>
-    `${body.namespace}/${body.job}/${body.group}[${body.index}]`;
-  return startsOf(plan).flatMap((start) => {
-    const before = there.filter(
-      (copy) =>
-        slotOf(copy) === start.slot &&
-        copy.phase !== 'dead' &&
-        !start.after.includes(copy.allocation),
+const slotsHoldFew = (plan: Plan, copies: Copies): readonly Violation[] =>
+  startsOf(plan).flatMap((start) => {
+    const { group, index } = start.body;
+    const before = (copies.get(start.job) ?? []).filter(
+      ({ body, phase, allocation }) =>
+        body.group === group &&
+        body.index === index &&
+        phase !== 'dead' &&
+        !start.after.includes(allocation),
     );
     const most = start.body.spec.singleton || start.body.spec.volumes.length > 0 ? 0 : 1;
     return before.length <= most
       ? []
       : [{ rule: 'slot', subject: start.slot, detail: `it holds ${before.length} copies already` }];
   });
-};
 
 /** A job held at its last valid content gets no removal and no other version (rules 1.3). */
-const heldJobsStay = (plan: Plan, desired: DesiredState): readonly Violation[] =>
-  desired.jobs
-    .filter(({ standing }) => standing.kind === 'held')
-    .flatMap(({ id }) =>
-      plan.steps
-        .filter(
-          (step) =>
-            step.job === id &&
-            ((step.kind === 'start' && (step.reason === 'rollout' || step.reason === 'canary')) ||
-              (step.kind === 'stop' && REMOVALS.has(step.reason))),
-        )
-        .map((step) => ({
-          rule: 'held',
-          subject: step.slot,
-          detail: `${step.kind} of a held job`,
-        })),
-    );
+const heldJobsStay = (plan: Plan, desired: DesiredState): readonly Violation[] => {
+  const held = new Set(
+    desired.jobs.flatMap(({ id, standing }) => (standing.kind === 'held' ? [id] : [])),
+  );
+  return plan.steps
+    .filter(
+      (step) =>
+        held.has(step.job) &&
+        ((step.kind === 'start' && (step.reason === 'rollout' || step.reason === 'canary')) ||
+          (step.kind === 'stop' && REMOVALS.has(step.reason))),
+    )
+    .map((step) => ({ rule: 'held', subject: step.slot, detail: `${step.kind} of a held job` }));
+};
 
 const REMOVALS: ReadonlySet<string> = new Set(['rollout', 'job-removed', 'job-stopped']);
 

@@ -1,5 +1,5 @@
 // Large or precious removals wait for a person (rules 8).
-// In: desired state, allocations by job. Out: what is held back, for Plan.guarded and for the view
+// In: desired state, removals by job. Out: what is held back, for Plan.guarded and for the view
 // of each job.
 // Not here: how an approval is given (the ledger), replacements and moves (they are not removals).
 
@@ -18,7 +18,7 @@ export interface Guard {
   readonly guarded: Plan['guarded'];
 }
 
-interface Removal {
+export interface Removal {
   readonly job: DesiredJob;
   readonly group: string;
   readonly index: number;
@@ -26,20 +26,19 @@ interface Removal {
   readonly precious: boolean;
 }
 
+/** `removals`: of the jobs that have any. */
 export const guardRemovals = (
   desired: DesiredState,
-  byJob: ReadonlyMap<string, readonly LiveAllocation[]>,
+  removals: ReadonlyMap<string, readonly Removal[]>,
 ): Guard => {
-  const approved = new Set(desired.approvals.flatMap((approval) => approval.slots));
   const held = new Map<string, Held>();
   const guarded: Plan['guarded'][number][] = [];
-  const namespaces = new Set(desired.jobs.map((job) => job.spec.namespace));
-  for (const namespace of [...namespaces].toSorted(compareText)) {
-    const jobs = desired.jobs.filter((job) => job.spec.namespace === namespace);
-    const removals = jobs.flatMap((job) => removalsOf(job, byJob.get(job.id) ?? []));
-    const why = tripped(desired, { namespace, jobs, removals });
+  const approved = new Set(desired.approvals.flatMap((approval) => approval.slots));
+  for (const [namespace, jobs] of namespacesOf(desired, removals)) {
+    const all = jobs.flatMap(({ id }) => removals.get(id) ?? []);
+    const why = tripped(desired, { namespace, jobs, removals: all });
     if (why === null) continue;
-    const waiting = removals.filter(({ slot }) => !approved.has(slot));
+    const waiting = all.filter(({ slot }) => !approved.has(slot));
     for (const job of jobs) {
       const mine = waiting.filter((removal) => removal.job === job);
       if (mine.length === 0) continue;
@@ -50,8 +49,23 @@ export const guardRemovals = (
   return { held, guarded: guarded.toSorted((a, b) => compareText(a.job, b.job)) };
 };
 
+/** Namespaces in which something would go, each with all its jobs; the rest need no guard. */
+const namespacesOf = (
+  desired: DesiredState,
+  removals: ReadonlyMap<string, readonly Removal[]>,
+): ReadonlyMap<string, readonly DesiredJob[]> => {
+  const found = new Map<string, DesiredJob[]>();
+  if (removals.size === 0) return found;
+  for (const { id, spec } of desired.jobs) if (removals.has(id)) found.set(spec.namespace, []);
+  for (const job of desired.jobs) found.get(job.spec.namespace)?.push(job);
+  return found;
+};
+
 /** Slots wanted at the last synced commit, wanted no more at HEAD, with a live copy. */
-const removalsOf = (job: DesiredJob, live: readonly LiveAllocation[]): readonly Removal[] => {
+export const removalsOf = (
+  job: DesiredJob,
+  live: readonly LiveAllocation[],
+): readonly Removal[] => {
   if (job.standing.kind === 'held' || job.spec.stopped) return [];
   const slots = new Map<string, Removal>();
   for (const { body, phase, stopping } of live) {

@@ -5,6 +5,7 @@
 import type { DesiredState, ExpectedNode } from '../../schema/desired.ts';
 import { compareText } from '../../schema/ids.ts';
 import type { LiveNode, LiveState } from '../../schema/live.ts';
+import { same } from './body.ts';
 import type { Deadlines } from './deadlines.ts';
 
 export interface NodeView {
@@ -38,10 +39,16 @@ export interface NodeViews {
 const MASS_LOSS_PERCENT = 30;
 const MASS_LOSS_LEAST = 3;
 
+export interface NodesInput {
+  readonly live: LiveState;
+  readonly deadlines: Deadlines;
+  /** Views of the last plan: what is equal comes back as the same object. */
+  readonly before: ReadonlyMap<string, NodeView> | null;
+}
+
 export const viewNodes = (
   desired: DesiredState,
-  live: LiveState,
-  deadlines: Deadlines,
+  { live, deadlines, before }: NodesInput,
 ): NodeViews => {
   const expected = new Map(desired.nodes.map((node) => [node.name, node]));
   const heard = new Map(live.nodes.map((node) => [node.name, node]));
@@ -53,7 +60,8 @@ export const viewNodes = (
   };
   const views = names.map((name) => {
     const node = heard.get(name) ?? null;
-    return viewOf(expected.get(name) ?? null, { name, live: node, standing: standingOf(node) });
+    const rest = { name, live: node, standing: standingOf(node) };
+    return viewOf(expected.get(name) ?? null, rest, before?.get(name));
   });
   return {
     byName: new Map(views.map((view) => [view.name, view])),
@@ -65,14 +73,20 @@ export const viewNodes = (
 };
 
 const viewOf = (
-  expected: ExpectedNode | null,
+  wanted: ExpectedNode | null,
   rest: Pick<NodeView, 'name' | 'live' | 'standing'>,
-): NodeView => ({
-  ...rest,
-  expected,
-  drain: expected === null ? 'yes' : expected.drain,
-  attributes: attributesOf(rest.name, expected, rest.live),
-});
+  before: NodeView | undefined,
+): NodeView => {
+  const isSameNode = before !== undefined && same(before.expected, wanted);
+  const expected = isSameNode ? before.expected : wanted;
+  const keeps = isSameNode && same(before.live?.attributes, rest.live?.attributes);
+  return {
+    ...rest,
+    expected,
+    drain: expected === null ? 'yes' : expected.drain,
+    attributes: keeps ? before.attributes : attributesOf(rest.name, expected, rest.live),
+  };
+};
 
 const attributesOf = (
   name: string,

@@ -1,10 +1,9 @@
 // A job that vanishes while one of the same version appears was renamed (rules 8.1).
-// In: desired state, allocations by job. Out: old id → new id for those that still wait, in words.
+// In: desired state, which jobs have copies. Out: old id → new id for those that still wait, in words.
 // Not here: the guard (a rename may trip it as well).
 
 import type { DesiredState } from '../../schema/desired.ts';
 import { compareText } from '../../schema/ids.ts';
-import type { LiveAllocation } from '../../schema/live.ts';
 import type { Blocked } from '../../schema/plan.ts';
 import type { Held } from './slots.ts';
 
@@ -14,9 +13,13 @@ export const RENAMED: Held = { why: 'it was renamed', removal: true, counts: new
 /** `stuck`: jobs that find no place beside the old copies; for them the old ones go at once. */
 export const renamesOf = (
   desired: DesiredState,
-  byJob: ReadonlyMap<string, readonly LiveAllocation[]>,
+  hasCopies: (place: number) => boolean,
   stuck: ReadonlySet<string>,
 ): ReadonlyMap<string, string> => {
+  const vanished = desired.jobs.filter(
+    ({ standing }, place) => standing.kind === 'removed' && hasCopies(place),
+  );
+  if (vanished.length === 0) return NONE;
   const appeared = new Map(
     desired.jobs
       .filter(({ id, standing, settled }) => standing.kind === 'head' && !settled && !stuck.has(id))
@@ -24,8 +27,7 @@ export const renamesOf = (
       .map((job) => [job.spec.specHash, job.id]),
   );
   return new Map(
-    desired.jobs
-      .filter(({ id, standing }) => standing.kind === 'removed' && (byJob.get(id) ?? []).length > 0)
+    vanished
       .toSorted((a, b) => compareText(a.id, b.id))
       .flatMap((job) => {
         const id = appeared.get(job.spec.specHash);
@@ -33,6 +35,8 @@ export const renamesOf = (
       }),
   );
 };
+
+const NONE: ReadonlyMap<string, string> = new Map();
 
 export const renameWait = ([from, to]: readonly [string, string]): Blocked => ({
   kind: 'waiting',

@@ -1,9 +1,8 @@
 // Copies of jobs that Git no longer speaks of: stopped, unless something could not be read.
-// In: desired state, allocations by job, nodes. Out: stop steps, and what is kept with its reason.
+// In: desired state, the copies of those jobs, nodes. Out: stop steps, and what is kept with its reason.
 // Not here: jobs that vanished since the last synced commit (they are in DesiredState as removed).
 
 import type { DesiredState } from '../../schema/desired.ts';
-import { compareText } from '../../schema/ids.ts';
 import type { LiveAllocation } from '../../schema/live.ts';
 import type { Blocked, Step } from '../../schema/plan.ts';
 import type { NodeViews } from './nodes.ts';
@@ -14,14 +13,13 @@ export interface Strays {
   readonly waits: readonly Blocked[];
 }
 
+/** `copies`: by the ids of those jobs, sorted. */
 export const strays = (
   desired: DesiredState,
-  byJob: ReadonlyMap<string, readonly LiveAllocation[]>,
+  copies: ReadonlyMap<string, readonly LiveAllocation[]>,
   nodes: NodeViews,
 ): Strays => {
-  const known = new Set(desired.jobs.map((job) => job.id));
-  const ids = [...byJob.keys()].filter((id) => !known.has(id)).toSorted(compareText);
-  const found = ids.map((id) => strayJob(desired, id, { live: byJob.get(id) ?? [], nodes }));
+  const found = [...copies].map(([id, live]) => strayJob(desired, id, { live, nodes }));
   return {
     steps: found.flatMap((stray) => stray.steps),
     waits: found.flatMap((stray) => stray.waits),
