@@ -1,7 +1,7 @@
 // What several commands ask of the newest view: the state, a job by the name that a person typed, its copies.
 // In: a control connection. Out: parts of the view, or an error that names what there is.
 
-import type { StateAnswer } from '../schema/control.ts';
+import type { OverviewAnswer, StateAnswer } from '../schema/control.ts';
 import type { DesiredJob } from '../schema/desired.ts';
 import type { LiveAllocation } from '../schema/live.ts';
 import { connect } from './client.ts';
@@ -27,7 +27,10 @@ export const ask = async <Answer>(
 export const readyState = async (common: Common): Promise<ReadyState> =>
   ready(await ask<StateAnswer>(common, 'state'));
 
-export const ready = (state: StateAnswer): ReadyState => {
+/** The state, or the overview, once there is one. */
+export const ready = <Answer extends StateAnswer | OverviewAnswer>(
+  state: Answer,
+): Answer & { readonly view: NonNullable<Answer['view']> } => {
   const { view } = state;
   if (view === null) {
     throw new CommandError(

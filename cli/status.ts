@@ -1,7 +1,7 @@
 // `purser status [JOB]`: what runs, what rolls, what waits, and where it answers.
 
 import pc from 'picocolors';
-import type { StateAnswer } from '../schema/control.ts';
+import type { NodeOverview, OverviewAnswer, StateAnswer } from '../schema/control.ts';
 import type { LiveAllocation, LiveNode } from '../schema/live.ts';
 import type { DeploymentStatus, DeploymentView } from '../schema/plan.ts';
 import { formatAge, formatCpu, formatSize } from '../schema/units.ts';
@@ -9,9 +9,9 @@ import { blockedWords, STATUS_WORDS } from '../reconciler/render/words.ts';
 import { problemLine } from '../reconciler/render/plan-text.ts';
 import { toJson } from '../schema/snapshot.ts';
 import { connect } from './client.ts';
-import type { CommandSpec, Io } from './command.ts';
+import type { CommandSpec, Common, Io } from './command.ts';
 import type { ReadyState } from './state.ts';
-import { copiesOf, findJob, ready, readyState, shortSlot } from './state.ts';
+import { ask, copiesOf, findJob, ready, shortSlot } from './state.ts';
 import { table } from './table.ts';
 
 export const status: CommandSpec = {
@@ -27,28 +27,55 @@ export const status: CommandSpec = {
   define: (command) => command.option('-w, --watch', 'redraw on every change until Ctrl-C'),
   run: async ({ args, options, common, io }) => {
     const job = args[0] ?? null;
-    const show = (state: ReadyState) =>
-      common.json ? toJson(jsonOf(state, job)) : textOf(state, job, io);
-    if (options['watch'] !== true) {
-      io.out(show(await readyState(common)));
-      return 0;
+    const shown = { common, io, watches: options['watch'] === true };
+    if (job === null && !common.json) {
+      const show = (answer: OverviewAnswer) => overview(ready(answer), io).join('\n');
+      return present<OverviewAnswer>('overview', show, shown);
     }
-    const control = await connect(common.socket);
-    for await (const state of control.watch<StateAnswer>('state', io.signal)) {
-      const clear = io.tty ? '\u001B[2J\u001B[H' : '';
-      io.out(`${clear}${show(ready(state))}`);
-    }
-    return 0;
+    const show = (answer: StateAnswer) => {
+      const state = ready(answer);
+      return common.json ? toJson(jsonOf(state, job)) : jobText(state, job ?? '', io);
+    };
+    return present<StateAnswer>('state', show, shown);
   },
 };
 
-const textOf = (state: ReadyState, job: string | null, io: Io): string =>
-  [
-    ...headOf(state),
-    ...(job === null ? overview(state, io) : detail(state, findJob(state, job).id, io)),
-  ].join('\n');
+interface Shown {
+  readonly common: Common;
+  readonly io: Io;
+  readonly watches: boolean;
+}
 
-const headOf = ({ cluster, repository, branch, view, failure, write }: ReadyState) => {
+/** Once, or on every change until Ctrl-C. */
+const present = async <Answer>(
+  method: string,
+  show: (answer: Answer) => string,
+  { common, io, watches }: Shown,
+): Promise<number> => {
+  if (!watches) {
+    io.out(show(await ask<Answer>(common, method)));
+    return 0;
+  }
+  const control = await connect(common.socket);
+  for await (const answer of control.watch<Answer>(method, io.signal)) {
+    const clear = io.tty ? '\u001B[2J\u001B[H' : '';
+    io.out(`${clear}${show(answer)}`);
+  }
+  return 0;
+};
+
+type ReadyOverview = OverviewAnswer & { readonly view: NonNullable<OverviewAnswer['view']> };
+
+const jobText = (state: ReadyState, job: string, io: Io): string =>
+  [...headOf(state), ...detail(state, findJob(state, job).id, io)].join('\n');
+
+type Heading = Omit<ReadyOverview, 'view'> & {
+  readonly view: {
+    readonly desired: Pick<ReadyOverview['view']['desired'], 'commit' | 'standing'>;
+  };
+};
+
+const headOf = ({ cluster, repository, branch, view, failure, write }: Heading) => {
   const { oid, subject } = view.desired.commit;
   const line = `${pc.bold(cluster)} at ${oid.slice(0, 12)} ${pc.dim(`"${subject}" (${branch} of ${repository})`)}`;
   const stopped = view.desired.standing.kind === 'stopped' ? [view.desired.standing.why] : [];
@@ -60,12 +87,13 @@ const headOf = ({ cluster, repository, branch, view, failure, write }: ReadyStat
   return [line, ...troubles.map((trouble) => pc.red(`! ${trouble}`)), ''];
 };
 
-const overview = (state: ReadyState, io: Io): readonly string[] => {
+const overview = (state: ReadyOverview, io: Io): readonly string[] => {
   const { view } = state;
   const rows = view.plan.deployments.map((deployment) => jobRow(deployment));
   const head = ['JOB', 'VERSION', 'COPIES', 'STATUS', 'COMMIT'];
   const waiting = [...new Set(view.plan.blocked.map(blockedWords))];
   return [
+    ...headOf(state),
     rows.length === 0 ? 'No jobs.' : table([head, ...rows], io.columns),
     '',
     table([['NODE', 'STATE', 'COPIES', 'CPU FREE', 'MEMORY FREE'], ...nodeRows(state)], io.columns),
@@ -95,7 +123,7 @@ const colourOf = (status: DeploymentStatus): ((text: string) => string) => {
   return pc.yellow;
 };
 
-const nodeRows = ({ view }: ReadyState): readonly (readonly string[])[] => {
+const nodeRows = ({ view }: ReadyOverview): readonly (readonly string[])[] => {
   const live = new Map(view.live.nodes.map((node) => [node.name, node]));
   const listed = view.desired.nodes.map(({ name, drain }) =>
     nodeRow(name, live.get(name), drain === 'no' ? null : 'draining'),
@@ -107,17 +135,9 @@ const nodeRows = ({ view }: ReadyState): readonly (readonly string[])[] => {
   return [...listed, ...unlisted];
 };
 
-const nodeRow = (name: string, node: LiveNode | undefined, note: string | null) => {
+const nodeRow = (name: string, node: NodeOverview | undefined, note: string | null) => {
   if (node === undefined) return [name, pc.yellow('never heard from'), '0', '', ''];
-  const running = node.allocations.filter(({ phase }) => phase !== 'dead');
-  const used = running.reduce(
-    (sum, { body }) => ({
-      cpuMilli: sum.cpuMilli + body.spec.ask.cpuMilli,
-      memoryBytes: sum.memoryBytes + body.spec.ask.memoryBytes,
-    }),
-    { cpuMilli: 0, memoryBytes: 0 },
-  );
-  const { capacity } = node;
+  const { capacity, used } = node;
   const heard = node.connected
     ? pc.green('ready')
     : pc.red(`silent for ${formatAge(node.silentForMs)}`);
@@ -125,7 +145,7 @@ const nodeRow = (name: string, node: LiveNode | undefined, note: string | null) 
   return [
     name,
     [heard, ...(note === null ? [] : [pc.yellow(note)]), ...conditions].join(', '),
-    String(running.length),
+    String(node.copies),
     `${formatCpu(capacity.cpuMilli - used.cpuMilli)} of ${formatCpu(capacity.cpuMilli)}`,
     `${formatSize(capacity.memoryBytes - used.memoryBytes)} of ${formatSize(capacity.memoryBytes)}`,
   ];

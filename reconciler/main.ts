@@ -13,6 +13,7 @@ import type {
   FileArgument,
   HistoryArgument,
   HistoryCommit,
+  OverviewAnswer,
   RecordArgument,
   StateAnswer,
 } from '../schema/control.ts';
@@ -33,6 +34,7 @@ import { createEvents } from './events.ts';
 import type { Loop } from './loop.ts';
 import { createLoop } from './loop.ts';
 import type { View } from './cycle.ts';
+import { overviewOf } from './overview.ts';
 
 export interface Reconciler {
   readonly linkAddress: string;
@@ -103,6 +105,7 @@ interface Handling {
 
 const handlersOf = (handling: Handling): Readonly<Record<string, Handler>> => ({
   state: async () => stateOf(handling),
+  overview: async () => overview(handling),
   snapshot: async () => snapshotOf(handling),
   file: async (argument) => fileOf(handling, argument as FileArgument),
   events: async (): Promise<readonly EventAnswer[]> => handling.events.all(),
@@ -115,21 +118,23 @@ const handlersOf = (handling: Handling): Readonly<Record<string, Handler>> => ({
   history: async (argument) => history(handling, argument as HistoryArgument),
 });
 
-const stateOf = ({ config, loop, now }: Handling): StateAnswer => {
-  const { view, failure, write } = loop.state();
+const stateOf = (handling: Handling): StateAnswer => {
+  const { view } = handling.loop.state();
+  if (view === null) return { ...headOf(handling), view: null };
+  const { desired, live, plan, at } = view;
+  return { ...headOf(handling), view: { desired, live, plan, ageMs: handling.now() - at } };
+};
+
+const overview = (handling: Handling): OverviewAnswer => {
+  const { view } = handling.loop.state();
+  const ageMs = view === null ? 0 : handling.now() - view.at;
+  return { ...headOf(handling), view: view === null ? null : overviewOf(view, ageMs) };
+};
+
+const headOf = ({ config, loop }: Handling): Omit<StateAnswer, 'view'> => {
+  const { failure, write } = loop.state();
   const { url, branch, directory } = config.repository;
-  return {
-    cluster: config.cluster,
-    repository: url,
-    branch,
-    directory,
-    failure,
-    write,
-    view:
-      view === null
-        ? null
-        : { desired: view.desired, live: view.live, plan: view.plan, ageMs: now() - view.at },
-  };
+  return { cluster: config.cluster, repository: url, branch, directory, failure, write };
 };
 
 const snapshotOf = ({ loop }: Handling): Snapshot => {

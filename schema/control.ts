@@ -3,9 +3,9 @@
 
 import type { CommitRef, DesiredState, FileEdit } from './desired.ts';
 import type { LedgerRecord } from './ledger.ts';
-import type { LiveState } from './live.ts';
+import type { LiveNode, LiveState } from './live.ts';
 import type { Plan } from './plan.ts';
-import type { Ms } from './spec.ts';
+import type { Ms, Resources } from './spec.ts';
 
 /** `state`: the newest view. */
 export interface StateAnswer {
@@ -25,6 +25,26 @@ export interface StateAnswer {
     /** Age of the view. */
     readonly ageMs: Ms;
   } | null;
+}
+
+/** `overview`: what `purser status` shows of all jobs; without specs and bodies, so that 10,000 jobs are a small answer. */
+export interface OverviewAnswer extends Omit<StateAnswer, 'view'> {
+  /** null until the repository was read once. */
+  readonly view: {
+    readonly desired: Pick<DesiredState, 'commit' | 'standing' | 'nodes'>;
+    readonly live: { readonly nodes: readonly NodeOverview[] };
+    readonly plan: Pick<Plan, 'deployments' | 'blocked' | 'problems'>;
+    readonly ageMs: Ms;
+  } | null;
+}
+
+export interface NodeOverview extends Pick<
+  LiveNode,
+  'name' | 'connected' | 'silentForMs' | 'capacity' | 'conditions'
+> {
+  /** Copies that are not dead, and what they ask for together. */
+  readonly copies: number;
+  readonly used: Resources;
 }
 
 /** `commit`: edits by a person through a command. */

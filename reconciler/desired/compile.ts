@@ -30,7 +30,7 @@ export const compile = (tree: SourceTree, memo: CompileMemo = createMemo()): Des
     volumes: survey.index.volumes,
     approvals: survey.index.approvals,
     problems: problemsOf(survey, emptiness),
-    owed: survey.outcomes.flatMap(({ owed }) => owed),
+    owed: survey.loud.flatMap(({ owed }) => owed),
   };
 };
 
@@ -41,13 +41,13 @@ export const asks = (tree: SourceTree, memo: CompileMemo = createMemo()): Asks =
   const wanted = new Map<string, Set<string>>();
   for (const { path, with: others } of [
     ...survey.asked.map((path) => ({ path, with: [] })),
-    ...survey.outcomes.flatMap(({ histories }) => histories),
+    ...survey.loud.flatMap(({ histories }) => histories),
     ...(emptiness.kind === 'asks' ? emptiness.histories : []),
   ]) {
     wanted.set(path, new Set([...(wanted.get(path) ?? []), ...others]));
   }
   return {
-    digests: survey.outcomes
+    digests: survey.loud
       .flatMap(({ digests }) => digests)
       .toSorted((a, b) => compareText(lookupKey(a), lookupKey(b))),
     histories: [...wanted]
@@ -58,12 +58,11 @@ export const asks = (tree: SourceTree, memo: CompileMemo = createMemo()): Asks =
 
 /** Nothing that an empty HEAD takes away is removed before it is known to be meant. */
 const jobsOf = (survey: Survey, emptiness: Emptiness): readonly DesiredJob[] => {
+  if (survey.removed.length === 0) return survey.jobs;
   const standing = { kind: 'held', why: 'no job is left at HEAD' } as const;
   const removed =
     emptiness.kind === 'ok' ? survey.removed : survey.removed.map((job) => ({ ...job, standing }));
-  return [...survey.outcomes.flatMap(({ job }) => job ?? []), ...removed].toSorted((a, b) =>
-    compareText(a.id, b.id),
-  );
+  return [...survey.jobs, ...removed].toSorted((a, b) => compareText(a.id, b.id));
 };
 
 /** Ordered: the first that holds. */
@@ -84,7 +83,7 @@ const standingOf = (
   if (survey.cluster.kind === 'never-valid') {
     return stopped('cluster.yaml is missing or not valid, and never was; write it, then commit');
   }
-  const pending = survey.asked[0] ?? survey.outcomes.find((one) => one.pending)?.histories[0]?.path;
+  const pending = survey.asked[0] ?? survey.loud.find((one) => one.pending)?.histories[0]?.path;
   if (pending !== undefined) return stopped(`the history of ${pending} is not read yet`);
   if (emptiness.kind === 'asks') return stopped(`the history of ${CLUSTER_PATH} is not read yet`);
   return emptiness.kind === 'refused' ? stopped(emptiness.why) : { kind: 'ok' };
@@ -95,11 +94,7 @@ const problemsOf = (survey: Survey, emptiness: Emptiness): readonly Problem[] =>
     emptiness.kind === 'refused'
       ? [problemOf(CLUSTER_PATH, { code: 'tree-empty', message: 'No job is left at HEAD.' })]
       : [];
-  const all = [
-    ...survey.problems,
-    ...survey.outcomes.flatMap(({ problems }) => problems),
-    ...empty,
-  ];
+  const all = [...survey.problems, ...survey.loud.flatMap(({ problems }) => problems), ...empty];
   const byKey = new Map(all.map((problem) => [keyOf(problem), problem]));
   return [...byKey].toSorted(([a], [b]) => compareText(a, b)).map(([, problem]) => problem);
 };

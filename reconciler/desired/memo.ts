@@ -6,6 +6,7 @@ import type { Ledger } from '../../schema/ledger.ts';
 import type { Identity } from '../../schema/paths.ts';
 import type { Problem } from '../../schema/problems.ts';
 import type { SourceTree } from '../../schema/source.ts';
+import type { JobsAround } from './around.ts';
 import type { Settings } from './cluster.ts';
 import type { JobInput, JobOutcome } from './job.ts';
 import type { LedgerIndex } from './ledger-index.ts';
@@ -18,11 +19,32 @@ export interface PathInfo {
   readonly stray: Problem | null;
 }
 
+/** What a job was made of, as far as it is compared. `files` holds the job's own only. */
+export type ComparedInput = Pick<
+  JobInput,
+  'path' | 'files' | 'settings' | 'namespaceHeld' | 'scale' | 'ledger' | 'history' | 'head'
+>;
+
 export interface RememberedJob {
-  readonly input: JobInput;
+  readonly input: ComparedInput;
   readonly outcome: JobOutcome;
   /** Which other job uses a file: what was asked, and the answer. */
   readonly shared: ReadonlyMap<string, string | null>;
+}
+
+export interface LastSurvey {
+  readonly tree: SourceTree;
+  readonly survey: Survey;
+  readonly around: JobsAround;
+  /** Places of outcomes, by the commit that their version came with. Places are in order of paths. */
+  readonly byCommit: Map<string, Set<number>>;
+  /** Places that are looked at whatever changed. */
+  readonly open: Set<number>;
+  /** Places whose outcomes are `loud`. */
+  readonly loud: Set<number>;
+  readonly places: ReadonlyMap<string, number>;
+  /** Surveys in a row that looked at changes only. */
+  readonly quick: number;
 }
 
 export interface CompileMemo {
@@ -35,8 +57,8 @@ export interface CompileMemo {
   jobs: Map<string, RememberedJob>;
   /** Paths that a job file uses, by its document. */
   readonly uses: WeakMap<object, readonly string[]>;
-  /** `asks` and `compile` look at the same tree one after the other. */
-  last: { readonly tree: SourceTree; readonly survey: Survey } | null;
+  /** `asks` and `compile` look at the same tree one after the other; the next one is much like it. */
+  last: LastSurvey | null;
 }
 
 export const createMemo = (): CompileMemo => ({

@@ -6,19 +6,36 @@
 import type { SourceFile, History } from '../../schema/source.ts';
 import { compileJob, type JobInput, type JobOutcome } from './job.ts';
 import type { JobLedger } from './ledger-index.ts';
-import type { RememberedJob } from './memo.ts';
+import type { ComparedInput, RememberedJob } from './memo.ts';
 
 export const outcomeOf = (input: JobInput, before: RememberedJob | undefined): RememberedJob => {
-  // The new input replaces the old one, so that no tree is kept longer than the one after it.
-  if (before !== undefined && isSame(before, input)) return { ...before, input };
+  if (before !== undefined && isSame(before, input)) {
+    return { ...before, input: comparedOf(input, before.outcome) };
+  }
   const shared = new Map<string, string | null>();
   const sharedBy: JobInput['sharedBy'] = (path) => {
     const other = input.sharedBy(path);
     shared.set(path, other);
     return other;
   };
-  return { input, outcome: compileJob({ ...input, sharedBy }), shared };
+  const outcome = compileJob({ ...input, sharedBy });
+  return { input: comparedOf(input, outcome), outcome, shared };
 };
+
+/** What is compared, and no more of the tree than that: the memo outlives it. */
+const comparedOf = (input: JobInput, { sources }: JobOutcome): ComparedInput => {
+  const { path, settings, namespaceHeld, scale, ledger, history, head } = input;
+  const files = new Map<string, SourceFile>();
+  for (const used of [path, ...sources]) {
+    const file = input.files.get(used);
+    if (file !== undefined) files.set(used, file);
+  }
+  return { path, files, settings, namespaceHeld, scale, ledger, history, head };
+};
+
+/** It may be passed over while its inputs stand: time and other jobs' files do not change it. */
+export const isClosed = ({ input, outcome, shared }: RememberedJob): boolean =>
+  isFinal(outcome, input) && shared.size === 0;
 
 const isSame = ({ input: old, outcome, shared }: RememberedJob, now: JobInput): boolean =>
   isFinal(outcome, old) &&
@@ -33,7 +50,7 @@ const isSame = ({ input: old, outcome, shared }: RememberedJob, now: JobInput): 
   [...shared].every(([path, other]) => now.sharedBy(path) === other);
 
 /** Look-ups grow older, and a job without its history is waiting for one. */
-const isFinal = (outcome: JobOutcome, { history }: JobInput): boolean =>
+const isFinal = (outcome: JobOutcome, { history }: ComparedInput): boolean =>
   outcome.digests.length === 0 &&
   outcome.owed.length === 0 &&
   !outcome.pending &&
@@ -43,7 +60,7 @@ const sameBlob = (a: SourceFile | undefined, b: SourceFile | undefined): boolean
   a === b || (a?.blob === b?.blob && a?.kind === b?.kind);
 
 /** HEAD is looked at only for the author and subject of a commit that it is. */
-const sameHead = ({ job }: JobOutcome, old: JobInput, now: JobInput): boolean =>
+const sameHead = ({ job }: JobOutcome, old: ComparedInput, now: JobInput): boolean =>
   old.head.oid === now.head.oid ||
   job === null ||
   (job.commit.oid === old.head.oid) === (job.commit.oid === now.head.oid);

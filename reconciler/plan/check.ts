@@ -4,7 +4,7 @@
 // planner wrong.
 
 import { copiesOf } from '../../schema/ageing.ts';
-import type { DesiredState } from '../../schema/desired.ts';
+import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
 import { fits } from '../../schema/fits.ts';
 import type { LiveAllocation, LiveState } from '../../schema/live.ts';
 import type { Plan, Step, Violation } from '../../schema/plan.ts';
@@ -17,24 +17,26 @@ export const check = (plan: Plan, live: LiveState, desired: DesiredState): reado
 ];
 
 const checkSteps = (plan: Plan, live: LiveState, desired: DesiredState): readonly Violation[] => {
-  const copies = reachableCopies(plan, live);
+  const ids = new Set(plan.steps.map(({ job }) => job));
+  const jobs = desired.jobs.filter(({ id }) => ids.has(id));
+  const copies = reachableCopies(ids, live);
   return [
     ...capacityKept(plan, live),
     ...knownNodes(plan, live, desired),
-    ...healthKept(plan, copies, desired),
+    ...healthKept(plan, copies, jobs),
     ...stepsAreUnique(plan),
     ...dependenciesAreLocal(plan, live),
     ...slotsHoldFew(plan, copies),
-    ...heldJobsStay(plan, desired),
+    ...heldJobsStay(plan, jobs),
   ];
 };
 
 type Copies = ReadonlyMap<string, readonly LiveAllocation[]>;
 
-/** Copies on connected nodes of the jobs that have steps. */
-const reachableCopies = (plan: Plan, live: LiveState): Copies => {
+/** Copies of these jobs on connected nodes. */
+const reachableCopies = (ids: ReadonlySet<string>, live: LiveState): Copies => {
   const nodes = live.nodes.filter(({ connected }) => connected);
-  return copiesOf({ ...live, nodes }, new Set(plan.steps.map(({ job }) => job)));
+  return copiesOf({ ...live, nodes }, ids);
 };
 
 const sum = (asks: readonly Resources[]): Resources => ({
@@ -105,12 +107,15 @@ const knownNodes = (plan: Plan, live: LiveState, desired: DesiredState): readonl
  * Healthy copies less those that stop stay at count - maxUnavailable, unless fewer were healthy
  * before (5.1, 4.2).
  */
-const healthKept = (plan: Plan, copies: Copies, desired: DesiredState): readonly Violation[] => {
+const healthKept = (
+  plan: Plan,
+  copies: Copies,
+  jobs: readonly DesiredJob[],
+): readonly Violation[] => {
   const stops = plan.steps.filter(({ kind }) => kind === 'stop');
-  const stopping = new Set(stops.map(({ job }) => job));
   const stopped = new Set(stops.map(({ allocation }) => allocation));
-  return desired.jobs.flatMap(({ id, spec, standing }) => {
-    if (!stopping.has(id) || spec.stopped || standing.kind === 'removed') return [];
+  return jobs.flatMap(({ id, spec, standing }) => {
+    if (spec.stopped || standing.kind === 'removed') return [];
     return spec.groups.flatMap((group) => {
       const healthy = (copies.get(id) ?? []).filter(
         (copy) =>
@@ -191,10 +196,8 @@ const slotsHoldFew = (plan: Plan, copies: Copies): readonly Violation[] =>
   });
 
 /** A job held at its last valid content gets no removal and no other version (rules 1.3). */
-const heldJobsStay = (plan: Plan, desired: DesiredState): readonly Violation[] => {
-  const held = new Set(
-    desired.jobs.flatMap(({ id, standing }) => (standing.kind === 'held' ? [id] : [])),
-  );
+const heldJobsStay = (plan: Plan, jobs: readonly DesiredJob[]): readonly Violation[] => {
+  const held = new Set(jobs.flatMap(({ id, standing }) => (standing.kind === 'held' ? [id] : [])));
   return plan.steps
     .filter(
       (step) =>

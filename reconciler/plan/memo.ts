@@ -4,28 +4,10 @@
 // kept at all (part).
 
 import type { Facts } from '../../schema/ageing.ts';
-import type { DesiredJob } from '../../schema/desired.ts';
 import type { Ms } from '../../schema/spec.ts';
 import type { Room } from '../place/place.ts';
-import type { Removal } from './guard.ts';
+import type { Line } from './line.ts';
 import type { NodeViews } from './nodes.ts';
-import type { JobPart } from './part.ts';
-
-export interface RememberedJob {
-  readonly job: DesiredJob;
-  readonly removals: readonly Removal[];
-  readonly hasCopies: boolean;
-  readonly part: JobPart;
-}
-
-/** Jobs in the order of DesiredState, with what is known of them beside them. */
-export interface Line {
-  readonly jobs: readonly DesiredJob[];
-  /** Places in `jobs` by priority, then id. */
-  readonly order: readonly number[];
-  readonly places: ReadonlyMap<string, number>;
-  readonly known: (RememberedJob | null)[];
-}
 
 /** What all that is remembered was made under. */
 export interface World {

@@ -13,6 +13,7 @@ import type { Blocked, Plan, Proposal, Step } from '../../schema/plan.ts';
 import type { Ms } from '../../schema/spec.ts';
 import { createDeadlines } from './deadlines.ts';
 import { guardRemovals, removalsOf, type Guard, type Removal } from './guard.ts';
+import { deploymentsWith, forget, placesToLookAt, remember } from './line.ts';
 import { createPlanMemo, type PlanMemo } from './memo.ts';
 import { viewNodes, type NodeViews } from './nodes.ts';
 import { complete, consider, earlier, makePart, type Completion, type JobPart } from './part.ts';
@@ -37,7 +38,7 @@ export const planWith =
     const before = memo.world?.nodes.byName ?? null;
     const nodes = viewNodes(desired, { live, deadlines, before });
     const recalled = recall(desired, { live, nodes, now }, memo);
-    const scene = { nodes, live, now, memo, recalled, ...removalsIn(recalled) };
+    const scene = { nodes, live, now, memo, recalled, removals: removalsIn(recalled) };
     const first = pass(desired, scene, new Set());
     // Who finds no place neither holds up other rollouts (5.6) nor keeps its old name's copies
     // (8.1). That is seen only after placement, so the pass is made again, once at most.
@@ -46,7 +47,7 @@ export const planWith =
     const again = stuck.size > 0 && (matters || first.renames.size > 0);
     const last = again ? pass(desired, scene, stuck) : first;
     const wakeAt = earlier(deadlines.wakeAt(), earlier(first.wakeAt, last.wakeAt));
-    return conclude(desired, scene, { ...last, wakeAt });
+    return conclude(desired, scene, { ...last, wakeAt, before: first.parts });
   };
 
 interface Scene {
@@ -55,29 +56,28 @@ interface Scene {
   readonly now: Ms;
   readonly memo: PlanMemo;
   readonly recalled: Recalled;
-  /** By place in the line of jobs. */
-  readonly removals: readonly (readonly Removal[])[];
   /** Of the jobs that have any. */
-  readonly removing: ReadonlyMap<string, readonly Removal[]>;
+  readonly removals: ReadonlyMap<string, readonly Removal[]>;
 }
 
 interface Pass {
   readonly guard: Guard;
   readonly renames: ReadonlyMap<string, string>;
-  /** By priority, then id. */
+  /** By priority, then id; without those of jobs that are settled and have nothing to say. */
   readonly parts: readonly JobPart[];
   readonly placed: Placed;
   readonly wakeAt: Ms | null;
 }
 
-const removalsIn = ({ line, copies }: Recalled): Pick<Scene, 'removals' | 'removing'> => {
-  const removing = new Map<string, readonly Removal[]>();
-  const removals = line.jobs.map((job, place) => {
+const removalsIn = ({ line, copies }: Recalled): Scene['removals'] => {
+  const removals = new Map<string, readonly Removal[]>();
+  for (const place of placesToLookAt(line)) {
+    const job = line.jobs[place];
+    if (job === undefined) continue;
     const mine = line.known[place]?.removals ?? removalsOf(job, copies(job.id));
-    if (mine.length > 0) removing.set(job.id, mine);
-    return mine;
-  });
-  return { removals, removing };
+    if (mine.length > 0) removals.set(job.id, mine);
+  }
+  return removals;
 };
 
 const blockedJob = (entry: Blocked): readonly string[] =>
@@ -86,11 +86,14 @@ const blockedJob = (entry: Blocked): readonly string[] =>
 /** Guards, then every job, then all wants at once. `stuck`: jobs known to find no place. */
 const pass = (desired: DesiredState, scene: Scene, stuck: ReadonlySet<string>): Pass => {
   const { nodes, live, memo, recalled } = scene;
-  const { jobs, known } = recalled.line;
-  const guard = guardRemovals(desired, scene.removing);
-  const hasCopies = (place: number): boolean =>
-    known[place]?.hasCopies ?? recalled.copies(jobs[place]?.id ?? '').length > 0;
-  const renames = renamesOf(desired, hasCopies, stuck);
+  const { line, copies } = recalled;
+  const guard = guardRemovals(desired, scene.removals);
+  const vanished = placesToLookAt(line).flatMap((place) => {
+    const job = line.jobs[place];
+    if (job?.standing.kind !== 'removed') return [];
+    return (line.known[place]?.hasCopies ?? copies(job.id).length > 0) ? [job] : [];
+  });
+  const renames = renamesOf(desired, vanished, stuck);
   const parts = partsOf(desired, { ...scene, guard, renames, stuck });
   const wanting = parts.flatMap((part) => (part.kind === 'wants' ? [part.plan] : []));
   const placed = placeAll(desired, wanting, { nodes, live, rooms: memo.rooms });
@@ -115,33 +118,44 @@ const partsOf = (desired: DesiredState, judging: Judging): readonly JobPart[] =>
     rolling += 1;
     return rolling > desired.cluster.maxDeployments;
   };
-  return line.order.flatMap((place): JobPart | readonly JobPart[] => {
+  return placesToLookAt(line).flatMap((place): JobPart | readonly JobPart[] => {
     const job = line.jobs[place];
     if (job === undefined) return [];
     const held = renames.has(job.id) ? RENAMED : (guard.held.get(job.id) ?? null);
-    const known = held === null ? line.known[place] : undefined;
+    const known = held === null ? line.known[place] : null;
     const late = known ? isPutOff(known.part.counts, job.id) : false;
     if (known?.part.isPutOff === late) return known.part;
     const allocations = copies(job.id);
     const considered = consider(job, { allocations, held }, judging);
     const putOff = known ? late : isPutOff(considered.rollout.counts, job.id);
     const part = makePart(desired, { ...considered, isPutOff: putOff }, judging);
-    const hasCopies = allocations.length > 0;
-    line.known[place] =
-      held === null && part.kind === 'complete'
-        ? { job, removals: removals[place] ?? [], hasCopies, part }
-        : null;
+    if (held === null && part.kind === 'complete') {
+      const hasCopies = allocations.length > 0;
+      remember(line, place, { job, removals: removals.get(job.id) ?? [], hasCopies, part });
+    } else forget(line, place);
     return part;
   });
 };
 
 /** What needs no placement: upkeep, strays, proposals; and the order of it all. */
-const conclude = (desired: DesiredState, scene: Scene, made: Pass): Plan => {
+const conclude = (
+  desired: DesiredState,
+  scene: Scene,
+  made: Pass & { readonly before: readonly JobPart[] },
+): Plan => {
   const { guard, renames, parts, placed, wakeAt } = made;
   const { recalled, nodes } = scene;
   const strayCopies = recalled.strays.map((id) => [id, recalled.copies(id)] as const);
   const left = strays(desired, new Map(strayCopies), nodes);
   const completions = completed(parts, placed);
+  // What settled in the first pass is passed over in the second one.
+  const settled = made.before.flatMap((part) => (part.kind === 'complete' ? [part] : []));
+  const rows = new Map(
+    [...settled, ...completions].map(({ deployment }) => [
+      recalled.line.places.get(deployment.job) ?? -1,
+      deployment,
+    ]),
+  );
   const waits = [...left.waits, ...[...renames].map(renameWait)];
   const pending = parts.some((part) => part.removalPends);
   const synced = guard.guarded.length === 0 && waits.length === 0 && !pending;
@@ -158,7 +172,7 @@ const conclude = (desired: DesiredState, scene: Scene, made: Pass): Plan => {
       [...desired.owed, ...placed.records, ...syncedRecord(desired, synced)],
       parts.flatMap(({ outcome }) => outcome.proposals),
     ),
-    deployments: completions.map(({ deployment }) => deployment),
+    deployments: deploymentsWith(recalled.line, rows),
     problems: desired.problems,
     synced,
     guarded: guard.guarded,

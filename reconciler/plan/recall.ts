@@ -1,6 +1,6 @@
 // What of the last plan still holds: everything that changed since is forgotten here, before a plan is made.
-// In: desired and live state, node views, the memo. Out: the line of jobs, what is not known any more set to null, and
-// the copies of those jobs. Not here: making a part anew (part), the plan (plan).
+// In: desired and live state, node views, the memo. Out: the line of jobs, without what is not known any more, and the
+// copies of those jobs. Not here: making a part anew (part), the plan (plan).
 //
 // A job's part follows from: its DesiredJob; the facts of the nodes that hold its copies, and how these nodes stand;
 // the time, up to the part's own wakeAt; the cluster's name and max_deployments. Where slots are missing it follows
@@ -9,11 +9,12 @@
 // and parts that it touches are not kept.
 
 import { copiesOf, factsOf, jobsOn } from '../../schema/ageing.ts';
-import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
+import type { DesiredState } from '../../schema/desired.ts';
 import { compareText } from '../../schema/ids.ts';
 import type { LiveAllocation, LiveState } from '../../schema/live.ts';
 import type { Ms } from '../../schema/spec.ts';
-import type { Line, PlanMemo, World } from './memo.ts';
+import { forget, forgetAll, lineUp, type Line } from './line.ts';
+import type { PlanMemo, World } from './memo.ts';
 import type { NodeViews } from './nodes.ts';
 
 export interface Recalled {
@@ -42,10 +43,12 @@ export const recall = (desired: DesiredState, seen: Seen, memo: PlanMemo): Recal
     before.maxDeployments !== maxDeployments ||
     now < before.now;
   const changed = isOther ? [] : changedNodes(before, { nodes, facts });
-  if (isOther) line.known.fill(null);
-  else forget(line, { ...seen, before, changed, facts });
-  const isSameCast = !isOther && changed.length === 0 && line.places === memo.line?.places;
-  const strays = isSameCast ? before.strays : straysOf(live, line);
+  if (isOther) forgetAll(line);
+  else forgetChanged(line, { ...seen, before, changed });
+  const strays =
+    isOther || line !== memo.line
+      ? straysOf(live, line)
+      : straysNow(before, { live, changed, line });
   memo.line = line;
   memo.world = { now, cluster, maxDeployments, nodes, facts, strays };
   return { line, strays, copies: createCopies(live, unknownJobs(line, strays)) };
@@ -59,68 +62,41 @@ const createCopies = (live: LiveState, wanted: ReadonlySet<string>): Recalled['c
   return (id) => (wanted.has(id) ? found.get(id) : further(id)) ?? NO_COPIES;
 };
 
-/** The same line as long as the same jobs stand in the same order; else what is known moves along. */
-const lineUp = (jobs: readonly DesiredJob[], before: Line | null): Line => {
-  if (before !== null && isSameOrder(before.jobs, jobs)) {
-    const line: Line = before.jobs === jobs ? before : { ...before, jobs };
-    if (line !== before) forgetOthers(line);
-    return line;
-  }
-  const order = [...jobs.keys()].toSorted((a, b) => byPriority(jobs[a], jobs[b]));
-  const known = jobs.map(({ id }) => before?.known[before.places.get(id) ?? -1] ?? null);
-  const places = new Map(jobs.map(({ id }, place) => [id, place]));
-  const line: Line = { jobs, order, places, known };
-  forgetOthers(line);
-  return line;
-};
-
-const isSameOrder = (before: readonly DesiredJob[], now: readonly DesiredJob[]): boolean =>
-  before === now ||
-  (before.length === now.length &&
-    now.every((job, place) => {
-      const old = before[place];
-      return old === job || (old?.id === job.id && old.spec.priority === job.spec.priority);
-    }));
-
-/** Priority first, then id (rules 5.6, architecture "plan() flows one way"). */
-const byPriority = (a: DesiredJob | undefined, b: DesiredJob | undefined): number =>
-  a === undefined || b === undefined
-    ? 0
-    : b.spec.priority - a.spec.priority || compareText(a.id, b.id);
-
-const forgetOthers = ({ jobs, known }: Line): void => {
-  for (const [place, job] of jobs.entries()) {
-    if (known[place]?.job !== job) known[place] = null;
-  }
-};
-
 interface Change extends Seen {
   readonly before: World;
   readonly changed: readonly string[];
-  readonly facts: World['facts'];
 }
 
-const forget = (line: Line, { before, changed, nodes, now }: Change): void => {
+const forgetChanged = (line: Line, { before, changed, nodes, now }: Change): void => {
   const isOtherBlindness = blindness(before.nodes) !== blindness(nodes);
-  const isOtherStanding = changed.some((name) => !isSameView(before.nodes, nodes, name));
-  for (const [place, known] of line.known.entries()) {
-    if (known === null) continue;
-    const { wakeAt, waits, hasPinnedPort } = known.part;
-    const isOver =
-      (wakeAt !== null && now >= wakeAt) ||
-      (isOtherBlindness && waits.length > 0) ||
-      (isOtherStanding && hasPinnedPort);
-    if (isOver) line.known[place] = null;
+  // What is neither waiting nor pinned is not touched by these, and a quiet part never wakes.
+  for (const place of line.special) {
+    const part = line.known[place]?.part;
+    if (part === undefined) continue;
+    const isOver = part.wakeAt !== null && now >= part.wakeAt;
+    if (isOver || (isOtherBlindness && part.waits.length > 0)) forget(line, place);
   }
-  for (const name of changed) {
-    for (const views of [before.nodes, nodes]) {
-      const node = views.byName.get(name)?.live;
-      for (const id of node ? jobsOn(node).keys() : []) {
-        const place = line.places.get(id);
-        if (place !== undefined) line.known[place] = null;
-      }
+  if (changed.some((name) => !isSameView(before.nodes, nodes, name))) {
+    for (const place of line.pinned) forget(line, place);
+  }
+  for (const id of jobsOnNodes(changed, [before.nodes, nodes])) {
+    const place = line.places.get(id);
+    if (place !== undefined) forget(line, place);
+  }
+};
+
+const jobsOnNodes = (
+  names: readonly string[],
+  views: readonly NodeViews[],
+): ReadonlySet<string> => {
+  const ids = new Set<string>();
+  for (const name of names) {
+    for (const { byName } of views) {
+      const node = byName.get(name)?.live;
+      for (const id of node ? jobsOn(node).keys() : []) ids.add(id);
     }
   }
+  return ids;
 };
 
 /** Nodes that say something else, or stand otherwise, than when the last plan was made. */
@@ -159,10 +135,27 @@ const straysOf = (live: LiveState, { places }: Line): readonly string[] => {
   return [...ids].toSorted(compareText);
 };
 
-const unknownJobs = ({ jobs, known }: Line, strays: readonly string[]): ReadonlySet<string> => {
+/** The same jobs are wanted, so only what changed nodes held or hold can have come or gone. */
+const straysNow = (
+  before: World,
+  {
+    live,
+    changed,
+    line,
+  }: { readonly live: LiveState; readonly line: Line } & Pick<Change, 'changed'>,
+): readonly string[] => {
+  if (changed.length === 0) return before.strays;
+  const names = new Set(changed);
+  const nodes = live.nodes.filter(({ name }) => names.has(name));
+  const found = straysOf({ ...live, nodes }, line);
+  const left = before.strays.filter((id) => live.nodes.some((node) => jobsOn(node).has(id)));
+  return [...new Set([...left, ...found])].toSorted(compareText);
+};
+
+const unknownJobs = ({ jobs, unknown }: Line, strays: readonly string[]): ReadonlySet<string> => {
   const ids = new Set(strays);
-  for (const [place, one] of known.entries()) {
-    const id = one === null ? jobs[place]?.id : undefined;
+  for (const place of unknown) {
+    const id = jobs[place]?.id;
     if (id !== undefined) ids.add(id);
   }
   return ids;

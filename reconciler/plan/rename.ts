@@ -1,8 +1,8 @@
 // A job that vanishes while one of the same version appears was renamed (rules 8.1).
-// In: desired state, which jobs have copies. Out: old id → new id for those that still wait, in words.
+// In: desired state, jobs that are gone and have copies. Out: old id → new id for those that still wait, in words.
 // Not here: the guard (a rename may trip it as well).
 
-import type { DesiredState } from '../../schema/desired.ts';
+import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
 import { compareText } from '../../schema/ids.ts';
 import type { Blocked } from '../../schema/plan.ts';
 import type { Held } from './slots.ts';
@@ -10,15 +10,12 @@ import type { Held } from './slots.ts';
 /** The old copies stay and are healed until the new ones have settled. */
 export const RENAMED: Held = { why: 'it was renamed', removal: true, counts: new Map() };
 
-/** `stuck`: jobs that find no place beside the old copies; for them the old ones go at once. */
+/** `vanished`: removed jobs that still have copies. `stuck`: jobs that find no place beside the old copies; for them the old ones go at once. */
 export const renamesOf = (
   desired: DesiredState,
-  hasCopies: (place: number) => boolean,
+  vanished: readonly DesiredJob[],
   stuck: ReadonlySet<string>,
 ): ReadonlyMap<string, string> => {
-  const vanished = desired.jobs.filter(
-    ({ standing }, place) => standing.kind === 'removed' && hasCopies(place),
-  );
   if (vanished.length === 0) return NONE;
   const appeared = new Map(
     desired.jobs

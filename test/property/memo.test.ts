@@ -46,7 +46,7 @@ interface Look {
   readonly isSpread: boolean;
 }
 
-const other = (drain: 'no' | 'yes' | 'volumes') => (drain === 'no' ? 'yes' : 'no');
+const other = (drain: 'no' | 'yes' | 'volumes'): 'no' | 'yes' => (drain === 'no' ? 'yes' : 'no');
 
 const at = <Item>(items: readonly Item[], which: number): number =>
   items.length === 0 ? -1 : which % items.length;
