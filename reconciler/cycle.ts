@@ -8,16 +8,16 @@ import { observe } from './live/observe.ts';
 import { check } from './plan/check.ts';
 import { isAhead } from './plan/nodes.ts';
 import { orders } from './plan/orders.ts';
-import { plan } from './plan/plan.ts';
+import { planWith } from './plan/plan.ts';
 import type { DesiredState } from '../schema/desired.ts';
 import type { Heard, LiveNode, LiveState } from '../schema/live.ts';
 import { compareText } from '../schema/ids.ts';
-import type { NodeOrders } from '../schema/orders.ts';
 import type { Plan, Violation } from '../schema/plan.ts';
 import type { SourceTree } from '../schema/source.ts';
 import type { Ms } from '../schema/spec.ts';
 import { APPROVAL_MS, ASK_ROUNDS } from './config.ts';
 import type { Lookups } from './lookups.ts';
+import type { Memos } from './memos.ts';
 import type { EdgeFailure, ReconcilerPorts } from './ports.ts';
 
 /** Everything that one pass saw and decided. */
@@ -36,11 +36,18 @@ export interface View {
 export interface CycleContext {
   readonly ports: ReconcilerPorts;
   readonly lookups: Lookups;
+  readonly memos: Memos;
+}
+
+export interface ReadContext extends Pick<CycleContext, 'ports' | 'lookups'> {
   readonly memo: CompileMemo;
 }
 
-/** Reads, and completes what compile asks for; look-ups go on in the background. */
-export const readWhole = async ({ ports, lookups, memo }: CycleContext): Promise<SourceTree> => {
+/**
+ * Reads, and completes what compile asks for; look-ups go on in the background. As long as Git and
+ * the registries say nothing new, it is the tree that was compiled last, the same object.
+ */
+export const readWhole = async ({ ports, lookups, memo }: ReadContext): Promise<SourceTree> => {
   const read = await ports.source.read();
   const expired = expiredApprovals(read, ports.clock.epochMs?.() ?? null);
   const histories = knownHistories(read, memo);
@@ -49,6 +56,8 @@ export const readWhole = async ({ ports, lookups, memo }: CycleContext): Promise
   if (commits.length > 0) {
     tree = await ports.source.complete(tree, { digests: [], histories: [], commits });
   }
+  const last = memo.last?.tree ?? null;
+  if (last !== null && isSameTree(last, tree)) tree = last;
   let wanted = asks(tree, memo);
   for (let round = 0; round < ASK_ROUNDS && wanted.histories.length > 0; round += 1) {
     tree = { ...(await ports.source.complete(tree, wanted)), lookups: lookups.answers() };
@@ -58,6 +67,22 @@ export const readWhole = async ({ ports, lookups, memo }: CycleContext): Promise
   // for too few, and look-ups that nobody asks for are forgotten.
   lookups.want(wanted.digests);
   return tree;
+};
+
+/**
+ * A read hands out the same objects while nothing changed in Git. Whatever a tree holds is compared
+ * by identity, but for the list of approvals that are too old, which is made anew each time.
+ */
+const isSameTree = (last: SourceTree, tree: SourceTree): boolean => {
+  const { expired: before, ...known } = last;
+  const { expired, ...read } = tree;
+  const parts = new Map<string, unknown>(Object.entries(known));
+  const now = Object.entries(read);
+  return (
+    now.length === parts.size &&
+    now.every(([name, part]) => parts.has(name) && parts.get(name) === part) &&
+    before?.join(' ') === expired?.join(' ')
+  );
 };
 
 /** What lies behind a commit never changes: histories are read, and compiled, once for each HEAD. */
@@ -85,21 +110,21 @@ const acceptedCommits = ({ nodes }: Heard): readonly string[] => {
 
 /** The pass. Throws only when nothing could ever be read. */
 export const cycle = async (context: CycleContext, last: View | null): Promise<View> => {
-  const { ports, memo } = context;
+  const { ports, memos } = context;
   const { tree, stale } = await readOrKeep(context, last);
-  const desired = compile(tree, memo);
+  const desired = compile(tree, memos.compile);
   const now = ports.clock.now();
-  const live = observe(ports.nodes.heard(), now);
-  const made = plan(desired, live, now);
+  const live = observe(ports.nodes.heard(), now, memos.observe);
+  const made = planWith(memos.plan)(desired, live, now);
   const violations = check(made, live, desired);
   const view: View = { tree, desired, live, plan: made, violations, at: now, stale };
   if (violations.length === 0) send(ports, view);
   return view;
 };
 
-const readOrKeep = async (context: CycleContext, last: View | null) => {
+const readOrKeep = async ({ ports, lookups, memos }: CycleContext, last: View | null) => {
   try {
-    return { tree: await readWhole(context), stale: null };
+    return { tree: await readWhole({ ports, lookups, memo: memos.compile }), stale: null };
   } catch (error) {
     if (last === null || !isEdgeFailure(error)) throw error;
     // Unreadable is not absent (invariant 8): what was read before is still healed.
@@ -114,14 +139,10 @@ const send = (ports: ReconcilerPorts, { plan: made, live, desired }: View): void
     commit: desired.commit.oid,
     mayTell: (node: LiveNode) => !isAhead(desired, node),
   };
+  const known = new Map(live.nodes.map((node) => [node.name, node.generation]));
   for (const set of orders(made, live, context)) {
-    if (isNew(live, set)) ports.nodes.send(set);
+    if (set.generation > (known.get(set.node) ?? Number.POSITIVE_INFINITY)) ports.nodes.send(set);
   }
-};
-
-const isNew = (live: LiveState, set: NodeOrders): boolean => {
-  const node = live.nodes.find(({ name }) => name === set.node);
-  return node !== undefined && set.generation > node.generation;
 };
 
 export const isEdgeFailure = (error: unknown): error is EdgeFailure =>
