@@ -31,6 +31,11 @@ const change = fc.record({
     'back',
     'stray',
     'spread',
+    'ahead',
+    'scale-file',
+    'ledger-gone',
+    'approved',
+    'other-session',
   ),
   which: fc.nat({ max: 5 }),
   afterMs: fc.oneof(fc.nat({ max: 3 }), fc.nat({ max: 12_000 }), fc.nat({ max: 700_000 })),
@@ -65,6 +70,38 @@ const withJobs = (
   look: Look,
   edit: (jobs: DesiredState['jobs']) => DesiredState['jobs'],
 ): Look => ({ ...look, desired: { ...look.desired, jobs: edit(look.desired.jobs) } });
+
+/** A machine owns the count of one job, and its file is there or not. */
+const scaled = (look: Look, which: number): Look => {
+  const place = at(look.desired.jobs, which);
+  const id = look.desired.jobs[place]?.id ?? '';
+  const known = look.desired.scaleFiles ?? [];
+  const path = `scale/${id}.yaml`;
+  const scaleFiles = known.includes(path) ? known.filter((one) => one !== path) : [...known, path];
+  const isScaled = look.desired.jobs[place]?.spec.groups.some(({ scale }) => scale !== null);
+  const withFiles = { ...look, desired: { ...look.desired, scaleFiles } };
+  return isScaled === true
+    ? withFiles
+    : withJobs(withFiles, (jobs) =>
+        jobs.map((job, i) => {
+          if (i !== place) return job;
+          const scale = { min: 0, max: 5, fromFile: false };
+          const groups = job.spec.groups.map((group) => ({ ...group, scale }));
+          return { ...job, spec: { ...job.spec, groups } };
+        }),
+      );
+};
+
+const approvalOf = ({ desired }: Look, which: number): DesiredState['approvals'][number] => ({
+  kind: 'approval',
+  id: `approval-${which}`,
+  by: 'Ada <ada@example.org>',
+  at: '2024-01-01T00:00:00Z',
+  commit: desired.commit.oid,
+  slots: desired.jobs.map(({ id }) => `${id}/main[${which}]`),
+  nodes: desired.nodes.slice(0, which).map(({ name }) => name),
+  used: false,
+});
 
 const next = (before: Look, { kind, which, afterMs }: Change, first: World): Look => {
   const look: Look = { ...before, now: before.now + afterMs, isSpread: false };
@@ -110,6 +147,24 @@ const next = (before: Look, { kind, which, afterMs }: Change, first: World): Loo
       const cluster = { ...look.desired.cluster, maxDeployments: which };
       return { ...look, desired: { ...look.desired, cluster } };
     }
+    case 'ahead': {
+      const acceptable = which % 2 === 0 ? [] : null;
+      return { ...look, desired: { ...look.desired, acceptable } };
+    }
+    case 'other-session':
+      return withNode(look, which, (node) => ({
+        ...node,
+        sent: null,
+        report: { ...node.report, acceptedCommit: `${which}`.repeat(40) },
+      }));
+    case 'scale-file':
+      return scaled(look, which);
+    case 'ledger-gone': {
+      const lastSynced = which % 2 === 0 ? null : first.desired.lastSynced;
+      return { ...look, desired: { ...look.desired, lastSynced } };
+    }
+    case 'approved':
+      return { ...look, desired: { ...look.desired, approvals: [approvalOf(look, which)] } };
     case 'back':
       return { desired: first.desired, heard: first.heard, now: first.now, isSpread: false };
   }
