@@ -13,7 +13,7 @@ import type { CommandSpec, Invocation } from './command.ts';
 import { DEFAULT_ROOT, text } from './command.ts';
 import { CommandError } from './command-error.ts';
 import { aborted } from './reconciler.ts';
-import { createChildren } from './up/children.ts';
+import { createChildren, RUNNER_NODE_FLAGS } from './up/children.ts';
 import { importExampleImages, prepareExample } from './up/images.ts';
 import type { Layout, NodeLayout, UpSettings } from './up/layout.ts';
 import { layoutOf, nodeLayout } from './up/layout.ts';
@@ -177,7 +177,8 @@ const runnerSpec = ({ layout, node, cluster, registries }: RunnerAsk) => {
   const { name, root, netns, log } = node.layout;
   const words = ['node', '--name', name, '--cluster', cluster, '--node-root', root];
   const link = ['--link', `unix:${layout.linkSocket}`, '--address', node.address];
-  const args = [entry(), ...words, ...link, '--end-with-stdin', ...insecureFlags(registries)];
+  const program = [...RUNNER_NODE_FLAGS, entry()];
+  const args = [...program, ...words, ...link, '--end-with-stdin', ...insecureFlags(registries)];
   const inside = netns === null ? [] : [`--net=/run/netns/${netns}`, process.execPath];
   const command = netns === null ? process.execPath : 'nsenter';
   return { name: `the runner of ${name}`, command, args: [...inside, ...args], log };

@@ -10,7 +10,7 @@ import type { Resources } from '../schema/spec.ts';
 import type { RunnerConfig } from './config.ts';
 import { DEFAULT_DISK_RESERVE_BYTES } from './config.ts';
 import { createClock } from './edge/clock.ts';
-import { startContainerd } from './edge/containerd/daemon.ts';
+import { containerdRuns, startContainerd } from './edge/containerd/daemon.ts';
 import { createContainerdRuntime } from './edge/containerd/runtime.ts';
 import { createLink } from './edge/link.ts';
 import { createLog } from './edge/log.ts';
@@ -62,6 +62,7 @@ export const CONTAINERD_NAMESPACE = 'purser';
 const RESERVE: Resources = { cpuMilli: 100, memoryBytes: 256 * 1024 * 1024 };
 /** A private containerd that died is started again within this time. */
 const SUPERVISE_EVERY_MS = 1000;
+const ANSWERS_EVERY_LOOKS = 10;
 const ROTATE_EVERY_MS = 30_000;
 
 export const startRunner = async (settings: RunnerSettings): Promise<Runner> => {
@@ -95,7 +96,7 @@ export const startRunner = async (settings: RunnerSettings): Promise<Runner> => 
     link.run(signal),
     every(ROTATE_EVERY_MS, signal, () => rotateLogs(root), log),
     settings.containerd === null
-      ? every(SUPERVISE_EVERY_MS, signal, () => startPrivate(settings), log)
+      ? every(SUPERVISE_EVERY_MS, signal, keepRunning(settings), log)
       : Promise.resolve(),
   ];
   // For people only: a containerd that does not answer yet is listed again by the tick, and no reason to end.
@@ -107,6 +108,17 @@ export const startRunner = async (settings: RunnerSettings): Promise<Runner> => 
       await Promise.all(running);
       runtime.close();
     },
+  };
+};
+
+/** Is the process there, each time; does it answer too, which costs a connection, now and then. */
+const keepRunning = (settings: RunnerSettings): (() => Promise<void>) => {
+  let looks = 0;
+  return async () => {
+    looks += 1;
+    const quick = looks % ANSWERS_EVERY_LOOKS !== 0;
+    if (quick && (await containerdRuns(join(settings.root, 'containerd')))) return;
+    await startPrivate(settings);
   };
 };
 

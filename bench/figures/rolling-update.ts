@@ -29,12 +29,17 @@ export const rollingUpdate: Figure = {
       'resources: { cpu: 10m, memory: 16MiB }\n';
     const cluster = await startCluster({
       images: { [REPOSITORY]: image },
-      files: { 'jobs/default/many.yaml': job('first') },
+      files: {
+        'jobs/default/many.yaml': job('first'),
+        // Stays as it is: ctr's containers use its network namespace and its files.
+        'jobs/default/model.yaml': job('first').replace(`count: ${COPIES}`, 'count: 1'),
+      },
     });
     try {
       await cluster.until(settledAt(JOB, COPIES), LIMIT_MS);
-      const [copy] = copiesOf(await cluster.state(), JOB);
-      const like = containerId(copy?.allocation ?? '', 'many');
+      await cluster.until(settledAt('default/model', 1), LIMIT_MS);
+      const [copy] = copiesOf(await cluster.state(), 'default/model');
+      const like = containerId(copy?.allocation ?? '', 'model');
       const files = await filesOf(cluster, like);
       const ctr = await createCtr({ socket: cluster.socket, root: cluster.root, like, files });
       const ids = Array.from({ length: COPIES }, (_, at) => `c${at}`);

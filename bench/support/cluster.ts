@@ -9,12 +9,14 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type Control } from '../../cli/client.ts';
+import { RUNNER_NODE_FLAGS } from '../../cli/up/children.ts';
 import type { BuiltImage } from '../../cli/image-build.ts';
 import { cleanNode } from '../../node-runner/clean.ts';
 import { socketOf } from '../../node-runner/edge/containerd/daemon.ts';
 import { createContainerdRuntime } from '../../node-runner/edge/containerd/runtime.ts';
 import { CONTAINERD_NAMESPACE } from '../../node-runner/main.ts';
 import type { StateAnswer } from '../../schema/control.ts';
+import { CTR_NAMESPACE } from './ctr.ts';
 import { createRepository, type BenchRepository } from './repository.ts';
 import { type Starts, watchStarts } from './starts.ts';
 
@@ -73,6 +75,7 @@ export const startCluster = async (options: ClusterOptions): Promise<BenchCluste
     control.close();
     starts.close();
     await children.close();
+    await removeOthers({ root, socket });
     await cleanNode({ node: NODE, root: nodeRoot, netns: null });
     fs.rmSync(root, { recursive: true, force: true });
   };
@@ -140,18 +143,34 @@ const patiently = async (holds: () => boolean): Promise<void> => {
   }
 };
 
+/** What `ctr` started and a figure that failed did not remove. */
+const removeOthers = async (at: {
+  readonly root: string;
+  readonly socket: string;
+}): Promise<void> => {
+  const runtime = runtimeAt(at, CTR_NAMESPACE);
+  for (const { id } of await runtime.list()) await runtime.remove(id);
+  runtime.close();
+};
+
+const runtimeAt = (
+  { root, socket }: { readonly root: string; readonly socket: string },
+  namespace: string,
+) =>
+  createContainerdRuntime({
+    socket,
+    namespace,
+    runcRoot: path.join(root, 'n/runc'),
+    execFolder: path.join(root, 'n/exec'),
+    registry: { loginsPath: null, insecure: [] },
+  });
+
 const importImages = async (ask: {
   readonly root: string;
   readonly socket: string;
   readonly images: ClusterOptions['images'];
 }): Promise<void> => {
-  const runtime = createContainerdRuntime({
-    socket: ask.socket,
-    namespace: CONTAINERD_NAMESPACE,
-    runcRoot: path.join(ask.root, 'n/runc'),
-    execFolder: path.join(ask.root, 'n/exec'),
-    registry: { loginsPath: null, insecure: [] },
-  });
+  const runtime = runtimeAt(ask, CONTAINERD_NAMESPACE);
   for (const [name, image] of Object.entries(ask.images)) await runtime.importImage(image, name);
   runtime.close();
 };
@@ -165,9 +184,10 @@ interface Places {
 
 const createPrograms = ({ root, nodeRoot, program, repository }: Places) => {
   const link = ['--link', `unix:${root}/link.sock`, '--cluster', 'bench', '--end-with-stdin'];
-  const start = (name: string, args: readonly string[]): ChildProcess => {
+  const start = (name: 'runner' | 'reconciler', args: readonly string[]): ChildProcess => {
     const log = fs.openSync(path.join(root, `${name}.log`), 'a');
-    const child = spawn(process.execPath, [program, ...args, ...link], {
+    const node = name === 'runner' ? RUNNER_NODE_FLAGS : [];
+    const child = spawn(process.execPath, [...node, program, ...args, ...link], {
       stdio: ['pipe', log, log],
     });
     fs.closeSync(log);

@@ -10,7 +10,7 @@ import { promisify } from 'node:util';
 
 const exec = promisify(execFile);
 /** Apart from Purser's, whose runner would otherwise meet foreign containers. */
-const NAMESPACE = 'bench-ctr';
+export const CTR_NAMESPACE = 'bench-ctr';
 
 export interface Ctr {
   /** `ctr run -d`; resolves when ctr has ended: the container runs. */
@@ -55,18 +55,18 @@ export const createCtr = async (ask: {
       running.add(id);
       const log = `file://${path.join(home, `${id}.log`)}`;
       const runc = ['--runc-root', path.join(home, 'runc')];
-      await ctr(NAMESPACE, 'run', '-d', '--log-uri', log, ...runc, '--config', config, id);
+      await ctr(CTR_NAMESPACE, 'run', '-d', '--log-uri', log, ...runc, '--config', config, id);
     },
     end: async (id) => {
-      await ctr(NAMESPACE, 'tasks', 'kill', '-s', 'SIGTERM', id);
-      await gone(() => ctr(NAMESPACE, 'tasks', 'delete', id));
-      await ctr(NAMESPACE, 'containers', 'delete', id);
+      await ctr(CTR_NAMESPACE, 'tasks', 'kill', '-s', 'SIGTERM', id);
+      await gone(() => ctr(CTR_NAMESPACE, 'tasks', 'delete', id));
+      await ctr(CTR_NAMESPACE, 'containers', 'delete', id);
       running.delete(id);
     },
     close: async () => {
       for (const id of running) {
-        await ctr(NAMESPACE, 'tasks', 'delete', '--force', id).catch(() => undefined);
-        await ctr(NAMESPACE, 'containers', 'delete', id).catch(() => undefined);
+        await ctr(CTR_NAMESPACE, 'tasks', 'delete', '--force', id).catch(() => undefined);
+        await ctr(CTR_NAMESPACE, 'containers', 'delete', id).catch(() => undefined);
       }
     },
   };

@@ -22,6 +22,12 @@ export interface Children {
   readonly stop: () => Promise<void>;
 }
 
+/**
+ * Node lets the heap for new objects grow to three times 16 MiB; a runner that is at rest most of
+ * the time has no use for it (measured with 50 allocations).
+ */
+export const RUNNER_NODE_FLAGS: readonly string[] = ['--max-semi-space-size=4'];
+
 /** First and longest wait before a child that ended is started again. */
 const RESTART_FIRST_MS = 200;
 const RESTART_LONGEST_MS = 10_000;

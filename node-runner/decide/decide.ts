@@ -19,7 +19,7 @@ import type { AllocationMark, ContainerFacts, Inventory, Lane } from './inventor
 import { newMark } from './marks.ts';
 import { retryKey } from './retry.ts';
 import { runSteps } from './start.ts';
-import { mustStop, mustWait, stopAfterAt } from './stop-after.ts';
+import { hasRival, mustStop, mustWait, stopAfterAt } from './stop-after.ts';
 import { stopSteps } from './stop.ts';
 
 /** @param orders null: none were ever accepted; then nothing is touched (rules 8.3). */
@@ -113,8 +113,9 @@ const lookAt = (start: AllocationMark, look: Look, held: Held | null): Result =>
     return { ...steps, mark: steps.done ? null : mark };
   }
   if (mark.deadAt !== null) return deadSteps(mark, look);
-  const unheard = mustWait(mark.body.spec.stopAfterMs, inventory.unheardMs);
-  const waiting = unheard || (want.kind === 'run' && want.after.some((id) => look.holders.has(id)));
+  const unsure =
+    mustWait(mark.body.spec.stopAfterMs, inventory.unheardMs) || hasRival(mark, inventory);
+  const waiting = unsure || (want.kind === 'run' && want.after.some((id) => look.holders.has(id)));
   if (mark.ports === null && !waiting && held !== null) {
     const admission = admit(mark, heldFor(mark, held, inventory), inventory.node.capacity);
     const next =
@@ -124,7 +125,7 @@ const lookAt = (start: AllocationMark, look: Look, held: Held | null): Result =>
     const ready = admission.kind === 'admitted';
     return pulling({ mark: next, ...runSteps(next, inventory, { now, ready }) }, look);
   }
-  const steps = runSteps(mark, inventory, { now, ready: mark.ports !== null && !unheard });
+  const steps = runSteps(mark, inventory, { now, ready: mark.ports !== null && !unsure });
   const until = Math.min(steps.until, turnsAt(mark, look));
   return pulling({ mark, intents: steps.intents, until }, look);
 };

@@ -3,7 +3,11 @@
 // The same numbers serve the watchdog process that acts when the runner is dead. Not here:
 // stopping.
 
+import { containerId } from '../../schema/ids.ts';
+import type { AllocationBody } from '../../schema/orders.ts';
 import type { Ms } from '../../schema/spec.ts';
+import { containerKey } from './action.ts';
+import type { AllocationMark, Inventory } from './inventory.ts';
 
 /**
  * The instant on the boot-time clock at which a group with this stop_after stops; null: never
@@ -22,6 +26,34 @@ export const stopAfterAt = (stopAfterMs: Ms, contactAt: Ms | null): Ms | null =>
  */
 export const mustWait = (stopAfterMs: Ms, unheardMs: Ms): boolean =>
   stopAfterMs > 0 && unheardMs >= stopAfterMs;
+
+/**
+ * True when another copy of a singleton's slot is on this node: the newer one waits until the older
+ * one is gone, and the older one is not started again (rules 9.3).
+ */
+export const hasRival = ({ body }: AllocationMark, inventory: Inventory): boolean => {
+  if (!body.spec.singleton) return false;
+  for (const { allocation, body: other } of inventory.marks.values()) {
+    const sameSlot =
+      other.namespace === body.namespace &&
+      other.job === body.job &&
+      other.group === body.group &&
+      other.index === body.index;
+    if (!sameSlot || allocation === body.allocation) continue;
+    if (isNewer(other, body) || hasContainer(other, inventory)) return true;
+  }
+  return false;
+};
+
+/** By attempt; of two versions with the same one, by id, so that both see it the same way. */
+const isNewer = (a: AllocationBody, b: AllocationBody): boolean =>
+  a.attempt === b.attempt ? a.allocation > b.allocation : a.attempt > b.attempt;
+
+const hasContainer = ({ allocation, spec }: AllocationBody, inventory: Inventory): boolean =>
+  spec.tasks.some(({ name }) => {
+    const id = containerId(allocation, name);
+    return inventory.containers.has(id) || inventory.inFlight.has(containerKey(id));
+  });
 
 /** True when the group must not run now. */
 export const mustStop = (stopAfterMs: Ms, contactAt: Ms | null, now: Ms): boolean => {

@@ -183,16 +183,27 @@ const slotsHoldFew = (plan: Plan, copies: Copies): readonly Violation[] =>
       : [{ rule: 'slot', subject: start.slot, detail: `it holds ${before.length} copies already` }];
   });
 
-/** A job held at its last valid content gets no removal and no other version (rules 1.3). */
+/**
+ * A job held at its last valid content gets no removal and no other version (rules 1.3). Where that
+ * content says `stopped`, stopping is what it wants.
+ */
 const heldJobsStay = (plan: Plan, jobs: readonly DesiredJob[]): readonly Violation[] => {
-  const held = new Set(jobs.flatMap(({ id, standing }) => (standing.kind === 'held' ? [id] : [])));
+  const held = new Map(
+    jobs.flatMap(({ id, standing, spec }) =>
+      standing.kind === 'held' ? [[id, spec.stopped] as const] : [],
+    ),
+  );
   return plan.steps
-    .filter(
-      (step) =>
-        held.has(step.job) &&
-        ((step.kind === 'start' && (step.reason === 'rollout' || step.reason === 'canary')) ||
-          (step.kind === 'stop' && REMOVALS.has(step.reason))),
-    )
+    .filter((step) => {
+      const stopped = held.get(step.job);
+      if (stopped === undefined) return false;
+      if (step.kind === 'start') return step.reason === 'rollout' || step.reason === 'canary';
+      return (
+        step.kind === 'stop' &&
+        REMOVALS.has(step.reason) &&
+        !(step.reason === 'job-stopped' && stopped)
+      );
+    })
     .map((step) => ({ rule: 'held', subject: step.slot, detail: `${step.kind} of a held job` }));
 };
 

@@ -134,7 +134,8 @@ const withTarget = (scope: Scope, slot: SlotView, target: Copy): SlotPlan => {
     return clearFailed(scope, slot, target);
   }
   if (slot.other !== null) {
-    const finishes = target.healthy && !mustMove(target) && finishing(scope);
+    // Also when it must move: it moves once it is alone, and the slot would hold both for ever.
+    const finishes = target.healthy && finishing(scope);
     return finishes && slot.other.class !== 'unknown'
       ? { stops: [{ copy: slot.other, slot, reason: 'rollout' }] }
       : {};

@@ -81,7 +81,10 @@ const healVersion = (
   if (back === null || rollout.phase === 'done') return only(forward);
   if (rollout.settled && evidence) return only(forward);
   const fallBack: HealChoice = { ...back, reason: 'fallback' };
-  const strayed = evidence && !hasNew(slot) && !anyNewHealthy(group) && !rollout.settled;
+  // A singleton's slot is empty between the stop of the old copy and the start of the new one.
+  const between = target.singleton;
+  const strayed =
+    evidence && !between && !hasNew(slot) && !anyNewHealthy(group) && !rollout.settled;
   if (strayed || !opensSlot(scope, slot)) return only(fallBack);
   return {
     first: { ...forward, reason: evidence ? reason : 'rollout', counted: true },

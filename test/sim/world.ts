@@ -231,7 +231,11 @@ const superviseRunner = (parts: Parts, name: string): Supervised<never> => {
   const { machine, disk } = node;
   const start = (process: Process): void => {
     const nodeParts = { time, process, machine, disk, clock, accepted: checker.accepted };
-    process.onDeath(() => checker.disturbed(name));
+    checker.runner(name, true);
+    process.onDeath(() => {
+      checker.disturbed(name);
+      checker.runner(name, false);
+    });
     const ports = {
       runtime: createRuntime({ time, process, machine, registry }),
       network: createNetwork(nodeParts),

@@ -66,6 +66,12 @@ export const startContainerd = async (options: DaemonOptions): Promise<Daemon> =
   return daemon(options.folder, pid);
 };
 
+/** Whether the containerd of this folder runs: two small files are read, nothing is connected. */
+export const containerdRuns = async (folder: string): Promise<boolean> => {
+  const pid = Number(await readFile(pidFile(folder), 'utf8').catch(() => '0'));
+  return Number.isInteger(pid) && pid > 1 && (await isOurs(pid, folder));
+};
+
 /**
  * The containerd of this folder if it runs and serves; null when there is none. The file with its
  * number is only a short cut: a runner that was killed between starting one and writing that file

@@ -13,13 +13,32 @@ import { broken, codeOf, messageOf } from './failure.ts';
  * cannot be made.
  */
 export const tryLock = (lock: string, scratchFolder: string): 'taken' | 'held' => {
+  if (held.has(lock)) return 'held';
+  const taken = take(lock, scratchFolder);
+  if (taken) held.add(lock);
+  return taken ? 'taken' : 'held';
+};
+
+/** Gives back what `tryLock` took. */
+export const releaseLock = (lock: string): void => {
+  held.delete(lock);
+  fs.rmSync(lock, { force: true });
+};
+
+/**
+ * What this process holds: a lock with its name that is not among these was carried off with its
+ * folder while it was held, and brought back.
+ */
+const held = new Set<string>();
+
+const take = (lock: string, scratchFolder: string): boolean => {
   const words = path.join(scratchFolder, `purser-lock-${randomBytes(4).toString('hex')}`);
   try {
     fs.writeFileSync(words, `${markOf(process.pid)}\n`, { mode: 0o644 });
-    if (place(words, lock)) return 'taken';
-    if (!isLeftOver(lock)) return 'held';
+    if (place(words, lock)) return true;
+    if (!isLeftOver(lock)) return false;
     fs.rmSync(lock, { force: true });
-    return place(words, lock) ? 'taken' : 'held';
+    return place(words, lock);
   } catch (error) {
     throw broken(`${lock} cannot be written: ${messageOf(error)}. Check permissions`);
   } finally {
@@ -52,10 +71,11 @@ const place = (words: string, lock: string): boolean => {
   }
 };
 
-/** Ours, and its process is gone. */
+/** Ours, and its process is gone or does not know of it. */
 const isLeftOver = (lock: string): boolean => {
   const [name, pid, began] = textOf(lock).trim().split(' ');
   if (name !== 'purser' || pid === undefined || began === undefined) return false;
+  if (Number(pid) === process.pid) return true;
   return markOf(Number(pid)) !== `purser ${pid} ${began}`;
 };
 

@@ -10,10 +10,14 @@ import { broken, retry } from './failure.ts';
 import type { Identity } from './format.ts';
 import { buildAppend, readLedger } from './ledger-store.ts';
 import { PUSH_ATTEMPTS } from './limits.ts';
+import { finishMove } from './unfinished.ts';
 
 export interface Recorder {
   readonly record: (records: readonly LedgerRecord[]) => Promise<void>;
-  /** Proves once that the ledger is ours and can be written; throws until it could be. */
+  /**
+   * Proves once that the ledger is ours and can be written; throws until it could be. First
+   * finishes a machine commit that an earlier life was cut off in.
+   */
   readonly prove: () => Promise<void>;
 }
 
@@ -41,6 +45,8 @@ export const createRecorder = (options: RecorderOptions): Recorder => {
 
   const prove = async (): Promise<void> => {
     if (proven) return;
+    const { base } = options;
+    if (base.local) await finishMove(base.store().repository);
     await append(options, [], 'ledger: a reconciler starts and may write');
     proven = true;
   };

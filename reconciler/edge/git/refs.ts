@@ -10,7 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Owner } from './command.ts';
 import { broken, codeOf, messageOf, retry } from './failure.ts';
 import { REF_LOCK_MS } from './limits.ts';
-import { tryLock } from './lock.ts';
+import { releaseLock, tryLock } from './lock.ts';
 import { own, syncFolder } from './objects.ts';
 
 export interface Repository {
@@ -174,7 +174,7 @@ export const moveRef = async (repository: Repository, move: RefMove): Promise<bo
     throw retry(`${move.ref} in ${repository.path} cannot be moved: ${messageOf(error)}`);
   } finally {
     fs.rmSync(value, { force: true });
-    fs.rmSync(lock, { force: true });
+    releaseLock(lock);
   }
 };
 

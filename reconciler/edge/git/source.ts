@@ -21,7 +21,6 @@ import { createRecorder } from './recorder.ts';
 import { someBranches } from './refs.ts';
 import type { RewriteGuard } from './rewrite.ts';
 import { createRewriteGuard } from './rewrite.ts';
-import { finishMove } from './unfinished.ts';
 
 export interface GitSource extends SourcePort {
   /** Asks the remote now: a webhook came. Wakes every watcher. */
@@ -48,7 +47,6 @@ export const createGitSource = (options: GitSourceOptions): GitSource => {
   const epochSeconds = () => Math.floor((options.epochMs ?? Date.now)() / 1000);
   const wakes = new Set<() => void>();
   const guard = createRewriteGuard({ base, branch: options.branch, log: options.log });
-  const tidyUp = createTidyUp(base);
   let last: Remembered | null = null;
   const recorder = createRecorder({
     base,
@@ -61,10 +59,7 @@ export const createGitSource = (options: GitSourceOptions): GitSource => {
     atHead: (path) => isAtHead(last?.tree ?? null, path),
   });
   const read = async (): Promise<SourceTree> => {
-    if (options.readOnly !== true) {
-      await tidyUp();
-      await recorder.prove();
-    }
+    if (options.readOnly !== true) await recorder.prove();
     const tips = await base.tips();
     const same = last?.tips.branch === tips.branch && last.tips.ledger === tips.ledger;
     if (last !== null && same) return last.tree;
@@ -108,17 +103,6 @@ export const createGitSource = (options: GitSourceOptions): GitSource => {
       ),
     at: (commit) => base.attempt(() => headAt(base, commit)),
     close: base.close,
-  };
-};
-
-/** Once: a machine commit that an earlier life began. */
-const createTidyUp = (base: Base): (() => Promise<void>) => {
-  let tidy = !base.local;
-  return async () => {
-    if (tidy) return;
-    const { repository } = base.store();
-    if (repository.workTree !== null) await finishMove(repository);
-    tidy = true;
   };
 };
 

@@ -8,7 +8,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { runGit } from './command.ts';
 import { retry } from './failure.ts';
-import { tryLock } from './lock.ts';
+import { releaseLock, tryLock } from './lock.ts';
 import { own } from './objects.ts';
 import type { Repository } from './refs.ts';
 import { readRef, readText } from './refs.ts';
@@ -40,7 +40,7 @@ export const finishMove = async (repository: Repository): Promise<void> => {
     if (now === from) await undoFiles(repository, { from, to });
     forgetMove(repository);
   } finally {
-    fs.rmSync(lock, { force: true });
+    releaseLock(lock);
   }
 };
 

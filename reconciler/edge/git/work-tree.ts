@@ -9,7 +9,7 @@ import path from 'node:path';
 import type { CommandResult } from './command.ts';
 import { runGit } from './command.ts';
 import { broken } from './failure.ts';
-import { tryLock } from './lock.ts';
+import { releaseLock, tryLock } from './lock.ts';
 import { own } from './objects.ts';
 import type { RefMove, Repository } from './refs.ts';
 import { checkedOut, moveRef, readText } from './refs.ts';
@@ -37,7 +37,8 @@ export const moveWorkTree = async (asked: WorkTreeMove): Promise<boolean> => {
     forgetMove(repository); // files went back; only a killed process leaves the note
     throw error;
   } finally {
-    for (const file of [index, `${index}.lock`, lock]) fs.rmSync(file, { force: true });
+    for (const file of [index, `${index}.lock`]) fs.rmSync(file, { force: true });
+    releaseLock(lock);
   }
 };
 

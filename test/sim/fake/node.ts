@@ -18,7 +18,9 @@ import type { Process } from '../process.ts';
 import type { SimTime } from '../time.ts';
 import { failure, type Machine } from './machine.ts';
 
-/** What survives the runner: all of it a restart, only the disk's part a reboot, nothing a new disk. */
+/**
+ * What survives the runner: all of it a restart, only the disk's part a reboot, nothing a new disk.
+ */
 export interface NodeDisk {
   orders: NodeOrders | null;
   marks: unknown;
@@ -42,7 +44,10 @@ export const createDisk = (): NodeDisk => ({
   addresses: 0,
 });
 
-/** The node's boot-time clock: it runs a little fast or slow, and jumps ahead when the machine was suspended. */
+/**
+ * The node's boot-time clock: it runs a little fast or slow, and jumps ahead when the machine was
+ * suspended.
+ */
 export interface NodeClock {
   readonly now: () => Ms;
   readonly bootId: () => string;
@@ -110,6 +115,9 @@ const DISK_MS = 2;
 export const createNetwork = ({ process, disk }: NodeParts): NetworkPort => ({
   setUp: ({ allocation, mode, ports }) =>
     process.call(`network ${allocation}`, 15, () => {
+      if (!/^[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(allocation)) {
+        throw failure('bad-spec', `"${allocation}" cannot be a name on the node`);
+      }
       const known = disk.networks.get(allocation);
       if (known !== undefined) return known;
       const taken = ports.find(({ host }) => disk.ports.has(host));

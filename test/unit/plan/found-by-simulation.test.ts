@@ -2,6 +2,7 @@
 
 import { describe, expect, it } from 'vitest';
 
+import { check } from '../../../reconciler/plan/check.ts';
 import { plan } from '../../../reconciler/plan/plan.ts';
 import { aCopy, aJob, desiredOf, liveOf, STARTING } from '../../support/world.ts';
 
@@ -60,5 +61,41 @@ describe('found by simulation', () => {
       step.kind === 'start' ? [[step.slot, step.body.specHash]] : [],
     );
     expect(started).toEqual([['shop/web/main[1]', job.spec.specHash]]);
+  });
+
+  it('a job can be stopped while its image is looked up, and the plan passes its check', () => {
+    const before = aJob({ count: 2, version: 'v1' });
+    const copies = [0, 1].map((index) => aCopy(before, { node: 'n001', index }, {}));
+    const job = aJob({ count: 2, version: 'v2', from: { version: 'v1' } });
+    const standing = { kind: 'held', why: 'unresolved image: r/web:2' } as const;
+    const desired = desiredOf([{ ...job, standing, spec: { ...job.spec, stopped: true } }]);
+    const live = liveOf(copies);
+    const made = plan(desired, live, 1_000_000);
+    expect(made.steps.map(({ kind }) => kind)).toEqual(['stop', 'stop']);
+    expect(check(made, live, desired)).toEqual([]);
+  });
+
+  it('a singleton whose old copy stopped for the new one is not healed at the old version', () => {
+    const words = { count: 1, groups: [{ singleton: true }] };
+    const old = aJob({ ...words, version: 'v1' });
+    const job = aJob({ ...words, version: 'v2', from: { version: 'v1' } });
+    const dead = aCopy(old, { node: 'n001', index: 0 }, { phase: 'dead', health: 'unhealthy' });
+    const { steps } = plan(desiredOf([job]), liveOf([dead]), 1_000_000);
+    const started = steps.flatMap((step) => (step.kind === 'start' ? [step.body.specHash] : []));
+    expect(started).toEqual([job.spec.specHash]);
+  });
+  it('a new copy on a drained node ends the old one before it moves', () => {
+    const old = aJob({ count: 1, version: 'v1' });
+    const job = aJob({ count: 1, version: 'v2', from: { version: 'v1' } });
+    const copies = [
+      aCopy(old, { node: 'n001', index: 0 }, {}),
+      aCopy(job, { node: 'n002', index: 0 }, {}),
+    ];
+    const desired = desiredOf([job]);
+    const nodes = desired.nodes.map((node) =>
+      node.name === 'n002' ? { ...node, drain: 'yes' as const } : node,
+    );
+    const { steps } = plan({ ...desired, nodes }, liveOf(copies), 1_000_000);
+    expect(steps).toMatchObject([{ kind: 'stop', node: 'n001', reason: 'rollout' }]);
   });
 });

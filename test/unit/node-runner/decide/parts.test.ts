@@ -3,8 +3,14 @@ import { describe, expect, it } from 'vitest';
 import { purserVariables, taskEnvironment } from '../../../../node-runner/decide/environment.ts';
 import { choosePorts, DYNAMIC_FIRST, DYNAMIC_LAST } from '../../../../node-runner/decide/ports.ts';
 import { restartVerdict } from '../../../../node-runner/decide/restart.ts';
+import { newMark } from '../../../../node-runner/decide/marks.ts';
 import { nextRetry } from '../../../../node-runner/decide/retry.ts';
-import { mustStop, stopAfterAt } from '../../../../node-runner/decide/stop-after.ts';
+import {
+  hasRival,
+  mustStop,
+  mustWait,
+  stopAfterAt,
+} from '../../../../node-runner/decide/stop-after.ts';
 import {
   exitFailure,
   exitRecord,
@@ -12,6 +18,7 @@ import {
   sizeText,
 } from '../../../../node-runner/decide/words.ts';
 import type { TaskExit } from '../../../../node-runner/ports.ts';
+import { newState } from '../../../../node-runner/state.ts';
 import type { RestartSpec } from '../../../../schema/spec.ts';
 import { MIB, testBody, testGroup, testNode, testTask } from '../../../support/runner-specs.ts';
 
@@ -248,4 +255,30 @@ describe('words', () => {
     [1536 * MIB, '1.5GiB'],
     [700, '700B'],
   ])('%d bytes are %s', (bytes, text) => expect(sizeText(bytes)).toBe(text));
+});
+
+describe('copies that must not run beside each other', () => {
+  const spec = testGroup({ singleton: true, stopAfterMs: 8000 });
+  const mark = (attempt: number) => newMark(testBody(`a-0-${attempt}`, { attempt, spec }), 0);
+  const [older, newer] = [mark(1), mark(2)];
+
+  it.each([
+    [8000, 0, false],
+    [8000, 7999, false],
+    [8000, 8000, true],
+    [0, Number.POSITIVE_INFINITY, false],
+  ])('stop_after %d, unheard for %d: waits %s', (stopAfterMs, unheardMs, waits) => {
+    expect(mustWait(stopAfterMs, unheardMs)).toBe(waits);
+  });
+
+  it('the older one gives way, and the newer one waits until it is gone', () => {
+    const marks = new Map([older, newer].map((each) => [each.allocation, each]));
+    const state = { ...newState(testNode), marks };
+    expect(hasRival(older, state)).toBe(true);
+    expect(hasRival(newer, state)).toBe(false);
+    state.inFlight.add('container a-0-1.server');
+    expect(hasRival(newer, state)).toBe(true);
+    const elsewhere = { ...older, body: { ...older.body, index: 1 } };
+    expect(hasRival(elsewhere, state)).toBe(false);
+  });
 });
