@@ -71,19 +71,22 @@ export const readWhole = async ({ ports, lookups, memo }: ReadContext): Promise<
 
 /**
  * A read hands out the same objects while nothing changed in Git. Whatever a tree holds is compared
- * by identity, but for the list of approvals that are too old, which is made anew each time.
+ * by identity, but for two lists that are made anew for each pass.
  */
 const isSameTree = (last: SourceTree, tree: SourceTree): boolean => {
-  const { expired: before, ...known } = last;
-  const { expired, ...read } = tree;
-  const parts = new Map<string, unknown>(Object.entries(known));
-  const now = Object.entries(read);
+  const known = new Map<string, unknown>(Object.entries(passed(last)));
+  const now = Object.entries(passed(tree));
   return (
-    now.length === parts.size &&
-    now.every(([name, part]) => parts.has(name) && parts.get(name) === part) &&
-    before?.join(' ') === expired?.join(' ')
+    now.length === known.size &&
+    now.every(([name, part]) => known.has(name) && known.get(name) === part)
   );
 };
+
+const passed = ({ expired, contained, ...tree }: SourceTree) => ({
+  ...tree,
+  expired: expired?.join('\n'),
+  contained: contained?.join('\n'),
+});
 
 /** What lies behind a commit never changes: histories are read, and compiled, once for each HEAD. */
 const knownHistories = (read: SourceTree, memo: CompileMemo): SourceTree['histories'] =>
