@@ -122,8 +122,10 @@ const silent = (scope: Scope, slot: SlotView): readonly Blocked[] =>
 const stopExtra = (slot: SlotView, copy: Copy): readonly SlotStop[] => {
   if (copy.class === 'unknown') return [];
   const stays = copy.version === 'target' ? slot.target : slot.other;
-  if (!mustMove(copy))
-    return stays?.class === 'unknown' ? [] : [{ copy, slot, reason: 'duplicate' }];
+  if (!mustMove(copy)) {
+    const single = copy.allocation.body.spec.singleton;
+    return stays?.class === 'unknown' && !single ? [] : [{ copy, slot, reason: 'duplicate' }];
+  }
   const successor = slot.target?.healthy === true || stays?.healthy === true;
   return successor || !copy.costs ? [{ copy, slot, reason: moveReason(copy) }] : [];
 };
@@ -134,6 +136,11 @@ const withTarget = (scope: Scope, slot: SlotView, target: Copy): SlotPlan => {
     return clearFailed(scope, slot, target);
   }
   if (slot.other !== null) {
+    // Never two of a singleton (rules 9.3): the older version came back beside the one that had
+    // replaced it, and goes at once, also while that one's node is silent.
+    if (singleFile(scope) && slot.other.class !== 'unknown') {
+      return { stops: [{ copy: slot.other, slot, reason: 'duplicate' }] };
+    }
     // Also when it must move: it moves once it is alone, and the slot would hold both for ever.
     const finishes = target.healthy && finishing(scope);
     return finishes && slot.other.class !== 'unknown'
