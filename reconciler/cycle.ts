@@ -8,16 +8,16 @@ import { observe } from './live/observe.ts';
 import { check } from './plan/check.ts';
 import { isAhead } from './plan/nodes.ts';
 import { orders } from './plan/orders.ts';
-import { plan } from './plan/plan.ts';
+import { planWith } from './plan/plan.ts';
 import type { DesiredState } from '../schema/desired.ts';
 import type { Heard, LiveNode, LiveState } from '../schema/live.ts';
 import { compareText } from '../schema/ids.ts';
-import type { NodeOrders } from '../schema/orders.ts';
 import type { Plan, Violation } from '../schema/plan.ts';
 import type { SourceTree } from '../schema/source.ts';
 import type { Ms } from '../schema/spec.ts';
 import { APPROVAL_MS, ASK_ROUNDS } from './config.ts';
 import type { Lookups } from './lookups.ts';
+import type { Memos } from './memos.ts';
 import type { EdgeFailure, ReconcilerPorts } from './ports.ts';
 
 /** Everything that one pass saw and decided. */
@@ -36,11 +36,18 @@ export interface View {
 export interface CycleContext {
   readonly ports: ReconcilerPorts;
   readonly lookups: Lookups;
+  readonly memos: Memos;
+}
+
+export interface ReadContext extends Pick<CycleContext, 'ports' | 'lookups'> {
   readonly memo: CompileMemo;
 }
 
-/** Reads, and completes what compile asks for; look-ups go on in the background. */
-export const readWhole = async ({ ports, lookups, memo }: CycleContext): Promise<SourceTree> => {
+/**
+ * Reads, and completes what compile asks for; look-ups go on in the background. As long as Git and
+ * the registries say nothing new, it is the tree that was compiled last, the same object.
+ */
+export const readWhole = async ({ ports, lookups, memo }: ReadContext): Promise<SourceTree> => {
   const read = await ports.source.read();
   const expired = expiredApprovals(read, ports.clock.epochMs?.() ?? null);
   const histories = knownHistories(read, memo);
@@ -49,6 +56,8 @@ export const readWhole = async ({ ports, lookups, memo }: CycleContext): Promise
   if (commits.length > 0) {
     tree = await ports.source.complete(tree, { digests: [], histories: [], commits });
   }
+  const last = memo.last?.tree ?? null;
+  if (last !== null && isSameTree(last, tree)) tree = last;
   let wanted = asks(tree, memo);
   for (let round = 0; round < ASK_ROUNDS && wanted.histories.length > 0; round += 1) {
     tree = { ...(await ports.source.complete(tree, wanted)), lookups: lookups.answers() };
@@ -59,6 +68,25 @@ export const readWhole = async ({ ports, lookups, memo }: CycleContext): Promise
   lookups.want(wanted.digests);
   return tree;
 };
+
+/**
+ * A read hands out the same objects while nothing changed in Git. Whatever a tree holds is compared
+ * by identity, but for two lists that are made anew for each pass.
+ */
+const isSameTree = (last: SourceTree, tree: SourceTree): boolean => {
+  const known = new Map<string, unknown>(Object.entries(passed(last)));
+  const now = Object.entries(passed(tree));
+  return (
+    now.length === known.size &&
+    now.every(([name, part]) => known.has(name) && known.get(name) === part)
+  );
+};
+
+const passed = ({ expired, contained, ...tree }: SourceTree) => ({
+  ...tree,
+  expired: expired?.join('\n'),
+  contained: contained?.join('\n'),
+});
 
 /** What lies behind a commit never changes: histories are read, and compiled, once for each HEAD. */
 const knownHistories = (read: SourceTree, memo: CompileMemo): SourceTree['histories'] =>
@@ -85,21 +113,21 @@ const acceptedCommits = ({ nodes }: Heard): readonly string[] => {
 
 /** The pass. Throws only when nothing could ever be read. */
 export const cycle = async (context: CycleContext, last: View | null): Promise<View> => {
-  const { ports, memo } = context;
+  const { ports, memos } = context;
   const { tree, stale } = await readOrKeep(context, last);
-  const desired = compile(tree, memo);
+  const desired = compile(tree, memos.compile);
   const now = ports.clock.now();
-  const live = observe(ports.nodes.heard(), now);
-  const made = plan(desired, live, now);
+  const live = observe(ports.nodes.heard(), now, memos.observe);
+  const made = planWith(memos.plan)(desired, live, now);
   const violations = check(made, live, desired);
   const view: View = { tree, desired, live, plan: made, violations, at: now, stale };
   if (violations.length === 0) send(ports, view);
   return view;
 };
 
-const readOrKeep = async (context: CycleContext, last: View | null) => {
+const readOrKeep = async ({ ports, lookups, memos }: CycleContext, last: View | null) => {
   try {
-    return { tree: await readWhole(context), stale: null };
+    return { tree: await readWhole({ ports, lookups, memo: memos.compile }), stale: null };
   } catch (error) {
     if (last === null || !isEdgeFailure(error)) throw error;
     // Unreadable is not absent (invariant 8): what was read before is still healed.
@@ -114,14 +142,10 @@ const send = (ports: ReconcilerPorts, { plan: made, live, desired }: View): void
     commit: desired.commit.oid,
     mayTell: (node: LiveNode) => !isAhead(desired, node),
   };
+  const known = new Map(live.nodes.map((node) => [node.name, node.generation]));
   for (const set of orders(made, live, context)) {
-    if (isNew(live, set)) ports.nodes.send(set);
+    if (set.generation > (known.get(set.node) ?? Number.POSITIVE_INFINITY)) ports.nodes.send(set);
   }
-};
-
-const isNew = (live: LiveState, set: NodeOrders): boolean => {
-  const node = live.nodes.find(({ name }) => name === set.node);
-  return node !== undefined && set.generation > node.generation;
 };
 
 export const isEdgeFailure = (error: unknown): error is EdgeFailure =>

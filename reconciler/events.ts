@@ -1,6 +1,8 @@
 // What happened, in order: the difference between one view and the next, for `purser events`.
 // In: two views. Out: events. Kept in memory only (rules 10.5): what is older is Git. Not here: who shows them.
 
+import { factsOf, unaged } from '../schema/ageing.ts';
+import type { LiveAllocation } from '../schema/live.ts';
 import type { DeploymentView, Step } from '../schema/plan.ts';
 import type { View } from './cycle.ts';
 import { EVENTS_KEPT } from './config.ts';
@@ -64,8 +66,15 @@ const wordsOf = (step: Step): string => {
 };
 
 const deploymentEvents = (before: View | null, { plan }: View): readonly Noted[] => {
-  const known = new Map(before?.plan.deployments.map((view) => [view.job, view]) ?? []);
-  return plan.deployments
+  const old = before?.plan.deployments ?? [];
+  if (old === plan.deployments) return [];
+  // A plan hands on the rows that did not change, mostly at the same place.
+  const news = plan.deployments.filter((view, rank) => old[rank] !== view);
+  const ids = new Set(news.map(({ job }) => job));
+  const known = new Map(
+    old.flatMap((view) => (ids.has(view.job) ? [[view.job, view] as const] : [])),
+  );
+  return news
     .filter((view) => !sameStatus(known.get(view.job), view))
     .map((view) => ({
       kind: 'deployment',
@@ -78,24 +87,30 @@ const deploymentEvents = (before: View | null, { plan }: View): readonly Noted[]
 const sameStatus = (before: DeploymentView | undefined, after: DeploymentView): boolean =>
   before?.deployment === after.deployment && before.status === after.status;
 
+/** A node of which nothing new was heard has no news; of the others, no age is news. */
 const healthEvents = (before: View | null, { live }: View): readonly Noted[] => {
-  const known = new Map(
-    before?.live.nodes.flatMap((node) =>
-      node.allocations.map((a) => [a.allocation, `${a.phase} ${a.health}`]),
-    ) ?? [],
-  );
-  return live.nodes.flatMap((node) =>
-    node.allocations
-      .filter((a) => known.get(a.allocation) !== `${a.phase} ${a.health}`)
-      .map((a): Noted => {
-        const failure =
-          a.failure === null || a.health === 'healthy' ? '' : `: ${a.failure.message}`;
-        const { namespace, job, group, index } = a.body;
-        const slot = `${namespace}/${job}/${group}[${index}]`;
-        const message = `${slot} (${a.allocation}) is ${a.phase}, ${a.health}${failure}`;
-        return { kind: 'health', job: `${namespace}/${job}`, node: node.name, message };
-      }),
-  );
+  const nodes = new Map(before?.live.nodes.map((node) => [node.name, node]) ?? []);
+  return live.nodes.flatMap((node) => {
+    const old = nodes.get(node.name);
+    const facts = factsOf(node);
+    if (facts !== null && old !== undefined && factsOf(old) === facts) return [];
+    const known = new Map(
+      old === undefined ? [] : unaged(old).map((a) => [a.allocation, wordOf(a)]),
+    );
+    return unaged(node)
+      .filter((a) => known.get(a.allocation) !== wordOf(a))
+      .map((a) => healthEvent(node.name, a));
+  });
+};
+
+const wordOf = ({ phase, health }: LiveAllocation): string => `${phase} ${health}`;
+
+const healthEvent = (node: string, a: LiveAllocation): Noted => {
+  const failure = a.failure === null || a.health === 'healthy' ? '' : `: ${a.failure.message}`;
+  const { namespace, job, group, index } = a.body;
+  const slot = `${namespace}/${job}/${group}[${index}]`;
+  const message = `${slot} (${a.allocation}) is ${a.phase}, ${a.health}${failure}`;
+  return { kind: 'health', job: `${namespace}/${job}`, node, message };
 };
 
 const nodeEvents = (before: View | null, { live }: View): readonly Noted[] => {

@@ -17,7 +17,7 @@ interface Lookup {
 }
 
 export interface Lookups {
-  /** What is known now, by `lookupKey`. */
+  /** What is known now, by `lookupKey`; the same map as long as it says the same. */
   readonly answers: () => ReadonlyMap<string, LookupAnswer>;
   /** Begins what is due and forgets what nobody asks for any more. */
   readonly want: (asks: readonly DigestAsk[]) => void;
@@ -30,6 +30,7 @@ const FIRST_WAIT_MS = 1000;
 
 export const createLookups = (ports: ReconcilerPorts, wake: () => void): Lookups => {
   const lookups = new Map<string, Lookup>();
+  let said: ReadonlyMap<string, LookupAnswer> = new Map();
 
   const begin = async (key: string, ask: DigestAsk, before: Lookup | undefined) => {
     const failures = before?.failures ?? 0;
@@ -64,7 +65,12 @@ export const createLookups = (ports: ReconcilerPorts, wake: () => void): Lookups
         const sinceMs = now - (failedSince ?? now);
         answers.set(key, answer.kind === 'digest' ? answer : { ...answer, sinceMs });
       }
-      return answers;
+      // A failure grows older, so it is never the same answer.
+      const isSaid =
+        said.size === answers.size &&
+        [...answers].every(([key, answer]) => said.get(key) === answer);
+      if (!isSaid) said = answers;
+      return said;
     },
     want: (asks) => {
       const wanted = new Map(asks.map((ask) => [lookupKey(ask), ask]));

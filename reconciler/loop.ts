@@ -2,12 +2,12 @@
 // In: ports. Out: the newest view, for everyone who shows it. Wake-ups carry no data (invariant 4): starting is
 // the same path as steady state. Not here: what one pass does (cycle).
 
-import { createMemo } from './desired/memo.ts';
 import type { Ms } from '../schema/spec.ts';
 import { LOOK_AGAIN_MS, RETRY_FIRST_MS, RETRY_LONGEST_MS } from './config.ts';
 import type { View } from './cycle.ts';
 import { cycle, isEdgeFailure } from './cycle.ts';
 import { createLookups } from './lookups.ts';
+import { createMemos } from './memos.ts';
 import type { ReconcilerPorts } from './ports.ts';
 import type { WriteFailure } from './writer.ts';
 import { createWriter } from './writer.ts';
@@ -38,7 +38,7 @@ export const createLoop = (ports: ReconcilerPorts): Loop => {
   const wake = () => woken.abort(WOKEN);
   const lookups = createLookups(ports, wake);
   const writer = createWriter(ports, wake);
-  const context = { ports, lookups, memo: createMemo() };
+  const context = { ports, lookups, memos: createMemos() };
   const listeners = new Set<(state: LoopState) => void>();
   let state: LoopState = { view: null, failure: null, write: null };
   let failures = 0;

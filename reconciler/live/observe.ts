@@ -4,6 +4,7 @@
 // Not here: what a fact means (reconciler/plan), which node is lost (plan/nodes: it needs a policy
 // from Git).
 
+import { ageingNode, type Facts } from '../../schema/ageing.ts';
 import { compareText } from '../../schema/ids.ts';
 import type { Heard, HeardNode, LiveAllocation, LiveNode, LiveState } from '../../schema/live.ts';
 import type {
@@ -13,38 +14,64 @@ import type {
   OrderItem,
 } from '../../schema/orders.ts';
 import type { Ms } from '../../schema/spec.ts';
+import { createObserveMemo, type ObserveMemo } from './memo.ts';
 
 /**
  * The world as last heard, at `now` (milliseconds of the reconciler's monotonic clock). Sorted by
- * node, allocation. Orders sent and not yet answered are facts too (rules 10.1).
+ * node, allocation. Orders sent and not yet answered are facts too (rules 10.1). Ages are brought
+ * up to `now` where somebody looks, so a pass costs what was heard since the last one.
  */
-export const observe = (heard: Heard, now: Ms): LiveState => ({
-  upForMs: Math.max(0, now - heard.startedAt),
-  nodes: heard.nodes
-    .map((node) => observeNode(node, now))
-    .toSorted((a, b) => compareText(a.name, b.name)),
+export const observe = (
+  heard: Heard,
+  now: Ms,
+  memo: ObserveMemo = createObserveMemo(),
+): LiveState => {
+  const nodes: ObserveMemo['nodes'] = new Map();
+  for (const node of heard.nodes) nodes.set(node.node, { heard: node, facts: recall(node, memo) });
+  memo.nodes = nodes;
+  return {
+    upForMs: Math.max(0, now - heard.startedAt),
+    nodes: [...nodes.values()]
+      .map((node) => observeNode(node.heard, node.facts, now))
+      .toSorted((a, b) => compareText(a.name, b.name)),
+  };
+};
+
+/** Facts are made of what is compared here, and of nothing else. */
+const recall = (node: HeardNode, memo: ObserveMemo): Facts => {
+  const before = memo.nodes.get(node.node);
+  const isSame =
+    before !== undefined &&
+    before.heard.report === node.report &&
+    before.heard.sent === node.sent &&
+    before.heard.receivedAt === node.receivedAt &&
+    before.heard.connected === node.connected;
+  return isSame ? before.facts : factsOf(node);
+};
+
+const factsOf = (heard: HeardNode): Facts => ({
+  allocations: allocationsOf(heard, currentOrders(heard)),
+  heardAt: heard.receivedAt,
+  connected: heard.connected,
 });
 
-const observeNode = (heard: HeardNode, now: Ms): LiveNode => {
+const observeNode = (heard: HeardNode, facts: Facts, now: Ms): LiveNode => {
   const { report } = heard;
-  const silentForMs = Math.max(0, now - heard.receivedAt);
-  const sent = currentOrders(heard);
-  return {
+  return ageingNode(facts, {
     name: heard.node,
     connected: heard.connected,
-    silentForMs,
+    silentForMs: Math.max(0, now - heard.receivedAt),
     capacity: report.capacity,
     attributes: report.attributes,
     address: report.address,
     acceptedGeneration: report.acceptedGeneration,
     acceptedCommit: report.acceptedCommit,
     generation: Math.max(report.acceptedGeneration, heard.sent?.generation ?? 0),
-    sent,
-    allocations: allocationsOf(heard, sent, silentForMs),
+    sent: currentOrders(heard),
     portsTaken: report.portsTaken,
     foreign: report.foreign,
     conditions: report.conditions,
-  };
+  });
 };
 
 /**
@@ -56,17 +83,15 @@ const currentOrders = (heard: HeardNode): NodeOrders | null =>
     ? heard.sent
     : null;
 
-const allocationsOf = (
-  heard: HeardNode,
-  sent: NodeOrders | null,
-  silentForMs: Ms,
-): readonly LiveAllocation[] => {
+/** Sorted by allocation, ages as of the report. */
+const allocationsOf = (heard: HeardNode, sent: NodeOrders | null): readonly LiveAllocation[] => {
   const items = new Map((sent?.items ?? []).map((item) => [item.allocation, item]));
   const reported = heard.report.allocations.map((report) =>
-    reportedAllocation(heard, report, {
-      order: sent === null ? null : (items.get(report.allocation) ?? 'absent'),
-      silentForMs,
-    }),
+    reportedAllocation(
+      heard.node,
+      report,
+      sent === null ? null : (items.get(report.allocation) ?? 'absent'),
+    ),
   );
   const known = new Set(heard.report.allocations.map((report) => report.allocation));
   const ordered = (sent?.items ?? []).flatMap((item) =>
@@ -77,43 +102,25 @@ const allocationsOf = (
   return [...reported, ...ordered].toSorted((a, b) => compareText(a.allocation, b.allocation));
 };
 
-interface Context {
-  /** The item of the newest orders; `absent` when they leave it out; null when none were sent. */
-  readonly order: OrderItem | 'absent' | null;
-  readonly silentForMs: Ms;
-}
+/** The item of the newest orders; `absent` when they leave it out; null when none were sent. */
+type Order = OrderItem | 'absent' | null;
 
 const reportedAllocation = (
-  heard: HeardNode,
+  node: string,
   report: AllocationReport,
-  { order, silentForMs }: Context,
+  order: Order,
 ): LiveAllocation => {
-  // Nobody saw it healthy while the node was away, so health does not grow older without a
-  // stream (rules 4.2).
-  const seenForMs = heard.connected ? silentForMs : 0;
   const runs = order !== null && order !== 'absent' && order.kind === 'run';
   return {
     ...report,
-    node: heard.node,
+    node,
     // The body that was sent is what the copy has or is about to have: an update in flight is
     // not ordered twice.
     body: runs ? order.body : report.body,
     standing: 'reported',
     stopping: report.phase === 'stopping' || (order !== null && !runs),
-    failure:
-      report.failure === null
-        ? null
-        : { ...report.failure, ageMs: report.failure.ageMs + silentForMs },
-    acceptedForMs: report.acceptedForMs + silentForMs,
-    firstStartedForMs: older(report.firstStartedForMs, silentForMs),
-    runningForMs: older(report.runningForMs, silentForMs),
-    healthyForMs: older(report.healthyForMs, seenForMs),
-    firstHealthyForMs: older(report.firstHealthyForMs, silentForMs),
-    deadForMs: older(report.deadForMs, silentForMs),
   };
 };
-
-const older = (ageMs: Ms | null, byMs: Ms): Ms | null => (ageMs === null ? null : ageMs + byMs);
 
 /**
  * An allocation that was sent or accepted and is not begun: it holds its slot, its capacity and

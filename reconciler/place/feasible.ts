@@ -6,7 +6,7 @@
 import { fits } from '../../schema/fits.ts';
 import type { NodeReason } from '../../schema/plan.ts';
 import type { ConstraintSpec } from '../../schema/spec.ts';
-import { plus, type Row } from './table.ts';
+import { holdsPort, plus, type Row } from './table.ts';
 import type { Want } from './place.ts';
 
 export interface Refusal {
@@ -31,7 +31,7 @@ const constraints: Filter = (want, row) => {
 const ports: Filter = (want, row) => {
   const freed = behindVictim(want, row) ? (want.victim?.hostPorts ?? []) : [];
   const taken = want.group.ports.find(
-    ({ host }) => host !== null && row.ports.has(host) && !freed.includes(host),
+    ({ host }) => host !== null && holdsPort(row, host) && !freed.includes(host),
   );
   return taken === undefined
     ? null

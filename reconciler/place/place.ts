@@ -13,7 +13,15 @@ import { compareScores, scoreOf } from './score.ts';
 import { minus, take, type Row, type Table } from './table.ts';
 
 export { satisfies } from './feasible.ts';
-export { createTable, type Holding, type PlaceNode, type Table, type TableInput } from './table.ts';
+export {
+  createTable,
+  roomOf,
+  type Holding,
+  type PlaceNode,
+  type Room,
+  type Table,
+  type TableInput,
+} from './table.ts';
 
 /** One copy that should be somewhere. */
 export interface Want {

@@ -4,7 +4,7 @@
 // Not here: whether the node fits (feasible).
 
 import type { Want } from './place.ts';
-import { minus, type Row, type Table } from './table.ts';
+import { copiesOn, minus, type Row, type Table } from './table.ts';
 
 /**
  * Spread by attribute first, then copies of the group already on the node, then how full its
@@ -16,7 +16,7 @@ export const scoreOf = (want: Want, row: Row, table: Table): readonly [number, n
   const { capacity } = row.node;
   return [
     spreadScore(want, row, table),
-    row.copies.get(want.groupKey) ?? 0,
+    copiesOn(row, want.groupKey),
     Math.max(
       thousandths(capacity.cpuMilli - left.cpuMilli, capacity.cpuMilli),
       thousandths(capacity.memoryBytes - left.memoryBytes, capacity.memoryBytes),
@@ -42,7 +42,7 @@ const spreadScore = (want: Want, row: Row, table: Table): number => {
     const value = row.node.attributes.get(attribute);
     for (const other of table.rows) {
       if (other.node.attributes.get(attribute) !== value) continue;
-      score += weight * (other.copies.get(want.groupKey) ?? 0);
+      score += weight * copiesOn(other, want.groupKey);
     }
   }
   return score;

@@ -13,8 +13,8 @@ export interface PlaceNode {
   readonly refusal: { readonly reason: NodeReason; readonly detail: string } | null;
   readonly capacity: Resources;
   readonly attributes: ReadonlyMap<string, string>;
-  /** Live, ordered and stopping copies: all that holds room now. */
-  readonly held: readonly Holding[];
+  /** What live, ordered and stopping copies take: all that holds room now. */
+  readonly held: Room;
   /** Host ports that something else on the node holds. */
   readonly portsTaken: readonly number[];
 }
@@ -26,11 +26,19 @@ export interface Holding {
   readonly hostPorts: readonly number[];
 }
 
+/** What the copies on a node take together; made once for as long as they are the same. */
+export interface Room {
+  readonly taken: Resources;
+  readonly ports: ReadonlySet<number>;
+  /** Copies by group. */
+  readonly copies: ReadonlyMap<string, number>;
+}
+
+/** A node while wants are placed: what it holds, and what was added in this pass. */
 export interface Row {
   readonly node: PlaceNode;
   free: Resources;
   readonly ports: Set<number>;
-  /** Copies of each group on this node. */
   readonly copies: Map<string, number>;
 }
 
@@ -60,26 +68,40 @@ export const createTable = ({ nodes, allowances, quotas }: TableInput): Table =>
   };
 };
 
-const rowOf = (node: PlaceNode): Row => {
-  const row: Row = {
-    node,
-    free: node.capacity,
-    ports: new Set(node.portsTaken),
-    copies: new Map(),
-  };
-  for (const held of node.held) take(row, held);
-  return row;
+/** The sum of holdings. */
+export const roomOf = (holdings: readonly Holding[]): Room => {
+  const ports = new Set<number>();
+  const copies = new Map<string, number>();
+  let taken: Resources = { cpuMilli: 0, memoryBytes: 0 };
+  for (const { group, ask, hostPorts } of holdings) {
+    taken = plus(taken, ask);
+    for (const port of hostPorts) ports.add(port);
+    copies.set(group, (copies.get(group) ?? 0) + 1);
+  }
+  return { taken, ports, copies };
 };
 
-/**
- * Room may fall below nothing: a node can report less capacity than it holds. Then nothing more
- * fits.
- */
+const rowOf = (node: PlaceNode): Row => ({
+  node,
+  // Below nothing where a node reports less capacity than it holds. Then nothing more fits.
+  free: minus(node.capacity, node.held.taken),
+  ports: new Set(node.portsTaken),
+  copies: new Map(),
+});
+
 export const take = (row: Row, { group, ask, hostPorts }: Holding): void => {
   row.free = minus(row.free, ask);
   for (const port of hostPorts) row.ports.add(port);
   row.copies.set(group, (row.copies.get(group) ?? 0) + 1);
 };
+
+/** Copies of the group on this node, those placed in this pass included. */
+export const copiesOn = ({ node, copies }: Row, group: string): number =>
+  (node.held.copies.get(group) ?? 0) + (copies.get(group) ?? 0);
+
+/** Something on the node has the host port. */
+export const holdsPort = ({ node, ports }: Row, port: number): boolean =>
+  node.held.ports.has(port) || ports.has(port);
 
 export const minus = (a: Resources, b: Resources): Resources => ({
   cpuMilli: a.cpuMilli - b.cpuMilli,

@@ -3,51 +3,47 @@
 // Not here: reasons and repair. It reads the world in its own plain way, so that it can find the
 // planner wrong.
 
-import type { DesiredState } from '../../schema/desired.ts';
+import { copiesOf } from '../../schema/ageing.ts';
+import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
+import { listsOf } from '../../schema/lists.ts';
 import { fits } from '../../schema/fits.ts';
 import type { LiveAllocation, LiveState } from '../../schema/live.ts';
 import type { Plan, Step, Violation } from '../../schema/plan.ts';
 import type { Parallel, Resources } from '../../schema/spec.ts';
 
-export const check = (plan: Plan, live: LiveState, desired: DesiredState): readonly Violation[] => {
-  // Most passes change nothing: then the rules about steps have nothing to look at, and a large
-  // cluster costs nothing.
-  const bySteps = plan.steps.length === 0 ? [] : checkSteps(plan, live, desired);
-  return [...bySteps, ...reasonsAddUp(plan, desired)];
+/** Only steps can break a rule, so only nodes and jobs with steps are looked at. */
+export const check = (plan: Plan, live: LiveState, desired: DesiredState): readonly Violation[] => [
+  ...(plan.steps.length === 0 ? [] : checkSteps(plan, live, desired)),
+  ...reasonsAddUp(plan, desired),
+];
+
+const checkSteps = (plan: Plan, live: LiveState, desired: DesiredState): readonly Violation[] => {
+  const ids = new Set(plan.steps.map(({ job }) => job));
+  const jobs = desired.jobs.filter(({ id }) => ids.has(id));
+  const copies = reachableCopies(ids, live);
+  return [
+    ...capacityKept(plan, live),
+    ...knownNodes(plan, live, desired),
+    ...healthKept(plan, copies, jobs),
+    ...stepsAreUnique(plan),
+    ...dependenciesAreLocal(plan, live),
+    ...slotsHoldFew(plan, copies),
+    ...heldJobsStay(plan, jobs),
+  ];
 };
 
-const checkSteps = (plan: Plan, live: LiveState, desired: DesiredState): readonly Violation[] => [
-  ...capacityKept(plan, live),
-  ...knownNodes(plan, live, desired),
-  ...healthKept(plan, live, desired),
-  ...stepsAreUnique(plan),
-  ...dependenciesAreLocal(plan, live),
-  ...slotsHoldFew(plan, live),
-  ...heldJobsStay(plan, desired),
-];
+type Copies = ReadonlyMap<string, readonly LiveAllocation[]>;
+
+/** Copies of these jobs on connected nodes. */
+const reachableCopies = (ids: ReadonlySet<string>, live: LiveState): Copies => {
+  const nodes = live.nodes.filter(({ connected }) => connected);
+  return copiesOf({ ...live, nodes }, ids);
+};
 
 const sum = (asks: readonly Resources[]): Resources => ({
   cpuMilli: asks.reduce((total, ask) => total + ask.cpuMilli, 0),
   memoryBytes: asks.reduce((total, ask) => total + ask.memoryBytes, 0),
 });
-
-/** Values by key, so that each rule looks at every copy once, not once a job. */
-const listsOf = <Value>(
-  values: readonly Value[],
-  keyOf: (value: Value) => string,
-): ReadonlyMap<string, readonly Value[]> => {
-  const lists = new Map<string, Value[]>();
-  for (const value of values) {
-    const key = keyOf(value);
-    const list = lists.get(key);
-    if (list === undefined) lists.set(key, [value]);
-    else list.push(value);
-  }
-  return lists;
-};
-
-const groupOf = ({ body }: { readonly body: Start['body'] }): string =>
-  `${body.namespace}/${body.job}/${body.group}`;
 
 type Start = Extract<Step, { kind: 'start' }>;
 
@@ -99,28 +95,31 @@ const knownNodes = (plan: Plan, live: LiveState, desired: DesiredState): readonl
  * Healthy copies less those that stop stay at count - maxUnavailable, unless fewer were healthy
  * before (5.1, 4.2).
  */
-const healthKept = (plan: Plan, live: LiveState, desired: DesiredState): readonly Violation[] => {
-  const stopped = new Set(
-    plan.steps.flatMap((step) => (step.kind === 'stop' ? [step.allocation] : [])),
-  );
-  if (stopped.size === 0) return [];
-  const allocations = live.nodes.flatMap((node) => (node.connected ? node.allocations : []));
-  const byGroup = listsOf(allocations, groupOf);
-  return desired.jobs.flatMap(({ spec, standing }) => {
+const healthKept = (
+  plan: Plan,
+  copies: Copies,
+  jobs: readonly DesiredJob[],
+): readonly Violation[] => {
+  const stops = plan.steps.filter(({ kind }) => kind === 'stop');
+  const stopped = new Set(stops.map(({ allocation }) => allocation));
+  return jobs.flatMap(({ id, spec, standing }) => {
     if (spec.stopped || standing.kind === 'removed') return [];
     return spec.groups.flatMap((group) => {
-      const healthy = (byGroup.get(`${spec.id}/${group.name}`) ?? []).filter(
-        ({ health, healthyForMs, stopping }) =>
-          health === 'healthy' && !stopping && (healthyForMs ?? -1) >= spec.update.minHealthyMs,
+      const healthy = (copies.get(id) ?? []).filter(
+        (copy) =>
+          copy.body.group === group.name &&
+          copy.health === 'healthy' &&
+          !copy.stopping &&
+          (copy.healthyForMs ?? -1) >= spec.update.minHealthyMs,
       );
-      const stops = healthy.filter(({ allocation }) => stopped.has(allocation)).length;
+      const ends = healthy.filter(({ allocation }) => stopped.has(allocation)).length;
       const least = Math.max(0, group.count - unavailable(spec.update.maxParallel, group.count));
-      return stops > Math.max(0, healthy.length - least)
+      return ends > Math.max(0, healthy.length - least)
         ? [
             {
               rule: 'min-healthy',
               subject: `${spec.id}/${group.name}`,
-              detail: `${stops} of ${healthy.length} healthy copies stop; ${least} must stay`,
+              detail: `${ends} of ${healthy.length} healthy copies stop; ${least} must stay`,
             },
           ]
         : [];
@@ -147,71 +146,65 @@ const stepsAreUnique = (plan: Plan): readonly Violation[] => {
 
 /** `after` names allocations on the same node that stop in this plan (rules 10.1). */
 const dependenciesAreLocal = (plan: Plan, live: LiveState): readonly Violation[] => {
-  const starts = startsOf(plan).filter(({ after }) => after.length > 0);
-  if (starts.length === 0) return [];
-  const nodeOf = new Map<string, LiveAllocation>(
-    live.nodes.flatMap((node) =>
-      node.allocations.map((allocation) => [allocation.allocation, allocation] as const),
-    ),
-  );
+  const waiting = startsOf(plan).filter(({ after }) => after.length > 0);
+  if (waiting.length === 0) return [];
   const stopped = new Set(
     plan.steps.flatMap((step) => (step.kind === 'stop' ? [step.allocation] : [])),
   );
-  return starts.flatMap((start) =>
-    start.after
-      .filter((id) => nodeOf.get(id)?.node !== start.node || !stopped.has(id))
-      .map((id) => ({ rule: 'after', subject: start.allocation, detail: `waits for ${id}` })),
-  );
+  const byNode = listsOf(waiting, ({ node }) => node);
+  return [...byNode].flatMap(([name, starts]) => {
+    const node = live.nodes.find((one) => one.name === name);
+    const here = new Set(node?.allocations.map(({ allocation }) => allocation));
+    return starts.flatMap((start) =>
+      start.after
+        .filter((id) => !here.has(id) || !stopped.has(id))
+        .map((id) => ({ rule: 'after', subject: start.allocation, detail: `waits for ${id}` })),
+    );
+  });
 };
 
 /**
  * A slot holds two copies at most, one where the group is a singleton or has named volumes (rules
  * 9.3, 14).
  */
-const slotsHoldFew = (plan: Plan, live: LiveState): readonly Violation[] => {
-  const starts = startsOf(plan);
-  if (starts.length === 0) return [];
-  const there = live.nodes.flatMap((node) => (node.connected ? node.allocations : []));
-  const byGroup = listsOf(there, groupOf);
-  const slotOf = ({ body }: { readonly body: Start['body'] }): string =>
-    `${body.namespace}/${body.job}/${body.group}[${body.index}]`;
-  return starts.flatMap((start) => {
-    const before = (byGroup.get(groupOf(start)) ?? []).filter(
-      (copy) =>
-        slotOf(copy) === start.slot &&
-        copy.phase !== 'dead' &&
-        !start.after.includes(copy.allocation),
+const slotsHoldFew = (plan: Plan, copies: Copies): readonly Violation[] =>
+  startsOf(plan).flatMap((start) => {
+    const { group, index } = start.body;
+    const before = (copies.get(start.job) ?? []).filter(
+      ({ body, phase, allocation }) =>
+        body.group === group &&
+        body.index === index &&
+        phase !== 'dead' &&
+        !start.after.includes(allocation),
     );
     const most = start.body.spec.singleton || start.body.spec.volumes.length > 0 ? 0 : 1;
     return before.length <= most
       ? []
       : [{ rule: 'slot', subject: start.slot, detail: `it holds ${before.length} copies already` }];
   });
-};
 
 /**
  * A job held at its last valid content gets no removal and no other version (rules 1.3). Where that
  * content says `stopped`, stopping is what it wants.
  */
-const heldJobsStay = (plan: Plan, desired: DesiredState): readonly Violation[] => {
-  const byJob = listsOf(plan.steps, ({ job }) => job);
-  return desired.jobs
-    .filter(({ standing }) => standing.kind === 'held')
-    .flatMap(({ id, spec }) =>
-      (byJob.get(id) ?? [])
-        .filter(
-          (step) =>
-            (step.kind === 'start' && (step.reason === 'rollout' || step.reason === 'canary')) ||
-            (step.kind === 'stop' &&
-              REMOVALS.has(step.reason) &&
-              !(step.reason === 'job-stopped' && spec.stopped)),
-        )
-        .map((step) => ({
-          rule: 'held',
-          subject: step.slot,
-          detail: `${step.kind} of a held job`,
-        })),
-    );
+const heldJobsStay = (plan: Plan, jobs: readonly DesiredJob[]): readonly Violation[] => {
+  const held = new Map(
+    jobs.flatMap(({ id, standing, spec }) =>
+      standing.kind === 'held' ? [[id, spec.stopped] as const] : [],
+    ),
+  );
+  return plan.steps
+    .filter((step) => {
+      const stopped = held.get(step.job);
+      if (stopped === undefined) return false;
+      if (step.kind === 'start') return step.reason === 'rollout' || step.reason === 'canary';
+      return (
+        step.kind === 'stop' &&
+        REMOVALS.has(step.reason) &&
+        !(step.reason === 'job-stopped' && stopped)
+      );
+    })
+    .map((step) => ({ rule: 'held', subject: step.slot, detail: `${step.kind} of a held job` }));
 };
 
 const REMOVALS: ReadonlySet<string> = new Set(['rollout', 'job-removed', 'job-stopped']);

@@ -1,11 +1,12 @@
 // Large or precious removals wait for a person (rules 8).
-// In: desired state, allocations by job. Out: what is held back, for Plan.guarded and for the view
-// of each job.
+// In: desired state, removals by job. Out: what is held back, for Plan.guarded and for the view of
+// each job.
 // Not here: how an approval is given (the ledger), replacements and moves (they are not removals).
 
+import { unaged } from '../../schema/ageing.ts';
 import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
 import { compareText, slotName } from '../../schema/ids.ts';
-import type { LiveAllocation } from '../../schema/live.ts';
+import type { LiveAllocation, LiveState } from '../../schema/live.ts';
 import type { Plan } from '../../schema/plan.ts';
 import { approvedSlots, ownApproved } from './approvals.ts';
 import { hasSettled } from './lost-ledger.ts';
@@ -22,7 +23,7 @@ export interface Guard {
   readonly removals: ReadonlySet<string>;
 }
 
-interface Removal {
+export interface Removal {
   readonly job: DesiredJob;
   readonly group: string;
   readonly index: number;
@@ -30,23 +31,25 @@ interface Removal {
   readonly precious: boolean;
 }
 
-export const guardRemovals = (
-  desired: DesiredState,
-  byJob: ReadonlyMap<string, readonly LiveAllocation[]>,
-): Guard => {
-  const approved = approvedSlots(desired);
-  const own = ownApproved(desired);
-  const all = new Set<string>();
-  const gone = desired.lastSynced === null && hasSettled([...byJob.values()].flat());
+export interface GuardInput {
+  /** Of the jobs that have any. */
+  readonly removals: ReadonlyMap<string, readonly Removal[]>;
+  readonly live: LiveState;
+}
+
+export const guardRemovals = (desired: DesiredState, { removals, live }: GuardInput): Guard => {
   const held = new Map<string, Held>();
   const guarded: Plan['guarded'][number][] = [];
-  const byNamespace = jobsByNamespace(desired.jobs);
-  for (const [namespace, jobs] of byNamespace) {
-    const removals = jobs.flatMap((job) => removalsOf(job, byJob.get(job.id) ?? []));
-    for (const { slot } of removals) all.add(slot);
-    const why = tripped(desired, { namespace, jobs, removals, gone });
+  const all = new Set([...removals.values()].flatMap((some) => some.map(({ slot }) => slot)));
+  if (all.size === 0) return { held, guarded, removals: all };
+  const approved = approvedSlots(desired);
+  const own = ownApproved(desired);
+  const gone = desired.lastSynced === null && hasSettled(live.nodes.flatMap(unaged));
+  for (const [namespace, jobs] of namespacesOf(desired, removals)) {
+    const found = jobs.flatMap(({ id }) => removals.get(id) ?? []);
+    const why = tripped(desired, { namespace, jobs, removals: found, gone });
     if (why === null) continue;
-    const waiting = removals.filter(({ slot }) => !approved.has(slot));
+    const waiting = found.filter(({ slot }) => !approved.has(slot));
     for (const job of jobs) {
       const mine = waiting.filter((removal) => removal.job === job);
       if (mine.length === 0) continue;
@@ -60,23 +63,25 @@ export const guardRemovals = (
   return { held, guarded, removals: all };
 };
 
-/** By name, each with its jobs in their order; one look at each job, however many namespaces. */
-const jobsByNamespace = (
-  jobs: readonly DesiredJob[],
-): readonly (readonly [string, readonly DesiredJob[]])[] => {
-  const lists = new Map<string, DesiredJob[]>();
-  for (const job of jobs) {
-    const list = lists.get(job.spec.namespace);
-    if (list === undefined) lists.set(job.spec.namespace, [job]);
-    else list.push(job);
-  }
-  return [...lists].toSorted(([a], [b]) => compareText(a, b));
-};
-
 const OWN = 'the approval by the author of the commit does not count (guards.own_approval is off)';
 
+/** Namespaces in which something would go, each with all its jobs; the rest need no guard. */
+const namespacesOf = (
+  desired: DesiredState,
+  removals: ReadonlyMap<string, readonly Removal[]>,
+): ReadonlyMap<string, readonly DesiredJob[]> => {
+  const found = new Map<string, DesiredJob[]>();
+  if (removals.size === 0) return found;
+  for (const { id, spec } of desired.jobs) if (removals.has(id)) found.set(spec.namespace, []);
+  for (const job of desired.jobs) found.get(job.spec.namespace)?.push(job);
+  return found;
+};
+
 /** Slots wanted at the last synced commit, wanted no more at HEAD, with a live copy. */
-const removalsOf = (job: DesiredJob, live: readonly LiveAllocation[]): readonly Removal[] => {
+export const removalsOf = (
+  job: DesiredJob,
+  live: readonly LiveAllocation[],
+): readonly Removal[] => {
   if (job.standing.kind === 'held' || job.spec.stopped) return [];
   const slots = new Map<string, Removal>();
   for (const { body, phase, stopping } of live) {

@@ -6,6 +6,7 @@ import type { DesiredState, ExpectedNode } from '../../schema/desired.ts';
 import { compareText } from '../../schema/ids.ts';
 import type { LiveNode, LiveState } from '../../schema/live.ts';
 import type { Blocked } from '../../schema/plan.ts';
+import { same } from './body.ts';
 import type { Deadlines } from './deadlines.ts';
 
 export interface NodeView {
@@ -44,10 +45,16 @@ export interface NodeViews {
 const MASS_LOSS_PERCENT = 30;
 const MASS_LOSS_LEAST = 3;
 
+export interface NodesInput {
+  readonly live: LiveState;
+  readonly deadlines: Deadlines;
+  /** Views of the last plan: what is equal comes back as the same object. */
+  readonly before: ReadonlyMap<string, NodeView> | null;
+}
+
 export const viewNodes = (
   desired: DesiredState,
-  live: LiveState,
-  deadlines: Deadlines,
+  { live, deadlines, before }: NodesInput,
 ): NodeViews => {
   const expected = new Map(desired.nodes.map((node) => [node.name, node]));
   const heard = new Map(live.nodes.map((node) => [node.name, node]));
@@ -59,12 +66,9 @@ export const viewNodes = (
   };
   const views = names.map((name) => {
     const node = heard.get(name) ?? null;
-    return viewOf(expected.get(name) ?? null, {
-      name,
-      live: node,
-      standing: standingOf(node),
-      ahead: node !== null && isAhead(desired, node),
-    });
+    const ahead = node !== null && isAhead(desired, node);
+    const rest = { name, live: node, standing: standingOf(node), ahead };
+    return viewOf(expected.get(name) ?? null, rest, before?.get(name));
   });
   return {
     byName: new Map(views.map((view) => [view.name, view])),
@@ -89,14 +93,20 @@ export const isAhead = ({ acceptable }: DesiredState, node: LiveNode): boolean =
   !acceptable.includes(node.acceptedCommit);
 
 const viewOf = (
-  expected: ExpectedNode | null,
+  wanted: ExpectedNode | null,
   rest: Pick<NodeView, 'name' | 'live' | 'standing' | 'ahead'>,
-): NodeView => ({
-  ...rest,
-  expected,
-  drain: expected === null ? 'yes' : expected.drain,
-  attributes: attributesOf(rest.name, expected, rest.live),
-});
+  before: NodeView | undefined,
+): NodeView => {
+  const isSameNode = before !== undefined && same(before.expected, wanted);
+  const expected = isSameNode ? before.expected : wanted;
+  const keeps = isSameNode && same(before.live?.attributes, rest.live?.attributes);
+  return {
+    ...rest,
+    expected,
+    drain: expected === null ? 'yes' : expected.drain,
+    attributes: keeps ? before.attributes : attributesOf(rest.name, expected, rest.live),
+  };
+};
 
 /** What the node's file says, as attributes: `zone: a` is `node.zone`. */
 export const gitAttributes = (

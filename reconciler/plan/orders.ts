@@ -3,6 +3,7 @@
 // (rules 10).
 // Not here: sending (the loop), which runner is ahead of HEAD (nodes, rules 10.3).
 
+import { factsOf, unaged, type Facts } from '../../schema/ageing.ts';
 import { compareText } from '../../schema/ids.ts';
 import type { LiveAllocation, LiveNode, LiveState } from '../../schema/live.ts';
 import type { NodeOrders, OrderItem } from '../../schema/orders.ts';
@@ -36,7 +37,20 @@ export const orders = (
   }
   return live.nodes
     .filter((node) => node.connected && (context.mayTell?.(node) ?? true))
-    .map((node) => ordersFor(node, steps.get(node.name) ?? [], context));
+    .map((node) => {
+      const mine = steps.get(node.name) ?? [];
+      return mine.length === 0 && staysAsSent(node) ? node.sent : ordersFor(node, mine, context);
+    });
+};
+
+/** Facts of which an untouched set was seen to be the one that was sent: it follows from them alone. */
+const asSent = new WeakSet<Facts>();
+
+type SentNode = LiveNode & { readonly sent: NodeOrders };
+
+const staysAsSent = (node: LiveNode): node is SentNode => {
+  const facts = factsOf(node);
+  return facts !== null && node.sent !== null && asSent.has(facts);
 };
 
 const ordersFor = (
@@ -46,8 +60,9 @@ const ordersFor = (
 ): NodeOrders => {
   const sent = new Map((node.sent?.items ?? []).map((item) => [item.allocation, item]));
   const byId = new Map(steps.map((step) => [step.allocation, step]));
-  const there = new Set(node.allocations.map(({ allocation }) => allocation));
-  const kept = node.allocations.flatMap((allocation) => {
+  const allocations = unaged(node);
+  const there = new Set(allocations.map(({ allocation }) => allocation));
+  const kept = allocations.flatMap((allocation) => {
     const { allocation: id } = allocation;
     return itemOf(allocation, { sent: sent.get(id), step: byId.get(id), there }) ?? [];
   });
@@ -57,7 +72,11 @@ const ordersFor = (
       : [],
   );
   const items = [...kept, ...started].toSorted((a, b) => compareText(a.allocation, b.allocation));
-  if (node.sent !== null && sameItems(node.sent.items, items)) return node.sent;
+  if (node.sent !== null && sameItems(node.sent.items, items)) {
+    const facts = factsOf(node);
+    if (facts !== null && steps.length === 0) asSent.add(facts);
+    return node.sent;
+  }
   return { node: node.name, cluster, generation: node.generation + 1, commit, items };
 };
 

@@ -3,17 +3,20 @@
 // be written first.
 // Not here: which node is best (place), what is wanted (group).
 
+import { factsOf, unaged, type Facts } from '../../schema/ageing.ts';
 import type { DesiredState } from '../../schema/desired.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
-import type { LiveAllocation, LiveState } from '../../schema/live.ts';
+import type { LiveAllocation, LiveNode, LiveState } from '../../schema/live.ts';
 import type { Blocked, Step } from '../../schema/plan.ts';
 import type { Resources } from '../../schema/spec.ts';
 import {
   createTable,
   place,
+  roomOf,
   type Holding,
   type PlaceNode,
   type Placement,
+  type Room,
   type Table,
   type Victim,
   type Want,
@@ -34,6 +37,7 @@ export interface Placed {
 interface Around {
   readonly nodes: NodeViews;
   readonly live: LiveState;
+  readonly rooms: WeakMap<Facts, Room>;
 }
 
 interface Entry {
@@ -45,8 +49,10 @@ interface Entry {
 export const placeAll = (
   desired: DesiredState,
   jobs: readonly JobPlan[],
-  { nodes, live }: Around,
+  around: Around,
 ): Placed => {
+  if (jobs.length === 0) return NOTHING;
+  const { nodes } = around;
   const homes = homesOf(desired);
   const waits: Blocked[] = [];
   const entries: Entry[] = [];
@@ -60,7 +66,7 @@ export const placeAll = (
       }
     }
   }
-  const table = tableOf(desired, jobs, { nodes, live });
+  const table = tableOf(desired, jobs, around);
   const outcomes = entries.map((entry) => placeEntry(entry, { table, homes, nodes }));
   return {
     steps: outcomes.flatMap((outcome) => outcome.steps),
@@ -104,11 +110,15 @@ const hostPortsOf = ({ body, ports }: LiveAllocation): readonly number[] => [
   ...ports.map(({ host }) => host),
 ];
 
-const tableOf = (desired: DesiredState, jobs: readonly JobPlan[], { nodes, live }: Around): Table =>
+const tableOf = (
+  desired: DesiredState,
+  jobs: readonly JobPlan[],
+  { nodes, live, rooms }: Around,
+): Table =>
   createTable({
     nodes: desired.nodes
       .flatMap(({ name }) => nodes.byName.get(name) ?? [])
-      .map((node) => placeNodeOf(node))
+      .map((node) => placeNodeOf(node, rooms))
       .toSorted((a, b) => (a.name < b.name ? -1 : 1)),
     allowances: new Map(
       jobs.flatMap((job) => job.groups.flatMap((group) => [...group.allowances])),
@@ -118,14 +128,30 @@ const tableOf = (desired: DesiredState, jobs: readonly JobPlan[], { nodes, live 
 
 const NO_ROOM: Resources = { cpuMilli: 0, memoryBytes: 0 };
 
-const placeNodeOf = (node: NodeView): PlaceNode => ({
+const placeNodeOf = (node: NodeView, rooms: Around['rooms']): PlaceNode => ({
   name: node.name,
   refusal: refusalOf(node),
   capacity: node.live?.capacity ?? NO_ROOM,
   attributes: node.attributes,
-  held: (node.live?.allocations ?? []).filter(({ phase }) => phase !== 'dead').map(holdingOf),
+  held: node.live === null ? NOTHING_HELD : heldBy(node.live, rooms),
   portsTaken: node.live?.portsTaken ?? [],
 });
+
+const NOTHING_HELD = roomOf([]);
+
+/** No age matters to it, so it is as old as the node's facts. */
+const heldBy = (node: LiveNode, rooms: Around['rooms']): Room => {
+  const facts = factsOf(node);
+  const known = facts === null ? undefined : rooms.get(facts);
+  if (known !== undefined) return known;
+  const room = roomOf(
+    unaged(node)
+      .filter(({ phase }) => phase !== 'dead')
+      .map(holdingOf),
+  );
+  if (facts !== null) rooms.set(facts, room);
+  return room;
+};
 
 const holdingOf = (allocation: LiveAllocation): Holding => {
   const { namespace, job, group, spec } = allocation.body;
@@ -154,7 +180,7 @@ const quotasOf = (desired: DesiredState, live: LiveState): ReadonlyMap<string, R
     if (quota !== null) left.set(name, quota);
   }
   if (left.size === 0) return left;
-  for (const { body, phase } of live.nodes.flatMap((node) => node.allocations)) {
+  for (const { body, phase } of live.nodes.flatMap(unaged)) {
     const quota = left.get(body.namespace);
     if (quota === undefined || phase === 'dead') continue;
     const { cpuMilli, memoryBytes } = body.spec.ask;

@@ -5,129 +5,208 @@
 // it (orders).
 // Total and deterministic: no clock, no randomness, no logger, no environment (invariant 1).
 
-import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
+import type { DesiredState } from '../../schema/desired.ts';
 import { compareText } from '../../schema/ids.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
-import type { LiveAllocation, LiveState } from '../../schema/live.ts';
+import { listsOf } from '../../schema/lists.ts';
+import type { LiveState } from '../../schema/live.ts';
 import type { Blocked, Plan, Proposal, Step } from '../../schema/plan.ts';
 import type { Ms } from '../../schema/spec.ts';
-import { createDeadlines, type Deadlines } from './deadlines.ts';
-import { deriveRollout, putOff, type Rollout } from './deployment.ts';
-import { guardRemovals, type Guard } from './guard.ts';
-import { planJob, type JobPlan } from './job.ts';
-import { aheadWaits, viewNodes, type NodeViews } from './nodes.ts';
-import { placeAll, type Placed } from './placing.ts';
-import { proposeFor } from './proposals.ts';
-import { RENAMED, renamesOf, renameWait } from './rename.ts';
-import { viewDeployment } from './report.ts';
-import { viewJob, type JobView } from './slots.ts';
-import { strays } from './strays.ts';
-import { sweep, updatesOf } from './upkeep.ts';
 import { usedApprovals } from './approvals.ts';
+import { createDeadlines } from './deadlines.ts';
+import { guardRemovals, removalsOf, type Guard, type Removal } from './guard.ts';
+import { deploymentsWith, forget, placesToLookAt, remember } from './line.ts';
 import { holdRewritten, rewritten } from './lost-ledger.ts';
-import { pendingRemovals } from './synced.ts';
-
-/** One job with all that was worked out about it. */
-export interface Considered {
-  readonly view: JobView;
-  readonly rollout: Rollout;
-}
+import { createPlanMemo, type PlanMemo } from './memo.ts';
+import { aheadWaits, viewNodes, type NodeViews } from './nodes.ts';
+import { complete, consider, earlier, makePart, type Completion, type JobPart } from './part.ts';
+import { placeAll, type Placed } from './placing.ts';
+import { recall, type Recalled } from './recall.ts';
+import { RENAMED, renamesOf, renameWait } from './rename.ts';
+import { strays } from './strays.ts';
 
 /**
  * The plan for this instant. `now` only dates `wakeAt`: ages in `live` are already brought up to
  * it.
  */
-export const plan = (asked: DesiredState, live: LiveState, now: Ms): Plan => {
-  const lost = rewritten(asked, live);
-  const desired = lost.length === 0 ? asked : holdRewritten(asked, lost);
-  if (desired.standing.kind === 'stopped') return standStill(desired, desired.standing.why);
-  const deadlines = createDeadlines(now);
-  const nodes = viewNodes(desired, live, deadlines);
-  const scene = { byJob: allocationsByJob(live), nodes, live, lost, deadlines };
-  const first = pass(desired, scene, new Set());
-  // Who finds no place neither holds up other rollouts (5.6) nor keeps its old name's copies (8.1).
-  // That is seen only after placement, so the pass is made again, once at most.
-  const stuck = new Set(first.placed.blocked.flatMap(blockedJob));
-  const matters = first.considered.some(({ rollout }) => rollout.phase === 'waiting');
-  const again = stuck.size > 0 && (matters || first.renames.size > 0);
-  return conclude(desired, scene, again ? pass(desired, scene, stuck) : first);
-};
+export const plan = (desired: DesiredState, live: LiveState, now: Ms): Plan =>
+  planWith(createPlanMemo())(desired, live, now);
+
+/** The same function, quicker for a world that is much like the last one that the memo saw. */
+export const planWith =
+  (memo: PlanMemo) =>
+  (asked: DesiredState, live: LiveState, now: Ms): Plan => {
+    const lost = rewritten(asked, live);
+    const desired = lost.length === 0 ? asked : holdRewritten(asked, lost);
+    if (desired.standing.kind === 'stopped') return standStill(desired, desired.standing.why);
+    const deadlines = createDeadlines(now);
+    const before = memo.world?.nodes.byName ?? null;
+    const nodes = viewNodes(desired, { live, deadlines, before });
+    const recalled = recall(desired, { live, nodes, now }, memo);
+    const removals = removalsIn(recalled);
+    const scene = { nodes, live, lost, now, memo, recalled, removals };
+    const first = pass(desired, scene, new Set());
+    // Who finds no place neither holds up other rollouts (5.6) nor keeps its old name's copies
+    // (8.1). That is seen only after placement, so the pass is made again, once at most.
+    const stuck = new Set(first.placed.blocked.flatMap(blockedJob));
+    const matters = first.parts.some(({ isPutOff }) => isPutOff);
+    const again = stuck.size > 0 && (matters || first.renames.size > 0);
+    const last = again ? pass(desired, scene, stuck) : first;
+    const wakeAt = earlier(deadlines.wakeAt(), earlier(first.wakeAt, last.wakeAt));
+    return conclude(desired, scene, { ...last, wakeAt, before: first.parts });
+  };
 
 interface Scene {
-  readonly byJob: ReadonlyMap<string, readonly LiveAllocation[]>;
   readonly nodes: NodeViews;
   readonly live: LiveState;
   /** Records of a ledger that is gone, to be written before anything else is done. */
   readonly lost: readonly LedgerRecord[];
-  readonly deadlines: Deadlines;
+  readonly now: Ms;
+  readonly memo: PlanMemo;
+  readonly recalled: Recalled;
+  /** Of the jobs that have any. */
+  readonly removals: ReadonlyMap<string, readonly Removal[]>;
 }
 
 interface Pass {
   readonly guard: Guard;
   readonly renames: ReadonlyMap<string, string>;
-  readonly considered: readonly Considered[];
-  readonly jobs: readonly JobPlan[];
+  /** By priority, then id; without those of jobs that are settled and have nothing to say. */
+  readonly parts: readonly JobPart[];
   readonly placed: Placed;
+  readonly wakeAt: Ms | null;
 }
+
+const removalsIn = ({ line, copies }: Recalled): Scene['removals'] => {
+  const removals = new Map<string, readonly Removal[]>();
+  for (const place of placesToLookAt(line)) {
+    const job = line.jobs[place];
+    if (job === undefined) continue;
+    const mine = line.known[place]?.removals ?? removalsOf(job, copies(job.id));
+    if (mine.length > 0) removals.set(job.id, mine);
+  }
+  return removals;
+};
 
 const blockedJob = (entry: Blocked): readonly string[] =>
   entry.kind === 'no-node' ? [entry.job] : [];
 
 /** Guards, then every job, then all wants at once. `stuck`: jobs known to find no place. */
 const pass = (desired: DesiredState, scene: Scene, stuck: ReadonlySet<string>): Pass => {
-  const { byJob, nodes, live, deadlines } = scene;
-  const guard = guardRemovals(desired, byJob);
-  const renames = renamesOf(desired, byJob, stuck);
-  const considered = consider(desired, { ...scene, guard, renames, stuck });
-  const jobs = considered.map((one) => planJob(desired, one, { nodes, deadlines }));
-  return { guard, renames, considered, jobs, placed: placeAll(desired, jobs, { nodes, live }) };
+  const { nodes, live, memo, recalled } = scene;
+  const { line, copies } = recalled;
+  const guard = guardRemovals(desired, scene);
+  const vanished = placesToLookAt(line).flatMap((place) => {
+    const job = line.jobs[place];
+    if (job?.standing.kind !== 'removed') return [];
+    return (line.known[place]?.hasCopies ?? copies(job.id).length > 0) ? [job] : [];
+  });
+  const renames = renamesOf(desired, vanished, stuck);
+  const parts = partsOf(desired, { ...scene, guard, renames, stuck });
+  const wanting = parts.flatMap((part) => (part.kind === 'wants' ? [part.plan] : []));
+  const placed = placeAll(desired, wanting, { nodes, live, rooms: memo.rooms });
+  let wakeAt: Ms | null = null;
+  for (const part of parts) wakeAt = earlier(wakeAt, part.wakeAt);
+  return { guard, renames, parts, placed, wakeAt };
+};
+
+interface Judging extends Scene {
+  readonly guard: Guard;
+  readonly renames: ReadonlyMap<string, string>;
+  readonly stuck: ReadonlySet<string>;
+}
+
+/** Every job's part; rollouts beyond max_deployments are put off (rules 5.6). */
+const partsOf = (desired: DesiredState, judging: Judging): readonly JobPart[] => {
+  const { guard, renames, stuck, recalled, removals } = judging;
+  const { line, copies } = recalled;
+  let rolling = 0;
+  const isPutOff = (counts: boolean, id: string): boolean => {
+    if (!counts || stuck.has(id)) return false;
+    rolling += 1;
+    return rolling > desired.cluster.maxDeployments;
+  };
+  return placesToLookAt(line).flatMap((place): JobPart | readonly JobPart[] => {
+    const job = line.jobs[place];
+    if (job === undefined) return [];
+    const held = renames.has(job.id) ? RENAMED : (guard.held.get(job.id) ?? null);
+    const known = held === null ? line.known[place] : null;
+    const late = known ? isPutOff(known.part.counts, job.id) : false;
+    if (known?.part.isPutOff === late) return known.part;
+    const allocations = copies(job.id);
+    const considered = consider(job, { allocations, held }, judging);
+    const putOff = known ? late : isPutOff(considered.rollout.counts, job.id);
+    const part = makePart(desired, { ...considered, isPutOff: putOff }, judging);
+    if (held === null && part.kind === 'complete') {
+      const hasCopies = allocations.length > 0;
+      remember(line, place, { job, removals: removals.get(job.id) ?? [], hasCopies, part });
+    } else forget(line, place);
+    return part;
+  });
 };
 
 /** What needs no placement: upkeep, strays, proposals; and the order of it all. */
-const conclude = (desired: DesiredState, scene: Scene, made: Pass): Plan => {
-  const { guard, renames, considered, jobs, placed } = made;
-  const left = strays(desired, scene.byJob, scene.nodes);
+const conclude = (
+  desired: DesiredState,
+  scene: Scene,
+  made: Pass & { readonly before: readonly JobPart[] },
+): Plan => {
+  const { guard, renames, parts, placed, wakeAt } = made;
+  const { recalled, nodes, lost } = scene;
+  const strayCopies = recalled.strays.map((id) => [id, recalled.copies(id)] as const);
+  const left = strays(desired, new Map(strayCopies), nodes);
   const removals = new Set([...guard.removals, ...left.slots]);
   const guarded = [...guard.guarded, ...left.guarded].toSorted((a, b) => compareText(a.job, b.job));
-  const stops = [...jobs.flatMap((job) => job.stops), ...placed.steps, ...left.steps];
-  const touched = new Set(stops.map((step) => step.allocation));
-  const upkeep = jobs.flatMap(({ view, rollout, versions }) => [
-    ...updatesOf(view, versions, touched),
-    ...sweep(view, rollout),
-  ]);
-  const outcomes = considered.map(({ view, rollout }) => proposeFor(desired, view, rollout));
+  const completions = completed(parts, placed);
+  // What settled in the first pass is passed over in the second one.
+  const settled = made.before.flatMap((part) => (part.kind === 'complete' ? [part] : []));
+  const rows = new Map(
+    [...settled, ...completions].map(({ deployment }) => [
+      recalled.line.places.get(deployment.job) ?? -1,
+      deployment,
+    ]),
+  );
   const waits = [...left.waits, ...[...renames].map(renameWait)];
-  const synced =
-    scene.lost.length === 0 &&
-    guarded.length === 0 &&
-    waits.length === 0 &&
-    !pendingRemovals(considered);
+  const pending = parts.some((part) => part.removalPends);
+  const isHeldBack = lost.length > 0 || guarded.length > 0 || waits.length > 0;
+  const synced = !isHeldBack && !pending;
   return {
     commit: desired.commit.oid,
-    steps: [...stops, ...upkeep].toSorted(byNode),
+    steps: [...completions.flatMap(({ steps }) => steps), ...left.steps].toSorted(byNode),
     blocked: sortBlocked([
-      ...jobs.flatMap((job) => job.waits),
+      ...parts.flatMap((part) => part.waits),
       ...placed.blocked,
       ...waits,
-      ...aheadWaits(scene.nodes),
-      ...outcomes.flatMap((outcome) => outcome.waits),
+      ...aheadWaits(nodes),
+      ...parts.flatMap(({ outcome }) => outcome.waits),
     ]),
     proposals: joinProposals(
       [
         ...desired.owed,
         ...placed.records,
-        ...scene.lost,
-        ...usedApprovals(desired, { removals, nodes: scene.nodes }),
+        ...lost,
+        ...usedApprovals(desired, { removals, nodes }),
         ...syncedRecord(desired, synced),
       ],
-      outcomes.flatMap((outcome) => outcome.proposals),
+      parts.flatMap(({ outcome }) => outcome.proposals),
     ),
-    deployments: jobs.map((job) => viewDeployment(job, placed.blocked)),
-    problems: [...desired.problems, ...jobs.flatMap((job) => job.problems)],
+    deployments: deploymentsWith(recalled.line, rows),
+    problems: [...desired.problems, ...parts.flatMap(({ problems }) => problems)],
     synced,
     guarded,
-    wakeAt: scene.deadlines.wakeAt(),
+    wakeAt,
   };
+};
+
+/** Jobs that wanted places, with what became of their wants; the others are complete already. */
+const completed = (parts: readonly JobPart[], placed: Placed): readonly Completion[] => {
+  const steps = listsOf(placed.steps, (step) => step.job);
+  const blocked = listsOf(placed.blocked, (entry) => entry.job);
+  return parts.map((part) =>
+    part.kind === 'complete'
+      ? part
+      : complete(part.plan, steps.get(part.job) ?? [], blocked.get(part.job) ?? []),
+  );
 };
 
 /**
@@ -151,48 +230,6 @@ const standStill = (desired: DesiredState, why: string): Plan => ({
   guarded: [],
   wakeAt: null,
 });
-
-const allocationsByJob = (live: LiveState): ReadonlyMap<string, readonly LiveAllocation[]> => {
-  const byJob = new Map<string, LiveAllocation[]>();
-  for (const allocation of live.nodes.flatMap((node) => node.allocations)) {
-    const id = `${allocation.body.namespace}/${allocation.body.job}`;
-    const mine = byJob.get(id);
-    if (mine === undefined) byJob.set(id, [allocation]);
-    else mine.push(allocation);
-  }
-  for (const mine of byJob.values()) {
-    mine.sort((a, b) => compareText(a.allocation, b.allocation));
-  }
-  return byJob;
-};
-
-interface Judging extends Scene {
-  readonly guard: Guard;
-  readonly renames: ReadonlyMap<string, string>;
-  readonly stuck: ReadonlySet<string>;
-}
-
-/** Every job with its rollout; rollouts beyond max_deployments are put off (rules 5.6). */
-const consider = (desired: DesiredState, judging: Judging): readonly Considered[] => {
-  const { byJob, nodes, guard, renames, deadlines } = judging;
-  const all = desired.jobs.toSorted(byPriority).map((job): Considered => {
-    const allocations = byJob.get(job.id) ?? [];
-    const held = renames.has(job.id) ? RENAMED : (guard.held.get(job.id) ?? null);
-    const view = viewJob(job, { allocations, nodes, held }, deadlines);
-    return { view, rollout: deriveRollout(view, deadlines) };
-  });
-  const limit = desired.cluster.maxDeployments;
-  let rolling = 0;
-  return all.map(({ view, rollout }) => {
-    if (!rollout.counts || judging.stuck.has(view.job.id)) return { view, rollout };
-    rolling += 1;
-    return { view, rollout: rolling > limit ? putOff(rollout, limit) : rollout };
-  });
-};
-
-/** Priority first, then id (rules 5.6, architecture "plan() flows one way"). */
-const byPriority = (a: DesiredJob, b: DesiredJob): number =>
-  b.spec.priority - a.spec.priority || compareText(a.id, b.id);
 
 const byNode = (a: Step, b: Step): number =>
   compareText(a.node, b.node) || compareText(a.allocation, b.allocation);

@@ -1,22 +1,22 @@
 // A job that vanishes while one of the same version appears was renamed (rules 8.1).
-// In: desired state, allocations by job. Out: old id → new id for those that still wait, in words.
+// In: desired state, jobs that are gone and have copies. Out: old id → new id for those that still wait, in words.
 // Not here: the guard (a rename may trip it as well).
 
-import type { DesiredState } from '../../schema/desired.ts';
+import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
 import { compareText } from '../../schema/ids.ts';
-import type { LiveAllocation } from '../../schema/live.ts';
 import type { Blocked } from '../../schema/plan.ts';
 import type { Held } from './slots.ts';
 
 /** The old copies stay and are healed until the new ones have settled. */
 export const RENAMED: Held = { why: 'it was renamed', removal: true, counts: new Map() };
 
-/** `stuck`: jobs that find no place beside the old copies; for them the old ones go at once. */
+/** `vanished`: removed jobs that still have copies. `stuck`: jobs that find no place beside the old copies; for them the old ones go at once. */
 export const renamesOf = (
   desired: DesiredState,
-  byJob: ReadonlyMap<string, readonly LiveAllocation[]>,
+  vanished: readonly DesiredJob[],
   stuck: ReadonlySet<string>,
 ): ReadonlyMap<string, string> => {
+  if (vanished.length === 0) return NONE;
   const appeared = new Map(
     desired.jobs
       .filter(({ id, standing, settled }) => standing.kind === 'head' && !settled && !stuck.has(id))
@@ -24,8 +24,7 @@ export const renamesOf = (
       .map((job) => [job.spec.specHash, job.id]),
   );
   return new Map(
-    desired.jobs
-      .filter(({ id, standing }) => standing.kind === 'removed' && (byJob.get(id) ?? []).length > 0)
+    vanished
       .toSorted((a, b) => compareText(a.id, b.id))
       .flatMap((job) => {
         const id = appeared.get(job.spec.specHash);
@@ -33,6 +32,8 @@ export const renamesOf = (
       }),
   );
 };
+
+const NONE: ReadonlyMap<string, string> = new Map();
 
 export const renameWait = ([from, to]: readonly [string, string]): Blocked => ({
   kind: 'waiting',

@@ -1,5 +1,5 @@
 // Copies of jobs that Git no longer speaks of: stopped, unless something could not be read.
-// In: desired state, allocations by job, nodes. Out: stop steps, and what is kept with its reason.
+// In: desired state, copies of those jobs, nodes. Out: stop steps, and what is kept with its reason.
 // Not here: jobs that vanished since the last synced commit (they are in DesiredState as removed).
 
 import type { DesiredState } from '../../schema/desired.ts';
@@ -19,17 +19,14 @@ export interface Strays {
   readonly slots: readonly string[];
 }
 
+/** `copies`: by the ids of those jobs, sorted. */
 export const strays = (
   desired: DesiredState,
-  byJob: ReadonlyMap<string, readonly LiveAllocation[]>,
+  copies: ReadonlyMap<string, readonly LiveAllocation[]>,
   nodes: NodeViews,
 ): Strays => {
-  const known = new Set(desired.jobs.map((job) => job.id));
-  const ids = [...byJob.keys()].filter((id) => !known.has(id)).toSorted(compareText);
-  const approved = ids.length === 0 ? new Set<string>() : approvedSlots(desired);
-  const found = ids.map((id) =>
-    strayJob(desired, id, { live: byJob.get(id) ?? [], nodes, approved }),
-  );
+  const approved = copies.size === 0 ? new Set<string>() : approvedSlots(desired);
+  const found = [...copies].map(([id, live]) => strayJob(desired, id, { live, nodes, approved }));
   return {
     steps: found.flatMap((stray) => stray.steps),
     waits: found.flatMap((stray) => stray.waits),

@@ -1,6 +1,12 @@
 // Placement: one row a filter, then what is best.
 import { describe, expect, it } from 'vitest';
-import { createTable, place, type PlaceNode, type Want } from '../../../reconciler/place/place.ts';
+import {
+  createTable,
+  place,
+  roomOf,
+  type PlaceNode,
+  type Want,
+} from '../../../reconciler/place/place.ts';
 import type { GroupSpec, Resources } from '../../../schema/spec.ts';
 import { aGroup } from '../../support/world.ts';
 
@@ -11,7 +17,7 @@ const node = (name: string, facts: Partial<PlaceNode> = {}): PlaceNode => ({
   refusal: null,
   capacity: { cpuMilli: 1_000, memoryBytes: 1_000 },
   attributes: new Map([['node.name', name]]),
-  held: [],
+  held: roomOf([]),
   portsTaken: [],
   ...facts,
 });
@@ -52,7 +58,7 @@ describe('why a node is refused', () => {
     [
       'a port of another copy',
       want({ ports: port80 }),
-      node('a', { held: [{ group: 'x', ask: small, hostPorts: [80] }] }),
+      node('a', { held: roomOf([{ group: 'x', ask: small, hostPorts: [80] }]) }),
       'port',
     ],
     ['CPU', want({ ask: { cpuMilli: 1_001, memoryBytes: 1 } }), node('a'), 'cpu'],
@@ -85,7 +91,7 @@ describe('which node', () => {
   });
 
   it('then takes the emptiest', () => {
-    const full = node('a', { held: [{ group: 'x', ask: small, hostPorts: [] }] });
+    const full = node('a', { held: roomOf([{ group: 'x', ask: small, hostPorts: [] }]) });
     expect(nodesOf([want()], [full, node('b')])).toEqual(['b']);
   });
 
@@ -113,7 +119,7 @@ describe('a replacement', () => {
   const group = { ask: { cpuMilli: 950, memoryBytes: 1 }, ports: port80 };
 
   it('uses the room and the port that it frees, on the same node only', () => {
-    const nodes = [node('a', { held: [held] }), node('b', { portsTaken: [80] })];
+    const nodes = [node('a', { held: roomOf([held]) }), node('b', { portsTaken: [80] })];
     expect(place([want(group, { victim })], table(nodes))).toEqual([
       { kind: 'placed', node: 'a', behind: true },
     ]);
@@ -121,7 +127,7 @@ describe('a replacement', () => {
   });
 
   it('leaves no freed room to others', () => {
-    const nodes = [node('a', { held: [held] })];
+    const nodes = [node('a', { held: roomOf([held]) })];
     const tiny = want({ ask: { cpuMilli: 10, memoryBytes: 1 }, ports: port80 }, { victim });
     const other = want({ ask: { cpuMilli: 200, memoryBytes: 1 } });
     expect(place([tiny, other], table(nodes)).map(({ kind }) => kind)).toEqual([

@@ -78,3 +78,42 @@ test('a history is asked for once for each HEAD', async () => {
   expect(asked).toEqual([first, next].map(({ head }) => `${head.oid} jobs/shop/web.yaml`));
   expect(next.histories.get('jobs/shop/web.yaml')?.entries).toHaveLength(2);
 });
+
+test('the tree stays the same object while Git and the registries say nothing new', async () => {
+  const commits = story({ 'cluster.yaml': 'name: shop\n' });
+  const approval = {
+    kind: 'approval',
+    id: 'a1',
+    by: 'Ada <ada@example.org>',
+    at: '2024-01-01T00:00:00Z',
+    commit: 'c1',
+    slots: [],
+    nodes: [],
+    used: false,
+  } as const;
+  let git = treeOf(commits, { ledger: [approval] });
+  let epochMs = Date.parse(approval.at);
+  const ports: ReconcilerPorts = {
+    source: {
+      read: async () => git,
+      complete: async (tree, asks) => answerHistories(commits, tree, asks),
+      record: unused,
+      commit: unused,
+      watch: unused,
+    },
+    registry: { resolve: () => new Promise(() => undefined) },
+    clock: { now: () => 0, epochMs: () => epochMs, sleepUntil: unused },
+    nodes: { heard: () => ({ startedAt: 0, nodes: [] }), send: unused, watch: unused },
+    log: { info: unused, warn: unused, error: unused },
+  };
+  const context = { ports, lookups: createLookups(ports, () => undefined), memo: createMemo() };
+  await readWhole(context);
+  const first = await readWhole(context);
+  expect(await readWhole(context)).toBe(first);
+  epochMs += 30 * 24 * 3_600_000; // the approval is too old now, by the clock alone
+  const later = await readWhole(context);
+  expect(later.expired).toEqual(['a1']);
+  expect(await readWhole(context)).toBe(later);
+  git = { ...git, files: new Map(git.files) };
+  expect(await readWhole(context)).not.toBe(later);
+});
