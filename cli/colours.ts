@@ -3,6 +3,7 @@
 
 import picocolors from 'picocolors';
 
-const wanted = process.stdout.isTTY && !process.env['NO_COLOR'];
+/** Node leaves `isTTY` undefined for a pipe, which the library would take for "decide yourself". */
+const wanted = Boolean(process.stdout.isTTY) && !process.env['NO_COLOR'];
 
 export const pc = picocolors.createColors(wanted);
