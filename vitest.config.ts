@@ -1,6 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
-// fast: pure code, one process, no isolation. contract and e2e: real containerd, Git and registries, one file at a time.
+// fast: pure code, one process, no isolation. contract and e2e: real containerd, Git and
+// registries, one file at a time.
 const project = (name: string, include: string[], extra: object) => ({
   test: { name, include, ...extra },
 });

@@ -1,5 +1,7 @@
-// `purser approve`: lets go of what the guards hold back: removals, and replacing many nodes that were lost at once.
-// In: jobs, --all or --nodes. Out: a ledger record of who allowed what. Shows it and asks first (rules 8.2, 9.1).
+// `purser approve`: lets go of what the guards hold back: removals, and replacing many nodes that
+// were lost at once.
+// In: jobs, --all or --nodes. Out: a ledger record of who allowed what. Shows it and asks first
+// (rules 8.2, 9.1).
 
 import { randomUUID } from 'node:crypto';
 import type { LedgerRecord } from '../schema/ledger.ts';

@@ -1,5 +1,7 @@
-// The tree that a preview compiles: a commit of the repository around the working directory, a folder as it stands on
-// disk, or what the reconciler follows. In: the words of the person, a snapshot. Out: a tree, and how to read histories
+// The tree that a preview compiles: a commit of the repository around the working directory, a
+// folder as it stands on
+// disk, or what the reconciler follows. In: the words of the person, a snapshot. Out: a tree, and
+// how to read histories
 // for it. Everything is opened read-only. Not here: the plan (reconciler/preview), its text.
 
 import { stat } from 'node:fs/promises';
@@ -136,7 +138,10 @@ interface OnTop {
   readonly read: (tree: SourceTree, asks: Asks) => Promise<SourceTree>;
 }
 
-/** Histories of the parent, with the commit that does not exist yet before them where it changes something. */
+/**
+ * Histories of the parent, with the commit that does not exist yet before them where it changes
+ * something.
+ */
 const onTop =
   ({ parent, head, files, read: readParent }: OnTop) =>
   async (tree: SourceTree, asks: Asks): Promise<SourceTree> => {
@@ -177,7 +182,10 @@ const edited = async (parent: CommitInfo, files: Files, folder: string): Promise
   };
 };
 
-/** Where cluster.yaml is: the folder itself, the cluster's directory in it, or that of its repository. */
+/**
+ * Where cluster.yaml is: the folder itself, the cluster's directory in it, or that of its
+ * repository.
+ */
 const clusterFolder = async (
   folder: string,
   directory: string,

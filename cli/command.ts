@@ -1,4 +1,5 @@
-// What every command is made of: a name, its options, examples for --help, and what it does with its words.
+// What every command is made of: a name, its options, examples for --help, and what it does with
+// its words.
 // In: parsed words. Out: an exit code. Not here: any single command.
 
 import type { Command } from 'commander';

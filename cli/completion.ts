@@ -1,5 +1,7 @@
-// Shell completion: `purser complete bash|zsh|fish|powershell` prints a script for the shell; the script asks
-// `purser complete -- WORDS` for what may come next. In: the program, names of what is there. The library is young
+// Shell completion: `purser complete bash|zsh|fish|powershell` prints a script for the shell; the
+// script asks
+// `purser complete -- WORDS` for what may come next. In: the program, names of what is there. The
+// library is young
 // (0.0.x): it is used here only. Its handlers cannot wait, so names are fetched before it is asked.
 
 import tab from '@bomb.sh/tab/commander';
@@ -35,7 +37,9 @@ export const addCompletion = (
 /** A person waits for the answer with a finger on the key. */
 const PATIENCE_MS = 1000;
 
-/** Names for a completion request; none for other commands, and where no reconciler answers in time. */
+/**
+ * Names for a completion request; none for other commands, and where no reconciler answers in time.
+ */
 export const completionNames = async (argv: readonly string[]): Promise<CompletionNames> => {
   if (argv[0] !== 'complete' || !argv.includes('--')) return NONE;
   const common = commonOf({ root: after(argv, '--root'), socket: after(argv, '--socket') });

@@ -1,5 +1,6 @@
 // `purser drain NODE` and `undrain NODE`: copies move off a node, or may come back, by a commit.
-// In: a node. Out: a commit; a drain is followed until the node is empty, or shows what remains and why (rules 14).
+// In: a node. Out: a commit; a drain is followed until the node is empty, or shows what remains and
+// why (rules 14).
 
 import type { StateAnswer } from '../schema/control.ts';
 import type { LiveAllocation } from '../schema/live.ts';

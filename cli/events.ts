@@ -1,4 +1,5 @@
-// `purser events [-f] [JOB]`: what happened since the reconciler started: commits, steps, health, nodes.
+// `purser events [-f] [JOB]`: what happened since the reconciler started: commits, steps, health,
+// nodes.
 // In: a control connection. Out: lines, oldest first. What is older is Git (rules 10.5).
 
 import { pc } from './colours.ts';

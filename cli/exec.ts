@@ -1,4 +1,5 @@
-// `purser exec ALLOC -- CMD`: a process inside a running task; a terminal of its own where there is one.
+// `purser exec ALLOC -- CMD`: a process inside a running task; a terminal of its own where there is
+// one.
 
 import { attach, toTerminal } from './attach.ts';
 import type { CommandSpec } from './command.ts';

@@ -1,5 +1,7 @@
-// `purser history [JOB]`: the commits of the branch with what became of them: settled, failed, reverted.
-// In: commits and the ledger. Out: lines, newest first. The machine's commits are marked: they have a trailer.
+// `purser history [JOB]`: the commits of the branch with what became of them: settled, failed,
+// reverted.
+// In: commits and the ledger. Out: lines, newest first. The machine's commits are marked: they have
+// a trailer.
 
 import { pc } from './colours.ts';
 import { MACHINE_AUTHOR } from '../reconciler/config.ts';
@@ -65,7 +67,10 @@ interface Mark {
   readonly job: string;
 }
 
-/** Commit that introduced a version → what became of it. A job that failed and was reverted is shown as reverted. */
+/**
+ * Commit that introduced a version → what became of it. A job that failed and was reverted is shown
+ * as reverted.
+ */
 const marksOf = (ledger: Ledger, job: string | null): ReadonlyMap<string, readonly Mark[]> => {
   const failed = new Map<string, string>();
   const marks = new Map<string, Map<string, Mark['kind']>>();

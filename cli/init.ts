@@ -1,5 +1,6 @@
 // `purser init [DIR]`: a new repository with one job, committed, ready for `purser up DIR`.
-// In: a folder. Out: files and a first commit. Writes over nothing: if one of its files is there, it says so and stops.
+// In: a folder. Out: files and a first commit. Writes over nothing: if one of its files is there,
+// it says so and stops.
 
 import { access, mkdir, readFile, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';

@@ -1,5 +1,7 @@
-// The command line: `purser COMMAND`. Reads words, finds the command, prints what went wrong in one sentence.
-// In: argv. Out: an exit code (0 well, 1 as a command says, 2 error). Each command is a file of its own.
+// The command line: `purser COMMAND`. Reads words, finds the command, prints what went wrong in one
+// sentence.
+// In: argv. Out: an exit code (0 well, 1 as a command says, 2 error). Each command is a file of its
+// own.
 
 import { Command, CommanderError } from 'commander';
 import { CommandError } from './command-error.ts';

@@ -1,5 +1,6 @@
 // `purser plan [REV | DIR]`: what would happen, and why, before anybody commits it.
-// In: a revision, a folder or nothing; the live cluster or a snapshot. Out: text or JSON; exit code 0 nothing, 1
+// In: a revision, a folder or nothing; the live cluster or a snapshot. Out: text or JSON; exit code
+// 0 nothing, 1
 // changes, 2 errors in files. Changes nothing anywhere. Not here: the plan (reconciler/preview).
 
 import { readFile } from 'node:fs/promises';

@@ -1,5 +1,7 @@
-// `purser rollback JOB`: the job's version goes back to the newest one before it that settled, by an ordinary commit.
-// In: a job. Out: a commit, and the rollout followed. Count and other fields that change in place stay (rules 6.3).
+// `purser rollback JOB`: the job's version goes back to the newest one before it that settled, by
+// an ordinary commit.
+// In: a job. Out: a commit, and the rollout followed. Count and other fields that change in place
+// stay (rules 6.3).
 
 import type { FileEdit } from '../schema/desired.ts';
 import type { RollbackAnswer } from '../schema/control.ts';

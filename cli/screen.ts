@@ -1,5 +1,7 @@
-// A live view that redraws in place: on a screen of its own, lines written over, never cleared in between.
-// In: texts. Out: escape codes. On the way out the terminal is as before, with the last view printed below the prompt.
+// A live view that redraws in place: on a screen of its own, lines written over, never cleared in
+// between.
+// In: texts. Out: escape codes. On the way out the terminal is as before, with the last view
+// printed below the prompt.
 
 import type { Io } from './command.ts';
 import { cut } from './table.ts';

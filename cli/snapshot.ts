@@ -1,5 +1,7 @@
-// `purser snapshot [FILE]`: everything that a plan is made from, to plan without a cluster or to show what was seen.
-// In: a control connection. Out: JSON in a file or on stdout. Holds file texts and addresses, no credentials.
+// `purser snapshot [FILE]`: everything that a plan is made from, to plan without a cluster or to
+// show what was seen.
+// In: a control connection. Out: JSON in a file or on stdout. Holds file texts and addresses, no
+// credentials.
 
 import { writeFile } from 'node:fs/promises';
 import type { Snapshot } from '../schema/snapshot.ts';

@@ -1,4 +1,5 @@
-// What several commands ask of the newest view: the state, a job by the name that a person typed, its copies.
+// What several commands ask of the newest view: the state, a job by the name that a person typed,
+// its copies.
 // In: a control connection. Out: parts of the view, or an error that names what there is.
 
 import { closestMatch } from 'leven';
@@ -82,7 +83,10 @@ export const copiesOf = ({ view }: ReadyState, job: string): readonly LiveAlloca
 /** `<group>[<index>]`, or `[<index>]` where the group is named as the job. */
 export const shortSlot = ({ body }: LiveAllocation): string => `${body.group}[${body.index}]`;
 
-/** An allocation by id, by the start of its id, by `job[index]` or `job/group[index]`, or a job's only copy. */
+/**
+ * An allocation by id, by the start of its id, by `job[index]` or `job/group[index]`, or a job's
+ * only copy.
+ */
 export const findCopy = (state: ReadyState, name: string): LiveAllocation => {
   const all = state.view.live.nodes.flatMap(({ allocations }) => allocations);
   const live = all.filter(({ phase }) => phase !== 'dead');

@@ -1,5 +1,6 @@
 // Columns for a terminal, as kubectl and docker print them: no lines, two spaces between.
-// In: rows of text. Out: text that fits the terminal: first the columns that matter least go, then the widest are cut.
+// In: rows of text. Out: text that fits the terminal: first the columns that matter least go, then
+// the widest are cut.
 // Colour codes count as nothing wide. Without a terminal (infinite columns) nothing is cut.
 
 import { stripVTControlCharacters } from 'node:util';

@@ -1,4 +1,5 @@
-// `purser up [REPO]`: a whole cluster on this machine, in the foreground. Ctrl-C stops Purser and leaves the
+// `purser up [REPO]`: a whole cluster on this machine, in the foreground. Ctrl-C stops Purser and
+// leaves the
 // containers running; the next `up` adopts them.
 
 import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';

@@ -1,5 +1,7 @@
-// Commands that change something make a commit, like anyone: edits of a file at HEAD, in the name of the person.
-// In: what to change in which file. Out: a commit, made by the reconciler where it follows the rules of branches and
+// Commands that change something make a commit, like anyone: edits of a file at HEAD, in the name
+// of the person.
+// In: what to change in which file. Out: a commit, made by the reconciler where it follows the
+// rules of branches and
 // work trees (rules 12). Not here: which fields (the commands).
 
 import { execFile } from 'node:child_process';
@@ -92,7 +94,9 @@ const OVER: ReadonlySet<string> = new Set(['settled', 'failed', 'paused', 'held'
 /** After a failure, the revert is a commit or two away. */
 const REVERT_PATIENCE_MS = 60_000;
 
-/** Follows a job's deployment from a commit on until it is over; the exit code: 0 settled, 1 not. */
+/**
+ * Follows a job's deployment from a commit on until it is over; the exit code: 0 settled, 1 not.
+ */
 export const followJob = async (
   { common, io }: { readonly common: Common; readonly io: Io },
   job: string,

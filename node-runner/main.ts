@@ -1,5 +1,6 @@
 // Puts the node runner together: ports and their implementations meet only here.
-// In: a configuration. Out: a running node, and the way to stop it. Stopping leaves every container running.
+// In: a configuration. Out: a running node, and the way to stop it. Stopping leaves every container
+// running.
 // Not here: any decision.
 
 import { join } from 'node:path';
@@ -36,7 +37,9 @@ export interface RunnerSettings {
   readonly root: string;
   /** Where the reconciler is: `unix:/path` or `host:port`. */
   readonly link: string;
-  /** Socket of a containerd that somebody else runs; null: a private one, started and kept running. */
+  /**
+   * Socket of a containerd that somebody else runs; null: a private one, started and kept running.
+   */
   readonly containerd: string | null;
   /** Program of the private one. */
   readonly containerdBinary: string;
@@ -99,7 +102,8 @@ export const startRunner = async (settings: RunnerSettings): Promise<Runner> => 
       ? every(SUPERVISE_EVERY_MS, signal, keepRunning(settings), log)
       : Promise.resolve(),
   ];
-  // For people only: a containerd that does not answer yet is listed again by the tick, and no reason to end.
+  // For people only: a containerd that does not answer yet is listed again by the tick, and no
+  // reason to end.
   const version = await runtime.version().catch(() => 'does not answer yet');
   log.info({ node, cluster, containerd: version }, 'the node runner runs');
   return {
@@ -125,7 +129,9 @@ const keepRunning = (settings: RunnerSettings): (() => Promise<void>) => {
 const startPrivate = ({ root, containerdBinary }: RunnerSettings) =>
   startContainerd({ folder: join(root, 'containerd'), binary: containerdBinary });
 
-/** Names of bridge and rules come from this: two clusters on one machine may both have a node n1. */
+/**
+ * Names of bridge and rules come from this: two clusters on one machine may both have a node n1.
+ */
 export const networkIdentity = ({ root, node }: Pick<RunnerSettings, 'root' | 'node'>): string =>
   `${sha256(root).slice(0, 8)}-${node}`;
 

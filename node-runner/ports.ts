@@ -1,4 +1,5 @@
-// What the runner's tick needs from the world, as types: the real ones are in edge/, the simulator has its own, and
+// What the runner's tick needs from the world, as types: the real ones are in edge/, the simulator
+// has its own, and
 // one contract suite runs on both. Not here: any implementation, any decision.
 
 import type { NodeOrders, NodeReport } from '../schema/orders.ts';
@@ -90,7 +91,10 @@ export interface ExecAsk {
 }
 
 export interface ExecSession {
-  /** stdout and stderr, tagged; a tty has only stdout. Ends when the process has ended and all output was read. */
+  /**
+   * stdout and stderr, tagged; a tty has only stdout. Ends when the process has ended and all
+   * output was read.
+   */
   readonly output: AsyncIterable<{
     readonly stream: 'stdout' | 'stderr';
     readonly data: Uint8Array;
@@ -115,7 +119,9 @@ export interface PullProgress {
   readonly totalBytes: number;
 }
 
-/** Everything that is asked of containerd; every call is safe to repeat. All throw RuntimeFailure. */
+/**
+ * Everything that is asked of containerd; every call is safe to repeat. All throw RuntimeFailure.
+ */
 export interface RuntimePort {
   readonly version: () => Promise<string>;
   /** Containers of our containerd namespace, with their tasks. */
@@ -130,7 +136,10 @@ export interface RuntimePort {
     },
   ) => Promise<ImageFacts>;
   readonly removeImage: (name: string) => Promise<void>;
-  /** `user` as in Compose: name, uid, name:group, uid:gid; looked up in the image's own passwd and group. */
+  /**
+   * `user` as in Compose: name, uid, name:group, uid:gid; looked up in the image's own passwd and
+   * group.
+   */
   readonly resolveUser: (image: ImageFacts, user: string) => Promise<ResolvedUser>;
   /** Record, snapshot and task, created but not started. */
   readonly create: (ask: CreateAsk) => Promise<{ readonly pid: number }>;
@@ -192,14 +201,23 @@ export interface ProbePort {
   readonly probe: (ask: ProbeAsk) => Promise<ProbeAnswer>;
 }
 
-/** What the runner must remember across its own restart, that containerd does not: small, written atomically. */
+/**
+ * What the runner must remember across its own restart, that containerd does not: small, written
+ * atomically.
+ */
 export interface StorePort {
   readonly readOrders: () => Promise<NodeOrders | null>;
   readonly writeOrders: (orders: NodeOrders) => Promise<void>;
-  /** Marks of allocations, by id (first start, ever healthy, restarts, deaths), as decide makes them. */
+  /**
+   * Marks of allocations, by id (first start, ever healthy, restarts, deaths), as decide makes
+   * them.
+   */
   readonly readMarks: () => Promise<unknown>;
   readonly writeMarks: (marks: unknown) => Promise<void>;
-  /** Writes the files that tasks mount, makes the folders of named volumes and logs; returns their host paths. */
+  /**
+   * Writes the files that tasks mount, makes the folders of named volumes and logs; returns their
+   * host paths.
+   */
   readonly prepare: (ask: PrepareAsk) => Promise<PreparedPaths>;
   /** Removes files and logs of an allocation, never a named volume. */
   readonly discard: (allocation: string, what: 'files' | 'files-and-logs') => Promise<void>;
@@ -231,9 +249,15 @@ export interface LinkPort {
   readonly take: () => NodeOrders | null;
   /** `at`: the runner's clock when the report was made. */
   readonly report: (report: NodeReport, at: Ms) => void;
-  /** When the newest acknowledged report was sent, on the runner's clock; null before the first (rules 9.3). */
+  /**
+   * When the newest acknowledged report was sent, on the runner's clock; null before the first
+   * (rules 9.3).
+   */
   readonly acknowledged: () => Ms | null;
-  /** Ends a stream that was opened before that instant, so that a new one brings orders anew (rules 9.4). */
+  /**
+   * Ends a stream that was opened before that instant, so that a new one brings orders anew (rules
+   * 9.4).
+   */
   readonly renew: (openedBefore: Ms) => void;
   /** Calls back when orders arrived or the stream opened. */
   readonly watch: (wake: () => void) => () => void;

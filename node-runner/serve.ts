@@ -1,5 +1,6 @@
 // What a person asks of a running allocation, served on the node: its log, a process inside it.
-// In: an ask that came over the link. Out: output, and where input goes. Not here: the transport (edge/link-streams).
+// In: an ask that came over the link. Out: output, and where input goes. Not here: the transport
+// (edge/link-streams).
 
 import { containerId } from '../schema/ids.ts';
 import type { StreamAsk, StreamEnd } from '../schema/streams.ts';

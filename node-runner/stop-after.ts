@@ -1,6 +1,9 @@
-// Tells the watchdog until when each group with stop_after may run, should this runner die (rules 9.3).
-// In: what the tick knows. Out: deadlines, set again and again as contact is renewed. The runner itself stops such
-// groups a little earlier and in order (decide); the watchdog is for when there is no runner. Not here: the script.
+// Tells the watchdog until when each group with stop_after may run, should this runner die (rules
+// 9.3).
+// In: what the tick knows. Out: deadlines, set again and again as contact is renewed. The runner
+// itself stops such
+// groups a little earlier and in order (decide); the watchdog is for when there is no runner. Not
+// here: the script.
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import { containerId } from '../schema/ids.ts';

@@ -1,5 +1,6 @@
 // One pass: look at everything, decide with pure functions, act.
-// In: the ports and what the last pass left. Out: a view of what was seen, decided and sent. Only here and in the loop
+// In: the ports and what the last pass left. Out: a view of what was seen, decided and sent. Only
+// here and in the loop
 // are edge failures caught (style 10). Not here: when to look again (loop), slow writes (writer).
 
 import { asks, compile } from './desired/compile.ts';
@@ -88,7 +89,9 @@ const passed = ({ expired, contained, ...tree }: SourceTree) => ({
   contained: contained?.join('\n'),
 });
 
-/** What lies behind a commit never changes: histories are read, and compiled, once for each HEAD. */
+/**
+ * What lies behind a commit never changes: histories are read, and compiled, once for each HEAD.
+ */
 const knownHistories = (read: SourceTree, memo: CompileMemo): SourceTree['histories'] =>
   memo.last?.tree.head.oid === read.head.oid ? memo.last.tree.histories : read.histories;
 
@@ -135,7 +138,10 @@ const readOrKeep = async ({ ports, lookups, memos }: CycleContext, last: View | 
   }
 };
 
-/** Sends each node its set where the set changed. A node that is not connected gets it when it is back. */
+/**
+ * Sends each node its set where the set changed. A node that is not connected gets it when it is
+ * back.
+ */
 const send = (ports: ReconcilerPorts, { plan: made, live, desired }: View): void => {
   const context = {
     cluster: desired.cluster.name,

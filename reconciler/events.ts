@@ -1,5 +1,6 @@
 // What happened, in order: the difference between one view and the next, for `purser events`.
-// In: two views. Out: events. Kept in memory only (rules 10.5): what is older is Git. Not here: who shows them.
+// In: two views. Out: events. Kept in memory only (rules 10.5): what is older is Git. Not here: who
+// shows them.
 
 import { factsOf, unaged } from '../schema/ageing.ts';
 import type { LiveAllocation } from '../schema/live.ts';

@@ -1,5 +1,6 @@
 // Puts the reconciler together: ports and their implementations meet only here.
-// In: a configuration. Out: a running control plane, and the way to stop it. Containers are never touched by
+// In: a configuration. Out: a running control plane, and the way to stop it. Containers are never
+// touched by
 // stopping. Not here: any decision.
 
 import { readFile } from 'node:fs/promises';

@@ -1,5 +1,7 @@
-// What the loop needs from the world, as types: two implementations each, the real one in edge/ and the
-// simulator's. Not here: any of them. An edge failure says what follows from it (EdgeFailure.consequence).
+// What the loop needs from the world, as types: two implementations each, the real one in edge/ and
+// the
+// simulator's. Not here: any of them. An edge failure says what follows from it
+// (EdgeFailure.consequence).
 
 import type { FileEdit } from '../schema/desired.ts';
 import type { LedgerRecord } from '../schema/ledger.ts';
@@ -8,7 +10,9 @@ import type { NodeOrders } from '../schema/orders.ts';
 import type { Asks, DigestAsk, LookupAnswer, SourceTree } from '../schema/source.ts';
 import type { Ms } from '../schema/spec.ts';
 
-/** `retry`: try again later; `stale`: look again, the world moved on; `broken`: a person must act. */
+/**
+ * `retry`: try again later; `stale`: look again, the world moved on; `broken`: a person must act.
+ */
 export type Consequence = 'retry' | 'stale' | 'broken';
 
 export interface EdgeFailure {
@@ -35,7 +39,10 @@ export interface SourcePort {
   readonly complete: (tree: SourceTree, asks: Asks) => Promise<SourceTree>;
   /** Appends records to the ledger and pushes it; resolves when the remote has them. */
   readonly record: (records: readonly LedgerRecord[]) => Promise<void>;
-  /** Makes the commit; returns its id. `stale` when somebody pushed first and the edits' bases changed. */
+  /**
+   * Makes the commit; returns its id. `stale` when somebody pushed first and the edits' bases
+   * changed.
+   */
   readonly commit: (ask: CommitAsk) => Promise<string>;
   /** Calls back whenever something may have changed. Carries no data. Returns the way to stop. */
   readonly watch: (wake: () => void) => () => Promise<void>;

@@ -1,5 +1,7 @@
-// Writes that a plan proposes, one batch at a time and beside the loop: the ledger first, then commits.
-// In: a view. Out: a wake-up when something was written, a failure to show when not. What is not written now is
+// Writes that a plan proposes, one batch at a time and beside the loop: the ledger first, then
+// commits.
+// In: a view. Out: a wake-up when something was written, a failure to show when not. What is not
+// written now is
 // proposed again by the next plan, so nothing is queued. Not here: how a commit is made (edge/git).
 
 import { hashOf } from '../schema/hash.ts';
@@ -50,7 +52,10 @@ export const createWriter = (ports: ReconcilerPorts, wake: () => void): Writer =
     await writeCommit(ports, view);
   };
 
-  /** A batch that was written and is proposed again was not seen in Git: slower each time, never a spin. */
+  /**
+   * A batch that was written and is proposed again was not seen in Git: slower each time, never a
+   * spin.
+   */
   const holdBack = (view: View) => {
     const batch = hashOf([view.desired.owed, view.plan.proposals]);
     state.repeats = batch === state.written ? state.repeats + 1 : 0;

@@ -1,13 +1,19 @@
-// Facts that grow older by themselves: what a node's allocations were when last heard of, brought up to now only where
-// somebody looks. In: facts, which stay the same object as long as nothing new is heard. Out: LiveNodes, the copies of
-// some jobs. What is kept here is tied to the identity of immutable values (WeakMap), so a node that is changed by
+// Facts that grow older by themselves: what a node's allocations were when last heard of, brought
+// up to now only where
+// somebody looks. In: facts, which stay the same object as long as nothing new is heard. Out:
+// LiveNodes, the copies of
+// some jobs. What is kept here is tied to the identity of immutable values (WeakMap), so a node
+// that is changed by
 // spreading is a new node with facts of its own. Not here: what is heard (reconciler/live).
 
 import { compareText } from './ids.ts';
 import type { LiveAllocation, LiveNode, LiveState } from './live.ts';
 import type { Ms } from './spec.ts';
 
-/** Allocations of one node as of its last report. All ages in a plan follow from these, `now` and nothing else. */
+/**
+ * Allocations of one node as of its last report. All ages in a plan follow from these, `now` and
+ * nothing else.
+ */
 export interface Facts {
   /** Sorted by allocation. */
   readonly allocations: readonly LiveAllocation[];
@@ -85,7 +91,10 @@ const byJob = (allocations: readonly LiveAllocation[]): ByJob => {
 /** Jobs that have copies on the node, with these copies, not aged. */
 export const jobsOn = (node: LiveNode): ByJob => byJob(unaged(node));
 
-/** Copies of these jobs on all nodes, brought up to now, sorted by allocation. Jobs without copies are left out. */
+/**
+ * Copies of these jobs on all nodes, brought up to now, sorted by allocation. Jobs without copies
+ * are left out.
+ */
 export const copiesOf = (live: LiveState, jobs: ReadonlySet<string>): ByJob => {
   const found = new Map<string, LiveAllocation[]>();
   for (const node of live.nodes) {

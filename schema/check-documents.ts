@@ -1,5 +1,6 @@
 // Mistakes of meaning in cluster, node and namespace files that need no other file.
-// In: documents that fit their schema. Out: findings. Not here: jobs (schema/check-job.ts), lines (schema/findings.ts).
+// In: documents that fit their schema. Out: findings. Not here: jobs (schema/check-job.ts), lines
+// (schema/findings.ts).
 
 import type { ClusterFile } from './documents/cluster.ts';
 import type { Finding } from './findings.ts';

@@ -1,7 +1,9 @@
 // Mistakes of meaning in one job file that need no other file.
 // In: a job that fits its schema, and what its path says. Out: findings, for every group and task.
-// Not here: what one task may say (schema/check-task.ts), and what needs cluster.yaml, the namespace, the nodes or other
-// jobs: policies, the sum of rules 9.3, digests in a protected namespace, pinned ports that do not fit (desired, plan).
+// Not here: what one task may say (schema/check-task.ts), and what needs cluster.yaml, the
+// namespace, the nodes or other
+// jobs: policies, the sum of rules 9.3, digests in a protected namespace, pinned ports that do not
+// fit (desired, plan).
 
 import { checkNamed } from './check-documents.ts';
 import { checkUpdate } from './check-limits.ts';
@@ -28,7 +30,10 @@ export const checkJob = (job: JobFile, identity: Identity | null): readonly Find
   ];
 };
 
-/** Fields of a level that is written out below may not stand above it too: nobody could say which counts. */
+/**
+ * Fields of a level that is written out below may not stand above it too: nobody could say which
+ * counts.
+ */
 const checkLevels = (job: JobFile): readonly Finding[] => {
   const findings: Finding[] = [];
   if (job.groups !== undefined) {
@@ -201,7 +206,10 @@ const checkReschedule = ({ group, pointer }: WrittenGroup): readonly Finding[] =
   ];
 };
 
-/** A named volume means the same everywhere in its group, and two live copies never hold one (rules 14). */
+/**
+ * A named volume means the same everywhere in its group, and two live copies never hold one (rules
+ * 14).
+ */
 const checkVolumes = (job: JobFile, { tasks }: WrittenGroup): readonly Finding[] => {
   const findings: Finding[] = [];
   const seen = new Map<string, string>();

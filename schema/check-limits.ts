@@ -1,6 +1,8 @@
 // Fields that limit each other: deadlines of a rollout, asks and limits of resources.
-// In: `update` and `resources` as written, in a job or among the cluster's defaults, and where they stand.
-// Out: findings. Only fields that are written are compared: what a default adds is known in reconciler/desired.
+// In: `update` and `resources` as written, in a job or among the cluster's defaults, and where they
+// stand.
+// Out: findings. Only fields that are written are compared: what a default adds is known in
+// reconciler/desired.
 
 import type { UpdateDefaultsFile } from './documents/job.ts';
 import type { ResourcesFile } from './documents/task.ts';

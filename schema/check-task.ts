@@ -1,6 +1,7 @@
 // Mistakes of meaning in one task that need no other file.
 // In: a task with where it stands, the names of its group's ports. Out: findings.
-// Not here: the group's own fields (schema/check-job.ts), whether policy allows image and paths (reconciler/desired).
+// Not here: the group's own fields (schema/check-job.ts), whether policy allows image and paths
+// (reconciler/desired).
 
 import { checkResources } from './check-limits.ts';
 import type { CheckFile } from './documents/task.ts';

@@ -59,7 +59,10 @@ export interface RecordArgument {
   readonly records: readonly LedgerRecord[];
 }
 
-/** `resolve`: which digest a tag has now; the answer is a `LookupAnswer`. Asks only registries that policy allows. */
+/**
+ * `resolve`: which digest a tag has now; the answer is a `LookupAnswer`. Asks only registries that
+ * policy allows.
+ */
 export interface ResolveArgument {
   readonly reference: string;
 }

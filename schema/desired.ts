@@ -40,7 +40,10 @@ export interface FileEdit {
   readonly base: string | null;
 }
 
-/** What a failed version would go back to, worked out by compile and checked to give exactly that version. */
+/**
+ * What a failed version would go back to, worked out by compile and checked to give exactly that
+ * version.
+ */
 export type RevertTarget =
   | {
       readonly kind: 'possible';
@@ -57,7 +60,10 @@ export interface DesiredJob {
   readonly spec: JobSpec;
   readonly standing:
     | { readonly kind: 'head' }
-    /** Invalid at HEAD (or its namespace, or an image not resolved): healed, never rolled or removed. */
+    /**
+     * Invalid at HEAD (or its namespace, or an image not resolved): healed, never rolled or
+     * removed.
+     */
     | { readonly kind: 'held'; readonly why: string }
     /** Gone from HEAD: `spec` is its content in the last synced commit. */
     | { readonly kind: 'removed' };
@@ -73,14 +79,20 @@ export interface DesiredJob {
   readonly reverted: string | null;
   /** The version equals an earlier settled version of the job (rules 2.5). */
   readonly isRollback: boolean;
-  /** The newest settled version but this one, compiled with HEAD's in-place fields and count; null if none (5.5). */
+  /**
+   * The newest settled version but this one, compiled with HEAD's in-place fields and count; null
+   * if none (5.5).
+   */
   readonly fallback: {
     readonly spec: JobSpec;
     readonly deployment: string;
     readonly commit: CommitRef;
   } | null;
   readonly revert: RevertTarget;
-  /** An image whose manifest is unknown, for how long (rules 3): the version's failure after healthy_deadline. */
+  /**
+   * An image whose manifest is unknown, for how long (rules 3): the version's failure after
+   * healthy_deadline.
+   */
   readonly unresolved: {
     readonly message: string;
     readonly sinceMs: Ms;
@@ -111,7 +123,9 @@ export interface DesiredState {
   readonly branch: string;
   readonly commit: CommitRef;
   readonly lastSynced: string | null;
-  /** HEAD may be acted on; otherwise nothing new is done and `why` is shown (rules 1.3 empty, 12.1). */
+  /**
+   * HEAD may be acted on; otherwise nothing new is done and `why` is shown (rules 1.3 empty, 12.1).
+   */
   readonly standing: { readonly kind: 'ok' } | { readonly kind: 'stopped'; readonly why: string };
   readonly namespaces: readonly NamespaceSpec[];
   readonly nodes: readonly ExpectedNode[];
@@ -132,6 +146,9 @@ export interface DesiredState {
    * `<job> <spec hash>` of all settled records, while no commit was synced: a ledger may be gone.
    */
   readonly settledMarks?: readonly string[];
-  /** Ledger records that compile found to be missing: digests just looked up. Written before anything else. */
+  /**
+   * Ledger records that compile found to be missing: digests just looked up. Written before
+   * anything else.
+   */
   readonly owed: readonly LedgerRecord[];
 }

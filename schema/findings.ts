@@ -1,6 +1,8 @@
-// A finding: a problem before it has a line. Checks speak of JSON pointers, people read lines and columns.
+// A finding: a problem before it has a line. Checks speak of JSON pointers, people read lines and
+// columns.
 // In: findings, positions of the file. Out: problems, sorted as they stand in the file.
-// Not here: who finds what (schema/parse.ts, schema/check-job.ts), the table of codes (schema/problem-codes.ts).
+// Not here: who finds what (schema/parse.ts, schema/check-job.ts), the table of codes
+// (schema/problem-codes.ts).
 
 import { compareText } from './ids.ts';
 import type { Positions } from './places.ts';

@@ -23,7 +23,9 @@ export const allocationId = (key: AllocationKey): string => {
   return `${hash}-${index}-${attempt}`;
 };
 
-/** containerd's ids hold at most 76 characters; task names have at most 40 (schema), so this fits. */
+/**
+ * containerd's ids hold at most 76 characters; task names have at most 40 (schema), so this fits.
+ */
 export const containerId = (allocation: string, task: string): string => `${allocation}.${task}`;
 
 export interface DeploymentKey {

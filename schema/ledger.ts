@@ -1,7 +1,11 @@
 // The ledger's records (rules 11): what the machine must remember and Git intent cannot say.
-// In: nothing. Out: types. Not here: how they are stored (reconciler/edge/git), what they cause (plan).
+// In: nothing. Out: types. Not here: how they are stored (reconciler/edge/git), what they cause
+// (plan).
 
-/** What failed, for the evidence in a commit's message and in status. Never log lines unless the namespace allows. */
+/**
+ * What failed, for the evidence in a commit's message and in status. Never log lines unless the
+ * namespace allows.
+ */
 export interface Evidence {
   readonly reason: string;
   readonly allocations: readonly {
@@ -35,7 +39,9 @@ export type LedgerRecord =
       readonly specHash: string;
       readonly deployment: string;
       readonly commit: string;
-      /** Of the commit, for people; absent in records of older releases, and where it was unknown. */
+      /**
+       * Of the commit, for people; absent in records of older releases, and where it was unknown.
+       */
       readonly author?: string;
       readonly email?: string;
       readonly subject?: string;

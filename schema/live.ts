@@ -1,5 +1,6 @@
 // What is: the value that observe makes of everything heard from the nodes.
-// In: nothing. Out: types. Facts only: what a fact means needs Git too and is decided in reconciler/plan.
+// In: nothing. Out: types. Facts only: what a fact means needs Git too and is decided in
+// reconciler/plan.
 
 import type { AllocationReport, NodeOrders, NodeReport } from './orders.ts';
 import type { Ms, Resources } from './spec.ts';
@@ -40,7 +41,10 @@ export interface LiveNode {
   readonly acceptedCommit: string;
   /** Highest generation sent or accepted. */
   readonly generation: number;
-  /** The set that the node has or will have: the newest sent, else null (then the accepted bodies of its reports). */
+  /**
+   * The set that the node has or will have: the newest sent, else null (then the accepted bodies of
+   * its reports).
+   */
   readonly sent: NodeOrders | null;
   /** Sorted by allocation. */
   readonly allocations: readonly LiveAllocation[];
@@ -50,7 +54,10 @@ export interface LiveNode {
 }
 
 export interface LiveState {
-  /** How long this reconciler has been up: silence counts from the later of this and the last report (rules 9.1). */
+  /**
+   * How long this reconciler has been up: silence counts from the later of this and the last report
+   * (rules 9.1).
+   */
   readonly upForMs: Ms;
   /** Sorted by name. */
   readonly nodes: readonly LiveNode[];

@@ -21,7 +21,10 @@ export interface AllocationBody {
   readonly index: number;
   readonly attempt: number;
   readonly node: string;
-  /** The job's version and the deployment that put the copy there (relabelled in place when it changes). */
+  /**
+   * The job's version and the deployment that put the copy there (relabelled in place when it
+   * changes).
+   */
   readonly specHash: string;
   readonly deployment: string;
   /** The commit that introduced the version. */
@@ -67,7 +70,9 @@ export type OrderItem =
       readonly killTimeoutMs: Ms;
     };
 
-/** The whole set for one node. Absence of an allocation means stop, with the last body's timeouts. */
+/**
+ * The whole set for one node. Absence of an allocation means stop, with the last body's timeouts.
+ */
 export interface NodeOrders {
   readonly node: string;
   readonly cluster: string;
@@ -87,7 +92,10 @@ export interface ExitRecord {
   readonly outOfMemory: boolean;
   /** `unknown`: the runtime lost the status (containerd ≥ 1.7 without a record). */
   readonly status: 'known' | 'unknown';
-  /** `check`: killed by us after a failed live check; `ordered`: we stopped it; `self`: it ended itself. */
+  /**
+   * `check`: killed by us after a failed live check; `ordered`: we stopped it; `self`: it ended
+   * itself.
+   */
   readonly cause: 'self' | 'check' | 'ordered' | 'killed';
 }
 
@@ -137,7 +145,9 @@ export interface AllocationReport {
   readonly body: AllocationBody;
   readonly phase: AllocationPhase;
   readonly health: Health;
-  /** Was healthy at least once for `minHealthyMs`; the runner remembers it across its own restart. */
+  /**
+   * Was healthy at least once for `minHealthyMs`; the runner remembers it across its own restart.
+   */
   readonly everHealthy: boolean;
   readonly tasks: readonly TaskReport[];
   /** The newest failure, null when there was none. */
@@ -164,7 +174,9 @@ export interface AllocationReport {
 export interface NodeReport {
   readonly node: string;
   readonly cluster: string;
-  /** Highest generation accepted, and the commit and set hash it carried; 0 and '' before the first. */
+  /**
+   * Highest generation accepted, and the commit and set hash it carried; 0 and '' before the first.
+   */
   readonly acceptedGeneration: number;
   readonly acceptedCommit: string;
   readonly acceptedHash: string;
@@ -172,7 +184,10 @@ export interface NodeReport {
   readonly accepted: readonly string[];
   /** Total for allocations, after what the node keeps for itself. */
   readonly capacity: Resources;
-  /** `node.arch`, `node.os`, `node.kernel`…, sorted by name. Labels from Git are added by the reconciler. */
+  /**
+   * `node.arch`, `node.os`, `node.kernel`…, sorted by name. Labels from Git are added by the
+   * reconciler.
+   */
   readonly attributes: readonly (readonly [string, string])[];
   /** Address at which published ports answer. */
   readonly address: string;

@@ -1,5 +1,7 @@
-// Advice for unknown fields: near spellings, fields of another level, and the words of other systems.
-// In: the name as written, where it stands, the names that may stand there. Out: advice, or null for the table's.
+// Advice for unknown fields: near spellings, fields of another level, and the words of other
+// systems.
+// In: the name as written, where it stands, the names that may stand there. Out: advice, or null
+// for the table's.
 // Not here: the message itself (schema/parse-messages.ts).
 
 import { groupOnlyFields } from './documents/group.ts';

@@ -1,7 +1,9 @@
 // One file → one document, with all that is wrong in it at once.
-// In: kind, path and the file as read from Git. Out: the written form, or null where the file cannot be used, and
+// In: kind, path and the file as read from Git. Out: the written form, or null where the file
+// cannot be used, and
 // problems with file, line, column, code, message and advice; warnings leave the value usable.
-// Not here: problems that need another file (reconciler/desired), the meaning of a job (schema/spec.ts).
+// Not here: problems that need another file (reconciler/desired), the meaning of a job
+// (schema/spec.ts).
 
 import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import { checkCluster, checkNamed } from './check-documents.ts';
@@ -64,7 +66,10 @@ const ownUnits: Readonly<Record<string, (text: string) => number | null>> = {
   cpu: parseCpu,
 };
 
-/** Checkers by kind, made when first used: compiling all schemas takes longer than checking a hundred files. */
+/**
+ * Checkers by kind, made when first used: compiling all schemas takes longer than checking a
+ * hundred files.
+ */
 const checkers = new Map<DocumentKind, Checker>();
 
 const checkerOf = (kind: DocumentKind): Checker => {

@@ -1,5 +1,6 @@
 // Which document a path is: the path is the identity (rules 1.2).
-// In: a path relative to the cluster's directory. Out: kind and names, or why the file is no document although it lies
+// In: a path relative to the cluster's directory. Out: kind and names, or why the file is no
+// document although it lies
 // where documents lie. Not here: what is in the file (schema/parse.ts).
 
 import { NAME_PATTERN, NODE_NAME_PATTERN } from './documents/field.ts';
@@ -7,7 +8,10 @@ import type { DocumentKind } from './documents.ts';
 import { problemCodes } from './problem-codes.ts';
 import type { Problem } from './problems.ts';
 
-/** What a path says; `namespace` and `name` are empty for cluster.yaml, `namespace` for nodes and namespaces. */
+/**
+ * What a path says; `namespace` and `name` are empty for cluster.yaml, `namespace` for nodes and
+ * namespaces.
+ */
 export interface Identity {
   readonly kind: DocumentKind;
   readonly namespace: string;

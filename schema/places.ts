@@ -1,6 +1,8 @@
 // Where a value stands in its file: JSON pointers to lines and columns.
-// In: text, tree, pointer. Out: 1-based lines and columns. A pointer that leads nowhere is placed at the nearest value
-// above it, so that every problem has a line. Not here: reading (schema/yaml.ts), messages (schema/parse-messages.ts).
+// In: text, tree, pointer. Out: 1-based lines and columns. A pointer that leads nowhere is placed
+// at the nearest value
+// above it, so that every problem has a line. Not here: reading (schema/yaml.ts), messages
+// (schema/parse-messages.ts).
 
 import type { YamlEntry, YamlNode } from './yaml.ts';
 
@@ -10,7 +12,10 @@ export interface Place {
   readonly column: number;
 }
 
-/** `key`: where the key stands (for list items and the whole file: the value). `value`: where its value starts. */
+/**
+ * `key`: where the key stands (for list items and the whole file: the value). `value`: where its
+ * value starts.
+ */
 export interface Places {
   readonly key: Place;
   readonly value: Place;

@@ -1,4 +1,5 @@
-// What to do about the difference, and why: the value that plan makes, and that render, orders and the loop read.
+// What to do about the difference, and why: the value that plan makes, and that render, orders and
+// the loop read.
 // In: nothing. Out: types. Not here: how it is worked out (reconciler/plan).
 
 import type { CommitRef, FileEdit } from './desired.ts';
@@ -68,7 +69,9 @@ export type Blocked =
       readonly kind: 'no-node';
       readonly job: string;
       readonly slot: string;
-      /** Counts add up to the number of nodes in Git; details name the shortfall or the constraint. */
+      /**
+       * Counts add up to the number of nodes in Git; details name the shortfall or the constraint.
+       */
       readonly nodes: readonly {
         readonly reason: NodeReason;
         readonly count: number;
@@ -177,7 +180,9 @@ export interface Plan {
   readonly proposals: readonly Proposal[];
   readonly deployments: readonly DeploymentView[];
   readonly problems: readonly Problem[];
-  /** Every slot that HEAD wants holds what it should and no removal waits (rules 8.1 last synced). */
+  /**
+   * Every slot that HEAD wants holds what it should and no removal waits (rules 8.1 last synced).
+   */
   readonly synced: boolean;
   /** Removals that the guard holds back. */
   readonly guarded: readonly {

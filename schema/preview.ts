@@ -1,5 +1,6 @@
 // A preview: what stands and what a change would make of it, side by side.
-// In: nothing. Out: types. Not here: how it is made (reconciler/preview), words (reconciler/render).
+// In: nothing. Out: types. Not here: how it is made (reconciler/preview), words
+// (reconciler/render).
 
 import type { DesiredState } from './desired.ts';
 import type { LiveState } from './live.ts';

@@ -1,6 +1,8 @@
 // The table of problem codes: what is wrong in general, and how it is fixed in general.
-// In: nothing. Out: code → title and advice; docs/problems.md is written from it, and a test checks that they agree.
-// A problem in hand may carry better advice than the table's, because it knows the field. Not here: who finds them.
+// In: nothing. Out: code → title and advice; docs/problems.md is written from it, and a test checks
+// that they agree.
+// A problem in hand may carry better advice than the table's, because it knows the field. Not here:
+// who finds them.
 
 interface CodeInfo {
   readonly title: string;

@@ -1,5 +1,6 @@
 // A problem: a user's mistake in a file, as data (architecture, style 10).
-// In: nothing. Out: the type. Not here: the table of codes (schema/problem-codes.ts), who finds them.
+// In: nothing. Out: the type. Not here: the table of codes (schema/problem-codes.ts), who finds
+// them.
 
 export interface Problem {
   /** Path in the repository, relative to the cluster's directory. */

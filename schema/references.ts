@@ -1,6 +1,7 @@
 // Small texts with a form of their own: image references, volumes, constraints, host paths.
 // In: text as written. Out: its parts, or null where it is none (constraints say why).
-// Not here: whether policy allows them (reconciler/desired), messages with a line (schema/check-job.ts).
+// Not here: whether policy allows them (reconciler/desired), messages with a line
+// (schema/check-job.ts).
 
 import { NAME_PATTERN } from './documents/field.ts';
 import type { VolumeFile } from './documents/task.ts';
@@ -24,8 +25,10 @@ const IMAGE = new RegExp(
 );
 
 /**
- * The OCI form of a reference. The first part is a registry if it has a dot or a colon or is `localhost`, as in
- * Docker; else the registry is docker.io, whose one-part names lie under `library/`. No tag and no digest: `latest`.
+ * The OCI form of a reference. The first part is a registry if it has a dot or a colon or is
+ * `localhost`, as in
+ * Docker; else the registry is docker.io, whose one-part names lie under `library/`. No tag and no
+ * digest: `latest`.
  */
 export const parseImage = (written: string): ImageReference | null => {
   const [first, ...rest] = written.split('/');
@@ -44,7 +47,10 @@ export const parseImage = (written: string): ImageReference | null => {
 
 const NAME = new RegExp(NAME_PATTERN);
 
-/** `data:/var/lib/web`, `/srv/shared:/shared:ro`, or the long form of a named volume. null: no volume. */
+/**
+ * `data:/var/lib/web`, `/srv/shared:/shared:ro`, or the long form of a named volume. null: no
+ * volume.
+ */
 export const parseVolume = (written: VolumeFile): VolumeMount | null => {
   if (typeof written !== 'string') {
     return {

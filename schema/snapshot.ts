@@ -1,4 +1,5 @@
-// Values as text and back: JSON in which maps survive. What `purser snapshot` writes and what the control socket
+// Values as text and back: JSON in which maps survive. What `purser snapshot` writes and what the
+// control socket
 // answers. In: values of schema/. Out: text. Not here: who asks.
 
 import type { LiveState } from './live.ts';

@@ -29,7 +29,8 @@ export interface CommitInfo {
 }
 
 /**
- * The history of one path's inputs on the first-parent line, newest first, starting at HEAD: one entry for each commit
+ * The history of one path's inputs on the first-parent line, newest first, starting at HEAD: one
+ * entry for each commit
  * whose content of the asked paths differs from its parent's. At most 50 (rules 12.4).
  */
 export interface HistoryEntry {
@@ -79,7 +80,10 @@ export type LookupAnswer =
       readonly sinceMs: number;
     };
 
-/** One look-up of a tag: (job, group, task, reference as written, commit that brought the text in), rules 3. */
+/**
+ * One look-up of a tag: (job, group, task, reference as written, commit that brought the text in),
+ * rules 3.
+ */
 export interface DigestAsk {
   readonly job: string;
   readonly group: string;

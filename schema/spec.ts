@@ -1,5 +1,7 @@
-// What a job means once every short form is written out: the compiled job that the planner works on.
-// In: nothing. Out: types only. Not here: how a file becomes this (reconciler/desired), what a node is
+// What a job means once every short form is written out: the compiled job that the planner works
+// on.
+// In: nothing. Out: types only. Not here: how a file becomes this (reconciler/desired), what a node
+// is
 // told (schema/orders.ts).
 
 /** Milliseconds. Durations and ages; never an instant of the calendar. */
@@ -27,7 +29,9 @@ export interface UpdateSpec {
   readonly progressDeadlineMs: Ms;
   readonly maxFailures: number;
   readonly paused: boolean;
-  /** First 12 characters of the spec hash that a person promoted; ignored when stale (rules 5.3). */
+  /**
+   * First 12 characters of the spec hash that a person promoted; ignored when stale (rules 5.3).
+   */
   readonly promote: string | null;
 }
 
@@ -36,7 +40,10 @@ export interface RestartSpec {
   readonly attempts: number;
   readonly intervalMs: Ms;
   readonly delayMs: Ms;
-  /** `fail`: the allocation is dead when attempts are used up; `delay`: wait for the interval to end, go on. */
+  /**
+   * `fail`: the allocation is dead when attempts are used up; `delay`: wait for the interval to
+   * end, go on.
+   */
   readonly mode: 'fail' | 'delay';
 }
 
@@ -69,7 +76,10 @@ export interface ChecksSpec {
   readonly live: CheckSpec | null;
 }
 
-/** A port of the group; `host` null means a dynamic host port that the runner picks from 20000..32000. */
+/**
+ * A port of the group; `host` null means a dynamic host port that the runner picks from
+ * 20000..32000.
+ */
 export interface PortSpec {
   readonly name: string;
   readonly port: number;

@@ -1,5 +1,6 @@
 // Which places of a document keep the source text of their scalars (`VERSION: 1.10` stays `1.10`).
-// In: a JSON Schema with `x-text` marks. Out: a cursor that walks along with the reader (schema/yaml.ts).
+// In: a JSON Schema with `x-text` marks. Out: a cursor that walks along with the reader
+// (schema/yaml.ts).
 // Not here: the marks themselves (schema/documents).
 
 import { noTextFields, type TextFields } from './yaml.ts';

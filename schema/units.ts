@@ -1,6 +1,8 @@
 // Durations, sizes and CPU as people write them, read strictly and printed the same way.
-// In: text. Out: milliseconds, bytes, thousandths of a core, or null where the text is none. And back.
-// The patterns are those of the schemas, so that an editor and Purser refuse the same text. Not here: messages about
+// In: text. Out: milliseconds, bytes, thousandths of a core, or null where the text is none. And
+// back.
+// The patterns are those of the schemas, so that an editor and Purser refuse the same text. Not
+// here: messages about
 // a wrong unit (schema/parse-messages.ts).
 
 import { CPU_PATTERN, DURATION_PATTERN, SIZE_PATTERN } from './documents/field.ts';
@@ -39,7 +41,10 @@ const SIZE_UNITS: Readonly<Record<string, number>> = {
 
 const within = (value: number, limit: number): number | null => (value <= limit ? value : null);
 
-/** `500ms`, `30s`, `1.5s`, `1h30m`, `2d` → milliseconds. Units fall from left to right, each at most once. */
+/**
+ * `500ms`, `30s`, `1.5s`, `1h30m`, `2d` → milliseconds. Units fall from left to right, each at most
+ * once.
+ */
 export const parseDuration = (written: string): Ms | null => {
   if (!DURATION.test(written)) return null;
   let total = 0;
@@ -67,7 +72,10 @@ export const parseCpu = (written: string): number | null => {
   return within(milli, MAX_CPU_MILLI);
 };
 
-/** Milliseconds → the shortest text that `parseDuration` reads back as the same: `500ms`, `1.5s`, `1h30m`, `0s`. */
+/**
+ * Milliseconds → the shortest text that `parseDuration` reads back as the same: `500ms`, `1.5s`,
+ * `1h30m`, `0s`.
+ */
 export const formatDuration = (ms: Ms): string => {
   if (ms === 0) return '0s';
   if (ms < 1000) return `${ms}ms`;
@@ -81,7 +89,10 @@ export const formatDuration = (ms: Ms): string => {
   return rest === 0 ? written : `${written}${rest / 1000}s`;
 };
 
-/** An age for people: the two largest units, rounded down. 200,000 ms → `3m20s`; 90,061,000 ms → `1d1h`. */
+/**
+ * An age for people: the two largest units, rounded down. 200,000 ms → `3m20s`; 90,061,000 ms →
+ * `1d1h`.
+ */
 export const formatAge = (ms: Ms): string => {
   if (ms < 1000) return `${Math.max(0, Math.floor(ms))}ms`;
   const units = ['d', 'h', 'm', 's'] as const;
@@ -90,7 +101,10 @@ export const formatAge = (ms: Ms): string => {
   return formatDuration(Math.floor(ms / last) * last);
 };
 
-/** Bytes → the largest binary unit with at most two decimals: `128MiB`, `1.5GiB`, `0B`. Rounded for people. */
+/**
+ * Bytes → the largest binary unit with at most two decimals: `128MiB`, `1.5GiB`, `0B`. Rounded for
+ * people.
+ */
 export const formatSize = (bytes: number): string => {
   const units = ['TiB', 'GiB', 'MiB', 'KiB'] as const;
   for (const [index, unit] of units.entries()) {

@@ -22,7 +22,9 @@ export const showValue = (value: unknown): string => {
   return JSON.stringify(value.length > MAX_SHOWN ? `${value.slice(0, MAX_SHOWN)}…` : value);
 };
 
-/** The one candidate that is spelled nearly the same; null when none is near. Ties go to the first. */
+/**
+ * The one candidate that is spelled nearly the same; null when none is near. Ties go to the first.
+ */
 export const nearest = (written: string, candidates: readonly string[]): string | null => {
   const most = Math.max(1, Math.floor(written.length / 3));
   let best: { readonly candidate: string; readonly distance: number } | null = null;

@@ -1,6 +1,8 @@
 // Where in a YAML text an edit goes: the parts of the text that are replaced.
-// In: the text, its tree, the place. Out: splices. Whole lines are inserted and removed in block collections; flow
-// collections are edited in their line. Comments stay, but for those inside or behind what is removed.
+// In: the text, its tree, the place. Out: splices. Whole lines are inserted and removed in block
+// collections; flow
+// collections are edited in their line. Comments stay, but for those inside or behind what is
+// removed.
 // Not here: whether the result says what was wanted (schema/yaml-edit.ts checks it).
 
 import type { Json } from './hash.ts';
@@ -150,7 +152,10 @@ const lineStart = (text: string, offset: number): number =>
 
 const columnOf = (text: string, offset: number): number => offset - lineStart(text, offset);
 
-/** Behind the newline of the line in which a value ends; the value's end itself if that is behind one already. */
+/**
+ * Behind the newline of the line in which a value ends; the value's end itself if that is behind
+ * one already.
+ */
 const lineEnd = (text: string, offset: number): number => {
   if (offset > 0 && text[offset - 1] === '\n') return offset;
   const newline = text.indexOf('\n', offset);

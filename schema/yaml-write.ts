@@ -1,6 +1,8 @@
 // Values written as YAML, in a line or as a block.
-// In: JSON values. Out: text that schema/yaml.ts reads back as the same. Texts are written without quotes only where
-// no reader of YAML 1.1 or 1.2 sees anything else in them. Not here: where the text goes (schema/yaml-splice.ts).
+// In: JSON values. Out: text that schema/yaml.ts reads back as the same. Texts are written without
+// quotes only where
+// no reader of YAML 1.1 or 1.2 sees anything else in them. Not here: where the text goes
+// (schema/yaml-splice.ts).
 
 import type { Json } from './hash.ts';
 import { resolvePlain } from './yaml.ts';
@@ -36,7 +38,10 @@ export const writeInline = (value: Json): string => {
   return `{${entries.join(', ')}}`;
 };
 
-/** Lines of a collection, each without the indentation of the whole. Only for collections that are not empty. */
+/**
+ * Lines of a collection, each without the indentation of the whole. Only for collections that are
+ * not empty.
+ */
 export const writeBlock = (value: Json): readonly string[] => {
   if (!isCollection(value)) return [writeInline(value)];
   if (isList(value)) {

@@ -1,6 +1,8 @@
 // YAML with positions: a text becomes a tree whose nodes know where they stand.
-// In: text. Out: a tree, or faults with offsets. Limits on aliases and depth keep a small file from growing into a
-// large value. Plain scalars are read by YAML 1.2's core rules; where the schema says so their source text counts.
+// In: text. Out: a tree, or faults with offsets. Limits on aliases and depth keep a small file from
+// growing into a
+// large value. Plain scalars are read by YAML 1.2's core rules; where the schema says so their
+// source text counts.
 // Not here: what the values mean (schema/parse.ts), edits (schema/yaml-edit.ts).
 
 import {
@@ -28,7 +30,10 @@ const PLAIN_STYLE = 1;
 const LITERAL_STYLE = 4;
 const FLOW_STYLE = 2;
 
-/** Offsets are of the text; `start`..`end` is what an edit would replace, quotes and brackets included. */
+/**
+ * Offsets are of the text; `start`..`end` is what an edit would replace, quotes and brackets
+ * included.
+ */
 export type YamlNode =
   | {
       readonly kind: 'scalar';
@@ -121,7 +126,10 @@ export const resolvePlain = (text: string): null | boolean | number | string => 
   return text;
 };
 
-/** Says for a place in the document whether scalars keep their source text, and for the places below it. */
+/**
+ * Says for a place in the document whether scalars keep their source text, and for the places below
+ * it.
+ */
 export interface TextFields {
   readonly keeps: boolean;
   readonly at: (key: string) => TextFields;
@@ -243,7 +251,10 @@ const readNode = (state: State): YamlNode => {
 
 type Anchorable = Extract<Event, { anchorStart: number; tagStart: number }>;
 
-/** Remembers the node under its anchor; while it is being read the name is known but has no node yet. */
+/**
+ * Remembers the node under its anchor; while it is being read the name is known but has no node
+ * yet.
+ */
 const anchored = (state: State, event: Anchorable, read: () => YamlNode): YamlNode => {
   if (event.tagStart >= 0) {
     const tag = state.text.slice(event.tagStart, event.tagEnd);
@@ -355,7 +366,10 @@ const readAlias = (state: State, event: Extract<Event, { type: 5 }>): YamlNode =
   return { kind: 'alias', start, end: event.anchorEnd, target };
 };
 
-/** Nodes once aliases are followed; each node is counted once and remembered, so a bomb costs nothing to measure. */
+/**
+ * Nodes once aliases are followed; each node is counted once and remembered, so a bomb costs
+ * nothing to measure.
+ */
 const sizeOf = (state: State, node: YamlNode): number => {
   const known = state.sizes.get(node);
   if (known !== undefined) return known;

@@ -1,4 +1,5 @@
-// Ten copies replaced five at a time, and back again by a revert, against the same containers killed
+// Ten copies replaced five at a time, and back again by a revert, against the same containers
+// killed
 // and started with `ctr`, five at a time: turn by turn.
 
 import { containerId } from '../../schema/ids.ts';

@@ -1,4 +1,5 @@
-// What a runner with 50 allocations costs while nothing happens but their checks, every 10 s: memory
+// What a runner with 50 allocations costs while nothing happens but their checks, every 10 s:
+// memory
 // and CPU of its process. Beside it: the same process before it had any.
 
 import fs from 'node:fs';

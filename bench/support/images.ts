@@ -14,7 +14,9 @@ trap 'kill $child; exit 0' TERM
 wait $child
 `;
 
-/** Sleeps until SIGTERM. A shell as process 1 has no default action for it, so it says what to do. */
+/**
+ * Sleeps until SIGTERM. A shell as process 1 has no default action for it, so it says what to do.
+ */
 const SLEEP = `#!/bin/sh
 trap 'exit 0' TERM
 sleep 100000 &

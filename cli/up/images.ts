@@ -1,5 +1,7 @@
-// The images of the example shop, made on the spot from this machine's busybox: no registry, no internet.
-// In: busybox-static. Out: two images in every node's containerd, and their digests in the example's job files.
+// The images of the example shop, made on the spot from this machine's busybox: no registry, no
+// internet.
+// In: busybox-static. Out: two images in every node's containerd, and their digests in the
+// example's job files.
 // Not here: how an image is put together (image-build.ts).
 
 import { readFile } from 'node:fs/promises';

@@ -1,5 +1,7 @@
-// Network namespaces for several nodes on one machine: one each, joined by a bridge, reachable from the machine.
-// In: node names. Out: namespaces with an address. A single node lives in the machine's own network instead.
+// Network namespaces for several nodes on one machine: one each, joined by a bridge, reachable from
+// the machine.
+// In: node names. Out: namespaces with an address. A single node lives in the machine's own network
+// instead.
 // Not here: the namespaces of allocations (node-runner/edge/network).
 
 import { execFile } from 'node:child_process';
@@ -13,7 +15,10 @@ export interface NodeNetwork {
   readonly address: string;
 }
 
-/** 10.86.x.0/24 with x from the root's path, so that two clusters on one machine do not meet by accident. */
+/**
+ * 10.86.x.0/24 with x from the root's path, so that two clusters on one machine do not meet by
+ * accident.
+ */
 const subnetOf = (root: string): string => {
   const byte = createHash('sha256').update(root).digest()[0] ?? 0;
   return `10.86.${byte}`;

@@ -1,4 +1,5 @@
-// The runner's side of one stream for logs or exec: what serves it is given, this carries the bytes.
+// The runner's side of one stream for logs or exec: what serves it is given, this carries the
+// bytes.
 // In: an ask. Out: frames to the reconciler; input back. Backpressure comes from pulling both ways.
 
 import type {
@@ -34,7 +35,9 @@ export interface AttachOptions {
   readonly signal: AbortSignal;
 }
 
-/** Serves the ask over a stream of its own. Never throws: what goes wrong is told in the end frame. */
+/**
+ * Serves the ask over a stream of its own. Never throws: what goes wrong is told in the end frame.
+ */
 export const attachStream = async (options: AttachOptions): Promise<void> => {
   const { client, stream, log, signal } = options;
   let served: ServedStream | null = null;

@@ -1,5 +1,6 @@
 // The runner's end of the link: dials, says hello, reports, takes orders, opens streams on demand.
-// In: an address and reports. Out: LinkPort. Reconnects with back-off; the newest report is the only one that waits.
+// In: an address and reports. Out: LinkPort. Reconnects with back-off; the newest report is the
+// only one that waits.
 // Not here: whether orders are accepted (accept.ts), what is reported (decide/report.ts).
 
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -169,7 +170,10 @@ interface Sending {
   readonly sentAt: Map<bigint, Ms>;
 }
 
-/** Hello, then the newest report whenever there is a fresh one; what a slow link misses is overtaken. */
+/**
+ * Hello, then the newest report whenever there is a fresh one; what a slow link misses is
+ * overtaken.
+ */
 const outgoing = async function* outgoing(
   options: LinkOptions,
   state: State,

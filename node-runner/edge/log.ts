@@ -1,4 +1,5 @@
-// Logs of a node runner: one JSON line an event, by pino. No edge logs environment, headers or credentials.
+// Logs of a node runner: one JSON line an event, by pino. No edge logs environment, headers or
+// credentials.
 
 import { pino } from 'pino';
 import type { RunnerLog } from '../ports.ts';

@@ -140,7 +140,8 @@ const volumeProblems = (
       if (refused !== null) problems.push(problemAt(draft.document, path, refused));
     }
   }
-  // What the file itself says is checked with the file; here it is the cluster's default that asks for canaries.
+  // What the file itself says is checked with the file; here it is the cluster's default that asks
+  // for canaries.
   if (named && (long.written.update?.canary ?? 0) > 0) {
     problems.push(
       problemAt(draft.document, group.pointer, {

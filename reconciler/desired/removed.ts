@@ -29,7 +29,8 @@ export const removedJob = (input: RemovedInput): DesiredJob | null => {
   const { defaults } = settings;
   const draft = draftJob({ path, files: lastSynced.files, defaults }, read);
   if (draft === null || !isValid(draft)) return null;
-  // Which commit brought the texts in is not known without the history, and it was synced: any record will do.
+  // Which commit brought the texts in is not known without the history, and it was synced: any
+  // record will do.
   const texts = new Map(
     draft.images.map(({ group, task, reference }) => [
       imageKey(group, task),

@@ -66,7 +66,8 @@ const configEdits = (
     const now = files.get(path);
     const then = moment.files.get(path);
     if (now?.blob === then?.blob) continue;
-    // A file that HEAD's version alone uses and that was there before is not this version's to change.
+    // A file that HEAD's version alone uses and that was there before is not this version's to
+    // change.
     if (then !== undefined && !needed.has(path)) continue;
     const other = sharedBy(path, own);
     if (other !== null) {
@@ -108,7 +109,8 @@ const jobEdit = ({ path, files }: JobInput, text: string): readonly FileEdit[] =
 const withEdits = (files: Files, edits: readonly FileEdit[]): Files => {
   const next = new Map<string, SourceFile>(files);
   for (const { path, content } of edits) {
-    // The blob's id is not known before the commit is made; the content names it well enough for one comparison.
+    // The blob's id is not known before the commit is made; the content names it well enough for
+    // one comparison.
     if (content === null) next.delete(path);
     else next.set(path, { kind: 'text', blob: `edit of ${path}: ${content}`, text: content });
   }

@@ -115,7 +115,8 @@ const volumeEntry = (volume: NonNullable<TaskFile['volumes']>[number]): [string,
 /** `healthcheck` is `ready` by its `retries` and `live` by three times as many (rules 4.1). */
 const checksForm = ({ checks, healthcheck }: TaskFile): Json | undefined => {
   if (checks === undefined && healthcheck === undefined) return undefined;
-  // Where `retries` is not written, three times the built-in default is a built-in default too: it is left out, and
+  // Where `retries` is not written, three times the built-in default is a built-in default too: it
+  // is left out, and
   // the word keeps the form apart from a `live` whose own default applies.
   const live = healthcheck && {
     ...checkForm(healthcheck),

@@ -1,5 +1,6 @@
 // The control socket: what the command line may ask of a running reconciler.
-// In: handlers by method name. Out: a gRPC service. Errors become messages for people. Not here: what methods do.
+// In: handlers by method name. Out: a gRPC service. Errors become messages for people. Not here:
+// what methods do.
 
 import type { CallContext } from 'nice-grpc';
 import { ServerError, Status } from 'nice-grpc';

@@ -1,4 +1,5 @@
-// Logs of the control plane: one JSON line an event, by pino. Secrets never get here: no edge logs headers, tokens
+// Logs of the control plane: one JSON line an event, by pino. Secrets never get here: no edge logs
+// headers, tokens
 // or environment.
 
 import { pino } from 'pino';

@@ -1,5 +1,7 @@
-// Frames waiting for one slow reader: acks and stream requests in order, orders conflated to the newest set.
-// In: frames. Out: an async iterable that the transport pulls at its own speed. Not here: what frames mean.
+// Frames waiting for one slow reader: acks and stream requests in order, orders conflated to the
+// newest set.
+// In: frames. Out: an async iterable that the transport pulls at its own speed. Not here: what
+// frames mean.
 
 export interface Outbox<Frame> {
   /** Adds a frame; false when the reader is so slow that it should be cut off. */

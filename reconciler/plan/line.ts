@@ -1,5 +1,7 @@
-// The jobs of the last plan in their order, with what is known of each: so that a plan looks at the jobs that changed
-// or have something to say, and passes over those that are settled. In: jobs, parts. Out: the line, kept up to date.
+// The jobs of the last plan in their order, with what is known of each: so that a plan looks at the
+// jobs that changed
+// or have something to say, and passes over those that are settled. In: jobs, parts. Out: the line,
+// kept up to date.
 // Not here: what makes a part outdated (recall). It belongs to the memo: it is changed in place.
 
 import type { DesiredJob } from '../../schema/desired.ts';
@@ -26,7 +28,10 @@ export interface Line {
   readonly known: (RememberedJob | null)[];
   /** Places of which nothing is known. */
   readonly unknown: Set<number>;
-  /** Known places that say, want or wait for anything, or count for other jobs: all but the quiet ones. */
+  /**
+   * Known places that say, want or wait for anything, or count for other jobs: all but the quiet
+   * ones.
+   */
   readonly special: Set<number>;
   /** Known places with a pinned host port. */
   readonly pinned: Set<number>;
@@ -102,7 +107,10 @@ export const forgetAll = (line: Line): void => {
   for (const place of line.jobs.keys()) forget(line, place);
 };
 
-/** Nothing comes of it but its row among the deployments, whatever the others do, until something changes. */
+/**
+ * Nothing comes of it but its row among the deployments, whatever the others do, until something
+ * changes.
+ */
 const isQuiet = ({ job, removals, part }: RememberedJob): boolean =>
   job.standing.kind !== 'removed' &&
   removals.length === 0 &&

@@ -43,7 +43,9 @@ export const orders = (
     });
 };
 
-/** Facts of which an untouched set was seen to be the one that was sent: it follows from them alone. */
+/**
+ * Facts of which an untouched set was seen to be the one that was sent: it follows from them alone.
+ */
 const asSent = new WeakSet<Facts>();
 
 type SentNode = LiveNode & { readonly sent: NodeOrders };

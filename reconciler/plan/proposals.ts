@@ -50,7 +50,10 @@ const recordsOf = (job: DesiredJob, rollout: Rollout): readonly LedgerRecord[] =
   return [];
 };
 
-/** Once it has settled no history is read for it (rules 12.4), and people want to see which commit it was. */
+/**
+ * Once it has settled no history is read for it (rules 12.4), and people want to see which commit
+ * it was.
+ */
 const wordsOf = ({
   commit: { author, email, subject },
 }: DesiredJob): Pick<Extract<LedgerRecord, { kind: 'settled' }>, 'author' | 'email' | 'subject'> =>

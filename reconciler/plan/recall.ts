@@ -1,11 +1,17 @@
-// What of the last plan still holds: everything that changed since is forgotten here, before a plan is made.
-// In: desired and live state, node views, the memo. Out: the line of jobs, without what is not known any more, and the
+// What of the last plan still holds: everything that changed since is forgotten here, before a plan
+// is made.
+// In: desired and live state, node views, the memo. Out: the line of jobs, without what is not
+// known any more, and the
 // copies of those jobs. Not here: making a part anew (part), the plan (plan).
 //
-// A job's part follows from: its DesiredJob; the facts of the nodes that hold its copies, and how these nodes stand;
-// the time, up to the part's own wakeAt; the cluster's name and max_deployments; which scale files there are. Where slots are missing it follows
-// from the unheard and the lost nodes too, and where a host port is pinned, from how all nodes stand. All of these are
-// compared below. What else a job depends on (guard, renames, being put off, placement) is worked out in every plan,
+// A job's part follows from: its DesiredJob; the facts of the nodes that hold its copies, and how
+// these nodes stand;
+// the time, up to the part's own wakeAt; the cluster's name and max_deployments; which scale files
+// there are. Where slots are missing it follows
+// from the unheard and the lost nodes too, and where a host port is pinned, from how all nodes
+// stand. All of these are
+// compared below. What else a job depends on (guard, renames, being put off, placement) is worked
+// out in every plan,
 // and parts that it touches are not kept.
 
 import { copiesOf, factsOf, jobsOn } from '../../schema/ageing.ts';
@@ -22,7 +28,9 @@ export interface Recalled {
   readonly line: Line;
   /** Ids of jobs with copies that Git does not speak of, sorted. */
   readonly strays: readonly string[];
-  /** Copies of a job, brought up to now, sorted by allocation. Quick for strays and jobs not known. */
+  /**
+   * Copies of a job, brought up to now, sorted by allocation. Quick for strays and jobs not known.
+   */
   readonly copies: (job: string) => readonly LiveAllocation[];
 }
 
@@ -118,7 +126,9 @@ const changedNodes = (
   });
 };
 
-/** `viewNodes` hands on what Git and the node say of it as the same objects while they are equal. */
+/**
+ * `viewNodes` hands on what Git and the node say of it as the same objects while they are equal.
+ */
 const isSameView = (before: NodeViews, now: NodeViews, name: string): boolean => {
   const [a, b] = [before.byName.get(name), now.byName.get(name)];
   return (

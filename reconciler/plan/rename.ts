@@ -1,5 +1,6 @@
 // A job that vanishes while one of the same version appears was renamed (rules 8.1).
-// In: desired state, jobs that are gone and have copies. Out: old id → new id for those that still wait, in words.
+// In: desired state, jobs that are gone and have copies. Out: old id → new id for those that still
+// wait, in words.
 // Not here: the guard (a rename may trip it as well).
 
 import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
@@ -10,7 +11,10 @@ import type { Held } from './slots.ts';
 /** The old copies stay and are healed until the new ones have settled. */
 export const RENAMED: Held = { why: 'it was renamed', removal: true, counts: new Map() };
 
-/** `vanished`: removed jobs that still have copies. `stuck`: jobs that find no place beside the old copies; for them the old ones go at once. */
+/**
+ * `vanished`: removed jobs that still have copies. `stuck`: jobs that find no place beside the old
+ * copies; for them the old ones go at once.
+ */
 export const renamesOf = (
   desired: DesiredState,
   vanished: readonly DesiredJob[],

@@ -1,5 +1,6 @@
 // Copies of jobs that Git no longer speaks of: stopped, unless something could not be read.
-// In: desired state, copies of those jobs, nodes. Out: stop steps, and what is kept with its reason.
+// In: desired state, copies of those jobs, nodes. Out: stop steps, and what is kept with its
+// reason.
 // Not here: jobs that vanished since the last synced commit (they are in DesiredState as removed).
 
 import type { DesiredState } from '../../schema/desired.ts';

@@ -1,5 +1,6 @@
 // A preview as text: per job what changes, then waves of steps, what is blocked, problems, room.
-// In: a summary. Out: lines, without colour. Not here: JSON (the summary is data already), markdown.
+// In: a summary. Out: lines, without colour. Not here: JSON (the summary is data already),
+// markdown.
 
 import type { Problem } from '../../schema/problems.ts';
 import { formatCpu, formatSize } from '../../schema/units.ts';

@@ -1,5 +1,6 @@
 // A preview as data for people: per job what changes, what is down at once, and in which waves.
-// In: a preview. Out: changes that the preview's own commit causes, apart from what is pending anyway.
+// In: a preview. Out: changes that the preview's own commit causes, apart from what is pending
+// anyway.
 // Not here: words and columns (plan-text), markdown for forges.
 
 import type { DesiredJob } from '../../schema/desired.ts';
@@ -30,7 +31,10 @@ export interface JobChange {
   readonly nodes: readonly { readonly node: string; readonly copies: number }[];
   /** Waves in which something of the job happens. */
   readonly waves: number;
-  /** Copies that run and are missing at the same time at most, of those that are wanted before and after. */
+  /**
+   * Copies that run and are missing at the same time at most, of those that are wanted before and
+   * after.
+   */
   readonly downAtMost: number;
   /** Steps by kind. */
   readonly starts: number;
@@ -118,7 +122,9 @@ export const summarize = (preview: Preview): Summary => {
 const isMark = (step: Step): boolean =>
   step.kind === 'update' && step.changes.every((change) => change === 'settled');
 
-/** Jobs whose steps are others than without the change, or that the guard holds back because of it. */
+/**
+ * Jobs whose steps are others than without the change, or that the guard holds back because of it.
+ */
 const ownJobs = ({ base, change, same }: Preview): ReadonlySet<string> => {
   const after = stepsByJob(change.waves);
   const guarded = change.first.guarded.map(({ job }) => job);

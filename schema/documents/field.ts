@@ -1,12 +1,16 @@
 // How a field of a document is declared, and the building blocks that several documents share.
-// In: TypeBox schemas. Out: the same with description, default and field class attached. The class is a required
-// argument, so that no field can be added without saying whether it forms the version (rules 2.1, 2.2).
-// Not here: the documents themselves (one file each beside this one), parsing of units (schema/units.ts).
+// In: TypeBox schemas. Out: the same with description, default and field class attached. The class
+// is a required
+// argument, so that no field can be added without saying whether it forms the version (rules 2.1,
+// 2.2).
+// Not here: the documents themselves (one file each beside this one), parsing of units
+// (schema/units.ts).
 
 import Type, { type Static, type TOptional, type TSchema } from 'typebox';
 
 /**
- * What a change of the field does: `version` replaces copies (it forms the group's hash, rules 2.1), `in-place`
+ * What a change of the field does: `version` replaces copies (it forms the group's hash, rules
+ * 2.1), `in-place`
  * replaces nothing (rules 2.2), `identity` counts nowhere.
  */
 export type FieldClass = 'version' | 'in-place' | 'identity';
@@ -16,7 +20,9 @@ export const OWN_KEYWORDS = ['x-class', 'x-default', 'x-unit', 'x-text'] as cons
 
 export interface FieldInfo {
   readonly description: string;
-  /** The built-in default as people write it; `null`: no default, the field is absent or required. */
+  /**
+   * The built-in default as people write it; `null`: no default, the field is absent or required.
+   */
   readonly default: string | null;
 }
 
@@ -78,7 +84,10 @@ export const duration = Type.String({ pattern: DURATION_PATTERN, 'x-unit': 'dura
 /** An amount of memory such as `128MiB`, `1.5GiB`, `1GB`. */
 export const size = Type.String({ pattern: SIZE_PATTERN, 'x-unit': 'size' });
 
-/** CPU in cores: `250m`, `"1"`, `0.5`. A number keeps its source text, so the value is always a string. */
+/**
+ * CPU in cores: `250m`, `"1"`, `0.5`. A number keeps its source text, so the value is always a
+ * string.
+ */
 export const cpu = Type.Unsafe<string>({
   type: ['string', 'number'],
   pattern: CPU_PATTERN,
@@ -86,7 +95,10 @@ export const cpu = Type.Unsafe<string>({
   'x-text': true,
 });
 
-/** A string that may be written without quotes even where YAML sees a number or a boolean: the source text counts. */
+/**
+ * A string that may be written without quotes even where YAML sees a number or a boolean: the
+ * source text counts.
+ */
 export const text = (options: Readonly<Record<string, unknown>> = {}) =>
   Type.Unsafe<string>({
     type: ['string', 'number', 'boolean', 'null'],

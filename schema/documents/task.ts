@@ -1,6 +1,8 @@
 // The written form of a task: one container of a group.
-// In: nothing. Out: the schema and the type. Its fields may also stand at group level (a group without `tasks` is one
-// task) and at job level (a job without `groups` is one group). Not here: what a task means once compiled
+// In: nothing. Out: the schema and the type. Its fields may also stand at group level (a group
+// without `tasks` is one
+// task) and at job level (a job without `groups` is one group). Not here: what a task means once
+// compiled
 // (schema/spec.ts), checks of meaning (schema/check-job.ts).
 
 import Type from 'typebox';
@@ -21,7 +23,9 @@ import {
 
 const ABSOLUTE = '^/';
 
-/** Most failures in a row that a check may ask for: at one a second, more than a quarter of an hour. */
+/**
+ * Most failures in a row that a check may ask for: at one a second, more than a quarter of an hour.
+ */
 const MAX_RETRIES = 1000;
 /** Linux's own limit of process ids. */
 const MAX_PIDS = 4_194_304;

@@ -1,4 +1,5 @@
-// Every command of the built `purser` against one live `up`: what it prints, --json, exit codes; and that `down` leaves
+// Every command of the built `purser` against one live `up`: what it prints, --json, exit codes;
+// and that `down` leaves
 // nothing. The tests run in order, on one cluster.
 
 import { execFileSync, spawn } from 'node:child_process';
@@ -186,7 +187,8 @@ test('logs, of all copies, of one, and goes on', async () => {
   expect((await up.purser(['logs', 'web[0]', '-n', '1'])).out.trim().split('\n')).toHaveLength(1);
   const followed = await up.purser(['logs', '-f', 'web'], { interruptAfterMs: 2500 });
   expect(followed).toMatchObject({ code: 0 });
-  // The program ends when it is asked to, and is started anew: what it said before is still there. The exec ends with
+  // The program ends when it is asked to, and is started anew: what it said before is still there.
+  // The exec ends with
   // it or before it, so its own code says nothing.
   await up.purser(['exec', 'web[0]', '--', 'sh', '-c', 'kill 1']);
   await until(async () => {

@@ -1,4 +1,5 @@
-// Locks of a repository when who holds them is killed: those of a reconciler are taken over, those of git are not.
+// Locks of a repository when who holds them is killed: those of a reconciler are taken over, those
+// of git are not.
 
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';

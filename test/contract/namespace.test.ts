@@ -1,4 +1,5 @@
-// Whether a process is in a network namespace of somebody's making: asked from within and from without.
+// Whether a process is in a network namespace of somebody's making: asked from within and from
+// without.
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { inOwnNamespace } from '../../node-runner/edge/namespace.ts';

@@ -105,7 +105,9 @@ describe('a local repository', () => {
     expect(git(repository, 'fsck', '--strict', '--no-dangling')).toBe('');
   });
 
-  /** A reconciler was killed while it moved from `from` to `to`; its pid belongs to nobody any more. */
+  /**
+   * A reconciler was killed while it moved from `from` to `to`; its pid belongs to nobody any more.
+   */
   const cutOff = (): { readonly from: string; readonly to: string } => {
     const from = git(repository, 'rev-parse', 'HEAD');
     const files = { 'jobs/a/web.yaml': 'machine\n', 'configs/new': 'new\n' };

@@ -1,4 +1,5 @@
-// Deploying, rolling and going back on real containers: nobody who asks a healthy copy sees a failure.
+// Deploying, rolling and going back on real containers: nobody who asks a healthy copy sees a
+// failure.
 
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { appJob } from '../support/app.ts';

@@ -1,4 +1,5 @@
-// Versions that fail, and registries that do: what is the version's fault stops and goes back by a commit; what is
+// Versions that fail, and registries that do: what is the version's fault stops and goes back by a
+// commit; what is
 // the platform's is tried again and reverts nothing (rules 6.1).
 
 import { readFileSync, writeFileSync } from 'node:fs';

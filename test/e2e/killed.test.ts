@@ -1,4 +1,5 @@
-// Processes killed at random moments, on real containers: what runs keeps running, what was begun is finished, and
+// Processes killed at random moments, on real containers: what runs keeps running, what was begun
+// is finished, and
 // nothing runs twice. The seed is printed; PURSER_SEED repeats a run.
 
 import { readFileSync } from 'node:fs';

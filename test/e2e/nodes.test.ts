@@ -1,4 +1,5 @@
-// Nodes that are drained, die, come back, or cannot be reached: their work goes elsewhere once, named volumes stay.
+// Nodes that are drained, die, come back, or cannot be reached: their work goes elsewhere once,
+// named volumes stay.
 // The reconciler listens on a port in a namespace of its own; cables of nodes are cut.
 
 import { execFileSync } from 'node:child_process';

@@ -1,5 +1,6 @@
 // Laws of parsing: any file has an answer, and how a job is laid out does not change what it says.
-// In: a job with every field, and mutations of it. Out: problems with places inside the file, or the same value.
+// In: a job with every field, and mutations of it. Out: problems with places inside the file, or
+// the same value.
 // Not here: golden messages (test/unit/schema/parse.test.ts).
 
 import fc from 'fast-check';

@@ -1,4 +1,5 @@
-// Reports survive the wire: whatever happened between two of them, the other end has the same (law: round trip).
+// Reports survive the wire: whatever happened between two of them, the other end has the same (law:
+// round trip).
 
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
@@ -78,7 +79,10 @@ const report = fc
     };
   });
 
-/** Sends each report 10 ms after the one before, as JSON, and returns what the receiver has in the end. */
+/**
+ * Sends each report 10 ms after the one before, as JSON, and returns what the receiver has in the
+ * end.
+ */
 const exchange = (reports: readonly NodeReport[]): NodeReport | null => {
   let sent: SentReports | null = null;
   let has: NodeReport | null = null;

@@ -1,5 +1,7 @@
-// What must hold at every moment, whatever the faults (architecture, simulation; the numbers are of the rules).
-// In: the truth, what people meant, and what the fakes let us see. Out: violations; the run ends at the first.
+// What must hold at every moment, whatever the faults (architecture, simulation; the numbers are of
+// the rules).
+// In: the truth, what people meant, and what the fakes let us see. Out: violations; the run ends at
+// the first.
 // Not here: what must hold once the faults have ended (settle.ts).
 
 import type { LedgerRecord } from '../../schema/ledger.ts';
@@ -41,13 +43,19 @@ export interface CheckOptions {
   readonly links: Links;
 }
 
-/** What was lost by a fault is excused for so long: it is noticed, replaced, and healthy again within. */
+/**
+ * What was lost by a fault is excused for so long: it is noticed, replaced, and healthy again
+ * within.
+ */
 const EXCUSED_MS: Ms = 60_000;
 /** Orders made from what was meant then may still arrive. */
 const STALE_INTENT_MS: Ms = 120_000;
 /** A node counts as reachable when its reports came without a gap for so long. */
 const REACHABLE_MS: Ms = 30_000;
-/** Restarts of one slot without new input: at most so many in that time (restart delay 3 s, reschedule 5 s and up). */
+/**
+ * Restarts of one slot without new input: at most so many in that time (restart delay 3 s,
+ * reschedule 5 s and up).
+ */
 const RESTART_WINDOW_MS: Ms = 60_000;
 const MAX_STARTS = 10;
 /** An order made from a report that called a copy unhealthy may be carried out so much later. */
@@ -170,14 +178,16 @@ const seenBy = ({ truth, links, disturbances }: Context, node: string): string |
 const checkSurge = (context: Context, copy: Copy): void => {
   const { truth, human, fail, begun } = context;
   const job = idOf(copy.body);
-  // A runner that starts a copy again adds none; a node that came back may have brought one beside it.
+  // A runner that starts a copy again adds none; a node that came back may have brought one beside
+  // it.
   const again = copy.containers.every((container) => begun.has(container));
   for (const container of copy.containers) begun.add(container);
   if (again) return;
   const reconciler = seenBy(context, copy.node.name);
   if (reconciler === null) return;
   const seen = truth.copiesOf(job).filter(({ node }) => seenBy(context, node.name) === reconciler);
-  // All counts that were ever meant: the guard may hold a scale-down back for as long as nobody approves (8.1).
+  // All counts that were ever meant: the guard may hold a scale-down back for as long as nobody
+  // approves (8.1).
   const most = Math.max(...human.intents.map(({ intent }) => maxTotalOf(intent.jobs.get(job))));
   if (seen.length <= most) return;
   const ids = seen.map(({ allocation, node }) => `${allocation}@${node.name}`).join(' ');
@@ -185,8 +195,10 @@ const checkSurge = (context: Context, copy: Copy): void => {
 };
 
 /**
- * 9.3: never two, whatever is cut off. A containerd that does not do as it is told excuses it, and so do two
- * reconcilers that share the nodes between them: a runner whose reconciler answers has no reason to stop.
+ * 9.3: never two, whatever is cut off. A containerd that does not do as it is told excuses it, and
+ * so do two
+ * reconcilers that share the nodes between them: a runner whose reconciler answers has no reason to
+ * stop.
  */
 const checkSingleton = (context: Context, { body, allocation, node }: Copy): void => {
   const { truth, human, links, fail } = context;
@@ -249,7 +261,9 @@ const imagesOf = (draft: JobDraft | undefined): readonly string[] =>
 
 const tagOf = (reference: string): string => /:(v\d+)/.exec(reference)?.[1] ?? reference;
 
-/** 5, 4.2: an ordered stop never takes the last healthy copies, unless faults alone took the others. */
+/**
+ * 5, 4.2: an ordered stop never takes the last healthy copies, unless faults alone took the others.
+ */
 const checkBudget = (context: Context, copy: Copy, well: boolean): void => {
   const { truth, fail } = context;
   const job = idOf(copy.body);

@@ -1,5 +1,7 @@
-// Everything that can go wrong, drawn from the seed: a random subset of kinds, each several times, each for a while.
-// In: a world and chance. Out: events that break something and mend it again. After `endsAt` nothing is broken.
+// Everything that can go wrong, drawn from the seed: a random subset of kinds, each several times,
+// each for a while.
+// In: a world and chance. Out: events that break something and mend it again. After `endsAt`
+// nothing is broken.
 // Not here: mistakes of people (human.ts), bad versions (registry.ts).
 
 import type { Ms } from '../../schema/spec.ts';

@@ -1,4 +1,5 @@
-// The people of the simulation: they deploy good and bad versions, revert, scale, drain, delete, and make mistakes.
+// The people of the simulation: they deploy good and bad versions, revert, scale, drain, delete,
+// and make mistakes.
 // In: the repository, chance. Out: commits, and for every commit what people meant by it.
 // Not here: faults of machines and networks (faults.ts), what must hold (check.ts).
 
@@ -106,7 +107,10 @@ const filesOf = (registry: Registry, { jobs, nodes }: Intent): ReadonlyMap<strin
     ),
   ]);
 
-/** A machine's revert brings back the version of an older draft; count and the like stay (rules 6.3). */
+/**
+ * A machine's revert brings back the version of an older draft; count and the like stay (rules
+ * 6.3).
+ */
 const afterMachine = (intents: Human['intents'], now: Intent, commit: RepoCommit): Intent => {
   const id = commit.info.trailers.find(([key]) => key === 'Purser-Job')?.[1] ?? '';
   const draft = now.jobs.get(id);

@@ -1,4 +1,5 @@
-// `npm run sim -- --seeds 500 [--from 1]` runs many seeds on all cores; `--seed 7 --trace` runs one and tells it.
+// `npm run sim -- --seeds 500 [--from 1]` runs many seeds on all cores; `--seed 7 --trace` runs one
+// and tells it.
 // In: the command line. Out: failing seeds with what they violated; exit code 1 when there are any.
 // Not here: what a seed does (run.ts).
 

@@ -1,4 +1,5 @@
-// Ten outages that users of other orchestrators reported, told again here. Each is told twice: the real rules must
+// Ten outages that users of other orchestrators reported, told again here. Each is told twice: the
+// real rules must
 // come through, and with the rule broken that the other system lacked, the checkers must notice.
 
 import { afterEach, describe, expect, it, vi } from 'vitest';
@@ -352,7 +353,8 @@ describe('outages that others had', () => {
             machine.faults.flapping = 1;
             restartRunner(node, 500);
           });
-          // The first check after the restart gets no answer: until the next all copies are unproven.
+          // The first check after the restart gets no answer: until the next all copies are
+          // unproven.
           time.at(at + 4_000, `${node} answers`, () => void (machine.faults.flapping = 0));
         }
       },

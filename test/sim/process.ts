@@ -1,6 +1,9 @@
-// A program that can be killed at any await: every port call of a simulated program goes through its process.
-// In: virtual time. Out: `call`, which makes a promise that virtual time settles. Killing a process leaves all its
-// promises open for ever, which is what death looks like from inside; what the call did to the world stays done.
+// A program that can be killed at any await: every port call of a simulated program goes through
+// its process.
+// In: virtual time. Out: `call`, which makes a promise that virtual time settles. Killing a process
+// leaves all its
+// promises open for ever, which is what death looks like from inside; what the call did to the
+// world stays done.
 // Not here: what a call does (the fakes), when a process is killed (faults.ts).
 
 import type { Ms } from '../../schema/spec.ts';
@@ -10,7 +13,10 @@ export interface Process {
   readonly name: string;
   readonly alive: () => boolean;
   readonly kill: () => void;
-  /** The effect happens half-way through the latency, the answer (or what it threw) arrives at its end. */
+  /**
+   * The effect happens half-way through the latency, the answer (or what it threw) arrives at its
+   * end.
+   */
   readonly call: <T>(label: string, latencyMs: Ms, effect: () => T) => Promise<T>;
   /** A call whose effect takes its own time. */
   readonly later: <T>(begin: (done: Settle<T>) => void) => Promise<T>;
@@ -18,7 +24,10 @@ export interface Process {
   readonly guard: (run: () => void) => () => void;
   /** Runs when the process dies; for streams to close. */
   readonly onDeath: (run: () => void) => void;
-  /** Dies at the call with this number from now on: before its effect, or after it and before the answer. */
+  /**
+   * Dies at the call with this number from now on: before its effect, or after it and before the
+   * answer.
+   */
   readonly dieAtCall: (calls: number, when: 'before' | 'after') => void;
   readonly sleepUntil: (at: Ms, signal: AbortSignal) => Promise<void>;
 }

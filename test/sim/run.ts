@@ -1,4 +1,5 @@
-// One seed from beginning to end: a cluster is drawn, people and faults do their worst, then all must come to rest.
+// One seed from beginning to end: a cluster is drawn, people and faults do their worst, then all
+// must come to rest.
 // In: a seed. Out: what was violated, the trace's hash, and the trace when it is asked for.
 // Not here: many seeds at once (main.ts).
 
@@ -32,7 +33,10 @@ export interface SeedOptions {
 const CHAOS_MS: Ms = 300_000;
 /** The cluster is left in peace at first in half of the seeds, so that versions settle. */
 const QUIET_MS: Ms = 45_000;
-/** A failed version takes progress_deadline (150 s) to be called so, then is reverted and rolled back. */
+/**
+ * A failed version takes progress_deadline (150 s) to be called so, then is reverted and rolled
+ * back.
+ */
 const SETTLE_MS: Ms = 720_000;
 const LOOK_EVERY_MS: Ms = 5_000;
 /** It must stay at rest for so long: two cycles of the slow timer. */

@@ -1,4 +1,5 @@
-// Virtual time itself: order of events, chains that run dry, death at an await, and the same trace for the same seed.
+// Virtual time itself: order of events, chains that run dry, death at an await, and the same trace
+// for the same seed.
 
 import { describe, expect, it } from 'vitest';
 

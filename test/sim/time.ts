@@ -1,7 +1,9 @@
 // Virtual time: one queue of events, one clock, one seeded source of chance, one trace.
-// In: a seed. Out: a driver that pops the earliest event, sets the clock, runs it, and then lets every promise chain
+// In: a seed. Out: a driver that pops the earliest event, sets the clock, runs it, and then lets
+// every promise chain
 // that it set off run dry before the next one. Same seed, same trace.
-// Not here: who makes events (process.ts, the fakes), what must hold after each (check.ts). No real timer is used.
+// Not here: who makes events (process.ts, the fakes), what must hold after each (check.ts). No real
+// timer is used.
 
 import { createHash } from 'node:crypto';
 
@@ -46,10 +48,16 @@ interface Event {
   gone: boolean;
 }
 
-/** A chain that is never dry (a loop without a port call) would hang the run; no honest chain needs so many rounds. */
+/**
+ * A chain that is never dry (a loop without a port call) would hang the run; no honest chain needs
+ * so many rounds.
+ */
 const MAX_DRAIN_ROUNDS = 1_000;
 
-/** A run of an hour of virtual time needs far fewer; more means that two parts wake each other for ever. */
+/**
+ * A run of an hour of virtual time needs far fewer; more means that two parts wake each other for
+ * ever.
+ */
 const MAX_EVENTS = 3_000_000;
 
 export interface TimeOptions {

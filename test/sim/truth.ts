@@ -1,5 +1,7 @@
-// The truth that checkers look at: what runs where, whose it is, what was ordered, accepted and reported.
-// In: what the fakes let their watchers see. Out: answers about groups and slots. It sees through partitions.
+// The truth that checkers look at: what runs where, whose it is, what was ordered, accepted and
+// reported.
+// In: what the fakes let their watchers see. Out: answers about groups and slots. It sees through
+// partitions.
 // Not here: what is right or wrong (check.ts).
 
 import type { AllocationBody, NodeOrders, NodeReport } from '../../schema/orders.ts';

@@ -1,7 +1,9 @@
 // One simulated cluster: machines, runners, reconcilers, people, and the network between them.
-// In: a scenario and virtual time. Out: a world that faults can break and checkers can look at. Programs that die
+// In: a scenario and virtual time. Out: a world that faults can break and checkers can look at.
+// Programs that die
 // are started again by a supervisor, as systemd would.
-// Not here: what goes wrong (faults.ts), what must hold (check.ts, settle.ts), the programs (programs.ts).
+// Not here: what goes wrong (faults.ts), what must hold (check.ts, settle.ts), the programs
+// (programs.ts).
 
 import type { LogPort } from '../../reconciler/ports.ts';
 import type { View } from '../../reconciler/cycle.ts';

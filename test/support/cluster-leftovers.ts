@@ -43,7 +43,8 @@ const commandLine = (pid: string): string => {
 };
 
 /**
- * The last resort when a node cannot be removed in an orderly way: ends its processes by their ids, containers and
+ * The last resort when a node cannot be removed in an orderly way: ends its processes by their ids,
+ * containers and
  * all, and removes its cgroup.
  */
 export const endAllOf = (root: string, cgroup: string): void => {

@@ -1,5 +1,6 @@
 // Programs of a test cluster as real processes, killed and started one by one.
-// In: a command line. Out: a handle. Each ends with this process (its stdin closes), and writes to a log of its own.
+// In: a command line. Out: a handle. Each ends with this process (its stdin closes), and writes to
+// a log of its own.
 
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';

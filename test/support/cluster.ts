@@ -1,7 +1,11 @@
-// A whole cluster for end-to-end tests: one reconciler and several runners as real processes, each runner with its own
-// root, containerd, runc root, cgroup and network namespace; a repository; a registry with a proxy in front of it.
-// In: what to begin with. Out: ways to commit, to wait with a clear end, to kill and start again, to clean up all.
-// A wait that ends without its condition throws status and logs. Not here: what is deployed (app.ts).
+// A whole cluster for end-to-end tests: one reconciler and several runners as real processes, each
+// runner with its own
+// root, containerd, runc root, cgroup and network namespace; a repository; a registry with a proxy
+// in front of it.
+// In: what to begin with. Out: ways to commit, to wait with a clear end, to kill and start again,
+// to clean up all.
+// A wait that ends without its condition throws status and logs. Not here: what is deployed
+// (app.ts).
 
 import { execFile, execFileSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
@@ -315,7 +319,10 @@ export const liveCopies = ({ view }: ReadyState, job: string): readonly LiveAllo
     })
     .toSorted((a, b) => a.body.index - b.body.index);
 
-/** Pids of the containers of live copies, by allocation and task: the same before and after is untouched. */
+/**
+ * Pids of the containers of live copies, by allocation and task: the same before and after is
+ * untouched.
+ */
 export const pidsOf = (state: ReadyState, job: string): Readonly<Record<string, number | null>> =>
   Object.fromEntries(
     liveCopies(state, job).flatMap(({ allocation, tasks }) =>

@@ -1,5 +1,6 @@
 // The built `purser` as a person runs it, and a live `up` of one node for it to speak to.
-// In: words. Out: exit code and texts. The cluster is in a root of its own, with a registry on loopback; `close` ends all.
+// In: words. Out: exit code and texts. The cluster is in a root of its own, with a registry on
+// loopback; `close` ends all.
 
 import type { ChildProcess } from 'node:child_process';
 import { execFileSync, spawn } from 'node:child_process';

@@ -89,7 +89,9 @@ export interface TestProxy {
   readonly close: () => Promise<void>;
 }
 
-/** A proxy in front of a registry: on loopback, or at an address that namespaces of a test reach. */
+/**
+ * A proxy in front of a registry: on loopback, or at an address that namespaces of a test reach.
+ */
 export const testProxy = async (upstream: string, at = '127.0.0.1'): Promise<TestProxy> => {
   const seen: TestProxy['seen'] = [];
   const cut = new Set<string>();

@@ -1,5 +1,7 @@
-// A client that behaves as a load balancer would: asks the copies that status names, all the time, and notes failures.
-// In: a cluster and a job. Out: what it saw. It follows the state as it changes and asks each address in turn.
+// A client that behaves as a load balancer would: asks the copies that status names, all the time,
+// and notes failures.
+// In: a cluster and a job. Out: what it saw. It follows the state as it changes and asks each
+// address in turn.
 
 import http from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';

@@ -1,5 +1,6 @@
 // The documents agree with the tree: what they name exists.
-// In: README.md, docs/, package.json. Out: a failure that names the line. Not here: whether a sentence is true.
+// In: README.md, docs/, package.json. Out: a failure that names the line. Not here: whether a
+// sentence is true.
 
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,6 +1,7 @@
 // The example repository: every field of every document stands in it, and nothing in it is wrong.
 // In: the schemas and example-repo/. Out: a failure that names the field or the problem.
-// Fields that would do harm, or nothing today, stand there as comments of the form `# field: value`; they are put in
+// Fields that would do harm, or nothing today, stand there as comments of the form `# field:
+// value`; they are put in
 // before the file is read. Not here: whether the example runs (test/e2e).
 
 import { readFileSync } from 'node:fs';
@@ -45,7 +46,9 @@ const uncommented = (text: string): string => text.replaceAll(/^( *)# (?=[a-z_]+
 const parse = ({ kind, path, text }: Example, edited = text) =>
   parseDocument(kind, path, { kind: 'text', text: edited, blob: '' });
 
-/** Schemas of fields, each under the names that it has. A field that two levels share is one schema. */
+/**
+ * Schemas of fields, each under the names that it has. A field that two levels share is one schema.
+ */
 type Fields = Map<object, string>;
 
 const below = (schema: TSchema): readonly TSchema[] => {

@@ -85,7 +85,8 @@ export const findContainerd = async (folder: string): Promise<Daemon | null> => 
   }
   const [pid, ...older] = await processesOf(folder);
   if (pid === undefined) return null;
-  // Two wait for each other for ever: the older one holds the database, the younger one took its socket away.
+  // Two wait for each other for ever: the older one holds the database, the younger one took its
+  // socket away.
   for (const one of older) process.kill(one, 'SIGKILL');
   await writeFileAtomic(pidFile(folder), `${pid}\n`);
   try {
@@ -109,7 +110,9 @@ const processesOf = async (folder: string): Promise<readonly number[]> => {
   return found.toSorted((a, b) => b.began - a.began || b.pid - a.pid).map(({ pid }) => pid);
 };
 
-/** In ticks since the machine started; the name of a program stands in brackets and may hold blanks. */
+/**
+ * In ticks since the machine started; the name of a program stands in brackets and may hold blanks.
+ */
 const beganAt = async (pid: number): Promise<number> => {
   const stat = await readFile(`/proc/${pid}/stat`, 'utf8').catch(() => '');
   return Number(stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? 0);

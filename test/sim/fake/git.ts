@@ -1,5 +1,7 @@
-// A repository in memory: one branch, the ledger beside it, and what people and the machine push to both.
-// In: commits. Out: SourcePort for each reconciler process, with fetches and pushes that fail when told to.
+// A repository in memory: one branch, the ledger beside it, and what people and the machine push to
+// both.
+// In: commits. Out: SourcePort for each reconciler process, with fetches and pushes that fail when
+// told to.
 // Not here: what people commit (human.ts), what commits mean (reconciler/desired).
 
 import { sha256 } from '../../../schema/hash.ts';
@@ -217,7 +219,10 @@ const changed = (before: Files, edits: Change['edits']): Files => {
   return new Map([...files].toSorted(([a], [b]) => compareText(a, b)));
 };
 
-/** rules 12.1: the last synced commit must be on the branch, or a newer record must name one that is. */
+/**
+ * rules 12.1: the last synced commit must be on the branch, or a newer record must name one that
+ * is.
+ */
 const refuseRewrite = (commits: readonly RepoCommit[], ledger: readonly LedgerRecord[]): void => {
   const isHere = (oid: string): boolean => commits.some(({ info }) => info.oid === oid);
   const last = ledger.findLast(({ kind }) => kind === 'synced' || kind === 'resume');

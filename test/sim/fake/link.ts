@@ -1,6 +1,9 @@
-// The streams between runners and reconcilers: one session a runner, over a network that loses and delays.
-// In: faults a node. Out: LinkPort for runners and NodesPort for reconcilers, with the real wire codecs between.
-// A stream is ordered: what is lost stalls the rest of that direction until both ends notice and the runner dials
+// The streams between runners and reconcilers: one session a runner, over a network that loses and
+// delays.
+// In: faults a node. Out: LinkPort for runners and NodesPort for reconcilers, with the real wire
+// codecs between.
+// A stream is ordered: what is lost stalls the rest of that direction until both ends notice and
+// the runner dials
 // anew. Sets of orders may also arrive twice or out of order, which is worse than a stream does.
 // Not here: what is in reports and orders, who obeys them (node-runner/accept).
 
@@ -23,7 +26,10 @@ export interface LinkFaults {
   drop: number;
   /** Longest latency of a frame. */
   delayMs: Ms;
-  /** Share of order sets that arrive twice, the second time up to seconds later (so: out of order too). */
+  /**
+   * Share of order sets that arrive twice, the second time up to seconds later (so: out of order
+   * too).
+   */
   duplicate: number;
 }
 

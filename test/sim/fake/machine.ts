@@ -1,4 +1,5 @@
-// A machine with a containerd on it: images, containers and their tasks, which go on when the runner is dead.
+// A machine with a containerd on it: images, containers and their tasks, which go on when the
+// runner is dead.
 // In: calls of RuntimePort. Out: what containerd would answer, late or wrongly when told to be so.
 // Not here: what images do (registry.ts), the network and the disk of the machine (node.ts).
 

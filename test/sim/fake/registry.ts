@@ -1,5 +1,6 @@
 // A registry of images that behave as their author says: the bytes of a version are its behaviour.
-// In: a reference and what its programs do. Out: digests for the reconciler, image facts for the machines.
+// In: a reference and what its programs do. Out: digests for the reconciler, image facts for the
+// machines.
 // Not here: pulling (machine.ts), who pushes which version (human.ts).
 
 import { sha256 } from '../../../schema/hash.ts';

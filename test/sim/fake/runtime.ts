@@ -1,5 +1,7 @@
-// RuntimePort of one runner process on one machine: every call takes time, and may fail, be late, or be lost.
-// In: a machine and a process. Out: the port. The machine does what was asked even when the process dies waiting.
+// RuntimePort of one runner process on one machine: every call takes time, and may fail, be late,
+// or be lost.
+// In: a machine and a process. Out: the port. The machine does what was asked even when the process
+// dies waiting.
 // Not here: what a container does (machine.ts).
 
 import type {
@@ -147,7 +149,10 @@ const nothing = async function* (): AsyncGenerator<never> {
   // A command without output.
 };
 
-/** The event stream: `resync` first, then what happens, until the signal or the death of the process. */
+/**
+ * The event stream: `resync` first, then what happens, until the signal or the death of the
+ * process.
+ */
 const events = async function* (
   { process, machine }: RuntimeOptions,
   signal: AbortSignal,
