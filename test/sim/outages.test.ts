@@ -1,6 +1,5 @@
 // Ten outages that users of other orchestrators reported, told again here. Each is told twice: the
-// real rules must
-// come through, and with the rule broken that the other system lacked, the checkers must notice.
+// real rules must come through, and with the rule broken that the other system lacked, the checkers must notice.
 
 import { afterEach, describe, expect, it, vi } from 'vitest';
 
@@ -20,9 +19,12 @@ type PlanFn = (desired: DesiredState, live: LiveState, now: Ms) => Plan;
 const broken = vi.hoisted((): { plan: ((real: PlanFn) => PlanFn) | null } => ({ plan: null }));
 
 vi.mock('../../reconciler/plan/plan.ts', async (original) => {
-  const real = await original<{ plan: PlanFn }>();
-  const plan: PlanFn = (...values) => (broken.plan?.(real.plan) ?? real.plan)(...values);
-  return { ...real, plan };
+  const real = await original<{ plan: PlanFn; planWith: (memo: unknown) => PlanFn }>();
+  const planWith =
+    (memo: unknown): PlanFn =>
+    (...values) =>
+      (broken.plan?.(real.plan) ?? real.planWith(memo))(...values);
+  return { ...real, planWith };
 });
 
 vi.mock('../../reconciler/plan/check.ts', async (original) => {
