@@ -13,6 +13,7 @@ import {
 } from '../../../schema/image-reference.ts';
 import type { ImageFacts, PullProgress } from '../../ports.ts';
 import { hasCode, RuntimeError, tolerate } from '../runtime-error.ts';
+import { createLimit } from '../limit.ts';
 import type { Containerd, Services } from './client.ts';
 import { digestOf, readBlob, writeBlob } from './content.ts';
 import {
@@ -134,7 +135,7 @@ interface LayerFetch extends Fetch {
 const fetchAndUnpack = async (parts: ImageParts, fetch: LayerFetch): Promise<void> => {
   const { services, registry, reference, signal, source } = fetch;
   const progress = progressOf(parts.layers, fetch);
-  const slots = limiter(DOWNLOADS_MAX);
+  const slots = createLimit(DOWNLOADS_MAX);
   const download = (layer: Descriptor, index: number): Promise<void> =>
     slots(() =>
       writeBlob(services, {
@@ -203,22 +204,6 @@ const collect = async (stream: AsyncIterable<Buffer>, maxBytes: number): Promise
     chunks.push(chunk);
   }
   return Buffer.concat(chunks);
-};
-
-const limiter = (max: number): (<T>(work: () => Promise<T>) => Promise<T>) => {
-  const waiting: (() => void)[] = [];
-  let running = 0;
-  return async (work) => {
-    if (running >= max) await new Promise<void>((resolve) => waiting.push(resolve));
-    else running += 1;
-    try {
-      return await work();
-    } finally {
-      const next = waiting.shift();
-      if (next === undefined) running -= 1;
-      else next();
-    }
-  };
 };
 
 /** Waits for another pull, but not longer than the caller wants to. */
