@@ -9,7 +9,7 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { socketOf } from '../../node-runner/edge/containerd/daemon.ts';
 import { appJob } from '../support/app.ts';
 import type { Cluster, TestNode } from '../support/cluster.ts';
-import { liveCopies, pidsOf, startCluster, urlsOf } from '../support/cluster.ts';
+import { liveCopies, pidsOf, runningTasks, startCluster, urlsOf } from '../support/cluster.ts';
 import { processesOf } from '../support/cluster-leftovers.ts';
 import { get } from '../support/traffic.ts';
 
@@ -37,18 +37,6 @@ beforeAll(async () => {
 });
 afterAll(() => cluster?.close());
 
-/** Ids of tasks that run, from containerd itself, over all nodes. */
-const running = async (): Promise<readonly string[]> => {
-  const lists = await Promise.all(
-    cluster.nodes.map(({ name }) => cluster.ctr(name, 'tasks', 'list')),
-  );
-  return lists
-    .flatMap((text) => text.trim().split('\n').slice(1))
-    .filter((line) => line.includes('RUNNING'))
-    .map((line) => line.split(/\s+/)[0] ?? '')
-    .toSorted();
-};
-
 /** What was told to stop has gone by then: shutdown_delay, kill_timeout, and time to notice. */
 const STOP_LIMIT_MS = 15_000;
 
@@ -58,7 +46,9 @@ const expectWhole = async (version: string): Promise<void> => {
   const copies = liveCopies(state, WEB);
   expect(copies.map(({ body }) => body.index)).toEqual([0, 1, 2, 3]);
   const wanted = copies.map(({ allocation }) => `${allocation}.web`).toSorted();
-  await expect.poll(running, { timeout: STOP_LIMIT_MS, interval: 200 }).toEqual(wanted);
+  await expect
+    .poll(() => runningTasks(cluster), { timeout: STOP_LIMIT_MS, interval: 200 })
+    .toEqual(wanted);
   expect(await Promise.all(urlsOf(state, WEB).map(get))).toEqual(copies.map(() => version));
 };
 

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { appJob } from '../support/app.ts';
 import type { Cluster, TestNode } from '../support/cluster.ts';
-import { liveCopies, pidsOf, startCluster, urlsOf } from '../support/cluster.ts';
+import { liveCopies, pidsOf, runningTasks, startCluster, urlsOf } from '../support/cluster.ts';
 import { processesOf } from '../support/cluster-leftovers.ts';
 import { get, traffic } from '../support/traffic.ts';
 
@@ -48,21 +48,15 @@ const plainNode = async (): Promise<TestNode> => {
   return cluster.node(name ?? '');
 };
 
-const running = async (node: string): Promise<readonly string[]> =>
-  (await cluster.ctr(node, 'tasks', 'list'))
-    .split('\n')
-    .filter((line) => line.includes('RUNNING'))
-    .map((line) => line.split(/\s+/)[0] ?? '');
-
 const expectOnce = async (): Promise<void> => {
   const state = await cluster.settled(WEB, 60_000);
   const copies = liveCopies(state, WEB);
   expect(copies.map(({ body }) => body.index)).toEqual([0, 1, 2, 3]);
   const all = [...copies, ...liveCopies(state, STORE)];
   const wanted = all.map(({ allocation, body }) => `${allocation}.${body.job}`).toSorted();
-  const now = async () =>
-    (await Promise.all(cluster.nodes.map(({ name }) => running(name)))).flat().toSorted();
-  await expect.poll(now, { timeout: 20_000, interval: 200 }).toEqual(wanted);
+  await expect
+    .poll(() => runningTasks(cluster), { timeout: 20_000, interval: 200 })
+    .toEqual(wanted);
   expect(await Promise.all(urlsOf(state, WEB).map(get))).toEqual(['1', '1', '1', '1']);
 };
 
@@ -80,7 +74,7 @@ test('a drain empties a node one copy at a time, and nobody notices; undrain let
   await expectOnce();
   expect((await client.stop()).failures).toEqual([]);
   expect(least).toBeGreaterThanOrEqual(COUNT - 1);
-  expect(await running(node.name)).toEqual([]);
+  expect(await runningTasks(cluster, [node.name])).toEqual([]);
   cluster.commit({ [`nodes/${node.name}.yaml`]: `node: ${node.name}\n` }, 'undrain');
   await cluster.purser('scale', 'web=5');
   expect(await nodesOf(WEB)).toContain(node.name);
@@ -150,12 +144,15 @@ test('a node that cannot be reached is replaced, and its copies go when it can b
   await cluster.purser('scale', 'web=5'); // every node has work
   await cluster.purser('scale', 'web=4');
   const node = await plainNode();
-  const before = await running(node.name);
+  const before = await runningTasks(cluster, [node.name]);
   expect(before.length).toBeGreaterThan(0);
   cable(node, 'down');
-  await elsewhere(node.name);
-  expect(await running(node.name)).toEqual(before); // nobody may tell it to stop
-  cable(node, 'up');
+  try {
+    await elsewhere(node.name);
+    expect(await runningTasks(cluster, [node.name])).toEqual(before); // nobody may tell it to stop
+  } finally {
+    cable(node, 'up');
+  }
   await cluster.until('it is heard again', ({ view }) =>
     view.live.nodes.some(({ name, connected }) => name === node.name && connected),
   );

@@ -296,6 +296,19 @@ const askers = (asking: Asking) => {
   };
 };
 
+/** Ids of the tasks that run on these nodes, by containerd's own list, sorted. */
+export const runningTasks = async (
+  cluster: Cluster,
+  nodes: readonly string[] = cluster.nodes.map(({ name }) => name),
+): Promise<readonly string[]> => {
+  const lists = await Promise.all(nodes.map((node) => cluster.ctr(node, 'tasks', 'list')));
+  return lists
+    .flatMap((text) => text.split('\n'))
+    .filter((line) => line.includes('RUNNING'))
+    .map((line) => line.split(/\s+/)[0] ?? '')
+    .toSorted();
+};
+
 export const isSettled = (state: ReadyState, job: string, head: string): true | string => {
   if (state.view.desired.commit.oid !== head) return 'HEAD is not read yet';
   const found = deploymentOf(state, job);
