@@ -30,6 +30,7 @@ export const rememberedJob = (input: JobInput, { before, changed }: Before): Rem
   };
   const outcome = compileJob({ ...input, sharedBy });
   const { path, files, settings, namespaceHeld, scale, ledger, history, head } = input;
+  const steady = isSteady(outcome, history);
   const blobs = [path, ...outcome.sources].map((file) => blobOf(files, file));
   return {
     outcome,
@@ -40,8 +41,11 @@ export const rememberedJob = (input: JobInput, { before, changed }: Before): Rem
     history,
     head: head.oid,
     commit: outcome.job?.commit.oid ?? null,
-    steady: isSteady(outcome, history),
-    alone: outcome.sources.length === 0 && shared.size === 0,
+    steady,
+    alone: outcome.sources.length === 0,
+    isRestless:
+      !steady || history !== undefined || shared.size > 0 || outcome.job?.settled !== true,
+    isLoud: isLoud(outcome),
     blobs,
     shared,
   };
@@ -56,7 +60,7 @@ const isSame = (old: RememberedJob, now: JobInput, changed: Before['changed']): 
   sameLedger(old.ledger, now.ledger) &&
   sameHistory(old.history, now.history) &&
   sameHead(old, now.head.oid) &&
-  (old.alone || sameUsers(old, now));
+  sameUsers(old, now);
 
 const blobOf = (files: Files, path: string): string | undefined => files.get(path)?.blob;
 
@@ -79,9 +83,15 @@ const sameFiles = (
   changed.size === 0 ||
   (!changed.has(path) && (alone || outcome.sources.every((source) => !changed.has(source))));
 
-/** HEAD is looked at only for the author and subject of a commit that it is. */
-const sameHead = ({ commit, head }: RememberedJob, now: string): boolean =>
-  head === now || (commit === head) === (commit === now);
+/**
+ * HEAD is looked at only for the author and subject of a commit that it is; of a settled version
+ * the record says them.
+ */
+const sameHead = ({ outcome, commit, head }: RememberedJob, now: string): boolean =>
+  head === now || outcome.job?.settled === true || (commit === head) === (commit === now);
+
+const isLoud = ({ problems, owed, digests, histories, pending }: JobOutcome): boolean =>
+  pending || problems.length > 0 || owed.length > 0 || digests.length > 0 || histories.length > 0;
 
 const sameUsers = ({ shared }: RememberedJob, now: JobInput): boolean => {
   for (const [source, other] of shared) if (now.sharedBy(source, now.path) !== other) return false;
