@@ -43,8 +43,7 @@ export const rememberedJob = (input: JobInput, { before, changed }: Before): Rem
     commit: outcome.job?.commit.oid ?? null,
     steady,
     alone: outcome.sources.length === 0,
-    isRestless:
-      !steady || history !== undefined || shared.size > 0 || outcome.job?.settled !== true,
+    isRestless: !steady || !outcome.isPlain || shared.size > 0,
     isLoud: isLoud(outcome),
     blobs,
     shared,
@@ -58,8 +57,7 @@ const isSame = (old: RememberedJob, now: JobInput, changed: Before['changed']): 
   old.steady &&
   (changed === null ? sameBlobs(old, now) : sameFiles(old, now, changed)) &&
   sameLedger(old.ledger, now.ledger) &&
-  sameHistory(old.history, now.history) &&
-  sameHead(old, now.head.oid) &&
+  (old.outcome.isPlain || (sameHistory(old.history, now.history) && sameHead(old, now.head.oid))) &&
   sameUsers(old, now);
 
 const blobOf = (files: Files, path: string): string | undefined => files.get(path)?.blob;
@@ -83,12 +81,9 @@ const sameFiles = (
   changed.size === 0 ||
   (!changed.has(path) && (alone || outcome.sources.every((source) => !changed.has(source))));
 
-/**
- * HEAD is looked at only for the author and subject of a commit that it is; of a settled version
- * the record says them.
- */
-const sameHead = ({ outcome, commit, head }: RememberedJob, now: string): boolean =>
-  head === now || outcome.job?.settled === true || (commit === head) === (commit === now);
+/** HEAD is looked at only for the author and subject of a commit that it is. */
+const sameHead = ({ commit, head }: RememberedJob, now: string): boolean =>
+  head === now || (commit === head) === (commit === now);
 
 const isLoud = ({ problems, owed, digests, histories, pending }: JobOutcome): boolean =>
   pending || problems.length > 0 || owed.length > 0 || digests.length > 0 || histories.length > 0;
