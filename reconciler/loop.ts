@@ -73,6 +73,8 @@ export const createLoop = (ports: ReconcilerPorts): Loop => {
       const unwatchSource = ports.source.watch(wake);
       const unwatchNodes = ports.nodes.watch(wake);
       while (!signal.aborted) {
+        // One pass for all that came together: reports of many nodes, a branch and its ledger.
+        await ports.clock.breathe?.();
         woken = new AbortController();
         await pass();
         await ports.clock.sleepUntil(nextAt(), AbortSignal.any([signal, woken.signal]));

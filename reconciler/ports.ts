@@ -66,6 +66,8 @@ export interface ClockPort {
   /** Milliseconds since 1970, for the age of what people wrote; absent: nothing of it grows old. */
   readonly epochMs?: () => number;
   readonly sleepUntil: (at: Ms, signal: AbortSignal) => Promise<void>;
+  /** Lets what has arrived already be taken in; absent: nothing arrives unseen. */
+  readonly breathe?: () => Promise<void>;
 }
 
 export interface LogPort {

@@ -16,6 +16,8 @@ import { createMemo, type CompileMemo } from './memo.ts';
 import { problemOf } from './problem.ts';
 import { surveyTree, type Survey } from './survey.ts';
 
+export { likelyHistories } from './survey.ts';
+
 /** Works out the desired state. Total: throws only on a bug of ours. */
 export const compile = (tree: SourceTree, memo: CompileMemo = createMemo()): DesiredState => {
   const survey = surveyTree(tree, memo);

@@ -30,7 +30,7 @@ export interface LookInput {
 export interface LookedAt {
   readonly paths: readonly JobPath[];
   /** One for each path. */
-  readonly remembered: readonly RememberedJob[];
+  readonly remembered: readonly (RememberedJob | undefined)[];
   /** One for each path; null: the file says none. */
   readonly jobs: readonly (DesiredJob | null)[];
   readonly marked: Marked;
@@ -65,14 +65,7 @@ export const lookAtJobs = (input: LookInput, memo: CompileMemo): LookedAt => {
     mark(marked.usesFiles, path.id, !job.alone);
     mark(marked.loud, path.id, job.isLoud);
   }
-  memo.jobs = {
-    paths: layout.jobs,
-    remembered: remembered.flatMap((job) => job ?? []),
-    jobs,
-    marked,
-    frame,
-    index,
-  };
+  memo.jobs = { paths: layout.jobs, remembered, jobs, marked, frame, index };
   return memo.jobs;
 };
 

@@ -8,9 +8,10 @@ import type { DesiredJob } from '../../schema/desired.ts';
 import { pointerOf } from '../../schema/places.ts';
 import { kindOf } from '../../schema/paths.ts';
 import type { Problem } from '../../schema/problems.ts';
-import type { SourceTree } from '../../schema/source.ts';
-import { jobNames } from './draft.ts';
+import type { Asks, SourceTree } from '../../schema/source.ts';
+import { jobNames, usedPaths } from './draft.ts';
 import { frameOf, valueOf, type Frame } from './frame.ts';
+import { neededPaths } from './histories.ts';
 import type { JobOutcome } from './job.ts';
 import { knownDifference, layoutAfter, layoutOf, placeOf, type Layout } from './layout.ts';
 import { indexLedger, NO_RECORDS, type LedgerIndex } from './ledger-index.ts';
@@ -38,6 +39,25 @@ export const surveyTree = (tree: SourceTree, memo: CompileMemo): Survey => {
   const survey = surveyNow(tree, memo);
   memo.last = { tree, survey, desired: null };
   return survey;
+};
+
+/** More files than this in one commit are no edit by hand: then compile says what it lacks. */
+const LIKELY = 8;
+
+/**
+ * Histories that compile is about to ask for: those of job files that are new since the tree that
+ * it saw last. With them it looks at these jobs once.
+ */
+export const likelyHistories = (tree: SourceTree, memo: CompileMemo): Asks['histories'] => {
+  const changed = memo.layout && knownDifference(tree, memo.layout.files, tree.files);
+  if (changed === null || changed.size > LIKELY) return [];
+  const read = createReader(memo.reads);
+  return [...changed].flatMap((path) => {
+    const file = tree.files.get(path);
+    if (file === undefined || tree.histories.has(path) || kindOf(path) !== 'job') return [];
+    const used = usedPaths(read('job', path, file), jobNames(path).job);
+    return neededPaths({ path, files: tree.files, history: undefined, read }, used);
+  });
 };
 
 const surveyNow = (tree: SourceTree, memo: CompileMemo): Survey => {

@@ -23,4 +23,5 @@ export const createClock = (): ClockPort => ({
       const timer = setTimeout(end, wait);
       signal.addEventListener('abort', end, { once: true });
     }),
+  breathe: () => new Promise((resolve) => setImmediate(resolve)),
 });

@@ -38,9 +38,12 @@ export interface Line {
 
 interface Step {
   readonly commit: Commit;
-  /** Paths in the repository whose entry differs from the parent's. */
-  readonly changed: readonly string[];
+  /** Paths in the repository whose entry differs from the parent's, and the file there now. */
+  readonly changed: readonly ChangedEntry[];
 }
+
+/** null: no file stands there. */
+type ChangedEntry = readonly [path: string, entry: TreeEntry | null];
 
 export const createLine = (folders: Folders, directory: string): Line => {
   const step = createStep(folders, directory);
@@ -106,8 +109,13 @@ interface WalkedLine {
   readonly steps: Step[];
   /** Commit → its place in `steps`. */
   readonly places: Map<string, number>;
-  /** Path → places of the commits that change it, ascending. */
-  readonly byPath: Map<string, number[]>;
+  /** Path → the commits that change it, ascending, with the file there from then on. */
+  readonly byPath: Map<string, Change[]>;
+}
+
+interface Change {
+  readonly place: number;
+  readonly entry: TreeEntry | null;
 }
 
 const emptyLine = (): WalkedLine => ({ steps: [], places: new Map(), byPath: new Map() });
@@ -121,10 +129,10 @@ const lineOf = (steps: readonly Step[]): WalkedLine => {
 const append = (line: WalkedLine, one: Step): void => {
   const place = line.steps.push(one) - 1;
   line.places.set(one.commit.oid, place);
-  for (const path of one.changed) {
-    const places = line.byPath.get(path);
-    if (places === undefined) line.byPath.set(path, [place]);
-    else places.push(place);
+  for (const [path, entry] of one.changed) {
+    const changes = line.byPath.get(path);
+    if (changes === undefined) line.byPath.set(path, [{ place, entry }]);
+    else changes.push({ place, entry });
   }
 };
 
@@ -135,7 +143,8 @@ interface LineTo extends WalkedLine {
 
 /** Places of the commits that change any of the paths, newest first. */
 const placesOf = (line: LineTo, paths: readonly string[]): readonly number[] => {
-  const places = new Set(paths.flatMap((path) => line.byPath.get(path) ?? []));
+  const changes = paths.flatMap((path) => line.byPath.get(path) ?? []);
+  const places = new Set(changes.map(({ place }) => place));
   return [...places].filter((place) => place < line.end).toSorted((a, b) => b - a);
 };
 
@@ -153,14 +162,19 @@ const historyOf = async ({ folders, directory, walked, ask }: HistoryWork): Prom
     paths.map((path) => within(directory, path)),
   );
   const taken = all.slice(0, HISTORY_ENTRIES);
+  const reachesRoot = (walked.steps[0]?.commit.parent ?? null) === null;
   const entries = await Promise.all(
     taken.map(async (at): Promise<HistoryEntry | null> => {
       const commit = walked.steps[at]?.commit;
       if (commit === undefined) return null;
-      return { commit, files: await filesAt(folders, commit, { directory, paths }) };
+      const entryOf = (path: string): Promise<TreeEntry | null> => {
+        const change = walked.byPath.get(path)?.findLast(({ place }) => place <= at);
+        if (change !== undefined) return Promise.resolve(change.entry);
+        return reachesRoot ? NO_ENTRY : entryAt(folders, commit.tree, path);
+      };
+      return { commit, files: await filesAt(folders, entryOf, { directory, paths }) };
     }),
   );
-  const reachesRoot = (walked.steps[0]?.commit.parent ?? null) === null;
   return {
     path: ask.path,
     entries: entries.filter((entry) => entry !== null),
@@ -168,14 +182,16 @@ const historyOf = async ({ folders, directory, walked, ask }: HistoryWork): Prom
   };
 };
 
+const NO_ENTRY: Promise<TreeEntry | null> = Promise.resolve(null);
+
 const filesAt = async (
   folders: Folders,
-  commit: Commit,
+  entryOf: (path: string) => Promise<TreeEntry | null>,
   where: { readonly directory: string; readonly paths: readonly string[] },
 ): Promise<Files> => {
   const files = new Map<string, SourceFile>();
   for (const path of where.paths) {
-    const entry = await entryAt(folders, commit.tree, within(where.directory, path));
+    const entry = await entryOf(within(where.directory, path));
     if (entry !== null && entry.mode !== FOLDER) files.set(path, await folders.file(entry));
   }
   return files;
@@ -221,7 +237,7 @@ const createStep = (folders: Folders, directory: string) => {
   const compare = async (
     [after, before]: readonly [string | null, string | null],
     prefix: string,
-    changed: string[],
+    changed: ChangedEntry[],
   ): Promise<void> => {
     const was = before === null ? [] : await folders.tree(before, after);
     const now = after === null ? [] : await folders.tree(after, before);
@@ -242,11 +258,11 @@ const createStep = (folders: Folders, directory: string) => {
   const compareEntry = async (
     [now, was]: readonly [TreeEntry | undefined, TreeEntry | undefined],
     path: string,
-    changed: string[],
+    changed: ChangedEntry[],
   ): Promise<void> => {
     if (!inside(path)) return;
     if ((now !== undefined && now.mode !== FOLDER) || (was !== undefined && was.mode !== FOLDER)) {
-      changed.push(path);
+      changed.push([path, now !== undefined && now.mode !== FOLDER ? now : null]);
     }
     const after = now?.mode === FOLDER ? now.oid : null;
     const before = was?.mode === FOLDER ? was.oid : null;
@@ -254,7 +270,7 @@ const createStep = (folders: Folders, directory: string) => {
   };
   return async (commit: Commit): Promise<Step> => {
     const parent = commit.parent === null ? null : await folders.commit(commit.parent);
-    const changed: string[] = [];
+    const changed: ChangedEntry[] = [];
     await compare([commit.tree, parent?.tree ?? null], '', changed);
     return { commit, changed };
   };
