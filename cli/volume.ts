@@ -1,8 +1,7 @@
 // `purser volume ls | rm`: the named volumes that the ledger knows, and ending one.
 // In: the ledger by way of the reconciler. Out: a table; or a ledger record that ends the volume's
-// home, and its folder
-// gone where the node is on this machine. On another machine the folder stays, and its place is
-// printed (rules 14).
+// home, and its folder gone where the node is on this machine. On another machine the folder stays,
+// and its place is printed (rules 14).
 
 import { readFile, rm as removeFiles } from 'node:fs/promises';
 import { join } from 'node:path';

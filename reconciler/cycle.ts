@@ -1,7 +1,7 @@
 // One pass: look at everything, decide with pure functions, act.
 // In: the ports and what the last pass left. Out: a view of what was seen, decided and sent. Only
-// here and in the loop
-// are edge failures caught (style 10). Not here: when to look again (loop), slow writes (writer).
+// here and in the loop are edge failures caught (style 10). Not here: when to look again (loop),
+// slow writes (writer).
 
 import { asks, compile } from './desired/compile.ts';
 import type { CompileMemo } from './desired/memo.ts';

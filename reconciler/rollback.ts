@@ -1,8 +1,7 @@
 // What a job would go back to when a person says so, settled or not (rules 6.3).
 // In: the tree, the job, how to read its history. Out: a RevertTarget. For a version that has
-// settled, the same question
-// is asked as if it had not: then the newest settled version before it is the answer. Not here: the
-// commit.
+// settled, the same question is asked as if it had not: then the newest settled version before it
+// is the answer. Not here: the commit.
 
 import { asks, compile } from './desired/compile.ts';
 import type { RevertTarget } from '../schema/desired.ts';

@@ -1,7 +1,7 @@
 // One file → one document, with all that is wrong in it at once.
 // In: kind, path and the file as read from Git. Out: the written form, or null where the file
-// cannot be used, and
-// problems with file, line, column, code, message and advice; warnings leave the value usable.
+// cannot be used, and problems with file, line, column, code, message and advice; warnings leave
+// the value usable.
 // Not here: problems that need another file (reconciler/desired), the meaning of a job
 // (schema/spec.ts).
 

@@ -1,8 +1,7 @@
 // What is published from the schemas: JSON Schemas for editors, the job reference, the table of
 // problem codes.
 // In: nothing. Out: path → content of every published file; the same input gives the same text, so
-// a test can tell
-// whether the files are up to date. Not here: writing them (schema/publish.ts).
+// a test can tell whether the files are up to date. Not here: writing them (schema/publish.ts).
 
 import { schemas, type DocumentKind } from './documents.ts';
 import { compareText } from './ids.ts';

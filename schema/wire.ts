@@ -1,9 +1,7 @@
 // The form in which reports and orders travel: whole values at both ends, differences on the wire.
 // In: a report and what the other side has. Out: a frame, and back again. Bodies travel once a
-// session and are
-// named by hash afterwards; an allocation whose facts did not change is left out, since ages
-// advance by themselves.
-// Not here: transport (the edges), meaning (reconciler/live).
+// session and are named by hash afterwards; an allocation whose facts did not change is left out,
+// since ages advance by themselves. Not here: transport (the edges), meaning (reconciler/live).
 
 import { canonical, hashOf, sha256 } from './hash.ts';
 import { compareText } from './ids.ts';

@@ -1,8 +1,8 @@
 // cluster.yaml, namespaces and nodes as the planner sees them: built-in defaults applied, units as
 // numbers.
 // In: checked documents. Out: ClusterSpec, NamespaceSpec, ExpectedNode. The built-in defaults stand
-// here and in the
-// descriptions of the schema. Not here: which content counts when a file is invalid (held.ts).
+// here and in the descriptions of the schema. Not here: which content counts when a file is invalid
+// (held.ts).
 
 import type {
   ClusterFile,

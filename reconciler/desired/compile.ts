@@ -1,8 +1,7 @@
 // What should be: a SourceTree into the DesiredState that plan works on (architecture, the values).
 // In: SourceTree. Out: DesiredState, or what is still lacking (`asks`). Never fails as a whole:
-// what is wrong with a
-// file becomes a problem, and the rest goes on (rules 1.3). Pure; the memo changes how long it
-// takes and nothing else.
+// what is wrong with a file becomes a problem, and the rest goes on (rules 1.3). Pure; the memo
+// changes how long it takes and nothing else.
 // Not here: reading Git and registries (the loop), what follows (reconciler/plan).
 
 import type { DesiredJob, DesiredState } from '../../schema/desired.ts';

@@ -2,9 +2,8 @@
 // In: JobInput. Out: JobOutcome, which is the DesiredJob with problems, owed records and what still
 // has to be asked.
 // The order of questions is the order of the rules: valid? (1.3) resolved? (3) settled? (2.4) else
-// since when, and
-// what came before (1.1, 5.5, 6.3). Not here: which jobs there are (compile.ts), jobs that are gone
-// (removed.ts).
+// since when, and what came before (1.1, 5.5, 6.3). Not here: which jobs there are (compile.ts),
+// jobs that are gone (removed.ts).
 
 import type { DesiredJob } from '../../schema/desired.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';

@@ -1,8 +1,8 @@
 // What compile remembers from one call to the next: parsed files, indexes, and the jobs whose
 // inputs are the same.
 // In: nothing. Out: an empty memo, which the caller keeps and passes in. It changes how long
-// compile takes and
-// nothing else; a caller may throw it away at any time. Not here: what is compared (remember.ts).
+// compile takes and nothing else; a caller may throw it away at any time. Not here: what is
+// compared (remember.ts).
 
 import type { Ledger } from '../../schema/ledger.ts';
 import type { History, SourceTree } from '../../schema/source.ts';

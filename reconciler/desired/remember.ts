@@ -1,8 +1,7 @@
 // When a job need not be compiled again: all that it was made of is the same.
 // In: what is remembered of a job, and its input now. Out: the same outcome, or a new one.
 // Not here: compiling a job (job.ts). Forgetting a comparison here would make the memo change
-// results; the property
-// test compiles every tree with and without a memo.
+// results; the property test compiles every tree with and without a memo.
 
 import type { Files, History } from '../../schema/source.ts';
 import { compileJob, type JobInput, type JobOutcome } from './job.ts';

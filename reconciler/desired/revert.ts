@@ -1,8 +1,7 @@
 // What a failed version would go back to, as edits of files (rules 6.3).
 // In: the job at HEAD, the newest settled version before it. Out: a RevertTarget whose edits were
-// compiled and give
-// exactly that version, with HEAD's fields that change in place; or why there is none.
-// Not here: whether the version has failed, and the commit itself (reconciler/plan/rollback).
+// compiled and give exactly that version, with HEAD's fields that change in place; or why there is
+// none. Not here: whether the version has failed, and the commit itself (reconciler/plan/rollback).
 
 import type { FileEdit, RevertTarget } from '../../schema/desired.ts';
 import { canonical } from '../../schema/hash.ts';

@@ -1,8 +1,7 @@
 // The reconciler's end of the link: one session a node, reports in, orders out, streams on demand.
 // In: gRPC calls of runners. Out: NodesPort, and streams for logs and exec. A node that is cut off
-// keeps its last
-// report; silence is judged by the planner. Not here: the server itself (server.ts), what orders
-// say.
+// keeps its last report; silence is judged by the planner. Not here: the server itself (server.ts),
+// what orders say.
 
 import type { CallContext } from 'nice-grpc';
 import type {

@@ -114,8 +114,8 @@ const reportedAllocation = (
   return {
     ...report,
     node,
-    // The body that was sent is what the copy has or is about to have: an update in flight is
-    // not ordered twice.
+    // The body that was sent is what the copy has or is about to have: an update in flight is not
+    // ordered twice.
     body: runs ? order.body : report.body,
     standing: 'reported',
     stopping: report.phase === 'stopping' || (order !== null && !runs),

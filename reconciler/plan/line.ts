@@ -1,7 +1,6 @@
 // The jobs of the last plan in their order, with what is known of each: so that a plan looks at the
-// jobs that changed
-// or have something to say, and passes over those that are settled. In: jobs, parts. Out: the line,
-// kept up to date.
+// jobs that changed or have something to say, and passes over those that are settled. In: jobs,
+// parts. Out: the line, kept up to date.
 // Not here: what makes a part outdated (recall). It belongs to the memo: it is changed in place.
 
 import type { DesiredJob } from '../../schema/desired.ts';

@@ -1,10 +1,8 @@
 // What plan remembers from one call to the next: the part of each job that no other job has a hand
 // in.
 // In: nothing. Out: an empty memo, which the caller keeps and passes in. It changes how long plan
-// takes and nothing
-// else; a caller may throw it away at any time. Not here: when something is forgotten (recall),
-// which parts may be
-// kept at all (part).
+// takes and nothing else; a caller may throw it away at any time. Not here: when something is
+// forgotten (recall), which parts may be kept at all (part).
 
 import type { Facts } from '../../schema/ageing.ts';
 import type { DesiredState } from '../../schema/desired.ts';

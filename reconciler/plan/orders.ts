@@ -1,7 +1,6 @@
 // The whole numbered set for each node: what is there, changed by the plan's steps.
-// In: the plan, live state, cluster and commit. Out: orders for every node that is connected
-// (rules 10).
-// Not here: sending (the loop), which runner is ahead of HEAD (nodes, rules 10.3).
+// In: the plan, live state, cluster and commit. Out: orders for every node that is connected (rules
+// 10). Not here: sending (the loop), which runner is ahead of HEAD (nodes, rules 10.3).
 
 import { factsOf, unaged, type Facts } from '../../schema/ageing.ts';
 import { compareText } from '../../schema/ids.ts';

@@ -1,7 +1,6 @@
 // All wants of all jobs, placed in one pass over one capacity table, and made into steps.
-// In: job plans in order of priority, nodes. Out: start and stop steps, reasons, volume homes to
-// be written first.
-// Not here: which node is best (place), what is wanted (group).
+// In: job plans in order of priority, nodes. Out: start and stop steps, reasons, volume homes to be
+// written first. Not here: which node is best (place), what is wanted (group).
 
 import { factsOf, unaged, type Facts } from '../../schema/ageing.ts';
 import type { DesiredState } from '../../schema/desired.ts';
@@ -254,8 +253,8 @@ const stepsOf = (
       records,
     };
   }
-  // Stop-first on another node: the start follows when the old copy is seen to be gone. A
-  // singleton always (9.3).
+  // Stop-first on another node: the start follows when the old copy is seen to be gone. A singleton
+  // always (9.3).
   if (victim !== null && (!behind || spec.singleton)) return { ...NOTHING, steps: stop };
   const attributes = gitAttributes(nodes.byName.get(node)?.expected ?? null);
   const where = { index: slot.index, attempt: slot.nextAttempt, node, attributes };

@@ -42,8 +42,8 @@ const recordsOf = (job: DesiredJob, rollout: Rollout): readonly LedgerRecord[] =
   if (rollout.settled && !job.settled && rollout.phase !== 'stopped' && isHead(job)) {
     return [{ kind: 'settled', ...mark, ...wordsOf(job), digests: digestsOf(job) }];
   }
-  // Without a settled version nothing follows from a failure, and a mark "for good" would stop
-  // it from healing (6.2).
+  // Without a settled version nothing follows from a failure, and a mark "for good" would stop it
+  // from healing (6.2).
   if (rollout.failed !== null && job.failed === null && job.fallback !== null) {
     return [{ kind: 'failed', ...mark, evidence: rollout.failed }];
   }

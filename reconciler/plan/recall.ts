@@ -1,18 +1,15 @@
 // What of the last plan still holds: everything that changed since is forgotten here, before a plan
 // is made.
 // In: desired and live state, node views, the memo. Out: the line of jobs, without what is not
-// known any more, and the
-// copies of those jobs. Not here: making a part anew (part), the plan (plan).
+// known any more, and the copies of those jobs. Not here: making a part anew (part), the plan
+// (plan).
 //
 // A job's part follows from: its DesiredJob; the facts of the nodes that hold its copies, and how
-// these nodes stand;
-// the time, up to the part's own wakeAt; the cluster's name and max_deployments; which scale files
-// there are. Where slots are missing it follows
-// from the unheard and the lost nodes too, and where a host port is pinned, from how all nodes
-// stand. All of these are
-// compared below. What else a job depends on (guard, renames, being put off, placement) is worked
-// out in every plan,
-// and parts that it touches are not kept.
+// these nodes stand; the time, up to the part's own wakeAt; the cluster's name and max_deployments;
+// which scale files there are. Where slots are missing it follows from the unheard and the lost
+// nodes too, and where a host port is pinned, from how all nodes stand. All of these are compared
+// below. What else a job depends on (guard, renames, being put off, placement) is worked out in
+// every plan, and parts that it touches are not kept.
 
 import { copiesOf, factsOf, jobsOn } from '../../schema/ageing.ts';
 import type { DesiredState } from '../../schema/desired.ts';

@@ -1,9 +1,8 @@
 // The written forms of cluster.yaml, nodes/<node>.yaml, namespaces/<namespace>.yaml and
 // scale/<namespace>/<job>.yaml.
 // In: nothing. Out: schemas and types. None of these fields is a job's, so their class says only
-// whether copies may be
-// replaced by a change: a cluster default that a job uses is part of its version (rules 2.1).
-// Not here: what they mean once compiled (schema/desired.ts).
+// whether copies may be replaced by a change: a cluster default that a job uses is part of its
+// version (rules 2.1). Not here: what they mean once compiled (schema/desired.ts).
 
 import Type from 'typebox';
 import {

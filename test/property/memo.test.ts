@@ -1,6 +1,6 @@
 // Memos change how long a pass takes and nothing else: one set of memos is kept through worlds that
-// follow one another
-// in any order, at any times, and every answer is compared with the one that is made without.
+// follow one another in any order, at any times, and every answer is compared with the one that is
+// made without.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { observe } from '../../reconciler/live/observe.ts';

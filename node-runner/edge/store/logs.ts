@@ -1,8 +1,8 @@
 // Logs of tasks: one file a run, kept small by copying and truncating, since the shim holds the
 // file open for append.
 // In: the state folder. Out: paths for new runs, rotation, reading with tail and follow. Files of
-// task t, run 2: `t.2.log` is written to, `t.2.log.1` is older, `t.2.log.2` older still. Not
-// here: who writes them.
+// task t, run 2: `t.2.log` is written to, `t.2.log.1` is older, `t.2.log.2` older still. Not here:
+// who writes them.
 
 import { appendFile, copyFile, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
@@ -83,8 +83,8 @@ const rotateFile = async (path: string, limits: LogLimits): Promise<void> => {
   const partial = `${path}.partial`;
   await copyFile(path, partial);
   await copyRest(path, partial);
-  // Truncate first, then show the copy: a follower that finds a new copy knows that the file
-  // begins anew, and one that finds the file short and no new copy looks again.
+  // Truncate first, then show the copy: a follower that finds a new copy knows that the file begins
+  // anew, and one that finds the file short and no new copy looks again.
   const file = await open(path, 'r+');
   try {
     await file.truncate(0);

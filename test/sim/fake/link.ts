@@ -3,9 +3,8 @@
 // In: faults a node. Out: LinkPort for runners and NodesPort for reconcilers, with the real wire
 // codecs between.
 // A stream is ordered: what is lost stalls the rest of that direction until both ends notice and
-// the runner dials
-// anew. Sets of orders may also arrive twice or out of order, which is worse than a stream does.
-// Not here: what is in reports and orders, who obeys them (node-runner/accept).
+// the runner dials anew. Sets of orders may also arrive twice or out of order, which is worse than
+// a stream does. Not here: what is in reports and orders, who obeys them (node-runner/accept).
 
 import type { LinkPort } from '../../../node-runner/ports.ts';
 import type { NodesPort } from '../../../reconciler/ports.ts';
