@@ -13,7 +13,7 @@ import type { Links } from './fake/link.ts';
 import type { RepoCommit } from './fake/git.ts';
 import type { Machine, SimContainer } from './fake/machine.ts';
 import { maxTotalOf, minHealthyOf, type JobDraft } from './drafts.ts';
-import type { Human } from './human.ts';
+import { inForce, type Human } from './human.ts';
 import { allocationOf, idOf, type Copy, type SimNode, type Truth } from './truth.ts';
 
 export interface Violation {
@@ -153,7 +153,7 @@ const recentDrafts = (context: Context, job: string, node: SimNode) => {
   // An intent holds until the next: the one before the window still counts.
   const lately = human.intents.findLastIndex(({ at }) => at <= since);
   const first = Math.max(0, Math.min(named < 0 ? 0 : named, lately < 0 ? 0 : lately));
-  return human.intents.slice(first).map(({ intent }) => intent.jobs.get(job));
+  return human.intents.slice(first).map((_, index) => inForce(human.intents, first + index, job));
 };
 
 /** Nothing runs that the machine has no room for. */
