@@ -100,6 +100,8 @@ export interface DesiredJob {
   } | null;
   /** 1-based line of each group in the file, for reasons shown on the line that causes them. */
   readonly lines: ReadonlyMap<string, number>;
+  /** Its namespace allows log lines in what is written about a failure; absent: it does not. */
+  readonly evidence?: 'logs';
 }
 
 export interface CommitRef {

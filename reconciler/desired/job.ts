@@ -160,6 +160,7 @@ const settledJob = (input: JobInput, version: Version, identity: Identity): Desi
   },
   unresolved: null,
   lines: linesOf(version.draft),
+  ...(input.settings.evidence === 'logs' ? { evidence: 'logs' } : {}),
 });
 
 /** Not settled: since which commit, what it would go back to, and whether it has failed already. */

@@ -154,10 +154,12 @@ const settingsOf = (
   const from = [valueOf(cluster), valueOf(held), spec.name];
   const known = memo.settings.get(name);
   if (known?.from.every((value, at) => value === from[at])) return known.settings;
+  const { protected: isProtected, evidence } = namespaceSpec(name, valueOf(held));
   const settings = {
     cluster: spec,
     defaults: valueOf(cluster)?.defaults ?? {},
-    protected: namespaceSpec(name, valueOf(held)).protected,
+    protected: isProtected,
+    evidence,
   };
   memo.settings.set(name, { from, settings });
   return settings;
@@ -267,7 +269,7 @@ const removedJobs = (input: {
   return synced.flatMap(({ path, id }) => {
     if (tree.files.has(path)) return [];
     const ledger = index.byJob.get(id) ?? NO_RECORDS;
-    const settings = { cluster: spec, defaults, protected: false };
+    const settings = { cluster: spec, defaults, protected: false, evidence: 'codes' } as const;
     return removedJob({ path, lastSynced, settings, ledger, read }) ?? [];
   });
 };

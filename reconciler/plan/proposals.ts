@@ -129,10 +129,10 @@ export const revertMessage = (
 ): string => {
   const short = job.commit.oid.slice(0, 8);
   const subject = `Revert ${job.id}: ${evidence.reason}`;
-  const lines = evidence.allocations.map(
-    ({ allocation, node, task, message }) =>
-      `- ${allocation} on ${node}${task === null ? '' : `, task ${task}`}: ${message}`,
-  );
+  const lines = evidence.allocations.flatMap(({ allocation, node, task, message, log }) => [
+    `- ${allocation} on ${node}${task === null ? '' : `, task ${task}`}: ${message}`,
+    ...quoted(job, log ?? []),
+  ]);
   return [
     subject.length <= SUBJECT_LIMIT ? subject : `${subject.slice(0, SUBJECT_LIMIT - 1)}…`,
     '',
@@ -151,6 +151,15 @@ export const revertMessage = (
     '',
   ].join('\n');
 };
+
+/**
+ * Git never forgets, so the namespace is asked again when the message is written. Set in, behind a
+ * bar: no line of a log can be taken for a trailer.
+ */
+const quoted = ({ evidence }: DesiredJob, log: readonly string[]): readonly string[] =>
+  evidence === 'logs' && log.length > 0
+    ? ['  last lines of its log:', ...log.map((line) => `    | ${line}`)]
+    : [];
 
 const oneLine = (text: string): string => text.replaceAll(/\s+/g, ' ').trim();
 

@@ -37,6 +37,8 @@ export interface World {
   readonly faults: Map<string, RuntimeFailure>;
   /** Containers that ignore the first signal. */
   readonly stubborn: Set<string>;
+  /** What a container has written. */
+  readonly logs: Map<string, string>;
   answer: ProbeAnswer;
   acknowledged: number | null;
   /** Time of one create. */
@@ -120,6 +122,7 @@ export const createWorld = (
     containers,
     faults: new Map(),
     stubborn: new Set(),
+    logs: new Map(),
     answer: { ok: true },
     acknowledged: null,
     createMs: 60,
@@ -267,6 +270,10 @@ export const createWorld = (
           };
         },
         discard: async (allocation) => call('discard', allocation),
+        endOfLog: async ({ allocation, task, run }) => {
+          call('endOfLog', `${allocation}.${task} ${run}`);
+          return world.logs.get(`${allocation}.${task}`) ?? '';
+        },
         removeVolume: async () => {},
         volumes: async () => [],
       },
