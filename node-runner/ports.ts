@@ -78,7 +78,7 @@ export interface CreateAsk {
   readonly labels: Readonly<Record<string, string>>;
   readonly image: ImageFacts;
   readonly spec: OciSpec;
-  /** stdout and stderr are appended here (shim's file:// logging); null: /dev/null. */
+  /** stdout and stderr are appended here, by the shim; null: /dev/null. */
   readonly logPath: string | null;
 }
 
