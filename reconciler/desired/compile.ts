@@ -13,6 +13,7 @@ import { emptinessOf, type Emptiness } from './empty.ts';
 import { createMemo, type CompileMemo } from './memo.ts';
 import { problemOf } from './problem.ts';
 import { surveyTree, type Survey } from './survey.ts';
+import { removerAsks, removersOf } from './synced.ts';
 
 /** Works out the desired state. Total: throws only on a bug of ours. */
 export const compile = (tree: SourceTree, memo: CompileMemo = createMemo()): DesiredState => {
@@ -20,6 +21,7 @@ export const compile = (tree: SourceTree, memo: CompileMemo = createMemo()): Des
   const emptiness = emptinessOf(tree, survey);
   const jobs = jobsOf(survey, emptiness);
   const expired = new Set(tree.expired);
+  const removers = removersOf(tree, survey);
   const overdue = survey.index.approvals
     .filter(({ id }) => expired.has(id))
     .map((approval) => ({ ...approval, used: true }));
@@ -35,9 +37,11 @@ export const compile = (tree: SourceTree, memo: CompileMemo = createMemo()): Des
     jobs,
     volumes: survey.index.volumes,
     approvals: survey.index.approvals.filter(({ id }) => !expired.has(id)),
+    ...(survey.index.usedSlots.length === 0 ? {} : { usedSlots: survey.index.usedSlots }),
     problems: problemsOf(survey, emptiness),
     acceptable: acceptableOf(tree),
     scaleFiles: survey.scalePaths,
+    ...(removers === undefined ? {} : { removers }),
     owed: [...gathered(survey, ({ owed }) => owed), ...overdue],
   };
 };
@@ -51,6 +55,7 @@ export const asks = (tree: SourceTree, memo: CompileMemo = createMemo()): Asks =
     ...survey.asked.map((path) => ({ path, with: [] })),
     ...gathered(survey, ({ histories }) => histories),
     ...(emptiness.kind === 'asks' ? emptiness.histories : []),
+    ...removerAsks(tree, survey),
   ]) {
     wanted.set(path, new Set([...(wanted.get(path) ?? []), ...others]));
   }
@@ -138,9 +143,14 @@ const problemsOf = (survey: Survey, emptiness: Emptiness): readonly Problem[] =>
 const keyOf = ({ file, line, column, code, message }: Problem): string =>
   [file, String(line).padStart(8, '0'), String(column).padStart(8, '0'), code, message].join('\n');
 
-/** The newest `synced` record: `tree.lastSynced` has its files only where it is not HEAD. */
-const syncedCommit = ({ ledger }: SourceTree): string | null =>
-  ledger.findLast((record) => record.kind === 'synced')?.commit ?? null;
+/**
+ * The newest `synced` record. Where its commit is gone from the repository nobody can say what was
+ * wanted, as if none was synced: removals wait (rules 8.3).
+ */
+const syncedCommit = ({ ledger, head, lastSynced }: SourceTree): string | null => {
+  const commit = ledger.findLast((record) => record.kind === 'synced')?.commit ?? null;
+  return commit === head.oid ? commit : (lastSynced?.commit ?? null);
+};
 
 const marksOf = ({ ledger }: SourceTree): readonly string[] =>
   ledger.flatMap((record) =>

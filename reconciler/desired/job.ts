@@ -30,6 +30,7 @@ import type { Reader } from './read.ts';
 import { isAtomic } from './revert-atomic.ts';
 import { revertTarget, type SharedBy } from './revert.ts';
 import { imageKey, type Found } from './spec.ts';
+import { groupsIn, type SyncedFiles } from './synced.ts';
 import {
   isValid,
   momentsOf,
@@ -51,6 +52,8 @@ export interface JobInput {
   /** Why nothing new of the namespace is done; null: its file is fine. */
   readonly namespaceHeld: string | null;
   readonly scale: Found['scale'];
+  /** null: what the last synced commit wanted is what HEAD says. */
+  readonly synced: SyncedFiles | null;
   readonly ledger: JobLedger;
   readonly history: History | undefined;
   readonly lookups: ReadonlyMap<string, LookupAnswer>;
@@ -79,7 +82,7 @@ export const compileJob = (input: JobInput): JobOutcome => {
   const draft = draftJob({ path, files, defaults: settings.defaults }, read);
   const head = draft && judged(draft, settings);
   const found = head && isValid(head) ? validAtHead(input, head) : heldJob(input, head);
-  const outcome = withChange(input, found);
+  const outcome = withSynced(input, withChange(input, found));
   const { namespaceHeld } = input;
   if (outcome.job === null || namespaceHeld === null) return outcome;
   return { ...outcome, job: { ...outcome.job, standing: { kind: 'held', why: namespaceHeld } } };
@@ -96,6 +99,13 @@ const withChange = ({ history, changes }: JobInput, outcome: JobOutcome): JobOut
   if (change === undefined) return { ...outcome, changes: [oid] };
   const paths = (change.files ?? []).map(({ path }) => path);
   return { ...outcome, sources: [...new Set([...outcome.sources, ...paths])] };
+};
+
+const withSynced = ({ path, synced, read }: JobInput, outcome: JobOutcome): JobOutcome => {
+  const { job } = outcome;
+  if (job === null || synced === null) return outcome;
+  const groups = groupsIn({ path, scalePath: `scale/${job.id}.yaml` }, synced, read);
+  return { ...outcome, job: { ...job, synced: groups } };
 };
 
 type ValidDraft = Parameters<typeof versionOf>[0];

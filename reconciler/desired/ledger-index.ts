@@ -21,6 +21,8 @@ export interface LedgerIndex {
   readonly cluster: Extract<LedgerRecord, { kind: 'cluster' }> | null;
   readonly volumes: readonly VolumeHome[];
   readonly approvals: readonly Extract<LedgerRecord, { kind: 'approval' }>[];
+  /** Slots of approvals that are used up. */
+  readonly usedSlots: readonly string[];
 }
 
 export const NO_RECORDS: JobLedger = [];
@@ -29,6 +31,7 @@ export const indexLedger = (ledger: Ledger): LedgerIndex => {
   const byJob = new Map<string, JobRecord[]>();
   const volumes = new Map<string, VolumeHome>();
   const approvals = new Map<string, LedgerIndex['approvals'][number]>();
+  const usedSlots = new Set<string>();
   let cluster: LedgerIndex['cluster'] = null;
   for (const record of ledger) {
     switch (record.kind) {
@@ -42,8 +45,10 @@ export const indexLedger = (ledger: Ledger): LedgerIndex => {
         noteVolume(volumes, record);
         break;
       case 'approval':
-        if (record.used) approvals.delete(record.id);
-        else approvals.set(record.id, record);
+        if (record.used) {
+          approvals.delete(record.id);
+          for (const slot of record.slots) usedSlots.add(slot);
+        } else approvals.set(record.id, record);
         break;
       case 'cluster':
         cluster ??= record;
@@ -56,7 +61,8 @@ export const indexLedger = (ledger: Ledger): LedgerIndex => {
     }
   }
   const homes = [...volumes].toSorted(([a], [b]) => compareText(a, b)).map(([, home]) => home);
-  return { byJob, cluster, volumes: homes, approvals: [...approvals.values()] };
+  const open = [...approvals.values()];
+  return { byJob, cluster, volumes: homes, approvals: open, usedSlots: [...usedSlots] };
 };
 
 const listOf = (byJob: Map<string, JobRecord[]>, job: string): JobRecord[] => {

@@ -23,6 +23,8 @@ export interface RememberedJob {
   readonly settings: Settings;
   readonly namespaceHeld: string | null;
   readonly scale: Found['scale'];
+  /** `syncedKey` of what the last synced commit said. */
+  readonly synced: string | null;
   /** Of the job's file and of its sources, as `outcome.sources` lists them. */
   readonly blobs: readonly (string | undefined)[];
   /** Nothing about it changes by itself, as ages of look-ups do. */

@@ -7,6 +7,7 @@ import type { CommitChange, Files, History } from '../../schema/source.ts';
 import { compileJob, type JobInput, type JobOutcome } from './job.ts';
 import type { JobLedger } from './ledger-index.ts';
 import type { RememberedJob } from './memo.ts';
+import { syncedKey } from './synced.ts';
 
 export interface Before {
   readonly before: RememberedJob | undefined;
@@ -35,6 +36,7 @@ export const rememberedJob = (input: JobInput, { before, changed }: Before): Rem
     settings,
     namespaceHeld,
     scale,
+    synced: syncedKey(input.synced),
     ledger,
     history,
     head: head.oid,
@@ -51,6 +53,7 @@ const isSame = (old: RememberedJob, now: JobInput, changed: Before['changed']): 
   old.settings === now.settings &&
   old.namespaceHeld === now.namespaceHeld &&
   old.scale === now.scale &&
+  old.synced === syncedKey(now.synced) &&
   old.change === changeOf(old.commit, now) &&
   old.steady &&
   (changed === null ? sameBlobs(old, now) : sameFiles(old, now, changed)) &&

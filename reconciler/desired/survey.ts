@@ -29,6 +29,7 @@ import { problemAt, problemOf } from './problem.ts';
 import { createReader, forgetOld, type Reader } from './read.ts';
 import { rememberedJob } from './remember.ts';
 import { removedJob } from './removed.ts';
+import { syncedFiles } from './synced.ts';
 
 export interface Survey {
   readonly index: LedgerIndex;
@@ -76,12 +77,14 @@ const surveyNow = (tree: SourceTree, memo: CompileMemo): Survey => {
     return value === null ? [] : [expectedNode(path.slice('nodes/'.length, -5), value)];
   });
   const outcomes = compileJobs({ tree, index, layout, fresh, namespaces, documents, read }, memo);
-  const synced = tree.lastSynced ? layoutOf(tree.lastSynced.files).jobs : [];
+  const then = tree.lastSynced && layoutOf(tree.lastSynced.files);
+  const synced = then?.jobs ?? [];
+  const specs = [...namespaces].map(([name, { held }]) => namespaceSpec(name, valueOf(held)));
   const survey: Survey = {
     index,
     cluster,
     clusterSpec: spec,
-    namespaces: [...namespaces].map(([name, { held }]) => namespaceSpec(name, valueOf(held))),
+    namespaces: then === null ? specs : withProtection(specs, then, read),
     nodes: nodes.toSorted((a, b) => compareText(a.name, b.name)),
     outcomes,
     removed: removedJobs({ tree, index, spec, synced, read, cluster }),
@@ -99,6 +102,30 @@ const surveyNow = (tree: SourceTree, memo: CompileMemo): Survey => {
   };
   forgetOld(memo.reads);
   return survey;
+};
+
+/** A commit that ends the protection of a namespace does not let go of its slots by that alone. */
+const withProtection = (
+  specs: readonly NamespaceSpec[],
+  { files, paths }: Layout,
+  read: Reader,
+): readonly NamespaceSpec[] => {
+  const isProtected = (path: string): boolean => {
+    const file = files.get(path);
+    return file !== undefined && read('namespace', path, file).value?.protected === true;
+  };
+  const names = paths.namespace
+    .filter(isProtected)
+    .map((path) => path.slice('namespaces/'.length, -'.yaml'.length));
+  const there = new Set(specs.map(({ name }) => name));
+  const gone = names.filter((name) => !there.has(name)).map((name) => namespaceSpec(name, null));
+  return [...specs, ...gone]
+    .map((spec) =>
+      names.includes(spec.name) && !spec.protected
+        ? { ...spec, wasProtected: true as const }
+        : spec,
+    )
+    .toSorted((a, b) => compareText(a.name, b.name));
 };
 
 interface HeldNamespace {
@@ -207,6 +234,7 @@ const compileJobs = (input: JobsInput, memo: CompileMemo): readonly JobOutcome[]
         settings: found.settings,
         namespaceHeld: heldBecause(namespace, found.held),
         scale: scale ?? NO_COUNTS,
+        synced: syncedFiles({ path, scalePath }, tree),
         ledger: (!fresh.ledger && before?.ledger) || (index.byJob.get(id) ?? NO_RECORDS),
         history: histories.size === 0 ? undefined : histories.get(path),
       },

@@ -16,6 +16,8 @@ export interface World {
   readonly now: Ms;
   readonly cluster: string;
   readonly maxDeployments: number;
+  /** Some commit was synced before (rules 8.1). */
+  readonly everSynced: boolean;
   readonly scaleFiles: DesiredState['scaleFiles'];
   readonly nodes: NodeViews;
   /** By node. null: the node is looked at anew each time. */

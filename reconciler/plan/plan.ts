@@ -14,7 +14,7 @@ import type { Blocked, Plan, Proposal, Step } from '../../schema/plan.ts';
 import type { Ms } from '../../schema/spec.ts';
 import { usedApprovals } from './approvals.ts';
 import { createDeadlines } from './deadlines.ts';
-import { guardRemovals, removalsOf, type Guard, type Removal } from './guard.ts';
+import { guardRemovals, type Guard } from './guard.ts';
 import { deploymentsWith, forget, placesToLookAt, remember } from './line.ts';
 import { holdRewritten, rewritten } from './lost-ledger.ts';
 import { createPlanMemo, type PlanMemo } from './memo.ts';
@@ -22,6 +22,7 @@ import { aheadWaits, viewNodes, type NodeViews } from './nodes.ts';
 import { complete, consider, earlier, makePart, type Completion, type JobPart } from './part.ts';
 import { placeAll, type Placed } from './placing.ts';
 import { recall, type Recalled } from './recall.ts';
+import { removalsOf, type Removal } from './removals.ts';
 import { RENAMED, renamesOf, renameWait } from './rename.ts';
 import { strays } from './strays.ts';
 
@@ -43,7 +44,7 @@ export const planWith =
     const before = memo.world?.nodes.byName ?? null;
     const nodes = viewNodes(desired, { live, deadlines, before });
     const recalled = recall(desired, { live, nodes, now }, memo);
-    const removals = removalsIn(recalled);
+    const removals = removalsIn(recalled, desired.lastSynced !== null);
     const scene = { nodes, live, lost, now, memo, recalled, removals };
     const first = pass(desired, scene, new Set());
     // Who finds no place neither holds up other rollouts (5.6) nor keeps its old name's copies
@@ -77,12 +78,13 @@ interface Pass {
   readonly wakeAt: Ms | null;
 }
 
-const removalsIn = ({ line, copies }: Recalled): Scene['removals'] => {
+const removalsIn = ({ line, copies }: Recalled, everSynced: boolean): Scene['removals'] => {
   const removals = new Map<string, readonly Removal[]>();
   for (const place of placesToLookAt(line)) {
     const job = line.jobs[place];
     if (job === undefined) continue;
-    const mine = line.known[place]?.removals ?? removalsOf(job, copies(job.id));
+    const mine =
+      line.known[place]?.removals ?? removalsOf(job, { live: copies(job.id), everSynced });
     if (mine.length > 0) removals.set(job.id, mine);
   }
   return removals;
@@ -194,6 +196,7 @@ const conclude = (
     problems: [...desired.problems, ...parts.flatMap(({ problems }) => problems)],
     synced,
     guarded,
+    ...(nodes.massLoss === null ? {} : { massLoss: nodes.massLoss }),
     wakeAt,
   };
 };

@@ -44,10 +44,12 @@ export const recall = (desired: DesiredState, seen: Seen, memo: PlanMemo): Recal
   const facts = new Map(live.nodes.map((node) => [node.name, factsOf(node)]));
   const { name: cluster, maxDeployments } = desired.cluster;
   const { scaleFiles } = desired;
+  const everSynced = desired.lastSynced !== null;
   const isOther =
     before === null ||
     before.cluster !== cluster ||
     before.maxDeployments !== maxDeployments ||
+    before.everSynced !== everSynced ||
     !same(before.scaleFiles, scaleFiles) ||
     now < before.now;
   const changed = isOther ? [] : changedNodes(before, { nodes, facts });
@@ -58,7 +60,7 @@ export const recall = (desired: DesiredState, seen: Seen, memo: PlanMemo): Recal
       ? straysOf(live, line)
       : straysNow(before, { live, changed, line });
   memo.line = line;
-  memo.world = { now, cluster, maxDeployments, scaleFiles, nodes, facts, strays };
+  memo.world = { now, cluster, maxDeployments, everSynced, scaleFiles, nodes, facts, strays };
   return { line, strays, copies: createCopies(live, unknownJobs(line, strays)) };
 };
 
