@@ -2,7 +2,7 @@
 // In: the plan, live state, cluster and commit. Out: orders for every node that is connected (rules
 // 10). Not here: sending (the loop), which runner is ahead of HEAD (nodes, rules 10.3).
 
-import { factsOf, unaged, type Facts } from '../../schema/ageing.ts';
+import { unaged } from '../../schema/ageing.ts';
 import { compareText } from '../../schema/ids.ts';
 import type { LiveAllocation, LiveNode, LiveState } from '../../schema/live.ts';
 import type { NodeOrders, OrderItem } from '../../schema/orders.ts';
@@ -43,16 +43,14 @@ export const orders = (
 };
 
 /**
- * Facts of which an untouched set was seen to be the one that was sent: it follows from them alone.
+ * By the allocations that a node has: the set that it was sent, where that says the same of each.
  */
-const asSent = new WeakSet<Facts>();
+const asSent = new WeakMap<readonly LiveAllocation[], NodeOrders>();
 
 type SentNode = LiveNode & { readonly sent: NodeOrders };
 
-const staysAsSent = (node: LiveNode): node is SentNode => {
-  const facts = factsOf(node);
-  return facts !== null && node.sent !== null && asSent.has(facts);
-};
+const staysAsSent = (node: LiveNode): node is SentNode =>
+  node.sent !== null && asSent.get(unaged(node)) === node.sent;
 
 const ordersFor = (
   node: LiveNode,
@@ -74,8 +72,7 @@ const ordersFor = (
   );
   const items = [...kept, ...started].toSorted((a, b) => compareText(a.allocation, b.allocation));
   if (node.sent !== null && sameItems(node.sent.items, items)) {
-    const facts = factsOf(node);
-    if (facts !== null && steps.length === 0) asSent.add(facts);
+    if (steps.length === 0) asSent.set(allocations, node.sent);
     return node.sent;
   }
   return { node: node.name, cluster, generation: node.generation + 1, commit, items };
