@@ -50,6 +50,8 @@ export type RevertTarget =
       readonly commit: string;
       readonly specHash: string;
       readonly edits: readonly FileEdit[];
+      /** All of the commit goes back, as it asked (rules 6.3); absent: the job's version alone. */
+      readonly whole?: true;
     }
   | { readonly kind: 'impossible'; readonly why: string };
 

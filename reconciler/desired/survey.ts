@@ -180,7 +180,7 @@ const NO_COUNTS = {};
 const compileJobs = (input: JobsInput, memo: CompileMemo): readonly JobOutcome[] => {
   const { tree, index, layout, fresh, namespaces, documents, read } = input;
   const { changed } = fresh;
-  const { files, head, histories, lookups } = tree;
+  const { files, head, histories, lookups, changes } = tree;
   const users = lazily(() => usersOf(layout.jobs, { tree, read, memo }));
   const sharedBy: JobInput['sharedBy'] = (source, path) =>
     users()
@@ -201,6 +201,7 @@ const compileJobs = (input: JobsInput, memo: CompileMemo): readonly JobOutcome[]
         files,
         head,
         lookups,
+        changes,
         read,
         sharedBy,
         settings: found.settings,

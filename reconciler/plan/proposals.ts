@@ -140,8 +140,8 @@ export const revertMessage = (
     `failed: ${evidence.reason}.`,
     ...(lines.length === 0 ? [] : ['', ...lines]),
     '',
-    'Its fields that form the version go back to the newest version that settled;',
-    'everything else in the file stays. To try it again, revert this commit.',
+    ...whatGoesBack(job),
+    'To try it again, revert this commit.',
     '',
     `Purser-Reverts: ${job.commit.oid}`,
     `Purser-Cluster: ${desired.cluster.name}`,
@@ -151,6 +151,14 @@ export const revertMessage = (
     '',
   ].join('\n');
 };
+
+const whatGoesBack = ({ revert }: DesiredJob): readonly string[] =>
+  revert.kind === 'possible' && revert.whole === true
+    ? ['All that it changed goes back, as it asked (Purser-Atomic), but for counts.']
+    : [
+        'Its fields that form the version go back to the newest version that settled;',
+        'everything else in the file stays.',
+      ];
 
 /**
  * Git never forgets, so the namespace is asked again when the message is written. Set in, behind a

@@ -98,6 +98,25 @@ test('log lines stand in the message where the namespace allows them, and nowher
   await cluster.settled(WEB);
 });
 
+test('a commit with Purser-Atomic: true goes back as a whole', async () => {
+  const words = 'configs/words.txt';
+  cluster.commit({ [words]: 'before\n' }, 'words');
+  await cluster.settled(WEB);
+  const good = readFileSync(join(cluster.repository, FILE), 'utf8');
+  const bad = cluster.commit(
+    { [FILE]: web('a', { fail: 'crash', count: 4 }), [words]: 'after\n', 'README.md': 'new\n' },
+    'a change of many files\n\nPurser-Atomic: true',
+  );
+  await cluster.until('a revert commit', () => cluster.git('rev-parse', 'HEAD~1') === bad, 60_000);
+  await cluster.settled(WEB);
+  expect(cluster.git('diff', `${bad}~1`, 'HEAD', '--stat')).toBe('');
+  expect(readFileSync(join(cluster.repository, FILE), 'utf8')).toBe(good);
+  const message = cluster.git('log', '-1', '--format=%B');
+  expect(message).toContain('All that it changed goes back');
+  expect(message).toContain(`Purser-Reverts: ${bad}`);
+  expect(cluster.git('status', '--porcelain')).toBe('');
+});
+
 const unresolved = ({ view }: ReadyState, message: RegExp): true | string =>
   view.plan.problems.some((one) => one.code === 'image-unresolved' && message.test(one.message)) ||
   JSON.stringify(view.plan.problems);
