@@ -47,6 +47,7 @@ export interface RunnerState {
   contactAt: Ms | null;
   unheardMs: Ms;
   readonly imagesUsed: Map<string, Ms>;
+  volumes: Set<string> | null;
   usage: ReadonlyMap<string, Resources>;
   runtimeSilent: string | null;
   refused: string | null;
@@ -75,6 +76,7 @@ export const newState = (node: NodeFacts): RunnerState => ({
   contactAt: null,
   unheardMs: Number.POSITIVE_INFINITY,
   imagesUsed: new Map(),
+  volumes: null,
   usage: new Map(),
   runtimeSilent: null,
   refused: null,
@@ -193,6 +195,7 @@ const applyFact = (
       break;
     case 'prepare':
       if (fact.kind === 'prepared') state.prepared.set(work.ask.allocation, fact.paths);
+      for (const volume of work.ask.volumes) state.volumes?.add(volume);
       break;
     case 'create':
       if (fact.kind === 'made') state.containers.set(work.ask.id, made(work.ask, fact.pid));
@@ -227,6 +230,10 @@ const applyFact = (
     case 'remove-image':
       state.images.delete(work.name);
       state.imagesUsed.delete(work.name);
+      break;
+    case 'remove-volume':
+      state.volumes?.delete(work.volume);
+      state.changed = true;
       break;
     case 'kill':
     case 'probe':
@@ -382,6 +389,7 @@ const allocationOf = (work: Work): string | null => {
     case 'remove':
     case 'relabel':
     case 'remove-image':
+    case 'remove-volume':
       return null;
   }
 };

@@ -16,6 +16,8 @@ export interface OrderContext {
   readonly commit: string;
   /** May this node be told anything (rules 10.3)? Absent: every node may. */
   readonly mayTell?: (node: LiveNode) => boolean;
+  /** Folders of ended volumes that the node is to remove (rules 14). Absent: none. */
+  readonly removals?: (node: LiveNode) => readonly string[];
 }
 
 /**
@@ -38,7 +40,10 @@ export const orders = (
     .filter((node) => node.connected && (context.mayTell?.(node) ?? true))
     .map((node) => {
       const mine = steps.get(node.name) ?? [];
-      return mine.length === 0 && staysAsSent(node) ? node.sent : ordersFor(node, mine, context);
+      const removals = context.removals?.(node) ?? [];
+      return mine.length === 0 && staysAsSent(node, removals)
+        ? node.sent
+        : ordersFor(node, { steps: mine, removals }, context);
     });
 };
 
@@ -49,14 +54,18 @@ const asSent = new WeakSet<Facts>();
 
 type SentNode = LiveNode & { readonly sent: NodeOrders };
 
-const staysAsSent = (node: LiveNode): node is SentNode => {
+const staysAsSent = (node: LiveNode, removals: readonly string[]): node is SentNode => {
   const facts = factsOf(node);
-  return facts !== null && node.sent !== null && asSent.has(facts);
+  if (facts === null || node.sent === null || !asSent.has(facts)) return false;
+  return sameNames(node.sent.removeVolumes ?? [], removals);
 };
+
+const sameNames = (a: readonly string[], b: readonly string[]): boolean =>
+  a.length === b.length && a.every((name, i) => name === b[i]);
 
 const ordersFor = (
   node: LiveNode,
-  steps: readonly Step[],
+  { steps, removals }: { readonly steps: readonly Step[]; readonly removals: readonly string[] },
   { cluster, commit }: OrderContext,
 ): NodeOrders => {
   const sent = new Map((node.sent?.items ?? []).map((item) => [item.allocation, item]));
@@ -73,12 +82,15 @@ const ordersFor = (
       : [],
   );
   const items = [...kept, ...started].toSorted((a, b) => compareText(a.allocation, b.allocation));
-  if (node.sent !== null && sameItems(node.sent.items, items)) {
+  const sameRemovals = sameNames(node.sent?.removeVolumes ?? [], removals);
+  if (node.sent !== null && sameRemovals && sameItems(node.sent.items, items)) {
     const facts = factsOf(node);
     if (facts !== null && steps.length === 0) asSent.add(facts);
     return node.sent;
   }
-  return { node: node.name, cluster, generation: node.generation + 1, commit, items };
+  const generation = node.generation + 1;
+  const extra = removals.length === 0 ? {} : { removeVolumes: removals };
+  return { node: node.name, cluster, generation, commit, items, ...extra };
 };
 
 interface About {

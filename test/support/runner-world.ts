@@ -37,6 +37,8 @@ export interface World {
   readonly faults: Map<string, RuntimeFailure>;
   /** Containers that ignore the first signal. */
   readonly stubborn: Set<string>;
+  /** Folders of named volumes. */
+  readonly volumes: Set<string>;
   answer: ProbeAnswer;
   acknowledged: number | null;
   /** Time of one create. */
@@ -120,6 +122,7 @@ export const createWorld = (
     containers,
     faults: new Map(),
     stubborn: new Set(),
+    volumes: new Set(),
     answer: { ok: true },
     acknowledged: null,
     createMs: 60,
@@ -254,8 +257,9 @@ export const createWorld = (
         writeMarks: async (marks) => {
           disk.marks = structuredClone(marks);
         },
-        prepare: async ({ allocation, tasks }) => {
+        prepare: async ({ allocation, tasks, volumes }) => {
           call('prepare', allocation);
+          for (const volume of volumes) world.volumes.add(volume);
           const files = tasks.flatMap(({ name, files: own }) =>
             own.map(({ path }) => [`${name}\n${path}`, `/files/${allocation}/${path}`] as const),
           );
@@ -267,8 +271,11 @@ export const createWorld = (
           };
         },
         discard: async (allocation) => call('discard', allocation),
-        removeVolume: async () => {},
-        volumes: async () => [],
+        removeVolume: async (volume) => {
+          call('removeVolume', volume);
+          world.volumes.delete(volume);
+        },
+        volumes: async () => [...world.volumes].toSorted(),
       },
       link: {
         take: () => {
