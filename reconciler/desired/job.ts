@@ -105,7 +105,7 @@ const validAtHead = (input: JobInput, draft: ValidDraft): JobOutcome => {
   const quick = versionOf(draft, NO_TEXTS, input);
   const record = quick.unresolved.length === 0 ? settledRecord(ledger, quick.spec.specHash) : null;
   if (record !== null) {
-    const identity = settledIdentity(record, { ledger, known: [input.head] });
+    const identity = settledIdentity(record, { ledger, known: [] });
     return outcomeOf(draft, { job: settledJob(input, quick, identity) });
   }
   const histories = neededPaths(input, draft.sources);
