@@ -135,6 +135,8 @@ export interface DesiredState {
   readonly nodes: readonly ExpectedNode[];
   readonly jobs: readonly DesiredJob[];
   readonly volumes: readonly VolumeHome[];
+  /** Homes that were ended, and not made anew on that node: their folders go. Absent: none. */
+  readonly endedVolumes?: readonly VolumeHome[];
   /** Approvals that are not used up, and resumes. */
   readonly approvals: readonly Extract<LedgerRecord, { kind: 'approval' }>[];
   readonly problems: readonly Problem[];

@@ -68,6 +68,9 @@ export const nodeReport = (
     portsTaken: [...inventory.portsTaken]
       .filter((port) => !ours.has(port))
       .toSorted((a, b) => a - b),
+    ...(inventory.volumes === null
+      ? {}
+      : { volumes: [...inventory.volumes].toSorted(compareText) }),
   };
 };
 

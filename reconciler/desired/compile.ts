@@ -34,6 +34,7 @@ export const compile = (tree: SourceTree, memo: CompileMemo = createMemo()): Des
     nodes: survey.nodes,
     jobs,
     volumes: survey.index.volumes,
+    endedVolumes: survey.index.endedVolumes,
     approvals: survey.index.approvals.filter(({ id }) => !expired.has(id)),
     problems: problemsOf(survey, emptiness),
     acceptable: acceptableOf(tree),

@@ -225,7 +225,10 @@ const next = (before: Look, { kind, which, afterMs }: Change, first: World): Loo
 /** The same world, told by nodes that say everything anew in each report. */
 const toldAnew = (heard: Heard): Heard => ({
   ...heard,
-  nodes: heard.nodes.map(({ unchanged: _, ...node }) => node),
+  nodes: heard.nodes.map((node) => {
+    const { unchanged, ...anew } = node;
+    return unchanged === undefined ? node : anew;
+  }),
 });
 
 /** Everything that a pass decides, as text. */
