@@ -19,6 +19,7 @@ import type {
   TaskMark,
 } from './decide/inventory.ts';
 import { userKey } from './decide/inventory.ts';
+import type { FailureLog } from './decide/log-lines.ts';
 import { afterFailure, afterProbe, afterSuccess, concerns } from './decide/outcome.ts';
 import { nextRetry, retryKeyOf } from './decide/retry.ts';
 import type { Fact } from './perform.ts';
@@ -49,7 +50,10 @@ export interface RunnerState {
   contactAt: Ms | null;
   unheardMs: Ms;
   readonly imagesUsed: Map<string, Ms>;
+  volumes: Set<string> | null;
   usage: ReadonlyMap<string, Resources>;
+  /** Ends of logs of failed tasks, by allocation, where they may be told. */
+  readonly logs: Map<string, FailureLog>;
   runtimeSilent: string | null;
   refused: string | null;
   /** Keys that changed while a list is under way: the list is older than they are. */
@@ -77,7 +81,9 @@ export const newState = (node: NodeFacts): RunnerState => ({
   contactAt: null,
   unheardMs: Number.POSITIVE_INFINITY,
   imagesUsed: new Map(),
+  volumes: null,
   usage: new Map(),
+  logs: new Map(),
   runtimeSilent: null,
   refused: null,
   touched: new Set(),
@@ -211,6 +217,7 @@ const applyFact = (
       break;
     case 'prepare':
       if (fact.kind === 'prepared') state.prepared.set(work.ask.allocation, fact.paths);
+      for (const volume of work.ask.volumes) state.volumes?.add(volume);
       break;
     case 'create':
       if (fact.kind === 'made') state.containers.set(work.ask.id, made(work.ask, fact.pid));
@@ -245,6 +252,10 @@ const applyFact = (
     case 'remove-image':
       state.images.delete(work.name);
       state.imagesUsed.delete(work.name);
+      break;
+    case 'remove-volume':
+      state.volumes?.delete(work.volume);
+      state.changed = true;
       break;
     case 'kill':
     case 'probe':
