@@ -1,9 +1,8 @@
 // `purser explain JOB`: everything that is known about why a job is as it is, and what would change
 // that.
 // In: the newest view and the ledger. Out: text in the order of questions: what is wanted, how far
-// it is, what runs,
-// what it waits for, what it would go back to, what can be done. Not here: the plan itself
-// (reconciler).
+// it is, what runs, what it waits for, what it would go back to, what can be done. Not here: the
+// plan itself (reconciler).
 
 import { pc } from './colours.ts';
 import type { HistoryCommit } from '../schema/control.ts';

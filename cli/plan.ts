@@ -1,7 +1,7 @@
 // `purser plan [REV | DIR]`: what would happen, and why, before anybody commits it.
 // In: a revision, a folder or nothing; the live cluster or a snapshot. Out: text or JSON; exit code
-// 0 nothing, 1
-// changes, 2 errors in files. Changes nothing anywhere. Not here: the plan (reconciler/preview).
+// 0 nothing, 1 changes, 2 errors in files. Changes nothing anywhere. Not here: the plan
+// (reconciler/preview).
 
 import { readFile } from 'node:fs/promises';
 import { pc } from './colours.ts';

@@ -1,7 +1,6 @@
 // `purser validate [DIR]`: every problem of a folder's files, without a cluster and without Git.
 // In: a folder. Out: `file:line:column code what how`; exit code 0 none, 1 warnings only, 2 errors.
-// Digests are not looked
-// up, and what only history or a registry can tell is left to `purser plan`.
+// Digests are not looked up, and what only history or a registry can tell is left to `purser plan`.
 
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';

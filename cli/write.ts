@@ -1,8 +1,7 @@
 // Commands that change something make a commit, like anyone: edits of a file at HEAD, in the name
 // of the person.
 // In: what to change in which file. Out: a commit, made by the reconciler where it follows the
-// rules of branches and
-// work trees (rules 12). Not here: which fields (the commands).
+// rules of branches and work trees (rules 12). Not here: which fields (the commands).
 
 import { execFile } from 'node:child_process';
 import { hostname, userInfo } from 'node:os';

@@ -61,7 +61,19 @@ const wrongSet = (offered: NodeOrders): string | null => {
     const wrong = wrongItem(item, offered);
     if (wrong !== null) return wrong;
   }
-  return null;
+  return wrongRemovals(offered.removeVolumes ?? []);
+};
+
+/** A volume's folder: five names between dots (volumeFolder). */
+const FOLDER = /^[a-z0-9-]+(\.[a-z0-9-]+){4}$/;
+
+/** Data are removed by this list, so nothing else may stand in it. */
+const wrongRemovals = (removals: readonly string[]): string | null => {
+  if (removals.length > NODE_ALLOCATIONS) {
+    return `${removals.length} volumes to remove, more than ${NODE_ALLOCATIONS} at a time`;
+  }
+  const odd = removals.find((folder) => !FOLDER.test(folder));
+  return odd === undefined ? null : `${odd} is no folder of a volume`;
 };
 
 const wrongItem = (item: OrderItem, offered: NodeOrders): string | null => {

@@ -17,6 +17,7 @@ import type {
   RetryMark,
 } from './decide/inventory.ts';
 import { userKey } from './decide/inventory.ts';
+import type { FailureLog } from './decide/log-lines.ts';
 import { afterFailure, afterProbe, afterSuccess, concerns } from './decide/outcome.ts';
 import { nextRetry, retryKeyOf } from './decide/retry.ts';
 import type { Fact } from './perform.ts';
@@ -47,7 +48,10 @@ export interface RunnerState {
   contactAt: Ms | null;
   unheardMs: Ms;
   readonly imagesUsed: Map<string, Ms>;
+  volumes: Set<string> | null;
   usage: ReadonlyMap<string, Resources>;
+  /** Ends of logs of failed tasks, by allocation, where they may be told. */
+  readonly logs: Map<string, FailureLog>;
   runtimeSilent: string | null;
   refused: string | null;
   /** Keys that changed while a list is under way: the list is older than they are. */
@@ -75,7 +79,9 @@ export const newState = (node: NodeFacts): RunnerState => ({
   contactAt: null,
   unheardMs: Number.POSITIVE_INFINITY,
   imagesUsed: new Map(),
+  volumes: null,
   usage: new Map(),
+  logs: new Map(),
   runtimeSilent: null,
   refused: null,
   touched: new Set(),
@@ -193,6 +199,7 @@ const applyFact = (
       break;
     case 'prepare':
       if (fact.kind === 'prepared') state.prepared.set(work.ask.allocation, fact.paths);
+      for (const volume of work.ask.volumes) state.volumes?.add(volume);
       break;
     case 'create':
       if (fact.kind === 'made') state.containers.set(work.ask.id, made(work.ask, fact.pid));
@@ -227,6 +234,10 @@ const applyFact = (
     case 'remove-image':
       state.images.delete(work.name);
       state.imagesUsed.delete(work.name);
+      break;
+    case 'remove-volume':
+      state.volumes?.delete(work.volume);
+      state.changed = true;
       break;
     case 'kill':
     case 'probe':
@@ -382,6 +393,7 @@ const allocationOf = (work: Work): string | null => {
     case 'remove':
     case 'relabel':
     case 'remove-image':
+    case 'remove-volume':
       return null;
   }
 };

@@ -1,7 +1,6 @@
 // When to look: a wake-up from anywhere, the time that the last plan named, or the slow timer.
 // In: ports. Out: the newest view, for everyone who shows it. Wake-ups carry no data (invariant 4):
-// starting is
-// the same path as steady state. Not here: what one pass does (cycle).
+// starting is the same path as steady state. Not here: what one pass does (cycle).
 
 import type { Ms } from '../schema/spec.ts';
 import { LOOK_AGAIN_MS, RETRY_FIRST_MS, RETRY_LONGEST_MS } from './config.ts';

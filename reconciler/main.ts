@@ -1,7 +1,6 @@
 // Puts the reconciler together: ports and their implementations meet only here.
 // In: a configuration. Out: a running control plane, and the way to stop it. Containers are never
-// touched by
-// stopping. Not here: any decision.
+// touched by stopping. Not here: any decision.
 
 import { readFile } from 'node:fs/promises';
 import { LinkServiceDefinition } from '../schema/generated/purser/link/v1/link.ts';

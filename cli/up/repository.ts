@@ -1,8 +1,7 @@
 // The repository that `purser up` works on: the one that was named, or a working copy made from
 // example-repo/.
 // In: a path or URL, or nothing. Out: where it is, its branch, its cluster's name. Uses the
-// system's git, since a
-// person will use the same on it. Not here: the ledger (reconciler/edge/git).
+// system's git, since a person will use the same on it. Not here: the ledger (reconciler/edge/git).
 
 import { execFile } from 'node:child_process';
 import { cp, mkdir, readFile, stat, writeFile } from 'node:fs/promises';

@@ -56,6 +56,7 @@ export const afterSuccess = (mark: AllocationMark, work: Work, now: Ms): Allocat
     case 'relabel':
     case 'probe':
     case 'remove-image':
+    case 'remove-volume':
       return mark;
   }
 };
@@ -129,6 +130,7 @@ const tasksOf = (mark: AllocationMark, work: Work): readonly string[] => {
     case 'tear-down-network':
     case 'discard-files':
     case 'remove-image':
+    case 'remove-volume':
       return [];
   }
 };
@@ -163,6 +165,7 @@ export const concerns = (mark: AllocationMark, work: Work): boolean => {
     case 'resolve-user':
       return waits(mark, work.image.name);
     case 'remove-image':
+    case 'remove-volume':
       return false;
   }
 };

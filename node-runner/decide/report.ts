@@ -21,6 +21,8 @@ import { ownLabels } from './decide.ts';
 import { diskIsFull } from './gc.ts';
 import type { AllocationMark, Inventory, TaskMark } from './inventory.ts';
 import { imageName } from './inventory.ts';
+import type { FailureLog } from './log-lines.ts';
+import { quotable } from './log-lines.ts';
 import { newMark } from './marks.ts';
 import { lastCheck, taskHealth } from './probe.ts';
 import { sizeText } from './words.ts';
@@ -29,6 +31,8 @@ import { sizeText } from './words.ts';
 export interface Measured {
   /** By allocation. */
   readonly usage: ReadonlyMap<string, Resources>;
+  /** By allocation. */
+  readonly logs: ReadonlyMap<string, FailureLog>;
   /** What containerd said when it last failed to answer; null when it answers. */
   readonly runtimeSilent: string | null;
   /** Sentence about orders that were refused, null when the newest were accepted. */
@@ -64,6 +68,9 @@ export const nodeReport = (
     portsTaken: [...inventory.portsTaken]
       .filter((port) => !ours.has(port))
       .toSorted((a, b) => a - b),
+    ...(inventory.volumes === null
+      ? {}
+      : { volumes: [...inventory.volumes].toSorted(compareText) }),
   };
 };
 
@@ -128,6 +135,7 @@ const allocationReport = (
       task: failure.task,
       message: failure.message,
       ageMs: Math.max(0, now - failure.at),
+      ...logOf(mark, measured),
     },
     ports: mark.ports ?? [],
     address: body.spec.networkMode === 'none' ? null : inventory.node.address,
@@ -139,6 +147,14 @@ const allocationReport = (
     firstHealthyForMs: age(mark.firstHealthyAt),
     deadForMs: age(mark.deadAt),
   };
+};
+
+/** Asked of the body each time: what was read before counts no more once it is not allowed. */
+const logOf = (mark: AllocationMark, { logs }: Measured): { readonly log?: readonly string[] } => {
+  const failure = quotable(mark);
+  const read = failure === null ? undefined : logs.get(mark.allocation);
+  const isOfIt = read !== undefined && read.at === failure?.at && read.lines.length > 0;
+  return isOfIt ? { log: read.lines } : {};
 };
 
 /**

@@ -1,8 +1,7 @@
 // What should be: a SourceTree into the DesiredState that plan works on (architecture, the values).
 // In: SourceTree. Out: DesiredState, or what is still lacking (`asks`). Never fails as a whole:
-// what is wrong with a
-// file becomes a problem, and the rest goes on (rules 1.3). Pure; the memo changes how long it
-// takes and nothing else.
+// what is wrong with a file becomes a problem, and the rest goes on (rules 1.3). Pure; the memo
+// changes how long it takes and nothing else.
 // Not here: reading Git and registries (the loop), what follows (reconciler/plan).
 
 import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
@@ -35,6 +34,7 @@ export const compile = (tree: SourceTree, memo: CompileMemo = createMemo()): Des
     nodes: survey.nodes,
     jobs,
     volumes: survey.index.volumes,
+    endedVolumes: survey.index.endedVolumes,
     approvals: survey.index.approvals.filter(({ id }) => !expired.has(id)),
     problems: problemsOf(survey, emptiness),
     acceptable: acceptableOf(tree),
@@ -55,6 +55,8 @@ export const asks = (tree: SourceTree, memo: CompileMemo = createMemo()): Asks =
   ]) {
     wanted.set(path, new Set([...(wanted.get(path) ?? []), ...others]));
   }
+  const whole = new Set(gathered(survey, (outcome) => outcome.changes));
+  const changes = [...whole].toSorted(compareText);
   return {
     digests: gathered(survey, ({ digests }) => digests).toSorted((a, b) =>
       compareText(lookupKey(a), lookupKey(b)),
@@ -62,6 +64,7 @@ export const asks = (tree: SourceTree, memo: CompileMemo = createMemo()): Asks =
     histories: [...wanted]
       .map(([path, others]) => ({ path, with: [...others].toSorted(compareText) }))
       .toSorted((a, b) => compareText(a.path, b.path)),
+    ...(changes.length === 0 ? {} : { changes }),
   };
 };
 

@@ -1,8 +1,7 @@
 // Which file is what: the paths of a tree by kind, and what changed since the tree before.
 // In: the files of a tree, and the layout before. Out: Layout. Two trees in a row mostly have the
-// same paths, so they
-// are compared side by side, in their common order, without looking anything up.
-// Not here: what is in the files.
+// same paths, so they are compared side by side, in their common order, without looking anything
+// up. Not here: what is in the files.
 
 import type { DocumentKind } from '../../schema/documents.ts';
 import { compareText } from '../../schema/ids.ts';

@@ -20,6 +20,8 @@ export interface LedgerIndex {
   readonly byJob: ReadonlyMap<string, JobLedger>;
   readonly cluster: Extract<LedgerRecord, { kind: 'cluster' }> | null;
   readonly volumes: readonly VolumeHome[];
+  /** Homes that were ended by hand, with the node where each was. */
+  readonly endedVolumes: readonly VolumeHome[];
   readonly approvals: readonly Extract<LedgerRecord, { kind: 'approval' }>[];
 }
 
@@ -27,7 +29,7 @@ export const NO_RECORDS: JobLedger = [];
 
 export const indexLedger = (ledger: Ledger): LedgerIndex => {
   const byJob = new Map<string, JobRecord[]>();
-  const volumes = new Map<string, VolumeHome>();
+  const volumes: Volumes = { homes: new Map(), ended: new Map() };
   const approvals = new Map<string, LedgerIndex['approvals'][number]>();
   let cluster: LedgerIndex['cluster'] = null;
   for (const record of ledger) {
@@ -55,9 +57,17 @@ export const indexLedger = (ledger: Ledger): LedgerIndex => {
         record satisfies never;
     }
   }
-  const homes = [...volumes].toSorted(([a], [b]) => compareText(a, b)).map(([, home]) => home);
-  return { byJob, cluster, volumes: homes, approvals: [...approvals.values()] };
+  return {
+    byJob,
+    cluster,
+    volumes: byKey(volumes.homes),
+    endedVolumes: byKey(volumes.ended),
+    approvals: [...approvals.values()],
+  };
 };
+
+const byKey = <T>(map: ReadonlyMap<string, T>): readonly T[] =>
+  [...map].toSorted(([a], [b]) => compareText(a, b)).map(([, value]) => value);
 
 const listOf = (byJob: Map<string, JobRecord[]>, job: string): JobRecord[] => {
   const known = byJob.get(job);
@@ -67,18 +77,29 @@ const listOf = (byJob: Map<string, JobRecord[]>, job: string): JobRecord[] => {
   return list;
 };
 
+interface Volumes {
+  readonly homes: Map<string, VolumeHome>;
+  readonly ended: Map<string, VolumeHome>;
+}
+
 /**
  * The newest record of a slot's volume counts; a home without a node has been ended by hand (rules
- * 14).
+ * 14). The end of a home counts until the volume has a home on that node again.
  */
 const noteVolume = (
-  volumes: Map<string, VolumeHome>,
+  { homes, ended }: Volumes,
   record: Extract<LedgerRecord, { kind: 'volume' }>,
 ): void => {
-  const { namespace, job, volume, group, index, node } = record;
+  const { namespace, job, volume, group, index, node, from } = record;
   const key = [namespace, job, volume, group, String(index).padStart(8, '0')].join('/');
-  if (node === null) volumes.delete(key);
-  else volumes.set(key, { namespace, job, volume, group, index, node });
+  const home = { namespace, job, volume, group, index };
+  if (node !== null) {
+    homes.set(key, { ...home, node });
+    ended.delete(`${key} ${node}`);
+    return;
+  }
+  homes.delete(key);
+  if (from !== undefined) ended.set(`${key} ${from}`, { ...home, node: from });
 };
 
 /** Did this version of the job ever settle? The newest record of it. */

@@ -1,8 +1,7 @@
 // The reconciler's end of the link: one session a node, reports in, orders out, streams on demand.
 // In: gRPC calls of runners. Out: NodesPort, and streams for logs and exec. A node that is cut off
-// keeps its last
-// report; silence is judged by the planner. Not here: the server itself (server.ts), what orders
-// say.
+// keeps its last report; silence is judged by the planner. Not here: the server itself (server.ts),
+// what orders say.
 
 import type { CallContext } from 'nice-grpc';
 import type {
@@ -10,11 +9,17 @@ import type {
   SessionRequest,
   SessionResponse,
 } from '../../schema/generated/purser/link/v1/link.ts';
-import type { HeardNode } from '../../schema/live.ts';
+import type { HeardNode, UnchangedFacts } from '../../schema/live.ts';
 import type { NodeOrders, NodeReport } from '../../schema/orders.ts';
 import type { Ms } from '../../schema/spec.ts';
 import type { ReportFrame } from '../../schema/wire.ts';
-import { applyReport, FRAME_BYTES, LINK_PROTOCOL, ordersHash } from '../../schema/wire.ts';
+import {
+  applyReport,
+  FRAME_BYTES,
+  LINK_PROTOCOL,
+  ordersHash,
+  unchangedFacts,
+} from '../../schema/wire.ts';
 import { compareText } from '../../schema/ids.ts';
 import type { ClockPort, LogPort, NodesPort } from '../ports.ts';
 import type { Outbox } from './outbox.ts';
@@ -28,6 +33,7 @@ interface Session {
 
 interface Entry {
   report: NodeReport | null;
+  unchanged: UnchangedFacts;
   receivedAt: Ms;
   session: Session | null;
   sent: NodeOrders | null;
@@ -160,6 +166,8 @@ const take = (entry: Entry, value: { readonly frame: Uint8Array }, now: Ms): str
   if (!applied.ok) return applied.why;
   // The accepted set in the first report of a session says what became of what was sent before.
   if (!entry.heard) entry.sent = null;
+  const { receivedAt, unchanged } = entry;
+  entry.unchanged = unchangedFacts(before && { report: before, receivedAt, unchanged }, frame);
   Object.assign(entry, { report: applied.report, receivedAt: now, heard: true });
   return null;
 };
@@ -172,6 +180,7 @@ interface HelloFrame {
 
 const newEntry = (): Entry => ({
   report: null,
+  unchanged: new Map(),
   receivedAt: 0,
   session: null,
   sent: null,
@@ -180,10 +189,10 @@ const newEntry = (): Entry => ({
 
 const heardNodes = (entries: ReadonlyMap<string, Entry>): readonly HeardNode[] =>
   [...entries]
-    .flatMap(([node, { report, receivedAt, session, sent, heard }]) =>
+    .flatMap(([node, { report, unchanged, receivedAt, session, sent, heard }]) =>
       report === null
         ? []
-        : [{ node, report, receivedAt, connected: session !== null && heard, sent }],
+        : [{ node, report, unchanged, receivedAt, connected: session !== null && heard, sent }],
     )
     .toSorted((a, b) => compareText(a.node, b.node));
 

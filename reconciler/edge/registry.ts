@@ -1,8 +1,7 @@
 // Asks a registry which digest a tag has now (rules 3). One HEAD request, or GET where HEAD gives
 // no digest.
 // In: a reference. Out: an answer, failures included; nothing is thrown. Only repositories that
-// policy allows get
-// here (compile asks for no others). Not here: pulling, which the nodes do.
+// policy allows get here (compile asks for no others). Not here: pulling, which the nodes do.
 
 import { createHash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';

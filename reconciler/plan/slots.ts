@@ -1,7 +1,6 @@
 // A job's copies, put into groups and slots: what each slot holds now.
-// In: a desired job, its allocations, the nodes. Out: JobView, slots by index, the copy that
-// counts in each chosen.
-// Not here: what is to be done about it (deployment, group).
+// In: a desired job, its allocations, the nodes. Out: JobView, slots by index, the copy that counts
+// in each chosen. Not here: what is to be done about it (deployment, group).
 
 import type { DesiredJob } from '../../schema/desired.ts';
 import { compareText, slotName } from '../../schema/ids.ts';
@@ -111,8 +110,8 @@ const frameOf = (
 
   function countOf(): number {
     if (job.standing.kind === 'removed' || job.spec.stopped) return 0;
-    // A group that went with the new version stays until that version has settled: it may have
-    // to come back.
+    // A group that went with the new version stays until that version has settled: it may have to
+    // come back.
     const group = target ?? (settled ? null : fallback);
     if (group === null) return held?.counts.get(name) ?? 0;
     return Math.max(liveCount(group, allocations), held?.counts.get(name) ?? 0);

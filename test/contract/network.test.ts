@@ -210,8 +210,8 @@ describe('packets', () => {
   });
 
   it('do not reach the loopback services of the node from an allocation', async () => {
-    // Only a pod that takes its own loopback apart, as an intruder would, can send such packets
-    // at all.
+    // Only a pod that takes its own loopback apart, as an intruder would, can send such packets at
+    // all.
     const pod = `${namesFor(node).prefix}one`;
     const inPod = (...args: readonly string[]): Promise<string> =>
       netns.run('nsenter', `--net=/run/netns/${pod}`, '--', ...args);

@@ -1,7 +1,6 @@
 // What the simulated people mean: jobs and nodes as values, and the files that they write for them.
 // In: drafts. Out: file texts. The checkers compare the machines with drafts, so that a mistake in
-// reading files
-// shows up too. Not here: when a draft changes (human.ts).
+// reading files shows up too. Not here: when a draft changes (human.ts).
 
 import type { Behaviour, Registry } from './fake/registry.ts';
 

@@ -1,6 +1,5 @@
 // What must hold when the faults have ended and people rest: the machines match the last commit, or
-// each difference
-// has a reason that lasts.
+// each difference has a reason that lasts.
 // In: a world at rest. Out: the differences without a reason; none means settled.
 // Not here: what must hold at every moment (check.ts), how long to wait (run.ts).
 

@@ -1,7 +1,6 @@
 // One simulated cluster: machines, runners, reconcilers, people, and the network between them.
 // In: a scenario and virtual time. Out: a world that faults can break and checkers can look at.
-// Programs that die
-// are started again by a supervisor, as systemd would.
+// Programs that die are started again by a supervisor, as systemd would.
 // Not here: what goes wrong (faults.ts), what must hold (check.ts, settle.ts), the programs
 // (programs.ts).
 

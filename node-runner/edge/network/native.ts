@@ -1,8 +1,8 @@
 // The default network of allocations: a namespace each, a veth pair to the runner's bridge,
 // published ports by nftables.
 // In: NetworkAsk. Out: NetworkFacts. What exists is read from the kernel (names and aliases of
-// links, the map of ports), so that a restarted runner adopts it. Not here: names and texts
-// (names, subnet, ruleset), CNI (cni.ts), IPv6.
+// links, the map of ports), so that a restarted runner adopts it. Not here: names and texts (names,
+// subnet, ruleset), CNI (cni.ts), IPv6.
 
 import { join } from 'node:path';
 

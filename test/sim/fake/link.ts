@@ -3,9 +3,8 @@
 // In: faults a node. Out: LinkPort for runners and NodesPort for reconcilers, with the real wire
 // codecs between.
 // A stream is ordered: what is lost stalls the rest of that direction until both ends notice and
-// the runner dials
-// anew. Sets of orders may also arrive twice or out of order, which is worse than a stream does.
-// Not here: what is in reports and orders, who obeys them (node-runner/accept).
+// the runner dials anew. Sets of orders may also arrive twice or out of order, which is worse than
+// a stream does. Not here: what is in reports and orders, who obeys them (node-runner/accept).
 
 import type { LinkPort } from '../../../node-runner/ports.ts';
 import type { NodesPort } from '../../../reconciler/ports.ts';
@@ -13,7 +12,13 @@ import { compareText } from '../../../schema/ids.ts';
 import type { HeardNode } from '../../../schema/live.ts';
 import type { NodeOrders, NodeReport } from '../../../schema/orders.ts';
 import type { Ms } from '../../../schema/spec.ts';
-import { aged, applyReport, encodeReport, type SentReports } from '../../../schema/wire.ts';
+import {
+  aged,
+  applyReport,
+  encodeReport,
+  type SentReports,
+  unchangedFacts,
+} from '../../../schema/wire.ts';
 import type { Process } from '../process.ts';
 import type { Random, SimTime } from '../time.ts';
 
@@ -339,6 +344,7 @@ const takeIn = (net: Net, session: Session, frame: Parameters<typeof applyReport
     receivedAt: at,
     connected: true,
     sent: before === null ? null : (heard.node?.sent ?? null),
+    unchanged: unchangedFacts(before === null ? null : heard.node, frame),
   };
   net.heardAt.set(node, net.time.now());
   net.watch.heard(applied.report);

@@ -1,12 +1,10 @@
 // What a plan remembers of a job is forgotten when something that it follows from is new, although
-// job and copies are
-// the same. The property of memos (test/property/memo.test.ts) makes up all kinds of changes; this
-// one it meets too
-// seldom.
+// job and copies are the same. The property of memos (test/property/memo.test.ts) makes up all
+// kinds of changes; this one it meets too seldom.
 import { expect, it } from 'vitest';
 import { createPlanMemo } from '../../../reconciler/plan/memo.ts';
 import { plan, planWith } from '../../../reconciler/plan/plan.ts';
-import { ageingNode } from '../../../schema/ageing.ts';
+import { ageingNode, freshFacts } from '../../../schema/ageing.ts';
 import type { LiveState } from '../../../schema/live.ts';
 import { aCopy, aJob, desiredOf, liveOf } from '../../support/world.ts';
 
@@ -14,7 +12,7 @@ import { aCopy, aJob, desiredOf, liveOf } from '../../support/world.ts';
 const heard = (live: LiveState): LiveState => ({
   ...live,
   nodes: live.nodes.map(({ allocations, ...node }) =>
-    ageingNode({ allocations, heardAt: 0, connected: true }, node),
+    ageingNode(freshFacts(allocations, { heardAt: 0, connected: true }), node),
   ),
 });
 
