@@ -23,11 +23,11 @@ import { createProbes } from './edge/probes.ts';
 import { readResolvConf } from './edge/resolv-conf.ts';
 import { rotateLogs } from './edge/store/logs.ts';
 import { createStore } from './edge/store/store.ts';
-import { createUsage } from './edge/usage.ts';
+import { createUsage, detectCgroups, procsFolder } from './edge/usage.ts';
 import { createWatchdog } from './edge/watchdog.ts';
 import type { RunnerLog } from './ports.ts';
 import { serveStreams } from './serve.ts';
-import { guardStopAfter } from './stop-after.ts';
+import { guardStopAfter, startsGuarded } from './stop-after.ts';
 import { createTick } from './tick.ts';
 
 export interface RunnerSettings {
@@ -88,14 +88,20 @@ export const startRunner = async (settings: RunnerSettings): Promise<Runner> => 
   const link = createLink({ address: settings.link, cluster, node, clock, log, serve });
   const usage = await createUsage({ diskPath: root });
   const probes = createProbes();
-  const ports = { runtime, network, probes, store, link: link.port, usage, clock, log };
+  const tree = await detectCgroups();
+  const stopAfter = {
+    watchdog: createWatchdog({ root, clock }),
+    inventory: () => tick.inventory(),
+    folderOf: (cgroup: string) => procsFolder(tree, cgroup),
+  };
+  const guarded = startsGuarded(runtime, stopAfter);
+  const ports = { runtime: guarded, network, probes, store, link: link.port, usage, clock, log };
   const tick = createTick(ports, await configOf(settings));
   const abort = new AbortController();
   const { signal } = abort;
-  const watchdog = createWatchdog({ root, clock });
   const running = [
     tick.run(signal),
-    guardStopAfter({ watchdog, inventory: tick.inventory, log, signal }),
+    guardStopAfter({ ...stopAfter, clock, log, signal }),
     link.run(signal),
     every(ROTATE_EVERY_MS, signal, () => rotateLogs(root), log),
     settings.containerd === null

@@ -17,6 +17,7 @@ import type {
   RetryMark,
 } from './decide/inventory.ts';
 import { userKey } from './decide/inventory.ts';
+import type { FailureLog } from './decide/log-lines.ts';
 import { afterFailure, afterProbe, afterSuccess, concerns } from './decide/outcome.ts';
 import { nextRetry, retryKeyOf } from './decide/retry.ts';
 import type { Fact } from './perform.ts';
@@ -49,6 +50,8 @@ export interface RunnerState {
   readonly imagesUsed: Map<string, Ms>;
   volumes: Set<string> | null;
   usage: ReadonlyMap<string, Resources>;
+  /** Ends of logs of failed tasks, by allocation, where they may be told. */
+  readonly logs: Map<string, FailureLog>;
   runtimeSilent: string | null;
   refused: string | null;
   /** Keys that changed while a list is under way: the list is older than they are. */
@@ -78,6 +81,7 @@ export const newState = (node: NodeFacts): RunnerState => ({
   imagesUsed: new Map(),
   volumes: null,
   usage: new Map(),
+  logs: new Map(),
   runtimeSilent: null,
   refused: null,
   touched: new Set(),

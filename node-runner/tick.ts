@@ -22,6 +22,7 @@ import { decide } from './decide/decide.ts';
 import type { Inventory } from './decide/inventory.ts';
 import { loadMarks, saveMarks } from './decide/marks.ts';
 import { nodeReport } from './decide/report.ts';
+import { readEvidence } from './evidence.ts';
 import { asFailure, perform } from './perform.ts';
 import { mustWait } from './decide/stop-after.ts';
 import type { RunnerPorts } from './ports.ts';
@@ -280,6 +281,7 @@ const publishDue = ({ ports, state, busy }: Loop, publishedAt: Ms): boolean => {
 /** What is reported as remembered is on the disk first. */
 const publish = async (loop: Loop): Promise<void> => {
   const { ports, state } = loop;
+  await readEvidence(loop);
   await writeMarks(loop);
   state.changed = false;
   const now = ports.clock.now();

@@ -15,7 +15,7 @@ import type { DesiredState } from '../schema/desired.ts';
 import type { Heard, LiveNode, LiveState } from '../schema/live.ts';
 import { compareText } from '../schema/ids.ts';
 import type { Plan, Violation } from '../schema/plan.ts';
-import type { SourceTree } from '../schema/source.ts';
+import type { Asks, SourceTree } from '../schema/source.ts';
 import type { Ms } from '../schema/spec.ts';
 import { APPROVAL_MS, ASK_ROUNDS } from './config.ts';
 import type { Lookups } from './lookups.ts';
@@ -52,8 +52,8 @@ export interface ReadContext extends Pick<CycleContext, 'ports' | 'lookups'> {
 export const readWhole = async ({ ports, lookups, memo }: ReadContext): Promise<SourceTree> => {
   const read = await ports.source.read();
   const expired = expiredApprovals(read, ports.clock.epochMs?.() ?? null);
-  const histories = knownHistories(read, memo);
-  let tree: SourceTree = { ...read, histories, expired, lookups: lookups.answers() };
+  const known = knownOfPast(read, memo);
+  let tree: SourceTree = { ...read, ...known, expired, lookups: lookups.answers() };
   const commits = read.local ? [] : acceptedCommits(ports.nodes.heard());
   if (commits.length > 0) {
     tree = await ports.source.complete(tree, { digests: [], histories: [], commits });
@@ -61,7 +61,7 @@ export const readWhole = async ({ ports, lookups, memo }: ReadContext): Promise<
   const last = memo.last?.tree ?? null;
   if (last !== null && isSameTree(last, tree)) tree = last;
   let wanted = asks(tree, memo);
-  for (let round = 0; round < ASK_ROUNDS && wanted.histories.length > 0; round += 1) {
+  for (let round = 0; round < ASK_ROUNDS && asksPast(wanted); round += 1) {
     tree = { ...(await ports.source.complete(tree, wanted)), lookups: lookups.answers() };
     wanted = asks(tree, memo);
   }
@@ -93,8 +93,17 @@ const passed = ({ expired, contained, ...tree }: SourceTree) => ({
 /**
  * What lies behind a commit never changes: histories are read, and compiled, once for each HEAD.
  */
-const knownHistories = (read: SourceTree, memo: CompileMemo): SourceTree['histories'] =>
-  memo.last?.tree.head.oid === read.head.oid ? memo.last.tree.histories : read.histories;
+const knownOfPast = (
+  read: SourceTree,
+  { last }: CompileMemo,
+): Pick<SourceTree, 'histories' | 'changes'> => {
+  const { histories, changes } = last?.tree.head.oid === read.head.oid ? last.tree : read;
+  return changes === undefined ? { histories } : { histories, changes };
+};
+
+/** What only the source can answer; digests are looked up beside the loop. */
+export const asksPast = ({ histories, changes }: Asks): boolean =>
+  histories.length > 0 || (changes ?? []).length > 0;
 
 /** Approvals older than APPROVAL_MS; one whose date cannot be read never was good. */
 const expiredApprovals = ({ ledger }: SourceTree, epochMs: number | null): readonly string[] =>

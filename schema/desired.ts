@@ -50,6 +50,8 @@ export type RevertTarget =
       readonly commit: string;
       readonly specHash: string;
       readonly edits: readonly FileEdit[];
+      /** All of the commit goes back, as it asked (rules 6.3); absent: the job's version alone. */
+      readonly whole?: true;
     }
   | { readonly kind: 'impossible'; readonly why: string };
 
@@ -100,6 +102,8 @@ export interface DesiredJob {
   } | null;
   /** 1-based line of each group in the file, for reasons shown on the line that causes them. */
   readonly lines: ReadonlyMap<string, number>;
+  /** Its namespace allows log lines in what is written about a failure; absent: it does not. */
+  readonly evidence?: 'logs';
 }
 
 export interface CommitRef {

@@ -19,6 +19,19 @@ export interface HeardNode {
   readonly connected: boolean;
   /** The newest orders sent in this session, null before the first. */
   readonly sent: NodeOrders | null;
+  /**
+   * By allocation: facts that an earlier report told, and that grew older since and did nothing
+   * else. Absent: all facts are as new as the report.
+   */
+  readonly unchanged?: UnchangedFacts;
+}
+
+export type UnchangedFacts = ReadonlyMap<string, UnchangedFact>;
+
+export interface UnchangedFact {
+  readonly report: AllocationReport;
+  /** The instant that its ages are of. */
+  readonly receivedAt: Ms;
 }
 
 export interface LiveAllocation extends AllocationReport {

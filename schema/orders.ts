@@ -40,6 +40,11 @@ export interface AllocationBody {
    * it.
    */
   readonly nodeAttributes?: readonly (readonly [string, string])[];
+  /**
+   * The namespace allows log lines in evidence (rules 6.4): the runner adds them to a failure. In
+   * place, outside the version; absent: it does not.
+   */
+  readonly evidence?: 'logs';
   readonly spec: GroupSpec;
 }
 
@@ -128,6 +133,8 @@ export interface FailureRecord {
   readonly message: string;
   /** How long ago it happened. */
   readonly ageMs: Ms;
+  /** Last lines of the task's log, cleaned; only where the body says `evidence: logs`. */
+  readonly log?: readonly string[];
 }
 
 export type TaskState = 'pending' | 'pulling' | 'running' | 'backoff' | 'stopping' | 'dead';

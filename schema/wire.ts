@@ -5,6 +5,7 @@
 
 import { canonical, hashOf, sha256 } from './hash.ts';
 import { compareText } from './ids.ts';
+import type { HeardNode, UnchangedFact, UnchangedFacts } from './live.ts';
 import type { AllocationBody, AllocationReport, NodeOrders, NodeReport } from './orders.ts';
 import type { Ms } from './spec.ts';
 
@@ -166,6 +167,27 @@ export const applyReport = (
     .map((allocation) => ({ ...allocation, usage: usage.get(allocation.allocation) ?? null }))
     .toSorted((a, b) => compareText(a.allocation, b.allocation));
   return { ok: true, report: { ...frame.head, allocations } };
+};
+
+/**
+ * Which facts of the report that this frame brings are those of an earlier one: the receiver need
+ * not look at them again.
+ * @param before what was heard of the node before, in the same session
+ */
+export const unchangedFacts = (
+  before: Pick<HeardNode, 'report' | 'receivedAt' | 'unchanged'> | null,
+  frame: ReportFrame,
+): UnchangedFacts => {
+  const unchanged = new Map<string, UnchangedFact>();
+  if (before === null || frame.whole) return unchanged;
+  const news = new Set([...frame.removed, ...frame.changed.map(({ allocation }) => allocation)]);
+  for (const report of before.report.allocations) {
+    const { allocation } = report;
+    if (news.has(allocation)) continue;
+    const known = before.unchanged?.get(allocation);
+    unchanged.set(allocation, known ?? { report, receivedAt: before.receivedAt });
+  }
+  return unchanged;
 };
 
 const byHash = (body: AllocationBody): readonly [string, AllocationBody] => [bodyHash(body), body];

@@ -21,6 +21,8 @@ import { ownLabels } from './decide.ts';
 import { diskIsFull } from './gc.ts';
 import type { AllocationMark, Inventory, TaskMark } from './inventory.ts';
 import { imageName } from './inventory.ts';
+import type { FailureLog } from './log-lines.ts';
+import { quotable } from './log-lines.ts';
 import { newMark } from './marks.ts';
 import { MESSAGE_CHARS } from './outcome.ts';
 import { lastCheck, taskHealth } from './probe.ts';
@@ -30,6 +32,8 @@ import { sizeText } from './words.ts';
 export interface Measured {
   /** By allocation. */
   readonly usage: ReadonlyMap<string, Resources>;
+  /** By allocation. */
+  readonly logs: ReadonlyMap<string, FailureLog>;
   /** What containerd said when it last failed to answer; null when it answers. */
   readonly runtimeSilent: string | null;
   /** Sentence about orders that were refused, null when the newest were accepted. */
@@ -136,6 +140,7 @@ const allocationReport = (
       task: failure.task,
       message: failure.message,
       ageMs: Math.max(0, now - failure.at),
+      ...logOf(mark, measured),
     },
     ports: mark.ports ?? [],
     address: body.spec.networkMode === 'none' ? null : inventory.node.address,
@@ -147,6 +152,14 @@ const allocationReport = (
     firstHealthyForMs: age(mark.firstHealthyAt),
     deadForMs: age(mark.deadAt),
   };
+};
+
+/** Asked of the body each time: what was read before counts no more once it is not allowed. */
+const logOf = (mark: AllocationMark, { logs }: Measured): { readonly log?: readonly string[] } => {
+  const failure = quotable(mark);
+  const read = failure === null ? undefined : logs.get(mark.allocation);
+  const isOfIt = read !== undefined && read.at === failure?.at && read.lines.length > 0;
+  return isOfIt ? { log: read.lines } : {};
 };
 
 /**

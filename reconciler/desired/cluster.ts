@@ -30,6 +30,8 @@ export interface Settings {
   readonly defaults: DefaultsFile;
   /** The job's namespace is protected. */
   readonly protected: boolean;
+  /** What may be written about the job's failures (rules 6.4). */
+  readonly evidence: NamespaceSpec['evidence'];
 }
 
 export const clusterSpec = (file: ClusterFile): ClusterSpec => ({
@@ -60,6 +62,7 @@ export const settingsAt = (
     cluster: cluster ? clusterSpec(cluster) : before.cluster,
     defaults: cluster ? (cluster.defaults ?? {}) : before.defaults,
     protected: written ? (written.protected ?? false) : kept,
+    evidence: before.evidence,
   };
 };
 

@@ -55,6 +55,8 @@ export const asks = (tree: SourceTree, memo: CompileMemo = createMemo()): Asks =
   ]) {
     wanted.set(path, new Set([...(wanted.get(path) ?? []), ...others]));
   }
+  const whole = new Set(gathered(survey, (outcome) => outcome.changes));
+  const changes = [...whole].toSorted(compareText);
   return {
     digests: gathered(survey, ({ digests }) => digests).toSorted((a, b) =>
       compareText(lookupKey(a), lookupKey(b)),
@@ -62,6 +64,7 @@ export const asks = (tree: SourceTree, memo: CompileMemo = createMemo()): Asks =
     histories: [...wanted]
       .map(([path, others]) => ({ path, with: [...others].toSorted(compareText) }))
       .toSorted((a, b) => compareText(a.path, b.path)),
+    ...(changes.length === 0 ? {} : { changes }),
   };
 };
 

@@ -17,6 +17,7 @@ import {
   type Files,
   type History,
   type LookupAnswer,
+  type SourceTree,
 } from '../../schema/source.ts';
 import { settingsAt, type Settings } from './cluster.ts';
 import { draftJob, type Draft } from './draft.ts';
@@ -26,6 +27,7 @@ import { failedRecord, revertCommit, settledRecord, type JobLedger } from './led
 import { judged } from './policy.ts';
 import { problemAt } from './problem.ts';
 import type { Reader } from './read.ts';
+import { isAtomic } from './revert-atomic.ts';
 import { revertTarget, type SharedBy } from './revert.ts';
 import { imageKey, type Found } from './spec.ts';
 import {
@@ -52,6 +54,7 @@ export interface JobInput {
   readonly ledger: JobLedger;
   readonly history: History | undefined;
   readonly lookups: ReadonlyMap<string, LookupAnswer>;
+  readonly changes: SourceTree['changes'];
   readonly read: Reader;
   readonly sharedBy: SharedBy;
 }
@@ -63,9 +66,11 @@ export interface JobOutcome {
   readonly owed: readonly LedgerRecord[];
   readonly digests: readonly DigestAsk[];
   readonly histories: Asks['histories'];
+  /** Commits whose whole change is needed. */
+  readonly changes: readonly string[];
   /** Nothing may be done before the history has been read. */
   readonly pending: boolean;
-  /** Paths in the repository that HEAD's file uses. */
+  /** Paths in the repository that HEAD's file uses, or whose change is to be reverted with it. */
   readonly sources: readonly string[];
 }
 
@@ -73,10 +78,24 @@ export const compileJob = (input: JobInput): JobOutcome => {
   const { path, files, settings, read } = input;
   const draft = draftJob({ path, files, defaults: settings.defaults }, read);
   const head = draft && judged(draft, settings);
-  const outcome = head && isValid(head) ? validAtHead(input, head) : heldJob(input, head);
+  const found = head && isValid(head) ? validAtHead(input, head) : heldJob(input, head);
+  const outcome = withChange(input, found);
   const { namespaceHeld } = input;
   if (outcome.job === null || namespaceHeld === null) return outcome;
   return { ...outcome, job: { ...outcome.job, standing: { kind: 'held', why: namespaceHeld } } };
+};
+
+/** A commit that is to be reverted as a whole is read only where there is something to go back to. */
+const withChange = ({ history, changes }: JobInput, outcome: JobOutcome): JobOutcome => {
+  const { job } = outcome;
+  if (job === null || job.settled || job.fallback === null) return outcome;
+  const oid = job.commit.oid;
+  const introduced = history?.entries.find(({ commit }) => commit.oid === oid)?.commit;
+  if (introduced === undefined || !isAtomic(introduced)) return outcome;
+  const change = changes?.get(oid);
+  if (change === undefined) return { ...outcome, changes: [oid] };
+  const paths = (change.files ?? []).map(({ path }) => path);
+  return { ...outcome, sources: [...new Set([...outcome.sources, ...paths])] };
 };
 
 type ValidDraft = Parameters<typeof versionOf>[0];
@@ -112,6 +131,7 @@ const outcomeOf = (draft: Draft | null, outcome: Partial<JobOutcome>): JobOutcom
   owed: [],
   digests: [],
   histories: [],
+  changes: [],
   pending: false,
   sources: draft?.sources ?? [],
   ...outcome,
@@ -160,6 +180,7 @@ const settledJob = (input: JobInput, version: Version, identity: Identity): Desi
   },
   unresolved: null,
   lines: linesOf(version.draft),
+  ...(input.settings.evidence === 'logs' ? { evidence: 'logs' } : {}),
 });
 
 /** Not settled: since which commit, what it would go back to, and whether it has failed already. */

@@ -5,7 +5,7 @@
 // compared (remember.ts).
 
 import type { Ledger } from '../../schema/ledger.ts';
-import type { History, SourceTree } from '../../schema/source.ts';
+import type { CommitChange, History, SourceTree } from '../../schema/source.ts';
 import type { Settings } from './cluster.ts';
 import type { JobOutcome } from './job.ts';
 import type { JobLedger, LedgerIndex } from './ledger-index.ts';
@@ -31,6 +31,8 @@ export interface RememberedJob {
   readonly alone: boolean;
   /** The commit that introduced its version; null: no job. */
   readonly commit: string | null;
+  /** What that commit changed as a whole, where it was asked. */
+  readonly change: CommitChange | undefined;
   /** Which other job uses a file: what was asked, and the answer. */
   readonly shared: ReadonlyMap<string, string | null>;
   /** Replaced by equal ones, so that the next comparison is one of identity. */

@@ -3,7 +3,7 @@
 // Not here: compiling a job (job.ts). Forgetting a comparison here would make the memo change
 // results; the property test compiles every tree with and without a memo.
 
-import type { Files, History } from '../../schema/source.ts';
+import type { CommitChange, Files, History } from '../../schema/source.ts';
 import { compileJob, type JobInput, type JobOutcome } from './job.ts';
 import type { JobLedger } from './ledger-index.ts';
 import type { RememberedJob } from './memo.ts';
@@ -39,6 +39,7 @@ export const rememberedJob = (input: JobInput, { before, changed }: Before): Rem
     history,
     head: head.oid,
     commit: outcome.job?.commit.oid ?? null,
+    change: changeOf(outcome.job?.commit.oid ?? null, input),
     steady: isSteady(outcome, history),
     alone: outcome.sources.length === 0 && shared.size === 0,
     blobs,
@@ -50,6 +51,7 @@ const isSame = (old: RememberedJob, now: JobInput, changed: Before['changed']): 
   old.settings === now.settings &&
   old.namespaceHeld === now.namespaceHeld &&
   old.scale === now.scale &&
+  old.change === changeOf(old.commit, now) &&
   old.steady &&
   (changed === null ? sameBlobs(old, now) : sameFiles(old, now, changed)) &&
   sameLedger(old.ledger, now.ledger) &&
@@ -57,12 +59,16 @@ const isSame = (old: RememberedJob, now: JobInput, changed: Before['changed']): 
   sameHead(old, now.head.oid) &&
   (old.alone || sameUsers(old, now));
 
+const changeOf = (commit: string | null, { changes }: JobInput): CommitChange | undefined =>
+  commit === null ? undefined : changes?.get(commit);
+
 const blobOf = (files: Files, path: string): string | undefined => files.get(path)?.blob;
 
 /** Look-ups grow older, and a job without its history is waiting for one. */
 const isSteady = (outcome: JobOutcome, history: History | undefined): boolean =>
   outcome.digests.length === 0 &&
   outcome.owed.length === 0 &&
+  outcome.changes.length === 0 &&
   !outcome.pending &&
   (history === undefined || history.entries.length > 0);
 

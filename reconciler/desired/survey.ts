@@ -154,10 +154,12 @@ const settingsOf = (
   const from = [valueOf(cluster), valueOf(held), spec.name];
   const known = memo.settings.get(name);
   if (known?.from.every((value, at) => value === from[at])) return known.settings;
+  const { protected: isProtected, evidence } = namespaceSpec(name, valueOf(held));
   const settings = {
     cluster: spec,
     defaults: valueOf(cluster)?.defaults ?? {},
-    protected: namespaceSpec(name, valueOf(held)).protected,
+    protected: isProtected,
+    evidence,
   };
   memo.settings.set(name, { from, settings });
   return settings;
@@ -178,7 +180,7 @@ const NO_COUNTS = {};
 const compileJobs = (input: JobsInput, memo: CompileMemo): readonly JobOutcome[] => {
   const { tree, index, layout, fresh, namespaces, documents, read } = input;
   const { changed } = fresh;
-  const { files, head, histories, lookups } = tree;
+  const { files, head, histories, lookups, changes } = tree;
   const users = lazily(() => usersOf(layout.jobs, { tree, read, memo }));
   const sharedBy: JobInput['sharedBy'] = (source, path) =>
     users()
@@ -199,6 +201,7 @@ const compileJobs = (input: JobsInput, memo: CompileMemo): readonly JobOutcome[]
         files,
         head,
         lookups,
+        changes,
         read,
         sharedBy,
         settings: found.settings,
@@ -267,7 +270,7 @@ const removedJobs = (input: {
   return synced.flatMap(({ path, id }) => {
     if (tree.files.has(path)) return [];
     const ledger = index.byJob.get(id) ?? NO_RECORDS;
-    const settings = { cluster: spec, defaults, protected: false };
+    const settings = { cluster: spec, defaults, protected: false, evidence: 'codes' } as const;
     return removedJob({ path, lastSynced, settings, ledger, read }) ?? [];
   });
 };

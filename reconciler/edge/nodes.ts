@@ -9,12 +9,18 @@ import type {
   SessionRequest,
   SessionResponse,
 } from '../../schema/generated/purser/link/v1/link.ts';
-import type { HeardNode } from '../../schema/live.ts';
+import type { HeardNode, UnchangedFacts } from '../../schema/live.ts';
 import type { NodeOrders, NodeReport } from '../../schema/orders.ts';
 import type { Ms } from '../../schema/spec.ts';
 import { checkHello, checkReport } from '../../schema/check-report.ts';
 import { REPORT_ALLOCATIONS } from '../../schema/report-form.ts';
-import { applyReport, FRAME_BYTES, LINK_PROTOCOL, ordersHash } from '../../schema/wire.ts';
+import {
+  applyReport,
+  FRAME_BYTES,
+  LINK_PROTOCOL,
+  ordersHash,
+  unchangedFacts,
+} from '../../schema/wire.ts';
 import { compareText } from '../../schema/ids.ts';
 import type { ClockPort, LogPort, NodesPort } from '../ports.ts';
 import type { Outbox } from './outbox.ts';
@@ -29,6 +35,7 @@ interface Session {
 interface Entry {
   readonly node: string;
   report: NodeReport | null;
+  unchanged: UnchangedFacts;
   receivedAt: Ms;
   session: Session | null;
   sent: NodeOrders | null;
@@ -181,6 +188,11 @@ const take = (
   if (length > REPORT_ALLOCATIONS) return `${length} allocations, more than ${REPORT_ALLOCATIONS}`;
   // The accepted set in the first report of a session says what became of what was sent before.
   if (!entry.heard) entry.sent = null;
+  const { receivedAt, unchanged } = entry;
+  entry.unchanged = unchangedFacts(
+    before && { report: before, receivedAt, unchanged },
+    checked.frame,
+  );
   Object.assign(entry, { report: applied.report, receivedAt: now, heard: true });
   return null;
 };
@@ -203,6 +215,7 @@ interface HelloFrame {
 const newEntry = (node: string): Entry => ({
   node,
   report: null,
+  unchanged: new Map(),
   receivedAt: 0,
   session: null,
   sent: null,
@@ -211,10 +224,10 @@ const newEntry = (node: string): Entry => ({
 
 const heardNodes = (entries: ReadonlyMap<string, Entry>): readonly HeardNode[] =>
   [...entries]
-    .flatMap(([node, { report, receivedAt, session, sent, heard }]) =>
+    .flatMap(([node, { report, unchanged, receivedAt, session, sent, heard }]) =>
       report === null
         ? []
-        : [{ node, report, receivedAt, connected: session !== null && heard, sent }],
+        : [{ node, report, unchanged, receivedAt, connected: session !== null && heard, sent }],
     )
     .toSorted((a, b) => compareText(a.node, b.node));
 

@@ -2,7 +2,7 @@
 // In: the plan, live state, cluster and commit. Out: orders for every node that is connected (rules
 // 10). Not here: sending (the loop), which runner is ahead of HEAD (nodes, rules 10.3).
 
-import { factsOf, unaged, type Facts } from '../../schema/ageing.ts';
+import { unaged } from '../../schema/ageing.ts';
 import { compareText } from '../../schema/ids.ts';
 import type { LiveAllocation, LiveNode, LiveState } from '../../schema/live.ts';
 import type { NodeOrders, OrderItem } from '../../schema/orders.ts';
@@ -48,17 +48,16 @@ export const orders = (
 };
 
 /**
- * Facts of which an untouched set was seen to be the one that was sent: it follows from them alone.
+ * By the allocations that a node has: the set that it was sent, where that says the same of each.
  */
-const asSent = new WeakSet<Facts>();
+const asSent = new WeakMap<readonly LiveAllocation[], NodeOrders>();
 
 type SentNode = LiveNode & { readonly sent: NodeOrders };
 
-const staysAsSent = (node: LiveNode, removals: readonly string[]): node is SentNode => {
-  const facts = factsOf(node);
-  if (facts === null || node.sent === null || !asSent.has(facts)) return false;
-  return sameNames(node.sent.removeVolumes ?? [], removals);
-};
+const staysAsSent = (node: LiveNode, removals: readonly string[]): node is SentNode =>
+  node.sent !== null &&
+  asSent.get(unaged(node)) === node.sent &&
+  sameNames(node.sent.removeVolumes ?? [], removals);
 
 const sameNames = (a: readonly string[], b: readonly string[]): boolean =>
   a.length === b.length && a.every((name, i) => name === b[i]);
@@ -84,8 +83,7 @@ const ordersFor = (
   const items = [...kept, ...started].toSorted((a, b) => compareText(a.allocation, b.allocation));
   const sameRemovals = sameNames(node.sent?.removeVolumes ?? [], removals);
   if (node.sent !== null && sameRemovals && sameItems(node.sent.items, items)) {
-    const facts = factsOf(node);
-    if (facts !== null && steps.length === 0) asSent.add(facts);
+    if (steps.length === 0) asSent.set(allocations, node.sent);
     return node.sent;
   }
   const generation = node.generation + 1;

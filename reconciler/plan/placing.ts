@@ -2,7 +2,7 @@
 // In: job plans in order of priority, nodes. Out: start and stop steps, reasons, volume homes to be
 // written first. Not here: which node is best (place), what is wanted (group).
 
-import { factsOf, unaged, type Facts } from '../../schema/ageing.ts';
+import { unaged } from '../../schema/ageing.ts';
 import type { DesiredState } from '../../schema/desired.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
 import type { LiveAllocation, LiveNode, LiveState } from '../../schema/live.ts';
@@ -23,6 +23,7 @@ import {
 import { makeBody } from './body.ts';
 import type { SlotWant } from './scope.ts';
 import type { JobPlan } from './job.ts';
+import type { PlanMemo } from './memo.ts';
 import { aheadDetail, gitAttributes, type NodeView, type NodeViews } from './nodes.ts';
 import { stopStep } from './upkeep.ts';
 import {
@@ -44,7 +45,7 @@ export interface Placed {
 interface Around {
   readonly nodes: NodeViews;
   readonly live: LiveState;
-  readonly rooms: WeakMap<Facts, Room>;
+  readonly rooms: PlanMemo['rooms'];
 }
 
 interface Entry {
@@ -147,17 +148,13 @@ const placeNodeOf = (node: NodeView, rooms: Around['rooms']): PlaceNode => ({
 
 const NOTHING_HELD = roomOf([]);
 
-/** No age matters to it, so it is as old as the node's facts. */
+/** No age matters to it, so it is remembered with the allocations. */
 const heldBy = (node: LiveNode, rooms: Around['rooms']): Room => {
-  const facts = factsOf(node);
-  const known = facts === null ? undefined : rooms.get(facts);
+  const allocations = unaged(node);
+  const known = rooms.get(allocations);
   if (known !== undefined) return known;
-  const room = roomOf(
-    unaged(node)
-      .filter(({ phase }) => phase !== 'dead')
-      .map(holdingOf),
-  );
-  if (facts !== null) rooms.set(facts, room);
+  const room = roomOf(allocations.filter(({ phase }) => phase !== 'dead').map(holdingOf));
+  rooms.set(allocations, room);
   return room;
 };
 

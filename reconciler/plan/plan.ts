@@ -15,7 +15,7 @@ import type { Ms } from '../../schema/spec.ts';
 import { usedApprovals } from './approvals.ts';
 import { createDeadlines } from './deadlines.ts';
 import { guardRemovals, removalsOf, type Guard, type Removal } from './guard.ts';
-import { deploymentsWith, forget, placesToLookAt, remember } from './line.ts';
+import { deploymentsWith, forget, remember, toLookAt } from './line.ts';
 import { holdRewritten, rewritten } from './lost-ledger.ts';
 import { createPlanMemo, type PlanMemo } from './memo.ts';
 import { aheadWaits, viewNodes, type NodeViews } from './nodes.ts';
@@ -79,10 +79,8 @@ interface Pass {
 
 const removalsIn = ({ line, copies }: Recalled): Scene['removals'] => {
   const removals = new Map<string, readonly Removal[]>();
-  for (const place of placesToLookAt(line)) {
-    const job = line.jobs[place];
-    if (job === undefined) continue;
-    const mine = line.known[place]?.removals ?? removalsOf(job, copies(job.id));
+  for (const { job, known } of toLookAt(line)) {
+    const mine = known?.removals ?? removalsOf(job, copies(job.id));
     if (mine.length > 0) removals.set(job.id, mine);
   }
   return removals;
@@ -96,10 +94,9 @@ const pass = (desired: DesiredState, scene: Scene, stuck: ReadonlySet<string>): 
   const { nodes, live, memo, recalled } = scene;
   const { line, copies } = recalled;
   const guard = guardRemovals(desired, scene);
-  const vanished = placesToLookAt(line).flatMap((place) => {
-    const job = line.jobs[place];
-    if (job?.standing.kind !== 'removed') return [];
-    return (line.known[place]?.hasCopies ?? copies(job.id).length > 0) ? [job] : [];
+  const vanished = toLookAt(line).flatMap(({ job, known }) => {
+    if (job.standing.kind !== 'removed') return [];
+    return (known?.hasCopies ?? copies(job.id).length > 0) ? [job] : [];
   });
   const renames = renamesOf(desired, vanished, stuck);
   const parts = partsOf(desired, { ...scene, guard, renames, stuck });
@@ -126,11 +123,10 @@ const partsOf = (desired: DesiredState, judging: Judging): readonly JobPart[] =>
     rolling += 1;
     return rolling > desired.cluster.maxDeployments;
   };
-  return placesToLookAt(line).flatMap((place): JobPart | readonly JobPart[] => {
-    const job = line.jobs[place];
-    if (job === undefined) return [];
+  return toLookAt(line).map((entry): JobPart => {
+    const { job } = entry;
     const held = renames.has(job.id) ? RENAMED : (guard.held.get(job.id) ?? null);
-    const known = held === null ? line.known[place] : null;
+    const known = held === null ? entry.known : null;
     const late = known ? isPutOff(known.part.counts, job.id) : false;
     if (known?.part.isPutOff === late) return known.part;
     const allocations = copies(job.id);
@@ -139,8 +135,8 @@ const partsOf = (desired: DesiredState, judging: Judging): readonly JobPart[] =>
     const part = makePart(desired, { ...considered, isPutOff: putOff }, judging);
     if (held === null && part.kind === 'complete') {
       const hasCopies = allocations.length > 0;
-      remember(line, place, { job, removals: removals.get(job.id) ?? [], hasCopies, part });
-    } else forget(line, place);
+      remember(line, entry, { removals: removals.get(job.id) ?? [], hasCopies, part });
+    } else forget(line, entry);
     return part;
   });
 };
@@ -160,12 +156,7 @@ const conclude = (
   const completions = completed(parts, placed);
   // What settled in the first pass is passed over in the second one.
   const settled = made.before.flatMap((part) => (part.kind === 'complete' ? [part] : []));
-  const rows = new Map(
-    [...settled, ...completions].map(({ deployment }) => [
-      recalled.line.places.get(deployment.job) ?? -1,
-      deployment,
-    ]),
-  );
+  const rows = [...settled, ...completions].map(({ deployment }) => deployment);
   const waits = [...left.waits, ...[...renames].map(renameWait)];
   const pending = parts.some((part) => part.removalPends);
   const isHeldBack = lost.length > 0 || guarded.length > 0 || waits.length > 0;

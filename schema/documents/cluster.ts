@@ -172,7 +172,7 @@ export const namespaceSchema = Type.Object(
     ),
     evidence: field('in-place', Type.Enum(['codes', 'logs']), {
       description:
-        'What a revert commit may quote. `logs` has no effect in this release: only codes are quoted.',
+        'What a revert commit may quote: exit codes and failed checks, or with `logs` also the last ten lines of a failed task’s log. Git never forgets.',
       default: 'codes',
     }),
   },

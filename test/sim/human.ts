@@ -24,10 +24,17 @@ export interface Intent {
   readonly nodes: ReadonlyMap<string, NodeDraft>;
 }
 
+/** What one commit means. */
+export interface Meaning {
+  readonly at: number;
+  readonly oid: string;
+  readonly intent: Intent;
+}
+
 export interface Human {
   readonly repo: Repo;
   /** Meaning of each commit, in the order of the branch. */
-  readonly intents: { readonly at: number; readonly oid: string; readonly intent: Intent }[];
+  readonly intents: Meaning[];
   readonly intent: () => Intent;
   readonly commit: (change: Partial<Intent>, message: string) => void;
   /** Changes one job. */
@@ -96,6 +103,23 @@ export const createHuman = ({ time, registry, first }: HumanOptions): Human => {
     },
   };
   return human;
+};
+
+/**
+ * What the cluster is held to by the commit with that index: a broken file keeps its last valid
+ * content, whatever else was written into it (rules 1.3).
+ */
+export const inForce = (
+  intents: readonly Meaning[],
+  index: number,
+  job: string,
+): JobDraft | undefined => {
+  const draft = intents[index]?.intent.jobs.get(job);
+  if (draft?.broken !== true) return draft;
+  const valid = intents
+    .slice(0, index)
+    .findLast(({ intent }) => intent.jobs.get(job)?.broken === false);
+  return valid?.intent.jobs.get(job);
 };
 
 const filesOf = (registry: Registry, { jobs, nodes }: Intent): ReadonlyMap<string, string> =>

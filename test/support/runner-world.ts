@@ -37,6 +37,8 @@ export interface World {
   readonly faults: Map<string, RuntimeFailure>;
   /** Containers that ignore the first signal. */
   readonly stubborn: Set<string>;
+  /** What a container has written. */
+  readonly logs: Map<string, string>;
   /** Folders of named volumes. */
   readonly volumes: Set<string>;
   answer: ProbeAnswer;
@@ -122,6 +124,7 @@ export const createWorld = (
     containers,
     faults: new Map(),
     stubborn: new Set(),
+    logs: new Map(),
     volumes: new Set(),
     answer: { ok: true },
     acknowledged: null,
@@ -271,6 +274,10 @@ export const createWorld = (
           };
         },
         discard: async (allocation) => call('discard', allocation),
+        endOfLog: async ({ allocation, task, run }) => {
+          call('endOfLog', `${allocation}.${task} ${run}`);
+          return world.logs.get(`${allocation}.${task}`) ?? '';
+        },
         removeVolume: async (volume) => {
           call('removeVolume', volume);
           world.volumes.delete(volume);

@@ -12,7 +12,13 @@ import { compareText } from '../../../schema/ids.ts';
 import type { HeardNode } from '../../../schema/live.ts';
 import type { NodeOrders, NodeReport } from '../../../schema/orders.ts';
 import type { Ms } from '../../../schema/spec.ts';
-import { aged, applyReport, encodeReport, type SentReports } from '../../../schema/wire.ts';
+import {
+  aged,
+  applyReport,
+  encodeReport,
+  type SentReports,
+  unchangedFacts,
+} from '../../../schema/wire.ts';
 import type { Process } from '../process.ts';
 import type { Random, SimTime } from '../time.ts';
 
@@ -94,6 +100,8 @@ export interface Links {
   readonly session: (node: string) => { readonly with: string; readonly since: Ms } | null;
   /** Time of the last report of the node that a living reconciler took in. */
   readonly heardAt: (node: string) => Ms;
+  /** When two reconcilers last lived at once; now, while they do. */
+  readonly sharedAt: () => Ms;
 }
 
 const FAST_MS: Ms = 20;
@@ -111,6 +119,7 @@ export const createLinks = (time: SimTime, watch: LinkWatch): Links => {
   const endpoints: Endpoint[] = [];
   const runners = new Map<string, Runner>();
   const heardAt = new Map<string, Ms>();
+  let sharedAt: Ms = Number.NEGATIVE_INFINITY;
   const faultsOf = (node: string): LinkFaults => {
     const known = faults.get(node) ?? calm();
     faults.set(node, known);
@@ -156,6 +165,7 @@ export const createLinks = (time: SimTime, watch: LinkWatch): Links => {
       const endpoint: Endpoint = { process, now, nodes: new Map(), wakes: new Set() };
       endpoints.push(endpoint);
       process.onDeath(() => {
+        if (endpoints.length > 1) sharedAt = time.now();
         for (const { session } of endpoint.nodes.values()) {
           if (session !== null) closeSoon(net, session, RESET_MS);
         }
@@ -170,6 +180,7 @@ export const createLinks = (time: SimTime, watch: LinkWatch): Links => {
       return { with: session.endpoint.process.name, since: session.since };
     },
     heardAt: (node) => heardAt.get(node) ?? Number.NEGATIVE_INFINITY,
+    sharedAt: () => (endpoints.length > 1 ? time.now() : sharedAt),
   };
 };
 
@@ -333,6 +344,7 @@ const takeIn = (net: Net, session: Session, frame: Parameters<typeof applyReport
     receivedAt: at,
     connected: true,
     sent: before === null ? null : (heard.node?.sent ?? null),
+    unchanged: unchangedFacts(before === null ? null : heard.node, frame),
   };
   net.heardAt.set(node, net.time.now());
   net.watch.heard(applied.report);
