@@ -10,6 +10,7 @@ import { check } from './plan/check.ts';
 import { isAhead } from './plan/nodes.ts';
 import { orders } from './plan/orders.ts';
 import { planWith } from './plan/plan.ts';
+import { endedFoldersOf, foldersToRemove } from './plan/volumes.ts';
 import type { DesiredState } from '../schema/desired.ts';
 import type { Heard, LiveNode, LiveState } from '../schema/live.ts';
 import { compareText } from '../schema/ids.ts';
@@ -152,10 +153,12 @@ const readOrKeep = async ({ ports, lookups, memos }: CycleContext, last: View | 
  * back.
  */
 const send = (ports: ReconcilerPorts, { plan: made, live, desired }: View): void => {
+  const ended = endedFoldersOf(desired);
   const context = {
     cluster: desired.cluster.name,
     commit: desired.commit.oid,
     mayTell: (node: LiveNode) => !isAhead(desired, node),
+    removals: (node: LiveNode) => foldersToRemove(node, ended),
   };
   const known = new Map(live.nodes.map((node) => [node.name, node.generation]));
   for (const set of orders(made, live, context)) {

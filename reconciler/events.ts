@@ -2,7 +2,7 @@
 // In: two views. Out: events. Kept in memory only (rules 10.5): what is older is Git. Not here: who
 // shows them.
 
-import { factsOf, unaged } from '../schema/ageing.ts';
+import { unaged } from '../schema/ageing.ts';
 import type { LiveAllocation } from '../schema/live.ts';
 import type { DeploymentView, Step } from '../schema/plan.ts';
 import type { View } from './cycle.ts';
@@ -88,13 +88,12 @@ const deploymentEvents = (before: View | null, { plan }: View): readonly Noted[]
 const sameStatus = (before: DeploymentView | undefined, after: DeploymentView): boolean =>
   before?.deployment === after.deployment && before.status === after.status;
 
-/** A node of which nothing new was heard has no news; of the others, no age is news. */
+/** No age is news, so copies that are the same are passed over. */
 const healthEvents = (before: View | null, { live }: View): readonly Noted[] => {
   const nodes = new Map(before?.live.nodes.map((node) => [node.name, node]) ?? []);
   return live.nodes.flatMap((node) => {
     const old = nodes.get(node.name);
-    const facts = factsOf(node);
-    if (facts !== null && old !== undefined && factsOf(old) === facts) return [];
+    if (old !== undefined && unaged(old) === unaged(node)) return [];
     const known = new Map(
       old === undefined ? [] : unaged(old).map((a) => [a.allocation, wordOf(a)]),
     );

@@ -7,7 +7,17 @@
 
 import { compareText } from './ids.ts';
 import type { LiveAllocation, LiveNode, LiveState } from './live.ts';
-import type { Ms } from './spec.ts';
+import type { Ms, Resources } from './spec.ts';
+
+/** What one allocation was when it was last news. */
+export interface Fact {
+  /** The same object until something happens to it. */
+  readonly allocation: LiveAllocation;
+  /** The instant that its ages are of, on the clock of `now`. */
+  readonly since: Ms;
+  /** What it uses is told with every report, and is no news. */
+  readonly usage: Resources | null;
+}
 
 /**
  * Allocations of one node as of its last report. All ages in a plan follow from these, `now` and
@@ -15,11 +25,28 @@ import type { Ms } from './spec.ts';
  */
 export interface Facts {
   /** Sorted by allocation. */
+  readonly facts: readonly Fact[];
+  /** Those of `facts`; the same list as long as each of them is the same. */
   readonly allocations: readonly LiveAllocation[];
-  /** The instant that the ages are of, on the clock of `now`. */
+  /** The instant of the last report. */
   readonly heardAt: Ms;
   readonly connected: boolean;
 }
+
+/** Facts that are all as new as the report. */
+export const freshFacts = (
+  allocations: readonly LiveAllocation[],
+  { heardAt, connected }: Pick<Facts, 'heardAt' | 'connected'>,
+): Facts => ({
+  facts: allocations.map((allocation) => ({
+    allocation,
+    since: heardAt,
+    usage: allocation.usage,
+  })),
+  allocations,
+  heardAt,
+  connected,
+});
 
 const factsByNode = new WeakMap<LiveNode, Facts>();
 
@@ -29,7 +56,7 @@ export const ageingNode = (facts: Facts, node: Omit<LiveNode, 'allocations'>): L
   const made: LiveNode = {
     ...node,
     get allocations() {
-      aged ??= facts.allocations.map((one) => agedBy(one, facts, node.silentForMs));
+      aged ??= facts.facts.map((one) => agedBy(one, facts, node.silentForMs));
       return aged;
     },
   };
@@ -40,72 +67,107 @@ export const ageingNode = (facts: Facts, node: Omit<LiveNode, 'allocations'>): L
 /** null: the node was made otherwise, and nothing is known of what it was before. */
 export const factsOf = (node: LiveNode): Facts | null => factsByNode.get(node) ?? null;
 
-/** The node's allocations for a reader who looks at no age. */
+/** The node's allocations for a reader who looks at no age and no use. */
 export const unaged = (node: LiveNode): readonly LiveAllocation[] =>
   factsOf(node)?.allocations ?? node.allocations;
 
 const agedBy = (
-  allocation: LiveAllocation,
-  { connected }: Facts,
+  { allocation, since, usage }: Fact,
+  { connected, heardAt }: Facts,
   silentForMs: Ms,
 ): LiveAllocation => {
   if (allocation.standing === 'ordered') return allocation;
   // Nobody saw it healthy while the node was away, so health does not grow older without a stream
   // (rules 4.2).
-  const seenForMs = connected ? silentForMs : 0;
+  const seenForMs = heardAt - since + (connected ? silentForMs : 0);
+  const byMs = heardAt - since + silentForMs;
   const { failure } = allocation;
   return {
     ...allocation,
-    failure: failure === null ? null : { ...failure, ageMs: failure.ageMs + silentForMs },
-    acceptedForMs: allocation.acceptedForMs + silentForMs,
-    firstStartedForMs: older(allocation.firstStartedForMs, silentForMs),
-    runningForMs: older(allocation.runningForMs, silentForMs),
+    usage,
+    failure: failure === null ? null : { ...failure, ageMs: failure.ageMs + byMs },
+    acceptedForMs: allocation.acceptedForMs + byMs,
+    firstStartedForMs: older(allocation.firstStartedForMs, byMs),
+    runningForMs: older(allocation.runningForMs, byMs),
     healthyForMs: older(allocation.healthyForMs, seenForMs),
-    firstHealthyForMs: older(allocation.firstHealthyForMs, silentForMs),
-    deadForMs: older(allocation.deadForMs, silentForMs),
+    firstHealthyForMs: older(allocation.firstHealthyForMs, byMs),
+    deadForMs: older(allocation.deadForMs, byMs),
   };
 };
 
 const older = (ageMs: Ms | null, byMs: Ms): Ms | null => (ageMs === null ? null : ageMs + byMs);
 
-type ByJob = ReadonlyMap<string, readonly LiveAllocation[]>;
+/** `<namespace>/<job>` → where in the list its allocations stand. */
+type Places = ReadonlyMap<string, readonly number[]>;
 
-const indexes = new WeakMap<readonly LiveAllocation[], ByJob>();
+const indexes = new WeakMap<readonly LiveAllocation[], Places>();
 
-/** `<namespace>/<job>` → its allocations, not aged. Made once for a list. */
-const byJob = (allocations: readonly LiveAllocation[]): ByJob => {
+/** Made once for a list. */
+const placesByJob = (allocations: readonly LiveAllocation[]): Places => {
   const known = indexes.get(allocations);
   if (known !== undefined) return known;
-  const index = new Map<string, LiveAllocation[]>();
-  for (const allocation of allocations) {
-    const id = `${allocation.body.namespace}/${allocation.body.job}`;
+  const index = new Map<string, number[]>();
+  for (const [place, allocation] of allocations.entries()) {
+    const id = jobOf(allocation);
     const mine = index.get(id);
-    if (mine === undefined) index.set(id, [allocation]);
-    else mine.push(allocation);
+    if (mine === undefined) index.set(id, [place]);
+    else mine.push(place);
   }
   indexes.set(allocations, index);
   return index;
 };
 
-/** Jobs that have copies on the node, with these copies, not aged. */
-export const jobsOn = (node: LiveNode): ByJob => byJob(unaged(node));
+/** `<namespace>/<job>` of an allocation. */
+export const jobOf = ({ body }: Pick<LiveAllocation, 'body'>): string =>
+  `${body.namespace}/${body.job}`;
+
+/** The jobs that have copies on the node. */
+export const jobsOn = (node: LiveNode): Places => placesByJob(unaged(node));
+
+/**
+ * Jobs of which something happened to a copy on the node: all, where it is not known what was
+ * before, or whether the ages still grow as they did.
+ */
+export const changedJobs = (before: LiveNode | null, now: LiveNode | null): ReadonlySet<string> => {
+  const old = before === null ? null : factsOf(before);
+  const news = now === null ? null : factsOf(now);
+  if (old === null || news === null || old.connected !== news.connected) {
+    return new Set(
+      [before, now].flatMap((node) => (node === null ? [] : [...jobsOn(node).keys()])),
+    );
+  }
+  if (old.allocations === news.allocations) return NO_JOBS;
+  const [known, left] = [new Set(old.allocations), new Set(news.allocations)];
+  const gone = old.allocations.filter((one) => !left.has(one));
+  const come = news.allocations.filter((one) => !known.has(one));
+  return new Set([...gone, ...come].map(jobOf));
+};
+
+const NO_JOBS: ReadonlySet<string> = new Set();
 
 /**
  * Copies of these jobs on all nodes, brought up to now, sorted by allocation. Jobs without copies
  * are left out.
  */
-export const copiesOf = (live: LiveState, jobs: ReadonlySet<string>): ByJob => {
+export const copiesOf = (
+  live: LiveState,
+  jobs: ReadonlySet<string>,
+): ReadonlyMap<string, readonly LiveAllocation[]> => {
   const found = new Map<string, LiveAllocation[]>();
   for (const node of live.nodes) {
     const facts = factsOf(node);
-    const index = jobsOn(node);
+    const index = placesByJob(unaged(node));
     for (const id of jobs.size < index.size ? jobs : index.keys()) {
-      const mine = jobs.has(id) ? index.get(id) : undefined;
-      if (mine === undefined) continue;
-      const aged = facts === null ? mine : mine.map((one) => agedBy(one, facts, node.silentForMs));
+      const places = jobs.has(id) ? index.get(id) : undefined;
+      if (places === undefined) continue;
       const before = found.get(id);
-      if (before === undefined) found.set(id, [...aged]);
-      else before.push(...aged);
+      const mine = before ?? [];
+      if (before === undefined) found.set(id, mine);
+      for (const place of places) {
+        const fact = facts?.facts[place];
+        const one = fact && facts ? agedBy(fact, facts, node.silentForMs) : node.allocations[place];
+        if (one !== undefined) mine.push(one);
+      }
     }
   }
   for (const mine of found.values()) mine.sort((a, b) => compareText(a.allocation, b.allocation));

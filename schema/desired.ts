@@ -104,11 +104,6 @@ export interface DesiredJob {
   } | null;
   /** 1-based line of each group in the file, for reasons shown on the line that causes them. */
   readonly lines: ReadonlyMap<string, number>;
-  /**
-   * What the last synced commit wanted of it, where that is not what HEAD says (rules 8.1); null:
-   * its file was not valid then. Absent: the same as `spec`.
-   */
-  readonly synced?: readonly SyncedGroup[] | null;
   /** Its namespace allows log lines in what is written about a failure; absent: it does not. */
   readonly evidence?: 'logs';
 }
@@ -152,10 +147,17 @@ export interface DesiredState {
   readonly jobs: readonly DesiredJob[];
   readonly volumes: readonly VolumeHome[];
   /**
+   * What the last synced commit wanted of the jobs of which HEAD says something else (rules 8.1);
+   * null: the file was not valid then. A job that is not in it: the same as its `spec`.
+   */
+  readonly synced?: ReadonlyMap<string, readonly SyncedGroup[] | null>;
+  /**
    * Job → e-mail addresses of those whose commits took slots away from it since the last synced
    * one (rules 8.2). A job that is not in it: HEAD's author. Absent: nobody asked.
    */
   readonly removers?: ReadonlyMap<string, readonly string[]>;
+  /** Homes that were ended, and not made anew on that node: their folders go. Absent: none. */
+  readonly endedVolumes?: readonly VolumeHome[];
   /** Approvals that are not used up, and resumes. */
   readonly approvals: readonly Extract<LedgerRecord, { kind: 'approval' }>[];
   /** Slots of approvals that are used up: what is gone with leave still counts (rules 8.1). */

@@ -79,6 +79,8 @@ export type LedgerRecord =
       readonly index: number;
       /** null: ended by `purser volume rm`. */
       readonly node: string | null;
+      /** With node null: where it lived, so that its folder is removed there. */
+      readonly from?: string;
     }
   | {
       readonly kind: 'approval';

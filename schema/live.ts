@@ -19,6 +19,19 @@ export interface HeardNode {
   readonly connected: boolean;
   /** The newest orders sent in this session, null before the first. */
   readonly sent: NodeOrders | null;
+  /**
+   * By allocation: facts that an earlier report told, and that grew older since and did nothing
+   * else. Absent: all facts are as new as the report.
+   */
+  readonly unchanged?: UnchangedFacts;
+}
+
+export type UnchangedFacts = ReadonlyMap<string, UnchangedFact>;
+
+export interface UnchangedFact {
+  readonly report: AllocationReport;
+  /** The instant that its ages are of. */
+  readonly receivedAt: Ms;
 }
 
 export interface LiveAllocation extends AllocationReport {
@@ -51,6 +64,8 @@ export interface LiveNode {
   readonly portsTaken: readonly number[];
   readonly foreign: number;
   readonly conditions: NodeReport['conditions'];
+  /** Folders of named volumes that are there; absent: not known. */
+  readonly volumes?: readonly string[];
 }
 
 export interface LiveState {

@@ -86,6 +86,11 @@ export interface NodeOrders {
   readonly commit: string;
   /** Sorted by allocation. */
   readonly items: readonly OrderItem[];
+  /**
+   * Folders of named volumes whose home was ended here (rules 14), sorted; absent: none. Removed as
+   * soon as nothing on the node uses them.
+   */
+  readonly removeVolumes?: readonly string[];
 }
 
 export type Health = 'healthy' | 'unhealthy' | 'unproven';
@@ -206,4 +211,6 @@ export interface NodeReport {
   readonly conditions: readonly { readonly kind: string; readonly message: string }[];
   /** Host ports that something else on the node holds. */
   readonly portsTaken: readonly number[];
+  /** Folders of named volumes that are there, sorted; absent: not known. */
+  readonly volumes?: readonly string[];
 }

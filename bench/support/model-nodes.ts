@@ -1,13 +1,17 @@
 // Nodes that do at once what they are ordered, in memory: a cluster of any size, healthy and at
-// rest, around a real reconciler loop. In: their number. Out: NodesPort. Not here: containers.
+// rest, around a real reconciler loop. As real runners do, each says every five seconds that it is
+// there, and what it uses; these reports are spread over the five seconds. In: their names. Out:
+// NodesPort. Not here: containers, the link (what it makes of a frame is the product's code).
 
 import type { NodesPort } from '../../reconciler/ports.ts';
-import { ordersHash } from '../../schema/wire.ts';
+import { aged, ordersHash, unchangedFacts } from '../../schema/wire.ts';
 import type { HeardNode } from '../../schema/live.ts';
 import type { AllocationReport, NodeOrders, NodeReport } from '../../schema/orders.ts';
 
 const GIB = 1024 ** 3;
 const LONG_MS = 3_600_000;
+/** A runner's REPORT_EVERY_MS. */
+const REPORT_EVERY_MS = 5000;
 
 export const modelNodes = (names: readonly string[], now: () => number): NodesPort => {
   const heard = new Map<string, HeardNode>(names.map((node) => [node, freshNode(node, now())]));
@@ -19,19 +23,26 @@ export const modelNodes = (names: readonly string[], now: () => number): NodesPo
     waking = false;
     for (const listener of listeners) listener();
   };
+  const wake = (): void => {
+    if (!waking) setImmediate(ring);
+    waking = true;
+  };
+  let turn = 0;
+  setInterval(() => {
+    const node = heard.get(names[turn % names.length] ?? '');
+    turn += 1;
+    if (node === undefined) return;
+    heard.set(node.node, reported(node, node.report, now()));
+    wake();
+  }, REPORT_EVERY_MS / names.length).unref();
   return {
-    // They never fall silent.
-    heard: () => {
-      const receivedAt = now();
-      return { startedAt, nodes: [...heard.values()].map((node) => ({ ...node, receivedAt })) };
-    },
+    heard: () => ({ startedAt, nodes: [...heard.values()] }),
     send: (orders) => {
       const before = heard.get(orders.node);
       if (before === undefined) return false;
       const report = obeyed(before.report, orders);
-      heard.set(orders.node, { ...before, report, receivedAt: now(), sent: orders });
-      if (!waking) setImmediate(ring);
-      waking = true;
+      heard.set(orders.node, { ...reported(before, report, now()), sent: orders });
+      wake();
       return true;
     },
     watch: (listener) => {
@@ -39,6 +50,30 @@ export const modelNodes = (names: readonly string[], now: () => number): NodesPo
       return () => listeners.delete(listener);
     },
   };
+};
+
+/** What is the same object in the report before grew older and did nothing else. */
+const reported = (before: HeardNode, report: NodeReport, at: number): HeardNode => {
+  const old = new Set(before.report.allocations);
+  const there = new Set(report.allocations.map(({ allocation }) => allocation));
+  const gone = before.report.allocations.filter(({ allocation }) => !there.has(allocation));
+  const frame = {
+    whole: false,
+    head: report,
+    bodies: [],
+    changed: report.allocations
+      .filter((one) => !old.has(one))
+      .map((one) => ({ ...one, bodyHash: '' })),
+    removed: gone.map(({ allocation }) => allocation),
+    usage: [],
+  };
+  const elapsed = at - before.receivedAt;
+  const allocations = report.allocations.map((one) => ({
+    ...(old.has(one) ? aged(one, elapsed) : one),
+    usage: { cpuMilli: 5 + (at % 7), memoryBytes: 1_000_000 },
+  }));
+  const unchanged = unchangedFacts(before, frame);
+  return { ...before, report: { ...report, allocations }, receivedAt: at, unchanged };
 };
 
 const freshNode = (node: string, receivedAt: number): HeardNode => ({

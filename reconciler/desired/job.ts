@@ -30,7 +30,6 @@ import type { Reader } from './read.ts';
 import { isAtomic } from './revert-atomic.ts';
 import { revertTarget, type SharedBy } from './revert.ts';
 import { imageKey, type Found } from './spec.ts';
-import { groupsIn, type SyncedFiles } from './synced.ts';
 import {
   isValid,
   momentsOf,
@@ -52,8 +51,6 @@ export interface JobInput {
   /** Why nothing new of the namespace is done; null: its file is fine. */
   readonly namespaceHeld: string | null;
   readonly scale: Found['scale'];
-  /** null: what the last synced commit wanted is what HEAD says. */
-  readonly synced: SyncedFiles | null;
   readonly ledger: JobLedger;
   readonly history: History | undefined;
   readonly lookups: ReadonlyMap<string, LookupAnswer>;
@@ -82,7 +79,7 @@ export const compileJob = (input: JobInput): JobOutcome => {
   const draft = draftJob({ path, files, defaults: settings.defaults }, read);
   const head = draft && judged(draft, settings);
   const found = head && isValid(head) ? validAtHead(input, head) : heldJob(input, head);
-  const outcome = withSynced(input, withChange(input, found));
+  const outcome = withChange(input, found);
   const { namespaceHeld } = input;
   if (outcome.job === null || namespaceHeld === null) return outcome;
   return { ...outcome, job: { ...outcome.job, standing: { kind: 'held', why: namespaceHeld } } };
@@ -101,13 +98,6 @@ const withChange = ({ history, changes }: JobInput, outcome: JobOutcome): JobOut
   return { ...outcome, sources: [...new Set([...outcome.sources, ...paths])] };
 };
 
-const withSynced = ({ path, synced, read }: JobInput, outcome: JobOutcome): JobOutcome => {
-  const { job } = outcome;
-  if (job === null || synced === null) return outcome;
-  const groups = groupsIn({ path, scalePath: `scale/${job.id}.yaml` }, synced, read);
-  return { ...outcome, job: { ...job, synced: groups } };
-};
-
 type ValidDraft = Parameters<typeof versionOf>[0];
 
 const validAtHead = (input: JobInput, draft: ValidDraft): JobOutcome => {
@@ -115,7 +105,7 @@ const validAtHead = (input: JobInput, draft: ValidDraft): JobOutcome => {
   const quick = versionOf(draft, NO_TEXTS, input);
   const record = quick.unresolved.length === 0 ? settledRecord(ledger, quick.spec.specHash) : null;
   if (record !== null) {
-    const identity = settledIdentity(record, { ledger, known: [input.head] });
+    const identity = settledIdentity(record, { ledger, known: [] });
     return outcomeOf(draft, { job: settledJob(input, quick, identity) });
   }
   const histories = neededPaths(input, draft.sources);
@@ -230,7 +220,7 @@ const heldJob = (input: JobInput, draft: Draft | null): JobOutcome => {
   const version = from < 0 || (gone >= 0 && gone < from) ? null : moments[from]?.version;
   if (!version) return outcomeOf(draft, { histories });
   const job = unsettledJob(input, { version, moments, from });
-  const why = `${path} is not valid at HEAD; its last valid content is kept`;
+  const why = `${path} is not valid; its last valid content counts`;
   const lines = draft === null ? new Map<string, number>() : linesOf(draft);
   return outcomeOf(draft, {
     histories,

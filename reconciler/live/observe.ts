@@ -4,7 +4,7 @@
 // Not here: what a fact means (reconciler/plan), which node is lost (plan/nodes: it needs a policy
 // from Git).
 
-import { ageingNode, type Facts } from '../../schema/ageing.ts';
+import { ageingNode, type Fact, type Facts } from '../../schema/ageing.ts';
 import { compareText } from '../../schema/ids.ts';
 import type { Heard, HeardNode, LiveAllocation, LiveNode, LiveState } from '../../schema/live.ts';
 import type {
@@ -14,7 +14,7 @@ import type {
   OrderItem,
 } from '../../schema/orders.ts';
 import type { Ms } from '../../schema/spec.ts';
-import { createObserveMemo, type ObserveMemo } from './memo.ts';
+import { createObserveMemo, type KnownFact, type KnownNode, type ObserveMemo } from './memo.ts';
 
 /**
  * The world as last heard, at `now` (milliseconds of the reconciler's monotonic clock). Sorted by
@@ -26,8 +26,9 @@ export const observe = (
   now: Ms,
   memo: ObserveMemo = createObserveMemo(),
 ): LiveState => {
-  const nodes: ObserveMemo['nodes'] = new Map();
-  for (const node of heard.nodes) nodes.set(node.node, { heard: node, facts: recall(node, memo) });
+  const nodes = new Map(
+    heard.nodes.map((node) => [node.node, look(node, memo.nodes.get(node.node) ?? null)]),
+  );
   memo.nodes = nodes;
   return {
     upForMs: Math.max(0, now - heard.startedAt),
@@ -38,22 +39,38 @@ export const observe = (
 };
 
 /** Facts are made of what is compared here, and of nothing else. */
-const recall = (node: HeardNode, memo: ObserveMemo): Facts => {
-  const before = memo.nodes.get(node.node);
+const look = (heard: HeardNode, before: KnownNode | null): KnownNode => {
   const isSame =
-    before !== undefined &&
-    before.heard.report === node.report &&
-    before.heard.sent === node.sent &&
-    before.heard.receivedAt === node.receivedAt &&
-    before.heard.connected === node.connected;
-  return isSame ? before.facts : factsOf(node);
+    before !== null &&
+    before.heard.report === heard.report &&
+    before.heard.unchanged === heard.unchanged &&
+    before.heard.sent === heard.sent &&
+    before.heard.receivedAt === heard.receivedAt &&
+    before.heard.connected === heard.connected;
+  if (isSame) return before;
+  const known = new Map<string, KnownFact>();
+  for (const one of factsIn(heard, before?.known ?? NOTHING_KNOWN)) {
+    known.set(one.fact.allocation.allocation, one);
+  }
+  const facts = [...known.values()]
+    .map(({ fact }) => fact)
+    .toSorted((a, b) => compareText(a.allocation.allocation, b.allocation.allocation));
+  const old = before?.facts.allocations ?? [];
+  const isSameList =
+    old.length === facts.length && facts.every(({ allocation }, at) => allocation === old[at]);
+  return {
+    heard,
+    known,
+    facts: {
+      facts,
+      allocations: isSameList ? old : facts.map(({ allocation }) => allocation),
+      heardAt: heard.receivedAt,
+      connected: heard.connected,
+    },
+  };
 };
 
-const factsOf = (heard: HeardNode): Facts => ({
-  allocations: allocationsOf(heard, currentOrders(heard)),
-  heardAt: heard.receivedAt,
-  connected: heard.connected,
-});
+const NOTHING_KNOWN: KnownNode['known'] = new Map();
 
 const observeNode = (heard: HeardNode, facts: Facts, now: Ms): LiveNode => {
   const { report } = heard;
@@ -71,6 +88,7 @@ const observeNode = (heard: HeardNode, facts: Facts, now: Ms): LiveNode => {
     portsTaken: report.portsTaken,
     foreign: report.foreign,
     conditions: report.conditions,
+    ...(report.volumes === undefined ? {} : { volumes: report.volumes }),
   });
 };
 
@@ -83,44 +101,65 @@ const currentOrders = (heard: HeardNode): NodeOrders | null =>
     ? heard.sent
     : null;
 
-/** Sorted by allocation, ages as of the report. */
-const allocationsOf = (heard: HeardNode, sent: NodeOrders | null): readonly LiveAllocation[] => {
+/** Ages as of the report that told the fact. */
+const factsIn = (heard: HeardNode, before: KnownNode['known']): readonly KnownFact[] => {
+  const sent = currentOrders(heard);
   const items = new Map((sent?.items ?? []).map((item) => [item.allocation, item]));
-  const reported = heard.report.allocations.map((report) =>
-    reportedAllocation(
-      heard.node,
-      report,
-      sent === null ? null : (items.get(report.allocation) ?? 'absent'),
-    ),
-  );
-  const known = new Set(heard.report.allocations.map((report) => report.allocation));
-  const ordered = (sent?.items ?? []).flatMap((item) =>
-    item.kind === 'run' && !known.has(item.allocation)
-      ? [orderedAllocation(heard.node, item.body)]
-      : [],
-  );
-  return [...reported, ...ordered].toSorted((a, b) => compareText(a.allocation, b.allocation));
+  const told = new Set<string>();
+  const reported = heard.report.allocations.map((now) => {
+    const id = now.allocation;
+    told.add(id);
+    const { report, receivedAt: since } = heard.unchanged?.get(id) ?? {
+      report: now,
+      receivedAt: heard.receivedAt,
+    };
+    const order = sent === null ? null : (items.get(id) ?? 'absent');
+    const parts = { report, since, ...underOrder(report, order) };
+    const allocation = knownAs(before.get(id), parts) ?? reportedAllocation(heard.node, parts);
+    return { ...parts, fact: { allocation, since, usage: now.usage } };
+  });
+  const ordered = (sent?.items ?? []).flatMap((item) => {
+    if (item.kind !== 'run' || told.has(item.allocation)) return [];
+    const parts = { report: null, since: NO_AGE, body: item.body, stopping: false };
+    const known = knownAs(before.get(item.allocation), parts);
+    const allocation = known ?? orderedAllocation(heard.node, item.body);
+    return [{ ...parts, fact: { allocation, since: NO_AGE, usage: null } }];
+  });
+  return [...reported, ...ordered];
 };
+
+/** What was ordered and is not reported does not grow older. */
+const NO_AGE = 0;
+
+type Parts = Pick<KnownFact, 'report' | 'body' | 'stopping'> & Pick<Fact, 'since'>;
+
+const knownAs = (before: KnownFact | undefined, parts: Parts): LiveAllocation | null =>
+  before?.report === parts.report &&
+  before.fact.since === parts.since &&
+  before.body === parts.body &&
+  before.stopping === parts.stopping
+    ? before.fact.allocation
+    : null;
 
 /** The item of the newest orders; `absent` when they leave it out; null when none were sent. */
 type Order = OrderItem | 'absent' | null;
 
-const reportedAllocation = (
-  node: string,
-  report: AllocationReport,
-  order: Order,
-): LiveAllocation => {
+/**
+ * The body that was sent is what the copy has or is about to have: an update in flight is not
+ * ordered twice.
+ */
+const underOrder = (report: AllocationReport, order: Order): Pick<Parts, 'body' | 'stopping'> => {
   const runs = order !== null && order !== 'absent' && order.kind === 'run';
   return {
-    ...report,
-    node,
-    // The body that was sent is what the copy has or is about to have: an update in flight is not
-    // ordered twice.
     body: runs ? order.body : report.body,
-    standing: 'reported',
     stopping: report.phase === 'stopping' || (order !== null && !runs),
   };
 };
+
+const reportedAllocation = (
+  node: string,
+  { report, body, stopping }: Parts & { readonly report: AllocationReport },
+): LiveAllocation => ({ ...report, node, body, standing: 'reported', stopping });
 
 /**
  * An allocation that was sent or accepted and is not begun: it holds its slot, its capacity and

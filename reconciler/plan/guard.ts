@@ -10,7 +10,7 @@ import type { LiveState } from '../../schema/live.ts';
 import type { Plan } from '../../schema/plan.ts';
 import { approvedSlots, ownApproved, parseSlot } from './approvals.ts';
 import { hasSettled } from './lost-ledger.ts';
-import { isRemoved, slotsThen, type Removal, type Then } from './removals.ts';
+import { isRemoved, slotsThen, thenOf, type Removal, type Then } from './removals.ts';
 import type { Held } from './slots.ts';
 
 /** More than 20 % of a namespace's slots and at least 3 (rules 8.1). */
@@ -93,10 +93,10 @@ const tripped = (
   const precious = removals.find((removal) => removal.precious);
   if (precious !== undefined) return `${precious.slot} has a named volume`;
   const copies = copiesOf(scene.live, new Set(jobs.map(({ id }) => id)));
-  const thenOf = ({ id }: DesiredJob): Then => ({ live: copies.get(id) ?? [], everSynced: true });
-  const count = removals.length + goneWithLeave(desired, { ...scene, thenOf });
+  const then = (job: DesiredJob): Then => thenOf(desired, job, copies.get(job.id) ?? []);
+  const count = removals.length + goneWithLeave(desired, { ...scene, thenOf: then });
   if (count < GUARD_LEAST) return null;
-  const all = jobs.reduce((sum, job) => sum + slotsThen(job, thenOf(job)), 0);
+  const all = jobs.reduce((sum, job) => sum + slotsThen(then(job)), 0);
   if (count * 100 <= all * GUARD_PERCENT) return null;
   return `${count} of ${all} slots of namespace ${namespace} would go`;
 };

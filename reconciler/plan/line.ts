@@ -1,6 +1,6 @@
 // The jobs of the last plan in their order, with what is known of each: so that a plan looks at the
 // jobs that changed or have something to say, and passes over those that are settled. In: jobs,
-// parts. Out: the line, kept up to date.
+// parts. Out: the line, kept up to date: it costs what came, went and changed.
 // Not here: what makes a part outdated (recall). It belongs to the memo: it is changed in place.
 
 import type { DesiredJob } from '../../schema/desired.ts';
@@ -9,108 +9,162 @@ import type { DeploymentView } from '../../schema/plan.ts';
 import type { JobPart } from './part.ts';
 import type { Removal } from './removals.ts';
 
-export interface RememberedJob {
-  readonly job: DesiredJob;
+export interface Remembered {
   readonly removals: readonly Removal[];
   readonly hasCopies: boolean;
   readonly part: Extract<JobPart, { kind: 'complete' }>;
 }
 
+/** One job in the line. */
+export interface Entry {
+  readonly job: DesiredJob;
+  known: Remembered | null;
+  /** Its row in the newest plan; null before the first. */
+  deployment: DeploymentView | null;
+}
+
 export interface Line {
   /** In the order of DesiredState. */
   jobs: readonly DesiredJob[];
-  /** Places in `jobs` by priority, then id; and the other way round. */
-  readonly order: readonly number[];
-  readonly ranks: readonly number[];
-  readonly places: ReadonlyMap<string, number>;
-  /** By place. */
-  readonly known: (RememberedJob | null)[];
-  /** Places of which nothing is known. */
-  readonly unknown: Set<number>;
+  readonly byId: Map<string, Entry>;
+  /** By priority, then id. */
+  readonly order: Entry[];
+  /** Those of which nothing is known. */
+  readonly unknown: Set<Entry>;
   /**
-   * Known places that say, want or wait for anything, or count for other jobs: all but the quiet
-   * ones.
+   * Those that are known and say, want or wait for anything, or count for other jobs: all but the
+   * quiet ones.
    */
-  readonly special: Set<number>;
-  /** Known places with a pinned host port. */
-  readonly pinned: Set<number>;
-  /** By rank. Handed out with plans, so it is replaced and never changed. */
+  readonly special: Set<Entry>;
+  /** Known ones with a pinned host port. */
+  readonly pinned: Set<Entry>;
+  /** In `order`. Handed out with plans, so it is replaced and never changed. */
   deployments: readonly DeploymentView[];
 }
 
-/** The line of these jobs; what is known of jobs that are the same object moves along. */
-export const lineUp = (jobs: readonly DesiredJob[], before: Line | null): Line => {
-  if (before !== null && isSameOrder(before.jobs, jobs)) {
-    if (before.jobs !== jobs) forgetOthers(before, jobs);
-    return before;
-  }
-  const order = [...jobs.keys()].toSorted((a, b) => byPriority(jobs[a], jobs[b]));
-  const ranks = Array.from(order);
-  for (const [rank, place] of order.entries()) ranks[place] = rank;
-  const line: Line = {
-    jobs,
-    order,
-    ranks,
-    places: new Map(jobs.map(({ id }, place) => [id, place])),
-    known: jobs.map(() => null),
-    unknown: new Set(jobs.keys()),
-    special: new Set(),
-    pinned: new Set(),
-    deployments: [],
-  };
-  for (const [place, job] of jobs.entries()) {
-    const known = before?.known[before.places.get(job.id) ?? -1];
-    if (known?.job === job) remember(line, place, known);
-  }
-  return line;
+export const createLine = (): Line => ({
+  jobs: [],
+  byId: new Map(),
+  order: [],
+  unknown: new Set(),
+  special: new Set(),
+  pinned: new Set(),
+  deployments: [],
+});
+
+/** Brings the line to these jobs. Returns the ids of those that are not wanted any more. */
+export const lineUp = (line: Line, jobs: readonly DesiredJob[]): readonly string[] => {
+  const { jobs: before, byId } = line;
+  if (before === jobs) return [];
+  line.jobs = jobs;
+  // Whatever stands at both ends as before needs no look-up; mostly that is all but one job.
+  const shorter = Math.min(before.length, jobs.length);
+  let head = 0;
+  while (head < shorter && before[head] === jobs[head]) head += 1;
+  let tail = 0;
+  while (tail < shorter - head && before.at(-1 - tail) === jobs.at(-1 - tail)) tail += 1;
+  const news = jobs.slice(head, jobs.length - tail);
+  const wanted = new Set(news.map(({ id }) => id));
+  const gone = before.slice(head, before.length - tail).filter(({ id }) => !wanted.has(id));
+  for (const { id } of gone) take(line, id);
+  const come = news.filter((job) => byId.get(job.id)?.job !== job);
+  if (come.length * FEW < jobs.length) for (const job of come) put(line, job);
+  else rebuild(line, come);
+  return gone.map(({ id }) => id);
 };
 
-const isSameOrder = (before: readonly DesiredJob[], now: readonly DesiredJob[]): boolean =>
-  before === now ||
-  (before.length === now.length &&
-    now.every((job, place) => {
-      const old = before[place];
-      return old === job || (old?.id === job.id && old.spec.priority === job.spec.priority);
-    }));
+/** Up to one in so many is put in its place one by one; more are sorted. */
+const FEW = 20;
+
+/** The line is handed new entries: what was known of a job of this id is not true of another. */
+const put = (line: Line, job: DesiredJob): void => {
+  const old = line.byId.get(job.id);
+  const entry: Entry = { job, known: null, deployment: old?.deployment ?? null };
+  line.unknown.add(entry);
+  line.byId.set(job.id, entry);
+  if (old !== undefined && old.job.spec.priority === job.spec.priority) {
+    line.order[rankOf(line, old.job)] = entry;
+    leave(line, old);
+    return;
+  }
+  if (old !== undefined) {
+    line.order.splice(rankOf(line, old.job), 1);
+    leave(line, old);
+  }
+  line.order.splice(rankOf(line, job), 0, entry);
+  line.deployments = [];
+};
+
+const take = (line: Line, id: string): void => {
+  const entry = line.byId.get(id);
+  if (entry === undefined) return;
+  line.byId.delete(id);
+  line.order.splice(rankOf(line, entry.job), 1);
+  leave(line, entry);
+  line.deployments = [];
+};
+
+const leave = ({ unknown, special, pinned }: Line, entry: Entry): void => {
+  unknown.delete(entry);
+  special.delete(entry);
+  pinned.delete(entry);
+};
+
+const rebuild = (line: Line, come: readonly DesiredJob[]): void => {
+  for (const job of come) {
+    const old = line.byId.get(job.id);
+    if (old !== undefined) leave(line, old);
+    const entry: Entry = { job, known: null, deployment: old?.deployment ?? null };
+    line.byId.set(job.id, entry);
+    line.unknown.add(entry);
+  }
+  const sorted = [...line.byId.values()].toSorted((a, b) => byPriority(a.job, b.job));
+  line.order.length = 0;
+  for (const entry of sorted) line.order.push(entry);
+  line.deployments = [];
+};
 
 /** Priority first, then id (rules 5.6, architecture "plan() flows one way"). */
-const byPriority = (a: DesiredJob | undefined, b: DesiredJob | undefined): number =>
-  a === undefined || b === undefined
-    ? 0
-    : b.spec.priority - a.spec.priority || compareText(a.id, b.id);
+const byPriority = (a: DesiredJob, b: DesiredJob): number =>
+  b.spec.priority - a.spec.priority || compareText(a.id, b.id);
 
-const forgetOthers = (line: Line, jobs: readonly DesiredJob[]): void => {
-  for (let place = 0; place < jobs.length; place += 1) {
-    if (line.jobs[place] !== jobs[place]) forget(line, place);
+/** The place in `order` where the job stands, or would stand. */
+const rankOf = ({ order }: Line, job: DesiredJob): number => {
+  let [low, high] = [0, order.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const entry = order[middle];
+    if (entry !== undefined && byPriority(entry.job, job) < 0) low = middle + 1;
+    else high = middle;
   }
-  line.jobs = jobs;
+  return low;
 };
 
-export const remember = (line: Line, place: number, known: RememberedJob): void => {
-  line.known[place] = known;
-  line.unknown.delete(place);
-  if (isQuiet(known)) line.special.delete(place);
-  else line.special.add(place);
-  if (known.part.hasPinnedPort) line.pinned.add(place);
-  else line.pinned.delete(place);
+export const remember = (line: Line, entry: Entry, known: Remembered): void => {
+  entry.known = known;
+  line.unknown.delete(entry);
+  if (isQuiet(entry.job, known)) line.special.delete(entry);
+  else line.special.add(entry);
+  if (known.part.hasPinnedPort) line.pinned.add(entry);
+  else line.pinned.delete(entry);
 };
 
-export const forget = (line: Line, place: number): void => {
-  line.known[place] = null;
-  line.unknown.add(place);
-  line.special.delete(place);
-  line.pinned.delete(place);
+export const forget = (line: Line, entry: Entry): void => {
+  entry.known = null;
+  line.unknown.add(entry);
+  line.special.delete(entry);
+  line.pinned.delete(entry);
 };
 
 export const forgetAll = (line: Line): void => {
-  for (const place of line.jobs.keys()) forget(line, place);
+  for (const entry of line.order) forget(line, entry);
 };
 
 /**
  * Nothing comes of it but its row among the deployments, whatever the others do, until something
  * changes.
  */
-const isQuiet = ({ job, removals, part }: RememberedJob): boolean =>
+const isQuiet = (job: DesiredJob, { removals, part }: Remembered): boolean =>
   job.standing.kind !== 'removed' &&
   removals.length === 0 &&
   part.wakeAt === null &&
@@ -123,27 +177,29 @@ const isQuiet = ({ job, removals, part }: RememberedJob): boolean =>
   part.outcome.waits.length === 0 &&
   part.outcome.proposals.length === 0;
 
-/** Places that a plan has to look at, by rank. */
-export const placesToLookAt = ({ unknown, special, ranks }: Line): readonly number[] =>
-  [...unknown, ...special].toSorted((a, b) => (ranks[a] ?? 0) - (ranks[b] ?? 0));
+/** What a plan has to look at, by priority, then id. */
+export const toLookAt = ({ order, unknown, special }: Line): readonly Entry[] =>
+  (unknown.size + special.size) * FEW < order.length
+    ? [...unknown, ...special].toSorted((a, b) => byPriority(a.job, b.job))
+    : order.filter((entry) => unknown.has(entry) || special.has(entry));
 
-/** All deployments by rank, with the rows that are new. */
+/** All deployments in order, with the rows that are new. */
 export const deploymentsWith = (
   line: Line,
-  rows: ReadonlyMap<number, DeploymentView>,
+  rows: readonly DeploymentView[],
 ): readonly DeploymentView[] => {
-  if (line.deployments.length !== line.jobs.length) {
-    line.deployments = line.order.flatMap(
-      (place) => rows.get(place) ?? line.known[place]?.part.deployment ?? [],
-    );
-    return line.deployments;
+  const { byId, order } = line;
+  const isComplete = line.deployments.length === order.length;
+  const all = isComplete ? [...line.deployments] : [];
+  let isSame = isComplete;
+  for (const row of rows) {
+    const entry = byId.get(row.job);
+    if (entry === undefined || entry.deployment === row) continue;
+    entry.deployment = row;
+    isSame = false;
+    if (isComplete) all[rankOf(line, entry.job)] = row;
   }
-  const changed = [...rows].filter(
-    ([place, row]) => line.deployments[line.ranks[place] ?? -1] !== row,
-  );
-  if (changed.length === 0) return line.deployments;
-  const all = [...line.deployments];
-  for (const [place, row] of changed) all[line.ranks[place] ?? -1] = row;
-  line.deployments = all;
-  return all;
+  if (isSame) return line.deployments;
+  line.deployments = isComplete ? all : order.flatMap(({ deployment }) => deployment ?? []);
+  return line.deployments;
 };

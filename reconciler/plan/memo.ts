@@ -4,11 +4,11 @@
 // takes and nothing else; a caller may throw it away at any time. Not here: when something is
 // forgotten (recall), which parts may be kept at all (part).
 
-import type { Facts } from '../../schema/ageing.ts';
 import type { DesiredState } from '../../schema/desired.ts';
+import type { LiveAllocation } from '../../schema/live.ts';
 import type { Ms } from '../../schema/spec.ts';
 import type { Room } from '../place/place.ts';
-import type { Line } from './line.ts';
+import { createLine, type Line } from './line.ts';
 import type { NodeViews } from './nodes.ts';
 
 /** What all that is remembered was made under. */
@@ -18,19 +18,22 @@ export interface World {
   readonly maxDeployments: number;
   /** Some commit was synced before (rules 8.1). */
   readonly everSynced: boolean;
+  readonly synced: DesiredState['synced'];
   readonly scaleFiles: DesiredState['scaleFiles'];
   readonly nodes: NodeViews;
-  /** By node. null: the node is looked at anew each time. */
-  readonly facts: ReadonlyMap<string, Facts | null>;
   /** Jobs with copies that Git does not speak of, sorted. */
   readonly strays: readonly string[];
 }
 
 export interface PlanMemo {
-  line: Line | null;
+  readonly line: Line;
   world: World | null;
-  /** What the copies of a node take: it follows from its facts alone. */
-  readonly rooms: WeakMap<Facts, Room>;
+  /** What the copies of a node take, by these copies. */
+  readonly rooms: WeakMap<readonly LiveAllocation[], Room>;
 }
 
-export const createPlanMemo = (): PlanMemo => ({ line: null, world: null, rooms: new WeakMap() });
+export const createPlanMemo = (): PlanMemo => ({
+  line: createLine(),
+  world: null,
+  rooms: new WeakMap(),
+});

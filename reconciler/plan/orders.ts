@@ -2,7 +2,7 @@
 // In: the plan, live state, cluster and commit. Out: orders for every node that is connected (rules
 // 10). Not here: sending (the loop), which runner is ahead of HEAD (nodes, rules 10.3).
 
-import { factsOf, unaged, type Facts } from '../../schema/ageing.ts';
+import { unaged } from '../../schema/ageing.ts';
 import { compareText } from '../../schema/ids.ts';
 import type { LiveAllocation, LiveNode, LiveState } from '../../schema/live.ts';
 import type { NodeOrders, OrderItem } from '../../schema/orders.ts';
@@ -16,6 +16,8 @@ export interface OrderContext {
   readonly commit: string;
   /** May this node be told anything (rules 10.3)? Absent: every node may. */
   readonly mayTell?: (node: LiveNode) => boolean;
+  /** Folders of ended volumes that the node is to remove (rules 14). Absent: none. */
+  readonly removals?: (node: LiveNode) => readonly string[];
 }
 
 /**
@@ -38,25 +40,31 @@ export const orders = (
     .filter((node) => node.connected && (context.mayTell?.(node) ?? true))
     .map((node) => {
       const mine = steps.get(node.name) ?? [];
-      return mine.length === 0 && staysAsSent(node) ? node.sent : ordersFor(node, mine, context);
+      const removals = context.removals?.(node) ?? [];
+      return mine.length === 0 && staysAsSent(node, removals)
+        ? node.sent
+        : ordersFor(node, { steps: mine, removals }, context);
     });
 };
 
 /**
- * Facts of which an untouched set was seen to be the one that was sent: it follows from them alone.
+ * By the allocations that a node has: the set that it was sent, where that says the same of each.
  */
-const asSent = new WeakSet<Facts>();
+const asSent = new WeakMap<readonly LiveAllocation[], NodeOrders>();
 
 type SentNode = LiveNode & { readonly sent: NodeOrders };
 
-const staysAsSent = (node: LiveNode): node is SentNode => {
-  const facts = factsOf(node);
-  return facts !== null && node.sent !== null && asSent.has(facts);
-};
+const staysAsSent = (node: LiveNode, removals: readonly string[]): node is SentNode =>
+  node.sent !== null &&
+  asSent.get(unaged(node)) === node.sent &&
+  sameNames(node.sent.removeVolumes ?? [], removals);
+
+const sameNames = (a: readonly string[], b: readonly string[]): boolean =>
+  a.length === b.length && a.every((name, i) => name === b[i]);
 
 const ordersFor = (
   node: LiveNode,
-  steps: readonly Step[],
+  { steps, removals }: { readonly steps: readonly Step[]; readonly removals: readonly string[] },
   { cluster, commit }: OrderContext,
 ): NodeOrders => {
   const sent = new Map((node.sent?.items ?? []).map((item) => [item.allocation, item]));
@@ -73,12 +81,14 @@ const ordersFor = (
       : [],
   );
   const items = [...kept, ...started].toSorted((a, b) => compareText(a.allocation, b.allocation));
-  if (node.sent !== null && sameItems(node.sent.items, items)) {
-    const facts = factsOf(node);
-    if (facts !== null && steps.length === 0) asSent.add(facts);
+  const sameRemovals = sameNames(node.sent?.removeVolumes ?? [], removals);
+  if (node.sent !== null && sameRemovals && sameItems(node.sent.items, items)) {
+    if (steps.length === 0) asSent.set(allocations, node.sent);
     return node.sent;
   }
-  return { node: node.name, cluster, generation: node.generation + 1, commit, items };
+  const generation = node.generation + 1;
+  const extra = removals.length === 0 ? {} : { removeVolumes: removals };
+  return { node: node.name, cluster, generation, commit, items, ...extra };
 };
 
 interface About {

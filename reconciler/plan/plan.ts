@@ -15,14 +15,14 @@ import type { Ms } from '../../schema/spec.ts';
 import { usedApprovals } from './approvals.ts';
 import { createDeadlines } from './deadlines.ts';
 import { guardRemovals, type Guard } from './guard.ts';
-import { deploymentsWith, forget, placesToLookAt, remember } from './line.ts';
+import { deploymentsWith, forget, remember, toLookAt } from './line.ts';
 import { holdRewritten, rewritten } from './lost-ledger.ts';
 import { createPlanMemo, type PlanMemo } from './memo.ts';
 import { aheadWaits, viewNodes, type NodeViews } from './nodes.ts';
 import { complete, consider, earlier, makePart, type Completion, type JobPart } from './part.ts';
 import { placeAll, type Placed } from './placing.ts';
 import { recall, type Recalled } from './recall.ts';
-import { removalsOf, type Removal } from './removals.ts';
+import { removalsOf, thenOf, type Removal } from './removals.ts';
 import { RENAMED, renamesOf, renameWait } from './rename.ts';
 import { strays } from './strays.ts';
 
@@ -44,7 +44,7 @@ export const planWith =
     const before = memo.world?.nodes.byName ?? null;
     const nodes = viewNodes(desired, { live, deadlines, before });
     const recalled = recall(desired, { live, nodes, now }, memo);
-    const removals = removalsIn(recalled, desired.lastSynced !== null);
+    const removals = removalsIn(desired, recalled);
     const scene = { nodes, live, lost, now, memo, recalled, removals };
     const first = pass(desired, scene, new Set());
     // Who finds no place neither holds up other rollouts (5.6) nor keeps its old name's copies
@@ -78,13 +78,10 @@ interface Pass {
   readonly wakeAt: Ms | null;
 }
 
-const removalsIn = ({ line, copies }: Recalled, everSynced: boolean): Scene['removals'] => {
+const removalsIn = (desired: DesiredState, { line, copies }: Recalled): Scene['removals'] => {
   const removals = new Map<string, readonly Removal[]>();
-  for (const place of placesToLookAt(line)) {
-    const job = line.jobs[place];
-    if (job === undefined) continue;
-    const mine =
-      line.known[place]?.removals ?? removalsOf(job, { live: copies(job.id), everSynced });
+  for (const { job, known } of toLookAt(line)) {
+    const mine = known?.removals ?? removalsOf(job, thenOf(desired, job, copies(job.id)));
     if (mine.length > 0) removals.set(job.id, mine);
   }
   return removals;
@@ -98,10 +95,9 @@ const pass = (desired: DesiredState, scene: Scene, stuck: ReadonlySet<string>): 
   const { nodes, live, memo, recalled } = scene;
   const { line, copies } = recalled;
   const guard = guardRemovals(desired, scene);
-  const vanished = placesToLookAt(line).flatMap((place) => {
-    const job = line.jobs[place];
-    if (job?.standing.kind !== 'removed') return [];
-    return (line.known[place]?.hasCopies ?? copies(job.id).length > 0) ? [job] : [];
+  const vanished = toLookAt(line).flatMap(({ job, known }) => {
+    if (job.standing.kind !== 'removed') return [];
+    return (known?.hasCopies ?? copies(job.id).length > 0) ? [job] : [];
   });
   const renames = renamesOf(desired, vanished, stuck);
   const parts = partsOf(desired, { ...scene, guard, renames, stuck });
@@ -128,11 +124,10 @@ const partsOf = (desired: DesiredState, judging: Judging): readonly JobPart[] =>
     rolling += 1;
     return rolling > desired.cluster.maxDeployments;
   };
-  return placesToLookAt(line).flatMap((place): JobPart | readonly JobPart[] => {
-    const job = line.jobs[place];
-    if (job === undefined) return [];
+  return toLookAt(line).map((entry): JobPart => {
+    const { job } = entry;
     const held = renames.has(job.id) ? RENAMED : (guard.held.get(job.id) ?? null);
-    const known = held === null ? line.known[place] : null;
+    const known = held === null ? entry.known : null;
     const late = known ? isPutOff(known.part.counts, job.id) : false;
     if (known?.part.isPutOff === late) return known.part;
     const allocations = copies(job.id);
@@ -141,8 +136,8 @@ const partsOf = (desired: DesiredState, judging: Judging): readonly JobPart[] =>
     const part = makePart(desired, { ...considered, isPutOff: putOff }, judging);
     if (held === null && part.kind === 'complete') {
       const hasCopies = allocations.length > 0;
-      remember(line, place, { job, removals: removals.get(job.id) ?? [], hasCopies, part });
-    } else forget(line, place);
+      remember(line, entry, { removals: removals.get(job.id) ?? [], hasCopies, part });
+    } else forget(line, entry);
     return part;
   });
 };
@@ -162,12 +157,7 @@ const conclude = (
   const completions = completed(parts, placed);
   // What settled in the first pass is passed over in the second one.
   const settled = made.before.flatMap((part) => (part.kind === 'complete' ? [part] : []));
-  const rows = new Map(
-    [...settled, ...completions].map(({ deployment }) => [
-      recalled.line.places.get(deployment.job) ?? -1,
-      deployment,
-    ]),
-  );
+  const rows = [...settled, ...completions].map(({ deployment }) => deployment);
   const waits = [...left.waits, ...[...renames].map(renameWait)];
   const pending = parts.some((part) => part.removalPends);
   const isHeldBack = lost.length > 0 || guarded.length > 0 || waits.length > 0;

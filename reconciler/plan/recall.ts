@@ -4,14 +4,14 @@
 // known any more, and the copies of those jobs. Not here: making a part anew (part), the plan
 // (plan).
 //
-// A job's part follows from: its DesiredJob; the facts of the nodes that hold its copies, and how
-// these nodes stand; the time, up to the part's own wakeAt; the cluster's name and max_deployments;
-// which scale files there are. Where slots are missing it follows from the unheard and the lost
-// nodes too, and where a host port is pinned, from how all nodes stand. All of these are compared
-// below. What else a job depends on (guard, renames, being put off, placement) is worked out in
-// every plan, and parts that it touches are not kept.
+// A job's part follows from: its DesiredJob; the facts of its copies, and how the nodes that hold
+// them stand; the time, up to the part's own wakeAt; the cluster's name and max_deployments; which
+// scale files there are. Where slots are missing it follows from the unheard and the lost nodes
+// too, and where a host port is pinned, from how all nodes stand. All of these are compared below.
+// What else a job depends on (guard, renames, being put off, placement) is worked out in every
+// plan, and parts that it touches are not kept.
 
-import { copiesOf, factsOf, jobsOn } from '../../schema/ageing.ts';
+import { changedJobs, copiesOf, jobsOn } from '../../schema/ageing.ts';
 import type { DesiredState } from '../../schema/desired.ts';
 import { compareText } from '../../schema/ids.ts';
 import type { LiveAllocation, LiveState } from '../../schema/live.ts';
@@ -39,11 +39,10 @@ export interface Seen {
 
 export const recall = (desired: DesiredState, seen: Seen, memo: PlanMemo): Recalled => {
   const { live, nodes, now } = seen;
-  const before = memo.world;
-  const line = lineUp(desired.jobs, memo.line);
-  const facts = new Map(live.nodes.map((node) => [node.name, factsOf(node)]));
+  const { world: before, line } = memo;
+  const gone = lineUp(line, desired.jobs);
   const { name: cluster, maxDeployments } = desired.cluster;
-  const { scaleFiles } = desired;
+  const { scaleFiles, synced } = desired;
   const everSynced = desired.lastSynced !== null;
   const isOther =
     before === null ||
@@ -52,15 +51,22 @@ export const recall = (desired: DesiredState, seen: Seen, memo: PlanMemo): Recal
     before.everSynced !== everSynced ||
     !same(before.scaleFiles, scaleFiles) ||
     now < before.now;
-  const changed = isOther ? [] : changedNodes(before, { nodes, facts });
-  if (isOther) forgetAll(line);
-  else forgetChanged(line, { ...seen, before, changed });
-  const strays =
-    isOther || line !== memo.line
-      ? straysOf(live, line)
-      : straysNow(before, { live, changed, line });
-  memo.line = line;
-  memo.world = { now, cluster, maxDeployments, everSynced, scaleFiles, nodes, facts, strays };
+  let strays: readonly string[];
+  if (isOther) {
+    forgetAll(line);
+    strays = straysAmong(
+      new Set(live.nodes.flatMap((node) => [...jobsOn(node).keys()])),
+      seen,
+      line,
+    );
+  } else {
+    const touched = touchedJobs(before.nodes, nodes);
+    forgetChanged(line, touched, { ...seen, before });
+    forgetSynced(line, before.synced, synced);
+    const asked = [...before.strays, ...gone, ...touched];
+    strays = asked.length === 0 ? before.strays : straysAmong(new Set(asked), seen, line);
+  }
+  memo.world = { now, cluster, maxDeployments, everSynced, synced, scaleFiles, nodes, strays };
   return { line, strays, copies: createCopies(live, unknownJobs(line, strays)) };
 };
 
@@ -72,57 +78,53 @@ const createCopies = (live: LiveState, wanted: ReadonlySet<string>): Recalled['c
   return (id) => (wanted.has(id) ? found.get(id) : further(id)) ?? NO_COPIES;
 };
 
-interface Change extends Seen {
-  readonly before: World;
-  readonly changed: readonly string[];
-}
-
-const forgetChanged = (line: Line, { before, changed, nodes, now }: Change): void => {
+const forgetChanged = (
+  line: Line,
+  touched: ReadonlySet<string>,
+  { before, nodes, now }: Seen & { readonly before: World },
+): void => {
   const isOtherBlindness = blindness(before.nodes) !== blindness(nodes);
   // What is neither waiting nor pinned is not touched by these, and a quiet part never wakes.
-  for (const place of line.special) {
-    const part = line.known[place]?.part;
+  for (const entry of line.special) {
+    const part = entry.known?.part;
     if (part === undefined) continue;
     const isOver = part.wakeAt !== null && now >= part.wakeAt;
-    if (isOver || (isOtherBlindness && part.waits.length > 0)) forget(line, place);
+    if (isOver || (isOtherBlindness && part.waits.length > 0)) forget(line, entry);
   }
-  if (changed.some((name) => !isSameView(before.nodes, nodes, name))) {
-    for (const place of line.pinned) forget(line, place);
+  if (namesOf(before.nodes, nodes).some((name) => !isSameView(before.nodes, nodes, name))) {
+    for (const entry of line.pinned) forget(line, entry);
   }
-  for (const id of jobsOnNodes(changed, [before.nodes, nodes])) {
-    const place = line.places.get(id);
-    if (place !== undefined) forget(line, place);
+  for (const id of touched) {
+    const entry = line.byId.get(id);
+    if (entry !== undefined) forget(line, entry);
   }
 };
 
-const jobsOnNodes = (
-  names: readonly string[],
-  views: readonly NodeViews[],
-): ReadonlySet<string> => {
+/** What the last synced commit wanted decides what is a removal (rules 8.1). */
+const forgetSynced = (line: Line, before: World['synced'], now: World['synced']): void => {
+  if (before === now) return;
+  for (const id of new Set([...(before?.keys() ?? []), ...(now?.keys() ?? [])])) {
+    const entry = line.byId.get(id);
+    if (entry !== undefined && !same(before?.get(id), now?.get(id))) forget(line, entry);
+  }
+};
+
+const namesOf = (before: NodeViews, now: NodeViews): readonly string[] => [
+  ...now.byName.keys(),
+  ...[...before.byName.keys()].filter((name) => !now.byName.has(name)),
+];
+
+/** Jobs with copies that changed, or on a node that stands otherwise than it did. */
+const touchedJobs = (before: NodeViews, now: NodeViews): ReadonlySet<string> => {
   const ids = new Set<string>();
-  for (const name of names) {
-    for (const { byName } of views) {
-      const node = byName.get(name)?.live;
-      for (const id of node ? jobsOn(node).keys() : []) ids.add(id);
-    }
+  for (const name of namesOf(before, now)) {
+    const [a, b] = [before, now].map(({ byName }) => byName.get(name)?.live ?? null);
+    const touched = isSameView(before, now, name)
+      ? changedJobs(a ?? null, b ?? null)
+      : [a, b].flatMap((node) => (node ? [...jobsOn(node).keys()] : []));
+    for (const id of touched) ids.add(id);
   }
   return ids;
-};
-
-/** Nodes that say something else, or stand otherwise, than when the last plan was made. */
-const changedNodes = (
-  before: World,
-  { nodes, facts }: { readonly nodes: NodeViews; readonly facts: World['facts'] },
-): readonly string[] => {
-  const names = new Set([...before.nodes.byName.keys(), ...nodes.byName.keys()]);
-  return [...names].filter((name) => {
-    const now = nodes.byName.get(name);
-    const isHeard = now !== undefined && now.live !== null;
-    const sameFacts = isHeard
-      ? facts.get(name) !== null && facts.get(name) === before.facts.get(name)
-      : before.nodes.byName.get(name)?.live === null;
-    return !sameFacts || !isSameView(before.nodes, nodes, name);
-  });
 };
 
 /**
@@ -142,36 +144,11 @@ const isSameView = (before: NodeViews, now: NodeViews, name: string): boolean =>
 const blindness = ({ unheard, massLoss }: NodeViews): string =>
   [unheard.join(' '), massLoss === null ? '-' : massLoss.join(' ')].join('\n');
 
-const straysOf = (live: LiveState, { places }: Line): readonly string[] => {
-  const ids = new Set<string>();
-  for (const node of live.nodes) {
-    for (const id of jobsOn(node).keys()) if (!places.has(id)) ids.add(id);
-  }
-  return [...ids].toSorted(compareText);
-};
+/** Those of these jobs that Git does not speak of and that have copies, sorted. */
+const straysAmong = (ids: ReadonlySet<string>, { live }: Seen, { byId }: Line): readonly string[] =>
+  [...ids]
+    .filter((id) => !byId.has(id) && live.nodes.some((node) => jobsOn(node).has(id)))
+    .toSorted(compareText);
 
-/** The same jobs are wanted, so only what changed nodes held or hold can have come or gone. */
-const straysNow = (
-  before: World,
-  {
-    live,
-    changed,
-    line,
-  }: { readonly live: LiveState; readonly line: Line } & Pick<Change, 'changed'>,
-): readonly string[] => {
-  if (changed.length === 0) return before.strays;
-  const names = new Set(changed);
-  const nodes = live.nodes.filter(({ name }) => names.has(name));
-  const found = straysOf({ ...live, nodes }, line);
-  const left = before.strays.filter((id) => live.nodes.some((node) => jobsOn(node).has(id)));
-  return [...new Set([...left, ...found])].toSorted(compareText);
-};
-
-const unknownJobs = ({ jobs, unknown }: Line, strays: readonly string[]): ReadonlySet<string> => {
-  const ids = new Set(strays);
-  for (const place of unknown) {
-    const id = jobs[place]?.id;
-    if (id !== undefined) ids.add(id);
-  }
-  return ids;
-};
+const unknownJobs = ({ unknown }: Line, strays: readonly string[]): ReadonlySet<string> =>
+  new Set([...strays, ...[...unknown].map(({ job }) => job.id)]);

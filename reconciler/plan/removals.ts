@@ -3,9 +3,10 @@
 // In: a job, its copies. Out: its removals, and how many slots it had. Not here: which of them wait
 // for a person (guard).
 
-import type { DesiredJob, SyncedGroup } from '../../schema/desired.ts';
+import type { DesiredJob, DesiredState, SyncedGroup } from '../../schema/desired.ts';
 import { compareText, slotName } from '../../schema/ids.ts';
 import type { LiveAllocation } from '../../schema/live.ts';
+import type { JobSpec } from '../../schema/spec.ts';
 import { liveCount } from './slots.ts';
 
 export interface Removal {
@@ -18,9 +19,20 @@ export interface Removal {
 
 export interface Then {
   readonly live: readonly LiveAllocation[];
-  /** false: no commit was synced yet, so whatever lives counts as wanted. */
-  readonly everSynced: boolean;
+  /** null: nobody can say what was wanted, so whatever lives counts. */
+  readonly groups: readonly SyncedGroup[] | null;
 }
+
+/** A job's copies, beside what the last synced commit wanted of it. */
+export const thenOf = (
+  { lastSynced, synced }: DesiredState,
+  { id, spec }: DesiredJob,
+  live: readonly LiveAllocation[],
+): Then => {
+  if (lastSynced === null) return { live, groups: null };
+  const said = synced?.get(id);
+  return { live, groups: said === undefined ? groupsOf(spec) : said };
+};
 
 /** Sorted by slot. */
 export const removalsOf = (job: DesiredJob, then: Then): readonly Removal[] => {
@@ -52,28 +64,21 @@ export const isRemoved = (
 };
 
 /** Slots that the job had, over all its groups: what a share of them is taken of. */
-export const slotsThen = (job: DesiredJob, then: Then): number => {
-  const groups = groupsThen(job, then);
-  const names = groups?.map(({ name }) => name) ?? then.live.map(({ body }) => body.group);
-  return [...new Set(names)].reduce((sum, name) => sum + countThen(groups, name, then), 0);
+export const slotsThen = (then: Then): number => {
+  const names = then.groups?.map(({ name }) => name) ?? then.live.map(({ body }) => body.group);
+  return [...new Set(names)].reduce((sum, name) => sum + countThen(then, name), 0);
 };
 
-/** null: nobody can say what was wanted. */
-const groupsThen = (
-  { synced, spec }: DesiredJob,
-  { everSynced }: Then,
-): readonly SyncedGroup[] | null => {
-  if (!everSynced || synced === null) return null;
-  if (synced !== undefined) return synced;
-  if (spec.stopped) return [];
-  return spec.groups.map(({ name, count, scale }) =>
-    scale === null
-      ? { name, min: count, max: count, value: count }
-      : { name, min: scale.min, max: scale.max, value: scale.fromFile ? count : null },
-  );
-};
+const groupsOf = ({ stopped, groups }: JobSpec): readonly SyncedGroup[] =>
+  stopped
+    ? []
+    : groups.map(({ name, count, scale }) =>
+        scale === null
+          ? { name, min: count, max: count, value: count }
+          : { name, min: scale.min, max: scale.max, value: scale.fromFile ? count : null },
+      );
 
-const countThen = (groups: readonly SyncedGroup[] | null, name: string, { live }: Then): number => {
+const countThen = ({ live, groups }: Then, name: string): number => {
   const there = slotsOf(live, name);
   if (groups === null) return there;
   const group = groups.find((one) => one.name === name);
@@ -100,8 +105,7 @@ const NOTHING: Range = { from: 0, to: 0 };
  * people said of its bounds does. A group that went is held back while it may return.
  */
 const rangeOf = (job: DesiredJob, name: string, then: Then): Range => {
-  const groups = groupsThen(job, then);
-  const to = countThen(groups, name, then);
+  const to = countThen(then, name);
   if (job.standing.kind === 'removed') return { from: 0, to };
   const group = job.spec.groups.find((wanted) => wanted.name === name);
   if (group === undefined) {
@@ -110,7 +114,7 @@ const rangeOf = (job: DesiredJob, name: string, then: Then): Range => {
   }
   if (group.scale === null) return { from: group.count, to };
   const mine = then.live.filter(({ body }) => body.group === name);
-  const was = groups?.find((one) => one.name === name)?.value ?? slotsOf(mine, name);
+  const was = then.groups?.find((one) => one.name === name)?.value ?? slotsOf(mine, name);
   return { from: Math.max(liveCount(group, mine), clamp(was, group.scale)), to };
 };
 

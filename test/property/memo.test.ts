@@ -9,7 +9,9 @@ import { check } from '../../reconciler/plan/check.ts';
 import { orders } from '../../reconciler/plan/orders.ts';
 import { plan, planWith } from '../../reconciler/plan/plan.ts';
 import type { DesiredState } from '../../schema/desired.ts';
+import { compareText } from '../../schema/ids.ts';
 import type { Heard } from '../../schema/live.ts';
+import { aged, unchangedFacts } from '../../schema/wire.ts';
 import { worlds, type World } from '../support/random-worlds.ts';
 
 const RUNS = 120;
@@ -36,7 +38,12 @@ const change = fc.record({
     'scale-file',
     'ledger-gone',
     'approved',
+    'synced',
     'other-session',
+    'news',
+    'news',
+    'job-new',
+    'priority',
   ),
   which: fc.nat({ max: 5 }),
   afterMs: fc.oneof(fc.nat({ max: 3 }), fc.nat({ max: 12_000 }), fc.nat({ max: 700_000 })),
@@ -71,6 +78,41 @@ const withJobs = (
   look: Look,
   edit: (jobs: DesiredState['jobs']) => DesiredState['jobs'],
 ): Look => ({ ...look, desired: { ...look.desired, jobs: edit(look.desired.jobs) } });
+
+/** A report that tells one copy's facts, or none: the others only grew older. */
+const told = (node: Heard['nodes'][number], which: number, now: number): Heard['nodes'][number] => {
+  const place = which % (node.report.allocations.length + 1);
+  const changed = node.report.allocations.slice(place, place + 1);
+  const elapsed = now - node.receivedAt;
+  const allocations = node.report.allocations.map((one, i) => {
+    const older = aged(one, elapsed);
+    if (i !== place) return { ...older, usage: { cpuMilli: which, memoryBytes: which } };
+    return { ...older, health: one.health === 'healthy' ? 'unhealthy' : 'healthy' } as const;
+  });
+  const frame = {
+    whole: !node.connected,
+    head: node.report,
+    bodies: [],
+    removed: [],
+    changed: changed.map((one) => ({ ...one, bodyHash: '' })),
+    usage: [],
+  };
+  const unchanged = unchangedFacts(node, frame);
+  const report = { ...node.report, allocations };
+  return { ...node, report, receivedAt: now, unchanged, connected: true };
+};
+
+/** Job files come and go, and a job may take another's place in the order. */
+const newJob = (look: Look, which: number): Look =>
+  withJobs(look, (jobs) => {
+    const like = jobs[at(jobs, which)];
+    if (like === undefined) return jobs;
+    const name = `${like.spec.job}-${which}`;
+    const id = `${like.spec.namespace}/${name}`;
+    if (jobs.some((job) => job.id === id)) return jobs.filter((job) => job.id !== id);
+    const job = { ...like, id, spec: { ...like.spec, id, job: name } };
+    return [...jobs, job].toSorted((a, b) => compareText(a.id, b.id));
+  });
 
 /** A machine owns the count of one job, and its file is there or not. */
 const scaled = (look: Look, which: number): Look => {
@@ -118,6 +160,16 @@ const next = (before: Look, { kind, which, afterMs }: Change, first: World): Loo
       return withNode(look, which, (node) => ({ ...node, connected: !node.connected }));
     case 'report':
       return withNode(look, which, (node) => ({ ...node, receivedAt: look.now }));
+    case 'news':
+      return withNode(look, which, (node) => told(node, which, look.now));
+    case 'job-new':
+      return newJob(look, which);
+    case 'priority':
+      return withJobs(look, (jobs) =>
+        jobs.map((job, i) =>
+          i === place ? { ...job, spec: { ...job.spec, priority: which * 10 } } : job,
+        ),
+      );
     case 'forget-copy':
       return withNode(look, which, (node) => ({
         ...node,
@@ -166,14 +218,29 @@ const next = (before: Look, { kind, which, afterMs }: Change, first: World): Loo
     }
     case 'approved':
       return { ...look, desired: { ...look.desired, approvals: [approvalOf(look, which)] } };
+    case 'synced': {
+      const id = look.desired.jobs[place]?.id ?? '';
+      const groups =
+        which === 0 ? null : [{ name: 'main', min: which, max: 2 * which, value: null }];
+      return { ...look, desired: { ...look.desired, synced: new Map([[id, groups]]) } };
+    }
     case 'back':
       return { desired: first.desired, heard: first.heard, now: first.now, isSpread: false };
   }
 };
 
+/** The same world, told by nodes that say everything anew in each report. */
+const toldAnew = (heard: Heard): Heard => ({
+  ...heard,
+  nodes: heard.nodes.map((node) => {
+    const { unchanged, ...anew } = node;
+    return unchanged === undefined ? node : anew;
+  }),
+});
+
 /** Everything that a pass decides, as text. */
 const answer = ({ desired, heard, now, isSpread }: Look, memos: Memos | null): string => {
-  const seen = memos === null ? observe(heard, now) : observe(heard, now, memos.observe);
+  const seen = memos === null ? observe(toldAnew(heard), now) : observe(heard, now, memos.observe);
   const live = isSpread ? { ...seen, nodes: seen.nodes.map((node) => ({ ...node })) } : seen;
   const made = memos === null ? plan(desired, live, now) : planWith(memos.plan)(desired, live, now);
   const context = { cluster: desired.cluster.name, commit: desired.commit.oid };
@@ -207,7 +274,7 @@ describe('a pass with memos', () => {
         const memos = createMemos();
         return !differs(world, changes, () => {
           // As if time never brought an answer to its end.
-          for (const known of memos.plan.line?.known ?? []) {
+          for (const { known } of memos.plan.line.order) {
             if (known !== null) Object.assign(known.part, { wakeAt: null });
           }
           return memos;

@@ -328,6 +328,34 @@ describe('the runner', () => {
       await world.advance(3000);
       expect(world.containers.get('a-0-1.server')?.task).toBe('running');
     }));
+
+  it('removes an ended volume when its copy is gone, also after a failure, and says so', () =>
+    running(async (world) => {
+      const folder = 'default.web.web.0.data';
+      const volumes = [
+        { kind: 'named', name: 'data', path: '/data', readOnly: false, onLoss: 'wait' } as const,
+      ];
+      const spec = testGroup({ tasks: [testTask({ volumes })] });
+      world.send(orders(1, runItem(testBody('a-0-1', { spec }))));
+      await world.advance(500);
+      expect(world.last().volumes).toEqual([folder]);
+      world.send({ ...orders(2, stopItem('a-0-1')), removeVolumes: [folder] });
+      world.faults.set('removeVolume', failure('disk', 'platform', 'the disk does not answer'));
+      await world.advance(11_000);
+      expect(world.last().allocations).toEqual([]);
+      expect(world.volumes).toEqual(new Set([folder]));
+      world.faults.clear();
+      await world.advance(60_000);
+      expect(world.last().volumes).toEqual([]);
+      const removals = world.calls.filter((call) => call === `removeVolume ${folder}`).length;
+      await world.advance(120_000);
+      expect(world.calls.filter((call) => call === `removeVolume ${folder}`)).toHaveLength(
+        removals,
+      );
+      expect(world.calls.indexOf(`removeVolume ${folder}`)).toBeGreaterThan(
+        world.calls.indexOf('remove a-0-1.server'),
+      );
+    }));
 });
 
 describe('evidence (6.4)', () => {

@@ -234,7 +234,8 @@ const superviseRunner = (parts: Parts, name: string): Supervised<never> => {
   const node = parts.nodes.get(name);
   const clock = parts.clocks.get(name);
   const watchdog = parts.watchdogs.get(name);
-  if (node === undefined || clock === undefined || watchdog === undefined) throw new Error(`There is no node ${name}.`);
+  if (node === undefined || clock === undefined || watchdog === undefined)
+    throw new Error(`There is no node ${name}.`);
   const { machine, disk } = node;
   const start = (process: Process): void => {
     const nodeParts = { time, process, machine, disk, clock, accepted: checker.accepted };

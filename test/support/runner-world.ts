@@ -39,6 +39,8 @@ export interface World {
   readonly stubborn: Set<string>;
   /** What a container has written. */
   readonly logs: Map<string, string>;
+  /** Folders of named volumes. */
+  readonly volumes: Set<string>;
   answer: ProbeAnswer;
   acknowledged: number | null;
   /** Time of one create. */
@@ -123,6 +125,7 @@ export const createWorld = (
     faults: new Map(),
     stubborn: new Set(),
     logs: new Map(),
+    volumes: new Set(),
     answer: { ok: true },
     acknowledged: null,
     createMs: 60,
@@ -257,8 +260,9 @@ export const createWorld = (
         writeMarks: async (marks) => {
           disk.marks = structuredClone(marks);
         },
-        prepare: async ({ allocation, tasks }) => {
+        prepare: async ({ allocation, tasks, volumes }) => {
           call('prepare', allocation);
+          for (const volume of volumes) world.volumes.add(volume);
           const files = tasks.flatMap(({ name, files: own }) =>
             own.map(({ path }) => [`${name}\n${path}`, `/files/${allocation}/${path}`] as const),
           );
@@ -274,8 +278,11 @@ export const createWorld = (
           call('endOfLog', `${allocation}.${task} ${run}`);
           return world.logs.get(`${allocation}.${task}`) ?? '';
         },
-        removeVolume: async () => {},
-        volumes: async () => [],
+        removeVolume: async (volume) => {
+          call('removeVolume', volume);
+          world.volumes.delete(volume);
+        },
+        volumes: async () => [...world.volumes].toSorted(),
       },
       link: {
         take: () => {

@@ -12,7 +12,13 @@ import { compareText } from '../../../schema/ids.ts';
 import type { HeardNode } from '../../../schema/live.ts';
 import type { NodeOrders, NodeReport } from '../../../schema/orders.ts';
 import type { Ms } from '../../../schema/spec.ts';
-import { aged, applyReport, encodeReport, type SentReports } from '../../../schema/wire.ts';
+import {
+  aged,
+  applyReport,
+  encodeReport,
+  type SentReports,
+  unchangedFacts,
+} from '../../../schema/wire.ts';
 import type { Process } from '../process.ts';
 import type { Random, SimTime } from '../time.ts';
 
@@ -338,6 +344,7 @@ const takeIn = (net: Net, session: Session, frame: Parameters<typeof applyReport
     receivedAt: at,
     connected: true,
     sent: before === null ? null : (heard.node?.sent ?? null),
+    unchanged: unchangedFacts(before === null ? null : heard.node, frame),
   };
   net.heardAt.set(node, net.time.now());
   net.watch.heard(applied.report);

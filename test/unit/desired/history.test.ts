@@ -331,16 +331,22 @@ describe('what the last synced commit wanted (rules 8.1)', () => {
 
   it('is said only of jobs whose file, or count, changed since', () => {
     const desired = then({ 'scale/shop/web.yaml': 'web: 2\n', 'jobs/shop/new.yaml': 'image: x\n' });
-    expect(jobOf(desired, 'shop/web').synced).toEqual([{ name: 'web', min: 1, max: 9, value: 4 }]);
-    expect(jobOf(desired, 'shop/db')).not.toHaveProperty('synced');
+    const web = [{ name: 'web', min: 1, max: 9, value: 4 }];
+    expect(desired.synced).toEqual(
+      new Map([
+        ['shop/web', web],
+        ['shop/new', []],
+      ]),
+    );
     const missing = then({ 'scale/shop/web.yaml': null }, { 'jobs/shop/db.yaml': null });
-    expect(jobOf(missing, 'shop/web').synced).toEqual([{ name: 'web', min: 1, max: 9, value: 4 }]);
+    expect(missing.synced).toEqual(new Map([['shop/web', web]]));
     const fresh = ready(story({ ...now, 'jobs/shop/db.yaml': null }, now), { lastSynced: 0 });
-    expect(jobOf(fresh.desired, 'shop/db').synced).toEqual([]);
-    const broken = ready(story({ ...now, 'jobs/shop/db.yaml': 'count: x' }, now), {
-      lastSynced: 0,
-    });
-    expect(jobOf(broken.desired, 'shop/db').synced).toBeNull();
+    expect(fresh.desired.synced?.get('shop/db')).toEqual([]);
+    const broken = story({ ...now, 'jobs/shop/db.yaml': 'count: x' }, now);
+    expect(ready(broken, { lastSynced: 0 }).desired.synced?.get('shop/db')).toBeNull();
+    expect(
+      ready(story(now, { 'configs/x': 'x' }), { lastSynced: 0 }).desired.synced,
+    ).toBeUndefined();
   });
 
   it('a protection that HEAD takes away is known', () => {

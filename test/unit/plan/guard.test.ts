@@ -34,12 +34,13 @@ interface Case {
 }
 
 const guarded = ({ was, now, live, others = 0, ...namespace }: Case) => {
-  const job = aJob(now, { settled: true, synced: was });
+  const job = aJob(now, { settled: true });
   const other = aJob({ name: 'other', count: others }, { settled: true });
   const spec = { name: 'shop', protected: namespace.protected ?? false, quota: null } as const;
   const ended = namespace.wasProtected === true ? { wasProtected: true as const } : {};
   const desired = desiredOf(others === 0 ? [job] : [job, other], {
     namespaces: [{ ...spec, evidence: 'codes', ...ended }],
+    synced: new Map([[job.id, was]]),
   });
   const made = plan(desired, liveOf([...copiesOf(job, live), ...copiesOf(other, others)]), 0);
   const held = made.guarded.flatMap(({ slots }) => slots);
@@ -62,9 +63,13 @@ describe('the share', () => {
   });
 
   it('does not grow with what HEAD adds', () => {
-    const job = aJob({ count: 3 }, { settled: true, synced: [plain(6)] });
-    const fresh = aJob({ name: 'fresh', count: 40 }, { synced: [] });
-    const made = plan(desiredOf([job, fresh]), liveOf(copiesOf(job, 6)), 0);
+    const job = aJob({ count: 3 }, { settled: true });
+    const fresh = aJob({ name: 'fresh', count: 40 });
+    const synced = new Map([
+      [job.id, [plain(6)]],
+      [fresh.id, []],
+    ]);
+    const made = plan(desiredOf([job, fresh], { synced }), liveOf(copiesOf(job, 6)), 0);
     expect(made.guarded[0]?.why).toBe('3 of 6 slots of namespace shop would go');
   });
 

@@ -4,7 +4,7 @@
 import { expect, it } from 'vitest';
 import { createPlanMemo } from '../../../reconciler/plan/memo.ts';
 import { plan, planWith } from '../../../reconciler/plan/plan.ts';
-import { ageingNode } from '../../../schema/ageing.ts';
+import { ageingNode, freshFacts } from '../../../schema/ageing.ts';
 import type { LiveState } from '../../../schema/live.ts';
 import { aCopy, aJob, desiredOf, liveOf } from '../../support/world.ts';
 
@@ -12,7 +12,7 @@ import { aCopy, aJob, desiredOf, liveOf } from '../../support/world.ts';
 const heard = (live: LiveState): LiveState => ({
   ...live,
   nodes: live.nodes.map(({ allocations, ...node }) =>
-    ageingNode({ allocations, heardAt: 0, connected: true }, node),
+    ageingNode(freshFacts(allocations, { heardAt: 0, connected: true }), node),
   ),
 });
 

@@ -53,6 +53,7 @@ const inventory = (fields: Partial<Inventory> = {}): Inventory => ({
   contactAt: 0,
   unheardMs: 0,
   imagesUsed: new Map(),
+  volumes: new Set(),
   ...fields,
 });
 
