@@ -28,7 +28,7 @@ import type { Handler } from './edge/control.ts';
 import { createControl } from './edge/control.ts';
 import type { GitSource } from './edge/git/source.ts';
 import { createGitSource } from './edge/git/source.ts';
-import type { Auth } from './edge/git/remote.ts';
+import { shownRepository, type Auth } from './edge/git/remote.ts';
 import { createLog } from './edge/log.ts';
 import { createNodes } from './edge/nodes.ts';
 import { createRegistry } from './edge/registry.ts';
@@ -130,7 +130,7 @@ const stateOf = ({ config, loop, now }: Handling): StateAnswer => {
   const { url, branch, directory } = config.repository;
   return {
     cluster: config.cluster,
-    repository: url,
+    repository: shownRepository(url),
     branch,
     directory,
     failure,
@@ -213,7 +213,7 @@ const rollback = async (handling: Handling, { job }: RollbackArgument): Promise<
 };
 
 /** Read anew for every login, so that a token may be exchanged under a running reconciler. */
-const readToken = async (file: string): Promise<Auth> => ({
+export const readToken = async (file: string): Promise<Auth> => ({
   kind: 'token',
   token: (await readFile(file, 'utf8')).trim(),
 });
