@@ -14,7 +14,7 @@ import { frameOf, valueOf, type Frame } from './frame.ts';
 import type { JobOutcome } from './job.ts';
 import { knownDifference, layoutAfter, layoutOf, placeOf, type Layout } from './layout.ts';
 import { indexLedger, NO_RECORDS, type LedgerIndex } from './ledger-index.ts';
-import { lookAtJobs } from './look.ts';
+import { lookAtJobs, loudOnes } from './look.ts';
 import type { CompileMemo } from './memo.ts';
 import { problemAt, problemOf } from './problem.ts';
 import { createReader, forgetOld, type Reader } from './read.ts';
@@ -24,9 +24,9 @@ export interface Survey {
   readonly index: LedgerIndex;
   readonly frame: Frame;
   readonly layout: Layout;
-  /** One for each job of the layout. */
-  readonly outcomes: readonly JobOutcome[];
-  /** Those that say anything besides their job. */
+  /** In the order of the layout; null: the file says no job. */
+  readonly jobs: readonly (DesiredJob | null)[];
+  /** What is said of jobs besides, by those of which anything is. */
   readonly loud: readonly JobOutcome[];
   readonly removed: readonly DesiredJob[];
   readonly problems: readonly Problem[];
@@ -45,25 +45,19 @@ const surveyNow = (tree: SourceTree, memo: CompileMemo): Survey => {
   const index = indexOf(tree, memo);
   const { layout, changed } = layoutAfter(tree, memo.layout);
   const frame = frameOf({ tree, layout, changed, index, read }, memo);
-  const jobs = lookAtJobs({ tree, index, layout, changed, frame, read }, memo);
+  const looked = lookAtJobs({ tree, index, layout, changed, frame, read }, memo);
   memo.layout = layout;
-  const outcomes: JobOutcome[] = [];
-  const loud: JobOutcome[] = [];
-  for (const { outcome, isLoud } of jobs) {
-    outcomes.push(outcome);
-    if (isLoud) loud.push(outcome);
-  }
   const survey: Survey = {
     index,
     frame,
     layout,
-    outcomes,
-    loud,
+    jobs: looked.jobs,
+    loud: loudOnes(looked),
     removed: removedJobs({ tree, index, frame, read }),
     problems: [
       ...layout.strays,
       ...frame.problems,
-      ...unusedCounts(layout, { outcomes, tree, read }),
+      ...unusedCounts(layout, { jobs: looked.jobs, tree, read }),
     ],
     read,
   };
@@ -118,14 +112,14 @@ const removedJobs = (input: {
  */
 const unusedCounts = (
   layout: Layout,
-  { outcomes, tree, read }: { outcomes: readonly JobOutcome[]; tree: SourceTree; read: Reader },
+  { jobs, tree, read }: { jobs: Survey['jobs']; tree: SourceTree; read: Reader },
 ): readonly Problem[] => {
   if (layout.paths.scale.length === 0) return [];
   return layout.paths.scale.flatMap((path) => {
     const { namespace, job } = jobNames(path);
     const file = tree.files.get(path);
     const document = file && read('scale', path, file);
-    const spec = outcomes[placeOf(layout.jobs, `${namespace}/${job}`)]?.job?.spec;
+    const spec = jobs[placeOf(layout.jobs, `${namespace}/${job}`)]?.spec;
     if (!document?.value) return [];
     if (!tree.files.has(`jobs/${namespace}/${job}.yaml`)) {
       const message = `There is no job \`${namespace}/${job}\`.`;
