@@ -1,9 +1,8 @@
 // How long one pass of the reconciler takes from a SourceTree to orders: compile, observe, plan,
 // check, orders.
 // In: jobs, copies of each, nodes, rounds (10,000 1 100 2,000). Out: numbers on standard output:
-// the first pass on an
-// empty cluster, then passes in which nothing, one job file, or one node's report is new.
-// Not here: reading Git (git-read.ts), sending.
+// the first pass on an empty cluster, then passes in which nothing, one job file, or one node's
+// report is new. Not here: reading Git (git-read.ts), sending.
 
 import { compile, asks } from '../reconciler/desired/compile.ts';
 import { createMemos, type Memos } from '../reconciler/memos.ts';

@@ -1,8 +1,7 @@
 // The tree that a preview compiles: a commit of the repository around the working directory, a
-// folder as it stands on
-// disk, or what the reconciler follows. In: the words of the person, a snapshot. Out: a tree, and
-// how to read histories
-// for it. Everything is opened read-only. Not here: the plan (reconciler/preview), its text.
+// folder as it stands on disk, or what the reconciler follows. In: the words of the person, a
+// snapshot. Out: a tree, and how to read histories for it. Everything is opened read-only. Not
+// here: the plan (reconciler/preview), its text.
 
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';

@@ -1,8 +1,7 @@
 // Shell completion: `purser complete bash|zsh|fish|powershell` prints a script for the shell; the
-// script asks
-// `purser complete -- WORDS` for what may come next. In: the program, names of what is there. The
-// library is young
-// (0.0.x): it is used here only. Its handlers cannot wait, so names are fetched before it is asked.
+// script asks `purser complete -- WORDS` for what may come next. In: the program, names of what is
+// there. The library is young (0.0.x): it is used here only. Its handlers cannot wait, so names are
+// fetched before it is asked.
 
 import tab from '@bomb.sh/tab/commander';
 import type { Command } from 'commander';

@@ -1,8 +1,7 @@
 // `purser deploy JOB[/GROUP[/TASK]]=IMAGE`: a new image, pinned to the digest that its tag has now,
 // by a commit.
 // In: a job and an image. Out: a commit, and the rollout followed to its end: exit code 1 when it
-// failed or was
-// reverted. `JOB=:TAG` keeps the repository. Not here: rolling (the reconciler).
+// failed or was reverted. `JOB=:TAG` keeps the repository. Not here: rolling (the reconciler).
 
 import type { DesiredJob } from '../schema/desired.ts';
 import type { FileAnswer } from '../schema/control.ts';

@@ -1,21 +1,19 @@
 // `purser volume ls | rm`: the named volumes that the ledger knows, and ending one.
 // In: the ledger by way of the reconciler. Out: a table; or a ledger record that ends the volume's
-// home, and its folder
-// gone where the node is on this machine. On another machine the folder stays, and its place is
-// printed (rules 14).
+// home, followed until its node says that the folder is gone. A node that is away removes it when it
+// is back (rules 14).
 
-import { readFile, rm as removeFiles } from 'node:fs/promises';
-import { join } from 'node:path';
+import type { StateAnswer } from '../schema/control.ts';
 import type { VolumeHome } from '../schema/desired.ts';
+import { volumeFolder } from '../schema/ids.ts';
 import type { LiveAllocation } from '../schema/live.ts';
+import { connect } from './client.ts';
 import type { CommandSpec, Invocation } from './command.ts';
 import { CommandError } from './command-error.ts';
 import { confirm } from './confirm.ts';
 import type { ReadyState } from './state.ts';
-import { ask, readyState } from './state.ts';
+import { ask, ready, readyState } from './state.ts';
 import { table } from './table.ts';
-import type { UpSettings } from './up/layout.ts';
-import { layoutOf } from './up/layout.ts';
 
 export const volume: CommandSpec = {
   usage: 'volume <ls-or-rm> [volume]',
@@ -42,7 +40,7 @@ const list = async ({ common, io }: Invocation, state: ReadyState): Promise<numb
     volume: volumeName(home),
     node: home.node,
     heldBy: holderOf(state, home)?.allocation ?? null,
-    folder: folderName(home),
+    folder: volumeFolder(home, home.volume),
   }));
   if (common.json) io.out(JSON.stringify(homes, null, 2));
   else if (homes.length === 0) io.out('No named volumes.');
@@ -65,30 +63,59 @@ const remove = async (invocation: Invocation, state: ReadyState, name: string): 
   }
   if (!(await confirm(invocation, `End ${volumeName(home)} on ${home.node}, with its data?`)))
     return 1;
-  await ask(common, 'record', { records: [{ kind: 'volume', ...home, node: null }] });
-  const local = await localFolder(common.root, home);
-  if (local !== null) await removeFiles(local, { recursive: true, force: true });
-  const folder = `volumes/${folderName(home)}`;
+  const record = { kind: 'volume', ...home, node: null, from: home.node };
+  await ask(common, 'record', { records: [record] });
+  const outcome = await followRemoval(invocation, home);
+  const folder = volumeFolder(home, home.volume);
   if (common.json) {
-    io.out(JSON.stringify({ ended: volumeName(home), node: home.node, removed: local, folder }));
+    io.out(JSON.stringify({ ended: volumeName(home), node: home.node, data: outcome, folder }));
   } else {
     io.out(`Ended ${volumeName(home)}: its slot may start anywhere from now on.`);
-    io.out(
-      local === null
-        ? `Its data stay on ${home.node}, in ${folder} below the runner's folder: remove them there.`
-        : `Its data are gone: ${local}`,
-    );
+    io.out(outcomeWords(outcome, home.node));
   }
   return 0;
+};
+
+/** What became of the data: `later` is said of a node that is away, or busy with them. */
+type Outcome = 'removed' | 'later-away' | 'later';
+
+/** A node is told at once; a large volume takes longer, and goes on without us. */
+const REMOVAL_WAIT_MS = 20_000;
+
+const followRemoval = async ({ common, io }: Invocation, home: VolumeHome): Promise<Outcome> => {
+  const folder = volumeFolder(home, home.volume);
+  const signal = AbortSignal.any([io.signal, AbortSignal.timeout(REMOVAL_WAIT_MS)]);
+  const control = await connect(common.socket);
+  let ended = false;
+  try {
+    for await (const answer of control.watch<StateAnswer>('state', signal)) {
+      const { view } = ready(answer);
+      ended ||= !view.desired.volumes.some((one) => volumeName(one) === volumeName(home));
+      if (!ended) continue;
+      const node = view.live.nodes.find(({ name }) => name === home.node);
+      if (node === undefined || !node.connected) return 'later-away';
+      if (node.volumes?.includes(folder) === false) return 'removed';
+    }
+    return 'later';
+  } finally {
+    control.close();
+  }
+};
+
+const outcomeWords = (outcome: Outcome, node: string): string => {
+  switch (outcome) {
+    case 'removed':
+      return `Its data are gone from ${node}.`;
+    case 'later-away':
+      return `${node} is away: its data are removed there when it is back.`;
+    case 'later':
+      return `${node} is still removing its data, and goes on by itself.`;
+  }
 };
 
 /** `shop/store/orders[0]`; the group stands in it where it is not named as the job. */
 const volumeName = ({ namespace, job, group, volume: name, index }: VolumeHome): string =>
   [namespace, job, ...(group === job ? [] : [group]), `${name}[${index}]`].join('/');
-
-/** As the runner names it on disk. */
-const folderName = ({ namespace, job, group, index, volume: name }: VolumeHome): string =>
-  [namespace, job, group, index, name].join('.');
 
 const findHome = (state: ReadyState, name: string): VolumeHome => {
   const homes = state.view.desired.volumes;
@@ -115,12 +142,3 @@ const holderOf = ({ view }: ReadyState, home: VolumeHome): LiveAllocation | null
         body.index === home.index &&
         body.spec.volumes.some(({ name }) => name === home.volume),
     ) ?? null;
-
-/** The folder, where `purser up` runs the node on this machine; null: it is elsewhere. */
-const localFolder = async (root: string, home: VolumeHome): Promise<string | null> => {
-  const written = await readFile(layoutOf(root).settings, 'utf8').catch(() => null);
-  if (written === null) return null;
-  const settings = JSON.parse(written) as UpSettings;
-  const node = settings.nodes.find(({ name }) => name === home.node);
-  return node === undefined ? null : join(node.root, 'volumes', folderName(home));
-};

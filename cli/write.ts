@@ -1,8 +1,7 @@
 // Commands that change something make a commit, like anyone: edits of a file at HEAD, in the name
 // of the person.
 // In: what to change in which file. Out: a commit, made by the reconciler where it follows the
-// rules of branches and
-// work trees (rules 12). Not here: which fields (the commands).
+// rules of branches and work trees (rules 12). Not here: which fields (the commands).
 
 import { execFile } from 'node:child_process';
 import { hostname, userInfo } from 'node:os';
@@ -12,7 +11,7 @@ import type { CommitRef, DesiredState, FileEdit } from '../schema/desired.ts';
 import type { DeploymentView } from '../schema/plan.ts';
 import type { YamlEdit } from '../schema/yaml-edit.ts';
 import { editYaml } from '../schema/yaml-edit.ts';
-import { blockedWords, STATUS_WORDS } from '../reconciler/render/words.ts';
+import { blockedLines, STATUS_WORDS } from '../reconciler/render/words.ts';
 import { connect } from './client.ts';
 import type { Common, Io } from './command.ts';
 import { CommandError } from './command-error.ts';
@@ -152,7 +151,7 @@ const stuckReasons = (
     allocations.some(({ phase, stopping }) => phase === 'pending' || stopping),
   );
   if (moving || plan.steps.length > 0) return [];
-  return [...new Set(plan.blocked.filter((one) => one.job === job).map(blockedWords))];
+  return blockedLines(plan.blocked.filter((one) => one.job === job));
 };
 
 const superseded = (say: (line: string) => void, commit: CommitRef): number => {

@@ -4,7 +4,7 @@
 // hash (schema/wire.ts).
 
 import { canonical } from '../schema/hash.ts';
-import { compareText } from '../schema/ids.ts';
+import { compareText, VOLUME_FOLDER_PATTERN } from '../schema/ids.ts';
 import type { NodeOrders, OrderItem } from '../schema/orders.ts';
 import { BODY_BYTES, NODE_ALLOCATIONS, ordersHash } from '../schema/wire.ts';
 
@@ -61,7 +61,18 @@ const wrongSet = (offered: NodeOrders): string | null => {
     const wrong = wrongItem(item, offered);
     if (wrong !== null) return wrong;
   }
-  return null;
+  return wrongRemovals(offered.removeVolumes ?? []);
+};
+
+const FOLDER = new RegExp(VOLUME_FOLDER_PATTERN);
+
+/** Data are removed by this list, so nothing else may stand in it. */
+const wrongRemovals = (removals: readonly string[]): string | null => {
+  if (removals.length > NODE_ALLOCATIONS) {
+    return `${removals.length} volumes to remove, more than ${NODE_ALLOCATIONS} at a time`;
+  }
+  const odd = removals.find((folder) => !FOLDER.test(folder));
+  return odd === undefined ? null : `${odd} is no folder of a volume`;
 };
 
 const wrongItem = (item: OrderItem, offered: NodeOrders): string | null => {

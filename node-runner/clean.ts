@@ -1,7 +1,6 @@
 // Removes everything that a runner made on a node, when the runner is not running: containers,
-// networks, containerd,
-// cgroups, mounts. In: its root. Out: how much. Not here: files below the root (the caller's, who
-// keeps volumes).
+// networks, containerd, cgroups, mounts. In: its root. Out: how much. Not here: files below the
+// root (the caller's, who keeps volumes).
 
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';

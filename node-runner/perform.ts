@@ -72,6 +72,9 @@ export const perform = async (
     case 'remove-image':
       await runtime.removeImage(work.name);
       return DONE;
+    case 'remove-volume':
+      await store.removeVolume(work.volume);
+      return DONE;
   }
 };
 

@@ -78,7 +78,7 @@ export interface CreateAsk {
   readonly labels: Readonly<Record<string, string>>;
   readonly image: ImageFacts;
   readonly spec: OciSpec;
-  /** stdout and stderr are appended here (shim's file:// logging); null: /dev/null. */
+  /** stdout and stderr are appended here, by the shim; null: /dev/null. */
   readonly logPath: string | null;
 }
 
@@ -221,6 +221,11 @@ export interface StorePort {
   readonly prepare: (ask: PrepareAsk) => Promise<PreparedPaths>;
   /** Removes files and logs of an allocation, never a named volume. */
   readonly discard: (allocation: string, what: 'files' | 'files-and-logs') => Promise<void>;
+  /**
+   * The end of what a task has written in its newest run, or in the one before; '' where there is
+   * nothing. Bytes that are no text are replaced.
+   */
+  readonly endOfLog: (ask: EndOfLogAsk) => Promise<string>;
   readonly removeVolume: (volume: string) => Promise<void>;
   readonly volumes: () => Promise<readonly string[]>;
 }
@@ -233,6 +238,14 @@ export interface PrepareAsk {
   }[];
   /** Folder names of named volumes: `<namespace>.<job>.<group>.<index>.<name>`. */
   readonly volumes: readonly string[];
+}
+
+export interface EndOfLogAsk {
+  readonly allocation: string;
+  readonly task: string;
+  readonly run: 'newest' | 'before';
+  /** At most so much. */
+  readonly bytes: number;
 }
 
 export interface PreparedPaths {

@@ -22,6 +22,7 @@ import { decide } from './decide/decide.ts';
 import type { Inventory } from './decide/inventory.ts';
 import { loadMarks, saveMarks } from './decide/marks.ts';
 import { nodeReport } from './decide/report.ts';
+import { readEvidence } from './evidence.ts';
 import { asFailure, perform } from './perform.ts';
 import { mustWait } from './decide/stop-after.ts';
 import type { RunnerPorts } from './ports.ts';
@@ -203,16 +204,17 @@ const doWork = (loop: Loop, work: Work): void => {
     .then(
       (fact) => {
         if (isRuntimeWork(work)) state.runtimeSilent = null;
-        succeeded(state, work, { fact, now: ports.clock.now(), begunIn });
+        return succeeded(state, work, { fact, now: ports.clock.now(), begunIn });
       },
       (thrown: unknown) => {
         const failure = asFailure(thrown);
         if (failure.reason === 'unavailable') state.runtimeSilent = failure.message;
         ports.log.warn({ work: work.kind, blame: failure.blame }, failure.message);
         failed(state, work, { failure, now: ports.clock.now(), begunIn });
+        return 0;
       },
     )
-    .finally(bell.ring);
+    .then((lookAt) => bell.ringBy(signal.aborted ? 0 : lookAt));
 };
 
 const isRuntimeWork = ({ kind }: Work): boolean =>
@@ -280,6 +282,7 @@ const publishDue = ({ ports, state, busy }: Loop, publishedAt: Ms): boolean => {
 /** What is reported as remembered is on the disk first. */
 const publish = async (loop: Loop): Promise<void> => {
   const { ports, state } = loop;
+  await readEvidence(loop);
   await writeMarks(loop);
   state.changed = false;
   const now = ports.clock.now();

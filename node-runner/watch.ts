@@ -7,7 +7,7 @@ import type { NodeOrders } from '../schema/orders.ts';
 import type { Ms, Resources } from '../schema/spec.ts';
 import type { Bell } from './bell.ts';
 import { RELIST_AGAIN_MS } from './config.ts';
-import { imageKey, networkKey } from './decide/action.ts';
+import { imageKey, networkKey, volumeKey } from './decide/action.ts';
 import { taskCgroup } from './decide/oci-spec.ts';
 import { asFailure } from './perform.ts';
 import type { ImageFacts, NetworkFacts, RunnerPorts } from './ports.ts';
@@ -57,14 +57,17 @@ export const list = async (loop: Loop): Promise<void> => {
   state.relist = false;
   state.touched.clear();
   try {
-    const [containers, images, networks] = await Promise.all([
+    const [containers, images, networks, volumes] = await Promise.all([
       ports.runtime.list(),
       ports.runtime.images(),
       ports.network.list(),
+      // What was known stays: nothing but the removal of ended volumes depends on it.
+      ports.store.volumes().catch(() => null),
     ]);
     listed(state, containers);
     replaceImages(state, images);
     replaceNetworks(state, networks);
+    if (volumes !== null) replaceVolumes(state, volumes);
     state.runtimeSilent = null;
     loop.listedAt = ports.clock.now();
   } catch (thrown) {
@@ -97,6 +100,14 @@ const replaceNetworks = (state: RunnerState, networks: readonly NetworkFacts[]):
   for (const network of networks) {
     if (!fresh(network.allocation)) state.networks.set(network.allocation, network);
   }
+};
+
+/** One that was removed meanwhile is gone; one that was made meanwhile is in the next list. */
+const replaceVolumes = (state: RunnerState, volumes: readonly string[]): void => {
+  const fresh = (name: string): boolean =>
+    state.touched.has(volumeKey(name)) || state.inFlight.has(volumeKey(name));
+  const before = state.volumes;
+  state.volumes = new Set(volumes.filter((name) => !fresh(name) || before?.has(name) === true));
 };
 
 /** Use, disk and ports. Each may fail alone: the last known value stays. */

@@ -1,7 +1,7 @@
 // One pass: look at everything, decide with pure functions, act.
 // In: the ports and what the last pass left. Out: a view of what was seen, decided and sent. Only
-// here and in the loop
-// are edge failures caught (style 10). Not here: when to look again (loop), slow writes (writer).
+// here and in the loop are edge failures caught (style 10). Not here: when to look again (loop),
+// slow writes (writer).
 
 import { asks, compile, likelyHistories } from './desired/compile.ts';
 import type { CompileMemo } from './desired/memo.ts';
@@ -10,12 +10,13 @@ import { check } from './plan/check.ts';
 import { isAhead } from './plan/nodes.ts';
 import { orders } from './plan/orders.ts';
 import { planWith } from './plan/plan.ts';
+import { endedFoldersOf, foldersToRemove } from './plan/volumes.ts';
 import type { DesiredState } from '../schema/desired.ts';
 import type { Heard, LiveNode, LiveState } from '../schema/live.ts';
 import { compareText } from '../schema/ids.ts';
 import type { Ledger, LedgerRecord } from '../schema/ledger.ts';
 import type { Plan, Violation } from '../schema/plan.ts';
-import type { SourceTree } from '../schema/source.ts';
+import type { Asks, SourceTree } from '../schema/source.ts';
 import type { Ms } from '../schema/spec.ts';
 import { APPROVAL_MS, ASK_ROUNDS } from './config.ts';
 import type { Lookups } from './lookups.ts';
@@ -52,8 +53,8 @@ export interface ReadContext extends Pick<CycleContext, 'ports' | 'lookups'> {
 export const readWhole = async ({ ports, lookups, memo }: ReadContext): Promise<SourceTree> => {
   const read = await ports.source.read();
   const expired = expiredApprovals(read, ports.clock.epochMs?.() ?? null);
-  const histories = knownHistories(read, memo);
-  let tree: SourceTree = { ...read, histories, expired, lookups: lookups.answers() };
+  const known = knownOfPast(read, memo);
+  let tree: SourceTree = { ...read, ...known, expired, lookups: lookups.answers() };
   const commits = read.local ? [] : acceptedCommits(ports.nodes.heard());
   if (commits.length > 0) {
     tree = await ports.source.complete(tree, { digests: [], histories: [], commits });
@@ -65,7 +66,7 @@ export const readWhole = async ({ ports, lookups, memo }: ReadContext): Promise<
     tree = await ports.source.complete(tree, { digests: [], histories: likely });
   }
   let wanted = asks(tree, memo);
-  for (let round = 0; round < ASK_ROUNDS && wanted.histories.length > 0; round += 1) {
+  for (let round = 0; round < ASK_ROUNDS && asksPast(wanted); round += 1) {
     tree = { ...(await ports.source.complete(tree, wanted)), lookups: lookups.answers() };
     wanted = asks(tree, memo);
   }
@@ -97,8 +98,17 @@ const passed = ({ expired, contained, ...tree }: SourceTree) => ({
 /**
  * What lies behind a commit never changes: histories are read, and compiled, once for each HEAD.
  */
-const knownHistories = (read: SourceTree, memo: CompileMemo): SourceTree['histories'] =>
-  memo.last?.tree.head.oid === read.head.oid ? memo.last.tree.histories : read.histories;
+const knownOfPast = (
+  read: SourceTree,
+  { last }: CompileMemo,
+): Pick<SourceTree, 'histories' | 'changes'> => {
+  const { histories, changes } = last?.tree.head.oid === read.head.oid ? last.tree : read;
+  return changes === undefined ? { histories } : { histories, changes };
+};
+
+/** What only the source can answer; digests are looked up beside the loop. */
+export const asksPast = ({ histories, changes }: Asks): boolean =>
+  histories.length > 0 || (changes ?? []).length > 0;
 
 /** Approvals older than APPROVAL_MS; one whose date cannot be read never was good. */
 const expiredApprovals = ({ ledger }: SourceTree, epochMs: number | null): readonly string[] =>
@@ -159,10 +169,12 @@ const readOrKeep = async ({ ports, lookups, memos }: CycleContext, last: View | 
  * back.
  */
 const send = (ports: ReconcilerPorts, { plan: made, live, desired }: View): void => {
+  const ended = endedFoldersOf(desired);
   const context = {
     cluster: desired.cluster.name,
     commit: desired.commit.oid,
     mayTell: (node: LiveNode) => !isAhead(desired, node),
+    removals: (node: LiveNode) => foldersToRemove(node, ended),
   };
   const known = new Map(live.nodes.map((node) => [node.name, node.generation]));
   for (const set of orders(made, live, context)) {

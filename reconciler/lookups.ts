@@ -1,8 +1,7 @@
 // Tags being resolved: what compile asked for and the registry has answered, for this session only.
 // In: asks. Out: answers as a value for SourceTree.lookups. A digest that is found goes into the
-// ledger through
-// compile's `owed`; failures are asked again with back-off. Not here: the registry protocol
-// (edge/registry).
+// ledger through compile's `owed`; failures are asked again with back-off. Not here: the registry
+// protocol (edge/registry).
 
 import type { DigestAsk, LookupAnswer } from '../schema/source.ts';
 import { lookupKey } from '../schema/source.ts';

@@ -1,7 +1,6 @@
 // When to look: a wake-up from anywhere, the time that the last plan named, or the slow timer.
 // In: ports. Out: the newest view, for everyone who shows it. Wake-ups carry no data (invariant 4):
-// starting is
-// the same path as steady state. Not here: what one pass does (cycle).
+// starting is the same path as steady state. Not here: what one pass does (cycle).
 
 import type { Ms } from '../schema/spec.ts';
 import { LOOK_AGAIN_MS, RETRY_FIRST_MS, RETRY_LONGEST_MS } from './config.ts';
@@ -43,6 +42,7 @@ export const createLoop = (ports: ReconcilerPorts): Loop => {
   const listeners = new Set<(state: LoopState) => void>();
   let state: LoopState = { view: null, failure: null, write: null };
   let failures = 0;
+  let said: string | null = null;
 
   const pass = async () => {
     try {
@@ -56,7 +56,10 @@ export const createLoop = (ports: ReconcilerPorts): Loop => {
       const message = isEdgeFailure(error) ? error.message : String(error);
       if (!isEdgeFailure(error)) ports.log.error({ error: describe(error) }, 'a pass failed');
       state = { ...state, failure: message, write: writer.failure() };
+      if (!isEdgeFailure(error)) said = message; // it was said already, with its place
     }
+    if (state.failure !== said) sayFailure(ports, state.failure);
+    said = state.failure;
     for (const listener of listeners) listener(state);
   };
 
@@ -93,6 +96,12 @@ export const createLoop = (ports: ReconcilerPorts): Loop => {
 
 const backOff = (failures: number): Ms =>
   Math.min(RETRY_FIRST_MS * 2 ** Math.min(failures - 1, 10), RETRY_LONGEST_MS);
+
+/** Once when it begins, or is another one, and once when it is over. */
+const sayFailure = ({ log }: ReconcilerPorts, failure: string | null): void => {
+  if (failure === null) log.info({}, 'Git can be read again');
+  else log.warn({}, `Git cannot be read: ${failure}`);
+};
 
 /** A violation is a bug of ours: nothing is sent, and it is loud. */
 const reportViolations = (ports: ReconcilerPorts, view: View): void => {

@@ -1,7 +1,6 @@
 // Puts the reconciler together: ports and their implementations meet only here.
 // In: a configuration. Out: a running control plane, and the way to stop it. Containers are never
-// touched by
-// stopping. Not here: any decision.
+// touched by stopping. Not here: any decision.
 
 import { readFile } from 'node:fs/promises';
 import { LinkServiceDefinition } from '../schema/generated/purser/link/v1/link.ts';
@@ -29,7 +28,7 @@ import type { Handler } from './edge/control.ts';
 import { createControl } from './edge/control.ts';
 import type { GitSource } from './edge/git/source.ts';
 import { createGitSource } from './edge/git/source.ts';
-import type { Auth } from './edge/git/remote.ts';
+import { shownRepository, type Auth } from './edge/git/remote.ts';
 import { createLog } from './edge/log.ts';
 import { createNodes } from './edge/nodes.ts';
 import { createRegistry } from './edge/registry.ts';
@@ -131,7 +130,7 @@ const stateOf = ({ config, loop, now }: Handling): StateAnswer => {
   const { url, branch, directory } = config.repository;
   return {
     cluster: config.cluster,
-    repository: url,
+    repository: shownRepository(url),
     branch,
     directory,
     failure,
@@ -167,11 +166,14 @@ const viewIn = ({ loop }: Handling): View => {
 };
 
 /** Maps that can be written as text, without what only saves the reconciler time. */
-const plain = ({ differences: _, ...tree }: SourceTree): SourceTree => ({
-  ...tree,
-  files: new Map(tree.files),
-  lastSynced: tree.lastSynced && { ...tree.lastSynced, files: new Map(tree.lastSynced.files) },
-});
+const plain = (tree: SourceTree): SourceTree => {
+  const { differences: _differences, lastSynced, ...rest } = tree;
+  return {
+    ...rest,
+    files: new Map(tree.files),
+    lastSynced: lastSynced && { ...lastSynced, files: new Map(lastSynced.files) },
+  };
+};
 
 /** A file as it stands at HEAD; what a command edits. */
 const fileOf = (handling: Handling, { path }: FileArgument): FileAnswer => {
@@ -225,7 +227,7 @@ const rollback = async (handling: Handling, { job }: RollbackArgument): Promise<
 };
 
 /** Read anew for every login, so that a token may be exchanged under a running reconciler. */
-const readToken = async (file: string): Promise<Auth> => ({
+export const readToken = async (file: string): Promise<Auth> => ({
   kind: 'token',
   token: (await readFile(file, 'utf8')).trim(),
 });

@@ -1,6 +1,5 @@
 // What the loop needs from the world, as types: two implementations each, the real one in edge/ and
-// the
-// simulator's. Not here: any of them. An edge failure says what follows from it
+// the simulator's. Not here: any of them. An edge failure says what follows from it
 // (EdgeFailure.consequence).
 
 import type { FileEdit } from '../schema/desired.ts';

@@ -1,7 +1,6 @@
 // What a change would do: the plan of the change beside the plan of what stands, so that pending
-// work is not blamed on
-// the change. In: a snapshot, the changed tree, and how to complete what compile asks for. Out:
-// waves of plans.
+// work is not blamed on the change. In: a snapshot, the changed tree, and how to complete what
+// compile asks for. Out: waves of plans.
 // Records nothing and sends nothing: it is given no port that could. Not here: words (render),
 // where trees come from.
 

@@ -1,8 +1,8 @@
 // Writes that a plan proposes, one batch at a time and beside the loop: the ledger first, then
 // commits.
 // In: a view. Out: a wake-up when something was written, a failure to show when not. What is not
-// written now is
-// proposed again by the next plan, so nothing is queued. Not here: how a commit is made (edge/git).
+// written now is proposed again by the next plan, so nothing is queued. Not here: how a commit is
+// made (edge/git).
 
 import { hashOf } from '../schema/hash.ts';
 import type { LedgerRecord } from '../schema/ledger.ts';

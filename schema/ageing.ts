@@ -1,10 +1,9 @@
 // Facts that grow older by themselves: what a node's allocations were when last heard of, brought
-// up to now only where
-// somebody looks. In: facts, which stay the same object as long as nothing new is heard. Out:
-// LiveNodes, the copies of
-// some jobs. What is kept here is tied to the identity of immutable values (WeakMap), so a node
-// that is changed by
-// spreading is a new node with facts of its own. Not here: what is heard (reconciler/live).
+// up to now only where somebody looks. In: facts, which stay the same object as long as nothing new
+// is heard. Out:
+// LiveNodes, the copies of some jobs. What is kept here is tied to the identity of immutable values
+// (WeakMap), so a node that is changed by spreading is a new node with facts of its own. Not here:
+// what is heard (reconciler/live).
 
 import { compareText } from './ids.ts';
 import type { LiveAllocation, LiveNode, LiveState } from './live.ts';
@@ -78,8 +77,8 @@ const agedBy = (
   silentForMs: Ms,
 ): LiveAllocation => {
   if (allocation.standing === 'ordered') return allocation;
-  // Nobody saw it healthy while the node was away, so health does not grow older without a
-  // stream (rules 4.2).
+  // Nobody saw it healthy while the node was away, so health does not grow older without a stream
+  // (rules 4.2).
   const seenForMs = heardAt - since + (connected ? silentForMs : 0);
   const byMs = heardAt - since + silentForMs;
   const { failure } = allocation;

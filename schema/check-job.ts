@@ -1,9 +1,8 @@
 // Mistakes of meaning in one job file that need no other file.
 // In: a job that fits its schema, and what its path says. Out: findings, for every group and task.
 // Not here: what one task may say (schema/check-task.ts), and what needs cluster.yaml, the
-// namespace, the nodes or other
-// jobs: policies, the sum of rules 9.3, digests in a protected namespace, pinned ports that do not
-// fit (desired, plan).
+// namespace, the nodes or other jobs: policies, the sum of rules 9.3, digests in a protected
+// namespace, pinned ports that do not fit (desired, plan).
 
 import { checkNamed } from './check-documents.ts';
 import { checkUpdate } from './check-limits.ts';

@@ -1,8 +1,7 @@
 // The five kinds of documents that people write, as JSON Schemas (2020-12) and the types derived
 // from them.
 // In: nothing. Out: the table of kinds. A document's type is what the file says once it has been
-// checked
-// (schema/parse.ts): short forms and units are still as written. Not here: their meaning
+// checked (schema/parse.ts): short forms and units are still as written. Not here: their meaning
 // (schema/spec.ts, desired.ts).
 
 import type { TSchema } from 'typebox';

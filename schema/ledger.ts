@@ -13,6 +13,8 @@ export interface Evidence {
     readonly node: string;
     readonly task: string | null;
     readonly message: string;
+    /** Last lines of its log; only where the namespace allows (rules 6.4). */
+    readonly log?: readonly string[];
   }[];
 }
 
@@ -77,6 +79,8 @@ export type LedgerRecord =
       readonly index: number;
       /** null: ended by `purser volume rm`. */
       readonly node: string | null;
+      /** With node null: where it lived, so that its folder is removed there. */
+      readonly from?: string;
     }
   | {
       readonly kind: 'approval';

@@ -1,6 +1,5 @@
 // Until mutual TLS is there, which addresses the link may use: loopback and Unix sockets, and
-// anything inside a
-// network namespace that is not the machine's own.
+// anything inside a network namespace that is not the machine's own.
 // In: an address as written. Out: null, or why it is refused and what to do. Not here: opening it.
 
 /** `unix:/path` or `host:port`. */

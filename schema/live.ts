@@ -64,6 +64,8 @@ export interface LiveNode {
   readonly portsTaken: readonly number[];
   readonly foreign: number;
   readonly conditions: NodeReport['conditions'];
+  /** Folders of named volumes that are there; absent: not known. */
+  readonly volumes?: readonly string[];
 }
 
 export interface LiveState {

@@ -40,6 +40,11 @@ export interface AllocationBody {
    * it.
    */
   readonly nodeAttributes?: readonly (readonly [string, string])[];
+  /**
+   * The namespace allows log lines in evidence (rules 6.4): the runner adds them to a failure. In
+   * place, outside the version; absent: it does not.
+   */
+  readonly evidence?: 'logs';
   readonly spec: GroupSpec;
 }
 
@@ -81,6 +86,11 @@ export interface NodeOrders {
   readonly commit: string;
   /** Sorted by allocation. */
   readonly items: readonly OrderItem[];
+  /**
+   * Folders of named volumes whose home was ended here (rules 14), sorted; absent: none. Removed as
+   * soon as nothing on the node uses them.
+   */
+  readonly removeVolumes?: readonly string[];
 }
 
 export type Health = 'healthy' | 'unhealthy' | 'unproven';
@@ -123,6 +133,8 @@ export interface FailureRecord {
   readonly message: string;
   /** How long ago it happened. */
   readonly ageMs: Ms;
+  /** Last lines of the task's log, cleaned; only where the body says `evidence: logs`. */
+  readonly log?: readonly string[];
 }
 
 export type TaskState = 'pending' | 'pulling' | 'running' | 'backoff' | 'stopping' | 'dead';
@@ -199,4 +211,6 @@ export interface NodeReport {
   readonly conditions: readonly { readonly kind: string; readonly message: string }[];
   /** Host ports that something else on the node holds. */
   readonly portsTaken: readonly number[];
+  /** Folders of named volumes that are there, sorted; absent: not known. */
+  readonly volumes?: readonly string[];
 }

@@ -1,10 +1,8 @@
 // What ajv finds, said for people: one finding for each mistake, with the fix where it can be
 // guessed.
 // In: ajv's errors (verbose, all of them) and the kind of document. Out: findings. Unions are
-// answered by the branch
-// whose type fits, or by one sentence, never by every branch. Not here: running ajv
-// (schema/parse.ts), the hints for
-// names of other systems (schema/parse-hints.ts).
+// answered by the branch whose type fits, or by one sentence, never by every branch. Not here:
+// running ajv (schema/parse.ts), the hints for names of other systems (schema/parse-hints.ts).
 
 import type { ErrorObject } from 'ajv/dist/2020.js';
 import type { DocumentKind } from './documents.ts';

@@ -1,24 +1,23 @@
 // One file → one document, with all that is wrong in it at once.
 // In: kind, path and the file as read from Git. Out: the written form, or null where the file
-// cannot be used, and
-// problems with file, line, column, code, message and advice; warnings leave the value usable.
+// cannot be used, and problems with file, line, column, code, message and advice; warnings leave
+// the value usable.
 // Not here: problems that need another file (reconciler/desired), the meaning of a job
 // (schema/spec.ts).
 
-import { Ajv2020, type ValidateFunction } from 'ajv/dist/2020.js';
 import { checkCluster, checkNamed } from './check-documents.ts';
 import { checkJob } from './check-job.ts';
-import { OWN_KEYWORDS } from './documents/field.ts';
 import { schemas, type DocumentKind, type Documents } from './documents.ts';
 import { toProblems, type Finding } from './findings.ts';
+import { checkers } from './generated/checkers.ts';
 import { findingsOf } from './parse-messages.ts';
 import { identityOf } from './paths.ts';
 import { noPositions, placer, positionsOf, type Positions } from './places.ts';
 import { problemCodes } from './problem-codes.ts';
 import type { Problem } from './problems.ts';
+import { schemaErrors } from './schema-errors.ts';
 import type { SourceFile } from './source.ts';
 import { textFieldsOf, type JsonSchema } from './text-fields.ts';
-import { parseCpu, parseDuration, parseSize } from './units.ts';
 import { lostNumbers, readYaml, valueOf, type TextFields, type YamlFault } from './yaml.ts';
 
 export interface Parsed<K extends DocumentKind> {
@@ -39,13 +38,15 @@ export const parseDocument = <K extends DocumentKind>(
   if (file.kind === 'refused') return failed([refusal(path, file)]);
   const read = readYaml(file.text);
   if (read.kind === 'failed') return failed(faultProblems(path, file.text, [read.fault]));
-  const { validate, fields } = checkerOf(kind);
+  const fields = fieldsOf(kind);
   const positions = positionsOf(file.text, read.root);
   const value: unknown = valueOf(read.root, fields);
-  const valid = validate(value);
+  // A no of the quick checker is a question: ajv, which explains, has the last word.
+  const errors = checkers[kind](value) ? [] : schemaErrors(kind, value);
+  const valid = errors.length === 0;
   const findings = valid
     ? checkMeaning(kind, path, value as Documents[K])
-    : [...findingsOf(kind, validate.errors ?? []), ...unsupportedType(kind, value)];
+    : [...findingsOf(kind, errors), ...unsupportedType(kind, value)];
   const faults = [...read.faults, ...lostNumbers(read.root, fields)];
   const problems = [
     ...faultProblems(path, file.text, faults),
@@ -55,49 +56,16 @@ export const parseDocument = <K extends DocumentKind>(
   return { value: usable ? finish(kind, value as Documents[K]) : null, problems, positions };
 };
 
-interface Checker {
-  readonly validate: ValidateFunction;
-  readonly fields: TextFields;
-}
+const textFields = new Map<DocumentKind, TextFields>();
 
-const ownUnits: Readonly<Record<string, (text: string) => number | null>> = {
-  duration: parseDuration,
-  size: parseSize,
-  cpu: parseCpu,
-};
-
-/**
- * Checkers by kind, made when first used: compiling all schemas takes longer than checking a
- * hundred files.
- */
-const checkers = new Map<DocumentKind, Checker>();
-
-const checkerOf = (kind: DocumentKind): Checker => {
-  const known = checkers.get(kind);
+/** Made when first used, from plain JSON: TypeBox hides a few properties in its schemas. */
+const fieldsOf = (kind: DocumentKind): TextFields => {
+  const known = textFields.get(kind);
   if (known !== undefined) return known;
-  // Without the optimizer, which takes longer than it saves for a few thousand files.
-  const code = { optimize: false };
-  const ajv = new Ajv2020({
-    allErrors: true,
-    strict: true,
-    verbose: true,
-    allowUnionTypes: true,
-    code,
-  });
-  for (const keyword of OWN_KEYWORDS) {
-    if (keyword !== 'x-unit') ajv.addKeyword({ keyword, valid: true });
-  }
-  ajv.addKeyword({
-    keyword: 'x-unit',
-    type: 'string',
-    errors: false,
-    validate: (unit: string, written: string) => ownUnits[unit]?.(written) !== null,
-  });
-  // TypeBox hides a few properties in its schemas; ajv sees plain JSON.
   const schema: JsonSchema = JSON.parse(JSON.stringify(schemas[kind]));
-  const checker = { validate: ajv.compile(schema), fields: textFieldsOf(schema) };
-  checkers.set(kind, checker);
-  return checker;
+  const fields = textFieldsOf(schema);
+  textFields.set(kind, fields);
+  return fields;
 };
 
 const failed = <K extends DocumentKind>(problems: readonly Problem[]): Parsed<K> => ({

@@ -1,7 +1,6 @@
 // Which document a path is: the path is the identity (rules 1.2).
 // In: a path relative to the cluster's directory. Out: kind and names, or why the file is no
-// document although it lies
-// where documents lie. Not here: what is in the file (schema/parse.ts).
+// document although it lies where documents lie. Not here: what is in the file (schema/parse.ts).
 
 import { NAME_PATTERN, NODE_NAME_PATTERN } from './documents/field.ts';
 import type { DocumentKind } from './documents.ts';

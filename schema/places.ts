@@ -1,8 +1,7 @@
 // Where a value stands in its file: JSON pointers to lines and columns.
 // In: text, tree, pointer. Out: 1-based lines and columns. A pointer that leads nowhere is placed
-// at the nearest value
-// above it, so that every problem has a line. Not here: reading (schema/yaml.ts), messages
-// (schema/parse-messages.ts).
+// at the nearest value above it, so that every problem has a line. Not here: reading
+// (schema/yaml.ts), messages (schema/parse-messages.ts).
 
 import type { YamlEntry, YamlNode } from './yaml.ts';
 

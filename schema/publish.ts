@@ -1,7 +1,6 @@
 // Writes what is published from the schemas into the repository: `npm run generate`.
 // In: nothing. Out: files under schema/json and docs. The only file of this folder that touches the
-// disk: it is no
-// part of any program. Not here: what the files say (schema/reference.ts).
+// disk: it is no part of any program. Not here: what the files say (schema/reference.ts).
 
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';

@@ -47,6 +47,23 @@ export interface History {
   readonly complete: boolean;
 }
 
+/**
+ * All that one commit of the first-parent line changed below the cluster's directory, against its
+ * first parent. `files` sorted by path; null: more than are read, or too far back.
+ */
+export interface CommitChange {
+  readonly commit: string;
+  readonly files:
+    | readonly {
+        readonly path: string;
+        readonly before: SourceFile | null;
+        readonly after: SourceFile | null;
+        /** At HEAD, of any path: also of those that `SourceTree.files` leaves out. */
+        readonly head: SourceFile | null;
+      }[]
+    | null;
+}
+
 export interface SourceTree {
   readonly branch: string;
   readonly directory: string;
@@ -57,6 +74,8 @@ export interface SourceTree {
   readonly ledger: Ledger;
   /** By path; only those that were asked. */
   readonly histories: ReadonlyMap<string, History>;
+  /** By commit; only those that were asked. */
+  readonly changes?: ReadonlyMap<string, CommitChange>;
   /** Files of the last synced commit; null when there is none or it is HEAD. */
   readonly lastSynced: { readonly commit: string; readonly files: Files } | null;
   /** Answers of registries this session, that are not in the ledger yet. Key: `lookupKey`. */
@@ -106,6 +125,8 @@ export interface Asks {
   readonly digests: readonly DigestAsk[];
   /** Paths whose history is needed, each with the other paths that form its version. */
   readonly histories: readonly { readonly path: string; readonly with: readonly string[] }[];
+  /** Commits that are to be reverted as a whole (rules 6.3), sorted. */
+  readonly changes?: readonly string[];
   /**
    * Commits that runners accepted orders of: does HEAD contain them (rules 10.3)? Asked by the
    * loop.

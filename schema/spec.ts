@@ -1,8 +1,7 @@
 // What a job means once every short form is written out: the compiled job that the planner works
 // on.
 // In: nothing. Out: types only. Not here: how a file becomes this (reconciler/desired), what a node
-// is
-// told (schema/orders.ts).
+// is told (schema/orders.ts).
 
 /** Milliseconds. Durations and ages; never an instant of the calendar. */
 export type Ms = number;

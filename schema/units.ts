@@ -2,8 +2,7 @@
 // In: text. Out: milliseconds, bytes, thousandths of a core, or null where the text is none. And
 // back.
 // The patterns are those of the schemas, so that an editor and Purser refuse the same text. Not
-// here: messages about
-// a wrong unit (schema/parse-messages.ts).
+// here: messages about a wrong unit (schema/parse-messages.ts).
 
 import { CPU_PATTERN, DURATION_PATTERN, SIZE_PATTERN } from './documents/field.ts';
 import type { Ms } from './spec.ts';

@@ -1,7 +1,6 @@
 // A job file with its optional levels written out: groups and tasks, each with where it stands.
 // In: the written form. Out: groups with their tasks, sorted by name. A job without `groups` is one
-// group, a group
-// without `tasks` is one task, both named as the job. Not here: defaults and units
+// group, a group without `tasks` is one task, both named as the job. Not here: defaults and units
 // (reconciler/desired).
 
 import { groupOnlyFields } from './documents/group.ts';

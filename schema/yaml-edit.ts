@@ -1,8 +1,8 @@
 // Edits of a YAML text that keep comments and formatting: what a machine's commit changes is what
 // it says it changes.
 // In: the text and edits by JSON pointer. Out: the new text, or why it cannot be done. Every result
-// is read again and
-// compared with the value that was wanted, so that a wrong edit is refused and never committed.
+// is read again and compared with the value that was wanted, so that a wrong edit is refused and
+// never committed.
 // Not here: which edits to make (reconciler/desired), reading (schema/yaml.ts), writing values
 // (schema/yaml-write.ts).
 

@@ -1,8 +1,7 @@
 // Where in a YAML text an edit goes: the parts of the text that are replaced.
 // In: the text, its tree, the place. Out: splices. Whole lines are inserted and removed in block
-// collections; flow
-// collections are edited in their line. Comments stay, but for those inside or behind what is
-// removed.
+// collections; flow collections are edited in their line. Comments stay, but for those inside or
+// behind what is removed.
 // Not here: whether the result says what was wanted (schema/yaml-edit.ts checks it).
 
 import type { Json } from './hash.ts';

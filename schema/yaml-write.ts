@@ -1,8 +1,7 @@
 // Values written as YAML, in a line or as a block.
 // In: JSON values. Out: text that schema/yaml.ts reads back as the same. Texts are written without
-// quotes only where
-// no reader of YAML 1.1 or 1.2 sees anything else in them. Not here: where the text goes
-// (schema/yaml-splice.ts).
+// quotes only where no reader of YAML 1.1 or 1.2 sees anything else in them. Not here: where the
+// text goes (schema/yaml-splice.ts).
 
 import type { Json } from './hash.ts';
 import { resolvePlain } from './yaml.ts';

@@ -1,8 +1,7 @@
 // YAML with positions: a text becomes a tree whose nodes know where they stand.
 // In: text. Out: a tree, or faults with offsets. Limits on aliases and depth keep a small file from
-// growing into a
-// large value. Plain scalars are read by YAML 1.2's core rules; where the schema says so their
-// source text counts.
+// growing into a large value. Plain scalars are read by YAML 1.2's core rules; where the schema
+// says so their source text counts.
 // Not here: what the values mean (schema/parse.ts), edits (schema/yaml-edit.ts).
 
 import {

@@ -1,7 +1,6 @@
 // The reconciler is killed and started again while 1,000 jobs run: how long until its first correct
 // plan, and is anything touched? The reconciler is the real program; the runner's end of the link
-// is
-// the product's, its 1,000 copies are modelled. Beside it: the same program doing nothing
+// is the product's, its 1,000 copies are modelled. Beside it: the same program doing nothing
 // (`--version`), which is what starting a process costs here.
 
 import { spawn, spawnSync } from 'node:child_process';

@@ -1,8 +1,7 @@
 // The processes that `purser up` runs: started, watched, started again with back-off, ended by
 // their ids.
 // In: command lines. Out: a record of functions. A child ends by itself when its stdin closes, so
-// that none outlives
-// an `up` that was killed. Not here: which processes there are.
+// that none outlives an `up` that was killed. Not here: which processes there are.
 
 import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';

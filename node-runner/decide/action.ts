@@ -52,7 +52,9 @@ export type Work =
       readonly role: CheckRole;
       readonly work: ProbeWork;
     }
-  | { readonly kind: 'remove-image'; readonly name: string };
+  | { readonly kind: 'remove-image'; readonly name: string }
+  /** The folder of a named volume whose home was ended. */
+  | { readonly kind: 'remove-volume'; readonly volume: string };
 
 /** Only changes what the runner remembers: done at once, cannot fail. */
 export type Note =
@@ -89,6 +91,33 @@ export const workKey = (work: Work): string => {
       return containerKey(work.container);
     case 'probe':
       return probeKey(work.place.container, work.role);
+    case 'remove-volume':
+      return volumeKey(work.volume);
+  }
+};
+
+/** The one allocation that the work is for; null where it is known by its container or image. */
+export const allocationOf = (work: Work): string | null => {
+  switch (work.kind) {
+    case 'create':
+    case 'start':
+    case 'restart':
+    case 'kill':
+    case 'probe':
+      return work.place.allocation;
+    case 'set-up-network':
+    case 'prepare':
+      return work.ask.allocation;
+    case 'tear-down-network':
+    case 'discard-files':
+      return work.allocation;
+    case 'pull':
+    case 'resolve-user':
+    case 'remove':
+    case 'relabel':
+    case 'remove-image':
+    case 'remove-volume':
+      return null;
   }
 };
 
@@ -96,6 +125,7 @@ export const imageKey = (name: string): string => `image ${name}`;
 export const networkKey = (allocation: string): string => `network ${allocation}`;
 export const filesKey = (allocation: string): string => `files ${allocation}`;
 export const containerKey = (container: string): string => `container ${container}`;
+export const volumeKey = (volume: string): string => `volume ${volume}`;
 export const probeKey = (container: string, role: CheckRole): string =>
   `probe ${container} ${role}`;
 
@@ -114,6 +144,7 @@ const LANES: Readonly<Record<Work['kind'], Lane>> = {
   'discard-files': 'files',
   probe: 'probe',
   'remove-image': 'pull',
+  'remove-volume': 'files',
 };
 
 export const laneOf = (kind: Work['kind']): Lane => LANES[kind];

@@ -21,6 +21,7 @@ import { retryKey } from './retry.ts';
 import { runSteps } from './start.ts';
 import { hasRival, mustStop, mustWait, stopAfterAt } from './stop-after.ts';
 import { stopSteps } from './stop.ts';
+import { removalSteps } from './volumes.ts';
 
 /** @param orders null: none were ever accepted; then nothing is touched (rules 8.3). */
 export const decide = (
@@ -54,7 +55,7 @@ export const decide = (
     intents.push(...result.intents);
     until = Math.min(until, result.until);
   }
-  intents.push(...orphanSteps(items, inventory));
+  intents.push(...orphanSteps(items, inventory), ...removalSteps(orders, inventory));
   const image = imageToRemove(inventory, orders);
   if (image !== null) intents.push(intent({ kind: 'remove-image', name: image }));
   const granted = grant(intents, inventory, now);

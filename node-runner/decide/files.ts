@@ -4,15 +4,12 @@
 // own; a job that mounts a file there gets its own. Not here: writing (edge/store), mounting
 // (oci-spec.ts).
 
+import { volumeFolder } from '../../schema/ids.ts';
 import type { AllocationBody } from '../../schema/orders.ts';
 import type { NetworkFacts, PrepareAsk } from '../ports.ts';
 import type { NodeFacts } from './inventory.ts';
 
 export const generatedPaths = ['/etc/hosts', '/etc/hostname', '/etc/resolv.conf'] as const;
-
-/** A named volume outlives allocations: it belongs to the slot (rules 14). */
-export const volumeFolder = (body: AllocationBody, volume: string): string =>
-  [body.namespace, body.job, body.group, String(body.index), volume].join('.');
 
 /** @param network null: the host's, whose own files are mounted */
 export const prepareAsk = (
@@ -30,15 +27,18 @@ export const prepareAsk = (
         ...files.map(({ path, content }) => ({ path, content })),
       ],
     })),
-    volumes: [
-      ...new Set(
-        body.spec.tasks
-          .flatMap(({ volumes }) => volumes)
-          .flatMap((volume) => (volume.kind === 'named' ? [volumeFolder(body, volume.name)] : [])),
-      ),
-    ],
+    volumes: volumesOf(body),
   };
 };
+
+/** Folders of its named volumes, each once. */
+export const volumesOf = (body: AllocationBody): readonly string[] => [
+  ...new Set(
+    body.spec.tasks
+      .flatMap(({ volumes }) => volumes)
+      .flatMap((volume) => (volume.kind === 'named' ? [volumeFolder(body, volume.name)] : [])),
+  ),
+];
 
 const generatedFiles = (
   body: AllocationBody,

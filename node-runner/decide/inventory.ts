@@ -165,6 +165,8 @@ export interface Inventory {
   readonly unheardMs: Ms;
   /** When an image was last needed, by name. */
   readonly imagesUsed: ReadonlyMap<string, Ms>;
+  /** Folders of named volumes; null: not yet listed. */
+  readonly volumes: ReadonlySet<string> | null;
 }
 
 /** Name of an image in the store. */

@@ -4,12 +4,12 @@
 // the other. Not here: the default lists (oci-defaults.ts), the seccomp profile (seccomp.ts),
 // creating anything.
 
-import { containerId, compareText } from '../../schema/ids.ts';
+import { containerId, compareText, volumeFolder } from '../../schema/ids.ts';
 import type { AllocationBody } from '../../schema/orders.ts';
 import type { TaskSpec } from '../../schema/spec.ts';
 import type { ImageFacts, NetworkFacts, OciSpec, PreparedPaths, ResolvedUser } from '../ports.ts';
 import { taskEnvironment } from './environment.ts';
-import { generatedPaths, volumeFolder } from './files.ts';
+import { generatedPaths } from './files.ts';
 import type { NodeFacts, PortChoice } from './inventory.ts';
 import type { OciMount } from './oci-defaults.ts';
 import {

@@ -3,7 +3,7 @@
 // Stopping and dead allocations are in it until nothing of them is left. Not here: sending
 // (edge/link), what a report means (reconciler/live).
 
-import { containerId, compareText } from '../../schema/ids.ts';
+import { compareText, containerId, VOLUME_FOLDER_PATTERN } from '../../schema/ids.ts';
 import type {
   AllocationPhase,
   AllocationReport,
@@ -21,7 +21,10 @@ import { ownLabels } from './decide.ts';
 import { diskIsFull } from './gc.ts';
 import type { AllocationMark, Inventory, TaskMark } from './inventory.ts';
 import { imageName } from './inventory.ts';
+import type { FailureLog } from './log-lines.ts';
+import { quotable } from './log-lines.ts';
 import { newMark } from './marks.ts';
+import { MESSAGE_CHARS } from './outcome.ts';
 import { lastCheck, taskHealth } from './probe.ts';
 import { sizeText } from './words.ts';
 
@@ -29,6 +32,8 @@ import { sizeText } from './words.ts';
 export interface Measured {
   /** By allocation. */
   readonly usage: ReadonlyMap<string, Resources>;
+  /** By allocation. */
+  readonly logs: ReadonlyMap<string, FailureLog>;
   /** What containerd said when it last failed to answer; null when it answers. */
   readonly runtimeSilent: string | null;
   /** Sentence about orders that were refused, null when the newest were accepted. */
@@ -64,8 +69,15 @@ export const nodeReport = (
     portsTaken: [...inventory.portsTaken]
       .filter((port) => !ours.has(port))
       .toSorted((a, b) => a - b),
+    ...(inventory.volumes === null ? {} : { volumes: foldersOf(inventory.volumes) }),
   };
 };
+
+const FOLDER = new RegExp(VOLUME_FOLDER_PATTERN);
+
+/** What else lies there (`lost+found` of a disk of its own) is not ours. */
+const foldersOf = (names: ReadonlySet<string>): readonly string[] =>
+  [...names].filter((name) => FOLDER.test(name)).toSorted(compareText);
 
 /**
  * Accepted and not looked at yet: pending, so that nothing accepted is ever silent (rules 10.1).
@@ -102,7 +114,7 @@ const conditions = (inventory: Inventory, measured: Measured): NodeReport['condi
     found.push({ kind: 'disk', message });
   }
   if (measured.refused !== null) found.push({ kind: 'orders', message: measured.refused });
-  return found;
+  return found.map(({ kind, message }) => ({ kind, message: message.slice(0, MESSAGE_CHARS) }));
 };
 
 const allocationReport = (
@@ -128,6 +140,7 @@ const allocationReport = (
       task: failure.task,
       message: failure.message,
       ageMs: Math.max(0, now - failure.at),
+      ...logOf(mark, measured),
     },
     ports: mark.ports ?? [],
     address: body.spec.networkMode === 'none' ? null : inventory.node.address,
@@ -139,6 +152,14 @@ const allocationReport = (
     firstHealthyForMs: age(mark.firstHealthyAt),
     deadForMs: age(mark.deadAt),
   };
+};
+
+/** Asked of the body each time: what was read before counts no more once it is not allowed. */
+const logOf = (mark: AllocationMark, { logs }: Measured): { readonly log?: readonly string[] } => {
+  const failure = quotable(mark);
+  const read = failure === null ? undefined : logs.get(mark.allocation);
+  const isOfIt = read !== undefined && read.at === failure?.at && read.lines.length > 0;
+  return isOfIt ? { log: read.lines } : {};
 };
 
 /**

@@ -1,7 +1,7 @@
 // What this machine is: capacity for allocations, attributes for constraints, the address of
 // published ports.
-// In: /proc and the operating system. Out: Machine. Not here: labels of the node (they are in
-// Git), disk (usage.ts).
+// In: /proc and the operating system. Out: Machine. Not here: labels of the node (they are in Git),
+// disk (usage.ts).
 
 import { readFile } from 'node:fs/promises';
 import { arch, availableParallelism, hostname, networkInterfaces, release } from 'node:os';

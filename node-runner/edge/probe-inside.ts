@@ -1,8 +1,8 @@
 // A check from inside another network namespace: of an allocation that has only its own loopback
 // (mode none).
-// In: ProbeAsk, path of the namespace. Out: ProbeAnswer. A small program does it, since Node
-// cannot change namespace; that costs about 50 ms of CPU a check, so only few run at a time. Not
-// here: checks that need no namespace.
+// In: ProbeAsk, path of the namespace. Out: ProbeAnswer. A small program does it, since Node cannot
+// change namespace; that costs about 50 ms of CPU a check, so only few run at a time. Not here:
+// checks that need no namespace.
 
 import type { ProbeAnswer, ProbeAsk } from '../ports.ts';
 import { runCommand } from './command.ts';

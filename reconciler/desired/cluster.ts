@@ -1,8 +1,8 @@
 // cluster.yaml, namespaces and nodes as the planner sees them: built-in defaults applied, units as
 // numbers.
 // In: checked documents. Out: ClusterSpec, NamespaceSpec, ExpectedNode. The built-in defaults stand
-// here and in the
-// descriptions of the schema. Not here: which content counts when a file is invalid (held.ts).
+// here and in the descriptions of the schema. Not here: which content counts when a file is invalid
+// (held.ts).
 
 import type {
   ClusterFile,
@@ -30,6 +30,8 @@ export interface Settings {
   readonly defaults: DefaultsFile;
   /** The job's namespace is protected. */
   readonly protected: boolean;
+  /** What may be written about the job's failures (rules 6.4). */
+  readonly evidence: NamespaceSpec['evidence'];
 }
 
 export const clusterSpec = (file: ClusterFile): ClusterSpec => ({
@@ -60,6 +62,7 @@ export const settingsAt = (
     cluster: cluster ? clusterSpec(cluster) : before.cluster,
     defaults: cluster ? (cluster.defaults ?? {}) : before.defaults,
     protected: written ? (written.protected ?? false) : kept,
+    evidence: before.evidence,
   };
 };
 

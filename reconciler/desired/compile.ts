@@ -1,8 +1,7 @@
 // What should be: a SourceTree into the DesiredState that plan works on (architecture, the values).
 // In: SourceTree. Out: DesiredState, or what is still lacking (`asks`). Never fails as a whole:
-// what is wrong with a
-// file becomes a problem, and the rest goes on (rules 1.3). Pure; the memo changes how long it
-// takes and nothing else.
+// what is wrong with a file becomes a problem, and the rest goes on (rules 1.3). Pure; the memo
+// changes how long it takes and nothing else.
 // Not here: reading Git and registries (the loop), what follows (reconciler/plan).
 
 import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
@@ -15,6 +14,7 @@ import { emptinessOf, type Emptiness } from './empty.ts';
 import { createMemo, type CompileMemo } from './memo.ts';
 import { problemOf } from './problem.ts';
 import { surveyTree, type Survey } from './survey.ts';
+import { removerAsks, removersOf, syncedOf, withProtection } from './synced.ts';
 
 export { likelyHistories } from './survey.ts';
 
@@ -32,6 +32,9 @@ const desiredOf = (tree: SourceTree, survey: Survey): DesiredState => {
   const { index, frame, layout } = survey;
   const emptiness = emptinessOf(tree, survey);
   const expired = new Set(tree.expired);
+  const then = syncedOf(tree, survey.read);
+  const removers = removersOf(tree, survey, then);
+  const lastSynced = syncedCommit(tree, index);
   const overdue = index.approvals
     .filter(({ id }) => expired.has(id))
     .map((approval) => ({ ...approval, used: true }));
@@ -39,14 +42,18 @@ const desiredOf = (tree: SourceTree, survey: Survey): DesiredState => {
     cluster: frame.clusterSpec,
     branch: tree.branch,
     commit: commitRef(tree.head),
-    lastSynced: index.synced,
-    ...(index.synced === null ? { settledMarks: marksOf(tree) } : {}),
+    lastSynced,
+    ...(lastSynced === null ? { settledMarks: marksOf(tree) } : {}),
     standing: standingOf(tree, survey, emptiness),
-    namespaces: frame.namespaceSpecs,
+    namespaces: withProtection(frame.namespaceSpecs, tree, survey.read),
     nodes: frame.nodes,
     jobs: jobsOf(survey, emptiness),
     volumes: index.volumes,
+    endedVolumes: index.endedVolumes,
+    ...(then === undefined ? {} : { synced: then }),
+    ...(removers === undefined ? {} : { removers }),
     approvals: index.approvals.filter(({ id }) => !expired.has(id)),
+    ...(index.usedSlots.length === 0 ? {} : { usedSlots: index.usedSlots }),
     problems: problemsOf(survey, emptiness),
     acceptable: acceptableOf(tree, index),
     scaleFiles: layout.paths.scale,
@@ -63,9 +70,12 @@ export const asks = (tree: SourceTree, memo: CompileMemo = createMemo()): Asks =
     ...survey.frame.asked.map((path) => ({ path, with: [] })),
     ...gathered(survey, ({ histories }) => histories),
     ...(emptiness.kind === 'asks' ? emptiness.histories : []),
+    ...removerAsks(tree, survey),
   ]) {
     wanted.set(path, new Set([...(wanted.get(path) ?? []), ...others]));
   }
+  const whole = new Set(gathered(survey, (outcome) => outcome.changes));
+  const changes = [...whole].toSorted(compareText);
   return {
     digests: gathered(survey, ({ digests }) => digests).toSorted((a, b) =>
       compareText(lookupKey(a), lookupKey(b)),
@@ -73,8 +83,16 @@ export const asks = (tree: SourceTree, memo: CompileMemo = createMemo()): Asks =
     histories: [...wanted]
       .map(([path, others]) => ({ path, with: [...others].toSorted(compareText) }))
       .toSorted((a, b) => compareText(a.path, b.path)),
+    ...(changes.length === 0 ? {} : { changes }),
   };
 };
+
+/**
+ * The newest `synced` record. Where its commit is gone from the repository nobody can say what was
+ * wanted, as if none was synced: removals wait (rules 8.3).
+ */
+const syncedCommit = ({ head, lastSynced }: SourceTree, { synced }: LedgerIndex): string | null =>
+  synced === head.oid ? synced : (lastSynced?.commit ?? null);
 
 /**
  * Rules 10.3: what a runner may have accepted before; null: a local repository, which may go back.

@@ -1,9 +1,8 @@
 // One job file of one commit, read and completed: long form, defaults, contents of its files, image
 // references.
 // In: the path, the files of that commit, the cluster's defaults in that commit. Out: the content
-// that a JobSpec is
-// made of, or only its problems. Not here: digests (versions.ts), whether policy allows it
-// (policy.ts).
+// that a JobSpec is made of, or only its problems. Not here: digests (versions.ts), whether policy
+// allows it (policy.ts).
 
 import type { DefaultsFile } from '../../schema/documents/cluster.ts';
 import { compareText } from '../../schema/ids.ts';

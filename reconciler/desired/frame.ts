@@ -176,10 +176,12 @@ const settingsOf = (
   const from = [valueOf(cluster), valueOf(held), spec.name];
   const known = memo.settings.get(name);
   if (known?.from.every((value, at) => value === from[at])) return known.settings;
+  const { protected: isProtected, evidence } = namespaceSpec(name, valueOf(held));
   const settings = {
     cluster: spec,
     defaults: valueOf(cluster)?.defaults ?? {},
-    protected: namespaceSpec(name, valueOf(held)).protected,
+    protected: isProtected,
+    evidence,
   };
   memo.settings.set(name, { from, settings });
   return settings;

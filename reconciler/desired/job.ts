@@ -2,9 +2,8 @@
 // In: JobInput. Out: JobOutcome, which is the DesiredJob with problems, owed records and what still
 // has to be asked.
 // The order of questions is the order of the rules: valid? (1.3) resolved? (3) settled? (2.4) else
-// since when, and
-// what came before (1.1, 5.5, 6.3). Not here: which jobs there are (compile.ts), jobs that are gone
-// (removed.ts).
+// since when, and what came before (1.1, 5.5, 6.3). Not here: which jobs there are (compile.ts),
+// jobs that are gone (removed.ts).
 
 import type { DesiredJob } from '../../schema/desired.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
@@ -18,6 +17,7 @@ import {
   type Files,
   type History,
   type LookupAnswer,
+  type SourceTree,
 } from '../../schema/source.ts';
 import { settingsAt, type Settings } from './cluster.ts';
 import { draftJob, type Draft } from './draft.ts';
@@ -27,6 +27,7 @@ import { failedRecord, revertCommit, settledRecord, type JobLedger } from './led
 import { judged } from './policy.ts';
 import { problemAt } from './problem.ts';
 import type { Reader } from './read.ts';
+import { isAtomic } from './revert-atomic.ts';
 import { revertTarget, type SharedBy } from './revert.ts';
 import { imageKey, type Found } from './spec.ts';
 import {
@@ -53,6 +54,7 @@ export interface JobInput {
   readonly ledger: JobLedger;
   readonly history: History | undefined;
   readonly lookups: ReadonlyMap<string, LookupAnswer>;
+  readonly changes: SourceTree['changes'];
   readonly read: Reader;
   readonly sharedBy: SharedBy;
 }
@@ -64,9 +66,11 @@ export interface JobOutcome {
   readonly owed: readonly LedgerRecord[];
   readonly digests: readonly DigestAsk[];
   readonly histories: Asks['histories'];
+  /** Commits whose whole change is needed. */
+  readonly changes: readonly string[];
   /** Nothing may be done before the history has been read. */
   readonly pending: boolean;
-  /** Paths in the repository that HEAD's file uses. */
+  /** Paths in the repository that HEAD's file uses, or whose change is to be reverted with it. */
   readonly sources: readonly string[];
   /** The version has settled, and its record says all: neither history nor HEAD has a say. */
   readonly isPlain: boolean;
@@ -76,10 +80,24 @@ export const compileJob = (input: JobInput): JobOutcome => {
   const { path, files, settings, read } = input;
   const draft = draftJob({ path, files, defaults: settings.defaults }, read);
   const head = draft && judged(draft, settings);
-  const outcome = head && isValid(head) ? validAtHead(input, head) : heldJob(input, head);
+  const found = head && isValid(head) ? validAtHead(input, head) : heldJob(input, head);
+  const outcome = withChange(input, found);
   const { namespaceHeld } = input;
   if (outcome.job === null || namespaceHeld === null) return outcome;
   return { ...outcome, job: { ...outcome.job, standing: { kind: 'held', why: namespaceHeld } } };
+};
+
+/** A commit that is to be reverted as a whole is read only where there is something to go back to. */
+const withChange = ({ history, changes }: JobInput, outcome: JobOutcome): JobOutcome => {
+  const { job } = outcome;
+  if (job === null || job.settled || job.fallback === null) return outcome;
+  const oid = job.commit.oid;
+  const introduced = history?.entries.find(({ commit }) => commit.oid === oid)?.commit;
+  if (introduced === undefined || !isAtomic(introduced)) return outcome;
+  const change = changes?.get(oid);
+  if (change === undefined) return { ...outcome, changes: [oid] };
+  const paths = (change.files ?? []).map(({ path }) => path);
+  return { ...outcome, sources: [...new Set([...outcome.sources, ...paths])] };
 };
 
 type ValidDraft = Parameters<typeof versionOf>[0];
@@ -115,6 +133,7 @@ const outcomeOf = (draft: Draft | null, outcome: Partial<JobOutcome>): JobOutcom
   owed: [],
   digests: [],
   histories: [],
+  changes: [],
   pending: false,
   isPlain: false,
   sources: draft?.sources ?? [],
@@ -164,6 +183,7 @@ const settledJob = (input: JobInput, version: Version, identity: Identity): Desi
   },
   unresolved: null,
   lines: linesOf(version.draft),
+  ...(input.settings.evidence === 'logs' ? { evidence: 'logs' } : {}),
 });
 
 /** Not settled: since which commit, what it would go back to, and whether it has failed already. */
@@ -203,7 +223,7 @@ const heldJob = (input: JobInput, draft: Draft | null): JobOutcome => {
   const version = from < 0 || (gone >= 0 && gone < from) ? null : moments[from]?.version;
   if (!version) return outcomeOf(draft, { histories });
   const job = unsettledJob(input, { version, moments, from });
-  const why = `${path} is not valid at HEAD; its last valid content is kept`;
+  const why = `${path} is not valid; its last valid content counts`;
   const lines = draft === null ? new Map<string, number>() : linesOf(draft);
   return outcomeOf(draft, {
     histories,

@@ -20,7 +20,11 @@ export interface LedgerIndex {
   readonly byJob: ReadonlyMap<string, JobLedger>;
   readonly cluster: Extract<LedgerRecord, { kind: 'cluster' }> | null;
   readonly volumes: readonly VolumeHome[];
+  /** Homes that were ended by hand, with the node where each was. */
+  readonly endedVolumes: readonly VolumeHome[];
   readonly approvals: readonly Extract<LedgerRecord, { kind: 'approval' }>[];
+  /** Slots of approvals that are used up. */
+  readonly usedSlots: readonly string[];
   /** The commit of the newest `synced` record; null: none was ever synced. */
   readonly synced: string | null;
   /** Commits that `resume` records name. */
@@ -32,8 +36,9 @@ export const NO_RECORDS: JobLedger = [];
 /** Jobs whose records are the same as before keep the same list. */
 export const indexLedger = (ledger: Ledger, before: LedgerIndex | null): LedgerIndex => {
   const byJob = new Map<string, JobRecord[]>();
-  const volumes = new Map<string, VolumeHome>();
+  const volumes: Volumes = { homes: new Map(), ended: new Map() };
   const approvals = new Map<string, LedgerIndex['approvals'][number]>();
+  const usedSlots = new Set<string>();
   const resumed: string[] = [];
   let cluster: LedgerIndex['cluster'] = null;
   let synced: string | null = null;
@@ -49,8 +54,10 @@ export const indexLedger = (ledger: Ledger, before: LedgerIndex | null): LedgerI
         noteVolume(volumes, record);
         break;
       case 'approval':
-        if (record.used) approvals.delete(record.id);
-        else approvals.set(record.id, record);
+        if (record.used) {
+          approvals.delete(record.id);
+          for (const slot of record.slots) usedSlots.add(slot);
+        } else approvals.set(record.id, record);
         break;
       case 'cluster':
         cluster ??= record;
@@ -65,9 +72,17 @@ export const indexLedger = (ledger: Ledger, before: LedgerIndex | null): LedgerI
         record satisfies never;
     }
   }
-  const homes = [...volumes].toSorted(([a], [b]) => compareText(a, b)).map(([, home]) => home);
   if (before !== null) keepSame(byJob, before.byJob);
-  return { byJob, cluster, volumes: homes, approvals: [...approvals.values()], synced, resumed };
+  return {
+    byJob,
+    cluster,
+    volumes: byKey(volumes.homes),
+    endedVolumes: byKey(volumes.ended),
+    approvals: [...approvals.values()],
+    usedSlots: [...usedSlots],
+    synced,
+    resumed,
+  };
 };
 
 const keepSame = (byJob: Map<string, JobLedger>, before: ReadonlyMap<string, JobLedger>): void => {
@@ -79,6 +94,9 @@ const keepSame = (byJob: Map<string, JobLedger>, before: ReadonlyMap<string, Job
   }
 };
 
+const byKey = <T>(map: ReadonlyMap<string, T>): readonly T[] =>
+  [...map].toSorted(([a], [b]) => compareText(a, b)).map(([, value]) => value);
+
 const listOf = (byJob: Map<string, JobRecord[]>, job: string): JobRecord[] => {
   const known = byJob.get(job);
   if (known !== undefined) return known;
@@ -87,18 +105,29 @@ const listOf = (byJob: Map<string, JobRecord[]>, job: string): JobRecord[] => {
   return list;
 };
 
+interface Volumes {
+  readonly homes: Map<string, VolumeHome>;
+  readonly ended: Map<string, VolumeHome>;
+}
+
 /**
  * The newest record of a slot's volume counts; a home without a node has been ended by hand (rules
- * 14).
+ * 14). The end of a home counts until the volume has a home on that node again.
  */
 const noteVolume = (
-  volumes: Map<string, VolumeHome>,
+  { homes, ended }: Volumes,
   record: Extract<LedgerRecord, { kind: 'volume' }>,
 ): void => {
-  const { namespace, job, volume, group, index, node } = record;
+  const { namespace, job, volume, group, index, node, from } = record;
   const key = [namespace, job, volume, group, String(index).padStart(8, '0')].join('/');
-  if (node === null) volumes.delete(key);
-  else volumes.set(key, { namespace, job, volume, group, index, node });
+  const home = { namespace, job, volume, group, index };
+  if (node !== null) {
+    homes.set(key, { ...home, node });
+    ended.delete(`${key} ${node}`);
+    return;
+  }
+  homes.delete(key);
+  if (from !== undefined) ended.set(`${key} ${from}`, { ...home, node: from });
 };
 
 /** Did this version of the job ever settle? The newest record of it. */

@@ -161,7 +161,7 @@ const addTouchedByFrame = (
 const NO_COUNTS = {};
 
 const inputs = ({ tree, frame, index, layout, read }: LookInput, memo: CompileMemo) => {
-  const { files, head, lookups, histories } = tree;
+  const { files, head, lookups, histories, changes } = tree;
   const users = lazily(() => usersOf(layout.jobs, { tree, read, memo }));
   const sharedBy: JobInput['sharedBy'] = (source, path) =>
     users()
@@ -176,6 +176,7 @@ const inputs = ({ tree, frame, index, layout, read }: LookInput, memo: CompileMe
       files,
       head,
       lookups,
+      changes,
       read,
       sharedBy,
       settings: found.settings,

@@ -1,12 +1,12 @@
 // What compile remembers from one call to the next: parsed files, indexes, and the jobs whose
 // inputs are the same.
 // In: nothing. Out: an empty memo, which the caller keeps and passes in. It changes how long
-// compile takes and
-// nothing else; a caller may throw it away at any time. Not here: what is compared (remember.ts).
+// compile takes and nothing else; a caller may throw it away at any time. Not here: what is
+// compared (remember.ts).
 
 import type { DesiredState } from '../../schema/desired.ts';
 import type { Ledger } from '../../schema/ledger.ts';
-import type { History, SourceTree } from '../../schema/source.ts';
+import type { CommitChange, History, SourceTree } from '../../schema/source.ts';
 import type { Settings } from './cluster.ts';
 import type { RememberedFrame } from './frame.ts';
 import type { JobOutcome } from './job.ts';
@@ -41,6 +41,8 @@ export interface RememberedJob {
   readonly isLoud: boolean;
   /** The commit that introduced its version; null: no job. */
   readonly commit: string | null;
+  /** What that commit changed as a whole, where it was asked. */
+  readonly change: CommitChange | undefined;
   /** Which other job uses a file: what was asked, and the answer. */
   readonly shared: ReadonlyMap<string, string | null>;
   /** Replaced by equal ones, so that the next comparison is one of identity. */

@@ -1,7 +1,7 @@
 // A problem of a job file, on the line that causes it.
 // In: the file as read, the place of the value, the code. Out: the problem. Advice and severity
-// come from the table of
-// codes where the finder has none that is better. Not here: the table (schema/problem-codes.ts).
+// come from the table of codes where the finder has none that is better. Not here: the table
+// (schema/problem-codes.ts).
 
 import type { DocumentKind } from '../../schema/documents.ts';
 import { problemCodes, type ProblemCode } from '../../schema/problem-codes.ts';

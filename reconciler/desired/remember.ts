@@ -1,10 +1,9 @@
 // When a job need not be compiled again: all that it was made of is the same.
 // In: what is remembered of a job, and its input now. Out: the same outcome, or a new one.
 // Not here: compiling a job (job.ts). Forgetting a comparison here would make the memo change
-// results; the property
-// test compiles every tree with and without a memo.
+// results; the property test compiles every tree with and without a memo.
 
-import type { Files, History } from '../../schema/source.ts';
+import type { CommitChange, Files, History } from '../../schema/source.ts';
 import { compileJob, type JobInput, type JobOutcome } from './job.ts';
 import type { JobLedger } from './ledger-index.ts';
 import type { RememberedJob } from './memo.ts';
@@ -41,6 +40,7 @@ export const rememberedJob = (input: JobInput, { before, changed }: Before): Rem
     history,
     head: head.oid,
     commit: outcome.job?.commit.oid ?? null,
+    change: changeOf(outcome.job?.commit.oid ?? null, input),
     steady,
     alone: outcome.sources.length === 0,
     isRestless: !steady || !outcome.isPlain || shared.size > 0,
@@ -54,11 +54,15 @@ const isSame = (old: RememberedJob, now: JobInput, changed: Before['changed']): 
   old.settings === now.settings &&
   old.namespaceHeld === now.namespaceHeld &&
   old.scale === now.scale &&
+  old.change === changeOf(old.commit, now) &&
   old.steady &&
   (changed === null ? sameBlobs(old, now) : sameFiles(old, now, changed)) &&
   sameLedger(old.ledger, now.ledger) &&
   (old.outcome.isPlain || (sameHistory(old.history, now.history) && sameHead(old, now.head.oid))) &&
   sameUsers(old, now);
+
+const changeOf = (commit: string | null, { changes }: JobInput): CommitChange | undefined =>
+  commit === null ? undefined : changes?.get(commit);
 
 const blobOf = (files: Files, path: string): string | undefined => files.get(path)?.blob;
 
@@ -66,6 +70,7 @@ const blobOf = (files: Files, path: string): string | undefined => files.get(pat
 const isSteady = (outcome: JobOutcome, history: History | undefined): boolean =>
   outcome.digests.length === 0 &&
   outcome.owed.length === 0 &&
+  outcome.changes.length === 0 &&
   !outcome.pending &&
   (history === undefined || history.entries.length > 0);
 
@@ -85,8 +90,10 @@ const sameFiles = (
 const sameHead = ({ commit, head }: RememberedJob, now: string): boolean =>
   head === now || (commit === head) === (commit === now);
 
-const isLoud = ({ problems, owed, digests, histories, pending }: JobOutcome): boolean =>
-  pending || problems.length > 0 || owed.length > 0 || digests.length > 0 || histories.length > 0;
+const isLoud = (outcome: JobOutcome): boolean => {
+  const { problems, owed, digests, histories, changes, pending } = outcome;
+  return pending || [problems, owed, digests, histories, changes].some(({ length }) => length > 0);
+};
 
 const sameUsers = ({ shared }: RememberedJob, now: JobInput): boolean => {
   for (const [source, other] of shared) if (now.sharedBy(source, now.path) !== other) return false;

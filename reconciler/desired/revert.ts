@@ -1,17 +1,18 @@
 // What a failed version would go back to, as edits of files (rules 6.3).
 // In: the job at HEAD, the newest settled version before it. Out: a RevertTarget whose edits were
-// compiled and give
-// exactly that version, with HEAD's fields that change in place; or why there is none.
-// Not here: whether the version has failed, and the commit itself (reconciler/plan/rollback).
+// compiled and give exactly that version, with HEAD's fields that change in place; or why there is
+// none. Not here: whether the version has failed, and the commit itself (reconciler/plan/rollback).
 
 import type { FileEdit, RevertTarget } from '../../schema/desired.ts';
 import { canonical } from '../../schema/hash.ts';
 import { withFiles } from '../../schema/files.ts';
 import type { CommitInfo, Files } from '../../schema/source.ts';
 import { editYaml } from '../../schema/yaml-edit.ts';
+import { settingsAt } from './cluster.ts';
 import { draftJob, type Draft } from './draft.ts';
 import type { JobInput } from './job.ts';
 import { judged } from './policy.ts';
+import { atomicEdits, isAtomic } from './revert-atomic.ts';
 import { sameInPlace, transferEdits } from './revert-edits.ts';
 import { isValid, versionOf, NO_TEXTS, type SettledVersion, type Version } from './versions.ts';
 
@@ -29,9 +30,7 @@ export const revertTarget = (input: JobInput, facts: RevertFacts): RevertTarget 
   const { head, settled, introduced } = facts;
   if (settled === null) return impossible(`no earlier version of ${head.spec.id} has settled`);
   if (introduced !== null && isAtomic(introduced)) {
-    const oid = introduced.oid.slice(0, 12);
-    const why = `commit ${oid} asks to be reverted as a whole (Purser-Atomic)`;
-    return impossible(`${why}; run: git revert ${oid}`);
+    return atomicTarget(input, { ...facts, settled, commit: introduced.oid });
   }
   const configs = configEdits(input, head, settled);
   if ('why' in configs) return impossible(configs.why);
@@ -39,21 +38,49 @@ export const revertTarget = (input: JobInput, facts: RevertFacts): RevertTarget 
   for (const text of candidates(head.draft, settled.version.draft)) {
     const job = jobEdit(input, text);
     const whole = withEdits(files, job);
-    if (givesVersion(input, facts.head, { files: whole, specHash: settled.record.specHash })) {
+    const { commit, specHash } = settled.record;
+    if (givesVersion(input, facts.head, { files: whole, specHash, inPlace: true })) {
       const edits = [...configs.edits, ...job];
-      const { commit, specHash } = settled.record;
       if (edits.length > 0) return { kind: 'possible', commit, specHash, edits };
     }
   }
   return impossible(whyNot(input, settled));
 };
 
+interface AtomicFacts extends RevertFacts {
+  readonly settled: SettledVersion;
+  readonly commit: string;
+}
+
+/**
+ * The whole commit goes back, or nothing: the job's own file too if nobody changed it since, else
+ * only its version, so that nothing of a later commit is lost.
+ */
+const atomicTarget = (input: JobInput, facts: AtomicFacts): RevertTarget => {
+  const { head, settled, commit } = facts;
+  const { commit: to, specHash } = settled.record;
+  const whole = atomicEdits(input, commit);
+  if ('why' in whole) return impossible(whole.why);
+  const files = withEdits(input.files, whole.edits);
+  const settings = settingsAt(files, input.namespace, { before: input.settings, read: input.read });
+  const then = { ...input, files, settings };
+  const texts = whole.ownChanged ? candidates(head.draft, settled.version.draft) : [null];
+  for (const text of texts) {
+    const own = text === null ? [] : jobEdit(input, text);
+    const edits = [...whole.edits, ...own];
+    const result = { files: withEdits(files, own), specHash, inPlace: text !== null };
+    if (edits.length > 0 && givesVersion(then, head, result)) {
+      return { kind: 'possible', commit: to, specHash, edits, whole: true };
+    }
+  }
+  const oid = commit.slice(0, 12);
+  return impossible(
+    `reverting commit ${oid} as a whole (Purser-Atomic) does not give version ` +
+      `${specHash.slice(0, 12)}; revert by hand`,
+  );
+};
+
 const impossible = (why: string): RevertTarget => ({ kind: 'impossible', why });
-
-const ATOMIC_TRAILER = 'purser-atomic';
-
-const isAtomic = ({ trailers }: CommitInfo): boolean =>
-  trailers.some(([key, value]) => key.toLowerCase() === ATOMIC_TRAILER && value.trim() === 'true');
 
 /** Files that either version uses go back, unless another job uses them too. */
 const configEdits = (
@@ -124,21 +151,26 @@ const withEdits = (files: Files, edits: readonly FileEdit[]): Files =>
     ),
   );
 
-/**
- * Rules 6.3: the result must compile to exactly that version, and leave HEAD's in-place fields as
- * they are.
- */
+interface Result {
+  readonly files: Files;
+  readonly specHash: string;
+  /** HEAD's in-place fields must be left as they are. */
+  readonly inPlace: boolean;
+}
+
+/** Rules 6.3: the result must compile to exactly that version. */
 const givesVersion = (
   input: JobInput,
   head: Version,
-  { files, specHash }: { readonly files: Files; readonly specHash: string },
+  { files, specHash, inPlace }: Result,
 ): boolean => {
   const { path, settings } = input;
   const draft = draftJob({ path, files, defaults: settings.defaults }, input.read);
   const result = draft && judged(draft, settings);
   if (!result || !isValid(result) || result.long === null || head.draft.long === null) return false;
   const version = versionOf(result, NO_TEXTS, input);
-  return version.spec.specHash === specHash && sameInPlace(result.long, head.draft.long);
+  if (version.spec.specHash !== specHash) return false;
+  return !inPlace || sameInPlace(result.long, head.draft.long);
 };
 
 const whyNot = ({ settings }: JobInput, { moment, record }: SettledVersion): string => {

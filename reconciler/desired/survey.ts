@@ -117,7 +117,12 @@ const removedJobs = (input: {
     ),
   ).jobs.flatMap(({ path, id }) => {
     const ledger = index.byJob.get(id) ?? NO_RECORDS;
-    const settings = { cluster: frame.clusterSpec, defaults, protected: false };
+    const settings = {
+      cluster: frame.clusterSpec,
+      defaults,
+      protected: false,
+      evidence: 'codes',
+    } as const;
     return removedJob({ path, lastSynced, settings, ledger, read }) ?? [];
   });
 };

@@ -1,10 +1,8 @@
 // The version of a group and of a job: hashes over the written fields that form it (rules 2.1).
 // In: the long form with the cluster's defaults, and what its files and images turned out to be.
-// Out: 64 hex
-// characters. Formatting, comments, key order, short forms and units do not change them; built-in
-// defaults are left
-// out, so that a release with other defaults restarts nothing. Not here: fields changed in place
-// (rules 2.2).
+// Out: 64 hex characters. Formatting, comments, key order, short forms and units do not change
+// them; built-in defaults are left out, so that a release with other defaults restarts nothing. Not
+// here: fields changed in place (rules 2.2).
 
 import type { GroupFile, groupOnlyFields } from '../../schema/documents/group.ts';
 import type { JobFile, jobOnlyFields } from '../../schema/documents/job.ts';
@@ -116,8 +114,7 @@ const volumeEntry = (volume: NonNullable<TaskFile['volumes']>[number]): [string,
 const checksForm = ({ checks, healthcheck }: TaskFile): Json | undefined => {
   if (checks === undefined && healthcheck === undefined) return undefined;
   // Where `retries` is not written, three times the built-in default is a built-in default too: it
-  // is left out, and
-  // the word keeps the form apart from a `live` whose own default applies.
+  // is left out, and the word keeps the form apart from a `live` whose own default applies.
   const live = healthcheck && {
     ...checkForm(healthcheck),
     retries: healthcheck.retries === undefined ? 'triple' : healthcheck.retries * 3,

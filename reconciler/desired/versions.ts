@@ -1,8 +1,8 @@
 // The versions of a job along its history: what each commit meant, and which commit brought what in
 // (rules 1.1, 2, 3).
 // In: drafts of the commits on the first-parent line, the job's ledger. Out: moments, newest first,
-// and what is read
-// off them. Not here: reading Git (the loop), what follows from a version (job.ts).
+// and what is read off them. Not here: reading Git (the loop), what follows from a version
+// (job.ts).
 
 import type { CommitInfo, Files, History } from '../../schema/source.ts';
 import type { JobSpec } from '../../schema/spec.ts';

@@ -1,8 +1,8 @@
 // Volumes of a task in the form that counts for the version: the short form and the long form
 // become one (rules 2.1).
 // In: one written volume. Out: its written fields. Not here: the mount itself
-// (schema/references.ts), where a named
-// volume lives (the ledger, rules 14), whether policy allows a host path (policy.ts).
+// (schema/references.ts), where a named volume lives (the ledger, rules 14), whether policy allows
+// a host path (policy.ts).
 
 import type { VolumeFile } from '../../schema/documents/task.ts';
 

@@ -1,8 +1,7 @@
 // The sockets of the reconciler: the link for runners, the control socket for the command line.
 // In: addresses and services. Out: listening servers and the way to stop them. Nothing listens
-// beyond loopback,
-// Unix sockets and namespaces of one's own (schema/link-address.ts). Not here: what the services
-// do.
+// beyond loopback, Unix sockets and namespaces of one's own (schema/link-address.ts). Not here:
+// what the services do.
 
 import { chmod, mkdir, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';

@@ -1,8 +1,8 @@
 // Logs and exec through the reconciler: it asks a runner to open a stream, and joins it with the
 // person's.
 // In: an ask and input. Out: output and an end. Every pipe is pulled, so a slow terminal slows its
-// own process and
-// nothing else. Not here: the report stream, which never carries these bytes (rules 10.4).
+// own process and nothing else. Not here: the report stream, which never carries these bytes (rules
+// 10.4).
 
 import { randomUUID } from 'node:crypto';
 import type { AttachRequest, AttachResponse } from '../../schema/generated/purser/link/v1/link.ts';

@@ -15,7 +15,12 @@ export interface Version {
   readonly deployment: string;
   readonly commit: string;
   readonly settled: boolean;
+  /** Evidence of a failure may hold log lines (rules 6.4). */
+  readonly evidence?: 'logs';
 }
+
+const evidenceOf = ({ evidence }: Pick<Version, 'evidence'>): Pick<Version, 'evidence'> =>
+  evidence === undefined ? {} : { evidence };
 
 export const headVersion = (job: DesiredJob, cluster: string, settled: boolean): Version => ({
   cluster,
@@ -23,6 +28,7 @@ export const headVersion = (job: DesiredJob, cluster: string, settled: boolean):
   deployment: job.deployment,
   commit: job.commit.oid,
   settled,
+  ...evidenceOf(job),
 });
 
 /** null when no other version of the job ever settled. */
@@ -35,6 +41,7 @@ export const fallbackVersion = (job: DesiredJob, cluster: string): Version | nul
         deployment: job.fallback.deployment,
         commit: job.fallback.commit.oid,
         settled: true,
+        ...evidenceOf(job),
       };
 
 /**
@@ -72,6 +79,7 @@ export const makeBody = (
     priority,
     minHealthyMs: update.minHealthyMs,
     ...(nodeAttributes !== undefined && usesNode(group) ? { nodeAttributes } : {}),
+    ...evidenceOf(version),
     spec: forNode(group),
   };
 };
@@ -84,11 +92,12 @@ const usesNode = (group: GroupSpec): boolean =>
  * place.
  */
 export const refreshBody = (
-  body: AllocationBody,
+  { evidence: _before, ...body }: AllocationBody,
   version: Version,
   group: GroupSpec,
 ): AllocationBody => ({
   ...body,
+  ...evidenceOf(version),
   specHash: version.spec.specHash,
   deployment: version.deployment,
   commit: version.commit,

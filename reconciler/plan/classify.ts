@@ -1,8 +1,7 @@
-// What each live allocation of a job is, seen from what Git wants: an ordered table of named
-// rules, first match wins.
-// In: an allocation, its node, the job. Out: a copy with its class, its version and what its
-// health is worth.
-// Not here: what is done about it (group), which of two copies in a slot stays (slots).
+// What each live allocation of a job is, seen from what Git wants: an ordered table of named rules,
+// first match wins.
+// In: an allocation, its node, the job. Out: a copy with its class, its version and what its health
+// is worth. Not here: what is done about it (group), which of two copies in a slot stays (slots).
 
 import type { DesiredJob } from '../../schema/desired.ts';
 import type { LiveAllocation } from '../../schema/live.ts';

@@ -1,5 +1,5 @@
-// Every comparison of an age with a limit goes through here, so that the plan knows when its
-// answer could change.
+// Every comparison of an age with a limit goes through here, so that the plan knows when its answer
+// could change.
 // In: now, ages and limits. Out: reached or not; the earliest instant at which one of them will be.
 // Not here: what follows from an age. The recorder is filled while one plan is made and then read
 // once.

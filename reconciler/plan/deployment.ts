@@ -193,7 +193,7 @@ const failureOf = (view: JobView, scene: Scene, deadlines: Deadlines): Evidence 
   if (notTheVersion(view, scene.copies)) return null;
   const dead = scene.copies.filter((copy) => copy.class === 'dead' && failedNow(copy));
   if (dead.length >= update.maxFailures) {
-    return evidence(`${dead.length} of its allocations died`, dead);
+    return evidence(view, `${dead.length} of its allocations died`, dead);
   }
   const waiting = scene.copies.filter(
     (copy) => isLive(copy) && copy.class !== 'unknown' && !copy.everHealthy && !platform(copy),
@@ -202,12 +202,13 @@ const failureOf = (view: JobView, scene: Scene, deadlines: Deadlines): Evidence 
     deadlines.reached(copy.allocation.firstStartedForMs, update.healthyDeadlineMs),
   );
   if (late.length > 0) {
-    return evidence(`not healthy ${seconds(update.healthyDeadlineMs)} after its first start`, late);
+    const reason = `not healthy ${seconds(update.healthyDeadlineMs)} after its first start`;
+    return evidence(view, reason, late);
   }
   const stuck = waiting.filter((copy) => copy.allocation.firstStartedForMs !== null);
   const age = progressAge(view, scene.groups);
   if (stuck.length > 0 && deadlines.reached(age, update.progressDeadlineMs)) {
-    return evidence(`no progress for ${seconds(update.progressDeadlineMs)}`, stuck);
+    return evidence(view, `no progress for ${seconds(update.progressDeadlineMs)}`, stuck);
   }
   return null;
 };
@@ -252,7 +253,7 @@ const notTheVersion = (view: JobView, copies: readonly Copy[]): boolean => {
  */
 const EVIDENCE_LIMIT = 5;
 
-const evidence = (reason: string, copies: readonly Copy[]): Evidence => ({
+const evidence = ({ job }: JobView, reason: string, copies: readonly Copy[]): Evidence => ({
   reason,
   allocations: copies.slice(0, EVIDENCE_LIMIT).map(({ allocation }) => ({
     allocation: allocation.allocation,
@@ -262,6 +263,10 @@ const evidence = (reason: string, copies: readonly Copy[]): Evidence => ({
       allocation.failure?.message ??
       allocation.tasks.find((task) => task.lastCheck !== null)?.lastCheck ??
       'not healthy',
+    // A node may still hold what it was allowed to send before.
+    ...(job.evidence === 'logs' && allocation.failure?.log !== undefined
+      ? { log: allocation.failure.log }
+      : {}),
   })),
 });
 

@@ -6,8 +6,8 @@
 import type { DesiredJob } from '../../schema/desired.ts';
 import { compareText } from '../../schema/ids.ts';
 import type { DeploymentView } from '../../schema/plan.ts';
-import type { Removal } from './guard.ts';
 import type { JobPart } from './part.ts';
+import type { Removal } from './removals.ts';
 
 export interface Remembered {
   readonly removals: readonly Removal[];

@@ -1,7 +1,6 @@
 // The whole numbered set for each node: what is there, changed by the plan's steps.
-// In: the plan, live state, cluster and commit. Out: orders for every node that is connected
-// (rules 10).
-// Not here: sending (the loop), which runner is ahead of HEAD (nodes, rules 10.3).
+// In: the plan, live state, cluster and commit. Out: orders for every node that is connected (rules
+// 10). Not here: sending (the loop), which runner is ahead of HEAD (nodes, rules 10.3).
 
 import { unaged } from '../../schema/ageing.ts';
 import { compareText } from '../../schema/ids.ts';
@@ -17,6 +16,8 @@ export interface OrderContext {
   readonly commit: string;
   /** May this node be told anything (rules 10.3)? Absent: every node may. */
   readonly mayTell?: (node: LiveNode) => boolean;
+  /** Folders of ended volumes that the node is to remove (rules 14). Absent: none. */
+  readonly removals?: (node: LiveNode) => readonly string[];
 }
 
 /**
@@ -39,7 +40,10 @@ export const orders = (
     .filter((node) => node.connected && (context.mayTell?.(node) ?? true))
     .map((node) => {
       const mine = steps.get(node.name) ?? [];
-      return mine.length === 0 && staysAsSent(node) ? node.sent : ordersFor(node, mine, context);
+      const removals = context.removals?.(node) ?? [];
+      return mine.length === 0 && staysAsSent(node, removals)
+        ? node.sent
+        : ordersFor(node, { steps: mine, removals }, context);
     });
 };
 
@@ -50,12 +54,17 @@ const asSent = new WeakMap<readonly LiveAllocation[], NodeOrders>();
 
 type SentNode = LiveNode & { readonly sent: NodeOrders };
 
-const staysAsSent = (node: LiveNode): node is SentNode =>
-  node.sent !== null && asSent.get(unaged(node)) === node.sent;
+const staysAsSent = (node: LiveNode, removals: readonly string[]): node is SentNode =>
+  node.sent !== null &&
+  asSent.get(unaged(node)) === node.sent &&
+  sameNames(node.sent.removeVolumes ?? [], removals);
+
+const sameNames = (a: readonly string[], b: readonly string[]): boolean =>
+  a.length === b.length && a.every((name, i) => name === b[i]);
 
 const ordersFor = (
   node: LiveNode,
-  steps: readonly Step[],
+  { steps, removals }: { readonly steps: readonly Step[]; readonly removals: readonly string[] },
   { cluster, commit }: OrderContext,
 ): NodeOrders => {
   const sent = new Map((node.sent?.items ?? []).map((item) => [item.allocation, item]));
@@ -72,11 +81,14 @@ const ordersFor = (
       : [],
   );
   const items = [...kept, ...started].toSorted((a, b) => compareText(a.allocation, b.allocation));
-  if (node.sent !== null && sameItems(node.sent.items, items)) {
+  const sameRemovals = sameNames(node.sent?.removeVolumes ?? [], removals);
+  if (node.sent !== null && sameRemovals && sameItems(node.sent.items, items)) {
     if (steps.length === 0) asSent.set(allocations, node.sent);
     return node.sent;
   }
-  return { node: node.name, cluster, generation: node.generation + 1, commit, items };
+  const generation = node.generation + 1;
+  const extra = removals.length === 0 ? {} : { removeVolumes: removals };
+  return { node: node.name, cluster, generation, commit, items, ...extra };
 };
 
 interface About {

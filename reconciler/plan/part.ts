@@ -1,8 +1,7 @@
 // One job's part of a plan: all that follows from the job and its own copies.
 // In: a job, its copies, what is held back. Out: a part, which is complete unless the job wants
-// places; then it is
-// completed after placement. Not here: who is put off, guarded or renamed (plan), where copies go
-// (placing).
+// places; then it is completed after placement. Not here: who is put off, guarded or renamed
+// (plan), where copies go (placing).
 
 import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
 import type { LiveAllocation } from '../../schema/live.ts';

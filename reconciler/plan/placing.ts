@@ -1,7 +1,6 @@
 // All wants of all jobs, placed in one pass over one capacity table, and made into steps.
-// In: job plans in order of priority, nodes. Out: start and stop steps, reasons, volume homes to
-// be written first.
-// Not here: which node is best (place), what is wanted (group).
+// In: job plans in order of priority, nodes. Out: start and stop steps, reasons, volume homes to be
+// written first. Not here: which node is best (place), what is wanted (group).
 
 import { unaged } from '../../schema/ageing.ts';
 import type { DesiredState } from '../../schema/desired.ts';
@@ -27,7 +26,15 @@ import type { JobPlan } from './job.ts';
 import type { PlanMemo } from './memo.ts';
 import { aheadDetail, gitAttributes, type NodeView, type NodeViews } from './nodes.ts';
 import { stopStep } from './upkeep.ts';
-import { bindingOf, homesOf, homesOwed, type Homes } from './volumes.ts';
+import {
+  bindingOf,
+  endedFoldersOf,
+  homesOf,
+  homesOwed,
+  oldData,
+  type EndedFolders,
+  type Homes,
+} from './volumes.ts';
 
 export interface Placed {
   readonly steps: readonly Step[];
@@ -68,7 +75,8 @@ export const placeAll = (
     }
   }
   const table = tableOf(desired, jobs, around);
-  const outcomes = entries.map((entry) => placeEntry(entry, { table, homes, nodes }));
+  const known = { homes, nodes, ended: endedFoldersOf(desired), table };
+  const outcomes = entries.map((entry) => placeEntry(entry, known));
   return {
     steps: outcomes.flatMap((outcome) => outcome.steps),
     blocked: [...waits, ...outcomes.flatMap((outcome) => outcome.blocked)],
@@ -194,6 +202,7 @@ const NOTHING: Placed = { steps: [], blocked: [], records: [] };
 interface Known {
   readonly homes: Homes;
   readonly nodes: NodeViews;
+  readonly ended: EndedFolders;
 }
 
 const outcomeOf = (entry: Entry, placement: Placement | undefined, known: Known): Placed => {
@@ -237,10 +246,16 @@ const stopWithoutPlace = ({ view }: JobPlan, { victim }: SlotWant): readonly Ste
 const stepsOf = (
   { job, slotWant }: Entry,
   placement: Extract<Placement, { kind: 'placed' }>,
-  { homes, nodes }: Known,
+  { homes, nodes, ended }: Known,
 ): Placed => {
   const { slot, victim, spec, version } = slotWant;
   const { node, behind } = placement;
+  const view = nodes.byName.get(node) ?? null;
+  const old = oldData(slotWant, view?.live ?? null, ended);
+  if (old !== null) {
+    const detail = `the data of its volume ${old}, which was ended, are removed from ${node} first`;
+    return { ...NOTHING, blocked: [waiting(job, slotWant, { why: 'volume-home', detail })] };
+  }
   const records = homesOwed(slotWant, node, homes);
   const stop = victim === null ? [] : [stopStep(job.view, victim.copy, victim.reason)];
   if (records.length > 0) {
@@ -251,10 +266,10 @@ const stepsOf = (
       records,
     };
   }
-  // Stop-first on another node: the start follows when the old copy is seen to be gone. A
-  // singleton always (9.3).
+  // Stop-first on another node: the start follows when the old copy is seen to be gone. A singleton
+  // always (9.3).
   if (victim !== null && (!behind || spec.singleton)) return { ...NOTHING, steps: stop };
-  const attributes = gitAttributes(nodes.byName.get(node)?.expected ?? null);
+  const attributes = gitAttributes(view?.expected ?? null);
   const where = { index: slot.index, attempt: slot.nextAttempt, node, attributes };
   const body = makeBody(version, spec, where);
   const start: Step = {

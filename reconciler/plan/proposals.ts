@@ -42,8 +42,8 @@ const recordsOf = (job: DesiredJob, rollout: Rollout): readonly LedgerRecord[] =
   if (rollout.settled && !job.settled && rollout.phase !== 'stopped' && isHead(job)) {
     return [{ kind: 'settled', ...mark, ...wordsOf(job), digests: digestsOf(job) }];
   }
-  // Without a settled version nothing follows from a failure, and a mark "for good" would stop
-  // it from healing (6.2).
+  // Without a settled version nothing follows from a failure, and a mark "for good" would stop it
+  // from healing (6.2).
   if (rollout.failed !== null && job.failed === null && job.fallback !== null) {
     return [{ kind: 'failed', ...mark, evidence: rollout.failed }];
   }
@@ -129,10 +129,10 @@ export const revertMessage = (
 ): string => {
   const short = job.commit.oid.slice(0, 8);
   const subject = `Revert ${job.id}: ${evidence.reason}`;
-  const lines = evidence.allocations.map(
-    ({ allocation, node, task, message }) =>
-      `- ${allocation} on ${node}${task === null ? '' : `, task ${task}`}: ${message}`,
-  );
+  const lines = evidence.allocations.flatMap(({ allocation, node, task, message, log }) => [
+    `- ${allocation} on ${node}${task === null ? '' : `, task ${task}`}: ${message}`,
+    ...quoted(job, log ?? []),
+  ]);
   return [
     subject.length <= SUBJECT_LIMIT ? subject : `${subject.slice(0, SUBJECT_LIMIT - 1)}…`,
     '',
@@ -140,8 +140,8 @@ export const revertMessage = (
     `failed: ${evidence.reason}.`,
     ...(lines.length === 0 ? [] : ['', ...lines]),
     '',
-    'Its fields that form the version go back to the newest version that settled;',
-    'everything else in the file stays. To try it again, revert this commit.',
+    ...whatGoesBack(job),
+    'To try it again, revert this commit.',
     '',
     `Purser-Reverts: ${job.commit.oid}`,
     `Purser-Cluster: ${desired.cluster.name}`,
@@ -151,6 +151,23 @@ export const revertMessage = (
     '',
   ].join('\n');
 };
+
+const whatGoesBack = ({ revert }: DesiredJob): readonly string[] =>
+  revert.kind === 'possible' && revert.whole === true
+    ? ['All that it changed goes back, as it asked (Purser-Atomic), but for counts.']
+    : [
+        'Its fields that form the version go back to the newest version that settled;',
+        'everything else in the file stays.',
+      ];
+
+/**
+ * Git never forgets, so the namespace is asked again when the message is written. Set in, behind a
+ * bar: no line of a log can be taken for a trailer.
+ */
+const quoted = ({ evidence }: DesiredJob, log: readonly string[]): readonly string[] =>
+  evidence === 'logs' && log.length > 0
+    ? ['  last lines of its log:', ...log.map((line) => `    | ${line}`)]
+    : [];
 
 const oneLine = (text: string): string => text.replaceAll(/\s+/g, ' ').trim();
 

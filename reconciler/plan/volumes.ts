@@ -1,10 +1,13 @@
 // Named volumes and where they live (rules 14).
-// In: a want, homes from the ledger. Out: the node that the want is bound to, records to write
-// first, or why it waits.
+// In: a want, homes from the ledger, folders that nodes report. Out: the node that the want is bound
+// to, records to write first, or why it waits; the folders that a node is to remove.
 // Not here: host paths (they need no home).
 
+import { unaged } from '../../schema/ageing.ts';
 import type { DesiredState, VolumeHome } from '../../schema/desired.ts';
+import { compareText, volumeFolder } from '../../schema/ids.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
+import type { LiveNode } from '../../schema/live.ts';
 import type { WaitReason } from '../../schema/plan.ts';
 import type { SlotWant } from './scope.ts';
 import type { NodeViews } from './nodes.ts';
@@ -65,4 +68,52 @@ export const homesOwed = (
       index,
       node,
     }));
+};
+
+/** Folders of homes that were ended, by node. */
+export type EndedFolders = ReadonlyMap<string, ReadonlySet<string>>;
+
+export const endedFoldersOf = ({ endedVolumes = [] }: DesiredState): EndedFolders => {
+  const byNode = new Map<string, Set<string>>();
+  for (const home of endedVolumes) {
+    const folder = volumeFolder(home, home.volume);
+    const mine = byNode.get(home.node);
+    if (mine === undefined) byNode.set(home.node, new Set([folder]));
+    else mine.add(folder);
+  }
+  return byNode;
+};
+
+/**
+ * What the node is to remove: folders of ended homes that it says are there, unless a copy uses
+ * them. Sorted; empty nearly always.
+ */
+export const foldersToRemove = (node: LiveNode, ended: EndedFolders): readonly string[] => {
+  const mine = ended.get(node.name);
+  if (mine === undefined || node.volumes === undefined) return [];
+  const there = node.volumes.filter((folder) => mine.has(folder));
+  if (there.length === 0) return there;
+  const used = new Set(
+    unaged(node).flatMap(({ body, phase }) =>
+      phase === 'dead' ? [] : body.spec.volumes.map(({ name }) => volumeFolder(body, name)),
+    ),
+  );
+  return there.filter((folder) => !used.has(folder)).toSorted(compareText);
+};
+
+/** The first of the want's volumes whose old data are still on that node; null: none. */
+export const oldData = (
+  { spec, version, group, slot }: SlotWant,
+  node: LiveNode | null,
+  ended: EndedFolders,
+): string | null => {
+  const mine = node === null ? undefined : ended.get(node.name);
+  if (mine === undefined) return null;
+  const { namespace, job } = version.spec;
+  const owner = { namespace, job, group: group.name, index: slot.index };
+  const found = spec.volumes.find(({ name }) => {
+    const folder = volumeFolder(owner, name);
+    return mine.has(folder) && node?.volumes?.includes(folder) === true;
+  });
+  return found?.name ?? null;
 };

@@ -1,9 +1,8 @@
 // The written forms of cluster.yaml, nodes/<node>.yaml, namespaces/<namespace>.yaml and
 // scale/<namespace>/<job>.yaml.
 // In: nothing. Out: schemas and types. None of these fields is a job's, so their class says only
-// whether copies may be
-// replaced by a change: a cluster default that a job uses is part of its version (rules 2.1).
-// Not here: what they mean once compiled (schema/desired.ts).
+// whether copies may be replaced by a change: a cluster default that a job uses is part of its
+// version (rules 2.1). Not here: what they mean once compiled (schema/desired.ts).
 
 import Type from 'typebox';
 import {
@@ -173,7 +172,7 @@ export const namespaceSchema = Type.Object(
     ),
     evidence: field('in-place', Type.Enum(['codes', 'logs']), {
       description:
-        'What a revert commit may quote. `logs` has no effect in this release: only codes are quoted.',
+        'What a revert commit may quote: exit codes and failed checks, or with `logs` also the last ten lines of a failed task’s log. Git never forgets.',
       default: 'codes',
     }),
   },

@@ -1,8 +1,7 @@
 // The written form of a task group: what is placed together on one node, `count` times.
 // In: nothing. Out: the schema and the type. Its fields may also stand at job level (a job without
-// `groups` is one
-// group named as the job). Not here: the compiled group (schema/spec.ts), checks of meaning
-// (schema/check-job.ts).
+// `groups` is one group named as the job). Not here: the compiled group (schema/spec.ts), checks of
+// meaning (schema/check-job.ts).
 
 import Type from 'typebox';
 import {

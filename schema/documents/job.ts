@@ -1,9 +1,8 @@
 // The written form of jobs/<namespace>/<job>.yaml: job, groups, tasks, and the short forms without
 // the lower levels.
 // In: nothing. Out: the schema and the type. Whether group and task fields stand at a level where
-// they may is checked
-// in schema/check-job.ts, with a message that a schema cannot give. Not here: the compiled job
-// (schema/spec.ts).
+// they may is checked in schema/check-job.ts, with a message that a schema cannot give. Not here:
+// the compiled job (schema/spec.ts).
 
 import Type from 'typebox';
 import {

@@ -1,9 +1,7 @@
 // The written form of a task: one container of a group.
 // In: nothing. Out: the schema and the type. Its fields may also stand at group level (a group
-// without `tasks` is one
-// task) and at job level (a job without `groups` is one group). Not here: what a task means once
-// compiled
-// (schema/spec.ts), checks of meaning (schema/check-job.ts).
+// without `tasks` is one task) and at job level (a job without `groups` is one group). Not here:
+// what a task means once compiled (schema/spec.ts), checks of meaning (schema/check-job.ts).
 
 import Type from 'typebox';
 import {

@@ -188,8 +188,7 @@ test('logs, of all copies, of one, and goes on', async () => {
   const followed = await up.purser(['logs', '-f', 'web'], { interruptAfterMs: 2500 });
   expect(followed).toMatchObject({ code: 0 });
   // The program ends when it is asked to, and is started anew: what it said before is still there.
-  // The exec ends with
-  // it or before it, so its own code says nothing.
+  // The exec ends with it or before it, so its own code says nothing.
   await up.purser(['exec', 'web[0]', '--', 'sh', '-c', 'kill 1']);
   await until(async () => {
     const { code, out } = await up.purser(['logs', '--previous', 'web[0]']);

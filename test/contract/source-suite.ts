@@ -114,6 +114,26 @@ const readingTests = (get: Get): void => {
 const WATCH_SETTLES_MS = 300;
 
 const historyTests = (get: Get): void => {
+  test('what one commit changed, and what of it stands at HEAD (rules 6.3)', async () => {
+    const { source, commit } = get();
+    await commit({ 'jobs/a/web.yaml': '1', 'jobs/a/old.yaml': 'old', 'configs/x': 'x' }, 'one');
+    const two = await commit({ 'jobs/a/web.yaml': '2', 'jobs/a/old.yaml': null }, 'two');
+    await commit({ 'jobs/a/web.yaml': '3' }, 'three');
+    const asks = { digests: [], histories: [], changes: [two, 'f'.repeat(40)] };
+    const { changes } = await source.complete(await source.read(), asks);
+    const texts = changes
+      ?.get(two)
+      ?.files?.map(({ path, before, after, head }) => [
+        path,
+        ...[before, after, head].map((file) => (file?.kind === 'text' ? file.text : null)),
+      ]);
+    expect(texts).toEqual([
+      ['jobs/a/old.yaml', 'old', null, null],
+      ['jobs/a/web.yaml', '1', '2', '3'],
+    ]);
+    expect(changes?.get('f'.repeat(40))?.files).toBeNull();
+  });
+
   test('says which commits HEAD contains (rules 10.3)', async () => {
     const { source, commit } = get();
     const older = await commit({ 'jobs/a/web.yaml': '1' }, 'one');

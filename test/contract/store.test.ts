@@ -205,3 +205,23 @@ describe('logs', () => {
     expect((await reader.next()).done).toBe(true);
   });
 });
+
+describe('the end of a log', () => {
+  it('is that of the newest run that wrote something, or of the one before, in so many bytes', async () => {
+    const store = await createStore({ root, log: quiet });
+    const folder = join(root, 'logs/a-0-1');
+    await mkdir(folder, { recursive: true });
+    const of = { allocation: 'a-0-1', task: 'web', run: 'newest', bytes: 11 } as const;
+    await writeFile(join(folder, 'web.1.log'), 'one: first\none: last\n');
+    await writeFile(join(folder, 'web.2.log'), 'two: first\ntwo: last\n');
+    await writeFile(join(folder, 'web.3.log'), '');
+    expect(await store.endOfLog(of)).toBe('\ntwo: last\n');
+    expect(await store.endOfLog({ ...of, run: 'before' })).toBe('\none: last\n');
+    await writeFile(join(folder, 'web.2.log.1'), 'two: older\n');
+    await writeFile(join(folder, 'web.2.log'), 'new\n');
+    expect(await store.endOfLog(of)).toBe(' older\nnew\n');
+    await expect(store.endOfLog({ ...of, task: '../x' })).rejects.toMatchObject({
+      reason: 'bad-spec',
+    });
+  });
+});

@@ -1,7 +1,6 @@
 // Mistakes of people, each through a commit: status names them on their line, nothing else is
-// disturbed, and the
-// correction heals. Then the repository itself: rewritten, moved away, a remote that somebody
-// forced.
+// disturbed, and the correction heals. Then the repository itself: rewritten, moved away, a remote
+// that somebody forced.
 
 import { mkdirSync, renameSync } from 'node:fs';
 import { join } from 'node:path';

@@ -1,6 +1,5 @@
 // A node whose disk fills up: said aloud, blamed on nobody's version, healed when there is room. A
-// program that talks
-// without end fills no disk; images that nobody needs go when room is short.
+// program that talks without end fills no disk; images that nobody needs go when room is short.
 // The node's root is a small tmpfs, one cluster of one node.
 
 import { execFileSync } from 'node:child_process';

@@ -69,6 +69,7 @@ test.each(FAILING)('a version that $name goes back by a commit', async ({ name, 
   expect(seen.answers).toEqual(['1']);
   const message = cluster.git('log', '-1', '--format=%B');
   expect(message).toMatch(reason);
+  expect(message).not.toMatch(/told to crash|last lines of its log/);
   expect(message).toContain(`Purser-Reverts: ${bad}`);
   expect(message).toContain('Purser-Cluster: e2e');
   expect(message).toContain(`Purser-Job: ${WEB}`);
@@ -79,6 +80,41 @@ test.each(FAILING)('a version that $name goes back by a commit', async ({ name, 
   expect(cluster.git('status', '--porcelain')).toBe('');
   const kept = Object.entries(pidsOf(after, WEB)).filter(([id, pid]) => before[id] === pid);
   expect(kept.length).toBeGreaterThanOrEqual(2); // max_parallel 1: the others were never touched
+});
+
+test('log lines stand in the message where the namespace allows them, and nowhere else', async () => {
+  cluster.commit({ 'namespaces/shop.yaml': 'evidence: logs\n' }, 'logs are evidence');
+  await cluster.settled(WEB);
+  const bad = cluster.commit({ [FILE]: web('e', { fail: 'crash' }) }, 'crashes and says why');
+  await cluster.until('a revert commit', () => cluster.git('rev-parse', 'HEAD~1') === bad, 60_000);
+  await cluster.settled(WEB);
+  const message = cluster.git('log', '-1', '--format=%B');
+  expect(message).toMatch(/ {2}last lines of its log:\n {4}\| told to crash\n/);
+  expect(message).toContain(`Purser-Reverts: ${bad}`);
+  for (const program of [cluster.reconciler, ...cluster.nodes.map(({ runner }) => runner)]) {
+    expect(program.tail(100_000)).not.toContain('told to crash');
+  }
+  cluster.commit({ 'namespaces/shop.yaml': 'evidence: codes\n' }, 'logs are none any more');
+  await cluster.settled(WEB);
+});
+
+test('a commit with Purser-Atomic: true goes back as a whole', async () => {
+  const words = 'configs/words.txt';
+  cluster.commit({ [words]: 'before\n' }, 'words');
+  await cluster.settled(WEB);
+  const good = readFileSync(join(cluster.repository, FILE), 'utf8');
+  const bad = cluster.commit(
+    { [FILE]: web('a', { fail: 'crash', count: 4 }), [words]: 'after\n', 'README.md': 'new\n' },
+    'a change of many files\n\nPurser-Atomic: true',
+  );
+  await cluster.until('a revert commit', () => cluster.git('rev-parse', 'HEAD~1') === bad, 60_000);
+  await cluster.settled(WEB);
+  expect(cluster.git('diff', `${bad}~1`, 'HEAD', '--stat')).toBe('');
+  expect(readFileSync(join(cluster.repository, FILE), 'utf8')).toBe(good);
+  const message = cluster.git('log', '-1', '--format=%B');
+  expect(message).toContain('All that it changed goes back');
+  expect(message).toContain(`Purser-Reverts: ${bad}`);
+  expect(cluster.git('status', '--porcelain')).toBe('');
 });
 
 const unresolved = ({ view }: ReadyState, message: RegExp): true | string =>

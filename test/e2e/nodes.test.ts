@@ -3,7 +3,7 @@
 // The reconciler listens on a port in a namespace of its own; cables of nodes are cut.
 
 import { execFileSync } from 'node:child_process';
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { appJob } from '../support/app.ts';
@@ -187,4 +187,35 @@ test('the volume waits for its node, with a reason, and is there again', async (
   const [again = ''] = urlsOf(await cluster.state(), STORE);
   expect(await nodesOf(STORE)).toEqual([home]);
   expect((await get(`${again}/boots`)).split('\n').length).toBe(boots + 1);
+});
+
+const stopStore = async (): Promise<void> => {
+  await cluster.purser('stop', 'store');
+  await cluster.until('the store is gone', ({ view }) => {
+    const left = view.live.nodes.flatMap(({ allocations }) => allocations);
+    return left.every(({ body }) => body.job !== 'store');
+  });
+};
+
+test('an ended volume is removed on its node, also when the node was away', async () => {
+  const [home = ''] = await nodesOf(STORE);
+  const node = cluster.node(home);
+  const folder = join(node.root, 'volumes/shop.store.store.0.data');
+  expect(existsSync(join(folder, 'boots'))).toBe(true);
+  const busy = await cluster.purser('volume', 'rm', 'store/data[0]', '--yes').catch(String);
+  expect(busy).toContain('stop the job first');
+  await stopStore();
+  await node.runner.end('SIGTERM');
+  const said = await cluster.purser('volume', 'rm', 'store/data[0]', '--yes');
+  expect(said).toContain(`${home} is away`);
+  expect(existsSync(folder)).toBe(true);
+  node.runner.start();
+  await expect.poll(() => existsSync(folder), { timeout: 20_000 }).toBe(false);
+  await cluster.purser('start', 'store');
+  await cluster.settled(STORE, 60_000);
+  const [url = ''] = urlsOf(await cluster.state(), STORE);
+  expect((await get(`${url}/boots`)).trim().split('\n')).toHaveLength(1);
+  await stopStore();
+  const now = await cluster.purser('volume', 'rm', 'store/data[0]', '--yes');
+  expect(now).toContain('are gone');
 });

@@ -71,6 +71,7 @@ const world = (drawn: readonly Facts[], order: readonly string[]) => {
     contactAt: 0,
     unheardMs: 0,
     imagesUsed: new Map(),
+    volumes: null,
   };
   const items = IDS.flatMap((id) => {
     const kind = of(id)?.ordered;

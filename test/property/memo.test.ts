@@ -1,6 +1,6 @@
 // Memos change how long a pass takes and nothing else: one set of memos is kept through worlds that
-// follow one another
-// in any order, at any times, and every answer is compared with the one that is made without.
+// follow one another in any order, at any times, and every answer is compared with the one that is
+// made without.
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { observe } from '../../reconciler/live/observe.ts';
@@ -38,6 +38,7 @@ const change = fc.record({
     'scale-file',
     'ledger-gone',
     'approved',
+    'synced',
     'other-session',
     'news',
     'news',
@@ -217,6 +218,12 @@ const next = (before: Look, { kind, which, afterMs }: Change, first: World): Loo
     }
     case 'approved':
       return { ...look, desired: { ...look.desired, approvals: [approvalOf(look, which)] } };
+    case 'synced': {
+      const id = look.desired.jobs[place]?.id ?? '';
+      const groups =
+        which === 0 ? null : [{ name: 'main', min: which, max: 2 * which, value: null }];
+      return { ...look, desired: { ...look.desired, synced: new Map([[id, groups]]) } };
+    }
     case 'back':
       return { desired: first.desired, heard: first.heard, now: first.now, isSpread: false };
   }
@@ -225,7 +232,10 @@ const next = (before: Look, { kind, which, afterMs }: Change, first: World): Loo
 /** The same world, told by nodes that say everything anew in each report. */
 const toldAnew = (heard: Heard): Heard => ({
   ...heard,
-  nodes: heard.nodes.map(({ unchanged: _, ...node }) => node),
+  nodes: heard.nodes.map((node) => {
+    const { unchanged, ...anew } = node;
+    return unchanged === undefined ? node : anew;
+  }),
 });
 
 /** Everything that a pass decides, as text. */

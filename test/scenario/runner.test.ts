@@ -328,4 +328,78 @@ describe('the runner', () => {
       await world.advance(3000);
       expect(world.containers.get('a-0-1.server')?.task).toBe('running');
     }));
+
+  it('removes an ended volume when its copy is gone, also after a failure, and says so', () =>
+    running(async (world) => {
+      const folder = 'default.web.web.0.data';
+      const volumes = [
+        { kind: 'named', name: 'data', path: '/data', readOnly: false, onLoss: 'wait' } as const,
+      ];
+      const spec = testGroup({ tasks: [testTask({ volumes })] });
+      world.send(orders(1, runItem(testBody('a-0-1', { spec }))));
+      await world.advance(500);
+      expect(world.last().volumes).toEqual([folder]);
+      world.send({ ...orders(2, stopItem('a-0-1')), removeVolumes: [folder] });
+      world.faults.set('removeVolume', failure('disk', 'platform', 'the disk does not answer'));
+      await world.advance(11_000);
+      expect(world.last().allocations).toEqual([]);
+      expect(world.volumes).toEqual(new Set([folder]));
+      world.faults.clear();
+      await world.advance(60_000);
+      expect(world.last().volumes).toEqual([]);
+      const removals = world.calls.filter((call) => call === `removeVolume ${folder}`).length;
+      await world.advance(120_000);
+      expect(world.calls.filter((call) => call === `removeVolume ${folder}`)).toHaveLength(
+        removals,
+      );
+      expect(world.calls.indexOf(`removeVolume ${folder}`)).toBeGreaterThan(
+        world.calls.indexOf('remove a-0-1.server'),
+      );
+    }));
+});
+
+describe('evidence (6.4)', () => {
+  const crash = async (world: World, changes: Parameters<typeof testBody>[1]): Promise<void> => {
+    world.send(orders(1, runItem(testBody('a-0-1', changes))));
+    await world.advance(1000);
+    world.logs.set('a-0-1.server', 'starting\n\u001B[31mno database\u001B[0m\n');
+    world.exits('a-0-1.server', { code: 3 });
+    await world.advance(1000);
+  };
+
+  it('sends the last lines of the log with the failure, never the failure without them', () =>
+    running(async (world) => {
+      await crash(world, { evidence: 'logs' });
+      const told = world.reports.flatMap(({ allocations }) =>
+        allocations.map((one) => one.failure),
+      );
+      const failures = told.filter((one) => one !== null);
+      expect(failures.length).toBeGreaterThan(0);
+      for (const one of failures) expect(one.log).toEqual(['starting', 'no database']);
+      expect(world.calls.filter((call) => call.startsWith('endOfLog'))).toHaveLength(1);
+    }));
+
+  it('reads no log where the body does not say so', () =>
+    running(async (world) => {
+      await crash(world, {});
+      expect(only(world).failure).toMatchObject({ kind: 'exit', message: 'exit code 3' });
+      expect(only(world).failure).not.toHaveProperty('log');
+      expect(world.calls.filter((call) => call.startsWith('endOfLog'))).toEqual([]);
+    }));
+
+  it('sends nothing of it any more once the namespace says otherwise', () =>
+    running(async (world) => {
+      await crash(world, { evidence: 'logs' });
+      expect(only(world).failure).toHaveProperty('log');
+      world.send(orders(2, runItem(testBody('a-0-1'))));
+      await world.advance(2000);
+      expect(only(world).failure).not.toHaveProperty('log');
+    }));
+
+  it('tells a failure whose log cannot be read', () =>
+    running(async (world) => {
+      world.faults.set('endOfLog', failure('disk', 'platform', 'the disk is gone'));
+      await crash(world, { evidence: 'logs' });
+      expect(only(world).failure).toMatchObject({ message: 'exit code 3' });
+    }));
 });

@@ -13,7 +13,7 @@ import type { Links } from './fake/link.ts';
 import type { RepoCommit } from './fake/git.ts';
 import type { Machine, SimContainer } from './fake/machine.ts';
 import { maxTotalOf, minHealthyOf, type JobDraft } from './drafts.ts';
-import type { Human } from './human.ts';
+import { inForce, type Human } from './human.ts';
 import { allocationOf, idOf, type Copy, type SimNode, type Truth } from './truth.ts';
 
 export interface Violation {
@@ -33,8 +33,6 @@ export interface Checker {
   readonly machineCommit: (commit: RepoCommit) => void;
   /** A fault hit the node: what it does to the copies there excuses much for a while. */
   readonly disturbed: (node: string) => void;
-  /** The runner of the node was started, or died. */
-  readonly runner: (node: string, alive: boolean) => void;
 }
 
 export interface CheckOptions {
@@ -63,6 +61,9 @@ const FREE_LATELY_MS: Ms = 30_000;
 /** An order made before a record was read may be on its way for so long. */
 const RECORD_SEEN_MS: Ms = 30_000;
 
+/** What two reconcilers ordered against each other is put right, and lost nodes come back, within. */
+const SHARED_LATELY_MS: Ms = 60_000;
+
 export const createChecker = (options: CheckOptions): Checker => {
   const { truth, human } = options;
   const violations: Violation[] = [];
@@ -78,9 +79,7 @@ export const createChecker = (options: CheckOptions): Checker => {
     ordered: new Set<string>(),
     stopped: new Set<string>(),
   };
-  const runnerless = new Set<string>();
-  const begun = new WeakSet<SimContainer>();
-  const past = { disturbances, starts, reverted, begun, runnerless };
+  const past = { disturbances, starts, reverted };
   const context: Context = { ...options, ...seen, ...past, fail };
   return {
     violations,
@@ -109,10 +108,6 @@ export const createChecker = (options: CheckOptions): Checker => {
     },
     machineCommit: (commit) => checkRevert(context, commit, human.repo.ledger),
     disturbed: (node) => disturbances.set(node, truth.time.now()),
-    runner: (node, alive) => {
-      if (alive) runnerless.delete(node);
-      else runnerless.add(node);
-    },
   };
 };
 
@@ -122,10 +117,6 @@ interface Context extends CheckOptions {
   readonly disturbances: ReadonlyMap<string, Ms>;
   readonly starts: Map<string, Ms[]>;
   readonly reverted: Set<string>;
-  /** Containers that were started before. */
-  readonly begun: WeakSet<SimContainer>;
-  /** Nodes whose runner is dead: the watchdog that acts in its place (9.3) is not simulated. */
-  readonly runnerless: ReadonlySet<string>;
   /** When a deployment was recorded as failed. */
   readonly failedAt: Map<string, Ms>;
   /** Allocations that were ordered to run before. */
@@ -153,7 +144,7 @@ const recentDrafts = (context: Context, job: string, node: SimNode) => {
   // An intent holds until the next: the one before the window still counts.
   const lately = human.intents.findLastIndex(({ at }) => at <= since);
   const first = Math.max(0, Math.min(named < 0 ? 0 : named, lately < 0 ? 0 : lately));
-  return human.intents.slice(first).map(({ intent }) => intent.jobs.get(job));
+  return human.intents.slice(first).map((_, index) => inForce(human.intents, first + index, job));
 };
 
 /** Nothing runs that the machine has no room for. */
@@ -176,13 +167,8 @@ const seenBy = ({ truth, links, disturbances }: Context, node: string): string |
 
 /** 5.1: no more copies than count, surge and canaries, as far as one reconciler can see. */
 const checkSurge = (context: Context, copy: Copy): void => {
-  const { truth, human, fail, begun } = context;
+  const { truth, human, fail } = context;
   const job = idOf(copy.body);
-  // A runner that starts a copy again adds none; a node that came back may have brought one beside
-  // it.
-  const again = copy.containers.every((container) => begun.has(container));
-  for (const container of copy.containers) begun.add(container);
-  if (again) return;
   const reconciler = seenBy(context, copy.node.name);
   if (reconciler === null) return;
   const seen = truth.copiesOf(job).filter(({ node }) => seenBy(context, node.name) === reconciler);
@@ -195,23 +181,18 @@ const checkSurge = (context: Context, copy: Copy): void => {
 };
 
 /**
- * 9.3: never two, whatever is cut off. A containerd that does not do as it is told excuses it, and
- * so do two
- * reconcilers that share the nodes between them: a runner whose reconciler answers has no reason to
- * stop.
+ * 9.3: never two, whatever is cut off, dead or late: stop_after, kept by the runner or by its
+ * watchdog, ends sooner than its node counts as lost. The one excuse: two reconcilers that share the
+ * nodes between them, since a runner whose reconciler answers has no reason to stop (docs/SCOPE.md).
  */
 const checkSingleton = (context: Context, { body, allocation, node }: Copy): void => {
   const { truth, human, links, fail } = context;
   const job = idOf(body);
   if (human.intent().jobs.get(job)?.singleton !== true || !body.spec.singleton) return;
-  const mine = links.session(node.name)?.with ?? null;
+  if (truth.time.now() - links.sharedAt() < SHARED_LATELY_MS) return;
   const other = truth.copiesOf(job).find((copy) => {
-    const { late, failBefore, failAfter } = copy.node.machine.faults;
-    const obedient = late + failBefore + failAfter === 0 && !context.runnerless.has(copy.node.name);
-    const theirs = links.session(copy.node.name)?.with ?? mine;
     const sameSlot = copy.body.group === body.group && copy.body.index === body.index;
-    if (copy.allocation === allocation || !sameSlot || theirs !== mine) return false;
-    return obedient && copy.body.spec.singleton;
+    return copy.allocation !== allocation && sameSlot && copy.body.spec.singleton;
   });
   if (other === undefined) return;
   fail(

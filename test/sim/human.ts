@@ -24,10 +24,17 @@ export interface Intent {
   readonly nodes: ReadonlyMap<string, NodeDraft>;
 }
 
+/** What one commit means. */
+export interface Meaning {
+  readonly at: number;
+  readonly oid: string;
+  readonly intent: Intent;
+}
+
 export interface Human {
   readonly repo: Repo;
   /** Meaning of each commit, in the order of the branch. */
-  readonly intents: { readonly at: number; readonly oid: string; readonly intent: Intent }[];
+  readonly intents: Meaning[];
   readonly intent: () => Intent;
   readonly commit: (change: Partial<Intent>, message: string) => void;
   /** Changes one job. */
@@ -96,6 +103,22 @@ export const createHuman = ({ time, registry, first }: HumanOptions): Human => {
     },
   };
   return human;
+};
+
+/**
+ * What the cluster is held to by the commit with that index: a broken file keeps its last valid
+ * content, whatever else was written into it; one that was gone in between begins anew (rules 1.3).
+ */
+export const inForce = (
+  intents: readonly Meaning[],
+  index: number,
+  job: string,
+): JobDraft | undefined => {
+  for (const { intent } of intents.slice(0, index + 1).toReversed()) {
+    const draft = intent.jobs.get(job);
+    if (draft?.broken !== true) return draft;
+  }
+  return undefined;
 };
 
 const filesOf = (registry: Registry, { jobs, nodes }: Intent): ReadonlyMap<string, string> =>

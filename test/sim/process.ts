@@ -1,9 +1,8 @@
 // A program that can be killed at any await: every port call of a simulated program goes through
 // its process.
 // In: virtual time. Out: `call`, which makes a promise that virtual time settles. Killing a process
-// leaves all its
-// promises open for ever, which is what death looks like from inside; what the call did to the
-// world stays done.
+// leaves all its promises open for ever, which is what death looks like from inside; what the call
+// did to the world stays done.
 // Not here: what a call does (the fakes), when a process is killed (faults.ts).
 
 import type { Ms } from '../../schema/spec.ts';

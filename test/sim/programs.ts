@@ -1,7 +1,9 @@
 // The programs under test, started on ports of the simulation: nothing of them is replaced.
 // In: ports. Out: they run until their process dies. Not here: the ports (world.ts).
 
+import type { Watchdog } from '../../node-runner/edge/watchdog.ts';
 import type { RunnerPorts } from '../../node-runner/ports.ts';
+import { guardStopAfter, startsGuarded } from '../../node-runner/stop-after.ts';
 import type { View } from '../../reconciler/cycle.ts';
 import { createLoop } from '../../reconciler/loop.ts';
 import type { ReconcilerPorts } from '../../reconciler/ports.ts';
@@ -17,7 +19,12 @@ export const startReconciler = (ports: ReconcilerPorts, seen: (view: View) => vo
   void loop.run(new AbortController().signal);
 };
 
-export const startRunner = (ports: RunnerPorts, node: SimNode): void => {
+export interface RunnerParts {
+  readonly ports: RunnerPorts;
+  readonly watchdog: Watchdog;
+}
+
+export const startRunner = ({ ports, watchdog }: RunnerParts, node: SimNode): void => {
   const { name, cpuMilli, memoryBytes } = node;
   const config = {
     node: name,
@@ -33,5 +40,15 @@ export const startRunner = (ports: RunnerPorts, node: SimNode): void => {
     resolvConf: '',
     diskReserveBytes: 1e9,
   } as const;
-  void createTick(ports, config).run(new AbortController().signal);
+  const stopAfter = {
+    watchdog,
+    inventory: () => tick.inventory(),
+    folderOf: (cgroup: string) => cgroup,
+  };
+  const runtime = startsGuarded(ports.runtime, stopAfter);
+  const tick = createTick({ ...ports, runtime }, config);
+  const { signal } = new AbortController();
+  const { clock, log } = ports;
+  void tick.run(signal);
+  void guardStopAfter({ ...stopAfter, clock, log, signal });
 };

@@ -1,7 +1,6 @@
 // Virtual time: one queue of events, one clock, one seeded source of chance, one trace.
 // In: a seed. Out: a driver that pops the earliest event, sets the clock, runs it, and then lets
-// every promise chain
-// that it set off run dry before the next one. Same seed, same trace.
+// every promise chain that it set off run dry before the next one. Same seed, same trace.
 // Not here: who makes events (process.ts, the fakes), what must hold after each (check.ts). No real
 // timer is used.
 

@@ -1,7 +1,6 @@
 // One simulated cluster: machines, runners, reconcilers, people, and the network between them.
 // In: a scenario and virtual time. Out: a world that faults can break and checkers can look at.
-// Programs that die
-// are started again by a supervisor, as systemd would.
+// Programs that die are started again by a supervisor, as systemd would.
 // Not here: what goes wrong (faults.ts), what must hold (check.ts, settle.ts), the programs
 // (programs.ts).
 
@@ -23,6 +22,7 @@ import {
 } from './fake/node.ts';
 import { createRegistry, type Registry } from './fake/registry.ts';
 import { createRuntime } from './fake/runtime.ts';
+import { createMachineWatchdog, type MachineWatchdog } from './fake/watchdog.ts';
 import { createHuman, type Human, type Intent } from './human.ts';
 import { createProcess, type Process } from './process.ts';
 import { startReconciler, startRunner } from './programs.ts';
@@ -76,6 +76,7 @@ export const createWorld = (time: SimTime, scenario: Scenario): World => {
   const registry = createRegistry(time);
   const nodes = new Map<string, SimNode>();
   const clocks = new Map<string, NodeClock>();
+  const watchdogs = new Map<string, MachineWatchdog>();
   const human = createHuman({ time, registry, first: scenario.first });
   const links = createLinks(time, {
     ordered: (orders) => {
@@ -91,13 +92,15 @@ export const createWorld = (time: SimTime, scenario: Scenario): World => {
     };
     const machine = createMachine({ time, name: size.name, registry, watch });
     nodes.set(size.name, { ...size, machine, disk: createDisk() });
-    clocks.set(size.name, createNodeClock(time, size.name, size.clockRate));
+    const clock = createNodeClock(time, size.name, size.clockRate);
+    clocks.set(size.name, clock);
+    watchdogs.set(size.name, createMachineWatchdog({ time, machine, clock }));
   }
   const truth = createTruth(time, nodes);
   const checker = createChecker({ truth, human, links });
   human.repo.onMachineCommit(checker.machineCommit);
   human.repo.onRecord(checker.recorded);
-  const parts: Parts = { time, registry, nodes, clocks, human, links, checker };
+  const parts: Parts = { time, registry, nodes, clocks, watchdogs, human, links, checker };
   const runners = new Map([...nodes.keys()].map((name) => [name, superviseRunner(parts, name)]));
   const reconciler = superviseReconciler(parts, 'reconciler');
   let second: Supervised<View> | null = null;
@@ -134,6 +137,7 @@ interface Parts {
   readonly registry: Registry;
   readonly nodes: ReadonlyMap<string, SimNode>;
   readonly clocks: ReadonlyMap<string, NodeClock>;
+  readonly watchdogs: ReadonlyMap<string, MachineWatchdog>;
   readonly human: Human;
   readonly links: Links;
   readonly checker: Checker;
@@ -229,15 +233,13 @@ const superviseRunner = (parts: Parts, name: string): Supervised<never> => {
   const { time, registry, links, checker } = parts;
   const node = parts.nodes.get(name);
   const clock = parts.clocks.get(name);
-  if (node === undefined || clock === undefined) throw new Error(`There is no node ${name}.`);
+  const watchdog = parts.watchdogs.get(name);
+  if (node === undefined || clock === undefined || watchdog === undefined)
+    throw new Error(`There is no node ${name}.`);
   const { machine, disk } = node;
   const start = (process: Process): void => {
     const nodeParts = { time, process, machine, disk, clock, accepted: checker.accepted };
-    checker.runner(name, true);
-    process.onDeath(() => {
-      checker.disturbed(name);
-      checker.runner(name, false);
-    });
+    process.onDeath(() => checker.disturbed(name));
     const ports = {
       runtime: createRuntime({ time, process, machine, registry }),
       network: createNetwork(nodeParts),
@@ -248,7 +250,7 @@ const superviseRunner = (parts: Parts, name: string): Supervised<never> => {
       clock: createRunnerClock(nodeParts),
       log: log(parts, name),
     };
-    startRunner(ports, node);
+    startRunner({ ports, watchdog: watchdog.port(process) }, node);
   };
   return supervise({ time, name: `runner ${name}`, start });
 };

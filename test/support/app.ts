@@ -1,7 +1,7 @@
 // The program that end-to-end tests deploy, and job files for it in a few words.
 // In: settings. Out: an image, texts of job files. The program serves its VERSION at /, health at
-// /healthz, and what
-// its volume has seen at /boots; it crashes, stays sick or chatters when its environment says so.
+// /healthz, and what its volume has seen at /boots; it crashes, stays sick or chatters when its
+// environment says so.
 
 import type { BuiltImage } from '../../cli/image-build.ts';
 import { buildImage } from '../../cli/image-build.ts';

@@ -1,7 +1,6 @@
 // A whole cluster for end-to-end tests: one reconciler and several runners as real processes, each
-// runner with its own
-// root, containerd, runc root, cgroup and network namespace; a repository; a registry with a proxy
-// in front of it.
+// runner with its own root, containerd, runc root, cgroup and network namespace; a repository; a
+// registry with a proxy in front of it.
 // In: what to begin with. Out: ways to commit, to wait with a clear end, to kill and start again,
 // to clean up all.
 // A wait that ends without its condition throws status and logs. Not here: what is deployed

@@ -1,5 +1,5 @@
-// Random worlds for the laws: a played cluster that was run for a while under random jobs,
-// versions and faults.
+// Random worlds for the laws: a played cluster that was run for a while under random jobs, versions
+// and faults.
 // In: a seed's choices (fast-check). Out: desired state, what was heard, the time. Not here: the
 // laws.
 

@@ -5,6 +5,7 @@ import type { NodeFacts } from '../../node-runner/decide/inventory.ts';
 import { compareText } from '../../schema/ids.ts';
 import type { AllocationBody, NodeOrders, OrderItem } from '../../schema/orders.ts';
 import type { CheckSpec, GroupSpec, TaskSpec } from '../../schema/spec.ts';
+import { group, task } from './bodies.ts';
 
 export const GIB = 1024 ** 3;
 export const MIB = 1024 ** 2;
@@ -21,30 +22,12 @@ export const testNode: NodeFacts = {
   diskReserveBytes: GIB,
 };
 
-export const testTask = (fields: Partial<TaskSpec> = {}): TaskSpec => ({
-  name: 'server',
-  image: { reference: 'r/web:1', repository: 'r/web', digest: 'sha256:aa' },
-  entrypoint: null,
-  command: null,
-  environment: [],
-  user: null,
-  workingDir: null,
-  readOnlyRoot: false,
-  tmpfs: [],
-  files: [],
-  volumes: [],
-  cpuMilli: 100,
-  cpuMaxMilli: null,
-  memoryBytes: 128 * MIB,
-  memoryMaxBytes: null,
-  pidsMax: null,
-  capAdd: [],
-  capDrop: [],
-  checks: { startup: null, ready: null, live: null },
-  killSignal: 'SIGTERM',
-  killTimeoutMs: 10_000,
-  ...fields,
-});
+export const testTask = (fields: Partial<TaskSpec> = {}): TaskSpec =>
+  task({
+    name: 'server',
+    image: { reference: 'r/web:1', repository: 'r/web', digest: 'sha256:aa' },
+    ...fields,
+  });
 
 export const tcpCheck = (fields: Partial<CheckSpec> = {}): CheckSpec => ({
   probe: { kind: 'tcp', port: 'http' },
@@ -54,32 +37,13 @@ export const tcpCheck = (fields: Partial<CheckSpec> = {}): CheckSpec => ({
   ...fields,
 });
 
-export const testGroup = (fields: Partial<GroupSpec> = {}): GroupSpec => ({
-  name: 'web',
-  hash: 'ff'.repeat(32),
-  count: 1,
-  scale: null,
-  networkMode: 'bridge',
-  ports: [{ name: 'http', port: 8080, host: null }],
-  constraints: [],
-  spread: [],
-  restart: { attempts: 2, intervalMs: 1_800_000, delayMs: 15_000, mode: 'fail' },
-  reschedule: {
-    delayMs: 30_000,
-    delayFunction: 'exponential',
-    maxDelayMs: 3_600_000,
-    unlimited: true,
-    attempts: 0,
-  },
-  stopAfterMs: 0,
-  singleton: false,
-  shutdownDelayMs: 0,
-  volumes: [],
-  tasks: [testTask()],
-  ask: { cpuMilli: 100, memoryBytes: 128 * MIB },
-  labels: [],
-  ...fields,
-});
+export const testGroup = (fields: Partial<GroupSpec> = {}): GroupSpec =>
+  group({
+    hash: 'ff'.repeat(32),
+    ports: [{ name: 'http', port: 8080, host: null }],
+    tasks: [testTask()],
+    ...fields,
+  });
 
 export const testBody = (
   allocation: string,

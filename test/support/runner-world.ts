@@ -37,6 +37,10 @@ export interface World {
   readonly faults: Map<string, RuntimeFailure>;
   /** Containers that ignore the first signal. */
   readonly stubborn: Set<string>;
+  /** What a container has written. */
+  readonly logs: Map<string, string>;
+  /** Folders of named volumes. */
+  readonly volumes: Set<string>;
   answer: ProbeAnswer;
   acknowledged: number | null;
   /** Time of one create. */
@@ -120,6 +124,8 @@ export const createWorld = (
     containers,
     faults: new Map(),
     stubborn: new Set(),
+    logs: new Map(),
+    volumes: new Set(),
     answer: { ok: true },
     acknowledged: null,
     createMs: 60,
@@ -254,8 +260,9 @@ export const createWorld = (
         writeMarks: async (marks) => {
           disk.marks = structuredClone(marks);
         },
-        prepare: async ({ allocation, tasks }) => {
+        prepare: async ({ allocation, tasks, volumes }) => {
           call('prepare', allocation);
+          for (const volume of volumes) world.volumes.add(volume);
           const files = tasks.flatMap(({ name, files: own }) =>
             own.map(({ path }) => [`${name}\n${path}`, `/files/${allocation}/${path}`] as const),
           );
@@ -267,8 +274,15 @@ export const createWorld = (
           };
         },
         discard: async (allocation) => call('discard', allocation),
-        removeVolume: async () => {},
-        volumes: async () => [],
+        endOfLog: async ({ allocation, task, run }) => {
+          call('endOfLog', `${allocation}.${task} ${run}`);
+          return world.logs.get(`${allocation}.${task}`) ?? '';
+        },
+        removeVolume: async (volume) => {
+          call('removeVolume', volume);
+          world.volumes.delete(volume);
+        },
+        volumes: async () => [...world.volumes].toSorted(),
       },
       link: {
         take: () => {

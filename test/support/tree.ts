@@ -13,6 +13,7 @@ import type { Ledger, LedgerRecord } from '../../schema/ledger.ts';
 import {
   lookupKey,
   type Asks,
+  type CommitChange,
   type CommitInfo,
   type DigestAsk,
   type Files,
@@ -127,7 +128,33 @@ export const answerHistories = (commits: Story, tree: SourceTree, asked: Asks): 
     ...tree.histories,
     ...asked.histories.map((ask): [string, History] => [ask.path, historyOf(commits, ask)]),
   ]),
+  changes: new Map([
+    ...(tree.changes ?? []),
+    ...(asked.changes ?? []).map((oid) => [oid, changeOf(commits, oid)] as const),
+  ]),
 });
+
+const changeOf = (commits: Story, oid: string): CommitChange => {
+  const at = commits.findIndex(({ commit }) => commit.oid === oid);
+  const before = commits[at - 1]?.files;
+  const after = commits[at]?.files;
+  return { commit: oid, files: changedFiles({ before, after, head: commits.at(-1)?.files }) };
+};
+
+/** What a commit changed, from the files before it, after it, and at HEAD. */
+export const changedFiles = (files: {
+  readonly before: Files | undefined;
+  readonly after: Files | undefined;
+  readonly head: Files | undefined;
+}): CommitChange['files'] => {
+  const paths = [files.before, files.after].flatMap((some) => [...(some?.keys() ?? [])]);
+  return [...new Set(paths)].toSorted(compareText).flatMap((path) => {
+    const before = files.before?.get(path) ?? null;
+    const after = files.after?.get(path) ?? null;
+    if (before?.blob === after?.blob) return [];
+    return [{ path, before, after, head: files.head?.get(path) ?? null }];
+  });
+};
 
 const historyOf = (commits: Story, ask: Asks['histories'][number]): History => {
   const paths = [...new Set([ask.path, ...ask.with])].toSorted(compareText);

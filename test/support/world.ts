@@ -8,50 +8,30 @@ import type { LiveAllocation, LiveNode, LiveState } from '../../schema/live.ts';
 import type { FailureRecord } from '../../schema/orders.ts';
 import type { GroupSpec, JobSpec, TaskSpec, UpdateSpec } from '../../schema/spec.ts';
 import { makeBody } from '../../reconciler/plan/body.ts';
+import { group, task } from './bodies.ts';
 
 export const MIN_HEALTHY_MS = 10_000;
 export const GIB = 1_073_741_824;
 
-export const aTask = (task: Partial<TaskSpec> = {}): TaskSpec => ({
-  name: 'main',
-  image: { reference: 'app:1', repository: 'registry/app', digest: 'sha256:1' },
-  entrypoint: null,
-  command: null,
-  environment: [],
-  user: null,
-  workingDir: null,
-  readOnlyRoot: false,
-  tmpfs: [],
-  files: [],
-  volumes: [],
-  cpuMilli: 100,
-  cpuMaxMilli: null,
-  memoryBytes: 100_000_000,
-  memoryMaxBytes: null,
-  pidsMax: null,
-  capAdd: [],
-  capDrop: [],
-  checks: { startup: null, ready: null, live: null },
-  killSignal: 'SIGTERM',
-  killTimeoutMs: 5_000,
-  ...task,
-});
+export const aTask = (fields: Partial<TaskSpec> = {}): TaskSpec =>
+  task({
+    name: 'main',
+    image: { reference: 'app:1', repository: 'registry/app', digest: 'sha256:1' },
+    memoryBytes: 100_000_000,
+    killTimeoutMs: 5_000,
+    ...fields,
+  });
 
 /** The group's hash follows from `version` unless it is given. */
 export const aGroup = (
-  group: Partial<GroupSpec> & { readonly version?: string } = {},
+  changes: Partial<GroupSpec> & { readonly version?: string } = {},
 ): GroupSpec => {
-  const { version, ...fields } = group;
+  const { version, ...fields } = changes;
   const tasks = fields.tasks ?? [aTask()];
-  return {
+  return group({
     name: 'main',
     hash: hashOf([fields.name ?? 'main', version ?? 'v1']),
     count: 3,
-    scale: null,
-    networkMode: 'bridge',
-    ports: [],
-    constraints: [],
-    spread: [],
     restart: { attempts: 2, intervalMs: 60_000, delayMs: 1_000, mode: 'fail' },
     reschedule: {
       delayMs: 5_000,
@@ -60,18 +40,13 @@ export const aGroup = (
       unlimited: true,
       attempts: 0,
     },
-    stopAfterMs: 0,
-    singleton: false,
-    shutdownDelayMs: 0,
-    volumes: [],
     tasks,
     ask: {
-      cpuMilli: tasks.reduce((total, task) => total + task.cpuMilli, 0),
-      memoryBytes: tasks.reduce((total, task) => total + task.memoryBytes, 0),
+      cpuMilli: tasks.reduce((total, one) => total + one.cpuMilli, 0),
+      memoryBytes: tasks.reduce((total, one) => total + one.memoryBytes, 0),
     },
-    labels: [],
     ...fields,
-  };
+  });
 };
 
 export const anUpdate = (update: Partial<UpdateSpec> = {}): UpdateSpec => ({

@@ -1,8 +1,7 @@
 // The example repository: every field of every document stands in it, and nothing in it is wrong.
 // In: the schemas and example-repo/. Out: a failure that names the field or the problem.
 // Fields that would do harm, or nothing today, stand there as comments of the form `# field:
-// value`; they are put in
-// before the file is read. Not here: whether the example runs (test/e2e).
+// value`; they are put in before the file is read. Not here: whether the example runs (test/e2e).
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';

@@ -6,18 +6,18 @@
 // (decide), images (pull.ts).
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { fileURLToPath, pathToFileURL } from 'node:url';
+import { pathToFileURL } from 'node:url';
 import { Status } from 'nice-grpc';
 import type { CreateAsk, OciSpec, RuntimeContainer, TaskExit } from '../../ports.ts';
 import { compareText } from '../../../schema/ids.ts';
 import { hasCode, RuntimeError, tolerate } from '../runtime-error.ts';
-import { nextLogPath } from '../store/logs.ts';
 import { type Containerd, SNAPSHOTTER } from './client.ts';
 import type { Container } from './generated/containerd/containers.ts';
 import { type Process, Status as TaskStatus } from './generated/containerd/process.ts';
 import { Options } from './generated/containerd/runc_options.ts';
 import type { Mount } from './generated/containerd/types.ts';
 import type { Any } from './generated/google/protobuf/any.ts';
+import { nextLog, openOutput } from './stdio.ts';
 
 export interface Lifecycle {
   readonly list: () => Promise<readonly RuntimeContainer[]>;
@@ -141,8 +141,7 @@ const createTask = async (
   { tasks }: Context,
   { id, mounts, log }: { readonly id: string; readonly mounts: Mount[]; readonly log: string },
 ): Promise<{ readonly pid: number }> => {
-  // Both must be set: a shim that gets only one of them dies.
-  const io = { stdin: '', stdout: log, stderr: log, terminal: false };
+  const io = { stdin: '', ...(await openOutput(log)), terminal: false };
   for (let waitedMs = 0; ; waitedMs += DEATH_POLL_MS)
     try {
       const { pid } = await tasks.create({ containerId: id, rootfs: mounts, ...io });
@@ -183,13 +182,6 @@ const restart = async (
   const { mounts } = await snapshots.mounts({ snapshotter: SNAPSHOTTER, key: id });
   const log = record.extensions[LOG_EXTENSION]?.value ?? new Uint8Array(0);
   return createTask(context, { id, mounts, log: await nextLog(Buffer.from(log).toString()) });
-};
-
-/** Each run writes a log of its own, so that what the run before said can still be read. */
-const nextLog = async (first: string): Promise<string> => {
-  const [, folder, task] = /^(file:.*)\/([^/]+)\.\d+\.log$/.exec(first) ?? [];
-  if (folder === undefined || task === undefined) return first;
-  return pathToFileURL(await nextLogPath(fileURLToPath(folder), task)).href;
 };
 
 const remove = async (context: Context, id: string): Promise<void> => {

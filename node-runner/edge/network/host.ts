@@ -1,5 +1,5 @@
-// What a runner needs once on its node: a bridge with an address, forwarding, a table of
-// nftables; and its removal.
+// What a runner needs once on its node: a bridge with an address, forwarding, a table of nftables;
+// and its removal.
 // In: names and a subnet, or none. Out: the subnet in use. Safe to repeat. Not here: allocations
 // (native.ts).
 

@@ -1,6 +1,6 @@
 // Which host ports are in use, from the kernel's socket tables.
-// In: text of /proc/net/{tcp,tcp6,udp,udp6}. Out: port numbers. Not here: reading the files,
-// whose sockets they are.
+// In: text of /proc/net/{tcp,tcp6,udp,udp6}. Out: port numbers. Not here: reading the files, whose
+// sockets they are.
 
 /** TCP_LISTEN in the kernel's numbering; an unconnected UDP socket shows as TCP_CLOSE. */
 const LISTEN = '0A';

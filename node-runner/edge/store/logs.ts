@@ -1,13 +1,14 @@
 // Logs of tasks: one file a run, kept small by copying and truncating, since the shim holds the
 // file open for append.
 // In: the state folder. Out: paths for new runs, rotation, reading with tail and follow. Files of
-// task t, run 2: `t.2.log` is written to, `t.2.log.1` is older, `t.2.log.2` older still. Not
-// here: who writes them.
+// task t, run 2: `t.2.log` is written to, `t.2.log.1` is older, `t.2.log.2` older still. Not here:
+// who writes them.
 
 import { appendFile, copyFile, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
 
+import type { EndOfLogAsk } from '../../ports.ts';
 import { errnoOf } from '../failure.ts';
 import { layoutOf } from './layout.ts';
 
@@ -83,8 +84,8 @@ const rotateFile = async (path: string, limits: LogLimits): Promise<void> => {
   const partial = `${path}.partial`;
   await copyFile(path, partial);
   await copyRest(path, partial);
-  // Truncate first, then show the copy: a follower that finds a new copy knows that the file
-  // begins anew, and one that finds the file short and no new copy looks again.
+  // Truncate first, then show the copy: a follower that finds a new copy knows that the file begins
+  // anew, and one that finds the file short and no new copy looks again.
   const file = await open(path, 'r+');
   try {
     await file.truncate(0);
@@ -144,4 +145,39 @@ const nullWhenAbsent = (error: unknown): null => {
 const noneWhenAbsent = (error: unknown): readonly string[] => {
   nullWhenAbsent(error);
   return [];
+};
+
+/**
+ * The last bytes of a run's log; those of the file before it too where it was just rotated. A run
+ * that has written nothing is passed over: it was made and not started.
+ */
+export const endOfLog = async (
+  folder: string,
+  { task, run, bytes }: Omit<EndOfLogAsk, 'allocation'>,
+): Promise<string> => {
+  const written: number[] = [];
+  for (const one of await runsOf(folder, task)) {
+    const path = logPath(folder, task, one);
+    if ((await sizeOf(path)) !== 0 || (await sizeOf(`${path}.1`)) !== null) written.push(one);
+  }
+  const wanted = written.at(run === 'newest' ? -1 : -2);
+  if (wanted === undefined) return '';
+  const path = logPath(folder, task, wanted);
+  const end = await endOfFile(path, bytes);
+  const rest = bytes - end.length;
+  const before = rest > 0 ? await endOfFile(`${path}.1`, rest) : Buffer.alloc(0);
+  return Buffer.concat([before, end]).toString('utf8');
+};
+
+const endOfFile = async (path: string, bytes: number): Promise<Buffer> => {
+  const file = await open(path, 'r').catch(() => null);
+  if (file === null) return Buffer.alloc(0);
+  try {
+    const { size } = await file.stat();
+    const length = Math.min(size, bytes);
+    const { buffer, bytesRead } = await file.read(Buffer.alloc(length), 0, length, size - length);
+    return buffer.subarray(0, bytesRead);
+  } finally {
+    await file.close();
+  }
 };

@@ -1,8 +1,7 @@
 // Reads the log of a task: its last lines, and what is added, over rotations and restarts of the
 // task.
-// In: allocation, task, options. Out: pieces of at most 64 KiB; the reader's pace is kept,
-// nothing is read ahead.
-// Not here: writing, rotating, telling stdout from stderr (the shim merges them).
+// In: allocation, task, options. Out: pieces of at most 64 KiB; the reader's pace is kept, nothing
+// is read ahead. Not here: writing, rotating, telling stdout from stderr (the shim merges them).
 
 import { open, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';

@@ -16,7 +16,7 @@ import type { PrepareAsk, PreparedPaths, RunnerLog, StorePort } from '../../port
 import { errnoOf, messageOf } from '../failure.ts';
 import { RuntimeError } from '../runtime-error.ts';
 import { refuseBadName } from '../safe-name.ts';
-import { nextLogPath } from './logs.ts';
+import { endOfLog, nextLogPath } from './logs.ts';
 import { layoutOf } from './layout.ts';
 import type { Layout } from './layout.ts';
 
@@ -44,6 +44,12 @@ export const createStore = async (options: StoreOptions): Promise<StorePort> => 
         const remove = { recursive: true, force: true };
         await rm(join(layout.files, allocation), remove);
         if (what === 'files-and-logs') await rm(join(layout.logs, allocation), remove);
+      }),
+    endOfLog: (ask) =>
+      onDisk(() => {
+        refuseBadName(ask.allocation);
+        refuseBadName(ask.task);
+        return endOfLog(join(layout.logs, ask.allocation), ask);
       }),
     removeVolume: (volume) =>
       onDisk(async () => {

@@ -1,8 +1,7 @@
 // The files of a cluster's directory as they stand on disk, uncommitted edits included: for
 // previews and validate.
 // In: a folder. Out: Files, as a commit of them would hold. What git ignores is left out where the
-// folder is in a
-// repository. Not here: reading commits (source), meaning (compile).
+// folder is in a repository. Not here: reading commits (source), meaning (compile).
 
 import { execFile } from 'node:child_process';
 import { lstat, readdir, readFile } from 'node:fs/promises';

@@ -106,7 +106,7 @@ export interface CompactOptions {
 /**
  * What still counts of a file's lines, oldest first: of lines with one key the newest; of a job
  * that is gone from HEAD the newest 50 of a kind; used approvals for 30 days; the newest resumes. A
- * volume's home that was ended goes with the job.
+ * volume's home that was ended is kept beside the one that follows it, so that its folder goes too.
  */
 export const compact = (
   lines: readonly LedgerLine[],
@@ -119,6 +119,8 @@ export const compact = (
     const key = line.record === null ? line.text : recordKey(line.record);
     if (seen.has(key)) continue;
     seen.add(key);
+    // The end of a home replaces the home as well as an earlier end of it.
+    if (line.record?.kind === 'volume') seen.add(volumeKey(line.record));
     if (line.record !== null) {
       const nth = (counts.get(line.record.kind) ?? 0) + 1;
       counts.set(line.record.kind, nth);
@@ -153,13 +155,18 @@ const recordKey = (record: LedgerRecord): string => {
     case 'reverted':
       return canonical([record.kind, record.job, record.deployment]);
     case 'volume':
-      return canonical([record.kind, record.job, record.volume, record.group, record.index]);
+      return record.from === undefined
+        ? volumeKey(record)
+        : canonical([volumeKey(record), record.from]);
     case 'approval':
       return canonical([record.kind, record.id]);
     case 'resume':
       return canonical([record.kind, record.commit]);
   }
 };
+
+const volumeKey = (record: Extract<LedgerRecord, { kind: 'volume' }>): string =>
+  canonical([record.kind, record.job, record.volume, record.group, record.index]);
 
 /** `nth`: 1 for the newest of its kind in this file. */
 const isPast = (record: LedgerRecord, nth: number, options: CompactOptions): boolean => {
@@ -172,7 +179,8 @@ const isPast = (record: LedgerRecord, nth: number, options: CompactOptions): boo
     case 'approval':
       return record.used && options.epochMs - Date.parse(record.at) > USED_APPROVAL_MS;
     case 'volume':
-      return record.node === null && !options.atHead;
+      if (record.node !== null || options.atHead) return false;
+      return record.from === undefined || nth > GONE_JOB_RECORDS;
     case 'digest':
     case 'settled':
     case 'failed':

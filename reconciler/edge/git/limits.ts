@@ -19,6 +19,8 @@ export const FILES = 200_000;
 export const TREE_DEPTH = 16;
 /** Entries of one path's history (rules 12.4). */
 export const HISTORY_ENTRIES = 50;
+/** Files of one commit that is to be reverted as a whole: more is not one person's change. */
+export const CHANGE_FILES = 500;
 /** Commits walked back for histories: some seconds of reading, once. */
 export const HISTORY_COMMITS = 10_000;
 /**

@@ -3,7 +3,9 @@
 // once, changed folders only, and the answer is kept by path: a new commit costs one comparison.
 // Not here: what a version is (compile).
 
+import { compareText } from '../../../schema/ids.ts';
 import type {
+  CommitChange,
   CommitInfo,
   Files,
   History,
@@ -13,7 +15,7 @@ import type {
 import type { Folders } from './folders.ts';
 import type { Commit, TreeEntry } from './format.ts';
 import { FOLDER, within } from './format.ts';
-import { HISTORY_COMMITS, HISTORY_ENTRIES, HISTORY_TREE_BYTES } from './limits.ts';
+import { CHANGE_FILES, HISTORY_COMMITS, HISTORY_ENTRIES, HISTORY_TREE_BYTES } from './limits.ts';
 import { likeness } from './parsed-tree.ts';
 
 export interface HistoryAsk {
@@ -28,6 +30,11 @@ export interface Line {
     head: string,
     asks: readonly HistoryAsk[],
   ) => Promise<ReadonlyMap<string, History>>;
+  /** What commits on the line changed; one that is not on it, or too large, has no files. */
+  readonly changes: (
+    head: string,
+    commits: readonly string[],
+  ) => Promise<ReadonlyMap<string, CommitChange>>;
   /** Newest first, at most `limit`; with a path, only those that change it. */
   readonly commits: (
     head: string,
@@ -89,6 +96,16 @@ export const createLine = (folders: Folders, directory: string): Line => {
         ),
       );
       return new Map(found);
+    },
+    changes: async (head, commits) => {
+      if (commits.length > 0) await walkTo(head);
+      const found = commits.map(async (commit) => {
+        const place = state.places.get(commit);
+        const one = place === undefined ? undefined : state.steps[place];
+        const files = one === undefined ? null : await changeOf({ folders, directory, head }, one);
+        return [commit, { commit, files }] as const;
+      });
+      return new Map(await Promise.all(found));
     },
     commits: async (head, limit, path) => {
       if (path === null) return plainCommits(folders, head, limit);
@@ -183,6 +200,37 @@ const historyOf = async ({ folders, directory, walked, ask }: HistoryWork): Prom
 };
 
 const NO_ENTRY: Promise<TreeEntry | null> = Promise.resolve(null);
+
+interface ChangeWork {
+  readonly folders: Folders;
+  readonly directory: string;
+  readonly head: string;
+}
+
+const changeOf = async (
+  { folders, directory, head }: ChangeWork,
+  { commit, changed }: Step,
+): Promise<CommitChange['files']> => {
+  const prefix = within(directory, '');
+  const paths = changed
+    .map(([path]) => path)
+    .filter((path) => path.startsWith(prefix))
+    .map((path) => path.slice(prefix.length))
+    .toSorted(compareText);
+  if (paths.length > CHANGE_FILES) return null;
+  const at = async (oid: string | null) => {
+    if (oid === null) return new Map<string, SourceFile>();
+    const { tree } = await folders.commit(oid);
+    return filesAt(folders, (path) => entryAt(folders, tree, path), { directory, paths });
+  };
+  const [before, after, now] = await Promise.all([commit.parent, commit.oid, head].map(at));
+  return paths.map((path) => ({
+    path,
+    before: before?.get(path) ?? null,
+    after: after?.get(path) ?? null,
+    head: now?.get(path) ?? null,
+  }));
+};
 
 const filesAt = async (
   folders: Folders,

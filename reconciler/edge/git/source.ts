@@ -227,12 +227,16 @@ const filesAt = async (base: Base, commit: string): Promise<SourceTree['lastSync
 const complete = async (base: Base, tree: SourceTree, asks: Asks): Promise<SourceTree> => {
   const known = new Set(tree.contained);
   const commits = (asks.commits ?? []).filter((oid) => !known.has(oid));
-  if (asks.histories.length === 0 && commits.length === 0) return tree;
+  const changes = asks.changes ?? [];
+  if (asks.histories.length + commits.length + changes.length === 0) return tree;
   // A path that is asked again is asked with more paths beside it: the new answer replaces the old.
-  const found = await base.store().line.histories(tree.head.oid, asks.histories);
+  const { line } = base.store();
+  const found = await line.histories(tree.head.oid, asks.histories);
+  const changed = await line.changes(tree.head.oid, changes);
   return {
     ...tree,
     histories: new Map([...tree.histories, ...found]),
+    ...(changed.size === 0 ? {} : { changes: new Map([...(tree.changes ?? []), ...changed]) }),
     contained: [...known, ...(await containedOf(base, tree.head.oid, commits))],
   };
 };

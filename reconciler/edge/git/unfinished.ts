@@ -1,8 +1,7 @@
 // A machine commit in a work tree that was cut off: the reconciler was killed while it moved files,
 // branch and index (work-tree). In: a repository. Out: the same repository, with that commit either
 // done or undone, and nothing else of the person's touched. A note in the git folder, written
-// before
-// the first file moves, says what was under way. Not here: the move itself.
+// before the first file moves, says what was under way. Not here: the move itself.
 
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';

@@ -17,6 +17,7 @@ import type {
   SourceTree,
 } from '../../../schema/source.ts';
 import type { CommitAsk, EdgeFailure, SourcePort } from '../../../reconciler/ports.ts';
+import { changedFiles } from '../../support/tree.ts';
 import type { Process } from '../process.ts';
 import type { SimTime } from '../time.ts';
 
@@ -167,6 +168,7 @@ export const createRepo = (time: SimTime, first: ReadonlyMap<string, string>): R
       process.call('histories', random.between(5, 50), () => ({
         ...tree,
         histories: historiesOf(commits, tree, asks),
+        ...((asks.changes ?? []).length === 0 ? {} : { changes: changesOf(commits, tree, asks) }),
         contained: [
           ...(tree.contained ?? []),
           ...(asks.commits ?? []).filter((oid) => isBefore(commits, oid, tree.head.oid)),
@@ -276,6 +278,21 @@ export const historiesOf = (
   });
   return new Map([...tree.histories, ...asked]);
 };
+
+const changesOf = (
+  commits: readonly RepoCommit[],
+  tree: SourceTree,
+  asks: Asks,
+): NonNullable<SourceTree['changes']> =>
+  new Map([
+    ...(tree.changes ?? []),
+    ...(asks.changes ?? []).map((oid) => {
+      const at = commits.findIndex(({ info }) => info.oid === oid);
+      const [before, after] = [commits[at - 1]?.files, commits[at]?.files];
+      const files = at < 0 ? null : changedFiles({ before, after, head: tree.files });
+      return [oid, { commit: oid, files }] as const;
+    }),
+  ]);
 
 const entriesOf = (line: readonly RepoCommit[], paths: readonly string[]): HistoryEntry[] =>
   line.flatMap(({ info, files }, index) => {

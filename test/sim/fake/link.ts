@@ -3,9 +3,8 @@
 // In: faults a node. Out: LinkPort for runners and NodesPort for reconcilers, with the real wire
 // codecs between.
 // A stream is ordered: what is lost stalls the rest of that direction until both ends notice and
-// the runner dials
-// anew. Sets of orders may also arrive twice or out of order, which is worse than a stream does.
-// Not here: what is in reports and orders, who obeys them (node-runner/accept).
+// the runner dials anew. Sets of orders may also arrive twice or out of order, which is worse than
+// a stream does. Not here: what is in reports and orders, who obeys them (node-runner/accept).
 
 import type { LinkPort } from '../../../node-runner/ports.ts';
 import type { NodesPort } from '../../../reconciler/ports.ts';
@@ -101,6 +100,8 @@ export interface Links {
   readonly session: (node: string) => { readonly with: string; readonly since: Ms } | null;
   /** Time of the last report of the node that a living reconciler took in. */
   readonly heardAt: (node: string) => Ms;
+  /** When two reconcilers last lived at once; now, while they do. */
+  readonly sharedAt: () => Ms;
 }
 
 const FAST_MS: Ms = 20;
@@ -118,6 +119,7 @@ export const createLinks = (time: SimTime, watch: LinkWatch): Links => {
   const endpoints: Endpoint[] = [];
   const runners = new Map<string, Runner>();
   const heardAt = new Map<string, Ms>();
+  let sharedAt: Ms = Number.NEGATIVE_INFINITY;
   const faultsOf = (node: string): LinkFaults => {
     const known = faults.get(node) ?? calm();
     faults.set(node, known);
@@ -163,6 +165,7 @@ export const createLinks = (time: SimTime, watch: LinkWatch): Links => {
       const endpoint: Endpoint = { process, now, nodes: new Map(), wakes: new Set() };
       endpoints.push(endpoint);
       process.onDeath(() => {
+        if (endpoints.length > 1) sharedAt = time.now();
         for (const { session } of endpoint.nodes.values()) {
           if (session !== null) closeSoon(net, session, RESET_MS);
         }
@@ -177,6 +180,7 @@ export const createLinks = (time: SimTime, watch: LinkWatch): Links => {
       return { with: session.endpoint.process.name, since: session.since };
     },
     heardAt: (node) => heardAt.get(node) ?? Number.NEGATIVE_INFINITY,
+    sharedAt: () => (endpoints.length > 1 ? time.now() : sharedAt),
   };
 };
 

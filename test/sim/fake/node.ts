@@ -202,6 +202,7 @@ export const createStore = (parts: NodeParts): StorePort => {
       }),
     discard: (allocation) =>
       call(`discard ${allocation}`, () => void disk.prepared.delete(allocation)),
+    endOfLog: ({ allocation, task }) => call(`log ${allocation}.${task}`, () => ''),
     removeVolume: (volume) =>
       call(`remove ${volume}`, () => {
         checkName(volume);

@@ -78,6 +78,12 @@ export const storeSuite = (name: string, make: () => Promise<StoreUnderTest>): v
       expect(await world.port.volumes()).toEqual([]);
     });
 
+    it('has no end of a log that nobody wrote', async () => {
+      const of = { allocation: 'a-0-1', task: 'web', run: 'newest', bytes: 100 } as const;
+      expect(await world.port.endOfLog(of)).toBe('');
+      expect(await world.port.endOfLog({ ...of, allocation: 'never-was' })).toBe('');
+    });
+
     it('refuses names that would leave their folder', async () => {
       await expect(world.port.prepare({ ...ask, allocation: '../x' })).rejects.toMatchObject({
         kind: 'runtime-failure',

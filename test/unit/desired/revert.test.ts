@@ -1,6 +1,7 @@
 // What a failed version would go back to. Rules 6.3.
 
 import { describe, expect, it } from 'vitest';
+import { createMemo } from '../../../reconciler/desired/memo.ts';
 import type { RevertTarget } from '../../../schema/desired.ts';
 import { digestOf, jobOf, ready, settledMark, story, type Change } from '../../support/tree.ts';
 
@@ -111,17 +112,10 @@ describe('revert', () => {
     expect(textAfter(revert)).toContain(why);
   });
 
-  it('is impossible without a settled version, and for an atomic commit', () => {
+  it('is impossible without a settled version', () => {
     const files = { 'cluster.yaml': CLUSTER, [WEB]: `image: ${ref('1')}\n` };
     const { revert } = jobOf(ready(story(files)).desired, 'shop/web');
     expect(textAfter(revert)).toContain('no earlier version');
-    const commits = story(files, {
-      files: { [WEB]: `image: ${ref('2')}\n` },
-      trailers: [['Purser-Atomic', 'true']],
-    });
-    const one = jobOf(ready(commits.slice(0, 1)).desired, 'shop/web');
-    const two = jobOf(ready(commits, { ledger: [settledMark(one)] }).desired, 'shop/web');
-    expect(textAfter(two.revert)).toContain('git revert');
   });
 
   it('names the blob that each edit was computed from (rules 12.3)', () => {
@@ -129,5 +123,103 @@ describe('revert', () => {
     const { revert } = reverted({ [WEB]: `image: ${ref('1')}\n` }, { [WEB]: next });
     const blob = story({ [WEB]: next })[0]?.files.get(WEB)?.blob;
     expect(revert).toMatchObject({ edits: [{ path: WEB, base: blob }] });
+  });
+});
+
+describe('a commit that is to be reverted as a whole (6.3)', () => {
+  const API = 'jobs/shop/api.yaml';
+  const first: Change = {
+    'cluster.yaml': CLUSTER,
+    [WEB]: `image: ${ref('1')}\nfiles: {/a: configs/a}\n`,
+    [API]: `image: ${ref('1')}\nfiles: {/a: configs/a}\n`,
+    'configs/a': 'one',
+    'configs/words': 'before',
+  };
+  const bad: Change = {
+    'cluster.yaml': `${CLUSTER}defaults: {kill_signal: SIGINT}\n`,
+    [WEB]: `image: ${ref('2')}\nfiles: {/a: configs/a}\ncount: 4\n`,
+    [API]: null,
+    'jobs/shop/new.yaml': `image: ${ref('2')}\n`,
+    'configs/a': 'two',
+    'configs/words': 'after',
+    'scale/shop/web.yaml': 'web: 7\n',
+  };
+  const atomic = (...since: readonly Change[]) => {
+    const commits = story(first, { files: bad, trailers: [['Purser-Atomic', 'true']] }, ...since);
+    const one = jobOf(ready(commits.slice(0, 1)).desired, 'shop/web');
+    const memo = createMemo();
+    const ledger = [settledMark(one)];
+    const plain = jobOf(ready(commits, { ledger }).desired, 'shop/web');
+    const remembered = ready(commits, { ledger, memo });
+    expect(jobOf(remembered.desired, 'shop/web')).toEqual(plain);
+    return { one, commits, revert: plain.revert, ledger };
+  };
+  const edited = (revert: RevertTarget) =>
+    revert.kind === 'possible'
+      ? revert.edits.map(({ path, content }) => [path, content] as const)
+      : revert.why;
+
+  it('takes back all files that it changed, other jobs’ too, and gives the settled version', () => {
+    const { one, commits, revert, ledger } = atomic();
+    expect(edited(revert)).toEqual([
+      ['cluster.yaml', CLUSTER],
+      ['configs/a', 'one'],
+      ['configs/words', 'before'],
+      [API, first[API]],
+      ['jobs/shop/new.yaml', null],
+      [WEB, first[WEB]],
+    ]);
+    const edits = revert.kind === 'possible' ? revert.edits : [];
+    const head = commits.at(-1)?.files;
+    for (const { path, base } of edits) expect(base).toBe(head?.get(path)?.blob ?? null);
+    const after = story(
+      first,
+      bad,
+      Object.fromEntries(edits.map(({ path, content }) => [path, content])),
+    );
+    const back = jobOf(ready(after, { ledger }).desired, 'shop/web');
+    expect(back.spec.specHash).toBe(one.spec.specHash);
+    expect(back.settled).toBe(true);
+  });
+
+  it('keeps what later commits said in the job’s own file', () => {
+    const later = `# many\nimage: ${ref('2')}\nfiles: {/a: configs/a}\ncount: 9\n`;
+    const { revert } = atomic({ [WEB]: later });
+    const own = revert.kind === 'possible' ? revert.edits.find(({ path }) => path === WEB) : null;
+    expect(own?.content).toContain('# many\n');
+    expect(own?.content).toContain('count: 9\n');
+    expect(own?.content).toContain(ref('1'));
+    expect(edited(revert)).toContainEqual(['configs/words', 'before']);
+  });
+
+  it('leaves what somebody has taken back already', () => {
+    const { revert } = atomic({ 'configs/words': 'before' });
+    expect(edited(revert)).not.toContainEqual(['configs/words', 'before']);
+    expect(revert.kind).toBe('possible');
+  });
+
+  it.each([
+    ['a later commit changed one of its files', { 'configs/words': 'third' }, /words has changed/],
+    ['a job that it removed is there again', { [API]: 'count: 1\n' }, /api.yaml has changed since/],
+  ] as const)('is impossible when %s', (_name, since, why) => {
+    const { revert } = atomic(since);
+    expect(revert.kind).toBe('impossible');
+    expect(edited(revert)).toMatch(why);
+  });
+
+  it('is impossible when all of it gives another version than the one that settled', () => {
+    const commits = story(
+      first,
+      { [WEB]: `image: ${ref('x')}\n` },
+      { files: { [WEB]: `image: ${ref('2')}\n` }, trailers: [['Purser-Atomic', 'true']] },
+    );
+    const ledger = [settledMark(jobOf(ready(commits.slice(0, 1)).desired, 'shop/web'))];
+    const { revert } = jobOf(ready(commits, { ledger }).desired, 'shop/web');
+    expect(edited(revert)).toMatch(/as a whole \(Purser-Atomic\) does not give version/);
+  });
+
+  it('is asked for only once there is something to go back to', () => {
+    const commits = story(first, { files: bad, trailers: [['Purser-Atomic', 'true']] });
+    expect(ready(commits).tree.changes?.size).toBe(0);
   });
 });

@@ -57,6 +57,20 @@ describe('golden hashes: a release that changes one of these restarts every copy
   });
 });
 
+it('what a namespace says of evidence is not part of the version (6.4)', () => {
+  const job = `image: ${IMAGE}\n`;
+  const files = {
+    'cluster.yaml': CLUSTER,
+    'jobs/shop/web.yaml': job,
+    'namespaces/shop.yaml': 'evidence: logs\n',
+  };
+  const web = jobOf(ready(story(files)).desired, 'shop/web');
+  expect(web.evidence).toBe('logs');
+  expect(web.spec.specHash).toBe(hashOfJob(job));
+  const codes = ready(story({ ...files, 'namespaces/shop.yaml': 'evidence: codes\n' })).desired;
+  expect(jobOf(codes, 'shop/web')).not.toHaveProperty('evidence');
+});
+
 describe('the same version', () => {
   it.each([
     [

@@ -61,6 +61,11 @@ describe('accept', () => {
       /larger/,
     ],
     [
+      'a volume to remove that is none',
+      { ...testOrders(6, []), removeVolumes: ['a.b.c.0.d', '../../etc'] },
+      /no folder of a volume/,
+    ],
+    [
       'too many allocations',
       testOrders(
         6,

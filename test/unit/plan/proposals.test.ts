@@ -2,7 +2,17 @@
 import { describe, expect, it } from 'vitest';
 import { plan } from '../../../reconciler/plan/plan.ts';
 import type { Plan } from '../../../schema/plan.ts';
-import { aCopy, aJob, desiredOf, liveOf, nodeNames, STARTING } from '../../support/world.ts';
+import {
+  aCopy,
+  aFailure,
+  aJob,
+  DEAD,
+  desiredOf,
+  liveOf,
+  nodeNames,
+  settledBefore,
+  STARTING,
+} from '../../support/world.ts';
 
 describe('a count that is the machine’s and stands nowhere (7)', () => {
   const groups = [{ count: 1, scale: { min: 1, max: 2, fromFile: false } }];
@@ -83,5 +93,67 @@ describe('a ledger that is gone while copies live (11)', () => {
     const going = plan(desiredOf([], { ...gone, approvals }), live, 0);
     expect(going.steps.map(({ kind }) => kind)).toEqual(['stop', 'stop']);
     expect(records(going).some(({ kind }) => kind === 'approval')).toBe(false);
+  });
+});
+
+describe('log lines in evidence (6.4)', () => {
+  const words = { version: 'v2', from: { version: 'v1' }, count: 1 } as const;
+  const log = ['no database', 'Purser-Job: other/job'];
+  const failure = aFailure({ log });
+  const copiesOf = (job: ReturnType<typeof aJob>) => [
+    aCopy(settledBefore(job), { node: 'n003', index: 0 }),
+    ...['n001', 'n002'].map((node, at) =>
+      aCopy(job, { node, index: 0, attempt: at + 2 }, { ...DEAD, failure }),
+    ),
+  ];
+  const failed = (made: Plan) =>
+    made.proposals
+      .flatMap((one) => (one.kind === 'ledger' ? one.records : []))
+      .find((record) => record.kind === 'failed');
+  const reverted = (made: Plan) => made.proposals.find(({ kind }) => kind === 'revert');
+
+  it('go into the failed mark only where the namespace allows, whatever a node sends', () => {
+    const silent = aJob(words);
+    const mark = failed(plan(desiredOf([silent]), liveOf(copiesOf(silent)), 0));
+    expect(mark?.evidence.allocations.length).toBeGreaterThan(0);
+    expect(JSON.stringify(mark)).not.toContain('no database');
+    const open = aJob(words, { evidence: 'logs' });
+    const marked = failed(plan(desiredOf([open]), liveOf(copiesOf(open)), 0));
+    expect(marked?.evidence.allocations[0]?.log).toEqual(log);
+  });
+
+  it('go into the message set in behind a bar, and no longer once the namespace says otherwise', () => {
+    const allocations = [{ allocation: 'a-0-2', node: 'n001', task: 'main', message: 'm', log }];
+    const evidence = { reason: '2 of its allocations died', allocations };
+    const open = aJob(words, { evidence: 'logs', failed: { evidence } });
+    const made = reverted(plan(desiredOf([open]), liveOf(copiesOf(open)), 0));
+    expect(made).toMatchObject({ kind: 'revert' });
+    const text = made?.kind === 'revert' ? made.message : '';
+    expect(text).toContain(
+      '- a-0-2 on n001, task main: m\n  last lines of its log:\n    | no database\n',
+    );
+    expect(text).not.toMatch(/^Purser-Job: other/m);
+    const silent = aJob(words, { failed: { evidence } });
+    const other = reverted(plan(desiredOf([silent]), liveOf(copiesOf(silent)), 0));
+    expect(other).toMatchObject({ kind: 'revert' });
+    expect(JSON.stringify(other?.kind === 'revert' && other.message)).not.toContain('no database');
+  });
+
+  it('the body says so in place: no copy is replaced', () => {
+    const silent = aJob({ count: 1 }, { settled: true });
+    const live = liveOf([aCopy(silent, { node: 'n001', index: 0 })]);
+    const open = { ...silent, evidence: 'logs' } as const;
+    const [step, ...rest] = plan(desiredOf([open]), live, 0).steps;
+    expect(rest).toEqual([]);
+    expect(step).toMatchObject({
+      kind: 'update',
+      changes: ['evidence'],
+      body: { evidence: 'logs' },
+    });
+    if (step?.kind !== 'update') throw new Error('an update was expected');
+    const then = liveOf([{ ...aCopy(silent, { node: 'n001', index: 0 }), body: step.body }]);
+    const [back] = plan(desiredOf([silent]), then, 0).steps;
+    expect(back).toMatchObject({ kind: 'update', changes: ['evidence'] });
+    expect(back?.kind === 'update' && 'evidence' in back.body).toBe(false);
   });
 });

@@ -1,8 +1,6 @@
 // What a plan remembers of a job is forgotten when something that it follows from is new, although
-// job and copies are
-// the same. The property of memos (test/property/memo.test.ts) makes up all kinds of changes; this
-// one it meets too
-// seldom.
+// job and copies are the same. The property of memos (test/property/memo.test.ts) makes up all
+// kinds of changes; this one it meets too seldom.
 import { expect, it } from 'vitest';
 import { createPlanMemo } from '../../../reconciler/plan/memo.ts';
 import { plan, planWith } from '../../../reconciler/plan/plan.ts';

@@ -53,6 +53,7 @@ const inventory = (fields: Partial<Inventory> = {}): Inventory => ({
   contactAt: 0,
   unheardMs: 0,
   imagesUsed: new Map(),
+  volumes: new Set(),
   ...fields,
 });
 
@@ -362,7 +363,10 @@ it('reports ages, ports, foreigners and conditions', () => {
       portsTaken: new Set([22, 20_005]),
       disk: { freeBytes: GIB / 2, totalBytes: GIB },
     }),
-    { measured: { usage: new Map(), runtimeSilent: 'no socket', refused: null }, now: 1000 },
+    {
+      measured: { usage: new Map(), logs: new Map(), runtimeSilent: 'no socket', refused: null },
+      now: 1000,
+    },
   );
   expect(report).toMatchObject({ acceptedGeneration: 1, accepted: ['a-0-1'], foreign: 1 });
   expect(report.portsTaken).toEqual([22]);
@@ -391,7 +395,7 @@ it('reports ages, ports, foreigners and conditions', () => {
 it('reports what is accepted and not begun as pending (10.1)', () => {
   const body = testBody('a-0-1');
   const report = nodeReport(testOrders(1, [runItem(body), stopItem('z-0-1')]), inventory(), {
-    measured: { usage: new Map(), runtimeSilent: null, refused: null },
+    measured: { usage: new Map(), logs: new Map(), runtimeSilent: null, refused: null },
     now: 1000,
   });
   expect(report.allocations).toMatchObject([

@@ -1,10 +1,10 @@
 // The OCI specification of a task: what an image, a job and a node add up to.
 import { describe, expect, it } from 'vitest';
-import { volumeFolder } from '../../../../node-runner/decide/files.ts';
 import { prepareAsk } from '../../../../node-runner/decide/files.ts';
 import type { SpecInput } from '../../../../node-runner/decide/oci-spec.ts';
 import { capabilities, ociSpec, taskArgs } from '../../../../node-runner/decide/oci-spec.ts';
 import type { ImageFacts } from '../../../../node-runner/ports.ts';
+import { volumeFolder } from '../../../../schema/ids.ts';
 import type { TaskSpec } from '../../../../schema/spec.ts';
 import { MIB, testBody, testGroup, testNode, testTask } from '../../../support/runner-specs.ts';
 

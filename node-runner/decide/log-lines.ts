@@ -1,0 +1,85 @@
+// Log lines that may go with a failure, where the namespace allows it (rules 6.4).
+// In: marks, the end of a log. Out: which logs are lacking, and lines that are fit for a commit's
+// message. Not here: reading logs (evidence.ts), where the lines are shown (reconciler/plan).
+
+import type { FailureRecord } from '../../schema/orders.ts';
+import type { EndOfLogAsk } from '../ports.ts';
+import type { AllocationMark, FailureMark } from './inventory.ts';
+
+/** What was read for one failure, known by when it happened. */
+export interface FailureLog {
+  readonly at: number;
+  readonly lines: readonly string[];
+}
+
+/** Lines of a failure: what a person reads first; the rest is in `purser logs`. */
+const LINES = 10;
+/** Longer lines are cut: a commit's message is read in a terminal. */
+const LINE_CHARACTERS = 200;
+/** So much is read: enough for LINES lines of characters of four bytes. */
+export const END_OF_LOG_BYTES = 4 * LINES * LINE_CHARACTERS;
+
+/** Failures of a task that ran; the others have written no log. */
+const WITH_LOG: ReadonlySet<FailureRecord['kind']> = new Set([
+  'exit',
+  'out-of-memory',
+  'check-failed',
+]);
+
+/** The failure whose log is wanted; null: there is none, or the namespace does not allow it. */
+export const quotable = ({ body, failure }: AllocationMark): FailureMark | null =>
+  body.evidence === 'logs' &&
+  failure !== null &&
+  failure.blame === 'version' &&
+  failure.task !== null &&
+  WITH_LOG.has(failure.kind)
+    ? failure
+    : null;
+
+/** The log of the run that failed: a task that has started since writes to a newer one. */
+export const logAsk = (mark: AllocationMark, { task, at }: FailureMark): EndOfLogAsk => {
+  const now = mark.tasks.find(({ name }) => name === task);
+  const isAgain = now?.run === 'open' && now.runSince !== null && now.runSince > at;
+  return {
+    allocation: mark.allocation,
+    task: task ?? '',
+    run: isAgain ? 'before' : 'newest',
+    bytes: END_OF_LOG_BYTES,
+  };
+};
+
+const ESC = String.fromCodePoint(0x1b);
+const BEL = String.fromCodePoint(0x07);
+
+/** Colours and cursor moves of terminals: CSI sequences, and OSC sequences up to their end. */
+const ESCAPES = new RegExp(
+  [
+    `${ESC}\\[[0-?]*[ -/]*[@-~]`,
+    `${ESC}\\][^${BEL}${ESC}]*(?:${BEL}|${ESC}\\\\)?`,
+    `${ESC}[@-Z\\\\^_]`,
+  ].join('|'),
+  'g',
+);
+
+/** Control and format characters: they could hide, turn or overwrite what a person reads. */
+const INVISIBLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\u2028\u2029]/gu;
+
+/**
+ * The last lines, without what is not text. The first line of a long log may be cut in front; it
+ * is one of the last LINES only if the lines are long.
+ */
+export const cleanLines = (text: string): readonly string[] =>
+  text
+    .replaceAll(ESCAPES, '')
+    .split(/\r\n|\n|\r/)
+    .map((line) => line.replaceAll('\t', ' ').replaceAll(INVISIBLE, '').trimEnd())
+    .filter((line) => line !== '')
+    .slice(-LINES)
+    .map(cut);
+
+const cut = (line: string): string => {
+  const characters = Array.from(line);
+  return characters.length <= LINE_CHARACTERS
+    ? line
+    : `${characters.slice(0, LINE_CHARACTERS - 1).join('')}…`;
+};

@@ -1,0 +1,82 @@
+// The watchdog of stop_after on a simulated machine (rules 9.3): it outlives the runner and asks no
+// containerd.
+// In: the deadlines that a runner writes. Out: tasks that end in time. It does as
+// node-runner/edge/watchdog-script.ts does, once a second of the node's own clock; a reboot ends it.
+// Not here: the deadlines (node-runner/stop-after.ts, the real code), the script itself (contract).
+
+import type { Watchdog, WatchdogDeadline } from '../../../node-runner/edge/watchdog.ts';
+import type { Ms } from '../../../schema/spec.ts';
+import type { Process } from '../process.ts';
+import type { SimTime } from '../time.ts';
+import type { Machine } from './machine.ts';
+import type { NodeClock } from './node.ts';
+
+/** What is on the machine: the file of deadlines and the program that reads it. */
+export interface WatchdogFile {
+  readonly bootId: string;
+  readonly deadlines: readonly WatchdogDeadline[];
+}
+
+export interface MachineWatchdog {
+  /** As one runner process sees it. */
+  readonly port: (process: Process) => Watchdog;
+}
+
+const PAUSE_MS: Ms = 1_000;
+const DISK_MS: Ms = 2;
+/** The program ends after so many looks without a file. */
+const MOST_ABSENT = 5;
+const SIGTERM = 15;
+const SIGKILL = 9;
+
+export interface WatchdogParts {
+  readonly time: SimTime;
+  readonly machine: Machine;
+  readonly clock: NodeClock;
+}
+
+export const createMachineWatchdog = ({ time, machine, clock }: WatchdogParts): MachineWatchdog => {
+  let file: WatchdogFile | null = null;
+  /** The boot in which the program was started. */
+  let runsIn: string | null = null;
+  const label = `${machine.name} watchdog`;
+
+  const start = (boot: string): void => {
+    runsIn = boot;
+    const termed = new Set<string>();
+    let absent = 0;
+    const again = (): void => void time.after(PAUSE_MS, label, look);
+    const look = (): void => {
+      if (!machine.powered() || clock.bootId() !== boot || runsIn !== boot) return;
+      absent = file === null ? absent + 1 : 0;
+      if (absent >= MOST_ABSENT || (file !== null && file.bootId !== boot)) {
+        runsIn = null;
+        return;
+      }
+      for (const deadline of file?.deadlines ?? []) act(deadline, termed);
+      again();
+    };
+    again();
+  };
+  const act = ({ pid, termAt, killAt, signal }: WatchdogDeadline, termed: Set<string>): void => {
+    const now = clock.now();
+    const container = [...machine.containers.values()].find((each) => each.pid === pid);
+    if (container === undefined || now < Math.floor(termAt)) return;
+    const once = `${pid}:${termAt}`;
+    if (now >= Math.floor(killAt)) machine.signal(container.id, SIGKILL);
+    else if (!termed.has(once)) {
+      termed.add(once);
+      machine.signal(container.id, signal === 'KILL' ? SIGKILL : SIGTERM);
+    }
+  };
+  return {
+    port: (process) => ({
+      set: (deadlines) =>
+        process.call('watchdog', DISK_MS, () => {
+          const bootId = clock.bootId();
+          file = deadlines.length === 0 ? null : { bootId, deadlines };
+          if (file !== null && runsIn !== bootId) start(bootId);
+        }),
+    }),
+  };
+};
