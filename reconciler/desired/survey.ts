@@ -55,7 +55,11 @@ export const likelyHistories = (tree: SourceTree, memo: CompileMemo): Asks['hist
   return [...changed].flatMap((path) => {
     const file = tree.files.get(path);
     if (file === undefined || tree.histories.has(path) || kindOf(path) !== 'job') return [];
-    const used = usedPaths(read('job', path, file), jobNames(path).job);
+    // Whose history is needed with its count is asked by compile (synced.ts).
+    const { namespace, job } = jobNames(path);
+    const scalePath = `scale/${namespace}/${job}.yaml`;
+    if (tree.files.has(scalePath) || tree.lastSynced?.files.has(scalePath) === true) return [];
+    const used = usedPaths(read('job', path, file), job);
     return neededPaths({ path, files: tree.files, history: undefined, read }, used);
   });
 };

@@ -24,7 +24,10 @@ export interface HistoryAsk {
 }
 
 export interface Line {
-  /** Walks ahead of anybody's asking: the first walk over a long history takes seconds. */
+  /**
+   * Walks ahead of anybody's asking, and reads what the newest versions before HEAD's were: the
+   * first walk over a long history takes seconds.
+   */
   readonly warm: (head: string) => Promise<void>;
   readonly histories: (
     head: string,
@@ -85,8 +88,17 @@ export const createLine = (folders: Folders, directory: string): Line => {
     return mine;
   };
 
+  const warm = async (head: string): Promise<void> => {
+    await walkTo(head);
+    const older = [...state.byPath.values()].flatMap((changes) => changes.slice(-1 - OLDER, -1));
+    const entries = older.flatMap(({ entry }) => entry ?? []).slice(-OLDER_FILES);
+    for (let at = 0; at < entries.length; at += COMPARED_AT_ONCE) {
+      await Promise.all(entries.slice(at, at + COMPARED_AT_ONCE).map(folders.file));
+    }
+  };
+
   return {
-    warm: walkTo,
+    warm,
     histories: async (head, asks) => {
       if (asks.length > 0) await walkTo(head);
       const walked = { ...state, end: (state.places.get(head) ?? -1) + 1 };
@@ -117,6 +129,11 @@ export const createLine = (folders: Folders, directory: string): Line => {
     },
   };
 };
+
+/** Versions of a file before its newest that are read ahead: what a change is compared with. */
+const OLDER = 2;
+/** And of all files together: a part of what is remembered (REMEMBERED_FILES). */
+const OLDER_FILES = 20_000;
 
 /** Their trees are asked for together, so that `git cat-file` never waits for us. */
 const COMPARED_AT_ONCE = 64;
