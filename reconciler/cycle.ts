@@ -5,6 +5,7 @@
 
 import { asks, compile } from './desired/compile.ts';
 import type { CompileMemo } from './desired/memo.ts';
+import { readAhead } from './desired/read-ahead.ts';
 import { observe } from './live/observe.ts';
 import { check } from './plan/check.ts';
 import { isAhead } from './plan/nodes.ts';
@@ -60,6 +61,7 @@ export const readWhole = async ({ ports, lookups, memo }: ReadContext): Promise<
   }
   const last = memo.last?.tree ?? null;
   if (last !== null && isSameTree(last, tree)) tree = last;
+  for (const _ of readAhead(tree.files, memo)) await ports.clock.pause?.();
   let wanted = asks(tree, memo);
   for (let round = 0; round < ASK_ROUNDS && asksPast(wanted); round += 1) {
     tree = { ...(await ports.source.complete(tree, wanted)), lookups: lookups.answers() };

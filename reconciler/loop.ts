@@ -35,10 +35,22 @@ const WOKEN = 'woken';
 
 export const createLoop = (ports: ReconcilerPorts): Loop => {
   let woken = new AbortController();
-  const wake = () => woken.abort(WOKEN);
+  /** What the pass under way has not taken in, and whether it has asked for reports yet. */
+  const due = { report: false, other: false, asked: false };
+  const wakeFor = (what: 'report' | 'other') => () => {
+    due[what] = true;
+    woken.abort(WOKEN);
+  };
+  const wake = wakeFor('other');
+  // A report that comes before a pass has asked for any is in its plan: it needs no second pass.
+  const heard = () => {
+    if (!due.asked) Object.assign(due, { report: false, asked: true });
+    return ports.nodes.heard();
+  };
   const lookups = createLookups(ports, wake);
   const writer = createWriter(ports, wake);
-  const context = { ports, lookups, memos: createMemos() };
+  const seen = { ...ports, nodes: { ...ports.nodes, heard } };
+  const context = { ports: seen, lookups, memos: createMemos() };
   const listeners = new Set<(state: LoopState) => void>();
   let state: LoopState = { view: null, failure: null, write: null };
   let failures = 0;
@@ -70,10 +82,12 @@ export const createLoop = (ports: ReconcilerPorts): Loop => {
   return {
     run: async (signal) => {
       const unwatchSource = ports.source.watch(wake);
-      const unwatchNodes = ports.nodes.watch(wake);
+      const unwatchNodes = ports.nodes.watch(wakeFor('report'));
       while (!signal.aborted) {
-        woken = new AbortController();
+        Object.assign(due, { report: false, other: false, asked: false });
         await pass();
+        woken = new AbortController();
+        if (due.report || due.other) woken.abort(WOKEN);
         await ports.clock.sleepUntil(nextAt(), AbortSignal.any([signal, woken.signal]));
       }
       unwatchNodes();

@@ -65,6 +65,8 @@ export interface ClockPort {
   /** Milliseconds since 1970, for the age of what people wrote; absent: nothing of it grows old. */
   readonly epochMs?: () => number;
   readonly sleepUntil: (at: Ms, signal: AbortSignal) => Promise<void>;
+  /** Lets what waits be taken in, reports and calls, between two steps of long work. */
+  readonly pause?: () => Promise<void>;
 }
 
 export interface LogPort {

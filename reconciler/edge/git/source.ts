@@ -8,6 +8,7 @@ import type { Ledger, LedgerRecord } from '../../../schema/ledger.ts';
 import type { Asks, CommitInfo, SourceTree } from '../../../schema/source.ts';
 import type { CommitAsk, SourcePort } from '../../ports.ts';
 import type { Base, Tips } from './base.ts';
+import { sameTips } from './base.ts';
 import { makeCommit } from './commit.ts';
 import { broken, LostObject } from './failure.ts';
 import type { Identity } from './format.ts';
@@ -48,6 +49,8 @@ export const createGitSource = (options: GitSourceOptions): GitSource => {
   const wakes = new Set<() => void>();
   const guard = createRewriteGuard({ base, branch: options.branch, log: options.log });
   let last: Remembered | null = null;
+  /** What the newest read found: a watcher that notices no more than that need not wake. */
+  let taken: Tips | null = null;
   const recorder = createRecorder({
     base,
     refs,
@@ -61,8 +64,8 @@ export const createGitSource = (options: GitSourceOptions): GitSource => {
   const read = async (): Promise<SourceTree> => {
     if (options.readOnly !== true) await recorder.prove();
     const tips = await base.tips();
-    const same = last?.tips.branch === tips.branch && last.tips.ledger === tips.ledger;
-    if (last !== null && same) return last.tree;
+    taken = tips;
+    if (last !== null && sameTips(last.tips, tips)) return last.tree;
     const tree = await readTree({ base, options, directory, guard, tips, last });
     if (last === null) void warm(base, tree);
     last = { tips, tree };
@@ -83,7 +86,9 @@ export const createGitSource = (options: GitSourceOptions): GitSource => {
       ),
     watch: (wake) => {
       wakes.add(wake);
-      const stop = base.watch(wake);
+      const stop = base.watch((tips) => {
+        if (tips === null || taken === null || !sameTips(tips, taken)) wake();
+      });
       return () => {
         wakes.delete(wake);
         return stop();
