@@ -163,6 +163,9 @@ export const applyReport = (
   for (const { bodyHash: hash, ...rest } of frame.changed) {
     const body = bodies.get(hash);
     if (body === undefined) return { ok: false, why: `the body ${hash} was never sent` };
+    if (body.allocation !== rest.allocation) {
+      return { ok: false, why: `${rest.allocation} has the body of ${body.allocation}` };
+    }
     changed.push({ ...rest, body });
   }
   const usage = new Map(

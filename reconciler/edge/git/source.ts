@@ -39,6 +39,8 @@ export interface GitSource extends SourcePort {
 interface Remembered {
   readonly tips: Tips;
   readonly tree: SourceTree;
+  /** The newest commit that the ledger calls synced. */
+  readonly synced: string | null;
 }
 
 export const createGitSource = (options: GitSourceOptions): GitSource => {
@@ -51,6 +53,8 @@ export const createGitSource = (options: GitSourceOptions): GitSource => {
   let last: Remembered | null = null;
   /** What the newest read found: a watcher that notices no more than that need not wake. */
   let taken: Tips | null = null;
+  /** The history is read once there is nothing better to do: the first plan must not wait for it. */
+  let warmed = false;
   const recorder = createRecorder({
     base,
     refs,
@@ -65,11 +69,13 @@ export const createGitSource = (options: GitSourceOptions): GitSource => {
     if (options.readOnly !== true) await recorder.prove();
     const tips = await base.tips();
     taken = tips;
-    if (last !== null && sameTips(last.tips, tips)) return last.tree;
-    const tree = await readTree({ base, options, directory, guard, tips, last });
-    if (last === null) void warm(base, tree);
-    last = { tips, tree };
-    return tree;
+    if (last !== null && sameTips(last.tips, tips)) {
+      if (!warmed) void warm(base, last.tree);
+      warmed = true;
+      return last.tree;
+    }
+    last = await readTree({ base, options, directory, guard, tips, last });
+    return last.tree;
   };
 
   const inTurn = createTurns();
@@ -169,7 +175,7 @@ interface Reading {
   readonly last: Remembered | null;
 }
 
-const readTree = async (reading: Reading): Promise<SourceTree> => {
+const readTree = async (reading: Reading): Promise<Remembered> => {
   const { base, options, tips, last } = reading;
   if (tips.branch === null) throw missingBranch(base, options.branch);
   const store = base.store();
@@ -178,19 +184,26 @@ const readTree = async (reading: Reading): Promise<SourceTree> => {
       ? last.tree.ledger
       : await readLedger(store, tips.ledger, options.log);
   const head = await store.folders.commit(tips.branch);
-  const synced = newestSynced(ledger);
+  const synced = ledger === last?.tree.ledger ? last.synced : newestSynced(ledger);
   await reading.guard.check({ head: head.oid, synced, ledger });
-  return {
+  const files = await store.files.read(head.tree);
+  const lastSynced = synced === null || synced === head.oid ? null : await filesAt(base, synced);
+  const tree: SourceTree = {
     branch: options.branch,
     directory: reading.directory,
     head,
     local: base.local,
-    files: await store.files(head.tree),
+    files,
     ledger,
     histories: new Map(),
-    lastSynced: synced === null || synced === head.oid ? null : await filesAt(base, synced),
+    lastSynced,
     lookups: new Map(),
+    differences: [last?.tree.files, lastSynced?.files].flatMap((from) => {
+      const paths = from && store.files.differing(from, files);
+      return from && paths ? [{ from, to: files, paths }] : [];
+    }),
   };
+  return { tips, tree, synced };
 };
 
 const newestSynced = (ledger: Ledger): string | null => {
@@ -205,7 +218,7 @@ const headAt = async (
   const { objects, folders, files } = base.store();
   if ((await objects.read(commit, COMMIT_BYTES)) === null) return null;
   const head = await folders.commit(commit);
-  return { head, files: await files(head.tree) };
+  return { head, files: await files.read(head.tree) };
 };
 
 /** null when the commit is gone (a rewrite, and Git's clean-up after it). */
@@ -213,7 +226,7 @@ const filesAt = async (base: Base, commit: string): Promise<SourceTree['lastSync
   const { objects, folders, files } = base.store();
   if ((await objects.read(commit, COMMIT_BYTES)) === null) return null;
   try {
-    return { commit, files: await files((await folders.commit(commit)).tree) };
+    return { commit, files: await files.read((await folders.commit(commit)).tree) };
   } catch (error) {
     if (error instanceof LostObject) return null;
     throw error;
