@@ -62,7 +62,8 @@ export const readWhole = async ({ ports, lookups, memo }: ReadContext): Promise<
   }
   const last = memo.last?.tree ?? null;
   if (last !== null && isSameTree(last, tree)) tree = last;
-  for (const _ of readAhead(tree.files, memo)) await ports.clock.pause?.();
+  const steps = readAhead(tree.files, memo);
+  while (steps.next().done !== true) await ports.clock.pause?.();
   let wanted = asks(tree, memo);
   for (let round = 0; round < ASK_ROUNDS && asksPast(wanted); round += 1) {
     tree = { ...(await ports.source.complete(tree, wanted)), lookups: lookups.answers() };

@@ -50,11 +50,7 @@ export const createGitSource = (options: GitSourceOptions): GitSource => {
   const epochSeconds = () => Math.floor((options.epochMs ?? Date.now)() / 1000);
   const wakes = new Set<() => void>();
   const guard = createRewriteGuard({ base, branch: options.branch, log: options.log });
-  let last: Remembered | null = null;
-  /** What the newest read found: a watcher that notices no more than that need not wake. */
-  let taken: Tips | null = null;
-  /** The history is read once there is nothing better to do: the first plan must not wait for it. */
-  let warmed = false;
+  const reader = createReader({ base, options, directory, guard });
   const recorder = createRecorder({
     base,
     refs,
@@ -63,19 +59,11 @@ export const createGitSource = (options: GitSourceOptions): GitSource => {
     branch: options.branch,
     log: options.log,
     by: () => machine(options.cluster, epochSeconds()),
-    atHead: (path) => isAtHead(last?.tree ?? null, path),
+    atHead: (path) => isAtHead(reader.last(), path),
   });
   const read = async (): Promise<SourceTree> => {
     if (options.readOnly !== true) await recorder.prove();
-    const tips = await base.tips();
-    taken = tips;
-    if (last !== null && sameTips(last.tips, tips)) {
-      if (!warmed) void warm(base, last.tree);
-      warmed = true;
-      return last.tree;
-    }
-    last = await readTree({ base, options, directory, guard, tips, last });
-    return last.tree;
+    return reader.read();
   };
 
   const inTurn = createTurns();
@@ -93,7 +81,7 @@ export const createGitSource = (options: GitSourceOptions): GitSource => {
     watch: (wake) => {
       wakes.add(wake);
       const stop = base.watch((tips) => {
-        if (tips === null || taken === null || !sameTips(tips, taken)) wake();
+        if (tips === null || reader.isNews(tips)) wake();
       });
       return () => {
         wakes.delete(wake);
@@ -114,6 +102,31 @@ export const createGitSource = (options: GitSourceOptions): GitSource => {
       ),
     at: (commit) => base.attempt(() => headAt(base, commit)),
     close: base.close,
+  };
+};
+
+/** Reads the tree at the tips; the same one while they stand. */
+const createReader = (reading: Omit<Reading, 'tips' | 'last'>) => {
+  const { base } = reading;
+  let last: Remembered | null = null;
+  let taken: Tips | null = null;
+  /** The history is read once there is nothing better to do: the first plan must not wait for it. */
+  let warmed = false;
+  return {
+    read: async (): Promise<SourceTree> => {
+      const tips = await base.tips();
+      taken = tips;
+      if (last === null || !sameTips(last.tips, tips)) {
+        last = await readTree({ ...reading, tips, last });
+      } else if (!warmed) {
+        warmed = true;
+        void warm(base, last.tree);
+      }
+      return last.tree;
+    },
+    last: (): SourceTree | null => last?.tree ?? null,
+    /** Of a watcher: not what the newest read has found already. */
+    isNews: (tips: Tips): boolean => taken === null || !sameTips(tips, taken),
   };
 };
 
