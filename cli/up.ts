@@ -2,7 +2,7 @@
 // leaves the
 // containers running; the next `up` adopts them.
 
-import { access, mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pc } from './colours.ts';
