@@ -59,7 +59,7 @@ const surveyNow = (tree: SourceTree, memo: CompileMemo): Survey => {
     layout,
     outcomes,
     loud,
-    removed: removedJobs({ tree, index, frame, read }),
+    removed: removedJobs({ tree, index, frame, layout, outcomes, read }),
     problems: [
       ...layout.strays,
       ...frame.problems,
@@ -79,14 +79,19 @@ const indexOf = (tree: SourceTree, memo: CompileMemo): LedgerIndex => {
   return memo.ledger.index;
 };
 
-/** Jobs that the last synced commit had and HEAD has not. */
+/**
+ * Jobs that the last synced commit had and HEAD has not; and those that were gone in between and
+ * came back broken: until the removal was synced, their content there is the last valid one (1.3).
+ */
 const removedJobs = (input: {
   readonly tree: SourceTree;
   readonly index: LedgerIndex;
   readonly frame: Frame;
+  readonly layout: Layout;
+  readonly outcomes: readonly JobOutcome[];
   readonly read: Reader;
 }): readonly DesiredJob[] => {
-  const { tree, index, frame, read } = input;
+  const { tree, index, frame, layout, outcomes, read } = input;
   const { lastSynced } = tree;
   if (lastSynced === null) return [];
   const defaults = valueOf(frame.cluster)?.defaults ?? {};
@@ -94,9 +99,13 @@ const removedJobs = (input: {
   const gone = [...different].filter(
     (path) => !tree.files.has(path) && lastSynced.files.has(path) && kindOf(path) === 'job',
   );
+  const broken = layout.jobs.flatMap(({ path }, place) => {
+    const outcome = outcomes[place];
+    return outcome?.job === null && !outcome.pending ? [path] : [];
+  });
   return layoutOf(
     new Map(
-      gone.flatMap((path) => {
+      [...gone, ...broken].flatMap((path) => {
         const file = lastSynced.files.get(path);
         return file === undefined ? [] : [[path, file] as const];
       }),
@@ -109,7 +118,10 @@ const removedJobs = (input: {
       protected: false,
       evidence: 'codes',
     } as const;
-    return removedJob({ path, lastSynced, settings, ledger, read }) ?? [];
+    const job = removedJob({ path, lastSynced, settings, ledger, read });
+    if (job === null || !tree.files.has(path)) return job ?? [];
+    const why = `${path} is not valid at HEAD; its content in the last synced commit is kept`;
+    return { ...job, standing: { kind: 'held', why } as const };
   });
 };
 
