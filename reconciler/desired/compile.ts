@@ -102,8 +102,7 @@ const acceptableOf = (
 
 /** Nothing that an empty HEAD takes away is removed before it is known to be meant. */
 const jobsOf = (survey: Survey, emptiness: Emptiness): readonly DesiredJob[] => {
-  const jobs: DesiredJob[] = [];
-  for (const { job } of survey.outcomes) if (job !== null) jobs.push(job);
+  const jobs = survey.jobs.filter((job) => job !== null);
   if (survey.removed.length === 0) return jobs;
   const standing = { kind: 'held', why: 'no job is left at HEAD' } as const;
   const removed =

@@ -14,7 +14,7 @@ import { frameOf, valueOf, type Frame } from './frame.ts';
 import type { JobOutcome } from './job.ts';
 import { knownDifference, layoutAfter, layoutOf, placeOf, type Layout } from './layout.ts';
 import { indexLedger, NO_RECORDS, type LedgerIndex } from './ledger-index.ts';
-import { lookAtJobs } from './look.ts';
+import { brokenPaths, lookAtJobs, loudOnes, type LookedAt } from './look.ts';
 import type { CompileMemo } from './memo.ts';
 import { problemAt, problemOf } from './problem.ts';
 import { createReader, forgetOld, type Reader } from './read.ts';
@@ -24,9 +24,9 @@ export interface Survey {
   readonly index: LedgerIndex;
   readonly frame: Frame;
   readonly layout: Layout;
-  /** One for each job of the layout. */
-  readonly outcomes: readonly JobOutcome[];
-  /** Those that say anything besides their job. */
+  /** In the order of the layout; null: the file says no job. */
+  readonly jobs: readonly (DesiredJob | null)[];
+  /** What is said of jobs besides, by those of which anything is. */
   readonly loud: readonly JobOutcome[];
   readonly removed: readonly DesiredJob[];
   readonly problems: readonly Problem[];
@@ -45,25 +45,19 @@ const surveyNow = (tree: SourceTree, memo: CompileMemo): Survey => {
   const index = indexOf(tree, memo);
   const { layout, changed } = layoutAfter(tree, memo.layout);
   const frame = frameOf({ tree, layout, changed, index, read }, memo);
-  const jobs = lookAtJobs({ tree, index, layout, changed, frame, read }, memo);
+  const looked = lookAtJobs({ tree, index, layout, changed, frame, read }, memo);
   memo.layout = layout;
-  const outcomes: JobOutcome[] = [];
-  const loud: JobOutcome[] = [];
-  for (const { outcome, isLoud } of jobs) {
-    outcomes.push(outcome);
-    if (isLoud) loud.push(outcome);
-  }
   const survey: Survey = {
     index,
     frame,
     layout,
-    outcomes,
-    loud,
-    removed: removedJobs({ tree, index, frame, layout, outcomes, read }),
+    jobs: looked.jobs,
+    loud: loudOnes(looked),
+    removed: removedJobs({ tree, index, frame, looked, read }),
     problems: [
       ...layout.strays,
       ...frame.problems,
-      ...unusedCounts(layout, { outcomes, tree, read }),
+      ...unusedCounts(layout, { jobs: looked.jobs, tree, read }),
     ],
     read,
   };
@@ -87,11 +81,10 @@ const removedJobs = (input: {
   readonly tree: SourceTree;
   readonly index: LedgerIndex;
   readonly frame: Frame;
-  readonly layout: Layout;
-  readonly outcomes: readonly JobOutcome[];
+  readonly looked: LookedAt;
   readonly read: Reader;
 }): readonly DesiredJob[] => {
-  const { tree, index, frame, layout, outcomes, read } = input;
+  const { tree, index, frame, looked, read } = input;
   const { lastSynced } = tree;
   if (lastSynced === null) return [];
   const defaults = valueOf(frame.cluster)?.defaults ?? {};
@@ -99,13 +92,9 @@ const removedJobs = (input: {
   const gone = [...different].filter(
     (path) => !tree.files.has(path) && lastSynced.files.has(path) && kindOf(path) === 'job',
   );
-  const broken = layout.jobs.flatMap(({ path }, place) => {
-    const outcome = outcomes[place];
-    return outcome?.job === null && !outcome.pending ? [path] : [];
-  });
   return layoutOf(
     new Map(
-      [...gone, ...broken].flatMap((path) => {
+      [...gone, ...brokenPaths(looked)].flatMap((path) => {
         const file = lastSynced.files.get(path);
         return file === undefined ? [] : [[path, file] as const];
       }),
@@ -130,14 +119,14 @@ const removedJobs = (input: {
  */
 const unusedCounts = (
   layout: Layout,
-  { outcomes, tree, read }: { outcomes: readonly JobOutcome[]; tree: SourceTree; read: Reader },
+  { jobs, tree, read }: { jobs: Survey['jobs']; tree: SourceTree; read: Reader },
 ): readonly Problem[] => {
   if (layout.paths.scale.length === 0) return [];
   return layout.paths.scale.flatMap((path) => {
     const { namespace, job } = jobNames(path);
     const file = tree.files.get(path);
     const document = file && read('scale', path, file);
-    const spec = outcomes[placeOf(layout.jobs, `${namespace}/${job}`)]?.job?.spec;
+    const spec = jobs[placeOf(layout.jobs, `${namespace}/${job}`)]?.spec;
     if (!document?.value) return [];
     if (!tree.files.has(`jobs/${namespace}/${job}.yaml`)) {
       const message = `There is no job \`${namespace}/${job}\`.`;
