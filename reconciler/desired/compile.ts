@@ -57,6 +57,7 @@ const desiredOf = (tree: SourceTree, survey: Survey): DesiredState => {
     problems: problemsOf(survey, emptiness),
     acceptable: acceptableOf(tree, index),
     scaleFiles: layout.paths.scale,
+    openScaleFiles: survey.openScaleFiles,
     owed: [...gathered(survey, ({ owed }) => owed), ...overdue],
   };
 };

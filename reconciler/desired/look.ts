@@ -75,6 +75,15 @@ export const loudOnes = ({ marked, paths, remembered }: LookedAt): readonly JobO
     .toSorted(compareText)
     .flatMap((id) => remembered[placeOf(paths, id)]?.outcome ?? []);
 
+/** Files that say no job, and whose history gives none. */
+export const brokenPaths = ({ marked, paths, remembered }: LookedAt): readonly string[] =>
+  [...marked.loud].toSorted(compareText).flatMap((id) => {
+    const place = placeOf(paths, id);
+    const outcome = remembered[place]?.outcome;
+    const path = paths[place]?.path;
+    return outcome?.job === null && !outcome.pending && path !== undefined ? [path] : [];
+  });
+
 const mark = (marked: Set<string>, id: string, holds: boolean): void => {
   if (holds) marked.add(id);
   else marked.delete(id);
