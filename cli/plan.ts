@@ -9,11 +9,12 @@ import { preview } from '../reconciler/preview.ts';
 import { planText } from '../reconciler/render/plan-text.ts';
 import type { Summary } from '../reconciler/render/summary.ts';
 import { summarize } from '../reconciler/render/summary.ts';
+import type { StateAnswer } from '../schema/control.ts';
 import type { Snapshot } from '../schema/snapshot.ts';
 import { fromJson, toJson } from '../schema/snapshot.ts';
 import type { DigestAsk, LookupAnswer } from '../schema/source.ts';
 import { changeTree } from './change-tree.ts';
-import type { CommandSpec, Common } from './command.ts';
+import type { CommandSpec, Common, Io } from './command.ts';
 import { text } from './command.ts';
 import { CommandError } from './command-error.ts';
 import { ask } from './state.ts';
@@ -34,6 +35,7 @@ export const plan: CommandSpec = {
   run: async ({ args, options, common, io }) => {
     const file = text(options['snapshot']);
     const snapshot = file === null ? await ask<Snapshot>(common, 'snapshot') : await load(file);
+    if (file === null) await warnOfFailure(common, io);
     const change = await changeTree(snapshot, args[0] ?? null);
     try {
       const { complete } = change;
@@ -51,6 +53,12 @@ export const plan: CommandSpec = {
       change.close();
     }
   },
+};
+
+/** What is known is then the last content that could be read. */
+const warnOfFailure = async (common: Common, io: Io): Promise<void> => {
+  const { failure } = await ask<StateAnswer>(common, 'state');
+  if (failure !== null) io.err(pc.red(`! Git cannot be read: ${failure}`));
 };
 
 const load = async (file: string): Promise<Snapshot> => {

@@ -2,7 +2,7 @@
 // leaves the
 // containers running; the next `up` adopts them.
 
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
+import { access, mkdir, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pc } from './colours.ts';
@@ -20,6 +20,7 @@ import type { Layout, NodeLayout, UpSettings } from './up/layout.ts';
 import { layoutOf, nodeLayout } from './up/layout.ts';
 import { joinNodes } from './up/networks.ts';
 import { addNodes } from './up/nodes.ts';
+import { readPid, writePid } from './up/process.ts';
 import { follow } from './up/progress.ts';
 import type { Repository } from './up/repository.ts';
 import { clusterName, listNodes, makeExample, openRepository } from './up/repository.ts';
@@ -43,7 +44,8 @@ export const up: CommandSpec = {
       .option('--branch <name>', 'branch to follow (default: what is checked out; remote: main)')
       .option('--token-file <path>', 'file with a token for an http(s) repository')
       .option('--directory <path>', "the cluster's directory in the repository", '')
-      .option('--insecure-registry <host:port...>', 'registries on loopback that speak plain http'),
+      .option('--insecure-registry <host:port...>', 'registries on loopback that speak plain http')
+      .option('--registry-credentials <path>', "logins: docker's config.json"),
   run: async (invocation) => {
     if (process.getuid?.() !== 0) {
       throw new CommandError('containers need root: run `sudo purser up`');
@@ -61,21 +63,13 @@ export const up: CommandSpec = {
 
 /** One `up` a root. */
 const claim = async (layout: Layout): Promise<void> => {
-  const pid = Number(await readFile(layout.pidFile, 'utf8').catch(() => '0'));
-  if (pid > 0 && isAlive(pid)) {
+  const pid = await readPid(layout.pidFile);
+  if (pid !== null) {
     throw new CommandError(
       `Purser runs in ${layout.root} already (process ${pid}); see it with \`purser status\`, or name another place with --root`,
     );
   }
-  await writeFile(layout.pidFile, String(process.pid));
-};
-
-const isAlive = (pid: number): boolean => {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
+  await writePid(layout.pidFile);
 };
 
 const runCluster = async (invocation: Invocation, layout: Layout): Promise<number> => {
@@ -100,8 +94,7 @@ const runCluster = async (invocation: Invocation, layout: Layout): Promise<numbe
   const names = nodes.map(({ layout: { name } }) => name);
   await listNodes(repository, directory, names);
   await saveSettings(layout, { repository, directory, cluster, nodes });
-  const insecure = options['insecureRegistry'];
-  const registries = Array.isArray(insecure) ? insecure.map(String) : [];
+  const registries = await registryFlags(options);
   const children = createChildren((line) => io.err(pc.yellow(line)));
   try {
     io.out(
@@ -190,15 +183,31 @@ interface RunnerAsk {
   readonly flags: readonly string[];
 }
 
-const insecureFlags = (registries: readonly string[]): readonly string[] =>
-  registries.length === 0 ? [] : ['--insecure-registry', ...registries];
+/** What both programs are told about registries. */
+const registryFlags = async (
+  options: Readonly<Record<string, unknown>>,
+): Promise<readonly string[]> => {
+  const insecure = options['insecureRegistry'];
+  const hosts = Array.isArray(insecure) ? insecure.map(String) : [];
+  const file = text(options['registryCredentials']);
+  const logins = file === null ? null : resolve(file);
+  if (logins !== null) {
+    await access(logins).catch(() => {
+      throw new CommandError(`${logins} is not there: \`docker login\` writes such a file`);
+    });
+  }
+  return [
+    ...(hosts.length === 0 ? [] : ['--insecure-registry', ...hosts]),
+    ...(logins === null ? [] : ['--registry-credentials', logins]),
+  ];
+};
 
 const runnerSpec = ({ layout, node, cluster, registries, flags }: RunnerAsk) => {
   const { name, root, netns, log } = node.layout;
   const words = ['node', '--name', name, '--cluster', cluster, '--node-root', root];
   const link = ['--link', `unix:${layout.linkSocket}`, '--address', node.address];
   const program = [...RUNNER_NODE_FLAGS, entry()];
-  const rest = [...flags, '--end-with-stdin', ...insecureFlags(registries)];
+  const rest = [...flags, '--end-with-stdin', ...registries];
   const args = [...program, ...words, ...link, ...rest];
   const inside = netns === null ? [] : [`--net=/run/netns/${netns}`, process.execPath];
   const command = netns === null ? process.execPath : 'nsenter';
@@ -225,7 +234,7 @@ const reconcilerSpec = ({ layout, source, cluster, registries }: ReconcilerAsk) 
     ...(directory === '' ? [] : ['--directory', directory]),
     ...(tokenFile === null ? [] : ['--token-file', resolve(tokenFile)]),
   ];
-  const flags = ['--end-with-stdin', ...insecureFlags(registries)];
+  const flags = ['--end-with-stdin', ...registries];
   return {
     name: 'the reconciler',
     command: process.execPath,

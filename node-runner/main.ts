@@ -124,7 +124,7 @@ const keepRunning = (settings: RunnerSettings): (() => Promise<void>) => {
   return async () => {
     looks += 1;
     const quick = looks % ANSWERS_EVERY_LOOKS !== 0;
-    if (quick && (await containerdRuns(join(settings.root, 'containerd')))) return;
+    if (quick && containerdRuns(join(settings.root, 'containerd'))) return;
     await startPrivate(settings);
   };
 };

@@ -42,6 +42,7 @@ export const createLoop = (ports: ReconcilerPorts): Loop => {
   const listeners = new Set<(state: LoopState) => void>();
   let state: LoopState = { view: null, failure: null, write: null };
   let failures = 0;
+  let said: string | null = null;
 
   const pass = async () => {
     try {
@@ -55,7 +56,10 @@ export const createLoop = (ports: ReconcilerPorts): Loop => {
       const message = isEdgeFailure(error) ? error.message : String(error);
       if (!isEdgeFailure(error)) ports.log.error({ error: describe(error) }, 'a pass failed');
       state = { ...state, failure: message, write: writer.failure() };
+      if (!isEdgeFailure(error)) said = message; // it was said already, with its place
     }
+    if (state.failure !== said) sayFailure(ports, state.failure);
+    said = state.failure;
     for (const listener of listeners) listener(state);
   };
 
@@ -90,6 +94,12 @@ export const createLoop = (ports: ReconcilerPorts): Loop => {
 
 const backOff = (failures: number): Ms =>
   Math.min(RETRY_FIRST_MS * 2 ** Math.min(failures - 1, 10), RETRY_LONGEST_MS);
+
+/** Once when it begins, or is another one, and once when it is over. */
+const sayFailure = ({ log }: ReconcilerPorts, failure: string | null): void => {
+  if (failure === null) log.info({}, 'Git can be read again');
+  else log.warn({}, `Git cannot be read: ${failure}`);
+};
 
 /** A violation is a bug of ours: nothing is sent, and it is loud. */
 const reportViolations = (ports: ReconcilerPorts, view: View): void => {

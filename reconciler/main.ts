@@ -157,7 +157,8 @@ const snapshotOf = ({ loop }: Handling): Snapshot => {
       failure ?? 'the reconciler has not read its repository yet: try again in a moment',
     );
   }
-  return { format: 1, tree: view.tree, live: view.live, takenAt: new Date().toISOString() };
+  const { differences: _, ...tree } = view.tree;
+  return { format: 1, tree, live: view.live, takenAt: new Date().toISOString() };
 };
 
 /** A file as it stands at HEAD; what a command edits. */

@@ -26,7 +26,7 @@ const table = {
   'yaml-syntax': {
     title: 'The file is not YAML',
     severity: 'error',
-    advice: 'Correct the line that is shown.',
+    advice: 'Correct the line that is shown, or the one before it.',
   },
   'yaml-tab': {
     title: 'A tab where YAML wants spaces',

@@ -105,7 +105,7 @@ const validAtHead = (input: JobInput, draft: ValidDraft): JobOutcome => {
   const quick = versionOf(draft, NO_TEXTS, input);
   const record = quick.unresolved.length === 0 ? settledRecord(ledger, quick.spec.specHash) : null;
   if (record !== null) {
-    const identity = settledIdentity(record, { ledger, known: [input.head] });
+    const identity = settledIdentity(record, { ledger, known: [] });
     return outcomeOf(draft, { job: settledJob(input, quick, identity) });
   }
   const histories = neededPaths(input, draft.sources);
@@ -220,7 +220,7 @@ const heldJob = (input: JobInput, draft: Draft | null): JobOutcome => {
   const version = from < 0 || (gone >= 0 && gone < from) ? null : moments[from]?.version;
   if (!version) return outcomeOf(draft, { histories });
   const job = unsettledJob(input, { version, moments, from });
-  const why = `${path} is not valid at HEAD; its last valid content is kept`;
+  const why = `${path} is not valid; its last valid content counts`;
   const lines = draft === null ? new Map<string, number>() : linesOf(draft);
   return outcomeOf(draft, {
     histories,

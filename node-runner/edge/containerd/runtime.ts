@@ -2,6 +2,7 @@
 // the door. In: the socket and folders of one node. Out: RuntimePort, and what only this edge has:
 // import and close. Not here: starting containerd (daemon.ts), when anything is done (tick).
 
+import { constants } from 'node:os';
 import { Status } from 'nice-grpc';
 import { compareText } from '../../../schema/ids.ts';
 import type { ImageFacts, ResolvedUser, RuntimePort } from '../../ports.ts';
@@ -73,7 +74,9 @@ export const createContainerdRuntime = (options: RuntimeOptions): ContainerdRunt
       }),
     start: (id) => atDoor(`start container ${id}`, () => lifecycle.start(id)),
     kill: (id, signal, how) =>
-      atDoor(`send signal ${signal} to container ${id}`, () => lifecycle.kill(id, signal, how)),
+      atDoor(`send ${signalName(signal)} to container ${id}`, () =>
+        lifecycle.kill(id, signal, how),
+      ),
     remove: (id) => atDoor(`remove container ${id}`, () => lifecycle.remove(id)),
     restart: (id, spec) => atDoor(`restart container ${id}`, () => lifecycle.restart(id, spec)),
     relabel: (id, labels) => atDoor(`relabel container ${id}`, () => lifecycle.relabel(id, labels)),
@@ -146,3 +149,8 @@ const imageCalls = (parts: {
       }),
   };
 };
+
+/** SIGTERM for 15; signals without a name by their number. */
+const signalName = (signal: number): string =>
+  Object.entries(constants.signals).find(([, number]) => number === signal)?.[0] ??
+  `signal ${signal}`;

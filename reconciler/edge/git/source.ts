@@ -175,16 +175,22 @@ const readTree = async (reading: Reading): Promise<SourceTree> => {
   const head = await store.folders.commit(tips.branch);
   const synced = newestSynced(ledger);
   await reading.guard.check({ head: head.oid, synced, ledger });
+  const files = await store.files.read(head.tree);
+  const lastSynced = synced === null || synced === head.oid ? null : await filesAt(base, synced);
   return {
     branch: options.branch,
     directory: reading.directory,
     head,
     local: base.local,
-    files: await store.files(head.tree),
+    files,
     ledger,
     histories: new Map(),
-    lastSynced: synced === null || synced === head.oid ? null : await filesAt(base, synced),
+    lastSynced,
     lookups: new Map(),
+    differences: [last?.tree.files, lastSynced?.files].flatMap((from) => {
+      const paths = from && store.files.differing(from, files);
+      return from && paths ? [{ from, to: files, paths }] : [];
+    }),
   };
 };
 
@@ -200,7 +206,7 @@ const headAt = async (
   const { objects, folders, files } = base.store();
   if ((await objects.read(commit, COMMIT_BYTES)) === null) return null;
   const head = await folders.commit(commit);
-  return { head, files: await files(head.tree) };
+  return { head, files: await files.read(head.tree) };
 };
 
 /** null when the commit is gone (a rewrite, and Git's clean-up after it). */
@@ -208,7 +214,7 @@ const filesAt = async (base: Base, commit: string): Promise<SourceTree['lastSync
   const { objects, folders, files } = base.store();
   if ((await objects.read(commit, COMMIT_BYTES)) === null) return null;
   try {
-    return { commit, files: await files((await folders.commit(commit)).tree) };
+    return { commit, files: await files.read((await folders.commit(commit)).tree) };
   } catch (error) {
     if (error instanceof LostObject) return null;
     throw error;

@@ -11,7 +11,11 @@ import { FOLDER } from './format.ts';
 import { FILES } from './limits.ts';
 import { createMemory } from './remember.ts';
 
-export type ReadFiles = (tree: string) => Promise<Files>;
+export interface ReadFiles {
+  readonly read: (tree: string) => Promise<Files>;
+  /** Paths in which two Maps that were read differ; null: it would take a look at each. */
+  readonly differing: (from: Files, to: Files) => ReadonlySet<string> | null;
+}
 
 /** HEAD, the last synced commit, and some more while a person moves between branches. */
 const REMEMBERED_MAPS = 8;
@@ -19,8 +23,9 @@ const REMEMBERED_MAPS = 8;
 export const createReadFiles = (folders: Folders, directory: string): ReadFiles => {
   const maps = createMemory<Files>(REMEMBERED_MAPS);
   const roots = createMemory<string>(REMEMBERED_MAPS);
+  const built = new WeakMap<Files, Lists>();
   let last: Built | null = null;
-  return async (tree) => {
+  const read = async (tree: string): Promise<Files> => {
     const known = maps.get(roots.get(tree) ?? '');
     if (known !== undefined) return known;
     const entries = await enter(folders, tree, directory);
@@ -32,9 +37,15 @@ export const createReadFiles = (folders: Folders, directory: string): ReadFiles 
     const lists = await collect(folders, parts);
     const files = mapOf(lists, last);
     last = { lists, files };
+    built.set(files, lists);
     maps.set(key, files);
     return files;
   };
+  const differing = (from: Files, to: Files): ReadonlySet<string> | null => {
+    const [a, b] = [built.get(from), built.get(to)];
+    return a === undefined || b === undefined ? null : differingRows(a, b);
+  };
+  return { read, differing };
 };
 
 /** Entries of the cluster's directory; none where it does not exist. */
@@ -113,6 +124,28 @@ const changedRows = (lists: Lists, before: Lists): readonly FileRow[] | null => 
     }
   }
   return changed;
+};
+
+/** Whatever stands at both ends of a list as before is passed over; null: other folders are read. */
+const differingRows = (from: Lists, to: Lists): ReadonlySet<string> | null => {
+  if (from.length !== to.length) return null;
+  const paths = new Set<string>();
+  for (const [at, a] of from.entries()) {
+    const b = to[at] ?? [];
+    if (a === b) continue;
+    const shorter = Math.min(a.length, b.length);
+    let head = 0;
+    while (head < shorter && a[head] === b[head]) head += 1;
+    let tail = 0;
+    while (tail < shorter - head && a[a.length - 1 - tail] === b[b.length - 1 - tail]) tail += 1;
+    const old = new Map(a.slice(head, a.length - tail));
+    for (const [path, file] of b.slice(head, b.length - tail)) {
+      if (old.get(path) !== file) paths.add(path);
+      old.delete(path);
+    }
+    for (const path of old.keys()) paths.add(path);
+  }
+  return paths;
 };
 
 type Lists = readonly (readonly FileRow[])[];

@@ -10,6 +10,7 @@ import {
   deleteMappings,
   handlesWithComment,
   parseMappings,
+  parseOtherTables,
 } from '../../../../../node-runner/edge/network/ruleset.ts';
 import {
   addressOf,
@@ -104,6 +105,14 @@ describe('nft', () => {
     const text = JSON.stringify({ nftables: [{ metainfo: {} }, { map: { name: 'ports', elem } }] });
     expect(parseMappings(text)).toEqual([mapping]);
     expect(parseMappings('{"nftables":[{"map":{"name":"ports"}}]}')).toEqual([]);
+  });
+
+  it('names the tables of other runners, and no others', () => {
+    const tables = [names.table, 'purser_0a1b2c', 'purser_long_name', 'filter'];
+    const text = JSON.stringify({
+      nftables: [{ metainfo: {} }, ...tables.map((name) => ({ table: { family: 'ip', name } }))],
+    });
+    expect(parseOtherTables(text, names)).toEqual(['purser_0a1b2c']);
   });
 
   it('shows our rules by their comment', () => {
