@@ -6,13 +6,13 @@
 
 import type { SourceTree } from '../../schema/source.ts';
 import { jobNames, usedPaths } from './draft.ts';
-import type { Frame } from './frame.ts';
-import type { JobInput } from './job.ts';
+import type { JobInput } from './job-input.ts';
 import { placeOf, type JobPath, type Layout } from './layout.ts';
 import { NO_RECORDS, type LedgerIndex } from './ledger-index.ts';
-import type { CompileMemo, RememberedJob } from './memo.ts';
+import type { CompileMemo } from './memo.ts';
 import type { Reader } from './read.ts';
 import { rememberedJob } from './remember.ts';
+import type { Frame, LookedAt, RememberedJob } from './surveyed.ts';
 
 export interface LookInput {
   readonly tree: SourceTree;
@@ -22,15 +22,6 @@ export interface LookInput {
   readonly changed: ReadonlySet<string> | null;
   readonly frame: Frame;
   readonly read: Reader;
-}
-
-/** All jobs of the tree before, with what was around them. */
-export interface LookedAt {
-  readonly paths: readonly JobPath[];
-  /** One for each path. */
-  readonly jobs: readonly RememberedJob[];
-  readonly frame: Frame;
-  readonly index: LedgerIndex;
 }
 
 export const lookAtJobs = (input: LookInput, memo: CompileMemo): readonly RememberedJob[] => {

@@ -10,8 +10,8 @@ import { kindOf } from '../../schema/paths.ts';
 import type { Problem } from '../../schema/problems.ts';
 import type { SourceTree } from '../../schema/source.ts';
 import { jobNames } from './draft.ts';
-import { frameOf, valueOf, type Frame } from './frame.ts';
-import type { JobOutcome } from './job.ts';
+import { frameOf, valueOf } from './frame.ts';
+import type { JobOutcome } from './job-input.ts';
 import { knownDifference, layoutAfter, layoutOf, placeOf, type Layout } from './layout.ts';
 import { indexLedger, NO_RECORDS, type LedgerIndex } from './ledger-index.ts';
 import { lookAtJobs } from './look.ts';
@@ -19,19 +19,7 @@ import type { CompileMemo } from './memo.ts';
 import { problemAt, problemOf } from './problem.ts';
 import { createReader, forgetOld, type Reader } from './read.ts';
 import { removedJob } from './removed.ts';
-
-export interface Survey {
-  readonly index: LedgerIndex;
-  readonly frame: Frame;
-  readonly layout: Layout;
-  /** One for each job of the layout. */
-  readonly outcomes: readonly JobOutcome[];
-  /** Those that say anything besides their job. */
-  readonly loud: readonly JobOutcome[];
-  readonly removed: readonly DesiredJob[];
-  readonly problems: readonly Problem[];
-  readonly read: Reader;
-}
+import type { Frame, Survey } from './surveyed.ts';
 
 export const surveyTree = (tree: SourceTree, memo: CompileMemo): Survey => {
   if (memo.last?.tree === tree) return memo.last.survey;
