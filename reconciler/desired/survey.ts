@@ -4,35 +4,20 @@
 // Not here: the DesiredState itself (compile.ts), one job (job.ts), whether an empty tree is meant
 // (empty.ts).
 
-import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
+import type { DesiredJob } from '../../schema/desired.ts';
 import { kindOf } from '../../schema/paths.ts';
-import type { Problem } from '../../schema/problems.ts';
 import type { Asks, SourceTree } from '../../schema/source.ts';
 import { lookAtCounts } from './counts.ts';
 import { jobNames, usedPaths } from './draft.ts';
-import { frameOf, valueOf, type Frame } from './frame.ts';
+import { frameOf, valueOf } from './frame.ts';
 import { neededPaths } from './histories.ts';
-import type { JobOutcome } from './job.ts';
-import { knownDifference, layoutAfter, layoutOf, type Layout } from './layout.ts';
+import { knownDifference, layoutAfter, layoutOf } from './layout.ts';
 import { indexLedger, NO_RECORDS, type LedgerIndex } from './ledger-index.ts';
-import { brokenPaths, lookAtJobs, loudOnes, type LookedAt } from './look.ts';
+import { brokenPaths, lookAtJobs, loudOnes } from './look.ts';
 import type { CompileMemo } from './memo.ts';
 import { createReader, forgetOld, type Reader } from './read.ts';
 import { removedJob } from './removed.ts';
-
-export interface Survey {
-  readonly index: LedgerIndex;
-  readonly frame: Frame;
-  readonly layout: Layout;
-  /** In the order of the layout; null: the file says no job. */
-  readonly jobs: readonly (DesiredJob | null)[];
-  /** What is said of jobs besides, by those of which anything is. */
-  readonly loud: readonly JobOutcome[];
-  readonly removed: readonly DesiredJob[];
-  readonly problems: readonly Problem[];
-  readonly openScaleFiles: NonNullable<DesiredState['openScaleFiles']>;
-  readonly read: Reader;
-}
+import type { Frame, LookedAt, Survey } from './surveyed.ts';
 
 export const surveyTree = (tree: SourceTree, memo: CompileMemo): Survey => {
   if (memo.last?.tree === tree) return memo.last.survey;
