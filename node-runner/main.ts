@@ -7,9 +7,8 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sha256 } from '../schema/hash.ts';
 import { linkAddressProblem } from '../schema/link-address.ts';
-import type { Resources } from '../schema/spec.ts';
 import type { RunnerConfig } from './config.ts';
-import { DEFAULT_DISK_RESERVE_BYTES } from './config.ts';
+import { DEFAULT_DISK_RESERVE_BYTES, NODE_RESERVE } from './config.ts';
 import { createClock } from './edge/clock.ts';
 import { containerdRuns, startContainerd } from './edge/containerd/daemon.ts';
 import { createContainerdRuntime } from './edge/containerd/runtime.ts';
@@ -61,8 +60,6 @@ export interface Runner {
 
 /** The containerd namespace of everything that Purser makes. */
 export const CONTAINERD_NAMESPACE = 'purser';
-/** What the machine keeps for itself: containerd, runner and system. */
-const RESERVE: Resources = { cpuMilli: 100, memoryBytes: 256 * 1024 * 1024 };
 /** A private containerd that died is started again within this time. */
 const SUPERVISE_EVERY_MS = 1000;
 const ANSWERS_EVERY_LOOKS = 10;
@@ -127,7 +124,7 @@ const keepRunning = (settings: RunnerSettings): (() => Promise<void>) => {
   return async () => {
     looks += 1;
     const quick = looks % ANSWERS_EVERY_LOOKS !== 0;
-    if (quick && (await containerdRuns(join(settings.root, 'containerd')))) return;
+    if (quick && containerdRuns(join(settings.root, 'containerd'))) return;
     await startPrivate(settings);
   };
 };
@@ -153,7 +150,7 @@ export const cgroupParent = (settings: Pick<RunnerSettings, 'root' | 'node'>): s
   `/purser-${networkIdentity(settings)}`;
 
 const configOf = async (settings: RunnerSettings): Promise<RunnerConfig> => {
-  const machine = await readMachine(RESERVE);
+  const machine = await readMachine(NODE_RESERVE);
   const { cpuMilli, memoryBytes } = settings.capacity;
   return {
     node: settings.node,

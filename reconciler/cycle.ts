@@ -14,6 +14,7 @@ import { endedFoldersOf, foldersToRemove } from './plan/volumes.ts';
 import type { DesiredState } from '../schema/desired.ts';
 import type { Heard, LiveNode, LiveState } from '../schema/live.ts';
 import { compareText } from '../schema/ids.ts';
+import type { Ledger, LedgerRecord } from '../schema/ledger.ts';
 import type { Plan, Violation } from '../schema/plan.ts';
 import type { Asks, SourceTree } from '../schema/source.ts';
 import type { Ms } from '../schema/spec.ts';
@@ -109,11 +110,22 @@ export const asksPast = ({ histories, changes }: Asks): boolean =>
 const expiredApprovals = ({ ledger }: SourceTree, epochMs: number | null): readonly string[] =>
   epochMs === null
     ? []
-    : ledger.flatMap((record) =>
-        record.kind === 'approval' && !(epochMs - Date.parse(record.at) <= APPROVAL_MS)
-          ? [record.id]
-          : [],
+    : approvalsIn(ledger).flatMap(({ id, at }) =>
+        epochMs - Date.parse(at) <= APPROVAL_MS ? [] : [id],
       );
+
+type Approval = Extract<LedgerRecord, { kind: 'approval' }>;
+
+const approvals = new WeakMap<Ledger, readonly Approval[]>();
+
+/** A ledger of thousands of records is looked through once. */
+const approvalsIn = (ledger: Ledger): readonly Approval[] => {
+  const known = approvals.get(ledger);
+  if (known !== undefined) return known;
+  const found = ledger.filter((record) => record.kind === 'approval');
+  approvals.set(ledger, found);
+  return found;
+};
 
 /** What runners accepted of other sessions: is it in HEAD (rules 10.3)? */
 const acceptedCommits = ({ nodes }: Heard): readonly string[] => {

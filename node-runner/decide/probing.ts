@@ -6,7 +6,7 @@ import type { CheckSpec, Ms, TaskSpec } from '../../schema/spec.ts';
 import type { Intent, ProbeWork, TaskPlace } from './action.ts';
 import { intent, probeKey } from './action.ts';
 import type { AllocationMark, Inventory, TaskMark } from './inventory.ts';
-import { activeRoles, probeDueAt } from './probe.ts';
+import { activeRoles, probeDueAt, probeWakeAt } from './probe.ts';
 
 export const probeSteps = (
   look: {
@@ -23,9 +23,8 @@ export const probeSteps = (
   for (const role of activeRoles(spec.checks, task)) {
     const check = spec.checks[role];
     if (check === null || inventory.inFlight.has(probeKey(at.place.container, role))) continue;
-    const dueAt = probeDueAt(task, role);
-    if (at.now < dueAt) {
-      until = Math.min(until, dueAt);
+    if (at.now < probeDueAt(task, role)) {
+      until = Math.min(until, probeWakeAt(check, task, role));
       continue;
     }
     const work = probeWork(check, mark, inventory);

@@ -29,18 +29,20 @@ export const mustWait = (stopAfterMs: Ms, unheardMs: Ms): boolean =>
 
 /**
  * True when another copy of a singleton's slot is on this node: the newer one waits until the older
- * one is gone, and the older one is not started again (rules 9.3).
+ * one is gone, and the older one is not started again (rules 9.3). A dead one is kept for the
+ * evidence and never started again: it is gone when nothing of it runs.
  */
 export const hasRival = ({ body }: AllocationMark, inventory: Inventory): boolean => {
   if (!body.spec.singleton) return false;
-  for (const { allocation, body: other } of inventory.marks.values()) {
+  for (const { allocation, body: other, deadAt } of inventory.marks.values()) {
     const sameSlot =
       other.namespace === body.namespace &&
       other.job === body.job &&
       other.group === body.group &&
       other.index === body.index;
     if (!sameSlot || allocation === body.allocation) continue;
-    if (isNewer(other, body) || hasContainer(other, inventory)) return true;
+    if (deadAt === null && isNewer(other, body)) return true;
+    if (deadAt === null ? hasContainer(other, inventory) : stillRuns(other, inventory)) return true;
   }
   return false;
 };
@@ -53,6 +55,15 @@ const hasContainer = ({ allocation, spec }: AllocationBody, inventory: Inventory
   spec.tasks.some(({ name }) => {
     const id = containerId(allocation, name);
     return inventory.containers.has(id) || inventory.inFlight.has(containerKey(id));
+  });
+
+/** Its end is not seen yet, or something is being done to it. */
+const stillRuns = ({ allocation, spec }: AllocationBody, inventory: Inventory): boolean =>
+  spec.tasks.some(({ name }) => {
+    const id = containerId(allocation, name);
+    const task = inventory.containers.get(id)?.task;
+    const runs = task === 'created' || task === 'running' || task === 'paused';
+    return runs || inventory.inFlight.has(containerKey(id));
   });
 
 /** True when the group must not run now. */

@@ -72,6 +72,8 @@ export interface JobOutcome {
   readonly pending: boolean;
   /** Paths in the repository that HEAD's file uses, or whose change is to be reverted with it. */
   readonly sources: readonly string[];
+  /** The version has settled, and its record says all: neither history nor HEAD has a say. */
+  readonly isPlain: boolean;
 }
 
 export const compileJob = (input: JobInput): JobOutcome => {
@@ -105,8 +107,8 @@ const validAtHead = (input: JobInput, draft: ValidDraft): JobOutcome => {
   const quick = versionOf(draft, NO_TEXTS, input);
   const record = quick.unresolved.length === 0 ? settledRecord(ledger, quick.spec.specHash) : null;
   if (record !== null) {
-    const identity = settledIdentity(record, { ledger, known: [input.head] });
-    return outcomeOf(draft, { job: settledJob(input, quick, identity) });
+    const identity = settledIdentity(record, { ledger, known: [] });
+    return outcomeOf(draft, { job: settledJob(input, quick, identity), isPlain: true });
   }
   const histories = neededPaths(input, draft.sources);
   if (history === undefined) {
@@ -133,6 +135,7 @@ const outcomeOf = (draft: Draft | null, outcome: Partial<JobOutcome>): JobOutcom
   histories: [],
   changes: [],
   pending: false,
+  isPlain: false,
   sources: draft?.sources ?? [],
   ...outcome,
   problems: [...(draft?.problems ?? []), ...(outcome.problems ?? [])],

@@ -4,12 +4,15 @@
 // compile takes and nothing else; a caller may throw it away at any time. Not here: what is
 // compared (remember.ts).
 
+import type { DesiredState } from '../../schema/desired.ts';
 import type { Ledger } from '../../schema/ledger.ts';
 import type { CommitChange, History, SourceTree } from '../../schema/source.ts';
 import type { Settings } from './cluster.ts';
+import type { RememberedFrame } from './frame.ts';
 import type { JobOutcome } from './job.ts';
 import type { JobLedger, LedgerIndex } from './ledger-index.ts';
 import type { Layout } from './layout.ts';
+import type { LookedAt } from './look.ts';
 import { createReadMemo, type ReadMemo } from './read.ts';
 import type { Found } from './spec.ts';
 import type { Survey } from './survey.ts';
@@ -27,8 +30,15 @@ export interface RememberedJob {
   readonly blobs: readonly (string | undefined)[];
   /** Nothing about it changes by itself, as ages of look-ups do. */
   readonly steady: boolean;
-  /** It uses no other files, and did not ask who else uses one. */
+  /** It uses no other files. */
   readonly alone: boolean;
+  /**
+   * It follows from more than its file and those that it uses, its settings, its count and its
+   * records, so it is compared whenever a tree is looked at.
+   */
+  readonly isRestless: boolean;
+  /** Something comes of it besides its job. */
+  readonly isLoud: boolean;
   /** The commit that introduced its version; null: no job. */
   readonly commit: string | null;
   /** What that commit changed as a whole, where it was asked. */
@@ -53,12 +63,16 @@ export interface CompileMemo {
     string,
     { readonly from: readonly unknown[]; readonly settings: Settings }
   >;
-  /** By path. */
-  readonly jobs: Map<string, RememberedJob>;
+  frame: RememberedFrame | null;
+  jobs: LookedAt | null;
   /** Paths that a job file uses, by its document. */
   readonly uses: WeakMap<object, readonly string[]>;
   /** `asks` and `compile` look at the same tree one after the other. */
-  last: { readonly tree: SourceTree; readonly survey: Survey } | null;
+  last: {
+    readonly tree: SourceTree;
+    readonly survey: Survey;
+    readonly desired: DesiredState | null;
+  } | null;
 }
 
 export const createMemo = (): CompileMemo => ({
@@ -66,7 +80,8 @@ export const createMemo = (): CompileMemo => ({
   layout: null,
   ledger: null,
   settings: new Map(),
-  jobs: new Map(),
+  frame: null,
+  jobs: null,
   uses: new WeakMap(),
   last: null,
 });

@@ -16,6 +16,9 @@ export interface World {
   readonly now: Ms;
   readonly cluster: string;
   readonly maxDeployments: number;
+  /** Some commit was synced before (rules 8.1). */
+  readonly everSynced: boolean;
+  readonly synced: DesiredState['synced'];
   readonly scaleFiles: DesiredState['scaleFiles'];
   readonly nodes: NodeViews;
   /** Jobs with copies that Git does not speak of, sorted. */

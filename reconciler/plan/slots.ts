@@ -122,7 +122,7 @@ const frameOf = (
  * While a machine owns the count and its file is missing, the slots that live now are the count
  * (rules 7).
  */
-const liveCount = (group: GroupSpec, allocations: readonly LiveAllocation[]): number => {
+export const liveCount = (group: GroupSpec, allocations: readonly LiveAllocation[]): number => {
   if (group.scale === null || group.scale.fromFile) return group.count;
   const { min, max } = group.scale;
   const slots = allocations.filter(({ stopping }) => !stopping).map(({ body }) => body.index + 1);
@@ -179,10 +179,12 @@ const viewSlot = (index: number, name: string, copies: readonly Copy[]): SlotVie
 };
 
 /**
- * Which of several copies stays (rules 9.2): one that may stay where it is, on a node that
- * answers, of the settled version, healthy, healthy for longer; then the older one, then the id.
+ * Which of several copies stays (rules 9.2): one that serves, or may yet; one that may stay where
+ * it is, on a node that answers, of the settled version, healthy, healthy for longer; then the
+ * older one, then the id.
  */
 const byMerit = (a: Copy, b: Copy): number =>
+  no(isSpent(a)) - no(isSpent(b)) ||
   no(mustMove(a)) - no(mustMove(b)) ||
   no(a.class === 'unknown') - no(b.class === 'unknown') ||
   no(a.version === 'other') - no(b.version === 'other') ||
@@ -190,6 +192,9 @@ const byMerit = (a: Copy, b: Copy): number =>
   (b.allocation.healthyForMs ?? -1) - (a.allocation.healthyForMs ?? -1) ||
   b.allocation.acceptedForMs - a.allocation.acceptedForMs ||
   compareText(a.allocation.allocation, b.allocation.allocation);
+
+/** Of a version that was superseded before this copy ever served (rules 5.6). */
+const isSpent = (copy: Copy): boolean => copy.version === 'other' && !copy.costs;
 
 /** A fault as a number, so that the copy without it comes first. */
 const no = (fault: boolean): number => (fault ? 1 : 0);

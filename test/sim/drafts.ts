@@ -86,6 +86,16 @@ export const nodePath = (name: string): string => `nodes/${name}.yaml`;
 
 export const nodeFile = ({ drain }: NodeDraft): string => `pool: main\ndrain: ${drain}\n`;
 
+/** healthy_deadline in the cluster's file. */
+const HEALTHY_DEADLINE_MS = 40_000;
+
+/** The version comes up in time and stays up, wherever the platform lets it. */
+export const isGood = ({ behaviour }: JobDraft): boolean => {
+  const { healthyAfterMs, crash, pull, commandFound } = behaviour;
+  const comesUp = healthyAfterMs !== null && healthyAfterMs < HEALTHY_DEADLINE_MS;
+  return comesUp && crash === null && pull === 'ok' && commandFound;
+};
+
 /** Copies that must stay healthy: count minus what the file lets be away at once. */
 export const minHealthyOf = (draft: JobDraft | undefined): number => {
   if (draft === undefined || draft.stopped) return 0;

@@ -107,19 +107,18 @@ export const createHuman = ({ time, registry, first }: HumanOptions): Human => {
 
 /**
  * What the cluster is held to by the commit with that index: a broken file keeps its last valid
- * content, whatever else was written into it (rules 1.3).
+ * content, whatever else was written into it; one that was gone in between begins anew (rules 1.3).
  */
 export const inForce = (
   intents: readonly Meaning[],
   index: number,
   job: string,
 ): JobDraft | undefined => {
-  const draft = intents[index]?.intent.jobs.get(job);
-  if (draft?.broken !== true) return draft;
-  const valid = intents
-    .slice(0, index)
-    .findLast(({ intent }) => intent.jobs.get(job)?.broken === false);
-  return valid?.intent.jobs.get(job);
+  for (const { intent } of intents.slice(0, index + 1).toReversed()) {
+    const draft = intent.jobs.get(job);
+    if (draft?.broken !== true) return draft;
+  }
+  return undefined;
 };
 
 const filesOf = (registry: Registry, { jobs, nodes }: Intent): ReadonlyMap<string, string> =>

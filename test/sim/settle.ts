@@ -4,24 +4,11 @@
 // Not here: what must hold at every moment (check.ts), how long to wait (run.ts).
 
 import type { Blocked, WaitReason } from '../../schema/plan.ts';
-import type { JobDraft } from './drafts.ts';
-import { idOf } from './truth.ts';
+import type { View } from '../../reconciler/cycle.ts';
+import { isGood, type JobDraft } from './drafts.ts';
+import { inForce } from './human.ts';
+import { idOf, type Copy, type SimNode } from './truth.ts';
 import type { World } from './world.ts';
-
-/** Reasons that may stand for good; the others must pass by themselves. */
-const LASTING: ReadonlySet<WaitReason> = new Set([
-  'held',
-  'unresolved-image',
-  'canary',
-  'paused',
-  'stalled',
-  'failed',
-  'degraded',
-  'guard',
-  'rename',
-  'revert-impossible',
-  'no-replacement-place',
-]);
 
 export const differences = (world: World): readonly string[] => {
   const view = world.view();
@@ -29,38 +16,158 @@ export const differences = (world: World): readonly string[] => {
   if (view === null) return ['no reconciler has made a plan'];
   if (view.plan.commit !== head) return [`the plan is of ${view.plan.commit}, HEAD is ${head}`];
   const { jobs, nodes } = world.human.intent();
-  const wrong = new Set(view.desired.problems.map(({ file }) => file));
-  const unread = [...jobs.values()].filter(({ broken, path }) => broken && wrong.has(path));
-  const reasons = new Set([
-    ...reasonsOf(view.plan.blocked, view.plan.guarded),
-    ...unread.map(({ id }) => id),
-  ]);
-  const unexplained = (job: string, found: string | null): readonly string[] =>
-    found === null || reasons.has(job) ? [] : [`${job}: ${found}`];
+  const scene: Scene = { world, view };
   const gone = new Set(
     world.truth.running().flatMap(({ body }) => (jobs.has(idOf(body)) ? [] : [idOf(body)])),
   );
   return [
-    ...[...jobs.values()].flatMap((draft) => unexplained(draft.id, difference(world, draft))),
-    ...[...gone].flatMap((id) => unexplained(id, 'runs although it is deleted')),
+    ...[...jobs.values()].flatMap((draft) => jobDifference(scene, draft)),
+    ...[...gone].flatMap((id) =>
+      removalWaits(scene, id) ? [] : [`${id}: runs although it is deleted`],
+    ),
     ...[...nodes.values()].flatMap(({ name, drain }) =>
       world.truth
         .running()
-        .filter(({ node, body }) => drain && node.name === name && !reasons.has(idOf(body)))
+        .filter(({ node, body }) => drain && node.name === name && !mayStay(scene, idOf(body)))
         .map(({ allocation }) => `${allocation} runs on ${name}, which is drained`),
     ),
   ];
 };
 
-const reasonsOf = (
-  blocked: readonly Blocked[],
-  guarded: readonly { readonly job: string }[],
-): ReadonlySet<string> =>
-  new Set(
-    [...blocked.filter((each) => each.kind === 'no-node' || LASTING.has(each.why)), ...guarded].map(
-      ({ job }) => job,
-    ),
+interface Scene {
+  readonly world: World;
+  readonly view: View;
+}
+
+const blockedOf = ({ view }: Scene, job: string): readonly Blocked[] =>
+  view.plan.blocked.filter((each) => each.job === job);
+
+const waits = (scene: Scene, job: string, ...reasons: readonly WaitReason[]): boolean =>
+  blockedOf(scene, job).some((each) => each.kind === 'waiting' && reasons.includes(each.why));
+
+/** Removals wait for approval, or for the job's new name (rules 8.1). */
+const removalWaits = (scene: Scene, job: string): boolean =>
+  scene.view.plan.guarded.some((each) => each.job === job) || waits(scene, job, 'rename');
+
+/** A copy stays on a drained node while nothing can follow it (5.7), or it holds a volume (14). */
+const mayStay = (scene: Scene, job: string): boolean =>
+  removalWaits(scene, job) ||
+  noRoom(scene, job) ||
+  waits(scene, job, 'no-replacement-place', 'volume-drain') ||
+  lasting(scene, job) !== null;
+
+/**
+ * A plan says that no node takes a slot: it is believed when that is so. A copy that is being
+ * stopped or moved gives its room back, so what is free may be more later, never now.
+ */
+const noRoom = (scene: Scene, job: string): boolean => {
+  const draft = scene.world.human.intent().jobs.get(job);
+  const blocked = blockedOf(scene, job).some(({ kind }) => kind === 'no-node');
+  if (!blocked || draft === undefined) return blocked;
+  const asks = [draft, inForce(scene.world.human.intents, Number.POSITIVE_INFINITY, job) ?? draft];
+  const most = Math.max(...asks.map(({ memoryMiB }) => memoryMiB));
+  return ![...scene.world.nodes.values()].some((node) => takes(scene, node, most));
+};
+
+const CPU_MILLI = 100;
+const MIB = 1024 * 1024;
+
+const takes = ({ world, view }: Scene, node: SimNode, memoryMiB: number): boolean => {
+  const { truth, human } = world;
+  if (human.intent().nodes.get(node.name)?.drain !== false || !node.machine.powered()) return false;
+  const bodies = new Map(
+    truth.running().flatMap((copy) => (copy.node === node ? [[copy.allocation, copy.body]] : [])),
   );
+  // What is ordered and does not run yet, such as while its image is pulled, holds its room.
+  for (const item of node.disk.orders?.items ?? []) {
+    if (item.kind === 'run' && !isDead(view, item.allocation))
+      bodies.set(item.allocation, item.body);
+  }
+  const asks = [...bodies.values()].map(({ spec }) => spec.ask);
+  const cpuMilli = asks.reduce((sum, ask) => sum + ask.cpuMilli, 0);
+  const memoryBytes = asks.reduce((sum, ask) => sum + ask.memoryBytes, 0);
+  return cpuMilli + CPU_MILLI <= node.cpuMilli && memoryBytes + memoryMiB * MIB <= node.memoryBytes;
+};
+
+/**
+ * Why a job may stand still for good before all its copies are of the wanted version: people said
+ * so, or the version is a bad one and there is nothing to go back to. Null: no such reason.
+ */
+const lasting = (scene: Scene, job: string): 'held' | 'paused' | 'bad' | null => {
+  const draft = scene.world.human.intent().jobs.get(job);
+  if (draft === undefined) return null;
+  const unread = scene.view.desired.problems.some(({ file }) => file === draft.path);
+  if (draft.broken) return unread && heldHere(scene, job) ? 'held' : null;
+  if (draft.paused && waits(scene, job, 'paused')) return 'paused';
+  if (isGood(draft)) return null;
+  if (waits(scene, job, 'unresolved-image', 'degraded', 'revert-impossible')) return 'bad';
+  // A pull that hangs is the platform's, and takes nothing back (rules 6.1).
+  if (draft.behaviour.pull === 'never' && waits(scene, job, 'stalled')) return 'bad';
+  const reasons: readonly WaitReason[] =
+    draft.behaviour.pull === 'not-found' ? ['held', 'failed', 'stalled'] : ['failed', 'stalled'];
+  return waits(scene, job, ...reasons) && !canGoBack(scene, job) ? 'bad' : null;
+};
+
+/** Nothing of it was ever valid, or it is healed at its last valid content (rules 1.3). */
+const heldHere = (scene: Scene, job: string): boolean =>
+  waits(scene, job, 'held') || !scene.view.desired.jobs.some(({ id }) => id === job);
+
+/** Another version settled, and the failed one never did: a revert must follow (rules 6.2). */
+const canGoBack = ({ world, view }: Scene, job: string): boolean => {
+  const desired = view.desired.jobs.find(({ id }) => id === job);
+  const settled = world.human.repo.ledger.flatMap((entry) =>
+    entry.kind === 'settled' && entry.job === job ? [entry.specHash] : [],
+  );
+  const own = desired?.spec.specHash ?? '';
+  return settled.length > 0 && !settled.includes(own);
+};
+
+/** Its restarts are used up: it is kept for the evidence, and holds no room. */
+const isDead = ({ live }: View, allocation: string): boolean =>
+  live.nodes.some((node) =>
+    node.allocations.some((each) => each.allocation === allocation && each.phase === 'dead'),
+  );
+
+const jobDifference = (scene: Scene, draft: JobDraft): readonly string[] => {
+  const { world } = scene;
+  const { id } = draft;
+  if (removalWaits(scene, id) || noRoom(scene, id)) return [];
+  const why = lasting(scene, id);
+  if (why === null) return told(draft, difference(world, draft));
+  const meant = inForce(world.human.intents, world.human.intents.length - 1, id);
+  // Of a bad version, nothing can be said; of another, every slot has a copy that is well.
+  const settled = settledDraft(scene, id);
+  if (why === 'bad' || meant === undefined || !isGood(meant)) return [];
+  if (settled !== null && !isGood(settled)) return [];
+  return told(draft, gaps(world, meant));
+};
+
+/** The version that missing copies fall back to (rules 5.5), as people wrote it. */
+const settledDraft = ({ world, view }: Scene, job: string): JobDraft | null => {
+  const fallback = view.desired.jobs.find(({ id }) => id === job)?.fallback ?? null;
+  const images =
+    fallback?.spec.groups.flatMap(({ tasks }) => tasks.map(({ image }) => image)) ?? [];
+  const drafts = world.human.intents.flatMap(({ intent }) => intent.jobs.get(job) ?? []);
+  const isOf = ({ version }: JobDraft): boolean =>
+    images.some(({ reference }) => `${reference}@`.includes(`:v${version}@`));
+  return drafts.find(isOf) ?? null;
+};
+
+const told = ({ id }: JobDraft, found: string | null): readonly string[] =>
+  found === null ? [] : [`${id}: ${found}`];
+
+/** Healed and nothing rolled (rules 1.3, 5.5): every slot has a copy that is well, of any version. */
+const gaps = ({ truth }: World, { id, stopped, count }: JobDraft): string | null => {
+  const copies = truth.copiesOf(id);
+  const wanted = stopped ? 0 : count;
+  const slots = new Set(copies.filter(truth.well).map(({ body }) => body.index));
+  const missing = Array.from({ length: wanted }, (_, index) => index).filter(
+    (index) => !slots.has(index),
+  );
+  const beyond = copies.filter(({ body }) => body.index >= wanted);
+  if (missing.length === 0 && beyond.length === 0) return null;
+  return `slots without a copy that is well: ${missing.join(', ')}; running: ${list(copies)}`;
+};
 
 const difference = (world: World, draft: JobDraft): string | null => {
   const { truth } = world;
@@ -73,9 +180,13 @@ const difference = (world: World, draft: JobDraft): string | null => {
       copy.body.spec.tasks.every(({ image }) => `${image.reference}@`.includes(`${tag}@`)),
   );
   if (copies.length === wanted && right.length === wanted) return null;
-  const list = copies.map(({ allocation, node, body }) => {
-    const reference = body.spec.tasks[0]?.image.reference.split('@')[0] ?? '';
-    return `${allocation}@${node.name} ${reference}`;
-  });
-  return `${right.length} of ${wanted} copies of ${tag} are well; running: ${list.join(', ')}`;
+  return `${right.length} of ${wanted} copies of ${tag} are well; running: ${list(copies)}`;
 };
+
+const list = (copies: readonly Copy[]): string =>
+  copies
+    .map(({ allocation, node, body }) => {
+      const reference = body.spec.tasks[0]?.image.reference.split('@')[0] ?? '';
+      return `${allocation}@${node.name} ${reference}`;
+    })
+    .join(', ');

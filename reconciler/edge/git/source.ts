@@ -38,6 +38,8 @@ export interface GitSource extends SourcePort {
 interface Remembered {
   readonly tips: Tips;
   readonly tree: SourceTree;
+  /** The newest commit that the ledger calls synced. */
+  readonly synced: string | null;
 }
 
 export const createGitSource = (options: GitSourceOptions): GitSource => {
@@ -63,10 +65,10 @@ export const createGitSource = (options: GitSourceOptions): GitSource => {
     const tips = await base.tips();
     const same = last?.tips.branch === tips.branch && last.tips.ledger === tips.ledger;
     if (last !== null && same) return last.tree;
-    const tree = await readTree({ base, options, directory, guard, tips, last });
-    if (last === null) void warm(base, tree);
-    last = { tips, tree };
-    return tree;
+    const isFirst = last === null;
+    last = await readTree({ base, options, directory, guard, tips, last });
+    if (isFirst) void warm(base, last.tree);
+    return last.tree;
   };
 
   const inTurn = createTurns();
@@ -164,7 +166,7 @@ interface Reading {
   readonly last: Remembered | null;
 }
 
-const readTree = async (reading: Reading): Promise<SourceTree> => {
+const readTree = async (reading: Reading): Promise<Remembered> => {
   const { base, options, tips, last } = reading;
   if (tips.branch === null) throw missingBranch(base, options.branch);
   const store = base.store();
@@ -173,19 +175,26 @@ const readTree = async (reading: Reading): Promise<SourceTree> => {
       ? last.tree.ledger
       : await readLedger(store, tips.ledger, options.log);
   const head = await store.folders.commit(tips.branch);
-  const synced = newestSynced(ledger);
+  const synced = ledger === last?.tree.ledger ? last.synced : newestSynced(ledger);
   await reading.guard.check({ head: head.oid, synced, ledger });
-  return {
+  const files = await store.files.read(head.tree);
+  const lastSynced = synced === null || synced === head.oid ? null : await filesAt(base, synced);
+  const tree: SourceTree = {
     branch: options.branch,
     directory: reading.directory,
     head,
     local: base.local,
-    files: await store.files(head.tree),
+    files,
     ledger,
     histories: new Map(),
-    lastSynced: synced === null || synced === head.oid ? null : await filesAt(base, synced),
+    lastSynced,
     lookups: new Map(),
+    differences: [last?.tree.files, lastSynced?.files].flatMap((from) => {
+      const paths = from && store.files.differing(from, files);
+      return from && paths ? [{ from, to: files, paths }] : [];
+    }),
   };
+  return { tips, tree, synced };
 };
 
 const newestSynced = (ledger: Ledger): string | null => {
@@ -200,7 +209,7 @@ const headAt = async (
   const { objects, folders, files } = base.store();
   if ((await objects.read(commit, COMMIT_BYTES)) === null) return null;
   const head = await folders.commit(commit);
-  return { head, files: await files(head.tree) };
+  return { head, files: await files.read(head.tree) };
 };
 
 /** null when the commit is gone (a rewrite, and Git's clean-up after it). */
@@ -208,7 +217,7 @@ const filesAt = async (base: Base, commit: string): Promise<SourceTree['lastSync
   const { objects, folders, files } = base.store();
   if ((await objects.read(commit, COMMIT_BYTES)) === null) return null;
   try {
-    return { commit, files: await files((await folders.commit(commit)).tree) };
+    return { commit, files: await files.read((await folders.commit(commit)).tree) };
   } catch (error) {
     if (error instanceof LostObject) return null;
     throw error;

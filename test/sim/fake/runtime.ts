@@ -26,6 +26,8 @@ export interface RuntimeOptions {
 
 /** Sizes and words that no rule looks at. */
 const IMAGE_BYTES = 10 * 1024 * 1024;
+/** A registry that sends nothing for so long is given up, as in edge/containerd/registry.ts. */
+const IDLE_MS: Ms = 30_000;
 
 export const createRuntime = (options: RuntimeOptions): RuntimePort => {
   const { time, process, machine, registry } = options;
@@ -105,13 +107,12 @@ const pull = ({ time, process, machine, registry, name, image, takesMs, signal }
     };
     signal?.addEventListener('abort', abort);
     const label = `${process.name} pull ${name}`;
-    const cancel =
-      image?.behaviour.pull === 'never' && !registry.down
-        ? () => undefined
-        : time.after(takesMs, label, () => {
-            signal?.removeEventListener('abort', abort);
-            finish();
-          });
+    const hangs = image?.behaviour.pull === 'never' && !registry.down;
+    const cancel = time.after(hangs ? IDLE_MS : takesMs, label, () => {
+      signal?.removeEventListener('abort', abort);
+      if (hangs) done.reject(failure('registry', `No answer for ${IDLE_MS / 1000} s.`));
+      else finish();
+    });
   });
 
 const factsOf = (name: string, { digest }: SimImage): ImageFacts => ({

@@ -12,6 +12,7 @@ import {
   settledMark,
   story,
   treeOf,
+  type Change,
   type Story,
 } from '../../support/tree.ts';
 
@@ -313,5 +314,52 @@ describe('what runners may have accepted (rules 10.3)', () => {
     const tree = treeOf(commits, { local: false, ledger: [resume] });
     expect(compile(tree).acceptable).toEqual([head, 'r']);
     expect(compile({ ...tree, contained: ['c'] }).acceptable).toEqual([head, 'c', 'r']);
+  });
+});
+
+describe('what the last synced commit wanted (rules 8.1)', () => {
+  const now = {
+    'cluster.yaml': CLUSTER,
+    'jobs/shop/web.yaml': `image: r.example/web@${digestOf('1')}\ncount: {min: 1, max: 9}\n`,
+    'jobs/shop/db.yaml': `image: r.example/web@${digestOf('1')}\ncount: 2\n`,
+    'scale/shop/web.yaml': 'web: 4\n',
+    'namespaces/shop.yaml': 'protected: true\n',
+    'namespaces/gone.yaml': 'protected: true\n',
+  };
+  const then = (...changes: readonly Change[]) =>
+    ready(story(now, ...changes), { lastSynced: 0 }).desired;
+
+  it('is said only of jobs whose file, or count, changed since', () => {
+    const desired = then({ 'scale/shop/web.yaml': 'web: 2\n', 'jobs/shop/new.yaml': 'image: x\n' });
+    const web = [{ name: 'web', min: 1, max: 9, value: 4 }];
+    expect(desired.synced).toEqual(
+      new Map([
+        ['shop/web', web],
+        ['shop/new', []],
+      ]),
+    );
+    const missing = then({ 'scale/shop/web.yaml': null }, { 'jobs/shop/db.yaml': null });
+    expect(missing.synced).toEqual(new Map([['shop/web', web]]));
+    const fresh = ready(story({ ...now, 'jobs/shop/db.yaml': null }, now), { lastSynced: 0 });
+    expect(fresh.desired.synced?.get('shop/db')).toEqual([]);
+    const broken = story({ ...now, 'jobs/shop/db.yaml': 'count: x' }, now);
+    expect(ready(broken, { lastSynced: 0 }).desired.synced?.get('shop/db')).toBeNull();
+    expect(
+      ready(story(now, { 'configs/x': 'x' }), { lastSynced: 0 }).desired.synced,
+    ).toBeUndefined();
+  });
+
+  it('a protection that HEAD takes away is known', () => {
+    const { namespaces } = then({
+      'namespaces/shop.yaml': 'protected: false\n',
+      'namespaces/gone.yaml': null,
+    });
+    expect(namespaces.map((one) => [one.name, one.protected, one.wasProtected])).toEqual([
+      ['gone', false, true],
+      ['shop', false, true],
+    ]);
+    expect(then({ 'jobs/shop/db.yaml': null }).namespaces.some((one) => one.wasProtected)).toBe(
+      false,
+    );
   });
 });

@@ -98,4 +98,26 @@ describe('found by simulation', () => {
     const { steps } = plan({ ...desired, nodes }, liveOf(copies), 1_000_000);
     expect(steps).toMatchObject([{ kind: 'stop', node: 'n001', reason: 'rollout' }]);
   });
+
+  it('a copy that never served its superseded version gives way to one on a drained node', () => {
+    const settled = aJob({ count: 1, version: 'v1', update: { order: 'start-first' } });
+    const between = aJob({ count: 1, version: 'v2' });
+    const job = aJob({
+      count: 1,
+      version: 'v3',
+      from: { version: 'v1' },
+      update: { order: 'start-first' },
+    });
+    const pulling = { ...STARTING, phase: 'pending', firstStartedForMs: null } as const;
+    const copies = [
+      aCopy(settled, { node: 'n001', index: 0 }, {}),
+      aCopy(between, { node: 'n002', index: 0, attempt: 2 }, pulling),
+    ];
+    const desired = desiredOf([job]);
+    const nodes = desired.nodes.map((node) =>
+      node.name === 'n001' ? { ...node, drain: 'yes' as const } : node,
+    );
+    const { steps } = plan({ ...desired, nodes }, liveOf(copies), 1_000_000);
+    expect(steps).toMatchObject([{ kind: 'stop', node: 'n002', reason: 'duplicate' }]);
+  });
 });

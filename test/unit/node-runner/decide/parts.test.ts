@@ -281,4 +281,17 @@ describe('copies that must not run beside each other', () => {
     const elsewhere = { ...older, body: { ...older.body, index: 1 } };
     expect(hasRival(elsewhere, state)).toBe(false);
   });
+
+  it('a dead one, kept for the evidence, is gone once nothing of it runs', () => {
+    const dead = { ...older, deadAt: 5 };
+    const id = 'a-0-1.server';
+    const facts = { id, labels: {}, image: '', pid: 7, exit: null, outOfMemory: false };
+    const marks = new Map([dead, newer].map((each) => [each.allocation, each]));
+    const state = { ...newState(testNode), marks };
+    state.containers.set(id, { ...facts, task: 'running' });
+    expect(hasRival(newer, state)).toBe(true);
+    state.containers.set(id, { ...facts, task: 'stopped' });
+    expect(hasRival(newer, state)).toBe(false);
+    expect(hasRival(dead, state)).toBe(true);
+  });
 });
