@@ -166,11 +166,14 @@ const viewIn = ({ loop }: Handling): View => {
 };
 
 /** Maps that can be written as text, without what only saves the reconciler time. */
-const plain = ({ differences: _, ...tree }: SourceTree): SourceTree => ({
-  ...tree,
-  files: new Map(tree.files),
-  lastSynced: tree.lastSynced && { ...tree.lastSynced, files: new Map(tree.lastSynced.files) },
-});
+const plain = (tree: SourceTree): SourceTree => {
+  const { differences: _differences, lastSynced, ...rest } = tree;
+  return {
+    ...rest,
+    files: new Map(tree.files),
+    lastSynced: lastSynced && { ...lastSynced, files: new Map(lastSynced.files) },
+  };
+};
 
 /** A file as it stands at HEAD; what a command edits. */
 const fileOf = (handling: Handling, { path }: FileArgument): FileAnswer => {
