@@ -77,12 +77,15 @@ const namespacesOf = (
   return found;
 };
 
-/** Slots wanted at the last synced commit, wanted no more at HEAD, with a live copy. */
+/**
+ * Slots wanted at the last synced commit, wanted no more at HEAD, with a live copy. Those of a held
+ * job too: what its last valid content takes away waits all the same.
+ */
 export const removalsOf = (
   job: DesiredJob,
   live: readonly LiveAllocation[],
 ): readonly Removal[] => {
-  if (job.standing.kind === 'held' || job.spec.stopped) return [];
+  if (job.spec.stopped) return [];
   const slots = new Map<string, Removal>();
   for (const { body, phase, stopping } of live) {
     if (phase === 'dead' || stopping || !isRemoved(job, body.group, body.index)) continue;

@@ -179,9 +179,9 @@ const viewSlot = (index: number, name: string, copies: readonly Copy[]): SlotVie
 };
 
 /**
- * Which of several copies stays (rules 9.2): one that serves, or may yet; one that may stay where it
- * is, on a node that answers, of the settled version, healthy, healthy for longer; then the older
- * one, then the id.
+ * Which of several copies stays (rules 9.2): one that serves, or may yet; one that may stay where
+ * it is, on a node that answers, of the settled version, healthy, healthy for longer; then the
+ * older one, then the id.
  */
 const byMerit = (a: Copy, b: Copy): number =>
   no(isSpent(a)) - no(isSpent(b)) ||
