@@ -88,17 +88,8 @@ export const createLine = (folders: Folders, directory: string): Line => {
     return mine;
   };
 
-  const warm = async (head: string): Promise<void> => {
-    await walkTo(head);
-    const older = [...state.byPath.values()].flatMap((changes) => changes.slice(-1 - OLDER, -1));
-    const entries = older.flatMap(({ entry }) => entry ?? []).slice(-OLDER_FILES);
-    for (let at = 0; at < entries.length; at += COMPARED_AT_ONCE) {
-      await Promise.all(entries.slice(at, at + COMPARED_AT_ONCE).map(folders.file));
-    }
-  };
-
   return {
-    warm,
+    warm: (head) => walkTo(head).then(() => readOlder(folders, state)),
     histories: async (head, asks) => {
       if (asks.length > 0) await walkTo(head);
       const walked = { ...state, end: (state.places.get(head) ?? -1) + 1 };
@@ -128,6 +119,14 @@ export const createLine = (folders: Folders, directory: string): Line => {
         .flatMap((place) => walked.steps[place]?.commit ?? []);
     },
   };
+};
+
+const readOlder = async (folders: Folders, { byPath }: WalkedLine): Promise<void> => {
+  const older = [...byPath.values()].flatMap((changes) => changes.slice(-1 - OLDER, -1));
+  const entries = older.flatMap(({ entry }) => entry ?? []).slice(-OLDER_FILES);
+  for (let at = 0; at < entries.length; at += COMPARED_AT_ONCE) {
+    await Promise.all(entries.slice(at, at + COMPARED_AT_ONCE).map(folders.file));
+  }
 };
 
 /** Versions of a file before its newest that are read ahead: what a change is compared with. */
