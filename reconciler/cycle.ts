@@ -5,6 +5,7 @@
 
 import { asks, compile, likelyHistories } from './desired/compile.ts';
 import type { CompileMemo } from './desired/memo.ts';
+import { readAhead } from './desired/read-ahead.ts';
 import { observe } from './live/observe.ts';
 import { check } from './plan/check.ts';
 import { isAhead } from './plan/nodes.ts';
@@ -61,6 +62,8 @@ export const readWhole = async ({ ports, lookups, memo }: ReadContext): Promise<
   }
   const last = memo.last?.tree ?? null;
   if (last !== null && isSameTree(last, tree)) tree = last;
+  const steps = readAhead(tree.files, memo);
+  while (steps.next().done !== true) await ports.clock.pause?.();
   const likely = likelyHistories(tree, memo);
   if (likely.length > 0) {
     tree = await ports.source.complete(tree, { digests: [], histories: likely });

@@ -20,6 +20,7 @@ export interface World {
   readonly everSynced: boolean;
   readonly synced: DesiredState['synced'];
   readonly scaleFiles: DesiredState['scaleFiles'];
+  readonly openScaleFiles: DesiredState['openScaleFiles'];
   readonly nodes: NodeViews;
   /** Jobs with copies that Git does not speak of, sorted. */
   readonly strays: readonly string[];

@@ -6,7 +6,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { watch } from 'chokidar';
 import type { LogPort } from '../../ports.ts';
-import type { RefNames } from './base.ts';
+import type { RefNames, Tips } from './base.ts';
+import { sameTips } from './base.ts';
 import { messageOf } from './failure.ts';
 import type { Repository } from './refs.ts';
 import { checkedOut, readRef } from './refs.ts';
@@ -16,7 +17,8 @@ export interface WatchOptions {
   readonly refs: RefNames;
   readonly lookAgainMs: number;
   readonly log: LogPort;
-  readonly wake: () => void;
+  /** What the refs stand at now; null: something else changed, or it is time to look. */
+  readonly wake: (tips: Tips | null) => void;
 }
 
 /**
@@ -26,18 +28,17 @@ export interface WatchOptions {
  */
 export const watchRefs = (options: WatchOptions): (() => Promise<void>) => {
   const { repository, refs } = options;
-  const standing = (): string =>
-    [
-      readRef(repository, refs.branch),
-      readRef(repository, refs.ledger),
-      checkedOut(repository),
-    ].join(' ');
+  const standing = () => ({
+    branch: readRef(repository, refs.branch),
+    ledger: readRef(repository, refs.ledger),
+    checkedOut: checkedOut(repository),
+  });
   let known = standing();
   const look = () => {
-    const now = standing();
-    if (now === known) return;
-    known = now;
-    options.wake();
+    const before = known;
+    known = standing();
+    if (before.checkedOut !== known.checkedOut) options.wake(null);
+    else if (!sameTips(before, known)) options.wake(known);
   };
   const watcher = watch(foldersOf(repository, refs), {
     depth: 0,
@@ -51,7 +52,7 @@ export const watchRefs = (options: WatchOptions): (() => Promise<void>) => {
     options.log.warn({ error: messageOf(error) }, 'watching the refs failed; looking by timer'),
   );
   const quick = quickly(refHomes(repository, refs), look);
-  const timer = setInterval(options.wake, options.lookAgainMs);
+  const timer = setInterval(() => options.wake(null), options.lookAgainMs);
   return async () => {
     clearInterval(timer);
     quick();
