@@ -58,15 +58,7 @@ type ChangedEntry = readonly [path: string, entry: TreeEntry | null];
 export const createLine = (folders: Folders, directory: string): Line => {
   const { walkTo, upTo } = createWalk(folders, directory);
   return {
-    warm: async (head) => {
-      await walkTo(head);
-      const { byPath } = upTo(head);
-      const older = [...byPath.values()].flatMap((changes) => changes.slice(-1 - OLDER, -1));
-      const entries = older.flatMap(({ entry }) => entry ?? []).slice(-OLDER_FILES);
-      for (let at = 0; at < entries.length; at += COMPARED_AT_ONCE) {
-        await Promise.all(entries.slice(at, at + COMPARED_AT_ONCE).map(folders.file));
-      }
-    },
+    warm: (head) => walkTo(head).then(() => readOlder(folders, upTo(head))),
     histories: async (head, asks) => {
       if (asks.length > 0) await walkTo(head);
       const walked = upTo(head);
@@ -136,6 +128,14 @@ const createWalk = (folders: Folders, directory: string) => {
   const upTo = (head: string): LineTo => ({ ...state, end: (state.places.get(head) ?? -1) + 1 });
 
   return { walkTo, upTo };
+};
+
+const readOlder = async (folders: Folders, { byPath }: WalkedLine): Promise<void> => {
+  const older = [...byPath.values()].flatMap((changes) => changes.slice(-1 - OLDER, -1));
+  const entries = older.flatMap(({ entry }) => entry ?? []).slice(-OLDER_FILES);
+  for (let at = 0; at < entries.length; at += COMPARED_AT_ONCE) {
+    await Promise.all(entries.slice(at, at + COMPARED_AT_ONCE).map(folders.file));
+  }
 };
 
 /** Versions of a file before its newest that are read ahead: what a change is compared with. */
