@@ -4,39 +4,49 @@
 // Not here: the DesiredState itself (compile.ts), one job (job.ts), whether an empty tree is meant
 // (empty.ts).
 
-import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
+import type { DesiredJob } from '../../schema/desired.ts';
 import { kindOf } from '../../schema/paths.ts';
-import type { Problem } from '../../schema/problems.ts';
-import type { SourceTree } from '../../schema/source.ts';
+import type { Asks, SourceTree } from '../../schema/source.ts';
 import { lookAtCounts } from './counts.ts';
-import { frameOf, valueOf, type Frame } from './frame.ts';
-import type { JobOutcome } from './job.ts';
-import { knownDifference, layoutAfter, layoutOf, type Layout } from './layout.ts';
+import { jobNames, usedPaths } from './draft.ts';
+import { frameOf, valueOf } from './frame.ts';
+import { neededPaths } from './histories.ts';
+import { knownDifference, layoutAfter, layoutOf } from './layout.ts';
 import { indexLedger, NO_RECORDS, type LedgerIndex } from './ledger-index.ts';
-import { brokenPaths, lookAtJobs, loudOnes, type LookedAt } from './look.ts';
+import { brokenPaths, lookAtJobs, loudOnes } from './look.ts';
 import type { CompileMemo } from './memo.ts';
 import { createReader, forgetOld, type Reader } from './read.ts';
 import { removedJob } from './removed.ts';
-
-export interface Survey {
-  readonly index: LedgerIndex;
-  readonly frame: Frame;
-  readonly layout: Layout;
-  /** In the order of the layout; null: the file says no job. */
-  readonly jobs: readonly (DesiredJob | null)[];
-  /** What is said of jobs besides, by those of which anything is. */
-  readonly loud: readonly JobOutcome[];
-  readonly removed: readonly DesiredJob[];
-  readonly problems: readonly Problem[];
-  readonly openScaleFiles: NonNullable<DesiredState['openScaleFiles']>;
-  readonly read: Reader;
-}
+import type { Frame, LookedAt, Survey } from './surveyed.ts';
 
 export const surveyTree = (tree: SourceTree, memo: CompileMemo): Survey => {
   if (memo.last?.tree === tree) return memo.last.survey;
   const survey = surveyNow(tree, memo);
   memo.last = { tree, survey, desired: null };
   return survey;
+};
+
+/** More files than this in one commit are no edit by hand: then compile says what it lacks. */
+const LIKELY = 8;
+
+/**
+ * Histories that compile is about to ask for: those of job files that are new since the tree that
+ * it saw last. With them it looks at these jobs once.
+ */
+export const likelyHistories = (tree: SourceTree, memo: CompileMemo): Asks['histories'] => {
+  const changed = memo.layout && knownDifference(tree, memo.layout.files, tree.files);
+  if (changed === null || changed.size > LIKELY) return [];
+  const read = createReader(memo.reads);
+  return [...changed].flatMap((path) => {
+    const file = tree.files.get(path);
+    if (file === undefined || tree.histories.has(path) || kindOf(path) !== 'job') return [];
+    // Whose history is needed with its count is asked by compile (synced.ts).
+    const { namespace, job } = jobNames(path);
+    const scalePath = `scale/${namespace}/${job}.yaml`;
+    if (tree.files.has(scalePath) || tree.lastSynced?.files.has(scalePath) === true) return [];
+    const used = usedPaths(read('job', path, file), job);
+    return neededPaths({ path, files: tree.files, history: undefined, read }, used);
+  });
 };
 
 const surveyNow = (tree: SourceTree, memo: CompileMemo): Survey => {
