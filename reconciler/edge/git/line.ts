@@ -71,14 +71,7 @@ export const createLine = (folders: Folders, directory: string): Line => {
     },
     changes: async (head, commits) => {
       if (commits.length > 0) await walkTo(head);
-      const { steps, places } = upTo(head);
-      const found = commits.map(async (commit) => {
-        const place = places.get(commit);
-        const one = place === undefined ? undefined : steps[place];
-        const files = one === undefined ? null : await changeOf({ folders, directory, head }, one);
-        return [commit, { commit, files }] as const;
-      });
-      return new Map(await Promise.all(found));
+      return changesOf({ folders, directory, head }, upTo(head), commits);
     },
     commits: async (head, limit, path) => {
       if (path === null) return plainCommits(folders, head, limit);
@@ -225,6 +218,22 @@ const historyOf = async ({ folders, directory, walked, ask }: HistoryWork): Prom
 };
 
 const NO_ENTRY: Promise<TreeEntry | null> = Promise.resolve(null);
+
+const changesOf = async (
+  work: ChangeWork,
+  { places, steps }: WalkedLine,
+  commits: readonly string[],
+): Promise<ReadonlyMap<string, CommitChange>> => {
+  const found = commits.map(async (commit) => {
+    const place = places.get(commit);
+    const one = place === undefined ? undefined : steps[place];
+    return [
+      commit,
+      { commit, files: one === undefined ? null : await changeOf(work, one) },
+    ] as const;
+  });
+  return new Map(await Promise.all(found));
+};
 
 interface ChangeWork {
   readonly folders: Folders;
