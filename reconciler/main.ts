@@ -21,7 +21,7 @@ import type {
 } from '../schema/control.ts';
 import type { Snapshot } from '../schema/snapshot.ts';
 import { parseImageReference } from '../schema/image-reference.ts';
-import type { LookupAnswer } from '../schema/source.ts';
+import type { LookupAnswer, SourceTree } from '../schema/source.ts';
 import type { ReconcilerConfig } from './config.ts';
 import { createClock } from './edge/clock.ts';
 import type { Handler } from './edge/control.ts';
@@ -150,20 +150,34 @@ const viewOf = (
   wakesInMs: plan.wakeAt === null ? null : Math.max(0, plan.wakeAt - now),
 });
 
-const snapshotOf = ({ loop }: Handling): Snapshot => {
+const snapshotOf = (handling: Handling): Snapshot => {
+  const { tree, live } = viewIn(handling);
+  return { format: 1, tree: plain(tree), live, takenAt: new Date().toISOString() };
+};
+
+const viewIn = ({ loop }: Handling): View => {
   const { view, failure } = loop.state();
   if (view === null) {
     throw new Error(
       failure ?? 'the reconciler has not read its repository yet: try again in a moment',
     );
   }
-  const { differences: _, ...tree } = view.tree;
-  return { format: 1, tree, live: view.live, takenAt: new Date().toISOString() };
+  return view;
+};
+
+/** Maps that can be written as text, without what only saves the reconciler time. */
+const plain = (tree: SourceTree): SourceTree => {
+  const { differences: _differences, lastSynced, ...rest } = tree;
+  return {
+    ...rest,
+    files: new Map(tree.files),
+    lastSynced: lastSynced && { ...lastSynced, files: new Map(lastSynced.files) },
+  };
 };
 
 /** A file as it stands at HEAD; what a command edits. */
 const fileOf = (handling: Handling, { path }: FileArgument): FileAnswer => {
-  const { tree } = snapshotOf(handling);
+  const { tree } = viewIn(handling);
   const file = tree.files.get(path);
   const head = tree.head.oid;
   if (file === undefined || file.kind !== 'text') return { head, text: null, blob: null };
@@ -207,7 +221,7 @@ const resolve = async (
 };
 
 const rollback = async (handling: Handling, { job }: RollbackArgument): Promise<RollbackAnswer> => {
-  const { tree } = snapshotOf(handling);
+  const { tree } = viewIn(handling);
   const target = await rollbackTarget({ tree, job, complete: handling.source.complete });
   return { head: tree.head.oid, target };
 };

@@ -15,6 +15,9 @@ import { createMemo, type CompileMemo } from './memo.ts';
 import { problemOf } from './problem.ts';
 import { surveyTree } from './survey.ts';
 import type { Survey } from './surveyed.ts';
+import { removerAsks, removersOf, syncedOf, withProtection } from './synced.ts';
+
+export { likelyHistories } from './survey.ts';
 
 /** Works out the desired state. Total: throws only on a bug of ours. */
 export const compile = (tree: SourceTree, memo: CompileMemo = createMemo()): DesiredState => {
@@ -30,6 +33,9 @@ const desiredOf = (tree: SourceTree, survey: Survey): DesiredState => {
   const { index, frame, layout } = survey;
   const emptiness = emptinessOf(tree, survey);
   const expired = new Set(tree.expired);
+  const then = syncedOf(tree, survey.read);
+  const removers = removersOf(tree, survey, then);
+  const lastSynced = syncedCommit(tree, index);
   const overdue = index.approvals
     .filter(({ id }) => expired.has(id))
     .map((approval) => ({ ...approval, used: true }));
@@ -37,18 +43,22 @@ const desiredOf = (tree: SourceTree, survey: Survey): DesiredState => {
     cluster: frame.clusterSpec,
     branch: tree.branch,
     commit: commitRef(tree.head),
-    lastSynced: index.synced,
-    ...(index.synced === null ? { settledMarks: marksOf(tree) } : {}),
+    lastSynced,
+    ...(lastSynced === null ? { settledMarks: marksOf(tree) } : {}),
     standing: standingOf(tree, survey, emptiness),
-    namespaces: frame.namespaceSpecs,
+    namespaces: withProtection(frame.namespaceSpecs, tree, survey.read),
     nodes: frame.nodes,
     jobs: jobsOf(survey, emptiness),
     volumes: index.volumes,
     endedVolumes: index.endedVolumes,
+    ...(then === undefined ? {} : { synced: then }),
+    ...(removers === undefined ? {} : { removers }),
     approvals: index.approvals.filter(({ id }) => !expired.has(id)),
+    ...(index.usedSlots.length === 0 ? {} : { usedSlots: index.usedSlots }),
     problems: problemsOf(survey, emptiness),
     acceptable: acceptableOf(tree, index),
     scaleFiles: layout.paths.scale,
+    openScaleFiles: survey.openScaleFiles,
     owed: [...gathered(survey, ({ owed }) => owed), ...overdue],
   };
 };
@@ -62,6 +72,7 @@ export const asks = (tree: SourceTree, memo: CompileMemo = createMemo()): Asks =
     ...survey.frame.asked.map((path) => ({ path, with: [] })),
     ...gathered(survey, ({ histories }) => histories),
     ...(emptiness.kind === 'asks' ? emptiness.histories : []),
+    ...removerAsks(tree, survey),
   ]) {
     wanted.set(path, new Set([...(wanted.get(path) ?? []), ...others]));
   }
@@ -79,6 +90,13 @@ export const asks = (tree: SourceTree, memo: CompileMemo = createMemo()): Asks =
 };
 
 /**
+ * The newest `synced` record. Where its commit is gone from the repository nobody can say what was
+ * wanted, as if none was synced: removals wait (rules 8.3).
+ */
+const syncedCommit = ({ head, lastSynced }: SourceTree, { synced }: LedgerIndex): string | null =>
+  synced === head.oid ? synced : (lastSynced?.commit ?? null);
+
+/**
  * Rules 10.3: what a runner may have accepted before; null: a local repository, which may go back.
  */
 const acceptableOf = (
@@ -88,8 +106,7 @@ const acceptableOf = (
 
 /** Nothing that an empty HEAD takes away is removed before it is known to be meant. */
 const jobsOf = (survey: Survey, emptiness: Emptiness): readonly DesiredJob[] => {
-  const jobs: DesiredJob[] = [];
-  for (const { job } of survey.outcomes) if (job !== null) jobs.push(job);
+  const jobs = survey.jobs.filter((job) => job !== null);
   if (survey.removed.length === 0) return jobs;
   const standing = { kind: 'held', why: 'no job is left at HEAD' } as const;
   const removed =

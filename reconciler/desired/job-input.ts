@@ -52,4 +52,6 @@ export interface JobOutcome {
   readonly pending: boolean;
   /** Paths in the repository that HEAD's file uses, or whose change is to be reverted with it. */
   readonly sources: readonly string[];
+  /** The version has settled, and its record says all: neither history nor HEAD has a say. */
+  readonly isPlain: boolean;
 }

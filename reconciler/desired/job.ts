@@ -64,7 +64,7 @@ const validAtHead = (input: JobInput, draft: ValidDraft): JobOutcome => {
   const record = quick.unresolved.length === 0 ? settledRecord(ledger, quick.spec.specHash) : null;
   if (record !== null) {
     const identity = settledIdentity(record, { ledger, known: [] });
-    return outcomeOf(draft, { job: settledJob(input, quick, identity) });
+    return outcomeOf(draft, { job: settledJob(input, quick, identity), isPlain: true });
   }
   const histories = neededPaths(input, draft.sources);
   if (history === undefined) {
@@ -91,6 +91,7 @@ const outcomeOf = (draft: Draft | null, outcome: Partial<JobOutcome>): JobOutcom
   histories: [],
   changes: [],
   pending: false,
+  isPlain: false,
   sources: draft?.sources ?? [],
   ...outcome,
   problems: [...(draft?.problems ?? []), ...(outcome.problems ?? [])],

@@ -23,6 +23,8 @@ export interface LedgerIndex {
   /** Homes that were ended by hand, with the node where each was. */
   readonly endedVolumes: readonly VolumeHome[];
   readonly approvals: readonly Extract<LedgerRecord, { kind: 'approval' }>[];
+  /** Slots of approvals that are used up. */
+  readonly usedSlots: readonly string[];
   /** The commit of the newest `synced` record; null: none was ever synced. */
   readonly synced: string | null;
   /** Commits that `resume` records name. */
@@ -36,6 +38,7 @@ export const indexLedger = (ledger: Ledger, before: LedgerIndex | null): LedgerI
   const byJob = new Map<string, JobRecord[]>();
   const volumes: Volumes = { homes: new Map(), ended: new Map() };
   const approvals = new Map<string, LedgerIndex['approvals'][number]>();
+  const usedSlots = new Set<string>();
   const resumed: string[] = [];
   let cluster: LedgerIndex['cluster'] = null;
   let synced: string | null = null;
@@ -51,8 +54,10 @@ export const indexLedger = (ledger: Ledger, before: LedgerIndex | null): LedgerI
         noteVolume(volumes, record);
         break;
       case 'approval':
-        if (record.used) approvals.delete(record.id);
-        else approvals.set(record.id, record);
+        if (record.used) {
+          approvals.delete(record.id);
+          for (const slot of record.slots) usedSlots.add(slot);
+        } else approvals.set(record.id, record);
         break;
       case 'cluster':
         cluster ??= record;
@@ -74,6 +79,7 @@ export const indexLedger = (ledger: Ledger, before: LedgerIndex | null): LedgerI
     volumes: byKey(volumes.homes),
     endedVolumes: byKey(volumes.ended),
     approvals: [...approvals.values()],
+    usedSlots: [...usedSlots],
     synced,
     resumed,
   };

@@ -1,18 +1,20 @@
 // Which jobs of a tree have to be looked at, and what came of all of them: a tree that differs in
 // one file from the tree before costs one job.
-// In: a tree, its layout, frame and ledger, the memo. Out: what is remembered of each job, in the
-// order of their ids. Not here: whether a job that is looked at is the same (remember.ts), compiling
+// In: a tree, its layout, frame and ledger, the memo. Out: all jobs in the order of their ids.
+// Not here: whether a job that is looked at is the same (remember.ts), compiling
 // it (job.ts).
 
+import type { DesiredJob } from '../../schema/desired.ts';
+import { compareText } from '../../schema/ids.ts';
 import type { SourceTree } from '../../schema/source.ts';
 import { jobNames, usedPaths } from './draft.ts';
-import type { JobInput } from './job-input.ts';
+import type { JobInput, JobOutcome } from './job-input.ts';
 import { placeOf, type JobPath, type Layout } from './layout.ts';
 import { NO_RECORDS, type LedgerIndex } from './ledger-index.ts';
 import type { CompileMemo } from './memo.ts';
 import type { Reader } from './read.ts';
 import { rememberedJob } from './remember.ts';
-import type { Frame, LookedAt, RememberedJob } from './surveyed.ts';
+import type { Frame, LookedAt, Marked, RememberedJob } from './surveyed.ts';
 
 export interface LookInput {
   readonly tree: SourceTree;
@@ -24,35 +26,74 @@ export interface LookInput {
   readonly read: Reader;
 }
 
-export const lookAtJobs = (input: LookInput, memo: CompileMemo): readonly RememberedJob[] => {
-  const { layout, frame, index } = input;
+export const lookAtJobs = (input: LookInput, memo: CompileMemo): LookedAt => {
+  const { layout, frame, index, changed } = input;
   const before = memo.jobs;
-  const jobs: (RememberedJob | undefined)[] = before === null ? [] : aligned(before, layout.jobs);
+  const marked: Marked = before?.marked ?? {
+    restless: new Set(),
+    usesFiles: new Set(),
+    loud: new Set(),
+  };
+  const { remembered, jobs } = aligned(before, layout.jobs);
   const inputOf = inputs(input, memo);
-  for (const place of placesToLookAt(input, jobs, before)) {
+  for (const place of placesToLookAt(input, remembered, before)) {
     const path = layout.jobs[place];
     if (path === undefined) continue;
-    jobs[place] = rememberedJob(inputOf(path), {
-      before: jobs[place],
-      changed: input.changed,
-    });
+    const job = rememberedJob(inputOf(path), { before: remembered[place], changed });
+    remembered[place] = job;
+    jobs[place] = job.outcome.job;
+    mark(marked.restless, path.id, job.isRestless);
+    mark(marked.usesFiles, path.id, !job.alone);
+    mark(marked.loud, path.id, job.isLoud);
   }
-  const all = jobs.filter((job) => job !== undefined);
-  memo.jobs = { paths: layout.jobs, jobs: all, frame, index };
-  return all;
+  memo.jobs = { paths: layout.jobs, remembered, jobs, marked, frame, index };
+  return memo.jobs;
 };
 
-/** What is remembered of these paths, in their order; both are sorted by id. */
-const aligned = (
-  { paths, jobs }: LookedAt,
-  wanted: readonly JobPath[],
-): (RememberedJob | undefined)[] => {
-  if (paths === wanted) return [...jobs];
-  let at = 0;
-  return wanted.map((path) => {
-    while (paths[at] !== path && (paths[at]?.id ?? path.id) < path.id) at += 1;
-    return paths[at]?.id === path.id ? jobs[at] : undefined;
+/** What the loud ones say, in the order of their ids. */
+export const loudOnes = ({ marked, paths, remembered }: LookedAt): readonly JobOutcome[] =>
+  [...marked.loud]
+    .toSorted(compareText)
+    .flatMap((id) => remembered[placeOf(paths, id)]?.outcome ?? []);
+
+/** Files that say no job, and whose history gives none. */
+export const brokenPaths = ({ marked, paths, remembered }: LookedAt): readonly string[] =>
+  [...marked.loud].toSorted(compareText).flatMap((id) => {
+    const place = placeOf(paths, id);
+    const outcome = remembered[place]?.outcome;
+    const path = paths[place]?.path;
+    return outcome?.job === null && !outcome.pending && path !== undefined ? [path] : [];
   });
+
+const mark = (marked: Set<string>, id: string, holds: boolean): void => {
+  if (holds) marked.add(id);
+  else marked.delete(id);
+};
+
+interface Lists {
+  readonly remembered: (RememberedJob | undefined)[];
+  readonly jobs: (DesiredJob | null)[];
+}
+
+/** Lists for these paths, with what is remembered of them; both are sorted by id. */
+const aligned = (before: LookedAt | null, wanted: readonly JobPath[]): Lists => {
+  if (before === null) return { remembered: [], jobs: [] };
+  const { paths, marked } = before;
+  if (paths === wanted) return { remembered: [...before.remembered], jobs: [...before.jobs] };
+  const lists: Lists = { remembered: [], jobs: [] };
+  let at = 0;
+  for (const path of wanted) {
+    for (let old = paths[at]; old !== undefined && old.id < path.id; old = paths[at]) {
+      for (const ids of Object.values(marked)) ids.delete(old.id);
+      at += 1;
+    }
+    const isKnown = paths[at]?.id === path.id;
+    lists.remembered.push(isKnown ? before.remembered[at] : undefined);
+    lists.jobs.push((isKnown && before.jobs[at]) || null);
+    if (isKnown) at += 1;
+  }
+  for (const { id } of paths.slice(at)) for (const ids of Object.values(marked)) ids.delete(id);
+  return lists;
 };
 
 /**
@@ -61,25 +102,30 @@ const aligned = (
  */
 const placesToLookAt = (
   { layout, frame, index, changed }: LookInput,
-  jobs: readonly (RememberedJob | undefined)[],
+  remembered: Lists['remembered'],
   before: LookedAt | null,
 ): Iterable<number> => {
-  if (before === null || changed === null) return layout.jobs.keys();
+  const paths = layout.jobs;
+  if (before === null || changed === null) return paths.keys();
   const places = new Set<number>();
   let isOtherChange = false;
   for (const path of changed) {
-    const place = placeOf(layout.jobs, path.slice('jobs/'.length, -'.yaml'.length));
-    if (layout.jobs[place]?.path === path) places.add(place);
+    const place = placeOf(paths, path.slice('jobs/'.length, -'.yaml'.length));
+    if (paths[place]?.path === path) places.add(place);
     else isOtherChange = true;
   }
-  for (let place = 0; place < layout.jobs.length; place += 1) {
-    const job = jobs[place];
-    if (job === undefined || job.isRestless || (isOtherChange && !job.alone)) places.add(place);
+  const { restless, usesFiles } = before.marked;
+  for (const id of restless) places.add(placeOf(paths, id));
+  if (isOtherChange) for (const id of usesFiles) places.add(placeOf(paths, id));
+  if (before.paths !== paths) {
+    for (let place = 0; place < paths.length; place += 1) {
+      if (remembered[place] === undefined) places.add(place);
+    }
   }
-  if (before.frame !== frame) addTouchedByFrame(places, layout.jobs, [before.frame, frame]);
+  if (before.frame !== frame) addTouchedByFrame(places, paths, [before.frame, frame]);
   if (before.index !== index) {
-    for (const [place, { id }] of layout.jobs.entries()) {
-      if ((index.byJob.get(id) ?? NO_RECORDS) !== jobs[place]?.ledger) places.add(place);
+    for (const [place, { id }] of paths.entries()) {
+      if ((index.byJob.get(id) ?? NO_RECORDS) !== remembered[place]?.ledger) places.add(place);
     }
   }
   return places;

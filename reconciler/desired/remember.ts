@@ -44,8 +44,7 @@ export const rememberedJob = (input: JobInput, { before, changed }: Before): Rem
     change: changeOf(outcome.job?.commit.oid ?? null, input),
     steady,
     alone: outcome.sources.length === 0,
-    isRestless:
-      !steady || history !== undefined || shared.size > 0 || outcome.job?.settled !== true,
+    isRestless: !steady || !outcome.isPlain || shared.size > 0,
     isLoud: isLoud(outcome),
     blobs,
     shared,
@@ -60,8 +59,7 @@ const isSame = (old: RememberedJob, now: JobInput, changed: Before['changed']): 
   old.steady &&
   (changed === null ? sameBlobs(old, now) : sameFiles(old, now, changed)) &&
   sameLedger(old.ledger, now.ledger) &&
-  sameHistory(old.history, now.history) &&
-  sameHead(old, now.head.oid) &&
+  (old.outcome.isPlain || (sameHistory(old.history, now.history) && sameHead(old, now.head.oid))) &&
   sameUsers(old, now);
 
 const changeOf = (commit: string | null, { changes }: JobInput): CommitChange | undefined =>
@@ -89,12 +87,9 @@ const sameFiles = (
   changed.size === 0 ||
   (!changed.has(path) && (alone || outcome.sources.every((source) => !changed.has(source))));
 
-/**
- * HEAD is looked at only for the author and subject of a commit that it is; of a settled version
- * the record says them.
- */
-const sameHead = ({ outcome, commit, head }: RememberedJob, now: string): boolean =>
-  head === now || outcome.job?.settled === true || (commit === head) === (commit === now);
+/** HEAD is looked at only for the author and subject of a commit that it is. */
+const sameHead = ({ commit, head }: RememberedJob, now: string): boolean =>
+  head === now || (commit === head) === (commit === now);
 
 const isLoud = (outcome: JobOutcome): boolean => {
   const { problems, owed, digests, histories, changes, pending } = outcome;

@@ -4,7 +4,13 @@
 
 import type { ClusterFile } from '../../schema/documents/cluster.ts';
 import type { Documents } from '../../schema/documents.ts';
-import type { ClusterSpec, DesiredJob, ExpectedNode, NamespaceSpec } from '../../schema/desired.ts';
+import type {
+  ClusterSpec,
+  DesiredJob,
+  DesiredState,
+  ExpectedNode,
+  NamespaceSpec,
+} from '../../schema/desired.ts';
 import type { Problem } from '../../schema/problems.ts';
 import type { CommitChange, History } from '../../schema/source.ts';
 import type { Settings } from './cluster.ts';
@@ -19,12 +25,13 @@ export interface Survey {
   readonly index: LedgerIndex;
   readonly frame: Frame;
   readonly layout: Layout;
-  /** One for each job of the layout. */
-  readonly outcomes: readonly JobOutcome[];
-  /** Those that say anything besides their job. */
+  /** In the order of the layout; null: the file says no job. */
+  readonly jobs: readonly (DesiredJob | null)[];
+  /** What is said of jobs besides, by those of which anything is. */
   readonly loud: readonly JobOutcome[];
   readonly removed: readonly DesiredJob[];
   readonly problems: readonly Problem[];
+  readonly openScaleFiles: NonNullable<DesiredState['openScaleFiles']>;
   readonly read: Reader;
 }
 
@@ -91,11 +98,21 @@ export interface RememberedJob {
   head: string;
 }
 
-/** All jobs of the tree before, with what was around them. */
+/** All jobs of a tree, with what was around them. */
 export interface LookedAt {
   readonly paths: readonly JobPath[];
   /** One for each path. */
-  readonly jobs: readonly RememberedJob[];
+  readonly remembered: readonly (RememberedJob | undefined)[];
+  /** One for each path; null: the file says none. */
+  readonly jobs: readonly (DesiredJob | null)[];
+  readonly marked: Marked;
   readonly frame: Frame;
   readonly index: LedgerIndex;
+}
+
+/** Ids of jobs that are not like most. Kept up to date in place. */
+export interface Marked {
+  readonly restless: Set<string>;
+  readonly usesFiles: Set<string>;
+  readonly loud: Set<string>;
 }

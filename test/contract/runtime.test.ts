@@ -134,6 +134,16 @@ describe.each(present)('containerd $name', ({ name, binary }) => {
       await Promise.all(Array.from({ length: 8 }, one));
   });
 
+  test('a network name space that comes with the container has its loopback, up', async () => {
+    const id = await run('cd /sys/class/net; echo *; cat lo/flags');
+    await ended(id);
+    await server.runtime.remove(id);
+    const IFF_LOOPBACK_UP = 0x9;
+    const said = readFileSync(logOf(id), 'utf8').trim().split('\n');
+    expect(said[0]).toBe('lo');
+    expect(Number(said[1]) & IFF_LOOPBACK_UP).toBe(IFF_LOOPBACK_UP);
+  });
+
   test('what an upper layer deletes is gone, and the seccomp list lets programs live', async () => {
     const id = await run('ls /etc; id -u; echo "$(cat /proc/self/status)"', {
       seccomp: true,
