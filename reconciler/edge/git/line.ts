@@ -56,7 +56,7 @@ interface Step {
 type ChangedEntry = readonly [path: string, entry: TreeEntry | null];
 
 export const createLine = (folders: Folders, directory: string): Line => {
-  const { walkTo, upTo } = createWalk(folders);
+  const { walkTo, upTo } = createWalk(folders, directory);
   return {
     warm: async (head) => {
       await walkTo(head);
@@ -100,7 +100,8 @@ export const createLine = (folders: Folders, directory: string): Line => {
 };
 
 /** The line as far as it was walked, and the walk to a newer commit. */
-const createWalk = (folders: Folders) => {
+const createWalk = (folders: Folders, directory: string) => {
+  const step = createStep(folders, directory);
   let state: WalkedLine = emptyLine();
   let walking: Promise<void> = Promise.resolve();
 
