@@ -22,32 +22,30 @@ import { node } from './node.ts';
 import { reconciler } from './reconciler.ts';
 import { up } from './up.ts';
 
-export const COMMANDS: readonly CommandSpec[] = [
-  up,
-  down,
-  init,
-  validate,
-  plan,
-  status,
-  explain,
-  logs,
-  exec,
-  events,
-  history,
-  snapshot,
-  deploy,
-  rollback,
-  scale,
-  stop,
-  start,
-  restart,
-  pause,
-  resume,
-  promote,
-  approve,
-  drain,
-  undrain,
-  volume,
-  reconciler,
-  node,
+/** As `purser --help` shows them: titles, and commands in the order in which people need them. */
+export const COMMAND_GROUPS: readonly (readonly [string, readonly CommandSpec[]])[] = [
+  ['A cluster on this machine:', [up, down]],
+  ['Before a commit:', [init, validate, plan, snapshot]],
+  ['What is, and why:', [status, explain, logs, exec, events, history]],
+  [
+    'Changes, each a commit or a record in the ledger:',
+    [
+      deploy,
+      rollback,
+      scale,
+      stop,
+      start,
+      restart,
+      pause,
+      resume,
+      promote,
+      approve,
+      drain,
+      undrain,
+      volume,
+    ],
+  ],
+  ['The parts by hand:', [reconciler, node]],
 ];
+
+export const COMMANDS: readonly CommandSpec[] = COMMAND_GROUPS.flatMap(([, specs]) => specs);

@@ -7,7 +7,7 @@ import { Command, CommanderError } from 'commander';
 import { CommandError } from './command-error.ts';
 import type { CommandSpec, Io } from './command.ts';
 import { commonOf, DEFAULT_ROOT } from './command.ts';
-import { COMMANDS } from './commands.ts';
+import { COMMAND_GROUPS, COMMANDS } from './commands.ts';
 import { addCompletion, completionNames } from './completion.ts';
 import pack from '../package.json' with { type: 'json' };
 
@@ -22,13 +22,16 @@ const main = async (argv: readonly string[]): Promise<number> => {
   const program = new Command('purser')
     .description('A container orchestrator whose ledger is a Git repository.')
     .version(pack.version)
-    .exitOverride()
-    .configureHelp({ sortSubcommands: true });
-  for (const spec of COMMANDS) {
-    add(program, spec, async (invocation) => {
-      code = await spec.run({ ...invocation, io: ioOf(abort.signal) });
-    });
+    .exitOverride();
+  for (const [title, specs] of COMMAND_GROUPS) {
+    program.commandsGroup(title);
+    for (const spec of specs) {
+      add(program, spec, async (invocation) => {
+        code = await spec.run({ ...invocation, io: ioOf(abort.signal) });
+      });
+    }
   }
+  program.commandsGroup('Else:').helpCommand(true);
   addCompletion(program, COMMANDS, await completionNames(argv));
   try {
     await program.parseAsync([...argv], { from: 'user' });
