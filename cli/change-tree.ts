@@ -102,6 +102,12 @@ const revisionTree = async (
     source.close();
     throw new CommandError(`${top} has no commit \`${revision}\`, and there is no such folder`);
   }
+  if (!found.files.has('cluster.yaml')) {
+    source.close();
+    throw new CommandError(
+      `\`${revision}\` of ${top} holds no cluster.yaml: go into the cluster's repository, or name a folder`,
+    );
+  }
   const same = oid === snapshot.tree.head.oid;
   return {
     tree: same ? snapshot.tree : changedTree(snapshot.tree, found.head, found.files),

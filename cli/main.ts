@@ -21,16 +21,20 @@ const main = async (argv: readonly string[]): Promise<number> => {
   const program = new Command('purser')
     .description('A container orchestrator whose ledger is a Git repository.')
     .version(pack.version)
-    .exitOverride()
-    .configureHelp({ sortSubcommands: true });
-  const specs = await commandsFor(argv[0] ?? '');
-  for (const spec of specs) {
-    add(program, spec, async (invocation) => {
-      code = await spec.run({ ...invocation, io: ioOf(abort.signal) });
-    });
+    .exitOverride();
+  const groups = await commandsFor(argv[0] ?? '');
+  for (const { title, specs } of groups) {
+    program.commandsGroup(title);
+    for (const spec of specs) {
+      add(program, spec, async (invocation) => {
+        code = await spec.run({ ...invocation, io: ioOf(abort.signal) });
+      });
+    }
   }
-  if (specs.length > 1) {
+  if (groups.length > 1) {
+    program.commandsGroup('Else:').helpCommand(true);
     const { addCompletion, completionNames } = await import('./completion.ts');
+    const specs = groups.flatMap((group) => group.specs);
     addCompletion(program, specs, await completionNames(argv));
   }
   try {

@@ -13,7 +13,7 @@ import { networkIdentity } from '../../node-runner/main.ts';
 import { leftovers } from '../support/cluster-leftovers.ts';
 import type { Ran, UpCluster } from '../support/command-line.ts';
 import { run, startUp } from '../support/command-line.ts';
-import { git } from '../support/git-repo.ts';
+import { commitFiles, git, initRepository } from '../support/git-repo.ts';
 
 let up: UpCluster;
 let scratch: string;
@@ -127,6 +127,12 @@ test('plan: nothing, changes, errors; the cluster, a folder, a revision, a snaps
     expect(head).toMatchObject({ code: 0 });
     expect(head.out).toContain(` of ${up.repository}, against the live cluster`);
   }
+  const stray = ['plan', 'HEAD', '--snapshot', join(scratch, 's.json')];
+  const other = initRepository(join(scratch, 'other'));
+  commitFiles(other, { README: 'nothing of a cluster\n' }, 'another project');
+  const elsewhere = await up.purser(stray, { cwd: other });
+  expect(elsewhere).toMatchObject({ code: 2 });
+  expect(elsewhere.err).toContain('holds no cluster.yaml: go into');
   writeFileSync(join(up.repository, WEB), text.replace('count: 2', 'count: two'));
   const broken = await up.purser(['plan', up.repository]);
   expect(broken.code).toBe(2);
