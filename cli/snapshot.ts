@@ -5,6 +5,7 @@
 
 import { writeFile } from 'node:fs/promises';
 import type { Snapshot } from '../schema/snapshot.ts';
+import { many } from '../reconciler/render/words.ts';
 import { toJson } from '../schema/snapshot.ts';
 import type { CommandSpec } from './command.ts';
 import { ask } from './state.ts';
@@ -31,7 +32,7 @@ export const snapshot: CommandSpec = {
       io.out(JSON.stringify({ file, commit: tree.head.oid, takenAt: taken.takenAt }));
     else {
       io.out(
-        `Saved ${tree.files.size} files at ${tree.head.oid.slice(0, 12)} and ${live.nodes.length} ${live.nodes.length === 1 ? 'node' : 'nodes'} to ${file}`,
+        `Saved ${many(tree.files.size, 'file')} at ${tree.head.oid.slice(0, 12)} and ${many(live.nodes.length, 'node')} to ${file}`,
       );
     }
     return 0;

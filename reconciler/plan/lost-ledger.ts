@@ -103,5 +103,5 @@ const homes = (
     .flatMap(([key, home]) => (home === null || known.has(key) ? [] : [home]));
 };
 
-const homeKey = ({ namespace, job, volume, index }: Omit<Volume, 'kind' | 'node'>): string =>
-  [namespace, job, volume, index].join('/');
+const homeKey = ({ namespace, job, volume, group, index }: Omit<Volume, 'kind' | 'node'>): string =>
+  [namespace, job, volume, group, index].join('/');

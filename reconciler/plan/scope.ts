@@ -109,7 +109,8 @@ export const delayed = (scope: Scope, slot: SlotView, version: Version): Blocked
   const { reschedule } = spec;
   const deaths = newest.allocation.body.deployment === version.deployment ? dead.length : 0;
   if (!reschedule.unlimited && deaths > reschedule.attempts) {
-    const detail = `it died ${deaths} times and reschedule.attempts is ${reschedule.attempts}`;
+    const times = deaths === 1 ? 'once' : `${deaths} times`;
+    const detail = `it died ${times} and reschedule.attempts is ${reschedule.attempts}`;
     return wait(scope, slot, { why: 'failed', detail });
   }
   const delayMs = rescheduleDelay(reschedule, dead.length);

@@ -15,13 +15,16 @@ import type { NodeViews } from './nodes.ts';
 export type Homes = ReadonlyMap<string, VolumeHome>;
 
 export const homesOf = (desired: DesiredState): Homes =>
-  new Map(desired.volumes.map((home) => [homeKey(home, home.volume, home.index), home]));
+  new Map(desired.volumes.map((home) => [homeKey(home, home.volume, home), home]));
 
 const homeKey = (
   job: { readonly namespace: string; readonly job: string },
   volume: string,
-  index: number,
-): string => `${job.namespace}/${job.job}/${volume}/${index}`;
+  slot: { readonly group: string; readonly index: number },
+): string => `${job.namespace}/${job.job}/${volume}/${slot.group}[${slot.index}]`;
+
+/** Two groups may each have a volume of one name: a volume is its slot's (rules 14). */
+const slotOf = ({ group, slot }: SlotWant) => ({ group: group.name, index: slot.index });
 
 export type Binding =
   | { readonly kind: 'free' }
@@ -34,7 +37,7 @@ export type Binding =
  */
 export const bindingOf = (want: SlotWant, homes: Homes, nodes: NodeViews): Binding => {
   const found = want.spec.volumes.flatMap((volume) => {
-    const home = homes.get(homeKey(want.version.spec, volume.name, want.slot.index));
+    const home = homes.get(homeKey(want.version.spec, volume.name, slotOf(want)));
     return home === undefined ? [] : [{ volume, home }];
   });
   for (const { volume, home } of found) {
@@ -58,7 +61,7 @@ export const homesOwed = (
   const { namespace, job } = want.version.spec;
   const { index } = want.slot;
   return want.spec.volumes
-    .filter(({ name }) => homes.get(homeKey({ namespace, job }, name, index))?.node !== node)
+    .filter(({ name }) => homes.get(homeKey({ namespace, job }, name, slotOf(want)))?.node !== node)
     .map(({ name }) => ({
       kind: 'volume',
       namespace,

@@ -5,7 +5,7 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { releaseLock, tryLock } from '../../reconciler/edge/git/lock.ts';
+import { releaseLock, scratchPath, sweepScratch, tryLock } from '../../reconciler/edge/git/lock.ts';
 import { tempFolder } from '../support/git-repo.ts';
 
 let folder: string;
@@ -64,4 +64,28 @@ test.each(['', `${'a'.repeat(40)}\n`])('what git left (%j) is respected', (text)
   fs.writeFileSync(lock, text);
   expect(tryLock(lock, folder)).toBe('held');
   releaseLock(lock);
+});
+
+test('files beside git’s that a killed process left are swept, those of the living are not', () => {
+  const module = path.resolve(import.meta.dirname, '../../reconciler/edge/git/lock.ts');
+  const script = `import('${module}').then((m) => {
+    for (const what of ['index', 'ref', 'lock']) require('fs').writeFileSync(m.scratchPath('${folder}', what), '');
+    process.kill(process.pid, 'SIGKILL');
+  })`;
+  try {
+    execFileSync(process.execPath, ['--import', 'tsx', '--eval', script], { stdio: 'ignore' });
+  } catch {
+    // It was killed, as it should be.
+  }
+  const left = fs.readdirSync(folder).filter((name) => name.startsWith('purser-'));
+  expect(left).toHaveLength(3);
+  fs.writeFileSync(path.join(folder, `${left[0]}.lock`), '');
+  const mine = scratchPath(folder, 'ref');
+  const notOurs = path.join(folder, 'purser-notes');
+  for (const file of [mine, notOurs]) fs.writeFileSync(file, '');
+  sweepScratch(folder);
+  const kept = fs.readdirSync(folder).filter((name) => name.startsWith('purser-'));
+  expect(new Set(kept)).toEqual(new Set([path.basename(mine), 'purser-notes']));
+  for (const file of [mine, notOurs]) fs.rmSync(file);
+  sweepScratch(path.join(folder, 'absent'));
 });

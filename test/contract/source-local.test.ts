@@ -54,6 +54,42 @@ describe('a local repository', () => {
   };
   const fileText = (name: string) => fs.readFileSync(path.join(repository, name), 'utf8');
 
+  test('a merged branch is one commit: the first-parent line counts (rules 1.1)', async () => {
+    const file = 'jobs/a/web.yaml';
+    const first = git(repository, 'rev-parse', 'HEAD');
+    git(repository, 'checkout', '--quiet', '-b', 'topic');
+    const one = commitFiles(repository, { [file]: 'topic 1\n' }, 'topic 1');
+    const two = commitFiles(
+      repository,
+      { [file]: 'topic 2\n', 'jobs/a/new.yaml': 'n\n' },
+      'topic 2',
+    );
+    git(repository, 'checkout', '--quiet', 'main');
+    const beside = commitFiles(repository, { 'jobs/a/db.yaml': 'db\n' }, 'beside');
+    git(repository, 'merge', '--quiet', '--no-ff', '--message', 'merge topic', 'topic');
+    const merge = git(repository, 'rev-parse', 'HEAD');
+    const source = open({ readOnly: true });
+    const histories = [
+      { path: file, with: [] },
+      { path: 'jobs/a/db.yaml', with: [] },
+    ];
+    const tree = await source.complete(await source.read(), {
+      digests: [],
+      histories,
+      changes: [merge],
+    });
+    expect(tree.head).toMatchObject({ oid: merge, parent: beside });
+    const oids = (path: string) =>
+      tree.histories.get(path)?.entries.map(({ commit }) => commit.oid);
+    expect(oids(file)).toEqual([merge, first]);
+    expect(oids('jobs/a/db.yaml')).toEqual([beside]);
+    const line = await source.listCommits(10);
+    expect(line.map(({ oid }) => oid)).toEqual([merge, beside, first]);
+    for (const oid of [one, two]) expect(git(repository, 'log', '--format=%H')).toContain(oid);
+    const changed = tree.changes?.get(merge)?.files?.map(({ path }) => path);
+    expect(changed).toEqual(['jobs/a/new.yaml', file]);
+  });
+
   test('files that are no text are refused, each with its reason, and stop nothing', async () => {
     fs.mkdirSync(path.join(repository, 'configs'), { recursive: true });
     fs.symlinkSync('/etc/passwd', path.join(repository, 'configs/link'));

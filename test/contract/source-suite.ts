@@ -226,13 +226,6 @@ const historyTests = (get: Get): void => {
     expect(history?.entries[1]?.files.size).toBe(0);
   });
 
-  test('a merged branch is one commit: the first-parent line counts', async () => {
-    const { source, commit } = get();
-    await commit({ 'jobs/a/web.yaml': '1' }, 'one');
-    const tree = await complete(source, { path: 'jobs/a/web.yaml', with: [] });
-    expect(tree.head.parent).not.toBeNull();
-  });
-
   test('a long history is cut at 50 entries and says so', async () => {
     const { source, commit } = get();
     for (let at = 0; at < 52; at += 1) await commit({ 'jobs/a/web.yaml': `${at}` }, `c${at}`);

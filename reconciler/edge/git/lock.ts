@@ -26,13 +26,43 @@ export const releaseLock = (lock: string): void => {
 };
 
 /**
+ * A file of our own beside git's, for a moment. Its name says who made it, so that one left behind
+ * by a process that was killed is known as such.
+ */
+export const scratchPath = (folder: string, what: 'index' | 'lock' | 'ref'): string => {
+  const { pid } = process;
+  const chance = randomBytes(4).toString('hex');
+  return path.join(folder, `purser-${what}-${pid}-${beganAt(pid)}-${chance}`);
+};
+
+/** `.lock`: git's own, beside a copy of the index that it worked on. */
+const SCRATCH = /^purser-(?:index|lock|ref)-(\d+)-(\d+|gone)-[0-9a-f]{8}(?:\.lock)?$/;
+
+/** Removes what processes that are gone have left in a folder. What cannot be read is left. */
+export const sweepScratch = (folder: string): void => {
+  for (const name of namesIn(folder)) {
+    const [, pid, began] = SCRATCH.exec(name) ?? [];
+    if (pid === undefined || beganAt(Number(pid)) === began) continue;
+    fs.rmSync(path.join(folder, name), { force: true });
+  }
+};
+
+const namesIn = (folder: string): readonly string[] => {
+  try {
+    return fs.readdirSync(folder);
+  } catch {
+    return [];
+  }
+};
+
+/**
  * What this process holds: a lock with its name that is not among these was carried off with its
  * folder while it was held, and brought back.
  */
 const held = new Set<string>();
 
 const take = (lock: string, scratchFolder: string): boolean => {
-  const words = path.join(scratchFolder, `purser-lock-${randomBytes(4).toString('hex')}`);
+  const words = scratchPath(scratchFolder, 'lock');
   try {
     fs.writeFileSync(words, `${markOf(process.pid)}\n`, { mode: 0o644 });
     if (place(words, lock)) return true;
@@ -81,12 +111,16 @@ const isLeftOver = (lock: string): boolean => {
 
 /** Numbers of processes are used again: when it began, and in which boot, tells them apart. */
 const markOf = (pid: number): string => {
+  const boot = textOf('/proc/sys/kernel/random/boot_id').trim();
+  return `purser ${pid} ${beganAt(pid)}@${boot}`;
+};
+
+/** In ticks since the boot; `gone` where there is no such process. */
+const beganAt = (pid: number): string => {
   const stat = textOf(`/proc/${pid}/stat`);
   // The name of the program stands in brackets and may hold blanks; the beginning is the 20th word
   // after it.
-  const began = stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? 'gone';
-  const boot = textOf('/proc/sys/kernel/random/boot_id').trim();
-  return `purser ${pid} ${began}@${boot}`;
+  return stat.slice(stat.lastIndexOf(')') + 2).split(' ')[19] ?? 'gone';
 };
 
 const textOf = (file: string): string => {

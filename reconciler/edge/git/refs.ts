@@ -3,14 +3,13 @@
 // of 41 bytes, read in every cycle. Not here: objects (objects), remotes (remote). Reftable and
 // SHA-256 repositories are refused in words.
 
-import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Owner } from './command.ts';
 import { broken, codeOf, messageOf, retry } from './failure.ts';
 import { REF_LOCK_MS } from './limits.ts';
-import { releaseLock, tryLock } from './lock.ts';
+import { releaseLock, scratchPath, tryLock } from './lock.ts';
 import { own, syncFolder } from './objects.ts';
 
 export interface Repository {
@@ -160,7 +159,7 @@ export const moveRef = async (repository: Repository, move: RefMove): Promise<bo
   const lock = `${file}.lock`;
   await makeFolders(repository, path.dirname(file));
   await takeLock(lock, repository);
-  const value = path.join(repository.commonDir, `purser-ref-${randomBytes(4).toString('hex')}`);
+  const value = scratchPath(repository.commonDir, 'ref');
   try {
     const now = readRef(repository, move.ref);
     if (move.from !== undefined && now !== move.from) return false;

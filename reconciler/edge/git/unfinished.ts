@@ -3,12 +3,11 @@
 // done or undone, and nothing else of the person's touched. A note in the git folder, written
 // before the first file moves, says what was under way. Not here: the move itself.
 
-import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { runGit } from './command.ts';
 import { retry } from './failure.ts';
-import { releaseLock, tryLock } from './lock.ts';
+import { releaseLock, scratchPath, sweepScratch, tryLock } from './lock.ts';
 import { own } from './objects.ts';
 import type { Repository } from './refs.ts';
 import { readRef, readText } from './refs.ts';
@@ -28,8 +27,12 @@ export const noteMove = (repository: Repository, { ref, from, to }: Move): void 
 export const forgetMove = (repository: Repository): void =>
   fs.rmSync(noteOf(repository), { force: true });
 
-/** Finishes or undoes what is noted; nothing noted is nothing done. Throws GitFailure (`retry`). */
+/**
+ * Finishes or undoes what is noted, and removes files that were half written. Throws GitFailure
+ * (`retry`).
+ */
 export const finishMove = async (repository: Repository): Promise<void> => {
+  for (const folder of new Set([repository.gitDir, repository.commonDir])) sweepScratch(folder);
   const [ref, from, to] = readText(noteOf(repository))?.trim().split(' ') ?? [];
   if (ref === undefined || from === undefined || to === undefined) return;
   const lock = path.join(repository.gitDir, 'index.lock');
@@ -49,7 +52,7 @@ type Ends = Pick<Move, 'from' | 'to'>;
 /** The branch moved, and so did the files: the index follows, in what the commit changed. */
 const finishIndex = async (repository: Repository, { from, to }: Ends): Promise<void> => {
   const index = path.join(repository.gitDir, 'index');
-  const copy = path.join(repository.gitDir, `purser-index-${randomBytes(4).toString('hex')}`);
+  const copy = scratchPath(repository.gitDir, 'index');
   try {
     fs.copyFileSync(index, copy);
     own(copy, repository.owner);

@@ -3,13 +3,12 @@
 // that names the command to run where something of the user's is in the way. Not here: making the
 // commit (commit).
 
-import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import type { CommandResult } from './command.ts';
 import { runGit } from './command.ts';
 import { broken } from './failure.ts';
-import { releaseLock, tryLock } from './lock.ts';
+import { releaseLock, scratchPath, tryLock } from './lock.ts';
 import { own } from './objects.ts';
 import type { RefMove, Repository } from './refs.ts';
 import { checkedOut, moveRef, readText } from './refs.ts';
@@ -27,7 +26,7 @@ export const moveWorkTree = async (asked: WorkTreeMove): Promise<boolean> => {
   refuseOtherWork(asked);
   const lock = path.join(repository.gitDir, 'index.lock');
   takeIndexLock(repository, lock);
-  const index = path.join(repository.gitDir, `purser-index-${randomBytes(4).toString('hex')}`);
+  const index = scratchPath(repository.gitDir, 'index');
   try {
     copyIndex(repository, index);
     const moved = await moveLocked(asked, index);

@@ -99,6 +99,31 @@ describe('a ledger that is gone while copies live (11)', () => {
     expect(again.some(({ kind }) => kind === 'settled')).toBe(false);
   });
 
+  it('homes are those of slots: two groups may each have a volume of one name (14)', () => {
+    const words = { groups: ['a', 'b'].map((name) => ({ name, count: 1, volumes: [volume] })) };
+    const both = aJob({ ...words, version: 'v1' }, { settled: true });
+    const live = liveOf([
+      aCopy(both, { node: 'n001', index: 0, group: 'a' }),
+      aCopy(both, { node: 'n002', index: 0, group: 'b' }),
+    ]);
+    const found = records(plan(desiredOf([both], gone), live, 0)).filter(
+      ({ kind }) => kind === 'volume',
+    );
+    const home = { kind: 'volume', namespace: 'shop', job: 'web', volume: 'data', index: 0 };
+    expect(found).toEqual([
+      { ...home, group: 'a', node: 'n001' },
+      { ...home, group: 'b', node: 'n002' },
+    ]);
+    const volumes = found.flatMap((one) =>
+      one.kind === 'volume' && one.node !== null ? [{ ...one, node: one.node }] : [],
+    );
+    const empty = plan(desiredOf([both], { volumes }), liveOf([]), 0);
+    expect(empty.steps.map(({ node, slot }) => [slot, node])).toEqual([
+      ['shop/web/a[0]', 'n001'],
+      ['shop/web/b[0]', 'n002'],
+    ]);
+  });
+
   it('removals wait for approval, also small ones and those of jobs that Git does not have', () => {
     const one = aJob({ version: 'v1', groups: [{ count: 1 }] }, { settled: true });
     const live = liveOf([0, 1].map((index) => aCopy(one, { node: `n00${index + 1}`, index })));
