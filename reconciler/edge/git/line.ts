@@ -56,6 +56,46 @@ interface Step {
 type ChangedEntry = readonly [path: string, entry: TreeEntry | null];
 
 export const createLine = (folders: Folders, directory: string): Line => {
+  const { walkTo, upTo } = createWalk(folders, directory);
+  return {
+    warm: async (head) => {
+      await walkTo(head);
+      await readOlder(folders, upTo(head));
+    },
+    histories: async (head, asks) => {
+      if (asks.length > 0) await walkTo(head);
+      const walked = upTo(head);
+      const found = await Promise.all(
+        asks.map(
+          async (ask) => [ask.path, await historyOf({ folders, directory, walked, ask })] as const,
+        ),
+      );
+      return new Map(found);
+    },
+    changes: async (head, commits) => {
+      if (commits.length > 0) await walkTo(head);
+      const { steps, places } = upTo(head);
+      const found = commits.map(async (commit) => {
+        const place = places.get(commit);
+        const one = place === undefined ? undefined : steps[place];
+        const files = one === undefined ? null : await changeOf({ folders, directory, head }, one);
+        return [commit, { commit, files }] as const;
+      });
+      return new Map(await Promise.all(found));
+    },
+    commits: async (head, limit, path) => {
+      if (path === null) return plainCommits(folders, head, limit);
+      await walkTo(head);
+      const walked = upTo(head);
+      return placesOf(walked, [within(directory, path)])
+        .slice(0, limit)
+        .flatMap((place) => walked.steps[place]?.commit ?? []);
+    },
+  };
+};
+
+/** The line as far as it was walked, and the walk to a newer commit. */
+const createWalk = (folders: Folders, directory: string) => {
   const step = createStep(folders, directory);
   let state: WalkedLine = emptyLine();
   let walking: Promise<void> = Promise.resolve();
@@ -88,37 +128,9 @@ export const createLine = (folders: Folders, directory: string): Line => {
     return mine;
   };
 
-  return {
-    warm: (head) => walkTo(head).then(() => readOlder(folders, state)),
-    histories: async (head, asks) => {
-      if (asks.length > 0) await walkTo(head);
-      const walked = { ...state, end: (state.places.get(head) ?? -1) + 1 };
-      const found = await Promise.all(
-        asks.map(
-          async (ask) => [ask.path, await historyOf({ folders, directory, walked, ask })] as const,
-        ),
-      );
-      return new Map(found);
-    },
-    changes: async (head, commits) => {
-      if (commits.length > 0) await walkTo(head);
-      const found = commits.map(async (commit) => {
-        const place = state.places.get(commit);
-        const one = place === undefined ? undefined : state.steps[place];
-        const files = one === undefined ? null : await changeOf({ folders, directory, head }, one);
-        return [commit, { commit, files }] as const;
-      });
-      return new Map(await Promise.all(found));
-    },
-    commits: async (head, limit, path) => {
-      if (path === null) return plainCommits(folders, head, limit);
-      await walkTo(head);
-      const walked = { ...state, end: (state.places.get(head) ?? -1) + 1 };
-      return placesOf(walked, [within(directory, path)])
-        .slice(0, limit)
-        .flatMap((place) => walked.steps[place]?.commit ?? []);
-    },
-  };
+  const upTo = (head: string): LineTo => ({ ...state, end: (state.places.get(head) ?? -1) + 1 });
+
+  return { walkTo, upTo };
 };
 
 const readOlder = async (folders: Folders, { byPath }: WalkedLine): Promise<void> => {
