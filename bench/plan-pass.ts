@@ -74,6 +74,14 @@ const main = (): void => {
   }
   show('one job file changed', changed);
 
+  const moved: Timing[] = [];
+  for (let round = 0; round < ROUNDS; round += 1) {
+    now += 7;
+    last = movedTree(last, settled, round);
+    moved.push(timing(pass(last, heard, { now, memos: restart })));
+  }
+  show('one job file added or removed', moved);
+
   const reported: Timing[] = [];
   for (let round = 0; round < ROUNDS; round += 1) {
     now += 7;
@@ -186,8 +194,29 @@ const changedTree = (last: SourceTree, settled: SourceTree, round: number): Sour
   const files = new Map(settled.files);
   files.set(path, jobFile(job, `v${round + 1}`));
   const head = commitOf(round + 1);
-  return { ...last, head, files, ledger: settled.ledger, histories: new Map() };
+  const tree = { ...last, head, files, ledger: settled.ledger, histories: new Map() };
+  return differing(tree, last, settled);
 };
+
+/** Every other commit adds a job, and the one after it takes it away. */
+const movedTree = (last: SourceTree, settled: SourceTree, round: number): SourceTree => {
+  const files = new Map(settled.files);
+  const path = pathOf((round * 7919) % JOBS).replace('.yaml', 'x.yaml');
+  if (round % 2 === 0) files.set(path, jobFile(round, 'v0'));
+  const head = commitOf(ROUNDS + round + 1);
+  return differing({ ...last, head, files, histories: new Map() }, last, settled);
+};
+
+/** As a reader of Git says it: `settled` is the tree that was synced last. */
+const differing = (tree: SourceTree, before: SourceTree, settled: SourceTree): SourceTree => ({
+  ...tree,
+  lastSynced: { commit: settled.head.oid, files: settled.files },
+  differences: [before.files, settled.files].map((from) => {
+    const all = new Set([...from.keys(), ...tree.files.keys()]);
+    const paths = [...all].filter((path) => from.get(path) !== tree.files.get(path));
+    return { from, to: tree.files, paths: new Set(paths) };
+  }),
+});
 
 /** What Git would answer: the file as it stands, and as the first commit had it. */
 const completed = (tree: SourceTree, wanted: readonly { readonly path: string }[]): SourceTree => {

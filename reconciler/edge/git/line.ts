@@ -58,7 +58,10 @@ type ChangedEntry = readonly [path: string, entry: TreeEntry | null];
 export const createLine = (folders: Folders, directory: string): Line => {
   const { walkTo, upTo } = createWalk(folders, directory);
   return {
-    warm: (head) => walkTo(head).then(() => readOlder(folders, upTo(head))),
+    warm: async (head) => {
+      await walkTo(head);
+      await readOlder(folders, upTo(head));
+    },
     histories: async (head, asks) => {
       if (asks.length > 0) await walkTo(head);
       const walked = upTo(head);
