@@ -81,6 +81,8 @@ export const createLoop = (ports: ReconcilerPorts): Loop => {
       const unwatchSource = ports.source.watch(wake);
       const unwatchNodes = ports.nodes.watch(bell.report);
       while (!signal.aborted) {
+        // One pass for all that came together: reports of many nodes, a branch and its ledger.
+        await ports.clock.pause?.();
         bell.begin();
         await pass();
         await ports.clock.sleepUntil(nextAt(), AbortSignal.any([signal, bell.woken()]));

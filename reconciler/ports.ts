@@ -65,7 +65,7 @@ export interface ClockPort {
   /** Milliseconds since 1970, for the age of what people wrote; absent: nothing of it grows old. */
   readonly epochMs?: () => number;
   readonly sleepUntil: (at: Ms, signal: AbortSignal) => Promise<void>;
-  /** Lets what waits be taken in, reports and calls, between two steps of long work. */
+  /** Lets what has arrived be taken in, reports and calls, before or between steps of long work. */
   readonly pause?: () => Promise<void>;
 }
 

@@ -42,7 +42,7 @@ export const recall = (desired: DesiredState, seen: Seen, memo: PlanMemo): Recal
   const { world: before, line } = memo;
   const gone = lineUp(line, desired.jobs);
   const { name: cluster, maxDeployments } = desired.cluster;
-  const { scaleFiles, synced } = desired;
+  const { scaleFiles, openScaleFiles, synced } = desired;
   const everSynced = desired.lastSynced !== null;
   const isOther =
     before === null ||
@@ -50,6 +50,7 @@ export const recall = (desired: DesiredState, seen: Seen, memo: PlanMemo): Recal
     before.maxDeployments !== maxDeployments ||
     before.everSynced !== everSynced ||
     !same(before.scaleFiles, scaleFiles) ||
+    !same(before.openScaleFiles, openScaleFiles) ||
     now < before.now;
   let strays: readonly string[];
   if (isOther) {
@@ -66,7 +67,8 @@ export const recall = (desired: DesiredState, seen: Seen, memo: PlanMemo): Recal
     const asked = [...before.strays, ...gone, ...touched];
     strays = asked.length === 0 ? before.strays : straysAmong(new Set(asked), seen, line);
   }
-  memo.world = { now, cluster, maxDeployments, everSynced, synced, scaleFiles, nodes, strays };
+  const files = { scaleFiles, openScaleFiles };
+  memo.world = { now, cluster, maxDeployments, everSynced, synced, ...files, nodes, strays };
   return { line, strays, copies: createCopies(live, unknownJobs(line, strays)) };
 };
 

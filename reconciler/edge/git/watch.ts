@@ -51,21 +51,45 @@ export const watchRefs = (options: WatchOptions): (() => Promise<void>) => {
   watcher.on('error', (error) =>
     options.log.warn({ error: messageOf(error) }, 'watching the refs failed; looking by timer'),
   );
+  const quick = quickly(refHomes(repository, refs), look);
   const timer = setInterval(() => options.wake(null), options.lookAgainMs);
   return async () => {
     clearInterval(timer);
+    quick();
     await watcher.close();
+  };
+};
+
+/**
+ * The kernel's own word that something in these folders changed: it comes at once, where the
+ * watcher above lists the folder first. What this one misses, that one sees.
+ */
+const quickly = (folders: readonly string[], look: () => void): (() => void) => {
+  const watchers = folders.flatMap((folder) => {
+    try {
+      const one = fs.watch(folder, look);
+      one.on('error', () => one.close());
+      return [one];
+    } catch {
+      return [];
+    }
+  });
+  return () => {
+    for (const one of watchers) one.close();
   };
 };
 
 /** Busy places in a repository that say nothing about refs. */
 const NOISE: ReadonlySet<string> = new Set(['objects', 'hooks', 'info', 'index', 'index.lock']);
 
-const foldersOf = (repository: Repository, refs: RefNames): string[] => {
-  const { commonDir, gitDir } = repository;
-  const homes = [refs.branch, refs.ledger].map((ref) => path.dirname(path.join(commonDir, ref)));
-  return [...new Set([gitDir, commonDir, ...homes.map(nearest)])];
-};
+const foldersOf = (repository: Repository, refs: RefNames): string[] => [
+  ...new Set([repository.gitDir, repository.commonDir, ...refHomes(repository, refs)]),
+];
+
+/** Where the files of these refs lie. */
+const refHomes = ({ commonDir }: Repository, { branch, ledger }: RefNames): readonly string[] => [
+  ...new Set([branch, ledger].map((ref) => nearest(path.dirname(path.join(commonDir, ref))))),
+];
 
 const nearest = (folder: string): string =>
   fs.existsSync(folder) ? folder : nearest(path.dirname(folder));
