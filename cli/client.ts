@@ -19,6 +19,8 @@ export interface Control {
 
 /** A snapshot of a large cluster is one message. */
 const MESSAGE_BYTES = 512 * 1024 * 1024;
+/** HTTP/2's own 64 KiB would make the answer of a large cluster a hundred round trips. */
+const WINDOW_BYTES = 16 * 1024 * 1024;
 
 export const connect = async (socket: string): Promise<Control> => {
   try {
@@ -36,6 +38,7 @@ export const connect = async (socket: string): Promise<Control> => {
     'grpc.max_receive_message_length': MESSAGE_BYTES,
     'grpc.max_send_message_length': MESSAGE_BYTES,
     'grpc.enable_retries': 0,
+    'grpc-node.flow_control_window': WINDOW_BYTES,
   });
   const raw = createClientFactory().create(ControlServiceDefinition, channel);
   return {

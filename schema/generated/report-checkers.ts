@@ -98,7 +98,7 @@ return errors === 0;
 }
 
 export const report = validate25;
-const schema9 = {"type":"object","required":["whole","head","bodies","changed","removed","usage"],"properties":{"whole":{"type":"boolean"},"head":{"$ref":"shared#/$defs/part13"},"bodies":{"$ref":"shared#/$defs/part51"},"bodyHashes":{"$ref":"shared#/$defs/part52"},"changed":{"$ref":"shared#/$defs/part71"},"removed":{"$ref":"shared#/$defs/part72"},"usage":{"$ref":"shared#/$defs/part74"}},"$id":"report"};
+const schema9 = {"type":"object","required":["whole","head","bodies","changed","removed","usage"],"properties":{"whole":{"type":"boolean"},"head":{"$ref":"shared#/$defs/part13"},"bodies":{"$ref":"shared#/$defs/part51"},"bodyHashes":{"$ref":"shared#/$defs/part52"},"changed":{"$ref":"shared#/$defs/part73"},"removed":{"$ref":"shared#/$defs/part74"},"usage":{"$ref":"shared#/$defs/part76"}},"$id":"report"};
 const schema10 = {"type":"object","required":["node","cluster","acceptedGeneration","acceptedCommit","acceptedHash","accepted","capacity","attributes","address","foreign","conditions","portsTaken"],"properties":{"node":{"$ref":"shared#/$defs/part0"},"cluster":{"type":"string","minLength":1,"maxLength":253},"acceptedGeneration":{"type":"integer","minimum":0,"maximum":9007199254740991},"acceptedCommit":{"$ref":"shared#/$defs/part1"},"acceptedHash":{"$ref":"shared#/$defs/part2"},"accepted":{"$ref":"shared#/$defs/part4"},"capacity":{"$ref":"shared#/$defs/part5"},"attributes":{"$ref":"shared#/$defs/part7"},"address":{"type":"string","maxLength":1024},"foreign":{"type":"integer","minimum":0,"maximum":9007199254740991},"conditions":{"$ref":"shared#/$defs/part9"},"portsTaken":{"$ref":"shared#/$defs/part10"},"volumes":{"$ref":"shared#/$defs/part12"}}};
 
 function validate27(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
@@ -979,7 +979,7 @@ return errors === 0;
 }
 
 const schema24 = {"type":"array","items":{"$ref":"shared#/$defs/part50"},"maxItems":4000};
-const schema25 = {"type":"object","required":["format","allocation","cluster","namespace","job","group","index","attempt","node","specHash","deployment","commit","settled","priority","minHealthyMs","spec"],"properties":{"format":{"type":"number","const":1},"allocation":{"$ref":"shared#/$defs/part3"},"cluster":{"type":"string","minLength":1,"maxLength":253},"namespace":{"$ref":"shared#/$defs/part14"},"job":{"$ref":"shared#/$defs/part14"},"group":{"$ref":"shared#/$defs/part14"},"index":{"type":"integer","minimum":0,"maximum":9007199254740991},"attempt":{"type":"integer","minimum":0,"maximum":9007199254740991},"node":{"$ref":"shared#/$defs/part0"},"specHash":{"type":"string","pattern":"^[0-9a-f]{16,64}$"},"deployment":{"type":"string","pattern":"^[0-9a-f]{16,64}$"},"commit":{"type":"string","pattern":"^([0-9a-f]{40}|[0-9a-f]{64})$"},"settled":{"type":"boolean"},"priority":{"type":"integer","minimum":0,"maximum":100},"minHealthyMs":{"type":"number","minimum":0},"nodeAttributes":{"$ref":"shared#/$defs/part16"},"spec":{"$ref":"shared#/$defs/part49"}}};
+const schema25 = {"type":"object","required":["format","allocation","cluster","namespace","job","group","index","attempt","node","specHash","deployment","commit","settled","priority","minHealthyMs","spec"],"properties":{"format":{"type":"number","const":1},"allocation":{"$ref":"shared#/$defs/part3"},"cluster":{"type":"string","minLength":1,"maxLength":253},"namespace":{"$ref":"shared#/$defs/part14"},"job":{"$ref":"shared#/$defs/part14"},"group":{"$ref":"shared#/$defs/part14"},"index":{"type":"integer","minimum":0,"maximum":9007199254740991},"attempt":{"type":"integer","minimum":0,"maximum":9007199254740991},"node":{"$ref":"shared#/$defs/part0"},"specHash":{"type":"string","pattern":"^[0-9a-f]{16,64}$"},"deployment":{"type":"string","pattern":"^[0-9a-f]{16,64}$"},"commit":{"type":"string","pattern":"^([0-9a-f]{40}|[0-9a-f]{64})$"},"settled":{"type":"boolean"},"priority":{"type":"integer","minimum":0,"maximum":100},"minHealthyMs":{"type":"number","minimum":0},"nodeAttributes":{"$ref":"shared#/$defs/part16"},"evidence":{"type":"string","const":"logs"},"spec":{"$ref":"shared#/$defs/part49"}}};
 const schema26 = {"type":"string","pattern":"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"};
 const pattern8 = new RegExp("^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$", "u");
 
@@ -4240,16 +4240,34 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.spec !== undefined){
+if(data.evidence !== undefined){
+let data16 = data.evidence;
 const _errs27 = errors;
-if(!(validate66(data.spec, {instancePath:instancePath+"/spec",parentData:data,parentDataProperty:"spec",rootData}))){
-vErrors = vErrors === null ? validate66.errors : vErrors.concat(validate66.errors);
-errors = vErrors.length;
+if(typeof data16 !== "string"){
+validate55.errors = [{instancePath:instancePath+"/evidence",schemaPath:"#/properties/evidence/type",keyword:"type",params:{type: "string"}}];
+return false;
+}
+if("logs" !== data16){
+validate55.errors = [{instancePath:instancePath+"/evidence",schemaPath:"#/properties/evidence/const",keyword:"const",params:{allowedValue: "logs"}}];
+return false;
 }
 var valid0 = _errs27 === errors;
 }
 else {
 var valid0 = true;
+}
+if(valid0){
+if(data.spec !== undefined){
+const _errs29 = errors;
+if(!(validate66(data.spec, {instancePath:instancePath+"/spec",parentData:data,parentDataProperty:"spec",rootData}))){
+vErrors = vErrors === null ? validate66.errors : vErrors.concat(validate66.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs29 === errors;
+}
+else {
+var valid0 = true;
+}
 }
 }
 }
@@ -4358,8 +4376,8 @@ validate149.errors = vErrors;
 return errors === 0;
 }
 
-const schema63 = {"type":"array","items":{"$ref":"shared#/$defs/part70"},"maxItems":4000};
-const schema64 = {"type":"object","required":["allocation","bodyHash","phase","health","everHealthy","tasks","failure","ports","address","usage","acceptedForMs","firstStartedForMs","runningForMs","healthyForMs","firstHealthyForMs","deadForMs"],"properties":{"allocation":{"$ref":"shared#/$defs/part3"},"bodyHash":{"type":"string","pattern":"^[0-9a-f]{16,64}$"},"phase":{"$ref":"shared#/$defs/part53"},"health":{"type":"string","enum":["healthy","unhealthy","unproven"]},"everHealthy":{"type":"boolean"},"tasks":{"$ref":"shared#/$defs/part61"},"failure":{"$ref":"shared#/$defs/part65"},"ports":{"$ref":"shared#/$defs/part67"},"address":{"$ref":"shared#/$defs/part68"},"usage":{"$ref":"shared#/$defs/part69"},"acceptedForMs":{"type":"number","minimum":0},"firstStartedForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"runningForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"healthyForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"firstHealthyForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"deadForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]}}};
+const schema63 = {"type":"array","items":{"$ref":"shared#/$defs/part72"},"maxItems":4000};
+const schema64 = {"type":"object","required":["allocation","bodyHash","phase","health","everHealthy","tasks","failure","ports","address","usage","acceptedForMs","firstStartedForMs","runningForMs","healthyForMs","firstHealthyForMs","deadForMs"],"properties":{"allocation":{"$ref":"shared#/$defs/part3"},"bodyHash":{"type":"string","pattern":"^[0-9a-f]{16,64}$"},"phase":{"$ref":"shared#/$defs/part53"},"health":{"type":"string","enum":["healthy","unhealthy","unproven"]},"everHealthy":{"type":"boolean"},"tasks":{"$ref":"shared#/$defs/part61"},"failure":{"$ref":"shared#/$defs/part67"},"ports":{"$ref":"shared#/$defs/part69"},"address":{"$ref":"shared#/$defs/part70"},"usage":{"$ref":"shared#/$defs/part71"},"acceptedForMs":{"type":"number","minimum":0},"firstStartedForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"runningForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"healthyForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"firstHealthyForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"deadForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]}}};
 const schema65 = {"type":"string","enum":["pending","running","stopping","dead"]};
 
 function validate154(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
@@ -4992,8 +5010,8 @@ validate156.errors = vErrors;
 return errors === 0;
 }
 
-const schema74 = {"anyOf":[{"$ref":"shared#/$defs/part64"},{"type":"null"}]};
-const schema75 = {"type":"object","required":["blame","kind","task","message","ageMs"],"properties":{"blame":{"type":"string","enum":["version","platform"]},"kind":{"$ref":"shared#/$defs/part62"},"task":{"$ref":"shared#/$defs/part63"},"message":{"type":"string","maxLength":4000},"ageMs":{"type":"number","minimum":0}}};
+const schema74 = {"anyOf":[{"$ref":"shared#/$defs/part66"},{"type":"null"}]};
+const schema75 = {"type":"object","required":["blame","kind","task","message","ageMs"],"properties":{"blame":{"type":"string","enum":["version","platform"]},"kind":{"$ref":"shared#/$defs/part62"},"task":{"$ref":"shared#/$defs/part63"},"message":{"type":"string","maxLength":4000},"ageMs":{"type":"number","minimum":0},"log":{"$ref":"shared#/$defs/part65"}}};
 const schema76 = {"type":"string","enum":["exit","out-of-memory","check-failed","command-not-found","bad-spec","image-not-found","registry","disk","runtime","network","port-taken"]};
 
 function validate175(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
@@ -5064,6 +5082,70 @@ vErrors = null;
 }
 }
 validate177.errors = vErrors;
+return errors === 0;
+}
+
+const schema78 = {"type":"array","items":{"$ref":"shared#/$defs/part64"},"maxItems":50};
+const schema79 = {"type":"string","maxLength":1000,"pattern":"^[^\\u0000-\\u001f\\u007f-\\u009f]*$"};
+const pattern15 = new RegExp("^[^\\u0000-\\u001f\\u007f-\\u009f]*$", "u");
+
+function validate181(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(typeof data === "string"){
+if(func2(data) > 1000){
+validate181.errors = [{instancePath,schemaPath:"#/maxLength",keyword:"maxLength",params:{limit: 1000}}];
+return false;
+}
+else {
+if(!pattern15.test(data)){
+validate181.errors = [{instancePath,schemaPath:"#/pattern",keyword:"pattern",params:{pattern: "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"}}];
+return false;
+}
+}
+}
+else {
+validate181.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"}}];
+return false;
+}
+}
+validate181.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate180(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length > 50){
+validate180.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 50}}];
+return false;
+}
+else {
+var valid0 = true;
+const len0 = data.length;
+for(let i0=0; i0<len0; i0++){
+const _errs1 = errors;
+if(!(validate181(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData}))){
+vErrors = vErrors === null ? validate181.errors : vErrors.concat(validate181.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+if(!valid0){
+break;
+}
+}
+}
+}
+else {
+validate180.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+return false;
+}
+}
+validate180.errors = vErrors;
 return errors === 0;
 }
 
@@ -5161,6 +5243,19 @@ var valid0 = _errs7 === errors;
 else {
 var valid0 = true;
 }
+if(valid0){
+if(data.log !== undefined){
+const _errs9 = errors;
+if(!(validate180(data.log, {instancePath:instancePath+"/log",parentData:data,parentDataProperty:"log",rootData}))){
+vErrors = vErrors === null ? validate180.errors : vErrors.concat(validate180.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs9 === errors;
+}
+else {
+var valid0 = true;
+}
+}
 }
 }
 }
@@ -5231,17 +5326,17 @@ validate173.errors = vErrors;
 return errors === 0;
 }
 
-const schema78 = {"type":"array","items":{"$ref":"shared#/$defs/part66"},"maxItems":1000};
-const schema79 = {"type":"object","required":["name","port","host"],"properties":{"name":{"$ref":"shared#/$defs/part14"},"port":{"type":"integer","minimum":0,"maximum":65535},"host":{"type":"integer","minimum":0,"maximum":65535}}};
+const schema80 = {"type":"array","items":{"$ref":"shared#/$defs/part68"},"maxItems":1000};
+const schema81 = {"type":"object","required":["name","port","host"],"properties":{"name":{"$ref":"shared#/$defs/part14"},"port":{"type":"integer","minimum":0,"maximum":65535},"host":{"type":"integer","minimum":0,"maximum":65535}}};
 
-function validate183(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate187(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((((data.name === undefined) && (missing0 = "name")) || ((data.port === undefined) && (missing0 = "port"))) || ((data.host === undefined) && (missing0 = "host"))){
-validate183.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
+validate187.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
 return false;
 }
 else {
@@ -5261,18 +5356,18 @@ if(data.port !== undefined){
 let data1 = data.port;
 const _errs2 = errors;
 if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
-validate183.errors = [{instancePath:instancePath+"/port",schemaPath:"#/properties/port/type",keyword:"type",params:{type: "integer"}}];
+validate187.errors = [{instancePath:instancePath+"/port",schemaPath:"#/properties/port/type",keyword:"type",params:{type: "integer"}}];
 return false;
 }
 if(errors === _errs2){
 if((typeof data1 == "number") && (isFinite(data1))){
 if(data1 > 65535 || isNaN(data1)){
-validate183.errors = [{instancePath:instancePath+"/port",schemaPath:"#/properties/port/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535}}];
+validate187.errors = [{instancePath:instancePath+"/port",schemaPath:"#/properties/port/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535}}];
 return false;
 }
 else {
 if(data1 < 0 || isNaN(data1)){
-validate183.errors = [{instancePath:instancePath+"/port",schemaPath:"#/properties/port/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
+validate187.errors = [{instancePath:instancePath+"/port",schemaPath:"#/properties/port/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
 return false;
 }
 }
@@ -5288,18 +5383,18 @@ if(data.host !== undefined){
 let data2 = data.host;
 const _errs4 = errors;
 if(!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2)))){
-validate183.errors = [{instancePath:instancePath+"/host",schemaPath:"#/properties/host/type",keyword:"type",params:{type: "integer"}}];
+validate187.errors = [{instancePath:instancePath+"/host",schemaPath:"#/properties/host/type",keyword:"type",params:{type: "integer"}}];
 return false;
 }
 if(errors === _errs4){
 if((typeof data2 == "number") && (isFinite(data2))){
 if(data2 > 65535 || isNaN(data2)){
-validate183.errors = [{instancePath:instancePath+"/host",schemaPath:"#/properties/host/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535}}];
+validate187.errors = [{instancePath:instancePath+"/host",schemaPath:"#/properties/host/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535}}];
 return false;
 }
 else {
 if(data2 < 0 || isNaN(data2)){
-validate183.errors = [{instancePath:instancePath+"/host",schemaPath:"#/properties/host/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
+validate187.errors = [{instancePath:instancePath+"/host",schemaPath:"#/properties/host/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
 return false;
 }
 }
@@ -5315,22 +5410,22 @@ var valid0 = true;
 }
 }
 else {
-validate183.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate187.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
 return false;
 }
 }
-validate183.errors = vErrors;
+validate187.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate182(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate186(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 1000){
-validate182.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 1000}}];
+validate186.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 1000}}];
 return false;
 }
 else {
@@ -5338,8 +5433,8 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate183(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData}))){
-vErrors = vErrors === null ? validate183.errors : vErrors.concat(validate183.errors);
+if(!(validate187(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData}))){
+vErrors = vErrors === null ? validate187.errors : vErrors.concat(validate187.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
@@ -5350,17 +5445,17 @@ break;
 }
 }
 else {
-validate182.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate186.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
 return false;
 }
 }
-validate182.errors = vErrors;
+validate186.errors = vErrors;
 return errors === 0;
 }
 
-const schema80 = {"anyOf":[{"type":"string","maxLength":1024},{"type":"null"}]};
+const schema82 = {"anyOf":[{"type":"string","maxLength":1024},{"type":"null"}]};
 
-function validate187(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate191(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 const _errs0 = errors;
@@ -5416,7 +5511,7 @@ else {
 vErrors.push(err3);
 }
 errors++;
-validate187.errors = vErrors;
+validate191.errors = vErrors;
 return false;
 }
 else {
@@ -5430,13 +5525,13 @@ vErrors = null;
 }
 }
 }
-validate187.errors = vErrors;
+validate191.errors = vErrors;
 return errors === 0;
 }
 
-const schema81 = {"anyOf":[{"$ref":"shared#/$defs/part5"},{"type":"null"}]};
+const schema83 = {"anyOf":[{"$ref":"shared#/$defs/part5"},{"type":"null"}]};
 
-function validate189(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate193(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 const _errs0 = errors;
@@ -5472,7 +5567,7 @@ else {
 vErrors.push(err1);
 }
 errors++;
-validate189.errors = vErrors;
+validate193.errors = vErrors;
 return false;
 }
 else {
@@ -5486,7 +5581,7 @@ vErrors = null;
 }
 }
 }
-validate189.errors = vErrors;
+validate193.errors = vErrors;
 return errors === 0;
 }
 
@@ -5602,8 +5697,8 @@ var valid0 = true;
 if(valid0){
 if(data.ports !== undefined){
 const _errs11 = errors;
-if(!(validate182(data.ports, {instancePath:instancePath+"/ports",parentData:data,parentDataProperty:"ports",rootData}))){
-vErrors = vErrors === null ? validate182.errors : vErrors.concat(validate182.errors);
+if(!(validate186(data.ports, {instancePath:instancePath+"/ports",parentData:data,parentDataProperty:"ports",rootData}))){
+vErrors = vErrors === null ? validate186.errors : vErrors.concat(validate186.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs11 === errors;
@@ -5614,8 +5709,8 @@ var valid0 = true;
 if(valid0){
 if(data.address !== undefined){
 const _errs12 = errors;
-if(!(validate187(data.address, {instancePath:instancePath+"/address",parentData:data,parentDataProperty:"address",rootData}))){
-vErrors = vErrors === null ? validate187.errors : vErrors.concat(validate187.errors);
+if(!(validate191(data.address, {instancePath:instancePath+"/address",parentData:data,parentDataProperty:"address",rootData}))){
+vErrors = vErrors === null ? validate191.errors : vErrors.concat(validate191.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs12 === errors;
@@ -5626,8 +5721,8 @@ var valid0 = true;
 if(valid0){
 if(data.usage !== undefined){
 const _errs13 = errors;
-if(!(validate189(data.usage, {instancePath:instancePath+"/usage",parentData:data,parentDataProperty:"usage",rootData}))){
-vErrors = vErrors === null ? validate189.errors : vErrors.concat(validate189.errors);
+if(!(validate193(data.usage, {instancePath:instancePath+"/usage",parentData:data,parentDataProperty:"usage",rootData}))){
+vErrors = vErrors === null ? validate193.errors : vErrors.concat(validate193.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs13 === errors;
@@ -6097,15 +6192,15 @@ validate151.errors = vErrors;
 return errors === 0;
 }
 
-const schema82 = {"type":"array","items":{"$ref":"shared#/$defs/part3"},"maxItems":4000};
+const schema84 = {"type":"array","items":{"$ref":"shared#/$defs/part3"},"maxItems":4000};
 
-function validate194(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate198(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 4000){
-validate194.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 4000}}];
+validate198.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 4000}}];
 return false;
 }
 else {
@@ -6125,30 +6220,30 @@ break;
 }
 }
 else {
-validate194.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate198.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
 return false;
 }
 }
-validate194.errors = vErrors;
+validate198.errors = vErrors;
 return errors === 0;
 }
 
-const schema83 = {"type":"array","items":{"$ref":"shared#/$defs/part73"},"maxItems":4000};
-const schema84 = {"type":"array","additionalItems":false,"items":[{"type":"string","pattern":"^[0-9a-f]{16}-[0-9]{1,9}-[0-9]{1,9}$"},{"type":"number","minimum":0},{"type":"number","minimum":0}],"minItems":3};
+const schema85 = {"type":"array","items":{"$ref":"shared#/$defs/part75"},"maxItems":4000};
+const schema86 = {"type":"array","additionalItems":false,"items":[{"type":"string","pattern":"^[0-9a-f]{16}-[0-9]{1,9}-[0-9]{1,9}$"},{"type":"number","minimum":0},{"type":"number","minimum":0}],"minItems":3};
 
-function validate198(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate202(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length < 3){
-validate198.errors = [{instancePath,schemaPath:"#/minItems",keyword:"minItems",params:{limit: 3}}];
+validate202.errors = [{instancePath,schemaPath:"#/minItems",keyword:"minItems",params:{limit: 3}}];
 return false;
 }
 else {
 const len0 = data.length;
 if(!(len0 <= 3)){
-validate198.errors = [{instancePath,schemaPath:"#/additionalItems",keyword:"additionalItems",params:{limit: 3}}];
+validate202.errors = [{instancePath,schemaPath:"#/additionalItems",keyword:"additionalItems",params:{limit: 3}}];
 return false;
 }
 else {
@@ -6159,12 +6254,12 @@ const _errs1 = errors;
 if(errors === _errs1){
 if(typeof data0 === "string"){
 if(!pattern4.test(data0)){
-validate198.errors = [{instancePath:instancePath+"/0",schemaPath:"#/items/0/pattern",keyword:"pattern",params:{pattern: "^[0-9a-f]{16}-[0-9]{1,9}-[0-9]{1,9}$"}}];
+validate202.errors = [{instancePath:instancePath+"/0",schemaPath:"#/items/0/pattern",keyword:"pattern",params:{pattern: "^[0-9a-f]{16}-[0-9]{1,9}-[0-9]{1,9}$"}}];
 return false;
 }
 }
 else {
-validate198.errors = [{instancePath:instancePath+"/0",schemaPath:"#/items/0/type",keyword:"type",params:{type: "string"}}];
+validate202.errors = [{instancePath:instancePath+"/0",schemaPath:"#/items/0/type",keyword:"type",params:{type: "string"}}];
 return false;
 }
 }
@@ -6177,12 +6272,12 @@ const _errs3 = errors;
 if(errors === _errs3){
 if((typeof data1 == "number") && (isFinite(data1))){
 if(data1 < 0 || isNaN(data1)){
-validate198.errors = [{instancePath:instancePath+"/1",schemaPath:"#/items/1/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
+validate202.errors = [{instancePath:instancePath+"/1",schemaPath:"#/items/1/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
 return false;
 }
 }
 else {
-validate198.errors = [{instancePath:instancePath+"/1",schemaPath:"#/items/1/type",keyword:"type",params:{type: "number"}}];
+validate202.errors = [{instancePath:instancePath+"/1",schemaPath:"#/items/1/type",keyword:"type",params:{type: "number"}}];
 return false;
 }
 }
@@ -6195,12 +6290,12 @@ const _errs5 = errors;
 if(errors === _errs5){
 if((typeof data2 == "number") && (isFinite(data2))){
 if(data2 < 0 || isNaN(data2)){
-validate198.errors = [{instancePath:instancePath+"/2",schemaPath:"#/items/2/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
+validate202.errors = [{instancePath:instancePath+"/2",schemaPath:"#/items/2/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
 return false;
 }
 }
 else {
-validate198.errors = [{instancePath:instancePath+"/2",schemaPath:"#/items/2/type",keyword:"type",params:{type: "number"}}];
+validate202.errors = [{instancePath:instancePath+"/2",schemaPath:"#/items/2/type",keyword:"type",params:{type: "number"}}];
 return false;
 }
 }
@@ -6212,22 +6307,22 @@ var valid0 = _errs5 === errors;
 }
 }
 else {
-validate198.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate202.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
 return false;
 }
 }
-validate198.errors = vErrors;
+validate202.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate197(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate201(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 4000){
-validate197.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 4000}}];
+validate201.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 4000}}];
 return false;
 }
 else {
@@ -6235,8 +6330,8 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate198(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData}))){
-vErrors = vErrors === null ? validate198.errors : vErrors.concat(validate198.errors);
+if(!(validate202(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData}))){
+vErrors = vErrors === null ? validate202.errors : vErrors.concat(validate202.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
@@ -6247,11 +6342,11 @@ break;
 }
 }
 else {
-validate197.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate201.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
 return false;
 }
 }
-validate197.errors = vErrors;
+validate201.errors = vErrors;
 return errors === 0;
 }
 
@@ -6330,8 +6425,8 @@ var valid0 = true;
 if(valid0){
 if(data.removed !== undefined){
 const _errs7 = errors;
-if(!(validate194(data.removed, {instancePath:instancePath+"/removed",parentData:data,parentDataProperty:"removed",rootData}))){
-vErrors = vErrors === null ? validate194.errors : vErrors.concat(validate194.errors);
+if(!(validate198(data.removed, {instancePath:instancePath+"/removed",parentData:data,parentDataProperty:"removed",rootData}))){
+vErrors = vErrors === null ? validate198.errors : vErrors.concat(validate198.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs7 === errors;
@@ -6342,8 +6437,8 @@ var valid0 = true;
 if(valid0){
 if(data.usage !== undefined){
 const _errs8 = errors;
-if(!(validate197(data.usage, {instancePath:instancePath+"/usage",parentData:data,parentDataProperty:"usage",rootData}))){
-vErrors = vErrors === null ? validate197.errors : vErrors.concat(validate197.errors);
+if(!(validate201(data.usage, {instancePath:instancePath+"/usage",parentData:data,parentDataProperty:"usage",rootData}))){
+vErrors = vErrors === null ? validate201.errors : vErrors.concat(validate201.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs8 === errors;
