@@ -56,6 +56,51 @@ interface Step {
 type ChangedEntry = readonly [path: string, entry: TreeEntry | null];
 
 export const createLine = (folders: Folders, directory: string): Line => {
+  const { walkTo, upTo } = createWalk(folders, directory);
+  return {
+    warm: async (head) => {
+      await walkTo(head);
+      const { byPath } = upTo(head);
+      const older = [...byPath.values()].flatMap((changes) => changes.slice(-1 - OLDER, -1));
+      const entries = older.flatMap(({ entry }) => entry ?? []).slice(-OLDER_FILES);
+      for (let at = 0; at < entries.length; at += COMPARED_AT_ONCE) {
+        await Promise.all(entries.slice(at, at + COMPARED_AT_ONCE).map(folders.file));
+      }
+    },
+    histories: async (head, asks) => {
+      if (asks.length > 0) await walkTo(head);
+      const walked = upTo(head);
+      const found = await Promise.all(
+        asks.map(
+          async (ask) => [ask.path, await historyOf({ folders, directory, walked, ask })] as const,
+        ),
+      );
+      return new Map(found);
+    },
+    changes: async (head, commits) => {
+      if (commits.length > 0) await walkTo(head);
+      const { steps, places } = upTo(head);
+      const found = commits.map(async (commit) => {
+        const place = places.get(commit);
+        const one = place === undefined ? undefined : steps[place];
+        const files = one === undefined ? null : await changeOf({ folders, directory, head }, one);
+        return [commit, { commit, files }] as const;
+      });
+      return new Map(await Promise.all(found));
+    },
+    commits: async (head, limit, path) => {
+      if (path === null) return plainCommits(folders, head, limit);
+      await walkTo(head);
+      const walked = upTo(head);
+      return placesOf(walked, [within(directory, path)])
+        .slice(0, limit)
+        .flatMap((place) => walked.steps[place]?.commit ?? []);
+    },
+  };
+};
+
+/** The line as far as it was walked, and the walk to a newer commit. */
+const createWalk = (folders: Folders, directory: string) => {
   const step = createStep(folders, directory);
   let state: WalkedLine = emptyLine();
   let walking: Promise<void> = Promise.resolve();
@@ -88,40 +133,9 @@ export const createLine = (folders: Folders, directory: string): Line => {
     return mine;
   };
 
-  const warm = async (head: string): Promise<void> => {
-    await walkTo(head);
-    const older = [...state.byPath.values()].flatMap((changes) => changes.slice(-1 - OLDER, -1));
-    const entries = older.flatMap(({ entry }) => entry ?? []).slice(-OLDER_FILES);
-    for (let at = 0; at < entries.length; at += COMPARED_AT_ONCE) {
-      await Promise.all(entries.slice(at, at + COMPARED_AT_ONCE).map(folders.file));
-    }
-  };
+  const upTo = (head: string): LineTo => ({ ...state, end: (state.places.get(head) ?? -1) + 1 });
 
-  return {
-    warm,
-    histories: async (head, asks) => {
-      if (asks.length > 0) await walkTo(head);
-      const walked = { ...state, end: (state.places.get(head) ?? -1) + 1 };
-      const found = await Promise.all(
-        asks.map(
-          async (ask) => [ask.path, await historyOf({ folders, directory, walked, ask })] as const,
-        ),
-      );
-      return new Map(found);
-    },
-    changes: async (head, commits) => {
-      if (commits.length > 0) await walkTo(head);
-      return changesOf({ folders, directory, head }, state, commits);
-    },
-    commits: async (head, limit, path) => {
-      if (path === null) return plainCommits(folders, head, limit);
-      await walkTo(head);
-      const walked = { ...state, end: (state.places.get(head) ?? -1) + 1 };
-      return placesOf(walked, [within(directory, path)])
-        .slice(0, limit)
-        .flatMap((place) => walked.steps[place]?.commit ?? []);
-    },
-  };
+  return { walkTo, upTo };
 };
 
 /** Versions of a file before its newest that are read ahead: what a change is compared with. */
@@ -211,22 +225,6 @@ const historyOf = async ({ folders, directory, walked, ask }: HistoryWork): Prom
 };
 
 const NO_ENTRY: Promise<TreeEntry | null> = Promise.resolve(null);
-
-const changesOf = async (
-  work: ChangeWork,
-  { places, steps }: WalkedLine,
-  commits: readonly string[],
-): Promise<ReadonlyMap<string, CommitChange>> => {
-  const found = commits.map(async (commit) => {
-    const place = places.get(commit);
-    const one = place === undefined ? undefined : steps[place];
-    return [
-      commit,
-      { commit, files: one === undefined ? null : await changeOf(work, one) },
-    ] as const;
-  });
-  return new Map(await Promise.all(found));
-};
 
 interface ChangeWork {
   readonly folders: Folders;
