@@ -26,6 +26,11 @@ const TEST_PACKAGES = {
   procps: 'ps',
   'util-linux': 'nsenter',
   bsdutils: 'script',
+  skopeo: 'skopeo',
+  openssl: 'openssl',
+  'openssh-client': 'ssh',
+  // Where there is systemd it would begin to serve port 22 at once: there its tests are left out.
+  ...(existsSync('/run/systemd/system') ? {} : { 'openssh-server': 'sshd' }),
 };
 
 const own = new Set(['--only-setup', '--with-tests']);

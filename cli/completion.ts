@@ -8,7 +8,6 @@ import type { Command } from 'commander';
 import type { StateAnswer } from '../schema/control.ts';
 import type { CommandSpec } from './command.ts';
 import { commonOf } from './command.ts';
-import { connect } from './client.ts';
 import { shortSlot } from './state.ts';
 
 type Kind = NonNullable<CommandSpec['completes']>;
@@ -75,6 +74,7 @@ const after = (argv: readonly string[], option: string): string | undefined => {
 };
 
 const stateAt = async (socket: string): Promise<StateAnswer> => {
+  const { connect } = await import('./client.ts');
   const control = await connect(socket);
   try {
     return await control.call<StateAnswer>('state');

@@ -232,6 +232,7 @@ export const reportForm = Type.Object({
   whole: Type.Boolean(),
   head,
   bodies: listOf(body, REPORT_ALLOCATIONS),
+  bodyHashes: Type.Optional(listOf(hash, REPORT_ALLOCATIONS)),
   changed: listOf(changed, REPORT_ALLOCATIONS),
   removed: listOf(allocation, REPORT_ALLOCATIONS),
   usage: listOf(Type.Tuple([allocation, amount, amount]), REPORT_ALLOCATIONS),

@@ -329,6 +329,30 @@ test('completion: a script for the shell, names of what is there', async () => {
   expect((await up.purser(['complete', '--', 'hist'])).out).toMatch(/^history\b/m);
 });
 
+test('completion in a real bash: commands, names, and what a name begins with', async () => {
+  // What bash does on the key: the function that the script registered, then COMPREPLY.
+  const shell = (line: string) => `
+    set -u
+    PATH="${process.cwd()}:$PATH"
+    eval "$(purser complete bash)"
+    COMP_LINE=${JSON.stringify(line)} COMP_POINT=\${#COMP_LINE} COMP_WORDS=(${line})
+    [[ "$COMP_LINE" == *' ' ]] && COMP_WORDS+=('')
+    COMP_CWORD=$(( \${#COMP_WORDS[@]} - 1 ))
+    completer=$(complete -p purser | sed 's/.*-F \\([^ ]*\\).*/\\1/')
+    "$completer" purser "\${COMP_WORDS[COMP_CWORD]}" "\${COMP_WORDS[COMP_CWORD-1]}" 2>/dev/null
+    printf '%s\\n' "\${COMPREPLY[@]}"`;
+  const reply = async (line: string): Promise<readonly string[]> => {
+    const { out, err, code } = await run('bash', ['--norc', '-c', shell(line)], {
+      env: { PURSER_ROOT: up.root },
+    });
+    expect({ code, err }).toEqual({ code: 0, err: '' });
+    return out.split('\n').map((word) => word.trim());
+  };
+  expect(await reply('purser hist')).toContain('history');
+  expect(await reply('purser logs w')).toContain('web');
+  expect(await reply('purser drain ')).toContain('n1');
+});
+
 test('every command has help with examples', async () => {
   const { out } = await up.purser(['--help']);
   const commands = [...out.matchAll(/^ {2}([a-z]+) \[options\]/gm)].map(([, name]) => name ?? '');

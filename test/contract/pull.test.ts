@@ -11,6 +11,8 @@ import type { PullProgress } from '../../node-runner/ports.ts';
 import { OCI_INDEX, OCI_MANIFEST } from '../../schema/image-reference.ts';
 import { releases, type TestContainerd, testContainerd } from '../support/containerd.ts';
 import { busyboxLayer, testImage } from '../support/images.ts';
+import { testSpec } from '../support/specs.ts';
+import { find, until } from './runtime-suite.ts';
 import { type TestProxy, testProxy, type TestRegistry, testRegistry } from '../support/registry.ts';
 
 const LOGIN = `Basic ${Buffer.from('ann:sécret').toString('base64')}`;
@@ -79,6 +81,41 @@ describe.each(present)('pull with containerd $name', ({ binary }) => {
     const line = checked.split('\n').find((each) => each.startsWith(facts.name)) ?? '';
     expect(line).toMatch(/complete \(\d+\/\d+\)/);
     expect(line).toMatch(/true\s*$/);
+  });
+
+  test.each([
+    ['manifests of docker', ['--format', 'v2s2'], 'application/vnd.docker.distribution', 'gzip'],
+    ['layers of zstd', ['--dest-compress-format', 'zstd'], 'application/vnd.oci.image', 'zstd'],
+  ] as const)('%s are pulled and unpacked', async (name, flags, type, compression) => {
+    const path = `b/${name.replaceAll(' ', '-')}`;
+    // Layers as they are: what copies them compresses them.
+    const { digest } = await pushed('b/plain', await testImage({ config: { command: ['true'] } }));
+    // A registry that has none of it yet: a layer that is there is taken as it is.
+    const other = await testRegistry();
+    const [from, to] = [`${registry.host}/b/plain`, `${other.host}/${path}`];
+    const http = ['--src-tls-verify=false', '--dest-tls-verify=false'];
+    const words = [
+      'copy',
+      '--quiet',
+      ...http,
+      ...flags,
+      `docker://${from}@${digest}`,
+      `docker://${to}:1`,
+    ];
+    execFileSync('skopeo', words, { stdio: ['ignore', 'ignore', 'inherit'] });
+    const { manifest, digest: made } = await other.get(path, '1');
+    expect(manifest).toContain(type);
+    expect(manifest).toContain(compression === 'zstd' ? 'tar+zstd' : 'tar.gzip');
+    const facts = await server.runtime.pull({ repository: to, digest: made }, {});
+    await other.close();
+    expect(facts).toMatchObject({ command: ['true'], digest: made });
+    const id = `c-${name.replaceAll(' ', '-')}`;
+    const spec = testSpec({ args: ['true'], cgroup: `/${server.namespace}/${id}` });
+    await server.runtime.create({ id, labels: {}, image: facts, spec, logPath: null });
+    await server.runtime.start(id);
+    const exited = await until(async () => (await find(server.runtime, id))?.exit);
+    expect(exited).toMatchObject({ code: 0 });
+    await server.runtime.remove(id);
   });
 
   test('a removed image is garbage: its blobs are fetched anew', async () => {

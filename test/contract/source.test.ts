@@ -5,13 +5,15 @@
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
+import { expect, test } from 'vitest';
 import type { GitSource } from '../../reconciler/edge/git/source.ts';
 import { createGitSource } from '../../reconciler/edge/git/source.ts';
 import type { GitSourceOptions } from '../../reconciler/edge/git/options.ts';
 import { commitFiles, git, initRepository, tempFolder } from '../support/git-repo.ts';
 import { startGitServer } from '../support/git-server.ts';
+import { hasSshd, startSshServer } from '../support/ssh-server.ts';
 import type { PersonFiles, SourceWorld } from './source-suite.ts';
-import { sourceSuite } from './source-suite.ts';
+import { AUTHOR, failureOf, sourceSuite } from './source-suite.ts';
 
 const QUIET = { info: () => {}, warn: () => {}, error: () => {} };
 
@@ -142,4 +144,58 @@ sourceSuite('ssh', async () => {
     push: true,
     close: nothing,
   });
+});
+
+// The suite above runs what ssh would run; here a real one lets us in. Each login takes half a second.
+test.runIf(hasSshd())('ssh, a real sshd: read, recorded, committed, pushed past', async () => {
+  const { root, workTree } = start('sshd');
+  const bare = bareBeside(root, workTree);
+  const server = await startSshServer(path.join(root, 'sshd'));
+  const world = worldOf(root, {
+    repository: `${server.url}${bare}`,
+    local: false,
+    options: { sshCommand: server.command, pollMs: 60_000 },
+    workTree,
+    push: true,
+    close: server.close,
+  });
+  try {
+    const tree = await world.source.read();
+    expect(tree.files.get('cluster.yaml')).toMatchObject({ text: 'name: ship\n' });
+    await world.source.record([{ kind: 'synced', commit: tree.head.oid }]);
+    const theirs = await world.commit({ 'jobs/a/db.yaml': 'theirs' }, 'a person was first');
+    const edits = [{ path: 'jobs/a/web.yaml', content: 'ours', base: null }];
+    const ask = { head: tree.head.oid, edits, message: 'Ours', author: AUTHOR };
+    const made = await world.source.commit(ask);
+    expect(git(bare, 'rev-parse', 'main', 'main^')).toBe(`${made}\n${theirs}`);
+    const other = await (await world.another()).read();
+    expect(other.head.oid).toBe(made);
+    expect(other.lastSynced?.commit).toBe(tree.head.oid);
+  } finally {
+    await world.close();
+  }
+});
+
+test.runIf(hasSshd())('ssh: a key nobody let in, a host nobody knows, no repository', async () => {
+  const { root, workTree } = start('sshd-refused');
+  const bare = bareBeside(root, workTree);
+  const server = await startSshServer(path.join(root, 'sshd'));
+  const failing = async (repository: string, sshCommand: string): Promise<string> => {
+    const cacheDir = path.join(root, 'cache');
+    const about = { branch: 'main', directory: '', cluster: 'ship', log: QUIET };
+    const source = createGitSource({ ...about, repository, cacheDir, sshCommand });
+    const failure = await failureOf(source.read());
+    source.close();
+    expect(failure.consequence).toBe('broken');
+    return failure.message;
+  };
+  try {
+    const url = `${server.url}${bare}`;
+    expect(await failing(url, server.strangerCommand)).toContain('Check the ssh key');
+    expect(await failing(url, server.newcomerCommand)).toContain('Connect once by hand');
+    expect(await failing(`${server.url}/nowhere.git`, server.command)).toContain('Check the URL');
+  } finally {
+    await server.close();
+    fs.rmSync(root, { recursive: true, force: true });
+  }
 });

@@ -8,7 +8,7 @@ import { createServer, type AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import type { BuiltImage } from '../../cli/image-build.ts';
-import { OCI_MANIFEST } from '../../schema/image-reference.ts';
+import { MANIFEST_ACCEPT, OCI_MANIFEST } from '../../schema/image-reference.ts';
 
 export interface TestRegistry {
   /** `127.0.0.1:port` */
@@ -21,6 +21,11 @@ export interface TestRegistry {
     bytes: Uint8Array;
     type: string;
   }) => Promise<void>;
+  /** The manifest of a tag as it is, and its digest. */
+  readonly get: (
+    path: string,
+    tag: string,
+  ) => Promise<{ readonly manifest: string; readonly digest: string }>;
   readonly close: () => Promise<void>;
 }
 
@@ -62,6 +67,13 @@ export const testRegistry = async (): Promise<TestRegistry> => {
         if (!sent.ok) throw new Error(`push: ${sent.status} ${await sent.text()}`);
       }
       await put({ path, digest: image.digest, bytes: image.manifest, type: OCI_MANIFEST });
+    },
+    get: async (path, tag) => {
+      const answer = await fetch(`${url}${path}/manifests/${tag}`, {
+        headers: { accept: MANIFEST_ACCEPT },
+      });
+      const manifest = await answer.text();
+      return { manifest, digest: answer.headers.get('docker-content-digest') ?? '' };
     },
     close: async () => {
       child.kill('SIGTERM');
@@ -147,7 +159,8 @@ export const testProxy = async (upstream: string, at = '127.0.0.1'): Promise<Tes
   };
 };
 
-const freePort = (): Promise<number> =>
+/** A port of loopback that nobody has at the moment. */
+export const freePort = (): Promise<number> =>
   new Promise((done) => {
     const server = createServer();
     server.listen(0, '127.0.0.1', () => {

@@ -58,15 +58,7 @@ type ChangedEntry = readonly [path: string, entry: TreeEntry | null];
 export const createLine = (folders: Folders, directory: string): Line => {
   const { walkTo, upTo } = createWalk(folders, directory);
   return {
-    warm: async (head) => {
-      await walkTo(head);
-      const { byPath } = upTo(head);
-      const older = [...byPath.values()].flatMap((changes) => changes.slice(-1 - OLDER, -1));
-      const entries = older.flatMap(({ entry }) => entry ?? []).slice(-OLDER_FILES);
-      for (let at = 0; at < entries.length; at += COMPARED_AT_ONCE) {
-        await Promise.all(entries.slice(at, at + COMPARED_AT_ONCE).map(folders.file));
-      }
-    },
+    warm: (head) => walkTo(head).then(() => readOlder(folders, upTo(head))),
     histories: async (head, asks) => {
       if (asks.length > 0) await walkTo(head);
       const walked = upTo(head);
@@ -79,14 +71,7 @@ export const createLine = (folders: Folders, directory: string): Line => {
     },
     changes: async (head, commits) => {
       if (commits.length > 0) await walkTo(head);
-      const { steps, places } = upTo(head);
-      const found = commits.map(async (commit) => {
-        const place = places.get(commit);
-        const one = place === undefined ? undefined : steps[place];
-        const files = one === undefined ? null : await changeOf({ folders, directory, head }, one);
-        return [commit, { commit, files }] as const;
-      });
-      return new Map(await Promise.all(found));
+      return changesOf({ folders, directory, head }, upTo(head), commits);
     },
     commits: async (head, limit, path) => {
       if (path === null) return plainCommits(folders, head, limit);
@@ -136,6 +121,14 @@ const createWalk = (folders: Folders, directory: string) => {
   const upTo = (head: string): LineTo => ({ ...state, end: (state.places.get(head) ?? -1) + 1 });
 
   return { walkTo, upTo };
+};
+
+const readOlder = async (folders: Folders, { byPath }: WalkedLine): Promise<void> => {
+  const older = [...byPath.values()].flatMap((changes) => changes.slice(-1 - OLDER, -1));
+  const entries = older.flatMap(({ entry }) => entry ?? []).slice(-OLDER_FILES);
+  for (let at = 0; at < entries.length; at += COMPARED_AT_ONCE) {
+    await Promise.all(entries.slice(at, at + COMPARED_AT_ONCE).map(folders.file));
+  }
 };
 
 /** Versions of a file before its newest that are read ahead: what a change is compared with. */
@@ -225,6 +218,22 @@ const historyOf = async ({ folders, directory, walked, ask }: HistoryWork): Prom
 };
 
 const NO_ENTRY: Promise<TreeEntry | null> = Promise.resolve(null);
+
+const changesOf = async (
+  work: ChangeWork,
+  { places, steps }: WalkedLine,
+  commits: readonly string[],
+): Promise<ReadonlyMap<string, CommitChange>> => {
+  const found = commits.map(async (commit) => {
+    const place = places.get(commit);
+    const one = place === undefined ? undefined : steps[place];
+    return [
+      commit,
+      { commit, files: one === undefined ? null : await changeOf(work, one) },
+    ] as const;
+  });
+  return new Map(await Promise.all(found));
+};
 
 interface ChangeWork {
   readonly folders: Folders;
