@@ -31,13 +31,13 @@ export const approve: CommandSpec = {
     const { args, options, common, io } = invocation;
     const state = await readyState(common);
     const waiting = state.view.plan.guarded;
-    const lost = lostNodes(state);
+    const lost = state.view.plan.massLoss ?? [];
     if (args.length === 0 && options['all'] !== true && options['nodes'] !== true) {
       if (common.json) io.out(JSON.stringify({ removals: waiting, nodes: lost }, null, 2));
       else for (const line of waitingLines(state, lost)) io.out(line);
       return 0;
     }
-    const jobs = new Set(args.map((name) => findJob(state, name).id));
+    const jobs = new Set(args.map((name) => waitingJob(state, name)));
     const chosen = options['all'] === true ? waiting : waiting.filter(({ job }) => jobs.has(job));
     const idle = [...jobs].find((job) => !waiting.some((one) => one.job === job));
     if (idle !== undefined) throw new CommandError(`nothing of ${idle} waits for approval`, 1);
@@ -45,7 +45,7 @@ export const approve: CommandSpec = {
     const nodes = options['nodes'] === true ? lost : [];
     if (slots.length + nodes.length === 0) throw new CommandError('nothing waits for approval', 1);
     const me = await person(state.repository);
-    refuseOwn(state, me.email);
+    for (const { job } of chosen) refuseOwn(state, job, me.email);
     if (!common.json) {
       for (const slot of slots) io.out(`  stops and does not come back: ${slot}`);
       for (const node of nodes) io.out(`  is taken for lost, its copies are replaced: ${node}`);
@@ -68,19 +68,13 @@ export const approve: CommandSpec = {
   },
 };
 
-/** Nodes that should be there and were silent for longer than lost_after. */
-const lostNodes = ({ view }: ReadyState): readonly string[] => {
-  const { desired, live } = view;
-  const held = view.plan.blocked.some((one) => one.kind === 'waiting' && one.why === 'mass-loss');
-  if (!held) return [];
-  const fresh = new Set(
-    live.nodes
-      .filter((node) => node.connected || node.silentForMs < desired.cluster.lostAfterMs)
-      .map(({ name }) => name),
+/** By its id, or by its name where one job of that name waits; Git may no longer have it. */
+const waitingJob = (state: ReadyState, name: string): string => {
+  const named = state.view.plan.guarded.filter(
+    ({ job }) => job === name || job.endsWith(`/${name}`),
   );
-  return desired.nodes
-    .filter(({ name, drain }) => drain === 'no' && !fresh.has(name))
-    .map(({ name }) => name);
+  const [only, ...rest] = named.map(({ job }) => job);
+  return only !== undefined && rest.length === 0 ? only : findJob(state, name).id;
 };
 
 const waitingLines = ({ view }: ReadyState, lost: readonly string[]): readonly string[] => {
@@ -94,12 +88,14 @@ const waitingLines = ({ view }: ReadyState, lost: readonly string[]): readonly s
   return [...removals, ...nodes, '', `To allow it: ${how}. To keep it: revert the commit.`];
 };
 
-/** Rules 8.2: four eyes, unless cluster.yaml says that two are enough. */
-const refuseOwn = ({ view }: ReadyState, email: string): void => {
-  const { cluster, commit } = view.desired;
-  if (cluster.ownApproval || commit.email.toLowerCase() !== email.toLowerCase()) return;
+/** Rules 8.2: four eyes, unless cluster.yaml says that two are enough. The planner asks again. */
+const refuseOwn = ({ view }: ReadyState, job: string, email: string): void => {
+  const { cluster, commit, removers } = view.desired;
+  const authors = removers?.get(job) ?? [commit.email];
+  const isMine = authors.some((author) => author.toLowerCase() === email.toLowerCase());
+  if (cluster.ownApproval || !isMine) return;
   throw new CommandError(
-    `commit ${commit.oid.slice(0, 12)} is your own (${email}): somebody else must approve it, or cluster.yaml says \`guards: {own_approval: true}\``,
+    `the removal of ${job} is your own (${email}): somebody else must approve it, or cluster.yaml says \`guards: {own_approval: true}\``,
     1,
   );
 };

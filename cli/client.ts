@@ -26,7 +26,11 @@ export const controlSocket = (root: string): string => `${root}/control.sock`;
 export const connect = async (socket: string): Promise<Control> => {
   try {
     await access(socket, constants.R_OK | constants.W_OK);
-  } catch {
+  } catch (error) {
+    const code = typeof error === 'object' && error !== null && 'code' in error ? error.code : null;
+    if (code === 'EACCES') {
+      throw new CommandError(`you may not open ${socket}: only root may, so run it with sudo`);
+    }
     throw new CommandError(
       `no reconciler answers at ${socket}: start one with \`purser up\`, or name another place with --root`,
     );

@@ -23,6 +23,16 @@ export const addCompletion = (
   names: CompletionNames,
 ): void => {
   const completion = tab(program);
+  program.commands
+    .find((command) => command.name() === 'complete')
+    ?.description('print a script that completes words in your shell')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  source <(purser complete bash)  in this shell; put it into ~/.bashrc to keep it',
+    )
+    .hook('preAction', (_program, { args }) => {
+      if (args[0] === 'bash') process.stdout.write(BASH_ALONE);
+    });
   for (const { usage, completes } of specs) {
     const command = completion.commands.get(usage.split(' ')[0] ?? '');
     const argument = command?.arguments.values().next().value;
@@ -32,6 +42,16 @@ export const addCompletion = (
     };
   }
 };
+
+/**
+ * The library's script leans on the package bash-completion, which a bare machine does not have:
+ * there every Tab would print an error. Variables are the caller's, as functions of bash see them.
+ */
+const BASH_ALONE = `declare -F _get_comp_words_by_ref >/dev/null || _get_comp_words_by_ref() {
+  words=("\${COMP_WORDS[@]}") cword=$COMP_CWORD
+  cur=\${words[cword]} prev=\${words[cword-1]}
+}
+`;
 
 /** A person waits for the answer with a finger on the key. */
 const PATIENCE_MS = 1000;

@@ -8,6 +8,7 @@ import { CommandError } from './command-error.ts';
 import type { Layout, NodeLayout, UpSettings } from './up/layout.ts';
 import { layoutOf } from './up/layout.ts';
 import { partNodes } from './up/networks.ts';
+import { readPid } from './up/process.ts';
 
 export const down: CommandSpec = {
   usage: 'down',
@@ -49,21 +50,14 @@ const STOP_LIMIT_MS = 20_000;
 const STEP_MS = 50;
 
 const stopUp = async (layout: Layout, io: Io): Promise<void> => {
-  const pid = Number(await readFile(layout.pidFile, 'utf8').catch(() => '0'));
-  if (pid <= 0 || !isAlive(pid)) return;
+  const pid = await readPid(layout.pidFile);
+  if (pid === null) return;
   io.out(`Stopping Purser (process ${pid})`);
   process.kill(pid, 'SIGTERM');
   const until = performance.now() + STOP_LIMIT_MS;
-  while (isAlive(pid) && performance.now() < until) await sleep(STEP_MS);
-  if (isAlive(pid)) process.kill(pid, 'SIGKILL');
-};
-
-const isAlive = (pid: number): boolean => {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
+  const isRunning = async () => (await readPid(layout.pidFile)) === pid;
+  while ((await isRunning()) && performance.now() < until) await sleep(STEP_MS);
+  if (await isRunning()) process.kill(pid, 'SIGKILL');
 };
 
 /** Containers first, then what they stood on. */

@@ -5,7 +5,7 @@
 import type { StateAnswer } from '../schema/control.ts';
 import type { LiveAllocation } from '../schema/live.ts';
 import type { YamlEdit } from '../schema/yaml-edit.ts';
-import { blockedWords } from '../reconciler/render/words.ts';
+import { blockedLines } from '../reconciler/render/words.ts';
 import { connect } from './client.ts';
 import type { CommandSpec, Invocation } from './command.ts';
 import { CommandError } from './command-error.ts';
@@ -119,6 +119,6 @@ const reasonsWhy = (
   );
   if (moving || starting) return null;
   const jobs = new Set(left.map(({ body }) => `${body.namespace}/${body.job}`));
-  const reasons = view.plan.blocked.filter(({ job }) => jobs.has(job)).map(blockedWords);
-  return reasons.length === 0 ? null : [...new Set(reasons)];
+  const reasons = blockedLines(view.plan.blocked.filter(({ job }) => jobs.has(job)));
+  return reasons.length === 0 ? null : reasons;
 };

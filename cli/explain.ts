@@ -9,12 +9,12 @@ import type { HistoryCommit } from '../schema/control.ts';
 import type { DesiredJob } from '../schema/desired.ts';
 import type { Ledger } from '../schema/ledger.ts';
 import type { LiveAllocation, LiveState } from '../schema/live.ts';
-import type { Blocked, DeploymentView } from '../schema/plan.ts';
+import type { Blocked, DeploymentView, WaitReason } from '../schema/plan.ts';
 import type { Snapshot } from '../schema/snapshot.ts';
 import { toJson } from '../schema/snapshot.ts';
 import { formatAge, formatDuration } from '../schema/units.ts';
 import { problemLine } from '../reconciler/render/plan-text.ts';
-import { blockedWords, STATUS_WORDS, stepWords } from '../reconciler/render/words.ts';
+import { blockedLines, many, STATUS_WORDS, stepWords } from '../reconciler/render/words.ts';
 import type { CommandSpec } from './command.ts';
 import type { ReadyState } from './state.ts';
 import { ask, copiesOf, findJob, readyState, shortSlot } from './state.ts';
@@ -72,10 +72,26 @@ const factsOf = (state: ReadyState, job: DesiredJob, ledger: Ledger) => {
     settled: settled.map(({ specHash, commit }) => ({ specHash, commit })),
     failed: failedVersions(ledger, job.id),
     /** When the answer could change by itself; null: not without new input. */
-    looksAgainInMs: waits.length === 0 ? null : wakesInMs,
+    looksAgainInMs: waits.some(changesByItself) ? wakesInMs : null,
     remedies: remediesOf(job, deployment, waits),
   };
 };
+
+/** These wait for a person or for room, however long it takes. */
+const NOT_BY_ITSELF: ReadonlySet<WaitReason> = new Set([
+  'held',
+  'canary',
+  'paused',
+  'failed',
+  'guard',
+  'quota',
+  'rename',
+  'stopped-sync',
+  'revert-impossible',
+]);
+
+const changesByItself = (wait: Blocked): boolean =>
+  wait.kind === 'waiting' && !NOT_BY_ITSELF.has(wait.why);
 
 /** Newest first; `revertedBy` is the machine's commit, null where there is none. */
 const failedVersions = (ledger: Ledger, job: string) => {
@@ -184,7 +200,7 @@ const copyLines = (copy: LiveAllocation): readonly string[] => {
     ...(copy.stopping ? ['is being stopped'] : []),
   ];
   const tasks = copy.tasks.flatMap((task) => [
-    ...(task.restarts > 0 ? [`${task.name}: ${task.restarts} restarts`] : []),
+    ...(task.restarts > 0 ? [`${task.name}: ${many(task.restarts, 'restart')}`] : []),
     ...(task.lastCheck !== null && task.health !== 'healthy'
       ? [`${task.name}: ${task.lastCheck}`]
       : []),
@@ -206,7 +222,7 @@ const waitLines = ({ waits, looksAgainInMs, unreachable: cut }: Facts): readonly
       ? 'Nothing changes by itself: it takes a commit, an approval or a report of a node.'
       : `The next thing that changes by itself comes in ${formatDuration(Math.max(1000, Math.round(looksAgainInMs / 1000) * 1000))}.`;
   const nodes = cut.length === 0 ? [] : [`Not connected: ${cut.join(', ')}.`];
-  return [...new Set(waits.map(blockedWords)), until, ...nodes];
+  return [...blockedLines(waits), until, ...nodes];
 };
 
 const revertLines = ({ revert, settled, isRollback, spec, id }: DesiredJob): readonly string[] => {

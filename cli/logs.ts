@@ -36,25 +36,29 @@ export const logs: CommandSpec = {
     const tail = Number(options['tail']);
     if (!Number.isInteger(tail) || tail < 0) throw new CommandError('--tail takes a whole number');
     const codes = await Promise.all(
-      tasks.map(({ copy, task }) =>
-        attach({
-          common,
-          signal: io.signal,
-          input: false,
-          write: writer(tasks.length > 1 ? `${shortSlot(copy)} ${task}` : null, common.json),
-          ask: {
-            kind: 'logs',
-            node: copy.node,
-            allocation: copy.allocation,
-            task,
-            tail,
-            follow: options['follow'] === true,
-            previous: options['previous'] === true,
-          },
-        }),
-      ),
+      tasks.map(async ({ copy, task }) => {
+        const name = tasks.length > 1 ? `${shortSlot(copy)} ${task}` : null;
+        const { node, allocation } = copy;
+        const follow = options['follow'] === true;
+        const previous = options['previous'] === true;
+        try {
+          return await attach({
+            common,
+            signal: io.signal,
+            input: false,
+            write: writer(name, common.json),
+            ask: { kind: 'logs', node, allocation, task, tail, follow, previous },
+          });
+        } catch (error) {
+          // One of several has nothing to show yet, or its node is silent: the others go on.
+          if (name === null || !(error instanceof CommandError)) throw error;
+          io.err(`${name}: ${error.message}`);
+          return null;
+        }
+      }),
     );
-    return Math.max(...codes);
+    const shown = codes.filter((code) => code !== null);
+    return shown.length === 0 ? 1 : Math.max(...shown);
   },
 };
 

@@ -9,11 +9,12 @@ import { preview } from '../reconciler/preview.ts';
 import { planText } from '../reconciler/render/plan-text.ts';
 import type { Summary } from '../reconciler/render/summary.ts';
 import { summarize } from '../reconciler/render/summary.ts';
+import type { StateAnswer } from '../schema/control.ts';
 import type { Snapshot } from '../schema/snapshot.ts';
 import { fromJson, toJson } from '../schema/snapshot.ts';
 import type { DigestAsk, LookupAnswer } from '../schema/source.ts';
 import { changeTree } from './change-tree.ts';
-import type { CommandSpec, Common } from './command.ts';
+import type { CommandSpec, Common, Io } from './command.ts';
 import { text } from './command.ts';
 import { CommandError } from './command-error.ts';
 import { ask } from './state.ts';
@@ -34,7 +35,8 @@ export const plan: CommandSpec = {
   run: async ({ args, options, common, io }) => {
     const file = text(options['snapshot']);
     const snapshot = file === null ? await ask<Snapshot>(common, 'snapshot') : await load(file);
-    const change = await changeTree(snapshot, args[0] ?? null);
+    const followed = file === null ? await followedRepository(common, io) : null;
+    const change = await changeTree(snapshot, args[0] ?? null, followed);
     try {
       const { complete } = change;
       const resolve = file === null ? resolver(common) : () => Promise.resolve(null);
@@ -51,6 +53,13 @@ export const plan: CommandSpec = {
       change.close();
     }
   },
+};
+
+/** Where it cannot be read now, what is known is the last content that could be. */
+const followedRepository = async (common: Common, io: Io): Promise<string> => {
+  const { failure, repository } = await ask<StateAnswer>(common, 'state');
+  if (failure !== null) io.err(pc.red(`! Git cannot be read: ${failure}`));
+  return repository;
 };
 
 const load = async (file: string): Promise<Snapshot> => {

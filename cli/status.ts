@@ -5,7 +5,7 @@ import type { StateAnswer } from '../schema/control.ts';
 import type { LiveAllocation, LiveNode } from '../schema/live.ts';
 import type { DeploymentStatus, DeploymentView } from '../schema/plan.ts';
 import { formatAge, formatCpu, formatSize } from '../schema/units.ts';
-import { blockedWords, STATUS_WORDS } from '../reconciler/render/words.ts';
+import { blockedLines, many, STATUS_WORDS } from '../reconciler/render/words.ts';
 import { problemLine } from '../reconciler/render/plan-text.ts';
 import { toJson } from '../schema/snapshot.ts';
 import { connect } from './client.ts';
@@ -70,13 +70,19 @@ const headOf = ({ cluster, repository, branch, view, failure, write }: ReadyStat
 const overview = (state: ReadyState, io: Io): readonly string[] => {
   const { view } = state;
   const head = ['JOB', 'VERSION', 'COPIES', 'STATUS', 'COMMIT'];
-  const waiting = [...new Set(view.plan.blocked.map(blockedWords))];
+  const isSaid = view.desired.standing.kind === 'stopped';
+  const waiting = blockedLines(
+    view.plan.blocked.filter(
+      (one) => !(isSaid && one.kind === 'waiting' && one.why === 'stopped-sync'),
+    ),
+  );
   const below = [
     '',
     table([['NODE', 'STATE', 'COPIES', 'CPU FREE', 'MEMORY FREE'], ...nodeRows(state)], {
       columns: io.columns,
       droppable: ['MEMORY FREE', 'CPU FREE'],
     }),
+    ...list('Nodes', conditionLines(state)),
     ...list('Waiting', waiting),
     ...list('Problems', view.plan.problems.map(problemLine)),
   ];
@@ -156,6 +162,11 @@ const nodeRows = ({ view }: ReadyState): readonly (readonly string[])[] => {
   return [...listed, ...unlisted];
 };
 
+const conditionLines = ({ view }: ReadyState): readonly string[] =>
+  view.live.nodes.flatMap(({ name, conditions }) =>
+    conditions.map(({ message }) => `${name}: ${message}`),
+  );
+
 const nodeRow = (name: string, node: LiveNode | undefined, note: string | null) => {
   if (node === undefined) return [name, pc.yellow('never heard from'), '0', '', ''];
   const running = node.allocations.filter(({ phase }) => phase !== 'dead');
@@ -170,7 +181,8 @@ const nodeRow = (name: string, node: LiveNode | undefined, note: string | null) 
   const heard = node.connected
     ? pc.green('ready')
     : pc.red(`silent for ${formatAge(node.silentForMs)}`);
-  const conditions = node.conditions.map(({ message }) => pc.yellow(message));
+  // The column says what, the list below the table says the rest.
+  const conditions = node.conditions.map(({ message }) => pc.yellow(message.split(':')[0] ?? ''));
   return [
     name,
     [heard, ...(note === null ? [] : [pc.yellow(note)]), ...conditions].join(', '),
@@ -211,7 +223,7 @@ const detail = (state: ReadyState, job: string, io: Io): readonly string[] => {
           droppable: ['CPU', 'MEMORY', 'VERSION', 'AGE'],
         }),
     ...list('Failures', failures),
-    ...list('Waiting', waiting.map(blockedWords)),
+    ...list('Waiting', blockedLines(waiting)),
   ];
 };
 
@@ -223,7 +235,7 @@ const copyRow = (state: ReadyState, copy: LiveAllocation): readonly string[] => 
     copy.allocation,
     copy.node,
     copy.body.specHash.slice(0, 8),
-    restarts === 0 ? states : `${states}, ${restarts} restarts`,
+    restarts === 0 ? states : `${states}, ${many(restarts, 'restart')}`,
     copy.runningForMs === null ? '' : formatAge(copy.runningForMs),
     copy.usage === null ? '' : formatCpu(copy.usage.cpuMilli),
     copy.usage === null ? '' : formatSize(copy.usage.memoryBytes),

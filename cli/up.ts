@@ -2,8 +2,8 @@
 // leaves the
 // containers running; the next `up` adopts them.
 
-import { mkdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { dirname, join, relative } from 'node:path';
+import { access, mkdir, rm, writeFile } from 'node:fs/promises';
+import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pc } from './colours.ts';
 import { compareText } from '../schema/ids.ts';
@@ -19,9 +19,13 @@ import { importExampleImages, prepareExample } from './up/images.ts';
 import type { Layout, NodeLayout, UpSettings } from './up/layout.ts';
 import { layoutOf, nodeLayout } from './up/layout.ts';
 import { joinNodes } from './up/networks.ts';
+import { addNodes } from './up/nodes.ts';
+import { readPid, writePid } from './up/process.ts';
 import { follow } from './up/progress.ts';
 import type { Repository } from './up/repository.ts';
 import { clusterName, listNodes, makeExample, openRepository } from './up/repository.ts';
+import { shareOf } from './up/share.ts';
+import { shownRepository } from '../reconciler/edge/git/remote.ts';
 
 export const up: CommandSpec = {
   usage: 'up [repository]',
@@ -30,13 +34,18 @@ export const up: CommandSpec = {
     ['purser up', 'the example: a small web shop'],
     ['purser up /srv/shop', 'your own repository'],
     ['purser up --nodes 3', 'three nodes, each with a containerd and a network of its own'],
+    ['purser up https://git.example/shop.git --token-file /etc/purser/token', 'a remote one'],
   ],
   define: (command) =>
     command
       .option('--nodes <count>', 'nodes on this machine', '1')
-      .option('--branch <name>', 'branch to follow (default: what the repository has checked out)')
+      .option('--cpu <cores>', 'CPU of each node for allocations (default: all, or a share)')
+      .option('--memory <size>', 'memory of each node for allocations (default: all, or a share)')
+      .option('--branch <name>', 'branch to follow (default: what is checked out; remote: main)')
+      .option('--token-file <path>', 'file with a token for an http(s) repository')
       .option('--directory <path>', "the cluster's directory in the repository", '')
-      .option('--insecure-registry <host:port...>', 'registries on loopback that speak plain http'),
+      .option('--insecure-registry <host:port...>', 'registries on loopback that speak plain http')
+      .option('--registry-credentials <path>', "logins: docker's config.json"),
   run: async (invocation) => {
     if (process.getuid?.() !== 0) {
       throw new CommandError('containers need root: run `sudo purser up`');
@@ -54,21 +63,13 @@ export const up: CommandSpec = {
 
 /** One `up` a root. */
 const claim = async (layout: Layout): Promise<void> => {
-  const pid = Number(await readFile(layout.pidFile, 'utf8').catch(() => '0'));
-  if (pid > 0 && isAlive(pid)) {
+  const pid = await readPid(layout.pidFile);
+  if (pid !== null) {
     throw new CommandError(
       `Purser runs in ${layout.root} already (process ${pid}); see it with \`purser status\`, or name another place with --root`,
     );
   }
-  await writeFile(layout.pidFile, String(process.pid));
-};
-
-const isAlive = (pid: number): boolean => {
-  try {
-    return process.kill(pid, 0);
-  } catch {
-    return false;
-  }
+  await writePid(layout.pidFile);
 };
 
 const runCluster = async (invocation: Invocation, layout: Layout): Promise<number> => {
@@ -82,29 +83,38 @@ const runCluster = async (invocation: Invocation, layout: Layout): Promise<numbe
     prepare === null
       ? await openRepository(given ?? '', text(options['branch']))
       : await makeExample(join(packageDir(), 'example-repo'), layout.repository, prepare.edit);
-  const cluster = await clusterName(repository, directory);
-  await listNodes(
-    repository,
-    directory,
-    nodes.map(({ layout: { name } }) => name),
-  );
+  const tokenFile = text(options['tokenFile']);
+  const cacheDir = layout.cache;
+  const cluster = await clusterName({ repository, directory, cacheDir, tokenFile });
+  const share = await shareOf({
+    nodes: nodes.length,
+    cpu: text(options['cpu']),
+    memory: text(options['memory']),
+  });
+  const names = nodes.map(({ layout: { name } }) => name);
+  await listNodes(repository, directory, names);
   await saveSettings(layout, { repository, directory, cluster, nodes });
-  const insecure = options['insecureRegistry'];
-  const registries = Array.isArray(insecure) ? insecure.map(String) : [];
+  const registries = await registryFlags(options);
   const children = createChildren((line) => io.err(pc.yellow(line)));
   try {
     io.out(
-      `Starting ${cluster} from ${repository.url} (${nodes.length} node${nodes.length === 1 ? '' : 's'})`,
+      `Starting ${cluster} from ${shownRepository(repository.url)} (${nodes.length} node${nodes.length === 1 ? '' : 's'})`,
     );
-    for (const node of nodes) children.start(runnerSpec({ layout, node, cluster, registries }));
+    if (share.note !== null) io.out(share.note);
+    const { flags } = share;
+    for (const node of nodes) {
+      children.start(runnerSpec({ layout, node, cluster, registries, flags }));
+    }
     if (prepare !== null)
       await importExampleImages(
         prepare,
         nodes.map(({ layout: n }) => n),
         io,
       );
-    children.start(reconcilerSpec({ layout, repository, directory, cluster, registries }));
+    const source = { repository, directory, tokenFile };
+    children.start(reconcilerSpec({ layout, source, cluster, registries }));
     const control = await patiently(() => answering(invocation.common.socket), io.signal);
+    if (repository.workTree === null) await addNodes(control, invocation, names);
     const state = await follow(control, io);
     if (state !== null) farewell(invocation, state, repository);
     await aborted(io.signal);
@@ -169,17 +179,36 @@ interface RunnerAsk {
   readonly node: UpNode;
   readonly cluster: string;
   readonly registries: readonly string[];
+  /** What the node may give to allocations. */
+  readonly flags: readonly string[];
 }
 
-const insecureFlags = (registries: readonly string[]): readonly string[] =>
-  registries.length === 0 ? [] : ['--insecure-registry', ...registries];
+/** What both programs are told about registries. */
+const registryFlags = async (
+  options: Readonly<Record<string, unknown>>,
+): Promise<readonly string[]> => {
+  const insecure = options['insecureRegistry'];
+  const hosts = Array.isArray(insecure) ? insecure.map(String) : [];
+  const file = text(options['registryCredentials']);
+  const logins = file === null ? null : resolve(file);
+  if (logins !== null) {
+    await access(logins).catch(() => {
+      throw new CommandError(`${logins} is not there: \`docker login\` writes such a file`);
+    });
+  }
+  return [
+    ...(hosts.length === 0 ? [] : ['--insecure-registry', ...hosts]),
+    ...(logins === null ? [] : ['--registry-credentials', logins]),
+  ];
+};
 
-const runnerSpec = ({ layout, node, cluster, registries }: RunnerAsk) => {
+const runnerSpec = ({ layout, node, cluster, registries, flags }: RunnerAsk) => {
   const { name, root, netns, log } = node.layout;
   const words = ['node', '--name', name, '--cluster', cluster, '--node-root', root];
   const link = ['--link', `unix:${layout.linkSocket}`, '--address', node.address];
   const program = [...RUNNER_NODE_FLAGS, entry()];
-  const args = [...program, ...words, ...link, '--end-with-stdin', ...insecureFlags(registries)];
+  const rest = [...flags, '--end-with-stdin', ...registries];
+  const args = [...program, ...words, ...link, ...rest];
   const inside = netns === null ? [] : [`--net=/run/netns/${netns}`, process.execPath];
   const command = netns === null ? process.execPath : 'nsenter';
   return { name: `the runner of ${name}`, command, args: [...inside, ...args], log };
@@ -187,22 +216,29 @@ const runnerSpec = ({ layout, node, cluster, registries }: RunnerAsk) => {
 
 interface ReconcilerAsk {
   readonly layout: Layout;
-  readonly repository: Repository;
-  readonly directory: string;
+  readonly source: {
+    readonly repository: Repository;
+    readonly directory: string;
+    readonly tokenFile: string | null;
+  };
   readonly cluster: string;
   readonly registries: readonly string[];
 }
 
-const reconcilerSpec = ({ layout, repository, directory, cluster, registries }: ReconcilerAsk) => {
+const reconcilerSpec = ({ layout, source, cluster, registries }: ReconcilerAsk) => {
+  const { repository, directory, tokenFile } = source;
   const place = ['--root', layout.root, '--socket', layout.controlSocket];
-  const source = ['--repository', repository.url, '--branch', repository.branch];
+  const followed = ['--repository', repository.url, '--branch', repository.branch];
   const link = ['--cluster', cluster, '--link', `unix:${layout.linkSocket}`];
-  const where = directory === '' ? [] : ['--directory', directory];
-  const flags = ['--end-with-stdin', ...insecureFlags(registries)];
+  const where = [
+    ...(directory === '' ? [] : ['--directory', directory]),
+    ...(tokenFile === null ? [] : ['--token-file', resolve(tokenFile)]),
+  ];
+  const flags = ['--end-with-stdin', ...registries];
   return {
     name: 'the reconciler',
     command: process.execPath,
-    args: [entry(), 'reconciler', ...place, ...source, ...link, ...where, ...flags],
+    args: [entry(), 'reconciler', ...place, ...followed, ...link, ...where, ...flags],
     log: layout.reconcilerLog,
   };
 };
@@ -247,20 +283,36 @@ const farewell = (invocation: Invocation, state: StateAnswer, repository: Reposi
     const more = rest > 0 ? `  and ${rest} more: purser status ${job}` : '';
     io.out(`  ${pc.bold(job.padEnd(14))} ${urls.slice(0, URLS_SHOWN).join('  ')}${more}`);
   }
-  const dir = fromHere(repository.workTree ?? repository.url);
-  const purser = fromHere(join(packageDir(), 'purser'));
   io.out('\nTry next, in another terminal, from the same folder:');
   if (common.root !== DEFAULT_ROOT) io.out(`     export PURSER_ROOT=${common.root}`);
-  const steps: readonly (readonly [string, string])[] = [
-    [`${purser} plan ${dir}`, 'edit a file below jobs/, and see what that would do'],
-    [`git -C ${dir} commit -a -m "Try it"`, `then watch it: ${purser} status --watch`],
-    [`git -C ${dir} revert --no-edit HEAD`, 'the way back is a commit too'],
-  ];
+  const steps = stepsIn(repository);
   const width = Math.max(...steps.map(([line]) => line.length));
   for (const [index, [line, what]] of steps.entries()) {
     io.out(`  ${index + 1}. ${line.padEnd(width)}   ${what}`);
   }
   io.out('\nCtrl-C stops Purser and leaves the containers running.');
+};
+
+type Steps = readonly (readonly [string, string])[];
+
+/** Where there is no work tree, a clone of one's own is what a person edits, and pushes. */
+const stepsIn = ({ workTree, url, branch }: Repository): Steps => {
+  const purser = fromHere(join(packageDir(), 'purser'));
+  const dir = workTree === null ? 'clone' : fromHere(workTree);
+  const watched = `then watch it: ${purser} status --watch`;
+  if (workTree === null) {
+    const pushed = `git -C ${dir} push origin ${branch}`;
+    return [
+      [`git clone -b ${branch} ${shownRepository(url)} ${dir}`, 'and edit a file below jobs/'],
+      [`${purser} plan ${dir}`, 'what that would do'],
+      [`git -C ${dir} commit -a -m "Try it" && ${pushed}`, watched],
+    ];
+  }
+  return [
+    [`${purser} plan ${dir}`, 'edit a file below jobs/, and see what that would do'],
+    [`git -C ${dir} commit -a -m "Try it"`, watched],
+    [`git -C ${dir} revert --no-edit HEAD`, 'the way back is a commit too'],
+  ];
 };
 
 /** URLs of one job on a line. */

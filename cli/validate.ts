@@ -8,6 +8,7 @@ import { pc } from './colours.ts';
 import { asks, compile } from '../reconciler/desired/compile.ts';
 import { readFolder } from '../reconciler/edge/git/folder-on-disk.ts';
 import { problemLine } from '../reconciler/render/plan-text.ts';
+import { many } from '../reconciler/render/words.ts';
 import type { Problem } from '../schema/problems.ts';
 import type { Files, SourceTree } from '../schema/source.ts';
 import type { CommandSpec } from './command.ts';
@@ -50,7 +51,6 @@ const lineOf = (problem: Problem): string => {
 };
 
 const countWords = (files: number, errors: number, warnings: number): string => {
-  const many = (count: number, word: string) => `${count} ${word}${count === 1 ? '' : 's'}`;
   const found =
     errors + warnings === 0
       ? 'no problems'

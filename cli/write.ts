@@ -11,7 +11,7 @@ import type { CommitRef, DesiredState, FileEdit } from '../schema/desired.ts';
 import type { DeploymentView } from '../schema/plan.ts';
 import type { YamlEdit } from '../schema/yaml-edit.ts';
 import { editYaml } from '../schema/yaml-edit.ts';
-import { blockedWords, STATUS_WORDS } from '../reconciler/render/words.ts';
+import { blockedLines, STATUS_WORDS } from '../reconciler/render/words.ts';
 import { connect } from './client.ts';
 import type { Common, Io } from './command.ts';
 import { CommandError } from './command-error.ts';
@@ -151,7 +151,7 @@ const stuckReasons = (
     allocations.some(({ phase, stopping }) => phase === 'pending' || stopping),
   );
   if (moving || plan.steps.length > 0) return [];
-  return [...new Set(plan.blocked.filter((one) => one.job === job).map(blockedWords))];
+  return blockedLines(plan.blocked.filter((one) => one.job === job));
 };
 
 const superseded = (say: (line: string) => void, commit: CommitRef): number => {

@@ -4,7 +4,7 @@
 // hash (schema/wire.ts).
 
 import { canonical } from '../schema/hash.ts';
-import { compareText } from '../schema/ids.ts';
+import { compareText, VOLUME_FOLDER_PATTERN } from '../schema/ids.ts';
 import type { NodeOrders, OrderItem } from '../schema/orders.ts';
 import { BODY_BYTES, NODE_ALLOCATIONS, ordersHash } from '../schema/wire.ts';
 
@@ -64,8 +64,7 @@ const wrongSet = (offered: NodeOrders): string | null => {
   return wrongRemovals(offered.removeVolumes ?? []);
 };
 
-/** A volume's folder: five names between dots (volumeFolder). */
-const FOLDER = /^[a-z0-9-]+(\.[a-z0-9-]+){4}$/;
+const FOLDER = new RegExp(VOLUME_FOLDER_PATTERN);
 
 /** Data are removed by this list, so nothing else may stand in it. */
 const wrongRemovals = (removals: readonly string[]): string | null => {

@@ -7,6 +7,8 @@ import type { RunnerClock } from './ports.ts';
 
 export interface Bell {
   readonly ring: () => void;
+  /** Rings unless the present wait ends by that instant anyway. */
+  readonly ringBy: (at: Ms) => void;
   /**
    * Forgets rings so far: called just before looking, so that what rings while looking is not lost.
    */
@@ -19,15 +21,15 @@ const RUNG = 'rung';
 
 export const createBell = (clock: Pick<RunnerClock, 'sleepUntil'>): Bell => {
   let rung = false;
-  let nap: AbortController | null = null;
+  let nap: { readonly end: AbortController; readonly until: Ms } | null = null;
   const ring = (): void => {
     rung = true;
-    nap?.abort(RUNG);
+    nap?.end.abort(RUNG);
   };
   const wait = async (until: Ms, signal: AbortSignal): Promise<void> => {
     if (rung || signal.aborted) return;
     const own = new AbortController();
-    nap = own;
+    nap = { end: own, until };
     const end = (): void => own.abort(RUNG);
     signal.addEventListener('abort', end, { once: true });
     try {
@@ -41,6 +43,9 @@ export const createBell = (clock: Pick<RunnerClock, 'sleepUntil'>): Bell => {
   };
   return {
     ring,
+    ringBy: (at) => {
+      if (nap === null || at < nap.until) ring();
+    },
     wait,
     clear: () => {
       rung = false;

@@ -2,7 +2,7 @@
 // In: nothing. Out: types and numbers. Not here: reading flags and files (main), what is decided
 // (decide/).
 
-import type { Ms } from '../schema/spec.ts';
+import type { Ms, Resources } from '../schema/spec.ts';
 import type { Lane, NodeFacts } from './decide/inventory.ts';
 
 export type RunnerConfig = NodeFacts;
@@ -59,3 +59,5 @@ export const IMAGES_REMEMBERED = 1000;
 
 /** Disk that stays free, where the configuration names none: 1 GiB, room for one large image. */
 export const DEFAULT_DISK_RESERVE_BYTES = 1024 ** 3;
+/** What the machine keeps for itself: containerd, runner and system. */
+export const NODE_RESERVE: Resources = { cpuMilli: 100, memoryBytes: 256 * 1024 * 1024 };

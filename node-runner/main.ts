@@ -7,12 +7,11 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sha256 } from '../schema/hash.ts';
 import { linkAddressProblem } from '../schema/link-address.ts';
-import type { Resources } from '../schema/spec.ts';
 import type { RunnerConfig } from './config.ts';
-import { DEFAULT_DISK_RESERVE_BYTES } from './config.ts';
+import { DEFAULT_DISK_RESERVE_BYTES, NODE_RESERVE } from './config.ts';
 import { createClock } from './edge/clock.ts';
 import { containerdRuns, startContainerd } from './edge/containerd/daemon.ts';
-import { createContainerdRuntime } from './edge/containerd/runtime.ts';
+import { createContainerdRuntime, type ContainerdRuntime } from './edge/containerd/runtime.ts';
 import { createLink } from './edge/link.ts';
 import { createLog } from './edge/log.ts';
 import { readMachine } from './edge/machine.ts';
@@ -61,8 +60,6 @@ export interface Runner {
 
 /** The containerd namespace of everything that Purser makes. */
 export const CONTAINERD_NAMESPACE = 'purser';
-/** What the machine keeps for itself: containerd, runner and system. */
-const RESERVE: Resources = { cpuMilli: 100, memoryBytes: 256 * 1024 * 1024 };
 /** A private containerd that died is started again within this time. */
 const SUPERVISE_EVERY_MS = 1000;
 const ANSWERS_EVERY_LOOKS = 10;
@@ -83,6 +80,7 @@ export const startRunner = async (settings: RunnerSettings): Promise<Runner> => 
     execFolder: join(root, 'exec'),
     registry: { loginsPath: settings.registryLogins, insecure: settings.insecureRegistries },
   });
+  await endLeftExecs(runtime, log);
   const network = await createNetwork(networkOptions(settings));
   const serve = serveStreams({ runtime, root });
   const link = createLink({ address: settings.link, cluster, node, clock, log, serve });
@@ -121,13 +119,23 @@ export const startRunner = async (settings: RunnerSettings): Promise<Runner> => 
   };
 };
 
+/** What cannot be ended now is left for the next start: no reason not to run. */
+const endLeftExecs = async (runtime: ContainerdRuntime, log: RunnerLog): Promise<void> => {
+  try {
+    const sessions = await runtime.endLeftExecs();
+    if (sessions > 0) log.info({ sessions }, 'sessions of an earlier runner were ended');
+  } catch (error) {
+    log.warn({ error: String(error) }, 'sessions of an earlier runner could not be ended');
+  }
+};
+
 /** Is the process there, each time; does it answer too, which costs a connection, now and then. */
 const keepRunning = (settings: RunnerSettings): (() => Promise<void>) => {
   let looks = 0;
   return async () => {
     looks += 1;
     const quick = looks % ANSWERS_EVERY_LOOKS !== 0;
-    if (quick && (await containerdRuns(join(settings.root, 'containerd')))) return;
+    if (quick && containerdRuns(join(settings.root, 'containerd'))) return;
     await startPrivate(settings);
   };
 };
@@ -153,7 +161,7 @@ export const cgroupParent = (settings: Pick<RunnerSettings, 'root' | 'node'>): s
   `/purser-${networkIdentity(settings)}`;
 
 const configOf = async (settings: RunnerSettings): Promise<RunnerConfig> => {
-  const machine = await readMachine(RESERVE);
+  const machine = await readMachine(NODE_RESERVE);
   const { cpuMilli, memoryBytes } = settings.capacity;
   return {
     node: settings.node,

@@ -7,14 +7,16 @@ import type { NodeOrders } from '../schema/orders.ts';
 import type { Ms, Resources } from '../schema/spec.ts';
 import { IMAGES_REMEMBERED, LANE_PLACES } from './config.ts';
 import type { Note, Work } from './decide/action.ts';
-import { containerKey, laneOf, workKey } from './decide/action.ts';
+import { allocationOf, containerKey, laneOf, workKey } from './decide/action.ts';
 import type {
   AllocationMark,
+  CheckMark,
   ContainerFacts,
   Inventory,
   Lane,
   NodeFacts,
   RetryMark,
+  TaskMark,
 } from './decide/inventory.ts';
 import { userKey } from './decide/inventory.ts';
 import type { FailureLog } from './decide/log-lines.ts';
@@ -114,25 +116,33 @@ const setMark = (state: RunnerState, before: AllocationMark, mark: AllocationMar
  * Most answers change only when the next probe is due. The disk keeps of checks only that the task
  * came up (loadMarks), and the reconciler sees a result and whether there is a failure to show; its
  * newest text comes with the next regular report. What follows from health decide notes by itself.
+ * Returns when to look again: at once, or for the next probe.
  */
 const setAnswered = (
   state: RunnerState,
   answered: { readonly before: AllocationMark; readonly mark: AllocationMark },
   work: Extract<Work, { kind: 'probe' }>,
-): void => {
+): Ms => {
   const { before, mark } = answered;
-  if (mark === before) return;
+  if (mark === before) return 0;
   state.marks.set(mark.allocation, mark);
-  const was = checkOf(before, work);
-  const is = checkOf(mark, work);
-  const turned = was?.ok !== is?.ok;
+  const was = checksOf(before, work);
+  const is = checksOf(mark, work);
+  const turned = CHECK_ROLES.some((role) => was[role]?.ok !== is[role]?.ok);
+  const news = turned || CHECK_ROLES.some((role) => speaks(was[role]) !== speaks(is[role]));
   state.marksChanged ||= turned && work.role === 'startup';
-  state.changed ||=
-    turned || ((was?.message ?? null) === null) !== ((is?.message ?? null) === null);
+  state.changed ||= news;
+  return news ? 0 : (is[work.role]?.dueAt ?? 0);
 };
 
-const checkOf = (mark: AllocationMark, { place, role }: Extract<Work, { kind: 'probe' }>) =>
-  mark.tasks.find(({ name }) => name === place.task)?.checks[role];
+const checksOf = (
+  mark: AllocationMark,
+  { place }: Extract<Work, { kind: 'probe' }>,
+): TaskMark['checks'] => mark.tasks.find(({ name }) => name === place.task)?.checks ?? {};
+
+const CHECK_ROLES = ['startup', 'ready', 'live'] as const;
+
+const speaks = (check: CheckMark | undefined): boolean => (check?.message ?? null) !== null;
 
 export const noted = (state: RunnerState, note: Note): void => {
   switch (note.kind) {
@@ -154,25 +164,33 @@ export const noted = (state: RunnerState, note: Note): void => {
   state.marksChanged = true;
 };
 
-/** @param begunIn the run of the task that a probe was begun in */
+/**
+ * @param begunIn the run of the task that a probe was begun in
+ * @returns when to look again for what follows: 0 is at once; an answer like the one before asks
+ * for nothing until the next probe is due
+ */
 export const succeeded = (
   state: RunnerState,
   work: Work,
   end: { readonly fact: Fact; readonly now: Ms; readonly begunIn: Ms | null },
-): void => {
+): Ms => {
   const { fact, now } = end;
+  // Others may wait for the place that becomes free.
+  const wasFull = state.room[laneOf(work.kind)] <= 0;
   ended(state, work);
   state.retries.delete(retryKeyOf(work));
   applyFact(state, work, end);
   const allocation = allocationOf(work);
   const mark = allocation === null ? undefined : state.marks.get(allocation);
-  if (mark === undefined) return;
+  if (mark === undefined) return 0;
   if (work.kind !== 'probe') {
     setMark(state, mark, afterSuccess(mark, work, now));
   } else if (fact.kind === 'answer' && runOf(mark, work) === end.begunIn) {
     const next = afterProbe(mark, work, { answer: fact.answer, now });
-    setAnswered(state, { before: mark, mark: next }, work);
+    const lookAt = setAnswered(state, { before: mark, mark: next }, work);
+    return wasFull ? 0 : lookAt;
   }
+  return 0;
 };
 
 /** Start of the present run of the task that a probe asks; null for other work. */
@@ -372,28 +390,4 @@ export const listed = (state: RunnerState, containers: readonly RuntimeContainer
     });
   }
   state.changed = true;
-};
-
-const allocationOf = (work: Work): string | null => {
-  switch (work.kind) {
-    case 'create':
-    case 'start':
-    case 'restart':
-    case 'kill':
-    case 'probe':
-      return work.place.allocation;
-    case 'set-up-network':
-    case 'prepare':
-      return work.ask.allocation;
-    case 'tear-down-network':
-    case 'discard-files':
-      return work.allocation;
-    case 'pull':
-    case 'resolve-user':
-    case 'remove':
-    case 'relabel':
-    case 'remove-image':
-    case 'remove-volume':
-      return null;
-  }
 };

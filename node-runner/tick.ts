@@ -204,16 +204,17 @@ const doWork = (loop: Loop, work: Work): void => {
     .then(
       (fact) => {
         if (isRuntimeWork(work)) state.runtimeSilent = null;
-        succeeded(state, work, { fact, now: ports.clock.now(), begunIn });
+        return succeeded(state, work, { fact, now: ports.clock.now(), begunIn });
       },
       (thrown: unknown) => {
         const failure = asFailure(thrown);
         if (failure.reason === 'unavailable') state.runtimeSilent = failure.message;
         ports.log.warn({ work: work.kind, blame: failure.blame }, failure.message);
         failed(state, work, { failure, now: ports.clock.now(), begunIn });
+        return 0;
       },
     )
-    .finally(bell.ring);
+    .then((lookAt) => bell.ringBy(signal.aborted ? 0 : lookAt));
 };
 
 const isRuntimeWork = ({ kind }: Work): boolean =>

@@ -3,8 +3,9 @@
 // here and in the loop are edge failures caught (style 10). Not here: when to look again (loop),
 // slow writes (writer).
 
-import { asks, compile } from './desired/compile.ts';
+import { asks, compile, likelyHistories } from './desired/compile.ts';
 import type { CompileMemo } from './desired/memo.ts';
+import { readAhead } from './desired/read-ahead.ts';
 import { observe } from './live/observe.ts';
 import { check } from './plan/check.ts';
 import { isAhead } from './plan/nodes.ts';
@@ -14,6 +15,7 @@ import { endedFoldersOf, foldersToRemove } from './plan/volumes.ts';
 import type { DesiredState } from '../schema/desired.ts';
 import type { Heard, LiveNode, LiveState } from '../schema/live.ts';
 import { compareText } from '../schema/ids.ts';
+import type { Ledger, LedgerRecord } from '../schema/ledger.ts';
 import type { Plan, Violation } from '../schema/plan.ts';
 import type { Asks, SourceTree } from '../schema/source.ts';
 import type { Ms } from '../schema/spec.ts';
@@ -60,6 +62,12 @@ export const readWhole = async ({ ports, lookups, memo }: ReadContext): Promise<
   }
   const last = memo.last?.tree ?? null;
   if (last !== null && isSameTree(last, tree)) tree = last;
+  const steps = readAhead(tree.files, memo);
+  while (steps.next().done !== true) await ports.clock.pause?.();
+  const likely = likelyHistories(tree, memo);
+  if (likely.length > 0) {
+    tree = await ports.source.complete(tree, { digests: [], histories: likely });
+  }
   let wanted = asks(tree, memo);
   for (let round = 0; round < ASK_ROUNDS && asksPast(wanted); round += 1) {
     tree = { ...(await ports.source.complete(tree, wanted)), lookups: lookups.answers() };
@@ -109,11 +117,22 @@ export const asksPast = ({ histories, changes }: Asks): boolean =>
 const expiredApprovals = ({ ledger }: SourceTree, epochMs: number | null): readonly string[] =>
   epochMs === null
     ? []
-    : ledger.flatMap((record) =>
-        record.kind === 'approval' && !(epochMs - Date.parse(record.at) <= APPROVAL_MS)
-          ? [record.id]
-          : [],
+    : approvalsIn(ledger).flatMap(({ id, at }) =>
+        epochMs - Date.parse(at) <= APPROVAL_MS ? [] : [id],
       );
+
+type Approval = Extract<LedgerRecord, { kind: 'approval' }>;
+
+const approvals = new WeakMap<Ledger, readonly Approval[]>();
+
+/** A ledger of thousands of records is looked through once. */
+const approvalsIn = (ledger: Ledger): readonly Approval[] => {
+  const known = approvals.get(ledger);
+  if (known !== undefined) return known;
+  const found = ledger.filter((record) => record.kind === 'approval');
+  approvals.set(ledger, found);
+  return found;
+};
 
 /** What runners accepted of other sessions: is it in HEAD (rules 10.3)? */
 const acceptedCommits = ({ nodes }: Heard): readonly string[] => {

@@ -34,14 +34,20 @@ export interface Loop {
 const WOKEN = 'woken';
 
 export const createLoop = (ports: ReconcilerPorts): Loop => {
-  let woken = new AbortController();
-  const wake = () => woken.abort(WOKEN);
+  const bell = createBell();
+  const { wake } = bell;
   const lookups = createLookups(ports, wake);
   const writer = createWriter(ports, wake);
-  const context = { ports, lookups, memos: createMemos() };
+  const heard = () => {
+    bell.take();
+    return ports.nodes.heard();
+  };
+  const seen = { ...ports, nodes: { ...ports.nodes, heard } };
+  const context = { ports: seen, lookups, memos: createMemos() };
   const listeners = new Set<(state: LoopState) => void>();
   let state: LoopState = { view: null, failure: null, write: null };
   let failures = 0;
+  let said: string | null = null;
 
   const pass = async () => {
     try {
@@ -55,7 +61,10 @@ export const createLoop = (ports: ReconcilerPorts): Loop => {
       const message = isEdgeFailure(error) ? error.message : String(error);
       if (!isEdgeFailure(error)) ports.log.error({ error: describe(error) }, 'a pass failed');
       state = { ...state, failure: message, write: writer.failure() };
+      if (!isEdgeFailure(error)) said = message; // it was said already, with its place
     }
+    if (state.failure !== said) sayFailure(ports, state.failure);
+    said = state.failure;
     for (const listener of listeners) listener(state);
   };
 
@@ -70,16 +79,18 @@ export const createLoop = (ports: ReconcilerPorts): Loop => {
   return {
     run: async (signal) => {
       const unwatchSource = ports.source.watch(wake);
-      const unwatchNodes = ports.nodes.watch(wake);
+      const unwatchNodes = ports.nodes.watch(bell.report);
       while (!signal.aborted) {
-        woken = new AbortController();
+        // One pass for all that came together: reports of many nodes, a branch and its ledger.
+        await ports.clock.pause?.();
+        bell.begin();
         await pass();
-        await ports.clock.sleepUntil(nextAt(), AbortSignal.any([signal, woken.signal]));
+        await ports.clock.sleepUntil(nextAt(), AbortSignal.any([signal, bell.woken()]));
       }
       unwatchNodes();
       await unwatchSource();
     },
-    wake: () => wake(),
+    wake,
     state: () => state,
     watch: (listener) => {
       listeners.add(listener);
@@ -88,8 +99,45 @@ export const createLoop = (ports: ReconcilerPorts): Loop => {
   };
 };
 
+/**
+ * Wake-ups, each counted once: a report that comes before a pass has asked for any is in its plan,
+ * and needs no second pass.
+ */
+const createBell = () => {
+  let woken = new AbortController();
+  let due = { report: false, other: false, asked: false };
+  const ring = (what: 'report' | 'other') => () => {
+    due[what] = true;
+    woken.abort(WOKEN);
+  };
+  return {
+    wake: ring('other'),
+    report: ring('report'),
+    /** A pass begins. */
+    begin: () => {
+      due = { report: false, other: false, asked: false };
+    },
+    /** It asks for reports. */
+    take: () => {
+      if (!due.asked) due = { ...due, report: false, asked: true };
+    },
+    /** It is over: aborted at once where something came that it has not taken in. */
+    woken: (): AbortSignal => {
+      woken = new AbortController();
+      if (due.report || due.other) woken.abort(WOKEN);
+      return woken.signal;
+    },
+  };
+};
+
 const backOff = (failures: number): Ms =>
   Math.min(RETRY_FIRST_MS * 2 ** Math.min(failures - 1, 10), RETRY_LONGEST_MS);
+
+/** Once when it begins, or is another one, and once when it is over. */
+const sayFailure = ({ log }: ReconcilerPorts, failure: string | null): void => {
+  if (failure === null) log.info({}, 'Git can be read again');
+  else log.warn({}, `Git cannot be read: ${failure}`);
+};
 
 /** A violation is a bug of ours: nothing is sent, and it is loud. */
 const reportViolations = (ports: ReconcilerPorts, view: View): void => {

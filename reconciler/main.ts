@@ -21,14 +21,14 @@ import type {
 } from '../schema/control.ts';
 import type { Snapshot } from '../schema/snapshot.ts';
 import { parseImageReference } from '../schema/image-reference.ts';
-import type { LookupAnswer } from '../schema/source.ts';
+import type { LookupAnswer, SourceTree } from '../schema/source.ts';
 import type { ReconcilerConfig } from './config.ts';
 import { createClock } from './edge/clock.ts';
 import type { Handler } from './edge/control.ts';
 import { createControl } from './edge/control.ts';
 import type { GitSource } from './edge/git/source.ts';
 import { createGitSource } from './edge/git/source.ts';
-import type { Auth } from './edge/git/remote.ts';
+import { shownRepository, type Auth } from './edge/git/remote.ts';
 import { createLog } from './edge/log.ts';
 import { createNodes } from './edge/nodes.ts';
 import { createRegistry } from './edge/registry.ts';
@@ -130,7 +130,7 @@ const stateOf = ({ config, loop, now }: Handling): StateAnswer => {
   const { url, branch, directory } = config.repository;
   return {
     cluster: config.cluster,
-    repository: url,
+    repository: shownRepository(url),
     branch,
     directory,
     failure,
@@ -150,19 +150,34 @@ const viewOf = (
   wakesInMs: plan.wakeAt === null ? null : Math.max(0, plan.wakeAt - now),
 });
 
-const snapshotOf = ({ loop }: Handling): Snapshot => {
+const snapshotOf = (handling: Handling): Snapshot => {
+  const { tree, live } = viewIn(handling);
+  return { format: 1, tree: plain(tree), live, takenAt: new Date().toISOString() };
+};
+
+const viewIn = ({ loop }: Handling): View => {
   const { view, failure } = loop.state();
   if (view === null) {
     throw new Error(
       failure ?? 'the reconciler has not read its repository yet: try again in a moment',
     );
   }
-  return { format: 1, tree: view.tree, live: view.live, takenAt: new Date().toISOString() };
+  return view;
+};
+
+/** Maps that can be written as text, without what only saves the reconciler time. */
+const plain = (tree: SourceTree): SourceTree => {
+  const { differences: _differences, lastSynced, ...rest } = tree;
+  return {
+    ...rest,
+    files: new Map(tree.files),
+    lastSynced: lastSynced && { ...lastSynced, files: new Map(lastSynced.files) },
+  };
 };
 
 /** A file as it stands at HEAD; what a command edits. */
 const fileOf = (handling: Handling, { path }: FileArgument): FileAnswer => {
-  const { tree } = snapshotOf(handling);
+  const { tree } = viewIn(handling);
   const file = tree.files.get(path);
   const head = tree.head.oid;
   if (file === undefined || file.kind !== 'text') return { head, text: null, blob: null };
@@ -206,13 +221,13 @@ const resolve = async (
 };
 
 const rollback = async (handling: Handling, { job }: RollbackArgument): Promise<RollbackAnswer> => {
-  const { tree } = snapshotOf(handling);
+  const { tree } = viewIn(handling);
   const target = await rollbackTarget({ tree, job, complete: handling.source.complete });
   return { head: tree.head.oid, target };
 };
 
 /** Read anew for every login, so that a token may be exchanged under a running reconciler. */
-const readToken = async (file: string): Promise<Auth> => ({
+export const readToken = async (file: string): Promise<Auth> => ({
   kind: 'token',
   token: (await readFile(file, 'utf8')).trim(),
 });

@@ -23,6 +23,8 @@ export interface NamespaceSpec {
   /** null: no quota. */
   readonly quota: Resources | null;
   readonly evidence: 'codes' | 'logs';
+  /** The last synced commit protects it, and HEAD does not. */
+  readonly wasProtected?: true;
 }
 
 export interface ExpectedNode {
@@ -106,6 +108,15 @@ export interface DesiredJob {
   readonly evidence?: 'logs';
 }
 
+/** How many slots a group had in some commit: a person's count is both bounds and the value. */
+export interface SyncedGroup {
+  readonly name: string;
+  readonly min: number;
+  readonly max: number;
+  /** As the scale file said, before clamping; null: it said nothing, so what lives counts. */
+  readonly value: number | null;
+}
+
 export interface CommitRef {
   readonly oid: string;
   readonly author: string;
@@ -135,10 +146,22 @@ export interface DesiredState {
   readonly nodes: readonly ExpectedNode[];
   readonly jobs: readonly DesiredJob[];
   readonly volumes: readonly VolumeHome[];
+  /**
+   * What the last synced commit wanted of the jobs of which HEAD says something else (rules 8.1);
+   * null: the file was not valid then. A job that is not in it: the same as its `spec`.
+   */
+  readonly synced?: ReadonlyMap<string, readonly SyncedGroup[] | null>;
+  /**
+   * Job → e-mail addresses of those whose commits took slots away from it since the last synced
+   * one (rules 8.2). A job that is not in it: HEAD's author. Absent: nobody asked.
+   */
+  readonly removers?: ReadonlyMap<string, readonly string[]>;
   /** Homes that were ended, and not made anew on that node: their folders go. Absent: none. */
   readonly endedVolumes?: readonly VolumeHome[];
   /** Approvals that are not used up, and resumes. */
   readonly approvals: readonly Extract<LedgerRecord, { kind: 'approval' }>[];
+  /** Slots of approvals that are used up: what is gone with leave still counts (rules 8.1). */
+  readonly usedSlots?: readonly string[];
   readonly problems: readonly Problem[];
   /**
    * Commits that HEAD is known to contain, and those that `resume` records name: a runner that
@@ -148,6 +171,12 @@ export interface DesiredState {
   readonly acceptable?: readonly string[] | null;
   /** Paths of scale files at HEAD; absent: not known, and none is written. */
   readonly scaleFiles?: readonly string[];
+  /** Those that do not name every group whose count is the machine's, sorted by path. */
+  readonly openScaleFiles?: readonly {
+    readonly path: string;
+    readonly text: string;
+    readonly blob: string;
+  }[];
   /**
    * `<job> <spec hash>` of all settled records, while no commit was synced: a ledger may be gone.
    */

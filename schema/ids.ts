@@ -41,6 +41,9 @@ export interface DeploymentKey {
 export const deploymentId = (key: DeploymentKey): string =>
   hashOf([key.cluster, key.namespace, key.job, key.specHash, key.commit]).slice(0, 16);
 
+/** What volumeFolder makes: five names between dots. */
+export const VOLUME_FOLDER_PATTERN = '^[a-z0-9-]{1,40}(\\.[a-z0-9-]{1,40}){4}$';
+
 /**
  * Folder of a named volume on its node: it belongs to the slot and outlives allocations (rules 14).
  * Names have no dots, so no two volumes share one.

@@ -190,6 +190,8 @@ export interface Plan {
     readonly slots: readonly string[];
     readonly why: string;
   }[];
+  /** Nodes lost together whose copies nobody replaces until a person approves it (rules 9.1). */
+  readonly massLoss?: readonly string[];
   /** Absolute, on the clock of `now`; null: nothing changes without new input. */
   readonly wakeAt: Ms | null;
 }

@@ -26,7 +26,7 @@ const table = {
   'yaml-syntax': {
     title: 'The file is not YAML',
     severity: 'error',
-    advice: 'Correct the line that is shown.',
+    advice: 'Correct the line that is shown, or the one before it.',
   },
   'yaml-tab': {
     title: 'A tab where YAML wants spaces',
@@ -244,6 +244,11 @@ const table = {
     title: 'A node would stop the copy later than the cluster replaces it',
     severity: 'error',
     advice: 'Shorten `stop_after`, or raise `lost_after` in cluster.yaml (rules 9.3).',
+  },
+  'scale-clamped': {
+    title: 'A count in a scale file that is outside its bounds',
+    severity: 'warning',
+    advice: 'Write one inside them, or change `count: {min: …, max: …}` in the job (rules 7).',
   },
   'scale-unused': {
     title: 'A count in a scale file that nothing reads',

@@ -23,8 +23,20 @@ export const toJson = (value: unknown, indent = 0): string =>
     indent,
   );
 
-export const fromJson = (text: string): unknown =>
-  JSON.parse(text, (_key, field: unknown) => {
-    if (typeof field !== 'object' || field === null || !(MAP_KEY in field)) return field;
-    return new Map(field[MAP_KEY] as readonly (readonly [unknown, unknown])[]);
-  }) as unknown;
+export const fromJson = (text: string): unknown => {
+  const value: unknown = JSON.parse(text);
+  // A reviver would be called for each of a million values; few of them are maps.
+  return text.includes(`"${MAP_KEY}"`) ? withMaps(value) : value;
+};
+
+const withMaps = (value: unknown): unknown => {
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) return value.map(withMaps);
+  if (MAP_KEY in value && Array.isArray(value[MAP_KEY])) {
+    return new Map(value[MAP_KEY].map(withMaps) as (readonly [unknown, unknown])[]);
+  }
+  const fields = value as Record<string, unknown>;
+  // In place: nobody else holds what was just parsed.
+  for (const key in fields) fields[key] = withMaps(fields[key]);
+  return fields;
+};

@@ -86,6 +86,15 @@ export interface SourceTree {
   readonly expired?: readonly string[];
   /** Of the commits that were asked, those that HEAD contains; absent: none was asked. */
   readonly contained?: readonly string[];
+  /** What the reader knows of how files differ, so that nobody has to look at all of them. */
+  readonly differences?: readonly FilesDifference[];
+}
+
+/** Paths whose file is another one, or is in one of the two only. */
+export interface FilesDifference {
+  readonly from: Files;
+  readonly to: Files;
+  readonly paths: ReadonlySet<string>;
 }
 
 export type LookupAnswer =

@@ -26,6 +26,8 @@ export interface ReportFrame {
   readonly whole: boolean;
   readonly head: Omit<NodeReport, 'allocations'>;
   readonly bodies: readonly AllocationBody[];
+  /** The hashes of `bodies`, in order, so that the receiver need not work them out. */
+  readonly bodyHashes?: readonly string[];
   readonly changed: readonly WireAllocation[];
   readonly removed: readonly string[];
   /** `[allocation, cpuMilli, memoryBytes]` of every allocation whose use is known. */
@@ -57,7 +59,9 @@ export const bodyHash = (body: AllocationBody): string => {
  */
 const factsOf = (allocation: WireAllocation, at: Ms): string => {
   const since = (age: Ms | null) => (age === null ? null : Math.round(at - age));
-  return canonical({
+  // One piece of code makes these values, so their fields stand in one order: sorting them would cost
+  // more than the rest of a report.
+  return JSON.stringify({
     ...allocation,
     acceptedForMs: since(allocation.acceptedForMs),
     firstStartedForMs: since(allocation.firstStartedForMs),
@@ -98,11 +102,13 @@ export const encodeReport = (
     ({ allocation }) => before.facts.get(allocation) !== facts.get(allocation),
   );
   const bodies = new Map(allocations.map(({ body }) => [bodyHash(body), body]));
+  const unsent = [...bodies].filter(([hash]) => !before.bodies.has(hash));
   return {
     frame: {
       whole: sent === null,
       head,
-      bodies: [...bodies].filter(([hash]) => !before.bodies.has(hash)).map(([, body]) => body),
+      bodies: unsent.map(([, body]) => body),
+      bodyHashes: unsent.map(([hash]) => hash),
       changed,
       removed: [...before.facts.keys()].filter((id) => !facts.has(id)),
       usage: allocations.flatMap(({ allocation, usage }) =>
@@ -146,6 +152,10 @@ export const applyReport = (
     return { ok: false, why: 'the first report of a session is not whole' };
   }
   const old = frame.whole || before === null ? [] : before.allocations;
+  for (const [at, body] of frame.bodies.entries()) {
+    const hash = frame.bodyHashes?.[at];
+    if (hash !== undefined) bodyHashes.set(body, hash);
+  }
   const bodies = new Map([...old.map(({ body }) => body), ...frame.bodies].map(byHash));
   const gone = new Set([...frame.removed, ...frame.changed.map(({ allocation }) => allocation)]);
   const kept = old
@@ -155,6 +165,9 @@ export const applyReport = (
   for (const { bodyHash: hash, ...rest } of frame.changed) {
     const body = bodies.get(hash);
     if (body === undefined) return { ok: false, why: `the body ${hash} was never sent` };
+    if (body.allocation !== rest.allocation) {
+      return { ok: false, why: `${rest.allocation} has the body of ${body.allocation}` };
+    }
     changed.push({ ...rest, body });
   }
   const usage = new Map(

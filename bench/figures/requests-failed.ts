@@ -1,6 +1,7 @@
-// Requests that fail while a job is updated and reverted again and again under load. The client
-// reads addresses as a script would, from `status --json`, once a second, and asks every copy that
-// is healthy and not stopping. `--count N`: updates and reverts, 200 as documented.
+// Requests that fail while jobs are updated and reverted and nodes are drained, again and again,
+// under load. The client reads addresses as a script would, from `status --json`, once a second, and
+// asks every copy that is healthy and not stopping. `--count N`: changes, 200 as documented: a
+// rolling update or a revert of one job is one, and so is a drain or its end. `--seed N`: which.
 
 import { execFile } from 'node:child_process';
 import path from 'node:path';
@@ -14,53 +15,52 @@ import { answers } from './published-port.ts';
 
 const CHANGES = 200;
 const COPIES = 3;
-const JOB = 'default/web';
-const FILE = 'jobs/default/web.yaml';
+const NODES = 3;
+const JOBS = ['web', 'shop', 'mail', 'wiki'] as const;
 const LIMIT_MS = 120_000;
 const ASK_EVERY_MS = 20;
 const READ_EVERY_MS = 1000;
+/** Of four commits one drains a node or ends its drain; of the others every second is a revert. */
+const DRAIN_ONE_IN = 4;
 
 const exec = promisify(execFile);
 
 export const requestsFailed: Figure = {
   name: 'requests-failed',
-  what: 'requests failed during rolling updates and reverts under load',
-  run: async ({ count, say }) => {
+  what: 'requests failed during rolling updates, reverts and drains under load',
+  run: async ({ count, seed, say }) => {
     const image = await benchImage();
-    const job = (version: string) =>
-      `image: ${REPOSITORY}:1@${image.digest}\ncount: ${COPIES}\nentrypoint: [/bin/serve]\n` +
-      `environment: { VERSION: "${version}" }\nports: { http: 8080 }\n` +
-      'healthcheck: { http: /, port: http, interval: 500ms }\nshutdown_delay: 4s\n' +
-      'update: { max_parallel: 1, min_healthy_time: 0s }\n' +
-      'resources: { cpu: 10m, memory: 16MiB }\n';
+    const jobOf = jobText(`${REPOSITORY}:1@${image.digest}`);
+    const first = world();
     const cluster = await startCluster({
       images: { [REPOSITORY]: image },
-      files: { [FILE]: job('first') },
+      files: filesOf(first, jobOf),
+      nodes: NODES,
     });
     const client = startClient(cluster);
     try {
-      await cluster.until(settledAt(JOB, COPIES), LIMIT_MS);
+      const { repository } = cluster;
+      await cluster.until(reached(repository.newest(), first), LIMIT_MS);
       await client.reading();
-      const changes = count ?? CHANGES;
-      for (let round = 0; round < changes; round += 1) {
-        const version = round % 2 === 0 ? `round ${round}` : 'first';
-        const { repository } = cluster;
-        repository.move(repository.prepare({ [FILE]: job(version) }));
-        await cluster.until(replacedBy(repository.newest(), COPIES), LIMIT_MS);
-        say(`change ${round + 1}: ${client.counts().failed} of ${client.counts().asked} failed`);
+      const wanted = count ?? CHANGES;
+      const made: Record<Change['kind'], number> = { update: 0, revert: 0, drain: 0, undrain: 0 };
+      const random = numbersFrom(seed);
+      let now = first;
+      for (let done = 0; done < wanted;) {
+        const change = drawChange(now, random);
+        now = changed(now, change);
+        repository.move(repository.prepare(filesOf(now, jobOf)));
+        const began = performance.now();
+        await cluster.until(reached(repository.newest(), now), LIMIT_MS);
+        const changes = change.kind === 'update' || change.kind === 'revert' ? JOBS.length : 1;
+        done += changes;
+        made[change.kind] += changes;
+        const { asked, failed } = client.counts();
+        const tookMs = (performance.now() - began).toFixed(0);
+        say(`${done}: ${change.kind}, ${tookMs} ms; ${failed} of ${asked} requests failed`);
       }
       await sleep(READ_EVERY_MS);
-      const { asked, failed } = client.counts();
-      return [
-        {
-          what: `requests failed during ${changes} rolling updates and reverts`,
-          ours: `${failed} of ${asked}`,
-          floor: '',
-          result: String(failed),
-          goal: '0',
-          met: failed === 0 && asked > 0,
-        },
-      ];
+      return [rowOf(made, client)];
     } finally {
       await client.stop();
       await cluster.close();
@@ -68,71 +68,186 @@ export const requestsFailed: Figure = {
   },
 };
 
-/** HEAD is acted on, nothing is left to do, and all copies are healthy. */
-const replacedBy =
-  (commit: string, count: number) =>
+const rowOf = (made: Readonly<Record<Change['kind'], number>>, client: Client) => {
+  const { asked, failed, reads, unread } = client.counts();
+  for (const line of client.failures()) console.error(`  failed: ${line}`);
+  const drains = made.drain + made.undrain;
+  return {
+    what: `requests failed during ${made.update} updates, ${made.revert} reverts, ${drains} drains`,
+    ours: `${failed} of ${asked}; addresses read ${reads} times, ${unread} reads failed`,
+    floor: '',
+    result: String(failed),
+    goal: '0',
+    met: failed === 0 && asked > 0 && unread === 0,
+  };
+};
+
+const jobText =
+  (image: string) =>
+  (version: string): string =>
+    `image: ${image}\ncount: ${COPIES}\nentrypoint: [/bin/serve]\n` +
+    `environment: { VERSION: "${version}" }\nports: { http: 8080 }\n` +
+    'healthcheck: { http: /, port: http, interval: 500ms }\nshutdown_delay: 4s\n' +
+    'update: { max_parallel: 1, min_healthy_time: 0s }\n' +
+    'resources: { cpu: 10m, memory: 16MiB }\n';
+
+/** What the repository says now; `before` is what a revert goes back to. */
+interface World {
+  readonly version: string;
+  readonly before: string | null;
+  readonly updates: number;
+  readonly drained: string | null;
+}
+
+const world = (): World => ({ version: 'first', before: null, updates: 0, drained: null });
+
+type Change =
+  | { readonly kind: 'update' | 'revert' | 'undrain' }
+  | { readonly kind: 'drain'; readonly node: string };
+
+const drawChange = (now: World, random: () => number): Change => {
+  if (random() < 1 / DRAIN_ONE_IN) {
+    const node = `n${1 + Math.floor(random() * NODES)}`;
+    return now.drained === null ? { kind: 'drain', node } : { kind: 'undrain' };
+  }
+  return now.before === null ? { kind: 'update' } : { kind: 'revert' };
+};
+
+const changed = (now: World, change: Change): World => {
+  switch (change.kind) {
+    case 'update': {
+      const updates = now.updates + 1;
+      return { ...now, version: `update ${updates}`, before: now.version, updates };
+    }
+    case 'revert':
+      return { ...now, version: now.before ?? now.version, before: null };
+    case 'drain':
+      return { ...now, drained: change.node };
+    case 'undrain':
+      return { ...now, drained: null };
+  }
+};
+
+const filesOf = ({ version, drained }: World, jobOf: (version: string) => string) => ({
+  ...Object.fromEntries(JOBS.map((job) => [`jobs/default/${job}.yaml`, jobOf(version)])),
+  ...Object.fromEntries(
+    Array.from({ length: NODES }, (_, at) => {
+      const node = `n${at + 1}`;
+      return [`nodes/${node}.yaml`, `node: ${node}\n${node === drained ? 'drain: true\n' : ''}`];
+    }),
+  ),
+});
+
+/** Marsaglia's xorshift32: the same seed, the same changes. */
+const numbersFrom = (seed: number): (() => number) => {
+  let state = Math.imul(seed, 0x9e3779b1) | 1;
+  return () => {
+    state ^= state << 13;
+    state ^= state >>> 17;
+    state ^= state << 5;
+    return (state >>> 0) / 2 ** 32;
+  };
+};
+
+/** HEAD is acted on, nothing is left to do, all copies are healthy and none on a drained node. */
+const reached =
+  (commit: string, { drained }: World) =>
   (state: StateAnswer): boolean =>
     state.view?.desired.commit.oid === commit &&
     state.view.plan.steps.length === 0 &&
-    settledAt(JOB, count)(state) &&
-    copiesOf(state, JOB).every(({ body }) => {
-      const job = state.view?.desired.jobs.find(({ id }) => id === JOB);
-      return job?.spec.groups.some(({ hash }) => hash === body.spec.hash) ?? false;
+    JOBS.every((name) => {
+      const id = `default/${name}`;
+      const job = state.view?.desired.jobs.find((one) => one.id === id);
+      return (
+        settledAt(id, COPIES)(state) &&
+        copiesOf(state, id).every(
+          ({ body, node }) =>
+            node !== drained &&
+            (job?.spec.groups.some(({ hash }) => hash === body.spec.hash) ?? false),
+        )
+      );
     });
 
 /** What this client reads of `status --json`. */
 interface Status {
   readonly jobs: readonly {
     readonly copies: readonly {
+      readonly allocation: string;
       readonly health: string;
       readonly stopping: boolean;
-      readonly ports: readonly { readonly host: number }[];
+      readonly addresses: readonly string[];
     }[];
   }[];
 }
 
+interface Counts {
+  readonly asked: number;
+  readonly failed: number;
+  readonly reads: number;
+  readonly unread: number;
+}
+
 interface Client {
   readonly reading: () => Promise<void>;
-  readonly counts: () => { readonly asked: number; readonly failed: number };
+  readonly counts: () => Counts;
+  /** The first ones, for people. */
+  readonly failures: () => readonly string[];
   readonly stop: () => Promise<void>;
 }
 
+const FAILURES_SHOWN = 20;
+
 const startClient = (cluster: BenchCluster): Client => {
   const program = path.resolve(import.meta.dirname, '../../dist/main.js');
-  let ports: readonly number[] = [];
+  const args = [program, 'status', '--json', '--root', cluster.root];
+  let known: readonly { readonly allocation: string; readonly address: string }[] = [];
+  let readAt = performance.now();
   let stopped = false;
-  let asked = 0;
-  let failed = 0;
+  const counts = { asked: 0, failed: 0, reads: 0, unread: 0 };
+  const failures: string[] = [];
   const read = async (): Promise<void> => {
-    const args = [program, 'status', '--json', '--root', cluster.root];
     const { stdout } = await exec(process.execPath, args, { maxBuffer: 1 << 26 });
     const { jobs } = JSON.parse(stdout) as Status;
-    ports = jobs
+    known = jobs
       .flatMap(({ copies }) => copies)
       .filter(({ health, stopping }) => health === 'healthy' && !stopping)
-      .flatMap((copy) => copy.ports.map(({ host }) => host));
+      .flatMap(({ allocation, addresses }) =>
+        addresses.map((address) => ({ allocation, address })),
+      );
+    readAt = performance.now();
   };
   const reader = async (): Promise<void> => {
     while (!stopped) {
-      await read().catch(() => undefined);
+      counts.reads += 1;
+      await read().catch(() => {
+        counts.unread += 1;
+      });
       await sleep(READ_EVERY_MS);
     }
   };
+  const ask = async (turn: number): Promise<void> => {
+    const copy = known[turn % Math.max(1, known.length)];
+    if (copy === undefined) return;
+    const ageMs = performance.now() - readAt;
+    counts.asked += 1;
+    const [host = '', port = ''] = copy.address.split(':');
+    if (await answers(Number(port), host)) return;
+    counts.failed += 1;
+    const line = `${copy.allocation} at ${copy.address}, read ${ageMs.toFixed(0)} ms before`;
+    if (failures.length < FAILURES_SHOWN) failures.push(line);
+  };
   const asker = async (): Promise<void> => {
     for (let turn = 0; !stopped; turn += 1) {
-      const port = ports[turn % Math.max(1, ports.length)];
-      if (port !== undefined) {
-        asked += 1;
-        if (!(await answers(port))) failed += 1;
-      }
+      await ask(turn);
       await sleep(ASK_EVERY_MS);
     }
   };
   const running = [reader(), asker()];
   return {
-    counts: () => ({ asked, failed }),
+    counts: () => counts,
+    failures: () => failures,
     reading: async () => {
-      while (ports.length < COPIES) await sleep(READ_EVERY_MS);
+      while (known.length < COPIES * JOBS.length) await sleep(READ_EVERY_MS);
     },
     stop: async () => {
       stopped = true;

@@ -1,6 +1,7 @@
-// A real cluster for benchmarks: dist/main.js as reconciler and as node runner, a private
-// containerd, a bare repository. In: a seed repository. Out: handles, and a way to remove it all.
-// Not here: what is measured.
+// A real cluster for benchmarks: dist/main.js as reconciler and as node runners, a private
+// containerd each, a bare repository. In: a seed repository. Out: handles, and a way to remove it
+// all. One node lives in the machine's own network, several each in a name space of their own, as
+// with `purser up`. Not here: what is measured.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -10,6 +11,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type Control } from '../../cli/client.ts';
 import { RUNNER_NODE_FLAGS } from '../../cli/up/children.ts';
+import { joinNodes, partNodes } from '../../cli/up/networks.ts';
 import type { BuiltImage } from '../../cli/image-build.ts';
 import { cleanNode } from '../../node-runner/clean.ts';
 import { socketOf } from '../../node-runner/edge/containerd/daemon.ts';
@@ -26,7 +28,7 @@ export interface BenchCluster {
   readonly repository: BenchRepository;
   readonly starts: Starts;
   readonly control: Control;
-  /** Process ids of the two programs now. */
+  /** Process ids of the two programs now; the runner's is the first node's. */
   readonly pids: () => { readonly reconciler: number; readonly runner: number };
   readonly state: () => Promise<StateAnswer>;
   /** Waits until the newest view says so. */
@@ -42,29 +44,55 @@ export interface ClusterOptions {
   readonly insecure?: readonly string[];
   /** Directory with dist/main.js; another checkout's, to compare two versions. */
   readonly program?: string;
+  /** How many nodes, n1 and so on; 1 when left out. */
+  readonly nodes?: number;
 }
 
-const NODE = 'n1';
 const START_MAX_MS = 30_000;
 
 export const CLUSTER_FILES = {
   'cluster.yaml':
     'name: bench\npolicies: { registries: [bench.local] }\nguards: { own_approval: true }\n',
-  [`nodes/${NODE}.yaml`]: `node: ${NODE}\n`,
+  'nodes/n1.yaml': 'node: n1\n',
+};
+
+interface BenchNode {
+  readonly name: string;
+  readonly root: string;
+  readonly socket: string;
+  readonly address: string;
+  /** null: the machine's own network. */
+  readonly netns: string | null;
+}
+
+const nodesOf = async (root: string, count: number): Promise<readonly BenchNode[]> => {
+  const names = Array.from({ length: count }, (_, at) => `n${at + 1}`);
+  const networks = count === 1 ? null : await joinNodes(root, names);
+  return names.map((name, at) => {
+    const nodeRoot = path.join(root, at === 0 ? 'n' : name);
+    const { netns, address } = networks?.get(name) ?? { netns: null, address: '127.0.0.1' };
+    const socket = socketOf(path.join(nodeRoot, 'containerd'));
+    return { name, root: nodeRoot, socket, address, netns };
+  });
 };
 
 export const startCluster = async (options: ClusterOptions): Promise<BenchCluster> => {
   const root = fs.mkdtempSync(path.join(tmpdir(), 'pb-'));
-  const nodeRoot = path.join(root, 'n');
+  const nodes = await nodesOf(root, options.nodes ?? 1);
   const program = options.program ?? path.resolve(import.meta.dirname, '../../dist/main.js');
   const repository = createRepository(root);
-  repository.move(repository.prepare({ ...CLUSTER_FILES, ...options.files }));
-  const children = createPrograms({ root, nodeRoot, program, repository: repository.folder });
+  const files = Object.fromEntries(
+    nodes.map(({ name }) => [`nodes/${name}.yaml`, `node: ${name}\n`]),
+  );
+  repository.move(repository.prepare({ ...CLUSTER_FILES, ...files, ...options.files }));
+  const children = createPrograms({ root, nodes, program, repository: repository.folder });
   const insecure = options.insecure ?? [];
-  children.startRunner(insecure);
-  const socket = socketOf(path.join(nodeRoot, 'containerd'));
-  await patiently(() => fs.existsSync(socket));
-  await importImages({ root, socket, images: options.images });
+  children.startRunners(insecure);
+  const socket = nodes[0]?.socket ?? '';
+  for (const node of nodes) {
+    await patiently(() => fs.existsSync(node.socket));
+    await importImages({ root, socket: node.socket, images: options.images });
+  }
   children.startReconciler(insecure);
   const controlSocket = path.join(root, 'control.sock');
   const control = await connected(controlSocket);
@@ -76,7 +104,14 @@ export const startCluster = async (options: ClusterOptions): Promise<BenchCluste
     starts.close();
     await children.close();
     await removeOthers({ root, socket });
-    await cleanNode({ node: NODE, root: nodeRoot, netns: null });
+    for (const { name, root: nodeRoot, netns } of nodes) {
+      await cleanNode({ node: name, root: nodeRoot, netns });
+    }
+    if (nodes.length > 1)
+      await partNodes(
+        root,
+        nodes.map(({ name }) => name),
+      );
     fs.rmSync(root, { recursive: true, force: true });
   };
   const cluster: BenchCluster = {
@@ -100,7 +135,9 @@ export const startCluster = async (options: ClusterOptions): Promise<BenchCluste
     process.once(signal, () => void cluster.close().finally(() => process.exit(130)));
   }
   try {
-    await cluster.until(({ view }) => view?.live.nodes.some(({ connected: on }) => on) ?? false);
+    await cluster.until(
+      ({ view }) => view?.live.nodes.filter(({ connected: on }) => on).length === nodes.length,
+    );
     return cluster;
   } catch (error) {
     for (const name of ['runner', 'reconciler']) {
@@ -177,31 +214,38 @@ const importImages = async (ask: {
 
 interface Places {
   readonly root: string;
-  readonly nodeRoot: string;
+  readonly nodes: readonly BenchNode[];
   readonly program: string;
   readonly repository: string;
 }
 
-const createPrograms = ({ root, nodeRoot, program, repository }: Places) => {
+const createPrograms = ({ root, nodes, program, repository }: Places) => {
   const link = ['--link', `unix:${root}/link.sock`, '--cluster', 'bench', '--end-with-stdin'];
-  const start = (name: 'runner' | 'reconciler', args: readonly string[]): ChildProcess => {
+  const start = (
+    name: 'runner' | 'reconciler',
+    args: readonly string[],
+    netns: string | null = null,
+  ): ChildProcess => {
     const log = fs.openSync(path.join(root, `${name}.log`), 'a');
-    const node = name === 'runner' ? RUNNER_NODE_FLAGS : [];
-    const child = spawn(process.execPath, [...node, program, ...args, ...link], {
-      stdio: ['pipe', log, log],
-    });
+    const flags = name === 'runner' ? RUNNER_NODE_FLAGS : [];
+    const words = [process.execPath, ...flags, program, ...args, ...link];
+    const [command = '', ...rest] =
+      netns === null ? words : ['nsenter', `--net=/run/netns/${netns}`, ...words];
+    const child = spawn(command, rest, { stdio: ['pipe', log, log] });
     fs.closeSync(log);
     return child;
   };
   const flags = (insecure: readonly string[]): readonly string[] =>
     insecure.length === 0 ? [] : ['--insecure-registry', ...insecure];
-  let runner: ChildProcess | null = null;
+  let runners: readonly ChildProcess[] = [];
   let reconciler: ChildProcess | null = null;
   return {
-    pids: () => ({ reconciler: reconciler?.pid ?? 0, runner: runner?.pid ?? 0 }),
-    startRunner: (insecure: readonly string[]) => {
-      const place = ['--node-root', nodeRoot, '--address', '127.0.0.1'];
-      runner = start('runner', ['node', '--name', NODE, ...place, ...flags(insecure)]);
+    pids: () => ({ reconciler: reconciler?.pid ?? 0, runner: runners[0]?.pid ?? 0 }),
+    startRunners: (insecure: readonly string[]) => {
+      runners = nodes.map(({ name, root: nodeRoot, address, netns }) => {
+        const place = ['--node-root', nodeRoot, '--address', address];
+        return start('runner', ['node', '--name', name, ...place, ...flags(insecure)], netns);
+      });
     },
     startReconciler: (insecure: readonly string[]): number => {
       const place = ['--root', root, '--socket', path.join(root, 'control.sock')];
@@ -213,7 +257,7 @@ const createPrograms = ({ root, nodeRoot, program, repository }: Places) => {
     endReconciler: () => end(reconciler, 'SIGKILL'),
     close: async () => {
       await end(reconciler, 'SIGTERM');
-      await end(runner, 'SIGTERM');
+      await Promise.all(runners.map((runner) => end(runner, 'SIGTERM')));
     },
   };
 };

@@ -27,6 +27,12 @@ export const modelNodes = (names: readonly string[], now: () => number): NodesPo
     if (!waking) setImmediate(ring);
     waking = true;
   };
+  const obey = (orders: NodeOrders): void => {
+    const before = heard.get(orders.node);
+    if (before === undefined || before.sent !== orders) return;
+    heard.set(orders.node, reported(before, obeyed(before.report, orders), now()));
+    wake();
+  };
   let turn = 0;
   setInterval(() => {
     const node = heard.get(names[turn % names.length] ?? '');
@@ -40,9 +46,9 @@ export const modelNodes = (names: readonly string[], now: () => number): NodesPo
     send: (orders) => {
       const before = heard.get(orders.node);
       if (before === undefined) return false;
-      const report = obeyed(before.report, orders);
-      heard.set(orders.node, { ...reported(before, report, now()), sent: orders });
-      wake();
+      heard.set(orders.node, { ...before, sent: orders });
+      // The node does it, and hears of it later than whoever waits for the plan.
+      setImmediate(obey, orders);
       return true;
     },
     watch: (listener) => {

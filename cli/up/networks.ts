@@ -7,6 +7,14 @@
 import { execFile } from 'node:child_process';
 import { createHash } from 'node:crypto';
 import { promisify } from 'node:util';
+import {
+  addressOf,
+  chooseSubnet,
+  gatewayOf,
+  parseSubnet,
+  type Subnet,
+} from '../../node-runner/edge/network/subnet.ts';
+import { CommandError } from '../command-error.ts';
 
 const exec = promisify(execFile);
 
@@ -15,14 +23,8 @@ export interface NodeNetwork {
   readonly address: string;
 }
 
-/**
- * 10.86.x.0/24 with x from the root's path, so that two clusters on one machine do not meet by
- * accident.
- */
-const subnetOf = (root: string): string => {
-  const byte = createHash('sha256').update(root).digest()[0] ?? 0;
-  return `10.86.${byte}`;
-};
+/** Nodes of one machine: a /24 each cluster, addresses .10 and up. */
+const RANGE = { within: { base: 10 * 2 ** 24 + 86 * 2 ** 16, prefixLength: 16 }, prefixLength: 24 };
 
 const shortOf = (root: string): string =>
   createHash('sha256').update(root).digest('hex').slice(0, 6);
@@ -46,22 +48,54 @@ export const joinNodes = async (
   nodes: readonly string[],
 ): Promise<ReadonlyMap<string, NodeNetwork>> => {
   const hub = hubName(root);
-  const subnet = subnetOf(root);
-  if (!(await exists('link', 'show', hub))) {
-    await ip('link', 'add', hub, 'type', 'bridge');
-    await ip('address', 'add', `${subnet}.1/24`, 'dev', hub);
-    await ip('link', 'set', hub, 'up');
-  }
+  const subnet = (await subnetOfHub(hub)) ?? (await makeHub(root, hub));
+  const gateway = gatewayOf(subnet);
   const made = new Map<string, NodeNetwork>();
   for (const [index, node] of nodes.entries()) {
     const netns = netnsName(root, node);
-    const address = `${subnet}.${10 + index}`;
+    const address = addressOf(subnet, 10 + index);
     if (!(await exists('netns', 'exec', netns, 'true'))) {
-      await joinNode({ hub, netns, address, gateway: `${subnet}.1`, veth: `${hub}-${index}` });
+      await joinNode({ hub, netns, address, gateway, veth: `${hub}-${index}` });
     }
     made.set(node, { netns, address });
   }
   return made;
+};
+
+interface Shown {
+  readonly ifname?: string;
+  readonly dst?: string;
+  readonly addr_info?: readonly { readonly local: string; readonly prefixlen: number }[];
+}
+
+const shown = async (...args: readonly string[]): Promise<readonly Shown[]> =>
+  JSON.parse((await ip('-j', ...args)) || '[]') as readonly Shown[];
+
+/** What an earlier `up` chose; null: there is no bridge, or one without an address. */
+const subnetOfHub = async (hub: string): Promise<Subnet | null> => {
+  const [link] = await shown('-4', 'address', 'show', 'dev', hub).catch(() => []);
+  const [address] = link?.addr_info ?? [];
+  return address === undefined ? null : parseSubnet(`${address.local}/${address.prefixlen}`);
+};
+
+/**
+ * A subnet that nothing on this machine routes elsewhere: a VPN, another cluster, a bridge of
+ * Docker's.
+ */
+const makeHub = async (root: string, hub: string): Promise<Subnet> => {
+  const routes = await shown('-4', 'route', 'show', 'table', 'all');
+  const taken = routes.flatMap(({ dst }) => parseSubnet(dst ?? '') ?? []);
+  const subnet = chooseSubnet(root, taken, RANGE);
+  if (subnet === null) {
+    throw new CommandError(
+      'several nodes need a /24 of 10.86.0.0/16, and routes of this machine take all of it: see `ip route`',
+    );
+  }
+  if (!(await exists('link', 'show', hub))) await ip('link', 'add', hub, 'type', 'bridge');
+  const address = `${gatewayOf(subnet)}/${subnet.prefixLength}`;
+  await ip('address', 'add', address, 'dev', hub);
+  await ip('link', 'set', hub, 'up');
+  return subnet;
 };
 
 interface Join {
@@ -84,10 +118,15 @@ const joinNode = async ({ hub, netns, address, gateway, veth }: Join): Promise<v
 
 /** Removes the namespaces and the bridge; absent is fine. */
 export const partNodes = async (root: string, nodes: readonly string[]): Promise<void> => {
+  const hub = hubName(root);
+  // The kernel would take them with their namespaces, but later, when it has the time.
+  const cables = await shown('link', 'show', 'master', hub).catch(() => []);
+  for (const { ifname } of cables) {
+    if (ifname !== undefined) await ip('link', 'del', ifname).catch(() => undefined);
+  }
   for (const node of nodes) {
     const netns = netnsName(root, node);
     if (await exists('netns', 'exec', netns, 'true')) await ip('netns', 'del', netns);
   }
-  const hub = hubName(root);
   if (await exists('link', 'show', hub)) await ip('link', 'del', hub);
 };

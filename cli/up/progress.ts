@@ -5,6 +5,8 @@ import { pc } from '../colours.ts';
 import type { StateAnswer } from '../../schema/control.ts';
 import type { Control } from '../client.ts';
 import type { Io } from '../command.ts';
+import { many } from '../../reconciler/render/words.ts';
+import { cut } from '../table.ts';
 
 export interface JobHealth {
   readonly job: string;
@@ -53,7 +55,7 @@ export const allHealthy = (state: StateAnswer): boolean => {
 export const follow = async (control: Control, io: Io): Promise<StateAnswer | null> => {
   let drawn: readonly string[] = [];
   for await (const state of control.watch<StateAnswer>('state', io.signal)) {
-    const lines = linesOf(state);
+    const lines = linesOf(state, io).map((line) => cut(line, io.columns));
     if (io.tty) redraw(io, drawn.length, lines);
     else for (const line of lines.filter((text) => !drawn.includes(text))) io.out(line);
     drawn = lines;
@@ -62,18 +64,32 @@ export const follow = async (control: Control, io: Io): Promise<StateAnswer | nu
   return null;
 };
 
-const linesOf = (state: StateAnswer): readonly string[] => {
+const linesOf = (state: StateAnswer, { rows }: Io): readonly string[] => {
   const failure = state.failure === null ? [] : [`  ${pc.red('!')} ${state.failure}`];
-  const jobs = healthOf(state).map(({ job, wanted, healthy, note }) => {
+  const { shown, hidden } = fitting(healthOf(state), rows - OTHER_LINES);
+  const jobs = shown.map(({ job, wanted, healthy, note }) => {
     const done = healthy >= wanted;
     const mark = done ? pc.green('✓') : pc.yellow('…');
     const copies = wanted === 0 ? 'no copies wanted' : `${healthy}/${wanted} healthy`;
     return `  ${mark} ${job.padEnd(24)} ${copies}${done || note === '' ? '' : `  ${pc.dim(note)}`}`;
   });
-  return [...failure, ...jobs];
+  const rest = hidden === 0 ? [] : [pc.dim(`  … and ${many(hidden, 'more job')}`)];
+  return [...failure, ...jobs, ...rest];
 };
 
+/** The cursor cannot go up beyond the screen: where it is too short, what is done goes unnamed. */
+const fitting = (jobs: readonly JobHealth[], room: number) => {
+  if (jobs.length <= room) return { shown: jobs, hidden: 0 };
+  const open = jobs.filter(({ wanted, healthy }) => healthy < wanted);
+  const shown = open.slice(0, Math.max(0, room - 1));
+  return { shown, hidden: jobs.length - shown.length };
+};
+
+/** The failure, the count of the rest, and the line of the cursor. */
+const OTHER_LINES = 3;
+
 const redraw = (io: Io, before: number, lines: readonly string[]): void => {
+  if (lines.length === 0) return;
   const up = before > 0 ? `\u001B[${before}A` : '';
   io.out(`${up}\u001B[J${lines.join('\n')}`);
 };

@@ -8,6 +8,7 @@ import { cp, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { load } from 'js-yaml';
+import { shownRepository, placeOf } from '../../reconciler/edge/git/remote.ts';
 import { CommandError } from '../command-error.ts';
 
 const exec = promisify(execFile);
@@ -36,13 +37,9 @@ const isFolder = async (path: string): Promise<boolean> =>
     () => false,
   );
 
+/** A remote one is not looked at here; its branch is `main` unless another is named. */
 export const openRepository = async (url: string, branch: string | null): Promise<Repository> => {
-  if (/^(https?|ssh):\/\/|^[^/]+@[^/]+:/.test(url)) {
-    throw new CommandError(
-      `${url} is a remote repository, and \`purser up\` needs one on this machine: clone it and name the clone, ` +
-        'or run `purser reconciler --repository URL` and `purser node`',
-    );
-  }
+  if (placeOf(url).kind !== 'path') return { url, workTree: null, branch: branch ?? 'main' };
   const dir = resolve(url);
   if (!(await isFolder(dir))) {
     throw new CommandError(
@@ -90,13 +87,22 @@ const eachFile = async (dir: string, prepare: (text: string) => string): Promise
   }
 };
 
+export interface ClusterAsk {
+  readonly repository: Repository;
+  readonly directory: string;
+  /** A folder for a copy of a remote repository. */
+  readonly cacheDir: string;
+  readonly tokenFile: string | null;
+}
+
 /** The name in cluster.yaml at the branch's tip. */
-export const clusterName = async (repository: Repository, directory: string): Promise<string> => {
+export const clusterName = async (asking: ClusterAsk): Promise<string> => {
+  const { repository, directory } = asking;
   const path = join(directory, 'cluster.yaml');
-  const text = await git(repository.url, 'show', `${repository.branch}:${path}`).catch(() => null);
+  const text = await clusterFile(asking);
   if (text === null) {
     throw new CommandError(
-      `${repository.url} has no ${path} on branch ${repository.branch}: \`purser init\` writes a first one`,
+      `${shownRepository(repository.url)} has no ${path} on branch ${repository.branch}: \`purser init\` writes a first one`,
     );
   }
   const parsed: unknown = load(text);
@@ -107,7 +113,38 @@ export const clusterName = async (repository: Repository, directory: string): Pr
   return name;
 };
 
-/** Commits `nodes/<node>.yaml` for nodes that Git does not list yet (rules 9.1). */
+const silent = { info: () => undefined, warn: () => undefined, error: () => undefined };
+
+/** Read as the reconciler reads it, so that a login which fails is told at once. */
+const clusterFile = async (asking: ClusterAsk): Promise<string | null> => {
+  const { repository, directory, cacheDir, tokenFile } = asking;
+  // Loaded here, so that other commands need not wait for it.
+  const { createGitSource } = await import('../../reconciler/edge/git/source.ts');
+  const { readToken } = await import('../../reconciler/main.ts');
+  const source = createGitSource({
+    repository: repository.url,
+    branch: repository.branch,
+    directory,
+    cluster: 'unknown', // only the ledger's name depends on it
+    log: silent,
+    cacheDir,
+    readOnly: true,
+    ...(tokenFile === null ? {} : { auth: () => readToken(tokenFile) }),
+  });
+  try {
+    return await source.readFile('cluster.yaml');
+  } catch (error) {
+    const message = error instanceof Error ? error.message : String(error);
+    throw new CommandError(`${shownRepository(repository.url)} cannot be read: ${message}`);
+  } finally {
+    source.close();
+  }
+};
+
+/**
+ * Commits `nodes/<node>.yaml` for nodes that Git does not list yet (rules 9.1), in a work tree; for
+ * other repositories the reconciler does it (nodes.ts).
+ */
 export const listNodes = async (
   repository: Repository,
   directory: string,
@@ -122,13 +159,17 @@ export const listNodes = async (
     const known = await git(dir, 'ls-files', path);
     if (known !== '') continue;
     await mkdir(join(dir, directory, 'nodes'), { recursive: true });
-    await writeFile(join(dir, path), `# A machine of this cluster.\nnode: ${node}\n`);
+    await writeFile(join(dir, path), nodeFile(node));
     paths.push(path);
     added.push(node);
   }
   if (paths.length === 0) return;
   await identify(dir);
   await git(dir, 'add', '--', ...paths);
-  const message = `Add node${added.length === 1 ? '' : 's'} ${added.join(', ')}`;
-  await git(dir, 'commit', '--quiet', '--message', message, '--', ...paths);
+  await git(dir, 'commit', '--quiet', '--message', nodesMessage(added), '--', ...paths);
 };
+
+export const nodeFile = (node: string): string => `# A machine of this cluster.\nnode: ${node}\n`;
+
+export const nodesMessage = (added: readonly string[]): string =>
+  `Add node${added.length === 1 ? '' : 's'} ${added.join(', ')}`;

@@ -96,6 +96,31 @@ export const workKey = (work: Work): string => {
   }
 };
 
+/** The one allocation that the work is for; null where it is known by its container or image. */
+export const allocationOf = (work: Work): string | null => {
+  switch (work.kind) {
+    case 'create':
+    case 'start':
+    case 'restart':
+    case 'kill':
+    case 'probe':
+      return work.place.allocation;
+    case 'set-up-network':
+    case 'prepare':
+      return work.ask.allocation;
+    case 'tear-down-network':
+    case 'discard-files':
+      return work.allocation;
+    case 'pull':
+    case 'resolve-user':
+    case 'remove':
+    case 'relabel':
+    case 'remove-image':
+    case 'remove-volume':
+      return null;
+  }
+};
+
 export const imageKey = (name: string): string => `image ${name}`;
 export const networkKey = (allocation: string): string => `network ${allocation}`;
 export const filesKey = (allocation: string): string => `files ${allocation}`;

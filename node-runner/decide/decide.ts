@@ -242,7 +242,9 @@ const orphanSteps = (
 
 /**
  * Work that may begin now: its key is free, its retry is due, its lane has a place. The rest is
- * forgotten; the look after the next end finds it again.
+ * forgotten; the look after the next end finds it again. Labels are memory for the day on which the
+ * disk's is lost: while containers wait for a place they wait too, and what a label would say twice
+ * is said once.
  */
 const grant = (
   intents: readonly Intent[],
@@ -254,7 +256,11 @@ const grant = (
   const full = diskIsFull(inventory);
   const actions: Action[] = [];
   let until: Ms = Number.POSITIVE_INFINITY;
-  for (const { kind, key, make } of intents) {
+  let crowded = false;
+  const labels = intents.filter(({ kind }) => kind === 'relabel');
+  const others = intents.filter(({ kind }) => kind !== 'relabel');
+  for (const { kind, key, make } of [...others, ...labels]) {
+    if (crowded && kind === 'relabel') break;
     if (busy.has(key) || (full && kind === 'pull')) continue;
     const retry = inventory.retries.get(retryKey(kind, key));
     if (retry !== undefined && retry.notBefore > now) {
@@ -262,7 +268,10 @@ const grant = (
       continue;
     }
     const lane = laneOf(kind);
-    if (room[lane] <= 0) continue;
+    if (room[lane] <= 0) {
+      crowded ||= lane === 'create';
+      continue;
+    }
     room[lane] -= 1;
     busy.add(key);
     actions.push(make());

@@ -6,15 +6,16 @@
 
 import { volumeFolder } from '../../schema/ids.ts';
 import type { AllocationBody } from '../../schema/orders.ts';
-import type { NetworkFacts, PrepareAsk } from '../ports.ts';
+import type { PrepareAsk } from '../ports.ts';
 import type { NodeFacts } from './inventory.ts';
+import type { OwnNetwork } from './network.ts';
 
 export const generatedPaths = ['/etc/hosts', '/etc/hostname', '/etc/resolv.conf'] as const;
 
 /** @param network null: the host's, whose own files are mounted */
 export const prepareAsk = (
   body: AllocationBody,
-  network: NetworkFacts | null,
+  network: OwnNetwork | null,
   node: NodeFacts,
 ): PrepareAsk => {
   const generated = network === null ? [] : generatedFiles(body, network, node);
@@ -42,7 +43,7 @@ export const volumesOf = (body: AllocationBody): readonly string[] => [
 
 const generatedFiles = (
   body: AllocationBody,
-  network: NetworkFacts,
+  network: OwnNetwork,
   node: NodeFacts,
 ): readonly { readonly path: string; readonly content: string }[] => {
   const own = `${network.address ?? '127.0.1.1'} ${body.allocation}`;

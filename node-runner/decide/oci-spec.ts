@@ -7,10 +7,11 @@
 import { containerId, compareText, volumeFolder } from '../../schema/ids.ts';
 import type { AllocationBody } from '../../schema/orders.ts';
 import type { TaskSpec } from '../../schema/spec.ts';
-import type { ImageFacts, NetworkFacts, OciSpec, PreparedPaths, ResolvedUser } from '../ports.ts';
+import type { ImageFacts, OciSpec, PreparedPaths, ResolvedUser } from '../ports.ts';
 import { taskEnvironment } from './environment.ts';
 import { generatedPaths } from './files.ts';
 import type { NodeFacts, PortChoice } from './inventory.ts';
+import type { OwnNetwork } from './network.ts';
 import type { OciMount } from './oci-defaults.ts';
 import {
   ALL_CAPABILITIES,
@@ -57,7 +58,7 @@ export interface SpecInput {
   readonly user: ResolvedUser;
   readonly paths: PreparedPaths;
   /** null: the host's network. */
-  readonly network: NetworkFacts | null;
+  readonly network: OwnNetwork | null;
   readonly ports: readonly PortChoice[];
   readonly node: NodeFacts;
 }
@@ -128,10 +129,12 @@ export const capabilities = (task: TaskSpec): readonly string[] => {
   return [...new Set([...base, ...named])].toSorted(compareText);
 };
 
-const namespaces = (network: NetworkFacts | null): readonly object[] =>
-  network === null
-    ? DEFAULT_NAMESPACES
-    : [...DEFAULT_NAMESPACES, { type: 'network', path: network.path }];
+/** Without a path runc makes a fresh one, and sets its loopback up. */
+const namespaces = (network: OwnNetwork | null): readonly object[] => {
+  if (network === null) return DEFAULT_NAMESPACES;
+  const { path } = network;
+  return [...DEFAULT_NAMESPACES, { type: 'network', ...(path === null ? {} : { path }) }];
+};
 
 /**
  * cpuMilli becomes a share of contended CPU (1000 → 1024), cpuMaxMilli a quota (1500 → 150 ms each

@@ -11,7 +11,7 @@ import type { Work } from './action.ts';
 import { replaceTask, taskFailed } from './advance.ts';
 import type { AllocationMark, TaskMark } from './inventory.ts';
 import { imageName } from './inventory.ts';
-import { withAnswer } from './probe.ts';
+import { answeredRoles, withAnswer } from './probe.ts';
 import { SIGKILL } from './words.ts';
 
 /** Longest failure message that is kept and reported. */
@@ -68,11 +68,15 @@ export const afterProbe = (
 ): AllocationMark => {
   const task = taskOf(mark, work.place.task);
   const spec = mark.body.spec.tasks.find(({ name }) => name === work.place.task);
-  const check = spec?.checks[work.role] ?? null;
   // An answer that comes when the task has ended says nothing about the next run.
-  if (task === null || check === null || task.run !== 'open') return mark;
-  const next = withAnswer(check, task, { role: work.role, ...result });
-  return replaceTask(mark, { ...task, checks: { ...task.checks, [work.role]: next } });
+  if (task === null || spec === undefined || task.run !== 'open') return mark;
+  const checks = { ...task.checks };
+  for (const role of answeredRoles(spec.checks, work.role)) {
+    const check = spec.checks[role];
+    if (check === null) return mark;
+    checks[role] = withAnswer(check, task, { role, ...result });
+  }
+  return replaceTask(mark, { ...task, checks });
 };
 
 export const afterFailure = (

@@ -3,6 +3,7 @@
 // unproven. `startup` gates the other two; `ready` is health; `live` and `startup` end the task
 // when they fail. Not here: connecting (edge/probes), ending the task (advance.ts).
 
+import { canonical } from '../../schema/hash.ts';
 import type { Health } from '../../schema/orders.ts';
 import type { ChecksSpec, CheckSpec, Ms, TaskSpec } from '../../schema/spec.ts';
 import type { ProbeAnswer } from '../ports.ts';
@@ -18,18 +19,57 @@ export const EARLY_PROBE_MS: Ms = 1000;
 /** Longest text of a failed check that is kept. */
 export const CHECK_MESSAGE_CHARS = 300;
 
-/** Checks that are tried now: startup alone until it was good once, then ready and live. */
+/**
+ * Checks that are tried now: startup alone until it was good once, then ready and live. Where those
+ * two ask the same question as often, one probe answers both and stands under `ready`.
+ */
 export const activeRoles = (checks: ChecksSpec, task: TaskMark): readonly CheckRole[] => {
   if (checks.startup !== null && task.checks.startup?.ok !== true) return ['startup'];
   const roles: CheckRole[] = [];
   if (checks.ready !== null) roles.push('ready');
-  if (checks.live !== null) roles.push('live');
+  if (checks.live !== null && !sameQuestion(checks)) roles.push('live');
   return roles;
+};
+
+/** Roles whose check one answer is for: that of the probe, and `live` where it rides along. */
+export const answeredRoles = (checks: ChecksSpec, role: CheckRole): readonly CheckRole[] =>
+  role === 'ready' && sameQuestion(checks) ? ['ready', 'live'] : [role];
+
+/** Specifications are values that never change, and every look asks for all of them. */
+const compared = new WeakMap<ChecksSpec, boolean>();
+
+/** `ready` and `live` differ in their retries at most, as they do in a `healthcheck`. */
+const sameQuestion = (checks: ChecksSpec): boolean => {
+  const known = compared.get(checks);
+  if (known !== undefined) return known;
+  const { ready, live } = checks;
+  const same =
+    ready !== null &&
+    live !== null &&
+    canonical({ ...ready, retries: 0 }) === canonical({ ...live, retries: 0 });
+  compared.set(checks, same);
+  return same;
 };
 
 /** When the next probe of this role is due; at once after a start. */
 export const probeDueAt = (task: TaskMark, role: CheckRole): Ms =>
   task.checks[role]?.dueAt ?? task.runSince ?? 0;
+
+/** Most that a check waits for company: a twentieth of its interval, up to this. */
+export const COMPANY_MS: Ms = 500;
+
+/**
+ * When the runner wakes for a probe that is not due yet. Checks that are good wait a little for
+ * company, at instants that are the same for all of them, so that fifty copies checked every 10 s
+ * cost twenty looks and not fifty. One that is not good yet, or no longer, is asked on time.
+ * With an interval of 10 s, one due at 12,340 is asked at 12,500.
+ */
+export const probeWakeAt = (spec: CheckSpec, task: TaskMark, role: CheckRole): Ms => {
+  const dueAt = probeDueAt(task, role);
+  const companyMs = Math.min(COMPANY_MS, Math.floor(spec.intervalMs / 20));
+  if (companyMs === 0 || task.checks[role]?.ok !== true) return dueAt;
+  return Math.ceil(dueAt / companyMs) * companyMs;
+};
 
 /** The check's mark after one more answer. */
 export const withAnswer = (

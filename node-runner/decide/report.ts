@@ -3,7 +3,7 @@
 // Stopping and dead allocations are in it until nothing of them is left. Not here: sending
 // (edge/link), what a report means (reconciler/live).
 
-import { containerId, compareText } from '../../schema/ids.ts';
+import { compareText, containerId, VOLUME_FOLDER_PATTERN } from '../../schema/ids.ts';
 import type {
   AllocationPhase,
   AllocationReport,
@@ -24,6 +24,7 @@ import { imageName } from './inventory.ts';
 import type { FailureLog } from './log-lines.ts';
 import { quotable } from './log-lines.ts';
 import { newMark } from './marks.ts';
+import { MESSAGE_CHARS } from './outcome.ts';
 import { lastCheck, taskHealth } from './probe.ts';
 import { sizeText } from './words.ts';
 
@@ -68,11 +69,15 @@ export const nodeReport = (
     portsTaken: [...inventory.portsTaken]
       .filter((port) => !ours.has(port))
       .toSorted((a, b) => a - b),
-    ...(inventory.volumes === null
-      ? {}
-      : { volumes: [...inventory.volumes].toSorted(compareText) }),
+    ...(inventory.volumes === null ? {} : { volumes: foldersOf(inventory.volumes) }),
   };
 };
+
+const FOLDER = new RegExp(VOLUME_FOLDER_PATTERN);
+
+/** What else lies there (`lost+found` of a disk of its own) is not ours. */
+const foldersOf = (names: ReadonlySet<string>): readonly string[] =>
+  [...names].filter((name) => FOLDER.test(name)).toSorted(compareText);
 
 /**
  * Accepted and not looked at yet: pending, so that nothing accepted is ever silent (rules 10.1).
@@ -109,7 +114,7 @@ const conditions = (inventory: Inventory, measured: Measured): NodeReport['condi
     found.push({ kind: 'disk', message });
   }
   if (measured.refused !== null) found.push({ kind: 'orders', message: measured.refused });
-  return found;
+  return found.map(({ kind, message }) => ({ kind, message: message.slice(0, MESSAGE_CHARS) }));
 };
 
 const allocationReport = (

@@ -13,6 +13,7 @@ import { containerKey, intent } from './action.ts';
 import { prepareAsk } from './files.ts';
 import type { AllocationMark, ContainerFacts, Inventory, TaskMark } from './inventory.ts';
 import { imageName, userKey } from './inventory.ts';
+import { networkOf } from './network.ts';
 import { ociSpec } from './oci-spec.ts';
 import { killSteps } from './stop.ts';
 import { probeSteps } from './probing.ts';
@@ -110,23 +111,28 @@ const runningSteps = (
   if (task.kill !== null) return killSteps(spec, task, at);
   const probes = probeSteps(look, at);
   if (at.container === undefined || agrees(at.container.labels, mark, task)) return probes;
-  const labels = encodeLabels(labelFacts(mark, task));
-  const relabel = intent({ kind: 'relabel', container: at.place.container, labels });
+  const { container } = at.place;
+  const make = () => {
+    const labels = encodeLabels(labelFacts(mark, task));
+    return { kind: 'relabel', container, labels } as const;
+  };
+  const relabel = { kind: 'relabel', key: containerKey(container), make } as const;
   return { intents: [...probes.intents, relabel], until: probes.until };
 };
 
 /** What every container of the allocation stands on: network, then files. null: all there. */
 const baseSteps = ({ mark, inventory }: Look): Steps | null => {
   const { networkMode } = mark.body.spec;
-  const network = inventory.networks.get(mark.allocation) ?? null;
-  if (networkMode !== 'host' && network === null) {
+  const network = networkOf(mark.allocation, mark.body.spec, inventory);
+  if (network === 'missing') {
     const pulls = mark.body.spec.tasks.flatMap((spec) => pullSteps(spec, inventory));
     const ports = mark.ports ?? [];
-    const ask = { allocation: mark.allocation, mode: networkMode, ports };
+    const mode = networkMode === 'none' ? ('none' as const) : ('bridge' as const);
+    const ask = { allocation: mark.allocation, mode, ports };
     return { intents: [...pulls, intent({ kind: 'set-up-network', ask })], until: NEVER };
   }
   if (inventory.prepared.has(mark.allocation)) return null;
-  const own = networkMode === 'host' ? null : network;
+  const own = network === 'host' ? null : network;
   return just({ kind: 'prepare', ask: prepareAsk(mark.body, own, inventory.node) });
 };
 
@@ -145,7 +151,8 @@ const createSteps = (look: Look, place: TaskPlace): Steps => {
   if ('ask' in user) return just({ kind: 'resolve-user', image, user: user.ask });
   const paths = inventory.prepared.get(mark.allocation);
   if (paths === undefined) return nothing;
-  const network = inventory.networks.get(mark.allocation) ?? null;
+  const network = networkOf(mark.allocation, mark.body.spec, inventory);
+  if (network === 'missing') return nothing;
   const make = () => ({
     kind: 'create' as const,
     place,
@@ -159,7 +166,7 @@ const createSteps = (look: Look, place: TaskPlace): Steps => {
         image,
         user,
         paths,
-        network: mark.body.spec.networkMode === 'host' ? null : network,
+        network: network === 'host' ? null : network,
         ports: mark.ports ?? [],
         node: inventory.node,
       }),
@@ -187,10 +194,15 @@ const userOf = (
   return inventory.users.get(userKey(image.name, user)) ?? { ask: user };
 };
 
-/** Labels that were compared and found right, and what with: every look asks for all of them. */
+/** Labels that were compared, what with, and the answer: every look asks for all of them. */
 const compared = new WeakMap<
   object,
-  { readonly body: object; readonly everHealthy: boolean; readonly restarts: number }
+  {
+    readonly body: object;
+    readonly everHealthy: boolean;
+    readonly restarts: number;
+    readonly same: boolean;
+  }
 >();
 
 const agrees = (
@@ -203,11 +215,11 @@ const agrees = (
   const { restarts } = task;
   const last = compared.get(labels);
   if (last?.body === body && last.everHealthy === everHealthy && last.restarts === restarts) {
-    return true;
+    return last.same;
   }
-  if (!hasLabels(labels, encodeLabels(labelFacts(mark, task)))) return false;
-  compared.set(labels, { body, everHealthy, restarts });
-  return true;
+  const same = hasLabels(labels, encodeLabels(labelFacts(mark, task)));
+  compared.set(labels, { body, everHealthy, restarts, same });
+  return same;
 };
 
 const labelFacts = ({ body, firstHealthyAt }: AllocationMark, task: TaskMark): ContainerLabels => ({

@@ -9,6 +9,7 @@ import type { Ms, TaskSpec } from '../../schema/spec.ts';
 import type { Intent, TaskPlace } from './action.ts';
 import { containerKey, intent } from './action.ts';
 import type { AllocationMark, Inventory, TaskMark } from './inventory.ts';
+import { needsNetwork } from './network.ts';
 import { SIGKILL, signalNumber } from './words.ts';
 
 /**
@@ -74,12 +75,16 @@ export const stopSteps = (mark: AllocationMark, inventory: Inventory, now: Ms): 
     const removals = left.map((container) => intent({ kind: 'remove', container }));
     return { intents: [...intents, ...removals], until, done: false };
   }
-  return cleanUp(mark);
+  return cleanUp(mark, inventory);
 };
 
-const cleanUp = ({ allocation, stop, body }: AllocationMark): StopSteps => {
+const cleanUp = (
+  { allocation, stop, body }: AllocationMark,
+  { networks }: Inventory,
+): StopSteps => {
   const intents: Intent[] = [];
-  if (stop?.networkGone !== true && body.spec.networkMode !== 'host') {
+  const hasNetwork = needsNetwork(body.spec) || networks.has(allocation);
+  if (stop?.networkGone !== true && hasNetwork) {
     intents.push(intent({ kind: 'tear-down-network', allocation }));
   }
   if (stop?.filesGone !== true) intents.push(intent({ kind: 'discard-files', allocation }));

@@ -3,8 +3,10 @@
 // In: cgroup paths as in the OCI spec. Out: UsagePort. Not here: limits, events of the
 // out-of-memory killer.
 
-import { access, readFile, rmdir, statfs } from 'node:fs/promises';
+import { readFileSync } from 'node:fs';
+import { access, rmdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setImmediate as othersFirst } from 'node:timers/promises';
 
 import type { Resources } from '../../schema/spec.ts';
 import type { UsagePort } from '../ports.ts';
@@ -28,18 +30,23 @@ export type CgroupTree =
     };
 
 const CGROUP_ROOT = '/sys/fs/cgroup';
+/**
+ * The files are the kernel's memory, never a disk's, so they are read without waiting: that costs a
+ * tenth of sending each read through Node's threads. Groups read before others have their turn; one
+ * takes about 50 µs.
+ */
+const AT_A_STRETCH = 25;
 
 export const createUsage = async (options: UsageOptions): Promise<UsagePort> => {
   const tree = await detectCgroups(options.cgroupRoot ?? CGROUP_ROOT);
   let before: ReadonlyMap<string, Sample> = new Map();
   return {
     read: async (cgroups) => {
-      const pairs = await Promise.all(
-        [...new Set(cgroups)].map(async (cgroup) => [cgroup, await sample(tree, cgroup)] as const),
-      );
       const samples = new Map<string, Sample>();
       const usage = new Map<string, Resources>();
-      for (const [cgroup, now] of pairs) {
+      for (const [position, cgroup] of [...new Set(cgroups)].entries()) {
+        if (position % AT_A_STRETCH === AT_A_STRETCH - 1) await othersFirst();
+        const now = sample(tree, cgroup);
         if (now === null) continue;
         samples.set(cgroup, now);
         usage.set(cgroup, {
@@ -105,10 +112,9 @@ const cpuMilliBetween = (before: Sample | undefined, now: Sample): number => {
   return elapsed <= 0 ? 0 : Math.round((used / elapsed) * 1000);
 };
 
-const sample = async (tree: CgroupTree, cgroup: string): Promise<Sample | null> => {
+const sample = (tree: CgroupTree, cgroup: string): Sample | null => {
   try {
-    const numbers =
-      tree.kind === 'v2' ? await sampleV2(tree.root, cgroup) : await sampleV1(tree, cgroup);
+    const numbers = tree.kind === 'v2' ? sampleV2(tree.root, cgroup) : sampleV1(tree, cgroup);
     return { ...numbers, atMicros: Number(process.hrtime.bigint() / 1000n) };
   } catch (error) {
     // A group that is removed while it is read says ENODEV.
@@ -117,29 +123,28 @@ const sample = async (tree: CgroupTree, cgroup: string): Promise<Sample | null> 
   }
 };
 
-const sampleV2 = async (root: string, cgroup: string) => {
+const sampleV2 = (root: string, cgroup: string) => {
   const folder = join(root, cgroup);
-  const [cpu, current, stat] = await Promise.all([
-    readFile(join(folder, 'cpu.stat'), 'utf8'),
-    readFile(join(folder, 'memory.current'), 'utf8'),
-    readFile(join(folder, 'memory.stat'), 'utf8'),
-  ]);
+  const stat = readFileSync(join(folder, 'memory.stat'), 'utf8');
   return {
-    cpuMicros: parseStat(cpu, 'usage_usec'),
-    memoryBytes: workingSet(Number(current), parseStat(stat, 'inactive_file')),
+    cpuMicros: parseStat(readFileSync(join(folder, 'cpu.stat'), 'utf8'), 'usage_usec'),
+    memoryBytes: workingSet(
+      Number(readFileSync(join(folder, 'memory.current'), 'utf8')),
+      parseStat(stat, 'inactive_file'),
+    ),
   };
 };
 
-const sampleV1 = async (tree: Extract<CgroupTree, { kind: 'v1' }>, cgroup: string) => {
+const sampleV1 = (tree: Extract<CgroupTree, { kind: 'v1' }>, cgroup: string) => {
   const memory = join(tree.memory, cgroup);
-  const [nanos, current, stat] = await Promise.all([
-    readFile(join(tree.cpu, cgroup, 'cpuacct.usage'), 'utf8'),
-    readFile(join(memory, 'memory.usage_in_bytes'), 'utf8'),
-    readFile(join(memory, 'memory.stat'), 'utf8'),
-  ]);
+  const nanos = Number(readFileSync(join(tree.cpu, cgroup, 'cpuacct.usage'), 'utf8'));
+  const stat = readFileSync(join(memory, 'memory.stat'), 'utf8');
   return {
-    cpuMicros: Math.floor(Number(nanos) / 1000),
-    memoryBytes: workingSet(Number(current), parseStat(stat, 'total_inactive_file')),
+    cpuMicros: Math.floor(nanos / 1000),
+    memoryBytes: workingSet(
+      Number(readFileSync(join(memory, 'memory.usage_in_bytes'), 'utf8')),
+      parseStat(stat, 'total_inactive_file'),
+    ),
   };
 };
 
@@ -149,8 +154,10 @@ const workingSet = (usage: number, inactiveFile: number): number =>
 
 /** The value of a line `name value`; 0 when it is absent. */
 export const parseStat = (text: string, name: string): number => {
-  const line = text.split('\n').find((one) => one.startsWith(`${name} `));
-  return line === undefined ? 0 : Number(line.slice(name.length + 1));
+  const start = text.startsWith(`${name} `) ? 0 : text.indexOf(`\n${name} `) + 1;
+  if (start === 0 && !text.startsWith(`${name} `)) return 0;
+  const end = text.indexOf('\n', start);
+  return Number(text.slice(start + name.length + 1, end === -1 ? text.length : end));
 };
 
 const exists = (path: string): Promise<boolean> =>

@@ -9,36 +9,56 @@ import { compareText } from '../../schema/ids.ts';
 import type { Problem } from '../../schema/problems.ts';
 import { lookupKey, type Asks, type SourceTree } from '../../schema/source.ts';
 import { CLUSTER_PATH, commitRef } from './cluster.ts';
+import type { LedgerIndex } from './ledger-index.ts';
 import { emptinessOf, type Emptiness } from './empty.ts';
 import { createMemo, type CompileMemo } from './memo.ts';
 import { problemOf } from './problem.ts';
-import { surveyTree, type Survey } from './survey.ts';
+import { surveyTree } from './survey.ts';
+import type { Survey } from './surveyed.ts';
+import { removerAsks, removersOf, syncedOf, withProtection } from './synced.ts';
+
+export { likelyHistories } from './survey.ts';
 
 /** Works out the desired state. Total: throws only on a bug of ours. */
 export const compile = (tree: SourceTree, memo: CompileMemo = createMemo()): DesiredState => {
   const survey = surveyTree(tree, memo);
+  const known = memo.last?.desired ?? null;
+  if (known !== null) return known;
+  const desired = desiredOf(tree, survey);
+  memo.last = { tree, survey, desired };
+  return desired;
+};
+
+const desiredOf = (tree: SourceTree, survey: Survey): DesiredState => {
+  const { index, frame, layout } = survey;
   const emptiness = emptinessOf(tree, survey);
-  const jobs = jobsOf(survey, emptiness);
   const expired = new Set(tree.expired);
-  const overdue = survey.index.approvals
+  const then = syncedOf(tree, survey.read);
+  const removers = removersOf(tree, survey, then);
+  const lastSynced = syncedCommit(tree, index);
+  const overdue = index.approvals
     .filter(({ id }) => expired.has(id))
     .map((approval) => ({ ...approval, used: true }));
   return {
-    cluster: survey.clusterSpec,
+    cluster: frame.clusterSpec,
     branch: tree.branch,
     commit: commitRef(tree.head),
-    lastSynced: syncedCommit(tree),
-    ...(syncedCommit(tree) === null ? { settledMarks: marksOf(tree) } : {}),
+    lastSynced,
+    ...(lastSynced === null ? { settledMarks: marksOf(tree) } : {}),
     standing: standingOf(tree, survey, emptiness),
-    namespaces: survey.namespaces,
-    nodes: survey.nodes,
-    jobs,
-    volumes: survey.index.volumes,
-    endedVolumes: survey.index.endedVolumes,
-    approvals: survey.index.approvals.filter(({ id }) => !expired.has(id)),
+    namespaces: withProtection(frame.namespaceSpecs, tree, survey.read),
+    nodes: frame.nodes,
+    jobs: jobsOf(survey, emptiness),
+    volumes: index.volumes,
+    endedVolumes: index.endedVolumes,
+    ...(then === undefined ? {} : { synced: then }),
+    ...(removers === undefined ? {} : { removers }),
+    approvals: index.approvals.filter(({ id }) => !expired.has(id)),
+    ...(index.usedSlots.length === 0 ? {} : { usedSlots: index.usedSlots }),
     problems: problemsOf(survey, emptiness),
-    acceptable: acceptableOf(tree),
-    scaleFiles: survey.scalePaths,
+    acceptable: acceptableOf(tree, index),
+    scaleFiles: layout.paths.scale,
+    openScaleFiles: survey.openScaleFiles,
     owed: [...gathered(survey, ({ owed }) => owed), ...overdue],
   };
 };
@@ -49,9 +69,10 @@ export const asks = (tree: SourceTree, memo: CompileMemo = createMemo()): Asks =
   const emptiness = emptinessOf(tree, survey);
   const wanted = new Map<string, Set<string>>();
   for (const { path, with: others } of [
-    ...survey.asked.map((path) => ({ path, with: [] })),
+    ...survey.frame.asked.map((path) => ({ path, with: [] })),
     ...gathered(survey, ({ histories }) => histories),
     ...(emptiness.kind === 'asks' ? emptiness.histories : []),
+    ...removerAsks(tree, survey),
   ]) {
     wanted.set(path, new Set([...(wanted.get(path) ?? []), ...others]));
   }
@@ -69,18 +90,23 @@ export const asks = (tree: SourceTree, memo: CompileMemo = createMemo()): Asks =
 };
 
 /**
+ * The newest `synced` record. Where its commit is gone from the repository nobody can say what was
+ * wanted, as if none was synced: removals wait (rules 8.3).
+ */
+const syncedCommit = ({ head, lastSynced }: SourceTree, { synced }: LedgerIndex): string | null =>
+  synced === head.oid ? synced : (lastSynced?.commit ?? null);
+
+/**
  * Rules 10.3: what a runner may have accepted before; null: a local repository, which may go back.
  */
-const acceptableOf = ({ local, head, contained, ledger }: SourceTree): readonly string[] | null => {
-  if (local) return null;
-  const resumed = ledger.flatMap((record) => (record.kind === 'resume' ? [record.commit] : []));
-  return [head.oid, ...(contained ?? []), ...resumed];
-};
+const acceptableOf = (
+  { local, head, contained }: SourceTree,
+  { resumed }: LedgerIndex,
+): readonly string[] | null => (local ? null : [head.oid, ...(contained ?? []), ...resumed]);
 
 /** Nothing that an empty HEAD takes away is removed before it is known to be meant. */
 const jobsOf = (survey: Survey, emptiness: Emptiness): readonly DesiredJob[] => {
-  const jobs: DesiredJob[] = [];
-  for (const { job } of survey.outcomes) if (job !== null) jobs.push(job);
+  const jobs = survey.jobs.filter((job) => job !== null);
   if (survey.removed.length === 0) return jobs;
   const standing = { kind: 'held', why: 'no job is left at HEAD' } as const;
   const removed =
@@ -88,18 +114,11 @@ const jobsOf = (survey: Survey, emptiness: Emptiness): readonly DesiredJob[] => 
   return [...jobs, ...removed].toSorted((a, b) => compareText(a.id, b.id));
 };
 
-/** All outcomes' parts of one kind; most have none, so nothing is made for them. */
+/** All outcomes' parts of one kind. */
 const gathered = <T>(
-  survey: Survey,
-  part: (outcome: Survey['outcomes'][number]) => readonly T[],
-): readonly T[] => {
-  const all: T[] = [];
-  for (const outcome of survey.outcomes) {
-    const some = part(outcome);
-    if (some.length > 0) all.push(...some);
-  }
-  return all;
-};
+  { loud }: Survey,
+  part: (outcome: Survey['loud'][number]) => readonly T[],
+): readonly T[] => loud.flatMap((outcome) => part(outcome));
 
 /** Ordered: the first that holds. */
 const standingOf = (
@@ -116,10 +135,11 @@ const standingOf = (
         `start the reconciler with these, or give this cluster another name`,
     );
   }
-  if (survey.cluster.kind === 'never-valid') {
+  if (survey.frame.cluster.kind === 'never-valid') {
     return stopped('cluster.yaml is missing or not valid, and never was; write it, then commit');
   }
-  const pending = survey.asked[0] ?? survey.outcomes.find((one) => one.pending)?.histories[0]?.path;
+  const pending =
+    survey.frame.asked[0] ?? survey.loud.find((one) => one.pending)?.histories[0]?.path;
   if (pending !== undefined) return stopped(`the history of ${pending} is not read yet`);
   if (emptiness.kind === 'asks') return stopped(`the history of ${CLUSTER_PATH} is not read yet`);
   return emptiness.kind === 'refused' ? stopped(emptiness.why) : { kind: 'ok' };
@@ -138,10 +158,6 @@ const problemsOf = (survey: Survey, emptiness: Emptiness): readonly Problem[] =>
 /** File, then line, then column: numbers padded so that texts sort as numbers do. */
 const keyOf = ({ file, line, column, code, message }: Problem): string =>
   [file, String(line).padStart(8, '0'), String(column).padStart(8, '0'), code, message].join('\n');
-
-/** The newest `synced` record: `tree.lastSynced` has its files only where it is not HEAD. */
-const syncedCommit = ({ ledger }: SourceTree): string | null =>
-  ledger.findLast((record) => record.kind === 'synced')?.commit ?? null;
 
 const marksOf = ({ ledger }: SourceTree): readonly string[] =>
   ledger.flatMap((record) =>

@@ -4,7 +4,8 @@
 
 import type { Asks, Files, SourceTree } from '../../schema/source.ts';
 import { CLUSTER_PATH } from './cluster.ts';
-import type { Survey } from './survey.ts';
+import { layoutOf } from './layout.ts';
+import type { Survey } from './surveyed.ts';
 
 export type Emptiness =
   | { readonly kind: 'ok' }
@@ -21,11 +22,11 @@ const MAX_JOBS = 200;
  */
 export const emptinessOf = (tree: SourceTree, survey: Survey): Emptiness => {
   const { lastSynced } = tree;
-  if (survey.jobPaths.length > 0 || survey.syncedJobPaths.length === 0 || lastSynced === null) {
-    return { kind: 'ok' };
-  }
+  if (survey.layout.jobs.length > 0 || lastSynced === null) return { kind: 'ok' };
+  const synced = layoutOf(lastSynced.files).jobs;
+  if (synced.length === 0) return { kind: 'ok' };
   if (allowsEmpty(lastSynced.files, survey)) return { kind: 'ok' };
-  const jobs = survey.syncedJobPaths.slice(0, MAX_JOBS);
+  const jobs = synced.slice(0, MAX_JOBS).map(({ path }) => path);
   const history = tree.histories.get(CLUSTER_PATH);
   if (history === undefined) {
     return { kind: 'asks', histories: [{ path: CLUSTER_PATH, with: jobs }] };

@@ -36,7 +36,7 @@ export const identityOf = (
 ): Identity => {
   const record = settledRecord(ledger, spec.specHash);
   if (record !== null) {
-    const known = [head, ...(place?.moments ?? []).map(({ commit }) => commit)];
+    const known = (place?.moments ?? []).map(({ commit }) => commit);
     return settledIdentity(record, { ledger, known });
   }
   const introduced = place === null ? null : introducedAt(place.moments, place.from);

@@ -1,13 +1,13 @@
 // Which file is what: the paths of a tree by kind, and what changed since the tree before.
-// In: the files of a tree, and the layout before. Out: Layout. Two trees in a row mostly have the
-// same paths, so they are compared side by side, in their common order, without looking anything
-// up. Not here: what is in the files.
+// In: a tree, and the layout before. Out: Layout. Where the reader of the tree says how it differs,
+// only that is looked at; else two trees with the same paths are compared side by side, in their
+// common order. Not here: what is in the files.
 
 import type { DocumentKind } from '../../schema/documents.ts';
 import { compareText } from '../../schema/ids.ts';
-import { identityOf, strayFile } from '../../schema/paths.ts';
+import { identityOf, type Identity, strayFile } from '../../schema/paths.ts';
 import type { Problem } from '../../schema/problems.ts';
-import type { Files, SourceFile } from '../../schema/source.ts';
+import type { Files, SourceFile, SourceTree } from '../../schema/source.ts';
 
 /** What the path of a job file says. */
 export interface JobPath {
@@ -29,16 +29,75 @@ export interface Layout {
   readonly strays: readonly Problem[];
 }
 
-export interface Difference {
+export interface LayoutChange {
   readonly layout: Layout;
-  /** Paths whose content differs from the tree before; null: there was none with the same paths. */
+  /** Paths whose content differs from the tree before; null: nothing is known of it. */
   readonly changed: ReadonlySet<string> | null;
 }
 
-export const layoutAfter = (files: Files, before: Layout | null): Difference => {
-  const changed = before === null ? null : changedPaths(files, before.files);
-  if (before === null || changed === null) return { layout: layoutOf(files), changed: null };
-  return { layout: { ...before, files }, changed };
+type Read = Pick<SourceTree, 'files' | 'differences'>;
+
+export const layoutAfter = (tree: Read, before: Layout | null): LayoutChange => {
+  const { files } = tree;
+  if (before === null) return { layout: layoutOf(files), changed: null };
+  if (before.files === files) return { layout: before, changed: NONE };
+  const changed = knownDifference(tree, before.files, files) ?? changedPaths(files, before.files);
+  const layout = changed === null ? null : adjusted(before, files, changed);
+  return { layout: layout ?? layoutOf(files), changed };
+};
+
+const NONE: ReadonlySet<string> = new Set();
+
+/** What the reader of the tree says of how these files differ; null: nothing. */
+export const knownDifference = (
+  { differences }: Pick<SourceTree, 'differences'>,
+  a: Files,
+  b: Files,
+): ReadonlySet<string> | null =>
+  differences?.find(({ from, to }) => (from === a && to === b) || (from === b && to === a))
+    ?.paths ?? null;
+
+/** More jobs than this that come or go at once are quicker sorted than put in one by one. */
+const MOVED_AT_ONCE = 100;
+
+/** The layout with jobs that came and went; null: something else did, so all is looked at anew. */
+const adjusted = (before: Layout, files: Files, changed: ReadonlySet<string>): Layout | null => {
+  const moved = [...changed].filter((path) => files.has(path) !== before.files.has(path));
+  if (moved.length === 0) return { ...before, files };
+  if (moved.length > MOVED_AT_ONCE) return null;
+  const jobs = [...before.jobs];
+  for (const path of moved) {
+    const identity = identityOf(path);
+    if (identity === null && strayFile(path) === null) continue;
+    if (identity?.kind !== 'job') return null;
+    const job = jobPathOf(path, identity);
+    const at = placeOf(jobs, job.id);
+    if (!files.has(path)) jobs.splice(at, 1);
+    else if (before.namespaces.includes(job.namespace)) jobs.splice(at, 0, job);
+    else return null;
+  }
+  const emptied = moved.some((path) => {
+    const namespace = files.has(path) ? undefined : identityOf(path)?.namespace;
+    return namespace !== undefined && !jobs.some((job) => job.namespace === namespace);
+  });
+  return emptied ? null : { ...before, files, jobs };
+};
+
+/** Where the job of this id stands among jobs that are sorted by id, or would stand. */
+export const placeOf = (jobs: readonly JobPath[], id: string): number => {
+  let [low, high] = [0, jobs.length];
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    const job = jobs[middle];
+    if (job !== undefined && compareText(job.id, id) < 0) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+};
+
+const jobPathOf = (path: string, { namespace, name }: Identity): JobPath => {
+  const id = `${namespace}/${name}`;
+  return { path, id, namespace, scalePath: `scale/${id}.yaml` };
 };
 
 /** null: the paths are not the same, or not in the same order. */
@@ -81,8 +140,7 @@ export const layoutOf = (files: Files): Layout => {
       continue;
     }
     namespaces.add(namespace);
-    const id = `${namespace}/${name}`;
-    jobs.push({ path, id, namespace, scalePath: `scale/${id}.yaml` });
+    jobs.push(jobPathOf(path, identity));
   }
   return {
     files,

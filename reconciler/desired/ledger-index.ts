@@ -23,15 +23,25 @@ export interface LedgerIndex {
   /** Homes that were ended by hand, with the node where each was. */
   readonly endedVolumes: readonly VolumeHome[];
   readonly approvals: readonly Extract<LedgerRecord, { kind: 'approval' }>[];
+  /** Slots of approvals that are used up. */
+  readonly usedSlots: readonly string[];
+  /** The commit of the newest `synced` record; null: none was ever synced. */
+  readonly synced: string | null;
+  /** Commits that `resume` records name. */
+  readonly resumed: readonly string[];
 }
 
 export const NO_RECORDS: JobLedger = [];
 
-export const indexLedger = (ledger: Ledger): LedgerIndex => {
+/** Jobs whose records are the same as before keep the same list. */
+export const indexLedger = (ledger: Ledger, before: LedgerIndex | null): LedgerIndex => {
   const byJob = new Map<string, JobRecord[]>();
   const volumes: Volumes = { homes: new Map(), ended: new Map() };
   const approvals = new Map<string, LedgerIndex['approvals'][number]>();
+  const usedSlots = new Set<string>();
+  const resumed: string[] = [];
   let cluster: LedgerIndex['cluster'] = null;
+  let synced: string | null = null;
   for (const record of ledger) {
     switch (record.kind) {
       case 'digest':
@@ -44,26 +54,44 @@ export const indexLedger = (ledger: Ledger): LedgerIndex => {
         noteVolume(volumes, record);
         break;
       case 'approval':
-        if (record.used) approvals.delete(record.id);
-        else approvals.set(record.id, record);
+        if (record.used) {
+          approvals.delete(record.id);
+          for (const slot of record.slots) usedSlots.add(slot);
+        } else approvals.set(record.id, record);
         break;
       case 'cluster':
         cluster ??= record;
         break;
       case 'resume':
+        resumed.push(record.commit);
+        break;
       case 'synced':
+        synced = record.commit;
         break;
       default:
         record satisfies never;
     }
   }
+  if (before !== null) keepSame(byJob, before.byJob);
   return {
     byJob,
     cluster,
     volumes: byKey(volumes.homes),
     endedVolumes: byKey(volumes.ended),
     approvals: [...approvals.values()],
+    usedSlots: [...usedSlots],
+    synced,
+    resumed,
   };
+};
+
+const keepSame = (byJob: Map<string, JobLedger>, before: ReadonlyMap<string, JobLedger>): void => {
+  for (const [job, records] of byJob) {
+    const old = before.get(job);
+    if (old?.length === records.length && records.every((record, at) => record === old[at])) {
+      byJob.set(job, old);
+    }
+  }
 };
 
 const byKey = <T>(map: ReadonlyMap<string, T>): readonly T[] =>

@@ -4,42 +4,14 @@
 // compile takes and nothing else; a caller may throw it away at any time. Not here: what is
 // compared (remember.ts).
 
+import type { DesiredState } from '../../schema/desired.ts';
 import type { Ledger } from '../../schema/ledger.ts';
-import type { CommitChange, History, SourceTree } from '../../schema/source.ts';
+import type { SourceTree } from '../../schema/source.ts';
 import type { Settings } from './cluster.ts';
-import type { JobOutcome } from './job.ts';
-import type { JobLedger, LedgerIndex } from './ledger-index.ts';
+import type { LedgerIndex } from './ledger-index.ts';
 import type { Layout } from './layout.ts';
 import { createReadMemo, type ReadMemo } from './read.ts';
-import type { Found } from './spec.ts';
-import type { Survey } from './survey.ts';
-
-/**
- * What a job was made of, and what came of it. Trees are not kept: only the blobs of the files
- * that were used.
- */
-export interface RememberedJob {
-  readonly outcome: JobOutcome;
-  readonly settings: Settings;
-  readonly namespaceHeld: string | null;
-  readonly scale: Found['scale'];
-  /** Of the job's file and of its sources, as `outcome.sources` lists them. */
-  readonly blobs: readonly (string | undefined)[];
-  /** Nothing about it changes by itself, as ages of look-ups do. */
-  readonly steady: boolean;
-  /** It uses no other files, and did not ask who else uses one. */
-  readonly alone: boolean;
-  /** The commit that introduced its version; null: no job. */
-  readonly commit: string | null;
-  /** What that commit changed as a whole, where it was asked. */
-  readonly change: CommitChange | undefined;
-  /** Which other job uses a file: what was asked, and the answer. */
-  readonly shared: ReadonlyMap<string, string | null>;
-  /** Replaced by equal ones, so that the next comparison is one of identity. */
-  ledger: JobLedger;
-  history: History | undefined;
-  head: string;
-}
+import type { LookedAt, RememberedFrame, Survey } from './surveyed.ts';
 
 export interface CompileMemo {
   readonly reads: ReadMemo;
@@ -53,12 +25,16 @@ export interface CompileMemo {
     string,
     { readonly from: readonly unknown[]; readonly settings: Settings }
   >;
-  /** By path. */
-  readonly jobs: Map<string, RememberedJob>;
+  frame: RememberedFrame | null;
+  jobs: LookedAt | null;
   /** Paths that a job file uses, by its document. */
   readonly uses: WeakMap<object, readonly string[]>;
   /** `asks` and `compile` look at the same tree one after the other. */
-  last: { readonly tree: SourceTree; readonly survey: Survey } | null;
+  last: {
+    readonly tree: SourceTree;
+    readonly survey: Survey;
+    readonly desired: DesiredState | null;
+  } | null;
 }
 
 export const createMemo = (): CompileMemo => ({
@@ -66,7 +42,8 @@ export const createMemo = (): CompileMemo => ({
   layout: null,
   ledger: null,
   settings: new Map(),
-  jobs: new Map(),
+  frame: null,
+  jobs: null,
   uses: new WeakMap(),
   last: null,
 });

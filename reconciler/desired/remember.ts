@@ -4,9 +4,10 @@
 // results; the property test compiles every tree with and without a memo.
 
 import type { CommitChange, Files, History } from '../../schema/source.ts';
-import { compileJob, type JobInput, type JobOutcome } from './job.ts';
+import { compileJob } from './job.ts';
+import type { JobInput, JobOutcome } from './job-input.ts';
 import type { JobLedger } from './ledger-index.ts';
-import type { RememberedJob } from './memo.ts';
+import type { RememberedJob } from './surveyed.ts';
 
 export interface Before {
   readonly before: RememberedJob | undefined;
@@ -29,6 +30,7 @@ export const rememberedJob = (input: JobInput, { before, changed }: Before): Rem
   };
   const outcome = compileJob({ ...input, sharedBy });
   const { path, files, settings, namespaceHeld, scale, ledger, history, head } = input;
+  const steady = isSteady(outcome, history);
   const blobs = [path, ...outcome.sources].map((file) => blobOf(files, file));
   return {
     outcome,
@@ -40,8 +42,10 @@ export const rememberedJob = (input: JobInput, { before, changed }: Before): Rem
     head: head.oid,
     commit: outcome.job?.commit.oid ?? null,
     change: changeOf(outcome.job?.commit.oid ?? null, input),
-    steady: isSteady(outcome, history),
-    alone: outcome.sources.length === 0 && shared.size === 0,
+    steady,
+    alone: outcome.sources.length === 0,
+    isRestless: !steady || !outcome.isPlain || shared.size > 0,
+    isLoud: isLoud(outcome),
     blobs,
     shared,
   };
@@ -55,9 +59,8 @@ const isSame = (old: RememberedJob, now: JobInput, changed: Before['changed']): 
   old.steady &&
   (changed === null ? sameBlobs(old, now) : sameFiles(old, now, changed)) &&
   sameLedger(old.ledger, now.ledger) &&
-  sameHistory(old.history, now.history) &&
-  sameHead(old, now.head.oid) &&
-  (old.alone || sameUsers(old, now));
+  (old.outcome.isPlain || (sameHistory(old.history, now.history) && sameHead(old, now.head.oid))) &&
+  sameUsers(old, now);
 
 const changeOf = (commit: string | null, { changes }: JobInput): CommitChange | undefined =>
   commit === null ? undefined : changes?.get(commit);
@@ -87,6 +90,11 @@ const sameFiles = (
 /** HEAD is looked at only for the author and subject of a commit that it is. */
 const sameHead = ({ commit, head }: RememberedJob, now: string): boolean =>
   head === now || (commit === head) === (commit === now);
+
+const isLoud = (outcome: JobOutcome): boolean => {
+  const { problems, owed, digests, histories, changes, pending } = outcome;
+  return pending || [problems, owed, digests, histories, changes].some(({ length }) => length > 0);
+};
 
 const sameUsers = ({ shared }: RememberedJob, now: JobInput): boolean => {
   for (const [source, other] of shared) if (now.sharedBy(source, now.path) !== other) return false;

@@ -5,18 +5,16 @@
 
 import type { FileEdit, RevertTarget } from '../../schema/desired.ts';
 import { canonical } from '../../schema/hash.ts';
-import type { CommitInfo, Files, SourceFile } from '../../schema/source.ts';
+import { withFiles } from '../../schema/files.ts';
+import type { CommitInfo, Files } from '../../schema/source.ts';
 import { editYaml } from '../../schema/yaml-edit.ts';
 import { settingsAt } from './cluster.ts';
 import { draftJob, type Draft } from './draft.ts';
-import type { JobInput } from './job.ts';
+import type { JobInput } from './job-input.ts';
 import { judged } from './policy.ts';
 import { atomicEdits, isAtomic } from './revert-atomic.ts';
 import { sameInPlace, transferEdits } from './revert-edits.ts';
 import { isValid, versionOf, NO_TEXTS, type SettledVersion, type Version } from './versions.ts';
-
-/** The job file at HEAD other than `path` that uses the source too, null: no other does. */
-export type SharedBy = (source: string, path: string) => string | null;
 
 export interface RevertFacts {
   readonly head: Version;
@@ -133,16 +131,22 @@ const jobEdit = ({ path, files }: JobInput, text: string): readonly FileEdit[] =
   return [{ path, content: text, base: now?.blob ?? null }];
 };
 
-const withEdits = (files: Files, edits: readonly FileEdit[]): Files => {
-  const next = new Map<string, SourceFile>(files);
-  for (const { path, content } of edits) {
-    // The blob's id is not known before the commit is made; the content names it well enough for
-    // one comparison.
-    if (content === null) next.delete(path);
-    else next.set(path, { kind: 'text', blob: `edit of ${path}: ${content}`, text: content });
-  }
-  return next;
-};
+/**
+ * The blob's id is not known before the commit is made; the content names it well enough for one
+ * comparison.
+ */
+const withEdits = (files: Files, edits: readonly FileEdit[]): Files =>
+  withFiles(
+    files,
+    new Map(
+      edits.map(({ path, content }) => [
+        path,
+        content === null
+          ? null
+          : { kind: 'text', blob: `edit of ${path}: ${content}`, text: content },
+      ]),
+    ),
+  );
 
 interface Result {
   readonly files: Files;

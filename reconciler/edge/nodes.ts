@@ -12,7 +12,8 @@ import type {
 import type { HeardNode, UnchangedFacts } from '../../schema/live.ts';
 import type { NodeOrders, NodeReport } from '../../schema/orders.ts';
 import type { Ms } from '../../schema/spec.ts';
-import type { ReportFrame } from '../../schema/wire.ts';
+import { checkHello, checkReport } from '../../schema/check-report.ts';
+import { REPORT_ALLOCATIONS } from '../../schema/report-form.ts';
 import {
   applyReport,
   FRAME_BYTES,
@@ -32,6 +33,7 @@ interface Session {
 }
 
 interface Entry {
+  readonly node: string;
   report: NodeReport | null;
   unchanged: UnchangedFacts;
   receivedAt: Ms;
@@ -95,9 +97,9 @@ export const createNodes = (options: NodesOptions): Nodes => {
       session: async function* session(requests, context: CallContext) {
         const outbox = createOutbox<SessionResponse>();
         context.signal.addEventListener('abort', outbox.close, { once: true });
-        const reading = read(shared, requests, outbox);
+        // The call ends with its answers, and with it what is still to be read.
+        void read(shared, requests, outbox);
         yield* outbox.frames();
-        await reading;
       },
       attach: streams.attach,
     },
@@ -111,27 +113,38 @@ const read = async (
   requests: AsyncIterable<SessionRequest>,
   outbox: Outbox<SessionResponse>,
 ): Promise<void> => {
-  const { clock, log } = shared.options;
+  const { log } = shared.options;
   let entry: Entry | null = null;
   try {
     for await (const { frame } of requests) {
-      if (frame?.$case === 'hello') {
+      // Another session of this node began: what comes on this one counts no more.
+      if (entry !== null && entry.session?.outbox !== outbox) break;
+      if (frame?.$case === 'hello' && entry === null) {
         entry = greet(shared, frame.value, outbox);
         if (entry === null) break;
       } else if (frame?.$case === 'report' && entry !== null) {
-        const problem = take(entry, frame.value, clock.now());
-        if (problem === null) {
-          outbox.push({ frame: { $case: 'ack', value: { sequence: frame.value.sequence } } });
-          shared.wake();
-        } else {
-          refuse(outbox, problem);
+        const problem = take(entry, frame.value, shared.options);
+        if (problem !== null) {
+          log.warn({ node: entry.node, problem }, 'a report was refused, and its session ended');
+          refuse(outbox, `the report was refused: ${problem}`);
+          break;
         }
+        const { sequence } = frame.value;
+        if (!outbox.push({ frame: { $case: 'ack', value: { sequence } } })) {
+          log.warn({ node: entry.node }, 'a runner takes no answers, and its session was ended');
+          break;
+        }
+        shared.wake();
       }
     }
   } catch (error) {
     log.info({ error: String(error) }, 'a runner link was cut');
   } finally {
-    if (entry?.session?.outbox === outbox) entry.session = null;
+    if (entry?.session?.outbox === outbox) {
+      entry.session = null;
+      // Nothing is known of it, so nothing is kept: names are free to make up.
+      if (entry.report === null) shared.entries.delete(entry.node);
+    }
     outbox.close();
     shared.wake();
   }
@@ -142,13 +155,13 @@ const greet = (
   hello: HelloFrame,
   outbox: Outbox<SessionResponse>,
 ): Entry | null => {
-  const problem = helloProblem(hello, options.cluster);
+  const problem = helloProblem(hello, { cluster: options.cluster, known: entries });
   if (problem !== null) {
-    options.log.warn({ node: hello.node }, problem);
+    options.log.warn({}, problem);
     refuse(outbox, problem);
     return null;
   }
-  const entry = entries.get(hello.node) ?? newEntry();
+  const entry = entries.get(hello.node) ?? newEntry(hello.node);
   entries.set(hello.node, entry);
   // A second runner of this name, or the same one back: the newest counts.
   entry.session?.outbox.close();
@@ -159,17 +172,38 @@ const greet = (
 };
 
 /** Takes one report in; what is wrong with it, or null. */
-const take = (entry: Entry, value: { readonly frame: Uint8Array }, now: Ms): string | null => {
-  const frame = JSON.parse(Buffer.from(value.frame).toString('utf8')) as ReportFrame;
+const take = (
+  entry: Entry,
+  value: { readonly frame: Uint8Array },
+  { cluster, clock }: NodesOptions,
+): string | null => {
+  const now = clock.now();
+  const bytes = value.frame.length;
+  const checked = checkReport(parseJson(value.frame), { cluster, node: entry.node, bytes });
+  if (!checked.ok) return checked.why;
   const before = entry.heard ? entry.report : null;
-  const applied = applyReport(before, now - entry.receivedAt, frame);
+  const applied = applyReport(before, now - entry.receivedAt, checked.frame);
   if (!applied.ok) return applied.why;
+  const { length } = applied.report.allocations;
+  if (length > REPORT_ALLOCATIONS) return `${length} allocations, more than ${REPORT_ALLOCATIONS}`;
   // The accepted set in the first report of a session says what became of what was sent before.
   if (!entry.heard) entry.sent = null;
   const { receivedAt, unchanged } = entry;
-  entry.unchanged = unchangedFacts(before && { report: before, receivedAt, unchanged }, frame);
+  entry.unchanged = unchangedFacts(
+    before && { report: before, receivedAt, unchanged },
+    checked.frame,
+  );
   Object.assign(entry, { report: applied.report, receivedAt: now, heard: true });
   return null;
+};
+
+/** undefined when it is no JSON: then the check says so. */
+const parseJson = (bytes: Uint8Array): unknown => {
+  try {
+    return JSON.parse(Buffer.from(bytes).toString('utf8'));
+  } catch {
+    return undefined;
+  }
 };
 
 interface HelloFrame {
@@ -178,7 +212,8 @@ interface HelloFrame {
   readonly node: string;
 }
 
-const newEntry = (): Entry => ({
+const newEntry = (node: string): Entry => ({
+  node,
   report: null,
   unchanged: new Map(),
   receivedAt: 0,
@@ -196,12 +231,23 @@ const heardNodes = (entries: ReadonlyMap<string, Entry>): readonly HeardNode[] =
     )
     .toSorted((a, b) => compareText(a.node, b.node));
 
-const helloProblem = (hello: HelloFrame, cluster: string): string | null => {
+/** Nodes that are remembered; clusters are made for 10,000 (SCOPE). */
+const NODES_MAX = 20_000;
+
+const helloProblem = (
+  hello: HelloFrame,
+  { cluster, known }: { readonly cluster: string; readonly known: ReadonlyMap<string, Entry> },
+): string | null => {
   if (hello.protocol !== LINK_PROTOCOL) {
     return `the runner of ${hello.node} speaks protocol ${hello.protocol}, this reconciler ${LINK_PROTOCOL}: install the same release on both`;
   }
+  const wrong = checkHello({ cluster: hello.cluster, node: hello.node });
+  if (wrong !== null) return `a runner says who it is in a form that is not allowed: ${wrong}`;
   if (hello.cluster !== cluster) {
     return `the runner of ${hello.node} belongs to cluster ${hello.cluster}, not to ${cluster}`;
+  }
+  if (known.size >= NODES_MAX && !known.has(hello.node)) {
+    return `the runner of ${hello.node} is refused: ${NODES_MAX} nodes have reported already`;
   }
   return null;
 };

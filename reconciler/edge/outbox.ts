@@ -40,12 +40,15 @@ export const createOutbox = <Frame>(): Outbox<Frame> => {
       wake();
     },
     frames: async function* frames() {
-      while (!closed) {
-        const batch = [...queue, ...conflated];
+      for (;;) {
+        // What was said before the end is still delivered: the last frame may be a refusal.
+        const batch = closed ? queue : [...queue, ...conflated];
         queue = [];
         conflated = [];
-        if (batch.length === 0) await woken();
         yield* batch;
+        if (batch.length > 0) continue;
+        if (closed) return;
+        await woken();
       }
     },
   };

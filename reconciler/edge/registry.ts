@@ -37,10 +37,16 @@ export const createRegistry = (options: RegistryOptions): RegistryPort => ({
       return await ask(options, parsed);
     } catch (error) {
       const cause = error instanceof Error && error.cause instanceof Error ? error.cause : error;
-      return failed('unreachable', `registry ${parsed.registry} does not answer: ${String(cause)}`);
+      return failed(
+        'unreachable',
+        `registry ${parsed.registry} does not answer: ${wordsOf(cause)}`,
+      );
     }
   },
 });
+
+const wordsOf = (cause: unknown): string =>
+  cause instanceof Error ? cause.message : String(cause);
 
 type Why = Extract<LookupAnswer, { kind: 'failed' }>['why'];
 
@@ -57,12 +63,12 @@ const ask = async (options: RegistryOptions, ref: ImageReference): Promise<Looku
   const first = await request(url, 'HEAD', null);
   const header = first.status === 401 ? await logIn(options, ref, first) : null;
   const head = header === null ? first : await request(url, 'HEAD', header);
-  if (!head.ok) return refusal(ref, head.status);
+  if (!head.ok) return refusal(ref, head.status, await loginAdvice(options, ref));
   const named = head.headers.get('docker-content-digest');
   if (named !== null && /^sha256:[0-9a-f]{64}$/.test(named))
     return { kind: 'digest', digest: named };
   const whole = await request(url, 'GET', header);
-  if (!whole.ok) return refusal(ref, whole.status);
+  if (!whole.ok) return refusal(ref, whole.status, await loginAdvice(options, ref));
   const bytes = Buffer.from(await whole.arrayBuffer());
   if (bytes.length > MANIFEST_MAX_BYTES) {
     return failed(
@@ -90,9 +96,7 @@ const logIn = async (
   answer: Response,
 ): Promise<string | null> => {
   const challenge = parseChallenge(answer.headers.get('www-authenticate') ?? '');
-  const file = options.credentials;
-  const login =
-    file === null ? null : loginFor(JSON.parse(await readFile(file, 'utf8')), ref.registry);
+  const login = await loginOf(options, ref);
   const basic =
     login === null
       ? null
@@ -106,14 +110,31 @@ const logIn = async (
   return token === null ? null : `Bearer ${token}`;
 };
 
-const refusal = (ref: ImageReference, status: number): LookupAnswer => {
+/** null where the file has none for this registry, or cannot be read. */
+const loginOf = async ({ credentials }: RegistryOptions, { registry }: ImageReference) => {
+  if (credentials === null) return null;
+  const text = await readFile(credentials, 'utf8').catch(() => '');
+  try {
+    return loginFor(JSON.parse(text), registry);
+  } catch {
+    return null;
+  }
+};
+
+const loginAdvice = async (options: RegistryOptions, ref: ImageReference): Promise<string> => {
+  const file = options.credentials;
+  if (file === null)
+    return 'wants a login: give the reconciler and the nodes a file of credentials (--registry-credentials)';
+  return (await loginOf(options, ref)) === null
+    ? `wants a login: there is none for ${ref.registry} in ${file}`
+    : `refuses the login that ${file} has for ${ref.registry}: correct it there`;
+};
+
+const refusal = (ref: ImageReference, status: number, advice: string): LookupAnswer => {
   const name = `${ref.registry}/${ref.path}:${ref.tag ?? ''}`;
   if (status === 404) return failed('not-found', `registry ${ref.registry} has no ${name}`);
   if (status === 401 || status === 403) {
-    return failed(
-      'login',
-      `registry ${ref.registry} wants a login for ${name}: give the reconciler and the nodes a file of credentials (--registry-credentials)`,
-    );
+    return failed('login', `registry ${ref.registry} ${advice}`);
   }
   return failed('unreachable', `registry ${ref.registry} answered ${status} for ${name}`);
 };

@@ -6,8 +6,9 @@
 import { fits } from '../../schema/fits.ts';
 import type { NodeReason } from '../../schema/plan.ts';
 import type { ConstraintSpec } from '../../schema/spec.ts';
+import { formatSize } from '../../schema/units.ts';
 import { holdsPort, plus, type Row } from './table.ts';
-import type { Want } from './place.ts';
+import type { Want } from './want.ts';
 
 export interface Refusal {
   readonly reason: NodeReason;
@@ -33,9 +34,7 @@ const ports: Filter = (want, row) => {
   const taken = want.group.ports.find(
     ({ host }) => host !== null && holdsPort(row, host) && !freed.includes(host),
   );
-  return taken === undefined
-    ? null
-    : { reason: 'port', detail: `host port ${taken.host} is taken` };
+  return taken === undefined ? null : { reason: 'port', detail: `host port ${taken.host}` };
 };
 
 const resources: Filter = (want, row) => {
@@ -45,10 +44,8 @@ const resources: Filter = (want, row) => {
   if (short === null) return null;
   return short.resource === 'cpu'
     ? { reason: 'cpu', detail: `${short.short}m of CPU short` }
-    : { reason: 'memory', detail: `${Math.ceil(short.short / MEBIBYTE)} MiB of memory short` };
+    : { reason: 'memory', detail: `${formatSize(short.short)} of memory short` };
 };
-
-const MEBIBYTE = 1_048_576;
 
 /** In the order in which people ask: does the node work, may it, can it. */
 const FILTERS: readonly Filter[] = [standing, volumeHome, constraints, ports, resources];

@@ -38,8 +38,9 @@ export interface Room {
 export interface Row {
   readonly node: PlaceNode;
   free: Resources;
-  readonly ports: Set<number>;
-  readonly copies: Map<string, number>;
+  /** Taken in this pass; null: none yet, as in most rows. */
+  ports: Set<number> | null;
+  copies: Map<string, number> | null;
 }
 
 export interface Table {
@@ -85,23 +86,24 @@ const rowOf = (node: PlaceNode): Row => ({
   node,
   // Below nothing where a node reports less capacity than it holds. Then nothing more fits.
   free: minus(node.capacity, node.held.taken),
-  ports: new Set(node.portsTaken),
-  copies: new Map(),
+  ports: node.portsTaken.length === 0 ? null : new Set(node.portsTaken),
+  copies: null,
 });
 
 export const take = (row: Row, { group, ask, hostPorts }: Holding): void => {
   row.free = minus(row.free, ask);
-  for (const port of hostPorts) row.ports.add(port);
+  for (const port of hostPorts) (row.ports ??= new Set()).add(port);
+  row.copies ??= new Map();
   row.copies.set(group, (row.copies.get(group) ?? 0) + 1);
 };
 
 /** Copies of the group on this node, those placed in this pass included. */
 export const copiesOn = ({ node, copies }: Row, group: string): number =>
-  (node.held.copies.get(group) ?? 0) + (copies.get(group) ?? 0);
+  (node.held.copies.get(group) ?? 0) + (copies?.get(group) ?? 0);
 
 /** Something on the node has the host port. */
 export const holdsPort = ({ node, ports }: Row, port: number): boolean =>
-  node.held.ports.has(port) || ports.has(port);
+  node.held.ports.has(port) || ports?.has(port) === true;
 
 export const minus = (a: Resources, b: Resources): Resources => ({
   cpuMilli: a.cpuMilli - b.cpuMilli,

@@ -9,20 +9,46 @@ import type { NodeViews } from './nodes.ts';
 
 type Approval = DesiredState['approvals'][number];
 
-/** Slots that persons let go of. The author's own word counts only where cluster.yaml says so. */
+/** Slots that persons let go of. Who took them away may not, unless cluster.yaml says so. */
 export const approvedSlots = (desired: DesiredState): ReadonlySet<string> =>
-  new Set(desired.approvals.flatMap((one) => (isOwn(desired, one) ? [] : one.slots)));
+  new Set(
+    desired.approvals.flatMap((one) => one.slots.filter((slot) => !isOwn(desired, one, slot))),
+  );
 
-/** Slots whose only approval is that of HEAD's author, and does not count. */
+/** Slots whose only approval is that of their removal's author, and does not count. */
 export const ownApproved = (desired: DesiredState): ReadonlySet<string> => {
   const approved = approvedSlots(desired);
-  const own = desired.approvals.flatMap((one) => (isOwn(desired, one) ? one.slots : []));
-  return new Set(own.filter((slot) => !approved.has(slot)));
+  const named = desired.approvals.flatMap(({ slots }) => slots);
+  return new Set(named.filter((slot) => !approved.has(slot)));
 };
 
-/** Persons are compared by e-mail address, in whatever case they write it. */
-const isOwn = ({ cluster, commit }: DesiredState, { by }: Approval): boolean =>
-  !cluster.ownApproval && emailOf(by) === emailOf(commit.email);
+/**
+ * Persons are compared by e-mail address, in whatever case they write it. Of several authors each
+ * is one: the change is theirs together.
+ */
+const isOwn = (desired: DesiredState, { by }: Approval, slot: string): boolean => {
+  if (desired.cluster.ownApproval) return false;
+  const me = emailOf(by);
+  return authorsOf(desired, jobOf(slot)).some((email) => emailOf(email) === me);
+};
+
+/** Whose removal it is (rules 8.2); where nobody can say, HEAD's author's. */
+export const authorsOf = (
+  { removers, commit }: DesiredState,
+  job: string | null,
+): readonly string[] => removers?.get(job ?? '') ?? [commit.email];
+
+const SLOT = /^(.+)\/([^/]+)\[(\d+)\]$/;
+
+const jobOf = (slot: string): string | null => parseSlot(slot)?.job ?? null;
+
+export const parseSlot = (
+  slot: string,
+): { readonly job: string; readonly group: string; readonly index: number } | null => {
+  const [, job, group, index] = SLOT.exec(slot) ?? [];
+  if (job === undefined || group === undefined) return null;
+  return { job, group, index: Number(index) };
+};
 
 /** `Ada <ada@example.org>` and `ada@example.org` are the same person. */
 const emailOf = (text: string): string =>
@@ -49,12 +75,11 @@ export const usedApprovals = (
 
 /** `held`: its file cannot be read, so nobody knows whether it is wanted. */
 const slotState = ({ jobs }: DesiredState, slot: string): 'wanted' | 'held' | 'gone' => {
-  const [, id, name, index] = /^(.+)\/([^/]+)\[(\d+)\]$/.exec(slot) ?? [];
-  const job = jobs.find((one) => one.id === id);
+  const place = parseSlot(slot);
+  const job = jobs.find((one) => one.id === place?.job);
   if (job === undefined || job.standing.kind === 'removed' || job.spec.stopped) return 'gone';
   if (job.standing.kind === 'held') return 'held';
-  const group = job.spec.groups.find((one) => one.name === name);
-  return group !== undefined && Number(index) < (group.scale?.max ?? group.count)
-    ? 'wanted'
-    : 'gone';
+  const group = job.spec.groups.find((one) => one.name === place?.group);
+  const most = group === undefined ? 0 : (group.scale?.max ?? group.count);
+  return place !== null && place.index < most ? 'wanted' : 'gone';
 };

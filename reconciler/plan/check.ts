@@ -3,8 +3,9 @@
 // Not here: reasons and repair. It reads the world in its own plain way, so that it can find the
 // planner wrong.
 
-import { copiesOf } from '../../schema/ageing.ts';
+import { copiesOf, unaged } from '../../schema/ageing.ts';
 import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
+import { compareText } from '../../schema/ids.ts';
 import { listsOf } from '../../schema/lists.ts';
 import { fits } from '../../schema/fits.ts';
 import type { LiveAllocation, LiveState } from '../../schema/live.ts';
@@ -19,7 +20,7 @@ export const check = (plan: Plan, live: LiveState, desired: DesiredState): reado
 
 const checkSteps = (plan: Plan, live: LiveState, desired: DesiredState): readonly Violation[] => {
   const ids = new Set(plan.steps.map(({ job }) => job));
-  const jobs = desired.jobs.filter(({ id }) => ids.has(id));
+  const jobs = jobsNamed(ids, desired);
   const copies = reachableCopies(ids, live);
   return [
     ...capacityKept(plan, live),
@@ -31,6 +32,19 @@ const checkSteps = (plan: Plan, live: LiveState, desired: DesiredState): readonl
     ...heldJobsStay(plan, jobs),
   ];
 };
+
+/** Jobs stand in the order of their ids. */
+const jobsNamed = (ids: ReadonlySet<string>, { jobs }: DesiredState): readonly DesiredJob[] =>
+  [...ids].toSorted(compareText).flatMap((id) => {
+    let [low, high] = [0, jobs.length];
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (compareText(jobs[middle]?.id ?? id, id) < 0) low = middle + 1;
+      else high = middle;
+    }
+    const job = jobs[low];
+    return job?.id === id ? [job] : [];
+  });
 
 type Copies = ReadonlyMap<string, readonly LiveAllocation[]>;
 
@@ -60,7 +74,7 @@ const capacityKept = (plan: Plan, live: LiveState): readonly Violation[] => {
     const starts = byNode.get(node.name) ?? [];
     if (starts.length === 0) return [];
     const freed = new Set(starts.flatMap((start) => start.after));
-    const held = node.allocations.filter(
+    const held = unaged(node).filter(
       ({ phase, allocation }) => phase !== 'dead' && !freed.has(allocation),
     );
     const ask = sum([...held, ...starts].map(({ body }) => body.spec.ask));
@@ -154,7 +168,7 @@ const dependenciesAreLocal = (plan: Plan, live: LiveState): readonly Violation[]
   const byNode = listsOf(waiting, ({ node }) => node);
   return [...byNode].flatMap(([name, starts]) => {
     const node = live.nodes.find((one) => one.name === name);
-    const here = new Set(node?.allocations.map(({ allocation }) => allocation));
+    const here = new Set(node && unaged(node).map(({ allocation }) => allocation));
     return starts.flatMap((start) =>
       start.after
         .filter((id) => !here.has(id) || !stopped.has(id))

@@ -3,13 +3,14 @@
 // each job.
 // Not here: how an approval is given (the ledger), replacements and moves (they are not removals).
 
-import { unaged } from '../../schema/ageing.ts';
+import { copiesOf, unaged } from '../../schema/ageing.ts';
 import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
-import { compareText, slotName } from '../../schema/ids.ts';
-import type { LiveAllocation, LiveState } from '../../schema/live.ts';
+import { compareText } from '../../schema/ids.ts';
+import type { LiveState } from '../../schema/live.ts';
 import type { Plan } from '../../schema/plan.ts';
-import { approvedSlots, ownApproved } from './approvals.ts';
+import { approvedSlots, ownApproved, parseSlot } from './approvals.ts';
 import { hasSettled } from './lost-ledger.ts';
+import { isRemoved, slotsThen, thenOf, type Removal, type Then } from './removals.ts';
 import type { Held } from './slots.ts';
 
 /** More than 20 % of a namespace's slots and at least 3 (rules 8.1). */
@@ -21,14 +22,6 @@ export interface Guard {
   readonly guarded: Plan['guarded'];
   /** All removals that HEAD asks for and that have a live copy, held back or not. */
   readonly removals: ReadonlySet<string>;
-}
-
-export interface Removal {
-  readonly job: DesiredJob;
-  readonly group: string;
-  readonly index: number;
-  readonly slot: string;
-  readonly precious: boolean;
 }
 
 export interface GuardInput {
@@ -44,10 +37,13 @@ export const guardRemovals = (desired: DesiredState, { removals, live }: GuardIn
   if (all.size === 0) return { held, guarded, removals: all };
   const approved = approvedSlots(desired);
   const own = ownApproved(desired);
-  const gone = desired.lastSynced === null && hasSettled(live.nodes.flatMap(unaged));
+  const everSynced = desired.lastSynced !== null;
+  const gone = !everSynced && hasSettled(live.nodes.flatMap(unaged));
+  // Nothing was ever wanted before, and no ledger is gone: there is nothing to lose (8.1).
+  if (!everSynced && !gone) return { held, guarded, removals: all };
   for (const [namespace, jobs] of namespacesOf(desired, removals)) {
     const found = jobs.flatMap(({ id }) => removals.get(id) ?? []);
-    const why = tripped(desired, { namespace, jobs, removals: found, gone });
+    const why = tripped(desired, { namespace, jobs, removals: found, live });
     if (why === null) continue;
     const waiting = found.filter(({ slot }) => !approved.has(slot));
     for (const job of jobs) {
@@ -63,7 +59,7 @@ export const guardRemovals = (desired: DesiredState, { removals, live }: GuardIn
   return { held, guarded, removals: all };
 };
 
-const OWN = 'the approval by the author of the commit does not count (guards.own_approval is off)';
+const OWN = 'the approval by the author of the removal does not count (guards.own_approval is off)';
 
 /** Namespaces in which something would go, each with all its jobs; the rest need no guard. */
 const namespacesOf = (
@@ -77,64 +73,53 @@ const namespacesOf = (
   return found;
 };
 
-/**
- * Slots wanted at the last synced commit, wanted no more at HEAD, with a live copy. Those of a held
- * job too: what its last valid content takes away waits all the same.
- */
-export const removalsOf = (
-  job: DesiredJob,
-  live: readonly LiveAllocation[],
-): readonly Removal[] => {
-  if (job.spec.stopped) return [];
-  const slots = new Map<string, Removal>();
-  for (const { body, phase, stopping } of live) {
-    if (phase === 'dead' || stopping || !isRemoved(job, body.group, body.index)) continue;
-    const { namespace, job: name } = job.spec;
-    const slot = slotName({ namespace, job: name, group: body.group, index: body.index });
-    const precious = body.spec.volumes.length > 0;
-    slots.set(slot, { job, group: body.group, index: body.index, slot, precious });
-  }
-  return [...slots.values()].toSorted((a, b) => compareText(a.slot, b.slot));
-};
-
-/**
- * A machine's changes between min and max are no removals; a group that went is held back while it
- * may return.
- */
-const isRemoved = (job: DesiredJob, name: string, index: number): boolean => {
-  if (job.standing.kind === 'removed') return true;
-  const group = job.spec.groups.find((wanted) => wanted.name === name);
-  if (group === undefined) {
-    const mayReturn = job.fallback?.spec.groups.some((was) => was.name === name) ?? false;
-    return job.settled || !mayReturn;
-  }
-  if (group.scale !== null) return index >= group.scale.max;
-  return index >= group.count;
-};
-
 const tripped = (
   desired: DesiredState,
   scene: {
     readonly namespace: string;
     readonly jobs: readonly DesiredJob[];
     readonly removals: readonly Removal[];
-    readonly gone: boolean;
+    readonly live: LiveState;
   },
 ): string | null => {
   const { namespace, jobs, removals } = scene;
   if (removals.length === 0) return null;
-  if (scene.gone) return 'the ledger is gone, so nobody can say what was wanted before';
+  if (desired.lastSynced === null) {
+    return 'the ledger is gone, so nobody can say what was wanted before';
+  }
   const spec = desired.namespaces.find(({ name }) => name === namespace);
   if (spec?.protected === true) return `namespace ${namespace} is protected`;
+  if (spec?.wasProtected === true) return `namespace ${namespace} was protected until now`;
   const precious = removals.find((removal) => removal.precious);
   if (precious !== undefined) return `${precious.slot} has a named volume`;
-  const wanted = jobs
-    .filter((job) => job.standing.kind !== 'removed')
-    .flatMap((job) => job.spec.groups.map((group) => group.count))
-    .reduce((sum, count) => sum + count, 0);
-  const all = wanted + removals.length;
-  if (removals.length < GUARD_LEAST || removals.length * 100 <= all * GUARD_PERCENT) return null;
-  return `${removals.length} of ${all} slots of namespace ${namespace} would go`;
+  const copies = copiesOf(scene.live, new Set(jobs.map(({ id }) => id)));
+  const then = (job: DesiredJob): Then => thenOf(desired, job, copies.get(job.id) ?? []);
+  const count = removals.length + goneWithLeave(desired, { ...scene, thenOf: then });
+  if (count < GUARD_LEAST) return null;
+  const all = jobs.reduce((sum, job) => sum + slotsThen(then(job)), 0);
+  if (count * 100 <= all * GUARD_PERCENT) return null;
+  return `${count} of ${all} slots of namespace ${namespace} would go`;
+};
+
+/**
+ * Slots of the same change that a person has let go of and that are gone already: else the first
+ * half of a large removal, approved, would make the second half a small one.
+ */
+const goneWithLeave = (
+  { approvals, usedSlots }: DesiredState,
+  scene: {
+    readonly jobs: readonly DesiredJob[];
+    readonly removals: readonly Removal[];
+    readonly thenOf: (job: DesiredJob) => Then;
+  },
+): number => {
+  const live = new Set(scene.removals.map(({ slot }) => slot));
+  const named = new Set([...(usedSlots ?? []), ...approvals.flatMap(({ slots }) => slots)]);
+  return [...named].filter((slot) => {
+    const place = live.has(slot) ? null : parseSlot(slot);
+    const job = place && scene.jobs.find(({ id }) => id === place.job);
+    return place && job ? isRemoved(job, place, scene.thenOf(job)) : false;
+  }).length;
 };
 
 const holdOf = (job: DesiredJob, removals: readonly Removal[]): Held => {

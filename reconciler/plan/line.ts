@@ -6,8 +6,8 @@
 import type { DesiredJob } from '../../schema/desired.ts';
 import { compareText } from '../../schema/ids.ts';
 import type { DeploymentView } from '../../schema/plan.ts';
-import type { Removal } from './guard.ts';
 import type { JobPart } from './part.ts';
+import type { Removal } from './removals.ts';
 
 export interface Remembered {
   readonly removals: readonly Removal[];
@@ -57,20 +57,38 @@ export const lineUp = (line: Line, jobs: readonly DesiredJob[]): readonly string
   const { jobs: before, byId } = line;
   if (before === jobs) return [];
   line.jobs = jobs;
-  // Whatever stands at both ends as before needs no look-up; mostly that is all but one job.
-  const shorter = Math.min(before.length, jobs.length);
-  let head = 0;
-  while (head < shorter && before[head] === jobs[head]) head += 1;
+  if (before.length === jobs.length && putChanged(line, before)) return [];
+  // What stands at both ends as before is passed over: all, where one job comes or goes.
+  const first = jobs.findIndex((job, at) => job !== before[at]);
+  const start = first < 0 ? Math.min(before.length, jobs.length) : first;
+  const shorter = Math.min(before.length, jobs.length) - start;
   let tail = 0;
-  while (tail < shorter - head && before.at(-1 - tail) === jobs.at(-1 - tail)) tail += 1;
-  const news = jobs.slice(head, jobs.length - tail);
+  while (tail < shorter && before[before.length - 1 - tail] === jobs[jobs.length - 1 - tail]) {
+    tail += 1;
+  }
+  const old = before.slice(start, before.length - tail);
+  const news = jobs.slice(start, jobs.length - tail);
   const wanted = new Set(news.map(({ id }) => id));
-  const gone = before.slice(head, before.length - tail).filter(({ id }) => !wanted.has(id));
-  for (const { id } of gone) take(line, id);
+  const gone = old.filter(({ id }) => !wanted.has(id)).map(({ id }) => id);
+  for (const id of gone) take(line, id);
   const come = news.filter((job) => byId.get(job.id)?.job !== job);
   if (come.length * FEW < jobs.length) for (const job of come) put(line, job);
   else rebuild(line, come);
-  return gone.map(({ id }) => id);
+  return gone;
+};
+
+/** false: other jobs stand there, or many are new. */
+const putChanged = (line: Line, before: readonly DesiredJob[]): boolean => {
+  const { jobs } = line;
+  const come: DesiredJob[] = [];
+  for (let at = 0; at < jobs.length; at += 1) {
+    const job = jobs[at];
+    if (job === undefined || job === before[at]) continue;
+    if (job.id !== before[at]?.id || (come.length + 1) * FEW > jobs.length) return false;
+    come.push(job);
+  }
+  for (const job of come) put(line, job);
+  return true;
 };
 
 /** Up to one in so many is put in its place one by one; more are sorted. */

@@ -14,7 +14,7 @@ import type { Blocked, Plan, Proposal, Step } from '../../schema/plan.ts';
 import type { Ms } from '../../schema/spec.ts';
 import { usedApprovals } from './approvals.ts';
 import { createDeadlines } from './deadlines.ts';
-import { guardRemovals, removalsOf, type Guard, type Removal } from './guard.ts';
+import { guardRemovals, type Guard } from './guard.ts';
 import { deploymentsWith, forget, remember, toLookAt } from './line.ts';
 import { holdRewritten, rewritten } from './lost-ledger.ts';
 import { createPlanMemo, type PlanMemo } from './memo.ts';
@@ -22,6 +22,7 @@ import { aheadWaits, viewNodes, type NodeViews } from './nodes.ts';
 import { complete, consider, earlier, makePart, type Completion, type JobPart } from './part.ts';
 import { placeAll, type Placed } from './placing.ts';
 import { recall, type Recalled } from './recall.ts';
+import { removalsOf, thenOf, type Removal } from './removals.ts';
 import { RENAMED, renamesOf, renameWait } from './rename.ts';
 import { strays } from './strays.ts';
 
@@ -43,7 +44,7 @@ export const planWith =
     const before = memo.world?.nodes.byName ?? null;
     const nodes = viewNodes(desired, { live, deadlines, before });
     const recalled = recall(desired, { live, nodes, now }, memo);
-    const removals = removalsIn(recalled);
+    const removals = removalsIn(desired, recalled);
     const scene = { nodes, live, lost, now, memo, recalled, removals };
     const first = pass(desired, scene, new Set());
     // Who finds no place neither holds up other rollouts (5.6) nor keeps its old name's copies
@@ -77,10 +78,10 @@ interface Pass {
   readonly wakeAt: Ms | null;
 }
 
-const removalsIn = ({ line, copies }: Recalled): Scene['removals'] => {
+const removalsIn = (desired: DesiredState, { line, copies }: Recalled): Scene['removals'] => {
   const removals = new Map<string, readonly Removal[]>();
   for (const { job, known } of toLookAt(line)) {
-    const mine = known?.removals ?? removalsOf(job, copies(job.id));
+    const mine = known?.removals ?? removalsOf(job, thenOf(desired, job, copies(job.id)));
     if (mine.length > 0) removals.set(job.id, mine);
   }
   return removals;
@@ -185,6 +186,7 @@ const conclude = (
     problems: [...desired.problems, ...parts.flatMap(({ problems }) => problems)],
     synced,
     guarded,
+    ...(nodes.massLoss === null ? {} : { massLoss: nodes.massLoss }),
     wakeAt,
   };
 };

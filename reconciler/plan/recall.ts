@@ -42,12 +42,15 @@ export const recall = (desired: DesiredState, seen: Seen, memo: PlanMemo): Recal
   const { world: before, line } = memo;
   const gone = lineUp(line, desired.jobs);
   const { name: cluster, maxDeployments } = desired.cluster;
-  const { scaleFiles } = desired;
+  const { scaleFiles, openScaleFiles, synced } = desired;
+  const everSynced = desired.lastSynced !== null;
   const isOther =
     before === null ||
     before.cluster !== cluster ||
     before.maxDeployments !== maxDeployments ||
+    before.everSynced !== everSynced ||
     !same(before.scaleFiles, scaleFiles) ||
+    !same(before.openScaleFiles, openScaleFiles) ||
     now < before.now;
   let strays: readonly string[];
   if (isOther) {
@@ -60,10 +63,12 @@ export const recall = (desired: DesiredState, seen: Seen, memo: PlanMemo): Recal
   } else {
     const touched = touchedJobs(before.nodes, nodes);
     forgetChanged(line, touched, { ...seen, before });
+    forgetSynced(line, before.synced, synced);
     const asked = [...before.strays, ...gone, ...touched];
     strays = asked.length === 0 ? before.strays : straysAmong(new Set(asked), seen, line);
   }
-  memo.world = { now, cluster, maxDeployments, scaleFiles, nodes, strays };
+  const files = { scaleFiles, openScaleFiles };
+  memo.world = { now, cluster, maxDeployments, everSynced, synced, ...files, nodes, strays };
   return { line, strays, copies: createCopies(live, unknownJobs(line, strays)) };
 };
 
@@ -94,6 +99,15 @@ const forgetChanged = (
   for (const id of touched) {
     const entry = line.byId.get(id);
     if (entry !== undefined) forget(line, entry);
+  }
+};
+
+/** What the last synced commit wanted decides what is a removal (rules 8.1). */
+const forgetSynced = (line: Line, before: World['synced'], now: World['synced']): void => {
+  if (before === now) return;
+  for (const id of new Set([...(before?.keys() ?? []), ...(now?.keys() ?? [])])) {
+    const entry = line.byId.get(id);
+    if (entry !== undefined && !same(before?.get(id), now?.get(id))) forget(line, entry);
   }
 };
 

@@ -122,7 +122,7 @@ const frameOf = (
  * While a machine owns the count and its file is missing, the slots that live now are the count
  * (rules 7).
  */
-const liveCount = (group: GroupSpec, allocations: readonly LiveAllocation[]): number => {
+export const liveCount = (group: GroupSpec, allocations: readonly LiveAllocation[]): number => {
   if (group.scale === null || group.scale.fromFile) return group.count;
   const { min, max } = group.scale;
   const slots = allocations.filter(({ stopping }) => !stopping).map(({ body }) => body.index + 1);

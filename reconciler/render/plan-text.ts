@@ -2,16 +2,14 @@
 // In: a summary. Out: lines, without colour. Not here: JSON (the summary is data already),
 // markdown.
 
+import type { Blocked } from '../../schema/plan.ts';
 import type { Problem } from '../../schema/problems.ts';
 import { formatCpu, formatSize } from '../../schema/units.ts';
 import type { JobChange, StepGroup, Summary, WaveGroup } from './summary.ts';
-import { blockedWords, START_WORDS, STOP_WORDS } from './words.ts';
+import { blockedLines, many, named, START_WORDS, STOP_WORDS } from './words.ts';
 
 /** Lines shown of one list; the rest is counted. */
 const LINES_SHOWN = 50;
-
-/** Nodes and indexes named in one line; the rest is counted. */
-const NAMES_SHOWN = 6;
 
 /** `file:line:column  code  what is wrong  how to fix it`. */
 export const problemLine = (problem: Problem): string =>
@@ -28,7 +26,7 @@ export const planText = (summary: Summary): readonly string[] => {
       'Waits for approval (purser approve)',
       guarded.map(({ job, slots, why }) => `${job}: ${named(slots)}: ${why}`),
     ),
-    ...section('Not done, and why', [...new Set(blocked.map(blockedWords))]),
+    ...section('Not done, and why', blockedLines(blocked.filter(isNews))),
     ...section('Problems', problems.map(problemLine)),
     ...section(
       'Not resolved to a digest; taken for images that never ran',
@@ -38,6 +36,10 @@ export const planText = (summary: Summary): readonly string[] => {
     ...(waves.length === 0 ? [] : ['', capacityLine(summary)]),
   ];
 };
+
+/** Said once for all jobs in the second line. */
+const isNews = (blocked: Blocked): boolean =>
+  blocked.kind !== 'waiting' || blocked.why !== 'stopped-sync';
 
 const titleOf = ({ jobs, waves, guarded, problems, blocked }: Summary): string => {
   const errors = problems.filter(({ severity }) => severity === 'error').length;
@@ -57,8 +59,6 @@ const titleOf = ({ jobs, waves, guarded, problems, blocked }: Summary): string =
   ];
   return `${many(jobs.length, 'job')}: ${counts.join(', ')}, in ${many(count, 'wave')}${rest}.`;
 };
-
-const many = (count: number, word: string): string => `${count} ${word}${count === 1 ? '' : 's'}`;
 
 const section = (title: string, lines: readonly string[]): readonly string[] => {
   if (lines.length === 0) return [];
@@ -127,15 +127,9 @@ const reasonWords = ({ kind, reason, changes }: StepGroup): string => {
   return words[reason] ?? reason;
 };
 
-const named = (names: readonly string[]): string => {
-  const shown = names.slice(0, NAMES_SHOWN).join(', ');
-  const rest = names.length - NAMES_SHOWN;
-  return rest > 0 ? `${shown} and ${rest} more` : shown;
-};
-
 const pendingLines = ({ steps, blocked, problems }: Summary['pending']): readonly string[] => [
   ...(steps === 0 ? [] : [many(steps, 'step')]),
-  ...new Set(blocked.map(blockedWords)),
+  ...blockedLines(blocked),
   ...problems.map(problemLine),
 ];
 

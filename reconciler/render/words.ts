@@ -56,7 +56,7 @@ export const STATUS_WORDS: Readonly<Record<DeploymentStatus, string>> = {
   stalled: 'stalled',
   blocked: 'blocked',
   failed: 'failed',
-  held: 'held at its last valid content',
+  held: 'held',
   degraded: 'degraded',
   stopped: 'stopped',
 };
@@ -71,6 +71,37 @@ export const stepWords = (step: Step): string => {
       return `update ${step.slot} on ${step.node} in place (${step.changes.join(', ')})`;
   }
 };
+
+export const many = (count: number, word: string): string =>
+  `${count} ${word}${count === 1 ? '' : 's'}`;
+
+/** Names in one line; the rest is counted. */
+const NAMES_SHOWN = 6;
+
+export const named = (names: readonly string[]): string => {
+  const shown = names.slice(0, NAMES_SHOWN).join(', ');
+  const rest = names.length - NAMES_SHOWN;
+  return rest > 0 ? `${shown} and ${rest} more` : shown;
+};
+
+/** One line for all slots of a group that wait for the same: `shop/web/web[0, 1, 2] waits …`. */
+export const blockedLines = (all: readonly Blocked[]): readonly string[] => {
+  const lines = new Map<string, { readonly before: string; readonly indexes: string[] }>();
+  for (const blocked of all) {
+    const line = blockedWords(blocked);
+    const [, before = '', index = '', after = ''] = SLOT_FIRST.exec(line) ?? [];
+    const known = lines.get(`${before} ${after}`);
+    if (before === '') lines.set(line, { before: line, indexes: [] });
+    else if (known === undefined) lines.set(`${before} ${after}`, { before, indexes: [index] });
+    else if (!known.indexes.includes(index)) known.indexes.push(index);
+  }
+  return [...lines].map(([key, { before, indexes }]) =>
+    indexes.length === 0 ? key : `${before}[${named(indexes)}]${key.slice(before.length + 1)}`,
+  );
+};
+
+/** `namespace/job/group[3] waits …`. */
+const SLOT_FIRST = /^([^\s[]+)\[(\d+)\](.*)$/s;
 
 export const blockedWords = (blocked: Blocked): string => {
   switch (blocked.kind) {

@@ -49,6 +49,29 @@ u.on('message', (m) => { process.stdout.write(m); process.exit(0); });
 u.send('x', Number(process.argv[2]), process.argv[1]);
 `;
 
+describe('two runners in one namespace', () => {
+  it('see the ports that the other publishes as taken, and not their own', async () => {
+    const netns = await makeNetns('pair');
+    const runners = [nodeName(), nodeName()].map((node) => ({
+      node,
+      subnet: null,
+      nodeNetns: netns.path,
+    }));
+    try {
+      const [one, two] = await Promise.all(runners.map(createNativeNetwork));
+      const ports = [{ name: 'http', host: 24_000, port: 80 }];
+      await one?.setUp({ allocation: 'a-0-1', mode: 'bridge', ports });
+      expect(await two?.portsTaken()).toEqual([24_000]);
+      expect(await one?.portsTaken()).toEqual([]);
+      await one?.tearDown('a-0-1');
+      expect(await two?.portsTaken()).toEqual([]);
+    } finally {
+      for (const runner of runners) await nativeCleanUp(runner);
+      await netns.remove();
+    }
+  });
+});
+
 describe('a runner that lives in the namespace of its node', () => {
   it('prepares, sets up, lists and cleans up there', async () => {
     const netns = await makeNetns('inside');

@@ -3,7 +3,7 @@
 import { spawn } from 'node:child_process';
 import { createServer } from 'node:http';
 import { createServer as createTcpServer } from 'node:net';
-import type { AddressInfo, Server } from 'node:net';
+import type { AddressInfo, Server, Socket } from 'node:net';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
@@ -18,9 +18,24 @@ const listen = (server: Server): Promise<number> =>
     server.listen(0, '127.0.0.1', () => resolve((server.address() as AddressInfo).port));
   });
 
+/** An early hint, then the answer, in pieces that end in the middle of everything. */
+const dripFeed = (socket: Socket, heard: (text: string) => void): void => {
+  let asked = '';
+  socket.on('data', (data) => {
+    asked += data.toString('latin1');
+    if (asked.endsWith('\r\n\r\n')) heard(asked);
+  });
+  socket.on('error', () => undefined);
+  const text = 'HTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\nHTTP/1.1 503 No\r\nA: b\r\n\r\n';
+  const pieces = [text.slice(0, 3), text.slice(3, 30), text.slice(30, 60), text.slice(60)];
+  for (const [turn, piece] of pieces.entries()) setTimeout(() => socket.write(piece), turn * 20);
+};
+
 describe('probes', () => {
   const servers: Server[] = [];
-  const ports = { http: 0, mute: 0, rude: 0, babble: 0, closed: 0 };
+  const ports = { http: 0, mute: 0, rude: 0, babble: 0, closed: 0, slow: 0, leaver: 0 };
+  /** What the last client of `slow` asked for. */
+  let asked = '';
   const ask = (port: number, path = '/', kind: ProbeAsk['kind'] = 'http'): ProbeAsk => ({
     kind,
     address: '127.0.0.1',
@@ -46,6 +61,10 @@ describe('probes', () => {
     ports.mute = await start(createTcpServer(() => undefined));
     ports.rude = await start(createTcpServer((socket) => socket.resetAndDestroy()));
     ports.babble = await start(createTcpServer((socket) => socket.end('hello\n')));
+    ports.slow = await start(
+      createTcpServer((socket) => dripFeed(socket, (text) => (asked = text))),
+    );
+    ports.leaver = await start(createTcpServer((socket) => socket.end('HTTP/1.1 200 OK\r\nA: b')));
     const gone = createTcpServer();
     ports.closed = await listen(gone);
     await new Promise((resolve) => gone.close(resolve));
@@ -81,6 +100,18 @@ describe('probes', () => {
       `connection to port ${ports.rude} was closed without an answer`,
     );
     expect(await message(ask(ports.babble))).toBe(`the answer on port ${ports.babble} is not HTTP`);
+  });
+
+  it('wait for the whole head of the answer that counts', async () => {
+    expect(await probe(ask(ports.slow))).toEqual({ ok: false, message: 'GET / answered 503' });
+    expect(asked).toMatch(/^GET \/ HTTP\/1\.1\r\nHost: 127\.0\.0\.1:\d+\r\n[^]*\r\n\r\n$/);
+    const odd = await probe(ask(ports.slow, '/a b\r\nX: ü'));
+    expect(odd.ok).toBe(false);
+    expect(asked.split('\r\n')[0]).toBe('GET /a%20b%0d%0aX:%20%c3%bc HTTP/1.1');
+    expect(await probe(ask(ports.leaver))).toEqual({
+      ok: false,
+      message: `connection to port ${ports.leaver} was closed without an answer`,
+    });
   });
 
   it('look inside a namespace that has only its loopback', async () => {

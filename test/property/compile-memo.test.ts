@@ -4,7 +4,7 @@ import { expect, it } from 'vitest';
 import { asks, compile } from '../../reconciler/desired/compile.ts';
 import { createMemo } from '../../reconciler/desired/memo.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
-import type { History, SourceTree } from '../../schema/source.ts';
+import type { Files, History, SourceTree } from '../../schema/source.ts';
 import { story, treeOf, type Change } from '../support/tree.ts';
 
 const CLUSTER = 'name: test\npolicies: { registries: [registry.example] }\n';
@@ -42,6 +42,8 @@ const commits = fc.array(
     syncs: fc.boolean(),
     /** Asked again without anything new. */
     again: fc.boolean(),
+    /** The reader says how the files differ from those before and from the synced ones. */
+    compares: fc.boolean(),
   }),
   { minLength: 2, maxLength: 10 },
 );
@@ -63,10 +65,13 @@ it('a memo changes nothing but the time that compile takes', () => {
       const all = story(FIRST, ...changes.map(({ edits }) => changeOf(edits)));
       let ledger: readonly LedgerRecord[] = [];
       let synced: number | undefined;
+      let before: Files | null = null;
       for (const [at] of all.entries()) {
         const commitsSoFar = all.slice(0, at + 1);
         const init = synced === undefined ? { ledger } : { ledger, lastSynced: synced };
         let tree: SourceTree = treeOf(commitsSoFar, init);
+        if (changes[at - 1]?.compares === true) tree = compared(tree, before);
+        before = tree.files;
         for (let round = 0; round < 3; round += 1) {
           expect(asks(tree, memo)).toEqual(asks(tree));
           expect(compile(tree, memo)).toEqual(compile(tree));
@@ -78,8 +83,18 @@ it('a memo changes nothing but the time that compile takes', () => {
         if (change?.settles === true) ledger = [...ledger, ...settledAt(tree)];
       }
     }),
-    { seed: 21, numRuns: 60 },
+    { seed: 21, numRuns: 100 },
   );
+});
+
+const compared = (tree: SourceTree, before: Files | null): SourceTree => ({
+  ...tree,
+  differences: [before, tree.lastSynced?.files ?? null].flatMap((from) => {
+    if (from === null) return [];
+    const all = new Set([...from.keys(), ...tree.files.keys()]);
+    const paths = [...all].filter((path) => from.get(path)?.blob !== tree.files.get(path)?.blob);
+    return [{ from, to: tree.files, paths: new Set(paths) }];
+  }),
 });
 
 /** What Git would answer to all that is asked. */

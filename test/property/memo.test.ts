@@ -38,6 +38,7 @@ const change = fc.record({
     'scale-file',
     'ledger-gone',
     'approved',
+    'synced',
     'other-session',
     'news',
     'news',
@@ -217,6 +218,12 @@ const next = (before: Look, { kind, which, afterMs }: Change, first: World): Loo
     }
     case 'approved':
       return { ...look, desired: { ...look.desired, approvals: [approvalOf(look, which)] } };
+    case 'synced': {
+      const id = look.desired.jobs[place]?.id ?? '';
+      const groups =
+        which === 0 ? null : [{ name: 'main', min: which, max: 2 * which, value: null }];
+      return { ...look, desired: { ...look.desired, synced: new Map([[id, groups]]) } };
+    }
     case 'back':
       return { desired: first.desired, heard: first.heard, now: first.now, isSpread: false };
   }

@@ -125,6 +125,17 @@ describe('reports on the wire', () => {
     expect(exchange([first, second])?.allocations[0]?.healthyForMs).toBe(3);
   });
 
+  test('a runner of an earlier release does not say the hashes of its bodies', () => {
+    fc.assert(
+      fc.property(report, (first) => {
+        const { frame } = encodeReport(null, first, 0);
+        const older = JSON.parse(JSON.stringify({ ...frame, bodyHashes: undefined }));
+        const applied = applyReport(null, 0, older);
+        expect(applied).toEqual({ ok: true, report: first });
+      }),
+    );
+  });
+
   test('a body that was never sent is refused with a reason', () => {
     const { frame } = encodeReport(
       null,

@@ -14,6 +14,7 @@ import {
   Metadata,
   Status,
 } from 'nice-grpc';
+import { formatDuration } from '../../../schema/units.ts';
 import { ContainersDefinition } from './generated/containerd/containers.ts';
 import { ContentDefinition } from './generated/containerd/content.ts';
 import { DiffDefinition } from './generated/containerd/diff.ts';
@@ -130,7 +131,11 @@ const limitTime: ClientMiddleware = async function* (call, options) {
     return yield* call.next(call.request, { ...options, signal });
   } catch (error) {
     if (!timeout.signal.aborted || options.signal?.aborted === true) throw error;
-    throw new ClientError(path, Status.DEADLINE_EXCEEDED, `no answer within ${limitMs} ms`);
+    throw new ClientError(
+      path,
+      Status.DEADLINE_EXCEEDED,
+      `no answer within ${formatDuration(limitMs)}`,
+    );
   } finally {
     clearTimeout(timer);
   }

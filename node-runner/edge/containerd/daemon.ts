@@ -5,7 +5,7 @@
 // stopping containers before it is the caller's work.
 
 import { spawn } from 'node:child_process';
-import { openSync, closeSync } from 'node:fs';
+import { closeSync, openSync, readFileSync } from 'node:fs';
 import { mkdir, readdir, readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -66,10 +66,20 @@ export const startContainerd = async (options: DaemonOptions): Promise<Daemon> =
   return daemon(options.folder, pid);
 };
 
-/** Whether the containerd of this folder runs: two small files are read, nothing is connected. */
-export const containerdRuns = async (folder: string): Promise<boolean> => {
-  const pid = Number(await readFile(pidFile(folder), 'utf8').catch(() => '0'));
-  return Number.isInteger(pid) && pid > 1 && (await isOurs(pid, folder));
+/**
+ * Whether the containerd of this folder runs: two small files are read, nothing is connected.
+ * Asked every second, so it reads without waiting, which costs a tenth of sending the reads
+ * through Node's threads.
+ */
+export const containerdRuns = (folder: string): boolean => {
+  try {
+    const pid = Number(readFileSync(pidFile(folder), 'utf8'));
+    if (!Number.isInteger(pid) || pid <= 1) return false;
+    return names(readFileSync(`/proc/${pid}/cmdline`, 'utf8'), folder);
+  } catch {
+    // No such file, no such process: it does not run, and starting it tells what is wrong.
+    return false;
+  }
 };
 
 /**
@@ -100,9 +110,9 @@ export const findContainerd = async (folder: string): Promise<Daemon | null> => 
 
 /** Processes of this folder's containerd, youngest first. */
 const processesOf = async (folder: string): Promise<readonly number[]> => {
-  const names = await readdir('/proc');
+  const entries = await readdir('/proc');
   const found: { readonly pid: number; readonly began: number }[] = [];
-  for (const name of names) {
+  for (const name of entries) {
     const pid = Number(name);
     if (!Number.isInteger(pid) || !(await isOurs(pid, folder))) continue;
     found.push({ pid, began: await beganAt(pid) });
@@ -154,8 +164,11 @@ const daemon = (folder: string, pid: number): Daemon => ({
  */
 const isOurs = async (pid: number, folder: string): Promise<boolean> => {
   const line = await readFile(`/proc/${pid}/cmdline`, 'utf8').catch(() => '');
-  return line.split('\0').includes(join(folder, 'config.toml'));
+  return names(line, folder);
 };
+
+const names = (commandLine: string, folder: string): boolean =>
+  commandLine.split('\0').includes(join(folder, 'config.toml'));
 
 /** A session of its own and no pipe to us: it does not notice when we end. */
 const launch = (binary: string, config: string, log: string): number => {

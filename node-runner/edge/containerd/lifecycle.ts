@@ -17,6 +17,7 @@ import { type Process, Status as TaskStatus } from './generated/containerd/proce
 import { Options } from './generated/containerd/runc_options.ts';
 import type { Mount } from './generated/containerd/types.ts';
 import type { Any } from './generated/google/protobuf/any.ts';
+import { RUNTIME, type SandboxRecords, sandboxRecords, SPEC_TYPE } from './sandboxes.ts';
 import { nextLog, openOutput } from './stdio.ts';
 
 export interface Lifecycle {
@@ -29,8 +30,6 @@ export interface Lifecycle {
   readonly relabel: (id: string, labels: Readonly<Record<string, string>>) => Promise<void>;
 }
 
-const RUNTIME = 'io.containerd.runc.v2';
-const SPEC_TYPE = 'types.containerd.io/opencontainers/runtime-spec/1/Spec';
 /** Where the log's path stands on the record, for `restart`; labels are the caller's alone. */
 const LOG_EXTENSION = 'purser.log';
 const SIGKILL = 9;
@@ -244,36 +243,6 @@ const imageGone = ({ image }: CreateAsk, cause: unknown): RuntimeError =>
     `Image ${image.name} is no longer on this node; pull it again.`,
     cause,
   );
-
-interface SandboxRecords {
-  readonly create: (id: string, options: Any) => Promise<void>;
-  readonly delete: (id: string) => Promise<void>;
-}
-
-/**
- * Records in the sandbox store: from containerd 1.7 on, one of the container's id makes the server
- * keep a task that ended while it was down, with its exit status. 1.6 keeps it anyway and does not
- * have that service.
- */
-const sandboxRecords = (containerd: Containerd): SandboxRecords => {
-  const { sandboxes } = containerd;
-  const absent = Status.UNIMPLEMENTED;
-  return {
-    create: async (id, options) => {
-      const runtime = { name: RUNTIME, options };
-      const spec = { typeUrl: SPEC_TYPE, value: Buffer.from('{}') };
-      const sandbox = { sandboxId: id, runtime, spec, sandboxer: 'shim' };
-      await tolerate(sandboxes.create({ sandbox }), absent, Status.ALREADY_EXISTS);
-    },
-    delete: async (id) => {
-      const deleted = tolerate(sandboxes.delete({ sandboxId: id }), absent, Status.NOT_FOUND);
-      await deleted.catch((error: unknown) => {
-        // 1.7 answers so in a namespace that never had such a record.
-        if (!(error instanceof Error && error.message.includes('bucket not found'))) throw error;
-      });
-    },
-  };
-};
 
 /**
  * Wait answers when the process is gone; if its shim dies meanwhile the call is cut, so the task is

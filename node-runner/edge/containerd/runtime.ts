@@ -2,6 +2,7 @@
 // the door. In: the socket and folders of one node. Out: RuntimePort, and what only this edge has:
 // import and close. Not here: starting containerd (daemon.ts), when anything is done (tick).
 
+import { constants } from 'node:os';
 import { Status } from 'nice-grpc';
 import { compareText } from '../../../schema/ids.ts';
 import type { ImageFacts, ResolvedUser, RuntimePort } from '../../ports.ts';
@@ -9,7 +10,7 @@ import { atDoor, tolerate } from '../runtime-error.ts';
 import { type Containerd, connectContainerd } from './client.ts';
 import type { Image } from './generated/containerd/images.ts';
 import { ensureNamespace, followEvents } from './events.ts';
-import { execIn } from './exec.ts';
+import { endLeftExecs, execIn } from './exec.ts';
 import { readStored } from './image-store.ts';
 import { importImage, type WholeImage } from './import.ts';
 import { createLifecycle } from './lifecycle.ts';
@@ -35,6 +36,8 @@ export interface RuntimeOptions {
 export interface ContainerdRuntime extends RuntimePort {
   /** An image that was built here, into the store under `repository@digest`. */
   readonly importImage: (image: WholeImage, repository: string) => Promise<ImageFacts>;
+  /** Ends exec sessions that an earlier life left behind; returns how many. Before the first. */
+  readonly endLeftExecs: () => Promise<number>;
   /** Ends connections; containers go on. */
   readonly close: () => void;
 }
@@ -73,7 +76,9 @@ export const createContainerdRuntime = (options: RuntimeOptions): ContainerdRunt
       }),
     start: (id) => atDoor(`start container ${id}`, () => lifecycle.start(id)),
     kill: (id, signal, how) =>
-      atDoor(`send signal ${signal} to container ${id}`, () => lifecycle.kill(id, signal, how)),
+      atDoor(`send ${signalName(signal)} to container ${id}`, () =>
+        lifecycle.kill(id, signal, how),
+      ),
     remove: (id) => atDoor(`remove container ${id}`, () => lifecycle.remove(id)),
     restart: (id, spec) => atDoor(`restart container ${id}`, () => lifecycle.restart(id, spec)),
     relabel: (id, labels) => atDoor(`relabel container ${id}`, () => lifecycle.relabel(id, labels)),
@@ -82,6 +87,10 @@ export const createContainerdRuntime = (options: RuntimeOptions): ContainerdRunt
         execIn(containerd, options.execFolder, ask),
       ),
     events: (signal) => followEvents(containerd, signal),
+    endLeftExecs: () =>
+      atDoor('end sessions that were left behind', () =>
+        endLeftExecs(containerd, options.execFolder),
+      ),
     close: () => {
       registry.close();
       containerd.close();
@@ -146,3 +155,8 @@ const imageCalls = (parts: {
       }),
   };
 };
+
+/** SIGTERM for 15; signals without a name by their number. */
+const signalName = (signal: number): string =>
+  Object.entries(constants.signals).find(([, number]) => number === signal)?.[0] ??
+  `signal ${signal}`;

@@ -28,6 +28,9 @@ export const namesFor = (node: string): NetworkNames => {
   };
 };
 
+/** What every runner's table is called. */
+export const RUNNER_TABLE = /^purser_[0-9a-f]{6}$/;
+
 /** Where iproute2 keeps named namespaces. */
 export const NETNS_DIR = '/run/netns';
 

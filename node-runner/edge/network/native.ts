@@ -24,7 +24,7 @@ import type { Kernel } from './kernel.ts';
 import { parseListening } from './listening.ts';
 import { NETNS_DIR, namesFor } from './names.ts';
 import type { NetworkNames } from './names.ts';
-import { addMappings, deleteMappings, parseMappings } from './ruleset.ts';
+import { addMappings, deleteMappings, parseMappings, parseOtherTables } from './ruleset.ts';
 import type { Mapping } from './ruleset.ts';
 import { createTurns } from './turns.ts';
 import { addressOf, gatewayOf, nextHost } from './subnet.ts';
@@ -95,7 +95,11 @@ export const createNativeNetwork = async (
       await restoreRules(state, options);
       return list(state);
     },
-    portsTaken: async () => parseListening(await kernel.socketTables()),
+    portsTaken: async () => {
+      const listening = parseListening(await kernel.socketTables());
+      const published = await publishedByOthers(state);
+      return [...new Set([...listening, ...published])].toSorted((a, b) => a - b);
+    },
     cleanUp: () => removeHost(kernel, names),
   };
 };
@@ -306,6 +310,18 @@ const allocationsWithNamespace = async (names: NetworkNames): Promise<readonly s
 
 const presentMappings = async (state: State): Promise<readonly Mapping[]> =>
   parseMappings(await state.kernel.nftShow('list', 'map', 'ip', state.names.table, 'ports'));
+
+/**
+ * Host ports that other runners of this machine publish: no socket shows them, and of two tables
+ * that map the same port the older would win. A table may go while it is read.
+ */
+const publishedByOthers = async ({ kernel, names }: State): Promise<readonly number[]> => {
+  const tables = parseOtherTables(await kernel.nftShow('list', 'tables', 'ip'), names);
+  const shown = await Promise.all(
+    tables.map((table) => kernel.nftShow('list', 'map', 'ip', table, 'ports').catch(() => '{}')),
+  );
+  return shown.flatMap(parseMappings).map(({ host }) => host);
+};
 
 const list = async (state: State): Promise<readonly NetworkFacts[]> => {
   const hosts = await hostsByAllocation(state);

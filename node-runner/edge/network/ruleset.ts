@@ -2,6 +2,7 @@
 // port to allocation.
 // In: names, subnet, mappings. Out: nft commands; parsed mappings. Not here: running nft.
 
+import { RUNNER_TABLE } from './names.ts';
 import type { NetworkNames } from './names.ts';
 import { formatSubnet } from './subnet.ts';
 import type { Subnet } from './subnet.ts';
@@ -74,6 +75,17 @@ export const parseMappings = (json: string): readonly Mapping[] => {
   }
   return [...found.values()];
 };
+
+/**
+ * Tables of other runners in the same network namespace, in the output of `nft -j list tables ip`.
+ * What they publish is taken, though nothing listens there.
+ */
+export const parseOtherTables = (json: string, names: NetworkNames): readonly string[] =>
+  entriesOf(json).flatMap((entry) => {
+    const name = field(field(entry, 'table'), 'name');
+    const isOther = typeof name === 'string' && RUNNER_TABLE.test(name) && name !== names.table;
+    return isOther ? [name] : [];
+  });
 
 /** Handles of rules in any chain whose comment is `comment`, from `nft -j -a list chain …`. */
 export const handlesWithComment = (json: string, comment: string): readonly number[] =>

@@ -57,19 +57,34 @@ export const FIRST_HOST = 2;
 /** Highest usable host number. */
 export const lastHost = (subnet: Subnet): number => sizeOf(subnet) - 2;
 
+/** Where a subnet is looked for, and how large it is to be. */
+export interface SubnetRange {
+  readonly within: Subnet;
+  readonly prefixLength: number;
+}
+
+const ALLOCATIONS: SubnetRange = {
+  within: { base: 10 * 2 ** 24, prefixLength: 8 },
+  prefixLength: DEFAULT_PREFIX_LENGTH,
+};
+
 /**
- * The first /22 of 10.0.0.0/8 that meets no route in use, beginning at a place that depends on
- * the node's name alone, so that it is the same after a reboot. null when all 16,384 are taken.
- * The default route (/0) is no collision.
+ * The first subnet of the range (a /22 of 10.0.0.0/8 unless told otherwise) that meets no route in
+ * use, beginning at a place that depends on the name alone, so that it is the same after a reboot.
+ * null when all are taken (16,384 of /22). The default route (/0) is no collision.
  */
-export const chooseSubnet = (node: string, routes: readonly Subnet[]): Subnet | null => {
-  const count = 2 ** (DEFAULT_PREFIX_LENGTH - 8);
-  const size = 2 ** (32 - DEFAULT_PREFIX_LENGTH);
-  const start = Number.parseInt(sha256(`purser subnet ${node}`).slice(0, 8), 16) % count;
+export const chooseSubnet = (
+  name: string,
+  routes: readonly Subnet[],
+  { within, prefixLength }: SubnetRange = ALLOCATIONS,
+): Subnet | null => {
+  const count = 2 ** (prefixLength - within.prefixLength);
+  const size = 2 ** (32 - prefixLength);
+  const start = Number.parseInt(sha256(`purser subnet ${name}`).slice(0, 8), 16) % count;
   const taken = routes.filter((route) => route.prefixLength > 0);
   for (let step = 0; step < count; step += 1) {
-    const base = 10 * 2 ** 24 + ((start + step) % count) * size;
-    const subnet = { base, prefixLength: DEFAULT_PREFIX_LENGTH };
+    const base = within.base + ((start + step) % count) * size;
+    const subnet = { base, prefixLength };
     if (!taken.some((route) => overlaps(route, subnet))) return subnet;
   }
   return null;

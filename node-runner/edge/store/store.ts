@@ -4,8 +4,8 @@
 // that cannot be read is moved aside and said, never fatal. Not here: reading logs and rotating
 // them (logs.ts).
 
-import { chmod, mkdir, readFile, readdir, rename, rm } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { chmod, mkdir, open, readFile, readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 
 import writeFileAtomic from 'write-file-atomic';
 
@@ -84,12 +84,14 @@ const prepare = async (layout: Layout, ask: PrepareAsk): Promise<PreparedPaths> 
     const logFolder = join(layout.logs, ask.allocation);
     await mkdir(logFolder, { recursive: true, mode: FOLDER_MODE });
     logs[task.name] = await nextLogPath(logFolder, task.name);
-    for (const { path, content } of task.files) {
-      const name = sha256(path).slice(0, 16);
-      const target = join(layout.files, ask.allocation, task.name, name);
-      await writeMounted(target, content);
+    const folder = join(layout.files, ask.allocation, task.name);
+    await mkdir(folder, { recursive: true, mode: FOLDER_MODE });
+    const written = task.files.map(async ({ path, content }) => {
+      const target = join(folder, sha256(path).slice(0, 16));
       files[`${task.name}\n${path}`] = target;
-    }
+      await writeMounted(target, content);
+    });
+    await Promise.all(written);
   }
   for (const volume of ask.volumes) {
     refuseBadName(volume);
@@ -98,12 +100,27 @@ const prepare = async (layout: Layout, ask: PrepareAsk): Promise<PreparedPaths> 
   return { files, volumes, logs };
 };
 
-/** An equal file is left alone: a running container has that very file mounted. */
+/**
+ * One that is not there yet is nobody's, so it is written in place and not waited for: what a power
+ * cut leaves of it is not equal, and is replaced before the container runs again. An equal file is
+ * left alone: a running container has that very file mounted.
+ */
 const writeMounted = async (path: string, content: string): Promise<void> => {
-  const present = await readFile(path, 'utf8').catch(() => null);
-  if (present === content) return;
-  await mkdir(dirname(path), { recursive: true, mode: FOLDER_MODE });
-  await writeFileAtomic(path, content, { mode: MOUNTED_FILE_MODE });
+  const file = await open(path, 'wx', MOUNTED_FILE_MODE).catch((error: unknown) => {
+    if (errnoOf(error) === 'EEXIST') return null;
+    throw error;
+  });
+  if (file === null) {
+    if ((await readFile(path, 'utf8')) === content) return;
+    return writeFileAtomic(path, content, { mode: MOUNTED_FILE_MODE });
+  }
+  try {
+    await file.writeFile(content);
+    // The mode above is cut by the umask, this one is not.
+    await file.chmod(MOUNTED_FILE_MODE);
+  } finally {
+    await file.close();
+  }
 };
 
 /** An existing folder keeps the mode and owner that its job gave it. */

@@ -76,7 +76,7 @@ export const createMirrorBase = (options: MirrorOptions): Base => {
       }
     },
     publish: (move) => publish(options, store().repository, move),
-    watch: (wake) => poll({ options, state, refresh, wake }),
+    watch: (wake) => poll({ options, state, refresh, wake: () => wake(null) }),
     close: () => state.store?.objects.close(),
   };
 };

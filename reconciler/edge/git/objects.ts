@@ -9,17 +9,9 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { constants, deflateSync, inflateSync } from 'node:zlib';
 import git from 'isomorphic-git';
-import type { Batch } from './batch.ts';
+import type { Batch, GitObject } from './batch.ts';
 import type { Owner } from './command.ts';
 import { broken, codeOf, messageOf, retry } from './failure.ts';
-
-export interface GitObject {
-  /** `commit`, `tree`, `blob` or `tag`. */
-  readonly type: string;
-  readonly size: number;
-  /** null: larger than asked for. */
-  readonly data: Buffer | null;
-}
 
 export interface Objects {
   /** null where the repository has no such object. */

@@ -52,6 +52,12 @@ export const placeOf = (repository: string): Place => {
   return { kind: 'path', path: repository };
 };
 
+/** The repository as it may be shown: a login in an http URL is left out. */
+export const shownRepository = (repository: string): string => {
+  const place = placeOf(repository);
+  return place.kind === 'http' ? place.url : repository;
+};
+
 const httpPlace = (repository: string): Place => {
   const url = new URL(repository);
   const user = decodeURIComponent(url.username);

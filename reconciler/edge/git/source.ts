@@ -8,6 +8,7 @@ import type { Ledger, LedgerRecord } from '../../../schema/ledger.ts';
 import type { Asks, CommitInfo, SourceTree } from '../../../schema/source.ts';
 import type { CommitAsk, SourcePort } from '../../ports.ts';
 import type { Base, Tips } from './base.ts';
+import { sameTips } from './base.ts';
 import { makeCommit } from './commit.ts';
 import { broken, LostObject } from './failure.ts';
 import type { Identity } from './format.ts';
@@ -38,6 +39,8 @@ export interface GitSource extends SourcePort {
 interface Remembered {
   readonly tips: Tips;
   readonly tree: SourceTree;
+  /** The newest commit that the ledger calls synced. */
+  readonly synced: string | null;
 }
 
 export const createGitSource = (options: GitSourceOptions): GitSource => {
@@ -47,7 +50,7 @@ export const createGitSource = (options: GitSourceOptions): GitSource => {
   const epochSeconds = () => Math.floor((options.epochMs ?? Date.now)() / 1000);
   const wakes = new Set<() => void>();
   const guard = createRewriteGuard({ base, branch: options.branch, log: options.log });
-  let last: Remembered | null = null;
+  const reader = createReader({ base, options, directory, guard });
   const recorder = createRecorder({
     base,
     refs,
@@ -56,17 +59,11 @@ export const createGitSource = (options: GitSourceOptions): GitSource => {
     branch: options.branch,
     log: options.log,
     by: () => machine(options.cluster, epochSeconds()),
-    atHead: (path) => isAtHead(last?.tree ?? null, path),
+    atHead: (path) => isAtHead(reader.last(), path),
   });
   const read = async (): Promise<SourceTree> => {
     if (options.readOnly !== true) await recorder.prove();
-    const tips = await base.tips();
-    const same = last?.tips.branch === tips.branch && last.tips.ledger === tips.ledger;
-    if (last !== null && same) return last.tree;
-    const tree = await readTree({ base, options, directory, guard, tips, last });
-    if (last === null) void warm(base, tree);
-    last = { tips, tree };
-    return tree;
+    return reader.read();
   };
 
   const inTurn = createTurns();
@@ -83,7 +80,9 @@ export const createGitSource = (options: GitSourceOptions): GitSource => {
       ),
     watch: (wake) => {
       wakes.add(wake);
-      const stop = base.watch(wake);
+      const stop = base.watch((tips) => {
+        if (tips === null || reader.isNews(tips)) wake();
+      });
       return () => {
         wakes.delete(wake);
         return stop();
@@ -103,6 +102,31 @@ export const createGitSource = (options: GitSourceOptions): GitSource => {
       ),
     at: (commit) => base.attempt(() => headAt(base, commit)),
     close: base.close,
+  };
+};
+
+/** Reads the tree at the tips; the same one while they stand. */
+const createReader = (reading: Omit<Reading, 'tips' | 'last'>) => {
+  const { base } = reading;
+  let last: Remembered | null = null;
+  let taken: Tips | null = null;
+  /** The history is read once there is nothing better to do: the first plan must not wait for it. */
+  let warmed = false;
+  return {
+    read: async (): Promise<SourceTree> => {
+      const tips = await base.tips();
+      taken = tips;
+      if (last === null || !sameTips(last.tips, tips)) {
+        last = await readTree({ ...reading, tips, last });
+      } else if (!warmed) {
+        warmed = true;
+        void warm(base, last.tree);
+      }
+      return last.tree;
+    },
+    last: (): SourceTree | null => last?.tree ?? null,
+    /** Of a watcher: not what the newest read has found already. */
+    isNews: (tips: Tips): boolean => taken === null || !sameTips(tips, taken),
   };
 };
 
@@ -164,7 +188,7 @@ interface Reading {
   readonly last: Remembered | null;
 }
 
-const readTree = async (reading: Reading): Promise<SourceTree> => {
+const readTree = async (reading: Reading): Promise<Remembered> => {
   const { base, options, tips, last } = reading;
   if (tips.branch === null) throw missingBranch(base, options.branch);
   const store = base.store();
@@ -173,19 +197,26 @@ const readTree = async (reading: Reading): Promise<SourceTree> => {
       ? last.tree.ledger
       : await readLedger(store, tips.ledger, options.log);
   const head = await store.folders.commit(tips.branch);
-  const synced = newestSynced(ledger);
+  const synced = ledger === last?.tree.ledger ? last.synced : newestSynced(ledger);
   await reading.guard.check({ head: head.oid, synced, ledger });
-  return {
+  const files = await store.files.read(head.tree);
+  const lastSynced = synced === null || synced === head.oid ? null : await filesAt(base, synced);
+  const tree: SourceTree = {
     branch: options.branch,
     directory: reading.directory,
     head,
     local: base.local,
-    files: await store.files(head.tree),
+    files,
     ledger,
     histories: new Map(),
-    lastSynced: synced === null || synced === head.oid ? null : await filesAt(base, synced),
+    lastSynced,
     lookups: new Map(),
+    differences: [last?.tree.files, lastSynced?.files].flatMap((from) => {
+      const paths = from && store.files.differing(from, files);
+      return from && paths ? [{ from, to: files, paths }] : [];
+    }),
   };
+  return { tips, tree, synced };
 };
 
 const newestSynced = (ledger: Ledger): string | null => {
@@ -200,7 +231,7 @@ const headAt = async (
   const { objects, folders, files } = base.store();
   if ((await objects.read(commit, COMMIT_BYTES)) === null) return null;
   const head = await folders.commit(commit);
-  return { head, files: await files(head.tree) };
+  return { head, files: await files.read(head.tree) };
 };
 
 /** null when the commit is gone (a rewrite, and Git's clean-up after it). */
@@ -208,7 +239,7 @@ const filesAt = async (base: Base, commit: string): Promise<SourceTree['lastSync
   const { objects, folders, files } = base.store();
   if ((await objects.read(commit, COMMIT_BYTES)) === null) return null;
   try {
-    return { commit, files: await files((await folders.commit(commit)).tree) };
+    return { commit, files: await files.read((await folders.commit(commit)).tree) };
   } catch (error) {
     if (error instanceof LostObject) return null;
     throw error;

@@ -3,6 +3,7 @@
 // as nothing in them changed. Not here: reading trees and blobs (folders), the meaning of the files
 // (compile).
 
+import { withFiles, type FileEdits } from '../../../schema/files.ts';
 import type { Files, SourceFile } from '../../../schema/source.ts';
 import { broken } from './failure.ts';
 import type { FileRow, Folders } from './folders.ts';
@@ -11,7 +12,11 @@ import { FOLDER } from './format.ts';
 import { FILES } from './limits.ts';
 import { createMemory } from './remember.ts';
 
-export type ReadFiles = (tree: string) => Promise<Files>;
+export interface ReadFiles {
+  readonly read: (tree: string) => Promise<Files>;
+  /** Paths in which two Maps that were read differ; null: it would take a look at each. */
+  readonly differing: (from: Files, to: Files) => ReadonlySet<string> | null;
+}
 
 /** HEAD, the last synced commit, and some more while a person moves between branches. */
 const REMEMBERED_MAPS = 8;
@@ -19,8 +24,9 @@ const REMEMBERED_MAPS = 8;
 export const createReadFiles = (folders: Folders, directory: string): ReadFiles => {
   const maps = createMemory<Files>(REMEMBERED_MAPS);
   const roots = createMemory<string>(REMEMBERED_MAPS);
+  const built = new WeakMap<Files, Lists>();
   let last: Built | null = null;
-  return async (tree) => {
+  const read = async (tree: string): Promise<Files> => {
     const known = maps.get(roots.get(tree) ?? '');
     if (known !== undefined) return known;
     const entries = await enter(folders, tree, directory);
@@ -30,11 +36,17 @@ export const createReadFiles = (folders: Folders, directory: string): ReadFiles 
     const same = maps.get(key);
     if (same !== undefined) return same;
     const lists = await collect(folders, parts);
-    const files = mapOf(lists, last);
-    last = { lists, files };
-    maps.set(key, files);
-    return files;
+    last = filesOf(lists, last);
+    built.set(last.files, lists);
+    maps.set(key, last.files);
+    return last.files;
   };
+  const differing = (from: Files, to: Files): ReadonlySet<string> | null => {
+    const [a, b] = [built.get(from), built.get(to)];
+    const edits = a === undefined || b === undefined ? null : differingRows(a, b);
+    return edits && new Set(edits.keys());
+  };
+  return { read, differing };
 };
 
 /** Entries of the cluster's directory; none where it does not exist. */
@@ -79,45 +91,51 @@ const collect = async (folders: Folders, parts: readonly TreeEntry[]): Promise<L
   return lists;
 };
 
-/**
- * With the same paths as before, the old Map is copied and the changed files are set: their order
- * stays.
- */
-const mapOf = (lists: Lists, before: Built | null): Files => {
-  if (before !== null && lists.length === before.lists.length) {
-    const changed = changedRows(lists, before.lists);
-    if (changed !== null) {
-      const files = new Map(before.files);
-      for (const [path, file] of changed) files.set(path, file);
-      return files;
-    }
-  }
-  const files = new Map<string, SourceFile>();
-  for (const list of lists) for (const [path, file] of list) files.set(path, file);
-  return files;
-};
+/** So many files differ at most from the Map that was made last; a look-up asks for these first. */
+const EDITS = 64;
 
-/** null when a path came or went. */
-const changedRows = (lists: Lists, before: Lists): readonly FileRow[] | null => {
-  const changed: FileRow[] = [];
-  for (const [at, list] of lists.entries()) {
-    const old = before[at] ?? [];
-    if (old === list) continue;
-    if (old.length !== list.length) return null;
-    for (let row = 0; row < list.length; row += 1) {
-      const now = list[row];
-      const was = old[row];
-      if (now === was) continue;
-      if (now === undefined || now[0] !== was?.[0]) return null;
-      changed.push(now);
-    }
+/** With few files changed the Map made last is used, and what differs is set over it. */
+const filesOf = (lists: Lists, before: Built | null): Built => {
+  const edits = before === null ? null : differingRows(before.lists, lists);
+  if (before !== null && edits !== null && before.edits.size + edits.size <= EDITS) {
+    const all = new Map([...before.edits, ...edits]);
+    return { lists, whole: before.whole, edits: all, files: withFiles(before.whole, all) };
   }
-  return changed;
+  const whole = new Map<string, SourceFile>();
+  for (const list of lists) for (const [path, file] of list) whole.set(path, file);
+  return { lists, whole, edits: new Map(), files: whole };
 };
-
-type Lists = readonly (readonly FileRow[])[];
 
 interface Built {
   readonly lists: Lists;
   readonly files: Files;
+  readonly whole: Files;
+  readonly edits: FileEdits;
 }
+
+/**
+ * What stands in `to` where the lists differ. Whatever stands at both ends of a list as before is
+ * passed over; null: other folders are read.
+ */
+const differingRows = (from: Lists, to: Lists): FileEdits | null => {
+  if (from.length !== to.length) return null;
+  const edits = new Map<string, SourceFile | null>();
+  for (const [at, a] of from.entries()) {
+    const b = to[at] ?? [];
+    if (a === b) continue;
+    const shorter = Math.min(a.length, b.length);
+    let head = 0;
+    while (head < shorter && a[head] === b[head]) head += 1;
+    let tail = 0;
+    while (tail < shorter - head && a[a.length - 1 - tail] === b[b.length - 1 - tail]) tail += 1;
+    const old = new Map(a.slice(head, a.length - tail));
+    for (const [path, file] of b.slice(head, b.length - tail)) {
+      if (old.get(path) !== file) edits.set(path, file);
+      old.delete(path);
+    }
+    for (const path of old.keys()) edits.set(path, null);
+  }
+  return edits;
+};
+
+type Lists = readonly (readonly FileRow[])[];

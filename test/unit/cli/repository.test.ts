@@ -5,7 +5,7 @@ import { lstatSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, it } from 'vitest';
-import { listNodes, makeExample, openRepository } from '../../../cli/up/repository.ts';
+import { clusterName, listNodes, makeExample, openRepository } from '../../../cli/up/repository.ts';
 import { ROOT } from '../../support/tree-of-files.ts';
 
 let folder: string;
@@ -35,8 +35,18 @@ it('nodes that Git has already are not named again', async () => {
 });
 
 it.each(['https://git.example/shop.git', 'ssh://git@git.example/shop', 'git@git.example:shop'])(
-  '%s is on another machine: it is refused with the way out',
+  '%s is on another machine: it has no work tree here, and its branch is main',
   async (url) => {
-    await expect(openRepository(url, null)).rejects.toThrow(/clone it and name the clone/);
+    expect(await openRepository(url, null)).toEqual({ url, workTree: null, branch: 'main' });
+    expect(await openRepository(url, 'live')).toMatchObject({ branch: 'live' });
+    const dirs = { directory: '', cacheDir: folder, tokenFile: null };
+    const repository = { url: 'http://u:secret@127.0.0.1:1/shop.git', workTree: null, branch: 'x' };
+    const named = clusterName({ repository, ...dirs });
+    await expect(named).rejects.toThrow(/^http:\/\/127\.0\.0\.1:1\/shop\.git cannot be read: /);
+    await expect(named).rejects.not.toThrow(/secret/);
   },
 );
+
+it('a folder that is none is refused with what to do', async () => {
+  await expect(openRepository(join(folder, 'none'), null)).rejects.toThrow(/purser init/);
+});

@@ -3,6 +3,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { asks, compile } from '../../../reconciler/desired/compile.ts';
+import { createMemo } from '../../../reconciler/desired/memo.ts';
 import type { LookupAnswer } from '../../../schema/source.ts';
 import {
   digestOf,
@@ -12,6 +13,7 @@ import {
   settledMark,
   story,
   treeOf,
+  type Change,
   type Story,
 } from '../../support/tree.ts';
 
@@ -25,6 +27,26 @@ const oid = (commits: Story, at: number) => commits[at]?.commit.oid;
 const webOf = (commits: Story, init = {}) => jobOf(ready(commits, init).desired, 'shop/web');
 
 describe('held (rules 1.3)', () => {
+  it('keeps a job that was removed and came back broken, until its removal was synced', () => {
+    const commits = story(base(image('1')), { [WEB]: null }, { [WEB]: 'image: [\n' });
+    const first = webOf(commits.slice(0, 1));
+    const init = { lastSynced: 0, ledger: [settledMark(first)] };
+    const held = webOf(commits, init);
+    expect(held.standing).toMatchObject({ kind: 'held', why: expect.stringContaining(WEB) });
+    expect(held.spec).toEqual(first.spec);
+    expect(held.deployment).toBe(first.deployment);
+    const memo = createMemo();
+    ready(commits.slice(0, 2), { ...init, memo });
+    expect(jobOf(ready(commits, { ...init, memo }).desired, 'shop/web')).toEqual(held);
+    const others = story(
+      { ...base(image('1')), 'jobs/shop/db.yaml': image('1') },
+      { [WEB]: null },
+      { [WEB]: 'image: [\n' },
+    );
+    const after = ready(others, { lastSynced: 1 }).desired.jobs.map(({ id }) => id);
+    expect(after).toEqual(['shop/db']);
+  });
+
   it('keeps the last valid content of a job', () => {
     const commits = story(base(image('1')), { [WEB]: image('2') }, { [WEB]: 'image: [\n' });
     const { desired } = ready(commits);
@@ -313,5 +335,52 @@ describe('what runners may have accepted (rules 10.3)', () => {
     const tree = treeOf(commits, { local: false, ledger: [resume] });
     expect(compile(tree).acceptable).toEqual([head, 'r']);
     expect(compile({ ...tree, contained: ['c'] }).acceptable).toEqual([head, 'c', 'r']);
+  });
+});
+
+describe('what the last synced commit wanted (rules 8.1)', () => {
+  const now = {
+    'cluster.yaml': CLUSTER,
+    'jobs/shop/web.yaml': `image: r.example/web@${digestOf('1')}\ncount: {min: 1, max: 9}\n`,
+    'jobs/shop/db.yaml': `image: r.example/web@${digestOf('1')}\ncount: 2\n`,
+    'scale/shop/web.yaml': 'web: 4\n',
+    'namespaces/shop.yaml': 'protected: true\n',
+    'namespaces/gone.yaml': 'protected: true\n',
+  };
+  const then = (...changes: readonly Change[]) =>
+    ready(story(now, ...changes), { lastSynced: 0 }).desired;
+
+  it('is said only of jobs whose file, or count, changed since', () => {
+    const desired = then({ 'scale/shop/web.yaml': 'web: 2\n', 'jobs/shop/new.yaml': 'image: x\n' });
+    const web = [{ name: 'web', min: 1, max: 9, value: 4 }];
+    expect(desired.synced).toEqual(
+      new Map([
+        ['shop/web', web],
+        ['shop/new', []],
+      ]),
+    );
+    const missing = then({ 'scale/shop/web.yaml': null }, { 'jobs/shop/db.yaml': null });
+    expect(missing.synced).toEqual(new Map([['shop/web', web]]));
+    const fresh = ready(story({ ...now, 'jobs/shop/db.yaml': null }, now), { lastSynced: 0 });
+    expect(fresh.desired.synced?.get('shop/db')).toEqual([]);
+    const broken = story({ ...now, 'jobs/shop/db.yaml': 'count: x' }, now);
+    expect(ready(broken, { lastSynced: 0 }).desired.synced?.get('shop/db')).toBeNull();
+    expect(
+      ready(story(now, { 'configs/x': 'x' }), { lastSynced: 0 }).desired.synced,
+    ).toBeUndefined();
+  });
+
+  it('a protection that HEAD takes away is known', () => {
+    const { namespaces } = then({
+      'namespaces/shop.yaml': 'protected: false\n',
+      'namespaces/gone.yaml': null,
+    });
+    expect(namespaces.map((one) => [one.name, one.protected, one.wasProtected])).toEqual([
+      ['gone', false, true],
+      ['shop', false, true],
+    ]);
+    expect(then({ 'jobs/shop/db.yaml': null }).namespaces.some((one) => one.wasProtected)).toBe(
+      false,
+    );
   });
 });

@@ -35,9 +35,13 @@ const answer = (state: RunnerState, role: CheckRole, text: string | null) => {
   begun(state, work);
   const reply = text === null ? ({ ok: true } as const) : ({ ok: false, message: text } as const);
   const fact = { kind: 'answer', answer: reply } as const;
-  succeeded(state, work, { fact, now: 5000, begunIn: 0 });
+  const lookAt = succeeded(state, work, { fact, now: 5000, begunIn: 0 });
+  looks.push(lookAt);
   return { report: state.changed, write: state.marksChanged };
 };
+
+/** When each answer so far asks for a look. */
+const looks: number[] = [];
 
 describe('answers of checks', () => {
   it('the first good answer is reported, the next ones are not', () => {
@@ -59,6 +63,19 @@ describe('answers of checks', () => {
     expect(answer(state, 'ready', 'refused').report).toBe(true);
     expect(answer(state, 'ready', 'refused at another time').report).toBe(false);
     expect(answer(state, 'ready', null).report).toBe(true);
+  });
+
+  it('one like the answer before asks for a look when the next is due, news at once', () => {
+    const state = running();
+    looks.length = 0;
+    for (const text of [null, null, 'refused', 'refused', 'still refused']) {
+      answer(state, 'ready', text);
+    }
+    expect(looks).toEqual([0, 6000, 0, 0, 6000]);
+    // Somebody may wait for the place that was the last one.
+    state.room.probe = 1;
+    answer(state, 'ready', 'still refused');
+    expect(looks.at(-1)).toBe(0);
   });
 
   it('the newest text is kept for the next report', () => {

@@ -145,7 +145,8 @@ describe('found by simulation', () => {
     const copies = [0, 1, 2].map((index) => aCopy(was, { node: `n00${index + 1}`, index }));
     const held = { kind: 'held', why: 'jobs/shop/web.yaml is not valid at HEAD' } as const;
     const job = aJob({ ...words, count: 1 }, { settled: true, standing: held });
-    const made = plan(desiredOf([job]), liveOf(copies), 1_000_000);
+    const synced = new Map([['shop/web', [{ name: 'main', min: 3, max: 3, value: null }]]]);
+    const made = plan(desiredOf([job], { synced }), liveOf(copies), 1_000_000);
     expect(made.steps).toEqual([]);
     expect(made.guarded).toMatchObject([
       { job: 'shop/web', slots: ['shop/web/main[1]', 'shop/web/main[2]'] },

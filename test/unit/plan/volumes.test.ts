@@ -93,8 +93,11 @@ describe('the ledger', () => {
   };
   const after = (records: readonly LedgerRecord[], atHead = true) => {
     const kept = compact(records.map(lineOf), { atHead, epochMs: 0 });
-    const whole = indexLedger(records);
-    const index = indexLedger(kept.flatMap((line) => line.record ?? []));
+    const whole = indexLedger(records, null);
+    const index = indexLedger(
+      kept.flatMap((line) => line.record ?? []),
+      null,
+    );
     if (atHead) expect(index).toEqual(whole);
     return {
       homes: index.volumes.map(({ node }) => node),

@@ -96,11 +96,11 @@ test('types that this release does not run', () => {
 test.each([
   [
     'a: [1\n',
-    '2:1  yaml-syntax  A bracket or a quote is opened and not closed before this line.  Correct the line that is shown.',
+    '2:1  yaml-syntax  A bracket or a quote is opened and not closed before this line.  Correct the line that is shown, or the one before it.',
   ],
   [
     'image: a: b\n',
-    '1:9  yaml-syntax  A text with `: ` in it needs quotes around it.  Correct the line that is shown.',
+    '1:9  yaml-syntax  A text with `: ` in it needs quotes around it.  Correct the line that is shown, or the one before it.',
   ],
   [
     'update:\n\tcanary: 1\n',

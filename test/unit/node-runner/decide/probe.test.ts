@@ -1,17 +1,24 @@
 // Checks and health (rules 4), by tables.
 import { describe, expect, it } from 'vitest';
-import type { CheckMark, TaskMark } from '../../../../node-runner/decide/inventory.ts';
-import { newTaskMark } from '../../../../node-runner/decide/marks.ts';
+import type {
+  AllocationMark,
+  CheckMark,
+  TaskMark,
+} from '../../../../node-runner/decide/inventory.ts';
+import { newMark, newTaskMark } from '../../../../node-runner/decide/marks.ts';
+import { afterProbe } from '../../../../node-runner/decide/outcome.ts';
 import {
   activeRoles,
+  answeredRoles,
   fatalCheck,
   groupHealth,
   probeDueAt,
+  probeWakeAt,
   taskHealth,
   withAnswer,
 } from '../../../../node-runner/decide/probe.ts';
 import type { ChecksSpec } from '../../../../schema/spec.ts';
-import { tcpCheck, testTask } from '../../../support/runner-specs.ts';
+import { tcpCheck, testBody, testGroup, testTask } from '../../../support/runner-specs.ts';
 
 const check = tcpCheck({ intervalMs: 10_000, retries: 3 });
 const none: ChecksSpec = { startup: null, ready: null, live: null };
@@ -29,8 +36,58 @@ const open = (checks: TaskMark['checks'] = {}): TaskMark => ({
 it('startup gates the others', () => {
   expect(activeRoles(all, open())).toEqual(['startup']);
   expect(activeRoles(all, open({ startup: bad }))).toEqual(['startup']);
-  expect(activeRoles(all, open({ startup: good }))).toEqual(['ready', 'live']);
+  const patient = { ...all, live: { ...check, timeoutMs: check.timeoutMs + 1 } };
+  expect(activeRoles(patient, open({ startup: good }))).toEqual(['ready', 'live']);
   expect(activeRoles({ ...none, live: check }, open())).toEqual(['live']);
+});
+
+describe('ready and live that ask the same question', () => {
+  const shared: ChecksSpec = { ...none, ready: check, live: { ...check, retries: 9 } };
+  const apart: ChecksSpec = { ...shared, live: { ...check, intervalMs: 5000 } };
+
+  it('are one probe', () => {
+    expect(activeRoles(shared, open())).toEqual(['ready']);
+    expect(answeredRoles(shared, 'ready')).toEqual(['ready', 'live']);
+    expect(activeRoles(apart, open())).toEqual(['ready', 'live']);
+    expect(answeredRoles(apart, 'ready')).toEqual(['ready']);
+    expect(answeredRoles(apart, 'live')).toEqual(['live']);
+  });
+
+  it('count its failures each by its own retries', () => {
+    const body = testBody('aaaaaaaaaaaaaaaa-0-1', {
+      spec: testGroup({ tasks: [testTask({ checks: shared })] }),
+    });
+    const place = { allocation: body.allocation, task: 'server', container: 'c' };
+    const ask = { kind: 'tcp', address: '', port: 1, path: '', timeoutMs: 1, netns: null } as const;
+    const probe = { kind: 'network', ask } as const;
+    const work = { kind: 'probe', place, role: 'ready', work: probe } as const;
+    let mark: AllocationMark = { ...newMark(body, 0), tasks: [open({ ready: good, live: good })] };
+    const fails = (now: number): TaskMark['checks'] => {
+      const answer = { ok: false, message: 'refused' } as const;
+      mark = afterProbe(mark, work, { answer, now });
+      return mark.tasks[0]?.checks ?? {};
+    };
+    const seen = [1, 2, 3, 4, 5, 6, 7, 8, 9].map((turn) => fails(turn * 10_000 + 1000));
+    expect(seen.map(({ ready }) => ready?.ok)).toEqual([true, true, ...Array(7).fill(false)]);
+    expect(seen.map(({ live }) => live?.ok)).toEqual([...Array(8).fill(true), false]);
+  });
+});
+
+describe('the instant at which the runner wakes for a check', () => {
+  const due = { ...good, dueAt: 12_340 };
+
+  it('is shared with other checks that are good', () => {
+    expect(probeWakeAt(check, open({ ready: due }), 'ready')).toBe(12_500);
+    expect(probeWakeAt(check, open({ ready: { ...due, dueAt: 12_500 } }), 'ready')).toBe(12_500);
+    expect(probeWakeAt({ ...check, intervalMs: 1000 }, open({ ready: due }), 'ready')).toBe(12_350);
+    expect(probeWakeAt({ ...check, intervalMs: 19 }, open({ ready: due }), 'ready')).toBe(12_340);
+  });
+
+  it('is its own while it is not good', () => {
+    expect(probeWakeAt(check, open(), 'ready')).toBe(1000);
+    expect(probeWakeAt(check, open({ ready: { ...due, ok: null } }), 'ready')).toBe(12_340);
+    expect(probeWakeAt(check, open({ ready: { ...due, ok: false } }), 'ready')).toBe(12_340);
+  });
 });
 
 describe('health of a task', () => {

@@ -10,6 +10,7 @@ import {
   deleteMappings,
   handlesWithComment,
   parseMappings,
+  parseOtherTables,
 } from '../../../../../node-runner/edge/network/ruleset.ts';
 import {
   addressOf,
@@ -63,6 +64,13 @@ describe('subnets', () => {
     expect(second?.base).not.toBe(first?.base);
     expect(second?.prefixLength).toBe(22);
     expect(chooseSubnet('n1', [subnet('10.0.0.0/8')])).toBeNull();
+    const range = { within: subnet('10.86.0.0/16'), prefixLength: 24 };
+    const third = chooseSubnet('n1', [], range);
+    expect(third === null ? '' : formatSubnet(third)).toMatch(/^10\.86\.\d+\.0\/24$/);
+    expect(chooseSubnet('n1', [subnet('10.86.0.0/17')], range)?.base).toBeGreaterThanOrEqual(
+      subnet('10.86.128.0/24').base,
+    );
+    expect(chooseSubnet('n1', [subnet('10.80.0.0/12')], range)).toBeNull();
   });
 
   it('give host numbers in a round, so that an address rests', () => {
@@ -97,6 +105,14 @@ describe('nft', () => {
     const text = JSON.stringify({ nftables: [{ metainfo: {} }, { map: { name: 'ports', elem } }] });
     expect(parseMappings(text)).toEqual([mapping]);
     expect(parseMappings('{"nftables":[{"map":{"name":"ports"}}]}')).toEqual([]);
+  });
+
+  it('names the tables of other runners, and no others', () => {
+    const tables = [names.table, 'purser_0a1b2c', 'purser_long_name', 'filter'];
+    const text = JSON.stringify({
+      nftables: [{ metainfo: {} }, ...tables.map((name) => ({ table: { family: 'ip', name } }))],
+    });
+    expect(parseOtherTables(text, names)).toEqual(['purser_0a1b2c']);
   });
 
   it('shows our rules by their comment', () => {

@@ -1,0 +1,179 @@
+// The link with its real ends: a runner's and the reconciler's, over a socket, and runners that send
+// what they must not. In: raw sessions. Out: what each side is told, and that nobody else suffers.
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Channel, createChannel, createClientFactory } from 'nice-grpc';
+import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createLink, type Link } from '../../node-runner/edge/link.ts';
+import { createNodes, type Nodes } from '../../reconciler/edge/nodes.ts';
+import { listen, type Listening } from '../../reconciler/edge/server.ts';
+import {
+  LinkServiceDefinition,
+  type SessionRequest,
+  type SessionResponse,
+} from '../../schema/generated/purser/link/v1/link.ts';
+import type { NodeReport } from '../../schema/orders.ts';
+import { LINK_PROTOCOL } from '../../schema/wire.ts';
+import { until } from './runtime-suite.ts';
+
+const CLUSTER = 'test';
+
+const reportOf = (node: string): NodeReport => ({
+  node,
+  cluster: CLUSTER,
+  acceptedGeneration: 0,
+  acceptedCommit: '',
+  acceptedHash: '',
+  accepted: [],
+  capacity: { cpuMilli: 1000, memoryBytes: 1024 ** 3 },
+  attributes: [],
+  address: '127.0.0.1',
+  allocations: [],
+  foreign: 0,
+  conditions: [],
+  portsTaken: [],
+});
+
+interface Said {
+  readonly fields: object;
+  readonly message: string;
+}
+
+let folder: string;
+let nodes: Nodes;
+let listening: Listening;
+let said: Said[];
+let undo: (() => Promise<unknown> | void)[];
+
+const start = async (address: string): Promise<void> => {
+  said = [];
+  undo = [];
+  const log = (fields: object, message: string): void => void said.push({ fields, message });
+  const clock = {
+    now: () => performance.now(),
+    sleepUntil: async () => {},
+  };
+  nodes = createNodes({ cluster: CLUSTER, clock, log: { info: log, warn: log, error: log } });
+  listening = await listen(address, LinkServiceDefinition, nodes.service);
+};
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'ptl-'));
+});
+afterEach(async () => {
+  for (const step of undo.toReversed()) await step();
+  await listening.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const silent = { info: () => {}, warn: () => {}, error: () => {} };
+
+/** A runner's own end, reporting once. */
+const runner = (node: string): { readonly link: Link; readonly end: () => Promise<void> } => {
+  const clock = { now: () => performance.now(), bootId: 'b', sleepUntil: async () => {} };
+  const serve = async (): Promise<never> => {
+    throw new Error('no streams here');
+  };
+  const { address } = listening;
+  const link = createLink({ address, cluster: CLUSTER, node, clock, log: silent, serve });
+  const abort = new AbortController();
+  const running = link.run(abort.signal);
+  link.port.report(reportOf(node), performance.now());
+  const end = async (): Promise<void> => {
+    abort.abort();
+    await running;
+  };
+  undo.push(end);
+  return { link, end };
+};
+
+const heardOf = (node: string) => nodes.port.heard().nodes.find((one) => one.node === node);
+
+type Frame = NonNullable<SessionRequest['frame']>;
+const hello = (node: string, protocol = LINK_PROTOCOL): Frame => ({
+  $case: 'hello',
+  value: { protocol, cluster: CLUSTER, node },
+});
+const raw = (frame: string): Frame => ({
+  $case: 'report',
+  value: { sequence: 1n, frame: Buffer.from(frame) },
+});
+const whole = (report: object): Frame =>
+  raw(
+    JSON.stringify({ whole: true, head: report, bodies: [], changed: [], removed: [], usage: [] }),
+  );
+
+/** Says these frames and stays; what is answered until the other end ends the session. */
+const session = async (frames: readonly Frame[]): Promise<readonly SessionResponse[]> => {
+  const target = listening.address.replace(/^unix:\//, 'unix:///');
+  const channel: Channel = createChannel(target);
+  const over = new AbortController();
+  const client = createClientFactory().create(LinkServiceDefinition, channel);
+  const requests = async function* (): AsyncGenerator<SessionRequest> {
+    for (const frame of frames) yield { frame };
+    await sleep(10_000, undefined, { signal: over.signal }).catch(() => undefined);
+  };
+  const answers: SessionResponse[] = [];
+  try {
+    for await (const answer of client.session(requests())) answers.push(answer);
+    return answers;
+  } finally {
+    over.abort();
+    channel.close();
+  }
+};
+
+const refusalIn = (answers: readonly SessionResponse[]): string | undefined =>
+  answers.flatMap(({ frame }) => (frame?.$case === 'refusal' ? [frame.value.message] : []))[0];
+
+test.each(['127.0.0.1:0', '[::1]:0', 'unix'])('a runner is heard over %s', async (address) => {
+  await start(address === 'unix' ? `unix:${join(folder, 'l.sock')}` : address);
+  const { link } = runner('n1');
+  await until(async () => heardOf('n1')?.connected);
+  expect(heardOf('n1')?.report).toEqual(reportOf('n1'));
+  await until(async () => link.port.acknowledged() !== null);
+});
+
+describe('a runner that sends what it must not', () => {
+  beforeEach(() => start(`unix:${join(folder, 'l.sock')}`));
+
+  test.each<[string, readonly Frame[], string]>([
+    ['no JSON', [hello('n1'), raw('{"whole":')], 'the whole: must be object'],
+    ['another form', [hello('n1'), raw('{"whole":1}')], 'the whole: must have required property'],
+    ['an odd amount', [hello('n1'), whole({ ...reportOf('n1'), foreign: -1 })], 'head/foreign'],
+    ['another node', [hello('n1'), whole(reportOf('n2'))], 'it speaks for n2'],
+    ['a name that is none', [hello('../n1')], 'node: must match pattern'],
+    ['another protocol', [hello('n1', 99)], 'speaks protocol 99'],
+  ])('%s is told so, and its session ends; others go on', async (_name, frames, why) => {
+    runner('n3');
+    await until(async () => heardOf('n3')?.connected);
+    const answers = await session(frames);
+    expect(refusalIn(answers)).toContain(why);
+    expect(heardOf('n1')).toBeUndefined();
+    expect(heardOf('n2')).toBeUndefined();
+    expect(JSON.stringify(said)).toContain(why.slice(0, 20));
+    expect(heardOf('n3')?.connected).toBe(true);
+  });
+
+  test('keeps its last good report, and is heard again when it mends its ways', async () => {
+    const good = whole(reportOf('n1'));
+    const answers = await session([hello('n1'), good, raw('[]')]);
+    expect(answers.map(({ frame }) => frame?.$case)).toEqual(['ack', 'refusal']);
+    expect(heardOf('n1')).toMatchObject({ connected: false, report: reportOf('n1') });
+    runner('n1');
+    await until(async () => heardOf('n1')?.connected);
+  });
+
+  test('an older session of a node says nothing any more', async () => {
+    const older = session([hello('n1'), whole(reportOf('n1'))]);
+    await until(async () => heardOf('n1')?.connected);
+    runner('n1');
+    const began = performance.now();
+    expect(refusalIn(await older)).toBeUndefined();
+    expect(performance.now() - began).toBeLessThan(5_000); // it says nothing more for 10 s
+    await until(async () => heardOf('n1')?.connected);
+  });
+});

@@ -1,0 +1,147 @@
+// What the guard counts, and what it does not. Rules 8.1.
+import { describe, expect, it } from 'vitest';
+import { plan } from '../../../reconciler/plan/plan.ts';
+import type { DesiredJob, SyncedGroup } from '../../../schema/desired.ts';
+import { aCopy, aJob, desiredOf, liveOf, nodeNames, type JobWords } from '../../support/world.ts';
+
+const NODES = nodeNames(3);
+const slotsOf = (name: string, from: number, to: number) =>
+  Array.from({ length: to - from }, (_, at) => `shop/${name}/main[${from + at}]`);
+const copiesOf = (job: DesiredJob, count: number) =>
+  Array.from({ length: count }, (_, index) => aCopy(job, { node: NODES[index % 3] ?? '', index }));
+
+const plain = (count: number): SyncedGroup => ({
+  name: 'main',
+  min: count,
+  max: count,
+  value: count,
+});
+const bounds = (min: number, max: number, value: number | null): SyncedGroup => ({
+  name: 'main',
+  min,
+  max,
+  value,
+});
+
+interface Case {
+  readonly was: readonly SyncedGroup[] | null;
+  readonly now: JobWords;
+  readonly live: number;
+  /** Slots of another job that stays. */
+  readonly others?: number;
+  readonly protected?: boolean;
+  readonly wasProtected?: boolean;
+}
+
+const guarded = ({ was, now, live, others = 0, ...namespace }: Case) => {
+  const job = aJob(now, { settled: true });
+  const other = aJob({ name: 'other', count: others }, { settled: true });
+  const spec = { name: 'shop', protected: namespace.protected ?? false, quota: null } as const;
+  const ended = namespace.wasProtected === true ? { wasProtected: true as const } : {};
+  const desired = desiredOf(others === 0 ? [job] : [job, other], {
+    namespaces: [{ ...spec, evidence: 'codes', ...ended }],
+    synced: new Map([[job.id, was]]),
+  });
+  const made = plan(desired, liveOf([...copiesOf(job, live), ...copiesOf(other, others)]), 0);
+  const held = made.guarded.flatMap(({ slots }) => slots);
+  const stopped = made.steps.flatMap((step) => (step.kind === 'stop' ? [step.slot] : []));
+  return { held, stopped, why: made.guarded[0]?.why ?? null };
+};
+
+const machine = (min: number, max: number, count: number, fromFile = true): JobWords => ({
+  groups: [{ count, scale: { min, max, fromFile } }],
+});
+
+describe('the share', () => {
+  it('is of the slots that the last synced commit wanted, of all jobs of the namespace', () => {
+    const at = (others: number) => guarded({ was: [plain(6)], now: { count: 3 }, live: 6, others });
+    expect(at(8)).toMatchObject({ held: slotsOf('web', 3, 6) });
+    expect(at(8).why).toBe('3 of 14 slots of namespace shop would go');
+    // 3 of 15 is 20 %, and not more.
+    expect(at(9)).toMatchObject({ held: [] });
+    expect(at(9).stopped.length).toBeGreaterThan(0);
+  });
+
+  it('does not grow with what HEAD adds', () => {
+    const job = aJob({ count: 3 }, { settled: true });
+    const fresh = aJob({ name: 'fresh', count: 40 });
+    const synced = new Map([
+      [job.id, [plain(6)]],
+      [fresh.id, []],
+    ]);
+    const made = plan(desiredOf([job, fresh], { synced }), liveOf(copiesOf(job, 6)), 0);
+    expect(made.guarded[0]?.why).toBe('3 of 6 slots of namespace shop would go');
+  });
+
+  it('two slots are never many', () => {
+    expect(guarded({ was: [plain(3)], now: { count: 1 }, live: 3 }).held).toEqual([]);
+  });
+
+  it('counts slots with a live copy only, and only those that were wanted', () => {
+    expect(guarded({ was: [plain(6)], now: { count: 1 }, live: 3 }).held).toEqual([]);
+    // Copies that came back with a node, beyond what the synced commit wanted.
+    const strayed = guarded({ was: [plain(2)], now: { count: 2 }, live: 6 });
+    expect(strayed.held).toEqual([]);
+    expect(strayed.stopped).toEqual(expect.arrayContaining(slotsOf('web', 2, 6)));
+  });
+
+  it('everything counts where the file of the synced commit was not valid', () => {
+    expect(guarded({ was: null, now: { count: 1 }, live: 5 }).held).toEqual(slotsOf('web', 1, 5));
+  });
+});
+
+describe('a count that is the machine’s', () => {
+  it('may go down between min and max', () => {
+    const now = machine(1, 9, 2);
+    expect(guarded({ was: [bounds(1, 9, 8)], now, live: 8 }).held).toEqual([]);
+  });
+
+  it('that goes down because people lowered max, or min, is a removal', () => {
+    const lowMax = guarded({ was: [bounds(1, 9, 8)], now: machine(1, 3, 3), live: 8 });
+    expect(lowMax.held).toEqual(slotsOf('web', 3, 8));
+    const lowMin = guarded({ was: [bounds(8, 9, 2)], now: machine(1, 9, 2), live: 8 });
+    expect(lowMin.held).toEqual(slotsOf('web', 2, 8));
+  });
+
+  it('is split where both did', () => {
+    // People: 8 → 6 by max. The machine: 6 → 1 inside the new bounds.
+    const both = guarded({ was: [bounds(1, 9, 9)], now: machine(1, 6, 1), live: 9 });
+    expect(both.held).toEqual(slotsOf('web', 6, 9));
+  });
+
+  it('that stood nowhere is what lived', () => {
+    const now = machine(1, 9, 1, false);
+    expect(guarded({ was: [bounds(1, 9, null)], now, live: 8 }).held).toEqual([]);
+    const low = guarded({ was: [bounds(1, 9, null)], now: machine(1, 4, 1, false), live: 8 });
+    expect(low.held).toEqual(slotsOf('web', 4, 8));
+  });
+
+  it('that people take over is theirs', () => {
+    const taken = guarded({ was: [bounds(1, 9, 8)], now: { count: 2 }, live: 8 });
+    expect(taken.held).toEqual(slotsOf('web', 2, 8));
+  });
+});
+
+describe('one slot is enough', () => {
+  it('in a protected namespace, also when its protection goes with it', () => {
+    const one = { was: [plain(2)], now: { count: 1 }, live: 2 };
+    expect(guarded({ ...one, protected: true }).why).toBe('namespace shop is protected');
+    const gone = guarded({ ...one, wasProtected: true });
+    expect(gone.why).toBe('namespace shop was protected until now');
+    expect(gone.held).toEqual(slotsOf('web', 1, 2));
+    expect(guarded(one).held).toEqual([]);
+  });
+
+  it('with a named volume', () => {
+    const groups = [{ count: 1, volumes: [{ name: 'data', onLoss: 'wait' as const }] }];
+    const one = guarded({ was: [plain(2)], now: { groups }, live: 2 });
+    expect(one.why).toBe('shop/web/main[1] has a named volume');
+  });
+});
+
+it('nothing is held of what is stopped, or where nothing was ever synced', () => {
+  expect(guarded({ was: [plain(6)], now: { count: 6, stopped: true }, live: 6 }).held).toEqual([]);
+  const job = aJob({ count: 1 });
+  const made = plan(desiredOf([job], { lastSynced: null }), liveOf(copiesOf(job, 6)), 0);
+  expect(made.guarded).toEqual([]);
+});

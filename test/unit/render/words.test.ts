@@ -1,0 +1,52 @@
+// Reasons in words: slots that wait for the same share a line.
+
+import { expect, it } from 'vitest';
+import { blockedLines } from '../../../reconciler/render/words.ts';
+import type { Blocked } from '../../../schema/plan.ts';
+
+const noNode = (slot: string, detail: string): Blocked => ({
+  kind: 'no-node',
+  job: 'shop/web',
+  slot,
+  nodes: [{ reason: 'memory', count: 2, detail }],
+});
+const waits = (slot: string | null, detail: string): Blocked => ({
+  kind: 'waiting',
+  job: 'shop/web',
+  slot,
+  why: 'max-parallel',
+  detail,
+  remedy: null,
+});
+
+it('joins the slots of a group that wait for the same, in their order', () => {
+  const all = [0, 1, 2].map((index) => noNode(`shop/web/web[${index}]`, '1GiB of memory short'));
+  expect(blockedLines([...all, ...all])).toEqual([
+    'shop/web/web[0, 1, 2] fits on no node: 2 nodes: too little memory (1GiB of memory short)',
+  ]);
+});
+
+it('keeps apart other reasons, other groups and whole jobs', () => {
+  const lines = blockedLines([
+    noNode('shop/web/web[0]', 'a'),
+    noNode('shop/web/web[1]', 'b'),
+    noNode('shop/web/side[1]', 'b'),
+    waits('shop/web/web[2]', 'later [3] of them'),
+    waits(null, 'the job'),
+    waits(null, 'the job'),
+  ]);
+  expect(lines).toEqual([
+    'shop/web/web[0] fits on no node: 2 nodes: too little memory (a)',
+    'shop/web/web[1] fits on no node: 2 nodes: too little memory (b)',
+    'shop/web/side[1] fits on no node: 2 nodes: too little memory (b)',
+    'shop/web/web[2] waits (max-parallel): later [3] of them',
+    'shop/web waits (max-parallel): the job',
+  ]);
+});
+
+it('counts what a line has no room for', () => {
+  const all = Array.from({ length: 1000 }, (_, index) => waits(`shop/web/web[${index}]`, 'later'));
+  expect(blockedLines(all)).toEqual([
+    'shop/web/web[0, 1, 2, 3, 4, 5 and 994 more] waits (max-parallel): later',
+  ]);
+});
