@@ -7,7 +7,7 @@ import type { LedgerRecord } from '../../schema/ledger.ts';
 import type { AllocationBody, NodeOrders } from '../../schema/orders.ts';
 import { slotName } from '../../schema/ids.ts';
 import type { Ms } from '../../schema/spec.ts';
-import type { Context } from './check.ts';
+import type { Context } from './check-context.ts';
 import type { RepoCommit } from './fake/git.ts';
 import type { JobDraft } from './drafts.ts';
 import type { Human } from './human.ts';

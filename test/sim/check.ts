@@ -10,13 +10,13 @@ import type { NodeOrders } from '../../schema/orders.ts';
 import { slotName } from '../../schema/ids.ts';
 import type { Ms } from '../../schema/spec.ts';
 import { ordersHash } from '../../schema/wire.ts';
-import type { Links } from './fake/link.ts';
 import type { RepoCommit } from './fake/git.ts';
 import type { Machine, SimContainer } from './fake/machine.ts';
 import { maxTotalOf, minHealthyOf, type JobDraft } from './drafts.ts';
-import { inForce, type Human } from './human.ts';
+import { inForce } from './human.ts';
 import { staleness } from './fresh.ts';
 import { allocationOf, idOf, tagOf, type Copy, type SimNode, type Truth } from './truth.ts';
+import type { CheckOptions, Context } from './check-context.ts';
 import { checkFailed, checkRevert, checkStops } from './check-orders.ts';
 
 export interface Violation {
@@ -38,12 +38,6 @@ export interface Checker {
   readonly saw: (view: View) => void;
   /** A fault hit the node: what it does to the copies there excuses much for a while. */
   readonly disturbed: (node: string) => void;
-}
-
-export interface CheckOptions {
-  readonly truth: Truth;
-  readonly human: Human;
-  readonly links: Links;
 }
 
 /**
@@ -122,21 +116,6 @@ export const createChecker = (options: CheckOptions): Checker => {
     disturbed: (node) => disturbances.set(node, truth.time.now()),
   };
 };
-
-/** What checks look at. */
-export interface Context extends CheckOptions {
-  readonly fail: (rule: string, detail: string) => void;
-  /** When a fault last hit a node. */
-  readonly disturbances: ReadonlyMap<string, Ms>;
-  readonly starts: Map<string, Ms[]>;
-  readonly reverted: Set<string>;
-  /** When a deployment was recorded as failed. */
-  readonly failedAt: Map<string, Ms>;
-  /** Allocations that were ordered to run before. */
-  readonly ordered: Set<string>;
-  /** Allocations whose newest order is to stop. */
-  readonly stopped: Set<string>;
-}
 
 const copyOf = (truth: Truth, { name }: Machine, container: SimContainer): Copy | null => {
   const allocation = allocationOf(container);
