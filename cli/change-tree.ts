@@ -24,8 +24,12 @@ export interface ChangeTree {
   readonly close: () => void;
 }
 
-/** Nothing named: what stands. */
-export const changeTree = async (snapshot: Snapshot, named: string | null): Promise<ChangeTree> => {
+/** Nothing named: what stands. `followed`: the repository that the reconciler reads, if known. */
+export const changeTree = async (
+  snapshot: Snapshot,
+  named: string | null,
+  followed: string | null,
+): Promise<ChangeTree> => {
   if (named === null) {
     const { oid, message } = snapshot.tree.head;
     return {
@@ -39,7 +43,7 @@ export const changeTree = async (snapshot: Snapshot, named: string | null): Prom
     (found) => found.isDirectory(),
     () => false,
   );
-  return isFolder ? folderTree(snapshot, resolve(named)) : revisionTree(snapshot, named);
+  return isFolder ? folderTree(snapshot, resolve(named)) : revisionTree(snapshot, named, followed);
 };
 
 const subjectOf = (message: string): string => message.split('\n')[0] ?? '';
@@ -67,8 +71,23 @@ const openAround = async (
   return { source, top };
 };
 
-const revisionTree = async (snapshot: Snapshot, revision: string): Promise<ChangeTree> => {
-  const around = await openAround(snapshot, process.cwd());
+/**
+ * Of the repository that the person is in where that is the cluster's, else of the one that the
+ * reconciler follows: whoever is in the folder of this program means the cluster too.
+ */
+const revisionTree = async (
+  snapshot: Snapshot,
+  revision: string,
+  followed: string | null,
+): Promise<ChangeTree> => {
+  const here = process.cwd();
+  const { oid: head } = snapshot.tree.head;
+  const isHere = await git(here, 'cat-file', '-e', `${head}^{commit}`).then(
+    () => true,
+    () => false,
+  );
+  const there = isHere || followed === null ? null : await openAround(snapshot, followed);
+  const around = there ?? (await openAround(snapshot, here));
   if (around === null) {
     throw new CommandError(
       `\`${revision}\` is no folder, and there is no Git repository here to look it up in: go into the repository, or name a folder`,
@@ -86,7 +105,7 @@ const revisionTree = async (snapshot: Snapshot, revision: string): Promise<Chang
   const same = oid === snapshot.tree.head.oid;
   return {
     tree: same ? snapshot.tree : changedTree(snapshot.tree, found.head, found.files),
-    what: `${oid.slice(0, 12)} "${subjectOf(found.head.message)}"`,
+    what: `${oid.slice(0, 12)} "${subjectOf(found.head.message)}" of ${top}`,
     complete: (tree, asks) => source.complete(tree, asks),
     close: () => source.close(),
   };

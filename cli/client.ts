@@ -20,9 +20,6 @@ export interface Control {
 /** A snapshot of a large cluster is one message. */
 const MESSAGE_BYTES = 512 * 1024 * 1024;
 
-/** Where the control socket of a root lies. */
-export const controlSocket = (root: string): string => `${root}/control.sock`;
-
 export const connect = async (socket: string): Promise<Control> => {
   try {
     await access(socket, constants.R_OK | constants.W_OK);

@@ -3,7 +3,6 @@
 // In: parsed words. Out: an exit code. Not here: any single command.
 
 import type { Command } from 'commander';
-import { controlSocket } from './client.ts';
 
 /** Options that every command has. */
 export interface Common {
@@ -52,7 +51,7 @@ export const DEFAULT_ROOT = '/var/lib/purser';
 
 export const commonOf = (options: Readonly<Record<string, unknown>>): Common => {
   const root = text(options['root']) ?? process.env['PURSER_ROOT'] ?? DEFAULT_ROOT;
-  const socket = text(options['socket']) ?? process.env['PURSER_SOCKET'] ?? controlSocket(root);
+  const socket = text(options['socket']) ?? process.env['PURSER_SOCKET'] ?? `${root}/control.sock`;
   return { root, socket, json: options['json'] === true };
 };
 

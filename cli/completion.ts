@@ -8,7 +8,6 @@ import type { Command } from 'commander';
 import type { StateAnswer } from '../schema/control.ts';
 import type { CommandSpec } from './command.ts';
 import { commonOf } from './command.ts';
-import { connect } from './client.ts';
 import { shortSlot } from './state.ts';
 
 type Kind = NonNullable<CommandSpec['completes']>;
@@ -23,6 +22,16 @@ export const addCompletion = (
   names: CompletionNames,
 ): void => {
   const completion = tab(program);
+  program.commands
+    .find((command) => command.name() === 'complete')
+    ?.description('print a script that completes words in your shell')
+    .addHelpText(
+      'after',
+      '\nExamples:\n  source <(purser complete bash)  in this shell; put it into ~/.bashrc to keep it',
+    )
+    .hook('preAction', (_program, { args }) => {
+      if (args[0] === 'bash') process.stdout.write(BASH_ALONE);
+    });
   for (const { usage, completes } of specs) {
     const command = completion.commands.get(usage.split(' ')[0] ?? '');
     const argument = command?.arguments.values().next().value;
@@ -32,6 +41,16 @@ export const addCompletion = (
     };
   }
 };
+
+/**
+ * The library's script leans on the package bash-completion, which a bare machine does not have:
+ * there every Tab would print an error. Variables are the caller's, as functions of bash see them.
+ */
+const BASH_ALONE = `declare -F _get_comp_words_by_ref >/dev/null || _get_comp_words_by_ref() {
+  words=("\${COMP_WORDS[@]}") cword=$COMP_CWORD
+  cur=\${words[cword]} prev=\${words[cword-1]}
+}
+`;
 
 /** A person waits for the answer with a finger on the key. */
 const PATIENCE_MS = 1000;
@@ -55,6 +74,7 @@ const after = (argv: readonly string[], option: string): string | undefined => {
 };
 
 const stateAt = async (socket: string): Promise<StateAnswer> => {
+  const { connect } = await import('./client.ts');
   const control = await connect(socket);
   try {
     return await control.call<StateAnswer>('state');

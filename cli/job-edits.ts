@@ -15,6 +15,8 @@ interface JobEdit {
   readonly example: readonly [string, string];
   readonly edits: (job: DesiredJob) => readonly YamlEdit[];
   readonly message: (job: DesiredJob) => string;
+  /** Why the commit would mean nothing; null: it would. */
+  readonly refuse?: (job: DesiredJob) => string | null;
 }
 
 const jobCommand = (edit: JobEdit): CommandSpec => ({
@@ -26,6 +28,8 @@ const jobCommand = (edit: JobEdit): CommandSpec => ({
   run: async (invocation) => {
     const { args, common } = invocation;
     const job = findJob(await readyState(common), args[0] ?? '');
+    const refused = edit.refuse?.(job) ?? null;
+    if (refused !== null) throw new CommandError(refused, 1);
     const message = edit.message(job);
     const commit = await editFile({
       common,
@@ -84,6 +88,10 @@ export const promote = jobCommand({
   usage: 'promote <job>',
   summary: 'promote the canaries of a job',
   example: ['purser promote web', 'the new version goes on to all copies'],
+  refuse: ({ id, settled, spec }) =>
+    spec.update.canary === 0 || settled
+      ? `${id} has no canaries that wait: there is nothing to promote`
+      : null,
   edits: ({ spec }) => [{ pointer: '/update/promote', value: spec.specHash.slice(0, 12) }],
   message: ({ id, spec }) => `Promote ${id} ${spec.specHash.slice(0, 12)}`,
 });
@@ -95,7 +103,7 @@ export const resume: CommandSpec = {
   completes: 'job',
   examples: [
     ['purser resume web', 'takes `update.paused` out again (writes a commit)'],
-    ['purser resume --at 1a2b3c4d', 'goes on from that commit of a rewritten branch'],
+    ['purser resume --at $(git rev-parse main)', 'goes on from there after a rewrite'],
   ],
   define: (command) =>
     command

@@ -7,8 +7,7 @@ import { Command, CommanderError } from 'commander';
 import { CommandError } from './command-error.ts';
 import type { CommandSpec, Io } from './command.ts';
 import { commonOf, DEFAULT_ROOT } from './command.ts';
-import { COMMANDS } from './commands.ts';
-import { addCompletion, completionNames } from './completion.ts';
+import { commandsFor } from './commands.ts';
 import pack from '../package.json' with { type: 'json' };
 
 const USAGE_ERROR = 2;
@@ -24,12 +23,16 @@ const main = async (argv: readonly string[]): Promise<number> => {
     .version(pack.version)
     .exitOverride()
     .configureHelp({ sortSubcommands: true });
-  for (const spec of COMMANDS) {
+  const specs = await commandsFor(argv[0] ?? '');
+  for (const spec of specs) {
     add(program, spec, async (invocation) => {
       code = await spec.run({ ...invocation, io: ioOf(abort.signal) });
     });
   }
-  addCompletion(program, COMMANDS, await completionNames(argv));
+  if (specs.length > 1) {
+    const { addCompletion, completionNames } = await import('./completion.ts');
+    addCompletion(program, specs, await completionNames(argv));
+  }
   try {
     await program.parseAsync([...argv], { from: 'user' });
     return code;

@@ -35,8 +35,8 @@ export const plan: CommandSpec = {
   run: async ({ args, options, common, io }) => {
     const file = text(options['snapshot']);
     const snapshot = file === null ? await ask<Snapshot>(common, 'snapshot') : await load(file);
-    if (file === null) await warnOfFailure(common, io);
-    const change = await changeTree(snapshot, args[0] ?? null);
+    const followed = file === null ? await followedRepository(common, io) : null;
+    const change = await changeTree(snapshot, args[0] ?? null, followed);
     try {
       const { complete } = change;
       const resolve = file === null ? resolver(common) : () => Promise.resolve(null);
@@ -55,10 +55,11 @@ export const plan: CommandSpec = {
   },
 };
 
-/** What is known is then the last content that could be read. */
-const warnOfFailure = async (common: Common, io: Io): Promise<void> => {
-  const { failure } = await ask<StateAnswer>(common, 'state');
+/** Where it cannot be read now, what is known is the last content that could be. */
+const followedRepository = async (common: Common, io: Io): Promise<string> => {
+  const { failure, repository } = await ask<StateAnswer>(common, 'state');
   if (failure !== null) io.err(pc.red(`! Git cannot be read: ${failure}`));
+  return repository;
 };
 
 const load = async (file: string): Promise<Snapshot> => {

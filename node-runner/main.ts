@@ -11,7 +11,7 @@ import type { RunnerConfig } from './config.ts';
 import { DEFAULT_DISK_RESERVE_BYTES, NODE_RESERVE } from './config.ts';
 import { createClock } from './edge/clock.ts';
 import { containerdRuns, startContainerd } from './edge/containerd/daemon.ts';
-import { createContainerdRuntime } from './edge/containerd/runtime.ts';
+import { createContainerdRuntime, type ContainerdRuntime } from './edge/containerd/runtime.ts';
 import { createLink } from './edge/link.ts';
 import { createLog } from './edge/log.ts';
 import { readMachine } from './edge/machine.ts';
@@ -80,6 +80,7 @@ export const startRunner = async (settings: RunnerSettings): Promise<Runner> => 
     execFolder: join(root, 'exec'),
     registry: { loginsPath: settings.registryLogins, insecure: settings.insecureRegistries },
   });
+  await endLeftExecs(runtime, log);
   const network = await createNetwork(networkOptions(settings));
   const serve = serveStreams({ runtime, root });
   const link = createLink({ address: settings.link, cluster, node, clock, log, serve });
@@ -116,6 +117,16 @@ export const startRunner = async (settings: RunnerSettings): Promise<Runner> => 
       runtime.close();
     },
   };
+};
+
+/** What cannot be ended now is left for the next start: no reason not to run. */
+const endLeftExecs = async (runtime: ContainerdRuntime, log: RunnerLog): Promise<void> => {
+  try {
+    const sessions = await runtime.endLeftExecs();
+    if (sessions > 0) log.info({ sessions }, 'sessions of an earlier runner were ended');
+  } catch (error) {
+    log.warn({ error: String(error) }, 'sessions of an earlier runner could not be ended');
+  }
 };
 
 /** Is the process there, each time; does it answer too, which costs a connection, now and then. */

@@ -3,8 +3,9 @@
 // here and in the loop are edge failures caught (style 10). Not here: when to look again (loop),
 // slow writes (writer).
 
-import { asks, compile } from './desired/compile.ts';
+import { asks, compile, likelyHistories } from './desired/compile.ts';
 import type { CompileMemo } from './desired/memo.ts';
+import { readAhead } from './desired/read-ahead.ts';
 import { observe } from './live/observe.ts';
 import { check } from './plan/check.ts';
 import { isAhead } from './plan/nodes.ts';
@@ -61,6 +62,12 @@ export const readWhole = async ({ ports, lookups, memo }: ReadContext): Promise<
   }
   const last = memo.last?.tree ?? null;
   if (last !== null && isSameTree(last, tree)) tree = last;
+  const steps = readAhead(tree.files, memo);
+  while (steps.next().done !== true) await ports.clock.pause?.();
+  const likely = likelyHistories(tree, memo);
+  if (likely.length > 0) {
+    tree = await ports.source.complete(tree, { digests: [], histories: likely });
+  }
   let wanted = asks(tree, memo);
   for (let round = 0; round < ASK_ROUNDS && asksPast(wanted); round += 1) {
     tree = { ...(await ports.source.complete(tree, wanted)), lookups: lookups.answers() };

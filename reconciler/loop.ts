@@ -34,11 +34,16 @@ export interface Loop {
 const WOKEN = 'woken';
 
 export const createLoop = (ports: ReconcilerPorts): Loop => {
-  let woken = new AbortController();
-  const wake = () => woken.abort(WOKEN);
+  const bell = createBell();
+  const { wake } = bell;
   const lookups = createLookups(ports, wake);
   const writer = createWriter(ports, wake);
-  const context = { ports, lookups, memos: createMemos() };
+  const heard = () => {
+    bell.take();
+    return ports.nodes.heard();
+  };
+  const seen = { ...ports, nodes: { ...ports.nodes, heard } };
+  const context = { ports: seen, lookups, memos: createMemos() };
   const listeners = new Set<(state: LoopState) => void>();
   let state: LoopState = { view: null, failure: null, write: null };
   let failures = 0;
@@ -74,20 +79,53 @@ export const createLoop = (ports: ReconcilerPorts): Loop => {
   return {
     run: async (signal) => {
       const unwatchSource = ports.source.watch(wake);
-      const unwatchNodes = ports.nodes.watch(wake);
+      const unwatchNodes = ports.nodes.watch(bell.report);
       while (!signal.aborted) {
-        woken = new AbortController();
+        // One pass for all that came together: reports of many nodes, a branch and its ledger.
+        await ports.clock.pause?.();
+        bell.begin();
         await pass();
-        await ports.clock.sleepUntil(nextAt(), AbortSignal.any([signal, woken.signal]));
+        await ports.clock.sleepUntil(nextAt(), AbortSignal.any([signal, bell.woken()]));
       }
       unwatchNodes();
       await unwatchSource();
     },
-    wake: () => wake(),
+    wake,
     state: () => state,
     watch: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);
+    },
+  };
+};
+
+/**
+ * Wake-ups, each counted once: a report that comes before a pass has asked for any is in its plan,
+ * and needs no second pass.
+ */
+const createBell = () => {
+  let woken = new AbortController();
+  let due = { report: false, other: false, asked: false };
+  const ring = (what: 'report' | 'other') => () => {
+    due[what] = true;
+    woken.abort(WOKEN);
+  };
+  return {
+    wake: ring('other'),
+    report: ring('report'),
+    /** A pass begins. */
+    begin: () => {
+      due = { report: false, other: false, asked: false };
+    },
+    /** It asks for reports. */
+    take: () => {
+      if (!due.asked) due = { ...due, report: false, asked: true };
+    },
+    /** It is over: aborted at once where something came that it has not taken in. */
+    woken: (): AbortSignal => {
+      woken = new AbortController();
+      if (due.report || due.other) woken.abort(WOKEN);
+      return woken.signal;
     },
   };
 };

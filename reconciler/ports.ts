@@ -65,6 +65,8 @@ export interface ClockPort {
   /** Milliseconds since 1970, for the age of what people wrote; absent: nothing of it grows old. */
   readonly epochMs?: () => number;
   readonly sleepUntil: (at: Ms, signal: AbortSignal) => Promise<void>;
+  /** Lets what has arrived be taken in, reports and calls, before or between steps of long work. */
+  readonly pause?: () => Promise<void>;
 }
 
 export interface LogPort {

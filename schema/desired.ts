@@ -171,6 +171,12 @@ export interface DesiredState {
   readonly acceptable?: readonly string[] | null;
   /** Paths of scale files at HEAD; absent: not known, and none is written. */
   readonly scaleFiles?: readonly string[];
+  /** Those that do not name every group whose count is the machine's, sorted by path. */
+  readonly openScaleFiles?: readonly {
+    readonly path: string;
+    readonly text: string;
+    readonly blob: string;
+  }[];
   /**
    * `<job> <spec hash>` of all settled records, while no commit was synced: a ledger may be gone.
    */

@@ -245,6 +245,11 @@ const table = {
     severity: 'error',
     advice: 'Shorten `stop_after`, or raise `lost_after` in cluster.yaml (rules 9.3).',
   },
+  'scale-clamped': {
+    title: 'A count in a scale file that is outside its bounds',
+    severity: 'warning',
+    advice: 'Write one inside them, or change `count: {min: …, max: …}` in the job (rules 7).',
+  },
   'scale-unused': {
     title: 'A count in a scale file that nothing reads',
     severity: 'warning',

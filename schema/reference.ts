@@ -3,7 +3,7 @@
 // In: nothing. Out: path → content of every published file; the same input gives the same text, so
 // a test can tell whether the files are up to date. Not here: writing them (schema/publish.ts).
 
-import { checkerCode } from './checker-code.ts';
+import { documentCheckers, reportCheckers } from './checker-code.ts';
 import { schemas, type DocumentKind } from './documents.ts';
 import { compareText } from './ids.ts';
 import { problemCodes, type ProblemCode } from './problem-codes.ts';
@@ -15,7 +15,8 @@ export const publishedFiles = (): ReadonlyMap<string, string> =>
     ...kinds.map((kind) => [`schema/json/${kind}.schema.json`, editorSchema(kind)] as const),
     ['docs/job-reference.md', jobReference()],
     ['docs/problems.md', problemsPage()],
-    ['schema/generated/checkers.ts', checkerCode()],
+    ['schema/generated/checkers.ts', documentCheckers()],
+    ['schema/generated/report-checkers.ts', reportCheckers()],
   ]);
 
 const kinds: readonly DocumentKind[] = ['cluster', 'job', 'namespace', 'node', 'scale'];

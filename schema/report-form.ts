@@ -15,6 +15,9 @@ export const REPORT_ALLOCATIONS = 2 * NODE_ALLOCATIONS;
 const PARTS = 1_000;
 /** A sentence for people; runners cut theirs at 500 characters. */
 const SENTENCE_CHARS = 4_000;
+/** Lines of a log with a failure; runners send ten of 200 characters. */
+const LOG_LINES = 50;
+const LOG_LINE_CHARS = 1_000;
 /** Volumes, those of jobs long gone included. */
 const FOLDERS = 100_000;
 const PORT_MAX = 65_535;
@@ -33,6 +36,11 @@ const cluster = Type.String({ minLength: 1, maxLength: 253 });
 const allocation = Type.String({ pattern: '^[0-9a-f]{16}-[0-9]{1,9}-[0-9]{1,9}$' });
 const hash = Type.String({ pattern: '^[0-9a-f]{16,64}$' });
 const commit = Type.String({ pattern: '^([0-9a-f]{40}|[0-9a-f]{64})$' });
+/** Stands in commits: nothing that a terminal obeys (runners clean their lines, rules 6.4). */
+const logLine = Type.String({
+  maxLength: LOG_LINE_CHARS,
+  pattern: '^[^\\u0000-\\u001f\\u007f-\\u009f]*$',
+});
 const sentence = Type.String({ maxLength: SENTENCE_CHARS });
 const shortText = Type.String({ maxLength: 1_024 });
 const text = Type.String();
@@ -140,6 +148,7 @@ const body = Type.Object({
   priority: Type.Integer({ minimum: 0, maximum: 100 }),
   minHealthyMs: ms,
   nodeAttributes: Type.Optional(pairs),
+  evidence: Type.Optional(Type.Literal('logs')),
   spec: group,
 });
 
@@ -169,6 +178,7 @@ const failure = Type.Object({
   task: orNull(name),
   message: sentence,
   ageMs: ms,
+  log: Type.Optional(listOf(logLine, LOG_LINES)),
 });
 const changed = Type.Object({
   allocation,
@@ -222,6 +232,7 @@ export const reportForm = Type.Object({
   whole: Type.Boolean(),
   head,
   bodies: listOf(body, REPORT_ALLOCATIONS),
+  bodyHashes: Type.Optional(listOf(hash, REPORT_ALLOCATIONS)),
   changed: listOf(changed, REPORT_ALLOCATIONS),
   removed: listOf(allocation, REPORT_ALLOCATIONS),
   usage: listOf(Type.Tuple([allocation, amount, amount]), REPORT_ALLOCATIONS),

@@ -13,8 +13,11 @@ import type { LedgerIndex } from './ledger-index.ts';
 import { emptinessOf, type Emptiness } from './empty.ts';
 import { createMemo, type CompileMemo } from './memo.ts';
 import { problemOf } from './problem.ts';
-import { surveyTree, type Survey } from './survey.ts';
+import { surveyTree } from './survey.ts';
+import type { Survey } from './surveyed.ts';
 import { removerAsks, removersOf, syncedOf, withProtection } from './synced.ts';
+
+export { likelyHistories } from './survey.ts';
 
 /** Works out the desired state. Total: throws only on a bug of ours. */
 export const compile = (tree: SourceTree, memo: CompileMemo = createMemo()): DesiredState => {
@@ -55,6 +58,7 @@ const desiredOf = (tree: SourceTree, survey: Survey): DesiredState => {
     problems: problemsOf(survey, emptiness),
     acceptable: acceptableOf(tree, index),
     scaleFiles: layout.paths.scale,
+    openScaleFiles: survey.openScaleFiles,
     owed: [...gathered(survey, ({ owed }) => owed), ...overdue],
   };
 };

@@ -5,7 +5,7 @@
 import type { Asks, Files, SourceTree } from '../../schema/source.ts';
 import { CLUSTER_PATH } from './cluster.ts';
 import { layoutOf } from './layout.ts';
-import type { Survey } from './survey.ts';
+import type { Survey } from './surveyed.ts';
 
 export type Emptiness =
   | { readonly kind: 'ok' }

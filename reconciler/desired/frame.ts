@@ -5,7 +5,7 @@
 
 import type { ClusterFile } from '../../schema/documents/cluster.ts';
 import type { DocumentKind, Documents } from '../../schema/documents.ts';
-import type { ClusterSpec, ExpectedNode, NamespaceSpec } from '../../schema/desired.ts';
+import type { ClusterSpec } from '../../schema/desired.ts';
 import { compareText } from '../../schema/ids.ts';
 import { kindOf } from '../../schema/paths.ts';
 import type { Problem } from '../../schema/problems.ts';
@@ -20,29 +20,11 @@ import {
 } from './cluster.ts';
 import { heldDocument, type HeldDocument } from './held.ts';
 import type { LedgerIndex } from './ledger-index.ts';
-import type { JobPath, Layout } from './layout.ts';
+import type { Layout } from './layout.ts';
 import type { CompileMemo } from './memo.ts';
 import { problemOf } from './problem.ts';
 import type { Reader } from './read.ts';
-
-export interface Frame {
-  readonly cluster: HeldDocument<ClusterFile>;
-  readonly clusterSpec: ClusterSpec;
-  readonly namespaces: ReadonlyMap<string, HeldNamespace>;
-  readonly namespaceSpecs: readonly NamespaceSpec[];
-  readonly nodes: readonly ExpectedNode[];
-  /** Counts that a machine wrote, by path of the job; null: they cannot be read. */
-  readonly counts: ReadonlyMap<string, Documents['scale'] | null>;
-  readonly problems: readonly Problem[];
-  /** Documents whose history has to be read before anything may be done. */
-  readonly asked: readonly string[];
-}
-
-export interface HeldNamespace {
-  readonly settings: Settings;
-  /** Why nothing new of the namespace is done; null: its file is fine. */
-  readonly heldBecause: string | null;
-}
+import type { Frame, HeldNamespace, RememberedFrame } from './surveyed.ts';
 
 export interface FrameInput {
   readonly tree: SourceTree;
@@ -51,16 +33,6 @@ export interface FrameInput {
   readonly changed: ReadonlySet<string> | null;
   readonly index: LedgerIndex;
   readonly read: Reader;
-}
-
-/** What a frame was made of, but for the files. */
-export interface RememberedFrame {
-  readonly frame: Frame;
-  readonly namespaces: Layout['namespaces'];
-  readonly jobs: readonly JobPath[];
-  readonly ledgerCluster: LedgerIndex['cluster'];
-  /** Every document was valid at HEAD, so no history had a say. */
-  readonly isPlain: boolean;
 }
 
 export const frameOf = (input: FrameInput, memo: CompileMemo): Frame => {

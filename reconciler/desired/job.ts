@@ -9,27 +9,18 @@ import type { DesiredJob } from '../../schema/desired.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
 import { pointerOf } from '../../schema/places.ts';
 import type { Problem } from '../../schema/problems.ts';
-import {
-  lookupKey,
-  type Asks,
-  type CommitInfo,
-  type DigestAsk,
-  type Files,
-  type History,
-  type LookupAnswer,
-  type SourceTree,
-} from '../../schema/source.ts';
-import { settingsAt, type Settings } from './cluster.ts';
+import { lookupKey, type DigestAsk, type History } from '../../schema/source.ts';
+import { settingsAt } from './cluster.ts';
 import { draftJob, type Draft } from './draft.ts';
 import { neededPaths } from './histories.ts';
 import { fallbackOf, identityOf, settledIdentity, type Identity } from './identity.ts';
-import { failedRecord, revertCommit, settledRecord, type JobLedger } from './ledger-index.ts';
+import { failedRecord, revertCommit, settledRecord } from './ledger-index.ts';
+import type { JobInput, JobOutcome } from './job-input.ts';
 import { judged } from './policy.ts';
 import { problemAt } from './problem.ts';
-import type { Reader } from './read.ts';
 import { isAtomic } from './revert-atomic.ts';
-import { revertTarget, type SharedBy } from './revert.ts';
-import { imageKey, type Found } from './spec.ts';
+import { revertTarget } from './revert.ts';
+import { imageKey } from './spec.ts';
 import {
   isValid,
   momentsOf,
@@ -40,41 +31,6 @@ import {
   type Moment,
   type Version,
 } from './versions.ts';
-
-export interface JobInput {
-  readonly path: string;
-  readonly namespace: string;
-  /** Files of HEAD. */
-  readonly files: Files;
-  readonly head: CommitInfo;
-  readonly settings: Settings;
-  /** Why nothing new of the namespace is done; null: its file is fine. */
-  readonly namespaceHeld: string | null;
-  readonly scale: Found['scale'];
-  readonly ledger: JobLedger;
-  readonly history: History | undefined;
-  readonly lookups: ReadonlyMap<string, LookupAnswer>;
-  readonly changes: SourceTree['changes'];
-  readonly read: Reader;
-  readonly sharedBy: SharedBy;
-}
-
-export interface JobOutcome {
-  /** null: never valid, or not known yet. */
-  readonly job: DesiredJob | null;
-  readonly problems: readonly Problem[];
-  readonly owed: readonly LedgerRecord[];
-  readonly digests: readonly DigestAsk[];
-  readonly histories: Asks['histories'];
-  /** Commits whose whole change is needed. */
-  readonly changes: readonly string[];
-  /** Nothing may be done before the history has been read. */
-  readonly pending: boolean;
-  /** Paths in the repository that HEAD's file uses, or whose change is to be reverted with it. */
-  readonly sources: readonly string[];
-  /** The version has settled, and its record says all: neither history nor HEAD has a say. */
-  readonly isPlain: boolean;
-}
 
 export const compileJob = (input: JobInput): JobOutcome => {
   const { path, files, settings, read } = input;

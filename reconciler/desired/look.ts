@@ -8,13 +8,13 @@ import type { DesiredJob } from '../../schema/desired.ts';
 import { compareText } from '../../schema/ids.ts';
 import type { SourceTree } from '../../schema/source.ts';
 import { jobNames, usedPaths } from './draft.ts';
-import type { Frame } from './frame.ts';
-import type { JobInput, JobOutcome } from './job.ts';
+import type { JobInput, JobOutcome } from './job-input.ts';
 import { placeOf, type JobPath, type Layout } from './layout.ts';
 import { NO_RECORDS, type LedgerIndex } from './ledger-index.ts';
-import type { CompileMemo, RememberedJob } from './memo.ts';
+import type { CompileMemo } from './memo.ts';
 import type { Reader } from './read.ts';
 import { rememberedJob } from './remember.ts';
+import type { Frame, LookedAt, Marked, RememberedJob } from './surveyed.ts';
 
 export interface LookInput {
   readonly tree: SourceTree;
@@ -24,25 +24,6 @@ export interface LookInput {
   readonly changed: ReadonlySet<string> | null;
   readonly frame: Frame;
   readonly read: Reader;
-}
-
-/** All jobs of a tree, with what was around them. */
-export interface LookedAt {
-  readonly paths: readonly JobPath[];
-  /** One for each path. */
-  readonly remembered: readonly RememberedJob[];
-  /** One for each path; null: the file says none. */
-  readonly jobs: readonly (DesiredJob | null)[];
-  readonly marked: Marked;
-  readonly frame: Frame;
-  readonly index: LedgerIndex;
-}
-
-/** Ids of jobs that are not like most. Kept up to date in place. */
-interface Marked {
-  readonly restless: Set<string>;
-  readonly usesFiles: Set<string>;
-  readonly loud: Set<string>;
 }
 
 export const lookAtJobs = (input: LookInput, memo: CompileMemo): LookedAt => {
@@ -65,14 +46,7 @@ export const lookAtJobs = (input: LookInput, memo: CompileMemo): LookedAt => {
     mark(marked.usesFiles, path.id, !job.alone);
     mark(marked.loud, path.id, job.isLoud);
   }
-  memo.jobs = {
-    paths: layout.jobs,
-    remembered: remembered.flatMap((job) => job ?? []),
-    jobs,
-    marked,
-    frame,
-    index,
-  };
+  memo.jobs = { paths: layout.jobs, remembered, jobs, marked, frame, index };
   return memo.jobs;
 };
 
@@ -81,6 +55,15 @@ export const loudOnes = ({ marked, paths, remembered }: LookedAt): readonly JobO
   [...marked.loud]
     .toSorted(compareText)
     .flatMap((id) => remembered[placeOf(paths, id)]?.outcome ?? []);
+
+/** Files that say no job, and whose history gives none. */
+export const brokenPaths = ({ marked, paths, remembered }: LookedAt): readonly string[] =>
+  [...marked.loud].toSorted(compareText).flatMap((id) => {
+    const place = placeOf(paths, id);
+    const outcome = remembered[place]?.outcome;
+    const path = paths[place]?.path;
+    return outcome?.job === null && !outcome.pending && path !== undefined ? [path] : [];
+  });
 
 const mark = (marked: Set<string>, id: string, holds: boolean): void => {
   if (holds) marked.add(id);

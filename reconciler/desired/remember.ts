@@ -4,9 +4,10 @@
 // results; the property test compiles every tree with and without a memo.
 
 import type { CommitChange, Files, History } from '../../schema/source.ts';
-import { compileJob, type JobInput, type JobOutcome } from './job.ts';
+import { compileJob } from './job.ts';
+import type { JobInput, JobOutcome } from './job-input.ts';
 import type { JobLedger } from './ledger-index.ts';
-import type { RememberedJob } from './memo.ts';
+import type { RememberedJob } from './surveyed.ts';
 
 export interface Before {
   readonly before: RememberedJob | undefined;

@@ -5,7 +5,7 @@
 
 import type { FileEdit } from '../../schema/desired.ts';
 import type { CommitChange, CommitInfo } from '../../schema/source.ts';
-import type { JobInput } from './job.ts';
+import type { JobInput } from './job-input.ts';
 
 const ATOMIC_TRAILER = 'purser-atomic';
 

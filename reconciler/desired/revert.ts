@@ -10,14 +10,11 @@ import type { CommitInfo, Files } from '../../schema/source.ts';
 import { editYaml } from '../../schema/yaml-edit.ts';
 import { settingsAt } from './cluster.ts';
 import { draftJob, type Draft } from './draft.ts';
-import type { JobInput } from './job.ts';
+import type { JobInput } from './job-input.ts';
 import { judged } from './policy.ts';
 import { atomicEdits, isAtomic } from './revert-atomic.ts';
 import { sameInPlace, transferEdits } from './revert-edits.ts';
 import { isValid, versionOf, NO_TEXTS, type SettledVersion, type Version } from './versions.ts';
-
-/** The job file at HEAD other than `path` that uses the source too, null: no other does. */
-export type SharedBy = (source: string, path: string) => string | null;
 
 export interface RevertFacts {
   readonly head: Version;

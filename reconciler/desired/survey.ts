@@ -5,39 +5,48 @@
 // (empty.ts).
 
 import type { DesiredJob } from '../../schema/desired.ts';
-import { pointerOf } from '../../schema/places.ts';
 import { kindOf } from '../../schema/paths.ts';
-import type { Problem } from '../../schema/problems.ts';
-import type { SourceTree } from '../../schema/source.ts';
-import { jobNames } from './draft.ts';
-import { frameOf, valueOf, type Frame } from './frame.ts';
-import type { JobOutcome } from './job.ts';
-import { knownDifference, layoutAfter, layoutOf, placeOf, type Layout } from './layout.ts';
+import type { Asks, SourceTree } from '../../schema/source.ts';
+import { lookAtCounts } from './counts.ts';
+import { jobNames, usedPaths } from './draft.ts';
+import { frameOf, valueOf } from './frame.ts';
+import { neededPaths } from './histories.ts';
+import { knownDifference, layoutAfter, layoutOf } from './layout.ts';
 import { indexLedger, NO_RECORDS, type LedgerIndex } from './ledger-index.ts';
-import { lookAtJobs, loudOnes } from './look.ts';
+import { brokenPaths, lookAtJobs, loudOnes } from './look.ts';
 import type { CompileMemo } from './memo.ts';
-import { problemAt, problemOf } from './problem.ts';
 import { createReader, forgetOld, type Reader } from './read.ts';
 import { removedJob } from './removed.ts';
-
-export interface Survey {
-  readonly index: LedgerIndex;
-  readonly frame: Frame;
-  readonly layout: Layout;
-  /** In the order of the layout; null: the file says no job. */
-  readonly jobs: readonly (DesiredJob | null)[];
-  /** What is said of jobs besides, by those of which anything is. */
-  readonly loud: readonly JobOutcome[];
-  readonly removed: readonly DesiredJob[];
-  readonly problems: readonly Problem[];
-  readonly read: Reader;
-}
+import type { Frame, LookedAt, Survey } from './surveyed.ts';
 
 export const surveyTree = (tree: SourceTree, memo: CompileMemo): Survey => {
   if (memo.last?.tree === tree) return memo.last.survey;
   const survey = surveyNow(tree, memo);
   memo.last = { tree, survey, desired: null };
   return survey;
+};
+
+/** More files than this in one commit are no edit by hand: then compile says what it lacks. */
+const LIKELY = 8;
+
+/**
+ * Histories that compile is about to ask for: those of job files that are new since the tree that
+ * it saw last. With them it looks at these jobs once.
+ */
+export const likelyHistories = (tree: SourceTree, memo: CompileMemo): Asks['histories'] => {
+  const changed = memo.layout && knownDifference(tree, memo.layout.files, tree.files);
+  if (changed === null || changed.size > LIKELY) return [];
+  const read = createReader(memo.reads);
+  return [...changed].flatMap((path) => {
+    const file = tree.files.get(path);
+    if (file === undefined || tree.histories.has(path) || kindOf(path) !== 'job') return [];
+    // Whose history is needed with its count is asked by compile (synced.ts).
+    const { namespace, job } = jobNames(path);
+    const scalePath = `scale/${namespace}/${job}.yaml`;
+    if (tree.files.has(scalePath) || tree.lastSynced?.files.has(scalePath) === true) return [];
+    const used = usedPaths(read('job', path, file), job);
+    return neededPaths({ path, files: tree.files, history: undefined, read }, used);
+  });
 };
 
 const surveyNow = (tree: SourceTree, memo: CompileMemo): Survey => {
@@ -47,18 +56,16 @@ const surveyNow = (tree: SourceTree, memo: CompileMemo): Survey => {
   const frame = frameOf({ tree, layout, changed, index, read }, memo);
   const looked = lookAtJobs({ tree, index, layout, changed, frame, read }, memo);
   memo.layout = layout;
+  const counts = lookAtCounts(layout, { jobs: looked.jobs, files: tree.files, read });
   const survey: Survey = {
     index,
     frame,
     layout,
     jobs: looked.jobs,
     loud: loudOnes(looked),
-    removed: removedJobs({ tree, index, frame, read }),
-    problems: [
-      ...layout.strays,
-      ...frame.problems,
-      ...unusedCounts(layout, { jobs: looked.jobs, tree, read }),
-    ],
+    removed: removedJobs({ tree, index, frame, looked, read }),
+    problems: [...layout.strays, ...frame.problems, ...counts.problems],
+    openScaleFiles: counts.open,
     read,
   };
   forgetOld(memo.reads);
@@ -73,14 +80,18 @@ const indexOf = (tree: SourceTree, memo: CompileMemo): LedgerIndex => {
   return memo.ledger.index;
 };
 
-/** Jobs that the last synced commit had and HEAD has not. */
+/**
+ * Jobs that the last synced commit had and HEAD has not; and those that were gone in between and
+ * came back broken: until the removal was synced, their content there is the last valid one (1.3).
+ */
 const removedJobs = (input: {
   readonly tree: SourceTree;
   readonly index: LedgerIndex;
   readonly frame: Frame;
+  readonly looked: LookedAt;
   readonly read: Reader;
 }): readonly DesiredJob[] => {
-  const { tree, index, frame, read } = input;
+  const { tree, index, frame, looked, read } = input;
   const { lastSynced } = tree;
   if (lastSynced === null) return [];
   const defaults = valueOf(frame.cluster)?.defaults ?? {};
@@ -90,7 +101,7 @@ const removedJobs = (input: {
   );
   return layoutOf(
     new Map(
-      gone.flatMap((path) => {
+      [...gone, ...brokenPaths(looked)].flatMap((path) => {
         const file = lastSynced.files.get(path);
         return file === undefined ? [] : [[path, file] as const];
       }),
@@ -103,37 +114,9 @@ const removedJobs = (input: {
       protected: false,
       evidence: 'codes',
     } as const;
-    return removedJob({ path, lastSynced, settings, ledger, read }) ?? [];
-  });
-};
-
-/**
- * Rules 7: a count that a machine wrote counts only where the job gives the count to the machine.
- */
-const unusedCounts = (
-  layout: Layout,
-  { jobs, tree, read }: { jobs: Survey['jobs']; tree: SourceTree; read: Reader },
-): readonly Problem[] => {
-  if (layout.paths.scale.length === 0) return [];
-  return layout.paths.scale.flatMap((path) => {
-    const { namespace, job } = jobNames(path);
-    const file = tree.files.get(path);
-    const document = file && read('scale', path, file);
-    const spec = jobs[placeOf(layout.jobs, `${namespace}/${job}`)]?.spec;
-    if (!document?.value) return [];
-    if (!tree.files.has(`jobs/${namespace}/${job}.yaml`)) {
-      const message = `There is no job \`${namespace}/${job}\`.`;
-      return [problemOf(path, { code: 'scale-unused', message })];
-    }
-    if (spec === undefined) return [];
-    return Object.keys(document.value).flatMap((name) => {
-      const group = spec.groups.find((one) => one.name === name);
-      if (group !== undefined && group.scale !== null) return [];
-      const message =
-        group === undefined
-          ? `Job \`${spec.id}\` has no group \`${name}\`.`
-          : `The count of group \`${name}\` stands in the job file, so this one is not read.`;
-      return [problemAt(document, pointerOf([name]), { code: 'scale-unused', message })];
-    });
+    const job = removedJob({ path, lastSynced, settings, ledger, read });
+    if (job === null || !tree.files.has(path)) return job ?? [];
+    const why = `${path} is not valid at HEAD; its content in the last synced commit is kept`;
+    return { ...job, standing: { kind: 'held', why } as const };
   });
 };

@@ -11,7 +11,7 @@ import { namespaceSpec } from './cluster.ts';
 import { jobNames } from './draft.ts';
 import { knownDifference, type JobPath } from './layout.ts';
 import type { Reader } from './read.ts';
-import type { Survey } from './survey.ts';
+import type { Survey } from './surveyed.ts';
 
 /** A job's file and its scale file as they stood in the last synced commit. */
 interface SyncedFiles {

@@ -1,4 +1,5 @@
-// The reconciler's clock: monotonic, so that a clock that is set changes nothing.
+// The reconciler's clock: monotonic, so that a clock that is set changes nothing. Every wait, also
+// one that is over before it begins, lets reports in and answers out.
 
 import type { ClockPort } from '../ports.ts';
 
@@ -11,7 +12,7 @@ export const createClock = (): ClockPort => ({
   sleepUntil: (at, signal) =>
     new Promise((resolve) => {
       if (signal.aborted) {
-        resolve();
+        setImmediate(resolve);
         return;
       }
       const wait = Math.min(Math.max(0, at - performance.now()), LONGEST_TIMER_MS);
@@ -23,4 +24,5 @@ export const createClock = (): ClockPort => ({
       const timer = setTimeout(end, wait);
       signal.addEventListener('abort', end, { once: true });
     }),
+  pause: () => new Promise((resolve) => setImmediate(resolve)),
 });

@@ -8,7 +8,7 @@ import type { NodeReason } from '../../schema/plan.ts';
 import type { ConstraintSpec } from '../../schema/spec.ts';
 import { formatSize } from '../../schema/units.ts';
 import { holdsPort, plus, type Row } from './table.ts';
-import type { Want } from './place.ts';
+import type { Want } from './want.ts';
 
 export interface Refusal {
   readonly reason: NodeReason;

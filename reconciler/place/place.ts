@@ -7,10 +7,11 @@
 import { compareText } from '../../schema/ids.ts';
 import { fits } from '../../schema/fits.ts';
 import type { NodeReason } from '../../schema/plan.ts';
-import type { GroupSpec, Resources } from '../../schema/spec.ts';
+import type { Resources } from '../../schema/spec.ts';
 import { behindVictim, refusalOf, type Refusal } from './feasible.ts';
 import { compareScores, scoreOf } from './score.ts';
 import { minus, take, type Row, type Table } from './table.ts';
+import type { Want } from './want.ts';
 
 export { satisfies } from './feasible.ts';
 export {
@@ -22,32 +23,7 @@ export {
   type Table,
   type TableInput,
 } from './table.ts';
-
-/** One copy that should be somewhere. */
-export interface Want {
-  readonly namespace: string;
-  readonly group: GroupSpec;
-  /** `<namespace>/<job>/<group>`: what is spread over nodes. */
-  readonly groupKey: string;
-  /** The only node that will do: the home of its volumes. null: any. */
-  readonly only: string | null;
-  /** The copy that it replaces: its room counts on its own node, behind its stop. */
-  readonly victim: Victim | null;
-  /** Allowances of which this want takes one each (plan/budget). */
-  readonly draws: readonly string[];
-  /**
-   * A move or a replacement uses no more than what runs now, so a quota does not stop it (rules
-   * 13).
-   */
-  readonly countsForQuota: boolean;
-}
-
-export interface Victim {
-  readonly node: string;
-  readonly allocation: string;
-  readonly ask: Resources;
-  readonly hostPorts: readonly number[];
-}
+export type { Victim, Want } from './want.ts';
 
 export type Placement =
   /** `behind`: the start is ordered on the victim's node, behind its stop. */

@@ -3,7 +3,7 @@
 // In: a want, a row, the table. Out: numbers compared one after another, lower is better.
 // Not here: whether the node fits (feasible).
 
-import type { Want } from './place.ts';
+import type { Want } from './want.ts';
 import { copiesOn, minus, type Row, type Table } from './table.ts';
 
 /**

@@ -7,7 +7,7 @@
 import type { DesiredState } from '../../schema/desired.ts';
 import type { LiveAllocation } from '../../schema/live.ts';
 import type { Ms } from '../../schema/spec.ts';
-import type { Room } from '../place/place.ts';
+import type { Holding, Room } from '../place/place.ts';
 import { createLine, type Line } from './line.ts';
 import type { NodeViews } from './nodes.ts';
 
@@ -20,20 +20,26 @@ export interface World {
   readonly everSynced: boolean;
   readonly synced: DesiredState['synced'];
   readonly scaleFiles: DesiredState['scaleFiles'];
+  readonly openScaleFiles: DesiredState['openScaleFiles'];
   readonly nodes: NodeViews;
   /** Jobs with copies that Git does not speak of, sorted. */
   readonly strays: readonly string[];
 }
 
+/** What copies take: all on a node together, and each. */
+export interface Rooms {
+  readonly byNode: WeakMap<readonly LiveAllocation[], Room>;
+  readonly byCopy: WeakMap<LiveAllocation, Holding>;
+}
+
 export interface PlanMemo {
   readonly line: Line;
   world: World | null;
-  /** What the copies of a node take, by these copies. */
-  readonly rooms: WeakMap<readonly LiveAllocation[], Room>;
+  readonly rooms: Rooms;
 }
 
 export const createPlanMemo = (): PlanMemo => ({
   line: createLine(),
   world: null,
-  rooms: new WeakMap(),
+  rooms: { byNode: new WeakMap(), byCopy: new WeakMap() },
 });

@@ -5,7 +5,7 @@
 import { unaged } from '../../schema/ageing.ts';
 import { compareText } from '../../schema/ids.ts';
 import type { LiveAllocation, LiveNode, LiveState } from '../../schema/live.ts';
-import type { NodeOrders, OrderItem } from '../../schema/orders.ts';
+import type { AllocationBody, NodeOrders, OrderItem } from '../../schema/orders.ts';
 import type { Plan, Step } from '../../schema/plan.ts';
 import { same } from './body.ts';
 import { killTimeoutOf } from './upkeep.ts';
@@ -71,9 +71,16 @@ const ordersFor = (
   const byId = new Map(steps.map((step) => [step.allocation, step]));
   const allocations = unaged(node);
   const there = new Set(allocations.map(({ allocation }) => allocation));
+  const going = allocations.filter(
+    ({ allocation, phase, stopping }) =>
+      phase !== 'dead' && (stopping || byId.get(allocation)?.kind === 'stop'),
+  );
+  const goingBefore = ({ body }: LiveAllocation): readonly string[] =>
+    going.filter((one) => sameSlot(one.body, body)).map(({ allocation }) => allocation);
   const kept = allocations.flatMap((allocation) => {
     const { allocation: id } = allocation;
-    return itemOf(allocation, { sent: sent.get(id), step: byId.get(id), there }) ?? [];
+    const about = { sent: sent.get(id), step: byId.get(id), there, before: goingBefore };
+    return itemOf(allocation, about) ?? [];
   });
   const started = steps.flatMap((step): readonly OrderItem[] =>
     step.kind === 'start'
@@ -95,12 +102,18 @@ interface About {
   readonly sent: OrderItem | undefined;
   readonly step: Step | undefined;
   readonly there: ReadonlySet<string>;
+  /** Copies of the same slot that are on their way out of this node. */
+  readonly before: (allocation: LiveAllocation) => readonly string[];
 }
+
+const sameSlot = (a: AllocationBody, b: AllocationBody): boolean =>
+  a.index === b.index && a.group === b.group && a.job === b.job && a.namespace === b.namespace;
 
 /**
  * null: left out, which means stop. That is how a dead allocation is let go once it is superseded.
  */
-const itemOf = (allocation: LiveAllocation, { sent, step, there }: About): OrderItem | null => {
+const itemOf = (allocation: LiveAllocation, about: About): OrderItem | null => {
+  const { sent, step, there } = about;
   const id = allocation.allocation;
   const isDead = allocation.phase === 'dead';
   if (step?.kind === 'stop') {
@@ -113,7 +126,10 @@ const itemOf = (allocation: LiveAllocation, { sent, step, there }: About): Order
     const killTimeoutMs = killTimeoutOf(allocation.body.spec);
     return { kind: 'stop', allocation: id, reason: 'superseded', killTimeoutMs };
   }
-  const after = sent?.kind === 'run' ? sent.after.filter((before) => there.has(before)) : [];
+  // A report does not say what a start waits for. In a new session it waits again for what leaves
+  // the slot: two copies would hold one volume or one port (rules 10.1, 14).
+  const unsaid = allocation.phase === 'pending' ? about.before(allocation) : [];
+  const after = sent?.kind === 'run' ? sent.after.filter((before) => there.has(before)) : unsaid;
   const body = step?.kind === 'update' ? step.body : allocation.body;
   if (sent?.kind === 'run' && sent.body === body && sent.after.length === after.length) {
     return sent;

@@ -149,12 +149,19 @@ const placeNodeOf = (node: NodeView, rooms: Around['rooms']): PlaceNode => ({
 const NOTHING_HELD = roomOf([]);
 
 /** No age matters to it, so it is remembered with the allocations. */
-const heldBy = (node: LiveNode, rooms: Around['rooms']): Room => {
+const heldBy = (node: LiveNode, { byNode, byCopy }: Around['rooms']): Room => {
   const allocations = unaged(node);
-  const known = rooms.get(allocations);
+  const known = byNode.get(allocations);
   if (known !== undefined) return known;
-  const room = roomOf(allocations.filter(({ phase }) => phase !== 'dead').map(holdingOf));
-  rooms.set(allocations, room);
+  const holdings: Holding[] = [];
+  for (const one of allocations) {
+    if (one.phase === 'dead') continue;
+    const holding = byCopy.get(one) ?? holdingOf(one);
+    byCopy.set(one, holding);
+    holdings.push(holding);
+  }
+  const room = roomOf(holdings);
+  byNode.set(allocations, room);
   return room;
 };
 

@@ -5,7 +5,9 @@
 
 import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
 import type { Evidence, LedgerRecord } from '../../schema/ledger.ts';
+import { pointerOf } from '../../schema/places.ts';
 import type { Blocked, Proposal } from '../../schema/plan.ts';
+import { editYaml } from '../../schema/yaml-edit.ts';
 import type { Rollout } from './deployment.ts';
 import type { JobView } from './slots.ts';
 
@@ -187,19 +189,23 @@ const scaleOf = (
   const counts = groups.flatMap(({ name, frame: { target, count } }) => {
     if (target === null || target.scale === null || target.scale.fromFile) return [];
     const { min, max } = target.scale;
-    return [`${name}: ${Math.min(max, Math.max(min, count))}\n`];
+    return [{ pointer: pointerOf([name]), value: Math.min(max, Math.max(min, count)) }];
   });
-  if (counts.length === 0 || scaleFiles.includes(path)) return [];
+  const open = desired.openScaleFiles?.find((file) => file.path === path);
+  // A file that is there and not among the open ones is not valid: people mend it first.
+  if (counts.length === 0 || (open === undefined && scaleFiles.includes(path))) return [];
+  const edited = editYaml(open?.text ?? '', counts);
+  if (edited.kind === 'failed') return [];
   const message = [
     `Write down the count of ${job.id}`,
     '',
-    `Its count is the machine's, and ${path} was missing. This is what lives now;`,
+    `Its count is the machine's, and ${path} did not say it. This is what lives now;`,
     'change it with `purser scale`.',
     '',
     `Purser-Cluster: ${desired.cluster.name}`,
     `Purser-Job: ${job.id}`,
     '',
   ].join('\n');
-  const edits = [{ path, content: counts.join(''), base: null }];
+  const edits = [{ path, content: edited.text, base: open?.blob ?? null }];
   return [{ kind: 'scale', job: job.id, edits, message }];
 };

@@ -19,7 +19,7 @@ import type { Ms } from '../../schema/spec.ts';
 import { same } from './body.ts';
 import { forget, forgetAll, lineUp, type Line } from './line.ts';
 import type { PlanMemo, World } from './memo.ts';
-import type { NodeViews } from './nodes.ts';
+import type { NodeView, NodeViews } from './nodes.ts';
 
 export interface Recalled {
   readonly line: Line;
@@ -42,7 +42,7 @@ export const recall = (desired: DesiredState, seen: Seen, memo: PlanMemo): Recal
   const { world: before, line } = memo;
   const gone = lineUp(line, desired.jobs);
   const { name: cluster, maxDeployments } = desired.cluster;
-  const { scaleFiles, synced } = desired;
+  const { scaleFiles, openScaleFiles, synced } = desired;
   const everSynced = desired.lastSynced !== null;
   const isOther =
     before === null ||
@@ -50,6 +50,7 @@ export const recall = (desired: DesiredState, seen: Seen, memo: PlanMemo): Recal
     before.maxDeployments !== maxDeployments ||
     before.everSynced !== everSynced ||
     !same(before.scaleFiles, scaleFiles) ||
+    !same(before.openScaleFiles, openScaleFiles) ||
     now < before.now;
   let strays: readonly string[];
   if (isOther) {
@@ -60,13 +61,14 @@ export const recall = (desired: DesiredState, seen: Seen, memo: PlanMemo): Recal
       line,
     );
   } else {
-    const touched = touchedJobs(before.nodes, nodes);
-    forgetChanged(line, touched, { ...seen, before });
+    const compared = compareNodes(before.nodes, nodes);
+    forgetChanged(line, compared, { ...seen, before });
     forgetSynced(line, before.synced, synced);
-    const asked = [...before.strays, ...gone, ...touched];
+    const asked = [...before.strays, ...gone, ...compared.touched];
     strays = asked.length === 0 ? before.strays : straysAmong(new Set(asked), seen, line);
   }
-  memo.world = { now, cluster, maxDeployments, everSynced, synced, scaleFiles, nodes, strays };
+  const files = { scaleFiles, openScaleFiles };
+  memo.world = { now, cluster, maxDeployments, everSynced, synced, ...files, nodes, strays };
   return { line, strays, copies: createCopies(live, unknownJobs(line, strays)) };
 };
 
@@ -80,7 +82,7 @@ const createCopies = (live: LiveState, wanted: ReadonlySet<string>): Recalled['c
 
 const forgetChanged = (
   line: Line,
-  touched: ReadonlySet<string>,
+  { touched, isOtherView }: NodesCompared,
   { before, nodes, now }: Seen & { readonly before: World },
 ): void => {
   const isOtherBlindness = blindness(before.nodes) !== blindness(nodes);
@@ -91,7 +93,7 @@ const forgetChanged = (
     const isOver = part.wakeAt !== null && now >= part.wakeAt;
     if (isOver || (isOtherBlindness && part.waits.length > 0)) forget(line, entry);
   }
-  if (namesOf(before.nodes, nodes).some((name) => !isSameView(before.nodes, nodes, name))) {
+  if (isOtherView) {
     for (const entry of line.pinned) forget(line, entry);
   }
   for (const id of touched) {
@@ -109,36 +111,41 @@ const forgetSynced = (line: Line, before: World['synced'], now: World['synced'])
   }
 };
 
-const namesOf = (before: NodeViews, now: NodeViews): readonly string[] => [
-  ...now.byName.keys(),
-  ...[...before.byName.keys()].filter((name) => !now.byName.has(name)),
-];
+interface NodesCompared {
+  /** Jobs with copies that changed, or on a node that stands otherwise than it did. */
+  readonly touched: ReadonlySet<string>;
+  /** Some node came, went, or stands otherwise. */
+  readonly isOtherView: boolean;
+}
 
-/** Jobs with copies that changed, or on a node that stands otherwise than it did. */
-const touchedJobs = (before: NodeViews, now: NodeViews): ReadonlySet<string> => {
-  const ids = new Set<string>();
-  for (const name of namesOf(before, now)) {
-    const [a, b] = [before, now].map(({ byName }) => byName.get(name)?.live ?? null);
-    const touched = isSameView(before, now, name)
-      ? changedJobs(a ?? null, b ?? null)
-      : [a, b].flatMap((node) => (node ? [...jobsOn(node).keys()] : []));
-    for (const id of touched) ids.add(id);
+const compareNodes = (before: NodeViews, now: NodeViews): NodesCompared => {
+  const touched = new Set<string>();
+  let isOtherView = false;
+  const touchAll = (node: NodeView | undefined): void => {
+    isOtherView = true;
+    if (node?.live) for (const id of jobsOn(node.live).keys()) touched.add(id);
+  };
+  for (const [name, node] of now.byName) {
+    const old = before.byName.get(name);
+    if (old !== undefined && isSameView(old, node)) {
+      for (const id of changedJobs(old.live, node.live)) touched.add(id);
+    } else {
+      touchAll(old);
+      touchAll(node);
+    }
   }
-  return ids;
+  for (const [name, old] of before.byName) if (!now.byName.has(name)) touchAll(old);
+  return { touched, isOtherView };
 };
 
 /**
  * `viewNodes` hands on what Git and the node say of it as the same objects while they are equal.
  */
-const isSameView = (before: NodeViews, now: NodeViews, name: string): boolean => {
-  const [a, b] = [before.byName.get(name), now.byName.get(name)];
-  return (
-    a?.expected === b?.expected &&
-    a?.standing === b?.standing &&
-    a?.ahead === b?.ahead &&
-    a?.attributes === b?.attributes
-  );
-};
+const isSameView = (a: NodeView, b: NodeView): boolean =>
+  a.expected === b.expected &&
+  a.standing === b.standing &&
+  a.ahead === b.ahead &&
+  a.attributes === b.attributes;
 
 /** What missing slots wait for; a list of names as one text. */
 const blindness = ({ unheard, massLoss }: NodeViews): string =>

@@ -34,9 +34,12 @@ export const thenOf = (
   return { live, groups: said === undefined ? groupsOf(spec) : said };
 };
 
-/** Sorted by slot. */
+/**
+ * Sorted by slot. Those of a held job too: what its last valid content takes away waits all the
+ * same.
+ */
 export const removalsOf = (job: DesiredJob, then: Then): readonly Removal[] => {
-  if (job.standing.kind === 'held' || job.spec.stopped) return [];
+  if (job.spec.stopped) return [];
   const { namespace, job: name } = job.spec;
   const slots = new Map<string, Removal>();
   const ranges = new Map<string, Range>();
@@ -58,7 +61,7 @@ export const isRemoved = (
   { group, index }: Pick<Removal, 'group' | 'index'>,
   then: Then,
 ): boolean => {
-  if (job.standing.kind === 'held' || job.spec.stopped) return false;
+  if (job.spec.stopped) return false;
   const { from, to } = rangeOf(job, group, then);
   return index >= from && index < to;
 };

@@ -121,7 +121,12 @@ test('plan: nothing, changes, errors; the cluster, a folder, a revision, a snaps
     jobs: [{ job: 'shop/web', kind: 'changed', starts: 2, stops: 2, downAtMost: 1 }],
     pending: { steps: 0 },
   });
-  expect(await up.purser(['plan', 'HEAD'], { cwd: up.repository })).toMatchObject({ code: 0 });
+  // A revision means the cluster's repository, also for a person who is somewhere else.
+  for (const cwd of [up.repository, import.meta.dirname, '/']) {
+    const head = await up.purser(['plan', 'HEAD'], { cwd });
+    expect(head).toMatchObject({ code: 0 });
+    expect(head.out).toContain(` of ${up.repository}, against the live cluster`);
+  }
   writeFileSync(join(up.repository, WEB), text.replace('count: 2', 'count: two'));
   const broken = await up.purser(['plan', up.repository]);
   expect(broken.code).toBe(2);
@@ -248,6 +253,14 @@ test('status --watch draws in place on a terminal, and leaves it as it was', asy
   expect(watched.out).not.toContain('\u001B[2J');
 });
 
+test('promote without canaries commits nothing', async () => {
+  const before = git(up.repository, 'rev-parse', 'HEAD');
+  const answer = await up.purser(['promote', 'web']);
+  expect(answer.code).toBe(1);
+  expect(answer.err).toContain('nothing to promote');
+  expect(git(up.repository, 'rev-parse', 'HEAD')).toBe(before);
+});
+
 test('pause, resume, stop and start edit the file', async () => {
   expect(await up.purser(['pause', 'web', '-d'])).toMatchObject({ code: 0 });
   expect(webFile()).toContain('paused: true');
@@ -297,13 +310,19 @@ test('approve lets a removal go', async () => {
 test('drain says what remains and why; undrain takes it back', async () => {
   const drained = await up.purser(['drain', 'n1']);
   expect(drained.code).toBe(1);
-  expect(drained.out).toMatch(/stays: shop\/web\/web\[0\].*drain/);
+  expect(drained.out).toMatch(/stays: shop\/web\/web\[0, .*drain/);
   expect(await up.purser(['undrain', 'n1'])).toMatchObject({ code: 0 });
   expect((await up.purser(['drain', 'n9'])).err).toContain('n1');
 });
 
 test('completion: a script for the shell, names of what is there', async () => {
-  expect((await up.purser(['complete', 'bash'])).out).toContain('complete');
+  const script = (await up.purser(['complete', 'bash'])).out;
+  const typed =
+    'COMP_WORDS=(purser logs "") COMP_CWORD=2; __purser_complete; echo "${COMPREPLY[@]}"';
+  const stub = `purser() { [ "$*" = "complete -- logs " ] && printf 'web\\tjob\\n:4\\n'; }`;
+  const bash = `compopt() { :; }\n${stub}\n${script}\n${typed}`;
+  // Without the package bash-completion, as on a bare machine.
+  expect(execFileSync('bash', ['--norc', '-c', bash], { encoding: 'utf8' }).trim()).toBe('web');
   expect((await up.purser(['complete', '--', 'logs', ''])).out).toMatch(/^web\b/m);
   expect((await up.purser(['complete', '--', 'exec', ''])).out).toMatch(/^web\[0\]/m);
   expect((await up.purser(['complete', '--', 'drain', ''])).out).toMatch(/^n1\b/m);

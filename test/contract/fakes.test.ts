@@ -54,7 +54,7 @@ networkSuite('simulated', () => {
 
 sourceSuite('simulated', () => {
   const { time, close } = startTime();
-  const repo = createRepo(time, new Map([['cluster.yaml', 'name: c1\n']]));
+  const repo = createRepo({ time, first: new Map([['cluster.yaml', 'name: c1\n']]), local: false });
   const change = (files: PersonFiles, message: string) => {
     const { edits, author, machine } = byPerson(new Map(Object.entries(files)), message);
     return { edits, message, author: { ...author, email: 'ada@example.org' }, machine };

@@ -2,7 +2,7 @@
 // only they have.
 
 import { execFileSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -228,6 +228,25 @@ describe.each(present)('containerd $name', ({ name, binary }) => {
     await expect(absent).rejects.toMatchObject({ reason: 'command-not-found' });
     expect(await find(runtime, id)).toMatchObject({ task: 'running' });
     await runtime.remove(id);
+  });
+
+  test('sessions of a runner that was killed are ended by the next one', async () => {
+    const id = await run('sleep 1000');
+    const before = await server.runtime.exec({
+      container: id,
+      args: ['sleep', '998'],
+      env: [],
+      tty: null,
+    });
+    const folder = join(server.folder, 'exec');
+    expect(readdirSync(folder)).toHaveLength(1);
+    mkdirSync(join(folder, 'exec-00@gone.container')); // its container went with a reboot
+    expect(await server.another().endLeftExecs()).toBe(2);
+    expect(await before.exit).toMatchObject({ code: 137 });
+    expect(readdirSync(folder)).toEqual([]);
+    expect(await find(server.runtime, id)).toMatchObject({ task: 'running' });
+    expect(await server.another().endLeftExecs()).toBe(0);
+    await server.runtime.remove(id);
   });
 
   test.each(['gently', 'hard'] as const)(

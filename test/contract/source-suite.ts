@@ -89,6 +89,28 @@ const readingTests = (get: Get): void => {
     }
   });
 
+  test('how files differ from those before is said as it is', async () => {
+    const { source, commit } = get();
+    await commit({ 'jobs/shop/b.yaml': 'b', 'jobs/shop/d.yaml': 'd', 'configs/x': 'x' }, 'first');
+    const changes = [
+      { 'jobs/shop/b.yaml': 'changed' },
+      { 'jobs/shop/c.yaml': 'added', 'configs/a/b/c': 'added' },
+      { 'jobs/shop/d.yaml': null, 'jobs/shop/e.yaml': 'renamed' },
+      { 'jobs/shop/b.yaml': null, 'configs/x': 'y' },
+    ];
+    for (const change of changes) {
+      const before = (await source.read()).files;
+      await commit(change, 'next');
+      const { files, differences } = await source.read();
+      const paths = [...files.keys()];
+      expect(paths).toEqual(paths.toSorted());
+      expect(files.size).toBe(paths.length);
+      expect(paths.every((path) => files.has(path))).toBe(true);
+      const said = differences?.find(({ from, to }) => from === before && to === files);
+      expect([...(said?.paths ?? [])].toSorted()).toEqual(Object.keys(change).toSorted());
+    }
+  });
+
   test('a removed file is gone, and a tree without files is a tree', async () => {
     const { source, commit } = get();
     await commit({ 'jobs/a/b.yaml': 'x' }, 'add');

@@ -4,8 +4,9 @@
 // the first.
 // Not here: what must hold once the faults have ended (settle.ts).
 
+import type { View } from '../../reconciler/cycle.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
-import type { AllocationBody, NodeOrders } from '../../schema/orders.ts';
+import type { NodeOrders } from '../../schema/orders.ts';
 import { slotName } from '../../schema/ids.ts';
 import type { Ms } from '../../schema/spec.ts';
 import { ordersHash } from '../../schema/wire.ts';
@@ -14,7 +15,9 @@ import type { RepoCommit } from './fake/git.ts';
 import type { Machine, SimContainer } from './fake/machine.ts';
 import { maxTotalOf, minHealthyOf, type JobDraft } from './drafts.ts';
 import { inForce, type Human } from './human.ts';
-import { allocationOf, idOf, type Copy, type SimNode, type Truth } from './truth.ts';
+import { staleness } from './fresh.ts';
+import { allocationOf, idOf, tagOf, type Copy, type SimNode, type Truth } from './truth.ts';
+import { checkFailed, checkRevert, checkStops } from './check-orders.ts';
 
 export interface Violation {
   readonly at: Ms;
@@ -31,6 +34,8 @@ export interface Checker {
   readonly ordered: (orders: NodeOrders) => void;
   readonly recorded: (record: LedgerRecord) => void;
   readonly machineCommit: (commit: RepoCommit) => void;
+  /** A reconciler has made a plan. */
+  readonly saw: (view: View) => void;
   /** A fault hit the node: what it does to the copies there excuses much for a while. */
   readonly disturbed: (node: string) => void;
 }
@@ -58,9 +63,9 @@ const RESTART_WINDOW_MS: Ms = 60_000;
 const MAX_STARTS = 10;
 /** An order made from a report that called a copy unhealthy may be carried out so much later. */
 const FREE_LATELY_MS: Ms = 30_000;
-/** An order made before a record was read may be on its way for so long. */
-const RECORD_SEEN_MS: Ms = 30_000;
 
+/** Each so-and-so-many-th plan is made again without memos; all of them would take twice the time. */
+const FRESH_EVERY = 10;
 /** What two reconcilers ordered against each other is put right, and lost nodes come back, within. */
 const SHARED_LATELY_MS: Ms = 60_000;
 
@@ -69,6 +74,7 @@ export const createChecker = (options: CheckOptions): Checker => {
   const violations: Violation[] = [];
   const disturbances = new Map<string, Ms>();
   const starts = new Map<string, Ms[]>();
+  let views = 0;
   const reverted = new Set<string>();
   const fail = (rule: string, detail: string): void => {
     violations.push({ at: truth.time.now(), rule, detail });
@@ -93,6 +99,7 @@ export const createChecker = (options: CheckOptions): Checker => {
       checkRestarts(context, copy);
       checkHeld(context, copy);
       checkKnown(context, copy);
+      checkVolume(context, copy);
     },
     ended: (machine, container) => {
       const copy = copyOf(truth, machine, container);
@@ -107,11 +114,17 @@ export const createChecker = (options: CheckOptions): Checker => {
       if (record.kind === 'failed') context.failedAt.set(record.deployment, truth.time.now());
     },
     machineCommit: (commit) => checkRevert(context, commit, human.repo.ledger),
+    saw: (view) => {
+      views += 1;
+      const stale = views % FRESH_EVERY === 0 ? staleness(view) : null;
+      if (stale !== null) fail('memo', stale);
+    },
     disturbed: (node) => disturbances.set(node, truth.time.now()),
   };
 };
 
-interface Context extends CheckOptions {
+/** What checks look at. */
+export interface Context extends CheckOptions {
   readonly fail: (rule: string, detail: string) => void;
   /** When a fault last hit a node. */
   readonly disturbances: ReadonlyMap<string, Ms>;
@@ -201,6 +214,34 @@ const checkSingleton = (context: Context, { body, allocation, node }: Copy): voi
   );
 };
 
+/**
+ * Rules 14 and 11: the home of a named volume is in the ledger before the slot first starts there,
+ * one that waits for its node never moves, and two live copies never hold it at once.
+ */
+const checkVolume = ({ human, truth, fail }: Context, { body, allocation, node }: Copy): void => {
+  if (body.spec.volumes.length === 0) return;
+  const { namespace, job, index } = body;
+  const homes = human.repo.ledger.flatMap((entry) =>
+    entry.kind === 'volume' && entry.namespace === namespace && entry.job === job
+      ? entry.index === index
+        ? [entry.node]
+        : []
+      : [],
+  );
+  const slot = slotName(body);
+  if (!homes.includes(node.name)) {
+    fail('volume', `${slot} starts on ${node.name} before its volume's home was recorded there`);
+  }
+  const waits = body.spec.volumes.every(({ onLoss }) => onLoss === 'wait');
+  if (waits && new Set(homes).size > 1) fail('volume', `${slot} moved: ${homes.join(', ')}`);
+  const other = truth
+    .running()
+    .find((copy) => copy.allocation !== allocation && slotName(copy.body) === slot);
+  if (other?.node === node) {
+    fail('volume', `${allocation} and ${other.allocation} hold the volume of ${slot} at once`);
+  }
+};
+
 /** Nothing restarts faster than its delays allow. */
 const checkRestarts = ({ truth, starts, fail }: Context, { body, node }: Copy): void => {
   const now = truth.time.now();
@@ -239,8 +280,6 @@ const checkKnown = ({ human, fail }: Context, { body, allocation }: Copy): void 
 
 const imagesOf = (draft: JobDraft | undefined): readonly string[] =>
   draft === undefined || draft.broken ? [] : [`v${draft.version}`];
-
-const tagOf = (reference: string): string => /:(v\d+)/.exec(reference)?.[1] ?? reference;
 
 /**
  * 5, 4.2: an ordered stop never takes the last healthy copies, unless faults alone took the others.
@@ -291,81 +330,4 @@ const checkGenerations = ({ fail }: Context, { node, before, orders }: Acceptanc
   if (!same) {
     fail('generations', `${node} accepted ${orders.generation} after ${before.generation}`);
   }
-};
-
-/** 1.3 and 8: a tree without jobs, or a broken file, stops nothing. */
-const checkStops = ({ human, truth, fail, stopped }: Context, orders: NodeOrders): void => {
-  const index = human.intents.findIndex(({ oid }) => oid === orders.commit);
-  const jobs = human.intents[index]?.intent.jobs;
-  if (jobs === undefined) return;
-  for (const item of orders.items) {
-    // A stop that was ordered before and is still under way says nothing about this commit.
-    if (item.kind !== 'stop' || stopped.has(item.allocation)) continue;
-    stopped.add(item.allocation);
-    const body = truth.bodies.get(item.allocation);
-    if (body === undefined) continue;
-    const removal = item.reason === 'job-removed';
-    if (removal && jobs.size === 0) {
-      fail('empty', `${item.allocation} is removed by an empty tree`);
-    }
-    const draft = jobs.get(idOf(body));
-    const broken = draft?.broken === true;
-    if (item.reason === 'rollout' && draft !== undefined && isSame(draft, body)) {
-      fail('unchanged', `${item.allocation} is replaced although its version is the wanted one`);
-    }
-    if (broken && removal) {
-      fail('held', `${item.allocation} is removed while its file is broken`);
-    }
-  }
-};
-
-const MIB = 1024 * 1024;
-
-/** The copy is what the draft wants (2.1): same bytes, same size. */
-const isSame = ({ version, memoryMiB }: JobDraft, { spec }: AllocationBody): boolean =>
-  spec.tasks.every(
-    ({ image, memoryBytes }) =>
-      tagOf(image.reference) === `v${version}` && memoryBytes === memoryMiB * MIB,
-  );
-
-/** 6.2: a failed deployment gets no new copies where a settled version exists. */
-const checkFailed = (context: Context, orders: NodeOrders): void => {
-  const { human, truth, fail, failedAt, ordered, stopped } = context;
-  for (const item of orders.items) {
-    if (item.kind === 'run') stopped.delete(item.allocation);
-    if (item.kind !== 'run' || ordered.has(item.allocation)) continue;
-    ordered.add(item.allocation);
-    const { body } = item;
-    const since = failedAt.get(body.deployment);
-    if (since === undefined || truth.time.now() - since < RECORD_SEEN_MS) continue;
-    const settled = human.repo.ledger.some(
-      (entry) =>
-        entry.kind === 'settled' && entry.job === idOf(body) && entry.specHash !== body.specHash,
-    );
-    if (settled) fail('failed', `${item.allocation} starts for ${body.deployment}, which failed`);
-  }
-};
-
-/** 6.4: at most one machine revert a deployment, and only of one that failed and never settled. */
-const checkRevert = (
-  { reverted, fail }: Context,
-  { info }: RepoCommit,
-  ledger: readonly LedgerRecord[],
-): void => {
-  const trailer = (name: string): string | undefined =>
-    info.trailers.find(([key]) => key === name)?.[1];
-  const deployment = trailer('Purser-Deployment');
-  if (trailer('Purser-Reverts') === undefined || deployment === undefined) return;
-  if (reverted.has(deployment)) fail('revert', `${deployment} was reverted twice`);
-  reverted.add(deployment);
-  const failed = ledger.find((entry) => entry.kind === 'failed' && entry.deployment === deployment);
-  if (failed?.kind !== 'failed') {
-    fail('revert', `${deployment} was reverted without a failed record`);
-    return;
-  }
-  const settled = ledger.some(
-    (entry) =>
-      entry.kind === 'settled' && entry.job === failed.job && entry.specHash === failed.specHash,
-  );
-  if (settled) fail('revert', `${deployment} was reverted although its version had settled`);
 };

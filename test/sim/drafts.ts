@@ -27,11 +27,16 @@ export interface JobDraft {
   readonly broken: boolean;
   /** A comment: never a change (rules 2.1). */
   readonly remark: number;
+  /** It keeps a named volume (rules 14). */
+  readonly volume: 'none' | 'wait' | 'recreate';
+  /** The port on the host; null: any. */
+  readonly hostPort: number | null;
 }
 
 export interface NodeDraft {
   readonly name: string;
-  readonly drain: boolean;
+  /** `volumes`: copies with named volumes stop too (rules 14). */
+  readonly drain: boolean | 'volumes';
 }
 
 export const REPOSITORY = 'registry.sim';
@@ -65,12 +70,17 @@ export const jobFile = (draft: JobDraft, reference: string): string =>
     `image: ${reference}`,
     `count: ${draft.count}`,
     `priority: ${draft.priority}`,
-    'ports: { http: 8080 }',
+    draft.hostPort === null
+      ? 'ports: { http: 8080 }'
+      : `ports: { http: { port: 8080, host: ${draft.hostPort} } }`,
     'healthcheck: { http: /healthz, port: http, interval: 5s, timeout: 1s, retries: 2 }',
     `resources: { cpu: 100m, memory: ${draft.memoryMiB}MiB }`,
     'kill_timeout: 4s',
     ...(draft.stopped ? ['stopped: true'] : []),
     ...(draft.singleton ? ['singleton: true', 'stop_after: 15s'] : []),
+    ...(draft.volume === 'none'
+      ? []
+      : [`volumes: [{ name: data, path: /data, on_loss: ${draft.volume} }]`]),
     ...(draft.broken ? ['imagine: nothing'] : []),
     'update:',
     `  max_parallel: ${draft.maxParallel}`,
@@ -84,7 +94,8 @@ export const jobFile = (draft: JobDraft, reference: string): string =>
 
 export const nodePath = (name: string): string => `nodes/${name}.yaml`;
 
-export const nodeFile = ({ drain }: NodeDraft): string => `pool: main\ndrain: ${drain}\n`;
+export const nodeFile = ({ drain }: NodeDraft): string =>
+  `pool: main\ndrain: ${drain === 'volumes' ? '{ volumes: stop }' : drain}\n`;
 
 /** healthy_deadline in the cluster's file. */
 const HEALTHY_DEADLINE_MS = 40_000;
@@ -96,16 +107,23 @@ export const isGood = ({ behaviour }: JobDraft): boolean => {
   return comesUp && crash === null && pull === 'ok' && commandFound;
 };
 
-/** Copies that must stay healthy: count minus what the file lets be away at once. */
+/** One copy at a time in a slot, whatever `order` says (rules 9.3, 14). */
+const oneByOne = ({ singleton, volume }: JobDraft): boolean => singleton || volume !== 'none';
+
+/**
+ * Copies that must stay healthy: count minus what the file lets be away at once. A pinned port may
+ * force stop-first where nodes are few (rules 5.2).
+ */
 export const minHealthyOf = (draft: JobDraft | undefined): number => {
   if (draft === undefined || draft.stopped) return 0;
-  const away = draft.order === 'stop-first' || draft.singleton ? draft.maxParallel : 0;
+  const stopFirst = draft.order === 'stop-first' || oneByOne(draft) || draft.hostPort !== null;
+  const away = stopFirst ? draft.maxParallel : 0;
   return Math.max(0, draft.count - away);
 };
 
 /** Copies that may exist at once. */
 export const maxTotalOf = (draft: JobDraft | undefined): number => {
   if (draft === undefined) return 0;
-  const surge = draft.order === 'start-first' && !draft.singleton ? draft.maxParallel : 0;
-  return draft.count + surge + (draft.singleton ? 0 : draft.canary);
+  if (oneByOne(draft)) return draft.count;
+  return draft.count + (draft.order === 'start-first' ? draft.maxParallel : 0) + draft.canary;
 };

@@ -37,6 +37,8 @@ export const FAULT_KINDS = [
   'containerd-late',
   'containerd-fails',
   'containerd-answer-lost',
+  'reconnect',
+  'wall-clock-jump',
 ] as const;
 
 export type FaultKind = (typeof FAULT_KINDS)[number];
@@ -45,6 +47,12 @@ interface Window {
   readonly from: Ms;
   readonly to: Ms;
 }
+
+/** Streams that are cut in one window. */
+const MOST_CUTS = 12;
+/** More than the seven days that an approval is good for (rules 8.2). */
+const MOST_DAYS = 10;
+const DAY_MS: Ms = 86_400_000;
 
 /** Kinds are drawn so that some seeds have none and most have a handful. */
 const KIND_SHARE = 0.22;
@@ -102,6 +110,19 @@ const schedule = (context: Context, kind: FaultKind, window: Window): void => {
       return link({ duplicate: 0.5 }, { duplicate: 0 });
     case 'partition':
       return link({ upBlocked: true, downBlocked: true }, { upBlocked: false, downBlocked: false });
+    case 'reconnect':
+      // The stream is cut and opened again at once: the last report is sent again, its
+      // acknowledgement may be lost.
+      for (let cut = 0; cut < random.between(1, MOST_CUTS); cut += 1) {
+        const at = random.between(window.from, window.to);
+        world.time.at(at, `fault ${kind} ${node}`, () =>
+          hit(world, node, () => world.links.cut(node)),
+        );
+      }
+      return undefined;
+    case 'wall-clock-jump':
+      begin(() => world.setCalendar(random.between(-MOST_DAYS, MOST_DAYS) * DAY_MS));
+      return end(() => world.setCalendar(0));
     case 'partition-up':
       return link({ upBlocked: true }, { upBlocked: false });
     case 'partition-down':

@@ -29,6 +29,8 @@ export interface Meaning {
   readonly at: number;
   readonly oid: string;
   readonly intent: Intent;
+  /** What the commit before it on the branch means. */
+  readonly before: Meaning | null;
 }
 
 export interface Human {
@@ -39,10 +41,14 @@ export interface Human {
   readonly commit: (change: Partial<Intent>, message: string) => void;
   /** Changes one job. */
   readonly edit: (id: string, change: Partial<JobDraft>, message: string) => void;
-  readonly drain: (node: string, drain: boolean) => void;
+  readonly drain: (node: string, drain: NodeDraft['drain']) => void;
   /** One thing that people do. */
   readonly act: () => void;
-  /** Ends what no cluster can serve: an emptied tree. */
+  /** Goes back to an earlier commit by force, and makes another one on it. */
+  readonly rewrite: () => void;
+  /** Lets syncing go on after that, where it stopped (rules 12.1). */
+  readonly resume: () => void;
+  /** Ends what no cluster can serve: an emptied tree, a rewritten branch that nobody resumed. */
   readonly tidy: () => void;
 }
 
@@ -50,14 +56,17 @@ export interface HumanOptions {
   readonly time: SimTime;
   readonly registry: Registry;
   readonly first: Intent;
+  readonly local: boolean;
 }
 
-export const createHuman = ({ time, registry, first }: HumanOptions): Human => {
+export const createHuman = ({ time, registry, first, local }: HumanOptions): Human => {
   const random = time.random.fork('human');
+  const rewrites = time.random.fork('rewrites');
   const intents: Human['intents'] = [];
-  const repo = createRepo(time, filesOf(registry, first));
-  const remember = (commit: RepoCommit, intent: Intent): void => {
-    intents.push({ at: time.now(), oid: commit.info.oid, intent });
+  const repo = createRepo({ time, first: filesOf(registry, first), local });
+  const remember = ({ info }: RepoCommit, intent: Intent): void => {
+    const before = intents.find(({ oid }) => oid === info.parent) ?? null;
+    intents.push({ at: time.now(), oid: info.oid, intent, before });
   };
   const intent = (): Intent => intents.at(-1)?.intent ?? first;
   remember(repo.head(), first);
@@ -77,9 +86,29 @@ export const createHuman = ({ time, registry, first }: HumanOptions): Human => {
     if (draft === undefined) return;
     commit({ jobs: new Map(intent().jobs).set(id, { ...draft, ...change }) }, message);
   };
-  const drain = (node: string, on: boolean): void => {
-    const nodes = new Map(intent().nodes).set(node, { name: node, drain: on });
-    commit({ nodes }, `${on ? 'Drain' : 'Undrain'} ${node}`);
+  const drain = (node: string, how: NodeDraft['drain']): void => {
+    const nodes = new Map(intent().nodes).set(node, { name: node, drain: how });
+    const words = how === 'volumes' ? ' with volumes' : '';
+    commit({ nodes }, `${how === false ? 'Undrain' : 'Drain'} ${node}${words}`);
+  };
+  const rewrite = (): void => {
+    const back = rewrites.between(1, MOST_REWRITTEN);
+    const to = repo.commits.at(-1 - back) ?? repo.commits[0];
+    const meant = intents.find(({ oid }) => oid === to?.info.oid)?.intent;
+    const [job] = [...(meant?.jobs.values() ?? [])];
+    if (to === undefined || meant === undefined || job === undefined) return;
+    const remark = job.remark + 1;
+    const after = { ...meant, jobs: new Map(meant.jobs).set(job.id, { ...job, remark }) };
+    const edits = new Map([[job.path, filesOf(registry, after).get(job.path) ?? null]]);
+    remember(repo.rewrite(to.info.oid, byPerson(edits, 'Another history')), after);
+  };
+  const resume = (): void => {
+    const { oid } = repo.head().info;
+    const last = repo.ledger.flatMap((entry) => (entry.kind === 'synced' ? [entry.commit] : []));
+    const known = last.at(-1) ?? oid;
+    if (local || repo.commits.some(({ info }) => info.oid === known)) return;
+    const at = new Date(time.now()).toISOString();
+    repo.record([{ kind: 'resume', commit: oid, by: 'ada', at }]);
   };
   let emptied: Intent['jobs'] | null = null;
   const human: Human = {
@@ -89,6 +118,8 @@ export const createHuman = ({ time, registry, first }: HumanOptions): Human => {
     commit,
     edit,
     drain,
+    rewrite,
+    resume,
     act: () => {
       if (emptied !== null) return human.tidy();
       if (random.chance(0.03)) {
@@ -98,6 +129,7 @@ export const createHuman = ({ time, registry, first }: HumanOptions): Human => {
       act(human, random);
     },
     tidy: () => {
+      resume();
       if (emptied !== null) commit({ jobs: emptied }, 'Bring back the jobs');
       emptied = null;
     },
@@ -114,12 +146,13 @@ export const inForce = (
   index: number,
   job: string,
 ): JobDraft | undefined => {
-  for (const { intent } of intents.slice(0, index + 1).toReversed()) {
-    const draft = intent.jobs.get(job);
-    if (draft?.broken !== true) return draft;
-  }
-  return undefined;
+  let meaning: Meaning | null = intents.at(Math.min(index, intents.length - 1)) ?? null;
+  while (meaning?.intent.jobs.get(job)?.broken === true) meaning = meaning.before;
+  return meaning?.intent.jobs.get(job);
 };
+
+/** Commits that a person throws away at once. */
+const MOST_REWRITTEN = 4;
 
 const filesOf = (registry: Registry, { jobs, nodes }: Intent): ReadonlyMap<string, string> =>
   new Map([
@@ -168,7 +201,7 @@ const act = (human: Human, random: Random): void => {
   if (roll < 0.68) return human.edit(id, { count: random.between(0, 4) }, `Scale ${id}`);
   if (roll < 0.76) {
     const node = [...nodes.values()][random.between(0, nodes.size - 1)];
-    if (node !== undefined) human.drain(node.name, !node.drain);
+    if (node !== undefined) human.drain(node.name, node.drain === false);
     return undefined;
   }
   if (roll < 0.8) return remove(human, id);

@@ -49,6 +49,7 @@ export const prepareSeed = ({ seed, trace }: SeedOptions) => {
   const faults = drawFaults(time.random.fork('kinds'));
   scheduleFaults(world, faults, CHAOS_MS);
   schedulePeople(world);
+  scheduleMore(world);
   return { time, world, faults };
 };
 
@@ -76,6 +77,35 @@ const guarded = async (world: World, run: () => Promise<void>): Promise<void> =>
   }
 };
 
+/** Shares of what people do now and then, each a few times. */
+const REWRITE_SHARE = 0.12;
+const APPROVE_SHARE = 0.5;
+const VOLUME_DRAIN_SHARE = 0.1;
+
+/** Beside the everyday: approvals, histories made anew, drains that stop volumes too. */
+const scheduleMore = ({ time, human, approve, nodes }: World): void => {
+  const random = time.random.fork('more people');
+  const sometimes = (label: string, run: () => void): void => {
+    for (let left = random.between(1, 3); left > 0; left -= 1) {
+      time.at(random.between(20_000, CHAOS_MS), label, run);
+    }
+  };
+  if (random.chance(APPROVE_SHARE)) sometimes('a person approves', approve);
+  if (random.chance(REWRITE_SHARE)) {
+    sometimes('a person rewrites', () => {
+      human.rewrite();
+      time.after(random.between(2_000, 60_000), 'a person resumes', human.resume);
+    });
+  }
+  if (random.chance(VOLUME_DRAIN_SHARE)) {
+    const names = [...nodes.keys()];
+    sometimes('a person drains with volumes', () => {
+      const name = names[random.between(0, names.length - 1)] ?? '';
+      human.drain(name, random.chance(0.6) ? 'volumes' : false);
+    });
+  }
+};
+
 const schedulePeople = ({ time, human }: World): void => {
   const random = time.random.fork('people');
   let at: Ms = random.chance(0.5) ? QUIET_MS : 1_000;
@@ -91,6 +121,8 @@ const settle = async (world: World, goesOn: () => boolean): Promise<Ms | null> =
   let restingSince: Ms | null = null;
   while (goesOn() && time.now() < CHAOS_MS + SETTLE_MS) {
     const found = differences(world);
+    // Somebody looks now and then, so nothing waits for approval for good.
+    if (found.length > 0) world.approve();
     restingSince = found.length > 0 ? null : (restingSince ?? time.now());
     if (restingSince !== null && time.now() - restingSince >= REST_MS) return restingSince;
     await guarded(world, () => time.run(time.now() + LOOK_EVERY_MS, goesOn));
@@ -110,13 +142,31 @@ const drawScenario = (random: Random): Scenario => {
     clockRate: 1 + (random.unit() - 0.5) / 100,
   }));
   const jobs = ['web', 'api', 'db', 'cron'].slice(0, random.between(1, 4));
+  // Drawn apart, so that what was drawn before stays as it was.
+  const more = random.fork('more');
+  const drafts = jobs.map((job, place) => withMore(more.fork(job), drawJob(random, job), place));
   return {
     nodes,
+    local: more.chance(LOCAL_SHARE),
     first: {
-      jobs: new Map(jobs.map((job) => drawJob(random, job)).map((draft) => [draft.id, draft])),
+      jobs: new Map(drafts.map((draft) => [draft.id, draft])),
       nodes: new Map(names.map((name): [string, NodeDraft] => [name, { name, drain: false }])),
     },
   };
+};
+
+const LOCAL_SHARE = 0.3;
+const VOLUME_SHARE = 0.12;
+const PORT_SHARE = 0.12;
+const FIRST_HOST_PORT = 9_000;
+
+/** Named volumes and pinned ports. A canary beside a named volume is a problem (rules 14). */
+const withMore = (random: Random, draft: JobDraft, place: number): JobDraft => {
+  if (draft.singleton) return draft;
+  if (random.chance(VOLUME_SHARE)) {
+    return { ...draft, canary: 0, volume: random.pick(['wait', 'recreate']) };
+  }
+  return random.chance(PORT_SHARE) ? { ...draft, hostPort: FIRST_HOST_PORT + place } : draft;
 };
 
 const drawJob = (random: Random, job: string): JobDraft =>
@@ -161,6 +211,8 @@ export const plainJob = (job: string): JobDraft => ({
   priority: 50,
   broken: false,
   remark: 0,
+  volume: 'none',
+  hostPort: null,
 });
 
 /** An even cluster for scenarios that are told, not drawn. */
@@ -171,7 +223,7 @@ export const plainScenario = (nodes: number, jobs: readonly JobDraft[]): Scenari
     nodes: new Map(names.map((name): [string, NodeDraft] => [name, { name, drain: false }])),
   };
   const size = { cpuMilli: 2_000, memoryBytes: 1024 * MIB, clockRate: 1 };
-  return { nodes: names.map((name) => ({ name, ...size })), first };
+  return { nodes: names.map((name) => ({ name, ...size })), first, local: false };
 };
 
 export const startTold = (scenario: Scenario): { time: SimTime; world: World } => {

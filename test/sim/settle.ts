@@ -22,13 +22,13 @@ export const differences = (world: World): readonly string[] => {
   );
   return [
     ...[...jobs.values()].flatMap((draft) => jobDifference(scene, draft)),
-    ...[...gone].flatMap((id) =>
-      removalWaits(scene, id) ? [] : [`${id}: runs although it is deleted`],
-    ),
+    ...[...gone].map((id) => `${id}: runs although it is deleted`),
     ...[...nodes.values()].flatMap(({ name, drain }) =>
       world.truth
         .running()
-        .filter(({ node, body }) => drain && node.name === name && !mayStay(scene, idOf(body)))
+        .filter(
+          ({ node, body }) => drain !== false && node.name === name && !mayStay(scene, idOf(body)),
+        )
         .map(({ allocation }) => `${allocation} runs on ${name}, which is drained`),
     ),
   ];
@@ -45,13 +45,8 @@ const blockedOf = ({ view }: Scene, job: string): readonly Blocked[] =>
 const waits = (scene: Scene, job: string, ...reasons: readonly WaitReason[]): boolean =>
   blockedOf(scene, job).some((each) => each.kind === 'waiting' && reasons.includes(each.why));
 
-/** Removals wait for approval, or for the job's new name (rules 8.1). */
-const removalWaits = (scene: Scene, job: string): boolean =>
-  scene.view.plan.guarded.some((each) => each.job === job) || waits(scene, job, 'rename');
-
 /** A copy stays on a drained node while nothing can follow it (5.7), or it holds a volume (14). */
 const mayStay = (scene: Scene, job: string): boolean =>
-  removalWaits(scene, job) ||
   noRoom(scene, job) ||
   waits(scene, job, 'no-replacement-place', 'volume-drain') ||
   lasting(scene, job) !== null;
@@ -62,17 +57,39 @@ const mayStay = (scene: Scene, job: string): boolean =>
  */
 const noRoom = (scene: Scene, job: string): boolean => {
   const draft = scene.world.human.intent().jobs.get(job);
-  const blocked = blockedOf(scene, job).some(({ kind }) => kind === 'no-node');
-  if (!blocked || draft === undefined) return blocked;
+  const slots = blockedOf(scene, job).flatMap((each) =>
+    each.kind === 'no-node' ? [each.slot] : [],
+  );
+  if (slots.length === 0 || draft === undefined) return slots.length > 0;
   const asks = [draft, inForce(scene.world.human.intents, Number.POSITIVE_INFINITY, job) ?? draft];
   const most = Math.max(...asks.map(({ memoryMiB }) => memoryMiB));
-  return ![...scene.world.nodes.values()].some((node) => takes(scene, node, most));
+  const ask: RoomAsk = { memoryMiB: most, hostPort: draft.hostPort };
+  const places = [...scene.world.nodes.values()];
+  return slots.some((slot) => {
+    const home = homeOf(scene, job, Number(/\[(\d+)\]$/.exec(slot)?.[1]));
+    return !places.some((node) => (home === null || node.name === home) && takes(scene, node, ask));
+  });
 };
+
+/** Where the slot's volume lives by the ledger (rules 14); null: nowhere, or it has none. */
+const homeOf = ({ world }: Scene, job: string, index: number): string | null => {
+  const homes = world.human.repo.ledger.flatMap((entry) =>
+    entry.kind === 'volume' && `${entry.namespace}/${entry.job}` === job && entry.index === index
+      ? [entry.node]
+      : [],
+  );
+  return homes.at(-1) ?? null;
+};
+
+interface RoomAsk {
+  readonly memoryMiB: number;
+  readonly hostPort: number | null;
+}
 
 const CPU_MILLI = 100;
 const MIB = 1024 * 1024;
 
-const takes = ({ world, view }: Scene, node: SimNode, memoryMiB: number): boolean => {
+const takes = ({ world, view }: Scene, node: SimNode, ask: RoomAsk): boolean => {
   const { truth, human } = world;
   if (human.intent().nodes.get(node.name)?.drain !== false || !node.machine.powered()) return false;
   const bodies = new Map(
@@ -83,10 +100,15 @@ const takes = ({ world, view }: Scene, node: SimNode, memoryMiB: number): boolea
     if (item.kind === 'run' && !isDead(view, item.allocation))
       bodies.set(item.allocation, item.body);
   }
-  const asks = [...bodies.values()].map(({ spec }) => spec.ask);
-  const cpuMilli = asks.reduce((sum, ask) => sum + ask.cpuMilli, 0);
-  const memoryBytes = asks.reduce((sum, ask) => sum + ask.memoryBytes, 0);
-  return cpuMilli + CPU_MILLI <= node.cpuMilli && memoryBytes + memoryMiB * MIB <= node.memoryBytes;
+  const specs = [...bodies.values()].map(({ spec }) => spec);
+  const ports = specs.flatMap((spec) => spec.ports.map(({ host }) => host));
+  if (ask.hostPort !== null && ports.includes(ask.hostPort)) return false;
+  const asks = specs.map((spec) => spec.ask);
+  const cpuMilli = asks.reduce((sum, each) => sum + each.cpuMilli, 0);
+  const memoryBytes = asks.reduce((sum, each) => sum + each.memoryBytes, 0);
+  return (
+    cpuMilli + CPU_MILLI <= node.cpuMilli && memoryBytes + ask.memoryMiB * MIB <= node.memoryBytes
+  );
 };
 
 /**
@@ -119,7 +141,11 @@ const canGoBack = ({ world, view }: Scene, job: string): boolean => {
     entry.kind === 'settled' && entry.job === job ? [entry.specHash] : [],
   );
   const own = desired?.spec.specHash ?? '';
-  return settled.length > 0 && !settled.includes(own);
+  // At most one revert a deployment: where its commit was thrown away, people decide (rules 6.4).
+  const reverted = world.human.repo.ledger.some(
+    (entry) => entry.kind === 'reverted' && entry.deployment === desired?.deployment,
+  );
+  return settled.length > 0 && !settled.includes(own) && !reverted;
 };
 
 /** Its restarts are used up: it is kept for the evidence, and holds no room. */
@@ -131,7 +157,7 @@ const isDead = ({ live }: View, allocation: string): boolean =>
 const jobDifference = (scene: Scene, draft: JobDraft): readonly string[] => {
   const { world } = scene;
   const { id } = draft;
-  if (removalWaits(scene, id) || noRoom(scene, id)) return [];
+  if (noRoom(scene, id)) return [];
   const why = lasting(scene, id);
   if (why === null) return told(draft, difference(world, draft));
   const meant = inForce(world.human.intents, world.human.intents.length - 1, id);

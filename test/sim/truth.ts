@@ -89,6 +89,9 @@ export const allocationOf = ({ id }: Pick<SimContainer, 'id'>): string | null =>
 export const idOf = ({ namespace, job }: Pick<AllocationBody, 'namespace' | 'job'>): string =>
   `${namespace}/${job}`;
 
+/** `v3` of `registry.sim/web:v3@sha256:…`. */
+export const tagOf = (reference: string): string => /:(v\d+)/.exec(reference)?.[1] ?? reference;
+
 export const rememberReport = (truth: Truth, report: NodeReport): void => {
   for (const { allocation, body, health, everHealthy } of report.allocations) {
     truth.bodies.set(allocation, body);

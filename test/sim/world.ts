@@ -40,6 +40,8 @@ export interface NodeSize {
 export interface Scenario {
   readonly nodes: readonly NodeSize[];
   readonly first: Intent;
+  /** The repository is on the reconciler's own disk. */
+  readonly local: boolean;
 }
 
 export interface World {
@@ -60,6 +62,10 @@ export interface World {
   readonly startSecondReconciler: () => void;
   readonly stopSecondReconciler: () => void;
   readonly jumpClock: (node: string, ms: Ms) => void;
+  /** The reconciler's calendar is wrong by so much from now on. */
+  readonly setCalendar: (wrongMs: Ms) => void;
+  /** A person does what the plan asks people for: approvals (8.2), runners that are ahead (10.3). */
+  readonly approve: () => void;
 }
 
 export interface PowerLoss {
@@ -77,7 +83,7 @@ export const createWorld = (time: SimTime, scenario: Scenario): World => {
   const nodes = new Map<string, SimNode>();
   const clocks = new Map<string, NodeClock>();
   const watchdogs = new Map<string, MachineWatchdog>();
-  const human = createHuman({ time, registry, first: scenario.first });
+  const human = createHuman({ time, registry, ...scenario });
   const links = createLinks(time, {
     ordered: (orders) => {
       rememberBodies(truth, orders);
@@ -100,7 +106,18 @@ export const createWorld = (time: SimTime, scenario: Scenario): World => {
   const checker = createChecker({ truth, human, links });
   human.repo.onMachineCommit(checker.machineCommit);
   human.repo.onRecord(checker.recorded);
-  const parts: Parts = { time, registry, nodes, clocks, watchdogs, human, links, checker };
+  const calendar = { offsetMs: 0 };
+  const parts: Parts = {
+    calendar,
+    time,
+    registry,
+    nodes,
+    clocks,
+    watchdogs,
+    human,
+    links,
+    checker,
+  };
   const runners = new Map([...nodes.keys()].map((name) => [name, superviseRunner(parts, name)]));
   const reconciler = superviseReconciler(parts, 'reconciler');
   let second: Supervised<View> | null = null;
@@ -128,11 +145,15 @@ export const createWorld = (time: SimTime, scenario: Scenario): World => {
       second?.stop();
       second = null;
     },
+    setCalendar: (wrongMs) => void (calendar.offsetMs = wrongMs),
+    approve: () => approve(parts, reconciler.latest()),
     jumpClock: (node, ms) => disturb(checker, node, () => clocks.get(node)?.jump(ms)),
   };
 };
 
 interface Parts {
+  /** How far the reconciler's calendar is from the truth. */
+  readonly calendar: { offsetMs: Ms };
   readonly time: SimTime;
   readonly registry: Registry;
   readonly nodes: ReadonlyMap<string, SimNode>;
@@ -142,6 +163,29 @@ interface Parts {
   readonly links: Links;
   readonly checker: Checker;
 }
+
+/** 2026-01-01, where the commits of the repository begin. */
+const EPOCH_MS = 1_767_225_600_000;
+
+/** What `purser approve` and `purser resume` write. */
+const approve = ({ time, human }: Parts, view: View | null): void => {
+  if (view === null) return;
+  const at = new Date(EPOCH_MS + time.now()).toISOString();
+  const ahead = view.plan.blocked.flatMap((each) =>
+    each.kind === 'waiting' && each.why === 'runner-ahead' ? [each.remedy ?? ''] : [],
+  );
+  for (const remedy of new Set(ahead)) {
+    const dropped = /--at ([0-9a-f]{40})$/.exec(remedy)?.[1];
+    if (dropped === undefined) throw new Error(`A remedy that nobody can follow: ${remedy}`);
+    human.repo.record([{ kind: 'resume', commit: dropped, by: 'bea', at }]);
+  }
+  const slots = view.plan.guarded.flatMap((each) => each.slots);
+  if (slots.length === 0) return;
+  const commit = view.desired.commit.oid;
+  const id = `approval-${time.now()}`;
+  const by = 'bea@example.com';
+  human.repo.record([{ kind: 'approval', id, by, at, commit, slots, nodes: [], used: false }]);
+};
 
 const disturb = (checker: Checker, node: string, run: () => void): void => {
   checker.disturbed(node);
@@ -209,7 +253,7 @@ const log = ({ time, checker }: Parts, name: string): LogPort => ({
 });
 
 const superviseReconciler = (parts: Parts, name: string): Supervised<View> => {
-  const { time, human, links, registry } = parts;
+  const { time, human, links, registry, checker } = parts;
   const start = (process: Process, seen: (view: View) => void): void => {
     // Its monotonic clock begins anew with every process.
     const zero = time.now();
@@ -220,11 +264,15 @@ const superviseReconciler = (parts: Parts, name: string): Supervised<View> => {
       registry: registry.port(process),
       clock: {
         now,
+        epochMs: () => EPOCH_MS + time.now() + parts.calendar.offsetMs,
         sleepUntil: (at: Ms, signal: AbortSignal) => process.sleepUntil(at - 1_000 + zero, signal),
       },
       log: log(parts, name),
     };
-    startReconciler(ports, seen);
+    startReconciler(ports, (view) => {
+      checker.saw(view);
+      seen(view);
+    });
   };
   return supervise({ time, name, start });
 };

@@ -5,9 +5,11 @@
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
-import { COMMANDS } from '../../cli/commands.ts';
+import { allCommands } from '../../cli/commands.ts';
 import pack from '../../package.json' with { type: 'json' };
 import { filesUnder, read, ROOT } from '../support/tree-of-files.ts';
+
+const commands = await allCommands();
 
 const DOCUMENTS = ['README.md', 'CHANGELOG.md', ...filesUnder('docs')].filter((path) =>
   path.endsWith('.md'),
@@ -45,7 +47,7 @@ describe('documents', () => {
   });
 
   test('name only commands that exist', () => {
-    const known = new Set(COMMANDS.map(({ usage }) => usage.split(' ')[0] ?? ''));
+    const known = new Set(commands.map(({ usage }) => usage.split(' ')[0] ?? ''));
     const plans = new Set(['docs/SCOPE.md']);
     const wrong = matches(/`(?:\.\/)?purser ([a-z]+)\b/g).filter(
       ([path, command]) => !plans.has(path) && !known.has(command) && command !== 'complete',

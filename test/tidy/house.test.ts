@@ -60,6 +60,21 @@ const MAY: Readonly<Record<string, readonly string[]>> = {
   'node-runner/decide': ['node-runner/ports.ts'],
 };
 
+/** Ways that lead back to where they began, as text, each once; found depth first. */
+const circlesIn = (graph: ReadonlyMap<string, readonly string[]>): readonly string[] => {
+  const circles: string[] = [];
+  const done = new Set<string>();
+  const walk = (path: string, way: readonly string[]): void => {
+    const at = way.indexOf(path);
+    if (at >= 0) circles.push([...way.slice(at), path].join(' → '));
+    if (at >= 0 || done.has(path)) return;
+    for (const target of graph.get(path) ?? []) walk(target, [...way, path]);
+    done.add(path);
+  };
+  for (const path of graph.keys()) walk(path, []);
+  return circles;
+};
+
 describe('imports', () => {
   test('every room imports only what it may', () => {
     const wrong = PRODUCT.flatMap((path) =>
@@ -69,6 +84,13 @@ describe('imports', () => {
         .map((target) => `${path} imports ${target}`),
     );
     expect(wrong).toEqual([]);
+  });
+
+  test('no file imports itself by way of others, types included', () => {
+    const graph = new Map(SOURCES.map((path) => [path, importsOf(path)]));
+    expect(circlesIn(graph)).toEqual([]);
+    const bent = new Map([...graph, ['schema/ids.ts', ['schema/wire.ts']]]);
+    expect(circlesIn(bent)).not.toEqual([]);
   });
 
   test('the two programs never import each other, nothing imports tests or benchmarks', () => {

@@ -6,7 +6,7 @@
 import { execFile } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { closeSync, constants, openSync } from 'node:fs';
-import { mkdir, rm } from 'node:fs/promises';
+import { mkdir, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { Status } from 'nice-grpc';
@@ -17,6 +17,8 @@ import { connectPipes, type Streams } from './exec-streams.ts';
 import { toExit, UNKNOWN_EXIT } from './lifecycle.ts';
 
 const PROCESS_TYPE = 'types.containerd.io/opencontainers/runtime-spec/1/Process';
+
+const SIGKILL = 9;
 
 const run = promisify(execFile);
 
@@ -31,7 +33,7 @@ export const execIn = async (
   const key = { containerId: ask.container, execId };
   const value = Buffer.from(JSON.stringify(await processSpec(containerd, ask)));
   const spec = { typeUrl: PROCESS_TYPE, value };
-  const pipes = await makePipes(join(folder, execId), ask.tty !== null);
+  const pipes = await makePipes(join(folder, folderName(key)), ask.tty !== null);
   let waiting: Promise<TaskExit>;
   try {
     const { stdin, stdout, stderr } = pipes.paths;
@@ -74,6 +76,52 @@ export const execIn = async (
         await tolerate(tasks.kill({ ...key, signal, all: false }), Status.NOT_FOUND);
       }),
   };
+};
+
+interface ExecKey {
+  readonly containerId: string;
+  readonly execId: string;
+}
+
+/** Says which session it is, so that the next life of the runner can end it. */
+const folderName = ({ containerId, execId }: ExecKey): string => `${execId}@${containerId}`;
+
+const keyOf = (name: string): ExecKey | null => {
+  const [, execId, containerId] = /^(exec-[0-9a-f]+)@([\w.-]+)$/.exec(name) ?? [];
+  return execId === undefined || containerId === undefined ? null : { execId, containerId };
+};
+
+/** SIGKILL works at once, unless the kernel waits for a disk; then the next start tries again. */
+const END_WAIT_MS = 5_000;
+
+/**
+ * Ends the sessions of a runner that was killed: nobody reads what they print or closes their
+ * input, so their processes would wait in the containers for ever. To be called before the first
+ * session of this life. Returns how many there were.
+ */
+export const endLeftExecs = async (containerd: Containerd, folder: string): Promise<number> => {
+  const names = await readdir(folder).catch(() => []);
+  const ended = await Promise.allSettled(
+    names.map(async (name) => {
+      const key = keyOf(name);
+      if (key !== null) await endExec(containerd, key);
+      await rm(join(folder, name), { recursive: true, force: true });
+    }),
+  );
+  const failed = ended.find((end) => end.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+  return names.length;
+};
+
+const endExec = async ({ tasks }: Containerd, key: ExecKey): Promise<void> => {
+  // UNKNOWN: its process never began.
+  const absent = [Status.NOT_FOUND, Status.UNKNOWN] as const;
+  const killed = await tolerate(tasks.kill({ ...key, signal: SIGKILL, all: false }), ...absent);
+  if (killed !== null) {
+    const signal = AbortSignal.timeout(END_WAIT_MS);
+    await tolerate(tasks.wait(key, { signal }), ...absent);
+  }
+  await tolerate(tasks.deleteProcess(key), ...absent);
 };
 
 /** The container's own process with other arguments: same user, folder, capabilities. */

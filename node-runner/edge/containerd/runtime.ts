@@ -10,7 +10,7 @@ import { atDoor, tolerate } from '../runtime-error.ts';
 import { type Containerd, connectContainerd } from './client.ts';
 import type { Image } from './generated/containerd/images.ts';
 import { ensureNamespace, followEvents } from './events.ts';
-import { execIn } from './exec.ts';
+import { endLeftExecs, execIn } from './exec.ts';
 import { readStored } from './image-store.ts';
 import { importImage, type WholeImage } from './import.ts';
 import { createLifecycle } from './lifecycle.ts';
@@ -36,6 +36,8 @@ export interface RuntimeOptions {
 export interface ContainerdRuntime extends RuntimePort {
   /** An image that was built here, into the store under `repository@digest`. */
   readonly importImage: (image: WholeImage, repository: string) => Promise<ImageFacts>;
+  /** Ends exec sessions that an earlier life left behind; returns how many. Before the first. */
+  readonly endLeftExecs: () => Promise<number>;
   /** Ends connections; containers go on. */
   readonly close: () => void;
 }
@@ -85,6 +87,10 @@ export const createContainerdRuntime = (options: RuntimeOptions): ContainerdRunt
         execIn(containerd, options.execFolder, ask),
       ),
     events: (signal) => followEvents(containerd, signal),
+    endLeftExecs: () =>
+      atDoor('end sessions that were left behind', () =>
+        endLeftExecs(containerd, options.execFolder),
+      ),
     close: () => {
       registry.close();
       containerd.close();

@@ -166,5 +166,5 @@ const noLog = (ask: ReadLogAsk, runs: number): RuntimeError =>
     'not-found',
     runs === 0
       ? `task "${ask.task}" of ${ask.allocation} has no log: it has not started on this node`
-      : `task "${ask.task}" of ${ask.allocation} has logs of ${runs} run(s), none further back`,
+      : `task "${ask.task}" of ${ask.allocation} has no earlier run: it ran ${runs === 1 ? 'once' : `${runs} times`}`,
   );

@@ -49,7 +49,7 @@ export const createLocalBase = (options: LocalOptions): Base => {
         return watchRefs({ ...options, repository: store().repository, wake });
       } catch (error) {
         options.log.warn({ error: messageOf(error) }, 'the repository cannot be watched yet');
-        const timer = setInterval(wake, options.lookAgainMs);
+        const timer = setInterval(() => wake(null), options.lookAgainMs);
         return async () => clearInterval(timer);
       }
     },

@@ -5,10 +5,10 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
-import git from 'isomorphic-git';
 import type { LogPort } from '../../ports.ts';
 import type { Base, RefNames, Tips } from './base.ts';
 import { broken, LostObject, messageOf, retry } from './failure.ts';
+import { gitLibrary } from './library.ts';
 import { COMMIT_BYTES, MIRROR_PACKS } from './limits.ts';
 import type { RefMove, Repository } from './refs.ts';
 import { dropRef, moveRef, openRepository, readRef } from './refs.ts';
@@ -76,7 +76,7 @@ export const createMirrorBase = (options: MirrorOptions): Base => {
       }
     },
     publish: (move) => publish(options, store().repository, move),
-    watch: (wake) => poll({ options, state, refresh, wake }),
+    watch: (wake) => poll({ options, state, refresh, wake: () => wake(null) }),
     close: () => state.store?.objects.close(),
   };
 };
@@ -132,6 +132,7 @@ const open = async (options: MirrorOptions, state: State): Promise<Store> => {
     if (!isWhole(gitDir)) {
       fs.rmSync(gitDir, { recursive: true, force: true });
       fs.mkdirSync(gitDir, { recursive: true, mode: 0o700 });
+      const git = await gitLibrary();
       await git.init({ fs, gitdir: gitDir, bare: true, defaultBranch: 'none' });
       fs.appendFileSync(path.join(gitDir, 'config'), NO_TRACKING);
     }

@@ -17,6 +17,9 @@ export interface Tips {
   readonly ledger: string | null;
 }
 
+export const sameTips = (a: Tips, b: Tips): boolean =>
+  a.branch === b.branch && a.ledger === b.ledger;
+
 export interface Base {
   readonly local: boolean;
   /** For messages. */
@@ -32,6 +35,7 @@ export interface Base {
    * Moves a ref by compare-and-swap, at the remote where there is one. False: somebody was first.
    */
   readonly publish: (move: RefMove & { readonly from: string | null }) => Promise<boolean>;
-  readonly watch: (wake: () => void) => () => Promise<void>;
+  /** Calls back with what the refs were seen at; null: not known, look. */
+  readonly watch: (wake: (tips: Tips | null) => void) => () => Promise<void>;
   readonly close: () => void;
 }

@@ -9,7 +9,14 @@ import { Socket } from 'node:net';
 import { gitEnvironment } from './command.ts';
 import { messageOf, retry } from './failure.ts';
 import { BATCH_SILENT_MS } from './limits.ts';
-import type { GitObject } from './objects.ts';
+
+export interface GitObject {
+  /** `commit`, `tree`, `blob` or `tag`. */
+  readonly type: string;
+  readonly size: number;
+  /** null: larger than asked for. */
+  readonly data: Buffer | null;
+}
 
 export interface Batch {
   /** Rejects with GitFailure (`retry`) when the process dies; the next read starts another. */

@@ -34,15 +34,17 @@ export interface Folders {
 export const createFolders = (objects: Objects, fileBytes: number): Folders => {
   const trees = createMemory<ParsedTree>(REMEMBERED_TREE_BYTES);
   const lists = createMemory<Folder>(REMEMBERED_ROWS);
+  /** Trees of commits that were listed whole: a walk over the history does not push them out. */
+  const listed = createMemory<ParsedTree>(REMEMBERED_ROWS);
   /** The folder last read at a place: the next one there is nearly the same. */
   const latest = createMemory<Folder>(REMEMBERED_ROWS);
   const blobs = createMemory<SourceFile>(REMEMBERED_FILES);
   let treeBytes = 0;
 
   const tree = async (oid: string, like: string | null): Promise<ParsedTree> => {
-    const known = trees.get(oid);
+    const known = trees.get(oid) ?? listed.get(oid);
     if (known !== undefined) return known;
-    const similar = like === null ? null : (trees.get(like) ?? null);
+    const similar = like === null ? null : (trees.get(like) ?? listed.get(like) ?? null);
     const data = await need(objects, oid, { type: 'tree', maxBytes: TREE_BYTES });
     const parsed = guard(oid, () => parseLike(oid, data, similar));
     trees.set(oid, parsed, data.length + TREE_OVERHEAD_BYTES);
@@ -73,7 +75,9 @@ export const createFolders = (objects: Objects, fileBytes: number): Folders => {
       throw broken(`${prefix} lies more than ${TREE_DEPTH} folders deep: move it further up`);
     }
     const before = latest.get(prefix);
-    const { entries } = await tree(oid, before?.oid ?? null);
+    const parsed = await tree(oid, before?.oid ?? null);
+    const { entries } = parsed;
+    listed.set(oid, parsed, entries.length + 1);
     const { head, tail } = likeness(entries, before?.entries ?? []);
     const middle = entries.slice(head, entries.length - tail);
     const read = await Promise.all(middle.map((entry) => part(entry, prefix, depth)));

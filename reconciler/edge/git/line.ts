@@ -24,7 +24,10 @@ export interface HistoryAsk {
 }
 
 export interface Line {
-  /** Walks ahead of anybody's asking: the first walk over a long history takes seconds. */
+  /**
+   * Walks ahead of anybody's asking, and reads what the newest versions before HEAD's were: the
+   * first walk over a long history takes seconds.
+   */
   readonly warm: (head: string) => Promise<void>;
   readonly histories: (
     head: string,
@@ -45,11 +48,51 @@ export interface Line {
 
 interface Step {
   readonly commit: Commit;
-  /** Paths in the repository whose entry differs from the parent's. */
-  readonly changed: readonly string[];
+  /** Paths in the repository whose entry differs from the parent's, and the file there now. */
+  readonly changed: readonly ChangedEntry[];
 }
 
+/** null: no file stands there. */
+type ChangedEntry = readonly [path: string, entry: TreeEntry | null];
+
 export const createLine = (folders: Folders, directory: string): Line => {
+  const { walkTo, upTo } = createWalk(folders, directory);
+  return {
+    warm: (head) => walkTo(head).then(() => readOlder(folders, upTo(head))),
+    histories: async (head, asks) => {
+      if (asks.length > 0) await walkTo(head);
+      const walked = upTo(head);
+      const found = await Promise.all(
+        asks.map(
+          async (ask) => [ask.path, await historyOf({ folders, directory, walked, ask })] as const,
+        ),
+      );
+      return new Map(found);
+    },
+    changes: async (head, commits) => {
+      if (commits.length > 0) await walkTo(head);
+      const { steps, places } = upTo(head);
+      const found = commits.map(async (commit) => {
+        const place = places.get(commit);
+        const one = place === undefined ? undefined : steps[place];
+        const files = one === undefined ? null : await changeOf({ folders, directory, head }, one);
+        return [commit, { commit, files }] as const;
+      });
+      return new Map(await Promise.all(found));
+    },
+    commits: async (head, limit, path) => {
+      if (path === null) return plainCommits(folders, head, limit);
+      await walkTo(head);
+      const walked = upTo(head);
+      return placesOf(walked, [within(directory, path)])
+        .slice(0, limit)
+        .flatMap((place) => walked.steps[place]?.commit ?? []);
+    },
+  };
+};
+
+/** The line as far as it was walked, and the walk to a newer commit. */
+const createWalk = (folders: Folders, directory: string) => {
   const step = createStep(folders, directory);
   let state: WalkedLine = emptyLine();
   let walking: Promise<void> = Promise.resolve();
@@ -82,38 +125,23 @@ export const createLine = (folders: Folders, directory: string): Line => {
     return mine;
   };
 
-  return {
-    warm: walkTo,
-    histories: async (head, asks) => {
-      if (asks.length > 0) await walkTo(head);
-      const walked = { ...state, end: (state.places.get(head) ?? -1) + 1 };
-      const found = await Promise.all(
-        asks.map(
-          async (ask) => [ask.path, await historyOf({ folders, directory, walked, ask })] as const,
-        ),
-      );
-      return new Map(found);
-    },
-    changes: async (head, commits) => {
-      if (commits.length > 0) await walkTo(head);
-      const found = commits.map(async (commit) => {
-        const place = state.places.get(commit);
-        const one = place === undefined ? undefined : state.steps[place];
-        const files = one === undefined ? null : await changeOf({ folders, directory, head }, one);
-        return [commit, { commit, files }] as const;
-      });
-      return new Map(await Promise.all(found));
-    },
-    commits: async (head, limit, path) => {
-      if (path === null) return plainCommits(folders, head, limit);
-      await walkTo(head);
-      const walked = { ...state, end: (state.places.get(head) ?? -1) + 1 };
-      return placesOf(walked, [within(directory, path)])
-        .slice(0, limit)
-        .flatMap((place) => walked.steps[place]?.commit ?? []);
-    },
-  };
+  const upTo = (head: string): LineTo => ({ ...state, end: (state.places.get(head) ?? -1) + 1 });
+
+  return { walkTo, upTo };
 };
+
+const readOlder = async (folders: Folders, { byPath }: WalkedLine): Promise<void> => {
+  const older = [...byPath.values()].flatMap((changes) => changes.slice(-1 - OLDER, -1));
+  const entries = older.flatMap(({ entry }) => entry ?? []).slice(-OLDER_FILES);
+  for (let at = 0; at < entries.length; at += COMPARED_AT_ONCE) {
+    await Promise.all(entries.slice(at, at + COMPARED_AT_ONCE).map(folders.file));
+  }
+};
+
+/** Versions of a file before its newest that are read ahead: what a change is compared with. */
+const OLDER = 2;
+/** And of all files together: a part of what is remembered (REMEMBERED_FILES). */
+const OLDER_FILES = 20_000;
 
 /** Their trees are asked for together, so that `git cat-file` never waits for us. */
 const COMPARED_AT_ONCE = 64;
@@ -123,8 +151,13 @@ interface WalkedLine {
   readonly steps: Step[];
   /** Commit → its place in `steps`. */
   readonly places: Map<string, number>;
-  /** Path → places of the commits that change it, ascending. */
-  readonly byPath: Map<string, number[]>;
+  /** Path → the commits that change it, ascending, with the file there from then on. */
+  readonly byPath: Map<string, Change[]>;
+}
+
+interface Change {
+  readonly place: number;
+  readonly entry: TreeEntry | null;
 }
 
 const emptyLine = (): WalkedLine => ({ steps: [], places: new Map(), byPath: new Map() });
@@ -138,10 +171,10 @@ const lineOf = (steps: readonly Step[]): WalkedLine => {
 const append = (line: WalkedLine, one: Step): void => {
   const place = line.steps.push(one) - 1;
   line.places.set(one.commit.oid, place);
-  for (const path of one.changed) {
-    const places = line.byPath.get(path);
-    if (places === undefined) line.byPath.set(path, [place]);
-    else places.push(place);
+  for (const [path, entry] of one.changed) {
+    const changes = line.byPath.get(path);
+    if (changes === undefined) line.byPath.set(path, [{ place, entry }]);
+    else changes.push({ place, entry });
   }
 };
 
@@ -152,7 +185,8 @@ interface LineTo extends WalkedLine {
 
 /** Places of the commits that change any of the paths, newest first. */
 const placesOf = (line: LineTo, paths: readonly string[]): readonly number[] => {
-  const places = new Set(paths.flatMap((path) => line.byPath.get(path) ?? []));
+  const changes = paths.flatMap((path) => line.byPath.get(path) ?? []);
+  const places = new Set(changes.map(({ place }) => place));
   return [...places].filter((place) => place < line.end).toSorted((a, b) => b - a);
 };
 
@@ -170,20 +204,27 @@ const historyOf = async ({ folders, directory, walked, ask }: HistoryWork): Prom
     paths.map((path) => within(directory, path)),
   );
   const taken = all.slice(0, HISTORY_ENTRIES);
+  const reachesRoot = (walked.steps[0]?.commit.parent ?? null) === null;
   const entries = await Promise.all(
     taken.map(async (at): Promise<HistoryEntry | null> => {
       const commit = walked.steps[at]?.commit;
       if (commit === undefined) return null;
-      return { commit, files: await filesAt(folders, commit, { directory, paths }) };
+      const entryOf = (path: string): Promise<TreeEntry | null> => {
+        const change = walked.byPath.get(path)?.findLast(({ place }) => place <= at);
+        if (change !== undefined) return Promise.resolve(change.entry);
+        return reachesRoot ? NO_ENTRY : entryAt(folders, commit.tree, path);
+      };
+      return { commit, files: await filesAt(folders, entryOf, { directory, paths }) };
     }),
   );
-  const reachesRoot = (walked.steps[0]?.commit.parent ?? null) === null;
   return {
     path: ask.path,
     entries: entries.filter((entry) => entry !== null),
     complete: reachesRoot && taken.length === all.length,
   };
 };
+
+const NO_ENTRY: Promise<TreeEntry | null> = Promise.resolve(null);
 
 interface ChangeWork {
   readonly folders: Folders;
@@ -197,14 +238,16 @@ const changeOf = async (
 ): Promise<CommitChange['files']> => {
   const prefix = within(directory, '');
   const paths = changed
+    .map(([path]) => path)
     .filter((path) => path.startsWith(prefix))
     .map((path) => path.slice(prefix.length))
     .toSorted(compareText);
   if (paths.length > CHANGE_FILES) return null;
-  const at = async (oid: string | null) =>
-    oid === null
-      ? new Map<string, SourceFile>()
-      : filesAt(folders, await folders.commit(oid), { directory, paths });
+  const at = async (oid: string | null) => {
+    if (oid === null) return new Map<string, SourceFile>();
+    const { tree } = await folders.commit(oid);
+    return filesAt(folders, (path) => entryAt(folders, tree, path), { directory, paths });
+  };
   const [before, after, now] = await Promise.all([commit.parent, commit.oid, head].map(at));
   return paths.map((path) => ({
     path,
@@ -216,12 +259,12 @@ const changeOf = async (
 
 const filesAt = async (
   folders: Folders,
-  commit: Commit,
+  entryOf: (path: string) => Promise<TreeEntry | null>,
   where: { readonly directory: string; readonly paths: readonly string[] },
 ): Promise<Files> => {
   const files = new Map<string, SourceFile>();
   for (const path of where.paths) {
-    const entry = await entryAt(folders, commit.tree, within(where.directory, path));
+    const entry = await entryOf(within(where.directory, path));
     if (entry !== null && entry.mode !== FOLDER) files.set(path, await folders.file(entry));
   }
   return files;
@@ -267,7 +310,7 @@ const createStep = (folders: Folders, directory: string) => {
   const compare = async (
     [after, before]: readonly [string | null, string | null],
     prefix: string,
-    changed: string[],
+    changed: ChangedEntry[],
   ): Promise<void> => {
     const was = before === null ? [] : await folders.tree(before, after);
     const now = after === null ? [] : await folders.tree(after, before);
@@ -288,11 +331,11 @@ const createStep = (folders: Folders, directory: string) => {
   const compareEntry = async (
     [now, was]: readonly [TreeEntry | undefined, TreeEntry | undefined],
     path: string,
-    changed: string[],
+    changed: ChangedEntry[],
   ): Promise<void> => {
     if (!inside(path)) return;
     if ((now !== undefined && now.mode !== FOLDER) || (was !== undefined && was.mode !== FOLDER)) {
-      changed.push(path);
+      changed.push([path, now !== undefined && now.mode !== FOLDER ? now : null]);
     }
     const after = now?.mode === FOLDER ? now.oid : null;
     const before = was?.mode === FOLDER ? was.oid : null;
@@ -300,7 +343,7 @@ const createStep = (folders: Folders, directory: string) => {
   };
   return async (commit: Commit): Promise<Step> => {
     const parent = commit.parent === null ? null : await folders.commit(commit.parent);
-    const changed: string[] = [];
+    const changed: ChangedEntry[] = [];
     await compare([commit.tree, parent?.tree ?? null], '', changed);
     return { commit, changed };
   };

@@ -8,18 +8,10 @@ import { createHash, randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import { constants, deflateSync, inflateSync } from 'node:zlib';
-import git from 'isomorphic-git';
-import type { Batch } from './batch.ts';
+import type { Batch, GitObject } from './batch.ts';
 import type { Owner } from './command.ts';
 import { broken, codeOf, messageOf, retry } from './failure.ts';
-
-export interface GitObject {
-  /** `commit`, `tree`, `blob` or `tag`. */
-  readonly type: string;
-  readonly size: number;
-  /** null: larger than asked for. */
-  readonly data: Buffer | null;
-}
+import { gitLibrary } from './library.ts';
 
 export interface Objects {
   /** null where the repository has no such object. */
@@ -173,6 +165,7 @@ const createSlowReader = (gitdir: string) => {
   const cache = {};
   return async (oid: string, maxBytes: number): Promise<GitObject | null> => {
     try {
+      const git = await gitLibrary();
       const { object, type } = await git.readObject({ fs, gitdir, oid, cache, format: 'content' });
       const data = Buffer.from(object as Uint8Array);
       return { type, size: data.length, data: data.length > maxBytes ? null : data };

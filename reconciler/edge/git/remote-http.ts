@@ -3,8 +3,8 @@
 // what follows from them. Not here: the mirror itself (mirror), when to ask (source).
 
 import fs from 'node:fs';
-import git from 'isomorphic-git';
 import { broken, codeOf, GitFailure, messageOf, redact, retry } from './failure.ts';
+import { gitLibrary } from './library.ts';
 import type { HttpTimes } from './http.ts';
 import { createHttp } from './http.ts';
 import type { Auth, Push, PushResult, Remote } from './remote.ts';
@@ -37,6 +37,7 @@ export const createHttpRemote = (options: HttpRemoteOptions): Remote => {
     name,
     refs: (wanted) =>
       call('be read', async (headers) => {
+        const git = await gitLibrary();
         const lists = await Promise.all(
           wanted.map((prefix) =>
             git.listServerRefs({ http, url, prefix, headers: { ...headers }, protocolVersion: 2 }),
@@ -47,6 +48,7 @@ export const createHttpRemote = (options: HttpRemoteOptions): Remote => {
       }),
     fetch: (ref) =>
       call('be fetched', async (headers) => {
+        const git = await gitLibrary();
         await git.fetch({ fs, http, gitdir: gitDir, url, ref, headers, ...FETCH });
       }),
     push: (push) => call('be pushed to', (headers) => pushTo({ http, url, gitDir, headers }, push)),
@@ -89,6 +91,7 @@ interface PushContext {
  */
 const pushTo = async (context: PushContext, push: Push): Promise<PushResult> => {
   const { http, url, gitDir, headers } = context;
+  const git = await gitLibrary();
   try {
     // Asked first, because the library walks the whole history to find out that somebody else was
     // faster. The library writes its protocol version into the headers that it is given: each call

@@ -8,6 +8,7 @@ import type { Ledger, LedgerRecord } from '../../../schema/ledger.ts';
 import type { Asks, CommitInfo, SourceTree } from '../../../schema/source.ts';
 import type { CommitAsk, SourcePort } from '../../ports.ts';
 import type { Base, Tips } from './base.ts';
+import { sameTips } from './base.ts';
 import { makeCommit } from './commit.ts';
 import { broken, LostObject } from './failure.ts';
 import type { Identity } from './format.ts';
@@ -49,7 +50,7 @@ export const createGitSource = (options: GitSourceOptions): GitSource => {
   const epochSeconds = () => Math.floor((options.epochMs ?? Date.now)() / 1000);
   const wakes = new Set<() => void>();
   const guard = createRewriteGuard({ base, branch: options.branch, log: options.log });
-  let last: Remembered | null = null;
+  const reader = createReader({ base, options, directory, guard });
   const recorder = createRecorder({
     base,
     refs,
@@ -58,17 +59,11 @@ export const createGitSource = (options: GitSourceOptions): GitSource => {
     branch: options.branch,
     log: options.log,
     by: () => machine(options.cluster, epochSeconds()),
-    atHead: (path) => isAtHead(last?.tree ?? null, path),
+    atHead: (path) => isAtHead(reader.last(), path),
   });
   const read = async (): Promise<SourceTree> => {
     if (options.readOnly !== true) await recorder.prove();
-    const tips = await base.tips();
-    const same = last?.tips.branch === tips.branch && last.tips.ledger === tips.ledger;
-    if (last !== null && same) return last.tree;
-    const isFirst = last === null;
-    last = await readTree({ base, options, directory, guard, tips, last });
-    if (isFirst) void warm(base, last.tree);
-    return last.tree;
+    return reader.read();
   };
 
   const inTurn = createTurns();
@@ -85,7 +80,9 @@ export const createGitSource = (options: GitSourceOptions): GitSource => {
       ),
     watch: (wake) => {
       wakes.add(wake);
-      const stop = base.watch(wake);
+      const stop = base.watch((tips) => {
+        if (tips === null || reader.isNews(tips)) wake();
+      });
       return () => {
         wakes.delete(wake);
         return stop();
@@ -105,6 +102,31 @@ export const createGitSource = (options: GitSourceOptions): GitSource => {
       ),
     at: (commit) => base.attempt(() => headAt(base, commit)),
     close: base.close,
+  };
+};
+
+/** Reads the tree at the tips; the same one while they stand. */
+const createReader = (reading: Omit<Reading, 'tips' | 'last'>) => {
+  const { base } = reading;
+  let last: Remembered | null = null;
+  let taken: Tips | null = null;
+  /** The history is read once there is nothing better to do: the first plan must not wait for it. */
+  let warmed = false;
+  return {
+    read: async (): Promise<SourceTree> => {
+      const tips = await base.tips();
+      taken = tips;
+      if (last === null || !sameTips(last.tips, tips)) {
+        last = await readTree({ ...reading, tips, last });
+      } else if (!warmed) {
+        warmed = true;
+        void warm(base, last.tree);
+      }
+      return last.tree;
+    },
+    last: (): SourceTree | null => last?.tree ?? null,
+    /** Of a watcher: not what the newest read has found already. */
+    isNews: (tips: Tips): boolean => taken === null || !sameTips(tips, taken),
   };
 };
 

@@ -41,10 +41,13 @@ export const createReadFiles = (folders: Folders, directory: string): ReadFiles 
     maps.set(key, last.files);
     return last.files;
   };
+  let compared: Compared | null = null;
   const differing = (from: Files, to: Files): ReadonlySet<string> | null => {
+    if (compared?.from === from && compared.to === to) return compared.paths;
     const [a, b] = [built.get(from), built.get(to)];
     const edits = a === undefined || b === undefined ? null : differingRows(a, b);
-    return edits && new Set(edits.keys());
+    compared = { from, to, paths: edits && new Set(edits.keys()) };
+    return compared.paths;
   };
   return { read, differing };
 };
@@ -105,6 +108,13 @@ const filesOf = (lists: Lists, before: Built | null): Built => {
   for (const list of lists) for (const [path, file] of list) whole.set(path, file);
   return { lists, whole, edits: new Map(), files: whole };
 };
+
+/** The two that were compared last: mostly HEAD is compared with one that was synced as well. */
+interface Compared {
+  readonly from: Files;
+  readonly to: Files;
+  readonly paths: ReadonlySet<string> | null;
+}
 
 interface Built {
   readonly lists: Lists;

@@ -6,7 +6,8 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { watch } from 'chokidar';
 import type { LogPort } from '../../ports.ts';
-import type { RefNames } from './base.ts';
+import type { RefNames, Tips } from './base.ts';
+import { sameTips } from './base.ts';
 import { messageOf } from './failure.ts';
 import type { Repository } from './refs.ts';
 import { checkedOut, readRef } from './refs.ts';
@@ -16,7 +17,8 @@ export interface WatchOptions {
   readonly refs: RefNames;
   readonly lookAgainMs: number;
   readonly log: LogPort;
-  readonly wake: () => void;
+  /** What the refs stand at now; null: something else changed, or it is time to look. */
+  readonly wake: (tips: Tips | null) => void;
 }
 
 /**
@@ -26,18 +28,17 @@ export interface WatchOptions {
  */
 export const watchRefs = (options: WatchOptions): (() => Promise<void>) => {
   const { repository, refs } = options;
-  const standing = (): string =>
-    [
-      readRef(repository, refs.branch),
-      readRef(repository, refs.ledger),
-      checkedOut(repository),
-    ].join(' ');
+  const standing = () => ({
+    branch: readRef(repository, refs.branch),
+    ledger: readRef(repository, refs.ledger),
+    checkedOut: checkedOut(repository),
+  });
   let known = standing();
   const look = () => {
-    const now = standing();
-    if (now === known) return;
-    known = now;
-    options.wake();
+    const before = known;
+    known = standing();
+    if (before.checkedOut !== known.checkedOut) options.wake(null);
+    else if (!sameTips(before, known)) options.wake(known);
   };
   const watcher = watch(foldersOf(repository, refs), {
     depth: 0,
@@ -50,21 +51,45 @@ export const watchRefs = (options: WatchOptions): (() => Promise<void>) => {
   watcher.on('error', (error) =>
     options.log.warn({ error: messageOf(error) }, 'watching the refs failed; looking by timer'),
   );
-  const timer = setInterval(options.wake, options.lookAgainMs);
+  const quick = quickly(refHomes(repository, refs), look);
+  const timer = setInterval(() => options.wake(null), options.lookAgainMs);
   return async () => {
     clearInterval(timer);
+    quick();
     await watcher.close();
+  };
+};
+
+/**
+ * The kernel's own word that something in these folders changed: it comes at once, where the
+ * watcher above lists the folder first. What this one misses, that one sees.
+ */
+const quickly = (folders: readonly string[], look: () => void): (() => void) => {
+  const watchers = folders.flatMap((folder) => {
+    try {
+      const one = fs.watch(folder, look);
+      one.on('error', () => one.close());
+      return [one];
+    } catch {
+      return [];
+    }
+  });
+  return () => {
+    for (const one of watchers) one.close();
   };
 };
 
 /** Busy places in a repository that say nothing about refs. */
 const NOISE: ReadonlySet<string> = new Set(['objects', 'hooks', 'info', 'index', 'index.lock']);
 
-const foldersOf = (repository: Repository, refs: RefNames): string[] => {
-  const { commonDir, gitDir } = repository;
-  const homes = [refs.branch, refs.ledger].map((ref) => path.dirname(path.join(commonDir, ref)));
-  return [...new Set([gitDir, commonDir, ...homes.map(nearest)])];
-};
+const foldersOf = (repository: Repository, refs: RefNames): string[] => [
+  ...new Set([repository.gitDir, repository.commonDir, ...refHomes(repository, refs)]),
+];
+
+/** Where the files of these refs lie. */
+const refHomes = ({ commonDir }: Repository, { branch, ledger }: RefNames): readonly string[] => [
+  ...new Set([branch, ledger].map((ref) => nearest(path.dirname(path.join(commonDir, ref))))),
+];
 
 const nearest = (folder: string): string =>
   fs.existsSync(folder) ? folder : nearest(path.dirname(folder));

@@ -48,6 +48,8 @@ export interface Repo {
   readonly push: (change: Change) => RepoCommit;
   /** A person resets the branch to a commit and pushes something else by force. */
   readonly rewrite: (to: string, change: Change) => RepoCommit;
+  /** What people write into the ledger: approvals, and where to go on after a rewrite. */
+  readonly record: (records: readonly LedgerRecord[]) => void;
   readonly port: (process: Process) => SourcePort;
   /** Called for each machine commit, after it is on the branch. */
   readonly onMachineCommit: (listener: (commit: RepoCommit) => void) => void;
@@ -78,9 +80,18 @@ export const byPerson = (edits: ReadonlyMap<string, string | null>, message: str
   machine: false,
 });
 
-export const createRepo = (time: SimTime, first: ReadonlyMap<string, string>): Repo => {
+export interface RepoOptions {
+  readonly time: SimTime;
+  readonly first: ReadonlyMap<string, string>;
+  /** The repository is on the reconciler's own disk: a rewrite is followed (rules 12.1). */
+  readonly local: boolean;
+}
+
+export const createRepo = ({ time, first, local }: RepoOptions): Repo => {
   const commits: RepoCommit[] = [];
   const ledger: LedgerRecord[] = [];
+  /** Every commit that ever was: Git keeps those that no branch holds any more for long. */
+  const all = new Map<string, RepoCommit>();
   const watchers = new Set<() => void>();
   const machineListeners: ((commit: RepoCommit) => void)[] = [];
   const recordListeners: ((record: LedgerRecord) => void)[] = [];
@@ -113,6 +124,7 @@ export const createRepo = (time: SimTime, first: ReadonlyMap<string, string>): R
     };
     const commit = { info, files: sorted, machine: change.machine };
     commits.push(commit);
+    all.set(info.oid, commit);
     const subject = change.message.split('\n')[0] ?? '';
     time.note(`commit ${info.oid.slice(0, 8)} by ${change.author.name}: ${subject}`);
     if (change.machine) for (const listener of machineListeners) listener(commit);
@@ -156,41 +168,46 @@ export const createRepo = (time: SimTime, first: ReadonlyMap<string, string>): R
     }
     return value;
   };
-  const port = (process: Process): SourcePort => ({
-    read: () =>
-      process.call('fetch', random.between(20, 600), () => {
-        if (random.chance(faults.fetch))
-          throw edgeFailure('retry', 'The remote cannot be reached.');
-        refuseRewrite(commits, ledger);
-        return treeOf(commits, snapshot());
-      }),
-    complete: (tree, asks) =>
-      process.call('histories', random.between(5, 50), () => ({
-        ...tree,
-        histories: historiesOf(commits, tree, asks),
-        ...((asks.changes ?? []).length === 0 ? {} : { changes: changesOf(commits, tree, asks) }),
-        contained: [
-          ...(tree.contained ?? []),
-          ...(asks.commits ?? []).filter((oid) => isBefore(commits, oid, tree.head.oid)),
-        ],
-      })),
-    record: (records) =>
-      process.call('push ledger', random.between(50, 800), () =>
-        write(faults.ledger, () => record(records)),
-      ),
-    commit: (ask) =>
-      process.call('push commit', random.between(50, 800), () =>
-        write(faults.push, () => commitMachine(ask)),
-      ),
-    watch: (wake) => {
-      const later = (): void => {
-        time.after(random.between(10, 2_000), `${process.name} sees Git`, process.guard(wake));
-      };
-      watchers.add(later);
-      process.onDeath(() => watchers.delete(later));
-      return () => Promise.resolve(void watchers.delete(later));
-    },
-  });
+  const port = (process: Process): SourcePort => {
+    let accepted: string | null = null;
+    return {
+      read: () =>
+        process.call('fetch', random.between(20, 600), () => {
+          if (random.chance(faults.fetch))
+            throw edgeFailure('retry', 'The remote cannot be reached.');
+          const at = head().info.oid;
+          if (!local) refuseRewrite({ head: at, accepted, ledger, all });
+          accepted = at;
+          return { ...treeOf(commits, snapshot(), all), local };
+        }),
+      complete: (tree, asks) =>
+        process.call('histories', random.between(5, 50), () => ({
+          ...tree,
+          histories: historiesOf(commits, tree, asks),
+          ...((asks.changes ?? []).length === 0 ? {} : { changes: changesOf(commits, tree, asks) }),
+          contained: [
+            ...(tree.contained ?? []),
+            ...(asks.commits ?? []).filter((oid) => isBefore(commits, oid, tree.head.oid)),
+          ],
+        })),
+      record: (records) =>
+        process.call('push ledger', random.between(50, 800), () =>
+          write(faults.ledger, () => record(records)),
+        ),
+      commit: (ask) =>
+        process.call('push commit', random.between(50, 800), () =>
+          write(faults.push, () => commitMachine(ask)),
+        ),
+      watch: (wake) => {
+        const later = (): void => {
+          time.after(random.between(10, 2_000), `${process.name} sees Git`, process.guard(wake));
+        };
+        watchers.add(later);
+        process.onDeath(() => watchers.delete(later));
+        return () => Promise.resolve(void watchers.delete(later));
+      },
+    };
+  };
   push({ edits: first, message: 'The cluster', author: PERSON, machine: false });
   return {
     faults,
@@ -202,6 +219,7 @@ export const createRepo = (time: SimTime, first: ReadonlyMap<string, string>): R
       commits.length = commits.findIndex(({ info }) => info.oid === to) + 1;
       return push(change);
     },
+    record,
     port,
     onMachineCommit: (listener) => machineListeners.push(listener),
     onRecord: (listener) => recordListeners.push(listener),
@@ -221,26 +239,48 @@ const changed = (before: Files, edits: Change['edits']): Files => {
   return new Map([...files].toSorted(([a], [b]) => compareText(a, b)));
 };
 
+interface Line {
+  readonly head: string;
+  /** The last HEAD that this session accepted; null: none yet. */
+  readonly accepted: string | null;
+  readonly ledger: readonly LedgerRecord[];
+  readonly all: ReadonlyMap<string, RepoCommit>;
+}
+
 /**
- * rules 12.1: the last synced commit must be on the branch, or a newer record must name one that
- * is.
+ * rules 12.1, as edge/git/rewrite.ts: what was known must be on the line of HEAD, or a record of
+ * this rewrite names a commit on it that the old line did not have.
  */
-const refuseRewrite = (commits: readonly RepoCommit[], ledger: readonly LedgerRecord[]): void => {
-  const isHere = (oid: string): boolean => commits.some(({ info }) => info.oid === oid);
-  const last = ledger.findLast(({ kind }) => kind === 'synced' || kind === 'resume');
-  if (last === undefined || !('commit' in last) || isHere(last.commit)) return;
-  const head = commits.at(-1)?.info.oid ?? '';
+const refuseRewrite = ({ head, accepted, ledger, all }: Line): void => {
+  const contains = (line: string, oid: string): boolean => {
+    for (let at: string | null = line; at !== null; at = all.get(at)?.info.parent ?? null) {
+      if (at === oid) return true;
+    }
+    return false;
+  };
+  const since = ledger.findLastIndex(({ kind }) => kind === 'synced');
+  const record = ledger[since];
+  const known = accepted ?? (record?.kind === 'synced' ? record.commit : null);
+  if (known === null || contains(head, known)) return;
+  const resumed = ledger.some(
+    (entry, at) =>
+      entry.kind === 'resume' &&
+      (entry.commit === head ||
+        (at >= since && contains(head, entry.commit) && !contains(known, entry.commit))),
+  );
+  if (resumed) return;
   throw edgeFailure('broken', `The branch was rewritten: purser resume --at ${head}`);
 };
 
-export const treeOf = (
+const treeOf = (
   commits: readonly RepoCommit[],
   ledger: readonly LedgerRecord[],
+  all: ReadonlyMap<string, RepoCommit>,
 ): SourceTree => {
   const commit = commits.at(-1);
   if (commit === undefined) throw new Error('The repository has no commit.');
   const synced = ledger.findLast((entry) => entry.kind === 'synced')?.commit ?? null;
-  const files = commits.find(({ info }) => info.oid === synced)?.files;
+  const files = synced === null ? undefined : all.get(synced)?.files;
   return {
     branch: 'main',
     directory: '',
@@ -264,7 +304,7 @@ const isBefore = (commits: readonly RepoCommit[], oid: string, head: string): bo
 };
 
 /** Histories asked for, beside those that the tree has. */
-export const historiesOf = (
+const historiesOf = (
   commits: readonly RepoCommit[],
   tree: SourceTree,
   asks: Asks,

@@ -100,6 +100,8 @@ export interface Links {
   readonly session: (node: string) => { readonly with: string; readonly since: Ms } | null;
   /** Time of the last report of the node that a living reconciler took in. */
   readonly heardAt: (node: string) => Ms;
+  /** Ends the stream of the node, as a broken connection does. */
+  readonly cut: (node: string) => void;
   /** When two reconcilers last lived at once; now, while they do. */
   readonly sharedAt: () => Ms;
 }
@@ -180,6 +182,10 @@ export const createLinks = (time: SimTime, watch: LinkWatch): Links => {
       return { with: session.endpoint.process.name, since: session.since };
     },
     heardAt: (node) => heardAt.get(node) ?? Number.NEGATIVE_INFINITY,
+    cut: (node) => {
+      const session = runners.get(node)?.session ?? null;
+      if (session !== null) drop(session);
+    },
     sharedAt: () => (endpoints.length > 1 ? time.now() : sharedAt),
   };
 };

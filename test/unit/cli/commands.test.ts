@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest';
 import { Command } from 'commander';
-import { COMMANDS } from '../../../cli/commands.ts';
+import { allCommands } from '../../../cli/commands.ts';
 import { commonOf, DEFAULT_ROOT } from '../../../cli/command.ts';
 import { findTask } from '../../../cli/deploy.ts';
 import type { ReadyState } from '../../../cli/state.ts';
@@ -11,6 +11,8 @@ import { compile } from '../../../reconciler/desired/compile.ts';
 import { plan } from '../../../reconciler/plan/plan.ts';
 import { ready, story, jobOf } from '../../support/tree.ts';
 import { aCopy, liveOf } from '../../support/world.ts';
+
+const commands = await allCommands();
 
 const IMAGE = `reg.example/web:1@sha256:${'0'.repeat(64)}`;
 const LONG = `groups:
@@ -43,9 +45,9 @@ const stateOf = (): ReadyState => {
 };
 
 test('every command has a summary, examples that begin with a command, and a name of its own', () => {
-  const names = COMMANDS.map(({ usage }) => usage.split(' ')[0] ?? '');
+  const names = commands.map(({ usage }) => usage.split(' ')[0] ?? '');
   expect(new Set(names).size).toBe(names.length);
-  for (const { usage, summary, examples, define } of COMMANDS) {
+  for (const { usage, summary, examples, define } of commands) {
     expect(summary, usage).toMatch(/^[a-z]/);
     expect(examples.length, usage).toBeGreaterThan(0);
     for (const [line] of examples) expect(line).toMatch(/purser|git /);

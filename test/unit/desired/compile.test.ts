@@ -125,6 +125,19 @@ describe('counts (rules 7)', () => {
     else expect(found?.scale).toMatchObject(scale);
   });
 
+  it('says what a count outside its bounds counts as, and which file lacks a group', () => {
+    const text = 'web: 40\n';
+    expect(codes(machine, { 'scale/shop/web.yaml': text })).toEqual([
+      'scale/shop/web.yaml:1 scale-clamped',
+    ]);
+    const path = 'scale/shop/web.yaml';
+    expect(compiled(machine, { [path]: text }).openScaleFiles).toEqual([]);
+    expect(compiled(machine, { [path]: '{}\n' }).openScaleFiles).toMatchObject([
+      { path, text: '{}\n' },
+    ]);
+    expect(compiled(machine, { [path]: 'web: many\n' }).openScaleFiles).toEqual([]);
+  });
+
   it('says when a count in a scale file is not read', () => {
     const more = { 'scale/shop/web.yaml': 'web: 4\nother: 2\n', 'scale/shop/no.yaml': 'no: 1\n' };
     expect(codes(`image: ${PINNED}\n`, more)).toEqual([

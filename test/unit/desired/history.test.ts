@@ -3,6 +3,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { asks, compile } from '../../../reconciler/desired/compile.ts';
+import { createMemo } from '../../../reconciler/desired/memo.ts';
 import type { LookupAnswer } from '../../../schema/source.ts';
 import {
   digestOf,
@@ -26,6 +27,26 @@ const oid = (commits: Story, at: number) => commits[at]?.commit.oid;
 const webOf = (commits: Story, init = {}) => jobOf(ready(commits, init).desired, 'shop/web');
 
 describe('held (rules 1.3)', () => {
+  it('keeps a job that was removed and came back broken, until its removal was synced', () => {
+    const commits = story(base(image('1')), { [WEB]: null }, { [WEB]: 'image: [\n' });
+    const first = webOf(commits.slice(0, 1));
+    const init = { lastSynced: 0, ledger: [settledMark(first)] };
+    const held = webOf(commits, init);
+    expect(held.standing).toMatchObject({ kind: 'held', why: expect.stringContaining(WEB) });
+    expect(held.spec).toEqual(first.spec);
+    expect(held.deployment).toBe(first.deployment);
+    const memo = createMemo();
+    ready(commits.slice(0, 2), { ...init, memo });
+    expect(jobOf(ready(commits, { ...init, memo }).desired, 'shop/web')).toEqual(held);
+    const others = story(
+      { ...base(image('1')), 'jobs/shop/db.yaml': image('1') },
+      { [WEB]: null },
+      { [WEB]: 'image: [\n' },
+    );
+    const after = ready(others, { lastSynced: 1 }).desired.jobs.map(({ id }) => id);
+    expect(after).toEqual(['shop/db']);
+  });
+
   it('keeps the last valid content of a job', () => {
     const commits = story(base(image('1')), { [WEB]: image('2') }, { [WEB]: 'image: [\n' });
     const { desired } = ready(commits);

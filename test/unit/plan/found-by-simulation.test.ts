@@ -3,6 +3,7 @@
 import { describe, expect, it } from 'vitest';
 
 import { check } from '../../../reconciler/plan/check.ts';
+import { orders } from '../../../reconciler/plan/orders.ts';
 import { plan } from '../../../reconciler/plan/plan.ts';
 import { aCopy, aJob, desiredOf, liveOf, STARTING } from '../../support/world.ts';
 
@@ -119,5 +120,36 @@ describe('found by simulation', () => {
     );
     const { steps } = plan({ ...desired, nodes }, liveOf(copies), 1_000_000);
     expect(steps).toMatchObject([{ kind: 'stop', node: 'n002', reason: 'duplicate' }]);
+  });
+
+  it('in a new session a start still waits for the copy that leaves its slot (10.1, 14)', () => {
+    const old = aJob({ count: 1, version: 'v1' });
+    const job = aJob({ count: 1, version: 'v2', from: { version: 'v1' } });
+    const pending = { ...STARTING, phase: 'pending', firstStartedForMs: null } as const;
+    const leaving = aCopy(old, { node: 'n001', index: 0 }, { stopping: true });
+    const coming = aCopy(job, { node: 'n001', index: 0, attempt: 2 }, pending);
+    const live = liveOf([leaving, coming]);
+    const made = plan(desiredOf([job]), live, 1_000_000);
+    expect(made.steps).toEqual([]);
+    const set = orders(made, live, { cluster: 'test', commit: 'c' }).find(
+      ({ node }) => node === 'n001',
+    );
+    const run = set?.items.find(({ kind }) => kind === 'run');
+    expect(run).toMatchObject({ allocation: coming.allocation, after: [leaving.allocation] });
+  });
+
+  it('what a held file took away before it broke still waits for approval (8.1)', () => {
+    const volumes = [{ name: 'data', onLoss: 'wait' as const }];
+    const words = { groups: [{ volumes }] };
+    const was = aJob({ ...words, count: 3 }, { settled: true });
+    const copies = [0, 1, 2].map((index) => aCopy(was, { node: `n00${index + 1}`, index }));
+    const held = { kind: 'held', why: 'jobs/shop/web.yaml is not valid at HEAD' } as const;
+    const job = aJob({ ...words, count: 1 }, { settled: true, standing: held });
+    const synced = new Map([[job.id, [{ name: 'main', min: 3, max: 3, value: 3 }]]]);
+    const made = plan({ ...desiredOf([job]), synced }, liveOf(copies), 1_000_000);
+    expect(made.steps).toEqual([]);
+    expect(made.guarded).toMatchObject([
+      { job: 'shop/web', slots: ['shop/web/main[1]', 'shop/web/main[2]'] },
+    ]);
   });
 });

@@ -33,6 +33,28 @@ describe('a count that is the machine’s and stands nowhere (7)', () => {
     expect(only).toMatchObject({ edits: [{ content: 'main: 2\n' }] });
   });
 
+  it('is added to a file that lacks the group, and leaves the rest of it alone', () => {
+    const two = [
+      { name: 'a', count: 5, scale: { min: 1, max: 9, fromFile: true } },
+      { name: 'b', count: 1, scale: { min: 1, max: 4, fromFile: false } },
+    ];
+    const both = aJob({ groups: two }, { settled: true });
+    const live = [
+      ...Array.from({ length: 5 }, (_, index) => aCopy(both, { node: 'n001', index, group: 'a' })),
+      ...[0, 1].map((index) => aCopy(both, { node: 'n002', index, group: 'b' })),
+    ];
+    const path = 'scale/shop/web.yaml';
+    const file = { path, text: '# ours\na: 5 # many\n', blob: 'blob' };
+    const there = desiredOf([both], { scaleFiles: [path], openScaleFiles: [file] });
+    const [only, ...rest] = commits(plan(there, liveOf(live), 0));
+    expect(rest).toEqual([]);
+    expect(only).toMatchObject({
+      edits: [{ path, content: '# ours\na: 5 # many\nb: 2\n', base: 'blob' }],
+    });
+    const broken = desiredOf([both], { scaleFiles: [path], openScaleFiles: [] });
+    expect(commits(plan(broken, liveOf(live), 0))).toEqual([]);
+  });
+
   it('not while the job has not settled, is held, has the file, or the count is a person’s', () => {
     const unsettled = aJob({ groups });
     const starting = [aCopy(unsettled, { node: 'n001', index: 0 }, STARTING)];
