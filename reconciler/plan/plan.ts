@@ -161,7 +161,9 @@ const conclude = (
   const waits = [...left.waits, ...[...renames].map(renameWait)];
   const pending = parts.some((part) => part.removalPends);
   const isHeldBack = lost.length > 0 || guarded.length > 0 || waits.length > 0;
-  const synced = !isHeldBack && !pending;
+  // What a node that was not heard from yet holds may be what waits for approval (invariant 8).
+  const isBlind = nodes.unheard.length > 0 && desired.lastSynced !== null;
+  const synced = !isHeldBack && !pending && !isBlind;
   return {
     commit: desired.commit.oid,
     steps: [...completions.flatMap(({ steps }) => steps), ...left.steps].toSorted(byNode),
