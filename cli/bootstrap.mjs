@@ -27,11 +27,11 @@ const TEST_PACKAGES = {
   'util-linux': 'nsenter',
   bsdutils: 'script',
   skopeo: 'skopeo',
-  openssl: 'openssl',
   'openssh-client': 'ssh',
-  // Where there is systemd it would begin to serve port 22 at once: there its tests are left out.
-  ...(existsSync('/run/systemd/system') ? {} : { 'openssh-server': 'sshd' }),
+  'openssh-server': 'sshd',
 };
+/** Tests start an sshd of their own; this machine is not to serve port 22 because of them. */
+const MASK_SSH = 'systemctl mask ssh.service ssh.socket';
 
 const own = new Set(['--only-setup', '--with-tests']);
 const flags = new Set(process.argv.slice(2).filter((word) => own.has(word)));
@@ -86,6 +86,7 @@ const installPackages = () => {
   const missing = Object.keys(wanted).filter((name) => !isThere(wanted[name]));
   const root = process.getuid?.() === 0;
   if (missing.length === 0 && root) return;
+  const masks = missing.includes('openssh-server') && existsSync('/run/systemd/system');
   const install = `apt-get install -y --no-install-recommends ${missing.join(' ')}`;
   if (process.platform !== 'linux' || (missing.length > 0 && !isDebian())) {
     fail(
@@ -95,14 +96,19 @@ const installPackages = () => {
     );
   }
   if (!root) {
-    const steps = missing.length > 0 ? `  sudo apt-get update\n  sudo ${install}\n` : '';
+    const mask = masks ? `  sudo ${MASK_SSH}\n` : '';
+    const steps = missing.length > 0 ? `${mask}  sudo apt-get update\n  sudo ${install}\n` : '';
     fail(
       `Containers need root. Nothing was changed. Run:\n${steps}` +
         `  sudo npm ${flags.has('--with-tests') ? 'test' : 'start'}`,
     );
   }
   say(`Installing Debian packages: ${missing.join(', ')}`);
-  say(`  apt-get update && ${install}`);
+  say(`  ${masks ? `${MASK_SSH} && ` : ''}apt-get update && ${install}`);
+  if (masks) {
+    const [command, ...words] = MASK_SSH.split(' ');
+    if (run(command, words) !== 0) fail(`\`${MASK_SSH}\` failed (see above).`);
+  }
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   const quiet = { env, stdio: ['ignore', 'ignore', 'inherit'] };
   if (run('apt-get', ['update', '-qq'], quiet) !== 0) fail('`apt-get update` failed (see above).');

@@ -3,7 +3,7 @@
 // how ssh gets in. Not here: what is served (git, by the login's shell).
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { userInfo } from 'node:os';
 import { join } from 'node:path';
@@ -23,9 +23,6 @@ export interface SshServer {
 
 const SSHD = '/usr/sbin/sshd';
 const START_MAX_MS = 10_000;
-
-/** `npm test` installs it where that opens no port: not on machines with systemd. */
-export const hasSshd = (): boolean => existsSync(SSHD);
 
 export const startSshServer = async (folder: string): Promise<SshServer> => {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
