@@ -4,6 +4,7 @@
 // what the services do.
 
 import { chmod, mkdir, rm } from 'node:fs/promises';
+import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import type { CompatServiceDefinition, ServiceImplementation } from 'nice-grpc';
 import { createServer } from 'nice-grpc';
@@ -28,7 +29,10 @@ const SERVER_OPTIONS = {
   'grpc.keepalive_timeout_ms': 5000,
 };
 
-/** Serves one service at one address; a Unix socket gets mode 0600. */
+/**
+ * Serves one service at one address; a Unix socket gets mode 0600. Throws where another process
+ * serves there: two reconcilers of one cluster would take each other's nodes for lost.
+ */
 export const listen = async <Service extends CompatServiceDefinition>(
   address: string,
   service: Service,
@@ -39,6 +43,11 @@ export const listen = async <Service extends CompatServiceDefinition>(
   const path = address.startsWith('unix:') ? address.slice('unix:'.length) : null;
   if (path !== null) {
     await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+    if (await answers(path)) {
+      throw new Error(
+        `somebody answers at ${path} already: end that reconciler before another one`,
+      );
+    }
     await rm(path, { force: true }); // a socket of a process that is gone
   }
   const server = createServer(SERVER_OPTIONS);
@@ -53,3 +62,15 @@ export const listen = async <Service extends CompatServiceDefinition>(
     },
   };
 };
+
+/** A socket whose process is gone refuses. */
+const answers = (path: string): Promise<boolean> =>
+  new Promise((resolve) => {
+    const socket = connect(path);
+    const end = (is: boolean) => () => {
+      socket.destroy();
+      resolve(is);
+    };
+    socket.once('connect', end(true));
+    socket.once('error', end(false));
+  });

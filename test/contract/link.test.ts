@@ -1,6 +1,8 @@
 // The link with its real ends: a runner's and the reconciler's, over a socket, and runners that send
 // what they must not. In: raw sessions. Out: what each side is told, and that nobody else suffers.
 
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -135,6 +137,21 @@ test.each(['127.0.0.1:0', '[::1]:0', 'unix'])('a runner is heard over %s', async
   await until(async () => heardOf('n1')?.connected);
   expect(heardOf('n1')?.report).toEqual(reportOf('n1'));
   await until(async () => link.port.acknowledged() !== null);
+});
+
+test('a socket that somebody answers at is not taken over; one that is left behind is', async () => {
+  const address = `unix:${join(folder, 'l.sock')}`;
+  await start(address);
+  await expect(listen(address, LinkServiceDefinition, nodes.service)).rejects.toThrow(
+    `somebody answers at ${join(folder, 'l.sock')} already`,
+  );
+  runner('n1');
+  await until(async () => heardOf('n1')?.connected);
+  await listening.stop();
+  const left = `require('net').createServer().listen(process.argv[1], () => process.exit(1))`;
+  expect(spawnSync(process.execPath, ['-e', left, join(folder, 'l.sock')]).status).toBe(1);
+  expect(existsSync(join(folder, 'l.sock'))).toBe(true);
+  listening = await listen(address, LinkServiceDefinition, nodes.service);
 });
 
 describe('a runner that sends what it must not', () => {
