@@ -24,7 +24,9 @@ vi.mock('../../reconciler/plan/plan.ts', async (original) => {
     (memo: unknown): PlanFn =>
     (...values) =>
       (broken.plan?.(real.plan) ?? real.planWith(memo))(...values);
-  return { ...real, planWith };
+  // The checker plans anew without a memo and compares: with the same rule broken.
+  const plan: PlanFn = (...values) => (broken.plan?.(real.plan) ?? real.plan)(...values);
+  return { ...real, plan, planWith };
 });
 
 vi.mock('../../reconciler/plan/check.ts', async (original) => {
