@@ -24,7 +24,7 @@ import type { Kernel } from './kernel.ts';
 import { parseListening } from './listening.ts';
 import { NETNS_DIR, namesFor } from './names.ts';
 import type { NetworkNames } from './names.ts';
-import { addMappings, deleteMappings, parseMappings, parseOtherTables } from './ruleset.ts';
+import { addMappings, deleteMappings, parseMappings, parseOtherMappings } from './ruleset.ts';
 import type { Mapping } from './ruleset.ts';
 import { createTurns } from './turns.ts';
 import { addressOf, gatewayOf, nextHost } from './subnet.ts';
@@ -313,15 +313,10 @@ const presentMappings = async (state: State): Promise<readonly Mapping[]> =>
 
 /**
  * Host ports that other runners of this machine publish: no socket shows them, and of two tables
- * that map the same port the older would win. A table may go while it is read.
+ * that map the same port the older would win.
  */
-const publishedByOthers = async ({ kernel, names }: State): Promise<readonly number[]> => {
-  const tables = parseOtherTables(await kernel.nftShow('list', 'tables', 'ip'), names);
-  const shown = await Promise.all(
-    tables.map((table) => kernel.nftShow('list', 'map', 'ip', table, 'ports').catch(() => '{}')),
-  );
-  return shown.flatMap(parseMappings).map(({ host }) => host);
-};
+const publishedByOthers = async ({ kernel, names }: State): Promise<readonly number[]> =>
+  parseOtherMappings(await kernel.nftShow('list', 'maps', 'ip'), names).map(({ host }) => host);
 
 const list = async (state: State): Promise<readonly NetworkFacts[]> => {
   const hosts = await hostsByAllocation(state);

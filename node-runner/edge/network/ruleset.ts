@@ -65,9 +65,11 @@ export const deleteMappings = (names: NetworkNames, mappings: readonly Mapping[]
  * Mappings in the output of `nft -j list map ip <table> ports`; what is not ours to understand is
  * left out.
  */
-export const parseMappings = (json: string): readonly Mapping[] => {
+export const parseMappings = (json: string): readonly Mapping[] => mappingsIn(entriesOf(json));
+
+const mappingsIn = (entries: readonly unknown[]): readonly Mapping[] => {
   const found = new Map<number, Mapping>();
-  for (const entry of entriesOf(json)) {
+  for (const entry of entries) {
     for (const element of listOf(field(field(entry, 'map'), 'elem'))) {
       const mapping = parseElement(element);
       if (mapping !== null) found.set(mapping.host, mapping);
@@ -77,15 +79,16 @@ export const parseMappings = (json: string): readonly Mapping[] => {
 };
 
 /**
- * Tables of other runners in the same network namespace, in the output of `nft -j list tables ip`.
+ * Mappings of other runners in the same network namespace, in the output of `nft -j list maps ip`.
  * What they publish is taken, though nothing listens there.
  */
-export const parseOtherTables = (json: string, names: NetworkNames): readonly string[] =>
-  entriesOf(json).flatMap((entry) => {
-    const name = field(field(entry, 'table'), 'name');
-    const isOther = typeof name === 'string' && RUNNER_TABLE.test(name) && name !== names.table;
-    return isOther ? [name] : [];
-  });
+export const parseOtherMappings = (json: string, names: NetworkNames): readonly Mapping[] =>
+  mappingsIn(
+    entriesOf(json).filter((entry) => {
+      const table = field(field(entry, 'map'), 'table');
+      return typeof table === 'string' && RUNNER_TABLE.test(table) && table !== names.table;
+    }),
+  );
 
 /** Handles of rules in any chain whose comment is `comment`, from `nft -j -a list chain …`. */
 export const handlesWithComment = (json: string, comment: string): readonly number[] =>

@@ -10,7 +10,7 @@ import {
   deleteMappings,
   handlesWithComment,
   parseMappings,
-  parseOtherTables,
+  parseOtherMappings,
 } from '../../../../../node-runner/edge/network/ruleset.ts';
 import {
   addressOf,
@@ -107,12 +107,14 @@ describe('nft', () => {
     expect(parseMappings('{"nftables":[{"map":{"name":"ports"}}]}')).toEqual([]);
   });
 
-  it('names the tables of other runners, and no others', () => {
+  it('reads what other runners publish, and no other tables', () => {
     const tables = [names.table, 'purser_0a1b2c', 'purser_long_name', 'filter'];
-    const text = JSON.stringify({
-      nftables: [{ metainfo: {} }, ...tables.map((name) => ({ table: { family: 'ip', name } }))],
+    const maps = tables.map((table, at) => {
+      const elem = [[{ concat: ['tcp', 20_000 + at] }, { concat: ['10.0.0.2', 80] }]];
+      return { map: { family: 'ip', name: 'ports', table, elem } };
     });
-    expect(parseOtherTables(text, names)).toEqual(['purser_0a1b2c']);
+    const text = JSON.stringify({ nftables: [{ metainfo: {} }, ...maps] });
+    expect(parseOtherMappings(text, names).map(({ host }) => host)).toEqual([20_001]);
   });
 
   it('shows our rules by their comment', () => {
