@@ -288,6 +288,26 @@ describe.each(present)('containerd $name', ({ name, binary }) => {
     expect(await find(server.runtime, id)).toBeUndefined();
   });
 
+  test('a create that was cut when containerd died can be done again', async () => {
+    // A shim is there some 10 ms after the call, its process some 30 ms later; it differs by load.
+    for (const afterMs of [8, 16, 24, 32, 40, 50, 60, 80]) {
+      const id = `r-${(count += 1)}`;
+      const spec = specOf(id, { args: ['sh', '-c', 'exec sleep 1000'] });
+      const ask = { id, labels: { id }, image, spec, logPath: logOf(id) };
+      const cut = server.runtime.create(ask).catch(() => null);
+      await sleep(afterMs);
+      await server.stop('hard');
+      await cut;
+      await server.start();
+      await until(() => server.runtime.list().then(Boolean, () => false));
+      await server.runtime.create(ask);
+      await server.runtime.start(id);
+      expect(await find(server.runtime, id)).toMatchObject({ task: 'running' });
+      await server.runtime.remove(id);
+      expect(await find(server.runtime, id)).toBeUndefined();
+    }
+  });
+
   test('another client adopts what the first one left', async () => {
     const id = await run('sleep 1000');
     const other = server.another();

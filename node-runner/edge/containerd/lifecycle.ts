@@ -198,8 +198,9 @@ const remove = async (context: Context, id: string): Promise<void> => {
 const endTask = async (context: Context, id: string): Promise<void> => {
   const { tasks, containerd } = context;
   const task = await getTask(context, id);
-  if (task === null) return;
-  if (task.status !== TaskStatus.STOPPED) {
+  // containerd may have died between the start of the shim and its first answer: then it knows a
+  // task that has no process, shows it nowhere, and makes no other of that name until it is deleted.
+  if (task !== null && task.status !== TaskStatus.STOPPED) {
     const kill = tasks.kill({ containerId: id, signal: SIGKILL, all: true });
     await tolerate(kill, Status.NOT_FOUND);
     await untilDead(containerd, id);
