@@ -56,7 +56,8 @@ const emailOf = (text: string): string =>
 
 /**
  * Records that end approvals: one of its slots is wanted again, or none of its removals is left and
- * none of its nodes is lost any more. While a node was not heard from nobody knows, and none ends.
+ * none of its nodes is lost any more. While a node was not heard from nobody knows, and none ends;
+ * nor is one used up while such a node is lost, which may come back with what the approval lets go.
  */
 export const usedApprovals = (
   desired: DesiredState,
@@ -68,6 +69,7 @@ export const usedApprovals = (
       const slots = approval.slots.map((slot) => slotState(desired, slot));
       if (slots.includes('wanted')) return true;
       if (slots.includes('held') || approval.slots.some((slot) => removals.has(slot))) return false;
+      if (nodes.unseen && slots.length > 0) return false;
       return !approval.nodes.some((name) => nodes.byName.get(name)?.standing === 'lost');
     })
     .map((approval) => ({ ...approval, used: true }));

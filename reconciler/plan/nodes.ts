@@ -36,6 +36,8 @@ export interface NodeViews {
    * Nodes in Git that this reconciler has not heard from and that are not yet lost (invariant 8).
    */
   readonly unheard: readonly string[];
+  /** A node in Git is lost that this reconciler never heard from: what it holds is not known. */
+  readonly unseen: boolean;
 }
 
 /**
@@ -70,12 +72,13 @@ export const viewNodes = (
     const rest = { name, live: node, standing: standingOf(node), ahead };
     return viewOf(expected.get(name) ?? null, rest, before?.get(name));
   });
+  const silent = views.filter(({ expected: wanted, live: told }) => wanted && told === null);
+  const unheard = silent.filter(({ standing }) => standing !== 'lost');
   return {
     byName: new Map(views.map((view) => [view.name, view])),
     massLoss: massLossOf(desired, views),
-    unheard: views
-      .filter((view) => view.expected !== null && view.live === null && view.standing !== 'lost')
-      .map((view) => view.name),
+    unheard: unheard.map(({ name }) => name),
+    unseen: silent.length > unheard.length,
   };
 };
 

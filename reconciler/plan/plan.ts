@@ -22,7 +22,7 @@ import { aheadWaits, viewNodes, type NodeViews } from './nodes.ts';
 import { complete, consider, earlier, makePart, type Completion, type JobPart } from './part.ts';
 import { placeAll, type Placed } from './placing.ts';
 import { recall, type Recalled } from './recall.ts';
-import { removalsOf, thenOf, type Removal } from './removals.ts';
+import { removalsOf, takesAway, thenOf, type Removal } from './removals.ts';
 import { RENAMED, renamesOf, renameWait } from './rename.ts';
 import { strays } from './strays.ts';
 
@@ -161,8 +161,10 @@ const conclude = (
   const waits = [...left.waits, ...[...renames].map(renameWait)];
   const pending = parts.some((part) => part.removalPends);
   const isHeldBack = lost.length > 0 || guarded.length > 0 || waits.length > 0;
-  // What a node that was not heard from yet holds may be what waits for approval (invariant 8).
-  const isBlind = nodes.unheard.length > 0 && desired.lastSynced !== null;
+  // What a node that was never heard from holds may be what waits for approval (invariant 8), also
+  // once it is lost: it comes back with its copies. A lost one matters where something goes.
+  const mayHide = nodes.unheard.length > 0 || (nodes.unseen && takesAway(desired));
+  const isBlind = desired.lastSynced !== null && mayHide;
   const synced = !isHeldBack && !pending && !isBlind;
   return {
     commit: desired.commit.oid,

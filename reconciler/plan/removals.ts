@@ -66,6 +66,24 @@ export const isRemoved = (
   return index >= from && index < to;
 };
 
+/**
+ * Does HEAD want less of anything than the last synced commit did? Whoever lives: copies of it may
+ * be on a node that nobody has heard from.
+ */
+export const takesAway = (desired: DesiredState): boolean =>
+  desired.jobs.some((job) => {
+    const changed = job.standing.kind === 'removed' || desired.synced?.has(job.id) === true;
+    if (!changed || job.spec.stopped) return false;
+    const { groups } = thenOf(desired, job, []);
+    if (groups === null) return true;
+    // A machine's count that stands nowhere may have been as large as it may be.
+    const most = groups.map((group) => ({ ...group, value: group.value ?? group.max }));
+    return most.some(({ name }) => {
+      const { from, to } = rangeOf(job, name, { live: [], groups: most });
+      return from < to;
+    });
+  });
+
 /** Slots that the job had, over all its groups: what a share of them is taken of. */
 export const slotsThen = (then: Then): number => {
   const names = then.groups?.map(({ name }) => name) ?? then.live.map(({ body }) => body.group);

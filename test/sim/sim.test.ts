@@ -29,6 +29,10 @@ const KEPT: readonly (readonly [number, string])[] = [
   ],
   [144, 'a singleton’s copy that came back began while the other was being stopped'],
   [148, 'two copies of a singleton were started on one node'],
+  [
+    152,
+    'a reconciler that never saw a node called a commit synced, so a volume’s slot went unasked',
+  ],
   [258, 'a job that was stopped while its image was looked up blocked every plan'],
   [285, 'a new copy on a drained node and an old one held a slot together for ever'],
   [324, 'a group with stop_after started after a reboot before any orders'],

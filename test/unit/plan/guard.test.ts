@@ -1,8 +1,17 @@
 // What the guard counts, and what it does not. Rules 8.1.
 import { describe, expect, it } from 'vitest';
 import { plan } from '../../../reconciler/plan/plan.ts';
-import type { DesiredJob, SyncedGroup } from '../../../schema/desired.ts';
-import { aCopy, aJob, desiredOf, liveOf, nodeNames, type JobWords } from '../../support/world.ts';
+import type { DesiredJob, DesiredState, SyncedGroup } from '../../../schema/desired.ts';
+import type { LiveState } from '../../../schema/live.ts';
+import {
+  aCopy,
+  aJob,
+  aNode,
+  desiredOf,
+  liveOf,
+  nodeNames,
+  type JobWords,
+} from '../../support/world.ts';
 
 const NODES = nodeNames(3);
 const slotsOf = (name: string, from: number, to: number) =>
@@ -144,4 +153,70 @@ it('nothing is held of what is stopped, or where nothing was ever synced', () =>
   const job = aJob({ count: 1 });
   const made = plan(desiredOf([job], { lastSynced: null }), liveOf(copiesOf(job, 6)), 0);
   expect(made.guarded).toEqual([]);
+});
+
+describe('a lost node that this reconciler never heard from', () => {
+  const HOUR_MS = 3_600_000;
+  const groups = (count: number) => [
+    { count, volumes: [{ name: 'data', onLoss: 'wait' as const }] },
+  ];
+  const before = aJob({ groups: groups(2) }, { settled: true });
+  const less = aJob({ groups: groups(1) }, { settled: true });
+  const gone: DesiredJob = { ...before, standing: { kind: 'removed' } };
+  const [at0, at1] = copiesOf(before, 2);
+  const seen = at0 === undefined ? [] : [at0];
+  /** n002, with the second copy, is not there. */
+  const blind = { ...liveOf(seen, {}, ['n001', 'n003']), upForMs: HOUR_MS };
+  const whole = { ...liveOf(at1 === undefined ? [] : [...seen, at1]), upForMs: HOUR_MS };
+  const wants = (job: DesiredJob, facts: Partial<DesiredState> = {}) =>
+    desiredOf([job], { lastSynced: 'before', synced: new Map([[job.id, [plain(2)]]]), ...facts });
+  const synced = (desired: DesiredState, live: LiveState) => plan(desired, live, 0).synced;
+
+  it('may come back with what a commit took away, so that one is not synced', () => {
+    expect(synced(wants(less), blind)).toBe(false);
+    expect(synced(desiredOf([gone], { lastSynced: 'before' }), { ...blind, nodes: [] })).toBe(
+      false,
+    );
+    // It is back, with its copy: a person is asked.
+    const back = plan(wants(less), whole, 0);
+    expect(back.guarded).toMatchObject([{ slots: ['shop/web/main[1]'] }]);
+    expect(back.steps).toEqual([]);
+  });
+
+  it('holds nothing up that takes nothing away, nor once it is gone from Git', () => {
+    expect(synced(wants(before), blind)).toBe(true);
+    expect(synced(wants(aJob({ groups: groups(3) }, { settled: true })), blind)).toBe(true);
+    expect(synced(wants(aJob({ count: 1, stopped: true })), { ...blind, nodes: [] })).toBe(true);
+    const nodes = ['n001', 'n003'].map((name) => aNode(name));
+    expect(synced(wants(less, { nodes }), blind)).toBe(true);
+  });
+
+  it('a machine’s count that stands nowhere may have been its largest', () => {
+    const job = (max: number) => aJob(machine(1, max, 1, false), { settled: true });
+    const was = (max: number) => ({ synced: new Map([['shop/web', [bounds(1, max, null)]]]) });
+    expect(synced(wants(job(4), was(9)), blind)).toBe(false);
+    expect(synced(wants(job(9), was(9)), blind)).toBe(true);
+    const lowMin = new Map([['shop/web', [bounds(8, 9, 2)]]]);
+    expect(synced(wants(aJob(machine(1, 9, 2)), { synced: lowMin }), blind)).toBe(false);
+  });
+
+  it('uses no approval up, which ends when its slot is wanted again', () => {
+    const approval: DesiredState['approvals'][number] = {
+      kind: 'approval',
+      id: 'a1',
+      by: 'Ada <ada@example.org>',
+      at: '2026-01-01T00:00:00Z',
+      commit: 'head',
+      slots: ['shop/web/main[1]'],
+      nodes: [],
+      used: false,
+    };
+    const ends = (job: DesiredJob, live: LiveState) =>
+      plan(wants(job, { approvals: [approval] }), live, 0).proposals.some(
+        (one) => one.kind === 'ledger' && one.records.some(({ kind }) => kind === 'approval'),
+      );
+    expect(ends(less, blind)).toBe(false);
+    expect(ends(less, liveOf(seen))).toBe(true);
+    expect(ends(before, blind)).toBe(true);
+  });
 });
