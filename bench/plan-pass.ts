@@ -14,10 +14,11 @@ import { sha256 } from '../schema/hash.ts';
 import { compareText } from '../schema/ids.ts';
 import type { LedgerRecord } from '../schema/ledger.ts';
 import type { Heard, HeardNode } from '../schema/live.ts';
-import type { AllocationBody, AllocationReport, NodeOrders } from '../schema/orders.ts';
+import type { AllocationReport, NodeOrders } from '../schema/orders.ts';
 import type { DesiredState } from '../schema/desired.ts';
 import type { Plan } from '../schema/plan.ts';
 import type { CommitInfo, History, SourceFile, SourceTree } from '../schema/source.ts';
+import { running } from './support/model-nodes.ts';
 
 const [JOBS = 10_000, COPIES = 1, NODES = 100, ROUNDS = 2000] = process.argv.slice(2).map(Number);
 const GIB = 1_073_741_824;
@@ -259,33 +260,6 @@ const runningAfter = (
       ),
     ]),
   );
-
-const running = (body: AllocationBody): AllocationReport => ({
-  allocation: body.allocation,
-  body,
-  phase: 'running',
-  health: 'healthy',
-  everHealthy: true,
-  tasks: body.spec.tasks.map(({ name }) => ({
-    name,
-    state: 'running',
-    restarts: 0,
-    health: 'healthy',
-    lastCheck: null,
-    exit: null,
-    pid: 1,
-  })),
-  failure: null,
-  ports: [{ name: 'http', port: 8080, host: 20_000 }],
-  address: '10.0.0.1',
-  usage: { cpuMilli: 5, memoryBytes: 1_000_000 },
-  acceptedForMs: 600_000,
-  firstStartedForMs: 600_000,
-  runningForMs: 600_000,
-  healthyForMs: 600_000,
-  firstHealthyForMs: 590_000,
-  deadForMs: null,
-});
 
 const heardFrom = (
   copies: ReadonlyMap<string, readonly AllocationReport[]>,

@@ -125,7 +125,8 @@ export const obeyed = (before: NodeReport, orders: NodeOrders): NodeReport => {
   };
 };
 
-const running = (body: AllocationReport['body']): AllocationReport => ({
+/** What a node says of a copy that has been well for long. */
+export const running = (body: AllocationReport['body']): AllocationReport => ({
   allocation: body.allocation,
   body,
   phase: 'running',

@@ -170,6 +170,7 @@ export const createRepo = ({ time, first, local }: RepoOptions): Repo => {
   };
   const port = (process: Process): SourcePort => {
     let accepted: string | null = null;
+    let before: Files | null = null;
     return {
       read: () =>
         process.call('fetch', random.between(20, 600), () => {
@@ -178,7 +179,13 @@ export const createRepo = ({ time, first, local }: RepoOptions): Repo => {
           const at = head().info.oid;
           if (!local) refuseRewrite({ head: at, accepted, ledger, all });
           accepted = at;
-          return { ...treeOf(commits, snapshot(), all), local };
+          const tree = { ...treeOf(commits, snapshot(), all), local };
+          const { files, lastSynced } = tree;
+          const differences = [before, lastSynced?.files ?? null].flatMap((from) =>
+            from === null ? [] : [{ from, to: files, paths: differing(from, files) }],
+          );
+          before = files;
+          return { ...tree, differences };
         }),
       complete: (tree, asks) =>
         process.call('histories', random.between(5, 50), () => ({
@@ -296,6 +303,11 @@ const treeOf = (
     lookups: new Map(),
   };
 };
+
+const differing = (from: Files, to: Files): ReadonlySet<string> =>
+  new Set(
+    [...from.keys(), ...to.keys()].filter((path) => from.get(path)?.blob !== to.get(path)?.blob),
+  );
 
 /** Is the first commit on the line of the second? */
 const isBefore = (commits: readonly RepoCommit[], oid: string, head: string): boolean => {
