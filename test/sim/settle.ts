@@ -134,18 +134,45 @@ const lasting = (scene: Scene, job: string): 'held' | 'paused' | 'bad' | null =>
 const heldHere = (scene: Scene, job: string): boolean =>
   waits(scene, job, 'held') || !scene.view.desired.jobs.some(({ id }) => id === job);
 
-/** Another version settled, and the failed one never did: a revert must follow (rules 6.2). */
+/**
+ * Another version on the line of HEAD settled, and the failed one never did: a revert must follow
+ * (rules 6.2, 6.3).
+ */
 const canGoBack = ({ world, view }: Scene, job: string): boolean => {
+  const { intents, repo } = world.human;
   const desired = view.desired.jobs.find(({ id }) => id === job);
-  const settled = world.human.repo.ledger.flatMap((entry) =>
-    entry.kind === 'settled' && entry.job === job ? [entry.specHash] : [],
+  const settled = repo.ledger.flatMap((entry) =>
+    entry.kind === 'settled' && entry.job === job ? [entry] : [],
   );
   const own = desired?.spec.specHash ?? '';
+  if (settled.some(({ specHash }) => specHash === own)) return false;
   // At most one revert a deployment: where its commit was thrown away, people decide (rules 6.4).
-  const reverted = world.human.repo.ledger.some(
+  const reverted = repo.ledger.some(
     (entry) => entry.kind === 'reverted' && entry.deployment === desired?.deployment,
   );
-  return settled.length > 0 && !settled.includes(own) && !reverted;
+  const onLine = versionsOnLine(world, job);
+  return (
+    !reverted &&
+    settled.some(({ commit }) => {
+      const draft = intents.find(({ oid }) => oid === commit)?.intent.jobs.get(job);
+      return draft === undefined || onLine.has(draft.version);
+    })
+  );
+};
+
+/**
+ * The job's versions that the walk back from HEAD meets (rules 1.1, 6.3). What settled in a history
+ * that people threw away is not among them, unless the history in its place has it too.
+ */
+const versionsOnLine = ({ human }: World, job: string): ReadonlySet<number> => {
+  const head = human.repo.head().info.oid;
+  const versions = new Set<number>();
+  let meaning = human.intents.find(({ oid }) => oid === head) ?? null;
+  for (; meaning !== null; meaning = meaning.before) {
+    const draft = meaning.intent.jobs.get(job);
+    if (draft?.broken === false) versions.add(draft.version);
+  }
+  return versions;
 };
 
 /** Its restarts are used up: it is kept for the evidence, and holds no room. */

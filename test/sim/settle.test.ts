@@ -1,0 +1,51 @@
+// What the simulation's checker calls a difference at the end: a bad version that must be reverted,
+// and one that has nothing on the line of HEAD to go back to.
+// In: a told cluster whose people throw away history and deploy an image that does not exist.
+// Not here: seeds (sim.test.ts).
+
+import { describe, expect, it } from 'vitest';
+
+import { GOOD } from './fake/registry.ts';
+import { plainJob, plainScenario, startTold } from './run.ts';
+import { differences } from './settle.ts';
+import type { World } from './world.ts';
+
+const JOB = 'shop/web';
+const SETTLED_MS = 60_000;
+/** Long enough to look the image up, shorter than healthy_deadline: no revert has come yet. */
+const LOOKED_UP_MS = 15_000;
+
+/** v1 for so long, v2 until it has settled; that is thrown away, and v3 has no image. */
+const thrownAway = async (firstMs: number): Promise<World> => {
+  const { time, world } = startTold(plainScenario(3, [{ ...plainJob('web'), pinned: false }]));
+  const { human } = world;
+  await time.run(firstMs, () => true);
+  human.edit(JOB, { version: 2 }, 'The second');
+  await time.run(firstMs + SETTLED_MS, () => true);
+  human.rewrite();
+  human.resume();
+  human.edit(JOB, { version: 3, behaviour: { ...GOOD, pull: 'not-found' } }, 'The third');
+  await time.run(time.now() + LOOKED_UP_MS, () => true);
+  return world;
+};
+
+const settledCommits = ({ human }: World): readonly string[] =>
+  human.repo.ledger.flatMap((entry) => (entry.kind === 'settled' ? [entry.commit] : []));
+
+describe('an image that does not exist, after a history was thrown away', () => {
+  it('must be reverted where a version on the line of HEAD has settled', async () => {
+    const world = await thrownAway(SETTLED_MS);
+    expect(settledCommits(world)).toContain(world.human.repo.commits[0]?.info.oid);
+    expect(world.view()?.plan.blocked).toMatchObject([{ job: JOB, why: 'held' }]);
+    expect(differences(world)).toEqual([expect.stringContaining('0 of 3 copies of :v3')]);
+  });
+
+  it('may stay where only the history thrown away had settled', async () => {
+    const world = await thrownAway(0);
+    const line = world.human.repo.commits.map(({ info }) => info.oid);
+    expect(settledCommits(world)).not.toEqual([]);
+    expect(settledCommits(world).some((oid) => line.includes(oid))).toBe(false);
+    expect(world.view()?.plan.blocked).toMatchObject([{ job: JOB, why: 'held' }]);
+    expect(differences(world)).toEqual([]);
+  });
+});
