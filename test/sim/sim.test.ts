@@ -32,6 +32,7 @@ const KEPT: readonly (readonly [number, string])[] = [
   [258, 'a job that was stopped while its image was looked up blocked every plan'],
   [285, 'a new copy on a drained node and an old one held a slot together for ever'],
   [324, 'a group with stop_after started after a reboot before any orders'],
+  [472, 'a superseded copy that never came up held its slot while the next version was paused'],
 ];
 
 const run = promisify(execFile);
