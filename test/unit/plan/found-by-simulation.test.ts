@@ -4,6 +4,7 @@ import { describe, expect, it } from 'vitest';
 
 import { check } from '../../../reconciler/plan/check.ts';
 import { orders } from '../../../reconciler/plan/orders.ts';
+import type { DesiredJob } from '../../../schema/desired.ts';
 import type { LiveAllocation } from '../../../schema/live.ts';
 import { plan } from '../../../reconciler/plan/plan.ts';
 import { aCopy, aJob, desiredOf, liveOf, STARTING } from '../../support/world.ts';
@@ -156,11 +157,15 @@ describe('found by simulation', () => {
 
   describe('a copy that never served its superseded version, while the next one is paused', () => {
     const pulling = { ...STARTING, phase: 'pending', firstStartedForMs: null } as const;
-    const planned = (facts: Partial<LiveAllocation>, singleton: boolean) => {
+    const planned = (
+      facts: Partial<LiveAllocation>,
+      singleton: boolean,
+      standing: DesiredJob['standing'] = { kind: 'head' },
+    ) => {
       const words = { count: 1, groups: [{ singleton }] };
       const between = aJob({ ...words, version: 'v2' });
       const update = { paused: true, order: 'start-first' } as const;
-      const job = aJob({ ...words, version: 'v3', from: { version: 'v1' }, update });
+      const job = aJob({ ...words, version: 'v3', from: { version: 'v1' }, update }, { standing });
       const live = liveOf([aCopy(between, { node: 'n001', index: 0 }, facts)]);
       const made = plan(desiredOf([job]), live, 1_000_000);
       expect(check(made, live, desiredOf([job]))).toEqual([]);
@@ -181,6 +186,11 @@ describe('found by simulation', () => {
     it('stays where it once was healthy', () => {
       expect(planned({}, false).steps).toEqual([]);
       expect(planned({ health: 'unhealthy' }, false).steps).toEqual([]);
+    });
+
+    it('stays where the job is held: nothing stops because something is not read (8.3)', () => {
+      const held = { kind: 'held', why: 'unresolved image: r/web:3' } as const;
+      expect(planned(pulling, false, held).steps).toEqual([]);
     });
   });
 });
