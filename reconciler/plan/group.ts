@@ -210,7 +210,26 @@ const withOther = (scope: Scope, slot: SlotView, other: Copy): SlotPlan => {
     return replace(scope, { slot, copy: other, version: head, spec, reason, surge: canary });
   }
   if (mustMove(other)) return move(scope, slot, other);
-  return {};
+  return giveBack(scope, slot, other);
+};
+
+/**
+ * While the rollout may not touch the slot, a copy that never served holds it only at a version
+ * that still counts: one whose version was superseded is not waited for (rules 5.6), and may never
+ * come up, such as while its image is pulled. The settled version takes its place (rules 5.5). Not
+ * in a held job: nothing stops because something could not be read (rules 1.3, 8.3).
+ */
+const giveBack = (scope: Scope, slot: SlotView, copy: Copy): SlotPlan => {
+  const { fallback: version, group, view } = scope;
+  const spec = group.frame.fallback;
+  const spent = copy.version === 'other' && !copy.everHealthy;
+  if (!spent || view.job.standing.kind !== 'head' || version === null || spec === null) return {};
+  if (slot.going.length > 0 || slot.extra.length > 0 || !isResolved(spec)) return {};
+  const waits = delayed(scope, slot, version);
+  if (waits !== null) return { waits: [waits] };
+  // It costs no health and its place is given on, so it draws nothing.
+  const victim = { copy, reason: 'rollout' } as const;
+  return { wants: [{ group, slot, version, spec, reason: 'fallback', victim, draws: [] }] };
 };
 
 interface Replacement {

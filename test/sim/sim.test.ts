@@ -37,6 +37,7 @@ const KEPT: readonly (readonly [number, string])[] = [
   [285, 'a new copy on a drained node and an old one held a slot together for ever'],
   [324, 'a group with stop_after started after a reboot before any orders'],
   [415, 'a version that settled in a history thrown away was expected to be gone back to'],
+  [472, 'a superseded copy that never came up held its slot while the next version was paused'],
 ];
 
 const run = promisify(execFile);

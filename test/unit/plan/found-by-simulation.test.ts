@@ -4,6 +4,8 @@ import { describe, expect, it } from 'vitest';
 
 import { check } from '../../../reconciler/plan/check.ts';
 import { orders } from '../../../reconciler/plan/orders.ts';
+import type { DesiredJob } from '../../../schema/desired.ts';
+import type { LiveAllocation } from '../../../schema/live.ts';
 import { plan } from '../../../reconciler/plan/plan.ts';
 import { aCopy, aJob, desiredOf, liveOf, STARTING } from '../../support/world.ts';
 
@@ -151,5 +153,44 @@ describe('found by simulation', () => {
     expect(made.guarded).toMatchObject([
       { job: 'shop/web', slots: ['shop/web/main[1]', 'shop/web/main[2]'] },
     ]);
+  });
+
+  describe('a copy that never served its superseded version, while the next one is paused', () => {
+    const pulling = { ...STARTING, phase: 'pending', firstStartedForMs: null } as const;
+    const planned = (
+      facts: Partial<LiveAllocation>,
+      singleton: boolean,
+      standing: DesiredJob['standing'] = { kind: 'head' },
+    ) => {
+      const words = { count: 1, groups: [{ singleton }] };
+      const between = aJob({ ...words, version: 'v2' });
+      const update = { paused: true, order: 'start-first' } as const;
+      const job = aJob({ ...words, version: 'v3', from: { version: 'v1' }, update }, { standing });
+      const live = liveOf([aCopy(between, { node: 'n001', index: 0 }, facts)]);
+      const made = plan(desiredOf([job]), live, 1_000_000);
+      expect(check(made, live, desiredOf([job]))).toEqual([]);
+      return { steps: made.steps, settled: job.fallback?.spec.specHash };
+    };
+    const stop = { kind: 'stop', node: 'n001', reason: 'rollout' };
+
+    it('gives its slot back to the settled version (5.5, 5.6)', () => {
+      const { steps, settled } = planned(pulling, false);
+      const start = { kind: 'start', reason: 'fallback', body: { specHash: settled } };
+      expect(steps).toMatchObject([stop, start]);
+    });
+
+    it('stops first where the slot is a singleton’s (9.3)', () => {
+      expect(planned(pulling, true).steps).toMatchObject([stop]);
+    });
+
+    it('stays where it once was healthy', () => {
+      expect(planned({}, false).steps).toEqual([]);
+      expect(planned({ health: 'unhealthy' }, false).steps).toEqual([]);
+    });
+
+    it('stays where the job is held: nothing stops because something is not read (8.3)', () => {
+      const held = { kind: 'held', why: 'unresolved image: r/web:3' } as const;
+      expect(planned(pulling, false, held).steps).toEqual([]);
+    });
   });
 });
