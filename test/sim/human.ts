@@ -63,6 +63,7 @@ export const createHuman = ({ time, registry, first, local }: HumanOptions): Hum
   const random = time.random.fork('human');
   const rewrites = time.random.fork('rewrites');
   const intents: Human['intents'] = [];
+  let isRewritten = false;
   const repo = createRepo({ time, first: filesOf(registry, first), local });
   const remember = ({ info }: RepoCommit, intent: Intent): void => {
     const before = intents.find(({ oid }) => oid === info.parent) ?? null;
@@ -101,12 +102,13 @@ export const createHuman = ({ time, registry, first, local }: HumanOptions): Hum
     const after = { ...meant, jobs: new Map(meant.jobs).set(job.id, { ...job, remark }) };
     const edits = new Map([[job.path, filesOf(registry, after).get(job.path) ?? null]]);
     remember(repo.rewrite(to.info.oid, byPerson(edits, 'Another history')), after);
+    isRewritten = true;
   };
+  /** A reconciler asks for it that had accepted what is gone, synced or not (rules 12.1). */
   const resume = (): void => {
+    if (local || !isRewritten) return;
+    isRewritten = false;
     const { oid } = repo.head().info;
-    const last = repo.ledger.flatMap((entry) => (entry.kind === 'synced' ? [entry.commit] : []));
-    const known = last.at(-1) ?? oid;
-    if (local || repo.commits.some(({ info }) => info.oid === known)) return;
     const at = new Date(time.now()).toISOString();
     repo.record([{ kind: 'resume', commit: oid, by: 'ada', at }]);
   };
