@@ -1,6 +1,7 @@
 // What the simulation's checker calls a difference at the end: a bad version that must be reverted,
-// and one that has nothing on the line of HEAD to go back to.
-// In: a told cluster whose people throw away history and deploy an image that does not exist.
+// one that has nothing on the line of HEAD to go back to, and one whose file is broken before its
+// revert.
+// In: a told cluster whose people throw away history, deploy what does not work and break files.
 // Not here: seeds (sim.test.ts).
 
 import { describe, expect, it } from 'vitest';
@@ -14,6 +15,8 @@ const JOB = 'shop/web';
 const SETTLED_MS = 60_000;
 /** Long enough to look the image up, shorter than healthy_deadline: no revert has come yet. */
 const LOOKED_UP_MS = 15_000;
+/** healthy_deadline (40 s) and what it takes to start and to push the mark. */
+const FAILED_MS = 120_000;
 
 /** v1 for so long, v2 until it has settled; that is thrown away, and v3 has no image. */
 const thrownAway = async (firstMs: number): Promise<World> => {
@@ -47,5 +50,25 @@ describe('an image that does not exist, after a history was thrown away', () => 
     expect(settledCommits(world).some((oid) => line.includes(oid))).toBe(false);
     expect(world.view()?.plan.blocked).toMatchObject([{ job: JOB, why: 'held' }]);
     expect(differences(world)).toEqual([]);
+  });
+});
+
+describe('a file broken after its version was marked failed and before the revert', () => {
+  it('stays at the settled version, and every slot must have a copy that is well', async () => {
+    const { time, world } = startTold(plainScenario(3, [{ ...plainJob('web'), pinned: false }]));
+    const { human } = world;
+    await time.run(SETTLED_MS, () => true);
+    human.edit(JOB, { version: 2, behaviour: { ...GOOD, healthyAfterMs: null } }, 'The second');
+    const marked = (): boolean => human.repo.ledger.some(({ kind }) => kind === 'failed');
+    await time.run(time.now() + FAILED_MS, () => !marked());
+    expect(marked()).toBe(true);
+    human.edit(JOB, { broken: true }, 'In a hurry');
+    await time.run(time.now() + SETTLED_MS, () => true);
+    const blocked = world.view()?.plan.blocked.map((each) => each.kind === 'waiting' && each.why);
+    expect(blocked).toEqual(['failed', 'revert-impossible']);
+    expect(human.repo.ledger.some(({ kind }) => kind === 'reverted')).toBe(false);
+    expect(differences(world)).toEqual([]);
+    for (const { node } of world.truth.copiesOf(JOB)) node.machine.powerOff();
+    expect(differences(world)).toEqual([expect.stringContaining('slots without a copy')]);
   });
 });

@@ -130,9 +130,27 @@ const lasting = (scene: Scene, job: string): 'held' | 'paused' | 'bad' | null =>
   return waits(scene, job, ...reasons) && !canGoBack(scene, job) ? 'bad' : null;
 };
 
-/** Nothing of it was ever valid, or it is healed at its last valid content (rules 1.3). */
+/**
+ * Nothing of it was ever valid, or it is healed at its last valid content (rules 1.3), or that
+ * content had failed already.
+ */
 const heldHere = (scene: Scene, job: string): boolean =>
-  waits(scene, job, 'held') || !scene.view.desired.jobs.some(({ id }) => id === job);
+  waits(scene, job, 'held') ||
+  failedHere(scene, job) ||
+  !scene.view.desired.jobs.some(({ id }) => id === job);
+
+/**
+ * Its last valid content failed for good, and the file was broken before the revert: there is
+ * nothing to edit until people mend it (rules 6.3), and the settled version fills its slots (5.5).
+ */
+const failedHere = (scene: Scene, job: string): boolean => {
+  const desired = scene.view.desired.jobs.find(({ id }) => id === job);
+  if (desired?.standing.kind !== 'held' || desired.fallback === null) return false;
+  const marked = scene.world.human.repo.ledger.some(
+    (entry) => entry.kind === 'failed' && entry.deployment === desired.deployment,
+  );
+  return marked && waits(scene, job, 'failed') && waits(scene, job, 'revert-impossible');
+};
 
 /**
  * Another version on the line of HEAD settled, and the failed one never did: a revert must follow
@@ -188,9 +206,11 @@ const jobDifference = (scene: Scene, draft: JobDraft): readonly string[] => {
   const why = lasting(scene, id);
   if (why === null) return told(draft, difference(world, draft));
   const meant = inForce(world.human.intents, world.human.intents.length - 1, id);
-  // Of a bad version, nothing can be said; of another, every slot has a copy that is well.
+  // Of a bad version, nothing can be said; of another, and of one that failed for good with a
+  // settled one behind it, every slot has a copy that is well.
   const settled = settledDraft(scene, id);
-  if (why === 'bad' || meant === undefined || !isGood(meant)) return [];
+  if (why === 'bad' || meant === undefined) return [];
+  if (!isGood(meant) && !(why === 'held' && failedHere(scene, id))) return [];
   if (settled !== null && !isGood(settled)) return [];
   return told(draft, gaps(world, meant));
 };
