@@ -53,22 +53,39 @@ describe('an image that does not exist, after a history was thrown away', () => 
   });
 });
 
+/** v1 settles, v2 is never healthy, and its file is broken when the failed mark is written. */
+const brokenAtTheMark = async (): Promise<World> => {
+  const { time, world } = startTold(plainScenario(3, [{ ...plainJob('web'), pinned: false }]));
+  const { human } = world;
+  await time.run(SETTLED_MS, () => true);
+  human.edit(JOB, { version: 2, behaviour: { ...GOOD, healthyAfterMs: null } }, 'The second');
+  await time.run(time.now() + FAILED_MS, () => !has(world, 'failed'));
+  expect(has(world, 'failed')).toBe(true);
+  human.edit(JOB, { broken: true }, 'In a hurry');
+  await time.run(time.now() + SETTLED_MS, () => true);
+  return world;
+};
+
+const has = ({ human }: World, wanted: 'failed' | 'reverted'): boolean =>
+  human.repo.ledger.some(({ kind }) => kind === wanted);
+
 describe('a file broken after its version was marked failed and before the revert', () => {
   it('stays at the settled version, and every slot must have a copy that is well', async () => {
-    const { time, world } = startTold(plainScenario(3, [{ ...plainJob('web'), pinned: false }]));
-    const { human } = world;
-    await time.run(SETTLED_MS, () => true);
-    human.edit(JOB, { version: 2, behaviour: { ...GOOD, healthyAfterMs: null } }, 'The second');
-    const marked = (): boolean => human.repo.ledger.some(({ kind }) => kind === 'failed');
-    await time.run(time.now() + FAILED_MS, () => !marked());
-    expect(marked()).toBe(true);
-    human.edit(JOB, { broken: true }, 'In a hurry');
-    await time.run(time.now() + SETTLED_MS, () => true);
+    const world = await brokenAtTheMark();
     const blocked = world.view()?.plan.blocked.map((each) => each.kind === 'waiting' && each.why);
     expect(blocked).toEqual(['failed', 'revert-impossible']);
-    expect(human.repo.ledger.some(({ kind }) => kind === 'reverted')).toBe(false);
+    expect(has(world, 'reverted')).toBe(false);
     expect(differences(world)).toEqual([]);
     for (const { node } of world.truth.copiesOf(JOB)) node.machine.powerOff();
     expect(differences(world)).toEqual([expect.stringContaining('slots without a copy')]);
+  });
+
+  it('is reverted when people mend it', async () => {
+    const world = await brokenAtTheMark();
+    world.human.edit(JOB, { broken: false }, 'Mended');
+    await world.time.run(world.time.now() + SETTLED_MS, () => true);
+    expect(has(world, 'reverted')).toBe(true);
+    expect(world.view()?.plan.blocked).toEqual([]);
+    expect(differences(world)).toEqual([]);
   });
 });
