@@ -7,6 +7,7 @@
 import { appendFile, copyFile, open, readdir, rename, rm, stat } from 'node:fs/promises';
 import type { FileHandle } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 import type { EndOfLogAsk } from '../../ports.ts';
 import { errnoOf } from '../failure.ts';
@@ -147,6 +148,10 @@ const noneWhenAbsent = (error: unknown): readonly string[] => {
   return [];
 };
 
+/** containerd's shim writes a program's last words a moment after its end is known. */
+const STILL_MS = 100;
+const STILL_LOOKS = 10;
+
 /**
  * The last bytes of a run's log; those of the file before it too where it was just rotated. A run
  * that has written nothing is passed over: it was made and not started.
@@ -155,6 +160,7 @@ export const endOfLog = async (
   folder: string,
   { task, run, bytes }: Omit<EndOfLogAsk, 'allocation'>,
 ): Promise<string> => {
+  await untilStill(folder, task);
   const written: number[] = [];
   for (const one of await runsOf(folder, task)) {
     const path = logPath(folder, task, one);
@@ -167,6 +173,22 @@ export const endOfLog = async (
   const rest = bytes - end.length;
   const before = rest > 0 ? await endOfFile(`${path}.1`, rest) : Buffer.alloc(0);
   return Buffer.concat([before, end]).toString('utf8');
+};
+
+/** Waits until a log has something in it that grows no more, for STILL_LOOKS at most. */
+const untilStill = async (folder: string, task: string): Promise<void> => {
+  const written = async (): Promise<number> => {
+    const runs = await runsOf(folder, task);
+    const sizes = await Promise.all(runs.map((run) => sizeOf(logPath(folder, task, run))));
+    return sizes.reduce<number>((sum, size) => sum + (size ?? 0), 0);
+  };
+  let before = await written();
+  for (let look = 0; look < STILL_LOOKS; look += 1) {
+    await sleep(STILL_MS);
+    const now = await written();
+    if (now > 0 && now === before) return;
+    before = now;
+  }
 };
 
 const endOfFile = async (path: string, bytes: number): Promise<Buffer> => {
