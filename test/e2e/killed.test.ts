@@ -9,7 +9,14 @@ import { afterAll, beforeAll, expect, test } from 'vitest';
 import { socketOf } from '../../node-runner/edge/containerd/daemon.ts';
 import { appJob } from '../support/app.ts';
 import type { Cluster, TestNode } from '../support/cluster.ts';
-import { liveCopies, pidsOf, runningTasks, startCluster, urlsOf } from '../support/cluster.ts';
+import {
+  liveCopies,
+  onceEach,
+  pidsOf,
+  runningTasks,
+  startCluster,
+  urlsOf,
+} from '../support/cluster.ts';
 import { processesOf } from '../support/cluster-leftovers.ts';
 import { get } from '../support/traffic.ts';
 
@@ -42,9 +49,9 @@ const STOP_LIMIT_MS = 15_000;
 
 /** Every slot once, in containerd as in status, and the version answers everywhere. */
 const expectWhole = async (version: string): Promise<void> => {
-  const state = await cluster.settled(WEB, 60_000);
+  const state = await onceEach(cluster, WEB, 60_000);
   const copies = liveCopies(state, WEB);
-  expect(copies.map(({ body }) => body.index)).toEqual([0, 1, 2, 3]);
+  expect(copies.length).toBe(COUNT);
   const wanted = copies.map(({ allocation }) => `${allocation}.web`).toSorted();
   await expect
     .poll(() => runningTasks(cluster), { timeout: STOP_LIMIT_MS, interval: 200 })

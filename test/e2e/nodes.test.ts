@@ -8,7 +8,14 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { appJob } from '../support/app.ts';
 import type { Cluster, TestNode } from '../support/cluster.ts';
-import { liveCopies, pidsOf, runningTasks, startCluster, urlsOf } from '../support/cluster.ts';
+import {
+  liveCopies,
+  onceEach,
+  pidsOf,
+  runningTasks,
+  startCluster,
+  urlsOf,
+} from '../support/cluster.ts';
 import { processesOf } from '../support/cluster-leftovers.ts';
 import { get, traffic } from '../support/traffic.ts';
 
@@ -49,13 +56,9 @@ const plainNode = async (): Promise<TestNode> => {
 };
 
 const expectOnce = async (): Promise<void> => {
-  await cluster.settled(WEB, 60_000);
-  // The second copies of a node that came back are told to stop a moment after it was heard.
-  const state = await cluster.until('a copy in each slot, and no more', (now) => {
-    const indices = liveCopies(now, WEB).map(({ body }) => body.index);
-    return indices.join() === '0,1,2,3' || indices.join();
-  });
+  const state = await onceEach(cluster, WEB, 60_000);
   const copies = liveCopies(state, WEB);
+  expect(copies.length).toBe(COUNT);
   const all = [...copies, ...liveCopies(state, STORE)];
   const wanted = all.map(({ allocation, body }) => `${allocation}.${body.job}`).toSorted();
   await expect

@@ -295,6 +295,24 @@ const askers = (asking: Asking) => {
   };
 };
 
+/**
+ * Settled, with one live copy in each slot. A node that came back brings second copies, which are
+ * told to stop a moment after it was heard.
+ */
+export const onceEach = async (
+  cluster: Cluster,
+  job: string,
+  limitMs: number,
+): Promise<ReadyState> => {
+  const before = await cluster.settled(job, limitMs);
+  const wanted = deploymentOf(before, job)?.groups.reduce((sum, { wanted: n }) => sum + n, 0) ?? 0;
+  const slots = Array.from({ length: wanted }, (_, index) => index).join();
+  return cluster.until(`a copy in each slot of ${job}, and no more`, (now) => {
+    const indices = liveCopies(now, job).map(({ body }) => body.index);
+    return indices.join() === slots || indices.join();
+  });
+};
+
 /** Ids of the tasks that run on these nodes, by containerd's own list, sorted. */
 export const runningTasks = async (
   cluster: Cluster,
