@@ -1,9 +1,12 @@
 // Builds dist/main.js: the whole of Purser in a few files, so that a command starts in a tenth of a second.
+// With two arguments, another program and a folder: `main.js` there is bundled in the same way.
 import { build } from 'esbuild';
 
+const [program = 'cli/main.ts', outdir = 'dist'] = process.argv.slice(2);
+
 await build({
-  entryPoints: { main: 'cli/main.ts' },
-  outdir: 'dist',
+  entryPoints: { main: program },
+  outdir,
   bundle: true,
   splitting: true,
   format: 'esm',

@@ -14,7 +14,7 @@ import type { CommandSpec, Invocation } from './command.ts';
 import { DEFAULT_ROOT, text } from './command.ts';
 import { CommandError } from './command-error.ts';
 import { aborted } from './reconciler.ts';
-import { createChildren, RUNNER_NODE_FLAGS } from './up/children.ts';
+import { createChildren, RECONCILER_NODE_FLAGS, RUNNER_NODE_FLAGS } from './up/children.ts';
 import { importExampleImages, prepareExample } from './up/images.ts';
 import type { Layout, NodeLayout, UpSettings } from './up/layout.ts';
 import { layoutOf, nodeLayout } from './up/layout.ts';
@@ -235,10 +235,11 @@ const reconcilerSpec = ({ layout, source, cluster, registries }: ReconcilerAsk) 
     ...(tokenFile === null ? [] : ['--token-file', resolve(tokenFile)]),
   ];
   const flags = ['--end-with-stdin', ...registries];
+  const program = [...RECONCILER_NODE_FLAGS, entry(), 'reconciler'];
   return {
     name: 'the reconciler',
     command: process.execPath,
-    args: [entry(), 'reconciler', ...place, ...followed, ...link, ...where, ...flags],
+    args: [...program, ...place, ...followed, ...link, ...where, ...flags],
     log: layout.reconcilerLog,
   };
 };
