@@ -34,7 +34,7 @@ const linesOf = (row: FileRow, log: LogPort): readonly LedgerLine[] => {
 const rowsAt = async (store: Store, tip: string | null): Promise<readonly FileRow[]> => {
   if (tip === null) return [];
   const commit = await store.ledgerFolders.commit(tip);
-  return store.ledgerFolders.files(commit.tree, '');
+  return (await store.ledgerFolders.list(commit.tree, '')).rows;
 };
 
 /** All records: the cluster's first, then by job; within a file the newest last. */
