@@ -15,7 +15,7 @@ export interface RepositoryConfig {
 export interface ReconcilerConfig {
   readonly cluster: string;
   readonly repository: RepositoryConfig;
-  /** Cache of a remote's objects: may be lost at any time. */
+  /** A remote's objects, and what was read of them: may be lost at any time. */
   readonly cacheDir: string;
   /** `unix:/path` or `host:port`, for runners. */
   readonly linkAddress: string;
@@ -25,6 +25,8 @@ export interface ReconcilerConfig {
   readonly registryCredentials: string | null;
   /** Registries on loopback that speak plain http. */
   readonly insecureRegistries: readonly string[];
+  /** Names the code that runs, down to the byte; null: nothing is kept for the next start. */
+  readonly program: string | null;
 }
 
 /** The author of the machine's commits. */

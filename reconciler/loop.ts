@@ -7,7 +7,7 @@ import { LOOK_AGAIN_MS, RETRY_FIRST_MS, RETRY_LONGEST_MS } from './config.ts';
 import type { View } from './cycle.ts';
 import { cycle, isEdgeFailure } from './cycle.ts';
 import { createLookups } from './lookups.ts';
-import { createMemos } from './memos.ts';
+import { createMemos, type Memos } from './memos.ts';
 import type { ReconcilerPorts } from './ports.ts';
 import type { WriteFailure } from './writer.ts';
 import { createWriter } from './writer.ts';
@@ -33,7 +33,8 @@ export interface Loop {
 /** Given as the reason, so that no error with a stack is made for each wake-up. */
 const WOKEN = 'woken';
 
-export const createLoop = (ports: ReconcilerPorts): Loop => {
+/** `memos`: what is known before the first pass; nothing, unless said otherwise. */
+export const createLoop = (ports: ReconcilerPorts, memos: Memos = createMemos()): Loop => {
   const bell = createBell();
   const { wake } = bell;
   const lookups = createLookups(ports, wake);
@@ -43,7 +44,7 @@ export const createLoop = (ports: ReconcilerPorts): Loop => {
     return ports.nodes.heard();
   };
   const seen = { ...ports, nodes: { ...ports.nodes, heard } };
-  const context = { ports: seen, lookups, memos: createMemos() };
+  const context = { ports: seen, lookups, memos };
   const listeners = new Set<(state: LoopState) => void>();
   let state: LoopState = { view: null, failure: null, write: null };
   let failures = 0;
