@@ -255,19 +255,22 @@ const EVIDENCE_LIMIT = 5;
 
 const evidence = ({ job }: JobView, reason: string, copies: readonly Copy[]): Evidence => ({
   reason,
-  allocations: copies.slice(0, EVIDENCE_LIMIT).map(({ allocation }) => ({
-    allocation: allocation.allocation,
-    node: allocation.node,
-    task: allocation.failure?.task ?? null,
-    message:
-      allocation.failure?.message ??
-      allocation.tasks.find((task) => task.lastCheck !== null)?.lastCheck ??
-      'not healthy',
-    // A node may still hold what it was allowed to send before.
-    ...(job.evidence === 'logs' && allocation.failure?.log !== undefined
-      ? { log: allocation.failure.log }
-      : {}),
-  })),
+  allocations: copies.slice(0, EVIDENCE_LIMIT).map(({ allocation }) => {
+    const { failure, tasks, firstStartedForMs } = allocation;
+    const failing = tasks.find((task) => task.lastCheck !== null);
+    const log = failure?.log ?? failing?.log;
+    return {
+      allocation: allocation.allocation,
+      node: allocation.node,
+      task: failure?.task ?? failing?.name ?? null,
+      message: failure?.message ?? failing?.lastCheck ?? 'not healthy',
+      ...(firstStartedForMs === null
+        ? {}
+        : { afterMs: Math.max(0, firstStartedForMs - (failure?.ageMs ?? 0)) }),
+      // A node may still hold what it was allowed to send before.
+      ...(job.evidence === 'logs' && log !== undefined ? { log } : {}),
+    };
+  }),
 });
 
 const seconds = (ms: Ms): string => `${Math.round(ms / 1000)} s`;
