@@ -3,9 +3,9 @@
 import { pc } from './colours.ts';
 import type { StateAnswer } from '../schema/control.ts';
 import type { LiveAllocation, LiveNode } from '../schema/live.ts';
-import type { DeploymentStatus, DeploymentView } from '../schema/plan.ts';
+import type { DeploymentStatus, DeploymentView, Plan } from '../schema/plan.ts';
 import { formatAge, formatCpu, formatSize } from '../schema/units.ts';
-import { blockedLines, many, STATUS_WORDS } from '../reconciler/render/words.ts';
+import { blockedLines, many, named, STATUS_WORDS } from '../reconciler/render/words.ts';
 import { problemLine } from '../reconciler/render/plan-text.ts';
 import { toJson } from '../schema/snapshot.ts';
 import { connect } from './client.ts';
@@ -84,6 +84,7 @@ const overview = (state: ReadyState, io: Io): readonly string[] => {
     }),
     ...list('Nodes', conditionLines(state)),
     ...list('Waiting', waiting),
+    ...list('Waiting for approval (purser approve)', guardedLines(view.plan.guarded)),
     ...list('Problems', view.plan.problems.map(problemLine)),
   ];
   const room = io.rows - HEAD_LINES - below.join('\n').split('\n').length;
@@ -162,6 +163,9 @@ const nodeRows = ({ view }: ReadyState): readonly (readonly string[])[] => {
   return [...listed, ...unlisted];
 };
 
+const guardedLines = (guarded: Plan['guarded']): readonly string[] =>
+  guarded.map(({ slots, why }) => `${named(slots)}: ${why}`);
+
 const conditionLines = ({ view }: ReadyState): readonly string[] =>
   view.live.nodes.flatMap(({ name, conditions }) =>
     conditions.map(({ message }) => `${name}: ${message}`),
@@ -224,6 +228,10 @@ const detail = (state: ReadyState, job: string, io: Io): readonly string[] => {
         }),
     ...list('Failures', failures),
     ...list('Waiting', blockedLines(waiting)),
+    ...list(
+      `Waiting for approval (purser approve ${job})`,
+      guardedLines(state.view.plan.guarded.filter((one) => one.job === job)),
+    ),
   ];
 };
 
@@ -261,6 +269,7 @@ const jsonOf = (state: ReadyState, job: string | null) => {
       .map((deployment) => ({ ...deployment, copies: copiesJson(state, deployment.job) })),
     nodes: view.live.nodes.map(nodeJson),
     blocked: view.plan.blocked,
+    guarded: view.plan.guarded,
     problems: view.plan.problems,
   };
 };

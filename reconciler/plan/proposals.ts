@@ -9,6 +9,7 @@ import { pointerOf } from '../../schema/places.ts';
 import type { Blocked, Proposal } from '../../schema/plan.ts';
 import { editYaml } from '../../schema/yaml-edit.ts';
 import type { Rollout } from './deployment.ts';
+import { remedyFor } from './remedy.ts';
 import type { JobView } from './slots.ts';
 
 export interface JobOutcome {
@@ -114,7 +115,7 @@ const waitFor = (job: DesiredJob, detail: string): Revert => ({
     slot: null,
     why: 'revert-impossible',
     detail,
-    remedy: `purser rollback ${job.id}`,
+    remedy: remedyFor(job),
   },
 });
 
