@@ -7,7 +7,7 @@ import type { CommandSpec } from './command.ts';
 import { text } from './command.ts';
 import { CommandError } from './command-error.ts';
 import type { ReadyState } from './state.ts';
-import { copiesOf, findCopy, findJob, readyState, shortSlot } from './state.ts';
+import { copiesOf, findCopy, findJob, readyState, refuseUnknownTask, shortSlot } from './state.ts';
 
 export const logs: CommandSpec = {
   usage: 'logs <job-or-allocation>',
@@ -18,6 +18,7 @@ export const logs: CommandSpec = {
     ['purser logs -f web', 'goes on until Ctrl-C'],
     ['purser logs --previous "web[0]"', 'the run before the last restart'],
   ],
+  exits: '0, 1 nothing to show, 2 an error',
   define: (command) =>
     command
       .option('-f, --follow', 'go on with what is printed from now on')
@@ -27,12 +28,15 @@ export const logs: CommandSpec = {
   run: async ({ args, options, common, io }) => {
     const state = await readyState(common);
     const copies = copiesFor(state, args[0] ?? '');
+    const wanted = text(options['task']);
+    if (wanted !== null) refuseUnknownTask(copies, wanted);
     const tasks = copies.flatMap((copy) =>
       copy.body.spec.tasks
-        .filter(({ name }) => text(options['task']) === null || name === options['task'])
+        .filter(({ name }) => wanted === null || name === wanted)
         .map(({ name }) => ({ copy, task: name })),
     );
-    if (tasks.length === 0) throw new CommandError('there are no copies to read logs of', 1);
+    if (tasks.length === 0)
+      throw new CommandError(`${args[0] ?? ''} has no copies, so there are no logs`, 1);
     const tail = Number(options['tail']);
     if (!Number.isInteger(tail) || tail < 0) throw new CommandError('--tail takes a whole number');
     const codes = await Promise.all(

@@ -31,6 +31,8 @@ interface State {
   failure: WriteFailure | null;
   failures: number;
   notBefore: Ms;
+  /** HEAD of the view whose batch failed: somebody who commits may have cleared the way. */
+  failedAt: string;
   /** The newest batch that was written, and how often it was proposed again since. */
   written: string;
   repeats: number;
@@ -42,6 +44,7 @@ export const createWriter = (ports: ReconcilerPorts, wake: () => void): Writer =
     failure: null,
     failures: 0,
     notBefore: 0,
+    failedAt: '',
     written: '',
     repeats: 0,
   };
@@ -77,6 +80,7 @@ export const createWriter = (ports: ReconcilerPorts, wake: () => void): Writer =
       const stale = isEdgeFailure(error) && error.consequence === 'stale';
       state.notBefore = stale ? now : now + wait;
       state.failures += 1;
+      state.failedAt = view.desired.commit.oid;
       state.failure = { what: whatOf(view), message, since: state.failure?.since ?? now };
       if (!stale) ports.log.warn({ message }, 'a write to Git failed and will be tried again');
     } finally {
@@ -89,7 +93,8 @@ export const createWriter = (ports: ReconcilerPorts, wake: () => void): Writer =
     offer: (view) => {
       const wanted = recordsOf(view).length > 0 || view.plan.proposals.length > 0;
       if (!wanted) state.failure = null;
-      if (!wanted || state.busy || ports.clock.now() < state.notBefore) return;
+      const isNew = state.failure !== null && view.desired.commit.oid !== state.failedAt;
+      if (!wanted || state.busy || (ports.clock.now() < state.notBefore && !isNew)) return;
       state.busy = true;
       void run(view);
     },

@@ -114,9 +114,13 @@ const waitFor = (job: DesiredJob, detail: string): Revert => ({
     slot: null,
     why: 'revert-impossible',
     detail,
-    remedy: `purser rollback ${job.id}`,
+    remedy: wayBack(job),
   },
 });
+
+/** By a command where one is known to work; else by hand. */
+export const wayBack = ({ id, file, revert }: DesiredJob): string =>
+  revert.kind === 'possible' ? `purser rollback ${id}` : `correct ${file} and commit`;
 
 /** Subject lines longer than this are cut by most tools that show them. */
 const SUBJECT_LIMIT = 72;
