@@ -14,6 +14,7 @@ import type { Snapshot } from '../schema/snapshot.ts';
 import { toJson } from '../schema/snapshot.ts';
 import { formatAge, formatDuration } from '../schema/units.ts';
 import { problemLine } from '../reconciler/render/plan-text.ts';
+import { remedyFor } from '../reconciler/plan/remedy.ts';
 import { blockedLines, many, STATUS_WORDS, stepWords } from '../reconciler/render/words.ts';
 import type { CommandSpec } from './command.ts';
 import type { ReadyState } from './state.ts';
@@ -91,6 +92,7 @@ const NOT_BY_ITSELF: ReadonlySet<WaitReason> = new Set([
   'rename',
   'stopped-sync',
   'revert-impossible',
+  'node-unseen',
 ]);
 
 const changesByItself = (wait: Blocked): boolean =>
@@ -118,19 +120,20 @@ const unreachable = ({ nodes }: LiveState): readonly string[] =>
   nodes.filter(({ connected }) => !connected).map(({ name }) => name);
 
 const remediesOf = (
-  { id, standing, file, revert }: DesiredJob,
+  job: DesiredJob,
   deployment: DeploymentView | null,
   { waits, guarded }: Pick<Plan, 'guarded'> & { readonly waits: readonly Blocked[] },
 ): readonly string[] => {
+  const { id, standing, file } = job;
   const fromWaits = waits.flatMap((one) =>
     one.kind === 'waiting' && one.remedy !== null ? [one.remedy] : [],
   );
   const byStatus: Partial<Record<DeploymentView['status'], string>> = {
-    degraded: `purser rollback ${id}`,
+    degraded: remedyFor(job),
+    failed: remedyFor(job),
     paused: `purser resume ${id}`,
     canary: `purser promote ${id}`,
     stopped: `purser start ${id}`,
-    failed: `purser logs ${id}, then commit a correction${revert.kind === 'possible' ? `, or purser rollback ${id}` : ''}`,
   };
   const own = deployment === null ? undefined : byStatus[deployment.status];
   const held = standing.kind === 'held' ? [`correct ${file}: purser validate`] : [];

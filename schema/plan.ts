@@ -108,6 +108,7 @@ export type WaitReason =
   | 'guard'
   | 'mass-loss'
   | 'node-unknown'
+  | 'node-unseen'
   | 'no-replacement-place'
   | 'quota'
   | 'rename'

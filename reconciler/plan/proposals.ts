@@ -9,6 +9,7 @@ import { pointerOf } from '../../schema/places.ts';
 import type { Blocked, Proposal } from '../../schema/plan.ts';
 import { editYaml } from '../../schema/yaml-edit.ts';
 import type { Rollout } from './deployment.ts';
+import { remedyFor } from './remedy.ts';
 import type { JobView } from './slots.ts';
 
 export interface JobOutcome {
@@ -114,13 +115,9 @@ const waitFor = (job: DesiredJob, detail: string): Revert => ({
     slot: null,
     why: 'revert-impossible',
     detail,
-    remedy: wayBack(job),
+    remedy: remedyFor(job),
   },
 });
-
-/** By a command where one is known to work; else by hand. */
-export const wayBack = ({ id, file, revert }: DesiredJob): string =>
-  revert.kind === 'possible' ? `purser rollback ${id}` : `correct ${file} and commit`;
 
 /** Subject lines longer than this are cut by most tools that show them. */
 const SUBJECT_LIMIT = 72;

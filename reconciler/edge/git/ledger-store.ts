@@ -44,6 +44,8 @@ export const readLedger = async (
   log: LogPort,
 ): Promise<Ledger> => {
   const rows = await rowsAt(store, tip);
+  const known = ledgers.get(rows);
+  if (known !== undefined) return known;
   const ours = rows.filter(([path]) => path.endsWith('.jsonl'));
   const records: LedgerRecord[] = [];
   for (const first of [true, false]) {
@@ -52,8 +54,12 @@ export const readLedger = async (
       for (const line of linesOf(row, log)) if (line.record !== null) records.push(line.record);
     }
   }
+  ledgers.set(rows, records);
   return records;
 };
+
+/** By the files it was read from: a writer reads the ledger too, before each of its commits. */
+const ledgers = new WeakMap<readonly FileRow[], Ledger>();
 
 export interface Append {
   readonly store: Store;
@@ -75,7 +81,6 @@ export const buildAppend = async (
   append: Append,
 ): Promise<{ readonly oid: string; readonly objects: readonly NewObject[] } | null> => {
   const { store, tip, log } = append;
-  const rows = new Map(await rowsAt(store, tip));
   const added = new Map<string, LedgerRecord[]>();
   for (const record of append.records) {
     const path = ledgerFile(record);
@@ -83,6 +88,7 @@ export const buildAppend = async (
     if (list === undefined) added.set(path, [record]);
     else list.push(record);
   }
+  const rows = new Map((await rowsAt(store, tip)).filter(([path]) => added.has(path)));
   const changes = new Map<string, string>();
   for (const [path, records] of added) {
     const file = rows.get(path);

@@ -225,7 +225,7 @@ describe('a failed version (6.3)', () => {
 
   it('names no command that would refuse', () => {
     const revert = { kind: 'impossible', why: 'configs/a has changed since' } as const;
-    const byHand = 'correct jobs/shop/web.yaml and commit';
+    const byHand = 'purser logs shop/web, then commit a correction';
     expect(remedies({ revert })).toEqual([byHand, byHand]);
   });
 });
