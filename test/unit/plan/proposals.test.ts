@@ -1,6 +1,7 @@
 // Commits and records that a plan proposes, beside reverts (which plan.test has). Rules 7, 11.
 import { describe, expect, it } from 'vitest';
 import { plan } from '../../../reconciler/plan/plan.ts';
+import type { DesiredJob } from '../../../schema/desired.ts';
 import type { Plan } from '../../../schema/plan.ts';
 import {
   aCopy,
@@ -235,5 +236,29 @@ describe('log lines in evidence (6.4)', () => {
     const [back] = plan(desiredOf([silent]), then, 0).steps;
     expect(back).toMatchObject({ kind: 'update', changes: ['evidence'] });
     expect(back?.kind === 'update' && 'evidence' in back.body).toBe(false);
+  });
+});
+
+describe('a failed version (6.3)', () => {
+  const evidence = { reason: '2 of its allocations died', allocations: [] };
+  const remedies = (facts: Partial<DesiredJob>): readonly (string | null)[] => {
+    const job = aJob(
+      { version: 'v2', from: { version: 'v1' } },
+      { failed: { evidence }, ...facts },
+    );
+    const was = aCopy(settledBefore(job), { node: 'n001', index: 0 });
+    return plan(desiredOf([job]), liveOf([was]), 0).blocked.flatMap((one) =>
+      one.kind === 'waiting' && one.slot === null ? [one.remedy] : [],
+    );
+  };
+
+  it('names the command that takes it back', () => {
+    expect(remedies({})).toEqual(['purser rollback shop/web']);
+  });
+
+  it('names no command that would refuse', () => {
+    const revert = { kind: 'impossible', why: 'configs/a has changed since' } as const;
+    const byHand = 'purser logs shop/web, then commit a correction';
+    expect(remedies({ revert })).toEqual([byHand, byHand]);
   });
 });
