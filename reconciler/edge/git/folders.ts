@@ -30,8 +30,16 @@ export interface Folders {
   readonly treeBytes: () => number;
 }
 
-/** `fileBytes`: larger files are refused, unread. */
-export const createFolders = (objects: Objects, fileBytes: number): Folders => {
+/** Texts by blob id that need no reading: what an earlier start has kept. */
+export type KnownTexts = (blob: string) => string | undefined;
+
+export interface FolderOptions {
+  /** Larger files are refused, unread. */
+  readonly fileBytes: number;
+  readonly known: KnownTexts;
+}
+
+export const createFolders = (objects: Objects, options: FolderOptions): Folders => {
   const trees = createMemory<ParsedTree>(REMEMBERED_TREE_BYTES);
   const lists = createMemory<Folder>(REMEMBERED_ROWS);
   /** Trees of commits that were listed whole: a walk over the history does not push them out. */
@@ -56,7 +64,7 @@ export const createFolders = (objects: Objects, fileBytes: number): Folders => {
     const key = entry.oid + entry.mode;
     const known = blobs.get(key);
     if (known !== undefined) return known;
-    const read = await readFile(objects, entry, fileBytes);
+    const read = await readFile(objects, entry, options);
     blobs.set(key, read);
     return read;
   };
@@ -191,12 +199,16 @@ const LFS_POINTER_BYTES = 1024;
 const readFile = async (
   objects: Objects,
   entry: TreeEntry,
-  maxBytes: number,
+  { fileBytes, known }: FolderOptions,
 ): Promise<SourceFile> => {
   const blob = entry.oid;
   if (entry.mode === SYMLINK) return { kind: 'refused', blob, why: 'symlink', size: null };
   if (entry.mode === SUBMODULE) return { kind: 'refused', blob, why: 'submodule', size: null };
-  const object = await objects.read(blob, maxBytes);
+  const text = known(blob);
+  if (text !== undefined && Buffer.byteLength(text) <= fileBytes) {
+    return { kind: 'text', blob, text };
+  }
+  const object = await objects.read(blob, fileBytes);
   if (object === null) throw new LostObject(blob);
   if (object.data === null) return { kind: 'refused', blob, why: 'too-large', size: object.size };
   return fileOf(blob, object.data);
