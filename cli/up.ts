@@ -14,7 +14,8 @@ import type { CommandSpec, Invocation } from './command.ts';
 import { DEFAULT_ROOT, text } from './command.ts';
 import { CommandError, NoReconcilerError } from './command-error.ts';
 import { aborted } from './reconciler.ts';
-import { createChildren, RECONCILER_NODE_FLAGS, RUNNER_NODE_FLAGS } from './up/children.ts';
+import { createChildren, RECONCILER_NODE_FLAGS, RECONCILER_PRIORITY } from './up/children.ts';
+import { RUNNER_NODE_FLAGS } from './up/children.ts';
 import { importExampleImages, prepareExample } from './up/images.ts';
 import type { Layout, NodeLayout, UpSettings } from './up/layout.ts';
 import { layoutOf, nodeLayout } from './up/layout.ts';
@@ -242,6 +243,7 @@ const reconcilerSpec = ({ layout, source, cluster, registries }: ReconcilerAsk) 
     command: process.execPath,
     args: [...program, ...place, ...followed, ...link, ...where, ...flags],
     log: layout.reconcilerLog,
+    priority: RECONCILER_PRIORITY,
   };
 };
 

@@ -7,9 +7,10 @@
 
 import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
-import { tmpdir } from 'node:os';
+import { setPriority, tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { prefer, RECONCILER_PRIORITY } from '../../cli/up/children.ts';
 import { compile } from '../../reconciler/desired/compile.ts';
 import { createGitSource } from '../../reconciler/edge/git/source.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
@@ -71,9 +72,12 @@ export const commitToPlan: Figure = {
     try {
       const began = performance.now();
       await plans.rest(head);
+      // The arithmetic is done under the same priority as the plans.
+      prefer(process.pid, RECONCILER_PRIORITY);
       say(`${JOBS} jobs placed and settled after ${ms(performance.now() - began)}`);
       return await measure(plans, history, options);
     } finally {
+      setPriority(0);
       await plans.stop();
       fs.rmSync(root, { recursive: true, force: true });
     }

@@ -5,7 +5,7 @@
 import { execFileSync, fork } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
-import { RECONCILER_NODE_FLAGS } from '../../cli/up/children.ts';
+import { prefer, RECONCILER_NODE_FLAGS, RECONCILER_PRIORITY } from '../../cli/up/children.ts';
 
 export type TimedMessage =
   /** The first plan of this commit is there. */
@@ -47,6 +47,7 @@ export const startTimedPlans = (options: TimedPlansOptions): TimedPlans => {
   const child = fork(path.join(folder, 'main.js'), [repository, ...nodes], {
     execArgv: [...RECONCILER_NODE_FLAGS],
   });
+  if (child.pid !== undefined) prefer(child.pid, RECONCILER_PRIORITY);
   const seen = new Map<string, number>();
   const waiting = new Map<string, (atMs: number) => void>();
   child.on('message', (message: TimedMessage) => {
