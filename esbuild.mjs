@@ -11,7 +11,7 @@ const sources = ['schema', 'reconciler', 'node-runner', 'cli']
   )
   .filter((name) => name.endsWith('.ts'));
 const hash = createHash('sha256');
-for (const name of [...sources, 'package-lock.json'].toSorted()) {
+for (const name of [...sources, 'package-lock.json'].toSorted((a, b) => (a < b ? -1 : 1))) {
   hash.update(`${name}\n`).update(readFileSync(path.join(here, name)));
 }
 

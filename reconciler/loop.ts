@@ -57,9 +57,10 @@ export const createLoop = (ports: ReconcilerPorts, memos: Memos = createMemos())
   let said: string | null = null;
 
   const pass = async () => {
+    const turn = writer.turn();
     try {
       const view = await cycle(context, state.view);
-      writer.offer(view);
+      writer.offer(view, turn);
       reportViolations(ports, view);
       failures = view.stale === null ? 0 : failures + 1;
       state = { view, failure: view.stale?.message ?? null, write: writer.failure() };

@@ -8,6 +8,8 @@ import { ControlServiceDefinition } from '../schema/generated/purser/control/v1/
 import type {
   CommitAnswer,
   CommitArgument,
+  CopiesAnswer,
+  CopiesArgument,
   EventAnswer,
   FileAnswer,
   FileArgument,
@@ -130,6 +132,7 @@ interface Handling {
 
 const handlersOf = (handling: Handling): Readonly<Record<string, Handler>> => ({
   state: async () => stateOf(handling),
+  copies: async (argument) => copiesIn(handling, argument as CopiesArgument),
   snapshot: async () => snapshotOf(handling),
   file: async (argument) => fileOf(handling, argument as FileArgument),
   events: async (): Promise<readonly EventAnswer[]> => handling.events.all(),
@@ -155,6 +158,23 @@ const stateOf = ({ config, loop, now }: Handling): StateAnswer => {
     failure,
     write,
     view: view === null ? null : viewOf(view, now()),
+  };
+};
+
+const copiesIn = (handling: Handling, { job }: CopiesArgument): CopiesAnswer => {
+  const { desired, live } = viewIn(handling);
+  const copies = live.nodes
+    .flatMap(({ allocations }) => allocations)
+    .filter(({ body }) => `${body.namespace}/${body.job}` === job)
+    .map(({ node, allocation, body: { group, index, specHash, spec } }) => {
+      const tasks = spec.tasks.map(({ name }) => name);
+      return { node, allocation, group, index, specHash, tasks };
+    });
+  const heard = new Set(live.nodes.map(({ name }) => name));
+  return {
+    exists: copies.length > 0 || desired.jobs.some(({ id }) => id === job),
+    complete: desired.nodes.every(({ name }) => heard.has(name)),
+    copies,
   };
 };
 

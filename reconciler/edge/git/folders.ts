@@ -21,10 +21,10 @@ export interface Folders {
   /** Entries of one tree; quickly when `like` is a similar tree that was read before. */
   readonly tree: (oid: string, like?: string | null) => Promise<readonly TreeEntry[]>;
   /**
-   * All files below a tree, their paths prefixed; the same array for the same tree at the same
-   * prefix.
+   * A tree with all files below it, their paths prefixed; the same object for the same tree at the
+   * same prefix.
    */
-  readonly files: (oid: string, prefix: string) => Promise<readonly FileRow[]>;
+  readonly list: (oid: string, prefix: string) => Promise<Folder>;
   readonly file: (entry: TreeEntry) => Promise<SourceFile>;
   /** Bytes of all trees read so far: what a long walk has cost. */
   readonly treeBytes: () => number;
@@ -91,9 +91,9 @@ export const createFolders = (objects: Objects, options: FolderOptions): Folders
     const read = await Promise.all(middle.map((entry) => part(entry, prefix, depth)));
     const old = before?.parts ?? [];
     const parts = [...old.slice(0, head), ...read, ...old.slice(old.length - tail)];
-    const folder = { oid, entries, parts, rows: rowsOf(entries, parts) };
-    lists.set(key, folder, folder.rows.length + 1);
-    latest.set(prefix, folder, folder.rows.length + 1);
+    const folder = folderOf(oid, entries, parts);
+    lists.set(key, folder, folder.count + 1);
+    latest.set(prefix, folder, folder.count + 1);
     return folder;
   };
 
@@ -102,7 +102,7 @@ export const createFolders = (objects: Objects, options: FolderOptions): Folders
     tree: async (oid, like) => (await tree(oid, like ?? null)).entries,
     file,
     treeBytes: () => treeBytes,
-    files: async (oid, prefix) => (await list(oid, prefix, 0)).rows,
+    list: (oid, prefix) => list(oid, prefix, 0),
   };
 };
 
@@ -118,15 +118,36 @@ const createCommits = (objects: Objects): Folders['commit'] => {
   };
 };
 
-interface Folder {
+/** What stands in it as before is the same object in the folder read before. */
+export interface Folder {
   readonly oid: string;
   readonly entries: readonly TreeEntry[];
   /** One for each entry. */
   readonly parts: readonly Part[];
+  /** Files below it. */
+  readonly count: number;
+  /** All of them, in order of their paths; put together for whoever asks. */
   readonly rows: readonly FileRow[];
 }
 
-type Part = FileRow | Folder;
+export type Part = FileRow | Folder;
+
+export const isFolder = (part: Part): part is Folder => 'rows' in part;
+
+const folderOf = (oid: string, entries: readonly TreeEntry[], parts: readonly Part[]): Folder => {
+  let rows: readonly FileRow[] | null = null;
+  let count = 0;
+  for (const part of parts) count += isFolder(part) ? part.count : 1;
+  return {
+    oid,
+    entries,
+    parts,
+    count,
+    get rows() {
+      return (rows ??= rowsOf(entries, parts));
+    },
+  };
+};
 
 /**
  * Git's order of a tree is the order of full paths by byte, which differs from code units beyond
@@ -135,7 +156,7 @@ type Part = FileRow | Folder;
 const rowsOf = (entries: readonly TreeEntry[], parts: readonly Part[]): readonly FileRow[] => {
   const rows: FileRow[] = [];
   for (const part of parts) {
-    if (!('rows' in part)) rows.push(part);
+    if (!isFolder(part)) rows.push(part);
     else for (const row of part.rows) rows.push(row);
   }
   return entries.every((entry) => isAscii(entry.name)) ? rows : rows.toSorted(byPath);

@@ -186,7 +186,11 @@ const missingBranch = (base: Base, branch: string) => {
   const others = someBranches(repository);
   const there = others.length === 0 ? 'it has none yet' : `it has ${others.join(', ')}`;
   const where = base.local ? there : 'check its name';
-  return broken(`${base.name}: there is no branch ${branch} (${where}). Push it, or name another`);
+  const how = base.local ? `Make it again: git branch ${branch} COMMIT` : 'Push it again';
+  return broken(
+    `${base.name}: there is no branch ${branch} (${where}). ${how}, or start Purser with another ` +
+      '--branch. Containers are left as they are meanwhile',
+  );
 };
 
 interface Reading {
