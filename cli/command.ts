@@ -38,6 +38,8 @@ export interface CommandSpec {
   readonly summary: string;
   /** Shell lines with what they do. */
   readonly examples: readonly (readonly [string, string])[];
+  /** Exit codes, where they say more than 0 well, 2 an error. */
+  readonly exits?: string;
   /** Adds options. */
   readonly define: (command: Command) => Command;
   /** Returns the exit code. */

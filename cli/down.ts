@@ -17,6 +17,7 @@ export const down: CommandSpec = {
     ['purser down', 'containers, networks, images and state go'],
     ['purser down --volumes', 'named volumes go too'],
   ],
+  exits: '0 removed, 1 there is no cluster, 2 an error',
   define: (command) => command.option('--volumes', 'remove the named volumes too'),
   run: async ({ options, common, io }) => {
     const layout = layoutOf(common.root);

@@ -3,11 +3,13 @@
 import { byPerson, createRepo } from '../sim/fake/git.ts';
 import { createMachine } from '../sim/fake/machine.ts';
 import { createDisk, createNetwork, createNodeClock, createStore } from '../sim/fake/node.ts';
-import { createRegistry } from '../sim/fake/registry.ts';
+import { createRegistry, ENTRYPOINT, GOOD, type Behaviour } from '../sim/fake/registry.ts';
+import { createRuntime } from '../sim/fake/runtime.ts';
 import { createProcess } from '../sim/process.ts';
 import { createTime } from '../sim/time.ts';
 import { networkSuite } from '../support/suites/network.ts';
 import { storeSuite } from '../support/suites/store.ts';
+import { type Program, runtimeSuite } from './runtime-suite.ts';
 import { sourceSuite, type PersonFiles } from './source-suite.ts';
 
 /** Virtual time that goes on by itself, for tests that only await. */
@@ -39,6 +41,56 @@ const startNode = () => {
   });
   return { time, registry, machine, close, runner };
 };
+
+const EXITS = [0, 1, 2, 3, 7];
+
+const exits = (code: number): Behaviour => ({
+  ...GOOD,
+  crash: { afterMs: 1, code, outOfMemory: false },
+});
+
+/** An image with a command for each program of the suite. */
+const content = {
+  programs: {
+    '/deaf': { behaviour: { ...GOOD, stopsAfterMs: null }, says: '' },
+    '/hello': { behaviour: exits(3), says: 'hello\n' },
+    ...Object.fromEntries(
+      EXITS.map((code) => [`/exit-${code}`, { behaviour: exits(code), says: '' }]),
+    ),
+  },
+  users: { app: { uid: 1000, gid: 29 } },
+};
+
+const commandOf = (program: Program): string => {
+  switch (program.kind) {
+    case 'run':
+      return program.heedsTerm ? ENTRYPOINT : '/deaf';
+    case 'exit':
+      return `/exit-${program.code}`;
+    case 'absent':
+      return '/absent';
+  }
+};
+
+runtimeSuite('simulated: the contract of RuntimePort', () => {
+  const { time, registry, machine, close } = startNode();
+  const { repository, digest } = registry.push('registry.sim/app', 'v1', GOOD, content);
+  const process = createProcess(time, 'runner');
+  return Promise.resolve({
+    runtime: createRuntime({ time, process, machine, registry }),
+    image: { repository, digest },
+    missing: { repository, digest: `sha256:${'1'.repeat(64)}` },
+    spec: (_id, program) => ({ process: { args: [commandOf(program)] } }),
+    user: { name: 'app', uid: 1000, gid: 29 },
+    hello: ['/hello'],
+    loseTask: (): Promise<void> => {
+      machine.powerOff();
+      machine.powerOn();
+      return Promise.resolve();
+    },
+    close,
+  });
+});
 
 storeSuite('simulated', () => {
   const { runner, close } = startNode();

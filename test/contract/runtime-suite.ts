@@ -28,10 +28,10 @@ export interface RuntimeBench {
   readonly spec: (id: string, program: Program) => OciSpec;
   /** A user of the image by name. */
   readonly user: { readonly name: string; readonly uid: number; readonly gid: number };
-  /**
-   * Arguments of a process that prints `hello` and ends with 3; null where exec is not modelled.
-   */
-  readonly hello: readonly string[] | null;
+  /** Arguments of a process that prints `hello` and ends with 3. */
+  readonly hello: readonly string[];
+  /** Leaves the container's record without a task, as a reboot does. */
+  readonly loseTask: (id: string) => Promise<void>;
   readonly close: () => Promise<void>;
 }
 
@@ -132,6 +132,15 @@ export const runtimeSuite = (name: string, makeBench: () => Promise<RuntimeBench
       });
     });
 
+    test('a pull that is cancelled midway ends at once, and can be done again', async () => {
+      await runtime.removeImage(image.name);
+      const stop = new AbortController();
+      const pulled = runtime.pull(bench.image, { signal: stop.signal });
+      stop.abort();
+      await expect(pulled).rejects.toMatchObject({ name: 'AbortError' });
+      expect(await runtime.pull(bench.image, {})).toEqual(image);
+    });
+
     test('a container is created, not started, and listed with its labels', async () => {
       const id = await create({ kind: 'run', heedsTerm: true });
       const found = await find(runtime, id);
@@ -198,6 +207,20 @@ export const runtimeSuite = (name: string, makeBench: () => Promise<RuntimeBench
       await runtime.remove(id);
     });
 
+    test.each([
+      [9, { code: 137, signal: 9 }],
+      [15, { code: 2, signal: null }],
+    ])('signal %i ends what was created and never started, and is told', async (signal, how) => {
+      const { heard, stop } = await listen(runtime);
+      const id = await create({ kind: 'run', heedsTerm: true });
+      await runtime.kill(id, signal, { all: false });
+      expect((await ended(id)).exit).toMatchObject({ ...how, known: true });
+      await until(async () => heard.some((each) => each.kind === 'exit' && each.container === id));
+      await expect(runtime.start(id)).rejects.toMatchObject({ consequence: 'retry' });
+      await stop();
+      await runtime.remove(id);
+    });
+
     test('killing what has ended, or never was, is no error', async () => {
       const id = await run({ kind: 'exit', code: 0, afterMs: 0 });
       await ended(id);
@@ -216,6 +239,48 @@ export const runtimeSuite = (name: string, makeBench: () => Promise<RuntimeBench
       await runtime.remove(id);
     });
 
+    test('what has ended is not created again, but restarted or removed', async () => {
+      const id = await run({ kind: 'exit', code: 0, afterMs: 0 });
+      await ended(id);
+      const again = create({ kind: 'run', heedsTerm: true }, id);
+      await expect(again).rejects.toMatchObject({ reason: 'already-exists', consequence: 'stale' });
+      await runtime.remove(id);
+    });
+
+    test.each(['created', 'running'])(
+      'the removal of what is %s is told as its end',
+      async (task) => {
+        const { heard, stop } = await listen(runtime);
+        const program = { kind: 'run', heedsTerm: false } as const;
+        const id = task === 'created' ? await create(program) : await run(program);
+        await runtime.remove(id);
+        const event = await until(async () =>
+          heard.find((each) => each.kind === 'exit' && each.container === id),
+        );
+        expect(event).toMatchObject({ exit: { code: 137, signal: 9 } });
+        await stop();
+      },
+    );
+
+    test('a container whose task is gone says so, and can restart or be made anew', async () => {
+      const id = await run({ kind: 'run', heedsTerm: true });
+      await bench.loseTask(id);
+      expect(await find(runtime, id)).toMatchObject({
+        task: 'none',
+        pid: null,
+        labels: { a: '1' },
+        exit: { code: null, known: false },
+      });
+      await runtime.kill(id, 9, { all: true });
+      await expect(runtime.start(id)).rejects.toMatchObject({ reason: 'not-found' });
+      await runtime.restart(id, null);
+      await runtime.start(id);
+      await bench.loseTask(id);
+      await create({ kind: 'run', heedsTerm: true }, id);
+      expect(await find(runtime, id)).toMatchObject({ task: 'created', exit: null });
+      await runtime.remove(id);
+    });
+
     test('a restart makes a new task of the same container', async () => {
       const id = await run({ kind: 'exit', code: 1, afterMs: 0 });
       await ended(id);
@@ -226,6 +291,14 @@ export const runtimeSuite = (name: string, makeBench: () => Promise<RuntimeBench
       await runtime.restart(id, bench.spec(id, { kind: 'exit', code: 2, afterMs: 0 }));
       await runtime.start(id);
       expect((await ended(id)).exit).toMatchObject({ code: 2 });
+      await runtime.remove(id);
+    });
+
+    test('a restart with a command that the image lacks leaves no task', async () => {
+      const id = await run({ kind: 'run', heedsTerm: true });
+      const again = runtime.restart(id, bench.spec(id, { kind: 'absent' }));
+      await expect(again).rejects.toMatchObject({ reason: 'command-not-found', blame: 'version' });
+      expect(await find(runtime, id)).toMatchObject({ task: 'none' });
       await runtime.remove(id);
     });
 
@@ -243,6 +316,16 @@ export const runtimeSuite = (name: string, makeBench: () => Promise<RuntimeBench
       expect(await find(runtime, id)).toMatchObject({ task: 'running' });
       expect((await find(runtime, id))?.labels).toEqual({ b: '2', 'with/slash': 'x' });
       await runtime.remove(id);
+    });
+
+    test('what is not there cannot be started, relabelled or entered', async () => {
+      const calls = [
+        () => runtime.start('never-was'),
+        () => runtime.relabel('never-was', {}),
+        () => runtime.exec({ container: 'never-was', args: bench.hello, env: [], tty: null }),
+      ];
+      for (const call of calls)
+        await expect(call()).rejects.toMatchObject({ reason: 'not-found', consequence: 'stale' });
     });
 
     test('a command that the image lacks is the version’s fault and leaves nothing', async () => {
@@ -282,8 +365,7 @@ export const runtimeSuite = (name: string, makeBench: () => Promise<RuntimeBench
       });
     });
 
-    test('a process can be run in a container', async ({ skip }) => {
-      if (bench.hello === null) return skip();
+    test('a process can be run in a container', async () => {
       const id = await run({ kind: 'run', heedsTerm: true });
       const session = await runtime.exec({ container: id, args: bench.hello, env: [], tty: null });
       let text = '';
@@ -291,6 +373,12 @@ export const runtimeSuite = (name: string, makeBench: () => Promise<RuntimeBench
       expect(text.trim()).toBe('hello');
       expect(await session.exit).toMatchObject({ code: 3, known: true });
       expect(await find(runtime, id)).toMatchObject({ task: 'running' });
+      const absent = runtime.exec({ container: id, args: ['no-such'], env: [], tty: null });
+      await expect(absent).rejects.toMatchObject({ reason: 'command-not-found' });
+      await runtime.kill(id, 9, { all: true });
+      await ended(id);
+      const late = runtime.exec({ container: id, args: bench.hello, env: [], tty: null });
+      await expect(late).rejects.toMatchObject({ reason: 'other', consequence: 'retry' });
       await runtime.remove(id);
     });
 

@@ -32,6 +32,16 @@ const commandOf = (program: Program): readonly string[] => {
   }
 };
 
+/** Ends the process and takes its task away: what is left after a reboot. */
+const loseTask = async (server: TestContainerd, id: string): Promise<void> => {
+  const { socket } = server.daemon();
+  const raw = connectContainerd({ socket, namespace: server.namespace });
+  await raw.tasks.kill({ containerId: id, signal: 9, all: true });
+  await raw.tasks.wait({ containerId: id });
+  await raw.tasks.delete({ containerId: id });
+  raw.close();
+};
+
 const present = releases().filter(({ binary }) => binary !== null);
 for (const { name, missing } of releases().filter(({ binary }) => binary === null))
   test.skip(`containerd ${name}: ${missing}`, () => undefined);
@@ -63,6 +73,7 @@ describe.each(present)('containerd $name', ({ name, binary }) => {
         testSpec({ args: commandOf(program), cgroup: `/${own.namespace}/${id}` }),
       user: { name: 'app', uid: 1000, gid: 29 },
       hello: ['sh', '-c', 'echo hello; exit 3'],
+      loseTask: (id) => loseTask(own, id),
       close: async () => {
         await own.close();
         await registry.close();

@@ -6,22 +6,23 @@
 import type {
   CreateAsk,
   ImageFacts,
+  OciSpec,
   RuntimeContainer,
   RuntimeEvent,
-  RuntimeFailure,
   TaskExit,
 } from '../../../node-runner/ports.ts';
+import { RuntimeError } from '../../../node-runner/edge/runtime-error.ts';
 import { compareText } from '../../../schema/ids.ts';
 import type { Ms } from '../../../schema/spec.ts';
 import type { SimTime } from '../time.ts';
-import type { Behaviour, Registry } from './registry.ts';
-import { GOOD } from './registry.ts';
+import { GOOD, type Behaviour, type Registry } from './registry.ts';
 
 export interface SimContainer {
   readonly id: string;
   labels: Readonly<Record<string, string>>;
   readonly image: ImageFacts;
-  readonly behaviour: Behaviour;
+  /** Of the command that its specification names. */
+  behaviour: Behaviour;
   task: RuntimeContainer['task'];
   pid: number | null;
   exit: TaskExit | null;
@@ -58,7 +59,8 @@ export interface Machine {
   readonly start: (id: string) => void;
   readonly signal: (id: string, signal: number) => void;
   readonly remove: (id: string) => void;
-  readonly again: (id: string) => number;
+  /** Another task of the same container, by another specification unless that is null. */
+  readonly again: (id: string, spec: OciSpec | null) => number;
   readonly list: () => readonly RuntimeContainer[];
   readonly find: (id: string) => SimContainer;
   /** The program answers its checks now. */
@@ -79,6 +81,10 @@ export interface MachineOptions {
 }
 
 const SIGKILL = 9;
+/** What runc's first process ends with when a signal comes before the program was started. */
+const ENDED_BEFORE_START = 2;
+/** What containerd says of a record whose task is gone. */
+const UNKNOWN_EXIT: TaskExit = { code: null, signal: null, known: false, at: null };
 /** A killed process is gone after this long. */
 const KILL_TAKES_MS = 10;
 
@@ -90,7 +96,8 @@ export const createMachine = ({ time, name, registry, watch }: MachineOptions): 
 
   const find = (id: string): SimContainer => {
     const container = containers.get(id);
-    if (container === undefined) throw failure('not-found', `There is no container ${id}.`);
+    if (container === undefined)
+      throw new RuntimeError('not-found', `There is no container ${id}.`);
     return container;
   };
   const forgetTask = (container: SimContainer): void => {
@@ -98,12 +105,13 @@ export const createMachine = ({ time, name, registry, watch }: MachineOptions): 
     container.timers = [];
   };
   const end = (container: SimContainer, exit: TaskExit, outOfMemory: boolean): void => {
-    if (container.task !== 'running') return;
+    const ran = container.task === 'running';
+    if (!ran && container.task !== 'created') return;
     forgetTask(container);
     Object.assign(container, { task: 'stopped', exit });
     if (outOfMemory) tell({ kind: 'oom', container: container.id });
     tell({ kind: 'exit', container: container.id, exit });
-    watch.ended(machine, container);
+    if (ran) watch.ended(machine, container);
   };
   const tell = (event: RuntimeEvent): void => {
     for (const listener of listeners) listener(event);
@@ -121,42 +129,49 @@ export const createMachine = ({ time, name, registry, watch }: MachineOptions): 
     at: Math.floor(time.now()),
   });
 
-  const newTask = (container: SimContainer): number => {
-    if (!container.behaviour.commandFound) {
-      throw versionFailure('command-not-found', `${container.image.name}: no such command.`);
+  /** Leaves no task where the command is not in the image. */
+  const newTask = (container: SimContainer, spec: OciSpec | null): number => {
+    Object.assign(container, { task: 'none', pid: null, exit: null });
+    const { digest } = container.image;
+    const behaviour =
+      spec === null ? container.behaviour : registry.program(digest, commandOf(spec))?.behaviour;
+    if (behaviour === undefined) {
+      throw new RuntimeError('command-not-found', `${container.image.name}: no such command.`);
     }
     pids += 1;
-    Object.assign(container, { task: 'created', pid: pids, exit: null });
+    Object.assign(container, { behaviour, task: 'created', pid: pids });
     return pids;
   };
   const create = (ask: CreateAsk): number => {
     const known = containers.get(ask.id);
-    if (known?.task === 'created' && known.pid !== null) return known.pid;
-    if (known !== undefined && known.task !== 'none') {
-      throw failure('already-exists', `A container ${ask.id} exists.`);
+    if (known?.task === 'stopped') {
+      throw new RuntimeError('already-exists', `Container ${ask.id} has run and ended.`);
     }
+    if (known !== undefined && known.task !== 'none' && known.pid !== null) return known.pid;
+    containers.delete(ask.id);
     if (!machine.images.has(ask.image.name)) {
-      throw failure('not-found', `There is no image ${ask.image.name}.`);
+      throw new RuntimeError('not-found', `There is no image ${ask.image.name}.`);
     }
     const container: SimContainer = {
       id: ask.id,
       labels: ask.labels,
       image: ask.image,
-      behaviour: registry.byDigest(ask.image.digest)?.behaviour ?? GOOD,
+      behaviour: GOOD,
       task: 'none',
       pid: null,
       exit: null,
       startedAt: 0,
       timers: [],
     };
-    const pid = newTask(container);
+    const pid = newTask(container, ask.spec);
     containers.set(ask.id, container);
     return pid;
   };
   const start = (id: string): void => {
     const container = find(id);
     if (container.task === 'running') return;
-    if (container.task !== 'created') throw failure('not-found', `${id} has no task to start.`);
+    if (container.task === 'none') throw new RuntimeError('not-found', `${id} has no task.`);
+    if (container.task !== 'created') throw new RuntimeError('other', `${id} has ended.`);
     Object.assign(container, { task: 'running', startedAt: time.now() });
     const { crash } = container.behaviour;
     if (crash !== null) {
@@ -167,9 +182,11 @@ export const createMachine = ({ time, name, registry, watch }: MachineOptions): 
   };
   const signal = (id: string, number: number): void => {
     const container = containers.get(id);
-    if (container === undefined || container.task !== 'running') return;
+    if (container === undefined || container.pid === null) return;
     const { stopsAfterMs } = container.behaviour;
     if (number === SIGKILL) endAfter(container, KILL_TAKES_MS, () => exitOf(0, SIGKILL));
+    else if (container.task === 'created')
+      endAfter(container, KILL_TAKES_MS, () => exitOf(ENDED_BEFORE_START, null));
     else if (stopsAfterMs !== null) endAfter(container, stopsAfterMs, () => exitOf(0, null));
   };
   const remove = (id: string): void => {
@@ -178,10 +195,10 @@ export const createMachine = ({ time, name, registry, watch }: MachineOptions): 
     end(container, exitOf(0, SIGKILL), false);
     containers.delete(id);
   };
-  const again = (id: string): number => {
+  const again = (id: string, spec: OciSpec | null): number => {
     const container = find(id);
     end(container, exitOf(0, SIGKILL), false);
-    return newTask(container);
+    return newTask(container, spec);
   };
   const powerOff = (): void => {
     powered = false;
@@ -229,24 +246,11 @@ const snapshot = ({ id, labels, image, task, pid, exit }: SimContainer): Runtime
   image: image.name,
   task,
   pid: task === 'created' || task === 'running' ? pid : null,
-  exit: task === 'stopped' ? exit : null,
+  exit: task === 'none' ? UNKNOWN_EXIT : exit,
 });
 
-export const failure = (reason: RuntimeFailure['reason'], message: string): RuntimeFailure => ({
-  kind: 'runtime-failure',
-  consequence: 'retry',
-  blame: 'platform',
-  reason,
-  message,
-});
-
-export const versionFailure = (
-  reason: RuntimeFailure['reason'],
-  message: string,
-): RuntimeFailure => ({
-  kind: 'runtime-failure',
-  consequence: 'retry',
-  blame: 'version',
-  reason,
-  message,
-});
+/** The first word of what a specification runs. */
+const commandOf = ({ process }: OciSpec): string => {
+  const { args } = process as { readonly args: readonly string[] };
+  return args[0] ?? '';
+};

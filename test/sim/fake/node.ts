@@ -10,13 +10,14 @@ import type {
   StorePort,
   UsagePort,
 } from '../../../node-runner/ports.ts';
+import { RuntimeError } from '../../../node-runner/edge/runtime-error.ts';
 import { ordersHash } from '../../../schema/wire.ts';
 import { compareText } from '../../../schema/ids.ts';
 import type { NodeOrders } from '../../../schema/orders.ts';
 import type { Ms } from '../../../schema/spec.ts';
 import type { Process } from '../process.ts';
 import type { SimTime } from '../time.ts';
-import { failure, type Machine } from './machine.ts';
+import type { Machine } from './machine.ts';
 
 /**
  * What survives the runner: all of it a restart, only the disk's part a reboot, nothing a new disk.
@@ -116,13 +117,16 @@ export const createNetwork = ({ process, disk }: NodeParts): NetworkPort => ({
   setUp: ({ allocation, mode, ports }) =>
     process.call(`network ${allocation}`, 15, () => {
       if (!/^[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(allocation)) {
-        throw failure('bad-spec', `"${allocation}" cannot be a name on the node`);
+        throw new RuntimeError('bad-spec', `"${allocation}" cannot be a name on the node`);
       }
       const known = disk.networks.get(allocation);
       if (known !== undefined) return known;
       const taken = ports.find(({ host }) => disk.ports.has(host));
       if (taken !== undefined) {
-        throw failure('network', `Host port ${taken.host} is taken by another allocation.`);
+        throw new RuntimeError(
+          'network',
+          `Host port ${taken.host} is taken by another allocation.`,
+        );
       }
       disk.addresses += mode === 'none' ? 0 : 1;
       const address =
@@ -214,7 +218,7 @@ export const createStore = (parts: NodeParts): StorePort => {
 
 const checkName = (name: string): void => {
   if (/^[\w][\w.-]*$/.test(name)) return;
-  throw { ...failure('bad-spec', `${name} is no name of a folder.`), blame: 'version' };
+  throw new RuntimeError('bad-spec', `${name} is no name of a folder.`);
 };
 
 export const createUsage = ({ process }: NodeParts): UsagePort => ({

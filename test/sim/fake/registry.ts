@@ -34,16 +34,44 @@ export const GOOD: Behaviour = {
   commandFound: true,
 };
 
-export interface SimImage {
+/** What one command of an image does. */
+export interface SimProgram {
+  readonly behaviour: Behaviour;
+  /** All that it prints. */
+  readonly says: string;
+}
+
+/** What is in an image beside its own program. */
+export interface SimContent {
+  /** By the command's first word. */
+  readonly programs: Readonly<Record<string, SimProgram>>;
+  /** Its /etc/passwd. */
+  readonly users: Readonly<Record<string, { readonly uid: number; readonly gid: number }>>;
+}
+
+export interface SimImage extends SimContent {
   readonly repository: string;
   readonly digest: string;
+  /** Of its own program. */
   readonly behaviour: Behaviour;
 }
 
+/** The image's own program. */
+export const ENTRYPOINT = '/app';
+
+const NOTHING_ELSE: SimContent = { programs: {}, users: {} };
+
 export interface Registry {
   /** Pushes under `repository:tag`; the same tag and behaviour give the same digest. */
-  readonly push: (repository: string, tag: string, behaviour: Behaviour) => SimImage;
+  readonly push: (
+    repository: string,
+    tag: string,
+    behaviour: Behaviour,
+    content?: SimContent,
+  ) => SimImage;
   readonly byDigest: (digest: string) => SimImage | null;
+  /** Null where the image has no such command. */
+  readonly program: (digest: string, command: string) => SimProgram | null;
   readonly port: (process: Process) => RegistryPort;
   /** Not answering at all: 5xx. */
   down: boolean;
@@ -69,14 +97,20 @@ export const createRegistry = (time: SimTime): Registry => {
   };
   const registry: Registry = {
     down: false,
-    push: (repository, tag, behaviour) => {
+    push: (repository, tag, behaviour, content = NOTHING_ELSE) => {
       const digest = `sha256:${sha256(`${repository} ${tag} ${JSON.stringify(behaviour)}`)}`;
-      const image = { repository, digest, behaviour };
+      const image = { repository, digest, behaviour, ...content };
       if (behaviour.pull !== 'not-found') tags.set(`${repository}:${tag}`, digest);
       images.set(digest, image);
       return image;
     },
     byDigest: (digest) => images.get(digest) ?? null,
+    program: (digest, command) => {
+      const image = images.get(digest);
+      if (image === undefined || command !== ENTRYPOINT) return image?.programs[command] ?? null;
+      const { behaviour } = image;
+      return behaviour.commandFound ? { behaviour, says: '' } : null;
+    },
     port: (process) => ({
       resolve: (ask) =>
         process.call(`resolve ${ask.reference}`, random.between(20, 400), () => answer(ask)),

@@ -5,17 +5,20 @@
 // Not here: what a container does (machine.ts).
 
 import type {
+  ExecAsk,
   ExecSession,
   ImageFacts,
+  ResolvedUser,
   RuntimeEvent,
   RuntimePort,
 } from '../../../node-runner/ports.ts';
+import { RuntimeError } from '../../../node-runner/edge/runtime-error.ts';
 import { compareText } from '../../../schema/ids.ts';
 import type { Ms } from '../../../schema/spec.ts';
 import type { Process } from '../process.ts';
 import type { SimTime } from '../time.ts';
-import { failure, versionFailure, type Machine } from './machine.ts';
-import type { Registry, SimImage } from './registry.ts';
+import type { Machine } from './machine.ts';
+import { ENTRYPOINT, type Registry, type SimImage } from './registry.ts';
 
 export interface RuntimeOptions {
   readonly time: SimTime;
@@ -36,13 +39,13 @@ export const createRuntime = (options: RuntimeOptions): RuntimePort => {
     random.chance(machine.faults.late) ? random.between(2_000, 15_000) : random.between(1, 20);
   const ask = <T>(label: string, effect: () => T): Promise<T> =>
     process.call(label, latency(), () => {
-      if (!machine.powered()) throw failure('unavailable', 'The machine is off.');
+      if (!machine.powered()) throw new RuntimeError('unavailable', 'The machine is off.');
       if (random.chance(machine.faults.failBefore)) {
-        throw failure('unavailable', 'containerd does not answer.');
+        throw new RuntimeError('unavailable', 'containerd does not answer.');
       }
       const value = effect();
       if (random.chance(machine.faults.failAfter)) {
-        throw failure('unavailable', 'containerd did not answer in time.');
+        throw new RuntimeError('unavailable', 'containerd did not answer in time.');
       }
       return value;
     });
@@ -56,6 +59,7 @@ export const createRuntime = (options: RuntimeOptions): RuntimePort => {
         [...machine.images.values()].toSorted((a, b) => compareText(a.name, b.name)),
       ),
     pull: ({ repository, digest }, { signal }) => {
+      if (signal?.aborted === true) return Promise.reject(aborted());
       const name = `${repository}@${digest}`;
       const present = machine.images.get(name);
       if (present !== undefined) return ask(`pull ${name}`, () => present);
@@ -63,20 +67,16 @@ export const createRuntime = (options: RuntimeOptions): RuntimePort => {
       return pull({ ...options, name, image, takesMs: pullMs(), signal: signal ?? null });
     },
     removeImage: (name) => ask(`remove image ${name}`, () => void machine.images.delete(name)),
-    resolveUser: (_image, user) =>
-      ask(`user ${user}`, () => ({ uid: 1000, gid: 1000, additionalGids: [] })),
+    resolveUser: (image, user) =>
+      ask(`user ${user}`, () => userOf(registry.byDigest(image.digest)?.users ?? {}, user)),
     create: (create) => ask(`create ${create.id}`, () => ({ pid: machine.create(create) })),
     start: (id) => ask(`start ${id}`, () => machine.start(id)),
     kill: (id, signal) => ask(`kill ${id} ${signal}`, () => machine.signal(id, signal)),
     remove: (id) => ask(`remove ${id}`, () => machine.remove(id)),
-    restart: (id) => ask(`restart ${id}`, () => ({ pid: machine.again(id) })),
+    restart: (id, spec) => ask(`restart ${id}`, () => ({ pid: machine.again(id, spec) })),
     relabel: (id, labels) =>
-      ask(`relabel ${id}`, () => {
-        const container = machine.find(id);
-        container.labels = { ...container.labels, ...labels };
-      }),
-    exec: ({ container }) =>
-      ask(`exec ${container}`, () => execSession(process, machine.well(machine.find(container)))),
+      ask(`relabel ${id}`, () => void (machine.find(id).labels = { ...labels })),
+    exec: (what) => ask(`exec ${what.container}`, () => execSession(options, what)),
     events: (signal) => events(options, signal),
   };
 };
@@ -92,10 +92,12 @@ interface PullAsk extends RuntimeOptions {
 const pull = ({ time, process, machine, registry, name, image, takesMs, signal }: PullAsk) =>
   process.later<ImageFacts>((done) => {
     const finish = (): void => {
-      if (!machine.powered()) return done.reject(failure('unavailable', 'The machine is off.'));
-      if (registry.down) return done.reject(failure('registry', 'The registry answers 503.'));
+      if (!machine.powered())
+        return done.reject(new RuntimeError('unavailable', 'The machine is off.'));
+      if (registry.down)
+        return done.reject(new RuntimeError('registry', 'The registry answers 503.'));
       if (image === null || image.behaviour.pull === 'not-found') {
-        return done.reject(versionFailure('image-not-found', `${name} is not in the registry.`));
+        return done.reject(new RuntimeError('image-not-found', `${name} is not in the registry.`));
       }
       const facts = factsOf(name, image);
       machine.images.set(name, facts);
@@ -103,14 +105,14 @@ const pull = ({ time, process, machine, registry, name, image, takesMs, signal }
     };
     const abort = (): void => {
       cancel();
-      done.reject(failure('other', `The pull of ${name} was called off.`));
+      done.reject(aborted());
     };
     signal?.addEventListener('abort', abort);
     const label = `${process.name} pull ${name}`;
     const hangs = image?.behaviour.pull === 'never' && !registry.down;
     const cancel = time.after(hangs ? IDLE_MS : takesMs, label, () => {
       signal?.removeEventListener('abort', abort);
-      if (hangs) done.reject(failure('registry', `No answer for ${IDLE_MS / 1000} s.`));
+      if (hangs) done.reject(new RuntimeError('registry', `No answer for ${IDLE_MS / 1000} s.`));
       else finish();
     });
   });
@@ -120,7 +122,7 @@ const factsOf = (name: string, { digest }: SimImage): ImageFacts => ({
   digest,
   chainId: digest,
   sizeBytes: IMAGE_BYTES,
-  entrypoint: ['/app'],
+  entrypoint: [ENTRYPOINT],
   command: [],
   environment: ['PATH=/bin'],
   workingDir: '/',
@@ -128,16 +130,38 @@ const factsOf = (name: string, { digest }: SimImage): ImageFacts => ({
   stopSignal: null,
 });
 
-/** A command that says nothing and ends well when the program is well. */
-const execSession = (process: Process, well: boolean): ExecSession => {
-  const exit = process.call('exec ends', 20, () => ({
-    code: well ? 0 : 1,
+const aborted = (): DOMException => new DOMException('The pull was called off.', 'AbortError');
+
+/** Numbers are themselves; a name stands in the image, or the version is wrong. */
+const userOf = (users: SimImage['users'], user: string): ResolvedUser => {
+  const [uid, gid] = (user === '' ? '0:0' : user).split(':').map(Number);
+  if (Number.isInteger(uid) && Number.isInteger(gid))
+    return { uid: uid ?? 0, gid: gid ?? 0, additionalGids: [] };
+  const found = users[user] ?? Object.values(users).find((each) => each.uid === uid);
+  if (found !== undefined) return { ...found, additionalGids: [] };
+  if (Number.isInteger(uid)) return { uid: uid ?? 0, gid: 0, additionalGids: [] };
+  throw new RuntimeError('bad-spec', `The image knows no user "${user}".`);
+};
+
+/** A command of the image, which prints its words and ends as it does. */
+const execSession = (
+  { process, machine, registry }: RuntimeOptions,
+  { container, args }: ExecAsk,
+): ExecSession => {
+  const { task, image } = machine.find(container);
+  if (task === 'none') throw new RuntimeError('not-found', `${container} has no task.`);
+  if (task === 'stopped') throw new RuntimeError('other', `${container} has ended.`);
+  const program = registry.program(image.digest, args[0] ?? '');
+  if (program === null) throw new RuntimeError('command-not-found', `There is no ${args[0]}.`);
+  const { crash } = program.behaviour;
+  const exit = process.call('exec ends', crash?.afterMs ?? 0, () => ({
+    code: crash?.code ?? 0,
     signal: null,
     known: true,
     at: null,
   }));
   return {
-    output: nothing(),
+    output: printed(program.says),
     write: () => Promise.resolve(),
     closeInput: () => Promise.resolve(),
     resize: () => Promise.resolve(),
@@ -146,8 +170,10 @@ const execSession = (process: Process, well: boolean): ExecSession => {
   };
 };
 
-const nothing = async function* (): AsyncGenerator<never> {
-  // A command without output.
+const printed = async function* (
+  text: string,
+): AsyncGenerator<{ readonly stream: 'stdout'; readonly data: Uint8Array }> {
+  yield { stream: 'stdout', data: Buffer.from(text) };
 };
 
 /**
