@@ -10,3 +10,6 @@ export class CommandError extends Error {
     this.code = code;
   }
 }
+
+/** Nobody is there to ask: it may come back. */
+export class NoReconcilerError extends CommandError {}

@@ -9,6 +9,7 @@ import type { Ms } from '../../schema/spec.ts';
 import { isLive, isThere, type Copy } from './classify.ts';
 import type { Deadlines } from './deadlines.ts';
 import { budgetOf } from './budget.ts';
+import { evidence } from './evidence.ts';
 import type { GroupView, JobView, SlotView } from './slots.ts';
 
 export type Phase =
@@ -249,31 +250,6 @@ const notTheVersion = (view: JobView, copies: readonly Copy[]): boolean => {
     ),
   );
 };
-
-/**
- * At most so many allocations go into a record and a commit message: the rest tells nothing new.
- */
-const EVIDENCE_LIMIT = 5;
-
-const evidence = ({ job }: JobView, reason: string, copies: readonly Copy[]): Evidence => ({
-  reason,
-  allocations: copies.slice(0, EVIDENCE_LIMIT).map(({ allocation }) => {
-    const { failure, tasks, firstStartedForMs } = allocation;
-    const failing = tasks.find((task) => task.lastCheck !== null);
-    const log = failure?.log ?? failing?.log;
-    return {
-      allocation: allocation.allocation,
-      node: allocation.node,
-      task: failure?.task ?? failing?.name ?? null,
-      message: failure?.message ?? failing?.lastCheck ?? 'not healthy',
-      ...(firstStartedForMs === null
-        ? {}
-        : { afterMs: Math.max(0, firstStartedForMs - (failure?.ageMs ?? 0)) }),
-      // A node may still hold what it was allowed to send before.
-      ...(job.evidence === 'logs' && log !== undefined ? { log } : {}),
-    };
-  }),
-});
 
 const seconds = (ms: Ms): string => `${Math.round(ms / 1000)} s`;
 

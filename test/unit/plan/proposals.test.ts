@@ -189,12 +189,12 @@ describe('log lines in evidence (6.4)', () => {
     ]);
     const evidence = failed(plan(desiredOf([open]), live, 0))?.evidence;
     expect(evidence?.allocations).toMatchObject([
-      { node: 'n001', task: 'main', message: 'GET /healthz: 503', afterMs: 301_000, log },
+      { node: 'n001', task: 'main', message: 'GET /healthz: 503', afterMs: 300_000, log },
     ]);
     if (evidence === undefined) throw new Error('it failed');
     const made = reverted(plan(desiredOf([{ ...open, failed: { evidence } }]), live, 0));
     expect(made?.kind === 'revert' && made.message).toContain(
-      'task main: GET /healthz: 503 (301 s after its first start)\n  last lines of its log:\n',
+      'task main: GET /healthz: 503 (300 s after its first start)\n  last lines of its log:\n',
     );
     const silent = aJob(words);
     const mark = failed(plan(desiredOf([silent]), live, 0));
