@@ -129,7 +129,7 @@ const jobNames = ({ body: { namespace, job } }: LiveAllocation): readonly string
 ];
 
 /** The shortest first. */
-const slotNames = (copy: LiveAllocation): readonly string[] => {
+export const slotNames = (copy: LiveAllocation): readonly string[] => {
   const { job, group, index } = copy.body;
   const short = jobNames(copy).map((name) => `${name}[${index}]`);
   const long = jobNames(copy).map((name) => `${name}/${group}[${index}]`);

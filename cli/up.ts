@@ -13,7 +13,7 @@ import type { Control } from './client.ts';
 import { connect } from './client.ts';
 import type { CommandSpec, Invocation } from './command.ts';
 import { DEFAULT_ROOT, text } from './command.ts';
-import { CommandError } from './command-error.ts';
+import { CommandError, NoReconcilerError } from './command-error.ts';
 import { makeFolder } from './make-folder.ts';
 import { aborted } from './reconciler.ts';
 import { createChildren, RUNNER_NODE_FLAGS } from './up/children.ts';
@@ -124,9 +124,10 @@ const runCluster = async (
       );
     const source = { repository, directory, tokenFile };
     children.start(reconcilerSpec({ layout, source, cluster, registries }));
-    const control = await patiently(() => answering(invocation.common.socket), io.signal);
+    const dial = () => patiently(() => answering(invocation.common.socket), io.signal);
+    const control = await dial();
     if (repository.workTree === null) await addNodes(control, invocation, names);
-    const state = await follow(control, io);
+    const state = await followOn(control, dial, io);
     if (state !== null) farewell(invocation, state, repository);
     if (state !== null && common.json) answer(readyJson(layout, state));
     await aborted(io.signal);
@@ -247,6 +248,24 @@ const reconcilerSpec = ({ layout, source, cluster, registries }: ReconcilerAsk) 
     args: [entry(), 'reconciler', ...place, ...followed, ...link, ...where, ...flags],
     log: layout.reconcilerLog,
   };
+};
+
+/** Follows until all is healthy, also when the reconciler ends meanwhile and is started again. */
+const followOn = async (
+  first: Control,
+  dial: () => Promise<Control>,
+  io: Invocation['io'],
+): Promise<StateAnswer | null> => {
+  let control = first;
+  while (true) {
+    try {
+      return await follow(control, io);
+    } catch (error) {
+      if (!(error instanceof NoReconcilerError)) throw error;
+      control.close();
+      control = await dial();
+    }
+  }
 };
 
 /** Connected, and the reconciler answers. */

@@ -9,6 +9,7 @@ import type { Ms } from '../../schema/spec.ts';
 import { isLive, isThere, type Copy } from './classify.ts';
 import type { Deadlines } from './deadlines.ts';
 import { budgetOf } from './budget.ts';
+import { evidence } from './evidence.ts';
 import type { GroupView, JobView, SlotView } from './slots.ts';
 
 export type Phase =
@@ -247,28 +248,6 @@ const notTheVersion = (view: JobView, copies: readonly Copy[]): boolean => {
     ),
   );
 };
-
-/**
- * At most so many allocations go into a record and a commit message: the rest tells nothing new.
- */
-const EVIDENCE_LIMIT = 5;
-
-const evidence = ({ job }: JobView, reason: string, copies: readonly Copy[]): Evidence => ({
-  reason,
-  allocations: copies.slice(0, EVIDENCE_LIMIT).map(({ allocation }) => ({
-    allocation: allocation.allocation,
-    node: allocation.node,
-    task: allocation.failure?.task ?? null,
-    message:
-      allocation.failure?.message ??
-      allocation.tasks.find((task) => task.lastCheck !== null)?.lastCheck ??
-      'not healthy',
-    // A node may still hold what it was allowed to send before.
-    ...(job.evidence === 'logs' && allocation.failure?.log !== undefined
-      ? { log: allocation.failure.log }
-      : {}),
-  })),
-});
 
 const seconds = (ms: Ms): string => `${Math.round(ms / 1000)} s`;
 

@@ -226,6 +226,44 @@ test('logs, of all copies, of one, and goes on', async () => {
   });
 });
 
+test('following goes along with the copies that replace others, and tells last words', async () => {
+  await up.purser(['scale', 'web=2']);
+  const enough = new AbortController();
+  const of = (...args: readonly string[]) =>
+    up.purser(['logs', '-f', '-n', '0', ...args], { interrupt: enough.signal });
+  const [all, slot, id] = [of('web'), of('web[1]', '--json'), of((await copies())[0] ?? '')];
+  const before = await copies();
+  expect(await up.purser(['restart', 'web'])).toMatchObject({ code: 0 });
+  await until(async () => (await copies()).every((copy) => !before.includes(copy)));
+  expect(await id).toMatchObject({ code: 0, out: expect.stringMatching(/^asked to stop\n$/) });
+  setTimeout(() => enough.abort(), 2000);
+  const { code, out, err } = await all;
+  expect(code).toBe(0);
+  for (const index of [0, 1]) {
+    expect(out).toContain(`web[${index}] web asked to stop`);
+    expect(out).toContain(`web[${index}] web serving`);
+    expect(err).toMatch(new RegExp(`web\\[${index}\\] web: joins, version [0-9a-f]{8} on n1`));
+    expect(err).toMatch(new RegExp(`web\\[${index}\\] web: ended, version [0-9a-f]{8} on n1`));
+  }
+  const lines = (await slot).out.trim().split('\n');
+  expect(lines.map((line) => (JSON.parse(line) as { line: string }).line)).toEqual([
+    'asked to stop',
+    expect.stringMatching(/^serving/),
+  ]);
+});
+
+/** Ids of the live copies of web. */
+const copies = async (): Promise<readonly string[]> => {
+  const [web] = (json(await up.purser(['status', 'web', '--json'])) as Status).jobs;
+  return (web?.copies ?? []).map(({ allocation }) => allocation);
+};
+
+interface Status {
+  readonly jobs: readonly {
+    readonly copies: readonly { readonly allocation: string }[];
+  }[];
+}
+
 test('logs and exec name the tasks that there are', async () => {
   const logs = await up.purser(['logs', 'web', '-t', 'wob']);
   expect(logs).toMatchObject({ code: 2, out: '' });

@@ -7,13 +7,12 @@ import type { LogPort } from '../../ports.ts';
 import type { Base, RefNames, Tips } from './base.ts';
 import { messageOf } from './failure.ts';
 import { moveRef, openRepository, readRef } from './refs.ts';
-import type { Store } from './store.ts';
+import type { Store, StoreOptions } from './store.ts';
 import { createStore } from './store.ts';
 import { watchRefs } from './watch.ts';
 
-export interface LocalOptions {
+export interface LocalOptions extends StoreOptions {
   readonly path: string;
-  readonly directory: string;
   readonly refs: RefNames;
   readonly lookAgainMs: number;
   readonly log: LogPort;
@@ -26,7 +25,7 @@ export const createLocalBase = (options: LocalOptions): Base => {
    * it.
    */
   const store = (): Store => {
-    opened ??= createStore(openRepository(options.path), options.directory);
+    opened ??= createStore(openRepository(options.path), options);
     return opened;
   };
   const tips = async (): Promise<Tips> => {

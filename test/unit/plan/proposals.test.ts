@@ -170,6 +170,39 @@ describe('log lines in evidence (6.4)', () => {
     expect(marked?.evidence.allocations[0]?.log).toEqual(log);
   });
 
+  it('and the failed check tell of a copy that was never healthy, and since when (6.4)', () => {
+    const open = aJob(words, { evidence: 'logs' });
+    const late = { firstStartedForMs: 301_000, runningForMs: 301_000, acceptedForMs: 301_000 };
+    const task = {
+      name: 'main',
+      state: 'running',
+      restarts: 0,
+      health: 'unhealthy',
+      lastCheck: 'GET /healthz: 503',
+      log,
+      exit: null,
+      pid: 7,
+    } as const;
+    const sick = { ...STARTING, ...late, health: 'unhealthy', tasks: [task] } as const;
+    const live = liveOf([
+      aCopy(settledBefore(open), { node: 'n003', index: 0 }),
+      aCopy(open, { node: 'n001', index: 0, attempt: 2 }, sick),
+    ]);
+    const evidence = failed(plan(desiredOf([open]), live, 0))?.evidence;
+    expect(evidence?.allocations).toMatchObject([
+      { node: 'n001', task: 'main', message: 'GET /healthz: 503', afterMs: 300_000, log },
+    ]);
+    if (evidence === undefined) throw new Error('it failed');
+    const made = reverted(plan(desiredOf([{ ...open, failed: { evidence } }]), live, 0));
+    expect(made?.kind === 'revert' && made.message).toContain(
+      'task main: GET /healthz: 503 (300 s after its first start)\n  last lines of its log:\n',
+    );
+    const silent = aJob(words);
+    const mark = failed(plan(desiredOf([silent]), live, 0));
+    expect(JSON.stringify(mark)).toContain('GET /healthz: 503');
+    expect(JSON.stringify(mark)).not.toContain('no database');
+  });
+
   it('go into the message set in behind a bar, and no longer once the namespace says otherwise', () => {
     const allocations = [{ allocation: 'a-0-2', node: 'n001', task: 'main', message: 'm', log }];
     const evidence = { reason: '2 of its allocations died', allocations };
