@@ -2,6 +2,7 @@
 // its words.
 // In: parsed words. Out: an exit code. Not here: any single command.
 
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 
 /** Options that every command has. */
@@ -52,7 +53,7 @@ export interface CommandSpec {
 export const DEFAULT_ROOT = '/var/lib/purser';
 
 export const commonOf = (options: Readonly<Record<string, unknown>>): Common => {
-  const root = text(options['root']) ?? process.env['PURSER_ROOT'] ?? DEFAULT_ROOT;
+  const root = resolve(text(options['root']) ?? process.env['PURSER_ROOT'] ?? DEFAULT_ROOT);
   const socket = text(options['socket']) ?? process.env['PURSER_SOCKET'] ?? `${root}/control.sock`;
   return { root, socket, json: options['json'] === true };
 };

@@ -86,23 +86,26 @@ export const named = (names: readonly string[]): string => {
   return rest > 0 ? `${shown} and ${rest} more` : shown;
 };
 
-/**
- * All that waits, of all jobs or of one: what is blocked, and removals that a person must allow. A
- * removal stands for the line that says the same of its job.
- */
+/** All that waits, of all jobs or of one: what is blocked, and removals that a person must allow. */
 export const waitingLines = (
   { blocked, guarded }: Pick<Plan, 'blocked' | 'guarded'>,
   job: string | null = null,
 ): readonly string[] => {
   const isAsked = ({ job: of }: { readonly job: string }) => job === null || of === job;
   const approvals = guarded.filter(isAsked);
-  const said = new Set(approvals.map((one) => one.job));
-  const rest = blocked.filter(
-    (one) =>
-      isAsked(one) &&
-      !(one.kind === 'waiting' && one.detail === REMOVAL_WAITS && said.has(one.job)),
-  );
+  const rest = besideApprovals({ blocked: blocked.filter(isAsked), guarded: approvals });
   return [...blockedLines(rest), ...approvals.map(approvalWords)];
+};
+
+/** What is blocked, but for jobs of which a removal that waits for approval says the same. */
+export const besideApprovals = ({
+  blocked,
+  guarded,
+}: Pick<Plan, 'blocked' | 'guarded'>): readonly Blocked[] => {
+  const said = new Set(guarded.map(({ job }) => job));
+  return blocked.filter(
+    (one) => !(one.kind === 'waiting' && one.detail === REMOVAL_WAITS && said.has(one.job)),
+  );
 };
 
 const approvalWords = ({ job, slots, why }: Plan['guarded'][number]): string => {

@@ -445,8 +445,16 @@ test('down leaves nothing', async () => {
   expect(tables()).toContain(names.table);
   const made = { links: [names.bridge, names.linkPrefix], cgroups: [`purser-${identity}`] };
   expect(leftovers({ root: up.root, ...made }).length).toBeGreaterThan(5);
-  const down = await up.purser(['down', '--volumes']);
+  const others = join(up.root, 'not-of-purser.txt');
+  writeFileSync(others, 'a person keeps it here');
+  const down = await up.purser(['down', '--volumes', '--json']);
   expect(down).toMatchObject({ code: 0 });
+  expect(json(down)).toEqual({
+    removed: [{ node: 'n1', containers: expect.any(Number) as number }],
+    stays: { repository: up.repository, volumes: [] },
+  });
+  expect(readFileSync(others, 'utf8')).toContain('a person');
+  rmSync(others);
   expect(leftovers({ root: up.root, ...made })).toEqual([]);
   expect(tables()).not.toContain(names.table);
   expect((await up.purser(['down'])).code).toBe(1);

@@ -133,7 +133,13 @@ const writeLoose = async (
   if (fs.existsSync(target)) return oid;
   const temporary = path.join(shard, `tmp_obj_${randomBytes(6).toString('hex')}`);
   try {
-    if ((await fs.promises.mkdir(shard, { recursive: true })) !== undefined) own(shard, owner);
+    // Not `recursive`: with it Node says of a read-only file system that the folder is not there.
+    if (!fs.existsSync(shard)) {
+      await fs.promises.mkdir(shard).catch((error: unknown) => {
+        if (codeOf(error) !== 'EEXIST') throw error;
+      });
+      own(shard, owner);
+    }
     const bytes = deflateSync(
       Buffer.concat([Buffer.from(`${object.type} ${object.data.length}\0`), object.data]),
       { level: constants.Z_BEST_SPEED },
