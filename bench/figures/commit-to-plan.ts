@@ -88,7 +88,8 @@ const measure = async (plans: TimedPlans, history: History, { count }: FigureOpt
   const samples: number[] = [];
   const floor: number[] = [];
   const machine: number[] = [];
-  const steps = stepsPerMs();
+  /** Steps of arithmetic in a millisecond, at best. */
+  let pace = FIRST_STEPS / busyFor(FIRST_STEPS);
   for (let round = -WARM; round < (count ?? ROUNDS); round += 1) {
     const job = ((round + WARM) * STRIDE) % JOBS;
     const commit = history.change(job, jobText(job, COMMITS + WARM + round));
@@ -103,7 +104,9 @@ const measure = async (plans: TimedPlans, history: History, { count }: FigureOpt
     await sleep(QUIET_MS);
     if (round < 0) continue;
     samples.push(taken);
-    const busy = busyFor(median(samples) * steps);
+    const steps = median(samples) * pace;
+    const busy = busyFor(steps);
+    pace = Math.max(pace, steps / busy);
     floor.push(compared);
     machine.push(busy);
   }
@@ -121,13 +124,7 @@ const measure = async (plans: TimedPlans, history: History, { count }: FigureOpt
   ];
 };
 
-const CALIBRATION_STEPS = 1_000_000;
-
-/** Steps of arithmetic that take a millisecond, the machine doing nothing else. */
-const stepsPerMs = (): number => {
-  const taken = Array.from({ length: 30 }, () => busyFor(CALIBRATION_STEPS));
-  return CALIBRATION_STEPS / Math.min(...taken);
-};
+const FIRST_STEPS = 1_000_000;
 
 /** Nothing but a core is needed for it: what makes it slow now and then makes a plan slow too. */
 const busyFor = (steps: number): number => {
