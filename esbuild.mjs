@@ -1,8 +1,11 @@
 // Builds dist/main.js: the whole of Purser in a few files, so that a command starts in a tenth of a second.
+// With two arguments, another program and a folder: `main.js` there is bundled in the same way.
 import { createHash } from 'node:crypto';
 import { readdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { build } from 'esbuild';
+
+const [program = 'cli/main.ts', outdir = 'dist'] = process.argv.slice(2);
 
 const here = import.meta.dirname;
 const sources = ['schema', 'reconciler', 'node-runner', 'cli']
@@ -16,8 +19,8 @@ for (const name of [...sources, 'package-lock.json'].toSorted((a, b) => (a < b ?
 }
 
 await build({
-  entryPoints: { main: 'cli/main.ts' },
-  outdir: 'dist',
+  entryPoints: { main: program },
+  outdir,
   bundle: true,
   splitting: true,
   format: 'esm',

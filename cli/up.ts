@@ -16,7 +16,8 @@ import { DEFAULT_ROOT, text } from './command.ts';
 import { CommandError, NoReconcilerError } from './command-error.ts';
 import { makeFolder } from './make-folder.ts';
 import { aborted } from './reconciler.ts';
-import { createChildren, RUNNER_NODE_FLAGS } from './up/children.ts';
+import { createChildren, RECONCILER_NODE_FLAGS, RECONCILER_PRIORITY } from './up/children.ts';
+import { RUNNER_NODE_FLAGS } from './up/children.ts';
 import { importExampleImages, prepareExample } from './up/images.ts';
 import { nodeCount } from './up/count.ts';
 import type { Layout, NodeLayout, UpSettings } from './up/layout.ts';
@@ -242,11 +243,13 @@ const reconcilerSpec = ({ layout, source, cluster, registries }: ReconcilerAsk) 
     ...(tokenFile === null ? [] : ['--token-file', resolve(tokenFile)]),
   ];
   const flags = ['--end-with-stdin', ...registries];
+  const program = [...RECONCILER_NODE_FLAGS, entry(), 'reconciler'];
   return {
     name: 'the reconciler',
     command: process.execPath,
-    args: [entry(), 'reconciler', ...place, ...followed, ...link, ...where, ...flags],
+    args: [...program, ...place, ...followed, ...link, ...where, ...flags],
     log: layout.reconcilerLog,
+    priority: RECONCILER_PRIORITY,
   };
 };
 

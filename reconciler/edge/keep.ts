@@ -56,7 +56,9 @@ export const createKeep = ({ folder, program, log }: KeepOptions): KeepPort => {
         if (body.length > KEPT_BYTES) return;
         const head = JSON.stringify({ program, sha256: sha256(body) });
         await fs.promises.mkdir(folder, { recursive: true, mode: 0o700 });
-        await writeFileAtomic(file, `${head}\n${body}`, { mode: FILE_MODE });
+        // Ours, whoever made the file before.
+        const chown = { uid: process.getuid?.() ?? 0, gid: process.getgid?.() ?? 0 };
+        await writeFileAtomic(file, `${head}\n${body}`, { mode: FILE_MODE, chown });
       } catch (error) {
         log.warn({ file, error: String(error) }, 'what was read cannot be kept for the next start');
       }

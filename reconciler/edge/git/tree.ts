@@ -26,6 +26,7 @@ export const createReadFiles = (folders: Folders, directory: string): ReadFiles 
   const roots = createMemory<string>(REMEMBERED_MAPS);
   const built = new WeakMap<Files, Lists>();
   let last: Built | null = null;
+  let compared: Compared | null = null;
   const read = async (tree: string): Promise<Files> => {
     const known = maps.get(roots.get(tree) ?? '');
     if (known !== undefined) return known;
@@ -36,17 +37,19 @@ export const createReadFiles = (folders: Folders, directory: string): ReadFiles 
     const same = maps.get(key);
     if (same !== undefined) return same;
     const lists = await collect(folders, parts);
-    last = filesOf(lists, last);
+    const before = last;
+    const edits = before && differingFiles(before.lists, lists);
+    last = filesOf(lists, before, edits);
+    if (before !== null) compared = comparedWith(before.files, last.files, edits);
     built.set(last.files, lists);
     maps.set(key, last.files);
     return last.files;
   };
-  let compared: Compared | null = null;
   const differing = (from: Files, to: Files): ReadonlySet<string> | null => {
     if (compared?.from === from && compared.to === to) return compared.paths;
     const [a, b] = [built.get(from), built.get(to)];
     const edits = a === undefined || b === undefined ? null : differingFiles(a, b);
-    compared = { from, to, paths: edits && new Set(edits.keys()) };
+    compared = comparedWith(from, to, edits);
     return compared.paths;
   };
   return { read, differing };
@@ -101,8 +104,7 @@ const collect = async (folders: Folders, parts: readonly TreeEntry[]): Promise<L
 const EDITS = 1000;
 
 /** With few files changed the Map made last is used, and what differs is set over it. */
-const filesOf = (lists: Lists, before: Built | null): Built => {
-  const edits = before === null ? null : differingFiles(before.lists, lists);
+const filesOf = (lists: Lists, before: Built | null, edits: FileEdits | null): Built => {
   if (before !== null && edits !== null && before.edits.size + edits.size <= EDITS) {
     const all = new Map(before.edits);
     for (const [path, file] of edits) all.set(path, file);
@@ -119,6 +121,12 @@ interface Compared {
   readonly to: Files;
   readonly paths: ReadonlySet<string> | null;
 }
+
+const comparedWith = (from: Files, to: Files, edits: FileEdits | null): Compared => ({
+  from,
+  to,
+  paths: edits && new Set(edits.keys()),
+});
 
 interface Built {
   readonly lists: Lists;
