@@ -41,6 +41,7 @@ const KEPT: readonly (readonly [number, string])[] = [
     'a file broken between a failed mark and its revert was expected to be reverted all the same',
   ],
   [415, 'a version that settled in a history thrown away was expected to be gone back to'],
+  [458, 'a singleton’s copy came back beside its successor, neither seen to run, and was begun'],
   [472, 'a superseded copy that never came up held its slot while the next version was paused'],
 ];
 

@@ -87,6 +87,19 @@ describe('found by simulation', () => {
     const started = steps.flatMap((step) => (step.kind === 'start' ? [step.body.specHash] : []));
     expect(started).toEqual([job.spec.specHash]);
   });
+
+  it('of two copies of a singleton that were not seen to run either may: both end (9.3)', () => {
+    const job = aJob({ count: 1, groups: [{ singleton: true }] });
+    const pending = { ...STARTING, phase: 'pending', firstStartedForMs: null } as const;
+    const came = aCopy(job, { node: 'n001', index: 0 }, pending);
+    const ordered = aCopy(job, { node: 'n002', index: 0, attempt: 2 }, pending);
+    const { steps } = plan(desiredOf([job]), liveOf([came, ordered]), 1_000_000);
+    expect(steps).toMatchObject([
+      { kind: 'stop', allocation: came.allocation, reason: 'duplicate' },
+      { kind: 'stop', allocation: ordered.allocation, reason: 'duplicate' },
+    ]);
+  });
+
   it('a new copy on a drained node ends the old one before it moves', () => {
     const old = aJob({ count: 1, version: 'v1' });
     const job = aJob({ count: 1, version: 'v2', from: { version: 'v1' } });
