@@ -147,6 +147,15 @@ test('a refusal has its code and its text, with and without an answer before it'
   await expect(collect(write(each(message({}))))).rejects.toMatchObject(wanted);
 });
 
+test('a refusal whose text is encoded wrongly is shown as it came', async () => {
+  const refusal = { 'grpc-status': '9', 'grpc-message': 'disk at 100% now' };
+  await serve((stream) => stream.respond(refusal, { endStream: true }));
+  await expect(collect(write(each(message({}))))).rejects.toMatchObject({
+    code: Status.FAILED_PRECONDITION,
+    details: 'disk at 100% now',
+  });
+});
+
 test('no server, and a server that goes away, are "unavailable"', async () => {
   await expect(collect(write(each(message({}))))).rejects.toMatchObject({
     code: Status.UNAVAILABLE,
