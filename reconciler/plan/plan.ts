@@ -173,7 +173,7 @@ const conclude = (
       ...parts.flatMap((part) => part.waits),
       ...placed.blocked,
       ...waits,
-      ...aheadWaits(nodes),
+      ...aheadWaits(nodes, placed.blocked),
       ...parts.flatMap(({ outcome }) => outcome.waits),
     ]),
     proposals: joinProposals(
