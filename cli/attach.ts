@@ -7,7 +7,7 @@ import type {
 } from '../schema/generated/purser/control/v1/control.ts';
 import type { StreamAsk, StreamEnd } from '../schema/streams.ts';
 import type { Common } from './command.ts';
-import { connect } from './client.ts';
+import { connect, explain } from './client.ts';
 import { CommandError } from './command-error.ts';
 
 export interface AttachOptions {
@@ -32,10 +32,12 @@ export const attach = async (options: AttachOptions): Promise<number> => {
       const end = await take(options, response);
       if (end !== null) return codeOf(end);
     }
+    // Whoever serves it says how it ended, unless it went away.
+    if (!options.signal.aborted) throw new CommandError('the stream was cut before its end');
     return 0;
   } catch (error) {
     if (options.signal.aborted) return 0;
-    throw error;
+    return explain(options.common.socket)(error);
   } finally {
     over.abort();
     if (tty) process.stdin.setRawMode(false);
@@ -55,7 +57,7 @@ const take = async (
 };
 
 const codeOf = ({ code, error }: StreamEnd): number => {
-  if (error !== null) throw new CommandError(error);
+  if (error !== null) throw new CommandError(error, code ?? undefined);
   return code ?? 1;
 };
 

@@ -4,15 +4,19 @@
 import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
 import type { Channel } from 'nice-grpc';
-import { ClientError, createChannel, createClientFactory } from 'nice-grpc';
+import { ClientError, createChannel, createClientFactory, Status } from 'nice-grpc';
 import type { ControlServiceClient } from '../schema/generated/purser/control/v1/control.ts';
 import { ControlServiceDefinition } from '../schema/generated/purser/control/v1/control.ts';
 import { fromJson } from '../schema/snapshot.ts';
-import { CommandError } from './command-error.ts';
+import { CommandError, NoReconcilerError } from './command-error.ts';
 
 export interface Control {
   readonly call: <Answer>(method: string, argument?: unknown) => Promise<Answer>;
-  readonly watch: <Answer>(method: string, signal: AbortSignal) => AsyncIterable<Answer>;
+  readonly watch: <Answer>(
+    method: string,
+    signal: AbortSignal,
+    argument?: unknown,
+  ) => AsyncIterable<Answer>;
   readonly raw: ControlServiceClient;
   readonly close: () => void;
 }
@@ -30,7 +34,7 @@ export const connect = async (socket: string): Promise<Control> => {
     if (code === 'EACCES') {
       throw new CommandError(`you may not open ${socket}: only root may, so run it with sudo`);
     }
-    throw new CommandError(
+    throw new NoReconcilerError(
       `no reconciler answers at ${socket}: start one with \`purser up\`, or name another place with --root`,
     );
   }
@@ -49,9 +53,14 @@ export const connect = async (socket: string): Promise<Control> => {
       const { value } = await raw.call({ method, argument: bytes }).catch(explain(socket));
       return fromJson(Buffer.from(value).toString('utf8')) as Answer;
     },
-    watch: async function* watch<Answer>(method: string, signal: AbortSignal) {
+    watch: async function* watch<Answer>(
+      method: string,
+      signal: AbortSignal,
+      argument: unknown = null,
+    ) {
+      const ask = { method, argument: Buffer.from(JSON.stringify(argument)) };
       try {
-        for await (const { value } of raw.watch({ method }, { signal })) {
+        for await (const { value } of raw.watch(ask, { signal })) {
           yield fromJson(Buffer.from(value).toString('utf8')) as Answer;
         }
       } catch (error) {
@@ -61,14 +70,16 @@ export const connect = async (socket: string): Promise<Control> => {
   };
 };
 
-const explain =
+/** Turns what the transport says into a sentence for people. */
+export const explain =
   (socket: string) =>
   (error: unknown): never => {
     if (!(error instanceof ClientError)) throw error;
-    const gone = error.details.includes('connect') || error.details.includes('No connection');
-    throw new CommandError(
-      gone
-        ? `no reconciler answers at ${socket}: it is not running; start it with \`purser up\``
-        : error.details,
+    const { code, details } = error;
+    // A reconciler that ends cancels what it still owes an answer.
+    const cut = code === Status.CANCELLED || code === Status.UNAVAILABLE;
+    if (!cut && !details.includes('connect')) throw new CommandError(details);
+    throw new NoReconcilerError(
+      `no reconciler answers at ${socket}: it is not running; start it with \`purser up\``,
     );
   };

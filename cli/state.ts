@@ -39,6 +39,15 @@ export const ready = (state: StateAnswer): ReadyState => {
   return { ...state, view };
 };
 
+/** What keeps Git from being read or written now, in sentences. */
+export const gitTroubles = ({
+  failure,
+  write,
+}: Pick<StateAnswer, 'failure' | 'write'>): readonly string[] => [
+  ...(failure === null ? [] : [`Git cannot be read: ${failure}`]),
+  ...(write === null ? [] : [`Git cannot be written (${write.what}): ${write.message}`]),
+];
+
 /** `web` or `shop/web`; a short name must be unique. */
 export const findJob = ({ view }: ReadyState, name: string): DesiredJob => {
   const { jobs } = view.desired;
@@ -107,13 +116,20 @@ export const findCopy = (state: ReadyState, name: string): LiveAllocation => {
   );
 };
 
+/** A task that none of these copies has, by the names that they do have. */
+export const refuseUnknownTask = (copies: readonly LiveAllocation[], task: string): void => {
+  const names = new Set(copies.flatMap(({ body }) => body.spec.tasks.map(({ name }) => name)));
+  if (names.size === 0 || names.has(task)) return;
+  throw new CommandError(`there is no task \`${task}\`${knownWords(task, [...names])}`);
+};
+
 const jobNames = ({ body: { namespace, job } }: LiveAllocation): readonly string[] => [
   job,
   `${namespace}/${job}`,
 ];
 
 /** The shortest first. */
-const slotNames = (copy: LiveAllocation): readonly string[] => {
+export const slotNames = (copy: LiveAllocation): readonly string[] => {
   const { job, group, index } = copy.body;
   const short = jobNames(copy).map((name) => `${name}[${index}]`);
   const long = jobNames(copy).map((name) => `${name}/${group}[${index}]`);

@@ -20,17 +20,26 @@ export interface WriteFailure {
 }
 
 export interface Writer {
-  /** Begins what the view proposes, unless a batch is under way or waits after a failure. */
-  readonly offer: (view: View) => void;
+  /** How many batches began and ended: taken before a view is read, and offered with it. */
+  readonly turn: () => number;
+  /**
+   * Begins what the view proposes, unless a batch is under way or waits after a failure. A view
+   * that was read before a batch ended may not know of its records, and would say something else
+   * in their place, such as another home for a volume: it writes nothing. The end wakes the loop.
+   */
+  readonly offer: (view: View, turn: number) => void;
   readonly failure: () => WriteFailure | null;
   readonly nextAt: () => Ms | null;
 }
 
 interface State {
   busy: boolean;
+  turn: number;
   failure: WriteFailure | null;
   failures: number;
   notBefore: Ms;
+  /** HEAD of the view whose batch failed: somebody who commits may have cleared the way. */
+  failedAt: string;
   /** The newest batch that was written, and how often it was proposed again since. */
   written: string;
   repeats: number;
@@ -39,9 +48,11 @@ interface State {
 export const createWriter = (ports: ReconcilerPorts, wake: () => void): Writer => {
   const state: State = {
     busy: false,
+    turn: 0,
     failure: null,
     failures: 0,
     notBefore: 0,
+    failedAt: '',
     written: '',
     repeats: 0,
   };
@@ -77,20 +88,26 @@ export const createWriter = (ports: ReconcilerPorts, wake: () => void): Writer =
       const stale = isEdgeFailure(error) && error.consequence === 'stale';
       state.notBefore = stale ? now : now + wait;
       state.failures += 1;
+      state.failedAt = view.desired.commit.oid;
       state.failure = { what: whatOf(view), message, since: state.failure?.since ?? now };
       if (!stale) ports.log.warn({ message }, 'a write to Git failed and will be tried again');
     } finally {
       state.busy = false;
+      state.turn += 1;
       wake();
     }
   };
 
   return {
-    offer: (view) => {
+    turn: () => state.turn,
+    offer: (view, turn) => {
       const wanted = recordsOf(view).length > 0 || view.plan.proposals.length > 0;
       if (!wanted) state.failure = null;
-      if (!wanted || state.busy || ports.clock.now() < state.notBefore) return;
+      const isNew = state.failure !== null && view.desired.commit.oid !== state.failedAt;
+      if (!wanted || state.busy || turn !== state.turn) return;
+      if (ports.clock.now() < state.notBefore && !isNew) return;
       state.busy = true;
+      state.turn += 1;
       void run(view);
     },
     failure: () => state.failure,

@@ -29,6 +29,28 @@ export interface StateAnswer {
   } | null;
 }
 
+/** `copies`: where the tasks of a job are, for those who follow them. */
+export interface CopiesArgument {
+  /** `<namespace>/<job>`. */
+  readonly job: string;
+}
+
+export interface CopiesAnswer {
+  /** False: the job is not in Git, and nothing of it is left. */
+  readonly exists: boolean;
+  /** Every node in Git was heard from: what is not in the list is gone. */
+  readonly complete: boolean;
+  /** Dead and stopping ones too. */
+  readonly copies: readonly {
+    readonly node: string;
+    readonly allocation: string;
+    readonly group: string;
+    readonly index: number;
+    readonly specHash: string;
+    readonly tasks: readonly string[];
+  }[];
+}
+
 /** `commit`: edits by a person through a command. */
 export interface CommitArgument {
   readonly edits: readonly FileEdit[];

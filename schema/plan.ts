@@ -108,6 +108,7 @@ export type WaitReason =
   | 'guard'
   | 'mass-loss'
   | 'node-unknown'
+  | 'node-unseen'
   | 'no-replacement-place'
   | 'quota'
   | 'rename'
@@ -195,6 +196,9 @@ export interface Plan {
   /** Absolute, on the clock of `now`; null: nothing changes without new input. */
   readonly wakeAt: Ms | null;
 }
+
+/** Why a job whose file is gone is held (rules 8.1): its line in `guarded` says more. */
+export const REMOVAL_WAITS = 'its removal waits for approval';
 
 /** Something that must be true of any plan and is not. */
 export interface Violation {

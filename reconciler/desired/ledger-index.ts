@@ -33,8 +33,93 @@ export interface LedgerIndex {
 
 export const NO_RECORDS: JobLedger = [];
 
+export interface Indexed {
+  readonly of: Ledger;
+  readonly index: LedgerIndex;
+  /** The index before; null: none. */
+  readonly since: LedgerIndex | null;
+  /** Jobs whose records are not those of `since`; null: not known. */
+  readonly changed: ReadonlySet<string> | null;
+}
+
+/** The index of a ledger that is much like the one before: it costs the jobs that differ. */
+export const indexAfter = (ledger: Ledger, before: Indexed | null): Indexed => {
+  const changed = before && changedJobs(before.of, ledger);
+  if (before === null || changed === null) {
+    const since = before?.index ?? null;
+    return { of: ledger, index: indexLedger(ledger, since), since, changed: null };
+  }
+  const byJob = new Map(before.index.byJob);
+  for (const job of changed) byJob.delete(job);
+  const found = indexOf(ledger, changed);
+  keepSame(found.byJob, before.index.byJob);
+  for (const [job, records] of found.byJob) byJob.set(job, records);
+  const index = { ...found, byJob, cluster: keptCluster(found.cluster, before.index.cluster) };
+  return { of: ledger, index, since: before.index, changed };
+};
+
 /** Jobs whose records are the same as before keep the same list. */
 export const indexLedger = (ledger: Ledger, before: LedgerIndex | null): LedgerIndex => {
+  const index = indexOf(ledger, null);
+  if (before === null) return index;
+  keepSame(index.byJob, before.byJob);
+  return { ...index, cluster: keptCluster(index.cluster, before.cluster) };
+};
+
+/** It stands in a file that changes with every commit, and says the same for good. */
+const keptCluster = (
+  now: LedgerIndex['cluster'],
+  before: LedgerIndex['cluster'],
+): LedgerIndex['cluster'] => (JSON.stringify(now) === JSON.stringify(before) ? before : now);
+
+/** Ledgers that differ in more records than this are indexed anew. */
+const CHANGED_MAX = 1000;
+
+/**
+ * Jobs of the records that stand in one ledger only. What both begin and end with is passed over,
+ * in two parts, since the first records, which are of no job, change with every commit.
+ */
+const changedJobs = (before: Ledger, now: Ledger): ReadonlySet<string> | null => {
+  const [a, b] = [firstOfJobs(before), firstOfJobs(now)];
+  const jobs = new Set<string>();
+  const parts = [
+    { from: [0, a], to: [0, b] },
+    { from: [a, before.length], to: [b, now.length] },
+  ] as const;
+  for (const { from, to } of parts) {
+    let [[start, end], [first, last]] = [from, to];
+    while (start < end && first < last && before[start] === now[first]) {
+      start += 1;
+      first += 1;
+    }
+    while (end > start && last > first && before[end - 1] === now[last - 1]) {
+      end -= 1;
+      last -= 1;
+    }
+    if (end - start + last - first > CHANGED_MAX) return null;
+    for (const record of [...before.slice(start, end), ...now.slice(first, last)]) {
+      if (isOfJob(record)) jobs.add(record.job);
+    }
+  }
+  return jobs;
+};
+
+const firstOfJobs = (ledger: Ledger): number => {
+  const first = ledger.findIndex(isOfJob);
+  return first < 0 ? ledger.length : first;
+};
+
+const isOfJob = (record: LedgerRecord): record is JobRecord =>
+  record.kind === 'digest' ||
+  record.kind === 'settled' ||
+  record.kind === 'failed' ||
+  record.kind === 'reverted';
+
+/** `only`: the jobs whose records are asked for; null: all. */
+const indexOf = (
+  ledger: Ledger,
+  only: ReadonlySet<string> | null,
+): LedgerIndex & { readonly byJob: Map<string, JobLedger> } => {
   const byJob = new Map<string, JobRecord[]>();
   const volumes: Volumes = { homes: new Map(), ended: new Map() };
   const approvals = new Map<string, LedgerIndex['approvals'][number]>();
@@ -48,7 +133,7 @@ export const indexLedger = (ledger: Ledger, before: LedgerIndex | null): LedgerI
       case 'settled':
       case 'failed':
       case 'reverted':
-        listOf(byJob, record.job).push(record);
+        if (only === null || only.has(record.job)) listOf(byJob, record.job).push(record);
         break;
       case 'volume':
         noteVolume(volumes, record);
@@ -72,7 +157,6 @@ export const indexLedger = (ledger: Ledger, before: LedgerIndex | null): LedgerI
         record satisfies never;
     }
   }
-  if (before !== null) keepSame(byJob, before.byJob);
   return {
     byJob,
     cluster,

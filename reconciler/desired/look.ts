@@ -10,7 +10,7 @@ import type { SourceTree } from '../../schema/source.ts';
 import { jobNames, usedPaths } from './draft.ts';
 import type { JobInput, JobOutcome } from './job-input.ts';
 import { placeOf, type JobPath, type Layout } from './layout.ts';
-import { NO_RECORDS, type LedgerIndex } from './ledger-index.ts';
+import { NO_RECORDS, type Indexed } from './ledger-index.ts';
 import type { CompileMemo } from './memo.ts';
 import type { Reader } from './read.ts';
 import { rememberedJob } from './remember.ts';
@@ -18,7 +18,7 @@ import type { Frame, LookedAt, Marked, RememberedJob } from './surveyed.ts';
 
 export interface LookInput {
   readonly tree: SourceTree;
-  readonly index: LedgerIndex;
+  readonly indexed: Indexed;
   readonly layout: Layout;
   /** Paths whose content is another one than in the tree before; null: not known. */
   readonly changed: ReadonlySet<string> | null;
@@ -27,7 +27,8 @@ export interface LookInput {
 }
 
 export const lookAtJobs = (input: LookInput, memo: CompileMemo): LookedAt => {
-  const { layout, frame, index, changed } = input;
+  const { layout, frame, indexed, changed } = input;
+  const { index } = indexed;
   const before = memo.jobs;
   const marked: Marked = before?.marked ?? {
     restless: new Set(),
@@ -101,7 +102,7 @@ const aligned = (before: LookedAt | null, wanted: readonly JobPath[]): Lists => 
  * settings and count, its records. What is restless is looked at each time.
  */
 const placesToLookAt = (
-  { layout, frame, index, changed }: LookInput,
+  { layout, frame, indexed, changed }: LookInput,
   remembered: Lists['remembered'],
   before: LookedAt | null,
 ): Iterable<number> => {
@@ -123,12 +124,32 @@ const placesToLookAt = (
     }
   }
   if (before.frame !== frame) addTouchedByFrame(places, paths, [before.frame, frame]);
-  if (before.index !== index) {
-    for (const [place, { id }] of paths.entries()) {
-      if ((index.byJob.get(id) ?? NO_RECORDS) !== remembered[place]?.ledger) places.add(place);
-    }
+  if (before.index !== indexed.index) {
+    addTouchedByLedger(places, paths, { indexed, remembered, before });
   }
   return places;
+};
+
+const addTouchedByLedger = (
+  places: Set<number>,
+  paths: readonly JobPath[],
+  {
+    indexed,
+    remembered,
+    before,
+  }: Pick<LookInput, 'indexed'> & Pick<Lists, 'remembered'> & { readonly before: LookedAt },
+): void => {
+  const { index, since, changed } = indexed;
+  if (changed !== null && since === before.index) {
+    for (const id of changed) {
+      const place = placeOf(paths, id);
+      if (paths[place]?.id === id) places.add(place);
+    }
+    return;
+  }
+  for (const [place, { id }] of paths.entries()) {
+    if ((index.byJob.get(id) ?? NO_RECORDS) !== remembered[place]?.ledger) places.add(place);
+  }
 };
 
 const addTouchedByFrame = (
@@ -150,7 +171,8 @@ const addTouchedByFrame = (
 
 const NO_COUNTS = {};
 
-const inputs = ({ tree, frame, index, layout, read }: LookInput, memo: CompileMemo) => {
+const inputs = ({ tree, frame, indexed, layout, read }: LookInput, memo: CompileMemo) => {
+  const { index } = indexed;
   const { files, head, lookups, histories, changes } = tree;
   const users = lazily(() => usersOf(layout.jobs, { tree, read, memo }));
   const sharedBy: JobInput['sharedBy'] = (source, path) =>

@@ -5,10 +5,9 @@
 // compared (remember.ts).
 
 import type { DesiredState } from '../../schema/desired.ts';
-import type { Ledger } from '../../schema/ledger.ts';
 import type { SourceTree } from '../../schema/source.ts';
 import type { Settings } from './cluster.ts';
-import type { LedgerIndex } from './ledger-index.ts';
+import type { Indexed } from './ledger-index.ts';
 import type { Layout } from './layout.ts';
 import { createReadMemo, type ReadMemo } from './read.ts';
 import type { LookedAt, RememberedFrame, Survey } from './surveyed.ts';
@@ -17,7 +16,7 @@ export interface CompileMemo {
   readonly reads: ReadMemo;
   /** Of the tree before. */
   layout: Layout | null;
-  ledger: { readonly of: Ledger; readonly index: LedgerIndex } | null;
+  ledger: Indexed | null;
   /**
    * By namespace; the same object as long as cluster.yaml and the namespace's file say the same.
    */

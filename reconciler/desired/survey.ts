@@ -12,7 +12,7 @@ import { jobNames, usedPaths } from './draft.ts';
 import { frameOf, valueOf } from './frame.ts';
 import { neededPaths } from './histories.ts';
 import { knownDifference, layoutAfter, layoutOf } from './layout.ts';
-import { indexLedger, NO_RECORDS, type LedgerIndex } from './ledger-index.ts';
+import { indexAfter, NO_RECORDS, type Indexed, type LedgerIndex } from './ledger-index.ts';
 import { brokenPaths, lookAtJobs, loudOnes } from './look.ts';
 import type { CompileMemo } from './memo.ts';
 import { createReader, forgetOld, type Reader } from './read.ts';
@@ -51,10 +51,11 @@ export const likelyHistories = (tree: SourceTree, memo: CompileMemo): Asks['hist
 
 const surveyNow = (tree: SourceTree, memo: CompileMemo): Survey => {
   const read = createReader(memo.reads);
-  const index = indexOf(tree, memo);
+  const indexed = indexedAfter(tree, memo);
+  const { index } = indexed;
   const { layout, changed } = layoutAfter(tree, memo.layout);
   const frame = frameOf({ tree, layout, changed, index, read }, memo);
-  const looked = lookAtJobs({ tree, index, layout, changed, frame, read }, memo);
+  const looked = lookAtJobs({ tree, indexed, layout, changed, frame, read }, memo);
   memo.layout = layout;
   const counts = lookAtCounts(layout, { jobs: looked.jobs, files: tree.files, read });
   const survey: Survey = {
@@ -72,12 +73,9 @@ const surveyNow = (tree: SourceTree, memo: CompileMemo): Survey => {
   return survey;
 };
 
-const indexOf = (tree: SourceTree, memo: CompileMemo): LedgerIndex => {
-  if (memo.ledger?.of !== tree.ledger) {
-    const index = indexLedger(tree.ledger, memo.ledger?.index ?? null);
-    memo.ledger = { of: tree.ledger, index };
-  }
-  return memo.ledger.index;
+const indexedAfter = ({ ledger }: SourceTree, memo: CompileMemo): Indexed => {
+  if (memo.ledger?.of !== ledger) memo.ledger = indexAfter(ledger, memo.ledger);
+  return memo.ledger;
 };
 
 /**

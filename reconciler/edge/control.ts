@@ -64,13 +64,16 @@ const messageOf = (error: unknown): string => {
   return String(error);
 };
 
-/** The answer now and after every change; changes that come meanwhile are one. */
+/**
+ * The answer now and whenever a change changes it; changes that come meanwhile are one.
+ */
 const watchAnswers = async function* watchAnswers(
   answer: () => Promise<Uint8Array>,
   changes: ControlOptions['changes'],
   signal: AbortSignal,
 ): AsyncGenerator<WatchResponse> {
   let changed = true;
+  let last: Buffer = Buffer.alloc(0);
   let wake: () => void = () => undefined;
   const notify = () => {
     changed = true;
@@ -87,7 +90,9 @@ const watchAnswers = async function* watchAnswers(
         continue;
       }
       changed = false;
-      yield { value: Buffer.from(await answer()) };
+      const next = Buffer.from(await answer());
+      if (!last.equals(next)) yield { value: next };
+      last = next;
     }
   } finally {
     stop();

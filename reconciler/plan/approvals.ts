@@ -69,7 +69,7 @@ export const usedApprovals = (
       const slots = approval.slots.map((slot) => slotState(desired, slot));
       if (slots.includes('wanted')) return true;
       if (slots.includes('held') || approval.slots.some((slot) => removals.has(slot))) return false;
-      if (nodes.unseen && slots.length > 0) return false;
+      if (nodes.unseen.length > 0 && slots.length > 0) return false;
       return !approval.nodes.some((name) => nodes.byName.get(name)?.standing === 'lost');
     })
     .map((approval) => ({ ...approval, used: true }));

@@ -15,6 +15,7 @@ import { planGroup } from './group.ts';
 import type { GroupInput, GroupPlan } from './scope.ts';
 import type { NodeViews } from './nodes.ts';
 import { pendingWaits } from './pending.ts';
+import { remedyFor } from './remedy.ts';
 import type { GroupView, JobView } from './slots.ts';
 import { stopStep, type Versions } from './upkeep.ts';
 
@@ -141,10 +142,7 @@ const blindOf = (view: JobView, nodes: NodeViews): GroupInput['blind'] => {
 const jobWait = ({ job }: JobView, rollout: Rollout): readonly Blocked[] => {
   const why = WAITS[rollout.phase] ?? (rollout.degraded === null ? null : 'degraded');
   if (why === null) return [];
-  const remedy =
-    why === 'degraded' || (why === 'failed' && job.fallback !== null)
-      ? `purser rollback ${job.id}`
-      : null;
+  const remedy = why === 'degraded' || why === 'failed' ? remedyFor(job) : null;
   const detail = rollout.reason ?? rollout.degraded ?? '';
   return [{ kind: 'waiting', job: job.id, slot: null, why, detail, remedy }];
 };

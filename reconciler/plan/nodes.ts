@@ -36,8 +36,8 @@ export interface NodeViews {
    * Nodes in Git that this reconciler has not heard from and that are not yet lost (invariant 8).
    */
   readonly unheard: readonly string[];
-  /** A node in Git is lost that this reconciler never heard from: what it holds is not known. */
-  readonly unseen: boolean;
+  /** Nodes in Git that are lost and never spoke to this reconciler: nobody knows what they hold. */
+  readonly unseen: readonly string[];
 }
 
 /**
@@ -78,7 +78,7 @@ export const viewNodes = (
     byName: new Map(views.map((view) => [view.name, view])),
     massLoss: massLossOf(desired, views),
     unheard: unheard.map(({ name }) => name),
-    unseen: silent.length > unheard.length,
+    unseen: silent.flatMap(({ name, standing }) => (standing === 'lost' ? [name] : [])),
   };
 };
 
@@ -104,7 +104,10 @@ const viewOf = (
   const expected = isSameNode ? before.expected : wanted;
   const keeps = isSameNode && same(before.live?.attributes, rest.live?.attributes);
   return {
-    ...rest,
+    name: rest.name,
+    live: rest.live,
+    standing: rest.standing,
+    ahead: rest.ahead,
     expected,
     drain: expected === null ? 'yes' : expected.drain,
     attributes: keeps ? before.attributes : attributesOf(rest.name, expected, rest.live),
@@ -175,4 +178,27 @@ export const aheadWaits = (
       }),
     );
   });
+};
+
+/** So many are named; a person who lost more finds them in `purser status`. */
+const UNSEEN_NAMED = 5;
+
+/**
+ * Rules 8.1: what a commit takes away counts as taken only when every node said what it holds. One
+ * that will not come back is a person's to say, and said by removing its file.
+ */
+export const unseenWait = (job: string, { unseen }: NodeViews): Blocked => {
+  const some = unseen.slice(0, UNSEEN_NAMED);
+  const rest = unseen.length > some.length ? ` and ${unseen.length - some.length} more` : '';
+  const files = some.map((name) => `nodes/${name}.yaml`).join(' ');
+  return {
+    kind: 'waiting',
+    job,
+    slot: null,
+    why: 'node-unseen',
+    detail:
+      `it lost slots, and a lost node may still hold copies of them: ${some.join(', ')}${rest} ` +
+      'never spoke since the reconciler started, so the commit does not count as synced',
+    remedy: `bring ${unseen.length === 1 ? 'it' : 'them'} back, or git rm ${files}${rest}`,
+  };
 };

@@ -18,11 +18,11 @@ import { guardRemovals, type Guard } from './guard.ts';
 import { deploymentsWith, forget, remember, toLookAt } from './line.ts';
 import { holdRewritten, rewritten } from './lost-ledger.ts';
 import { createPlanMemo, type PlanMemo } from './memo.ts';
-import { aheadWaits, viewNodes, type NodeViews } from './nodes.ts';
+import { aheadWaits, unseenWait, viewNodes, type NodeViews } from './nodes.ts';
 import { complete, consider, earlier, makePart, type Completion, type JobPart } from './part.ts';
 import { placeAll, type Placed } from './placing.ts';
 import { recall, type Recalled } from './recall.ts';
-import { removalsOf, takesAway, thenOf, type Removal } from './removals.ts';
+import { removalsOf, takenFrom, thenOf, type Removal } from './removals.ts';
 import { RENAMED, renamesOf, renameWait } from './rename.ts';
 import { strays } from './strays.ts';
 
@@ -161,10 +161,11 @@ const conclude = (
   const waits = [...left.waits, ...[...renames].map(renameWait)];
   const pending = parts.some((part) => part.removalPends);
   const isHeldBack = lost.length > 0 || guarded.length > 0 || waits.length > 0;
-  // What a node that was never heard from holds may be what waits for approval (invariant 8), also
-  // once it is lost: it comes back with its copies. A lost one matters where something goes.
-  const mayHide = nodes.unheard.length > 0 || (nodes.unseen && takesAway(desired));
-  const isBlind = desired.lastSynced !== null && mayHide;
+  // What a node that was never heard from holds may be what waits for approval (invariant 8), or
+  // show that a ledger is gone (11); also once it is lost: it comes back with its copies. A lost
+  // one matters where something goes.
+  const unsure = nodes.unseen.length === 0 ? [] : takenFrom(desired);
+  const isBlind = nodes.unheard.length > 0 || unsure.length > 0;
   const synced = !isHeldBack && !pending && !isBlind;
   return {
     commit: desired.commit.oid,
@@ -174,6 +175,7 @@ const conclude = (
       ...placed.blocked,
       ...waits,
       ...aheadWaits(nodes, placed.blocked),
+      ...unsure.map(({ id }) => unseenWait(id, nodes)),
       ...parts.flatMap(({ outcome }) => outcome.waits),
     ]),
     proposals: joinProposals(

@@ -67,11 +67,11 @@ export const isRemoved = (
 };
 
 /**
- * Does HEAD want less of anything than the last synced commit did? Whoever lives: copies of it may
- * be on a node that nobody has heard from.
+ * Jobs of which HEAD wants less than the last synced commit did. Whoever lives: copies may be on a
+ * node that nobody has heard from.
  */
-export const takesAway = (desired: DesiredState): boolean =>
-  desired.jobs.some((job) => {
+export const takenFrom = (desired: DesiredState): readonly DesiredJob[] =>
+  desired.jobs.filter((job) => {
     const changed = job.standing.kind === 'removed' || desired.synced?.has(job.id) === true;
     if (!changed || job.spec.stopped) return false;
     const { groups } = thenOf(desired, job, []);
@@ -119,20 +119,16 @@ interface Range {
   readonly to: number;
 }
 
-const NOTHING: Range = { from: 0, to: 0 };
-
 /**
  * A machine's change between min and max is no removal: what it says now does not count, what
- * people said of its bounds does. A group that went is held back while it may return.
+ * people said of its bounds does. A group that went is a removal from the start, though its copies
+ * stay until the new version has settled: that is when it is too late to ask (rules 2.4).
  */
 const rangeOf = (job: DesiredJob, name: string, then: Then): Range => {
   const to = countThen(then, name);
   if (job.standing.kind === 'removed') return { from: 0, to };
   const group = job.spec.groups.find((wanted) => wanted.name === name);
-  if (group === undefined) {
-    const mayReturn = job.fallback?.spec.groups.some((was) => was.name === name) ?? false;
-    return job.settled || !mayReturn ? { from: 0, to } : NOTHING;
-  }
+  if (group === undefined) return { from: 0, to };
   if (group.scale === null) return { from: group.count, to };
   const mine = then.live.filter(({ body }) => body.group === name);
   const was = then.groups?.find((one) => one.name === name)?.value ?? slotsOf(mine, name);

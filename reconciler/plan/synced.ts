@@ -5,10 +5,14 @@
 import { isLive } from './classify.ts';
 import type { JobView } from './slots.ts';
 
-/** A live copy that HEAD wants no more, on a node that can be told so. */
-export const removalPends = (view: JobView): boolean =>
-  view.groups.some((group) =>
-    group.copies.some(
-      (copy) => isLive(copy) && (copy.class === 'unwanted' || copy.class === 'surplus'),
-    ),
-  );
+/**
+ * A live copy that HEAD wants no more, on a node that can be told so; also of a group that went and
+ * is kept until the new version has settled, since it may have to come back.
+ */
+export const removalPends = ({ job, groups }: JobView): boolean =>
+  groups.some(({ copies, frame }) => {
+    const isGone = frame.target === null && !job.spec.stopped;
+    return copies.some(
+      (copy) => isLive(copy) && (isGone || copy.class === 'unwanted' || copy.class === 'surplus'),
+    );
+  });

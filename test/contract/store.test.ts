@@ -185,6 +185,18 @@ describe('logs', () => {
     expect(seen).toBe(`${lines(0, 1_010)}second run\n`);
   });
 
+  it('are told to their last word, and then the following ends', async () => {
+    await writeFile(log('web.1.log'), 'first run\n');
+    await writeFile(log('web.2.log'), 'second run\n');
+    const reader = readLog(ask({ follow: true }));
+    const next = async () => Buffer.from((await reader.next()).value ?? []).toString();
+    expect(await next()).toBe('second run\n');
+    await appendFile(log('web.2.log'), 'asked to stop\n');
+    await rm(folder(), { recursive: true });
+    expect(await next()).toBe('asked to stop\n');
+    expect((await reader.next()).done).toBe(true);
+  });
+
   it('are waited for by a follower that comes before the task', async () => {
     const stop = new AbortController();
     const reader = readLog(ask({ follow: true, signal: stop.signal }));

@@ -27,6 +27,8 @@ export interface RunOptions {
   readonly input?: string;
   /** Ends it after this time, as Ctrl-C does. */
   readonly interruptAfterMs?: number;
+  /** Ends it then, as Ctrl-C does. */
+  readonly interrupt?: AbortSignal;
   readonly env?: Readonly<Record<string, string>>;
 }
 
@@ -46,6 +48,7 @@ export const run = async (
   child.stdin.on('error', () => undefined); // it did not want to read
   child.stdin.end(options.input ?? '');
   const interrupt = options.interruptAfterMs;
+  options.interrupt?.addEventListener('abort', () => child.kill('SIGINT'), { once: true });
   const timers = [
     setTimeout(() => child.kill('SIGKILL'), RUN_LIMIT_MS),
     ...(interrupt === undefined ? [] : [setTimeout(() => child.kill('SIGINT'), interrupt)]),

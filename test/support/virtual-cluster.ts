@@ -50,6 +50,8 @@ interface Runner {
 export interface Cluster {
   desired: DesiredState;
   now: number;
+  /** When the reconciler started. */
+  startedAt: number;
   readonly runners: Map<string, Runner>;
   behave: (body: AllocationBody) => Behaviour;
   readonly proposals: Proposal[];
@@ -70,6 +72,7 @@ export const createCluster = (
   return {
     desired,
     now: 0,
+    startedAt: 0,
     behave,
     runners: new Map(
       [...names].map((name) => [
@@ -127,8 +130,17 @@ export const cycle = (cluster: Cluster): Plan => {
 
 const look = (cluster: Cluster): LiveState => observe(heardBy(cluster), cluster.now);
 
+/** Another reconciler takes over: it has heard from nobody. */
+export const restart = (cluster: Cluster): void => {
+  cluster.startedAt = cluster.now;
+  for (const runner of cluster.runners.values()) {
+    runner.last = null;
+    runner.sent = null;
+  }
+};
+
 export const heardBy = (cluster: Cluster): Heard => ({
-  startedAt: 0,
+  startedAt: cluster.startedAt,
   nodes: [...cluster.runners.values()].flatMap((runner) =>
     runner.last === null
       ? []

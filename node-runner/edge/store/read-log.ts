@@ -29,29 +29,38 @@ export interface ReadLogAsk {
 /** How long a new line may wait before a follower sees it; a look costs two stat calls. */
 const POLL_MS = 200;
 
-/** Throws RuntimeError `not-found` when there is no such log; with `follow` it waits for one. */
+/**
+ * Throws RuntimeError `not-found` when there is no such log; with `follow` it waits for one, and
+ * ends when the allocation's logs are removed, with all that was written until then.
+ */
 export async function* readLog(ask: ReadLogAsk): AsyncGenerator<Uint8Array, void> {
   refuseBadName(ask.allocation);
   refuseBadName(ask.task);
   const folder = join(layoutOf(ask.root).logs, ask.allocation);
   const runs = await runsOf(folder, ask.task);
-  const first = runs.at(-1 - ask.previous) ?? null;
-  if (first === null && !(ask.follow && ask.previous === 0)) throw noLog(ask, runs.length);
-  let run = first;
-  let place = { at: 0, rotation: 0 };
-  if (run !== null) place = yield* readKept(logPath(folder, ask.task, run), ask.tail);
-  while (ask.follow && ask.signal?.aborted !== true) {
-    const newest = (await runsOf(folder, ask.task)).at(-1) ?? null;
-    if (run !== null) place = yield* readNew(logPath(folder, ask.task, run), place);
-    if (ask.previous > 0 && run !== newest) return;
-    if (newest !== null && newest !== run) {
-      run = newest;
-      place = { at: 0, rotation: 0 };
-      continue;
+  const run = runs.at(-1 - ask.previous) ?? null;
+  if (run === null && !(ask.follow && ask.previous === 0)) throw noLog(ask, runs.length);
+  let followed = run === null ? null : await openRun(folder, { task: ask.task, run });
+  try {
+    if (followed !== null) followed.place = yield* readKept(followed.path, ask.tail);
+    while (ask.follow && ask.signal?.aborted !== true) {
+      const newest = (await runsOf(folder, ask.task)).at(-1) ?? 0;
+      const isRemoved = followed !== null && (await followed.file.stat()).nlink === 0;
+      if (followed !== null) followed.place = yield* readNew(followed);
+      // Later runs go on; none, or earlier ones: the allocation's logs are gone, or on their way.
+      if (isRemoved && newest <= (followed?.run ?? 0)) return;
+      if (ask.previous > 0 && followed?.run !== newest) return;
+      if (newest > (followed?.run ?? 0)) {
+        await followed?.file.close();
+        followed = await openRun(folder, { task: ask.task, run: newest });
+        continue;
+      }
+      await sleep(POLL_MS, undefined, ask.signal === undefined ? {} : { signal: ask.signal }).catch(
+        () => undefined,
+      );
     }
-    await sleep(POLL_MS, undefined, ask.signal === undefined ? {} : { signal: ask.signal }).catch(
-      () => undefined,
-    );
+  } finally {
+    await followed?.file.close();
   }
 }
 
@@ -63,6 +72,24 @@ interface Place {
   readonly at: number;
   readonly rotation: number;
 }
+
+/** Held open: a log that is removed between two looks can still be read to its end. */
+interface OpenRun {
+  readonly run: number;
+  readonly path: string;
+  readonly file: FileHandle;
+  place: Place;
+}
+
+/** null: it was removed a moment ago. */
+const openRun = async (
+  folder: string,
+  { task, run }: { readonly task: string; readonly run: number },
+): Promise<OpenRun | null> => {
+  const path = logPath(folder, task, run);
+  const file = await open(path, 'r').catch(() => null);
+  return file === null ? null : { run, path, file, place: { at: 0, rotation: 0 } };
+};
 
 const rotationOf = async (path: string): Promise<number> =>
   (await stat(`${path}.1`).catch(() => null))?.ino ?? 0;
@@ -83,19 +110,21 @@ async function* readKept(path: string, tail: number | null): AsyncGenerator<Uint
   return { at, rotation };
 }
 
-async function* readNew(path: string, place: Place): AsyncGenerator<Uint8Array, Place> {
+async function* readNew({ path, file, place }: OpenRun): AsyncGenerator<Uint8Array, Place> {
   const rotation = await rotationOf(path);
-  const size = (await sizeOf(path)) ?? 0;
+  const { size, nlink } = await file.stat();
+  // Removed: its copies went with it, so nothing tells of a rotation any more.
+  if (nlink === 0) return { ...place, at: yield* chunksFrom(file, place.at) };
   // Between two renames of a rotation there is no newest copy: look again.
   if (rotation === 0 && place.rotation !== 0) return place;
   // A copy begins where the file began, so what was not read yet is in it at the same position.
   if (rotation !== place.rotation) {
     yield* readFrom(`${path}.1`, place.at);
-    return { at: yield* readFrom(path, 0), rotation };
+    return { at: yield* chunksFrom(file, 0), rotation };
   }
   // Truncated a moment ago, its copy not yet seen: look again.
   if (size < place.at) return place;
-  return { at: yield* readFrom(path, place.at), rotation };
+  return { ...place, at: yield* chunksFrom(file, place.at) };
 }
 
 async function* readFrom(path: string, position: number): AsyncGenerator<Uint8Array, number> {

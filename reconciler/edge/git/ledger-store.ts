@@ -34,8 +34,14 @@ const linesOf = (row: FileRow, log: LogPort): readonly LedgerLine[] => {
 const rowsAt = async (store: Store, tip: string | null): Promise<readonly FileRow[]> => {
   if (tip === null) return [];
   const commit = await store.ledgerFolders.commit(tip);
-  return store.ledgerFolders.files(commit.tree, '');
+  return (await store.ledgerFolders.list(commit.tree, '')).rows;
 };
+
+/** The files that a ledger was read from. */
+const sources = new WeakMap<Ledger, readonly FileRow[]>();
+
+export const ledgerRows = (ledger: Ledger | undefined): readonly FileRow[] =>
+  (ledger && sources.get(ledger)) ?? [];
 
 /** All records: the cluster's first, then by job; within a file the newest last. */
 export const readLedger = async (
@@ -44,6 +50,8 @@ export const readLedger = async (
   log: LogPort,
 ): Promise<Ledger> => {
   const rows = await rowsAt(store, tip);
+  const known = ledgers.get(rows);
+  if (known !== undefined) return known;
   const ours = rows.filter(([path]) => path.endsWith('.jsonl'));
   const records: LedgerRecord[] = [];
   for (const first of [true, false]) {
@@ -52,8 +60,13 @@ export const readLedger = async (
       for (const line of linesOf(row, log)) if (line.record !== null) records.push(line.record);
     }
   }
+  ledgers.set(rows, records);
+  sources.set(records, ours);
   return records;
 };
+
+/** By the files it was read from: a writer reads the ledger too, before each of its commits. */
+const ledgers = new WeakMap<readonly FileRow[], Ledger>();
 
 export interface Append {
   readonly store: Store;
@@ -75,7 +88,6 @@ export const buildAppend = async (
   append: Append,
 ): Promise<{ readonly oid: string; readonly objects: readonly NewObject[] } | null> => {
   const { store, tip, log } = append;
-  const rows = new Map(await rowsAt(store, tip));
   const added = new Map<string, LedgerRecord[]>();
   for (const record of append.records) {
     const path = ledgerFile(record);
@@ -83,6 +95,7 @@ export const buildAppend = async (
     if (list === undefined) added.set(path, [record]);
     else list.push(record);
   }
+  const rows = new Map((await rowsAt(store, tip)).filter(([path]) => added.has(path)));
   const changes = new Map<string, string>();
   for (const [path, records] of added) {
     const file = rows.get(path);

@@ -183,6 +183,31 @@ describe('a lost node that this reconciler never heard from', () => {
     expect(back.steps).toEqual([]);
   });
 
+  it('is named beside each job that lost something, with what to do about it', () => {
+    const other = aJob({ name: 'other', count: 0 }, { settled: true });
+    const made = plan({ ...wants(less), jobs: [other, less] }, blind, 0);
+    expect(made.blocked).toEqual([
+      {
+        kind: 'waiting',
+        job: 'shop/web',
+        slot: null,
+        why: 'node-unseen',
+        detail:
+          'it lost slots, and a lost node may still hold copies of them: n002 never spoke since ' +
+          'the reconciler started, so the commit does not count as synced',
+        remedy: 'bring it back, or git rm nodes/n002.yaml',
+      },
+    ]);
+    const unseen = (desired: DesiredState) =>
+      plan(desired, blind, 0).blocked.filter(
+        (one) => one.kind === 'waiting' && one.why === 'node-unseen',
+      );
+    expect(unseen(wants(before))).toEqual([]);
+    const nodes = nodeNames(9).map((name) => aNode(name));
+    const [many] = unseen(wants(less, { nodes }));
+    expect(many).toMatchObject({ detail: expect.stringContaining('n007 and 2 more never spoke') });
+  });
+
   it('holds nothing up that takes nothing away, nor once it is gone from Git', () => {
     expect(synced(wants(before), blind)).toBe(true);
     expect(synced(wants(aJob({ groups: groups(3) }, { settled: true })), blind)).toBe(true);

@@ -51,26 +51,39 @@ const scale: Proposal = {
   edits: [{ path: 'scale/shop/api.yaml', content: 'api: 2\n', base: null }],
   message: 'Write down the count of shop/api',
 };
-const viewOf = (...proposals: readonly Proposal[]): View =>
-  ({ desired: { commit: aCommit('head'), owed: [] }, plan: { proposals } }) as unknown as View;
+const viewOf = (...proposals: readonly Proposal[]): View => viewAt('head', proposals);
+const viewAt = (head: string, proposals: readonly Proposal[]): View =>
+  ({ desired: { commit: aCommit(head), owed: [] }, plan: { proposals } }) as unknown as View;
 const settle = () => new Promise((resolve) => setTimeout(resolve, 0));
 
 describe('a revert that cannot be committed', () => {
+  it('is tried at once when somebody committed: that may have cleared its way', async () => {
+    const { writer, state, made } = world();
+    writer.offer(viewAt('head', [revert('shop/web')]), writer.turn());
+    await settle();
+    state.dirty = false;
+    writer.offer(viewAt('head', [revert('shop/web')]), writer.turn());
+    await settle();
+    expect(made).toEqual([]);
+    writer.offer(viewAt('theirs', [revert('shop/web')]), writer.turn());
+    await settle();
+    expect(made).toEqual(['Revert shop/web']);
+  });
   it('is named, tried again after a while, and made once nothing is in its way', async () => {
     const { writer, state, made, records } = world();
     const view = viewOf(revert('shop/web'));
-    writer.offer(view);
+    writer.offer(view, writer.turn());
     await settle();
     expect(made).toEqual([]);
     expect(writer.failure()).toMatchObject({ what: 'a revert', message: DIRTY, since: 0 });
     const again = writer.nextAt() ?? 0;
     expect(again).toBeGreaterThan(0);
-    writer.offer(view);
+    writer.offer(view, writer.turn());
     await settle();
     expect(state.woken).toBe(1);
     state.now = again;
     state.dirty = false;
-    writer.offer(view);
+    writer.offer(view, writer.turn());
     await settle();
     expect(made).toEqual(['Revert shop/web']);
     expect(records).toEqual([
@@ -81,7 +94,7 @@ describe('a revert that cannot be committed', () => {
 
   it('keeps no other commit from being made, and is still named', async () => {
     const { writer, made } = world();
-    writer.offer(viewOf(scale, revert('shop/web'), revert('shop/db')));
+    writer.offer(viewOf(scale, revert('shop/web'), revert('shop/db')), writer.turn());
     await settle();
     expect(made).toEqual(['Revert shop/db']);
     expect(writer.failure()?.message).toBe(DIRTY);
@@ -89,9 +102,35 @@ describe('a revert that cannot be committed', () => {
 
   it('a count is written down when nothing is to be reverted', async () => {
     const { writer, made, records } = world();
-    writer.offer(viewOf(scale));
+    writer.offer(viewOf(scale), writer.turn());
     await settle();
     expect(made).toEqual(['Write down the count of shop/api']);
     expect(records).toEqual([]);
+  });
+});
+
+describe('a view that was read while something was written', () => {
+  const home = (node: string): Proposal => ({
+    kind: 'ledger',
+    records: [
+      { kind: 'volume', namespace: 'shop', job: 'db', volume: 'data', group: 'db', index: 0, node },
+    ],
+  });
+
+  it('writes nothing: it may not know of it, and would write another home (11, 14)', async () => {
+    const { writer, state, records } = world();
+    const before = writer.turn();
+    writer.offer(viewOf(home('n1')), before);
+    // The next pass begins to read; the write ends before it does.
+    const during = writer.turn();
+    await settle();
+    writer.offer(viewOf(home('n2')), before);
+    writer.offer(viewOf(home('n2')), during);
+    await settle();
+    expect(records).toMatchObject([{ node: 'n1' }]);
+    expect(state.woken).toBe(1);
+    writer.offer(viewOf(scale), writer.turn());
+    await settle();
+    expect(state.woken).toBe(2);
   });
 });
