@@ -184,6 +184,8 @@ const clearFailed = (scope: Scope, slot: SlotView, target: Copy): SlotPlan => {
   const { fallback, group } = scope;
   const spec = group.frame.fallback;
   if (slot.other !== null || fallback === null || spec === null) return { stops: [stop] };
+  // A slot never holds a third copy: what is on its way out, or left over, goes first.
+  if (slot.going.length > 0 || slot.extra.length > 0) return { stops: [stop] };
   if (singleFile(scope) || target.costs || target.allocation.standing === 'ordered') {
     return { stops: [stop] };
   }

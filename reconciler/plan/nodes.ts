@@ -154,21 +154,31 @@ const massLossOf = (
 export const aheadDetail = ({ live }: NodeView): string =>
   `its runner obeyed commit ${live?.acceptedCommit.slice(0, 12) ?? ''}, which HEAD does not contain`;
 
-/** One reason for each job with a copy on a node that is told nothing (invariant 7). */
-export const aheadWaits = ({ byName }: NodeViews): readonly Blocked[] =>
-  [...byName.values()].flatMap((node) => {
+/**
+ * Why nodes are told nothing, and what to do about it, for each job with a copy there (invariant
+ * 7); on a node without copies, for each that finds no place while the node takes none.
+ */
+export const aheadWaits = (
+  { byName }: NodeViews,
+  blocked: readonly Blocked[],
+): readonly Blocked[] => {
+  const unplaced = blocked.flatMap((each) => (each.kind === 'no-node' ? [each.job] : []));
+  return [...byName.values()].flatMap((node) => {
     const { live } = node;
     if (!node.ahead || live?.connected !== true) return [];
-    const jobs = new Set(live.allocations.map(({ body }) => `${body.namespace}/${body.job}`));
-    return [...jobs].map((job): Blocked => ({
-      kind: 'waiting',
-      job,
-      slot: null,
-      why: 'runner-ahead',
-      detail: `nothing is sent to ${node.name}: ${aheadDetail(node)}`,
-      remedy: `purser resume --at ${live.acceptedCommit}`,
-    }));
+    const here = live.allocations.map(({ body }) => `${body.namespace}/${body.job}`);
+    return [...new Set([...here, ...(node.drain === 'no' ? unplaced : [])])].map(
+      (job): Blocked => ({
+        kind: 'waiting',
+        job,
+        slot: null,
+        why: 'runner-ahead',
+        detail: `nothing is sent to ${node.name}: ${aheadDetail(node)}`,
+        remedy: `purser resume --at ${live.acceptedCommit}`,
+      }),
+    );
   });
+};
 
 /** So many are named; a person who lost more finds them in `purser status`. */
 const UNSEEN_NAMED = 5;

@@ -174,7 +174,7 @@ const conclude = (
       ...parts.flatMap((part) => part.waits),
       ...placed.blocked,
       ...waits,
-      ...aheadWaits(nodes),
+      ...aheadWaits(nodes, placed.blocked),
       ...unsure.map(({ id }) => unseenWait(id, nodes)),
       ...parts.flatMap(({ outcome }) => outcome.waits),
     ]),

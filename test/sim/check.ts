@@ -267,9 +267,11 @@ const checkBudget = (context: Context, copy: Copy, well: boolean): void => {
   const { truth, fail } = context;
   const job = idOf(copy.body);
   const now = truth.time.now();
-  // stop_after acts by itself when the node's clock jumps or its link is cut (9.3).
+  // stop_after acts by itself when the node's clock jumps, its link is cut, or no reconciler is
+  // there to acknowledge (9.3).
   const disturbedAt = context.disturbances.get(copy.node.name) ?? Number.NEGATIVE_INFINITY;
-  const alone = copy.body.spec.stopAfterMs > 0 && now - disturbedAt < EXCUSED_MS;
+  const since = Math.max(disturbedAt, context.links.session(copy.node.name)?.since ?? now);
+  const alone = copy.body.spec.stopAfterMs > 0 && now - since < EXCUSED_MS;
   const ordered = truth.orderedToStop(copy.node, copy.allocation) && !alone;
   if (!ordered || !copy.node.machine.powered()) {
     if (well) truth.losses.push({ at: now, job, allocation: copy.allocation });

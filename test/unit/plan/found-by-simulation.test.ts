@@ -153,6 +153,21 @@ describe('found by simulation', () => {
     expect(run).toMatchObject({ allocation: coming.allocation, after: [leaving.allocation] });
   });
 
+  it('a failed copy that never began is followed only when the one before it is gone (14)', () => {
+    const words = { count: 1, groups: [{ volumes: [{ name: 'data', onLoss: 'wait' as const }] }] };
+    const old = aJob({ ...words, version: 'v1' });
+    const failed = { at: '2026-01-01T00:00:00.000Z', evidence: { reason: 'x', allocations: [] } };
+    const job = aJob({ ...words, version: 'v2', from: { version: 'v1' } }, { failed });
+    const pending = { ...STARTING, phase: 'pending', firstStartedForMs: null } as const;
+    const live = liveOf([
+      aCopy(old, { node: 'n001', index: 0 }, { stopping: true }),
+      aCopy(job, { node: 'n001', index: 0, attempt: 2 }, pending),
+    ]);
+    const made = plan(desiredOf([job]), live, 1_000_000);
+    expect(made.steps).toMatchObject([{ kind: 'stop', reason: 'failed-version' }]);
+    expect(check(made, live, desiredOf([job]))).toEqual([]);
+  });
+
   it('what a held file took away before it broke still waits for approval (8.1)', () => {
     const volumes = [{ name: 'data', onLoss: 'wait' as const }];
     const words = { groups: [{ volumes }] };

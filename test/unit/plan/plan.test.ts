@@ -318,14 +318,19 @@ describe('a runner that is ahead of HEAD (10.3)', () => {
     }
   });
 
-  it('takes no new copies', () => {
+  it('takes no new copies, and the remedy is named although it has none', () => {
     const fresh = desiredOf([aJob()], { acceptable: [] });
     const nodes = { n001: { acceptedCommit: ahead }, n002: { acceptedCommit: ahead } };
     const empty = liveOf([], { ...nodes, n003: { acceptedCommit: ahead } });
-    expect(planned(fresh, empty).blocked[0]).toMatchObject({
-      kind: 'no-node',
-      nodes: [{ reason: 'behind', count: 3 }],
-    });
+    const { blocked } = planned(fresh, empty);
+    const unplaced = blocked.filter(({ kind }) => kind === 'no-node');
+    expect(unplaced[0]).toMatchObject({ nodes: [{ reason: 'behind', count: 3 }] });
+    const remedy = { why: 'runner-ahead', job: 'shop/web', remedy: `purser resume --at ${ahead}` };
+    expect(blocked.filter((each) => !unplaced.includes(each))).toMatchObject([
+      remedy,
+      remedy,
+      remedy,
+    ]);
   });
 });
 
