@@ -104,12 +104,12 @@ const planSlot = (scope: Scope, slot: SlotView): SlotPlan => {
 /**
  * Copies of a singleton that came back with their node and do not run yet, while another copy of
  * the slot runs, is being stopped, or may run on a node that is silent: these must not begin
- * (rules 9.3).
+ * (rules 9.3). Of two that do not run yet neither may: one may begin before its stop arrives.
  */
 const notBegun = (slot: SlotView): readonly SlotStop[] => {
   const copies = [slot.target, slot.other, ...slot.extra].filter((copy) => copy !== null);
   const waits = (copy: Copy) => copy.class !== 'unknown' && copy.allocation.phase === 'pending';
-  if (slot.going.length === 0 && copies.every(waits)) return [];
+  if (slot.going.length === 0 && copies.length <= 1) return [];
   return copies.filter(waits).map((copy) => ({ copy, slot, reason: 'duplicate' }));
 };
 

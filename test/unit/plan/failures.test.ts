@@ -15,7 +15,7 @@ import {
   type JobWords,
 } from '../../support/world.ts';
 
-const words = (update: JobWords['update'] = {}): JobWords => ({
+const words = (update: JobWords['update'] = {}): Parameters<typeof aJob>[0] => ({
   version: 'v2',
   from: { version: 'v1' },
   update,
