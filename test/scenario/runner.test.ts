@@ -108,6 +108,38 @@ describe('the runner', () => {
       expect(world.last().allocations).toEqual([]);
     }));
 
+  it('stops what the orders leave out, with the time that its last body gives (10.1)', () =>
+    running(async (world) => {
+      const spec = testGroup({ tasks: [testTask({ killTimeoutMs: 7000 })] });
+      world.send(orders(1, runItem(testBody('a-0-1', { spec }))));
+      await world.advance(500);
+      world.stubborn.add('a-0-1.server');
+      world.send(orders(2));
+      await world.advance(6900);
+      expect(world.calls).toContain('kill a-0-1.server 15');
+      expect(world.calls).not.toContain('kill a-0-1.server 9');
+      await world.advance(1000);
+      expect(world.calls).toContain('kill a-0-1.server 9');
+      expect(world.last().allocations).toEqual([]);
+    }));
+
+  it('starts a singleton only when the copy before it is gone, whatever it is told (9.3)', () =>
+    running(async (world) => {
+      world.acknowledged = 1000;
+      const spec = testGroup({ singleton: true, stopAfterMs: 60_000 });
+      world.send(orders(1, runItem(testBody('a-0-1', { spec }))));
+      await world.advance(500);
+      world.stubborn.add('a-0-1.server');
+      world.send(orders(2, runItem(testBody('a-0-2', { spec, attempt: 2 }))));
+      await world.advance(2000);
+      expect(world.calls).toContain('kill a-0-1.server 15');
+      expect(world.calls.some((call) => call.startsWith('create a-0-2'))).toBe(false);
+      await world.advance(20_000);
+      const gone = world.calls.indexOf('remove a-0-1.server');
+      expect(gone).toBeGreaterThan(0);
+      expect(world.calls.indexOf('start a-0-2.server')).toBeGreaterThan(gone);
+    }));
+
   it('stops by signal, then by force, then cleans up', () =>
     running(async (world) => {
       world.send(orders(1, runItem(testBody('a-0-1'))));

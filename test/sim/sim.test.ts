@@ -41,6 +41,8 @@ const KEPT: readonly (readonly [number, string])[] = [
     'a file broken between a failed mark and its revert was expected to be reverted all the same',
   ],
   [415, 'a version that settled in a history thrown away was expected to be gone back to'],
+  [458, 'a singleton’s copy came back beside its successor, neither seen to run, and was begun'],
+  [472, 'a superseded copy that never came up held its slot while the next version was paused'],
   [
     745,
     'an empty node whose runner was ahead of a rewritten branch took nothing, and no remedy was named',
@@ -49,8 +51,6 @@ const KEPT: readonly (readonly [number, string])[] = [
   [1215, 'a copy with stop_after that no reconciler answered was said to be stopped by an order'],
   [1323, 'the same as 779, while the old copy was on its way out'],
   [1436, 'the same as 745, on a node whose volume’s slot could go nowhere else'],
-  [458, 'a singleton’s copy came back beside its successor, neither seen to run, and was begun'],
-  [472, 'a superseded copy that never came up held its slot while the next version was paused'],
 ];
 
 const run = promisify(execFile);

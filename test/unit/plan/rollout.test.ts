@@ -106,6 +106,19 @@ it('a rollback is neither held back by canaries nor given up by the machine (2.5
   expect(failing.proposals).toEqual([]);
 });
 
+it('a quota that is used up blocks what is new, not what takes the place of a copy (13)', () => {
+  const job = aJob({ count: 2 }, { settled: true });
+  const quota = { cpuMilli: 1, memoryBytes: 1 };
+  const desired = desiredOf([job], {
+    namespaces: [{ name: 'shop', protected: false, quota, evidence: 'codes' }],
+  });
+  const dead = copyOf(job, 0, { ...DEAD, deadForMs: 60_000 });
+  const made = plan(desired, liveOf([dead]), 0);
+  expect(made.steps).toMatchObject([{ slot: 'shop/web/main[0]', reason: 'reschedule' }]);
+  const quotas = made.blocked.filter((one) => one.kind === 'waiting' && one.why === 'quota');
+  expect(quotas).toMatchObject([{ slot: 'shop/web/main[1]' }]);
+});
+
 it('a percentage of copies is one at least (5.1)', () => {
   const update = { maxParallel: { kind: 'percent', percent: 10 } } as const;
   const job = aJob({ version: 'v2', from: { version: 'v1' }, update });

@@ -72,6 +72,28 @@ describe('orders', () => {
   });
 });
 
+describe('a slot whose volume lives on a node', () => {
+  const look = (onLoss: 'wait' | 'recreate', nodes: readonly string[]) => {
+    const slot = aJob({ groups: [{ count: 1, volumes: [{ name: 'data', onLoss }] }] });
+    const desired = desiredOf([slot], { volumes: [home], nodes: nodes.map((name) => aNode(name)) });
+    const { steps, blocked, proposals } = plan(desired, liveOf([]), 0);
+    const homes = proposals.flatMap((one) => (one.kind === 'ledger' ? one.records : []));
+    return {
+      starts: steps.map(({ node }) => node),
+      why: blocked.flatMap((one) => (one.kind === 'waiting' ? [one.why] : [])),
+      homes: homes.flatMap((one) => (one.kind === 'volume' ? [one.node] : [])),
+    };
+  };
+
+  it('is placed there again, and waits where the node has left Git', () => {
+    expect(look('wait', ['n001', 'n002'])).toMatchObject({ starts: ['n001'], why: [] });
+    const waits = look('wait', ['n002']);
+    expect(waits).toEqual({ starts: [], why: ['volume-node-lost'], homes: [] });
+    // A new home comes first, then the copy.
+    expect(look('recreate', ['n002'])).toMatchObject({ starts: [], homes: ['n002'] });
+  });
+});
+
 describe('a new copy', () => {
   it('waits until the old data are gone from the node where it would start', () => {
     const desired = desiredOf([job], { endedVolumes: [home], ...only });
