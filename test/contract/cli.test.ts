@@ -4,7 +4,7 @@
 
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -455,6 +455,7 @@ test('down leaves nothing', async () => {
   });
   expect(readFileSync(others, 'utf8')).toContain('a person');
   rmSync(others);
+  rmdirSync(up.root); // nothing else is in it
   expect(leftovers({ root: up.root, ...made })).toEqual([]);
   expect(tables()).not.toContain(names.table);
   expect((await up.purser(['down'])).code).toBe(1);
