@@ -1,9 +1,26 @@
 // Builds dist/main.js: the whole of Purser in a few files, so that a command starts in a tenth of a second.
+// With two arguments, another program and a folder: `main.js` there is bundled in the same way.
+import { createHash } from 'node:crypto';
+import { readdirSync, readFileSync } from 'node:fs';
+import path from 'node:path';
 import { build } from 'esbuild';
 
+const [program = 'cli/main.ts', outdir = 'dist'] = process.argv.slice(2);
+
+const here = import.meta.dirname;
+const sources = ['schema', 'reconciler', 'node-runner', 'cli']
+  .flatMap((folder) =>
+    readdirSync(path.join(here, folder), { recursive: true }).map((name) => `${folder}/${name}`),
+  )
+  .filter((name) => name.endsWith('.ts'));
+const hash = createHash('sha256');
+for (const name of [...sources, 'package-lock.json'].toSorted((a, b) => (a < b ? -1 : 1))) {
+  hash.update(`${name}\n`).update(readFileSync(path.join(here, name)));
+}
+
 await build({
-  entryPoints: { main: 'cli/main.ts' },
-  outdir: 'dist',
+  entryPoints: { main: program },
+  outdir,
   bundle: true,
   splitting: true,
   format: 'esm',
@@ -11,6 +28,8 @@ await build({
   target: 'node20',
   sourcemap: 'linked',
   logLevel: 'warning',
+  // Names this very build: what a reconciler keeps on disk counts for the code that wrote it.
+  define: { PURSER_BUILD: JSON.stringify(hash.digest('hex')) },
   // Some dependencies are CommonJS: they call require, and one reads its own file name.
   banner: {
     js: [

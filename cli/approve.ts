@@ -22,6 +22,8 @@ export const approve: CommandSpec = {
     ['purser approve --all --yes', 'all removals, without being asked'],
     ['purser approve --nodes', 'replace what ran on nodes that were lost at once'],
   ],
+  exits:
+    '0 allowed, or shown; 1 nothing waits, it was not allowed, or nobody could be asked; 2 an error',
   define: (command) =>
     command
       .option('-a, --all', 'all removals that wait')

@@ -57,7 +57,7 @@ const take = async (
 };
 
 const codeOf = ({ code, error }: StreamEnd): number => {
-  if (error !== null) throw new CommandError(error);
+  if (error !== null) throw new CommandError(error, code ?? undefined);
   return code ?? 1;
 };
 

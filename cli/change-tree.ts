@@ -11,7 +11,14 @@ import { createGitSource } from '../reconciler/edge/git/source.ts';
 import { changedTree } from '../reconciler/preview.ts';
 import { sha256 } from '../schema/hash.ts';
 import type { Snapshot } from '../schema/snapshot.ts';
-import type { Asks, CommitInfo, Files, History, SourceTree } from '../schema/source.ts';
+import type {
+  Asks,
+  CommitChange,
+  CommitInfo,
+  Files,
+  History,
+  SourceTree,
+} from '../schema/source.ts';
 import { CommandError } from './command-error.ts';
 import { git } from './up/repository.ts';
 import { person } from './write.ts';
@@ -152,7 +159,9 @@ const read =
       const files = pick(tree.files, [path, ...others]);
       histories.set(path, { path, entries: [{ commit: tree.head, files }], complete: false });
     }
-    return { ...tree, histories };
+    const changes = new Map(tree.changes);
+    for (const commit of asks.changes ?? []) changes.set(commit, { commit, files: null });
+    return { ...tree, histories, changes };
   };
 
 interface OnTop {
@@ -184,8 +193,22 @@ const onTop =
         complete: before?.complete ?? false,
       });
     }
-    return { ...tree, histories };
+    const changes = new Map(tree.changes);
+    for (const [commit, change] of past.changes ?? []) {
+      changes.set(commit, againstEdits(change, parent.files, files));
+    }
+    return { ...tree, histories, changes };
   };
+
+/** What a commit changed, beside what the edits say now; other files of the repository stand. */
+const againstEdits = (change: CommitChange, before: Files, after: Files): CommitChange => ({
+  ...change,
+  files:
+    change.files?.map((file) => {
+      const isEdited = before.has(file.path) || after.has(file.path);
+      return isEdited ? { ...file, head: after.get(file.path) ?? null } : file;
+    }) ?? null,
+});
 
 const pick = (files: Files, paths: readonly string[]): Files =>
   new Map([...files].filter(([path]) => paths.includes(path)));

@@ -13,3 +13,9 @@ export class CommandError extends Error {
 
 /** Nobody is there to ask: it may come back. */
 export class NoReconcilerError extends CommandError {}
+
+/** What the system said of a file, without its code and the path that the caller names. */
+export const fileTrouble = (error: unknown): string => {
+  const text = error instanceof Error ? error.message : String(error);
+  return text.replace(/^[A-Z]+: /, '').replace(/, \w+( '.*')?$/, '');
+};

@@ -2,6 +2,7 @@
 // its words.
 // In: parsed words. Out: an exit code. Not here: any single command.
 
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 
 /** Options that every command has. */
@@ -38,6 +39,8 @@ export interface CommandSpec {
   readonly summary: string;
   /** Shell lines with what they do. */
   readonly examples: readonly (readonly [string, string])[];
+  /** Exit codes, where they say more than 0 well, 2 an error. */
+  readonly exits?: string;
   /** Adds options. */
   readonly define: (command: Command) => Command;
   /** Returns the exit code. */
@@ -50,7 +53,7 @@ export interface CommandSpec {
 export const DEFAULT_ROOT = '/var/lib/purser';
 
 export const commonOf = (options: Readonly<Record<string, unknown>>): Common => {
-  const root = text(options['root']) ?? process.env['PURSER_ROOT'] ?? DEFAULT_ROOT;
+  const root = resolve(text(options['root']) ?? process.env['PURSER_ROOT'] ?? DEFAULT_ROOT);
   const socket = text(options['socket']) ?? process.env['PURSER_SOCKET'] ?? `${root}/control.sock`;
   return { root, socket, json: options['json'] === true };
 };

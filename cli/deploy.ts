@@ -24,6 +24,7 @@ export const deploy: CommandSpec = {
     ['purser deploy web=:1.4.3', 'another tag of the same repository'],
     ['purser deploy shop/web/api/server=:2.0', 'one task of one group'],
   ],
+  exits: '0 it settled, 1 it did not or was reverted, 2 an error',
   define: (command) => command.option('-d, --detach', 'do not wait for the rollout'),
   run: async (invocation) => {
     const { args, common, options } = invocation;

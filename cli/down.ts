@@ -1,12 +1,13 @@
 // `purser down`: removes everything that `up` made but the repository and the named volumes.
 
-import { readdir, readFile, rm, rmdir } from 'node:fs/promises';
+import { readdir, rm, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { CommandSpec, Io } from './command.ts';
+import { many } from '../reconciler/render/words.ts';
+import type { CommandSpec } from './command.ts';
 import { CommandError } from './command-error.ts';
 import type { Layout, NodeLayout, UpSettings } from './up/layout.ts';
-import { layoutOf } from './up/layout.ts';
+import { layoutOf, ownPaths, readSettings } from './up/layout.ts';
 import { partNodes } from './up/networks.ts';
 import { readPid } from './up/process.ts';
 
@@ -17,12 +18,21 @@ export const down: CommandSpec = {
     ['purser down', 'containers, networks, images and state go'],
     ['purser down --volumes', 'named volumes go too'],
   ],
+  exits: '0 removed, 1 there is no cluster, 2 an error',
   define: (command) => command.option('--volumes', 'remove the named volumes too'),
   run: async ({ options, common, io }) => {
     const layout = layoutOf(common.root);
     const settings = await readSettings(layout);
-    await stopUp(layout, io);
-    for (const node of settings.nodes) await removeNode(node, io);
+    if (settings === null) {
+      throw new CommandError(
+        `there is no cluster in ${layout.root}; name its place with --root`,
+        1,
+      );
+    }
+    const say = common.json ? () => undefined : io.out;
+    await stopUp(layout, say);
+    const removed: { readonly node: string; readonly containers: number }[] = [];
+    for (const node of settings.nodes) removed.push(await removeNode(node, say));
     if (settings.nodes.some(({ netns }) => netns !== null)) {
       await partNodes(
         layout.root,
@@ -31,28 +41,24 @@ export const down: CommandSpec = {
     }
     const volumes = options['volumes'] === true ? [] : await volumesOf(settings.nodes);
     await removeFiles(layout, settings, volumes.length > 0);
-    io.out(`The repository stays: ${settings.repository}`);
-    for (const volume of volumes) io.out(`A volume stays: ${volume}`);
+    const { repository } = settings;
+    if (common.json) io.out(JSON.stringify({ removed, stays: { repository, volumes } }));
+    say(`The repository stays: ${repository}`);
+    for (const volume of volumes) say(`A volume stays: ${volume}`);
     return 0;
   },
 };
 
-const readSettings = async (layout: Layout): Promise<UpSettings> => {
-  const text = await readFile(layout.settings, 'utf8').catch(() => null);
-  if (text === null) {
-    throw new CommandError(`there is no cluster in ${layout.root}; name its place with --root`, 1);
-  }
-  return JSON.parse(text) as UpSettings;
-};
+type Say = (line: string) => void;
 
 /** `up` has this long to end its children. */
 const STOP_LIMIT_MS = 20_000;
 const STEP_MS = 50;
 
-const stopUp = async (layout: Layout, io: Io): Promise<void> => {
+const stopUp = async (layout: Layout, say: Say): Promise<void> => {
   const pid = await readPid(layout.pidFile);
   if (pid === null) return;
-  io.out(`Stopping Purser (process ${pid})`);
+  say(`Stopping Purser (process ${pid})`);
   process.kill(pid, 'SIGTERM');
   const until = performance.now() + STOP_LIMIT_MS;
   const isRunning = async () => (await readPid(layout.pidFile)) === pid;
@@ -61,10 +67,11 @@ const stopUp = async (layout: Layout, io: Io): Promise<void> => {
 };
 
 /** Containers first, then what they stood on. */
-const removeNode = async (node: NodeLayout, io: Io): Promise<void> => {
+const removeNode = async (node: NodeLayout, say: Say) => {
   const { cleanNode } = await import('../node-runner/clean.ts');
   const { containers } = await cleanNode({ node: node.name, root: node.root, netns: node.netns });
-  io.out(`Removed ${containers} container${containers === 1 ? '' : 's'} of ${node.name}`);
+  say(`Removed ${many(containers, 'container')} of ${node.name}`);
+  return { node: node.name, containers };
 };
 
 const volumesOf = async (nodes: readonly NodeLayout[]): Promise<readonly string[]> => {
@@ -92,8 +99,7 @@ const removeFiles = async (
     await rmdir(root).catch(() => undefined); // volumes are in it
   }
   await rmdir(layout.nodesDir).catch(() => undefined);
-  const names = await readdir(layout.root).catch(() => []);
-  const keep = new Set(['repository', 'nodes']);
-  for (const name of names) if (!keep.has(name)) await rm(join(layout.root, name), remove);
+  // Whoever names a folder with other things in it as the root keeps them.
+  for (const path of ownPaths(layout)) await rm(path, remove);
   await rmdir(layout.root).catch(() => undefined); // the repository is in it
 };

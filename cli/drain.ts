@@ -21,6 +21,7 @@ export const drain: CommandSpec = {
     ['purser drain n1', 'copies with named volumes stay, and are named'],
     ['purser drain n1 --volumes', 'those stop too; they start again when the node is back'],
   ],
+  exits: '0 the node is empty, 1 copies stay, 2 an error',
   define: (command) =>
     command
       .option('--volumes', 'stop copies with named volumes too')

@@ -5,7 +5,7 @@ import { attach, toTerminal } from './attach.ts';
 import type { CommandSpec } from './command.ts';
 import { text } from './command.ts';
 import { CommandError } from './command-error.ts';
-import { findCopy, readyState } from './state.ts';
+import { findCopy, readyState, refuseUnknownTask } from './state.ts';
 
 export const exec: CommandSpec = {
   usage: 'exec <allocation> [command...]',
@@ -16,6 +16,7 @@ export const exec: CommandSpec = {
     ['purser exec "web[0]" -- cat /etc/hosts', "prints and ends with the command's exit code"],
     ['echo hi | purser exec "web[0]" -- cat', 'input from a pipe'],
   ],
+  exits: "127 the program is not there, 2 it could not be run, else the command's own",
   define: (command) =>
     command
       .option('-t, --task <task>', 'task of the group (default: the first)')
@@ -26,6 +27,7 @@ export const exec: CommandSpec = {
       throw new CommandError('write the command after `--`: purser exec ALLOC -- sh');
     const copy = findCopy(await readyState(common), name);
     const task = text(options['task']) ?? copy.body.spec.tasks[0]?.name ?? '';
+    refuseUnknownTask([copy], task);
     const tty = options['tty'] !== false && process.stdin.isTTY === true && io.tty;
     const { columns, rows } = process.stdout;
     return attach({

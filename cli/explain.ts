@@ -9,7 +9,7 @@ import type { HistoryCommit } from '../schema/control.ts';
 import type { DesiredJob } from '../schema/desired.ts';
 import type { Ledger } from '../schema/ledger.ts';
 import type { LiveAllocation, LiveState } from '../schema/live.ts';
-import type { Blocked, DeploymentView, WaitReason } from '../schema/plan.ts';
+import type { Blocked, DeploymentView, Plan, WaitReason } from '../schema/plan.ts';
 import type { Snapshot } from '../schema/snapshot.ts';
 import { toJson } from '../schema/snapshot.ts';
 import { formatAge, formatDuration } from '../schema/units.ts';
@@ -18,7 +18,7 @@ import { remedyFor } from '../reconciler/plan/remedy.ts';
 import { blockedLines, many, STATUS_WORDS, stepWords } from '../reconciler/render/words.ts';
 import type { CommandSpec } from './command.ts';
 import type { ReadyState } from './state.ts';
-import { ask, copiesOf, findJob, readyState, shortSlot } from './state.ts';
+import { ask, copiesOf, findJob, gitTroubles, readyState, shortSlot } from './state.ts';
 
 /** Versions that are listed; older ones are in `purser history JOB`. */
 const VERSIONS_SHOWN = 5;
@@ -59,6 +59,7 @@ const factsOf = (state: ReadyState, job: DesiredJob, ledger: Ledger) => {
     .flatMap((record) => (record.kind === 'settled' && record.job === job.id ? [record] : []))
     .toReversed();
   const waits = plan.blocked.filter((blocked) => blocked.job === job.id);
+  const guarded = plan.guarded.filter((one) => one.job === job.id);
   const deployment = plan.deployments.find((view) => view.job === job.id) ?? null;
   return {
     job,
@@ -68,13 +69,15 @@ const factsOf = (state: ReadyState, job: DesiredJob, ledger: Ledger) => {
     unreachable: unreachable(live),
     steps: plan.steps.filter((step) => step.job === job.id),
     waits,
-    guarded: plan.guarded.filter((one) => one.job === job.id),
+    guarded,
+    failure: state.failure,
+    write: state.write,
     problems: plan.problems.filter(({ file }) => file === job.file),
     settled: settled.map(({ specHash, commit }) => ({ specHash, commit })),
     failed: failedVersions(ledger, job.id),
     /** When the answer could change by itself; null: not without new input. */
     looksAgainInMs: waits.some(changesByItself) ? wakesInMs : null,
-    remedies: remediesOf(job, deployment, waits),
+    remedies: remediesOf(job, deployment, { waits, guarded }),
   };
 };
 
@@ -119,7 +122,7 @@ const unreachable = ({ nodes }: LiveState): readonly string[] =>
 const remediesOf = (
   job: DesiredJob,
   deployment: DeploymentView | null,
-  waits: readonly Blocked[],
+  { waits, guarded }: Pick<Plan, 'guarded'> & { readonly waits: readonly Blocked[] },
 ): readonly string[] => {
   const { id, standing, file } = job;
   const fromWaits = waits.flatMap((one) =>
@@ -136,10 +139,16 @@ const remediesOf = (
   const held = standing.kind === 'held' ? [`correct ${file}: purser validate`] : [];
   const removed =
     standing.kind === 'removed' ? [`purser approve ${id}, or bring ${file} back`] : [];
-  return [...new Set([...fromWaits, ...(own === undefined ? [] : [own]), ...held, ...removed])];
+  const fewer =
+    guarded.length > 0 && standing.kind !== 'removed'
+      ? [`purser approve ${id}, or raise its count in ${file}`]
+      : [];
+  const all = [...fromWaits, ...(own === undefined ? [] : [own]), ...held, ...removed, ...fewer];
+  return [...new Set(all)];
 };
 
 const textOf = (facts: Facts): readonly string[] => [
+  ...gitTroubles(facts).map((trouble) => pc.red(`! ${trouble}`)),
   ...wantedLines(facts),
   ...section('Copies', facts.copies.flatMap(copyLines)),
   ...section('Happens now', facts.steps.map(stepWords)),

@@ -2,12 +2,14 @@
 // In: a folder. Out: files and a first commit. Writes over nothing: if one of its files is there,
 // it says so and stops.
 
-import { access, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { shellWord } from '../schema/paths.ts';
 import type { CommandSpec } from './command.ts';
 import { text } from './command.ts';
 import { CommandError } from './command-error.ts';
+import { isThere, makeFolder } from './make-folder.ts';
 import { git, identify } from './up/repository.ts';
 
 export const init: CommandSpec = {
@@ -30,7 +32,7 @@ export const init: CommandSpec = {
     const files = filesOf(cluster, await schemas());
     await refuseOverwriting(folder, [...files.keys()]);
     for (const [path, content] of files) {
-      await mkdir(dirname(join(folder, path)), { recursive: true });
+      await makeFolder(dirname(join(folder, path)));
       await writeFile(join(folder, path), content);
     }
     const commit = await commitAll(folder, [...files.keys()]);
@@ -41,8 +43,8 @@ export const init: CommandSpec = {
       io.out(
         `\nA new cluster \`${cluster}\` in ${folder}, committed as ${commit.slice(0, 12)}. Next:`,
       );
-      io.out(`  purser validate ${folder}`);
-      io.out(`  purser up ${folder}`);
+      io.out(`  purser validate ${shellWord(folder)}`);
+      io.out(`  purser up ${shellWord(folder)}`);
     }
     return 0;
   },
@@ -118,11 +120,7 @@ The way back is \`git revert\`.
 const refuseOverwriting = async (folder: string, paths: readonly string[]): Promise<void> => {
   const there: string[] = [];
   for (const path of paths) {
-    const found = await access(join(folder, path)).then(
-      () => true,
-      () => false,
-    );
-    if (found) there.push(path);
+    if (await isThere(join(folder, path))) there.push(path);
   }
   if (there.length === 0) return;
   throw new CommandError(

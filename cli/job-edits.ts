@@ -19,11 +19,14 @@ interface JobEdit {
   readonly refuse?: (job: DesiredJob) => string | null;
 }
 
+const FOLLOWED = '0 done, 1 it did not come so far or waits for a person, 2 an error';
+
 const jobCommand = (edit: JobEdit): CommandSpec => ({
   usage: edit.usage,
   summary: `${edit.summary} (writes a commit)`,
   completes: 'job',
   examples: [edit.example],
+  exits: FOLLOWED,
   define: (command) => command.option('-d, --detach', 'do not wait for the rollout'),
   run: async (invocation) => {
     const { args, common } = invocation;
@@ -105,6 +108,7 @@ export const resume: CommandSpec = {
     ['purser resume web', 'takes `update.paused` out again (writes a commit)'],
     ['purser resume --at $(git rev-parse main)', 'goes on from there after a rewrite'],
   ],
+  exits: FOLLOWED,
   define: (command) =>
     command
       .option('--at <commit>', 'the commit of the rewritten branch to go on from')
@@ -147,6 +151,7 @@ export const scale: CommandSpec = {
     ['purser scale web=5', 'the count of a job with one group'],
     ['purser scale web/api=2', 'of one group'],
   ],
+  exits: FOLLOWED,
   define: (command) => command.option('-d, --detach', 'do not wait for the copies'),
   run: async (invocation) => {
     const { args, common } = invocation;

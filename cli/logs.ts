@@ -13,7 +13,8 @@ import { follow } from './follow.ts';
 import type { LineWriter } from './lines.ts';
 import { lineWriter, rawWriter } from './lines.ts';
 import type { ReadyState } from './state.ts';
-import { copiesOf, findCopy, findJob, readyState, shortSlot, slotNames } from './state.ts';
+import { copiesOf, findCopy, findJob, readyState, refuseUnknownTask } from './state.ts';
+import { shortSlot, slotNames } from './state.ts';
 
 export const logs: CommandSpec = {
   usage: 'logs <job-or-allocation>',
@@ -25,6 +26,7 @@ export const logs: CommandSpec = {
     ['purser logs -f "web[0]"', 'one slot, whichever copy is in it; `job/group` works too'],
     ['purser logs --previous "web[0]"', 'the run before the last restart'],
   ],
+  exits: '0, 1 nothing to show, 2 an error',
   define: (command) =>
     command
       .option('-f, --follow', 'go on with what is printed from now on, by new copies too')
@@ -36,13 +38,14 @@ export const logs: CommandSpec = {
     const { args, options, common } = invocation;
     const state = await readyState(common);
     const selection = selectionFor(state, args[0] ?? '');
+    const copies = copiesOf(state, selection.job).filter(selection.holds);
+    const wanted = text(options['task']);
+    if (wanted !== null) refuseUnknownTask(copies, wanted);
     const tail = Number(options['tail']);
     if (!Number.isInteger(tail) || tail < 0) throw new CommandError('--tail takes a whole number');
     // What ran before grows no more: there is nothing to go on with.
     const goesOn = options['follow'] === true && options['previous'] !== true;
-    return goesOn
-      ? goOn(invocation, selection, tail)
-      : show(invocation, copiesOf(state, selection.job).filter(selection.holds), tail);
+    return goesOn ? goOn(invocation, selection, tail) : show(invocation, copies, tail);
   },
 };
 

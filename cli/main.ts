@@ -21,7 +21,11 @@ const main = async (argv: readonly string[]): Promise<number> => {
   const program = new Command('purser')
     .description('A container orchestrator whose ledger is a Git repository.')
     .version(pack.version)
+    .showHelpAfterError('See: purser --help')
     .exitOverride();
+  program.configureOutput({
+    outputError: (text, write) => write(text.replace(/^error: /, 'purser: ')),
+  });
   const groups = await commandsFor(argv[0] ?? '');
   for (const { title, specs } of groups) {
     program.commandsGroup(title);
@@ -54,7 +58,8 @@ const add = (program: Command, spec: CommandSpec, begin: Begin): void => {
     .option('--json', 'print JSON instead of text for people')
     .option('--root <dir>', `where the cluster of this machine lives (default ${DEFAULT_ROOT})`)
     .option('--socket <path>', "the reconciler's control socket (default ROOT/control.sock)")
-    .addHelpText('after', examplesOf(spec));
+    .addHelpText('after', afterOptions(spec));
+  command.showHelpAfterError(`See: purser ${command.name()} --help`);
   spec.define(command).action(async (...words: unknown[]) => {
     const args = command.args;
     const options: Readonly<Record<string, unknown>> = command.opts();
@@ -63,10 +68,13 @@ const add = (program: Command, spec: CommandSpec, begin: Begin): void => {
   });
 };
 
-const examplesOf = ({ examples }: CommandSpec): string => {
+const afterOptions = ({ examples, exits }: CommandSpec): string => {
   const width = Math.max(...examples.map(([line]) => line.length));
-  return `\nExamples:\n${examples.map(([line, what]) => `  ${line.padEnd(width)}  ${what}`).join('\n')}\n`;
+  const lines = examples.map(([line, what]) => `  ${line.padEnd(width)}  ${what}`);
+  return ['', 'Examples:', ...lines, '', `Exit codes: ${exits ?? PLAIN_EXITS}.`].join('\n');
 };
+
+const PLAIN_EXITS = '0 well, 2 an error';
 
 const ioOf = (signal: AbortSignal): Io => ({
   out: (line) => void process.stdout.write(`${line}\n`),

@@ -16,7 +16,7 @@ import type { DigestAsk, LookupAnswer } from '../schema/source.ts';
 import { changeTree } from './change-tree.ts';
 import type { CommandSpec, Common, Io } from './command.ts';
 import { text } from './command.ts';
-import { CommandError } from './command-error.ts';
+import { CommandError, fileTrouble } from './command-error.ts';
 import { ask } from './state.ts';
 
 export const plan: CommandSpec = {
@@ -28,10 +28,9 @@ export const plan: CommandSpec = {
     ['purser plan', 'what is still to do at HEAD'],
     ['purser plan . --snapshot s.json', 'without a cluster: against what `purser snapshot` saved'],
   ],
+  exits: '0 nothing would change, 1 changes, 2 errors',
   define: (command) =>
-    command
-      .option('--snapshot <file>', 'a saved snapshot instead of the live cluster')
-      .addHelpText('after', '\nExit codes: 0 nothing would change, 1 changes, 2 errors in files.'),
+    command.option('--snapshot <file>', 'a saved snapshot instead of the live cluster'),
   run: async ({ args, options, common, io }) => {
     const file = text(options['snapshot']);
     const snapshot = file === null ? await ask<Snapshot>(common, 'snapshot') : await load(file);
@@ -64,7 +63,7 @@ const followedRepository = async (common: Common, io: Io): Promise<string> => {
 
 const load = async (file: string): Promise<Snapshot> => {
   const written = await readFile(file, 'utf8').catch((error: unknown) => {
-    throw new CommandError(`${file} cannot be read: ${String(error)}`);
+    throw new CommandError(`${file} cannot be read: ${fileTrouble(error)}`);
   });
   try {
     const value = fromJson(written) as Snapshot;
@@ -72,7 +71,7 @@ const load = async (file: string): Promise<Snapshot> => {
   } catch {
     // Said below: it is no snapshot.
   }
-  throw new CommandError(`${file} is no snapshot: make one with \`purser snapshot ${file}\``);
+  throw new CommandError(`${file} is no snapshot: make one with \`purser snapshot s.json\``);
 };
 
 /** Asks the reconciler, which asks the registry: nothing is recorded. */

@@ -42,6 +42,7 @@ export const reconciler: CommandSpec = {
       controlSocket: common.socket,
       registryCredentials: text(options['registryCredentials']),
       insecureRegistries: Array.isArray(registries) ? registries.map(String) : [],
+      program: typeof PURSER_BUILD === 'undefined' ? null : PURSER_BUILD,
     });
     if (options['endWithStdin'] === true) endWithStdin();
     await aborted(io.signal);
@@ -49,6 +50,9 @@ export const reconciler: CommandSpec = {
     return 0;
   },
 };
+
+/** Set by esbuild.mjs; from the sources, run without a bundle, it is not there. */
+declare const PURSER_BUILD: string | undefined;
 
 const required = (options: Readonly<Record<string, unknown>>, name: string): string => {
   const value = text(options[name]);

@@ -18,6 +18,7 @@ export const rollback: CommandSpec = {
     ['purser rollback web', 'to the newest version before this one that settled'],
     ['git revert COMMIT', 'does the same for a whole commit: nothing overrides it'],
   ],
+  exits: '0 it settled, 1 it did not or there is nothing to go back to, 2 an error',
   define: (command) => command.option('-d, --detach', 'do not wait for the rollout'),
   run: async (invocation) => {
     const { args, common, io, options } = invocation;

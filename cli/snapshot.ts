@@ -8,6 +8,7 @@ import type { Snapshot } from '../schema/snapshot.ts';
 import { many } from '../reconciler/render/words.ts';
 import { toJson } from '../schema/snapshot.ts';
 import type { CommandSpec } from './command.ts';
+import { CommandError, fileTrouble } from './command-error.ts';
 import { ask } from './state.ts';
 
 export const snapshot: CommandSpec = {
@@ -26,7 +27,9 @@ export const snapshot: CommandSpec = {
       return 0;
     }
     // It holds all that is mounted into containers: for the owner's eyes.
-    await writeFile(file, toJson(taken), { mode: 0o600 });
+    await writeFile(file, toJson(taken), { mode: 0o600 }).catch((error: unknown) => {
+      throw new CommandError(`${file} cannot be written: ${fileTrouble(error)}`);
+    });
     const { tree, live } = taken;
     if (common.json)
       io.out(JSON.stringify({ file, commit: tree.head.oid, takenAt: taken.takenAt }));

@@ -39,6 +39,15 @@ export const ready = (state: StateAnswer): ReadyState => {
   return { ...state, view };
 };
 
+/** What keeps Git from being read or written now, in sentences. */
+export const gitTroubles = ({
+  failure,
+  write,
+}: Pick<StateAnswer, 'failure' | 'write'>): readonly string[] => [
+  ...(failure === null ? [] : [`Git cannot be read: ${failure}`]),
+  ...(write === null ? [] : [`Git cannot be written (${write.what}): ${write.message}`]),
+];
+
 /** `web` or `shop/web`; a short name must be unique. */
 export const findJob = ({ view }: ReadyState, name: string): DesiredJob => {
   const { jobs } = view.desired;
@@ -105,6 +114,13 @@ export const findCopy = (state: ReadyState, name: string): LiveAllocation => {
       ? `there is no job or allocation \`${name}\`${knownWords(name, slots)}`
       : `\`${name}\` names ${found.length} allocations: ${names.join(', ')}`,
   );
+};
+
+/** A task that none of these copies has, by the names that they do have. */
+export const refuseUnknownTask = (copies: readonly LiveAllocation[], task: string): void => {
+  const names = new Set(copies.flatMap(({ body }) => body.spec.tasks.map(({ name }) => name)));
+  if (names.size === 0 || names.has(task)) return;
+  throw new CommandError(`there is no task \`${task}\`${knownWords(task, [...names])}`);
 };
 
 const jobNames = ({ body: { namespace, job } }: LiveAllocation): readonly string[] => [

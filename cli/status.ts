@@ -3,16 +3,16 @@
 import { pc } from './colours.ts';
 import type { StateAnswer } from '../schema/control.ts';
 import type { LiveAllocation, LiveNode } from '../schema/live.ts';
-import type { DeploymentStatus, DeploymentView, Plan } from '../schema/plan.ts';
+import type { DeploymentStatus, DeploymentView } from '../schema/plan.ts';
 import { formatAge, formatCpu, formatSize } from '../schema/units.ts';
-import { blockedLines, many, named, STATUS_WORDS } from '../reconciler/render/words.ts';
+import { many, STATUS_WORDS, waitingLines } from '../reconciler/render/words.ts';
 import { problemLine } from '../reconciler/render/plan-text.ts';
 import { toJson } from '../schema/snapshot.ts';
 import { connect } from './client.ts';
 import type { CommandSpec, Io } from './command.ts';
 import type { ReadyState } from './state.ts';
 import { createScreen } from './screen.ts';
-import { copiesOf, findJob, ready, readyState, shortSlot } from './state.ts';
+import { copiesOf, findJob, gitTroubles, ready, readyState, shortSlot } from './state.ts';
 import { table } from './table.ts';
 
 export const status: CommandSpec = {
@@ -59,11 +59,7 @@ const headOf = ({ cluster, repository, branch, view, failure, write }: ReadyStat
   const { oid, subject } = view.desired.commit;
   const line = `${pc.bold(cluster)} at ${oid.slice(0, 12)} ${pc.dim(`"${subject}" (${branch} of ${repository})`)}`;
   const stopped = view.desired.standing.kind === 'stopped' ? [view.desired.standing.why] : [];
-  const troubles = [
-    ...(failure === null ? [] : [`Git cannot be read: ${failure}`]),
-    ...(write === null ? [] : [`Git cannot be written (${write.what}): ${write.message}`]),
-    ...stopped,
-  ];
+  const troubles = [...gitTroubles({ failure, write }), ...stopped];
   return [line, ...troubles.map((trouble) => pc.red(`! ${trouble}`)), ''];
 };
 
@@ -71,10 +67,8 @@ const overview = (state: ReadyState, io: Io): readonly string[] => {
   const { view } = state;
   const head = ['JOB', 'VERSION', 'COPIES', 'STATUS', 'COMMIT'];
   const isSaid = view.desired.standing.kind === 'stopped';
-  const waiting = blockedLines(
-    view.plan.blocked.filter(
-      (one) => !(isSaid && one.kind === 'waiting' && one.why === 'stopped-sync'),
-    ),
+  const blocked = view.plan.blocked.filter(
+    (one) => !(isSaid && one.kind === 'waiting' && one.why === 'stopped-sync'),
   );
   const below = [
     '',
@@ -83,8 +77,7 @@ const overview = (state: ReadyState, io: Io): readonly string[] => {
       droppable: ['MEMORY FREE', 'CPU FREE'],
     }),
     ...list('Nodes', conditionLines(state)),
-    ...list('Waiting', waiting),
-    ...list('Waiting for approval (purser approve)', guardedLines(view.plan.guarded)),
+    ...list('Waiting', waitingLines({ ...view.plan, blocked })),
     ...list('Problems', view.plan.problems.map(problemLine)),
   ];
   const room = io.rows - HEAD_LINES - below.join('\n').split('\n').length;
@@ -163,9 +156,6 @@ const nodeRows = ({ view }: ReadyState): readonly (readonly string[])[] => {
   return [...listed, ...unlisted];
 };
 
-const guardedLines = (guarded: Plan['guarded']): readonly string[] =>
-  guarded.map(({ slots, why }) => `${named(slots)}: ${why}`);
-
 const conditionLines = ({ view }: ReadyState): readonly string[] =>
   view.live.nodes.flatMap(({ name, conditions }) =>
     conditions.map(({ message }) => `${name}: ${message}`),
@@ -210,7 +200,6 @@ const detail = (state: ReadyState, job: string, io: Io): readonly string[] => {
     'MEMORY',
     'ADDRESS',
   ];
-  const waiting = state.view.plan.blocked.filter((blocked) => blocked.job === job);
   const failures = copiesOf(state, job).flatMap((copy) =>
     copy.failure === null || copy.health === 'healthy'
       ? []
@@ -227,11 +216,7 @@ const detail = (state: ReadyState, job: string, io: Io): readonly string[] => {
           droppable: ['CPU', 'MEMORY', 'VERSION', 'AGE'],
         }),
     ...list('Failures', failures),
-    ...list('Waiting', blockedLines(waiting)),
-    ...list(
-      `Waiting for approval (purser approve ${job})`,
-      guardedLines(state.view.plan.guarded.filter((one) => one.job === job)),
-    ),
+    ...list('Waiting', waitingLines(state.view.plan, job)),
   ];
 };
 
@@ -266,6 +251,7 @@ const jsonOf = (state: ReadyState, job: string | null) => {
     cluster: state.cluster,
     commit: view.desired.commit.oid,
     failure: state.failure,
+    write: state.write,
     jobs: view.plan.deployments
       .filter((deployment) => wanted === null || deployment.job === wanted)
       .map((deployment) => ({ ...deployment, copies: copiesJson(state, deployment.job) })),

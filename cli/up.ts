@@ -2,22 +2,26 @@
 // leaves the
 // containers running; the next `up` adopts them.
 
-import { access, mkdir, rm, writeFile } from 'node:fs/promises';
+import { access, rm, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pc } from './colours.ts';
 import { compareText } from '../schema/ids.ts';
+import { shellWord } from '../schema/paths.ts';
 import type { StateAnswer } from '../schema/control.ts';
 import type { Control } from './client.ts';
 import { connect } from './client.ts';
 import type { CommandSpec, Invocation } from './command.ts';
 import { DEFAULT_ROOT, text } from './command.ts';
 import { CommandError, NoReconcilerError } from './command-error.ts';
+import { makeFolder } from './make-folder.ts';
 import { aborted } from './reconciler.ts';
-import { createChildren, RUNNER_NODE_FLAGS } from './up/children.ts';
+import { createChildren, RECONCILER_NODE_FLAGS, RECONCILER_PRIORITY } from './up/children.ts';
+import { RUNNER_NODE_FLAGS } from './up/children.ts';
 import { importExampleImages, prepareExample } from './up/images.ts';
+import { nodeCount } from './up/count.ts';
 import type { Layout, NodeLayout, UpSettings } from './up/layout.ts';
-import { layoutOf, nodeLayout } from './up/layout.ts';
+import { layoutOf, nodeLayout, readSettings } from './up/layout.ts';
 import { joinNodes } from './up/networks.ts';
 import { addNodes } from './up/nodes.ts';
 import { readPid, writePid } from './up/process.ts';
@@ -38,7 +42,7 @@ export const up: CommandSpec = {
   ],
   define: (command) =>
     command
-      .option('--nodes <count>', 'nodes on this machine', '1')
+      .option('--nodes <count>', 'nodes on this machine (default: as before, else 1)')
       .option('--cpu <cores>', 'CPU of each node for allocations (default: all, or a share)')
       .option('--memory <size>', 'memory of each node for allocations (default: all, or a share)')
       .option('--branch <name>', 'branch to follow (default: what is checked out; remote: main)')
@@ -51,10 +55,12 @@ export const up: CommandSpec = {
       throw new CommandError('containers need root: run `sudo purser up`');
     }
     const layout = layoutOf(invocation.common.root);
-    await mkdir(layout.root, { recursive: true, mode: 0o711 });
+    await makeFolder(layout.root, 0o711);
     await claim(layout);
     try {
-      return await runCluster(invocation, layout);
+      const { io, common } = invocation;
+      const quiet = { ...io, tty: false, out: () => undefined };
+      return await runCluster({ ...invocation, io: common.json ? quiet : io }, layout, io.out);
     } finally {
       await rm(layout.pidFile, { force: true });
     }
@@ -72,11 +78,17 @@ const claim = async (layout: Layout): Promise<void> => {
   await writePid(layout.pidFile);
 };
 
-const runCluster = async (invocation: Invocation, layout: Layout): Promise<number> => {
-  const { io, args, options } = invocation;
+/** `answer` takes the one line of --json, when all is healthy; `io.out` is what people read. */
+const runCluster = async (
+  invocation: Invocation,
+  layout: Layout,
+  answer: (line: string) => void,
+): Promise<number> => {
+  const { io, args, options, common } = invocation;
   const given = args[0] ?? null;
   const directory = text(options['directory']) ?? '';
-  const nodes = await nodesOf(layout, Number(options['nodes']));
+  const count = nodeCount(text(options['nodes']), await readSettings(layout));
+  const nodes = await nodesOf(layout, count);
   const example = given === null;
   const prepare = example ? await prepareExample() : null;
   const repository =
@@ -118,6 +130,7 @@ const runCluster = async (invocation: Invocation, layout: Layout): Promise<numbe
     if (repository.workTree === null) await addNodes(control, invocation, names);
     const state = await followOn(control, dial, io);
     if (state !== null) farewell(invocation, state, repository);
+    if (state !== null && common.json) answer(readyJson(layout, state));
     await aborted(io.signal);
     io.out(
       '\nStopping Purser. Containers keep running; `purser up` takes them over again, `purser down` removes them.',
@@ -133,13 +146,7 @@ interface UpNode {
   readonly address: string;
 }
 
-/** Most nodes that one machine is asked to play. */
-const MOST_NODES = 50;
-
 const nodesOf = async (layout: Layout, count: number): Promise<readonly UpNode[]> => {
-  if (!Number.isInteger(count) || count < 1 || count > MOST_NODES) {
-    throw new CommandError(`--nodes takes a whole number from 1 to ${MOST_NODES}`);
-  }
   if (count === 1) return [{ layout: nodeLayout(layout, 'n1', null), address: '127.0.0.1' }];
   const names = Array.from({ length: count }, (_, index) => `n${index + 1}`);
   const networks = await joinNodes(layout.root, names);
@@ -236,11 +243,13 @@ const reconcilerSpec = ({ layout, source, cluster, registries }: ReconcilerAsk) 
     ...(tokenFile === null ? [] : ['--token-file', resolve(tokenFile)]),
   ];
   const flags = ['--end-with-stdin', ...registries];
+  const program = [...RECONCILER_NODE_FLAGS, entry(), 'reconciler'];
   return {
     name: 'the reconciler',
     command: process.execPath,
-    args: [entry(), 'reconciler', ...place, ...followed, ...link, ...where, ...flags],
+    args: [...program, ...place, ...followed, ...link, ...where, ...flags],
     log: layout.reconcilerLog,
+    priority: RECONCILER_PRIORITY,
   };
 };
 
@@ -293,6 +302,15 @@ const patiently = async (
   }
 };
 
+const readyJson = (layout: Layout, state: StateAnswer): string =>
+  JSON.stringify({
+    root: layout.root,
+    cluster: state.cluster,
+    repository: state.repository,
+    branch: state.branch,
+    urls: Object.fromEntries(urlsOf(state)),
+  });
+
 /** URLs that answer, and the three things to try next. */
 const farewell = (invocation: Invocation, state: StateAnswer, repository: Repository): void => {
   const { io, common } = invocation;
@@ -303,7 +321,7 @@ const farewell = (invocation: Invocation, state: StateAnswer, repository: Reposi
     io.out(`  ${pc.bold(job.padEnd(14))} ${urls.slice(0, URLS_SHOWN).join('  ')}${more}`);
   }
   io.out('\nTry next, in another terminal, from the same folder:');
-  if (common.root !== DEFAULT_ROOT) io.out(`     export PURSER_ROOT=${common.root}`);
+  if (common.root !== DEFAULT_ROOT) io.out(`     export PURSER_ROOT=${shellWord(common.root)}`);
   const steps = stepsIn(repository);
   const width = Math.max(...steps.map(([line]) => line.length));
   for (const [index, [line, what]] of steps.entries()) {
@@ -341,7 +359,7 @@ const URLS_SHOWN = 4;
 const fromHere = (path: string): string => {
   const near = relative(process.cwd(), path);
   const typed = near.startsWith('.') ? near : `./${near}`;
-  return near === '' ? '.' : typed.length < path.length ? typed : path;
+  return near === '' ? '.' : shellWord(typed.length < path.length ? typed : path);
 };
 
 const urlsOf = ({ view }: StateAnswer): ReadonlyMap<string, readonly string[]> => {

@@ -21,8 +21,8 @@ export const validate: CommandSpec = {
     ['purser validate', 'the folder you are in'],
     ['purser validate clusters/eu', 'another one; works without a cluster and in CI'],
   ],
-  define: (command) =>
-    command.addHelpText('after', '\nExit codes: 0 no problems, 1 warnings only, 2 errors.'),
+  exits: '0 no problems, 1 warnings only, 2 errors',
+  define: (command) => command,
   run: async ({ args, common, io }) => {
     const folder = resolve(args[0] ?? '.');
     const there = await stat(join(folder, 'cluster.yaml')).catch(() => null);

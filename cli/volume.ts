@@ -22,6 +22,7 @@ export const volume: CommandSpec = {
     ['purser volume ls', 'every volume: where it lives and who holds it'],
     ['purser volume rm "shop/store/orders[0]"', 'ends it; its data go with it'],
   ],
+  exits: '0 well, 1 it is held or nobody could be asked, 2 an error',
   define: (command) => command.option('-y, --yes', 'do not ask'),
   run: async (invocation) => {
     const [action, name] = invocation.args;

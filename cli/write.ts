@@ -11,7 +11,7 @@ import type { CommitRef, DesiredState, FileEdit } from '../schema/desired.ts';
 import type { DeploymentView } from '../schema/plan.ts';
 import type { YamlEdit } from '../schema/yaml-edit.ts';
 import { editYaml } from '../schema/yaml-edit.ts';
-import { blockedLines, STATUS_WORDS } from '../reconciler/render/words.ts';
+import { blockedLines, STATUS_WORDS, waitingLines } from '../reconciler/render/words.ts';
 import { connect } from './client.ts';
 import type { Common, Io } from './command.ts';
 import { CommandError } from './command-error.ts';
@@ -122,7 +122,7 @@ export const followJob = async (
       said = line;
       const stuck = stuckReasons(view, deployment);
       for (const reason of stuck) say(`    ${reason}`);
-      if (stuck.length > 0) return 1;
+      if (stuck.length > 0 || awaitsApproval(say, view.plan, job)) return 1;
       if (!OVER.has(deployment.status) || isAskingRegistry(view.desired, job)) continue;
       if (deployment.status === 'settled' && !isComplete(deployment)) continue;
       if (deployment.status === 'failed' && awaitsRevert(view.desired, job)) {
@@ -152,6 +152,17 @@ const stuckReasons = (
   );
   if (moving || plan.steps.length > 0) return [];
   return blockedLines(plan.blocked.filter((one) => one.job === job));
+};
+
+/** Fewer copies than the guards let go by themselves (rules 8.1): a person must say so. */
+const awaitsApproval = (
+  say: (line: string) => void,
+  { guarded }: NonNullable<StateAnswer['view']>['plan'],
+  job: string,
+): boolean => {
+  const lines = waitingLines({ blocked: [], guarded }, job);
+  for (const line of lines) say(`    ${line}`);
+  return lines.length > 0;
 };
 
 const superseded = (say: (line: string) => void, commit: CommitRef): number => {

@@ -1,4 +1,6 @@
-// Reads the logs of failed tasks before the failure is reported, so that it is told once and whole.
+// Reads the logs of failed tasks before the failure is reported, so that it is told once and whole;
+// and of tasks that run and do not get healthy, which fail by a deadline that the runner does not
+// know.
 // In: the ports, the marks. Out: lines in the state, by allocation. Nothing is read where the body
 // does not say `evidence: logs` (rules 6.4), and no line is ever written to the runner's own log.
 // Not here: which lines (decide/log-lines.ts).
@@ -6,7 +8,7 @@
 import type { Ms } from '../schema/spec.ts';
 import { NODE_ALLOCATIONS } from '../schema/wire.ts';
 import type { AllocationMark } from './decide/inventory.ts';
-import { cleanLines, logAsk, quotable } from './decide/log-lines.ts';
+import { checkLogAsk, cleanLines, logAsk, neverHealthy, quotable } from './decide/log-lines.ts';
 import { asFailure } from './perform.ts';
 import type { RunnerPorts } from './ports.ts';
 import type { RunnerState } from './state.ts';
@@ -27,6 +29,7 @@ interface Reading {
 /** Resolves when the log of every failure that may be quoted was read, or could not be. */
 export const readEvidence = async ({ ports, state, signal }: Reading): Promise<void> => {
   forgetOld(state);
+  await readCheckLogs({ ports, state, signal });
   for (let round = 0; round < ROUNDS && !signal.aborted; round += 1) {
     const lacking = [...state.marks.values()].filter((mark) => isLacking(state, mark));
     if (lacking.length === 0) return;
@@ -40,6 +43,30 @@ export const readEvidence = async ({ ports, state, signal }: Reading): Promise<v
 const isLacking = ({ logs }: RunnerState, mark: AllocationMark): boolean => {
   const failure = quotable(mark);
   return failure !== null && logs.get(mark.allocation)?.at !== failure.at;
+};
+
+/** What a task that does not get healthy writes is read again after this, at the earliest. */
+const CHECK_LOG_AGAIN_MS: Ms = 10_000;
+
+/** Some at a time: the rest comes with the next report. */
+const readCheckLogs = async ({ ports, state }: Reading): Promise<void> => {
+  for (const [allocation, { task }] of state.checkLogs) {
+    const mark = state.marks.get(allocation);
+    if (mark === undefined || neverHealthy(mark) !== task) state.checkLogs.delete(allocation);
+  }
+  const now = ports.clock.now();
+  const due = [...state.marks.values()].flatMap((mark) => {
+    const task = neverHealthy(mark);
+    const read = state.checkLogs.get(mark.allocation);
+    const isFresh = read !== undefined && now - read.at < CHECK_LOG_AGAIN_MS;
+    return task === null || isFresh ? [] : [{ allocation: mark.allocation, task }];
+  });
+  await Promise.all(
+    due.slice(0, READS_AT_ONCE).map(async ({ allocation, task }) => {
+      const text = await ports.store.endOfLog(checkLogAsk(allocation, task)).catch(() => '');
+      state.checkLogs.set(allocation, { task, at: now, lines: cleanLines(text) });
+    }),
+  );
 };
 
 const forgetOld = (state: RunnerState): void => {

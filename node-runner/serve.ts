@@ -6,7 +6,7 @@ import { containerId } from '../schema/ids.ts';
 import type { StreamAsk, StreamEnd } from '../schema/streams.ts';
 import type { ServedStream, ServeStream } from './edge/link-streams.ts';
 import { readLog } from './edge/store/read-log.ts';
-import type { RuntimePort } from './ports.ts';
+import type { ExecSession, RuntimePort } from './ports.ts';
 
 export interface ServeOptions {
   readonly runtime: Pick<RuntimePort, 'exec'>;
@@ -18,6 +18,8 @@ export interface ServeOptions {
 const SIGHUP = 1;
 /** Shells add 128 to the signal that ended a process. */
 const SIGNAL_BASE = 128;
+/** What shells answer for a command that is not there or cannot be run. */
+const NO_COMMAND = 127;
 
 export const serveStreams =
   (options: ServeOptions): ServeStream =>
@@ -49,12 +51,18 @@ const serveExec = async (
   { runtime }: ServeOptions,
   ask: Extract<StreamAsk, { kind: 'exec' }>,
 ): Promise<ServedStream> => {
-  const session = await runtime.exec({
-    container: containerId(ask.allocation, ask.task),
-    args: ask.args,
-    env: ask.tty === null ? [] : ['TERM=xterm'],
-    tty: ask.tty,
-  });
+  let session: ExecSession;
+  try {
+    session = await runtime.exec({
+      container: containerId(ask.allocation, ask.task),
+      args: ask.args,
+      env: ask.tty === null ? [] : ['TERM=xterm'],
+      tty: ask.tty,
+    });
+  } catch (error) {
+    if (!isMissingCommand(error)) throw error;
+    return endedWith({ code: NO_COMMAND, error: missingWords(ask) });
+  }
   let ended = false;
   return {
     output: session.output,
@@ -71,3 +79,22 @@ const serveExec = async (
     },
   };
 };
+
+const isMissingCommand = (error: unknown): boolean =>
+  typeof error === 'object' &&
+  error !== null &&
+  'reason' in error &&
+  error.reason === 'command-not-found';
+
+const missingWords = ({ args, task }: Extract<StreamAsk, { kind: 'exec' }>): string =>
+  `task ${task} has no program \`${args[0] ?? ''}\` that runs there: give a path inside its image, ` +
+  'or one of its PATH';
+
+const endedWith = (end: StreamEnd): ServedStream => ({
+  output: (async function* output() {})(),
+  end: async () => end,
+  write: async () => undefined,
+  closeInput: async () => undefined,
+  resize: async () => undefined,
+  stop: async () => undefined,
+});

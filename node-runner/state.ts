@@ -19,7 +19,7 @@ import type {
   TaskMark,
 } from './decide/inventory.ts';
 import { userKey } from './decide/inventory.ts';
-import type { FailureLog } from './decide/log-lines.ts';
+import type { CheckLog, FailureLog } from './decide/log-lines.ts';
 import { afterFailure, afterProbe, afterSuccess, concerns } from './decide/outcome.ts';
 import { nextRetry, retryKeyOf } from './decide/retry.ts';
 import type { Fact } from './perform.ts';
@@ -54,6 +54,8 @@ export interface RunnerState {
   usage: ReadonlyMap<string, Resources>;
   /** Ends of logs of failed tasks, by allocation, where they may be told. */
   readonly logs: Map<string, FailureLog>;
+  /** Ends of logs of tasks that do not get healthy, by allocation, where they may be told. */
+  readonly checkLogs: Map<string, CheckLog>;
   runtimeSilent: string | null;
   refused: string | null;
   /** Keys that changed while a list is under way: the list is older than they are. */
@@ -84,6 +86,7 @@ export const newState = (node: NodeFacts): RunnerState => ({
   volumes: null,
   usage: new Map(),
   logs: new Map(),
+  checkLogs: new Map(),
   runtimeSilent: null,
   refused: null,
   touched: new Set(),

@@ -15,7 +15,7 @@ export interface RepositoryConfig {
 export interface ReconcilerConfig {
   readonly cluster: string;
   readonly repository: RepositoryConfig;
-  /** Cache of a remote's objects: may be lost at any time. */
+  /** A remote's objects, and what was read of them: may be lost at any time. */
   readonly cacheDir: string;
   /** `unix:/path` or `host:port`, for runners. */
   readonly linkAddress: string;
@@ -25,6 +25,8 @@ export interface ReconcilerConfig {
   readonly registryCredentials: string | null;
   /** Registries on loopback that speak plain http. */
   readonly insecureRegistries: readonly string[];
+  /** Names the code that runs, down to the byte; null: nothing is kept for the next start. */
+  readonly program: string | null;
 }
 
 /** The author of the machine's commits. */
@@ -34,10 +36,17 @@ export const MACHINE_AUTHOR = { name: 'Purser', email: 'purser@localhost' } as c
 export const ASK_ROUNDS = 3;
 /** An approval that was not used by then is forgotten: the world has changed (rules 8.2). */
 export const APPROVAL_MS = 7 * 24 * 3600 * 1000;
+/**
+ * A first plan without the nodes would say nothing but that they are not heard from, and be made
+ * anew at once: it waits so long for their first reports.
+ */
+export const FIRST_REPORTS_MS = 500;
 /** Without any event the loop looks again this often: watches may lose things. */
 export const LOOK_AGAIN_MS = 15_000;
 /** After an edge failure that says `retry`: first and longest wait. */
 export const RETRY_FIRST_MS = 500;
 export const RETRY_LONGEST_MS = 30_000;
+/** The reason of an abort that only wakes: no error with a stack is made for it. */
+export const WOKEN = 'woken';
 /** Events kept in memory for `purser events` (rules 10.5). */
 export const EVENTS_KEPT = 2000;

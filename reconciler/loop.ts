@@ -2,12 +2,19 @@
 // In: ports. Out: the newest view, for everyone who shows it. Wake-ups carry no data (invariant 4):
 // starting is the same path as steady state. Not here: what one pass does (cycle).
 
+import type { DesiredState } from '../schema/desired.ts';
 import type { Ms } from '../schema/spec.ts';
-import { LOOK_AGAIN_MS, RETRY_FIRST_MS, RETRY_LONGEST_MS } from './config.ts';
+import {
+  FIRST_REPORTS_MS,
+  LOOK_AGAIN_MS,
+  RETRY_FIRST_MS,
+  RETRY_LONGEST_MS,
+  WOKEN,
+} from './config.ts';
 import type { View } from './cycle.ts';
 import { cycle, isEdgeFailure } from './cycle.ts';
 import { createLookups } from './lookups.ts';
-import { createMemos } from './memos.ts';
+import { createMemos, type Memos } from './memos.ts';
 import type { ReconcilerPorts } from './ports.ts';
 import type { WriteFailure } from './writer.ts';
 import { createWriter } from './writer.ts';
@@ -30,10 +37,8 @@ export interface Loop {
   readonly watch: (listener: (state: LoopState) => void) => () => void;
 }
 
-/** Given as the reason, so that no error with a stack is made for each wake-up. */
-const WOKEN = 'woken';
-
-export const createLoop = (ports: ReconcilerPorts): Loop => {
+/** `memos`: what is known before the first pass; nothing, unless said otherwise. */
+export const createLoop = (ports: ReconcilerPorts, memos: Memos = createMemos()): Loop => {
   const bell = createBell();
   const { wake } = bell;
   const lookups = createLookups(ports, wake);
@@ -43,7 +48,9 @@ export const createLoop = (ports: ReconcilerPorts): Loop => {
     return ports.nodes.heard();
   };
   const seen = { ...ports, nodes: { ...ports.nodes, heard } };
-  const context = { ports: seen, lookups, memos: createMemos() };
+  // By ports that ring no bell: what comes until then is in the first plan.
+  const firstReports = (desired: DesiredState) => untilReported(ports, desired);
+  const context = { ports: seen, lookups, memos, firstReports };
   const listeners = new Set<(state: LoopState) => void>();
   let state: LoopState = { view: null, failure: null, write: null };
   let failures = 0;
@@ -98,6 +105,24 @@ export const createLoop = (ports: ReconcilerPorts): Loop => {
       return () => listeners.delete(listener);
     },
   };
+};
+
+/** Until all nodes in Git have reported, or long enough. */
+const untilReported = async (
+  { nodes, clock }: ReconcilerPorts,
+  desired: DesiredState,
+): Promise<void> => {
+  const until = clock.now() + FIRST_REPORTS_MS;
+  const areHere = (): boolean => {
+    const heard = new Set(nodes.heard().nodes.map(({ node }) => node));
+    return desired.nodes.every(({ name }) => heard.has(name));
+  };
+  while (!areHere() && clock.now() < until) {
+    const woken = new AbortController();
+    const unwatch = nodes.watch(() => woken.abort(WOKEN));
+    await clock.sleepUntil(until, woken.signal);
+    unwatch();
+  }
 };
 
 /**

@@ -22,6 +22,7 @@ import type {
   StateAnswer,
 } from '../schema/control.ts';
 import type { Snapshot } from '../schema/snapshot.ts';
+import { NOTHING_KEPT } from '../schema/kept.ts';
 import { parseImageReference } from '../schema/image-reference.ts';
 import type { LookupAnswer, SourceTree } from '../schema/source.ts';
 import type { ReconcilerConfig } from './config.ts';
@@ -31,6 +32,7 @@ import { createControl } from './edge/control.ts';
 import type { GitSource } from './edge/git/source.ts';
 import { createGitSource } from './edge/git/source.ts';
 import { shownRepository, type Auth } from './edge/git/remote.ts';
+import { createKeep, type KeepPort } from './edge/keep.ts';
 import { createLog } from './edge/log.ts';
 import { createNodes } from './edge/nodes.ts';
 import { createRegistry } from './edge/registry.ts';
@@ -40,7 +42,9 @@ import { createEvents } from './events.ts';
 import type { Loop } from './loop.ts';
 import { createLoop } from './loop.ts';
 import type { View } from './cycle.ts';
-import type { RegistryPort } from './ports.ts';
+import { createKeeping } from './keeping.ts';
+import { createMemos } from './memos.ts';
+import type { LogPort, RegistryPort } from './ports.ts';
 import { rollbackTarget } from './rollback.ts';
 
 export interface Reconciler {
@@ -54,6 +58,13 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
   const { cluster } = config;
   const { repository } = config;
   const { tokenFile } = repository;
+  const memos = createMemos();
+  const keep = keepOf(config, log);
+  const keeping = createKeeping(keep?.recall() ?? NOTHING_KEPT, {
+    reads: memos.compile.reads,
+    texts: () => source.texts(),
+    keep: async (texts, documents) => keep?.keep(texts, documents),
+  });
   const source = createGitSource({
     repository: repository.url,
     branch: repository.branch,
@@ -61,6 +72,7 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
     cluster,
     cacheDir: config.cacheDir,
     log,
+    known: keeping.known,
     ...(tokenFile === null ? {} : { auth: () => readToken(tokenFile) }),
   });
   const nodes = createNodes({ cluster, clock, log });
@@ -68,7 +80,10 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
     credentials: config.registryCredentials,
     insecure: config.insecureRegistries,
   });
-  const loop = createLoop({ source, nodes: nodes.port, registry, clock, log });
+  const loop = createLoop({ source, nodes: nodes.port, registry, clock, log }, memos);
+  loop.watch(({ view }) => {
+    if (view !== null && keep !== null) keeping.offer(view);
+  });
   const events = noteEvents(loop);
   const control = createControl({
     handlers: handlersOf({ config, loop, source, registry, events, now: clock.now }),
@@ -86,10 +101,14 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
       abort.abort();
       await Promise.all([link.stop(), socket.stop()]);
       await running;
+      keeping.close();
       source.close();
     },
   };
 };
+
+const keepOf = ({ cacheDir, program }: ReconcilerConfig, log: LogPort): KeepPort | null =>
+  program === null ? null : createKeep({ folder: cacheDir, program, log });
 
 const noteEvents = (loop: Loop): Events => {
   const events = createEvents();

@@ -16,6 +16,7 @@ import type { Asks, CommitInfo, DigestAsk, Files, SourceTree } from '../schema/s
 import type { LookupAnswer } from '../schema/source.ts';
 import { lookupKey } from '../schema/source.ts';
 import { ASK_ROUNDS } from './config.ts';
+import { asksPast } from './cycle.ts';
 
 /** How a preview learns what compile still lacks. */
 export interface PreviewSource {
@@ -25,7 +26,10 @@ export interface PreviewSource {
   readonly resolve: (ask: DigestAsk) => Promise<LookupAnswer | null>;
 }
 
-/** A tree as if the branch stood at `head` with these files; histories are asked anew. */
+/**
+ * A tree as if the branch stood at `head` with these files; the past, and what commits changed
+ * against it, are asked anew.
+ */
 export const changedTree = (base: SourceTree, head: CommitInfo, files: Files): SourceTree => {
   const synced = base.ledger.findLast((record) => record.kind === 'synced')?.commit ?? null;
   const lastSynced =
@@ -39,6 +43,7 @@ export const changedTree = (base: SourceTree, head: CommitInfo, files: Files): S
     files,
     contained,
     histories: new Map(),
+    changes: new Map(),
     lastSynced: isSynced ? null : lastSynced,
   };
 };
@@ -84,8 +89,8 @@ const completed = async (change: SourceTree, source: PreviewSource): Promise<Com
     const wanted = asks(tree);
     const open = wanted.digests.filter((ask) => !tree.lookups.has(lookupKey(ask)));
     const found = tree.lookups;
-    if (wanted.histories.length === 0 && open.length === 0) break;
-    if (wanted.histories.length > 0) tree = await source.complete(tree, wanted);
+    if (!asksPast(wanted) && open.length === 0) break;
+    if (asksPast(wanted)) tree = await source.complete(tree, wanted);
     const answers = await Promise.all(
       open.map(async (ask) => ({ ask, answer: await source.resolve(ask) })),
     );

@@ -38,6 +38,8 @@ interface State {
   failure: WriteFailure | null;
   failures: number;
   notBefore: Ms;
+  /** HEAD of the view whose batch failed: somebody who commits may have cleared the way. */
+  failedAt: string;
   /** The newest batch that was written, and how often it was proposed again since. */
   written: string;
   repeats: number;
@@ -50,6 +52,7 @@ export const createWriter = (ports: ReconcilerPorts, wake: () => void): Writer =
     failure: null,
     failures: 0,
     notBefore: 0,
+    failedAt: '',
     written: '',
     repeats: 0,
   };
@@ -85,6 +88,7 @@ export const createWriter = (ports: ReconcilerPorts, wake: () => void): Writer =
       const stale = isEdgeFailure(error) && error.consequence === 'stale';
       state.notBefore = stale ? now : now + wait;
       state.failures += 1;
+      state.failedAt = view.desired.commit.oid;
       state.failure = { what: whatOf(view), message, since: state.failure?.since ?? now };
       if (!stale) ports.log.warn({ message }, 'a write to Git failed and will be tried again');
     } finally {
@@ -99,8 +103,9 @@ export const createWriter = (ports: ReconcilerPorts, wake: () => void): Writer =
     offer: (view, turn) => {
       const wanted = recordsOf(view).length > 0 || view.plan.proposals.length > 0;
       if (!wanted) state.failure = null;
+      const isNew = state.failure !== null && view.desired.commit.oid !== state.failedAt;
       if (!wanted || state.busy || turn !== state.turn) return;
-      if (ports.clock.now() < state.notBefore) return;
+      if (ports.clock.now() < state.notBefore && !isNew) return;
       state.busy = true;
       state.turn += 1;
       void run(view);

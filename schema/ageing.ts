@@ -50,18 +50,45 @@ export const freshFacts = (
 
 const factsByNode = new WeakMap<LiveNode, Facts>();
 
-/** A node whose `allocations` are aged on first look. */
+const agedByNode = new WeakMap<LiveNode, LiveNode['allocations']>();
+
+/**
+ * A node whose `allocations` are aged on first look. Written out, and with one getter for all: where
+ * something is added behind a spread, or each has a getter of its own, the engine makes a shape for
+ * every object, and all nodes are made anew and looked at in each plan.
+ */
 export const ageingNode = (facts: Facts, node: Omit<LiveNode, 'allocations'>): LiveNode => {
-  let aged: readonly LiveAllocation[] | null = null;
-  const made: LiveNode = {
-    ...node,
-    get allocations() {
-      aged ??= facts.facts.map((one) => agedBy(one, facts, node.silentForMs));
-      return aged;
-    },
+  const told: Omit<LiveNode, 'allocations'> = {
+    name: node.name,
+    connected: node.connected,
+    silentForMs: node.silentForMs,
+    capacity: node.capacity,
+    attributes: node.attributes,
+    address: node.address,
+    acceptedGeneration: node.acceptedGeneration,
+    acceptedCommit: node.acceptedCommit,
+    generation: node.generation,
+    sent: node.sent,
+    portsTaken: node.portsTaken,
+    foreign: node.foreign,
+    conditions: node.conditions,
+    ...(node.volumes === undefined ? null : { volumes: node.volumes }),
   };
+  const made = Object.defineProperty(told, 'allocations', AGED) as LiveNode;
   factsByNode.set(made, facts);
   return made;
+};
+
+const AGED = {
+  enumerable: true,
+  get(this: LiveNode): LiveNode['allocations'] {
+    const known = agedByNode.get(this);
+    const facts = factsByNode.get(this);
+    if (known !== undefined || facts === undefined) return known ?? [];
+    const aged = facts.facts.map((one) => agedBy(one, facts, this.silentForMs));
+    agedByNode.set(this, aged);
+    return aged;
+  },
 };
 
 /** null: the node was made otherwise, and nothing is known of what it was before. */

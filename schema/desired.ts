@@ -92,6 +92,7 @@ export interface DesiredJob {
     readonly deployment: string;
     readonly commit: CommitRef;
   } | null;
+  /** Of a version that has not settled it is worked out when first looked at. */
   readonly revert: RevertTarget;
   /**
    * An image whose manifest is unknown, for how long (rules 3): the version's failure after

@@ -15,10 +15,10 @@ export const withFiles = (base: Files, edits: FileEdits): Files => {
     const edit = edits.get(path);
     return edit === undefined ? base.get(path) : (edit ?? undefined);
   };
-  let { size } = base;
-  for (const [path, file] of edits) size += Number(file !== null) - Number(base.has(path));
   const files: Files = {
-    size,
+    get size() {
+      return all().size;
+    },
     get,
     has: (path) => get(path) !== undefined,
     keys: () => all().keys(),

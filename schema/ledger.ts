@@ -13,6 +13,8 @@ export interface Evidence {
     readonly node: string;
     readonly task: string | null;
     readonly message: string;
+    /** From its first start to the failure, or to the mark; absent: it never started. */
+    readonly afterMs?: number;
     /** Last lines of its log; only where the namespace allows (rules 6.4). */
     readonly log?: readonly string[];
   }[];

@@ -156,6 +156,11 @@ export interface TaskReport {
   readonly health: Health;
   /** Text of the last failed check, null when the last one passed or none ran. */
   readonly lastCheck: string | null;
+  /**
+   * Last lines of its log, cleaned, while a check of it fails and the copy was never healthy; only
+   * where the body says `evidence: logs`.
+   */
+  readonly log?: readonly string[];
   readonly exit: ExitRecord | null;
   readonly pid: number | null;
 }

@@ -56,6 +56,12 @@ export const parseDocument = <K extends DocumentKind>(
   return { value: usable ? finish(kind, value as Documents[K]) : null, problems, positions };
 };
 
+/** Where values stand in a text; total, also where it cannot be read. */
+export const positionsIn = (text: string): Positions => {
+  const read = readYaml(text);
+  return read.kind === 'failed' ? noPositions : positionsOf(text, read.root);
+};
+
 const textFields = new Map<DocumentKind, TextFields>();
 
 /** Made when first used, from plain JSON: TypeBox hides a few properties in its schemas. */

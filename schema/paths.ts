@@ -81,3 +81,7 @@ export const strayFile = (path: string): Problem | null => {
     advice: problemCodes['name-invalid'].advice,
   };
 };
+
+/** A word as a person types it in a shell: a path with spaces stays one. */
+export const shellWord = (text: string): string =>
+  /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;

@@ -199,6 +199,9 @@ export interface Plan {
   readonly wakeAt: Ms | null;
 }
 
+/** Why a job whose file is gone is held (rules 8.1): its line in `guarded` says more. */
+export const REMOVAL_WAITS = 'its removal waits for approval';
+
 /** Something that must be true of any plan and is not. */
 export interface Violation {
   readonly rule: string;

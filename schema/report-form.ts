@@ -193,6 +193,7 @@ const changed = Type.Object({
       restarts: count,
       health,
       lastCheck: orNull(sentence),
+      log: Type.Optional(listOf(logLine, LOG_LINES)),
       exit: orNull(exit),
       pid: orNull(count),
     }),

@@ -121,9 +121,14 @@ export const encodeReport = (
 
 const add = (age: Ms | null, elapsed: Ms): Ms | null => (age === null ? null : age + elapsed);
 
-/** The same allocation, `elapsed` milliseconds later. */
-export const aged = <A extends AllocationReport>(allocation: A, elapsed: Ms): A => ({
+/** The same allocation, `elapsed` milliseconds later, with what it uses then. */
+export const aged = <A extends AllocationReport>(
+  allocation: A,
+  elapsed: Ms,
+  usage: AllocationReport['usage'] = allocation.usage,
+): A => ({
   ...allocation,
+  usage,
   acceptedForMs: allocation.acceptedForMs + elapsed,
   firstStartedForMs: add(allocation.firstStartedForMs, elapsed),
   runningForMs: add(allocation.runningForMs, elapsed),
@@ -158,9 +163,13 @@ export const applyReport = (
   }
   const bodies = new Map([...old.map(({ body }) => body), ...frame.bodies].map(byHash));
   const gone = new Set([...frame.removed, ...frame.changed.map(({ allocation }) => allocation)]);
+  const usage = new Map(
+    frame.usage.map(([id, cpuMilli, memoryBytes]) => [id, { cpuMilli, memoryBytes }]),
+  );
+  const usageOf = (id: string) => usage.get(id) ?? null;
   const kept = old
     .filter(({ allocation }) => !gone.has(allocation))
-    .map((allocation) => aged(allocation, elapsed));
+    .map((one) => aged(one, elapsed, usageOf(one.allocation)));
   const changed: AllocationReport[] = [];
   for (const { bodyHash: hash, ...rest } of frame.changed) {
     const body = bodies.get(hash);
@@ -168,14 +177,11 @@ export const applyReport = (
     if (body.allocation !== rest.allocation) {
       return { ok: false, why: `${rest.allocation} has the body of ${body.allocation}` };
     }
-    changed.push({ ...rest, body });
+    changed.push({ ...rest, body, usage: usageOf(rest.allocation) });
   }
-  const usage = new Map(
-    frame.usage.map(([id, cpuMilli, memoryBytes]) => [id, { cpuMilli, memoryBytes }]),
+  const allocations = [...kept, ...changed].toSorted((a, b) =>
+    compareText(a.allocation, b.allocation),
   );
-  const allocations = [...kept, ...changed]
-    .map((allocation) => ({ ...allocation, usage: usage.get(allocation.allocation) ?? null }))
-    .toSorted((a, b) => compareText(a.allocation, b.allocation));
   return { ok: true, report: { ...frame.head, allocations } };
 };
 

@@ -10,6 +10,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from '../../cli/client.ts';
+import { RECONCILER_NODE_FLAGS } from '../../cli/up/children.ts';
 import { createClock } from '../../node-runner/edge/clock.ts';
 import { createLink } from '../../node-runner/edge/link.ts';
 import type { StateAnswer } from '../../schema/control.ts';
@@ -97,7 +98,7 @@ const startProgram = (root: string, repository: string) => {
   const place = ['--root', root, '--socket', path.join(root, 'control.sock')];
   const source = ['--repository', repository, '--cluster', 'bench'];
   const link = ['--link', `unix:${root}/link.sock`, '--end-with-stdin'];
-  const args = [PROGRAM, 'reconciler', ...place, ...source, ...link];
+  const args = [...RECONCILER_NODE_FLAGS, PROGRAM, 'reconciler', ...place, ...source, ...link];
   const child = spawn(process.execPath, args, { stdio: ['pipe', log, log] });
   fs.closeSync(log);
   return child;

@@ -10,7 +10,7 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect, type Control } from '../../cli/client.ts';
-import { RUNNER_NODE_FLAGS } from '../../cli/up/children.ts';
+import { RECONCILER_NODE_FLAGS, RUNNER_NODE_FLAGS } from '../../cli/up/children.ts';
 import { joinNodes, partNodes } from '../../cli/up/networks.ts';
 import type { BuiltImage } from '../../cli/image-build.ts';
 import { cleanNode } from '../../node-runner/clean.ts';
@@ -227,7 +227,7 @@ const createPrograms = ({ root, nodes, program, repository }: Places) => {
     netns: string | null = null,
   ): ChildProcess => {
     const log = fs.openSync(path.join(root, `${name}.log`), 'a');
-    const flags = name === 'runner' ? RUNNER_NODE_FLAGS : [];
+    const flags = name === 'runner' ? RUNNER_NODE_FLAGS : RECONCILER_NODE_FLAGS;
     const words = [process.execPath, ...flags, program, ...args, ...link];
     const [command = '', ...rest] =
       netns === null ? words : ['nsenter', `--net=/run/netns/${netns}`, ...words];

@@ -60,11 +60,14 @@ export const createRepository = (root: string): BenchRepository => {
   };
 };
 
-/** As git does it: the new value in a lock file, then a rename over the old one. */
-export const moveBranch = (folder: string, commit: string): number => {
+/**
+ * As git does it: the new value in a lock file, then a rename over the old one. Returns the instant
+ * before the rename.
+ */
+export const moveBranch = (folder: string, commit: string, clock = epochMs): number => {
   const ref = path.join(folder, 'refs/heads/main');
   fs.writeFileSync(`${ref}.lock`, `${commit}\n`);
-  const at = epochMs();
+  const at = clock();
   fs.renameSync(`${ref}.lock`, ref);
   return at;
 };

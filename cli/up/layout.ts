@@ -1,7 +1,8 @@
 // Where everything of a cluster on this machine lies below its root.
 // In: the root. Out: paths. `purser down` removes all of it but the repository and the volumes.
 
-import { join } from 'node:path';
+import { readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
 
 export interface NodeLayout {
   readonly name: string;
@@ -43,6 +44,22 @@ export interface UpSettings {
   readonly cluster: string;
   readonly nodes: readonly NodeLayout[];
 }
+
+/** What the last `up` of this root was asked; null: there was none. */
+export const readSettings = async (layout: Layout): Promise<UpSettings | null> => {
+  const text = await readFile(layout.settings, 'utf8').catch(() => null);
+  return text === null ? null : (JSON.parse(text) as UpSettings);
+};
+
+/** What Purser made itself right below its root, beside the nodes and the example's repository. */
+export const ownPaths = (layout: Layout): readonly string[] => [
+  layout.cache,
+  layout.linkSocket,
+  layout.controlSocket,
+  layout.pidFile,
+  layout.settings,
+  dirname(layout.reconcilerLog),
+];
 
 export const nodeLayout = (layout: Layout, name: string, netns: string | null): NodeLayout => {
   const root = join(layout.nodesDir, name);

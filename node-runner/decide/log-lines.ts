@@ -5,6 +5,7 @@
 import type { FailureRecord } from '../../schema/orders.ts';
 import type { EndOfLogAsk } from '../ports.ts';
 import type { AllocationMark, FailureMark } from './inventory.ts';
+import { lastCheck } from './probe.ts';
 
 /** What was read for one failure, known by when it happened. */
 export interface FailureLog {
@@ -47,6 +48,32 @@ export const logAsk = (mark: AllocationMark, { task, at }: FailureMark): EndOfLo
     bytes: END_OF_LOG_BYTES,
   };
 };
+
+/** What a task has written that runs and does not get healthy. */
+export interface CheckLog {
+  readonly task: string;
+  /** When it was read. */
+  readonly at: number;
+  readonly lines: readonly string[];
+}
+
+/**
+ * The task whose log says why its copy was never healthy: it runs, and a check of it fails. null:
+ * there is none, or the namespace does not allow it.
+ */
+export const neverHealthy = (mark: AllocationMark): string | null => {
+  const { body, firstHealthyAt, stop, deadAt, tasks } = mark;
+  if (body.evidence !== 'logs' || firstHealthyAt !== null) return null;
+  if (stop !== null || deadAt !== null) return null;
+  return tasks.find((task) => task.run === 'open' && lastCheck(task) !== null)?.name ?? null;
+};
+
+export const checkLogAsk = (allocation: string, task: string): EndOfLogAsk => ({
+  allocation,
+  task,
+  run: 'newest',
+  bytes: END_OF_LOG_BYTES,
+});
 
 const ESC = String.fromCodePoint(0x1b);
 const BEL = String.fromCodePoint(0x07);

@@ -21,8 +21,8 @@ import { ownLabels } from './decide.ts';
 import { diskIsFull } from './gc.ts';
 import type { AllocationMark, Inventory, TaskMark } from './inventory.ts';
 import { imageName } from './inventory.ts';
-import type { FailureLog } from './log-lines.ts';
-import { quotable } from './log-lines.ts';
+import type { CheckLog, FailureLog } from './log-lines.ts';
+import { neverHealthy, quotable } from './log-lines.ts';
 import { newMark } from './marks.ts';
 import { MESSAGE_CHARS } from './outcome.ts';
 import { lastCheck, taskHealth } from './probe.ts';
@@ -35,6 +35,8 @@ export interface Measured {
   readonly usage: ReadonlyMap<string, Resources>;
   /** By allocation. */
   readonly logs: ReadonlyMap<string, FailureLog>;
+  /** By allocation. */
+  readonly checkLogs: ReadonlyMap<string, CheckLog>;
   /** What containerd said when it last failed to answer; null when it answers. */
   readonly runtimeSilent: string | null;
   /** Sentence about orders that were refused, null when the newest were accepted. */
@@ -137,9 +139,10 @@ const allocationReport = (
     phase: phaseOf(mark),
     health,
     everHealthy: mark.firstHealthyAt !== null,
-    tasks: body.spec.tasks.map((spec, position) =>
-      taskReport({ mark, spec, task: mark.tasks[position] }, inventory),
-    ),
+    tasks: body.spec.tasks.map((spec, position) => ({
+      ...taskReport({ mark, spec, task: mark.tasks[position] }, inventory),
+      ...checkLogOf(mark, spec.name, measured),
+    })),
     failure: failure && {
       blame: failure.blame,
       kind: failure.kind,
@@ -166,6 +169,17 @@ const logOf = (mark: AllocationMark, { logs }: Measured): { readonly log?: reado
   const read = failure === null ? undefined : logs.get(mark.allocation);
   const isOfIt = read !== undefined && read.at === failure?.at && read.lines.length > 0;
   return isOfIt ? { log: read.lines } : {};
+};
+
+/** As above: while it is allowed, and true. */
+const checkLogOf = (
+  mark: AllocationMark,
+  task: string,
+  { checkLogs }: Measured,
+): { readonly log?: readonly string[] } => {
+  const read = checkLogs.get(mark.allocation);
+  if (read?.task !== task || read.lines.length === 0) return {};
+  return neverHealthy(mark) === task ? { log: read.lines } : {};
 };
 
 /**

@@ -3,7 +3,8 @@
 // only one that waits.
 // Not here: whether orders are accepted (accept.ts), what is reported (decide/report.ts).
 
-import { setTimeout as sleep } from 'node:timers/promises';
+import { watch } from 'node:fs';
+import path from 'node:path';
 import { createChannel, createClientFactory } from 'nice-grpc';
 import type {
   LinkServiceClient,
@@ -135,7 +136,40 @@ const dialForEver = async (options: LinkOptions, state: State, dialling: Diallin
     if (lasted) lostAt = now;
     const soon = lostAt !== null && now - lostAt < SOON_FOR_MS;
     wait = Math.min(lasted ? DIAL_FIRST_MS : wait * 2, soon ? DIAL_SOON_MS : DIAL_LONGEST_MS);
-    await sleep(wait, undefined, { signal: dialling.signal }).catch(() => undefined);
+    await untilNextDial(options.address, wait, dialling.signal);
+  }
+};
+
+/**
+ * A reconciler that starts makes its Unix socket anew, and the folder says so at once: then it is
+ * dialled without waiting any longer. What the watch misses costs the wait.
+ */
+const untilNextDial = (address: string, waitMs: Ms, signal: AbortSignal): Promise<void> =>
+  new Promise((resolve) => {
+    const socket = address.startsWith('unix:') ? address.slice('unix:'.length) : null;
+    const end = (): void => {
+      clearTimeout(timer);
+      signal.removeEventListener('abort', end);
+      stop();
+      resolve();
+    };
+    const timer = setTimeout(end, waitMs);
+    const stop = socket === null ? () => undefined : whenMade(socket, end);
+    signal.addEventListener('abort', end, { once: true });
+    if (signal.aborted) end();
+  });
+
+/** Calls back when a file of this name comes, changes or goes. Returns the way to stop. */
+const whenMade = (file: string, call: () => void): (() => void) => {
+  try {
+    const name = path.basename(file);
+    const watcher = watch(path.dirname(file), (_event, changed) => {
+      if (changed === name) call();
+    });
+    watcher.on('error', () => watcher.close());
+    return () => watcher.close();
+  } catch {
+    return () => undefined; // the folder is not there yet
   }
 };
 

@@ -149,12 +149,18 @@ const unsettledJob = (input: JobInput, { version, moments, from }: Subject): Des
   if (identity.settled) return settledJob(input, version, identity);
   const settled = newestSettled(moments, from, { ledger, except: version.spec.specHash });
   const failed = failedRecord(ledger, identity.deployment);
+  const { introduced } = identity;
+  const { files, settings } = from === 0 ? input : (moments[from] ?? input);
+  const stands = { files, settings };
+  const revert = revertTarget(input, { head: version, from: stands, settled, introduced });
   return {
     ...settledJob(input, version, identity),
     failed: failed && { evidence: failed.evidence },
     reverted: revertCommit(ledger, identity.deployment),
     fallback: settled && fallbackOf(settled, version.spec, moments),
-    revert: revertTarget(input, { head: version, settled, introduced: identity.introduced }),
+    get revert() {
+      return revert();
+    },
   };
 };
 

@@ -14,35 +14,70 @@ import type { JobInput } from './job-input.ts';
 import { judged } from './policy.ts';
 import { atomicEdits, isAtomic } from './revert-atomic.ts';
 import { sameInPlace, transferEdits } from './revert-edits.ts';
-import { isValid, versionOf, NO_TEXTS, type SettledVersion, type Version } from './versions.ts';
+import {
+  isValid,
+  versionOf,
+  NO_TEXTS,
+  type Moment,
+  type SettledVersion,
+  type Version,
+} from './versions.ts';
 
 export interface RevertFacts {
   readonly head: Version;
+  /** What it stands in: HEAD, or the last commit that counts. */
+  readonly from: Pick<Moment, 'files' | 'settings'>;
   readonly settled: SettledVersion | null;
   /** The commit that introduced HEAD's version. */
   readonly introduced: CommitInfo | null;
 }
 
-export const revertTarget = (input: JobInput, facts: RevertFacts): RevertTarget => {
-  const { head, settled, introduced } = facts;
-  if (settled === null) return impossible(`no earlier version of ${head.spec.id} has settled`);
-  if (introduced !== null && isAtomic(introduced)) {
-    return atomicTarget(input, { ...facts, settled, commit: introduced.oid });
+/** Worked out when first asked: most versions settle, and nobody ever asks. */
+export const revertTarget = (input: JobInput, facts: RevertFacts): (() => RevertTarget) => {
+  const { head, from, settled, introduced } = facts;
+  const known = (target: RevertTarget) => () => target;
+  if (settled === null) {
+    return known(impossible(`no earlier version of ${head.spec.id} has settled`));
   }
+  if (introduced !== null && isAtomic(introduced)) {
+    return known(atomicTarget(input, { ...facts, settled, commit: introduced.oid }));
+  }
+  // Which other jobs use a file is asked now: it is compared when the next tree is looked at.
   const configs = configEdits(input, head, settled);
-  if ('why' in configs) return impossible(configs.why);
-  const files = withEdits(input.files, configs.edits);
-  for (const text of candidates(head.draft, settled.version.draft)) {
+  if ('why' in configs) return known(impossible(configs.why));
+  const { path, files, settings, read, ledger, scale } = input;
+  const { record, moment } = settled;
+  const back = { ...configs, from, record, moment };
+  let target: RevertTarget | null = null;
+  return () => (target ??= tried({ path, files, settings, read, ledger, scale }, back));
+};
+
+/** What is kept until somebody asks: no parsed documents, and no tree. */
+type Trying = Pick<JobInput, 'path' | 'files' | 'settings' | 'read' | 'ledger' | 'scale'>;
+
+interface Back extends Pick<SettledVersion, 'record' | 'moment'>, Pick<RevertFacts, 'from'> {
+  /** Of the other files that go back. */
+  readonly edits: readonly FileEdit[];
+}
+
+const tried = (input: Trying, { from, record, moment, edits: others }: Back): RevertTarget => {
+  const { commit, specHash } = record;
+  const head = draftIn(from, input);
+  const settled = draftIn(moment, input);
+  const files = withEdits(input.files, others);
+  for (const text of head && settled ? candidates(head, settled) : []) {
     const job = jobEdit(input, text);
     const whole = withEdits(files, job);
-    const { commit, specHash } = settled.record;
-    if (givesVersion(input, facts.head, { files: whole, specHash, inPlace: true })) {
-      const edits = [...configs.edits, ...job];
+    if (head && givesVersion(input, head, { files: whole, specHash, inPlace: true })) {
+      const edits = [...others, ...job];
       if (edits.length > 0) return { kind: 'possible', commit, specHash, edits };
     }
   }
-  return impossible(whyNot(input, settled));
+  return impossible(whyNot(input, { record, moment }));
 };
+
+const draftIn = ({ files, settings }: RevertFacts['from'], { path, read }: Trying): Draft | null =>
+  draftJob({ path, files, defaults: settings.defaults }, read);
 
 interface AtomicFacts extends RevertFacts {
   readonly settled: SettledVersion;
@@ -66,7 +101,7 @@ const atomicTarget = (input: JobInput, facts: AtomicFacts): RevertTarget => {
     const own = text === null ? [] : jobEdit(input, text);
     const edits = [...whole.edits, ...own];
     const result = { files: withEdits(files, own), specHash, inPlace: text !== null };
-    if (edits.length > 0 && givesVersion(then, head, result)) {
+    if (edits.length > 0 && givesVersion(then, head.draft, result)) {
       return { kind: 'possible', commit: to, specHash, edits, whole: true };
     }
   }
@@ -125,7 +160,7 @@ const candidates = (head: Draft, settled: Draft): readonly string[] => {
   return [from.file.text, ...edited.flatMap((edit) => (edit?.kind === 'ok' ? [edit.text] : []))];
 };
 
-const jobEdit = ({ path, files }: JobInput, text: string): readonly FileEdit[] => {
+const jobEdit = ({ path, files }: Trying, text: string): readonly FileEdit[] => {
   const now = files.get(path);
   if (now?.kind === 'text' && now.text === text) return [];
   return [{ path, content: text, base: now?.blob ?? null }];
@@ -157,20 +192,23 @@ interface Result {
 
 /** Rules 6.3: the result must compile to exactly that version. */
 const givesVersion = (
-  input: JobInput,
-  head: Version,
+  input: Trying,
+  head: Draft,
   { files, specHash, inPlace }: Result,
 ): boolean => {
   const { path, settings } = input;
   const draft = draftJob({ path, files, defaults: settings.defaults }, input.read);
   const result = draft && judged(draft, settings);
-  if (!result || !isValid(result) || result.long === null || head.draft.long === null) return false;
+  if (!result || !isValid(result) || result.long === null || head.long === null) return false;
   const version = versionOf(result, NO_TEXTS, input);
   if (version.spec.specHash !== specHash) return false;
-  return !inPlace || sameInPlace(result.long, head.draft.long);
+  return !inPlace || sameInPlace(result.long, head.long);
 };
 
-const whyNot = ({ settings }: JobInput, { moment, record }: SettledVersion): string => {
+const whyNot = (
+  { settings }: Trying,
+  { moment, record }: Pick<Back, 'record' | 'moment'>,
+): string => {
   const version = record.specHash.slice(0, 12);
   return canonical(moment.settings.defaults) === canonical(settings.defaults)
     ? `putting its fields back does not give version ${version}; revert by hand`

@@ -88,7 +88,7 @@ const observeNode = (heard: HeardNode, facts: Facts, now: Ms): LiveNode => {
     portsTaken: report.portsTaken,
     foreign: report.foreign,
     conditions: report.conditions,
-    ...(report.volumes === undefined ? {} : { volumes: report.volumes }),
+    ...(report.volumes === undefined ? null : { volumes: report.volumes }),
   });
 };
 
@@ -114,16 +114,19 @@ const factsIn = (heard: HeardNode, before: KnownNode['known']): readonly KnownFa
       receivedAt: heard.receivedAt,
     };
     const order = sent === null ? null : (items.get(id) ?? 'absent');
-    const parts = { report, since, ...underOrder(report, order) };
+    const { body, stopping } = underOrder(report, order);
+    const parts = { report, since, body, stopping };
     const allocation = knownAs(before.get(id), parts) ?? reportedAllocation(heard.node, parts);
-    return { ...parts, fact: { allocation, since, usage: now.usage } };
+    return { report, body, stopping, fact: { allocation, since, usage: now.usage } };
   });
   const ordered = (sent?.items ?? []).flatMap((item) => {
     if (item.kind !== 'run' || told.has(item.allocation)) return [];
-    const parts = { report: null, since: NO_AGE, body: item.body, stopping: false };
+    const { body } = item;
+    const parts = { report: null, since: NO_AGE, body, stopping: false };
     const known = knownAs(before.get(item.allocation), parts);
-    const allocation = known ?? orderedAllocation(heard.node, item.body);
-    return [{ ...parts, fact: { allocation, since: NO_AGE, usage: null } }];
+    const allocation = known ?? orderedAllocation(heard.node, body);
+    const fact = { allocation, since: NO_AGE, usage: null };
+    return [{ report: null, body, stopping: false, fact }];
   });
   return [...reported, ...ordered];
 };

@@ -9,6 +9,7 @@ import type { Ms } from '../../schema/spec.ts';
 import { isLive, isThere, type Copy } from './classify.ts';
 import type { Deadlines } from './deadlines.ts';
 import { budgetOf } from './budget.ts';
+import { evidence } from './evidence.ts';
 import type { GroupView, JobView, SlotView } from './slots.ts';
 
 export type Phase =
@@ -46,18 +47,20 @@ export const deriveRollout = (view: JobView, deadlines: Deadlines): Rollout => {
   const { job } = view;
   const groups = view.groups.filter((group) => group.frame.target !== null);
   const facts = factsOf(view, groups, deadlines);
-  const settled = view.settled || facts.settles;
-  // A version that served before is never given up by the machine (2.4, 2.5): it stalls.
-  const failed = settled || job.isRollback ? null : (job.failed?.evidence ?? facts.failure);
-  const canaries = canariesOf(view, { groups, settled });
+  const canaries = canariesOf(view, groups);
   const awaitsPromotion = canaries > 0 && canariesHealthy(groups, canaries);
   const promoted = canaries === 0 || isPromoted(view, { groups, canaries, awaitsPromotion });
-  const phase = phaseOf(view, { ...facts, failed, promoted });
+  // Where canaries fill every slot, the version waits for its promotion all the same (5.3).
+  const settles = facts.settles && promoted;
+  const settled = view.settled || settles;
+  // A version that served before is never given up by the machine (2.4, 2.5): it stalls.
+  const failed = settled || job.isRollback ? null : (job.failed?.evidence ?? facts.failure);
+  const phase = phaseOf(view, { ...facts, settles, failed, promoted });
   const unproven = job.fallback === null;
   return {
     phase,
     reason: reasonOf(view, phase, { failed, stalledBy: facts.stalledBy }),
-    settles: facts.settles && !view.settled,
+    settles: settles && !view.settled,
     settled,
     failed,
     degraded: settled && phase !== 'stopped' ? facts.stalledBy : null,
@@ -248,28 +251,6 @@ const notTheVersion = (view: JobView, copies: readonly Copy[]): boolean => {
   );
 };
 
-/**
- * At most so many allocations go into a record and a commit message: the rest tells nothing new.
- */
-const EVIDENCE_LIMIT = 5;
-
-const evidence = ({ job }: JobView, reason: string, copies: readonly Copy[]): Evidence => ({
-  reason,
-  allocations: copies.slice(0, EVIDENCE_LIMIT).map(({ allocation }) => ({
-    allocation: allocation.allocation,
-    node: allocation.node,
-    task: allocation.failure?.task ?? null,
-    message:
-      allocation.failure?.message ??
-      allocation.tasks.find((task) => task.lastCheck !== null)?.lastCheck ??
-      'not healthy',
-    // A node may still hold what it was allowed to send before.
-    ...(job.evidence === 'logs' && allocation.failure?.log !== undefined
-      ? { log: allocation.failure.log }
-      : {}),
-  })),
-});
-
 const seconds = (ms: Ms): string => `${Math.round(ms / 1000)} s`;
 
 const describe = ({ allocation }: Copy): string =>
@@ -280,10 +261,7 @@ const describe = ({ allocation }: Copy): string =>
  * Canaries before promotion; none without a settled version, none for a rollback or a settled one
  * (rules 2.5, 5.5).
  */
-const canariesOf = (
-  { job }: JobView,
-  { groups, settled }: { readonly groups: readonly GroupView[]; readonly settled: boolean },
-): number => {
+const canariesOf = ({ job, settled }: JobView, groups: readonly GroupView[]): number => {
   if (job.fallback === null || job.isRollback || settled) return 0;
   const { canary } = job.spec.update;
   return groups.some((group) => canarySlots(group, canary).length > 0) ? canary : 0;

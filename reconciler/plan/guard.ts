@@ -7,7 +7,7 @@ import { copiesOf, unaged } from '../../schema/ageing.ts';
 import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
 import { compareText } from '../../schema/ids.ts';
 import type { LiveState } from '../../schema/live.ts';
-import type { Plan } from '../../schema/plan.ts';
+import { REMOVAL_WAITS, type Plan } from '../../schema/plan.ts';
 import { approvedSlots, ownApproved, parseSlot } from './approvals.ts';
 import { hasSettled } from './lost-ledger.ts';
 import { isRemoved, slotsThen, thenOf, type Removal, type Then } from './removals.ts';
@@ -127,6 +127,5 @@ const holdOf = (job: DesiredJob, removals: readonly Removal[]): Held => {
   for (const { group, index } of removals) {
     counts.set(group, Math.max(counts.get(group) ?? 0, index + 1));
   }
-  const why = 'its removal waits for approval';
-  return { why, removal: job.standing.kind === 'removed', counts };
+  return { why: REMOVAL_WAITS, removal: job.standing.kind === 'removed', counts };
 };

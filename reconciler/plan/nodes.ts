@@ -104,7 +104,10 @@ const viewOf = (
   const expected = isSameNode ? before.expected : wanted;
   const keeps = isSameNode && same(before.live?.attributes, rest.live?.attributes);
   return {
-    ...rest,
+    name: rest.name,
+    live: rest.live,
+    standing: rest.standing,
+    ahead: rest.ahead,
     expected,
     drain: expected === null ? 'yes' : expected.drain,
     attributes: keeps ? before.attributes : attributesOf(rest.name, expected, rest.live),

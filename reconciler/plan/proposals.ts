@@ -132,9 +132,10 @@ export const revertMessage = (
 ): string => {
   const short = job.commit.oid.slice(0, 8);
   const subject = `Revert ${job.id}: ${evidence.reason}`;
-  const lines = evidence.allocations.flatMap(({ allocation, node, task, message, log }) => [
-    `- ${allocation} on ${node}${task === null ? '' : `, task ${task}`}: ${message}`,
-    ...quoted(job, log ?? []),
+  const lines = evidence.allocations.flatMap((one) => [
+    `- ${one.allocation} on ${one.node}${one.task === null ? '' : `, task ${one.task}`}: ` +
+      `${one.message}${sinceStart(one.afterMs)}`,
+    ...quoted(job, one.log ?? []),
   ]);
   return [
     subject.length <= SUBJECT_LIMIT ? subject : `${subject.slice(0, SUBJECT_LIMIT - 1)}…`,
@@ -154,6 +155,9 @@ export const revertMessage = (
     '',
   ].join('\n');
 };
+
+const sinceStart = (afterMs: number | undefined): string =>
+  afterMs === undefined ? '' : ` (${Math.round(afterMs / 1000)} s after its first start)`;
 
 const whatGoesBack = ({ revert }: DesiredJob): readonly string[] =>
   revert.kind === 'possible' && revert.whole === true

@@ -44,7 +44,11 @@ const statusOf = (
   blocked: readonly Blocked[],
 ): DeploymentStatus => {
   const isBlocked = (): boolean =>
-    blocked.some((entry) => entry.kind === 'no-node' && entry.job === job.id);
+    blocked.some(
+      (entry) =>
+        entry.job === job.id &&
+        (entry.kind === 'no-node' || (entry.kind === 'waiting' && entry.why === 'quota')),
+    );
   switch (rollout.phase) {
     case 'done':
       if (rollout.degraded !== null) return 'degraded';

@@ -6,7 +6,7 @@ import type { Blocked } from '../../schema/plan.ts';
 import type { Problem } from '../../schema/problems.ts';
 import { formatCpu, formatSize } from '../../schema/units.ts';
 import type { JobChange, StepGroup, Summary, WaveGroup } from './summary.ts';
-import { blockedLines, many, named, START_WORDS, STOP_WORDS } from './words.ts';
+import { besideApprovals, blockedLines, many, named, START_WORDS, STOP_WORDS } from './words.ts';
 
 /** Lines shown of one list; the rest is counted. */
 const LINES_SHOWN = 50;
@@ -16,9 +16,10 @@ export const problemLine = (problem: Problem): string =>
   `${problem.file}:${problem.line}:${problem.column}  ${problem.code}  ${problem.message}  ${problem.advice}`;
 
 export const planText = (summary: Summary): readonly string[] => {
-  const { jobs, waves, blocked, problems, guarded, pending, assumed } = summary;
+  const { jobs, waves, problems, guarded, pending, assumed } = summary;
+  const blocked = besideApprovals(summary);
   return [
-    titleOf(summary),
+    titleOf({ ...summary, blocked }),
     ...(summary.stopped === null ? [] : [`Nothing is done at all: ${summary.stopped}`]),
     ...jobs.flatMap((job) => ['', ...jobLines(job)]),
     ...section('Waves', waves.flatMap(waveLines)),

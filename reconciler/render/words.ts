@@ -2,10 +2,12 @@
 // In: reasons. Out: phrases. Not here: where they are shown.
 
 import type { StopReason } from '../../schema/orders.ts';
+import { REMOVAL_WAITS } from '../../schema/plan.ts';
 import type {
   Blocked,
   DeploymentStatus,
   NodeReason,
+  Plan,
   StartReason,
   Step,
 } from '../../schema/plan.ts';
@@ -82,6 +84,35 @@ export const named = (names: readonly string[]): string => {
   const shown = names.slice(0, NAMES_SHOWN).join(', ');
   const rest = names.length - NAMES_SHOWN;
   return rest > 0 ? `${shown} and ${rest} more` : shown;
+};
+
+/** All that waits, of all jobs or of one: what is blocked, and removals that a person must allow. */
+export const waitingLines = (
+  { blocked, guarded }: Pick<Plan, 'blocked' | 'guarded'>,
+  job: string | null = null,
+): readonly string[] => {
+  const isAsked = ({ job: of }: { readonly job: string }) => job === null || of === job;
+  const approvals = guarded.filter(isAsked);
+  const rest = besideApprovals({ blocked: blocked.filter(isAsked), guarded: approvals });
+  return [...blockedLines(rest), ...approvals.map(approvalWords)];
+};
+
+/** What is blocked, but for jobs of which a removal that waits for approval says the same. */
+export const besideApprovals = ({
+  blocked,
+  guarded,
+}: Pick<Plan, 'blocked' | 'guarded'>): readonly Blocked[] => {
+  const said = new Set(guarded.map(({ job }) => job));
+  return blocked.filter(
+    (one) => !(one.kind === 'waiting' && one.detail === REMOVAL_WAITS && said.has(one.job)),
+  );
+};
+
+const approvalWords = ({ job, slots, why }: Plan['guarded'][number]): string => {
+  const short = slots.map((slot) =>
+    slot.startsWith(`${job}/`) ? slot.slice(job.length + 1) : slot,
+  );
+  return `${job} waits for approval to stop ${named(short)}: ${why} → purser approve ${job}`;
 };
 
 /** One line for all slots of a group that wait for the same: `shop/web/web[0, 1, 2] waits …`. */

@@ -4377,7 +4377,7 @@ return errors === 0;
 }
 
 const schema63 = {"type":"array","items":{"$ref":"shared#/$defs/part74"},"maxItems":4000};
-const schema64 = {"type":"object","required":["allocation","bodyHash","phase","health","everHealthy","tasks","failure","ports","address","usage","acceptedForMs","firstStartedForMs","runningForMs","healthyForMs","firstHealthyForMs","deadForMs"],"properties":{"allocation":{"$ref":"shared#/$defs/part3"},"bodyHash":{"type":"string","pattern":"^[0-9a-f]{16,64}$"},"phase":{"$ref":"shared#/$defs/part53"},"health":{"type":"string","enum":["healthy","unhealthy","unproven"]},"everHealthy":{"type":"boolean"},"tasks":{"$ref":"shared#/$defs/part61"},"failure":{"$ref":"shared#/$defs/part67"},"stopWaits":{"$ref":"shared#/$defs/part69"},"ports":{"$ref":"shared#/$defs/part71"},"address":{"$ref":"shared#/$defs/part72"},"usage":{"$ref":"shared#/$defs/part73"},"acceptedForMs":{"type":"number","minimum":0},"firstStartedForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"runningForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"healthyForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"firstHealthyForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"deadForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]}}};
+const schema64 = {"type":"object","required":["allocation","bodyHash","phase","health","everHealthy","tasks","failure","ports","address","usage","acceptedForMs","firstStartedForMs","runningForMs","healthyForMs","firstHealthyForMs","deadForMs"],"properties":{"allocation":{"$ref":"shared#/$defs/part3"},"bodyHash":{"type":"string","pattern":"^[0-9a-f]{16,64}$"},"phase":{"$ref":"shared#/$defs/part53"},"health":{"type":"string","enum":["healthy","unhealthy","unproven"]},"everHealthy":{"type":"boolean"},"tasks":{"$ref":"shared#/$defs/part63"},"failure":{"$ref":"shared#/$defs/part67"},"stopWaits":{"$ref":"shared#/$defs/part69"},"ports":{"$ref":"shared#/$defs/part71"},"address":{"$ref":"shared#/$defs/part72"},"usage":{"$ref":"shared#/$defs/part73"},"acceptedForMs":{"type":"number","minimum":0},"firstStartedForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"runningForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"healthyForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"firstHealthyForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"deadForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]}}};
 const schema65 = {"type":"string","enum":["pending","running","stopping","dead"]};
 
 function validate154(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
@@ -4395,8 +4395,8 @@ validate154.errors = vErrors;
 return errors === 0;
 }
 
-const schema66 = {"type":"array","items":{"$ref":"shared#/$defs/part60"},"maxItems":1000};
-const schema67 = {"type":"object","required":["name","state","restarts","health","lastCheck","exit","pid"],"properties":{"name":{"$ref":"shared#/$defs/part14"},"state":{"$ref":"shared#/$defs/part54"},"restarts":{"type":"integer","minimum":0,"maximum":9007199254740991},"health":{"type":"string","enum":["healthy","unhealthy","unproven"]},"lastCheck":{"$ref":"shared#/$defs/part55"},"exit":{"$ref":"shared#/$defs/part58"},"pid":{"$ref":"shared#/$defs/part59"}}};
+const schema66 = {"type":"array","items":{"$ref":"shared#/$defs/part62"},"maxItems":1000};
+const schema67 = {"type":"object","required":["name","state","restarts","health","lastCheck","exit","pid"],"properties":{"name":{"$ref":"shared#/$defs/part14"},"state":{"$ref":"shared#/$defs/part54"},"restarts":{"type":"integer","minimum":0,"maximum":9007199254740991},"health":{"type":"string","enum":["healthy","unhealthy","unproven"]},"lastCheck":{"$ref":"shared#/$defs/part55"},"log":{"$ref":"shared#/$defs/part57"},"exit":{"$ref":"shared#/$defs/part60"},"pid":{"$ref":"shared#/$defs/part61"}}};
 const schema68 = {"type":"string","enum":["pending","pulling","running","backoff","stopping","dead"]};
 
 function validate159(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
@@ -4490,34 +4490,98 @@ validate161.errors = vErrors;
 return errors === 0;
 }
 
-const schema70 = {"anyOf":[{"$ref":"shared#/$defs/part57"},{"type":"null"}]};
-const schema71 = {"type":"object","required":["code","signal","outOfMemory","status","cause"],"properties":{"code":{"anyOf":[{"type":"integer"},{"type":"null"}]},"signal":{"anyOf":[{"type":"integer"},{"type":"null"}]},"outOfMemory":{"type":"boolean"},"status":{"type":"string","enum":["known","unknown"]},"cause":{"$ref":"shared#/$defs/part56"}}};
-const schema72 = {"type":"string","enum":["self","check","ordered","killed"]};
+const schema70 = {"type":"array","items":{"$ref":"shared#/$defs/part56"},"maxItems":50};
+const schema71 = {"type":"string","maxLength":1000,"pattern":"^[^\\u0000-\\u001f\\u007f-\\u009f]*$"};
+const pattern15 = new RegExp("^[^\\u0000-\\u001f\\u007f-\\u009f]*$", "u");
 
-function validate165(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate164(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
-if(typeof data !== "string"){
-validate165.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"}}];
+if(errors === 0){
+if(typeof data === "string"){
+if(func2(data) > 1000){
+validate164.errors = [{instancePath,schemaPath:"#/maxLength",keyword:"maxLength",params:{limit: 1000}}];
 return false;
 }
-if(!((((data === "self") || (data === "check")) || (data === "ordered")) || (data === "killed"))){
-validate165.errors = [{instancePath,schemaPath:"#/enum",keyword:"enum",params:{allowedValues: schema72.enum}}];
+else {
+if(!pattern15.test(data)){
+validate164.errors = [{instancePath,schemaPath:"#/pattern",keyword:"pattern",params:{pattern: "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"}}];
 return false;
 }
-validate165.errors = vErrors;
+}
+}
+else {
+validate164.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"}}];
+return false;
+}
+}
+validate164.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate164(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate163(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length > 50){
+validate163.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 50}}];
+return false;
+}
+else {
+var valid0 = true;
+const len0 = data.length;
+for(let i0=0; i0<len0; i0++){
+const _errs1 = errors;
+if(!(validate164(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData}))){
+vErrors = vErrors === null ? validate164.errors : vErrors.concat(validate164.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+if(!valid0){
+break;
+}
+}
+}
+}
+else {
+validate163.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+return false;
+}
+}
+validate163.errors = vErrors;
+return errors === 0;
+}
+
+const schema72 = {"anyOf":[{"$ref":"shared#/$defs/part59"},{"type":"null"}]};
+const schema73 = {"type":"object","required":["code","signal","outOfMemory","status","cause"],"properties":{"code":{"anyOf":[{"type":"integer"},{"type":"null"}]},"signal":{"anyOf":[{"type":"integer"},{"type":"null"}]},"outOfMemory":{"type":"boolean"},"status":{"type":"string","enum":["known","unknown"]},"cause":{"$ref":"shared#/$defs/part58"}}};
+const schema74 = {"type":"string","enum":["self","check","ordered","killed"]};
+
+function validate169(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(typeof data !== "string"){
+validate169.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"}}];
+return false;
+}
+if(!((((data === "self") || (data === "check")) || (data === "ordered")) || (data === "killed"))){
+validate169.errors = [{instancePath,schemaPath:"#/enum",keyword:"enum",params:{allowedValues: schema74.enum}}];
+return false;
+}
+validate169.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate168(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((((((data.code === undefined) && (missing0 = "code")) || ((data.signal === undefined) && (missing0 = "signal"))) || ((data.outOfMemory === undefined) && (missing0 = "outOfMemory"))) || ((data.status === undefined) && (missing0 = "status"))) || ((data.cause === undefined) && (missing0 = "cause"))){
-validate164.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
+validate168.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
 return false;
 }
 else {
@@ -4563,7 +4627,7 @@ else {
 vErrors.push(err2);
 }
 errors++;
-validate164.errors = vErrors;
+validate168.errors = vErrors;
 return false;
 }
 else {
@@ -4625,7 +4689,7 @@ else {
 vErrors.push(err5);
 }
 errors++;
-validate164.errors = vErrors;
+validate168.errors = vErrors;
 return false;
 }
 else {
@@ -4648,7 +4712,7 @@ if(valid0){
 if(data.outOfMemory !== undefined){
 const _errs13 = errors;
 if(typeof data.outOfMemory !== "boolean"){
-validate164.errors = [{instancePath:instancePath+"/outOfMemory",schemaPath:"#/properties/outOfMemory/type",keyword:"type",params:{type: "boolean"}}];
+validate168.errors = [{instancePath:instancePath+"/outOfMemory",schemaPath:"#/properties/outOfMemory/type",keyword:"type",params:{type: "boolean"}}];
 return false;
 }
 var valid0 = _errs13 === errors;
@@ -4661,11 +4725,11 @@ if(data.status !== undefined){
 let data3 = data.status;
 const _errs15 = errors;
 if(typeof data3 !== "string"){
-validate164.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/type",keyword:"type",params:{type: "string"}}];
+validate168.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/type",keyword:"type",params:{type: "string"}}];
 return false;
 }
 if(!((data3 === "known") || (data3 === "unknown"))){
-validate164.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/enum",keyword:"enum",params:{allowedValues: schema71.properties.status.enum}}];
+validate168.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/enum",keyword:"enum",params:{allowedValues: schema73.properties.status.enum}}];
 return false;
 }
 var valid0 = _errs15 === errors;
@@ -4676,8 +4740,8 @@ var valid0 = true;
 if(valid0){
 if(data.cause !== undefined){
 const _errs17 = errors;
-if(!(validate165(data.cause, {instancePath:instancePath+"/cause",parentData:data,parentDataProperty:"cause",rootData}))){
-vErrors = vErrors === null ? validate165.errors : vErrors.concat(validate165.errors);
+if(!(validate169(data.cause, {instancePath:instancePath+"/cause",parentData:data,parentDataProperty:"cause",rootData}))){
+vErrors = vErrors === null ? validate169.errors : vErrors.concat(validate169.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs17 === errors;
@@ -4692,23 +4756,23 @@ var valid0 = true;
 }
 }
 else {
-validate164.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate168.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
 return false;
 }
 }
-validate164.errors = vErrors;
+validate168.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate163(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate167(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 const _errs0 = errors;
 let valid0 = false;
 const _errs1 = errors;
-if(!(validate164(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate164.errors : vErrors.concat(validate164.errors);
+if(!(validate168(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate168.errors : vErrors.concat(validate168.errors);
 errors = vErrors.length;
 }
 var _valid0 = _errs1 === errors;
@@ -4737,7 +4801,7 @@ else {
 vErrors.push(err1);
 }
 errors++;
-validate163.errors = vErrors;
+validate167.errors = vErrors;
 return false;
 }
 else {
@@ -4751,13 +4815,13 @@ vErrors = null;
 }
 }
 }
-validate163.errors = vErrors;
+validate167.errors = vErrors;
 return errors === 0;
 }
 
-const schema73 = {"anyOf":[{"type":"integer","minimum":0,"maximum":9007199254740991},{"type":"null"}]};
+const schema75 = {"anyOf":[{"type":"integer","minimum":0,"maximum":9007199254740991},{"type":"null"}]};
 
-function validate169(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate173(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 const _errs0 = errors;
@@ -4825,7 +4889,7 @@ else {
 vErrors.push(err4);
 }
 errors++;
-validate169.errors = vErrors;
+validate173.errors = vErrors;
 return false;
 }
 else {
@@ -4839,7 +4903,7 @@ vErrors = null;
 }
 }
 }
-validate169.errors = vErrors;
+validate173.errors = vErrors;
 return errors === 0;
 }
 
@@ -4935,9 +4999,9 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.exit !== undefined){
+if(data.log !== undefined){
 const _errs8 = errors;
-if(!(validate163(data.exit, {instancePath:instancePath+"/exit",parentData:data,parentDataProperty:"exit",rootData}))){
+if(!(validate163(data.log, {instancePath:instancePath+"/log",parentData:data,parentDataProperty:"log",rootData}))){
 vErrors = vErrors === null ? validate163.errors : vErrors.concat(validate163.errors);
 errors = vErrors.length;
 }
@@ -4947,16 +5011,29 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.pid !== undefined){
+if(data.exit !== undefined){
 const _errs9 = errors;
-if(!(validate169(data.pid, {instancePath:instancePath+"/pid",parentData:data,parentDataProperty:"pid",rootData}))){
-vErrors = vErrors === null ? validate169.errors : vErrors.concat(validate169.errors);
+if(!(validate167(data.exit, {instancePath:instancePath+"/exit",parentData:data,parentDataProperty:"exit",rootData}))){
+vErrors = vErrors === null ? validate167.errors : vErrors.concat(validate167.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs9 === errors;
 }
 else {
 var valid0 = true;
+}
+if(valid0){
+if(data.pid !== undefined){
+const _errs10 = errors;
+if(!(validate173(data.pid, {instancePath:instancePath+"/pid",parentData:data,parentDataProperty:"pid",rootData}))){
+vErrors = vErrors === null ? validate173.errors : vErrors.concat(validate173.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs10 === errors;
+}
+else {
+var valid0 = true;
+}
 }
 }
 }
@@ -5010,28 +5087,28 @@ validate156.errors = vErrors;
 return errors === 0;
 }
 
-const schema74 = {"anyOf":[{"$ref":"shared#/$defs/part66"},{"type":"null"}]};
-const schema75 = {"type":"object","required":["blame","kind","task","message","ageMs"],"properties":{"blame":{"type":"string","enum":["version","platform"]},"kind":{"$ref":"shared#/$defs/part62"},"task":{"$ref":"shared#/$defs/part63"},"message":{"type":"string","maxLength":4000},"ageMs":{"type":"number","minimum":0},"log":{"$ref":"shared#/$defs/part65"}}};
-const schema76 = {"type":"string","enum":["exit","out-of-memory","check-failed","command-not-found","bad-spec","image-not-found","registry","disk","runtime","network","port-taken"]};
+const schema76 = {"anyOf":[{"$ref":"shared#/$defs/part66"},{"type":"null"}]};
+const schema77 = {"type":"object","required":["blame","kind","task","message","ageMs"],"properties":{"blame":{"type":"string","enum":["version","platform"]},"kind":{"$ref":"shared#/$defs/part64"},"task":{"$ref":"shared#/$defs/part65"},"message":{"type":"string","maxLength":4000},"ageMs":{"type":"number","minimum":0},"log":{"$ref":"shared#/$defs/part57"}}};
+const schema78 = {"type":"string","enum":["exit","out-of-memory","check-failed","command-not-found","bad-spec","image-not-found","registry","disk","runtime","network","port-taken"]};
 
-function validate175(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate179(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(typeof data !== "string"){
-validate175.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"}}];
+validate179.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"}}];
 return false;
 }
 if(!(((((((((((data === "exit") || (data === "out-of-memory")) || (data === "check-failed")) || (data === "command-not-found")) || (data === "bad-spec")) || (data === "image-not-found")) || (data === "registry")) || (data === "disk")) || (data === "runtime")) || (data === "network")) || (data === "port-taken"))){
-validate175.errors = [{instancePath,schemaPath:"#/enum",keyword:"enum",params:{allowedValues: schema76.enum}}];
+validate179.errors = [{instancePath,schemaPath:"#/enum",keyword:"enum",params:{allowedValues: schema78.enum}}];
 return false;
 }
-validate175.errors = vErrors;
+validate179.errors = vErrors;
 return errors === 0;
 }
 
-const schema77 = {"anyOf":[{"$ref":"shared#/$defs/part14"},{"type":"null"}]};
+const schema79 = {"anyOf":[{"$ref":"shared#/$defs/part14"},{"type":"null"}]};
 
-function validate177(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate181(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 const _errs0 = errors;
@@ -5067,7 +5144,7 @@ else {
 vErrors.push(err1);
 }
 errors++;
-validate177.errors = vErrors;
+validate181.errors = vErrors;
 return false;
 }
 else {
@@ -5081,83 +5158,19 @@ vErrors = null;
 }
 }
 }
-validate177.errors = vErrors;
-return errors === 0;
-}
-
-const schema78 = {"type":"array","items":{"$ref":"shared#/$defs/part64"},"maxItems":50};
-const schema79 = {"type":"string","maxLength":1000,"pattern":"^[^\\u0000-\\u001f\\u007f-\\u009f]*$"};
-const pattern15 = new RegExp("^[^\\u0000-\\u001f\\u007f-\\u009f]*$", "u");
-
-function validate181(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
-let vErrors = null;
-let errors = 0;
-if(errors === 0){
-if(typeof data === "string"){
-if(func2(data) > 1000){
-validate181.errors = [{instancePath,schemaPath:"#/maxLength",keyword:"maxLength",params:{limit: 1000}}];
-return false;
-}
-else {
-if(!pattern15.test(data)){
-validate181.errors = [{instancePath,schemaPath:"#/pattern",keyword:"pattern",params:{pattern: "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"}}];
-return false;
-}
-}
-}
-else {
-validate181.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"}}];
-return false;
-}
-}
 validate181.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate180(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
-let vErrors = null;
-let errors = 0;
-if(errors === 0){
-if(Array.isArray(data)){
-if(data.length > 50){
-validate180.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 50}}];
-return false;
-}
-else {
-var valid0 = true;
-const len0 = data.length;
-for(let i0=0; i0<len0; i0++){
-const _errs1 = errors;
-if(!(validate181(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData}))){
-vErrors = vErrors === null ? validate181.errors : vErrors.concat(validate181.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs1 === errors;
-if(!valid0){
-break;
-}
-}
-}
-}
-else {
-validate180.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
-return false;
-}
-}
-validate180.errors = vErrors;
-return errors === 0;
-}
-
-
-function validate174(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate178(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((((((data.blame === undefined) && (missing0 = "blame")) || ((data.kind === undefined) && (missing0 = "kind"))) || ((data.task === undefined) && (missing0 = "task"))) || ((data.message === undefined) && (missing0 = "message"))) || ((data.ageMs === undefined) && (missing0 = "ageMs"))){
-validate174.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
+validate178.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
 return false;
 }
 else {
@@ -5165,11 +5178,11 @@ if(data.blame !== undefined){
 let data0 = data.blame;
 const _errs1 = errors;
 if(typeof data0 !== "string"){
-validate174.errors = [{instancePath:instancePath+"/blame",schemaPath:"#/properties/blame/type",keyword:"type",params:{type: "string"}}];
+validate178.errors = [{instancePath:instancePath+"/blame",schemaPath:"#/properties/blame/type",keyword:"type",params:{type: "string"}}];
 return false;
 }
 if(!((data0 === "version") || (data0 === "platform"))){
-validate174.errors = [{instancePath:instancePath+"/blame",schemaPath:"#/properties/blame/enum",keyword:"enum",params:{allowedValues: schema75.properties.blame.enum}}];
+validate178.errors = [{instancePath:instancePath+"/blame",schemaPath:"#/properties/blame/enum",keyword:"enum",params:{allowedValues: schema77.properties.blame.enum}}];
 return false;
 }
 var valid0 = _errs1 === errors;
@@ -5180,8 +5193,8 @@ var valid0 = true;
 if(valid0){
 if(data.kind !== undefined){
 const _errs3 = errors;
-if(!(validate175(data.kind, {instancePath:instancePath+"/kind",parentData:data,parentDataProperty:"kind",rootData}))){
-vErrors = vErrors === null ? validate175.errors : vErrors.concat(validate175.errors);
+if(!(validate179(data.kind, {instancePath:instancePath+"/kind",parentData:data,parentDataProperty:"kind",rootData}))){
+vErrors = vErrors === null ? validate179.errors : vErrors.concat(validate179.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs3 === errors;
@@ -5192,8 +5205,8 @@ var valid0 = true;
 if(valid0){
 if(data.task !== undefined){
 const _errs4 = errors;
-if(!(validate177(data.task, {instancePath:instancePath+"/task",parentData:data,parentDataProperty:"task",rootData}))){
-vErrors = vErrors === null ? validate177.errors : vErrors.concat(validate177.errors);
+if(!(validate181(data.task, {instancePath:instancePath+"/task",parentData:data,parentDataProperty:"task",rootData}))){
+vErrors = vErrors === null ? validate181.errors : vErrors.concat(validate181.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs4 === errors;
@@ -5208,12 +5221,12 @@ const _errs5 = errors;
 if(errors === _errs5){
 if(typeof data3 === "string"){
 if(func2(data3) > 4000){
-validate174.errors = [{instancePath:instancePath+"/message",schemaPath:"#/properties/message/maxLength",keyword:"maxLength",params:{limit: 4000}}];
+validate178.errors = [{instancePath:instancePath+"/message",schemaPath:"#/properties/message/maxLength",keyword:"maxLength",params:{limit: 4000}}];
 return false;
 }
 }
 else {
-validate174.errors = [{instancePath:instancePath+"/message",schemaPath:"#/properties/message/type",keyword:"type",params:{type: "string"}}];
+validate178.errors = [{instancePath:instancePath+"/message",schemaPath:"#/properties/message/type",keyword:"type",params:{type: "string"}}];
 return false;
 }
 }
@@ -5229,12 +5242,12 @@ const _errs7 = errors;
 if(errors === _errs7){
 if((typeof data4 == "number") && (isFinite(data4))){
 if(data4 < 0 || isNaN(data4)){
-validate174.errors = [{instancePath:instancePath+"/ageMs",schemaPath:"#/properties/ageMs/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
+validate178.errors = [{instancePath:instancePath+"/ageMs",schemaPath:"#/properties/ageMs/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
 return false;
 }
 }
 else {
-validate174.errors = [{instancePath:instancePath+"/ageMs",schemaPath:"#/properties/ageMs/type",keyword:"type",params:{type: "number"}}];
+validate178.errors = [{instancePath:instancePath+"/ageMs",schemaPath:"#/properties/ageMs/type",keyword:"type",params:{type: "number"}}];
 return false;
 }
 }
@@ -5246,8 +5259,8 @@ var valid0 = true;
 if(valid0){
 if(data.log !== undefined){
 const _errs9 = errors;
-if(!(validate180(data.log, {instancePath:instancePath+"/log",parentData:data,parentDataProperty:"log",rootData}))){
-vErrors = vErrors === null ? validate180.errors : vErrors.concat(validate180.errors);
+if(!(validate163(data.log, {instancePath:instancePath+"/log",parentData:data,parentDataProperty:"log",rootData}))){
+vErrors = vErrors === null ? validate163.errors : vErrors.concat(validate163.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs9 === errors;
@@ -5263,23 +5276,23 @@ var valid0 = true;
 }
 }
 else {
-validate174.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate178.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
 return false;
 }
 }
-validate174.errors = vErrors;
+validate178.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate173(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate177(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 const _errs0 = errors;
 let valid0 = false;
 const _errs1 = errors;
-if(!(validate174(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate174.errors : vErrors.concat(validate174.errors);
+if(!(validate178(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate178.errors : vErrors.concat(validate178.errors);
 errors = vErrors.length;
 }
 var _valid0 = _errs1 === errors;
@@ -5308,7 +5321,7 @@ else {
 vErrors.push(err1);
 }
 errors++;
-validate173.errors = vErrors;
+validate177.errors = vErrors;
 return false;
 }
 else {
@@ -5322,28 +5335,28 @@ vErrors = null;
 }
 }
 }
-validate173.errors = vErrors;
+validate177.errors = vErrors;
 return errors === 0;
 }
 
 const schema80 = {"type":"array","items":{"$ref":"shared#/$defs/part68"},"maxItems":1000};
 const schema81 = {"type":"object","required":["repository","digest"],"properties":{"repository":{"type":"string"},"digest":{"type":"string"}}};
 
-function validate187(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate188(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if(((data.repository === undefined) && (missing0 = "repository")) || ((data.digest === undefined) && (missing0 = "digest"))){
-validate187.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
+validate188.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
 return false;
 }
 else {
 if(data.repository !== undefined){
 const _errs1 = errors;
 if(typeof data.repository !== "string"){
-validate187.errors = [{instancePath:instancePath+"/repository",schemaPath:"#/properties/repository/type",keyword:"type",params:{type: "string"}}];
+validate188.errors = [{instancePath:instancePath+"/repository",schemaPath:"#/properties/repository/type",keyword:"type",params:{type: "string"}}];
 return false;
 }
 var valid0 = _errs1 === errors;
@@ -5355,7 +5368,7 @@ if(valid0){
 if(data.digest !== undefined){
 const _errs3 = errors;
 if(typeof data.digest !== "string"){
-validate187.errors = [{instancePath:instancePath+"/digest",schemaPath:"#/properties/digest/type",keyword:"type",params:{type: "string"}}];
+validate188.errors = [{instancePath:instancePath+"/digest",schemaPath:"#/properties/digest/type",keyword:"type",params:{type: "string"}}];
 return false;
 }
 var valid0 = _errs3 === errors;
@@ -5367,22 +5380,22 @@ var valid0 = true;
 }
 }
 else {
-validate187.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate188.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
 return false;
 }
 }
-validate187.errors = vErrors;
+validate188.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate186(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate187(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 1000){
-validate186.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 1000}}];
+validate187.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 1000}}];
 return false;
 }
 else {
@@ -5390,8 +5403,8 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate187(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData}))){
-vErrors = vErrors === null ? validate187.errors : vErrors.concat(validate187.errors);
+if(!(validate188(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData}))){
+vErrors = vErrors === null ? validate188.errors : vErrors.concat(validate188.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
@@ -5402,25 +5415,25 @@ break;
 }
 }
 else {
-validate186.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate187.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
 return false;
 }
 }
-validate186.errors = vErrors;
+validate187.errors = vErrors;
 return errors === 0;
 }
 
 const schema82 = {"type":"array","items":{"$ref":"shared#/$defs/part70"},"maxItems":1000};
 const schema83 = {"type":"object","required":["name","port","host"],"properties":{"name":{"$ref":"shared#/$defs/part14"},"port":{"type":"integer","minimum":0,"maximum":65535},"host":{"type":"integer","minimum":0,"maximum":65535}}};
 
-function validate191(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate192(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((((data.name === undefined) && (missing0 = "name")) || ((data.port === undefined) && (missing0 = "port"))) || ((data.host === undefined) && (missing0 = "host"))){
-validate191.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
+validate192.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
 return false;
 }
 else {
@@ -5440,18 +5453,18 @@ if(data.port !== undefined){
 let data1 = data.port;
 const _errs2 = errors;
 if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
-validate191.errors = [{instancePath:instancePath+"/port",schemaPath:"#/properties/port/type",keyword:"type",params:{type: "integer"}}];
+validate192.errors = [{instancePath:instancePath+"/port",schemaPath:"#/properties/port/type",keyword:"type",params:{type: "integer"}}];
 return false;
 }
 if(errors === _errs2){
 if((typeof data1 == "number") && (isFinite(data1))){
 if(data1 > 65535 || isNaN(data1)){
-validate191.errors = [{instancePath:instancePath+"/port",schemaPath:"#/properties/port/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535}}];
+validate192.errors = [{instancePath:instancePath+"/port",schemaPath:"#/properties/port/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535}}];
 return false;
 }
 else {
 if(data1 < 0 || isNaN(data1)){
-validate191.errors = [{instancePath:instancePath+"/port",schemaPath:"#/properties/port/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
+validate192.errors = [{instancePath:instancePath+"/port",schemaPath:"#/properties/port/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
 return false;
 }
 }
@@ -5467,18 +5480,18 @@ if(data.host !== undefined){
 let data2 = data.host;
 const _errs4 = errors;
 if(!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2)))){
-validate191.errors = [{instancePath:instancePath+"/host",schemaPath:"#/properties/host/type",keyword:"type",params:{type: "integer"}}];
+validate192.errors = [{instancePath:instancePath+"/host",schemaPath:"#/properties/host/type",keyword:"type",params:{type: "integer"}}];
 return false;
 }
 if(errors === _errs4){
 if((typeof data2 == "number") && (isFinite(data2))){
 if(data2 > 65535 || isNaN(data2)){
-validate191.errors = [{instancePath:instancePath+"/host",schemaPath:"#/properties/host/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535}}];
+validate192.errors = [{instancePath:instancePath+"/host",schemaPath:"#/properties/host/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535}}];
 return false;
 }
 else {
 if(data2 < 0 || isNaN(data2)){
-validate191.errors = [{instancePath:instancePath+"/host",schemaPath:"#/properties/host/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
+validate192.errors = [{instancePath:instancePath+"/host",schemaPath:"#/properties/host/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
 return false;
 }
 }
@@ -5494,22 +5507,22 @@ var valid0 = true;
 }
 }
 else {
-validate191.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate192.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
 return false;
 }
 }
-validate191.errors = vErrors;
+validate192.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate190(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate191(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 1000){
-validate190.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 1000}}];
+validate191.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 1000}}];
 return false;
 }
 else {
@@ -5517,8 +5530,8 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate191(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData}))){
-vErrors = vErrors === null ? validate191.errors : vErrors.concat(validate191.errors);
+if(!(validate192(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData}))){
+vErrors = vErrors === null ? validate192.errors : vErrors.concat(validate192.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
@@ -5529,17 +5542,17 @@ break;
 }
 }
 else {
-validate190.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate191.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
 return false;
 }
 }
-validate190.errors = vErrors;
+validate191.errors = vErrors;
 return errors === 0;
 }
 
 const schema84 = {"anyOf":[{"type":"string","maxLength":1024},{"type":"null"}]};
 
-function validate195(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate196(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 const _errs0 = errors;
@@ -5595,7 +5608,7 @@ else {
 vErrors.push(err3);
 }
 errors++;
-validate195.errors = vErrors;
+validate196.errors = vErrors;
 return false;
 }
 else {
@@ -5609,13 +5622,13 @@ vErrors = null;
 }
 }
 }
-validate195.errors = vErrors;
+validate196.errors = vErrors;
 return errors === 0;
 }
 
 const schema85 = {"anyOf":[{"$ref":"shared#/$defs/part5"},{"type":"null"}]};
 
-function validate197(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate198(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 const _errs0 = errors;
@@ -5651,7 +5664,7 @@ else {
 vErrors.push(err1);
 }
 errors++;
-validate197.errors = vErrors;
+validate198.errors = vErrors;
 return false;
 }
 else {
@@ -5665,7 +5678,7 @@ vErrors = null;
 }
 }
 }
-validate197.errors = vErrors;
+validate198.errors = vErrors;
 return errors === 0;
 }
 
@@ -5769,8 +5782,8 @@ var valid0 = true;
 if(valid0){
 if(data.failure !== undefined){
 const _errs10 = errors;
-if(!(validate173(data.failure, {instancePath:instancePath+"/failure",parentData:data,parentDataProperty:"failure",rootData}))){
-vErrors = vErrors === null ? validate173.errors : vErrors.concat(validate173.errors);
+if(!(validate177(data.failure, {instancePath:instancePath+"/failure",parentData:data,parentDataProperty:"failure",rootData}))){
+vErrors = vErrors === null ? validate177.errors : vErrors.concat(validate177.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs10 === errors;
@@ -5781,8 +5794,8 @@ var valid0 = true;
 if(valid0){
 if(data.stopWaits !== undefined){
 const _errs11 = errors;
-if(!(validate186(data.stopWaits, {instancePath:instancePath+"/stopWaits",parentData:data,parentDataProperty:"stopWaits",rootData}))){
-vErrors = vErrors === null ? validate186.errors : vErrors.concat(validate186.errors);
+if(!(validate187(data.stopWaits, {instancePath:instancePath+"/stopWaits",parentData:data,parentDataProperty:"stopWaits",rootData}))){
+vErrors = vErrors === null ? validate187.errors : vErrors.concat(validate187.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs11 === errors;
@@ -5793,8 +5806,8 @@ var valid0 = true;
 if(valid0){
 if(data.ports !== undefined){
 const _errs12 = errors;
-if(!(validate190(data.ports, {instancePath:instancePath+"/ports",parentData:data,parentDataProperty:"ports",rootData}))){
-vErrors = vErrors === null ? validate190.errors : vErrors.concat(validate190.errors);
+if(!(validate191(data.ports, {instancePath:instancePath+"/ports",parentData:data,parentDataProperty:"ports",rootData}))){
+vErrors = vErrors === null ? validate191.errors : vErrors.concat(validate191.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs12 === errors;
@@ -5805,8 +5818,8 @@ var valid0 = true;
 if(valid0){
 if(data.address !== undefined){
 const _errs13 = errors;
-if(!(validate195(data.address, {instancePath:instancePath+"/address",parentData:data,parentDataProperty:"address",rootData}))){
-vErrors = vErrors === null ? validate195.errors : vErrors.concat(validate195.errors);
+if(!(validate196(data.address, {instancePath:instancePath+"/address",parentData:data,parentDataProperty:"address",rootData}))){
+vErrors = vErrors === null ? validate196.errors : vErrors.concat(validate196.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs13 === errors;
@@ -5817,8 +5830,8 @@ var valid0 = true;
 if(valid0){
 if(data.usage !== undefined){
 const _errs14 = errors;
-if(!(validate197(data.usage, {instancePath:instancePath+"/usage",parentData:data,parentDataProperty:"usage",rootData}))){
-vErrors = vErrors === null ? validate197.errors : vErrors.concat(validate197.errors);
+if(!(validate198(data.usage, {instancePath:instancePath+"/usage",parentData:data,parentDataProperty:"usage",rootData}))){
+vErrors = vErrors === null ? validate198.errors : vErrors.concat(validate198.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs14 === errors;
@@ -6291,13 +6304,13 @@ return errors === 0;
 
 const schema86 = {"type":"array","items":{"$ref":"shared#/$defs/part3"},"maxItems":4000};
 
-function validate202(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate203(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 4000){
-validate202.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 4000}}];
+validate203.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 4000}}];
 return false;
 }
 else {
@@ -6317,30 +6330,30 @@ break;
 }
 }
 else {
-validate202.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate203.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
 return false;
 }
 }
-validate202.errors = vErrors;
+validate203.errors = vErrors;
 return errors === 0;
 }
 
 const schema87 = {"type":"array","items":{"$ref":"shared#/$defs/part77"},"maxItems":4000};
 const schema88 = {"type":"array","additionalItems":false,"items":[{"type":"string","pattern":"^[0-9a-f]{16}-[0-9]{1,9}-[0-9]{1,9}$"},{"type":"number","minimum":0},{"type":"number","minimum":0}],"minItems":3};
 
-function validate206(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate207(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length < 3){
-validate206.errors = [{instancePath,schemaPath:"#/minItems",keyword:"minItems",params:{limit: 3}}];
+validate207.errors = [{instancePath,schemaPath:"#/minItems",keyword:"minItems",params:{limit: 3}}];
 return false;
 }
 else {
 const len0 = data.length;
 if(!(len0 <= 3)){
-validate206.errors = [{instancePath,schemaPath:"#/additionalItems",keyword:"additionalItems",params:{limit: 3}}];
+validate207.errors = [{instancePath,schemaPath:"#/additionalItems",keyword:"additionalItems",params:{limit: 3}}];
 return false;
 }
 else {
@@ -6351,12 +6364,12 @@ const _errs1 = errors;
 if(errors === _errs1){
 if(typeof data0 === "string"){
 if(!pattern4.test(data0)){
-validate206.errors = [{instancePath:instancePath+"/0",schemaPath:"#/items/0/pattern",keyword:"pattern",params:{pattern: "^[0-9a-f]{16}-[0-9]{1,9}-[0-9]{1,9}$"}}];
+validate207.errors = [{instancePath:instancePath+"/0",schemaPath:"#/items/0/pattern",keyword:"pattern",params:{pattern: "^[0-9a-f]{16}-[0-9]{1,9}-[0-9]{1,9}$"}}];
 return false;
 }
 }
 else {
-validate206.errors = [{instancePath:instancePath+"/0",schemaPath:"#/items/0/type",keyword:"type",params:{type: "string"}}];
+validate207.errors = [{instancePath:instancePath+"/0",schemaPath:"#/items/0/type",keyword:"type",params:{type: "string"}}];
 return false;
 }
 }
@@ -6369,12 +6382,12 @@ const _errs3 = errors;
 if(errors === _errs3){
 if((typeof data1 == "number") && (isFinite(data1))){
 if(data1 < 0 || isNaN(data1)){
-validate206.errors = [{instancePath:instancePath+"/1",schemaPath:"#/items/1/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
+validate207.errors = [{instancePath:instancePath+"/1",schemaPath:"#/items/1/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
 return false;
 }
 }
 else {
-validate206.errors = [{instancePath:instancePath+"/1",schemaPath:"#/items/1/type",keyword:"type",params:{type: "number"}}];
+validate207.errors = [{instancePath:instancePath+"/1",schemaPath:"#/items/1/type",keyword:"type",params:{type: "number"}}];
 return false;
 }
 }
@@ -6387,12 +6400,12 @@ const _errs5 = errors;
 if(errors === _errs5){
 if((typeof data2 == "number") && (isFinite(data2))){
 if(data2 < 0 || isNaN(data2)){
-validate206.errors = [{instancePath:instancePath+"/2",schemaPath:"#/items/2/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
+validate207.errors = [{instancePath:instancePath+"/2",schemaPath:"#/items/2/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
 return false;
 }
 }
 else {
-validate206.errors = [{instancePath:instancePath+"/2",schemaPath:"#/items/2/type",keyword:"type",params:{type: "number"}}];
+validate207.errors = [{instancePath:instancePath+"/2",schemaPath:"#/items/2/type",keyword:"type",params:{type: "number"}}];
 return false;
 }
 }
@@ -6404,22 +6417,22 @@ var valid0 = _errs5 === errors;
 }
 }
 else {
-validate206.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate207.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
 return false;
 }
 }
-validate206.errors = vErrors;
+validate207.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate205(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate206(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 4000){
-validate205.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 4000}}];
+validate206.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 4000}}];
 return false;
 }
 else {
@@ -6427,8 +6440,8 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate206(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData}))){
-vErrors = vErrors === null ? validate206.errors : vErrors.concat(validate206.errors);
+if(!(validate207(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData}))){
+vErrors = vErrors === null ? validate207.errors : vErrors.concat(validate207.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
@@ -6439,11 +6452,11 @@ break;
 }
 }
 else {
-validate205.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate206.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
 return false;
 }
 }
-validate205.errors = vErrors;
+validate206.errors = vErrors;
 return errors === 0;
 }
 
@@ -6522,8 +6535,8 @@ var valid0 = true;
 if(valid0){
 if(data.removed !== undefined){
 const _errs7 = errors;
-if(!(validate202(data.removed, {instancePath:instancePath+"/removed",parentData:data,parentDataProperty:"removed",rootData}))){
-vErrors = vErrors === null ? validate202.errors : vErrors.concat(validate202.errors);
+if(!(validate203(data.removed, {instancePath:instancePath+"/removed",parentData:data,parentDataProperty:"removed",rootData}))){
+vErrors = vErrors === null ? validate203.errors : vErrors.concat(validate203.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs7 === errors;
@@ -6534,8 +6547,8 @@ var valid0 = true;
 if(valid0){
 if(data.usage !== undefined){
 const _errs8 = errors;
-if(!(validate205(data.usage, {instancePath:instancePath+"/usage",parentData:data,parentDataProperty:"usage",rootData}))){
-vErrors = vErrors === null ? validate205.errors : vErrors.concat(validate205.errors);
+if(!(validate206(data.usage, {instancePath:instancePath+"/usage",parentData:data,parentDataProperty:"usage",rootData}))){
+vErrors = vErrors === null ? validate206.errors : vErrors.concat(validate206.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs8 === errors;

@@ -76,6 +76,9 @@ test('a name that does not exist gets the nearest one, a command too', async () 
   const job = await up.purser(['status', 'wab']);
   expect(job.code).toBe(2);
   expect(job.err).toContain('did you mean web?');
+  const bare = await up.purser(['status', '--foo']);
+  expect(bare).toMatchObject({ code: 2 });
+  expect(bare.err).toMatch(/^purser: unknown option '--foo'[\s\S]*See: purser status --help/);
   const command = await up.purser(['stauts']);
   expect(command.code).toBe(2);
   expect(command.err).toMatch(/Did you mean (status|start)/);
@@ -103,6 +106,8 @@ test('explain, events, history and snapshot tell what is known', async () => {
   ]);
   const saved = await up.purser(['snapshot', join(scratch, 's.json')]);
   expect(saved.code).toBe(0);
+  const nowhere = await up.purser(['snapshot', join(scratch, 'absent/s.json')]);
+  expect(nowhere.err).toContain('absent/s.json cannot be written: no such file or directory');
 });
 
 test('plan: nothing, changes, errors; the cluster, a folder, a revision, a snapshot', async () => {
@@ -159,6 +164,20 @@ test('scale follows until the copies are healthy', async () => {
   expect(scaled).toMatchObject({ code: 0 });
   expect(scaled.out).toMatch(/web 3\/3 healthy/);
   expect(webFile()).toContain('count: 3                  # how many');
+});
+
+test('scale to fewer than the guards let go: it says so, and what allows it', async () => {
+  const scaled = await up.purser(['scale', 'web=0']);
+  expect(scaled).toMatchObject({ code: 1 });
+  const says = 'shop/web waits for approval to stop web[0], web[1], web[2]';
+  expect(scaled.out).toContain(says);
+  expect((await up.purser(['status'])).out).toContain(says);
+  expect((await up.purser(['explain', 'web'])).out).toContain('purser approve shop/web, or raise');
+  expect(json(await up.purser(['status', '--json']))).toMatchObject({
+    write: null,
+    guarded: [{ job: 'shop/web' }],
+  });
+  expect(await up.purser(['scale', 'web=3'])).toMatchObject({ code: 0 });
 });
 
 test('deploy pins the digest and follows; a failing version ends with 1', async () => {
@@ -273,7 +292,18 @@ test('stop-first with an image that does not exist: the old copy runs on, untouc
   expect((await up.purser(['events', 'store', '-n', '2000'])).out).toContain('app@sha256:0000');
 });
 
+test('logs and exec name the tasks that there are', async () => {
+  const logs = await up.purser(['logs', 'web', '-t', 'wob']);
+  expect(logs).toMatchObject({ code: 2, out: '' });
+  expect(logs.err).toContain('there is no task `wob`; did you mean web?');
+  const exec = await up.purser(['exec', 'web[0]', '-t', 'wob', '--', 'sh']);
+  expect(exec.err).toBe(logs.err);
+});
+
 test('exec: exit codes, input, a terminal and its size', async () => {
+  const absent = await up.purser(['exec', 'web[0]', '--', 'absent']);
+  expect(absent).toMatchObject({ code: 127, out: '' });
+  expect(absent.err).toContain('task web has no program `absent`');
   expect(await up.purser(['exec', 'web[0]', '--', 'cat'], { input: 'ahoy\n' })).toMatchObject({
     code: 0,
     out: 'ahoy\n',
@@ -432,7 +462,7 @@ test('every command has help with examples', async () => {
   for (const command of commands) {
     const help = await up.purser([command, '--help']);
     expect(help.code).toBe(0);
-    expect(help.out, command).toMatch(/--json[\s\S]*Examples:\n {2}\S/);
+    expect(help.out, command).toMatch(/--json[\s\S]*Examples:\n {2}\S[\s\S]*\nExit codes: \d/);
   }
 });
 
@@ -443,8 +473,16 @@ test('down leaves nothing', async () => {
   expect(tables()).toContain(names.table);
   const made = { links: [names.bridge, names.linkPrefix], cgroups: [`purser-${identity}`] };
   expect(leftovers({ root: up.root, ...made }).length).toBeGreaterThan(5);
-  const down = await up.purser(['down', '--volumes']);
+  const others = join(up.root, 'not-of-purser.txt');
+  writeFileSync(others, 'a person keeps it here');
+  const down = await up.purser(['down', '--volumes', '--json']);
   expect(down).toMatchObject({ code: 0 });
+  expect(json(down)).toEqual({
+    removed: [{ node: 'n1', containers: expect.any(Number) as number }],
+    stays: { repository: up.repository, volumes: [] },
+  });
+  expect(readFileSync(others, 'utf8')).toContain('a person');
+  rmSync(others);
   expect(leftovers({ root: up.root, ...made })).toEqual([]);
   expect(tables()).not.toContain(names.table);
   expect((await up.purser(['down'])).code).toBe(1);

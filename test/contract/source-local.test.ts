@@ -54,6 +54,19 @@ describe('a local repository', () => {
   };
   const fileText = (name: string) => fs.readFileSync(path.join(repository, name), 'utf8');
 
+  test('a shallow clone is refused with the command that makes it whole', async () => {
+    commitFiles(repository, { 'jobs/a/web.yaml': 'v3\n' }, 'second');
+    const shallow = path.join(root, 'shallow clone');
+    git(root, 'clone', '--quiet', '--depth', '1', `file://${repository}`, shallow);
+    const source = open({ repository: shallow });
+    expect((await failureOf(source.read())).message).toContain(
+      `is a shallow clone, and Purser reads the history of the files. Fetch the rest: ` +
+        `git -C '${shallow}' fetch --unshallow`,
+    );
+    git(shallow, 'fetch', '--quiet', '--unshallow');
+    expect((await source.read()).files.get('jobs/a/web.yaml')).toMatchObject({ text: 'v3\n' });
+  });
+
   test('a merged branch is one commit: the first-parent line counts (rules 1.1)', async () => {
     const file = 'jobs/a/web.yaml';
     const first = git(repository, 'rev-parse', 'HEAD');

@@ -94,6 +94,12 @@ test('log lines stand in the message where the namespace allows them, and nowher
   for (const program of [cluster.reconciler, ...cluster.nodes.map(({ runner }) => runner)]) {
     expect(program.tail(100_000)).not.toContain('told to crash');
   }
+  const sick = cluster.commit({ [FILE]: web('h', { fail: 'sick' }) }, 'is never healthy');
+  await cluster.until('a revert commit', () => cluster.git('rev-parse', 'HEAD~1') === sick, 60_000);
+  await cluster.settled(WEB);
+  const why = cluster.git('log', '-1', '--format=%B');
+  expect(why).toMatch(/, task web: .*404.* \(\d+ s after its first start\)\n/);
+  expect(why).toMatch(/ {2}last lines of its log:\n(?: {4}\| .*\n)* {4}\| serving h\n/);
   cluster.commit({ 'namespaces/shop.yaml': 'evidence: codes\n' }, 'logs are none any more');
   await cluster.settled(WEB);
 });

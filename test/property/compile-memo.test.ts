@@ -1,8 +1,11 @@
-// Compile with a memo says what compile without one says, whatever trees follow one another.
+// Compile with a memo says what compile without one says, whatever trees follow one another; so
+// does one that starts with documents that were kept as JSON.
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
 import { asks, compile } from '../../reconciler/desired/compile.ts';
 import { createMemo } from '../../reconciler/desired/memo.ts';
+import { documentsToKeep, recall } from '../../reconciler/desired/read.ts';
+import type { KeptDocument } from '../../schema/kept.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
 import type { Files, History, SourceTree } from '../../schema/source.ts';
 import { story, treeOf, type Change } from '../support/tree.ts';
@@ -62,6 +65,7 @@ it('a memo changes nothing but the time that compile takes', () => {
   fc.assert(
     fc.property(commits, (changes) => {
       const memo = createMemo();
+      let kept: readonly KeptDocument[] = [];
       const all = story(FIRST, ...changes.map(({ edits }) => changeOf(edits)));
       let ledger: readonly LedgerRecord[] = [];
       let synced: number | undefined;
@@ -77,6 +81,13 @@ it('a memo changes nothing but the time that compile takes', () => {
           expect(compile(tree, memo)).toEqual(compile(tree));
           tree = { ...tree, histories: historiesOf(commitsSoFar, tree) };
         }
+        // A program that starts at the last commit, with what one before it has read.
+        if (at === all.length - 1) {
+          const restarted = createMemo();
+          recall(restarted.reads, kept);
+          expect(compile(tree, restarted)).toEqual(compile(tree));
+        }
+        kept = [...kept, ...throughJson([...documentsToKeep(memo.reads, tree.files)])];
         const change = changes[at - 1];
         if (change?.again === true) expect(compile({ ...tree }, memo)).toEqual(compile(tree));
         if (change?.syncs === true) synced = at;
@@ -86,6 +97,9 @@ it('a memo changes nothing but the time that compile takes', () => {
     { seed: 21, numRuns: 100 },
   );
 });
+
+const throughJson = (kept: readonly KeptDocument[]): readonly KeptDocument[] =>
+  JSON.parse(JSON.stringify(kept)) as readonly KeptDocument[];
 
 const compared = (tree: SourceTree, before: Files | null): SourceTree => ({
   ...tree,

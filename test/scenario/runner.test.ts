@@ -396,6 +396,35 @@ describe('evidence (6.4)', () => {
       expect(only(world).failure).not.toHaveProperty('log');
     }));
 
+  it('sends the last lines of what runs and never gets healthy, read anew now and then', () =>
+    running(async (world) => {
+      const ready = tcpCheck({ intervalMs: 1000, retries: 2 });
+      const task = testTask({ checks: { startup: null, ready, live: null } });
+      const body = (changes: Parameters<typeof testBody>[1]) =>
+        testBody('a-0-1', { spec: testGroup({ tasks: [task] }), ...changes });
+      world.answer = { ok: false, message: 'nobody listens on port 80' };
+      world.logs.set('a-0-1.server', 'waits for its database\n');
+      world.send(orders(1, runItem(body({ evidence: 'logs' }))));
+      await world.advance(30_000);
+      const [told] = only(world).tasks;
+      expect(told).toMatchObject({ lastCheck: 'nobody listens on port 80' });
+      expect(told?.log).toEqual(['waits for its database']);
+      const reads = world.calls.filter((call) => call.startsWith('endOfLog')).length;
+      expect(reads).toBeGreaterThan(1);
+      expect(reads).toBeLessThanOrEqual(4);
+      world.logs.set('a-0-1.server', 'gave up\n');
+      await world.advance(20_000);
+      expect(only(world).tasks[0]?.log).toEqual(['gave up']);
+      world.send(orders(2, runItem(body({}))));
+      await world.advance(2_000);
+      expect(only(world).tasks[0]).not.toHaveProperty('log');
+      world.send(orders(3, runItem(body({ evidence: 'logs' }))));
+      world.answer = { ok: true };
+      await world.advance(20_000);
+      expect(only(world).health).toBe('healthy');
+      expect(only(world).tasks[0]).not.toHaveProperty('log');
+    }));
+
   it('tells a failure whose log cannot be read', () =>
     running(async (world) => {
       world.faults.set('endOfLog', failure('disk', 'platform', 'the disk is gone'));

@@ -16,6 +16,7 @@ import {
 } from 'nice-grpc';
 import { formatDuration } from '../../../schema/units.ts';
 import { ContainersDefinition } from './generated/containerd/containers.ts';
+import { type ContentWrite, createContentWrite } from './content-write.ts';
 import { ContentDefinition } from './generated/containerd/content.ts';
 import { DiffDefinition } from './generated/containerd/diff.ts';
 import { EventsDefinition } from './generated/containerd/events.ts';
@@ -29,7 +30,9 @@ import { VersionDefinition } from './generated/containerd/version.ts';
 
 export interface Services {
   readonly containers: Client<typeof ContainersDefinition>;
-  readonly content: Client<typeof ContentDefinition>;
+  readonly content: Omit<Client<typeof ContentDefinition>, 'write'> & {
+    readonly write: ContentWrite;
+  };
   readonly diff: Client<typeof DiffDefinition>;
   readonly events: Client<typeof EventsDefinition>;
   readonly images: Client<typeof ImagesDefinition>;
@@ -88,12 +91,15 @@ export const connectContainerd = (options: {
   });
   const factory = createClientFactory().use(limitTime);
   const services = (lease: string | null): Services => {
-    const metadata = Metadata({ 'containerd-namespace': options.namespace });
-    if (lease !== null) metadata.set('containerd-lease', lease);
-    const defaults = { '*': { metadata } };
+    const headers = {
+      'containerd-namespace': options.namespace,
+      ...(lease === null ? {} : { 'containerd-lease': lease }),
+    };
+    const defaults = { '*': { metadata: Metadata(headers) } };
+    const content = factory.create(ContentDefinition, channel, defaults);
     return {
       containers: factory.create(ContainersDefinition, channel, defaults),
-      content: factory.create(ContentDefinition, channel, defaults),
+      content: { ...content, write: createContentWrite({ socket: options.socket, headers }) },
       diff: factory.create(DiffDefinition, channel, defaults),
       events: factory.create(EventsDefinition, channel, defaults),
       images: factory.create(ImagesDefinition, channel, defaults),

@@ -119,8 +119,11 @@ export const readStored = async (services: Services, name: string): Promise<Imag
   return (await hasSnapshot(services, facts.chainId)) ? facts : null;
 };
 
-/** Writes the documents with labels that hold everything together, and names the image. */
-export const nameImage = async (
+/**
+ * Writes the documents with labels that hold everything together. What the labels name need not be
+ * there yet.
+ */
+export const putDocuments = async (
   services: Services,
   { name, parts, source }: { name: string; parts: ImageParts; source: Record<string, string> },
 ): Promise<void> => {
@@ -145,6 +148,14 @@ export const nameImage = async (
     const refs = children.map(({ digest }, n) => [`containerd.io/gc.ref.content.m.${n}`, digest]);
     await putDocument(services, target, { ...source, ...Object.fromEntries(refs) });
   }
+};
+
+/** Names an image whose documents and snapshots are there: from here on nothing of it is garbage. */
+export const nameImage = async (
+  services: Services,
+  name: string,
+  { target }: ImageParts,
+): Promise<void> => {
   const { digest, bytes, mediaType } = target;
   const image = { name, target: { mediaType, digest, size: BigInt(bytes.length) } };
   if ((await tolerate(services.images.create({ image }), Status.ALREADY_EXISTS)) === null)

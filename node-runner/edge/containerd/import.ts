@@ -7,7 +7,15 @@ import type { ImageFacts } from '../../ports.ts';
 import { RuntimeError, tolerate } from '../runtime-error.ts';
 import type { Containerd } from './client.ts';
 import { digestOf, writeBlob } from './content.ts';
-import { factsOf, imageName, nameImage, once, readParts, readStored } from './image-store.ts';
+import {
+  factsOf,
+  imageName,
+  nameImage,
+  once,
+  putDocuments,
+  readParts,
+  readStored,
+} from './image-store.ts';
 import { openLease } from './pull.ts';
 import { unpackLayer } from './unpack.ts';
 
@@ -50,7 +58,8 @@ export const importImage = async (
     await writeBlob(services, { digest: blob, sizeBytes, labels: {}, source });
     await unpackLayer(services, step);
   }
-  await nameImage(services, { name, parts, source: {} });
+  await putDocuments(services, { name, parts, source: {} });
+  await nameImage(services, name, parts);
   await tolerate(containerd.leases.delete({ id: lease, sync: false }), Status.NOT_FOUND);
   return factsOf(name, parts);
 };

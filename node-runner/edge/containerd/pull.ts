@@ -23,9 +23,11 @@ import {
   imageName,
   type ImageParts,
   nameImage,
+  putDocuments,
   readParts,
   readStored,
 } from './image-store.ts';
+import { createDownloadOrder } from './order.ts';
 import type { Registry } from './registry.ts';
 import { unpackLayer } from './unpack.ts';
 
@@ -88,8 +90,11 @@ const pullNow = async ({ containerd, registry, ask, options }: Job): Promise<Ima
     const get = documents({ services, registry, reference, signal });
     const parts = await readParts(name, ask.digest, get);
     const source = { [`containerd.io/distribution.source.${reference.registry}`]: reference.path };
-    await fetchAndUnpack(parts, { services, registry, reference, signal, source, options, name });
-    await nameImage(services, { name, parts, source });
+    await Promise.all([
+      fetchAndUnpack(parts, { services, registry, reference, signal, source, options, name }),
+      putDocuments(services, { name, parts, source }),
+    ]);
+    await nameImage(services, name, parts);
     await tolerate(containerd.leases.delete({ id: lease, sync: false }), Status.NOT_FOUND);
     return factsOf(name, parts);
   } catch (error) {
@@ -135,18 +140,25 @@ interface LayerFetch extends Fetch {
 const fetchAndUnpack = async (parts: ImageParts, fetch: LayerFetch): Promise<void> => {
   const { services, registry, reference, signal, source } = fetch;
   const progress = progressOf(parts.layers, fetch);
+  const order = createDownloadOrder(parts.layers.length, signal);
   const slots = createLimit(DOWNLOADS_MAX);
-  const download = (layer: Descriptor, index: number): Promise<void> =>
-    slots(() =>
+  const download = async (layer: Descriptor, index: number): Promise<void> => {
+    await order.turn(index);
+    await slots(() =>
       writeBlob(services, {
         digest: layer.digest,
         sizeBytes: layer.sizeBytes,
         labels: source,
-        source: (offset) => registry.blob({ reference, digest: layer.digest, offset, signal }),
-        onBytes: (bytes) => progress(index, bytes),
+        source: async (offset) =>
+          order.watched(await registry.blob({ reference, digest: layer.digest, offset, signal })),
+        onBytes: (bytes) => {
+          if (bytes >= layer.sizeBytes) order.ended(index);
+          progress(index, bytes);
+        },
         signal,
       }),
     );
+  };
   const downloads = parts.layers.map(download);
   const unpack = async (): Promise<void> => {
     for (const [index, step] of parts.steps.entries()) {

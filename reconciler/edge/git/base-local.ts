@@ -3,17 +3,20 @@
 // In: a path. Out: Base.
 // Not here: commits that must move a work tree along (work-tree).
 
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { shellWord } from '../../../schema/paths.ts';
 import type { LogPort } from '../../ports.ts';
 import type { Base, RefNames, Tips } from './base.ts';
-import { messageOf } from './failure.ts';
+import { broken, messageOf } from './failure.ts';
+import type { Repository } from './refs.ts';
 import { moveRef, openRepository, readRef } from './refs.ts';
-import type { Store } from './store.ts';
+import type { Store, StoreOptions } from './store.ts';
 import { createStore } from './store.ts';
 import { watchRefs } from './watch.ts';
 
-export interface LocalOptions {
+export interface LocalOptions extends StoreOptions {
   readonly path: string;
-  readonly directory: string;
   readonly refs: RefNames;
   readonly lookAgainMs: number;
   readonly log: LogPort;
@@ -26,7 +29,7 @@ export const createLocalBase = (options: LocalOptions): Base => {
    * it.
    */
   const store = (): Store => {
-    opened ??= createStore(openRepository(options.path), options.directory);
+    opened ??= createStore(wholeRepository(options.path), options);
     return opened;
   };
   const tips = async (): Promise<Tips> => {
@@ -55,4 +58,14 @@ export const createLocalBase = (options: LocalOptions): Base => {
     },
     close: () => opened?.objects.close(),
   };
+};
+
+/** What settled before stands in the history: without it nothing could be gone back to. */
+const wholeRepository = (path: string): Repository => {
+  const repository = openRepository(path);
+  if (!existsSync(join(repository.commonDir, 'shallow'))) return repository;
+  throw broken(
+    `${path} is a shallow clone, and Purser reads the history of the files. Fetch the rest: ` +
+      `git -C ${shellWord(path)} fetch --unshallow`,
+  );
 };

@@ -14,13 +14,12 @@ import type { RefMove, Repository } from './refs.ts';
 import { dropRef, moveRef, openRepository, readRef } from './refs.ts';
 import type { Remote } from './remote.ts';
 import { MIRRORED } from './remote.ts';
-import type { Store } from './store.ts';
+import type { Store, StoreOptions } from './store.ts';
 import { createStore } from './store.ts';
 
-export interface MirrorOptions {
+export interface MirrorOptions extends StoreOptions {
   readonly gitDir: string;
   readonly remote: Remote;
-  readonly directory: string;
   readonly refs: RefNames;
   readonly pollMs: number;
   readonly log: LogPort;
@@ -136,7 +135,7 @@ const open = async (options: MirrorOptions, state: State): Promise<Store> => {
       await git.init({ fs, gitdir: gitDir, bare: true, defaultBranch: 'none' });
       fs.appendFileSync(path.join(gitDir, 'config'), NO_TRACKING);
     }
-    state.store = createStore(openRepository(gitDir), options.directory);
+    state.store = createStore(openRepository(gitDir), options);
     return state.store;
   } catch (error) {
     throw broken(`the cache ${gitDir} cannot be used: ${messageOf(error)}. Check permissions`);

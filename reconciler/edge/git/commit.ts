@@ -3,6 +3,7 @@
 // the same files first; `broken` with the command to run when a person's work is in the way. Not
 // here: what to write (the caller).
 
+import { existsSync } from 'node:fs';
 import type { FileEdit } from '../../../schema/desired.ts';
 import type { CommitAsk } from '../../ports.ts';
 import type { Base } from './base.ts';
@@ -29,7 +30,7 @@ export const makeCommit = async (context: CommitContext, ask: CommitAsk): Promis
   for (const edit of ask.edits) checkPath(edit.path);
   let { branch: tip } = await base.tips();
   for (let attempt = 0; attempt < PUSH_ATTEMPTS; attempt += 1) {
-    if (tip === null) throw broken(`${base.name}: ${ref} does not exist, so nothing is committed`);
+    if (tip === null) throw broken(noBranch(base, ref));
     const store = base.store();
     const head = await store.folders.commit(tip);
     await refuseStale({ store, context, head }, ask);
@@ -46,6 +47,11 @@ export const makeCommit = async (context: CommitContext, ask: CommitAsk): Promis
   }
   throw stale(`${base.name}: ${ref} moved ${PUSH_ATTEMPTS} times while a commit was made`);
 };
+
+const noBranch = (base: Base, ref: string): string =>
+  base.local && !existsSync(base.store().repository.gitDir)
+    ? `${base.name} is gone, so nothing is committed: put it back`
+    : `${base.name}: ${ref} does not exist, so nothing is committed`;
 
 /**
  * An edit's path comes from our own plan, but a commit outside the cluster's directory must be

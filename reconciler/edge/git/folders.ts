@@ -21,17 +21,25 @@ export interface Folders {
   /** Entries of one tree; quickly when `like` is a similar tree that was read before. */
   readonly tree: (oid: string, like?: string | null) => Promise<readonly TreeEntry[]>;
   /**
-   * All files below a tree, their paths prefixed; the same array for the same tree at the same
-   * prefix.
+   * A tree with all files below it, their paths prefixed; the same object for the same tree at the
+   * same prefix.
    */
-  readonly files: (oid: string, prefix: string) => Promise<readonly FileRow[]>;
+  readonly list: (oid: string, prefix: string) => Promise<Folder>;
   readonly file: (entry: TreeEntry) => Promise<SourceFile>;
   /** Bytes of all trees read so far: what a long walk has cost. */
   readonly treeBytes: () => number;
 }
 
-/** `fileBytes`: larger files are refused, unread. */
-export const createFolders = (objects: Objects, fileBytes: number): Folders => {
+/** Texts by blob id that need no reading: what an earlier start has kept. */
+export type KnownTexts = (blob: string) => string | undefined;
+
+export interface FolderOptions {
+  /** Larger files are refused, unread. */
+  readonly fileBytes: number;
+  readonly known: KnownTexts;
+}
+
+export const createFolders = (objects: Objects, options: FolderOptions): Folders => {
   const trees = createMemory<ParsedTree>(REMEMBERED_TREE_BYTES);
   const lists = createMemory<Folder>(REMEMBERED_ROWS);
   /** Trees of commits that were listed whole: a walk over the history does not push them out. */
@@ -56,7 +64,7 @@ export const createFolders = (objects: Objects, fileBytes: number): Folders => {
     const key = entry.oid + entry.mode;
     const known = blobs.get(key);
     if (known !== undefined) return known;
-    const read = await readFile(objects, entry, fileBytes);
+    const read = await readFile(objects, entry, options);
     blobs.set(key, read);
     return read;
   };
@@ -83,9 +91,9 @@ export const createFolders = (objects: Objects, fileBytes: number): Folders => {
     const read = await Promise.all(middle.map((entry) => part(entry, prefix, depth)));
     const old = before?.parts ?? [];
     const parts = [...old.slice(0, head), ...read, ...old.slice(old.length - tail)];
-    const folder = { oid, entries, parts, rows: rowsOf(entries, parts) };
-    lists.set(key, folder, folder.rows.length + 1);
-    latest.set(prefix, folder, folder.rows.length + 1);
+    const folder = folderOf(oid, entries, parts);
+    lists.set(key, folder, folder.count + 1);
+    latest.set(prefix, folder, folder.count + 1);
     return folder;
   };
 
@@ -94,7 +102,7 @@ export const createFolders = (objects: Objects, fileBytes: number): Folders => {
     tree: async (oid, like) => (await tree(oid, like ?? null)).entries,
     file,
     treeBytes: () => treeBytes,
-    files: async (oid, prefix) => (await list(oid, prefix, 0)).rows,
+    list: (oid, prefix) => list(oid, prefix, 0),
   };
 };
 
@@ -110,15 +118,36 @@ const createCommits = (objects: Objects): Folders['commit'] => {
   };
 };
 
-interface Folder {
+/** What stands in it as before is the same object in the folder read before. */
+export interface Folder {
   readonly oid: string;
   readonly entries: readonly TreeEntry[];
   /** One for each entry. */
   readonly parts: readonly Part[];
+  /** Files below it. */
+  readonly count: number;
+  /** All of them, in order of their paths; put together for whoever asks. */
   readonly rows: readonly FileRow[];
 }
 
-type Part = FileRow | Folder;
+export type Part = FileRow | Folder;
+
+export const isFolder = (part: Part): part is Folder => 'rows' in part;
+
+const folderOf = (oid: string, entries: readonly TreeEntry[], parts: readonly Part[]): Folder => {
+  let rows: readonly FileRow[] | null = null;
+  let count = 0;
+  for (const part of parts) count += isFolder(part) ? part.count : 1;
+  return {
+    oid,
+    entries,
+    parts,
+    count,
+    get rows() {
+      return (rows ??= rowsOf(entries, parts));
+    },
+  };
+};
 
 /**
  * Git's order of a tree is the order of full paths by byte, which differs from code units beyond
@@ -127,7 +156,7 @@ type Part = FileRow | Folder;
 const rowsOf = (entries: readonly TreeEntry[], parts: readonly Part[]): readonly FileRow[] => {
   const rows: FileRow[] = [];
   for (const part of parts) {
-    if (!('rows' in part)) rows.push(part);
+    if (!isFolder(part)) rows.push(part);
     else for (const row of part.rows) rows.push(row);
   }
   return entries.every((entry) => isAscii(entry.name)) ? rows : rows.toSorted(byPath);
@@ -170,12 +199,16 @@ const LFS_POINTER_BYTES = 1024;
 const readFile = async (
   objects: Objects,
   entry: TreeEntry,
-  maxBytes: number,
+  { fileBytes, known }: FolderOptions,
 ): Promise<SourceFile> => {
   const blob = entry.oid;
   if (entry.mode === SYMLINK) return { kind: 'refused', blob, why: 'symlink', size: null };
   if (entry.mode === SUBMODULE) return { kind: 'refused', blob, why: 'submodule', size: null };
-  const object = await objects.read(blob, maxBytes);
+  const text = known(blob);
+  if (text !== undefined && Buffer.byteLength(text) <= fileBytes) {
+    return { kind: 'text', blob, text };
+  }
+  const object = await objects.read(blob, fileBytes);
   if (object === null) throw new LostObject(blob);
   if (object.data === null) return { kind: 'refused', blob, why: 'too-large', size: object.size };
   return fileOf(blob, object.data);

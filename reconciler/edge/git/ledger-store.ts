@@ -34,8 +34,14 @@ const linesOf = (row: FileRow, log: LogPort): readonly LedgerLine[] => {
 const rowsAt = async (store: Store, tip: string | null): Promise<readonly FileRow[]> => {
   if (tip === null) return [];
   const commit = await store.ledgerFolders.commit(tip);
-  return store.ledgerFolders.files(commit.tree, '');
+  return (await store.ledgerFolders.list(commit.tree, '')).rows;
 };
+
+/** The files that a ledger was read from. */
+const sources = new WeakMap<Ledger, readonly FileRow[]>();
+
+export const ledgerRows = (ledger: Ledger | undefined): readonly FileRow[] =>
+  (ledger && sources.get(ledger)) ?? [];
 
 /** All records: the cluster's first, then by job; within a file the newest last. */
 export const readLedger = async (
@@ -55,6 +61,7 @@ export const readLedger = async (
     }
   }
   ledgers.set(rows, records);
+  sources.set(records, ours);
   return records;
 };
 

@@ -87,18 +87,29 @@ const readLarge = (file: string, maxBytes: number): GitObject => {
 };
 
 const inflateLoose = (compressed: Buffer, maxBytes: number): GitObject => {
-  const start = inflateSync(compressed.subarray(0, HEADER_BYTES), {
-    finishFlush: constants.Z_SYNC_FLUSH,
-  });
-  const header = parseHeader(start);
+  const whole = inflateUpTo(compressed, maxBytes + HEADER_BYTES);
+  if (whole === null) {
+    const start = inflateSync(compressed.subarray(0, HEADER_BYTES), {
+      finishFlush: constants.Z_SYNC_FLUSH,
+    });
+    const { type, size } = parseHeader(start);
+    return { type, size, data: null };
+  }
+  const header = parseHeader(whole);
   if (header.size > maxBytes) return { type: header.type, size: header.size, data: null };
-  const whole =
-    compressed.length <= HEADER_BYTES
-      ? start
-      : inflateSync(compressed, { maxOutputLength: header.size + HEADER_BYTES });
   const data = whole.subarray(header.end);
   if (data.length !== header.size) throw new Error('its length is not the one it states');
   return { type: header.type, size: header.size, data };
+};
+
+/** null: there is more. Setting up to inflate takes longer than inflating what is small. */
+const inflateUpTo = (compressed: Buffer, maxBytes: number): Buffer | null => {
+  try {
+    return inflateSync(compressed, { maxOutputLength: maxBytes });
+  } catch (error) {
+    if (codeOf(error) === 'ERR_BUFFER_TOO_LARGE') return null;
+    throw error;
+  }
 };
 
 const parseHeader = (
@@ -122,7 +133,13 @@ const writeLoose = async (
   if (fs.existsSync(target)) return oid;
   const temporary = path.join(shard, `tmp_obj_${randomBytes(6).toString('hex')}`);
   try {
-    if ((await fs.promises.mkdir(shard, { recursive: true })) !== undefined) own(shard, owner);
+    // Not `recursive`: with it Node says of a read-only file system that the folder is not there.
+    if (!fs.existsSync(shard)) {
+      await fs.promises.mkdir(shard).catch((error: unknown) => {
+        if (codeOf(error) !== 'EEXIST') throw error;
+      });
+      own(shard, owner);
+    }
     const bytes = deflateSync(
       Buffer.concat([Buffer.from(`${object.type} ${object.data.length}\0`), object.data]),
       { level: constants.Z_BEST_SPEED },

@@ -9,6 +9,7 @@ import type { Base, RefNames } from './base.ts';
 import { createLocalBase } from './base-local.ts';
 import { createMirrorBase } from './base-mirror.ts';
 import { broken } from './failure.ts';
+import type { KnownTexts } from './folders.ts';
 import { normalDirectory } from './format.ts';
 import { HTTP_HEADERS_MS, HTTP_IDLE_MS, LOOK_AGAIN_MS, POLL_MS } from './limits.ts';
 import type { Auth, Place } from './remote.ts';
@@ -42,6 +43,8 @@ export interface GitSourceOptions {
    * writable.
    */
   readonly readOnly?: boolean;
+  /** Texts that an earlier start has read. Default: none. */
+  readonly known?: KnownTexts;
   readonly pollMs?: number;
   readonly lookAgainMs?: number;
   readonly headersMs?: number;
@@ -67,17 +70,17 @@ export const createBase = (options: GitSourceOptions): Base => {
   checkName(options.cluster, 'cluster');
   const directory = normalDirectory(options.directory);
   const refs = refNames(options);
-  const { log } = options;
+  const { log, known = () => undefined } = options;
   const place = placeOf(options.repository);
   if (place.kind === 'path') {
     const lookAgainMs = options.lookAgainMs ?? LOOK_AGAIN_MS;
-    return createLocalBase({ path: place.path, directory, refs, lookAgainMs, log });
+    return createLocalBase({ path: place.path, directory, known, refs, lookAgainMs, log });
   }
   const id = sha256(`${place.url} ${refs.branch} ${refs.ledger}`).slice(0, 16);
   const gitDir = path.join(options.cacheDir, `${id}.git`);
   const remote = createRemote(options, place, gitDir);
   const pollMs = options.pollMs ?? POLL_MS;
-  return createMirrorBase({ gitDir, remote, directory, refs, pollMs, log });
+  return createMirrorBase({ gitDir, remote, directory, known, refs, pollMs, log });
 };
 
 const createRemote = (

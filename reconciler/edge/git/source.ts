@@ -11,9 +11,10 @@ import type { Base, Tips } from './base.ts';
 import { sameTips } from './base.ts';
 import { makeCommit } from './commit.ts';
 import { broken, LostObject } from './failure.ts';
+import type { FileRow } from './folders.ts';
 import type { Identity } from './format.ts';
 import { normalDirectory, within } from './format.ts';
-import { readLedger } from './ledger-store.ts';
+import { ledgerRows, readLedger } from './ledger-store.ts';
 import { ANCESTRY_COMMITS, COMMIT_BYTES } from './limits.ts';
 import { contains, entryAt } from './line.ts';
 import type { GitSourceOptions } from './options.ts';
@@ -32,6 +33,8 @@ export interface GitSource extends SourcePort {
   readonly readFile: (path: string) => Promise<string | null>;
   /** Head and files of any commit of the repository; null where it is not there. For previews. */
   readonly at: (commit: string) => Promise<Pick<SourceTree, 'head' | 'files'> | null>;
+  /** What was read last, files and ledger, by blob id: nothing is read for it. */
+  readonly texts: () => ReadonlyMap<string, string>;
   readonly close: () => void;
 }
 
@@ -101,8 +104,15 @@ export const createGitSource = (options: GitSourceOptions): GitSource => {
         readFileAt(base, await headOf(base, options), within(directory, path)),
       ),
     at: (commit) => base.attempt(() => headAt(base, commit)),
+    texts: () => textsOf([...(reader.last()?.files ?? []), ...ledgerRows(reader.last()?.ledger)]),
     close: base.close,
   };
+};
+
+const textsOf = (rows: Iterable<FileRow>): ReadonlyMap<string, string> => {
+  const texts = new Map<string, string>();
+  for (const [, file] of rows) if (file.kind === 'text') texts.set(file.blob, file.text);
+  return texts;
 };
 
 /** Reads the tree at the tips; the same one while they stand. */
@@ -176,7 +186,11 @@ const missingBranch = (base: Base, branch: string) => {
   const others = someBranches(repository);
   const there = others.length === 0 ? 'it has none yet' : `it has ${others.join(', ')}`;
   const where = base.local ? there : 'check its name';
-  return broken(`${base.name}: there is no branch ${branch} (${where}). Push it, or name another`);
+  const how = base.local ? `Make it again: git branch ${branch} COMMIT` : 'Push it again';
+  return broken(
+    `${base.name}: there is no branch ${branch} (${where}). ${how}, or start Purser with another ` +
+      '--branch. Containers are left as they are meanwhile',
+  );
 };
 
 interface Reading {

@@ -4,7 +4,7 @@
 
 import { spawnSync } from 'node:child_process';
 import { createBatch } from './batch.ts';
-import type { Folders } from './folders.ts';
+import type { Folders, KnownTexts } from './folders.ts';
 import { createFolders } from './folders.ts';
 import { FILE_BYTES, LEDGER_FILE_BYTES } from './limits.ts';
 import type { Line } from './line.ts';
@@ -25,16 +25,21 @@ export interface Store {
   readonly line: Line;
 }
 
-export const createStore = (repository: Repository, directory: string): Store => {
+export interface StoreOptions {
+  readonly directory: string;
+  readonly known: KnownTexts;
+}
+
+export const createStore = (repository: Repository, { directory, known }: StoreOptions): Store => {
   const { commonDir, owner } = repository;
   const batch = hasGit() ? createBatch(commonDir) : null;
   const objects = createObjects({ commonDir, owner, batch });
-  const folders = createFolders(objects, FILE_BYTES);
+  const folders = createFolders(objects, { fileBytes: FILE_BYTES, known });
   return {
     repository,
     objects,
     folders,
-    ledgerFolders: createFolders(objects, LEDGER_FILE_BYTES),
+    ledgerFolders: createFolders(objects, { fileBytes: LEDGER_FILE_BYTES, known }),
     files: createReadFiles(folders, directory),
     line: createLine(folders, directory),
   };

@@ -6,7 +6,7 @@
 import { withFiles, type FileEdits } from '../../../schema/files.ts';
 import type { Files, SourceFile } from '../../../schema/source.ts';
 import { broken } from './failure.ts';
-import type { FileRow, Folders } from './folders.ts';
+import { isFolder, type FileRow, type Folder, type Folders, type Part } from './folders.ts';
 import type { TreeEntry } from './format.ts';
 import { FOLDER } from './format.ts';
 import { FILES } from './limits.ts';
@@ -26,6 +26,7 @@ export const createReadFiles = (folders: Folders, directory: string): ReadFiles 
   const roots = createMemory<string>(REMEMBERED_MAPS);
   const built = new WeakMap<Files, Lists>();
   let last: Built | null = null;
+  let compared: Compared | null = null;
   const read = async (tree: string): Promise<Files> => {
     const known = maps.get(roots.get(tree) ?? '');
     if (known !== undefined) return known;
@@ -36,17 +37,19 @@ export const createReadFiles = (folders: Folders, directory: string): ReadFiles 
     const same = maps.get(key);
     if (same !== undefined) return same;
     const lists = await collect(folders, parts);
-    last = filesOf(lists, last);
+    const before = last;
+    const edits = before && differingFiles(before.lists, lists);
+    last = filesOf(lists, before, edits);
+    if (before !== null) compared = comparedWith(before.files, last.files, edits);
     built.set(last.files, lists);
     maps.set(key, last.files);
     return last.files;
   };
-  let compared: Compared | null = null;
   const differing = (from: Files, to: Files): ReadonlySet<string> | null => {
     if (compared?.from === from && compared.to === to) return compared.paths;
     const [a, b] = [built.get(from), built.get(to)];
-    const edits = a === undefined || b === undefined ? null : differingRows(a, b);
-    compared = { from, to, paths: edits && new Set(edits.keys()) };
+    const edits = a === undefined || b === undefined ? null : differingFiles(a, b);
+    compared = comparedWith(from, to, edits);
     return compared.paths;
   };
   return { read, differing };
@@ -81,31 +84,34 @@ const FOLDERS: ReadonlySet<string> = new Set(['configs', 'jobs', 'namespaces', '
 
 const collect = async (folders: Folders, parts: readonly TreeEntry[]): Promise<Lists> => {
   const lists = await Promise.all(
-    parts.map(async (part): Promise<readonly FileRow[]> =>
+    parts.map(async (part): Promise<Part> =>
       part.mode === FOLDER
-        ? folders.files(part.oid, `${part.name}/`)
-        : [[part.name, await folders.file(part)]],
+        ? folders.list(part.oid, `${part.name}/`)
+        : [part.name, await folders.file(part)],
     ),
   );
-  const count = lists.reduce((sum, list) => sum + list.length, 0);
+  const count = lists.reduce((sum, part) => sum + (isFolder(part) ? part.count : 1), 0);
   if (count > FILES) {
     throw broken(`the cluster's directory holds ${count} files; the limit is ${FILES}`);
   }
-  return lists;
+  return { entries: parts, parts: lists };
 };
 
-/** So many files differ at most from the Map that was made last; a look-up asks for these first. */
-const EDITS = 64;
+/**
+ * So many files differ at most from the Map that was made last; a look-up asks for these first. The
+ * next Map costs some milliseconds, which one commit in a thousand has to wait for.
+ */
+const EDITS = 1000;
 
 /** With few files changed the Map made last is used, and what differs is set over it. */
-const filesOf = (lists: Lists, before: Built | null): Built => {
-  const edits = before === null ? null : differingRows(before.lists, lists);
+const filesOf = (lists: Lists, before: Built | null, edits: FileEdits | null): Built => {
   if (before !== null && edits !== null && before.edits.size + edits.size <= EDITS) {
-    const all = new Map([...before.edits, ...edits]);
+    const all = new Map(before.edits);
+    for (const [path, file] of edits) all.set(path, file);
     return { lists, whole: before.whole, edits: all, files: withFiles(before.whole, all) };
   }
   const whole = new Map<string, SourceFile>();
-  for (const list of lists) for (const [path, file] of list) whole.set(path, file);
+  for (const part of lists.parts) for (const [path, file] of rowsIn(part)) whole.set(path, file);
   return { lists, whole, edits: new Map(), files: whole };
 };
 
@@ -116,6 +122,12 @@ interface Compared {
   readonly paths: ReadonlySet<string> | null;
 }
 
+const comparedWith = (from: Files, to: Files, edits: FileEdits | null): Compared => ({
+  from,
+  to,
+  paths: edits && new Set(edits.keys()),
+});
+
 interface Built {
   readonly lists: Lists;
   readonly files: Files;
@@ -123,29 +135,48 @@ interface Built {
   readonly edits: FileEdits;
 }
 
-/**
- * What stands in `to` where the lists differ. Whatever stands at both ends of a list as before is
- * passed over; null: other folders are read.
- */
-const differingRows = (from: Lists, to: Lists): FileEdits | null => {
-  if (from.length !== to.length) return null;
+/** What stands in `to` where the lists differ; null: other folders are read. */
+const differingFiles = (from: Lists, to: Lists): FileEdits | null => {
+  if (from.parts.length !== to.parts.length) return null;
   const edits = new Map<string, SourceFile | null>();
-  for (const [at, a] of from.entries()) {
-    const b = to[at] ?? [];
-    if (a === b) continue;
-    const shorter = Math.min(a.length, b.length);
-    let head = 0;
-    while (head < shorter && a[head] === b[head]) head += 1;
-    let tail = 0;
-    while (tail < shorter - head && a[a.length - 1 - tail] === b[b.length - 1 - tail]) tail += 1;
-    const old = new Map(a.slice(head, a.length - tail));
-    for (const [path, file] of b.slice(head, b.length - tail)) {
-      if (old.get(path) !== file) edits.set(path, file);
-      old.delete(path);
-    }
-    for (const path of old.keys()) edits.set(path, null);
-  }
+  noteDifferences(from, to, edits);
   return edits;
 };
 
-type Lists = readonly (readonly FileRow[])[];
+/** Whatever is the same object in both is passed over, a folder as a whole. */
+const noteDifferences = (from: Lists, to: Lists, edits: Map<string, SourceFile | null>): void => {
+  const kept = new Set(to.parts);
+  const old = new Map<string, Part>();
+  for (const [at, part] of from.parts.entries()) {
+    const name = from.entries[at]?.name;
+    if (name !== undefined && !kept.has(part)) old.set(name, part);
+  }
+  const known = new Set(from.parts);
+  for (const [at, part] of to.parts.entries()) {
+    if (known.has(part)) continue;
+    const name = to.entries[at]?.name ?? '';
+    const was = old.get(name);
+    old.delete(name);
+    if (was !== undefined && isFolder(was) && isFolder(part)) noteDifferences(was, part, edits);
+    else noteReplaced(was === undefined ? [] : rowsIn(was), rowsIn(part), edits);
+  }
+  for (const part of old.values()) noteReplaced(rowsIn(part), [], edits);
+};
+
+const noteReplaced = (
+  from: readonly FileRow[],
+  to: readonly FileRow[],
+  edits: Map<string, SourceFile | null>,
+): void => {
+  const old = new Map(from);
+  for (const [path, file] of to) {
+    if (old.get(path) !== file) edits.set(path, file);
+    old.delete(path);
+  }
+  for (const path of old.keys()) edits.set(path, null);
+};
+
+const rowsIn = (part: Part): readonly FileRow[] => (isFolder(part) ? part.rows : [part]);
+
+/** What a cluster's directory holds of what matters. */
+type Lists = Pick<Folder, 'entries' | 'parts'>;

@@ -7,6 +7,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import type { CommandResult } from './command.ts';
 import { runGit } from './command.ts';
+import { shellWord } from '../../../schema/paths.ts';
 import { broken } from './failure.ts';
 import { releaseLock, scratchPath, tryLock } from './lock.ts';
 import { own } from './objects.ts';
@@ -66,7 +67,7 @@ const moveLocked = async ({ repository, move, paths }: WorkTreeMove, index: stri
   if (forth.code !== 0) {
     throw broken(
       `${repository.path}: files cannot be updated for the machine's commit: ${forth.stderr}. ` +
-        `Look with: git -C ${quote(repository.path)} status`,
+        `Look with: git -C ${shellWord(repository.path)} status`,
     );
   }
   let moved = false;
@@ -90,7 +91,7 @@ const takeIndexLock = (repository: Repository, lock: string): void => {
   if (tryLock(lock, repository.commonDir) === 'held') {
     throw broken(
       `${repository.path}: another git command holds the index. When none is running, run: ` +
-        `rm -f ${quote(lock)}`,
+        `rm -f ${shellWord(lock)}`,
     );
   }
   own(lock, repository.owner);
@@ -115,12 +116,12 @@ const refuseDirty = async (
     .filter((row) => row !== '');
   if (dirty.length === 0) return;
   const files = dirty.map((row) => row.slice(3));
-  const command = `git -C ${quote(repository.path)} stash push --include-untracked -- `;
+  const command = `git -C ${shellWord(repository.path)} stash push --include-untracked -- `;
   throw broken(
     `${repository.path}: ${files.join(', ')} ${files.length === 1 ? 'has' : 'have'} changes that ` +
       `are not committed, so the machine's commit waits. Commit them, or put them aside with: ` +
       command +
-      files.map(quote).join(' '),
+      files.map(shellWord).join(' '),
   );
 };
 
@@ -134,7 +135,7 @@ const UNDER_WAY: readonly (readonly [file: string, work: string, command: string
 ];
 
 const refuseOtherWork = ({ repository, move }: WorkTreeMove): void => {
-  const at = quote(repository.path);
+  const at = shellWord(repository.path);
   for (const [file, work, command] of UNDER_WAY) {
     if (!fs.existsSync(path.join(repository.gitDir, file))) continue;
     throw broken(
@@ -164,13 +165,9 @@ export const refuseLinked = (repository: Repository, ref: string): void => {
     const place = path.dirname(readText(path.join(folder, 'gitdir'))?.trim() ?? name);
     throw broken(
       `${repository.path}: the linked work tree ${place} has ${short(ref)} checked out, so the ` +
-        `machine's commit waits. Run: git -C ${quote(place)} switch --detach`,
+        `machine's commit waits. Run: git -C ${shellWord(place)} switch --detach`,
     );
   }
 };
 
 const short = (ref: string): string => ref.replace(/^refs\/heads\//, '');
-
-/** For a shell. */
-const quote = (text: string): string =>
-  /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\\''")}'`;

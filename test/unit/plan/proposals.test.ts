@@ -1,6 +1,7 @@
 // Commits and records that a plan proposes, beside reverts (which plan.test has). Rules 7, 11.
 import { describe, expect, it } from 'vitest';
 import { plan } from '../../../reconciler/plan/plan.ts';
+import type { DesiredJob } from '../../../schema/desired.ts';
 import type { Plan } from '../../../schema/plan.ts';
 import {
   aCopy,
@@ -169,6 +170,39 @@ describe('log lines in evidence (6.4)', () => {
     expect(marked?.evidence.allocations[0]?.log).toEqual(log);
   });
 
+  it('and the failed check tell of a copy that was never healthy, and since when (6.4)', () => {
+    const open = aJob(words, { evidence: 'logs' });
+    const late = { firstStartedForMs: 301_000, runningForMs: 301_000, acceptedForMs: 301_000 };
+    const task = {
+      name: 'main',
+      state: 'running',
+      restarts: 0,
+      health: 'unhealthy',
+      lastCheck: 'GET /healthz: 503',
+      log,
+      exit: null,
+      pid: 7,
+    } as const;
+    const sick = { ...STARTING, ...late, health: 'unhealthy', tasks: [task] } as const;
+    const live = liveOf([
+      aCopy(settledBefore(open), { node: 'n003', index: 0 }),
+      aCopy(open, { node: 'n001', index: 0, attempt: 2 }, sick),
+    ]);
+    const evidence = failed(plan(desiredOf([open]), live, 0))?.evidence;
+    expect(evidence?.allocations).toMatchObject([
+      { node: 'n001', task: 'main', message: 'GET /healthz: 503', afterMs: 300_000, log },
+    ]);
+    if (evidence === undefined) throw new Error('it failed');
+    const made = reverted(plan(desiredOf([{ ...open, failed: { evidence } }]), live, 0));
+    expect(made?.kind === 'revert' && made.message).toContain(
+      'task main: GET /healthz: 503 (300 s after its first start)\n  last lines of its log:\n',
+    );
+    const silent = aJob(words);
+    const mark = failed(plan(desiredOf([silent]), live, 0));
+    expect(JSON.stringify(mark)).toContain('GET /healthz: 503');
+    expect(JSON.stringify(mark)).not.toContain('no database');
+  });
+
   it('go into the message set in behind a bar, and no longer once the namespace says otherwise', () => {
     const allocations = [{ allocation: 'a-0-2', node: 'n001', task: 'main', message: 'm', log }];
     const evidence = { reason: '2 of its allocations died', allocations };
@@ -202,5 +236,29 @@ describe('log lines in evidence (6.4)', () => {
     const [back] = plan(desiredOf([silent]), then, 0).steps;
     expect(back).toMatchObject({ kind: 'update', changes: ['evidence'] });
     expect(back?.kind === 'update' && 'evidence' in back.body).toBe(false);
+  });
+});
+
+describe('a failed version (6.3)', () => {
+  const evidence = { reason: '2 of its allocations died', allocations: [] };
+  const remedies = (facts: Partial<DesiredJob>): readonly (string | null)[] => {
+    const job = aJob(
+      { version: 'v2', from: { version: 'v1' } },
+      { failed: { evidence }, ...facts },
+    );
+    const was = aCopy(settledBefore(job), { node: 'n001', index: 0 });
+    return plan(desiredOf([job]), liveOf([was]), 0).blocked.flatMap((one) =>
+      one.kind === 'waiting' && one.slot === null ? [one.remedy] : [],
+    );
+  };
+
+  it('names the command that takes it back', () => {
+    expect(remedies({})).toEqual(['purser rollback shop/web']);
+  });
+
+  it('names no command that would refuse', () => {
+    const revert = { kind: 'impossible', why: 'configs/a has changed since' } as const;
+    const byHand = 'purser logs shop/web, then commit a correction';
+    expect(remedies({ revert })).toEqual([byHand, byHand]);
   });
 });

@@ -7,6 +7,7 @@ import { createLoop } from '../../../reconciler/loop.ts';
 import { createLookups } from '../../../reconciler/lookups.ts';
 import type { ReconcilerPorts } from '../../../reconciler/ports.ts';
 import type { SourceTree } from '../../../schema/source.ts';
+import type { HeardNode } from '../../../schema/live.ts';
 import { story, treeOf } from '../../support/tree.ts';
 
 const unused = () => {
@@ -20,6 +21,29 @@ interface Hooks {
   readonly reading?: () => void;
   readonly asked?: () => void;
 }
+
+/** A node with nothing on it, which has just reported. */
+const heardNode = (node: string): HeardNode => ({
+  node,
+  receivedAt: 0,
+  connected: true,
+  sent: null,
+  report: {
+    node,
+    cluster: 'shop',
+    acceptedGeneration: 0,
+    acceptedCommit: '',
+    acceptedHash: '',
+    accepted: [],
+    capacity: { cpuMilli: 1000, memoryBytes: 1024 ** 3 },
+    attributes: [],
+    address: '127.0.0.1',
+    allocations: [],
+    foreign: 0,
+    conditions: [],
+    portsTaken: [],
+  },
+});
 
 /** A loop that reads at once, and may be stopped when it would sleep. */
 const worldOf = (read: SourceTree, hooks: { current: Hooks }) => {
@@ -64,8 +88,8 @@ const worldOf = (read: SourceTree, hooks: { current: Hooks }) => {
     },
     log: { info: () => {}, warn: () => {}, error: () => {} },
   };
-  const run = async (): Promise<number> => {
-    await createLoop(ports).run(stop.signal);
+  const run = async ({ loop = createLoop(ports) } = {}): Promise<number> => {
+    await loop.run(stop.signal);
     return passes;
   };
   return { wakes, run, ports };
@@ -76,6 +100,52 @@ test('a report that comes while Git is read is in the plan: one pass', async () 
   const { wakes, run } = worldOf(tree, hooks);
   hooks.current = { reading: () => wakes.nodes() };
   expect(await run()).toBe(1);
+});
+
+test('the first plan waits for the nodes in Git, and is the only one', async () => {
+  const read = treeOf(story({ 'cluster.yaml': 'name: shop\n', 'nodes/n1.yaml': '{}\n' }));
+  const { wakes, run, ports } = worldOf(read, { current: {} });
+  let heard: HeardNode[] = [];
+  const nodes = {
+    ...ports.nodes,
+    heard: () => ({ startedAt: 0, nodes: heard }),
+    send: () => true,
+  };
+  const passes: number[] = [];
+  let waits = 0;
+  const clock = {
+    ...ports.clock,
+    sleepUntil: async (at: number, signal: AbortSignal) => {
+      if (heard.length > 0) return ports.clock.sleepUntil(at, signal);
+      waits += 1;
+      if (waits === 2) heard = [heardNode('n1')];
+      wakes.nodes();
+      expect(signal.aborted).toBe(true);
+    },
+  };
+  const loop = createLoop({ ...ports, nodes, clock });
+  loop.watch(({ view }) => passes.push(view?.live.nodes.length ?? -1));
+  await run({ loop });
+  expect(waits).toBe(2);
+  expect(passes).toEqual([1]);
+});
+
+test('the first plan waits no longer than half a second for a node that is away', async () => {
+  const read = treeOf(story({ 'cluster.yaml': 'name: shop\n', 'nodes/n1.yaml': '{}\n' }));
+  const { run, ports } = worldOf(read, { current: {} });
+  let now = 0;
+  const waits: number[] = [];
+  const clock = {
+    ...ports.clock,
+    now: () => now,
+    sleepUntil: async (at: number, signal: AbortSignal) => {
+      waits.push(at - now);
+      if (waits.length > 1) return ports.clock.sleepUntil(at, signal);
+      now = at;
+    },
+  };
+  await run({ loop: createLoop({ ...ports, clock }) });
+  expect(waits[0]).toBe(500);
 });
 
 test('a report that comes later is planned in a pass of its own', async () => {

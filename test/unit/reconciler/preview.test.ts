@@ -8,7 +8,15 @@ import { planText } from '../../../reconciler/render/plan-text.ts';
 import type { LiveState } from '../../../schema/live.ts';
 import type { LookupAnswer } from '../../../schema/source.ts';
 import type { Change } from '../../support/tree.ts';
-import { answerHistories, digestOf, jobOf, ready, settledMark, story } from '../../support/tree.ts';
+import {
+  answerHistories,
+  digestOf,
+  failedMark,
+  jobOf,
+  ready,
+  settledMark,
+  story,
+} from '../../support/tree.ts';
 import { aCopy, liveOf } from '../../support/world.ts';
 
 const WEB = 'jobs/shop/web.yaml';
@@ -126,4 +134,43 @@ test('a job that goes: its copies stop, or wait for approval', async () => {
   const text = planText(summary).join('\n');
   expect(summary.guarded).toMatchObject([{ job: 'shop/web' }]);
   expect(text).toMatch(/Waits for approval \(purser approve\)\n {2}shop\/web: /);
+});
+
+test('a failed version that goes back as a whole is no news of another change', async () => {
+  const second = { [WEB]: job('2', 3), 'jobs/shop/other.yaml': job('1', 1) };
+  const atomic = { files: second, trailers: [['Purser-Atomic', 'true']] } as const;
+  const first = ready(story(BASE));
+  const web = jobOf(first.desired, 'shop/web');
+  const bad = jobOf(
+    ready(story(BASE, atomic), { ledger: [...first.ledger, settledMark(web)], lastSynced: 0 })
+      .desired,
+    'shop/web',
+  );
+  const ledger = [...first.ledger, settledMark(web), failedMark(bad)];
+  const head = ready(story(BASE, atomic), { ledger, lastSynced: 0 });
+  const live = liveOf(
+    ['n001', 'n002', 'n003'].map((node, index) =>
+      aCopy({ ...web, settled: true }, { node, index, group: 'web' }),
+    ),
+  );
+  const waitsAfter = async (change: Change) => {
+    const commits = story(BASE, atomic, change);
+    const last = commits.at(-1);
+    if (last === undefined) throw new Error('there is a commit');
+    const { change: side } = await preview({
+      snapshot: { format: 1, tree: head.tree, live, takenAt: '2026-01-01T00:00:00Z' },
+      change: changedTree(head.tree, last.commit, last.files),
+      source: {
+        complete: (tree, asked) => Promise.resolve(answerHistories(commits, tree, asked)),
+        resolve: (ask) => Promise.resolve(resolve(ask)),
+      },
+    });
+    const reverts = side.first.proposals.filter(({ kind }) => kind === 'revert').length;
+    const waits = side.first.blocked.flatMap((one) => (one.kind === 'waiting' ? [one] : []));
+    return { reverts, why: waits.find(({ why }) => why === 'revert-impossible')?.detail };
+  };
+  expect(await waitsAfter({ 'jobs/shop/third.yaml': job('1', 1) })).toEqual({ reverts: 1 });
+  // What the change edits is no more as the commit left it, and that is its news.
+  const edited = await waitsAfter({ 'jobs/shop/other.yaml': job('1', 2) });
+  expect(edited).toMatchObject({ reverts: 0, why: expect.stringContaining('has changed since') });
 });

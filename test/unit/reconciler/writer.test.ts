@@ -51,11 +51,24 @@ const scale: Proposal = {
   edits: [{ path: 'scale/shop/api.yaml', content: 'api: 2\n', base: null }],
   message: 'Write down the count of shop/api',
 };
-const viewOf = (...proposals: readonly Proposal[]): View =>
-  ({ desired: { commit: aCommit('head'), owed: [] }, plan: { proposals } }) as unknown as View;
+const viewOf = (...proposals: readonly Proposal[]): View => viewAt('head', proposals);
+const viewAt = (head: string, proposals: readonly Proposal[]): View =>
+  ({ desired: { commit: aCommit(head), owed: [] }, plan: { proposals } }) as unknown as View;
 const settle = () => new Promise((resolve) => setTimeout(resolve, 0));
 
 describe('a revert that cannot be committed', () => {
+  it('is tried at once when somebody committed: that may have cleared its way', async () => {
+    const { writer, state, made } = world();
+    writer.offer(viewAt('head', [revert('shop/web')]), writer.turn());
+    await settle();
+    state.dirty = false;
+    writer.offer(viewAt('head', [revert('shop/web')]), writer.turn());
+    await settle();
+    expect(made).toEqual([]);
+    writer.offer(viewAt('theirs', [revert('shop/web')]), writer.turn());
+    await settle();
+    expect(made).toEqual(['Revert shop/web']);
+  });
   it('is named, tried again after a while, and made once nothing is in its way', async () => {
     const { writer, state, made, records } = world();
     const view = viewOf(revert('shop/web'));

@@ -1,7 +1,8 @@
 // Reasons in words: slots that wait for the same share a line.
 
 import { expect, it } from 'vitest';
-import { blockedLines } from '../../../reconciler/render/words.ts';
+import { blockedLines, waitingLines } from '../../../reconciler/render/words.ts';
+import { REMOVAL_WAITS } from '../../../schema/plan.ts';
 import type { Blocked } from '../../../schema/plan.ts';
 
 const noNode = (slot: string, detail: string): Blocked => ({
@@ -48,5 +49,32 @@ it('counts what a line has no room for', () => {
   const all = Array.from({ length: 1000 }, (_, index) => waits(`shop/web/web[${index}]`, 'later'));
   expect(blockedLines(all)).toEqual([
     'shop/web/web[0, 1, 2, 3, 4, 5 and 994 more] waits (max-parallel): later',
+  ]);
+});
+
+it('says what waits for approval, once, with the command that allows it', () => {
+  const held: Blocked = {
+    kind: 'waiting',
+    job: 'shop/store',
+    slot: null,
+    why: 'held',
+    detail: REMOVAL_WAITS,
+    remedy: null,
+  };
+  const guarded = [
+    { job: 'shop/store', slots: ['shop/store/store[0]'], why: 'it has a named volume' },
+    { job: 'shop/web', slots: ['shop/web/web[1]', 'shop/web/web[2]'], why: '2 of 4 would go' },
+  ];
+  const plan = { blocked: [held, waits(null, 'later')], guarded };
+  const web = 'shop/web waits for approval to stop web[1], web[2]: 2 of 4 would go';
+  expect(waitingLines(plan)).toEqual([
+    'shop/web waits (max-parallel): later',
+    'shop/store waits for approval to stop store[0]: it has a named volume → purser approve shop/store',
+    `${web} → purser approve shop/web`,
+  ]);
+  expect(waitingLines(plan, 'shop/web')).toHaveLength(2);
+  // Without the removal's own line the job's line stays.
+  expect(waitingLines({ blocked: [held], guarded: [] })).toEqual([
+    `shop/store waits (held): ${REMOVAL_WAITS}`,
   ]);
 });

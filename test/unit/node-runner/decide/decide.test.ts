@@ -364,7 +364,13 @@ it('reports ages, ports, foreigners and conditions', () => {
       disk: { freeBytes: GIB / 2, totalBytes: GIB },
     }),
     {
-      measured: { usage: new Map(), logs: new Map(), runtimeSilent: 'no socket', refused: null },
+      measured: {
+        usage: new Map(),
+        logs: new Map(),
+        checkLogs: new Map(),
+        runtimeSilent: 'no socket',
+        refused: null,
+      },
       now: 1000,
     },
   );
@@ -395,7 +401,13 @@ it('reports ages, ports, foreigners and conditions', () => {
 it('reports what is accepted and not begun as pending (10.1)', () => {
   const body = testBody('a-0-1');
   const report = nodeReport(testOrders(1, [runItem(body), stopItem('z-0-1')]), inventory(), {
-    measured: { usage: new Map(), logs: new Map(), runtimeSilent: null, refused: null },
+    measured: {
+      usage: new Map(),
+      logs: new Map(),
+      checkLogs: new Map(),
+      runtimeSilent: null,
+      refused: null,
+    },
     now: 1000,
   });
   expect(report.allocations).toMatchObject([

@@ -1,0 +1,47 @@
+// What a failed version leaves behind: which of its copies failed, where, with what last words.
+// In: a job, the reason, the copies that failed. Out: the evidence for the ledger and the revert.
+// Not here: when a version has failed (deployment.ts), how the message reads (proposals.ts).
+
+import type { Evidence } from '../../schema/ledger.ts';
+import type { LiveAllocation } from '../../schema/live.ts';
+import type { Ms } from '../../schema/spec.ts';
+import type { Copy } from './classify.ts';
+import type { JobView } from './slots.ts';
+
+/**
+ * At most so many allocations go into a record and a commit message: the rest tells nothing new.
+ */
+const EVIDENCE_LIMIT = 5;
+
+/** `copies`: those that failed, oldest slot first. Words only; nothing in it grows with time. */
+export const evidence = ({ job }: JobView, reason: string, copies: readonly Copy[]): Evidence => ({
+  reason,
+  allocations: copies.slice(0, EVIDENCE_LIMIT).map(({ allocation }) => {
+    const { failure, tasks } = allocation;
+    const afterMs = failedAfter(allocation, job.spec.update.healthyDeadlineMs);
+    const failing = tasks.find((task) => task.lastCheck !== null);
+    const log = failure?.log ?? failing?.log;
+    return {
+      allocation: allocation.allocation,
+      node: allocation.node,
+      task: failure?.task ?? failing?.name ?? null,
+      message: failure?.message ?? failing?.lastCheck ?? 'not healthy',
+      ...(afterMs === null ? {} : { afterMs }),
+      // A node may still hold what it was allowed to send before.
+      ...(job.evidence === 'logs' && log !== undefined ? { log } : {}),
+    };
+  }),
+});
+
+/**
+ * How long after its first start it failed; one that was never healthy did at the deadline.
+ * Not its age: evidence is the same whenever it is looked at.
+ */
+const failedAfter = (
+  { failure, firstStartedForMs }: LiveAllocation,
+  healthyDeadlineMs: Ms,
+): Ms | null => {
+  if (firstStartedForMs === null) return null;
+  if (failure !== null) return Math.max(0, firstStartedForMs - failure.ageMs);
+  return firstStartedForMs >= healthyDeadlineMs ? healthyDeadlineMs : null;
+};

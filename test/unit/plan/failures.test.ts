@@ -1,0 +1,104 @@
+// What counts as a version's failure, and what follows. Rules 6.1, 6.2, 6.4, 5.5.
+import { describe, expect, it } from 'vitest';
+import { plan } from '../../../reconciler/plan/plan.ts';
+import type { DesiredJob } from '../../../schema/desired.ts';
+import type { LiveAllocation } from '../../../schema/live.ts';
+import {
+  aCopy,
+  aFailure,
+  aJob,
+  DEAD,
+  desiredOf,
+  liveOf,
+  settledBefore,
+  STARTING,
+  type JobWords,
+} from '../../support/world.ts';
+
+const words = (update: JobWords['update'] = {}): JobWords & { readonly from: JobWords } => ({
+  version: 'v2',
+  from: { version: 'v1' },
+  update,
+});
+const NODES = ['n001', 'n002', 'n003'];
+const olds = (job: DesiredJob, facts: Partial<LiveAllocation> = {}, from = 0) =>
+  [0, 1, 2]
+    .slice(from)
+    .map((index) => aCopy(settledBefore(job), { node: NODES[index] ?? '', index }, facts));
+const deaths = (job: DesiredJob, count: number, ageMs = 1_000) =>
+  Array.from({ length: count }, (_, at) =>
+    aCopy(
+      job,
+      { node: 'n001', index: 0, attempt: at + 2 },
+      { ...DEAD, failure: aFailure({ ageMs }) },
+    ),
+  );
+const look = (job: DesiredJob, copies: readonly LiveAllocation[]) => {
+  const made = plan(desiredOf([job]), liveOf(copies), 0);
+  return {
+    status: made.deployments[0]?.status,
+    proposals: made.proposals.map((one) =>
+      one.kind === 'ledger' ? one.records[0]?.kind : one.kind,
+    ),
+    starts: made.steps.flatMap((one) => (one.kind === 'start' ? [one.slot] : [])),
+    stops: made.steps.flatMap((one) => (one.kind === 'stop' ? [one.slot] : [])),
+  };
+};
+
+describe('settled copies that turn unhealthy together with new ones', () => {
+  const job = aJob(words());
+  const illSince = (ageMs: number): Partial<LiveAllocation> => ({
+    health: 'unhealthy',
+    healthyForMs: null,
+    failure: aFailure({ ageMs, kind: 'check-failed' }),
+  });
+
+  it('say that it is not the version: it stalls and is not failed', () => {
+    expect(look(job, [...olds(job, {}, 1), ...deaths(job, 2)]).status).toBe('failed');
+    const both = look(job, [...olds(job, illSince(2_000), 1), ...deaths(job, 2)]);
+    expect(both).toMatchObject({ status: 'stalled', proposals: [] });
+  });
+
+  it('and not where they were ill long before, or never healthy', () => {
+    const before = look(job, [...olds(job, illSince(302_000), 1), ...deaths(job, 2)]);
+    expect(before.status).toBe('failed');
+    const never = { ...illSince(2_000), everHealthy: false, firstHealthyForMs: null };
+    expect(look(job, [...olds(job, never, 1), ...deaths(job, 2)]).status).toBe('failed');
+  });
+});
+
+it('a version is not failed while people have paused it (6.2)', () => {
+  const paused = aJob(words({ paused: true }));
+  const found = look(paused, [...olds(paused, {}, 1), ...deaths(paused, 2)]);
+  expect(found).toMatchObject({ status: 'paused', proposals: [] });
+});
+
+it('while it has stalled no further slot is touched, and the given one goes on (6.2)', () => {
+  const job = aJob(words());
+  const late = { ...DEAD, failure: aFailure({ ageMs: 60_000 }), deadForMs: 60_000 };
+  const one = aCopy(job, { node: 'n001', index: 0, attempt: 2 }, late);
+  const found = look(job, [...olds(job, {}, 1), one]);
+  expect(found).toMatchObject({ status: 'stalled', starts: ['shop/web/main[0]'], stops: [] });
+  const whole = look(job, [...olds(job), one]);
+  expect(whole.stops).toEqual(['shop/web/main[0]']);
+});
+
+it('a deployment that was answered by a revert is not reverted again (6.4)', () => {
+  const failed = { evidence: { reason: '2 of its allocations died', allocations: [] } };
+  const job = aJob(words(), { failed });
+  const copies = [...olds(job, {}, 1), ...deaths(job, 2)];
+  expect(look(job, copies).proposals).toEqual(['revert']);
+  expect(look({ ...job, reverted: 'abc' }, copies).proposals).toEqual([]);
+});
+
+it('at most max_parallel new copies are not yet healthy at once (5.5)', () => {
+  const job = aJob(words({ order: 'start-first' }));
+  const fresh = aCopy(job, { node: 'n002', index: 0 }, STARTING);
+  expect(look(job, olds(job)).starts).toHaveLength(1);
+  expect(look(job, [...olds(job), fresh]).starts).toEqual([]);
+  // Room there is: a slot that is missing is filled at the version that serves.
+  const filled = plan(desiredOf([job]), liveOf([...olds(job, {}, 1), fresh]), 0);
+  expect(filled.steps).toEqual([]);
+  const two = plan(desiredOf([job]), liveOf([...olds(job, {}, 2), fresh]), 0).steps;
+  expect(two).toMatchObject([{ kind: 'start', slot: 'shop/web/main[1]', reason: 'fallback' }]);
+});
