@@ -222,7 +222,9 @@ const detail = (state: ReadyState, job: string, io: Io): readonly string[] => {
 
 const copyRow = (state: ReadyState, copy: LiveAllocation): readonly string[] => {
   const restarts = copy.tasks.reduce((sum, task) => sum + task.restarts, 0);
-  const states = copy.stopping ? 'stopping' : copy.phase === 'running' ? copy.health : copy.phase;
+  const waits = copy.stopWaits !== undefined && copy.phase === 'running';
+  const goes = waits ? `${copy.health}, goes when the next image is here` : 'stopping';
+  const states = copy.stopping ? goes : copy.phase === 'running' ? copy.health : copy.phase;
   return [
     shortSlot(copy),
     copy.allocation,

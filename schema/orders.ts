@@ -73,7 +73,17 @@ export type OrderItem =
       readonly allocation: string;
       readonly reason: StopReason;
       readonly killTimeoutMs: Ms;
+      /**
+       * Images of what follows on this node: fetched before the copy is told to stop. Absent: it
+       * stops at once.
+       */
+      readonly images?: readonly StopImage[];
     };
+
+export interface StopImage {
+  readonly repository: string;
+  readonly digest: string;
+}
 
 /**
  * The whole set for one node. Absence of an allocation means stop, with the last body's timeouts.
@@ -169,6 +179,11 @@ export interface AllocationReport {
   readonly tasks: readonly TaskReport[];
   /** The newest failure, null when there was none. */
   readonly failure: FailureRecord | null;
+  /**
+   * A stop was ordered and is not begun: the images that it names, one of which is not here yet.
+   * Absent: no stop waits.
+   */
+  readonly stopWaits?: readonly StopImage[];
   /** Host ports in use: static and dynamic. */
   readonly ports: readonly {
     readonly name: string;

@@ -4,7 +4,7 @@
 
 import type { CommitRef, FileEdit } from './desired.ts';
 import type { Evidence, LedgerRecord } from './ledger.ts';
-import type { AllocationBody, StopReason } from './orders.ts';
+import type { AllocationBody, StopImage, StopReason } from './orders.ts';
 import type { Problem } from './problems.ts';
 import type { Ms } from './spec.ts';
 
@@ -38,6 +38,8 @@ export type Step =
       readonly allocation: string;
       readonly reason: StopReason;
       readonly killTimeoutMs: Ms;
+      /** As in the order: fetched first. */
+      readonly images?: readonly StopImage[];
     }
   | {
       readonly kind: 'update';

@@ -199,6 +199,7 @@ const changed = Type.Object({
     }),
   ),
   failure: orNull(failure),
+  stopWaits: Type.Optional(listOf(Type.Object({ repository: text, digest: text }))),
   ports: listOf(Type.Object({ name, port, host: port })),
   address: orNull(shortText),
   usage: orNull(resources),

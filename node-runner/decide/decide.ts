@@ -21,6 +21,7 @@ import { retryKey } from './retry.ts';
 import { runSteps } from './start.ts';
 import { hasRival, mustStop, mustWait, stopAfterAt } from './stop-after.ts';
 import { stopSteps } from './stop.ts';
+import { waitingStops } from './stop-waits.ts';
 import { removalSteps } from './volumes.ts';
 
 /** @param orders null: none were ever accepted; then nothing is touched (rules 8.3). */
@@ -36,10 +37,13 @@ export const decide = (
   let until: Ms = Number.POSITIVE_INFINITY;
   let held: Held | null = null;
   const holders = holdersOf(inventory);
+  const waiting = waitingStops(orders, inventory);
   const ids = new Set([...inventory.marks.keys(), ...items.keys()]);
   for (const allocation of [...ids].toSorted(compareText)) {
     const before = inventory.marks.get(allocation);
-    const want = wantOf(items.get(allocation), inventory, now);
+    const goesOn = before !== undefined && waiting.allocations.has(allocation);
+    const item = goesOn ? runAgain(before) : items.get(allocation);
+    const want = wantOf(item, inventory, now);
     if (before === undefined && want.kind === 'stop') continue;
     const start =
       before ?? (want.kind === 'run' ? adopt(newMark(want.body, now), inventory) : undefined);
@@ -55,7 +59,11 @@ export const decide = (
     intents.push(...result.intents);
     until = Math.min(until, result.until);
   }
-  intents.push(...orphanSteps(items, inventory), ...removalSteps(orders, inventory));
+  intents.push(
+    ...waiting.pulls,
+    ...orphanSteps(items, inventory),
+    ...removalSteps(orders, inventory),
+  );
   const image = imageToRemove(inventory, orders);
   if (image !== null) intents.push(intent({ kind: 'remove-image', name: image }));
   const granted = grant(intents, inventory, now);
@@ -66,6 +74,14 @@ export const decide = (
     ...(Number.isFinite(wake) ? [{ kind: 'wait' as const, until: wake }] : []),
   ];
 };
+
+/** Its stop waits: until then it is looked after as before. */
+const runAgain = ({ allocation, body }: AllocationMark): OrderItem => ({
+  kind: 'run',
+  allocation,
+  body,
+  after: [],
+});
 
 /** What the orders, and the time without a reconciler (rules 9.3), say about one allocation. */
 const wantOf = (item: OrderItem | undefined, inventory: Inventory, now: Ms): Want => {

@@ -34,5 +34,9 @@ export const neededImages = (
     ...(orders?.items ?? []).flatMap((item) => (item.kind === 'run' ? [item.body] : [])),
     ...[...inventory.marks.values()].map(({ body }) => body),
   ];
-  return new Set(bodies.flatMap(({ spec }) => spec.tasks.map(({ image }) => imageName(image))));
+  const next = (orders?.items ?? []).flatMap((item) =>
+    item.kind === 'stop' ? (item.images ?? []) : [],
+  );
+  const images = bodies.flatMap(({ spec }) => spec.tasks.map(({ image }) => image));
+  return new Set([...images, ...next].map(imageName));
 };

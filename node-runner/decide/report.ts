@@ -26,6 +26,7 @@ import { neverHealthy, quotable } from './log-lines.ts';
 import { newMark } from './marks.ts';
 import { MESSAGE_CHARS } from './outcome.ts';
 import { lastCheck, taskHealth } from './probe.ts';
+import { waitingStops } from './stop-waits.ts';
 import { sizeText } from './words.ts';
 
 /** What is measured now and then, beside the inventory. */
@@ -51,6 +52,7 @@ export const nodeReport = (
   const ours = new Set(
     [...inventory.marks.values()].flatMap(({ ports }) => (ports ?? []).map(({ host }) => host)),
   );
+  const waiting = waitingStops(orders, inventory).allocations;
   return {
     node: node.node,
     cluster: node.cluster,
@@ -63,7 +65,11 @@ export const nodeReport = (
     address: node.address,
     allocations: [...inventory.marks.values(), ...unbegun(orders, inventory, about.now)]
       .toSorted((a, b) => compareText(a.allocation, b.allocation))
-      .map((mark) => allocationReport(mark, inventory, about)),
+      .map((mark) => {
+        const report = allocationReport(mark, inventory, about);
+        const stopWaits = waiting.get(mark.allocation);
+        return stopWaits === undefined ? report : { ...report, stopWaits };
+      }),
     foreign: [...inventory.containers.values()].filter(
       (container) => ownLabels(container, inventory) === null,
     ).length,

@@ -155,7 +155,8 @@ const underOrder = (report: AllocationReport, order: Order): Pick<Parts, 'body' 
   const runs = order !== null && order !== 'absent' && order.kind === 'run';
   return {
     body: runs ? order.body : report.body,
-    stopping: report.phase === 'stopping' || (order !== null && !runs),
+    stopping:
+      report.phase === 'stopping' || (order === null ? report.stopWaits !== undefined : !runs),
   };
 };
 

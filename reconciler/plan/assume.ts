@@ -47,7 +47,7 @@ const assumeNode = (node: LiveNode, steps: readonly Step[], passedMs: Ms): LiveN
   const stay = node.allocations.flatMap((allocation) => {
     if (!answers) return [allocation];
     const step = byId.get(allocation.allocation);
-    if (step?.kind === 'stop' || allocation.stopping) return [];
+    if (step?.kind === 'stop' || (allocation.stopping && step?.kind !== 'update')) return [];
     const body = step?.kind === 'update' ? step.body : allocation.body;
     return [allocation.phase === 'dead' ? dead(allocation, passedMs) : healthy(body, allocation)];
   });

@@ -34,7 +34,10 @@ export const budgetOf = (group: GroupView, pinned = false): Budget => {
   const { count, job } = group.frame;
   const parallel = parallelOf(job.spec.update, count);
   const order = orderOf(group, pinned);
-  const healthy = group.copies.filter((copy) => isLive(copy) && copy.healthy).length;
+  // A stop that is taken back may yet have been begun: it counts once its runner says otherwise.
+  const healthy = group.copies.filter(
+    (copy) => isLive(copy) && copy.healthy && !copy.allocation.stopping,
+  ).length;
   const minHealthy = Math.max(0, count - (order === 'stop-first' ? parallel : 0));
   const fresh = group.copies.filter((copy) => isLive(copy) && copy.version === 'target');
   return {

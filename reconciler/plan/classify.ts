@@ -63,7 +63,8 @@ const RULES: readonly Rule[] = [
   { class: 'dead', when: ({ allocation }) => allocation.phase === 'dead' },
   {
     class: 'going',
-    when: ({ allocation, node }) => allocation.stopping && node.standing !== 'lost',
+    when: (judged) =>
+      judged.allocation.stopping && judged.node.standing !== 'lost' && !isTakenBack(judged),
   },
   { class: 'lost', when: ({ node }) => node.standing === 'lost' },
   { class: 'unknown', when: ({ node }) => node.standing === 'unknown' },
@@ -96,6 +97,23 @@ export const classify = (judged: Judged, deadlines: Deadlines): Copy => {
     everHealthy,
     costs: everHealthy && allocation.health !== 'unhealthy' && allocation.phase !== 'dead',
   };
+};
+
+/**
+ * Its stop waits for an image (rules 5.7) that nobody needs any more: its own version is wanted
+ * again, what was to follow it has failed, or something else is to follow. Then it is judged as if
+ * no stop had been ordered.
+ */
+const isTakenBack = (judged: Judged): boolean => {
+  const { allocation, node, frame } = judged;
+  const { stopWaits, phase } = allocation;
+  if (stopWaits === undefined || phase !== 'running' || node.standing !== 'ready') return false;
+  if (isUnwanted(frame) || allocation.body.index >= frame.count) return true;
+  if (frame.job.standing.kind !== 'head') return false;
+  const version = versionOf(judged);
+  if (version === 'target' || (version === 'fallback' && frame.job.failed !== null)) return true;
+  const next = new Set(frame.target?.tasks.map(({ image }) => image.digest));
+  return stopWaits.some(({ digest }) => !next.has(digest));
 };
 
 const versionOf = ({ allocation, frame }: Judged): Copy['version'] => {

@@ -73,7 +73,9 @@ const ordersFor = (
   const there = new Set(allocations.map(({ allocation }) => allocation));
   const going = allocations.filter(
     ({ allocation, phase, stopping }) =>
-      phase !== 'dead' && (stopping || byId.get(allocation)?.kind === 'stop'),
+      phase !== 'dead' &&
+      ((stopping && byId.get(allocation)?.kind !== 'update') ||
+        byId.get(allocation)?.kind === 'stop'),
   );
   const goingBefore = ({ body }: LiveAllocation): readonly string[] =>
     going.filter((one) => sameSlot(one.body, body)).map(({ allocation }) => allocation);
@@ -117,10 +119,11 @@ const itemOf = (allocation: LiveAllocation, about: About): OrderItem | null => {
   const id = allocation.allocation;
   const isDead = allocation.phase === 'dead';
   if (step?.kind === 'stop') {
-    const { reason, killTimeoutMs } = step;
-    return isDead ? null : { kind: 'stop', allocation: id, reason, killTimeoutMs };
+    const { reason, killTimeoutMs, images } = step;
+    const first = images === undefined ? {} : { images };
+    return isDead ? null : { kind: 'stop', allocation: id, reason, killTimeoutMs, ...first };
   }
-  if (allocation.stopping) {
+  if (allocation.stopping && step?.kind !== 'update') {
     if (isDead) return null;
     if (sent?.kind === 'stop') return sent;
     const killTimeoutMs = killTimeoutOf(allocation.body.spec);

@@ -264,7 +264,7 @@ const stepsOf = (
     return { ...NOTHING, blocked: [waiting(job, slotWant, { why: 'volume-home', detail })] };
   }
   const records = homesOwed(slotWant, node, homes);
-  const stop = victim === null ? [] : [stopStep(job.view, victim.copy, victim.reason)];
+  const stop = victim === null ? [] : [stopFor(job, slotWant, { victim, node })];
   if (records.length > 0) {
     const detail = `the home of its volumes, ${node}, is written to the ledger first`;
     return {
@@ -290,6 +290,26 @@ const stepsOf = (
     after: victim === null ? [] : [victim.copy.allocation.allocation],
   };
   return { ...NOTHING, steps: [...stop, start] };
+};
+
+/**
+ * A healthy copy goes when what follows it there can start: its images are fetched first. One that
+ * is of no use any more is not kept for that.
+ */
+const stopFor = (
+  job: JobPlan,
+  { spec }: SlotWant,
+  {
+    victim: { copy, reason },
+    node,
+  }: { readonly victim: NonNullable<SlotWant['victim']>; readonly node: string },
+): Step => {
+  const stop = stopStep(job.view, copy, reason);
+  const isFollowed = copy.costs && copy.allocation.node === node;
+  const images = spec.tasks.flatMap(({ image: { repository, digest } }) =>
+    digest === null ? [] : [{ repository, digest }],
+  );
+  return isFollowed && images.length > 0 ? { ...stop, images } : stop;
 };
 
 const allowanceWait = (job: JobPlan, slotWant: SlotWant, allowance: string): Blocked =>

@@ -49,9 +49,12 @@ const updateOf = (
   { allocation }: Copy,
   wanted: { readonly version: Version; readonly spec: GroupSpec } | null,
 ): readonly Step[] => {
-  if (wanted === null) return [];
-  const body = refreshBody(allocation.body, wanted.version, wanted.spec);
-  const changes = changedFields(allocation.body, body);
+  if (wanted === null && !allocation.stopping) return [];
+  const body =
+    wanted === null ? allocation.body : refreshBody(allocation.body, wanted.version, wanted.spec);
+  // A stop that was ordered and is not begun is taken back.
+  const stays = allocation.stopping ? ['stays'] : [];
+  const changes = [...stays, ...changedFields(allocation.body, body)];
   if (changes.length === 0) return [];
   return [
     {
@@ -105,7 +108,11 @@ const isSuperseded = (
   return !counts || (rollout.settled && slot.target?.healthy === true);
 };
 
-export const stopStep = (view: JobView, { allocation }: Copy, reason: StopReason): Step => ({
+export const stopStep = (
+  view: JobView,
+  { allocation }: Copy,
+  reason: StopReason,
+): Extract<Step, { kind: 'stop' }> => ({
   kind: 'stop',
   node: allocation.node,
   job: view.job.id,

@@ -98,7 +98,7 @@ return errors === 0;
 }
 
 export const report = validate25;
-const schema9 = {"type":"object","required":["whole","head","bodies","changed","removed","usage"],"properties":{"whole":{"type":"boolean"},"head":{"$ref":"shared#/$defs/part13"},"bodies":{"$ref":"shared#/$defs/part51"},"bodyHashes":{"$ref":"shared#/$defs/part52"},"changed":{"$ref":"shared#/$defs/part73"},"removed":{"$ref":"shared#/$defs/part74"},"usage":{"$ref":"shared#/$defs/part76"}},"$id":"report"};
+const schema9 = {"type":"object","required":["whole","head","bodies","changed","removed","usage"],"properties":{"whole":{"type":"boolean"},"head":{"$ref":"shared#/$defs/part13"},"bodies":{"$ref":"shared#/$defs/part51"},"bodyHashes":{"$ref":"shared#/$defs/part52"},"changed":{"$ref":"shared#/$defs/part75"},"removed":{"$ref":"shared#/$defs/part76"},"usage":{"$ref":"shared#/$defs/part78"}},"$id":"report"};
 const schema10 = {"type":"object","required":["node","cluster","acceptedGeneration","acceptedCommit","acceptedHash","accepted","capacity","attributes","address","foreign","conditions","portsTaken"],"properties":{"node":{"$ref":"shared#/$defs/part0"},"cluster":{"type":"string","minLength":1,"maxLength":253},"acceptedGeneration":{"type":"integer","minimum":0,"maximum":9007199254740991},"acceptedCommit":{"$ref":"shared#/$defs/part1"},"acceptedHash":{"$ref":"shared#/$defs/part2"},"accepted":{"$ref":"shared#/$defs/part4"},"capacity":{"$ref":"shared#/$defs/part5"},"attributes":{"$ref":"shared#/$defs/part7"},"address":{"type":"string","maxLength":1024},"foreign":{"type":"integer","minimum":0,"maximum":9007199254740991},"conditions":{"$ref":"shared#/$defs/part9"},"portsTaken":{"$ref":"shared#/$defs/part10"},"volumes":{"$ref":"shared#/$defs/part12"}}};
 
 function validate27(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
@@ -4376,8 +4376,8 @@ validate149.errors = vErrors;
 return errors === 0;
 }
 
-const schema63 = {"type":"array","items":{"$ref":"shared#/$defs/part72"},"maxItems":4000};
-const schema64 = {"type":"object","required":["allocation","bodyHash","phase","health","everHealthy","tasks","failure","ports","address","usage","acceptedForMs","firstStartedForMs","runningForMs","healthyForMs","firstHealthyForMs","deadForMs"],"properties":{"allocation":{"$ref":"shared#/$defs/part3"},"bodyHash":{"type":"string","pattern":"^[0-9a-f]{16,64}$"},"phase":{"$ref":"shared#/$defs/part53"},"health":{"type":"string","enum":["healthy","unhealthy","unproven"]},"everHealthy":{"type":"boolean"},"tasks":{"$ref":"shared#/$defs/part63"},"failure":{"$ref":"shared#/$defs/part67"},"ports":{"$ref":"shared#/$defs/part69"},"address":{"$ref":"shared#/$defs/part70"},"usage":{"$ref":"shared#/$defs/part71"},"acceptedForMs":{"type":"number","minimum":0},"firstStartedForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"runningForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"healthyForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"firstHealthyForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"deadForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]}}};
+const schema63 = {"type":"array","items":{"$ref":"shared#/$defs/part74"},"maxItems":4000};
+const schema64 = {"type":"object","required":["allocation","bodyHash","phase","health","everHealthy","tasks","failure","ports","address","usage","acceptedForMs","firstStartedForMs","runningForMs","healthyForMs","firstHealthyForMs","deadForMs"],"properties":{"allocation":{"$ref":"shared#/$defs/part3"},"bodyHash":{"type":"string","pattern":"^[0-9a-f]{16,64}$"},"phase":{"$ref":"shared#/$defs/part53"},"health":{"type":"string","enum":["healthy","unhealthy","unproven"]},"everHealthy":{"type":"boolean"},"tasks":{"$ref":"shared#/$defs/part63"},"failure":{"$ref":"shared#/$defs/part67"},"stopWaits":{"$ref":"shared#/$defs/part69"},"ports":{"$ref":"shared#/$defs/part71"},"address":{"$ref":"shared#/$defs/part72"},"usage":{"$ref":"shared#/$defs/part73"},"acceptedForMs":{"type":"number","minimum":0},"firstStartedForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"runningForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"healthyForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"firstHealthyForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"deadForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]}}};
 const schema65 = {"type":"string","enum":["pending","running","stopping","dead"]};
 
 function validate154(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
@@ -5340,7 +5340,7 @@ return errors === 0;
 }
 
 const schema80 = {"type":"array","items":{"$ref":"shared#/$defs/part68"},"maxItems":1000};
-const schema81 = {"type":"object","required":["name","port","host"],"properties":{"name":{"$ref":"shared#/$defs/part14"},"port":{"type":"integer","minimum":0,"maximum":65535},"host":{"type":"integer","minimum":0,"maximum":65535}}};
+const schema81 = {"type":"object","required":["repository","digest"],"properties":{"repository":{"type":"string"},"digest":{"type":"string"}}};
 
 function validate188(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
@@ -5348,16 +5348,16 @@ let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
-if((((data.name === undefined) && (missing0 = "name")) || ((data.port === undefined) && (missing0 = "port"))) || ((data.host === undefined) && (missing0 = "host"))){
+if(((data.repository === undefined) && (missing0 = "repository")) || ((data.digest === undefined) && (missing0 = "digest"))){
 validate188.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
 return false;
 }
 else {
-if(data.name !== undefined){
+if(data.repository !== undefined){
 const _errs1 = errors;
-if(!(validate57(data.name, {instancePath:instancePath+"/name",parentData:data,parentDataProperty:"name",rootData}))){
-vErrors = vErrors === null ? validate57.errors : vErrors.concat(validate57.errors);
-errors = vErrors.length;
+if(typeof data.repository !== "string"){
+validate188.errors = [{instancePath:instancePath+"/repository",schemaPath:"#/properties/repository/type",keyword:"type",params:{type: "string"}}];
+return false;
 }
 var valid0 = _errs1 === errors;
 }
@@ -5365,59 +5365,16 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.port !== undefined){
-let data1 = data.port;
-const _errs2 = errors;
-if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
-validate188.errors = [{instancePath:instancePath+"/port",schemaPath:"#/properties/port/type",keyword:"type",params:{type: "integer"}}];
+if(data.digest !== undefined){
+const _errs3 = errors;
+if(typeof data.digest !== "string"){
+validate188.errors = [{instancePath:instancePath+"/digest",schemaPath:"#/properties/digest/type",keyword:"type",params:{type: "string"}}];
 return false;
 }
-if(errors === _errs2){
-if((typeof data1 == "number") && (isFinite(data1))){
-if(data1 > 65535 || isNaN(data1)){
-validate188.errors = [{instancePath:instancePath+"/port",schemaPath:"#/properties/port/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535}}];
-return false;
-}
-else {
-if(data1 < 0 || isNaN(data1)){
-validate188.errors = [{instancePath:instancePath+"/port",schemaPath:"#/properties/port/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
-return false;
-}
-}
-}
-}
-var valid0 = _errs2 === errors;
+var valid0 = _errs3 === errors;
 }
 else {
 var valid0 = true;
-}
-if(valid0){
-if(data.host !== undefined){
-let data2 = data.host;
-const _errs4 = errors;
-if(!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2)))){
-validate188.errors = [{instancePath:instancePath+"/host",schemaPath:"#/properties/host/type",keyword:"type",params:{type: "integer"}}];
-return false;
-}
-if(errors === _errs4){
-if((typeof data2 == "number") && (isFinite(data2))){
-if(data2 > 65535 || isNaN(data2)){
-validate188.errors = [{instancePath:instancePath+"/host",schemaPath:"#/properties/host/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535}}];
-return false;
-}
-else {
-if(data2 < 0 || isNaN(data2)){
-validate188.errors = [{instancePath:instancePath+"/host",schemaPath:"#/properties/host/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
-return false;
-}
-}
-}
-}
-var valid0 = _errs4 === errors;
-}
-else {
-var valid0 = true;
-}
 }
 }
 }
@@ -5466,9 +5423,136 @@ validate187.errors = vErrors;
 return errors === 0;
 }
 
-const schema82 = {"anyOf":[{"type":"string","maxLength":1024},{"type":"null"}]};
+const schema82 = {"type":"array","items":{"$ref":"shared#/$defs/part70"},"maxItems":1000};
+const schema83 = {"type":"object","required":["name","port","host"],"properties":{"name":{"$ref":"shared#/$defs/part14"},"port":{"type":"integer","minimum":0,"maximum":65535},"host":{"type":"integer","minimum":0,"maximum":65535}}};
 
 function validate192(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((((data.name === undefined) && (missing0 = "name")) || ((data.port === undefined) && (missing0 = "port"))) || ((data.host === undefined) && (missing0 = "host"))){
+validate192.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
+return false;
+}
+else {
+if(data.name !== undefined){
+const _errs1 = errors;
+if(!(validate57(data.name, {instancePath:instancePath+"/name",parentData:data,parentDataProperty:"name",rootData}))){
+vErrors = vErrors === null ? validate57.errors : vErrors.concat(validate57.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.port !== undefined){
+let data1 = data.port;
+const _errs2 = errors;
+if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
+validate192.errors = [{instancePath:instancePath+"/port",schemaPath:"#/properties/port/type",keyword:"type",params:{type: "integer"}}];
+return false;
+}
+if(errors === _errs2){
+if((typeof data1 == "number") && (isFinite(data1))){
+if(data1 > 65535 || isNaN(data1)){
+validate192.errors = [{instancePath:instancePath+"/port",schemaPath:"#/properties/port/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535}}];
+return false;
+}
+else {
+if(data1 < 0 || isNaN(data1)){
+validate192.errors = [{instancePath:instancePath+"/port",schemaPath:"#/properties/port/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.host !== undefined){
+let data2 = data.host;
+const _errs4 = errors;
+if(!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2)))){
+validate192.errors = [{instancePath:instancePath+"/host",schemaPath:"#/properties/host/type",keyword:"type",params:{type: "integer"}}];
+return false;
+}
+if(errors === _errs4){
+if((typeof data2 == "number") && (isFinite(data2))){
+if(data2 > 65535 || isNaN(data2)){
+validate192.errors = [{instancePath:instancePath+"/host",schemaPath:"#/properties/host/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535}}];
+return false;
+}
+else {
+if(data2 < 0 || isNaN(data2)){
+validate192.errors = [{instancePath:instancePath+"/host",schemaPath:"#/properties/host/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
+return false;
+}
+}
+}
+}
+var valid0 = _errs4 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+else {
+validate192.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+return false;
+}
+}
+validate192.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate191(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length > 1000){
+validate191.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 1000}}];
+return false;
+}
+else {
+var valid0 = true;
+const len0 = data.length;
+for(let i0=0; i0<len0; i0++){
+const _errs1 = errors;
+if(!(validate192(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData}))){
+vErrors = vErrors === null ? validate192.errors : vErrors.concat(validate192.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+if(!valid0){
+break;
+}
+}
+}
+}
+else {
+validate191.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+return false;
+}
+}
+validate191.errors = vErrors;
+return errors === 0;
+}
+
+const schema84 = {"anyOf":[{"type":"string","maxLength":1024},{"type":"null"}]};
+
+function validate196(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 const _errs0 = errors;
@@ -5524,7 +5608,7 @@ else {
 vErrors.push(err3);
 }
 errors++;
-validate192.errors = vErrors;
+validate196.errors = vErrors;
 return false;
 }
 else {
@@ -5538,13 +5622,13 @@ vErrors = null;
 }
 }
 }
-validate192.errors = vErrors;
+validate196.errors = vErrors;
 return errors === 0;
 }
 
-const schema83 = {"anyOf":[{"$ref":"shared#/$defs/part5"},{"type":"null"}]};
+const schema85 = {"anyOf":[{"$ref":"shared#/$defs/part5"},{"type":"null"}]};
 
-function validate194(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate198(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 const _errs0 = errors;
@@ -5580,7 +5664,7 @@ else {
 vErrors.push(err1);
 }
 errors++;
-validate194.errors = vErrors;
+validate198.errors = vErrors;
 return false;
 }
 else {
@@ -5594,7 +5678,7 @@ vErrors = null;
 }
 }
 }
-validate194.errors = vErrors;
+validate198.errors = vErrors;
 return errors === 0;
 }
 
@@ -5708,9 +5792,9 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.ports !== undefined){
+if(data.stopWaits !== undefined){
 const _errs11 = errors;
-if(!(validate187(data.ports, {instancePath:instancePath+"/ports",parentData:data,parentDataProperty:"ports",rootData}))){
+if(!(validate187(data.stopWaits, {instancePath:instancePath+"/stopWaits",parentData:data,parentDataProperty:"stopWaits",rootData}))){
 vErrors = vErrors === null ? validate187.errors : vErrors.concat(validate187.errors);
 errors = vErrors.length;
 }
@@ -5720,10 +5804,10 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.address !== undefined){
+if(data.ports !== undefined){
 const _errs12 = errors;
-if(!(validate192(data.address, {instancePath:instancePath+"/address",parentData:data,parentDataProperty:"address",rootData}))){
-vErrors = vErrors === null ? validate192.errors : vErrors.concat(validate192.errors);
+if(!(validate191(data.ports, {instancePath:instancePath+"/ports",parentData:data,parentDataProperty:"ports",rootData}))){
+vErrors = vErrors === null ? validate191.errors : vErrors.concat(validate191.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs12 === errors;
@@ -5732,10 +5816,10 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.usage !== undefined){
+if(data.address !== undefined){
 const _errs13 = errors;
-if(!(validate194(data.usage, {instancePath:instancePath+"/usage",parentData:data,parentDataProperty:"usage",rootData}))){
-vErrors = vErrors === null ? validate194.errors : vErrors.concat(validate194.errors);
+if(!(validate196(data.address, {instancePath:instancePath+"/address",parentData:data,parentDataProperty:"address",rootData}))){
+vErrors = vErrors === null ? validate196.errors : vErrors.concat(validate196.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs13 === errors;
@@ -5744,12 +5828,24 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.acceptedForMs !== undefined){
-let data10 = data.acceptedForMs;
+if(data.usage !== undefined){
 const _errs14 = errors;
-if(errors === _errs14){
-if((typeof data10 == "number") && (isFinite(data10))){
-if(data10 < 0 || isNaN(data10)){
+if(!(validate198(data.usage, {instancePath:instancePath+"/usage",parentData:data,parentDataProperty:"usage",rootData}))){
+vErrors = vErrors === null ? validate198.errors : vErrors.concat(validate198.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs14 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.acceptedForMs !== undefined){
+let data11 = data.acceptedForMs;
+const _errs15 = errors;
+if(errors === _errs15){
+if((typeof data11 == "number") && (isFinite(data11))){
+if(data11 < 0 || isNaN(data11)){
 validate152.errors = [{instancePath:instancePath+"/acceptedForMs",schemaPath:"#/properties/acceptedForMs/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
 return false;
 }
@@ -5759,21 +5855,21 @@ validate152.errors = [{instancePath:instancePath+"/acceptedForMs",schemaPath:"#/
 return false;
 }
 }
-var valid0 = _errs14 === errors;
+var valid0 = _errs15 === errors;
 }
 else {
 var valid0 = true;
 }
 if(valid0){
 if(data.firstStartedForMs !== undefined){
-let data11 = data.firstStartedForMs;
-const _errs16 = errors;
+let data12 = data.firstStartedForMs;
 const _errs17 = errors;
-let valid1 = false;
 const _errs18 = errors;
-if(errors === _errs18){
-if((typeof data11 == "number") && (isFinite(data11))){
-if(data11 < 0 || isNaN(data11)){
+let valid1 = false;
+const _errs19 = errors;
+if(errors === _errs19){
+if((typeof data12 == "number") && (isFinite(data12))){
+if(data12 < 0 || isNaN(data12)){
 const err0 = {instancePath:instancePath+"/firstStartedForMs",schemaPath:"#/properties/firstStartedForMs/anyOf/0/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}};
 if(vErrors === null){
 vErrors = [err0];
@@ -5795,11 +5891,11 @@ vErrors.push(err1);
 errors++;
 }
 }
-var _valid0 = _errs18 === errors;
+var _valid0 = _errs19 === errors;
 valid1 = valid1 || _valid0;
 if(!valid1){
-const _errs20 = errors;
-if(data11 !== null){
+const _errs21 = errors;
+if(data12 !== null){
 const err2 = {instancePath:instancePath+"/firstStartedForMs",schemaPath:"#/properties/firstStartedForMs/anyOf/1/type",keyword:"type",params:{type: "null"}};
 if(vErrors === null){
 vErrors = [err2];
@@ -5809,7 +5905,7 @@ vErrors.push(err2);
 }
 errors++;
 }
-var _valid0 = _errs20 === errors;
+var _valid0 = _errs21 === errors;
 valid1 = valid1 || _valid0;
 }
 if(!valid1){
@@ -5825,31 +5921,31 @@ validate152.errors = vErrors;
 return false;
 }
 else {
-errors = _errs17;
+errors = _errs18;
 if(vErrors !== null){
-if(_errs17){
-vErrors.length = _errs17;
+if(_errs18){
+vErrors.length = _errs18;
 }
 else {
 vErrors = null;
 }
 }
 }
-var valid0 = _errs16 === errors;
+var valid0 = _errs17 === errors;
 }
 else {
 var valid0 = true;
 }
 if(valid0){
 if(data.runningForMs !== undefined){
-let data12 = data.runningForMs;
-const _errs22 = errors;
+let data13 = data.runningForMs;
 const _errs23 = errors;
-let valid2 = false;
 const _errs24 = errors;
-if(errors === _errs24){
-if((typeof data12 == "number") && (isFinite(data12))){
-if(data12 < 0 || isNaN(data12)){
+let valid2 = false;
+const _errs25 = errors;
+if(errors === _errs25){
+if((typeof data13 == "number") && (isFinite(data13))){
+if(data13 < 0 || isNaN(data13)){
 const err4 = {instancePath:instancePath+"/runningForMs",schemaPath:"#/properties/runningForMs/anyOf/0/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}};
 if(vErrors === null){
 vErrors = [err4];
@@ -5871,11 +5967,11 @@ vErrors.push(err5);
 errors++;
 }
 }
-var _valid1 = _errs24 === errors;
+var _valid1 = _errs25 === errors;
 valid2 = valid2 || _valid1;
 if(!valid2){
-const _errs26 = errors;
-if(data12 !== null){
+const _errs27 = errors;
+if(data13 !== null){
 const err6 = {instancePath:instancePath+"/runningForMs",schemaPath:"#/properties/runningForMs/anyOf/1/type",keyword:"type",params:{type: "null"}};
 if(vErrors === null){
 vErrors = [err6];
@@ -5885,7 +5981,7 @@ vErrors.push(err6);
 }
 errors++;
 }
-var _valid1 = _errs26 === errors;
+var _valid1 = _errs27 === errors;
 valid2 = valid2 || _valid1;
 }
 if(!valid2){
@@ -5901,31 +5997,31 @@ validate152.errors = vErrors;
 return false;
 }
 else {
-errors = _errs23;
+errors = _errs24;
 if(vErrors !== null){
-if(_errs23){
-vErrors.length = _errs23;
+if(_errs24){
+vErrors.length = _errs24;
 }
 else {
 vErrors = null;
 }
 }
 }
-var valid0 = _errs22 === errors;
+var valid0 = _errs23 === errors;
 }
 else {
 var valid0 = true;
 }
 if(valid0){
 if(data.healthyForMs !== undefined){
-let data13 = data.healthyForMs;
-const _errs28 = errors;
+let data14 = data.healthyForMs;
 const _errs29 = errors;
-let valid3 = false;
 const _errs30 = errors;
-if(errors === _errs30){
-if((typeof data13 == "number") && (isFinite(data13))){
-if(data13 < 0 || isNaN(data13)){
+let valid3 = false;
+const _errs31 = errors;
+if(errors === _errs31){
+if((typeof data14 == "number") && (isFinite(data14))){
+if(data14 < 0 || isNaN(data14)){
 const err8 = {instancePath:instancePath+"/healthyForMs",schemaPath:"#/properties/healthyForMs/anyOf/0/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}};
 if(vErrors === null){
 vErrors = [err8];
@@ -5947,11 +6043,11 @@ vErrors.push(err9);
 errors++;
 }
 }
-var _valid2 = _errs30 === errors;
+var _valid2 = _errs31 === errors;
 valid3 = valid3 || _valid2;
 if(!valid3){
-const _errs32 = errors;
-if(data13 !== null){
+const _errs33 = errors;
+if(data14 !== null){
 const err10 = {instancePath:instancePath+"/healthyForMs",schemaPath:"#/properties/healthyForMs/anyOf/1/type",keyword:"type",params:{type: "null"}};
 if(vErrors === null){
 vErrors = [err10];
@@ -5961,7 +6057,7 @@ vErrors.push(err10);
 }
 errors++;
 }
-var _valid2 = _errs32 === errors;
+var _valid2 = _errs33 === errors;
 valid3 = valid3 || _valid2;
 }
 if(!valid3){
@@ -5977,31 +6073,31 @@ validate152.errors = vErrors;
 return false;
 }
 else {
-errors = _errs29;
+errors = _errs30;
 if(vErrors !== null){
-if(_errs29){
-vErrors.length = _errs29;
+if(_errs30){
+vErrors.length = _errs30;
 }
 else {
 vErrors = null;
 }
 }
 }
-var valid0 = _errs28 === errors;
+var valid0 = _errs29 === errors;
 }
 else {
 var valid0 = true;
 }
 if(valid0){
 if(data.firstHealthyForMs !== undefined){
-let data14 = data.firstHealthyForMs;
-const _errs34 = errors;
+let data15 = data.firstHealthyForMs;
 const _errs35 = errors;
-let valid4 = false;
 const _errs36 = errors;
-if(errors === _errs36){
-if((typeof data14 == "number") && (isFinite(data14))){
-if(data14 < 0 || isNaN(data14)){
+let valid4 = false;
+const _errs37 = errors;
+if(errors === _errs37){
+if((typeof data15 == "number") && (isFinite(data15))){
+if(data15 < 0 || isNaN(data15)){
 const err12 = {instancePath:instancePath+"/firstHealthyForMs",schemaPath:"#/properties/firstHealthyForMs/anyOf/0/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}};
 if(vErrors === null){
 vErrors = [err12];
@@ -6023,11 +6119,11 @@ vErrors.push(err13);
 errors++;
 }
 }
-var _valid3 = _errs36 === errors;
+var _valid3 = _errs37 === errors;
 valid4 = valid4 || _valid3;
 if(!valid4){
-const _errs38 = errors;
-if(data14 !== null){
+const _errs39 = errors;
+if(data15 !== null){
 const err14 = {instancePath:instancePath+"/firstHealthyForMs",schemaPath:"#/properties/firstHealthyForMs/anyOf/1/type",keyword:"type",params:{type: "null"}};
 if(vErrors === null){
 vErrors = [err14];
@@ -6037,7 +6133,7 @@ vErrors.push(err14);
 }
 errors++;
 }
-var _valid3 = _errs38 === errors;
+var _valid3 = _errs39 === errors;
 valid4 = valid4 || _valid3;
 }
 if(!valid4){
@@ -6053,31 +6149,31 @@ validate152.errors = vErrors;
 return false;
 }
 else {
-errors = _errs35;
+errors = _errs36;
 if(vErrors !== null){
-if(_errs35){
-vErrors.length = _errs35;
+if(_errs36){
+vErrors.length = _errs36;
 }
 else {
 vErrors = null;
 }
 }
 }
-var valid0 = _errs34 === errors;
+var valid0 = _errs35 === errors;
 }
 else {
 var valid0 = true;
 }
 if(valid0){
 if(data.deadForMs !== undefined){
-let data15 = data.deadForMs;
-const _errs40 = errors;
+let data16 = data.deadForMs;
 const _errs41 = errors;
-let valid5 = false;
 const _errs42 = errors;
-if(errors === _errs42){
-if((typeof data15 == "number") && (isFinite(data15))){
-if(data15 < 0 || isNaN(data15)){
+let valid5 = false;
+const _errs43 = errors;
+if(errors === _errs43){
+if((typeof data16 == "number") && (isFinite(data16))){
+if(data16 < 0 || isNaN(data16)){
 const err16 = {instancePath:instancePath+"/deadForMs",schemaPath:"#/properties/deadForMs/anyOf/0/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}};
 if(vErrors === null){
 vErrors = [err16];
@@ -6099,11 +6195,11 @@ vErrors.push(err17);
 errors++;
 }
 }
-var _valid4 = _errs42 === errors;
+var _valid4 = _errs43 === errors;
 valid5 = valid5 || _valid4;
 if(!valid5){
-const _errs44 = errors;
-if(data15 !== null){
+const _errs45 = errors;
+if(data16 !== null){
 const err18 = {instancePath:instancePath+"/deadForMs",schemaPath:"#/properties/deadForMs/anyOf/1/type",keyword:"type",params:{type: "null"}};
 if(vErrors === null){
 vErrors = [err18];
@@ -6113,7 +6209,7 @@ vErrors.push(err18);
 }
 errors++;
 }
-var _valid4 = _errs44 === errors;
+var _valid4 = _errs45 === errors;
 valid5 = valid5 || _valid4;
 }
 if(!valid5){
@@ -6129,20 +6225,21 @@ validate152.errors = vErrors;
 return false;
 }
 else {
-errors = _errs41;
+errors = _errs42;
 if(vErrors !== null){
-if(_errs41){
-vErrors.length = _errs41;
+if(_errs42){
+vErrors.length = _errs42;
 }
 else {
 vErrors = null;
 }
 }
 }
-var valid0 = _errs40 === errors;
+var valid0 = _errs41 === errors;
 }
 else {
 var valid0 = true;
+}
 }
 }
 }
@@ -6205,15 +6302,15 @@ validate151.errors = vErrors;
 return errors === 0;
 }
 
-const schema84 = {"type":"array","items":{"$ref":"shared#/$defs/part3"},"maxItems":4000};
+const schema86 = {"type":"array","items":{"$ref":"shared#/$defs/part3"},"maxItems":4000};
 
-function validate199(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate203(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 4000){
-validate199.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 4000}}];
+validate203.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 4000}}];
 return false;
 }
 else {
@@ -6233,30 +6330,30 @@ break;
 }
 }
 else {
-validate199.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate203.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
 return false;
 }
 }
-validate199.errors = vErrors;
+validate203.errors = vErrors;
 return errors === 0;
 }
 
-const schema85 = {"type":"array","items":{"$ref":"shared#/$defs/part75"},"maxItems":4000};
-const schema86 = {"type":"array","additionalItems":false,"items":[{"type":"string","pattern":"^[0-9a-f]{16}-[0-9]{1,9}-[0-9]{1,9}$"},{"type":"number","minimum":0},{"type":"number","minimum":0}],"minItems":3};
+const schema87 = {"type":"array","items":{"$ref":"shared#/$defs/part77"},"maxItems":4000};
+const schema88 = {"type":"array","additionalItems":false,"items":[{"type":"string","pattern":"^[0-9a-f]{16}-[0-9]{1,9}-[0-9]{1,9}$"},{"type":"number","minimum":0},{"type":"number","minimum":0}],"minItems":3};
 
-function validate203(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate207(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length < 3){
-validate203.errors = [{instancePath,schemaPath:"#/minItems",keyword:"minItems",params:{limit: 3}}];
+validate207.errors = [{instancePath,schemaPath:"#/minItems",keyword:"minItems",params:{limit: 3}}];
 return false;
 }
 else {
 const len0 = data.length;
 if(!(len0 <= 3)){
-validate203.errors = [{instancePath,schemaPath:"#/additionalItems",keyword:"additionalItems",params:{limit: 3}}];
+validate207.errors = [{instancePath,schemaPath:"#/additionalItems",keyword:"additionalItems",params:{limit: 3}}];
 return false;
 }
 else {
@@ -6267,12 +6364,12 @@ const _errs1 = errors;
 if(errors === _errs1){
 if(typeof data0 === "string"){
 if(!pattern4.test(data0)){
-validate203.errors = [{instancePath:instancePath+"/0",schemaPath:"#/items/0/pattern",keyword:"pattern",params:{pattern: "^[0-9a-f]{16}-[0-9]{1,9}-[0-9]{1,9}$"}}];
+validate207.errors = [{instancePath:instancePath+"/0",schemaPath:"#/items/0/pattern",keyword:"pattern",params:{pattern: "^[0-9a-f]{16}-[0-9]{1,9}-[0-9]{1,9}$"}}];
 return false;
 }
 }
 else {
-validate203.errors = [{instancePath:instancePath+"/0",schemaPath:"#/items/0/type",keyword:"type",params:{type: "string"}}];
+validate207.errors = [{instancePath:instancePath+"/0",schemaPath:"#/items/0/type",keyword:"type",params:{type: "string"}}];
 return false;
 }
 }
@@ -6285,12 +6382,12 @@ const _errs3 = errors;
 if(errors === _errs3){
 if((typeof data1 == "number") && (isFinite(data1))){
 if(data1 < 0 || isNaN(data1)){
-validate203.errors = [{instancePath:instancePath+"/1",schemaPath:"#/items/1/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
+validate207.errors = [{instancePath:instancePath+"/1",schemaPath:"#/items/1/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
 return false;
 }
 }
 else {
-validate203.errors = [{instancePath:instancePath+"/1",schemaPath:"#/items/1/type",keyword:"type",params:{type: "number"}}];
+validate207.errors = [{instancePath:instancePath+"/1",schemaPath:"#/items/1/type",keyword:"type",params:{type: "number"}}];
 return false;
 }
 }
@@ -6303,12 +6400,12 @@ const _errs5 = errors;
 if(errors === _errs5){
 if((typeof data2 == "number") && (isFinite(data2))){
 if(data2 < 0 || isNaN(data2)){
-validate203.errors = [{instancePath:instancePath+"/2",schemaPath:"#/items/2/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
+validate207.errors = [{instancePath:instancePath+"/2",schemaPath:"#/items/2/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
 return false;
 }
 }
 else {
-validate203.errors = [{instancePath:instancePath+"/2",schemaPath:"#/items/2/type",keyword:"type",params:{type: "number"}}];
+validate207.errors = [{instancePath:instancePath+"/2",schemaPath:"#/items/2/type",keyword:"type",params:{type: "number"}}];
 return false;
 }
 }
@@ -6320,22 +6417,22 @@ var valid0 = _errs5 === errors;
 }
 }
 else {
-validate203.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate207.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
 return false;
 }
 }
-validate203.errors = vErrors;
+validate207.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate202(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate206(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 4000){
-validate202.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 4000}}];
+validate206.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 4000}}];
 return false;
 }
 else {
@@ -6343,8 +6440,8 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate203(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData}))){
-vErrors = vErrors === null ? validate203.errors : vErrors.concat(validate203.errors);
+if(!(validate207(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData}))){
+vErrors = vErrors === null ? validate207.errors : vErrors.concat(validate207.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
@@ -6355,11 +6452,11 @@ break;
 }
 }
 else {
-validate202.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate206.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
 return false;
 }
 }
-validate202.errors = vErrors;
+validate206.errors = vErrors;
 return errors === 0;
 }
 
@@ -6438,8 +6535,8 @@ var valid0 = true;
 if(valid0){
 if(data.removed !== undefined){
 const _errs7 = errors;
-if(!(validate199(data.removed, {instancePath:instancePath+"/removed",parentData:data,parentDataProperty:"removed",rootData}))){
-vErrors = vErrors === null ? validate199.errors : vErrors.concat(validate199.errors);
+if(!(validate203(data.removed, {instancePath:instancePath+"/removed",parentData:data,parentDataProperty:"removed",rootData}))){
+vErrors = vErrors === null ? validate203.errors : vErrors.concat(validate203.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs7 === errors;
@@ -6450,8 +6547,8 @@ var valid0 = true;
 if(valid0){
 if(data.usage !== undefined){
 const _errs8 = errors;
-if(!(validate202(data.usage, {instancePath:instancePath+"/usage",parentData:data,parentDataProperty:"usage",rootData}))){
-vErrors = vErrors === null ? validate202.errors : vErrors.concat(validate202.errors);
+if(!(validate206(data.usage, {instancePath:instancePath+"/usage",parentData:data,parentDataProperty:"usage",rootData}))){
+vErrors = vErrors === null ? validate206.errors : vErrors.concat(validate206.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs8 === errors;

@@ -27,6 +27,7 @@ afterAll(async () => {
 });
 
 const WEB = 'jobs/shop/web.yaml';
+const STORE = 'jobs/shop/store.yaml';
 const webFile = () => readFileSync(join(up.repository, WEB), 'utf8');
 
 /** Parsed --json; the text is shown where it is none. */
@@ -260,9 +261,36 @@ const copies = async (): Promise<readonly string[]> => {
 
 interface Status {
   readonly jobs: readonly {
-    readonly copies: readonly { readonly allocation: string }[];
+    readonly copies: readonly {
+      readonly allocation: string;
+      readonly health: string;
+      readonly tasks: readonly { readonly pid: number | null }[];
+    }[];
   }[];
 }
+
+test('stop-first with an image that does not exist: the old copy runs on, untouched', async () => {
+  const file = join(up.repository, STORE);
+  const before = readFileSync(file, 'utf8');
+  const running = async () => {
+    const status = json(await up.purser(['status', 'store', '--json'])) as Status;
+    return status.jobs.flatMap(({ copies: all }) =>
+      all.map(({ allocation, health, tasks }) => [allocation, health, tasks[0]?.pid]),
+    );
+  };
+  const old = (await running())[0];
+  expect(old?.[1]).toBe('healthy');
+  const missing = before.replace(/^image: .*$/m, `image: ${up.image}@sha256:${'0'.repeat(64)}`);
+  expect(missing).not.toBe(before);
+  writeFileSync(file, missing);
+  git(up.repository, 'commit', '-qam', 'An image that does not exist');
+  await until(() => readFileSync(file, 'utf8').includes(`image: ${up.image}:1`));
+  expect((await up.purser(['history', 'store'])).out).toMatch(/\(machine\) +Revert shop\/store/);
+  await until(async () => (await up.purser(['status', 'store'])).out.includes('settled'));
+  await until(async () => (await running()).length === 1);
+  expect(await running()).toEqual([old]);
+  expect((await up.purser(['events', 'store', '-n', '2000'])).out).toContain('app@sha256:0000');
+});
 
 test('logs and exec name the tasks that there are', async () => {
   const logs = await up.purser(['logs', 'web', '-t', 'wob']);

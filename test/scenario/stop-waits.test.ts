@@ -1,0 +1,189 @@
+// A stop that waits for the image of what follows: the runner's side, and what the planner does
+// when the image cannot be had. (RULES 5.7, 10.1)
+import { describe, expect, it } from 'vitest';
+import { orders as ordersOf } from '../../reconciler/plan/orders.ts';
+import { plan } from '../../reconciler/plan/plan.ts';
+import { createTick } from '../../node-runner/tick.ts';
+import type { LiveAllocation } from '../../schema/live.ts';
+import type { OrderItem } from '../../schema/orders.ts';
+import {
+  runItem,
+  stopItem,
+  testBody,
+  testGroup,
+  testNode,
+  testOrders,
+  testTask,
+} from '../support/runner-specs.ts';
+import type { World } from '../support/runner-world.ts';
+import { createWorld, failure } from '../support/runner-world.ts';
+import { aCopy, aJob, desiredOf, liveOf, settledBefore, STARTING } from '../support/world.ts';
+
+const next = { repository: 'r/web', digest: 'sha256:bb' };
+const old = testBody('a-0-1');
+const follower = testBody('b-0-1', {
+  spec: testGroup({
+    hash: 'ee'.repeat(32),
+    tasks: [testTask({ image: { reference: 'r/web:2', ...next } })],
+  }),
+});
+const stop = { ...stopItem('a-0-1'), images: [next] } as OrderItem;
+
+const withOld = async (use: (world: World) => Promise<void>): Promise<void> => {
+  const world = createWorld();
+  const end = new AbortController();
+  const done = createTick(world.ports, testNode).run(end.signal);
+  try {
+    await world.advance(200);
+    world.send(testOrders(1, [runItem(old)]));
+    await world.advance(15_000);
+    expect(copyIn(world, 'a-0-1')).toMatchObject({ phase: 'running', health: 'healthy' });
+    world.calls.length = 0;
+    await use(world);
+  } finally {
+    end.abort();
+    await world.advance(2000);
+    await done;
+  }
+};
+
+const copyIn = (world: World, id: string) =>
+  world.last().allocations.find(({ allocation }) => allocation === id);
+const verbs = (world: World, ...kinds: readonly string[]) =>
+  world.calls.filter((call) => kinds.includes(call.split(' ')[0] ?? ''));
+
+describe('a stop that waits for images', () => {
+  it('comes after the pull, and the start after the stop', () =>
+    withOld(async (world) => {
+      world.send(testOrders(2, [stop, runItem(follower, ['a-0-1'])]));
+      await world.advance(2000);
+      expect(verbs(world, 'pull', 'kill', 'create')).toEqual([
+        'pull r/web@sha256:bb',
+        'kill a-0-1.server 15',
+        'create b-0-1.server',
+      ]);
+      expect(world.last().allocations.map(({ allocation }) => allocation)).toEqual(['b-0-1']);
+    }));
+
+  it('waits also where nothing is to start yet, as with a singleton', () =>
+    withOld(async (world) => {
+      world.send(testOrders(2, [stop]));
+      await world.advance(2000);
+      expect(verbs(world, 'pull', 'kill')).toEqual([
+        'pull r/web@sha256:bb',
+        'kill a-0-1.server 15',
+      ]);
+    }));
+
+  it.each([
+    ['the registry is down', failure('registry', 'platform', 'no answer')],
+    ['the image does not exist', failure('image-not-found', 'version', 'r/web@sha256:bb is gone')],
+  ])('leaves the old copy alone while %s, for ever if need be', (_, fault) =>
+    withOld(async (world) => {
+      world.faults.set('pull r/web@sha256:bb', fault);
+      world.send(testOrders(2, [stop, runItem(follower, ['a-0-1'])]));
+      await world.advance(150_000);
+      expect(verbs(world, 'kill', 'create', 'remove')).toEqual([]);
+      expect(copyIn(world, 'a-0-1')).toMatchObject({
+        phase: 'running',
+        health: 'healthy',
+        stopWaits: [next],
+      });
+      expect(copyIn(world, 'b-0-1')?.failure?.message).toBe(fault.message);
+    }),
+  );
+
+  it('is taken back by orders that want the copy again', () =>
+    withOld(async (world) => {
+      world.faults.set('pull r/web@sha256:bb', failure('registry', 'platform', 'no answer'));
+      world.send(testOrders(2, [stop, runItem(follower, ['a-0-1'])]));
+      await world.advance(60_000);
+      world.send(testOrders(3, [runItem(old)]));
+      world.faults.clear();
+      await world.advance(60_000);
+      expect(verbs(world, 'kill', 'create')).toEqual([]);
+      expect(world.last().allocations).toMatchObject([{ allocation: 'a-0-1', phase: 'running' }]);
+      expect(copyIn(world, 'a-0-1')?.stopWaits).toBeUndefined();
+    }));
+
+  it('does not keep a copy that no longer serves', () =>
+    withOld(async (world) => {
+      world.faults.set('pull r/web@sha256:bb', failure('registry', 'platform', 'no answer'));
+      world.exits('a-0-1.server', { code: 1 });
+      world.send(testOrders(2, [stop, runItem(follower, ['a-0-1'])]));
+      await world.advance(2000);
+      expect(copyIn(world, 'a-0-1')).toBeUndefined();
+    }));
+});
+
+const image = (digest: string) => ({
+  tasks: [testTask({ image: { reference: 'r/web:1', repository: 'r/web', digest } })],
+});
+const words = {
+  count: 1,
+  version: 'v2',
+  groups: [image('sha256:bb')],
+  from: { version: 'v1', groups: [image('sha256:aa')] },
+};
+const waitingCopy = (job: ReturnType<typeof aJob>, facts: Partial<LiveAllocation> = {}) =>
+  aCopy(
+    settledBefore(job),
+    { node: 'n001', index: 0 },
+    { stopping: true, stopWaits: [next], ...facts },
+  );
+const pullingCopy = (job: ReturnType<typeof aJob>) =>
+  aCopy(job, { node: 'n001', index: 0 }, { ...STARTING, phase: 'pending' });
+
+describe('the planner', () => {
+  it('names the images of what follows on the node, for a singleton too', () => {
+    for (const singleton of [false, true]) {
+      const extra = { singleton, stopAfterMs: singleton ? 10_000 : 0 };
+      const job = aJob({
+        ...words,
+        groups: [{ ...image('sha256:bb'), ...extra }],
+        from: { version: 'v1', groups: [{ ...image('sha256:aa'), ...extra }] },
+      });
+      const copy = aCopy(settledBefore(job), { node: 'n001', index: 0 });
+      const live = liveOf([copy]);
+      const made = plan(desiredOf([job]), live, 1_000_000);
+      expect(made.steps.find(({ kind }) => kind === 'stop')).toMatchObject({ images: [next] });
+      const [sent] = ordersOf(made, live, { cluster: 'test', commit: 'c'.repeat(40) });
+      expect(sent?.items.find(({ kind }) => kind === 'stop')).toMatchObject({ images: [next] });
+      expect(made.steps.some(({ kind }) => kind === 'start')).toBe(!singleton);
+    }
+  });
+
+  it('leaves a stop that waits as it is while its rollout goes on', () => {
+    const job = aJob(words);
+    const made = plan(desiredOf([job]), liveOf([waitingCopy(job), pullingCopy(job)]), 1_000_000);
+    expect(made.steps).toEqual([]);
+  });
+
+  it.each(['the commit was reverted', 'the version has failed'])(
+    'takes the stop back, and stops what cannot start, when %s',
+    (why) => {
+      const job = aJob(words);
+      const evidence = { reason: 'no image', allocations: [] };
+      const now = why.includes('failed') ? { ...job, failed: { evidence } } : settledBefore(job);
+      const live = liveOf([waitingCopy(job), pullingCopy(job)]);
+      const made = plan(desiredOf([now]), live, 1_000_000);
+      const byKind = (kind: string) => made.steps.filter((step) => step.kind === kind);
+      expect(byKind('update')).toMatchObject([{ allocation: waitingCopy(job).allocation }]);
+      expect(byKind('stop')).toMatchObject([{ allocation: pullingCopy(job).allocation }]);
+      const [sent] = ordersOf(made, live, { cluster: 'test', commit: 'c'.repeat(40) });
+      expect(sent?.items.map(({ kind, allocation }) => [allocation, kind])).toEqual(
+        [
+          [waitingCopy(job).allocation, 'run'],
+          [pullingCopy(job).allocation, 'stop'],
+        ].toSorted(([a = ''], [b = '']) => (a < b ? -1 : 1)),
+      );
+    },
+  );
+
+  it('does not take back a stop that is begun', () => {
+    const job = aJob(words);
+    const begun = waitingCopy(job, { phase: 'stopping' });
+    const made = plan(desiredOf([settledBefore(job)]), liveOf([begun]), 1_000_000);
+    expect(made.steps.filter(({ kind }) => kind === 'update')).toEqual([]);
+  });
+});
