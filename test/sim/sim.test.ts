@@ -44,6 +44,10 @@ const KEPT: readonly (readonly [number, string])[] = [
   [458, 'a singleton’s copy came back beside its successor, neither seen to run, and was begun'],
   [472, 'a superseded copy that never came up held its slot while the next version was paused'],
   [
+    647,
+    'a held job’s slot with a copy that never came up, of a version thrown away, had to be healed',
+  ],
+  [
     745,
     'an empty node whose runner was ahead of a rewritten branch took nothing, and no remedy was named',
   ],
