@@ -5,6 +5,7 @@
 
 import type { Blocked, WaitReason } from '../../schema/plan.ts';
 import type { View } from '../../reconciler/cycle.ts';
+import { slotName } from '../../schema/ids.ts';
 import { countsOf, isGood, type JobDraft } from './drafts.ts';
 import { inForce } from './human.ts';
 import { idOf, type Copy, type SimNode } from './truth.ts';
@@ -212,7 +213,33 @@ const jobDifference = (scene: Scene, draft: JobDraft): readonly string[] => {
   if (why === 'bad' || meant === undefined) return [];
   if (!isGood(meant) && !(why === 'held' && failedHere(scene, id))) return [];
   if (settled !== null && !isGood(settled)) return [];
-  return told(draft, gaps(world, meant));
+  return told(draft, gaps(world, meant, why === 'held' ? overtaken(scene, id) : NO_SLOTS));
+};
+
+const NO_SLOTS: ReadonlySet<number> = new Set();
+
+/**
+ * In a held job nothing stops, so a slot stays with a copy that never came up, of a version that a
+ * rewrite took from the line, until people mend the file (rules 1.3, 8.3). The plan must say what
+ * the copy waits for.
+ */
+const overtaken = ({ view }: Scene, job: string): ReadonlySet<number> => {
+  const desired = view.desired.jobs.find(({ id }) => id === job);
+  if (desired?.standing.kind !== 'held') return NO_SLOTS;
+  const named = view.plan.blocked.flatMap((each) =>
+    each.kind === 'waiting' && each.job === job && each.why === 'stalled' ? [each.slot] : [],
+  );
+  const copies = view.live.nodes.flatMap(({ allocations }) => allocations);
+  const never = copies.filter(
+    ({ body, phase, everHealthy, stopping }) =>
+      `${body.namespace}/${body.job}` === job &&
+      body.specHash !== desired.spec.specHash &&
+      phase === 'pending' &&
+      !everHealthy &&
+      !stopping &&
+      named.includes(slotName(body)),
+  );
+  return new Set(never.map(({ body }) => body.index));
 };
 
 /** The version that missing copies fall back to (rules 5.5), as people wrote it. */
@@ -230,12 +257,12 @@ const told = ({ id }: JobDraft, found: string | null): readonly string[] =>
   found === null ? [] : [`${id}: ${found}`];
 
 /** Healed and nothing rolled (rules 1.3, 5.5): every slot has a copy that is well, of any version. */
-const gaps = ({ truth }: World, draft: JobDraft): string | null => {
+const gaps = ({ truth }: World, draft: JobDraft, excused: ReadonlySet<number>): string | null => {
   const copies = truth.copiesOf(draft.id);
   const wanted = draft.stopped ? { min: 0, max: 0 } : countsOf(draft);
   const slots = new Set(copies.filter(truth.well).map(({ body }) => body.index));
   const missing = Array.from({ length: wanted.min }, (_, index) => index).filter(
-    (index) => !slots.has(index),
+    (index) => !slots.has(index) && !excused.has(index),
   );
   const beyond = copies.filter(({ body }) => body.index >= wanted.max);
   if (missing.length === 0 && beyond.length === 0) return null;

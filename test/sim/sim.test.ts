@@ -44,10 +44,18 @@ const KEPT: readonly (readonly [number, string])[] = [
   [458, 'a singleton’s copy came back beside its successor, neither seen to run, and was begun'],
   [472, 'a superseded copy that never came up held its slot while the next version was paused'],
   [
+    647,
+    'a held job’s slot with a copy that never came up, of a version thrown away, had to be healed',
+  ],
+  [
     745,
     'an empty node whose runner was ahead of a rewritten branch took nothing, and no remedy was named',
   ],
   [779, 'a third copy was planned in a slot with a volume whose new version failed as it began'],
+  [
+    1161,
+    'a job whose file was broken when it was synced was removed with its volume, and nobody asked',
+  ],
   [1215, 'a copy with stop_after that no reconciler answered was said to be stopped by an order'],
   [1323, 'the same as 779, while the old copy was on its way out'],
   [1436, 'the same as 745, on a node whose volume’s slot could go nowhere else'],
