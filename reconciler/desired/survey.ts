@@ -11,7 +11,7 @@ import { jobNames, usedPaths } from './draft.ts';
 import { frameOf, valueOf } from './frame.ts';
 import { neededPaths } from './histories.ts';
 import { knownDifference, layoutAfter, layoutOf } from './layout.ts';
-import { indexAfter, NO_RECORDS, type Indexed, type LedgerIndex } from './ledger-index.ts';
+import { indexAfter, recordsOf, type Indexed, type LedgerIndex } from './ledger-index.ts';
 import { brokenPaths, lookAtJobs, loudOnes } from './look.ts';
 import type { CompileMemo } from './memo.ts';
 import { createReader, forgetOld, type Reader } from './read.ts';
@@ -107,7 +107,7 @@ const removedJobs = (input: {
       }),
     ),
   ).jobs.map(({ path, id }) => {
-    const ledger = index.byJob.get(id) ?? NO_RECORDS;
+    const ledger = recordsOf(index, id);
     const settings = {
       cluster: frame.clusterSpec,
       defaults,
