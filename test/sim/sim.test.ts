@@ -43,6 +43,11 @@ const KEPT: readonly (readonly [number, string])[] = [
   [415, 'a version that settled in a history thrown away was expected to be gone back to'],
   [458, 'a singleton’s copy came back beside its successor, neither seen to run, and was begun'],
   [472, 'a superseded copy that never came up held its slot while the next version was paused'],
+  [505, 'a job was deleted while a stop waited for an image, and its copies stayed for good'],
+  [509, 'what was to follow a copy died for want of its image, and nothing was tried again'],
+  [539, 'the same as 509, and the version was neither failed nor reverted'],
+  [544, 'the same as 505, with a job that was stopped'],
+  [559, 'a singleton whose next image cannot be had was expected to be reverted'],
   [
     647,
     'a held job’s slot with a copy that never came up, of a version thrown away, had to be healed',
