@@ -40,7 +40,9 @@ const KEPT: readonly (readonly [number, string])[] = [
     338,
     'a file broken between a failed mark and its revert was expected to be reverted all the same',
   ],
+  [41, 'a machine’s count of none was never written down'],
   [415, 'a version that settled in a history thrown away was expected to be gone back to'],
+  [427, 'copies were expected by a version whose image was never resolved'],
   [458, 'a singleton’s copy came back beside its successor, neither seen to run, and was begun'],
   [472, 'a superseded copy that never came up held its slot while the next version was paused'],
   [
