@@ -58,6 +58,7 @@ const KEPT: readonly (readonly [number, string])[] = [
     1161,
     'a job whose file was broken when it was synced was removed with its volume, and nobody asked',
   ],
+  [867, 'a rollout stalled for good behind a stop that waited for an image nobody has'],
   [1215, 'a copy with stop_after that no reconciler answered was said to be stopped by an order'],
   [1323, 'the same as 779, while the old copy was on its way out'],
   [1436, 'the same as 745, on a node whose volume’s slot could go nowhere else'],
