@@ -5,6 +5,7 @@
 // Not here: how many copies at once (budget), what follows from a failure (rollback).
 
 import type { Evidence } from '../../schema/ledger.ts';
+import type { LiveAllocation } from '../../schema/live.ts';
 import type { Ms } from '../../schema/spec.ts';
 import { isLive, isThere, type Copy } from './classify.ts';
 import type { Deadlines } from './deadlines.ts';
@@ -198,6 +199,16 @@ const failureOf = (view: JobView, scene: Scene, deadlines: Deadlines): Evidence 
   if (dead.length >= update.maxFailures) {
     return evidence(view, `${dead.length} of its allocations died`, dead);
   }
+  // The old copy's stop waits for an image that cannot be had (5.7): no second one follows (3).
+  const unfetched = dead.filter(
+    ({ allocation }) =>
+      scene.groups.some(({ slots }) => slots.some((slot) => isBehind(slot, allocation))) &&
+      deadlines.reached(allocation.failure?.ageMs ?? null, update.healthyDeadlineMs),
+  );
+  if (unfetched.length > 0) {
+    const reason = `its image cannot be had for ${seconds(update.healthyDeadlineMs)}`;
+    return evidence(view, reason, unfetched);
+  }
   const waiting = scene.copies.filter(
     (copy) => isLive(copy) && copy.class !== 'unknown' && !copy.everHealthy && !platform(copy),
   );
@@ -215,6 +226,14 @@ const failureOf = (view: JobView, scene: Scene, deadlines: Deadlines): Evidence 
   }
   return null;
 };
+
+const isBehind = ({ going }: SlotView, { body }: LiveAllocation): boolean =>
+  going.some(
+    ({ allocation }) =>
+      allocation.stopWaits !== undefined &&
+      allocation.body.group === body.group &&
+      allocation.body.index === body.index,
+  );
 
 const platform = (copy: Copy): boolean => copy.allocation.failure?.blame === 'platform';
 

@@ -5,9 +5,9 @@
 import type { NodeOrders } from '../../schema/orders.ts';
 import type { Files } from '../../schema/source.ts';
 import type { Context } from './check-context.ts';
-import { countsOf, saidIn, scalePath, type JobDraft } from './drafts.ts';
+import { countsOf, saidIn, scalePath } from './drafts.ts';
 import type { RepoCommit } from './fake/git.ts';
-import { inForce, type Human } from './human.ts';
+import { inForce, resolvedDraft } from './human.ts';
 import { idOf } from './truth.ts';
 
 /**
@@ -27,26 +27,11 @@ export const checkScaleDown = (
     if (stopped.has(item.allocation) || body === undefined) continue;
     const draft = inForce(human.intents, index, idOf(body));
     if (draft === undefined || draft.stopped) continue;
-    const kept = Math.min(countsOf(draft).max, heldCount(human, index, draft));
+    const held = resolvedDraft(human, index, draft.id) ?? draft;
+    const kept = Math.min(countsOf(draft).max, countsOf(held).max);
     if (body.index >= kept) continue;
     fail('count', `${item.allocation}, slot ${body.index}, goes where ${kept} count`);
   }
-};
-
-/** What counts while an image is not resolved is the content before, with its bounds (rules 3). */
-const heldCount = ({ intents, repo }: Human, index: number, { id, said }: JobDraft): number => {
-  const isResolved = ({ pinned, version }: JobDraft): boolean =>
-    pinned ||
-    repo.ledger.some(
-      (entry) =>
-        entry.kind === 'digest' && entry.job === id && entry.reference.endsWith(`:v${version}`),
-    );
-  let meaning = intents[index] ?? null;
-  for (; meaning !== null; meaning = meaning.before) {
-    const draft = meaning.intent.jobs.get(id);
-    if (draft?.broken === false && isResolved(draft)) return countsOf({ ...draft, said }).max;
-  }
-  return 0;
 };
 
 /**

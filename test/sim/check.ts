@@ -13,7 +13,7 @@ import { ordersHash } from '../../schema/wire.ts';
 import type { RepoCommit } from './fake/git.ts';
 import type { Machine, SimContainer } from './fake/machine.ts';
 import { maxTotalOf, minHealthyOf, type JobDraft } from './drafts.ts';
-import { inForce } from './human.ts';
+import { inForce, resolvedDraft } from './human.ts';
 import { staleness } from './fresh.ts';
 import { allocationOf, idOf, tagOf, type Copy, type SimNode, type Truth } from './truth.ts';
 import type { CheckOptions, Context } from './check-context.ts';
@@ -141,7 +141,10 @@ const recentDrafts = (context: Context, job: string, node: SimNode) => {
   // An intent holds until the next: the one before the window still counts.
   const lately = human.intents.findLastIndex(({ at }) => at <= since);
   const first = Math.max(0, Math.min(named < 0 ? 0 : named, lately < 0 ? 0 : lately));
-  return human.intents.slice(first).map((_, index) => inForce(human.intents, first + index, job));
+  return human.intents.slice(first).flatMap((_, index) => {
+    const draft = inForce(human.intents, first + index, job);
+    return [draft, draft && (resolvedDraft(human, first + index, job) ?? draft)];
+  });
 };
 
 /** Nothing runs that the machine has no room for. */

@@ -174,6 +174,30 @@ export const inForce = (
   return held === undefined || held.said === said ? held : { ...held, said };
 };
 
+/**
+ * The same, where an image that is not resolved leaves the content before it in force (rules 3).
+ * undefined: nothing of it was ever resolved.
+ */
+export const resolvedDraft = (
+  { intents, repo }: Human,
+  index: number,
+  job: string,
+): JobDraft | undefined => {
+  const said = intents[index]?.intent.counts.get(job) ?? null;
+  const isResolved = ({ pinned, version }: JobDraft): boolean =>
+    pinned ||
+    repo.ledger.some(
+      (entry) =>
+        entry.kind === 'digest' && entry.job === job && entry.reference.endsWith(`:v${version}`),
+    );
+  let meaning = intents[index] ?? null;
+  for (; meaning !== null; meaning = meaning.before) {
+    const draft = meaning.intent.jobs.get(job);
+    if (draft?.broken === false && isResolved(draft)) return { ...draft, said };
+  }
+  return undefined;
+};
+
 const withSaid = (intent: Intent): Intent => ({
   ...intent,
   jobs: new Map(
