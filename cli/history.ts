@@ -5,7 +5,7 @@
 
 import { pc } from './colours.ts';
 import { MACHINE_AUTHOR } from '../reconciler/config.ts';
-import type { HistoryCommit } from '../schema/control.ts';
+import type { HistoryCommit, ReturnAnswer } from '../schema/control.ts';
 import type { Ledger } from '../schema/ledger.ts';
 import type { Snapshot } from '../schema/snapshot.ts';
 import type { CommandSpec } from './command.ts';
@@ -33,7 +33,10 @@ export const history: CommandSpec = {
       ask<readonly HistoryCommit[]>(common, 'history', { limit, job }),
       ask<Snapshot>(common, 'snapshot'),
     ]);
-    const marks = marksOf(snapshot.tree.ledger, job);
+    const { ledger } = snapshot.tree;
+    const jobs = job === null ? returnedIn(ledger) : [job];
+    const returns = await ask<readonly ReturnAnswer[]>(common, 'returns', { jobs });
+    const marks = marksOf(ledger, job, returns);
     const entries = commits.map((commit) => ({
       ...commit,
       at: new Date(commit.at * 1000).toISOString(),
@@ -48,9 +51,7 @@ export const history: CommandSpec = {
       pc.yellow(entry.oid.slice(0, 10)),
       entry.at.slice(0, 16).replace('T', ' '),
       entry.machine ? pc.magenta(`${entry.author} (machine)`) : entry.author,
-      entry.marks
-        .map(({ kind, job: id }) => coloured(kind, job === null ? ` ${id}` : ''))
-        .join(', '),
+      entry.marks.map((mark) => coloured(mark, job === null ? ` ${mark.job}` : '')).join(', '),
       entry.subject,
     ]);
     io.out(
@@ -63,39 +64,62 @@ export const history: CommandSpec = {
 };
 
 interface Mark {
-  readonly kind: 'settled' | 'failed' | 'reverted';
+  /** `returned`: it brought a version back that had settled before. */
+  readonly kind: 'settled' | 'failed' | 'reverted' | 'returned';
   readonly job: string;
+  /** The commit with which the version settled first; of `returned` alone. */
+  readonly sameAs?: string;
 }
 
+/** Jobs that may have gone back: more than one of their versions stands in the ledger. */
+const returnedIn = (ledger: Ledger): readonly string[] => {
+  const versions = new Map<string, Set<string>>();
+  for (const record of ledger) {
+    if (record.kind !== 'settled' && record.kind !== 'failed') continue;
+    const known = versions.get(record.job) ?? new Set();
+    versions.set(record.job, known.add(record.specHash));
+  }
+  return [...versions].flatMap(([job, { size }]) => (size > 1 ? [job] : []));
+};
+
 /**
- * Commit that introduced a version → what became of it. A job that failed and was reverted is shown
- * as reverted.
+ * Commit that introduced a version, or brought it back → what became of it. A job that failed and
+ * was reverted is shown as reverted.
  */
-const marksOf = (ledger: Ledger, job: string | null): ReadonlyMap<string, readonly Mark[]> => {
+const marksOf = (
+  ledger: Ledger,
+  job: string | null,
+  returns: readonly ReturnAnswer[],
+): ReadonlyMap<string, readonly Mark[]> => {
   const failed = new Map<string, string>();
-  const marks = new Map<string, Map<string, Mark['kind']>>();
-  const mark = (commit: string, id: string, kind: Mark['kind']) => {
-    const mine = marks.get(commit) ?? new Map<string, Mark['kind']>();
-    marks.set(commit, mine.set(id, kind));
+  const marks = new Map<string, Map<string, Omit<Mark, 'job'>>>();
+  const mark = (commit: string, id: string, found: Omit<Mark, 'job'>) => {
+    const mine = marks.get(commit) ?? new Map<string, Omit<Mark, 'job'>>();
+    marks.set(commit, mine.set(id, found));
   };
+  for (const { commit, job: id, sameAs } of returns) {
+    mark(commit.oid, id, { kind: 'returned', sameAs });
+  }
   for (const record of ledger) {
     if (record.kind !== 'settled' && record.kind !== 'failed' && record.kind !== 'reverted')
       continue;
     if (job !== null && record.job !== job) continue;
     if (record.kind === 'failed') failed.set(record.deployment, record.commit);
     const introduced = record.kind === 'reverted' ? failed.get(record.deployment) : record.commit;
-    if (introduced !== undefined) mark(introduced, record.job, record.kind);
+    if (introduced !== undefined) mark(introduced, record.job, { kind: record.kind });
   }
   return new Map(
     [...marks].map(([commit, byJob]) => [
       commit,
-      [...byJob].map(([id, kind]) => ({ job: id, kind })),
+      [...byJob].map(([id, found]) => ({ job: id, ...found })),
     ]),
   );
 };
 
-const coloured = (kind: Mark['kind'], rest: string): string =>
-  (kind === 'settled' ? pc.green : pc.red)(kind) + rest;
+const coloured = ({ kind, sameAs }: Mark, rest: string): string => {
+  if (kind === 'returned') return pc.green(`back to ${(sameAs ?? '').slice(0, 10)}`) + rest;
+  return (kind === 'settled' ? pc.green : pc.red)(kind) + rest;
+};
 
 /** The machine's commits bear its own name. */
 const isMachine = ({ email }: HistoryCommit): boolean => email === MACHINE_AUTHOR.email;

@@ -1,18 +1,18 @@
 // `purser status [JOB]`: what runs, what rolls, what waits, and where it answers.
 
 import { pc } from './colours.ts';
-import type { StateAnswer } from '../schema/control.ts';
+import type { ReturnAnswer, StateAnswer } from '../schema/control.ts';
 import type { LiveAllocation, LiveNode } from '../schema/live.ts';
 import type { DeploymentStatus, DeploymentView } from '../schema/plan.ts';
 import { formatAge, formatCpu, formatSize } from '../schema/units.ts';
 import { many, STATUS_WORDS, waitingLines } from '../reconciler/render/words.ts';
 import { problemLine } from '../reconciler/render/plan-text.ts';
 import { toJson } from '../schema/snapshot.ts';
-import { connect } from './client.ts';
+import { connect, type Control } from './client.ts';
 import type { CommandSpec, Io } from './command.ts';
 import type { ReadyState } from './state.ts';
 import { createScreen } from './screen.ts';
-import { copiesOf, findJob, gitTroubles, ready, readyState, shortSlot } from './state.ts';
+import { copiesOf, findJob, gitTroubles, ready, shortSlot } from './state.ts';
 import { table } from './table.ts';
 
 export const status: CommandSpec = {
@@ -28,18 +28,22 @@ export const status: CommandSpec = {
   define: (command) => command.option('-w, --watch', 'redraw on every change until Ctrl-C'),
   run: async ({ args, options, common, io }) => {
     const job = args[0] ?? null;
-    const show = (state: ReadyState) =>
-      common.json ? toJson(jsonOf(state, job)) : textOf(state, job, io);
-    if (options['watch'] !== true) {
-      io.out(show(await readyState(common)));
-      return 0;
-    }
     const control = await connect(common.socket);
-    const screen = io.tty && !common.json ? createScreen(io) : null;
+    const withReturns = createReturns(control, job);
+    const show = async (answer: StateAnswer) => {
+      const state = await withReturns(ready(answer));
+      return common.json ? toJson(jsonOf(state, job)) : textOf(state, job, io);
+    };
+    const isLive = options['watch'] === true;
+    const screen = isLive && io.tty && !common.json ? createScreen(io) : null;
     try {
-      for await (const state of control.watch<StateAnswer>('state', io.signal)) {
-        if (screen === null) io.out(show(ready(state)));
-        else screen.draw(show(ready(state)));
+      if (!isLive) io.out(await show(await control.call<StateAnswer>('state')));
+      else {
+        for await (const state of control.watch<StateAnswer>('state', io.signal)) {
+          const shown = await show(state);
+          if (screen === null) io.out(shown);
+          else screen.draw(shown);
+        }
       }
     } finally {
       screen?.close();
@@ -49,7 +53,39 @@ export const status: CommandSpec = {
   },
 };
 
-const textOf = (state: ReadyState, job: string | null, io: Io): string =>
+/** With the commits that brought versions back, by job. */
+interface Shown extends ReadyState {
+  readonly returns: ReadonlyMap<string, ReturnAnswer>;
+}
+
+/**
+ * The ledger tells with which commit a version settled first. Which one brought it back is asked
+ * once for each HEAD: of the job that is shown, or of all that the ledger shows to have come back.
+ */
+const createReturns = (control: Control, job: string | null) => {
+  let key = '';
+  let known: Shown['returns'] = new Map();
+  return async (state: ReadyState): Promise<Shown> => {
+    const { desired } = state.view;
+    const shown = job === null ? null : findJob(state, job).id;
+    const jobs = desired.jobs
+      .filter(({ id, isRollback }) => (shown === null ? isRollback : id === shown))
+      .map(({ id }) => id);
+    const now = [desired.commit.oid, ...jobs].join(' ');
+    if (now !== key && jobs.length > 0) {
+      const found = await control.call<readonly ReturnAnswer[]>('returns', { jobs });
+      const hashes = new Map(desired.jobs.map(({ id, spec }) => [id, spec.specHash]));
+      // Newest first: of each job the first that names the version which is wanted now.
+      const wanted = found.filter((one) => hashes.get(one.job) === one.specHash).toReversed();
+      known = new Map(wanted.map((one) => [one.job, one]));
+    }
+    if (jobs.length === 0) known = new Map();
+    key = now;
+    return { ...state, returns: known };
+  };
+};
+
+const textOf = (state: Shown, job: string | null, io: Io): string =>
   [
     ...headOf(state),
     ...(job === null ? overview(state, io) : detail(state, findJob(state, job).id, io)),
@@ -63,7 +99,7 @@ const headOf = ({ cluster, repository, branch, view, failure, write }: ReadyStat
   return [line, ...troubles.map((trouble) => pc.red(`! ${trouble}`)), ''];
 };
 
-const overview = (state: ReadyState, io: Io): readonly string[] => {
+const overview = (state: Shown, io: Io): readonly string[] => {
   const { view } = state;
   const head = ['JOB', 'VERSION', 'COPIES', 'STATUS', 'COMMIT'];
   const isSaid = view.desired.standing.kind === 'stopped';
@@ -82,7 +118,7 @@ const overview = (state: ReadyState, io: Io): readonly string[] => {
   ];
   const room = io.rows - HEAD_LINES - below.join('\n').split('\n').length;
   const { shown, hidden } = mostImportant(view.plan.deployments, room);
-  const rows = shown.map((deployment) => jobRow(deployment));
+  const rows = shown.map((deployment) => jobRow(deployment, state.returns));
   return [
     rows.length === 0 && hidden === 0
       ? 'No jobs.'
@@ -126,7 +162,7 @@ const mostImportant = (all: readonly DeploymentView[], room: number) => {
 const list = (title: string, lines: readonly string[]): readonly string[] =>
   lines.length === 0 ? [] : ['', title, ...lines.map((line) => `  ${line}`)];
 
-const jobRow = (view: DeploymentView): readonly string[] => {
+const jobRow = (view: DeploymentView, returns: Shown['returns']): readonly string[] => {
   const sum = (key: 'healthy' | 'wanted') => view.groups.reduce((total, g) => total + g[key], 0);
   const reason = view.reason === null ? '' : pc.dim(` ${view.reason}`);
   return [
@@ -134,9 +170,15 @@ const jobRow = (view: DeploymentView): readonly string[] => {
     view.specHash.slice(0, 12),
     `${sum('healthy')}/${sum('wanted')}`,
     colourOf(view.status)(STATUS_WORDS[view.status]) + reason,
-    `${view.commit.oid.slice(0, 8)} ${view.commit.subject}`,
+    commitWords(view, returns.get(view.job)),
   ];
 };
+
+/** The commit that is live now; of one that brought a version back, also where that is from. */
+const commitWords = ({ commit }: DeploymentView, back: ReturnAnswer | undefined): string =>
+  back === undefined
+    ? `${commit.oid.slice(0, 8)} ${commit.subject}`
+    : `${back.commit.oid.slice(0, 8)} ${back.commit.subject} (same as ${back.sameAs.slice(0, 8)})`;
 
 const colourOf = (status: DeploymentStatus): ((text: string) => string) => {
   if (status === 'settled') return pc.green;
@@ -186,7 +228,7 @@ const nodeRow = (name: string, node: LiveNode | undefined, note: string | null) 
   ];
 };
 
-const detail = (state: ReadyState, job: string, io: Io): readonly string[] => {
+const detail = (state: Shown, job: string, io: Io): readonly string[] => {
   const deployment = state.view.plan.deployments.find((view) => view.job === job);
   const rows = copiesOf(state, job).map((copy) => copyRow(state, copy));
   const head = [
@@ -208,7 +250,7 @@ const detail = (state: ReadyState, job: string, io: Io): readonly string[] => {
         ],
   );
   return [
-    ...(deployment === undefined ? [] : [jobRow(deployment).join('  '), '']),
+    ...(deployment === undefined ? [] : [jobRow(deployment, state.returns).join('  '), '']),
     rows.length === 0
       ? 'No copies.'
       : table([head, ...rows], {
@@ -244,7 +286,7 @@ const addressesOf = ({ view }: ReadyState, copy: LiveAllocation): readonly strin
 };
 
 /** What programs read: stable names, addresses of each copy. */
-const jsonOf = (state: ReadyState, job: string | null) => {
+const jsonOf = (state: Shown, job: string | null) => {
   const wanted = job === null ? null : findJob(state, job).id;
   const { view } = state;
   return {
@@ -254,7 +296,11 @@ const jsonOf = (state: ReadyState, job: string | null) => {
     write: state.write,
     jobs: view.plan.deployments
       .filter((deployment) => wanted === null || deployment.job === wanted)
-      .map((deployment) => ({ ...deployment, copies: copiesJson(state, deployment.job) })),
+      .map((deployment) => ({
+        ...deployment,
+        broughtBackBy: state.returns.get(deployment.job)?.commit ?? null,
+        copies: copiesJson(state, deployment.job),
+      })),
     nodes: view.live.nodes.map(nodeJson),
     blocked: view.plan.blocked,
     guarded: view.plan.guarded,

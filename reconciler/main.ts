@@ -17,10 +17,13 @@ import type {
   HistoryCommit,
   RecordArgument,
   ResolveArgument,
+  ReturnAnswer,
+  ReturnsArgument,
   RollbackAnswer,
   RollbackArgument,
   StateAnswer,
 } from '../schema/control.ts';
+import { RETURNS_JOBS } from '../schema/control.ts';
 import type { Snapshot } from '../schema/snapshot.ts';
 import { NOTHING_KEPT } from '../schema/kept.ts';
 import { parseImageReference } from '../schema/image-reference.ts';
@@ -45,6 +48,7 @@ import type { View } from './cycle.ts';
 import { createKeeping } from './keeping.ts';
 import { createMemos } from './memos.ts';
 import type { LogPort, RegistryPort } from './ports.ts';
+import { returnsOf } from './returns.ts';
 import { rollbackTarget } from './rollback.ts';
 
 export interface Reconciler {
@@ -144,6 +148,7 @@ const handlersOf = (handling: Handling): Readonly<Record<string, Handler>> => ({
   },
   history: async (argument) => history(handling, argument as HistoryArgument),
   resolve: async (argument) => resolve(handling, argument as ResolveArgument),
+  returns: async (argument) => returns(handling, argument as ReturnsArgument),
   rollback: async (argument) => rollback(handling, argument as RollbackArgument),
 });
 
@@ -257,6 +262,19 @@ const resolve = async (
     return { kind: 'failed', why: 'not-allowed', message, sinceMs: 0 };
   }
   return registry.resolve({ job: '', group: '', task: '', commit: '', reference });
+};
+
+const returns = async (
+  handling: Handling,
+  { jobs }: ReturnsArgument,
+): Promise<readonly ReturnAnswer[]> => {
+  const { tree } = viewIn(handling);
+  const { complete } = handling.source;
+  const found: ReturnAnswer[] = [];
+  for (const job of jobs.slice(0, RETURNS_JOBS)) {
+    found.push(...(await returnsOf({ tree, job, complete })));
+  }
+  return found;
 };
 
 const rollback = async (handling: Handling, { job }: RollbackArgument): Promise<RollbackAnswer> => {

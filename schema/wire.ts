@@ -18,6 +18,19 @@ export const FRAME_BYTES = 1024 * 1024;
 export const BODY_BYTES = 256 * 1024;
 /** Most allocations on a node (rules 10.3). */
 export const NODE_ALLOCATIONS = 2000;
+/** A set of orders larger than this is refused: 2,000 bodies of 256 KiB cannot be meant. */
+export const ORDERS_BYTES = 64 * 1024 * 1024;
+/**
+ * Largest message of the link, at both ends: a first report that is refused would be refused again
+ * at each dial, and the node silent for ever. The worst that a node may have to tell: the bodies of
+ * a set of orders, and of as many copies that are still being stopped (128 MiB); their facts, less
+ * than half of that; TEXT_CHARS, or short sentences of every task; and names of 100,000 volumes.
+ */
+export const MESSAGE_BYTES = 256 * 1024 * 1024;
+/** Texts of a report together: logs and sentences. What is beyond is cut (`withShortTexts`). */
+export const TEXT_CHARS = 8 * 1024 * 1024;
+/** What is left of a sentence then. */
+const SHORT_CHARS = 60;
 
 type WireAllocation = Omit<AllocationReport, 'body'> & { readonly bodyHash: string };
 
@@ -109,7 +122,7 @@ export const encodeReport = (
       head,
       bodies: unsent.map(([, body]) => body),
       bodyHashes: unsent.map(([hash]) => hash),
-      changed,
+      changed: withShortTexts(changed, TEXT_CHARS),
       removed: [...before.facts.keys()].filter((id) => !facts.has(id)),
       usage: allocations.flatMap(({ allocation, usage }) =>
         usage === null ? [] : [[allocation, usage.cpuMilli, usage.memoryBytes] as const],
@@ -117,6 +130,47 @@ export const encodeReport = (
     },
     sent: { bodies: new Set(bodies.keys()), facts },
   };
+};
+
+/**
+ * The same facts with less text where all texts are longer than `most` characters: without logs,
+ * and if that is not enough with the beginning of each sentence. Facts are never left out.
+ */
+export const withShortTexts = (
+  changed: readonly WireAllocation[],
+  most: number,
+): readonly WireAllocation[] => {
+  if (textChars(changed) <= most) return changed;
+  const bare = changed.map((one) => ({
+    ...one,
+    failure: one.failure && withoutLog(one.failure),
+    tasks: one.tasks.map(withoutLog),
+  }));
+  if (textChars(bare) <= most) return bare;
+  return bare.map(({ failure, tasks, ...one }) => ({
+    ...one,
+    failure: failure && { ...failure, message: short(failure.message) },
+    tasks: tasks.map((task) => ({ ...task, lastCheck: task.lastCheck && short(task.lastCheck) })),
+  }));
+};
+
+const withoutLog = <T extends { readonly log?: readonly string[] }>({
+  log: _log,
+  ...rest
+}: T): Omit<T, 'log'> => rest;
+
+const short = (text: string): string =>
+  text.length <= SHORT_CHARS ? text : `${text.slice(0, SHORT_CHARS - 1)}…`;
+
+const textChars = (changed: readonly WireAllocation[]): number => {
+  const chars = (lines: readonly string[] = []) =>
+    lines.reduce((sum, { length }) => sum + length, 0);
+  let sum = 0;
+  for (const { failure, tasks } of changed) {
+    sum += (failure?.message.length ?? 0) + chars(failure?.log);
+    for (const { lastCheck, log } of tasks) sum += (lastCheck?.length ?? 0) + chars(log);
+  }
+  return sum;
 };
 
 const add = (age: Ms | null, elapsed: Ms): Ms | null => (age === null ? null : age + elapsed);

@@ -16,7 +16,14 @@ import type { NodeOrders, NodeReport } from '../../schema/orders.ts';
 import type { Ms } from '../../schema/spec.ts';
 import type { StreamAsk } from '../../schema/streams.ts';
 import type { SentReports } from '../../schema/wire.ts';
-import { aged, encodeReport, LINK_PROTOCOL, ordersHash } from '../../schema/wire.ts';
+import {
+  aged,
+  encodeReport,
+  LINK_PROTOCOL,
+  MESSAGE_BYTES,
+  ORDERS_BYTES,
+  ordersHash,
+} from '../../schema/wire.ts';
 import type { LinkPort, RunnerClock, RunnerLog } from '../ports.ts';
 import type { ServeStream } from './link-streams.ts';
 import { attachStream } from './link-streams.ts';
@@ -45,9 +52,6 @@ const DIAL_LONGEST_MS = 5000;
  */
 const DIAL_SOON_MS = 250;
 const SOON_FOR_MS = 15_000;
-/** A set of orders larger than this is refused: 2,000 bodies of 256 KiB cannot be meant. */
-const ORDERS_BYTES = 64 * 1024 * 1024;
-const MESSAGE_BYTES = 16 * 1024 * 1024;
 
 const CHANNEL_OPTIONS = {
   'grpc.keepalive_time_ms': 5000,

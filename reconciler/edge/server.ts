@@ -10,15 +10,13 @@ import type { CompatServiceDefinition, ServiceImplementation } from 'nice-grpc';
 import { createServer } from 'nice-grpc';
 import { inOwnNamespace } from './namespace.ts';
 import { linkAddressProblem } from '../../schema/link-address.ts';
+import { MESSAGE_BYTES } from '../../schema/wire.ts';
 
 export interface Listening {
   /** With the port that was given, where 0 was asked. */
   readonly address: string;
   readonly stop: () => Promise<void>;
 }
-
-/** Frames of orders are at most 1 MiB; reports of 2,000 allocations fit into this. */
-const MESSAGE_BYTES = 16 * 1024 * 1024;
 
 const SERVER_OPTIONS = {
   'grpc.max_receive_message_length': MESSAGE_BYTES,

@@ -285,8 +285,19 @@ test('stop-first with an image that does not exist: the old copy runs on, untouc
   writeFileSync(file, missing);
   git(up.repository, 'commit', '-qam', 'An image that does not exist');
   await until(() => readFileSync(file, 'utf8').includes(`image: ${up.image}:1`));
-  expect((await up.purser(['history', 'store'])).out).toMatch(/\(machine\) +Revert shop\/store/);
+  const [back, , first] = git(up.repository, 'log', '--format=%h', '--abbrev=10', '--', STORE)
+    .split('\n')
+    .map((line) => line.trim());
+  const history = await up.purser(['history', 'store']);
+  expect(history.out).toMatch(
+    RegExp(`${back} .*\\(machine\\) +back to ${first} +Revert shop/store`),
+  );
   await until(async () => (await up.purser(['status', 'store'])).out.includes('settled'));
+  const status = await up.purser(['status', 'store']);
+  expect(status.out).toMatch(/settled .*Revert shop\/store: .* \(same as [0-9a-f]{8}\)/);
+  expect(json(await up.purser(['status', '--json']))).toMatchObject({
+    jobs: [{ job: 'shop/store', broughtBackBy: { author: 'Purser' } }, { job: 'shop/web' }],
+  });
   await until(async () => (await running()).length === 1);
   expect(await running()).toEqual([old]);
   expect((await up.purser(['events', 'store', '-n', '2000'])).out).toContain('app@sha256:0000');

@@ -17,8 +17,9 @@ import {
   type SessionRequest,
   type SessionResponse,
 } from '../../schema/generated/purser/link/v1/link.ts';
-import type { NodeReport } from '../../schema/orders.ts';
-import { LINK_PROTOCOL } from '../../schema/wire.ts';
+import type { AllocationReport, NodeReport } from '../../schema/orders.ts';
+import { LINK_PROTOCOL, NODE_ALLOCATIONS } from '../../schema/wire.ts';
+import { body, group, task } from '../support/bodies.ts';
 import { until } from './runtime-suite.ts';
 
 const CLUSTER = 'test';
@@ -137,6 +138,55 @@ test.each(['127.0.0.1:0', '[::1]:0', 'unix'])('a runner is heard over %s', async
   await until(async () => heardOf('n1')?.connected);
   expect(heardOf('n1')?.report).toEqual(reportOf('n1'));
   await until(async () => link.port.acknowledged() !== null);
+});
+
+/** A copy that fails, with a file of so many bytes, and as much to say as a runner says. */
+const failing = (node: string, index: number, fileBytes: number): AllocationReport => {
+  const allocation = `${'a'.repeat(16)}-${index}-1`;
+  const files = [{ path: '/f', source: 'configs/f', content: 'x'.repeat(fileBytes) }];
+  const spec = group({ tasks: [task({ files })] });
+  const log = Array.from({ length: 10 }, () => 'l'.repeat(200));
+  const message = 'm'.repeat(500);
+  return {
+    allocation,
+    body: body({ allocation, node, cluster: CLUSTER, index, spec }),
+    phase: 'dead',
+    health: 'unhealthy',
+    everHealthy: false,
+    tasks: [
+      {
+        name: 'web',
+        state: 'dead',
+        restarts: 1,
+        health: 'unhealthy',
+        lastCheck: message,
+        log,
+        exit: null,
+        pid: null,
+      },
+    ],
+    failure: { blame: 'version', kind: 'exit', task: 'web', message, ageMs: 1, log },
+    ports: [],
+    address: null,
+    usage: null,
+    acceptedForMs: 1,
+    firstStartedForMs: null,
+    runningForMs: null,
+    healthyForMs: null,
+    firstHealthyForMs: null,
+    deadForMs: 1,
+  };
+};
+
+test('a full node whose copies all fail is heard, however large its first report is', async () => {
+  await start('127.0.0.1:0');
+  const { link } = runner('n1');
+  // 2,000 bodies of 10 kB are the 20 MB that a link of 16 MiB refused at each dial.
+  const allocations = Array.from({ length: NODE_ALLOCATIONS }, (_, at) =>
+    failing('n1', at, 10_000),
+  );
+  link.port.report({ ...reportOf('n1'), allocations }, performance.now());
+  await until(async () => heardOf('n1')?.report.allocations.length === NODE_ALLOCATIONS);
 });
 
 test('a socket that somebody answers at is not taken over; one that is left behind is', async () => {

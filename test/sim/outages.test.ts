@@ -3,20 +3,56 @@
 
 import { afterEach, describe, expect, it, vi } from 'vitest';
 
+import type { CycleContext, View } from '../../reconciler/cycle.ts';
+import type { JobLedger, SettledRecord } from '../../reconciler/desired/ledger-index.ts';
 import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
 import type { LiveState } from '../../schema/live.ts';
 import type { Plan, Step } from '../../schema/plan.ts';
+import type { SourceTree } from '../../schema/source.ts';
 import type { Ms } from '../../schema/spec.ts';
-import type { JobDraft } from './drafts.ts';
-import { GOOD, type Behaviour } from './fake/registry.ts';
+import { askForPlan, type Asked } from './asked.ts';
+import { pushImage, type JobDraft } from './drafts.ts';
+import { GOOD, type Behaviour, type Registry } from './fake/registry.ts';
 import { plainJob, plainScenario, startTold } from './run.ts';
 import { differences } from './settle.ts';
 import type { World } from './world.ts';
 
 type PlanFn = (desired: DesiredState, live: LiveState, now: Ms) => Plan;
 
+type CycleFn = (context: CycleContext, last: View | null) => Promise<View>;
+type SettledFn = (ledger: JobLedger, specHash: string) => SettledRecord | null;
+
 /** What is broken now; null: nothing. */
-const broken = vi.hoisted((): { plan: ((real: PlanFn) => PlanFn) | null } => ({ plan: null }));
+interface Broken {
+  plan: ((real: PlanFn) => PlanFn) | null;
+  settledRecord: ((real: SettledFn) => SettledFn) | null;
+  /** Which tree a pass of the loop looks at, in place of what stands in Git. */
+  read: (() => SourceTree | null) | null;
+}
+
+const UNBROKEN: Broken = { plan: null, settledRecord: null, read: null };
+
+const broken = vi.hoisted((): Broken => ({ plan: null, settledRecord: null, read: null }));
+
+vi.mock('../../reconciler/cycle.ts', async (original) => {
+  const real = await original<{ cycle: CycleFn }>();
+  const cycle: CycleFn = (context, last) => {
+    const other = broken.read?.() ?? null;
+    if (other === null) return real.cycle(context, last);
+    const { source } = context.ports;
+    const read = async () => ({ ...other, ledger: (await source.read()).ledger });
+    const ports = { ...context.ports, source: { ...source, read } };
+    return real.cycle({ ...context, ports }, last);
+  };
+  return { ...real, cycle };
+});
+
+vi.mock('../../reconciler/desired/ledger-index.ts', async (original) => {
+  const real = await original<{ settledRecord: SettledFn }>();
+  const settledRecord: SettledFn = (...values) =>
+    (broken.settledRecord?.(real.settledRecord) ?? real.settledRecord)(...values);
+  return { ...real, settledRecord };
+});
 
 vi.mock('../../reconciler/plan/plan.ts', async (original) => {
   const real = await original<{ plan: PlanFn; planWith: (memo: unknown) => PlanFn }>();
@@ -36,7 +72,7 @@ vi.mock('../../reconciler/plan/check.ts', async (original) => {
 });
 
 afterEach(() => {
-  broken.plan = null;
+  Object.assign(broken, UNBROKEN);
 });
 
 interface Story {
@@ -71,10 +107,10 @@ const rulesOf = async (story: Story): Promise<readonly string[]> => {
 const tellTwice = async (
   story: Story,
   rule: string,
-  breakIt: (real: PlanFn) => PlanFn,
+  breakIt: Partial<Broken> | ((real: PlanFn) => PlanFn),
 ): Promise<void> => {
   expect(await rulesOf(story)).toEqual([]);
-  broken.plan = breakIt;
+  Object.assign(broken, typeof breakIt === 'function' ? { plan: breakIt } : breakIt);
   const found = await rulesOf(story);
   expect(found.map((text) => text.slice(0, text.indexOf(':')))).toContain(rule);
 };
@@ -279,45 +315,62 @@ describe('outages that others had', () => {
   });
 
   it('image-updater #1249: the machine never overwrites a rollback', async () => {
-    const texts: { newest: string | null; base: string | null } = { newest: null, base: null };
     const story: Story = {
       jobs: [web({ count: 2 })],
       nodes: 2,
-      until: 420_000,
-      tell: ({ time, human }) => {
-        time.at(SETTLED, 'deploy', () => {
-          human.edit(WEB, { version: 2 }, 'Deploy v2');
-          const file = human.repo.head().files.get('jobs/shop/web.yaml');
-          texts.newest = file?.kind === 'text' ? file.text : null;
-        });
+      until: 460_000,
+      tell: ({ time, human, registry }) => {
+        time.at(SETTLED, 'deploy', () => human.edit(WEB, { version: 2 }, 'Deploy v2'));
         time.at(220_000, 'rollback', () => {
           human.edit(WEB, { version: 1 }, 'Revert');
-          texts.base = human.repo.head().files.get('jobs/shop/web.yaml')?.blob ?? null;
+          // What the old version needs is gone: it crashes now, and is what a person asked for.
+          spoil(registry, human.intent().jobs.get(WEB));
         });
       },
-      end: (world) => onlyVersion(world, 1, 2),
+      end: ({ human }) => {
+        const { message } = human.repo.head().info;
+        return message === 'Revert' ? [] : [`a rollback was overwritten by: ${message}`];
+      },
     };
-    // The other system writes its own idea of the newest image back minutes later.
-    await tellTwice(story, 'revert', (real) => (desired, live, now) => {
-      const plan = real(desired, live, now);
-      const [job] = desired.jobs;
-      const rolledBack = desired.commit.subject === 'Revert' && now > 260_000;
-      return job === undefined || !rolledBack ? plan : overwrite(plan, job, texts);
+    // Rules 2.5 and 6.6 switched off: a version that comes back is one like any other, so what the
+    // machine knows to be newer and good is written over it.
+    await tellTwice(story, 'revert', {
+      settledRecord: (real) => (ledger, specHash) => {
+        const found = real(ledger, specHash);
+        const isLeft = ledger.some(
+          (other, at) =>
+            other.kind === 'settled' &&
+            other.specHash !== specHash &&
+            at > ledger.findIndex((one) => one === found),
+        );
+        return isLeft ? null : found;
+      },
     });
   });
 
   it('compose #14029: a preview changes nothing', async () => {
+    const seen: { asked: Asked | null } = { asked: null };
     const story: Story = {
       jobs: [web({ count: 2, order: 'start-first' })],
       nodes: 2,
       until: 200_000,
-      tell: () => undefined,
+      tell: (world) => {
+        seen.asked = null;
+        const question = { job: WEB, change: { version: 99, pinned: false } };
+        world.time.at(SETTLED, 'a person asks', () => {
+          void askForPlan(world, question).then((asked) => (seen.asked = asked));
+        });
+      },
+      // It was answered, and nothing came of it.
+      end: (world) => [
+        ...(seen.asked?.starts === 2 ? [] : [`${seen.asked?.starts} copies would start`]),
+        ...(seen.asked?.isUntouched() === true ? [] : ['the cluster was told something']),
+        ...onlyVersion(world, 1, 2),
+      ],
     };
-    // The other system's dry run went the whole way: what was only proposed was started.
-    await tellTwice(story, 'unknown', (real) => (desired, live, now) => {
-      const proposed = mapJobs(desired, (job) => ({ ...job, spec: withImage(job, 'v99') }));
-      return now > SETTLED ? real(proposed, live, now) : real(desired, live, now);
-    });
+    // The other system's dry run was a flag on the real way, and a part of it did not look at the
+    // flag. Here: the question is answered by passes of the loop, over the tree that was asked about.
+    await tellTwice(story, 'unknown', { read: () => seen.asked?.tree ?? null });
   });
 
   it('nerdctl #4547: what did not change is left alone', async () => {
@@ -402,35 +455,10 @@ const rehashed = ({ spec }: DesiredJob, salt: string): DesiredJob['spec'] => {
   return { ...spec, specHash: hash(spec.specHash), groups };
 };
 
-const withImage = (job: DesiredJob, tag: string): DesiredJob['spec'] => {
-  const spec = rehashed(job, 'f');
-  const groups = spec.groups.map((group) => ({
-    ...group,
-    tasks: group.tasks.map((task) => ({
-      ...task,
-      image: { ...task.image, reference: `${task.image.repository}:${tag}` },
-    })),
-  }));
-  return { ...spec, groups };
+/** The bytes that are there already crash from now on. */
+const spoil = (registry: Registry, draft: JobDraft | undefined): void => {
+  const [, digest = ''] = draft === undefined ? [] : pushImage(registry, draft).split('@');
+  const image = registry.byDigest(digest);
+  if (image === null) throw new Error('The image is not in the registry.');
+  Object.assign(image, { behaviour: CRASHES });
 };
-
-const overwrite = (
-  plan: Plan,
-  job: DesiredJob,
-  { newest, base }: { readonly newest: string | null; readonly base: string | null },
-): Plan => ({
-  ...plan,
-  proposals: [
-    {
-      kind: 'revert',
-      job: job.id,
-      deployment: job.deployment,
-      reverts: job.commit,
-      to: job.commit.oid,
-      edits: [{ path: job.file, content: newest, base }],
-      evidence: { reason: 'there is a newer image', allocations: [] },
-      message: `Update the image\n\nPurser-Reverts: x\nPurser-Deployment: ${job.deployment}`,
-      specHash: job.spec.specHash,
-    },
-  ],
-});

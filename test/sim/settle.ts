@@ -6,7 +6,7 @@
 import type { Blocked, WaitReason } from '../../schema/plan.ts';
 import type { View } from '../../reconciler/cycle.ts';
 import { slotName } from '../../schema/ids.ts';
-import { isGood, type JobDraft } from './drafts.ts';
+import { countsOf, isGood, type JobDraft } from './drafts.ts';
 import { inForce } from './human.ts';
 import { idOf, type Copy, type SimNode } from './truth.ts';
 import type { World } from './world.ts';
@@ -272,18 +272,14 @@ const told = ({ id }: JobDraft, found: string | null): readonly string[] =>
   found === null ? [] : [`${id}: ${found}`];
 
 /** Healed and nothing rolled (rules 1.3, 5.5): every slot has a copy that is well, of any version. */
-const gaps = (
-  { truth }: World,
-  { id, stopped, count }: JobDraft,
-  excused: ReadonlySet<number>,
-): string | null => {
-  const copies = truth.copiesOf(id);
-  const wanted = stopped ? 0 : count;
+const gaps = ({ truth }: World, draft: JobDraft, excused: ReadonlySet<number>): string | null => {
+  const copies = truth.copiesOf(draft.id);
+  const wanted = draft.stopped ? { min: 0, max: 0 } : countsOf(draft);
   const slots = new Set(copies.filter(truth.well).map(({ body }) => body.index));
-  const missing = Array.from({ length: wanted }, (_, index) => index).filter(
+  const missing = Array.from({ length: wanted.min }, (_, index) => index).filter(
     (index) => !slots.has(index) && !excused.has(index),
   );
-  const beyond = copies.filter(({ body }) => body.index >= wanted);
+  const beyond = copies.filter(({ body }) => body.index >= wanted.max);
   if (missing.length === 0 && beyond.length === 0) return null;
   return `slots without a copy that is well: ${missing.join(', ')}; running: ${list(copies)}`;
 };
@@ -291,7 +287,11 @@ const gaps = (
 const difference = (world: World, draft: JobDraft): string | null => {
   const { truth } = world;
   const copies = truth.copiesOf(draft.id);
-  const wanted = draft.stopped ? 0 : draft.count;
+  // It is written down once the job is at rest (rules 7).
+  if (draft.bounds !== null && draft.said === null && !draft.stopped) {
+    return 'its count is the machine’s, and stands in no file';
+  }
+  const wanted = draft.stopped ? 0 : countsOf(draft).max;
   const tag = `:v${draft.version}`;
   const right = copies.filter(
     (copy) =>
