@@ -43,6 +43,12 @@ interface State {
   /** The newest batch that was written, and how often it was proposed again since. */
   written: string;
   repeats: number;
+  /**
+   * Records of reverts that are on the branch, while the ledger could not be written: at most one,
+   * since no commit is made before it is said. Without it a branch that is rewritten would have the
+   * same deployment reverted again (rules 6.4).
+   */
+  unsaid: readonly LedgerRecord[];
 }
 
 export const createWriter = (ports: ReconcilerPorts, wake: () => void): Writer => {
@@ -55,12 +61,7 @@ export const createWriter = (ports: ReconcilerPorts, wake: () => void): Writer =
     failedAt: '',
     written: '',
     repeats: 0,
-  };
-
-  const write = async (view: View): Promise<void> => {
-    const records = recordsOf(view);
-    if (records.length > 0) await ports.source.record(records);
-    await writeCommit(ports, view);
+    unsaid: [],
   };
 
   /**
@@ -78,7 +79,7 @@ export const createWriter = (ports: ReconcilerPorts, wake: () => void): Writer =
 
   const run = async (view: View) => {
     try {
-      await write(view);
+      await write(ports, state, view);
       Object.assign(state, { failure: null, failures: 0, notBefore: 0 });
       holdBack(view);
     } catch (error) {
@@ -89,7 +90,8 @@ export const createWriter = (ports: ReconcilerPorts, wake: () => void): Writer =
       state.notBefore = stale ? now : now + wait;
       state.failures += 1;
       state.failedAt = view.desired.commit.oid;
-      state.failure = { what: whatOf(view), message, since: state.failure?.since ?? now };
+      const what = state.unsaid.length > 0 ? 'the ledger' : whatOf(view);
+      state.failure = { what, message, since: state.failure?.since ?? now };
       if (!stale) ports.log.warn({ message }, 'a write to Git failed and will be tried again');
     } finally {
       state.busy = false;
@@ -101,7 +103,8 @@ export const createWriter = (ports: ReconcilerPorts, wake: () => void): Writer =
   return {
     turn: () => state.turn,
     offer: (view, turn) => {
-      const wanted = recordsOf(view).length > 0 || view.plan.proposals.length > 0;
+      const isSaid = state.unsaid.length === 0 && recordsOf(view).length === 0;
+      const wanted = !isSaid || view.plan.proposals.length > 0;
       if (!wanted) state.failure = null;
       const isNew = state.failure !== null && view.desired.commit.oid !== state.failedAt;
       if (!wanted || state.busy || turn !== state.turn) return;
@@ -113,6 +116,21 @@ export const createWriter = (ports: ReconcilerPorts, wake: () => void): Writer =
     failure: () => state.failure,
     nextAt: () => (state.notBefore > ports.clock.now() ? state.notBefore : null),
   };
+};
+
+/** The ledger first, then at most one commit, then what has to be said of it. */
+const write = async (ports: ReconcilerPorts, state: State, view: View): Promise<void> => {
+  const { unsaid } = state;
+  const records = [...unsaid, ...recordsOf(view)];
+  if (records.length > 0) await ports.source.record(records);
+  state.unsaid = [];
+  // The view was made without them, and may ask for the same revert again.
+  if (unsaid.length > 0) return;
+  const { answers, failure } = await writeCommit(ports, view);
+  state.unsaid = answers;
+  if (answers.length > 0) await ports.source.record(answers);
+  state.unsaid = [];
+  if (failure !== null) throw failure.error;
 };
 
 const recordsOf = ({ desired, plan }: View): readonly LedgerRecord[] => [
@@ -139,29 +157,34 @@ const commitsOf = ({ plan }: View): readonly CommitProposal[] => {
   return [...reverts, ...others];
 };
 
+interface Written {
+  /** Of a revert, the record that its deployment was answered: at most one (rules 6.4). */
+  readonly answers: readonly LedgerRecord[];
+  /** What stood in the way of a commit. */
+  readonly failure: { readonly error: unknown } | null;
+}
+
 /**
  * One commit a batch, since the next plan sees its HEAD. One that cannot be made (a file of its job
- * is dirty, say) keeps no other from being made; what stood in its way is thrown in the end.
+ * is dirty, say) keeps no other from being made.
  */
-const writeCommit = async (ports: ReconcilerPorts, view: View): Promise<void> => {
-  let failure: { readonly error: unknown } | null = null;
+const writeCommit = async (ports: ReconcilerPorts, view: View): Promise<Written> => {
+  let failure: Written['failure'] = null;
   for (const proposal of commitsOf(view)) {
     try {
-      await make(ports, view, proposal);
-      break;
+      return { answers: await make(ports, view, proposal), failure };
     } catch (error) {
       failure ??= { error };
     }
   }
-  if (failure !== null) throw failure.error;
+  return { answers: [], failure };
 };
 
-/** The commit; of a revert then the record that this deployment was answered: at most one (6.4). */
 const make = async (
   ports: ReconcilerPorts,
   view: View,
   proposal: CommitProposal,
-): Promise<void> => {
+): Promise<Written['answers']> => {
   const { job, edits, message } = proposal;
   const head = view.desired.commit.oid;
   const commit = await ports.source.commit({ head, edits, message, author: MACHINE_AUTHOR });
@@ -169,11 +192,11 @@ const make = async (
     case 'revert': {
       const { deployment } = proposal;
       ports.log.info({ job, deployment, commit }, 'reverted a failed deployment by a commit');
-      return ports.source.record([{ kind: 'reverted', job, deployment, commit }]);
+      return [{ kind: 'reverted', job, deployment, commit }];
     }
     case 'scale':
       ports.log.info({ job, commit }, 'wrote down a count by a commit');
-      return undefined;
+      return [];
     default:
       return proposal satisfies never;
   }

@@ -172,9 +172,15 @@ const checkSurge = (context: Context, copy: Copy): void => {
   const reconciler = seenBy(context, copy.node.name);
   if (reconciler === null) return;
   const seen = truth.copiesOf(job).filter(({ node }) => seenBy(context, node.name) === reconciler);
-  // All counts that were ever meant: the guard may hold a scale-down back for as long as nobody
-  // approves (8.1).
-  const most = Math.max(...human.intents.map(({ intent }) => maxTotalOf(intent.jobs.get(job))));
+  // All counts that were meant until then, each under the policy of then: the guard may hold a
+  // scale-down back for as long as nobody approves (8.1).
+  let [count, most] = [0, 0];
+  for (const { intent } of human.intents) {
+    const draft = intent.jobs.get(job);
+    if (draft === undefined) continue;
+    count = Math.max(count, draft.count);
+    most = Math.max(most, maxTotalOf({ ...draft, count }));
+  }
   if (seen.length <= most) return;
   const ids = seen.map(({ allocation, node }) => `${allocation}@${node.name}`).join(' ');
   fail('surge', `${job} has ${seen.length} copies where ${most} may be: ${ids}`);

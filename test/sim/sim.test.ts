@@ -50,9 +50,14 @@ const KEPT: readonly (readonly [number, string])[] = [
   [539, 'the same as 509, and the version was neither failed nor reverted'],
   [544, 'the same as 505, with a job that was stopped'],
   [559, 'a singleton whose next image cannot be had was expected to be reverted'],
+  [581, 'a count that the guard held back was expected to surge by the policy before'],
   [
     647,
     'a held job’s slot with a copy that never came up, of a version thrown away, had to be healed',
+  ],
+  [
+    665,
+    'a revert that the ledger did not know of was thrown away, and its deployment reverted again',
   ],
   [
     745,

@@ -13,7 +13,7 @@ const DIRTY = 'jobs/shop/web.yaml has changes that are not committed. Run: git s
 const world = () => {
   const made: string[] = [];
   const records: LedgerRecord[] = [];
-  const state = { now: 0, dirty: true, woken: 0 };
+  const state = { now: 0, dirty: true, woken: 0, ledgerFails: false };
   const commit = async ({ edits, message }: CommitAsk) => {
     if (state.dirty && edits.some(({ path }) => path === 'jobs/shop/web.yaml')) {
       throw { kind: 'edge-failure', consequence: 'broken', message: DIRTY };
@@ -21,7 +21,12 @@ const world = () => {
     made.push(message);
     return `c${made.length}`;
   };
-  const record = async (written: readonly LedgerRecord[]) => void records.push(...written);
+  const record = async (written: readonly LedgerRecord[]) => {
+    if (state.ledgerFails) {
+      throw { kind: 'edge-failure', consequence: 'retry', message: 'The remote hung up.' };
+    }
+    records.push(...written);
+  };
   const quiet = () => undefined;
   const ports = {
     source: { commit, record },
@@ -132,5 +137,37 @@ describe('a view that was read while something was written', () => {
     writer.offer(viewOf(scale), writer.turn());
     await settle();
     expect(state.woken).toBe(2);
+  });
+
+  it('is said in the ledger before any other commit, however long that cannot be written', async () => {
+    const { writer, state, made, records } = world();
+    state.ledgerFails = true;
+    writer.offer(viewOf(revert('shop/db')), writer.turn());
+    await settle();
+    expect(made).toEqual(['Revert shop/db']);
+    expect(writer.failure()?.message).toBe('The remote hung up.');
+    // The branch was rewritten meanwhile: the plan knows of no revert, and asks again.
+    const again = viewAt('rewritten', [revert('shop/db')]);
+    writer.offer(again, writer.turn());
+    await settle();
+    expect(writer.failure()).toMatchObject({ what: 'the ledger' });
+    state.ledgerFails = false;
+    state.now = writer.nextAt() ?? 0;
+    writer.offer(again, writer.turn());
+    await settle();
+    expect(made).toEqual(['Revert shop/db']);
+    expect(records).toMatchObject([{ kind: 'reverted', deployment: 'd-shop/db', commit: 'c1' }]);
+    expect(writer.failure()).toBe(null);
+  });
+
+  it('is said also where nothing else is to be written', async () => {
+    const { writer, state, records } = world();
+    state.ledgerFails = true;
+    writer.offer(viewOf(revert('shop/db')), writer.turn());
+    await settle();
+    state.ledgerFails = false;
+    writer.offer(viewAt('reverted', []), writer.turn());
+    await settle();
+    expect(records).toMatchObject([{ kind: 'reverted', deployment: 'd-shop/db' }]);
   });
 });
