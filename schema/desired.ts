@@ -167,6 +167,11 @@ export interface DesiredState {
   readonly usedSlots?: readonly string[];
   readonly problems: readonly Problem[];
   /**
+   * Jobs that the last synced commit had a file of, that are gone from HEAD, and of which no valid
+   * content is known (rules 1.3, 8.3). Absent: none.
+   */
+  readonly unknownJobs?: readonly string[];
+  /**
    * Commits that HEAD is known to contain, and those that `resume` records name: a runner that
    * accepted another gets nothing (rules 10.3). null or absent: a local repository, every one will
    * do.

@@ -3,14 +3,14 @@
 // session and are named by hash afterwards; an allocation whose facts did not change is left out,
 // since ages advance by themselves. Not here: transport (the edges), meaning (reconciler/live).
 
-import { canonical, hashOf, sha256 } from './hash.ts';
+import { hashOf } from './hash.ts';
 import { compareText } from './ids.ts';
 import type { HeardNode, UnchangedFact, UnchangedFacts } from './live.ts';
 import type { AllocationBody, AllocationReport, NodeOrders, NodeReport } from './orders.ts';
 import type { Ms } from './spec.ts';
 
 /** Protocol number of Hello; ends with different numbers refuse each other. */
-export const LINK_PROTOCOL = 1;
+export const LINK_PROTOCOL = 2;
 
 /** Largest frame of orders, in bytes (rules 10.3). */
 export const FRAME_BYTES = 1024 * 1024;
@@ -262,5 +262,14 @@ export const unchangedFacts = (
 
 const byHash = (body: AllocationBody): readonly [string, AllocationBody] => [bodyHash(body), body];
 
-/** Hash of a whole set of orders; what a runner accepted is named by it. */
-export const ordersHash = (orders: NodeOrders): string => sha256(canonical(orders)).slice(0, 32);
+/**
+ * Hash of a whole set of orders; what a runner accepted is named by it. Bodies stand in it by their
+ * own hashes, which are remembered: most orders say again what a node has.
+ */
+export const ordersHash = (orders: NodeOrders): string =>
+  hashOf({
+    ...orders,
+    items: orders.items.map((item) =>
+      item.kind === 'run' ? { ...item, body: bodyHash(item.body) } : item,
+    ),
+  }).slice(0, 32);

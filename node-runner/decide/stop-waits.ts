@@ -42,15 +42,15 @@ export const waitingStops = (
   return { allocations, pulls: [...pulls.values()] };
 };
 
+/** All of it: one that died before stays in the orders beside the next attempt. */
 const isFollowedByDead = (
   allocation: string,
   orders: NodeOrders | null,
   marks: Inventory['marks'],
-): boolean =>
-  (orders?.items ?? []).some(
-    (item) =>
-      item.kind === 'run' &&
-      item.after.includes(allocation) &&
-      marks.get(item.allocation)?.deadAt !== null &&
-      marks.has(item.allocation),
+): boolean => {
+  const followers = (orders?.items ?? []).filter(
+    (item) => item.kind === 'run' && item.after.includes(allocation),
   );
+  const isDead = (id: string): boolean => (marks.get(id)?.deadAt ?? null) !== null;
+  return followers.length > 0 && followers.every((item) => isDead(item.allocation));
+};

@@ -56,6 +56,7 @@ const desiredOf = (tree: SourceTree, survey: Survey): DesiredState => {
     approvals: index.approvals.filter(({ id }) => !expired.has(id)),
     ...(index.usedSlots.length === 0 ? {} : { usedSlots: index.usedSlots }),
     problems: problemsOf(survey, emptiness),
+    ...(survey.unknown.length === 0 ? {} : { unknownJobs: survey.unknown }),
     acceptable: acceptableOf(tree, index),
     scaleFiles: layout.paths.scale,
     openScaleFiles: survey.openScaleFiles,
@@ -71,6 +72,7 @@ export const asks = (tree: SourceTree, memo: CompileMemo = createMemo()): Asks =
   for (const { path, with: others } of [
     ...survey.frame.asked.map((path) => ({ path, with: [] })),
     ...gathered(survey, ({ histories }) => histories),
+    ...survey.lacking,
     ...(emptiness.kind === 'asks' ? emptiness.histories : []),
     ...removerAsks(tree, survey),
   ]) {
@@ -139,7 +141,9 @@ const standingOf = (
     return stopped('cluster.yaml is missing or not valid, and never was; write it, then commit');
   }
   const pending =
-    survey.frame.asked[0] ?? survey.loud.find((one) => one.pending)?.histories[0]?.path;
+    survey.frame.asked[0] ??
+    survey.loud.find((one) => one.pending)?.histories[0]?.path ??
+    survey.lacking.find(({ path }) => !tree.histories.has(path))?.path;
   if (pending !== undefined) return stopped(`the history of ${pending} is not read yet`);
   if (emptiness.kind === 'asks') return stopped(`the history of ${CLUSTER_PATH} is not read yet`);
   return emptiness.kind === 'refused' ? stopped(emptiness.why) : { kind: 'ok' };

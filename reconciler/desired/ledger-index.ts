@@ -16,8 +16,14 @@ export type JobRecord = SettledRecord | FailedRecord | DigestRecord | RevertedRe
 /** The records of one job, newest last. */
 export type JobLedger = readonly JobRecord[];
 
+/** In two layers, so that an index shares nearly all with the one before; `recordsOf` reads it. */
+interface Layers {
+  readonly newer: ReadonlyMap<string, JobLedger>;
+  readonly older: ReadonlyMap<string, JobLedger>;
+}
+
 export interface LedgerIndex {
-  readonly byJob: ReadonlyMap<string, JobLedger>;
+  readonly byJob: Layers;
   readonly cluster: Extract<LedgerRecord, { kind: 'cluster' }> | null;
   readonly volumes: readonly VolumeHome[];
   /** Homes that were ended by hand, with the node where each was. */
@@ -31,7 +37,11 @@ export interface LedgerIndex {
   readonly resumed: readonly string[];
 }
 
-export const NO_RECORDS: JobLedger = [];
+const NO_RECORDS: JobLedger = [];
+
+/** The same list as long as the job's records are the same. */
+export const recordsOf = ({ byJob: { newer, older } }: LedgerIndex, job: string): JobLedger =>
+  newer.get(job) ?? older.get(job) ?? NO_RECORDS;
 
 export interface Indexed {
   readonly of: Ledger;
@@ -49,21 +59,35 @@ export const indexAfter = (ledger: Ledger, before: Indexed | null): Indexed => {
     const since = before?.index ?? null;
     return { of: ledger, index: indexLedger(ledger, since), since, changed: null };
   }
-  const byJob = new Map(before.index.byJob);
-  for (const job of changed) byJob.delete(job);
   const found = indexOf(ledger, changed);
-  keepSame(found.byJob, before.index.byJob);
-  for (const [job, records] of found.byJob) byJob.set(job, records);
+  keepSame(found.byJob, before.index);
+  const byJob = layersAfter(before.index.byJob, changed, found.byJob);
   const index = { ...found, byJob, cluster: keptCluster(found.cluster, before.index.cluster) };
   return { of: ledger, index, since: before.index, changed };
 };
 
 /** Jobs whose records are the same as before keep the same list. */
 export const indexLedger = (ledger: Ledger, before: LedgerIndex | null): LedgerIndex => {
-  const index = indexOf(ledger, null);
-  if (before === null) return index;
-  keepSame(index.byJob, before.byJob);
-  return { ...index, cluster: keptCluster(index.cluster, before.cluster) };
+  const found = indexOf(ledger, null);
+  if (before !== null) keepSame(found.byJob, before);
+  const byJob = { newer: new Map<string, JobLedger>(), older: found.byJob };
+  const cluster = before === null ? found.cluster : keptCluster(found.cluster, before.cluster);
+  return { ...found, byJob, cluster };
+};
+
+/** A newer layer of more jobs than this becomes one with the older. */
+const NEWER_MAX = 256;
+
+const layersAfter = (
+  before: Layers,
+  changed: ReadonlySet<string>,
+  found: ReadonlyMap<string, JobLedger>,
+): Layers => {
+  const newer = new Map(before.newer);
+  for (const job of changed) newer.set(job, found.get(job) ?? NO_RECORDS);
+  if (newer.size <= NEWER_MAX) return { newer, older: before.older };
+  const all = [...before.older].filter(([job]) => !newer.has(job));
+  return { newer: new Map(), older: new Map([...all, ...newer]) };
 };
 
 /** It stands in a file that changes with every commit, and says the same for good. */
@@ -115,11 +139,12 @@ const isOfJob = (record: LedgerRecord): record is JobRecord =>
   record.kind === 'failed' ||
   record.kind === 'reverted';
 
+interface Found extends Omit<LedgerIndex, 'byJob'> {
+  readonly byJob: Map<string, JobLedger>;
+}
+
 /** `only`: the jobs whose records are asked for; null: all. */
-const indexOf = (
-  ledger: Ledger,
-  only: ReadonlySet<string> | null,
-): LedgerIndex & { readonly byJob: Map<string, JobLedger> } => {
+const indexOf = (ledger: Ledger, only: ReadonlySet<string> | null): Found => {
   const byJob = new Map<string, JobRecord[]>();
   const volumes: Volumes = { homes: new Map(), ended: new Map() };
   const approvals = new Map<string, LedgerIndex['approvals'][number]>();
@@ -169,10 +194,10 @@ const indexOf = (
   };
 };
 
-const keepSame = (byJob: Map<string, JobLedger>, before: ReadonlyMap<string, JobLedger>): void => {
+const keepSame = (byJob: Map<string, JobLedger>, before: LedgerIndex): void => {
   for (const [job, records] of byJob) {
-    const old = before.get(job);
-    if (old?.length === records.length && records.every((record, at) => record === old[at])) {
+    const old = recordsOf(before, job);
+    if (old.length === records.length && records.every((record, at) => record === old[at])) {
       byJob.set(job, old);
     }
   }

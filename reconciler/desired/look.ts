@@ -10,7 +10,7 @@ import type { SourceTree } from '../../schema/source.ts';
 import { jobNames, usedPaths } from './draft.ts';
 import type { JobInput, JobOutcome } from './job-input.ts';
 import { placeOf, type JobPath, type Layout } from './layout.ts';
-import { NO_RECORDS, type Indexed } from './ledger-index.ts';
+import { recordsOf, type Indexed } from './ledger-index.ts';
 import type { CompileMemo } from './memo.ts';
 import type { Reader } from './read.ts';
 import { rememberedJob } from './remember.ts';
@@ -148,7 +148,7 @@ const addTouchedByLedger = (
     return;
   }
   for (const [place, { id }] of paths.entries()) {
-    if ((index.byJob.get(id) ?? NO_RECORDS) !== remembered[place]?.ledger) places.add(place);
+    if (recordsOf(index, id) !== remembered[place]?.ledger) places.add(place);
   }
 };
 
@@ -194,7 +194,7 @@ const inputs = ({ tree, frame, indexed, layout, read }: LookInput, memo: Compile
       settings: found.settings,
       namespaceHeld: found.heldBecause,
       scale: frame.counts.get(path) ?? NO_COUNTS,
-      ledger: index.byJob.get(id) ?? NO_RECORDS,
+      ledger: recordsOf(index, id),
       history: histories.get(path),
     };
   };

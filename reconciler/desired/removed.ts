@@ -1,17 +1,19 @@
 // A job that was wanted at the last synced commit and is gone from HEAD (rules 1.3, 8.1).
-// In: its path, the files of that commit. Out: a DesiredJob that stands as removed, with its
-// content of that commit.
-// Not here: whether its removal waits for approval (reconciler/plan/guard).
+// In: its path, the files of that commit, its history where that content was not valid. Out: a
+// DesiredJob that stands as removed, with the content that counted in that commit.
+// Not here: whether its removal waits for approval (reconciler/plan/guard), copies of one of which
+// nothing valid is known (reconciler/plan/strays).
 
 import type { DesiredJob } from '../../schema/desired.ts';
 import { deploymentId } from '../../schema/ids.ts';
-import type { Files } from '../../schema/source.ts';
+import type { Asks, Files, History } from '../../schema/source.ts';
 import { settingsAt, type Settings } from './cluster.ts';
 import { draftJob, jobNames } from './draft.ts';
+import { neededPaths } from './histories.ts';
 import { settledRecord, type JobLedger } from './ledger-index.ts';
 import type { Reader } from './read.ts';
 import { imageKey } from './spec.ts';
-import { isValid, versionOf } from './versions.ts';
+import { isValid, versionOf, type Version } from './versions.ts';
 
 export interface RemovedInput {
   readonly path: string;
@@ -19,15 +21,50 @@ export interface RemovedInput {
   readonly settings: Settings;
   readonly ledger: JobLedger;
   readonly read: Reader;
+  /** Read only where the content in the last synced commit was not valid. */
+  readonly history: History | undefined;
 }
 
-/** null: its content was not valid there, so nothing is known that could be kept. */
-export const removedJob = (input: RemovedInput): DesiredJob | null => {
+export interface Removed {
+  /** null: no content of it is known that was valid, or its history is not read yet. */
+  readonly job: DesiredJob | null;
+  /** Histories that are still lacking; while there is no job nobody can say what goes. */
+  readonly histories: Asks['histories'];
+}
+
+export const removedJob = (input: RemovedInput): Removed => {
+  const { path, lastSynced, history, read } = input;
+  const version = versionIn(input, lastSynced.files);
+  if (version !== null) return { job: jobWith(input, version), histories: [] };
+  const histories = neededPaths({ path, files: lastSynced.files, history, read }, []);
+  const held = heldVersion(input);
+  return { job: held && jobWith(input, held), histories };
+};
+
+/**
+ * Rules 1.3: what counted in a commit whose content was not valid is the newest valid one before
+ * it. A file that was gone in between begins anew.
+ */
+const heldVersion = (input: RemovedInput): Version | null => {
+  const { path, lastSynced, history } = input;
+  const entries = history?.entries ?? [];
+  const blob = lastSynced.files.get(path)?.blob;
+  const from = entries.findIndex(({ files }) => files.get(path)?.blob === blob);
+  if (from < 0) return null;
+  for (const { files } of entries.slice(from)) {
+    if (!files.has(path)) return null;
+    const version = versionIn(input, files);
+    if (version !== null && version.unresolved.length === 0) return version;
+  }
+  return null;
+};
+
+/** null: the content of these files is not valid. */
+const versionIn = (input: RemovedInput, files: Files): Version | null => {
   const { path, lastSynced, ledger, read } = input;
   const { namespace, job } = jobNames(path);
-  const settings = settingsAt(lastSynced.files, namespace, { before: input.settings, read });
-  const { defaults } = settings;
-  const draft = draftJob({ path, files: lastSynced.files, defaults }, read);
+  const { defaults } = settingsAt(files, namespace, { before: input.settings, read });
+  const draft = draftJob({ path, files, defaults }, read);
   if (draft === null || !isValid(draft)) return null;
   // Which commit brought the texts in is not known without the history, and it was synced: any
   // record will do.
@@ -40,7 +77,12 @@ export const removedJob = (input: RemovedInput): DesiredJob | null => {
   const scalePath = `scale/${namespace}/${job}.yaml`;
   const scaleFile = lastSynced.files.get(scalePath);
   const scale = (scaleFile && read('scale', scalePath, scaleFile).value) ?? {};
-  const { spec } = versionOf(draft, texts, { ledger, scale });
+  return versionOf(draft, texts, { ledger, scale });
+};
+
+const jobWith = (input: RemovedInput, { spec }: Version): DesiredJob => {
+  const { path, lastSynced, ledger } = input;
+  const { namespace, job } = spec;
   const record = settledRecord(ledger, spec.specHash);
   const commit = record?.commit ?? lastSynced.commit;
   const cluster = input.settings.cluster.name;

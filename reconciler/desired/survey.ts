@@ -4,7 +4,6 @@
 // Not here: the DesiredState itself (compile.ts), one job (job.ts), whether an empty tree is meant
 // (empty.ts).
 
-import type { DesiredJob } from '../../schema/desired.ts';
 import { kindOf } from '../../schema/paths.ts';
 import type { Asks, SourceTree } from '../../schema/source.ts';
 import { lookAtCounts } from './counts.ts';
@@ -12,11 +11,11 @@ import { jobNames, usedPaths } from './draft.ts';
 import { frameOf, valueOf } from './frame.ts';
 import { neededPaths } from './histories.ts';
 import { knownDifference, layoutAfter, layoutOf } from './layout.ts';
-import { indexAfter, NO_RECORDS, type Indexed, type LedgerIndex } from './ledger-index.ts';
+import { indexAfter, recordsOf, type Indexed, type LedgerIndex } from './ledger-index.ts';
 import { brokenPaths, lookAtJobs, loudOnes } from './look.ts';
 import type { CompileMemo } from './memo.ts';
 import { createReader, forgetOld, type Reader } from './read.ts';
-import { removedJob } from './removed.ts';
+import { removedJob, type Removed } from './removed.ts';
 import type { Frame, LookedAt, Survey } from './surveyed.ts';
 
 export const surveyTree = (tree: SourceTree, memo: CompileMemo): Survey => {
@@ -58,13 +57,16 @@ const surveyNow = (tree: SourceTree, memo: CompileMemo): Survey => {
   const looked = lookAtJobs({ tree, indexed, layout, changed, frame, read }, memo);
   memo.layout = layout;
   const counts = lookAtCounts(layout, { jobs: looked.jobs, files: tree.files, read });
+  const removed = removedJobs({ tree, index, frame, looked, read });
   const survey: Survey = {
     index,
     frame,
     layout,
     jobs: looked.jobs,
     loud: loudOnes(looked),
-    removed: removedJobs({ tree, index, frame, looked, read }),
+    removed: removed.flatMap(({ job }) => job ?? []),
+    lacking: removed.flatMap(({ job, histories }) => (job === null ? histories : [])),
+    unknown: removed.flatMap(({ id, job }) => (job === null ? [id] : [])),
     problems: [...layout.strays, ...frame.problems, ...counts.problems],
     openScaleFiles: counts.open,
     read,
@@ -88,7 +90,7 @@ const removedJobs = (input: {
   readonly frame: Frame;
   readonly looked: LookedAt;
   readonly read: Reader;
-}): readonly DesiredJob[] => {
+}): readonly (Removed & { readonly id: string })[] => {
   const { tree, index, frame, looked, read } = input;
   const { lastSynced } = tree;
   if (lastSynced === null) return [];
@@ -104,17 +106,18 @@ const removedJobs = (input: {
         return file === undefined ? [] : [[path, file] as const];
       }),
     ),
-  ).jobs.flatMap(({ path, id }) => {
-    const ledger = index.byJob.get(id) ?? NO_RECORDS;
+  ).jobs.map(({ path, id }) => {
+    const ledger = recordsOf(index, id);
     const settings = {
       cluster: frame.clusterSpec,
       defaults,
       protected: false,
       evidence: 'codes',
     } as const;
-    const job = removedJob({ path, lastSynced, settings, ledger, read });
-    if (job === null || !tree.files.has(path)) return job ?? [];
+    const history = tree.histories.get(path);
+    const { job, histories } = removedJob({ path, lastSynced, settings, ledger, read, history });
+    if (job === null || !tree.files.has(path)) return { id, job, histories };
     const why = `${path} is not valid at HEAD; its content in the last synced commit is kept`;
-    return { ...job, standing: { kind: 'held', why } as const };
+    return { id, job: { ...job, standing: { kind: 'held', why } as const }, histories };
   });
 };

@@ -12,7 +12,7 @@ import type {
   NamespaceSpec,
 } from '../../schema/desired.ts';
 import type { Problem } from '../../schema/problems.ts';
-import type { CommitChange, History } from '../../schema/source.ts';
+import type { Asks, CommitChange, History } from '../../schema/source.ts';
 import type { Settings } from './cluster.ts';
 import type { HeldDocument } from './held.ts';
 import type { JobOutcome } from './job-input.ts';
@@ -30,6 +30,10 @@ export interface Survey {
   /** What is said of jobs besides, by those of which anything is. */
   readonly loud: readonly JobOutcome[];
   readonly removed: readonly DesiredJob[];
+  /** Histories without which nobody can say what of a removed job is kept. */
+  readonly lacking: Asks['histories'];
+  /** Removed jobs of which no valid content is known. */
+  readonly unknown: readonly string[];
   readonly problems: readonly Problem[];
   readonly openScaleFiles: NonNullable<DesiredState['openScaleFiles']>;
   readonly read: Reader;

@@ -86,11 +86,14 @@ export const grantStops = <Ask extends StopAsk>(
   readonly refused: readonly Ask[];
   readonly left: number;
 } => {
-  const free = asks.filter(({ copy }) => !copy.costs);
-  const costly = asks.filter(({ copy }) => copy.costs);
+  const free = asks.filter(({ copy }) => !draws(copy));
+  const costly = asks.filter(({ copy }) => draws(copy));
   return {
     granted: [...free, ...costly.slice(0, mayStop)],
     refused: costly.slice(mayStop),
     left: Math.max(0, mayStop - costly.length),
   };
 };
+
+/** A copy whose stop is ordered already is not among the healthy ones: it is paid for. */
+const draws = ({ costs, allocation }: Copy): boolean => costs && !allocation.stopping;

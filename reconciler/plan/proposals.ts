@@ -190,7 +190,9 @@ const scaleOf = (
   const { scaleFiles } = desired;
   const path = `scale/${job.id}.yaml`;
   if (scaleFiles === undefined || !isHead(job) || job.spec.stopped) return [];
-  if (rollout.phase !== 'done' || !rollout.settled) return [];
+  // A version without copies never settles (2.4), and has none that may be lost.
+  const isAtRest = rollout.settled || groups.every(({ frame }) => frame.count === 0);
+  if (rollout.phase !== 'done' || !isAtRest) return [];
   const counts = groups.flatMap(({ name, frame: { target, count } }) => {
     if (target === null || target.scale === null || target.scale.fromFile) return [];
     const { min, max } = target.scale;

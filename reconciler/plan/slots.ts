@@ -137,7 +137,10 @@ const viewGroup = (
   const { namespace, job } = frame.job.spec;
   const copies = input.allocations.flatMap((allocation) => {
     const node = input.nodes.byName.get(allocation.node);
-    return node === undefined ? [] : [classify({ allocation, node, frame }, input.deadlines)];
+    if (node === undefined) return [];
+    const waits = allocation.stopWaits !== undefined;
+    const successorDied = waits && hasDied(frame, allocation.body.index, input.allocations);
+    return [classify({ allocation, node, frame, successorDied }, input.deadlines)];
   });
   const byIndex = new Map<number, Copy[]>();
   for (const copy of copies) {
@@ -157,6 +160,18 @@ const viewGroup = (
     beyond: beyond.toSorted((a, b) => a - b).map(slotAt),
     copies,
   };
+};
+
+/** Something was started at the wanted version in this slot, and nothing of it lives. */
+const hasDied = (
+  { target }: GroupFrame,
+  index: number,
+  allocations: readonly LiveAllocation[],
+): boolean => {
+  const started = allocations.filter(
+    ({ body }) => body.index === index && body.spec.hash === target?.hash,
+  );
+  return started.length > 0 && started.every(({ phase }) => phase === 'dead');
 };
 
 const viewSlot = (index: number, name: string, copies: readonly Copy[]): SlotView => {

@@ -101,6 +101,12 @@ const keptBecause = (
   if (unreadable) {
     return { why: `${file} cannot be read; its copies stay as they are`, mayGo: false };
   }
+  if (desired.unknownJobs?.includes(id) === true) {
+    const why =
+      `${file} was never valid, as far as its history is read, and is gone; nobody can say what ` +
+      'goes with it';
+    return { why, mayGo: true };
+  }
   if (desired.lastSynced === null) {
     const why = `no commit was synced yet, so nobody can say whether ${id} was removed`;
     return { why, mayGo: true };

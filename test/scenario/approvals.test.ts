@@ -76,6 +76,35 @@ describe('an approval', () => {
     expect(stops(made([own], copies, alone))).toEqual(slots);
   });
 
+  it('is asked for a job whose file was broken when it was synced, and lets it go', () => {
+    const line = story(first(), { 'jobs/shop/web.yaml': 'image: [\n' }, GONE);
+    const planned = (ledger: Ledger): Plan => {
+      const init = { lastSynced: 1, ledger: [settledMark(before), ...ledger] };
+      return plan(ready(line, init).desired, liveOf(copies), 0);
+    };
+    const waits = planned([]);
+    expect(stops(waits)).toEqual([]);
+    expect(waits.guarded).toMatchObject([{ job: 'shop/web', slots }]);
+    expect(waits.synced).toBe(false);
+    expect(stops(planned([approval()]))).toEqual(slots);
+  });
+
+  it('is asked for a job of which no valid content is known, however few copies it has', () => {
+    const line = story(
+      { ...first(), 'jobs/shop/web.yaml': 'image: [\n' },
+      { 'jobs/shop/web.yaml': null },
+    );
+    const [one] = copies;
+    const planned = (ledger: Ledger): Plan =>
+      plan(ready(line, { lastSynced: 0, ledger }).desired, liveOf(one ? [one] : []), 0);
+    const waits = planned([]);
+    expect(stops(waits)).toEqual([]);
+    const why = expect.stringContaining('jobs/shop/web.yaml was never valid');
+    expect(waits.guarded).toMatchObject([{ job: 'shop/web', slots: slots.slice(0, 1), why }]);
+    expect(waits.synced).toBe(false);
+    expect(stops(planned([approval()]))).toEqual(slots.slice(0, 1));
+  });
+
   const grace = { name: 'Grace', email: 'Grace@example.org' };
   const words = { 'configs/words': 'something else' };
 

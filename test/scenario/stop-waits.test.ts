@@ -106,6 +106,23 @@ describe('a stop that waits for images', () => {
       expect(copyIn(world, 'a-0-1')?.stopWaits).toBeUndefined();
     }));
 
+  it('goes when the image is there for the next attempt, whatever died before', () =>
+    withOld(async (world) => {
+      world.faults.set('pull r/web@sha256:bb', failure('image-not-found', 'version', 'gone'));
+      world.send(testOrders(2, [stop, runItem(follower, ['a-0-1'])]));
+      await world.advance(60_000);
+      expect(copyIn(world, 'b-0-1')?.phase).toBe('dead');
+      world.faults.clear();
+      const next = { ...follower, allocation: 'b-0-2', attempt: 2 };
+      const both = [runItem(follower, ['a-0-1']), runItem(next, ['a-0-1'])];
+      world.send(testOrders(3, [stop, ...both]));
+      await world.advance(60_000);
+      expect(verbs(world, 'kill', 'create')).toEqual([
+        'kill a-0-1.server 15',
+        'create b-0-2.server',
+      ]);
+    }));
+
   it('does not keep a copy that no longer serves', () =>
     withOld(async (world) => {
       world.faults.set('pull r/web@sha256:bb', failure('registry', 'platform', 'no answer'));
@@ -179,6 +196,48 @@ describe('the planner', () => {
       );
     },
   );
+
+  it.each([
+    ['stopped', { stopped: true }],
+    ['scaled to nothing', { count: 0, groups: [{ ...image('sha256:bb'), count: 0 }] }],
+  ])('stops the copy at once when its job is %s', (_, change) => {
+    const job = aJob({ ...words, ...change });
+    const copy = { ...waitingCopy(aJob(words)), health: 'healthy' } as const;
+    const made = plan(desiredOf([job]), liveOf([copy]), 1_000_000);
+    const [stop] = made.steps.filter(({ kind }) => kind === 'stop');
+    expect(stop).toMatchObject({ allocation: copy.allocation });
+    expect(stop).not.toHaveProperty('images');
+  });
+
+  it('takes the stop back when all that was to follow has died, and tries again', () => {
+    const job = aJob(words);
+    const died = (attempt: number, deadForMs: number) =>
+      aCopy(
+        job,
+        { node: 'n001', index: 0, attempt },
+        {
+          phase: 'dead',
+          health: 'unhealthy',
+          everHealthy: false,
+          deadForMs,
+          failure: {
+            blame: 'version',
+            kind: 'image-not-found',
+            task: 'main',
+            message: 'r/web@sha256:bb is not in the registry.',
+            ageMs: deadForMs,
+          },
+        },
+      );
+    const kindsOf = (...live: readonly LiveAllocation[]) =>
+      plan(desiredOf([job]), liveOf(live), 1_000_000).steps.map(({ kind }) => kind);
+    expect(kindsOf(waitingCopy(job), died(1, 60_000))).toEqual(['update']);
+    const runsOn = { stopping: false, stopWaits: undefined };
+    const { stopWaits: _, ...kept } = { ...waitingCopy(job), ...runsOn };
+    expect(kindsOf(kept, died(1, 60_000)).toSorted()).toEqual(['start', 'stop']);
+    // The next attempt is under way: the stop waits on.
+    expect(kindsOf(waitingCopy(job), died(1, 60_000), pullingCopy(job))).toEqual([]);
+  });
 
   it('does not take back a stop that is begun', () => {
     const job = aJob(words);

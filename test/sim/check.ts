@@ -17,6 +17,7 @@ import { inForce } from './human.ts';
 import { staleness } from './fresh.ts';
 import { allocationOf, idOf, tagOf, type Copy, type SimNode, type Truth } from './truth.ts';
 import type { CheckOptions, Context } from './check-context.ts';
+import { checkCountCommit, checkScaleDown } from './check-counts.ts';
 import { checkFailed, checkRevert, checkStops } from './check-orders.ts';
 
 export interface Violation {
@@ -101,13 +102,17 @@ export const createChecker = (options: CheckOptions): Checker => {
     },
     accepted: (node, before, orders) => checkGenerations(context, { node, before, orders }),
     ordered: (orders) => {
+      checkScaleDown(context, orders);
       checkStops(context, orders);
       checkFailed(context, orders);
     },
     recorded: (record) => {
       if (record.kind === 'failed') context.failedAt.set(record.deployment, truth.time.now());
     },
-    machineCommit: (commit) => checkRevert(context, commit, human.repo.ledger),
+    machineCommit: (commit) => {
+      checkRevert(context, commit, human.repo.ledger);
+      checkCountCommit(context, commit);
+    },
     saw: (view) => {
       views += 1;
       const stale = views % FRESH_EVERY === 0 ? staleness(view) : null;

@@ -13,6 +13,10 @@ export interface JobDraft {
   /** By digest in the file, or by a tag that the reconciler must look up. */
   readonly pinned: boolean;
   readonly count: number;
+  /** The count is the machine's, within these; null: `count` is people's (rules 7). */
+  readonly bounds: Bounds | null;
+  /** What the scale file says; null: nothing. Follows from `Intent.counts`. */
+  readonly said: number | null;
   readonly maxParallel: number;
   readonly order: 'stop-first' | 'start-first';
   readonly canary: number;
@@ -31,6 +35,11 @@ export interface JobDraft {
   readonly volume: 'none' | 'wait' | 'recreate';
   /** The port on the host; null: any. */
   readonly hostPort: number | null;
+}
+
+export interface Bounds {
+  readonly min: number;
+  readonly max: number;
 }
 
 export interface NodeDraft {
@@ -68,7 +77,7 @@ export const jobFile = (draft: JobDraft, reference: string): string =>
   [
     `# remark ${draft.remark}`,
     `image: ${reference}`,
-    `count: ${draft.count}`,
+    `count: ${countText(draft)}`,
     `priority: ${draft.priority}`,
     draft.hostPort === null
       ? 'ports: { http: 8080 }'
@@ -91,6 +100,30 @@ export const jobFile = (draft: JobDraft, reference: string): string =>
     `  paused: ${draft.paused}`,
     '',
   ].join('\n');
+
+const countText = ({ count, bounds }: JobDraft): string =>
+  bounds === null ? String(count) : `{ min: ${bounds.min}, max: ${bounds.max} }`;
+
+export const scalePath = (id: string): string => `scale/${id}.yaml`;
+
+const groupOf = (id: string): string => id.slice(id.indexOf('/') + 1);
+
+/** What `purser scale` writes. */
+export const scaleFile = (id: string, count: number): string => `${groupOf(id)}: ${count}\n`;
+
+/** The count that a scale file says; null: none. */
+export const saidIn = (id: string, text: string): number | null => {
+  const count = new RegExp(`^${groupOf(id)}: (\\d+)$`, 'm').exec(text)?.[1];
+  return count === undefined ? null : Number(count);
+};
+
+/** Copies that the rules ask for; between the bounds while no file says the number (rules 7). */
+export const countsOf = ({ count, bounds, said }: JobDraft): Bounds => {
+  if (bounds === null) return { min: count, max: count };
+  if (said === null) return bounds;
+  const clamped = Math.min(bounds.max, Math.max(bounds.min, said));
+  return { min: clamped, max: clamped };
+};
 
 export const nodePath = (name: string): string => `nodes/${name}.yaml`;
 
@@ -118,12 +151,13 @@ export const minHealthyOf = (draft: JobDraft | undefined): number => {
   if (draft === undefined || draft.stopped) return 0;
   const stopFirst = draft.order === 'stop-first' || oneByOne(draft) || draft.hostPort !== null;
   const away = stopFirst ? draft.maxParallel : 0;
-  return Math.max(0, draft.count - away);
+  return Math.max(0, countsOf(draft).min - away);
 };
 
 /** Copies that may exist at once. */
 export const maxTotalOf = (draft: JobDraft | undefined): number => {
   if (draft === undefined) return 0;
-  if (oneByOne(draft)) return draft.count;
-  return draft.count + (draft.order === 'start-first' ? draft.maxParallel : 0) + draft.canary;
+  const { max } = countsOf(draft);
+  if (oneByOne(draft)) return max;
+  return max + (draft.order === 'start-first' ? draft.maxParallel : 0) + draft.canary;
 };

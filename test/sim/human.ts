@@ -13,6 +13,9 @@ import {
   nodeFile,
   nodePath,
   pushImage,
+  saidIn,
+  scaleFile,
+  scalePath,
   type JobDraft,
   type NodeDraft,
 } from './drafts.ts';
@@ -22,6 +25,8 @@ import type { Random, SimTime } from './time.ts';
 export interface Intent {
   readonly jobs: ReadonlyMap<string, JobDraft>;
   readonly nodes: ReadonlyMap<string, NodeDraft>;
+  /** Scale files, by job; they outlive their jobs. */
+  readonly counts: ReadonlyMap<string, number>;
 }
 
 /** What one commit means. */
@@ -41,6 +46,8 @@ export interface Human {
   readonly commit: (change: Partial<Intent>, message: string) => void;
   /** Changes one job. */
   readonly edit: (id: string, change: Partial<JobDraft>, message: string) => void;
+  /** Writes or removes a scale file, or changes the count where it is people's (rules 7). */
+  readonly scale: (id: string, count: number | null) => void;
   readonly drain: (node: string, drain: NodeDraft['drain']) => void;
   /** One thing that people do. */
   readonly act: () => void;
@@ -67,7 +74,7 @@ export const createHuman = ({ time, registry, first, local }: HumanOptions): Hum
   const repo = createRepo({ time, first: filesOf(registry, first), local });
   const remember = ({ info }: RepoCommit, intent: Intent): void => {
     const before = intents.find(({ oid }) => oid === info.parent) ?? null;
-    intents.push({ at: time.now(), oid: info.oid, intent, before });
+    intents.push({ at: time.now(), oid: info.oid, intent: withSaid(intent), before });
   };
   const intent = (): Intent => intents.at(-1)?.intent ?? first;
   remember(repo.head(), first);
@@ -75,7 +82,7 @@ export const createHuman = ({ time, registry, first, local }: HumanOptions): Hum
 
   const commit = (change: Partial<Intent>, message: string): void => {
     const before = intent();
-    const after = { jobs: change.jobs ?? before.jobs, nodes: change.nodes ?? before.nodes };
+    const after = { ...before, ...change };
     const [old, next] = [filesOf(registry, before), filesOf(registry, after)];
     const edits = new Map<string, string | null>();
     for (const path of old.keys()) if (!next.has(path)) edits.set(path, null);
@@ -86,6 +93,16 @@ export const createHuman = ({ time, registry, first, local }: HumanOptions): Hum
     const draft = intent().jobs.get(id);
     if (draft === undefined) return;
     commit({ jobs: new Map(intent().jobs).set(id, { ...draft, ...change }) }, message);
+  };
+  const scale = (id: string, count: number | null): void => {
+    const draft = intent().jobs.get(id);
+    if (count !== null && draft !== undefined && draft.bounds === null) {
+      return edit(id, { count }, `Scale ${id}`);
+    }
+    const counts = new Map(intent().counts);
+    if (count === null) counts.delete(id);
+    else counts.set(id, count);
+    return commit({ counts }, count === null ? `Forget the count of ${id}` : `Scale ${id}`);
   };
   const drain = (node: string, how: NodeDraft['drain']): void => {
     const nodes = new Map(intent().nodes).set(node, { name: node, drain: how });
@@ -119,6 +136,7 @@ export const createHuman = ({ time, registry, first, local }: HumanOptions): Hum
     intent,
     commit,
     edit,
+    scale,
     drain,
     rewrite,
     resume,
@@ -150,16 +168,30 @@ export const inForce = (
 ): JobDraft | undefined => {
   let meaning: Meaning | null = intents.at(Math.min(index, intents.length - 1)) ?? null;
   while (meaning?.intent.jobs.get(job)?.broken === true) meaning = meaning.before;
-  return meaning?.intent.jobs.get(job);
+  const held = meaning?.intent.jobs.get(job);
+  // The scale file is a file of its own, and is read whatever stands in the job's.
+  const said = intents.at(Math.min(index, intents.length - 1))?.intent.counts.get(job) ?? null;
+  return held === undefined || held.said === said ? held : { ...held, said };
 };
+
+const withSaid = (intent: Intent): Intent => ({
+  ...intent,
+  jobs: new Map(
+    [...intent.jobs].map(([id, draft]) => [id, { ...draft, said: intent.counts.get(id) ?? null }]),
+  ),
+});
 
 /** Commits that a person throws away at once. */
 const MOST_REWRITTEN = 4;
 
-const filesOf = (registry: Registry, { jobs, nodes }: Intent): ReadonlyMap<string, string> =>
+const filesOf = (
+  registry: Registry,
+  { jobs, nodes, counts }: Intent,
+): ReadonlyMap<string, string> =>
   new Map([
     ['cluster.yaml', CLUSTER_FILE],
     ...[...nodes.values()].map((node) => [nodePath(node.name), nodeFile(node)] as const),
+    ...[...counts].map(([id, count]) => [scalePath(id), scaleFile(id, count)] as const),
     ...[...jobs.values()].map(
       (draft) => [draft.path, jobFile(draft, pushImage(registry, draft))] as const,
     ),
@@ -175,6 +207,14 @@ const afterMachine = (intents: Human['intents'], now: Intent, commit: RepoCommit
   const file = draft === undefined ? undefined : commit.files.get(draft.path);
   if (draft === undefined || file?.kind !== 'text') return now;
   const { text } = file;
+  const scale = commit.files.get(scalePath(id));
+  const said = scale?.kind === 'text' ? saidIn(id, scale.text) : null;
+  if (said !== draft.said) {
+    const counts = new Map(now.counts);
+    if (said === null) counts.delete(id);
+    else counts.set(id, said);
+    return { ...now, counts };
+  }
   const older = intents
     .toReversed()
     .map(({ intent }) => intent.jobs.get(id))
@@ -200,7 +240,7 @@ const act = (human: Human, random: Random): void => {
   if (roll < 0.28) return deploy(human, id, goodBehaviour(random));
   if (roll < 0.5) return deploy(human, id, badBehaviour(random));
   if (roll < 0.58) return revert(human, id);
-  if (roll < 0.68) return human.edit(id, { count: random.between(0, 4) }, `Scale ${id}`);
+  if (roll < 0.68) return human.scale(id, random.between(0, 4));
   if (roll < 0.76) {
     const node = [...nodes.values()][random.between(0, nodes.size - 1)];
     if (node !== undefined) human.drain(node.name, node.drain === false);
@@ -215,7 +255,7 @@ const act = (human: Human, random: Random): void => {
   return human.edit(id, { order, maxParallel: random.between(1, 2) }, `Policy of ${id}`);
 };
 
-const deploy = (human: Human, id: string, behaviour: Behaviour): void => {
+export const deploy = (human: Human, id: string, behaviour: Behaviour): void => {
   const versions = human.intents.flatMap(({ intent }) => intent.jobs.get(id)?.version ?? []);
   const version = 1 + Math.max(...versions);
   const name = behaviour === GOOD ? 'version' : describeBehaviour(behaviour);

@@ -7,6 +7,7 @@ import type { Ms } from '../../schema/spec.ts';
 import type { Violation } from './check.ts';
 import { type JobDraft, type NodeDraft } from './drafts.ts';
 import { GOOD } from './fake/registry.ts';
+import { isCounted, scheduleCounts } from './counts.ts';
 import { drawFaults, scheduleFaults, type FaultKind } from './faults.ts';
 import { goodBehaviour, type Intent } from './human.ts';
 import { differences } from './settle.ts';
@@ -50,6 +51,7 @@ export const prepareSeed = ({ seed, trace }: SeedOptions) => {
   scheduleFaults(world, faults, CHAOS_MS);
   schedulePeople(world);
   scheduleMore(world);
+  if (isCounted(seed)) scheduleCounts(world, CHAOS_MS);
   return { time, world, faults };
 };
 
@@ -151,6 +153,7 @@ const drawScenario = (random: Random): Scenario => {
     first: {
       jobs: new Map(drafts.map((draft) => [draft.id, draft])),
       nodes: new Map(names.map((name): [string, NodeDraft] => [name, { name, drain: false }])),
+      counts: new Map(),
     },
   };
 };
@@ -199,6 +202,8 @@ export const plainJob = (job: string): JobDraft => ({
   version: 1,
   pinned: true,
   count: 3,
+  bounds: null,
+  said: null,
   maxParallel: 1,
   order: 'stop-first',
   canary: 0,
@@ -221,6 +226,7 @@ export const plainScenario = (nodes: number, jobs: readonly JobDraft[]): Scenari
   const first: Intent = {
     jobs: new Map(jobs.map((draft) => [draft.id, draft])),
     nodes: new Map(names.map((name): [string, NodeDraft] => [name, { name, drain: false }])),
+    counts: new Map(),
   };
   const size = { cpuMilli: 2_000, memoryBytes: 1024 * MIB, clockRate: 1 };
   return { nodes: names.map((name) => ({ name, ...size })), first, local: false };

@@ -89,3 +89,39 @@ describe('a file broken after its version was marked failed and before the rever
     expect(differences(world)).toEqual([]);
   });
 });
+
+/** A third slot waits for v2's image; that is thrown away, and the file of v1 is broken. */
+const overtaken = async (): Promise<World> => {
+  const { time, world } = startTold(plainScenario(3, [{ ...plainJob('web'), count: 2 }]));
+  const { human } = world;
+  await time.run(SETTLED_MS, () => true);
+  const never = { ...GOOD, pull: 'never' } as const;
+  human.edit(JOB, { version: 2, behaviour: never, count: 3 }, 'The second');
+  await time.run(time.now() + LOOKED_UP_MS, () => true);
+  human.rewrite();
+  human.resume();
+  human.edit(JOB, { count: 3 }, 'Three of the first');
+  human.edit(JOB, { broken: true }, 'In a hurry');
+  await time.run(time.now() + 2 * SETTLED_MS, () => true);
+  return world;
+};
+
+describe('a held job with a copy that never came up, of a version thrown away', () => {
+  it('keeps the copy, says what it waits for, and every other slot must be well', async () => {
+    const world = await overtaken();
+    const blocked = world.view()?.plan.blocked.map((each) => each.kind === 'waiting' && each.why);
+    expect(blocked).toEqual(['held', 'stalled']);
+    expect(world.truth.copiesOf(JOB)).toHaveLength(2);
+    expect(differences(world)).toEqual([]);
+    world.truth.copiesOf(JOB)[0]?.node.machine.powerOff();
+    expect(differences(world)).toEqual([expect.stringContaining('slots without a copy')]);
+  });
+
+  it('heals its slot when people mend the file', async () => {
+    const world = await overtaken();
+    world.human.edit(JOB, { broken: false }, 'Mended');
+    await world.time.run(world.time.now() + SETTLED_MS, () => true);
+    expect(world.truth.copiesOf(JOB)).toHaveLength(3);
+    expect(differences(world)).toEqual([]);
+  });
+});

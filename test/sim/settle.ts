@@ -5,7 +5,8 @@
 
 import type { Blocked, WaitReason } from '../../schema/plan.ts';
 import type { View } from '../../reconciler/cycle.ts';
-import { isGood, type JobDraft } from './drafts.ts';
+import { slotName } from '../../schema/ids.ts';
+import { countsOf, isGood, type JobDraft } from './drafts.ts';
 import { inForce } from './human.ts';
 import { idOf, type Copy, type SimNode } from './truth.ts';
 import type { World } from './world.ts';
@@ -122,6 +123,7 @@ const lasting = (scene: Scene, job: string): 'held' | 'paused' | 'bad' | null =>
   if (draft.broken) return unread && heldHere(scene, job) ? 'held' : null;
   if (draft.paused && waits(scene, job, 'paused')) return 'paused';
   if (isGood(draft)) return null;
+  if (keepsOld(scene, draft)) return 'bad';
   if (waits(scene, job, 'unresolved-image', 'degraded', 'revert-impossible')) return 'bad';
   // A pull that hangs is the platform's, and takes nothing back (rules 6.1).
   if (draft.behaviour.pull === 'never' && waits(scene, job, 'stalled')) return 'bad';
@@ -129,6 +131,20 @@ const lasting = (scene: Scene, job: string): 'held' | 'paused' | 'bad' | null =>
     draft.behaviour.pull === 'not-found' ? ['held', 'failed', 'stalled'] : ['failed', 'stalled'];
   return waits(scene, job, ...reasons) && !canGoBack(scene, job) ? 'bad' : null;
 };
+
+/**
+ * A singleton's old copy goes when the next image is here; where that cannot be had there is no
+ * failed copy to show for it, and the machine does not revert (docs/SCOPE.md).
+ */
+const keepsOld = ({ view }: Scene, { id, singleton, behaviour }: JobDraft): boolean =>
+  singleton &&
+  behaviour.pull !== 'ok' &&
+  view.live.nodes.some(({ allocations }) =>
+    allocations.some(
+      ({ body, stopWaits, phase }) =>
+        `${body.namespace}/${body.job}` === id && stopWaits !== undefined && phase === 'running',
+    ),
+  );
 
 /**
  * Nothing of it was ever valid, or it is healed at its last valid content (rules 1.3), or that
@@ -212,7 +228,33 @@ const jobDifference = (scene: Scene, draft: JobDraft): readonly string[] => {
   if (why === 'bad' || meant === undefined) return [];
   if (!isGood(meant) && !(why === 'held' && failedHere(scene, id))) return [];
   if (settled !== null && !isGood(settled)) return [];
-  return told(draft, gaps(world, meant));
+  return told(draft, gaps(world, meant, why === 'held' ? overtaken(scene, id) : NO_SLOTS));
+};
+
+const NO_SLOTS: ReadonlySet<number> = new Set();
+
+/**
+ * In a held job nothing stops, so a slot stays with a copy that never came up, of a version that a
+ * rewrite took from the line, until people mend the file (rules 1.3, 8.3). The plan must say what
+ * the copy waits for.
+ */
+const overtaken = ({ view }: Scene, job: string): ReadonlySet<number> => {
+  const desired = view.desired.jobs.find(({ id }) => id === job);
+  if (desired?.standing.kind !== 'held') return NO_SLOTS;
+  const named = view.plan.blocked.flatMap((each) =>
+    each.kind === 'waiting' && each.job === job && each.why === 'stalled' ? [each.slot] : [],
+  );
+  const copies = view.live.nodes.flatMap(({ allocations }) => allocations);
+  const never = copies.filter(
+    ({ body, phase, everHealthy, stopping }) =>
+      `${body.namespace}/${body.job}` === job &&
+      body.specHash !== desired.spec.specHash &&
+      phase === 'pending' &&
+      !everHealthy &&
+      !stopping &&
+      named.includes(slotName(body)),
+  );
+  return new Set(never.map(({ body }) => body.index));
 };
 
 /** The version that missing copies fall back to (rules 5.5), as people wrote it. */
@@ -230,14 +272,14 @@ const told = ({ id }: JobDraft, found: string | null): readonly string[] =>
   found === null ? [] : [`${id}: ${found}`];
 
 /** Healed and nothing rolled (rules 1.3, 5.5): every slot has a copy that is well, of any version. */
-const gaps = ({ truth }: World, { id, stopped, count }: JobDraft): string | null => {
-  const copies = truth.copiesOf(id);
-  const wanted = stopped ? 0 : count;
+const gaps = ({ truth }: World, draft: JobDraft, excused: ReadonlySet<number>): string | null => {
+  const copies = truth.copiesOf(draft.id);
+  const wanted = draft.stopped ? { min: 0, max: 0 } : countsOf(draft);
   const slots = new Set(copies.filter(truth.well).map(({ body }) => body.index));
-  const missing = Array.from({ length: wanted }, (_, index) => index).filter(
-    (index) => !slots.has(index),
+  const missing = Array.from({ length: wanted.min }, (_, index) => index).filter(
+    (index) => !slots.has(index) && !excused.has(index),
   );
-  const beyond = copies.filter(({ body }) => body.index >= wanted);
+  const beyond = copies.filter(({ body }) => body.index >= wanted.max);
   if (missing.length === 0 && beyond.length === 0) return null;
   return `slots without a copy that is well: ${missing.join(', ')}; running: ${list(copies)}`;
 };
@@ -245,7 +287,11 @@ const gaps = ({ truth }: World, { id, stopped, count }: JobDraft): string | null
 const difference = (world: World, draft: JobDraft): string | null => {
   const { truth } = world;
   const copies = truth.copiesOf(draft.id);
-  const wanted = draft.stopped ? 0 : draft.count;
+  // It is written down once the job is at rest (rules 7).
+  if (draft.bounds !== null && draft.said === null && !draft.stopped) {
+    return 'its count is the machine’s, and stands in no file';
+  }
+  const wanted = draft.stopped ? 0 : countsOf(draft).max;
   const tag = `:v${draft.version}`;
   const right = copies.filter(
     (copy) =>

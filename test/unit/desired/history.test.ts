@@ -133,6 +133,45 @@ describe('removed and empty', () => {
     expect(desired.standing).toEqual({ kind: 'ok' });
   });
 
+  it('keeps the last valid content of a job whose file was broken when it was synced', () => {
+    const api = 'jobs/shop/api.yaml';
+    const broken = { [api]: 'image: [\n' };
+    const commits = story(both, broken, { 'README.md': 'x' }, { [api]: null });
+    const before = jobOf(ready(commits.slice(0, 1)).desired, 'shop/api');
+    for (const lastSynced of [1, 2]) {
+      const { desired } = ready(commits, { lastSynced, ledger: [settledMark(before)] });
+      const job = jobOf(desired, 'shop/api');
+      expect(job.standing).toEqual({ kind: 'removed' });
+      expect(job.spec).toEqual(before.spec);
+      expect(job.deployment).toBe(before.deployment);
+      expect(desired.unknownJobs).toBe(undefined);
+    }
+    // Mended and removed since: what counted in the synced commit is kept all the same.
+    const mended = story(both, broken, { [api]: image('3') }, { [api]: null });
+    expect(jobOf(ready(mended, { lastSynced: 1 }).desired, 'shop/api').spec).toEqual(before.spec);
+  });
+
+  it('stands still until the history of such a job is read', () => {
+    const api = 'jobs/shop/api.yaml';
+    const commits = story(both, { [api]: 'image: [\n' }, { [api]: null });
+    const ledger = [settledMark(webOf(commits.slice(0, 1)))];
+    const tree = treeOf(commits, { lastSynced: 1, ledger });
+    const { standing } = compile(tree);
+    expect(standing).toEqual({ kind: 'stopped', why: `the history of ${api} is not read yet` });
+    expect(asks(tree).histories.map(({ path }) => path)).toEqual([api]);
+  });
+
+  it('names a job of which no content was ever valid', () => {
+    const api = 'jobs/shop/api.yaml';
+    const never = story(base(image('1')), { [api]: 'image: [\n' }, { [api]: null });
+    const { desired } = ready(never, { lastSynced: 1 });
+    expect(desired.jobs.map(({ id }) => id)).toEqual(['shop/web']);
+    expect(desired.unknownJobs).toEqual(['shop/api']);
+    // What was gone in between began anew.
+    const anew = story(both, { [api]: null }, { [api]: 'image: [\n' }, { [api]: null });
+    expect(ready(anew, { lastSynced: 2 }).desired.unknownJobs).toEqual(['shop/api']);
+  });
+
   it('refuses an empty HEAD, also when allow_empty comes with it', () => {
     const gone = { 'jobs/shop/api.yaml': null, [WEB]: null };
     const allowed = { 'cluster.yaml': `${CLUSTER}allow_empty: true\n` };

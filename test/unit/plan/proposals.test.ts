@@ -56,6 +56,14 @@ describe('a count that is the machine’s and stands nowhere (7)', () => {
     expect(commits(plan(broken, liveOf(live), 0))).toEqual([]);
   });
 
+  it('is written down as none where none lives and none needs to: nothing can be lost', () => {
+    const none = aJob({ groups: [{ count: 0, scale: { min: 0, max: 2, fromFile: false } }] });
+    const [only] = commits(plan(desiredOf([none], facts), liveOf([]), 0));
+    expect(only).toMatchObject({ edits: [{ content: 'main: 0\n' }] });
+    const starting = [aCopy(none, { node: 'n001', index: 0 }, STARTING)];
+    expect(commits(plan(desiredOf([none], facts), liveOf(starting), 0))).toEqual([]);
+  });
+
   it('not while the job has not settled, is held, has the file, or the count is a person’s', () => {
     const unsettled = aJob({ groups });
     const starting = [aCopy(unsettled, { node: 'n001', index: 0 }, STARTING)];
