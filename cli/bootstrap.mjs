@@ -22,6 +22,7 @@ const RUN_PACKAGES = {
 };
 const TEST_PACKAGES = {
   'docker-registry': 'docker-registry',
+  openssl: 'openssl',
   'containernetworking-plugins': '/usr/lib/cni/bridge',
   procps: 'ps',
   'util-linux': 'nsenter',

@@ -237,7 +237,9 @@ const waitLines = ({ waits, looksAgainInMs, unreachable: cut }: Facts): readonly
   return [...blockedLines(waits), until, ...nodes];
 };
 
-const revertLines = ({ revert, settled, isRollback, spec, id }: DesiredJob): readonly string[] => {
+const revertLines = (job: DesiredJob): readonly string[] => {
+  const { revert, settled, isRollback, spec, id } = job;
+  if (job.isOnlySettled === true) return ['nothing: no earlier version has settled'];
   if (settled) return [`by hand only, as this version has settled: purser rollback ${id}`];
   if (revert.kind === 'impossible') return [`nothing: ${revert.why}`];
   const how =

@@ -77,6 +77,8 @@ export interface DesiredJob {
   readonly commit: CommitRef;
   /** HEAD's version has a settled record. */
   readonly settled: boolean;
+  /** It settled, and no other version of the job ever did: there is nothing to go back to. */
+  readonly isOnlySettled?: true;
   /** HEAD's deployment has a failed record. */
   readonly failed: { readonly evidence: Evidence } | null;
   /** HEAD's deployment has been answered with a revert commit that is not (yet) at HEAD. */

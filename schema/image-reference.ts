@@ -127,6 +127,26 @@ export const isInsecure = (registry: string, listed: readonly string[]): boolean
   return loopback || listed.includes(registry);
 };
 
+/** What OpenSSL calls a certificate whose authority is not known. */
+const UNKNOWN_AUTHORITY: ReadonlySet<string> = new Set([
+  'DEPTH_ZERO_SELF_SIGNED_CERT',
+  'SELF_SIGNED_CERT_IN_CHAIN',
+  'UNABLE_TO_GET_ISSUER_CERT',
+  'UNABLE_TO_GET_ISSUER_CERT_LOCALLY',
+  'UNABLE_TO_VERIFY_LEAF_SIGNATURE',
+]);
+
+/** Why a registry cannot be reached, by what Node threw; of an unknown authority what to do. */
+export const unreachableWords = ({ message, ...rest }: Error): string => {
+  const code = 'code' in rest ? rest.code : undefined;
+  if (typeof code !== 'string' || !UNKNOWN_AUTHORITY.has(code)) return message;
+  return (
+    `its certificate is of an authority that this machine does not know (${message}): put the ` +
+    "authority's certificate into /usr/local/share/ca-certificates, run update-ca-certificates, " +
+    'and start Purser again'
+  );
+};
+
 /** Reads a `WWW-Authenticate` header; null when it asks for a scheme that Purser does not speak. */
 export const parseChallenge = (header: string): AuthChallenge | null => {
   const [, scheme, rest] = /^\s*(\w+)\s*(.*)$/s.exec(header) ?? [];

@@ -129,6 +129,7 @@ const settledJob = (input: JobInput, version: Version, identity: Identity): Desi
   deployment: identity.deployment,
   commit: identity.commit,
   settled: identity.settled,
+  ...(identity.settled && isOnlySettled(input, version) ? { isOnlySettled: true } : {}),
   failed: null,
   reverted: null,
   isRollback: identity.isRollback,
@@ -141,6 +142,9 @@ const settledJob = (input: JobInput, version: Version, identity: Identity): Desi
   lines: linesOf(version.draft),
   ...(input.settings.evidence === 'logs' ? { evidence: 'logs' } : {}),
 });
+
+const isOnlySettled = ({ ledger }: JobInput, { spec }: Version): boolean =>
+  ledger.every((record) => record.kind !== 'settled' || record.specHash === spec.specHash);
 
 /** Not settled: since which commit, what it would go back to, and whether it has failed already. */
 const unsettledJob = (input: JobInput, { version, moments, from }: Subject): DesiredJob => {

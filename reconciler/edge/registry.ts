@@ -16,6 +16,7 @@ import {
   readToken,
   registryUrl,
   tokenUrl,
+  unreachableWords,
 } from '../../schema/image-reference.ts';
 import type { LookupAnswer } from '../../schema/source.ts';
 import type { RegistryPort } from '../ports.ts';
@@ -46,7 +47,7 @@ export const createRegistry = (options: RegistryOptions): RegistryPort => ({
 });
 
 const wordsOf = (cause: unknown): string =>
-  cause instanceof Error ? cause.message : String(cause);
+  cause instanceof Error ? unreachableWords(cause) : String(cause);
 
 type Why = Extract<LookupAnswer, { kind: 'failed' }>['why'];
 

@@ -8,8 +8,10 @@ import type { DesiredJob } from '../../schema/desired.ts';
  * For a version that failed or is degraded. `purser rollback` is named only where it can do
  * something: it refuses what the automatic revert may not do either (rules 6.3).
  */
-export const remedyFor = ({ id, file, standing, settled, revert }: DesiredJob): string => {
-  const canGoBack = revert.kind === 'possible' || (settled && standing.kind === 'head');
+export const remedyFor = (job: DesiredJob): string => {
+  const { id, file, standing, settled, revert, isOnlySettled = false } = job;
+  const mayGoBack = settled && standing.kind === 'head' && !isOnlySettled;
+  const canGoBack = revert.kind === 'possible' || mayGoBack;
   if (canGoBack) return `purser rollback ${id}`;
   return standing.kind === 'held'
     ? `correct ${file}: purser validate`

@@ -21,6 +21,7 @@ import {
   registryUrl,
   repositoryOf,
   tokenUrl,
+  unreachableWords,
 } from '../../../schema/image-reference.ts';
 import { RuntimeError } from '../runtime-error.ts';
 
@@ -322,6 +323,6 @@ const unreachable = (url: URL, error: Error): Error =>
     ? error
     : new RuntimeError(
         'registry',
-        `Registry ${url.host} cannot be reached from this node: ${error.message}.`,
+        `Registry ${url.host} cannot be reached from this node: ${unreachableWords(error)}.`,
         error,
       );

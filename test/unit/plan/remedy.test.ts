@@ -4,6 +4,8 @@ import { describe, expect, it } from 'vitest';
 import { plan } from '../../../reconciler/plan/plan.ts';
 import { remedyFor } from '../../../reconciler/plan/remedy.ts';
 import type { DesiredJob } from '../../../schema/desired.ts';
+import type { LedgerRecord } from '../../../schema/ledger.ts';
+import { jobOf, ready, settledMark, story } from '../../support/tree.ts';
 import { aCopy, aJob, DEAD, desiredOf, liveOf, settledBefore } from '../../support/world.ts';
 
 const FAILED = { evidence: { reason: '2 of its allocations died', allocations: [] } };
@@ -45,6 +47,22 @@ describe('a version that failed', () => {
       'revert-impossible: purser logs shop/web, then commit a correction',
     ]);
   });
+});
+
+it('a degraded version before which none settled has nothing to go back to', () => {
+  const cluster = 'name: home\npolicies: {registries: [r.example]}\n';
+  const web = (tag: string) => ({ 'jobs/shop/web.yaml': `image: r.example/web:${tag}\n` });
+  const commits = story({ 'cluster.yaml': cluster, ...web('1') }, web('2'));
+  const at = (last: number, ledger: readonly LedgerRecord[]) => {
+    const now = ready(commits.slice(0, last + 1), { ledger });
+    const marked = [...now.ledger, settledMark(jobOf(now.desired, 'shop/web'))];
+    const known = ready(commits.slice(0, last + 1), { ledger: marked });
+    return { ledger: marked, job: jobOf(known.desired, 'shop/web') };
+  };
+  const first = at(0, []);
+  expect(first.job.settled).toBe(true);
+  expect(remedyFor(first.job)).toBe('purser logs shop/web, then commit a correction');
+  expect(remedyFor(at(1, first.ledger).job)).toBe('purser rollback shop/web');
 });
 
 it('a degraded version goes back by hand, also where the machine never would', () => {
