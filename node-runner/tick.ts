@@ -279,14 +279,18 @@ const publishDue = ({ ports, state, busy }: Loop, publishedAt: Ms): boolean => {
   return !busy.has('publish') && ports.clock.now() >= publishedAt + gap;
 };
 
-/** What is reported as remembered is on the disk first. */
+/**
+ * What is reported as remembered is on the disk first. What happens while it is written is told by
+ * the next report: the log of a failure is read before the failure is told.
+ */
 const publish = async (loop: Loop): Promise<void> => {
   const { ports, state } = loop;
   await readEvidence(loop);
-  await writeMarks(loop);
   state.changed = false;
   const now = ports.clock.now();
-  ports.link.report(nodeReport(state.orders, state, { measured: state, now }), now);
+  const report = nodeReport(state.orders, state, { measured: state, now });
+  await writeMarks(loop);
+  ports.link.report(report, now);
 };
 
 const writeMarks = async ({ ports, state }: Loop): Promise<void> => {
