@@ -411,6 +411,18 @@ describe('evidence (6.4)', () => {
       expect(world.calls.filter((call) => call.startsWith('endOfLog'))).toHaveLength(1);
     }));
 
+  it('tells a failure that comes while marks are written with the next report', () =>
+    running(async (world) => {
+      world.writeMs = 300;
+      await crash(world, { evidence: 'logs' });
+      await world.advance(3000);
+      const told = world.reports.flatMap(({ allocations }) =>
+        allocations.flatMap(({ failure }) => failure ?? []),
+      );
+      expect(told.length).toBeGreaterThan(0);
+      for (const one of told) expect(one.log).toEqual(['starting', 'no database']);
+    }));
+
   it('reads no log where the body does not say so', () =>
     running(async (world) => {
       await crash(world, {});

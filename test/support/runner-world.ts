@@ -42,6 +42,8 @@ export interface World {
   /** Folders of named volumes. */
   readonly volumes: Set<string>;
   answer: ProbeAnswer;
+  /** How long a write of marks takes, in milliseconds. */
+  writeMs: number;
   acknowledged: number | null;
   /** Time of one create. */
   createMs: number;
@@ -127,6 +129,7 @@ export const createWorld = (
     logs: new Map(),
     volumes: new Set(),
     answer: { ok: true },
+    writeMs: 0,
     acknowledged: null,
     createMs: 60,
     disk,
@@ -258,6 +261,7 @@ export const createWorld = (
         },
         readMarks: async () => disk.marks,
         writeMarks: async (marks) => {
+          if (world.writeMs > 0) await sleep(world.writeMs);
           disk.marks = structuredClone(marks);
         },
         prepare: async ({ allocation, tasks, volumes }) => {
