@@ -64,6 +64,7 @@ const KEPT: readonly (readonly [number, string])[] = [
     'an empty node whose runner was ahead of a rewritten branch took nothing, and no remedy was named',
   ],
   [779, 'a third copy was planned in a slot with a volume whose new version failed as it began'],
+  [794, 'a reconciler’s wait for first reports ended a rounding error early, again and again'],
   [
     1161,
     'a job whose file was broken when it was synced was removed with its volume, and nobody asked',

@@ -3,6 +3,7 @@
 
 import { describe, expect, it } from 'vitest';
 
+import { createReconcilerClock, ROUND_UP_MS } from './fake/clock.ts';
 import { createProcess } from './process.ts';
 import { createRandom, createTime, type SimTime } from './time.ts';
 
@@ -88,6 +89,26 @@ describe('virtual time', () => {
     time.at(70, 'abort', () => stop.abort());
     await time.run(1_000, () => true);
     expect(woke).toEqual([50, 70]);
+  });
+
+  it('wakes no sleeper of the reconciler a rounding error before its time', async () => {
+    const time = create(1);
+    const woke: number[] = [];
+    // At 131072 ms (2 ** 17) a double loses a bit: what was added is not what is taken away again.
+    for (const zero of [131_000.1, 131_000.3, 131_000.7]) {
+      time.at(zero, 'a reconciler is born', () => {
+        const clock = createReconcilerClock(time, createProcess(time, 'p'));
+        const until = clock.now() + 500;
+        const { signal } = new AbortController();
+        void clock.sleepUntil(until, signal).then(() => woke.push(clock.now() - until));
+      });
+    }
+    await time.run(200_000, () => true);
+    expect(woke).toHaveLength(3);
+    for (const late of woke) {
+      expect(late).toBeGreaterThanOrEqual(0);
+      expect(late).toBeLessThanOrEqual(2 * ROUND_UP_MS);
+    }
   });
 
   it('draws evenly enough, and forks do not disturb each other', () => {

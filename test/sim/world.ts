@@ -8,6 +8,7 @@ import type { LogPort } from '../../reconciler/ports.ts';
 import type { View } from '../../reconciler/cycle.ts';
 import type { Ms } from '../../schema/spec.ts';
 import { createChecker, type Checker } from './check.ts';
+import { createReconcilerClock } from './fake/clock.ts';
 import { createLinks, type Links } from './fake/link.ts';
 import { createMachine } from './fake/machine.ts';
 import {
@@ -255,17 +256,14 @@ const log = ({ time, checker }: Parts, name: string): LogPort => ({
 const superviseReconciler = (parts: Parts, name: string): Supervised<View> => {
   const { time, human, links, registry, checker } = parts;
   const start = (process: Process, seen: (view: View) => void): void => {
-    // Its monotonic clock begins anew with every process.
-    const zero = time.now();
-    const now = (): Ms => time.now() - zero + 1_000;
+    const clock = createReconcilerClock(time, process);
     const ports = {
       source: human.repo.port(process),
-      nodes: links.reconciler(process, now),
+      nodes: links.reconciler(process, clock.now),
       registry: registry.port(process),
       clock: {
-        now,
+        ...clock,
         epochMs: () => EPOCH_MS + time.now() + parts.calendar.offsetMs,
-        sleepUntil: (at: Ms, signal: AbortSignal) => process.sleepUntil(at - 1_000 + zero, signal),
       },
       log: log(parts, name),
     };

@@ -17,6 +17,7 @@ import type { NodeOrders } from '../../../schema/orders.ts';
 import type { Ms } from '../../../schema/spec.ts';
 import type { Process } from '../process.ts';
 import type { SimTime } from '../time.ts';
+import { ROUND_UP_MS } from './clock.ts';
 import type { Machine } from './machine.ts';
 
 /**
@@ -58,9 +59,6 @@ export interface NodeClock {
   readonly worldTime: (at: Ms) => Ms;
   readonly onJump: Set<() => void>;
 }
-
-/** A sleeper never wakes a rounding error too early, or it would sleep again for no time at all. */
-const ROUND_UP_MS: Ms = 0.01;
 
 export const createNodeClock = (time: SimTime, name: string, rate: number): NodeClock => {
   let boots = 0;
