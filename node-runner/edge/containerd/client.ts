@@ -16,7 +16,6 @@ import {
 } from 'nice-grpc';
 import { formatDuration } from '../../../schema/units.ts';
 import { ContainersDefinition } from './generated/containerd/containers.ts';
-import { type ContentWrite, createContentWrite } from './content-write.ts';
 import { ContentDefinition } from './generated/containerd/content.ts';
 import { DiffDefinition } from './generated/containerd/diff.ts';
 import { EventsDefinition } from './generated/containerd/events.ts';
@@ -30,9 +29,7 @@ import { VersionDefinition } from './generated/containerd/version.ts';
 
 export interface Services {
   readonly containers: Client<typeof ContainersDefinition>;
-  readonly content: Omit<Client<typeof ContentDefinition>, 'write'> & {
-    readonly write: ContentWrite;
-  };
+  readonly content: Client<typeof ContentDefinition>;
   readonly diff: Client<typeof DiffDefinition>;
   readonly events: Client<typeof EventsDefinition>;
   readonly images: Client<typeof ImagesDefinition>;
@@ -96,10 +93,9 @@ export const connectContainerd = (options: {
       ...(lease === null ? {} : { 'containerd-lease': lease }),
     };
     const defaults = { '*': { metadata: Metadata(headers) } };
-    const content = factory.create(ContentDefinition, channel, defaults);
     return {
       containers: factory.create(ContainersDefinition, channel, defaults),
-      content: { ...content, write: createContentWrite({ socket: options.socket, headers }) },
+      content: factory.create(ContentDefinition, channel, defaults),
       diff: factory.create(DiffDefinition, channel, defaults),
       events: factory.create(EventsDefinition, channel, defaults),
       images: factory.create(ImagesDefinition, channel, defaults),
