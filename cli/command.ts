@@ -53,9 +53,15 @@ export interface CommandSpec {
 export const DEFAULT_ROOT = '/var/lib/purser';
 
 export const commonOf = (options: Readonly<Record<string, unknown>>): Common => {
-  const root = resolve(text(options['root']) ?? process.env['PURSER_ROOT'] ?? DEFAULT_ROOT);
-  const socket = text(options['socket']) ?? process.env['PURSER_SOCKET'] ?? `${root}/control.sock`;
+  const root = resolve(text(options['root']) ?? variable('PURSER_ROOT') ?? DEFAULT_ROOT);
+  const socket = text(options['socket']) ?? variable('PURSER_SOCKET') ?? `${root}/control.sock`;
   return { root, socket, json: options['json'] === true };
+};
+
+/** Of the environment; one that is empty counts as unset. */
+const variable = (name: string): string | null => {
+  const value = process.env[name];
+  return value === undefined || value === '' ? null : value;
 };
 
 /** An option's value where it is text. */

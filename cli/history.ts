@@ -97,9 +97,6 @@ const marksOf = (
     const mine = marks.get(commit) ?? new Map<string, Omit<Mark, 'job'>>();
     marks.set(commit, mine.set(id, found));
   };
-  for (const { commit, job: id, sameAs } of returns) {
-    mark(commit.oid, id, { kind: 'returned', sameAs });
-  }
   for (const record of ledger) {
     if (record.kind !== 'settled' && record.kind !== 'failed' && record.kind !== 'reverted')
       continue;
@@ -107,6 +104,12 @@ const marksOf = (
     if (record.kind === 'failed') failed.set(record.deployment, record.commit);
     const introduced = record.kind === 'reverted' ? failed.get(record.deployment) : record.commit;
     if (introduced !== undefined) mark(introduced, record.job, { kind: record.kind });
+  }
+  // The record of a version names one commit; the others that brought it are told by the returns.
+  for (const { commit, job: id, sameAs } of returns) {
+    if (marks.get(sameAs)?.get(id) === undefined) mark(sameAs, id, { kind: 'settled' });
+    const known = marks.get(commit.oid)?.get(id)?.kind ?? 'settled';
+    if (known === 'settled') mark(commit.oid, id, { kind: 'returned', sameAs });
   }
   return new Map(
     [...marks].map(([commit, byJob]) => [

@@ -1,7 +1,7 @@
 // Commits by which a job came back to a version that had settled before (rules 2.5): what people
 // look for after a revert.
 // In: the tree, the job, how to read its history. Out: each such commit with the one that had
-// settled first. Read off Git and the ledger when somebody asks: no pass needs it (rules 12.4).
+// brought the version in. Read off Git and the ledger when somebody asks: no pass needs it (rules 12.4).
 // Not here: going back (rollback), words (cli).
 
 import { asks, compile } from './desired/compile.ts';
@@ -27,17 +27,24 @@ export const returnsOf = async (ask: ReturnsAsk): Promise<readonly ReturnAnswer[
   const tree = aloneIn(ask.tree, job);
   const path = `jobs/${job}.yaml`;
   const history = (await withHistory(ask, tree)).histories.get(path);
+  const entries = history?.entries.toReversed() ?? [];
+  // The record of a version may name the newest commit that it settled with: only one from before
+  // these changes says where the version comes from.
+  const oids = new Set(entries.map(({ commit }) => commit.oid));
+  const older = tree.ledger.filter((one) => one.kind !== 'settled' || !oids.has(one.commit));
+  const brought = new Map<string, string>();
   const returns: ReturnAnswer[] = [];
   let before: string | null = null;
-  for (const { commit, files } of history?.entries.toReversed() ?? []) {
+  for (const { commit, files } of entries) {
     const then = { ...tree, head: commit, files, histories: new Map(), lastSynced: null };
     const found = jobIn(then, job);
     // Not valid: what was there before it counts on (rules 1.3).
     if (found === undefined && files.has(path)) continue;
     const specHash = found?.settled === true ? found.spec.specHash : null;
-    const first = specHash === before ? null : firstSettled(tree.ledger, specHash);
-    if (first !== null && first !== commit.oid) {
-      returns.push({ job, commit: commitRef(commit), specHash: specHash ?? '', sameAs: first });
+    if (specHash !== null && specHash !== before) {
+      const first = brought.get(specHash) ?? settledWith(older, specHash);
+      if (first !== null) returns.push({ job, commit: commitRef(commit), specHash, sameAs: first });
+      brought.set(specHash, first ?? commit.oid);
     }
     before = specHash;
   }
@@ -73,7 +80,7 @@ const withHistory = async (ask: ReturnsAsk, alone: SourceTree): Promise<SourceTr
   return tree;
 };
 
-const firstSettled = (ledger: readonly LedgerRecord[], specHash: string | null): string | null => {
+const settledWith = (ledger: readonly LedgerRecord[], specHash: string): string | null => {
   const record = ledger.find((one) => one.kind === 'settled' && one.specHash === specHash);
   return record?.kind === 'settled' ? record.commit : null;
 };

@@ -43,10 +43,10 @@ const ledgerOf = (): readonly LedgerRecord[] => {
   return ledger;
 };
 
-const returnsAt = async (last: number) => {
+const returnsAt = async (last: number, ledger = ledgerOf()) => {
   const known = commits.slice(0, last + 1);
   const found = await returnsOf({
-    tree: treeOf(known, { ledger: ledgerOf() }),
+    tree: treeOf(known, { ledger }),
     job: 'shop/web',
     complete: (tree, asked) => Promise.resolve(answerHistories(known, tree, asked)),
   });
@@ -69,4 +69,15 @@ test('a commit that brings nothing back is none', async () => {
 
 test('what stands at HEAD came with the revert, not with a count or a correction', async () => {
   expect((await returnsAt(6))[0]).toEqual(['Revert Three', 'Two']);
+});
+
+test('also when the version has settled anew, so that its record names the revert', async () => {
+  const [first, head] = [commits[0]?.commit.oid, commits.at(-1)?.commit.oid ?? ''];
+  const ledger = ledgerOf().map((one) =>
+    one.kind === 'settled' && one.commit === first ? { ...one, commit: head } : one,
+  );
+  expect(await returnsAt(7, ledger)).toEqual([
+    ['Revert Two', 'One'],
+    ['Revert Three', 'Two'],
+  ]);
 });
