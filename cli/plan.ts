@@ -7,7 +7,7 @@ import { readFile } from 'node:fs/promises';
 import { pc } from './colours.ts';
 import { preview } from '../reconciler/preview.ts';
 import { planText } from '../reconciler/render/plan-text.ts';
-import type { Summary } from '../reconciler/render/summary.ts';
+import type { Summary } from '../schema/summary.ts';
 import { summarize } from '../reconciler/render/summary.ts';
 import type { StateAnswer } from '../schema/control.ts';
 import type { Snapshot } from '../schema/snapshot.ts';

@@ -3,9 +3,19 @@
 // (EdgeFailure.consequence).
 
 import type { FileEdit } from '../schema/desired.ts';
+import type {
+  Account,
+  CheckKind,
+  CheckReport,
+  DeploymentReport,
+  ForgeRequest,
+  ForgeState,
+  PullAsk,
+} from '../schema/forge.ts';
 import type { LedgerRecord } from '../schema/ledger.ts';
-import type { Heard } from '../schema/live.ts';
+import type { Heard, LiveState } from '../schema/live.ts';
 import type { NodeOrders } from '../schema/orders.ts';
+import type { PullPlan } from '../schema/pull-plan.ts';
 import type { Asks, DigestAsk, LookupAnswer, SourceTree } from '../schema/source.ts';
 import type { Ms } from '../schema/spec.ts';
 
@@ -73,6 +83,46 @@ export interface LogPort {
   readonly info: (fields: object, message: string) => void;
   readonly warn: (fields: object, message: string) => void;
   readonly error: (fields: object, message: string) => void;
+}
+
+/**
+ * A forge, one repository of it. All methods throw EdgeFailure: `retry` while it cannot be reached
+ * or asks to wait, `broken` when a person must act (a permission is missing).
+ */
+export interface ForgePort {
+  /** What changed on it; cheap when nothing did (conditional requests). */
+  readonly look: () => Promise<ForgeState>;
+  /** The check as it stands there now, whoever started it; null: there is none of ours. */
+  readonly check: (kind: CheckKind, commit: string) => Promise<CheckReport | null>;
+  /** Makes it, or brings it up to date: never a second one of the same kind and commit. */
+  readonly writeCheck: (report: CheckReport) => Promise<void>;
+  /** The one comment of ours on a pull request: made, edited in place, or folded (`minimized`). */
+  readonly writeComment: (ask: {
+    readonly pull: number;
+    readonly body: string;
+    readonly folded: boolean;
+  }) => Promise<void>;
+  /** Says to the person what became of the request; it is not handed out again. */
+  readonly answer: (request: ForgeRequest, words: string, done: boolean) => Promise<void>;
+  readonly writeDeployment: (report: DeploymentReport) => Promise<void>;
+  /** Opens it, or edits the open one of the same branch; its number. */
+  readonly openPull: (ask: PullAsk) => Promise<number>;
+  /** Accounts of the people behind a pull request's commits, for rules 8.2. */
+  readonly authors: (pull: number) => Promise<readonly Account[]>;
+  /** Calls back whenever something may have changed there. Carries no data. */
+  readonly watch: (wake: () => void) => () => void;
+}
+
+/** Works out what pull requests would do, apart from the loop, with limits on time and memory. */
+export interface PullPlansPort {
+  /** Never throws: what cannot be worked out is `failed`. `fromFork`: registries without login. */
+  readonly plan: (ask: {
+    readonly base: string;
+    readonly head: string;
+    readonly live: LiveState;
+    readonly fromFork: boolean;
+  }) => Promise<PullPlan>;
+  readonly close: () => Promise<void>;
 }
 
 export interface ReconcilerPorts {

@@ -5,7 +5,7 @@
 import type { Blocked } from '../../schema/plan.ts';
 import type { Problem } from '../../schema/problems.ts';
 import { formatCpu, formatSize } from '../../schema/units.ts';
-import type { JobChange, StepGroup, Summary, WaveGroup } from './summary.ts';
+import type { JobChange, StepGroup, Summary, WaveGroup } from '../../schema/summary.ts';
 import { besideApprovals, blockedLines, many, named, START_WORDS, STOP_WORDS } from './words.ts';
 
 /** Lines shown of one list; the rest is counted. */

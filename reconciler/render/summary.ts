@@ -10,81 +10,8 @@ import type { Blocked, Plan, Step } from '../../schema/plan.ts';
 import type { Preview } from '../../schema/preview.ts';
 import type { Problem } from '../../schema/problems.ts';
 import type { JobSpec, Resources } from '../../schema/spec.ts';
+import type { JobChange, StepGroup, Summary, WaveGroup } from '../../schema/summary.ts';
 import { blockedWords } from './words.ts';
-
-/** What one job goes through. */
-export interface JobChange {
-  readonly job: string;
-  readonly file: string;
-  readonly kind: 'new' | 'removed' | 'changed';
-  /** Versions; null: there is none. */
-  readonly from: string | null;
-  readonly to: string | null;
-  /** Images that differ: as written before and after, null where there is none. */
-  readonly images: readonly {
-    readonly task: string;
-    readonly from: string | null;
-    readonly to: string | null;
-  }[];
-  readonly copies: { readonly from: number; readonly to: number };
-  /** Copies on each node after the last wave. */
-  readonly nodes: readonly { readonly node: string; readonly copies: number }[];
-  /** Waves in which something of the job happens. */
-  readonly waves: number;
-  /**
-   * Copies that run and are missing at the same time at most, of those that are wanted before and
-   * after.
-   */
-  readonly downAtMost: number;
-  /** Steps by kind. */
-  readonly starts: number;
-  readonly stops: number;
-  readonly updates: number;
-}
-
-/** Equal steps of one wave as one. */
-export interface StepGroup {
-  readonly kind: Step['kind'];
-  readonly job: string;
-  readonly group: string;
-  readonly reason: string;
-  readonly indexes: readonly number[];
-  readonly nodes: readonly string[];
-  readonly changes: readonly string[];
-}
-
-/** Waves in a row that do the same to other copies. */
-export interface WaveGroup {
-  readonly first: number;
-  readonly last: number;
-  readonly steps: readonly StepGroup[];
-}
-
-export interface Summary {
-  readonly jobs: readonly JobChange[];
-  readonly waves: readonly WaveGroup[];
-  /** Wants that are not met after the last wave, which the change causes. */
-  readonly blocked: readonly Blocked[];
-  /** Problems that the change brings in. */
-  readonly problems: readonly Problem[];
-  /** Removals that would wait for approval. */
-  readonly guarded: Plan['guarded'];
-  readonly pending: {
-    /** Steps that follow without the change too. */
-    readonly steps: number;
-    readonly blocked: readonly Blocked[];
-    readonly problems: readonly Problem[];
-  };
-  readonly capacity: {
-    readonly before: Resources;
-    readonly after: Resources;
-    /** Of the nodes that are connected. */
-    readonly total: Resources;
-  };
-  readonly assumed: readonly string[];
-  /** HEAD may not be acted on, and why; null: it may. */
-  readonly stopped: string | null;
-}
 
 export const summarize = (preview: Preview): Summary => {
   const { base, change, live, same } = preview;

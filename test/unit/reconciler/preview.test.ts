@@ -2,7 +2,7 @@
 
 import { expect, test } from 'vitest';
 import { changedTree, preview } from '../../../reconciler/preview.ts';
-import type { Summary } from '../../../reconciler/render/summary.ts';
+import type { Summary } from '../../../schema/summary.ts';
 import { summarize } from '../../../reconciler/render/summary.ts';
 import { planText } from '../../../reconciler/render/plan-text.ts';
 import type { LiveState } from '../../../schema/live.ts';

@@ -1,0 +1,136 @@
+// What is said to a forge (GitHub) and what people ask through it: checks, comments, deployments,
+// pull requests, clicks.
+// In: nothing. Out: types and the forge's limits. Not here: what to say (reconciler/forge), in
+// which words (reconciler/render), the forge itself (reconciler/edge/forge).
+
+/** The plan of a change that is not merged, or the state of a commit of the tracked branch. */
+export type CheckKind = 'plan' | 'sync';
+
+/** `plan/shop`, `sync/shop`: what branch protection asks for. */
+export const checkName = (kind: CheckKind, cluster: string): string => `${kind}/${cluster}`;
+
+/** Never `neutral`: GitHub lets a required check pass with it. */
+export type Conclusion = 'success' | 'failure' | 'action_required' | 'cancelled';
+
+export type ButtonId = 'approve' | 'rollback' | 'promote' | 'retry' | 'reland';
+
+/** GitHub's limits: label 20 characters, description 40, identifier 20, three a check. */
+export interface Button {
+  readonly id: ButtonId;
+  readonly label: string;
+  readonly description: string;
+}
+
+/** A remark on lines of a file; `path` is relative to the root of the repository. */
+export interface Annotation {
+  readonly path: string;
+  /** From 1. */
+  readonly startLine: number;
+  readonly endLine: number;
+  readonly level: 'notice' | 'warning' | 'failure';
+  /** At most 255 characters. */
+  readonly title: string;
+  readonly message: string;
+}
+
+/** What a check says, as Markdown within the forge's limits, most important first. */
+export interface CheckText {
+  /** One line without Markdown. */
+  readonly title: string;
+  readonly summary: string;
+  /** Details behind folds; '' for none. */
+  readonly text: string;
+  /** Most important first; any number. */
+  readonly annotations: readonly Annotation[];
+}
+
+/** A check of one commit as it should stand. */
+export interface CheckReport extends CheckText {
+  readonly kind: CheckKind;
+  readonly commit: string;
+  readonly status: 'queued' | 'in_progress' | 'completed';
+  /** null unless completed. */
+  readonly conclusion: Conclusion | null;
+  readonly buttons: readonly Button[];
+}
+
+/** An account of the forge. Accounts are compared by `id`; logins can be renamed. */
+export interface Account {
+  readonly login: string;
+  readonly id: number;
+}
+
+/** A pull request whose base is the tracked branch. */
+export interface PullRequest {
+  readonly number: number;
+  readonly title: string;
+  readonly author: Account;
+  readonly head: string;
+  /** Branch of the head, for people. */
+  readonly headRef: string;
+  /** From another repository: nothing that it says is trusted, or asked of a registry with a login. */
+  readonly fromFork: boolean;
+  readonly state: 'open' | 'merged' | 'closed';
+}
+
+/** A merge queue asks for the checks of a commit that would be the next on the branch. */
+export interface MergeGroup {
+  readonly head: string;
+  /** The commit that it would be merged onto. */
+  readonly base: string;
+}
+
+export type Permission = 'admin' | 'write' | 'read' | 'none';
+
+/** A click on a button or a comment, as the forge tells it: it decides nothing by itself. */
+export interface ForgeRequest {
+  /** The delivery's or the comment's: asked once, answered once. */
+  readonly id: string;
+  readonly kind: 'button' | 'comment';
+  readonly action: ButtonId | 'plan';
+  readonly by: Account;
+  /** What the forge says now that this account may do in the repository. */
+  readonly permission: Permission;
+  /** Of the check, or the pull request's head when the comment was made. */
+  readonly commit: string;
+  /** null: a commit of the tracked branch. */
+  readonly pull: number | null;
+}
+
+/** What the forge knows that Git does not. */
+export interface ForgeState {
+  /** Open ones, and those closed since the last look whose comment is still open. By number. */
+  readonly pulls: readonly PullRequest[];
+  readonly groups: readonly MergeGroup[];
+  /** Not answered yet, oldest first. */
+  readonly requests: readonly ForgeRequest[];
+}
+
+/** A deployment of one commit to the cluster (GitHub Deployments). */
+export interface DeploymentReport {
+  readonly commit: string;
+  /** The cluster's name. */
+  readonly environment: string;
+  readonly state: 'queued' | 'in_progress' | 'success' | 'failure' | 'inactive';
+  readonly description: string;
+  /** Where people see it; null: nowhere. */
+  readonly url: string | null;
+}
+
+/** A pull request that Purser opens, where it may not write the branch. One for each `branch`. */
+export interface PullAsk {
+  readonly branch: string;
+  readonly title: string;
+  readonly body: string;
+}
+
+/** Characters that GitHub takes. */
+export const MARKDOWN_LIMIT = 65_535;
+export const TITLE_LIMIT = 255;
+export const BUTTONS_LIMIT = 3;
+/** Annotations a request; more go in further requests. */
+export const ANNOTATIONS_A_REQUEST = 50;
+/** Annotations shown of one check: the rest is counted in its text. */
+export const ANNOTATIONS_LIMIT = 200;
+/** Of a commit status, which stands in for a check where there is only a token. */
+export const STATUS_LIMIT = 140;
