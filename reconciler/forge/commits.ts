@@ -3,8 +3,8 @@
 // told at once, progress every 15 s in the first minute and every 60 s after: GitHub counts writes.
 // Not here: the words (reconciler/render), the writing (edge).
 
-import type { CheckReport } from '../../schema/forge.ts';
-import type { Evidence, Ledger } from '../../schema/ledger.ts';
+import type { CheckReport, Ended } from '../../schema/forge.ts';
+import type { Ledger } from '../../schema/ledger.ts';
 import type { Ms } from '../../schema/spec.ts';
 
 export interface ToldCommit {
@@ -43,20 +43,7 @@ export const isSame = (a: CheckReport, b: CheckReport): boolean =>
   a.text === b.text &&
   a.buttons.map(({ id }) => id).join() === b.buttons.map(({ id }) => id).join();
 
-/** How a commit ended that another one follows: read off the ledger, not off what was seen. */
-export type Ended =
-  | { readonly kind: 'synced' }
-  | {
-      readonly kind: 'failed';
-      readonly jobs: readonly {
-        readonly job: string;
-        readonly evidence: Evidence;
-        /** The commit that took it back; null: none. */
-        readonly revertedBy: string | null;
-      }[];
-    }
-  | { readonly kind: 'superseded' };
-
+/** Of a commit that another one follows. */
 export const endOf = (commit: string, ledger: Ledger): Ended => {
   const jobs = ledger.flatMap((record) => {
     if (record.kind !== 'failed' || record.commit !== commit) return [];
