@@ -47,6 +47,9 @@ export type Answer =
       readonly words: string;
     };
 
+/** By which a commit that was asked for is found again. */
+export const REQUEST_TRAILER = 'Purser-Request';
+
 const refuse = (words: string): Answer => ({ kind: 'refuse', words });
 
 export const answerTo = (request: ForgeRequest, context: RequestContext): Answer => {
@@ -150,7 +153,7 @@ const takeBack = (request: ForgeRequest, { change, desired, tree }: RequestConte
 const trailersOf = (request: ForgeRequest, { cluster }: DesiredState): readonly string[] => [
   `Purser-Cluster: ${cluster.name}`,
   `Purser-Requested-By: ${personOf(request.by)}`,
-  `Purser-Request: ${request.id}`,
+  `${REQUEST_TRAILER}: ${request.id}`,
   '',
 ];
 
