@@ -143,8 +143,11 @@ export interface PullAsk {
   readonly body: string;
 }
 
-/** Characters that GitHub takes. */
-export const MARKDOWN_LIMIT = 65_535;
+/**
+ * Characters of a summary, a text or a comment. GitHub takes 65,535; the rest is for what the edge
+ * adds below: answers to people, and the hidden marks by which it finds its own again.
+ */
+export const MARKDOWN_LIMIT = 62_000;
 export const TITLE_LIMIT = 255;
 export const BUTTONS_LIMIT = 3;
 /** Annotations a request; more go in further requests. */
