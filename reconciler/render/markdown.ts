@@ -34,6 +34,9 @@ export const code = (text: string): string => {
   return /[`|\\&]/.test(shown) ? `<code>${words(shown)}</code>` : `\`${shown}\``;
 };
 
+/** A commit, as short as forges show it. */
+export const commitCode = (oid: string): string => code(oid.slice(0, 12));
+
 /** Between HTML tags no Markdown is read: the head of a fold. */
 export const codeInHtml = (text: string): string =>
   `<code>${words(shortened(plainLine(text), VALUE_LIMIT))}</code>`;
