@@ -68,16 +68,16 @@ const factsOf = (job: JobChange): string => {
           `- Image of ${code(task)}: ${code(from ?? 'none')} → ${code(to ?? 'none')}`,
       ),
     `- Copies ${arrow(job.copies.from, job.copies.to)}${where.length === 0 ? '' : `, on ${words(named(where))}`}`,
-    ...(job.waves === 0 ? [] : [`- ${many(job.waves, 'wave')}, ${missing(job)}`]),
+    ...(job.waves === 0 ? [] : [`- ${many(job.waves, 'wave')}${missing(job)}`]),
   ].join('\n');
 };
 
 const missing = (job: JobChange): string =>
   job.kind !== 'changed'
-    ? 'in which something of it happens'
+    ? ''
     : job.downAtMost === 0
-      ? 'no copy is missing at any time'
-      : `at most ${downWords(job)} copies down at once`;
+      ? ', no copy is missing at any time'
+      : `, at most ${downWords(job)} copies down at once`;
 
 const fieldsOf = (fields: readonly FieldChange[]): string => {
   if (fields.length === 0) return '';
