@@ -9,7 +9,7 @@ import type { Asks, CommitInfo, SourceTree } from '../../../schema/source.ts';
 import type { CommitAsk, SourcePort } from '../../ports.ts';
 import type { Base, Tips } from './base.ts';
 import { sameTips } from './base.ts';
-import { makeCommit } from './commit.ts';
+import { makeCommit, offerCommit } from './commit.ts';
 import { broken, LostObject } from './failure.ts';
 import type { FileRow } from './folders.ts';
 import type { Identity } from './format.ts';
@@ -27,6 +27,8 @@ import { createRewriteGuard } from './rewrite.ts';
 export interface GitSource extends SourcePort {
   /** Asks the remote now: a webhook came. Wakes every watcher. */
   readonly refresh: () => Promise<void>;
+  /** The commit under a branch of its own, for a pull request; nothing where that branch exists. */
+  readonly offer: (ask: CommitAsk, branch: string) => Promise<void>;
   /** Commits on the first-parent line, newest first; with a path, those that change it. */
   readonly listCommits: (limit: number, path?: string) => Promise<readonly CommitInfo[]>;
   /** The text of one file at HEAD, before anything else is known; null where there is none. */
@@ -73,17 +75,15 @@ export const createGitSource = (
   };
 
   const inTurn = createTurns();
+  const committing = () => ({ base, ref: refs.branch, directory, epochSeconds: epochSeconds() });
   return {
     read: () => base.attempt(read),
     complete: (tree, asks) => base.attempt(() => complete(base, tree, asks)),
     record: (records) =>
       records.length === 0 ? Promise.resolve() : base.attempt(() => recorder.record(records)),
-    commit: (ask: CommitAsk) =>
-      inTurn(() =>
-        base.attempt(() =>
-          makeCommit({ base, ref: refs.branch, directory, epochSeconds: epochSeconds() }, ask),
-        ),
-      ),
+    commit: (ask: CommitAsk) => inTurn(() => base.attempt(() => makeCommit(committing(), ask))),
+    offer: (ask, branch) =>
+      inTurn(() => base.attempt(() => offerCommit(committing(), ask, branch))),
     watch: (wake) => {
       wakes.add(wake);
       const stop = base.watch((tips) => {
