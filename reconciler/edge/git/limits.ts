@@ -50,6 +50,20 @@ export const USED_APPROVAL_MS = 30 * 24 * 3600 * 1000;
 /** Rewrites of a branch are rare; the newest of these names the one that counts. */
 export const RESUMES_KEPT = 50;
 
+/** Files in conflict that are named of one pull request: more fit in no check. */
+export const MERGE_CONFLICTS = 100;
+/**
+ * Trees and files that merges made in memory: of a merge of 10,000 files in 100 folders these are
+ * some 400 KB, and the newest ones are all that is read again.
+ */
+export const MERGE_MEMORY_BYTES = 32 * 1024 * 1024;
+/**
+ * What a pull request may bring along, as it is sent: anybody may open one. GitHub takes files of
+ * 100 MB; a cluster's files are kilobytes.
+ */
+export const PULL_FETCH_BYTES = 64 * 1024 * 1024;
+export const PULL_FETCH_MS = 30_000;
+
 /** No answer, not even headers. */
 export const HTTP_HEADERS_MS = 20_000;
 /** Silence in the middle of a body. */

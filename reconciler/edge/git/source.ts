@@ -48,8 +48,11 @@ interface Remembered {
   readonly synced: string | null;
 }
 
-export const createGitSource = (options: GitSourceOptions): GitSource => {
-  const base = createBase(options);
+/** `base`: in place of the one that the options name. */
+export const createGitSource = (
+  options: GitSourceOptions,
+  base: Base = createBase(options),
+): GitSource => {
   const directory = normalDirectory(options.directory);
   const refs = refNames(options);
   const epochSeconds = () => Math.floor((options.epochMs ?? Date.now)() / 1000);
