@@ -112,8 +112,8 @@ const wantOf = (job: JobPlan, slotWant: SlotWant, only: string | null): Want => 
 const victimOf = (allocation: LiveAllocation): Victim => ({
   node: allocation.node,
   allocation: allocation.allocation,
-  ask: allocation.body.spec.ask,
   hostPorts: hostPortsOf(allocation),
+  spec: allocation.body.spec,
 });
 
 const hostPortsOf = ({ body, ports }: LiveAllocation): readonly number[] => [
@@ -162,7 +162,8 @@ const heldBy = (node: LiveNode, { byNode, byCopy }: Around['rooms']): Room => {
     byCopy.set(one, holding);
     holdings.push(holding);
   }
-  const room = roomOf(holdings);
+  const told = allocations.map(({ body, stopping }) => ({ spec: body.spec, leaves: stopping }));
+  const room = roomOf(holdings, told);
   byNode.set(allocations, room);
   return room;
 };

@@ -18,7 +18,12 @@ import {
   type SessionResponse,
 } from '../../schema/generated/purser/link/v1/link.ts';
 import type { AllocationReport, NodeReport } from '../../schema/orders.ts';
-import { LINK_PROTOCOL, NODE_ALLOCATIONS } from '../../schema/wire.ts';
+import {
+  HELD_ALLOCATIONS,
+  HELD_BYTES,
+  LINK_PROTOCOL,
+  NODE_ALLOCATIONS,
+} from '../../schema/wire.ts';
 import { body, group, task } from '../support/bodies.ts';
 import { until } from './runtime-suite.ts';
 
@@ -188,6 +193,17 @@ test('a full node whose copies all fail is heard, however large its first report
   link.port.report({ ...reportOf('n1'), allocations }, performance.now());
   await until(async () => heardOf('n1')?.report.allocations.length === NODE_ALLOCATIONS);
 });
+
+test('the most that a runner may hold is heard in one report', async () => {
+  await start('127.0.0.1:0');
+  const { link } = runner('n1');
+  const letters = Math.floor(HELD_BYTES / HELD_ALLOCATIONS) - 2_000;
+  const allocations = Array.from({ length: HELD_ALLOCATIONS }, (_, at) =>
+    failing('n1', at, letters),
+  );
+  link.port.report({ ...reportOf('n1'), allocations }, performance.now());
+  await until(async () => heardOf('n1')?.report.allocations.length === HELD_ALLOCATIONS);
+}, 60_000);
 
 test('a socket that somebody answers at is not taken over; one that is left behind is', async () => {
   const address = `unix:${join(folder, 'l.sock')}`;
