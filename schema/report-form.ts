@@ -3,7 +3,7 @@
 // through, since a newer runner may send more. Not here: what must agree between two fields.
 
 import Type, { type TSchema } from 'typebox';
-import { NAME_PATTERN, NODE_NAME_PATTERN } from './documents/field.ts';
+import { NAME_PATTERN, NODE_NAME_PATTERN } from './patterns.ts';
 import { VOLUME_FOLDER_PATTERN } from './ids.ts';
 import { HELD_ALLOCATIONS } from './wire.ts';
 
