@@ -6,12 +6,21 @@ import type { CommitInfo } from '../schema/source.ts';
 import type { Ms } from '../schema/spec.ts';
 import type { View } from './cycle.ts';
 import type { Loop } from './loop.ts';
-import type { ClockPort, ForgePort, LogPort, PullPlansPort, SourcePort } from './ports.ts';
+import type {
+  ClockPort,
+  CommitAsk,
+  ForgePort,
+  LogPort,
+  PullPlansPort,
+  SourcePort,
+} from './ports.ts';
 
 export interface ForgeContext {
   readonly forge: ForgePort;
   readonly plans: PullPlansPort;
   readonly source: Pick<SourcePort, 'commit' | 'complete' | 'record'> & {
+    /** The commit under a branch of its own; nothing where that branch exists. */
+    readonly offer: (ask: CommitAsk, branch: string) => Promise<void>;
     /** Commits on the first-parent line, newest first. */
     readonly listCommits: (limit: number) => Promise<readonly CommitInfo[]>;
   };

@@ -10,6 +10,7 @@ import { LOOK_AGAIN_MS, RETRY_FIRST_MS, RETRY_LONGEST_MS, WOKEN } from './config
 import { isEdgeFailure, type View } from './cycle.ts';
 import { earliest, type ForgeContext } from './forge-context.ts';
 import { createForgeRequests } from './forge-requests.ts';
+import { createOfferedReverts } from './offered-reverts.ts';
 import { createPullReports } from './pull-reports.ts';
 
 export interface ForgeLoop {
@@ -24,6 +25,7 @@ export const createForgeLoop = (context: ForgeContext): ForgeLoop => {
   const pulls = createPullReports(context);
   const commits = createCommitReports(context);
   const requests = createForgeRequests(context, pulls);
+  const offerReverts = createOfferedReverts(context);
   let woken = new AbortController();
   let failure: string | null = null;
   let failures = 0;
@@ -53,6 +55,7 @@ export const createForgeLoop = (context: ForgeContext): ForgeLoop => {
       return null;
     });
     await attempt(() => commits.tell(view));
+    await attempt(() => offerReverts(view));
     failures = trouble === null ? 0 : failures + 1;
     say(trouble);
     if (trouble !== null) due.push(clock.now() + backOff(failures));
