@@ -12,6 +12,7 @@ import { containersPerSecond } from './figures/containers-per-second.ts';
 import { publishedPort } from './figures/published-port.ts';
 import { pull } from './figures/pull.ts';
 import { reconcilerRestart } from './figures/reconciler-restart.ts';
+import { renderPlan } from './figures/render-plan.ts';
 import { requestsFailed } from './figures/requests-failed.ts';
 import { rollingUpdate } from './figures/rolling-update.ts';
 import { runnerAtRest } from './figures/runner-at-rest.ts';
@@ -27,6 +28,7 @@ const FIGURES: readonly Figure[] = [
   runnerAtRest,
   pull,
   requestsFailed,
+  renderPlan,
 ];
 
 const main = async (): Promise<void> => {

@@ -32,7 +32,7 @@ export const planSummary = (seen: Seen): readonly Block[] => {
     unmetBlock(seen),
     {
       open: tableHead(['job', 'change', 'version', 'copies', 'waves', 'down at once at most']),
-      rows: jobs.map((job) => ({ text: jobRow(job), rank: rankOf(job) })),
+      rows: jobs.map((job) => ({ text: () => jobRow(job), rank: rankOf(job) })),
       close: '',
       noun: 'job',
     },
@@ -74,10 +74,11 @@ export const planDetails = (seen: Seen): readonly Block[] => {
     {
       open: '',
       rows: jobs.map((job) => ({
-        text: jobDetails(job, {
-          fields: fields.get(job.job) ?? [],
-          steps: steps.get(job.job) ?? [],
-        }),
+        text: () =>
+          jobDetails(job, {
+            fields: fields.get(job.job) ?? [],
+            steps: steps.get(job.job) ?? [],
+          }),
         rank: rankOf(job),
       })),
       close: '',
@@ -115,9 +116,12 @@ const verdictLine = ({ plan: { summary, effects }, verdict }: Seen): string => {
   }
 };
 
-const list = (title: string, items: readonly string[], rank: number): Block => ({
+const list = (title: string, items: readonly (string | (() => string))[], rank: number): Block => ({
   open: `**${title}**\n`,
-  rows: items.map((text) => ({ text: `- ${text}`, rank })),
+  rows: items.map((item) => ({
+    text: () => `- ${typeof item === 'string' ? item : item()}`,
+    rank,
+  })),
   close: '',
   noun: 'line',
 });
@@ -197,7 +201,7 @@ const wavesBlock = ({ plan: { summary }, visibility }: Seen): Block => {
     const seen = steps.filter(({ job }) => visibility.job(job));
     const name = first === last ? `Wave ${first}` : `Waves ${first}–${last}, one after the other`;
     return seen.map((step) => ({
-      text: `- ${name}: ${words(stepGroupWords(step))}`,
+      text: () => `- ${name}: ${words(stepGroupWords(step))}`,
       rank: step.kind === 'stop' ? RANK.detail : RANK.background,
     }));
   });

@@ -144,8 +144,9 @@ const FIELDS = [
   { job: 'shop/web', field: 'image', from: pinned('web', '1'), to: pinned('web', '2') },
   { job: 'shop/web', field: 'environment.LOG_LEVEL', from: 'info', to: 'debug' },
   { job: 'shop/web', field: 'environment.API_KEY', from: '•••', to: '•••' },
-  { job: 'shop/web', field: 'environment.GREETING', from: null, to: HOSTILE },
 ];
+
+const GREETING = { job: 'shop/web', field: 'environment.GREETING', from: null, to: HOSTILE };
 
 /** Name → the check of a pull request. */
 export const pullChecks = async (): Promise<ReadonlyMap<string, CheckBody>> => {
@@ -157,6 +158,11 @@ export const pullChecks = async (): Promise<ReadonlyMap<string, CheckBody>> => {
   const ids = { base: aCommit('base').oid, head: aCommit('pull').oid };
   const scenes: readonly (readonly [string, PullPlan, PlanContext])[] = [
     ['rollout', rollout, CONTEXT],
+    [
+      'hostile-value',
+      await plannedOf({ change: { [WEB]: web('2', 3) }, fields: [...FIELDS, GREETING] }),
+      CONTEXT,
+    ],
     ['rollout-counts', rollout, { ...CONTEXT, visibility }],
     [
       'does-not-fit',
