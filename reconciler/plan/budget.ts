@@ -32,7 +32,7 @@ export interface Budget {
  */
 export const budgetOf = (group: GroupView, pinned = false): Budget => {
   const { count, job } = group.frame;
-  const parallel = parallelOf(job.spec.update, count);
+  const parallel = maxParallelOf(job.spec.update, count);
   const order = orderOf(group, pinned);
   // A stop that is taken back may yet have been begun: it counts once its runner says otherwise.
   const healthy = group.copies.filter(
@@ -54,7 +54,7 @@ export const budgetOf = (group: GroupView, pinned = false): Budget => {
 };
 
 /** A percentage rounds down, at least 1 (rules 5.1). Worked example: 30 % of 5 is 1.5, so 1. */
-const parallelOf = ({ maxParallel }: UpdateSpec, count: number): number =>
+export const maxParallelOf = ({ maxParallel }: UpdateSpec, count: number): number =>
   maxParallel.kind === 'count'
     ? Math.max(1, maxParallel.copies)
     : Math.max(1, Math.floor((count * maxParallel.percent) / 100));
