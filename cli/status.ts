@@ -5,7 +5,7 @@ import type { ReturnAnswer, StateAnswer } from '../schema/control.ts';
 import type { LiveAllocation, LiveNode } from '../schema/live.ts';
 import type { DeploymentStatus, DeploymentView } from '../schema/plan.ts';
 import { formatAge, formatCpu, formatSize } from '../schema/units.ts';
-import { many, STATUS_WORDS, waitingLines } from '../reconciler/render/words.ts';
+import { byImportance, many, STATUS_WORDS, waitingLines } from '../reconciler/render/words.ts';
 import { problemLine } from '../reconciler/render/plan-text.ts';
 import { toJson } from '../schema/snapshot.ts';
 import { connect, type Control } from './client.ts';
@@ -134,28 +134,11 @@ const HEAD_LINES = 5;
 /** Fewer rows than this say too little: then the screen's end cuts. */
 const LEAST_ROWS = 5;
 
-/** What a person should look at first. */
-const IMPORTANCE: readonly DeploymentStatus[] = [
-  'failed',
-  'stalled',
-  'degraded',
-  'blocked',
-  'held',
-  'rolling',
-  'canary',
-  'paused',
-  'waiting',
-  'stopped',
-  'settled',
-];
-
 /** All in their order where there is room; else those that need a person, in the same order. */
 const mostImportant = (all: readonly DeploymentView[], room: number) => {
   const count = Math.max(LEAST_ROWS, room);
   if (all.length <= count) return { shown: all, hidden: 0 };
-  const first = all
-    .toSorted((a, b) => IMPORTANCE.indexOf(a.status) - IMPORTANCE.indexOf(b.status))
-    .slice(0, count);
+  const first = byImportance(all).slice(0, count);
   return { shown: all.filter((view) => first.includes(view)), hidden: all.length - count };
 };
 

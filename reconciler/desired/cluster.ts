@@ -44,6 +44,9 @@ export const clusterSpec = (file: ClusterFile): ClusterSpec => ({
   hostPaths: (file.policies?.host_paths ?? [])
     .map(parseHostPath)
     .toSorted((a, b) => compareText(a.path, b.path)),
+  ...(file.plan_visibility === undefined || file.plan_visibility === 'full'
+    ? {}
+    : { planVisibility: file.plan_visibility }),
 });
 
 /** Settings of another commit; what is invalid there keeps what counted before it (rules 1.3). */
@@ -72,6 +75,7 @@ export const namespaceSpec = (name: string, file: NamespaceFile | null): Namespa
   protected: file?.protected ?? false,
   quota: quotaOf(file),
   evidence: file?.evidence ?? 'codes',
+  ...(file?.plan_visibility === 'full' ? { planVisibility: 'full' } : {}),
 });
 
 /** A resource that the quota does not name is not limited: the largest integer that is exact. */
