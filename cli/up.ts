@@ -18,7 +18,6 @@ import { makeFolder } from './make-folder.ts';
 import { aborted } from './reconciler.ts';
 import { createChildren, RECONCILER_NODE_FLAGS, RECONCILER_PRIORITY } from './up/children.ts';
 import { RUNNER_NODE_FLAGS } from './up/children.ts';
-import { importExampleImages, prepareExample } from './up/images.ts';
 import { nodeCount } from './up/count.ts';
 import type { Layout, NodeLayout, UpSettings } from './up/layout.ts';
 import { layoutOf, nodeLayout, readSettings } from './up/layout.ts';
@@ -89,7 +88,9 @@ const runCluster = async (
   const directory = text(options['directory']) ?? '';
   const before = await readSettings(layout);
   const count = nodeCount(text(options['nodes']), before);
-  const prepare = args[0] === undefined ? await prepareExample() : null;
+  // What speaks to containerd is large, and only the example needs it here.
+  const images = await import('./up/images.ts');
+  const prepare = args[0] === undefined ? await images.prepareExample() : null;
   const branch = text(options['branch']);
   const repository =
     prepare === null
@@ -121,7 +122,7 @@ const runCluster = async (
       children.start(runnerSpec({ layout, node, cluster, registries, flags }));
     }
     if (prepare !== null)
-      await importExampleImages(
+      await images.importExampleImages(
         prepare,
         nodes.map(({ layout: n }) => n),
         io,

@@ -2,7 +2,7 @@
 // In: a path relative to the cluster's directory. Out: kind and names, or why the file is no
 // document although it lies where documents lie. Not here: what is in the file (schema/parse.ts).
 
-import { NAME_PATTERN, NODE_NAME_PATTERN } from './documents/field.ts';
+import { NAME_PATTERN, NODE_NAME_PATTERN } from './patterns.ts';
 import type { DocumentKind } from './documents.ts';
 import { problemCodes } from './problem-codes.ts';
 import type { Problem } from './problems.ts';

@@ -7,7 +7,6 @@ import { execFile } from 'node:child_process';
 import { cp, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { load } from 'js-yaml';
 import { shownRepository, placeOf } from '../../reconciler/edge/git/remote.ts';
 import { shellWord } from '../../schema/paths.ts';
 import { CommandError } from '../command-error.ts';
@@ -133,6 +132,7 @@ export const clusterName = async (asking: ClusterAsk): Promise<string> => {
       `${shownRepository(repository.url)} has no ${path} on branch ${repository.branch}: \`purser init\` writes a first one`,
     );
   }
+  const { load } = await import('js-yaml');
   const parsed: unknown = load(text);
   const name =
     typeof parsed === 'object' && parsed !== null && 'name' in parsed ? parsed.name : null;

@@ -9,6 +9,7 @@ import { compareText } from '../../schema/ids.ts';
 import type { Problem } from '../../schema/problems.ts';
 import { lookupKey, type Asks, type SourceTree } from '../../schema/source.ts';
 import { CLUSTER_PATH, commitRef } from './cluster.ts';
+import { answersOwed } from './answers.ts';
 import type { LedgerIndex } from './ledger-index.ts';
 import { emptinessOf, type Emptiness } from './empty.ts';
 import { createMemo, type CompileMemo } from './memo.ts';
@@ -60,7 +61,7 @@ const desiredOf = (tree: SourceTree, survey: Survey): DesiredState => {
     acceptable: acceptableOf(tree, index),
     scaleFiles: layout.paths.scale,
     openScaleFiles: survey.openScaleFiles,
-    owed: [...gathered(survey, ({ owed }) => owed), ...overdue],
+    owed: [...gathered(survey, ({ owed }) => owed), ...overdue, ...answersOwed(tree, survey)],
   };
 };
 
