@@ -104,11 +104,12 @@ const textOf = (state: Shown, job: string | null, io: Io): string =>
     ...(job === null ? overview(state, io) : detail(state, findJob(state, job).id, io)),
   ].join('\n');
 
-const headOf = ({ cluster, repository, branch, view, failure, write }: ReadyState) => {
+const headOf = (state: ReadyState) => {
+  const { cluster, repository, branch, view } = state;
   const { oid, subject } = view.desired.commit;
   const line = `${pc.bold(cluster)} at ${oid.slice(0, 12)} ${pc.dim(`"${subject}" (${branch} of ${repository})`)}`;
   const stopped = view.desired.standing.kind === 'stopped' ? [view.desired.standing.why] : [];
-  const troubles = [...gitTroubles({ failure, write }), ...stopped];
+  const troubles = [...gitTroubles(state), ...stopped];
   return [line, ...troubles.map((trouble) => pc.red(`! ${trouble}`)), ''];
 };
 
