@@ -24,8 +24,7 @@ export interface CommitReports {
   readonly tell: Part;
 }
 
-export const createCommitReports = (context: ForgeContext): CommitReports => {
-  const { forge, source, clock } = context;
+export const createCommitReports = ({ forge, source, clock }: ForgeContext): CommitReports => {
   const open = new Map<string, Open>();
 
   /** Newest first until one that is known, or that ended on the forge. */
@@ -72,8 +71,12 @@ export const createCommitReports = (context: ForgeContext): CommitReports => {
           due.push(await write(one, syncCheck({ desired, live, plan, ledger: tree.ledger }), view));
         } else {
           const ended = endOf(one.commit, tree.ledger);
-          const words = { cluster: desired.cluster.name, head, visibility: visibilityOf(desired) };
-          await write(one, endedCheck(ended, words), view);
+          const context = {
+            cluster: desired.cluster.name,
+            head,
+            visibility: visibilityOf(desired),
+          };
+          await write(one, endedCheck(ended, context), view);
           open.delete(one.commit);
         }
       }

@@ -102,13 +102,13 @@ const sideOf = ({ plan: memo, now }: PreviewMemo, desired: DesiredState, live: L
   return { side, forecast };
 };
 
-interface Completed {
+export interface Completed {
   readonly tree: SourceTree;
   readonly assumed: readonly string[];
 }
 
 /** The rounds of the loop; a digest that is found stands in the ledger, of this preview alone. */
-const completed = async (
+export const completed = async (
   change: SourceTree,
   source: PreviewSource,
   memo: CompileMemo,

@@ -14,6 +14,7 @@ import { minus, take, type Row, type Table } from './table.ts';
 import type { Want } from './want.ts';
 
 export { satisfies } from './feasible.ts';
+export { lackOf } from './lack.ts';
 export {
   createTable,
   roomOf,

@@ -127,15 +127,22 @@ const tableOf = (
   { nodes, live, rooms }: Around,
 ): Table =>
   createTable({
-    nodes: desired.nodes
-      .flatMap(({ name }) => nodes.byName.get(name) ?? [])
-      .map((node) => placeNodeOf(node, rooms))
-      .toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+    nodes: placeNodesOf(desired, { nodes, rooms }),
     allowances: new Map(
       jobs.flatMap((job) => job.groups.flatMap((group) => [...group.allowances])),
     ),
     quotas: quotasOf(desired, live),
   });
+
+/** Nodes in Git, sorted by name, with what they hold. */
+export const placeNodesOf = (
+  desired: DesiredState,
+  { nodes, rooms }: Pick<Around, 'nodes' | 'rooms'>,
+): readonly PlaceNode[] =>
+  desired.nodes
+    .flatMap(({ name }) => nodes.byName.get(name) ?? [])
+    .map((node) => placeNodeOf(node, rooms))
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1));
 
 const NO_ROOM: Resources = { cpuMilli: 0, memoryBytes: 0 };
 

@@ -17,7 +17,7 @@ export type Homes = ReadonlyMap<string, VolumeHome>;
 export const homesOf = (desired: DesiredState): Homes =>
   new Map(desired.volumes.map((home) => [homeKey(home, home.volume, home), home]));
 
-const homeKey = (
+export const homeKey = (
   job: { readonly namespace: string; readonly job: string },
   volume: string,
   slot: { readonly group: string; readonly index: number },

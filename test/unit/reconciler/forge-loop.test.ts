@@ -29,13 +29,13 @@ const BASE: Change = {
 /** One commit or several, with three copies of the newest version, each with these facts. */
 const viewOf = (
   commits: readonly Change[],
-  facts: Partial<LiveAllocation> = {},
+  facts: Partial<LiveAllocation> | null = null,
   records: readonly LedgerRecord[] = [],
 ): NonNullable<LoopState['view']> => {
   const { tree, desired } = ready(story(...commits), { ledger: records });
   const job = jobOf(desired, 'shop/web');
   const copies = ['n001', 'n002', 'n003'].map((node, index) =>
-    aCopy({ ...job, settled: true }, { node, index, group: 'web', ...facts }),
+    aCopy({ ...job, settled: facts === null }, { node, index, group: 'web' }, facts ?? {}),
   );
   const live = liveOf(copies);
   const made = plan(desired, live, 0);
