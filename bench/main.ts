@@ -11,6 +11,7 @@ import { commitToPlan } from './figures/commit-to-plan.ts';
 import { containersPerSecond } from './figures/containers-per-second.ts';
 import { publishedPort } from './figures/published-port.ts';
 import { pull } from './figures/pull.ts';
+import { pullRequestPlan } from './figures/pull-request-plan.ts';
 import { reconcilerRestart } from './figures/reconciler-restart.ts';
 import { requestsFailed } from './figures/requests-failed.ts';
 import { rollingUpdate } from './figures/rolling-update.ts';
@@ -20,6 +21,7 @@ import { type Figure, type Row, tableOf } from './support/figure.ts';
 const FIGURES: readonly Figure[] = [
   commitToContainer,
   commitToPlan,
+  pullRequestPlan,
   containersPerSecond,
   rollingUpdate,
   publishedPort,
