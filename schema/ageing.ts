@@ -72,6 +72,7 @@ export const ageingNode = (facts: Facts, node: Omit<LiveNode, 'allocations'>): L
     portsTaken: node.portsTaken,
     foreign: node.foreign,
     conditions: node.conditions,
+    ...(node.portHolders === undefined ? null : { portHolders: node.portHolders }),
     ...(node.volumes === undefined ? null : { volumes: node.volumes }),
   };
   const made = Object.defineProperty(told, 'allocations', AGED) as LiveNode;

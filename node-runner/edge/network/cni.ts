@@ -26,6 +26,7 @@ import type { CniConfig, CniPlugin } from './cni-config.ts';
 import { addNamespace, deleteNamespace, namespacesOf } from './host.ts';
 import { createKernel, networkFailure } from './kernel.ts';
 import type { Kernel } from './kernel.ts';
+import { parseHolders } from './holders.ts';
 import { parseListening } from './listening.ts';
 import { NETNS_DIR, namesFor } from './names.ts';
 import type { NetworkNames } from './names.ts';
@@ -74,6 +75,7 @@ export const createCniNetwork = async (options: CniNetworkOptions): Promise<Mana
     tearDown: (allocation) => inTurn(allocation, () => tearDown(state, allocation)),
     list: () => list(state),
     portsTaken: async () => parseListening(await kernel.socketTables()),
+    portHolders: async () => parseHolders(await kernel.listeners()),
     cleanUp: async () => {
       const kept = await keptAllocations(options.stateDir);
       for (const allocation of new Set([...kept, ...(await allocationsOf(state))]))

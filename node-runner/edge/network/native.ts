@@ -21,6 +21,7 @@ import {
 } from './host.ts';
 import { createKernel, networkFailure } from './kernel.ts';
 import type { Kernel } from './kernel.ts';
+import { OTHER_RUNNER, parseHolders } from './holders.ts';
 import { parseListening } from './listening.ts';
 import { NETNS_DIR, namesFor } from './names.ts';
 import type { NetworkNames } from './names.ts';
@@ -99,6 +100,10 @@ export const createNativeNetwork = async (
       const listening = parseListening(await kernel.socketTables());
       const published = await publishedByOthers(state);
       return [...new Set([...listening, ...published])].toSorted((a, b) => a - b);
+    },
+    portHolders: async () => {
+      const others = (await publishedByOthers(state)).map((port) => [port, OTHER_RUNNER] as const);
+      return new Map([...others, ...parseHolders(await kernel.listeners())]);
     },
     cleanUp: () => removeHost(kernel, names),
   };
