@@ -42,6 +42,13 @@ export const identityOf = (path: string): Identity | null => {
   return named ? { kind: folder.kind, namespace, name } : null;
 };
 
+/** A place where documents lie in a folder: `jobs`, `jobs/<namespace>`, `nodes` and so on. */
+export const isFolderPlace = (path: string): boolean => {
+  const [top = '', ...below] = path.split('/');
+  const depth = folders[top]?.depth ?? 0;
+  return below.length < depth - 1 && below.every((name) => NAME.test(name));
+};
+
 /** The kind of document that a path is, null for every other file. */
 export const kindOf = (path: string): DocumentKind | null => identityOf(path)?.kind ?? null;
 

@@ -24,7 +24,8 @@ import { makeBody } from './body.ts';
 import type { SlotWant } from './scope.ts';
 import type { JobPlan } from './job.ts';
 import type { PlanMemo } from './memo.ts';
-import { aheadDetail, gitAttributes, type NodeView, type NodeViews } from './nodes.ts';
+import { hasSettled } from './lost-ledger.ts';
+import { aheadDetail, gitAttributes, mayHideLoss, type NodeView, type NodeViews } from './nodes.ts';
 import { stopStep } from './upkeep.ts';
 import {
   bindingOf,
@@ -62,11 +63,12 @@ export const placeAll = (
   if (jobs.length === 0) return NOTHING;
   const { nodes } = around;
   const homes = homesOf(desired);
+  const isUnsure = mayHideLoss(desired, nodes) && hasSettled(around.live.nodes.flatMap(unaged));
   const waits: Blocked[] = [];
   const entries: Entry[] = [];
   for (const job of jobs) {
     for (const slotWant of job.groups.flatMap((group) => group.wants)) {
-      const binding = bindingOf(slotWant, homes, nodes);
+      const binding = bindingOf(slotWant, { homes, isUnsure }, nodes);
       if (binding.kind === 'waits') waits.push(waiting(job, slotWant, binding));
       else {
         const only = binding.kind === 'bound' ? binding.node : null;
