@@ -255,6 +255,10 @@ describe('packets', () => {
     expect(await ask(pathOf('one'), '127.9.9.9', 5555)).toBe('secret');
     expect(await network.portsTaken()).toEqual([5555]);
     const holder = (await network.portHolders()).get(5555);
+    const ports = [{ name: 'http', host: 5555, port: 80 }];
+    await expect(network.setUp({ allocation: 'late', mode: 'bridge', ports })).rejects.toThrow(
+      /^host port 5555 \(http\) is in use on this node by (node|MainThread), process \d+$/,
+    );
     expect(holder).toMatch(new RegExp(`^(node|MainThread), process ${child.pid}$`));
   });
 

@@ -28,6 +28,7 @@ import { createKernel, networkFailure } from './kernel.ts';
 import type { Kernel } from './kernel.ts';
 import { parseHolders } from './holders.ts';
 import { parseListening } from './listening.ts';
+import { refuseListening } from './strangers.ts';
 import { NETNS_DIR, namesFor } from './names.ts';
 import type { NetworkNames } from './names.ts';
 import type { ManagedNetwork } from './native.ts';
@@ -98,6 +99,7 @@ const setUp = async (state: State, ask: NetworkAsk): Promise<NetworkFacts> => {
         'with {"capabilities": {"portMappings": true}}',
     );
   await refuseTakenPorts(state, ask);
+  if (ask.mode === 'bridge') await refuseListening(state.kernel, ask);
   const config = ask.mode === 'none' ? { ...state.config, plugins: [] } : state.config;
   try {
     return await add(state, { ask, config, result: null, done: false });
