@@ -70,6 +70,7 @@ export const ageingNode = (facts: Facts, node: Omit<LiveNode, 'allocations'>): L
     portsTaken: node.portsTaken,
     foreign: node.foreign,
     conditions: node.conditions,
+    ...(node.portHolders === undefined ? null : { portHolders: node.portHolders }),
     ...(node.volumes === undefined ? null : { volumes: node.volumes }),
   };
   Object.defineProperty(told, 'allocations', AGED);

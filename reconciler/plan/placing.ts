@@ -149,6 +149,9 @@ const placeNodeOf = (node: NodeView, rooms: Around['rooms']): PlaceNode => ({
   attributes: node.attributes,
   held: node.live === null ? NOTHING_HELD : heldBy(node.live, rooms),
   portsTaken: node.live?.portsTaken ?? [],
+  ...(node.live?.portHolders === undefined
+    ? null
+    : { portHolders: new Map(node.live.portHolders) }),
 });
 
 const NOTHING_HELD = roomOf([]);
