@@ -11,6 +11,7 @@ import { commitToPlan } from './figures/commit-to-plan.ts';
 import { containersPerSecond } from './figures/containers-per-second.ts';
 import { publishedPort } from './figures/published-port.ts';
 import { pull } from './figures/pull.ts';
+import { pullRequestPlan } from './figures/pull-request-plan.ts';
 import { reconcilerRestart } from './figures/reconciler-restart.ts';
 import { renderPlan } from './figures/render-plan.ts';
 import { requestsFailed } from './figures/requests-failed.ts';
@@ -21,6 +22,7 @@ import { type Figure, type Row, tableOf } from './support/figure.ts';
 const FIGURES: readonly Figure[] = [
   commitToContainer,
   commitToPlan,
+  pullRequestPlan,
   containersPerSecond,
   rollingUpdate,
   publishedPort,
