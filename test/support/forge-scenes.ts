@@ -16,6 +16,7 @@ import { plan } from '../../reconciler/plan/plan.ts';
 import type { CheckBody } from '../../schema/forge.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
 import type { PullPlan } from '../../schema/pull-plan.ts';
+import type { LookupAnswer } from '../../schema/source.ts';
 import {
   digestOf,
   answerHistories,
@@ -51,9 +52,23 @@ const BASE: Change = {
 interface PullScene {
   readonly change: Change;
   readonly resolves?: boolean;
+  /** The registry says that there is no such image. */
+  readonly missing?: boolean;
   readonly base?: Change;
   readonly ledger?: readonly LedgerRecord[];
 }
+
+const MISSING: LookupAnswer = {
+  kind: 'failed',
+  why: 'not-found',
+  message: 'reg.example has no `web:9`',
+  sinceMs: 0,
+};
+
+const answerOf = ({ resolves, missing }: PullScene, reference: string): LookupAnswer | null => {
+  if (missing === true) return MISSING;
+  return resolves === false ? null : { kind: 'digest', digest: digestOf(reference) };
+};
 
 /** `shop/web` runs with three copies and `shop/store` with one; then the change. */
 const plannedOf = async (scene: PullScene): Promise<PullPlan> => {
@@ -91,10 +106,7 @@ const plannedOf = async (scene: PullScene): Promise<PullPlan> => {
       change: changedTree(head.tree, last.commit, last.files),
       source: {
         complete: (tree, asked) => Promise.resolve(answerHistories(commits, tree, asked)),
-        resolve: ({ reference }) =>
-          Promise.resolve(
-            scene.resolves === false ? null : { kind: 'digest', digest: digestOf(reference) },
-          ),
+        resolve: ({ reference }) => Promise.resolve(answerOf(scene, reference)),
       },
     },
   );
@@ -199,6 +211,15 @@ export const pullChecks = async (): Promise<ReadonlyMap<string, CheckBody>> => {
       }),
       CONTEXT,
     ],
+    [
+      'image-missing',
+      await plannedOf({
+        change: { [WEB]: web('1', 3).replace(pinned('web', '1'), image('web', '9')) },
+        missing: true,
+      }),
+      CONTEXT,
+    ],
+    ['drain', await plannedOf({ change: { 'nodes/n001.yaml': 'drain: true\n' } }), CONTEXT],
     ['many-jobs', await plannedOf({ change: many(1_000) }), CONTEXT],
     ['untouched', { kind: 'untouched', ...ids }, CONTEXT],
     ['conflict', { kind: 'conflict', ...ids, files: [WEB, `jobs/shop/${HOSTILE}.yaml`] }, CONTEXT],

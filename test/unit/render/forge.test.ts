@@ -83,6 +83,8 @@ test('conclusions: safe, invalid or without room, to be approved; never anything
     ['removal-approved', 'success', ''],
     ['problems', 'failure', ''],
     ['plain-tag', 'success', ''],
+    ['image-missing', 'failure', ''],
+    ['drain', 'success', ''],
     ['many-jobs', 'success', ''],
     ['untouched', 'success', ''],
     ['conflict', 'failure', ''],
