@@ -10,6 +10,7 @@
 import { compareText } from '../../schema/ids.ts';
 import { kindOf } from '../../schema/paths.ts';
 import type { FieldChange } from '../../schema/pull-plan.ts';
+import { looksSecret } from '../../schema/secret-text.ts';
 import type { Files } from '../../schema/source.ts';
 import { longForm } from './long-form.ts';
 import { jobNames } from './draft.ts';
@@ -107,23 +108,7 @@ const SECRET_PLACES: ReadonlySet<string> = new Set(['environment', 'env_file', '
 const SECRET_NAME =
   /pass(word|wd|phrase)?s?$|secret|token|credential|api[-_]?key|private[-_]?key|auth|dsn$/i;
 
-/** A key, a token, a login in a URL, `--password=x`; or long, with letters and digits mixed. */
-const SECRET_TEXTS: readonly RegExp[] = [
-  /-----BEGIN [A-Z ]*PRIVATE KEY/,
-  /\beyJ[\w-]{8,}\.[\w-]{8,}/,
-  /\b(gh[pousr]_|github_pat_|glpat-|xox[abprs]-|AKIA|ASIA|sk-|sk_live_)[\w-]{8,}/,
-  /[a-z][a-z0-9+.-]*:\/\/[^\s/@"]+:[^\s/@"]+@/i,
-  /(pass(word|wd|phrase)?|secret|token|credential|api[-_]?key|auth\w*)["']?\s*[=:,\s]\s*["']?\S/i,
-];
-
 const isSecret = (place: readonly string[], text: string): boolean =>
   place.some((name) => SECRET_PLACES.has(name)) ||
   SECRET_NAME.test(place.at(-1) ?? '') ||
-  SECRET_TEXTS.some((pattern) => pattern.test(text)) ||
-  text.split(/[^A-Za-z0-9+/_=-]+/).some(isRandom);
-
-/** Names are shorter, words have no digits, digests have small letters only. */
-const RANDOM_CHARACTERS = 24;
-
-const isRandom = (word: string): boolean =>
-  word.length >= RANDOM_CHARACTERS && /[a-z]/.test(word) && /[A-Z]/.test(word) && /\d/.test(word);
+  looksSecret(text);

@@ -282,7 +282,12 @@ const EVIDENCE = {
       task: 'main',
       message: `exited with code 1 ${HOSTILE}`,
       afterMs: 3_200,
-      log: ['```', `\u001b[31mpanic\u001b[0m: ${HOSTILE}`, '\u202egnirts'],
+      log: [
+        '```',
+        `\u001b[31mpanic\u001b[0m: ${HOSTILE}`,
+        '\u202egnirts',
+        'login with password=hunter2',
+      ],
     },
     {
       allocation: '0123456789abcdef-1-1',

@@ -109,6 +109,7 @@ test('a thousand jobs: what matters stands, the rest is counted', () => {
 test('log lines are shown where the namespace allows them, and nowhere else', () => {
   expect(get('sync-failed').text).toContain('panic');
   expect(get('ended-failed').text).toContain('panic');
+  expect(JSON.stringify([...checks.values()])).not.toContain('hunter2');
   expect(JSON.stringify(get('ended-failed-without-logs'))).not.toContain('panic');
 });
 

@@ -1,0 +1,23 @@
+// Does a text look as if it held a secret? What is told to a forge is read by many.
+// In: a value or a line of a log. Out: a guess that would rather hide too much. Not here: fields
+// that are hidden by their place or name (reconciler/desired/field-changes).
+
+/** Whoever shows it shows `***` instead. */
+export const looksSecret = (text: string): boolean =>
+  SECRET_TEXTS.some((pattern) => pattern.test(text)) ||
+  text.split(/[^A-Za-z0-9+/_=-]+/).some(isRandom);
+
+/** A key, a token, a login in a URL, `--password=x`; or long, with letters and digits mixed. */
+const SECRET_TEXTS: readonly RegExp[] = [
+  /-----BEGIN [A-Z ]*PRIVATE KEY/,
+  /\beyJ[\w-]{8,}\.[\w-]{8,}/,
+  /\b(gh[pousr]_|github_pat_|glpat-|xox[abprs]-|AKIA|ASIA|sk-|sk_live_)[\w-]{8,}/,
+  /[a-z][a-z0-9+.-]*:\/\/[^\s/@"]+:[^\s/@"]+@/i,
+  /(pass(word|wd|phrase)?|secret|token|credential|api[-_]?key|auth\w*)["']?\s*[=:,\s]\s*["']?\S/i,
+];
+
+/** Names are shorter, words have no digits, digests have small letters only. */
+const RANDOM_CHARACTERS = 24;
+
+const isRandom = (word: string): boolean =>
+  word.length >= RANDOM_CHARACTERS && /[a-z]/.test(word) && /[A-Z]/.test(word) && /\d/.test(word);
