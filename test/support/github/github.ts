@@ -385,7 +385,7 @@ const enqueue = async (
   const headRef = `refs/heads/gh-readonly-queue/${pull.base.ref}/pr-${pull.number}-${base}`;
   await changingRefs(place, by, () => gitIn(repo.folder, ['update-ref', headRef, sha]));
   const head = await commitOf(repo.folder, sha);
-  const payload = mergeGroupPayload(place, { head, headRef, base }, pull);
+  const payload = mergeGroupPayload({ head, headRef, base }, pull);
   tell(place, 'merge_group', { payload, sender: by });
   return { head: sha, base };
 };
@@ -443,6 +443,6 @@ const controls = (hub: Hub, repo: Repo, started: Started | null) => ({
   },
   settled: async (): Promise<void> => {
     await Promise.all([...hub.repos.values()].map(({ queue }) => queue));
-    while (hub.sending.size > 0) await Promise.all([...hub.sending]);
+    while (hub.sending.size > 0) await Promise.all(hub.sending);
   },
 });
