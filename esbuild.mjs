@@ -19,7 +19,8 @@ for (const name of [...sources, 'package-lock.json'].toSorted((a, b) => (a < b ?
 }
 
 await build({
-  entryPoints: { main: program },
+  // Pull requests are planned in a thread of their own, which is a file of its own.
+  entryPoints: { main: program, 'pull-worker': 'reconciler/pull-worker.ts' },
   outdir,
   bundle: true,
   splitting: true,

@@ -43,6 +43,7 @@ export const reconciler: CommandSpec = {
       registryCredentials: text(options['registryCredentials']),
       insecureRegistries: Array.isArray(registries) ? registries.map(String) : [],
       program: typeof PURSER_BUILD === 'undefined' ? null : PURSER_BUILD,
+      forge: null,
     });
     if (options['endWithStdin'] === true) endWithStdin();
     await aborted(io.signal);

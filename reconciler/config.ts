@@ -27,6 +27,40 @@ export interface ReconcilerConfig {
   readonly insecureRegistries: readonly string[];
   /** Names the code that runs, down to the byte; null: nothing is kept for the next start. */
   readonly program: string | null;
+  /** Where the repository is looked at by people and checks are shown; null: nowhere. */
+  readonly forge: ForgeConfig | null;
+}
+
+/** A repository on GitHub, or on a GitHub Enterprise Server, and how to get in. */
+export interface ForgeConfig {
+  readonly kind: 'github';
+  /** `https://api.github.com`, or `https://HOST/api/v3`. */
+  readonly apiUrl: string;
+  readonly owner: string;
+  readonly repo: string;
+  readonly credentials: ForgeCredentials;
+  /** Where deliveries arrive; null: there is no webhook, everything is asked for. */
+  readonly webhook: WebhookConfig | null;
+  /** One comment on each pull request. */
+  readonly comments: boolean;
+}
+
+/** Files are read anew whenever they are needed, so that keys and tokens can be exchanged. */
+export type ForgeCredentials =
+  | {
+      readonly kind: 'app';
+      readonly appId: number;
+      readonly installation: number;
+      readonly privateKeyFile: string;
+    }
+  /** Without an App there are commit statuses and a comment, no checks and no buttons. */
+  | { readonly kind: 'token'; readonly tokenFile: string };
+
+export interface WebhookConfig {
+  /** `host:port`; behind a proxy that ends TLS where the forge is not on this machine. */
+  readonly address: string;
+  readonly path: string;
+  readonly secretFile: string;
 }
 
 /** The author of the machine's commits. */

@@ -5,8 +5,11 @@
 // where trees come from.
 
 import { asks, compile } from './desired/compile.ts';
-import { forecast } from './plan/forecast.ts';
-import { plan } from './plan/plan.ts';
+import type { CompileMemo } from './desired/memo.ts';
+import { forecastWith, type Forecast } from './plan/forecast.ts';
+import { copyPlanMemo, type PlanMemo } from './plan/memo.ts';
+import { planWith } from './plan/plan.ts';
+import type { DesiredState } from '../schema/desired.ts';
 import { sha256 } from '../schema/hash.ts';
 import type { LedgerRecord } from '../schema/ledger.ts';
 import type { LiveState } from '../schema/live.ts';
@@ -15,8 +18,10 @@ import type { Snapshot } from '../schema/snapshot.ts';
 import type { Asks, CommitInfo, DigestAsk, Files, SourceTree } from '../schema/source.ts';
 import type { LookupAnswer } from '../schema/source.ts';
 import { lookupKey } from '../schema/source.ts';
+import type { Ms } from '../schema/spec.ts';
 import { ASK_ROUNDS } from './config.ts';
 import { asksPast } from './cycle.ts';
+import { createMemos } from './memos.ts';
 
 /** How a preview learns what compile still lacks. */
 export interface PreviewSource {
@@ -55,38 +60,64 @@ export interface PreviewAsk {
   readonly source: PreviewSource;
 }
 
-export const preview = async ({ snapshot, change, source }: PreviewAsk): Promise<Preview> => {
+export const preview = async (ask: PreviewAsk): Promise<Preview> =>
+  (await previewWith({ ...createMemos(), now: 0 }, ask)).preview;
+
+/** What one preview leaves for the next; it changes how long the next one takes. */
+export interface PreviewMemo {
+  readonly compile: CompileMemo;
+  readonly plan: PlanMemo;
+  /** On a clock that never goes back. */
+  readonly now: Ms;
+}
+
+export interface Foreseen {
+  readonly preview: Preview;
+  /** The change done, as far as it can be foreseen. */
+  readonly after: Forecast;
+}
+
+export const previewWith = async (
+  memo: PreviewMemo,
+  { snapshot, change, source }: PreviewAsk,
+): Promise<Foreseen> => {
   const { live, tree } = snapshot;
   const same = change === tree;
-  const whole = await completed(change, source);
-  const base = sideOf(tree, live);
+  const stands = compile(tree, memo.compile);
+  planWith(memo.plan)(stands, live, memo.now);
+  const base = sideOf(memo, stands, live);
+  const whole = await completed(change, source, memo.compile);
+  const after = whole.tree === tree ? base : sideOf(memo, compile(whole.tree, memo.compile), live);
+  const { assumed } = whole;
   return {
-    live,
-    base,
-    change: sideOf(whole.tree, live),
-    same,
-    assumed: whole.assumed,
+    preview: { live, base: base.side, change: after.side, same, assumed },
+    after: after.forecast,
   };
 };
 
-/** `now` only dates `wakeAt`, which a preview does not show. */
-const sideOf = (tree: SourceTree, live: LiveState): PreviewSide => {
-  const desired = compile(tree);
-  return { desired, waves: forecast(desired, live, 0), first: plan(desired, live, 0) };
+/** The memo of plans stays with what is: each side is foreseen with a copy of it. */
+const sideOf = ({ plan: memo, now }: PreviewMemo, desired: DesiredState, live: LiveState) => {
+  const forecast = forecastWith(copyPlanMemo(memo), { desired, live, now });
+  const side: PreviewSide = { desired, waves: forecast.waves, first: forecast.first };
+  return { side, forecast };
 };
 
-interface Completed {
+export interface Completed {
   readonly tree: SourceTree;
   readonly assumed: readonly string[];
 }
 
 /** The rounds of the loop; a digest that is found stands in the ledger, of this preview alone. */
-const completed = async (change: SourceTree, source: PreviewSource): Promise<Completed> => {
+export const completed = async (
+  change: SourceTree,
+  source: PreviewSource,
+  memo: CompileMemo,
+): Promise<Completed> => {
   const assumed = new Set<string>();
   let tree = change;
   // One round more than the loop has: it finds its digests in the ledger in a later pass.
   for (let round = 0; round <= ASK_ROUNDS; round += 1) {
-    const wanted = asks(tree);
+    const wanted = asks(tree, memo);
     const open = wanted.digests.filter((ask) => !tree.lookups.has(lookupKey(ask)));
     const found = tree.lookups;
     if (!asksPast(wanted) && open.length === 0) break;

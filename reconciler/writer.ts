@@ -11,12 +11,14 @@ import type { Ms } from '../schema/spec.ts';
 import type { View } from './cycle.ts';
 import { isEdgeFailure } from './cycle.ts';
 import { MACHINE_AUTHOR, RETRY_FIRST_MS, RETRY_LONGEST_MS } from './config.ts';
-import type { ReconcilerPorts } from './ports.ts';
+import type { Consequence, ReconcilerPorts } from './ports.ts';
 
 export interface WriteFailure {
   readonly what: string;
   readonly message: string;
   readonly since: Ms;
+  /** `broken`: only a person can clear the way. */
+  readonly consequence: Consequence;
 }
 
 export interface Writer {
@@ -91,7 +93,9 @@ export const createWriter = (ports: ReconcilerPorts, wake: () => void): Writer =
       state.failures += 1;
       state.failedAt = view.desired.commit.oid;
       const what = state.unsaid.length > 0 ? 'the ledger' : whatOf(view);
-      state.failure = { what, message, since: state.failure?.since ?? now };
+      const consequence = isEdgeFailure(error) ? error.consequence : 'broken';
+      const since = state.failure?.since ?? now;
+      state.failure = { what, message, since, consequence };
       if (!stale) ports.log.warn({ message }, 'a write to Git failed and will be tried again');
     } finally {
       state.busy = false;

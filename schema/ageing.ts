@@ -98,7 +98,8 @@ export const factsOf = (node: LiveNode): Facts | null => factsByNode.get(node) ?
 export const unaged = (node: LiveNode): readonly LiveAllocation[] =>
   factsOf(node)?.allocations ?? node.allocations;
 
-const agedBy = (
+/** One fact, brought up to now. */
+export const agedBy = (
   { allocation, since, usage }: Fact,
   { connected, heardAt }: Facts,
   silentForMs: Ms,

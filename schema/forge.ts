@@ -3,6 +3,8 @@
 // In: nothing. Out: types and the forge's limits. Not here: what to say (reconciler/forge), in
 // which words (reconciler/render), the forge itself (reconciler/edge/forge).
 
+import type { Evidence } from './ledger.ts';
+
 /** The plan of a change that is not merged, or the state of a commit of the tracked branch. */
 export type CheckKind = 'plan' | 'sync';
 
@@ -44,6 +46,9 @@ export interface CheckText {
   readonly annotations: readonly Annotation[];
 }
 
+/** What a rendered check says, beside which commit it is of. */
+export type CheckBody = Omit<CheckReport, 'kind' | 'commit'>;
+
 /** A check of one commit as it should stand. */
 export interface CheckReport extends CheckText {
   readonly kind: CheckKind;
@@ -53,6 +58,20 @@ export interface CheckReport extends CheckText {
   readonly conclusion: Conclusion | null;
   readonly buttons: readonly Button[];
 }
+
+/** How a commit ended that another one follows: read off the ledger, not off what was seen. */
+export type Ended =
+  | { readonly kind: 'synced' }
+  | {
+      readonly kind: 'failed';
+      readonly jobs: readonly {
+        readonly job: string;
+        readonly evidence: Evidence;
+        /** The commit that took it back; null: none. */
+        readonly revertedBy: string | null;
+      }[];
+    }
+  | { readonly kind: 'superseded' };
 
 /** An account of the forge. Accounts are compared by `id`; logins can be renamed. */
 export interface Account {
@@ -124,8 +143,11 @@ export interface PullAsk {
   readonly body: string;
 }
 
-/** Characters that GitHub takes. */
-export const MARKDOWN_LIMIT = 65_535;
+/**
+ * Characters of a summary, a text or a comment. GitHub takes 65,535; the rest is for what the edge
+ * adds below: answers to people, and the hidden marks by which it finds its own again.
+ */
+export const MARKDOWN_LIMIT = 62_000;
 export const TITLE_LIMIT = 255;
 export const BUTTONS_LIMIT = 3;
 /** Annotations a request; more go in further requests. */

@@ -6,6 +6,7 @@
 
 import type { DesiredJob } from '../../schema/desired.ts';
 import { compareText } from '../../schema/ids.ts';
+import { lazily } from '../../schema/lazily.ts';
 import type { SourceTree } from '../../schema/source.ts';
 import { jobNames, usedPaths } from './draft.ts';
 import type { JobInput, JobOutcome } from './job-input.ts';
@@ -198,11 +199,6 @@ const inputs = ({ tree, frame, indexed, layout, read }: LookInput, memo: Compile
       history: histories.get(path),
     };
   };
-};
-
-const lazily = <T extends object>(make: () => T): (() => T) => {
-  let made: T | null = null;
-  return () => (made ??= make());
 };
 
 /** Path in the repository → job files at HEAD that use it. */

@@ -4,16 +4,14 @@
 // (revert.ts).
 
 import type { FileEdit } from '../../schema/desired.ts';
-import type { CommitChange, CommitInfo } from '../../schema/source.ts';
+import type { CommitInfo } from '../../schema/source.ts';
+import { takenBack } from '../../schema/taken-back.ts';
 import type { JobInput } from './job-input.ts';
 
 const ATOMIC_TRAILER = 'purser-atomic';
 
 export const isAtomic = ({ trailers }: CommitInfo): boolean =>
   trailers.some(([key, value]) => key.toLowerCase() === ATOMIC_TRAILER && value.trim() === 'true');
-
-/** Rules 7: reverting a deploy never touches a count that a machine wrote. */
-const COUNTS = 'scale/';
 
 export interface AtomicEdits {
   readonly edits: readonly FileEdit[];
@@ -32,22 +30,13 @@ export const atomicEdits = (
   if (change.files === null) {
     return { why: `${asks}, and changed more files than are read; run: git revert ${oid}` };
   }
-  const edits: FileEdit[] = [];
-  let ownChanged = false;
-  for (const file of change.files) {
-    const { path, before, head } = file;
-    if (path.startsWith(COUNTS) || isBack(file)) continue;
-    const isChanged = head?.blob !== file.after?.blob;
-    if (isChanged && path === own) ownChanged = true;
-    else if (isChanged) return { why: `${asks}, and ${path} has changed since` };
-    else if (before?.kind === 'refused' || head?.kind === 'refused') {
-      return { why: `${asks}, and ${path} is no text that can be written; run: git revert ${oid}` };
-    } else edits.push({ path, content: before?.text ?? null, base: head?.blob ?? null });
+  const { edits, changed, unwritable } = takenBack(change.files);
+  const [foreign] = changed.filter((path) => path !== own);
+  if (foreign !== undefined) return { why: `${asks}, and ${foreign} has changed since` };
+  if (unwritable[0] !== undefined) {
+    return {
+      why: `${asks}, and ${unwritable[0]} is no text that can be written; run: git revert ${oid}`,
+    };
   }
-  return { edits, ownChanged };
+  return { edits, ownChanged: changed.length > 0 };
 };
-
-type Changed = NonNullable<CommitChange['files']>[number];
-
-/** Only its mode was changed, or somebody has taken it back already. */
-const isBack = ({ before, head }: Changed): boolean => head?.blob === before?.blob;

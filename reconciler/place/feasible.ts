@@ -8,6 +8,7 @@ import type { NodeReason } from '../../schema/plan.ts';
 import type { ConstraintSpec } from '../../schema/spec.ts';
 import { formatSize } from '../../schema/units.ts';
 import { holdsPort, plus, type Row } from './table.ts';
+import { toldTooMuch } from './told.ts';
 import type { Want } from './want.ts';
 
 export interface Refusal {
@@ -39,7 +40,9 @@ const ports: Filter = (want, row) => {
 
 const resources: Filter = (want, row) => {
   const free =
-    behindVictim(want, row) && want.victim !== null ? plus(row.free, want.victim.ask) : row.free;
+    behindVictim(want, row) && want.victim !== null
+      ? plus(row.free, want.victim.spec.ask)
+      : row.free;
   const short = fits(free, want.group.ask);
   if (short === null) return null;
   return short.resource === 'cpu'
@@ -47,8 +50,14 @@ const resources: Filter = (want, row) => {
     : { reason: 'memory', detail: `${formatSize(short.short)} of memory short` };
 };
 
+const told: Filter = (want, row) => {
+  const replaces = behindVictim(want, row) ? (want.victim?.spec ?? null) : null;
+  const full = toldTooMuch(row, { spec: want.group, replaces });
+  return full === null ? null : { reason: 'copies', detail: full };
+};
+
 /** In the order in which people ask: does the node work, may it, can it. */
-const FILTERS: readonly Filter[] = [standing, volumeHome, constraints, ports, resources];
+const FILTERS: readonly Filter[] = [standing, volumeHome, constraints, ports, resources, told];
 
 /** null when the copy fits on the node, else why not. */
 export const refusalOf = (want: Want, row: Row): Refusal | null => {

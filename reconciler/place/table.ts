@@ -4,7 +4,7 @@
 // Not here: who may go where (feasible), which node is best (score).
 
 import type { NodeReason } from '../../schema/plan.ts';
-import type { Resources } from '../../schema/spec.ts';
+import type { GroupSpec, Resources } from '../../schema/spec.ts';
 
 /** A node as placement sees it. */
 export interface PlaceNode {
@@ -26,12 +26,21 @@ export interface Holding {
   readonly hostPorts: readonly number[];
 }
 
+/** A copy that stands in the orders or reports of a node, dead ones included. */
+export interface Told {
+  readonly spec: GroupSpec;
+  /** It is on its way out: orders name it without its body. */
+  readonly leaves: boolean;
+}
+
 /** What the copies on a node take together; made once for as long as they are the same. */
 export interface Room {
   readonly taken: Resources;
   readonly ports: ReadonlySet<number>;
   /** Copies by group. */
   readonly copies: ReadonlyMap<string, number>;
+  /** What must be told of them, and to them (schema/wire.ts). */
+  readonly told: readonly Told[];
 }
 
 /** A node while wants are placed: what it holds, and what was added in this pass. */
@@ -41,6 +50,8 @@ export interface Row {
   /** Taken in this pass; null: none yet, as in most rows. */
   ports: Set<number> | null;
   copies: Map<string, number> | null;
+  /** With the copy that each replaces here: its body is told no more. */
+  told: { readonly spec: GroupSpec; readonly replaces: GroupSpec | null }[] | null;
 }
 
 export interface Table {
@@ -69,8 +80,8 @@ export const createTable = ({ nodes, allowances, quotas }: TableInput): Table =>
   };
 };
 
-/** The sum of holdings. */
-export const roomOf = (holdings: readonly Holding[]): Room => {
+/** The sum of holdings; `told` has more than these, the dead that are kept. */
+export const roomOf = (holdings: readonly Holding[], told: readonly Told[] = []): Room => {
   const ports = new Set<number>();
   const copies = new Map<string, number>();
   let taken: Resources = { cpuMilli: 0, memoryBytes: 0 };
@@ -79,7 +90,7 @@ export const roomOf = (holdings: readonly Holding[]): Room => {
     for (const port of hostPorts) ports.add(port);
     copies.set(group, (copies.get(group) ?? 0) + 1);
   }
-  return { taken, ports, copies };
+  return { taken, ports, copies, told };
 };
 
 const rowOf = (node: PlaceNode): Row => ({
@@ -88,13 +99,19 @@ const rowOf = (node: PlaceNode): Row => ({
   free: minus(node.capacity, node.held.taken),
   ports: node.portsTaken.length === 0 ? null : new Set(node.portsTaken),
   copies: null,
+  told: null,
 });
 
-export const take = (row: Row, { group, ask, hostPorts }: Holding): void => {
+export const take = (
+  row: Row,
+  { group, ask, hostPorts }: Holding,
+  told: { readonly spec: GroupSpec; readonly replaces: GroupSpec | null },
+): void => {
   row.free = minus(row.free, ask);
   for (const port of hostPorts) (row.ports ??= new Set()).add(port);
   row.copies ??= new Map();
   row.copies.set(group, (row.copies.get(group) ?? 0) + 1);
+  (row.told ??= []).push(told);
 };
 
 /** Copies of the group on this node, those placed in this pass included. */

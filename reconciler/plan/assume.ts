@@ -3,7 +3,10 @@
 // In: live state, a plan. Out: the live state after it. Not here: failures, and time beyond what
 // health needs.
 
+import { agedBy, ageingNode, factsOf, freshFacts, unaged } from '../../schema/ageing.ts';
+import type { Fact, Facts } from '../../schema/ageing.ts';
 import { compareText } from '../../schema/ids.ts';
+import { listsOf } from '../../schema/lists.ts';
 import type { LiveAllocation, LiveNode, LiveState } from '../../schema/live.ts';
 import type { AllocationBody } from '../../schema/orders.ts';
 import type { Plan, Step } from '../../schema/plan.ts';
@@ -11,19 +14,14 @@ import type { Ms } from '../../schema/spec.ts';
 
 /**
  * Stops are done, starts run and are healthy for longer than any group asks, dead allocations stay
- * dead.
+ * dead. Copies to which nothing happens stay the same facts, so the next plan passes over them.
  */
 export const assume = (live: LiveState, plan: Plan): LiveState => {
   const passedMs = longestWait(live, plan);
+  const steps = listsOf(plan.steps, (step) => step.node);
   return {
     upForMs: live.upForMs + passedMs,
-    nodes: live.nodes.map((node) =>
-      assumeNode(
-        node,
-        plan.steps.filter((step) => step.node === node.name),
-        passedMs,
-      ),
-    ),
+    nodes: live.nodes.map((node) => assumeNode(node, steps.get(node.name) ?? [], passedMs)),
   };
 };
 
@@ -31,35 +29,94 @@ export const assume = (live: LiveState, plan: Plan): LiveState => {
  * At least as long as the longest min_healthy_time and reschedule delay in play, so that nothing
  * waits for age.
  */
-const longestWait = (live: LiveState, plan: Plan): Ms =>
-  Math.max(
-    1,
-    ...live.nodes.flatMap((node) => node.allocations.map(({ body }) => waitOf(body))),
-    ...plan.steps.map((step) => (step.kind === 'stop' ? 0 : waitOf(step.body))),
-  );
+const longestWait = (live: LiveState, plan: Plan): Ms => {
+  let longest = 1;
+  for (const node of live.nodes) {
+    for (const { body } of unaged(node)) longest = Math.max(longest, waitOf(body));
+  }
+  for (const step of plan.steps) {
+    if (step.kind !== 'stop') longest = Math.max(longest, waitOf(step.body));
+  }
+  return longest;
+};
 
 const waitOf = ({ minHealthyMs, spec }: AllocationBody): Ms =>
   Math.max(minHealthyMs, spec.reschedule.maxDelayMs, spec.reschedule.delayMs);
 
+/** Nothing happens, and no time passes, on a node that does not answer. */
 const assumeNode = (node: LiveNode, steps: readonly Step[], passedMs: Ms): LiveNode => {
-  const answers = node.connected;
+  if (!node.connected) return node;
+  const { silentForMs } = node;
+  const known = factsOf(node) ?? factsNow(node);
+  const heardAt = known.heardAt + passedMs;
+  /** Its ages are of this very moment. */
+  const made = (allocation: LiveAllocation): Fact => ({
+    allocation,
+    since: heardAt + silentForMs,
+    usage: allocation.usage,
+  });
   const byId = new Map(steps.map((step) => [step.allocation, step]));
-  const stay = node.allocations.flatMap((allocation) => {
-    if (!answers) return [allocation];
+  const stay = known.facts.flatMap((fact): readonly Fact[] => {
+    const { allocation } = fact;
     const step = byId.get(allocation.allocation);
     if (step?.kind === 'stop' || (allocation.stopping && step?.kind !== 'update')) return [];
+    if (step === undefined && isAtRest(fact, known, silentForMs)) return [fact];
+    const now = agedBy(fact, known, silentForMs);
     const body = step?.kind === 'update' ? step.body : allocation.body;
-    return [allocation.phase === 'dead' ? dead(allocation, passedMs) : healthy(body, allocation)];
+    return [made(now.phase === 'dead' ? dead(now, passedMs) : healthy(body, now))];
   });
   const started = steps.flatMap((step) =>
-    step.kind === 'start' ? [healthy(step.body, null)] : [],
+    step.kind === 'start' ? [made(healthy(step.body, null))] : [],
   );
-  return {
-    ...node,
-    sent: null,
-    generation: node.generation + (steps.length > 0 ? 1 : 0),
-    allocations: [...stay, ...started].toSorted((a, b) => compareText(a.allocation, b.allocation)),
-  };
+  const isSame =
+    started.length === 0 &&
+    stay.length === known.facts.length &&
+    stay.every((fact, at) => fact === known.facts[at]);
+  const facts = isSame ? known.facts : [...stay, ...started].toSorted(byAllocation);
+  const allocations = isSame ? known.allocations : facts.map(({ allocation }) => allocation);
+  return ageingNode({ facts, allocations, heardAt, connected: true }, answered(node, steps));
+};
+
+/** Field by field: a spread would bring all copies up to now. */
+const answered = (node: LiveNode, steps: readonly Step[]): Omit<LiveNode, 'allocations'> => ({
+  name: node.name,
+  connected: node.connected,
+  silentForMs: node.silentForMs,
+  capacity: node.capacity,
+  attributes: node.attributes,
+  address: node.address,
+  acceptedGeneration: node.acceptedGeneration,
+  acceptedCommit: node.acceptedCommit,
+  generation: node.generation + (steps.length > 0 ? 1 : 0),
+  sent: null,
+  portsTaken: node.portsTaken,
+  foreign: node.foreign,
+  conditions: node.conditions,
+  ...(node.volumes === undefined ? null : { volumes: node.volumes }),
+});
+
+const byAllocation = (a: Fact, b: Fact): number =>
+  compareText(a.allocation.allocation, b.allocation.allocation);
+
+const factsNow = (node: LiveNode): Facts => {
+  const { connected, silentForMs, allocations } = node;
+  const fresh = freshFacts(allocations, { heardAt: 0, connected });
+  return { ...fresh, facts: fresh.facts.map((fact) => ({ ...fact, since: silentForMs })) };
+};
+
+/** It runs, is proven, and only grows older. */
+const isAtRest = ({ allocation, since }: Fact, { heardAt }: Facts, silentForMs: Ms): boolean => {
+  const { phase, health, everHealthy, failure, standing, stopping, healthyForMs } = allocation;
+  return (
+    phase === 'running' &&
+    health === 'healthy' &&
+    everHealthy &&
+    failure === null &&
+    standing === 'reported' &&
+    !stopping &&
+    healthyForMs !== null &&
+    healthyForMs + heardAt - since + silentForMs >= allocation.body.minHealthyMs
+  );
 };
 
 const dead = (allocation: LiveAllocation, passedMs: Ms): LiveAllocation => ({

@@ -2,25 +2,50 @@
 // In: what plan takes. Out: plans until nothing is left to do. Not here: failures and reverts,
 // which nobody can foresee.
 
+import { unaged } from '../../schema/ageing.ts';
 import type { DesiredState } from '../../schema/desired.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
 import type { LiveState } from '../../schema/live.ts';
 import type { Plan } from '../../schema/plan.ts';
 import type { Ms } from '../../schema/spec.ts';
 import { assume } from './assume.ts';
-import { plan } from './plan.ts';
+import { createPlanMemo, type PlanMemo } from './memo.ts';
+import { planWith } from './plan.ts';
 
 /**
  * A rollout of 100 copies one by one has about 200 waves; a preview that is longer helps nobody.
  */
 const WAVE_LIMIT = 256;
 
-/** Waves with steps or records to write, in order; the last one that is returned still has some. */
-export const forecast = (desired: DesiredState, live: LiveState, now: Ms): readonly Plan[] => {
+export interface Forecast {
+  /** The plan of this instant. */
+  readonly first: Plan;
+  /** Waves with steps or records to write, in order; the last one still has some. */
+  readonly waves: readonly Plan[];
+  /** What is wanted and what is there after them. */
+  readonly desired: DesiredState;
+  readonly live: LiveState;
+}
+
+/** The waves alone. */
+export const forecast = (desired: DesiredState, live: LiveState, now: Ms): readonly Plan[] =>
+  forecastWith(createPlanMemo(), { desired, live, now }).waves;
+
+export interface ForecastInput {
+  readonly desired: DesiredState;
+  readonly live: LiveState;
+  readonly now: Ms;
+}
+
+/** The memo is led into a future that may not come: whoever needs it again hands in a copy. */
+export const forecastWith = (memo: PlanMemo, { desired, live, now }: ForecastInput): Forecast => {
+  const planNow = planWith(memo);
   const waves: Plan[] = [];
   let [wanted, world] = [desired, live];
-  while (waves.length < WAVE_LIMIT) {
-    const wave = plan(wanted, world, now);
+  let first: Plan | null = null;
+  while (first === null || waves.length < WAVE_LIMIT) {
+    const wave = planNow(wanted, world, now + world.upForMs - live.upForMs);
+    first ??= wave;
     const records = wave.proposals.flatMap((proposal) =>
       proposal.kind === 'ledger' ? proposal.records : [],
     );
@@ -30,7 +55,7 @@ export const forecast = (desired: DesiredState, live: LiveState, now: Ms): reado
     wanted = recorded(wanted, records);
     world = assume(world, wave);
   }
-  return waves;
+  return { first, waves, desired: wanted, live: world };
 };
 
 /** Nothing is under way that could still change the answer. */
@@ -38,7 +63,7 @@ const quiet = (live: LiveState): boolean =>
   live.nodes.every(
     (node) =>
       !node.connected ||
-      node.allocations.every(
+      unaged(node).every(
         ({ stopping, standing, phase, everHealthy, health }) =>
           !stopping &&
           standing === 'reported' &&
@@ -47,10 +72,10 @@ const quiet = (live: LiveState): boolean =>
   );
 
 /** What compile would read back once the ledger holds the records. */
-export const recorded = (
-  desired: DesiredState,
-  records: readonly LedgerRecord[],
-): DesiredState => ({
+export const recorded = (desired: DesiredState, records: readonly LedgerRecord[]): DesiredState =>
+  records.length === 0 ? desired : recordedSome(desired, records);
+
+const recordedSome = (desired: DesiredState, records: readonly LedgerRecord[]): DesiredState => ({
   ...desired,
   owed: desired.owed.filter((record) => !records.includes(record)),
   lastSynced: records.reduce(
@@ -66,16 +91,25 @@ export const recorded = (
       record.kind === 'volume' && record.node !== null ? [{ ...record, node: record.node }] : [],
     ),
   ],
-  jobs: desired.jobs.map((job) => {
-    const mark = records.find(
-      (record) =>
-        (record.kind === 'settled' || record.kind === 'failed') &&
-        record.deployment === job.deployment,
-    );
+  jobs: markedJobs(desired.jobs, records),
+});
+
+const markedJobs = (
+  jobs: DesiredState['jobs'],
+  records: readonly LedgerRecord[],
+): DesiredState['jobs'] => {
+  const marks = new Map<string, Extract<LedgerRecord, { kind: 'settled' | 'failed' }>>();
+  for (const record of records) {
+    const isMark = record.kind === 'settled' || record.kind === 'failed';
+    if (isMark && !marks.has(record.deployment)) marks.set(record.deployment, record);
+  }
+  if (marks.size === 0) return jobs;
+  return jobs.map((job) => {
+    const mark = marks.get(job.deployment);
     if (mark?.kind === 'settled') return { ...job, settled: true };
     return mark?.kind === 'failed' ? { ...job, failed: { evidence: mark.evidence } } : job;
-  }),
-});
+  });
+};
 
 const isHomeOf = (record: LedgerRecord, home: DesiredState['volumes'][number]): boolean =>
   record.kind === 'volume' &&

@@ -52,6 +52,22 @@ export const createLine = (): Line => ({
   deployments: [],
 });
 
+/** The same line, which changes without the other one. */
+export const copyLine = (line: Line): Line => {
+  const copies = new Map(line.order.map((entry) => [entry, { ...entry }]));
+  const copied = (entries: Iterable<Entry>): Entry[] =>
+    [...entries].flatMap((entry) => copies.get(entry) ?? []);
+  return {
+    jobs: line.jobs,
+    byId: new Map([...copies.values()].map((entry) => [entry.job.id, entry])),
+    order: copied(line.order),
+    unknown: new Set(copied(line.unknown)),
+    special: new Set(copied(line.special)),
+    pinned: new Set(copied(line.pinned)),
+    deployments: line.deployments,
+  };
+};
+
 /** Brings the line to these jobs. Returns the ids of those that are not wanted any more. */
 export const lineUp = (line: Line, jobs: readonly DesiredJob[]): readonly string[] => {
   const { jobs: before, byId } = line;

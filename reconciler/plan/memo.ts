@@ -8,7 +8,7 @@ import type { DesiredState } from '../../schema/desired.ts';
 import type { LiveAllocation } from '../../schema/live.ts';
 import type { Ms } from '../../schema/spec.ts';
 import type { Holding, Room } from '../place/place.ts';
-import { createLine, type Line } from './line.ts';
+import { copyLine, createLine, type Line } from './line.ts';
 import type { NodeViews } from './nodes.ts';
 
 /** What all that is remembered was made under. */
@@ -42,4 +42,11 @@ export const createPlanMemo = (): PlanMemo => ({
   line: createLine(),
   world: null,
   rooms: { byNode: new WeakMap(), byCopy: new WeakMap() },
+});
+
+/** For a world that may not come to be: the memo itself stays with the one that is. */
+export const copyPlanMemo = ({ line, world, rooms }: PlanMemo): PlanMemo => ({
+  line: copyLine(line),
+  world,
+  rooms,
 });

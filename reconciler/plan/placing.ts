@@ -24,7 +24,8 @@ import { makeBody } from './body.ts';
 import type { SlotWant } from './scope.ts';
 import type { JobPlan } from './job.ts';
 import type { PlanMemo } from './memo.ts';
-import { aheadDetail, gitAttributes, type NodeView, type NodeViews } from './nodes.ts';
+import { hasSettled } from './lost-ledger.ts';
+import { aheadDetail, gitAttributes, mayHideLoss, type NodeView, type NodeViews } from './nodes.ts';
 import { stopStep } from './upkeep.ts';
 import {
   bindingOf,
@@ -62,11 +63,12 @@ export const placeAll = (
   if (jobs.length === 0) return NOTHING;
   const { nodes } = around;
   const homes = homesOf(desired);
+  const isUnsure = mayHideLoss(desired, nodes) && hasSettled(around.live.nodes.flatMap(unaged));
   const waits: Blocked[] = [];
   const entries: Entry[] = [];
   for (const job of jobs) {
     for (const slotWant of job.groups.flatMap((group) => group.wants)) {
-      const binding = bindingOf(slotWant, homes, nodes);
+      const binding = bindingOf(slotWant, { homes, isUnsure }, nodes);
       if (binding.kind === 'waits') waits.push(waiting(job, slotWant, binding));
       else {
         const only = binding.kind === 'bound' ? binding.node : null;
@@ -110,8 +112,8 @@ const wantOf = (job: JobPlan, slotWant: SlotWant, only: string | null): Want => 
 const victimOf = (allocation: LiveAllocation): Victim => ({
   node: allocation.node,
   allocation: allocation.allocation,
-  ask: allocation.body.spec.ask,
   hostPorts: hostPortsOf(allocation),
+  spec: allocation.body.spec,
 });
 
 const hostPortsOf = ({ body, ports }: LiveAllocation): readonly number[] => [
@@ -125,15 +127,22 @@ const tableOf = (
   { nodes, live, rooms }: Around,
 ): Table =>
   createTable({
-    nodes: desired.nodes
-      .flatMap(({ name }) => nodes.byName.get(name) ?? [])
-      .map((node) => placeNodeOf(node, rooms))
-      .toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+    nodes: placeNodesOf(desired, { nodes, rooms }),
     allowances: new Map(
       jobs.flatMap((job) => job.groups.flatMap((group) => [...group.allowances])),
     ),
     quotas: quotasOf(desired, live),
   });
+
+/** Nodes in Git, sorted by name, with what they hold. */
+export const placeNodesOf = (
+  desired: DesiredState,
+  { nodes, rooms }: Pick<Around, 'nodes' | 'rooms'>,
+): readonly PlaceNode[] =>
+  desired.nodes
+    .flatMap(({ name }) => nodes.byName.get(name) ?? [])
+    .map((node) => placeNodeOf(node, rooms))
+    .toSorted((a, b) => (a.name < b.name ? -1 : 1));
 
 const NO_ROOM: Resources = { cpuMilli: 0, memoryBytes: 0 };
 
@@ -160,7 +169,8 @@ const heldBy = (node: LiveNode, { byNode, byCopy }: Around['rooms']): Room => {
     byCopy.set(one, holding);
     holdings.push(holding);
   }
-  const room = roomOf(holdings);
+  const told = allocations.map(({ body, stopping }) => ({ spec: body.spec, leaves: stopping }));
+  const room = roomOf(holdings, told);
   byNode.set(allocations, room);
   return room;
 };

@@ -98,7 +98,7 @@ return errors === 0;
 }
 
 export const report = validate25;
-const schema9 = {"type":"object","required":["whole","head","bodies","changed","removed","usage"],"properties":{"whole":{"type":"boolean"},"head":{"$ref":"shared#/$defs/part13"},"bodies":{"$ref":"shared#/$defs/part51"},"bodyHashes":{"$ref":"shared#/$defs/part52"},"changed":{"$ref":"shared#/$defs/part75"},"removed":{"$ref":"shared#/$defs/part76"},"usage":{"$ref":"shared#/$defs/part78"}},"$id":"report"};
+const schema9 = {"type":"object","required":["whole","head","bodies","changed","removed","usage"],"properties":{"whole":{"type":"boolean"},"head":{"$ref":"shared#/$defs/part13"},"bodies":{"$ref":"shared#/$defs/part51"},"bodyHashes":{"$ref":"shared#/$defs/part52"},"changed":{"$ref":"shared#/$defs/part75"},"removed":{"$ref":"shared#/$defs/part4"},"usage":{"$ref":"shared#/$defs/part77"}},"$id":"report"};
 const schema10 = {"type":"object","required":["node","cluster","acceptedGeneration","acceptedCommit","acceptedHash","accepted","capacity","attributes","address","foreign","conditions","portsTaken"],"properties":{"node":{"$ref":"shared#/$defs/part0"},"cluster":{"type":"string","minLength":1,"maxLength":253},"acceptedGeneration":{"type":"integer","minimum":0,"maximum":9007199254740991},"acceptedCommit":{"$ref":"shared#/$defs/part1"},"acceptedHash":{"$ref":"shared#/$defs/part2"},"accepted":{"$ref":"shared#/$defs/part4"},"capacity":{"$ref":"shared#/$defs/part5"},"attributes":{"$ref":"shared#/$defs/part7"},"address":{"type":"string","maxLength":1024},"foreign":{"type":"integer","minimum":0,"maximum":9007199254740991},"conditions":{"$ref":"shared#/$defs/part9"},"portsTaken":{"$ref":"shared#/$defs/part10"},"volumes":{"$ref":"shared#/$defs/part12"}}};
 
 function validate27(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
@@ -294,7 +294,7 @@ validate31.errors = vErrors;
 return errors === 0;
 }
 
-const schema14 = {"type":"array","items":{"$ref":"shared#/$defs/part3"},"maxItems":2000};
+const schema14 = {"type":"array","items":{"$ref":"shared#/$defs/part3"},"maxItems":4000};
 const schema15 = {"type":"string","pattern":"^[0-9a-f]{16}-[0-9]{1,9}-[0-9]{1,9}$"};
 const pattern4 = new RegExp("^[0-9a-f]{16}-[0-9]{1,9}-[0-9]{1,9}$", "u");
 
@@ -323,8 +323,8 @@ let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
-if(data.length > 2000){
-validate33.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 2000}}];
+if(data.length > 4000){
+validate33.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 4000}}];
 return false;
 }
 else {
@@ -6302,7 +6302,6 @@ validate151.errors = vErrors;
 return errors === 0;
 }
 
-const schema86 = {"type":"array","items":{"$ref":"shared#/$defs/part3"},"maxItems":4000};
 
 function validate203(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
@@ -6338,7 +6337,7 @@ validate203.errors = vErrors;
 return errors === 0;
 }
 
-const schema87 = {"type":"array","items":{"$ref":"shared#/$defs/part77"},"maxItems":4000};
+const schema87 = {"type":"array","items":{"$ref":"shared#/$defs/part76"},"maxItems":4000};
 const schema88 = {"type":"array","additionalItems":false,"items":[{"type":"string","pattern":"^[0-9a-f]{16}-[0-9]{1,9}-[0-9]{1,9}$"},{"type":"number","minimum":0},{"type":"number","minimum":0}],"minItems":3};
 
 function validate207(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){

@@ -14,6 +14,7 @@ const PURE = [
   'reconciler/live/',
   'reconciler/plan/',
   'reconciler/place/',
+  'reconciler/forge/',
   'reconciler/render/',
   'node-runner/decide/',
 ];

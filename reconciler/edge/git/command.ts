@@ -12,6 +12,8 @@ export interface Command {
   readonly env?: Readonly<Record<string, string>>;
   readonly input?: Buffer;
   readonly timeoutMs?: number;
+  /** No file that it or its children write grows larger: they are ended. Absent: no limit. */
+  readonly fileBytes?: number;
   /** Run as this user: files that git writes into somebody's work tree must stay theirs. */
   readonly owner?: Owner | null;
 }
@@ -33,7 +35,7 @@ export interface CommandResult {
  */
 export const runGit = (command: Command): Promise<CommandResult> =>
   new Promise((resolve, reject) => {
-    const child = spawn('git', [...command.args], {
+    const child = spawn(...wordsOf(command), {
       env: gitEnvironment(command.env),
       stdio: ['pipe', 'pipe', 'pipe'],
       ...command.owner,
@@ -66,6 +68,15 @@ export const runGit = (command: Command): Promise<CommandResult> =>
     });
     child.stdin.end(command.input);
   });
+
+/** POSIX counts files' sizes in blocks of 512 bytes. */
+const FILE_BLOCK_BYTES = 512;
+
+const wordsOf = ({ args, fileBytes }: Command): [string, string[]] => {
+  if (fileBytes === undefined) return ['git', [...args]];
+  const limit = `ulimit -f ${Math.ceil(fileBytes / FILE_BLOCK_BYTES)} && exec git "$@"`;
+  return ['sh', ['-c', limit, 'git', ...args]];
+};
 
 /**
  * Our environment without the variables that a hook's git hands down (GIT_DIR, GIT_INDEX_FILE),

@@ -48,6 +48,37 @@ export const makeCommit = async (context: CommitContext, ask: CommitAsk): Promis
   throw stale(`${base.name}: ${ref} moved ${PUSH_ATTEMPTS} times while a commit was made`);
 };
 
+/**
+ * The same commit under a branch of its own, for a pull request: the branch that is followed stays.
+ * One that exists already was offered before, and is left as it is.
+ */
+export const offerCommit = async (
+  context: CommitContext,
+  ask: CommitAsk,
+  branch: string,
+): Promise<void> => {
+  const { base, ref, epochSeconds } = context;
+  for (const edit of ask.edits) checkPath(edit.path);
+  const { branch: tip } = await base.tips();
+  if (tip === null) throw broken(noBranch(base, ref));
+  const store = base.store();
+  const head = await store.folders.commit(tip);
+  await refuseStale({ store, context, head }, ask);
+  const built = await buildOn({ store, context, head }, ask);
+  if (built === null) throw stale('the edits are on the branch already: looking again');
+  await store.objects.write(built.objects);
+  const note = `purser: ${ask.message}`;
+  const to = built.oid;
+  await base.publish({
+    ref: `refs/heads/${branch}`,
+    to,
+    from: null,
+    note,
+    by: ask.author,
+    epochSeconds,
+  });
+};
+
 const noBranch = (base: Base, ref: string): string =>
   base.local && !existsSync(base.store().repository.gitDir)
     ? `${base.name} is gone, so nothing is committed: put it back`

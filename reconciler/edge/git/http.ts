@@ -9,9 +9,13 @@ export interface HttpTimes {
   readonly headersMs: number;
   /** Between two pieces of the body. */
   readonly idleMs: number;
+  /** Of one body; absent: no limit. */
+  readonly bodyBytes?: number;
 }
 
 export class HttpTimeout extends Error {}
+
+export class HttpTooLarge extends Error {}
 
 export const createHttp = (times: HttpTimes) => ({
   request: async (request: GitHttpRequest): Promise<GitHttpResponse> => {
@@ -37,7 +41,7 @@ export const createHttp = (times: HttpTimes) => ({
         headers: Object.fromEntries(response.headers),
       };
       if (response.body === null) return answer;
-      return { ...answer, body: pieces(response.body, controller, times.idleMs) };
+      return { ...answer, body: pieces(response.body, controller, times) };
     } finally {
       clearTimeout(timer);
     }
@@ -50,14 +54,17 @@ const startTimer = (controller: AbortController, why: string, ms: number): NodeJ
 const pieces = async function* (
   body: ReadableStream<Uint8Array>,
   controller: AbortController,
-  idleMs: number,
+  { idleMs, bodyBytes }: HttpTimes,
 ): AsyncIterableIterator<Uint8Array> {
   const reader = body.getReader();
+  let bytes = 0;
   try {
     for (;;) {
       const timer = startTimer(controller, `silent for ${idleMs / 1000} s`, idleMs);
       const piece = await reader.read().finally(() => clearTimeout(timer));
       if (piece.done) return;
+      bytes += piece.value.length;
+      if (bytes > (bodyBytes ?? Infinity)) throw new HttpTooLarge(`more than ${bodyBytes} bytes`);
       yield piece.value;
     }
   } finally {

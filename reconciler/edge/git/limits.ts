@@ -32,6 +32,11 @@ export const HISTORY_TREE_BYTES = 256 * 1024 * 1024;
 export const ANCESTRY_COMMITS = 100_000;
 /** The same for a local branch, where the answer is only a warning and the walk delays a plan. */
 export const LOCAL_ANCESTRY_COMMITS = 1000;
+/**
+ * Commits since the synced one that are looked at for a revert of ours that is not on record: so
+ * many are not pushed between its push and the next look.
+ */
+export const UNSYNCED_COMMITS = 100;
 /** Remembered by id, two generations of this many: files, rows of folders, commits. */
 export const REMEMBERED_FILES = 100_000;
 export const REMEMBERED_ROWS = 300_000;
@@ -49,6 +54,20 @@ export const GONE_JOB_RECORDS = 50;
 export const USED_APPROVAL_MS = 30 * 24 * 3600 * 1000;
 /** Rewrites of a branch are rare; the newest of these names the one that counts. */
 export const RESUMES_KEPT = 50;
+
+/** Files in conflict that are named of one pull request: more fit in no check. */
+export const MERGE_CONFLICTS = 100;
+/**
+ * Trees and files that merges made in memory: of a merge of 10,000 files in 100 folders these are
+ * some 400 KB, and the newest ones are all that is read again.
+ */
+export const MERGE_MEMORY_BYTES = 32 * 1024 * 1024;
+/**
+ * What a pull request may bring along, as it is sent: anybody may open one. GitHub takes files of
+ * 100 MB; a cluster's files are kilobytes.
+ */
+export const PULL_FETCH_BYTES = 64 * 1024 * 1024;
+export const PULL_FETCH_MS = 30_000;
 
 /** No answer, not even headers. */
 export const HTTP_HEADERS_MS = 20_000;

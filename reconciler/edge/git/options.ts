@@ -53,7 +53,9 @@ export interface GitSourceOptions {
   readonly epochMs?: () => number;
 }
 
-export const refNames = (options: GitSourceOptions): RefNames => ({
+export const refNames = (
+  options: Pick<GitSourceOptions, 'branch' | 'cluster' | 'ledger'>,
+): RefNames => ({
   branch: `refs/heads/${options.branch}`,
   ledger:
     options.ledger === 'branch'
@@ -76,11 +78,20 @@ export const createBase = (options: GitSourceOptions): Base => {
     const lookAgainMs = options.lookAgainMs ?? LOOK_AGAIN_MS;
     return createLocalBase({ path: place.path, directory, known, refs, lookAgainMs, log });
   }
-  const id = sha256(`${place.url} ${refs.branch} ${refs.ledger}`).slice(0, 16);
-  const gitDir = path.join(options.cacheDir, `${id}.git`);
+  const gitDir = mirrorFolder(options, place);
   const remote = createRemote(options, place, gitDir);
   const pollMs = options.pollMs ?? POLL_MS;
   return createMirrorBase({ gitDir, remote, directory, known, refs, pollMs, log });
+};
+
+/** Where the mirror of a remote lies. */
+export const mirrorFolder = (
+  options: Pick<GitSourceOptions, 'cacheDir' | 'branch' | 'cluster' | 'ledger'>,
+  { url }: Exclude<Place, { kind: 'path' }>,
+): string => {
+  const refs = refNames(options);
+  const id = sha256(`${url} ${refs.branch} ${refs.ledger}`).slice(0, 16);
+  return path.join(options.cacheDir, `${id}.git`);
 };
 
 const createRemote = (

@@ -57,7 +57,7 @@ export const createHttpRemote = (options: HttpRemoteOptions): Remote => {
 
 const FETCH = { remote: MIRRORED, singleBranch: true, tags: false } as const;
 
-const authHeaders = (auth: Auth): Record<string, string> => {
+export const authHeaders = (auth: Auth): Record<string, string> => {
   if (auth.kind === 'none') return {};
   const pair =
     auth.kind === 'token'

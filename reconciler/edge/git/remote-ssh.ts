@@ -16,7 +16,7 @@ export interface SshRemoteOptions {
 }
 
 /** Never waits for a person: an unknown host key or a passphrase is a failure, in words. */
-const QUIET_SSH = 'ssh -o BatchMode=yes -o ConnectTimeout=10';
+export const QUIET_SSH = 'ssh -o BatchMode=yes -o ConnectTimeout=10';
 
 export const createSshRemote = (options: SshRemoteOptions): Remote => {
   const name = redact(options.url);

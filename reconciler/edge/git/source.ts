@@ -9,13 +9,13 @@ import type { Asks, CommitInfo, SourceTree } from '../../../schema/source.ts';
 import type { CommitAsk, SourcePort } from '../../ports.ts';
 import type { Base, Tips } from './base.ts';
 import { sameTips } from './base.ts';
-import { makeCommit } from './commit.ts';
+import { makeCommit, offerCommit } from './commit.ts';
 import { broken, LostObject } from './failure.ts';
 import type { FileRow } from './folders.ts';
-import type { Identity } from './format.ts';
+import type { Commit, Identity } from './format.ts';
 import { normalDirectory, within } from './format.ts';
 import { ledgerRows, readLedger } from './ledger-store.ts';
-import { ANCESTRY_COMMITS, COMMIT_BYTES } from './limits.ts';
+import { ANCESTRY_COMMITS, UNSYNCED_COMMITS } from './limits.ts';
 import { contains, entryAt } from './line.ts';
 import type { GitSourceOptions } from './options.ts';
 import { createBase, refNames } from './options.ts';
@@ -23,10 +23,13 @@ import { createRecorder } from './recorder.ts';
 import { someBranches } from './refs.ts';
 import type { RewriteGuard } from './rewrite.ts';
 import { createRewriteGuard } from './rewrite.ts';
+import type { Store } from './store.ts';
 
 export interface GitSource extends SourcePort {
   /** Asks the remote now: a webhook came. Wakes every watcher. */
   readonly refresh: () => Promise<void>;
+  /** The commit under a branch of its own, for a pull request; nothing where that branch exists. */
+  readonly offer: (ask: CommitAsk, branch: string) => Promise<void>;
   /** Commits on the first-parent line, newest first; with a path, those that change it. */
   readonly listCommits: (limit: number, path?: string) => Promise<readonly CommitInfo[]>;
   /** The text of one file at HEAD, before anything else is known; null where there is none. */
@@ -46,8 +49,11 @@ interface Remembered {
   readonly synced: string | null;
 }
 
-export const createGitSource = (options: GitSourceOptions): GitSource => {
-  const base = createBase(options);
+/** `base`: in place of the one that the options name. */
+export const createGitSource = (
+  options: GitSourceOptions,
+  base: Base = createBase(options),
+): GitSource => {
   const directory = normalDirectory(options.directory);
   const refs = refNames(options);
   const epochSeconds = () => Math.floor((options.epochMs ?? Date.now)() / 1000);
@@ -70,17 +76,15 @@ export const createGitSource = (options: GitSourceOptions): GitSource => {
   };
 
   const inTurn = createTurns();
+  const committing = () => ({ base, ref: refs.branch, directory, epochSeconds: epochSeconds() });
   return {
     read: () => base.attempt(read),
     complete: (tree, asks) => base.attempt(() => complete(base, tree, asks)),
     record: (records) =>
       records.length === 0 ? Promise.resolve() : base.attempt(() => recorder.record(records)),
-    commit: (ask: CommitAsk) =>
-      inTurn(() =>
-        base.attempt(() =>
-          makeCommit({ base, ref: refs.branch, directory, epochSeconds: epochSeconds() }, ask),
-        ),
-      ),
+    commit: (ask: CommitAsk) => inTurn(() => base.attempt(() => makeCommit(committing(), ask))),
+    offer: (ask, branch) =>
+      inTurn(() => base.attempt(() => offerCommit(committing(), ask, branch))),
     watch: (wake) => {
       wakes.add(wake);
       const stop = base.watch((tips) => {
@@ -219,6 +223,7 @@ const readTree = async (reading: Reading): Promise<Remembered> => {
     branch: options.branch,
     directory: reading.directory,
     head,
+    unsynced: await unsyncedOf(store, head, synced),
     local: base.local,
     files,
     ledger,
@@ -233,6 +238,21 @@ const readTree = async (reading: Reading): Promise<Remembered> => {
   return { tips, tree, synced };
 };
 
+/** Back to the synced commit, newest first; usually HEAD alone, or nothing. */
+const unsyncedOf = async (
+  { folders }: Store,
+  head: Commit,
+  synced: string | null,
+): Promise<readonly CommitInfo[]> => {
+  const found: Commit[] = [];
+  let next: Commit | null = head;
+  while (next !== null && next.oid !== synced && found.length < UNSYNCED_COMMITS) {
+    found.push(next);
+    next = next.parent === null ? null : await folders.commit(next.parent);
+  }
+  return found;
+};
+
 const newestSynced = (ledger: Ledger): string | null => {
   const isSynced = (record: LedgerRecord) => record.kind === 'synced';
   return ledger.findLast(isSynced)?.commit ?? null;
@@ -242,16 +262,16 @@ const headAt = async (
   base: Base,
   commit: string,
 ): Promise<Pick<SourceTree, 'head' | 'files'> | null> => {
-  const { objects, folders, files } = base.store();
-  if ((await objects.read(commit, COMMIT_BYTES)) === null) return null;
+  const { folders, files } = base.store();
+  if (!(await folders.has(commit))) return null;
   const head = await folders.commit(commit);
   return { head, files: await files.read(head.tree) };
 };
 
 /** null when the commit is gone (a rewrite, and Git's clean-up after it). */
 const filesAt = async (base: Base, commit: string): Promise<SourceTree['lastSynced']> => {
-  const { objects, folders, files } = base.store();
-  if ((await objects.read(commit, COMMIT_BYTES)) === null) return null;
+  const { folders, files } = base.store();
+  if (!(await folders.has(commit))) return null;
   try {
     return { commit, files: await files.read((await folders.commit(commit)).tree) };
   } catch (error) {
@@ -285,10 +305,10 @@ const containedOf = async (
   head: string,
   commits: readonly string[],
 ): Promise<readonly string[]> => {
-  const { objects, folders } = base.store();
+  const { folders } = base.store();
   const found: string[] = [];
   for (const oid of commits) {
-    if (!/^[0-9a-f]{40}$/.test(oid) || (await objects.read(oid, COMMIT_BYTES)) === null) continue;
+    if (!/^[0-9a-f]{40}$/.test(oid) || !(await folders.has(oid))) continue;
     if ((await contains(folders, [head, oid], ANCESTRY_COMMITS)) === 'yes') found.push(oid);
   }
   return found;

@@ -1,0 +1,187 @@
+// Pull requests as the cluster would read them: the tree of the base, and that of the merge, which
+// is made in memory. In: where the main thread's repository or mirror lies, and how to fetch. Out:
+// trees that compile can work on, histories included. It reads beside the source of the main
+// thread and writes nothing but what a fetch brings. Not here: what follows from the trees.
+
+import type { CommitInfo, Files, FilesDifference, SourceTree } from '../../../schema/source.ts';
+import type { Base } from './base.ts';
+import { LostObject, retry } from './failure.ts';
+import { createFolders } from './folders.ts';
+import { normalDirectory } from './format.ts';
+import { COMMIT_BYTES, FILE_BYTES, MERGE_MEMORY_BYTES } from './limits.ts';
+import { createLine } from './line.ts';
+import type { Merge, MergeStore } from './merge.ts';
+import { mergeInMemory } from './merge.ts';
+import type { NewObject } from './objects.ts';
+import { objectId } from './objects.ts';
+import type { GitSourceOptions } from './options.ts';
+import { mirrorFolder, refNames } from './options.ts';
+import type { PullFetch } from './pull-fetch.ts';
+import { fetchCommit } from './pull-fetch.ts';
+import { openRepository, readRef } from './refs.ts';
+import { placeOf } from './remote.ts';
+import { createMemory } from './remember.ts';
+import type { GitSource } from './source.ts';
+import { createGitSource } from './source.ts';
+import type { Store } from './store.ts';
+import { createStore } from './store.ts';
+import { createReadFiles } from './tree.ts';
+
+export type PullTrees =
+  | {
+      readonly kind: 'merged';
+      readonly base: SourceTree;
+      /** The merge, in memory only; its first parent is the base. */
+      readonly head: CommitInfo;
+      readonly files: Files;
+      readonly differences: readonly FilesDifference[];
+    }
+  | Exclude<Merge, { kind: 'merged' }>;
+
+export interface PullReader {
+  /** Throws GitFailure. */
+  readonly read: (ask: { readonly base: string; readonly head: string }) => Promise<PullTrees>;
+  readonly complete: GitSource['complete'];
+  readonly close: () => void;
+}
+
+export type PullReaderOptions = Pick<
+  GitSourceOptions,
+  'repository' | 'branch' | 'directory' | 'cluster' | 'cacheDir' | 'ledger' | 'log'
+> &
+  Partial<Pick<PullFetch, 'auth' | 'sshCommand' | 'maxBytes' | 'timeoutMs'>>;
+
+export const createPullReader = (options: PullReaderOptions): PullReader => {
+  const place = placeOf(options.repository);
+  const isLocal = place.kind === 'path';
+  const folder = isLocal ? place.path : mirrorFolder(options, place);
+  const opened = createOpened(options, folder);
+  const fetching: PullFetch | null = isLocal
+    ? null
+    : {
+        gitDir: folder,
+        place,
+        auth: () => Promise.resolve(place.kind === 'http' ? place.auth : { kind: 'none' }),
+        sshCommand: null,
+        ...options,
+      };
+  const need = async (oid: string): Promise<void> => {
+    const { objects } = opened.store();
+    if ((await objects.read(oid, COMMIT_BYTES)) !== null) return;
+    if (fetching === null) throw retry(`${options.repository} has no commit ${oid}`);
+    await fetchCommit(fetching, oid);
+    if ((await objects.read(oid, COMMIT_BYTES)) === null) {
+      throw retry(`${options.repository} did not hand out commit ${oid}: it will be tried again`);
+    }
+  };
+  const read = async (ask: { readonly base: string; readonly head: string }) => {
+    await need(ask.base);
+    await need(ask.head);
+    const directory = normalDirectory(options.directory);
+    const { store, merging } = opened;
+    const merge = await mergeInMemory(merging(), { ...ask, directory });
+    if (merge.kind !== 'merged') return merge;
+    const base = await opened.at(ask.base);
+    const { files, folders } = store();
+    const head = await folders.commit(merge.commit);
+    const merged = await files.read(head.tree);
+    const differences = [base.files, ...(base.lastSynced === null ? [] : [base.lastSynced.files])];
+    return {
+      kind: 'merged',
+      base: { ...base, local: isLocal },
+      head,
+      files: merged,
+      differences: differences.flatMap((from) => {
+        const paths = files.differing(from, merged);
+        return paths === null ? [] : [{ from, to: merged, paths }];
+      }),
+    } as const;
+  };
+  return {
+    // The mirror is cloned anew now and then: what was opened is opened again, once.
+    read: async (ask) => {
+      try {
+        return await read(ask);
+      } catch (error) {
+        if (!(error instanceof LostObject)) throw error;
+        opened.close();
+        return read(ask);
+      }
+    },
+    complete: (tree, asks) => opened.source().complete(tree, asks),
+    close: opened.close,
+  };
+};
+
+/** The repository with merges in memory over it, and a source that reads it at any base. */
+const createOpened = (options: PullReaderOptions, folder: string) => {
+  const directory = normalDirectory(options.directory);
+  const refs = refNames(options);
+  let layered: Layered | null = null;
+  let reading: GitSource | null = null;
+  /** The commit that counts as the branch's tip. */
+  let tip = '';
+  const layer = (): Layered => (layered ??= layerOver(folder, directory));
+  const store = (): Store => layer().store;
+  const tips = async () => ({ branch: tip, ledger: readRef(store().repository, refs.ledger) });
+  const base: Base = {
+    // A base that is not the newest is no rewritten branch; the main thread guards that.
+    local: true,
+    name: options.repository,
+    tips,
+    refresh: tips,
+    store,
+    attempt: (act) => act(),
+    publish: () => Promise.resolve(false),
+    watch: () => () => Promise.resolve(),
+    close: () => {
+      layered?.store.objects.close();
+      layered = null;
+    },
+  };
+  const { repository, branch, cluster, cacheDir } = options;
+  const log = { ...options.log, warn: () => undefined };
+  const named = { repository, branch, directory, cluster, cacheDir, log, readOnly: true };
+  const source = (): GitSource => (reading ??= createGitSource(named, base));
+  return {
+    store,
+    merging: (): MergeStore => layer().merging,
+    source,
+    at: (commit: string): Promise<SourceTree> => {
+      tip = commit;
+      return source().read();
+    },
+    close: (): void => {
+      base.close();
+      reading = null;
+    },
+  };
+};
+
+interface Layered {
+  readonly store: Store;
+  readonly merging: MergeStore;
+}
+
+const layerOver = (folder: string, directory: string): Layered => {
+  const below = createStore(openRepository(folder), { directory, known: () => undefined });
+  const memory = createMemory<NewObject>(MERGE_MEMORY_BYTES);
+  const objects: Store['objects'] = {
+    ...below.objects,
+    read: async (oid, maxBytes) => {
+      const made = memory.get(oid);
+      if (made === undefined) return below.objects.read(oid, maxBytes);
+      const { type, data } = made;
+      return { type, size: data.length, data: data.length > maxBytes ? null : data };
+    },
+  };
+  const folders = createFolders(objects, { fileBytes: FILE_BYTES, known: () => undefined });
+  const files = createReadFiles(folders, directory);
+  const line = createLine(folders, directory);
+  const add = (object: NewObject): string => {
+    const oid = objectId(object);
+    memory.set(oid, object, object.data.length);
+    return oid;
+  };
+  return { store: { ...below, objects, folders, files, line }, merging: { folders, objects, add } };
+};

@@ -1,0 +1,165 @@
+// Plans of pull requests, worked out in a thread of their own, which is kept warm. In: base, head,
+// what is live. Out: PullPlan. The thread has limits on time and memory; when it dies by one of
+// them the pull request's plan says so, and the next ask starts another. The main thread only
+// copies what changed in the cluster, in small parts. Not here: the plan (../pull-plan).
+
+import { setImmediate as pause } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
+import type { PullPlan } from '../../schema/pull-plan.ts';
+import type { PullPlansPort } from '../ports.ts';
+import { messageOf } from './git/failure.ts';
+import type { Auth } from './git/remote.ts';
+import type { LiveSender } from './live-parts.ts';
+import { createLiveSender } from './live-parts.ts';
+import type { FromPullWorker, PullWorkerData, ToPullWorker } from './pull-messages.ts';
+
+/** The first plan of a thread reads the whole cluster: 10,000 jobs take some ten seconds. */
+const PLAN_MS = 60_000;
+/** 10,000 jobs with 30,000 copies take about 1 GiB. */
+const MEMORY_MIB = 2048;
+/** Nobody opened or pushed a pull request for so long: the memory is given back. */
+const IDLE_MS = 30 * 60_000;
+
+export interface PullPlansOptions extends Omit<PullWorkerData, 'asksAuth'> {
+  /** A login for http(s), asked before each fetch; null: what the URL holds, or none. */
+  readonly auth: (() => Promise<Auth>) | null;
+  readonly planMs?: number;
+  readonly memoryMib?: number;
+  /** The bundled thread, where it lies elsewhere. */
+  readonly entry?: URL;
+}
+
+type Ask = Parameters<PullPlansPort['plan']>[0];
+
+export const createPullPlans = (options: PullPlansOptions): PullPlansPort => {
+  let thread: Thread | null = null;
+  let turn: Promise<unknown> = Promise.resolve();
+  let idle: NodeJS.Timeout | null = null;
+  let isClosed = false;
+  const drop = async (): Promise<void> => {
+    const old = thread;
+    thread = null;
+    if (idle !== null) clearTimeout(idle);
+    await old?.end();
+  };
+  const planNow = async (ask: Ask): Promise<PullPlan> => {
+    const { base, head } = ask;
+    const failed = (message: string): PullPlan => ({ kind: 'failed', base, head, message });
+    if (isClosed) return failed('the reconciler is stopping');
+    if (idle !== null) clearTimeout(idle);
+    thread ??= startThread(options);
+    try {
+      const made = await thread.plan(ask);
+      idle = setTimeout(() => void drop(), IDLE_MS).unref();
+      return made;
+    } catch (error) {
+      await drop();
+      return failed(messageOf(error));
+    }
+  };
+  return {
+    // One at a time: two would need twice the memory, and the second is quick when the first is done.
+    plan: (ask) => {
+      const mine = turn.then(() => planNow(ask));
+      turn = mine;
+      return mine;
+    },
+    close: async () => {
+      isClosed = true;
+      await drop();
+    },
+  };
+};
+
+interface Thread {
+  /** Throws when it took too long or too much. */
+  readonly plan: (ask: Ask) => Promise<PullPlan>;
+  readonly end: () => Promise<void>;
+}
+
+/** Bundled, it lies beside this very code (esbuild.mjs). */
+const ENTRY = new URL('./pull-worker.js', import.meta.url);
+
+const startThread = (options: PullPlansOptions): Thread => {
+  const { auth, memoryMib = MEMORY_MIB, planMs = PLAN_MS, entry = ENTRY, ...data } = options;
+  const workerData: PullWorkerData = { ...data, asksAuth: auth !== null };
+  const resourceLimits = { maxOldGenerationSizeMb: memoryMib };
+  const worker = new Worker(entry, { workerData, resourceLimits, execArgv: [] });
+  worker.unref();
+  const post = (message: ToPullWorker): void => worker.postMessage(message);
+  const sender = createLiveSender();
+  let waiting: Waiting | null = null;
+  let ended: string | null = null;
+  const die = (why: string): void => {
+    ended ??= why;
+    waiting?.reject(new Error(ended));
+    waiting = null;
+  };
+  worker.on('error', (error) => die(deathWords(error, memoryMib)));
+  worker.on('exit', () => die('the thread that plans pull requests has ended'));
+  worker.on('message', (message: FromPullWorker) => {
+    if (message.kind === 'auth') return void answerAuth(auth, post);
+    waiting?.resolve(message.plan);
+    waiting = null;
+  });
+  return {
+    plan: async (ask) => {
+      const limit = setTimeout(() => {
+        die(
+          `it took longer than ${planMs / 1000} s, and nothing but the pull request waits for it`,
+        );
+        void worker.terminate();
+      }, planMs);
+      worker.ref();
+      try {
+        const answer = new Promise<PullPlan>((resolve, reject) => {
+          waiting = { resolve, reject };
+        });
+        // Who waits for it meets the failure below; until then nobody does.
+        answer.catch(() => undefined);
+        if (ended !== null) die(ended);
+        await send({ sender, post, ask });
+        return await answer;
+      } finally {
+        clearTimeout(limit);
+        worker.unref();
+      }
+    },
+    end: async () => {
+      await worker.terminate();
+    },
+  };
+};
+
+interface Waiting {
+  readonly resolve: (plan: PullPlan) => void;
+  readonly reject: (error: Error) => void;
+}
+
+interface Sending {
+  readonly sender: LiveSender;
+  readonly post: (message: ToPullWorker) => void;
+  readonly ask: Ask;
+}
+
+const send = async ({ sender, post, ask }: Sending): Promise<void> => {
+  const { base, head, fromFork, live } = ask;
+  for (const part of sender.parts(live)) {
+    post({ kind: 'copies', part });
+    await pause();
+  }
+  post({ kind: 'plan', base, head, fromFork, live: sender.head(live) });
+};
+
+const answerAuth = async (auth: PullPlansOptions['auth'], post: Sending['post']): Promise<void> => {
+  try {
+    post({ kind: 'auth', auth: (await auth?.()) ?? { kind: 'none' } });
+  } catch (error) {
+    post({ kind: 'no-auth', message: messageOf(error) });
+  }
+};
+
+const deathWords = (error: unknown, memoryMib: number): string =>
+  error instanceof Error && 'code' in error && error.code === 'ERR_WORKER_OUT_OF_MEMORY'
+    ? `it needs more than ${memoryMib} MiB of memory to work out: make it smaller`
+    : `the thread that plans pull requests failed: ${messageOf(error)}`;

@@ -1,0 +1,83 @@
+// The loop of the forge: look at it and at the cluster, decide, tell, forget.
+// In: the main loop's newest view, the ports. Out: checks, comments, deployments, and answers to
+// people. Beside the main loop: while the forge is away nothing of the cluster waits, and all is
+// told afterwards. Nothing is kept here that GitHub and Git do not know. Not here: what is told
+// (pull-reports, commit-reports, forge-requests), the forge (edge/forge).
+
+import type { Ms } from '../schema/spec.ts';
+import { createCommitReports } from './commit-reports.ts';
+import { LOOK_AGAIN_MS, RETRY_FIRST_MS, RETRY_LONGEST_MS, WOKEN } from './config.ts';
+import { isEdgeFailure, type View } from './cycle.ts';
+import { earliest, type ForgeContext } from './forge-context.ts';
+import { createForgeRequests } from './forge-requests.ts';
+import { createOfferedReverts } from './offered-reverts.ts';
+import { createPullReports } from './pull-reports.ts';
+
+export interface ForgeLoop {
+  /** Runs until the signal; never throws. */
+  readonly run: (signal: AbortSignal) => Promise<void>;
+  /** What the forge does not let us do now, in words; null: all is well. */
+  readonly failure: () => string | null;
+}
+
+export const createForgeLoop = (context: ForgeContext): ForgeLoop => {
+  const { forge, clock, log, loop } = context;
+  const pulls = createPullReports(context);
+  const commits = createCommitReports(context);
+  const requests = createForgeRequests(context, pulls);
+  const offerReverts = createOfferedReverts(context);
+  let woken = new AbortController();
+  let failure: string | null = null;
+  let failures = 0;
+
+  const say = (now: string | null) => {
+    if (now !== failure && now !== null) log.warn({}, `the forge: ${now}`);
+    if (now === null && failure !== null) log.info({}, 'the forge answers again');
+    failure = now;
+  };
+
+  /** One part that fails keeps no other from its work. */
+  const pass = async (view: View): Promise<Ms | null> => {
+    let trouble: string | null = null;
+    const due: (Ms | null)[] = [];
+    const attempt = async (part: () => Promise<Ms | null>) => {
+      try {
+        due.push(await part());
+      } catch (error) {
+        if (!isEdgeFailure(error)) log.error({ error: String(error) }, 'telling the forge failed');
+        trouble ??= isEdgeFailure(error) ? error.message : String(error);
+      }
+    };
+    await attempt(async () => {
+      const seen = await forge.look();
+      await attempt(() => pulls.tell(view, seen));
+      await attempt(() => requests.answer(view, seen.requests));
+      return null;
+    });
+    await attempt(() => commits.tell(view));
+    await attempt(() => offerReverts(view));
+    failures = trouble === null ? 0 : failures + 1;
+    say(trouble);
+    if (trouble !== null) due.push(clock.now() + backOff(failures));
+    return earliest(due);
+  };
+
+  return {
+    run: async (signal) => {
+      const wake = () => woken.abort(WOKEN);
+      const stops = [forge.watch(wake), loop.watch(wake)];
+      while (!signal.aborted) {
+        woken = new AbortController();
+        const { view } = loop.state();
+        const due = view === null ? null : await pass(view);
+        const at = Math.min(clock.now() + LOOK_AGAIN_MS, due ?? Number.POSITIVE_INFINITY);
+        await clock.sleepUntil(at, AbortSignal.any([signal, woken.signal]));
+      }
+      for (const stop of stops) stop();
+    },
+    failure: () => failure,
+  };
+};
+
+const backOff = (failures: number): Ms =>
+  Math.min(RETRY_FIRST_MS * 2 ** Math.min(failures - 1, 10), RETRY_LONGEST_MS);

@@ -1,0 +1,59 @@
+// When the state of a commit is told, and how a commit ends that is no longer the newest.
+// In: what was told, what would be told now. Out: decisions. A change of status or conclusion is
+// told at once, progress every 15 s in the first minute and every 60 s after: GitHub counts writes.
+// Not here: the words (reconciler/render), the writing (edge).
+
+import type { CheckReport, Ended } from '../../schema/forge.ts';
+import type { Ledger } from '../../schema/ledger.ts';
+import type { Ms } from '../../schema/spec.ts';
+
+export interface ToldCommit {
+  /** When this process saw it become the newest. */
+  readonly since: Ms;
+  readonly told: CheckReport | null;
+  readonly toldAt: Ms;
+}
+
+const FIRST_MINUTE_MS = 60_000;
+const PROGRESS_FIRST_MS = 15_000;
+const PROGRESS_MS = 60_000;
+
+/** The instant from which the report may be written; null: it says nothing new. */
+export const tellAt = (
+  { since, told, toldAt }: ToldCommit,
+  report: CheckReport,
+  now: Ms,
+): Ms | null => {
+  if (told === null) return now;
+  if (isSame(told, report)) return null;
+  if (told.status !== report.status || told.conclusion !== report.conclusion) return now;
+  if (told.buttons.map(({ id }) => id).join() !== report.buttons.map(({ id }) => id).join()) {
+    return now;
+  }
+  const every = now - since < FIRST_MINUTE_MS ? PROGRESS_FIRST_MS : PROGRESS_MS;
+  return toldAt + every;
+};
+
+export const isSame = (a: CheckReport, b: CheckReport): boolean =>
+  a.commit === b.commit &&
+  a.status === b.status &&
+  a.conclusion === b.conclusion &&
+  a.title === b.title &&
+  a.summary === b.summary &&
+  a.text === b.text &&
+  a.buttons.map(({ id }) => id).join() === b.buttons.map(({ id }) => id).join();
+
+/** Of a commit that another one follows. */
+export const endOf = (commit: string, ledger: Ledger): Ended => {
+  const jobs = ledger.flatMap((record) => {
+    if (record.kind !== 'failed' || record.commit !== commit) return [];
+    const answer = ledger.findLast(
+      (one) => one.kind === 'reverted' && one.deployment === record.deployment,
+    );
+    const revertedBy = answer?.kind === 'reverted' ? answer.commit : null;
+    return [{ job: record.job, evidence: record.evidence, revertedBy }];
+  });
+  if (jobs.length > 0) return { kind: 'failed', jobs };
+  const synced = ledger.some((record) => record.kind === 'synced' && record.commit === commit);
+  return { kind: synced ? 'synced' : 'superseded' };
+};

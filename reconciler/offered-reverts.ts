@@ -1,0 +1,95 @@
+// Reverts that the machine may not make itself, offered as pull requests, one for each deployment.
+// In: a view, and what keeps the writer from writing. Out: a branch with the commit, and a pull
+// request. The rollout stays stopped meanwhile (rules 6.3, 6.5). Not here: what a revert is
+// (plan/proposals, desired/revert).
+
+import type { DesiredJob } from '../schema/desired.ts';
+import type { Blocked } from '../schema/plan.ts';
+import type { Ms } from '../schema/spec.ts';
+import { takenBack } from '../schema/taken-back.ts';
+import { MACHINE_AUTHOR } from './config.ts';
+import type { View } from './cycle.ts';
+import type { ForgeContext, Part } from './forge-context.ts';
+import type { CommitAsk } from './ports.ts';
+
+interface Offer {
+  readonly job: string;
+  readonly deployment: string;
+  readonly ask: CommitAsk;
+}
+
+export const createOfferedReverts = ({ forge, source, log, loop }: ForgeContext): Part => {
+  const offered = new Set<string>();
+
+  const offer = async (view: View, { job, deployment, ask }: Offer): Promise<void> => {
+    const branch = `purser/${view.desired.cluster.name}/revert-${deployment}`;
+    await source.offer(ask, branch);
+    const [title = '', ...rest] = ask.message.split('\n');
+    const number = await forge.openPull({ branch, title, body: rest.join('\n').trim() });
+    offered.add(deployment);
+    log.info({ job, deployment, pull: number }, 'offered a revert as a pull request');
+  };
+
+  return async (view): Promise<Ms | null> => {
+    const { write } = loop.state();
+    const refused = write?.consequence === 'broken' ? refusedReverts(view) : [];
+    const open = [...refused, ...(await impossibleReverts(view, source.complete))];
+    for (const one of open) if (!offered.has(one.deployment)) await offer(view, one);
+    const wanted = new Set(open.map(({ deployment }) => deployment));
+    for (const deployment of offered) if (!wanted.has(deployment)) offered.delete(deployment);
+    return null;
+  };
+};
+
+/** The branch cannot be written: the very commit, elsewhere (rules 6.5). */
+const refusedReverts = ({ plan, desired }: View): readonly Offer[] =>
+  plan.proposals.flatMap((proposal) => {
+    if (proposal.kind !== 'revert') return [];
+    const { job, deployment, edits, message } = proposal;
+    const head = desired.commit.oid;
+    return [{ job, deployment, ask: { head, edits, message, author: MACHINE_AUTHOR } }];
+  });
+
+/** Going back does not give a version that settled: the inverse of the commit (rules 6.3). */
+const impossibleReverts = async (
+  { plan, desired, tree }: View,
+  complete: ForgeContext['source']['complete'],
+): Promise<readonly Offer[]> => {
+  const jobs = plan.blocked.flatMap((blocked) => stalledJob(desired.jobs, blocked));
+  if (jobs.length === 0) return [];
+  const changes = [...new Set(jobs.map(({ commit }) => commit.oid))];
+  const read = await complete(tree, { digests: [], histories: [], changes });
+  return jobs.flatMap((job) => {
+    const files = read.changes?.get(job.commit.oid)?.files ?? null;
+    const back = files === null ? null : takenBack(files);
+    if (back === null || back.edits.length === 0) return [];
+    if (back.changed.length + back.unwritable.length > 0) return [];
+    const message = messageOf(job, desired.cluster.name);
+    const ask = { head: tree.head.oid, edits: back.edits, message, author: MACHINE_AUTHOR };
+    return [{ job: job.id, deployment: job.deployment, ask }];
+  });
+};
+
+/** Where people switched `auto_revert` off, they want no revert offered either. */
+const stalledJob = (jobs: readonly DesiredJob[], blocked: Blocked): readonly DesiredJob[] => {
+  if (blocked.kind !== 'waiting' || blocked.why !== 'revert-impossible') return [];
+  const job = jobs.find(({ id }) => id === blocked.job);
+  return job === undefined || !job.spec.update.autoRevert ? [] : [job];
+};
+
+const messageOf = (job: DesiredJob, cluster: string): string =>
+  [
+    `Take back commit ${job.commit.oid.slice(0, 12)}, by which ${job.id} failed`,
+    '',
+    `${job.failed?.evidence.reason ?? 'It failed'}.`,
+    job.revert.kind === 'impossible'
+      ? `The machine does not revert it by itself: ${job.revert.why}.`
+      : '',
+    'All that the commit changed goes back, but for counts.',
+    '',
+    `Purser-Reverts: ${job.commit.oid}`,
+    `Purser-Cluster: ${cluster}`,
+    `Purser-Job: ${job.id}`,
+    `Purser-Deployment: ${job.deployment}`,
+    '',
+  ].join('\n');

@@ -1,0 +1,187 @@
+// What a pull request would do, worked out: the trees of base and merge, the plans of both, the
+// rehearsal, what is written differently. In: a reader of pull requests, registries, what is live.
+// Out: PullPlan; never throws. It keeps what it read and compiled, so the next one costs what
+// changed. It writes nothing, sends nothing and records no digest: it is given no port that could.
+// Not here: the thread that it runs in, and its limits (pull-worker, edge/pull-plans).
+
+import { asks, compile } from './desired/compile.ts';
+import { fieldChanges } from './desired/field-changes.ts';
+import { createReader } from './desired/read.ts';
+import { effectsOf } from './plan/effects.ts';
+import { rehearse } from './plan/rehearse.ts';
+import { unaged } from '../schema/ageing.ts';
+import { sha256 } from '../schema/hash.ts';
+import { compareText } from '../schema/ids.ts';
+import { parseImageReference } from '../schema/image-reference.ts';
+import type { LiveNode, LiveState } from '../schema/live.ts';
+import type { PullPlan } from '../schema/pull-plan.ts';
+import type { DigestAsk, LookupAnswer, SourceTree } from '../schema/source.ts';
+import { ASK_ROUNDS } from './config.ts';
+import { asksPast } from './cycle.ts';
+import type { PullReader, PullTrees } from './edge/git/pulls.ts';
+import { createMemos, type Memos } from './memos.ts';
+import type { PullPlansPort, RegistryPort } from './ports.ts';
+import type { PreviewSource } from './preview.ts';
+import { changedTree, completed, previewWith } from './preview.ts';
+import { summarize } from './render/summary.ts';
+
+export interface PullPlannerOptions {
+  readonly reader: PullReader;
+  readonly registry: RegistryPort;
+  /** Asks without any login: for what strangers wrote. */
+  readonly anonymous: RegistryPort;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
+}
+
+export type PullAsk = Parameters<PullPlansPort['plan']>[0];
+
+export const createPullPlanner = (
+  options: PullPlannerOptions,
+): ((ask: PullAsk) => Promise<PullPlan>) => {
+  const memos = createMemos();
+  const resolvers = {
+    known: createResolver(options.registry, options.now),
+    anonymous: createResolver(options.anonymous, options.now),
+  };
+  return async (ask) => {
+    const { base, head, live, fromFork } = ask;
+    try {
+      const trees = await options.reader.read({ base, head });
+      if (trees.kind === 'untouched') return { kind: 'untouched', base, head };
+      if (trees.kind === 'conflict') return { kind: 'conflict', base, head, files: trees.files };
+      if (trees.kind === 'unrelated') return { kind: 'failed', base, head, message: UNRELATED };
+      const resolve = fromFork ? resolvers.anonymous : resolvers.known;
+      return await planOf({ ...options, memos, ask, trees, live, resolve: resolve() });
+    } catch (error) {
+      const message = error instanceof Error ? error.message : String(error);
+      return { kind: 'failed', base, head, message };
+    }
+  };
+};
+
+const UNRELATED =
+  'the pull request has no commit in common with the branch, so it cannot be merged: make it anew ' +
+  'from the branch';
+
+interface Planning extends PullPlannerOptions {
+  readonly memos: Memos;
+  readonly ask: PullAsk;
+  readonly trees: Extract<PullTrees, { kind: 'merged' }>;
+  readonly live: LiveState;
+  readonly resolve: PreviewSource['resolve'];
+}
+
+const planOf = async (planning: Planning): Promise<PullPlan> => {
+  const { memos, ask, trees, live, reader, now, resolve } = planning;
+  const { complete } = reader;
+  const tree = await baseTree(planning);
+  const { registries } = compile(tree, memos.compile).cluster;
+  const source = { complete, resolve: within(registries, resolve) };
+  const known = [...(tree.differences ?? []), ...trees.differences];
+  const change = { ...changedTree(tree, trees.head, trees.files), differences: known };
+  const memo = { compile: memos.compile, plan: memos.plan, now: now() };
+  const snapshot = { format: 1, tree, live, takenAt: '' } as const;
+  const { preview, after } = await previewWith(memo, { snapshot, change, source });
+  const summary = summarize(preview);
+  const changed = new Set(summary.jobs.map(({ job }) => job));
+  const paths = trees.differences.find(({ from }) => from === trees.base.files)?.paths ?? [];
+  const written = [...paths].flatMap((path) => /^jobs\/(.+)\.yaml$/.exec(path)?.[1] ?? []);
+  return {
+    kind: 'planned',
+    summary,
+    rehearsal: rehearse({ before: preview.base.desired, live, after, changed }),
+    fields: fieldChanges({
+      before: trees.base.files,
+      after: trees.files,
+      jobs: [...new Set([...changed, ...written])],
+      read: createReader(memos.compile.reads),
+    }),
+    effects: effectsOf(preview.base, preview.change),
+    base: ask.base,
+    head: ask.head,
+    snapshot: nameOf(live),
+  };
+};
+
+/** The base as the loop would compile it: with its past, and whose commits runners obey. */
+const baseTree = async ({ memos, trees, live, reader, resolve }: Planning) => {
+  const commits = [...new Set(live.nodes.map(({ acceptedCommit }) => acceptedCommit))]
+    .filter((commit) => commit !== '')
+    .toSorted(compareText);
+  const accepted = { digests: [], histories: [], commits };
+  let tree: SourceTree = await reader.complete(trees.base, accepted);
+  for (let round = 0; round < ASK_ROUNDS; round += 1) {
+    const wanted = asks(tree, memos.compile);
+    if (!asksPast(wanted)) break;
+    tree = await reader.complete(tree, wanted);
+  }
+  const { registries } = compile(tree, memos.compile).cluster;
+  const source = { complete: reader.complete, resolve: within(registries, resolve) };
+  return (await completed(tree, source, memos.compile)).tree;
+};
+
+/**
+ * Whatever a pull request writes into cluster.yaml: only registries that the base names are asked.
+ * The rest counts as not known, which the summary lists.
+ */
+const within =
+  (registries: readonly string[], resolve: PreviewSource['resolve']): PreviewSource['resolve'] =>
+  async (ask) => {
+    const name = parseImageReference(ask.reference)?.registry;
+    return name !== undefined && registries.includes(name) ? resolve(ask) : null;
+  };
+
+/** Tags asked for one plan: a pull request that names more images is planned with the rest open. */
+const RESOLVED = 200;
+/** Of a registry at the same time. */
+const RESOLVED_AT_ONCE = 8;
+/** A tag that was asked is not asked again for so long: pull requests are planned again and again. */
+const FRESH_MS = 60_000;
+/** References remembered. */
+const REMEMBERED = 5000;
+
+const createResolver = (registry: RegistryPort, now: () => number) => {
+  const known = new Map<string, { readonly at: number; readonly answer: LookupAnswer }>();
+  return (): PreviewSource['resolve'] => {
+    let left = RESOLVED;
+    const places = new Map<number, Promise<unknown>>();
+    return async (ask: DigestAsk) => {
+      const before = known.get(ask.reference);
+      if (before !== undefined && now() - before.at < FRESH_MS) return before.answer;
+      if (left === 0) return null;
+      left -= 1;
+      const turn = left % RESOLVED_AT_ONCE;
+      const mine = (places.get(turn) ?? Promise.resolve()).then(() => registry.resolve(ask));
+      places.set(turn, mine);
+      const answer = await mine;
+      if (known.size >= REMEMBERED) known.clear();
+      known.set(ask.reference, { at: now(), answer });
+      return answer;
+    };
+  };
+};
+
+const names = new WeakMap<ReturnType<typeof unaged>, string>();
+
+/** Of all that a plan looks at, but ages. */
+const nameOf = ({ nodes }: LiveState): string =>
+  sha256(nodes.map((node) => `${headOf(node)} ${copiesName(node)}`).join('\n')).slice(0, 16);
+
+const headOf = ({ name, connected, capacity, attributes, portsTaken, volumes }: LiveNode): string =>
+  JSON.stringify([name, connected, capacity, attributes, portsTaken, volumes]);
+
+const copiesName = (node: LiveNode): string => {
+  const copies = unaged(node);
+  const known = names.get(copies);
+  if (known !== undefined) return known;
+  const made = sha256(
+    copies
+      .map(({ allocation, body, phase, health, everHealthy, stopping }) =>
+        [allocation, body.specHash, phase, health, everHealthy, stopping].join(' '),
+      )
+      .join('\n'),
+  );
+  names.set(copies, made);
+  return made;
+};

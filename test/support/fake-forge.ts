@@ -1,0 +1,103 @@
+// A forge in memory for tests of its loop: keeps what it is told, hands out what a test puts in.
+// In: nothing. Out: a ForgePort, and what was written to it in order. It refuses what the real one
+// refuses: a second check of the same kind and commit cannot exist. Not here: GitHub's protocol
+// (test/support/github).
+
+import type {
+  Account,
+  CheckReport,
+  DeploymentReport,
+  ForgeRequest,
+  MergeGroup,
+  PullAsk,
+  PullRequest,
+} from '../../schema/forge.ts';
+import type { EdgeFailure, ForgePort } from '../../reconciler/ports.ts';
+
+export interface FakeForge {
+  readonly port: ForgePort;
+  /** Every write in order, as `check plan/h1`, `comment #3`, `answer r1`. */
+  readonly writes: string[];
+  readonly checks: Map<string, CheckReport>;
+  readonly comments: Map<number, { readonly body: string; readonly folded: boolean }>;
+  readonly deployments: DeploymentReport[];
+  readonly opened: PullAsk[];
+  readonly answers: { readonly id: string; readonly words: string; readonly done: boolean }[];
+  pulls: readonly PullRequest[];
+  groups: readonly MergeGroup[];
+  requests: readonly ForgeRequest[];
+  authors: readonly Account[];
+  /** Every call fails with it; null: none. */
+  failure: EdgeFailure | null;
+  readonly wake: () => void;
+}
+
+export const createFakeForge = (): FakeForge => {
+  const wakes = new Set<() => void>();
+  const guard = () => {
+    if (fake.failure !== null) throw fake.failure;
+  };
+  const write = (what: string) => {
+    guard();
+    fake.writes.push(what);
+  };
+  const port: ForgePort = {
+    look: async () => {
+      guard();
+      const { pulls, groups } = fake;
+      const answered = new Set(fake.answers.map(({ id }) => id));
+      return { pulls, groups, requests: fake.requests.filter(({ id }) => !answered.has(id)) };
+    },
+    check: async (kind, commit) => {
+      guard();
+      return fake.checks.get(`${kind}/${commit}`) ?? null;
+    },
+    writeCheck: async (report) => {
+      write(`check ${report.kind}/${report.commit}`);
+      fake.checks.set(`${report.kind}/${report.commit}`, report);
+    },
+    writeComment: async ({ pull, body, folded }) => {
+      write(`comment #${pull}${folded ? ' folded' : ''}`);
+      fake.comments.set(pull, { body, folded });
+    },
+    answer: async ({ id }, words, done) => {
+      write(`answer ${id}`);
+      fake.answers.push({ id, words, done });
+    },
+    writeDeployment: async (report) => {
+      write(`deployment ${report.commit} ${report.state}`);
+      fake.deployments.push(report);
+    },
+    openPull: async (ask) => {
+      write(`open ${ask.branch}`);
+      fake.opened.push(ask);
+      return 100 + fake.opened.length;
+    },
+    authors: async () => {
+      guard();
+      return fake.authors;
+    },
+    watch: (wake) => {
+      wakes.add(wake);
+      return () => wakes.delete(wake);
+    },
+  };
+  const fake: FakeForge = {
+    port,
+    writes: [],
+    checks: new Map(),
+    comments: new Map(),
+    deployments: [],
+    opened: [],
+    answers: [],
+    pulls: [],
+    groups: [],
+    requests: [],
+    authors: [],
+    failure: null,
+    wake: () => {
+      for (const wake of wakes) wake();
+    },
+  };
+  return fake;
+};

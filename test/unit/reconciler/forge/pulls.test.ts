@@ -1,0 +1,91 @@
+// When a pull request is planned anew, and what of it is worth telling.
+
+import { describe, expect, test } from 'vitest';
+import {
+  dueOf,
+  isNews,
+  plannedPulls,
+  PULLS_PLANNED,
+  REPLAN_MS,
+  type Cause,
+  type PlannedPull,
+  type PullNow,
+} from '../../../../reconciler/forge/pulls.ts';
+import type { CheckReport, PullRequest } from '../../../../schema/forge.ts';
+import { liveOf } from '../../../support/world.ts';
+
+const live = liveOf([]);
+const other = liveOf([]);
+
+const told: CheckReport = {
+  kind: 'plan',
+  commit: 'h1',
+  status: 'completed',
+  conclusion: 'success',
+  title: '3 start',
+  summary: 'on n1',
+  text: '',
+  annotations: [],
+  buttons: [],
+};
+
+const known: PlannedPull = {
+  head: 'h1',
+  base: 'b1',
+  live,
+  plannedAt: 1000,
+  plan: { kind: 'untouched', base: 'b1', head: 'h1' },
+  approvals: [],
+  told,
+  comment: null,
+};
+
+const now: PullNow = { base: 'b1', live, approvals: [], now: 2000 };
+
+describe('dueOf', () => {
+  test.each<[string, string, PlannedPull | undefined, PullNow, ReturnType<typeof dueOf>]>([
+    ['one that was never planned', 'h1', undefined, now, { kind: 'now' }],
+    ['nothing has changed', 'h1', known, now, { kind: 'no' }],
+    ['it was pushed to', 'h2', known, now, { kind: 'now' }],
+    ['the branch moved', 'h1', known, { ...now, base: 'b2' }, { kind: 'now' }],
+    ['somebody approved', 'h1', known, { ...now, approvals: ['a'] }, { kind: 'now' }],
+    ['the cluster moved', 'h1', known, { ...now, live: other }, later()],
+    ['long ago', 'h1', known, { ...now, live: other, now: 1000 + REPLAN_MS }, { kind: 'now' }],
+  ])('%s', (_, head, before, state, due) => {
+    expect(dueOf(head, before, state)).toEqual(due);
+  });
+});
+
+function later() {
+  return { kind: 'later', at: 1000 + REPLAN_MS } as const;
+}
+
+describe('isNews', () => {
+  test.each<[string, Partial<CheckReport>, Cause, boolean]>([
+    ['a change with other words', { summary: 'on n2' }, 'change', true],
+    ['a change with the same words', {}, 'change', false],
+    ['another commit with the same words', { commit: 'h2' }, 'change', true],
+    ['the cluster moved a copy', { summary: 'on n2' }, 'cluster', false],
+    ['the cluster changed the counts', { title: '2 start, 1 does not fit' }, 'cluster', true],
+    ['the cluster changed the conclusion', { conclusion: 'failure' }, 'cluster', true],
+  ])('%s', (_, fields, cause, news) => {
+    expect(isNews(told, { ...told, ...fields }, cause)).toBe(news);
+  });
+});
+
+test('the newest open pull requests are planned', () => {
+  const pull = (number: number, state: PullRequest['state'] = 'open'): PullRequest => ({
+    number,
+    title: '',
+    author: { login: 'ada', id: 1 },
+    head: `h${number}`,
+    headRef: 'x',
+    fromFork: false,
+    state,
+  });
+  const many = Array.from({ length: PULLS_PLANNED + 5 }, (_, index) => pull(index + 1));
+  const planned = plannedPulls([...many, pull(99, 'merged')]);
+  expect(planned.map(({ number }) => number)).toEqual(
+    Array.from({ length: PULLS_PLANNED }, (_, index) => PULLS_PLANNED + 5 - index),
+  );
+});

@@ -1,0 +1,244 @@
+// What becomes of clicks and comments: who may, what is asked again, what is written.
+
+import { describe, expect, test } from 'vitest';
+import type { PlannedPull } from '../../../../reconciler/forge/pulls.ts';
+import {
+  answerTo,
+  type Answer,
+  type RequestContext,
+} from '../../../../reconciler/forge/requests.ts';
+import type { ForgeRequest } from '../../../../schema/forge.ts';
+import type { Plan } from '../../../../schema/plan.ts';
+import type { CommitChange, SourceFile } from '../../../../schema/source.ts';
+import { ready, story, textFile } from '../../../support/tree.ts';
+import { liveOf } from '../../../support/world.ts';
+
+const WEB = 'jobs/shop/web.yaml';
+const { tree, desired } = ready(
+  story({
+    'cluster.yaml': 'name: shop\npolicies:\n  registries: [reg.example]\n',
+    [WEB]: 'image: reg.example/web:1 # the shop\n',
+  }),
+);
+const head = tree.head.oid;
+
+const request = (fields: Partial<ForgeRequest> = {}): ForgeRequest => ({
+  id: 'r1',
+  kind: 'button',
+  action: 'approve',
+  by: { login: 'grace', id: 2 },
+  permission: 'write',
+  commit: 'h1',
+  pull: 7,
+  ...fields,
+});
+
+const planned = (slots: readonly string[], fields: Partial<PlannedPull> = {}): PlannedPull => ({
+  head: 'h1',
+  base: head,
+  live: liveOf([]),
+  plannedAt: 0,
+  plan: {
+    kind: 'planned',
+    effects: { slots },
+    base: head,
+    head: 'h1',
+    snapshot: 's',
+    fields: [],
+    rehearsal: { losses: [], left: 0, waves: [], rollbacks: [] },
+    summary: {
+      jobs: [],
+      waves: [],
+      blocked: [],
+      problems: [],
+      guarded: [],
+      pending: { steps: 0, blocked: [], problems: [] },
+      capacity: {
+        before: { cpuMilli: 0, memoryBytes: 0 },
+        after: { cpuMilli: 0, memoryBytes: 0 },
+        total: { cpuMilli: 0, memoryBytes: 0 },
+      },
+      assumed: [],
+      stopped: null,
+    },
+  },
+  approvals: [],
+  told: {
+    kind: 'plan',
+    commit: 'h1',
+    status: 'completed',
+    conclusion: 'action_required',
+    title: '',
+    summary: '',
+    text: '',
+    annotations: [],
+    buttons: [],
+  },
+  comment: null,
+  ...fields,
+});
+
+const plan = (status: Plan['deployments'][number]['status']): Plan => ({
+  commit: head,
+  steps: [],
+  blocked: [],
+  proposals: [],
+  deployments: desired.jobs.map(({ id, deployment, spec, commit }) => ({
+    job: id,
+    deployment,
+    specHash: spec.specHash,
+    commit,
+    status,
+    isRollback: false,
+    reason: null,
+    groups: [],
+  })),
+  problems: [],
+  synced: false,
+  guarded: [],
+  wakeAt: null,
+});
+
+const context = (fields: Partial<RequestContext> = {}): RequestContext => ({
+  desired,
+  plan: plan('rolling'),
+  tree,
+  pull: planned(['shop/web/web[0]']),
+  authors: [{ login: 'ada', id: 1 }],
+  change: undefined,
+  at: '2026-01-02T03:04:05.000Z',
+  ...fields,
+});
+
+const words = (answer: Answer): string => ('words' in answer ? answer.words : '');
+
+describe('who may', () => {
+  test.each(['none', 'read'] as const)('a person with permission %s may nothing', (permission) => {
+    for (const action of ['plan', 'approve', 'rollback', 'promote', 'retry', 'reland'] as const) {
+      const answer = answerTo(request({ action, permission }), context());
+      expect(answer).toEqual({
+        kind: 'refuse',
+        words: 'grace may not write to this repository, and cannot ask for this.',
+      });
+    }
+  });
+
+  test('who wrote a part of it does not approve it', () => {
+    const asked = request({ by: { login: 'ada', id: 1 } });
+    expect(words(answerTo(asked, context()))).toContain('somebody else must approve it');
+    const own = { ...desired, cluster: { ...desired.cluster, ownApproval: true } };
+    expect(answerTo(asked, context({ desired: own })).kind).toBe('record');
+  });
+});
+
+describe('approve', () => {
+  test('is recorded with the slots that the plan showed', () => {
+    expect(answerTo(request(), context())).toEqual({
+      kind: 'record',
+      words: 'Approved: 1 copy may stop for good.',
+      records: [
+        {
+          kind: 'approval',
+          id: 'r1',
+          by: 'grace <2+grace@forge>',
+          at: '2026-01-02T03:04:05.000Z',
+          commit: 'h1',
+          slots: ['shop/web/web[0]'],
+          nodes: [],
+          used: false,
+        },
+      ],
+    });
+  });
+
+  test.each<[string, Partial<RequestContext>, string]>([
+    ['a plan that is older than the branch', { pull: planned(['x'], { base: 'b0' }) }, 'newest'],
+    ['a plan of an older push', { pull: planned(['x'], { head: 'h0' }) }, 'newest'],
+    ['nothing planned', { pull: null }, 'newest'],
+    ['nothing to approve', { pull: planned([]) }, 'Nothing in this plan waits'],
+  ])('refuses %s', (_, fields, said) => {
+    const answer = answerTo(request(), context(fields));
+    expect(answer.kind).toBe('refuse');
+    expect(words(answer)).toContain(said);
+  });
+});
+
+describe('roll back', () => {
+  const file = (path: string, texts: readonly (string | null)[]) => {
+    const [before = null, after = null, now = null] = texts.map((text) =>
+      text === null ? null : textFile(text),
+    );
+    return { path, before, after, head: now };
+  };
+  const changeOf = (files: CommitChange['files']): CommitChange => ({ commit: 'c1', files });
+  const asked = request({ action: 'rollback', commit: 'c1', pull: null });
+
+  test('asks for what the commit changed', () => {
+    expect(answerTo(asked, context())).toEqual({ kind: 'read' });
+  });
+
+  test('takes back all of it but counts, with the base of each edit', () => {
+    const files = [
+      file(WEB, ['image: a\n', 'image: b\n', 'image: b\n']),
+      file('configs/new.toml', [null, 'x\n', 'x\n']),
+      file('scale/shop/web.yaml', ['web: 1\n', 'web: 2\n', 'web: 2\n']),
+    ];
+    const answer = answerTo(asked, context({ change: changeOf(files) }));
+    if (answer.kind !== 'commit') throw new Error(`a commit, not ${answer.kind}`);
+    expect(answer.edits).toEqual([
+      { path: WEB, content: 'image: a\n', base: textFile('image: b\n').blob },
+      { path: 'configs/new.toml', content: null, base: textFile('x\n').blob },
+    ]);
+    expect(answer.message).toMatch(/^Purser-Reverts: c1$/m);
+    expect(answer.message).toMatch(/^Purser-Requested-By: grace <2\+grace@forge>$/m);
+    expect(answer.message).toMatch(/^Purser-Request: r1$/m);
+  });
+
+  const link: SourceFile = { kind: 'refused', blob: 'l', why: 'symlink', size: null };
+  test.each<[string, CommitChange['files'], string]>([
+    ['too much', null, 'git revert c1'],
+    ['changed since', [file(WEB, ['a', 'b', 'c'])], 'has changed since'],
+    ['taken back already', [file(WEB, ['a', 'b', 'a'])], 'taken back already'],
+    [
+      'no text',
+      [{ path: WEB, before: link, after: textFile('b'), head: textFile('b') }],
+      'is no text',
+    ],
+  ])('refuses where %s', (_, files, said) => {
+    const answer = answerTo(asked, context({ change: changeOf(files) }));
+    expect(answer.kind).toBe('refuse');
+    expect(words(answer)).toContain(said);
+  });
+});
+
+describe('promote and retry', () => {
+  const ask = (action: 'promote' | 'retry') => request({ action, commit: head, pull: null });
+  const hash = desired.jobs[0]?.spec.specHash.slice(0, 12) ?? '';
+
+  test.each([
+    ['promote', 'canary', `update:\n  promote: ${hash}`],
+    ['retry', 'failed', 'restarted_at: 2026-01-02T03:04:05.000Z'],
+    ['retry', 'stalled', 'restarted_at: 2026-01-02T03:04:05.000Z'],
+    ['retry', 'degraded', 'restarted_at: 2026-01-02T03:04:05.000Z'],
+  ] as const)('%s of what is %s edits its file, comments kept', (action, status, text) => {
+    const answer = answerTo(ask(action), context({ plan: plan(status) }));
+    if (answer.kind !== 'commit') throw new Error(`a commit, not ${answer.kind}`);
+    const [edit] = answer.edits;
+    expect(edit?.content?.replaceAll("'", '').replaceAll('"', '')).toContain(text);
+    expect(edit?.content).toContain('# the shop');
+    expect(edit?.path).toBe(WEB);
+  });
+
+  test.each([
+    ['promote', 'rolling', 'No canary waits'],
+    ['retry', 'settled', 'Nothing has failed'],
+  ] as const)('%s of what is %s is refused', (action, status, said) => {
+    const answer = answerTo(ask(action), context({ plan: plan(status) }));
+    expect(words(answer)).toContain(said);
+  });
+
+  test('a button of an older commit is refused', () => {
+    const asked = { ...ask('retry'), commit: 'c0' };
+    expect(words(answerTo(asked, context({ plan: plan('failed') })))).toContain('newer commit');
+  });
+});
