@@ -29,6 +29,7 @@ import { serveGitHttp } from './git-http.ts';
 import { commitOf, gitIn } from './git.ts';
 import type { Fault, Limits } from './limits.ts';
 import { DEFAULT_LIMITS, newLimits } from './limits.ts';
+import { createPages } from './pages.ts';
 import type { Place } from './payloads.ts';
 import { mergeGroupPayload } from './payloads.ts';
 import type { MergeMethod } from './pulls.ts';
@@ -57,8 +58,6 @@ export interface GitHubOptions {
   /** A pushed new branch becomes a pull request. */
   readonly pullsByPush?: boolean;
   readonly port?: number;
-  /** More pages than Git and REST: what answers a request that neither took. */
-  readonly pages?: (hub: Hub) => http.RequestListener;
 }
 
 export interface GitHub {
@@ -184,7 +183,7 @@ export const startGitHub = async (options: GitHubOptions = {}): Promise<GitHub> 
   const web = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const hub = newHub(options, { web, folder });
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
-  const pages = options.pages?.(hub);
+  const pages = createPages(hub);
   const answer = async (
     request: http.IncomingMessage,
     response: http.ServerResponse,
@@ -193,8 +192,7 @@ export const startGitHub = async (options: GitHubOptions = {}): Promise<GitHub> 
     const path = apiPath(hub, request.url ?? '/');
     if (await serveGitHttp(hub, request, response)) return;
     if (path !== null) return serveRest({ hub, limits, state }, request, { response, path });
-    if (pages === undefined) response.writeHead(404).end();
-    else pages(request, response);
+    pages(request, response);
   };
   server.on('request', (request, response) => {
     answer(request, response).catch((error: unknown) => {
