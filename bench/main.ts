@@ -11,7 +11,9 @@ import { commitToPlan } from './figures/commit-to-plan.ts';
 import { containersPerSecond } from './figures/containers-per-second.ts';
 import { publishedPort } from './figures/published-port.ts';
 import { pull } from './figures/pull.ts';
+import { pullRequestPlan } from './figures/pull-request-plan.ts';
 import { reconcilerRestart } from './figures/reconciler-restart.ts';
+import { renderPlan } from './figures/render-plan.ts';
 import { requestsFailed } from './figures/requests-failed.ts';
 import { rollingUpdate } from './figures/rolling-update.ts';
 import { runnerAtRest } from './figures/runner-at-rest.ts';
@@ -20,6 +22,7 @@ import { type Figure, type Row, tableOf } from './support/figure.ts';
 const FIGURES: readonly Figure[] = [
   commitToContainer,
   commitToPlan,
+  pullRequestPlan,
   containersPerSecond,
   rollingUpdate,
   publishedPort,
@@ -27,6 +30,7 @@ const FIGURES: readonly Figure[] = [
   runnerAtRest,
   pull,
   requestsFailed,
+  renderPlan,
 ];
 
 const main = async (): Promise<void> => {

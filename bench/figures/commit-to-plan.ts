@@ -41,12 +41,15 @@ const GOAL_MS = 10;
 const WARM = 5;
 const QUIET_MS = 30;
 
-const jobText = (job: number, version: number): string =>
+export const jobText = (job: number, version: number): string =>
   `image: bench.local/app${job}:1@${MODEL_DIGEST}\nports: { http: 8080 }\n` +
   `environment: { VERSION: "${version}" }\nupdate: { min_healthy_time: 0s }\n` +
   'healthcheck: { http: /healthz, port: http }\nresources: { cpu: 100m, memory: 128MiB }\n';
 
-const nodeNames = Array.from({ length: NODES }, (_, at) => `n${String(at).padStart(3, '0')}`);
+export const nodeNames = Array.from(
+  { length: NODES },
+  (_, at) => `n${String(at).padStart(3, '0')}`,
+);
 
 export const commitToPlan: Figure = {
   name: 'commit-to-plan',
@@ -137,7 +140,7 @@ const busyFor = (steps: number): number => {
 };
 
 /** Says in the ledger that every job's version settled, as after some hours. Returns HEAD. */
-const settleAll = async (repository: string, { say }: FigureOptions): Promise<string> => {
+export const settleAll = async (repository: string, { say }: FigureOptions): Promise<string> => {
   const problem = (_: object, text: string): void => say(text);
   const source = createGitSource({
     repository,

@@ -11,6 +11,8 @@ export interface History {
   readonly pathOf: (job: number) => string;
   /** A commit on top of the newest that changes this job; the branch does not move. */
   readonly change: (job: number, text: string) => string;
+  /** A commit on top of a given one that changes these jobs, as a pull request; no branch moves. */
+  readonly pull: (from: string, changes: ReadonlyMap<number, string>) => string;
 }
 
 export interface HistoryAsk {
@@ -55,11 +57,19 @@ export const createHistory = (ask: HistoryAsk): History => {
       newest = tipOf(folder, NEXT);
       return newest;
     },
+    pull: (from, changes) => {
+      at += 1;
+      const files = [...changes].map(([job, changed]) => [pathOf(job), changed] as const);
+      const loose = ['-c', 'fastimport.unpackLimit=200'];
+      feed(folder, commitOf({ at, ref: PULL, from, files }), loose);
+      return tipOf(folder, PULL);
+    },
   };
 };
 
 const MAIN = 'refs/heads/main';
 const NEXT = 'refs/bench/next';
+const PULL = 'refs/pull/1/head';
 
 const tipOf = (folder: string, ref: string): string =>
   execFileSync('git', ['-C', folder, 'rev-parse', ref], { encoding: 'utf8' }).trim();

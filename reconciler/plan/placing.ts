@@ -4,6 +4,7 @@
 
 import { unaged } from '../../schema/ageing.ts';
 import type { DesiredState } from '../../schema/desired.ts';
+import { byName } from '../../schema/ids.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
 import type { LiveAllocation, LiveNode, LiveState } from '../../schema/live.ts';
 import type { Blocked, Step } from '../../schema/plan.ts';
@@ -139,10 +140,12 @@ export const placeNodesOf = (
   desired: DesiredState,
   { nodes, rooms }: Pick<Around, 'nodes' | 'rooms'>,
 ): readonly PlaceNode[] =>
-  desired.nodes
-    .flatMap(({ name }) => nodes.byName.get(name) ?? [])
-    .map((node) => placeNodeOf(node, rooms))
-    .toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  byName(
+    desired.nodes.flatMap(({ name }) => {
+      const node = nodes.byName.get(name);
+      return node === undefined ? [] : [placeNodeOf(node, rooms)];
+    }),
+  );
 
 const NO_ROOM: Resources = { cpuMilli: 0, memoryBytes: 0 };
 
@@ -153,6 +156,9 @@ const placeNodeOf = (node: NodeView, rooms: Around['rooms']): PlaceNode => ({
   attributes: node.attributes,
   held: node.live === null ? NOTHING_HELD : heldBy(node.live, rooms),
   portsTaken: node.live?.portsTaken ?? [],
+  ...(node.live?.portHolders === undefined
+    ? null
+    : { portHolders: new Map(node.live.portHolders) }),
 });
 
 const NOTHING_HELD = roomOf([]);
@@ -165,8 +171,9 @@ const heldBy = (node: LiveNode, { byNode, byCopy }: Around['rooms']): Room => {
   const holdings: Holding[] = [];
   for (const one of allocations) {
     if (one.phase === 'dead') continue;
-    const holding = byCopy.get(one) ?? holdingOf(one);
-    byCopy.set(one, holding);
+    const old = byCopy.get(one);
+    const holding = old ?? holdingOf(one);
+    if (old === undefined) byCopy.set(one, holding);
     holdings.push(holding);
   }
   const told = allocations.map(({ body, stopping }) => ({ spec: body.spec, leaves: stopping }));

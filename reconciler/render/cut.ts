@@ -6,7 +6,8 @@
 import { many } from './words.ts';
 
 export interface Row {
-  readonly text: string;
+  /** A function where there may be thousands: what has no room is never written. */
+  readonly text: string | (() => string);
   /** 0 is the most important; of equals the first one wins. */
   readonly rank: number;
 }
@@ -37,42 +38,59 @@ const SEPARATOR = '\n\n';
 
 export const cut = (blocks: readonly Block[], limit: number): string => {
   const some = blocks.filter(({ rows }) => rows.length > 0);
-  const all = written(some, () => true);
-  if (all.length <= limit) return all;
-  const chosen = choose(some, limit);
-  const text = written(some, (one) => chosen.has(one));
+  const count = some.reduce((sum, { rows }) => sum + rows.length, 0);
+  const texts = new Map<Row, string>();
+  const all = choose(some, { room: limit, texts });
+  if (all.size === count) return written(some, all);
+  // Room for the notes: at most one a block, and all nouns in the last line.
+  const notes = some.reduce((sum, { noun }) => sum + NOTE_ROOM + 2 * noun.length, NOTE_ROOM);
+  const text = written(some, choose(some, { room: limit - notes, texts }));
   return text.length <= limit ? text : '';
 };
 
-/** Once a row has no room, none of its block that matters as little is taken: no gaps. */
-const choose = (blocks: readonly Block[], limit: number): ReadonlySet<Row> => {
+interface Room {
+  readonly room: number;
+  /** What was written already. */
+  readonly texts: Map<Row, string>;
+}
+
+/**
+ * Row → its text. Once a row has no room, none of its block that matters as little is taken: no
+ * gaps.
+ */
+const choose = (
+  blocks: readonly Block[],
+  { room: limit, texts }: Room,
+): ReadonlyMap<Row, string> => {
   const ordered = blocks
     .flatMap((block) => block.rows.map((one) => ({ block, one })))
     .toSorted((a, b) => a.one.rank - b.one.rank);
-  const notes = blocks.reduce((sum, { noun }) => sum + NOTE_ROOM + 2 * noun.length, NOTE_ROOM);
   const [begun, full] = [new Set<Block>(), new Set<Block>()];
-  const chosen = new Set<Row>();
-  let room = limit - notes;
+  const chosen = new Map<Row, string>();
+  let room = limit;
   for (const { block, one } of ordered) {
+    if (full.has(block)) continue;
+    const text = texts.get(one) ?? (typeof one.text === 'string' ? one.text : one.text());
+    texts.set(one, text);
     const frame = begun.has(block)
       ? 0
       : block.open.length + block.close.length + 2 + SEPARATOR.length;
-    const size = one.text.length + 1 + frame;
-    if (full.has(block) || size > room) {
+    const size = text.length + 1 + frame;
+    if (size > room) {
       full.add(block);
       continue;
     }
     room -= size;
     begun.add(block);
-    chosen.add(one);
+    chosen.set(one, text);
   }
   return chosen;
 };
 
-const written = (blocks: readonly Block[], isShown: (row: Row) => boolean): string => {
+const written = (blocks: readonly Block[], texts: ReadonlyMap<Row, string>): string => {
   const missing: string[] = [];
   const parts = blocks.flatMap((block) => {
-    const shown = block.rows.filter(isShown);
+    const shown = block.rows.flatMap((one) => texts.get(one) ?? []);
     const left = block.rows.length - shown.length;
     if (shown.length === 0) missing.push(many(left, block.noun));
     return shown.length === 0 ? [] : [blockText(block, shown, left)];
@@ -82,10 +100,10 @@ const written = (blocks: readonly Block[], isShown: (row: Row) => boolean): stri
 };
 
 /** The count stands apart by an empty line, so that it is no row of a table. */
-const blockText = ({ open, close, noun }: Block, shown: readonly Row[], left: number): string =>
+const blockText = ({ open, close, noun }: Block, shown: readonly string[], left: number): string =>
   [
     ...(open === '' ? [] : [open]),
-    ...shown.map(({ text }) => text),
+    ...shown,
     ...(left === 0 ? [] : [`\n_… and ${left} more ${noun}${left === 1 ? '' : 's'}._`]),
     ...(close === '' ? [] : [close]),
   ].join('\n');

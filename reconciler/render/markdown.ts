@@ -27,6 +27,20 @@ export const words = (text: string): string =>
     lively === undefined ? numbered(mark) : `${SPLIT}${numbered(mark)}${SPLIT}`,
   );
 
+/** A message of ours about values of others: what it sets between backticks is code. */
+export const sentence = (text: string): string => {
+  const parts = plainLine(text).split('`');
+  if (parts.length % 2 === 0) return words(text);
+  return parts
+    .map((part, index) => {
+      if (index % 2 === 1) return code(part);
+      const [before = ''] = /^ */.exec(part) ?? [];
+      const [after = ''] = / *$/.exec(part.slice(before.length)) ?? [];
+      return `${before}${words(part)}${after}`;
+    })
+    .join('');
+};
+
 /** A value as it is written in files: names, versions, images. Nothing is linked in it. */
 export const code = (text: string): string => {
   const shown = shortened(plainLine(text), VALUE_LIMIT);

@@ -6,7 +6,7 @@ import { listsOf } from '../../schema/lists.ts';
 import type { Problem } from '../../schema/problems.ts';
 import type { JobChange } from '../../schema/summary.ts';
 import { RANK, paragraph, type Block } from './cut.ts';
-import { code, commitCode, FOLD_CLOSE, foldOpen, tableHead, words } from './markdown.ts';
+import { code, commitCode, FOLD_CLOSE, foldOpen, sentence, tableHead, words } from './markdown.ts';
 import { imageItems, jobDetails, jobRow } from './plan-jobs.ts';
 import type { Planned, Verdict } from './plan-verdict.ts';
 import { capacityLine, roomWords, stepGroupWords } from './plan-words.ts';
@@ -32,7 +32,7 @@ export const planSummary = (seen: Seen): readonly Block[] => {
     unmetBlock(seen),
     {
       open: tableHead(['job', 'change', 'version', 'copies', 'waves', 'down at once at most']),
-      rows: jobs.map((job) => ({ text: jobRow(job), rank: rankOf(job) })),
+      rows: jobs.map((job) => ({ text: () => jobRow(job), rank: rankOf(job) })),
       close: '',
       noun: 'job',
     },
@@ -74,10 +74,11 @@ export const planDetails = (seen: Seen): readonly Block[] => {
     {
       open: '',
       rows: jobs.map((job) => ({
-        text: jobDetails(job, {
-          fields: fields.get(job.job) ?? [],
-          steps: steps.get(job.job) ?? [],
-        }),
+        text: () =>
+          jobDetails(job, {
+            fields: fields.get(job.job) ?? [],
+            steps: steps.get(job.job) ?? [],
+          }),
         rank: rankOf(job),
       })),
       close: '',
@@ -97,7 +98,7 @@ const rankOf = ({ kind, starts, stops, updates }: JobChange): number => {
 const verdictLine = ({ plan: { summary, effects }, verdict }: Seen): string => {
   const { conclusion, uncovered } = verdict;
   if (summary.stopped !== null) {
-    return `**Nothing would be done at all:** ${words(summary.stopped)}`;
+    return `**Nothing would be done at all:** ${sentence(summary.stopped)}`;
   }
   switch (conclusion) {
     case 'failure':
@@ -115,9 +116,12 @@ const verdictLine = ({ plan: { summary, effects }, verdict }: Seen): string => {
   }
 };
 
-const list = (title: string, items: readonly string[], rank: number): Block => ({
+const list = (title: string, items: readonly (string | (() => string))[], rank: number): Block => ({
   open: `**${title}**\n`,
-  rows: items.map((text) => ({ text: `- ${text}`, rank })),
+  rows: items.map((item) => ({
+    text: () => `- ${typeof item === 'string' ? item : item()}`,
+    rank,
+  })),
   close: '',
   noun: 'line',
 });
@@ -130,7 +134,7 @@ const problemItems = (
     .filter((one) => one.severity === severity)
     .map(
       ({ file, line, message, advice }) =>
-        `${code(`${file}:${line}`)} ${words(message)} ${words(advice)}`,
+        `${code(`${file}:${line}`)} ${sentence(message)} ${sentence(advice)}`,
     );
 
 const guardedBlock = ({ plan: { summary }, verdict, visibility }: Seen): Block => {
@@ -141,7 +145,7 @@ const guardedBlock = ({ plan: { summary }, verdict, visibility }: Seen): Block =
       const short = slots.map((slot) =>
         slot.startsWith(`${job}/`) ? slot.slice(job.length + 1) : slot,
       );
-      return `${code(job)} loses ${manyCopies(slots.length)} (${words(named(short))}): ${words(why)}`;
+      return `${code(job)} loses ${manyCopies(slots.length)} (${words(named(short))}): ${sentence(why)}`;
     });
   return list(title, items, RANK.verdict);
 };
@@ -150,7 +154,7 @@ const unmetBlock = (seen: Seen): Block =>
   list('Not done, and why', blockedItems(seen, seen.verdict.unmet), RANK.verdict);
 
 const blockedItems = ({ visibility }: Seen, blocked: Verdict['unmet']): readonly string[] =>
-  blockedLines(blocked.filter(({ job }) => visibility.job(job))).map(words);
+  blockedLines(blocked.filter(({ job }) => visibility.job(job))).map(sentence);
 
 const assumedItems = ({ plan: { summary }, visibility }: Seen): readonly string[] =>
   visibility.cluster ? summary.assumed.map(code) : [];
@@ -197,7 +201,7 @@ const wavesBlock = ({ plan: { summary }, visibility }: Seen): Block => {
     const seen = steps.filter(({ job }) => visibility.job(job));
     const name = first === last ? `Wave ${first}` : `Waves ${first}–${last}, one after the other`;
     return seen.map((step) => ({
-      text: `- ${name}: ${words(stepGroupWords(step))}`,
+      text: () => `- ${name}: ${words(stepGroupWords(step))}`,
       rank: step.kind === 'stop' ? RANK.detail : RANK.background,
     }));
   });

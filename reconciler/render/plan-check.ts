@@ -10,12 +10,12 @@ import type { PullPlan } from '../../schema/pull-plan.ts';
 import type { Summary } from '../../schema/summary.ts';
 import { BUTTONS } from './buttons.ts';
 import { cut, paragraph, RANK } from './cut.ts';
-import { code, commitCode, words } from './markdown.ts';
+import { code, commitCode, sentence } from './markdown.ts';
 import { planAnnotations } from './plan-annotations.ts';
 import { planDetails, planSummary } from './plan-blocks.ts';
 import { judge, type Planned, type Verdict } from './plan-verdict.ts';
 import { FULL, type Visibility } from './visibility.ts';
-import { many } from './words.ts';
+import { many, manyCopies } from './words.ts';
 
 export interface PlanContext {
   readonly cluster: string;
@@ -49,7 +49,7 @@ export const planCheck = (plan: PullPlan, context: PlanContext): CheckBody => {
       ]);
     case 'failed':
       return ended('failure', 'The plan was not worked out', [
-        words(plan.message),
+        sentence(plan.message),
         `Nothing is known against the change: comment ${code('/purser plan')} to try again.`,
       ]);
     default:
@@ -113,10 +113,11 @@ const titleOf = (summary: Summary, verdict: Verdict): string => {
       ? []
       : [`${many(unplaced, 'job')} ${unplaced === 1 ? 'does' : 'do'} not fit`]),
     ...(waiting === 0 ? [] : [`${many(waiting, 'job')} cannot run`]),
-    ...(uncovered === 0 ? [] : ['removals wait for approval']),
+    ...(uncovered === 0 ? [] : [`${manyCopies(uncovered)} would stop once approved`]),
     ...(summary.stopped === null ? [] : ['nothing would be done at all']),
   ];
-  const all = [...(counts.length === 0 ? ['Nothing starts or stops'] : counts), ...troubles];
+  const isQuiet = counts.length === 0 && troubles.length === 0;
+  const all = isQuiet ? ['Nothing starts or stops'] : [...counts, ...troubles];
   return shortened(plainLine(all.join(', ')), TITLE_LIMIT);
 };
 

@@ -29,10 +29,11 @@ const downWords = ({ downAtMost, copies }: JobChange): string =>
   downAtMost === 0 ? 'none' : `${downAtMost} of ${Math.min(copies.from, copies.to)}`;
 
 /** The summary shows twelve characters of a digest, the details all. */
-export const imageItems = ({ job, images }: JobChange): readonly string[] =>
+export const imageItems = ({ job, images }: JobChange): readonly (() => string)[] =>
   images.map(
     ({ task, from, to }) =>
-      `${code(job)}, ${code(task)}: ${code(shortImage(from))} → ${code(shortImage(to))}`,
+      () =>
+        `${code(job)}, ${code(task)}: ${code(shortImage(from))} → ${code(shortImage(to))}`,
   );
 
 interface Parts {
@@ -68,16 +69,16 @@ const factsOf = (job: JobChange): string => {
           `- Image of ${code(task)}: ${code(from ?? 'none')} → ${code(to ?? 'none')}`,
       ),
     `- Copies ${arrow(job.copies.from, job.copies.to)}${where.length === 0 ? '' : `, on ${words(named(where))}`}`,
-    ...(job.waves === 0 ? [] : [`- ${many(job.waves, 'wave')}, ${missing(job)}`]),
+    ...(job.waves === 0 ? [] : [`- ${many(job.waves, 'wave')}${missing(job)}`]),
   ].join('\n');
 };
 
 const missing = (job: JobChange): string =>
   job.kind !== 'changed'
-    ? 'in which something of it happens'
+    ? ''
     : job.downAtMost === 0
-      ? 'no copy is missing at any time'
-      : `at most ${downWords(job)} copies down at once`;
+      ? ', no copy is missing at any time'
+      : `, at most ${downWords(job)} copies down at once`;
 
 const fieldsOf = (fields: readonly FieldChange[]): string => {
   if (fields.length === 0) return '';
@@ -92,10 +93,11 @@ const fieldsOf = (fields: readonly FieldChange[]): string => {
 const valueOf = (value: string | null): string => (value === null ? '–' : code(value));
 
 const stepsOf = (steps: Parts['steps']): string => {
+  if (steps.length === 0) return '';
   const lines = steps.slice(0, STEPS_SHOWN).map(({ first, last, step }) => {
     const name = first === last ? `Wave ${first}` : `Waves ${first}–${last}`;
     return `- ${name}: ${words(stepGroupWords(step))}`;
   });
   const rest = steps.length - lines.length;
-  return [...lines, ...(rest > 0 ? [`- … and ${rest} more`] : [])].join('\n');
+  return ['Steps:\n', ...lines, ...(rest > 0 ? [`- … and ${rest} more`] : [])].join('\n');
 };

@@ -29,8 +29,11 @@ export const judge = ({ summary, effects }: Planned, approved: ReadonlySet<strin
   const blocked = besideApprovals(summary).filter(
     (one) => one.kind !== 'waiting' || (one.why !== 'stopped-sync' && one.why !== 'guard'),
   );
-  const unmet = blocked.filter(isUnmet);
   const errors = summary.problems.filter(({ severity }) => severity === 'error').length;
+  // A file with an error holds its job: that is said by the error.
+  const isNews = (one: Blocked): boolean =>
+    isUnmet(one) && !(errors > 0 && one.kind === 'waiting' && one.why === 'held');
+  const unmet = blocked.filter(isNews);
   const isPlace = (one: Blocked): boolean => one.kind === 'no-node' || one.why === 'quota';
   const unplaced = jobsOf(unmet.filter(isPlace));
   const waiting = jobsOf(unmet.filter((one) => !isPlace(one)));
@@ -44,7 +47,7 @@ export const judge = ({ summary, effects }: Planned, approved: ReadonlySet<strin
     waiting,
     uncovered,
     unmet,
-    later: blocked.filter((one) => !isUnmet(one)),
+    later: blocked.filter((one) => !isNews(one)),
   };
 };
 

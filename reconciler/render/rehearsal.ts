@@ -38,8 +38,7 @@ const lossesWords = (
     .slice(0, LOSSES_NAMED)
     .map(({ name, short }) => `not ${kind} ${name}: ${shortagesWords(short, visibility)}`);
   const rest = bad.length - named.length;
-  const survives = bad.length === all.length ? [] : [`survives any other ${kind}`];
-  return [...named, ...(rest > 0 ? [`nor ${many(rest, `more ${kind}`)}`] : []), ...survives];
+  return [...named, ...(rest > 0 ? [`nor ${many(rest, `more ${kind}`)}`] : [])];
 };
 
 export const shortagesWords = (short: readonly Shortage[], visibility: Visibility): string => {

@@ -8,7 +8,7 @@ import type { LiveState } from '../../schema/live.ts';
 import type { DeploymentView, Plan } from '../../schema/plan.ts';
 import { listsOf } from '../../schema/lists.ts';
 import { RANK, paragraph, type Block } from './cut.ts';
-import { code, codeInHtml, fenced, fold, row, tableHead, words } from './markdown.ts';
+import { code, codeInHtml, fenced, fold, row, sentence, tableHead } from './markdown.ts';
 import { concernOf, sumOf, waveOf } from './sync-jobs.ts';
 import type { Visibility } from './visibility.ts';
 import { many, NEEDS_PERSON, STATUS_WORDS, waitingLines } from './words.ts';
@@ -68,7 +68,7 @@ const jobsBlock = ({ desired }: SyncView, views: readonly DeploymentView[]): Blo
   rows: views.map((view) => {
     const { healthy, wanted } = sumOf([view]);
     const wave = waveOf(view, desired);
-    const reason = view.reason === null ? '' : `: ${words(view.reason)}`;
+    const reason = view.reason === null ? '' : `: ${sentence(view.reason)}`;
     return {
       text: row([
         code(view.job),
@@ -89,7 +89,7 @@ const waitsBlock = ({ plan }: SyncView, visibility: Visibility): Block => ({
   rows: waitingLines({
     blocked: plan.blocked.filter(({ job }) => visibility.job(job)),
     guarded: plan.guarded.filter(({ job }) => visibility.job(job)),
-  }).map((line) => ({ text: `- ${words(line)}`, rank: RANK.detail })),
+  }).map((line) => ({ text: `- ${sentence(line)}`, rank: RANK.detail })),
   close: '',
   noun: 'line',
 });
@@ -97,7 +97,7 @@ const waitsBlock = ({ plan }: SyncView, visibility: Visibility): Block => ({
 const problemsBlock = ({ plan }: SyncView): Block => ({
   open: '**Problems**\n',
   rows: plan.problems.map(({ file, line, message, advice, severity }) => ({
-    text: `- ${code(`${file}:${line}`)} ${words(message)} ${words(advice)}`,
+    text: `- ${code(`${file}:${line}`)} ${sentence(message)} ${sentence(advice)}`,
     rank: severity === 'error' ? RANK.verdict : RANK.background,
   })),
   close: '',
@@ -168,9 +168,9 @@ const failureLines = (job: string, { reason, allocations }: Evidence): Block['ro
   const shown = allocations.slice(0, COPIES_SHOWN);
   const rest = allocations.length - shown.length;
   return [
-    { text: `- ${code(job)}: ${words(reason)}`, rank: RANK.verdict },
+    { text: `- ${code(job)}: ${sentence(reason)}`, rank: RANK.verdict },
     ...shown.map(({ allocation, node, task, message, afterMs }) => ({
-      text: `  - ${code(allocation)} on ${code(node)}${task === null ? '' : `, task ${code(task)}`}: ${words(message)}${sinceStart(afterMs)}`,
+      text: `  - ${code(allocation)} on ${code(node)}${task === null ? '' : `, task ${code(task)}`}: ${sentence(message)}${sinceStart(afterMs)}`,
       rank: RANK.harm,
     })),
     ...(rest > 0 ? [{ text: `  - … and ${rest} more`, rank: RANK.harm }] : []),

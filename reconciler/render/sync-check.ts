@@ -10,7 +10,7 @@ import { plainLine, shortened } from '../../schema/plain.ts';
 import type { DeploymentView } from '../../schema/plan.ts';
 import { BUTTONS } from './buttons.ts';
 import { cut, paragraph, RANK, type Block } from './cut.ts';
-import { commitCode, words } from './markdown.ts';
+import { code, commitCode, sentence, words } from './markdown.ts';
 import { failureBlocks, stateBlocks, type Failure, type SyncView } from './sync-blocks.ts';
 import { concernOf, sumOf, waveOf } from './sync-jobs.ts';
 import { FULL, visibilityOf, type Visibility } from './visibility.ts';
@@ -18,8 +18,8 @@ import { many, manyCopies, STATUS_WORDS } from './words.ts';
 
 /** Of the newest commit of the branch. */
 export const syncCheck = (view: SyncView): CheckBody => {
-  const state = stateOf(view);
   const visibility = visibilityOf(view.desired);
+  const state = stateOf(view, visibility);
   const { summary, text } = stateBlocks(view, { visibility, verdict: state.verdict });
   return {
     status: state.status,
@@ -39,17 +39,17 @@ interface State extends Pick<CheckBody, 'status' | 'conclusion' | 'title'> {
   readonly verdict: string;
 }
 
-const stateOf = (view: SyncView): State => {
+const stateOf = (view: SyncView, visibility: Visibility): State => {
   const { desired, plan } = view;
   const { standing } = desired;
   if (standing.kind === 'stopped') {
-    const verdict = `**Nothing is done:** ${words(standing.why)}`;
+    const verdict = `**Nothing is done:** ${sentence(standing.why)}`;
     return { ...FAILED, title: 'Nothing is done at this commit', verdict };
   }
   const { failed, errors } = troublesOf(view);
   if (failed.length > 0 || errors > 0) {
     const title = [
-      ...failed.slice(0, 1).map(failedTitle),
+      ...failed.slice(0, 1).map((one) => failedTitle(one, visibility)),
       ...(failed.length > 1 ? [`${many(failed.length - 1, 'more job')} failed`] : []),
       ...(errors === 0 ? [] : [`${many(errors, 'error')} in files`]),
     ].join(', ');
@@ -66,7 +66,7 @@ const stateOf = (view: SyncView): State => {
       verdict: '**Somebody must approve what would go.** The rest is done.',
     };
   }
-  return rollingState(view, concern.open);
+  return rollingState(view, concern.open, visibility);
 };
 
 const FAILED = { status: 'completed', conclusion: 'failure' } as const;
@@ -82,8 +82,11 @@ const troublesOf = ({ plan }: SyncView) => ({
   errors: plan.problems.filter(({ severity }) => severity === 'error').length,
 });
 
-const failedTitle = ({ job, reason }: DeploymentView): string =>
-  `${job} failed${reason === null ? '' : `: ${reason}`}`;
+const failedTitle = (
+  { job, reason }: Pick<DeploymentView, 'job' | 'reason'>,
+  visibility: Visibility,
+): string =>
+  visibility.job(job) ? `${job} failed${reason === null ? '' : `: ${reason}`}` : 'A job failed';
 
 /** Once the ledger says so it stays so: what happens to a version later is not this commit's. */
 const isSynced = ({ desired, plan, ledger }: SyncView): boolean =>
@@ -107,13 +110,17 @@ const syncedState = (deployments: readonly DeploymentView[]): State => {
   };
 };
 
-const rollingState = (view: SyncView, open: readonly DeploymentView[]): State => {
+const rollingState = (
+  view: SyncView,
+  open: readonly DeploymentView[],
+  visibility: Visibility,
+): State => {
   const [first, ...rest] = open;
   const begun = open.some(({ status }) => status !== 'waiting');
   const title =
     first === undefined
       ? 'The last copies come and go'
-      : `${progressOf(first, view.desired)}${rest.length === 0 ? '' : `, and ${many(rest.length, 'more job')}`}`;
+      : `${progressOf(first, view.desired, visibility)}${rest.length === 0 ? '' : `, and ${many(rest.length, 'more job')}`}`;
   return {
     status: begun || first === undefined ? 'in_progress' : 'queued',
     conclusion: null,
@@ -123,11 +130,17 @@ const rollingState = (view: SyncView, open: readonly DeploymentView[]): State =>
 };
 
 /** `shop/web 3/10 healthy, wave 2 of 4`. */
-const progressOf = (view: DeploymentView, desired: DesiredState): string => {
+const progressOf = (
+  view: DeploymentView,
+  desired: DesiredState,
+  visibility: Visibility,
+): string => {
   const { healthy, wanted } = sumOf([view]);
   const wave = waveOf(view, desired);
+  const name = visibility.job(view.job) ? view.job : 'A job';
   const said = view.status === 'rolling' ? '' : `, ${STATUS_WORDS[view.status]}`;
-  return `${view.job} ${healthy}/${wanted} healthy${wave === null ? '' : `, wave ${wave.at} of ${wave.of}`}${said}`;
+  const where = wave === null ? '' : `, wave ${wave.at} of ${wave.of}`;
+  return `${name} ${healthy}/${wanted} healthy${where}${said}`;
 };
 
 const buttonsOf = ({ desired, plan }: SyncView): readonly Button[] => {
@@ -189,9 +202,14 @@ const endedFailed = (
   const failures = jobs.map(({ job, evidence }): Failure => ({ job, evidence }));
   const { summary, text } = failureBlocks(failures, visibility);
   const reverted = jobs.flatMap(({ job, revertedBy }) =>
-    revertedBy === null ? [] : [`- ${words(job)} was taken back by ${commitCode(revertedBy)}`],
+    revertedBy === null || !visibility.job(job)
+      ? []
+      : [`- ${code(job)} was taken back by ${commitCode(revertedBy)}`],
   );
-  const reason = first === undefined ? '' : `${first.job} failed: ${first.evidence.reason}`;
+  const reason =
+    first === undefined
+      ? ''
+      : failedTitle({ job: first.job, reason: first.evidence.reason }, visibility);
   const more = rest.length === 0 ? '' : `, and ${many(rest.length, 'more job')}`;
   const isBack = jobs.every(({ revertedBy }) => revertedBy !== null);
   return body({

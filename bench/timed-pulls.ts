@@ -1,0 +1,87 @@
+// The process whose plans of pull requests are timed (figures/pull-request-plan.ts): the product's
+// loop around modelled nodes, and the product's thread for pull requests beside it. In: a
+// repository and names of nodes, as arguments; asks, as messages. Out: what each ask took, and how
+// long the loop's thread was held up at most meanwhile. Not here: who asks.
+
+import { monitorEventLoopDelay } from 'node:perf_hooks';
+import { createClock } from '../reconciler/edge/clock.ts';
+import { createGitSource } from '../reconciler/edge/git/source.ts';
+import { createPullPlans } from '../reconciler/edge/pull-plans.ts';
+import { createLoop, type LoopState } from '../reconciler/loop.ts';
+import type { PullPlan } from '../schema/pull-plan.ts';
+import { modelNodes } from './support/model-nodes.ts';
+import { MODEL_DIGEST } from './support/timed-plans.ts';
+
+export interface PullAsked {
+  readonly base: string;
+  readonly head: string;
+}
+
+export type PullTimed =
+  | { readonly kind: 'rest' }
+  | { readonly kind: 'problem'; readonly text: string }
+  | {
+      readonly kind: 'planned';
+      readonly tookMs: number;
+      readonly heldUpMs: number;
+      /** Jobs that the plan does something to; -1: it was not worked out. */
+      readonly jobs: number;
+      readonly text: string;
+      readonly memoryMib: number;
+    };
+
+const main = (): void => {
+  const [repository = '', ...names] = process.argv.slice(2);
+  const tell = (message: PullTimed): void => void process.send?.(message);
+  const problem = (fields: object, text: string): void =>
+    tell({ kind: 'problem', text: `${text} ${JSON.stringify(fields)}` });
+  const log = { info: () => {}, warn: problem, error: problem };
+  const clock = createClock();
+  const where = { repository, branch: 'main', directory: '', cluster: 'bench' };
+  const source = createGitSource({ ...where, log, cacheDir: repository });
+  const registry = { resolve: async () => ({ kind: 'digest' as const, digest: MODEL_DIGEST }) };
+  const loop = createLoop({ source, nodes: modelNodes(names, clock.now), registry, clock, log });
+  const plans = createPullPlans({
+    source: { ...where, cacheDir: repository, ledger: 'ref', sshCommand: null },
+    auth: null,
+    registryCredentials: null,
+    insecureRegistries: [],
+  });
+  let rested = false;
+  loop.watch((state) => {
+    if (rested || !isAtRest(state)) return;
+    rested = true;
+    tell({ kind: 'rest' });
+  });
+  const delay = monitorEventLoopDelay({ resolution: 1 });
+  process.on('message', async ({ base, head }: PullAsked) => {
+    const { view } = loop.state();
+    if (view === null) return problem({}, 'nothing was read yet');
+    delay.enable();
+    delay.reset();
+    const start = performance.now();
+    const plan = await plans.plan({ base, head, live: view.live, fromFork: false });
+    const tookMs = performance.now() - start;
+    delay.disable();
+    const heldUpMs = delay.max / 1e6;
+    const memoryMib = process.memoryUsage().rss / 1024 ** 2;
+    tell({ kind: 'planned', tookMs, heldUpMs, jobs: jobsOf(plan), text: textOf(plan), memoryMib });
+  });
+  process.once('disconnect', () => process.exit());
+  void loop.run(new AbortController().signal);
+};
+
+const jobsOf = (plan: PullPlan): number =>
+  plan.kind === 'planned' ? plan.summary.jobs.length : -1;
+
+const textOf = (plan: PullPlan): string => (plan.kind === 'failed' ? plan.message : plan.kind);
+
+const isAtRest = ({ view, write, failure }: LoopState): boolean =>
+  view !== null &&
+  write === null &&
+  failure === null &&
+  view.plan.steps.length === 0 &&
+  view.plan.proposals.length === 0 &&
+  view.plan.synced;
+
+main();
