@@ -48,7 +48,8 @@ export const up: CommandSpec = {
       .option('--token-file <path>', 'file with a token for an http(s) repository')
       .option('--directory <path>', "the cluster's directory in the repository", '')
       .option('--insecure-registry <host:port...>', 'registries on loopback that speak plain http')
-      .option('--registry-credentials <path>', "logins: docker's config.json"),
+      .option('--registry-credentials <path>', "logins: docker's config.json")
+      .option('--example-images', 'for a repository made from the example: bring its images along'),
   run: async (invocation) => {
     if (process.getuid?.() !== 0) {
       throw new CommandError('containers need root: run `sudo purser up`');
@@ -90,10 +91,12 @@ const runCluster = async (
   const count = nodeCount(text(options['nodes']), before);
   // What speaks to containerd is large, and only the example needs it here.
   const images = await import('./up/images.ts');
-  const prepare = args[0] === undefined ? await images.prepareExample() : null;
+  const isExample = args[0] === undefined;
+  const prepare =
+    isExample || options['exampleImages'] === true ? await images.prepareExample() : null;
   const branch = text(options['branch']);
   const repository =
-    prepare === null
+    !isExample || prepare === null
       ? await openRepository(args[0] ?? '', branch)
       : await makeExample(EXAMPLE, layout.repository, { prepare: prepare.edit, branch });
   const tokenFile = text(options['tokenFile']);

@@ -19,6 +19,7 @@
 // folder that `close` removes.
 
 import { mkdtempSync, rmSync } from 'node:fs';
+import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -58,6 +59,10 @@ export interface GitHubOptions {
   /** A pushed new branch becomes a pull request. */
   readonly pullsByPush?: boolean;
   readonly port?: number;
+  /** Git's objects are here, found again and not removed; default: a folder of its own. */
+  readonly folder?: string;
+  /** Of the App; default: new ones. */
+  readonly keys?: { readonly privateKey: string; readonly webhookSecret: string };
 }
 
 export interface GitHub {
@@ -175,11 +180,12 @@ export const APP_EVENTS = [
 const HOUR_MS = 3_600_000;
 
 export const startGitHub = async (options: GitHubOptions = {}): Promise<GitHub> => {
-  const folder = mkdtempSync(join(tmpdir(), 'purser-github-'));
+  const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'purser-github-'));
   const requests: string[] = [];
   const state = newLimits();
   const server = http.createServer();
-  await new Promise<void>((done) => server.listen(options.port ?? 0, '127.0.0.1', done));
+  server.listen(options.port ?? 0, '127.0.0.1');
+  await once(server, 'listening'); // throws what keeps it from that
   const web = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const hub = newHub(options, { web, folder });
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
@@ -213,7 +219,7 @@ export const startGitHub = async (options: GitHubOptions = {}): Promise<GitHub> 
       server.closeAllConnections();
     });
     await Promise.allSettled([...hub.repos.values()].map(({ queue }) => queue));
-    rmSync(folder, { recursive: true, force: true });
+    if (options.folder === undefined) rmSync(folder, { recursive: true, force: true });
     if (hub.problems.length > 0) {
       throw new Error(`the local GitHub was asked wrongly:\n${hub.problems.join('\n')}`);
     }
@@ -273,6 +279,9 @@ const startApp = (hub: Hub, repo: Repo, options: GitHubOptions): Started => {
     owner: repo.owner,
     permissions: options.app?.permissions ?? APP_PERMISSIONS,
     events: options.app?.events ?? APP_EVENTS,
+    ...(options.keys === undefined
+      ? {}
+      : { privateKey: options.keys.privateKey, hookSecret: options.keys.webhookSecret }),
   });
   return { app, installation: install(hub, app, { account: repo.owner, repos: [repo] }) };
 };
