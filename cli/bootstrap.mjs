@@ -34,7 +34,7 @@ const TEST_PACKAGES = {
 /** Tests start an sshd of their own; this machine is not to serve port 22 because of them. */
 const MASK_SSH = 'systemctl mask ssh.service ssh.socket';
 
-const own = new Set(['--only-setup', '--with-tests']);
+const own = new Set(['--only-setup', '--with-tests', '--with-forge']);
 const flags = new Set(process.argv.slice(2).filter((word) => own.has(word)));
 const rest = process.argv.slice(2).filter((word) => !own.has(word));
 
@@ -141,5 +141,9 @@ if (!flags.has('--only-setup')) {
   // The program itself takes it from here; signals reach it directly, as it is in the same group.
   process.on('SIGINT', () => undefined);
   process.on('SIGTERM', () => undefined);
+  if (flags.has('--with-forge')) {
+    const forge = join(HERE, 'test/support/github/main.ts');
+    process.exit(run(process.execPath, ['--import', 'tsx', forge, ...rest]));
+  }
   process.exit(run(join(HERE, 'purser'), ['up', ...rest]));
 }
