@@ -13,6 +13,7 @@ import { publishedPort } from './figures/published-port.ts';
 import { pull } from './figures/pull.ts';
 import { pullRequestPlan } from './figures/pull-request-plan.ts';
 import { reconcilerRestart } from './figures/reconciler-restart.ts';
+import { renderPlan } from './figures/render-plan.ts';
 import { requestsFailed } from './figures/requests-failed.ts';
 import { rollingUpdate } from './figures/rolling-update.ts';
 import { runnerAtRest } from './figures/runner-at-rest.ts';
@@ -29,6 +30,7 @@ const FIGURES: readonly Figure[] = [
   runnerAtRest,
   pull,
   requestsFailed,
+  renderPlan,
 ];
 
 const main = async (): Promise<void> => {

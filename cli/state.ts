@@ -39,13 +39,15 @@ export const ready = (state: StateAnswer): ReadyState => {
   return { ...state, view };
 };
 
-/** What keeps Git from being read or written now, in sentences. */
+/** What keeps Git from being read or written now, or the forge from being told, in sentences. */
 export const gitTroubles = ({
   failure,
   write,
-}: Pick<StateAnswer, 'failure' | 'write'>): readonly string[] => [
+  forge = null,
+}: Pick<StateAnswer, 'failure' | 'write' | 'forge'>): readonly string[] => [
   ...(failure === null ? [] : [`Git cannot be read: ${failure}`]),
   ...(write === null ? [] : [`Git cannot be written (${write.what}): ${write.message}`]),
+  ...(forge === null ? [] : [`The forge is not told: ${forge}`]),
 ];
 
 /** `web` or `shop/web`; a short name must be unique. */

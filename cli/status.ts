@@ -2,10 +2,12 @@
 
 import { pc } from './colours.ts';
 import type { ReturnAnswer, StateAnswer } from '../schema/control.ts';
+import { RETURNS_JOBS } from '../schema/control.ts';
+import type { DesiredJob } from '../schema/desired.ts';
 import type { LiveAllocation, LiveNode } from '../schema/live.ts';
 import type { DeploymentStatus, DeploymentView } from '../schema/plan.ts';
 import { formatAge, formatCpu, formatSize } from '../schema/units.ts';
-import { many, STATUS_WORDS, waitingLines } from '../reconciler/render/words.ts';
+import { byImportance, many, STATUS_WORDS, waitingLines } from '../reconciler/render/words.ts';
 import { problemLine } from '../reconciler/render/plan-text.ts';
 import { toJson } from '../schema/snapshot.ts';
 import { connect, type Control } from './client.ts';
@@ -60,7 +62,7 @@ interface Shown extends ReadyState {
 
 /**
  * The ledger tells with which commit a version settled first. Which one brought it back is asked
- * once for each HEAD: of the job that is shown, or of all that the ledger shows to have come back.
+ * once for each HEAD: of the job that is shown, or of those that may have come back.
  */
 const createReturns = (control: Control, job: string | null) => {
   let key = '';
@@ -68,9 +70,7 @@ const createReturns = (control: Control, job: string | null) => {
   return async (state: ReadyState): Promise<Shown> => {
     const { desired } = state.view;
     const shown = job === null ? null : findJob(state, job).id;
-    const jobs = desired.jobs
-      .filter(({ id, isRollback }) => (shown === null ? isRollback : id === shown))
-      .map(({ id }) => id);
+    const jobs = shown === null ? returnedJobs(desired.jobs) : [shown];
     const now = [desired.commit.oid, ...jobs].join(' ');
     if (now !== key && jobs.length > 0) {
       const found = await control.call<readonly ReturnAnswer[]>('returns', { jobs });
@@ -85,17 +85,31 @@ const createReturns = (control: Control, job: string | null) => {
   };
 };
 
+/**
+ * Jobs that may be on a version for the second time. One that came back twice shows no trace of it
+ * in the ledger, so it may be any with two versions that settled; where these are too many to ask
+ * about, those of which the ledger does show it.
+ */
+export const returnedJobs = (jobs: readonly DesiredJob[]): readonly string[] => {
+  const may = jobs.filter(
+    ({ isRollback, settled, isOnlySettled }) => isRollback || (settled && isOnlySettled !== true),
+  );
+  const asked = may.length > RETURNS_JOBS ? may.filter(({ isRollback }) => isRollback) : may;
+  return asked.map(({ id }) => id);
+};
+
 const textOf = (state: Shown, job: string | null, io: Io): string =>
   [
     ...headOf(state),
     ...(job === null ? overview(state, io) : detail(state, findJob(state, job).id, io)),
   ].join('\n');
 
-const headOf = ({ cluster, repository, branch, view, failure, write }: ReadyState) => {
+const headOf = (state: ReadyState) => {
+  const { cluster, repository, branch, view } = state;
   const { oid, subject } = view.desired.commit;
   const line = `${pc.bold(cluster)} at ${oid.slice(0, 12)} ${pc.dim(`"${subject}" (${branch} of ${repository})`)}`;
   const stopped = view.desired.standing.kind === 'stopped' ? [view.desired.standing.why] : [];
-  const troubles = [...gitTroubles({ failure, write }), ...stopped];
+  const troubles = [...gitTroubles(state), ...stopped];
   return [line, ...troubles.map((trouble) => pc.red(`! ${trouble}`)), ''];
 };
 
@@ -134,28 +148,11 @@ const HEAD_LINES = 5;
 /** Fewer rows than this say too little: then the screen's end cuts. */
 const LEAST_ROWS = 5;
 
-/** What a person should look at first. */
-const IMPORTANCE: readonly DeploymentStatus[] = [
-  'failed',
-  'stalled',
-  'degraded',
-  'blocked',
-  'held',
-  'rolling',
-  'canary',
-  'paused',
-  'waiting',
-  'stopped',
-  'settled',
-];
-
 /** All in their order where there is room; else those that need a person, in the same order. */
 const mostImportant = (all: readonly DeploymentView[], room: number) => {
   const count = Math.max(LEAST_ROWS, room);
   if (all.length <= count) return { shown: all, hidden: 0 };
-  const first = all
-    .toSorted((a, b) => IMPORTANCE.indexOf(a.status) - IMPORTANCE.indexOf(b.status))
-    .slice(0, count);
+  const first = byImportance(all).slice(0, count);
   return { shown: all.filter((view) => first.includes(view)), hidden: all.length - count };
 };
 

@@ -10,6 +10,7 @@ import { endOf, tellAt, type ToldCommit } from './forge/commits.ts';
 import { earliest, type ForgeContext, type Part } from './forge-context.ts';
 import { deploymentWords } from './render/comment.ts';
 import { endedCheck, syncCheck } from './render/sync-check.ts';
+import { visibilityOf } from './render/visibility.ts';
 
 /** Commits behind HEAD that may still have an open check: more in one push end untold. */
 const COMMITS_BACK = 20;
@@ -23,8 +24,7 @@ export interface CommitReports {
   readonly tell: Part;
 }
 
-export const createCommitReports = (context: ForgeContext): CommitReports => {
-  const { forge, source, clock } = context;
+export const createCommitReports = ({ forge, source, clock }: ForgeContext): CommitReports => {
   const open = new Map<string, Open>();
 
   /** Newest first until one that is known, or that ended on the forge. */
@@ -71,7 +71,12 @@ export const createCommitReports = (context: ForgeContext): CommitReports => {
           due.push(await write(one, syncCheck({ desired, live, plan, ledger: tree.ledger }), view));
         } else {
           const ended = endOf(one.commit, tree.ledger);
-          await write(one, endedCheck(ended, { cluster: desired.cluster.name, head }), view);
+          const context = {
+            cluster: desired.cluster.name,
+            head,
+            visibility: visibilityOf(desired),
+          };
+          await write(one, endedCheck(ended, context), view);
           open.delete(one.commit);
         }
       }

@@ -45,6 +45,7 @@ import { createEvents } from './events.ts';
 import type { Loop } from './loop.ts';
 import { createLoop } from './loop.ts';
 import type { View } from './cycle.ts';
+import { forgeAuth, openForge, startForge, type RunningForge } from './forge.ts';
 import { createKeeping } from './keeping.ts';
 import { createMemos } from './memos.ts';
 import type { LogPort, RegistryPort } from './ports.ts';
@@ -63,6 +64,8 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
   const { repository } = config;
   const { tokenFile } = repository;
   const memos = createMemos();
+  const github = await openForge(config, { clock, log });
+  const auth = tokenFile === null ? forgeAuth(config, github) : () => readToken(tokenFile);
   const keep = keepOf(config, log);
   const keeping = createKeeping(keep?.recall() ?? NOTHING_KEPT, {
     reads: memos.compile.reads,
@@ -77,7 +80,7 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
     cacheDir: config.cacheDir,
     log,
     known: keeping.known,
-    ...(tokenFile === null ? {} : { auth: () => readToken(tokenFile) }),
+    ...(auth === null ? {} : { auth }),
   });
   const nodes = createNodes({ cluster, clock, log });
   const registry = createRegistry({
@@ -89,8 +92,17 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
     if (view !== null && keep !== null) keeping.offer(view);
   });
   const events = noteEvents(loop);
+  const forging: { running: RunningForge | null } = { running: null };
   const control = createControl({
-    handlers: handlersOf({ config, loop, source, registry, events, now: clock.now }),
+    handlers: handlersOf({
+      config,
+      loop,
+      source,
+      registry,
+      events,
+      now: clock.now,
+      forgeFailure: () => forging.running?.failure() ?? null,
+    }),
     changes: (listener) => loop.watch(listener),
     streams: nodes.streams,
   });
@@ -98,11 +110,15 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
   const link = await listen(config.linkAddress, LinkServiceDefinition, nodes.service);
   const socket = await listen(`unix:${config.controlSocket}`, ControlServiceDefinition, control);
   const running = loop.run(abort.signal);
+  if (github !== null) {
+    forging.running = await startForge({ config, github, loop, source, auth, clock, log });
+  }
   log.info({ cluster, link: link.address }, 'the reconciler runs');
   return {
     linkAddress: link.address,
     stop: async () => {
       abort.abort();
+      await forging.running?.stop();
       await Promise.all([link.stop(), socket.stop()]);
       await running;
       keeping.close();
@@ -132,6 +148,7 @@ interface Handling {
   readonly registry: RegistryPort;
   readonly events: Events;
   readonly now: () => number;
+  readonly forgeFailure: () => string | null;
 }
 
 const handlersOf = (handling: Handling): Readonly<Record<string, Handler>> => ({
@@ -152,7 +169,7 @@ const handlersOf = (handling: Handling): Readonly<Record<string, Handler>> => ({
   rollback: async (argument) => rollback(handling, argument as RollbackArgument),
 });
 
-const stateOf = ({ config, loop, now }: Handling): StateAnswer => {
+const stateOf = ({ config, loop, now, forgeFailure }: Handling): StateAnswer => {
   const { view, failure, write } = loop.state();
   const { url, branch, directory } = config.repository;
   return {
@@ -162,6 +179,7 @@ const stateOf = ({ config, loop, now }: Handling): StateAnswer => {
     directory,
     failure,
     write,
+    forge: forgeFailure(),
     view: view === null ? null : viewOf(view, now()),
   };
 };

@@ -9,6 +9,7 @@ import { dueOf, isNews, plannedPulls, type PlannedPull } from './forge/pulls.ts'
 import { earliest, type ForgeContext } from './forge-context.ts';
 import { closedComment, pullComment } from './render/comment.ts';
 import { planCheck } from './render/plan-check.ts';
+import { visibilityOf } from './render/visibility.ts';
 
 export interface PullReports {
   readonly tell: (view: View, seen: ForgeState) => Promise<Ms | null>;
@@ -104,6 +105,7 @@ const wordsOf = ({ desired, tree }: View) => ({
   cluster: desired.cluster.name,
   directory: tree.directory,
   approved: new Set(desired.approvals.flatMap(({ slots }) => slots)),
+  visibility: visibilityOf(desired),
 });
 
 const subjectsOf = (

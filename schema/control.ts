@@ -17,6 +17,8 @@ export interface StateAnswer {
   readonly failure: string | null;
   /** Writing fails now. */
   readonly write: { readonly what: string; readonly message: string } | null;
+  /** What the forge does not let us say now; null or absent: all is well, or there is none. */
+  readonly forge?: string | null;
   /** null until the repository was read once. */
   readonly view: {
     readonly desired: DesiredState;

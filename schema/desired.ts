@@ -15,6 +15,8 @@ export interface ClusterSpec {
   readonly registries: readonly string[];
   /** Host paths that jobs may mount. */
   readonly hostPaths: readonly { readonly path: string; readonly readOnly: boolean }[];
+  /** What a forge is told; absent: full. */
+  readonly planVisibility?: 'counts' | 'namespace';
 }
 
 export interface NamespaceSpec {
@@ -23,6 +25,8 @@ export interface NamespaceSpec {
   /** null: no quota. */
   readonly quota: Resources | null;
   readonly evidence: 'codes' | 'logs';
+  /** A forge is told all of it where the cluster says `namespace`; absent: counts. */
+  readonly planVisibility?: 'full';
   /** The last synced commit protects it, and HEAD does not. */
   readonly wasProtected?: true;
 }

@@ -75,6 +75,22 @@ export interface Summary {
     readonly total: Resources;
   };
   readonly assumed: readonly string[];
+  /** Where the groups of `blocked` are written. By job, group; absent: not known. */
+  readonly places?: readonly {
+    readonly job: string;
+    readonly group: string;
+    /** As in a problem: relative to the cluster's directory, from line 1. */
+    readonly file: string;
+    readonly line: number;
+    readonly wanted: number;
+  }[];
+  /** Of namespaces with a quota that the change touches, by name; absent: none. */
+  readonly quotas?: readonly {
+    readonly namespace: string;
+    readonly before: Resources;
+    readonly after: Resources;
+    readonly quota: Resources;
+  }[];
   /** HEAD may not be acted on, and why; null: it may. */
   readonly stopped: string | null;
 }

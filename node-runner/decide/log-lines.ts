@@ -3,6 +3,7 @@
 // message. Not here: reading logs (evidence.ts), where the lines are shown (reconciler/plan).
 
 import type { FailureRecord } from '../../schema/orders.ts';
+import { plainLines, shortened } from '../../schema/plain.ts';
 import type { EndOfLogAsk } from '../ports.ts';
 import type { AllocationMark, FailureMark } from './inventory.ts';
 import { lastCheck } from './probe.ts';
@@ -75,38 +76,11 @@ export const checkLogAsk = (allocation: string, task: string): EndOfLogAsk => ({
   bytes: END_OF_LOG_BYTES,
 });
 
-const ESC = String.fromCodePoint(0x1b);
-const BEL = String.fromCodePoint(0x07);
-
-/** Colours and cursor moves of terminals: CSI sequences, and OSC sequences up to their end. */
-const ESCAPES = new RegExp(
-  [
-    `${ESC}\\[[0-?]*[ -/]*[@-~]`,
-    `${ESC}\\][^${BEL}${ESC}]*(?:${BEL}|${ESC}\\\\)?`,
-    `${ESC}[@-Z\\\\^_]`,
-  ].join('|'),
-  'g',
-);
-
-/** Control and format characters: they could hide, turn or overwrite what a person reads. */
-const INVISIBLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\u2028\u2029]/gu;
-
 /**
  * The last lines, without what is not text. The first line of a long log may be cut in front; it
  * is one of the last LINES only if the lines are long.
  */
 export const cleanLines = (text: string): readonly string[] =>
-  text
-    .replaceAll(ESCAPES, '')
-    .split(/\r\n|\n|\r/)
-    .map((line) => line.replaceAll('\t', ' ').replaceAll(INVISIBLE, '').trimEnd())
-    .filter((line) => line !== '')
+  plainLines(text)
     .slice(-LINES)
-    .map(cut);
-
-const cut = (line: string): string => {
-  const characters = Array.from(line);
-  return characters.length <= LINE_CHARACTERS
-    ? line
-    : `${characters.slice(0, LINE_CHARACTERS - 1).join('')}…`;
-};
+    .map((line) => shortened(line, LINE_CHARACTERS));

@@ -4,7 +4,7 @@
 // budget formula).
 // Not here: which copies (group).
 
-import type { UpdateSpec } from '../../schema/spec.ts';
+import { copiesAtOnce } from '../../schema/parallel.ts';
 import { isLive, isThere, type Copy } from './classify.ts';
 import type { GroupView } from './slots.ts';
 
@@ -32,7 +32,7 @@ export interface Budget {
  */
 export const budgetOf = (group: GroupView, pinned = false): Budget => {
   const { count, job } = group.frame;
-  const parallel = maxParallelOf(job.spec.update, count);
+  const parallel = copiesAtOnce(job.spec.update.maxParallel, count);
   const order = orderOf(group, pinned);
   // A stop that is taken back may yet have been begun: it counts once its runner says otherwise.
   const healthy = group.copies.filter(
@@ -52,12 +52,6 @@ export const budgetOf = (group: GroupView, pinned = false): Budget => {
     newNotYetHealthy: fresh.filter((copy) => !copy.healthy).length,
   };
 };
-
-/** A percentage rounds down, at least 1 (rules 5.1). Worked example: 30 % of 5 is 1.5, so 1. */
-export const maxParallelOf = ({ maxParallel }: UpdateSpec, count: number): number =>
-  maxParallel.kind === 'count'
-    ? Math.max(1, maxParallel.copies)
-    : Math.max(1, Math.floor((count * maxParallel.percent) / 100));
 
 /**
  * One copy at a time in a slot, whatever is written: singletons, named volumes, scarce pinned

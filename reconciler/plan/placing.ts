@@ -4,6 +4,7 @@
 
 import { unaged } from '../../schema/ageing.ts';
 import type { DesiredState } from '../../schema/desired.ts';
+import { byName } from '../../schema/ids.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
 import type { LiveAllocation, LiveNode, LiveState } from '../../schema/live.ts';
 import type { Blocked, Step } from '../../schema/plan.ts';
@@ -24,7 +25,8 @@ import { makeBody } from './body.ts';
 import type { SlotWant } from './scope.ts';
 import type { JobPlan } from './job.ts';
 import type { PlanMemo } from './memo.ts';
-import { aheadDetail, gitAttributes, type NodeView, type NodeViews } from './nodes.ts';
+import { hasSettled } from './lost-ledger.ts';
+import { aheadDetail, gitAttributes, mayHideLoss, type NodeView, type NodeViews } from './nodes.ts';
 import { stopStep } from './upkeep.ts';
 import {
   bindingOf,
@@ -62,11 +64,12 @@ export const placeAll = (
   if (jobs.length === 0) return NOTHING;
   const { nodes } = around;
   const homes = homesOf(desired);
+  const isUnsure = mayHideLoss(desired, nodes) && hasSettled(around.live.nodes.flatMap(unaged));
   const waits: Blocked[] = [];
   const entries: Entry[] = [];
   for (const job of jobs) {
     for (const slotWant of job.groups.flatMap((group) => group.wants)) {
-      const binding = bindingOf(slotWant, homes, nodes);
+      const binding = bindingOf(slotWant, { homes, isUnsure }, nodes);
       if (binding.kind === 'waits') waits.push(waiting(job, slotWant, binding));
       else {
         const only = binding.kind === 'bound' ? binding.node : null;
@@ -110,8 +113,8 @@ const wantOf = (job: JobPlan, slotWant: SlotWant, only: string | null): Want => 
 const victimOf = (allocation: LiveAllocation): Victim => ({
   node: allocation.node,
   allocation: allocation.allocation,
-  ask: allocation.body.spec.ask,
   hostPorts: hostPortsOf(allocation),
+  spec: allocation.body.spec,
 });
 
 const hostPortsOf = ({ body, ports }: LiveAllocation): readonly number[] => [
@@ -137,10 +140,12 @@ export const placeNodesOf = (
   desired: DesiredState,
   { nodes, rooms }: Pick<Around, 'nodes' | 'rooms'>,
 ): readonly PlaceNode[] =>
-  desired.nodes
-    .flatMap(({ name }) => nodes.byName.get(name) ?? [])
-    .map((node) => placeNodeOf(node, rooms))
-    .toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  byName(
+    desired.nodes.flatMap(({ name }) => {
+      const node = nodes.byName.get(name);
+      return node === undefined ? [] : [placeNodeOf(node, rooms)];
+    }),
+  );
 
 const NO_ROOM: Resources = { cpuMilli: 0, memoryBytes: 0 };
 
@@ -151,6 +156,9 @@ const placeNodeOf = (node: NodeView, rooms: Around['rooms']): PlaceNode => ({
   attributes: node.attributes,
   held: node.live === null ? NOTHING_HELD : heldBy(node.live, rooms),
   portsTaken: node.live?.portsTaken ?? [],
+  ...(node.live?.portHolders === undefined
+    ? null
+    : { portHolders: new Map(node.live.portHolders) }),
 });
 
 const NOTHING_HELD = roomOf([]);
@@ -163,11 +171,13 @@ const heldBy = (node: LiveNode, { byNode, byCopy }: Around['rooms']): Room => {
   const holdings: Holding[] = [];
   for (const one of allocations) {
     if (one.phase === 'dead') continue;
-    const holding = byCopy.get(one) ?? holdingOf(one);
-    byCopy.set(one, holding);
+    const old = byCopy.get(one);
+    const holding = old ?? holdingOf(one);
+    if (old === undefined) byCopy.set(one, holding);
     holdings.push(holding);
   }
-  const room = roomOf(holdings);
+  const told = allocations.map(({ body, stopping }) => ({ spec: body.spec, leaves: stopping }));
+  const room = roomOf(holdings, told);
   byNode.set(allocations, room);
   return room;
 };

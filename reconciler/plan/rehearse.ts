@@ -13,7 +13,7 @@ import type { Step } from '../../schema/plan.ts';
 import { LOSSES_REHEARSED, type Loss, type Rehearsal } from '../../schema/pull-plan.ts';
 import type { GroupSpec, Ms } from '../../schema/spec.ts';
 import { createTable, type PlaceNode } from '../place/place.ts';
-import { maxParallelOf } from './budget.ts';
+import { copiesAtOnce } from '../../schema/parallel.ts';
 import { createDeadlines } from './deadlines.ts';
 import type { Forecast } from './forecast.ts';
 import { shortAfter, type Displaced } from './loss.ts';
@@ -211,7 +211,7 @@ const takesMs = ({ spec }: DesiredJob, now: DesiredJob['spec'] | null): Ms => {
   if (now?.specHash === spec.specHash) return START_MS + update.minHealthyMs;
   const waves = spec.groups.map(({ count, shutdownDelayMs }) => {
     // What was removed comes back at once: nothing has to stop for it.
-    const rounds = now === null ? 1 : Math.ceil(count / maxParallelOf(update, count));
+    const rounds = now === null ? 1 : Math.ceil(count / copiesAtOnce(update.maxParallel, count));
     return rounds * (shutdownDelayMs + START_MS + update.minHealthyMs);
   });
   return Math.max(0, ...waves);

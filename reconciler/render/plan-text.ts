@@ -4,9 +4,16 @@
 
 import type { Blocked } from '../../schema/plan.ts';
 import type { Problem } from '../../schema/problems.ts';
-import { formatCpu, formatSize } from '../../schema/units.ts';
-import type { JobChange, StepGroup, Summary, WaveGroup } from '../../schema/summary.ts';
-import { besideApprovals, blockedLines, many, named, START_WORDS, STOP_WORDS } from './words.ts';
+import type { JobChange, Summary, WaveGroup } from '../../schema/summary.ts';
+import {
+  capacityLine,
+  KIND_WORDS,
+  shortImage,
+  stepGroupWords,
+  versionWords,
+  wavesWords,
+} from './plan-words.ts';
+import { besideApprovals, blockedLines, many, named } from './words.ts';
 
 /** Lines shown of one list; the rest is counted. */
 const LINES_SHOWN = 50;
@@ -68,12 +75,6 @@ const section = (title: string, lines: readonly string[]): readonly string[] => 
   return ['', title, ...shown, ...(rest > 0 ? [`  … and ${rest} more`] : [])];
 };
 
-const KIND_WORDS: Readonly<Record<JobChange['kind'], string>> = {
-  new: 'new job',
-  removed: 'is removed',
-  changed: 'changes',
-};
-
 const jobLines = (job: JobChange): readonly string[] => {
   const { from, to } = job.copies;
   const row = (name: string, value: string) => `  ${name.padEnd(9)}${value}`;
@@ -92,40 +93,9 @@ const jobLines = (job: JobChange): readonly string[] => {
   ];
 };
 
-/** Twelve characters of a digest are enough for people. */
-const shortImage = (reference: string | null): string =>
-  reference === null ? 'none' : reference.replace(/(@sha256:[0-9a-f]{12})[0-9a-f]+$/, '$1…');
-
-const versionWords = ({ from, to }: JobChange): string => {
-  const short = (hash: string | null) => hash?.slice(0, 12) ?? 'none';
-  return from === to ? `${short(to)}, unchanged` : `${short(from)} → ${short(to)}`;
-};
-
-const wavesWords = ({ waves, downAtMost, copies, kind }: JobChange): string => {
-  if (kind !== 'changed') return String(waves);
-  const of = Math.min(copies.from, copies.to);
-  return downAtMost === 0
-    ? `${waves}, no copy is missing at any time`
-    : `${waves}, at most ${downAtMost} of ${of} copies down at once`;
-};
-
 const waveLines = ({ first, last, steps }: WaveGroup): readonly string[] => {
   const name = first === last ? `${first}` : `${first}–${last}, one after the other`;
   return [`${name}`, ...steps.map((step) => `  ${stepGroupWords(step)}`)];
-};
-
-const stepGroupWords = (step: StepGroup): string => {
-  const { kind, job, group, indexes } = step;
-  const slots = indexes.map((index) => String(index));
-  const slot = `${job}/${group}[${named(slots)}]`;
-  const where = `on ${named(step.nodes)}`;
-  return `${kind.padEnd(6)} ${slot} ${where} (${reasonWords(step)})`;
-};
-
-const reasonWords = ({ kind, reason, changes }: StepGroup): string => {
-  if (kind === 'update') return `in place: ${changes.join(', ')}`;
-  const words: Readonly<Record<string, string>> = kind === 'stop' ? STOP_WORDS : START_WORDS;
-  return words[reason] ?? reason;
 };
 
 const pendingLines = ({ steps, blocked, problems }: Summary['pending']): readonly string[] => [
@@ -133,10 +103,3 @@ const pendingLines = ({ steps, blocked, problems }: Summary['pending']): readonl
   ...blockedLines(blocked),
   ...problems.map(problemLine),
 ];
-
-/** Worked example: of 4 cores, 1.2 promised before and 1.5 after. */
-const capacityLine = ({ capacity: { before, after, total } }: Summary): string => {
-  const cpu = `CPU ${formatCpu(before.cpuMilli)} → ${formatCpu(after.cpuMilli)} of ${formatCpu(total.cpuMilli)}`;
-  const memory = `memory ${formatSize(before.memoryBytes)} → ${formatSize(after.memoryBytes)} of ${formatSize(total.memoryBytes)}`;
-  return `Promised to copies: ${cpu}, ${memory}.`;
-};

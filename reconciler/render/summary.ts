@@ -10,8 +10,10 @@ import type { LiveAllocation, LiveState } from '../../schema/live.ts';
 import type { Blocked, Plan, Step } from '../../schema/plan.ts';
 import type { Preview } from '../../schema/preview.ts';
 import type { Problem } from '../../schema/problems.ts';
-import type { JobSpec, Resources } from '../../schema/spec.ts';
+import type { JobSpec } from '../../schema/spec.ts';
 import type { JobChange, StepGroup, Summary, WaveGroup } from '../../schema/summary.ts';
+import { placesOf, slotParts } from './places.ts';
+import { capacityOf, quotasOf } from './room.ts';
 import { blockedWords } from './words.ts';
 
 export const summarize = (preview: Preview): Summary => {
@@ -42,6 +44,8 @@ export const summarize = (preview: Preview): Summary => {
     },
     capacity: capacityOf(live, steps),
     assumed: preview.assumed,
+    places: placesOf(change),
+    quotas: quotasOf(preview, steps),
     stopped: change.desired.standing.kind === 'stopped' ? change.desired.standing.why : null,
   };
 };
@@ -243,33 +247,3 @@ const groupSteps = (steps: readonly Step[]): readonly StepGroup[] => {
       KIND_ORDER[a.kind] - KIND_ORDER[b.kind],
   );
 };
-
-/** `shop/web/web[2]` → group web, index 2. */
-const slotParts = (slot: string): { readonly group: string; readonly index: number } => {
-  const open = slot.lastIndexOf('[');
-  const group = slot.slice(slot.lastIndexOf('/', open) + 1, open);
-  return { group, index: Number(slot.slice(open + 1, -1)) };
-};
-
-const capacityOf = (live: LiveState, steps: readonly Step[]): Summary['capacity'] => {
-  const asks = new Map(
-    live.nodes.flatMap((node) =>
-      node.allocations
-        .filter(({ phase }) => phase !== 'dead')
-        .map(({ allocation, body }): readonly [string, Resources] => [allocation, body.spec.ask]),
-    ),
-  );
-  const before = total([...asks.values()]);
-  for (const step of steps) {
-    if (step.kind === 'stop') asks.delete(step.allocation);
-    else asks.set(step.allocation, step.body.spec.ask);
-  }
-  const connected = live.nodes.filter((node) => node.connected);
-  const all = total(connected.map(({ capacity }) => capacity));
-  return { before, after: total([...asks.values()]), total: all };
-};
-
-const total = (all: readonly Resources[]): Resources => ({
-  cpuMilli: all.reduce((sum, one) => sum + one.cpuMilli, 0),
-  memoryBytes: all.reduce((sum, one) => sum + one.memoryBytes, 0),
-});

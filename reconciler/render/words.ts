@@ -6,6 +6,7 @@ import { REMOVAL_WAITS } from '../../schema/plan.ts';
 import type {
   Blocked,
   DeploymentStatus,
+  DeploymentView,
   NodeReason,
   Plan,
   StartReason,
@@ -46,6 +47,7 @@ export const NODE_WORDS: Readonly<Record<NodeReason, string>> = {
   port: 'port taken',
   constraint: 'constraint not met',
   'volume-elsewhere': 'its volume is on another node',
+  copies: 'too many copies',
   behind: 'its runner is ahead of this commit',
 };
 
@@ -63,6 +65,34 @@ export const STATUS_WORDS: Readonly<Record<DeploymentStatus, string>> = {
   stopped: 'stopped',
 };
 
+/** What a person should look at first. */
+const IMPORTANCE: readonly DeploymentStatus[] = [
+  'failed',
+  'stalled',
+  'degraded',
+  'blocked',
+  'held',
+  'rolling',
+  'canary',
+  'paused',
+  'waiting',
+  'stopped',
+  'settled',
+];
+
+/** Those that need a person in front, else in their order. */
+export const byImportance = (views: readonly DeploymentView[]): readonly DeploymentView[] =>
+  views.toSorted((a, b) => IMPORTANCE.indexOf(a.status) - IMPORTANCE.indexOf(b.status));
+
+/** What does not pass by itself. */
+export const NEEDS_PERSON: ReadonlySet<DeploymentStatus> = new Set([
+  'failed',
+  'stalled',
+  'degraded',
+  'blocked',
+  'held',
+]);
+
 export const stepWords = (step: Step): string => {
   switch (step.kind) {
     case 'start':
@@ -76,6 +106,8 @@ export const stepWords = (step: Step): string => {
 
 export const many = (count: number, word: string): string =>
   `${count} ${word}${count === 1 ? '' : 's'}`;
+
+export const manyCopies = (count: number): string => `${count} ${count === 1 ? 'copy' : 'copies'}`;
 
 /** Names in one line; the rest is counted. */
 const NAMES_SHOWN = 6;

@@ -6,8 +6,6 @@
 
 import Type from 'typebox';
 import {
-  NAME_PATTERN,
-  NODE_NAME_PATTERN,
   closed,
   cpu,
   duration,
@@ -19,6 +17,7 @@ import {
   text,
   type WrittenOf,
 } from './field.ts';
+import { NAME_PATTERN, NODE_NAME_PATTERN } from '../patterns.ts';
 import { MAX_COUNT, groupOnlyFields, rescheduleSchema, restartSchema } from './group.ts';
 import { jobOnlyFields, updateDefaultsSchema } from './job.ts';
 import { resourcesSchema, taskFields } from './task.ts';
@@ -97,6 +96,11 @@ const clusterFields = {
     ),
     { description: 'Guards against removing much by mistake.', default: null },
   ),
+  plan_visibility: field('in-place', Type.Enum(['counts', 'namespace', 'full']), {
+    description:
+      'What a forge is told of plans and rollouts: all; of the cluster only counts, but all of namespaces whose file says so; or only counts. The commit before a change decides.',
+    default: 'full',
+  }),
   policies: field('in-place', policiesSchema, {
     description: 'What jobs may use.',
     default: null,
@@ -174,6 +178,11 @@ export const namespaceSchema = Type.Object(
       description:
         'What a revert commit may quote: exit codes and failed checks, or with `logs` also the last ten lines of a failed task’s log. Git never forgets.',
       default: 'codes',
+    }),
+    plan_visibility: field('in-place', Type.Enum(['counts', 'full']), {
+      description:
+        'What a forge is told of its jobs where cluster.yaml says `plan_visibility: namespace`.',
+      default: 'counts',
     }),
   },
   closed,

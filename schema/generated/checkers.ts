@@ -11,7 +11,7 @@ const lengthOf = (text) => {
 };
 
 export const cluster = validate52;
-const schema19 = {"type":"object","required":["name"],"properties":{"name":{"$ref":"shared#/$defs/part0"},"$schema":{"type":"string"},"allow_empty":{"type":"boolean"},"max_deployments":{"type":"integer","minimum":1,"maximum":10000},"lost_after":{"$ref":"shared#/$defs/part1"},"guards":{"$ref":"shared#/$defs/part2"},"policies":{"$ref":"shared#/$defs/part5"},"defaults":{"$ref":"shared#/$defs/part13"},"ledger":{"enum":["ref","branch"]}},"additionalProperties":false,"$id":"cluster"};
+const schema19 = {"type":"object","required":["name"],"properties":{"name":{"$ref":"shared#/$defs/part0"},"$schema":{"type":"string"},"allow_empty":{"type":"boolean"},"max_deployments":{"type":"integer","minimum":1,"maximum":10000},"lost_after":{"$ref":"shared#/$defs/part1"},"guards":{"$ref":"shared#/$defs/part2"},"plan_visibility":{"enum":["counts","namespace","full"]},"policies":{"$ref":"shared#/$defs/part5"},"defaults":{"$ref":"shared#/$defs/part13"},"ledger":{"enum":["ref","branch"]}},"additionalProperties":false,"$id":"cluster"};
 const func1 = Object.prototype.hasOwnProperty;
 const schema21 = {"type":["string","number","boolean","null"],"pattern":"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$","x-unit":"name"};
 const pattern3 = new RegExp("^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$", "u");
@@ -1181,11 +1181,12 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.policies !== undefined){
+if(data.plan_visibility !== undefined){
+let data6 = data.plan_visibility;
 const _errs11 = errors;
-if(!(validate60(data.policies, {instancePath:instancePath+"/policies",parentData:data,parentDataProperty:"policies",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate60.errors : vErrors.concat(validate60.errors);
-errors = vErrors.length;
+if(!(((data6 === "counts") || (data6 === "namespace")) || (data6 === "full"))){
+validate52.errors = [{instancePath:instancePath+"/plan_visibility",schemaPath:"#/properties/plan_visibility/enum",keyword:"enum",params:{allowedValues: schema19.properties.plan_visibility.enum}}];
+return false;
 }
 var valid0 = _errs11 === errors;
 }
@@ -1193,10 +1194,10 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.defaults !== undefined){
+if(data.policies !== undefined){
 const _errs12 = errors;
-if(!(validate66(data.defaults, {instancePath:instancePath+"/defaults",parentData:data,parentDataProperty:"defaults",rootData,dynamicAnchors}))){
-vErrors = vErrors === null ? validate66.errors : vErrors.concat(validate66.errors);
+if(!(validate60(data.policies, {instancePath:instancePath+"/policies",parentData:data,parentDataProperty:"policies",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate60.errors : vErrors.concat(validate60.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs12 === errors;
@@ -1205,17 +1206,30 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.ledger !== undefined){
-let data8 = data.ledger;
+if(data.defaults !== undefined){
 const _errs13 = errors;
-if(!((data8 === "ref") || (data8 === "branch"))){
-validate52.errors = [{instancePath:instancePath+"/ledger",schemaPath:"#/properties/ledger/enum",keyword:"enum",params:{allowedValues: schema19.properties.ledger.enum}}];
-return false;
+if(!(validate66(data.defaults, {instancePath:instancePath+"/defaults",parentData:data,parentDataProperty:"defaults",rootData,dynamicAnchors}))){
+vErrors = vErrors === null ? validate66.errors : vErrors.concat(validate66.errors);
+errors = vErrors.length;
 }
 var valid0 = _errs13 === errors;
 }
 else {
 var valid0 = true;
+}
+if(valid0){
+if(data.ledger !== undefined){
+let data9 = data.ledger;
+const _errs14 = errors;
+if(!((data9 === "ref") || (data9 === "branch"))){
+validate52.errors = [{instancePath:instancePath+"/ledger",schemaPath:"#/properties/ledger/enum",keyword:"enum",params:{allowedValues: schema19.properties.ledger.enum}}];
+return false;
+}
+var valid0 = _errs14 === errors;
+}
+else {
+var valid0 = true;
+}
 }
 }
 }
@@ -1580,7 +1594,7 @@ return errors === 0;
 validate94.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 export const namespace = validate105;
-const schema42 = {"type":"object","properties":{"$schema":{"type":"string"},"namespace":{"$ref":"shared#/$defs/part0"},"protected":{"type":"boolean"},"quota":{"$ref":"shared#/$defs/part18"},"evidence":{"enum":["codes","logs"]}},"additionalProperties":false,"$id":"namespace"};
+const schema42 = {"type":"object","properties":{"$schema":{"type":"string"},"namespace":{"$ref":"shared#/$defs/part0"},"protected":{"type":"boolean"},"quota":{"$ref":"shared#/$defs/part18"},"evidence":{"enum":["codes","logs"]},"plan_visibility":{"enum":["counts","full"]}},"additionalProperties":false,"$id":"namespace"};
 
 function validate106(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
 let vErrors = null;
@@ -1684,7 +1698,7 @@ if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
-if(!(((((key0 === "$schema") || (key0 === "namespace")) || (key0 === "protected")) || (key0 === "quota")) || (key0 === "evidence"))){
+if(!((((((key0 === "$schema") || (key0 === "namespace")) || (key0 === "protected")) || (key0 === "quota")) || (key0 === "evidence")) || (key0 === "plan_visibility"))){
 validate105.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
 return false;
 break;
@@ -1750,6 +1764,20 @@ var valid0 = _errs8 === errors;
 }
 else {
 var valid0 = true;
+}
+if(valid0){
+if(data.plan_visibility !== undefined){
+let data5 = data.plan_visibility;
+const _errs9 = errors;
+if(!((data5 === "counts") || (data5 === "full"))){
+validate105.errors = [{instancePath:instancePath+"/plan_visibility",schemaPath:"#/properties/plan_visibility/enum",keyword:"enum",params:{allowedValues: schema42.properties.plan_visibility.enum}}];
+return false;
+}
+var valid0 = _errs9 === errors;
+}
+else {
+var valid0 = true;
+}
 }
 }
 }

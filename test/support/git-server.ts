@@ -3,6 +3,7 @@
 // a client makes of it.
 
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 
@@ -48,7 +49,8 @@ export const startGitServer = async (options: GitServerOptions): Promise<GitServ
       response.writeHead(401, { 'www-authenticate': 'Basic realm="git"' }).end();
       return;
     }
-    serve(options, request, response);
+    const user = options.login?.split(':')[0] ?? null;
+    void serveGit({ root: options.root, path: request.url ?? '/', user }, request, response);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
@@ -73,13 +75,26 @@ const isRefused = (request: http.IncomingMessage, login: string | null): boolean
   login !== null &&
   request.headers.authorization !== `Basic ${Buffer.from(login).toString('base64')}`;
 
-/** CGI: the request's fields go in as variables, the answer's come out in front of its body. */
-const serve = (
-  { root, login }: GitServerOptions,
+export interface GitRequest {
+  readonly root: string;
+  /** Of the repository below the root, and what Git asks of it, with its query. */
+  readonly path: string;
+  /** Who asks; null: nobody knows. */
+  readonly user: string | null;
+  /** For the repository's hooks. */
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+/**
+ * CGI: the request's fields go in as variables, the answer's come out in front of its body. Done
+ * when git is, a moment before the answer ends.
+ */
+export const serveGit = async (
+  { root, path, user, env }: GitRequest,
   request: http.IncomingMessage,
   response: http.ServerResponse,
-): void => {
-  const url = new URL(request.url ?? '/', 'http://server');
+): Promise<void> => {
+  const url = new URL(path, 'http://server');
   const { headers } = request;
   const child = spawn('git', ['-c', 'http.receivepack=true', 'http-backend'], {
     stdio: ['pipe', 'pipe', 'ignore'],
@@ -93,11 +108,12 @@ const serve = (
       CONTENT_TYPE: headers['content-type'] ?? '',
       HTTP_CONTENT_ENCODING: headers['content-encoding'] ?? '',
       GIT_PROTOCOL: String(headers['git-protocol'] ?? ''),
-      REMOTE_USER: login?.split(':')[0] ?? 'anyone',
+      REMOTE_USER: user ?? 'anyone',
       REMOTE_ADDR: '127.0.0.1',
       ...(headers['content-length'] === undefined
         ? {}
         : { CONTENT_LENGTH: headers['content-length'] }),
+      ...env,
     },
   });
   child.stdin.on('error', () => {});
@@ -105,17 +121,16 @@ const serve = (
   response.on('close', () => child.kill());
   const chunks: Buffer[] = [];
   child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));
-  child.on('close', () => {
-    const answer = Buffer.concat(chunks);
-    const split = answer.indexOf('\r\n\r\n');
-    const head = answer.subarray(0, Math.max(split, 0)).toString('latin1').split('\r\n');
-    let status = split < 0 ? 500 : 200;
-    for (const line of head) {
-      const [, name, value] = /^([^:]+):\s*(.*)$/.exec(line) ?? [];
-      if (name === undefined || value === undefined) continue;
-      if (name.toLowerCase() === 'status') status = Number.parseInt(value, 10);
-      else response.setHeader(name, value);
-    }
-    response.writeHead(status).end(answer.subarray(split + 4));
-  });
+  await once(child, 'close');
+  const answer = Buffer.concat(chunks);
+  const split = answer.indexOf('\r\n\r\n');
+  const head = answer.subarray(0, Math.max(split, 0)).toString('latin1').split('\r\n');
+  let status = split < 0 ? 500 : 200;
+  for (const line of head) {
+    const [, name, value] = /^([^:]+):\s*(.*)$/.exec(line) ?? [];
+    if (name === undefined || value === undefined) continue;
+    if (name.toLowerCase() === 'status') status = Number.parseInt(value, 10);
+    else response.setHeader(name, value);
+  }
+  response.writeHead(status).end(answer.subarray(split + 4));
 };

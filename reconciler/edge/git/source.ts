@@ -12,10 +12,10 @@ import { sameTips } from './base.ts';
 import { makeCommit, offerCommit } from './commit.ts';
 import { broken, LostObject } from './failure.ts';
 import type { FileRow } from './folders.ts';
-import type { Identity } from './format.ts';
+import type { Commit, Identity } from './format.ts';
 import { normalDirectory, within } from './format.ts';
 import { ledgerRows, readLedger } from './ledger-store.ts';
-import { ANCESTRY_COMMITS, COMMIT_BYTES } from './limits.ts';
+import { ANCESTRY_COMMITS, UNSYNCED_COMMITS } from './limits.ts';
 import { contains, entryAt } from './line.ts';
 import type { Notes } from './notes.ts';
 import { createNotes } from './notes.ts';
@@ -25,6 +25,7 @@ import { createRecorder } from './recorder.ts';
 import { someBranches } from './refs.ts';
 import type { RewriteGuard } from './rewrite.ts';
 import { createRewriteGuard } from './rewrite.ts';
+import type { Store } from './store.ts';
 
 export interface GitSource extends SourcePort {
   /** Asks the remote now: a webhook came. Wakes every watcher. */
@@ -231,6 +232,7 @@ const readTree = async (reading: Reading): Promise<Remembered> => {
     branch: options.branch,
     directory: reading.directory,
     head,
+    unsynced: await unsyncedOf(store, head, synced),
     local: base.local,
     files,
     ledger,
@@ -245,6 +247,21 @@ const readTree = async (reading: Reading): Promise<Remembered> => {
   return { tips, tree, synced };
 };
 
+/** Back to the synced commit, newest first; usually HEAD alone, or nothing. */
+const unsyncedOf = async (
+  { folders }: Store,
+  head: Commit,
+  synced: string | null,
+): Promise<readonly CommitInfo[]> => {
+  const found: Commit[] = [];
+  let next: Commit | null = head;
+  while (next !== null && next.oid !== synced && found.length < UNSYNCED_COMMITS) {
+    found.push(next);
+    next = next.parent === null ? null : await folders.commit(next.parent);
+  }
+  return found;
+};
+
 const newestSynced = (ledger: Ledger): string | null => {
   const isSynced = (record: LedgerRecord) => record.kind === 'synced';
   return ledger.findLast(isSynced)?.commit ?? null;
@@ -254,16 +271,16 @@ const headAt = async (
   base: Base,
   commit: string,
 ): Promise<Pick<SourceTree, 'head' | 'files'> | null> => {
-  const { objects, folders, files } = base.store();
-  if ((await objects.read(commit, COMMIT_BYTES)) === null) return null;
+  const { folders, files } = base.store();
+  if (!(await folders.has(commit))) return null;
   const head = await folders.commit(commit);
   return { head, files: await files.read(head.tree) };
 };
 
 /** null when the commit is gone (a rewrite, and Git's clean-up after it). */
 const filesAt = async (base: Base, commit: string): Promise<SourceTree['lastSynced']> => {
-  const { objects, folders, files } = base.store();
-  if ((await objects.read(commit, COMMIT_BYTES)) === null) return null;
+  const { folders, files } = base.store();
+  if (!(await folders.has(commit))) return null;
   try {
     return { commit, files: await files.read((await folders.commit(commit)).tree) };
   } catch (error) {
@@ -297,10 +314,10 @@ const containedOf = async (
   head: string,
   commits: readonly string[],
 ): Promise<readonly string[]> => {
-  const { objects, folders } = base.store();
+  const { folders } = base.store();
   const found: string[] = [];
   for (const oid of commits) {
-    if (!/^[0-9a-f]{40}$/.test(oid) || (await objects.read(oid, COMMIT_BYTES)) === null) continue;
+    if (!/^[0-9a-f]{40}$/.test(oid) || !(await folders.has(oid))) continue;
     if ((await contains(folders, [head, oid], ANCESTRY_COMMITS)) === 'yes') found.push(oid);
   }
   return found;

@@ -1,0 +1,314 @@
+// Checks on commits: one check run for each (commit, kind), found again by its name and external
+// id, made once, brought up to date when something differs.
+// In: reports. Out: check runs, with a hidden mark that says what was written. Not here: commit
+// statuses for want of an App (statuses), what a check says.
+
+import type {
+  Annotation,
+  CheckKind,
+  CheckReport,
+  Conclusion,
+  ForgeRequest,
+} from '../../../schema/forge.ts';
+import { ANNOTATIONS_A_REQUEST, BUTTONS_LIMIT, checkName } from '../../../schema/forge.ts';
+import { hashOf } from '../../../schema/hash.ts';
+import type { ApiAnnotation, ApiCheck } from './answers.ts';
+import { ForgeFailure } from './failure.ts';
+import { NO_MARKS, splitMarks, withAnswer, withMarks, type Marks } from './mark.ts';
+import { createTurns } from './turns.ts';
+import type { Wire } from './wire.ts';
+
+export interface Checks {
+  readonly check: (kind: CheckKind, commit: string) => Promise<CheckReport | null>;
+  readonly write: (report: CheckReport) => Promise<void>;
+  /** Writes an answer below the check; false: there is no such check. */
+  readonly answer: (ask: AnswerAsk) => Promise<boolean>;
+  /** Whether a request was answered below a check already. */
+  readonly isAnswered: (ask: Omit<AnswerAsk, 'line'>) => Promise<boolean>;
+  /** When the check was begun, by GitHub's clock, in ms since 1970; null: there is none. */
+  readonly beganAt: (kind: CheckKind, commit: string) => Promise<number | null>;
+  /** Says again what it says: a re-run opens the suite until its checks have answered. */
+  readonly touch: (kind: CheckKind, commit: string) => Promise<void>;
+}
+
+export interface AnswerAsk {
+  readonly kind: CheckKind;
+  readonly commit: string;
+  readonly id: ForgeRequest['id'];
+  /** Of a click's delivery: the same one again under another id is answered too; '' for comments. */
+  readonly seal: string;
+  /** Markdown, one line. */
+  readonly line: string;
+}
+
+/** What stands on GitHub. */
+interface Known {
+  readonly id: number;
+  readonly status: ApiCheck['status'];
+  readonly conclusion: string | null;
+  readonly marks: Marks;
+  /** Keys of annotations: GitHub adds those of an update to those that are there. */
+  readonly annotations: ReadonlySet<string>;
+}
+
+/** Checks remembered: open pulls and recent commits many times over; others are looked up. */
+const KNOWN_MAX = 2000;
+/** Pages of check runs of one name on one commit, and of annotations of one check. */
+const PAGES_MAX = 10;
+const OUTPUT_TITLE_MAX = 255;
+const ANNOTATION_MESSAGE_MAX = 16_000;
+
+export const createChecks = (
+  wire: Wire,
+  { cluster, appId }: { readonly cluster: string; readonly appId: number },
+): Checks => {
+  const known = new Map<string, Known>();
+  const inTurn = createTurns();
+
+  const remember = (key: string, one: Known) => {
+    known.delete(key);
+    known.set(key, one);
+    const oldest = known.keys().next().value;
+    if (known.size > KNOWN_MAX && oldest !== undefined) known.delete(oldest);
+  };
+
+  /** The oldest of ours, should there ever be two. */
+  const find = async (kind: CheckKind, commit: string): Promise<ApiCheck | null> => {
+    const external = externalId(cluster, kind, commit);
+    const runs = await wire.pages<ApiCheck>(
+      {
+        route: 'GET /repos/{owner}/{repo}/commits/{ref}/check-runs',
+        params: { ref: commit, check_name: checkName(kind, cluster), filter: 'all' },
+        pick: (data) => (data as { readonly check_runs: readonly ApiCheck[] }).check_runs,
+        once: true,
+      },
+      PAGES_MAX,
+    );
+    const ours = runs.filter((run) => run.external_id === external && run.app?.id === appId);
+    return ours.toSorted((a, b) => a.id - b.id)[0] ?? null;
+  };
+
+  const annotationsOf = async (run: ApiCheck): Promise<readonly Annotation[]> => {
+    if (run.output.annotations_count === 0) return [];
+    const found = await wire.pages<ApiAnnotation>(
+      {
+        route: 'GET /repos/{owner}/{repo}/check-runs/{check_run_id}/annotations',
+        params: { check_run_id: run.id },
+        pick: (data) => data as readonly ApiAnnotation[],
+        once: true,
+      },
+      PAGES_MAX,
+    );
+    return found.map(annotationOf);
+  };
+
+  const recall = async (kind: CheckKind, commit: string): Promise<Known | null> => {
+    const key = `${kind} ${commit}`;
+    const remembered = known.get(key);
+    if (remembered !== undefined) return remembered;
+    const run = await find(kind, commit);
+    if (run === null) return null;
+    const one = knownOf(run, await annotationsOf(run));
+    remember(key, one);
+    return one;
+  };
+
+  const write = async (report: CheckReport): Promise<void> => {
+    const { kind, commit } = report;
+    const key = `${kind} ${commit}`;
+    const before = await recall(kind, commit);
+    const hash = hashOf(report).slice(0, 16);
+    if (before !== null && isSame(before, report, hash)) return;
+    const marks: Marks = { ...(before?.marks ?? NO_MARKS), hash, buttons: report.buttons };
+    const there = before?.annotations ?? new Set<string>();
+    const fresh = report.annotations.filter((one) => !there.has(keyOf(one)));
+    const batches = batchesOf(fresh);
+    known.delete(key); // whatever happens now, what stands there is looked at again
+    let id = before?.id ?? null;
+    for (const [index, batch] of batches.entries()) {
+      const isLast = index === batches.length - 1;
+      // Until all is written the mark names nothing, so that a crash leaves it to be done again.
+      const written = isLast ? marks : { ...marks, hash: '' };
+      const body = { ...bodyOf(report, written, batch), name: checkName(kind, cluster) };
+      id = await put(wire, id, { ...body, commit, external: externalId(cluster, kind, commit) });
+    }
+    if (id === null) return;
+    remember(key, {
+      id,
+      status: report.status,
+      conclusion: report.conclusion,
+      marks,
+      annotations: new Set([...there, ...fresh.map(keyOf)]),
+    });
+  };
+
+  const answer = async (ask: AnswerAsk): Promise<boolean> => {
+    const { kind, commit, line } = ask;
+    const run = await find(kind, commit);
+    if (run === null) return false;
+    const { body, marks } = splitMarks(run.output.summary ?? '');
+    if (isIn(marks, ask)) return true;
+    const answered = withAnswer(marks, nameOf(ask), line);
+    const { title, text } = run.output;
+    const output = { title, summary: withMarks(body, answered), ...(text ? { text } : {}) };
+    await wire.send('PATCH /repos/{owner}/{repo}/check-runs/{check_run_id}', {
+      check_run_id: run.id,
+      output,
+      ...standingOf(run),
+      actions: actionsOf(marks.buttons),
+    });
+    const annotations = new Set((await annotationsOf(run)).map(keyOf));
+    const { status, conclusion } = run;
+    remember(`${kind} ${commit}`, { id: run.id, status, conclusion, marks: answered, annotations });
+    return true;
+  };
+
+  const touch = async (kind: CheckKind, commit: string): Promise<void> => {
+    const run = await find(kind, commit);
+    if (run === null) return;
+    const { marks } = splitMarks(run.output.summary ?? '');
+    await wire.send('PATCH /repos/{owner}/{repo}/check-runs/{check_run_id}', {
+      check_run_id: run.id,
+      ...standingOf(run),
+      actions: actionsOf(marks.buttons),
+    });
+  };
+
+  return {
+    check: async (kind, commit) => {
+      const run = await find(kind, commit);
+      if (run === null) return null;
+      const annotations = await annotationsOf(run);
+      remember(`${kind} ${commit}`, knownOf(run, annotations));
+      const { body, marks } = splitMarks(run.output.summary ?? '');
+      return {
+        kind,
+        commit,
+        status: run.status,
+        conclusion: conclusionOf(run.conclusion),
+        title: run.output.title ?? '',
+        summary: body,
+        text: run.output.text ?? '',
+        annotations,
+        buttons: marks.buttons,
+      };
+    },
+    write: (report) => inTurn(`${report.kind} ${report.commit}`, () => write(report)),
+    answer: (ask) => inTurn(`${ask.kind} ${ask.commit}`, () => answer(ask)),
+    isAnswered: async (ask) => {
+      const there = await recall(ask.kind, ask.commit);
+      return there !== null && isIn(there.marks, ask);
+    },
+    beganAt: async (kind, commit) => {
+      const began = (await find(kind, commit))?.started_at ?? null;
+      return began === null ? null : Date.parse(began);
+    },
+    touch: (kind, commit) => inTurn(`${kind} ${commit}`, () => touch(kind, commit)),
+  };
+};
+
+export const externalId = (cluster: string, kind: CheckKind, commit: string): string =>
+  `purser:${cluster}:${kind}:${commit}`;
+
+const nameOf = ({ id, seal }: Pick<AnswerAsk, 'id' | 'seal'>): string =>
+  seal === '' ? id : `${id}/${seal}`;
+
+const isIn = ({ answered }: Marks, { id, seal }: Pick<AnswerAsk, 'id' | 'seal'>): boolean =>
+  answered.some((one) => {
+    const [known, sealed] = one.split('/');
+    return known === id || (seal !== '' && sealed === seal);
+  });
+
+const standingOf = ({ status, conclusion }: ApiCheck) => ({
+  status,
+  ...(conclusion === null ? {} : { conclusion }),
+});
+
+const knownOf = (run: ApiCheck, annotations: readonly Annotation[]): Known => ({
+  id: run.id,
+  status: run.status,
+  conclusion: run.conclusion,
+  marks: splitMarks(run.output.summary ?? '').marks,
+  annotations: new Set(annotations.map(keyOf)),
+});
+
+const isSame = (known: Known, report: CheckReport, hash: string): boolean =>
+  known.marks.hash === hash &&
+  known.status === report.status &&
+  known.conclusion === report.conclusion;
+
+/** At least one batch, also without annotations. */
+const batchesOf = (annotations: readonly Annotation[]): readonly (readonly Annotation[])[] => {
+  const count = Math.max(1, Math.ceil(annotations.length / ANNOTATIONS_A_REQUEST));
+  return Array.from({ length: count }, (_, index) =>
+    annotations.slice(index * ANNOTATIONS_A_REQUEST, (index + 1) * ANNOTATIONS_A_REQUEST),
+  );
+};
+
+const bodyOf = (report: CheckReport, marks: Marks, annotations: readonly Annotation[]) => ({
+  status: report.status,
+  ...(report.conclusion === null ? {} : { conclusion: report.conclusion }),
+  output: {
+    title: report.title.slice(0, OUTPUT_TITLE_MAX),
+    summary: withMarks(report.summary, marks),
+    ...(report.text === '' ? {} : { text: report.text }),
+    ...(annotations.length === 0 ? {} : { annotations: annotations.map(apiAnnotation) }),
+  },
+  actions: actionsOf(report.buttons),
+});
+
+const actionsOf = (buttons: CheckReport['buttons']) =>
+  buttons
+    .slice(0, BUTTONS_LIMIT)
+    .map(({ id, label, description }) => ({ identifier: id, label, description }));
+
+interface Put {
+  readonly name: string;
+  readonly commit: string;
+  readonly external: string;
+  readonly [field: string]: unknown;
+}
+
+/** Makes it, or changes the one that is there; makes it anew when GitHub has thrown it away. */
+const put = async (wire: Wire, id: number | null, ask: Put): Promise<number> => {
+  const { commit, external, ...body } = ask;
+  if (id !== null) {
+    try {
+      const params = { ...body, check_run_id: id };
+      await wire.send('PATCH /repos/{owner}/{repo}/check-runs/{check_run_id}', params);
+      return id;
+    } catch (error) {
+      if (!(error instanceof ForgeFailure) || error.status !== 404) throw error;
+    }
+  }
+  const params = { ...body, head_sha: commit, external_id: external };
+  const made = await wire.send('POST /repos/{owner}/{repo}/check-runs', params);
+  return (made as ApiCheck).id;
+};
+
+const apiAnnotation = (one: Annotation) => ({
+  path: one.path,
+  start_line: one.startLine,
+  end_line: one.endLine,
+  annotation_level: one.level,
+  title: one.title,
+  message: one.message.slice(0, ANNOTATION_MESSAGE_MAX),
+});
+
+const annotationOf = (one: ApiAnnotation): Annotation => ({
+  path: one.path,
+  startLine: one.start_line,
+  endLine: one.end_line,
+  level: one.annotation_level ?? 'notice',
+  title: one.title ?? '',
+  message: one.message ?? '',
+});
+
+const keyOf = (one: Annotation): string =>
+  [one.path, one.startLine, one.endLine, one.level, one.title, one.message].join('\n');
+
+const CONCLUSIONS: readonly Conclusion[] = ['success', 'failure', 'action_required', 'cancelled'];
+
+/** Ours are these four; GitHub itself ends forgotten ones as `stale`. */
+const conclusionOf = (conclusion: string | null): Conclusion | null =>
+  CONCLUSIONS.find((one) => one === conclusion) ?? (conclusion === null ? null : 'cancelled');

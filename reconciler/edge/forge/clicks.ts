@@ -1,0 +1,110 @@
+// Clicks on the buttons of our checks, out of deliveries: those that arrived and those that GitHub
+// lists.
+// In: an event's payload. Out: a click, or that a check is to be said again, or nothing. Pure. Not
+// here: whether the person may (requests), signatures (webhooks).
+
+import type { Account, ButtonId, CheckKind } from '../../../schema/forge.ts';
+
+/** A click as a delivery tells it; who it is and what they may is asked of GitHub afterwards. */
+export interface Click {
+  /** The delivery's. */
+  readonly id: string;
+  /** Of the delivery's signature: the id itself is not signed. */
+  readonly seal: string;
+  readonly action: ButtonId | 'plan';
+  readonly by: Account;
+  readonly kind: CheckKind;
+  readonly commit: string;
+  /** Milliseconds since 1970. */
+  readonly at: number;
+}
+
+export type Told =
+  | { readonly kind: 'click'; readonly click: Click }
+  /** A re-run: the check says again what it says. */
+  | { readonly kind: 'again'; readonly commit: string }
+  | { readonly kind: 'nothing' };
+
+export interface Delivery {
+  readonly id: string;
+  readonly event: string;
+  readonly payload: unknown;
+  /** `sha256=…` */
+  readonly signature: string;
+  readonly at: number;
+}
+
+/** So much of a signature names a delivery; all of it is nobody's to read. */
+const SEAL_LENGTH = 16;
+
+const NOTHING: Told = { kind: 'nothing' };
+const BUTTONS: readonly ButtonId[] = ['approve', 'rollback', 'promote', 'retry', 'reland'];
+
+export const toldBy = (
+  { id, event, payload, signature, at }: Delivery,
+  { cluster, repository }: { readonly cluster: string; readonly repository: string },
+): Told => {
+  const told = payload as Payload | null;
+  if (told?.repository?.full_name?.toLowerCase() !== repository.toLowerCase()) return NOTHING;
+  if (event === 'check_suite' && told.action === 'rerequested') {
+    const commit = told.check_suite?.head_sha;
+    return isCommit(commit) ? { kind: 'again', commit } : NOTHING;
+  }
+  if (event !== 'check_run') return NOTHING;
+  const run = told.check_run;
+  const commit = run?.head_sha;
+  const kind = kindOf(run?.external_id, cluster);
+  if (kind === null || !isCommit(commit) || run?.external_id?.endsWith(commit) !== true) {
+    return NOTHING;
+  }
+  const isAgain = told.action === 'rerequested';
+  if (isAgain && kind === 'sync') return { kind: 'again', commit };
+  const asked = told.requested_action?.identifier;
+  const action = isAgain ? 'plan' : BUTTONS.find((one) => one === asked);
+  const { login, id: account } = told.sender ?? {};
+  if (!isAgain && told.action !== 'requested_action') return NOTHING;
+  if (action === undefined || typeof login !== 'string' || typeof account !== 'number') {
+    return NOTHING;
+  }
+  const seal = signature.replace('sha256=', '').slice(0, SEAL_LENGTH);
+  const by = { login, id: account };
+  return { kind: 'click', click: { id, seal, action, by, kind, commit, at } };
+};
+
+/** Events that change nothing for us: our own checks as they are written. */
+export const isNews = (event: string, payload: unknown): boolean => {
+  const action = (payload as Payload | null)?.action;
+  if (event === 'check_run') return action === 'requested_action' || action === 'rerequested';
+  if (event === 'check_suite') return action !== 'completed';
+  return EVENTS.has(event);
+};
+
+/** What the App subscribes to, and what GitHub sends every App. */
+const EVENTS = new Set([
+  'push',
+  'pull_request',
+  'pull_request_review',
+  'issue_comment',
+  'merge_group',
+  'installation',
+  'installation_repositories',
+]);
+
+interface Payload {
+  readonly action?: string;
+  readonly repository?: { readonly full_name?: string };
+  readonly sender?: { readonly login?: string; readonly id?: number };
+  readonly requested_action?: { readonly identifier?: string };
+  readonly check_suite?: { readonly head_sha?: string };
+  readonly check_run?: { readonly head_sha?: string; readonly external_id?: string | null };
+}
+
+const isCommit = (value: unknown): value is string =>
+  typeof value === 'string' && /^[0-9a-f]{40}$/.test(value);
+
+const kindOf = (external: string | null | undefined, cluster: string): CheckKind | null => {
+  const prefix = `purser:${cluster}:`;
+  if (external?.startsWith(prefix) !== true) return null;
+  const kind = external.slice(prefix.length).split(':')[0];
+  return kind === 'plan' || kind === 'sync' ? kind : null;
+};

@@ -1,0 +1,138 @@
+// When GitHub may be asked, and how often it may be written to: its limits, kept on this side.
+// In: a clock, what GitHub's headers say. Out: waiting, or an edge failure that says until when.
+// Nothing is dropped: whoever is refused comes again with what is true then. Not here: requests.
+
+import type { ClockPort } from '../../ports.ts';
+import { ForgeFailure } from './failure.ts';
+
+/** GitHub's secondary limits of requests that make content, for one installation or user. */
+export const WRITES_A_MINUTE = 80;
+export const WRITES_AN_HOUR = 500;
+/** A write waits so long for its turn; after that the loop looks again at what is to be said. */
+export const WRITE_WAIT_MAX_MS = 10_000;
+/** GitHub says: without a number wait at least a minute. */
+const WAIT_UNNAMED_MS = 60_000;
+const MINUTE_MS = 60_000;
+const HOUR_MS = 3_600_000;
+
+export interface Gate {
+  /** Throws `retry` while GitHub asks to wait. */
+  readonly enter: () => void;
+  /** Waits until a write fits the limits; throws `retry` where that takes too long. */
+  readonly mayWrite: () => Promise<void>;
+  /** A write went out. */
+  readonly wrote: () => void;
+  /** Takes in what an answer's headers say of the rate; the instant until which to wait, or null. */
+  readonly heard: (answer: HeardAnswer) => string | null;
+  /** The primary limit as last told; null: nothing yet. */
+  readonly rate: () => Rate | null;
+  /** Writes in the last hour. */
+  readonly writes: () => number;
+}
+
+export interface HeardAnswer {
+  readonly status: number;
+  readonly message: string;
+  readonly headers: Readonly<Record<string, string | number | undefined>>;
+}
+
+export interface Rate {
+  readonly limit: number;
+  readonly remaining: number;
+  readonly resetsInMs: number;
+}
+
+export const createGate = (clock: ClockPort): Gate => {
+  let writes: number[] = [];
+  let closedUntil = 0;
+  let rate: { limit: number; remaining: number; resetsAt: number } | null = null;
+
+  const instant = (at: number): string => {
+    const epoch = (clock.epochMs?.() ?? 0) + at - clock.now();
+    return `${new Date(epoch).toISOString().slice(11, 19)} UTC`;
+  };
+
+  /** Until when a further write would break a limit; 0: it may go now. */
+  const fullUntil = (now: number): number => {
+    writes = writes.filter((at) => at > now - HOUR_MS);
+    const inMinute = writes.filter((at) => at > now - MINUTE_MS);
+    const minute = inMinute.at(-WRITES_A_MINUTE);
+    const hour = writes.at(-WRITES_AN_HOUR);
+    return Math.max(
+      minute === undefined ? 0 : minute + MINUTE_MS,
+      hour === undefined ? 0 : hour + HOUR_MS,
+    );
+  };
+
+  return {
+    enter: () => {
+      if (clock.now() >= closedUntil) return;
+      const words = `GitHub asks to wait until ${instant(closedUntil)}: its limit of requests is reached`;
+      throw new ForgeFailure('retry', words);
+    },
+    mayWrite: async () => {
+      while (true) {
+        const now = clock.now();
+        const until = fullUntil(now);
+        if (until <= now) return;
+        if (until - now > WRITE_WAIT_MAX_MS) {
+          const words = `nothing more is written to GitHub until ${instant(until)}: it takes ${WRITES_A_MINUTE} writes a minute and ${WRITES_AN_HOUR} an hour`;
+          throw new ForgeFailure('retry', words);
+        }
+        await clock.sleepUntil(until, new AbortController().signal);
+      }
+    },
+    wrote: () => {
+      writes.push(clock.now());
+    },
+    heard: ({ status, message, headers }) => {
+      const now = clock.now();
+      const remaining = numberIn(headers['x-ratelimit-remaining']);
+      const resetsIn = resetIn(headers);
+      if (remaining !== null && resetsIn !== null) {
+        const limit = numberIn(headers['x-ratelimit-limit']) ?? remaining;
+        rate = { limit, remaining, resetsAt: now + resetsIn };
+      }
+      if (status !== 403 && status !== 429) return null;
+      const wait = waitMs({ status, message, headers });
+      if (wait === null) return null;
+      closedUntil = Math.max(closedUntil, now + wait);
+      return instant(closedUntil);
+    },
+    rate: () =>
+      rate === null
+        ? null
+        : {
+            limit: rate.limit,
+            remaining: rate.remaining,
+            resetsInMs: Math.max(0, rate.resetsAt - clock.now()),
+          },
+    writes: () => {
+      fullUntil(clock.now());
+      return writes.length;
+    },
+  };
+};
+
+/** `retry-after`, else the reset of a used-up limit, else a minute; null: this is no limit. */
+export const waitMs = ({ status, message, headers }: HeardAnswer): number | null => {
+  const after = numberIn(headers['retry-after']);
+  if (after !== null) return after * 1000;
+  if (numberIn(headers['x-ratelimit-remaining']) === 0) return resetIn(headers) ?? WAIT_UNNAMED_MS;
+  if (status === 429 || /rate limit/i.test(message)) return WAIT_UNNAMED_MS;
+  return null;
+};
+
+/** By GitHub's own clock, so that a wrong one here does not matter; a second more to be past it. */
+const resetIn = (headers: HeardAnswer['headers']): number | null => {
+  const reset = numberIn(headers['x-ratelimit-reset']);
+  const date = Date.parse(String(headers['date'] ?? ''));
+  if (reset === null) return null;
+  const now = Number.isNaN(date) ? Date.now() : date;
+  return Math.max(0, reset * 1000 - now) + 1000;
+};
+
+const numberIn = (value: string | number | undefined): number | null => {
+  const number = value === undefined || value === '' ? Number.NaN : Number(value);
+  return Number.isFinite(number) ? number : null;
+};

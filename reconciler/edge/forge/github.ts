@@ -1,0 +1,139 @@
+// GitHub as the reconciler's forge: puts the parts of this folder together.
+// In: options. Out: the port, a receiver of webhooks that may be opened, a token for Git. Everything
+// that must survive stands on GitHub: what is remembered here only saves requests.
+
+import type { ForgeState, PullRequest } from '../../../schema/forge.ts';
+import { createSelf } from './account.ts';
+import { createChecks } from './checks.ts';
+import { isNews, toldBy, type Delivery } from './clicks.ts';
+import { createComments } from './comments.ts';
+import { createDeliveries } from './deliveries.ts';
+import { createDeployments } from './deployments.ts';
+import { ForgeFailure } from './failure.ts';
+import type { GitHub, GitHubOptions } from './options.ts';
+import { createBell, intervalMs } from './polling.ts';
+import { createPulls } from './pulls.ts';
+import { createRequests } from './requests.ts';
+import { createStatuses } from './statuses.ts';
+import { createReceiver } from './webhooks.ts';
+import { createWire } from './wire.ts';
+
+export const createGitHub = (options: GitHubOptions): GitHub => {
+  const { config, cluster, branch, clock, log } = options;
+  const { owner, repo, credentials } = config;
+  const wire = createWire(options);
+  const self = createSelf(wire);
+  const appId = credentials.kind === 'app' ? credentials.appId : null;
+  const checks = appId === null ? null : createChecks(wire, { cluster, appId });
+  const statuses = checks === null ? createStatuses(wire, { cluster, self }) : null;
+  const comments = createComments(wire, { cluster, self });
+  const pulls = createPulls(wire, { owner, repo, branch });
+  const deliveries = appId === null ? null : createDeliveries(wire, clock);
+  const requests = createRequests(wire, { self, clock, checks, statuses, comments });
+  const closings = createClosings(comments);
+  const interval = () => intervalMs(config.webhook !== null, wire.gate.rate());
+  const bell = createBell(clock, interval);
+  /** Commits whose checks a person has asked to run again. */
+  const again = new Set<string>();
+  let last: { readonly at: number; readonly state: ForgeState } | null = null;
+
+  const take = (delivery: Delivery): void => {
+    const told = toldBy(delivery, { cluster, repository: `${owner}/${repo}` });
+    if (told.kind === 'click') requests.note(told.click);
+    if (told.kind === 'again') again.add(told.commit);
+  };
+
+  const receiver =
+    config.webhook === null
+      ? null
+      : createReceiver({
+          config: config.webhook,
+          clock,
+          log,
+          onDelivery: (delivery) => {
+            if (!isNews(delivery.event, delivery.payload)) return;
+            deliveries?.seen(delivery.id);
+            take(delivery);
+            last = null;
+            bell.ring();
+          },
+        });
+
+  const sayAgain = async (): Promise<void> => {
+    for (const commit of again) {
+      await checks?.touch('plan', commit);
+      await checks?.touch('sync', commit);
+      again.delete(commit);
+    }
+  };
+
+  const look = async (): Promise<ForgeState> => {
+    const at = clock.now();
+    if (last !== null && at - last.at < interval()) return last.state;
+    for (const delivery of (await deliveries?.fresh()) ?? []) take(delivery);
+    await sayAgain();
+    const open = await pulls.open();
+    const closed = await closings.unfolded(await pulls.closed());
+    const groups = await pulls.groups();
+    const state = { pulls: [...open, ...closed], groups, requests: await requests.pending(open) };
+    last = { at, state };
+    return state;
+  };
+
+  return {
+    look,
+    check: (kind, commit) => present(checks ?? statuses).check(kind, commit),
+    writeCheck: (report) => present(checks ?? statuses).write(report),
+    writeComment: async (ask) => {
+      await comments.write(ask);
+      if (!ask.folded) return;
+      closings.done(ask.pull);
+      last = null;
+    },
+    answer: async (request, words, done) => {
+      await requests.answer(request, words, done);
+      last = null;
+    },
+    writeDeployment: createDeployments(wire, { self }),
+    openPull: (ask) => pulls.ask(ask),
+    authors: (pull) => pulls.authors(pull),
+    watch: (wake) => bell.listen(wake),
+    listen: async () => (receiver === null ? null : receiver.listen()),
+    close: async () => {
+      bell.close();
+      await receiver?.close();
+    },
+    token: () => wire.token(),
+    writes: () => wire.gate.writes(),
+  };
+};
+
+const present = <T>(part: T | null): T => {
+  if (part === null) throw new ForgeFailure('broken', 'neither an App nor a token is configured');
+  return part;
+};
+
+/** Closed pull requests that are known to need nothing more. */
+const SETTLED_MAX = 1000;
+
+/** Of the pull requests closed last those whose comment of ours is still open. */
+const createClosings = ({ isOpen }: { readonly isOpen: (pull: number) => Promise<boolean> }) => {
+  const settled = new Set<number>();
+  const done = (pull: number): void => {
+    settled.add(pull);
+    const [oldest] = settled;
+    if (settled.size > SETTLED_MAX && oldest !== undefined) settled.delete(oldest);
+  };
+  return {
+    done,
+    unfolded: async (pulls: readonly PullRequest[]): Promise<readonly PullRequest[]> => {
+      const found: PullRequest[] = [];
+      for (const pull of pulls) {
+        if (settled.has(pull.number)) continue;
+        if (await isOpen(pull.number)) found.push(pull);
+        else done(pull.number);
+      }
+      return found.toSorted((a, b) => a.number - b.number);
+    },
+  };
+};

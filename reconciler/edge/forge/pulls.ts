@@ -1,0 +1,149 @@
+// Pull requests to the tracked branch, and what a merge queue asks about.
+// In: the wire. Out: pull requests, merge groups, accounts behind commits; pull requests of our own,
+// one a branch. Not here: their plans, our comment on them (comments).
+
+import type { Account, MergeGroup, PullAsk, PullRequest } from '../../../schema/forge.ts';
+import type { ApiPull, ApiUser } from './answers.ts';
+import type { Wire } from './wire.ts';
+
+export interface Pulls {
+  readonly open: () => Promise<readonly PullRequest[]>;
+  /** Those closed last, newest change first. */
+  readonly closed: () => Promise<readonly PullRequest[]>;
+  readonly groups: () => Promise<readonly MergeGroup[]>;
+  readonly ask: (ask: PullAsk) => Promise<number>;
+  readonly authors: (pull: number) => Promise<readonly Account[]>;
+}
+
+export interface PullsOptions {
+  readonly owner: string;
+  readonly repo: string;
+  readonly branch: string;
+}
+
+/** 1,000 open pull requests to one branch; the newest are planned. */
+const OPEN_PAGES = 10;
+/** Pull requests that were closed between two looks, and at a start those whose comment is open. */
+const CLOSED_LISTED = 20;
+/** GitHub lists 250 commits of a pull request. */
+const COMMIT_PAGES = 3;
+/** Branches in which a queue builds what it would merge. */
+const GROUP_PAGES = 1;
+
+/** The account of something whose owner is gone, as GitHub itself shows it. */
+const GHOST: Account = { login: 'ghost', id: 10_137 };
+
+export const createPulls = (wire: Wire, options: PullsOptions): Pulls => {
+  const { owner, repo, branch } = options;
+  const full = `${owner}/${repo}`.toLowerCase();
+
+  const list = (params: Readonly<Record<string, unknown>>) => ({
+    route: 'GET /repos/{owner}/{repo}/pulls',
+    params: { base: branch, ...params },
+    pick: (data: unknown) => (data as readonly ApiPull[]).map((pull) => pullOf(pull, full)),
+  });
+
+  return {
+    open: async () => {
+      const params = { state: 'open', sort: 'created', direction: 'desc' };
+      const found = await wire.pages(list(params), OPEN_PAGES);
+      return found.toSorted((a, b) => a.number - b.number);
+    },
+    closed: () =>
+      wire.poll(
+        list({ state: 'closed', sort: 'updated', direction: 'desc', per_page: CLOSED_LISTED }),
+      ),
+    groups: () =>
+      wire.pages(
+        {
+          route: 'GET /repos/{owner}/{repo}/git/matching-refs/{ref}',
+          params: { ref: `heads/gh-readonly-queue/${branch}/` },
+          pick: (data) => (data as readonly ApiRef[]).flatMap((ref) => groupOf(ref, branch)),
+        },
+        GROUP_PAGES,
+      ),
+    ask: (ask) => askPull(wire, options, ask),
+    authors: (pull) => authorsOf(wire, pull),
+  };
+};
+
+const pullOf = (pull: ApiPull, full: string): PullRequest => ({
+  number: pull.number,
+  title: pull.title,
+  author: accountOf(pull.user) ?? GHOST,
+  head: pull.head.sha,
+  headRef: pull.head.ref,
+  fromFork: pull.head.repo?.full_name.toLowerCase() !== full,
+  state: pull.state === 'open' ? 'open' : pull.merged_at === null ? 'closed' : 'merged',
+});
+
+const accountOf = (user: ApiUser | null | undefined): Account | null =>
+  user === null || user === undefined || typeof user.id !== 'number'
+    ? null
+    : { login: user.login, id: user.id };
+
+interface ApiRef {
+  readonly ref: string;
+  readonly object: { readonly sha: string };
+}
+
+/** `refs/heads/gh-readonly-queue/main/pr-7-<base>`: a queue names what it merges onto. */
+const groupOf = ({ ref, object }: ApiRef, branch: string): readonly MergeGroup[] => {
+  const prefix = `refs/heads/gh-readonly-queue/${branch}/`;
+  const base = ref.startsWith(prefix)
+    ? /^pr-\d+-([0-9a-f]{40})$/.exec(ref.slice(prefix.length))?.[1]
+    : undefined;
+  return base === undefined ? [] : [{ head: object.sha, base }];
+};
+
+const askPull = async (
+  wire: Wire,
+  { owner, branch: base }: PullsOptions,
+  { branch, title, body }: PullAsk,
+): Promise<number> => {
+  const [open] = await wire.poll({
+    route: 'GET /repos/{owner}/{repo}/pulls',
+    params: { state: 'open', head: `${owner}:${branch}`, base },
+    pick: (data) =>
+      (data as readonly ApiPull[])
+        .filter(({ head }) => head.ref === branch)
+        .map((one) => ({ number: one.number, title: one.title, body: one.body ?? '' })),
+    once: true,
+  });
+  if (open === undefined) {
+    const params = { head: branch, base, title, body };
+    return ((await wire.send('POST /repos/{owner}/{repo}/pulls', params)) as ApiPull).number;
+  }
+  if (open.title !== title || open.body.replaceAll('\r\n', '\n') !== body) {
+    const params = { pull_number: open.number, title, body };
+    await wire.send('PATCH /repos/{owner}/{repo}/pulls/{pull_number}', params);
+  }
+  return open.number;
+};
+
+interface ApiPullCommit {
+  readonly author: ApiUser | null;
+  readonly committer: ApiUser | null;
+}
+
+/** Who opened it counts too: a commit can name anybody as its author. */
+const authorsOf = async (wire: Wire, pull: number): Promise<readonly Account[]> => {
+  const opened = await wire.poll({
+    route: 'GET /repos/{owner}/{repo}/pulls/{pull_number}',
+    params: { pull_number: pull },
+    pick: (data) => accountOf((data as ApiPull).user) ?? GHOST,
+  });
+  const behind = await wire.pages(
+    {
+      route: 'GET /repos/{owner}/{repo}/pulls/{pull_number}/commits',
+      params: { pull_number: pull },
+      pick: (data) =>
+        (data as readonly ApiPullCommit[]).flatMap(({ author, committer }) =>
+          [accountOf(author), accountOf(committer)].filter((one) => one !== null),
+        ),
+    },
+    COMMIT_PAGES,
+  );
+  const byId = new Map([opened, ...behind].map((one) => [one.id, one]));
+  return [...byId.values()].toSorted((a, b) => a.id - b.id);
+};

@@ -1,0 +1,323 @@
+// Requests to GitHub: octokit with its throttling and retries, authentication, conditional
+// requests, and the limits of the gate.
+// In: a route and its parameters. Out: what GitHub answers, or a ForgeFailure. A login that ends
+// between two requests is made anew once. Not here: what is asked.
+
+import { createPrivateKey } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import type { Octokit } from 'octokit';
+import { failureOf, ForgeFailure, type Asker, type Refusal } from './failure.ts';
+import { createGate, type Gate } from './gate.ts';
+import { siteOf, type GitHubOptions } from './options.ts';
+
+export type Params = Readonly<Record<string, unknown>>;
+
+/** A question that is asked again and again: its answer is kept with its ETag. */
+export interface Poll<T> {
+  /** `GET /repos/{owner}/{repo}/pulls`. */
+  readonly route: string;
+  readonly params: Params;
+  /** What is needed of the answer, and kept. */
+  readonly pick: (data: unknown) => T;
+  /** Seldom asked and large: nothing of it is kept. */
+  readonly once?: true;
+}
+
+export interface Wire {
+  /** One answer; `owner` and `repo` are filled in. Costs nothing of the rate when it is as before. */
+  readonly poll: <T>(poll: Poll<T>) => Promise<T>;
+  /** All pages of a list, at most so many; the picked lists joined. */
+  readonly pages: <T>(poll: Poll<readonly T[]>, pagesMax: number) => Promise<readonly T[]>;
+  /** The same for lists that GitHub pages by a cursor, newest first, until one is `old`. */
+  readonly newest: <T>(poll: Poll<readonly T[]>, upTo: UpTo<T>) => Promise<readonly T[]>;
+  /** A write. Those that make something (POST) are never repeated unseen. */
+  readonly send: (route: string, params: Params) => Promise<unknown>;
+  readonly graphql: (query: string, variables: Params) => Promise<unknown>;
+  readonly token: () => Promise<string>;
+  readonly gate: Gate;
+  readonly isApp: boolean;
+}
+
+export interface UpTo<T> {
+  readonly isOld: (item: T) => boolean;
+  readonly pagesMax: number;
+}
+
+/** An attempt that gets no whole answer in this time is given up: GitHub itself ends after 10 s. */
+const ANSWER_LIMIT_MS = 15_000;
+/** The loop comes again by itself: octokit repeats a failed request once, after a second. */
+const RETRIES = 1;
+/** GitHub's short waits are sat out within the request; longer ones are the loop's to wait. */
+const SHORT_WAIT_S = 3;
+/** Answers kept for conditional requests: what one look asks, checks of open pulls included. */
+const KEPT_MAX = 1000;
+const PAGE = 100;
+
+export const createWire = (options: GitHubOptions): Wire => {
+  const { config, clock } = options;
+  const gate = createGate(clock);
+  const asker = askerOf(options);
+  const kept = new Map<string, Kept>();
+  let session: Promise<Session> | null = null;
+  let turn: Promise<unknown> = Promise.resolve();
+
+  const open = (): Promise<Session> => {
+    session ??= openSession(options, gate).catch((error: unknown) => {
+      session = null;
+      throw error;
+    });
+    return session;
+  };
+
+  /** With the octokit of now; once more with a new one where the login has ended. */
+  const attempt = async <T>(work: (octokit: Octokit) => Promise<T>): Promise<T> => {
+    gate.enter();
+    const first = await open();
+    try {
+      return await work(first.octokit);
+    } catch (error) {
+      if (refusalOf(error)?.status !== 401) throw toFailure(error, asker, gate);
+    }
+    session = null;
+    const second = await open();
+    return work(second.octokit).catch((error: unknown) => {
+      throw toFailure(error, asker, gate);
+    });
+  };
+
+  const ask = async <T>({ route, params, pick, once }: Poll<T>): Promise<Kept<T>> => {
+    const all = { owner: config.owner, repo: config.repo, ...params };
+    const key = `${route} ${JSON.stringify(params)}`;
+    const known = kept.get(key) as Kept<T> | undefined;
+    const headers = known === undefined ? {} : { 'if-none-match': known.etag };
+    return attempt(async (octokit) => {
+      try {
+        const { data, headers: told } = await octokit.request(route, { ...all, headers });
+        if (data === '') throw cut();
+        const etag = told.etag ?? '';
+        const answer = { etag, data: pick(whole(data)), next: nextOf(told.link) };
+        if (etag !== '' && once !== true) remember(kept, key, answer);
+        return answer;
+      } catch (error) {
+        if (refusalOf(error)?.status !== 304 || known === undefined) throw error;
+        remember(kept, key, known);
+        return known;
+      }
+    });
+  };
+
+  const oneAtATime = <T>(work: () => Promise<T>): Promise<T> => {
+    const mine = turn.then(work, work);
+    turn = mine.catch(() => undefined);
+    return mine;
+  };
+
+  return {
+    gate,
+    isApp: config.credentials.kind === 'app',
+    poll: async (poll) => (await ask(poll)).data,
+    pages: async (poll, pagesMax) => {
+      const found = [];
+      for (let page = 1; page <= pagesMax; page += 1) {
+        const params = { per_page: PAGE, ...poll.params, page };
+        const { data, next } = await ask({ ...poll, params });
+        found.push(...data);
+        if (next === null) break;
+      }
+      return found;
+    },
+    newest: async (poll, { isOld, pagesMax }) => {
+      const found = [];
+      let cursor: string | null = null;
+      for (let page = 1; page <= pagesMax; page += 1) {
+        const at: Params = cursor === null ? {} : { cursor };
+        const { data, next } = await ask({
+          ...poll,
+          params: { per_page: PAGE, ...poll.params, ...at },
+        });
+        found.push(...data.filter((item) => !isOld(item)));
+        if (next === null || next === '' || data.some(isOld)) break;
+        cursor = next;
+      }
+      return found;
+    },
+    send: (route, params) =>
+      oneAtATime(async () => {
+        await gate.mayWrite();
+        const request = route.startsWith('POST') ? { retries: 0 } : {};
+        const all = { owner: config.owner, repo: config.repo, ...params, request };
+        return attempt(async (octokit) => whole((await octokit.request(route, all)).data));
+      }),
+    graphql: (query, variables) =>
+      oneAtATime(async () => {
+        await gate.mayWrite();
+        return attempt((octokit) => octokit.graphql(query, { ...variables }));
+      }),
+    token: () => attempt(async () => (await open()).token()),
+  };
+};
+
+interface Kept<T = unknown> {
+  readonly etag: string;
+  readonly data: T;
+  /** Where the next page begins; null: there is none. */
+  readonly next: string | null;
+}
+
+interface Session {
+  readonly octokit: Octokit;
+  readonly token: () => Promise<string>;
+}
+
+const openSession = async (options: GitHubOptions, gate: Gate): Promise<Session> => {
+  const { credentials, apiUrl } = options.config;
+  // Loaded when it is needed: a start without a forge does not pay for it.
+  const { App, Octokit } = await import('octokit');
+  const Tuned = Octokit.defaults({
+    baseUrl: apiUrl,
+    userAgent: 'purser',
+    request: { fetch: countingFetch(gate) },
+    retry: { retries: RETRIES },
+    throttle: throttleOf(apiUrl),
+    log: quietLog(options),
+  });
+  if (credentials.kind === 'token') {
+    const token = await secretIn(credentials.tokenFile, 'the token for GitHub');
+    return { octokit: new Tuned({ auth: token }), token: async () => token };
+  }
+  const privateKey = await secretIn(credentials.privateKeyFile, "the key of Purser's GitHub App");
+  if (!isKey(privateKey)) {
+    const file = credentials.privateKeyFile;
+    const words = `${file} holds no private key: it begins with -----BEGIN RSA PRIVATE KEY-----`;
+    throw new ForgeFailure('broken', words);
+  }
+  const app = new App({ appId: credentials.appId, privateKey, Octokit: Tuned });
+  const octokit = await app.getInstallationOctokit(credentials.installation);
+  return {
+    octokit,
+    token: async () => {
+      const given = (await octokit.auth({ type: 'installation' })) as { readonly token: string };
+      return given.token;
+    },
+  };
+};
+
+const isKey = (text: string): boolean => {
+  try {
+    return createPrivateKey(text).asymmetricKeyType === 'rsa';
+  } catch {
+    return false;
+  }
+};
+
+/** A secret of one file, without the line's end. */
+export const secretIn = async (file: string, what: string): Promise<string> => {
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+    const why = error instanceof Error ? error.message : String(error);
+    throw new ForgeFailure('broken', `${what} cannot be read: ${why}`);
+  });
+  if (text.trim() === '') throw new ForgeFailure('broken', `${what} is missing: ${file} is empty`);
+  return text.trim();
+};
+
+/** The gate spaces writes by GitHub's limits, so octokit's own second between them is left out. */
+const throttleOf = (id: string) => {
+  const schedule = (_: object, job: (...args: unknown[]) => unknown, ...args: unknown[]) =>
+    job(...args);
+  const atOnce = { key: () => ({ schedule }) };
+  const isShort = (afterS: number, _: object, __: object, retryCount: number) =>
+    afterS <= SHORT_WAIT_S && retryCount === 0;
+  return {
+    id,
+    write: atOnce as never,
+    notifications: atOnce as never,
+    onRateLimit: isShort,
+    onSecondaryRateLimit: isShort,
+  };
+};
+
+/** Each attempt has its own time; each write that goes out is counted, repeated ones too. */
+const countingFetch =
+  (gate: Gate): typeof fetch =>
+  async (input, init) => {
+    const url = input instanceof Request ? input.url : String(input);
+    const isLogin = url.endsWith('/access_tokens');
+    if (init?.method !== undefined && init.method !== 'GET' && !isLogin) gate.wrote();
+    const answer = await fetch(input, { ...init, signal: AbortSignal.timeout(ANSWER_LIMIT_MS) });
+    const headers = Object.fromEntries(answer.headers);
+    gate.heard({ status: answer.ok ? 200 : 0, message: '', headers });
+    return answer;
+  };
+
+/** octokit's warnings name methods and paths, no secrets; what failed is told by whoever asked. */
+const quietLog = ({ log }: GitHubOptions) => ({
+  debug: () => undefined,
+  info: () => undefined,
+  warn: (message: string) => log.info({}, `GitHub: ${message}`),
+  error: () => undefined,
+});
+
+const askerOf = ({ config }: GitHubOptions): Asker => {
+  const { credentials, owner, repo, apiUrl } = config;
+  const isApp = credentials.kind === 'app';
+  const secretFile = isApp ? credentials.privateKeyFile : credentials.tokenFile;
+  return { site: siteOf(apiUrl), repository: `${owner}/${repo}`, secretFile, isApp };
+};
+
+const toFailure = (error: unknown, asker: Asker, gate: Gate): ForgeFailure => {
+  if (error instanceof ForgeFailure) return error;
+  const refusal = refusalOf(error);
+  if (refusal === null) {
+    const why = error instanceof Error ? error.message : String(error);
+    return new ForgeFailure('broken', `GitHub could not be asked: ${why}`);
+  }
+  if (!refusal.answered) {
+    const why = refusal.message.replace(
+      /^The operation was aborted due to timeout$/,
+      'it is silent',
+    );
+    return new ForgeFailure('retry', `GitHub (${asker.site}) cannot be reached: ${why}`);
+  }
+  return failureOf(refusal, asker, gate.heard(refusal));
+};
+
+/** What octokit says of a failed request; null: it is no request that failed. */
+const refusalOf = (error: unknown): (Refusal & { readonly answered: boolean }) | null => {
+  if (!(error instanceof Error) || !('status' in error) || typeof error.status !== 'number') {
+    return null;
+  }
+  const { request, response } = error as {
+    request?: { readonly method: string; readonly url: string };
+    response?: { readonly headers: Refusal['headers'] };
+  };
+  return {
+    status: error.status,
+    message: error.message.replace(/ - https?:\S+$/, ''),
+    headers: response?.headers ?? {},
+    method: request?.method ?? 'GET',
+    path: request === undefined ? '' : new URL(request.url).pathname.replace(/^\/api\/v3/, ''),
+    answered: response !== undefined,
+  };
+};
+
+/** octokit hands an answer that was cut on its way as text. */
+const whole = (data: unknown): unknown => {
+  if (typeof data !== 'string' || data === '') return data;
+  throw cut();
+};
+
+const cut = (): ForgeFailure =>
+  new ForgeFailure('retry', "GitHub's answer was cut on its way, or is not GitHub's");
+
+/** The cursor of the next page, or '' where pages are numbered. */
+const nextOf = (link: string | undefined): string | null => {
+  const next = /<([^>]*)>;\s*rel="next"/.exec(link ?? '')?.[1];
+  return next === undefined ? null : (new URL(next).searchParams.get('cursor') ?? '');
+};
+
+const remember = (kept: Map<string, Kept>, key: string, answer: Kept): void => {
+  kept.delete(key);
+  kept.set(key, answer);
+  const oldest = kept.keys().next().value;
+  if (kept.size > KEPT_MAX && oldest !== undefined) kept.delete(oldest);
+};

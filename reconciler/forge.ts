@@ -1,0 +1,90 @@
+// The forge of a reconciler put together: GitHub, the thread that plans pull requests, their loop.
+// In: a configuration, the main loop, the Git source. Out: a running loop and the way to stop it. What
+// it needs is loaded only where a forge is configured. Not here: any decision.
+
+import type { ForgeConfig, ReconcilerConfig } from './config.ts';
+import type { GitSource } from './edge/git/source.ts';
+import { placeOf, type Auth } from './edge/git/remote.ts';
+import type { GitHub } from './edge/forge/options.ts';
+import { createForgeLoop } from './forge-loop.ts';
+import type { Loop } from './loop.ts';
+import type { ClockPort, LogPort } from './ports.ts';
+
+export const openForge = async (
+  config: ReconcilerConfig,
+  ports: { readonly clock: ClockPort; readonly log: LogPort },
+): Promise<GitHub | null> => {
+  const { forge, cluster, repository } = config;
+  if (forge === null) return null;
+  const { createGitHub } = await import('./edge/forge/github.ts');
+  return createGitHub({ config: forge, cluster, branch: repository.branch, ...ports });
+};
+
+/** An installation's token opens the repository too, unless another login is given. */
+export const forgeAuth = (
+  { repository }: ReconcilerConfig,
+  forge: GitHub | null,
+): (() => Promise<Auth>) | null => {
+  if (forge === null || placeOf(repository.url).kind !== 'http') return null;
+  return async () => ({ kind: 'token', user: 'x-access-token', token: await forge.token() });
+};
+
+export interface ForgeAsk {
+  readonly config: ReconcilerConfig;
+  readonly github: GitHub;
+  readonly loop: Loop;
+  readonly source: GitSource;
+  /** The login of the repository; null: what its URL holds, or none. */
+  readonly auth: (() => Promise<Auth>) | null;
+  readonly clock: ClockPort;
+  readonly log: LogPort;
+}
+
+export interface RunningForge {
+  /** What the forge does not let us do now; null: all is well. */
+  readonly failure: () => string | null;
+  /** Where webhooks arrive; null: there is no receiver. */
+  readonly webhookAddress: string | null;
+  readonly stop: () => Promise<void>;
+}
+
+export const startForge = async (ask: ForgeAsk): Promise<RunningForge> => {
+  const { config, github, loop, source, auth, clock, log } = ask;
+  const { createPullPlans } = await import('./edge/pull-plans.ts');
+  const { repository, cluster, cacheDir, registryCredentials, insecureRegistries } = config;
+  const plans = createPullPlans({
+    source: {
+      repository: repository.url,
+      branch: repository.branch,
+      directory: repository.directory,
+      cluster,
+      cacheDir,
+      ledger: 'ref',
+      sshCommand: null,
+    },
+    registryCredentials,
+    insecureRegistries,
+    auth,
+  });
+  const webhookAddress = await github.listen();
+  const stop = new AbortController();
+  const forgeLoop = createForgeLoop({ forge: github, plans, source, clock, log, loop });
+  const running = forgeLoop.run(stop.signal);
+  // A push is told by a webhook long before the next poll of the repository. A failure to read is
+  // met and told by the main loop.
+  const unwatch = github.watch(() => void source.refresh().catch(() => undefined));
+  log.info({ repository: shown(config.forge), webhook: webhookAddress }, 'reports to the forge');
+  return {
+    failure: forgeLoop.failure,
+    webhookAddress,
+    stop: async () => {
+      unwatch();
+      stop.abort();
+      await running;
+      await Promise.all([plans.close(), github.close()]);
+    },
+  };
+};
+
+const shown = (forge: ForgeConfig | null): string =>
+  forge === null ? '' : `${forge.owner}/${forge.repo}`;

@@ -1,0 +1,17 @@
+// The texts of buttons, within the forge's limits: a label of 20 characters, a description of 40.
+// In: nothing. Out: a table. Not here: which button is there when, what a click does
+// (reconciler/forge).
+
+import type { Button, ButtonId } from '../../schema/forge.ts';
+
+export const BUTTONS: { readonly [Id in ButtonId]: Button & { readonly id: Id } } = {
+  approve: { id: 'approve', label: 'Approve', description: 'Let the listed copies stop for good' },
+  rollback: {
+    id: 'rollback',
+    label: 'Roll back',
+    description: 'A commit that takes this one back',
+  },
+  promote: { id: 'promote', label: 'Promote', description: 'A commit that promotes the canary' },
+  retry: { id: 'retry', label: 'Retry', description: 'A commit that starts failed jobs anew' },
+  reland: { id: 'reland', label: 'Re-land', description: 'A commit that takes this revert back' },
+};

@@ -1,0 +1,230 @@
+// A plan as Markdown: the summary that a reviewer reads, and the details behind folds.
+// In: a plan, its verdict, what may be shown. Out: blocks by importance; what harms comes first, as
+// to order and as to what is cut last. Not here: one job (plan-jobs), cutting (cut).
+
+import { listsOf } from '../../schema/lists.ts';
+import type { Problem } from '../../schema/problems.ts';
+import type { JobChange } from '../../schema/summary.ts';
+import { RANK, paragraph, type Block } from './cut.ts';
+import { code, commitCode, FOLD_CLOSE, foldOpen, sentence, tableHead, words } from './markdown.ts';
+import { imageItems, jobDetails, jobRow } from './plan-jobs.ts';
+import type { Planned, Verdict } from './plan-verdict.ts';
+import { capacityLine, roomWords, stepGroupWords } from './plan-words.ts';
+import { rehearsalWords, shortagesWords } from './rehearsal.ts';
+import type { Visibility } from './visibility.ts';
+import { blockedLines, many, manyCopies, named } from './words.ts';
+
+export interface Seen {
+  readonly plan: Planned;
+  readonly verdict: Verdict;
+  readonly visibility: Visibility;
+}
+
+export const planSummary = (seen: Seen): readonly Block[] => {
+  const { plan, visibility } = seen;
+  const { summary } = plan;
+  const jobs = summary.jobs.filter(({ job }) => visibility.job(job));
+  const hidden = summary.jobs.length - jobs.length;
+  return [
+    paragraph(verdictLine(seen), RANK.verdict),
+    list('Errors', problemItems(summary.problems, 'error'), RANK.verdict),
+    guardedBlock(seen),
+    unmetBlock(seen),
+    {
+      open: tableHead(['job', 'change', 'version', 'copies', 'waves', 'down at once at most']),
+      rows: jobs.map((job) => ({ text: () => jobRow(job), rank: rankOf(job) })),
+      close: '',
+      noun: 'job',
+    },
+    ...(hidden === 0
+      ? []
+      : [
+          paragraph(
+            `${many(hidden, 'changed job')} not shown here: see ${code('plan_visibility')}.`,
+            RANK.change,
+          ),
+        ]),
+    list('Images', jobs.flatMap(imageItems), RANK.change),
+    list(
+      'Tags that were not looked up: what they mean may differ at the merge',
+      assumedItems(seen),
+      RANK.change,
+    ),
+    list('Room', roomItems(seen), RANK.harm),
+    rehearsalBlock(seen),
+    list('Waits on its way', blockedItems(seen, seen.verdict.later), RANK.detail),
+    list('Warnings', problemItems(summary.problems, 'warning'), RANK.detail),
+    pendingBlock(seen),
+    paragraph(footer(plan), RANK.verdict),
+  ];
+};
+
+export const planDetails = (seen: Seen): readonly Block[] => {
+  const { plan, visibility } = seen;
+  const { summary } = plan;
+  const fields = listsOf(plan.fields, ({ job }) => job);
+  const steps = listsOf(
+    summary.waves.flatMap(({ first, last, steps: all }) =>
+      all.map((step) => ({ first, last, step })),
+    ),
+    ({ step }) => step.job,
+  );
+  const jobs = summary.jobs.filter(({ job }) => visibility.job(job));
+  return [
+    {
+      open: '',
+      rows: jobs.map((job) => ({
+        text: () =>
+          jobDetails(job, {
+            fields: fields.get(job.job) ?? [],
+            steps: steps.get(job.job) ?? [],
+          }),
+        rank: rankOf(job),
+      })),
+      close: '',
+      noun: 'job',
+    },
+    wavesBlock(seen),
+    lossesBlock(seen),
+  ];
+};
+
+/** What takes copies away is read first and cut last. */
+const rankOf = ({ kind, starts, stops, updates }: JobChange): number => {
+  if (kind === 'removed' || stops > starts) return RANK.harm;
+  return starts + stops > 0 || updates === 0 ? RANK.change : RANK.detail;
+};
+
+const verdictLine = ({ plan: { summary, effects }, verdict }: Seen): string => {
+  const { conclusion, uncovered } = verdict;
+  if (summary.stopped !== null) {
+    return `**Nothing would be done at all:** ${sentence(summary.stopped)}`;
+  }
+  switch (conclusion) {
+    case 'failure':
+      return '**Do not merge this as it stands.**';
+    case 'action_required':
+      return `**Somebody must approve this:** ${manyCopies(uncovered)} would stop for good. Press *Approve* above, or comment ${code('/purser approve')}.`;
+    case 'success': {
+      if (summary.guarded.length > 0) {
+        return `**Approved:** ${manyCopies(effects.slots.length)} may stop for good.`;
+      }
+      return summary.waves.length === 0 ? '**Nothing starts or stops.**' : '**Safe to merge.**';
+    }
+    default:
+      return conclusion satisfies never;
+  }
+};
+
+const list = (title: string, items: readonly (string | (() => string))[], rank: number): Block => ({
+  open: `**${title}**\n`,
+  rows: items.map((item) => ({
+    text: () => `- ${typeof item === 'string' ? item : item()}`,
+    rank,
+  })),
+  close: '',
+  noun: 'line',
+});
+
+const problemItems = (
+  problems: readonly Problem[],
+  severity: Problem['severity'],
+): readonly string[] =>
+  problems
+    .filter((one) => one.severity === severity)
+    .map(
+      ({ file, line, message, advice }) =>
+        `${code(`${file}:${line}`)} ${sentence(message)} ${sentence(advice)}`,
+    );
+
+const guardedBlock = ({ plan: { summary }, verdict, visibility }: Seen): Block => {
+  const title = verdict.uncovered > 0 ? 'Waits for approval' : 'Approved';
+  const items = summary.guarded
+    .filter(({ job }) => visibility.job(job))
+    .map(({ job, slots, why }) => {
+      const short = slots.map((slot) =>
+        slot.startsWith(`${job}/`) ? slot.slice(job.length + 1) : slot,
+      );
+      return `${code(job)} loses ${manyCopies(slots.length)} (${words(named(short))}): ${sentence(why)}`;
+    });
+  return list(title, items, RANK.verdict);
+};
+
+const unmetBlock = (seen: Seen): Block =>
+  list('Not done, and why', blockedItems(seen, seen.verdict.unmet), RANK.verdict);
+
+const blockedItems = ({ visibility }: Seen, blocked: Verdict['unmet']): readonly string[] =>
+  blockedLines(blocked.filter(({ job }) => visibility.job(job))).map(sentence);
+
+const assumedItems = ({ plan: { summary }, visibility }: Seen): readonly string[] =>
+  visibility.cluster ? summary.assumed.map(code) : [];
+
+const roomItems = ({ plan: { summary }, visibility }: Seen): readonly string[] => {
+  if (summary.waves.length === 0) return [];
+  const quotas = (summary.quotas ?? [])
+    .filter(({ namespace }) => visibility.job(`${namespace}/`))
+    .map(
+      ({ namespace, before, after, quota }) =>
+        `Quota of ${code(namespace)}: ${roomWords(before, after, quota)}.`,
+    );
+  return [...(visibility.cluster ? [capacityLine(summary)] : []), ...quotas];
+};
+
+const rehearsalBlock = ({ plan: { rehearsal }, visibility }: Seen): Block => {
+  const sentence = rehearsalWords(rehearsal, visibility);
+  return sentence === ''
+    ? { open: '', rows: [], close: '', noun: 'line' }
+    : paragraph(`**Rehearsal:** ${words(sentence)}`, RANK.harm);
+};
+
+const pendingBlock = (seen: Seen): Block => {
+  const { steps, blocked, problems } = seen.plan.summary.pending;
+  const items = [
+    ...(steps === 0 ? [] : [many(steps, 'step')]),
+    ...blockedItems(seen, blocked),
+    ...problemItems(problems, 'error'),
+    ...problemItems(problems, 'warning'),
+  ];
+  return {
+    open: `${foldOpen('Pending without this change too')}\n`,
+    rows: items.map((text) => ({ text: `- ${text}`, rank: RANK.background })),
+    close: `\n${FOLD_CLOSE}`,
+    noun: 'line',
+  };
+};
+
+const footer = ({ base, head, snapshot }: Planned): string =>
+  `Commit ${commitCode(head)} merged onto ${commitCode(base)}, in the cluster as it is in snapshot ${code(snapshot)}.`;
+
+const wavesBlock = ({ plan: { summary }, visibility }: Seen): Block => {
+  const rows = summary.waves.flatMap(({ first, last, steps }) => {
+    const seen = steps.filter(({ job }) => visibility.job(job));
+    const name = first === last ? `Wave ${first}` : `Waves ${first}–${last}, one after the other`;
+    return seen.map((step) => ({
+      text: () => `- ${name}: ${words(stepGroupWords(step))}`,
+      rank: step.kind === 'stop' ? RANK.detail : RANK.background,
+    }));
+  });
+  const count = summary.waves.at(-1)?.last ?? 0;
+  return {
+    open: `${foldOpen(`All steps, in ${many(count, 'wave')}`)}\n`,
+    rows,
+    close: `\n${FOLD_CLOSE}`,
+    noun: 'step',
+  };
+};
+
+const lossesBlock = ({ plan: { rehearsal }, visibility }: Seen): Block => {
+  const rows = rehearsal.losses
+    .filter(({ short }) => short.length > 0 && visibility.cluster)
+    .map(({ kind, name, short }) => ({
+      text: `- ${kind} ${code(name)}: ${words(shortagesWords(short, visibility))}`,
+      rank: RANK.detail,
+    }));
+  return {
+    open: `${foldOpen('What would be short after a loss')}\n`,
+    rows,
+    close: `\n${FOLD_CLOSE}`,
+    noun: 'failure',
+  };
+};

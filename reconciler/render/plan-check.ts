@@ -1,0 +1,139 @@
+// The check of a change that is not merged: what it would do, and whether it may be merged.
+// In: the plan of its merge beside that of what stands, approvals. Out: title, verdict, summary for
+// a reviewer, details, remarks on lines, and at most one button. Not here: the comment (comment),
+// rows of single jobs (plan-jobs), when it is told (reconciler/forge).
+
+import { MARKDOWN_LIMIT, TITLE_LIMIT } from '../../schema/forge.ts';
+import type { CheckBody } from '../../schema/forge.ts';
+import { plainLine, shortened } from '../../schema/plain.ts';
+import type { PullPlan } from '../../schema/pull-plan.ts';
+import type { Summary } from '../../schema/summary.ts';
+import { BUTTONS } from './buttons.ts';
+import { cut, paragraph, RANK } from './cut.ts';
+import { code, commitCode, sentence } from './markdown.ts';
+import { planAnnotations } from './plan-annotations.ts';
+import { planDetails, planSummary } from './plan-blocks.ts';
+import { judge, type Planned, type Verdict } from './plan-verdict.ts';
+import { FULL, type Visibility } from './visibility.ts';
+import { many, manyCopies } from './words.ts';
+
+export interface PlanContext {
+  readonly cluster: string;
+  /** The cluster's directory in the repository, '' for its root. */
+  readonly directory: string;
+  /** Slots that approvals let go of, of persons whose approval counts (rules 8.2). */
+  readonly approved: ReadonlySet<string>;
+  /** Absent: all but log lines. */
+  readonly visibility?: Visibility;
+}
+
+export const planCheck = (plan: PullPlan, context: PlanContext): CheckBody => {
+  switch (plan.kind) {
+    case 'planned':
+      return plannedCheck(plan, context);
+    case 'untouched':
+      return ended('success', 'Nothing of this cluster changes', [
+        `No file below ${where(context)} differs from ${commitCode(plan.base)}.`,
+      ]);
+    case 'conflict':
+      return ended('failure', `Conflicts with the branch in ${many(plan.files.length, 'file')}`, [
+        `It cannot be merged onto ${commitCode(plan.base)} as it stands, so there is no plan.`,
+        plan.files
+          .slice(0, FILES_SHOWN)
+          .map((file) => `- ${code(file)}`)
+          .join('\n'),
+        ...(plan.files.length > FILES_SHOWN
+          ? [`… and ${plan.files.length - FILES_SHOWN} more.`]
+          : []),
+        'Merge the branch into yours, or rebase yours onto it, and push.',
+      ]);
+    case 'failed':
+      return ended('failure', 'The plan was not worked out', [
+        sentence(plan.message),
+        `Nothing is known against the change: comment ${code('/purser plan')} to try again.`,
+      ]);
+    default:
+      return plan satisfies never;
+  }
+};
+
+/** Conflicting files that are listed. */
+const FILES_SHOWN = 50;
+
+const where = ({ directory }: PlanContext): string =>
+  directory === '' ? 'the root of the repository' : code(directory);
+
+const ended = (
+  conclusion: 'success' | 'failure',
+  title: string,
+  paragraphs: readonly string[],
+): CheckBody => ({
+  status: 'completed',
+  conclusion,
+  title,
+  summary: cut(
+    paragraphs.map((text) => paragraph(text, RANK.verdict)),
+    MARKDOWN_LIMIT,
+  ),
+  text: '',
+  annotations: [],
+  buttons: [],
+});
+
+const plannedCheck = (plan: Planned, context: PlanContext): CheckBody => {
+  const verdict = judge(plan, context.approved);
+  const visibility = context.visibility ?? FULL;
+  const seen = { plan, verdict, visibility };
+  return {
+    status: 'completed',
+    conclusion: verdict.conclusion,
+    title: titleOf(plan.summary, verdict),
+    summary: cut(planSummary(seen), MARKDOWN_LIMIT),
+    text: cut(planDetails(seen), MARKDOWN_LIMIT),
+    annotations: planAnnotations(seen, context.directory),
+    buttons: verdict.conclusion === 'action_required' ? [BUTTONS.approve] : [],
+  };
+};
+
+/** `3 start, 3 stop, 1 moves, 1 job does not fit`. */
+const titleOf = (summary: Summary, verdict: Verdict): string => {
+  const { starts, stops, moves, updates } = countsOf(summary);
+  const removed = summary.jobs.filter(({ kind }) => kind === 'removed').length;
+  const counts = [
+    ...(starts === 0 ? [] : [`${starts} start`]),
+    ...(stops === 0 ? [] : [`${stops} stop`]),
+    ...(moves === 0 ? [] : [`${moves} ${moves === 1 ? 'moves' : 'move'}`]),
+    ...(updates === 0 ? [] : [`${updates} updated in place`]),
+    ...(removed === 0 ? [] : [`${many(removed, 'job')} removed`]),
+  ];
+  const { errors, unplaced, waiting, uncovered } = verdict;
+  const troubles = [
+    ...(errors === 0 ? [] : [many(errors, 'error')]),
+    ...(unplaced === 0
+      ? []
+      : [`${many(unplaced, 'job')} ${unplaced === 1 ? 'does' : 'do'} not fit`]),
+    ...(waiting === 0 ? [] : [`${many(waiting, 'job')} cannot run`]),
+    ...(uncovered === 0 ? [] : [`${manyCopies(uncovered)} would stop once approved`]),
+    ...(summary.stopped === null ? [] : ['nothing would be done at all']),
+  ];
+  const isQuiet = counts.length === 0 && troubles.length === 0;
+  const all = isQuiet ? ['Nothing starts or stops'] : [...counts, ...troubles];
+  return shortened(plainLine(all.join(', ')), TITLE_LIMIT);
+};
+
+/** What moves starts at one place and stops at another: it is counted once, as a move. */
+const countsOf = ({ jobs, waves }: Summary) => {
+  const sum = (key: 'starts' | 'stops' | 'updates') => jobs.reduce((all, job) => all + job[key], 0);
+  const moved = (kind: 'start' | 'stop') =>
+    waves
+      .flatMap(({ steps }) => steps)
+      .filter((step) => step.kind === kind && (step.reason === 'moved' || step.reason === 'drain'))
+      .reduce((all, { indexes }) => all + indexes.length, 0);
+  const moves = moved('start');
+  return {
+    starts: sum('starts') - moves,
+    stops: Math.max(0, sum('stops') - moved('stop')),
+    moves,
+    updates: sum('updates'),
+  };
+};

@@ -1,0 +1,86 @@
+// Whether a change may be merged: its plan judged.
+// In: the plan of a merge, slots that approvals let go of. Out: a conclusion and what it rests on.
+// A required check passes with success only. Not here: the words.
+
+import type { Conclusion } from '../../schema/forge.ts';
+import type { Blocked, WaitReason } from '../../schema/plan.ts';
+import type { PullPlan } from '../../schema/pull-plan.ts';
+import { besideApprovals } from './words.ts';
+
+export type Planned = Extract<PullPlan, { kind: 'planned' }>;
+
+export interface Verdict {
+  readonly conclusion: Exclude<Conclusion, 'cancelled'>;
+  /** Problems of files that the change brings in, warnings left out. */
+  readonly errors: number;
+  /** Jobs with copies that fit on no node or into no quota. */
+  readonly unplaced: number;
+  /** Jobs that cannot run for another reason: no image, a volume that is elsewhere. */
+  readonly waiting: number;
+  /** Copies whose removal nobody approved yet. */
+  readonly uncovered: number;
+  /** Wants of the change that will not be met. */
+  readonly unmet: readonly Blocked[];
+  /** All that waits otherwise: for promotion, for other rollouts. No harm, but to be known. */
+  readonly later: readonly Blocked[];
+}
+
+export const judge = ({ summary, effects }: Planned, approved: ReadonlySet<string>): Verdict => {
+  const blocked = besideApprovals(summary).filter(
+    (one) => one.kind !== 'waiting' || (one.why !== 'stopped-sync' && one.why !== 'guard'),
+  );
+  const errors = summary.problems.filter(({ severity }) => severity === 'error').length;
+  // A file with an error holds its job: that is said by the error.
+  const isNews = (one: Blocked): boolean =>
+    isUnmet(one) && !(errors > 0 && one.kind === 'waiting' && one.why === 'held');
+  const unmet = blocked.filter(isNews);
+  const isPlace = (one: Blocked): boolean => one.kind === 'no-node' || one.why === 'quota';
+  const unplaced = jobsOf(unmet.filter(isPlace));
+  const waiting = jobsOf(unmet.filter((one) => !isPlace(one)));
+  const isFine = errors === 0 && unmet.length === 0 && summary.stopped === null;
+  const uncovered =
+    summary.guarded.length === 0 ? 0 : effects.slots.filter((slot) => !approved.has(slot)).length;
+  return {
+    conclusion: !isFine ? 'failure' : uncovered > 0 ? 'action_required' : 'success',
+    errors,
+    unplaced,
+    waiting,
+    uncovered,
+    unmet,
+    later: blocked.filter((one) => !isNews(one)),
+  };
+};
+
+const jobsOf = (blocked: readonly Blocked[]): number => new Set(blocked.map(({ job }) => job)).size;
+
+const isUnmet = (one: Blocked): boolean => one.kind === 'no-node' || UNMET[one.why];
+
+/** True: it does not pass by itself once this change is merged. */
+const UNMET: Readonly<Record<WaitReason, boolean>> = {
+  held: true,
+  'unresolved-image': true,
+  'max-parallel': false,
+  'max-deployments': false,
+  'min-healthy-time': false,
+  canary: false,
+  paused: false,
+  stalled: false,
+  failed: false,
+  degraded: false,
+  'reschedule-delay': false,
+  'volume-home': true,
+  'volume-node-lost': true,
+  'volume-drain': false,
+  singleton: false,
+  guard: false,
+  'mass-loss': false,
+  'node-unknown': false,
+  'node-unseen': false,
+  'no-replacement-place': true,
+  quota: true,
+  rename: false,
+  ledger: false,
+  'stopped-sync': false,
+  'runner-ahead': false,
+  'revert-impossible': false,
+};

@@ -1,0 +1,193 @@
+// The state of a commit as Markdown: its jobs, what failed and why, what waits.
+// In: a view of the cluster, what may be shown. Out: blocks by importance. Log lines only where the
+// namespace allows them (rules 6.4). Not here: status and title (sync-check).
+
+import type { DesiredState } from '../../schema/desired.ts';
+import type { Evidence, Ledger } from '../../schema/ledger.ts';
+import type { LiveState } from '../../schema/live.ts';
+import type { DeploymentView, Plan } from '../../schema/plan.ts';
+import { listsOf } from '../../schema/lists.ts';
+import { RANK, paragraph, type Block } from './cut.ts';
+import { code, codeInHtml, fenced, fold, row, sentence, tableHead } from './markdown.ts';
+import { concernOf, sumOf, waveOf } from './sync-jobs.ts';
+import type { Visibility } from './visibility.ts';
+import { many, NEEDS_PERSON, STATUS_WORDS, waitingLines } from './words.ts';
+
+export interface SyncView {
+  readonly desired: DesiredState;
+  readonly live: LiveState;
+  readonly plan: Plan;
+  readonly ledger: Ledger;
+}
+
+interface Blocks {
+  readonly summary: readonly Block[];
+  readonly text: readonly Block[];
+}
+
+export interface Failure {
+  readonly job: string;
+  readonly evidence: Evidence;
+}
+
+/** Copies of one job whose failure is shown; more tell nothing new. */
+const COPIES_SHOWN = 5;
+
+export const stateBlocks = (
+  view: SyncView,
+  { visibility, verdict }: { readonly visibility: Visibility; readonly verdict: string },
+): Blocks => {
+  const { desired, plan } = view;
+  const { open, own } = concernOf(desired, plan);
+  const shown = [...open, ...own];
+  const seen = shown.filter(({ job }) => visibility.job(job));
+  const failures = failureBlocks(failuresOf(view, seen), visibility);
+  const rest = plan.deployments.length - shown.length;
+  const hidden = shown.length - seen.length;
+  const notes = [
+    ...(hidden === 0
+      ? []
+      : [`${many(hidden, 'job')} not shown here: see ${code('plan_visibility')}.`]),
+    ...(rest === 0 ? [] : [`${many(rest, 'other job')} ${rest === 1 ? 'runs' : 'run'} as before.`]),
+  ];
+  return {
+    summary: [
+      paragraph(verdict, RANK.verdict),
+      ...failures.summary,
+      jobsBlock(view, seen),
+      waitsBlock(view, visibility),
+      problemsBlock(view),
+      ...(notes.length === 0 ? [] : [paragraph(notes.join(' '), RANK.detail)]),
+    ],
+    text: failures.text,
+  };
+};
+
+const jobsBlock = ({ desired }: SyncView, views: readonly DeploymentView[]): Block => ({
+  open: tableHead(['job', 'version', 'healthy', 'state', 'wave']),
+  rows: views.map((view) => {
+    const { healthy, wanted } = sumOf([view]);
+    const wave = waveOf(view, desired);
+    const reason = view.reason === null ? '' : `: ${sentence(view.reason)}`;
+    return {
+      text: row([
+        code(view.job),
+        code(view.specHash.slice(0, 12)),
+        `${healthy} of ${wanted}`,
+        `${STATUS_WORDS[view.status]}${reason}`,
+        wave === null ? '' : `${wave.at} of ${wave.of}`,
+      ]),
+      rank: NEEDS_PERSON.has(view.status) ? RANK.harm : RANK.change,
+    };
+  }),
+  close: '',
+  noun: 'job',
+});
+
+const waitsBlock = ({ plan }: SyncView, visibility: Visibility): Block => ({
+  open: '**Waiting**\n',
+  rows: waitingLines({
+    blocked: plan.blocked.filter(({ job }) => visibility.job(job)),
+    guarded: plan.guarded.filter(({ job }) => visibility.job(job)),
+  }).map((line) => ({ text: `- ${sentence(line)}`, rank: RANK.detail })),
+  close: '',
+  noun: 'line',
+});
+
+const problemsBlock = ({ plan }: SyncView): Block => ({
+  open: '**Problems**\n',
+  rows: plan.problems.map(({ file, line, message, advice, severity }) => ({
+    text: `- ${code(`${file}:${line}`)} ${sentence(message)} ${sentence(advice)}`,
+    rank: severity === 'error' ? RANK.verdict : RANK.background,
+  })),
+  close: '',
+  noun: 'line',
+});
+
+/** What the ledger's mark says; of a job without one, the last words of its copies. */
+const failuresOf = (
+  { desired, live }: SyncView,
+  views: readonly DeploymentView[],
+): readonly Failure[] => {
+  const bad = views.filter(({ status }) => NEEDS_PERSON.has(status));
+  if (bad.length === 0) return [];
+  const jobs = new Map(desired.jobs.map((job) => [job.id, job]));
+  const copies = listsOf(
+    live.nodes.flatMap(({ allocations }) => allocations),
+    ({ body }) => `${body.namespace}/${body.job}`,
+  );
+  return bad.flatMap(({ job, reason }): readonly Failure[] => {
+    const marked = jobs.get(job)?.failed ?? null;
+    if (marked !== null) return [{ job, evidence: marked.evidence }];
+    const allocations = (copies.get(job) ?? []).flatMap(({ allocation, node, failure, health }) =>
+      failure === null || health === 'healthy'
+        ? []
+        : [
+            {
+              allocation,
+              node,
+              task: failure.task,
+              message: failure.message,
+              ...logOf(failure.log),
+            },
+          ],
+    );
+    if (allocations.length === 0) return [];
+    return [{ job, evidence: { reason: reason ?? 'copies fail', allocations } }];
+  });
+};
+
+const logOf = (log: readonly string[] | undefined) => (log === undefined ? {} : { log });
+
+/** One line a failure in the summary, the logs behind folds. */
+export const failureBlocks = (failures: readonly Failure[], visibility: Visibility): Blocks => {
+  const seen = failures.filter(({ job }) => visibility.job(job));
+  return {
+    summary: [
+      {
+        open: '**What failed**\n',
+        rows: seen.flatMap(({ job, evidence }) => failureLines(job, evidence)),
+        close: '',
+        noun: 'line',
+      },
+    ],
+    text: [
+      {
+        open: '',
+        rows: seen
+          .filter(({ job }) => visibility.logs(job))
+          .flatMap(({ job, evidence }) => logRows(job, evidence)),
+        close: '',
+        noun: 'log',
+      },
+    ],
+  };
+};
+
+const failureLines = (job: string, { reason, allocations }: Evidence): Block['rows'] => {
+  const shown = allocations.slice(0, COPIES_SHOWN);
+  const rest = allocations.length - shown.length;
+  return [
+    { text: `- ${code(job)}: ${sentence(reason)}`, rank: RANK.verdict },
+    ...shown.map(({ allocation, node, task, message, afterMs }) => ({
+      text: `  - ${code(allocation)} on ${code(node)}${task === null ? '' : `, task ${code(task)}`}: ${sentence(message)}${sinceStart(afterMs)}`,
+      rank: RANK.harm,
+    })),
+    ...(rest > 0 ? [{ text: `  - … and ${rest} more`, rank: RANK.harm }] : []),
+  ];
+};
+
+const sinceStart = (afterMs: number | undefined): string =>
+  afterMs === undefined ? '' : ` (${Math.round(afterMs / 1000)} s after its first start)`;
+
+const logRows = (job: string, { allocations }: Evidence): Block['rows'] =>
+  allocations
+    .slice(0, COPIES_SHOWN)
+    .filter(({ log }) => log !== undefined && log.length > 0)
+    .map(({ allocation, node, log = [] }) => ({
+      text: fold(
+        `Last lines of the log of ${codeInHtml(allocation)}, a copy of ${codeInHtml(job)} on ${codeInHtml(node)}`,
+        fenced(log),
+      ),
+      rank: RANK.detail,
+    }));

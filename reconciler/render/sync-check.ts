@@ -1,0 +1,242 @@
+// The check of a commit of the branch: how far the cluster is with it, or how it ended.
+// In: what is wanted, what is, the plan, the ledger; or how a commit ended. Out: status, title,
+// summary, details, at most three buttons. Nothing in it grows with time alone: a text that changes
+// is written to the forge. Not here: when it is told (reconciler/forge), rows (sync-blocks).
+
+import { BUTTONS_LIMIT, MARKDOWN_LIMIT, TITLE_LIMIT } from '../../schema/forge.ts';
+import type { Button, ButtonId, CheckBody, Ended } from '../../schema/forge.ts';
+import type { CommitRef, DesiredState } from '../../schema/desired.ts';
+import { plainLine, shortened } from '../../schema/plain.ts';
+import type { DeploymentView } from '../../schema/plan.ts';
+import { BUTTONS } from './buttons.ts';
+import { cut, paragraph, RANK, type Block } from './cut.ts';
+import { code, commitCode, sentence, words } from './markdown.ts';
+import { failureBlocks, stateBlocks, type Failure, type SyncView } from './sync-blocks.ts';
+import { concernOf, sumOf, waveOf } from './sync-jobs.ts';
+import { FULL, visibilityOf, type Visibility } from './visibility.ts';
+import { many, manyCopies, STATUS_WORDS } from './words.ts';
+
+/** Of the newest commit of the branch. */
+export const syncCheck = (view: SyncView): CheckBody => {
+  const visibility = visibilityOf(view.desired);
+  const state = stateOf(view, visibility);
+  const { summary, text } = stateBlocks(view, { visibility, verdict: state.verdict });
+  return {
+    status: state.status,
+    conclusion: state.conclusion,
+    title: titled(state.title),
+    summary: cut(summary, MARKDOWN_LIMIT),
+    text: cut(text, MARKDOWN_LIMIT),
+    annotations: [],
+    buttons: buttonsOf(view),
+  };
+};
+
+const titled = (title: string): string => shortened(plainLine(title), TITLE_LIMIT);
+
+interface State extends Pick<CheckBody, 'status' | 'conclusion' | 'title'> {
+  /** The first sentence below the title. Markdown. */
+  readonly verdict: string;
+}
+
+const stateOf = (view: SyncView, visibility: Visibility): State => {
+  const { desired, plan } = view;
+  const { standing } = desired;
+  if (standing.kind === 'stopped') {
+    const verdict = `**Nothing is done:** ${sentence(standing.why)}`;
+    return { ...FAILED, title: 'Nothing is done at this commit', verdict };
+  }
+  const { failed, errors } = troublesOf(view);
+  if (failed.length > 0 || errors > 0) {
+    const title = [
+      ...failed.slice(0, 1).map((one) => failedTitle(one, visibility)),
+      ...(failed.length > 1 ? [`${many(failed.length - 1, 'more job')} failed`] : []),
+      ...(errors === 0 ? [] : [`${many(errors, 'error')} in files`]),
+    ].join(', ');
+    return { ...FAILED, title, verdict: '**It does not run as this commit wants it.**' };
+  }
+  const concern = concernOf(desired, plan);
+  const { guarded } = plan;
+  if (isSynced(view)) return syncedState(plan.deployments);
+  if (guarded.length > 0 && concern.open.every(isSaidByGuard(view))) {
+    return {
+      status: 'completed',
+      conclusion: 'action_required',
+      title: `Removals of ${many(guarded.length, 'job')} wait for approval`,
+      verdict: '**Somebody must approve what would go.** The rest is done.',
+    };
+  }
+  return rollingState(view, concern.open, visibility);
+};
+
+const FAILED = { status: 'completed', conclusion: 'failure' } as const;
+
+/** Held jobs whose removal waits are said once, by the guard. */
+const isSaidByGuard =
+  ({ plan }: SyncView) =>
+  ({ job }: DeploymentView): boolean =>
+    plan.guarded.some((one) => one.job === job);
+
+const troublesOf = ({ plan }: SyncView) => ({
+  failed: plan.deployments.filter(({ status }) => status === 'failed'),
+  errors: plan.problems.filter(({ severity }) => severity === 'error').length,
+});
+
+const failedTitle = (
+  { job, reason }: Pick<DeploymentView, 'job' | 'reason'>,
+  visibility: Visibility,
+): string =>
+  visibility.job(job) ? `${job} failed${reason === null ? '' : `: ${reason}`}` : 'A job failed';
+
+/** Once the ledger says so it stays so: what happens to a version later is not this commit's. */
+const isSynced = ({ desired, plan, ledger }: SyncView): boolean =>
+  ledger.some((record) => record.kind === 'synced' && record.commit === desired.commit.oid)
+    ? plan.deployments.every(({ status }) => isOver(status) || status === 'blocked')
+    : plan.synced && plan.deployments.every(({ status }) => isOver(status));
+
+const isOver = (status: DeploymentView['status']): boolean =>
+  status === 'settled' || status === 'stopped' || status === 'degraded';
+
+const syncedState = (deployments: readonly DeploymentView[]): State => {
+  const { healthy } = sumOf(deployments);
+  const degraded = deployments.filter(({ status }) => status === 'degraded').length;
+  const jobs = many(deployments.length, 'job');
+  const since = degraded === 0 ? '' : `, ${many(degraded, 'job')} degraded since`;
+  return {
+    status: 'completed',
+    conclusion: 'success',
+    title: `In sync: ${jobs}, ${manyCopies(healthy)} healthy${since}`,
+    verdict: '**The cluster runs what this commit says.**',
+  };
+};
+
+const rollingState = (
+  view: SyncView,
+  open: readonly DeploymentView[],
+  visibility: Visibility,
+): State => {
+  const [first, ...rest] = open;
+  const begun = open.some(({ status }) => status !== 'waiting');
+  const title =
+    first === undefined
+      ? 'The last copies come and go'
+      : `${progressOf(first, view.desired, visibility)}${rest.length === 0 ? '' : `, and ${many(rest.length, 'more job')}`}`;
+  return {
+    status: begun || first === undefined ? 'in_progress' : 'queued',
+    conclusion: null,
+    title,
+    verdict: begun ? '**On its way.**' : '**Waits for its turn.**',
+  };
+};
+
+/** `shop/web 3/10 healthy, wave 2 of 4`. */
+const progressOf = (
+  view: DeploymentView,
+  desired: DesiredState,
+  visibility: Visibility,
+): string => {
+  const { healthy, wanted } = sumOf([view]);
+  const wave = waveOf(view, desired);
+  const name = visibility.job(view.job) ? view.job : 'A job';
+  const said = view.status === 'rolling' ? '' : `, ${STATUS_WORDS[view.status]}`;
+  const where = wave === null ? '' : `, wave ${wave.at} of ${wave.of}`;
+  return `${name} ${healthy}/${wanted} healthy${where}${said}`;
+};
+
+const buttonsOf = ({ desired, plan }: SyncView): readonly Button[] => {
+  if (desired.standing.kind === 'stopped') return [];
+  const statuses = new Set(plan.deployments.map(({ status }) => status));
+  const own = plan.deployments.filter(({ commit }) => commit.oid === desired.commit.oid);
+  const isReturn = own.length > 0 && own.every(({ isRollback }) => isRollback);
+  const isBad = statuses.has('failed') || statuses.has('stalled') || statuses.has('degraded');
+  const ids: readonly ButtonId[] = [
+    ...(statuses.has('canary') ? (['promote'] as const) : []),
+    isReturn ? 'reland' : 'rollback',
+    ...(isBad ? (['retry'] as const) : []),
+  ];
+  return ids.slice(0, BUTTONS_LIMIT).map((id) => BUTTONS[id]);
+};
+
+/** Of a commit that another one follows: its end, for good. */
+export const endedCheck = (
+  ended: Ended,
+  context: {
+    readonly cluster: string;
+    readonly head: CommitRef;
+    /** Absent: all but log lines. */
+    readonly visibility?: Visibility;
+  },
+): CheckBody => {
+  const { head } = context;
+  const next = `${commitCode(head.oid)} (${words(head.subject)})`;
+  switch (ended.kind) {
+    case 'synced':
+      return body({
+        conclusion: 'success',
+        title: 'It was in sync',
+        summary: [
+          paragraph(`The cluster ran what this commit says. ${next} is newer.`, RANK.verdict),
+        ],
+        buttons: [BUTTONS.rollback],
+      });
+    case 'superseded':
+      return body({
+        conclusion: 'cancelled',
+        title: `Superseded by ${head.oid.slice(0, 12)} before it was in sync`,
+        summary: [
+          paragraph(`${next} is newer: what this commit changed is told there.`, RANK.verdict),
+        ],
+      });
+    case 'failed':
+      return endedFailed(ended, context.visibility ?? FULL);
+    default:
+      return ended satisfies never;
+  }
+};
+
+const endedFailed = (
+  { jobs }: Extract<Ended, { kind: 'failed' }>,
+  visibility: Visibility,
+): CheckBody => {
+  const [first, ...rest] = jobs;
+  const failures = jobs.map(({ job, evidence }): Failure => ({ job, evidence }));
+  const { summary, text } = failureBlocks(failures, visibility);
+  const reverted = jobs.flatMap(({ job, revertedBy }) =>
+    revertedBy === null || !visibility.job(job)
+      ? []
+      : [`- ${code(job)} was taken back by ${commitCode(revertedBy)}`],
+  );
+  const reason =
+    first === undefined
+      ? ''
+      : failedTitle({ job: first.job, reason: first.evidence.reason }, visibility);
+  const more = rest.length === 0 ? '' : `, and ${many(rest.length, 'more job')}`;
+  const isBack = jobs.every(({ revertedBy }) => revertedBy !== null);
+  return body({
+    conclusion: 'failure',
+    title: `${reason}${more}${isBack ? '; taken back' : ''}`,
+    summary: [
+      paragraph('**It failed.**', RANK.verdict),
+      ...(reverted.length === 0 ? [] : [paragraph(reverted.join('\n'), RANK.verdict)]),
+      ...summary,
+    ],
+    text,
+    buttons: isBack ? [] : [BUTTONS.rollback],
+  });
+};
+
+const body = (parts: {
+  readonly conclusion: 'success' | 'failure' | 'cancelled';
+  readonly title: string;
+  readonly summary: readonly Block[];
+  readonly text?: readonly Block[];
+  readonly buttons?: readonly Button[];
+}): CheckBody => ({
+  status: 'completed',
+  conclusion: parts.conclusion,
+  title: titled(parts.title),
+  summary: cut(parts.summary, MARKDOWN_LIMIT),
+  text: cut(parts.text ?? [], MARKDOWN_LIMIT),
+  annotations: [],
+  buttons: parts.buttons ?? [],
+});

@@ -1,0 +1,42 @@
+// Text of others as one may show it: without what hides, turns or overwrites what a person reads.
+// In: text of any origin: a log, a commit's message, a file. Out: the same without terminal codes,
+// control and format characters (bidi marks among them). Not here: escaping for Markdown
+// (reconciler/render/markdown), which lines of a log are kept (node-runner/decide/log-lines).
+
+const ESC = String.fromCodePoint(0x1b);
+const BEL = String.fromCodePoint(0x07);
+
+/** Colours and cursor moves of terminals: CSI sequences, and OSC sequences up to their end. */
+const ESCAPES = new RegExp(
+  [
+    `${ESC}\\[[0-?]*[ -/]*[@-~]`,
+    `${ESC}\\][^${BEL}${ESC}]*(?:${BEL}|${ESC}\\\\)?`,
+    `${ESC}[@-Z\\\\^_]`,
+  ].join('|'),
+  'g',
+);
+
+/** Control and format characters: they could hide, turn or overwrite what a person reads. */
+const INVISIBLE = /[\p{Cc}\p{Cf}\p{Cs}\p{Co}\u2028\u2029]/gu;
+
+/** The lines of a text, each without what is not text; empty ones left out. */
+export const plainLines = (text: string): readonly string[] =>
+  text
+    .replaceAll(ESCAPES, '')
+    .split(/\r\n|\n|\r/)
+    .map((line) => line.replaceAll('\t', ' ').replaceAll(INVISIBLE, '').trimEnd())
+    .filter((line) => line !== '');
+
+/** The whole text as one line, white space as single spaces. */
+export const plainLine = (text: string): string =>
+  isPlain(text) ? text : plainLines(text).join(' ').replaceAll(/\s+/g, ' ').trim();
+
+/** Names, images and most values are: they need no work. */
+const isPlain = (text: string): boolean => /^[!-~]+(?: [!-~]+)*$/.test(text);
+
+/** At most so many characters, the last of them `…` where some were left out. */
+export const shortened = (text: string, most: number): string => {
+  if (text.length <= most) return text;
+  const characters = Array.from(text);
+  return characters.length <= most ? text : `${characters.slice(0, most - 1).join('')}…`;
+};

@@ -1,0 +1,316 @@
+// Scenes of pull requests and commits, from files and a played cluster, as a forge is told of them.
+// In: nothing. Out: name → a check, of real plans; rehearsals and masked fields are written here,
+// as their makers would hand them over. Not here: what the texts should say (golden files).
+
+import { changedTree, preview } from '../../reconciler/preview.ts';
+import { planCheck, type PlanContext } from '../../reconciler/render/plan-check.ts';
+import { endedCheck, syncCheck } from '../../reconciler/render/sync-check.ts';
+import { summarize } from '../../reconciler/render/summary.ts';
+import { visibilityOf } from '../../reconciler/render/visibility.ts';
+import { observe } from '../../reconciler/live/observe.ts';
+import { plan } from '../../reconciler/plan/plan.ts';
+import type { CheckBody } from '../../schema/forge.ts';
+import type { LedgerRecord } from '../../schema/ledger.ts';
+import type { PullPlan } from '../../schema/pull-plan.ts';
+import {
+  digestOf,
+  answerHistories,
+  jobOf,
+  ready,
+  settledMark,
+  story,
+  type Change,
+} from './tree.ts';
+import { createCluster, heardBy, run, type Behaviour, type Cluster } from './virtual-cluster.ts';
+import { aCommit, aCopy, aJob, aNode, desiredOf, liveOf, nodeNames } from './world.ts';
+
+const WEB = 'jobs/shop/web.yaml';
+const STORE = 'jobs/shop/store.yaml';
+
+const image = (name: string, tag: string): string => `reg.example/${name}:${tag}`;
+const pinned = (name: string, tag: string): string =>
+  `${image(name, tag)}@${digestOf(image(name, tag))}`;
+
+const web = (tag: string, count: number, more = ''): string =>
+  `image: ${pinned('web', tag)}\ncount: ${count}\nresources: {cpu: 250m, memory: 256MiB}\n${more}`;
+
+const BASE: Change = {
+  'cluster.yaml': 'name: shop\npolicies:\n  registries: [reg.example]\n',
+  'namespaces/shop.yaml': 'quota: {cpu: "8", memory: 4GiB}\n',
+  'nodes/n001.yaml': 'node: n001\n',
+  'nodes/n002.yaml': 'node: n002\n',
+  'nodes/n003.yaml': 'node: n003\n',
+  [WEB]: web('1', 3),
+  [STORE]: `image: ${pinned('store', '1')}\ncount: 1\n`,
+};
+
+const REHEARSAL: Extract<PullPlan, { kind: 'planned' }>['rehearsal'] = {
+  losses: [
+    { kind: 'node', name: 'n001', short: [] },
+    { kind: 'node', name: 'n002', short: [] },
+    { kind: 'node', name: 'n003', short: [] },
+    { kind: 'zone', name: 'a', short: [] },
+    {
+      kind: 'zone',
+      name: 'b',
+      short: [{ job: 'shop/web', group: 'web', copies: 2, lacks: '1.2 GiB' }],
+    },
+  ],
+  left: 0,
+  waves: [{ job: 'shop/web', wave: 1, healthy: 2, wanted: 3 }],
+  rollbacks: [{ job: 'shop/web', takesMs: 37_200 }],
+};
+
+interface PullScene {
+  readonly change: Change;
+  readonly fields?: Extract<PullPlan, { kind: 'planned' }>['fields'];
+  readonly rehearsal?: typeof REHEARSAL;
+  readonly resolves?: boolean;
+  readonly base?: Change;
+}
+
+/** `shop/web` runs with three copies and `shop/store` with one; then the change. */
+const plannedOf = async (scene: PullScene): Promise<PullPlan> => {
+  const files = { ...BASE, ...scene.base };
+  const first = ready(story(files));
+  const jobs = ['shop/web', 'shop/store'].map((id) => jobOf(first.desired, id));
+  const copies = jobs.flatMap((job) =>
+    Array.from({ length: job.spec.job === 'web' ? 3 : 1 }, (_, index) =>
+      aCopy(
+        { ...job, settled: true },
+        { node: nodeNames(3)[index] ?? 'n001', index, group: job.spec.job },
+      ),
+    ),
+  );
+  const ledger: readonly LedgerRecord[] = [
+    ...first.ledger,
+    ...jobs.map(settledMark),
+    { kind: 'synced', commit: first.desired.commit.oid },
+  ];
+  const head = ready(story(files), { ledger, lastSynced: 0 });
+  const commits = story(files, scene.change);
+  const last = commits.at(-1);
+  if (last === undefined) throw new Error('there is a commit');
+  const made = await preview({
+    snapshot: {
+      format: 1,
+      tree: head.tree,
+      live: liveOf(copies),
+      takenAt: '2026-01-01T00:00:00Z',
+    },
+    change: changedTree(head.tree, last.commit, last.files),
+    source: {
+      complete: (tree, asked) => Promise.resolve(answerHistories(commits, tree, asked)),
+      resolve: ({ reference }) =>
+        Promise.resolve(
+          scene.resolves === false ? null : { kind: 'digest', digest: digestOf(reference) },
+        ),
+    },
+  });
+  const summary = summarize(made);
+  return {
+    kind: 'planned',
+    summary,
+    rehearsal: scene.rehearsal ?? REHEARSAL,
+    fields: scene.fields ?? [],
+    effects: { slots: summary.guarded.flatMap(({ slots }) => slots).toSorted() },
+    base: aCommit('base').oid,
+    head: aCommit('pull').oid,
+    snapshot: '3f2a9c01d4e8',
+  };
+};
+
+const CONTEXT: PlanContext = { cluster: 'shop', directory: 'clusters/shop', approved: new Set() };
+
+/** What people may write to be more than text. */
+export const HOSTILE = [
+  '@everyone',
+  '#123',
+  '<img src=x onerror=alert(1)>',
+  '](https://evil.example)',
+  '`|**bold**',
+  '</details>',
+].join(' ');
+
+const many = (count: number): Change =>
+  Object.fromEntries(
+    Array.from({ length: count }, (_, index) => [
+      `jobs/bulk/job-${String(index).padStart(4, '0')}.yaml`,
+      `image: ${pinned('bulk', '1')}\ncount: 1\nresources: {cpu: 1m, memory: 4MiB}\n`,
+    ]),
+  );
+
+const FIELDS = [
+  { job: 'shop/web', field: 'image', from: pinned('web', '1'), to: pinned('web', '2') },
+  { job: 'shop/web', field: 'environment.LOG_LEVEL', from: 'info', to: 'debug' },
+  { job: 'shop/web', field: 'environment.API_KEY', from: '•••', to: '•••' },
+];
+
+const GREETING = { job: 'shop/web', field: 'environment.GREETING', from: null, to: HOSTILE };
+
+/** Name → the check of a pull request. */
+export const pullChecks = async (): Promise<ReadonlyMap<string, CheckBody>> => {
+  const rollout = await plannedOf({ change: { [WEB]: web('2', 3) }, fields: FIELDS });
+  const fewer = await plannedOf({ change: { [STORE]: null, [WEB]: web('1', 1) } });
+  const slots = fewer.kind === 'planned' ? fewer.effects.slots : [];
+  const cluster = { cluster: { ...desiredOf([]).cluster, planVisibility: 'counts' as const } };
+  const visibility = visibilityOf({ ...desiredOf([]), ...cluster });
+  const ids = { base: aCommit('base').oid, head: aCommit('pull').oid };
+  const scenes: readonly (readonly [string, PullPlan, PlanContext])[] = [
+    ['rollout', rollout, CONTEXT],
+    [
+      'hostile-value',
+      await plannedOf({ change: { [WEB]: web('2', 3) }, fields: [...FIELDS, GREETING] }),
+      CONTEXT,
+    ],
+    ['rollout-counts', rollout, { ...CONTEXT, visibility }],
+    [
+      'does-not-fit',
+      await plannedOf({
+        change: {
+          [WEB]: web('1', 3).replace('256MiB', '3900MiB'),
+          'jobs/shop/index.yaml': `image: ${pinned('index', '1')}\ncount: 3\nresources: {cpu: 100m, memory: 3GiB}\n`,
+        },
+        base: { 'namespaces/shop.yaml': 'quota: {cpu: "8"}\n' },
+      }),
+      CONTEXT,
+    ],
+    ['removal', fewer, CONTEXT],
+    ['removal-approved', fewer, { ...CONTEXT, approved: new Set(slots) }],
+    [
+      'problems',
+      await plannedOf({ change: { [WEB]: 'image: nowhere/web:1\ncuont: 3\n' } }),
+      CONTEXT,
+    ],
+    [
+      'plain-tag',
+      await plannedOf({
+        change: { [WEB]: web('1', 3).replace(pinned('web', '1'), image('web', '2')) },
+        resolves: false,
+      }),
+      CONTEXT,
+    ],
+    ['many-jobs', await plannedOf({ change: many(1_000) }), CONTEXT],
+    ['untouched', { kind: 'untouched', ...ids }, CONTEXT],
+    ['conflict', { kind: 'conflict', ...ids, files: [WEB, `jobs/shop/${HOSTILE}.yaml`] }, CONTEXT],
+    [
+      'failed',
+      { kind: 'failed', ...ids, message: `Its files are 50 MB, more than 16 MB. ${HOSTILE}` },
+      CONTEXT,
+    ],
+  ];
+  return new Map(scenes.map(([name, made, context]) => [name, planCheck(made, context)]));
+};
+
+const NAMES = nodeNames(5);
+
+/** Ten copies of a settled version; then a newer one, three at once, that behaves so. */
+const clusterOf = (behaviour: Behaviour, canary = 0): Cluster => {
+  const words = {
+    groups: [{ name: 'main', count: 10 }],
+    update: {
+      maxParallel: { kind: 'count', copies: 3 } as const,
+      canary,
+      healthyDeadlineMs: 20_000,
+    },
+  };
+  const other = aJob({ name: 'store', groups: [{ name: 'main', count: 2 }] });
+  const cluster = createCluster(
+    desiredOf([aJob({ ...words, version: 'v1' }), other], { nodes: NAMES.map((n) => aNode(n)) }),
+  );
+  run(cluster, 60_000);
+  const old = new Set(cluster.desired.jobs.flatMap(({ spec }) => spec.groups.map((g) => g.hash)));
+  cluster.behave = ({ spec }) => (old.has(spec.hash) ? { kind: 'healthy' } : behaviour);
+  const next = aJob({ ...words, from: { version: 'v1' }, version: 'v2' }, { evidence: 'logs' });
+  cluster.desired = {
+    ...cluster.desired,
+    commit: next.commit,
+    namespaces: [{ name: 'shop', protected: false, quota: null, evidence: 'logs' }],
+    jobs: cluster.desired.jobs.map((job) => (job.id === next.id ? next : job)),
+  };
+  return cluster;
+};
+
+const checkOf = (cluster: Cluster, ledger: readonly LedgerRecord[] = []): CheckBody => {
+  const { desired, now } = cluster;
+  const live = observe(heardBy(cluster), now);
+  return syncCheck({ desired, live, plan: plan(desired, live, now), ledger });
+};
+
+const after = (behaviour: Behaviour, ms: number, canary = 0): CheckBody => {
+  const cluster = clusterOf(behaviour, canary);
+  run(cluster, ms);
+  return checkOf(cluster);
+};
+
+const EVIDENCE = {
+  reason: '2 copies died (max_failures)',
+  allocations: [
+    {
+      allocation: '0123456789abcdef-0-1',
+      node: 'n001',
+      task: 'main',
+      message: `exited with code 1 ${HOSTILE}`,
+      afterMs: 3_200,
+      log: ['```', `\u001b[31mpanic\u001b[0m: ${HOSTILE}`, '\u202egnirts'],
+    },
+    {
+      allocation: '0123456789abcdef-1-1',
+      node: 'n002',
+      task: 'main',
+      message: 'check `ready` failed: connection refused',
+    },
+  ],
+};
+
+const failing = (): CheckBody => {
+  const cluster = clusterOf({ kind: 'healthy' });
+  const jobs = cluster.desired.jobs.map((job) =>
+    job.id === 'shop/web' ? { ...job, failed: { evidence: EVIDENCE } } : job,
+  );
+  cluster.desired = { ...cluster.desired, jobs };
+  return checkOf(cluster);
+};
+
+/** Name → the check of a commit of the branch. */
+export const syncChecks = (): ReadonlyMap<string, CheckBody> => {
+  const head = { ...aCommit('next'), subject: `Fix it ${HOSTILE}` };
+  const visibility = visibilityOf({
+    ...desiredOf([]),
+    namespaces: [{ name: 'shop', protected: false, quota: null, evidence: 'logs' }],
+  });
+  const context = { cluster: 'shop', head, visibility };
+  const jobs = [{ job: 'shop/web', evidence: EVIDENCE, revertedBy: aCommit('revert').oid }];
+  const stopped = clusterOf({ kind: 'healthy' });
+  stopped.desired = {
+    ...stopped.desired,
+    standing: { kind: 'stopped', why: 'the branch was rewritten' },
+  };
+  return new Map([
+    ['sync-begins', after({ kind: 'healthy' }, 0)],
+    ['sync-rolling', after({ kind: 'healthy' }, 18_000)],
+    ['sync-done', after({ kind: 'healthy' }, 300_000)],
+    ['sync-crashing', after({ kind: 'crashes', afterMs: 2_000 }, 4_000)],
+    ['sync-canary', after({ kind: 'healthy' }, 60_000, 2)],
+    ['sync-failed', failing()],
+    ['sync-stopped', checkOf(stopped)],
+    ['ended-synced', endedCheck({ kind: 'synced' }, context)],
+    ['ended-superseded', endedCheck({ kind: 'superseded' }, context)],
+    ['ended-failed', endedCheck({ kind: 'failed', jobs }, context)],
+    ['ended-failed-without-logs', endedCheck({ kind: 'failed', jobs }, { cluster: 'shop', head })],
+  ]);
+};
+
+/** A check as one page of Markdown: what a forge shows in its own layout. */
+export const pageOf = (check: CheckBody): string =>
+  [
+    `# ${check.title}`,
+    `\`${check.status}\`${check.conclusion === null ? '' : ` \`${check.conclusion}\``}`,
+    ...check.buttons.map(({ label, description }) => `[ **${label}** ] ${description}`),
+    check.summary,
+    ...(check.text === '' ? [] : ['---', check.text]),
+    ...check.annotations.map(
+      ({ path, startLine, level, title, message }) =>
+        `    ${level} ${path}:${startLine} ${title}\n    ${message}`,
+    ),
+  ].join('\n\n');

@@ -1,0 +1,137 @@
+// What checks and comments say, text by text, and what holds for all of them.
+// `npx vitest run --project fast test/unit/render -u` writes the golden files anew: read them then.
+
+import { marked } from 'marked';
+import { describe, expect, test } from 'vitest';
+import {
+  closedComment,
+  deploymentWords,
+  pullComment,
+  statusWords,
+} from '../../../reconciler/render/comment.ts';
+import { BUTTONS } from '../../../reconciler/render/buttons.ts';
+import {
+  ANNOTATIONS_LIMIT,
+  BUTTONS_LIMIT,
+  MARKDOWN_LIMIT,
+  STATUS_LIMIT,
+  TITLE_LIMIT,
+  type CheckBody,
+} from '../../../schema/forge.ts';
+import { pageOf, pullChecks, syncChecks } from '../../support/forge-scenes.ts';
+
+const checks = new Map([...(await pullChecks()), ...syncChecks()]);
+
+const get = (name: string): CheckBody => {
+  const check = checks.get(name);
+  if (check === undefined) throw new Error(`there is no scene ${name}`);
+  return check;
+};
+
+describe('golden', () => {
+  // A thousand jobs are looked at by their number, not as a file of 60,000 characters.
+  const names = [...checks.keys()].filter((name) => name !== 'many-jobs');
+  test.each(names)('%s', async (name) => {
+    await expect(`${pageOf(get(name))}\n`).toMatchFileSnapshot(`./golden/${name}.md`);
+  });
+});
+
+describe('every check', () => {
+  test.each([...checks])('%s keeps the forge’s limits', (_name, check) => {
+    const { title, summary, text, annotations, buttons, status, conclusion } = check;
+    expect(title.length).toBeLessThanOrEqual(TITLE_LIMIT);
+    expect(title).not.toBe('');
+    expect(summary.length).toBeLessThanOrEqual(MARKDOWN_LIMIT);
+    expect(text.length).toBeLessThanOrEqual(MARKDOWN_LIMIT);
+    expect(summary).not.toBe('');
+    expect(annotations.length).toBeLessThanOrEqual(ANNOTATIONS_LIMIT);
+    expect(buttons.length).toBeLessThanOrEqual(BUTTONS_LIMIT);
+    expect(conclusion === null).toBe(status !== 'completed');
+    expect(deploymentWords(check).length).toBeLessThanOrEqual(STATUS_LIMIT);
+    expect(statusWords(check).length).toBeLessThanOrEqual(STATUS_LIMIT);
+  });
+
+  test.each([...checks])('%s mentions nobody and brings in no HTML of others', (_name, check) => {
+    const html = String(marked.parse(`${check.summary}\n\n${check.text}`, { async: false }));
+    const bare = html.replaceAll(/<(code|pre)\b[^>]*>[\s\S]*?<\/\1>/g, '');
+    expect(bare).not.toMatch(/@\w|<img|<script|<a /);
+    expect(html.split('<details>').length).toBe(html.split('</details>').length);
+    expect(html).not.toMatch(/(?![\n\u200b])[\p{Cc}\p{Cf}]/u);
+  });
+});
+
+test('labels and descriptions of buttons have GitHub’s lengths', () => {
+  for (const { id, label, description } of Object.values(BUTTONS)) {
+    expect(id.length).toBeLessThanOrEqual(20);
+    expect(label.length).toBeLessThanOrEqual(20);
+    expect(description.length).toBeLessThanOrEqual(40);
+  }
+});
+
+test('conclusions: safe, invalid or without room, to be approved; never anything else', () => {
+  const conclusions = [...checks].map(([name, { conclusion, buttons }]) => [
+    name,
+    conclusion,
+    buttons.map(({ id }) => id).join(' '),
+  ]);
+  expect(conclusions).toEqual([
+    ['rollout', 'success', ''],
+    ['hostile-value', 'success', ''],
+    ['rollout-counts', 'success', ''],
+    ['does-not-fit', 'failure', ''],
+    ['removal', 'action_required', 'approve'],
+    ['removal-approved', 'success', ''],
+    ['problems', 'failure', ''],
+    ['plain-tag', 'success', ''],
+    ['many-jobs', 'success', ''],
+    ['untouched', 'success', ''],
+    ['conflict', 'failure', ''],
+    ['failed', 'failure', ''],
+    ['sync-begins', null, 'rollback'],
+    ['sync-rolling', null, 'rollback'],
+    ['sync-done', 'success', 'rollback'],
+    ['sync-crashing', 'failure', 'rollback retry'],
+    ['sync-canary', null, 'promote rollback'],
+    ['sync-failed', 'failure', 'rollback retry'],
+    ['sync-stopped', 'failure', ''],
+    ['ended-synced', 'success', 'rollback'],
+    ['ended-superseded', 'cancelled', ''],
+    ['ended-failed', 'failure', ''],
+    ['ended-failed-without-logs', 'failure', ''],
+  ]);
+});
+
+test('a thousand jobs: what matters stands, the rest is counted', () => {
+  const { title, summary, text } = get('many-jobs');
+  expect(title).toBe('1000 start');
+  expect(summary).toMatch(/_… and \d+ more jobs\._/);
+  expect(summary).toContain('**Rehearsal:**');
+  expect(text).toMatch(/_… and \d+ more jobs\._/);
+  expect(text.length).toBeGreaterThan(MARKDOWN_LIMIT * 0.9);
+});
+
+test('log lines are shown where the namespace allows them, and nowhere else', () => {
+  expect(get('sync-failed').text).toContain('panic');
+  expect(get('ended-failed').text).toContain('panic');
+  expect(JSON.stringify(get('ended-failed-without-logs'))).not.toContain('panic');
+});
+
+test('counts show no name, version, value or node', () => {
+  const { summary, text } = get('rollout-counts');
+  expect(text).toBe('');
+  expect(summary).not.toMatch(/shop\/web|n00\d|LOG_LEVEL|sha256|MiB/);
+  expect(get('rollout-counts').title).toBe(get('rollout').title);
+});
+
+test('the comment on a pull request is the check’s summary; closed, it is one line', async () => {
+  const plan = { kind: 'untouched', base: 'a'.repeat(40), head: 'b'.repeat(40) } as const;
+  const context = { cluster: 'shop', directory: 'clusters/shop', approved: new Set<string>() };
+  await expect(`${pullComment(plan, context)}\n`).toMatchFileSnapshot('./golden/comment.md');
+  expect(closedComment(true)).toMatch(/^Merged/);
+  expect(closedComment(false)).toMatch(/^Closed/);
+});
+
+test('a commit status says which comment stands in for the button', () => {
+  expect(statusWords(get('removal'))).toMatch(/ → comment \/purser approve$/);
+  expect(deploymentWords({ title: 'x'.repeat(300) })).toHaveLength(STATUS_LIMIT);
+});
