@@ -48,6 +48,7 @@ import type { View } from './cycle.ts';
 import { forgeAuth, openForge, startForge, type RunningForge } from './forge.ts';
 import { createKeeping } from './keeping.ts';
 import { createMemos } from './memos.ts';
+import { createNoter } from './notes.ts';
 import type { LogPort, RegistryPort } from './ports.ts';
 import { returnsOf } from './returns.ts';
 import { rollbackTarget } from './rollback.ts';
@@ -92,6 +93,10 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
     if (view !== null && keep !== null) keeping.offer(view);
   });
   const events = noteEvents(loop);
+  const noter = createNoter({ notes: source.notes, epochMs: Date.now, log });
+  loop.watch(({ view }) => {
+    if (view !== null) noter.look(view);
+  });
   const forging: { running: RunningForge | null } = { running: null };
   const control = createControl({
     handlers: handlersOf({
@@ -122,6 +127,7 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
       await Promise.all([link.stop(), socket.stop()]);
       await running;
       keeping.close();
+      await noter.idle();
       source.close();
     },
   };

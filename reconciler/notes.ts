@@ -43,6 +43,7 @@ const WAITING = 50;
 export const createNoter = ({ notes, epochMs, log }: NoterOptions): Noter => {
   let following: Following | null = null;
   let notBefore = 0;
+  let said = '';
   const waiting = new Map<string, string>();
   let writing: Promise<void> | null = null;
 
@@ -52,10 +53,13 @@ export const createNoter = ({ notes, epochMs, log }: NoterOptions): Noter => {
         const before = await notes.read(commit);
         if (!isTold(before, text)) await notes.write(commit, text);
         if (waiting.get(commit) === text) waiting.delete(commit);
+        said = '';
       } catch (error) {
         notBefore = epochMs() + RETRY_LONGEST_MS;
         const message = error instanceof Error ? error.message : String(error);
-        log.warn({ message }, 'a note on a commit could not be written and will be tried again');
+        const what = 'a note on a commit could not be written and will be tried again';
+        if (message !== said) log.warn({ message }, what);
+        said = message;
         break;
       }
     }
