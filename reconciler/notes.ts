@@ -48,7 +48,7 @@ export const createNoter = ({ notes, epochMs, log }: NoterOptions): Noter => {
   let writing: Promise<void> | null = null;
 
   const drain = async (): Promise<void> => {
-    for (const [commit, text] of [...waiting]) {
+    for (const [commit, text] of waiting) {
       try {
         const before = await notes.read(commit);
         if (!isTold(before, text)) await notes.write(commit, text);

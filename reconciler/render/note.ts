@@ -62,7 +62,7 @@ const endOf = ({ end, tookMs, at }: CommitSeen): string => {
 
 /** Reasons come from programs: no control characters, and not without end. */
 const oneLine = (text: string): string =>
-  text.replace(/[\u0000-\u001f\u007f]+/g, ' ').slice(0, REASON_CHARACTERS);
+  text.replace(/\p{Cc}+/gu, ' ').slice(0, REASON_CHARACTERS);
 
 const REASON_CHARACTERS = 300;
 
