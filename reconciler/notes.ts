@@ -3,6 +3,7 @@
 // write that fails is tried again with a later view. Nothing is kept: a reconciler that starts finds
 // the note that is there, and does not write it again. Not here: words (render/note), Git (edge).
 
+import type { DeploymentStatus } from '../schema/plan.ts';
 import type { View } from './cycle.ts';
 import { RETRY_LONGEST_MS } from './config.ts';
 import type { LogPort } from './ports.ts';
@@ -137,12 +138,20 @@ const jobsOf = ({ starts, stops, updates }: Following): ReadonlyMap<string, JobS
   );
 
 /** null: under way, or held up by something that is not the commit. */
-const endOf = ({ plan, stale }: View): CommitSeen['end'] | null => {
+const endOf = ({ desired, plan, stale }: View): CommitSeen['end'] | null => {
   if (stale !== null) return null;
-  const failed = plan.deployments.filter(({ status }) => status === 'failed');
+  const { deployments, steps, synced } = plan;
+  const failed = deployments.filter(
+    ({ status, commit }) => status === 'failed' && commit.oid === desired.commit.oid,
+  );
   if (failed.length > 0) {
     const reasons = new Map(failed.map(({ job, reason }) => [job, reason ?? 'it failed']));
     return { kind: 'failed', reasons };
   }
-  return plan.synced && plan.steps.length === 0 ? { kind: 'in-sync' } : null;
+  const isDone =
+    synced && steps.length === 0 && deployments.every(({ status }) => ENDED.has(status));
+  return isDone ? { kind: 'in-sync' } : null;
 };
+
+/** Nothing of a rollout is left to come. */
+const ENDED: ReadonlySet<DeploymentStatus> = new Set(['settled', 'degraded', 'stopped']);

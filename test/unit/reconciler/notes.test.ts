@@ -67,6 +67,15 @@ test('a commit that is in step says what it did and how long it took, once', asy
   expect(written[0]?.[1]).toContain('the reconciler started on this commit');
 });
 
+test('copies that are ordered and not yet healthy are not in step', async () => {
+  const { written, look } = setUp();
+  const last = story('one').at(-1);
+  if (last === undefined) throw new Error('there is an end');
+  const deployments = last.plan.deployments.map((row) => ({ ...row, status: 'rolling' }) as const);
+  await look([viewOf(last.desired, { ...last.plan, deployments })]);
+  expect(written).toEqual([]);
+});
+
 test('one that is overtaken says by whom; one that failed says why, and then how it ended', async () => {
   const { written, look } = setUp();
   const [begin] = story('one');
@@ -74,7 +83,8 @@ test('one that is overtaken says by whom; one that failed says why, and then how
   await look([begin]);
   const row = begin.plan.deployments[0];
   if (row === undefined) throw new Error('there is a deployment');
-  const failed = { ...row, status: 'failed', reason: 'exit\u001b[31m code 1' } as const;
+  const reason = 'exit\u001b[31m code 1';
+  const failed = { ...row, status: 'failed', reason, commit: aCommit('two') } as const;
   const [other, ...rest] = story('two');
   if (other === undefined) throw new Error('there is a wave');
   await look([viewOf(other.desired, { ...other.plan, deployments: [failed] }), ...rest]);
