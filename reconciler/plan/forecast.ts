@@ -44,7 +44,8 @@ export const forecastWith = (memo: PlanMemo, { desired, live, now }: ForecastInp
   let [wanted, world] = [desired, live];
   let first: Plan | null = null;
   while (first === null || waves.length < WAVE_LIMIT) {
-    const wave = planNow(wanted, world, now + world.upForMs - live.upForMs);
+    // In brackets: rounding must not put the first plan before the one that the memo knows.
+    const wave = planNow(wanted, world, now + (world.upForMs - live.upForMs));
     first ??= wave;
     const records = wave.proposals.flatMap((proposal) =>
       proposal.kind === 'ledger' ? proposal.records : [],

@@ -3,6 +3,7 @@
 // anyway.
 // Not here: words and columns (plan-text), markdown for forges.
 
+import { copiesOf as copiesOfJobs } from '../../schema/ageing.ts';
 import type { DesiredJob } from '../../schema/desired.ts';
 import { compareText } from '../../schema/ids.ts';
 import type { LiveAllocation, LiveState } from '../../schema/live.ts';
@@ -132,12 +133,9 @@ const runningVersion = (
 };
 
 const copiesOf = (live: LiveState, id: string): readonly LiveAllocation[] =>
-  live.nodes
-    .flatMap((node) => node.allocations)
-    .filter(
-      ({ body, phase, stopping }) =>
-        `${body.namespace}/${body.job}` === id && phase !== 'dead' && !stopping,
-    );
+  (copiesOfJobs(live, new Set([id])).get(id) ?? []).filter(
+    ({ phase, stopping }) => phase !== 'dead' && !stopping,
+  );
 
 const imageChanges = (before: JobSpec | null, after: JobSpec): JobChange['images'] => {
   const [from, to] = [imagesOf(before), imagesOf(after)];
