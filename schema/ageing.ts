@@ -56,7 +56,7 @@ const agedByNode = new WeakMap<LiveNode, LiveNode['allocations']>();
  * every object, and all nodes are made anew and looked at in each plan.
  */
 export const ageingNode = (facts: Facts, node: Omit<LiveNode, 'allocations'>): LiveNode => {
-  const told: Omit<LiveNode, 'allocations'> = {
+  const plain: Omit<LiveNode, 'allocations'> = {
     name: node.name,
     connected: node.connected,
     silentForMs: node.silentForMs,
@@ -70,8 +70,9 @@ export const ageingNode = (facts: Facts, node: Omit<LiveNode, 'allocations'>): L
     portsTaken: node.portsTaken,
     foreign: node.foreign,
     conditions: node.conditions,
-    ...(node.volumes === undefined ? null : { volumes: node.volumes }),
   };
+  const { volumes } = node;
+  const told = volumes === undefined ? plain : { ...plain, volumes };
   Object.defineProperty(told, 'allocations', AGED);
   return Object.defineProperty(told, FACTS, { value: facts }) as LiveNode;
 };
@@ -185,11 +186,13 @@ export const copiesOf = (
   jobs: ReadonlySet<string>,
 ): ReadonlyMap<string, readonly LiveAllocation[]> => {
   const found = new Map<string, LiveAllocation[]>();
+  const ids = [...jobs];
   for (const node of live.nodes) {
     const facts = factsOf(node);
     const index = placesByJob(facts?.allocations ?? node.allocations);
-    for (const id of jobs.size < index.size ? jobs : index.keys()) {
-      const places = jobs.has(id) ? index.get(id) : undefined;
+    const some = ids.length < index.size ? ids : [...index.keys()].filter((id) => jobs.has(id));
+    for (const id of some) {
+      const places = index.get(id);
       if (places === undefined) continue;
       const before = found.get(id);
       const mine = before ?? [];
