@@ -1,28 +1,42 @@
 // Which orders a runner obeys (invariant 5, rules 10.3).
-// In: the orders accepted last, those that arrived, and who we are. Out: accepted or refused, with
-// a sentence. Pure. Not here: writing them down before they are obeyed (tick), frames and their
-// hash (schema/wire.ts).
+// In: the orders accepted last, those that arrived, who we are and what we hold. Out: accepted,
+// refused or not yet, with a sentence. Pure. Not here: writing them down before they are obeyed
+// (tick), frames and their hash (schema/wire.ts).
 
+import { bodyBytes, utf8Bytes } from '../schema/body-size.ts';
 import { canonical } from '../schema/hash.ts';
 import { compareText, VOLUME_FOLDER_PATTERN } from '../schema/ids.ts';
-import type { NodeOrders, OrderItem } from '../schema/orders.ts';
-import { BODY_BYTES, NODE_ALLOCATIONS, ordersHash } from '../schema/wire.ts';
+import type { AllocationBody, NodeOrders, OrderItem } from '../schema/orders.ts';
+import type { GroupSpec } from '../schema/spec.ts';
+import {
+  BODY_BYTES,
+  HELD_ALLOCATIONS,
+  HELD_BYTES,
+  NODE_ALLOCATIONS,
+  ORDERS_BYTES,
+  ordersHash,
+} from '../schema/wire.ts';
 
 export type Acceptance =
   /** `changed` false: the same set again, nothing to write down. */
   | { readonly kind: 'accepted'; readonly changed: boolean }
+  /** Nothing is wrong with them: they are looked at again when copies have ended. */
+  | { readonly kind: 'not-yet'; readonly why: string }
   | { readonly kind: 'refused'; readonly why: string };
+
+export interface Self {
+  readonly cluster: string;
+  readonly node: string;
+  /** Bodies of all copies that are here, those that are being stopped included. */
+  readonly held: Iterable<AllocationBody>;
+}
 
 /**
  * A higher generation, or the same one with the same content, is accepted; older ones, other
  * content under the same number, another cluster's or node's, and sets beyond the limits are
  * refused whole.
  */
-export const accept = (
-  current: NodeOrders | null,
-  offered: NodeOrders,
-  self: { readonly cluster: string; readonly node: string },
-): Acceptance => {
+export const accept = (current: NodeOrders | null, offered: NodeOrders, self: Self): Acceptance => {
   if (offered.cluster !== self.cluster) {
     return refuse(`orders of cluster ${offered.cluster}, but this node belongs to ${self.cluster}`);
   }
@@ -39,9 +53,15 @@ export const accept = (
       ? { kind: 'accepted', changed: false }
       : refuse(`generation ${offered.generation} arrived twice with different content`);
   }
-  const wrong = wrongSet(offered);
-  return wrong === null ? { kind: 'accepted', changed: true } : refuse(wrong);
+  const wrong = sound.has(offered) ? null : wrongSet(offered);
+  if (wrong !== null) return refuse(wrong);
+  sound.add(offered);
+  const why = tooMuch(offered, self.held);
+  return why === null ? { kind: 'accepted', changed: true } : { kind: 'not-yet', why };
 };
+
+/** Sets with nothing wrong in them: one that waits is offered again and again. */
+const sound = new WeakSet<NodeOrders>();
 
 const refuse = (why: string): Acceptance => ({ kind: 'refused', why });
 
@@ -49,8 +69,15 @@ const wrongSet = (offered: NodeOrders): string | null => {
   if (!Number.isSafeInteger(offered.generation) || offered.generation < 1) {
     return `generation ${offered.generation} is not a whole number above 0`;
   }
-  if (offered.items.length > NODE_ALLOCATIONS) {
-    return `${offered.items.length} allocations, more than the ${NODE_ALLOCATIONS} a node takes`;
+  const groups = runs(offered).map(({ spec }) => spec);
+  if (groups.length > NODE_ALLOCATIONS) {
+    return `${groups.length} allocations, more than the ${NODE_ALLOCATIONS} a node takes`;
+  }
+  if (offered.items.length > HELD_ALLOCATIONS) {
+    return `${offered.items.length} items, more than ${HELD_ALLOCATIONS}`;
+  }
+  if (exceed(groups, ORDERS_BYTES)) {
+    return `the bodies of ${groups.length} allocations are larger than ${ORDERS_BYTES} bytes together`;
   }
   let before = '';
   for (const item of offered.items) {
@@ -62,6 +89,30 @@ const wrongSet = (offered: NodeOrders): string | null => {
     if (wrong !== null) return wrong;
   }
   return wrongRemovals(offered.removeVolumes ?? []);
+};
+
+const runs = ({ items }: NodeOrders): readonly AllocationBody[] =>
+  items.flatMap((item) => (item.kind === 'run' ? [item.body] : []));
+
+/** Bodies are measured only where so many could be too large. */
+const exceed = (groups: readonly GroupSpec[], most: number): boolean =>
+  groups.length * BODY_BYTES > most &&
+  groups.reduce((sum, group) => sum + bodyBytes(group), 0) > most;
+
+/**
+ * All that is here is told in one message at the start of a session (MESSAGE_BYTES): what could
+ * not be told is not taken.
+ */
+const tooMuch = (offered: NodeOrders, held: Iterable<AllocationBody>): string | null => {
+  const all = new Map<string, GroupSpec>();
+  for (const { allocation, spec } of [...held, ...runs(offered)]) all.set(allocation, spec);
+  const until = 'the orders wait until some of the copies that are being stopped are gone';
+  if (all.size > HELD_ALLOCATIONS) {
+    return `${all.size} allocations with those that leave, more than ${HELD_ALLOCATIONS}: ${until}`;
+  }
+  return exceed([...all.values()], HELD_BYTES)
+    ? `the bodies of ${all.size} allocations, with those that leave, are larger than ${HELD_BYTES} bytes: ${until}`
+    : null;
 };
 
 const FOLDER = new RegExp(VOLUME_FOLDER_PATTERN);
@@ -90,17 +141,4 @@ const wrongItem = (item: OrderItem, offered: NodeOrders): string | null => {
     return `the body of ${item.allocation} is larger than ${BODY_BYTES} bytes`;
   }
   return null;
-};
-
-/**
- * Length in UTF-8, without making a copy. A lone surrogate counts 3, as its replacement character
- * does.
- */
-const utf8Bytes = (text: string): number => {
-  let bytes = 0;
-  for (const character of text) {
-    const code = character.codePointAt(0) ?? 0;
-    bytes += code < 0x80 ? 1 : code < 0x800 ? 2 : code < 0x10000 ? 3 : 4;
-  }
-  return bytes;
 };

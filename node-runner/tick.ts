@@ -242,7 +242,14 @@ const takeOrders = (loop: Loop): void => {
   const offered = ports.link.take() ?? loop.unwritten;
   if (offered === null) return;
   loop.unwritten = null;
-  const answer = accept(state.orders, offered, state.node);
+  const held = [...state.marks.values()].map(({ body }) => body);
+  const answer = accept(state.orders, offered, { ...state.node, held });
+  if (answer.kind === 'not-yet') {
+    loop.unwritten = offered;
+    state.changed ||= state.refused !== answer.why;
+    state.refused = answer.why;
+    return;
+  }
   if (answer.kind === 'refused') {
     ports.log.warn({ generation: offered.generation }, `orders refused: ${answer.why}`);
     state.refused = answer.why;

@@ -56,7 +56,7 @@ const agedByNode = new WeakMap<LiveNode, LiveNode['allocations']>();
  * every object, and all nodes are made anew and looked at in each plan.
  */
 export const ageingNode = (facts: Facts, node: Omit<LiveNode, 'allocations'>): LiveNode => {
-  const plain: Omit<LiveNode, 'allocations'> = {
+  const told: Omit<LiveNode, 'allocations'> = {
     name: node.name,
     connected: node.connected,
     silentForMs: node.silentForMs,
@@ -70,9 +70,9 @@ export const ageingNode = (facts: Facts, node: Omit<LiveNode, 'allocations'>): L
     portsTaken: node.portsTaken,
     foreign: node.foreign,
     conditions: node.conditions,
+    ...(node.portHolders === undefined ? null : { portHolders: node.portHolders }),
+    ...(node.volumes === undefined ? null : { volumes: node.volumes }),
   };
-  const { volumes } = node;
-  const told = volumes === undefined ? plain : { ...plain, volumes };
   Object.defineProperty(told, 'allocations', AGED);
   return Object.defineProperty(told, FACTS, { value: facts }) as LiveNode;
 };

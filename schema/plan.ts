@@ -63,6 +63,7 @@ export type NodeReason =
   | 'port'
   | 'constraint'
   | 'volume-elsewhere'
+  | 'copies'
   | 'behind';
 
 /** A want that is not met, or a change that is not made, with the reason (invariant 7). */

@@ -3,14 +3,10 @@
 // through, since a newer runner may send more. Not here: what must agree between two fields.
 
 import Type, { type TSchema } from 'typebox';
-import { NAME_PATTERN, NODE_NAME_PATTERN } from './documents/field.ts';
+import { NAME_PATTERN, NODE_NAME_PATTERN } from './patterns.ts';
 import { VOLUME_FOLDER_PATTERN } from './ids.ts';
-import { NODE_ALLOCATIONS } from './wire.ts';
+import { HELD_ALLOCATIONS } from './wire.ts';
 
-/**
- * Copies in one report: those ordered, and as many that are still being stopped in their favour.
- */
-export const REPORT_ALLOCATIONS = 2 * NODE_ALLOCATIONS;
 /** Tasks of a group, ports, checks of a task: a body of 256 KiB holds no more. */
 const PARTS = 1_000;
 /** A sentence for people; runners cut theirs at 500 characters. */
@@ -49,6 +45,8 @@ const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 const ms = Type.Number({ minimum: 0 });
 const amount = Type.Number({ minimum: 0 });
 const port = Type.Integer({ minimum: 0, maximum: PORT_MAX });
+/** Stands on terminals. */
+const holder = Type.String({ pattern: '^[\\u0020-\\u007e]{1,100}$' });
 const resources = Type.Object({ cpuMilli: amount, memoryBytes: amount });
 /** Words of a command, variables: bounded by the body's size (schema/check-report.ts). */
 const WORDS = 100_000;
@@ -217,7 +215,7 @@ const head = Type.Object({
   acceptedGeneration: count,
   acceptedCommit: Type.Union([Type.Literal(''), commit]),
   acceptedHash: Type.Union([Type.Literal(''), hash]),
-  accepted: listOf(allocation, NODE_ALLOCATIONS),
+  accepted: listOf(allocation, HELD_ALLOCATIONS),
   capacity: resources,
   attributes: listOf(Type.Tuple([Type.String({ pattern: '^[\\w./-]{1,256}$' }), shortText])),
   address: shortText,
@@ -227,17 +225,18 @@ const head = Type.Object({
     CONDITIONS,
   ),
   portsTaken: listOf(port, PORT_MAX + 1),
+  portHolders: Type.Optional(listOf(Type.Tuple([port, holder]))),
   volumes: Type.Optional(listOf(Type.String({ pattern: VOLUME_FOLDER_PATTERN }), FOLDERS)),
 });
 
 export const reportForm = Type.Object({
   whole: Type.Boolean(),
   head,
-  bodies: listOf(body, REPORT_ALLOCATIONS),
-  bodyHashes: Type.Optional(listOf(hash, REPORT_ALLOCATIONS)),
-  changed: listOf(changed, REPORT_ALLOCATIONS),
-  removed: listOf(allocation, REPORT_ALLOCATIONS),
-  usage: listOf(Type.Tuple([allocation, amount, amount]), REPORT_ALLOCATIONS),
+  bodies: listOf(body, HELD_ALLOCATIONS),
+  bodyHashes: Type.Optional(listOf(hash, HELD_ALLOCATIONS)),
+  changed: listOf(changed, HELD_ALLOCATIONS),
+  removed: listOf(allocation, HELD_ALLOCATIONS),
+  usage: listOf(Type.Tuple([allocation, amount, amount]), HELD_ALLOCATIONS),
 });
 
 /** What a runner says first. The protocol's number is compared before anything else. */

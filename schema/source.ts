@@ -68,6 +68,11 @@ export interface SourceTree {
   readonly branch: string;
   readonly directory: string;
   readonly head: CommitInfo;
+  /**
+   * The line from HEAD back to the last synced commit, newest first, at most so many as the reader
+   * walks; absent: nobody looked.
+   */
+  readonly unsynced?: readonly CommitInfo[];
   /** A local repository: rewrites are followed (rules 12.1). */
   readonly local: boolean;
   readonly files: Files;

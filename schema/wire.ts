@@ -16,15 +16,22 @@ export const LINK_PROTOCOL = 2;
 export const FRAME_BYTES = 1024 * 1024;
 /** Largest body (rules 10.3). */
 export const BODY_BYTES = 256 * 1024;
-/** Most allocations on a node (rules 10.3). */
+/** Most allocations that run on a node (rules 10.3). */
 export const NODE_ALLOCATIONS = 2000;
-/** A set of orders larger than this is refused: 2,000 bodies of 256 KiB cannot be meant. */
+/**
+ * What the bodies of one set of orders may have together: 2,000 bodies of 256 KiB cannot be meant.
+ * Placement keeps to it (reconciler/place), and a runner refuses what is beyond.
+ */
 export const ORDERS_BYTES = 64 * 1024 * 1024;
+/** Copies that a node holds: those ordered, and as many that are still being stopped. */
+export const HELD_ALLOCATIONS = 2 * NODE_ALLOCATIONS;
+/** What the bodies of all copies that a node holds may have together. */
+export const HELD_BYTES = 2 * ORDERS_BYTES;
 /**
  * Largest message of the link, at both ends: a first report that is refused would be refused again
  * at each dial, and the node silent for ever. The worst that a node may have to tell: the bodies of
- * a set of orders, and of as many copies that are still being stopped (128 MiB); their facts, less
- * than half of that; TEXT_CHARS, or short sentences of every task; and names of 100,000 volumes.
+ * all that it holds (HELD_BYTES: no runner accepts more); their facts, less than half of that;
+ * TEXT_CHARS, or short sentences of every task; and names of 100,000 volumes.
  */
 export const MESSAGE_BYTES = 256 * 1024 * 1024;
 /** Texts of a report together: logs and sentences. What is beyond is cut (`withShortTexts`). */

@@ -19,9 +19,9 @@ import type { SentReports } from '../../schema/wire.ts';
 import {
   aged,
   encodeReport,
+  HELD_BYTES,
   LINK_PROTOCOL,
   MESSAGE_BYTES,
-  ORDERS_BYTES,
   ordersHash,
 } from '../../schema/wire.ts';
 import type { LinkPort, RunnerClock, RunnerLog } from '../ports.ts';
@@ -292,9 +292,9 @@ const assemble = (
 ): NodeOrders | null => {
   parts.push(Buffer.from(part.chunk));
   const size = parts.reduce((sum, { length }) => sum + length, 0);
-  if (!part.last && size <= ORDERS_BYTES) return null;
+  if (!part.last && size <= HELD_BYTES) return null;
   const text = Buffer.concat(parts.splice(0)).toString('utf8');
-  if (size > ORDERS_BYTES) {
+  if (size > HELD_BYTES) {
     options.log.error({ size }, 'orders are too large and were refused');
     return null;
   }

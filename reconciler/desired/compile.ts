@@ -9,6 +9,7 @@ import { compareText } from '../../schema/ids.ts';
 import type { Problem } from '../../schema/problems.ts';
 import { lookupKey, type Asks, type SourceTree } from '../../schema/source.ts';
 import { CLUSTER_PATH, commitRef } from './cluster.ts';
+import { answersOwed } from './answers.ts';
 import type { LedgerIndex } from './ledger-index.ts';
 import { emptinessOf, type Emptiness } from './empty.ts';
 import { createMemo, type CompileMemo } from './memo.ts';
@@ -60,7 +61,7 @@ const desiredOf = (tree: SourceTree, survey: Survey): DesiredState => {
     acceptable: acceptableOf(tree, index),
     scaleFiles: layout.paths.scale,
     openScaleFiles: survey.openScaleFiles,
-    owed: [...gathered(survey, ({ owed }) => owed), ...overdue],
+    owed: [...gathered(survey, ({ owed }) => owed), ...overdue, ...answersOwed(tree, survey)],
   };
 };
 
@@ -106,12 +107,13 @@ const acceptableOf = (
   { resumed }: LedgerIndex,
 ): readonly string[] | null => (local ? null : [head.oid, ...(contained ?? []), ...resumed]);
 
-/** Nothing that an empty HEAD takes away is removed before it is known to be meant. */
+/** Nothing that HEAD takes away by being empty is removed before it is known to be meant. */
 const jobsOf = (survey: Survey, emptiness: Emptiness): readonly DesiredJob[] => {
   // A list without gaps is handed on: whoever knows the one before sees where it differs.
   const jobs = isWhole(survey.jobs) ? survey.jobs : survey.jobs.filter((job) => job !== null);
   if (survey.removed.length === 0) return jobs;
-  const standing = { kind: 'held', why: 'no job is left at HEAD' } as const;
+  const why = emptiness.kind === 'refused' ? emptiness.why : 'no job is left at HEAD';
+  const standing = { kind: 'held', why } as const;
   const removed =
     emptiness.kind === 'ok' ? survey.removed : survey.removed.map((job) => ({ ...job, standing }));
   return [...jobs, ...removed].toSorted((a, b) => compareText(a.id, b.id));
@@ -154,7 +156,7 @@ const standingOf = (
 
 const problemsOf = (survey: Survey, emptiness: Emptiness): readonly Problem[] => {
   const empty =
-    emptiness.kind === 'refused'
+    emptiness.kind === 'refused' && emptiness.isEmpty
       ? [problemOf(CLUSTER_PATH, { code: 'tree-empty', message: 'No job is left at HEAD.' })]
       : [];
   const all = [...survey.problems, ...gathered(survey, ({ problems }) => problems), ...empty];

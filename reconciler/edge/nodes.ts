@@ -13,10 +13,10 @@ import type { HeardNode, UnchangedFacts } from '../../schema/live.ts';
 import type { NodeOrders, NodeReport } from '../../schema/orders.ts';
 import type { Ms } from '../../schema/spec.ts';
 import { checkHello, checkReport } from '../../schema/check-report.ts';
-import { REPORT_ALLOCATIONS } from '../../schema/report-form.ts';
 import {
   applyReport,
   FRAME_BYTES,
+  HELD_ALLOCATIONS,
   LINK_PROTOCOL,
   ordersHash,
   unchangedFacts,
@@ -185,7 +185,7 @@ const take = (
   const applied = applyReport(before, now - entry.receivedAt, checked.frame);
   if (!applied.ok) return applied.why;
   const { length } = applied.report.allocations;
-  if (length > REPORT_ALLOCATIONS) return `${length} allocations, more than ${REPORT_ALLOCATIONS}`;
+  if (length > HELD_ALLOCATIONS) return `${length} allocations, more than ${HELD_ALLOCATIONS}`;
   // The accepted set in the first report of a session says what became of what was sent before.
   if (!entry.heard) entry.sent = null;
   const { receivedAt, unchanged } = entry;

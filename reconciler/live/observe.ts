@@ -90,6 +90,7 @@ const observeNode = (heard: HeardNode, facts: Facts, now: Ms): LiveNode => {
     portsTaken: report.portsTaken,
     foreign: report.foreign,
     conditions: report.conditions,
+    ...(report.portHolders === undefined ? null : { portHolders: report.portHolders }),
     ...(report.volumes === undefined ? null : { volumes: report.volumes }),
   });
 };

@@ -7,7 +7,8 @@ import { fits } from '../../schema/fits.ts';
 import type { NodeReason } from '../../schema/plan.ts';
 import type { ConstraintSpec } from '../../schema/spec.ts';
 import { formatSize } from '../../schema/units.ts';
-import { holdsPort, plus, type Row } from './table.ts';
+import { holderOf, holdsPort, plus, type Row } from './table.ts';
+import { toldTooMuch } from './told.ts';
 import type { Want } from './want.ts';
 
 export interface Refusal {
@@ -31,15 +32,20 @@ const constraints: Filter = (want, row) => {
 
 const ports: Filter = (want, row) => {
   const freed = behindVictim(want, row) ? (want.victim?.hostPorts ?? []) : [];
-  const taken = want.group.ports.find(
-    ({ host }) => host !== null && holdsPort(row, host) && !freed.includes(host),
-  );
-  return taken === undefined ? null : { reason: 'port', detail: `host port ${taken.host}` };
+  for (const { host } of want.group.ports) {
+    if (host === null || !holdsPort(row, host) || freed.includes(host)) continue;
+    const holder = holderOf(row, host);
+    const by = holder === null ? '' : `, held by ${holder}`;
+    return { reason: 'port', detail: `host port ${host}${by}` };
+  }
+  return null;
 };
 
 const resources: Filter = (want, row) => {
   const free =
-    behindVictim(want, row) && want.victim !== null ? plus(row.free, want.victim.ask) : row.free;
+    behindVictim(want, row) && want.victim !== null
+      ? plus(row.free, want.victim.spec.ask)
+      : row.free;
   const short = fits(free, want.group.ask);
   if (short === null) return null;
   return short.resource === 'cpu'
@@ -47,8 +53,14 @@ const resources: Filter = (want, row) => {
     : { reason: 'memory', detail: `${formatSize(short.short)} of memory short` };
 };
 
+const told: Filter = (want, row) => {
+  const replaces = behindVictim(want, row) ? (want.victim?.spec ?? null) : null;
+  const full = toldTooMuch(row, { spec: want.group, replaces });
+  return full === null ? null : { reason: 'copies', detail: full };
+};
+
 /** In the order in which people ask: does the node work, may it, can it. */
-const FILTERS: readonly Filter[] = [standing, volumeHome, constraints, ports, resources];
+const FILTERS: readonly Filter[] = [standing, volumeHome, constraints, ports, resources, told];
 
 /** null when the copy fits on the node, else why not. */
 export const refusalOf = (want: Want, row: Row): Refusal | null => {

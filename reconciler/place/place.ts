@@ -84,8 +84,10 @@ const settleOn = (want: Want, row: Row, table: Table): void => {
     table.quotas.set(want.namespace, minus(quota, want.group.ask));
   }
   const hostPorts = want.group.ports.flatMap(({ host }) => (host === null ? [] : [host]));
-  const ask = behindVictim(want, row) ? beyondVictim(want) : want.group.ask;
-  take(row, { group: want.groupKey, ask, hostPorts });
+  const behind = behindVictim(want, row);
+  const ask = behind ? beyondVictim(want) : want.group.ask;
+  const told = { spec: want.group, replaces: behind ? (want.victim?.spec ?? null) : null };
+  take(row, { group: want.groupKey, ask, hostPorts }, told);
 };
 
 /**
@@ -94,8 +96,8 @@ const settleOn = (want: Want, row: Row, table: Table): void => {
  * takes 200m more; behind 800m, nothing.
  */
 const beyondVictim = ({ group, victim }: Want): Resources => ({
-  cpuMilli: Math.max(0, group.ask.cpuMilli - (victim?.ask.cpuMilli ?? 0)),
-  memoryBytes: Math.max(0, group.ask.memoryBytes - (victim?.ask.memoryBytes ?? 0)),
+  cpuMilli: Math.max(0, group.ask.cpuMilli - (victim?.spec.ask.cpuMilli ?? 0)),
+  memoryBytes: Math.max(0, group.ask.memoryBytes - (victim?.spec.ask.memoryBytes ?? 0)),
 });
 
 const overQuota = (want: Want, table: Table): string | null => {

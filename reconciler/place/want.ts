@@ -1,7 +1,7 @@
 // What placement is asked for: copies that should be somewhere.
 // In: nothing. Out: types. Not here: who wants them (plan/group), where they go (place.ts).
 
-import type { GroupSpec, Resources } from '../../schema/spec.ts';
+import type { GroupSpec } from '../../schema/spec.ts';
 
 /** One copy that should be somewhere. */
 export interface Want {
@@ -25,6 +25,6 @@ export interface Want {
 export interface Victim {
   readonly node: string;
   readonly allocation: string;
-  readonly ask: Resources;
   readonly hostPorts: readonly number[];
+  readonly spec: GroupSpec;
 }

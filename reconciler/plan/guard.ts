@@ -10,6 +10,7 @@ import type { LiveState } from '../../schema/live.ts';
 import { REMOVAL_WAITS, type Plan } from '../../schema/plan.ts';
 import { approvedSlots, ownApproved, parseSlot } from './approvals.ts';
 import { hasSettled } from './lost-ledger.ts';
+import { mayHideLoss, neverSpoke, unseenRemedy, type NodeViews } from './nodes.ts';
 import { isRemoved, slotsThen, thenOf, type Removal, type Then } from './removals.ts';
 import type { Held } from './slots.ts';
 
@@ -28,9 +29,11 @@ export interface GuardInput {
   /** Of the jobs that have any. */
   readonly removals: ReadonlyMap<string, readonly Removal[]>;
   readonly live: LiveState;
+  readonly nodes: NodeViews;
 }
 
-export const guardRemovals = (desired: DesiredState, { removals, live }: GuardInput): Guard => {
+export const guardRemovals = (desired: DesiredState, input: GuardInput): Guard => {
+  const { removals, live, nodes } = input;
   const held = new Map<string, Held>();
   const guarded: Plan['guarded'][number][] = [];
   const all = new Set([...removals.values()].flatMap((some) => some.map(({ slot }) => slot)));
@@ -43,7 +46,7 @@ export const guardRemovals = (desired: DesiredState, { removals, live }: GuardIn
   if (!everSynced && !gone) return { held, guarded, removals: all };
   for (const [namespace, jobs] of namespacesOf(desired, removals)) {
     const found = jobs.flatMap(({ id }) => removals.get(id) ?? []);
-    const why = tripped(desired, { namespace, jobs, removals: found, live });
+    const why = tripped(desired, { namespace, jobs, removals: found, live, nodes });
     if (why === null) continue;
     const waiting = found.filter(({ slot }) => !approved.has(slot));
     for (const job of jobs) {
@@ -80,10 +83,15 @@ const tripped = (
     readonly jobs: readonly DesiredJob[];
     readonly removals: readonly Removal[];
     readonly live: LiveState;
+    readonly nodes: NodeViews;
   },
 ): string | null => {
-  const { namespace, jobs, removals } = scene;
+  const { namespace, jobs, removals, nodes } = scene;
   if (removals.length === 0) return null;
+  if (mayHideLoss(desired, nodes)) {
+    const why = `nobody can say what was wanted before: ${neverSpoke(nodes)}, so no commit is synced`;
+    return `${why}; ${unseenRemedy(nodes)}`;
+  }
   if (desired.lastSynced === null) {
     return 'the ledger is gone, so nobody can say what was wanted before';
   }

@@ -205,6 +205,13 @@ export const aheadWaits = (
   });
 };
 
+/**
+ * Before any commit was synced the ledger is new, or it is gone: then a lost node that never spoke
+ * may hold what it told, such as copies of jobs that nobody knows any more (rules 11).
+ */
+export const mayHideLoss = (desired: DesiredState, { unseen }: NodeViews): boolean =>
+  desired.lastSynced === null && unseen.length > 0;
+
 /** So many are named; a person who lost more finds them in `purser status`. */
 const UNSEEN_NAMED = 5;
 
@@ -212,18 +219,25 @@ const UNSEEN_NAMED = 5;
  * Rules 8.1: what a commit takes away counts as taken only when every node said what it holds. One
  * that will not come back is a person's to say, and said by removing its file.
  */
-export const unseenWait = (job: string, { unseen }: NodeViews): Blocked => {
-  const some = unseen.slice(0, UNSEEN_NAMED);
-  const rest = unseen.length > some.length ? ` and ${unseen.length - some.length} more` : '';
-  const files = some.map((name) => `nodes/${name}.yaml`).join(' ');
-  return {
-    kind: 'waiting',
-    job,
-    slot: null,
-    why: 'node-unseen',
-    detail:
-      `it lost slots, and a lost node may still hold copies of them: ${some.join(', ')}${rest} ` +
-      'never spoke since the reconciler started, so the commit does not count as synced',
-    remedy: `bring ${unseen.length === 1 ? 'it' : 'them'} back, or git rm ${files}${rest}`,
-  };
+export const unseenWait = (job: string, nodes: NodeViews): Blocked => ({
+  kind: 'waiting',
+  job,
+  slot: null,
+  why: 'node-unseen',
+  detail:
+    `it lost slots, and a lost node may still hold copies of them: ${neverSpoke(nodes)}, ` +
+    'so the commit does not count as synced',
+  remedy: unseenRemedy(nodes),
+});
+
+export const neverSpoke = ({ unseen }: NodeViews): string =>
+  `${unseen.slice(0, UNSEEN_NAMED).join(', ')}${more(unseen)} never spoke since the reconciler started`;
+
+export const unseenRemedy = ({ unseen }: NodeViews): string => {
+  const files = unseen.slice(0, UNSEEN_NAMED).map((name) => `nodes/${name}.yaml`);
+  const back = `bring ${unseen.length === 1 ? 'it' : 'them'} back`;
+  return `${back}, or git rm ${files.join(' ')}${more(unseen)}`;
 };
+
+const more = (unseen: readonly string[]): string =>
+  unseen.length > UNSEEN_NAMED ? ` and ${unseen.length - UNSEEN_NAMED} more` : '';

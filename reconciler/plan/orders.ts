@@ -126,8 +126,11 @@ const itemOf = (allocation: LiveAllocation, about: About): OrderItem | null => {
   if (allocation.stopping && step?.kind !== 'update') {
     if (isDead) return null;
     if (sent?.kind === 'stop') return sent;
+    // In a new session too it waits for the images that the one before it named (rules 5.7).
+    const { stopWaits: images } = allocation;
     const killTimeoutMs = killTimeoutOf(allocation.body.spec);
-    return { kind: 'stop', allocation: id, reason: 'superseded', killTimeoutMs };
+    const first = images === undefined ? {} : { images };
+    return { kind: 'stop', allocation: id, reason: 'superseded', killTimeoutMs, ...first };
   }
   // A report does not say what a start waits for. In a new session it waits again for what leaves
   // the slot: two copies would hold one volume or one port (rules 10.1, 14).

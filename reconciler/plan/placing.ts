@@ -25,7 +25,8 @@ import { makeBody } from './body.ts';
 import type { SlotWant } from './scope.ts';
 import type { JobPlan } from './job.ts';
 import type { PlanMemo } from './memo.ts';
-import { aheadDetail, gitAttributes, type NodeView, type NodeViews } from './nodes.ts';
+import { hasSettled } from './lost-ledger.ts';
+import { aheadDetail, gitAttributes, mayHideLoss, type NodeView, type NodeViews } from './nodes.ts';
 import { stopStep } from './upkeep.ts';
 import {
   bindingOf,
@@ -63,11 +64,12 @@ export const placeAll = (
   if (jobs.length === 0) return NOTHING;
   const { nodes } = around;
   const homes = homesOf(desired);
+  const isUnsure = mayHideLoss(desired, nodes) && hasSettled(around.live.nodes.flatMap(unaged));
   const waits: Blocked[] = [];
   const entries: Entry[] = [];
   for (const job of jobs) {
     for (const slotWant of job.groups.flatMap((group) => group.wants)) {
-      const binding = bindingOf(slotWant, homes, nodes);
+      const binding = bindingOf(slotWant, { homes, isUnsure }, nodes);
       if (binding.kind === 'waits') waits.push(waiting(job, slotWant, binding));
       else {
         const only = binding.kind === 'bound' ? binding.node : null;
@@ -111,8 +113,8 @@ const wantOf = (job: JobPlan, slotWant: SlotWant, only: string | null): Want => 
 const victimOf = (allocation: LiveAllocation): Victim => ({
   node: allocation.node,
   allocation: allocation.allocation,
-  ask: allocation.body.spec.ask,
   hostPorts: hostPortsOf(allocation),
+  spec: allocation.body.spec,
 });
 
 const hostPortsOf = ({ body, ports }: LiveAllocation): readonly number[] => [
@@ -147,6 +149,9 @@ const placeNodeOf = (node: NodeView, rooms: Around['rooms']): PlaceNode => ({
   attributes: node.attributes,
   held: node.live === null ? NOTHING_HELD : heldBy(node.live, rooms),
   portsTaken: node.live?.portsTaken ?? [],
+  ...(node.live?.portHolders === undefined
+    ? null
+    : { portHolders: new Map(node.live.portHolders) }),
 });
 
 const NOTHING_HELD = roomOf([]);
@@ -164,7 +169,8 @@ const heldBy = (node: LiveNode, { byNode, byCopy }: Around['rooms']): Room => {
     if (old === undefined) byCopy.set(one, holding);
     holdings.push(holding);
   }
-  const room = roomOf(holdings);
+  const told = allocations.map(({ body, stopping }) => ({ spec: body.spec, leaves: stopping }));
+  const room = roomOf(holdings, told);
   byNode.set(allocations, room);
   return room;
 };

@@ -18,7 +18,7 @@ import { guardRemovals, type Guard } from './guard.ts';
 import { deploymentsWith, forget, remember, toLookAt } from './line.ts';
 import { holdRewritten, rewritten } from './lost-ledger.ts';
 import { createPlanMemo, type PlanMemo } from './memo.ts';
-import { aheadWaits, unseenWait, viewNodes, type NodeViews } from './nodes.ts';
+import { aheadWaits, mayHideLoss, unseenWait, viewNodes, type NodeViews } from './nodes.ts';
 import { complete, consider, earlier, makePart, type Completion, type JobPart } from './part.ts';
 import { placeAll, type Placed } from './placing.ts';
 import { recall, type Recalled } from './recall.ts';
@@ -163,9 +163,9 @@ const conclude = (
   const isHeldBack = lost.length > 0 || guarded.length > 0 || waits.length > 0;
   // What a node that was never heard from holds may be what waits for approval (invariant 8), or
   // show that a ledger is gone (11); also once it is lost: it comes back with its copies. A lost
-  // one matters where something goes.
+  // one matters where something goes, and that nobody can say before a commit was synced.
   const unsure = nodes.unseen.length === 0 ? [] : takenFrom(desired);
-  const isBlind = nodes.unheard.length > 0 || unsure.length > 0;
+  const isBlind = nodes.unheard.length > 0 || unsure.length > 0 || mayHideLoss(desired, nodes);
   const synced = !isHeldBack && !pending && !isBlind;
   return {
     commit: desired.commit.oid,

@@ -10,7 +10,7 @@ import type { LedgerRecord } from '../../schema/ledger.ts';
 import type { LiveNode } from '../../schema/live.ts';
 import type { WaitReason } from '../../schema/plan.ts';
 import type { SlotWant } from './scope.ts';
-import type { NodeViews } from './nodes.ts';
+import { neverSpoke, unseenRemedy, type NodeViews } from './nodes.ts';
 
 export type Homes = ReadonlyMap<string, VolumeHome>;
 
@@ -31,11 +31,21 @@ export type Binding =
   | { readonly kind: 'bound'; readonly node: string }
   | { readonly kind: 'waits'; readonly why: WaitReason; readonly detail: string };
 
+export interface Known {
+  readonly homes: Homes;
+  /** A ledger is gone, and nodes that never spoke may hold volumes that it knew (rules 11). */
+  readonly isUnsure: boolean;
+}
+
 /**
  * Where the slot's volumes say that it must run. Lost homes are waited for, unless the volume may
- * be made anew.
+ * be made anew; so are those that nobody can say.
  */
-export const bindingOf = (want: SlotWant, homes: Homes, nodes: NodeViews): Binding => {
+export const bindingOf = (
+  want: SlotWant,
+  { homes, isUnsure }: Known,
+  nodes: NodeViews,
+): Binding => {
   const found = want.spec.volumes.flatMap((volume) => {
     const home = homes.get(homeKey(want.version.spec, volume.name, slotOf(want)));
     return home === undefined ? [] : [{ volume, home }];
@@ -48,6 +58,13 @@ export const bindingOf = (want: SlotWant, homes: Homes, nodes: NodeViews): Bindi
       const detail = `volume ${volume.name} lives on ${home.node}, which is lost or left Git`;
       return { kind: 'waits', why: 'volume-node-lost', detail };
     }
+  }
+  const unknown = want.spec.volumes.find(
+    ({ name, onLoss }) => onLoss === 'wait' && !found.some(({ volume }) => volume.name === name),
+  );
+  if (isUnsure && unknown !== undefined) {
+    const detail = `nobody can say where volume ${unknown.name} lives: ${neverSpoke(nodes)}`;
+    return { kind: 'waits', why: 'volume-node-lost', detail: `${detail}; ${unseenRemedy(nodes)}` };
   }
   return { kind: 'free' };
 };

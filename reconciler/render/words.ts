@@ -46,6 +46,7 @@ export const NODE_WORDS: Readonly<Record<NodeReason, string>> = {
   port: 'port taken',
   constraint: 'constraint not met',
   'volume-elsewhere': 'its volume is on another node',
+  copies: 'too many copies',
   behind: 'its runner is ahead of this commit',
 };
 

@@ -18,7 +18,12 @@ import {
   type SessionResponse,
 } from '../../schema/generated/purser/link/v1/link.ts';
 import type { AllocationReport, NodeReport } from '../../schema/orders.ts';
-import { LINK_PROTOCOL, NODE_ALLOCATIONS } from '../../schema/wire.ts';
+import {
+  HELD_ALLOCATIONS,
+  HELD_BYTES,
+  LINK_PROTOCOL,
+  NODE_ALLOCATIONS,
+} from '../../schema/wire.ts';
 import { body, group, task } from '../support/bodies.ts';
 import { until } from './runtime-suite.ts';
 
@@ -53,7 +58,6 @@ let undo: (() => Promise<unknown> | void)[];
 
 const start = async (address: string): Promise<void> => {
   said = [];
-  undo = [];
   const log = (fields: object, message: string): void => void said.push({ fields, message });
   const clock = {
     now: () => performance.now(),
@@ -65,6 +69,7 @@ const start = async (address: string): Promise<void> => {
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'ptl-'));
+  undo = [];
 });
 afterEach(async () => {
   for (const step of undo.toReversed()) await step();
@@ -75,13 +80,16 @@ afterEach(async () => {
 const silent = { info: () => {}, warn: () => {}, error: () => {} };
 
 /** A runner's own end, reporting once. */
-const runner = (node: string): { readonly link: Link; readonly end: () => Promise<void> } => {
+const runner = (
+  node: string,
+  address = listening.address,
+  log = silent,
+): { readonly link: Link; readonly end: () => Promise<void> } => {
   const clock = { now: () => performance.now(), bootId: 'b', sleepUntil: async () => {} };
   const serve = async (): Promise<never> => {
     throw new Error('no streams here');
   };
-  const { address } = listening;
-  const link = createLink({ address, cluster: CLUSTER, node, clock, log: silent, serve });
+  const link = createLink({ address, cluster: CLUSTER, node, clock, log, serve });
   const abort = new AbortController();
   const running = link.run(abort.signal);
   link.port.report(reportOf(node), performance.now());
@@ -140,6 +148,18 @@ test.each(['127.0.0.1:0', '[::1]:0', 'unix'])('a runner is heard over %s', async
   await until(async () => link.port.acknowledged() !== null);
 });
 
+test('a runner that waits long between dials dials as soon as the socket is made', async () => {
+  const address = `unix:${join(folder, 'l.sock')}`;
+  let dials = 0;
+  runner('n1', address, { ...silent, info: () => void (dials += 1) });
+  // Waits of 100 to 1,600 ms are over: the sixth lasts 3,200 ms.
+  await until(async () => dials === 6);
+  const began = performance.now();
+  await start(address);
+  await until(async () => heardOf('n1')?.connected);
+  expect(performance.now() - began).toBeLessThan(1_500);
+});
+
 /** A copy that fails, with a file of so many bytes, and as much to say as a runner says. */
 const failing = (node: string, index: number, fileBytes: number): AllocationReport => {
   const allocation = `${'a'.repeat(16)}-${index}-1`;
@@ -188,6 +208,17 @@ test('a full node whose copies all fail is heard, however large its first report
   link.port.report({ ...reportOf('n1'), allocations }, performance.now());
   await until(async () => heardOf('n1')?.report.allocations.length === NODE_ALLOCATIONS);
 });
+
+test('the most that a runner may hold is heard in one report', async () => {
+  await start('127.0.0.1:0');
+  const { link } = runner('n1');
+  const letters = Math.floor(HELD_BYTES / HELD_ALLOCATIONS) - 2_000;
+  const allocations = Array.from({ length: HELD_ALLOCATIONS }, (_, at) =>
+    failing('n1', at, letters),
+  );
+  link.port.report({ ...reportOf('n1'), allocations }, performance.now());
+  await until(async () => heardOf('n1')?.report.allocations.length === HELD_ALLOCATIONS);
+}, 60_000);
 
 test('a socket that somebody answers at is not taken over; one that is left behind is', async () => {
   const address = `unix:${join(folder, 'l.sock')}`;

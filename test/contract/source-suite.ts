@@ -278,6 +278,21 @@ const ledgerTests = (get: Get): void => {
     expect(lastSynced?.files.get('jobs/a/web.yaml')).toMatchObject({ text: '1' });
   });
 
+  test('the commits since the synced one come newest first, with their trailers', async () => {
+    const { source, commit } = get();
+    const first = await commit({ 'jobs/a/web.yaml': '1' }, 'one');
+    const second = await commit({ 'jobs/a/web.yaml': '2' }, 'two\n\nPurser-Job: a/web');
+    const third = await commit({ 'jobs/a/web.yaml': '3' }, 'three');
+    expect((await source.read()).unsynced?.length).toBeGreaterThan(2);
+    await source.record([{ kind: 'synced', commit: first }]);
+    expect((await source.read()).unsynced).toMatchObject([
+      { oid: third },
+      { oid: second, trailers: [['Purser-Job', 'a/web']] },
+    ]);
+    await source.record([{ kind: 'synced', commit: third }]);
+    expect((await source.read()).unsynced).toEqual([]);
+  });
+
   test('many records at once are one batch, and none is lost', async () => {
     const { source } = get();
     await source.read();

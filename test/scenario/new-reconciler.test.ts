@@ -39,4 +39,58 @@ describe('a reconciler that starts without a ledger, before any node was heard f
     run(cluster, 2_000);
     expect(cluster.desired.lastSynced).toBe(cluster.desired.commit.oid);
   });
+
+  describe('while a node is away for longer than lost_after', () => {
+    const away = (cluster: Cluster): void => {
+      run(cluster, 30_000);
+      const home = [...cluster.runners.values()].find(({ copies }) =>
+        [...copies.values()].some(({ copy }) => copy.body.job === 'old'),
+      );
+      if (home === undefined) throw new Error('the job was not placed');
+      cluster.desired = desiredOf([web], { lastSynced: null });
+      restart(cluster);
+      home.connected = false;
+      run(cluster, 120_000);
+    };
+    const back = (cluster: Cluster): void => {
+      connect(cluster, true);
+      run(cluster, 30_000);
+    };
+
+    it('nothing is synced: what it brings back waits for a person (8.1, 11)', () => {
+      const cluster = createCluster(desiredOf([old, web]));
+      away(cluster);
+      expect(cluster.lastPlan?.synced).toBe(false);
+      expect(cluster.desired.lastSynced).toBeNull();
+      back(cluster);
+      expect(copiesOf(cluster, 'old')).toBe(1);
+      expect(cluster.lastPlan?.guarded).toMatchObject([{ job: 'shop/old' }]);
+    });
+
+    it('a removal says which node is waited for, and what to do', () => {
+      const cluster = createCluster(desiredOf([old, web]));
+      away(cluster);
+      cluster.desired = { ...cluster.desired, jobs: [aJob({ count: 1 })] };
+      run(cluster, 5_000);
+      const [guarded] = cluster.lastPlan?.guarded ?? [];
+      expect(guarded).toMatchObject({ job: 'shop/web', slots: ['shop/web/main[1]'] });
+      expect(guarded?.why).toMatch(/n00\d never spoke .*bring it back, or git rm nodes\/n00\d/);
+      expect(copiesOf(cluster, 'web')).toBe(2);
+    });
+
+    it('a volume that it may hold is not made anew elsewhere (14)', () => {
+      const cluster = createCluster(desiredOf([old, web]));
+      away(cluster);
+      cluster.desired = { ...cluster.desired, jobs: [old, web] };
+      run(cluster, 30_000);
+      expect(copiesOf(cluster, 'old')).toBe(1);
+      expect(cluster.lastPlan?.blocked).toMatchObject([
+        { job: 'shop/old', why: 'volume-node-lost', detail: expect.stringMatching(/git rm nodes/) },
+      ]);
+      back(cluster);
+      expect(copiesOf(cluster, 'old')).toBe(1);
+      expect(cluster.desired.lastSynced).toBe(cluster.desired.commit.oid);
+      expect(cluster.violations).toEqual([]);
+    });
+  });
 });

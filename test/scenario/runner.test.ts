@@ -123,6 +123,32 @@ describe('the runner', () => {
       expect(world.last().allocations).toEqual([]);
     }));
 
+  it('takes no more than it could report, and takes it when what leaves is gone (10.3)', () =>
+    running(async (world) => {
+      const file = { path: '/f', source: 'f', content: 'x'.repeat(250_000) };
+      const spec = testGroup({ tasks: [testTask({ files: [file], killTimeoutMs: 6_000 })] });
+      const some = (letter: string, count: number) =>
+        Array.from({ length: count }, (_, at) => {
+          const id = `${letter}-${String(at).padStart(3, '0')}-1`;
+          world.stubborn.add(`${id}.server`);
+          return runItem(testBody(id, { spec, index: at }));
+        });
+      world.createMs = 1;
+      world.send(orders(1, ...some('a', 265)));
+      await world.advance(1_500);
+      world.send(orders(2, ...some('b', 265)));
+      await world.advance(1_500);
+      world.send(orders(3, ...some('c', 265)));
+      await world.advance(1_500);
+      expect(world.last().acceptedGeneration).toBe(2);
+      expect(world.last().conditions).toEqual([
+        { kind: 'orders', message: expect.stringMatching(/are larger than 134217728 bytes: the/) },
+      ]);
+      await world.advance(7_000);
+      expect(world.last().acceptedGeneration).toBe(3);
+      expect(world.last().conditions).toEqual([]);
+    }));
+
   it('starts a singleton only when the copy before it is gone, whatever it is told (9.3)', () =>
     running(async (world) => {
       world.acknowledged = 1000;

@@ -176,6 +176,18 @@ describe('the planner', () => {
     expect(made.steps).toEqual([]);
   });
 
+  it('goes on waiting when another reconciler takes over', () => {
+    const job = aJob(words);
+    // As observe makes of it what a node reports that was sent nothing yet in this session.
+    const live = liveOf([waitingCopy(job), pullingCopy(job)]);
+    const made = plan(desiredOf([job]), live, 1_000_000);
+    const [sent] = ordersOf(made, live, { cluster: 'test', commit: 'c'.repeat(40) });
+    const [stop] = sent?.items.filter(({ kind }) => kind === 'stop') ?? [];
+    expect(stop).toMatchObject({ allocation: waitingCopy(job).allocation, images: [next] });
+    const [follows] = sent?.items.filter(({ kind }) => kind === 'run') ?? [];
+    expect(follows).toMatchObject({ after: [waitingCopy(job).allocation] });
+  });
+
   it.each(['the commit was reverted', 'the version has failed'])(
     'takes the stop back, and stops what cannot start, when %s',
     (why) => {

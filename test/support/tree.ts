@@ -102,10 +102,12 @@ export const treeOf = (commits: Story, init: TreeInit = {}): SourceTree => {
   const head = commits.at(-1);
   if (head === undefined) throw new Error('a story has at least one commit');
   const synced = init.lastSynced === undefined ? undefined : commits[init.lastSynced];
+  const since = commits.slice((init.lastSynced ?? -1) + 1).map(({ commit }) => commit);
   return {
     branch: init.branch ?? 'main',
     directory: init.directory ?? '',
     head: head.commit,
+    unsynced: since.toReversed(),
     local: init.local ?? true,
     files: head.files,
     ledger: init.ledger ?? [],

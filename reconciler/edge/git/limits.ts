@@ -32,6 +32,11 @@ export const HISTORY_TREE_BYTES = 256 * 1024 * 1024;
 export const ANCESTRY_COMMITS = 100_000;
 /** The same for a local branch, where the answer is only a warning and the walk delays a plan. */
 export const LOCAL_ANCESTRY_COMMITS = 1000;
+/**
+ * Commits since the synced one that are looked at for a revert of ours that is not on record: so
+ * many are not pushed between its push and the next look.
+ */
+export const UNSYNCED_COMMITS = 100;
 /** Remembered by id, two generations of this many: files, rows of folders, commits. */
 export const REMEMBERED_FILES = 100_000;
 export const REMEMBERED_ROWS = 300_000;

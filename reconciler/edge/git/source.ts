@@ -12,10 +12,10 @@ import { sameTips } from './base.ts';
 import { makeCommit } from './commit.ts';
 import { broken, LostObject } from './failure.ts';
 import type { FileRow } from './folders.ts';
-import type { Identity } from './format.ts';
+import type { Commit, Identity } from './format.ts';
 import { normalDirectory, within } from './format.ts';
 import { ledgerRows, readLedger } from './ledger-store.ts';
-import { ANCESTRY_COMMITS } from './limits.ts';
+import { ANCESTRY_COMMITS, UNSYNCED_COMMITS } from './limits.ts';
 import { contains, entryAt } from './line.ts';
 import type { GitSourceOptions } from './options.ts';
 import { createBase, refNames } from './options.ts';
@@ -23,6 +23,7 @@ import { createRecorder } from './recorder.ts';
 import { someBranches } from './refs.ts';
 import type { RewriteGuard } from './rewrite.ts';
 import { createRewriteGuard } from './rewrite.ts';
+import type { Store } from './store.ts';
 
 export interface GitSource extends SourcePort {
   /** Asks the remote now: a webhook came. Wakes every watcher. */
@@ -219,6 +220,7 @@ const readTree = async (reading: Reading): Promise<Remembered> => {
     branch: options.branch,
     directory: reading.directory,
     head,
+    unsynced: await unsyncedOf(store, head, synced),
     local: base.local,
     files,
     ledger,
@@ -231,6 +233,21 @@ const readTree = async (reading: Reading): Promise<Remembered> => {
     }),
   };
   return { tips, tree, synced };
+};
+
+/** Back to the synced commit, newest first; usually HEAD alone, or nothing. */
+const unsyncedOf = async (
+  { folders }: Store,
+  head: Commit,
+  synced: string | null,
+): Promise<readonly CommitInfo[]> => {
+  const found: Commit[] = [];
+  let next: Commit | null = head;
+  while (next !== null && next.oid !== synced && found.length < UNSYNCED_COMMITS) {
+    found.push(next);
+    next = next.parent === null ? null : await folders.commit(next.parent);
+  }
+  return found;
 };
 
 const newestSynced = (ledger: Ledger): string | null => {

@@ -292,6 +292,7 @@ const treeOf = (
     branch: 'main',
     directory: '',
     head: commit.info,
+    unsynced: unsyncedOf(commits, synced),
     local: false,
     files: commit.files,
     ledger,
@@ -302,6 +303,15 @@ const treeOf = (
         : { commit: synced, files },
     lookups: new Map(),
   };
+};
+
+/** Newest first; a commit that was thrown away is not on the line. */
+const unsyncedOf = (commits: readonly RepoCommit[], synced: string | null) => {
+  const at = commits.findIndex(({ info }) => info.oid === synced);
+  return commits
+    .slice(at + 1)
+    .toReversed()
+    .map(({ info }) => info);
 };
 
 const differing = (from: Files, to: Files): ReadonlySet<string> =>

@@ -253,6 +253,48 @@ describe('deployment (rules 1.1, 2.3)', () => {
   });
 });
 
+describe('a revert of ours whose record was not written (rules 6.4, 11)', () => {
+  const first = base(image('1'));
+  const one = webOf(story(first));
+  const two = webOf(story(first, { [WEB]: image('2') }), { ledger: [settledMark(one)] });
+  const ledger = [settledMark(one), failedMark(two)];
+  const said = {
+    'Purser-Cluster': 'home',
+    'Purser-Job': 'shop/web',
+    'Purser-Deployment': two.deployment,
+  };
+  const answered = (changes: Partial<typeof said> = {}) =>
+    story(
+      first,
+      { [WEB]: image('2') },
+      { files: { [WEB]: image('1') }, trailers: Object.entries({ ...said, ...changes }) },
+      { 'cluster.yaml': `${first['cluster.yaml']}# pushed on top\n` },
+    );
+  const owed = (commits: Story, init: Parameters<typeof treeOf>[1]) =>
+    compile(treeOf(commits, init)).owed.filter(({ kind }) => kind === 'reverted');
+  const record = {
+    kind: 'reverted',
+    job: 'shop/web',
+    deployment: two.deployment,
+    commit: oid(answered(), 2) ?? '',
+  } as const;
+
+  it('is owed to the ledger, also when people pushed on top', () => {
+    expect(owed(answered(), { ledger, lastSynced: 1 })).toEqual([record]);
+    expect(owed(answered(), { ledger })).toEqual([record]);
+  });
+
+  it('is owed once, and never for what the ledger does not call failed, or for another cluster', () => {
+    expect(owed(answered(), { ledger: [...ledger, record], lastSynced: 1 })).toEqual([]);
+    expect(owed(answered(), { ledger: [settledMark(one)], lastSynced: 1 })).toEqual([]);
+    expect(owed(answered({ 'Purser-Cluster': 'other' }), { ledger, lastSynced: 1 })).toEqual([]);
+  });
+
+  it('is not looked for before the last synced commit', () => {
+    expect(owed(answered(), { ledger, lastSynced: 2 })).toEqual([]);
+  });
+});
+
 describe('fallback (rules 5.5)', () => {
   it('is the newest settled version, under HEAD’s in-place fields and count', () => {
     const commits = story(

@@ -11,11 +11,13 @@ import {
   testTask,
 } from '../../support/runner-specs.ts';
 
-const self = { cluster: 'test', node: 'n1' };
+const self = { cluster: 'test', node: 'n1', held: [] };
 const one = runItem(testBody('a-0-1'));
 const current = testOrders(5, [one]);
-const files = (letters: number, letter = 'x') =>
-  testBody('a-0-1', {
+const ids = (count: number, letter = 'a') =>
+  Array.from({ length: count }, (_, at) => `${letter}-${String(at).padStart(4, '0')}-1`);
+const files = (letters: number, letter = 'x', id = 'a-0-1') =>
+  testBody(id, {
     spec: testGroup({
       tasks: [testTask({ files: [{ path: '/f', source: 'f', content: letter.repeat(letters) }] })],
     }),
@@ -69,9 +71,25 @@ describe('accept', () => {
       'too many allocations',
       testOrders(
         6,
-        Array.from({ length: 2001 }, (_, index) => stopItem(`a-${index}`)),
+        ids(2001).map((id) => runItem(testBody(id))),
       ),
       /2001 allocations/,
+    ],
+    [
+      'too many items',
+      testOrders(
+        6,
+        ids(4001).map((id) => stopItem(id)),
+      ),
+      /4001 items/,
+    ],
+    [
+      'bodies that are too large together',
+      testOrders(
+        6,
+        ids(270).map((id) => runItem(files(250_000, 'x', id))),
+      ),
+      /270 allocations are larger than 67108864 bytes together/,
     ],
   ])('refuses %s', (_name, offered, why) => {
     const answer = accept(current, offered, self);
@@ -81,6 +99,36 @@ describe('accept', () => {
 
   it('takes a body just below the limit', () => {
     expect(accept(null, testOrders(1, [runItem(files(250_000))]), self).kind).toBe('accepted');
+  });
+
+  describe('what leaves counts until it is gone, since it is reported until then', () => {
+    const leaving = (count: number, letters: number) =>
+      [...ids(count / 2, 'b'), ...ids(count / 2, 'c')].map((id) => files(letters, 'x', id));
+
+    it.each([
+      ['4,000 copies and one more', leaving(4_000, 1), [testBody('a-0-1')], /4001 allocations/],
+      [
+        '128 MiB of bodies and one more',
+        leaving(526, 254_000),
+        ids(3).map((id) => files(254_000, 'x', id)),
+        /529 allocations, with those that leave, are larger than 134217728 bytes/,
+      ],
+    ] as const)('%s', (_name, held, bodies, why) => {
+      const offered = testOrders(
+        6,
+        bodies.map((body) => runItem(body)),
+      );
+      const answer = accept(current, offered, { ...self, held });
+      expect(answer).toMatchObject({ kind: 'not-yet', why: expect.stringMatching(why) });
+      const later = accept(current, offered, { ...self, held: held.slice(10) });
+      expect(later).toEqual({ kind: 'accepted', changed: true });
+    });
+
+    it('a body that comes anew counts once', () => {
+      const held = leaving(4_000, 1);
+      const offered = testOrders(6, [runItem(held[0] ?? never())]);
+      expect(accept(current, offered, { ...self, held }).kind).toBe('accepted');
+    });
   });
 });
 

@@ -12,6 +12,8 @@ import { aGroup } from '../../support/world.ts';
 
 const small: Resources = { cpuMilli: 100, memoryBytes: 100 };
 
+const NO_ASK: Resources = { cpuMilli: 0, memoryBytes: 0 };
+
 const node = (name: string, facts: Partial<PlaceNode> = {}): PlaceNode => ({
   name,
   refusal: null,
@@ -69,6 +71,20 @@ describe('why a node is refused', () => {
     ]);
   });
 
+  it('names who holds a port, where that is known', () => {
+    const details = (on: PlaceNode) =>
+      place([want({ ports: port80 })], table([on])).flatMap((one) =>
+        one.kind === 'no-node' ? one.reasons.map(({ detail }) => detail) : [],
+      );
+    const portHolders = new Map([[80, 'nginx, process 812']]);
+    expect(details(node('a', { portsTaken: [80] }))).toEqual(['host port 80']);
+    expect(details(node('a', { portsTaken: [80], portHolders }))).toEqual([
+      'host port 80, held by nginx, process 812',
+    ]);
+    const held = roomOf([{ group: 'shop/api/main', ask: small, hostPorts: [80] }]);
+    expect(details(node('a', { held }))).toEqual(['host port 80, held by shop/api/main']);
+  });
+
   it('an attribute that is missing equals nothing', () => {
     const missing = { attribute: 'node.zone', value: 'x', text: '' } as const;
     const placed = place(
@@ -115,7 +131,8 @@ describe('which node', () => {
 
 describe('a replacement', () => {
   const held = { group: 'shop/web/main', ask: { cpuMilli: 900, memoryBytes: 1 }, hostPorts: [80] };
-  const victim = { node: 'a', allocation: 'old', ask: held.ask, hostPorts: [80] };
+  const spec = aGroup({ ask: held.ask });
+  const victim = { node: 'a', allocation: 'old', spec, hostPorts: [80] };
   const group = { ask: { cpuMilli: 950, memoryBytes: 1 }, ports: port80 };
 
   it('uses the room and the port that it frees, on the same node only', () => {
@@ -134,6 +151,55 @@ describe('a replacement', () => {
       'placed',
       'no-node',
     ]);
+  });
+});
+
+describe('what a node can be told', () => {
+  const letters = (count: number): GroupSpec =>
+    aGroup({ ask: NO_ASK, labels: [['a', 'x'.repeat(count)]] });
+  const told = (count: number, spec: GroupSpec, leaves = false) =>
+    Array.from({ length: count }, () => ({ spec, leaves }));
+  const next = (held: PlaceNode['held'], spec: GroupSpec, facts: Partial<Want> = {}) =>
+    place([want(spec, facts)], table([node('a', { held })]));
+  const refused = (detail: RegExp) => [
+    {
+      kind: 'no-node',
+      reasons: [{ reason: 'copies', count: 1, detail: expect.stringMatching(detail) }],
+    },
+  ];
+  const small = letters(1);
+  const large = letters(250_000);
+
+  it.each([
+    ['2,000 copies', told(2_000, small), small, /^2000 copies/],
+    ['64 MiB of bodies', told(266, large), large, /have 64MiB of files/],
+    [
+      '4,000 copies with those that leave',
+      [...told(1_000, small), ...told(3_000, small, true)],
+      small,
+      /^4000 copies with those that leave/,
+    ],
+    [
+      '128 MiB with those that leave',
+      [...told(10, large), ...told(522, large, true)],
+      large,
+      /have 128MiB of files/,
+    ],
+  ] as const)('%s and not one more', (_name, held, spec, detail) => {
+    expect(next(roomOf([], held), spec)).toMatchObject(refused(detail));
+    expect(next(roomOf([], held.slice(1)), spec)[0]?.kind).toBe('placed');
+  });
+
+  it('a copy that takes the place of another on a full node is placed', () => {
+    const held = roomOf([], told(2_000, small));
+    const victim = { node: 'a', allocation: 'old', spec: small, hostPorts: [] };
+    expect(next(held, small, { victim })).toEqual([{ kind: 'placed', node: 'a', behind: true }]);
+  });
+
+  it('what was placed before in the same pass counts', () => {
+    const held = roomOf([], told(1_999, small));
+    const placed = place([want(small), want(small)], table([node('a', { held })]));
+    expect(placed.map(({ kind }) => kind)).toEqual(['placed', 'no-node']);
   });
 });
 

@@ -4,7 +4,7 @@ import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
 import { makeBody } from '../../../reconciler/plan/body.ts';
 import { checkHello, checkReport } from '../../../schema/check-report.ts';
-import { REPORT_ALLOCATIONS } from '../../../schema/report-form.ts';
+import { HELD_ALLOCATIONS } from '../../../schema/wire.ts';
 import type { AllocationReport, NodeReport } from '../../../schema/orders.ts';
 import { applyReport, encodeReport } from '../../../schema/wire.ts';
 import { body } from '../../support/bodies.ts';
@@ -118,7 +118,7 @@ describe('a report', () => {
     [
       'too many copies',
       ['removed'],
-      Array.from({ length: REPORT_ALLOCATIONS + 1 }, () => ID),
+      Array.from({ length: HELD_ALLOCATIONS + 1 }, () => ID),
       'removed: must NOT have more than 4000 items',
     ],
   ])('with %s is refused, with the place', (_name, path, to, why) => {
