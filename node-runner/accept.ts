@@ -13,6 +13,7 @@ import {
   HELD_ALLOCATIONS,
   HELD_BYTES,
   NODE_ALLOCATIONS,
+  NODE_FETCHES,
   ORDERS_BYTES,
   ordersHash,
 } from '../schema/wire.ts';
@@ -88,6 +89,9 @@ const wrongSet = (offered: NodeOrders): string | null => {
     const wrong = wrongItem(item, offered);
     if (wrong !== null) return wrong;
   }
+  const fetches = offered.fetch?.length ?? 0;
+  if (fetches > NODE_FETCHES)
+    return `${fetches} images to fetch, more than ${NODE_FETCHES} at a time`;
   return wrongRemovals(offered.removeVolumes ?? []);
 };
 

@@ -73,6 +73,7 @@ export const ageingNode = (facts: Facts, node: Omit<LiveNode, 'allocations'>): L
     foreign: node.foreign,
     conditions: node.conditions,
     ...(node.volumes === undefined ? null : { volumes: node.volumes }),
+    ...(node.fetched === undefined ? null : { fetched: node.fetched }),
   };
   const made = Object.defineProperty(told, 'allocations', AGED) as LiveNode;
   factsByNode.set(made, facts);

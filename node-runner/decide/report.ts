@@ -18,6 +18,7 @@ import { ordersHash } from '../../schema/wire.ts';
 import { imageKey } from './action.ts';
 import { markHealth, noneRuns } from './advance.ts';
 import { ownLabels } from './decide.ts';
+import { fetchReports } from './fetch.ts';
 import { diskIsFull } from './gc.ts';
 import type { AllocationMark, Inventory, TaskMark } from './inventory.ts';
 import { imageName } from './inventory.ts';
@@ -78,6 +79,7 @@ export const nodeReport = (
       .filter((port) => !ours.has(port))
       .toSorted((a, b) => a - b),
     ...(inventory.volumes === null ? {} : { volumes: foldersOf(inventory.volumes) }),
+    ...(orders?.fetch === undefined ? {} : { fetched: fetchReports(orders, inventory, about.now) }),
   };
 };
 

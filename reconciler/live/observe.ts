@@ -89,6 +89,7 @@ const observeNode = (heard: HeardNode, facts: Facts, now: Ms): LiveNode => {
     foreign: report.foreign,
     conditions: report.conditions,
     ...(report.volumes === undefined ? null : { volumes: report.volumes }),
+    ...(report.fetched === undefined ? null : { fetched: report.fetched }),
   });
 };
 

@@ -5,12 +5,12 @@
 // Not here: how many copies at once (budget), what follows from a failure (rollback).
 
 import type { Evidence } from '../../schema/ledger.ts';
-import type { LiveAllocation } from '../../schema/live.ts';
 import type { Ms } from '../../schema/spec.ts';
 import { isLive, isThere, type Copy } from './classify.ts';
 import type { Deadlines } from './deadlines.ts';
 import { budgetOf } from './budget.ts';
 import { evidence } from './evidence.ts';
+import { diedWaiting } from './images.ts';
 import type { GroupView, JobView, SlotView } from './slots.ts';
 
 export type Phase =
@@ -199,16 +199,8 @@ const failureOf = (view: JobView, scene: Scene, deadlines: Deadlines): Evidence 
   if (dead.length >= update.maxFailures) {
     return evidence(view, `${dead.length} of its allocations died`, dead);
   }
-  // The old copy's stop waits for an image that cannot be had (5.7): no second one follows (3).
-  const unfetched = dead.filter(
-    ({ allocation }) =>
-      scene.groups.some(({ slots }) => slots.some((slot) => isBehind(slot, allocation))) &&
-      deadlines.reached(allocation.failure?.ageMs ?? null, update.healthyDeadlineMs),
-  );
-  if (unfetched.length > 0) {
-    const reason = `its image cannot be had for ${seconds(update.healthyDeadlineMs)}`;
-    return evidence(view, reason, unfetched);
-  }
+  const unfetched = unfetchedFailure(view, { ...scene, dead }, deadlines);
+  if (unfetched !== null) return unfetched;
   const waiting = scene.copies.filter(
     (copy) => isLive(copy) && copy.class !== 'unknown' && !copy.everHealthy && !platform(copy),
   );
@@ -227,13 +219,31 @@ const failureOf = (view: JobView, scene: Scene, deadlines: Deadlines): Evidence 
   return null;
 };
 
-const isBehind = ({ going }: SlotView, { body }: LiveAllocation): boolean =>
-  going.some(
-    ({ allocation }) =>
-      allocation.stopWaits !== undefined &&
-      allocation.body.group === body.group &&
-      allocation.body.index === body.index,
+/**
+ * The stop of the old copy waits for an image that nobody has (5.7): an unknown manifest (3).
+ * Nothing follows behind one that died of it, and nothing was started where a node fetches first.
+ */
+const unfetchedFailure = (
+  view: JobView,
+  { dead, groups }: Scene & { readonly dead: readonly Copy[] },
+  deadlines: Deadlines,
+): Evidence | null => {
+  const { healthyDeadlineMs } = view.job.spec.update;
+  const reason = `its image cannot be had for ${seconds(healthyDeadlineMs)}`;
+  const { unfetched } = view;
+  if (unfetched !== null && deadlines.reached(unfetched.forMs, healthyDeadlineMs)) {
+    return { reason: `${reason}: ${unfetched.message}`, allocations: [] };
+  }
+  const going = groups.flatMap(({ slots }) =>
+    slots.flatMap((slot) => slot.going.map(({ allocation }) => allocation)),
   );
+  const waited = dead.filter(
+    ({ allocation }) =>
+      diedWaiting(allocation, going) &&
+      deadlines.reached(allocation.failure?.ageMs ?? null, healthyDeadlineMs),
+  );
+  return waited.length === 0 ? null : evidence(view, reason, waited);
+};
 
 const platform = (copy: Copy): boolean => copy.allocation.failure?.blame === 'platform';
 
