@@ -9,9 +9,9 @@ import type { Ms } from '../../schema/spec.ts';
 import { isLive, isThere, type Copy } from './classify.ts';
 import type { Deadlines } from './deadlines.ts';
 import { budgetOf } from './budget.ts';
-import { evidence } from './evidence.ts';
-import { diedWaiting } from './images.ts';
+import { evidence, seconds } from './evidence.ts';
 import type { GroupView, JobView, SlotView } from './slots.ts';
+import { unfetchedFailure } from './unfetched.ts';
 
 export type Phase =
   | 'stopped' // stopped or removed: nothing is wanted
@@ -211,38 +211,16 @@ const failureOf = (view: JobView, scene: Scene, deadlines: Deadlines): Evidence 
     const reason = `not healthy ${seconds(update.healthyDeadlineMs)} after its first start`;
     return evidence(view, reason, late);
   }
-  const stuck = waiting.filter((copy) => copy.allocation.firstStartedForMs !== null);
+  // A dead one holds its slot up too, also where `reschedule` has no attempt left for it.
+  const stuck = [
+    ...waiting.filter((copy) => copy.allocation.firstStartedForMs !== null),
+    ...dead.filter((copy) => !recovered(copy, scene.groups)),
+  ];
   const age = progressAge(view, scene.groups);
   if (stuck.length > 0 && deadlines.reached(age, update.progressDeadlineMs)) {
     return evidence(view, `no progress for ${seconds(update.progressDeadlineMs)}`, stuck);
   }
   return null;
-};
-
-/**
- * The stop of the old copy waits for an image that nobody has (5.7): an unknown manifest (3).
- * Nothing follows behind one that died of it, and nothing was started where a node fetches first.
- */
-const unfetchedFailure = (
-  view: JobView,
-  { dead, groups }: Scene & { readonly dead: readonly Copy[] },
-  deadlines: Deadlines,
-): Evidence | null => {
-  const { healthyDeadlineMs } = view.job.spec.update;
-  const reason = `its image cannot be had for ${seconds(healthyDeadlineMs)}`;
-  const { unfetched } = view;
-  if (unfetched !== null && deadlines.reached(unfetched.forMs, healthyDeadlineMs)) {
-    return { reason: `${reason}: ${unfetched.message}`, allocations: [] };
-  }
-  const going = groups.flatMap(({ slots }) =>
-    slots.flatMap((slot) => slot.going.map(({ allocation }) => allocation)),
-  );
-  const waited = dead.filter(
-    ({ allocation }) =>
-      diedWaiting(allocation, going) &&
-      deadlines.reached(allocation.failure?.ageMs ?? null, healthyDeadlineMs),
-  );
-  return waited.length === 0 ? null : evidence(view, reason, waited);
 };
 
 const platform = (copy: Copy): boolean => copy.allocation.failure?.blame === 'platform';
@@ -279,8 +257,6 @@ const notTheVersion = (view: JobView, copies: readonly Copy[]): boolean => {
     ),
   );
 };
-
-const seconds = (ms: Ms): string => `${Math.round(ms / 1000)} s`;
 
 const describe = ({ allocation }: Copy): string =>
   `${allocation.body.group}[${allocation.body.index}] on ${allocation.node}: ` +
