@@ -7,7 +7,7 @@ import type {
 } from '../schema/generated/purser/control/v1/control.ts';
 import type { StreamAsk, StreamEnd } from '../schema/streams.ts';
 import type { Common } from './command.ts';
-import { connect, explain } from './client.ts';
+import { connect } from './client.ts';
 import { CommandError } from './command-error.ts';
 
 export interface AttachOptions {
@@ -37,7 +37,7 @@ export const attach = async (options: AttachOptions): Promise<number> => {
     return 0;
   } catch (error) {
     if (options.signal.aborted) return 0;
-    return explain(options.common.socket)(error);
+    return control.explain(error);
   } finally {
     over.abort();
     if (tty) process.stdin.setRawMode(false);

@@ -78,7 +78,11 @@ const openAround = async (
   return { source, top };
 };
 
+const commitOf = (top: string, revision: string): Promise<string | null> =>
+  git(top, 'rev-parse', '--verify', '--quiet', `${revision}^{commit}`).catch(() => null);
+
 /**
+ * A branch is meant before a tag of its name, as the reconciler follows branches.
  * Of the repository that the person is in where that is the cluster's, else of the one that the
  * reconciler follows: whoever is in the folder of this program means the cluster too.
  */
@@ -101,11 +105,9 @@ const revisionTree = async (
     );
   }
   const { source, top } = around;
-  const oid = await git(top, 'rev-parse', '--verify', '--quiet', `${revision}^{commit}`).catch(
-    () => '',
-  );
-  const found = oid === '' ? null : await source.at(oid);
-  if (found === null) {
+  const oid = (await commitOf(top, `refs/heads/${revision}`)) ?? (await commitOf(top, revision));
+  const found = oid === null ? null : await source.at(oid);
+  if (oid === null || found === null) {
     source.close();
     throw new CommandError(`${top} has no commit \`${revision}\`, and there is no such folder`);
   }

@@ -8,7 +8,6 @@ import type { FileAnswer } from '../schema/control.ts';
 import type { Json } from '../schema/hash.ts';
 import { parseImageReference } from '../schema/image-reference.ts';
 import type { LookupAnswer } from '../schema/source.ts';
-import { readYaml, valueOf } from '../schema/yaml.ts';
 import type { CommandSpec, Common } from './command.ts';
 import { CommandError } from './command-error.ts';
 import type { ReadyState } from './state.ts';
@@ -115,6 +114,7 @@ const shortName = (reference: string): string =>
 /** Groups and tasks are optional levels: the field stands where the file has it. */
 const pointerTo = async (common: Common, { job, group, task }: TaskPlace): Promise<string> => {
   const { text } = await ask<FileAnswer>(common, 'file', { path: job.file });
+  const { readYaml, valueOf } = await import('../schema/yaml.ts');
   const read = readYaml(text ?? '');
   const whole = read.kind === 'tree' ? valueOf(read.root) : null;
   const groups = member(whole, 'groups');

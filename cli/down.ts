@@ -96,7 +96,8 @@ const removeFiles = async (
     for (const name of names) {
       if (name !== 'volumes' || !keepVolumes) await rm(join(root, name), remove);
     }
-    await rmdir(root).catch(() => undefined); // volumes are in it
+    await rmdir(join(root, 'volumes')).catch(() => undefined); // it holds some
+    await rmdir(root).catch(() => undefined); // so this does
   }
   await rmdir(layout.nodesDir).catch(() => undefined);
   // Whoever names a folder with other things in it as the root keeps them.

@@ -5,7 +5,6 @@
 
 import { readFile } from 'node:fs/promises';
 import { pc } from './colours.ts';
-import { preview } from '../reconciler/preview.ts';
 import { planText } from '../reconciler/render/plan-text.ts';
 import type { Summary } from '../reconciler/render/summary.ts';
 import { summarize } from '../reconciler/render/summary.ts';
@@ -13,7 +12,6 @@ import type { StateAnswer } from '../schema/control.ts';
 import type { Snapshot } from '../schema/snapshot.ts';
 import { fromJson, toJson } from '../schema/snapshot.ts';
 import type { DigestAsk, LookupAnswer } from '../schema/source.ts';
-import { changeTree } from './change-tree.ts';
 import type { CommandSpec, Common, Io } from './command.ts';
 import { text } from './command.ts';
 import { CommandError, fileTrouble } from './command-error.ts';
@@ -33,6 +31,9 @@ export const plan: CommandSpec = {
     command.option('--snapshot <file>', 'a saved snapshot instead of the live cluster'),
   run: async ({ args, options, common, io }) => {
     const file = text(options['snapshot']);
+    // Everything that plans: not loaded for a word of help.
+    const { preview } = await import('../reconciler/preview.ts');
+    const { changeTree } = await import('./change-tree.ts');
     const snapshot = file === null ? await ask<Snapshot>(common, 'snapshot') : await load(file);
     const followed = file === null ? await followedRepository(common, io) : null;
     const change = await changeTree(snapshot, args[0] ?? null, followed);

@@ -2,6 +2,8 @@
 
 import { pc } from './colours.ts';
 import type { ReturnAnswer, StateAnswer } from '../schema/control.ts';
+import { RETURNS_JOBS } from '../schema/control.ts';
+import type { DesiredJob } from '../schema/desired.ts';
 import type { LiveAllocation, LiveNode } from '../schema/live.ts';
 import type { DeploymentStatus, DeploymentView } from '../schema/plan.ts';
 import { formatAge, formatCpu, formatSize } from '../schema/units.ts';
@@ -60,7 +62,7 @@ interface Shown extends ReadyState {
 
 /**
  * The ledger tells with which commit a version settled first. Which one brought it back is asked
- * once for each HEAD: of the job that is shown, or of all that the ledger shows to have come back.
+ * once for each HEAD: of the job that is shown, or of those that may have come back.
  */
 const createReturns = (control: Control, job: string | null) => {
   let key = '';
@@ -68,9 +70,7 @@ const createReturns = (control: Control, job: string | null) => {
   return async (state: ReadyState): Promise<Shown> => {
     const { desired } = state.view;
     const shown = job === null ? null : findJob(state, job).id;
-    const jobs = desired.jobs
-      .filter(({ id, isRollback }) => (shown === null ? isRollback : id === shown))
-      .map(({ id }) => id);
+    const jobs = shown === null ? returnedJobs(desired.jobs) : [shown];
     const now = [desired.commit.oid, ...jobs].join(' ');
     if (now !== key && jobs.length > 0) {
       const found = await control.call<readonly ReturnAnswer[]>('returns', { jobs });
@@ -83,6 +83,19 @@ const createReturns = (control: Control, job: string | null) => {
     key = now;
     return { ...state, returns: known };
   };
+};
+
+/**
+ * Jobs that may be on a version for the second time. One that came back twice shows no trace of it
+ * in the ledger, so it may be any with two versions that settled; where these are too many to ask
+ * about, those of which the ledger does show it.
+ */
+export const returnedJobs = (jobs: readonly DesiredJob[]): readonly string[] => {
+  const may = jobs.filter(
+    ({ isRollback, settled, isOnlySettled }) => isRollback || (settled && isOnlySettled !== true),
+  );
+  const asked = may.length > RETURNS_JOBS ? may.filter(({ isRollback }) => isRollback) : may;
+  return asked.map(({ id }) => id);
 };
 
 const textOf = (state: Shown, job: string | null, io: Io): string =>

@@ -2,7 +2,7 @@
 // leaves the
 // containers running; the next `up` adopts them.
 
-import { access, rm, writeFile } from 'node:fs/promises';
+import { access, rm, rmdir, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pc } from './colours.ts';
@@ -18,7 +18,6 @@ import { makeFolder } from './make-folder.ts';
 import { aborted } from './reconciler.ts';
 import { createChildren, RECONCILER_NODE_FLAGS, RECONCILER_PRIORITY } from './up/children.ts';
 import { RUNNER_NODE_FLAGS } from './up/children.ts';
-import { importExampleImages, prepareExample } from './up/images.ts';
 import { nodeCount } from './up/count.ts';
 import type { Layout, NodeLayout, UpSettings } from './up/layout.ts';
 import { layoutOf, nodeLayout, readSettings } from './up/layout.ts';
@@ -63,6 +62,7 @@ export const up: CommandSpec = {
       return await runCluster({ ...invocation, io: common.json ? quiet : io }, layout, io.out);
     } finally {
       await rm(layout.pidFile, { force: true });
+      await rmdir(layout.root).catch(() => undefined); // only what never began is empty
     }
   },
 };
@@ -85,28 +85,32 @@ const runCluster = async (
   answer: (line: string) => void,
 ): Promise<number> => {
   const { io, args, options, common } = invocation;
-  const given = args[0] ?? null;
   const directory = text(options['directory']) ?? '';
-  const count = nodeCount(text(options['nodes']), await readSettings(layout));
-  const nodes = await nodesOf(layout, count);
-  const example = given === null;
-  const prepare = example ? await prepareExample() : null;
+  const before = await readSettings(layout);
+  const count = nodeCount(text(options['nodes']), before);
+  // What speaks to containerd is large, and only the example needs it here.
+  const images = await import('./up/images.ts');
+  const prepare = args[0] === undefined ? await images.prepareExample() : null;
+  const branch = text(options['branch']);
   const repository =
     prepare === null
-      ? await openRepository(given ?? '', text(options['branch']))
-      : await makeExample(join(packageDir(), 'example-repo'), layout.repository, prepare.edit);
+      ? await openRepository(args[0] ?? '', branch)
+      : await makeExample(EXAMPLE, layout.repository, { prepare: prepare.edit, branch });
   const tokenFile = text(options['tokenFile']);
   const cacheDir = layout.cache;
   const cluster = await clusterName({ repository, directory, cacheDir, tokenFile });
+  if (before !== null) refuseAnother(layout, before, cluster);
   const share = await shareOf({
-    nodes: nodes.length,
+    nodes: count,
     cpu: text(options['cpu']),
     memory: text(options['memory']),
   });
-  const names = nodes.map(({ layout: { name } }) => name);
-  await listNodes(repository, directory, names);
-  await saveSettings(layout, { repository, directory, cluster, nodes });
   const registries = await registryFlags(options);
+  const names = Array.from({ length: count }, (_, index) => `n${index + 1}`);
+  await listNodes(repository, directory, names);
+  // From here on there is something that `down` has to remove.
+  const nodes = await nodesOf(layout, names);
+  await saveSettings(layout, { repository, directory, cluster, nodes });
   const children = createChildren((line) => io.err(pc.yellow(line)));
   try {
     io.out(
@@ -118,7 +122,7 @@ const runCluster = async (
       children.start(runnerSpec({ layout, node, cluster, registries, flags }));
     }
     if (prepare !== null)
-      await importExampleImages(
+      await images.importExampleImages(
         prepare,
         nodes.map(({ layout: n }) => n),
         io,
@@ -141,14 +145,25 @@ const runCluster = async (
   return 0;
 };
 
+/** Runners obey one cluster (rules 10.3), and those of this root know which. */
+const refuseAnother = ({ root }: Layout, before: UpSettings, cluster: string): void => {
+  if (before.cluster === cluster) return;
+  throw new CommandError(
+    `${root} is the place of cluster ${before.cluster} (${shownRepository(before.repository)}), ` +
+      `and this one is ${cluster}: run \`purser down\` there first, or name another place with --root`,
+  );
+};
+
 interface UpNode {
   readonly layout: NodeLayout;
   readonly address: string;
 }
 
-const nodesOf = async (layout: Layout, count: number): Promise<readonly UpNode[]> => {
-  if (count === 1) return [{ layout: nodeLayout(layout, 'n1', null), address: '127.0.0.1' }];
-  const names = Array.from({ length: count }, (_, index) => `n${index + 1}`);
+/** One node lives in the machine's own network, several have one each. */
+const nodesOf = async (layout: Layout, names: readonly string[]): Promise<readonly UpNode[]> => {
+  const [first = '', ...others] = names;
+  if (others.length === 0)
+    return [{ layout: nodeLayout(layout, first, null), address: '127.0.0.1' }];
   const networks = await joinNodes(layout.root, names);
   return names.map((name) => {
     const network = networks.get(name);
@@ -160,6 +175,8 @@ const nodesOf = async (layout: Layout, count: number): Promise<readonly UpNode[]
 };
 
 const packageDir = (): string => join(dirname(fileURLToPath(import.meta.url)), '..');
+
+const EXAMPLE = join(packageDir(), 'example-repo');
 
 const saveSettings = async (
   layout: Layout,

@@ -5,8 +5,6 @@
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { pc } from './colours.ts';
-import { asks, compile } from '../reconciler/desired/compile.ts';
-import { readFolder } from '../reconciler/edge/git/folder-on-disk.ts';
 import { problemLine } from '../reconciler/render/plan-text.ts';
 import { many } from '../reconciler/render/words.ts';
 import type { Problem } from '../schema/problems.ts';
@@ -31,8 +29,9 @@ export const validate: CommandSpec = {
         `${folder} has no cluster.yaml: name the folder of a cluster, or make one with \`purser init\``,
       );
     }
+    const { readFolder } = await import('../reconciler/edge/git/folder-on-disk.ts');
     const files = await readFolder(folder);
-    const problems = problemsIn(files);
+    const problems = await problemsIn(files);
     const errors = problems.filter(({ severity }) => severity === 'error').length;
     if (common.json) io.out(JSON.stringify({ folder, files: files.size, problems }, null, 2));
     else {
@@ -59,7 +58,8 @@ const countWords = (files: number, errors: number, warnings: number): string => 
 };
 
 /** As a first commit of these files would be compiled. */
-const problemsIn = (files: Files): readonly Problem[] => {
+const problemsIn = async (files: Files): Promise<readonly Problem[]> => {
+  const { asks, compile } = await import('../reconciler/desired/compile.ts');
   const author = { name: 'validate', email: 'validate@localhost' };
   const head = {
     oid: '0'.repeat(40),

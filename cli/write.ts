@@ -10,7 +10,6 @@ import type { CommitAnswer, CommitArgument, FileAnswer, StateAnswer } from '../s
 import type { CommitRef, DesiredState, FileEdit } from '../schema/desired.ts';
 import type { DeploymentView } from '../schema/plan.ts';
 import type { YamlEdit } from '../schema/yaml-edit.ts';
-import { editYaml } from '../schema/yaml-edit.ts';
 import { blockedLines, STATUS_WORDS, waitingLines } from '../reconciler/render/words.ts';
 import { connect } from './client.ts';
 import type { Common, Io } from './command.ts';
@@ -66,6 +65,7 @@ export const editFile = async (options: EditAsk): Promise<string | null> => {
   const file = await ask<FileAnswer>(common, 'file', { path });
   const text = file.text ?? options.fresh;
   if (text === null) throw new CommandError(`${path} is not in the repository at HEAD`);
+  const { editYaml } = await import('../schema/yaml-edit.ts');
   const edited = editYaml(text, edits);
   if (edited.kind === 'failed') {
     throw new CommandError(

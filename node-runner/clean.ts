@@ -2,14 +2,15 @@
 // networks, containerd, cgroups, mounts. In: its root. Out: how much. Not here: files below the
 // root (the caller's, who keeps volumes).
 
-import { readFile } from 'node:fs/promises';
+import { access, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { CONTAINERD_NAMESPACE, cgroupParent, networkIdentity } from './main.ts';
 import { runCommand } from './edge/command.ts';
 import { startContainerd } from './edge/containerd/daemon.ts';
 import { createContainerdRuntime } from './edge/containerd/runtime.ts';
 import { nativeCleanUp } from './edge/network/native.ts';
-import { detectCgroups, removeEmptyCgroup } from './edge/usage.ts';
+import { detectCgroups, killCgroup, procsFolder, removeEmptyCgroup } from './edge/usage.ts';
 
 export interface CleanAsk {
   readonly node: string;
@@ -34,10 +35,29 @@ export const cleanNode = async (ask: CleanAsk): Promise<{ readonly containers: n
   await daemon.stop();
   const nodeNetns = ask.netns === null ? null : `/run/netns/${ask.netns}`;
   await nativeCleanUp({ node: networkIdentity(ask), nodeNetns });
-  await removeEmptyCgroup(await detectCgroups(), cgroupParent(ask));
+  await removeGroups(cgroupParent(ask));
   await unmountBelow(ask.root);
   return { containers: containers.length };
 };
+
+/** What was killed between runc and containerd left a group that no container names any more. */
+const removeGroups = async (parent: string): Promise<void> => {
+  const tree = await detectCgroups();
+  await killCgroup(tree, parent);
+  for (let attempt = 0; attempt < REMOVALS; attempt += 1) {
+    await removeEmptyCgroup(tree, parent);
+    const isGone = await access(procsFolder(tree, parent)).then(
+      () => false,
+      () => true,
+    );
+    if (isGone) return;
+    await sleep(REMOVAL_PAUSE_MS);
+  }
+};
+
+/** A killed process leaves its group within milliseconds; two seconds bear a busy machine. */
+const REMOVALS = 40;
+const REMOVAL_PAUSE_MS = 50;
 
 /** Mounts that a killed shim left: deepest first. */
 const unmountBelow = async (root: string): Promise<void> => {

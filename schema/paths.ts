@@ -2,7 +2,7 @@
 // In: a path relative to the cluster's directory. Out: kind and names, or why the file is no
 // document although it lies where documents lie. Not here: what is in the file (schema/parse.ts).
 
-import { NAME_PATTERN, NODE_NAME_PATTERN } from './documents/field.ts';
+import { NAME_PATTERN, NODE_NAME_PATTERN } from './patterns.ts';
 import type { DocumentKind } from './documents.ts';
 import { problemCodes } from './problem-codes.ts';
 import type { Problem } from './problems.ts';
@@ -40,6 +40,13 @@ export const identityOf = (path: string): Identity | null => {
   const pattern = folder.kind === 'node' ? NODE_NAME : NAME;
   const named = pattern.test(name) && (folder.depth === 2 || NAME.test(namespace));
   return named ? { kind: folder.kind, namespace, name } : null;
+};
+
+/** A place where documents lie in a folder: `jobs`, `jobs/<namespace>`, `nodes` and so on. */
+export const isFolderPlace = (path: string): boolean => {
+  const [top = '', ...below] = path.split('/');
+  const depth = folders[top]?.depth ?? 0;
+  return below.length < depth - 1 && below.every((name) => NAME.test(name));
 };
 
 /** The kind of document that a path is, null for every other file. */

@@ -23,6 +23,11 @@ const table = {
     severity: 'warning',
     advice: 'Rename the file, or move it out of the folder.',
   },
+  'folder-refused': {
+    title: 'A link or a submodule where a folder of documents belongs',
+    severity: 'error',
+    advice: 'Commit the folder itself: links are not followed, submodules are not read.',
+  },
   'yaml-syntax': {
     title: 'The file is not YAML',
     severity: 'error',

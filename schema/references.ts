@@ -3,7 +3,7 @@
 // Not here: whether policy allows them (reconciler/desired), messages with a line
 // (schema/check-job.ts).
 
-import { NAME_PATTERN } from './documents/field.ts';
+import { NAME_PATTERN } from './patterns.ts';
 import type { VolumeFile } from './documents/task.ts';
 import type { ConstraintSpec, VolumeMount } from './spec.ts';
 

@@ -5,7 +5,7 @@
 // (schema/parse-messages.ts).
 
 import { Ajv2020, type ErrorObject, type ValidateFunction } from 'ajv/dist/2020.js';
-import { OWN_KEYWORDS } from './documents/field.ts';
+import { OWN_KEYWORDS } from './patterns.ts';
 import { schemas, type DocumentKind } from './documents.ts';
 import { parseCpu, parseDuration, parseSize } from './units.ts';
 

@@ -4,7 +4,7 @@
 // The patterns are those of the schemas, so that an editor and Purser refuse the same text. Not
 // here: messages about a wrong unit (schema/parse-messages.ts).
 
-import { CPU_PATTERN, DURATION_PATTERN, SIZE_PATTERN } from './documents/field.ts';
+import { CPU_PATTERN, DURATION_PATTERN, SIZE_PATTERN } from './patterns.ts';
 import type { Ms } from './spec.ts';
 
 /** Ten years: a longer duration in a job file is a slip of the finger. */

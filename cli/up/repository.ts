@@ -7,8 +7,8 @@ import { execFile } from 'node:child_process';
 import { cp, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
-import { load } from 'js-yaml';
 import { shownRepository, placeOf } from '../../reconciler/edge/git/remote.ts';
+import { shellWord } from '../../schema/paths.ts';
 import { CommandError } from '../command-error.ts';
 
 const exec = promisify(execFile);
@@ -46,16 +46,43 @@ export const openRepository = async (url: string, branch: string | null): Promis
       `${dir} is not a folder: name a Git repository, or make one with \`purser init ${url}\``,
     );
   }
+  await checkFormat(dir);
   const bare = (await git(dir, 'rev-parse', '--is-bare-repository')) === 'true';
-  const head = await git(dir, 'symbolic-ref', '--short', 'HEAD');
-  return { url: dir, workTree: bare ? null : dir, branch: branch ?? head };
+  return { url: dir, workTree: bare ? null : dir, branch: branch ?? (await checkedOut(dir)) };
 };
 
-/** A working copy of the example, committed once; `prepare` may change files before that. */
+/** What Purser cannot read is told in its own words: an old git has none for a newer format. */
+const checkFormat = async (dir: string): Promise<void> => {
+  // Loaded here, so that other commands need not wait for it.
+  const { openRepository: open } = await import('../../reconciler/edge/git/refs.ts');
+  try {
+    open(dir);
+  } catch (error) {
+    throw new CommandError(error instanceof Error ? error.message : String(error));
+  }
+};
+
+/** The whole name is asked for: the short one of a branch says `heads/x` where a tag is called x. */
+const checkedOut = async (dir: string): Promise<string> => {
+  const head = await git(dir, 'symbolic-ref', '--quiet', 'HEAD').catch(() => null);
+  if (head !== null) return head.replace(/^refs\/heads\//, '');
+  throw new CommandError(
+    `no branch is checked out in ${dir}: name one with --branch, or run \`git -C ${shellWord(dir)} switch BRANCH\``,
+  );
+};
+
+interface ExampleOptions {
+  /** May change files before they are committed. */
+  readonly prepare: (text: string) => string;
+  /** null: what is checked out. */
+  readonly branch: string | null;
+}
+
+/** A working copy of the example, committed once. */
 export const makeExample = async (
   source: string,
   dir: string,
-  prepare: (text: string) => string,
+  { prepare, branch }: ExampleOptions,
 ): Promise<Repository> => {
   if (!(await isFolder(join(dir, '.git')))) {
     await mkdir(dir, { recursive: true });
@@ -67,7 +94,7 @@ export const makeExample = async (
     await git(dir, 'add', '--all');
     await git(dir, 'commit', '--quiet', '--message', 'A small web shop');
   }
-  return openRepository(dir, null);
+  return openRepository(dir, branch);
 };
 
 /** Commits need a name; where this machine has none, the repository gets one of its own. */
@@ -105,6 +132,7 @@ export const clusterName = async (asking: ClusterAsk): Promise<string> => {
       `${shownRepository(repository.url)} has no ${path} on branch ${repository.branch}: \`purser init\` writes a first one`,
     );
   }
+  const { load } = await import('js-yaml');
   const parsed: unknown = load(text);
   const name =
     typeof parsed === 'object' && parsed !== null && 'name' in parsed ? parsed.name : null;
@@ -156,8 +184,7 @@ export const listNodes = async (
   const added: string[] = [];
   for (const node of nodes) {
     const path = join(directory, 'nodes', `${node}.yaml`);
-    const known = await git(dir, 'ls-files', path);
-    if (known !== '') continue;
+    if (await isListed(repository, dir, path)) continue;
     await mkdir(join(dir, directory, 'nodes'), { recursive: true });
     await writeFile(join(dir, path), nodeFile(node));
     paths.push(path);
@@ -167,6 +194,18 @@ export const listNodes = async (
   await identify(dir);
   await git(dir, 'add', '--', ...paths);
   await git(dir, 'commit', '--quiet', '--message', nodesMessage(added), '--', ...paths);
+};
+
+/** What is checked out counts, uncommitted files included: it is what the commit builds on. */
+const isListed = async ({ branch }: Repository, dir: string, path: string): Promise<boolean> => {
+  const head = await checkedOut(dir).catch(() => null);
+  if (head === branch) return (await git(dir, 'ls-files', path)) !== '';
+  const there = await git(dir, 'cat-file', '-e', `refs/heads/${branch}:${path}`).catch(() => null);
+  if (there !== null) return true;
+  throw new CommandError(
+    `branch ${branch} has no ${path} yet, and Purser commits it only where that branch is checked out: ` +
+      `run \`git -C ${shellWord(dir)} switch ${shellWord(branch)}\`, then this again`,
+  );
 };
 
 export const nodeFile = (node: string): string => `# A machine of this cluster.\nnode: ${node}\n`;

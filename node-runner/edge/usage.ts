@@ -4,7 +4,7 @@
 // out-of-memory killer.
 
 import { readFileSync } from 'node:fs';
-import { access, rmdir, statfs } from 'node:fs/promises';
+import { access, readdir, readFile, rmdir, statfs } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setImmediate as othersFirst } from 'node:timers/promises';
 
@@ -76,15 +76,53 @@ export const procsFolder = (tree: CgroupTree, cgroup: string): string =>
   join(tree.kind === 'v2' ? tree.root : tree.memory, cgroup);
 
 /**
- * Removes a cgroup without members from every hierarchy; one in use stays, an absent one is fine.
+ * Removes a cgroup, with those below it, from every hierarchy; one in use stays, an absent one is
+ * fine.
  */
 export const removeEmptyCgroup = async (tree: CgroupTree, cgroup: string): Promise<void> => {
-  const roots =
-    tree.kind === 'v2' ? [tree.root] : V1_HIERARCHIES.map((name) => join(tree.root, name));
-  for (const root of roots) {
-    await rmdir(join(root, cgroup)).catch((error: unknown) => {
+  for (const root of hierarchies(tree)) await removeGroup(join(root, cgroup));
+};
+
+/** Ends whatever runs in a cgroup or below: all of it belongs to whoever made the group. */
+export const killCgroup = async (tree: CgroupTree, cgroup: string): Promise<void> => {
+  for (const root of hierarchies(tree)) {
+    const folder = join(root, cgroup);
+    for (const name of [folder, ...(await groupsBelow(folder))]) {
+      const members = await readFile(join(name, 'cgroup.procs'), 'utf8').catch(() => '');
+      for (const pid of members.split('\n').filter((line) => line !== '')) kill(Number(pid));
+    }
+  }
+};
+
+const hierarchies = (tree: CgroupTree): readonly string[] =>
+  tree.kind === 'v2' ? [tree.root] : V1_HIERARCHIES.map((name) => join(tree.root, name));
+
+/** Deepest first, as a group goes only when it has none below it. */
+const removeGroup = async (folder: string): Promise<void> => {
+  for (const name of [...(await groupsBelow(folder)), folder]) {
+    await rmdir(name).catch((error: unknown) => {
       if (!KEPT_ERRORS.has(errnoOf(error) ?? '')) throw error;
     });
+  }
+};
+
+const groupsBelow = async (folder: string): Promise<readonly string[]> => {
+  const entries = await readdir(folder, { withFileTypes: true }).catch(() => []);
+  const inside = entries.filter((entry) => entry.isDirectory());
+  const lists = await Promise.all(
+    inside.map(async ({ name }) => {
+      const group = join(folder, name);
+      return [...(await groupsBelow(group)), group];
+    }),
+  );
+  return lists.flat();
+};
+
+const kill = (pid: number): void => {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It has ended meanwhile.
   }
 };
 

@@ -107,15 +107,19 @@ const acceptableOf = (
   { resumed }: LedgerIndex,
 ): readonly string[] | null => (local ? null : [head.oid, ...(contained ?? []), ...resumed]);
 
-/** Nothing that an empty HEAD takes away is removed before it is known to be meant. */
+/** Nothing that HEAD takes away by being empty is removed before it is known to be meant. */
 const jobsOf = (survey: Survey, emptiness: Emptiness): readonly DesiredJob[] => {
-  const jobs = survey.jobs.filter((job) => job !== null);
+  // A list without gaps is handed on: whoever knows the one before sees where it differs.
+  const jobs = isWhole(survey.jobs) ? survey.jobs : survey.jobs.filter((job) => job !== null);
   if (survey.removed.length === 0) return jobs;
-  const standing = { kind: 'held', why: 'no job is left at HEAD' } as const;
+  const why = emptiness.kind === 'refused' ? emptiness.why : 'no job is left at HEAD';
+  const standing = { kind: 'held', why } as const;
   const removed =
     emptiness.kind === 'ok' ? survey.removed : survey.removed.map((job) => ({ ...job, standing }));
   return [...jobs, ...removed].toSorted((a, b) => compareText(a.id, b.id));
 };
+
+const isWhole = (jobs: Survey['jobs']): jobs is readonly DesiredJob[] => !jobs.includes(null);
 
 /** All outcomes' parts of one kind. */
 const gathered = <T>(
@@ -152,7 +156,7 @@ const standingOf = (
 
 const problemsOf = (survey: Survey, emptiness: Emptiness): readonly Problem[] => {
   const empty =
-    emptiness.kind === 'refused'
+    emptiness.kind === 'refused' && emptiness.isEmpty
       ? [problemOf(CLUSTER_PATH, { code: 'tree-empty', message: 'No job is left at HEAD.' })]
       : [];
   const all = [...survey.problems, ...gathered(survey, ({ problems }) => problems), ...empty];

@@ -5,9 +5,10 @@
 
 import type { DocumentKind } from '../../schema/documents.ts';
 import { compareText } from '../../schema/ids.ts';
-import { identityOf, type Identity, strayFile } from '../../schema/paths.ts';
+import { identityOf, type Identity, isFolderPlace, strayFile } from '../../schema/paths.ts';
 import type { Problem } from '../../schema/problems.ts';
 import type { Files, SourceFile, SourceTree } from '../../schema/source.ts';
+import { problemOf } from './problem.ts';
 
 /** What the path of a job file says. */
 export interface JobPath {
@@ -26,6 +27,9 @@ export interface Layout {
   /** Of jobs and of namespace files, sorted. */
   readonly namespaces: readonly string[];
   readonly scalePaths: ReadonlySet<string>;
+  /** Links and submodules that stand where documents lie in a folder: what is behind is not read. */
+  readonly hiding: readonly string[];
+  /** Files that are no documents although they lie among them, those of `hiding` included. */
   readonly strays: readonly Problem[];
 }
 
@@ -62,6 +66,7 @@ const MOVED_AT_ONCE = 100;
 
 /** The layout with jobs that came and went; null: something else did, so all is looked at anew. */
 const adjusted = (before: Layout, files: Files, changed: ReadonlySet<string>): Layout | null => {
+  if ([...changed].some((path) => isFolderPlace(path))) return null;
   const moved = [...changed].filter((path) => files.has(path) !== before.files.has(path));
   if (moved.length === 0) return { ...before, files };
   if (moved.length > MOVED_AT_ONCE) return null;
@@ -124,12 +129,15 @@ export const layoutOf = (files: Files): Layout => {
     scale: [],
   };
   const jobs: JobPath[] = [];
+  const hiding: string[] = [];
   const strays: Problem[] = [];
   const namespaces = new Set<string>();
-  for (const path of files.keys()) {
+  for (const [path, file] of files) {
     const identity = identityOf(path);
     if (identity === null) {
-      const stray = strayFile(path);
+      const hides = hidingProblem(path, file);
+      if (hides !== null) hiding.push(path);
+      const stray = hides ?? strayFile(path);
       if (stray !== null) strays.push(stray);
       continue;
     }
@@ -148,6 +156,15 @@ export const layoutOf = (files: Files): Layout => {
     jobs: jobs.toSorted((a, b) => compareText(a.id, b.id)),
     namespaces: [...namespaces].toSorted(compareText),
     scalePaths: new Set(paths.scale),
+    hiding,
     strays,
   };
+};
+
+const hidingProblem = (path: string, file: SourceFile): Problem | null => {
+  const isLink = file.kind === 'refused' && file.why === 'symlink';
+  const isModule = file.kind === 'refused' && file.why === 'submodule';
+  if ((!isLink && !isModule) || !isFolderPlace(path)) return null;
+  const message = `${path} is a ${isLink ? 'symbolic link' : 'submodule'}, not a folder.`;
+  return problemOf(path, { code: 'folder-refused', message });
 };

@@ -6,8 +6,6 @@
 
 import Type from 'typebox';
 import {
-  NAME_PATTERN,
-  NODE_NAME_PATTERN,
   closed,
   cpu,
   duration,
@@ -19,6 +17,7 @@ import {
   text,
   type WrittenOf,
 } from './field.ts';
+import { NAME_PATTERN, NODE_NAME_PATTERN } from '../patterns.ts';
 import { MAX_COUNT, groupOnlyFields, rescheduleSchema, restartSchema } from './group.ts';
 import { jobOnlyFields, updateDefaultsSchema } from './job.ts';
 import { resourcesSchema, taskFields } from './task.ts';

@@ -7,6 +7,13 @@
 // (schema/units.ts).
 
 import Type, { type Static, type TOptional, type TSchema } from 'typebox';
+import {
+  CPU_PATTERN,
+  DURATION_PATTERN,
+  NAME_PATTERN,
+  PERCENT_PATTERN,
+  SIZE_PATTERN,
+} from '../patterns.ts';
 
 /**
  * What a change of the field does: `version` replaces copies (it forms the group's hash, rules
@@ -14,9 +21,6 @@ import Type, { type Static, type TOptional, type TSchema } from 'typebox';
  * replaces nothing (rules 2.2), `identity` counts nowhere.
  */
 export type FieldClass = 'version' | 'in-place' | 'identity';
-
-/** Keywords of ours in the schemas; ajv is told about them, editors skip them. */
-export const OWN_KEYWORDS = ['x-class', 'x-default', 'x-unit', 'x-text'] as const;
 
 export interface FieldInfo {
   readonly description: string;
@@ -66,17 +70,6 @@ export type Written<T> = T extends (infer Item)[]
 
 /** The type of a document as written. */
 export type WrittenOf<S extends TSchema> = Written<Static<S>>;
-
-/** Names of jobs, groups, tasks, ports, volumes, namespaces: at most 40 characters (rules 10.2). */
-export const NAME_PATTERN = '^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$';
-/** Node names may be host names, so they may hold dots. */
-export const NODE_NAME_PATTERN = '^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$';
-export const DURATION_PATTERN =
-  '^(?=.)([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+(\\.[0-9]{1,3})?s)?([0-9]+ms)?$';
-/** Bare `K`, `M`, `G` are left out: they are decimal in Kubernetes and binary in Docker. */
-export const SIZE_PATTERN = '^[0-9]+(\\.[0-9]{1,6})?(B|[kKMGT](i|iB|B))$';
-export const CPU_PATTERN = '^([0-9]+m|[0-9]+(\\.[0-9]{1,3})?)$';
-const PERCENT_PATTERN = '^([1-9][0-9]?|100)%$';
 
 /** A duration such as `500ms`, `30s`, `1h30m`. */
 export const duration = Type.String({ pattern: DURATION_PATTERN, 'x-unit': 'duration' });

@@ -5,7 +5,6 @@
 
 import Type from 'typebox';
 import {
-  NAME_PATTERN,
   classesOf,
   closed,
   duration,
@@ -15,6 +14,7 @@ import {
   name,
   type WrittenOf,
 } from './field.ts';
+import { NAME_PATTERN } from '../patterns.ts';
 import { taskFields, tasksSchema } from './task.ts';
 
 /** Most copies of one group: more is a slip of the finger. */

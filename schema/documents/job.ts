@@ -6,7 +6,6 @@
 
 import Type from 'typebox';
 import {
-  NAME_PATTERN,
   classesOf,
   closed,
   duration,
@@ -18,6 +17,7 @@ import {
   text,
   type WrittenOf,
 } from './field.ts';
+import { NAME_PATTERN } from '../patterns.ts';
 import { groupFields, groupSchema } from './group.ts';
 
 const MAX_CANARIES = 1000;

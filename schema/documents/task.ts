@@ -5,7 +5,6 @@
 
 import Type from 'typebox';
 import {
-  NAME_PATTERN,
   classesOf,
   closed,
   cpu,
@@ -18,6 +17,7 @@ import {
   text,
   type WrittenOf,
 } from './field.ts';
+import { NAME_PATTERN } from '../patterns.ts';
 
 const ABSOLUTE = '^/';
 

@@ -50,3 +50,30 @@ it('tells what an earlier commit changed beside the edits, not beside HEAD (6.3)
   }
   expect(git(folder, 'rev-parse', 'HEAD')).toBe(oid);
 });
+
+it('a name is the branch of that name before it is a tag', async () => {
+  const repository = initRepository(tempFolder('change-tree-tag'));
+  const tagged = commitFiles(repository, { 'cluster.yaml': 'name: c\n' }, 'one');
+  git(repository, 'tag', 'other');
+  const tip = commitFiles(repository, { 'cluster.yaml': 'name: c\n\n' }, 'two');
+  git(repository, 'branch', 'other');
+  const [last] = story({ 'cluster.yaml': 'name: c\n' });
+  if (last === undefined) throw new Error('there is a commit');
+  const snapshot: Snapshot = {
+    format: 1,
+    tree: treeOf([last]),
+    live: { upForMs: 0, nodes: [] },
+    takenAt: '2026-01-01T00:00:00Z',
+  };
+  try {
+    const found = async (name: string) => {
+      const change = await changeTree(snapshot, name, repository);
+      change.close();
+      return change.tree.head.oid;
+    };
+    expect(await found('other')).toBe(tip);
+    expect(await found('tags/other')).toBe(tagged);
+  } finally {
+    fs.rmSync(repository, { recursive: true, force: true });
+  }
+});

@@ -295,6 +295,7 @@ test('stop-first with an image that does not exist: the old copy runs on, untouc
   await until(async () => (await up.purser(['status', 'store'])).out.includes('settled'));
   const status = await up.purser(['status', 'store']);
   expect(status.out).toMatch(/settled .*Revert shop\/store: .* \(same as [0-9a-f]{8}\)/);
+  expect((await up.purser(['explain', 'store'])).out).toMatch(/back by .*Revert shop\/store/);
   expect(json(await up.purser(['status', '--json']))).toMatchObject({
     jobs: [{ job: 'shop/store', broughtBackBy: { author: 'Purser' } }, { job: 'shop/web' }],
   });

@@ -58,7 +58,6 @@ let undo: (() => Promise<unknown> | void)[];
 
 const start = async (address: string): Promise<void> => {
   said = [];
-  undo = [];
   const log = (fields: object, message: string): void => void said.push({ fields, message });
   const clock = {
     now: () => performance.now(),
@@ -70,6 +69,7 @@ const start = async (address: string): Promise<void> => {
 
 beforeEach(async () => {
   folder = await mkdtemp(join(tmpdir(), 'ptl-'));
+  undo = [];
 });
 afterEach(async () => {
   for (const step of undo.toReversed()) await step();
@@ -80,13 +80,16 @@ afterEach(async () => {
 const silent = { info: () => {}, warn: () => {}, error: () => {} };
 
 /** A runner's own end, reporting once. */
-const runner = (node: string): { readonly link: Link; readonly end: () => Promise<void> } => {
+const runner = (
+  node: string,
+  address = listening.address,
+  log = silent,
+): { readonly link: Link; readonly end: () => Promise<void> } => {
   const clock = { now: () => performance.now(), bootId: 'b', sleepUntil: async () => {} };
   const serve = async (): Promise<never> => {
     throw new Error('no streams here');
   };
-  const { address } = listening;
-  const link = createLink({ address, cluster: CLUSTER, node, clock, log: silent, serve });
+  const link = createLink({ address, cluster: CLUSTER, node, clock, log, serve });
   const abort = new AbortController();
   const running = link.run(abort.signal);
   link.port.report(reportOf(node), performance.now());
@@ -143,6 +146,18 @@ test.each(['127.0.0.1:0', '[::1]:0', 'unix'])('a runner is heard over %s', async
   await until(async () => heardOf('n1')?.connected);
   expect(heardOf('n1')?.report).toEqual(reportOf('n1'));
   await until(async () => link.port.acknowledged() !== null);
+});
+
+test('a runner that waits long between dials dials as soon as the socket is made', async () => {
+  const address = `unix:${join(folder, 'l.sock')}`;
+  let dials = 0;
+  runner('n1', address, { ...silent, info: () => void (dials += 1) });
+  // Waits of 100 to 1,600 ms are over: the sixth lasts 3,200 ms.
+  await until(async () => dials === 6);
+  const began = performance.now();
+  await start(address);
+  await until(async () => heardOf('n1')?.connected);
+  expect(performance.now() - began).toBeLessThan(1_500);
 });
 
 /** A copy that fails, with a file of so many bytes, and as much to say as a runner says. */

@@ -147,3 +147,16 @@ test('a bare repository on this machine gets its node by a commit too', async ()
   const { view } = await up.state();
   expect(view?.live.nodes.map(({ capacity }) => capacity.cpuMilli)).toEqual([500]);
 });
+
+test('a root where another cluster lives is not taken over, and nothing is committed', async () => {
+  const work = initRepository(join(root, 'work'));
+  commitFiles(work, { 'cluster.yaml': 'name: far\n' }, 'A cluster');
+  const before = git(work, 'rev-parse', 'HEAD');
+  const node = { name: 'n1', root: join(root, 'nodes/n1'), netns: null, log: join(root, 'n1.log') };
+  const known = { repository: '/srv/shop', branch: 'main', directory: '', cluster: 'shop' };
+  writeFileSync(join(root, 'up.json'), JSON.stringify({ ...known, nodes: [node] }));
+  const { code, err } = await run(PURSER, ['up', work, '--root', root]);
+  expect(code).toBe(2);
+  expect(err).toContain(`${root} is the place of cluster shop (/srv/shop), and this one is far`);
+  expect(git(work, 'rev-parse', 'HEAD')).toBe(before);
+});
