@@ -72,6 +72,7 @@ export const ageingNode = (facts: Facts, node: Omit<LiveNode, 'allocations'>): L
     conditions: node.conditions,
     ...(node.portHolders === undefined ? null : { portHolders: node.portHolders }),
     ...(node.volumes === undefined ? null : { volumes: node.volumes }),
+    ...(node.fetched === undefined ? null : { fetched: node.fetched }),
   };
   Object.defineProperty(told, 'allocations', AGED);
   return Object.defineProperty(told, FACTS, { value: facts }) as LiveNode;

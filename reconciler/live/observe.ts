@@ -92,6 +92,7 @@ const observeNode = (heard: HeardNode, facts: Facts, now: Ms): LiveNode => {
     conditions: report.conditions,
     ...(report.portHolders === undefined ? null : { portHolders: report.portHolders }),
     ...(report.volumes === undefined ? null : { volumes: report.volumes }),
+    ...(report.fetched === undefined ? null : { fetched: report.fetched }),
   });
 };
 

@@ -6,7 +6,7 @@
 import { compareText } from '../../schema/ids.ts';
 import type { LiveAllocation, LiveNode, LiveState } from '../../schema/live.ts';
 import type { AllocationBody } from '../../schema/orders.ts';
-import type { Plan, Step } from '../../schema/plan.ts';
+import type { Plan } from '../../schema/plan.ts';
 import type { Ms } from '../../schema/spec.ts';
 
 /**
@@ -20,7 +20,7 @@ export const assume = (live: LiveState, plan: Plan): LiveState => {
     nodes: live.nodes.map((node) =>
       assumeNode(
         node,
-        plan.steps.filter((step) => step.node === node.name),
+        { ...plan, steps: plan.steps.filter((step) => step.node === node.name) },
         passedMs,
       ),
     ),
@@ -41,7 +41,11 @@ const longestWait = (live: LiveState, plan: Plan): Ms =>
 const waitOf = ({ minHealthyMs, spec }: AllocationBody): Ms =>
   Math.max(minHealthyMs, spec.reschedule.maxDelayMs, spec.reschedule.delayMs);
 
-const assumeNode = (node: LiveNode, steps: readonly Step[], passedMs: Ms): LiveNode => {
+const assumeNode = (
+  node: LiveNode,
+  { steps, fetches }: Pick<Plan, 'steps' | 'fetches'>,
+  passedMs: Ms,
+): LiveNode => {
   const answers = node.connected;
   const byId = new Map(steps.map((step) => [step.allocation, step]));
   const stay = node.allocations.flatMap((allocation) => {
@@ -54,8 +58,10 @@ const assumeNode = (node: LiveNode, steps: readonly Step[], passedMs: Ms): LiveN
   const started = steps.flatMap((step) =>
     step.kind === 'start' ? [healthy(step.body, null)] : [],
   );
+  const asked = fetches?.find((one) => one.node === node.name)?.images ?? [];
   return {
     ...node,
+    fetched: asked.map((image) => ({ ...image, failure: null })),
     sent: null,
     generation: node.generation + (steps.length > 0 ? 1 : 0),
     allocations: [...stay, ...started].toSorted((a, b) => compareText(a.allocation, b.allocation)),

@@ -14,18 +14,20 @@ import { plan } from './plan.ts';
  * A rollout of 100 copies one by one has about 200 waves; a preview that is longer helps nobody.
  */
 const WAVE_LIMIT = 256;
+/** Between two waves something may yet have to be fetched, or to become healthy. */
+const ROUND_LIMIT = 4 * WAVE_LIMIT;
 
 /** Waves with steps or records to write, in order; the last one that is returned still has some. */
 export const forecast = (desired: DesiredState, live: LiveState, now: Ms): readonly Plan[] => {
   const waves: Plan[] = [];
   let [wanted, world] = [desired, live];
-  while (waves.length < WAVE_LIMIT) {
+  for (let round = 0; round < ROUND_LIMIT && waves.length < WAVE_LIMIT; round += 1) {
     const wave = plan(wanted, world, now);
     const records = wave.proposals.flatMap((proposal) =>
       proposal.kind === 'ledger' ? proposal.records : [],
     );
     if (wave.steps.length === 0 && records.length === 0) {
-      if (quiet(world)) break;
+      if (quiet(world) && wave.fetches === undefined) break;
     } else waves.push(wave);
     wanted = recorded(wanted, records);
     world = assume(world, wave);
