@@ -46,6 +46,7 @@ export interface RunnerState {
   readonly retries: Map<string, RetryMark>;
   readonly room: Record<Lane, number>;
   portsTaken: ReadonlySet<number>;
+  portHolders: ReadonlyMap<number, string>;
   disk: Inventory['disk'];
   contactAt: Ms | null;
   unheardMs: Ms;
@@ -79,6 +80,7 @@ export const newState = (node: NodeFacts): RunnerState => ({
   retries: new Map(),
   room: { ...LANE_PLACES },
   portsTaken: new Set(),
+  portHolders: new Map(),
   disk: null,
   contactAt: null,
   unheardMs: Number.POSITIVE_INFINITY,

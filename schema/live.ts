@@ -62,6 +62,7 @@ export interface LiveNode {
   /** Sorted by allocation. */
   readonly allocations: readonly LiveAllocation[];
   readonly portsTaken: readonly number[];
+  readonly portHolders?: NodeReport['portHolders'];
   readonly foreign: number;
   readonly conditions: NodeReport['conditions'];
   /** Folders of named volumes that are there; absent: not known. */

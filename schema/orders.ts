@@ -231,6 +231,8 @@ export interface NodeReport {
   readonly conditions: readonly { readonly kind: string; readonly message: string }[];
   /** Host ports that something else on the node holds. */
   readonly portsTaken: readonly number[];
+  /** Who holds some of them, in words, sorted by port; absent: not known. */
+  readonly portHolders?: readonly (readonly [port: number, holder: string])[];
   /** Folders of named volumes that are there, sorted; absent: not known. */
   readonly volumes?: readonly string[];
 }

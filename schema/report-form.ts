@@ -45,6 +45,8 @@ const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 const ms = Type.Number({ minimum: 0 });
 const amount = Type.Number({ minimum: 0 });
 const port = Type.Integer({ minimum: 0, maximum: PORT_MAX });
+/** Stands on terminals. */
+const holder = Type.String({ pattern: '^[\\u0020-\\u007e]{1,100}$' });
 const resources = Type.Object({ cpuMilli: amount, memoryBytes: amount });
 /** Words of a command, variables: bounded by the body's size (schema/check-report.ts). */
 const WORDS = 100_000;
@@ -223,6 +225,7 @@ const head = Type.Object({
     CONDITIONS,
   ),
   portsTaken: listOf(port, PORT_MAX + 1),
+  portHolders: Type.Optional(listOf(Type.Tuple([port, holder]))),
   volumes: Type.Optional(listOf(Type.String({ pattern: VOLUME_FOLDER_PATTERN }), FOLDERS)),
 });
 

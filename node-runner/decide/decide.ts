@@ -155,7 +155,7 @@ const heldFor = (mark: AllocationMark, held: Held, inventory: Inventory): Held =
   if (noneRuns(mark)) return held;
   const own = new Set(mark.body.spec.ports.map(({ host }) => host));
   const taken = [...held.ports].filter((port) => !own.has(port) || heldByOthers(port, inventory));
-  return { resources: { cpuMilli: 0, memoryBytes: 0 }, ports: new Set(taken) };
+  return { ...held, resources: { cpuMilli: 0, memoryBytes: 0 }, ports: new Set(taken) };
 };
 
 const heldByOthers = (port: number, inventory: Inventory): boolean =>

@@ -152,6 +152,8 @@ export interface Inventory {
   readonly room: Readonly<Record<Lane, number>>;
   /** Host ports that something which is not ours listens on. */
   readonly portsTaken: ReadonlySet<number>;
+  /** Who, in words, where it is known. */
+  readonly portHolders: ReadonlyMap<number, string>;
   readonly disk: { readonly freeBytes: number; readonly totalBytes: number } | null;
   /**
    * When the newest report that a reconciler acknowledged was sent; null: none in this boot (rules

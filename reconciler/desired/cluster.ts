@@ -46,25 +46,35 @@ export const clusterSpec = (file: ClusterFile): ClusterSpec => ({
     .toSorted((a, b) => compareText(a.path, b.path)),
 });
 
-/** Settings of another commit; what is invalid there keeps what counted before it (rules 1.3). */
+export const NO_DEFAULTS: DefaultsFile = {};
+
+/**
+ * Settings of another commit; what is invalid there keeps what counted before it (rules 1.3), which
+ * is asked for only then. `evidence` is today's.
+ */
 export const settingsAt = (
   files: Files,
   namespace: string,
-  { before, read }: { readonly before: Settings; readonly read: Reader },
+  { before, evidence, read }: SettingsBefore,
 ): Settings => {
   const clusterFile = files.get(CLUSTER_PATH);
   const cluster = clusterFile && read('cluster', CLUSTER_PATH, clusterFile).value;
   const path = namespacePath(namespace);
   const namespaceFile = files.get(path);
   const written = namespaceFile && read('namespace', path, namespaceFile).value;
-  const kept = namespaceFile === undefined ? false : before.protected;
+  const kept = (): boolean => (namespaceFile === undefined ? false : before().protected);
   return {
-    cluster: cluster ? clusterSpec(cluster) : before.cluster,
-    defaults: cluster ? (cluster.defaults ?? {}) : before.defaults,
-    protected: written ? (written.protected ?? false) : kept,
-    evidence: before.evidence,
+    cluster: cluster ? clusterSpec(cluster) : before().cluster,
+    defaults: cluster ? (cluster.defaults ?? NO_DEFAULTS) : before().defaults,
+    protected: written ? (written.protected ?? false) : kept(),
+    evidence,
   };
 };
+
+interface SettingsBefore extends Pick<Settings, 'evidence'> {
+  readonly before: () => Settings;
+  readonly read: Reader;
+}
 
 /** A namespace needs no file: without one it has no quota and is not protected. */
 export const namespaceSpec = (name: string, file: NamespaceFile | null): NamespaceSpec => ({

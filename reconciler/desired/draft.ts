@@ -68,6 +68,20 @@ export const draftJob = (input: DraftInput, read: Reader): Draft | null => {
   const file = files.get(path);
   if (file === undefined) return null;
   const document = read('job', path, file);
+  const known = drafts.get(document);
+  if (known?.defaults === defaults) return known.draft;
+  const draft = draftOf(document, input);
+  if (draft.sources.length === 0) drafts.set(document, { defaults, draft });
+  return draft;
+};
+
+/** Of documents that use no other files, under the defaults that they were read with last. */
+const drafts = new WeakMap<
+  ReadDocument<'job'>,
+  Pick<DraftInput, 'defaults'> & { readonly draft: Draft }
+>();
+
+const draftOf = (document: ReadDocument<'job'>, { path, files, defaults }: DraftInput): Draft => {
   if (document.value === null) {
     const { problems } = document;
     return { path, document, long: null, content: null, images: [], sources: [], problems };

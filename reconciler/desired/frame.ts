@@ -14,6 +14,7 @@ import {
   CLUSTER_PATH,
   clusterSpec,
   expectedNode,
+  NO_DEFAULTS,
   namespacePath,
   namespaceSpec,
   type Settings,
@@ -151,7 +152,7 @@ const settingsOf = (
   const { protected: isProtected, evidence } = namespaceSpec(name, valueOf(held));
   const settings = {
     cluster: spec,
-    defaults: valueOf(cluster)?.defaults ?? {},
+    defaults: valueOf(cluster)?.defaults ?? NO_DEFAULTS,
     protected: isProtected,
     evidence,
   };

@@ -13,6 +13,12 @@ import type { Reader } from './read.ts';
 /** Files that one history may follow: more than any job mounts, less than makes a walk slow. */
 const MAX_WITH = 200;
 
+/**
+ * `files` and `env_file`, or a name that may be one of them in disguise. What says neither is not
+ * read: of a job that was changed fifty times, most versions are never looked at.
+ */
+const MAY_USE_FILES = /file|\\/;
+
 interface HistoryNeed {
   readonly path: string;
   readonly files: Files;
@@ -37,7 +43,7 @@ export const neededPaths = (
     for (const other of files.keys()) asked.add(other);
   for (const { files } of history?.entries ?? []) {
     const file = files.get(path);
-    if (file === undefined) continue;
+    if (file?.kind !== 'text' || !MAY_USE_FILES.test(file.text)) continue;
     for (const source of usedPaths(read('job', path, file), job)) used.add(source);
   }
   const lacking = history === undefined || [...used].some((source) => !asked.has(source));

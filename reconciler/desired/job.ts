@@ -6,6 +6,7 @@
 // jobs that are gone (removed.ts).
 
 import type { DesiredJob } from '../../schema/desired.ts';
+import { lazily } from '../../schema/lazily.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
 import { pointerOf } from '../../schema/places.ts';
 import type { Problem } from '../../schema/problems.ts';
@@ -74,8 +75,8 @@ const validAtHead = (input: JobInput, draft: ValidDraft): JobOutcome => {
     return outcomeOf(draft, { job, histories, pending: true });
   }
   const moments = momentsFor(input, history);
-  const texts = textsAt(draft, moments, input.head.oid);
-  const version = versionOf(draft, texts, input);
+  const texts = lazily(() => textsAt(draft, moments, input.head.oid));
+  const version = quick.unresolved.length === 0 ? quick : versionOf(draft, texts, input);
   if (version.unresolved.length > 0) {
     const looked = lookUp(input, version, moments);
     return outcomeOf(draft, { ...looked, histories });
@@ -100,11 +101,12 @@ const outcomeOf = (draft: Draft | null, outcome: Partial<JobOutcome>): JobOutcom
 /** Each commit is read under its own settings: what was valid then was valid (rules 1.3). */
 const momentsFor = (input: JobInput, history: History): readonly Moment[] => {
   const { path, namespace, settings, read } = input;
+  const { evidence } = settings;
   return momentsOf(
     history,
     {
       first: settings,
-      settingsAt: (files, before) => settingsAt(files, namespace, { before, read }),
+      settingsAt: (files, before) => settingsAt(files, namespace, { before, evidence, read }),
       draftAt: (files, now) => {
         const draft = draftJob({ path, files, defaults: now.defaults }, read);
         return draft && judged(draft, now);

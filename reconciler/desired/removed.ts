@@ -63,7 +63,11 @@ const heldVersion = (input: RemovedInput): Version | null => {
 const versionIn = (input: RemovedInput, files: Files): Version | null => {
   const { path, lastSynced, ledger, read } = input;
   const { namespace, job } = jobNames(path);
-  const { defaults } = settingsAt(files, namespace, { before: input.settings, read });
+  const { defaults } = settingsAt(files, namespace, {
+    before: () => input.settings,
+    evidence: input.settings.evidence,
+    read,
+  });
   const draft = draftJob({ path, files, defaults }, read);
   if (draft === null || !isValid(draft)) return null;
   // Which commit brought the texts in is not known without the history, and it was synced: any
@@ -77,7 +81,7 @@ const versionIn = (input: RemovedInput, files: Files): Version | null => {
   const scalePath = `scale/${namespace}/${job}.yaml`;
   const scaleFile = lastSynced.files.get(scalePath);
   const scale = (scaleFile && read('scale', scalePath, scaleFile).value) ?? {};
-  return versionOf(draft, texts, { ledger, scale });
+  return versionOf(draft, () => texts, { ledger, scale });
 };
 
 const jobWith = (input: RemovedInput, { spec }: Version): DesiredJob => {

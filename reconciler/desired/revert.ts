@@ -47,7 +47,8 @@ export const revertTarget = (input: JobInput, facts: RevertFacts): (() => Revert
   if ('why' in configs) return known(impossible(configs.why));
   const { path, files, settings, read, ledger, scale } = input;
   const { record, moment } = settled;
-  const back = { ...configs, from, record, moment };
+  const then = { files: moment.files, settings: moment.settings };
+  const back = { ...configs, from, record, moment: then };
   let target: RevertTarget | null = null;
   return () => (target ??= tried({ path, files, settings, read, ledger, scale }, back));
 };
@@ -55,7 +56,8 @@ export const revertTarget = (input: JobInput, facts: RevertFacts): (() => Revert
 /** What is kept until somebody asks: no parsed documents, and no tree. */
 type Trying = Pick<JobInput, 'path' | 'files' | 'settings' | 'read' | 'ledger' | 'scale'>;
 
-interface Back extends Pick<SettledVersion, 'record' | 'moment'>, Pick<RevertFacts, 'from'> {
+interface Back extends Pick<SettledVersion, 'record'>, Pick<RevertFacts, 'from'> {
+  readonly moment: Pick<Moment, 'files' | 'settings'>;
   /** Of the other files that go back. */
   readonly edits: readonly FileEdit[];
 }
@@ -94,7 +96,9 @@ const atomicTarget = (input: JobInput, facts: AtomicFacts): RevertTarget => {
   const whole = atomicEdits(input, commit);
   if ('why' in whole) return impossible(whole.why);
   const files = withEdits(input.files, whole.edits);
-  const settings = settingsAt(files, input.namespace, { before: input.settings, read: input.read });
+  const { settings: today, read } = input;
+  const { evidence } = today;
+  const settings = settingsAt(files, input.namespace, { before: () => today, evidence, read });
   const then = { ...input, files, settings };
   const texts = whole.ownChanged ? candidates(head.draft, settled.version.draft) : [null];
   for (const text of texts) {

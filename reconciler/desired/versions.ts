@@ -4,6 +4,7 @@
 // and what is read off them. Not here: reading Git (the loop), what follows from a version
 // (job.ts).
 
+import { lazily } from '../../schema/lazily.ts';
 import type { CommitInfo, Files, History } from '../../schema/source.ts';
 import type { JobSpec } from '../../schema/spec.ts';
 import type { Settings } from './cluster.ts';
@@ -24,7 +25,10 @@ export interface Version {
   readonly unresolved: readonly ImageUse[];
 }
 
-/** One commit that changed what the job is made of. */
+/**
+ * One commit that changed what the job is made of. Worked out when asked: of a job that was changed
+ * fifty times, nobody looks past the version that settled last.
+ */
 export interface Moment {
   readonly commit: CommitInfo;
   readonly files: Files;
@@ -49,27 +53,43 @@ interface Origin {
 }
 export type Texts = ReadonlyMap<string, Origin>;
 
-export const NO_TEXTS: Texts = new Map();
+const NONE: Texts = new Map();
+export const NO_TEXTS = (): Texts => NONE;
 
 export interface VersionInput {
   readonly ledger: JobLedger;
   readonly scale: Found['scale'];
 }
 
-/** The version of a draft. Without `texts` only what is pinned or has settled can be resolved. */
+/** Of a draft that needs no texts, as long as the rest is the same. */
+const known = new WeakMap<Draft, VersionInput & { readonly version: Version }>();
+
+/**
+ * The version of a draft. Without `texts` only what is pinned or has settled can be resolved; they
+ * are asked for where something else has to be.
+ */
 export const versionOf = (
   draft: Draft & { readonly content: JobContent },
-  texts: Texts,
+  texts: () => Texts,
   { ledger, scale }: VersionInput,
 ): Version => {
+  const old = known.get(draft);
+  if (old?.ledger === ledger && old.scale === scale) return old.version;
+  let needsTexts = false;
+  const further = (): Texts => {
+    needsTexts = true;
+    return texts();
+  };
   const digests = new Map<string, string>();
   const unresolved: ImageUse[] = [];
   for (const use of draft.images) {
-    const digest = use.image.digest ?? digestOf(use, texts, ledger);
+    const digest = use.image.digest ?? digestOf(use, further, ledger);
     if (digest === null) unresolved.push(use);
     else digests.set(imageKey(use.group, use.task), digest);
   }
-  return { draft, unresolved, spec: jobSpec(draft.content, { digests, scale }) };
+  const version = { draft, unresolved, spec: jobSpec(draft.content, { digests, scale }) };
+  if (!needsTexts) known.set(draft, { ledger, scale, version });
+  return version;
 };
 
 /**
@@ -79,10 +99,10 @@ export const versionOf = (
  * or equal to it.
  * That is what lets a job whose version has settled do without its history (rules 12.4).
  */
-const digestOf = (use: ImageUse, texts: Texts, ledger: JobLedger): string | null => {
+const digestOf = (use: ImageUse, texts: () => Texts, ledger: JobLedger): string | null => {
   const settled = settledDigest(ledger, use);
   if (settled !== null) return settled;
-  const origin = texts.get(imageKey(use.group, use.task));
+  const origin = texts().get(imageKey(use.group, use.task));
   if (origin === undefined) return null;
   return recordedDigest(ledger, use, (commit) => origin.cut || commit === origin.commit);
 };
@@ -90,14 +110,12 @@ const digestOf = (use: ImageUse, texts: Texts, ledger: JobLedger): string | null
 export interface MomentReaders {
   /** What counts before the oldest commit that is known. */
   readonly first: Settings;
-  readonly settingsAt: (files: Files, before: Settings) => Settings;
+  readonly settingsAt: (files: Files, before: () => Settings) => Settings;
   /** null: the file was not there. */
   readonly draftAt: (files: Files, settings: Settings) => Draft | null;
 }
 
-/**
- * Newest first, as the history is. Reads from the oldest on, since what came before carries over.
- */
+/** Newest first, as the history is; what came before carries over. */
 export const momentsOf = (
   history: History,
   readers: MomentReaders,
@@ -105,34 +123,56 @@ export const momentsOf = (
 ): readonly Moment[] => {
   const moments: Moment[] = [];
   let before: Moment | null = null;
-  let settings = readers.first;
   for (const { commit, files } of history.entries.toReversed()) {
-    settings = readers.settingsAt(files, settings);
-    const draft = readers.draftAt(files, settings);
     const cut = before === null && !history.complete;
-    before = momentOf({ commit, files, settings, draft, cut, before }, input);
+    before = momentOf({ commit, files, cut, before }, readers, input);
     moments.push(before);
   }
   return moments.toReversed();
 };
 
-interface Step {
-  readonly commit: CommitInfo;
-  readonly files: Files;
-  readonly settings: Settings;
-  readonly draft: Draft | null;
+interface Step extends Pick<Moment, 'commit' | 'files'> {
   readonly cut: boolean;
   readonly before: Moment | null;
 }
 
-const momentOf = ({ draft, cut, before, ...at }: Step, input: VersionInput): Moment => {
-  if (draft === null) return { ...at, version: null, valid: false, texts: NO_TEXTS };
-  if (!isValid(draft)) {
-    const texts = before?.texts ?? NO_TEXTS;
-    return { ...at, version: before?.version ?? null, valid: false, texts };
-  }
-  const texts = originsOf(draft, before?.texts ?? NO_TEXTS, { commit: at.commit.oid, cut });
-  return { ...at, texts, valid: true, version: versionOf(draft, texts, input) };
+const momentOf = (
+  { commit, files, cut, before }: Step,
+  { first, settingsAt, draftAt }: MomentReaders,
+  input: VersionInput,
+): Moment => {
+  const settings = lazily(() => settingsAt(files, () => before?.settings ?? first));
+  const draft = lazily(() => draftAt(files, settings()));
+  const valid = lazily(() => {
+    const own = draft();
+    return own !== null && isValid(own) ? own : null;
+  });
+  const texts = lazily((): Texts => {
+    if (draft() === null) return NONE;
+    const [own, older] = [valid(), before?.texts ?? NONE];
+    return own === null ? older : originsOf(own, older, { commit: commit.oid, cut });
+  });
+  const version = lazily((): Version | null => {
+    if (draft() === null) return null;
+    const own = valid();
+    return own === null ? (before?.version ?? null) : versionOf(own, texts, input);
+  });
+  return {
+    commit,
+    files,
+    get settings() {
+      return settings();
+    },
+    get version() {
+      return version();
+    },
+    get valid() {
+      return valid() !== null;
+    },
+    get texts() {
+      return texts();
+    },
+  };
 };
 
 /** A text that stood there before keeps the commit that brought it in. */
@@ -147,7 +187,7 @@ const originsOf = (draft: Draft, before: Texts, now: Omit<Origin, 'reference'>):
 
 /** The texts of HEAD's draft: those of the newest moment, which is HEAD's content. */
 export const textsAt = (draft: Draft, moments: readonly Moment[], head: string): Texts =>
-  originsOf(draft, moments[0]?.texts ?? NO_TEXTS, { commit: head, cut: false });
+  originsOf(draft, moments[0]?.texts ?? NONE, { commit: head, cut: false });
 
 export const isValid = (draft: Draft): draft is Draft & { readonly content: JobContent } =>
   draft.content !== null;
@@ -169,8 +209,6 @@ export interface SettledVersion {
   readonly record: SettledRecord;
   /** Where the walk met it: its content as it stood then. */
   readonly moment: Moment;
-  /** The commit that brought it in there. */
-  readonly introduced: Moment;
 }
 
 /** Rules 6.3: the first settled version met walking back, the given one excluded. */
@@ -184,8 +222,7 @@ export const newestSettled = (
     const version = moment?.version;
     if (!moment?.valid || !version || version.spec.specHash === except) continue;
     const record = settledRecord(ledger, version.spec.specHash);
-    const introduced = record && introducedAt(moments, at);
-    if (record && introduced) return { version, record, moment, introduced };
+    if (record !== null) return { version, record, moment };
   }
   return null;
 };

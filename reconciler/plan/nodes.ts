@@ -3,7 +3,7 @@
 // Not here: what happens to the copies on them (classify, group).
 
 import type { DesiredState, ExpectedNode } from '../../schema/desired.ts';
-import { compareText } from '../../schema/ids.ts';
+import { byName, compareText } from '../../schema/ids.ts';
 import type { LiveNode, LiveState } from '../../schema/live.ts';
 import type { Blocked } from '../../schema/plan.ts';
 import { same } from './body.ts';
@@ -58,20 +58,18 @@ export const viewNodes = (
   desired: DesiredState,
   { live, deadlines, before }: NodesInput,
 ): NodeViews => {
-  const expected = new Map(desired.nodes.map((node) => [node.name, node]));
-  const heard = new Map(live.nodes.map((node) => [node.name, node]));
-  const names = [...new Set([...expected.keys(), ...heard.keys()])].toSorted(compareText);
-  const standingOf = (node: LiveNode | null): NodeView['standing'] => {
+  const standingOf = (node: LiveNode | null, ahead: boolean): NodeView['standing'] => {
     const silentForMs = Math.min(node?.silentForMs ?? live.upForMs, live.upForMs);
     if (deadlines.reached(silentForMs, desired.cluster.lostAfterMs)) return 'lost';
-    return node?.connected === true && !isAhead(desired, node) ? 'ready' : 'unknown';
+    return node?.connected === true && !ahead ? 'ready' : 'unknown';
   };
-  const views = names.map((name) => {
-    const node = heard.get(name) ?? null;
-    const ahead = node !== null && isAhead(desired, node);
-    const rest = { name, live: node, standing: standingOf(node), ahead };
-    return viewOf(expected.get(name) ?? null, rest, before?.get(name));
-  });
+  const views = sideBySide(byName(desired.nodes), byName(live.nodes)).map(
+    ({ name, wanted, node }) => {
+      const ahead = node !== null && isAhead(desired, node);
+      const rest = { name, live: node, standing: standingOf(node, ahead), ahead };
+      return viewOf(wanted, rest, before?.get(name));
+    },
+  );
   const silent = views.filter(({ expected: wanted, live: told }) => wanted && told === null);
   const unheard = silent.filter(({ standing }) => standing !== 'lost');
   return {
@@ -80,6 +78,33 @@ export const viewNodes = (
     unheard: unheard.map(({ name }) => name),
     unseen: silent.flatMap(({ name, standing }) => (standing === 'lost' ? [name] : [])),
   };
+};
+
+interface Side {
+  readonly name: string;
+  readonly wanted: ExpectedNode | null;
+  readonly node: LiveNode | null;
+}
+
+/** Nodes in Git beside nodes heard from; both in the order of their names. */
+const sideBySide = (
+  expected: readonly ExpectedNode[],
+  heard: readonly LiveNode[],
+): readonly Side[] => {
+  const sides: Side[] = [];
+  let [at, place] = [0, 0];
+  for (;;) {
+    const [wanted, node] = [expected[at] ?? null, heard[place] ?? null];
+    if (wanted === null && node === null) return sides;
+    const order = wanted === null ? 1 : node === null ? -1 : compareText(wanted.name, node.name);
+    sides.push({
+      name: (order <= 0 ? wanted?.name : node?.name) ?? '',
+      wanted: order <= 0 ? wanted : null,
+      node: order >= 0 ? node : null,
+    });
+    if (order <= 0) at += 1;
+    if (order >= 0) place += 1;
+  }
 };
 
 /**

@@ -4,6 +4,7 @@
 
 import { unaged } from '../../schema/ageing.ts';
 import type { DesiredState } from '../../schema/desired.ts';
+import { byName } from '../../schema/ids.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
 import type { LiveAllocation, LiveNode, LiveState } from '../../schema/live.ts';
 import type { Blocked, Step } from '../../schema/plan.ts';
@@ -127,10 +128,12 @@ const tableOf = (
   { nodes, live, rooms }: Around,
 ): Table =>
   createTable({
-    nodes: desired.nodes
-      .flatMap(({ name }) => nodes.byName.get(name) ?? [])
-      .map((node) => placeNodeOf(node, rooms))
-      .toSorted((a, b) => (a.name < b.name ? -1 : 1)),
+    nodes: byName(
+      desired.nodes.flatMap(({ name }) => {
+        const node = nodes.byName.get(name);
+        return node === undefined ? [] : [placeNodeOf(node, rooms)];
+      }),
+    ),
     allowances: new Map(
       jobs.flatMap((job) => job.groups.flatMap((group) => [...group.allowances])),
     ),
@@ -146,6 +149,9 @@ const placeNodeOf = (node: NodeView, rooms: Around['rooms']): PlaceNode => ({
   attributes: node.attributes,
   held: node.live === null ? NOTHING_HELD : heldBy(node.live, rooms),
   portsTaken: node.live?.portsTaken ?? [],
+  ...(node.live?.portHolders === undefined
+    ? null
+    : { portHolders: new Map(node.live.portHolders) }),
 });
 
 const NOTHING_HELD = roomOf([]);
@@ -158,8 +164,9 @@ const heldBy = (node: LiveNode, { byNode, byCopy }: Around['rooms']): Room => {
   const holdings: Holding[] = [];
   for (const one of allocations) {
     if (one.phase === 'dead') continue;
-    const holding = byCopy.get(one) ?? holdingOf(one);
-    byCopy.set(one, holding);
+    const old = byCopy.get(one);
+    const holding = old ?? holdingOf(one);
+    if (old === undefined) byCopy.set(one, holding);
     holdings.push(holding);
   }
   const told = allocations.map(({ body, stopping }) => ({ spec: body.spec, leaves: stopping }));

@@ -18,6 +18,8 @@ export type FileRow = readonly [path: string, file: SourceFile];
 
 export interface Folders {
   readonly commit: (oid: string) => Promise<Commit>;
+  /** Whether the repository has such an object; a commit that was read before is not looked for. */
+  readonly has: (oid: string) => Promise<boolean>;
   /** Entries of one tree; quickly when `like` is a similar tree that was read before. */
   readonly tree: (oid: string, like?: string | null) => Promise<readonly TreeEntry[]>;
   /**
@@ -98,7 +100,7 @@ export const createFolders = (objects: Objects, options: FolderOptions): Folders
   };
 
   return {
-    commit: createCommits(objects),
+    ...createCommits(objects),
     tree: async (oid, like) => (await tree(oid, like ?? null)).entries,
     file,
     treeBytes: () => treeBytes,
@@ -106,15 +108,19 @@ export const createFolders = (objects: Objects, options: FolderOptions): Folders
   };
 };
 
-const createCommits = (objects: Objects): Folders['commit'] => {
+const createCommits = (objects: Objects): Pick<Folders, 'commit' | 'has'> => {
   const commits = createMemory<Commit>(REMEMBERED_COMMITS);
-  return async (oid) => {
-    const known = commits.get(oid);
-    if (known !== undefined) return known;
-    const data = await need(objects, oid, { type: 'commit', maxBytes: COMMIT_BYTES });
-    const parsed = guard(oid, () => parseCommit(oid, data));
-    commits.set(oid, parsed);
-    return parsed;
+  return {
+    commit: async (oid) => {
+      const known = commits.get(oid);
+      if (known !== undefined) return known;
+      const data = await need(objects, oid, { type: 'commit', maxBytes: COMMIT_BYTES });
+      const parsed = guard(oid, () => parseCommit(oid, data));
+      commits.set(oid, parsed);
+      return parsed;
+    },
+    has: async (oid) =>
+      commits.get(oid) !== undefined || (await objects.read(oid, COMMIT_BYTES)) !== null,
   };
 };
 

@@ -7,7 +7,7 @@ import type { Ledger } from '../../../schema/ledger.ts';
 import type { LogPort } from '../../ports.ts';
 import type { Base } from './base.ts';
 import { broken } from './failure.ts';
-import { ANCESTRY_COMMITS, COMMIT_BYTES, LOCAL_ANCESTRY_COMMITS } from './limits.ts';
+import { ANCESTRY_COMMITS, LOCAL_ANCESTRY_COMMITS } from './limits.ts';
 import { contains } from './line.ts';
 
 export interface RewriteGuard {
@@ -71,8 +71,8 @@ export const createRewriteGuard = (options: {
  * user's favour.
  */
 const isAhead = async (base: Base, head: string, known: string): Promise<boolean> => {
-  const { objects, folders } = base.store();
-  if ((await objects.read(known, COMMIT_BYTES)) === null) return false;
+  const { folders } = base.store();
+  if (!(await folders.has(known))) return false;
   const limit = base.local ? LOCAL_ANCESTRY_COMMITS : ANCESTRY_COMMITS;
   const answer = await contains(folders, [head, known], limit);
   return answer === 'yes' || (answer === 'unknown' && base.local);
@@ -91,8 +91,8 @@ const isResumed = async (
     ledger,
   }: { readonly head: string; readonly known: string; readonly ledger: Ledger },
 ): Promise<boolean> => {
-  const { objects, folders } = base.store();
-  const knownIsHere = (await objects.read(known, COMMIT_BYTES)) !== null;
+  const { folders } = base.store();
+  const knownIsHere = await folders.has(known);
   const since = ledger.findLastIndex((record) => record.kind === 'synced');
   for (const [at, record] of ledger.entries()) {
     if (record.kind !== 'resume') continue;

@@ -15,7 +15,7 @@ import type { FileRow } from './folders.ts';
 import type { Commit, Identity } from './format.ts';
 import { normalDirectory, within } from './format.ts';
 import { ledgerRows, readLedger } from './ledger-store.ts';
-import { ANCESTRY_COMMITS, COMMIT_BYTES, UNSYNCED_COMMITS } from './limits.ts';
+import { ANCESTRY_COMMITS, UNSYNCED_COMMITS } from './limits.ts';
 import { contains, entryAt } from './line.ts';
 import type { GitSourceOptions } from './options.ts';
 import { createBase, refNames } from './options.ts';
@@ -259,16 +259,16 @@ const headAt = async (
   base: Base,
   commit: string,
 ): Promise<Pick<SourceTree, 'head' | 'files'> | null> => {
-  const { objects, folders, files } = base.store();
-  if ((await objects.read(commit, COMMIT_BYTES)) === null) return null;
+  const { folders, files } = base.store();
+  if (!(await folders.has(commit))) return null;
   const head = await folders.commit(commit);
   return { head, files: await files.read(head.tree) };
 };
 
 /** null when the commit is gone (a rewrite, and Git's clean-up after it). */
 const filesAt = async (base: Base, commit: string): Promise<SourceTree['lastSynced']> => {
-  const { objects, folders, files } = base.store();
-  if ((await objects.read(commit, COMMIT_BYTES)) === null) return null;
+  const { folders, files } = base.store();
+  if (!(await folders.has(commit))) return null;
   try {
     return { commit, files: await files.read((await folders.commit(commit)).tree) };
   } catch (error) {
@@ -302,10 +302,10 @@ const containedOf = async (
   head: string,
   commits: readonly string[],
 ): Promise<readonly string[]> => {
-  const { objects, folders } = base.store();
+  const { folders } = base.store();
   const found: string[] = [];
   for (const oid of commits) {
-    if (!/^[0-9a-f]{40}$/.test(oid) || (await objects.read(oid, COMMIT_BYTES)) === null) continue;
+    if (!/^[0-9a-f]{40}$/.test(oid) || !(await folders.has(oid))) continue;
     if ((await contains(folders, [head, oid], ANCESTRY_COMMITS)) === 'yes') found.push(oid);
   }
   return found;

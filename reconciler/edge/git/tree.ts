@@ -10,6 +10,7 @@ import { isFolder, type FileRow, type Folder, type Folders, type Part } from './
 import type { TreeEntry } from './format.ts';
 import { FOLDER } from './format.ts';
 import { FILES } from './limits.ts';
+import { likeness } from './parsed-tree.ts';
 import { createMemory } from './remember.ts';
 
 export interface ReadFiles {
@@ -145,16 +146,20 @@ const differingFiles = (from: Lists, to: Lists): FileEdits | null => {
 
 /** Whatever is the same object in both is passed over, a folder as a whole. */
 const noteDifferences = (from: Lists, to: Lists, edits: Map<string, SourceFile | null>): void => {
-  const kept = new Set(to.parts);
+  const { head, tail } = likeness(to.entries, from.entries);
   const old = new Map<string, Part>();
-  for (const [at, part] of from.parts.entries()) {
-    const name = from.entries[at]?.name;
-    if (name !== undefined && !kept.has(part)) old.set(name, part);
+  for (let at = head; at < from.parts.length - tail; at += 1) {
+    const [part, name] = [from.parts[at], from.entries[at]?.name];
+    if (part !== undefined && name !== undefined) old.set(name, part);
   }
-  const known = new Set(from.parts);
-  for (const [at, part] of to.parts.entries()) {
-    if (known.has(part)) continue;
+  for (let at = head; at < to.parts.length - tail; at += 1) {
+    const part = to.parts[at];
     const name = to.entries[at]?.name ?? '';
+    if (part === undefined) continue;
+    if (old.get(name) === part) {
+      old.delete(name);
+      continue;
+    }
     const was = old.get(name);
     old.delete(name);
     if (was !== undefined && isFolder(was) && isFolder(part)) noteDifferences(was, part, edits);

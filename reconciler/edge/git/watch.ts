@@ -51,7 +51,12 @@ export const watchRefs = (options: WatchOptions): (() => Promise<void>) => {
   watcher.on('error', (error) =>
     options.log.warn({ error: messageOf(error) }, 'watching the refs failed; looking by timer'),
   );
-  const quick = quickly(refHomes(repository, refs), look);
+  const lookAt = (part: keyof RefNames) => {
+    const before = known;
+    known = { ...known, [part]: readRef(repository, refs[part]) };
+    if (!sameTips(before, known)) options.wake(known);
+  };
+  const quick = quickly(repository, refs, lookAt);
   const timer = setInterval(() => options.wake(null), options.lookAgainMs);
   return async () => {
     clearInterval(timer);
@@ -61,13 +66,23 @@ export const watchRefs = (options: WatchOptions): (() => Promise<void>) => {
 };
 
 /**
- * The kernel's own word that something in these folders changed: it comes at once, where the
- * watcher above lists the folder first. What this one misses, that one sees.
+ * The kernel's own word that one of these refs changed: it comes at once, where the watcher above
+ * lists the folder first. A lock file beside a ref is no news. What this one misses, that one sees.
  */
-const quickly = (folders: readonly string[], look: () => void): (() => void) => {
-  const watchers = folders.flatMap((folder) => {
+const quickly = (
+  { commonDir }: Repository,
+  refs: RefNames,
+  lookAt: (part: keyof RefNames) => void,
+): (() => void) => {
+  const parts = ['branch', 'ledger'] as const;
+  const watchers = parts.flatMap((part) => {
+    const file = path.join(commonDir, refs[part]);
+    const home = nearest(path.dirname(file));
+    const [name] = path.relative(home, file).split(path.sep);
     try {
-      const one = fs.watch(folder, look);
+      const one = fs.watch(home, (_event, changed) => {
+        if (changed === null || changed === name) lookAt(part);
+      });
       one.on('error', () => one.close());
       return [one];
     } catch {

@@ -70,8 +70,9 @@ describe('ports', () => {
       { name: 'admin', port: 9090, host: 9090 },
     ],
   });
+  const others = (taken: readonly number[]) => ({ ports: new Set(taken), holders: new Map() });
   const chosen = (allocation: string, taken: readonly number[], spec = group) => {
-    const answer = choosePorts(allocation, spec, new Set(taken));
+    const answer = choosePorts(allocation, spec, others(taken));
     if (answer.kind === 'taken') throw new Error(answer.message);
     return answer.ports;
   };
@@ -103,13 +104,18 @@ describe('ports', () => {
         range.filter((port) => port !== left),
       )[0]?.host,
     ).toBe(left);
-    expect(choosePorts('a-0-1', group, new Set(range))).toMatchObject({ kind: 'taken' });
+    expect(choosePorts('a-0-1', group, others(range))).toMatchObject({ kind: 'taken' });
   });
 
   it('say which pinned port is in the way', () => {
-    expect(choosePorts('a-0-1', group, new Set([9090]))).toEqual({
+    expect(choosePorts('a-0-1', group, others([9090]))).toEqual({
       kind: 'taken',
       message: 'host port 9090 (admin) is in use on this node',
+    });
+    const known = { ports: new Set([9090]), holders: new Map([[9090, 'nginx, process 812']]) };
+    expect(choosePorts('a-0-1', group, known)).toEqual({
+      kind: 'taken',
+      message: 'host port 9090 (admin) is in use on this node by nginx, process 812',
     });
   });
 
