@@ -148,17 +148,12 @@ const usersOf = (mark: AllocationMark, image: string): readonly string[] =>
 
 /** Does this work concern this allocation? */
 export const concerns = (mark: AllocationMark, work: Work): boolean => {
-  switch (work.kind) {
-    case 'remove':
-    case 'relabel':
-      return work.container.startsWith(`${mark.allocation}.`);
-    case 'pull':
-      return waits(mark, work.name);
-    case 'resolve-user':
-      return waits(mark, work.image.name);
-    default:
-      return allocationOf(work) === mark.allocation;
+  if (work.kind === 'pull') return waits(mark, work.name);
+  if (work.kind === 'resolve-user') return waits(mark, work.image.name);
+  if (work.kind === 'remove' || work.kind === 'relabel') {
+    return work.container.startsWith(`${mark.allocation}.`);
   }
+  return allocationOf(work) === mark.allocation;
 };
 
 const waits = (mark: AllocationMark, image: string): boolean =>
