@@ -62,6 +62,7 @@ const isUnmet = (one: Blocked): boolean => one.kind === 'no-node' || UNMET[one.w
 const UNMET: Readonly<Record<WaitReason, boolean>> = {
   held: true,
   'unresolved-image': true,
+  'image-fetch': false,
   'max-parallel': false,
   'max-deployments': false,
   'min-healthy-time': false,
