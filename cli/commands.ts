@@ -57,6 +57,7 @@ const GROUPS: readonly (readonly [title: string, Loaders])[] = [
     {
       reconciler: async () => (await import('./reconciler.ts')).reconciler,
       node: async () => (await import('./node.ts')).node,
+      github: async () => (await import('./github.ts')).github,
     },
   ],
 ];

@@ -25,10 +25,12 @@ export const reconciler: CommandSpec = {
       .option('--link <address>', 'where runners dial: unix:/path or 127.0.0.1:PORT')
       .option('--registry-credentials <path>', "docker's config.json")
       .option('--insecure-registry <host:port...>', 'registries on loopback that speak plain http')
+      .option('--forge <file>', 'show plans and checks there: what `purser github setup` wrote')
       .option('--end-with-stdin', 'end when stdin closes'),
   run: async ({ options, common, io }) => {
     const { startReconciler } = await import('../reconciler/main.ts');
     const registries = options['insecureRegistry'];
+    const forge = text(options['forge']);
     const started = await startReconciler({
       cluster: required(options, 'cluster'),
       repository: {
@@ -43,7 +45,7 @@ export const reconciler: CommandSpec = {
       registryCredentials: text(options['registryCredentials']),
       insecureRegistries: Array.isArray(registries) ? registries.map(String) : [],
       program: typeof PURSER_BUILD === 'undefined' ? null : PURSER_BUILD,
-      forge: null,
+      forge: forge === null ? null : await readForge(forge),
     });
     if (options['endWithStdin'] === true) endWithStdin();
     await aborted(io.signal);
@@ -51,6 +53,9 @@ export const reconciler: CommandSpec = {
     return 0;
   },
 };
+
+/** Loaded when it is needed: most starts have no forge. */
+const readForge = async (file: string) => (await import('./forge-file.ts')).readForgeFile(file);
 
 /** Set by esbuild.mjs; from the sources, run without a bundle, it is not there. */
 declare const PURSER_BUILD: string | undefined;

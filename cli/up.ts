@@ -48,7 +48,9 @@ export const up: CommandSpec = {
       .option('--token-file <path>', 'file with a token for an http(s) repository')
       .option('--directory <path>', "the cluster's directory in the repository", '')
       .option('--insecure-registry <host:port...>', 'registries on loopback that speak plain http')
-      .option('--registry-credentials <path>', "logins: docker's config.json"),
+      .option('--registry-credentials <path>', "logins: docker's config.json")
+      .option('--example-images', 'for a repository made from the example: bring its images along')
+      .option('--forge <file>', 'show plans and checks there: what `purser github setup` wrote'),
   run: async (invocation) => {
     if (process.getuid?.() !== 0) {
       throw new CommandError('containers need root: run `sudo purser up`');
@@ -90,13 +92,17 @@ const runCluster = async (
   const count = nodeCount(text(options['nodes']), before);
   // What speaks to containerd is large, and only the example needs it here.
   const images = await import('./up/images.ts');
-  const prepare = args[0] === undefined ? await images.prepareExample() : null;
+  const isExample = args[0] === undefined;
+  const prepare =
+    isExample || options['exampleImages'] === true ? await images.prepareExample() : null;
   const branch = text(options['branch']);
   const repository =
-    prepare === null
+    !isExample || prepare === null
       ? await openRepository(args[0] ?? '', branch)
       : await makeExample(EXAMPLE, layout.repository, { prepare: prepare.edit, branch });
   const tokenFile = text(options['tokenFile']);
+  const forge = text(options['forge']);
+  if (forge !== null) await (await import('./forge-file.ts')).readForgeFile(forge); // said at once
   const cacheDir = layout.cache;
   const cluster = await clusterName({ repository, directory, cacheDir, tokenFile });
   if (before !== null) refuseAnother(layout, before, cluster);
@@ -127,7 +133,7 @@ const runCluster = async (
         nodes.map(({ layout: n }) => n),
         io,
       );
-    const source = { repository, directory, tokenFile };
+    const source = { repository, directory, tokenFile, forge };
     children.start(reconcilerSpec({ layout, source, cluster, registries }));
     const dial = () => patiently(() => answering(invocation.common.socket), io.signal);
     const control = await dial();
@@ -245,19 +251,21 @@ interface ReconcilerAsk {
     readonly repository: Repository;
     readonly directory: string;
     readonly tokenFile: string | null;
+    readonly forge: string | null;
   };
   readonly cluster: string;
   readonly registries: readonly string[];
 }
 
 const reconcilerSpec = ({ layout, source, cluster, registries }: ReconcilerAsk) => {
-  const { repository, directory, tokenFile } = source;
+  const { repository, directory, tokenFile, forge } = source;
   const place = ['--root', layout.root, '--socket', layout.controlSocket];
   const followed = ['--repository', repository.url, '--branch', repository.branch];
   const link = ['--cluster', cluster, '--link', `unix:${layout.linkSocket}`];
   const where = [
     ...(directory === '' ? [] : ['--directory', directory]),
     ...(tokenFile === null ? [] : ['--token-file', resolve(tokenFile)]),
+    ...(forge === null ? [] : ['--forge', resolve(forge)]),
   ];
   const flags = ['--end-with-stdin', ...registries];
   const program = [...RECONCILER_NODE_FLAGS, entry(), 'reconciler'];

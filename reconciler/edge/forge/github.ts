@@ -36,6 +36,12 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
   /** Commits whose checks a person has asked to run again. */
   const again = new Set<string>();
   let last: { readonly at: number; readonly state: ForgeState } | null = null;
+  /** Grows with all that makes what was seen old: a look that it happens in is not kept. */
+  let news = 0;
+  const forget = (): void => {
+    news += 1;
+    last = null;
+  };
 
   const take = (delivery: Delivery): void => {
     const told = toldBy(delivery, { cluster, repository: `${owner}/${repo}` });
@@ -54,7 +60,7 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
             if (!isNews(delivery.event, delivery.payload)) return;
             deliveries?.seen(delivery.id);
             take(delivery);
-            last = null;
+            forget();
             bell.ring();
           },
         });
@@ -69,6 +75,7 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
 
   const look = async (): Promise<ForgeState> => {
     const at = clock.now();
+    const before = news;
     if (last !== null && at - last.at < interval()) return last.state;
     for (const delivery of (await deliveries?.fresh()) ?? []) take(delivery);
     await sayAgain();
@@ -76,7 +83,7 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
     const closed = await closings.unfolded(await pulls.closed());
     const groups = await pulls.groups();
     const state = { pulls: [...open, ...closed], groups, requests: await requests.pending(open) };
-    last = { at, state };
+    if (news === before) last = { at, state };
     return state;
   };
 
@@ -88,11 +95,11 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
       await comments.write(ask);
       if (!ask.folded) return;
       closings.done(ask.pull);
-      last = null;
+      forget();
     },
     answer: async (request, words, done) => {
       await requests.answer(request, words, done);
-      last = null;
+      forget();
     },
     writeDeployment: createDeployments(wire, { self }),
     openPull: (ask) => pulls.ask(ask),

@@ -27,8 +27,6 @@ const OPEN_PAGES = 10;
 const CLOSED_LISTED = 20;
 /** GitHub lists 250 commits of a pull request. */
 const COMMIT_PAGES = 3;
-/** Branches in which a queue builds what it would merge. */
-const GROUP_PAGES = 1;
 
 /** The account of something whose owner is gone, as GitHub itself shows it. */
 const GHOST: Account = { login: 'ghost', id: 10_137 };
@@ -54,14 +52,11 @@ export const createPulls = (wire: Wire, options: PullsOptions): Pulls => {
         list({ state: 'closed', sort: 'updated', direction: 'desc', per_page: CLOSED_LISTED }),
       ),
     groups: () =>
-      wire.pages(
-        {
-          route: 'GET /repos/{owner}/{repo}/git/matching-refs/{ref}',
-          params: { ref: `heads/gh-readonly-queue/${branch}/` },
-          pick: (data) => (data as readonly ApiRef[]).flatMap((ref) => groupOf(ref, branch)),
-        },
-        GROUP_PAGES,
-      ),
+      wire.poll({
+        route: 'GET /repos/{owner}/{repo}/git/matching-refs/{ref}',
+        params: { ref: `heads/gh-readonly-queue/${branch}/` },
+        pick: (data) => (data as readonly ApiRef[]).flatMap((ref) => groupOf(ref, branch)),
+      }),
     ask: (ask) => askPull(wire, options, ask),
     authors: (pull) => authorsOf(wire, pull),
   };

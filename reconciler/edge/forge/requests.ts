@@ -108,7 +108,7 @@ export const createRequests = (wire: Wire, options: RequestsOptions): Requests =
   const commitFor = async (command: Command, head: string): Promise<string> => {
     if (command.action === 'plan') return head;
     const began = await (checks ?? statuses)?.beganAt('plan', head);
-    return began !== null && began !== undefined && began <= command.at ? head : NO_COMMIT;
+    return began !== null && began !== undefined && began < command.at ? head : NO_COMMIT;
   };
 
   const askedByComments = async (pulls: readonly PullRequest[]): Promise<readonly Asked[]> => {

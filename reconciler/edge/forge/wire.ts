@@ -61,6 +61,9 @@ export const createWire = (options: GitHubOptions): Wire => {
   let session: Promise<Session> | null = null;
   let turn: Promise<unknown> = Promise.resolve();
 
+  const inRepository = (route: string, params: Params): Params =>
+    route.includes('{owner}') ? { owner: config.owner, repo: config.repo, ...params } : params;
+
   const open = (): Promise<Session> => {
     session ??= openSession(options, gate).catch((error: unknown) => {
       session = null;
@@ -86,7 +89,7 @@ export const createWire = (options: GitHubOptions): Wire => {
   };
 
   const ask = async <T>({ route, params, pick, once }: Poll<T>): Promise<Kept<T>> => {
-    const all = { owner: config.owner, repo: config.repo, ...params };
+    const all = inRepository(route, params);
     const key = `${route} ${JSON.stringify(params)}`;
     const known = kept.get(key) as Kept<T> | undefined;
     const headers = known === undefined ? {} : { 'if-none-match': known.etag };
@@ -145,7 +148,7 @@ export const createWire = (options: GitHubOptions): Wire => {
       oneAtATime(async () => {
         await gate.mayWrite();
         const request = route.startsWith('POST') ? { retries: 0 } : {};
-        const all = { owner: config.owner, repo: config.repo, ...params, request };
+        const all = { ...inRepository(route, params), request };
         return attempt(async (octokit) => whole((await octokit.request(route, all)).data));
       }),
     graphql: (query, variables) =>

@@ -1,0 +1,341 @@
+// The edge of GitHub against the local GitHub, which checks every request by GitHub's own
+// description: checks, comments, deployments, clicks, comments of people, and what goes wrong.
+
+import { execFile } from 'node:child_process';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
+import { afterEach, expect, test } from 'vitest';
+import type { ForgeConfig } from '../../reconciler/config.ts';
+import { createClock } from '../../reconciler/edge/clock.ts';
+import { createGitHub } from '../../reconciler/edge/forge/github.ts';
+import type { GitHub } from '../../reconciler/edge/forge/options.ts';
+import type { CheckReport } from '../../schema/forge.ts';
+import { startGitHub, type GitHub as Hub } from '../support/github/github.ts';
+
+const ends: (() => Promise<void> | void)[] = [];
+afterEach(async () => {
+  for (const end of ends.splice(0).toReversed()) await end();
+});
+
+interface World {
+  readonly hub: Hub;
+  readonly folder: string;
+  readonly lines: string[];
+  /** A reconciler's forge; each call is a new process that has lost its disk. */
+  readonly forge: (change?: Partial<ForgeConfig>) => GitHub;
+  readonly git: (...args: readonly string[]) => Promise<string>;
+  readonly main: string;
+  /** A commit on a branch of its own, and a pull request of it. */
+  readonly pull: (branch: string, by?: string) => Promise<{ number: number; head: string }>;
+}
+
+const world = async (options: Parameters<typeof startGitHub>[0] = {}): Promise<World> => {
+  const hub = await startGitHub(options);
+  const folder = mkdtempSync(join(tmpdir(), 'purser-forge-'));
+  ends.push(() => hub.close());
+  ends.push(() => rmSync(folder, { recursive: true, force: true }));
+  const work = join(folder, 'work');
+  // Never synchronously: the server that answers Git is in this process.
+  const run = promisify(execFile);
+  const git = async (...args: readonly string[]): Promise<string> => {
+    const as = ['-C', work, '-c', 'user.name=Ada', '-c', 'user.email=a@b'];
+    return (await run('git', [...as, ...args])).stdout.trim();
+  };
+  await run('git', ['init', '-q', '-b', 'main', work]);
+  const write = async (name: string): Promise<string> => {
+    writeFileSync(join(work, name), `${name}\n`);
+    await git('add', '.');
+    await git('commit', '-qm', name);
+    return git('rev-parse', 'HEAD');
+  };
+  const main = await write('first');
+  await git('push', '-q', hub.pushUrl('ada'), 'main');
+  await hub.settled();
+  writeFileSync(join(folder, 'key.pem'), hub.app.privateKey);
+  writeFileSync(join(folder, 'secret'), hub.app.webhookSecret);
+  const lines: string[] = [];
+  const note = (fields: object, message: string): void => {
+    lines.push(`${message} ${JSON.stringify(fields)}`);
+  };
+  const forge: World['forge'] = (change = {}) => {
+    const config: ForgeConfig = {
+      kind: 'github',
+      apiUrl: hub.api,
+      owner: hub.owner,
+      repo: hub.name,
+      credentials: {
+        kind: 'app',
+        appId: hub.app.id,
+        installation: hub.app.installationId,
+        privateKeyFile: join(folder, 'key.pem'),
+      },
+      webhook: null,
+      comments: true,
+      ...change,
+    };
+    const log = { info: note, warn: note, error: note };
+    const made = createGitHub({
+      config,
+      cluster: 'test',
+      branch: 'main',
+      clock: createClock(),
+      log,
+    });
+    ends.push(() => made.close());
+    return made;
+  };
+  const pull: World['pull'] = async (branch, by = 'ada') => {
+    await git('checkout', '-qb', branch, main);
+    const head = await write(branch);
+    await git('push', '-q', hub.pushUrl(by), branch);
+    await hub.settled();
+    const { number } = await hub.openPull({ head: branch, by });
+    return { number, head };
+  };
+  return { hub, folder, lines, forge, git, main, pull };
+};
+
+const report = (commit: string, change: Partial<CheckReport> = {}): CheckReport => ({
+  kind: 'plan',
+  commit,
+  status: 'completed',
+  conclusion: 'action_required',
+  title: '3 start, 3 stop',
+  summary: 'Three copies go.',
+  text: '<details><summary>web</summary>\n\nmore\n\n</details>',
+  annotations: [],
+  buttons: [{ id: 'approve', label: 'Approve', description: 'Three copies may go' }],
+  ...change,
+});
+
+const remark = (line: number) => ({
+  path: 'jobs/shop/web.yaml',
+  startLine: line,
+  endLine: line,
+  level: 'warning' as const,
+  title: `line ${line}`,
+  message: 'too much',
+});
+
+test('one check of a commit and kind: made once, changed when it differs, found after a loss', async () => {
+  const { hub, forge, pull } = await world();
+  const { head } = await pull('topic');
+  const one = forge();
+  expect(await one.check('plan', head)).toBeNull();
+  await one.writeCheck(report(head, { status: 'queued', conclusion: null, buttons: [] }));
+  await one.writeCheck(report(head));
+  const writes = hub.writes().length;
+  await one.writeCheck(report(head));
+  const other = forge();
+  expect(await other.check('plan', head)).toEqual(report(head));
+  await other.writeCheck(report(head));
+  await forge().writeCheck(report(head));
+  expect(hub.writes()).toHaveLength(writes);
+  await other.writeCheck(report(head, { conclusion: 'success', buttons: [] }));
+  expect(hub.checks(head)).toHaveLength(1);
+  expect(hub.checks(head)[0]).toMatchObject({ name: 'plan/test', conclusion: 'success' });
+  await other.writeCheck(report(head, { kind: 'sync' }));
+  expect(hub.checks(head).map(({ name }) => name)).toEqual(['plan/test', 'sync/test']);
+});
+
+test('two writers at once make one check', async () => {
+  const { hub, forge, pull } = await world();
+  const { head } = await pull('topic');
+  const one = forge();
+  await Promise.all([one.writeCheck(report(head)), one.writeCheck(report(head, { title: 'b' }))]);
+  expect(hub.checks(head)).toHaveLength(1);
+});
+
+test('annotations: fifty a request, none of them twice', async () => {
+  const { hub, forge, pull } = await world();
+  const { head } = await pull('topic');
+  const annotations = Array.from({ length: 120 }, (_, index) => remark(index + 1));
+  await forge().writeCheck(report(head, { annotations }));
+  expect(hub.writes().filter(({ path }) => path.includes('check-runs'))).toHaveLength(3);
+  const other = forge();
+  expect((await other.check('plan', head))?.annotations).toHaveLength(120);
+  await other.writeCheck(report(head, { title: 'c', annotations: [...annotations, remark(500)] }));
+  expect((await forge().check('plan', head))?.annotations).toHaveLength(121);
+});
+
+test('a write that GitHub took and did not confirm makes no second check', async () => {
+  const { hub, forge, pull } = await world();
+  const { head } = await pull('topic');
+  const one = forge();
+  const mend = hub.fault({ method: 'POST', path: /check-runs$/, times: 1, kind: { lost: true } });
+  await expect(one.writeCheck(report(head))).rejects.toMatchObject({ consequence: 'retry' });
+  mend();
+  await one.writeCheck(report(head));
+  expect(hub.checks(head)).toHaveLength(1);
+});
+
+test('one comment a pull request: edited in place, found again, folded, answered below', async () => {
+  const { hub, forge, pull } = await world();
+  const { number } = await pull('topic');
+  for (let index = 0; index < 120; index += 1) hub.comment(number, 'ada', `talk ${index}`);
+  hub.comment(number, 'mallory', '<!-- purser:test -->\nI am Purser');
+  await forge().writeComment({ pull: number, body: 'one', folded: false });
+  const other = forge();
+  await other.writeComment({ pull: number, body: 'two', folded: false });
+  await other.writeComment({ pull: number, body: 'two', folded: false });
+  const ours = () => hub.comments(number).filter(({ app }) => app !== null);
+  expect(ours()).toHaveLength(1);
+  expect(ours()[0]?.body).toContain('two');
+  await hub.closePull(number, 'ada');
+  const third = forge();
+  expect((await third.look()).pulls).toMatchObject([{ number, state: 'closed' }]);
+  await third.writeComment({ pull: number, body: 'closed', folded: true });
+  expect(ours()).toHaveLength(1);
+  expect(ours()[0]).toMatchObject({ minimized: expect.anything() });
+  expect((await third.look()).pulls).toEqual([]);
+  expect((await forge().look()).pulls).toEqual([]);
+});
+
+test('a click: told once with what its sender may do, answered below the check, also after a loss', async () => {
+  const { hub, forge, pull } = await world();
+  const { number, head } = await pull('topic');
+  const one = forge();
+  hub.hook('http://127.0.0.1:9/nobody'); // GitHub lists what it could not deliver
+  await one.writeCheck(report(head));
+  hub.click({ check: 'plan/test', commit: head, button: 'approve', by: 'ada' });
+  await hub.settled();
+  const state = await one.look();
+  expect(state.requests).toMatchObject([
+    { kind: 'button', action: 'approve', permission: 'write', commit: head, pull: number },
+  ]);
+  const [request] = state.requests;
+  if (request === undefined) throw new Error('no request');
+  await one.answer(request, 'Approved: 3 copies may go.', true);
+  expect((await one.look()).requests).toEqual([]);
+  expect((await forge().look()).requests).toEqual([]);
+  const summary = hub.checks(head)[0]?.output.summary ?? '';
+  expect(summary).toContain('> **Approve**, asked by ada: Approved: 3 copies may go.');
+  expect(await forge().check('plan', head)).toEqual(report(head));
+  await forge().writeCheck(report(head, { summary: 'New.' }));
+  expect(hub.checks(head)[0]?.output.summary).toContain('Approved: 3 copies may go.');
+});
+
+test('comments of people: commands with what they may do; ours by reaction; edited ones count not', async () => {
+  const { hub, forge, pull } = await world();
+  const { number, head } = await pull('topic');
+  hub.person('eve', 'none');
+  hub.comment(number, 'ada', 'I would say /purser approve');
+  hub.comment(number, 'ada', '/purser approve'); // before any plan was shown
+  const one = forge();
+  await one.writeCheck(report(head));
+  await new Promise((done) => setTimeout(done, 1100)); // GitHub's times are whole seconds
+  hub.comment(number, 'eve', '/purser approve');
+  hub.comment(number, 'ada', '/purser plan\nplease');
+  const { requests } = await one.look();
+  expect(
+    requests.map(({ by, action, permission, commit }) => [by.login, action, permission, commit]),
+  ).toEqual([
+    ['ada', 'approve', 'write', '0'.repeat(40)],
+    ['ada', 'plan', 'write', head],
+    ['eve', 'approve', expect.stringMatching(/none|read/), head],
+  ]);
+  for (const request of requests) await one.answer(request, 'so it is', request.by.login === 'ada');
+  expect((await forge().look()).requests).toEqual([]);
+});
+
+test('deployments: one of a commit, a status when it differs', async () => {
+  const { hub, forge, main } = await world();
+  const ask = { commit: main, environment: 'test', description: 'web 1/3', url: null };
+  const one = forge();
+  await one.writeDeployment({ ...ask, state: 'in_progress' });
+  await one.writeDeployment({ ...ask, state: 'in_progress' });
+  await forge().writeDeployment({ ...ask, state: 'in_progress' });
+  await forge().writeDeployment({ ...ask, state: 'success' });
+  expect(hub.deployments()).toHaveLength(1);
+  expect(hub.writes().filter(({ path }) => path.includes('/statuses'))).toHaveLength(2);
+});
+
+test('pull requests: opened once a branch, merge groups, authors', async () => {
+  const { hub, forge, pull, git } = await world();
+  const { number, head } = await pull('topic', 'bob');
+  const one = forge();
+  const { pulls } = await one.look();
+  expect(pulls).toMatchObject([{ number, head, fromFork: false, state: 'open' }]);
+  expect((await one.authors(number)).map(({ login }) => login)).toContain('bob');
+  const group = await hub.queue(number, 'ada');
+  const other = forge();
+  expect((await other.look()).groups).toEqual([{ head: group.head, base: group.base }]);
+  await git('checkout', '-qb', 'purser/revert');
+  await git('commit', '-q', '--allow-empty', '-m', 'x');
+  await git('push', '-q', hub.pushUrl('ada'), 'purser/revert');
+  const ask = { branch: 'purser/revert', title: 'Revert', body: 'Because.' };
+  const made = await one.openPull(ask);
+  expect(await other.openPull(ask)).toBe(made);
+  expect(await other.openPull({ ...ask, title: 'Again' })).toBe(made);
+  expect(hub.pulls().filter(({ title }) => title === 'Again')).toHaveLength(1);
+});
+
+test('without an App: statuses that are not written twice', async () => {
+  const { hub, folder, forge, main } = await world();
+  writeFileSync(join(folder, 'token'), `${hub.person('robot', 'write').token}\n`);
+  const credentials = { kind: 'token' as const, tokenFile: join(folder, 'token') };
+  const one = forge({ credentials });
+  await one.writeCheck(report(main, { kind: 'sync', title: 'x'.repeat(200) }));
+  await one.writeCheck(report(main, { kind: 'sync', title: 'x'.repeat(200) }));
+  await forge({ credentials }).writeCheck(report(main, { kind: 'sync', title: 'x'.repeat(200) }));
+  expect(hub.statuses(main)).toMatchObject([{ context: 'sync/test', state: 'failure' }]);
+  expect(hub.statuses(main)[0]?.description).toHaveLength(140);
+  expect(hub.checks()).toEqual([]);
+});
+
+test('a token that ends between two requests is made anew', async () => {
+  const { hub, forge, pull } = await world();
+  const { head } = await pull('topic');
+  const one = forge();
+  await one.writeCheck(report(head));
+  await new Promise((done) => setTimeout(done, 5100)); // octokit takes a 401 before for a delay
+  hub.expireTokens();
+  await one.writeCheck(report(head, { title: 'after' }));
+  expect(hub.checks(head)[0]?.output.title).toBe('after');
+});
+
+test('what is missing is named, and where to grant it', async () => {
+  const { hub, forge, pull, folder } = await world();
+  const { head } = await pull('topic');
+  hub.permit({ contents: 'write', pull_requests: 'write', metadata: 'read', checks: 'read' });
+  const refused = await forge()
+    .writeCheck(report(head))
+    .catch((error: unknown) => error);
+  expect(refused).toMatchObject({ consequence: 'broken' });
+  expect(String(refused)).toMatch(/lacks «Checks: Read and write»/);
+  expect(String(refused)).toContain(`${hub.url}/shop/cluster/settings/installations`);
+  writeFileSync(join(folder, 'key.pem'), 'nothing');
+  await expect(forge().look()).rejects.toThrow(/holds no private key/);
+  expect(String(refused)).not.toContain('ghs_');
+});
+
+test('limits: told until when, and nothing is asked before', async () => {
+  const { hub, forge, pull } = await world();
+  const { head } = await pull('topic');
+  const one = forge();
+  await one.look();
+  hub.fault({ path: /check-runs/, times: 1, kind: { secondary: { retryAfterS: 60 } } });
+  await expect(one.writeCheck(report(head))).rejects.toThrow(
+    /asks to wait until \d\d:\d\d:\d\d UTC/,
+  );
+  const before = hub.requests().length;
+  await expect(one.writeCheck(report(head))).rejects.toMatchObject({ consequence: 'retry' });
+  expect(hub.requests()).toHaveLength(before);
+  await forge().writeCheck(report(head));
+  hub.fault({ path: /pulls/, times: 1, kind: { primary: { resetInS: 1800 } } });
+  await expect(forge().look()).rejects.toThrow(/its limit of requests is reached/);
+  hub.fault({ path: /pulls/, kind: { status: 502 } });
+  await expect(forge().look()).rejects.toMatchObject({ consequence: 'retry', status: 502 });
+});
+
+test('what has not changed costs nothing of the rate', async () => {
+  const { hub, forge, pull } = await world();
+  await pull('topic');
+  const one = forge({ webhook: null });
+  await one.look();
+  const before = hub.requests().length;
+  await one.look();
+  expect(hub.requests()).toHaveLength(before);
+});
