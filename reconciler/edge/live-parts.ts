@@ -102,7 +102,9 @@ const headOf = (node: LiveNode): NodeHead => ({
   portsTaken: node.portsTaken,
   foreign: node.foreign,
   conditions: node.conditions,
+  ...(node.portHolders === undefined ? null : { portHolders: node.portHolders }),
   ...(node.volumes === undefined ? null : { volumes: node.volumes }),
+  ...(node.fetched === undefined ? null : { fetched: node.fetched }),
   heardAt: factsOf(node)?.heardAt ?? 0,
 });
 

@@ -12,7 +12,7 @@ import type { LiveAllocation, LiveState } from '../../schema/live.ts';
 import type { Step } from '../../schema/plan.ts';
 import { LOSSES_REHEARSED, type Loss, type Rehearsal } from '../../schema/pull-plan.ts';
 import type { GroupSpec, Ms } from '../../schema/spec.ts';
-import { createTable, type PlaceNode } from '../place/place.ts';
+import { createTable } from '../place/place.ts';
 import { copiesAtOnce } from '../../schema/parallel.ts';
 import { createDeadlines } from './deadlines.ts';
 import type { Forecast } from './forecast.ts';
@@ -59,11 +59,12 @@ const lossesAfter = (input: RehearseInput): Pick<Rehearsal, 'losses' | 'left'> =
   let looks = 0;
   const candidates = candidatesIn(input, [...nodes.byName.values()]);
   for (const { kind, name, nodes: lost, copies } of candidates) {
-    looks += copies.length * places.length;
+    const left = places.filter((place) => !lost.has(place.name));
+    looks += copies.length * left.length;
     const isTooMuch = looks > LOOKS && losses.length > 0;
     if (isTooMuch || losses.length === LOSSES_REHEARSED) break;
     const table = createTable({
-      nodes: places.map((place) => (lost.has(place.name) ? withoutIt(place) : place)),
+      nodes: left,
       allowances: new Map(),
       quotas: new Map(),
     });
@@ -74,11 +75,6 @@ const lossesAfter = (input: RehearseInput): Pick<Rehearsal, 'losses' | 'left'> =
   );
   return { losses: sorted, left: candidates.length - losses.length };
 };
-
-const withoutIt = (place: PlaceNode): PlaceNode => ({
-  ...place,
-  refusal: { reason: 'lost', detail: 'lost' },
-});
 
 /** Zones, then nodes: first those that the change touches, then those with the most copies. */
 const candidatesIn = (

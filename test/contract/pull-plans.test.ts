@@ -10,8 +10,10 @@ import { pathToFileURL } from 'node:url';
 import { build } from 'esbuild';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createPullPlans, type PullPlansOptions } from '../../reconciler/edge/pull-plans.ts';
+import { createGitSource } from '../../reconciler/edge/git/source.ts';
 import type { PullPlansPort } from '../../reconciler/ports.ts';
 import type { PullPlan } from '../../schema/pull-plan.ts';
+import { startGitServer } from '../support/git-server.ts';
 import { commitFiles, git, initRepository, tempFolder } from '../support/git-repo.ts';
 import { liveOf } from '../support/world.ts';
 
@@ -176,6 +178,37 @@ describe('plans of pull requests', () => {
       expect(asked.filter((one) => one.startsWith(evil))).toEqual([]);
     } finally {
       for (const server of servers) server.close();
+    }
+  });
+
+  test('of a remote are read from its mirror; the login is asked for when something is fetched', async () => {
+    const base = commitFiles(work, BASE, 'first');
+    const root = path.join(work, '.git/served');
+    git(work, 'clone', '--quiet', '--bare', work, path.join(root, 'ship.git'));
+    const head = pull({ 'jobs/shop/web.yaml': job('') });
+    git(work, 'push', '--quiet', path.join(root, 'ship.git'), `${head}:refs/pull/3/head`);
+    const server = await startGitServer({ root, login: 'bot:SECRET' });
+    try {
+      const where = { branch: 'main', directory: '', cluster: 'ship', cacheDir: root };
+      const repository = `${server.url}/ship.git`;
+      let asked = 0;
+      const auth = async () => {
+        asked += 1;
+        return { kind: 'token', user: 'bot', token: 'SECRET' } as const;
+      };
+      const log = { info: () => {}, warn: () => {}, error: () => {} };
+      const main = createGitSource({ repository, ...where, log, auth });
+      await main.read();
+      main.close();
+      asked = 0;
+      const source = { repository, ...where, ledger: 'ref', sshCommand: null } as const;
+      const plans = open({ source, auth });
+      const found = planned(await plans.plan({ base, head, live, fromFork: false }));
+      expect(found.summary.jobs.map((one) => one.job)).toEqual(['shop/web']);
+      await plans.plan({ base, head, live, fromFork: false });
+      expect(asked).toBe(1);
+    } finally {
+      await server.close();
     }
   });
 

@@ -37,6 +37,9 @@ test('copies come, change and go; nothing is sent twice', () => {
   const send = connect();
   const copies = [copy(0, 'n001'), copy(1, 'n002'), copy(2, 'n002')];
   const first = liveOf(copies);
+  const more = { portHolders: [], volumes: ['v'], fetched: [], foreign: 2 };
+  const full = liveOf(copies, { n001: more });
+  expect(plain(connect()(full).live)).toEqual(plain(full));
   const got = send(first);
   expect(plain(got.live)).toEqual(plain(first));
   expect(got.parts).toBe(3);
