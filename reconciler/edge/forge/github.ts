@@ -35,6 +35,8 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
   const bell = createBell(clock, interval);
   /** Commits whose checks a person has asked to run again. */
   const again = new Set<string>();
+  /** Deliveries so far: one may arrive in the middle of a look. */
+  let tellings = 0;
   let last: { readonly at: number; readonly state: ForgeState } | null = null;
 
   const take = (delivery: Delivery): void => {
@@ -55,6 +57,7 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
             deliveries?.seen(delivery.id);
             take(delivery);
             last = null;
+            tellings += 1;
             bell.ring();
           },
         });
@@ -70,13 +73,15 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
   const look = async (): Promise<ForgeState> => {
     const at = clock.now();
     if (last !== null && at - last.at < interval()) return last.state;
+    const began = tellings;
     for (const delivery of (await deliveries?.fresh()) ?? []) take(delivery);
     await sayAgain();
     const open = await pulls.open();
     const closed = await closings.unfolded(await pulls.closed());
     const groups = await pulls.groups();
     const state = { pulls: [...open, ...closed], groups, requests: await requests.pending(open) };
-    last = { at, state };
+    // What was told meanwhile may be missing in it: the next look asks again.
+    if (began === tellings) last = { at, state };
     return state;
   };
 
