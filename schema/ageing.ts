@@ -72,6 +72,7 @@ export const ageingNode = (facts: Facts, node: Omit<LiveNode, 'allocations'>): L
     conditions: node.conditions,
     ...(node.portHolders === undefined ? null : { portHolders: node.portHolders }),
     ...(node.volumes === undefined ? null : { volumes: node.volumes }),
+    ...(node.fetched === undefined ? null : { fetched: node.fetched }),
   };
   Object.defineProperty(told, 'allocations', AGED);
   return Object.defineProperty(told, FACTS, { value: facts }) as LiveNode;
@@ -187,11 +188,13 @@ export const copiesOf = (
   jobs: ReadonlySet<string>,
 ): ReadonlyMap<string, readonly LiveAllocation[]> => {
   const found = new Map<string, LiveAllocation[]>();
+  const ids = [...jobs];
   for (const node of live.nodes) {
     const facts = factsOf(node);
     const index = placesByJob(facts?.allocations ?? node.allocations);
-    for (const id of jobs.size < index.size ? jobs : index.keys()) {
-      const places = jobs.has(id) ? index.get(id) : undefined;
+    const some = ids.length < index.size ? ids : [...index.keys()].filter((id) => jobs.has(id));
+    for (const id of some) {
+      const places = index.get(id);
       if (places === undefined) continue;
       const before = found.get(id);
       const mine = before ?? [];

@@ -67,6 +67,8 @@ export interface LiveNode {
   readonly conditions: NodeReport['conditions'];
   /** Folders of named volumes that are there; absent: not known. */
   readonly volumes?: readonly string[];
+  /** Of the images that it was told to fetch; absent: none. */
+  readonly fetched?: NodeReport['fetched'];
 }
 
 export interface LiveState {

@@ -5,7 +5,7 @@
 import Type, { type TSchema } from 'typebox';
 import { NAME_PATTERN, NODE_NAME_PATTERN } from './patterns.ts';
 import { VOLUME_FOLDER_PATTERN } from './ids.ts';
-import { HELD_ALLOCATIONS } from './wire.ts';
+import { HELD_ALLOCATIONS, NODE_FETCHES } from './wire.ts';
 
 /** Tasks of a group, ports, checks of a task: a body of 256 KiB holds no more. */
 const PARTS = 1_000;
@@ -227,6 +227,18 @@ const head = Type.Object({
   portsTaken: listOf(port, PORT_MAX + 1),
   portHolders: Type.Optional(listOf(Type.Tuple([port, holder]))),
   volumes: Type.Optional(listOf(Type.String({ pattern: VOLUME_FOLDER_PATTERN }), FOLDERS)),
+  fetched: Type.Optional(
+    listOf(
+      Type.Object({
+        repository: text,
+        digest: text,
+        failure: orNull(
+          Type.Object({ blame: oneOf('version', 'platform'), message: sentence, forMs: ms }),
+        ),
+      }),
+      NODE_FETCHES,
+    ),
+  ),
 });
 
 export const reportForm = Type.Object({

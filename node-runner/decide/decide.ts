@@ -14,6 +14,7 @@ import type { Held } from './admit.ts';
 import { admit, heldBy, hold } from './admit.ts';
 import type { Want } from './advance.ts';
 import { advance, noneRuns, replaceTask } from './advance.ts';
+import { fetchSteps } from './fetch.ts';
 import { diskIsFull, imageToRemove } from './gc.ts';
 import type { AllocationMark, ContainerFacts, Inventory, Lane } from './inventory.ts';
 import { newMark } from './marks.ts';
@@ -61,6 +62,7 @@ export const decide = (
   }
   intents.push(
     ...waiting.pulls,
+    ...fetchSteps(orders, inventory),
     ...orphanSteps(items, inventory),
     ...removalSteps(orders, inventory),
   );

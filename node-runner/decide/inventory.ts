@@ -127,10 +127,12 @@ export type Lane =
   | 'label'
   | 'probe';
 
-/** A platform failure of one action: when it may be tried again. */
+/** Failures of one action in a row: when it may be tried again. */
 export interface RetryMark {
   readonly failures: number;
   readonly notBefore: Ms;
+  /** The last one, and since when it has been the fault of the same. */
+  readonly failure: Pick<FailureRecord, 'blame' | 'message'> & { readonly since: Ms };
 }
 
 export interface Inventory {

@@ -18,6 +18,7 @@ import { ordersHash } from '../../schema/wire.ts';
 import { imageKey } from './action.ts';
 import { markHealth, noneRuns } from './advance.ts';
 import { ownLabels } from './decide.ts';
+import { fetchReports } from './fetch.ts';
 import { diskIsFull } from './gc.ts';
 import type { AllocationMark, Inventory, TaskMark } from './inventory.ts';
 import { imageName } from './inventory.ts';
@@ -84,6 +85,7 @@ export const nodeReport = (
     portsTaken: strangers,
     ...(holders.length === 0 ? {} : { portHolders: holders.slice(0, HOLDERS) }),
     ...(inventory.volumes === null ? {} : { volumes: foldersOf(inventory.volumes) }),
+    ...(orders?.fetch === undefined ? {} : { fetched: fetchReports(orders, inventory, about.now) }),
   };
 };
 

@@ -8,6 +8,7 @@ import type { LiveNode, LiveState } from '../../schema/live.ts';
 import type { Blocked } from '../../schema/plan.ts';
 import { same } from './body.ts';
 import type { Deadlines } from './deadlines.ts';
+import { unfetchedOn, type Unfetched } from './images.ts';
 
 export interface NodeView {
   readonly name: string;
@@ -38,6 +39,8 @@ export interface NodeViews {
   readonly unheard: readonly string[];
   /** Nodes in Git that are lost and never spoke to this reconciler: nobody knows what they hold. */
   readonly unseen: readonly string[];
+  /** Images that nodes were told to fetch and no registry has. */
+  readonly unfetched: ReadonlyMap<string, Unfetched>;
 }
 
 /**
@@ -76,6 +79,7 @@ export const viewNodes = (
     byName: new Map(views.map((view) => [view.name, view])),
     massLoss: massLossOf(desired, views),
     unheard: unheard.map(({ name }) => name),
+    unfetched: unfetchedOn(views),
     unseen: silent.flatMap(({ name, standing }) => (standing === 'lost' ? [name] : [])),
   };
 };

@@ -3,6 +3,7 @@
 // check and an approval do what they say.
 
 import { writeFileSync } from 'node:fs';
+import { createServer, type AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -21,6 +22,8 @@ let cluster: Cluster;
 let hub: GitHub;
 beforeAll(async () => {
   hub = await startGitHub();
+  const port = await freePort();
+  hub.hook(`http://127.0.0.1:${port}/webhook`);
   hub.person('ada', 'write');
   hub.person('grace', 'write');
   hub.person('mallory', 'read');
@@ -35,7 +38,7 @@ beforeAll(async () => {
       await hub.push(workTree, null, 'main');
       return hub.cloneUrl;
     },
-    words: forgeWords,
+    words: (root) => forgeWords(root, port),
   });
   await cluster.settled(WEB, 60_000);
   await cluster.settled('shop/old', 60_000);
@@ -45,7 +48,7 @@ afterAll(async () => {
   await hub?.close();
 });
 
-const forgeWords = (root: string): readonly string[] => {
+const forgeWords = (root: string, port: number): readonly string[] => {
   const file = (name: string, text: string) => {
     writeFileSync(join(root, name), text, { mode: 0o600 });
     return name;
@@ -54,13 +57,22 @@ const forgeWords = (root: string): readonly string[] => {
   file('webhook-secret', hub.app.webhookSecret);
   const forge = {
     repository: `${hub.owner}/${hub.name}`,
-    url: hub.url,
+    github: hub.url,
     app: { id: hub.app.id, installation: hub.app.installationId, private_key_file: 'app.pem' },
-    webhook: { address: '127.0.0.1:0', path: '/webhook', secret_file: 'webhook-secret' },
+    webhook: { listen: `127.0.0.1:${port}`, secret_file: 'webhook-secret' },
   };
   file('forge.yaml', JSON.stringify(forge, null, 2));
   return ['--forge', join(root, 'forge.yaml')];
 };
+
+const freePort = (): Promise<number> =>
+  new Promise((resolve) => {
+    const server = createServer();
+    server.listen(0, '127.0.0.1', () => {
+      const { port } = server.address() as AddressInfo;
+      server.close(() => resolve(port));
+    });
+  });
 
 const LIMIT_MS = 60_000;
 

@@ -35,9 +35,13 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
   const bell = createBell(clock, interval);
   /** Commits whose checks a person has asked to run again. */
   const again = new Set<string>();
-  /** Deliveries so far: one may arrive in the middle of a look. */
-  let tellings = 0;
   let last: { readonly at: number; readonly state: ForgeState } | null = null;
+  /** Grows with all that makes what was seen old: a look that it happens in is not kept. */
+  let news = 0;
+  const forget = (): void => {
+    news += 1;
+    last = null;
+  };
 
   const take = (delivery: Delivery): void => {
     const told = toldBy(delivery, { cluster, repository: `${owner}/${repo}` });
@@ -56,8 +60,7 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
             if (!isNews(delivery.event, delivery.payload)) return;
             deliveries?.seen(delivery.id);
             take(delivery);
-            last = null;
-            tellings += 1;
+            forget();
             bell.ring();
           },
         });
@@ -72,16 +75,15 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
 
   const look = async (): Promise<ForgeState> => {
     const at = clock.now();
+    const before = news;
     if (last !== null && at - last.at < interval()) return last.state;
-    const began = tellings;
     for (const delivery of (await deliveries?.fresh()) ?? []) take(delivery);
     await sayAgain();
     const open = await pulls.open();
     const closed = await closings.unfolded(await pulls.closed());
     const groups = await pulls.groups();
     const state = { pulls: [...open, ...closed], groups, requests: await requests.pending(open) };
-    // What was told meanwhile may be missing in it: the next look asks again.
-    if (began === tellings) last = { at, state };
+    if (news === before) last = { at, state };
     return state;
   };
 
@@ -93,11 +95,11 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
       await comments.write(ask);
       if (!ask.folded) return;
       closings.done(ask.pull);
-      last = null;
+      forget();
     },
     answer: async (request, words, done) => {
       await requests.answer(request, words, done);
-      last = null;
+      forget();
     },
     writeDeployment: createDeployments(wire, { self }),
     openPull: (ask) => pulls.ask(ask),

@@ -119,7 +119,16 @@ describe('starting', () => {
       'a retry not due',
       {
         ...based,
-        retries: new Map([['create container a-0-1.server', { failures: 1, notBefore: 99 }]]),
+        retries: new Map([
+          [
+            'create container a-0-1.server',
+            {
+              failures: 1,
+              notBefore: 99,
+              failure: { blame: 'platform', message: 'no answer', since: 0 },
+            },
+          ],
+        ]),
       },
       [],
     ],

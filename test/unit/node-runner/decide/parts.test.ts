@@ -185,10 +185,11 @@ describe('stop_after', () => {
 });
 
 it('retries double from a second to a minute', () => {
-  let retry = nextRetry(undefined, 0);
+  const failure = { blame: 'platform', message: 'no answer' } as const;
+  let retry = nextRetry(undefined, failure, 0);
   const waits = [retry.notBefore];
   for (let turn = 0; turn < 8; turn += 1) {
-    retry = nextRetry(retry, 0);
+    retry = nextRetry(retry, failure, 0);
     waits.push(retry.notBefore);
   }
   expect(waits).toEqual([1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000, 60_000]);
