@@ -5,6 +5,7 @@ import { execFile } from 'node:child_process';
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import { afterEach, expect, test } from 'vitest';
 import type { ForgeConfig } from '../../reconciler/config.ts';
@@ -338,4 +339,29 @@ test('what has not changed costs nothing of the rate', async () => {
   const before = hub.requests().length;
   await one.look();
   expect(hub.requests()).toHaveLength(before);
+});
+
+test('what is told in the middle of a look is in the next look', async () => {
+  const { hub, folder, forge, pull } = await world();
+  const webhook = { address: '127.0.0.1:0', path: '/w', secretFile: join(folder, 'secret') };
+  const github = forge({ webhook });
+  hub.hook(`http://${await github.listen()}/w`);
+  expect((await github.look()).pulls).toEqual([]);
+  hub.comment((await pull('one')).number, 'ada', 'wakes the edge');
+  await hub.settled();
+  const slow = hub.fault({
+    method: 'GET',
+    path: /matching-refs/,
+    times: 1,
+    kind: { slowMs: 1500 },
+  });
+  const asked = () => hub.requests().filter((line) => line.includes('matching-refs')).length;
+  const before = asked();
+  const look = github.look();
+  while (asked() === before) await sleep(5); // this look has its list of pull requests by then
+  await pull('two');
+  await hub.settled();
+  expect((await look).pulls).toHaveLength(1);
+  expect((await github.look()).pulls).toHaveLength(2);
+  slow();
 });

@@ -2,16 +2,19 @@
 // In: requests of octokit, pushes of git. Out: answers that GitHub's description allows, webhooks.
 // Not here: what Purser makes of it (test/contract/forge*.test.ts).
 
+import { execFile } from 'node:child_process';
 import { createHmac } from 'node:crypto';
 import { rmSync } from 'node:fs';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { promisify } from 'node:util';
 import { App, Octokit } from 'octokit';
 import { afterEach, describe, expect, test } from 'vitest';
 import { commitFiles, git, initRepository, tempFolder } from '../support/git-repo.ts';
 import type { GitHub, GitHubOptions } from '../support/github/github.ts';
 import { startGitHub } from '../support/github/github.ts';
 
+const run = promisify(execFile);
 const endings: (() => void | Promise<void>)[] = [];
 afterEach(async () => {
   for (const end of endings.splice(0).toReversed()) await end();
@@ -185,5 +188,101 @@ describe('the local GitHub', () => {
       expect(signature).toBe(`sha256=${hash}`);
     }
     expect(all.hub.deliveries().every(({ statusCode }) => statusCode === 200)).toBe(true);
+  });
+});
+
+describe('limits and faults', () => {
+  test('pages have links, answers tags; what is unchanged costs nothing', async () => {
+    const { octokit, of, head } = await withTopic();
+    for (const name of ['a', 'b', 'c']) {
+      await octokit.rest.checks.create({ ...of, name, head_sha: head });
+    }
+    const ask = { ...of, ref: head, per_page: 2 };
+    const first = await octokit.rest.checks.listForRef(ask);
+    expect(first.headers.link).toMatch(/page=2>; rel="next"/);
+    expect(await octokit.paginate(octokit.rest.checks.listForRef, ask)).toHaveLength(3);
+    const headers = { 'if-none-match': first.headers.etag ?? '' };
+    const used = async () => (await octokit.rest.rateLimit.get()).data.rate.used;
+    const before = await used();
+    await expect(octokit.rest.checks.listForRef({ ...ask, headers })).rejects.toMatchObject({
+      status: 304,
+    });
+    expect(await used()).toBe(before);
+  });
+
+  test('content writes are counted, and limited a minute with retry-after', async () => {
+    const { octokit, of, head, hub } = await withTopic({ limits: { writesAMinute: 2 } });
+    const create = () => octokit.rest.checks.create({ ...of, name: 'x', head_sha: head });
+    await create();
+    await create();
+    await expect(create()).rejects.toMatchObject({
+      status: 403,
+      response: { headers: { 'retry-after': '60' } },
+    });
+    expect(hub.writes()).toHaveLength(2);
+    expect(hub.checks()).toHaveLength(2);
+  });
+
+  test('an App without a permission, a token that ended, and a bad gateway are told', async () => {
+    const { octokit, of, head, hub } = await withTopic();
+    const create = () => octokit.rest.checks.create({ ...of, name: 'x', head_sha: head });
+    hub.permit({ metadata: 'read' });
+    await expect(create()).rejects.toMatchObject({
+      status: 403,
+      response: { data: { message: 'Resource not accessible by integration' } },
+    });
+    hub.permit({ checks: 'write' });
+    hub.fault({ times: 1, kind: { status: 502 } });
+    await expect(create()).rejects.toMatchObject({ status: 502 });
+    await create();
+    const { token } = (await octokit.auth({ type: 'installation' })) as { token: string };
+    hub.expireTokens();
+    const asked = fetch(`${hub.api}/repos/shop/cluster`, {
+      headers: { authorization: `Bearer ${token}` },
+    });
+    expect((await asked).status).toBe(401);
+  });
+
+  test('a protected branch refuses pushes but of those who may bypass it', async () => {
+    const { hub, folder } = await bench();
+    hub.protect([{ requirePull: true, bypass: [hub.app.slug] }]);
+    const next = commitFiles(folder, { 'a.txt': 'two\n' }, 'second');
+    await expect(hub.push(folder, 'ada', 'main')).rejects.toThrow(/GH013.*\n.*\n?.*pull request/);
+    await hub.push(folder, null, 'main');
+    expect(git(hub.folder, 'rev-parse', 'main')).toBe(next);
+  });
+
+  test('a deployment needs its checks, unless it says otherwise, and success retires the old', async () => {
+    const { octokit, of, head, hub } = await withTopic();
+    await octokit.rest.repos.createCommitStatus({ ...of, sha: head, state: 'pending' });
+    const deploy = (more: object) =>
+      octokit.rest.repos.createDeployment({ ...of, ref: head, environment: 'shop', ...more });
+    await expect(deploy({})).rejects.toMatchObject({ status: 409 });
+    const ids: number[] = [];
+    for (const _ of [1, 2]) {
+      const { data } = await deploy({ required_contexts: [], auto_merge: false });
+      if (!('id' in data)) throw new Error('no deployment');
+      ids.push(data.id);
+      await octokit.rest.repos.createDeploymentStatus({
+        ...of,
+        deployment_id: data.id,
+        state: 'success',
+      });
+    }
+    const states = hub.deployments().map(({ statuses }) => statuses.at(-1)?.state);
+    expect(states).toEqual(['inactive', 'success']);
+  });
+
+  test('a fork’s pull request is fetched from the repository that it goes to', async () => {
+    const { hub, folder } = await bench();
+    const url = hub.fork('mallory');
+    git(folder, 'switch', '--quiet', '--create', 'evil');
+    const head = commitFiles(folder, { 'e.txt': 'e\n' }, 'evil');
+    await run('git', ['push', '--quiet', url, 'evil'], { cwd: folder });
+    const pull = await hub.openPull({ head: 'evil', by: 'mallory', fromFork: true });
+    expect(git(hub.folder, 'rev-parse', `refs/pull/${pull.number}/head`)).toBe(head);
+    await expect(hub.push(folder, 'ada', `+main:refs/pull/${pull.number}/head`)).rejects.toThrow(
+      /hidden ref/,
+    );
   });
 });

@@ -4,7 +4,7 @@
 
 import { Marked } from 'marked';
 
-/** HTML that was made here. Only `html` and `markdown` make it. */
+/** HTML that was made here. Only `markup` and `markdown` make it. */
 export interface Safe {
   readonly safe: string;
 }
@@ -25,8 +25,9 @@ const textOfPart = (part: Part): string => {
   return 'safe' in part ? part.safe : part.map(textOfPart).join('');
 };
 
-/** `html`<b>${name}</b>``: what is put in is text, unless it came out of here. */
-export const html = (strings: TemplateStringsArray, ...parts: readonly Part[]): Safe => ({
+/** A template: what is put in is text, unless it came out of here. */
+// Not called html: the formatter would change white space in it, which counts in <pre>.
+export const markup = (strings: TemplateStringsArray, ...parts: readonly Part[]): Safe => ({
   safe: strings.map((text, at) => text + textOfPart(parts[at] ?? null)).join(''),
 });
 

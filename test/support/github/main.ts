@@ -24,7 +24,7 @@ const rootOf = (words: readonly string[]): string => {
   const at = words.findIndex((word) => word === '--root' || word.startsWith('--root='));
   const word = words[at] ?? '';
   const given = word === '--root' ? words[at + 1] : word.slice('--root='.length);
-  return resolve(at < 0 ? (process.env['PURSER_ROOT'] ?? DEFAULT_ROOT) : (given ?? ''));
+  return resolve((at < 0 ? process.env['PURSER_ROOT'] : given) || DEFAULT_ROOT);
 };
 
 /** What the last start wrote, else what is made now and written for the next. */
@@ -96,8 +96,8 @@ Your working copy is ${workTree}. When all is healthy below, try in another term
 
   cd ${workTree} && git pull
   git switch --create more-copies
-  sed -i 's/^\\( *count:\\).*/\\1 3/' jobs/shop/web.yaml
-  git commit --all --message 'web: three copies' && git push origin more-copies
+  sed -i 's/^count:.*/count: 4/' jobs/shop/web.yaml
+  git commit --all --message 'web: four copies' && git push origin more-copies
 
 The push opens a pull request: see its check, its comment, and merge it at ${hub.url}
 The commit then has a check and a deployment that follow the rollout, with buttons.

@@ -3,7 +3,7 @@
 
 import type { GitCommit, GitFile } from './git.ts';
 import type { Safe } from './html.ts';
-import { html, markdown } from './html.ts';
+import { markdown, markup } from './html.ts';
 import type { Account, CheckRun, Comment, Deployment, Json, Pull, Repo } from './state.ts';
 import { fullName, textOf } from './state.ts';
 
@@ -15,7 +15,7 @@ td,th{border:1px solid #ccd;padding:.2rem .5rem}.add{background:#e6ffec}.del{bac
 form{display:inline}textarea{width:100%}`;
 
 export const layout = (title: string, body: Safe): Safe =>
-  html`<!doctype html>
+  markup`<!doctype html>
     <html lang="en">
       <meta charset="utf-8" /><title>${title}</title>
       <style>
@@ -27,13 +27,13 @@ export const layout = (title: string, body: Safe): Safe =>
 
 /** As whom a form acts. */
 export const whoBox = (people: readonly Account[], chosen: Account): Safe =>
-  html`<label
+  markup`<label
     >as
     <select name="as">
       ${people.map(({ login }) =>
         login === chosen.login
-          ? html`<option selected>${login}</option>`
-          : html`<option>${login}</option>`,
+          ? markup`<option selected>${login}</option>`
+          : markup`<option>${login}</option>`,
       )}
     </select></label
   >`;
@@ -50,31 +50,31 @@ const markOf = ({ status, conclusion }: CheckRun): string =>
 
 const checksOf = (repo: Repo, sha: string): Safe => {
   const runs = [...repo.checks.values()].filter((run) => run.sha === sha);
-  return html`${runs.map(
-    (run) => html` <a href="/${fullName(repo)}/runs/${run.id}">${markOf(run)} ${run.name}</a>`,
+  return markup`${runs.map(
+    (run) => markup` <a href="/${fullName(repo)}/runs/${run.id}">${markOf(run)} ${run.name}</a>`,
   )}`;
 };
 
 export const pullRow = (repo: Repo, pull: Pull): Safe =>
-  html`<li>
+  markup`<li>
     ${pull.merged === null ? pull.state : 'merged'}
     <a href="/${fullName(repo)}/pull/${pull.number}">#${pull.number} ${pull.title}</a>
     by ${pull.author.login} ${checksOf(repo, pull.head.sha)}
   </li>`;
 
 export const commitRow = (repo: Repo, { sha, message, author }: GitCommit): Safe =>
-  html`<li>
+  markup`<li>
     <a href="/${fullName(repo)}/commit/${sha}"><code>${sha.slice(0, 10)}</code></a>
     ${message.split('\n')[0] ?? ''} (${author.name}) ${checksOf(repo, sha)}
   </li>`;
 
 /** Links of others' texts are shown only where they lead to a web page. */
 const webLink = (url: string): Safe =>
-  /^https?:\/\//.test(url) ? html`<a href="${url}" rel="nofollow">${url}</a>` : html`${url}`;
+  /^https?:\/\//.test(url) ? markup`<a href="${url}" rel="nofollow">${url}</a>` : markup`${url}`;
 
 export const deploymentRow = (repo: Repo, deployment: Deployment): Safe => {
   const last = deployment.statuses.at(-1);
-  return html`<li>
+  return markup`<li>
     ${deployment.environment}: <b>${last?.state ?? 'pending'}</b>
     <a href="/${fullName(repo)}/commit/${deployment.sha}">${deployment.sha.slice(0, 10)}</a>
     ${last?.description ?? ''} ${webLink(last?.environmentUrl ?? '')}
@@ -89,19 +89,19 @@ export const checkBox = (
 ): Safe => {
   const path = `/${fullName(repo)}/runs/${run.id}`;
   const { title, summary, text } = run.output;
-  return html`<div class="box">
+  return markup`<div class="box">
     <h3 class="${run.conclusion ?? ''}">
       ${markOf(run)} <a href="${path}">${run.name}</a> ${run.conclusion ?? run.status}:
       ${title ?? ''}
     </h3>
     ${markdown(summary ?? '')} ${markdown(text ?? '')}
-    ${run.annotations.length === 0 ? null : html`<p>${run.annotations.length} annotation(s)</p>`}
+    ${run.annotations.length === 0 ? null : markup`<p>${run.annotations.length} annotation(s)</p>`}
     <form method="post" action="${path}/click">
       <input type="hidden" name="back" value="/${fullName(repo)}${back}" />
       ${run.actions.length === 0 ? null : who}
       ${run.actions.map(
         ({ identifier, label, description }) =>
-          html` <button name="button" value="${identifier}" title="${description}">
+          markup` <button name="button" value="${identifier}" title="${description}">
             ${label}
           </button>`,
       )}
@@ -112,12 +112,12 @@ export const checkBox = (
 
 export const commentBox = (comment: Comment): Safe => {
   const reactions = comment.reactions.map(({ content }) => content).join(' ');
-  const body = html`${markdown(comment.body)}
+  const body = markup`${markdown(comment.body)}
     <p>${reactions}</p>`;
-  const head = html`<b>${comment.author.login}</b>`;
+  const head = markup`<b>${comment.author.login}</b>`;
   return comment.minimized === null
-    ? html`<div class="box">${head}${body}</div>`
-    : html`<details class="box">
+    ? markup`<div class="box">${head}${body}</div>`
+    : markup`<details class="box">
         <summary>${head}: hidden as ${comment.minimized.toLowerCase()}</summary>
         ${body}
       </details>`;
@@ -136,16 +136,13 @@ export const fileBox = (file: GitFile, notes: readonly Json[]): Safe => {
     else if (!line.startsWith('-')) at += 1;
     const here = start === undefined ? notes.filter((note) => Number(note['end_line']) === at) : [];
     const kind = line.startsWith('+') ? 'add' : line.startsWith('-') ? 'del' : '';
-    return html`<div class="${kind}">${line}</div>
-      ${here.map(noteBox)}`;
+    return markup`<div class="${kind}">${line}</div>${here.map(noteBox)}`;
   });
-  return html`<div class="box">
-    <b>${file.path}</b> ${file.status} +${file.additions} −${file.deletions}
-    <pre>${shown}</pre>
-  </div>`;
+  const counts = `${file.status} +${file.additions} −${file.deletions}`;
+  return markup`<div class="box"><b>${file.path}</b> ${counts}<pre>${shown}</pre></div>`;
 };
 
-const noteBox = (note: Json): Safe =>
-  html`<div class="note">
-    <b>${textOf(note['annotation_level'])}: ${textOf(note['title'])}</b> ${textOf(note['message'])}
-  </div>`;
+const noteBox = (note: Json): Safe => {
+  const head = `${textOf(note['annotation_level'])}: ${textOf(note['title'])}`;
+  return markup`<div class="note"><b>${head}</b>\n${textOf(note['message'])}</div>`;
+};

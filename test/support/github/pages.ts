@@ -7,7 +7,7 @@ import { createApp, install } from './create.ts';
 import { accountOf } from './create.ts';
 import { commitOf, filesBetween, logOf } from './git.ts';
 import type { Safe } from './html.ts';
-import { html } from './html.ts';
+import { markup } from './html.ts';
 import { checkBox, commentBox, fileBox, layout, pullRow, whoBox } from './page-parts.ts';
 import { commitRow, deploymentRow } from './page-parts.ts';
 import type { MergeMethod } from './pulls.ts';
@@ -45,7 +45,7 @@ export const createPages = (hub: Hub): http.RequestListener => {
         status,
         layout(
           'Error',
-          html`<h1>${String(status)}</h1>
+          markup`<h1>${String(status)}</h1>
             <p>${words}</p>`,
         ),
       );
@@ -186,9 +186,9 @@ const PAGES: Readonly<Record<string, Page>> = {
     const deployments = [...repo.deployments.values()].toReversed().slice(0, 10);
     return layout(
       fullName(repo),
-      html`<p>Clone: <code>${hub.web}/${fullName(repo)}.git</code></p>
+      markup`<p>Clone: <code>${hub.web}/${fullName(repo)}.git</code></p>
         <h2>Pull requests</h2>
-        ${pulls.length === 0 ? html`<p>None yet: push a branch.</p>` : null}
+        ${pulls.length === 0 ? markup`<p>None yet: push a branch.</p>` : null}
         <ul>
           ${pulls.map((pull) => pullRow(repo, pull))}
         </ul>
@@ -213,7 +213,7 @@ const PAGES: Readonly<Record<string, Page>> = {
     const who = whoBox(peopleOf(hub, repo), ask.by);
     return layout(
       fullName(repo),
-      html`<h1>Commit ${sha.slice(0, 10)}</h1>
+      markup`<h1>Commit ${sha.slice(0, 10)}</h1>
         <pre>${commit.message}</pre>
         <p>
           ${commit.author.name} wrote it; ${commit.committer.name} committed it,
@@ -232,7 +232,7 @@ const PAGES: Readonly<Record<string, Page>> = {
     const who = whoBox(peopleOf(ask.hub, ask.repo), ask.by);
     return layout(
       fullName(ask.repo),
-      html`${checkBox(ask.repo, run, { who, back: `/runs/${run.id}` })}
+      markup`${checkBox(ask.repo, run, { who, back: `/runs/${run.id}` })}
         <p>Of commit <a href="/${fullName(ask.repo)}/commit/${run.sha}">${run.sha}</a></p>`,
     );
   },
@@ -255,7 +255,7 @@ const pullPage = async (ask: Ask): Promise<Safe> => {
   const state = pull.merged === null ? pull.state : 'merged';
   return layout(
     fullName(repo),
-    html`<h1>${pull.title} <small>#${pull.number}</small></h1>
+    markup`<h1>${pull.title} <small>#${pull.number}</small></h1>
       <p>
         <b>${state}</b>: ${pull.author.login} wants to merge ${commits.length} commit(s) into
         <code>${pull.base.ref}</code> from
@@ -267,7 +267,7 @@ const pullPage = async (ask: Ask): Promise<Safe> => {
       </ul>
       ${checks.map((run) => checkBox(repo, run, { who, back: `/pull/${pull.number}` }))}
       ${comments.map(commentBox)}
-      ${reviews.map((each) => html`<p><b>${each.author.login}</b>: ${each.state}</p>`)}
+      ${reviews.map((each) => markup`<p><b>${each.author.login}</b>: ${each.state}</p>`)}
       ${mergeBox({ path, who, state, able, missing: missingChecks(ask, pull) })}
       <form method="post" action="${path}/comment" class="box">
         <textarea name="body" rows="3" placeholder="/purser plan"></textarea><br />
@@ -286,10 +286,10 @@ const mergeBox = (at: {
   readonly missing: readonly string[];
 }): Safe => {
   const { path, who, state } = at;
-  const close = html`<form method="post" action="${path}/close">
+  const close = markup`<form method="post" action="${path}/close">
     ${who} <button>${state === 'open' ? 'Close' : 'Reopen'}</button>
   </form>`;
-  if (state === 'merged') return html``;
+  if (state === 'merged') return markup``;
   if (state !== 'open') return close;
   const words =
     at.able === 'dirty'
@@ -297,7 +297,7 @@ const mergeBox = (at: {
       : at.missing.length > 0
         ? `Required: ${at.missing.join(', ')}.`
         : 'It can be merged.';
-  return html`<div class="box">
+  return markup`<div class="box">
     <p>${words}</p>
     <form method="post" action="${path}/merge">
       ${who}
