@@ -54,19 +54,20 @@ const main = (): void => {
     tell({ kind: 'rest' });
   });
   const delay = monitorEventLoopDelay({ resolution: 1 });
-  process.on('message', async ({ base, head }: PullAsked) => {
+  const plan = async ({ base, head }: PullAsked): Promise<void> => {
     const { view } = loop.state();
     if (view === null) return problem({}, 'nothing was read yet');
     delay.enable();
     delay.reset();
     const start = performance.now();
-    const plan = await plans.plan({ base, head, live: view.live, fromFork: false });
+    const made = await plans.plan({ base, head, live: view.live, fromFork: false });
     const tookMs = performance.now() - start;
     delay.disable();
     const heldUpMs = delay.max / 1e6;
     const memoryMib = process.memoryUsage().rss / 1024 ** 2;
-    tell({ kind: 'planned', tookMs, heldUpMs, jobs: jobsOf(plan), text: textOf(plan), memoryMib });
-  });
+    tell({ kind: 'planned', tookMs, heldUpMs, jobs: jobsOf(made), text: textOf(made), memoryMib });
+  };
+  process.on('message', (asked: PullAsked) => void plan(asked));
   process.once('disconnect', () => process.exit());
   void loop.run(new AbortController().signal);
 };

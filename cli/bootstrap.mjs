@@ -34,7 +34,7 @@ const TEST_PACKAGES = {
 /** Tests start an sshd of their own; this machine is not to serve port 22 because of them. */
 const MASK_SSH = 'systemctl mask ssh.service ssh.socket';
 
-const own = new Set(['--only-setup', '--with-tests']);
+const own = new Set(['--only-setup', '--with-tests', '--with-forge']);
 const flags = new Set(process.argv.slice(2).filter((word) => own.has(word)));
 const rest = process.argv.slice(2).filter((word) => !own.has(word));
 
@@ -97,12 +97,14 @@ const installPackages = () => {
     );
   }
   if (!root) {
-    const mask = masks ? `  sudo ${MASK_SSH}\n` : '';
-    const steps = missing.length > 0 ? `${mask}  sudo apt-get update\n  sudo ${install}\n` : '';
-    fail(
-      `Containers need root. Nothing was changed. Run:\n${steps}` +
-        `  sudo npm ${flags.has('--with-tests') ? 'test' : 'start'}`,
-    );
+    // A fresh Debian has no sudo.
+    const [how, before] = isThere('sudo')
+      ? ['Run', 'sudo ']
+      : ['As root (`su -`), in this folder', ''];
+    const steps = missing.length > 0 ? ['apt-get update', install] : [];
+    const go = `npm ${flags.has('--with-tests') ? 'test' : 'start'}`;
+    const lines = [...(masks ? [MASK_SSH] : []), ...steps, go].map((line) => `  ${before}${line}`);
+    fail(`Containers need root. Nothing was changed. ${how}:\n${lines.join('\n')}`);
   }
   say(`Installing Debian packages: ${missing.join(', ')}`);
   say(`  ${masks ? `${MASK_SSH} && ` : ''}apt-get update && ${install}`);
@@ -141,5 +143,9 @@ if (!flags.has('--only-setup')) {
   // The program itself takes it from here; signals reach it directly, as it is in the same group.
   process.on('SIGINT', () => undefined);
   process.on('SIGTERM', () => undefined);
+  if (flags.has('--with-forge')) {
+    const forge = join(HERE, 'test/support/github/main.ts');
+    process.exit(run(process.execPath, ['--import', 'tsx', forge, ...rest]));
+  }
   process.exit(run(join(HERE, 'purser'), ['up', ...rest]));
 }

@@ -49,6 +49,7 @@ export const up: CommandSpec = {
       .option('--directory <path>', "the cluster's directory in the repository", '')
       .option('--insecure-registry <host:port...>', 'registries on loopback that speak plain http')
       .option('--registry-credentials <path>', "logins: docker's config.json")
+      .option('--example-images', 'for a repository made from the example: bring its images along')
       .option('--forge <file>', 'show plans and checks there: what `purser github setup` wrote'),
   run: async (invocation) => {
     if (process.getuid?.() !== 0) {
@@ -91,10 +92,12 @@ const runCluster = async (
   const count = nodeCount(text(options['nodes']), before);
   // What speaks to containerd is large, and only the example needs it here.
   const images = await import('./up/images.ts');
-  const prepare = args[0] === undefined ? await images.prepareExample() : null;
+  const isExample = args[0] === undefined;
+  const prepare =
+    isExample || options['exampleImages'] === true ? await images.prepareExample() : null;
   const branch = text(options['branch']);
   const repository =
-    prepare === null
+    !isExample || prepare === null
       ? await openRepository(args[0] ?? '', branch)
       : await makeExample(EXAMPLE, layout.repository, { prepare: prepare.edit, branch });
   const tokenFile = text(options['tokenFile']);

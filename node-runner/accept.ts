@@ -8,11 +8,13 @@ import { canonical } from '../schema/hash.ts';
 import { compareText, VOLUME_FOLDER_PATTERN } from '../schema/ids.ts';
 import type { AllocationBody, NodeOrders, OrderItem } from '../schema/orders.ts';
 import type { GroupSpec } from '../schema/spec.ts';
+import { formatSize } from '../schema/units.ts';
 import {
   BODY_BYTES,
   HELD_ALLOCATIONS,
   HELD_BYTES,
   NODE_ALLOCATIONS,
+  NODE_FETCHES,
   ORDERS_BYTES,
   ordersHash,
 } from '../schema/wire.ts';
@@ -77,7 +79,7 @@ const wrongSet = (offered: NodeOrders): string | null => {
     return `${offered.items.length} items, more than ${HELD_ALLOCATIONS}`;
   }
   if (exceed(groups, ORDERS_BYTES)) {
-    return `the bodies of ${groups.length} allocations are larger than ${ORDERS_BYTES} bytes together`;
+    return `the bodies of ${groups.length} allocations are larger than ${formatSize(ORDERS_BYTES)} together`;
   }
   let before = '';
   for (const item of offered.items) {
@@ -88,6 +90,9 @@ const wrongSet = (offered: NodeOrders): string | null => {
     const wrong = wrongItem(item, offered);
     if (wrong !== null) return wrong;
   }
+  const fetches = offered.fetch?.length ?? 0;
+  if (fetches > NODE_FETCHES)
+    return `${fetches} images to fetch, more than ${NODE_FETCHES} at a time`;
   return wrongRemovals(offered.removeVolumes ?? []);
 };
 
@@ -111,7 +116,7 @@ const tooMuch = (offered: NodeOrders, held: Iterable<AllocationBody>): string | 
     return `${all.size} allocations with those that leave, more than ${HELD_ALLOCATIONS}: ${until}`;
   }
   return exceed([...all.values()], HELD_BYTES)
-    ? `the bodies of ${all.size} allocations, with those that leave, are larger than ${HELD_BYTES} bytes: ${until}`
+    ? `the bodies of ${all.size} allocations, with those that leave, are larger than ${formatSize(HELD_BYTES)}: ${until}`
     : null;
 };
 
@@ -138,7 +143,7 @@ const wrongItem = (item: OrderItem, offered: NodeOrders): string | null => {
   // near the limit.
   const text = canonical(body);
   if (text.length * 3 > BODY_BYTES && utf8Bytes(text) > BODY_BYTES) {
-    return `the body of ${item.allocation} is larger than ${BODY_BYTES} bytes`;
+    return `the body of ${item.allocation} is larger than ${formatSize(BODY_BYTES)}`;
   }
   return null;
 };

@@ -182,6 +182,8 @@ export interface NetworkPort {
   readonly list: () => Promise<readonly NetworkFacts[]>;
   /** Host ports that something else listens on. */
   readonly portsTaken: () => Promise<readonly number[]>;
+  /** Who holds them, in a few words each, where that can be known. Costs a look at all processes. */
+  readonly portHolders: () => Promise<ReadonlyMap<number, string>>;
 }
 
 export interface ProbeAsk {

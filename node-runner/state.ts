@@ -20,6 +20,7 @@ import type {
 } from './decide/inventory.ts';
 import { userKey } from './decide/inventory.ts';
 import type { CheckLog, FailureLog } from './decide/log-lines.ts';
+import { isFetched } from './decide/fetch.ts';
 import { afterFailure, afterProbe, afterSuccess, concerns } from './decide/outcome.ts';
 import { nextRetry, retryKeyOf } from './decide/retry.ts';
 import type { Fact } from './perform.ts';
@@ -46,6 +47,7 @@ export interface RunnerState {
   readonly retries: Map<string, RetryMark>;
   readonly room: Record<Lane, number>;
   portsTaken: ReadonlySet<number>;
+  portHolders: ReadonlyMap<number, string>;
   disk: Inventory['disk'];
   contactAt: Ms | null;
   unheardMs: Ms;
@@ -79,6 +81,7 @@ export const newState = (node: NodeFacts): RunnerState => ({
   retries: new Map(),
   room: { ...LANE_PLACES },
   portsTaken: new Set(),
+  portHolders: new Map(),
   disk: null,
   contactAt: null,
   unheardMs: Number.POSITIVE_INFINITY,
@@ -106,6 +109,7 @@ const ended = (state: RunnerState, work: Work): void => {
   state.inFlight.delete(key);
   state.touched.add(key);
   state.room[laneOf(work.kind)] += 1;
+  state.changed ||= isFetched(state.orders, work);
 };
 
 const setMark = (state: RunnerState, before: AllocationMark, mark: AllocationMark): void => {
@@ -315,9 +319,11 @@ export const failed = (
     succeededProbe(state, work, { answer, now, begunIn: end.begunIn });
     return;
   }
-  if (failure.blame === 'platform' || failure.consequence === 'stale') {
+  const isFetch = isFetched(state.orders, work);
+  // No allocation of its own says when a fetch is tried again.
+  if (failure.blame === 'platform' || failure.consequence === 'stale' || isFetch) {
     const key = retryKeyOf(work);
-    state.retries.set(key, nextRetry(state.retries.get(key), now));
+    state.retries.set(key, nextRetry(state.retries.get(key), failure, now));
   }
   if (work.kind === 'probe') return;
   if (failure.blame === 'version' && work.kind === 'start') {

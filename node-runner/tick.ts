@@ -19,6 +19,7 @@ import {
 } from './config.ts';
 import type { Action, Work } from './decide/action.ts';
 import { decide } from './decide/decide.ts';
+import { retriesToForget } from './decide/fetch.ts';
 import type { Inventory } from './decide/inventory.ts';
 import { loadMarks, saveMarks } from './decide/marks.ts';
 import { nodeReport } from './decide/report.ts';
@@ -273,6 +274,7 @@ const takeOrders = (loop: Loop): void => {
       await ports.clock.sleepUntil(ports.clock.now() + ORDERS_AGAIN_MS, loop.signal);
       return;
     }
+    for (const key of retriesToForget(state.orders, offered)) state.retries.delete(key);
     state.orders = offered;
     state.unheardMs = 0;
     state.changed = true;

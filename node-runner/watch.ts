@@ -120,13 +120,26 @@ export const measure = async (loop: Loop): Promise<void> => {
   ]);
   if (usage.status === 'fulfilled') state.usage = usage.value;
   if (disk.status === 'fulfilled') state.disk = disk.value;
-  if (taken.status === 'fulfilled') state.portsTaken = new Set(taken.value);
+  if (taken.status === 'fulfilled') await replacePorts(loop, taken.value);
   for (const result of [usage, disk, taken]) {
     if (result.status === 'rejected') {
       ports.log.warn({}, `a measurement failed: ${asFailure(result.reason).message}`);
     }
   }
   loop.measuredAt = ports.clock.now();
+};
+
+/** Who holds them is asked only when there are others: it takes a look at all processes. */
+const replacePorts = async ({ ports, state }: Loop, taken: readonly number[]): Promise<void> => {
+  const before = state.portsTaken;
+  if (taken.length === before.size && taken.every((port) => before.has(port))) return;
+  state.portsTaken = new Set(taken);
+  try {
+    state.portHolders = await ports.network.portHolders();
+  } catch (thrown) {
+    state.portHolders = new Map();
+    ports.log.warn({}, `nobody knows who holds the host ports: ${asFailure(thrown).message}`);
+  }
 };
 
 /** Sum over the tasks of each allocation. */

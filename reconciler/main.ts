@@ -48,6 +48,7 @@ import type { View } from './cycle.ts';
 import { forgeAuth, openForge, startForge, type RunningForge } from './forge.ts';
 import { createKeeping } from './keeping.ts';
 import { createMemos } from './memos.ts';
+import { createNoter, type Noter } from './notes.ts';
 import type { LogPort, RegistryPort } from './ports.ts';
 import { returnsOf } from './returns.ts';
 import { rollbackTarget } from './rollback.ts';
@@ -60,8 +61,7 @@ export interface Reconciler {
 export const startReconciler = async (config: ReconcilerConfig): Promise<Reconciler> => {
   const clock = createClock();
   const log = createLog('reconciler');
-  const { cluster } = config;
-  const { repository } = config;
+  const { cluster, repository } = config;
   const { tokenFile } = repository;
   const memos = createMemos();
   const github = await openForge(config, { clock, log });
@@ -92,6 +92,7 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
     if (view !== null && keep !== null) keeping.offer(view);
   });
   const events = noteEvents(loop);
+  const noter = noteCommits(loop, source, log);
   const forging: { running: RunningForge | null } = { running: null };
   const control = createControl({
     handlers: handlersOf({
@@ -122,6 +123,7 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
       await Promise.all([link.stop(), socket.stop()]);
       await running;
       keeping.close();
+      await noter.idle();
       source.close();
     },
   };
@@ -129,6 +131,14 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
 
 const keepOf = ({ cacheDir, program }: ReconcilerConfig, log: LogPort): KeepPort | null =>
   program === null ? null : createKeep({ folder: cacheDir, program, log });
+
+const noteCommits = (loop: Loop, { notes }: GitSource, log: LogPort): Noter => {
+  const noter = createNoter({ notes, epochMs: Date.now, log });
+  loop.watch(({ view }) => {
+    if (view !== null) noter.look(view);
+  });
+  return noter;
+};
 
 const noteEvents = (loop: Loop): Events => {
   const events = createEvents();

@@ -48,8 +48,6 @@ export const freshFacts = (
   connected,
 });
 
-const factsByNode = new WeakMap<LiveNode, Facts>();
-
 const agedByNode = new WeakMap<LiveNode, LiveNode['allocations']>();
 
 /**
@@ -72,19 +70,27 @@ export const ageingNode = (facts: Facts, node: Omit<LiveNode, 'allocations'>): L
     portsTaken: node.portsTaken,
     foreign: node.foreign,
     conditions: node.conditions,
+    ...(node.portHolders === undefined ? null : { portHolders: node.portHolders }),
     ...(node.volumes === undefined ? null : { volumes: node.volumes }),
+    ...(node.fetched === undefined ? null : { fetched: node.fetched }),
   };
-  const made = Object.defineProperty(told, 'allocations', AGED) as LiveNode;
-  factsByNode.set(made, facts);
-  return made;
+  Object.defineProperty(told, 'allocations', AGED);
+  return Object.defineProperty(told, FACTS, { value: facts }) as LiveNode;
 };
+
+/** Where a node keeps its facts: out of sight, so that no copy of a node has them. */
+const FACTS = Symbol('facts');
+
+interface WithFacts extends LiveNode {
+  readonly [FACTS]?: Facts;
+}
 
 const AGED = {
   enumerable: true,
   get(this: LiveNode): LiveNode['allocations'] {
     const known = agedByNode.get(this);
-    const facts = factsByNode.get(this);
-    if (known !== undefined || facts === undefined) return known ?? [];
+    const facts = factsOf(this);
+    if (known !== undefined || facts === null) return known ?? [];
     const aged = facts.facts.map((one) => agedBy(one, facts, this.silentForMs));
     agedByNode.set(this, aged);
     return aged;
@@ -92,7 +98,7 @@ const AGED = {
 };
 
 /** null: the node was made otherwise, and nothing is known of what it was before. */
-export const factsOf = (node: LiveNode): Facts | null => factsByNode.get(node) ?? null;
+export const factsOf = (node: LiveNode): Facts | null => (node as WithFacts)[FACTS] ?? null;
 
 /** The node's allocations for a reader who looks at no age and no use. */
 export const unaged = (node: LiveNode): readonly LiveAllocation[] =>
@@ -182,11 +188,13 @@ export const copiesOf = (
   jobs: ReadonlySet<string>,
 ): ReadonlyMap<string, readonly LiveAllocation[]> => {
   const found = new Map<string, LiveAllocation[]>();
+  const ids = [...jobs];
   for (const node of live.nodes) {
     const facts = factsOf(node);
-    const index = placesByJob(unaged(node));
-    for (const id of jobs.size < index.size ? jobs : index.keys()) {
-      const places = jobs.has(id) ? index.get(id) : undefined;
+    const index = placesByJob(facts?.allocations ?? node.allocations);
+    const some = ids.length < index.size ? ids : [...index.keys()].filter((id) => jobs.has(id));
+    for (const id of some) {
+      const places = index.get(id);
       if (places === undefined) continue;
       const before = found.get(id);
       const mine = before ?? [];

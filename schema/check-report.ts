@@ -7,6 +7,7 @@ import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 import type { Static, TSchema } from 'typebox';
 import { checkers } from './generated/report-checkers.ts';
 import { helloForm, reportForm } from './report-form.ts';
+import { formatSize } from './units.ts';
 import { BODY_BYTES, type ReportFrame } from './wire.ts';
 
 export type CheckedReport =
@@ -70,7 +71,7 @@ const disagreement = ({ head, bodies, changed }: ReportFrame, from: Sender): str
   const large =
     from.bytes > BODY_BYTES && bodies.find((body) => JSON.stringify(body).length > BODY_BYTES);
   if (large !== false && large !== undefined) {
-    return `the body of ${large.allocation} is larger than ${BODY_BYTES} bytes`;
+    return `the body of ${large.allocation} is larger than ${formatSize(BODY_BYTES)}`;
   }
   const ids = new Set(changed.map(({ allocation }) => allocation));
   return ids.size === changed.length ? null : 'an allocation stands in it twice';

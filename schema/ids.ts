@@ -6,6 +6,14 @@ import { hashOf } from './hash.ts';
 /** Order of ids everywhere: by code unit. */
 export const compareText = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0);
 
+/** Sorted by name; the list itself where it is so already. */
+export const byName = <Value extends { readonly name: string }>(
+  values: readonly Value[],
+): readonly Value[] =>
+  values.every(({ name }, at) => compareText(values[at - 1]?.name ?? '', name) <= 0)
+    ? values
+    : values.toSorted((a, b) => compareText(a.name, b.name));
+
 export interface AllocationKey {
   readonly namespace: string;
   readonly job: string;

@@ -62,10 +62,13 @@ export interface LiveNode {
   /** Sorted by allocation. */
   readonly allocations: readonly LiveAllocation[];
   readonly portsTaken: readonly number[];
+  readonly portHolders?: NodeReport['portHolders'];
   readonly foreign: number;
   readonly conditions: NodeReport['conditions'];
   /** Folders of named volumes that are there; absent: not known. */
   readonly volumes?: readonly string[];
+  /** Of the images that it was told to fetch; absent: none. */
+  readonly fetched?: NodeReport['fetched'];
 }
 
 export interface LiveState {

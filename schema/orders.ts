@@ -101,6 +101,24 @@ export interface NodeOrders {
    * soon as nothing on the node uses them.
    */
   readonly removeVolumes?: readonly string[];
+  /**
+   * Images that are fetched although nothing here needs them yet, sorted by repository, digest: of
+   * what is to follow a copy on another node, or one that must be gone first (rules 5.7). Absent:
+   * none.
+   */
+  readonly fetch?: readonly StopImage[];
+}
+
+/** What became of an image that was to be fetched; one that is under way is not in the report. */
+export interface FetchReport extends StopImage {
+  /** null: it is here. */
+  readonly failure: {
+    readonly blame: FailureRecord['blame'];
+    /** One line for people. */
+    readonly message: string;
+    /** Since the first failure in a row. */
+    readonly forMs: Ms;
+  } | null;
 }
 
 export type Health = 'healthy' | 'unhealthy' | 'unproven';
@@ -231,6 +249,10 @@ export interface NodeReport {
   readonly conditions: readonly { readonly kind: string; readonly message: string }[];
   /** Host ports that something else on the node holds. */
   readonly portsTaken: readonly number[];
+  /** Who holds some of them, in words, sorted by port; absent: not known. */
+  readonly portHolders?: readonly (readonly [port: number, holder: string])[];
   /** Folders of named volumes that are there, sorted; absent: not known. */
   readonly volumes?: readonly string[];
+  /** Of the images that the orders name in `fetch`; absent: they name none. */
+  readonly fetched?: readonly FetchReport[];
 }

@@ -95,6 +95,7 @@ export type Blocked =
 export type WaitReason =
   | 'held'
   | 'unresolved-image'
+  | 'image-fetch'
   | 'max-parallel'
   | 'max-deployments'
   | 'min-healthy-time'
@@ -181,6 +182,8 @@ export interface Plan {
   /** Sorted by node, allocation. */
   readonly steps: readonly Step[];
   readonly blocked: readonly Blocked[];
+  /** Images that nodes fetch before something there or elsewhere is stopped; sorted by node. */
+  readonly fetches?: readonly { readonly node: string; readonly images: readonly StopImage[] }[];
   readonly proposals: readonly Proposal[];
   readonly deployments: readonly DeploymentView[];
   readonly problems: readonly Problem[];

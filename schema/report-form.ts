@@ -5,7 +5,7 @@
 import Type, { type TSchema } from 'typebox';
 import { NAME_PATTERN, NODE_NAME_PATTERN } from './patterns.ts';
 import { VOLUME_FOLDER_PATTERN } from './ids.ts';
-import { HELD_ALLOCATIONS } from './wire.ts';
+import { HELD_ALLOCATIONS, NODE_FETCHES } from './wire.ts';
 
 /** Tasks of a group, ports, checks of a task: a body of 256 KiB holds no more. */
 const PARTS = 1_000;
@@ -45,6 +45,8 @@ const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 const ms = Type.Number({ minimum: 0 });
 const amount = Type.Number({ minimum: 0 });
 const port = Type.Integer({ minimum: 0, maximum: PORT_MAX });
+/** Stands on terminals. */
+const holder = Type.String({ pattern: '^[\\u0020-\\u007e]{1,100}$' });
 const resources = Type.Object({ cpuMilli: amount, memoryBytes: amount });
 /** Words of a command, variables: bounded by the body's size (schema/check-report.ts). */
 const WORDS = 100_000;
@@ -223,7 +225,20 @@ const head = Type.Object({
     CONDITIONS,
   ),
   portsTaken: listOf(port, PORT_MAX + 1),
+  portHolders: Type.Optional(listOf(Type.Tuple([port, holder]))),
   volumes: Type.Optional(listOf(Type.String({ pattern: VOLUME_FOLDER_PATTERN }), FOLDERS)),
+  fetched: Type.Optional(
+    listOf(
+      Type.Object({
+        repository: text,
+        digest: text,
+        failure: orNull(
+          Type.Object({ blame: oneOf('version', 'platform'), message: sentence, forMs: ms }),
+        ),
+      }),
+      NODE_FETCHES,
+    ),
+  ),
 });
 
 export const reportForm = Type.Object({

@@ -18,6 +18,8 @@ export const FRAME_BYTES = 1024 * 1024;
 export const BODY_BYTES = 256 * 1024;
 /** Most allocations that run on a node (rules 10.3). */
 export const NODE_ALLOCATIONS = 2000;
+/** Most images that a node is told to fetch ahead of need: a few rollouts and drains at once. */
+export const NODE_FETCHES = 100;
 /**
  * What the bodies of one set of orders may have together: 2,000 bodies of 256 KiB cannot be meant.
  * Placement keeps to it (reconciler/place), and a runner refuses what is beyond.

@@ -18,6 +18,8 @@ import { sizeText } from './words.ts';
 export interface Held {
   resources: Resources;
   readonly ports: Set<number>;
+  /** Of ports that are not ours. */
+  readonly holders: ReadonlyMap<number, string>;
 }
 
 export type Admission =
@@ -32,7 +34,7 @@ export const heldBy = (inventory: Inventory): Held => {
     for (const { host } of mark.ports) ports.add(host);
     resources = plus(resources, mark.body.spec.ask);
   }
-  return { resources, ports };
+  return { resources, ports, holders: inventory.portHolders };
 };
 
 /** Dead, nothing runs, nothing is mapped: its containers are kept as evidence and hold nothing. */
@@ -56,7 +58,7 @@ export const admit = (mark: AllocationMark, held: Held, capacity: Resources): Ad
     const message = `no room on this node yet: ${short} of ${shortfall.resource} short`;
     return refused('runtime', message);
   }
-  const answer = choosePorts(mark.allocation, mark.body.spec, held.ports);
+  const answer = choosePorts(mark.allocation, mark.body.spec, held);
   if (answer.kind === 'taken') return refused('port-taken', answer.message);
   return { kind: 'admitted', ports: answer.ports };
 };

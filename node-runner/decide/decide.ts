@@ -14,6 +14,7 @@ import type { Held } from './admit.ts';
 import { admit, heldBy, hold } from './admit.ts';
 import type { Want } from './advance.ts';
 import { advance, noneRuns, replaceTask } from './advance.ts';
+import { fetchSteps } from './fetch.ts';
 import { diskIsFull, imageToRemove } from './gc.ts';
 import type { AllocationMark, ContainerFacts, Inventory, Lane } from './inventory.ts';
 import { newMark } from './marks.ts';
@@ -61,6 +62,7 @@ export const decide = (
   }
   intents.push(
     ...waiting.pulls,
+    ...fetchSteps(orders, inventory),
     ...orphanSteps(items, inventory),
     ...removalSteps(orders, inventory),
   );
@@ -155,7 +157,7 @@ const heldFor = (mark: AllocationMark, held: Held, inventory: Inventory): Held =
   if (noneRuns(mark)) return held;
   const own = new Set(mark.body.spec.ports.map(({ host }) => host));
   const taken = [...held.ports].filter((port) => !own.has(port) || heldByOthers(port, inventory));
-  return { resources: { cpuMilli: 0, memoryBytes: 0 }, ports: new Set(taken) };
+  return { ...held, resources: { cpuMilli: 0, memoryBytes: 0 }, ports: new Set(taken) };
 };
 
 const heldByOthers = (port: number, inventory: Inventory): boolean =>

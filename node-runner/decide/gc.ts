@@ -38,5 +38,5 @@ export const neededImages = (
     item.kind === 'stop' ? (item.images ?? []) : [],
   );
   const images = bodies.flatMap(({ spec }) => spec.tasks.map(({ image }) => image));
-  return new Set([...images, ...next].map(imageName));
+  return new Set([...images, ...next, ...(orders?.fetch ?? [])].map(imageName));
 };

@@ -127,10 +127,12 @@ export type Lane =
   | 'label'
   | 'probe';
 
-/** A platform failure of one action: when it may be tried again. */
+/** Failures of one action in a row: when it may be tried again. */
 export interface RetryMark {
   readonly failures: number;
   readonly notBefore: Ms;
+  /** The last one, and since when it has been the fault of the same. */
+  readonly failure: Pick<FailureRecord, 'blame' | 'message'> & { readonly since: Ms };
 }
 
 export interface Inventory {
@@ -152,6 +154,8 @@ export interface Inventory {
   readonly room: Readonly<Record<Lane, number>>;
   /** Host ports that something which is not ours listens on. */
   readonly portsTaken: ReadonlySet<number>;
+  /** Who, in words, where it is known. */
+  readonly portHolders: ReadonlyMap<number, string>;
   readonly disk: { readonly freeBytes: number; readonly totalBytes: number } | null;
   /**
    * When the newest report that a reconciler acknowledged was sent; null: none in this boot (rules

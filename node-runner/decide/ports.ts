@@ -16,6 +16,12 @@ export type PortsAnswer =
   | { readonly kind: 'chosen'; readonly ports: readonly PortChoice[] }
   | { readonly kind: 'taken'; readonly message: string };
 
+export interface TakenPorts {
+  readonly ports: ReadonlySet<number>;
+  /** Who holds them, in words, where it is known. */
+  readonly holders: ReadonlyMap<number, string>;
+}
+
 /**
  * In host mode nothing maps ports: the process itself must listen on the host port, so inside and
  * outside are one.
@@ -23,13 +29,15 @@ export type PortsAnswer =
 export const choosePorts = (
   allocation: string,
   group: GroupSpec,
-  taken: ReadonlySet<number>,
+  { ports: taken, holders }: TakenPorts,
 ): PortsAnswer => {
   const own = new Set<number>();
   const chosen: PortChoice[] = [];
   for (const { name, host } of group.ports) {
     if (host !== null && (taken.has(host) || own.has(host))) {
-      const message = `host port ${host} (${name}) is in use on this node`;
+      const holder = holders.get(host);
+      const by = holder === undefined ? '' : ` by ${holder}`;
+      const message = `host port ${host} (${name}) is in use on this node${by}`;
       return { kind: 'taken', message };
     }
     if (host !== null) own.add(host);

@@ -18,6 +18,7 @@ import { ordersHash } from '../../schema/wire.ts';
 import { imageKey } from './action.ts';
 import { markHealth, noneRuns } from './advance.ts';
 import { ownLabels } from './decide.ts';
+import { fetchReports } from './fetch.ts';
 import { diskIsFull } from './gc.ts';
 import type { AllocationMark, Inventory, TaskMark } from './inventory.ts';
 import { imageName } from './inventory.ts';
@@ -52,6 +53,13 @@ export const nodeReport = (
   const ours = new Set(
     [...inventory.marks.values()].flatMap(({ ports }) => (ports ?? []).map(({ host }) => host)),
   );
+  const strangers = [...inventory.portsTaken]
+    .filter((port) => !ours.has(port))
+    .toSorted((a, b) => a - b);
+  const holders = strangers.flatMap((port): readonly (readonly [number, string])[] => {
+    const holder = inventory.portHolders.get(port);
+    return holder === undefined ? [] : [[port, holder]];
+  });
   const waiting = waitingStops(orders, inventory).allocations;
   return {
     node: node.node,
@@ -74,12 +82,15 @@ export const nodeReport = (
       (container) => ownLabels(container, inventory) === null,
     ).length,
     conditions: conditions(inventory, about.measured),
-    portsTaken: [...inventory.portsTaken]
-      .filter((port) => !ours.has(port))
-      .toSorted((a, b) => a - b),
+    portsTaken: strangers,
+    ...(holders.length === 0 ? {} : { portHolders: holders.slice(0, HOLDERS) }),
     ...(inventory.volumes === null ? {} : { volumes: foldersOf(inventory.volumes) }),
+    ...(orders?.fetch === undefined ? {} : { fetched: fetchReports(orders, inventory, about.now) }),
   };
 };
+
+/** Ports with their holders; more than this nobody reads. */
+const HOLDERS = 500;
 
 const FOLDER = new RegExp(VOLUME_FOLDER_PATTERN);
 

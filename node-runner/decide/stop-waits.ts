@@ -1,7 +1,8 @@
 // A stop that waits for what follows: a copy that serves is told to go when the images of the one
 // that takes its place are here (rules 5.7). An image that cannot be had costs nobody a copy.
 // In: orders and the inventory. Out: the allocations whose stops wait, and the pulls that they wait
-// for. Not here: how a copy stops (stop.ts), which images they are (the planner says so).
+// for. Not here: how a copy stops (stop.ts), which images they are (the planner says so), images
+// that are fetched for what starts elsewhere or later (fetch.ts).
 
 import type { NodeOrders, StopImage } from '../../schema/orders.ts';
 import type { Intent } from './action.ts';

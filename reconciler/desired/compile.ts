@@ -109,7 +109,8 @@ const acceptableOf = (
 
 /** Nothing that HEAD takes away by being empty is removed before it is known to be meant. */
 const jobsOf = (survey: Survey, emptiness: Emptiness): readonly DesiredJob[] => {
-  const jobs = survey.jobs.filter((job) => job !== null);
+  // A list without gaps is handed on: whoever knows the one before sees where it differs.
+  const jobs = isWhole(survey.jobs) ? survey.jobs : survey.jobs.filter((job) => job !== null);
   if (survey.removed.length === 0) return jobs;
   const why = emptiness.kind === 'refused' ? emptiness.why : 'no job is left at HEAD';
   const standing = { kind: 'held', why } as const;
@@ -117,6 +118,8 @@ const jobsOf = (survey: Survey, emptiness: Emptiness): readonly DesiredJob[] => 
     emptiness.kind === 'ok' ? survey.removed : survey.removed.map((job) => ({ ...job, standing }));
   return [...jobs, ...removed].toSorted((a, b) => compareText(a.id, b.id));
 };
+
+const isWhole = (jobs: Survey['jobs']): jobs is readonly DesiredJob[] => !jobs.includes(null);
 
 /** All outcomes' parts of one kind. */
 const gathered = <T>(

@@ -10,6 +10,7 @@ import type { Problem } from '../../schema/problems.ts';
 import type { Files } from '../../schema/source.ts';
 import { pointerOf } from '../../schema/places.ts';
 import { parseImage, parseVolume, type ImageReference } from '../../schema/references.ts';
+import { formatSize } from '../../schema/units.ts';
 import { writtenGroups, type WrittenGroup, type WrittenTask } from '../../schema/written-job.ts';
 import { longForm, withDefaults, type LongJob } from './long-form.ts';
 import { problemAt } from './problem.ts';
@@ -117,7 +118,10 @@ const draftGroup = (group: WrittenGroup, files: Files, document: ReadDocument<'j
   const bytes = drafts.reduce((sum, draft) => sum + draft.bytes, 0);
   const tooLarge = problemAt(document, group.pointer, {
     code: 'body-too-large',
-    message: `The files and variables of group \`${group.name}\` have ${bytes} bytes; ${MAX_CONTENT_BYTES} can be sent to a node.`,
+    message:
+      `The files and variables of group \`${group.name}\` have ${formatSize(bytes)}, ` +
+      `${formatSize(bytes - MAX_CONTENT_BYTES)} more than the ${formatSize(MAX_CONTENT_BYTES)} ` +
+      'that can be sent to a node.',
   });
   return {
     name: group.name,

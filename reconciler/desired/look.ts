@@ -7,6 +7,7 @@
 import type { DesiredJob } from '../../schema/desired.ts';
 import { compareText } from '../../schema/ids.ts';
 import { lazily } from '../../schema/lazily.ts';
+import { withReplaced } from '../../schema/replaced.ts';
 import type { SourceTree } from '../../schema/source.ts';
 import { jobNames, usedPaths } from './draft.ts';
 import type { JobInput, JobOutcome } from './job-input.ts';
@@ -36,18 +37,20 @@ export const lookAtJobs = (input: LookInput, memo: CompileMemo): LookedAt => {
     usesFiles: new Set(),
     loud: new Set(),
   };
-  const { remembered, jobs } = aligned(before, layout.jobs);
+  const { remembered, jobs: known } = aligned(before, layout.jobs);
+  const news = new Map<number, DesiredJob | null>();
   const inputOf = inputs(input, memo);
   for (const place of placesToLookAt(input, remembered, before)) {
     const path = layout.jobs[place];
     if (path === undefined) continue;
     const job = rememberedJob(inputOf(path), { before: remembered[place], changed });
     remembered[place] = job;
-    jobs[place] = job.outcome.job;
+    if (known[place] !== job.outcome.job) news.set(place, job.outcome.job);
     mark(marked.restless, path.id, job.isRestless);
     mark(marked.usesFiles, path.id, !job.alone);
     mark(marked.loud, path.id, job.isLoud);
   }
+  const jobs = withReplaced(known, news);
   memo.jobs = { paths: layout.jobs, remembered, jobs, marked, frame, index };
   return memo.jobs;
 };
@@ -73,16 +76,18 @@ const mark = (marked: Set<string>, id: string, holds: boolean): void => {
 };
 
 interface Lists {
+  /** Kept up to date in place. */
   readonly remembered: (RememberedJob | undefined)[];
-  readonly jobs: (DesiredJob | null)[];
+  readonly jobs: readonly (DesiredJob | null)[];
 }
 
 /** Lists for these paths, with what is remembered of them; both are sorted by id. */
 const aligned = (before: LookedAt | null, wanted: readonly JobPath[]): Lists => {
-  if (before === null) return { remembered: [], jobs: [] };
+  if (before === null) return { remembered: [], jobs: wanted.map(() => null) };
   const { paths, marked } = before;
-  if (paths === wanted) return { remembered: [...before.remembered], jobs: [...before.jobs] };
-  const lists: Lists = { remembered: [], jobs: [] };
+  if (paths === wanted) return before;
+  const remembered: Lists['remembered'] = [];
+  const jobs: (DesiredJob | null)[] = [];
   let at = 0;
   for (const path of wanted) {
     for (let old = paths[at]; old !== undefined && old.id < path.id; old = paths[at]) {
@@ -90,12 +95,12 @@ const aligned = (before: LookedAt | null, wanted: readonly JobPath[]): Lists => 
       at += 1;
     }
     const isKnown = paths[at]?.id === path.id;
-    lists.remembered.push(isKnown ? before.remembered[at] : undefined);
-    lists.jobs.push((isKnown && before.jobs[at]) || null);
+    remembered.push(isKnown ? before.remembered[at] : undefined);
+    jobs.push((isKnown && before.jobs[at]) || null);
     if (isKnown) at += 1;
   }
   for (const { id } of paths.slice(at)) for (const ids of Object.values(marked)) ids.delete(id);
-  return lists;
+  return { remembered, jobs };
 };
 
 /**

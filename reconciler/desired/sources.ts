@@ -8,6 +8,7 @@ import type { TaskFile } from '../../schema/documents/task.ts';
 import { compareText } from '../../schema/ids.ts';
 import type { Files, SourceFile } from '../../schema/source.ts';
 import type { FileMount } from '../../schema/spec.ts';
+import { formatSize } from '../../schema/units.ts';
 import { parseEnvFile } from './env-file.ts';
 
 /** What is wrong, and with which value of the task; draft.ts gives it a line. */
@@ -105,7 +106,7 @@ const refusal = (file: Extract<SourceFile, { kind: 'refused' }>): string => {
     case 'lfs-pointer':
       return 'it is a pointer to Git LFS, whose content is not in Git';
     case 'too-large':
-      return file.size === null ? 'it is too large' : `it has ${file.size} bytes, too many`;
+      return file.size === null ? 'it is too large' : `it has ${formatSize(file.size)}, too many`;
     case 'not-utf8':
       return 'it is not UTF-8 text';
     default:

@@ -105,8 +105,8 @@ export interface RememberedJob {
 /** All jobs of a tree, with what was around them. */
 export interface LookedAt {
   readonly paths: readonly JobPath[];
-  /** One for each path. */
-  readonly remembered: readonly (RememberedJob | undefined)[];
+  /** One for each path. Kept up to date in place. */
+  readonly remembered: (RememberedJob | undefined)[];
   /** One for each path; null: the file says none. */
   readonly jobs: readonly (DesiredJob | null)[];
   readonly marked: Marked;

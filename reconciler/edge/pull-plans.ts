@@ -13,17 +13,21 @@ import type { LiveSender } from './live-parts.ts';
 import { createLiveSender } from './live-parts.ts';
 import type { FromPullWorker, PullWorkerData, ToPullWorker } from './pull-messages.ts';
 
-/** The first plan of a thread reads the whole cluster: 10,000 jobs take some ten seconds. */
+/** Warm, 20 jobs of 10,000 take half a second, and a pull request of all of them some ten. */
 const PLAN_MS = 60_000;
+/** The first plan of a thread reads the whole cluster and its history first. */
+const COLD_PLAN_MS = 180_000;
 /** 10,000 jobs with 30,000 copies take about 1 GiB. */
 const MEMORY_MIB = 2048;
+/** Of new objects, as the reconciler itself has it: with less, a plan's pass for old ones. */
+const YOUNG_MIB = 96;
 /** Nobody opened or pushed a pull request for so long: the memory is given back. */
 const IDLE_MS = 30 * 60_000;
 
 export interface PullPlansOptions extends Omit<PullWorkerData, 'asksAuth'> {
   /** A login for http(s), asked before each fetch; null: what the URL holds, or none. */
   readonly auth: (() => Promise<Auth>) | null;
-  readonly planMs?: number;
+  readonly planMs?: number | null;
   readonly memoryMib?: number;
   /** The bundled thread, where it lies elsewhere. */
   readonly entry?: URL;
@@ -81,15 +85,19 @@ interface Thread {
 const ENTRY = new URL('./pull-worker.js', import.meta.url);
 
 const startThread = (options: PullPlansOptions): Thread => {
-  const { auth, memoryMib = MEMORY_MIB, planMs = PLAN_MS, entry = ENTRY, ...data } = options;
+  const { auth, memoryMib = MEMORY_MIB, planMs = null, entry = ENTRY, ...data } = options;
   const workerData: PullWorkerData = { ...data, asksAuth: auth !== null };
-  const resourceLimits = { maxOldGenerationSizeMb: memoryMib };
+  const resourceLimits = {
+    maxOldGenerationSizeMb: memoryMib,
+    maxYoungGenerationSizeMb: YOUNG_MIB,
+  };
   const worker = new Worker(entry, { workerData, resourceLimits, execArgv: [] });
   worker.unref();
   const post = (message: ToPullWorker): void => worker.postMessage(message);
   const sender = createLiveSender();
   let waiting: Waiting | null = null;
   let ended: string | null = null;
+  let isWarm = false;
   const die = (why: string): void => {
     ended ??= why;
     waiting?.reject(new Error(ended));
@@ -104,12 +112,11 @@ const startThread = (options: PullPlansOptions): Thread => {
   });
   return {
     plan: async (ask) => {
+      const limitMs = planMs ?? (isWarm ? PLAN_MS : COLD_PLAN_MS);
       const limit = setTimeout(() => {
-        die(
-          `it took longer than ${planMs / 1000} s, and nothing but the pull request waits for it`,
-        );
+        die(`it took longer than ${limitMs / 1000} s to work out: make it smaller`);
         void worker.terminate();
-      }, planMs);
+      }, limitMs);
       worker.ref();
       try {
         const answer = new Promise<PullPlan>((resolve, reject) => {
@@ -119,7 +126,9 @@ const startThread = (options: PullPlansOptions): Thread => {
         answer.catch(() => undefined);
         if (ended !== null) die(ended);
         await send({ sender, post, ask });
-        return await answer;
+        const plan = await answer;
+        isWarm = true;
+        return plan;
       } finally {
         clearTimeout(limit);
         worker.unref();

@@ -5,7 +5,7 @@
 // from Git).
 
 import { ageingNode, type Fact, type Facts } from '../../schema/ageing.ts';
-import { compareText } from '../../schema/ids.ts';
+import { byName, compareText } from '../../schema/ids.ts';
 import type { Heard, HeardNode, LiveAllocation, LiveNode, LiveState } from '../../schema/live.ts';
 import type {
   AllocationBody,
@@ -26,15 +26,16 @@ export const observe = (
   now: Ms,
   memo: ObserveMemo = createObserveMemo(),
 ): LiveState => {
-  const nodes = new Map(
-    heard.nodes.map((node) => [node.node, look(node, memo.nodes.get(node.node) ?? null)]),
-  );
+  const nodes = new Map<string, KnownNode>();
+  for (const node of heard.nodes) {
+    nodes.set(node.node, look(node, memo.nodes.get(node.node) ?? null));
+  }
   memo.nodes = nodes;
+  const seen: LiveNode[] = [];
+  for (const node of nodes.values()) seen.push(observeNode(node.heard, node.facts, now));
   return {
     upForMs: Math.max(0, now - heard.startedAt),
-    nodes: [...nodes.values()]
-      .map((node) => observeNode(node.heard, node.facts, now))
-      .toSorted((a, b) => compareText(a.name, b.name)),
+    nodes: byName(seen),
   };
 };
 
@@ -42,11 +43,12 @@ export const observe = (
 const look = (heard: HeardNode, before: KnownNode | null): KnownNode => {
   const isSame =
     before !== null &&
-    before.heard.report === heard.report &&
-    before.heard.unchanged === heard.unchanged &&
-    before.heard.sent === heard.sent &&
-    before.heard.receivedAt === heard.receivedAt &&
-    before.heard.connected === heard.connected;
+    (before.heard === heard ||
+      (before.heard.report === heard.report &&
+        before.heard.unchanged === heard.unchanged &&
+        before.heard.sent === heard.sent &&
+        before.heard.receivedAt === heard.receivedAt &&
+        before.heard.connected === heard.connected));
   if (isSame) return before;
   const known = new Map<string, KnownFact>();
   for (const one of factsIn(heard, before?.known ?? NOTHING_KNOWN)) {
@@ -88,7 +90,9 @@ const observeNode = (heard: HeardNode, facts: Facts, now: Ms): LiveNode => {
     portsTaken: report.portsTaken,
     foreign: report.foreign,
     conditions: report.conditions,
+    ...(report.portHolders === undefined ? null : { portHolders: report.portHolders }),
     ...(report.volumes === undefined ? null : { volumes: report.volumes }),
+    ...(report.fetched === undefined ? null : { fetched: report.fetched }),
   });
 };
 

@@ -7,7 +7,7 @@ import { fits } from '../../schema/fits.ts';
 import type { NodeReason } from '../../schema/plan.ts';
 import type { ConstraintSpec } from '../../schema/spec.ts';
 import { formatSize } from '../../schema/units.ts';
-import { holdsPort, plus, type Row } from './table.ts';
+import { holderOf, holdsPort, plus, type Row } from './table.ts';
 import { toldTooMuch } from './told.ts';
 import type { Want } from './want.ts';
 
@@ -32,10 +32,13 @@ const constraints: Filter = (want, row) => {
 
 const ports: Filter = (want, row) => {
   const freed = behindVictim(want, row) ? (want.victim?.hostPorts ?? []) : [];
-  const taken = want.group.ports.find(
-    ({ host }) => host !== null && holdsPort(row, host) && !freed.includes(host),
-  );
-  return taken === undefined ? null : { reason: 'port', detail: `host port ${taken.host}` };
+  for (const { host } of want.group.ports) {
+    if (host === null || !holdsPort(row, host) || freed.includes(host)) continue;
+    const holder = holderOf(row, host);
+    const by = holder === null ? '' : `, held by ${holder}`;
+    return { reason: 'port', detail: `host port ${host}${by}` };
+  }
+  return null;
 };
 
 const resources: Filter = (want, row) => {

@@ -8,6 +8,7 @@ import { compareText } from '../../schema/ids.ts';
 import { fits } from '../../schema/fits.ts';
 import type { NodeReason } from '../../schema/plan.ts';
 import type { Resources } from '../../schema/spec.ts';
+import { formatCpu, formatSize } from '../../schema/units.ts';
 import { behindVictim, refusalOf, type Refusal } from './feasible.ts';
 import { compareScores, scoreOf } from './score.ts';
 import { minus, take, type Row, type Table } from './table.ts';
@@ -103,9 +104,14 @@ const beyondVictim = ({ group, victim }: Want): Resources => ({
 
 const overQuota = (want: Want, table: Table): string | null => {
   const quota = want.countsForQuota ? table.quotas.get(want.namespace) : undefined;
-  const short = quota === undefined ? null : fits(quota, want.group.ask);
-  if (short === null) return null;
-  return `the quota of namespace ${want.namespace} is used up: ${short.resource} is short`;
+  const { ask } = want.group;
+  const short = quota === undefined ? null : fits(quota, ask);
+  if (quota === undefined || short === null) return null;
+  const [asked, left] =
+    short.resource === 'cpu'
+      ? [`${formatCpu(ask.cpuMilli)} of CPU`, formatCpu(Math.max(0, quota.cpuMilli))]
+      : [`${formatSize(ask.memoryBytes)} of memory`, formatSize(Math.max(0, quota.memoryBytes))];
+  return `the quota of namespace ${want.namespace} is used up: a copy asks for ${asked}, ${left} is left`;
 };
 
 /** One reason a node, so that the counts add up to all nodes in Git. */

@@ -17,6 +17,8 @@ export interface PlaceNode {
   readonly held: Room;
   /** Host ports that something else on the node holds. */
   readonly portsTaken: readonly number[];
+  /** Who, in words, where it is known. */
+  readonly portHolders?: ReadonlyMap<number, string>;
 }
 
 export interface Holding {
@@ -36,7 +38,8 @@ export interface Told {
 /** What the copies on a node take together; made once for as long as they are the same. */
 export interface Room {
   readonly taken: Resources;
-  readonly ports: ReadonlySet<number>;
+  /** Host port → group of the copy that has it. */
+  readonly ports: ReadonlyMap<number, string>;
   /** Copies by group. */
   readonly copies: ReadonlyMap<string, number>;
   /** What must be told of them, and to them (schema/wire.ts). */
@@ -47,8 +50,8 @@ export interface Room {
 export interface Row {
   readonly node: PlaceNode;
   free: Resources;
-  /** Taken in this pass; null: none yet, as in most rows. */
-  ports: Set<number> | null;
+  /** Taken by others, or in this pass, with who has it; null: none, as in most rows. */
+  ports: Map<number, string | null> | null;
   copies: Map<string, number> | null;
   /** With the copy that each replaces here: its body is told no more. */
   told: { readonly spec: GroupSpec; readonly replaces: GroupSpec | null }[] | null;
@@ -82,12 +85,12 @@ export const createTable = ({ nodes, allowances, quotas }: TableInput): Table =>
 
 /** The sum of holdings; `told` has more than these, the dead that are kept. */
 export const roomOf = (holdings: readonly Holding[], told: readonly Told[] = []): Room => {
-  const ports = new Set<number>();
+  const ports = new Map<number, string>();
   const copies = new Map<string, number>();
   let taken: Resources = { cpuMilli: 0, memoryBytes: 0 };
   for (const { group, ask, hostPorts } of holdings) {
     taken = plus(taken, ask);
-    for (const port of hostPorts) ports.add(port);
+    for (const port of hostPorts) ports.set(port, group);
     copies.set(group, (copies.get(group) ?? 0) + 1);
   }
   return { taken, ports, copies, told };
@@ -97,7 +100,7 @@ const rowOf = (node: PlaceNode): Row => ({
   node,
   // Below nothing where a node reports less capacity than it holds. Then nothing more fits.
   free: minus(node.capacity, node.held.taken),
-  ports: node.portsTaken.length === 0 ? null : new Set(node.portsTaken),
+  ports: node.portsTaken.length === 0 ? null : new Map(takenBy(node)),
   copies: null,
   told: null,
 });
@@ -108,7 +111,7 @@ export const take = (
   told: { readonly spec: GroupSpec; readonly replaces: GroupSpec | null },
 ): void => {
   row.free = minus(row.free, ask);
-  for (const port of hostPorts) (row.ports ??= new Set()).add(port);
+  for (const port of hostPorts) (row.ports ??= new Map()).set(port, group);
   row.copies ??= new Map();
   row.copies.set(group, (row.copies.get(group) ?? 0) + 1);
   (row.told ??= []).push(told);
@@ -118,9 +121,16 @@ export const take = (
 export const copiesOn = ({ node, copies }: Row, group: string): number =>
   (node.held.copies.get(group) ?? 0) + (copies?.get(group) ?? 0);
 
+const takenBy = ({ portsTaken, portHolders }: PlaceNode): readonly [number, string | null][] =>
+  portsTaken.map((port) => [port, portHolders?.get(port) ?? null]);
+
 /** Something on the node has the host port. */
 export const holdsPort = ({ node, ports }: Row, port: number): boolean =>
   node.held.ports.has(port) || ports?.has(port) === true;
+
+/** A group of ours, or what the node says of a stranger; null: nobody, or nobody knows. */
+export const holderOf = ({ node, ports }: Row, port: number): string | null =>
+  node.held.ports.get(port) ?? ports?.get(port) ?? null;
 
 export const minus = (a: Resources, b: Resources): Resources => ({
   cpuMilli: a.cpuMilli - b.cpuMilli,

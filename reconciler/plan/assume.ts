@@ -8,7 +8,7 @@ import type { Fact, Facts } from '../../schema/ageing.ts';
 import { compareText } from '../../schema/ids.ts';
 import { listsOf } from '../../schema/lists.ts';
 import type { LiveAllocation, LiveNode, LiveState } from '../../schema/live.ts';
-import type { AllocationBody } from '../../schema/orders.ts';
+import type { AllocationBody, StopImage } from '../../schema/orders.ts';
 import type { Plan, Step } from '../../schema/plan.ts';
 import type { Ms } from '../../schema/spec.ts';
 
@@ -21,7 +21,10 @@ export const assume = (live: LiveState, plan: Plan): LiveState => {
   const steps = listsOf(plan.steps, (step) => step.node);
   return {
     upForMs: live.upForMs + passedMs,
-    nodes: live.nodes.map((node) => assumeNode(node, steps.get(node.name) ?? [], passedMs)),
+    nodes: live.nodes.map((node) => {
+      const asked = plan.fetches?.find((one) => one.node === node.name)?.images ?? [];
+      return assumeNode(node, { steps: steps.get(node.name) ?? [], asked }, passedMs);
+    }),
   };
 };
 
@@ -43,8 +46,16 @@ const longestWait = (live: LiveState, plan: Plan): Ms => {
 const waitOf = ({ minHealthyMs, spec }: AllocationBody): Ms =>
   Math.max(minHealthyMs, spec.reschedule.maxDelayMs, spec.reschedule.delayMs);
 
+/** What a plan has a node do. */
+interface Done {
+  readonly steps: readonly Step[];
+  /** Images that it fetches. */
+  readonly asked: readonly StopImage[];
+}
+
 /** Nothing happens, and no time passes, on a node that does not answer. */
-const assumeNode = (node: LiveNode, steps: readonly Step[], passedMs: Ms): LiveNode => {
+const assumeNode = (node: LiveNode, done: Done, passedMs: Ms): LiveNode => {
+  const { steps } = done;
   if (!node.connected) return node;
   const { silentForMs } = node;
   const known = factsOf(node) ?? factsNow(node);
@@ -74,11 +85,11 @@ const assumeNode = (node: LiveNode, steps: readonly Step[], passedMs: Ms): LiveN
     stay.every((fact, at) => fact === known.facts[at]);
   const facts = isSame ? known.facts : [...stay, ...started].toSorted(byAllocation);
   const allocations = isSame ? known.allocations : facts.map(({ allocation }) => allocation);
-  return ageingNode({ facts, allocations, heardAt, connected: true }, answered(node, steps));
+  return ageingNode({ facts, allocations, heardAt, connected: true }, answered(node, done));
 };
 
 /** Field by field: a spread would bring all copies up to now. */
-const answered = (node: LiveNode, steps: readonly Step[]): Omit<LiveNode, 'allocations'> => ({
+const answered = (node: LiveNode, { steps, asked }: Done): Omit<LiveNode, 'allocations'> => ({
   name: node.name,
   connected: node.connected,
   silentForMs: node.silentForMs,
@@ -92,6 +103,8 @@ const answered = (node: LiveNode, steps: readonly Step[]): Omit<LiveNode, 'alloc
   portsTaken: node.portsTaken,
   foreign: node.foreign,
   conditions: node.conditions,
+  fetched: asked.map((image) => ({ ...image, failure: null })),
+  ...(node.portHolders === undefined ? null : { portHolders: node.portHolders }),
   ...(node.volumes === undefined ? null : { volumes: node.volumes }),
 });
 

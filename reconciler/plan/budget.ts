@@ -63,6 +63,19 @@ const orderOf = (group: GroupView, pinned: boolean): Budget['order'] => {
   return group.frame.job.spec.update.order;
 };
 
+/**
+ * Stops that wait for an image (rules 5.7) were granted when enough others were healthy. Those that
+ * would leave too few now, sorted by allocation: they are taken back, and asked for again later.
+ */
+export const overdrawn = (group: GroupView): readonly string[] => {
+  const waiting = group.copies.flatMap(({ class: kind, costs, allocation }) =>
+    kind === 'going' && costs && allocation.stopWaits !== undefined ? [allocation.allocation] : [],
+  );
+  if (waiting.length === 0 || group.frame.count === 0) return [];
+  const { healthy, minHealthy } = budgetOf(group);
+  return waiting.slice(0, Math.max(0, minHealthy - healthy));
+};
+
 export interface StopAsk {
   readonly copy: Copy;
 }

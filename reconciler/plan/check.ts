@@ -54,9 +54,11 @@ const reachableCopies = (ids: ReadonlySet<string>, live: LiveState): Copies => {
   return copiesOf({ ...live, nodes }, ids);
 };
 
-const sum = (asks: readonly Resources[]): Resources => ({
-  cpuMilli: asks.reduce((total, ask) => total + ask.cpuMilli, 0),
-  memoryBytes: asks.reduce((total, ask) => total + ask.memoryBytes, 0),
+const NOTHING: Resources = { cpuMilli: 0, memoryBytes: 0 };
+
+const plus = (a: Resources, b: Resources): Resources => ({
+  cpuMilli: a.cpuMilli + b.cpuMilli,
+  memoryBytes: a.memoryBytes + b.memoryBytes,
 });
 
 type Start = Extract<Step, { kind: 'start' }>;
@@ -70,14 +72,15 @@ const startsOf = (plan: Plan): readonly Start[] =>
  */
 const capacityKept = (plan: Plan, live: LiveState): readonly Violation[] => {
   const byNode = listsOf(startsOf(plan), ({ node }) => node);
-  return live.nodes.flatMap((node) => {
+  const nodes = live.nodes.filter(({ name }) => byNode.has(name));
+  return nodes.flatMap((node) => {
     const starts = byNode.get(node.name) ?? [];
-    if (starts.length === 0) return [];
     const freed = new Set(starts.flatMap((start) => start.after));
-    const held = unaged(node).filter(
-      ({ phase, allocation }) => phase !== 'dead' && !freed.has(allocation),
-    );
-    const ask = sum([...held, ...starts].map(({ body }) => body.spec.ask));
+    let ask = NOTHING;
+    for (const { phase, allocation, body } of unaged(node)) {
+      if (phase !== 'dead' && !freed.has(allocation)) ask = plus(ask, body.spec.ask);
+    }
+    for (const { body } of starts) ask = plus(ask, body.spec.ask);
     const short = fits(node.capacity, ask);
     return short === null
       ? []

@@ -51,8 +51,10 @@ interface Judged {
   readonly allocation: LiveAllocation;
   readonly node: NodeView;
   readonly frame: GroupFrame;
-  /** All that was started at the wanted version in its slot has died. */
-  readonly successorDied: boolean;
+  /**
+   * Its stop is not to wait on: what was started in its place has died, or it may not go any more.
+   */
+  readonly isTakenBack: boolean;
 }
 
 interface Rule {
@@ -103,18 +105,19 @@ export const classify = (judged: Judged, deadlines: Deadlines): Copy => {
 
 /**
  * Its stop waits for an image (rules 5.7) that nobody needs any more: its own version is wanted
- * again, what was to follow it has failed or died, or something else is to follow. Then it is
+ * again, what was to follow it has failed or died, or something else is to follow; or others have
+ * failed since, and too few would be left (budget). Then it is
  * judged as if no stop had been ordered: only so its slot is tried again, until that fails for good
- * (6.2). A singleton's successor starts after it, so one that died was another's.
+ * (6.2).
  */
 const isTakenBack = (judged: Judged): boolean => {
-  const { allocation, node, frame, successorDied } = judged;
+  const { allocation, node, frame } = judged;
   const { stopWaits, phase } = allocation;
   if (stopWaits === undefined || phase !== 'running' || node.standing !== 'ready') return false;
   if (isUnwanted(frame) || allocation.body.index >= frame.count) return true;
   if (frame.job.standing.kind !== 'head') return false;
   const version = versionOf(judged);
-  if (successorDied && frame.target?.singleton === false) return true;
+  if (judged.isTakenBack) return true;
   if (version === 'target' || (version === 'fallback' && frame.job.failed !== null)) return true;
   const next = new Set(frame.target?.tasks.map(({ image }) => image.digest));
   return stopWaits.some(({ digest }) => !next.has(digest));

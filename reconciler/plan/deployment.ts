@@ -5,13 +5,13 @@
 // Not here: how many copies at once (budget), what follows from a failure (rollback).
 
 import type { Evidence } from '../../schema/ledger.ts';
-import type { LiveAllocation } from '../../schema/live.ts';
 import type { Ms } from '../../schema/spec.ts';
 import { isLive, isThere, type Copy } from './classify.ts';
 import type { Deadlines } from './deadlines.ts';
 import { budgetOf } from './budget.ts';
-import { evidence } from './evidence.ts';
+import { evidence, seconds } from './evidence.ts';
 import type { GroupView, JobView, SlotView } from './slots.ts';
+import { unfetchedFailure } from './unfetched.ts';
 
 export type Phase =
   | 'stopped' // stopped or removed: nothing is wanted
@@ -199,16 +199,8 @@ const failureOf = (view: JobView, scene: Scene, deadlines: Deadlines): Evidence 
   if (dead.length >= update.maxFailures) {
     return evidence(view, `${dead.length} of its allocations died`, dead);
   }
-  // The old copy's stop waits for an image that cannot be had (5.7): no second one follows (3).
-  const unfetched = dead.filter(
-    ({ allocation }) =>
-      scene.groups.some(({ slots }) => slots.some((slot) => isBehind(slot, allocation))) &&
-      deadlines.reached(allocation.failure?.ageMs ?? null, update.healthyDeadlineMs),
-  );
-  if (unfetched.length > 0) {
-    const reason = `its image cannot be had for ${seconds(update.healthyDeadlineMs)}`;
-    return evidence(view, reason, unfetched);
-  }
+  const unfetched = unfetchedFailure(view, { ...scene, dead }, deadlines);
+  if (unfetched !== null) return unfetched;
   const waiting = scene.copies.filter(
     (copy) => isLive(copy) && copy.class !== 'unknown' && !copy.everHealthy && !platform(copy),
   );
@@ -219,21 +211,17 @@ const failureOf = (view: JobView, scene: Scene, deadlines: Deadlines): Evidence 
     const reason = `not healthy ${seconds(update.healthyDeadlineMs)} after its first start`;
     return evidence(view, reason, late);
   }
-  const stuck = waiting.filter((copy) => copy.allocation.firstStartedForMs !== null);
+  // A dead one holds its slot up too, also where `reschedule` has no attempt left for it.
+  const stuck = [
+    ...waiting.filter((copy) => copy.allocation.firstStartedForMs !== null),
+    ...dead.filter((copy) => !recovered(copy, scene.groups)),
+  ];
   const age = progressAge(view, scene.groups);
   if (stuck.length > 0 && deadlines.reached(age, update.progressDeadlineMs)) {
     return evidence(view, `no progress for ${seconds(update.progressDeadlineMs)}`, stuck);
   }
   return null;
 };
-
-const isBehind = ({ going }: SlotView, { body }: LiveAllocation): boolean =>
-  going.some(
-    ({ allocation }) =>
-      allocation.stopWaits !== undefined &&
-      allocation.body.group === body.group &&
-      allocation.body.index === body.index,
-  );
 
 const platform = (copy: Copy): boolean => copy.allocation.failure?.blame === 'platform';
 
@@ -269,8 +257,6 @@ const notTheVersion = (view: JobView, copies: readonly Copy[]): boolean => {
     ),
   );
 };
-
-const seconds = (ms: Ms): string => `${Math.round(ms / 1000)} s`;
 
 const describe = ({ allocation }: Copy): string =>
   `${allocation.body.group}[${allocation.body.index}] on ${allocation.node}: ` +

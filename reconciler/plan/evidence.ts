@@ -33,6 +33,8 @@ export const evidence = ({ job }: JobView, reason: string, copies: readonly Copy
   }),
 });
 
+export const seconds = (ms: Ms): string => `${Math.round(ms / 1000)} s`;
+
 /**
  * How long after its first start it failed; one that was never healthy did at the deadline.
  * Not its age: evidence is the same whenever it is looked at.

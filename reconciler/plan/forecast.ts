@@ -16,6 +16,8 @@ import { planWith } from './plan.ts';
  * A rollout of 100 copies one by one has about 200 waves; a preview that is longer helps nobody.
  */
 const WAVE_LIMIT = 256;
+/** Between two waves something may yet have to be fetched, or to become healthy. */
+const ROUND_LIMIT = 4 * WAVE_LIMIT;
 
 export interface Forecast {
   /** The plan of this instant. */
@@ -42,18 +44,19 @@ export const forecastWith = (memo: PlanMemo, { desired, live, now }: ForecastInp
   const planNow = planWith(memo);
   const waves: Plan[] = [];
   let [wanted, world] = [desired, live];
-  let first: Plan | null = null;
-  while (first === null || waves.length < WAVE_LIMIT) {
-    const wave = planNow(wanted, world, now + world.upForMs - live.upForMs);
-    first ??= wave;
+  const first = planNow(desired, live, now);
+  let wave = first;
+  for (let round = 0; round < ROUND_LIMIT && waves.length < WAVE_LIMIT; round += 1) {
     const records = wave.proposals.flatMap((proposal) =>
       proposal.kind === 'ledger' ? proposal.records : [],
     );
     if (wave.steps.length === 0 && records.length === 0) {
-      if (quiet(world)) break;
+      if (quiet(world) && wave.fetches === undefined) break;
     } else waves.push(wave);
     wanted = recorded(wanted, records);
     world = assume(world, wave);
+    // In brackets: rounding must not put the next plan before the one that the memo knows.
+    wave = planNow(wanted, world, now + (world.upForMs - live.upForMs));
   }
   return { first, waves, desired: wanted, live: world };
 };

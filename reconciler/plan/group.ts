@@ -155,6 +155,8 @@ const withTarget = (scope: Scope, slot: SlotView, target: Copy): SlotPlan => {
     if (singleFile(scope) && slot.other.class !== 'unknown') {
       return { stops: [{ copy: slot.other, slot, reason: 'duplicate' }] };
     }
+    if (isBehind(target, slot.other))
+      return { stops: [{ copy: target, slot, reason: 'superseded' }] };
     // Also when it must move: it moves once it is alone, and the slot would hold both for ever.
     const finishes = target.healthy && finishing(scope);
     return finishes && slot.other.class !== 'unknown'
@@ -164,6 +166,14 @@ const withTarget = (scope: Scope, slot: SlotView, target: Copy): SlotPlan => {
   if (slot.extra.length > 0 || !mustMove(target)) return {};
   return move(scope, slot, target);
 };
+
+/** It was to start behind a stop that is taken back: it would wait for ever. */
+const isBehind = (target: Copy, { allocation: before }: Copy): boolean =>
+  before.stopping &&
+  target.class === 'kept' &&
+  target.node.name === before.node &&
+  target.allocation.phase === 'pending' &&
+  target.allocation.firstStartedForMs === null;
 
 /** A healthy new copy ends the old one's time, but not while the rollout is frozen. */
 const finishing = ({ rollout }: Scope): boolean =>

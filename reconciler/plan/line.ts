@@ -6,6 +6,7 @@
 import type { DesiredJob } from '../../schema/desired.ts';
 import { compareText } from '../../schema/ids.ts';
 import type { DeploymentView } from '../../schema/plan.ts';
+import { replacedIn } from '../../schema/replaced.ts';
 import type { JobPart } from './part.ts';
 import type { Removal } from './removals.ts';
 
@@ -97,7 +98,7 @@ export const lineUp = (line: Line, jobs: readonly DesiredJob[]): readonly string
 const putChanged = (line: Line, before: readonly DesiredJob[]): boolean => {
   const { jobs } = line;
   const come: DesiredJob[] = [];
-  for (let at = 0; at < jobs.length; at += 1) {
+  for (const at of replacedIn(before, jobs) ?? jobs.keys()) {
     const job = jobs[at];
     if (job === undefined || job === before[at]) continue;
     if (job.id !== before[at]?.id || (come.length + 1) * FEW > jobs.length) return false;

@@ -3,11 +3,12 @@
 // Not here: what happens to the copies on them (classify, group).
 
 import type { DesiredState, ExpectedNode } from '../../schema/desired.ts';
-import { compareText } from '../../schema/ids.ts';
+import { byName, compareText } from '../../schema/ids.ts';
 import type { LiveNode, LiveState } from '../../schema/live.ts';
 import type { Blocked } from '../../schema/plan.ts';
 import { same } from './body.ts';
 import type { Deadlines } from './deadlines.ts';
+import { unfetchedOn, type Unfetched } from './images.ts';
 
 export interface NodeView {
   readonly name: string;
@@ -38,6 +39,8 @@ export interface NodeViews {
   readonly unheard: readonly string[];
   /** Nodes in Git that are lost and never spoke to this reconciler: nobody knows what they hold. */
   readonly unseen: readonly string[];
+  /** Images that nodes were told to fetch and no registry has. */
+  readonly unfetched: ReadonlyMap<string, Unfetched>;
 }
 
 /**
@@ -58,28 +61,54 @@ export const viewNodes = (
   desired: DesiredState,
   { live, deadlines, before }: NodesInput,
 ): NodeViews => {
-  const expected = new Map(desired.nodes.map((node) => [node.name, node]));
-  const heard = new Map(live.nodes.map((node) => [node.name, node]));
-  const names = [...new Set([...expected.keys(), ...heard.keys()])].toSorted(compareText);
-  const standingOf = (node: LiveNode | null): NodeView['standing'] => {
+  const standingOf = (node: LiveNode | null, ahead: boolean): NodeView['standing'] => {
     const silentForMs = Math.min(node?.silentForMs ?? live.upForMs, live.upForMs);
     if (deadlines.reached(silentForMs, desired.cluster.lostAfterMs)) return 'lost';
-    return node?.connected === true && !isAhead(desired, node) ? 'ready' : 'unknown';
+    return node?.connected === true && !ahead ? 'ready' : 'unknown';
   };
-  const views = names.map((name) => {
-    const node = heard.get(name) ?? null;
-    const ahead = node !== null && isAhead(desired, node);
-    const rest = { name, live: node, standing: standingOf(node), ahead };
-    return viewOf(expected.get(name) ?? null, rest, before?.get(name));
-  });
+  const views = sideBySide(byName(desired.nodes), byName(live.nodes)).map(
+    ({ name, wanted, node }) => {
+      const ahead = node !== null && isAhead(desired, node);
+      const rest = { name, live: node, standing: standingOf(node, ahead), ahead };
+      return viewOf(wanted, rest, before?.get(name));
+    },
+  );
   const silent = views.filter(({ expected: wanted, live: told }) => wanted && told === null);
   const unheard = silent.filter(({ standing }) => standing !== 'lost');
   return {
     byName: new Map(views.map((view) => [view.name, view])),
     massLoss: massLossOf(desired, views),
     unheard: unheard.map(({ name }) => name),
+    unfetched: unfetchedOn(views),
     unseen: silent.flatMap(({ name, standing }) => (standing === 'lost' ? [name] : [])),
   };
+};
+
+interface Side {
+  readonly name: string;
+  readonly wanted: ExpectedNode | null;
+  readonly node: LiveNode | null;
+}
+
+/** Nodes in Git beside nodes heard from; both in the order of their names. */
+const sideBySide = (
+  expected: readonly ExpectedNode[],
+  heard: readonly LiveNode[],
+): readonly Side[] => {
+  const sides: Side[] = [];
+  let [at, place] = [0, 0];
+  for (;;) {
+    const [wanted, node] = [expected[at] ?? null, heard[place] ?? null];
+    if (wanted === null && node === null) return sides;
+    const order = wanted === null ? 1 : node === null ? -1 : compareText(wanted.name, node.name);
+    sides.push({
+      name: (order <= 0 ? wanted?.name : node?.name) ?? '',
+      wanted: order <= 0 ? wanted : null,
+      node: order >= 0 ? node : null,
+    });
+    if (order <= 0) at += 1;
+    if (order >= 0) place += 1;
+  }
 };
 
 /**

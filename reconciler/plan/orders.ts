@@ -5,9 +5,10 @@
 import { unaged } from '../../schema/ageing.ts';
 import { compareText } from '../../schema/ids.ts';
 import type { LiveAllocation, LiveNode, LiveState } from '../../schema/live.ts';
-import type { AllocationBody, NodeOrders, OrderItem } from '../../schema/orders.ts';
+import type { AllocationBody, NodeOrders, OrderItem, StopImage } from '../../schema/orders.ts';
 import type { Plan, Step } from '../../schema/plan.ts';
 import { same } from './body.ts';
+import { imageKey } from './images.ts';
 import { killTimeoutOf } from './upkeep.ts';
 
 export interface OrderContext {
@@ -36,14 +37,18 @@ export const orders = (
     if (mine === undefined) steps.set(step.node, [step]);
     else mine.push(step);
   }
+  const fetches = new Map((plan.fetches ?? []).map(({ node, images }) => [node, images]));
   return live.nodes
     .filter((node) => node.connected && (context.mayTell?.(node) ?? true))
     .map((node) => {
       const mine = steps.get(node.name) ?? [];
-      const removals = context.removals?.(node) ?? [];
-      return mine.length === 0 && staysAsSent(node, removals)
+      const extra = {
+        removals: context.removals?.(node) ?? [],
+        fetch: fetches.get(node.name) ?? NO_IMAGES,
+      };
+      return mine.length === 0 && staysAsSent(node, extra)
         ? node.sent
-        : ordersFor(node, { steps: mine, removals }, context);
+        : ordersFor(node, { steps: mine, ...extra }, context);
     });
 };
 
@@ -54,17 +59,27 @@ const asSent = new WeakMap<readonly LiveAllocation[], NodeOrders>();
 
 type SentNode = LiveNode & { readonly sent: NodeOrders };
 
-const staysAsSent = (node: LiveNode, removals: readonly string[]): node is SentNode =>
-  node.sent !== null &&
-  asSent.get(unaged(node)) === node.sent &&
-  sameNames(node.sent.removeVolumes ?? [], removals);
+const NO_IMAGES: readonly StopImage[] = [];
+
+/** What a node is told besides its allocations. */
+interface Extra {
+  readonly removals: readonly string[];
+  readonly fetch: readonly StopImage[];
+}
+
+const staysAsSent = (node: LiveNode, extra: Extra): node is SentNode =>
+  node.sent !== null && asSent.get(unaged(node)) === node.sent && isSaid(node.sent, extra);
+
+const isSaid = ({ removeVolumes = [], fetch = NO_IMAGES }: NodeOrders, extra: Extra): boolean =>
+  sameNames(removeVolumes, extra.removals) &&
+  sameNames(fetch.map(imageKey), extra.fetch.map(imageKey));
 
 const sameNames = (a: readonly string[], b: readonly string[]): boolean =>
   a.length === b.length && a.every((name, i) => name === b[i]);
 
 const ordersFor = (
   node: LiveNode,
-  { steps, removals }: { readonly steps: readonly Step[]; readonly removals: readonly string[] },
+  { steps, removals, fetch }: Extra & { readonly steps: readonly Step[] },
   { cluster, commit }: OrderContext,
 ): NodeOrders => {
   const sent = new Map((node.sent?.items ?? []).map((item) => [item.allocation, item]));
@@ -90,13 +105,16 @@ const ordersFor = (
       : [],
   );
   const items = [...kept, ...started].toSorted((a, b) => compareText(a.allocation, b.allocation));
-  const sameRemovals = sameNames(node.sent?.removeVolumes ?? [], removals);
-  if (node.sent !== null && sameRemovals && sameItems(node.sent.items, items)) {
+  const isSame = node.sent !== null && isSaid(node.sent, { removals, fetch });
+  if (node.sent !== null && isSame && sameItems(node.sent.items, items)) {
     if (steps.length === 0) asSent.set(allocations, node.sent);
     return node.sent;
   }
   const generation = node.generation + 1;
-  const extra = removals.length === 0 ? {} : { removeVolumes: removals };
+  const extra = {
+    ...(removals.length === 0 ? {} : { removeVolumes: removals }),
+    ...(fetch.length === 0 ? {} : { fetch }),
+  };
   return { node: node.name, cluster, generation, commit, items, ...extra };
 };
 

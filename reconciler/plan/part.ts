@@ -8,6 +8,7 @@ import type { LiveAllocation } from '../../schema/live.ts';
 import type { Blocked, DeploymentView, Step } from '../../schema/plan.ts';
 import type { Problem } from '../../schema/problems.ts';
 import type { Ms } from '../../schema/spec.ts';
+import { overdrawn } from './budget.ts';
 import { createDeadlines } from './deadlines.ts';
 import { deriveRollout, putOff, type Rollout } from './deployment.ts';
 import { planJob, type JobPlan } from './job.ts';
@@ -64,7 +65,10 @@ export const consider = (
   { nodes, now }: Around,
 ): Considered => {
   const deadlines = createDeadlines(now);
-  const view = viewJob(job, { ...copies, nodes }, deadlines);
+  const input = { ...copies, nodes };
+  const seen = viewJob(job, input, deadlines);
+  const takenBack = new Set(seen.groups.flatMap(overdrawn));
+  const view = takenBack.size === 0 ? seen : viewJob(job, { ...input, takenBack }, deadlines);
   return { view, rollout: deriveRollout(view, deadlines), wakeAt: deadlines.wakeAt() };
 };
 

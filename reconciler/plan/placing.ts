@@ -4,10 +4,14 @@
 
 import { unaged } from '../../schema/ageing.ts';
 import type { DesiredState } from '../../schema/desired.ts';
+import { byName } from '../../schema/ids.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
 import type { LiveAllocation, LiveNode, LiveState } from '../../schema/live.ts';
-import type { Blocked, Step } from '../../schema/plan.ts';
+import type { Blocked, Plan, Step } from '../../schema/plan.ts';
+import { compareText } from '../../schema/ids.ts';
+import { listsOf } from '../../schema/lists.ts';
 import type { Resources } from '../../schema/spec.ts';
+import { NODE_FETCHES } from '../../schema/wire.ts';
 import {
   createTable,
   place,
@@ -21,6 +25,8 @@ import {
   type Want,
 } from '../place/place.ts';
 import { makeBody } from './body.ts';
+import type { Copy } from './classify.ts';
+import { fetchFailure, imageKey, imagesOf, missingImages } from './images.ts';
 import type { SlotWant } from './scope.ts';
 import type { JobPlan } from './job.ts';
 import type { PlanMemo } from './memo.ts';
@@ -41,6 +47,7 @@ export interface Placed {
   readonly steps: readonly Step[];
   readonly blocked: readonly Blocked[];
   readonly records: readonly LedgerRecord[];
+  readonly fetches: NonNullable<Plan['fetches']>;
 }
 
 interface Around {
@@ -83,6 +90,7 @@ export const placeAll = (
     steps: outcomes.flatMap((outcome) => outcome.steps),
     blocked: [...waits, ...outcomes.flatMap((outcome) => outcome.blocked)],
     records: outcomes.flatMap((outcome) => outcome.records),
+    fetches: fetchesOf(outcomes.flatMap((outcome) => outcome.fetches)),
   };
 };
 
@@ -139,10 +147,12 @@ export const placeNodesOf = (
   desired: DesiredState,
   { nodes, rooms }: Pick<Around, 'nodes' | 'rooms'>,
 ): readonly PlaceNode[] =>
-  desired.nodes
-    .flatMap(({ name }) => nodes.byName.get(name) ?? [])
-    .map((node) => placeNodeOf(node, rooms))
-    .toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  byName(
+    desired.nodes.flatMap(({ name }) => {
+      const node = nodes.byName.get(name);
+      return node === undefined ? [] : [placeNodeOf(node, rooms)];
+    }),
+  );
 
 const NO_ROOM: Resources = { cpuMilli: 0, memoryBytes: 0 };
 
@@ -153,6 +163,9 @@ const placeNodeOf = (node: NodeView, rooms: Around['rooms']): PlaceNode => ({
   attributes: node.attributes,
   held: node.live === null ? NOTHING_HELD : heldBy(node.live, rooms),
   portsTaken: node.live?.portsTaken ?? [],
+  ...(node.live?.portHolders === undefined
+    ? null
+    : { portHolders: new Map(node.live.portHolders) }),
 });
 
 const NOTHING_HELD = roomOf([]);
@@ -165,8 +178,9 @@ const heldBy = (node: LiveNode, { byNode, byCopy }: Around['rooms']): Room => {
   const holdings: Holding[] = [];
   for (const one of allocations) {
     if (one.phase === 'dead') continue;
-    const holding = byCopy.get(one) ?? holdingOf(one);
-    byCopy.set(one, holding);
+    const old = byCopy.get(one);
+    const holding = old ?? holdingOf(one);
+    if (old === undefined) byCopy.set(one, holding);
     holdings.push(holding);
   }
   const told = allocations.map(({ body, stopping }) => ({ spec: body.spec, leaves: stopping }));
@@ -214,7 +228,7 @@ const quotasOf = (desired: DesiredState, live: LiveState): ReadonlyMap<string, R
   return left;
 };
 
-const NOTHING: Placed = { steps: [], blocked: [], records: [] };
+const NOTHING: Placed = { steps: [], blocked: [], records: [], fetches: [] };
 
 interface Known {
   readonly homes: Homes;
@@ -274,18 +288,20 @@ const stepsOf = (
     return { ...NOTHING, blocked: [waiting(job, slotWant, { why: 'volume-home', detail })] };
   }
   const records = homesOwed(slotWant, node, homes);
-  const stop = victim === null ? [] : [stopFor(job, slotWant, { victim, node })];
+  const stop = victim === null ? [] : [stopFor(job, slotWant, { victim, behind })];
   if (records.length > 0) {
     const detail = `the home of its volumes, ${node}, is written to the ledger first`;
     return {
-      steps: [],
+      ...NOTHING,
       blocked: [waiting(job, slotWant, { why: 'volume-home', detail })],
       records,
     };
   }
   // Stop-first on another node: the start follows when the old copy is seen to be gone. A singleton
   // always (9.3).
-  if (victim !== null && (!behind || spec.singleton)) return { ...NOTHING, steps: stop };
+  if (victim !== null && (!behind || spec.singleton)) {
+    return fetchFirst({ job, slotWant, view }, victim.copy) ?? { ...NOTHING, steps: stop };
+  }
   const attributes = gitAttributes(view?.expected ?? null);
   const where = { index: slot.index, attempt: slot.nextAttempt, node, attributes };
   const body = makeBody(version, spec, where);
@@ -303,24 +319,56 @@ const stepsOf = (
 };
 
 /**
- * A healthy copy goes when what follows it there can start: its images are fetched first. One that
- * is of no use any more is not kept for that.
+ * A healthy copy goes when what follows it can start (rules 5.7). Behind it on its node: the stop
+ * names the images. One that is of no use any more is not kept for that.
  */
 const stopFor = (
   job: JobPlan,
   { spec }: SlotWant,
   {
     victim: { copy, reason },
-    node,
-  }: { readonly victim: NonNullable<SlotWant['victim']>; readonly node: string },
+    behind,
+  }: { readonly victim: NonNullable<SlotWant['victim']>; readonly behind: boolean },
 ): Step => {
   const stop = stopStep(job.view, copy, reason);
-  const isFollowed = copy.costs && copy.allocation.node === node;
-  const images = spec.tasks.flatMap(({ image: { repository, digest } }) =>
-    digest === null ? [] : [{ repository, digest }],
-  );
+  const images = imagesOf(spec);
+  const isFollowed = copy.costs && behind && !spec.singleton;
   return isFollowed && images.length > 0 ? { ...stop, images } : stop;
 };
+
+/** Elsewhere, or later: the node fetches them, and the stop comes once it says that they are there. */
+const fetchFirst = (
+  {
+    job,
+    slotWant,
+    view,
+  }: { readonly job: JobPlan; readonly slotWant: SlotWant; readonly view: NodeView | null },
+  { costs }: Copy,
+): Placed | null => {
+  const missing = costs && view !== null ? missingImages(slotWant.spec, view) : [];
+  if (view === null || missing.length === 0) return null;
+  const names = missing.map(imageKey).join(', ');
+  const failure = fetchFailure(missing, view);
+  const detail =
+    failure === null
+      ? `it goes when ${view.name} has fetched ${names}`
+      : `it goes when ${view.name} has ${names}: ${failure}`;
+  return {
+    ...NOTHING,
+    blocked: [waiting(job, slotWant, { why: 'image-fetch', detail })],
+    fetches: [{ node: view.name, images: imagesOf(slotWant.spec) }],
+  };
+};
+
+/** By node, each image once. */
+const fetchesOf = (all: Placed['fetches']): Placed['fetches'] =>
+  [...listsOf(all, ({ node }) => node)]
+    .toSorted(([a], [b]) => compareText(a, b))
+    .map(([node, some]) => {
+      const images = some.flatMap((one) => one.images).map((one) => [imageKey(one), one] as const);
+      const sorted = [...new Map(images)].toSorted(([a], [b]) => compareText(a, b));
+      return { node, images: sorted.slice(0, NODE_FETCHES).map(([, image]) => image) };
+    });
 
 const allowanceWait = (job: JobPlan, slotWant: SlotWant, allowance: string): Blocked =>
   waiting(

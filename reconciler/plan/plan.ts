@@ -192,6 +192,7 @@ const conclude = (
     problems: [...desired.problems, ...parts.flatMap(({ problems }) => problems)],
     synced,
     guarded,
+    ...(placed.fetches.length === 0 ? {} : { fetches: placed.fetches }),
     ...(nodes.massLoss === null ? {} : { massLoss: nodes.massLoss }),
     wakeAt,
   };

@@ -8,6 +8,7 @@ import type { LiveAllocation } from '../../schema/live.ts';
 import type { GroupSpec } from '../../schema/spec.ts';
 import { classify, isLive, isThere, mustMove, type Copy, type GroupFrame } from './classify.ts';
 import type { Deadlines } from './deadlines.ts';
+import { imageKey, imagesOf, successorDied, type Unfetched } from './images.ts';
 import type { NodeViews } from './nodes.ts';
 
 export interface SlotView {
@@ -50,6 +51,8 @@ export interface JobView {
    * 2.4).
    */
   readonly settled: boolean;
+  /** Of the wanted version's images, the one that a registry was longest known not to have. */
+  readonly unfetched: Unfetched | null;
 }
 
 /**
@@ -65,6 +68,8 @@ export interface SlotsInput {
   readonly allocations: readonly LiveAllocation[];
   readonly nodes: NodeViews;
   readonly held: Held | null;
+  /** Allocations whose stops wait and are taken back, whatever else is true of them. */
+  readonly takenBack?: ReadonlySet<string>;
 }
 
 export const viewJob = (wanted: DesiredJob, input: SlotsInput, deadlines: Deadlines): JobView => {
@@ -84,7 +89,20 @@ export const viewJob = (wanted: DesiredJob, input: SlotsInput, deadlines: Deadli
     const frame = frameOf({ job, name, settled }, mine, input.held);
     return viewGroup(name, frame, { ...input, allocations: mine, deadlines });
   });
-  return { job, groups, settled };
+  return { job, groups, settled, unfetched: unfetchedOf(groups, input.nodes) };
+};
+
+/** Where slots still hold something else: what runs the version already has its images. */
+const unfetchedOf = (
+  groups: readonly GroupView[],
+  { unfetched }: Pick<NodeViews, 'unfetched'>,
+): Unfetched | null => {
+  if (unfetched.size === 0) return null;
+  const found = groups
+    .filter(({ slots }) => slots.some(({ target, other }) => target === null && other !== null))
+    .flatMap(({ frame: { target } }) => (target === null ? [] : imagesOf(target)))
+    .flatMap((image) => unfetched.get(imageKey(image)) ?? []);
+  return found.toSorted((a, b) => b.forMs - a.forMs)[0] ?? null;
 };
 
 /** A removal that waits for approval is healed at its last content and not rolled (rules 8.1). */
@@ -139,8 +157,10 @@ const viewGroup = (
     const node = input.nodes.byName.get(allocation.node);
     if (node === undefined) return [];
     const waits = allocation.stopWaits !== undefined;
-    const successorDied = waits && hasDied(frame, allocation.body.index, input.allocations);
-    return [classify({ allocation, node, frame, successorDied }, input.deadlines)];
+    const isTakenBack =
+      input.takenBack?.has(allocation.allocation) === true ||
+      (waits && successorDied(frame, allocation.body.index, input.allocations));
+    return [classify({ allocation, node, frame, isTakenBack }, input.deadlines)];
   });
   const byIndex = new Map<number, Copy[]>();
   for (const copy of copies) {
@@ -160,18 +180,6 @@ const viewGroup = (
     beyond: beyond.toSorted((a, b) => a - b).map(slotAt),
     copies,
   };
-};
-
-/** Something was started at the wanted version in this slot, and nothing of it lives. */
-const hasDied = (
-  { target }: GroupFrame,
-  index: number,
-  allocations: readonly LiveAllocation[],
-): boolean => {
-  const started = allocations.filter(
-    ({ body }) => body.index === index && body.spec.hash === target?.hash,
-  );
-  return started.length > 0 && started.every(({ phase }) => phase === 'dead');
 };
 
 const viewSlot = (index: number, name: string, copies: readonly Copy[]): SlotView => {

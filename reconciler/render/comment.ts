@@ -1,5 +1,5 @@
-// What stands beside the checks: the one comment on a pull request, and one line for deployments
-// and for commit statuses, which stand in for checks where there is only a token.
+// What stands beside the checks: the one comment on a pull request, and one line for
+// deployments.
 // In: a plan, or a check. Out: Markdown, or a line within the forge's limit. Not here: the mark by
 // which the comment is found again (edge/forge).
 
@@ -34,10 +34,3 @@ export const closedComment = (merged: boolean): string =>
 /** Of a deployment, and of a commit status: the title, as far as it fits. */
 export const deploymentWords = ({ title }: Pick<CheckBody, 'title'>): string =>
   shortened(plainLine(title), STATUS_LIMIT);
-
-/** A commit status has no button: what would be pressed is said as a command. */
-export const statusWords = ({ title, buttons }: Pick<CheckBody, 'title' | 'buttons'>): string => {
-  const isAsked = buttons.some(({ id }) => id === 'approve');
-  const tail = isAsked ? ' → comment /purser approve' : '';
-  return `${shortened(plainLine(title), STATUS_LIMIT - tail.length)}${tail}`;
-};

@@ -96,8 +96,7 @@ const titleOf = (blocked: Blocked, of: string): string => {
 };
 
 /** Of jobs whose file is there still: fewer copies, or a group less. */
-const guardedRemarks = ({ plan, verdict }: Seen): readonly Annotation[] => {
-  if (verdict.uncovered === 0) return [];
+const guardedRemarks = ({ plan }: Seen): readonly Annotation[] => {
   const places = placesIn(plan.summary);
   return plan.summary.guarded.flatMap(({ slots, why }) =>
     [...listsOf(slots, groupOf)].flatMap(([group, gone]) => {

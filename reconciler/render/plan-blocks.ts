@@ -95,7 +95,7 @@ const rankOf = ({ kind, starts, stops, updates }: JobChange): number => {
   return starts + stops > 0 || updates === 0 ? RANK.change : RANK.detail;
 };
 
-const verdictLine = ({ plan: { summary, effects }, verdict }: Seen): string => {
+const verdictLine = ({ plan: { summary }, verdict }: Seen): string => {
   const { conclusion, uncovered } = verdict;
   if (summary.stopped !== null) {
     return `**Nothing would be done at all:** ${sentence(summary.stopped)}`;
@@ -106,8 +106,8 @@ const verdictLine = ({ plan: { summary, effects }, verdict }: Seen): string => {
     case 'action_required':
       return `**Somebody must approve this:** ${manyCopies(uncovered)} would stop for good. Press *Approve* above, or comment ${code('/purser approve')}.`;
     case 'success': {
-      if (summary.guarded.length > 0) {
-        return `**Approved:** ${manyCopies(effects.slots.length)} may stop for good.`;
+      if (verdict.approved > 0) {
+        return `**Approved:** ${manyCopies(verdict.approved)} may stop for good.`;
       }
       return summary.waves.length === 0 ? '**Nothing starts or stops.**' : '**Safe to merge.**';
     }
@@ -137,8 +137,7 @@ const problemItems = (
         `${code(`${file}:${line}`)} ${sentence(message)} ${sentence(advice)}`,
     );
 
-const guardedBlock = ({ plan: { summary }, verdict, visibility }: Seen): Block => {
-  const title = verdict.uncovered > 0 ? 'Waits for approval' : 'Approved';
+const guardedBlock = ({ plan: { summary }, visibility }: Seen): Block => {
   const items = summary.guarded
     .filter(({ job }) => visibility.job(job))
     .map(({ job, slots, why }) => {
@@ -147,7 +146,7 @@ const guardedBlock = ({ plan: { summary }, verdict, visibility }: Seen): Block =
       );
       return `${code(job)} loses ${manyCopies(slots.length)} (${words(named(short))}): ${sentence(why)}`;
     });
-  return list(title, items, RANK.verdict);
+  return list('Waits for approval', items, RANK.verdict);
 };
 
 const unmetBlock = (seen: Seen): Block =>

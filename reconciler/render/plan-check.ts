@@ -7,7 +7,7 @@ import { MARKDOWN_LIMIT, TITLE_LIMIT } from '../../schema/forge.ts';
 import type { CheckBody } from '../../schema/forge.ts';
 import { plainLine, shortened } from '../../schema/plain.ts';
 import type { PullPlan } from '../../schema/pull-plan.ts';
-import type { Summary } from '../../schema/summary.ts';
+import type { StepGroup, Summary } from '../../schema/summary.ts';
 import { BUTTONS } from './buttons.ts';
 import { cut, paragraph, RANK } from './cut.ts';
 import { code, commitCode, sentence } from './markdown.ts';
@@ -121,19 +121,25 @@ const titleOf = (summary: Summary, verdict: Verdict): string => {
   return shortened(plainLine(all.join(', ')), TITLE_LIMIT);
 };
 
-/** What moves starts at one place and stops at another: it is counted once, as a move. */
+/** What stops for a move or a drain and starts elsewhere is counted once, as a move. */
 const countsOf = ({ jobs, waves }: Summary) => {
   const sum = (key: 'starts' | 'stops' | 'updates') => jobs.reduce((all, job) => all + job[key], 0);
-  const moved = (kind: 'start' | 'stop') =>
-    waves
-      .flatMap(({ steps }) => steps)
-      .filter((step) => step.kind === kind && (step.reason === 'moved' || step.reason === 'drain'))
-      .reduce((all, { indexes }) => all + indexes.length, 0);
-  const moves = moved('start');
+  const steps = waves.flatMap((wave) => wave.steps);
+  const leaving = new Set(steps.filter(isLeaving).flatMap(slotsOf));
+  const moves = steps
+    .filter(({ kind }) => kind === 'start')
+    .flatMap(slotsOf)
+    .filter((slot) => leaving.delete(slot)).length;
   return {
     starts: sum('starts') - moves,
-    stops: Math.max(0, sum('stops') - moved('stop')),
+    stops: sum('stops') - moves,
     moves,
     updates: sum('updates'),
   };
 };
+
+const isLeaving = ({ kind, reason }: StepGroup): boolean =>
+  kind === 'stop' && (reason === 'moved' || reason === 'drain');
+
+const slotsOf = ({ job, group, indexes }: StepGroup): readonly string[] =>
+  indexes.map((index) => `${job}/${group}[${index}]`);

@@ -19,6 +19,8 @@ export interface Verdict {
   readonly waiting: number;
   /** Copies whose removal nobody approved yet. */
   readonly uncovered: number;
+  /** Copies that go for good with leave. */
+  readonly approved: number;
   /** Wants of the change that will not be met. */
   readonly unmet: readonly Blocked[];
   /** All that waits otherwise: for promotion, for other rollouts. No harm, but to be known. */
@@ -38,14 +40,15 @@ export const judge = ({ summary, effects }: Planned, approved: ReadonlySet<strin
   const unplaced = jobsOf(unmet.filter(isPlace));
   const waiting = jobsOf(unmet.filter((one) => !isPlace(one)));
   const isFine = errors === 0 && unmet.length === 0 && summary.stopped === null;
-  const uncovered =
-    summary.guarded.length === 0 ? 0 : effects.slots.filter((slot) => !approved.has(slot)).length;
+  // The plan was made with the approvals that count: what it still guards has none.
+  const uncovered = new Set(summary.guarded.flatMap(({ slots }) => slots)).size;
   return {
     conclusion: !isFine ? 'failure' : uncovered > 0 ? 'action_required' : 'success',
     errors,
     unplaced,
     waiting,
     uncovered,
+    approved: effects.slots.filter((slot) => approved.has(slot)).length,
     unmet,
     later: blocked.filter((one) => !isNews(one)),
   };
@@ -59,6 +62,7 @@ const isUnmet = (one: Blocked): boolean => one.kind === 'no-node' || UNMET[one.w
 const UNMET: Readonly<Record<WaitReason, boolean>> = {
   held: true,
   'unresolved-image': true,
+  'image-fetch': false,
   'max-parallel': false,
   'max-deployments': false,
   'min-healthy-time': false,

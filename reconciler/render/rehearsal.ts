@@ -2,11 +2,12 @@
 // In: a rehearsal. Out: "Survives any one node; not zone b: shop/web 2 copies short of 1.2 GiB; …".
 // Not here: how it is worked out (reconciler/plan/rehearse).
 
+import { listsOf } from '../../schema/lists.ts';
 import type { Loss, Rehearsal, Shortage } from '../../schema/pull-plan.ts';
 import type { Visibility } from './visibility.ts';
-import { many, manyCopies } from './words.ts';
+import { many, manyCopies, named } from './words.ts';
 
-/** Losses that are named in the sentence; the rest is counted. */
+/** Kinds of shortage that are named in the sentence; the rest is counted. */
 const LOSSES_NAMED = 3;
 /** Shortages that are named of one loss. */
 const SHORTAGES_NAMED = 3;
@@ -34,22 +35,26 @@ const lossesWords = (
   if (all.length === 0) return [];
   if (bad.length === 0) return [`survives any one ${kind}`];
   if (!visibility.cluster) return [`not ${bad.length} of ${many(all.length, kind)}`];
-  const named = bad
+  const alike = [...listsOf(bad, ({ short }) => shortagesWords(short, visibility))];
+  const shown = alike
     .slice(0, LOSSES_NAMED)
-    .map(({ name, short }) => `not ${kind} ${name}: ${shortagesWords(short, visibility)}`);
-  const rest = bad.length - named.length;
-  return [...named, ...(rest > 0 ? [`nor ${many(rest, `more ${kind}`)}`] : [])];
+    .map(
+      ([what, of]) =>
+        `not ${kind}${of.length === 1 ? '' : 's'} ${named(of.map(({ name }) => name))}: ${what}`,
+    );
+  const rest = alike.slice(LOSSES_NAMED).reduce((sum, [, of]) => sum + of.length, 0);
+  return [...shown, ...(rest > 0 ? [`nor ${many(rest, `more ${kind}`)}`] : [])];
 };
 
 export const shortagesWords = (short: readonly Shortage[], visibility: Visibility): string => {
   const seen = short.filter(({ job }) => visibility.job(job));
-  const named = seen.slice(0, SHORTAGES_NAMED).map(({ job, group, copies, lacks }) => {
+  const shown = seen.slice(0, SHORTAGES_NAMED).map(({ job, group, copies, lacks }) => {
     const isOnly = job.endsWith(`/${group}`);
     return `${isOnly ? job : `${job}/${group}`} ${manyCopies(copies)} short of ${lacks}`;
   });
-  const rest = short.length - named.length;
+  const rest = short.length - shown.length;
   const others = rest === 0 ? [] : [`${many(rest, 'other group')} short`];
-  return [...named, ...others].join(', ');
+  return [...shown, ...others].join(', ');
 };
 
 /** The worst moment: the wave whose failure leaves the smallest part of the copies healthy. */
@@ -59,7 +64,7 @@ const waveWords = ({ waves }: Rehearsal, visibility: Visibility): readonly strin
     .toSorted((a, b) => a.healthy / a.wanted - b.healthy / b.wanted);
   if (worst === undefined) return [];
   const { job, wave, healthy, wanted } = worst;
-  return [`if wave ${wave} of ${job} fails, ${healthy} of ${manyCopies(wanted)} stay healthy`];
+  return [`if wave ${wave} of ${job} fails, ${healthy} of ${wanted} copies stay healthy`];
 };
 
 const rollbackWords = ({ rollbacks }: Rehearsal, visibility: Visibility): readonly string[] => {

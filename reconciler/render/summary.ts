@@ -5,7 +5,8 @@
 
 import type { DesiredJob } from '../../schema/desired.ts';
 import { compareText } from '../../schema/ids.ts';
-import type { LiveAllocation, LiveState } from '../../schema/live.ts';
+import { listsOf } from '../../schema/lists.ts';
+import type { LiveAllocation } from '../../schema/live.ts';
 import type { Blocked, Plan, Step } from '../../schema/plan.ts';
 import type { Preview } from '../../schema/preview.ts';
 import type { Problem } from '../../schema/problems.ts';
@@ -26,8 +27,9 @@ export const summarize = (preview: Preview): Summary => {
   const waits = blockedAfter(base.first, base.waves);
   const knownWaits = new Set(same ? [] : waits.map(blockedWords));
   const steps = change.waves.flatMap((wave) => wave.steps);
+  const parts = partsOf(preview, own, waves);
   return {
-    jobs: [...own].toSorted(compareText).flatMap((job) => jobChange(preview, job, waves) ?? []),
+    jobs: [...own].toSorted(compareText).map((job) => jobChange(parts, job, same)),
     waves: groupWaves(acting),
     blocked: blockedAfter(change.first, change.waves).filter(
       (blocked) => !knownWaits.has(blockedWords(blocked)),
@@ -85,15 +87,29 @@ const problemKey = ({ file, code, message }: Problem): string => `${file} ${code
 const blockedAfter = (first: Plan, waves: readonly Plan[]): readonly Blocked[] =>
   (waves.at(-1) ?? first).blocked;
 
-const jobChange = (
-  { base, change, live, same }: Preview,
-  id: string,
+/** What is asked of each job, put in order once for all of them. */
+const partsOf = (
+  { base, change, live }: Preview,
+  own: ReadonlySet<string>,
   waves: readonly (readonly Step[])[],
-): JobChange | null => {
-  const after = change.desired.jobs.find((job) => job.id === id);
-  const before = base.desired.jobs.find((job) => job.id === id);
-  const mine = waves.map((steps) => steps.filter((step) => step.job === id));
-  const copies = copiesOf(live, id);
+) => {
+  const jobsOf = (jobs: readonly DesiredJob[]): ReadonlyMap<string, DesiredJob> =>
+    new Map(jobs.filter(({ id }) => own.has(id)).map((job) => [job.id, job]));
+  const copies = live.nodes.flatMap(({ allocations }) =>
+    allocations.filter(({ phase, stopping }) => phase !== 'dead' && !stopping),
+  );
+  return {
+    before: jobsOf(base.desired.jobs),
+    after: jobsOf(change.desired.jobs),
+    copies: listsOf(copies, ({ body }) => `${body.namespace}/${body.job}`),
+    waves: waves.map((steps) => listsOf(steps, ({ job }) => job)),
+  };
+};
+
+const jobChange = (parts: ReturnType<typeof partsOf>, id: string, same: boolean): JobChange => {
+  const [before, after] = [parts.before.get(id), parts.after.get(id)];
+  const mine = parts.waves.map((steps) => steps.get(id) ?? []);
+  const copies = parts.copies.get(id) ?? [];
   const steps = mine.flat();
   const removed = after === undefined || after.standing.kind === 'removed';
   const was = same ? runningVersion(copies, before) : (before?.spec ?? null);
@@ -130,14 +146,6 @@ const runningVersion = (
     ? job.fallback.spec
     : null;
 };
-
-const copiesOf = (live: LiveState, id: string): readonly LiveAllocation[] =>
-  live.nodes
-    .flatMap((node) => node.allocations)
-    .filter(
-      ({ body, phase, stopping }) =>
-        `${body.namespace}/${body.job}` === id && phase !== 'dead' && !stopping,
-    );
 
 const imageChanges = (before: JobSpec | null, after: JobSpec): JobChange['images'] => {
   const [from, to] = [imagesOf(before), imagesOf(after)];

@@ -147,10 +147,15 @@ const approvalWords = ({ job, slots, why }: Plan['guarded'][number]): string => 
   return `${job} waits for approval to stop ${named(short)}: ${why} → purser approve ${job}`;
 };
 
-/** One line for all slots of a group that wait for the same: `shop/web/web[0, 1, 2] waits …`. */
+/**
+ * One line for all slots of a group that wait for the same: `shop/web/web[0, 1, 2] waits …`. What is
+ * said of the whole job is not said of its slots again.
+ */
 export const blockedLines = (all: readonly Blocked[]): readonly string[] => {
   const lines = new Map<string, { readonly before: string; readonly indexes: string[] }>();
+  const said = new Set(all.flatMap((one) => (isOfJob(one) ? [reasonOf(one)] : [])));
   for (const blocked of all) {
+    if (!isOfJob(blocked) && said.has(reasonOf(blocked))) continue;
     const line = blockedWords(blocked);
     const [, before = '', index = '', after = ''] = SLOT_FIRST.exec(line) ?? [];
     const known = lines.get(`${before} ${after}`);
@@ -162,6 +167,11 @@ export const blockedLines = (all: readonly Blocked[]): readonly string[] => {
     indexes.length === 0 ? key : `${before}[${named(indexes)}]${key.slice(before.length + 1)}`,
   );
 };
+
+const isOfJob = ({ slot }: Blocked): boolean => slot === null;
+
+const reasonOf = (blocked: Blocked): string =>
+  `${blocked.job} ${blocked.kind === 'waiting' ? blocked.detail : blocked.kind}`;
 
 /** `namespace/job/group[3] waits …`. */
 const SLOT_FIRST = /^([^\s[]+)\[(\d+)\](.*)$/s;

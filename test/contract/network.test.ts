@@ -63,6 +63,8 @@ describe('two runners in one namespace', () => {
       await one?.setUp({ allocation: 'a-0-1', mode: 'bridge', ports });
       expect(await two?.portsTaken()).toEqual([24_000]);
       expect(await one?.portsTaken()).toEqual([]);
+      const holders = await two?.portHolders();
+      expect(holders?.get(24_000)).toBe('another node runner of this machine');
       await one?.tearDown('a-0-1');
       expect(await two?.portsTaken()).toEqual([]);
     } finally {
@@ -252,6 +254,12 @@ describe('packets', () => {
     await netns.run('nft', 'flush', 'chain', 'ip', namesFor(node).table, 'guard');
     expect(await ask(pathOf('one'), '127.9.9.9', 5555)).toBe('secret');
     expect(await network.portsTaken()).toEqual([5555]);
+    const holder = (await network.portHolders()).get(5555);
+    const ports = [{ name: 'http', host: 5555, port: 80 }];
+    await expect(network.setUp({ allocation: 'late', mode: 'bridge', ports })).rejects.toThrow(
+      /^host port 5555 \(http\) is in use on this node by (node|MainThread), process \d+$/,
+    );
+    expect(holder).toMatch(new RegExp(`^(node|MainThread), process ${child.pid}$`));
   });
 
   it('pass a firewall whose FORWARD chain drops', async () => {

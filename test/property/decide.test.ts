@@ -67,6 +67,7 @@ const world = (drawn: readonly Facts[], order: readonly string[]) => {
     retries: new Map(),
     room: LANE_PLACES,
     portsTaken: new Set(),
+    portHolders: new Map(),
     disk: null,
     contactAt: 0,
     unheardMs: 0,

@@ -142,7 +142,7 @@ describe('the runner', () => {
       await world.advance(1_500);
       expect(world.last().acceptedGeneration).toBe(2);
       expect(world.last().conditions).toEqual([
-        { kind: 'orders', message: expect.stringMatching(/are larger than 134217728 bytes: the/) },
+        { kind: 'orders', message: expect.stringMatching(/are larger than 128MiB: the/) },
       ]);
       await world.advance(7_000);
       expect(world.last().acceptedGeneration).toBe(3);

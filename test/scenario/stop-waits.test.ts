@@ -149,25 +149,22 @@ const waitingCopy = (job: ReturnType<typeof aJob>, facts: Partial<LiveAllocation
     { stopping: true, stopWaits: [next], ...facts },
   );
 const pullingCopy = (job: ReturnType<typeof aJob>) =>
-  aCopy(job, { node: 'n001', index: 0 }, { ...STARTING, phase: 'pending' });
+  aCopy(
+    job,
+    { node: 'n001', index: 0 },
+    { ...STARTING, phase: 'pending', firstStartedForMs: null, runningForMs: null },
+  );
 
 describe('the planner', () => {
-  it('names the images of what follows on the node, for a singleton too', () => {
-    for (const singleton of [false, true]) {
-      const extra = { singleton, stopAfterMs: singleton ? 10_000 : 0 };
-      const job = aJob({
-        ...words,
-        groups: [{ ...image('sha256:bb'), ...extra }],
-        from: { version: 'v1', groups: [{ ...image('sha256:aa'), ...extra }] },
-      });
-      const copy = aCopy(settledBefore(job), { node: 'n001', index: 0 });
-      const live = liveOf([copy]);
-      const made = plan(desiredOf([job]), live, 1_000_000);
-      expect(made.steps.find(({ kind }) => kind === 'stop')).toMatchObject({ images: [next] });
-      const [sent] = ordersOf(made, live, { cluster: 'test', commit: 'c'.repeat(40) });
-      expect(sent?.items.find(({ kind }) => kind === 'stop')).toMatchObject({ images: [next] });
-      expect(made.steps.some(({ kind }) => kind === 'start')).toBe(!singleton);
-    }
+  it('names the images of what follows behind the stop', () => {
+    const job = aJob(words);
+    const live = liveOf([aCopy(settledBefore(job), { node: 'n001', index: 0 })]);
+    const made = plan(desiredOf([job]), live, 1_000_000);
+    expect(made.steps.find(({ kind }) => kind === 'stop')).toMatchObject({ images: [next] });
+    const [sent] = ordersOf(made, live, { cluster: 'test', commit: 'c'.repeat(40) });
+    expect(sent?.items.find(({ kind }) => kind === 'stop')).toMatchObject({ images: [next] });
+    expect(made.steps.some(({ kind }) => kind === 'start')).toBe(true);
+    expect(made.fetches).toBeUndefined();
   });
 
   it('leaves a stop that waits as it is while its rollout goes on', () => {
@@ -249,6 +246,26 @@ describe('the planner', () => {
     expect(kindsOf(kept, died(1, 60_000)).toSorted()).toEqual(['start', 'stop']);
     // The next attempt is under way: the stop waits on.
     expect(kindsOf(waitingCopy(job), died(1, 60_000), pullingCopy(job))).toEqual([]);
+  });
+
+  it('takes the stop back when others have failed meanwhile, and asks again when they are back', () => {
+    const job = aJob({ ...words, count: 3, groups: [{ ...image('sha256:bb'), count: 3 }] });
+    const before = settledBefore(job);
+    const other = (index: number, facts: Partial<LiveAllocation> = {}) =>
+      aCopy(before, { node: `n00${index + 1}`, index }, facts);
+    const unhealthy = { health: 'unhealthy', healthyForMs: null } as const;
+    const stepsOf = (...live: readonly LiveAllocation[]) =>
+      plan(desiredOf([job]), liveOf(live), 1_000_000).steps.map(
+        ({ kind, slot }) => `${kind} ${slot}`,
+      );
+    const both = [waitingCopy(job), pullingCopy(job)];
+    expect(stepsOf(...both, other(1), other(2))).toEqual([]);
+    expect(stepsOf(...both, other(1), other(2, unhealthy)).toSorted()).toEqual([
+      'stop shop/web/main[0]',
+      'update shop/web/main[0]',
+    ]);
+    const { stopWaits: _, ...kept } = waitingCopy(job, { stopping: false });
+    expect(stepsOf(kept, other(1), other(2))).toContain('stop shop/web/main[0]');
   });
 
   it('does not take back a stop that is begun', () => {

@@ -123,28 +123,13 @@ const lasting = (scene: Scene, job: string): 'held' | 'paused' | 'bad' | null =>
   if (draft.broken) return unread && heldHere(scene, job) ? 'held' : null;
   if (draft.paused && waits(scene, job, 'paused')) return 'paused';
   if (isGood(draft)) return null;
-  if (keepsOld(scene, draft)) return 'bad';
   if (waits(scene, job, 'unresolved-image', 'degraded', 'revert-impossible')) return 'bad';
   // A pull that hangs is the platform's, and takes nothing back (rules 6.1).
-  if (draft.behaviour.pull === 'never' && waits(scene, job, 'stalled')) return 'bad';
+  if (draft.behaviour.pull === 'never' && waits(scene, job, 'stalled', 'image-fetch')) return 'bad';
   const reasons: readonly WaitReason[] =
     draft.behaviour.pull === 'not-found' ? ['held', 'failed', 'stalled'] : ['failed', 'stalled'];
   return waits(scene, job, ...reasons) && !canGoBack(scene, job) ? 'bad' : null;
 };
-
-/**
- * A singleton's old copy goes when the next image is here; where that cannot be had there is no
- * failed copy to show for it, and the machine does not revert (docs/SCOPE.md).
- */
-const keepsOld = ({ view }: Scene, { id, singleton, behaviour }: JobDraft): boolean =>
-  singleton &&
-  behaviour.pull !== 'ok' &&
-  view.live.nodes.some(({ allocations }) =>
-    allocations.some(
-      ({ body, stopWaits, phase }) =>
-        `${body.namespace}/${body.job}` === id && stopWaits !== undefined && phase === 'running',
-    ),
-  );
 
 /**
  * Nothing of it was ever valid, or it is healed at its last valid content (rules 1.3), or that

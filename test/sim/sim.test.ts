@@ -33,6 +33,10 @@ const KEPT: readonly (readonly [number, string])[] = [
     152,
     'a reconciler that never saw a node called a commit synced, so a volume’s slot went unasked',
   ],
+  [
+    169,
+    'a stop that waited for an image went ahead when others had failed meanwhile, and too few were left',
+  ],
   [258, 'a job that was stopped while its image was looked up blocked every plan'],
   [285, 'a new copy on a drained node and an old one held a slot together for ever'],
   [324, 'a group with stop_after started after a reboot before any orders'],
@@ -49,7 +53,7 @@ const KEPT: readonly (readonly [number, string])[] = [
   [509, 'what was to follow a copy died for want of its image, and nothing was tried again'],
   [539, 'the same as 509, and the version was neither failed nor reverted'],
   [544, 'the same as 505, with a job that was stopped'],
-  [559, 'a singleton whose next image cannot be had was expected to be reverted'],
+  [559, 'a singleton whose next image nobody has was not reverted'],
   [581, 'a count that the guard held back was expected to surge by the policy before'],
   [
     647,

@@ -87,6 +87,8 @@ export interface ClusterOptions {
   /** Before the runners start: mounts below a node's root. */
   readonly prepare?: (node: { readonly name: string; readonly root: string }) => void;
   readonly memory?: string;
+  /** More words for the reconciler, made once the repository is there. */
+  readonly words?: (root: string) => readonly string[];
 }
 
 const CLUSTER = 'e2e';
@@ -135,9 +137,10 @@ const assemble = async (root: string, options: ClusterOptions, undo: Undo): Prom
   const registries = ['--registry-credentials', logins, '--insecure-registry', proxy.host];
   const common = ['--root', root, '--cluster', CLUSTER, '--link', link, ...registries];
   const url = (await options.url?.(repository)) ?? repository;
+  const words = options.words?.(root) ?? [];
   const reconciler = program({
     name: 'the reconciler',
-    args: [MAIN, 'reconciler', ...common, '--repository', url, '--end-with-stdin'],
+    args: [MAIN, 'reconciler', ...common, '--repository', url, ...words, '--end-with-stdin'],
     log: join(root, 'logs/reconciler.log'),
     netns: tcp ? netnsName(root, 'ctl') : null,
     env: {},
@@ -146,7 +149,7 @@ const assemble = async (root: string, options: ClusterOptions, undo: Undo): Prom
     const nodeRoot = join(root, name);
     const address = networks.get(name)?.address ?? '';
     const room = ['--cpu', '2', '--memory', options.memory ?? '1GiB', '--address', address];
-    const words = ['node', ...common, '--name', name, '--node-root', nodeRoot, ...room];
+    const named = ['node', ...common, '--name', name, '--node-root', nodeRoot, ...room];
     const netns = netnsName(root, name);
     mkdirSync(nodeRoot);
     options.prepare?.({ name, root: nodeRoot });
@@ -158,7 +161,7 @@ const assemble = async (root: string, options: ClusterOptions, undo: Undo): Prom
       cable: `${hubName(root)}-${index}`,
       runner: program({
         name: `the runner of ${name}`,
-        args: [MAIN, ...words, '--end-with-stdin'],
+        args: [MAIN, ...named, '--end-with-stdin'],
         log: join(root, `logs/${name}.log`),
         netns,
         env: {},

@@ -1,8 +1,12 @@
 // Scenes of pull requests and commits, from files and a played cluster, as a forge is told of them.
-// In: nothing. Out: name → a check, of real plans; rehearsals and masked fields are written here,
-// as their makers would hand them over. Not here: what the texts should say (golden files).
+// In: nothing. Out: name → a check, of real plans and rehearsals. Not here: what the texts should say (golden files).
 
-import { changedTree, preview } from '../../reconciler/preview.ts';
+import { createReader } from '../../reconciler/desired/read.ts';
+import { fieldChanges } from '../../reconciler/desired/field-changes.ts';
+import { createMemos } from '../../reconciler/memos.ts';
+import { changedTree, previewWith } from '../../reconciler/preview.ts';
+import { effectsOf } from '../../reconciler/plan/effects.ts';
+import { rehearse } from '../../reconciler/plan/rehearse.ts';
 import { planCheck, type PlanContext } from '../../reconciler/render/plan-check.ts';
 import { endedCheck, syncCheck } from '../../reconciler/render/sync-check.ts';
 import { summarize } from '../../reconciler/render/summary.ts';
@@ -12,6 +16,7 @@ import { plan } from '../../reconciler/plan/plan.ts';
 import type { CheckBody } from '../../schema/forge.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
 import type { PullPlan } from '../../schema/pull-plan.ts';
+import type { LookupAnswer } from '../../schema/source.ts';
 import {
   digestOf,
   answerHistories,
@@ -32,42 +37,38 @@ const pinned = (name: string, tag: string): string =>
   `${image(name, tag)}@${digestOf(image(name, tag))}`;
 
 const web = (tag: string, count: number, more = ''): string =>
-  `image: ${pinned('web', tag)}\ncount: ${count}\nresources: {cpu: 250m, memory: 256MiB}\n${more}`;
+  `image: ${pinned('web', tag)}\ncount: ${count}\nresources: {cpu: 250m, memory: 1500MiB}\n${more}`;
 
 const BASE: Change = {
   'cluster.yaml': 'name: shop\npolicies:\n  registries: [reg.example]\n',
-  'namespaces/shop.yaml': 'quota: {cpu: "8", memory: 4GiB}\n',
-  'nodes/n001.yaml': 'node: n001\n',
-  'nodes/n002.yaml': 'node: n002\n',
-  'nodes/n003.yaml': 'node: n003\n',
+  'namespaces/shop.yaml': 'quota: {cpu: "8", memory: 6GiB}\n',
+  'nodes/n001.yaml': 'labels: {zone: a}\n',
+  'nodes/n002.yaml': 'labels: {zone: a}\n',
+  'nodes/n003.yaml': 'labels: {zone: b}\n',
   [WEB]: web('1', 3),
   [STORE]: `image: ${pinned('store', '1')}\ncount: 1\n`,
 };
 
-const REHEARSAL: Extract<PullPlan, { kind: 'planned' }>['rehearsal'] = {
-  losses: [
-    { kind: 'node', name: 'n001', short: [] },
-    { kind: 'node', name: 'n002', short: [] },
-    { kind: 'node', name: 'n003', short: [] },
-    { kind: 'zone', name: 'a', short: [] },
-    {
-      kind: 'zone',
-      name: 'b',
-      short: [{ job: 'shop/web', group: 'web', copies: 2, lacks: '1.2 GiB' }],
-    },
-  ],
-  left: 0,
-  waves: [{ job: 'shop/web', wave: 1, healthy: 2, wanted: 3 }],
-  rollbacks: [{ job: 'shop/web', takesMs: 37_200 }],
-};
-
 interface PullScene {
   readonly change: Change;
-  readonly fields?: Extract<PullPlan, { kind: 'planned' }>['fields'];
-  readonly rehearsal?: typeof REHEARSAL;
   readonly resolves?: boolean;
+  /** The registry says that there is no such image. */
+  readonly missing?: boolean;
   readonly base?: Change;
+  readonly ledger?: readonly LedgerRecord[];
 }
+
+const MISSING: LookupAnswer = {
+  kind: 'failed',
+  why: 'not-found',
+  message: 'reg.example has no `web:9`',
+  sinceMs: 0,
+};
+
+const answerOf = ({ resolves, missing }: PullScene, reference: string): LookupAnswer | null => {
+  if (missing === true) return MISSING;
+  return resolves === false ? null : { kind: 'digest', digest: digestOf(reference) };
+};
 
 /** `shop/web` runs with three copies and `shop/store` with one; then the change. */
 const plannedOf = async (scene: PullScene): Promise<PullPlan> => {
@@ -86,36 +87,44 @@ const plannedOf = async (scene: PullScene): Promise<PullPlan> => {
     ...first.ledger,
     ...jobs.map(settledMark),
     { kind: 'synced', commit: first.desired.commit.oid },
+    ...(scene.ledger ?? []),
   ];
   const head = ready(story(files), { ledger, lastSynced: 0 });
   const commits = story(files, scene.change);
   const last = commits.at(-1);
   if (last === undefined) throw new Error('there is a commit');
-  const made = await preview({
-    snapshot: {
-      format: 1,
-      tree: head.tree,
-      live: liveOf(copies),
-      takenAt: '2026-01-01T00:00:00Z',
+  const memos = createMemos();
+  const { preview, after } = await previewWith(
+    { compile: memos.compile, plan: memos.plan, now: 0 },
+    {
+      snapshot: {
+        format: 1,
+        tree: head.tree,
+        live: liveOf(copies),
+        takenAt: '2026-01-01T00:00:00Z',
+      },
+      change: changedTree(head.tree, last.commit, last.files),
+      source: {
+        complete: (tree, asked) => Promise.resolve(answerHistories(commits, tree, asked)),
+        resolve: ({ reference }) => Promise.resolve(answerOf(scene, reference)),
+      },
     },
-    change: changedTree(head.tree, last.commit, last.files),
-    source: {
-      complete: (tree, asked) => Promise.resolve(answerHistories(commits, tree, asked)),
-      resolve: ({ reference }) =>
-        Promise.resolve(
-          scene.resolves === false ? null : { kind: 'digest', digest: digestOf(reference) },
-        ),
-    },
-  });
-  const summary = summarize(made);
+  );
+  const summary = summarize(preview);
+  const changed = new Set(summary.jobs.map(({ job }) => job));
   return {
     kind: 'planned',
     summary,
-    rehearsal: scene.rehearsal ?? REHEARSAL,
-    fields: scene.fields ?? [],
-    effects: { slots: summary.guarded.flatMap(({ slots }) => slots).toSorted() },
-    base: aCommit('base').oid,
-    head: aCommit('pull').oid,
+    rehearsal: rehearse({ before: preview.base.desired, live: preview.live, after, changed }),
+    fields: fieldChanges({
+      before: head.tree.files,
+      after: last.files,
+      jobs: [...changed],
+      read: createReader(memos.compile.reads),
+    }),
+    effects: effectsOf(preview.base, preview.change),
+    base: head.desired.commit.oid,
+    head: last.commit.oid,
     snapshot: '3f2a9c01d4e8',
   };
 };
@@ -140,19 +149,25 @@ const many = (count: number): Change =>
     ]),
   );
 
-const FIELDS = [
-  { job: 'shop/web', field: 'image', from: pinned('web', '1'), to: pinned('web', '2') },
-  { job: 'shop/web', field: 'environment.LOG_LEVEL', from: 'info', to: 'debug' },
-  { job: 'shop/web', field: 'environment.API_KEY', from: '•••', to: '•••' },
-];
-
-const GREETING = { job: 'shop/web', field: 'environment.GREETING', from: null, to: HOSTILE };
-
 /** Name → the check of a pull request. */
 export const pullChecks = async (): Promise<ReadonlyMap<string, CheckBody>> => {
-  const rollout = await plannedOf({ change: { [WEB]: web('2', 3) }, fields: FIELDS });
-  const fewer = await plannedOf({ change: { [STORE]: null, [WEB]: web('1', 1) } });
+  const rollout = await plannedOf({
+    change: { [WEB]: web('2', 3, 'environment: {LOG_LEVEL: debug, API_KEY: second}\n') },
+    base: { [WEB]: web('1', 3, 'environment: {LOG_LEVEL: info, API_KEY: first}\n') },
+  });
+  const removal = { change: { [STORE]: null, [WEB]: web('1', 1) } };
+  const fewer = await plannedOf(removal);
   const slots = fewer.kind === 'planned' ? fewer.effects.slots : [];
+  const approval: LedgerRecord = {
+    kind: 'approval',
+    id: 'a1',
+    by: 'Grace <grace@example.org>',
+    at: '1970-01-01T00:00:00Z',
+    commit: aCommit('pull').oid,
+    slots,
+    nodes: [],
+    used: false,
+  };
   const cluster = { cluster: { ...desiredOf([]).cluster, planVisibility: 'counts' as const } };
   const visibility = visibilityOf({ ...desiredOf([]), ...cluster });
   const ids = { base: aCommit('base').oid, head: aCommit('pull').oid };
@@ -160,7 +175,9 @@ export const pullChecks = async (): Promise<ReadonlyMap<string, CheckBody>> => {
     ['rollout', rollout, CONTEXT],
     [
       'hostile-value',
-      await plannedOf({ change: { [WEB]: web('2', 3) }, fields: [...FIELDS, GREETING] }),
+      await plannedOf({
+        change: { [WEB]: web('1', 3, `command: [${JSON.stringify(HOSTILE)}]\n`) },
+      }),
       CONTEXT,
     ],
     ['rollout-counts', rollout, { ...CONTEXT, visibility }],
@@ -168,15 +185,19 @@ export const pullChecks = async (): Promise<ReadonlyMap<string, CheckBody>> => {
       'does-not-fit',
       await plannedOf({
         change: {
-          [WEB]: web('1', 3).replace('256MiB', '3900MiB'),
-          'jobs/shop/index.yaml': `image: ${pinned('index', '1')}\ncount: 3\nresources: {cpu: 100m, memory: 3GiB}\n`,
+          [WEB]: web('1', 3).replace('1500MiB', '3900MiB'),
+          'jobs/shop/index.yaml': `image: ${pinned('index', '1')}\ncount: 3\nresources: {cpu: 100m, memory: 2GiB}\n`,
         },
         base: { 'namespaces/shop.yaml': 'quota: {cpu: "8"}\n' },
       }),
       CONTEXT,
     ],
     ['removal', fewer, CONTEXT],
-    ['removal-approved', fewer, { ...CONTEXT, approved: new Set(slots) }],
+    [
+      'removal-approved',
+      await plannedOf({ ...removal, ledger: [approval] }),
+      { ...CONTEXT, approved: new Set(slots) },
+    ],
     [
       'problems',
       await plannedOf({ change: { [WEB]: 'image: nowhere/web:1\ncuont: 3\n' } }),
@@ -190,6 +211,15 @@ export const pullChecks = async (): Promise<ReadonlyMap<string, CheckBody>> => {
       }),
       CONTEXT,
     ],
+    [
+      'image-missing',
+      await plannedOf({
+        change: { [WEB]: web('1', 3).replace(pinned('web', '1'), image('web', '9')) },
+        missing: true,
+      }),
+      CONTEXT,
+    ],
+    ['drain', await plannedOf({ change: { 'nodes/n001.yaml': 'drain: true\n' } }), CONTEXT],
     ['many-jobs', await plannedOf({ change: many(1_000) }), CONTEXT],
     ['untouched', { kind: 'untouched', ...ids }, CONTEXT],
     ['conflict', { kind: 'conflict', ...ids, files: [WEB, `jobs/shop/${HOSTILE}.yaml`] }, CONTEXT],

@@ -246,6 +246,7 @@ export const createWorld = (
         list: async () =>
           [...networks].map(([allocation, path]) => ({ allocation, path, address: '10.1.0.2' })),
         portsTaken: async () => [],
+        portHolders: async () => new Map(),
       },
       probes: {
         probe: async () => {

@@ -15,7 +15,9 @@ import type {
   AllocationBody,
   AllocationReport,
   FailureRecord,
+  FetchReport,
   NodeOrders,
+  StopImage,
 } from '../../schema/orders.ts';
 import type { Plan, Proposal } from '../../schema/plan.ts';
 import { GIB, nodeNames } from './world.ts';
@@ -45,6 +47,8 @@ interface Runner {
   accepted: number;
   copies: Map<string, { copy: Copy }>;
   last: ReturnType<typeof reportOf> | null;
+  /** Digest → since when it cannot be fetched. */
+  readonly unfetched: Map<string, number>;
 }
 
 export interface Cluster {
@@ -54,6 +58,8 @@ export interface Cluster {
   startedAt: number;
   readonly runners: Map<string, Runner>;
   behave: (body: AllocationBody) => Behaviour;
+  /** What becomes of an image that a node is told to fetch; null: it is there at once. */
+  fetches: (image: StopImage, node: string) => Pick<FailureRecord, 'blame' | 'message'> | null;
   readonly proposals: Proposal[];
   /** One line a step that was taken: `12s start shop/web/main[0] n001 new`. */
   readonly log: string[];
@@ -74,6 +80,7 @@ export const createCluster = (
     now: 0,
     startedAt: 0,
     behave,
+    fetches: () => null,
     runners: new Map(
       [...names].map((name) => [
         name,
@@ -86,6 +93,7 @@ export const createCluster = (
           accepted: 0,
           copies: new Map(),
           last: null,
+          unfetched: new Map(),
         },
       ]),
     ),
@@ -246,7 +254,22 @@ const reportOf = (cluster: Cluster, runner: Runner) => ({
   foreign: 0,
   conditions: [],
   portsTaken: [],
+  fetched: fetchedBy(cluster, runner),
 });
+
+const fetchedBy = (cluster: Cluster, { name, sent, unfetched }: Runner): readonly FetchReport[] => {
+  const asked = sent?.fetch ?? [];
+  for (const digest of unfetched.keys()) {
+    if (!asked.some((image) => image.digest === digest)) unfetched.delete(digest);
+  }
+  return asked.map((image) => {
+    const failure = cluster.fetches(image, name);
+    if (failure === null) return { ...image, failure };
+    const since = unfetched.get(image.digest) ?? cluster.now;
+    unfetched.set(image.digest, since);
+    return { ...image, failure: { ...failure, forMs: cluster.now - since } };
+  });
+};
 
 const allocationReport = (cluster: Cluster, copy: Copy): AllocationReport => {
   const { body, begun, deadAt } = copy;

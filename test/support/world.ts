@@ -294,6 +294,7 @@ export const aLiveNode = (name: string, facts: Partial<LiveNode> = {}): LiveNode
   portsTaken: [],
   foreign: 0,
   conditions: [],
+  fetched: [{ repository: 'registry/app', digest: 'sha256:1', failure: null }],
   ...facts,
 });
 

@@ -26,7 +26,9 @@ import type { CniConfig, CniPlugin } from './cni-config.ts';
 import { addNamespace, deleteNamespace, namespacesOf } from './host.ts';
 import { createKernel, networkFailure } from './kernel.ts';
 import type { Kernel } from './kernel.ts';
+import { parseHolders } from './holders.ts';
 import { parseListening } from './listening.ts';
+import { refuseListening } from './strangers.ts';
 import { NETNS_DIR, namesFor } from './names.ts';
 import type { NetworkNames } from './names.ts';
 import type { ManagedNetwork } from './native.ts';
@@ -74,6 +76,7 @@ export const createCniNetwork = async (options: CniNetworkOptions): Promise<Mana
     tearDown: (allocation) => inTurn(allocation, () => tearDown(state, allocation)),
     list: () => list(state),
     portsTaken: async () => parseListening(await kernel.socketTables()),
+    portHolders: async () => parseHolders(await kernel.listeners()),
     cleanUp: async () => {
       const kept = await keptAllocations(options.stateDir);
       for (const allocation of new Set([...kept, ...(await allocationsOf(state))]))
@@ -96,6 +99,7 @@ const setUp = async (state: State, ask: NetworkAsk): Promise<NetworkFacts> => {
         'with {"capabilities": {"portMappings": true}}',
     );
   await refuseTakenPorts(state, ask);
+  if (ask.mode === 'bridge') await refuseListening(state.kernel, ask);
   const config = ask.mode === 'none' ? { ...state.config, plugins: [] } : state.config;
   try {
     return await add(state, { ask, config, result: null, done: false });

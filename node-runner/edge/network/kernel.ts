@@ -23,6 +23,8 @@ export interface Kernel {
   /** Name below /proc/sys. */
   readonly sysctl: (name: string, value: string) => Promise<void>;
   readonly socketTables: () => Promise<string>;
+  /** Processes that listen, as `ss` prints them. */
+  readonly listeners: () => Promise<string>;
   /** A program with an environment of its own; its exit code decides nothing here. */
   readonly plugin: (ask: CommandAsk) => Promise<CommandResult>;
 }
@@ -82,6 +84,7 @@ export const createKernel = (nodeNetns: string | null): Kernel => {
       const texts = await Promise.all(files.map(readOrEmpty));
       return texts.join('\n');
     },
+    listeners: () => run('ss', ['-Hlntup']),
     plugin: (ask) => limit(() => tryCommand(inside(ask))),
   };
 };

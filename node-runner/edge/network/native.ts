@@ -21,7 +21,9 @@ import {
 } from './host.ts';
 import { createKernel, networkFailure } from './kernel.ts';
 import type { Kernel } from './kernel.ts';
+import { OTHER_RUNNER, parseHolders } from './holders.ts';
 import { parseListening } from './listening.ts';
+import { refuseListening } from './strangers.ts';
 import { NETNS_DIR, namesFor } from './names.ts';
 import type { NetworkNames } from './names.ts';
 import { addMappings, deleteMappings, parseMappings, parseOtherMappings } from './ruleset.ts';
@@ -100,6 +102,10 @@ export const createNativeNetwork = async (
       const published = await publishedByOthers(state);
       return [...new Set([...listening, ...published])].toSorted((a, b) => a - b);
     },
+    portHolders: async () => {
+      const others = (await publishedByOthers(state)).map((port) => [port, OTHER_RUNNER] as const);
+      return new Map([...others, ...parseHolders(await kernel.listeners())]);
+    },
     cleanUp: () => removeHost(kernel, names),
   };
 };
@@ -117,6 +123,7 @@ const setUp = async (state: State, ask: NetworkAsk): Promise<NetworkFacts> => {
     await tearDown(state, ask.allocation);
   }
   refuseTakenPorts(state, ask);
+  if (ask.mode === 'bridge') await refuseListening(state.kernel, ask);
   for (let attempt = 1; ; attempt += 1) {
     try {
       const entry = await make(state, ask);

@@ -35,7 +35,8 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
   const bell = createBell(clock, interval);
   /** Commits whose checks a person has asked to run again. */
   const again = new Set<string>();
-  let last: { readonly at: number; readonly state: ForgeState } | null = null;
+  const glance = createGlance();
+  const { forget } = glance;
 
   const take = (delivery: Delivery): void => {
     const told = toldBy(delivery, { cluster, repository: `${owner}/${repo}` });
@@ -46,20 +47,22 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
   const receiver = receiverOf(options, (delivery) => {
     deliveries?.seen(delivery.id);
     take(delivery);
-    last = null;
+    forget();
     bell.ring();
   });
 
   const look = async (): Promise<ForgeState> => {
     const at = clock.now();
-    if (last !== null && at - last.at < interval()) return last.state;
+    const known = glance.since(at - interval());
+    if (known !== null) return known;
+    const keep = glance.begin(at);
     for (const delivery of (await deliveries?.fresh()) ?? []) take(delivery);
     await sayAgain(checks, again);
     const open = await pulls.open();
     const closed = await closings.unfolded(await pulls.closed());
     const groups = await pulls.groups();
     const state = { pulls: [...open, ...closed], groups, requests: await requests.pending(open) };
-    last = { at, state };
+    keep(state);
     return state;
   };
 
@@ -71,11 +74,11 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
       await comments.write(ask);
       if (!ask.folded) return;
       closings.done(ask.pull);
-      last = null;
+      forget();
     },
     answer: async (request, words, done) => {
       await requests.answer(request, words, done);
-      last = null;
+      forget();
     },
     writeDeployment: createDeployments(wire, { self }),
     openPull: (ask) => pulls.ask(ask),
@@ -85,6 +88,27 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
     close: () => close(bell, receiver),
     token: () => wire.token(),
     writes: () => wire.gate.writes(),
+  };
+};
+
+/** What was seen last, until news come. */
+const createGlance = () => {
+  let last: { readonly at: number; readonly state: ForgeState } | null = null;
+  /** Grows with all that makes what was seen old: a look that it happens in is not kept. */
+  let news = 0;
+  return {
+    forget: (): void => {
+      news += 1;
+      last = null;
+    },
+    /** null: it is older, or there are news. */
+    since: (at: number): ForgeState | null => (last !== null && last.at > at ? last.state : null),
+    begin: (at: number) => {
+      const before = news;
+      return (state: ForgeState): void => {
+        if (news === before) last = { at, state };
+      };
+    },
   };
 };
 

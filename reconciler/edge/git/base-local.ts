@@ -44,6 +44,7 @@ export const createLocalBase = (options: LocalOptions): Base => {
     name: options.path,
     tips,
     refresh: tips,
+    follow: async (ref) => readRef(store().repository, ref),
     store,
     attempt: (read) => read(),
     publish: (move) => moveRef(store().repository, move),

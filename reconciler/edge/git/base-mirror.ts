@@ -62,6 +62,10 @@ export const createMirrorBase = (options: MirrorOptions): Base => {
     name: options.remote.name,
     tips,
     refresh,
+    follow: async (ref) => {
+      if (state.store === null) await refresh();
+      return follow(options, store(), ref);
+    },
     store,
     attempt: async (read) => {
       try {
@@ -91,15 +95,7 @@ const sync = async (options: MirrorOptions, state: State): Promise<Tips> => {
     const { refs } = options;
     const theirs = await options.remote.refs([refs.branch, refs.ledger]);
     for (const ref of [refs.branch, refs.ledger]) {
-      const to = theirs.get(ref);
-      if (to === undefined) dropRef(repository, ref);
-      else if (readRef(repository, ref) !== to) {
-        if ((await objects.read(to, COMMIT_BYTES)) === null) await options.remote.fetch(ref);
-        if ((await objects.read(to, COMMIT_BYTES)) === null) {
-          throw retry(`${options.remote.name} moved ${ref} while it was fetched`);
-        }
-        await moveRef(repository, { ref, to, from: undefined, ...SILENT });
-      }
+      await bring(options, { repository, objects }, { ref, to: theirs.get(ref) });
     }
     state.last = { at: performance.now(), failure: null };
     return tipsOf(repository, options);
@@ -108,6 +104,32 @@ const sync = async (options: MirrorOptions, state: State): Promise<Tips> => {
     state.last = { at: performance.now(), failure };
     throw failure;
   }
+};
+
+/** The mirror's ref to where the remote's is, with its objects. */
+const bring = async (
+  { remote }: MirrorOptions,
+  { repository, objects }: Pick<Store, 'repository' | 'objects'>,
+  { ref, to }: { readonly ref: string; readonly to: string | undefined },
+): Promise<void> => {
+  if (to === undefined) dropRef(repository, ref);
+  else if (readRef(repository, ref) !== to) {
+    if ((await objects.read(to, COMMIT_BYTES)) === null) await remote.fetch(ref);
+    if ((await objects.read(to, COMMIT_BYTES)) === null) {
+      throw retry(`${remote.name} moved ${ref} while it was fetched`);
+    }
+    await moveRef(repository, { ref, to, from: undefined, ...SILENT });
+  }
+};
+
+const follow = async (
+  options: MirrorOptions,
+  store: Store,
+  ref: string,
+): Promise<string | null> => {
+  const to = (await options.remote.refs([ref])).get(ref);
+  await bring(options, store, { ref, to });
+  return to ?? null;
 };
 
 /** A mirror keeps no reflog. */

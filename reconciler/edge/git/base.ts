@@ -9,6 +9,7 @@ import type { Store } from './store.ts';
 export interface RefNames {
   readonly branch: string;
   readonly ledger: string;
+  readonly notes: string;
 }
 
 /** What the two refs stand at; null: they do not exist. */
@@ -28,6 +29,8 @@ export interface Base {
   readonly tips: () => Promise<Tips>;
   /** Asks the remote now, whatever was known; the same as `tips` for a local repository. */
   readonly refresh: () => Promise<Tips>;
+  /** What another ref of the remote stands at now, with its objects at hand; null: nothing. */
+  readonly follow: (ref: string) => Promise<string | null>;
   readonly store: () => Store;
   /** Runs a read; a mirror that lost objects is made anew and the read repeated once. */
   readonly attempt: <Value>(read: () => Promise<Value>) => Promise<Value>;

@@ -69,6 +69,9 @@ export const MERGE_MEMORY_BYTES = 32 * 1024 * 1024;
 export const PULL_FETCH_BYTES = 64 * 1024 * 1024;
 export const PULL_FETCH_MS = 30_000;
 
+/** A note on a commit, which `git log` shows whole. */
+export const NOTE_BYTES = 8 * 1024;
+
 /** No answer, not even headers. */
 export const HTTP_HEADERS_MS = 20_000;
 /** Silence in the middle of a body. */

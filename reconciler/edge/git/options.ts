@@ -57,6 +57,7 @@ export const refNames = (
   options: Pick<GitSourceOptions, 'branch' | 'cluster' | 'ledger'>,
 ): RefNames => ({
   branch: `refs/heads/${options.branch}`,
+  notes: `refs/notes/purser/${options.cluster}`,
   ledger:
     options.ledger === 'branch'
       ? `refs/heads/purser/${options.cluster}/ledger`

@@ -130,6 +130,7 @@ const createOpened = (options: PullReaderOptions, folder: string) => {
     name: options.repository,
     tips,
     refresh: tips,
+    follow: async (ref) => readRef(store().repository, ref),
     store,
     attempt: (act) => act(),
     publish: () => Promise.resolve(false),

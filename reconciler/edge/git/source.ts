@@ -17,6 +17,8 @@ import { normalDirectory, within } from './format.ts';
 import { ledgerRows, readLedger } from './ledger-store.ts';
 import { ANCESTRY_COMMITS, UNSYNCED_COMMITS } from './limits.ts';
 import { contains, entryAt } from './line.ts';
+import type { Notes } from './notes.ts';
+import { createNotes } from './notes.ts';
 import type { GitSourceOptions } from './options.ts';
 import { createBase, refNames } from './options.ts';
 import { createRecorder } from './recorder.ts';
@@ -36,6 +38,8 @@ export interface GitSource extends SourcePort {
   readonly readFile: (path: string) => Promise<string | null>;
   /** Head and files of any commit of the repository; null where it is not there. For previews. */
   readonly at: (commit: string) => Promise<Pick<SourceTree, 'head' | 'files'> | null>;
+  /** Notes on commits (`refs/notes/purser/<cluster>`). */
+  readonly notes: Notes;
   /** What was read last, files and ledger, by blob id: nothing is read for it. */
   readonly texts: () => ReadonlyMap<string, string>;
   readonly close: () => void;
@@ -108,6 +112,11 @@ export const createGitSource = (
         readFileAt(base, await headOf(base, options), within(directory, path)),
       ),
     at: (commit) => base.attempt(() => headAt(base, commit)),
+    notes: createNotes({
+      base,
+      ref: refs.notes,
+      by: () => machine(options.cluster, epochSeconds()),
+    }),
     texts: () => textsOf([...(reader.last()?.files ?? []), ...ledgerRows(reader.last()?.ledger)]),
     close: base.close,
   };

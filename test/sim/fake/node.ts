@@ -144,6 +144,7 @@ export const createNetwork = ({ process, disk }: NodeParts): NetworkPort => ({
       [...disk.networks.values()].toSorted((a, b) => compareText(a.allocation, b.allocation)),
     ),
   portsTaken: () => process.call('ports', DISK_MS, () => []),
+  portHolders: () => process.call('ports', DISK_MS, () => new Map()),
 });
 
 /** A check is answered by the program behind that network namespace. */

@@ -96,6 +96,7 @@ export interface AppAsk {
   readonly events: readonly string[];
   readonly hookUrl?: string | null;
   readonly hookSecret?: string | null;
+  readonly privateKey?: string;
 }
 
 export const createApp = (hub: Hub, ask: AppAsk): App => {
@@ -107,7 +108,7 @@ export const createApp = (hub: Hub, ask: AppAsk): App => {
     owner: ask.owner,
     clientId: `Iv23${randomBytes(8).toString('hex')}`,
     clientSecret: randomBytes(20).toString('hex'),
-    privateKey: privateKey(),
+    privateKey: ask.privateKey ?? privateKey(),
     createdAtMs: hub.now(),
     externalUrl: ask.url ?? 'https://example.org/purser',
     description: ask.description ?? '',

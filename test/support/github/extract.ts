@@ -11,6 +11,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Description, OperationDescription } from './description.ts';
 import { OPERATIONS } from './operations.ts';
+import { textOf } from './state.ts';
 
 type Json = null | boolean | number | string | readonly Json[] | JsonObject;
 interface JsonObject {
@@ -97,8 +98,8 @@ const main = (folder: string): void => {
         parameters: parameters.map((item) => {
           const parameter = resolved(item) as JsonObject;
           return {
-            name: String(parameter['name']),
-            in: String(parameter['in']),
+            name: textOf(parameter['name']),
+            in: textOf(parameter['in']),
             required: parameter['required'] === true,
             schema: convert(parameter['schema'] ?? {}, names) as object,
           };
@@ -118,7 +119,7 @@ const main = (folder: string): void => {
   }
   const description: Description = {
     source: {
-      package: `${String(pack['name'])}@${String(pack['version'])}`,
+      package: `${textOf(pack['name'])}@${textOf(pack['version'])}`,
       file: FILE,
       sha256: createHash('sha256').update(bytes).digest('hex'),
     },

@@ -19,6 +19,7 @@
 // folder that `close` removes.
 
 import { mkdtempSync, rmSync } from 'node:fs';
+import { once } from 'node:events';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
@@ -29,6 +30,7 @@ import { serveGitHttp } from './git-http.ts';
 import { commitOf, gitIn } from './git.ts';
 import type { Fault, Limits } from './limits.ts';
 import { DEFAULT_LIMITS, newLimits } from './limits.ts';
+import { createPages } from './pages.ts';
 import type { Place } from './payloads.ts';
 import { mergeGroupPayload } from './payloads.ts';
 import type { MergeMethod } from './pulls.ts';
@@ -57,8 +59,10 @@ export interface GitHubOptions {
   /** A pushed new branch becomes a pull request. */
   readonly pullsByPush?: boolean;
   readonly port?: number;
-  /** More pages than Git and REST: what answers a request that neither took. */
-  readonly pages?: (hub: Hub) => http.RequestListener;
+  /** Git's objects are here, found again and not removed; default: a folder of its own. */
+  readonly folder?: string;
+  /** Of the App; default: new ones. */
+  readonly keys?: { readonly privateKey: string; readonly webhookSecret: string };
 }
 
 export interface GitHub {
@@ -176,15 +180,16 @@ export const APP_EVENTS = [
 const HOUR_MS = 3_600_000;
 
 export const startGitHub = async (options: GitHubOptions = {}): Promise<GitHub> => {
-  const folder = mkdtempSync(join(tmpdir(), 'purser-github-'));
+  const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'purser-github-'));
   const requests: string[] = [];
   const state = newLimits();
   const server = http.createServer();
-  await new Promise<void>((done) => server.listen(options.port ?? 0, '127.0.0.1', done));
+  server.listen(options.port ?? 0, '127.0.0.1');
+  await once(server, 'listening'); // throws what keeps it from that
   const web = `http://127.0.0.1:${(server.address() as AddressInfo).port}`;
   const hub = newHub(options, { web, folder });
   const limits = { ...DEFAULT_LIMITS, ...options.limits };
-  const pages = options.pages?.(hub);
+  const pages = createPages(hub);
   const answer = async (
     request: http.IncomingMessage,
     response: http.ServerResponse,
@@ -193,8 +198,7 @@ export const startGitHub = async (options: GitHubOptions = {}): Promise<GitHub> 
     const path = apiPath(hub, request.url ?? '/');
     if (await serveGitHttp(hub, request, response)) return;
     if (path !== null) return serveRest({ hub, limits, state }, request, { response, path });
-    if (pages === undefined) response.writeHead(404).end();
-    else pages(request, response);
+    pages(request, response);
   };
   server.on('request', (request, response) => {
     answer(request, response).catch((error: unknown) => {
@@ -215,7 +219,7 @@ export const startGitHub = async (options: GitHubOptions = {}): Promise<GitHub> 
       server.closeAllConnections();
     });
     await Promise.allSettled([...hub.repos.values()].map(({ queue }) => queue));
-    rmSync(folder, { recursive: true, force: true });
+    if (options.folder === undefined) rmSync(folder, { recursive: true, force: true });
     if (hub.problems.length > 0) {
       throw new Error(`the local GitHub was asked wrongly:\n${hub.problems.join('\n')}`);
     }
@@ -275,6 +279,9 @@ const startApp = (hub: Hub, repo: Repo, options: GitHubOptions): Started => {
     owner: repo.owner,
     permissions: options.app?.permissions ?? APP_PERMISSIONS,
     events: options.app?.events ?? APP_EVENTS,
+    ...(options.keys === undefined
+      ? {}
+      : { privateKey: options.keys.privateKey, hookSecret: options.keys.webhookSecret }),
   });
   return { app, installation: install(hub, app, { account: repo.owner, repos: [repo] }) };
 };
@@ -385,7 +392,7 @@ const enqueue = async (
   const headRef = `refs/heads/gh-readonly-queue/${pull.base.ref}/pr-${pull.number}-${base}`;
   await changingRefs(place, by, () => gitIn(repo.folder, ['update-ref', headRef, sha]));
   const head = await commitOf(repo.folder, sha);
-  const payload = mergeGroupPayload(place, { head, headRef, base }, pull);
+  const payload = mergeGroupPayload({ head, headRef, base }, pull);
   tell(place, 'merge_group', { payload, sender: by });
   return { head: sha, base };
 };
@@ -443,6 +450,6 @@ const controls = (hub: Hub, repo: Repo, started: Started | null) => ({
   },
   settled: async (): Promise<void> => {
     await Promise.all([...hub.repos.values()].map(({ queue }) => queue));
-    while (hub.sending.size > 0) await Promise.all([...hub.sending]);
+    while (hub.sending.size > 0) await Promise.all(hub.sending);
   },
 });

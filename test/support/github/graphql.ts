@@ -5,6 +5,7 @@
 import { commentShape } from './shapes-pulls.ts';
 import { mayMinimize } from './access.ts';
 import type { Caller, Comment, Hub, Json, Repo } from './state.ts';
+import { textOf } from './state.ts';
 
 const CLASSIFIERS = new Set(['ABUSE', 'DUPLICATE', 'OFF_TOPIC', 'OUTDATED', 'RESOLVED', 'SPAM']);
 
@@ -42,7 +43,7 @@ const inputOf = (query: string, variables: Json): ((name: string) => string | nu
 };
 
 export const answerGraphql = (hub: Hub, caller: Caller, body: Json): Json => {
-  const query = String(body['query'] ?? '');
+  const query = textOf(body['query']);
   const variables = (body['variables'] ?? {}) as Json;
   const mutation = /\b(minimizeComment|unminimizeComment)\b/.exec(query)?.[1];
   if (mutation === undefined) {

@@ -6,7 +6,7 @@ import type { GitCommit } from './git.ts';
 import { checkShape, suiteCore, suiteEventShape } from './shapes-checks.ts';
 import type { Mergeable, PullSize } from './shapes-pulls.ts';
 import { commentShape, pullShape, reviewShape, simplePullShape } from './shapes-pulls.ts';
-import { accountOfEmail, installationShape, minimalRepoShape, nodeId } from './shapes.ts';
+import { accountOfEmail, installationShape, nodeId } from './shapes.ts';
 import { repoPage, repoShape, repoUrl, simpleCommitShape, userShape } from './shapes.ts';
 import type { Account, App, CheckRun, Comment, Hub, Installation, Json } from './state.ts';
 import type { Pull, Repo, Review, Suite } from './state.ts';
@@ -227,7 +227,6 @@ export const reviewPayload = ({ hub, repo }: Place, review: Review, pull: Pull):
 });
 
 export const mergeGroupPayload = (
-  { hub, repo }: Place,
   group: { readonly head: GitCommit; readonly headRef: string; readonly base: string },
   pull: Pull,
 ): Json => ({
@@ -239,5 +238,4 @@ export const mergeGroupPayload = (
     base_ref: `refs/heads/${pull.base.ref}`,
     head_commit: simpleCommitShape(group.head),
   },
-  repository: minimalRepoShape(hub, repo),
 });

@@ -9,7 +9,7 @@ import { checkShape, runsOf, suiteShape } from './shapes-checks.ts';
 import { repoPage } from './shapes.ts';
 import type { Account, Answer, App, Call, CheckRun, Json, Repo, Routes, Suite } from './state.ts';
 import { HubError, actorOf, appOf, botOf, isoTime, list, notAccessible } from './state.ts';
-import { notFound, ok, recordOf, repoOf, unprocessable } from './state.ts';
+import { notFound, ok, recordOf, repoOf, textOf, unprocessable } from './state.ts';
 import { tell } from './webhooks.ts';
 
 const placeOf = (call: Call): Place => ({ hub: call.hub, repo: repoOf(call) });
@@ -74,11 +74,11 @@ const checkLimits = (body: Json): void => {
 
 const checkAnnotation = (item: Json): void => {
   for (const field of ['message', 'raw_details']) {
-    if (Buffer.byteLength(String(item[field] ?? '')) > ANNOTATION_BYTES) {
+    if (Buffer.byteLength(textOf(item[field])) > ANNOTATION_BYTES) {
       throw invalid(field, `${field} exceeds a maximum size of 64 KB.`);
     }
   }
-  if (String(item['title'] ?? '').length > ANNOTATION_TITLE_LIMIT) {
+  if (textOf(item['title']).length > ANNOTATION_TITLE_LIMIT) {
     throw invalid('title', `title is too long (maximum is ${ANNOTATION_TITLE_LIMIT} characters).`);
   }
   if (Number(item['end_line']) < Number(item['start_line'])) {
@@ -147,7 +147,7 @@ const create = async (call: Call): Promise<Answer> => {
   const { hub, repo } = place;
   const app = ownApp(call);
   checkLimits(call.body);
-  const sha = await shaOf(repo, String(call.body['head_sha']));
+  const sha = await shaOf(repo, textOf(call.body['head_sha']));
   const nowMs = hub.now();
   const run: CheckRun = {
     id: hub.nextId(),
@@ -282,7 +282,7 @@ const listSuites = async (call: Call): Promise<Answer> => {
 
 const createSuite = async (call: Call): Promise<Answer> => {
   const place = placeOf(call);
-  const sha = await shaOf(place.repo, String(call.body['head_sha']));
+  const sha = await shaOf(place.repo, textOf(call.body['head_sha']));
   const app = ownApp(call);
   const isOld = [...place.repo.suites.values()].some(
     (each) => each.app === app && each.sha === sha,

@@ -11,7 +11,7 @@ import { commitShape, fileShape, nodeId, userShape } from './shapes.ts';
 import type { Account, Answer, App, Call, Comment, Pull, Repo, Review } from './state.ts';
 import type { Routes } from './state.ts';
 import { HubError, actorOf, appOf, atLeast, findRepo, isoTime, list, ok } from './state.ts';
-import { recordOf, repoOf, roleOf, unprocessable } from './state.ts';
+import { recordOf, repoOf, roleOf, textOf, unprocessable } from './state.ts';
 import { tell } from './webhooks.ts';
 
 /** GitHub's limit of a title, and of a body or comment. */
@@ -68,13 +68,13 @@ const tooLong = (resource: string, field: string, limit: number): HubError =>
 const createPull = async (call: Call): Promise<Answer> => {
   const place = placeOf(call);
   const { title, body, head, base } = call.body;
-  if (String(title ?? '').length > TITLE_LIMIT) throw tooLong('PullRequest', 'title', TITLE_LIMIT);
-  if (String(body ?? '').length > BODY_LIMIT) throw tooLong('PullRequest', 'body', BODY_LIMIT);
+  if (textOf(title).length > TITLE_LIMIT) throw tooLong('PullRequest', 'title', TITLE_LIMIT);
+  if (textOf(body).length > BODY_LIMIT) throw tooLong('PullRequest', 'body', BODY_LIMIT);
   const ask = {
-    title: String(title ?? ''),
+    title: textOf(title),
     body: typeof body === 'string' ? body : null,
-    head: headOf(place, String(head)),
-    base: String(base),
+    head: headOf(place, textOf(head)),
+    base: textOf(base),
   };
   const pull = await openPull(place, ask, actorOf(call.caller));
   return ok(await whole(place, pull), 201);
@@ -85,8 +85,8 @@ const updatePull = async (call: Call): Promise<Answer> => {
   const pull = pullOf(call);
   const by = actorOf(call.caller);
   const { title, body, state } = call.body;
-  if (String(title ?? '').length > TITLE_LIMIT) throw tooLong('PullRequest', 'title', TITLE_LIMIT);
-  if (String(body ?? '').length > BODY_LIMIT) throw tooLong('PullRequest', 'body', BODY_LIMIT);
+  if (textOf(title).length > TITLE_LIMIT) throw tooLong('PullRequest', 'title', TITLE_LIMIT);
+  if (textOf(body).length > BODY_LIMIT) throw tooLong('PullRequest', 'body', BODY_LIMIT);
   if (typeof title === 'string') pull.title = title;
   if (typeof body === 'string') pull.body = body;
   pull.updatedAtMs = call.hub.now();
@@ -159,7 +159,7 @@ const mayEdit = (call: Call, comment: Comment): void => {
 const editComment = (call: Call): Answer => {
   const comment = commentOf(call);
   mayEdit(call, comment);
-  const body = String(call.body['body']);
+  const body = textOf(call.body['body']);
   if (body.length > BODY_LIMIT) throw tooLong('IssueComment', 'body', BODY_LIMIT);
   comment.body = body;
   comment.updatedAtMs = call.hub.now();
@@ -192,7 +192,7 @@ const reactionShape = (call: Call, reaction: Comment['reactions'][number]) => ({
 const react = (call: Call): Answer => {
   const comment = commentOf(call);
   const by = actorOf(call.caller);
-  const content = String(call.body['content']);
+  const content = textOf(call.body['content']);
   const old = comment.reactions.find((each) => each.content === content && each.by.id === by.id);
   if (old !== undefined) return ok(reactionShape(call, old), 200);
   const reaction = { id: call.hub.nextId(), content, by };
@@ -238,7 +238,7 @@ const createReview = (call: Call): Answer => {
   const event = call.body['event'];
   const review = addReview(placeOf(call), pullOf(call), {
     event: event === 'APPROVE' || event === 'REQUEST_CHANGES' ? event : 'COMMENT',
-    body: String(call.body['body'] ?? ''),
+    body: textOf(call.body['body']),
     by: actorOf(call.caller),
   });
   return ok(reviewShape(call.hub, repoOf(call), review));
@@ -295,7 +295,7 @@ export const pullRoutes: Routes = {
   },
   'POST /repos/{owner}/{repo}/issues/{issue_number}/comments': (call) => {
     const comment = addComment(placeOf(call), pullOf(call, 'issue_number'), {
-      body: String(call.body['body']),
+      body: textOf(call.body['body']),
       by: actorOf(call.caller),
       app: appOf(call.caller),
     });

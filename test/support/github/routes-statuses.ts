@@ -7,7 +7,8 @@ import { deploymentShape, deploymentStatusShape, simpleStatusShape } from './sha
 import { statusShape } from './shapes-checks.ts';
 import { minimalRepoShape, repoUrl } from './shapes.ts';
 import type { Answer, Call, Deployment, DeploymentStatus, Repo, Routes, Status } from './state.ts';
-import { HubError, actorOf, appOf, list, ok, recordOf, repoOf, unprocessable } from './state.ts';
+import { HubError, actorOf, appOf, list, ok, recordOf, repoOf, textOf } from './state.ts';
+import { unprocessable } from './state.ts';
 
 /** GitHub takes so many statuses of one commit and context, and then no more. */
 const STATUSES_LIMIT = 1000;
@@ -17,8 +18,8 @@ const createStatus = async (call: Call): Promise<Answer> => {
   const { hub, body } = call;
   const repo = repoOf(call);
   const sha = await shaOf(repo, call.path['sha'] ?? '');
-  const context = String(body['context'] ?? 'default');
-  if (String(body['description'] ?? '').length > DESCRIPTION_LIMIT) {
+  const context = textOf(body['context'], 'default');
+  if (textOf(body['description']).length > DESCRIPTION_LIMIT) {
     const message = `description is too long (maximum is ${DESCRIPTION_LIMIT} characters)`;
     throw unprocessable('Status', 'description', { code: 'custom', message });
   }
@@ -109,13 +110,13 @@ const createDeployment = async (call: Call): Promise<Answer> => {
   const ref = String(body['ref']);
   const sha = await shaOf(repo, ref);
   await checkDeployable(call, sha);
-  const environment = String(body['environment'] ?? 'production');
+  const environment = textOf(body['environment'], 'production');
   const production = body['production_environment'];
   const deployment: Deployment = {
     id: hub.nextId(),
     sha,
     ref,
-    task: String(body['task'] ?? 'deploy'),
+    task: textOf(body['task'], 'deploy'),
     environment,
     description: typeof body['description'] === 'string' ? body['description'] : null,
     payload: body['payload'] ?? {},
@@ -149,7 +150,7 @@ const createDeploymentStatus = (call: Call): Answer => {
   const { hub, body } = call;
   const repo = repoOf(call);
   const deployment = recordOf(repo.deployments, call.path['deployment_id']);
-  const description = String(body['description'] ?? '');
+  const description = textOf(body['description']);
   if (description.length > DESCRIPTION_LIMIT) {
     const message = `description is too long (maximum is ${DESCRIPTION_LIMIT} characters)`;
     throw unprocessable('DeploymentStatus', 'description', { code: 'custom', message });
@@ -158,8 +159,8 @@ const createDeploymentStatus = (call: Call): Answer => {
     id: hub.nextId(),
     state: String(body['state']),
     description,
-    environmentUrl: String(body['environment_url'] ?? ''),
-    logUrl: String(body['log_url'] ?? body['target_url'] ?? ''),
+    environmentUrl: textOf(body['environment_url']),
+    logUrl: textOf(body['log_url'], textOf(body['target_url'])),
     creator: actorOf(call.caller),
     atMs: hub.now(),
   };

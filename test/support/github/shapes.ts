@@ -145,6 +145,8 @@ export const repoShape = (hub: Hub, repo: Repo): Json => {
     license: null,
     allow_forking: true,
     is_template: false,
+    web_commit_signoff_required: false,
+    custom_properties: {},
     topics: [],
     visibility: repo.private ? 'private' : 'public',
     forks: [...hub.repos.values()].filter(({ parent }) => parent === repo).length,

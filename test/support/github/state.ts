@@ -306,6 +306,10 @@ export const unprocessable = (
 export const ok = (body: unknown, status = 200): Answer => ({ kind: 'one', status, body });
 export const list = (items: readonly unknown[]): Answer => ({ kind: 'list', items });
 
+/** A text of a body; `otherwise` where there is none. */
+export const textOf = (value: unknown, otherwise = ''): string =>
+  typeof value === 'string' ? value : otherwise;
+
 export const isoTime = (ms: number): string => `${new Date(ms).toISOString().slice(0, 19)}Z`;
 export const isoOrNull = (ms: number | null): string | null => (ms === null ? null : isoTime(ms));
 

@@ -201,6 +201,12 @@ describe('problems across files', () => {
     expect(found.jobs).toEqual([]);
   });
 
+  it('says in people’s units how much too large a group is', () => {
+    const files = { 'configs/a': 'x'.repeat(250_000) };
+    const [problem] = compiled(`image: ${PINNED}\nfiles: {/a: configs/a}\n`, files).problems;
+    expect(problem?.message).toMatch(/have 244.\d+KiB, [\d.]+KiB more than the [\d.]+KiB that/);
+  });
+
   it('names the line of cluster.yaml that allows a registry', () => {
     const [problem] = compiled(`image: other.example/web@${digestOf('one')}\n`).problems;
     expect(problem).toMatchObject({ code: 'registry-not-allowed', line: 1, column: 8 });

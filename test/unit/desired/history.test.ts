@@ -115,6 +115,69 @@ describe('held (rules 1.3)', () => {
     expect(ready(story({ [WEB]: image('1') })).desired.standing.kind).toBe('stopped');
   });
 
+  describe('a file that is gone in between', () => {
+    const NS = 'namespaces/shop.yaml';
+    const first = {
+      ...base(image('1')),
+      [NS]: 'protected: true\n',
+      'nodes/n1.yaml': 'pool: web\n',
+    };
+    /** The desired state after each commit: compiled afresh, and as the loop does it. */
+    const after = (...changes: readonly Change[]) => {
+      const memo = createMemo();
+      return changes.map((_, at) => {
+        const commits = story(...changes.slice(0, at + 1));
+        const init = at === 0 ? {} : { lastSynced: 0 };
+        const { desired } = ready(commits, init);
+        expect(ready(commits, { ...init, memo }).desired).toEqual(desired);
+        return desired;
+      });
+    };
+
+    it('cluster.yaml counts on: missing is not valid, and never absent', () => {
+      const lines = CLUSTER.replace('name: home', 'name: home\nmax_deployments: 2');
+      const [, gone, broken, back] = after(
+        { ...first, 'cluster.yaml': lines },
+        { 'cluster.yaml': null },
+        { 'cluster.yaml': 'name: [\n' },
+        { 'cluster.yaml': CLUSTER },
+      );
+      for (const desired of [gone, broken]) {
+        expect(desired?.standing).toEqual({ kind: 'ok' });
+        expect(desired?.cluster).toMatchObject({ name: 'home', maxDeployments: 2 });
+        expect(desired?.problems).toMatchObject([{ file: 'cluster.yaml', severity: 'error' }]);
+        expect(desired?.jobs).toMatchObject([{ id: 'shop/web', standing: { kind: 'head' } }]);
+      }
+      expect(back?.cluster.maxDeployments).toBe(5);
+      expect(back?.problems).toEqual([]);
+    });
+
+    it('a namespace’s begins anew: what it said is not known, its jobs wait, its guard stays', () => {
+      const states = after(first, { [NS]: null }, { [NS]: 'protected: [\n' }, { [NS]: '{}\n' });
+      expect(states.map(({ jobs }) => jobs[0]?.standing.kind)).toEqual([
+        'head',
+        'head',
+        'held',
+        'head',
+      ]);
+      expect(states.map(({ namespaces }) => namespaces[0])).toMatchObject([
+        { name: 'shop', protected: true },
+        { name: 'shop', protected: false, wasProtected: true },
+        { name: 'shop', protected: false, wasProtected: true },
+        { name: 'shop', protected: false, wasProtected: true },
+      ]);
+      expect(states.map(({ problems }) => problems.length)).toEqual([0, 0, 1, 0]);
+    });
+
+    it('a node’s begins anew: it stays out until its file is valid again', () => {
+      const n1 = 'nodes/n1.yaml';
+      const states = after(first, { [n1]: null }, { [n1]: 'pool: [\n' }, { [n1]: 'pool: db\n' });
+      const pools = states.map(({ nodes }) => nodes.map(({ pool }) => pool));
+      expect(pools).toEqual([['web'], [], [], ['db']]);
+      expect(states[2]?.problems).toMatchObject([{ file: n1 }]);
+    });
+  });
+
   it('holds the jobs of a namespace whose file never was valid', () => {
     const commits = story(base(image('1')), { 'namespaces/shop.yaml': 'x: 1\n' });
     expect(webOf(commits).standing).toMatchObject({ kind: 'held' });

@@ -56,7 +56,7 @@ describe('accept', () => {
       { ...testOrders(6, []), items: [{ ...b, allocation: 'c' }] },
       /another body/,
     ],
-    ['too large a body', testOrders(6, [runItem(files(262_144))]), /larger than 262144 bytes/],
+    ['too large a body', testOrders(6, [runItem(files(262_144))]), /larger than 256KiB/],
     [
       'too large a body in bytes, not characters',
       testOrders(6, [runItem(files(100_000, '€'))]),
@@ -89,7 +89,7 @@ describe('accept', () => {
         6,
         ids(270).map((id) => runItem(files(250_000, 'x', id))),
       ),
-      /270 allocations are larger than 67108864 bytes together/,
+      /270 allocations are larger than 64MiB together/,
     ],
   ])('refuses %s', (_name, offered, why) => {
     const answer = accept(current, offered, self);
@@ -111,7 +111,7 @@ describe('accept', () => {
         '128 MiB of bodies and one more',
         leaving(526, 254_000),
         ids(3).map((id) => files(254_000, 'x', id)),
-        /529 allocations, with those that leave, are larger than 134217728 bytes/,
+        /529 allocations, with those that leave, are larger than 128MiB/,
       ],
     ] as const)('%s', (_name, held, bodies, why) => {
       const offered = testOrders(

@@ -71,6 +71,20 @@ describe('why a node is refused', () => {
     ]);
   });
 
+  it('names who holds a port, where that is known', () => {
+    const details = (on: PlaceNode) =>
+      place([want({ ports: port80 })], table([on])).flatMap((one) =>
+        one.kind === 'no-node' ? one.reasons.map(({ detail }) => detail) : [],
+      );
+    const portHolders = new Map([[80, 'nginx, process 812']]);
+    expect(details(node('a', { portsTaken: [80] }))).toEqual(['host port 80']);
+    expect(details(node('a', { portsTaken: [80], portHolders }))).toEqual([
+      'host port 80, held by nginx, process 812',
+    ]);
+    const held = roomOf([{ group: 'shop/api/main', ask: small, hostPorts: [80] }]);
+    expect(details(node('a', { held }))).toEqual(['host port 80, held by shop/api/main']);
+  });
+
   it('an attribute that is missing equals nothing', () => {
     const missing = { attribute: 'node.zone', value: 'x', text: '' } as const;
     const placed = place(

@@ -6,6 +6,7 @@ import type { LiveAllocation } from '../../../schema/live.ts';
 import {
   aCopy,
   aFailure,
+  aGroup,
   aJob,
   DEAD,
   desiredOf,
@@ -71,6 +72,63 @@ it('a version is not failed while people have paused it (6.2)', () => {
   const paused = aJob(words({ paused: true }));
   const found = look(paused, [...olds(paused, {}, 1), ...deaths(paused, 2)]);
   expect(found).toMatchObject({ status: 'paused', proposals: [] });
+});
+
+describe('a rollout that can go no further', () => {
+  const MINUTE_MS = 60_000;
+  const died = (job: DesiredJob, ageMs: number, facts: Partial<LiveAllocation> = {}) =>
+    aCopy(
+      job,
+      { node: 'n001', index: 0, attempt: 2 },
+      {
+        ...DEAD,
+        failure: aFailure({ ageMs }),
+        deadForMs: ageMs,
+        acceptedForMs: ageMs + 1_000,
+        firstStartedForMs: ageMs + 1_000,
+        ...facts,
+      },
+    );
+  const once = (update: JobWords['update'] = {}) => {
+    const reschedule = { ...aGroup().reschedule, unlimited: false, attempts: 0 };
+    const groups = [{ reschedule }];
+    return aJob({ ...words(update), groups, from: { version: 'v1', groups } });
+  };
+
+  it('fails after progress_deadline, though one death is not max_failures (6.2)', () => {
+    const job = once();
+    const at = (ageMs: number) => look(job, [...olds(job, {}, 1), died(job, ageMs)]);
+    expect(at(9 * MINUTE_MS)).toMatchObject({ status: 'stalled', proposals: [] });
+    expect(at(10 * MINUTE_MS)).toMatchObject({ status: 'failed', proposals: ['failed'] });
+    // Its slot is healthy again: nothing is held up by it.
+    const healed = aCopy(job, { node: 'n002', index: 0, attempt: 3 });
+    const copies = [...olds(job, {}, 1), died(job, 10 * MINUTE_MS), healed];
+    expect(look(job, copies).status).toBe('rolling');
+  });
+
+  it('for want of an image that a stop waits for fails after healthy_deadline (3, 5.7)', () => {
+    const job = aJob(words({ maxFailures: 9 }));
+    const image = { repository: 'registry/app', digest: 'sha256:1' };
+    const waits = { stopping: true, stopWaits: [image] };
+    const old = aCopy(settledBefore(job), { node: 'n001', index: 0 }, waits);
+    const never = { acceptedForMs: 0, firstStartedForMs: null, runningForMs: null };
+    const next = aCopy(
+      job,
+      { node: 'n001', index: 0, attempt: 3 },
+      { ...STARTING, ...never, phase: 'pending' },
+    );
+    const at = (ageMs: number, ...others: readonly LiveAllocation[]) =>
+      look(job, [...olds(job, {}, 1), old, next, died(job, ageMs, never), ...others]);
+    expect(at(4 * MINUTE_MS)).toMatchObject({ status: 'stalled', proposals: [] });
+    expect(at(5 * MINUTE_MS)).toMatchObject({ status: 'failed', proposals: ['failed'] });
+    // A stop that waits in another slot says nothing of this one.
+    const elsewhere = look(job, [
+      ...olds(job, {}, 2),
+      aCopy(settledBefore(job), { node: 'n002', index: 1 }, waits),
+      died(job, 5 * MINUTE_MS, never),
+    ]);
+    expect(elsewhere.status).toBe('stalled');
+  });
 });
 
 it('while it has stalled no further slot is touched, and the given one goes on (6.2)', () => {

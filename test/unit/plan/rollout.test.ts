@@ -11,6 +11,7 @@ import {
   aJob,
   DEAD,
   desiredOf,
+  GIB,
   liveOf,
   settledBefore,
   STARTING,
@@ -117,6 +118,20 @@ it('a quota that is used up blocks what is new, not what takes the place of a co
   expect(made.steps).toMatchObject([{ slot: 'shop/web/main[0]', reason: 'reschedule' }]);
   const quotas = made.blocked.filter((one) => one.kind === 'waiting' && one.why === 'quota');
   expect(quotas).toMatchObject([{ slot: 'shop/web/main[1]' }]);
+});
+
+it.each([
+  [{ cpuMilli: 50, memoryBytes: GIB }, 'a copy asks for 100m of CPU, 50m is left'],
+  [
+    { cpuMilli: 4_000, memoryBytes: 64 * 1024 * 1024 },
+    'a copy asks for 95.37MiB of memory, 64MiB is left',
+  ],
+])('a quota that is used up says what is asked and what is left (13)', (quota, words) => {
+  const namespaces = [{ name: 'shop', protected: false, quota, evidence: 'codes' as const }];
+  const made = plan(desiredOf([aJob({ count: 1 })], { namespaces }), liveOf([]), 0);
+  expect(made.blocked).toMatchObject([
+    { why: 'quota', detail: `the quota of namespace shop is used up: ${words}` },
+  ]);
 });
 
 it('a percentage of copies is one at least (5.1)', () => {

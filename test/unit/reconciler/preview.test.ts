@@ -1,12 +1,13 @@
 // Previews: what a change causes, told apart from what is pending, as people read it.
 
 import { expect, test } from 'vitest';
-import { changedTree, preview } from '../../../reconciler/preview.ts';
+import { createMemos } from '../../../reconciler/memos.ts';
+import { changedTree, preview, previewWith } from '../../../reconciler/preview.ts';
 import type { Summary } from '../../../schema/summary.ts';
 import { summarize } from '../../../reconciler/render/summary.ts';
 import { planText } from '../../../reconciler/render/plan-text.ts';
 import type { LiveState } from '../../../schema/live.ts';
-import type { LookupAnswer } from '../../../schema/source.ts';
+import type { Asks, LookupAnswer, SourceTree } from '../../../schema/source.ts';
 import type { Change } from '../../support/tree.ts';
 import {
   answerHistories,
@@ -173,4 +174,38 @@ test('a failed version that goes back as a whole is no news of another change', 
   // What the change edits is no more as the commit left it, and that is its news.
   const edited = await waitsAfter({ 'jobs/shop/other.yaml': job('1', 2) });
   expect(edited).toMatchObject({ reverts: 0, why: expect.stringContaining('has changed since') });
+});
+
+test('what earlier previews left changes nothing in a later one', async () => {
+  const first = ready(story(BASE));
+  const web = jobOf(first.desired, 'shop/web');
+  const copies = ['n001', 'n002', 'n003'].map((node, index) =>
+    aCopy({ ...web, settled: true }, { node, index, group: 'web' }),
+  );
+  const ledger = [...first.ledger, settledMark(web)];
+  const memos = createMemos();
+  const changes: readonly Change[] = [
+    { [WEB]: job('2', 3) },
+    { [WEB]: job('1', 1), 'jobs/shop/api.yaml': job('3', 2) },
+    { [WEB]: null, 'jobs/shop/api.yaml': job('3', 2, 'resources: { memory: 1TiB }\n') },
+    { [WEB]: job('2', 3) },
+    { [WEB]: 'image: [\n' },
+  ];
+  for (const [at, change] of changes.entries()) {
+    const { tree } = ready(story(BASE), { ledger, lastSynced: 0 });
+    const commits = story(BASE, change);
+    const last = commits.at(-1);
+    if (last === undefined) throw new Error('there is a commit');
+    const lost = at % 2 === 0 ? {} : { n003: { connected: false, silentForMs: 1e7 } };
+    const ask = {
+      snapshot: { format: 1, tree, live: liveOf(copies, lost), takenAt: '' } as const,
+      change: changedTree(tree, last.commit, last.files),
+      source: {
+        complete: async (asked: SourceTree, asks: Asks) => answerHistories(commits, asked, asks),
+        resolve: async ({ reference }: { readonly reference: string }) => resolve({ reference }),
+      },
+    };
+    const warm = await previewWith({ ...memos, now: 1000.1 * at + 0.3 }, ask);
+    expect(summarize(warm.preview)).toEqual(summarize(await preview(ask)));
+  }
 });

@@ -3,12 +3,7 @@
 
 import { marked } from 'marked';
 import { describe, expect, test } from 'vitest';
-import {
-  closedComment,
-  deploymentWords,
-  pullComment,
-  statusWords,
-} from '../../../reconciler/render/comment.ts';
+import { closedComment, deploymentWords, pullComment } from '../../../reconciler/render/comment.ts';
 import { BUTTONS } from '../../../reconciler/render/buttons.ts';
 import {
   ANNOTATIONS_LIMIT,
@@ -48,7 +43,6 @@ describe('every check', () => {
     expect(buttons.length).toBeLessThanOrEqual(BUTTONS_LIMIT);
     expect(conclusion === null).toBe(status !== 'completed');
     expect(deploymentWords(check).length).toBeLessThanOrEqual(STATUS_LIMIT);
-    expect(statusWords(check).length).toBeLessThanOrEqual(STATUS_LIMIT);
   });
 
   test.each([...checks])('%s mentions nobody and brings in no HTML of others', (_name, check) => {
@@ -83,6 +77,8 @@ test('conclusions: safe, invalid or without room, to be approved; never anything
     ['removal-approved', 'success', ''],
     ['problems', 'failure', ''],
     ['plain-tag', 'success', ''],
+    ['image-missing', 'failure', ''],
+    ['drain', 'success', ''],
     ['many-jobs', 'success', ''],
     ['untouched', 'success', ''],
     ['conflict', 'failure', ''],
@@ -131,7 +127,6 @@ test('the comment on a pull request is the check’s summary; closed, it is one 
   expect(closedComment(false)).toMatch(/^Closed/);
 });
 
-test('a commit status says which comment stands in for the button', () => {
-  expect(statusWords(get('removal'))).toMatch(/ → comment \/purser approve$/);
+test('a deployment is described by the title, as far as it fits', () => {
   expect(deploymentWords({ title: 'x'.repeat(300) })).toHaveLength(STATUS_LIMIT);
 });

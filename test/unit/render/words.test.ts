@@ -45,6 +45,20 @@ it('keeps apart other reasons, other groups and whole jobs', () => {
   ]);
 });
 
+it('says once what holds for the job and for its slots', () => {
+  const all = [
+    waits('shop/web/web[0]', 'unresolved image: app:1'),
+    waits(null, 'unresolved image: app:1'),
+    waits('shop/web/web[1]', 'another reason'),
+    { ...waits('shop/api/web[0]', 'unresolved image: app:1'), job: 'shop/api' },
+  ];
+  expect(blockedLines(all)).toEqual([
+    'shop/web waits (max-parallel): unresolved image: app:1',
+    'shop/web/web[1] waits (max-parallel): another reason',
+    'shop/api/web[0] waits (max-parallel): unresolved image: app:1',
+  ]);
+});
+
 it('counts what a line has no room for', () => {
   const all = Array.from({ length: 1000 }, (_, index) => waits(`shop/web/web[${index}]`, 'later'));
   expect(blockedLines(all)).toEqual([

@@ -114,7 +114,7 @@ describe('a report', () => {
     ['another node', ['head', 'node'], 'n2', 'it speaks for n2'],
     ['a body of another node', ['bodies', 0, 'node'], 'n2', 'it speaks for n2'],
     ['another cluster', ['head', 'cluster'], 'd', 'another cluster'],
-    ['a body too large', ['bodies', 0, 'commit2'], 'x'.repeat(300_000), 'is larger than 262144'],
+    ['a body too large', ['bodies', 0, 'commit2'], 'x'.repeat(300_000), 'is larger than 256KiB'],
     [
       'too many copies',
       ['removed'],

@@ -49,6 +49,7 @@ const inventory = (fields: Partial<Inventory> = {}): Inventory => ({
   retries: new Map(),
   room: LANE_PLACES,
   portsTaken: new Set(),
+  portHolders: new Map(),
   disk: { freeBytes: 100 * GIB, totalBytes: 200 * GIB },
   contactAt: 0,
   unheardMs: 0,
@@ -118,7 +119,16 @@ describe('starting', () => {
       'a retry not due',
       {
         ...based,
-        retries: new Map([['create container a-0-1.server', { failures: 1, notBefore: 99 }]]),
+        retries: new Map([
+          [
+            'create container a-0-1.server',
+            {
+              failures: 1,
+              notBefore: 99,
+              failure: { blame: 'platform', message: 'no answer', since: 0 },
+            },
+          ],
+        ]),
       },
       [],
     ],
@@ -361,6 +371,10 @@ it('reports ages, ports, foreigners and conditions', () => {
       marks: new Map([['a-0-1', up]]),
       containers,
       portsTaken: new Set([22, 20_005]),
+      portHolders: new Map([
+        [22, 'sshd, process 7'],
+        [20_005, 'ours'],
+      ]),
       disk: { freeBytes: GIB / 2, totalBytes: GIB },
     }),
     {
@@ -376,6 +390,7 @@ it('reports ages, ports, foreigners and conditions', () => {
   );
   expect(report).toMatchObject({ acceptedGeneration: 1, accepted: ['a-0-1'], foreign: 1 });
   expect(report.portsTaken).toEqual([22]);
+  expect(report.portHolders).toEqual([[22, 'sshd, process 7']]);
   expect(report.conditions).toEqual([
     { kind: 'runtime', message: 'containerd does not answer: no socket' },
     {

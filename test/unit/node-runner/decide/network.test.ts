@@ -48,6 +48,7 @@ const inventory = (bodies: readonly AllocationBody[], fields: Partial<Inventory>
   retries: new Map(),
   room: LANE_PLACES,
   portsTaken: new Set(),
+  portHolders: new Map(),
   disk: { freeBytes: 100 * GIB, totalBytes: 200 * GIB },
   contactAt: 0,
   unheardMs: 0,

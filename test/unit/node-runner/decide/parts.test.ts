@@ -70,8 +70,9 @@ describe('ports', () => {
       { name: 'admin', port: 9090, host: 9090 },
     ],
   });
+  const others = (taken: readonly number[]) => ({ ports: new Set(taken), holders: new Map() });
   const chosen = (allocation: string, taken: readonly number[], spec = group) => {
-    const answer = choosePorts(allocation, spec, new Set(taken));
+    const answer = choosePorts(allocation, spec, others(taken));
     if (answer.kind === 'taken') throw new Error(answer.message);
     return answer.ports;
   };
@@ -103,13 +104,18 @@ describe('ports', () => {
         range.filter((port) => port !== left),
       )[0]?.host,
     ).toBe(left);
-    expect(choosePorts('a-0-1', group, new Set(range))).toMatchObject({ kind: 'taken' });
+    expect(choosePorts('a-0-1', group, others(range))).toMatchObject({ kind: 'taken' });
   });
 
   it('say which pinned port is in the way', () => {
-    expect(choosePorts('a-0-1', group, new Set([9090]))).toEqual({
+    expect(choosePorts('a-0-1', group, others([9090]))).toEqual({
       kind: 'taken',
       message: 'host port 9090 (admin) is in use on this node',
+    });
+    const known = { ports: new Set([9090]), holders: new Map([[9090, 'nginx, process 812']]) };
+    expect(choosePorts('a-0-1', group, known)).toEqual({
+      kind: 'taken',
+      message: 'host port 9090 (admin) is in use on this node by nginx, process 812',
     });
   });
 
@@ -179,10 +185,11 @@ describe('stop_after', () => {
 });
 
 it('retries double from a second to a minute', () => {
-  let retry = nextRetry(undefined, 0);
+  const failure = { blame: 'platform', message: 'no answer' } as const;
+  let retry = nextRetry(undefined, failure, 0);
   const waits = [retry.notBefore];
   for (let turn = 0; turn < 8; turn += 1) {
-    retry = nextRetry(retry, 0);
+    retry = nextRetry(retry, failure, 0);
     waits.push(retry.notBefore);
   }
   expect(waits).toEqual([1000, 2000, 4000, 8000, 16_000, 32_000, 60_000, 60_000, 60_000]);
