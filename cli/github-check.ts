@@ -46,6 +46,11 @@ const attempt = async (name: string, work: () => Promise<Finding>): Promise<Find
     return await work();
   } catch (error) {
     const words = error instanceof Error ? error.message : String(error);
+    const isAbsent = error instanceof Error && 'status' in error && error.status === 404;
+    if (name === 'branch' && isAbsent) {
+      const fix = 'push a first commit to it, or name another one with --branch';
+      return { name, state: 'missing', words: 'the branch is not there', fix };
+    }
     return { name, state: 'missing', words };
   }
 };

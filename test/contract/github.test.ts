@@ -271,6 +271,9 @@ test('pull requests: opened once a branch, merge groups, authors', async () => {
   expect(await other.openPull(ask)).toBe(made);
   expect(await other.openPull({ ...ask, title: 'Again' })).toBe(made);
   expect(hub.pulls().filter(({ title }) => title === 'Again')).toHaveLength(1);
+  await hub.closePull(made, 'ada');
+  expect(await forge().openPull(ask)).toBe(made);
+  expect(hub.pulls().filter(({ head }) => head.ref === 'purser/revert')).toHaveLength(1);
 });
 
 test('without an App: statuses that are not written twice', async () => {

@@ -58,24 +58,61 @@ const PAGES_MAX = 10;
 const OUTPUT_TITLE_MAX = 255;
 const ANNOTATION_MESSAGE_MAX = 16_000;
 
-export const createChecks = (
-  wire: Wire,
-  { cluster, appId }: { readonly cluster: string; readonly appId: number },
-): Checks => {
-  const known = new Map<string, Known>();
-  const inTurn = createTurns();
+interface Where {
+  readonly cluster: string;
+  readonly appId: number;
+}
 
-  const remember = (key: string, one: Known) => {
-    known.delete(key);
-    known.set(key, one);
+export const createChecks = (wire: Wire, where: Where): Checks => {
+  const runs = createRuns(wire, where);
+  const inTurn = createTurns();
+  return {
+    check: async (kind, commit) => {
+      const run = await runs.find(kind, commit);
+      if (run === null) return null;
+      const annotations = await runs.annotations(run);
+      runs.remember(kind, commit, knownOf(run, annotations));
+      return reportOf(run, { kind, commit, annotations });
+    },
+    write: (report) => inTurn(`${report.kind} ${report.commit}`, () => write(runs, report)),
+    answer: (ask) => inTurn(`${ask.kind} ${ask.commit}`, () => answer(runs, ask)),
+    isAnswered: async (ask) => {
+      const there = await runs.recall(ask.kind, ask.commit);
+      return there !== null && isIn(there.marks, ask);
+    },
+    beganAt: async (kind, commit) => {
+      const began = (await runs.find(kind, commit))?.started_at ?? null;
+      return began === null ? null : Date.parse(began);
+    },
+    touch: (kind, commit) => inTurn(`${kind} ${commit}`, () => touch(runs, kind, commit)),
+  };
+};
+
+/** Check runs as they stand on GitHub, and what is remembered of them. */
+interface Runs extends Where {
+  readonly wire: Wire;
+  /** The oldest of ours, should there ever be two. */
+  readonly find: (kind: CheckKind, commit: string) => Promise<ApiCheck | null>;
+  readonly annotations: (run: ApiCheck) => Promise<readonly Annotation[]>;
+  readonly recall: (kind: CheckKind, commit: string) => Promise<Known | null>;
+  /** null: what stands there is looked at again. */
+  readonly remember: (kind: CheckKind, commit: string, one: Known | null) => void;
+}
+
+const createRuns = (wire: Wire, where: Where): Runs => {
+  const { cluster, appId } = where;
+  const known = new Map<string, Known>();
+
+  const remember: Runs['remember'] = (kind, commit, one) => {
+    known.delete(`${kind} ${commit}`);
+    if (one !== null) known.set(`${kind} ${commit}`, one);
     const oldest = known.keys().next().value;
     if (known.size > KNOWN_MAX && oldest !== undefined) known.delete(oldest);
   };
 
-  /** The oldest of ours, should there ever be two. */
-  const find = async (kind: CheckKind, commit: string): Promise<ApiCheck | null> => {
+  const find: Runs['find'] = async (kind, commit) => {
     const external = externalId(cluster, kind, commit);
-    const runs = await wire.pages<ApiCheck>(
+    const found = await wire.pages<ApiCheck>(
       {
         route: 'GET /repos/{owner}/{repo}/commits/{ref}/check-runs',
         params: { ref: commit, check_name: checkName(kind, cluster), filter: 'all' },
@@ -84,11 +121,11 @@ export const createChecks = (
       },
       PAGES_MAX,
     );
-    const ours = runs.filter((run) => run.external_id === external && run.app?.id === appId);
+    const ours = found.filter((run) => run.external_id === external && run.app?.id === appId);
     return ours.toSorted((a, b) => a.id - b.id)[0] ?? null;
   };
 
-  const annotationsOf = async (run: ApiCheck): Promise<readonly Annotation[]> => {
+  const annotations: Runs['annotations'] = async (run) => {
     if (run.output.annotations_count === 0) return [];
     const found = await wire.pages<ApiAnnotation>(
       {
@@ -102,108 +139,88 @@ export const createChecks = (
     return found.map(annotationOf);
   };
 
-  const recall = async (kind: CheckKind, commit: string): Promise<Known | null> => {
-    const key = `${kind} ${commit}`;
-    const remembered = known.get(key);
+  const recall: Runs['recall'] = async (kind, commit) => {
+    const remembered = known.get(`${kind} ${commit}`);
     if (remembered !== undefined) return remembered;
     const run = await find(kind, commit);
     if (run === null) return null;
-    const one = knownOf(run, await annotationsOf(run));
-    remember(key, one);
+    const one = knownOf(run, await annotations(run));
+    remember(kind, commit, one);
     return one;
   };
 
-  const write = async (report: CheckReport): Promise<void> => {
-    const { kind, commit } = report;
-    const key = `${kind} ${commit}`;
-    const before = await recall(kind, commit);
-    const hash = hashOf(report).slice(0, 16);
-    if (before !== null && isSame(before, report, hash)) return;
-    const marks: Marks = { ...(before?.marks ?? NO_MARKS), hash, buttons: report.buttons };
-    const there = before?.annotations ?? new Set<string>();
-    const fresh = report.annotations.filter((one) => !there.has(keyOf(one)));
-    const batches = batchesOf(fresh);
-    known.delete(key); // whatever happens now, what stands there is looked at again
-    let id = before?.id ?? null;
-    for (const [index, batch] of batches.entries()) {
-      const isLast = index === batches.length - 1;
-      // Until all is written the mark names nothing, so that a crash leaves it to be done again.
-      const written = isLast ? marks : { ...marks, hash: '' };
-      const body = { ...bodyOf(report, written, batch), name: checkName(kind, cluster) };
-      id = await put(wire, id, { ...body, commit, external: externalId(cluster, kind, commit) });
-    }
-    if (id === null) return;
-    remember(key, {
-      id,
-      status: report.status,
-      conclusion: report.conclusion,
-      marks,
-      annotations: new Set([...there, ...fresh.map(keyOf)]),
-    });
-  };
+  return { ...where, wire, find, annotations, recall, remember };
+};
 
-  const answer = async (ask: AnswerAsk): Promise<boolean> => {
-    const { kind, commit, line } = ask;
-    const run = await find(kind, commit);
-    if (run === null) return false;
-    const { body, marks } = splitMarks(run.output.summary ?? '');
-    if (isIn(marks, ask)) return true;
-    const answered = withAnswer(marks, nameOf(ask), line);
-    const { title, text } = run.output;
-    const output = { title, summary: withMarks(body, answered), ...(text ? { text } : {}) };
-    await wire.send('PATCH /repos/{owner}/{repo}/check-runs/{check_run_id}', {
-      check_run_id: run.id,
-      output,
-      ...standingOf(run),
-      actions: actionsOf(marks.buttons),
-    });
-    const annotations = new Set((await annotationsOf(run)).map(keyOf));
-    const { status, conclusion } = run;
-    remember(`${kind} ${commit}`, { id: run.id, status, conclusion, marks: answered, annotations });
-    return true;
-  };
+const write = async (runs: Runs, report: CheckReport): Promise<void> => {
+  const { wire, cluster } = runs;
+  const { kind, commit } = report;
+  const before = await runs.recall(kind, commit);
+  const hash = hashOf(report).slice(0, 16);
+  if (before !== null && isSame(before, report, hash)) return;
+  const marks: Marks = { ...(before?.marks ?? NO_MARKS), hash, buttons: report.buttons };
+  const there = before?.annotations ?? new Set<string>();
+  const fresh = report.annotations.filter((one) => !there.has(keyOf(one)));
+  const batches = batchesOf(fresh);
+  runs.remember(kind, commit, null);
+  let id = before?.id ?? null;
+  for (const [index, batch] of batches.entries()) {
+    const isLast = index === batches.length - 1;
+    // Until all is written the mark names nothing, so that a crash leaves it to be done again.
+    const written = isLast ? marks : { ...marks, hash: '' };
+    const body = { ...bodyOf(report, written, batch), name: checkName(kind, cluster) };
+    id = await put(wire, id, { ...body, commit, external: externalId(cluster, kind, commit) });
+  }
+  if (id === null) return;
+  const { status, conclusion } = report;
+  const annotations = new Set([...there, ...fresh.map(keyOf)]);
+  runs.remember(kind, commit, { id, status, conclusion, marks, annotations });
+};
 
-  const touch = async (kind: CheckKind, commit: string): Promise<void> => {
-    const run = await find(kind, commit);
-    if (run === null) return;
-    const { marks } = splitMarks(run.output.summary ?? '');
-    await wire.send('PATCH /repos/{owner}/{repo}/check-runs/{check_run_id}', {
-      check_run_id: run.id,
-      ...standingOf(run),
-      actions: actionsOf(marks.buttons),
-    });
-  };
+const answer = async (runs: Runs, ask: AnswerAsk): Promise<boolean> => {
+  const { kind, commit, line } = ask;
+  const run = await runs.find(kind, commit);
+  if (run === null) return false;
+  const { body, marks } = splitMarks(run.output.summary ?? '');
+  if (isIn(marks, ask)) return true;
+  const answered = withAnswer(marks, nameOf(ask), line);
+  const { title, text } = run.output;
+  runs.remember(kind, commit, null);
+  await runs.wire.send(CHANGE, {
+    check_run_id: run.id,
+    output: { title, summary: withMarks(body, answered), ...(text ? { text } : {}) },
+    ...standingOf(run),
+    actions: actionsOf(marks.buttons),
+  });
+  return true;
+};
 
+const touch = async (runs: Runs, kind: CheckKind, commit: string): Promise<void> => {
+  const run = await runs.find(kind, commit);
+  if (run === null) return;
+  const { marks } = splitMarks(run.output.summary ?? '');
+  await runs.wire.send(CHANGE, {
+    check_run_id: run.id,
+    ...standingOf(run),
+    actions: actionsOf(marks.buttons),
+  });
+};
+
+const CHANGE = 'PATCH /repos/{owner}/{repo}/check-runs/{check_run_id}';
+
+const reportOf = (
+  run: ApiCheck,
+  of: Pick<CheckReport, 'kind' | 'commit' | 'annotations'>,
+): CheckReport => {
+  const { body, marks } = splitMarks(run.output.summary ?? '');
   return {
-    check: async (kind, commit) => {
-      const run = await find(kind, commit);
-      if (run === null) return null;
-      const annotations = await annotationsOf(run);
-      remember(`${kind} ${commit}`, knownOf(run, annotations));
-      const { body, marks } = splitMarks(run.output.summary ?? '');
-      return {
-        kind,
-        commit,
-        status: run.status,
-        conclusion: conclusionOf(run.conclusion),
-        title: run.output.title ?? '',
-        summary: body,
-        text: run.output.text ?? '',
-        annotations,
-        buttons: marks.buttons,
-      };
-    },
-    write: (report) => inTurn(`${report.kind} ${report.commit}`, () => write(report)),
-    answer: (ask) => inTurn(`${ask.kind} ${ask.commit}`, () => answer(ask)),
-    isAnswered: async (ask) => {
-      const there = await recall(ask.kind, ask.commit);
-      return there !== null && isIn(there.marks, ask);
-    },
-    beganAt: async (kind, commit) => {
-      const began = (await find(kind, commit))?.started_at ?? null;
-      return began === null ? null : Date.parse(began);
-    },
-    touch: (kind, commit) => inTurn(`${kind} ${commit}`, () => touch(kind, commit)),
+    ...of,
+    status: run.status,
+    conclusion: conclusionOf(run.conclusion),
+    title: run.output.title ?? '',
+    summary: body,
+    text: run.output.text ?? '',
+    buttons: marks.buttons,
   };
 };
 
@@ -275,7 +292,7 @@ const put = async (wire: Wire, id: number | null, ask: Put): Promise<number> => 
   if (id !== null) {
     try {
       const params = { ...body, check_run_id: id };
-      await wire.send('PATCH /repos/{owner}/{repo}/check-runs/{check_run_id}', params);
+      await wire.send(CHANGE, params);
       return id;
     } catch (error) {
       if (!(error instanceof ForgeFailure) || error.status !== 404) throw error;

@@ -37,13 +37,42 @@ const PAGES_MAX = 25;
 /** Pull requests whose comment is remembered; others are looked up. */
 const KNOWN_MAX = 1000;
 
-export const createComments = (
-  wire: Wire,
-  { cluster, self }: { readonly cluster: string; readonly self: () => Promise<Self> },
-): Comments => {
+export const createComments = (wire: Wire, options: OursOptions): Comments => {
+  const ours = createOurs(wire, options);
+  const inTurn = createTurns();
+  return {
+    write: (ask) => inTurn(String(ask.pull), () => write(wire, ours, ask)),
+    answer: (pull, id, line) =>
+      inTurn(String(pull), async () => {
+        const before = await ours.recall(pull);
+        if (before === null) return false;
+        if (before.marks.answered.includes(id)) return true;
+        return ours.edit(pull, { ...before, marks: withAnswer(before.marks, id, line) });
+      }),
+    isOpen: async (pull) => {
+      const one = await ours.recall(pull);
+      return one !== null && !one.marks.folded;
+    },
+  };
+};
+
+interface OursOptions {
+  readonly cluster: string;
+  readonly self: () => Promise<Self>;
+}
+
+/** Our comments as they stand on GitHub, and what is remembered of them. */
+interface Ours {
+  readonly marker: string;
+  readonly recall: (pull: number) => Promise<Known | null>;
+  /** False where a person has deleted it. */
+  readonly edit: (pull: number, one: Known) => Promise<boolean>;
+  readonly make: (pull: number, body: string, marks: Marks) => Promise<void>;
+}
+
+const createOurs = (wire: Wire, { cluster, self }: OursOptions): Ours => {
   const marker = `<!-- purser:${cluster} -->`;
   const known = new Map<number, Known>();
-  const inTurn = createTurns();
 
   const remember = (pull: number, one: Known) => {
     known.delete(pull);
@@ -52,83 +81,67 @@ export const createComments = (
     if (known.size > KNOWN_MAX && oldest !== undefined) known.delete(oldest);
   };
 
-  const recall = async (pull: number): Promise<Known | null> => {
-    const remembered = known.get(pull);
-    if (remembered !== undefined) return remembered;
-    const { login } = await self();
-    const comments = await wire.pages<ApiComment>(
-      {
-        route: 'GET /repos/{owner}/{repo}/issues/{issue_number}/comments',
-        params: { issue_number: pull },
-        pick: (data) =>
-          (data as readonly ApiComment[]).filter(
-            ({ user, body }) => user?.login === login && hasMarker(body, marker),
-          ),
-        once: true,
-      },
-      PAGES_MAX,
-    );
-    const [ours] = comments.toSorted((a, b) => a.id - b.id);
-    if (ours === undefined) return null;
-    const one = { id: ours.id, node: ours.node_id, ...splitMarks(ours.body ?? '') };
-    remember(pull, one);
-    return one;
-  };
-
-  /** Changes it; where a person has deleted it, there is none to change. */
-  const edit = async (pull: number, one: Known): Promise<boolean> => {
-    known.delete(pull);
-    try {
-      await wire.send('PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}', {
-        comment_id: one.id,
-        body: withMarks(one.body, one.marks),
-      });
-    } catch (error) {
-      if (error instanceof ForgeFailure && error.status === 404) return false;
-      throw error;
-    }
-    remember(pull, one);
-    return true;
-  };
-
-  const make = async (pull: number, body: string, marks: Marks): Promise<void> => {
-    const made = (await wire.send('POST /repos/{owner}/{repo}/issues/{issue_number}/comments', {
-      issue_number: pull,
-      body: withMarks(body, marks),
-    })) as ApiComment;
-    remember(pull, { id: made.id, node: made.node_id, body, marks });
-  };
-
-  const write = async ({ pull, body: said, folded }: CommentAsk): Promise<void> => {
-    const body = hasMarker(said, marker) ? said : `${marker}\n${said}`;
-    const hash = hashOf({ body, folded }).slice(0, 16);
-    const before = await recall(pull);
-    if (before?.marks.hash === hash) return;
-    if (before === null) {
-      // A closed pull request that never had a comment needs none to be folded.
-      if (!folded) await make(pull, body, { ...NO_MARKS, hash });
-      return;
-    }
-    if (before.marks.folded !== folded) await fold(wire, before.node, folded);
-    const marks = { ...before.marks, hash, folded };
-    const isThere = await edit(pull, { ...before, body, marks });
-    if (!isThere && !folded) await make(pull, body, { ...NO_MARKS, hash });
-  };
-
   return {
-    write: (ask) => inTurn(String(ask.pull), () => write(ask)),
-    answer: (pull, id, line) =>
-      inTurn(String(pull), async () => {
-        const before = await recall(pull);
-        if (before === null) return false;
-        if (before.marks.answered.includes(id)) return true;
-        return edit(pull, { ...before, marks: withAnswer(before.marks, id, line) });
-      }),
-    isOpen: async (pull) => {
-      const one = await recall(pull);
-      return one !== null && !one.marks.folded;
+    marker,
+    recall: async (pull) => {
+      const remembered = known.get(pull);
+      if (remembered !== undefined) return remembered;
+      const { login } = await self();
+      const comments = await wire.pages<ApiComment>(
+        {
+          route: 'GET /repos/{owner}/{repo}/issues/{issue_number}/comments',
+          params: { issue_number: pull },
+          pick: (data) =>
+            (data as readonly ApiComment[]).filter(
+              ({ user, body }) => user?.login === login && hasMarker(body, marker),
+            ),
+          once: true,
+        },
+        PAGES_MAX,
+      );
+      const [first] = comments.toSorted((a, b) => a.id - b.id);
+      if (first === undefined) return null;
+      const one = { id: first.id, node: first.node_id, ...splitMarks(first.body ?? '') };
+      remember(pull, one);
+      return one;
+    },
+    edit: async (pull, one) => {
+      known.delete(pull);
+      try {
+        const body = withMarks(one.body, one.marks);
+        const params = { comment_id: one.id, body };
+        await wire.send('PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}', params);
+      } catch (error) {
+        if (error instanceof ForgeFailure && error.status === 404) return false;
+        throw error;
+      }
+      remember(pull, one);
+      return true;
+    },
+    make: async (pull, body, marks) => {
+      const route = 'POST /repos/{owner}/{repo}/issues/{issue_number}/comments';
+      const made = await wire.send(route, { issue_number: pull, body: withMarks(body, marks) });
+      const { id, node_id: node } = made as ApiComment;
+      remember(pull, { id, node, body, marks });
     },
   };
+};
+
+const write = async (wire: Wire, ours: Ours, ask: CommentAsk): Promise<void> => {
+  const { pull, folded } = ask;
+  const body = hasMarker(ask.body, ours.marker) ? ask.body : `${ours.marker}\n${ask.body}`;
+  const hash = hashOf({ body, folded }).slice(0, 16);
+  const before = await ours.recall(pull);
+  if (before?.marks.hash === hash) return;
+  if (before === null) {
+    // A closed pull request that never had a comment needs none to be folded.
+    if (!folded) await ours.make(pull, body, { ...NO_MARKS, hash });
+    return;
+  }
+  if (before.marks.folded !== folded) await fold(wire, before.node, folded);
+  const marks = { ...before.marks, hash, folded };
+  const isThere = await ours.edit(pull, { ...before, body, marks });
+  if (!isThere && !folded) await ours.make(pull, body, { ...NO_MARKS, hash });
 };
 
 /** At the beginning of a line: a quotation of ours in a comment of ours is none. */

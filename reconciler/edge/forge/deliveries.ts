@@ -5,7 +5,7 @@
 import type { ClockPort } from '../../ports.ts';
 import type { ApiDelivery } from './answers.ts';
 import type { Delivery } from './clicks.ts';
-import { ASKED_AGE_MS } from './requests.ts';
+import { ASKED_AGE_MS } from './commands.ts';
 import type { Wire } from './wire.ts';
 
 export interface Deliveries {

@@ -99,14 +99,11 @@ export const createGate = (clock: ClockPort): Gate => {
       closedUntil = Math.max(closedUntil, now + wait);
       return instant(closedUntil);
     },
-    rate: () =>
-      rate === null
-        ? null
-        : {
-            limit: rate.limit,
-            remaining: rate.remaining,
-            resetsInMs: Math.max(0, rate.resetsAt - clock.now()),
-          },
+    rate: () => {
+      if (rate === null) return null;
+      const { limit, remaining, resetsAt } = rate;
+      return { limit, remaining, resetsInMs: Math.max(0, resetsAt - clock.now()) };
+    },
     writes: () => {
       fullUntil(clock.now());
       return writes.length;

@@ -4,22 +4,22 @@
 
 import type { ForgeState, PullRequest } from '../../../schema/forge.ts';
 import { createSelf } from './account.ts';
-import { createChecks } from './checks.ts';
+import { createChecks, type Checks } from './checks.ts';
 import { isNews, toldBy, type Delivery } from './clicks.ts';
 import { createComments } from './comments.ts';
 import { createDeliveries } from './deliveries.ts';
 import { createDeployments } from './deployments.ts';
 import { ForgeFailure } from './failure.ts';
 import type { GitHub, GitHubOptions } from './options.ts';
-import { createBell, intervalMs } from './polling.ts';
+import { createBell, intervalMs, type Bell } from './polling.ts';
 import { createPulls } from './pulls.ts';
 import { createRequests } from './requests.ts';
 import { createStatuses } from './statuses.ts';
-import { createReceiver } from './webhooks.ts';
+import { createReceiver, type Receiver } from './webhooks.ts';
 import { createWire } from './wire.ts';
 
 export const createGitHub = (options: GitHubOptions): GitHub => {
-  const { config, cluster, branch, clock, log } = options;
+  const { config, cluster, branch, clock } = options;
   const { owner, repo, credentials } = config;
   const wire = createWire(options);
   const self = createSelf(wire);
@@ -35,13 +35,8 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
   const bell = createBell(clock, interval);
   /** Commits whose checks a person has asked to run again. */
   const again = new Set<string>();
-  let last: { readonly at: number; readonly state: ForgeState } | null = null;
-  /** Grows with all that makes what was seen old: a look that it happens in is not kept. */
-  let news = 0;
-  const forget = (): void => {
-    news += 1;
-    last = null;
-  };
+  const glance = createGlance();
+  const { forget } = glance;
 
   const take = (delivery: Delivery): void => {
     const told = toldBy(delivery, { cluster, repository: `${owner}/${repo}` });
@@ -49,41 +44,25 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
     if (told.kind === 'again') again.add(told.commit);
   };
 
-  const receiver =
-    config.webhook === null
-      ? null
-      : createReceiver({
-          config: config.webhook,
-          clock,
-          log,
-          onDelivery: (delivery) => {
-            if (!isNews(delivery.event, delivery.payload)) return;
-            deliveries?.seen(delivery.id);
-            take(delivery);
-            forget();
-            bell.ring();
-          },
-        });
-
-  const sayAgain = async (): Promise<void> => {
-    for (const commit of again) {
-      await checks?.touch('plan', commit);
-      await checks?.touch('sync', commit);
-      again.delete(commit);
-    }
-  };
+  const receiver = receiverOf(options, (delivery) => {
+    deliveries?.seen(delivery.id);
+    take(delivery);
+    forget();
+    bell.ring();
+  });
 
   const look = async (): Promise<ForgeState> => {
     const at = clock.now();
-    const before = news;
-    if (last !== null && at - last.at < interval()) return last.state;
+    const known = glance.since(at - interval());
+    if (known !== null) return known;
+    const keep = glance.begin(at);
     for (const delivery of (await deliveries?.fresh()) ?? []) take(delivery);
-    await sayAgain();
+    await sayAgain(checks, again);
     const open = await pulls.open();
     const closed = await closings.unfolded(await pulls.closed());
     const groups = await pulls.groups();
     const state = { pulls: [...open, ...closed], groups, requests: await requests.pending(open) };
-    if (news === before) last = { at, state };
+    keep(state);
     return state;
   };
 
@@ -106,13 +85,56 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
     authors: (pull) => pulls.authors(pull),
     watch: (wake) => bell.listen(wake),
     listen: async () => (receiver === null ? null : receiver.listen()),
-    close: async () => {
-      bell.close();
-      await receiver?.close();
-    },
+    close: () => close(bell, receiver),
     token: () => wire.token(),
     writes: () => wire.gate.writes(),
   };
+};
+
+/** What was seen last, until news come. */
+const createGlance = () => {
+  let last: { readonly at: number; readonly state: ForgeState } | null = null;
+  /** Grows with all that makes what was seen old: a look that it happens in is not kept. */
+  let news = 0;
+  return {
+    forget: (): void => {
+      news += 1;
+      last = null;
+    },
+    /** null: it is older, or there are news. */
+    since: (at: number): ForgeState | null => (last !== null && last.at > at ? last.state : null),
+    begin: (at: number) => {
+      const before = news;
+      return (state: ForgeState): void => {
+        if (news === before) last = { at, state };
+      };
+    },
+  };
+};
+
+/** Deliveries that say something are passed on. */
+const receiverOf = (
+  { config, clock, log }: GitHubOptions,
+  pass: (delivery: Delivery) => void,
+): Receiver | null => {
+  if (config.webhook === null) return null;
+  const onDelivery = (delivery: Delivery): void => {
+    if (isNews(delivery.event, delivery.payload)) pass(delivery);
+  };
+  return createReceiver({ config: config.webhook, clock, log, onDelivery });
+};
+
+const sayAgain = async (checks: Checks | null, again: Set<string>): Promise<void> => {
+  for (const commit of again) {
+    await checks?.touch('plan', commit);
+    await checks?.touch('sync', commit);
+    again.delete(commit);
+  }
+};
+
+const close = async (bell: Bell, receiver: Receiver | null): Promise<void> => {
+  bell.close();
+  await receiver?.close();
 };
 
 const present = <T>(part: T | null): T => {

@@ -96,24 +96,28 @@ const askPull = async (
   { owner, branch: base }: PullsOptions,
   { branch, title, body }: PullAsk,
 ): Promise<number> => {
-  const [open] = await wire.poll({
+  const asked = await wire.poll({
     route: 'GET /repos/{owner}/{repo}/pulls',
-    params: { state: 'open', head: `${owner}:${branch}`, base },
+    params: { state: 'all', head: `${owner}:${branch}`, base, sort: 'created', direction: 'desc' },
     pick: (data) =>
       (data as readonly ApiPull[])
         .filter(({ head }) => head.ref === branch)
-        .map((one) => ({ number: one.number, title: one.title, body: one.body ?? '' })),
+        .map(({ number, state, ...one }) => ({ number, state, title: one.title, body: one.body })),
     once: true,
   });
-  if (open === undefined) {
+  const found = asked.find(({ state }) => state === 'open') ?? asked[0];
+  if (found === undefined) {
     const params = { head: branch, base, title, body };
     return ((await wire.send('POST /repos/{owner}/{repo}/pulls', params)) as ApiPull).number;
   }
-  if (open.title !== title || open.body.replaceAll('\r\n', '\n') !== body) {
-    const params = { pull_number: open.number, title, body };
+  // Closed or merged: a person has decided, and is not asked again.
+  const isOpen = found.state === 'open';
+  const isOther = found.title !== title || (found.body ?? '').replaceAll('\r\n', '\n') !== body;
+  if (isOpen && isOther) {
+    const params = { pull_number: found.number, title, body };
     await wire.send('PATCH /repos/{owner}/{repo}/pulls/{pull_number}', params);
   }
-  return open.number;
+  return found.number;
 };
 
 interface ApiPullCommit {

@@ -6,8 +6,9 @@
 import type { Account, ForgeRequest, Permission, PullRequest } from '../../../schema/forge.ts';
 import type { ClockPort } from '../../ports.ts';
 import type { Self } from './account.ts';
-import type { ApiComment, ApiUser } from './answers.ts';
+import type { ApiUser } from './answers.ts';
 import type { Click } from './clicks.ts';
+import { ASKED_AGE_MS, createCommands, NO_COMMIT, type Asked } from './commands.ts';
 import { ForgeFailure } from './failure.ts';
 import type { Checks } from './checks.ts';
 import type { Comments } from './comments.ts';
@@ -31,101 +32,27 @@ export interface RequestsOptions {
   readonly comments: Comments;
 }
 
-/** What was asked longer ago was asked of another world; GitHub lists deliveries of three days. */
-export const ASKED_AGE_MS = 24 * 3_600_000;
 /** Requests handed out at once. */
 const REQUESTS_A_LOOK = 20;
 /** Clicks and answered ids that are remembered; beyond that GitHub's marks tell. */
 const CLICKS_MAX = 500;
 const ANSWERED_MAX = 5000;
-/** Pages of comments of one day. */
-const COMMENT_PAGES = 10;
 /** People without permission are answered so often an hour: they could use up our writes. */
 const STRANGERS_AN_HOUR = 10;
 const HOUR_MS = 3_600_000;
-/** What an approval by comment covers where no plan was shown before it: no commit. */
-const NO_COMMIT = '0'.repeat(40);
-
-/** A comment of a person with a command. */
-interface Command {
-  readonly id: number;
-  readonly action: 'plan' | 'approve';
-  readonly by: Account;
-  readonly pull: number;
-  readonly at: number;
-  readonly reactions: number;
-}
-
-type Asked = Omit<ForgeRequest, 'permission'> & { readonly at: number };
 
 export const createRequests = (wire: Wire, options: RequestsOptions): Requests => {
-  const { self, clock, checks, statuses, comments } = options;
+  const { clock, checks, comments } = options;
   const clicks = new Map<string, Click>();
-  const answered = new Set<string>();
   const handed = new Map<string, Click>();
-  let strangers: number[] = [];
-  const epoch = () => clock.epochMs?.() ?? 0;
+  const answered = new Set<string>();
+  const askedByComments = createCommands(wire, options);
+  const isTooMany = createStrangers(clock);
 
-  const commands = async (): Promise<readonly Command[]> => {
-    const since = Math.floor((epoch() - ASKED_AGE_MS) / HOUR_MS) * HOUR_MS;
-    const { login } = await self();
-    return wire.pages(
-      {
-        route: 'GET /repos/{owner}/{repo}/issues/comments',
-        params: {
-          sort: 'created',
-          direction: 'asc',
-          since: `${new Date(since).toISOString().slice(0, 19)}Z`,
-        },
-        pick: (data) =>
-          (data as readonly ApiComment[])
-            .filter(({ user }) => user?.login !== login)
-            .flatMap(commandOf),
-      },
-      COMMENT_PAGES,
-    );
-  };
-
-  const isReactedTo = async ({ id, reactions }: Command): Promise<boolean> => {
-    if (reactions === 0) return false;
-    const { login } = await self();
-    const mine = await wire.pages(
-      {
-        route: 'GET /repos/{owner}/{repo}/issues/comments/{comment_id}/reactions',
-        params: { comment_id: id },
-        pick: (data) =>
-          (data as readonly { readonly user: ApiUser | null }[]).filter(
-            ({ user }) => user?.login === login,
-          ),
-        once: true,
-      },
-      2,
-    );
-    return mine.length > 0;
-  };
-
-  /** An approval counts for the plan that stood there when it was written. */
-  const commitFor = async (command: Command, head: string): Promise<string> => {
-    if (command.action === 'plan') return head;
-    const began = await (checks ?? statuses)?.beganAt('plan', head);
-    return began !== null && began !== undefined && began < command.at ? head : NO_COMMIT;
-  };
-
-  const askedByComments = async (pulls: readonly PullRequest[]): Promise<readonly Asked[]> => {
-    const asked: Asked[] = [];
-    for (const command of await commands()) {
-      const id = `comment-${command.id}`;
-      const pull = pulls.find(({ number, state }) => number === command.pull && state === 'open');
-      if (pull === undefined || answered.has(id)) continue;
-      if (await isReactedTo(command)) {
-        remember(answered, id);
-        continue;
-      }
-      const commit = await commitFor(command, pull.head);
-      const { action, by, at } = command;
-      asked.push({ id, kind: 'comment', action, by, commit, pull: pull.number, at });
-    }
-    return asked;
+  const settle = (id: string): void => {
+    remember(answered, id);
+    clicks.delete(id);
+    handed.delete(id);
   };
 
   const askedByClicks = async (pulls: readonly PullRequest[]): Promise<readonly Asked[]> => {
@@ -133,8 +60,7 @@ export const createRequests = (wire: Wire, options: RequestsOptions): Requests =
     for (const click of clicks.values()) {
       const { id, action, by, kind, commit, at } = click;
       if (await checks?.isAnswered(click)) {
-        clicks.delete(id);
-        remember(answered, id);
+        settle(id);
         continue;
       }
       const pull = kind === 'sync' ? undefined : pulls.find(({ head }) => head === commit);
@@ -144,33 +70,17 @@ export const createRequests = (wire: Wire, options: RequestsOptions): Requests =
     return asked;
   };
 
-  const permissions = () => {
-    const known = new Map<number, Promise<Permission>>();
-    return (by: Account): Promise<Permission> => {
-      const one = known.get(by.id) ?? permissionOf(wire, by);
-      known.set(by.id, one);
-      return one;
-    };
-  };
-
-  const isTooMany = (): boolean => {
-    const now = clock.now();
-    strangers = strangers.filter((at) => at > now - HOUR_MS);
-    if (strangers.length >= STRANGERS_AN_HOUR) return true;
-    strangers.push(now);
-    return false;
-  };
-
   return {
     note: (click) => {
-      if (answered.has(click.id) || click.at < epoch() - ASKED_AGE_MS) return;
+      const oldest = (clock.epochMs?.() ?? 0) - ASKED_AGE_MS;
+      if (answered.has(click.id) || click.at < oldest) return;
       if (clicks.size < CLICKS_MAX) clicks.set(click.id, click);
     },
     pending: async (pulls) => {
-      const asked = [...(await askedByClicks(pulls)), ...(await askedByComments(pulls))];
-      const permissionFor = permissions();
+      const byClicks = await askedByClicks(pulls);
+      const permissionFor = createPermissions(wire);
       const found = [];
-      for (const { at, ...one } of asked) {
+      for (const { at, ...one } of [...byClicks, ...(await askedByComments(pulls, answered))]) {
         found.push({ at, request: { ...one, permission: await permissionFor(one.by) } });
       }
       return found
@@ -180,24 +90,38 @@ export const createRequests = (wire: Wire, options: RequestsOptions): Requests =
     },
     answer: async (request, words, done) => {
       const { id, kind, commit, pull, action, by } = request;
-      if (rank(request) > 0 && isTooMany()) {
-        remember(answered, id);
-        clicks.delete(id);
-        return;
-      }
+      if (rank(request) > 0 && isTooMany()) return settle(id);
       const line = `**${ACTIONS[action]}**, asked by ${by.login}: ${oneLine(words)}`;
       if (kind === 'comment') await react(wire, id, done);
       const below = kind === 'comment' && pull !== null && (await comments.answer(pull, id, line));
-      const { kind: of, seal } = handed.get(id) ?? {
-        kind: pull === null ? 'sync' : 'plan',
-        seal: '',
-      };
-      if (!below && commit !== NO_COMMIT)
-        await checks?.answer({ kind: of, commit, id, seal, line });
-      remember(answered, id);
-      clicks.delete(id);
-      handed.delete(id);
+      const of = handed.get(id) ?? { kind: pull === null ? 'sync' : 'plan', seal: '' };
+      if (!below && commit !== NO_COMMIT) {
+        await checks?.answer({ kind: of.kind, commit, id, seal: of.seal, line });
+      }
+      return settle(id);
     },
+  };
+};
+
+/** True once people without permission were answered often enough in this hour. */
+const createStrangers = (clock: ClockPort): (() => boolean) => {
+  let times: number[] = [];
+  return () => {
+    const now = clock.now();
+    times = times.filter((at) => at > now - HOUR_MS);
+    if (times.length >= STRANGERS_AN_HOUR) return true;
+    times.push(now);
+    return false;
+  };
+};
+
+/** Each account is asked about once in a look. */
+const createPermissions = (wire: Wire): ((by: Account) => Promise<Permission>) => {
+  const known = new Map<number, Promise<Permission>>();
+  return (by) => {
+    const one = known.get(by.id) ?? permissionOf(wire, by);
+    known.set(by.id, one);
+    return one;
   };
 };
 
@@ -218,26 +142,11 @@ const oneLine = (words: string): string => {
   return line.length > ANSWER_MAX ? `${line.slice(0, ANSWER_MAX - 1)}…` : line;
 };
 
+/** Forgets the oldest. */
 const remember = (answered: Set<string>, id: string): void => {
   answered.add(id);
   const [oldest] = answered;
   if (answered.size > ANSWERED_MAX && oldest !== undefined) answered.delete(oldest);
-};
-
-/**
- * A first line `/purser plan` or `/purser approve` below a pull request. One that was edited counts
- * for nothing: people with write access can edit what others wrote.
- */
-const commandOf = (comment: ApiComment): readonly Command[] => {
-  const { id, body, user, created_at, updated_at, html_url, issue_url, reactions } = comment;
-  const action = /^\s*\/purser[ \t]+(plan|approve)[ \t]*(?:\r?\n|$)/.exec(body ?? '')?.[1];
-  const pull = Number(/\/(\d+)$/.exec(issue_url)?.[1]);
-  if ((action !== 'plan' && action !== 'approve') || user === null) return [];
-  if (!html_url.includes('/pull/') || !Number.isSafeInteger(pull)) return [];
-  if (created_at !== updated_at) return [];
-  const by = { login: user.login, id: user.id };
-  const at = Date.parse(created_at);
-  return [{ id, action, by, pull, at, reactions: reactions?.total_count ?? 0 }];
 };
 
 interface ApiPermission {

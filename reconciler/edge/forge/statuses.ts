@@ -71,24 +71,28 @@ export const createStatuses = (
     check: async (kind, commit) => {
       const [newest] = await all(kind, commit);
       if (newest === undefined) return null;
-      const isOpen = newest.state === 'pending';
-      return {
-        kind,
-        commit,
-        status: isOpen ? 'in_progress' : 'completed',
-        conclusion: isOpen ? null : newest.state === 'success' ? 'success' : 'failure',
-        title: newest.description ?? '',
-        summary: '',
-        text: '',
-        annotations: [],
-        buttons: [],
-      };
+      return reportOf(newest, kind, commit);
     },
     write: (report) => inTurn(`${report.kind} ${report.commit}`, () => write(report)),
     beganAt: async (kind, commit) => {
       const first = (await all(kind, commit)).at(-1);
       return first === undefined ? null : Date.parse(first.created_at);
     },
+  };
+};
+
+const reportOf = (newest: ApiStatus, kind: CheckKind, commit: string): CheckReport => {
+  const isOpen = newest.state === 'pending';
+  return {
+    kind,
+    commit,
+    status: isOpen ? 'in_progress' : 'completed',
+    conclusion: isOpen ? null : newest.state === 'success' ? 'success' : 'failure',
+    title: newest.description ?? '',
+    summary: '',
+    text: '',
+    annotations: [],
+    buttons: [],
   };
 };
 

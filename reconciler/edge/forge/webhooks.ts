@@ -25,8 +25,8 @@ export interface ReceiverOptions {
 }
 
 /**
- * GitHub sends up to 25 MB, all of it in pushes of thousands of files. Whatever carries a click or a
- * comment stays below one; a push that is larger is found by the next look.
+ * GitHub sends up to 25 MB, all of it in pushes of thousands of files. Whatever carries a click or
+ * a comment stays below one; a push that is larger is found by the next look.
  */
 export const BODY_MAX_BYTES = 4 * 1024 * 1024;
 /** Bodies that are held at once, of senders that are not known yet. */
@@ -52,17 +52,66 @@ interface Answer {
 const answer = (status: number, why: string): Answer => ({ status, why });
 
 export const createReceiver = (options: ReceiverOptions): Receiver => {
-  const { config, clock, log, onDelivery } = options;
-  const seen = createSeen();
-  const allowed = createAllowance(clock);
+  const { config, clock, log } = options;
+  const intake = createIntake(options);
   const logged = createAllowance(clock, {
     burst: REFUSALS_LOGGED,
     aMs: REFUSALS_LOGGED / MINUTE_MS,
   });
+
+  const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
+    const { status, why } = await intake
+      .receive(request)
+      .catch((error: unknown) =>
+        answer(500, error instanceof ForgeFailure ? error.message : `it failed: ${String(error)}`),
+      );
+    if (status >= 400 && logged()) {
+      const from = request.socket.remoteAddress ?? '';
+      log.warn({ status, from }, `a delivery was refused: ${why}`);
+    }
+    respond(request, response, status);
+  };
+
+  const server = createServer({ requestTimeout: REQUEST_LIMIT_MS, headersTimeout: 5000 });
+  server.maxConnections = CONNECTIONS_MAX;
+  server.keepAliveTimeout = 5000;
+  server.on('request', (request, response) => void serve(request, response));
+  return {
+    listen: async () => {
+      await intake.ready();
+      const { host, port } = placeOf(config.address);
+      await new Promise<void>((resolve, reject) => {
+        server.once('error', ({ message }) => {
+          const words = `webhooks cannot be received at ${config.address}: ${message}`;
+          reject(new ForgeFailure('broken', words));
+        });
+        server.listen(port, host, resolve);
+      });
+      const address = server.address();
+      const got = typeof address === 'object' && address !== null ? address.port : port;
+      return `${host.includes(':') ? `[${host}]` : host}:${got}`;
+    },
+    close: () =>
+      new Promise((resolve) => {
+        server.close(() => resolve());
+        server.closeAllConnections();
+      }),
+  };
+};
+
+interface Intake {
+  /** Throws where the secret cannot be read. */
+  readonly ready: () => Promise<unknown>;
+  readonly receive: (request: IncomingMessage) => Promise<Answer>;
+}
+
+const createIntake = ({ config, clock, onDelivery }: ReceiverOptions): Intake => {
+  const seen = createSeen();
+  const allowed = createAllowance(clock);
   let held = 0;
   let signatures: Promise<Webhooks> | null = null;
 
-  const verifier = (): Promise<Webhooks> => {
+  const ready = (): Promise<Webhooks> => {
     signatures ??= (async () => {
       const { Webhooks: Verifier } = await import('@octokit/webhooks');
       const secret = await secretIn(config.secretFile, "the webhook's secret");
@@ -87,7 +136,7 @@ export const createReceiver = (options: ReceiverOptions): Receiver => {
     const signature = String(request.headers['x-hub-signature-256']);
     const id = String(request.headers['x-github-delivery']);
     const event = String(request.headers['x-github-event']);
-    const isSigned = await (await verifier()).verify(text, signature);
+    const isSigned = await (await ready()).verify(text, signature);
     if (!isSigned) return answer(401, 'the signature is not that of our secret');
     // The id is not signed: a body that was captured could come again under another one.
     if (!seen(id, signature)) return answer(200, 'known already');
@@ -97,46 +146,7 @@ export const createReceiver = (options: ReceiverOptions): Receiver => {
     return answer(202, '');
   };
 
-  const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const { status, why } = await receive(request).catch((error: unknown) =>
-      answer(500, error instanceof ForgeFailure ? error.message : `it failed: ${String(error)}`),
-    );
-    if (status >= 400 && logged()) {
-      const from = request.socket.remoteAddress ?? '';
-      log.warn({ status, from }, `a delivery was refused: ${why}`);
-    }
-    respond(request, response, status);
-  };
-
-  const server = createServer({ requestTimeout: REQUEST_LIMIT_MS, headersTimeout: 5000 });
-  server.maxConnections = CONNECTIONS_MAX;
-  server.keepAliveTimeout = 5000;
-  server.on('request', (request, response) => void serve(request, response));
-  return {
-    listen: async () => {
-      await verifier();
-      const { host, port } = placeOf(config.address);
-      await new Promise<void>((resolve, reject) => {
-        server.once('error', (error) =>
-          reject(
-            new ForgeFailure(
-              'broken',
-              `webhooks cannot be received at ${config.address}: ${error.message}`,
-            ),
-          ),
-        );
-        server.listen(port, host, resolve);
-      });
-      const address = server.address();
-      const got = typeof address === 'object' && address !== null ? address.port : port;
-      return `${host.includes(':') ? `[${host}]` : host}:${got}`;
-    },
-    close: () =>
-      new Promise((resolve) => {
-        server.close(() => resolve());
-        server.closeAllConnections();
-      }),
-  };
+  return { ready, receive };
 };
 
 /** What can be refused before a byte of the body is read. */

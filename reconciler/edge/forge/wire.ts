@@ -9,6 +9,7 @@ import type { Octokit } from 'octokit';
 import { failureOf, ForgeFailure, type Asker, type Refusal } from './failure.ts';
 import { createGate, type Gate } from './gate.ts';
 import { siteOf, type GitHubOptions } from './options.ts';
+import { createTurns } from './turns.ts';
 
 export type Params = Readonly<Record<string, unknown>>;
 
@@ -54,14 +55,69 @@ const KEPT_MAX = 1000;
 const PAGE = 100;
 
 export const createWire = (options: GitHubOptions): Wire => {
-  const { config, clock } = options;
-  const gate = createGate(clock);
+  const gate = createGate(options.clock);
+  const line = createLine(options, gate);
+  const { ask, attempt, inRepository } = line;
+  const inTurn = createTurns();
+  /** One write after the other, as GitHub asks for. */
+  const writing = <T>(work: () => Promise<T>): Promise<T> =>
+    inTurn('write', async () => {
+      await gate.mayWrite();
+      return work();
+    });
+  return {
+    gate,
+    isApp: options.config.credentials.kind === 'app',
+    poll: async (poll) => (await ask(poll)).data,
+    pages: async (poll, pagesMax) => {
+      const found = [];
+      for (let page = 1; page <= pagesMax; page += 1) {
+        const params = { per_page: PAGE, ...poll.params, page };
+        const { data, next } = await ask({ ...poll, params });
+        found.push(...data);
+        if (next === null) break;
+      }
+      return found;
+    },
+    newest: async (poll, { isOld, pagesMax }) => {
+      const found = [];
+      let at: Params = {};
+      for (let page = 1; page <= pagesMax; page += 1) {
+        const params = { per_page: PAGE, ...poll.params, ...at };
+        const { data, next } = await ask({ ...poll, params });
+        found.push(...data.filter((item) => !isOld(item)));
+        if (next === null || next === '' || data.some(isOld)) break;
+        at = { cursor: next };
+      }
+      return found;
+    },
+    send: (route, params) =>
+      writing(async () => {
+        const request = route.startsWith('POST') ? { retries: 0 } : {};
+        const all = { ...inRepository(route, params), request };
+        return attempt(async ({ octokit }) => whole((await octokit.request(route, all)).data));
+      }),
+    graphql: (query, variables) =>
+      writing(() => attempt(({ octokit }) => octokit.graphql(query, { ...variables }))),
+    token: () => attempt((session) => session.token()),
+  };
+};
+
+/** The session of now, and answers that are kept. */
+interface Line {
+  /** With the login of now; once more with a new one where that has ended. */
+  readonly attempt: <T>(work: (session: Session) => Promise<T>) => Promise<T>;
+  readonly ask: <T>(poll: Poll<T>) => Promise<Kept<T>>;
+  readonly inRepository: (route: string, params: Params) => Params;
+}
+
+const createLine = (options: GitHubOptions, gate: Gate): Line => {
+  const { config } = options;
   const asker = askerOf(options);
   const kept = new Map<string, Kept>();
   let session: Promise<Session> | null = null;
-  let turn: Promise<unknown> = Promise.resolve();
 
-  const inRepository = (route: string, params: Params): Params =>
+  const inRepository: Line['inRepository'] = (route, params) =>
     route.includes('{owner}') ? { owner: config.owner, repo: config.repo, ...params } : params;
 
   const open = (): Promise<Session> => {
@@ -72,28 +128,27 @@ export const createWire = (options: GitHubOptions): Wire => {
     return session;
   };
 
-  /** With the octokit of now; once more with a new one where the login has ended. */
-  const attempt = async <T>(work: (octokit: Octokit) => Promise<T>): Promise<T> => {
+  const attempt: Line['attempt'] = async (work) => {
     gate.enter();
     const first = await open();
     try {
-      return await work(first.octokit);
+      return await work(first);
     } catch (error) {
       if (refusalOf(error)?.status !== 401) throw toFailure(error, asker, gate);
     }
     session = null;
     const second = await open();
-    return work(second.octokit).catch((error: unknown) => {
+    return work(second).catch((error: unknown) => {
       throw toFailure(error, asker, gate);
     });
   };
 
-  const ask = async <T>({ route, params, pick, once }: Poll<T>): Promise<Kept<T>> => {
+  const ask: Line['ask'] = async <T>({ route, params, pick, once }: Poll<T>) => {
     const all = inRepository(route, params);
     const key = `${route} ${JSON.stringify(params)}`;
     const known = kept.get(key) as Kept<T> | undefined;
     const headers = known === undefined ? {} : { 'if-none-match': known.etag };
-    return attempt(async (octokit) => {
+    return attempt(async ({ octokit }) => {
       try {
         const { data, headers: told } = await octokit.request(route, { ...all, headers });
         if (data === '') throw cut();
@@ -109,55 +164,7 @@ export const createWire = (options: GitHubOptions): Wire => {
     });
   };
 
-  const oneAtATime = <T>(work: () => Promise<T>): Promise<T> => {
-    const mine = turn.then(work, work);
-    turn = mine.catch(() => undefined);
-    return mine;
-  };
-
-  return {
-    gate,
-    isApp: config.credentials.kind === 'app',
-    poll: async (poll) => (await ask(poll)).data,
-    pages: async (poll, pagesMax) => {
-      const found = [];
-      for (let page = 1; page <= pagesMax; page += 1) {
-        const params = { per_page: PAGE, ...poll.params, page };
-        const { data, next } = await ask({ ...poll, params });
-        found.push(...data);
-        if (next === null) break;
-      }
-      return found;
-    },
-    newest: async (poll, { isOld, pagesMax }) => {
-      const found = [];
-      let cursor: string | null = null;
-      for (let page = 1; page <= pagesMax; page += 1) {
-        const at: Params = cursor === null ? {} : { cursor };
-        const { data, next } = await ask({
-          ...poll,
-          params: { per_page: PAGE, ...poll.params, ...at },
-        });
-        found.push(...data.filter((item) => !isOld(item)));
-        if (next === null || next === '' || data.some(isOld)) break;
-        cursor = next;
-      }
-      return found;
-    },
-    send: (route, params) =>
-      oneAtATime(async () => {
-        await gate.mayWrite();
-        const request = route.startsWith('POST') ? { retries: 0 } : {};
-        const all = { ...inRepository(route, params), request };
-        return attempt(async (octokit) => whole((await octokit.request(route, all)).data));
-      }),
-    graphql: (query, variables) =>
-      oneAtATime(async () => {
-        await gate.mayWrite();
-        return attempt((octokit) => octokit.graphql(query, { ...variables }));
-      }),
-    token: () => attempt(async () => (await open()).token()),
-  };
+  return { attempt, ask, inRepository };
 };
 
 interface Kept<T = unknown> {

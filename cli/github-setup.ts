@@ -1,0 +1,261 @@
+// What `purser github setup` does: takes or makes a login, keeps its secrets in files of their owner
+// only, writes the file that `--forge` reads, and has everything checked.
+// In: options. Out: ROOT/github/forge.yaml and findings; the exit code. Secrets are never printed. Not
+// here: the browser's way (github-app), the checks (github-check).
+
+import { randomBytes } from 'node:crypto';
+import { chmod, mkdir, readFile } from 'node:fs/promises';
+import { basename, join, resolve } from 'node:path';
+import writeFileAtomic from 'write-file-atomic';
+import type { ForgeConfig, ForgeCredentials } from '../reconciler/config.ts';
+import { createClock } from '../reconciler/edge/clock.ts';
+import { apiOf } from '../reconciler/edge/forge/options.ts';
+import { createWire, type Wire } from '../reconciler/edge/forge/wire.ts';
+import { shellWord } from '../schema/paths.ts';
+import type { Invocation } from './command.ts';
+import { text } from './command.ts';
+import { CommandError, fileTrouble } from './command-error.ts';
+import { forgeFileText, readForgeFile, WEBHOOK_PATH } from './forge-file.ts';
+import { makeApp } from './github-app.ts';
+import { checkSetup, type Finding } from './github-check.ts';
+import { isThere, makeFolder } from './make-folder.ts';
+
+export const setUpGitHub = async (invocation: Invocation): Promise<number> => {
+  const { options, common, io } = invocation;
+  const folder = join(common.root, 'github');
+  const file = join(folder, 'forge.yaml');
+  const repository = text(options['repository']);
+  if (repository === null && !(await isThere(file))) {
+    throw new CommandError('nothing is set up yet: name the repository with --repository');
+  }
+  const config =
+    repository === null
+      ? await readForgeFile(file)
+      : await setUp(invocation, { folder, file, repository });
+  const branch = text(options['branch']) ?? 'main';
+  const clock = createClock();
+  const wire = wireOf(config, branch);
+  const webhookUrl = text(options['webhookUrl']);
+  const findings = await checkSetup({ config, wire, branch, webhookUrl, clock });
+  const ok = findings.every(({ state }) => state !== 'missing');
+  if (common.json) io.out(JSON.stringify({ ok, file, findings }, null, 2));
+  else tell(invocation, findings, ok ? file : null);
+  return ok ? 0 : 1;
+};
+
+interface SetUpAsk {
+  readonly folder: string;
+  readonly file: string;
+  readonly repository: string;
+}
+
+/** Secrets first, the file that names them last: what is half done is begun anew. */
+const setUp = async (
+  invocation: Invocation,
+  { folder, file, repository }: SetUpAsk,
+): Promise<ForgeConfig> => {
+  const { options } = invocation;
+  const [, owner, repo] = /^([A-Za-z0-9-]{1,39})\/([A-Za-z0-9._-]{1,100})$/.exec(repository) ?? [];
+  if (owner === undefined || repo === undefined) {
+    throw new CommandError(`\`${repository}\` is no repository: write OWNER/NAME`);
+  }
+  const site = siteFrom(text(options['url']) ?? '');
+  await makeFolder(folder, 0o700);
+  await chmod(folder, 0o700);
+  const webhookUrl = text(options['webhookUrl']);
+  const place = { folder, apiUrl: apiOf(site), site, owner, repo, webhookUrl };
+  const taken = await credentialsOf(invocation, place);
+  const { credentials, webhookSecret } = taken;
+  const base: ForgeConfig = {
+    kind: 'github',
+    apiUrl: place.apiUrl,
+    owner,
+    repo,
+    credentials,
+    webhook: null,
+    comments: true,
+  };
+  const config: ForgeConfig =
+    webhookUrl === null
+      ? base
+      : { ...base, webhook: await webhookOf(invocation, { folder, webhookUrl, webhookSecret }) };
+  if (config.webhook !== null && credentials.kind === 'app') {
+    await pointHook(wireOf(config, 'main'), webhookUrl ?? '', config.webhook.secretFile);
+  }
+  await writeSecret(file, forgeFileText(relativeTo(config)));
+  return config;
+};
+
+/** With a slash or a path it would be another address for GitHub. */
+const siteFrom = (url: string): string => {
+  if (!/^https?:\/\/[^/\s]+\/?$/.test(url)) {
+    throw new CommandError(`\`${url}\` is no site: write https://github.example, without a path`);
+  }
+  return url.replace(/\/$/, '');
+};
+
+interface Place {
+  readonly folder: string;
+  readonly apiUrl: string;
+  readonly site: string;
+  readonly owner: string;
+  readonly repo: string;
+  readonly webhookUrl: string | null;
+}
+
+interface Taken {
+  readonly credentials: ForgeCredentials;
+  /** '' where it is not known. */
+  readonly webhookSecret: string;
+}
+
+const credentialsOf = async (invocation: Invocation, place: Place): Promise<Taken> => {
+  const { options, io, common } = invocation;
+  const { folder } = place;
+  const tokenFile = text(options['tokenFile']);
+  if (tokenFile !== null) {
+    const kept = join(folder, 'token');
+    await writeSecret(kept, await contentOf(tokenFile));
+    return { credentials: { kind: 'token', tokenFile: kept }, webhookSecret: '' };
+  }
+  const appId = text(options['appId']);
+  const keyFile = text(options['keyFile']);
+  if ((appId === null) !== (keyFile === null)) {
+    throw new CommandError('an App that is there needs both --app-id and --key-file');
+  }
+  const say = (line: string) => (common.json ? io.err(line) : io.out(line));
+  const kept = join(folder, 'private-key.pem');
+  if (appId !== null && keyFile !== null) {
+    if (!/^[1-9]\d{0,15}$/.test(appId)) throw new CommandError(`\`${appId}\` is no App's id`);
+    await writeSecret(kept, await contentOf(keyFile));
+    const secretFile = text(options['webhookSecretFile']);
+    const webhookSecret = secretFile === null ? '' : (await contentOf(secretFile)).trim();
+    return installed(place, { id: Number(appId), kept, webhookSecret, say });
+  }
+  const suffix = randomBytes(2).toString('hex');
+  const made = await makeApp({
+    ...place,
+    isOrganization: options['organization'] === true,
+    name: `purser-${place.repo.slice(0, 20)}-${suffix}`,
+    signal: io.signal,
+    say,
+  });
+  await writeSecret(kept, made.pem);
+  await writeSecret(join(folder, 'webhook-secret'), made.webhookSecret);
+  say(`The App ${made.slug} is made. Install it: ${made.url}/installations/new`);
+  const { webhookSecret } = made;
+  return installed(place, { id: made.id, kept, webhookSecret, say });
+};
+
+/** A person installs the App in the browser meanwhile. */
+const INSTALL_PATIENCE_MS = 10 * 60_000;
+const INSTALL_STEP_MS = 2000;
+
+interface InstallAsk {
+  readonly id: number;
+  readonly kept: string;
+  readonly webhookSecret: string;
+  readonly say: (line: string) => void;
+}
+
+const installed = async (
+  place: Place,
+  { id: appId, kept, webhookSecret, say }: InstallAsk,
+): Promise<Taken> => {
+  // Its own installation is what is asked for, with the App's key: any other number does here.
+  const login = { kind: 'app', appId, installation: 1, privateKeyFile: kept } as const;
+  const { apiUrl, owner, repo } = place;
+  const asked = { kind: 'github', apiUrl, owner, repo, webhook: null, comments: true } as const;
+  const wire = wireOf({ ...asked, credentials: login }, 'main');
+  const until = performance.now() + INSTALL_PATIENCE_MS;
+  for (let tries = 0; ; tries += 1) {
+    try {
+      const installation = await wire.poll({
+        route: 'GET /repos/{owner}/{repo}/installation',
+        params: {},
+        pick: (data) => (data as { readonly id: number }).id,
+      });
+      return { credentials: { ...login, installation }, webhookSecret };
+    } catch (error) {
+      const isAbsent = error instanceof Error && 'status' in error && error.status === 404;
+      if (!isAbsent || performance.now() > until) throw error;
+      if (tries === 0) say(`Waiting until the App is installed in ${owner}/${repo} …`);
+      await new Promise((done) => setTimeout(done, INSTALL_STEP_MS));
+    }
+  }
+};
+
+const webhookOf = async (
+  { options }: Invocation,
+  ask: { readonly folder: string; readonly webhookUrl: string; readonly webhookSecret: string },
+) => {
+  if (!/^https?:\/\/\S+$/.test(ask.webhookUrl)) {
+    throw new CommandError(`\`${ask.webhookUrl}\` is no address: write https://HOST/webhook`);
+  }
+  const secretFile = join(ask.folder, 'webhook-secret');
+  const secret = ask.webhookSecret === '' ? randomBytes(32).toString('hex') : ask.webhookSecret;
+  await writeSecret(secretFile, secret);
+  const { pathname } = new URL(ask.webhookUrl);
+  return {
+    address: text(options['webhookListen']) ?? '',
+    path: pathname === '/' ? WEBHOOK_PATH : pathname,
+    secretFile,
+  };
+};
+
+/** The App sends its deliveries there, signed with our secret. */
+const pointHook = async (wire: Wire, url: string, secretFile: string): Promise<void> => {
+  const secret = (await readFile(secretFile, 'utf8')).trim();
+  // As a body of its own: octokit takes a parameter `url` for the address of the request.
+  const data = { url, secret, content_type: 'json', insecure_ssl: '0' };
+  await wire.send('PATCH /app/hook/config', { data });
+};
+
+const wireOf = (config: ForgeConfig, branch: string): Wire => {
+  const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
+  return createWire({ config, cluster: '', branch, clock: createClock(), log });
+};
+
+const relativeTo = (config: ForgeConfig): ForgeConfig => {
+  const { credentials, webhook } = config;
+  return {
+    ...config,
+    credentials:
+      credentials.kind === 'app'
+        ? { ...credentials, privateKeyFile: basename(credentials.privateKeyFile) }
+        : { ...credentials, tokenFile: basename(credentials.tokenFile) },
+    webhook: webhook && { ...webhook, secretFile: basename(webhook.secretFile) },
+  };
+};
+
+const contentOf = (file: string): Promise<string> =>
+  readFile(resolve(file), 'utf8').catch((error: unknown) => {
+    throw new CommandError(`${file} cannot be read: ${fileTrouble(error)}`);
+  });
+
+/** Its owner's only, from its first byte on. */
+const writeSecret = async (file: string, content: string): Promise<void> => {
+  await mkdir(join(file, '..'), { recursive: true, mode: 0o700 });
+  const ended = content.endsWith('\n') ? content : `${content}\n`;
+  await writeFileAtomic(file, ended, { mode: 0o600 }).catch((error: unknown) => {
+    throw new CommandError(`${file} cannot be written: ${fileTrouble(error)}`);
+  });
+};
+
+const SIGNS = { ok: '✓', missing: '✗', unknown: '?' } as const;
+
+const tell = (
+  { io, common }: Invocation,
+  findings: readonly Finding[],
+  file: string | null,
+): void => {
+  for (const { state, words, fix } of findings) {
+    io.out(`${SIGNS[state]} ${words}`);
+    if (fix !== undefined) io.out(`    ${fix}`);
+  }
+  if (file === null) io.out('\nWhen that is mended: `purser github setup` checks again.');
+  else {
+    io.out('\nStart Purser with it:');
+    io.out(`  purser up REPOSITORY --root ${shellWord(common.root)} --forge ${shellWord(file)}`);
+  }
+};

@@ -1,0 +1,163 @@
+// `purser github setup` against the local GitHub: an App that is there, one made from a manifest, a
+// token; what is missing is named; secrets are files of their owner only and are never printed.
+
+import { mkdtempSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import http from 'node:http';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, expect, test } from 'vitest';
+import { github } from '../../cli/github.ts';
+import { parseForgeFile, readForgeFile } from '../../cli/forge-file.ts';
+import { startGitHub } from '../support/github/github.ts';
+
+const ends: (() => Promise<void> | void)[] = [];
+afterEach(async () => {
+  for (const end of ends.splice(0).toReversed()) await end();
+});
+
+const world = async (options: Parameters<typeof startGitHub>[0] = {}) => {
+  const hub = await startGitHub(options);
+  ends.push(() => hub.close());
+  const root = mkdtempSync(join(tmpdir(), 'purser-setup-'));
+  ends.push(() => rmSync(root, { recursive: true, force: true }));
+  const printed: string[] = [];
+  const say = (line: string) => void printed.push(line);
+  const io = {
+    out: say,
+    err: say,
+    tty: false,
+    columns: 100,
+    rows: 40,
+    signal: new AbortController().signal,
+  };
+  const run = (given: Readonly<Record<string, unknown>>, json = false): Promise<number> => {
+    const options = { repository: 'shop/cluster', url: hub.url, branch: 'main', ...given };
+    const common = { root, socket: join(root, 'control.sock'), json };
+    return github.run({ args: ['setup'], options, common, io });
+  };
+  return { hub, root, printed, run };
+};
+
+const modeOf = (path: string): string => (statSync(path).mode & 0o777).toString(8);
+
+test('an App that is there: kept, checked, and read by --forge', async () => {
+  const { hub, root, printed, run } = await world();
+  await aPull(hub);
+  writeFileSync(join(root, 'key.pem'), hub.app.privateKey);
+  const given = { appId: String(hub.app.id), keyFile: join(root, 'key.pem') };
+  expect(await run(given)).toBe(0);
+  const file = join(root, 'github', 'forge.yaml');
+  expect([join(root, 'github'), file, join(root, 'github', 'private-key.pem')].map(modeOf)).toEqual(
+    ['700', '600', '600'],
+  );
+  expect(await readForgeFile(file)).toMatchObject({
+    apiUrl: hub.api,
+    owner: 'shop',
+    repo: 'cluster',
+    credentials: { kind: 'app', appId: hub.app.id, installation: hub.app.installationId },
+  });
+  expect(printed.join('\n')).toContain('✓ the App may do all it needs');
+  expect(printed.join('\n')).not.toContain('PRIVATE KEY');
+});
+
+test('what is missing is named with the way to mend it', async () => {
+  const { hub, root, printed, run } = await world();
+  writeFileSync(join(root, 'key.pem'), hub.app.privateKey);
+  hub.permit({ metadata: 'read', checks: 'read', contents: 'write' });
+  hub.protect([{ requirePull: true }]);
+  const given = { appId: String(hub.app.id), keyFile: join(root, 'key.pem') };
+  expect(await run(given, true)).toBe(1);
+  const { ok, findings } = JSON.parse(printed.at(-1) ?? '') as {
+    ok: boolean;
+    findings: { name: string; state: string; fix?: string }[];
+  };
+  expect(ok).toBe(false);
+  const missing = findings.filter(({ state }) => state === 'missing');
+  expect(missing.map(({ name }) => name)).toEqual(
+    expect.arrayContaining(['permission checks', 'permission deployments', 'branch']),
+  );
+  expect(missing.every(({ fix }) => fix !== undefined)).toBe(true);
+  expect(missing.find(({ name }) => name === 'branch')?.fix).toContain('«Bypass list»');
+});
+
+test('the webhook is checked by a delivery that GitHub sends', async () => {
+  const { hub, root, printed, run } = await world();
+  const port = await freePort();
+  writeFileSync(join(root, 'key.pem'), hub.app.privateKey);
+  hub.hook('http://127.0.0.1:9/old');
+  hub.comment((await aPull(hub)).number, 'ada', 'something to tell');
+  await hub.settled();
+  const given = {
+    appId: String(hub.app.id),
+    keyFile: join(root, 'key.pem'),
+    webhookUrl: `http://127.0.0.1:${port}/webhook`,
+    webhookListen: `127.0.0.1:${port}`,
+  };
+  expect(await run(given)).toBe(0);
+  expect(printed.join('\n')).toContain('✓ a delivery of GitHub arrived, signed');
+  expect(modeOf(join(root, 'github', 'webhook-secret'))).toBe('600');
+});
+
+test('a token in place of an App; one that may not write', async () => {
+  const { hub, root, printed, run } = await world();
+  await aPull(hub);
+  writeFileSync(join(root, 'token'), hub.person('robot', 'write').token);
+  expect(await run({ tokenFile: join(root, 'token') })).toBe(0);
+  writeFileSync(join(root, 'token'), hub.person('reader', 'read').token);
+  expect(await run({ tokenFile: join(root, 'token') })).toBe(1);
+  expect(printed.join('\n')).toContain('✗ the token may not write to shop/cluster');
+});
+
+test('words that lead nowhere are refused before anything is written', async () => {
+  const { run } = await world({ app: null });
+  await expect(run({ repository: 'shop' })).rejects.toThrow('write OWNER/NAME');
+  await expect(run({ url: 'https://x/y' })).rejects.toThrow('without a path');
+  await expect(run({ appId: '3' })).rejects.toThrow('both --app-id and --key-file');
+});
+
+test('the file: what is wrong is named with its line', () => {
+  const good = 'github: https://github.com\nrepository: a/b\ntoken_file: t\n';
+  expect(parseForgeFile('f.yaml', good)).toMatchObject({ repository: 'a/b' });
+  const wrong = (text: string) => () => parseForgeFile('f.yaml', text);
+  expect(wrong(`${good}tokn: x\n`)).toThrow('f.yaml:4: unknown field `tokn`');
+  expect(wrong(good.replace('a/b', 'ab'))).toThrow('f.yaml:2: `repository` is written OWNER/NAME');
+  expect(wrong('github: https://github.com\nrepository: a/b\n')).toThrow('it has neither');
+  expect(wrong(`${good}app: {id: 1, instalation: 2, private_key_file: k}\n`)).toThrow(
+    'unknown field `instalation`: did you mean `installation`?',
+  );
+  expect(wrong('a: [\n')).toThrow(/^f\.yaml:\d+: /);
+});
+
+const aPull = async (hub: Awaited<ReturnType<typeof startGitHub>>) => {
+  const { execFile } = await import('node:child_process');
+  const { promisify } = await import('node:util');
+  const work = mkdtempSync(join(tmpdir(), 'purser-work-'));
+  ends.push(() => rmSync(work, { recursive: true, force: true }));
+  const git = (...args: readonly string[]) =>
+    promisify(execFile)('git', ['-C', work, '-c', 'user.name=A', '-c', 'user.email=a@b', ...args]);
+  await git('init', '-q', '-b', 'main');
+  await git('commit', '-q', '--allow-empty', '-m', 'first');
+  await git('push', '-q', hub.pushUrl('ada'), 'main');
+  await git('commit', '-q', '--allow-empty', '-m', 'second');
+  await git('push', '-q', hub.pushUrl('ada'), 'main:topic');
+  await hub.settled();
+  return hub.openPull({ head: 'topic', by: 'ada' });
+};
+
+const freePort = async (): Promise<number> => {
+  const server = http.createServer();
+  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
+  const address = server.address();
+  await new Promise((done) => server.close(done));
+  return typeof address === 'object' && address !== null ? address.port : 0;
+};
+
+test('readable by nobody else, also when the file was there before', async () => {
+  const { hub, root, run } = await world();
+  writeFileSync(join(root, 'key.pem'), hub.app.privateKey, { mode: 0o644 });
+  const given = { appId: String(hub.app.id), keyFile: join(root, 'key.pem') };
+  await run(given);
+  await run(given);
+  expect(modeOf(join(root, 'github', 'private-key.pem'))).toBe('600');
+  expect(readFileSync(join(root, 'github', 'forge.yaml'), 'utf8')).not.toContain('KEY-----');
+});

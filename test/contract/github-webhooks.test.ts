@@ -1,0 +1,148 @@
+// The receiver of webhooks: what it lets in, what it refuses and with which status, a storm.
+
+import { createHmac } from 'node:crypto';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { connect } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, expect, test, vi } from 'vitest';
+import { createClock } from '../../reconciler/edge/clock.ts';
+import type { Delivery } from '../../reconciler/edge/forge/clicks.ts';
+import { createBell } from '../../reconciler/edge/forge/polling.ts';
+import { BODY_MAX_BYTES, createReceiver } from '../../reconciler/edge/forge/webhooks.ts';
+
+const SECRET = 'it is a secret';
+const ends: (() => Promise<void> | void)[] = [];
+afterEach(async () => {
+  for (const end of ends.splice(0).toReversed()) await end();
+});
+
+const receiver = async (onDelivery: (delivery: Delivery) => void = () => undefined) => {
+  const folder = mkdtempSync(join(tmpdir(), 'purser-hook-'));
+  ends.push(() => rmSync(folder, { recursive: true, force: true }));
+  writeFileSync(join(folder, 'secret'), `${SECRET}\n`);
+  const got: Delivery[] = [];
+  const lines: string[] = [];
+  const warn = (fields: object, message: string) =>
+    void lines.push(`${JSON.stringify(fields)} ${message}`);
+  const made = createReceiver({
+    config: { address: '127.0.0.1:0', path: '/webhook', secretFile: join(folder, 'secret') },
+    clock: createClock(),
+    log: { info: warn, warn, error: warn },
+    onDelivery: (delivery) => {
+      got.push(delivery);
+      onDelivery(delivery);
+    },
+  });
+  const address = await made.listen();
+  ends.push(() => made.close());
+  return { url: `http://${address}/webhook`, port: Number(address.split(':')[1]), got, lines };
+};
+
+const signed = (body: string, secret = SECRET): string =>
+  `sha256=${createHmac('sha256', secret).update(body).digest('hex')}`;
+
+interface Sent {
+  readonly id?: string;
+  readonly body?: string;
+  readonly headers?: Readonly<Record<string, string>>;
+  readonly without?: string;
+  readonly method?: string;
+}
+
+const send = async (url: string, sent: Sent = {}): Promise<Response> => {
+  const body = sent.body ?? JSON.stringify({ ref: 'refs/heads/main' });
+  const headers: Record<string, string> = {
+    'content-type': 'application/json',
+    'x-github-event': 'push',
+    'x-github-delivery': sent.id ?? 'd1',
+    'x-hub-signature-256': signed(body),
+    ...sent.headers,
+  };
+  if (sent.without !== undefined) delete headers[sent.without];
+  const method = sent.method ?? 'POST';
+  return fetch(url, { method, headers, ...(method === 'GET' ? {} : { body }) });
+};
+
+test('a signed delivery is taken once: neither its id nor its body comes in again', async () => {
+  const { url, got, lines } = await receiver();
+  expect((await send(url)).status).toBe(202);
+  expect((await send(url)).status).toBe(200);
+  expect((await send(url, { id: 'another' })).status).toBe(200);
+  expect((await send(url, { id: 'd2', body: '{"ref":"refs/heads/b"}' })).status).toBe(202);
+  expect(got.map(({ id }) => id)).toEqual(['d1', 'd2']);
+  expect(lines).toEqual([]);
+});
+
+test('whatever is not a signed delivery is refused, each with its status and one line', async () => {
+  const { url, got, lines } = await receiver();
+  const statuses: number[] = [];
+  for (const sent of [
+    { without: 'x-hub-signature-256' },
+    { headers: { 'x-hub-signature-256': signed('{}') } },
+    { headers: { 'x-hub-signature-256': signed('{"ref":"refs/heads/main"}', 'guessed') } },
+    { headers: { 'x-hub-signature-256': 'sha256=short' } },
+    { without: 'x-github-delivery' },
+    { headers: { 'content-type': 'application/x-www-form-urlencoded' } },
+    { method: 'GET' },
+    { body: 'no json' },
+    { body: 'x'.repeat(BODY_MAX_BYTES + 1) },
+  ] satisfies Sent[]) {
+    statuses.push((await send(url, sent).catch(() => ({ status: 413 }))).status);
+  }
+  statuses.push((await send(url.replace('webhook', 'other'))).status);
+  expect(statuses).toEqual([401, 401, 401, 401, 400, 415, 405, 400, 413, 404]);
+  expect(got).toEqual([]);
+  expect(lines).toHaveLength(10);
+  expect(lines.join('\n')).not.toContain(SECRET);
+  expect((await send(url, { id: 'right' })).status).toBe(202);
+});
+
+test('a body that ends early, and one without an end, take nothing from others', async () => {
+  const { url, port, got, lines } = await receiver();
+  const head =
+    'POST /webhook HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n' +
+    'x-github-event: push\r\nx-github-delivery: t\r\nx-hub-signature-256: sha256=0\r\n';
+  const cut = connect(port, '127.0.0.1', () => {
+    cut.write(`${head}content-length: 100\r\n\r\n{"ref"`);
+    setTimeout(() => cut.destroy(), 50);
+  });
+  await new Promise((done) => cut.on('close', done));
+  const endless = connect(port, '127.0.0.1', () =>
+    endless.write(`${head}transfer-encoding: chunked\r\n\r\n`),
+  );
+  endless.on('error', () => undefined);
+  const part = `10000\r\n${'x'.repeat(0x10000)}\r\n`;
+  const timer = setInterval(() => endless.writable && endless.write(part), 1);
+  await new Promise((done) => endless.on('close', done));
+  clearInterval(timer);
+  expect((await send(url)).status).toBe(202);
+  expect(got).toHaveLength(1);
+  const told = (words: string) =>
+    vi.waitFor(() => expect(lines.join('\n')).toContain(words), { timeout: 5000 });
+  await told('ended before its body was whole');
+  await told('larger than');
+});
+
+test('a storm of 5,000 deliveries: all taken, few wakes, the first one at once', async () => {
+  let wakes = 0;
+  const bell = createBell(createClock(), () => 3_600_000);
+  bell.listen(() => void (wakes += 1));
+  ends.push(() => bell.close());
+  const { url, got } = await receiver(() => bell.ring());
+  const began = performance.now();
+  await send(url, { id: 'first', body: '{"first":true}' });
+  expect(wakes).toBe(1);
+  for (let index = 0; index < 5000; index += 100) {
+    const batch = Array.from({ length: 100 }, (_, one) => {
+      const id = `storm-${index + one}`;
+      return send(url, { id, body: JSON.stringify({ id, pad: 'x'.repeat(8000) }) });
+    });
+    for (const { status } of await Promise.all(batch)) expect(status).toBe(202);
+  }
+  const tookMs = performance.now() - began;
+  await new Promise((done) => setTimeout(done, 300));
+  expect(got).toHaveLength(5001);
+  expect(wakes).toBeLessThanOrEqual(2 + tookMs / 250);
+  console.log(`5,000 deliveries: ${Math.round(tookMs)} ms, ${wakes} wakes`);
+});
