@@ -1,6 +1,5 @@
 // `purser up [REPO]`: a whole cluster on this machine, in the foreground. Ctrl-C stops Purser and
-// leaves the
-// containers running; the next `up` adopts them.
+// leaves the containers running; the next `up` adopts them.
 
 import { access, rm, rmdir, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
