@@ -72,14 +72,10 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
     writeCheck: (report) => present(checks ?? statuses).write(report),
     writeComment: async (ask) => {
       await comments.write(ask);
-      if (!ask.folded) return;
-      closings.done(ask.pull);
-      forget();
+      if (ask.folded) closings.done(ask.pull);
+      if (ask.folded) forget();
     },
-    answer: async (request, words, done) => {
-      await requests.answer(request, words, done);
-      forget();
-    },
+    answer: (request, words, done) => requests.answer(request, words, done).then(forget),
     writeDeployment: createDeployments(wire, { self }),
     openPull: (ask) => pulls.ask(ask),
     authors: (pull) => pulls.authors(pull),
