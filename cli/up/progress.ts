@@ -5,7 +5,7 @@ import { pc } from '../colours.ts';
 import type { StateAnswer } from '../../schema/control.ts';
 import type { Control } from '../client.ts';
 import type { Io } from '../command.ts';
-import { many } from '../../reconciler/render/words.ts';
+import { blockedWords, many } from '../../reconciler/render/words.ts';
 import { cut } from '../table.ts';
 
 export interface JobHealth {
@@ -41,7 +41,10 @@ export const healthOf = ({ view }: StateAnswer): readonly JobHealth[] => {
         healthy: healthy.length,
         note:
           failure?.failure?.message ??
-          (blocked === undefined ? [...states].join(', ') : 'no node has room'),
+          // Without the slot that it begins with: the line names the job.
+          (blocked === undefined
+            ? [...states].join(', ')
+            : blockedWords(blocked).replace(/^\S+ /, '')),
       };
     });
 };
