@@ -33,7 +33,10 @@ export const healthOf = ({ view }: StateAnswer): readonly JobHealth[] => {
           hashes.has(body.spec.hash) && health === 'healthy' && phase === 'running',
       );
       const failure = mine.find((copy) => copy.failure !== null && copy.health !== 'healthy');
-      const blocked = plan.blocked.find(({ job, kind }) => job === id && kind === 'no-node');
+      const waits = plan.blocked.filter(({ job }) => job === id);
+      // Beside copies that come up, what waits for its turn is no news.
+      const blocked =
+        waits.find(({ kind }) => kind === 'no-node') ?? (mine.length === 0 ? waits[0] : undefined);
       const states = new Set(mine.flatMap(({ tasks }) => tasks.map(({ state }) => state)));
       return {
         job: id,
