@@ -97,12 +97,14 @@ const installPackages = () => {
     );
   }
   if (!root) {
-    const mask = masks ? `  sudo ${MASK_SSH}\n` : '';
-    const steps = missing.length > 0 ? `${mask}  sudo apt-get update\n  sudo ${install}\n` : '';
-    fail(
-      `Containers need root. Nothing was changed. Run:\n${steps}` +
-        `  sudo npm ${flags.has('--with-tests') ? 'test' : 'start'}`,
-    );
+    // A fresh Debian has no sudo.
+    const [how, before] = isThere('sudo')
+      ? ['Run', 'sudo ']
+      : ['As root (`su -`), in this folder', ''];
+    const steps = missing.length > 0 ? ['apt-get update', install] : [];
+    const go = `npm ${flags.has('--with-tests') ? 'test' : 'start'}`;
+    const lines = [...(masks ? [MASK_SSH] : []), ...steps, go].map((line) => `  ${before}${line}`);
+    fail(`Containers need root. Nothing was changed. ${how}:\n${lines.join('\n')}`);
   }
   say(`Installing Debian packages: ${missing.join(', ')}`);
   say(`  ${masks ? `${MASK_SSH} && ` : ''}apt-get update && ${install}`);

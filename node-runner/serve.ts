@@ -6,7 +6,7 @@ import { containerId } from '../schema/ids.ts';
 import type { StreamAsk, StreamEnd } from '../schema/streams.ts';
 import type { ServedStream, ServeStream } from './edge/link-streams.ts';
 import { readLog } from './edge/store/read-log.ts';
-import type { ExecSession, RuntimePort } from './ports.ts';
+import type { ExecSession, RuntimeFailure, RuntimePort } from './ports.ts';
 
 export interface ServeOptions {
   readonly runtime: Pick<RuntimePort, 'exec'>;
@@ -34,18 +34,30 @@ const serveLog = async (
   const { allocation, task, tail, follow } = ask;
   const previous = ask.previous ? 1 : 0;
   const log = readLog({ root, allocation, task, tail, follow, previous, signal: abort.signal });
+  let end: StreamEnd = { code: 0, error: null };
   const output = async function* output() {
-    for await (const data of log) yield { stream: 'stdout' as const, data };
+    try {
+      for await (const data of log) yield { stream: 'stdout' as const, data };
+    } catch (error) {
+      if (!isNoLog(error)) throw error;
+      end = { code: NOTHING_TO_SHOW, error: error.message };
+    }
   };
   return {
     output: output(),
-    end: async () => ({ code: 0, error: null }),
+    end: async () => end,
     write: async () => undefined,
     closeInput: async () => undefined,
     resize: async () => undefined,
     stop: async () => abort.abort(),
   };
 };
+
+/** What `purser logs` ends with where a task has not started, or not as often as is asked. */
+const NOTHING_TO_SHOW = 1;
+
+const isNoLog = (error: unknown): error is Error =>
+  error instanceof Error && hasReason(error, 'not-found');
 
 const serveExec = async (
   { runtime }: ServeOptions,
@@ -60,7 +72,7 @@ const serveExec = async (
       tty: ask.tty,
     });
   } catch (error) {
-    if (!isMissingCommand(error)) throw error;
+    if (!hasReason(error, 'command-not-found')) throw error;
     return endedWith({ code: NO_COMMAND, error: missingWords(ask) });
   }
   let ended = false;
@@ -80,11 +92,8 @@ const serveExec = async (
   };
 };
 
-const isMissingCommand = (error: unknown): boolean =>
-  typeof error === 'object' &&
-  error !== null &&
-  'reason' in error &&
-  error.reason === 'command-not-found';
+const hasReason = (error: unknown, reason: RuntimeFailure['reason']): boolean =>
+  typeof error === 'object' && error !== null && 'reason' in error && error.reason === reason;
 
 const missingWords = ({ args, task }: Extract<StreamAsk, { kind: 'exec' }>): string =>
   `task ${task} has no program \`${args[0] ?? ''}\` that runs there: give a path inside its image, ` +

@@ -187,11 +187,13 @@ export const copiesOf = (
   jobs: ReadonlySet<string>,
 ): ReadonlyMap<string, readonly LiveAllocation[]> => {
   const found = new Map<string, LiveAllocation[]>();
+  const ids = [...jobs];
   for (const node of live.nodes) {
     const facts = factsOf(node);
     const index = placesByJob(facts?.allocations ?? node.allocations);
-    for (const id of jobs.size < index.size ? jobs : index.keys()) {
-      const places = jobs.has(id) ? index.get(id) : undefined;
+    const some = ids.length < index.size ? ids : [...index.keys()].filter((id) => jobs.has(id));
+    for (const id of some) {
+      const places = index.get(id);
       if (places === undefined) continue;
       const before = found.get(id);
       const mine = before ?? [];

@@ -7,7 +7,7 @@
 import type { FailureRecord } from '../../schema/orders.ts';
 import type { Ms } from '../../schema/spec.ts';
 import type { ProbeAnswer, RuntimeFailure } from '../ports.ts';
-import type { Work } from './action.ts';
+import { allocationOf, type Work } from './action.ts';
 import { replaceTask, taskFailed } from './advance.ts';
 import type { AllocationMark, TaskMark } from './inventory.ts';
 import { imageName } from './inventory.ts';
@@ -148,30 +148,12 @@ const usersOf = (mark: AllocationMark, image: string): readonly string[] =>
 
 /** Does this work concern this allocation? */
 export const concerns = (mark: AllocationMark, work: Work): boolean => {
-  switch (work.kind) {
-    case 'create':
-    case 'start':
-    case 'restart':
-    case 'kill':
-    case 'probe':
-      return work.place.allocation === mark.allocation;
-    case 'set-up-network':
-    case 'prepare':
-      return work.ask.allocation === mark.allocation;
-    case 'tear-down-network':
-    case 'discard-files':
-      return work.allocation === mark.allocation;
-    case 'remove':
-    case 'relabel':
-      return work.container.startsWith(`${mark.allocation}.`);
-    case 'pull':
-      return waits(mark, work.name);
-    case 'resolve-user':
-      return waits(mark, work.image.name);
-    case 'remove-image':
-    case 'remove-volume':
-      return false;
+  if (work.kind === 'pull') return waits(mark, work.name);
+  if (work.kind === 'resolve-user') return waits(mark, work.image.name);
+  if (work.kind === 'remove' || work.kind === 'relabel') {
+    return work.container.startsWith(`${mark.allocation}.`);
   }
+  return allocationOf(work) === mark.allocation;
 };
 
 const waits = (mark: AllocationMark, image: string): boolean =>

@@ -26,11 +26,13 @@ export const observe = (
   now: Ms,
   memo: ObserveMemo = createObserveMemo(),
 ): LiveState => {
-  const nodes = new Map(
-    heard.nodes.map((node) => [node.node, look(node, memo.nodes.get(node.node) ?? null)]),
-  );
+  const nodes = new Map<string, KnownNode>();
+  for (const node of heard.nodes) {
+    nodes.set(node.node, look(node, memo.nodes.get(node.node) ?? null));
+  }
   memo.nodes = nodes;
-  const seen = [...nodes.values()].map((node) => observeNode(node.heard, node.facts, now));
+  const seen: LiveNode[] = [];
+  for (const node of nodes.values()) seen.push(observeNode(node.heard, node.facts, now));
   return {
     upForMs: Math.max(0, now - heard.startedAt),
     nodes: byName(seen),

@@ -72,9 +72,9 @@ const startsOf = (plan: Plan): readonly Start[] =>
  */
 const capacityKept = (plan: Plan, live: LiveState): readonly Violation[] => {
   const byNode = listsOf(startsOf(plan), ({ node }) => node);
-  return live.nodes.flatMap((node) => {
-    const starts = byNode.get(node.name);
-    if (starts === undefined) return [];
+  const nodes = live.nodes.filter(({ name }) => byNode.has(name));
+  return nodes.flatMap((node) => {
+    const starts = byNode.get(node.name) ?? [];
     const freed = new Set(starts.flatMap((start) => start.after));
     let ask = NOTHING;
     for (const { phase, allocation, body } of unaged(node)) {

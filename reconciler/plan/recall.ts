@@ -128,7 +128,8 @@ const compareNodes = (before: NodeViews, now: NodeViews): NodesCompared => {
   for (const [name, node] of now.byName) {
     const old = before.byName.get(name);
     if (old !== undefined && isSameView(old, node)) {
-      for (const id of changedJobs(old.live, node.live)) touched.add(id);
+      const changed = changedJobs(old.live, node.live);
+      if (changed.size > 0) for (const id of changed) touched.add(id);
     } else {
       touchAll(old);
       touchAll(node);

@@ -216,6 +216,8 @@ test('logs, of all copies, of one, and goes on', async () => {
   expect(all.code).toBe(0);
   expect(all.out).toMatch(/web\[\d\] web serving 1/);
   expect((await up.purser(['logs', 'web[0]', '-n', '1'])).out.trim().split('\n')).toHaveLength(1);
+  const once = await up.purser(['logs', '--previous', 'store[0]']);
+  expect(once).toMatchObject({ code: 1, err: expect.stringContaining('has no earlier run') });
   const followed = await up.purser(['logs', '-f', 'web'], { interruptAfterMs: 2500 });
   expect(followed).toMatchObject({ code: 0 });
   // The program ends when it is asked to, and is started anew: what it said before is still there.
@@ -285,13 +287,13 @@ test('stop-first with an image that does not exist: the old copy runs on, untouc
   writeFileSync(file, missing);
   git(up.repository, 'commit', '-qam', 'An image that does not exist');
   await until(() => readFileSync(file, 'utf8').includes(`image: ${up.image}:1`));
+  // The files change a moment before the branch moves, and Purser reads it a moment after.
+  await until(() => git(up.repository, 'log', '-1', '--format=%s').startsWith('Revert'));
   const [back, , first] = git(up.repository, 'log', '--format=%h', '--abbrev=10', '--', STORE)
     .split('\n')
     .map((line) => line.trim());
-  const history = await up.purser(['history', 'store']);
-  expect(history.out).toMatch(
-    RegExp(`${back} .*\\(machine\\) +back to ${first} +Revert shop/store`),
-  );
+  const isTold = RegExp(`${back} .*\\(machine\\) +back to ${first} +Revert shop/store`);
+  await until(async () => isTold.test((await up.purser(['history', 'store'])).out));
   await until(async () => (await up.purser(['status', 'store'])).out.includes('settled'));
   const status = await up.purser(['status', 'store']);
   expect(status.out).toMatch(/settled .*Revert shop\/store: .* \(same as [0-9a-f]{8}\)/);
