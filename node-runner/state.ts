@@ -20,7 +20,7 @@ import type {
 } from './decide/inventory.ts';
 import { userKey } from './decide/inventory.ts';
 import type { CheckLog, FailureLog } from './decide/log-lines.ts';
-import { isFetched } from './decide/fetch.ts';
+import { isFetched, isRetried } from './decide/fetch.ts';
 import { afterFailure, afterProbe, afterSuccess, concerns } from './decide/outcome.ts';
 import { nextRetry, retryKeyOf } from './decide/retry.ts';
 import type { Fact } from './perform.ts';
@@ -319,9 +319,7 @@ export const failed = (
     succeededProbe(state, work, { answer, now, begunIn: end.begunIn });
     return;
   }
-  const isFetch = isFetched(state.orders, work);
-  // No allocation of its own says when a fetch is tried again.
-  if (failure.blame === 'platform' || failure.consequence === 'stale' || isFetch) {
+  if (isRetried(state.orders, work, failure)) {
     const key = retryKeyOf(work);
     state.retries.set(key, nextRetry(state.retries.get(key), failure, now));
   }

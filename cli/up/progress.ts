@@ -5,7 +5,7 @@ import { pc } from '../colours.ts';
 import type { StateAnswer } from '../../schema/control.ts';
 import type { Control } from '../client.ts';
 import type { Io } from '../command.ts';
-import { many } from '../../reconciler/render/words.ts';
+import { blockedWords, many } from '../../reconciler/render/words.ts';
 import { cut } from '../table.ts';
 
 export interface JobHealth {
@@ -33,7 +33,10 @@ export const healthOf = ({ view }: StateAnswer): readonly JobHealth[] => {
           hashes.has(body.spec.hash) && health === 'healthy' && phase === 'running',
       );
       const failure = mine.find((copy) => copy.failure !== null && copy.health !== 'healthy');
-      const blocked = plan.blocked.find(({ job, kind }) => job === id && kind === 'no-node');
+      const waits = plan.blocked.filter(({ job }) => job === id);
+      // Beside copies that come up, what waits for its turn is no news.
+      const blocked =
+        waits.find(({ kind }) => kind === 'no-node') ?? (mine.length === 0 ? waits[0] : undefined);
       const states = new Set(mine.flatMap(({ tasks }) => tasks.map(({ state }) => state)));
       return {
         job: id,
@@ -41,7 +44,10 @@ export const healthOf = ({ view }: StateAnswer): readonly JobHealth[] => {
         healthy: healthy.length,
         note:
           failure?.failure?.message ??
-          (blocked === undefined ? [...states].join(', ') : 'no node has room'),
+          // Without the slot that it begins with: the line names the job.
+          (blocked === undefined
+            ? [...states].join(', ')
+            : blockedWords(blocked).replace(/^\S+ /, '')),
       };
     });
 };

@@ -5,6 +5,7 @@
 
 import type { FetchReport, NodeOrders } from '../../schema/orders.ts';
 import type { Ms } from '../../schema/spec.ts';
+import type { RuntimeFailure } from '../ports.ts';
 import type { Intent, Work } from './action.ts';
 import { imageKey, intent } from './action.ts';
 import { diskIsFull } from './gc.ts';
@@ -46,6 +47,16 @@ const FULL = {
 /** The end of such a pull is told by the next report, since somebody waits for it. */
 export const isFetched = (orders: Pick<NodeOrders, 'fetch'> | null, work: Work): boolean =>
   work.kind === 'pull' && (orders?.fetch ?? []).some((image) => imageName(image) === work.name);
+
+/**
+ * What is tried again later by itself: failures of the platform, and fetches, since no allocation
+ * of its own says when a fetch is tried again.
+ */
+export const isRetried = (
+  orders: Pick<NodeOrders, 'fetch'> | null,
+  work: Work,
+  { blame, consequence }: Pick<RuntimeFailure, 'blame' | 'consequence'>,
+): boolean => blame === 'platform' || consequence === 'stale' || isFetched(orders, work);
 
 /** Retries of pulls that are ordered anew: what failed for an earlier order says nothing of it. */
 export const retriesToForget = (

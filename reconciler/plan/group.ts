@@ -83,8 +83,11 @@ const newAllowance = (input: GroupInput, budget: Budget, canaries: number): numb
 
 const planSlot = (scope: Scope, slot: SlotView): SlotPlan => {
   const { target, other } = slot;
-  const late = singleFile(scope) ? notBegun(slot) : [];
-  if (late.length > 0) return { stops: late, waits: silent(scope, slot) };
+  const late = singleFile(scope) ? notBegun(scope, slot) : [];
+  if (late.length > 0) {
+    const unseen = scope.blind === null ? [] : [wait(scope, slot, scope.blind)];
+    return { stops: late, waits: [...silent(scope, slot), ...unseen] };
+  }
   const duplicates = slot.extra.flatMap((copy) => stopExtra(slot, copy));
   const main =
     target !== null
@@ -103,13 +106,14 @@ const planSlot = (scope: Scope, slot: SlotView): SlotPlan => {
 
 /**
  * Copies of a singleton that came back with their node and do not run yet, while another copy of
- * the slot runs, is being stopped, or may run on a node that is silent: these must not begin
- * (rules 9.3). Of two that were not seen to run either may have begun since: both end.
+ * the slot runs, is being stopped, or may run on a node that is silent or was not heard from yet:
+ * these must not begin (rules 9.3). Of two that were not seen to run either may have begun since:
+ * both end.
  */
-const notBegun = (slot: SlotView): readonly SlotStop[] => {
+const notBegun = ({ blind }: Scope, slot: SlotView): readonly SlotStop[] => {
   const copies = [slot.target, slot.other, ...slot.extra].filter((copy) => copy !== null);
   const waits = (copy: Copy) => copy.class !== 'unknown' && copy.allocation.phase === 'pending';
-  if (slot.going.length === 0 && copies.length < 2) return [];
+  if (blind === null && slot.going.length === 0 && copies.length < 2) return [];
   return copies.filter(waits).map((copy) => ({ copy, slot, reason: 'duplicate' }));
 };
 

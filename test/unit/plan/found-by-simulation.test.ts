@@ -222,3 +222,27 @@ describe('found by simulation', () => {
     });
   });
 });
+
+it('a singleton’s copy that does not run is not begun while a node was not heard from (9.3)', () => {
+  const job = aJob(
+    { groups: [{ count: 1, singleton: true, stopAfterMs: 10_000 }] },
+    { settled: true },
+  );
+  const never = { acceptedForMs: 0, firstStartedForMs: null, runningForMs: null };
+  const stopped = aCopy(
+    job,
+    { node: 'n001', index: 0 },
+    { ...STARTING, ...never, phase: 'pending' },
+  );
+  const names = ['n001', 'n002'];
+  const stepsAt = (upForMs: number, heard: readonly string[], copy = stopped) =>
+    plan(desiredOf([job]), { ...liveOf([copy], {}, heard), upForMs }, 0).steps.map(
+      ({ kind, node }) => `${kind} ${node}`,
+    );
+  // n003 may run what took its place while n001 was away.
+  expect(stepsAt(1_000, names)).toEqual(['stop n001']);
+  expect(stepsAt(1_000, ['n001', 'n002', 'n003'])).toEqual([]);
+  expect(stepsAt(60_000, names)).toEqual([]);
+  const runs = aCopy(job, { node: 'n001', index: 0 });
+  expect(stepsAt(1_000, names, runs)).toEqual([]);
+});
