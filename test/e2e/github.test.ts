@@ -124,7 +124,7 @@ test('a pull request shows its plan, is merged and rolled out, and its commit sa
   const { head, number } = await propose('web-2', { [FILE]: web('2') });
   const plan = await checkOf('plan/e2e', head);
   expect(plan.conclusion).toBe('success');
-  expect(plan.output.title).toMatch(/3 start, 3 stop/);
+  expect(plan.output.title, `${plan.output.summary}${plan.output.text}`).toMatch(/3 start, 3 stop/);
   expect(plan.output.summary).toContain(WEB);
   await expect.poll(() => hub.comments(number).length).toBe(1);
 
