@@ -7,7 +7,7 @@ import type { CheckBody, CheckReport, DeploymentReport } from '../schema/forge.t
 import type { Ms } from '../schema/spec.ts';
 import type { View } from './cycle.ts';
 import { endOf, tellAt, type ToldCommit } from './forge/commits.ts';
-import { earliest, type ForgeContext, type Part } from './forge-context.ts';
+import { earliest, tryEach, type ForgeContext, type Part } from './forge-context.ts';
 import { deploymentWords } from './render/comment.ts';
 import { endedCheck, syncCheck } from './render/sync-check.ts';
 import { visibilityOf } from './render/visibility.ts';
@@ -66,7 +66,7 @@ export const createCommitReports = ({ forge, source, clock }: ForgeContext): Com
       const head = desired.commit;
       await discover(head.oid);
       const due: (Ms | null)[] = [];
-      for (const one of open.values()) {
+      await tryEach([...open.values()], async (one) => {
         if (one.commit === head.oid) {
           due.push(await write(one, syncCheck({ desired, live, plan, ledger: tree.ledger }), view));
         } else {
@@ -79,7 +79,7 @@ export const createCommitReports = ({ forge, source, clock }: ForgeContext): Com
           await write(one, endedCheck(ended, context), view);
           open.delete(one.commit);
         }
-      }
+      });
       return earliest(due);
     },
   };

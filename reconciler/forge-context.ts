@@ -1,6 +1,6 @@
 // What the parts of the forge's loop are given.
-// In: nothing. Out: types, and the earliest of several instants. Not here: the parts
-// (commit-reports, pull-reports, forge-requests), the loop (forge-loop).
+// In: nothing. Out: types, the earliest of several instants, a walk that no failure ends early. Not
+// here: the parts (commit-reports, pull-reports, forge-requests), the loop (forge-loop).
 
 import type { CommitInfo } from '../schema/source.ts';
 import type { Ms } from '../schema/spec.ts';
@@ -32,6 +32,22 @@ export interface ForgeContext {
 
 /** Each part of a pass does what it can; the earliest instant at which it has something to do. */
 export type Part = (view: View) => Promise<Ms | null>;
+
+/** Each one is tried, whatever the others meet; the first failure is thrown afterwards. */
+export const tryEach = async <T>(
+  ones: Iterable<T>,
+  act: (one: T) => Promise<void>,
+): Promise<void> => {
+  const failures: unknown[] = [];
+  for (const one of ones) {
+    try {
+      await act(one);
+    } catch (error) {
+      failures.push(error);
+    }
+  }
+  if (failures.length > 0) throw failures[0];
+};
 
 export const earliest = (instants: readonly (Ms | null)[]): Ms | null => {
   const known = instants.filter((at): at is Ms => at !== null);

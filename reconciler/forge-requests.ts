@@ -8,7 +8,8 @@ import type { Ms } from '../schema/spec.ts';
 import type { CommitInfo } from '../schema/source.ts';
 import type { View } from './cycle.ts';
 import { answerTo, REQUEST_TRAILER, type Answer } from './forge/requests.ts';
-import type { ForgeContext } from './forge-context.ts';
+import { tryEach, type ForgeContext } from './forge-context.ts';
+import type { CommitAsk } from './ports.ts';
 import type { PullReports } from './pull-reports.ts';
 
 /** Requests answered in one pass: a storm of clicks does not keep checks from being told. */
@@ -28,7 +29,7 @@ export const createForgeRequests = (
     const { desired, plan, tree } = view;
     const at = new Date(clock.epochMs?.() ?? 0).toISOString();
     const pull = request.pull === null ? null : pulls.planned(request.pull);
-    const authors = await authorsOf(request);
+    const authors = await authorsOf(forge, request);
     const context = { desired, plan, tree, pull, authors, at, change: undefined };
     const answer = answerTo(request, context);
     if (answer.kind !== 'read') return answer;
@@ -37,9 +38,6 @@ export const createForgeRequests = (
     const change = read.changes?.get(request.commit) ?? { commit: request.commit, files: null };
     return answerTo(request, { ...context, change });
   };
-
-  const authorsOf = async ({ action, pull }: ForgeRequest): Promise<readonly Account[]> =>
-    action === 'approve' && pull !== null ? forge.authors(pull) : [];
 
   const act = async (view: View, request: ForgeRequest, answer: Answer): Promise<boolean> => {
     switch (answer.kind) {
@@ -54,11 +52,10 @@ export const createForgeRequests = (
         return true;
       case 'commit': {
         const { edits, message } = answer;
-        const { login, id } = request.by;
-        const author = { name: login, email: `${id}+${login}@users.noreply.github.com` };
+        const { by, action } = request;
         const head = view.desired.commit.oid;
-        const commit = await source.commit({ head, edits, message, author });
-        log.info({ commit, action: request.action, by: login }, 'a commit that a person asked for');
+        const commit = await source.commit({ head, edits, message, author: authorOf(by) });
+        log.info({ commit, action, by: by.login }, 'a commit that a person asked for');
         return true;
       }
       default:
@@ -66,29 +63,45 @@ export const createForgeRequests = (
     }
   };
 
+  /** True when something was changed by it. */
+  const one = async (view: View, request: ForgeRequest): Promise<boolean> => {
+    const answer = await decide(view, request);
+    const done = await act(view, request, answer);
+    if (answer.kind === 'record' || answer.kind === 'commit') loop.wake();
+    await forge.answer(request, wordsOf(answer), done);
+    return done;
+  };
+
   return {
     answer: async (view, requests) => {
       if (requests.length === 0) return null;
       const commits = await source.listCommits(COMMITS_BACK);
-      for (const request of requests.slice(0, REQUESTS_A_PASS)) {
+      let isChanged = false;
+      await tryEach(requests.slice(0, REQUESTS_A_PASS), async (request) => {
+        // What follows is decided on what the one before it has changed.
+        if (isChanged) return;
         if (isDone(request, view, commits)) {
           await forge.answer(request, 'This is done already.', true);
-          continue;
+        } else {
+          isChanged = await one(view, request);
         }
-        const answer = await decide(view, request);
-        const done = await act(view, request, answer);
-        await forge.answer(request, wordsOf(answer), done);
-        // What follows is decided on what it has changed.
-        if (answer.kind === 'record' || answer.kind === 'commit') {
-          loop.wake();
-          return clock.now() + 1;
-        }
-        if (answer.kind === 'replan') return clock.now() + 1;
-      }
-      return requests.length > REQUESTS_A_PASS ? clock.now() + 1 : null;
+      });
+      return isChanged || requests.length > REQUESTS_A_PASS ? clock.now() + 1 : null;
     },
   };
 };
+
+const authorsOf = async (
+  forge: ForgeContext['forge'],
+  { action, pull }: ForgeRequest,
+): Promise<readonly Account[]> =>
+  action === 'approve' && pull !== null ? forge.authors(pull) : [];
+
+/** GitHub shows the person by this address, which it keeps for them. */
+const authorOf = ({ login, id }: Account): CommitAsk['author'] => ({
+  name: login,
+  email: `${id}+${login}@users.noreply.github.com`,
+});
 
 /** A crash between the act and its answer: the act is in Git. */
 const isDone = ({ id }: ForgeRequest, { tree }: View, commits: readonly CommitInfo[]): boolean =>

@@ -9,7 +9,7 @@ import type { Ms } from '../schema/spec.ts';
 import { takenBack } from '../schema/taken-back.ts';
 import { MACHINE_AUTHOR } from './config.ts';
 import type { View } from './cycle.ts';
-import type { ForgeContext, Part } from './forge-context.ts';
+import { tryEach, type ForgeContext, type Part } from './forge-context.ts';
 import type { CommitAsk } from './ports.ts';
 
 interface Offer {
@@ -34,9 +34,10 @@ export const createOfferedReverts = ({ forge, source, log, loop }: ForgeContext)
     const { write } = loop.state();
     const refused = write?.consequence === 'broken' ? refusedReverts(view) : [];
     const open = [...refused, ...(await impossibleReverts(view, source.complete))];
-    for (const one of open) if (!offered.has(one.deployment)) await offer(view, one);
     const wanted = new Set(open.map(({ deployment }) => deployment));
     for (const deployment of offered) if (!wanted.has(deployment)) offered.delete(deployment);
+    const fresh = open.filter(({ deployment }) => !offered.has(deployment));
+    await tryEach(fresh, (one) => offer(view, one));
     return null;
   };
 };

@@ -3,10 +3,11 @@
 // request. Not here: when a plan is made anew (forge/pulls), the plan (edge), words (render).
 
 import type { CheckReport, ForgeState, PullRequest } from '../schema/forge.ts';
+import type { PullPlan } from '../schema/pull-plan.ts';
 import type { Ms } from '../schema/spec.ts';
 import type { View } from './cycle.ts';
 import { dueOf, isNews, plannedPulls, type PlannedPull } from './forge/pulls.ts';
-import { earliest, type ForgeContext } from './forge-context.ts';
+import { earliest, tryEach, type ForgeContext } from './forge-context.ts';
 import { closedComment, pullComment } from './render/comment.ts';
 import { planCheck } from './render/plan-check.ts';
 import { visibilityOf } from './render/visibility.ts';
@@ -31,36 +32,13 @@ export const createPullReports = (context: ForgeContext): PullReports => {
   const { forge, clock } = context;
   const known = new Map<string, PlannedPull>();
   const folded = new Set<number>();
+  const plans = createPlans(context);
 
   const planOne = async (subject: Subject, view: View): Promise<void> => {
-    const { key, head, base, pull } = subject;
-    const before = known.get(key);
-    const { live, desired } = view;
-    const fromFork = pull?.fromFork ?? false;
-    const plan = await context.plans.plan({ base, head, live, fromFork });
-    const words = wordsOf(view);
-    const report: CheckReport = { ...planCheck(plan, words), kind: 'plan', commit: head };
-    const isSameInput = before?.head === head && before.base === base;
-    const cause = isSameInput && before.approvals.join() === approvalsIn(view).join();
-    const told = before?.told ?? (await forge.check('plan', head));
-    const isTold = told !== null && !isNews(told, report, cause ? 'cluster' : 'change');
-    if (!isTold) await forge.writeCheck(report);
-    const body = pull === null ? null : pullComment(plan, words);
-    if (pull !== null && body !== null && (!isTold || before === undefined)) {
-      if (before?.comment !== body) {
-        await forge.writeComment({ pull: pull.number, body, folded: false });
-      }
-    }
-    known.set(key, {
-      head,
-      base,
-      live,
-      plan,
-      plannedAt: clock.now(),
-      approvals: desired.approvals.map(({ id }) => id),
-      told: isTold ? told : report,
-      comment: body,
-    });
+    const { key } = subject;
+    const plan = await plans.of(subject, view);
+    known.set(key, await tellPlan(context, { subject, view, plan, before: known.get(key) }));
+    plans.drop(key);
   };
 
   const fold = async (pull: PullRequest): Promise<void> => {
@@ -73,11 +51,14 @@ export const createPullReports = (context: ForgeContext): PullReports => {
 
   return {
     planned: (pull) => known.get(keyOf(pull)) ?? null,
-    forget: (pull) => known.delete(keyOf(pull)),
+    forget: (pull) => {
+      known.delete(keyOf(pull));
+      plans.drop(keyOf(pull));
+    },
     tell: async (view, { pulls, groups }) => {
       const subjects = subjectsOf(view, plannedPulls(pulls), groups);
       const due: (Ms | null)[] = [];
-      for (const subject of subjects) {
+      const one = async (subject: Subject): Promise<void> => {
         const now = clock.now();
         const { live } = view;
         const { base } = subject;
@@ -85,14 +66,81 @@ export const createPullReports = (context: ForgeContext): PullReports => {
         const when = dueOf(subject.head, known.get(subject.key), state);
         if (when.kind === 'now') await planOne(subject, view);
         if (when.kind === 'later') due.push(when.at);
-      }
-      for (const pull of pulls) {
-        if (pull.state === 'open') folded.delete(pull.number);
-        else await fold(pull);
-      }
+      };
       const keys = new Set(subjects.map(({ key }) => key));
       for (const key of known.keys()) if (!keys.has(key)) known.delete(key);
+      plans.keep(keys);
+      for (const { number, state } of pulls) if (state === 'open') folded.delete(number);
+      // What GitHub refuses of one keeps no other from being told.
+      await tryEach(
+        [
+          ...subjects.map((subject) => () => one(subject)),
+          ...pulls.filter(({ state }) => state !== 'open').map((pull) => () => fold(pull)),
+        ],
+        (tell) => tell(),
+      );
       return earliest(due);
+    },
+  };
+};
+
+interface Tell {
+  readonly subject: Subject;
+  readonly view: View;
+  readonly plan: PullPlan;
+  readonly before: PlannedPull | undefined;
+}
+
+/** Its check and comment, where they say something else than what stands there. */
+const tellPlan = async (
+  { forge, clock }: ForgeContext,
+  { subject, view, plan, before }: Tell,
+): Promise<PlannedPull> => {
+  const { head, base, pull } = subject;
+  const words = wordsOf(view);
+  const approvals = approvalsIn(view);
+  const report: CheckReport = { ...planCheck(plan, words), kind: 'plan', commit: head };
+  const isSameInput = before?.head === head && before.base === base;
+  const isCluster = isSameInput && before.approvals.join() === approvals.join();
+  const told = before?.told ?? (await forge.check('plan', head));
+  const isTold = told !== null && !isNews(told, report, isCluster ? 'cluster' : 'change');
+  if (!isTold) await forge.writeCheck(report);
+  const comment = pull === null ? null : pullComment(plan, words);
+  const isOld = (!isTold || before === undefined) && before?.comment !== comment;
+  if (pull !== null && comment !== null && isOld) {
+    await forge.writeComment({ pull: pull.number, body: comment, folded: false });
+  }
+  return {
+    head,
+    base,
+    live: view.live,
+    plan,
+    plannedAt: clock.now(),
+    approvals,
+    told: isTold ? told : report,
+    comment,
+  };
+};
+
+/** Plans that could not be told yet: a forge that is away does not have them made again and again. */
+const createPlans = ({ plans }: ForgeContext) => {
+  const untold = new Map<
+    string,
+    { readonly made: string; readonly plan: PullPlan; live: View['live'] }
+  >();
+  return {
+    of: async ({ key, head, base, pull }: Subject, view: View): Promise<PullPlan> => {
+      const { live } = view;
+      const made = [head, base, ...approvalsIn(view)].join();
+      const before = untold.get(key);
+      if (before?.made === made && before.live === live) return before.plan;
+      const plan = await plans.plan({ base, head, live, fromFork: pull?.fromFork ?? false });
+      untold.set(key, { made, plan, live });
+      return plan;
+    },
+    drop: (key: string): void => void untold.delete(key),
+    keep: (keys: ReadonlySet<string>): void => {
+      for (const key of untold.keys()) if (!keys.has(key)) untold.delete(key);
     },
   };
 };

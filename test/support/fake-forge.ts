@@ -29,6 +29,8 @@ export interface FakeForge {
   authors: readonly Account[];
   /** Every call fails with it; null: none. */
   failure: EdgeFailure | null;
+  /** Fails these writes, each as it stands in `writes`. */
+  readonly refused: Map<string, EdgeFailure>;
   readonly wake: () => void;
 }
 
@@ -39,6 +41,8 @@ export const createFakeForge = (): FakeForge => {
   };
   const write = (what: string) => {
     guard();
+    const refusal = fake.refused.get(what);
+    if (refusal !== undefined) throw refusal;
     fake.writes.push(what);
   };
   const port: ForgePort = {
@@ -95,6 +99,7 @@ export const createFakeForge = (): FakeForge => {
     requests: [],
     authors: [],
     failure: null,
+    refused: new Map(),
     wake: () => {
       for (const wake of wakes) wake();
     },

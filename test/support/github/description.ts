@@ -102,12 +102,6 @@ export const checkAnswer = (name: OperationName, status: number, body: unknown):
   return check(body) ? null : `${name} ${status}: ${fieldOf(check)} ${problemOf(check)}`;
 };
 
-/** A schema by its name in the description (`full-repository`), for tests of shapes. */
-export const checkShape = (schema: string, value: unknown): string | null => {
-  const check = compiled(`#/definitions/${schema}`, false);
-  return check(value) ? null : `${schema}: ${fieldOf(check)} ${problemOf(check)}`;
-};
-
 let loaded: Description | null = null;
 export const description = (): Description => {
   const file = join(import.meta.dirname, 'generated/openapi.json');

@@ -2,153 +2,19 @@
 // forge in memory, with a clock that the test moves.
 
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { createForgeLoop } from '../../../reconciler/forge-loop.ts';
-import type { ForgeContext } from '../../../reconciler/forge-context.ts';
-import type { LoopState } from '../../../reconciler/loop.ts';
 import { REPLAN_MS } from '../../../reconciler/forge/pulls.ts';
-import { plan } from '../../../reconciler/plan/plan.ts';
-import type { CommitAsk, EdgeFailure } from '../../../reconciler/ports.ts';
-import type { ForgeRequest, PullRequest } from '../../../schema/forge.ts';
+import type { EdgeFailure } from '../../../reconciler/ports.ts';
+import type { ForgeRequest } from '../../../schema/forge.ts';
 import type { LedgerRecord } from '../../../schema/ledger.ts';
-import type { LiveAllocation } from '../../../schema/live.ts';
-import type { PullPlan } from '../../../schema/pull-plan.ts';
-import type { CommitInfo } from '../../../schema/source.ts';
-import { createFakeForge } from '../../support/fake-forge.ts';
-import { jobOf, ready, story, type Change } from '../../support/tree.ts';
-import { aCopy, liveOf, STARTING } from '../../support/world.ts';
+import { BASE, createForgeWorld, pull, viewOf, WEB } from '../../support/forge-world.ts';
+import { jobOf } from '../../support/tree.ts';
+import { STARTING } from '../../support/world.ts';
 
-const WEB = 'jobs/shop/web.yaml';
-const BASE: Change = {
-  'cluster.yaml': 'name: test\npolicies:\n  registries: [reg.example]\n',
-  'nodes/n001.yaml': 'node: n001\n',
-  'nodes/n002.yaml': 'node: n002\n',
-  'nodes/n003.yaml': 'node: n003\n',
-  [WEB]: 'image: reg.example/web:1\ncount: 3\n',
-};
-
-/** One commit or several, with three copies of the newest version, each with these facts. */
-const viewOf = (
-  commits: readonly Change[],
-  facts: Partial<LiveAllocation> | null = null,
-  records: readonly LedgerRecord[] = [],
-): NonNullable<LoopState['view']> => {
-  const { tree, desired } = ready(story(...commits), { ledger: records });
-  const job = jobOf(desired, 'shop/web');
-  const copies = ['n001', 'n002', 'n003'].map((node, index) =>
-    aCopy({ ...job, settled: facts === null }, { node, index, group: 'web' }, facts ?? {}),
-  );
-  const live = liveOf(copies);
-  const made = plan(desired, live, 0);
-  return { tree, desired, live, plan: made, violations: [], at: 0, stale: null };
-};
-
-const createWorld = () => {
-  const fake = createFakeForge();
-  const clock = { now: 0, wake: () => {} };
-  const sleeps: (() => void)[] = [];
-  let state: LoopState = { view: null, failure: null, write: null };
-  const plans: string[] = [];
-  const answer: { plan: (head: string, base: string) => PullPlan } = {
-    plan: (head, base) => ({ kind: 'untouched', head, base }),
-  };
-  const records: LedgerRecord[] = [];
-  const commits: CommitAsk[] = [];
-  const offers: string[] = [];
-  let line: readonly CommitInfo[] = [];
-  const quiet = () => undefined;
-  const context: ForgeContext = {
-    forge: fake.port,
-    plans: {
-      plan: async ({ head, base }) => {
-        plans.push(head);
-        return answer.plan(head, base);
-      },
-      close: async () => {},
-    },
-    source: {
-      record: async (written) => void records.push(...written),
-      commit: async (ask) => `made${commits.push(ask)}`,
-      complete: async (tree) => tree,
-      listCommits: async (limit) => line.slice(0, limit),
-      offer: async (_, branch) => void offers.push(branch),
-    },
-    clock: {
-      now: () => clock.now,
-      epochMs: () => 1_700_000_000_000 + clock.now,
-      sleepUntil: (at, signal) =>
-        new Promise<void>((resolve) => {
-          const done = () => resolve();
-          signal.addEventListener('abort', done, { once: true });
-          if (signal.aborted) done();
-          sleeps.push(() => {
-            if (clock.now >= at) done();
-          });
-        }),
-    },
-    log: { info: quiet, warn: quiet, error: quiet },
-    loop: { state: () => state, wake: () => {}, watch: (listener) => watch(() => listener(state)) },
-  };
-  const watch = (wake: () => void) => {
-    clock.wake = wake;
-    return () => true;
-  };
-  const loop = createForgeLoop(context);
-  const stop = new AbortController();
-  const running = loop.run(stop.signal);
-
-  /** Until the loop has nothing more to do at this instant. */
-  const settle = async () => {
-    for (let turn = 0; turn < 50; turn += 1) await Promise.resolve();
-    await new Promise((resolve) => setImmediate(resolve));
-  };
-  return {
-    fake,
-    plans,
-    answer,
-    records,
-    commits,
-    offers,
-    loop,
-    /** The main loop made a pass. */
-    see: async (view: LoopState['view'], write: LoopState['write'] = null) => {
-      state = { view, failure: null, write };
-      const known = view?.tree.head;
-      line = known === undefined ? [] : [known, ...line.filter(({ oid }) => oid !== known.oid)];
-      clock.wake();
-      await settle();
-    },
-    advance: async (ms: number) => {
-      clock.now += ms;
-      for (const due of sleeps.splice(0)) due();
-      await settle();
-    },
-    poke: async () => {
-      fake.wake();
-      await settle();
-    },
-    stop: async () => {
-      stop.abort();
-      await running;
-    },
-  };
-};
-
-let world: ReturnType<typeof createWorld>;
+let world: ReturnType<typeof createForgeWorld>;
 beforeEach(() => {
-  world = createWorld();
+  world = createForgeWorld();
 });
 afterEach(() => world.stop());
-
-const pull = (fields: Partial<PullRequest> = {}): PullRequest => ({
-  number: 3,
-  title: 'web 2',
-  author: { login: 'ada', id: 1 },
-  head: 'h1',
-  headRef: 'web-2',
-  fromFork: false,
-  state: 'open',
-  ...fields,
-});
 
 const checkWrites = () => world.fake.writes.filter((line) => line.startsWith('check'));
 
@@ -172,7 +38,7 @@ describe('commits', () => {
   test('after a start the check that is there is not written again', async () => {
     const view = viewOf([BASE], STARTING);
     await world.see(view);
-    const again = createWorld();
+    const again = createForgeWorld();
     for (const [key, check] of world.fake.checks) again.fake.checks.set(key, check);
     await again.see(view);
     expect(again.fake.writes.filter((line) => line.startsWith('check'))).toEqual([]);
@@ -309,4 +175,60 @@ test('while the forge is away nothing is lost: all is told afterwards', async ()
   expect(world.loop.failure()).toBeNull();
   expect(world.fake.checks.has(`sync/${view.tree.head.oid}`)).toBe(true);
   expect(world.fake.checks.has('plan/h1')).toBe(true);
+});
+
+describe('what the forge refuses of one keeps no other from being told', () => {
+  const refusal: EdgeFailure = {
+    kind: 'edge-failure',
+    consequence: 'broken',
+    message: 'GitHub refuses POST /repos/o/r/check-runs: no',
+  };
+
+  test('a pull request whose check cannot be written', async () => {
+    world.fake.refused.set('check plan/h9', refusal);
+    world.fake.pulls = [pull({ number: 9, head: 'h9' }), pull(), pull({ number: 1, head: 'h0' })];
+    const view = viewOf([BASE]);
+    await world.see(view);
+    expect([...world.fake.checks.keys()]).toEqual([
+      'plan/h1',
+      'plan/h0',
+      `sync/${view.tree.head.oid}`,
+    ]);
+    expect(world.loop.failure()).toBe(refusal.message);
+    for (let turn = 0; turn < 5; turn += 1) await world.poke();
+    expect(world.plans.filter((head) => head === 'h9')).toHaveLength(1);
+    world.fake.refused.clear();
+    await world.advance(60_000);
+    expect(world.fake.checks.has('plan/h9')).toBe(true);
+    expect(world.loop.failure()).toBeNull();
+  });
+
+  test('a closed pull request whose comment cannot be folded', async () => {
+    world.fake.refused.set('comment #9 folded', refusal);
+    world.fake.pulls = [pull({ number: 9, state: 'closed' }), pull({ state: 'merged' })];
+    await world.see(viewOf([BASE]));
+    expect(world.fake.comments.get(3)?.folded).toBe(true);
+    expect(world.loop.failure()).toBe(refusal.message);
+  });
+
+  test('a commit whose check cannot be written', async () => {
+    const first = viewOf([BASE], STARTING);
+    world.fake.refused.set(`check sync/${first.tree.head.oid}`, refusal);
+    await world.see(first);
+    const second = viewOf([BASE, { 'configs/x': 'y' }], STARTING);
+    await world.see(second);
+    expect(world.fake.checks.get(`sync/${second.tree.head.oid}`)?.status).toBe('in_progress');
+    expect(world.loop.failure()).toBe(refusal.message);
+  });
+
+  test('a click that cannot be answered', async () => {
+    const stranger = { by: { login: 'eve', id: 5 }, permission: 'read' } as const;
+    const ask = { kind: 'comment', action: 'approve', commit: 'h1', pull: 3 } as const;
+    world.fake.pulls = [pull()];
+    world.fake.requests = ['r1', 'r2'].map((id) => ({ id, ...stranger, ...ask }));
+    world.fake.refused.set('answer r1', refusal);
+    await world.see(viewOf([BASE]));
+    expect(world.fake.answers.map(({ id }) => id)).toEqual(['r2']);
+    expect(world.loop.failure()).toBe(refusal.message);
+  });
 });

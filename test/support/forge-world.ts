@@ -1,0 +1,144 @@
+// The forge's loop over a forge in memory, with a clock that the test moves.
+// In: views that a test makes. Out: the loop, and all that it wrote, recorded and committed. Not
+// here: the forge itself (fake-forge), GitHub's protocol (github/).
+
+import { createForgeLoop } from '../../reconciler/forge-loop.ts';
+import type { ForgeContext } from '../../reconciler/forge-context.ts';
+import type { LoopState } from '../../reconciler/loop.ts';
+import { plan } from '../../reconciler/plan/plan.ts';
+import type { CommitAsk } from '../../reconciler/ports.ts';
+import type { PullRequest } from '../../schema/forge.ts';
+import type { LedgerRecord } from '../../schema/ledger.ts';
+import type { LiveAllocation } from '../../schema/live.ts';
+import type { PullPlan } from '../../schema/pull-plan.ts';
+import type { CommitInfo } from '../../schema/source.ts';
+import { createFakeForge } from './fake-forge.ts';
+import { jobOf, ready, story, type Change } from './tree.ts';
+import { aCopy, liveOf } from './world.ts';
+
+export const WEB = 'jobs/shop/web.yaml';
+export const BASE: Change = {
+  'cluster.yaml': 'name: test\npolicies:\n  registries: [reg.example]\n',
+  'nodes/n001.yaml': 'node: n001\n',
+  'nodes/n002.yaml': 'node: n002\n',
+  'nodes/n003.yaml': 'node: n003\n',
+  [WEB]: 'image: reg.example/web:1\ncount: 3\n',
+};
+
+/** One commit or several, with three copies of the newest version, each with these facts. */
+export const viewOf = (
+  commits: readonly Change[],
+  facts: Partial<LiveAllocation> | null = null,
+  records: readonly LedgerRecord[] = [],
+): NonNullable<LoopState['view']> => {
+  const { tree, desired } = ready(story(...commits), { ledger: records });
+  const job = jobOf(desired, 'shop/web');
+  const copies = ['n001', 'n002', 'n003'].map((node, index) =>
+    aCopy({ ...job, settled: facts === null }, { node, index, group: 'web' }, facts ?? {}),
+  );
+  const live = liveOf(copies);
+  const made = plan(desired, live, 0);
+  return { tree, desired, live, plan: made, violations: [], at: 0, stale: null };
+};
+
+export const createForgeWorld = () => {
+  const fake = createFakeForge();
+  const clock = { now: 0, wake: () => {} };
+  const sleeps: (() => void)[] = [];
+  let state: LoopState = { view: null, failure: null, write: null };
+  const plans: string[] = [];
+  const answer: { plan: (head: string, base: string) => PullPlan } = {
+    plan: (head, base) => ({ kind: 'untouched', head, base }),
+  };
+  const records: LedgerRecord[] = [];
+  const commits: CommitAsk[] = [];
+  const offers: string[] = [];
+  let line: readonly CommitInfo[] = [];
+  const quiet = () => undefined;
+  const context: ForgeContext = {
+    forge: fake.port,
+    plans: {
+      plan: async ({ head, base }) => {
+        plans.push(head);
+        return answer.plan(head, base);
+      },
+      close: async () => {},
+    },
+    source: {
+      record: async (written) => void records.push(...written),
+      commit: async (ask) => `made${commits.push(ask)}`,
+      complete: async (tree) => tree,
+      listCommits: async (limit) => line.slice(0, limit),
+      offer: async (_, branch) => void offers.push(branch),
+    },
+    clock: {
+      now: () => clock.now,
+      epochMs: () => 1_700_000_000_000 + clock.now,
+      sleepUntil: (at, signal) =>
+        new Promise<void>((resolve) => {
+          const done = () => resolve();
+          signal.addEventListener('abort', done, { once: true });
+          if (signal.aborted) done();
+          sleeps.push(() => {
+            if (clock.now >= at) done();
+          });
+        }),
+    },
+    log: { info: quiet, warn: quiet, error: quiet },
+    loop: { state: () => state, wake: () => {}, watch: (listener) => watch(() => listener(state)) },
+  };
+  const watch = (wake: () => void) => {
+    clock.wake = wake;
+    return () => true;
+  };
+  const loop = createForgeLoop(context);
+  const stop = new AbortController();
+  const running = loop.run(stop.signal);
+
+  /** Until the loop has nothing more to do at this instant. */
+  const settle = async () => {
+    for (let turn = 0; turn < 50; turn += 1) await Promise.resolve();
+    await new Promise((resolve) => setImmediate(resolve));
+  };
+  return {
+    fake,
+    plans,
+    answer,
+    records,
+    commits,
+    offers,
+    loop,
+    /** The main loop made a pass. */
+    see: async (view: LoopState['view'], write: LoopState['write'] = null) => {
+      state = { view, failure: null, write };
+      const known = view?.tree.head;
+      line = known === undefined ? [] : [known, ...line.filter(({ oid }) => oid !== known.oid)];
+      clock.wake();
+      await settle();
+    },
+    advance: async (ms: number) => {
+      clock.now += ms;
+      for (const due of sleeps.splice(0)) due();
+      await settle();
+    },
+    poke: async () => {
+      fake.wake();
+      await settle();
+    },
+    stop: async () => {
+      stop.abort();
+      await running;
+    },
+  };
+};
+
+export const pull = (fields: Partial<PullRequest> = {}): PullRequest => ({
+  number: 3,
+  title: 'web 2',
+  author: { login: 'ada', id: 1 },
+  head: 'h1',
+  headRef: 'web-2',
+  fromFork: false,
+  state: 'open',
+  ...fields,
+});
