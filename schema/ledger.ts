@@ -94,8 +94,8 @@ export type LedgerRecord =
       readonly slots: readonly string[];
       readonly nodes: readonly string[];
       /**
-       * Given before the change was on the branch: the slots are wanted yet. Taken out when they are
-       * no more; from then on it ends when one is wanted again.
+       * Given before the change was on the branch: the slots are wanted yet. Taken out when they
+       * are no more; from then on it ends when one is wanted again.
        */
       readonly ahead?: true;
       readonly used: boolean;
