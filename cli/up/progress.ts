@@ -62,7 +62,7 @@ export const allHealthy = (state: StateAnswer): boolean =>
  * So long without a copy more that is healthy, and those that wait for their URLs have waited
  * enough: most programs answer within a few seconds.
  */
-export const QUIET_MS = 15_000;
+const QUIET_MS = 15_000;
 
 /** Follows until all is healthy, or nothing came up for `quietMs`; null: the signal ended it. */
 export const follow = async (
