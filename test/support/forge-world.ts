@@ -13,7 +13,7 @@ import type { LiveAllocation } from '../../schema/live.ts';
 import type { PullPlan } from '../../schema/pull-plan.ts';
 import type { CommitInfo } from '../../schema/source.ts';
 import { createFakeForge } from './fake-forge.ts';
-import { jobOf, ready, story, type Change } from './tree.ts';
+import { answerHistories, jobOf, ready, story, type Change, type Story } from './tree.ts';
 import { aCopy, liveOf } from './world.ts';
 
 export const WEB = 'jobs/shop/web.yaml';
@@ -47,12 +47,13 @@ export const createForgeWorld = () => {
   const sleeps: (() => void)[] = [];
   let state: LoopState = { view: null, failure: null, write: null };
   const plans: string[] = [];
-  const answer: { plan: (head: string, base: string) => PullPlan } = {
+  const answer: { plan: (head: string, base: string) => PullPlan; commits: Story } = {
+    commits: [],
     plan: (head, base) => ({ kind: 'untouched', head, base }),
   };
   const records: LedgerRecord[] = [];
   const commits: CommitAsk[] = [];
-  const offers: string[] = [];
+  const offers: { readonly ask: CommitAsk; readonly branch: string }[] = [];
   let line: readonly CommitInfo[] = [];
   const quiet = () => undefined;
   const context: ForgeContext = {
@@ -67,9 +68,9 @@ export const createForgeWorld = () => {
     source: {
       record: async (written) => void records.push(...written),
       commit: async (ask) => `made${commits.push(ask)}`,
-      complete: async (tree) => tree,
+      complete: async (tree, asked) => answerHistories(answer.commits, tree, asked),
       listCommits: async (limit) => line.slice(0, limit),
-      offer: async (_, branch) => void offers.push(branch),
+      offer: async (ask, branch) => void offers.push({ ask, branch }),
     },
     clock: {
       now: () => clock.now,

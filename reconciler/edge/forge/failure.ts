@@ -3,6 +3,7 @@
 // body gets into it but GitHub's own message, cut. Not here: trying again (the loop, octokit).
 
 import type { Consequence, EdgeFailure } from '../../ports.ts';
+import { waitReason } from './wait.ts';
 
 export class ForgeFailure extends Error implements EdgeFailure {
   readonly kind = 'edge-failure';
@@ -50,7 +51,7 @@ export const failureOf = (
   const said = quoted(refusal.message);
   const to = asker.repository;
   if (waitUntil !== null) {
-    const words = `GitHub asks to wait until ${waitUntil}: its limit of requests is reached`;
+    const words = `GitHub asks to wait until ${waitUntil}: ${waitReason(status)}`;
     return new ForgeFailure('retry', words, status);
   }
   if (status === 401) return new ForgeFailure('broken', loginWords(asker, said), status);

@@ -4,14 +4,13 @@
 
 import type { ClockPort } from '../../ports.ts';
 import { ForgeFailure } from './failure.ts';
+import { numberIn, resetIn, waitMs, waitReason, type HeardAnswer } from './wait.ts';
 
 /** GitHub's secondary limits of requests that make content, for one installation or user. */
 export const WRITES_A_MINUTE = 80;
 export const WRITES_AN_HOUR = 500;
 /** A write waits so long for its turn; after that the loop looks again at what is to be said. */
 export const WRITE_WAIT_MAX_MS = 10_000;
-/** GitHub says: without a number wait at least a minute. */
-const WAIT_UNNAMED_MS = 60_000;
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
 
@@ -30,12 +29,6 @@ export interface Gate {
   readonly writes: () => number;
 }
 
-export interface HeardAnswer {
-  readonly status: number;
-  readonly message: string;
-  readonly headers: Readonly<Record<string, string | number | undefined>>;
-}
-
 export interface Rate {
   readonly limit: number;
   readonly remaining: number;
@@ -45,6 +38,7 @@ export interface Rate {
 export const createGate = (clock: ClockPort): Gate => {
   let writes: number[] = [];
   let closedUntil = 0;
+  let why = '';
   let rate: { limit: number; remaining: number; resetsAt: number } | null = null;
 
   const instant = (at: number): string => {
@@ -67,7 +61,7 @@ export const createGate = (clock: ClockPort): Gate => {
   return {
     enter: () => {
       if (clock.now() >= closedUntil) return;
-      const words = `GitHub asks to wait until ${instant(closedUntil)}: its limit of requests is reached`;
+      const words = `GitHub asks to wait until ${instant(closedUntil)}: ${why}`;
       throw new ForgeFailure('retry', words);
     },
     mayWrite: async () => {
@@ -93,10 +87,11 @@ export const createGate = (clock: ClockPort): Gate => {
         const limit = numberIn(headers['x-ratelimit-limit']) ?? remaining;
         rate = { limit, remaining, resetsAt: now + resetsIn };
       }
-      if (status !== 403 && status !== 429) return null;
+      if (status !== 403 && status !== 429 && status !== 503) return null;
       const wait = waitMs({ status, message, headers });
       if (wait === null) return null;
       closedUntil = Math.max(closedUntil, now + wait);
+      why = waitReason(status);
       return instant(closedUntil);
     },
     rate: () => {
@@ -109,27 +104,4 @@ export const createGate = (clock: ClockPort): Gate => {
       return writes.length;
     },
   };
-};
-
-/** `retry-after`, else the reset of a used-up limit, else a minute; null: this is no limit. */
-export const waitMs = ({ status, message, headers }: HeardAnswer): number | null => {
-  const after = numberIn(headers['retry-after']);
-  if (after !== null) return after * 1000;
-  if (numberIn(headers['x-ratelimit-remaining']) === 0) return resetIn(headers) ?? WAIT_UNNAMED_MS;
-  if (status === 429 || /rate limit/i.test(message)) return WAIT_UNNAMED_MS;
-  return null;
-};
-
-/** By GitHub's own clock, so that a wrong one here does not matter; a second more to be past it. */
-const resetIn = (headers: HeardAnswer['headers']): number | null => {
-  const reset = numberIn(headers['x-ratelimit-reset']);
-  const date = Date.parse(String(headers['date'] ?? ''));
-  if (reset === null) return null;
-  const now = Number.isNaN(date) ? Date.now() : date;
-  return Math.max(0, reset * 1000 - now) + 1000;
-};
-
-const numberIn = (value: string | number | undefined): number | null => {
-  const number = value === undefined || value === '' ? Number.NaN : Number(value);
-  return Number.isFinite(number) ? number : null;
 };

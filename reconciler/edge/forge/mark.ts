@@ -40,9 +40,8 @@ export const withMarks = (body: string, marks: Marks): string => {
   const { hash, folded, buttons } = marks;
   const answers = marks.answers.slice(-ANSWERS_SHOWN);
   const answered = marks.answered.slice(-ANSWERED_KEPT);
-  const json = JSON.stringify({ hash, folded, buttons, answered })
-    .replaceAll('<', '\\u003c')
-    .replaceAll('>', '\\u003e');
+  // Only `-->` would end the comment.
+  const json = JSON.stringify({ hash, folded, buttons, answered }).replaceAll('>', '\\u003e');
   const shown = answers.length === 0 ? [] : [ANSWERS, ...answers.map((line) => `> ${line}\n`)];
   return [body, ...shown, `<!-- purser:mark ${json} -->`].join('\n\n');
 };

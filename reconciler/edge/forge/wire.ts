@@ -48,6 +48,8 @@ export interface UpTo<T> {
 const ANSWER_LIMIT_MS = 15_000;
 /** The loop comes again by itself: octokit repeats a failed request once, after a second. */
 const RETRIES = 1;
+/** Refusals that a second attempt does not change, or that name a time to wait (429, 503). */
+const NOT_REPEATED = [400, 401, 403, 404, 410, 413, 422, 429, 451, 503];
 /** GitHub's short waits are sat out within the request; longer ones are the loop's to wait. */
 const SHORT_WAIT_S = 3;
 /** Answers kept for conditional requests: what one look asks, checks of open pulls included. */
@@ -187,7 +189,7 @@ const openSession = async (options: GitHubOptions, gate: Gate): Promise<Session>
     baseUrl: apiUrl,
     userAgent: 'purser',
     request: { fetch: countingFetch(gate) },
-    retry: { retries: RETRIES },
+    retry: { retries: RETRIES, doNotRetry: NOT_REPEATED },
     throttle: throttleOf(apiUrl),
     log: quietLog(options),
   });

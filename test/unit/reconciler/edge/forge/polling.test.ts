@@ -1,0 +1,36 @@
+// How often GitHub is asked: seldom with webhooks, more seldom the less of the rate is left, and
+// never without a bound.
+
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { intervalMs } from '../../../../../reconciler/edge/forge/polling.ts';
+
+const rate = (remaining: number, resetsInMs: number) => ({ limit: 5000, remaining, resetsInMs });
+const HOUR_MS = 3_600_000;
+
+test.each([
+  ['webhooks, nothing known of the rate', true, null, 60_000],
+  ['no webhook, nothing known of the rate', false, null, 10_000],
+  ['webhooks, all of the rate is left', true, rate(5000, HOUR_MS), 60_000],
+  ['no webhook, all of the rate is left', false, rate(5000, HOUR_MS), 19_200],
+  ['no webhook, a tenth is left', false, rate(500, HOUR_MS), 192_000],
+  ['nothing is left', false, rate(0, HOUR_MS), 300_000],
+  ['nothing is left, for a second more', false, rate(0, 1000), 10_000],
+  ['little is left, but it begins anew at once', false, rate(5, 0), 10_000],
+])('%s', (_, hasWebhook, told, interval) => {
+  expect(intervalMs(hasWebhook, told)).toBeCloseTo(interval, 6);
+});
+
+test('whatever the rate: between ten seconds and five minutes, and within its share', () => {
+  const remaining = fc.integer({ min: 0, max: 15_000 });
+  const resets = fc.integer({ min: 0, max: HOUR_MS + 1000 });
+  fc.assert(
+    fc.property(fc.boolean(), remaining, resets, (hasWebhook, left, inMs) => {
+      const every = intervalMs(hasWebhook, rate(left, inMs));
+      expect(every).toBeGreaterThanOrEqual(hasWebhook ? 60_000 : 10_000);
+      expect(every).toBeLessThanOrEqual(300_000);
+      if (every < 300_000)
+        expect((inMs / every) * 8).toBeLessThanOrEqual(Math.max(1, left * 0.3) + 1e-6);
+    }),
+  );
+});

@@ -1,0 +1,116 @@
+// Reverts that the machine may not make itself: when one is offered as a pull request, what is in it,
+// and that it is offered once.
+
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import type { View } from '../../../reconciler/cycle.ts';
+import { plan } from '../../../reconciler/plan/plan.ts';
+import type { LoopState } from '../../../reconciler/loop.ts';
+import type { EdgeFailure } from '../../../reconciler/ports.ts';
+import { BASE, createForgeWorld, WEB } from '../../support/forge-world.ts';
+import { failedMark, jobOf, ready, settledMark, story, type Change } from '../../support/tree.ts';
+import { aCopy, DEAD, liveOf } from '../../support/world.ts';
+
+let world: ReturnType<typeof createForgeWorld>;
+beforeEach(() => {
+  world = createForgeWorld();
+});
+afterEach(() => world.stop());
+
+const second = (more = ''): Change => ({ [WEB]: `image: reg.example/web:2\ncount: 3\n${more}` });
+const PROTECTED: NonNullable<LoopState['write']> = {
+  what: 'a revert',
+  message: 'main is protected',
+  since: 0,
+  consequence: 'broken',
+};
+
+/** The last version has failed; the one before it settled where it is told so. */
+const failedView = (commits: readonly Change[], isSettled: boolean): View => {
+  const whole = story(...commits);
+  const first = ready(whole.slice(0, -1));
+  const old = first.desired.jobs.find(({ id }) => id === 'shop/web');
+  const before = isSettled && old !== undefined ? [...first.ledger, settledMark(old)] : [];
+  const now = ready(whole, { ledger: before });
+  const mark = failedMark(jobOf(now.desired, 'shop/web'));
+  const { tree, desired } = ready(whole, { ledger: [...now.ledger, mark] });
+  const job = jobOf(desired, 'shop/web');
+  const copies = ['n001', 'n002', 'n003'].map((node, index) =>
+    aCopy(job, { node, index, group: 'web' }, DEAD),
+  );
+  const live = liveOf(copies);
+  world.answer.commits = whole;
+  const made = plan(desired, live, 0);
+  return { tree, desired, live, plan: made, violations: [], at: 0, stale: null };
+};
+
+const branchOf = (view: View): string =>
+  `purser/test/revert-${jobOf(view.desired, 'shop/web').deployment}`;
+
+test('where the branch can be written nothing is offered', async () => {
+  const view = failedView([BASE, second()], true);
+  expect(view.plan.proposals.map(({ kind }) => kind)).toContain('revert');
+  await world.see(view);
+  expect(world.fake.opened).toEqual([]);
+});
+
+test('where it cannot, the very commit becomes one pull request', async () => {
+  const view = failedView([BASE, second()], true);
+  await world.see(view, PROTECTED);
+  for (let turn = 0; turn < 5; turn += 1) await world.poke();
+  expect(world.offers.map(({ branch }) => branch)).toEqual([branchOf(view)]);
+  expect(world.fake.opened).toMatchObject([
+    { branch: branchOf(view), title: 'Revert shop/web: it crashed' },
+  ]);
+  expect(world.fake.opened[0]?.body).toContain('Purser-Job: shop/web');
+  const [edit] = world.offers[0]?.ask.edits ?? [];
+  expect(edit).toMatchObject({ path: WEB, content: BASE[WEB] });
+});
+
+test('a failure that passes by itself offers nothing', async () => {
+  const view = failedView([BASE, second()], true);
+  await world.see(view, { ...PROTECTED, consequence: 'retry' });
+  expect(world.fake.opened).toEqual([]);
+});
+
+test('where no version settled, the inverse of the commit is offered', async () => {
+  const { [WEB]: web, ...empty } = BASE;
+  const view = failedView([empty, { [WEB]: web ?? null }], false);
+  await world.see(view);
+  expect(world.offers).toMatchObject([
+    { branch: branchOf(view), ask: { edits: [{ path: WEB, content: null }] } },
+  ]);
+  const [asked] = world.fake.opened;
+  expect(asked?.title).toContain('by which shop/web failed');
+  expect(asked?.body).toContain(`Purser-Reverts: ${view.tree.head.oid}`);
+  expect(asked?.body).toContain('it crashed');
+});
+
+test('where auto_revert is off nothing is offered', async () => {
+  const view = failedView([BASE, second('update:\n  auto_revert: false\n')], true);
+  expect(view.plan.blocked).toMatchObject(
+    expect.arrayContaining([expect.objectContaining({ why: 'revert-impossible' })]),
+  );
+  await world.see(view, PROTECTED);
+  expect(world.fake.opened).toEqual([]);
+});
+
+test('one that cannot be opened now is tried again, and keeps its branch', async () => {
+  const view = failedView([BASE, second()], true);
+  const refusal: EdgeFailure = { kind: 'edge-failure', consequence: 'retry', message: 'HTTP 502' };
+  world.fake.refused.set(`open ${branchOf(view)}`, refusal);
+  await world.see(view, PROTECTED);
+  expect(world.loop.failure()).toBe('HTTP 502');
+  world.fake.refused.clear();
+  await world.advance(60_000);
+  expect(world.fake.opened).toHaveLength(1);
+  expect(new Set(world.offers.map(({ branch }) => branch))).toEqual(new Set([branchOf(view)]));
+});
+
+test('one that a person closed is not opened again while the version stays', async () => {
+  const view = failedView([BASE, second()], true);
+  await world.see(view, PROTECTED);
+  world.fake.pulls = [];
+  for (let turn = 0; turn < 3; turn += 1) await world.advance(3_600_000);
+  await world.see(failedView([BASE, second()], true), PROTECTED);
+  expect(world.fake.opened).toHaveLength(1);
+});
