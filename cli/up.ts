@@ -2,16 +2,14 @@
 // leaves the containers running; the next `up` adopts them.
 
 import { access, rm, rmdir, writeFile } from 'node:fs/promises';
-import { dirname, join, relative, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { pc } from './colours.ts';
-import { compareText } from '../schema/ids.ts';
-import { shellWord } from '../schema/paths.ts';
 import type { StateAnswer } from '../schema/control.ts';
 import type { Control } from './client.ts';
 import { connect } from './client.ts';
 import type { CommandSpec, Invocation } from './command.ts';
-import { DEFAULT_ROOT, text } from './command.ts';
+import { text } from './command.ts';
 import { CommandError, NoReconcilerError } from './command-error.ts';
 import { makeFolder } from './make-folder.ts';
 import { aborted } from './reconciler.ts';
@@ -23,7 +21,8 @@ import { layoutOf, nodeLayout, readSettings } from './up/layout.ts';
 import { joinNodes } from './up/networks.ts';
 import { addNodes } from './up/nodes.ts';
 import { readPid, writePid } from './up/process.ts';
-import { follow } from './up/progress.ts';
+import { farewell, readyJson, urlLines } from './up/farewell.ts';
+import { allHealthy, follow, followLate, healthOf, isHealthy } from './up/progress.ts';
 import type { Repository } from './up/repository.ts';
 import { clusterName, listNodes, makeExample, openRepository } from './up/repository.ts';
 import { shareOf } from './up/share.ts';
@@ -137,8 +136,8 @@ const runCluster = async (
     const dial = () => patiently(() => answering(invocation.common.socket), io.signal);
     const control = await dial();
     if (repository.workTree === null) await addNodes(control, invocation, names);
-    const state = await followOn(control, dial, io);
-    if (state !== null) farewell(invocation, state, repository);
+    const ending = { repository, purser: join(packageDir(), 'purser') };
+    const state = await comeUp(invocation, { control, dial }, ending);
     if (state !== null && common.json) answer(readyJson(layout, state));
     await aborted(io.signal);
     io.out(
@@ -277,16 +276,40 @@ const reconcilerSpec = ({ layout, source, cluster, registries }: ReconcilerAsk) 
   };
 };
 
-/** Follows until all is healthy, also when the reconciler ends meanwhile and is started again. */
+interface Line {
+  readonly control: Control;
+  readonly dial: () => Promise<Control>;
+}
+
+/** Until all is healthy; the URLs of what is are printed before, where something does not come up. */
+const comeUp = async (
+  invocation: Invocation,
+  line: Line,
+  ending: Parameters<typeof farewell>[2],
+): Promise<StateAnswer | null> => {
+  const { io } = invocation;
+  const state = await followOn(line, (control) => follow(control, io));
+  if (state === null) return null;
+  farewell(invocation, state, ending);
+  if (allHealthy(state)) return state;
+  const told = new Set(healthOf(state).flatMap((one) => (isHealthy(one) ? [one.job] : [])));
+  const tell = (now: StateAnswer, job: string) => {
+    const urls = urlLines(now, (one) => one === job);
+    io.out(`${pc.green('✓')} ${job} is healthy${urls.length === 0 ? '' : ':'}`);
+    for (const url of urls) io.out(url);
+  };
+  return followOn(line, (control) => followLate(control, io, { told, tell }));
+};
+
+/** Goes on when the reconciler ends meanwhile and is started again. */
 const followOn = async (
-  first: Control,
-  dial: () => Promise<Control>,
-  io: Invocation['io'],
+  { control: first, dial }: Line,
+  following: (control: Control) => Promise<StateAnswer | null>,
 ): Promise<StateAnswer | null> => {
   let control = first;
   while (true) {
     try {
-      return await follow(control, io);
+      return await following(control);
     } catch (error) {
       if (!(error instanceof NoReconcilerError)) throw error;
       control.close();
@@ -324,77 +347,4 @@ const patiently = async (
       await new Promise((resolve) => setTimeout(resolve, PATIENCE_STEP_MS));
     }
   }
-};
-
-const readyJson = (layout: Layout, state: StateAnswer): string =>
-  JSON.stringify({
-    root: layout.root,
-    cluster: state.cluster,
-    repository: state.repository,
-    branch: state.branch,
-    urls: Object.fromEntries(urlsOf(state)),
-  });
-
-/** URLs that answer, and the three things to try next. */
-const farewell = (invocation: Invocation, state: StateAnswer, repository: Repository): void => {
-  const { io, common } = invocation;
-  io.out('');
-  for (const [job, urls] of urlsOf(state)) {
-    const rest = urls.length - URLS_SHOWN;
-    const more = rest > 0 ? `  and ${rest} more: purser status ${job}` : '';
-    io.out(`  ${pc.bold(job.padEnd(14))} ${urls.slice(0, URLS_SHOWN).join('  ')}${more}`);
-  }
-  io.out('\nTry next, in another terminal, from the same folder:');
-  if (common.root !== DEFAULT_ROOT) io.out(`     export PURSER_ROOT=${shellWord(common.root)}`);
-  const steps = stepsIn(repository);
-  const width = Math.max(...steps.map(([line]) => line.length));
-  for (const [index, [line, what]] of steps.entries()) {
-    io.out(`  ${index + 1}. ${line.padEnd(width)}   ${what}`);
-  }
-  io.out('\nCtrl-C stops Purser and leaves the containers running.');
-};
-
-type Steps = readonly (readonly [string, string])[];
-
-/** Where there is no work tree, a clone of one's own is what a person edits, and pushes. */
-const stepsIn = ({ workTree, url, branch }: Repository): Steps => {
-  const purser = fromHere(join(packageDir(), 'purser'));
-  const dir = workTree === null ? 'clone' : fromHere(workTree);
-  const watched = `then watch it: ${purser} status --watch`;
-  if (workTree === null) {
-    const pushed = `git -C ${dir} push origin ${branch}`;
-    return [
-      [`git clone -b ${branch} ${shownRepository(url)} ${dir}`, 'and edit a file below jobs/'],
-      [`${purser} plan ${dir}`, 'what that would do'],
-      [`git -C ${dir} commit -a -m "Try it" && ${pushed}`, watched],
-    ];
-  }
-  return [
-    [`${purser} plan ${dir}`, 'edit a file below jobs/, and see what that would do'],
-    [`git -C ${dir} commit -a -m "Try it"`, watched],
-    [`git -C ${dir} revert --no-edit HEAD`, 'the way back is a commit too'],
-  ];
-};
-
-/** URLs of one job on a line. */
-const URLS_SHOWN = 4;
-
-/** A path as a person would type it here: relative where that is shorter. */
-const fromHere = (path: string): string => {
-  const near = relative(process.cwd(), path);
-  const typed = near.startsWith('.') ? near : `./${near}`;
-  return near === '' ? '.' : shellWord(typed.length < path.length ? typed : path);
-};
-
-const urlsOf = ({ view }: StateAnswer): ReadonlyMap<string, readonly string[]> => {
-  const urls = new Map<string, readonly string[]>();
-  for (const { allocations, address } of view?.live.nodes ?? []) {
-    for (const { body, ports, stopping, phase } of allocations) {
-      if (stopping || phase !== 'running') continue;
-      const job = `${body.namespace}/${body.job}`;
-      const mine = ports.map(({ host }) => `http://${address}:${host}`);
-      urls.set(job, [...(urls.get(job) ?? []), ...mine]);
-    }
-  }
-  return new Map([...urls].toSorted(([a], [b]) => compareText(a, b)));
 };

@@ -93,6 +93,11 @@ export type LedgerRecord =
       /** `<job>/<group>[<index>]` for removals, node names for lost nodes. */
       readonly slots: readonly string[];
       readonly nodes: readonly string[];
+      /**
+       * Given before the change was on the branch: the slots are wanted yet. Taken out when they
+       * are no more; from then on it ends when one is wanted again.
+       */
+      readonly ahead?: true;
       readonly used: boolean;
     }
   | { readonly kind: 'resume'; readonly commit: string; readonly by: string; readonly at: string }

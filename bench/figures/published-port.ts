@@ -88,13 +88,21 @@ const answering = async (port: number): Promise<number> => {
   throw new Error(`nothing answered on port ${port}`);
 };
 
-export const answers = (port: number, host = '127.0.0.1'): Promise<boolean> =>
+export const answers = async (port: number, host = '127.0.0.1'): Promise<boolean> =>
+  (await faultOf(port, host)) === null;
+
+const ANSWER_MS = 1000;
+
+/** Why a request was not answered, in words; null: it was. */
+export const faultOf = (port: number, host: string): Promise<string | null> =>
   new Promise((done) => {
-    const request = http.get({ host, port, path: '/', agent: false, timeout: 1000 }, (response) => {
+    const ask = { host, port, path: '/', agent: false, timeout: ANSWER_MS };
+    const request = http.get(ask, (response) => {
+      const { statusCode } = response;
       response.resume();
-      response.once('end', () => done(response.statusCode === 200));
-      response.once('error', () => done(false));
+      response.once('end', () => done(statusCode === 200 ? null : `status ${statusCode}`));
+      response.once('error', (error) => done(error.message));
     });
-    request.once('timeout', () => request.destroy());
-    request.once('error', () => done(false));
+    request.once('timeout', () => request.destroy(new Error(`silent for ${ANSWER_MS} ms`)));
+    request.once('error', (error) => done(error.message));
   });

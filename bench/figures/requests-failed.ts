@@ -11,7 +11,7 @@ import type { StateAnswer } from '../../schema/control.ts';
 import { type BenchCluster, copiesOf, settledAt, startCluster } from '../support/cluster.ts';
 import type { Figure } from '../support/figure.ts';
 import { benchImage, REPOSITORY } from '../support/images.ts';
-import { answers } from './published-port.ts';
+import { faultOf } from './published-port.ts';
 
 const CHANGES = 200;
 const COPIES = 3;
@@ -231,9 +231,10 @@ const startClient = (cluster: BenchCluster): Client => {
     const ageMs = performance.now() - readAt;
     counts.asked += 1;
     const [host = '', port = ''] = copy.address.split(':');
-    if (await answers(Number(port), host)) return;
+    const fault = await faultOf(Number(port), host);
+    if (fault === null) return;
     counts.failed += 1;
-    const line = `${copy.allocation} at ${copy.address}, read ${ageMs.toFixed(0)} ms before`;
+    const line = `${copy.allocation} at ${copy.address}, read ${ageMs.toFixed(0)} ms before: ${fault}`;
     if (failures.length < FAILURES_SHOWN) failures.push(line);
   };
   const asker = async (): Promise<void> => {

@@ -1,5 +1,6 @@
 // Shows a cluster coming up: a line a job, redrawn on a terminal, printed on change elsewhere.
-// In: states. Out: text. Ends when every job is healthy or the person had enough.
+// In: states. Out: text. Ends when every job is healthy, when nothing comes up any more, or when the
+// person had enough.
 
 import { pc } from '../colours.ts';
 import type { StateAnswer } from '../../schema/control.ts';
@@ -52,19 +53,63 @@ export const healthOf = ({ view }: StateAnswer): readonly JobHealth[] => {
     });
 };
 
-export const allHealthy = (state: StateAnswer): boolean => {
-  const jobs = healthOf(state);
-  return state.view !== null && jobs.every(({ wanted, healthy }) => healthy >= wanted);
+export const isHealthy = ({ wanted, healthy }: JobHealth): boolean => healthy >= wanted;
+
+export const allHealthy = (state: StateAnswer): boolean =>
+  state.view !== null && healthOf(state).every(isHealthy);
+
+/**
+ * So long without a copy more that is healthy, and those that wait for their URLs have waited
+ * enough: most programs answer within a few seconds.
+ */
+const QUIET_MS = 15_000;
+
+/** Follows until all is healthy, or nothing came up for `quietMs`; null: the signal ended it. */
+export const follow = async (
+  control: Control,
+  io: Io,
+  quietMs = QUIET_MS,
+): Promise<StateAnswer | null> => {
+  const ending = new AbortController();
+  const signal = AbortSignal.any([io.signal, ending.signal]);
+  let timer = setTimeout(() => ending.abort(), quietMs);
+  let drawn: readonly string[] = [];
+  let most = -1;
+  let last: StateAnswer | null = null;
+  try {
+    for await (const state of control.watch<StateAnswer>('state', signal)) {
+      const lines = linesOf(state, io).map((line) => cut(line, io.columns));
+      if (io.tty) redraw(io, drawn.length, lines);
+      else for (const line of lines.filter((text) => !drawn.includes(text))) io.out(line);
+      drawn = lines;
+      last = state;
+      if (allHealthy(state)) return state;
+      const healthy = healthOf(state).reduce((sum, job) => sum + job.healthy, 0);
+      // Before the repository was read there is nothing to say.
+      if (healthy <= most && state.view !== null) continue;
+      most = healthy;
+      clearTimeout(timer);
+      timer = setTimeout(() => ending.abort(), quietMs);
+    }
+  } finally {
+    clearTimeout(timer);
+  }
+  return io.signal.aborted ? null : last;
 };
 
-/** Follows until all is healthy; the last state. Throws only when the signal ends it. */
-export const follow = async (control: Control, io: Io): Promise<StateAnswer | null> => {
-  let drawn: readonly string[] = [];
-  for await (const state of control.watch<StateAnswer>('state', io.signal)) {
-    const lines = linesOf(state, io).map((line) => cut(line, io.columns));
-    if (io.tty) redraw(io, drawn.length, lines);
-    else for (const line of lines.filter((text) => !drawn.includes(text))) io.out(line);
-    drawn = lines;
+/** Tells each job once that is healthy and was not; until all are. null: the signal ended it. */
+export const followLate = async (
+  control: Control,
+  { signal }: Io,
+  late: { readonly told: Set<string>; readonly tell: (state: StateAnswer, job: string) => void },
+): Promise<StateAnswer | null> => {
+  for await (const state of control.watch<StateAnswer>('state', signal)) {
+    if (state.view === null) continue;
+    for (const health of healthOf(state)) {
+      if (late.told.has(health.job) || !isHealthy(health)) continue;
+      late.told.add(health.job);
+      late.tell(state, health.job);
+    }
     if (allHealthy(state)) return state;
   }
   return null;

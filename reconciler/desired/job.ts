@@ -177,24 +177,34 @@ const linesOf = ({ document, long }: Draft): ReadonlyMap<string, number> =>
   );
 
 /**
- * Rules 1.3: invalid at HEAD. The newest content before it that was valid, and whose images are
- * known, is healed;
- * nothing of it rolls. A file that was gone in between begins anew.
+ * Rules 1.3: invalid at HEAD, so the newest content before it that was valid is healed; nothing of
+ * it rolls. Its images are looked up as HEAD's are (rules 3): it may have been valid for a second
+ * only. Until they are known the content before counts, or where that has none either it waits. A
+ * file that was gone in between begins anew.
  */
 const heldJob = (input: JobInput, draft: Draft | null): JobOutcome => {
   const { history, path } = input;
   const histories = neededPaths(input, draft?.sources ?? []);
   if (history === undefined) return outcomeOf(draft, { histories, pending: true });
-  const moments = momentsFor(input, history);
-  const gone = moments.findIndex(({ version }) => version === null);
-  const from = moments.findIndex(({ valid, version }) => valid && isResolved(version));
-  const version = from < 0 || (gone >= 0 && gone < from) ? null : moments[from]?.version;
-  if (!version) return outcomeOf(draft, { histories });
-  const job = unsettledJob(input, { version, moments, from });
+  const all = momentsFor(input, history);
+  const gone = all.findIndex(({ version }) => version === null);
+  const moments = gone < 0 ? all : all.slice(0, gone);
+  const last = moments.findIndex(({ valid }) => valid);
+  const newest = moments[last]?.version;
+  if (!newest) return outcomeOf(draft, { histories });
+  const resolved = moments.findIndex(({ valid, version }) => valid && isResolved(version));
+  const from = resolved < 0 ? last : resolved;
+  const version = moments[from]?.version ?? newest;
+  const { owed, digests, problems } = lookUps(input, newest, all);
+  const job = unsettledJob(input, { version, moments: all, from });
   const why = `${path} is not valid; its last valid content counts`;
   const lines = draft === null ? new Map<string, number>() : linesOf(draft);
   return outcomeOf(draft, {
     histories,
+    owed,
+    digests,
+    // Their lines are those of an older content.
+    problems: problems.map((problem) => ({ ...problem, line: 1, column: 1 })),
     job: { ...job, standing: { kind: 'held', why }, lines, ...NOTHING_TO_REVERT },
   });
 };
@@ -247,9 +257,12 @@ const lookUps = (input: JobInput, version: Version, moments: readonly Moment[]):
   const digests: DigestAsk[] = [];
   const problems: Problem[] = [];
   let unresolved: DesiredJob['unresolved'] = null;
-  const texts = textsAt(version.draft, moments, input.head.oid);
-  for (const { group, task, reference, line, column } of version.unresolved) {
-    const commit = texts.get(imageKey(group, task))?.commit ?? input.head.oid;
+  const texts = lazily(() => textsAt(version.draft, moments, input.head.oid));
+  const { registries } = input.settings.cluster;
+  for (const { group, task, reference, image, line, column } of version.unresolved) {
+    // Held content was valid under another policy: only what HEAD's names is ever asked.
+    if (!registries.includes(image.registry)) continue;
+    const commit = texts().get(imageKey(group, task))?.commit ?? input.head.oid;
     const ask: DigestAsk = { job: version.spec.id, group, task, reference, commit };
     const answer = input.lookups.get(lookupKey(ask));
     if (answer?.kind === 'digest') {

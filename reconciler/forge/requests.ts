@@ -102,6 +102,7 @@ const approve = (request: ForgeRequest, context: RequestContext): Answer => {
     commit: request.commit,
     slots,
     nodes: [],
+    ahead: true,
     used: false,
   };
   return {

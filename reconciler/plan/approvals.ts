@@ -64,15 +64,18 @@ export const usedApprovals = (
   { removals, nodes }: { readonly removals: ReadonlySet<string>; readonly nodes: NodeViews },
 ): readonly LedgerRecord[] => {
   if (nodes.unheard.length > 0) return [];
-  return desired.approvals
-    .filter((approval) => {
-      const slots = approval.slots.map((slot) => slotState(desired, slot));
-      if (slots.includes('wanted')) return true;
+  return desired.approvals.flatMap((approval) => {
+    const { ahead, ...rest } = approval;
+    const slots = approval.slots.map((slot) => slotState(desired, slot));
+    const ends = (): boolean => {
+      if (slots.includes('wanted')) return ahead === undefined;
       if (slots.includes('held') || approval.slots.some((slot) => removals.has(slot))) return false;
       if (nodes.unseen.length > 0 && slots.length > 0) return false;
       return !approval.nodes.some((name) => nodes.byName.get(name)?.standing === 'lost');
-    })
-    .map((approval) => ({ ...approval, used: true }));
+    };
+    if (ends()) return [{ ...approval, used: true }];
+    return ahead === true && !slots.includes('wanted') ? [rest] : [];
+  });
 };
 
 /** `held`: its file cannot be read, so nobody knows whether it is wanted. */

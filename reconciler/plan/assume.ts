@@ -137,8 +137,15 @@ const dead = (allocation: LiveAllocation, passedMs: Ms): LiveAllocation => ({
   deadForMs: (allocation.deadForMs ?? 0) + passedMs,
 });
 
+/**
+ * Instants are fractions of milliseconds, and an age that is worked out from three of them may come
+ * out a hair short of the time that is asked for: the forecast would end there.
+ */
+const ROUNDING_MS = 1;
+
 const healthy = (body: AllocationBody, was: LiveAllocation | null): LiveAllocation => {
-  const age = (ageMs: Ms | null | undefined): Ms => Math.max(ageMs ?? 0, body.minHealthyMs);
+  const enough = body.minHealthyMs + ROUNDING_MS;
+  const age = (ageMs: Ms | null | undefined): Ms => Math.max(ageMs ?? 0, enough);
   return {
     allocation: body.allocation,
     body,

@@ -141,7 +141,7 @@ export const revertMessage = (
     subject.length <= SUBJECT_LIMIT ? subject : `${subject.slice(0, SUBJECT_LIMIT - 1)}…`,
     '',
     `The version of ${job.id} that commit ${short} ("${job.commit.subject}") brought in`,
-    `failed: ${evidence.reason}.`,
+    `failed: ${evidence.reason}${/[.?!]$/.test(evidence.reason) ? '' : '.'}`,
     ...(lines.length === 0 ? [] : ['', ...lines]),
     '',
     ...whatGoesBack(job),

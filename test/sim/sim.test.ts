@@ -76,6 +76,7 @@ const KEPT: readonly (readonly [number, string])[] = [
   [867, 'a rollout stalled for good behind a stop that waited for an image nobody has'],
   [1215, 'a copy with stop_after that no reconciler answered was said to be stopped by an order'],
   [1323, 'the same as 779, while the old copy was on its way out'],
+  [1398, 'a job broken while its first image was looked up was forgotten, and never ran'],
   [
     1486,
     'a singleton’s copy that had stopped itself was begun again before all nodes were heard from',

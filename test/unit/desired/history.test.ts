@@ -58,6 +58,53 @@ describe('held (rules 1.3)', () => {
     expect(desired.standing).toEqual({ kind: 'ok' });
   });
 
+  it('looks up the images of content that was valid for a moment only', () => {
+    const commits = story(base(tag('1', 'count: 3\n')), { [WEB]: 'image: [\n' });
+    const { tree, desired, ledger } = ready(commits);
+    const job = jobOf(desired, 'shop/web');
+    expect(job.standing).toEqual({ kind: 'held', why: expect.stringContaining(WEB) });
+    expect(job.spec.groups[0]).toMatchObject({
+      count: 3,
+      tasks: [{ image: { digest: digestOf('r.example/web:1') } }],
+    });
+    expect(ledger).toMatchObject([{ kind: 'digest', commit: oid(commits, 0) }]);
+    expect(asks(tree).digests).toEqual([]);
+    const memo = createMemo();
+    ready(commits.slice(0, 1), { memo, resolve: () => null });
+    expect(ready(commits, { memo, lastSynced: 0 }).desired.jobs).toEqual(desired.jobs);
+  });
+
+  it('waits for the images of held content, and says why; only policy’s registries are asked', () => {
+    const commits = story(base(tag('1')), { [WEB]: '\n\nimage: [\n' });
+    const failed = { kind: 'failed', why: 'not-found', message: 'unknown', sinceMs: 9e9 } as const;
+    const { tree, desired } = ready(commits, { resolve: () => failed });
+    expect(asks(tree).digests).toMatchObject([{ commit: oid(commits, 0) }]);
+    expect(jobOf(desired, 'shop/web')).toMatchObject({
+      standing: { kind: 'held' },
+      unresolved: null,
+      revert: { kind: 'impossible' },
+    });
+    expect(desired.problems).toContainEqual(
+      expect.objectContaining({ code: 'image-unresolved', file: WEB, line: 1 }),
+    );
+    const narrowed = story(base(tag('1')), { 'cluster.yaml': 'name: home\n' });
+    const waiting = ready(narrowed, { resolve: () => null });
+    expect(asks(waiting.tree).digests).toEqual([]);
+    expect(waiting.desired.problems.map(({ code }) => code)).toContain('registry-not-allowed');
+    expect(jobOf(waiting.desired, 'shop/web').spec.groups[0]?.tasks[0]?.image.digest).toBeNull();
+  });
+
+  it('counts the content before as long as held content is not resolved', () => {
+    const commits = story(base(image('1')), { [WEB]: tag('2') }, { [WEB]: 'image: [\n' });
+    const digest = (init: Parameters<typeof webOf>[1]) =>
+      webOf(commits, init).spec.groups[0]?.tasks[0]?.image.digest;
+    expect(digest({ resolve: () => null })).toBe(digestOf('1'));
+    expect(digest({})).toBe(digestOf('r.example/web:2'));
+    const gone = story(base(tag('1')), { [WEB]: null }, { [WEB]: 'image: [\n' });
+    const { tree, desired } = ready(gone, { resolve: () => null });
+    expect([desired.jobs, asks(tree).digests]).toEqual([[], []]);
+  });
+
   it('holds a job whose mounted file went, or whose registry policy no longer names', () => {
     const mounts = image('1', 'files: {/a: configs/a}\n');
     const gone = story({ ...base(mounts), 'configs/a': 'x' }, { 'configs/a': null });

@@ -244,4 +244,26 @@ describe('a lost node that this reconciler never heard from', () => {
     expect(ends(less, liveOf(seen))).toBe(true);
     expect(ends(before, blind)).toBe(true);
   });
+
+  it('keeps an approval that was given ahead, until its slots went and are wanted again', () => {
+    const given: DesiredState['approvals'][number] = {
+      kind: 'approval',
+      id: 'a1',
+      by: 'grace <2+grace@forge>',
+      at: '2026-01-01T00:00:00Z',
+      commit: 'head',
+      slots: ['shop/web/main[1]'],
+      nodes: [],
+      ahead: true,
+      used: false,
+    };
+    const { ahead: _ahead, ...come } = given;
+    const written = (job: DesiredJob, approval: typeof given) =>
+      plan(wants(job, { approvals: [approval] }), liveOf(seen), 0).proposals.flatMap((one) =>
+        one.kind === 'ledger' ? one.records.filter(({ kind }) => kind === 'approval') : [],
+      );
+    expect(written(before, given)).toEqual([]);
+    expect(written(less, given)).toEqual([{ ...given, used: true }]);
+    expect(written(before, come)).toEqual([{ ...come, used: true }]);
+  });
 });

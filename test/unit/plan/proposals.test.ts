@@ -228,6 +228,15 @@ describe('log lines in evidence (6.4)', () => {
     expect(JSON.stringify(other?.kind === 'revert' && other.message)).not.toContain('no database');
   });
 
+  it.each([
+    { reason: '2 of its allocations died', said: 'failed: 2 of its allocations died.\n' },
+    { reason: 'nobody has it. Was it pushed?', said: 'failed: nobody has it. Was it pushed?\n' },
+  ])('a reason ends with one mark: $said', ({ reason, said }) => {
+    const job = aJob(words, { failed: { evidence: { reason, allocations: [] } } });
+    const made = reverted(plan(desiredOf([job]), liveOf(copiesOf(job)), 0));
+    expect(made?.kind === 'revert' && made.message).toContain(said);
+  });
+
   it('the body says so in place: no copy is replaced', () => {
     const silent = aJob({ count: 1 }, { settled: true });
     const live = liveOf([aCopy(silent, { node: 'n001', index: 0 })]);

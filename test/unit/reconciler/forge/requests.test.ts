@@ -145,6 +145,7 @@ describe('approve', () => {
           commit: 'h1',
           slots: ['shop/web/web[0]'],
           nodes: [],
+          ahead: true,
           used: false,
         },
       ],
