@@ -66,13 +66,15 @@ const orderOf = (group: GroupView, pinned: boolean): Budget['order'] => {
 /**
  * Stops that wait for an image (rules 5.7) were granted when enough others were healthy. Those that
  * would leave too few now, sorted by allocation: they are taken back, and asked for again later.
+ * What waits was granted as stop-first, also in a group that starts first and lacks pinned ports
+ * (5.2): it is weighed as that, or it would be granted and taken back in turns.
  */
 export const overdrawn = (group: GroupView): readonly string[] => {
   const waiting = group.copies.flatMap(({ class: kind, costs, allocation }) =>
     kind === 'going' && costs && allocation.stopWaits !== undefined ? [allocation.allocation] : [],
   );
   if (waiting.length === 0 || group.frame.count === 0) return [];
-  const { healthy, minHealthy } = budgetOf(group);
+  const { healthy, minHealthy } = budgetOf(group, true);
   return waiting.slice(0, Math.max(0, minHealthy - healthy));
 };
 

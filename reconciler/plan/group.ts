@@ -161,6 +161,11 @@ const withTarget = (scope: Scope, slot: SlotView, target: Copy): SlotPlan => {
     }
     if (isBehind(target, slot.other))
       return { stops: [{ copy: target, slot, reason: 'superseded' }] };
+    // It never served, and may never come up where it is, such as while its image is pulled: the
+    // slot is begun anew elsewhere.
+    if (mustMove(target) && !target.everHealthy && target.class !== 'unknown') {
+      return { stops: [{ copy: target, slot, reason: moveReason(target) }] };
+    }
     // Also when it must move: it moves once it is alone, and the slot would hold both for ever.
     const finishes = target.healthy && finishing(scope);
     return finishes && slot.other.class !== 'unknown'

@@ -54,6 +54,10 @@ const KEPT: readonly (readonly [number, string])[] = [
   [539, 'the same as 509, and the version was neither failed nor reverted'],
   [544, 'the same as 505, with a job that was stopped'],
   [559, 'a singleton whose next image nobody has was not reverted'],
+  [
+    571,
+    'a stop that waited for an image was granted as stop-first and taken back as start-first, in turns',
+  ],
   [581, 'a count that the guard held back was expected to surge by the policy before'],
   [
     647,
@@ -73,6 +77,7 @@ const KEPT: readonly (readonly [number, string])[] = [
     1161,
     'a job whose file was broken when it was synced was removed with its volume, and nobody asked',
   ],
+  [857, 'a new copy on a drained node whose image never came held its slot, and nobody said why'],
   [867, 'a rollout stalled for good behind a stop that waited for an image nobody has'],
   [1215, 'a copy with stop_after that no reconciler answered was said to be stopped by an order'],
   [1323, 'the same as 779, while the old copy was on its way out'],

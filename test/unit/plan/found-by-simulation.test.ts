@@ -246,3 +246,37 @@ it('a singleton’s copy that does not run is not begun while a node was not hea
   const runs = aCopy(job, { node: 'n001', index: 0 });
   expect(stepsAt(1_000, names, runs)).toEqual([]);
 });
+
+it('a stop that waits for an image is not taken back where pinned ports forced stop-first (5.2)', () => {
+  const ports = [{ name: 'http', port: 80, host: 80 }];
+  const words = { groups: [{ count: 3, ports }], update: { order: 'start-first' as const } };
+  const old = aJob({ ...words, version: 'v1' });
+  const job = aJob({ ...words, version: 'v2', from: { version: 'v1' } });
+  const digest = { repository: 'registry/app', digest: 'sha256:1' };
+  const pending = { ...STARTING, phase: 'pending', firstStartedForMs: null } as const;
+  const copies = [0, 1, 2].map((index) => {
+    const waits = index === 0 ? { stopping: true, stopWaits: [digest] } : {};
+    return aCopy(old, { node: `n00${index + 1}`, index }, waits);
+  });
+  const next = aCopy(job, { node: 'n001', index: 0, attempt: 2 }, pending);
+  const { steps } = plan(desiredOf([job]), liveOf([...copies, next]), 1_000_000);
+  expect(steps.filter(({ kind }) => kind !== 'update')).toEqual([]);
+});
+
+it('a new copy that never served and is drained is begun anew elsewhere, beside the old one', () => {
+  const old = aJob({ count: 1, version: 'v1' });
+  const job = aJob({ count: 1, version: 'v2', from: { version: 'v1' } });
+  const pending = { ...STARTING, phase: 'pending', firstStartedForMs: null } as const;
+  const copies = [
+    aCopy(old, { node: 'n001', index: 0 }, {}),
+    aCopy(job, { node: 'n002', index: 0, attempt: 2 }, pending),
+  ];
+  const desired = desiredOf([job]);
+  const nodes = desired.nodes.map((node) =>
+    node.name === 'n002' ? { ...node, drain: 'yes' as const } : node,
+  );
+  const { steps } = plan({ ...desired, nodes }, liveOf(copies), 1_000_000);
+  expect(steps.filter(({ kind }) => kind !== 'update')).toMatchObject([
+    { kind: 'stop', node: 'n002', reason: 'drain' },
+  ]);
+});
