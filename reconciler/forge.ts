@@ -13,23 +13,29 @@ import type { ClockPort, LogPort } from './ports.ts';
 export const openForge = async (
   config: ReconcilerConfig,
   ports: { readonly clock: ClockPort; readonly log: LogPort },
-): Promise<GitHub | null> => {
+): Promise<Forge | null> => {
   const { forge, cluster, repository } = config;
   if (forge === null) return null;
   const { createGitHub } = await import('./edge/forge/github.ts');
-  return createGitHub({ config: forge, cluster, branch: repository.branch, ...ports });
+  const github = createGitHub({ config: forge, cluster, branch: repository.branch, ...ports });
+  return {
+    // An installation's token opens the repository too, unless another login is given.
+    auth:
+      placeOf(repository.url).kind === 'http'
+        ? async () => ({ kind: 'token', user: 'x-access-token', token: await github.token() })
+        : null,
+    start: (started) => startForge({ ...started, ...ports, config, github }),
+  };
 };
 
-/** An installation's token opens the repository too, unless another login is given. */
-export const forgeAuth = (
-  { repository }: ReconcilerConfig,
-  forge: GitHub | null,
-): (() => Promise<Auth>) | null => {
-  if (forge === null || placeOf(repository.url).kind !== 'http') return null;
-  return async () => ({ kind: 'token', user: 'x-access-token', token: await forge.token() });
-};
+/** GitHub, ready to be asked; its loop is started once the main loop runs. */
+export interface Forge {
+  /** A login of the repository; null: it is not reached by http(s). */
+  readonly auth: (() => Promise<Auth>) | null;
+  readonly start: (started: Pick<ForgeAsk, 'loop' | 'source' | 'auth'>) => Promise<RunningForge>;
+}
 
-export interface ForgeAsk {
+interface ForgeAsk {
   readonly config: ReconcilerConfig;
   readonly github: GitHub;
   readonly loop: Loop;
@@ -48,7 +54,7 @@ export interface RunningForge {
   readonly stop: () => Promise<void>;
 }
 
-export const startForge = async (ask: ForgeAsk): Promise<RunningForge> => {
+const startForge = async (ask: ForgeAsk): Promise<RunningForge> => {
   const { config, github, loop, source, auth, clock, log } = ask;
   const { createPullPlans } = await import('./edge/pull-plans.ts');
   const { repository, cluster, cacheDir, registryCredentials, insecureRegistries } = config;

@@ -45,11 +45,11 @@ import { createEvents } from './events.ts';
 import type { Loop } from './loop.ts';
 import { createLoop } from './loop.ts';
 import type { View } from './cycle.ts';
-import { forgeAuth, openForge, startForge, type RunningForge } from './forge.ts';
+import type { Forge, RunningForge } from './forge.ts';
 import { createKeeping } from './keeping.ts';
 import { createMemos } from './memos.ts';
 import { createNoter, type Noter } from './notes.ts';
-import type { LogPort, RegistryPort } from './ports.ts';
+import type { ClockPort, LogPort, RegistryPort } from './ports.ts';
 import { returnsOf } from './returns.ts';
 import { rollbackTarget } from './rollback.ts';
 
@@ -64,8 +64,8 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
   const { cluster, repository } = config;
   const { tokenFile } = repository;
   const memos = createMemos();
-  const github = await openForge(config, { clock, log });
-  const auth = tokenFile === null ? forgeAuth(config, github) : () => readToken(tokenFile);
+  const forge = await openForge(config, { clock, log });
+  const auth = tokenFile === null ? (forge?.auth ?? null) : () => readToken(tokenFile);
   const keep = keepOf(config, log);
   const keeping = createKeeping(keep?.recall() ?? NOTHING_KEPT, {
     reads: memos.compile.reads,
@@ -111,9 +111,7 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
   const link = await listen(config.linkAddress, LinkServiceDefinition, nodes.service);
   const socket = await listen(`unix:${config.controlSocket}`, ControlServiceDefinition, control);
   const running = loop.run(abort.signal);
-  if (github !== null) {
-    forging.running = await startForge({ config, github, loop, source, auth, clock, log });
-  }
+  if (forge !== null) forging.running = await forge.start({ loop, source, auth });
   log.info({ cluster, link: link.address }, 'the reconciler runs');
   return {
     linkAddress: link.address,
@@ -128,6 +126,13 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
     },
   };
 };
+
+/** Nothing of it is loaded where no forge is configured. */
+const openForge = async (
+  config: ReconcilerConfig,
+  ports: { readonly clock: ClockPort; readonly log: LogPort },
+): Promise<Forge | null> =>
+  config.forge === null ? null : (await import('./forge.ts')).openForge(config, ports);
 
 const keepOf = ({ cacheDir, program }: ReconcilerConfig, log: LogPort): KeepPort | null =>
   program === null ? null : createKeep({ folder: cacheDir, program, log });
