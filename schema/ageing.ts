@@ -56,27 +56,32 @@ const agedByNode = new WeakMap<LiveNode, LiveNode['allocations']>();
  * every object, and all nodes are made anew and looked at in each plan.
  */
 export const ageingNode = (facts: Facts, node: Omit<LiveNode, 'allocations'>): LiveNode => {
-  const told: Omit<LiveNode, 'allocations'> = {
-    name: node.name,
-    connected: node.connected,
-    silentForMs: node.silentForMs,
-    capacity: node.capacity,
-    attributes: node.attributes,
-    address: node.address,
-    acceptedGeneration: node.acceptedGeneration,
-    acceptedCommit: node.acceptedCommit,
-    generation: node.generation,
-    sent: node.sent,
-    portsTaken: node.portsTaken,
-    foreign: node.foreign,
-    conditions: node.conditions,
-    ...(node.portHolders === undefined ? null : { portHolders: node.portHolders }),
-    ...(node.volumes === undefined ? null : { volumes: node.volumes }),
-    ...(node.fetched === undefined ? null : { fetched: node.fetched }),
-  };
+  const told = apartFromCopies(node);
   Object.defineProperty(told, 'allocations', AGED);
   return Object.defineProperty(told, FACTS, { value: facts }) as LiveNode;
 };
+
+/** Field by field: a spread of the node would bring all its copies up to now. */
+export const apartFromCopies = (
+  node: Omit<LiveNode, 'allocations'>,
+): Omit<LiveNode, 'allocations'> => ({
+  name: node.name,
+  connected: node.connected,
+  silentForMs: node.silentForMs,
+  capacity: node.capacity,
+  attributes: node.attributes,
+  address: node.address,
+  acceptedGeneration: node.acceptedGeneration,
+  acceptedCommit: node.acceptedCommit,
+  generation: node.generation,
+  sent: node.sent,
+  portsTaken: node.portsTaken,
+  foreign: node.foreign,
+  conditions: node.conditions,
+  ...(node.portHolders === undefined ? null : { portHolders: node.portHolders }),
+  ...(node.volumes === undefined ? null : { volumes: node.volumes }),
+  ...(node.fetched === undefined ? null : { fetched: node.fetched }),
+});
 
 /** Where a node keeps its facts: out of sight, so that no copy of a node has them. */
 const FACTS = Symbol('facts');

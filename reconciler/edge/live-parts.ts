@@ -4,7 +4,7 @@
 // Not here: the thread (pull-plans).
 
 import type { Fact, Facts } from '../../schema/ageing.ts';
-import { ageingNode, factsOf } from '../../schema/ageing.ts';
+import { apartFromCopies, ageingNode, factsOf } from '../../schema/ageing.ts';
 import { compareText } from '../../schema/ids.ts';
 import type { LiveAllocation, LiveNode, LiveState } from '../../schema/live.ts';
 import type { NodeOrders } from '../../schema/orders.ts';
@@ -87,24 +87,10 @@ const copiesOf = (node: LiveNode) => {
   return { list, copies };
 };
 
-/** Field by field: a spread would bring all copies up to now. Which orders were sent is no news. */
+/** Which orders were sent is no news. */
 const headOf = (node: LiveNode): NodeHead => ({
-  name: node.name,
-  connected: node.connected,
-  silentForMs: node.silentForMs,
-  capacity: node.capacity,
-  attributes: node.attributes,
-  address: node.address,
-  acceptedGeneration: node.acceptedGeneration,
-  acceptedCommit: node.acceptedCommit,
-  generation: node.generation,
+  ...apartFromCopies(node),
   sent: node.sent === null ? null : withoutItems(node.sent),
-  portsTaken: node.portsTaken,
-  foreign: node.foreign,
-  conditions: node.conditions,
-  ...(node.portHolders === undefined ? null : { portHolders: node.portHolders }),
-  ...(node.volumes === undefined ? null : { volumes: node.volumes }),
-  ...(node.fetched === undefined ? null : { fetched: node.fetched }),
   heardAt: factsOf(node)?.heardAt ?? 0,
 });
 

@@ -3,7 +3,14 @@
 // In: live state, a plan. Out: the live state after it. Not here: failures, and time beyond what
 // health needs.
 
-import { agedBy, ageingNode, factsOf, freshFacts, unaged } from '../../schema/ageing.ts';
+import {
+  agedBy,
+  ageingNode,
+  apartFromCopies,
+  factsOf,
+  freshFacts,
+  unaged,
+} from '../../schema/ageing.ts';
 import type { Fact, Facts } from '../../schema/ageing.ts';
 import { compareText } from '../../schema/ids.ts';
 import { listsOf } from '../../schema/lists.ts';
@@ -88,24 +95,11 @@ const assumeNode = (node: LiveNode, done: Done, passedMs: Ms): LiveNode => {
   return ageingNode({ facts, allocations, heardAt, connected: true }, answered(node, done));
 };
 
-/** Field by field: a spread would bring all copies up to now. */
 const answered = (node: LiveNode, { steps, asked }: Done): Omit<LiveNode, 'allocations'> => ({
-  name: node.name,
-  connected: node.connected,
-  silentForMs: node.silentForMs,
-  capacity: node.capacity,
-  attributes: node.attributes,
-  address: node.address,
-  acceptedGeneration: node.acceptedGeneration,
-  acceptedCommit: node.acceptedCommit,
+  ...apartFromCopies(node),
   generation: node.generation + (steps.length > 0 ? 1 : 0),
   sent: null,
-  portsTaken: node.portsTaken,
-  foreign: node.foreign,
-  conditions: node.conditions,
   fetched: asked.map((image) => ({ ...image, failure: null })),
-  ...(node.portHolders === undefined ? null : { portHolders: node.portHolders }),
-  ...(node.volumes === undefined ? null : { volumes: node.volumes }),
 });
 
 const byAllocation = (a: Fact, b: Fact): number =>
