@@ -24,6 +24,7 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { EVENTS, PERMISSIONS } from '../../../cli/github-app.ts';
 import { makeToken } from './access.ts';
 import { accountOf, createApp, createRepo, install, uninstall } from './create.ts';
 import { serveGitHttp } from './git-http.ts';
@@ -46,6 +47,8 @@ import { redeliver, tell } from './webhooks.ts';
 export interface GitHubOptions {
   /** Default `shop/cluster`. */
   readonly repository?: string;
+  /** Whose it is: default `Organization`. */
+  readonly ownerKind?: 'User' | 'Organization';
   readonly private?: boolean;
   /** Where REST begins: `/api/v3` as on GitHub Enterprise (default), or `/`. */
   readonly api?: 'enterprise' | 'root';
@@ -159,26 +162,6 @@ export interface GitHub {
   readonly close: () => Promise<void>;
 }
 
-/** What Purser's App asks for. */
-export const APP_PERMISSIONS: Permissions = {
-  checks: 'write',
-  contents: 'write',
-  deployments: 'write',
-  issues: 'write',
-  metadata: 'read',
-  pull_requests: 'write',
-  statuses: 'write',
-};
-export const APP_EVENTS = [
-  'check_run',
-  'check_suite',
-  'issue_comment',
-  'merge_group',
-  'pull_request',
-  'pull_request_review',
-  'push',
-] as const;
-
 const HOUR_MS = 3_600_000;
 
 /** Every connection ends, every answer is 502, or none ever comes. */
@@ -221,7 +204,7 @@ export const startGitHub = async (options: GitHubOptions = {}): Promise<GitHub> 
   });
   const [owner = '', name = ''] = (options.repository ?? 'shop/cluster').split('/');
   const repo = createRepo(hub, {
-    owner: accountOf(hub, owner, 'Organization'),
+    owner: accountOf(hub, owner, options.ownerKind ?? 'Organization'),
     name,
     private: options.private ?? false,
   });
@@ -295,8 +278,8 @@ const startApp = (hub: Hub, repo: Repo, options: GitHubOptions): Started => {
   const app = createApp(hub, {
     name: 'Purser',
     owner: repo.owner,
-    permissions: options.app?.permissions ?? APP_PERMISSIONS,
-    events: options.app?.events ?? APP_EVENTS,
+    permissions: options.app?.permissions ?? PERMISSIONS,
+    events: options.app?.events ?? EVENTS,
     ...(options.keys === undefined
       ? {}
       : { privateKey: options.keys.privateKey, hookSecret: options.keys.webhookSecret }),
