@@ -87,7 +87,7 @@ const plannedCheck = (plan: Planned, context: PlanContext): CheckBody => {
   return {
     status: 'completed',
     conclusion: verdict.conclusion,
-    title: titleOf(plan.summary, verdict),
+    title: planTitle(plan.summary, verdict),
     summary: cut(planSummary(seen), MARKDOWN_LIMIT),
     text: cut(planDetails(seen), MARKDOWN_LIMIT),
     annotations: planAnnotations(seen, context.directory),
@@ -96,7 +96,7 @@ const plannedCheck = (plan: Planned, context: PlanContext): CheckBody => {
 };
 
 /** `3 start, 3 stop, 1 moves, 1 job does not fit`. */
-const titleOf = (summary: Summary, verdict: Verdict): string => {
+export const planTitle = (summary: Summary, verdict: Verdict): string => {
   const { starts, stops, moves, updates } = countsOf(summary);
   const removed = summary.jobs.filter(({ kind }) => kind === 'removed').length;
   const counts = [
