@@ -221,11 +221,11 @@ const copiesIn = (handling: Handling, { job }: CopiesArgument): CopiesAnswer => 
 };
 
 const viewOf = (
-  { desired, live, plan, at }: View,
+  { desired, told, plan, at }: View,
   now: number,
 ): NonNullable<StateAnswer['view']> => ({
   desired,
-  live,
+  live: told,
   plan,
   ageMs: now - at,
   wakesInMs: plan.wakeAt === null ? null : Math.max(0, plan.wakeAt - now),
