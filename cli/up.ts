@@ -115,7 +115,7 @@ const runCluster = async (
   await listNodes(repository, directory, names);
   // From here on there is something that `down` has to remove.
   const nodes = await nodesOf(layout, names);
-  await saveSettings(layout, { repository, directory, cluster, nodes });
+  await saveSettings(layout, { repository, directory, cluster, nodes, tokenFile });
   const children = createChildren((line) => io.err(pc.yellow(line)));
   try {
     io.out(
@@ -190,6 +190,7 @@ const saveSettings = async (
     readonly directory: string;
     readonly cluster: string;
     readonly nodes: readonly UpNode[];
+    readonly tokenFile: string | null;
   },
 ): Promise<void> => {
   const settings: UpSettings = {
@@ -198,6 +199,7 @@ const saveSettings = async (
     directory: given.directory,
     cluster: given.cluster,
     nodes: given.nodes.map(({ layout: node }) => node),
+    tokenFile: given.tokenFile === null ? null : resolve(given.tokenFile),
   };
   await writeFile(layout.settings, JSON.stringify(settings, null, 2));
 };

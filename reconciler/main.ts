@@ -295,7 +295,9 @@ const resolve = async (
   const allowed = loop.state().view?.desired.cluster.registries ?? [];
   const name = parseImageReference(reference)?.registry;
   if (name !== undefined && !allowed.includes(name)) {
-    const message = `registry ${name} is not allowed: add \`- ${name}\` under \`policies.registries\` in cluster.yaml`;
+    const message =
+      `registry ${name} is not asked, as cluster.yaml at HEAD does not allow it: ` +
+      `commit \`- ${name}\` under \`policies.registries\` there first`;
     return { kind: 'failed', why: 'not-allowed', message, sinceMs: 0 };
   }
   return registry.resolve({ job: '', group: '', task: '', commit: '', reference });
