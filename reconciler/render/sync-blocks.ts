@@ -20,6 +20,8 @@ export interface SyncView {
   readonly live: LiveState;
   readonly plan: Plan;
   readonly ledger: Ledger;
+  /** HEAD took another commit back. Absent: it did not, as far as it says itself. */
+  readonly isReturn?: boolean;
 }
 
 interface Blocks {
@@ -50,7 +52,7 @@ export const stateBlocks = (
     ...(hidden === 0
       ? []
       : [`${many(hidden, 'job')} not shown here: see ${code('plan_visibility')}.`]),
-    ...(rest === 0 ? [] : [`${many(rest, 'other job')} ${rest === 1 ? 'runs' : 'run'} as before.`]),
+    ...(rest === 0 ? [] : [asBefore(rest, shown.length === 0)]),
   ];
   return {
     summary: [
@@ -63,6 +65,12 @@ export const stateBlocks = (
     ],
     text: failures.text,
   };
+};
+
+/** This commit says nothing of them; one that is stopped stays so. */
+const asBefore = (count: number, isAll: boolean): string => {
+  if (count === 1) return `The ${isAll ? 'one' : 'other'} job is as before.`;
+  return `${isAll ? 'All' : 'The other'} ${count} jobs are as before.`;
 };
 
 const jobsBlock = ({ desired }: SyncView, views: readonly DeploymentView[]): Block => ({
