@@ -3,6 +3,7 @@
 // write that fails is tried again with a later view. Nothing is kept: a reconciler that starts finds
 // the note that is there, and does not write it again. Not here: words (render/note), Git (edge).
 
+import { isMarkOnly } from '../schema/mark-only.ts';
 import type { DeploymentStatus } from '../schema/plan.ts';
 import type { View } from './cycle.ts';
 import { RETRY_LONGEST_MS } from './config.ts';
@@ -117,8 +118,7 @@ const follow = (commit: string, since: number, isPartial: boolean): Following =>
 const count = (one: Following, { plan }: View): void => {
   const kinds = { start: one.starts, stop: one.stops, update: one.updates } as const;
   for (const step of plan.steps) {
-    // A mark that a version has settled is nothing that a person would see.
-    if (step.kind === 'update' && step.changes.every((change) => change === 'settled')) continue;
+    if (isMarkOnly(step)) continue;
     const byJob = kinds[step.kind];
     const mine = byJob.get(step.job) ?? new Set<string>();
     byJob.set(step.job, mine.add(step.allocation));
