@@ -96,6 +96,8 @@ export interface TreeInit {
   readonly branch?: string;
   readonly directory?: string;
   readonly local?: boolean;
+  /** Absent: what changed since `lastSynced`, and nobody looked where that is not given. */
+  readonly touched?: SourceTree['touched'];
 }
 
 /** The tree at the newest commit, without histories. */
@@ -105,12 +107,13 @@ export const treeOf = (commits: Story, init: TreeInit = {}): SourceTree => {
   const synced = init.lastSynced === undefined ? undefined : commits[init.lastSynced];
   const since = commits.slice((init.lastSynced ?? -1) + 1).map(({ commit }) => commit);
   const { lastSynced: from } = init;
+  const touched = init.touched ?? (from === undefined ? undefined : touchedBetween(commits, from));
   return {
     branch: init.branch ?? 'main',
     directory: init.directory ?? '',
     head: head.commit,
     unsynced: since.toReversed(),
-    ...(from === undefined ? {} : { touched: touchedBetween(commits, from) }),
+    ...(touched === undefined ? {} : { touched }),
     local: init.local ?? true,
     files: head.files,
     ledger: init.ledger ?? [],
@@ -279,6 +282,7 @@ export const settledMark = (job: DesiredJob): Extract<LedgerRecord, { kind: 'set
   author: job.commit.author,
   email: job.commit.email,
   subject: job.commit.subject,
+  ...(job.sameAs === undefined ? {} : { sameAs: job.sameAs }),
   digests: job.spec.groups.flatMap((group) =>
     group.tasks.flatMap(({ name, image }) =>
       image.digest === null
