@@ -18,13 +18,10 @@ import type {
   HistoryCommit,
   RecordArgument,
   ResolveArgument,
-  ReturnAnswer,
-  ReturnsArgument,
   RollbackAnswer,
   RollbackArgument,
   StateAnswer,
 } from '../schema/control.ts';
-import { RETURNS_JOBS } from '../schema/control.ts';
 import type { Snapshot } from '../schema/snapshot.ts';
 import { NOTHING_KEPT } from '../schema/kept.ts';
 import { parseImageReference } from '../schema/image-reference.ts';
@@ -52,7 +49,6 @@ import { createKeeping } from './keeping.ts';
 import { createMemos } from './memos.ts';
 import { createNoter, type Noter, type NoterOptions } from './notes.ts';
 import type { ClockPort, LogPort, RegistryPort } from './ports.ts';
-import { returnsOf } from './returns.ts';
 import { rollbackTarget } from './rollback.ts';
 
 export interface Reconciler {
@@ -183,7 +179,6 @@ const handlersOf = (handling: Handling): Readonly<Record<string, Handler>> => ({
   },
   history: async (argument) => history(handling, argument as HistoryArgument),
   resolve: async (argument) => resolve(handling, argument as ResolveArgument),
-  returns: async (argument) => returns(handling, argument as ReturnsArgument),
   rollback: async (argument) => rollback(handling, argument as RollbackArgument),
 });
 
@@ -301,19 +296,6 @@ const resolve = async (
     return { kind: 'failed', why: 'not-allowed', message, sinceMs: 0 };
   }
   return registry.resolve({ job: '', group: '', task: '', commit: '', reference });
-};
-
-const returns = async (
-  handling: Handling,
-  { jobs }: ReturnsArgument,
-): Promise<readonly ReturnAnswer[]> => {
-  const { tree } = viewIn(handling);
-  const { complete } = handling.source;
-  const found: ReturnAnswer[] = [];
-  for (const job of jobs.slice(0, RETURNS_JOBS)) {
-    found.push(...(await returnsOf({ tree, job, complete })));
-  }
-  return found;
 };
 
 const rollback = async (handling: Handling, { job }: RollbackArgument): Promise<RollbackAnswer> => {

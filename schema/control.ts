@@ -104,25 +104,6 @@ export interface RollbackAnswer {
   readonly target: RevertTarget;
 }
 
-/** Jobs that are asked about at once: a screen shows no more of them. */
-export const RETURNS_JOBS = 50;
-
-/** `returns`: by which commits jobs came back to versions that had settled before (rules 2.5). */
-export interface ReturnsArgument {
-  /** `<namespace>/<job>`; the first RETURNS_JOBS are looked at. */
-  readonly jobs: readonly string[];
-}
-
-/** Newest first for each job. */
-export interface ReturnAnswer {
-  readonly job: string;
-  /** The commit that brought the version back. */
-  readonly commit: CommitRef;
-  readonly specHash: string;
-  /** The commit with which it settled first. */
-  readonly sameAs: string;
-}
-
 /** `history`: commits of the branch, newest first. */
 export interface HistoryArgument {
   readonly limit: number;

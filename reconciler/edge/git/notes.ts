@@ -8,7 +8,7 @@ import { buildCommit, buildTree } from './build.ts';
 import { retry } from './failure.ts';
 import type { Identity } from './format.ts';
 import { NOTE_BYTES, PUSH_ATTEMPTS } from './limits.ts';
-import { entryAt } from './line.ts';
+import { entryAt } from './entry.ts';
 
 export interface NotesOptions {
   readonly base: Base;

@@ -10,13 +10,14 @@ import type { CommitAsk, SourcePort } from '../../ports.ts';
 import type { Base, Tips } from './base.ts';
 import { sameTips } from './base.ts';
 import { makeCommit, offerCommit } from './commit.ts';
+import { entryAt } from './entry.ts';
 import { broken, LostObject } from './failure.ts';
 import type { FileRow } from './folders.ts';
 import type { Commit, Identity } from './format.ts';
 import { normalDirectory, within } from './format.ts';
 import { ledgerRows, readLedger } from './ledger-store.ts';
 import { ANCESTRY_COMMITS, UNSYNCED_COMMITS } from './limits.ts';
-import { contains, entryAt } from './line.ts';
+import { contains } from './line.ts';
 import type { Notes } from './notes.ts';
 import { createNotes } from './notes.ts';
 import type { GitSourceOptions } from './options.ts';
@@ -233,6 +234,7 @@ const readTree = async (reading: Reading): Promise<Remembered> => {
     directory: reading.directory,
     head,
     unsynced: await unsyncedOf(store, head, synced),
+    touched: synced === null ? 'unknown' : await store.line.touched(head.oid, synced),
     local: base.local,
     files,
     ledger,
