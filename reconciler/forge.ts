@@ -46,6 +46,8 @@ interface ForgeAsk {
 export interface RunningForge {
   /** What the forge does not let us do now; null: all is well. */
   readonly failure: () => string | null;
+  /** What a person should know though the forge is told all; null: nothing. */
+  readonly notice: () => string | null;
   /** Where webhooks arrive; null: there is no receiver. */
   readonly webhookAddress: string | null;
   readonly stop: () => Promise<void>;
@@ -79,6 +81,7 @@ const startForge = async (ask: ForgeAsk): Promise<RunningForge> => {
   log.info({ repository: shown(config.forge), webhook: webhookAddress }, 'reports to the forge');
   return {
     failure: forgeLoop.failure,
+    notice: github.notice,
     webhookAddress,
     stop: async () => {
       unwatch();

@@ -151,6 +151,8 @@ export interface GitHub {
   readonly writes: () => readonly Write[];
   readonly requests: () => readonly string[];
   readonly fault: (fault: Fault) => () => void;
+  /** From now on nothing is answered, Git included; null: all is well again. */
+  readonly away: (how: Away | null) => void;
   /** Wrong requests so far; `take` empties the list, for tests of wrong requests. */
   readonly problems: () => readonly string[];
   readonly takeProblems: () => readonly string[];
@@ -161,6 +163,15 @@ export interface GitHub {
 }
 
 const HOUR_MS = 3_600_000;
+
+/** Every connection ends, every answer is 502, or none ever comes. */
+export type Away = 'reset' | 'bad-gateway' | 'silent';
+
+const meetAway = (how: Away, request: http.IncomingMessage, response: http.ServerResponse) => {
+  request.resume();
+  if (how === 'reset') response.destroy();
+  if (how === 'bad-gateway') response.writeHead(502).end('<html>Bad Gateway</html>');
+};
 
 export const startGitHub = async (options: GitHubOptions = {}): Promise<GitHub> => {
   const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'purser-github-'));
@@ -183,7 +194,9 @@ export const startGitHub = async (options: GitHubOptions = {}): Promise<GitHub> 
     if (path !== null) return serveRest({ hub, limits, state }, request, { response, path });
     pages(request, response);
   };
+  let gone: Away | null = null;
   server.on('request', (request, response) => {
+    if (gone !== null) return meetAway(gone, request, response);
     answer(request, response).catch((error: unknown) => {
       hub.problems.push(`${request.method} ${request.url}: ${String(error)}`);
       response.destroy();
@@ -214,7 +227,12 @@ export const startGitHub = async (options: GitHubOptions = {}): Promise<GitHub> 
   };
   const about = { url: web, api: hub.api, owner, name, cloneUrl: `${web}/${fullName(repo)}.git` };
   const acts = { ...peopleActs(hub, repo), ...pullActs(hub, repo), ...reads(hub, repo) };
-  const control = { ...controls(hub, repo, app), fault, requests: () => requests, close };
+  const away = (how: Away | null): void => {
+    gone = how;
+    // Who was left without an answer tries again.
+    if (how === null) server.closeAllConnections();
+  };
+  const control = { ...controls(hub, repo, app), fault, away, requests: () => requests, close };
   return { ...about, folder: repo.folder, hub, app: appFacts(app), ...acts, ...control };
 };
 
