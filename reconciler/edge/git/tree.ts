@@ -57,7 +57,7 @@ export const createReadFiles = (folders: Folders, directory: string): ReadFiles 
 };
 
 /** Entries of the cluster's directory; none where it does not exist. */
-const enter = async (
+export const enter = async (
   folders: Folders,
   tree: string,
   directory: string,
