@@ -84,6 +84,20 @@ export interface ForeignRecords {
   readonly reason: RefusalReason;
 }
 
+/**
+ * What commits changed between the last synced one and HEAD: on the line of HEAD, and on the other
+ * one where the branch was rewritten, each back to where the two meet.
+ */
+export interface Touched {
+  /** Of files below the cluster's directory, also where all commits together change nothing. */
+  readonly paths: readonly string[];
+  /**
+   * cluster.yaml and namespace files, as they stood where the lines meet and in each of the commits
+   * that changed one of them; empty: none did.
+   */
+  readonly settings: readonly Files[];
+}
+
 export interface SourceTree {
   readonly branch: string;
   readonly directory: string;
@@ -102,6 +116,11 @@ export interface SourceTree {
   readonly local: boolean;
   readonly files: Files;
   readonly ledger: Ledger;
+  /**
+   * Says of which jobs the ledger may not know by which commit their version came (rules 1.1).
+   * `unknown`: of any; absent: nobody looked, and its word counts.
+   */
+  readonly touched?: Touched | 'unknown';
   /** By path; only those that were asked. */
   readonly histories: ReadonlyMap<string, History>;
   /** By commit; only those that were asked. */

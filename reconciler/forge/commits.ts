@@ -5,6 +5,7 @@
 
 import type { CheckReport, Ended } from '../../schema/forge.ts';
 import type { Ledger } from '../../schema/ledger.ts';
+import type { CommitInfo } from '../../schema/source.ts';
 import type { Ms } from '../../schema/spec.ts';
 
 export interface ToldCommit {
@@ -42,6 +43,18 @@ export const isSame = (a: CheckReport, b: CheckReport): boolean =>
   a.summary === b.summary &&
   a.text === b.text &&
   a.buttons.map(({ id }) => id).join() === b.buttons.map(({ id }) => id).join();
+
+/** How a commit begins that takes such a commit back again, and lands the change once more. */
+const RELANDS = /^(Re-land |Reapply "|Revert "Revert ")/;
+
+/** It took another commit back: what can be asked of it is to land that again. */
+export const isReturn = ({
+  message,
+  trailers,
+}: Pick<CommitInfo, 'message' | 'trailers'>): boolean =>
+  !RELANDS.test(message) &&
+  (trailers.some(([key]) => key === 'Purser-Reverts') ||
+    /^This reverts commit [0-9a-f]{7,64}\b/m.test(message));
 
 /** Of a commit that another one follows. */
 export const endOf = (commit: string, ledger: Ledger): Ended => {

@@ -382,5 +382,8 @@ const allowanceWait = (job: JobPlan, slotWant: SlotWant, allowance: string): Blo
 const waiting = (
   { view }: JobPlan,
   { slot }: SlotWant,
-  { why, detail }: Pick<Extract<Blocked, { kind: 'waiting' }>, 'why' | 'detail'>,
-): Blocked => ({ kind: 'waiting', job: view.job.id, slot: slot.name, why, detail, remedy: null });
+  { why, detail, remedy = null }: Because,
+): Blocked => ({ kind: 'waiting', job: view.job.id, slot: slot.name, why, detail, remedy });
+
+type Wait = Extract<Blocked, { kind: 'waiting' }>;
+type Because = Pick<Wait, 'why' | 'detail'> & Partial<Pick<Wait, 'remedy'>>;

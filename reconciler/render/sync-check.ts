@@ -143,13 +143,15 @@ const progressOf = (
   return `${name} ${healthy}/${wanted} healthy${where}${said}`;
 };
 
-const buttonsOf = ({ desired, plan }: SyncView): readonly Button[] => {
+/** What a person must decide first; where all four are due, *Retry* waits. */
+const buttonsOf = ({ desired, plan, isReturn: isTold = false }: SyncView): readonly Button[] => {
   if (desired.standing.kind === 'stopped') return [];
   const statuses = new Set(plan.deployments.map(({ status }) => status));
   const own = plan.deployments.filter(({ commit }) => commit.oid === desired.commit.oid);
-  const isReturn = own.length > 0 && own.every(({ isRollback }) => isRollback);
+  const isReturn = isTold || (own.length > 0 && own.every(({ isRollback }) => isRollback));
   const isBad = statuses.has('failed') || statuses.has('stalled') || statuses.has('degraded');
   const ids: readonly ButtonId[] = [
+    ...(plan.guarded.length > 0 ? (['approve'] as const) : []),
     ...(statuses.has('canary') ? (['promote'] as const) : []),
     isReturn ? 'reland' : 'rollback',
     ...(isBad ? (['retry'] as const) : []),
@@ -165,9 +167,12 @@ export const endedCheck = (
     readonly head: CommitRef;
     /** Absent: all but log lines. */
     readonly visibility?: Visibility;
+    /** It took another commit back. Absent: it did not. */
+    readonly isReturn?: boolean;
   },
 ): CheckBody => {
   const { head } = context;
+  const button = BUTTONS[context.isReturn === true ? 'reland' : 'rollback'];
   const next = `${commitCode(head.oid)} (${words(head.subject)})`;
   switch (ended.kind) {
     case 'synced':
@@ -177,7 +182,7 @@ export const endedCheck = (
         summary: [
           paragraph(`The cluster ran what this commit says. ${next} is newer.`, RANK.verdict),
         ],
-        buttons: [BUTTONS.rollback],
+        buttons: [button],
       });
     case 'superseded':
       return body({
@@ -193,6 +198,14 @@ export const endedCheck = (
       return ended satisfies never;
   }
 };
+
+/** Of a commit that the branch stands at and that is not followed (rules 12.1). */
+export const refusedCheck = ({ message }: { readonly message: string }): CheckBody =>
+  body({
+    conclusion: 'failure',
+    title: 'Nothing is synced: the branch was rewritten',
+    summary: [paragraph(`**Nothing is done at this commit:** ${sentence(message)}`, RANK.verdict)],
+  });
 
 const endedFailed = (
   { jobs }: Extract<Ended, { kind: 'failed' }>,

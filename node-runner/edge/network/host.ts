@@ -83,16 +83,28 @@ const bridgeSubnet = async (kernel: Kernel, names: NetworkNames): Promise<Subnet
   return address === undefined ? null : parseSubnet(`${address.local}/${address.prefixlen}`);
 };
 
+/**
+ * The bridge has a hardware address of its own. Left to the kernel it is the lowest of its links', so
+ * it changes when that link goes; the allocations that stay go on sending to the old one, and what
+ * they send is lost until the node asks for their address again.
+ */
 const makeBridge = async (kernel: Kernel, names: NetworkNames, subnet: Subnet): Promise<void> => {
-  const { bridge } = names;
+  const { bridge, bridgeMac } = names;
   // A runner that was stopped between these lines left a bridge without address.
   await kernel.ipBatch([`link add ${bridge} type bridge`]).catch(() => undefined);
   await kernel.ipBatch([
     `addr replace ${gatewayOf(subnet)}/${subnet.prefixLength} dev ${bridge}`,
-    `link set ${bridge} up`,
+    `link set ${bridge} address ${bridgeMac} up`,
   ]);
   await kernel.sysctl('net/ipv4/ip_forward', '1');
   await kernel.sysctl(`net/ipv4/conf/${bridge}/route_localnet`, '1');
+};
+
+/** The bridge of an earlier release keeps the address that it has now, whatever links come and go. */
+export const keepBridgeMac = async (kernel: Kernel, { bridge }: NetworkNames): Promise<void> => {
+  const [shown] = await kernel.ipShow('link', 'show', 'dev', bridge);
+  if (shown?.address !== undefined)
+    await kernel.ipBatch([`link set ${bridge} address ${shown.address}`]);
 };
 
 /** An existing table is left alone: its map holds the ports of running allocations. */

@@ -14,6 +14,7 @@ import { createBatcher } from './batcher.ts';
 import {
   addNamespace,
   deleteNamespace,
+  keepBridgeMac,
   namespacesOf,
   prepareHost,
   readMtu,
@@ -78,6 +79,7 @@ export const createNativeNetwork = async (
   const kernel = createKernel(options.nodeNetns);
   const names = namesFor(options.node);
   const { subnet } = await prepareHost(kernel, names, options);
+  await keepBridgeMac(kernel, names);
   const state: State = {
     kernel,
     names,

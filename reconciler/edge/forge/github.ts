@@ -79,10 +79,13 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
     writeDeployment: createDeployments(wire, { self }),
     openPull: (ask) => pulls.ask(ask),
     authors: (pull) => pulls.authors(pull),
+    accounts: (emails) => pulls.accounts(emails),
+    hasChecks: wire.isApp,
     watch: (wake) => bell.listen(wake),
     listen: async () => (receiver === null ? null : receiver.listen()),
     close: () => close(bell, receiver),
     token: () => wire.token(),
+    notice: wire.notice,
     writes: () => wire.gate.writes(),
   };
 };

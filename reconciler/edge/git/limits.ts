@@ -53,6 +53,10 @@ export const UNSYNCED_COMMITS = 100;
 export const REMEMBERED_FILES = 100_000;
 export const REMEMBERED_ROWS = 300_000;
 export const REMEMBERED_COMMITS = 5000;
+/** Commits that change policy between two looks: more, and all jobs are looked at anew. */
+export const SETTINGS_STATES = 50;
+/** Commits with the paths that they changed: those between two looks at a busy branch. */
+export const REMEMBERED_STEPS = 20_000;
 /** Trees, as stored; parsed they take some four times as much. */
 export const REMEMBERED_TREE_BYTES = 8 * 1024 * 1024;
 export const TREE_OVERHEAD_BYTES = 200;

@@ -16,7 +16,7 @@ import type { Folders } from './folders.ts';
 import type { TreeEntry } from './format.ts';
 import { FOLDER, within } from './format.ts';
 import { REMEMBERED_VERDICTS, SIGNER_FILES } from './limits.ts';
-import { entryAt } from './line.ts';
+import { entryAt } from './entry.ts';
 import { createMemory } from './remember.ts';
 
 export const NO_POLICY: SignaturePolicy = { verify: 'none', signers: { ssh: [], openpgp: [] } };

@@ -11,6 +11,7 @@ import type { Base, Tips } from './base.ts';
 import { sameTips } from './base.ts';
 import type { SignCommit } from './build.ts';
 import { makeCommit, offerCommit } from './commit.ts';
+import { entryAt } from './entry.ts';
 import { broken, LostObject } from './failure.ts';
 import type { FileRow } from './folders.ts';
 import type { Commit, Identity } from './format.ts';
@@ -19,7 +20,7 @@ import type { Judgement } from './judgement.ts';
 import { createJudgement } from './judgement.ts';
 import { ledgerRows } from './ledger-store.ts';
 import { ANCESTRY_COMMITS, UNSYNCED_COMMITS } from './limits.ts';
-import { contains, entryAt } from './line.ts';
+import { contains } from './line.ts';
 import type { Notes } from './notes.ts';
 import { createNotes } from './notes.ts';
 import type { GitSourceOptions } from './options.ts';
@@ -244,6 +245,7 @@ const readTree = async (reading: Reading): Promise<Remembered> => {
     ...(refused === null ? {} : { refused }),
     ...(foreign.length === 0 ? {} : { foreign }),
     unsynced: await unsyncedOf(store, head, synced),
+    touched: synced === null ? 'unknown' : await store.line.touched(head.oid, synced),
     local: base.local,
     files,
     ledger,

@@ -1,7 +1,7 @@
 // When a commit's state is told, and how one ends that another follows.
 
 import { describe, expect, test } from 'vitest';
-import { endOf, tellAt, type ToldCommit } from '../../../../reconciler/forge/commits.ts';
+import { endOf, isReturn, tellAt, type ToldCommit } from '../../../../reconciler/forge/commits.ts';
 import type { CheckReport } from '../../../../schema/forge.ts';
 import type { LedgerRecord } from '../../../../schema/ledger.ts';
 
@@ -44,6 +44,26 @@ describe('tellAt', () => {
     ['a button at once', told(), report({ buttons: [retry] }), 11_000, 11_000],
   ])('%s', (_, known, next, now, at) => {
     expect(tellAt(known, next, now)).toBe(at);
+  });
+});
+
+describe('isReturn: what a commit says of itself', () => {
+  const reverts = [['Purser-Reverts', 'c1']] as const;
+  test.each([
+    ['a revert of the machine', 'Revert shop/web', reverts, true],
+    ['a roll back by a button', 'Roll back commit c1', reverts, true],
+    ['git revert', 'Revert "web 2"\n\nThis reverts commit 0123456789abcdef.', [], true],
+    ['what a button landed again', 'Re-land what c1 took back', reverts, false],
+    [
+      'git revert of a revert',
+      'Reapply "web 2"\n\nThis reverts commit 0123456789abcdef.',
+      [],
+      false,
+    ],
+    ['an older git', 'Revert "Revert "web 2""\n\nThis reverts commit 0123456789.', [], false],
+    ['any other', 'web 2\n\nNot what This reverts commit says.', [], false],
+  ] as const)('%s', (_, message, trailers, is) => {
+    expect(isReturn({ message, trailers })).toBe(is);
   });
 });
 
