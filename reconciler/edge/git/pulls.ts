@@ -6,7 +6,7 @@
 import type { CommitInfo, Files, FilesDifference, SourceTree } from '../../../schema/source.ts';
 import type { Base } from './base.ts';
 import { LostObject, retry } from './failure.ts';
-import { createFolders } from './folders.ts';
+import { createFolders, type KnownTexts } from './folders.ts';
 import { normalDirectory } from './format.ts';
 import { COMMIT_BYTES, FILE_BYTES, MERGE_MEMORY_BYTES } from './limits.ts';
 import { createLine } from './line.ts';
@@ -49,7 +49,10 @@ export type PullReaderOptions = Pick<
   GitSourceOptions,
   'repository' | 'branch' | 'directory' | 'cluster' | 'cacheDir' | 'ledger' | 'log'
 > &
-  Partial<Pick<PullFetch, 'auth' | 'sshCommand' | 'maxBytes' | 'timeoutMs'>>;
+  Partial<Pick<PullFetch, 'auth' | 'sshCommand' | 'maxBytes' | 'timeoutMs'>> & {
+    /** Texts that need no reading. */
+    readonly known?: KnownTexts;
+  };
 
 export const createPullReader = (options: PullReaderOptions): PullReader => {
   const place = placeOf(options.repository);
@@ -116,12 +119,13 @@ export const createPullReader = (options: PullReaderOptions): PullReader => {
 /** The repository with merges in memory over it, and a source that reads it at any base. */
 const createOpened = (options: PullReaderOptions, folder: string) => {
   const directory = normalDirectory(options.directory);
+  const { known = () => undefined } = options;
   const refs = refNames(options);
   let layered: Layered | null = null;
   let reading: GitSource | null = null;
   /** The commit that counts as the branch's tip. */
   let tip = '';
-  const layer = (): Layered => (layered ??= layerOver(folder, directory));
+  const layer = (): Layered => (layered ??= layerOver(folder, directory, known));
   const store = (): Store => layer().store;
   const tips = async () => ({ branch: tip, ledger: readRef(store().repository, refs.ledger) });
   const base: Base = {
@@ -164,8 +168,8 @@ interface Layered {
   readonly merging: MergeStore;
 }
 
-const layerOver = (folder: string, directory: string): Layered => {
-  const below = createStore(openRepository(folder), { directory, known: () => undefined });
+const layerOver = (folder: string, directory: string, known: KnownTexts): Layered => {
+  const below = createStore(openRepository(folder), { directory, known });
   const memory = createMemory<NewObject>(MERGE_MEMORY_BYTES);
   const objects: Store['objects'] = {
     ...below.objects,
@@ -176,7 +180,7 @@ const layerOver = (folder: string, directory: string): Layered => {
       return { type, size: data.length, data: data.length > maxBytes ? null : data };
     },
   };
-  const folders = createFolders(objects, { fileBytes: FILE_BYTES, known: () => undefined });
+  const folders = createFolders(objects, { fileBytes: FILE_BYTES, known });
   const files = createReadFiles(folders, directory);
   const line = createLine(folders, directory);
   const add = (object: NewObject): string => {
