@@ -6,6 +6,7 @@
 import type { CommitInfo, Files, FilesDifference, SourceTree } from '../../../schema/source.ts';
 import type { Base } from './base.ts';
 import { LostObject, retry } from './failure.ts';
+import type { KnownTexts } from './folders.ts';
 import { normalDirectory } from './format.ts';
 import type { Layered } from './layer.ts';
 import { layerOver } from './layer.ts';
@@ -45,7 +46,10 @@ export type PullReaderOptions = Pick<
   GitSourceOptions,
   'repository' | 'branch' | 'directory' | 'cluster' | 'cacheDir' | 'ledger' | 'log'
 > &
-  Partial<Pick<PullFetch, 'auth' | 'sshCommand' | 'maxBytes' | 'timeoutMs'>>;
+  Partial<Pick<PullFetch, 'auth' | 'sshCommand' | 'maxBytes' | 'timeoutMs'>> & {
+    /** Texts that need no reading. */
+    readonly known?: KnownTexts;
+  };
 
 export const createPullReader = (options: PullReaderOptions): PullReader => {
   const place = placeOf(options.repository);
@@ -109,18 +113,17 @@ export const createPullReader = (options: PullReaderOptions): PullReader => {
   };
 };
 
-const openStore = (folder: string, directory: string): Store =>
-  createStore(openRepository(folder), { directory, known: () => undefined });
-
 /** The repository with merges in memory over it, and a source that reads it at any base. */
 const createOpened = (options: PullReaderOptions, folder: string) => {
   const directory = normalDirectory(options.directory);
+  const { known = () => undefined } = options;
   const refs = refNames(options);
   let layered: Layered | null = null;
   let reading: GitSource | null = null;
   /** The commit that counts as the branch's tip. */
   let tip = '';
-  const layer = (): Layered => (layered ??= layerOver(openStore(folder, directory), directory));
+  const below = () => createStore(openRepository(folder), { directory, known });
+  const layer = (): Layered => (layered ??= layerOver(below(), { directory, known }));
   const store = (): Store => layer().store;
   const tips = async () => ({ branch: tip, ledger: readRef(store().repository, refs.ledger) });
   const base: Base = {
