@@ -79,8 +79,10 @@ export interface DesiredJob {
   readonly deployment: string;
   /** The commit that introduced the version. */
   readonly commit: CommitRef;
-  /** HEAD's version has a settled record. */
+  /** HEAD's version has a settled record, of whichever deployment. */
   readonly settled: boolean;
+  /** It has, and this deployment has none: one is due once it has settled again. */
+  readonly isUnmarked?: true;
   /** It settled, and no other version of the job ever did: there is nothing to go back to. */
   readonly isOnlySettled?: true;
   /** HEAD's deployment has a failed record. */
@@ -89,6 +91,8 @@ export interface DesiredJob {
   readonly reverted: string | null;
   /** The version equals an earlier settled version of the job (rules 2.5). */
   readonly isRollback: boolean;
+  /** Of a rollback: the commit with which the version settled first, where it is known. */
+  readonly sameAs?: string;
   /**
    * The newest settled version but this one, compiled with HEAD's in-place fields and count; null
    * if none (5.5).

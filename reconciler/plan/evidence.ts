@@ -4,6 +4,7 @@
 
 import type { Evidence } from '../../schema/ledger.ts';
 import type { LiveAllocation } from '../../schema/live.ts';
+import { maskedLine } from '../../schema/secret-text.ts';
 import type { Ms } from '../../schema/spec.ts';
 import type { Copy } from './classify.ts';
 import type { JobView } from './slots.ts';
@@ -29,8 +30,9 @@ export const evidence = ({ job }: JobView, reason: string, copies: readonly Copy
       task: failure?.task ?? failing?.name ?? null,
       message: failure?.message ?? failing?.lastCheck ?? UNKNOWN,
       ...(afterMs === null ? {} : { afterMs }),
-      // A node may still hold what it was allowed to send before.
-      ...(job.evidence === 'logs' && log !== undefined ? { log } : {}),
+      // A node may still hold what it was allowed to send before; and the ledger is pushed, so what
+      // may be a secret goes no further.
+      ...(job.evidence === 'logs' && log !== undefined ? { log: log.map(maskedLine) } : {}),
     };
   });
   const first = allocations.find(({ message }) => message !== UNKNOWN);

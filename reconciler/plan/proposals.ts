@@ -6,7 +6,9 @@
 import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
 import type { Evidence, LedgerRecord } from '../../schema/ledger.ts';
 import { pointerOf } from '../../schema/places.ts';
+import { plainLines } from '../../schema/plain.ts';
 import type { Blocked, Proposal } from '../../schema/plan.ts';
+import { maskedLine } from '../../schema/secret-text.ts';
 import { editYaml } from '../../schema/yaml-edit.ts';
 import type { Rollout } from './deployment.ts';
 import { remedyFor } from './remedy.ts';
@@ -42,7 +44,8 @@ const recordsOf = (job: DesiredJob, rollout: Rollout): readonly LedgerRecord[] =
     deployment: job.deployment,
     commit: job.commit.oid,
   };
-  if (rollout.settled && !job.settled && rollout.phase !== 'stopped' && isHead(job)) {
+  const isDue = job.settled ? job.isUnmarked === true && rollout.settles : rollout.settled;
+  if (isDue && rollout.phase !== 'stopped' && isHead(job)) {
     return [{ kind: 'settled', ...mark, ...wordsOf(job), digests: digestsOf(job) }];
   }
   // Without a settled version nothing follows from a failure, and a mark "for good" would stop it
@@ -59,12 +62,17 @@ const recordsOf = (job: DesiredJob, rollout: Rollout): readonly LedgerRecord[] =
  */
 const wordsOf = ({
   commit: { author, email, subject },
-}: DesiredJob): Pick<Extract<LedgerRecord, { kind: 'settled' }>, 'author' | 'email' | 'subject'> =>
-  subject === '' ? {} : { author, email, subject };
+  sameAs,
+}: DesiredJob): Pick<SettledRecord, 'author' | 'email' | 'subject' | 'sameAs'> => ({
+  ...(subject === '' ? {} : { author, email, subject }),
+  ...(sameAs === undefined ? {} : { sameAs }),
+});
+
+type SettledRecord = Extract<LedgerRecord, { kind: 'settled' }>;
 
 const isHead = (job: DesiredJob): boolean => job.standing.kind === 'head';
 
-const digestsOf = (job: DesiredJob): Extract<LedgerRecord, { kind: 'settled' }>['digests'] =>
+const digestsOf = (job: DesiredJob): SettledRecord['digests'] =>
   job.spec.groups.flatMap((group) =>
     group.tasks.flatMap(({ name, image }) =>
       image.digest === null
@@ -169,11 +177,15 @@ const whatGoesBack = ({ revert }: DesiredJob): readonly string[] =>
 
 /**
  * Git never forgets, so the namespace is asked again when the message is written. Set in, behind a
- * bar: no line of a log can be taken for a trailer.
+ * bar: no line of a log can be taken for a trailer. Records of earlier releases hold lines as the
+ * node sent them.
  */
 const quoted = ({ evidence }: DesiredJob, log: readonly string[]): readonly string[] =>
   evidence === 'logs' && log.length > 0
-    ? ['  last lines of its log:', ...log.map((line) => `    | ${line}`)]
+    ? [
+        '  last lines of its log:',
+        ...log.map((line) => `    | ${maskedLine(plainLines(line).join(' '))}`),
+      ]
     : [];
 
 const oneLine = (text: string): string => text.replaceAll(/\s+/g, ' ').trim();

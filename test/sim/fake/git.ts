@@ -293,6 +293,7 @@ const treeOf = (
     directory: '',
     head: commit.info,
     unsynced: unsyncedOf(commits, synced),
+    touched: touchedSince(all, commit.info.oid, synced),
     local: false,
     files: commit.files,
     ledger,
@@ -312,6 +313,35 @@ const unsyncedOf = (commits: readonly RepoCommit[], synced: string | null) => {
     .slice(at + 1)
     .toReversed()
     .map(({ info }) => info);
+};
+
+/**
+ * What changed on the lines of both commits down to where they meet, over the first parents. Git
+ * keeps what was thrown away, so nothing but a ledger without such a record makes it unknown.
+ */
+const touchedSince = (
+  all: ReadonlyMap<string, RepoCommit>,
+  head: string,
+  synced: string | null,
+): NonNullable<SourceTree['touched']> => {
+  const lineOf = (tip: string | null): readonly RepoCommit[] => {
+    const commit = tip === null ? undefined : all.get(tip);
+    return commit === undefined ? [] : [commit, ...lineOf(commit.info.parent)];
+  };
+  const [ours, theirs] = [lineOf(head), lineOf(synced)];
+  const meet = ours.find((commit) => theirs.includes(commit));
+  if (meet === undefined) return 'unknown';
+  const way = [ours, theirs].flatMap((line) => line.slice(0, line.indexOf(meet)));
+  const paths = way.flatMap(({ info, files }) => [
+    ...differing(all.get(info.parent ?? '')?.files ?? new Map(), files),
+  ]);
+  const isSettings = (path: string): boolean => /^(cluster\.yaml|namespaces\/.*)$/.test(path);
+  const settingsOf = ({ files }: RepoCommit): Files =>
+    new Map([...files].filter(([path]) => isSettings(path)));
+  return {
+    paths: [...new Set(paths)],
+    settings: paths.some(isSettings) ? [meet, ...way].map(settingsOf) : [],
+  };
 };
 
 const differing = (from: Files, to: Files): ReadonlySet<string> =>
