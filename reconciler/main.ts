@@ -3,6 +3,7 @@
 // touched by stopping. Not here: any decision.
 
 import { readFile } from 'node:fs/promises';
+import { setImmediate as pause } from 'node:timers/promises';
 import { LinkServiceDefinition } from '../schema/generated/purser/link/v1/link.ts';
 import { ControlServiceDefinition } from '../schema/generated/purser/control/v1/control.ts';
 import type {
@@ -43,9 +44,10 @@ import type { Loop } from './loop.ts';
 import { createLoop } from './loop.ts';
 import type { View } from './cycle.ts';
 import type { Forge, RunningForge } from './forge.ts';
+import { createForeseer } from './foresee.ts';
 import { createKeeping } from './keeping.ts';
 import { createMemos } from './memos.ts';
-import { createNoter, type Noter } from './notes.ts';
+import { createNoter, type Noter, type NoterOptions } from './notes.ts';
 import type { ClockPort, LogPort, RegistryPort } from './ports.ts';
 import { rollbackTarget } from './rollback.ts';
 
@@ -88,7 +90,8 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
     if (view !== null && keep !== null) keeping.offer(view);
   });
   const events = noteEvents(loop);
-  const noter = noteCommits(loop, source, log);
+  const foresee = createForeseer({ memo: memos.plan, now: clock.now, pause });
+  const noter = noteCommits(loop, { notes: source.notes, foresee, log, epochMs: Date.now });
   const forging: { running: RunningForge | null } = { running: null };
   const control = createControl({
     handlers: handlersOf({
@@ -98,7 +101,7 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
       registry,
       events,
       now: clock.now,
-      forgeFailure: () => forging.running?.failure() ?? null,
+      forging: () => forging.running,
     }),
     changes: (listener) => loop.watch(listener),
     streams: nodes.streams,
@@ -133,8 +136,8 @@ const openForge = async (
 const keepOf = ({ cacheDir, program }: ReconcilerConfig, log: LogPort): KeepPort | null =>
   program === null ? null : createKeep({ folder: cacheDir, program, log });
 
-const noteCommits = (loop: Loop, { notes }: GitSource, log: LogPort): Noter => {
-  const noter = createNoter({ notes, epochMs: Date.now, log });
+const noteCommits = (loop: Loop, options: NoterOptions): Noter => {
+  const noter = createNoter(options);
   loop.watch(({ view }) => {
     if (view !== null) noter.look(view);
   });
@@ -159,7 +162,7 @@ interface Handling {
   readonly registry: RegistryPort;
   readonly events: Events;
   readonly now: () => number;
-  readonly forgeFailure: () => string | null;
+  readonly forging: () => Pick<RunningForge, 'failure' | 'notice'> | null;
 }
 
 const handlersOf = (handling: Handling): Readonly<Record<string, Handler>> => ({
@@ -179,7 +182,7 @@ const handlersOf = (handling: Handling): Readonly<Record<string, Handler>> => ({
   rollback: async (argument) => rollback(handling, argument as RollbackArgument),
 });
 
-const stateOf = ({ config, loop, now, forgeFailure }: Handling): StateAnswer => {
+const stateOf = ({ config, loop, now, forging }: Handling): StateAnswer => {
   const { view, failure, write } = loop.state();
   const { url, branch, directory } = config.repository;
   return {
@@ -189,7 +192,8 @@ const stateOf = ({ config, loop, now, forgeFailure }: Handling): StateAnswer => 
     directory,
     failure,
     write,
-    forge: forgeFailure(),
+    forge: forging()?.failure() ?? null,
+    forgeNotice: forging()?.notice() ?? null,
     view: view === null ? null : viewOf(view, now()),
   };
 };
@@ -212,11 +216,11 @@ const copiesIn = (handling: Handling, { job }: CopiesArgument): CopiesAnswer => 
 };
 
 const viewOf = (
-  { desired, live, plan, at }: View,
+  { desired, told, plan, at }: View,
   now: number,
 ): NonNullable<StateAnswer['view']> => ({
   desired,
-  live,
+  live: told,
   plan,
   ageMs: now - at,
   wakesInMs: plan.wakeAt === null ? null : Math.max(0, plan.wakeAt - now),
@@ -286,7 +290,9 @@ const resolve = async (
   const allowed = loop.state().view?.desired.cluster.registries ?? [];
   const name = parseImageReference(reference)?.registry;
   if (name !== undefined && !allowed.includes(name)) {
-    const message = `registry ${name} is not allowed: add \`- ${name}\` under \`policies.registries\` in cluster.yaml`;
+    const message =
+      `registry ${name} is not asked, as cluster.yaml at HEAD does not allow it: ` +
+      `commit \`- ${name}\` under \`policies.registries\` there first`;
     return { kind: 'failed', why: 'not-allowed', message, sinceMs: 0 };
   }
   return registry.resolve({ job: '', group: '', task: '', commit: '', reference });

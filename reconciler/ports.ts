@@ -29,6 +29,8 @@ export interface EdgeFailure {
   readonly consequence: Consequence;
   /** For people: what could not be done, why, what to do. */
   readonly message: string;
+  /** The branch stands at this commit, which is not followed; absent: it failed otherwise. */
+  readonly refused?: string;
 }
 
 /** A commit that the machine wants to make (rules 12.2, 12.3). */
@@ -109,6 +111,10 @@ export interface ForgePort {
   readonly openPull: (ask: PullAsk) => Promise<number>;
   /** Accounts of the people behind a pull request's commits, for rules 8.2. */
   readonly authors: (pull: number) => Promise<readonly Account[]>;
+  /** Accounts behind addresses of authors on the branch, in their order; null: nobody there has it. */
+  readonly accounts: (emails: readonly string[]) => Promise<readonly (Account | null)[]>;
+  /** False: there is only a token. A line stands for each check, and the comment says the rest. */
+  readonly hasChecks: boolean;
   /** Calls back whenever something may have changed there. Carries no data. */
   readonly watch: (wake: () => void) => () => void;
 }

@@ -5,31 +5,29 @@
 // Not here: the thread that it runs in, and its limits (pull-worker, edge/pull-plans).
 
 import { asks, compile } from './desired/compile.ts';
-import { fieldChanges } from './desired/field-changes.ts';
-import { createReader } from './desired/read.ts';
-import { effectsOf } from './plan/effects.ts';
-import { rehearse } from './plan/rehearse.ts';
-import { unaged } from '../schema/ageing.ts';
-import { sha256 } from '../schema/hash.ts';
+import { createReader, recall } from './desired/read.ts';
 import { compareText } from '../schema/ids.ts';
 import { parseImageReference } from '../schema/image-reference.ts';
-import type { LiveNode, LiveState } from '../schema/live.ts';
+import type { KeptDocument } from '../schema/kept.ts';
+import type { LiveState } from '../schema/live.ts';
 import type { PullPlan } from '../schema/pull-plan.ts';
 import type { DigestAsk, LookupAnswer, SourceTree } from '../schema/source.ts';
 import { ASK_ROUNDS } from './config.ts';
 import { asksPast } from './cycle.ts';
 import type { PullReader, PullTrees } from './edge/git/pulls.ts';
 import { createMemos, type Memos } from './memos.ts';
+import { plannedOf } from './planned.ts';
 import type { PullPlansPort, RegistryPort } from './ports.ts';
 import type { PreviewSource } from './preview.ts';
 import { changedTree, completed, previewWith } from './preview.ts';
-import { summarize } from './render/summary.ts';
 
 export interface PullPlannerOptions {
   readonly reader: PullReader;
   readonly registry: RegistryPort;
   /** Asks without any login: for what strangers wrote. */
   readonly anonymous: RegistryPort;
+  /** Of the reconciler's own reading, so that the first plan need not parse all; then forgotten. */
+  readonly documents?: readonly KeptDocument[];
   /** Monotonic milliseconds. */
   readonly now: () => number;
 }
@@ -40,6 +38,7 @@ export const createPullPlanner = (
   options: PullPlannerOptions,
 ): ((ask: PullAsk) => Promise<PullPlan>) => {
   const memos = createMemos();
+  recall(memos.compile.reads, options.documents ?? []);
   const resolvers = {
     known: createResolver(options.registry, options.now),
     anonymous: createResolver(options.anonymous, options.now),
@@ -52,7 +51,9 @@ export const createPullPlanner = (
       if (trees.kind === 'conflict') return { kind: 'conflict', base, head, files: trees.files };
       if (trees.kind === 'unrelated') return { kind: 'failed', base, head, message: UNRELATED };
       const resolve = fromFork ? resolvers.anonymous : resolvers.known;
-      return await planOf({ ...options, memos, ask, trees, live, resolve: resolve() });
+      const made = await planOf({ ...options, memos, ask, trees, live, resolve: resolve() });
+      recall(memos.compile.reads, []);
+      return made;
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       return { kind: 'failed', base, head, message };
@@ -82,26 +83,11 @@ const planOf = async (planning: Planning): Promise<PullPlan> => {
   const change = changedTree({ ...tree, differences: known }, trees.head, trees.files);
   const memo = { compile: memos.compile, plan: memos.plan, now: now() };
   const snapshot = { format: 1, tree, live, takenAt: '' } as const;
-  const { preview, after } = await previewWith(memo, { snapshot, change, source });
-  const summary = summarize(preview);
-  const changed = new Set(summary.jobs.map(({ job }) => job));
+  const foreseen = await previewWith(memo, { snapshot, change, source });
   const paths = trees.differences.find(({ from }) => from === trees.base.files)?.paths ?? [];
-  const written = [...paths].flatMap((path) => /^jobs\/(.+)\.yaml$/.exec(path)?.[1] ?? []);
-  return {
-    kind: 'planned',
-    summary,
-    rehearsal: rehearse({ before: preview.base.desired, live, after, changed }),
-    fields: fieldChanges({
-      before: trees.base.files,
-      after: trees.files,
-      jobs: [...new Set([...changed, ...written])],
-      read: createReader(memos.compile.reads),
-    }),
-    effects: effectsOf(preview.base, preview.change),
-    base: ask.base,
-    head: ask.head,
-    snapshot: nameOf(live),
-  };
+  const read = createReader(memos.compile.reads);
+  const told = plannedOf({ foreseen, before: trees.base.files, after: trees.files, paths, read });
+  return { kind: 'planned', ...told, base: ask.base, head: ask.head };
 };
 
 /** The base as the loop would compile it: with its past, and whose commits runners obey. */
@@ -160,28 +146,4 @@ const createResolver = (registry: RegistryPort, now: () => number) => {
       return answer;
     };
   };
-};
-
-const names = new WeakMap<ReturnType<typeof unaged>, string>();
-
-/** Of all that a plan looks at, but ages. */
-const nameOf = ({ nodes }: LiveState): string =>
-  sha256(nodes.map((node) => `${headOf(node)} ${copiesName(node)}`).join('\n')).slice(0, 16);
-
-const headOf = ({ name, connected, capacity, attributes, portsTaken, volumes }: LiveNode): string =>
-  JSON.stringify([name, connected, capacity, attributes, portsTaken, volumes]);
-
-const copiesName = (node: LiveNode): string => {
-  const copies = unaged(node);
-  const known = names.get(copies);
-  if (known !== undefined) return known;
-  const made = sha256(
-    copies
-      .map(({ allocation, body, phase, health, everHealthy, stopping }) =>
-        [allocation, body.specHash, phase, health, everHealthy, stopping].join(' '),
-      )
-      .join('\n'),
-  );
-  names.set(copies, made);
-  return made;
 };

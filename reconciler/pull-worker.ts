@@ -5,10 +5,12 @@
 import { parentPort, workerData } from 'node:worker_threads';
 import { createPullReader } from './edge/git/pulls.ts';
 import type { Auth } from './edge/git/remote.ts';
+import { createKeep } from './edge/keep.ts';
 import { createLiveReceiver } from './edge/live-parts.ts';
 import type { FromPullWorker, PullWorkerData, ToPullWorker } from './edge/pull-messages.ts';
 import { createRegistry } from './edge/registry.ts';
 import { createPullPlanner } from './pull-plan.ts';
+import { NOTHING_KEPT, type Kept } from '../schema/kept.ts';
 
 const silent = { info: () => undefined, warn: () => undefined, error: () => undefined };
 
@@ -21,8 +23,13 @@ const main = (data: PullWorkerData): void => {
       waiting.push({ resolve, reject });
       say({ kind: 'auth' });
     });
+  const kept =
+    data.keep === null ? NOTHING_KEPT : createKeep({ ...data.keep, log: silent }).recall();
+  let texts: Kept['texts'] | null = kept.texts;
+  const known = (blob: string): string | undefined => texts?.get(blob);
   const plan = createPullPlanner({
-    reader: createPullReader({ ...source, log: silent, ...(data.asksAuth ? { auth } : {}) }),
+    reader: createPullReader({ ...source, known, log: silent, ...(data.asksAuth ? { auth } : {}) }),
+    documents: kept.documents,
     registry: createRegistry({ credentials, insecure }),
     anonymous: createRegistry({ credentials: null, insecure }),
     now: () => performance.now(),
@@ -36,6 +43,7 @@ const main = (data: PullWorkerData): void => {
         const { base, head, fromFork } = message;
         const live = receiver.live(message.live);
         void plan({ base, head, fromFork, live }).then((made) => {
+          texts = null;
           say({ kind: 'planned', plan: made });
         });
         return;

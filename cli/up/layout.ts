@@ -43,6 +43,8 @@ export interface UpSettings {
   readonly directory: string;
   readonly cluster: string;
   readonly nodes: readonly NodeLayout[];
+  /** Absent where an earlier release wrote it. */
+  readonly tokenFile?: string | null;
 }
 
 /** What the last `up` of this root was asked; null: there was none. */

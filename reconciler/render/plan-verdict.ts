@@ -27,7 +27,10 @@ export interface Verdict {
   readonly later: readonly Blocked[];
 }
 
-export const judge = ({ summary, effects }: Planned, approved: ReadonlySet<string>): Verdict => {
+export const judge = (
+  { summary, effects }: Pick<Planned, 'summary' | 'effects'>,
+  approved: ReadonlySet<string>,
+): Verdict => {
   const blocked = besideApprovals(summary).filter(
     (one) => one.kind !== 'waiting' || (one.why !== 'stopped-sync' && one.why !== 'guard'),
   );

@@ -50,6 +50,7 @@ describe('plans of pull requests', () => {
         ledger: 'ref',
         sshCommand: null,
       },
+      keep: null,
       auth: null,
       registryCredentials: null,
       insecureRegistries: [],

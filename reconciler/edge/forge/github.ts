@@ -78,11 +78,13 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
     answer: (request, words, done) => requests.answer(request, words, done).then(forget),
     writeDeployment: createDeployments(wire, { self }),
     openPull: (ask) => pulls.ask(ask),
-    authors: (pull) => pulls.authors(pull),
+    ...{ authors: pulls.authors, accounts: pulls.accounts },
+    hasChecks: wire.isApp,
     watch: (wake) => bell.listen(wake),
     listen: async () => (receiver === null ? null : receiver.listen()),
     close: () => close(bell, receiver),
     token: () => wire.token(),
+    notice: wire.notice,
     writes: () => wire.gate.writes(),
   };
 };
