@@ -33,11 +33,12 @@ export const createCommitReports = ({ forge, source, clock }: ForgeContext): Com
   let told: Refused | null = null;
 
   /** Newest first until one that is known, or that ended on the forge. */
-  const discover = async (head: string) => {
+  const discover = async (head: string, refused: readonly string[]) => {
     if (open.has(head)) return;
     for (const info of await source.listCommits(COMMITS_BACK)) {
       const { oid } = info;
       if (open.has(oid)) return;
+      if (refused.includes(oid)) continue;
       const told = await forge.check('sync', oid);
       if (told?.status === 'completed' && oid !== head) return;
       const fresh = { since: clock.now(), told, toldAt: 0, deployment: null };
@@ -78,7 +79,7 @@ export const createCommitReports = ({ forge, source, clock }: ForgeContext): Com
     tell: async (view) => {
       const { desired, live, plan, tree } = view;
       const head = desired.commit;
-      await discover(head.oid);
+      await discover(head.oid, tree.refused?.commits ?? []);
       const due: (Ms | null)[] = [];
       await tryEach([...open.values()], async (one) => {
         if (one.commit === head.oid) {
