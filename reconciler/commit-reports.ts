@@ -11,6 +11,7 @@ import { endOf, isReturn, tellAt, type ToldCommit } from './forge/commits.ts';
 import { earliest, tryEach, type ForgeContext, type Part } from './forge-context.ts';
 import { deploymentWords } from './render/comment.ts';
 import { endedCheck, refusedCheck, syncCheck } from './render/sync-check.ts';
+import type { SyncView } from './render/sync-blocks.ts';
 import { visibilityOf } from './render/visibility.ts';
 
 /** Commits behind HEAD that may still have an open check: more in one push end untold. */
@@ -41,7 +42,8 @@ export const createCommitReports = ({ forge, source, clock }: ForgeContext): Com
       if (refused.includes(oid)) continue;
       const told = await forge.check('sync', oid);
       if (told?.status === 'completed' && oid !== head) return;
-      const fresh = { since: clock.now(), told, toldAt: 0, deployment: null };
+      const wasSynced = told?.conclusion === 'success';
+      const fresh = { since: clock.now(), told, toldAt: 0, wasSynced, deployment: null };
       open.set(oid, { commit: oid, isReturn: isReturn(info), ...fresh });
     }
   };
@@ -77,30 +79,36 @@ export const createCommitReports = ({ forge, source, clock }: ForgeContext): Com
       return null;
     },
     tell: async (view) => {
-      const { desired, live, plan, tree } = view;
-      const head = desired.commit;
-      await discover(head.oid, tree.refused?.commits ?? []);
+      const head = view.desired.commit;
+      await discover(head.oid, view.tree.refused?.commits ?? []);
       const due: (Ms | null)[] = [];
       await tryEach([...open.values()], async (one) => {
         if (one.commit === head.oid) {
-          const { ledger } = tree;
-          const body = syncCheck({ desired, live, plan, ledger, isReturn: one.isReturn });
-          due.push(await write(one, body, view));
+          const body = syncCheck(seenOf(one, view));
+          // Before it is told: the forge may be away.
+          const now = { ...one, wasSynced: one.wasSynced || body.conclusion === 'success' };
+          open.set(one.commit, now);
+          due.push(await write(now, body, view));
         } else {
-          const ended = endOf(one.commit, tree.ledger);
-          const context = {
-            cluster: desired.cluster.name,
-            head,
-            visibility: visibilityOf(desired),
-            isReturn: one.isReturn,
-          };
-          await write(one, endedCheck(ended, context), view);
+          await write(one, endedBody(one, view), view);
           open.delete(one.commit);
         }
       });
       return earliest(due);
     },
   };
+};
+
+const seenOf = ({ isReturn, wasSynced }: Open, view: View): SyncView => {
+  const { desired, live, plan } = view;
+  return { desired, live, plan, isReturn, wasSynced };
+};
+
+const endedBody = (one: Open, { desired, tree }: View): CheckBody => {
+  const { cluster, commit: head } = desired;
+  const { isReturn } = one;
+  const context = { cluster: cluster.name, head, visibility: visibilityOf(desired), isReturn };
+  return endedCheck(endOf(one, tree.ledger), context);
 };
 
 const isSameRefusal = (told: Refused | null, { commit, message }: Refused): boolean =>

@@ -13,6 +13,8 @@ export interface ToldCommit {
   readonly since: Ms;
   readonly told: CheckReport | null;
   readonly toldAt: Ms;
+  /** The cluster ran what it says, whether or not that could be told. */
+  readonly wasSynced: boolean;
 }
 
 const FIRST_MINUTE_MS = 60_000;
@@ -56,8 +58,14 @@ export const isReturn = ({
   (trailers.some(([key]) => key === 'Purser-Reverts') ||
     /^This reverts commit [0-9a-f]{7,64}\b/m.test(message));
 
-/** Of a commit that another one follows. */
-export const endOf = (commit: string, ledger: Ledger): Ended => {
+/**
+ * Of a commit that another one follows. Where nothing was told of it while it was the newest, such
+ * as when the forge was away, the ledger says whether a version of it settled and nothing waited.
+ */
+export const endOf = (
+  { commit, told, wasSynced }: Pick<ToldCommit, 'told' | 'wasSynced'> & { readonly commit: string },
+  ledger: Ledger,
+): Ended => {
   const jobs = ledger.flatMap((record) => {
     if (record.kind !== 'failed' || record.commit !== commit) return [];
     const answer = ledger.findLast(
@@ -67,6 +75,8 @@ export const endOf = (commit: string, ledger: Ledger): Ended => {
     return [{ job: record.job, evidence: record.evidence, revertedBy }];
   });
   if (jobs.length > 0) return { kind: 'failed', jobs };
-  const synced = ledger.some((record) => record.kind === 'synced' && record.commit === commit);
-  return { kind: synced ? 'synced' : 'superseded' };
+  const has = (kind: 'synced' | 'settled') =>
+    ledger.some((record) => record.kind === kind && record.commit === commit);
+  const isSynced = wasSynced || (told === null && has('synced') && has('settled'));
+  return { kind: isSynced ? 'synced' : 'superseded' };
 };

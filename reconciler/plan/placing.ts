@@ -199,11 +199,11 @@ const holdingOf = (allocation: LiveAllocation): Holding => {
 };
 
 const refusalOf = (node: NodeView): PlaceNode['refusal'] => {
-  if (node.standing === 'lost') return { reason: 'lost', detail: 'lost' };
-  if (node.live === null) return { reason: 'not-heard-from', detail: 'not heard from yet' };
+  if (node.standing === 'lost') return { reason: 'lost', detail: '' };
+  if (node.live === null) return { reason: 'not-heard-from', detail: '' };
   if (node.ahead && node.live.connected) return { reason: 'behind', detail: aheadDetail(node) };
-  if (node.standing === 'unknown') return { reason: 'unknown', detail: 'silent' };
-  if (node.drain !== 'no') return { reason: 'draining', detail: 'drained' };
+  if (node.standing === 'unknown') return { reason: 'unknown', detail: '' };
+  if (node.drain !== 'no') return { reason: 'draining', detail: '' };
   return null;
 };
 

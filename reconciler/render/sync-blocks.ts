@@ -3,7 +3,7 @@
 // namespace allows them (rules 6.4). Not here: status and title (sync-check).
 
 import type { DesiredState } from '../../schema/desired.ts';
-import type { Evidence, Ledger } from '../../schema/ledger.ts';
+import type { Evidence } from '../../schema/ledger.ts';
 import type { LiveState } from '../../schema/live.ts';
 import type { DeploymentView, Plan } from '../../schema/plan.ts';
 import { listsOf } from '../../schema/lists.ts';
@@ -19,7 +19,8 @@ export interface SyncView {
   readonly desired: DesiredState;
   readonly live: LiveState;
   readonly plan: Plan;
-  readonly ledger: Ledger;
+  /** It was in sync once. Absent: not as far as anybody knows. */
+  readonly wasSynced?: boolean;
   /** HEAD took another commit back. Absent: it did not, as far as it says itself. */
   readonly isReturn?: boolean;
 }
@@ -52,7 +53,7 @@ export const stateBlocks = (
     ...(hidden === 0
       ? []
       : [`${many(hidden, 'job')} not shown here: see ${code('plan_visibility')}.`]),
-    ...(rest === 0 ? [] : [asBefore(rest, shown.length === 0)]),
+    ...(rest === 0 ? [] : [atRest(rest, shown.length === 0)]),
   ];
   return {
     summary: [
@@ -67,10 +68,10 @@ export const stateBlocks = (
   };
 };
 
-/** This commit says nothing of them; one that is stopped stays so. */
-const asBefore = (count: number, isAll: boolean): string => {
-  if (count === 1) return `The ${isAll ? 'one' : 'other'} job is as before.`;
-  return `${isAll ? 'All' : 'The other'} ${count} jobs are as before.`;
+/** Nothing is under way in them, whether or not the commit touches them. */
+const atRest = (count: number, isAll: boolean): string => {
+  if (count === 1) return `The ${isAll ? 'one' : 'other'} job is at rest.`;
+  return `${isAll ? 'All' : 'The other'} ${count} jobs are at rest.`;
 };
 
 const jobsBlock = ({ desired }: SyncView, views: readonly DeploymentView[]): Block => ({

@@ -1,5 +1,5 @@
 // The check of a commit of the branch: how far the cluster is with it, or how it ended.
-// In: what is wanted, what is, the plan, the ledger; or how a commit ended. Out: status, title,
+// In: what is wanted, what is, the plan; or how a commit ended. Out: status, title,
 // summary, details, at most three buttons. Nothing in it grows with time alone: a text that changes
 // is written to the forge. Not here: when it is told (reconciler/forge), rows (sync-blocks).
 
@@ -12,7 +12,7 @@ import { BUTTONS } from './buttons.ts';
 import { cut, paragraph, RANK, type Block } from './cut.ts';
 import { code, commitCode, sentence, words } from './markdown.ts';
 import { failureBlocks, stateBlocks, type Failure, type SyncView } from './sync-blocks.ts';
-import { concernOf, sumOf, waveOf } from './sync-jobs.ts';
+import { concernOf, isOnItsWay, sumOf, waveOf } from './sync-jobs.ts';
 import { FULL, visibilityOf, type Visibility } from './visibility.ts';
 import { many, manyCopies, STATUS_WORDS } from './words.ts';
 
@@ -88,11 +88,14 @@ const failedTitle = (
 ): string =>
   visibility.job(job) ? `${job} failed${reason === null ? '' : `: ${reason}`}` : 'A job failed';
 
-/** Once the ledger says so it stays so: what happens to a version later is not this commit's. */
-const isSynced = ({ desired, plan, ledger }: SyncView): boolean =>
-  ledger.some((record) => record.kind === 'synced' && record.commit === desired.commit.oid)
+/**
+ * Once it was told so it stays so: what happens to a version later is not this commit's. The
+ * ledger's `synced` says less: that no removal waits.
+ */
+const isSynced = ({ plan, wasSynced = false }: SyncView): boolean =>
+  wasSynced
     ? plan.deployments.every(({ status }) => isOver(status) || status === 'blocked')
-    : plan.synced && plan.deployments.every(({ status }) => isOver(status));
+    : plan.synced && plan.deployments.every((one) => isOver(one.status) && !isOnItsWay(one));
 
 const isOver = (status: DeploymentView['status']): boolean =>
   status === 'settled' || status === 'stopped' || status === 'degraded';
@@ -138,7 +141,8 @@ const progressOf = (
   const { healthy, wanted } = sumOf([view]);
   const wave = waveOf(view, desired);
   const name = visibility.job(view.job) ? view.job : 'A job';
-  const said = view.status === 'rolling' ? '' : `, ${STATUS_WORDS[view.status]}`;
+  const isPlain = view.status === 'rolling' || isOnItsWay(view);
+  const said = isPlain ? '' : `, ${STATUS_WORDS[view.status]}`;
   const where = wave === null ? '' : `, wave ${wave.at} of ${wave.of}`;
   return `${name} ${healthy}/${wanted} healthy${where}${said}`;
 };

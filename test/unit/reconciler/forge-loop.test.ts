@@ -95,18 +95,34 @@ describe('commits', () => {
 });
 
 test('a commit that took another one back offers to land that again, also once it is over', async () => {
-  const view = viewOf([BASE, { [WEB]: 'image: reg.example/web:2\ncount: 3\n' }], STARTING);
+  const commits = [BASE, { [WEB]: 'image: reg.example/web:2\ncount: 3\n' }];
+  const view = viewOf(commits, STARTING);
   const head = { ...view.tree.head, trailers: [['Purser-Reverts', 'c'.repeat(40)] as const] };
-  const synced: LedgerRecord = { kind: 'synced', commit: head.oid };
   const buttonsAt = (commit: string) =>
     world.fake.checks.get(`sync/${commit}`)?.buttons.map(({ id }) => id);
   await world.see({ ...view, tree: { ...view.tree, head } });
   expect(buttonsAt(head.oid)).toEqual(['reland']);
-  const next = viewOf([BASE, {}, { 'configs/x': 'y' }], null, [synced]);
+  // In sync while the forge is away: it is told afterwards.
+  world.fake.failure = { kind: 'edge-failure', consequence: 'retry', message: 'HTTP 502' };
+  await world.see(viewOf(commits));
+  world.fake.failure = null;
+  const next = viewOf([...commits, { 'configs/x': 'y' }]);
   await world.see(next);
   expect(world.fake.checks.get(`sync/${head.oid}`)?.title).toBe('It was in sync');
   expect(buttonsAt(head.oid)).toEqual(['reland']);
   expect(buttonsAt(next.tree.head.oid)).toEqual(['rollback']);
+});
+
+test('more copies of a version that settled: in sync when they are healthy', async () => {
+  const more = viewOf([BASE, { [WEB]: 'image: reg.example/web:1\ncount: 4\n' }]);
+  const { oid } = more.tree.head;
+  const synced: LedgerRecord = { kind: 'synced', commit: oid };
+  await world.see({ ...more, tree: { ...more.tree, ledger: [synced] } });
+  const told = world.fake.checks.get(`sync/${oid}`);
+  expect([told?.status, told?.title]).toEqual(['in_progress', 'shop/web 3/4 healthy']);
+  const next = viewOf([BASE, {}, { 'configs/x': 'y' }]);
+  await world.see(next);
+  expect(world.fake.checks.get(`sync/${oid}`)?.conclusion).toBe('cancelled');
 });
 
 test('a commit whose removals wait can be approved where it is told', async () => {

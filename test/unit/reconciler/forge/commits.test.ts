@@ -22,6 +22,7 @@ const told = (fields: Partial<ToldCommit> = {}): ToldCommit => ({
   since: 0,
   told: report(),
   toldAt: 10_000,
+  wasSynced: false,
   ...fields,
 });
 
@@ -79,9 +80,19 @@ describe('endOf', () => {
   };
   const synced: LedgerRecord = { kind: 'synced', commit: 'c1' };
 
+  const settled: LedgerRecord = { kind: 'settled', ...mark, digests: [] };
+
+  test('what was told counts before the ledger', () => {
+    const one = { commit: 'c1', told: report(), wasSynced: false };
+    expect(endOf(one, [synced, settled])).toEqual({ kind: 'superseded' });
+    expect(endOf({ ...one, wasSynced: true }, [])).toEqual({ kind: 'synced' });
+    expect(endOf({ ...one, wasSynced: true }, [failed])).toMatchObject({ kind: 'failed' });
+  });
+
   test.each<[string, readonly LedgerRecord[], ReturnType<typeof endOf>]>([
     ['nothing was written of it: superseded', [], { kind: 'superseded' }],
-    ['it was in sync once', [synced], { kind: 'synced' }],
+    ['nothing waited, and nobody knows more: superseded', [synced], { kind: 'superseded' }],
+    ['a version of it settled', [synced, settled], { kind: 'synced' }],
     [
       'a job failed and was reverted',
       [synced, failed, reverted],
@@ -94,6 +105,6 @@ describe('endOf', () => {
     ],
     ['what failed is of another commit', [{ ...failed, commit: 'c0' }], { kind: 'superseded' }],
   ])('%s', (_, ledger, end) => {
-    expect(endOf('c1', ledger)).toEqual(end);
+    expect(endOf({ commit: 'c1', told: null, wasSynced: false }, ledger)).toEqual(end);
   });
 });
