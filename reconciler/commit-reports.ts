@@ -34,11 +34,12 @@ export const createCommitReports = ({ forge, source, clock }: ForgeContext): Com
   const open = new Map<string, Open>();
 
   /** Newest first until one that is known, or that ended on the forge. */
-  const discover = async (head: string) => {
+  const discover = async (head: string, refused: readonly string[]) => {
     if (open.has(head)) return;
     for (const info of await source.listCommits(COMMITS_BACK)) {
       const { oid } = info;
       if (open.has(oid)) return;
+      if (refused.includes(oid)) continue;
       const told = await forge.check('sync', oid);
       if (told?.status === 'completed' && oid !== head) return;
       const wasSynced = told?.conclusion === 'success';
@@ -73,7 +74,7 @@ export const createCommitReports = ({ forge, source, clock }: ForgeContext): Com
     refuse: refusalsTo(forge),
     tell: async (view) => {
       const head = view.desired.commit;
-      await discover(head.oid);
+      await discover(head.oid, view.tree.refused?.commits ?? []);
       const due: (Ms | null)[] = [];
       await tryEach([...open.values()], async (one) => {
         if (one.commit === head.oid) {

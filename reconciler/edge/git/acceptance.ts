@@ -12,11 +12,11 @@ import type {
 } from '../../../schema/acceptance.ts';
 import { afterCommit, JUDGED_COMMITS, needsMerge, verdictOn } from '../../../schema/acceptance.ts';
 import type { Ledger } from '../../../schema/ledger.ts';
-import { refusalWords, remedyWords } from '../../../schema/refusal.ts';
+import { refusedWords } from '../../../schema/refused-words.ts';
 import type { RefusedCommits } from '../../../schema/source.ts';
 import type { LogPort } from '../../ports.ts';
 import type { Base } from './base.ts';
-import { broken } from './failure.ts';
+import { broken, RefusedHead } from './failure.ts';
 import type { Commit } from './format.ts';
 import { createHostMerges, type HostMerges } from './host-merge.ts';
 import { COMMIT_BYTES, POLICY_COMMITS, REMEMBERED_VERDICTS } from './limits.ts';
@@ -92,19 +92,6 @@ export const createAcceptance = (options: AcceptanceOptions): Acceptance => {
       return verdictOn(await factsOf(work, await work.store.folders.commit(oid), judge), judge);
     },
   };
-};
-
-/** For people: which commit, by whom, why, and what to do. */
-export const refusedWords = ({ cause, newest, reason, commits }: RefusedCommits): string => {
-  const who = cause.author.email === '' ? cause.author.name : cause.author.email;
-  const others = commits.length - 1;
-  const isOld = cause.oid !== newest.oid;
-  return (
-    `commit ${cause.oid.slice(0, 12)} by ${who} ${refusalWords(reason)}: it is not acted on` +
-    (isOld ? `, nor what builds on it (${others === 1 ? '1 commit' : `${others} commits`})` : '') +
-    `. ${remedyWords(reason)}; or revert it; or accept it as it is: ` +
-    `purser resume --at ${cause.oid}`
-  );
 };
 
 interface Working extends Opened {
@@ -329,7 +316,8 @@ const judgedOf = async (
     commits: refused.map(({ commit }) => commit).toReversed(),
   };
   if (accepted !== null) return { accepted, judge, refused: told };
-  throw broken(
+  throw new RefusedHead(
+    newest.commit,
     `nothing of the branch can be acted on: ${refusedWords(told)}. Or start the reconciler with ` +
       '--trust COMMIT, the newest commit that you have looked at',
   );

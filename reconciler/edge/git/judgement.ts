@@ -6,8 +6,9 @@
 import { isPurserKey, verdictOn, type SignaturePolicy } from '../../../schema/acceptance.ts';
 import type { Ledger } from '../../../schema/ledger.ts';
 import { refusalWords } from '../../../schema/refusal.ts';
+import { refusedWords } from '../../../schema/refused-words.ts';
 import type { ForeignRecords, RefusedCommits } from '../../../schema/source.ts';
-import { createAcceptance, refusedWords, type Acceptance } from './acceptance.ts';
+import { createAcceptance, type Acceptance } from './acceptance.ts';
 import type { Base } from './base.ts';
 import { broken } from './failure.ts';
 import { readLedger } from './ledger-store.ts';
