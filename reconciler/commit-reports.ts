@@ -127,8 +127,10 @@ const deploymentState = ({ status, conclusion }: CheckReport): DeploymentReport[
       return 'success';
     case 'cancelled':
       return 'inactive';
-    case 'failure':
     case 'action_required':
+      // It waits for a person: what of it failed is not said yet.
+      return 'in_progress';
+    case 'failure':
     case null:
       return 'failure';
     default:
