@@ -39,9 +39,9 @@ const commitIsAccepted = ({ commit, refused }: DesiredState): readonly Violation
   refused?.commits.includes(commit.oid) === true
     ? [
         {
-          rule: 'a commit that is not accepted is not acted on',
+          rule: 'accepted',
           subject: commit.oid,
-          detail: `it is refused, and steps follow from it`,
+          detail: 'the signature policy refuses it, and steps follow from it',
         },
       ]
     : [];
