@@ -17,6 +17,7 @@ import { normalDirectory, within } from './format.ts';
 import { ledgerRows, readLedger } from './ledger-store.ts';
 import { ANCESTRY_COMMITS, UNSYNCED_COMMITS } from './limits.ts';
 import { contains, entryAt } from './line.ts';
+import type { Step } from './line.ts';
 import type { Notes } from './notes.ts';
 import { createNotes } from './notes.ts';
 import type { GitSourceOptions } from './options.ts';
@@ -42,6 +43,8 @@ export interface GitSource extends SourcePort {
   readonly notes: Notes;
   /** What was read last, files and ledger, by blob id: nothing is read for it. */
   readonly texts: () => ReadonlyMap<string, string>;
+  /** What was walked of the branch's line, oldest first: nothing is read for it. */
+  readonly walked: () => readonly Step[];
   readonly close: () => void;
 }
 
@@ -118,6 +121,7 @@ export const createGitSource = (
       by: () => machine(options.cluster, epochSeconds()),
     }),
     texts: () => textsOf([...(reader.last()?.files ?? []), ...ledgerRows(reader.last()?.ledger)]),
+    walked: () => base.store().line.walked(),
     close: base.close,
   };
 };
