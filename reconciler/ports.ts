@@ -111,6 +111,10 @@ export interface ForgePort {
   readonly openPull: (ask: PullAsk) => Promise<number>;
   /** Accounts of the people behind a pull request's commits, for rules 8.2. */
   readonly authors: (pull: number) => Promise<readonly Account[]>;
+  /** Accounts behind addresses of authors on the branch, in their order; null: nobody there has it. */
+  readonly accounts: (emails: readonly string[]) => Promise<readonly (Account | null)[]>;
+  /** False: there is only a token. A line stands for each check, and the comment says the rest. */
+  readonly hasChecks: boolean;
   /** Calls back whenever something may have changed there. Carries no data. */
   readonly watch: (wake: () => void) => () => void;
 }

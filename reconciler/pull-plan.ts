@@ -80,7 +80,7 @@ const planOf = async (planning: Planning): Promise<PullPlan> => {
   const { registries } = compile(tree, memos.compile).cluster;
   const source = { complete, resolve: within(registries, resolve) };
   const known = [...(tree.differences ?? []), ...trees.differences];
-  const change = { ...changedTree(tree, trees.head, trees.files), differences: known };
+  const change = changedTree({ ...tree, differences: known }, trees.head, trees.files);
   const memo = { compile: memos.compile, plan: memos.plan, now: now() };
   const snapshot = { format: 1, tree, live, takenAt: '' } as const;
   const foreseen = await previewWith(memo, { snapshot, change, source });

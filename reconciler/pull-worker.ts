@@ -5,7 +5,7 @@
 import { readlinkSync } from 'node:fs';
 import { getPriority, setPriority } from 'node:os';
 import { parentPort, workerData } from 'node:worker_threads';
-import type { Step } from './edge/git/line.ts';
+import type { Step } from './edge/git/step.ts';
 import { createPullReader, type PullReader } from './edge/git/pulls.ts';
 import type { Auth } from './edge/git/remote.ts';
 import { createKeep } from './edge/keep.ts';

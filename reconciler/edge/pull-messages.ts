@@ -2,7 +2,7 @@
 // In: nothing. Out: types. Not here: either of them (pull-plans, ../pull-worker).
 
 import type { PullPlan } from '../../schema/pull-plan.ts';
-import type { Step } from './git/line.ts';
+import type { Step } from './git/step.ts';
 import type { PullReaderOptions } from './git/pulls.ts';
 import type { Auth } from './git/remote.ts';
 import type { CopiesPart, HeadPart } from './live-parts.ts';

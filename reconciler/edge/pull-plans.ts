@@ -8,7 +8,7 @@ import { Worker } from 'node:worker_threads';
 import type { PullPlan } from '../../schema/pull-plan.ts';
 import type { PullPlansPort } from '../ports.ts';
 import { messageOf } from './git/failure.ts';
-import type { Step } from './git/line.ts';
+import type { Step } from './git/step.ts';
 import type { Auth } from './git/remote.ts';
 import type { LiveSender } from './live-parts.ts';
 import { createLiveSender } from './live-parts.ts';

@@ -8,6 +8,7 @@ import type { FileEdit } from '../../schema/desired.ts';
 import type { Account, ForgeRequest } from '../../schema/forge.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
 import type { CommitChange } from '../../schema/source.ts';
+import { compareText } from '../../schema/ids.ts';
 import { takenBack } from '../../schema/taken-back.ts';
 import { editYaml } from '../../schema/yaml-edit.ts';
 import type { YamlEdit } from '../../schema/yaml-edit.ts';
@@ -22,8 +23,8 @@ export interface RequestContext {
   readonly tree: SourceTree;
   /** Of the request's pull request; null: it was not planned yet, or there is none. */
   readonly pull: PlannedPull | null;
-  /** Accounts behind the pull request's commits. */
-  readonly authors: readonly Account[];
+  /** Accounts behind what is approved; null: somebody whom the forge does not know. */
+  readonly authors: readonly (Account | null)[];
   /** What the request's commit changed; undefined: not read yet. */
   readonly change: CommitChange | undefined;
   /** RFC 3339, of now. */
@@ -76,34 +77,69 @@ export const answerTo = (request: ForgeRequest, context: RequestContext): Answer
 
 /** Rules 8.2: who, and the slots that may go; the planner asks again when they do. */
 const approve = (request: ForgeRequest, context: RequestContext): Answer => {
-  const { pull, desired, authors, at } = context;
-  if (request.pull === null) {
-    return refuse('Only a pull request is approved here. For a commit: `purser approve`.');
-  }
+  const { pull, desired } = context;
+  if (request.pull === null) return approveCommit(request, context);
   if (pull === null || pull.head !== request.commit || pull.base !== desired.commit.oid) {
     return refuse('The plan that this approves is not the newest. Look at it again, then approve.');
   }
   if (pull.plan.kind !== 'planned' || pull.plan.effects.slots.length === 0) {
     return refuse('Nothing in this plan waits for approval.');
   }
-  const isOwn = authors.some(({ id }) => id === request.by.id);
-  if (isOwn && !desired.cluster.ownApproval) {
-    return refuse(
-      `${request.by.login} wrote a part of it: somebody else must approve it, ` +
-        'or cluster.yaml says `guards: {own_approval: true}`.',
-    );
-  }
   const { slots } = pull.plan.effects;
+  return refusalOf(request, context) ?? approval(request, context, { slots, ahead: true });
+};
+
+/** What a commit of the branch takes away, and the guards hold. */
+const approveCommit = (request: ForgeRequest, context: RequestContext): Answer => {
+  const { plan, desired } = context;
+  if (request.commit !== desired.commit.oid) {
+    return refuse('A newer commit is on the branch: use the button of its check.');
+  }
+  const slots = plan.guarded.flatMap((one) => one.slots);
+  if (slots.length === 0) return refuse('Nothing waits for approval.');
+  return refusalOf(request, context) ?? approval(request, context, { slots });
+};
+
+/** E-mail addresses of those whose removals wait (rules 8.2), whose accounts must be known. */
+export const removersToKnow = (
+  { action, pull }: ForgeRequest,
+  { desired, plan }: Pick<RequestContext, 'desired' | 'plan'>,
+): readonly string[] => {
+  if (action !== 'approve' || pull !== null || desired.cluster.ownApproval) return [];
+  const { removers, commit } = desired;
+  const all = plan.guarded.flatMap(({ job }) => removers?.get(job) ?? [commit.email]);
+  return [...new Set(all)].toSorted(compareText);
+};
+
+/** Four eyes, unless cluster.yaml says that two are enough. */
+const refusalOf = ({ by }: ForgeRequest, { authors, desired }: RequestContext): Answer | null => {
+  if (desired.cluster.ownApproval) return null;
+  const otherwise = 'or cluster.yaml says `guards: {own_approval: true}`.';
+  if (authors.some((author) => author?.id === by.id)) {
+    return refuse(`${by.login} wrote a part of it: somebody else must approve it, ${otherwise}`);
+  }
+  if (!authors.includes(null)) return null;
+  return refuse(
+    'Nobody can say here whose removal it is: an author of it has no account with this address. ' +
+      `Run \`purser approve\`, ${otherwise}`,
+  );
+};
+
+const approval = (
+  request: ForgeRequest,
+  { at }: RequestContext,
+  given: { readonly slots: readonly string[]; readonly ahead?: true },
+): Answer => {
+  const { slots } = given;
   const record: LedgerRecord = {
     kind: 'approval',
     id: request.id,
     by: personOf(request.by),
     at,
     commit: request.commit,
-    slots,
     nodes: [],
-    ahead: true,
     used: false,
+    ...given,
   };
   return {
     kind: 'record',

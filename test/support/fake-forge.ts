@@ -27,6 +27,9 @@ export interface FakeForge {
   groups: readonly MergeGroup[];
   requests: readonly ForgeRequest[];
   authors: readonly Account[];
+  /** By address. */
+  readonly accounts: Map<string, Account>;
+  hasChecks: boolean;
   /** Every call fails with it; null: none. */
   failure: EdgeFailure | null;
   /** Fails these writes, each as it stands in `writes`. */
@@ -81,6 +84,13 @@ export const createFakeForge = (): FakeForge => {
       guard();
       return fake.authors;
     },
+    accounts: async (emails) => {
+      guard();
+      return emails.map((email) => fake.accounts.get(email) ?? null);
+    },
+    get hasChecks() {
+      return fake.hasChecks;
+    },
     watch: (wake) => {
       wakes.add(wake);
       return () => wakes.delete(wake);
@@ -98,6 +108,8 @@ export const createFakeForge = (): FakeForge => {
     groups: [],
     requests: [],
     authors: [],
+    accounts: new Map(),
+    hasChecks: true,
     failure: null,
     refused: new Map(),
     wake: () => {

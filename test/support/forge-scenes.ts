@@ -251,10 +251,10 @@ const clusterOf = (behaviour: Behaviour, canary = 0): Cluster => {
   return cluster;
 };
 
-const checkOf = (cluster: Cluster, ledger: readonly LedgerRecord[] = []): CheckBody => {
+const checkOf = (cluster: Cluster): CheckBody => {
   const { desired, now } = cluster;
   const live = observe(heardBy(cluster), now);
-  return syncCheck({ desired, live, plan: plan(desired, live, now), ledger });
+  return syncCheck({ desired, live, plan: plan(desired, live, now) });
 };
 
 const after = (behaviour: Behaviour, ms: number, canary = 0): CheckBody => {

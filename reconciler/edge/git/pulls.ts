@@ -6,26 +6,24 @@
 import type { CommitInfo, Files, FilesDifference, SourceTree } from '../../../schema/source.ts';
 import type { Base } from './base.ts';
 import { LostObject, retry } from './failure.ts';
-import { createFolders, type KnownTexts } from './folders.ts';
+import type { KnownTexts } from './folders.ts';
 import { normalDirectory } from './format.ts';
-import { COMMIT_BYTES, FILE_BYTES, MERGE_MEMORY_BYTES } from './limits.ts';
-import { createLine, type Line } from './line.ts';
+import type { Layered } from './layer.ts';
+import { layerOver } from './layer.ts';
+import { COMMIT_BYTES } from './limits.ts';
+import type { Line } from './line.ts';
 import type { Merge, MergeStore } from './merge.ts';
 import { mergeInMemory } from './merge.ts';
-import type { NewObject } from './objects.ts';
-import { objectId } from './objects.ts';
 import type { GitSourceOptions } from './options.ts';
 import { mirrorFolder, refNames } from './options.ts';
 import type { PullFetch } from './pull-fetch.ts';
 import { fetchCommit } from './pull-fetch.ts';
 import { openRepository, readRef } from './refs.ts';
 import { placeOf } from './remote.ts';
-import { createMemory } from './remember.ts';
 import type { GitSource } from './source.ts';
 import { createGitSource } from './source.ts';
 import type { Store } from './store.ts';
 import { createStore } from './store.ts';
-import { createReadFiles } from './tree.ts';
 
 export type PullTrees =
   | {
@@ -128,7 +126,8 @@ const createOpened = (options: PullReaderOptions, folder: string) => {
   let reading: GitSource | null = null;
   /** The commit that counts as the branch's tip. */
   let tip = '';
-  const layer = (): Layered => (layered ??= layerOver(folder, directory, known));
+  const below = () => createStore(openRepository(folder), { directory, known });
+  const layer = (): Layered => (layered ??= layerOver(below(), { directory, known }));
   const store = (): Store => layer().store;
   const tips = async () => ({ branch: tip, ledger: readRef(store().repository, refs.ledger) });
   const base: Base = {
@@ -149,7 +148,8 @@ const createOpened = (options: PullReaderOptions, folder: string) => {
   };
   const { repository, branch, cluster, cacheDir } = options;
   const log = { ...options.log, warn: () => undefined };
-  const named = { repository, branch, directory, cluster, cacheDir, log, readOnly: true };
+  const read = { readOnly: true, judges: false };
+  const named = { repository, branch, directory, cluster, cacheDir, log, ...read };
   const source = (): GitSource => (reading ??= createGitSource(named, base));
   return {
     store,
@@ -164,32 +164,4 @@ const createOpened = (options: PullReaderOptions, folder: string) => {
       reading = null;
     },
   };
-};
-
-interface Layered {
-  readonly store: Store;
-  readonly merging: MergeStore;
-}
-
-const layerOver = (folder: string, directory: string, known: KnownTexts): Layered => {
-  const below = createStore(openRepository(folder), { directory, known });
-  const memory = createMemory<NewObject>(MERGE_MEMORY_BYTES);
-  const objects: Store['objects'] = {
-    ...below.objects,
-    read: async (oid, maxBytes) => {
-      const made = memory.get(oid);
-      if (made === undefined) return below.objects.read(oid, maxBytes);
-      const { type, data } = made;
-      return { type, size: data.length, data: data.length > maxBytes ? null : data };
-    },
-  };
-  const folders = createFolders(objects, { fileBytes: FILE_BYTES, known });
-  const files = createReadFiles(folders, directory);
-  const line = createLine(folders, directory);
-  const add = (object: NewObject): string => {
-    const oid = objectId(object);
-    memory.set(oid, object, object.data.length);
-    return oid;
-  };
-  return { store: { ...below, objects, folders, files, line }, merging: { folders, objects, add } };
 };
