@@ -72,6 +72,7 @@ const startForge = async (ask: ForgeAsk): Promise<RunningForge> => {
     registryCredentials,
     insecureRegistries,
     auth,
+    walked: source.walked,
   });
   const webhookAddress = await github.listen();
   const stop = new AbortController();

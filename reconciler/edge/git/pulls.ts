@@ -11,6 +11,7 @@ import { normalDirectory } from './format.ts';
 import type { Layered } from './layer.ts';
 import { layerOver } from './layer.ts';
 import { COMMIT_BYTES } from './limits.ts';
+import type { Line } from './line.ts';
 import type { Merge, MergeStore } from './merge.ts';
 import { mergeInMemory } from './merge.ts';
 import type { GitSourceOptions } from './options.ts';
@@ -39,6 +40,8 @@ export interface PullReader {
   /** Throws GitFailure. */
   readonly read: (ask: { readonly base: string; readonly head: string }) => Promise<PullTrees>;
   readonly complete: GitSource['complete'];
+  /** Part of the branch's line as the main thread walked it: it need not be walked again. */
+  readonly adopt: Line['adopt'];
   readonly close: () => void;
 }
 
@@ -109,6 +112,7 @@ export const createPullReader = (options: PullReaderOptions): PullReader => {
       }
     },
     complete: (tree, asks) => opened.source().complete(tree, asks),
+    adopt: (steps) => opened.store().line.adopt(steps),
     close: opened.close,
   };
 };
