@@ -6,10 +6,11 @@
 
 import type { View } from '../../reconciler/cycle.ts';
 import type { DesiredJob } from '../../schema/desired.ts';
-import type { Context } from './check-context.ts';
+import type { CheckOptions, Context } from './check-context.ts';
 import type { JobDraft } from './drafts.ts';
 import type { Human, Meaning } from './human.ts';
-import type { World } from './world.ts';
+
+type Seen = Pick<CheckOptions, 'truth' | 'human'>;
 
 export const checkIntroduced = ({ human, fail }: Context, { desired }: View): void => {
   const head = human.intents.findLast(({ oid }) => oid === desired.commit.oid);
@@ -47,7 +48,7 @@ const formed = ({ version, pinned, memoryMiB, volume, hostPort }: JobDraft): str
  * A job that is called settled has a mark of this very deployment in the ledger, and its copies
  * bear its label. One on a drained node is on its way, and is left as it is.
  */
-export const unmarked = (world: World, { plan, desired }: View): readonly string[] =>
+export const unmarked = (world: Seen, { plan, desired }: View): readonly string[] =>
   plan.deployments.flatMap(({ job, deployment, status }) => {
     const found = desired.jobs.find(({ id }) => id === job);
     if (status !== 'settled' || found?.standing.kind !== 'head') return [];
@@ -63,7 +64,7 @@ export const unmarked = (world: World, { plan, desired }: View): readonly string
     ];
   });
 
-const staying = ({ truth, human }: World, { id }: DesiredJob) =>
+const staying = ({ truth, human }: Seen, { id }: DesiredJob) =>
   truth.copiesOf(id).filter(({ node }) => human.intent().nodes.get(node.name)?.drain === false);
 
 const isInLedger = ({ repo }: Human, deployment: string): boolean =>
