@@ -59,6 +59,8 @@ export interface Counts extends AskerCounts {
   readonly reads: number;
   /** Reads that failed. */
   readonly unread: number;
+  /** Of the failed requests, those that began later after the addresses were asked for than this. */
+  readonly stale: (ms: number) => number;
   readonly longestReadMs: number;
 }
 
@@ -103,7 +105,7 @@ export const startClient = async (cluster: BenchCluster): Promise<Client> => {
       } catch {
         reading.unread += 1;
       }
-      await sleep(READ_EVERY_MS);
+      await sleep(Math.max(0, READ_EVERY_MS - (epochMs() - askedAt)));
     }
   };
   const running = reader();
@@ -111,7 +113,11 @@ export const startClient = async (cluster: BenchCluster): Promise<Client> => {
     knows: async (copies) => {
       while (known.length < copies) await sleep(READ_EVERY_MS);
     },
-    counts: () => ({ ...asker.counts(), ...reading }),
+    counts: () => ({
+      ...asker.counts(),
+      ...reading,
+      stale: (ms) => asker.failures.filter(({ at, askedAt }) => at - askedAt > ms).length,
+    }),
     failures: () =>
       asker.failures
         .slice(0, FAILURES_SHOWN)

@@ -60,7 +60,7 @@ export const isReturn = ({
 
 /**
  * Of a commit that another one follows. Where nothing was told of it while it was the newest, such
- * as when the forge was away, the ledger says whether a version of it settled and nothing waited.
+ * as when the forge was away, the ledger says whether a version of it settled.
  */
 export const endOf = (
   { commit, told, wasSynced }: Pick<ToldCommit, 'told' | 'wasSynced'> & { readonly commit: string },
@@ -75,8 +75,7 @@ export const endOf = (
     return [{ job: record.job, evidence: record.evidence, revertedBy }];
   });
   if (jobs.length > 0) return { kind: 'failed', jobs };
-  const has = (kind: 'synced' | 'settled') =>
-    ledger.some((record) => record.kind === kind && record.commit === commit);
-  const isSynced = wasSynced || (told === null && has('synced') && has('settled'));
+  const hasSettled = ledger.some((record) => record.kind === 'settled' && record.commit === commit);
+  const isSynced = wasSynced || (told === null && hasSettled);
   return { kind: isSynced ? 'synced' : 'superseded' };
 };

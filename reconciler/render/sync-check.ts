@@ -191,7 +191,7 @@ export const endedCheck = (
     case 'superseded':
       return body({
         conclusion: 'cancelled',
-        title: `Superseded by ${head.oid.slice(0, 12)} before it was in sync`,
+        title: `Superseded by ${head.oid.slice(0, 12)}`,
         summary: [
           paragraph(`${next} is newer: what this commit changed is told there.`, RANK.verdict),
         ],

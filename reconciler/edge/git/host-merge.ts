@@ -19,7 +19,8 @@ export interface HostMerges {
 
 export const createHostMerges = (store: Store, directory: string): HostMerges => {
   let layered: Layered | null = null;
-  const layer = (): Layered => (layered ??= layerOver(store, directory));
+  const layer = (): Layered =>
+    (layered ??= layerOver(store, { directory, known: () => undefined }));
   return {
     broughtIn: async ({ parents: [ours, theirs] }) =>
       ours === undefined || theirs === undefined ? [] : broughtIn(store.folders, [ours, theirs]),

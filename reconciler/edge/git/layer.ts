@@ -2,7 +2,7 @@
 // In: a store. Out: a store that reads both, and the way to add. Nothing is written to disk. Not
 // here: merging (merge).
 
-import { createFolders } from './folders.ts';
+import { createFolders, type KnownTexts } from './folders.ts';
 import { FILE_BYTES, MERGE_MEMORY_BYTES } from './limits.ts';
 import { createLine } from './line.ts';
 import type { MergeStore } from './merge.ts';
@@ -17,7 +17,13 @@ export interface Layered {
   readonly merging: MergeStore;
 }
 
-export const layerOver = (below: Store, directory: string): Layered => {
+interface LayerOptions {
+  readonly directory: string;
+  /** Texts that need no reading. */
+  readonly known: KnownTexts;
+}
+
+export const layerOver = (below: Store, { directory, known }: LayerOptions): Layered => {
   const memory = createMemory<NewObject>(MERGE_MEMORY_BYTES);
   const objects: Store['objects'] = {
     ...below.objects,
@@ -28,7 +34,7 @@ export const layerOver = (below: Store, directory: string): Layered => {
       return { type, size: data.length, data: data.length > maxBytes ? null : data };
     },
   };
-  const folders = createFolders(objects, { fileBytes: FILE_BYTES, known: () => undefined });
+  const folders = createFolders(objects, { fileBytes: FILE_BYTES, known });
   const files = createReadFiles(folders, directory);
   const line = createLine(folders, directory);
   const add = (object: NewObject): string => {

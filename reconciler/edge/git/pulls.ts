@@ -8,10 +8,12 @@ import type { CommitInfo, Files, FilesDifference, SourceTree } from '../../../sc
 import { createAcceptance, type Acceptance } from './acceptance.ts';
 import type { Base } from './base.ts';
 import { LostObject, retry } from './failure.ts';
+import type { KnownTexts } from './folders.ts';
 import { normalDirectory } from './format.ts';
 import type { Layered } from './layer.ts';
 import { layerOver } from './layer.ts';
 import { COMMIT_BYTES } from './limits.ts';
+import type { Line } from './line.ts';
 import type { Merge, MergeStore } from './merge.ts';
 import { mergeInMemory } from './merge.ts';
 import type { GitSourceOptions } from './options.ts';
@@ -44,6 +46,8 @@ export interface PullReader {
   /** Throws GitFailure. */
   readonly read: (ask: { readonly base: string; readonly head: string }) => Promise<PullTrees>;
   readonly complete: GitSource['complete'];
+  /** Part of the branch's line as the main thread walked it: it need not be walked again. */
+  readonly adopt: Line['adopt'];
   readonly close: () => void;
 }
 
@@ -51,7 +55,10 @@ export type PullReaderOptions = Pick<
   GitSourceOptions,
   'repository' | 'branch' | 'directory' | 'cluster' | 'cacheDir' | 'ledger' | 'log'
 > &
-  Partial<Pick<PullFetch, 'auth' | 'sshCommand' | 'maxBytes' | 'timeoutMs'>>;
+  Partial<Pick<PullFetch, 'auth' | 'sshCommand' | 'maxBytes' | 'timeoutMs'>> & {
+    /** Texts that need no reading. */
+    readonly known?: KnownTexts;
+  };
 
 export const createPullReader = (options: PullReaderOptions): PullReader => {
   const place = placeOf(options.repository);
@@ -113,23 +120,23 @@ export const createPullReader = (options: PullReaderOptions): PullReader => {
       }
     },
     complete: (tree, asks) => opened.source().complete(tree, asks),
+    adopt: (steps) => opened.store().line.adopt(steps),
     close: opened.close,
   };
 };
 
-const openStore = (folder: string, directory: string): Store =>
-  createStore(openRepository(folder), { directory, known: () => undefined });
-
 /** The repository with merges in memory over it, and a source that reads it at any base. */
 const createOpened = (options: PullReaderOptions, folder: string) => {
   const directory = normalDirectory(options.directory);
+  const { known = () => undefined } = options;
   const refs = refNames(options);
   let layered: Layered | null = null;
   let reading: GitSource | null = null;
   let judging: Acceptance | null = null;
   /** The commit that counts as the branch's tip. */
   let tip = '';
-  const layer = (): Layered => (layered ??= layerOver(openStore(folder, directory), directory));
+  const below = () => createStore(openRepository(folder), { directory, known });
+  const layer = (): Layered => (layered ??= layerOver(below(), { directory, known }));
   const store = (): Store => layer().store;
   const tips = async () => ({ branch: tip, ledger: readRef(store().repository, refs.ledger) });
   const base: Base = {

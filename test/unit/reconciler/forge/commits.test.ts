@@ -92,7 +92,7 @@ describe('endOf', () => {
   test.each<[string, readonly LedgerRecord[], ReturnType<typeof endOf>]>([
     ['nothing was written of it: superseded', [], { kind: 'superseded' }],
     ['nothing waited, and nobody knows more: superseded', [synced], { kind: 'superseded' }],
-    ['a version of it settled', [synced, settled], { kind: 'synced' }],
+    ['a version of it settled', [settled], { kind: 'synced' }],
     [
       'a job failed and was reverted',
       [synced, failed, reverted],
