@@ -6,6 +6,7 @@
 
 import type { DesiredState } from '../schema/desired.ts';
 import type { LiveState } from '../schema/live.ts';
+import { isMarkOnly } from '../schema/mark-only.ts';
 import type { DeploymentStatus } from '../schema/plan.ts';
 import type { View } from './cycle.ts';
 import { RETRY_LONGEST_MS } from './config.ts';
@@ -184,8 +185,7 @@ const follow = (view: View, since: number, before: DesiredState | null): Followi
 const count = (one: Following, { plan }: View): void => {
   const kinds = { start: one.starts, stop: one.stops, update: one.updates } as const;
   for (const step of plan.steps) {
-    // A mark that a version has settled is nothing that a person would see.
-    if (step.kind === 'update' && step.changes.every((change) => change === 'settled')) continue;
+    if (isMarkOnly(step)) continue;
     const byJob = kinds[step.kind];
     const mine = byJob.get(step.job) ?? new Set<string>();
     byJob.set(step.job, mine.add(step.allocation));

@@ -5,9 +5,10 @@
 // Not here: the thread that it runs in, and its limits (pull-worker, edge/pull-plans).
 
 import { asks, compile } from './desired/compile.ts';
-import { createReader } from './desired/read.ts';
+import { createReader, recall } from './desired/read.ts';
 import { compareText } from '../schema/ids.ts';
 import { parseImageReference } from '../schema/image-reference.ts';
+import type { KeptDocument } from '../schema/kept.ts';
 import type { LiveState } from '../schema/live.ts';
 import type { PullPlan } from '../schema/pull-plan.ts';
 import type { DigestAsk, LookupAnswer, SourceTree } from '../schema/source.ts';
@@ -25,6 +26,8 @@ export interface PullPlannerOptions {
   readonly registry: RegistryPort;
   /** Asks without any login: for what strangers wrote. */
   readonly anonymous: RegistryPort;
+  /** Of the reconciler's own reading, so that the first plan need not parse all; then forgotten. */
+  readonly documents?: readonly KeptDocument[];
   /** Monotonic milliseconds. */
   readonly now: () => number;
 }
@@ -35,6 +38,7 @@ export const createPullPlanner = (
   options: PullPlannerOptions,
 ): ((ask: PullAsk) => Promise<PullPlan>) => {
   const memos = createMemos();
+  recall(memos.compile.reads, options.documents ?? []);
   const resolvers = {
     known: createResolver(options.registry, options.now),
     anonymous: createResolver(options.anonymous, options.now),
@@ -47,7 +51,9 @@ export const createPullPlanner = (
       if (trees.kind === 'conflict') return { kind: 'conflict', base, head, files: trees.files };
       if (trees.kind === 'unrelated') return { kind: 'failed', base, head, message: UNRELATED };
       const resolve = fromFork ? resolvers.anonymous : resolvers.known;
-      return await planOf({ ...options, memos, ask, trees, live, resolve: resolve() });
+      const made = await planOf({ ...options, memos, ask, trees, live, resolve: resolve() });
+      recall(memos.compile.reads, []);
+      return made;
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       return { kind: 'failed', base, head, message };
@@ -74,7 +80,7 @@ const planOf = async (planning: Planning): Promise<PullPlan> => {
   const { registries } = compile(tree, memos.compile).cluster;
   const source = { complete, resolve: within(registries, resolve) };
   const known = [...(tree.differences ?? []), ...trees.differences];
-  const change = { ...changedTree(tree, trees.head, trees.files), differences: known };
+  const change = changedTree({ ...tree, differences: known }, trees.head, trees.files);
   const memo = { compile: memos.compile, plan: memos.plan, now: now() };
   const snapshot = { format: 1, tree, live, takenAt: '' } as const;
   const foreseen = await previewWith(memo, { snapshot, change, source });

@@ -86,8 +86,9 @@ const subnetOfHub = async (hub: string): Promise<Subnet | null> => {
 };
 
 /**
- * A bridge whose hardware address nobody set has the lowest of its links': it changes when that one
- * goes, and what the nodes send to the old one is lost. One of an earlier release keeps what it has.
+ * A bridge whose hardware address nobody set has the lowest of its links': it changes when that
+ * one goes, and what the nodes send to the old one is lost. One of an earlier release keeps what it
+ * has.
  */
 const keepMac = async (hub: string): Promise<void> => {
   const [link] = await shown('link', 'show', hub);

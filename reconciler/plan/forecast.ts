@@ -122,7 +122,10 @@ const markedJobs = (
   if (marks.size === 0) return jobs;
   return jobs.map((job) => {
     const mark = marks.get(job.deployment);
-    if (mark?.kind === 'settled') return { ...job, settled: true };
+    if (mark?.kind === 'settled') {
+      const { isUnmarked: _due, ...marked } = job;
+      return { ...marked, settled: true };
+    }
     return mark?.kind === 'failed' ? { ...job, failed: { evidence: mark.evidence } } : job;
   });
 };

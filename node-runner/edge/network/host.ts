@@ -9,26 +9,24 @@ import { networkFailure } from './kernel.ts';
 import type { Kernel } from './kernel.ts';
 import { NETNS_DIR, ruleComment } from './names.ts';
 import type { NetworkNames } from './names.ts';
-import { handlesWithComment, tableText } from './ruleset.ts';
+import { addMappings, handlesWithComment, hasChain, tableText } from './ruleset.ts';
+import type { Mapping } from './ruleset.ts';
 import { chooseSubnet, formatSubnet, gatewayOf, parseSubnet } from './subnet.ts';
 import type { Subnet } from './subnet.ts';
 
 export interface HostOptions {
   readonly node: string;
   readonly subnet: string | null;
+  /** Published ports that a new table begins with: not for a moment is it there without them. */
+  readonly mappings?: () => readonly Mapping[];
 }
 
-export interface PreparedHost {
-  readonly subnet: Subnet;
-  /** The bridge or the table was missing, so the map of ports is empty now. */
-  readonly rebuilt: boolean;
-}
-
+/** The subnet in use. What cannot be read is not taken to be missing: then this throws. */
 export const prepareHost = async (
   kernel: Kernel,
   names: NetworkNames,
   options: HostOptions,
-): Promise<PreparedHost> => {
+): Promise<Subnet> => {
   const present = await bridgeSubnet(kernel, names);
   const wanted = await wantedSubnet(kernel, options, present);
   if (present === null) await makeBridge(kernel, names, wanted);
@@ -38,10 +36,13 @@ export const prepareHost = async (
         `${formatSubnet(wanted)}: drain the node and remove the bridge ` +
         `(ip link del ${names.bridge}) before changing it`,
     );
-  const rebuilt = present === null || !(await hasTable(kernel, names));
-  if (rebuilt) await kernel.nft(tableText(names, wanted));
+  if (present === null || !(await hasTable(kernel, names))) {
+    const mappings = options.mappings?.() ?? [];
+    const published = mappings.length === 0 ? '' : addMappings(names, mappings);
+    await kernel.nft(tableText(names, wanted) + published);
+  }
   await allowForwarding(kernel, names);
-  return { subnet: wanted, rebuilt };
+  return wanted;
 };
 
 const wantedSubnet = async (
@@ -78,7 +79,8 @@ const ETHERNET_MTU = 1500;
 
 /** The subnet of the bridge when it exists and has its address. */
 const bridgeSubnet = async (kernel: Kernel, names: NetworkNames): Promise<Subnet | null> => {
-  const [shown] = await kernel.ipShow('addr', 'show', 'dev', names.bridge).catch(() => []);
+  const bridges = await kernel.ipShow('addr', 'show', 'type', 'bridge');
+  const shown = bridges.find(({ ifname }) => ifname === names.bridge);
   const address = shown?.addr_info?.find(({ family }) => family === 'inet');
   return address === undefined ? null : parseSubnet(`${address.local}/${address.prefixlen}`);
 };
@@ -108,11 +110,8 @@ export const keepBridgeMac = async (kernel: Kernel, { bridge }: NetworkNames): P
 };
 
 /** An existing table is left alone: its map holds the ports of running allocations. */
-const hasTable = (kernel: Kernel, names: NetworkNames): Promise<boolean> =>
-  kernel.nftShow('list', 'chain', 'ip', names.table, 'postrouting').then(
-    () => true,
-    () => false,
-  );
+const hasTable = async (kernel: Kernel, { table }: NetworkNames): Promise<boolean> =>
+  hasChain(await kernel.nftShow('list', 'chains', 'ip'), { table, name: 'postrouting' });
 
 /**
  * Docker and many firewalls set the policy of iptables' FORWARD to drop: nftables sees that chain

@@ -4,17 +4,19 @@
 // are kept. Not here: what is said (render/note), when (../../notes).
 
 import type { Base } from './base.ts';
+import type { SignCommit } from './build.ts';
 import { buildCommit, buildTree } from './build.ts';
 import { retry } from './failure.ts';
 import type { Identity } from './format.ts';
 import { NOTE_BYTES, PUSH_ATTEMPTS } from './limits.ts';
-import { entryAt } from './line.ts';
+import { entryAt } from './entry.ts';
 
 export interface NotesOptions {
   readonly base: Base;
   /** `refs/notes/purser/<cluster>`. */
   readonly ref: string;
   readonly by: () => Identity;
+  readonly sign: SignCommit | null;
 }
 
 export interface Notes {
@@ -30,7 +32,7 @@ export interface Notes {
   readonly read: (commit: string) => Promise<string | null>;
 }
 
-export const createNotes = ({ base, ref, by }: NotesOptions): Notes => {
+export const createNotes = ({ base, ref, by, sign }: NotesOptions): Notes => {
   /** undefined: not asked yet. */
   let tip: string | null | undefined;
   const known = async (): Promise<string | null> => {
@@ -51,7 +53,7 @@ export const createNotes = ({ base, ref, by }: NotesOptions): Notes => {
       const identity = by();
       const message = `Notes on ${commit.slice(0, 12)}`;
       const parents = from === null ? [] : [from];
-      const made = buildCommit(built, { parents, by: identity, message });
+      const made = buildCommit(built, { parents, by: identity, message, sign });
       await objects.write(made.objects);
       const { epochSeconds } = identity;
       const move = { ref, to: made.oid, from, note: 'purser: notes', by: identity, epochSeconds };
