@@ -14,6 +14,7 @@ import { COMMIT_BYTES } from './limits.ts';
 import type { Line } from './line.ts';
 import type { Merge, MergeStore } from './merge.ts';
 import { mergeInMemory } from './merge.ts';
+import { mergeByGit } from './merge-by-git.ts';
 import type { GitSourceOptions } from './options.ts';
 import { mirrorFolder, refNames } from './options.ts';
 import type { PullFetch } from './pull-fetch.ts';
@@ -82,7 +83,12 @@ export const createPullReader = (options: PullReaderOptions): PullReader => {
     await need(ask.head);
     const directory = normalDirectory(options.directory);
     const { store, merging } = opened;
-    const merge = await mergeInMemory(merging(), { ...ask, directory });
+    const inMemory = await mergeInMemory(merging(), { ...ask, directory });
+    const { commonDir } = store().repository;
+    const merge =
+      inMemory.kind === 'conflict'
+        ? ((await mergeByGit(merging(), commonDir, { ...ask, directory })) ?? inMemory)
+        : inMemory;
     if (merge.kind !== 'merged') return merge;
     const base = await opened.at(ask.base);
     const { files, folders } = store();
