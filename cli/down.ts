@@ -45,9 +45,13 @@ export const down: CommandSpec = {
     const volumes = withVolumes ? [] : await volumesOf(settings.nodes);
     if (withVolumes) await forgetHomes(settings, layout, io.err);
     await removeFiles(layout, settings, volumes.length > 0);
+    // Commits and lists name it: like the repository it is no part of what runs.
+    if (withVolumes) await rm(layout.signingKey, { force: true });
+    await rmdir(layout.root).catch(() => undefined); // the repository is in it
     const { repository } = settings;
     if (common.json) io.out(JSON.stringify({ removed, stays: { repository, volumes } }));
     say(`The repository stays: ${repository}`);
+    if (!withVolumes) say(`Purser's signing key stays: ${layout.signingKey}`);
     for (const volume of volumes) say(`A volume stays: ${volume}`);
     return 0;
   },
@@ -82,7 +86,7 @@ const removeNode = async (node: NodeLayout, say: Say) => {
 const forgetHomes = async (settings: UpSettings, layout: Layout, warn: Say): Promise<void> => {
   const { endHomes } = await import('./up/homes.ts');
   try {
-    await endHomes(settings, layout.cache);
+    await endHomes(settings, layout);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     warn(`The ledger still names the nodes of the volumes, as it cannot be written: ${why}`);
@@ -110,6 +114,8 @@ const leftVolumes = async (layout: Layout, remove: boolean): Promise<readonly st
     await rmdir(root).catch(() => undefined);
   }
   await rmdir(layout.nodesDir).catch(() => undefined);
+  await rm(layout.signingKey, { force: true });
+  await rmdir(layout.root).catch(() => undefined); // the repository is in it
   return paths;
 };
 
@@ -143,5 +149,4 @@ const removeFiles = async (
   await rmdir(layout.nodesDir).catch(() => undefined);
   // Whoever names a folder with other things in it as the root keeps them.
   for (const path of ownPaths(layout)) await rm(path, remove);
-  await rmdir(layout.root).catch(() => undefined); // the repository is in it
 };

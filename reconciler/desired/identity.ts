@@ -66,8 +66,10 @@ const NEVER_SETTLED = {
 } as const;
 
 /** Where a history ends that was cut, nobody can say that the version began there. */
-const isNews = ({ moments, isWhole }: Place, at: number, { commit }: Identity): boolean =>
-  moments[at]?.commit.oid !== commit.oid && (isWhole || at < moments.length - 1);
+const isNews = ({ moments, isWhole }: Place, at: number, { commit }: Identity): boolean => {
+  const found = moments[at]?.commit.oid;
+  return found !== undefined && found !== commit.oid && (isWhole || at < moments.length - 1);
+};
 
 /** As the ledger says it, of a version that has settled; null: it has not. */
 const recordedIdentity = (

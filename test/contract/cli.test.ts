@@ -304,9 +304,19 @@ test('stop-first with an image that does not exist: the old copy runs on, untouc
   await until(async () => (await up.purser(['status', 'store'])).out.includes('settled'));
   const status = await up.purser(['status', 'store']);
   expect(status.out).toMatch(/settled .*Revert shop\/store: .* \(same as [0-9a-f]{8}\)/);
-  expect((await up.purser(['explain', 'store'])).out).toMatch(/back by .*Revert shop\/store/);
+  const explained = (await up.purser(['explain', 'store'])).out;
+  expect(explained).toMatch(/commit .*Revert shop\/store/);
+  expect(explained).toMatch(RegExp(`same as +${first}`));
   expect(json(await up.purser(['status', '--json']))).toMatchObject({
-    jobs: [{ job: 'shop/store', broughtBackBy: { author: 'Purser' } }, { job: 'shop/web' }],
+    jobs: [
+      {
+        job: 'shop/store',
+        isRollback: true,
+        commit: { author: 'Purser' },
+        sameAs: expect.stringMatching(`^${first}`),
+      },
+      { job: 'shop/web' },
+    ],
   });
   await until(async () => (await running()).length === 1);
   expect(await running()).toEqual([old]);
