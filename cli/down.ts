@@ -114,6 +114,8 @@ const leftVolumes = async (layout: Layout, remove: boolean): Promise<readonly st
     await rmdir(root).catch(() => undefined);
   }
   await rmdir(layout.nodesDir).catch(() => undefined);
+  await rm(layout.signingKey, { force: true });
+  await rmdir(layout.root).catch(() => undefined); // the repository is in it
   return paths;
 };
 

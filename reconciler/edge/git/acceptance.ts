@@ -3,16 +3,11 @@
 // commit and what stands above it. Where nobody asks for signatures no commit's bytes are read.
 // Not here: the rules (schema/acceptance.ts), the signatures (verify), the merge (host-merge).
 
-import type {
-  CommitFacts,
-  Judge,
-  Line,
-  SignaturePolicy,
-  Verdict,
-} from '../../../schema/acceptance.ts';
+import type { CommitFacts, Judge, Line, SignaturePolicy } from '../../../schema/acceptance.ts';
 import { afterCommit, JUDGED_COMMITS, needsMerge, verdictOn } from '../../../schema/acceptance.ts';
 import type { Ledger } from '../../../schema/ledger.ts';
 import { refusedWords } from '../../../schema/refused-words.ts';
+import type { RefusedInPull } from '../../../schema/pull-plan.ts';
 import type { RefusedCommits } from '../../../schema/source.ts';
 import type { LogPort } from '../../ports.ts';
 import type { Base } from './base.ts';
@@ -21,6 +16,7 @@ import type { Commit } from './format.ts';
 import { createHostMerges, type HostMerges } from './host-merge.ts';
 import { COMMIT_BYTES, POLICY_COMMITS, REMEMBERED_VERDICTS } from './limits.ts';
 import { createPolicies, NO_POLICY, type Policies } from './policy.ts';
+import { broughtIn } from './merge-base.ts';
 import { createMemory, type Memory } from './remember.ts';
 import type { Store } from './store.ts';
 import { checkCommit } from './verify.ts';
@@ -39,8 +35,8 @@ export interface Acceptance {
   readonly of: (head: string, ledger: Ledger) => Promise<Judged>;
   /** It is acted on: what builds on it is judged from there. */
   readonly settle: (commit: string) => void;
-  /** The verdict on a commit that is not on the branch (yet), by a policy. */
-  readonly verdict: (commit: string, judge: Judge) => Promise<Verdict>;
+  /** Of commits that a merge of `head` onto `base` would bring in, those refused; oldest first. */
+  readonly refusals: (base: string, head: string) => Promise<readonly RefusedInPull[]>;
 }
 
 export interface AcceptanceOptions {
@@ -87,11 +83,30 @@ export const createAcceptance = (options: AcceptanceOptions): Acceptance => {
     settle: (commit) => {
       settled = commit;
     },
-    verdict: async (oid, judge) => {
-      const work = working();
-      return verdictOn(await factsOf(work, await work.store.folders.commit(oid), judge), judge);
-    },
+    refusals: (of, head) => refusalsIn(working(), of, head),
   };
+};
+
+/** With `head` the newest commit vouches for the others, as in a merge. */
+const refusalsIn = async (
+  work: Working,
+  base: string,
+  head: string,
+): Promise<readonly RefusedInPull[]> => {
+  const { folders } = work.store;
+  const judge = await judgeAt(work, await folders.commit(base));
+  const { verify } = judge.policy;
+  if (verify === 'none') return [];
+  const brought = await broughtIn(folders, [base, head]);
+  const asked = verify === 'head' ? [head] : brought.slice(0, JUDGED_COMMITS).toReversed();
+  const found: RefusedInPull[] = [];
+  for (const oid of asked) {
+    const commit = await folders.commit(oid);
+    const verdict = verdictOn(await factsOf(work, commit, judge, new Set(brought)), judge);
+    if (verdict.kind === 'accepted') continue;
+    found.push({ commit: oid, author: commit.author, reason: verdict.reason });
+  }
+  return found;
 };
 
 interface Working extends Opened {
