@@ -48,6 +48,8 @@ export const createForgeLoop = (context: ForgeContext): ForgeLoop => {
       } catch (error) {
         if (!isEdgeFailure(error)) log.error({ error: String(error) }, 'telling the forge failed');
         trouble ??= isEdgeFailure(error) ? error.message : String(error);
+        // A forge that is silent keeps the rest of the pass busy for minutes.
+        say(trouble);
       }
     };
     const tell = async (at: View): Promise<void> => {

@@ -240,7 +240,7 @@ const viewOf = (
   now: number,
 ): NonNullable<StateAnswer['view']> => ({
   desired,
-  live: told,
+  live: told(),
   plan,
   ageMs: now - at,
   wakesInMs: plan.wakeAt === null ? null : Math.max(0, plan.wakeAt - now),

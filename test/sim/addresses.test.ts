@@ -49,7 +49,7 @@ const gaps = async (tell: (world: World) => void, until: Ms): Promise<readonly M
       if (!left.has(id) && at !== undefined) found.push(now - at);
     }
     running = left;
-    for (const id of offered(world.view()?.told)) lastOffered.set(id, now);
+    for (const id of offered(world.view()?.told())) lastOffered.set(id, now);
   }
   expect(world.checker.violations).toEqual([]);
   return found;

@@ -16,6 +16,7 @@ import { COMMIT_BYTES } from './limits.ts';
 import type { Line } from './line.ts';
 import type { Merge, MergeStore } from './merge.ts';
 import { mergeInMemory } from './merge.ts';
+import { mergeByGit } from './merge-by-git.ts';
 import type { GitSourceOptions } from './options.ts';
 import { mirrorFolder, refNames } from './options.ts';
 import type { PullFetch } from './pull-fetch.ts';
@@ -88,7 +89,12 @@ export const createPullReader = (options: PullReaderOptions): PullReader => {
     await need(ask.head);
     const directory = normalDirectory(options.directory);
     const { store, merging } = opened;
-    const merge = await mergeInMemory(merging(), { ...ask, directory });
+    const inMemory = await mergeInMemory(merging(), { ...ask, directory });
+    const { commonDir } = store().repository;
+    const merge =
+      inMemory.kind === 'conflict'
+        ? ((await mergeByGit(merging(), commonDir, { ...ask, directory })) ?? inMemory)
+        : inMemory;
     const refusals = await opened.acceptance().refusals(ask.base, ask.head);
     if (merge.kind !== 'merged') return { ...merge, refusals };
     const base = await opened.at(ask.base);

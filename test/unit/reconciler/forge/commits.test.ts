@@ -42,7 +42,8 @@ describe('tellAt', () => {
       11_000,
       11_000,
     ],
-    ['a button at once', told(), report({ buttons: [retry] }), 11_000, 11_000],
+    ['a button with the progress', told(), report({ buttons: [retry] }), 11_000, 25_000],
+    ['a turn that is waited for, too', told(), report({ status: 'queued' }), 11_000, 25_000],
   ])('%s', (_, known, next, now, at) => {
     expect(tellAt(known, next, now)).toBe(at);
   });
