@@ -1,5 +1,6 @@
 // `purser down`: removes everything that `up` made but the repository and the named volumes.
 
+import { existsSync } from 'node:fs';
 import { readdir, rm, rmdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -51,7 +52,7 @@ export const down: CommandSpec = {
     const { repository } = settings;
     if (common.json) io.out(JSON.stringify({ removed, stays: { repository, volumes } }));
     say(`The repository stays: ${repository}`);
-    if (!withVolumes) say(`Purser's signing key stays: ${layout.signingKey}`);
+    if (existsSync(layout.signingKey)) say(`Purser's signing key stays: ${layout.signingKey}`);
     for (const volume of volumes) say(`A volume stays: ${volume}`);
     return 0;
   },
@@ -99,7 +100,8 @@ const leftVolumes = async (layout: Layout, remove: boolean): Promise<readonly st
   const names = await readdir(layout.nodesDir).catch(() => []);
   const nodes = names.map((name) => nodeLayout(layout, name, null));
   const paths = (await volumesOf(nodes)).filter((path) => FOLDER.test(basename(path)));
-  if (paths.length === 0 || !remove) {
+  const isEmpty = paths.length === 0 && !existsSync(layout.signingKey);
+  if (isEmpty || !remove) {
     const left = 'there is no cluster, but named volumes of one: `purser down --volumes` removes';
     throw new CommandError(
       paths.length === 0

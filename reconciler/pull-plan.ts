@@ -48,7 +48,7 @@ export const createPullPlanner = (
     try {
       const trees = await options.reader.read({ base, head });
       if (trees.kind === 'untouched') {
-        return { kind: 'untouched', base, head, refusals: trees.refusals };
+        return { kind: 'untouched', base, head, ...refusalsOf(trees) };
       }
       if (trees.kind === 'conflict') return { kind: 'conflict', base, head, files: trees.files };
       if (trees.kind === 'unrelated') return { kind: 'failed', base, head, message: UNRELATED };
@@ -89,9 +89,11 @@ const planOf = async (planning: Planning): Promise<PullPlan> => {
   const paths = trees.differences.find(({ from }) => from === trees.base.files)?.paths ?? [];
   const read = createReader(memos.compile.reads);
   const told = plannedOf({ foreseen, before: trees.base.files, after: trees.files, paths, read });
-  const { refusals } = trees;
-  return { kind: 'planned', ...told, refusals, base: ask.base, head: ask.head };
+  return { kind: 'planned', ...told, ...refusalsOf(trees), base: ask.base, head: ask.head };
 };
+
+const refusalsOf = ({ refusals }: Pick<PullTrees, 'refusals'>) =>
+  refusals === undefined ? {} : { refusals };
 
 /** The base as the loop would compile it: with its past, and whose commits runners obey. */
 const baseTree = async ({ memos, trees, live, reader, resolve }: Planning) => {

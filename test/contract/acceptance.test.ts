@@ -535,7 +535,7 @@ describe('a pull request', () => {
     const cacheDir = path.join(folder, 'cache');
     const reader = createPullReader({ repository: work, cacheDir, log, ...names });
     try {
-      const { kind, refusals } = await reader.read({ base, head });
+      const { kind, refusals = [] } = await reader.read({ base, head });
       return [kind, ...refusals.map(({ commit, reason }) => `${reason.kind} ${commit}`)];
     } finally {
       reader.close();

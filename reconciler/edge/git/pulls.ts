@@ -39,8 +39,8 @@ export type PullTrees = (
     }
   | Exclude<Merge, { kind: 'merged' }>
 ) & {
-  /** Commits of it that would not be accepted, oldest first. */
-  readonly refusals: readonly RefusedInPull[];
+  /** Commits of it that would not be accepted, oldest first; absent: none. */
+  readonly refusals?: readonly RefusedInPull[];
 };
 
 export interface PullReader {
@@ -96,7 +96,8 @@ export const createPullReader = (options: PullReaderOptions): PullReader => {
         ? ((await mergeByGit(merging(), commonDir, { ...ask, directory })) ?? inMemory)
         : inMemory;
     const refusals = await opened.acceptance().refusals(ask.base, ask.head);
-    if (merge.kind !== 'merged') return { ...merge, refusals };
+    const judged = refusals.length === 0 ? {} : { refusals };
+    if (merge.kind !== 'merged') return { ...merge, ...judged };
     const base = await opened.at(ask.base);
     const { files, folders } = store();
     const head = await folders.commit(merge.commit);
@@ -107,7 +108,7 @@ export const createPullReader = (options: PullReaderOptions): PullReader => {
       base: { ...base, local: isLocal },
       head,
       files: merged,
-      refusals,
+      ...judged,
       differences: differences.flatMap((from) => {
         const paths = files.differing(from, merged);
         return paths === null ? [] : [{ from, to: merged, paths }];
