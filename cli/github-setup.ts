@@ -44,7 +44,7 @@ export const setUpGitHub = async (invocation: Invocation): Promise<number> => {
   const findings = await checkSetup({ config, wire, branch, webhookUrl, clock });
   const ok = findings.every(({ state }) => state !== 'missing');
   if (common.json) io.out(JSON.stringify({ ok, file, findings }, null, 2));
-  else tell(invocation, findings, ok ? { config, branch, file } : null);
+  else tell(invocation, findings, { config, branch, file });
   return ok ? 0 : 1;
 };
 
@@ -274,16 +274,15 @@ const SIGNS = { ok: '✓', missing: '✗', unknown: '?' } as const;
 const tell = (
   { io, common }: Invocation,
   findings: readonly Finding[],
-  ready: { readonly config: ForgeConfig; readonly branch: string; readonly file: string } | null,
+  ready: { readonly config: ForgeConfig; readonly branch: string; readonly file: string },
 ): void => {
   for (const { state, words, fix } of findings) {
     io.out(`${SIGNS[state]} ${words}`);
     if (fix !== undefined) io.out(`    ${fix}`);
   }
-  if (ready === null) {
-    io.out('\nWhen that is mended: `purser github setup` checks again.');
-    return;
-  }
+  const isMissing = findings.some(({ state }) => state === 'missing');
+  if (isMissing) io.out('\nWhen that is mended: `purser github setup` checks again.');
+  if (findings.some(({ state, name }) => state === 'missing' && name !== 'branch')) return;
   const { config, branch, file } = ready;
   const url = `${siteOf(config.apiUrl)}/${config.owner}/${config.repo}.git`;
   const words = [
@@ -294,7 +293,7 @@ const tell = (
     file,
     ...(branch === 'main' ? [] : ['--branch', branch]),
   ];
-  io.out('\nStart Purser with it:');
+  io.out(isMissing ? '\nIt runs as it is, too:' : '\nStart Purser with it:');
   io.out(`  purser up ${words.map(shellWord).join(' ')}`);
   const key = join(common.root, SIGNING_KEY);
   io.out('\nPurser signs its commits. Where cluster.yaml asks for `signatures`, list its key in');
