@@ -17,6 +17,10 @@ export interface ClusterSpec {
   readonly hostPaths: readonly { readonly path: string; readonly readOnly: boolean }[];
   /** What a forge is told; absent: full. */
   readonly planVisibility?: 'counts' | 'namespace';
+  /** Who may change which file, as written (schema/owners); absent: anybody. */
+  readonly owners?: string;
+  /** E-mail addresses of programs that commit, with `*`; absent: none. */
+  readonly automation?: readonly string[];
 }
 
 export interface NamespaceSpec {

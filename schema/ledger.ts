@@ -98,6 +98,13 @@ export type LedgerRecord =
        * are no more; from then on it ends when one is wanted again.
        */
       readonly ahead?: true;
+      /**
+       * Contents of owned files that are let through (rules 8.2), by blob; null: that the file is
+       * gone. They end with the approval's age alone. Absent: none.
+       */
+      readonly files?: readonly { readonly path: string; readonly blob: string | null }[];
+      /** With `files`: owners that this person spoke for, in lower case. */
+      readonly as?: readonly string[];
       readonly used: boolean;
     }
   | { readonly kind: 'resume'; readonly commit: string; readonly by: string; readonly at: string }

@@ -3,6 +3,7 @@
 // In: nothing. Out: types. Not here: how it is made (reconciler/preview, reconciler/plan/rehearse),
 // words (reconciler/render).
 
+import type { OwnedChange } from './behind.ts';
 import type { Ms } from './spec.ts';
 import type { Summary } from './summary.ts';
 
@@ -64,6 +65,8 @@ export type PullPlan =
       readonly rehearsal: Rehearsal;
       readonly fields: readonly FieldChange[];
       readonly effects: Effects;
+      /** Changed files that somebody owns, by path; absent: none. */
+      readonly owned?: readonly OwnedChange[];
       /** Commit of the tracked branch that it was merged onto. */
       readonly base: string;
       readonly head: string;
