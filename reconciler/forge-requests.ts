@@ -3,11 +3,13 @@
 // to the person. What was done before a crash is found in Git again and is not done twice. Not here:
 // what a request may do (forge/requests).
 
+import { teamsIn, type Person } from '../schema/behind.ts';
 import type { Account, ForgeRequest } from '../schema/forge.ts';
 import type { Ms } from '../schema/spec.ts';
 import type { CommitInfo } from '../schema/source.ts';
 import type { View } from './cycle.ts';
-import { answerTo, REQUEST_TRAILER, type Answer } from './forge/requests.ts';
+import type { PlannedPull } from './forge/pulls.ts';
+import { answerTo, filesId, REQUEST_TRAILER, type Answer } from './forge/requests.ts';
 import { tryEach, type ForgeContext } from './forge-context.ts';
 import type { CommitAsk } from './ports.ts';
 import type { PullReports } from './pull-reports.ts';
@@ -30,7 +32,8 @@ export const createForgeRequests = (
     const at = new Date(clock.epochMs?.() ?? 0).toISOString();
     const pull = request.pull === null ? null : pulls.planned(request.pull);
     const authors = await authorsOf(forge, request);
-    const context = { desired, plan, tree, pull, authors, at, change: undefined };
+    const person = await personOf(forge, request, pull);
+    const context = { desired, plan, tree, pull, authors, person, at, change: undefined };
     const answer = answerTo(request, context);
     if (answer.kind !== 'read') return answer;
     const changes = [request.commit];
@@ -97,6 +100,18 @@ const authorsOf = async (
 ): Promise<readonly Account[]> =>
   action === 'approve' && pull !== null ? forge.authors(pull) : [];
 
+/** Which owners the one who approves speaks for; asked where somebody owns what is changed. */
+const personOf = async (
+  forge: ForgeContext['forge'],
+  { action, by }: ForgeRequest,
+  pull: PlannedPull | null,
+): Promise<Person | null> => {
+  const owned = pull?.plan.kind === 'planned' ? pull.plan.owned : undefined;
+  if (action !== 'approve' || owned === undefined) return null;
+  const { approvals } = await forge.behind({ kind: 'account', account: by }, teamsIn(owned));
+  return approvals[0] ?? null;
+};
+
 /** GitHub shows the person by this address, which it keeps for them. */
 const authorOf = ({ login, id }: Account): CommitAsk['author'] => ({
   name: login,
@@ -105,7 +120,9 @@ const authorOf = ({ login, id }: Account): CommitAsk['author'] => ({
 
 /** A crash between the act and its answer: the act is in Git. */
 const isDone = ({ id }: ForgeRequest, { tree }: View, commits: readonly CommitInfo[]): boolean =>
-  tree.ledger.some((record) => record.kind === 'approval' && record.id === id) ||
+  tree.ledger.some(
+    (record) => record.kind === 'approval' && (record.id === id || record.id === filesId(id)),
+  ) ||
   commits.some(({ trailers }) =>
     trailers.some(([key, value]) => key === REQUEST_TRAILER && value === id),
   );

@@ -2,9 +2,11 @@
 // the simulator's. Not here: any of them. An edge failure says what follows from it
 // (EdgeFailure.consequence).
 
+import type { Behind } from '../schema/behind.ts';
 import type { FileEdit } from '../schema/desired.ts';
 import type {
   Account,
+  BehindAsk,
   CheckKind,
   CheckReport,
   DeploymentReport,
@@ -109,6 +111,8 @@ export interface ForgePort {
   readonly openPull: (ask: PullAsk) => Promise<number>;
   /** Accounts of the people behind a pull request's commits, for rules 8.2. */
   readonly authors: (pull: number) => Promise<readonly Account[]>;
+  /** Who wrote a change and who approves it; `teams`: owners of which members are asked for. */
+  readonly behind: (ask: BehindAsk, teams: readonly string[]) => Promise<Behind>;
   /** Calls back whenever something may have changed there. Carries no data. */
   readonly watch: (wake: () => void) => () => void;
 }

@@ -10,12 +10,14 @@ import { createReader } from './desired/read.ts';
 import { effectsOf } from './plan/effects.ts';
 import { rehearse } from './plan/rehearse.ts';
 import { unaged } from '../schema/ageing.ts';
+import type { OwnedChange } from '../schema/behind.ts';
 import { sha256 } from '../schema/hash.ts';
 import { compareText } from '../schema/ids.ts';
 import { parseImageReference } from '../schema/image-reference.ts';
 import type { LiveNode, LiveState } from '../schema/live.ts';
+import { ownersOf, parseOwners } from '../schema/owners.ts';
 import type { PullPlan } from '../schema/pull-plan.ts';
-import type { DigestAsk, LookupAnswer, SourceTree } from '../schema/source.ts';
+import type { DigestAsk, Files, LookupAnswer, SourceTree } from '../schema/source.ts';
 import { ASK_ROUNDS } from './config.ts';
 import { asksPast } from './cycle.ts';
 import type { PullReader, PullTrees } from './edge/git/pulls.ts';
@@ -98,10 +100,26 @@ const planOf = async (planning: Planning): Promise<PullPlan> => {
       read: createReader(memos.compile.reads),
     }),
     effects: effectsOf(preview.base, preview.change),
+    ...ownedIn(preview.base.desired.cluster.owners, paths, trees.files),
     base: ask.base,
     head: ask.head,
     snapshot: nameOf(live),
   };
+};
+
+/** By the rules of the base: a change cannot admit itself. */
+const ownedIn = (
+  written: string | undefined,
+  paths: Iterable<string>,
+  files: Files,
+): { readonly owned?: readonly OwnedChange[] } => {
+  if (written === undefined) return {};
+  const of = ownersOf(parseOwners(written).rules);
+  const owned = [...paths]
+    .map((path) => ({ path, blob: files.get(path)?.blob ?? null, owners: of(path) }))
+    .filter(({ owners }) => owners.length > 0)
+    .toSorted((a, b) => compareText(a.path, b.path));
+  return owned.length === 0 ? {} : { owned };
 };
 
 /** The base as the loop would compile it: with its past, and whose commits runners obey. */

@@ -5,6 +5,7 @@
 // Not here: how it came (edge/forge), writing what follows.
 
 import type { FileEdit } from '../../schema/desired.ts';
+import { openChanges, ownedName, type OwnedChange, type Person } from '../../schema/behind.ts';
 import type { Account, ForgeRequest } from '../../schema/forge.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
 import type { CommitChange } from '../../schema/source.ts';
@@ -24,6 +25,8 @@ export interface RequestContext {
   readonly pull: PlannedPull | null;
   /** Accounts behind the pull request's commits. */
   readonly authors: readonly Account[];
+  /** The one who asks, as an owner; null: nobody asked, or they may not write. */
+  readonly person: Person | null;
   /** What the request's commit changed; undefined: not read yet. */
   readonly change: CommitChange | undefined;
   /** RFC 3339, of now. */
@@ -74,7 +77,10 @@ export const answerTo = (request: ForgeRequest, context: RequestContext): Answer
   }
 };
 
-/** Rules 8.2: who, and the slots that may go; the planner asks again when they do. */
+/**
+ * Rules 8.2: who, and the slots that may go, which the planner asks again when they do; and the
+ * contents of the files whose owner the person is.
+ */
 const approve = (request: ForgeRequest, context: RequestContext): Answer => {
   const { pull, desired, authors, at } = context;
   if (request.pull === null) {
@@ -83,9 +89,10 @@ const approve = (request: ForgeRequest, context: RequestContext): Answer => {
   if (pull === null || pull.head !== request.commit || pull.base !== desired.commit.oid) {
     return refuse('The plan that this approves is not the newest. Look at it again, then approve.');
   }
-  if (pull.plan.kind !== 'planned' || pull.plan.effects.slots.length === 0) {
-    return refuse('Nothing in this plan waits for approval.');
-  }
+  if (pull.plan.kind !== 'planned') return refuse(NOTHING_WAITS);
+  const { slots } = pull.plan.effects;
+  const open = openOf(pull, context);
+  if (slots.length + open.length === 0) return refuse(NOTHING_WAITS);
   const isOwn = authors.some(({ id }) => id === request.by.id);
   if (isOwn && !desired.cluster.ownApproval) {
     return refuse(
@@ -93,23 +100,56 @@ const approve = (request: ForgeRequest, context: RequestContext): Answer => {
         'or cluster.yaml says `guards: {own_approval: true}`.',
     );
   }
-  const { slots } = pull.plan.effects;
-  const record: LedgerRecord = {
-    kind: 'approval',
-    id: request.id,
-    by: personOf(request.by),
-    at,
-    commit: request.commit,
-    slots,
-    nodes: [],
-    ahead: true,
-    used: false,
+  const files = open.filter(({ owners }) => speaksFor(context.person, owners));
+  if (slots.length + files.length === 0) {
+    const owners = [...new Set(open.flatMap((one) => one.owners))].join(', ');
+    return refuse(`${request.by.login} owns none of the files that wait. Their owners: ${owners}.`);
+  }
+  const by = personOf(request.by);
+  const { id, commit } = request;
+  const common = { kind: 'approval', by, at, commit, nodes: [], used: false } as const;
+  const ofFiles: LedgerRecord = {
+    ...common,
+    id: filesId(id),
+    slots: [],
+    files: files.map(({ path, blob }) => ({ path, blob })),
+    as: context.person?.as ?? [],
   };
   return {
     kind: 'record',
-    records: [record],
-    words: `Approved: ${slots.length} ${slots.length === 1 ? 'copy' : 'copies'} may stop for good.`,
+    records: [
+      ...(slots.length === 0 ? [] : [{ ...common, id, slots, ahead: true } as const]),
+      ...(files.length === 0 ? [] : [ofFiles]),
+    ],
+    words: approvedWords(slots.length, files),
   };
+};
+
+const NOTHING_WAITS = 'Nothing in this plan waits for approval.';
+
+/** Of one request the approval of files is a record of its own: it does not end with the slots. */
+export const filesId = (id: string): string => `${id}-files`;
+
+const openOf = (
+  { plan, behind }: PlannedPull,
+  { desired }: RequestContext,
+): readonly OwnedChange[] => {
+  if (plan.kind !== 'planned' || plan.owned === undefined || behind === null) return [];
+  const { ownApproval } = desired.cluster;
+  return openChanges(plan.owned, behind, { ownApproval, given: desired.approvals });
+};
+
+const speaksFor = (person: Person | null, owners: readonly string[]): boolean =>
+  owners.some((owner) => person?.as.includes(owner.toLowerCase()) === true);
+
+const approvedWords = (slots: number, files: readonly OwnedChange[]): string => {
+  const copies = `${slots} ${slots === 1 ? 'copy' : 'copies'} may stop for good`;
+  const names = files.map(({ path }) => ownedName(path));
+  const said = [
+    ...(slots === 0 ? [] : [copies]),
+    ...(names.length === 0 ? [] : [`${names.join(', ')} may change`]),
+  ];
+  return `Approved: ${said.join('; ')}.`;
 };
 
 /** `octocat <583231+octocat@github>`: compared by what stands between the brackets (rules 8.2). */

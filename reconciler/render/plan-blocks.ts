@@ -2,6 +2,7 @@
 // In: a plan, its verdict, what may be shown. Out: blocks by importance; what harms comes first, as
 // to order and as to what is cut last. Not here: one job (plan-jobs), cutting (cut).
 
+import { ownedName, type OwnedChange } from '../../schema/behind.ts';
 import { listsOf } from '../../schema/lists.ts';
 import type { Problem } from '../../schema/problems.ts';
 import type { JobChange } from '../../schema/summary.ts';
@@ -18,6 +19,8 @@ export interface Seen {
   readonly plan: Planned;
   readonly verdict: Verdict;
   readonly visibility: Visibility;
+  /** Changed files that no owner has let through. */
+  readonly open: readonly OwnedChange[];
 }
 
 export const planSummary = (seen: Seen): readonly Block[] => {
@@ -29,6 +32,7 @@ export const planSummary = (seen: Seen): readonly Block[] => {
     paragraph(verdictLine(seen), RANK.verdict),
     list('Errors', problemItems(summary.problems, 'error'), RANK.verdict),
     guardedBlock(seen),
+    list('Waits for owners', ownerItems(seen), RANK.verdict),
     unmetBlock(seen),
     {
       open: tableHead(['job', 'change', 'version', 'copies', 'waves', 'down at once at most']),
@@ -96,7 +100,7 @@ const rankOf = ({ kind, starts, stops, updates }: JobChange): number => {
 };
 
 const verdictLine = ({ plan: { summary }, verdict }: Seen): string => {
-  const { conclusion, uncovered } = verdict;
+  const { conclusion, uncovered, unowned } = verdict;
   if (summary.stopped !== null) {
     return `**Nothing would be done at all:** ${sentence(summary.stopped)}`;
   }
@@ -104,6 +108,9 @@ const verdictLine = ({ plan: { summary }, verdict }: Seen): string => {
     case 'failure':
       return '**Do not merge this as it stands.**';
     case 'action_required':
+      if (uncovered === 0) {
+        return `**An owner must approve this:** ${many(unowned, 'file')} of it. A review that approves does, as do *Approve* above and the comment ${code('/purser approve')}.`;
+      }
       return `**Somebody must approve this:** ${manyCopies(uncovered)} would stop for good. Press *Approve* above, or comment ${code('/purser approve')}.`;
     case 'success': {
       if (verdict.approved > 0) {
@@ -148,6 +155,22 @@ const guardedBlock = ({ plan: { summary }, visibility }: Seen): Block => {
     });
   return list('Waits for approval', items, RANK.verdict);
 };
+
+/** Who owns what waits, each once, as far as a title has room. */
+export const ownersNamed = (open: readonly OwnedChange[]): string => {
+  const owners = [...new Set(open.flatMap((one) => one.owners))];
+  const named = owners.slice(0, OWNERS_NAMED).join(', ');
+  return owners.length > OWNERS_NAMED ? `${named} and others` : named;
+};
+
+/** Owners that a title names. */
+const OWNERS_NAMED = 3;
+
+const ownerItems = ({ open }: Seen): readonly string[] =>
+  open.map(
+    ({ path, owners }) =>
+      `${code(ownedName(path))} needs an approval of ${owners.map(code).join(' or ')}.`,
+  );
 
 const unmetBlock = (seen: Seen): Block =>
   list('Not done, and why', blockedItems(seen, seen.verdict.unmet), RANK.verdict);

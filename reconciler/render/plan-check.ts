@@ -12,20 +12,10 @@ import { BUTTONS } from './buttons.ts';
 import { cut, paragraph, RANK } from './cut.ts';
 import { code, commitCode, sentence } from './markdown.ts';
 import { planAnnotations } from './plan-annotations.ts';
-import { planDetails, planSummary } from './plan-blocks.ts';
-import { judge, type Planned, type Verdict } from './plan-verdict.ts';
-import { FULL, type Visibility } from './visibility.ts';
+import { ownersNamed, planDetails, planSummary, type Seen } from './plan-blocks.ts';
+import { judge, type PlanContext, type Planned } from './plan-verdict.ts';
+import { FULL } from './visibility.ts';
 import { many, manyCopies } from './words.ts';
-
-export interface PlanContext {
-  readonly cluster: string;
-  /** The cluster's directory in the repository, '' for its root. */
-  readonly directory: string;
-  /** Slots that approvals let go of, of persons whose approval counts (rules 8.2). */
-  readonly approved: ReadonlySet<string>;
-  /** Absent: all but log lines. */
-  readonly visibility?: Visibility;
-}
 
 export const planCheck = (plan: PullPlan, context: PlanContext): CheckBody => {
   switch (plan.kind) {
@@ -81,13 +71,13 @@ const ended = (
 });
 
 const plannedCheck = (plan: Planned, context: PlanContext): CheckBody => {
-  const verdict = judge(plan, context.approved);
+  const verdict = judge(plan, context);
   const visibility = context.visibility ?? FULL;
-  const seen = { plan, verdict, visibility };
+  const seen = { plan, verdict, visibility, open: context.open ?? [] };
   return {
     status: 'completed',
     conclusion: verdict.conclusion,
-    title: titleOf(plan.summary, verdict),
+    title: titleOf(seen),
     summary: cut(planSummary(seen), MARKDOWN_LIMIT),
     text: cut(planDetails(seen), MARKDOWN_LIMIT),
     annotations: planAnnotations(seen, context.directory),
@@ -96,7 +86,7 @@ const plannedCheck = (plan: Planned, context: PlanContext): CheckBody => {
 };
 
 /** `3 start, 3 stop, 1 moves, 1 job does not fit`. */
-const titleOf = (summary: Summary, verdict: Verdict): string => {
+const titleOf = ({ plan: { summary }, verdict, open }: Seen): string => {
   const { starts, stops, moves, updates } = countsOf(summary);
   const removed = summary.jobs.filter(({ kind }) => kind === 'removed').length;
   const counts = [
@@ -117,7 +107,8 @@ const titleOf = (summary: Summary, verdict: Verdict): string => {
     ...(summary.stopped === null ? [] : ['nothing would be done at all']),
   ];
   const isQuiet = counts.length === 0 && troubles.length === 0;
-  const all = isQuiet ? ['Nothing starts or stops'] : [...counts, ...troubles];
+  const waits = open.length === 0 ? [] : [`waits for ${ownersNamed(open)}`];
+  const all = [...(isQuiet ? ['Nothing starts or stops'] : [...counts, ...troubles]), ...waits];
   return shortened(plainLine(all.join(', ')), TITLE_LIMIT);
 };
 

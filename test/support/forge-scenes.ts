@@ -7,7 +7,8 @@ import { createMemos } from '../../reconciler/memos.ts';
 import { changedTree, previewWith } from '../../reconciler/preview.ts';
 import { effectsOf } from '../../reconciler/plan/effects.ts';
 import { rehearse } from '../../reconciler/plan/rehearse.ts';
-import { planCheck, type PlanContext } from '../../reconciler/render/plan-check.ts';
+import { planCheck } from '../../reconciler/render/plan-check.ts';
+import type { PlanContext } from '../../reconciler/render/plan-verdict.ts';
 import { endedCheck, syncCheck } from '../../reconciler/render/sync-check.ts';
 import { summarize } from '../../reconciler/render/summary.ts';
 import { visibilityOf } from '../../reconciler/render/visibility.ts';
@@ -193,6 +194,17 @@ export const pullChecks = async (): Promise<ReadonlyMap<string, CheckBody>> => {
       CONTEXT,
     ],
     ['removal', fewer, CONTEXT],
+    [
+      'owners',
+      rollout,
+      {
+        ...CONTEXT,
+        open: [
+          { path: 'cluster.yaml', blob: 'b1', owners: ['@shop/platform', 'ada@example.org'] },
+          { path: WEB, blob: 'b2', owners: ['@shop/web'] },
+        ],
+      },
+    ],
     [
       'removal-approved',
       await plannedOf({ ...removal, ledger: [approval] }),

@@ -4,6 +4,7 @@
 
 import type { ForgeState, PullRequest } from '../../../schema/forge.ts';
 import { createSelf } from './account.ts';
+import { createBehind } from './behind.ts';
 import { createChecks, type Checks } from './checks.ts';
 import { isNews, toldBy, type Delivery } from './clicks.ts';
 import { createComments } from './comments.ts';
@@ -79,6 +80,7 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
     writeDeployment: createDeployments(wire, { self }),
     openPull: (ask) => pulls.ask(ask),
     authors: (pull) => pulls.authors(pull),
+    behind: createBehind(wire, { branch }),
     watch: (wake) => bell.listen(wake),
     listen: async () => (receiver === null ? null : receiver.listen()),
     close: () => close(bell, receiver),

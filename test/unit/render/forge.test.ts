@@ -74,6 +74,7 @@ test('conclusions: safe, invalid or without room, to be approved; never anything
     ['rollout-counts', 'success', ''],
     ['does-not-fit', 'failure', ''],
     ['removal', 'action_required', 'approve'],
+    ['owners', 'action_required', 'approve'],
     ['removal-approved', 'success', ''],
     ['problems', 'failure', ''],
     ['plain-tag', 'success', ''],

@@ -63,6 +63,7 @@ const planned = (slots: readonly string[], fields: Partial<PlannedPull> = {}): P
     },
   },
   approvals: [],
+  behind: null,
   told: {
     kind: 'plan',
     commit: 'h1',
@@ -105,6 +106,7 @@ const context = (fields: Partial<RequestContext> = {}): RequestContext => ({
   tree,
   pull: planned(['shop/web/web[0]']),
   authors: [{ login: 'ada', id: 1 }],
+  person: null,
   change: undefined,
   at: '2026-01-02T03:04:05.000Z',
   ...fields,
@@ -161,6 +163,65 @@ describe('approve', () => {
     const answer = answerTo(request(), context(fields));
     expect(answer.kind).toBe('refuse');
     expect(words(answer)).toContain(said);
+  });
+});
+
+describe('approve, as an owner', () => {
+  const change = { path: WEB, blob: 'b1', owners: ['@Shop/Web'] };
+  const ofOwners = (slots: readonly string[], fields: Partial<PlannedPull> = {}): PlannedPull => {
+    const one = planned(slots);
+    if (one.plan.kind !== 'planned') throw new Error('it is planned');
+    const authors = [{ name: 'ada', as: ['@ada'] }];
+    const behind = { authors, approvals: [] };
+    return { ...one, plan: { ...one.plan, owned: [change] }, behind, ...fields };
+  };
+  const grace = { name: 'grace', as: ['@grace', '@shop/web'] };
+  const record = {
+    kind: 'approval',
+    id: 'r1-files',
+    by: 'grace <2+grace@forge>',
+    at: '2026-01-02T03:04:05.000Z',
+    commit: 'h1',
+    slots: [],
+    nodes: [],
+    files: [{ path: WEB, blob: 'b1' }],
+    as: ['@grace', '@shop/web'],
+    used: false,
+  };
+
+  test('is recorded with the contents that the plan showed', () => {
+    expect(answerTo(request(), context({ pull: ofOwners([]), person: grace }))).toEqual({
+      kind: 'record',
+      words: 'Approved: shop/web may change.',
+      records: [record],
+    });
+  });
+
+  test('slots and files are two records, since they end at different times', () => {
+    const slots = ['shop/web/web[0]'];
+    const answer = answerTo(request(), context({ pull: ofOwners(slots), person: grace }));
+    expect(answer.kind === 'record' && answer.records).toEqual([
+      expect.objectContaining({ id: 'r1', slots, ahead: true }),
+      record,
+    ]);
+  });
+
+  test('of somebody who owns nothing of it counts for the slots alone', () => {
+    const stranger = { name: 'grace', as: ['@grace'] };
+    const refused = answerTo(request(), context({ pull: ofOwners([]), person: stranger }));
+    expect(words(refused)).toBe('grace owns none of the files that wait. Their owners: @Shop/Web.');
+    const slots = ['shop/web/web[0]'];
+    const answer = answerTo(request(), context({ pull: ofOwners(slots), person: stranger }));
+    expect(answer.kind === 'record' && answer.records.map(({ kind }) => kind)).toEqual([
+      'approval',
+    ]);
+  });
+
+  test('nothing waits once an owner’s review approved it', () => {
+    const behind = { authors: [{ name: 'ada', as: [] }], approvals: [grace] };
+    const pull = ofOwners([], { behind });
+    const answer = answerTo(request(), context({ pull, person: grace }));
+    expect(words(answer)).toContain('Nothing in this plan waits');
   });
 });
 
