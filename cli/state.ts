@@ -44,10 +44,12 @@ export const gitTroubles = ({
   failure,
   write,
   forge = null,
-}: Pick<StateAnswer, 'failure' | 'write' | 'forge'>): readonly string[] => [
+  forgeNotice = null,
+}: Pick<StateAnswer, 'failure' | 'write' | 'forge' | 'forgeNotice'>): readonly string[] => [
   ...(failure === null ? [] : [`Git cannot be read: ${failure}`]),
   ...(write === null ? [] : [`Git cannot be written (${write.what}): ${write.message}`]),
   ...(forge === null ? [] : [`The forge is not told: ${forge}`]),
+  ...(forgeNotice === null ? [] : [`The forge is told, but ${forgeNotice}`]),
 ];
 
 /** `web` or `shop/web`; a short name must be unique. */

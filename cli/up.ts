@@ -25,6 +25,7 @@ import { farewell, readyJson, urlLines } from './up/farewell.ts';
 import { allHealthy, follow, followLate, healthOf, isHealthy } from './up/progress.ts';
 import type { Repository } from './up/repository.ts';
 import { clusterName, listNodes, makeExample, openRepository } from './up/repository.ts';
+import { loginOf } from './up/login.ts';
 import { shareOf } from './up/share.ts';
 import { shownRepository } from '../reconciler/edge/git/remote.ts';
 
@@ -100,9 +101,9 @@ const runCluster = async (
       : await makeExample(EXAMPLE, layout.repository, { prepare: prepare.edit, branch });
   const tokenFile = text(options['tokenFile']);
   const forge = text(options['forge']);
-  if (forge !== null) await (await import('./forge-file.ts')).readForgeFile(forge); // said at once
+  const login = await loginOf(repository.url, { tokenFile, forge });
   const cacheDir = layout.cache;
-  const cluster = await clusterName({ repository, directory, cacheDir, tokenFile });
+  const cluster = await clusterName({ repository, directory, cacheDir, login });
   if (before !== null) refuseAnother(layout, before, cluster);
   const share = await shareOf({
     nodes: count,

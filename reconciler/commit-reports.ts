@@ -6,10 +6,11 @@
 import type { CheckBody, CheckReport, DeploymentReport } from '../schema/forge.ts';
 import type { Ms } from '../schema/spec.ts';
 import type { View } from './cycle.ts';
+import type { Refused } from './loop.ts';
 import { endOf, tellAt, type ToldCommit } from './forge/commits.ts';
 import { earliest, tryEach, type ForgeContext, type Part } from './forge-context.ts';
 import { deploymentWords } from './render/comment.ts';
-import { endedCheck, syncCheck } from './render/sync-check.ts';
+import { endedCheck, refusedCheck, syncCheck } from './render/sync-check.ts';
 import { visibilityOf } from './render/visibility.ts';
 
 /** Commits behind HEAD that may still have an open check: more in one push end untold. */
@@ -22,10 +23,13 @@ interface Open extends ToldCommit {
 
 export interface CommitReports {
   readonly tell: Part;
+  /** A commit that the branch stands at and that is not followed; null: there is none. */
+  readonly refuse: (refused: Refused | null) => Promise<null>;
 }
 
 export const createCommitReports = ({ forge, source, clock }: ForgeContext): CommitReports => {
   const open = new Map<string, Open>();
+  let told: Refused | null = null;
 
   /** Newest first until one that is known, or that ended on the forge. */
   const discover = async (head: string) => {
@@ -61,6 +65,13 @@ export const createCommitReports = ({ forge, source, clock }: ForgeContext): Com
   };
 
   return {
+    refuse: async (refused) => {
+      if (refused !== null && !isSameRefusal(told, refused)) {
+        await forge.writeCheck({ ...refusedCheck(refused), kind: 'sync', commit: refused.commit });
+      }
+      told = refused;
+      return null;
+    },
     tell: async (view) => {
       const { desired, live, plan, tree } = view;
       const head = desired.commit;
@@ -84,6 +95,9 @@ export const createCommitReports = ({ forge, source, clock }: ForgeContext): Com
     },
   };
 };
+
+const isSameRefusal = (told: Refused | null, { commit, message }: Refused): boolean =>
+  told?.commit === commit && told.message === message;
 
 const deploymentState = ({ status, conclusion }: CheckReport): DeploymentReport['state'] => {
   if (status !== 'completed') return status;

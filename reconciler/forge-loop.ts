@@ -11,6 +11,7 @@ import { isEdgeFailure, type View } from './cycle.ts';
 import { earliest, type ForgeContext } from './forge-context.ts';
 import { createForgeRequests } from './forge-requests.ts';
 import { createOfferedReverts } from './offered-reverts.ts';
+import type { LoopState } from './loop.ts';
 import { createPullReports } from './pull-reports.ts';
 
 export interface ForgeLoop {
@@ -37,7 +38,7 @@ export const createForgeLoop = (context: ForgeContext): ForgeLoop => {
   };
 
   /** One part that fails keeps no other from its work. */
-  const pass = async (view: View): Promise<Ms | null> => {
+  const pass = async ({ view, refused }: LoopState): Promise<Ms | null> => {
     let trouble: string | null = null;
     const due: (Ms | null)[] = [];
     const attempt = async (part: () => Promise<Ms | null>) => {
@@ -48,14 +49,18 @@ export const createForgeLoop = (context: ForgeContext): ForgeLoop => {
         trouble ??= isEdgeFailure(error) ? error.message : String(error);
       }
     };
-    await attempt(async () => {
-      const seen = await forge.look();
-      await attempt(() => pulls.tell(view, seen));
-      await attempt(() => requests.answer(view, seen.requests));
-      return null;
-    });
-    await attempt(() => commits.tell(view));
-    await attempt(() => offerReverts(view));
+    const tell = async (at: View): Promise<void> => {
+      await attempt(async () => {
+        const seen = await forge.look();
+        await attempt(() => pulls.tell(at, seen));
+        await attempt(() => requests.answer(at, seen.requests));
+        return null;
+      });
+      await attempt(() => commits.tell(at));
+      await attempt(() => offerReverts(at));
+    };
+    if (view !== null) await tell(view);
+    await attempt(() => commits.refuse(refused));
     failures = trouble === null ? 0 : failures + 1;
     say(trouble);
     if (trouble !== null) due.push(clock.now() + backOff(failures));
@@ -68,8 +73,7 @@ export const createForgeLoop = (context: ForgeContext): ForgeLoop => {
       const stops = [forge.watch(wake), loop.watch(wake)];
       while (!signal.aborted) {
         woken = new AbortController();
-        const { view } = loop.state();
-        const due = view === null ? null : await pass(view);
+        const due = await pass(loop.state());
         const at = Math.min(clock.now() + LOOK_AGAIN_MS, due ?? Number.POSITIVE_INFINITY);
         await clock.sleepUntil(at, AbortSignal.any([signal, woken.signal]));
       }

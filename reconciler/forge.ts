@@ -4,8 +4,8 @@
 
 import type { ForgeConfig, ReconcilerConfig } from './config.ts';
 import type { GitSource } from './edge/git/source.ts';
-import { placeOf, type Auth } from './edge/git/remote.ts';
 import type { GitHub } from './edge/forge/options.ts';
+import { forgeLogin, type Login } from './forge-login.ts';
 import { createForgeLoop } from './forge-loop.ts';
 import type { Loop } from './loop.ts';
 import type { ClockPort, LogPort } from './ports.ts';
@@ -20,18 +20,15 @@ export const openForge = async (
   const github = createGitHub({ config: forge, cluster, branch: repository.branch, ...ports });
   return {
     // An installation's token opens the repository too, unless another login is given.
-    auth:
-      placeOf(repository.url).kind === 'http'
-        ? async () => ({ kind: 'token', user: 'x-access-token', token: await github.token() })
-        : null,
+    auth: forgeLogin(forge, repository.url, github.token),
     start: (started) => startForge({ ...started, ...ports, config, github }),
   };
 };
 
 /** GitHub, ready to be asked; its loop is started once the main loop runs. */
 export interface Forge {
-  /** A login of the repository; null: it is not reached by http(s). */
-  readonly auth: (() => Promise<Auth>) | null;
+  /** A login of the repository; null: the forge has none for that address. */
+  readonly auth: Login | null;
   readonly start: (started: Pick<ForgeAsk, 'loop' | 'source' | 'auth'>) => Promise<RunningForge>;
 }
 
@@ -41,7 +38,7 @@ interface ForgeAsk {
   readonly loop: Loop;
   readonly source: GitSource;
   /** The login of the repository; null: what its URL holds, or none. */
-  readonly auth: (() => Promise<Auth>) | null;
+  readonly auth: Login | null;
   readonly clock: ClockPort;
   readonly log: LogPort;
 }
@@ -49,6 +46,8 @@ interface ForgeAsk {
 export interface RunningForge {
   /** What the forge does not let us do now; null: all is well. */
   readonly failure: () => string | null;
+  /** What a person should know though the forge is told all; null: nothing. */
+  readonly notice: () => string | null;
   /** Where webhooks arrive; null: there is no receiver. */
   readonly webhookAddress: string | null;
   readonly stop: () => Promise<void>;
@@ -82,6 +81,7 @@ const startForge = async (ask: ForgeAsk): Promise<RunningForge> => {
   log.info({ repository: shown(config.forge), webhook: webhookAddress }, 'reports to the forge');
   return {
     failure: forgeLoop.failure,
+    notice: github.notice,
     webhookAddress,
     stop: async () => {
       unwatch();

@@ -26,6 +26,13 @@ export interface LoopState {
   /** Reading or planning failed, in words for people. */
   readonly failure: string | null;
   readonly write: WriteFailure | null;
+  /** The branch stands at a commit that is not followed, and why; null: it is, or nobody knows. */
+  readonly refused: Refused | null;
+}
+
+export interface Refused {
+  readonly commit: string;
+  readonly message: string;
 }
 
 export interface Loop {
@@ -52,7 +59,7 @@ export const createLoop = (ports: ReconcilerPorts, memos: Memos = createMemos())
   const firstReports = (desired: DesiredState) => untilReported(ports, desired);
   const context = { ports: seen, lookups, memos, firstReports };
   const listeners = new Set<(state: LoopState) => void>();
-  let state: LoopState = { view: null, failure: null, write: null };
+  let state: LoopState = { view: null, failure: null, write: null, refused: null };
   let failures = 0;
   let said: string | null = null;
 
@@ -63,12 +70,14 @@ export const createLoop = (ports: ReconcilerPorts, memos: Memos = createMemos())
       writer.offer(view, turn);
       reportViolations(ports, view);
       failures = view.stale === null ? 0 : failures + 1;
-      state = { view, failure: view.stale?.message ?? null, write: writer.failure() };
+      const failure = view.stale?.message ?? null;
+      state = { view, failure, write: writer.failure(), refused: refusedIn(view.stale) };
     } catch (error) {
       failures += 1;
       const message = isEdgeFailure(error) ? error.message : String(error);
       if (!isEdgeFailure(error)) ports.log.error({ error: describe(error) }, 'a pass failed');
-      state = { ...state, failure: message, write: writer.failure() };
+      const refused = refusedIn(error);
+      state = { ...state, failure: message, write: writer.failure(), refused };
       if (!isEdgeFailure(error)) said = message; // it was said already, with its place
     }
     if (state.failure !== said) sayFailure(ports, state.failure);
@@ -155,6 +164,11 @@ const createBell = () => {
     },
   };
 };
+
+const refusedIn = (error: unknown): Refused | null =>
+  isEdgeFailure(error) && error.refused !== undefined
+    ? { commit: error.refused, message: error.message }
+    : null;
 
 const backOff = (failures: number): Ms =>
   Math.min(RETRY_FIRST_MS * 2 ** Math.min(failures - 1, 10), RETRY_LONGEST_MS);

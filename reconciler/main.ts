@@ -102,7 +102,7 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
       registry,
       events,
       now: clock.now,
-      forgeFailure: () => forging.running?.failure() ?? null,
+      forging: () => forging.running,
     }),
     changes: (listener) => loop.watch(listener),
     streams: nodes.streams,
@@ -163,7 +163,7 @@ interface Handling {
   readonly registry: RegistryPort;
   readonly events: Events;
   readonly now: () => number;
-  readonly forgeFailure: () => string | null;
+  readonly forging: () => Pick<RunningForge, 'failure' | 'notice'> | null;
 }
 
 const handlersOf = (handling: Handling): Readonly<Record<string, Handler>> => ({
@@ -184,7 +184,7 @@ const handlersOf = (handling: Handling): Readonly<Record<string, Handler>> => ({
   rollback: async (argument) => rollback(handling, argument as RollbackArgument),
 });
 
-const stateOf = ({ config, loop, now, forgeFailure }: Handling): StateAnswer => {
+const stateOf = ({ config, loop, now, forging }: Handling): StateAnswer => {
   const { view, failure, write } = loop.state();
   const { url, branch, directory } = config.repository;
   return {
@@ -194,7 +194,8 @@ const stateOf = ({ config, loop, now, forgeFailure }: Handling): StateAnswer => 
     directory,
     failure,
     write,
-    forge: forgeFailure(),
+    forge: forging()?.failure() ?? null,
+    forgeNotice: forging()?.notice() ?? null,
     view: view === null ? null : viewOf(view, now()),
   };
 };

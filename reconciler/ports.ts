@@ -31,6 +31,8 @@ export interface EdgeFailure {
   readonly consequence: Consequence;
   /** For people: what could not be done, why, what to do. */
   readonly message: string;
+  /** The branch stands at this commit, which is not followed; absent: it failed otherwise. */
+  readonly refused?: string;
 }
 
 /** A commit that the machine wants to make (rules 12.2, 12.3). */

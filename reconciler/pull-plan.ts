@@ -5,27 +5,20 @@
 // Not here: the thread that it runs in, and its limits (pull-worker, edge/pull-plans).
 
 import { asks, compile } from './desired/compile.ts';
-import { fieldChanges } from './desired/field-changes.ts';
 import { createReader } from './desired/read.ts';
-import { effectsOf } from './plan/effects.ts';
-import { rehearse } from './plan/rehearse.ts';
-import { unaged } from '../schema/ageing.ts';
-import type { OwnedChange } from '../schema/behind.ts';
-import { sha256 } from '../schema/hash.ts';
 import { compareText } from '../schema/ids.ts';
 import { parseImageReference } from '../schema/image-reference.ts';
-import type { LiveNode, LiveState } from '../schema/live.ts';
-import { ownersOf, parseOwners } from '../schema/owners.ts';
+import type { LiveState } from '../schema/live.ts';
 import type { PullPlan } from '../schema/pull-plan.ts';
-import type { DigestAsk, Files, LookupAnswer, SourceTree } from '../schema/source.ts';
+import type { DigestAsk, LookupAnswer, SourceTree } from '../schema/source.ts';
 import { ASK_ROUNDS } from './config.ts';
 import { asksPast } from './cycle.ts';
 import type { PullReader, PullTrees } from './edge/git/pulls.ts';
 import { createMemos, type Memos } from './memos.ts';
+import { plannedOf } from './planned.ts';
 import type { PullPlansPort, RegistryPort } from './ports.ts';
 import type { PreviewSource } from './preview.ts';
 import { changedTree, completed, previewWith } from './preview.ts';
-import { summarize } from './render/summary.ts';
 
 export interface PullPlannerOptions {
   readonly reader: PullReader;
@@ -84,42 +77,11 @@ const planOf = async (planning: Planning): Promise<PullPlan> => {
   const change = { ...changedTree(tree, trees.head, trees.files), differences: known };
   const memo = { compile: memos.compile, plan: memos.plan, now: now() };
   const snapshot = { format: 1, tree, live, takenAt: '' } as const;
-  const { preview, after } = await previewWith(memo, { snapshot, change, source });
-  const summary = summarize(preview);
-  const changed = new Set(summary.jobs.map(({ job }) => job));
+  const foreseen = await previewWith(memo, { snapshot, change, source });
   const paths = trees.differences.find(({ from }) => from === trees.base.files)?.paths ?? [];
-  const written = [...paths].flatMap((path) => /^jobs\/(.+)\.yaml$/.exec(path)?.[1] ?? []);
-  return {
-    kind: 'planned',
-    summary,
-    rehearsal: rehearse({ before: preview.base.desired, live, after, changed }),
-    fields: fieldChanges({
-      before: trees.base.files,
-      after: trees.files,
-      jobs: [...new Set([...changed, ...written])],
-      read: createReader(memos.compile.reads),
-    }),
-    effects: effectsOf(preview.base, preview.change),
-    ...ownedIn(preview.base.desired.cluster.owners, paths, trees.files),
-    base: ask.base,
-    head: ask.head,
-    snapshot: nameOf(live),
-  };
-};
-
-/** By the rules of the base: a change cannot admit itself. */
-const ownedIn = (
-  written: string | undefined,
-  paths: Iterable<string>,
-  files: Files,
-): { readonly owned?: readonly OwnedChange[] } => {
-  if (written === undefined) return {};
-  const of = ownersOf(parseOwners(written).rules);
-  const owned = [...paths]
-    .map((path) => ({ path, blob: files.get(path)?.blob ?? null, owners: of(path) }))
-    .filter(({ owners }) => owners.length > 0)
-    .toSorted((a, b) => compareText(a.path, b.path));
-  return owned.length === 0 ? {} : { owned };
+  const read = createReader(memos.compile.reads);
+  const told = plannedOf({ foreseen, before: trees.base.files, after: trees.files, paths, read });
+  return { kind: 'planned', ...told, base: ask.base, head: ask.head };
 };
 
 /** The base as the loop would compile it: with its past, and whose commits runners obey. */
@@ -178,28 +140,4 @@ const createResolver = (registry: RegistryPort, now: () => number) => {
       return answer;
     };
   };
-};
-
-const names = new WeakMap<ReturnType<typeof unaged>, string>();
-
-/** Of all that a plan looks at, but ages. */
-const nameOf = ({ nodes }: LiveState): string =>
-  sha256(nodes.map((node) => `${headOf(node)} ${copiesName(node)}`).join('\n')).slice(0, 16);
-
-const headOf = ({ name, connected, capacity, attributes, portsTaken, volumes }: LiveNode): string =>
-  JSON.stringify([name, connected, capacity, attributes, portsTaken, volumes]);
-
-const copiesName = (node: LiveNode): string => {
-  const copies = unaged(node);
-  const known = names.get(copies);
-  if (known !== undefined) return known;
-  const made = sha256(
-    copies
-      .map(({ allocation, body, phase, health, everHealthy, stopping }) =>
-        [allocation, body.specHash, phase, health, everHealthy, stopping].join(' '),
-      )
-      .join('\n'),
-  );
-  names.set(copies, made);
-  return made;
 };

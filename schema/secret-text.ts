@@ -2,6 +2,10 @@
 // In: a value or a line of a log. Out: a guess that would rather hide too much. Not here: fields
 // that are hidden by their place or name (reconciler/desired/field-changes).
 
+/** A line of a log as Git and a forge may be told it: neither ever forgets. */
+export const maskedLine = (line: string): string =>
+  looksSecret(line) ? '*** (this line may hold a secret; purser logs shows it)' : line;
+
 /** Whoever shows it shows `***` instead. */
 export const looksSecret = (text: string): boolean =>
   SECRET_TEXTS.some((pattern) => pattern.test(text)) ||

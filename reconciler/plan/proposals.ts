@@ -6,7 +6,9 @@
 import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
 import type { Evidence, LedgerRecord } from '../../schema/ledger.ts';
 import { pointerOf } from '../../schema/places.ts';
+import { plainLines } from '../../schema/plain.ts';
 import type { Blocked, Proposal } from '../../schema/plan.ts';
+import { maskedLine } from '../../schema/secret-text.ts';
 import { editYaml } from '../../schema/yaml-edit.ts';
 import type { Rollout } from './deployment.ts';
 import { remedyFor } from './remedy.ts';
@@ -169,11 +171,15 @@ const whatGoesBack = ({ revert }: DesiredJob): readonly string[] =>
 
 /**
  * Git never forgets, so the namespace is asked again when the message is written. Set in, behind a
- * bar: no line of a log can be taken for a trailer.
+ * bar: no line of a log can be taken for a trailer. Records of earlier releases hold lines as the
+ * node sent them.
  */
 const quoted = ({ evidence }: DesiredJob, log: readonly string[]): readonly string[] =>
   evidence === 'logs' && log.length > 0
-    ? ['  last lines of its log:', ...log.map((line) => `    | ${line}`)]
+    ? [
+        '  last lines of its log:',
+        ...log.map((line) => `    | ${maskedLine(plainLines(line).join(' '))}`),
+      ]
     : [];
 
 const oneLine = (text: string): string => text.replaceAll(/\s+/g, ' ').trim();

@@ -92,11 +92,11 @@ const candidatesIn = (
   };
   const zones = listsOf(working, ({ attributes }) => attributes.get('node.zone') ?? '');
   const found = [
-    // With all nodes in one zone its loss is the cluster's.
+    // With all nodes in one zone its loss is the cluster's, as is that of the only node.
     ...[...zones].flatMap(([zone, lost]) =>
       zone === '' || lost.length === working.length ? [] : [candidateOf('zone', zone, lost)],
     ),
-    ...working.map((view) => candidateOf('node', view.name, [view])),
+    ...(working.length === 1 ? [] : working.map((view) => candidateOf('node', view.name, [view]))),
   ];
   return found
     .filter((one) => one.copies.length > 0)

@@ -3,6 +3,7 @@
 // a reviewer, details, remarks on lines, and at most one button. Not here: the comment (comment),
 // rows of single jobs (plan-jobs), when it is told (reconciler/forge).
 
+import type { OwnedChange } from '../../schema/behind.ts';
 import { MARKDOWN_LIMIT, TITLE_LIMIT } from '../../schema/forge.ts';
 import type { CheckBody } from '../../schema/forge.ts';
 import { plainLine, shortened } from '../../schema/plain.ts';
@@ -12,8 +13,8 @@ import { BUTTONS } from './buttons.ts';
 import { cut, paragraph, RANK } from './cut.ts';
 import { code, commitCode, sentence } from './markdown.ts';
 import { planAnnotations } from './plan-annotations.ts';
-import { ownersNamed, planDetails, planSummary, type Seen } from './plan-blocks.ts';
-import { judge, type PlanContext, type Planned } from './plan-verdict.ts';
+import { ownersNamed, planDetails, planSummary } from './plan-blocks.ts';
+import { judge, type PlanContext, type Planned, type Verdict } from './plan-verdict.ts';
 import { FULL } from './visibility.ts';
 import { many, manyCopies } from './words.ts';
 
@@ -77,7 +78,7 @@ const plannedCheck = (plan: Planned, context: PlanContext): CheckBody => {
   return {
     status: 'completed',
     conclusion: verdict.conclusion,
-    title: titleOf(seen),
+    title: planTitle(plan.summary, verdict, seen.open),
     summary: cut(planSummary(seen), MARKDOWN_LIMIT),
     text: cut(planDetails(seen), MARKDOWN_LIMIT),
     annotations: planAnnotations(seen, context.directory),
@@ -86,7 +87,11 @@ const plannedCheck = (plan: Planned, context: PlanContext): CheckBody => {
 };
 
 /** `3 start, 3 stop, 1 moves, 1 job does not fit`. */
-const titleOf = ({ plan: { summary }, verdict, open }: Seen): string => {
+export const planTitle = (
+  summary: Summary,
+  verdict: Verdict,
+  open: readonly OwnedChange[] = [],
+): string => {
   const { starts, stops, moves, updates } = countsOf(summary);
   const removed = summary.jobs.filter(({ kind }) => kind === 'removed').length;
   const counts = [

@@ -44,7 +44,7 @@ export interface Verdict {
 }
 
 export const judge = (
-  { summary, effects }: Planned,
+  { summary, effects }: Pick<Planned, 'summary' | 'effects'>,
   { approved, open = [] }: Pick<PlanContext, 'approved' | 'open'>,
 ): Verdict => {
   const blocked = besideApprovals(summary).filter(

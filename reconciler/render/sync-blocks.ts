@@ -8,7 +8,7 @@ import type { LiveState } from '../../schema/live.ts';
 import type { DeploymentView, Plan } from '../../schema/plan.ts';
 import { listsOf } from '../../schema/lists.ts';
 import { plainLine } from '../../schema/plain.ts';
-import { looksSecret } from '../../schema/secret-text.ts';
+import { maskedLine } from '../../schema/secret-text.ts';
 import { RANK, paragraph, type Block } from './cut.ts';
 import { code, codeInHtml, fenced, fold, row, sentence, tableHead } from './markdown.ts';
 import { concernOf, sumOf, waveOf } from './sync-jobs.ts';
@@ -182,10 +182,6 @@ const failureLines = (job: string, { reason, allocations }: Evidence): Block['ro
 const sinceStart = (afterMs: number | undefined): string =>
   afterMs === undefined ? '' : ` (${Math.round(afterMs / 1000)} s after its first start)`;
 
-/** Git's readers may see logs where the namespace says so; nobody may see a password. */
-const shownLine = (line: string): string =>
-  looksSecret(plainLine(line)) ? '*** (this line may hold a secret; purser logs shows it)' : line;
-
 const logRows = (job: string, { allocations }: Evidence): Block['rows'] =>
   allocations
     .slice(0, COPIES_SHOWN)
@@ -193,7 +189,7 @@ const logRows = (job: string, { allocations }: Evidence): Block['rows'] =>
     .map(({ allocation, node, log = [] }) => ({
       text: fold(
         `Last lines of the log of ${codeInHtml(allocation)}, a copy of ${codeInHtml(job)} on ${codeInHtml(node)}`,
-        fenced(log.map(shownLine)),
+        fenced(log.map((line) => maskedLine(plainLine(line)))),
       ),
       rank: RANK.detail,
     }));

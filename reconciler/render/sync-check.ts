@@ -194,6 +194,14 @@ export const endedCheck = (
   }
 };
 
+/** Of a commit that the branch stands at and that is not followed (rules 12.1). */
+export const refusedCheck = ({ message }: { readonly message: string }): CheckBody =>
+  body({
+    conclusion: 'failure',
+    title: 'Nothing is synced: the branch was rewritten',
+    summary: [paragraph(`**Nothing is done at this commit:** ${sentence(message)}`, RANK.verdict)],
+  });
+
 const endedFailed = (
   { jobs }: Extract<Ended, { kind: 'failed' }>,
   visibility: Visibility,

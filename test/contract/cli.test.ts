@@ -126,6 +126,12 @@ test('plan: nothing, changes, errors; the cluster, a folder, a revision, a snaps
   expect(json(await up.purser(['plan', up.repository, '--json']))).toMatchObject({
     jobs: [{ job: 'shop/web', kind: 'changed', starts: 2, stops: 2, downAtMost: 1 }],
     pending: { steps: 0 },
+    title: '2 start, 2 stop',
+    conclusion: 'success',
+    fields: [{ job: 'shop/web', from: '*** (before)', to: '*** (after)' }],
+    rehearsal: { waves: [{ job: 'shop/web', wave: 1 }, {}], rollbacks: [{ job: 'shop/web' }] },
+    effects: { slots: [] },
+    snapshot: expect.stringMatching(/^[0-9a-f]{16}$/),
   });
   // A revision means the cluster's repository, also for a person who is somewhere else.
   for (const cwd of [up.repository, import.meta.dirname, '/']) {

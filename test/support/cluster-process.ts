@@ -14,6 +14,8 @@ export interface Program {
   /** Ends it and waits until it is gone; fine when it does not run. */
   readonly end: (signal: 'SIGTERM' | 'SIGKILL') => Promise<void>;
   readonly isRunning: () => boolean;
+  /** Memory of its own that it holds now; null: it does not run. */
+  readonly memoryBytes: () => number | null;
   /** The last lines of its log. */
   readonly tail: (lines: number) => string;
 }
@@ -36,6 +38,11 @@ export const program = (ask: ProgramAsk): Program => {
   return {
     name: ask.name,
     isRunning,
+    memoryBytes: () => {
+      if (!isRunning()) return null;
+      const status = readFileSync(`/proc/${child?.pid}/status`, 'utf8');
+      return Number(/^RssAnon:\s+(\d+) kB$/m.exec(status)?.[1]) * 1024;
+    },
     start: () => {
       if (isRunning()) throw new Error(`${ask.name} runs already`);
       const log = openSync(ask.log, 'a', 0o600);

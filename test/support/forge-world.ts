@@ -45,7 +45,7 @@ export const createForgeWorld = () => {
   const fake = createFakeForge();
   const clock = { now: 0, wake: () => {} };
   const sleeps: (() => void)[] = [];
-  let state: LoopState = { view: null, failure: null, write: null };
+  let state: LoopState = { view: null, failure: null, write: null, refused: null };
   const plans: string[] = [];
   const answer: { plan: (head: string, base: string) => PullPlan; commits: Story } = {
     commits: [],
@@ -110,8 +110,8 @@ export const createForgeWorld = () => {
     offers,
     loop,
     /** The main loop made a pass. */
-    see: async (view: LoopState['view'], write: LoopState['write'] = null) => {
-      state = { view, failure: null, write };
+    see: async (view: LoopState['view'], more: Partial<Omit<LoopState, 'view'>> = {}) => {
+      state = { failure: null, write: null, refused: null, ...more, view };
       const known = view?.tree.head;
       line = known === undefined ? [] : [known, ...line.filter(({ oid }) => oid !== known.oid)];
       clock.wake();

@@ -85,6 +85,7 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
     listen: async () => (receiver === null ? null : receiver.listen()),
     close: () => close(bell, receiver),
     token: () => wire.token(),
+    notice: wire.notice,
     writes: () => wire.gate.writes(),
   };
 };

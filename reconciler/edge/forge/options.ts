@@ -19,6 +19,8 @@ export interface GitHub extends ForgePort {
   readonly close: () => Promise<void>;
   /** For Git over http(s): an installation's token, or the one in the file. Throws EdgeFailure. */
   readonly token: () => Promise<string>;
+  /** What a person should know though GitHub is told all; null: nothing. */
+  readonly notice: () => string | null;
   /** Writes to GitHub in the last hour, for status and tests. */
   readonly writes: () => number;
 }

@@ -8,6 +8,7 @@ import { readFile } from 'node:fs/promises';
 import type { Octokit } from 'octokit';
 import { failureOf, ForgeFailure, type Asker, type Refusal } from './failure.ts';
 import { createGate, type Gate } from './gate.ts';
+import { createGitHubTime, type GitHubTime } from './github-time.ts';
 import { siteOf, type GitHubOptions } from './options.ts';
 import { createTurns } from './turns.ts';
 
@@ -35,6 +36,8 @@ export interface Wire {
   readonly send: (route: string, params: Params) => Promise<unknown>;
   readonly graphql: (query: string, variables: Params) => Promise<unknown>;
   readonly token: () => Promise<string>;
+  /** What a person should know though all goes well; null: nothing. */
+  readonly notice: () => string | null;
   readonly gate: Gate;
   readonly isApp: boolean;
 }
@@ -58,7 +61,8 @@ const PAGE = 100;
 
 export const createWire = (options: GitHubOptions): Wire => {
   const gate = createGate(options.clock);
-  const line = createLine(options, gate);
+  const time = createGitHubTime(() => options.clock.epochMs?.() ?? Date.now());
+  const line = createLine(options, gate, time);
   const { ask, attempt, inRepository } = line;
   const inTurn = createTurns();
   /** One write after the other, as GitHub asks for. */
@@ -69,6 +73,7 @@ export const createWire = (options: GitHubOptions): Wire => {
     });
   return {
     gate,
+    notice: time.notice,
     isApp: options.config.credentials.kind === 'app',
     poll: async (poll) => (await ask(poll)).data,
     pages: async (poll, pagesMax) => {
@@ -113,7 +118,7 @@ interface Line {
   readonly inRepository: (route: string, params: Params) => Params;
 }
 
-const createLine = (options: GitHubOptions, gate: Gate): Line => {
+const createLine = (options: GitHubOptions, gate: Gate, time: GitHubTime): Line => {
   const { config } = options;
   const asker = askerOf(options);
   const kept = new Map<string, Kept>();
@@ -123,7 +128,7 @@ const createLine = (options: GitHubOptions, gate: Gate): Line => {
     route.includes('{owner}') ? { owner: config.owner, repo: config.repo, ...params } : params;
 
   const open = (): Promise<Session> => {
-    session ??= openSession(options, gate).catch((error: unknown) => {
+    session ??= openSession(options, gate, time).catch((error: unknown) => {
       session = null;
       throw error;
     });
@@ -181,14 +186,18 @@ interface Session {
   readonly token: () => Promise<string>;
 }
 
-const openSession = async (options: GitHubOptions, gate: Gate): Promise<Session> => {
+const openSession = async (
+  options: GitHubOptions,
+  gate: Gate,
+  time: GitHubTime,
+): Promise<Session> => {
   const { credentials, apiUrl } = options.config;
   // Loaded when it is needed: a start without a forge does not pay for it.
   const { App, Octokit } = await import('octokit');
   const Tuned = Octokit.defaults({
     baseUrl: apiUrl,
     userAgent: 'purser',
-    request: { fetch: countingFetch(gate) },
+    request: { fetch: countingFetch(gate, time) },
     retry: { retries: RETRIES, doNotRetry: NOT_REPEATED },
     throttle: throttleOf(apiUrl),
     log: quietLog(options),
@@ -250,7 +259,7 @@ const throttleOf = (id: string) => {
 
 /** Each attempt has its own time; each write that goes out is counted, repeated ones too. */
 const countingFetch =
-  (gate: Gate): typeof fetch =>
+  (gate: Gate, time: GitHubTime): typeof fetch =>
   async (input, init) => {
     const url = input instanceof Request ? input.url : String(input);
     const isLogin = url.endsWith('/access_tokens');
@@ -258,6 +267,7 @@ const countingFetch =
     const answer = await fetch(input, { ...init, signal: AbortSignal.timeout(ANSWER_LIMIT_MS) });
     const headers = Object.fromEntries(answer.headers);
     gate.heard({ status: answer.ok ? 200 : 0, message: '', headers });
+    time.heard(headers['date']);
     return answer;
   };
 

@@ -24,6 +24,15 @@ export class LostObject extends GitFailure {
   }
 }
 
+/** The branch stands at a commit that is not followed: a person must act. */
+export class RefusedHead extends GitFailure {
+  readonly refused: string;
+  constructor(commit: string, message: string) {
+    super('broken', message);
+    this.refused = commit;
+  }
+}
+
 /** Try again later. */
 export const retry = (message: string): GitFailure => new GitFailure('retry', message);
 /** Look again, the world moved on. */

@@ -6,12 +6,12 @@
 import type { Ledger } from '../../../schema/ledger.ts';
 import type { LogPort } from '../../ports.ts';
 import type { Base } from './base.ts';
-import { broken } from './failure.ts';
+import { RefusedHead } from './failure.ts';
 import { ANCESTRY_COMMITS, LOCAL_ANCESTRY_COMMITS } from './limits.ts';
 import { contains } from './line.ts';
 
 export interface RewriteGuard {
-  /** Throws GitFailure (`broken`) naming the command. */
+  /** Throws RefusedHead naming the command. */
   readonly check: (heads: Heads) => Promise<void>;
 }
 
@@ -58,9 +58,10 @@ export const createRewriteGuard = (options: {
       if (refused !== head)
         log.warn({ branch, known, head }, `the branch was rewritten: ${change}`);
       refused = head;
-      throw broken(
+      throw new RefusedHead(
+        head,
         `${base.name}: the branch was rewritten: ${change}. Nothing is synced until somebody who ` +
-          `has looked at it runs: purser resume --at ${head}`,
+          `has looked at it runs \`purser resume --at ${head}\``,
       );
     },
   };

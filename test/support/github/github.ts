@@ -24,6 +24,7 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { EVENTS, PERMISSIONS } from '../../../cli/github-app.ts';
 import { makeToken } from './access.ts';
 import { accountOf, createApp, createRepo, install, uninstall } from './create.ts';
 import { serveGitHttp } from './git-http.ts';
@@ -46,6 +47,8 @@ import { redeliver, tell } from './webhooks.ts';
 export interface GitHubOptions {
   /** Default `shop/cluster`. */
   readonly repository?: string;
+  /** Whose it is: default `Organization`. */
+  readonly ownerKind?: 'User' | 'Organization';
   readonly private?: boolean;
   /** Where REST begins: `/api/v3` as on GitHub Enterprise (default), or `/`. */
   readonly api?: 'enterprise' | 'root';
@@ -151,6 +154,8 @@ export interface GitHub {
   readonly writes: () => readonly Write[];
   readonly requests: () => readonly string[];
   readonly fault: (fault: Fault) => () => void;
+  /** From now on nothing is answered, Git included; null: all is well again. */
+  readonly away: (how: Away | null) => void;
   /** Wrong requests so far; `take` empties the list, for tests of wrong requests. */
   readonly problems: () => readonly string[];
   readonly takeProblems: () => readonly string[];
@@ -160,27 +165,16 @@ export interface GitHub {
   readonly close: () => Promise<void>;
 }
 
-/** What Purser's App asks for. */
-export const APP_PERMISSIONS: Permissions = {
-  checks: 'write',
-  contents: 'write',
-  deployments: 'write',
-  issues: 'write',
-  metadata: 'read',
-  pull_requests: 'write',
-  statuses: 'write',
-};
-export const APP_EVENTS = [
-  'check_run',
-  'check_suite',
-  'issue_comment',
-  'merge_group',
-  'pull_request',
-  'pull_request_review',
-  'push',
-] as const;
-
 const HOUR_MS = 3_600_000;
+
+/** Every connection ends, every answer is 502, or none ever comes. */
+export type Away = 'reset' | 'bad-gateway' | 'silent';
+
+const meetAway = (how: Away, request: http.IncomingMessage, response: http.ServerResponse) => {
+  request.resume();
+  if (how === 'reset') response.destroy();
+  if (how === 'bad-gateway') response.writeHead(502).end('<html>Bad Gateway</html>');
+};
 
 export const startGitHub = async (options: GitHubOptions = {}): Promise<GitHub> => {
   const folder = options.folder ?? mkdtempSync(join(tmpdir(), 'purser-github-'));
@@ -203,7 +197,9 @@ export const startGitHub = async (options: GitHubOptions = {}): Promise<GitHub> 
     if (path !== null) return serveRest({ hub, limits, state }, request, { response, path });
     pages(request, response);
   };
+  let gone: Away | null = null;
   server.on('request', (request, response) => {
+    if (gone !== null) return meetAway(gone, request, response);
     answer(request, response).catch((error: unknown) => {
       hub.problems.push(`${request.method} ${request.url}: ${String(error)}`);
       response.destroy();
@@ -211,7 +207,7 @@ export const startGitHub = async (options: GitHubOptions = {}): Promise<GitHub> 
   });
   const [owner = '', name = ''] = (options.repository ?? 'shop/cluster').split('/');
   const repo = createRepo(hub, {
-    owner: accountOf(hub, owner, 'Organization'),
+    owner: accountOf(hub, owner, options.ownerKind ?? 'Organization'),
     name,
     private: options.private ?? false,
   });
@@ -234,7 +230,12 @@ export const startGitHub = async (options: GitHubOptions = {}): Promise<GitHub> 
   };
   const about = { url: web, api: hub.api, owner, name, cloneUrl: `${web}/${fullName(repo)}.git` };
   const acts = { ...peopleActs(hub, repo), ...pullActs(hub, repo), ...reads(hub, repo) };
-  const control = { ...controls(hub, repo, app), fault, requests: () => requests, close };
+  const away = (how: Away | null): void => {
+    gone = how;
+    // Who was left without an answer tries again.
+    if (how === null) server.closeAllConnections();
+  };
+  const control = { ...controls(hub, repo, app), fault, away, requests: () => requests, close };
   return { ...about, folder: repo.folder, hub, app: appFacts(app), ...acts, ...control };
 };
 
@@ -281,8 +282,8 @@ const startApp = (hub: Hub, repo: Repo, options: GitHubOptions): Started => {
   const app = createApp(hub, {
     name: 'Purser',
     owner: repo.owner,
-    permissions: options.app?.permissions ?? APP_PERMISSIONS,
-    events: options.app?.events ?? APP_EVENTS,
+    permissions: options.app?.permissions ?? PERMISSIONS,
+    events: options.app?.events ?? EVENTS,
     ...(options.keys === undefined
       ? {}
       : { privateKey: options.keys.privateKey, hookSecret: options.keys.webhookSecret }),

@@ -71,7 +71,7 @@ export const serveRest = async (
     const reply =
       trouble.refusal === null ? await replyTo(rest, asked) : refusalReply(trouble.refusal);
     if (trouble.cut === 'after') return void response.destroy();
-    send(response, reply);
+    send(rest, response, reply);
   } finally {
     rest.state.running -= 1;
   }
@@ -220,9 +220,14 @@ const withTag = (reply: Reply, { method, headers }: Request): Reply => {
     : { ...reply, headers: tagged };
 };
 
-const send = (response: http.ServerResponse, { status, body, headers }: Reply): void => {
+const send = (
+  { hub }: Rest,
+  response: http.ServerResponse,
+  { status, body, headers }: Reply,
+): void => {
   const text = body === undefined ? '' : JSON.stringify(body);
   response.writeHead(status, {
+    date: new Date(hub.now()).toUTCString(),
     'x-github-media-type': 'github.v3; format=json',
     'x-github-enterprise-version': '3.19.0',
     ...(text === '' ? {} : { 'content-type': 'application/json; charset=utf-8' }),

@@ -171,6 +171,10 @@ export interface App {
   permissions: Permissions;
   events: readonly string[];
   hook: { url: string | null; secret: string | null; contentType: string };
+  /** Where a browser goes once it is installed; '': to its settings. */
+  readonly setupUrl: string;
+  /** Others than its owner may install it. */
+  readonly isPublic: boolean;
 }
 
 export interface Installation {
@@ -243,7 +247,8 @@ export interface Hub {
   readonly deliveries: Delivery[];
   /** Deliveries under way. */
   readonly sending: Set<Promise<void>>;
-  readonly manifests: Map<string, App>;
+  /** Apps that were made of a manifest, by the code that is exchanged for their key. */
+  readonly manifests: Map<string, { readonly app: App; readonly madeAtMs: number }>;
   /** Wrong requests, and wrong answers of ours: `close` throws if one is left. */
   readonly problems: string[];
   readonly writes: Write[];

@@ -228,6 +228,38 @@ describe('log lines in evidence (6.4)', () => {
     expect(JSON.stringify(other?.kind === 'revert' && other.message)).not.toContain('no database');
   });
 
+  it('are masked where they may hold a secret, in the mark and in the message, without codes', () => {
+    const secrets = [
+      'password=hunter2',
+      'connecting to postgres://shop:hunter2@db/shop',
+      '-----BEGIN RSA PRIVATE KEY-----',
+      'MIIEowIBAAKCAQEA7Zx9hunter2qTRuRZ1vYxk3uW0pR7sLk2d9',
+    ];
+    const told = ['no database', '\u001b[31mred\u001b[0m\rover\u202eturned', ...secrets];
+    const open = aJob(words, { evidence: 'logs' });
+    const live = liveOf([
+      aCopy(settledBefore(open), { node: 'n003', index: 0 }),
+      ...['n001', 'n002'].map((node, at) =>
+        aCopy(
+          open,
+          { node, index: 0, attempt: at + 2 },
+          { ...DEAD, failure: aFailure({ log: told }) },
+        ),
+      ),
+    ]);
+    const evidence = failed(plan(desiredOf([open]), live, 0))?.evidence;
+    if (evidence === undefined) throw new Error('it failed');
+    expect(JSON.stringify(evidence)).not.toContain('hunter2');
+    const allocations = evidence.allocations.map((one) => ({ ...one, log: told }));
+    const old = { ...evidence, allocations }; // as an earlier release has recorded it
+    const made = reverted(plan(desiredOf([{ ...open, failed: { evidence: old } }]), live, 0));
+    const text = made?.kind === 'revert' ? made.message : '';
+    expect(text).toContain('    | no database\n    | red overturned\n    | *** (this line may');
+    expect(text).not.toContain('hunter2');
+    // eslint-disable-next-line no-control-regex
+    expect(text).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u202e]/);
+  });
+
   it.each([
     { reason: '2 of its allocations died', said: 'failed: 2 of its allocations died.\n' },
     { reason: 'nobody has it. Was it pushed?', said: 'failed: nobody has it. Was it pushed?\n' },

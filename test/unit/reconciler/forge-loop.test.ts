@@ -79,6 +79,26 @@ describe('commits', () => {
     expect([told?.status, told?.conclusion]).toEqual(['completed', 'cancelled']);
   });
 
+  test('a commit that the branch was rewritten to is told, also after a start; then resumed', async () => {
+    const view = viewOf([BASE]);
+    const refused = { commit: 'f'.repeat(40), message: 'rewritten: run `purser resume --at f`' };
+    const forced = `check sync/${refused.commit}`;
+    await world.see(null, { refused, failure: refused.message });
+    expect(world.fake.writes).toEqual([forced]);
+    await world.see(view, { refused, failure: refused.message });
+    for (let turn = 0; turn < 5; turn += 1) await world.poke();
+    expect(world.fake.writes.filter((line) => line === forced)).toHaveLength(1);
+    const told = world.fake.checks.get(`sync/${refused.commit}`);
+    expect(told).toMatchObject({ status: 'completed', conclusion: 'failure', buttons: [] });
+    expect(told?.summary).toContain('`purser resume --at f`');
+    const { head } = view.tree;
+    const resumed = { ...view.tree, head: { ...head, oid: refused.commit } };
+    const { desired } = view;
+    const commit = { ...desired.commit, oid: refused.commit };
+    await world.see({ ...view, tree: resumed, desired: { ...desired, commit } });
+    expect(world.fake.checks.get(`sync/${refused.commit}`)?.conclusion).toBe('success');
+  });
+
   test('a commit that failed and was reverted ends as a failure, however fast the revert', async () => {
     const first = viewOf([BASE], STARTING);
     await world.see(first);

@@ -55,7 +55,7 @@ test('where the branch can be written nothing is offered', async () => {
 
 test('where it cannot, the very commit becomes one pull request', async () => {
   const view = failedView([BASE, second()], true);
-  await world.see(view, PROTECTED);
+  await world.see(view, { write: PROTECTED });
   for (let turn = 0; turn < 5; turn += 1) await world.poke();
   expect(world.offers.map(({ branch }) => branch)).toEqual([branchOf(view)]);
   expect(world.fake.opened).toMatchObject([
@@ -68,7 +68,7 @@ test('where it cannot, the very commit becomes one pull request', async () => {
 
 test('a failure that passes by itself offers nothing', async () => {
   const view = failedView([BASE, second()], true);
-  await world.see(view, { ...PROTECTED, consequence: 'retry' });
+  await world.see(view, { write: { ...PROTECTED, consequence: 'retry' } });
   expect(world.fake.opened).toEqual([]);
 });
 
@@ -90,7 +90,7 @@ test('where auto_revert is off nothing is offered', async () => {
   expect(view.plan.blocked).toMatchObject(
     expect.arrayContaining([expect.objectContaining({ why: 'revert-impossible' })]),
   );
-  await world.see(view, PROTECTED);
+  await world.see(view, { write: PROTECTED });
   expect(world.fake.opened).toEqual([]);
 });
 
@@ -98,7 +98,7 @@ test('one that cannot be opened now is tried again, and keeps its branch', async
   const view = failedView([BASE, second()], true);
   const refusal: EdgeFailure = { kind: 'edge-failure', consequence: 'retry', message: 'HTTP 502' };
   world.fake.refused.set(`open ${branchOf(view)}`, refusal);
-  await world.see(view, PROTECTED);
+  await world.see(view, { write: PROTECTED });
   expect(world.loop.failure()).toBe('HTTP 502');
   world.fake.refused.clear();
   await world.advance(60_000);
@@ -108,9 +108,9 @@ test('one that cannot be opened now is tried again, and keeps its branch', async
 
 test('one that a person closed is not opened again while the version stays', async () => {
   const view = failedView([BASE, second()], true);
-  await world.see(view, PROTECTED);
+  await world.see(view, { write: PROTECTED });
   world.fake.pulls = [];
   for (let turn = 0; turn < 3; turn += 1) await world.advance(3_600_000);
-  await world.see(failedView([BASE, second()], true), PROTECTED);
+  await world.see(failedView([BASE, second()], true), { write: PROTECTED });
   expect(world.fake.opened).toHaveLength(1);
 });
