@@ -4,7 +4,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
-import { APP_PERMISSIONS } from '../';
+import { PERMISSIONS as APP_PERMISSIONS } from '../../cli/github-app.ts';
 import { endWorlds, world } from '../support/github-edge.ts';
 
 afterEach(endWorlds);
