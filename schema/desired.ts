@@ -117,6 +117,11 @@ export interface DesiredJob {
   readonly lines: ReadonlyMap<string, number>;
   /** Its namespace allows log lines in what is written about a failure; absent: it does not. */
   readonly evidence?: 'logs';
+  /**
+   * Held, because a program has written again what was reverted (rules 6.6): who, in which commit,
+   * and the commit of the revert. Absent: nobody has.
+   */
+  readonly automation?: { readonly name: string; readonly commit: string; readonly revert: string };
 }
 
 /** How many slots a group had in some commit: a person's count is both bounds and the value. */

@@ -240,6 +240,11 @@ const table = {
     severity: 'warning',
     advice: 'Add a line for the file that holds the rules: `/cluster.yaml @shop/platform`.',
   },
+  'automation-paused': {
+    title: 'A program that wrote again what was reverted',
+    severity: 'warning',
+    advice: 'Commit to the file yourself once it is right: `purser resume JOB` does.',
+  },
   'owners-wait': {
     title: 'A change that no owner of the file has approved',
     severity: 'error',
