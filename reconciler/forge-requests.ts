@@ -3,7 +3,7 @@
 // to the person. What was done before a crash is found in Git again and is not done twice. Not here:
 // what a request may do (forge/requests).
 
-import { teamsIn, type Person } from '../schema/behind.ts';
+import { teamsIn, type OwnedChange, type Person } from '../schema/behind.ts';
 import type { Account, ForgeRequest } from '../schema/forge.ts';
 import type { Ms } from '../schema/spec.ts';
 import type { CommitInfo } from '../schema/source.ts';
@@ -32,7 +32,7 @@ export const createForgeRequests = (
     const at = new Date(clock.epochMs?.() ?? 0).toISOString();
     const pull = request.pull === null ? null : pulls.planned(request.pull);
     const authors = await authorsOf(forge, request);
-    const person = await personOf(forge, request, pull);
+    const person = await personOf(forge, request, ownedOf(request, pull, desired));
     const context = { desired, plan, tree, pull, authors, person, at, change: undefined };
     const answer = answerTo(request, context);
     if (answer.kind !== 'read') return answer;
@@ -104,12 +104,20 @@ const authorsOf = async (
 const personOf = async (
   forge: ForgeContext['forge'],
   { action, by }: ForgeRequest,
-  pull: PlannedPull | null,
+  owned: readonly OwnedChange[],
 ): Promise<Person | null> => {
-  const owned = pull?.plan.kind === 'planned' ? pull.plan.owned : undefined;
-  if (action !== 'approve' || owned === undefined) return null;
+  if (action !== 'approve' || owned.length === 0) return null;
   const { approvals } = await forge.behind({ kind: 'account', account: by }, teamsIn(owned));
   return approvals[0] ?? null;
+};
+
+const ownedOf = (
+  request: ForgeRequest,
+  pull: PlannedPull | null,
+  { heldFiles }: View['desired'],
+): readonly OwnedChange[] => {
+  if (request.pull === null) return heldFiles ?? [];
+  return pull?.plan.kind === 'planned' ? (pull.plan.owned ?? []) : [];
 };
 
 /** GitHub shows the person by this address, which it keeps for them. */

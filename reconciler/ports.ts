@@ -14,7 +14,7 @@ import type {
   ForgeState,
   PullAsk,
 } from '../schema/forge.ts';
-import type { LedgerRecord } from '../schema/ledger.ts';
+import type { HeldFile, LedgerRecord } from '../schema/ledger.ts';
 import type { Heard, LiveState } from '../schema/live.ts';
 import type { NodeOrders } from '../schema/orders.ts';
 import type { PullPlan } from '../schema/pull-plan.ts';
@@ -127,6 +127,8 @@ export interface PullPlansPort {
     readonly head: string;
     readonly live: LiveState;
     readonly fromFork: boolean;
+    /** Files of the base that no owner has let through; absent: none. */
+    readonly held?: readonly HeldFile[];
   }) => Promise<PullPlan>;
   readonly close: () => Promise<void>;
 }

@@ -175,10 +175,17 @@ const createPlans = ({ plans }: ForgeContext) => {
   return {
     of: async ({ key, head, base, pull }: Subject, view: View): Promise<PullPlan> => {
       const { live } = view;
-      const made = [head, base, ...approvalsIn(view)].join();
+      const { held } = view.tree;
+      const made = [head, base, ...approvalsIn(view), JSON.stringify(held)].join();
       const before = untold.get(key);
       if (before?.made === made && before.live === live) return before.plan;
-      const plan = await plans.plan({ base, head, live, fromFork: pull?.fromFork ?? false });
+      const plan = await plans.plan({
+        base,
+        head,
+        live,
+        fromFork: pull?.fromFork ?? false,
+        ...(held === undefined ? {} : { held }),
+      });
       untold.set(key, { made, plan, live });
       return plan;
     },

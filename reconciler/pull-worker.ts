@@ -33,9 +33,8 @@ const main = (data: PullWorkerData): void => {
       case 'copies':
         return receiver.take(message.part);
       case 'plan': {
-        const { base, head, fromFork } = message;
-        const live = receiver.live(message.live);
-        void plan({ base, head, fromFork, live }).then((made) => {
+        const { kind: _, live: part, ...asked } = message;
+        void plan({ ...asked, live: receiver.live(part) }).then((made) => {
           say({ kind: 'planned', plan: made });
         });
         return;

@@ -1,7 +1,7 @@
 // What should be: the value that compile makes of a SourceTree and plan works on.
 // In: nothing. Out: types. Not here: compile (reconciler/desired), plan (reconciler/plan).
 
-import type { Evidence, LedgerRecord } from './ledger.ts';
+import type { Evidence, HeldFile, LedgerRecord } from './ledger.ts';
 import type { Problem } from './problems.ts';
 import type { JobSpec, Ms, Resources } from './spec.ts';
 
@@ -179,6 +179,8 @@ export interface DesiredState {
   /** Slots of approvals that are used up: what is gone with leave still counts (rules 8.1). */
   readonly usedSlots?: readonly string[];
   readonly problems: readonly Problem[];
+  /** Files whose newest content no owner has let through (rules 8.2); absent: none. */
+  readonly heldFiles?: readonly HeldFile[];
   /**
    * Jobs that the last synced commit had a file of, that are gone from HEAD, and of which no valid
    * content is known (rules 1.3, 8.3). Absent: none.

@@ -203,7 +203,9 @@ const heldJob = (input: JobInput, draft: Draft | null): JobOutcome => {
   const version = moments[from]?.version ?? newest;
   const { owed, digests, problems } = lookUps(input, newest, all);
   const job = unsettledJob(input, { version, moments: all, from });
-  const why = `${path} is not valid; its last valid content counts`;
+  const file = input.files.get(path);
+  const waits = file?.kind === 'refused' && file.why === 'owners' ? file.message : undefined;
+  const why = waits ?? `${path} is not valid; its last valid content counts`;
   const lines = draft === null ? new Map<string, number>() : linesOf(draft);
   return outcomeOf(draft, {
     histories,

@@ -83,9 +83,7 @@ export const answerTo = (request: ForgeRequest, context: RequestContext): Answer
  */
 const approve = (request: ForgeRequest, context: RequestContext): Answer => {
   const { pull, desired, authors, at } = context;
-  if (request.pull === null) {
-    return refuse('Only a pull request is approved here. For a commit: `purser approve`.');
-  }
+  if (request.pull === null) return approveHeld(request, context);
   if (pull === null || pull.head !== request.commit || pull.base !== desired.commit.oid) {
     return refuse('The plan that this approves is not the newest. Look at it again, then approve.');
   }
@@ -127,6 +125,44 @@ const approve = (request: ForgeRequest, context: RequestContext): Answer => {
 
 const NOTHING_WAITS = 'Nothing in this plan waits for approval.';
 
+/** On a commit of the branch: what waits for owners there, and nothing else (rules 8.2). */
+const approveHeld = (request: ForgeRequest, { desired, person, at }: RequestContext): Answer => {
+  if (request.commit !== desired.commit.oid) {
+    return refuse('A newer commit is on the branch: use the button of its check.');
+  }
+  const held = (desired.heldFiles ?? []).filter(({ by }) => by !== '');
+  if (held.length === 0) {
+    return refuse('No file waits for an owner here. For removals: `purser approve`.');
+  }
+  const mine = held.filter(({ owners }) => speaksFor(person, owners));
+  const authors = mine.flatMap(({ by }) => by.split(', '));
+  const isOwn = authors.some((name) => name.toLowerCase() === request.by.login.toLowerCase());
+  if (mine.length === 0) {
+    const owners = [...new Set(held.flatMap((one) => one.owners))].join(', ');
+    return refuse(`${request.by.login} owns none of the files that wait. Their owners: ${owners}.`);
+  }
+  if (isOwn && !desired.cluster.ownApproval) {
+    return refuse(
+      `${request.by.login} wrote a part of it: another owner must approve it, ` +
+        'or cluster.yaml says `guards: {own_approval: true}`.',
+    );
+  }
+  const files = mine.map(({ path, blob }) => ({ path, blob }));
+  const record: LedgerRecord = {
+    kind: 'approval',
+    id: filesId(request.id),
+    by: personOf(request.by),
+    at,
+    commit: request.commit,
+    slots: [],
+    nodes: [],
+    files,
+    as: person?.as ?? [],
+    used: false,
+  };
+  return { kind: 'record', records: [record], words: approvedWords(0, mine) };
+};
+
 /** Of one request the approval of files is a record of its own: it does not end with the slots. */
 export const filesId = (id: string): string => `${id}-files`;
 
@@ -142,7 +178,7 @@ const openOf = (
 const speaksFor = (person: Person | null, owners: readonly string[]): boolean =>
   owners.some((owner) => person?.as.includes(owner.toLowerCase()) === true);
 
-const approvedWords = (slots: number, files: readonly OwnedChange[]): string => {
+const approvedWords = (slots: number, files: readonly { readonly path: string }[]): string => {
   const copies = `${slots} ${slots === 1 ? 'copy' : 'copies'} may stop for good`;
   const names = files.map(({ path }) => ownedName(path));
   const said = [

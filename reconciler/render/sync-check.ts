@@ -57,6 +57,15 @@ const stateOf = (view: SyncView, visibility: Visibility): State => {
   }
   const concern = concernOf(desired, plan);
   const { guarded } = plan;
+  const held = desired.heldFiles ?? [];
+  if (held.length > 0 && concern.open.every(({ status }) => status === 'held')) {
+    return {
+      status: 'completed',
+      conclusion: 'action_required',
+      title: `${many(held.length, 'file')} ${held.length === 1 ? 'waits' : 'wait'} for an owner`,
+      verdict: '**An owner must approve what waits.** The rest is done.',
+    };
+  }
   if (isSynced(view)) return syncedState(plan.deployments);
   if (guarded.length > 0 && concern.open.every(isSaidByGuard(view))) {
     return {
@@ -79,7 +88,10 @@ const isSaidByGuard =
 
 const troublesOf = ({ plan }: SyncView) => ({
   failed: plan.deployments.filter(({ status }) => status === 'failed'),
-  errors: plan.problems.filter(({ severity }) => severity === 'error').length,
+  // What waits for an owner is said as that.
+  errors: plan.problems.filter(
+    ({ severity, code: of }) => severity === 'error' && of !== 'owners-wait',
+  ).length,
 });
 
 const failedTitle = (
@@ -149,7 +161,9 @@ const buttonsOf = ({ desired, plan }: SyncView): readonly Button[] => {
   const own = plan.deployments.filter(({ commit }) => commit.oid === desired.commit.oid);
   const isReturn = own.length > 0 && own.every(({ isRollback }) => isRollback);
   const isBad = statuses.has('failed') || statuses.has('stalled') || statuses.has('degraded');
+  const isWaiting = desired.heldFiles?.some(({ by }) => by !== '') === true;
   const ids: readonly ButtonId[] = [
+    ...(isWaiting ? (['approve'] as const) : []),
     ...(statuses.has('canary') ? (['promote'] as const) : []),
     isReturn ? 'reland' : 'rollback',
     ...(isBad ? (['retry'] as const) : []),

@@ -5,6 +5,7 @@
 
 import type { Behind, Person } from '../../../schema/behind.ts';
 import type { Account, BehindAsk } from '../../../schema/forge.ts';
+import { MACHINE_AUTHOR } from '../../config.ts';
 import { compareText } from '../../../schema/ids.ts';
 import type { ApiPull, ApiUser } from './answers.ts';
 import { mayWrite, permissionOf, personOf } from './people.ts';
@@ -135,7 +136,7 @@ const behindCommit = ({ commit, author, committer }: ApiCommit): readonly Author
   const [wrote, made] = [commit.author?.email ?? null, commit.committer?.email ?? null];
   const isOther =
     committer === null
-      ? made !== wrote && made !== WEB_FLOW_EMAIL
+      ? made !== wrote && made !== WEB_FLOW_EMAIL && made !== MACHINE_AUTHOR.email
       : committer.login !== WEB_FLOW && committer.id !== author?.id;
   return [
     { account: author, email: wrote },
