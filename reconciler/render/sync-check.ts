@@ -57,15 +57,8 @@ const stateOf = (view: SyncView, visibility: Visibility): State => {
   }
   const concern = concernOf(desired, plan);
   const { guarded } = plan;
-  const held = desired.heldFiles ?? [];
-  if (held.length > 0 && concern.open.every(({ status }) => status === 'held')) {
-    return {
-      status: 'completed',
-      conclusion: 'action_required',
-      title: `${many(held.length, 'file')} ${held.length === 1 ? 'waits' : 'wait'} for an owner`,
-      verdict: '**An owner must approve what waits.** The rest is done.',
-    };
-  }
+  const waiting = heldState(view, concern.open);
+  if (waiting !== null) return waiting;
   if (isSynced(view)) return syncedState(plan.deployments);
   if (guarded.length > 0 && concern.open.every(isSaidByGuard(view))) {
     return {
@@ -76,6 +69,23 @@ const stateOf = (view: SyncView, visibility: Visibility): State => {
     };
   }
   return rollingState(view, concern.open, visibility);
+};
+
+/** All that is left to do waits for owners, or until it is known who approved it (rules 8.2). */
+const heldState = ({ desired }: SyncView, open: readonly DeploymentView[]): State | null => {
+  const held = desired.heldFiles ?? [];
+  if (held.length === 0 || !open.every(({ status }) => status === 'held')) return null;
+  const known = held.filter(({ by }) => by !== '').length;
+  if (known === 0) {
+    const title = `${many(held.length, 'file')} of it: who approved is asked`;
+    return { status: 'queued', conclusion: null, title, verdict: '**What ran before goes on.**' };
+  }
+  return {
+    status: 'completed',
+    conclusion: 'action_required',
+    title: `${many(known, 'file')} ${known === 1 ? 'waits' : 'wait'} for an owner`,
+    verdict: '**An owner must approve what waits.** The rest is done.',
+  };
 };
 
 const FAILED = { status: 'completed', conclusion: 'failure' } as const;

@@ -319,6 +319,17 @@ const failing = (): CheckBody => {
   return checkOf(cluster);
 };
 
+/** All is done but a file that nobody who owns it has approved; '' : it is not known who has. */
+const waitingFor = (by: string): CheckBody => {
+  const cluster = clusterOf({ kind: 'healthy' });
+  run(cluster, 300_000);
+  const { oid } = cluster.desired.commit;
+  const file = { path: STORE, blob: 'b2', accepted: 'b1', commit: oid, since: oid };
+  const heldFiles = [{ ...file, owners: ['@shop/team'], by }];
+  cluster.desired = { ...cluster.desired, heldFiles };
+  return checkOf(cluster);
+};
+
 /** Name → the check of a commit of the branch. */
 export const syncChecks = (): ReadonlyMap<string, CheckBody> => {
   const head = { ...aCommit('next'), subject: `Fix it ${HOSTILE}` };
@@ -341,6 +352,8 @@ export const syncChecks = (): ReadonlyMap<string, CheckBody> => {
     ['sync-canary', after({ kind: 'healthy' }, 60_000, 2)],
     ['sync-failed', failing()],
     ['sync-stopped', checkOf(stopped)],
+    ['sync-owners', waitingFor('mallory')],
+    ['sync-owners-asked', waitingFor('')],
     ['ended-synced', endedCheck({ kind: 'synced' }, context)],
     ['ended-superseded', endedCheck({ kind: 'superseded' }, context)],
     ['ended-failed', endedCheck({ kind: 'failed', jobs }, context)],

@@ -91,6 +91,8 @@ test('conclusions: safe, invalid or without room, to be approved; never anything
     ['sync-canary', null, 'promote rollback'],
     ['sync-failed', 'failure', 'rollback retry'],
     ['sync-stopped', 'failure', ''],
+    ['sync-owners', 'action_required', 'approve rollback'],
+    ['sync-owners-asked', null, 'rollback'],
     ['ended-synced', 'success', 'rollback'],
     ['ended-superseded', 'cancelled', ''],
     ['ended-failed', 'failure', ''],

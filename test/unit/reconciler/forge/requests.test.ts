@@ -225,6 +225,51 @@ describe('approve, as an owner', () => {
   });
 });
 
+describe('approve, on a commit of the branch', () => {
+  const held = {
+    path: WEB,
+    blob: 'b2',
+    accepted: 'b1',
+    commit: head,
+    since: head,
+    owners: ['@shop/web'],
+    by: 'ada',
+  };
+  const grace = { name: 'grace', as: ['@grace', '@shop/web'] };
+  const asked = request({ pull: null, commit: head });
+  const waiting = (fields: Partial<typeof held> = {}, own = false) => ({
+    ...desired,
+    cluster: { ...desired.cluster, ownApproval: own },
+    heldFiles: [{ ...held, ...fields }],
+  });
+
+  test('lets the contents through that are held', () => {
+    const answer = answerTo(asked, context({ desired: waiting(), person: grace, pull: null }));
+    expect(answer).toMatchObject({
+      kind: 'record',
+      words: 'Approved: shop/web may change.',
+      records: [{ id: 'r1-files', slots: [], files: [{ path: WEB, blob: 'b2' }], as: grace.as }],
+    });
+  });
+
+  test.each<[string, Partial<RequestContext>, Partial<ForgeRequest>, string]>([
+    ['nothing held', { person: grace }, {}, 'No file waits'],
+    ['not judged yet', { desired: waiting({ by: '' }), person: grace }, {}, 'No file waits'],
+    ['an older commit', { desired: waiting(), person: grace }, { commit: 'h0' }, 'newer commit'],
+    ['somebody else', { desired: waiting(), person: null }, {}, 'owns none of the files'],
+    ['the author', { desired: waiting({ by: 'Grace' }), person: grace }, {}, 'another owner'],
+  ])('refuses %s', (_, fields, change, said) => {
+    expect(words(answerTo({ ...asked, ...change }, context({ pull: null, ...fields })))).toContain(
+      said,
+    );
+  });
+
+  test('the author too, where the own approval counts', () => {
+    const fields = { desired: waiting({ by: 'grace' }, true), person: grace, pull: null };
+    expect(answerTo(asked, context(fields)).kind).toBe('record');
+  });
+});
+
 describe('roll back', () => {
   const file = (path: string, texts: readonly (string | null)[]) => {
     const [before = null, after = null, now = null] = texts.map((text) =>
