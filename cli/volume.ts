@@ -5,7 +5,7 @@
 
 import type { StateAnswer } from '../schema/control.ts';
 import type { VolumeHome } from '../schema/desired.ts';
-import { volumeFolder } from '../schema/ids.ts';
+import { volumeFolder, volumeName } from '../schema/ids.ts';
 import type { LiveAllocation } from '../schema/live.ts';
 import { connect } from './client.ts';
 import type { CommandSpec, Invocation } from './command.ts';
@@ -114,10 +114,6 @@ const outcomeWords = (outcome: Outcome, node: string): string => {
   }
 };
 
-/** `shop/store/orders[0]`; the group stands in it where it is not named as the job. */
-const volumeName = ({ namespace, job, group, volume: name, index }: VolumeHome): string =>
-  [namespace, job, ...(group === job ? [] : [group]), `${name}[${index}]`].join('/');
-
 const findHome = (state: ReadyState, name: string): VolumeHome => {
   const homes = state.view.desired.volumes;
   const found = homes.filter((home) => `/${volumeName(home)}`.endsWith(`/${name}`));
@@ -131,8 +127,13 @@ const findHome = (state: ReadyState, name: string): VolumeHome => {
   );
 };
 
+/**
+ * A copy on a lost node holds nothing here: nobody can stop it, and a person who gives its data up
+ * must be able to say so.
+ */
 const holderOf = ({ view }: ReadyState, home: VolumeHome): LiveAllocation | null =>
   view.live.nodes
+    .filter((node) => node.connected || node.silentForMs < view.desired.cluster.lostAfterMs)
     .flatMap(({ allocations }) => allocations)
     .find(
       ({ body, phase }) =>

@@ -29,6 +29,11 @@ export interface View {
   readonly tree: SourceTree;
   readonly desired: DesiredState;
   readonly live: LiveState;
+  /**
+   * `live` once the orders of this pass were sent: what is shown to people and programs. Who asks
+   * for addresses must not be given one whose copy was told to stop (rules 10.1).
+   */
+  readonly told: LiveState;
   readonly plan: Plan;
   readonly violations: readonly Violation[];
   /** When it was made, on the reconciler's clock. */
@@ -155,9 +160,9 @@ export const cycle = async (context: CycleContext, last: View | null): Promise<V
   const live = observe(ports.nodes.heard(), now, memos.observe);
   const made = planWith(memos.plan)(desired, live, now);
   const violations = check(made, live, desired);
-  const view: View = { tree, desired, live, plan: made, violations, at: now, stale };
-  if (violations.length === 0) send(ports, view);
-  return view;
+  const view: View = { tree, desired, live, told: live, plan: made, violations, at: now, stale };
+  if (violations.length > 0 || !send(ports, view)) return view;
+  return { ...view, told: observe(ports.nodes.heard(), now, memos.observe) };
 };
 
 const readOrKeep = async ({ ports, lookups, memos }: CycleContext, last: View | null) => {
@@ -172,9 +177,9 @@ const readOrKeep = async ({ ports, lookups, memos }: CycleContext, last: View | 
 
 /**
  * Sends each node its set where the set changed. A node that is not connected gets it when it is
- * back.
+ * back. Whether anything was sent.
  */
-const send = (ports: ReconcilerPorts, { plan: made, live, desired }: View): void => {
+const send = (ports: ReconcilerPorts, { plan: made, live, desired }: View): boolean => {
   const ended = endedFoldersOf(desired);
   const context = {
     cluster: desired.cluster.name,
@@ -183,9 +188,12 @@ const send = (ports: ReconcilerPorts, { plan: made, live, desired }: View): void
     removals: (node: LiveNode) => foldersToRemove(node, ended),
   };
   const known = new Map(live.nodes.map((node) => [node.name, node.generation]));
+  let isSent = false;
   for (const set of orders(made, live, context)) {
-    if (set.generation > (known.get(set.node) ?? Number.POSITIVE_INFINITY)) ports.nodes.send(set);
+    if (set.generation <= (known.get(set.node) ?? Number.POSITIVE_INFINITY)) continue;
+    isSent = ports.nodes.send(set) || isSent;
   }
+  return isSent;
 };
 
 export const isEdgeFailure = (error: unknown): error is EdgeFailure =>

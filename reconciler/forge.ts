@@ -58,7 +58,8 @@ export interface RunningForge {
 const startForge = async (ask: ForgeAsk): Promise<RunningForge> => {
   const { config, github, loop, source, auth, clock, log } = ask;
   const { createPullPlans } = await import('./edge/pull-plans.ts');
-  const { repository, cluster, cacheDir, registryCredentials, insecureRegistries } = config;
+  const { repository, cluster, cacheDir, program } = config;
+  const { registryCredentials, insecureRegistries } = config;
   const plans = createPullPlans({
     source: {
       repository: repository.url,
@@ -69,9 +70,11 @@ const startForge = async (ask: ForgeAsk): Promise<RunningForge> => {
       ledger: 'ref',
       sshCommand: null,
     },
+    keep: program === null ? null : { folder: cacheDir, program },
     registryCredentials,
     insecureRegistries,
     auth,
+    walked: source.walked,
   });
   const webhookAddress = await github.listen();
   const stop = new AbortController();

@@ -17,7 +17,7 @@ import type { PullPlan } from '../schema/pull-plan.ts';
 import type { Files } from '../schema/source.ts';
 import { createMemos } from './memos.ts';
 import { previewWith, type Foreseen, type PreviewAsk } from './preview.ts';
-import { planTitle } from './render/plan-check.ts';
+import { planTitle } from './render/plan-title.ts';
 import { judge, type Verdict } from './render/plan-verdict.ts';
 import { summarize } from './render/summary.ts';
 

@@ -7,6 +7,7 @@
 import { asks, compile } from './desired/compile.ts';
 import { heldIn, withHeld } from './desired/held-files.ts';
 import type { CompileMemo } from './desired/memo.ts';
+import { touchedWith } from './desired/touched.ts';
 import { forecastWith, type Forecast } from './plan/forecast.ts';
 import { copyPlanMemo, type PlanMemo } from './plan/memo.ts';
 import { planWith } from './plan/plan.ts';
@@ -54,8 +55,14 @@ export const changedTree = (base: SourceTree, head: CommitInfo, files: Files): S
     contained,
     histories: new Map(),
     changes: new Map(),
+    ...touchedIn(base, files),
     lastSynced: isSynced ? null : lastSynced,
   };
+};
+
+const touchedIn = (base: SourceTree, files: Files): Pick<SourceTree, 'touched'> => {
+  const touched = touchedWith(base, files);
+  return touched === undefined ? {} : { touched };
 };
 
 export interface PreviewAsk {

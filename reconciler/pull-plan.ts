@@ -6,9 +6,10 @@
 
 import { asks, compile } from './desired/compile.ts';
 import { heldIn, withHeld } from './desired/held-files.ts';
-import { createReader } from './desired/read.ts';
+import { createReader, recall } from './desired/read.ts';
 import { compareText } from '../schema/ids.ts';
 import { parseImageReference } from '../schema/image-reference.ts';
+import type { KeptDocument } from '../schema/kept.ts';
 import type { LiveState } from '../schema/live.ts';
 import type { HeldFile } from '../schema/ledger.ts';
 import type { PullPlan } from '../schema/pull-plan.ts';
@@ -28,6 +29,8 @@ export interface PullPlannerOptions {
   readonly registry: RegistryPort;
   /** Asks without any login: for what strangers wrote. */
   readonly anonymous: RegistryPort;
+  /** Of the reconciler's own reading, so that the first plan need not parse all; then forgotten. */
+  readonly documents?: readonly KeptDocument[];
   /** Monotonic milliseconds. */
   readonly now: () => number;
 }
@@ -38,6 +41,7 @@ export const createPullPlanner = (
   options: PullPlannerOptions,
 ): ((ask: PullAsk) => Promise<PullPlan>) => {
   const memos = createMemos();
+  recall(memos.compile.reads, options.documents ?? []);
   const resolvers = {
     known: createResolver(options.registry, options.now),
     anonymous: createResolver(options.anonymous, options.now),
@@ -53,7 +57,9 @@ export const createPullPlanner = (
       const stands = screenedBase(trees.base, ask.held ?? []);
       const reader = { ...options.reader, complete: completeScreened(options.reader.complete) };
       const planning = { ...options, reader, memos, ask, trees, stands, live };
-      return await planOf({ ...planning, resolve: resolve() });
+      const made = await planOf({ ...planning, resolve: resolve() });
+      recall(memos.compile.reads, []);
+      return made;
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       return { kind: 'failed', base, head, message };
@@ -82,7 +88,7 @@ const planOf = async (planning: Planning): Promise<PullPlan> => {
   const { registries } = compile(tree, memos.compile).cluster;
   const source = { complete, resolve: within(registries, resolve) };
   const known = [...(tree.differences ?? []), ...trees.differences];
-  const change = { ...changedTree(tree, trees.head, trees.files), differences: known };
+  const change = changedTree({ ...tree, differences: known }, trees.head, trees.files);
   const memo = { compile: memos.compile, plan: memos.plan, now: now() };
   const snapshot = { format: 1, tree, live, takenAt: '' } as const;
   const foreseen = await previewWith(memo, { snapshot, change, source });

@@ -9,7 +9,7 @@ import type { Ms } from '../schema/spec.ts';
 import type { View } from './cycle.ts';
 import { dueOf, isNews, plannedPulls, type PlannedPull } from './forge/pulls.ts';
 import { earliest, tryEach, type ForgeContext } from './forge-context.ts';
-import { closedComment, pullComment } from './render/comment.ts';
+import { closedCheck, closedComment, pullComment } from './render/comment.ts';
 import { planCheck } from './render/plan-check.ts';
 import { visibilityOf } from './render/visibility.ts';
 
@@ -48,6 +48,8 @@ export const createPullReports = (context: ForgeContext): PullReports => {
 
   const fold = async (pull: PullRequest): Promise<void> => {
     if (folded.has(pull.number)) return;
+    // First: by the comment that is still open it is known after a loss that this is to do.
+    await endCheck(context, pull, known.get(keyOf(pull.number))?.told ?? null);
     const body = closedComment(pull.state === 'merged');
     await forge.writeComment({ pull: pull.number, body, folded: true });
     folded.add(pull.number);
@@ -148,7 +150,7 @@ const tellPlan = async (
   const told = before?.told ?? (await forge.check('plan', head));
   const isTold = told !== null && !isNews(told, report, isCluster ? 'cluster' : 'change');
   if (!isTold) await forge.writeCheck(report);
-  const comment = pull === null ? null : pullComment(plan, words);
+  const comment = pull === null ? null : pullComment(plan, words, forge.hasChecks);
   const isOld = (!isTold || before === undefined) && before?.comment !== comment;
   if (pull !== null && comment !== null && isOld) {
     await forge.writeComment({ pull: pull.number, body: comment, folded: false });
@@ -164,6 +166,21 @@ const tellPlan = async (
     told: isTold ? told : report,
     comment,
   };
+};
+
+/**
+ * Nobody will act on it any more. A verdict stays as it is, and what waited for a person ends as
+ * cancelled: with success, a pull request that is opened again could be merged before its new plan.
+ */
+const endCheck = async (
+  { forge }: ForgeContext,
+  { head, state }: PullRequest,
+  known: CheckReport | null,
+): Promise<void> => {
+  const told = known?.commit === head ? known : await forge.check('plan', head);
+  if (told === null) return;
+  const isOpen = told.status !== 'completed' || told.conclusion === 'action_required';
+  if (isOpen) await forge.writeCheck({ ...told, ...closedCheck(told, state === 'merged') });
 };
 
 /** Plans that could not be told yet: a forge that is away does not have them made again and again. */

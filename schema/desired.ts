@@ -3,6 +3,7 @@
 
 import type { Evidence, HeldFile, LedgerRecord } from './ledger.ts';
 import type { Problem } from './problems.ts';
+import type { ForeignRecords, RefusedCommits } from './source.ts';
 import type { JobSpec, Ms, Resources } from './spec.ts';
 
 export interface ClusterSpec {
@@ -15,6 +16,8 @@ export interface ClusterSpec {
   readonly registries: readonly string[];
   /** Host paths that jobs may mount. */
   readonly hostPaths: readonly { readonly path: string; readonly readOnly: boolean }[];
+  /** Whose commits are acted on; absent: everybody's. */
+  readonly verify?: 'head' | 'strict';
   /** What a forge is told; absent: full. */
   readonly planVisibility?: 'counts' | 'namespace';
   /** Who may change which file, as written (schema/owners); absent: anybody. */
@@ -83,8 +86,10 @@ export interface DesiredJob {
   readonly deployment: string;
   /** The commit that introduced the version. */
   readonly commit: CommitRef;
-  /** HEAD's version has a settled record. */
+  /** HEAD's version has a settled record, of whichever deployment. */
   readonly settled: boolean;
+  /** It has, and this deployment has none: one is due once it has settled again. */
+  readonly isUnmarked?: true;
   /** It settled, and no other version of the job ever did: there is nothing to go back to. */
   readonly isOnlySettled?: true;
   /** HEAD's deployment has a failed record. */
@@ -93,6 +98,8 @@ export interface DesiredJob {
   readonly reverted: string | null;
   /** The version equals an earlier settled version of the job (rules 2.5). */
   readonly isRollback: boolean;
+  /** Of a rollback: the commit with which the version settled first, where it is known. */
+  readonly sameAs?: string;
   /**
    * The newest settled version but this one, compiled with HEAD's in-place fields and count; null
    * if none (5.5).
@@ -153,6 +160,10 @@ export interface DesiredState {
   readonly cluster: ClusterSpec;
   readonly branch: string;
   readonly commit: CommitRef;
+  /** Commits on top of it that are not accepted, and not acted on; absent: none. */
+  readonly refused?: RefusedCommits;
+  /** Records in the ledger that are not Purser's, and ignored; absent: none. */
+  readonly foreign?: readonly ForeignRecords[];
   readonly lastSynced: string | null;
   /**
    * HEAD may be acted on; otherwise nothing new is done and `why` is shown (rules 1.3 empty, 12.1).

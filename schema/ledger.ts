@@ -49,6 +49,8 @@ export type LedgerRecord =
       readonly author?: string;
       readonly email?: string;
       readonly subject?: string;
+      /** The commit with which the version settled first; absent: with this one (rules 2.5). */
+      readonly sameAs?: string;
       /** Digest of every reference at that time, sorted by group, task. */
       readonly digests: readonly {
         readonly group: string;
@@ -64,6 +66,26 @@ export type LedgerRecord =
       readonly deployment: string;
       readonly commit: string;
       readonly evidence: Evidence;
+    }
+  | {
+      /**
+       * A version that settled before was brought in anew, by a commit that its settled record does
+       * not name: its deployment from then on (rules 1.1, 2.3). Written as soon as it is seen, and
+       * before its commit counts as synced.
+       */
+      readonly kind: 'returned';
+      readonly job: string;
+      readonly specHash: string;
+      readonly deployment: string;
+      readonly commit: string;
+      readonly author?: string;
+      readonly email?: string;
+      readonly subject?: string;
+      /**
+       * The commit with which it settled first; absent: the job was on no other version in between,
+       * as where a commit was amended.
+       */
+      readonly sameAs?: string;
     }
   | {
       readonly kind: 'reverted';

@@ -28,6 +28,16 @@ const table = {
     severity: 'error',
     advice: 'Commit the folder itself: links are not followed, submodules are not read.',
   },
+  'signers-missing': {
+    title: 'Signatures are asked for, and no signer is listed',
+    severity: 'error',
+    advice: 'List whose commits count in signers/allowed_signers, in the same commit.',
+  },
+  'signer-unusable': {
+    title: 'A signer that cannot be used',
+    severity: 'warning',
+    advice: 'Correct the line as in ssh-keygen(1), ALLOWED SIGNERS, or take it out.',
+  },
   'yaml-syntax': {
     title: 'The file is not YAML',
     severity: 'error',

@@ -15,7 +15,7 @@ import { pausedAt } from './automation.ts';
 import { settingsAt } from './cluster.ts';
 import { draftJob, type Draft } from './draft.ts';
 import { neededPaths } from './histories.ts';
-import { fallbackOf, identityOf, settledIdentity, type Identity } from './identity.ts';
+import { fallbackOf, identityOf, returnedRecord, type Identity } from './identity.ts';
 import { failedRecord, revertCommit, settledRecord, type SettledRecord } from './ledger-index.ts';
 import type { JobInput, JobOutcome } from './job-input.ts';
 import { judged } from './policy.ts';
@@ -39,7 +39,7 @@ export const compileJob = (input: JobInput): JobOutcome => {
   const draft = draftJob({ path, files, defaults: settings.defaults }, read);
   const head = draft && judged(draft, settings);
   const found = head && isValid(head) ? validAtHead(input, head) : heldJob(input, head);
-  const outcome = withChange(input, found);
+  const outcome = withReturn(input, withChange(input, found));
   const { namespaceHeld } = input;
   if (outcome.job === null || namespaceHeld === null) return outcome;
   return { ...outcome, job: { ...outcome.job, standing: { kind: 'held', why: namespaceHeld } } };
@@ -58,18 +58,22 @@ const withChange = ({ history, changes }: JobInput, outcome: JobOutcome): JobOut
   return { ...outcome, sources: [...new Set([...outcome.sources, ...paths])] };
 };
 
+/** A version that came back is another deployment (rules 2.3), of which the ledger has to know. */
+const withReturn = ({ ledger }: JobInput, outcome: JobOutcome): JobOutcome => {
+  const record = outcome.job && returnedRecord(outcome.job, ledger);
+  return record === null ? outcome : { ...outcome, owed: [...outcome.owed, record] };
+};
+
 type ValidDraft = Parameters<typeof versionOf>[0];
 
 const validAtHead = (input: JobInput, draft: ValidDraft): JobOutcome => {
   const { ledger, history, path } = input;
   const quick = versionOf(draft, NO_TEXTS, input);
   const record = quick.unresolved.length === 0 ? settledRecord(ledger, quick.spec.specHash) : null;
-  if (record !== null) {
-    const identity = settledIdentity(record, { ledger, known: [] });
-    const job = settledJob(input, quick, identity);
-    if (!isBackAgain(ledger, record)) return outcomeOf(draft, { job, isPlain: true });
-    const needed = neededPaths(input, draft.sources);
-    return pausedJob(input, draft, needed) ?? outcomeOf(draft, { job, histories: needed });
+  const isTouched = record !== null && input.touches([path, ...draft.sources]);
+  if (record !== null && !isTouched && !isBackAgain(ledger, record)) {
+    const identity = identityOf(quick.spec, null, input);
+    return outcomeOf(draft, { job: settledJob(input, quick, identity), isPlain: true });
   }
   const histories = neededPaths(input, draft.sources);
   if (history === undefined) {
@@ -137,10 +141,12 @@ const settledJob = (input: JobInput, version: Version, identity: Identity): Desi
   deployment: identity.deployment,
   commit: identity.commit,
   settled: identity.settled,
+  ...(identity.isUnmarked ? { isUnmarked: true } : {}),
   ...(identity.settled && isOnlySettled(input, version) ? { isOnlySettled: true } : {}),
   failed: null,
   reverted: null,
   isRollback: identity.isRollback,
+  ...(identity.sameAs === null ? {} : { sameAs: identity.sameAs }),
   fallback: null,
   revert: {
     kind: 'impossible',
@@ -157,7 +163,8 @@ const isOnlySettled = ({ ledger }: JobInput, { spec }: Version): boolean =>
 /** Not settled: since which commit, what it would go back to, and whether it has failed already. */
 const unsettledJob = (input: JobInput, { version, moments, from }: Subject): DesiredJob => {
   const { ledger } = input;
-  const identity = identityOf(version.spec, { moments, from }, input);
+  const place = { moments, from, isWhole: input.history?.complete === true };
+  const identity = identityOf(version.spec, place, input);
   if (identity.settled) return settledJob(input, version, identity);
   const settled = newestSettled(moments, from, { ledger, except: version.spec.specHash });
   const failed = failedRecord(ledger, identity.deployment);
@@ -169,7 +176,7 @@ const unsettledJob = (input: JobInput, { version, moments, from }: Subject): Des
     ...settledJob(input, version, identity),
     failed: failed && { evidence: failed.evidence },
     reverted: revertCommit(ledger, identity.deployment),
-    fallback: settled && fallbackOf(settled, version.spec, moments),
+    fallback: settled && fallbackOf(settled, { spec: version.spec, place }, input),
     get revert() {
       return revert();
     },

@@ -3,6 +3,7 @@
 
 import type { HeldFile } from '../../schema/ledger.ts';
 import type { PullPlan } from '../../schema/pull-plan.ts';
+import type { Step } from './git/step.ts';
 import type { PullReaderOptions } from './git/pulls.ts';
 import type { Auth } from './git/remote.ts';
 import type { CopiesPart, HeadPart } from './live-parts.ts';
@@ -13,6 +14,8 @@ export interface PullWorkerData {
     PullReaderOptions,
     'repository' | 'branch' | 'directory' | 'cluster' | 'cacheDir'
   > & { readonly ledger: 'ref' | 'branch'; readonly sshCommand: string | null };
+  /** What the reconciler keeps for its next start, and the code that wrote it; null: nothing. */
+  readonly keep: { readonly folder: string; readonly program: string } | null;
   /** Somebody is asked for the login of the repository; else it stands in its URL, or is none. */
   readonly asksAuth: boolean;
   /** docker's config.json with credentials of registries, or null. */
@@ -22,6 +25,8 @@ export interface PullWorkerData {
 
 export type ToPullWorker =
   | { readonly kind: 'copies'; readonly part: CopiesPart }
+  /** Once, before the first plan: what the main thread has walked of the branch. */
+  | { readonly kind: 'walked'; readonly steps: readonly Step[] }
   | {
       readonly kind: 'plan';
       readonly base: string;

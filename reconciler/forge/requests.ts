@@ -9,6 +9,7 @@ import { openChanges, ownedName, type OwnedChange, type Person } from '../../sch
 import type { Account, ForgeRequest } from '../../schema/forge.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
 import type { CommitChange } from '../../schema/source.ts';
+import { compareText } from '../../schema/ids.ts';
 import { takenBack } from '../../schema/taken-back.ts';
 import { editYaml } from '../../schema/yaml-edit.ts';
 import type { YamlEdit } from '../../schema/yaml-edit.ts';
@@ -23,10 +24,10 @@ export interface RequestContext {
   readonly tree: SourceTree;
   /** Of the request's pull request; null: it was not planned yet, or there is none. */
   readonly pull: PlannedPull | null;
-  /** Accounts behind the pull request's commits. */
-  readonly authors: readonly Account[];
   /** The one who asks, as an owner; null: nobody asked, or they may not write. */
   readonly person: Person | null;
+  /** Accounts behind what is approved; null: somebody whom the forge does not know. */
+  readonly authors: readonly (Account | null)[];
   /** What the request's commit changed; undefined: not read yet. */
   readonly change: CommitChange | undefined;
   /** RFC 3339, of now. */
@@ -82,89 +83,49 @@ export const answerTo = (request: ForgeRequest, context: RequestContext): Answer
  * contents of the files whose owner the person is.
  */
 const approve = (request: ForgeRequest, context: RequestContext): Answer => {
-  const { pull, desired, authors, at } = context;
-  if (request.pull === null) return approveHeld(request, context);
+  const { pull, desired } = context;
+  if (request.pull === null) return approveCommit(request, context);
   if (pull === null || pull.head !== request.commit || pull.base !== desired.commit.oid) {
     return refuse('The plan that this approves is not the newest. Look at it again, then approve.');
   }
-  if (pull.plan.kind !== 'planned') return refuse(NOTHING_WAITS);
-  const { slots } = pull.plan.effects;
+  const slots = pull.plan.kind === 'planned' ? pull.plan.effects.slots : [];
   const open = openOf(pull, context);
-  if (slots.length + open.length === 0) return refuse(NOTHING_WAITS);
-  const isOwn = authors.some(({ id }) => id === request.by.id);
-  if (isOwn && !desired.cluster.ownApproval) {
-    return refuse(
-      `${request.by.login} wrote a part of it: somebody else must approve it, ` +
-        'or cluster.yaml says `guards: {own_approval: true}`.',
-    );
-  }
+  if (slots.length + open.length === 0) return refuse('Nothing in this plan waits for approval.');
   const files = open.filter(({ owners }) => speaksFor(context.person, owners));
-  if (slots.length + files.length === 0) {
-    const owners = [...new Set(open.flatMap((one) => one.owners))].join(', ');
-    return refuse(`${request.by.login} owns none of the files that wait. Their owners: ${owners}.`);
-  }
-  const by = personOf(request.by);
-  const { id, commit } = request;
-  const common = { kind: 'approval', by, at, commit, nodes: [], used: false } as const;
-  const ofFiles: LedgerRecord = {
-    ...common,
-    id: filesId(id),
-    slots: [],
-    files: files.map(({ path, blob }) => ({ path, blob })),
-    as: context.person?.as ?? [],
-  };
-  return {
-    kind: 'record',
-    records: [
-      ...(slots.length === 0 ? [] : [{ ...common, id, slots, ahead: true } as const]),
-      ...(files.length === 0 ? [] : [ofFiles]),
-    ],
-    words: approvedWords(slots.length, files),
-  };
+  if (slots.length + files.length === 0) return notOwner(request, open);
+  return refusalOf(request, context) ?? approval(request, context, { slots, files, ahead: true });
 };
 
-const NOTHING_WAITS = 'Nothing in this plan waits for approval.';
-
-/** On a commit of the branch: what waits for owners there, and nothing else (rules 8.2). */
-const approveHeld = (request: ForgeRequest, { desired, person, at }: RequestContext): Answer => {
+/** What a commit of the branch takes away, and the guards hold; and what waits there for owners. */
+const approveCommit = (request: ForgeRequest, context: RequestContext): Answer => {
+  const { plan, desired, person } = context;
   if (request.commit !== desired.commit.oid) {
     return refuse('A newer commit is on the branch: use the button of its check.');
   }
+  const slots = plan.guarded.flatMap((one) => one.slots);
   const held = (desired.heldFiles ?? []).filter(({ by }) => by !== '');
-  if (held.length === 0) {
-    return refuse('No file waits for an owner here. For removals: `purser approve`.');
-  }
-  const mine = held.filter(({ owners }) => speaksFor(person, owners));
-  const authors = mine.flatMap(({ by }) => by.split(', '));
-  const isOwn = authors.some((name) => name.toLowerCase() === request.by.login.toLowerCase());
-  if (mine.length === 0) {
-    const owners = [...new Set(held.flatMap((one) => one.owners))].join(', ');
-    return refuse(`${request.by.login} owns none of the files that wait. Their owners: ${owners}.`);
-  }
+  if (slots.length + held.length === 0) return refuse('Nothing waits for approval.');
+  const files = held.filter(({ owners }) => speaksFor(person, owners));
+  if (slots.length + files.length === 0) return notOwner(request, held);
+  const me = request.by.login.toLowerCase();
+  const isOwn = files.some(({ by }) => by.toLowerCase().split(', ').includes(me));
   if (isOwn && !desired.cluster.ownApproval) {
-    return refuse(
-      `${request.by.login} wrote a part of it: another owner must approve it, ` +
-        'or cluster.yaml says `guards: {own_approval: true}`.',
-    );
+    return refuse(`${request.by.login} wrote a part of it: another owner must approve it, ${ELSE}`);
   }
-  const files = mine.map(({ path, blob }) => ({ path, blob }));
-  const record: LedgerRecord = {
-    kind: 'approval',
-    id: filesId(request.id),
-    by: personOf(request.by),
-    at,
-    commit: request.commit,
-    slots: [],
-    nodes: [],
-    files,
-    as: person?.as ?? [],
-    used: false,
-  };
-  return { kind: 'record', records: [record], words: approvedWords(0, mine) };
+  const refusal = slots.length === 0 ? null : refusalOf(request, context);
+  return refusal ?? approval(request, context, { slots, files });
 };
 
-/** Of one request the approval of files is a record of its own: it does not end with the slots. */
-export const filesId = (id: string): string => `${id}-files`;
+const notOwner = (
+  { by }: ForgeRequest,
+  open: readonly { readonly owners: readonly string[] }[],
+): Answer => {
+  const owners = [...new Set(open.flatMap((one) => one.owners))].join(', ');
+  return refuse(`${by.login} owns none of the files that wait. Their owners: ${owners}.`);
+};
+
+const speaksFor = (person: Person | null, owners: readonly string[]): boolean =>
+  owners.some((owner) => person?.as.includes(owner.toLowerCase()) === true);
 
 const openOf = (
   { plan, behind }: PlannedPull,
@@ -175,17 +136,65 @@ const openOf = (
   return openChanges(plan.owned, behind, { ownApproval, given: desired.approvals });
 };
 
-const speaksFor = (person: Person | null, owners: readonly string[]): boolean =>
-  owners.some((owner) => person?.as.includes(owner.toLowerCase()) === true);
+/** E-mail addresses of those whose removals wait (rules 8.2), whose accounts must be known. */
+export const removersToKnow = (
+  { action, pull }: ForgeRequest,
+  { desired, plan }: Pick<RequestContext, 'desired' | 'plan'>,
+): readonly string[] => {
+  if (action !== 'approve' || pull !== null || desired.cluster.ownApproval) return [];
+  const { removers, commit } = desired;
+  const all = plan.guarded.flatMap(({ job }) => removers?.get(job) ?? [commit.email]);
+  return [...new Set(all)].toSorted(compareText);
+};
 
-const approvedWords = (slots: number, files: readonly { readonly path: string }[]): string => {
-  const copies = `${slots} ${slots === 1 ? 'copy' : 'copies'} may stop for good`;
-  const names = files.map(({ path }) => ownedName(path));
+const ELSE = 'or cluster.yaml says `guards: {own_approval: true}`.';
+
+/** Four eyes, unless cluster.yaml says that two are enough. */
+const refusalOf = ({ by }: ForgeRequest, { authors, desired }: RequestContext): Answer | null => {
+  if (desired.cluster.ownApproval) return null;
+  if (authors.some((author) => author?.id === by.id)) {
+    return refuse(`${by.login} wrote a part of it: somebody else must approve it, ${ELSE}`);
+  }
+  if (!authors.includes(null)) return null;
+  return refuse(
+    'Nobody can say here whose removal it is: an author of it has no account with this address. ' +
+      `Run \`purser approve\`, ${ELSE}`,
+  );
+};
+
+interface Given {
+  readonly slots: readonly string[];
+  readonly files: readonly { readonly path: string; readonly blob: string | null }[];
+  readonly ahead?: true;
+}
+
+/** Of one request the approval of files is a record of its own: it does not end with the slots. */
+export const filesId = (id: string): string => `${id}-files`;
+
+const approval = (
+  request: ForgeRequest,
+  { at, person }: RequestContext,
+  { slots, files, ...ahead }: Given,
+): Answer => {
+  const { id, commit } = request;
+  const by = personOf(request.by);
+  const common = { kind: 'approval', by, at, commit, nodes: [], used: false } as const;
+  const contents = files.map(({ path, blob }) => ({ path, blob }));
+  const ofFiles = { id: filesId(id), slots: [], files: contents, as: person?.as ?? [] };
+  const names = files.map(({ path }) => ownedName(path)).join(', ');
+  const copies = `${slots.length} ${slots.length === 1 ? 'copy' : 'copies'} may stop for good`;
   const said = [
-    ...(slots === 0 ? [] : [copies]),
-    ...(names.length === 0 ? [] : [`${names.join(', ')} may change`]),
+    ...(slots.length === 0 ? [] : [copies]),
+    ...(files.length === 0 ? [] : [`${names} may change`]),
   ];
-  return `Approved: ${said.join('; ')}.`;
+  return {
+    kind: 'record',
+    records: [
+      ...(slots.length === 0 ? [] : [{ ...common, id, slots, ...ahead }]),
+      ...(files.length === 0 ? [] : [{ ...common, ...ofFiles }]),
+    ],
+    words: `Approved: ${said.join('; ')}.`,
+  };
 };
 
 /** `octocat <583231+octocat@github>`: compared by what stands between the brackets (rules 8.2). */

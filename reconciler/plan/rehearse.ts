@@ -9,6 +9,7 @@ import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
 import { compareText } from '../../schema/ids.ts';
 import { listsOf } from '../../schema/lists.ts';
 import type { LiveAllocation, LiveState } from '../../schema/live.ts';
+import { isMarkOnly } from '../../schema/mark-only.ts';
 import type { Step } from '../../schema/plan.ts';
 import { LOSSES_REHEARSED, type Loss, type Rehearsal } from '../../schema/pull-plan.ts';
 import type { GroupSpec, Ms } from '../../schema/spec.ts';
@@ -158,9 +159,7 @@ const wavesThatFail = ({ live, after, changed }: RehearseInput): Rehearsal['wave
     .slice(0, WAVES_REHEARSED);
 };
 
-/** Marks of what has settled are nothing that happens. */
-const isAct = (step: Step): boolean =>
-  step.kind !== 'update' || step.changes.some((change) => change !== 'settled');
+const isAct = (step: Step): boolean => !isMarkOnly(step);
 
 const countCopies = (live: LiveState, jobs: ReadonlySet<string>): Map<string, number> => {
   const counts = new Map<string, number>();

@@ -20,6 +20,7 @@ export const viewDeployment = (
     commit: job.commit,
     status: statusOf(view, rollout, blocked),
     isRollback: job.isRollback,
+    ...(job.sameAs === undefined ? {} : { sameAs: job.sameAs }),
     reason: rollout.reason ?? rollout.degraded,
     groups: view.groups.map(rowOf),
   };

@@ -5,7 +5,7 @@
 
 import { unaged } from '../../schema/ageing.ts';
 import type { DesiredState, VolumeHome } from '../../schema/desired.ts';
-import { compareText, volumeFolder } from '../../schema/ids.ts';
+import { compareText, volumeFolder, volumeName } from '../../schema/ids.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
 import type { LiveNode } from '../../schema/live.ts';
 import type { WaitReason } from '../../schema/plan.ts';
@@ -29,7 +29,12 @@ const slotOf = ({ group, slot }: SlotWant) => ({ group: group.name, index: slot.
 export type Binding =
   | { readonly kind: 'free' }
   | { readonly kind: 'bound'; readonly node: string }
-  | { readonly kind: 'waits'; readonly why: WaitReason; readonly detail: string };
+  | {
+      readonly kind: 'waits';
+      readonly why: WaitReason;
+      readonly detail: string;
+      readonly remedy: string | null;
+    };
 
 export interface Known {
   readonly homes: Homes;
@@ -56,7 +61,9 @@ export const bindingOf = (
     if (!gone) return { kind: 'bound', node: home.node };
     if (volume.onLoss === 'wait') {
       const detail = `volume ${volume.name} lives on ${home.node}, which is lost or left Git`;
-      return { kind: 'waits', why: 'volume-node-lost', detail };
+      const giveUp = `purser volume rm '${volumeName(home)}'`;
+      const remedy = `bring ${home.node} back, or give the data up: ${giveUp}`;
+      return { kind: 'waits', why: 'volume-node-lost', detail, remedy };
     }
   }
   const unknown = want.spec.volumes.find(
@@ -64,7 +71,12 @@ export const bindingOf = (
   );
   if (isUnsure && unknown !== undefined) {
     const detail = `nobody can say where volume ${unknown.name} lives: ${neverSpoke(nodes)}`;
-    return { kind: 'waits', why: 'volume-node-lost', detail: `${detail}; ${unseenRemedy(nodes)}` };
+    return {
+      kind: 'waits',
+      why: 'volume-node-lost',
+      detail: `${detail}; ${unseenRemedy(nodes)}`,
+      remedy: null,
+    };
   }
   return { kind: 'free' };
 };

@@ -156,16 +156,6 @@ const guardedBlock = ({ plan: { summary }, visibility }: Seen): Block => {
   return list('Waits for approval', items, RANK.verdict);
 };
 
-/** Who owns what waits, each once, as far as a title has room. */
-export const ownersNamed = (open: readonly OwnedChange[]): string => {
-  const owners = [...new Set(open.flatMap((one) => one.owners))];
-  const named = owners.slice(0, OWNERS_NAMED).join(', ');
-  return owners.length > OWNERS_NAMED ? `${named} and others` : named;
-};
-
-/** Owners that a title names. */
-const OWNERS_NAMED = 3;
-
 const ownerItems = ({ open }: Seen): readonly string[] =>
   open.map(
     ({ path, owners }) =>

@@ -68,6 +68,17 @@ const policiesSchema = Type.Object(
   closed,
 );
 
+const signaturesSchema = Type.Object(
+  {
+    verify: field('in-place', Type.Enum(['none', 'head', 'strict']), {
+      description:
+        'Which commits must be signed by somebody whom `signers/` lists: none, the newest one, or every one of the branch since the last that was accepted. The commit before a change decides.',
+      default: 'none',
+    }),
+  },
+  closed,
+);
+
 export const defaultsSchema = Type.Object(defaultsFields, closed);
 
 const clusterFields = {
@@ -118,6 +129,10 @@ const clusterFields = {
   }),
   defaults: field('version', defaultsSchema, {
     description: 'Defaults for every job. Those that form a version and apply are part of it.',
+    default: null,
+  }),
+  signatures: field('in-place', signaturesSchema, {
+    description: 'Whose commits are acted on.',
     default: null,
   }),
   ledger: field('in-place', Type.Enum(['ref', 'branch']), {

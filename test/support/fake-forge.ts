@@ -30,6 +30,9 @@ export interface FakeForge {
   authors: readonly Account[];
   /** By `#3`, a commit, or `@login`; of others nobody is known. */
   readonly behind: Map<string, Behind>;
+  /** By address. */
+  readonly accounts: Map<string, Account>;
+  hasChecks: boolean;
   /** Every call fails with it; null: none. */
   failure: EdgeFailure | null;
   /** Fails these writes, each as it stands in `writes`. */
@@ -94,6 +97,13 @@ export const createFakeForge = (): FakeForge => {
             : `@${ask.account.login}`;
       return fake.behind.get(key) ?? NOBODY;
     },
+    accounts: async (emails) => {
+      guard();
+      return emails.map((email) => fake.accounts.get(email) ?? null);
+    },
+    get hasChecks() {
+      return fake.hasChecks;
+    },
     watch: (wake) => {
       wakes.add(wake);
       return () => wakes.delete(wake);
@@ -112,6 +122,8 @@ export const createFakeForge = (): FakeForge => {
     requests: [],
     authors: [],
     behind: new Map(),
+    accounts: new Map(),
+    hasChecks: true,
     failure: null,
     refused: new Map(),
     wake: () => {

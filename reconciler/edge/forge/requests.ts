@@ -32,8 +32,6 @@ export interface RequestsOptions {
   readonly comments: Comments;
 }
 
-/** Requests handed out at once. */
-const REQUESTS_A_LOOK = 20;
 /** Clicks and answered ids that are remembered; beyond that GitHub's marks tell. */
 const CLICKS_MAX = 500;
 const ANSWERED_MAX = 5000;
@@ -85,7 +83,6 @@ export const createRequests = (wire: Wire, options: RequestsOptions): Requests =
       }
       return found
         .toSorted((a, b) => rank(a.request) - rank(b.request) || a.at - b.at)
-        .slice(0, REQUESTS_A_LOOK)
         .map(({ request }) => request);
     },
     answer: async (request, words, done) => {

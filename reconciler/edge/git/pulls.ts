@@ -6,26 +6,24 @@
 import type { CommitInfo, Files, FilesDifference, SourceTree } from '../../../schema/source.ts';
 import type { Base } from './base.ts';
 import { LostObject, retry } from './failure.ts';
-import { createFolders } from './folders.ts';
+import type { KnownTexts } from './folders.ts';
 import { normalDirectory } from './format.ts';
-import { COMMIT_BYTES, FILE_BYTES, MERGE_MEMORY_BYTES } from './limits.ts';
-import { createLine } from './line.ts';
+import type { Layered } from './layer.ts';
+import { layerOver } from './layer.ts';
+import { COMMIT_BYTES } from './limits.ts';
+import type { Line } from './line.ts';
 import type { Merge, MergeStore } from './merge.ts';
 import { mergeInMemory } from './merge.ts';
-import type { NewObject } from './objects.ts';
-import { objectId } from './objects.ts';
 import type { GitSourceOptions } from './options.ts';
 import { mirrorFolder, refNames } from './options.ts';
 import type { PullFetch } from './pull-fetch.ts';
 import { fetchCommit } from './pull-fetch.ts';
 import { openRepository, readRef } from './refs.ts';
 import { placeOf } from './remote.ts';
-import { createMemory } from './remember.ts';
 import type { GitSource } from './source.ts';
 import { createGitSource } from './source.ts';
 import type { Store } from './store.ts';
 import { createStore } from './store.ts';
-import { createReadFiles } from './tree.ts';
 
 export type PullTrees =
   | {
@@ -42,6 +40,8 @@ export interface PullReader {
   /** Throws GitFailure. */
   readonly read: (ask: { readonly base: string; readonly head: string }) => Promise<PullTrees>;
   readonly complete: GitSource['complete'];
+  /** Part of the branch's line as the main thread walked it: it need not be walked again. */
+  readonly adopt: Line['adopt'];
   readonly close: () => void;
 }
 
@@ -49,7 +49,10 @@ export type PullReaderOptions = Pick<
   GitSourceOptions,
   'repository' | 'branch' | 'directory' | 'cluster' | 'cacheDir' | 'ledger' | 'log'
 > &
-  Partial<Pick<PullFetch, 'auth' | 'sshCommand' | 'maxBytes' | 'timeoutMs'>>;
+  Partial<Pick<PullFetch, 'auth' | 'sshCommand' | 'maxBytes' | 'timeoutMs'>> & {
+    /** Texts that need no reading. */
+    readonly known?: KnownTexts;
+  };
 
 export const createPullReader = (options: PullReaderOptions): PullReader => {
   const place = placeOf(options.repository);
@@ -109,6 +112,7 @@ export const createPullReader = (options: PullReaderOptions): PullReader => {
       }
     },
     complete: (tree, asks) => opened.source().complete(tree, asks),
+    adopt: (steps) => opened.store().line.adopt(steps),
     close: opened.close,
   };
 };
@@ -116,12 +120,14 @@ export const createPullReader = (options: PullReaderOptions): PullReader => {
 /** The repository with merges in memory over it, and a source that reads it at any base. */
 const createOpened = (options: PullReaderOptions, folder: string) => {
   const directory = normalDirectory(options.directory);
+  const { known = () => undefined } = options;
   const refs = refNames(options);
   let layered: Layered | null = null;
   let reading: GitSource | null = null;
   /** The commit that counts as the branch's tip. */
   let tip = '';
-  const layer = (): Layered => (layered ??= layerOver(folder, directory));
+  const below = () => createStore(openRepository(folder), { directory, known });
+  const layer = (): Layered => (layered ??= layerOver(below(), { directory, known }));
   const store = (): Store => layer().store;
   const tips = async () => ({ branch: tip, ledger: readRef(store().repository, refs.ledger) });
   const base: Base = {
@@ -142,7 +148,8 @@ const createOpened = (options: PullReaderOptions, folder: string) => {
   };
   const { repository, branch, cluster, cacheDir } = options;
   const log = { ...options.log, warn: () => undefined };
-  const named = { repository, branch, directory, cluster, cacheDir, log, readOnly: true };
+  const read = { readOnly: true, judges: false };
+  const named = { repository, branch, directory, cluster, cacheDir, log, ...read };
   const source = (): GitSource => (reading ??= createGitSource(named, base));
   return {
     store,
@@ -157,32 +164,4 @@ const createOpened = (options: PullReaderOptions, folder: string) => {
       reading = null;
     },
   };
-};
-
-interface Layered {
-  readonly store: Store;
-  readonly merging: MergeStore;
-}
-
-const layerOver = (folder: string, directory: string): Layered => {
-  const below = createStore(openRepository(folder), { directory, known: () => undefined });
-  const memory = createMemory<NewObject>(MERGE_MEMORY_BYTES);
-  const objects: Store['objects'] = {
-    ...below.objects,
-    read: async (oid, maxBytes) => {
-      const made = memory.get(oid);
-      if (made === undefined) return below.objects.read(oid, maxBytes);
-      const { type, data } = made;
-      return { type, size: data.length, data: data.length > maxBytes ? null : data };
-    },
-  };
-  const folders = createFolders(objects, { fileBytes: FILE_BYTES, known: () => undefined });
-  const files = createReadFiles(folders, directory);
-  const line = createLine(folders, directory);
-  const add = (object: NewObject): string => {
-    const oid = objectId(object);
-    memory.set(oid, object, object.data.length);
-    return oid;
-  };
-  return { store: { ...below, objects, folders, files, line }, merging: { folders, objects, add } };
 };

@@ -246,11 +246,15 @@ const commits = async (call: Call): Promise<Answer> => {
   const repo = repoOf(call);
   const sha = await shaOf(repo, query.get('sha') ?? repo.defaultBranch);
   const path = query.get('path');
+  const author = query.get('author')?.toLowerCase();
   const found =
     path === null
       ? await logOf(repo.folder, `--max-count=${COMMITS_LIMIT}`, sha)
       : await logOfPath(repo, sha, path);
-  return list(found.map((commit) => commitShape(hub, repo, commit)));
+  const theirs = found.filter(
+    (commit) => author === undefined || commit.author.email.toLowerCase() === author,
+  );
+  return list(theirs.map((commit) => commitShape(hub, repo, commit)));
 };
 
 const logOfPath = async (repo: Repo, sha: string, path: string) => {

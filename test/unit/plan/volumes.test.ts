@@ -81,6 +81,7 @@ describe('a slot whose volume lives on a node', () => {
     return {
       starts: steps.map(({ node }) => node),
       why: blocked.flatMap((one) => (one.kind === 'waiting' ? [one.why] : [])),
+      remedies: blocked.flatMap((one) => (one.kind === 'waiting' ? (one.remedy ?? []) : [])),
       homes: homes.flatMap((one) => (one.kind === 'volume' ? [one.node] : [])),
     };
   };
@@ -88,7 +89,12 @@ describe('a slot whose volume lives on a node', () => {
   it('is placed there again, and waits where the node has left Git', () => {
     expect(look('wait', ['n001', 'n002'])).toMatchObject({ starts: ['n001'], why: [] });
     const waits = look('wait', ['n002']);
-    expect(waits).toEqual({ starts: [], why: ['volume-node-lost'], homes: [] });
+    expect(waits).toEqual({
+      starts: [],
+      why: ['volume-node-lost'],
+      remedies: ["bring n001 back, or give the data up: purser volume rm 'shop/web/main/data[0]'"],
+      homes: [],
+    });
     // A new home comes first, then the copy.
     expect(look('recreate', ['n002'])).toMatchObject({ starts: [], homes: ['n002'] });
   });

@@ -127,6 +127,9 @@ test('the comment on a pull request is the check’s summary; closed, it is one 
   const plan = { kind: 'untouched', base: 'a'.repeat(40), head: 'b'.repeat(40) } as const;
   const context = { cluster: 'shop', directory: 'clusters/shop', approved: new Set<string>() };
   await expect(`${pullComment(plan, context)}\n`).toMatchFileSnapshot('./golden/comment.md');
+  const alone = pullComment(plan, context, false);
+  expect(alone).toContain('Nothing of this cluster changes');
+  expect(alone).not.toContain('in the check');
   expect(closedComment(true)).toMatch(/^Merged/);
   expect(closedComment(false)).toMatch(/^Closed/);
 });

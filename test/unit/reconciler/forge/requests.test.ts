@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { PlannedPull } from '../../../../reconciler/forge/pulls.ts';
 import {
   answerTo,
+  removersToKnow,
   type Answer,
   type RequestContext,
 } from '../../../../reconciler/forge/requests.ts';
@@ -133,6 +134,48 @@ describe('who may', () => {
   });
 });
 
+describe('approve what a commit of the branch takes away', () => {
+  const guarded = [{ job: 'shop/web', slots: ['shop/web/web[0]', 'shop/web/web[1]'], why: 'w' }];
+  const onHead = request({ pull: null, commit: head });
+  const held = (fields: Partial<RequestContext> = {}) =>
+    context({ plan: { ...plan('waiting'), guarded }, pull: null, authors: [], ...fields });
+
+  test('is recorded with all slots that wait', () => {
+    const answer = answerTo(onHead, held());
+    expect(answer).toMatchObject({
+      words: 'Approved: 2 copies may stop for good.',
+      records: [{ commit: head, slots: ['shop/web/web[0]', 'shop/web/web[1]'], used: false }],
+    });
+    expect(answer.kind === 'record' && answer.records[0]).not.toHaveProperty('ahead');
+  });
+
+  test('not by whoever took it away, and not where nobody knows who that is', () => {
+    const ada = request({ ...onHead, by: { login: 'ada', id: 1 } });
+    const mine = held({ authors: [{ login: 'ada', id: 1 }] });
+    expect(words(answerTo(ada, mine))).toContain('somebody else must approve it');
+    expect(answerTo(onHead, mine).kind).toBe('record');
+    expect(words(answerTo(onHead, held({ authors: [null] })))).toContain('purser approve');
+    const own = { ...desired, cluster: { ...desired.cluster, ownApproval: true } };
+    expect(answerTo(ada, { ...mine, desired: own }).kind).toBe('record');
+  });
+
+  test('the addresses whose accounts must be known: of each removal, else of the newest commit', () => {
+    const { plan: now } = held();
+    expect(removersToKnow(onHead, { desired, plan: now })).toEqual([desired.commit.email]);
+    const removers = new Map([['shop/web', ['b@x', 'a@x']]]);
+    const known = { ...desired, removers };
+    expect(removersToKnow(onHead, { desired: known, plan: now })).toEqual(['a@x', 'b@x']);
+    expect(removersToKnow(request(), { desired: known, plan: now })).toEqual([]);
+  });
+
+  test('of an older commit, or where nothing waits, it is refused', () => {
+    const older = request({ pull: null, commit: 'c'.repeat(40) });
+    expect(words(answerTo(older, held()))).toContain('A newer commit is on the branch');
+    const none = context({ pull: null });
+    expect(words(answerTo(onHead, none))).toBe('Nothing waits for approval.');
+  });
+});
+
 describe('approve', () => {
   test('is recorded with the slots that the plan showed', () => {
     expect(answerTo(request(), context())).toEqual({
@@ -253,8 +296,8 @@ describe('approve, on a commit of the branch', () => {
   });
 
   test.each<[string, Partial<RequestContext>, Partial<ForgeRequest>, string]>([
-    ['nothing held', { person: grace }, {}, 'No file waits'],
-    ['not judged yet', { desired: waiting({ by: '' }), person: grace }, {}, 'No file waits'],
+    ['nothing held', { person: grace }, {}, 'Nothing waits'],
+    ['not judged yet', { desired: waiting({ by: '' }), person: grace }, {}, 'Nothing waits'],
     ['an older commit', { desired: waiting(), person: grace }, { commit: 'h0' }, 'newer commit'],
     ['somebody else', { desired: waiting(), person: null }, {}, 'owns none of the files'],
     ['the author', { desired: waiting({ by: 'Grace' }), person: grace }, {}, 'another owner'],
