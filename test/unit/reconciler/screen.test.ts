@@ -2,8 +2,11 @@
 // what is held compiled as an invalid file is.
 
 import { describe, expect, test } from 'vitest';
-import { asks, compile } from '../../../reconciler/desired/compile.ts';
-import type { CommitAsk } from '../../../reconciler/ports.ts';
+import { readWhole } from '../../../reconciler/cycle.ts';
+import { compile } from '../../../reconciler/desired/compile.ts';
+import { createMemo } from '../../../reconciler/desired/memo.ts';
+import { createLookups } from '../../../reconciler/lookups.ts';
+import type { CommitAsk, ReconcilerPorts } from '../../../reconciler/ports.ts';
 import { byAddress, createScreen, unasked, type People } from '../../../reconciler/screen.ts';
 import type { DesiredState } from '../../../schema/desired.ts';
 import type { LedgerRecord } from '../../../schema/ledger.ts';
@@ -74,14 +77,22 @@ const world = (people: People = byAddress) => {
     raw = null;
   };
   const screen = createScreen(source, { people, epochMs: () => 0 });
+  const unused = () => {
+    throw new Error('not needed here');
+  };
+  const ports: ReconcilerPorts = {
+    source: { ...screen, record: unused, watch: unused },
+    registry: { resolve: unused },
+    clock: { now: () => 0, sleepUntil: unused },
+    nodes: { heard: unused, send: unused, watch: unused },
+    log: { info: unused, warn: unused, error: unused },
+  };
+  // As the loop looks: with what it remembers of the pass before.
+  const memo = createMemo();
+  const context = { ports, lookups: createLookups(ports, unused), memo };
   const look = async (): Promise<DesiredState & { tree: SourceTree }> => {
-    let tree = await screen.read();
-    for (let round = 0; round < 3; round += 1) {
-      const wanted = asks(tree);
-      if (wanted.histories.length === 0) break;
-      tree = await screen.complete(tree, wanted);
-    }
-    return { ...compile(tree), tree };
+    const tree = await readWhole(context);
+    return { ...compile(tree, memo), tree };
   };
   return {
     ledger,
@@ -171,6 +182,7 @@ describe('authors by address', () => {
     approved.record(approval);
     const through = await approved.settle();
     expect([standing(through), imageOf(through)]).toEqual(['head', digestOf('2')]);
+    expect(jobOf(through, 'shop/web').commit.oid).toBe(approved.line().at(-1)?.commit.oid);
     const owned = await held();
     owned.add(by(ADA, { [WEB]: image('2', 'count: 2\n') }));
     expect(imageOf(await owned.settle())).toBe(digestOf('2'));
