@@ -107,13 +107,17 @@ const passed = ({ expired, contained, ...tree }: SourceTree) => ({
 });
 
 /**
- * What lies behind a commit never changes: histories are read, and compiled, once for each HEAD.
+ * What lies behind a commit never changes: histories are read, and compiled, once for each HEAD, as
+ * long as the same files of it wait for their owners.
  */
 const knownOfPast = (
   read: SourceTree,
   { last }: CompileMemo,
 ): Pick<SourceTree, 'histories' | 'changes'> => {
-  const { histories, changes } = last?.tree.head.oid === read.head.oid ? last.tree : read;
+  const isSame =
+    last?.tree.head.oid === read.head.oid &&
+    JSON.stringify(last.tree.held) === JSON.stringify(read.held);
+  const { histories, changes } = isSame ? last.tree : read;
   return changes === undefined ? { histories } : { histories, changes };
 };
 

@@ -3,11 +3,19 @@
 // to the person. What was done before a crash is found in Git again and is not done twice. Not here:
 // what a request may do (forge/requests).
 
+import { teamsIn, type OwnedChange, type Person } from '../schema/behind.ts';
 import type { Account, ForgeRequest } from '../schema/forge.ts';
 import type { Ms } from '../schema/spec.ts';
 import type { CommitInfo } from '../schema/source.ts';
 import { isEdgeFailure, type View } from './cycle.ts';
-import { answerTo, removersToKnow, REQUEST_TRAILER, type Answer } from './forge/requests.ts';
+import type { PlannedPull } from './forge/pulls.ts';
+import {
+  answerTo,
+  filesId,
+  removersToKnow,
+  REQUEST_TRAILER,
+  type Answer,
+} from './forge/requests.ts';
 import { tryEach, type ForgeContext } from './forge-context.ts';
 import type { CommitAsk } from './ports.ts';
 import type { PullReports } from './pull-reports.ts';
@@ -70,7 +78,8 @@ const decide = async (
   const at = new Date(clock.epochMs?.() ?? 0).toISOString();
   const pull = request.pull === null ? null : pulls.planned(request.pull);
   const authors = await authorsOf(forge, request, view);
-  const context = { desired, plan, tree, pull, authors, at, change: undefined };
+  const person = await personOf(forge, request, ownedOf(request, pull, desired));
+  const context = { desired, plan, tree, pull, authors, person, at, change: undefined };
   const answer = answerTo(request, context);
   if (answer.kind !== 'read') return answer;
   const changes = [request.commit];
@@ -137,6 +146,26 @@ const authorsOf = async (
   return emails.length === 0 ? [] : forge.accounts(emails);
 };
 
+/** Which owners the one who approves speaks for; asked where somebody owns what is changed. */
+const personOf = async (
+  forge: ForgeContext['forge'],
+  { action, by }: ForgeRequest,
+  owned: readonly OwnedChange[],
+): Promise<Person | null> => {
+  if (action !== 'approve' || owned.length === 0) return null;
+  const { approvals } = await forge.behind({ kind: 'account', account: by }, teamsIn(owned));
+  return approvals[0] ?? null;
+};
+
+const ownedOf = (
+  request: ForgeRequest,
+  pull: PlannedPull | null,
+  { heldFiles }: View['desired'],
+): readonly OwnedChange[] => {
+  if (request.pull === null) return heldFiles ?? [];
+  return pull?.plan.kind === 'planned' ? (pull.plan.owned ?? []) : [];
+};
+
 /** GitHub shows the person by this address, which it keeps for them. */
 const authorOf = ({ login, id }: Account): CommitAsk['author'] => ({
   name: login,
@@ -145,7 +174,9 @@ const authorOf = ({ login, id }: Account): CommitAsk['author'] => ({
 
 /** A crash between the act and its answer: the act is in Git. */
 const isDone = ({ id }: ForgeRequest, { tree }: View, commits: readonly CommitInfo[]): boolean =>
-  tree.ledger.some((record) => record.kind === 'approval' && record.id === id) ||
+  tree.ledger.some(
+    (record) => record.kind === 'approval' && (record.id === id || record.id === filesId(id)),
+  ) ||
   commits.some(({ trailers }) =>
     trailers.some(([key, value]) => key === REQUEST_TRAILER && value === id),
   );

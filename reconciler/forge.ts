@@ -25,6 +25,7 @@ export const openForge = async (
   return {
     // An installation's token opens the repository too, unless another login is given.
     auth: forgeLogin(forge, repository.url, github.token),
+    behind: github.behind,
     start: (started) => startForge({ ...started, ...ports, config, github }),
   };
 };
@@ -33,6 +34,7 @@ export const openForge = async (
 export interface Forge {
   /** A login of the repository; null: the forge has none for that address. */
   readonly auth: Login | null;
+  readonly behind: GitHub['behind'];
   readonly start: (started: Pick<ForgeAsk, 'loop' | 'source' | 'auth'>) => Promise<RunningForge>;
 }
 

@@ -42,6 +42,7 @@ import { listen } from './edge/server.ts';
 import type { Events } from './events.ts';
 import { createEvents } from './events.ts';
 import type { Loop } from './loop.ts';
+import { createBehinds, type BehindsOptions } from './behinds.ts';
 import { createLoop } from './loop.ts';
 import type { View } from './cycle.ts';
 import type { Forge, RunningForge } from './forge.ts';
@@ -50,6 +51,7 @@ import { createKeeping } from './keeping.ts';
 import { createMemos } from './memos.ts';
 import { createNoter, type Noter, type NoterOptions } from './notes.ts';
 import type { ClockPort, LogPort, RegistryPort } from './ports.ts';
+import { byAddress, createScreen } from './screen.ts';
 import { rollbackTarget } from './rollback.ts';
 
 export interface Reconciler {
@@ -79,7 +81,9 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
     credentials: config.registryCredentials,
     insecure: config.insecureRegistries,
   });
-  const loop = createLoop({ source, nodes: nodes.port, registry, clock, log }, memos);
+  const screened = screenOf(source, forge, { clock, log, wake: () => loop.wake() });
+  const ports = { source: screened, nodes: nodes.port, registry, clock, log };
+  const loop = createLoop(ports, memos);
   loop.watch(({ view }) => {
     if (view !== null && keep !== null) keeping.offer(view);
   });
@@ -91,7 +95,7 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
     handlers: handlersOf({
       config,
       loop,
-      source,
+      source: screened,
       registry,
       events,
       now: clock.now,
@@ -105,7 +109,7 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
   const link = await listen(config.linkAddress, LinkServiceDefinition, nodes.service);
   const socket = await listen(`unix:${config.controlSocket}`, ControlServiceDefinition, control);
   const running = loop.run(abort.signal);
-  if (forge !== null) forging.running = await forge.start({ loop, source, auth });
+  if (forge !== null) forging.running = await forge.start({ loop, source: screened, auth });
   log.info({ cluster, link: link.address }, 'the reconciler runs');
   return {
     linkAddress: link.address,
@@ -150,6 +154,16 @@ const openForge = async (
 ): Promise<Forge | null> =>
   config.forge === null ? null : (await import('./forge.ts')).openForge(config, ports);
 
+/** Who is behind commits: the forge's accounts, else the addresses in the commits. */
+const screenOf = (
+  source: GitSource,
+  forge: Forge | null,
+  others: Omit<BehindsOptions, 'ask'>,
+): GitSource => {
+  const people = forge === null ? byAddress : createBehinds({ ...others, ask: forge.behind });
+  return createScreen(source, { people, epochMs: Date.now });
+};
+
 const keepOf = ({ cacheDir, program }: ReconcilerConfig, log: LogPort): KeepPort | null =>
   program === null ? null : createKeep({ folder: cacheDir, program, log });
 
@@ -188,7 +202,7 @@ const handlersOf = (handling: Handling): Readonly<Record<string, Handler>> => ({
   state: async () => stateOf(handling),
   copies: async (argument) => copiesIn(handling, argument as CopiesArgument),
   snapshot: async () => snapshotOf(handling),
-  file: async (argument) => fileOf(handling, argument as FileArgument),
+  file: (argument) => fileOf(handling, argument as FileArgument),
   events: async (): Promise<readonly EventAnswer[]> => handling.events.all(),
   commit: async (argument) => commit(handling, argument as CommitArgument),
   record: async (argument) => {
@@ -272,12 +286,15 @@ const plain = (tree: SourceTree): SourceTree => {
 };
 
 /** A file as it stands at HEAD; what a command edits. */
-const fileOf = (handling: Handling, { path }: FileArgument): FileAnswer => {
+const fileOf = async (handling: Handling, { path }: FileArgument): Promise<FileAnswer> => {
   const { tree } = viewIn(handling);
   const file = tree.files.get(path);
   const head = tree.head.oid;
-  if (file === undefined || file.kind !== 'text') return { head, text: null, blob: null };
-  return { head, text: file.text, blob: file.blob };
+  if (file?.kind === 'text') return { head, text: file.text, blob: file.blob };
+  // What waits for an owner can be edited on.
+  const held = tree.held?.find((one) => one.path === path);
+  if (!held?.blob) return { head, text: null, blob: null };
+  return { head, text: await handling.source.readFile(path), blob: held.blob };
 };
 
 const commit = async ({ source, loop }: Handling, ask: CommitArgument): Promise<CommitAnswer> => {

@@ -8,8 +8,11 @@ import { createReader, type Reader } from './desired/read.ts';
 import { effectsOf } from './plan/effects.ts';
 import { rehearse } from './plan/rehearse.ts';
 import { unaged } from '../schema/ageing.ts';
+import type { OwnedChange } from '../schema/behind.ts';
 import { sha256 } from '../schema/hash.ts';
+import { compareText } from '../schema/ids.ts';
 import type { LiveNode, LiveState } from '../schema/live.ts';
+import { ownersOf, parseOwners } from '../schema/owners.ts';
 import type { PullPlan } from '../schema/pull-plan.ts';
 import type { Files } from '../schema/source.ts';
 import { createMemos } from './memos.ts';
@@ -41,8 +44,24 @@ export const plannedOf = ({ foreseen, before, after, paths, read }: PlannedInput
     rehearsal: rehearse({ before: base.desired, live, after: forecast, changed }),
     fields: fieldChanges({ before, after, jobs, read }),
     effects: effectsOf(base, change),
+    ...ownedIn(base.desired.cluster.owners, paths, after),
     snapshot: nameOf(live),
   };
+};
+
+/** By the rules of the base: a change cannot admit itself. */
+const ownedIn = (
+  written: string | undefined,
+  paths: Iterable<string>,
+  files: Files,
+): { readonly owned?: readonly OwnedChange[] } => {
+  if (written === undefined) return {};
+  const of = ownersOf(parseOwners(written).rules);
+  const owned = [...paths]
+    .map((path) => ({ path, blob: files.get(path)?.blob ?? null, owners: of(path) }))
+    .filter(({ owners }) => owners.length > 0)
+    .toSorted((a, b) => compareText(a.path, b.path));
+  return owned.length === 0 ? {} : { owned };
 };
 
 /** The plan of a preview that is made once, with its judgement: what `purser plan` shows. */
@@ -58,7 +77,8 @@ export const previewPlan = async (ask: PreviewAsk): Promise<Judged> => {
     read: createReader(memos.compile.reads),
   });
   const { approvals } = foreseen.preview.change.desired;
-  const verdict = judge(planned, new Set(approvals.flatMap(({ slots }) => slots)));
+  const approved = new Set(approvals.flatMap(({ slots }) => slots));
+  const verdict = judge(planned, { approved });
   return {
     ...planned,
     base: before.head.oid,

@@ -5,11 +5,13 @@
 // Not here: the thread that it runs in, and its limits (pull-worker, edge/pull-plans).
 
 import { asks, compile } from './desired/compile.ts';
+import { heldIn, withHeld } from './desired/held-files.ts';
 import { createReader, recall } from './desired/read.ts';
 import { compareText } from '../schema/ids.ts';
 import { parseImageReference } from '../schema/image-reference.ts';
 import type { KeptDocument } from '../schema/kept.ts';
 import type { LiveState } from '../schema/live.ts';
+import type { HeldFile } from '../schema/ledger.ts';
 import type { PullPlan } from '../schema/pull-plan.ts';
 import type { DigestAsk, LookupAnswer, SourceTree } from '../schema/source.ts';
 import { ASK_ROUNDS } from './config.ts';
@@ -20,6 +22,7 @@ import { plannedOf } from './planned.ts';
 import type { PullPlansPort, RegistryPort } from './ports.ts';
 import type { PreviewSource } from './preview.ts';
 import { changedTree, completed, previewWith } from './preview.ts';
+import { completeScreened } from './screened-histories.ts';
 
 export interface PullPlannerOptions {
   readonly reader: PullReader;
@@ -53,7 +56,10 @@ export const createPullPlanner = (
       if (trees.kind === 'conflict') return { kind: 'conflict', base, head, files: trees.files };
       if (trees.kind === 'unrelated') return { kind: 'failed', base, head, message: UNRELATED };
       const resolve = fromFork ? resolvers.anonymous : resolvers.known;
-      const made = await planOf({ ...options, memos, ask, trees, live, resolve: resolve() });
+      const stands = screenedBase(trees.base, ask.held ?? []);
+      const reader = { ...options.reader, complete: completeScreened(options.reader.complete) };
+      const planning = { ...options, reader, memos, ask, trees, stands, live };
+      const made = await planOf({ ...planning, resolve: resolve() });
       recall(memos.compile.reads, []);
       return made;
     } catch (error) {
@@ -71,6 +77,8 @@ interface Planning extends PullPlannerOptions {
   readonly memos: Memos;
   readonly ask: PullAsk;
   readonly trees: Extract<PullTrees, { kind: 'merged' }>;
+  /** The base, with what no owner has let through as refused. */
+  readonly stands: SourceTree;
   readonly live: LiveState;
   readonly resolve: PreviewSource['resolve'];
 }
@@ -95,13 +103,19 @@ const planOf = async (planning: Planning): Promise<PullPlan> => {
 const refusalsOf = ({ refusals }: Pick<PullTrees, 'refusals'>) =>
   refusals === undefined ? {} : { refusals };
 
+const screenedBase = (base: SourceTree, held: readonly HeldFile[]): SourceTree => {
+  const here = heldIn(base.files, held);
+  if (here.length === 0) return base;
+  return { ...base, files: withHeld(base.files, here), held: here };
+};
+
 /** The base as the loop would compile it: with its past, and whose commits runners obey. */
-const baseTree = async ({ memos, trees, live, reader, resolve }: Planning) => {
+const baseTree = async ({ memos, stands, live, reader, resolve }: Planning) => {
   const commits = [...new Set(live.nodes.map(({ acceptedCommit }) => acceptedCommit))]
     .filter((commit) => commit !== '')
     .toSorted(compareText);
   const accepted = { digests: [], histories: [], commits };
-  let tree: SourceTree = await reader.complete(trees.base, accepted);
+  let tree: SourceTree = await reader.complete(stands, accepted);
   for (let round = 0; round < ASK_ROUNDS; round += 1) {
     const wanted = asks(tree, memos.compile);
     if (!asksPast(wanted)) break;

@@ -71,9 +71,8 @@ const main = (data: PullWorkerData): void => {
       case 'walked':
         return takeWalked(reader, message.steps);
       case 'plan': {
-        const { base, head, fromFork } = message;
-        const live = receiver.live(message.live);
-        void plan({ base, head, fromFork, live }).then((made) => {
+        const { kind: _, live: part, ...asked } = message;
+        void plan({ ...asked, live: receiver.live(part) }).then((made) => {
           texts = null;
           say({ kind: 'planned', plan: made });
         });

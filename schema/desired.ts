@@ -1,7 +1,7 @@
 // What should be: the value that compile makes of a SourceTree and plan works on.
 // In: nothing. Out: types. Not here: compile (reconciler/desired), plan (reconciler/plan).
 
-import type { Evidence, LedgerRecord } from './ledger.ts';
+import type { Evidence, HeldFile, LedgerRecord } from './ledger.ts';
 import type { Problem } from './problems.ts';
 import type { ForeignRecords, RefusedCommits } from './source.ts';
 import type { JobSpec, Ms, Resources } from './spec.ts';
@@ -20,6 +20,10 @@ export interface ClusterSpec {
   readonly verify?: 'head' | 'strict';
   /** What a forge is told; absent: full. */
   readonly planVisibility?: 'counts' | 'namespace';
+  /** Who may change which file, as written (schema/owners); absent: anybody. */
+  readonly owners?: string;
+  /** E-mail addresses of programs that commit, with `*`; absent: none. */
+  readonly automation?: readonly string[];
 }
 
 export interface NamespaceSpec {
@@ -120,6 +124,11 @@ export interface DesiredJob {
   readonly lines: ReadonlyMap<string, number>;
   /** Its namespace allows log lines in what is written about a failure; absent: it does not. */
   readonly evidence?: 'logs';
+  /**
+   * Held, because a program has written again what was reverted (rules 6.6): who, in which commit,
+   * and the commit of the revert. Absent: nobody has.
+   */
+  readonly automation?: { readonly name: string; readonly commit: string; readonly revert: string };
 }
 
 /** How many slots a group had in some commit: a person's count is both bounds and the value. */
@@ -181,6 +190,8 @@ export interface DesiredState {
   /** Slots of approvals that are used up: what is gone with leave still counts (rules 8.1). */
   readonly usedSlots?: readonly string[];
   readonly problems: readonly Problem[];
+  /** Files whose newest content no owner has let through (rules 8.2); absent: none. */
+  readonly heldFiles?: readonly HeldFile[];
   /**
    * Jobs that the last synced commit had a file of, that are gone from HEAD, and of which no valid
    * content is known (rules 1.3, 8.3). Absent: none.

@@ -240,6 +240,26 @@ const table = {
     severity: 'error',
     advice: 'Write `tag@sha256:…`, as `purser deploy` does.',
   },
+  'owners-syntax': {
+    title: 'A line of `owners` that is not in the syntax of CODEOWNERS',
+    severity: 'error',
+    advice: 'Write a pattern, then its owners: `jobs/shop/ @shop/team ada@example.org`.',
+  },
+  'owners-open': {
+    title: 'Path rules that anybody can change',
+    severity: 'warning',
+    advice: 'Add a line for the file that holds the rules: `/cluster.yaml @shop/platform`.',
+  },
+  'automation-paused': {
+    title: 'A program that wrote again what was reverted',
+    severity: 'warning',
+    advice: 'Commit to the file yourself once it is right: `purser resume JOB` does.',
+  },
+  'owners-wait': {
+    title: 'A change that no owner of the file has approved',
+    severity: 'error',
+    advice: 'An owner approves it (`purser approve`, or the button), or the change is reverted.',
+  },
   'image-unresolved': {
     title: 'An image whose digest could not be looked up',
     severity: 'warning',

@@ -4,6 +4,7 @@
 // words (reconciler/render).
 
 import type { RefusalReason } from './refusal.ts';
+import type { OwnedChange } from './behind.ts';
 import type { Ms } from './spec.ts';
 import type { Summary } from './summary.ts';
 
@@ -74,6 +75,8 @@ export type PullPlan =
       readonly effects: Effects;
       /** Oldest first; absent: all would be accepted, or nobody asks. */
       readonly refusals?: readonly RefusedInPull[];
+      /** Changed files that somebody owns, by path; absent: none. */
+      readonly owned?: readonly OwnedChange[];
       /** Commit of the tracked branch that it was merged onto. */
       readonly base: string;
       readonly head: string;

@@ -1,7 +1,7 @@
 // What was read from Git for one cycle: everything that compile may look at.
 // In: nothing. Out: types. Not here: reading (reconciler/edge/git), meaning (reconciler/desired).
 
-import type { Ledger } from './ledger.ts';
+import type { HeldFile, Ledger, LedgerRecord } from './ledger.ts';
 import type { RefusalReason } from './refusal.ts';
 
 /** A file as read: its text, or why it cannot be one (rules 1.3: unreadable is not absent). */
@@ -10,9 +10,11 @@ export type SourceFile =
   | {
       readonly kind: 'refused';
       readonly blob: string;
-      readonly why: 'symlink' | 'submodule' | 'lfs-pointer' | 'too-large' | 'not-utf8';
+      readonly why: 'symlink' | 'submodule' | 'lfs-pointer' | 'too-large' | 'not-utf8' | 'owners';
       /** Bytes, where that is the reason. */
       readonly size: number | null;
+      /** With `owners`: what it waits for, for people. */
+      readonly message?: string;
     };
 
 /** Path relative to the cluster's directory → file, in code-unit order of paths. */
@@ -135,6 +137,12 @@ export interface SourceTree {
   readonly expired?: readonly string[];
   /** Of the commits that were asked, those that HEAD contains; absent: none was asked. */
   readonly contained?: readonly string[];
+  /**
+   * Files that stand as refused here, since no owner has let them through, by path; absent: none.
+   */
+  readonly held?: readonly HeldFile[];
+  /** What has to be recorded before more of HEAD counts; absent: nothing. */
+  readonly owed?: readonly LedgerRecord[];
   /** What the reader knows of how files differ, so that nobody has to look at all of them. */
   readonly differences?: readonly FilesDifference[];
 }

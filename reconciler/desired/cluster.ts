@@ -50,6 +50,8 @@ export const clusterSpec = (file: ClusterFile): ClusterSpec => ({
   ...(file.plan_visibility === undefined || file.plan_visibility === 'full'
     ? {}
     : { planVisibility: file.plan_visibility }),
+  ...(file.owners === undefined ? {} : { owners: file.owners }),
+  ...(file.automation === undefined ? {} : { automation: file.automation }),
 });
 
 export const NO_DEFAULTS: DefaultsFile = {};

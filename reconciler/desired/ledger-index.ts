@@ -186,6 +186,9 @@ const indexOf = (ledger: Ledger, only: ReadonlySet<string> | null): Found => {
       case 'synced':
         synced = record.commit;
         break;
+      // Read before a tree is compiled (reconciler/screen).
+      case 'judged':
+        break;
       default:
         record satisfies never;
     }

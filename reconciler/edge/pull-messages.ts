@@ -1,6 +1,7 @@
 // What the main thread and the thread that plans pull requests say to each other.
 // In: nothing. Out: types. Not here: either of them (pull-plans, ../pull-worker).
 
+import type { HeldFile } from '../../schema/ledger.ts';
 import type { PullPlan } from '../../schema/pull-plan.ts';
 import type { Step } from './git/step.ts';
 import type { PullReaderOptions } from './git/pulls.ts';
@@ -32,6 +33,7 @@ export type ToPullWorker =
       readonly head: string;
       readonly fromFork: boolean;
       readonly live: HeadPart;
+      readonly held?: readonly HeldFile[];
     }
   | { readonly kind: 'auth'; readonly auth: Auth }
   | { readonly kind: 'no-auth'; readonly message: string };

@@ -157,12 +157,13 @@ interface Sending {
 }
 
 const send = async ({ sender, post, ask }: Sending): Promise<void> => {
-  const { base, head, fromFork, live } = ask;
+  const { base, head, fromFork, live, held } = ask;
   for (const part of sender.parts(live)) {
     post({ kind: 'copies', part });
     await pause();
   }
-  post({ kind: 'plan', base, head, fromFork, live: sender.head(live) });
+  const holds = held === undefined ? {} : { held };
+  post({ kind: 'plan', base, head, fromFork, live: sender.head(live), ...holds });
 };
 
 /** Steps in one part: below a millisecond. */

@@ -8,7 +8,8 @@ import type { CheckBody } from '../../schema/forge.ts';
 import { plainLine, shortened } from '../../schema/plain.ts';
 import type { PullPlan } from '../../schema/pull-plan.ts';
 import { code, words } from './markdown.ts';
-import { planCheck, type PlanContext } from './plan-check.ts';
+import { planCheck } from './plan-check.ts';
+import type { PlanContext } from './plan-verdict.ts';
 
 /**
  * The check's summary below its title; details are in the check. Where there are no checks, they are

@@ -54,7 +54,7 @@ const LIST_CHARACTERS = 2400;
 /** `plan/shop: 3 start, 3 stop`, and a line for each job. */
 export const planNote = (cluster: string, { summary, isCut }: PlanForeseen): string => {
   const { jobs, guarded, problems } = summary;
-  const verdict = judge({ summary, effects: { slots: [] } }, new Set());
+  const verdict = judge({ summary, effects: { slots: [] } }, { approved: new Set() });
   const errors = problems.filter(({ severity }) => severity === 'error').map(problemLine);
   return [
     `plan/${cluster}: ${planTitle(summary, verdict)}${isCut ? ' at first' : ''}`,

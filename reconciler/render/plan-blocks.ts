@@ -2,6 +2,7 @@
 // In: a plan, its verdict, what may be shown. Out: blocks by importance; what harms comes first, as
 // to order and as to what is cut last. Not here: one job (plan-jobs), cutting (cut).
 
+import { ownedName, type OwnedChange } from '../../schema/behind.ts';
 import { listsOf } from '../../schema/lists.ts';
 import type { Problem } from '../../schema/problems.ts';
 import type { JobChange } from '../../schema/summary.ts';
@@ -19,6 +20,8 @@ export interface Seen {
   readonly plan: Planned;
   readonly verdict: Verdict;
   readonly visibility: Visibility;
+  /** Changed files that no owner has let through. */
+  readonly open: readonly OwnedChange[];
 }
 
 export const planSummary = (seen: Seen): readonly Block[] => {
@@ -31,6 +34,7 @@ export const planSummary = (seen: Seen): readonly Block[] => {
     refusalBlock(plan.refusals ?? []),
     list('Errors', problemItems(summary.problems, 'error'), RANK.verdict),
     guardedBlock(seen),
+    list('Waits for owners', ownerItems(seen), RANK.verdict),
     unmetBlock(seen),
     {
       open: tableHead(['job', 'change', 'version', 'copies', 'waves', 'down at once at most']),
@@ -98,7 +102,7 @@ const rankOf = ({ kind, starts, stops, updates }: JobChange): number => {
 };
 
 const verdictLine = ({ plan: { summary }, verdict }: Seen): string => {
-  const { conclusion, uncovered } = verdict;
+  const { conclusion, uncovered, unowned } = verdict;
   if (summary.stopped !== null) {
     return `**Nothing would be done at all:** ${sentence(summary.stopped)}`;
   }
@@ -106,6 +110,9 @@ const verdictLine = ({ plan: { summary }, verdict }: Seen): string => {
     case 'failure':
       return '**Do not merge this as it stands.**';
     case 'action_required':
+      if (uncovered === 0) {
+        return `**An owner must approve this:** ${many(unowned, 'file')} of it. A review that approves does, as do *Approve* above and the comment ${code('/purser approve')}.`;
+      }
       return `**Somebody must approve this:** ${manyCopies(uncovered)} would stop for good. Press *Approve* above, or comment ${code('/purser approve')}.`;
     case 'success': {
       if (verdict.approved > 0) {
@@ -150,6 +157,12 @@ const guardedBlock = ({ plan: { summary }, visibility }: Seen): Block => {
     });
   return list('Waits for approval', items, RANK.verdict);
 };
+
+const ownerItems = ({ open }: Seen): readonly string[] =>
+  open.map(
+    ({ path, owners }) =>
+      `${code(ownedName(path))} needs an approval of ${owners.map(code).join(' or ')}.`,
+  );
 
 const unmetBlock = (seen: Seen): Block =>
   list('Not done, and why', blockedItems(seen, seen.verdict.unmet), RANK.verdict);

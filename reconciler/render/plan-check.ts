@@ -12,20 +12,10 @@ import { code, commitCode, sentence } from './markdown.ts';
 import { planAnnotations } from './plan-annotations.ts';
 import { planDetails, planSummary } from './plan-blocks.ts';
 import { planTitle } from './plan-title.ts';
-import { judge, type Planned } from './plan-verdict.ts';
+import { judge, type PlanContext, type Planned } from './plan-verdict.ts';
 import { refusalBlock } from './refusals.ts';
-import { FULL, type Visibility } from './visibility.ts';
+import { FULL } from './visibility.ts';
 import { many } from './words.ts';
-
-export interface PlanContext {
-  readonly cluster: string;
-  /** The cluster's directory in the repository, '' for its root. */
-  readonly directory: string;
-  /** Slots that approvals let go of, of persons whose approval counts (rules 8.2). */
-  readonly approved: ReadonlySet<string>;
-  /** Absent: all but log lines. */
-  readonly visibility?: Visibility;
-}
 
 export const planCheck = (plan: PullPlan, context: PlanContext): CheckBody => {
   switch (plan.kind) {
@@ -91,13 +81,13 @@ const ended = (
 });
 
 const plannedCheck = (plan: Planned, context: PlanContext): CheckBody => {
-  const verdict = judge(plan, context.approved);
+  const verdict = judge(plan, context);
   const visibility = context.visibility ?? FULL;
-  const seen = { plan, verdict, visibility };
+  const seen = { plan, verdict, visibility, open: context.open ?? [] };
   return {
     status: 'completed',
     conclusion: verdict.conclusion,
-    title: planTitle(plan.summary, verdict),
+    title: planTitle(plan.summary, verdict, seen.open),
     summary: cut(planSummary(seen), MARKDOWN_LIMIT),
     text: cut(planDetails(seen), MARKDOWN_LIMIT),
     annotations: planAnnotations(seen, context.directory),

@@ -2,6 +2,7 @@
 // In: a summary and its judgement. Out: a title within the forge's limit. Not here: the check
 // (plan-check), the note on a commit (note).
 
+import type { OwnedChange } from '../../schema/behind.ts';
 import { TITLE_LIMIT } from '../../schema/forge.ts';
 import { plainLine, shortened } from '../../schema/plain.ts';
 import type { StepGroup, Summary } from '../../schema/summary.ts';
@@ -9,7 +10,11 @@ import type { Verdict } from './plan-verdict.ts';
 import { many, manyCopies } from './words.ts';
 
 /** `3 start, 3 stop, 1 moves, 1 job does not fit`. */
-export const planTitle = (summary: Summary, verdict: Verdict): string => {
+export const planTitle = (
+  summary: Summary,
+  verdict: Verdict,
+  open: readonly OwnedChange[] = [],
+): string => {
   const { starts, stops, moves, updates } = countsOf(summary);
   const removed = summary.jobs.filter(({ kind }) => kind === 'removed').length;
   const counts = [
@@ -31,9 +36,20 @@ export const planTitle = (summary: Summary, verdict: Verdict): string => {
     ...(summary.stopped === null ? [] : ['nothing would be done at all']),
   ];
   const isQuiet = counts.length === 0 && troubles.length === 0;
-  const all = isQuiet ? ['Nothing starts or stops'] : [...counts, ...troubles];
+  const waits = open.length === 0 ? [] : [`waits for ${ownersNamed(open)}`];
+  const all = [...(isQuiet ? ['Nothing starts or stops'] : [...counts, ...troubles]), ...waits];
   return shortened(plainLine(all.join(', ')), TITLE_LIMIT);
 };
+
+/** Who owns what waits, each once, as far as a title has room. */
+const ownersNamed = (open: readonly OwnedChange[]): string => {
+  const owners = [...new Set(open.flatMap((one) => one.owners))];
+  const named = owners.slice(0, OWNERS_NAMED).join(', ');
+  return owners.length > OWNERS_NAMED ? `${named} and others` : named;
+};
+
+/** Owners that a title names. */
+const OWNERS_NAMED = 3;
 
 /** What stops for a move or a drain and starts elsewhere is counted once, as a move. */
 const countsOf = ({ jobs, waves }: Summary) => {

@@ -57,6 +57,8 @@ const stateOf = (view: SyncView, visibility: Visibility): State => {
   }
   const concern = concernOf(desired, plan);
   const { guarded } = plan;
+  const waiting = heldState(view, concern.open);
+  if (waiting !== null) return waiting;
   if (isSynced(view)) return syncedState(plan.deployments);
   if (guarded.length > 0 && concern.open.every(isSaidByGuard(view))) {
     return {
@@ -69,6 +71,23 @@ const stateOf = (view: SyncView, visibility: Visibility): State => {
   return rollingState(view, concern.open, visibility);
 };
 
+/** All that is left to do waits for owners, or until it is known who approved it (rules 8.2). */
+const heldState = ({ desired }: SyncView, open: readonly DeploymentView[]): State | null => {
+  const held = desired.heldFiles ?? [];
+  if (held.length === 0 || !open.every(({ status }) => status === 'held')) return null;
+  const known = held.filter(({ by }) => by !== '').length;
+  if (known === 0) {
+    const title = `${many(held.length, 'file')} of it: who approved is asked`;
+    return { status: 'queued', conclusion: null, title, verdict: '**What ran before goes on.**' };
+  }
+  return {
+    status: 'completed',
+    conclusion: 'action_required',
+    title: `${many(known, 'file')} ${known === 1 ? 'waits' : 'wait'} for an owner`,
+    verdict: '**An owner must approve what waits.** The rest is done.',
+  };
+};
+
 const FAILED = { status: 'completed', conclusion: 'failure' } as const;
 
 /** Held jobs whose removal waits are said once, by the guard. */
@@ -79,7 +98,10 @@ const isSaidByGuard =
 
 const troublesOf = ({ plan }: SyncView) => ({
   failed: plan.deployments.filter(({ status }) => status === 'failed'),
-  errors: plan.problems.filter(({ severity }) => severity === 'error').length,
+  // What waits for an owner is said as that.
+  errors: plan.problems.filter(
+    ({ severity, code: of }) => severity === 'error' && of !== 'owners-wait',
+  ).length,
 });
 
 const failedTitle = (
@@ -154,8 +176,9 @@ const buttonsOf = ({ desired, plan, isReturn: isTold = false }: SyncView): reado
   const own = plan.deployments.filter(({ commit }) => commit.oid === desired.commit.oid);
   const isReturn = isTold || (own.length > 0 && own.every(({ isRollback }) => isRollback));
   const isBad = statuses.has('failed') || statuses.has('stalled') || statuses.has('degraded');
+  const isWaiting = desired.heldFiles?.some(({ by }) => by !== '') === true;
   const ids: readonly ButtonId[] = [
-    ...(plan.guarded.length > 0 ? (['approve'] as const) : []),
+    ...(isWaiting || plan.guarded.length > 0 ? (['approve'] as const) : []),
     ...(statuses.has('canary') ? (['promote'] as const) : []),
     isReturn ? 'reland' : 'rollback',
     ...(isBad ? (['retry'] as const) : []),

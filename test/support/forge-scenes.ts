@@ -5,7 +5,8 @@ import { createReader } from '../../reconciler/desired/read.ts';
 import { createMemos } from '../../reconciler/memos.ts';
 import { changedTree, previewWith } from '../../reconciler/preview.ts';
 import { plannedOf } from '../../reconciler/planned.ts';
-import { planCheck, type PlanContext } from '../../reconciler/render/plan-check.ts';
+import { planCheck } from '../../reconciler/render/plan-check.ts';
+import type { PlanContext } from '../../reconciler/render/plan-verdict.ts';
 import { endedCheck, syncCheck } from '../../reconciler/render/sync-check.ts';
 import { visibilityOf } from '../../reconciler/render/visibility.ts';
 import { observe } from '../../reconciler/live/observe.ts';
@@ -189,6 +190,17 @@ export const pullScenes = async (): Promise<
     ],
     ['removal', fewer, CONTEXT],
     [
+      'owners',
+      rollout,
+      {
+        ...CONTEXT,
+        open: [
+          { path: 'cluster.yaml', blob: 'b1', owners: ['@shop/platform', 'ada@example.org'] },
+          { path: WEB, blob: 'b2', owners: ['@shop/web'] },
+        ],
+      },
+    ],
+    [
       'removal-approved',
       await planOf({ ...removal, ledger: [approval] }),
       { ...CONTEXT, approved: new Set(slots) },
@@ -297,6 +309,17 @@ const failing = (): CheckBody => {
   return checkOf(cluster);
 };
 
+/** All is done but a file that nobody who owns it has approved; '' : it is not known who has. */
+const waitingFor = (by: string): CheckBody => {
+  const cluster = clusterOf({ kind: 'healthy' });
+  run(cluster, 300_000);
+  const { oid } = cluster.desired.commit;
+  const file = { path: STORE, blob: 'b2', accepted: 'b1', commit: oid, since: oid };
+  const heldFiles = [{ ...file, owners: ['@shop/team'], by }];
+  cluster.desired = { ...cluster.desired, heldFiles };
+  return checkOf(cluster);
+};
+
 /** Name → the check of a commit of the branch. */
 export const syncChecks = (): ReadonlyMap<string, CheckBody> => {
   const head = { ...aCommit('next'), subject: `Fix it ${HOSTILE}` };
@@ -319,6 +342,8 @@ export const syncChecks = (): ReadonlyMap<string, CheckBody> => {
     ['sync-canary', after({ kind: 'healthy' }, 60_000, 2)],
     ['sync-failed', failing()],
     ['sync-stopped', checkOf(stopped)],
+    ['sync-owners', waitingFor('mallory')],
+    ['sync-owners-asked', waitingFor('')],
     ['ended-synced', endedCheck({ kind: 'synced' }, context)],
     ['ended-superseded', endedCheck({ kind: 'superseded' }, context)],
     ['ended-failed', endedCheck({ kind: 'failed', jobs }, context)],

@@ -4,6 +4,7 @@
 
 import type { ForgeState, PullRequest } from '../../../schema/forge.ts';
 import { createSelf } from './account.ts';
+import { createBehind } from './behind.ts';
 import { createChecks, type Checks } from './checks.ts';
 import { isNews, toldBy, type Delivery } from './clicks.ts';
 import { createComments } from './comments.ts';
@@ -76,6 +77,7 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
     openPull: (ask) => pulls.ask(ask),
     authors: pulls.authors,
     accounts: pulls.accounts,
+    behind: createBehind(wire, { branch }),
     hasChecks: wire.isApp,
     watch: (wake) => bell.listen(wake),
     listen: async () => (receiver === null ? null : receiver.listen()),

@@ -24,6 +24,7 @@ export const ledgerFile = (record: LedgerRecord): string => {
     case 'approval':
     case 'resume':
     case 'synced':
+    case 'judged':
       return CLUSTER_FILE;
     case 'digest':
     case 'settled':
@@ -82,6 +83,7 @@ const FIELDS: Readonly<Record<LedgerRecord['kind'], readonly string[]>> = {
   approval: ['id', 'by', 'at', 'commit', 'slots', 'nodes', 'used'],
   resume: ['commit', 'by', 'at'],
   synced: ['commit'],
+  judged: ['commit', 'owners', 'ownApproval', 'held'],
 };
 
 const isRecord = (value: object): value is LedgerRecord => {
@@ -141,6 +143,7 @@ const recordKey = (record: LedgerRecord): string => {
   switch (record.kind) {
     case 'cluster':
     case 'synced':
+    case 'judged':
       return record.kind;
     case 'digest':
       return canonical([
@@ -178,6 +181,7 @@ const isPast = (record: LedgerRecord, nth: number, options: CompactOptions): boo
   switch (record.kind) {
     case 'cluster':
     case 'synced':
+    case 'judged':
       return false;
     case 'resume':
       return nth > RESUMES_KEPT;

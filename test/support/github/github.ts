@@ -38,7 +38,7 @@ import type { MergeMethod } from './pulls.ts';
 import { changingRefs, closePull, mergePull, openPull, reopenPull, tryMerge } from './pulls.ts';
 import { serveRest } from './rest.ts';
 import { askAgain, pressButton } from './routes-checks.ts';
-import { addComment, addReview } from './routes-pulls.ts';
+import { addComment, addReview, dismissReview } from './routes-pulls.ts';
 import type { App, CheckRun, Comment, Delivery, Deployment, Hub, Installation } from './state.ts';
 import type { Permissions, Protection, Pull, Repo, Review, Role, Status, Write } from './state.ts';
 import { fullName } from './state.ts';
@@ -124,6 +124,9 @@ export interface GitHub {
     by: string,
     event: 'APPROVE' | 'REQUEST_CHANGES' | 'COMMENT',
   ) => Review;
+  readonly dismiss: (review: Review, by: string) => void;
+  /** Makes the team, `org/team`, with these members alone. */
+  readonly team: (name: string, ...logins: readonly string[]) => void;
   readonly click: (ask: {
     readonly check: string;
     readonly commit: string;
@@ -242,6 +245,7 @@ const newHub = (options: GitHubOptions, at: { web: string; folder: string }): Hu
     nextId: () => (id += 1),
     accounts: new Map(),
     repos: new Map(),
+    teams: new Map(),
     apps: [],
     installations: [],
     tokens: new Map(),
@@ -369,6 +373,11 @@ const pullActs = (hub: Hub, repo: Repo) => {
       addComment(place, pullOf(number), { body, by: accountOf(hub, by), app: null }),
     review: (number: number, by: string, event: Parameters<GitHub['review']>[2]) =>
       addReview(place, pullOf(number), { event, body: '', by: accountOf(hub, by) }),
+    dismiss: (review: Review, by: string) =>
+      dismissReview(place, pullOf(review.pull), { review, by: accountOf(hub, by) }),
+    team: (name: string, ...logins: readonly string[]) => {
+      hub.teams.set(name.toLowerCase(), new Set(logins.map((login) => login.toLowerCase())));
+    },
     click: ({ check, commit, button, by }: Parameters<GitHub['click']>[0]) =>
       pressButton(place, runOf(check, commit), { button, by: accountOf(hub, by) }),
     rerun: (check: string, commit: string, by: string) =>

@@ -61,7 +61,7 @@ export interface Review {
   readonly id: number;
   readonly pull: number;
   readonly author: Account;
-  readonly state: 'APPROVED' | 'CHANGES_REQUESTED' | 'COMMENTED';
+  state: 'APPROVED' | 'CHANGES_REQUESTED' | 'COMMENTED' | 'DISMISSED';
   readonly body: string;
   readonly commit: string;
   readonly atMs: number;
@@ -239,6 +239,8 @@ export interface Hub {
   readonly nextId: () => number;
   readonly accounts: Map<string, Account>;
   readonly repos: Map<string, Repo>;
+  /** `org/team` in lower case → logins of its members. */
+  readonly teams: Map<string, Set<string>>;
   readonly apps: App[];
   readonly installations: Installation[];
   readonly tokens: Map<string, Token>;

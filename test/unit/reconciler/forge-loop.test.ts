@@ -17,6 +17,32 @@ beforeEach(() => {
 });
 afterEach(() => world.stop());
 
+const BROKEN_EDGE = { kind: 'edge-failure', consequence: 'broken' } as const;
+
+/** A plan that does nothing, of a change to a file that a team owns. */
+const plannedChange = () => {
+  const none = { cpuMilli: 0, memoryBytes: 0 };
+  return {
+    kind: 'planned',
+    effects: { slots: [] },
+    owned: [{ path: WEB, blob: 'b1', owners: ['@shop/web'] }],
+    snapshot: 's',
+    fields: [],
+    rehearsal: { losses: [], left: 0, waves: [], rollbacks: [] },
+    summary: {
+      jobs: [],
+      waves: [],
+      blocked: [],
+      problems: [],
+      guarded: [],
+      pending: { steps: 0, blocked: [], problems: [] },
+      capacity: { before: none, after: none, total: none },
+      assumed: [],
+      stopped: null,
+    },
+  } as const;
+};
+
 const checkWrites = () => world.fake.writes.filter((line) => line.startsWith('check'));
 
 describe('commits', () => {
@@ -182,6 +208,40 @@ describe('pull requests', () => {
       'comment #3',
       'comment #3 folded',
     ]);
+  });
+
+  test('a review tells the plan again without making it anew', async () => {
+    const made = plannedChange();
+    world.answer.plan = (head, base) => ({ ...made, head, base });
+    world.fake.pulls = [pull()];
+    const ada = { name: 'ada', as: ['@ada'] };
+    world.fake.behind.set('#3', { authors: [ada], approvals: [] });
+    await world.see(viewOf([BASE]));
+    const waiting = world.fake.checks.get('plan/h1');
+    expect([waiting?.conclusion, waiting?.title]).toEqual([
+      'action_required',
+      'Nothing starts or stops, waits for @shop/web',
+    ]);
+    expect(waiting?.summary).toContain('`shop/web` needs an approval of `@shop/web`');
+    expect(waiting?.buttons.map(({ id }) => id)).toEqual(['approve']);
+    for (let turn = 0; turn < 3; turn += 1) await world.poke();
+    const grace = { name: 'grace', as: ['@grace', '@shop/web'] };
+    world.fake.behind.set('#3', { authors: [ada], approvals: [grace] });
+    await world.poke();
+    expect(world.fake.checks.get('plan/h1')?.conclusion).toBe('success');
+    expect(world.plans).toEqual(['h1']);
+    expect(checkWrites().filter((line) => line === 'check plan/h1')).toHaveLength(2);
+  });
+
+  test('whose approvals cannot be asked is told as waiting, and the reason is shown', async () => {
+    const made = plannedChange();
+    world.answer.plan = (head, base) => ({ ...made, head, base });
+    world.fake.pulls = [pull()];
+    (world.fake.port as { behind: unknown }).behind = () =>
+      Promise.reject(Object.assign(new Error('no «Members»'), BROKEN_EDGE));
+    await world.see(viewOf([BASE]));
+    expect(world.fake.checks.get('plan/h1')?.conclusion).toBe('action_required');
+    expect(world.loop.failure()).toContain('no «Members»');
   });
 
   const waiting = (fields: Partial<CheckReport> = {}): CheckReport => ({
