@@ -71,6 +71,7 @@ const main = (): void => {
       auth: null,
       registryCredentials: null,
       insecureRegistries: [],
+      walked: source.walked,
     });
   let plans = open();
   let rested = false;

@@ -1,5 +1,6 @@
 // `purser down`: removes everything that `up` made but the repository and the named volumes.
 
+import { existsSync } from 'node:fs';
 import { readdir, rm, rmdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -45,9 +46,13 @@ export const down: CommandSpec = {
     const volumes = withVolumes ? [] : await volumesOf(settings.nodes);
     if (withVolumes) await forgetHomes(settings, layout, io.err);
     await removeFiles(layout, settings, volumes.length > 0);
+    // Commits and lists name it: like the repository it is no part of what runs.
+    if (withVolumes) await rm(layout.signingKey, { force: true });
+    await rmdir(layout.root).catch(() => undefined); // the repository is in it
     const { repository } = settings;
     if (common.json) io.out(JSON.stringify({ removed, stays: { repository, volumes } }));
     say(`The repository stays: ${repository}`);
+    if (existsSync(layout.signingKey)) say(`Purser's signing key stays: ${layout.signingKey}`);
     for (const volume of volumes) say(`A volume stays: ${volume}`);
     return 0;
   },
@@ -82,7 +87,7 @@ const removeNode = async (node: NodeLayout, say: Say) => {
 const forgetHomes = async (settings: UpSettings, layout: Layout, warn: Say): Promise<void> => {
   const { endHomes } = await import('./up/homes.ts');
   try {
-    await endHomes(settings, layout.cache);
+    await endHomes(settings, layout);
   } catch (error) {
     const why = error instanceof Error ? error.message : String(error);
     warn(`The ledger still names the nodes of the volumes, as it cannot be written: ${why}`);
@@ -95,7 +100,8 @@ const leftVolumes = async (layout: Layout, remove: boolean): Promise<readonly st
   const names = await readdir(layout.nodesDir).catch(() => []);
   const nodes = names.map((name) => nodeLayout(layout, name, null));
   const paths = (await volumesOf(nodes)).filter((path) => FOLDER.test(basename(path)));
-  if (paths.length === 0 || !remove) {
+  const isEmpty = paths.length === 0 && !existsSync(layout.signingKey);
+  if (isEmpty || !remove) {
     const left = 'there is no cluster, but named volumes of one: `purser down --volumes` removes';
     throw new CommandError(
       paths.length === 0
@@ -110,6 +116,8 @@ const leftVolumes = async (layout: Layout, remove: boolean): Promise<readonly st
     await rmdir(root).catch(() => undefined);
   }
   await rmdir(layout.nodesDir).catch(() => undefined);
+  await rm(layout.signingKey, { force: true });
+  await rmdir(layout.root).catch(() => undefined); // the repository is in it
   return paths;
 };
 
@@ -143,5 +151,4 @@ const removeFiles = async (
   await rmdir(layout.nodesDir).catch(() => undefined);
   // Whoever names a folder with other things in it as the root keeps them.
   for (const path of ownPaths(layout)) await rm(path, remove);
-  await rmdir(layout.root).catch(() => undefined); // the repository is in it
 };

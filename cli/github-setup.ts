@@ -4,12 +4,14 @@
 // here: the browser's way (github-app), the checks (github-check).
 
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { chmod, mkdir, readFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import type { ForgeConfig, ForgeCredentials } from '../reconciler/config.ts';
 import { createClock } from '../reconciler/edge/clock.ts';
 import { apiOf, siteOf } from '../reconciler/edge/forge/options.ts';
+import { allowedSignerLine, openSigningKey } from '../reconciler/edge/git/signing-key.ts';
 import { createWire, type Wire } from '../reconciler/edge/forge/wire.ts';
 import { shellWord } from '../schema/paths.ts';
 import type { Invocation } from './command.ts';
@@ -21,6 +23,7 @@ import { checkSetup } from './github-check.ts';
 import type { Finding } from './github-finding.ts';
 import { installationOf, isOrganization } from './github-install.ts';
 import { isThere, makeFolder } from './make-folder.ts';
+import { SIGNING_KEY } from './up/layout.ts';
 
 export const setUpGitHub = async (invocation: Invocation): Promise<number> => {
   const { options, common, io } = invocation;
@@ -41,7 +44,7 @@ export const setUpGitHub = async (invocation: Invocation): Promise<number> => {
   const findings = await checkSetup({ config, wire, branch, webhookUrl, clock });
   const ok = findings.every(({ state }) => state !== 'missing');
   if (common.json) io.out(JSON.stringify({ ok, file, findings }, null, 2));
-  else tell(invocation, findings, ok ? { config, branch, file } : null);
+  else tell(invocation, findings, { config, branch, file });
   return ok ? 0 : 1;
 };
 
@@ -271,16 +274,15 @@ const SIGNS = { ok: '✓', missing: '✗', unknown: '?' } as const;
 const tell = (
   { io, common }: Invocation,
   findings: readonly Finding[],
-  ready: { readonly config: ForgeConfig; readonly branch: string; readonly file: string } | null,
+  ready: { readonly config: ForgeConfig; readonly branch: string; readonly file: string },
 ): void => {
   for (const { state, words, fix } of findings) {
     io.out(`${SIGNS[state]} ${words}`);
     if (fix !== undefined) io.out(`    ${fix}`);
   }
-  if (ready === null) {
-    io.out('\nWhen that is mended: `purser github setup` checks again.');
-    return;
-  }
+  const isMissing = findings.some(({ state }) => state === 'missing');
+  if (isMissing) io.out('\nWhen that is mended: `purser github setup` checks again.');
+  if (findings.some(({ state, name }) => state === 'missing' && name !== 'branch')) return;
   const { config, branch, file } = ready;
   const url = `${siteOf(config.apiUrl)}/${config.owner}/${config.repo}.git`;
   const words = [
@@ -291,6 +293,14 @@ const tell = (
     file,
     ...(branch === 'main' ? [] : ['--branch', branch]),
   ];
-  io.out('\nStart Purser with it:');
+  io.out(isMissing ? '\nIt runs as it is, too:' : '\nStart Purser with it:');
   io.out(`  purser up ${words.map(shellWord).join(' ')}`);
+  const key = join(common.root, SIGNING_KEY);
+  io.out('\nPurser signs its commits. Where cluster.yaml asks for `signatures`, list its key in');
+  io.out('signers/allowed_signers, in a commit before it is needed:');
+  io.out(
+    existsSync(key)
+      ? `  ${allowedSignerLine(openSigningKey(key, false))}`
+      : '  the line `signer` of purser status --json, once it has started',
+  );
 };

@@ -12,7 +12,7 @@ import { connect } from './client.ts';
 import type { CommandSpec, Io } from './command.ts';
 import type { ReadyState } from './state.ts';
 import { createScreen } from './screen.ts';
-import { copiesOf, findJob, gitTroubles, ready, shortSlot } from './state.ts';
+import { acceptanceTroubles, copiesOf, findJob, gitTroubles, ready, shortSlot } from './state.ts';
 import { table } from './table.ts';
 
 export const status: CommandSpec = {
@@ -63,7 +63,7 @@ const headOf = (state: ReadyState) => {
   const { oid, subject } = view.desired.commit;
   const line = `${pc.bold(cluster)} at ${oid.slice(0, 12)} ${pc.dim(`"${subject}" (${branch} of ${repository})`)}`;
   const stopped = view.desired.standing.kind === 'stopped' ? [view.desired.standing.why] : [];
-  const troubles = [...gitTroubles(state), ...stopped];
+  const troubles = [...gitTroubles(state), ...stopped, ...acceptanceTroubles(view)];
   return [line, ...troubles.map((trouble) => pc.red(`! ${trouble}`)), ''];
 };
 
@@ -243,6 +243,8 @@ const jsonOf = (state: ReadyState, job: string | null) => {
   return {
     cluster: state.cluster,
     commit: view.desired.commit.oid,
+    refused: view.desired.refused ?? null,
+    signer: state.signer ?? null,
     failure: state.failure,
     write: state.write,
     jobs: view.plan.deployments

@@ -49,7 +49,12 @@ export const up: CommandSpec = {
       .option('--insecure-registry <host:port...>', 'registries on loopback that speak plain http')
       .option('--registry-credentials <path>', "logins: docker's config.json")
       .option('--example-images', 'for a repository made from the example: bring its images along')
-      .option('--forge <file>', 'show plans and checks there: what `purser github setup` wrote'),
+      .option('--forge <file>', 'show plans and checks there: what `purser github setup` wrote')
+      .option('--signing-key <file>', "Purser's key, Ed25519 in OpenSSH's format (default: made)")
+      .option(
+        '--trust <commit>',
+        'accept this commit, whoever signed it, and judge those after it',
+      ),
   run: async (invocation) => {
     if (process.getuid?.() !== 0) {
       throw new CommandError('containers need root: run `sudo purser up`');
@@ -132,7 +137,7 @@ const runCluster = async (
         nodes.map(({ layout: n }) => n),
         io,
       );
-    const source = { repository, directory, tokenFile, forge };
+    const source = { repository, directory, tokenFile, forge, ...signersOf(options) };
     children.start(reconcilerSpec({ layout, source, cluster, registries }));
     const dial = () => patiently(() => answering(invocation.common.socket), io.signal);
     const control = await dial();
@@ -246,6 +251,11 @@ const runnerSpec = ({ layout, node, cluster, registries, flags }: RunnerAsk) => 
   return { name: `the runner of ${name}`, command, args: [...inside, ...args], log };
 };
 
+const signersOf = (options: Readonly<Record<string, unknown>>) => ({
+  signingKey: text(options['signingKey']),
+  trust: text(options['trust']),
+});
+
 interface ReconcilerAsk {
   readonly layout: Layout;
   readonly source: {
@@ -253,13 +263,15 @@ interface ReconcilerAsk {
     readonly directory: string;
     readonly tokenFile: string | null;
     readonly forge: string | null;
+    readonly signingKey: string | null;
+    readonly trust: string | null;
   };
   readonly cluster: string;
   readonly registries: readonly string[];
 }
 
 const reconcilerSpec = ({ layout, source, cluster, registries }: ReconcilerAsk) => {
-  const { repository, directory, tokenFile, forge } = source;
+  const { repository, directory, tokenFile, forge, signingKey, trust } = source;
   const place = ['--root', layout.root, '--socket', layout.controlSocket];
   const followed = ['--repository', repository.url, '--branch', repository.branch];
   const link = ['--cluster', cluster, '--link', `unix:${layout.linkSocket}`];
@@ -267,6 +279,8 @@ const reconcilerSpec = ({ layout, source, cluster, registries }: ReconcilerAsk) 
     ...(directory === '' ? [] : ['--directory', directory]),
     ...(tokenFile === null ? [] : ['--token-file', resolve(tokenFile)]),
     ...(forge === null ? [] : ['--forge', resolve(forge)]),
+    ...(signingKey === null ? [] : ['--signing-key', resolve(signingKey)]),
+    ...(trust === null ? [] : ['--trust', trust]),
   ];
   const flags = ['--end-with-stdin', ...registries];
   const program = [...RECONCILER_NODE_FLAGS, entry(), 'reconciler'];

@@ -11,6 +11,7 @@ import { connect } from './client.ts';
 import type { CommandSpec, Invocation } from './command.ts';
 import { CommandError } from './command-error.ts';
 import { confirm } from './confirm.ts';
+import { patience } from './patience.ts';
 import type { ReadyState } from './state.ts';
 import { ask, ready, readyState } from './state.ts';
 import { table } from './table.ts';
@@ -85,13 +86,16 @@ const REMOVAL_WAIT_MS = 20_000;
 
 const followRemoval = async ({ common, io }: Invocation, home: VolumeHome): Promise<Outcome> => {
   const folder = volumeFolder(home, home.volume);
-  const signal = AbortSignal.any([io.signal, AbortSignal.timeout(REMOVAL_WAIT_MS)]);
+  const signal = patience(REMOVAL_WAIT_MS, io.signal);
   const control = await connect(common.socket);
   let ended = false;
   try {
     for await (const answer of control.watch<StateAnswer>('state', signal)) {
       const { view } = ready(answer);
-      ended ||= !view.desired.volumes.some((one) => volumeName(one) === volumeName(home));
+      // Its slot may have a new home elsewhere before we look.
+      ended ||= !view.desired.volumes.some(
+        (one) => volumeName(one) === volumeName(home) && one.node === home.node,
+      );
       if (!ended) continue;
       const node = view.live.nodes.find(({ name }) => name === home.node);
       if (node === undefined || !node.connected) return 'later-away';

@@ -9,6 +9,7 @@ import type { View } from './cycle.ts';
 import type { Refused } from './loop.ts';
 import { endOf, isReturn, tellAt, type ToldCommit } from './forge/commits.ts';
 import { earliest, tryEach, type ForgeContext, type Part } from './forge-context.ts';
+import type { ForgePort } from './ports.ts';
 import { deploymentWords } from './render/comment.ts';
 import { endedCheck, refusedCheck, syncCheck } from './render/sync-check.ts';
 import type { SyncView } from './render/sync-blocks.ts';
@@ -31,14 +32,14 @@ export interface CommitReports {
 
 export const createCommitReports = ({ forge, source, clock }: ForgeContext): CommitReports => {
   const open = new Map<string, Open>();
-  let told: Refused | null = null;
 
   /** Newest first until one that is known, or that ended on the forge. */
-  const discover = async (head: string) => {
+  const discover = async (head: string, refused: readonly string[]) => {
     if (open.has(head)) return;
     for (const info of await source.listCommits(COMMITS_BACK)) {
       const { oid } = info;
       if (open.has(oid)) return;
+      if (refused.includes(oid)) continue;
       const told = await forge.check('sync', oid);
       if (told?.status === 'completed' && oid !== head) return;
       const wasSynced = told?.conclusion === 'success';
@@ -70,16 +71,10 @@ export const createCommitReports = ({ forge, source, clock }: ForgeContext): Com
   };
 
   return {
-    refuse: async (refused) => {
-      if (refused !== null && !isSameRefusal(told, refused)) {
-        await forge.writeCheck({ ...refusedCheck(refused), kind: 'sync', commit: refused.commit });
-      }
-      told = refused;
-      return null;
-    },
+    refuse: refusalsTo(forge),
     tell: async (view) => {
       const head = view.desired.commit;
-      await discover(head.oid);
+      await discover(head.oid, view.tree.refused?.commits ?? []);
       const due: (Ms | null)[] = [];
       await tryEach([...open.values()], async (one) => {
         if (one.commit === head.oid) {
@@ -110,6 +105,18 @@ const endedBody = (one: Open, { desired, tree }: View): CheckBody => {
   return endedCheck(endOf(one, tree.ledger), context);
 };
 
+/** Each refusal is written once. */
+const refusalsTo = (forge: ForgePort): CommitReports['refuse'] => {
+  let told: Refused | null = null;
+  return async (refused) => {
+    if (refused !== null && !isSameRefusal(told, refused)) {
+      await forge.writeCheck({ ...refusedCheck(refused), kind: 'sync', commit: refused.commit });
+    }
+    told = refused;
+    return null;
+  };
+};
+
 const isSameRefusal = (told: Refused | null, { commit, message }: Refused): boolean =>
   told?.commit === commit && told.message === message;
 
@@ -120,8 +127,10 @@ const deploymentState = ({ status, conclusion }: CheckReport): DeploymentReport[
       return 'success';
     case 'cancelled':
       return 'inactive';
-    case 'failure':
     case 'action_required':
+      // It waits for a person: what of it failed is not said yet.
+      return 'in_progress';
+    case 'failure':
     case null:
       return 'failure';
     default:

@@ -30,10 +30,11 @@ export interface View {
   readonly desired: DesiredState;
   readonly live: LiveState;
   /**
-   * `live` once the orders of this pass were sent: what is shown to people and programs. Who asks
-   * for addresses must not be given one whose copy was told to stop (rules 10.1).
+   * `live` once the orders of this pass were sent, worked out when it is asked for: what is shown to
+   * people and programs. Who asks for addresses must not be given one whose copy was told to stop
+   * (rules 10.6).
    */
-  readonly told: LiveState;
+  readonly told: () => LiveState;
   readonly plan: Plan;
   readonly violations: readonly Violation[];
   /** When it was made, on the reconciler's clock. */
@@ -160,9 +161,18 @@ export const cycle = async (context: CycleContext, last: View | null): Promise<V
   const live = observe(ports.nodes.heard(), now, memos.observe);
   const made = planWith(memos.plan)(desired, live, now);
   const violations = check(made, live, desired);
-  const view: View = { tree, desired, live, told: live, plan: made, violations, at: now, stale };
-  if (violations.length > 0 || !send(ports, view)) return view;
-  return { ...view, told: observe(ports.nodes.heard(), now, memos.observe) };
+  const seen = { tree, desired, live, plan: made, violations, at: now, stale };
+  const isSent = violations.length === 0 && send(ports, seen);
+  return { ...seen, told: isSent ? toldBy(context, now) : () => live };
+};
+
+/** What was heard by now, under the orders that were just sent; made once, by who asks first. */
+const toldBy = ({ ports, memos }: CycleContext, now: Ms): (() => LiveState) => {
+  const heard = ports.nodes.heard();
+  const { nodes } = memos.observe;
+  let told: LiveState | null = null;
+  // With a memo of its own: a pass compares with what the pass before it saw.
+  return () => (told ??= observe(heard, now, { nodes }));
 };
 
 const readOrKeep = async ({ ports, lookups, memos }: CycleContext, last: View | null) => {
@@ -179,7 +189,10 @@ const readOrKeep = async ({ ports, lookups, memos }: CycleContext, last: View | 
  * Sends each node its set where the set changed. A node that is not connected gets it when it is
  * back. Whether anything was sent.
  */
-const send = (ports: ReconcilerPorts, { plan: made, live, desired }: View): boolean => {
+const send = (
+  ports: ReconcilerPorts,
+  { plan: made, live, desired }: Omit<View, 'told'>,
+): boolean => {
   const ended = endedFoldersOf(desired);
   const context = {
     cluster: desired.cluster.name,

@@ -2,6 +2,7 @@
 // In: a configuration, the main loop, the Git source. Out: a running loop and the way to stop it. What
 // it needs is loaded only where a forge is configured. Not here: any decision.
 
+import { setTimeout as pause } from 'node:timers/promises';
 import type { ForgeConfig, ReconcilerConfig } from './config.ts';
 import type { GitSource } from './edge/git/source.ts';
 import type { GitHub } from './edge/forge/options.ts';
@@ -9,6 +10,9 @@ import { forgeLogin, type Login } from './forge-login.ts';
 import { createForgeLoop } from './forge-loop.ts';
 import type { Loop } from './loop.ts';
 import type { ClockPort, LogPort } from './ports.ts';
+
+/** A write that is under way is waited for so long when the reconciler ends. */
+const STOP_WAIT_MS = 2000;
 
 export const openForge = async (
   config: ReconcilerConfig,
@@ -72,6 +76,7 @@ const startForge = async (ask: ForgeAsk): Promise<RunningForge> => {
     registryCredentials,
     insecureRegistries,
     auth,
+    walked: source.walked,
   });
   const webhookAddress = await github.listen();
   const stop = new AbortController();
@@ -88,7 +93,8 @@ const startForge = async (ask: ForgeAsk): Promise<RunningForge> => {
     stop: async () => {
       unwatch();
       stop.abort();
-      await running;
+      // A GitHub that is silent keeps nobody from ending: what was not told is told after a start.
+      await Promise.race([running, pause(STOP_WAIT_MS, undefined, { ref: false })]);
       await Promise.all([plans.close(), github.close()]);
     },
   };

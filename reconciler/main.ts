@@ -31,6 +31,7 @@ import { createClock } from './edge/clock.ts';
 import type { Handler } from './edge/control.ts';
 import { createControl } from './edge/control.ts';
 import type { GitSource } from './edge/git/source.ts';
+import { allowedSignerLine, openSigningKey } from './edge/git/signing-key.ts';
 import { createGitSource } from './edge/git/source.ts';
 import { shownRepository, type Auth } from './edge/git/remote.ts';
 import { createKeep, type KeepPort } from './edge/keep.ts';
@@ -59,8 +60,8 @@ export interface Reconciler {
 export const startReconciler = async (config: ReconcilerConfig): Promise<Reconciler> => {
   const clock = createClock();
   const log = createLog('reconciler');
-  const { cluster, repository } = config;
-  const { tokenFile } = repository;
+  const { cluster } = config;
+  const { tokenFile } = config.repository;
   const memos = createMemos();
   const forge = await openForge(config, { clock, log });
   const auth = tokenFile === null ? (forge?.auth ?? null) : () => readToken(tokenFile);
@@ -70,16 +71,9 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
     texts: () => source.texts(),
     keep: async (texts, documents) => keep?.keep(texts, documents),
   });
-  const source = createGitSource({
-    repository: repository.url,
-    branch: repository.branch,
-    directory: repository.directory,
-    cluster,
-    cacheDir: config.cacheDir,
-    log,
-    known: keeping.known,
-    ...(auth === null ? {} : { auth }),
-  });
+  const { signingKey: place } = config;
+  const signingKey = place === null ? null : openSigningKey(place.file, place.make);
+  const source = openSource(config, { log, known: keeping.known, signingKey, auth });
   const nodes = createNodes({ cluster, clock, log });
   const registry = createRegistry({
     credentials: config.registryCredentials,
@@ -101,6 +95,7 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
       registry,
       events,
       now: clock.now,
+      signer: signingKey && allowedSignerLine(signingKey),
       forging: () => forging.running,
     }),
     changes: (listener) => loop.watch(listener),
@@ -125,6 +120,28 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
     },
   };
 };
+
+type SourceOptions = Parameters<typeof createGitSource>[0];
+
+const openSource = (
+  { cluster, repository, cacheDir, trusted }: ReconcilerConfig,
+  {
+    auth,
+    ...more
+  }: Pick<SourceOptions, 'log' | 'known' | 'signingKey'> & {
+    readonly auth: SourceOptions['auth'] | null;
+  },
+): GitSource =>
+  createGitSource({
+    repository: repository.url,
+    branch: repository.branch,
+    directory: repository.directory,
+    cluster,
+    cacheDir,
+    trusted,
+    ...more,
+    ...(auth === null || auth === undefined ? {} : { auth }),
+  });
 
 /** Nothing of it is loaded where no forge is configured. */
 const openForge = async (
@@ -162,6 +179,8 @@ interface Handling {
   readonly registry: RegistryPort;
   readonly events: Events;
   readonly now: () => number;
+  /** Lists our key among signers; null: we have none. */
+  readonly signer: string | null;
   readonly forging: () => Pick<RunningForge, 'failure' | 'notice'> | null;
 }
 
@@ -182,7 +201,7 @@ const handlersOf = (handling: Handling): Readonly<Record<string, Handler>> => ({
   rollback: async (argument) => rollback(handling, argument as RollbackArgument),
 });
 
-const stateOf = ({ config, loop, now, forging }: Handling): StateAnswer => {
+const stateOf = ({ config, loop, now, forging, signer }: Handling): StateAnswer => {
   const { view, failure, write } = loop.state();
   const { url, branch, directory } = config.repository;
   return {
@@ -194,6 +213,7 @@ const stateOf = ({ config, loop, now, forging }: Handling): StateAnswer => {
     write,
     forge: forging()?.failure() ?? null,
     forgeNotice: forging()?.notice() ?? null,
+    signer,
     view: view === null ? null : viewOf(view, now()),
   };
 };
@@ -220,7 +240,7 @@ const viewOf = (
   now: number,
 ): NonNullable<StateAnswer['view']> => ({
   desired,
-  live: told,
+  live: told(),
   plan,
   ageMs: now - at,
   wakesInMs: plan.wakeAt === null ? null : Math.max(0, plan.wakeAt - now),

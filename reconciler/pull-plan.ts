@@ -47,7 +47,9 @@ export const createPullPlanner = (
     const { base, head, live, fromFork } = ask;
     try {
       const trees = await options.reader.read({ base, head });
-      if (trees.kind === 'untouched') return { kind: 'untouched', base, head };
+      if (trees.kind === 'untouched') {
+        return { kind: 'untouched', base, head, ...refusalsOf(trees) };
+      }
       if (trees.kind === 'conflict') return { kind: 'conflict', base, head, files: trees.files };
       if (trees.kind === 'unrelated') return { kind: 'failed', base, head, message: UNRELATED };
       const resolve = fromFork ? resolvers.anonymous : resolvers.known;
@@ -87,8 +89,11 @@ const planOf = async (planning: Planning): Promise<PullPlan> => {
   const paths = trees.differences.find(({ from }) => from === trees.base.files)?.paths ?? [];
   const read = createReader(memos.compile.reads);
   const told = plannedOf({ foreseen, before: trees.base.files, after: trees.files, paths, read });
-  return { kind: 'planned', ...told, base: ask.base, head: ask.head };
+  return { kind: 'planned', ...told, ...refusalsOf(trees), base: ask.base, head: ask.head };
 };
+
+const refusalsOf = ({ refusals }: Pick<PullTrees, 'refusals'>) =>
+  refusals === undefined ? {} : { refusals };
 
 /** The base as the loop would compile it: with its past, and whose commits runners obey. */
 const baseTree = async ({ memos, trees, live, reader, resolve }: Planning) => {

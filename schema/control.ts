@@ -19,6 +19,8 @@ export interface StateAnswer {
   readonly write: { readonly what: string; readonly message: string } | null;
   /** What the forge does not let us say now; null or absent: all is well, or there is none. */
   readonly forge?: string | null;
+  /** The line of signers/allowed_signers that lists Purser's key; null or absent: it has none. */
+  readonly signer?: string | null;
   /** What a person should know of it though all is well; null or absent: nothing. */
   readonly forgeNotice?: string | null;
   /** null until the repository was read once. */

@@ -3,6 +3,7 @@
 
 import type { Evidence, LedgerRecord } from './ledger.ts';
 import type { Problem } from './problems.ts';
+import type { ForeignRecords, RefusedCommits } from './source.ts';
 import type { JobSpec, Ms, Resources } from './spec.ts';
 
 export interface ClusterSpec {
@@ -15,6 +16,8 @@ export interface ClusterSpec {
   readonly registries: readonly string[];
   /** Host paths that jobs may mount. */
   readonly hostPaths: readonly { readonly path: string; readonly readOnly: boolean }[];
+  /** Whose commits are acted on; absent: everybody's. */
+  readonly verify?: 'head' | 'strict';
   /** What a forge is told; absent: full. */
   readonly planVisibility?: 'counts' | 'namespace';
 }
@@ -148,6 +151,10 @@ export interface DesiredState {
   readonly cluster: ClusterSpec;
   readonly branch: string;
   readonly commit: CommitRef;
+  /** Commits on top of it that are not accepted, and not acted on; absent: none. */
+  readonly refused?: RefusedCommits;
+  /** Records in the ledger that are not Purser's, and ignored; absent: none. */
+  readonly foreign?: readonly ForeignRecords[];
   readonly lastSynced: string | null;
   /**
    * HEAD may be acted on; otherwise nothing new is done and `why` is shown (rules 1.3 empty, 12.1).

@@ -3,6 +3,7 @@
 // In: nothing. Out: types. Not here: how it is made (reconciler/preview, reconciler/plan/rehearse),
 // words (reconciler/render).
 
+import type { RefusalReason } from './refusal.ts';
 import type { Ms } from './spec.ts';
 import type { Summary } from './summary.ts';
 
@@ -57,6 +58,13 @@ export interface Effects {
   readonly slots: readonly string[];
 }
 
+/** A commit that the signature policy of the base would not accept once it is merged. */
+export interface RefusedInPull {
+  readonly commit: string;
+  readonly author: { readonly name: string; readonly email: string };
+  readonly reason: RefusalReason;
+}
+
 export type PullPlan =
   | {
       readonly kind: 'planned';
@@ -64,6 +72,8 @@ export type PullPlan =
       readonly rehearsal: Rehearsal;
       readonly fields: readonly FieldChange[];
       readonly effects: Effects;
+      /** Oldest first; absent: all would be accepted, or nobody asks. */
+      readonly refusals?: readonly RefusedInPull[];
       /** Commit of the tracked branch that it was merged onto. */
       readonly base: string;
       readonly head: string;
@@ -71,7 +81,12 @@ export type PullPlan =
       readonly snapshot: string;
     }
   /** Nothing below the cluster's directory differs. */
-  | { readonly kind: 'untouched'; readonly base: string; readonly head: string }
+  | {
+      readonly kind: 'untouched';
+      readonly base: string;
+      readonly head: string;
+      readonly refusals?: readonly RefusedInPull[];
+    }
   /** It cannot be merged as it stands. Paths sorted. */
   | {
       readonly kind: 'conflict';

@@ -8,6 +8,7 @@ import { once } from 'node:events';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { prefer, RECONCILER_NODE_FLAGS, RECONCILER_PRIORITY } from '../../cli/up/children.ts';
 import {
   type Figure,
@@ -35,6 +36,8 @@ const COLD_GOAL_MS = 5000;
 const HELD_GOAL_MS = 50;
 /** Rounds after them that are not counted: the thread's code is being compiled. */
 const WARM = 5;
+/** By then a reconciler has kept what it has read, and has walked its branch. */
+const QUIET_MS = 10_000;
 /** 10,000 jobs are placed in some ten seconds. */
 const LIMIT_MS = 120_000;
 
@@ -99,6 +102,7 @@ const withProcess = async <Value>(
     });
   try {
     await next('rest');
+    await sleep(QUIET_MS);
     return await act(async (asked) => {
       const answer = next('planned');
       child.send(asked);

@@ -17,13 +17,14 @@ const say = (message: ToParent): void => {
 };
 
 const main = async (): Promise<void> => {
-  let known: Known = { copies: [], askedAt: 0, readAt: 0 };
+  let known: Known = { copies: [], askedAt: 0, readAt: 0, goodUntil: 0 };
   let stopped = false;
   const counts: { -readonly [K in keyof AskerCounts]: number } = {
     asked: 0,
     failed: 0,
     slowestMs: 0,
     latestMs: 0,
+    withoutMs: 0,
   };
   process.on('disconnect', () => process.exit(0));
   process.on('message', (message: ToAsker) => {
@@ -48,8 +49,11 @@ const main = async (): Promise<void> => {
   };
   const askFor = async (path: string): Promise<void> => {
     for (let turn = 0; !stopped; turn += 1) {
-      await ask(turn, path);
+      const isGood = epochMs() < known.goodUntil;
+      const began = performance.now();
+      if (isGood) await ask(turn, path);
       await sleep(ASK_EVERY_MS);
+      if (!isGood && path === '/') counts.withoutMs += performance.now() - began;
     }
   };
   const telling = setInterval(() => say({ kind: 'counts', counts }), TELL_EVERY_MS);

@@ -19,11 +19,15 @@ const ASKER_PRIORITY = -15;
 
 const exec = promisify(execFile);
 
-/** Addresses, and when they were asked for and had; instants are milliseconds since 1970. */
+/**
+ * Addresses, and when they were asked for and had; instants are milliseconds since 1970. After
+ * `goodUntil` nobody promises that they are any good: they are not asked.
+ */
 export interface Known {
   readonly copies: readonly { readonly allocation: string; readonly address: string }[];
   readonly askedAt: number;
   readonly readAt: number;
+  readonly goodUntil: number;
 }
 
 export interface Failure {
@@ -47,6 +51,8 @@ export interface AskerCounts {
   readonly slowestMs: number;
   /** Longest that the client did not run during one request. */
   readonly latestMs: number;
+  /** How long in all nobody was asked, since the newest addresses were too old. */
+  readonly withoutMs: number;
 }
 
 export type ToAsker = { readonly kind: 'known'; readonly known: Known } | { readonly kind: 'stop' };
@@ -85,7 +91,8 @@ interface Status {
 
 const FAILURES_SHOWN = 20;
 
-export const startClient = async (cluster: BenchCluster): Promise<Client> => {
+/** `goodForMs`: so long after they were asked for addresses may be used (rules 10.6). */
+export const startClient = async (cluster: BenchCluster, goodForMs: number): Promise<Client> => {
   const history = await followCopies(cluster);
   const asker = startAsker();
   let known: Known['copies'] = [];
@@ -99,11 +106,12 @@ export const startClient = async (cluster: BenchCluster): Promise<Client> => {
         known = await readAddresses(cluster.root);
         const readAt = epochMs();
         reading.longestReadMs = Math.max(reading.longestReadMs, readAt - askedAt);
-        asker.tell({ kind: 'known', known: { copies: known, askedAt, readAt } });
+        const goodUntil = askedAt + goodForMs;
+        asker.tell({ kind: 'known', known: { copies: known, askedAt, readAt, goodUntil } });
       } catch {
         reading.unread += 1;
       }
-      await sleep(READ_EVERY_MS);
+      await sleep(Math.max(0, READ_EVERY_MS - (epochMs() - askedAt)));
     }
   };
   const running = reader();
@@ -138,7 +146,7 @@ const readAddresses = async (root: string): Promise<Known['copies']> => {
 const startAsker = () => {
   const child = fork(path.join(import.meta.dirname, 'asker.ts'), { stdio: 'inherit' });
   if (child.pid !== undefined) prefer(child.pid, ASKER_PRIORITY);
-  let counts: AskerCounts = { asked: 0, failed: 0, slowestMs: 0, latestMs: 0 };
+  let counts: AskerCounts = { asked: 0, failed: 0, slowestMs: 0, latestMs: 0, withoutMs: 0 };
   const failures: Failure[] = [];
   const ended = once(child, 'exit');
   child.on('message', (message: ToParent) => {

@@ -3,14 +3,19 @@
 // In: what `up` was asked; no reconciler runs. Out: records in the ledger, and how many. Not here:
 // the data (down.ts).
 
+import { existsSync } from 'node:fs';
 import { indexLedger } from '../../reconciler/desired/ledger-index.ts';
+import { openSigningKey } from '../../reconciler/edge/git/signing-key.ts';
 import { createGitSource } from '../../reconciler/edge/git/source.ts';
 import { readToken } from '../../reconciler/main.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
-import type { UpSettings } from './layout.ts';
+import type { Layout, UpSettings } from './layout.ts';
 
 /** Throws where the repository cannot be read or written. */
-export const endHomes = async (settings: UpSettings, cacheDir: string): Promise<number> => {
+export const endHomes = async (
+  settings: UpSettings,
+  { cache: cacheDir, signingKey }: Pick<Layout, 'cache' | 'signingKey'>,
+): Promise<number> => {
   const { repository, branch, directory, cluster, nodes, tokenFile = null } = settings;
   const source = createGitSource({
     repository,
@@ -19,6 +24,7 @@ export const endHomes = async (settings: UpSettings, cacheDir: string): Promise<
     cluster,
     log: silent,
     cacheDir,
+    signingKey: existsSync(signingKey) ? openSigningKey(signingKey, false) : null,
     ...(tokenFile === null ? {} : { auth: () => readToken(tokenFile) }),
   });
   try {

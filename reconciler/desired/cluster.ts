@@ -44,6 +44,9 @@ export const clusterSpec = (file: ClusterFile): ClusterSpec => ({
   hostPaths: (file.policies?.host_paths ?? [])
     .map(parseHostPath)
     .toSorted((a, b) => compareText(a.path, b.path)),
+  ...(file.signatures?.verify === undefined || file.signatures.verify === 'none'
+    ? {}
+    : { verify: file.signatures.verify }),
   ...(file.plan_visibility === undefined || file.plan_visibility === 'full'
     ? {}
     : { planVisibility: file.plan_visibility }),

@@ -44,6 +44,8 @@ const desiredOf = (tree: SourceTree, survey: Survey): DesiredState => {
     cluster: frame.clusterSpec,
     branch: tree.branch,
     commit: commitRef(tree.head),
+    ...(tree.refused === undefined ? {} : { refused: tree.refused }),
+    ...(tree.foreign === undefined ? {} : { foreign: tree.foreign }),
     lastSynced,
     ...(lastSynced === null ? { settledMarks: marksOf(tree) } : {}),
     standing: standingOf(tree, survey, emptiness),

@@ -2,6 +2,7 @@
 // In: nothing. Out: types. Not here: either of them (pull-plans, ../pull-worker).
 
 import type { PullPlan } from '../../schema/pull-plan.ts';
+import type { Step } from './git/step.ts';
 import type { PullReaderOptions } from './git/pulls.ts';
 import type { Auth } from './git/remote.ts';
 import type { CopiesPart, HeadPart } from './live-parts.ts';
@@ -23,6 +24,8 @@ export interface PullWorkerData {
 
 export type ToPullWorker =
   | { readonly kind: 'copies'; readonly part: CopiesPart }
+  /** Once, before the first plan: what the main thread has walked of the branch. */
+  | { readonly kind: 'walked'; readonly steps: readonly Step[] }
   | {
       readonly kind: 'plan';
       readonly base: string;

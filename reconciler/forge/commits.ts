@@ -1,7 +1,7 @@
 // When the state of a commit is told, and how a commit ends that is no longer the newest.
-// In: what was told, what would be told now. Out: decisions. A change of status or conclusion is
-// told at once, progress every 15 s in the first minute and every 60 s after: GitHub counts writes.
-// Not here: the words (reconciler/render), the writing (edge).
+// In: what was told, what would be told now. Out: decisions. An end and its conclusion are told at
+// once; progress, buttons that come and go with it included, every 15 s in the first minute and
+// every 60 s after: GitHub counts writes. Not here: the words (reconciler/render), the writing (edge).
 
 import type { CheckReport, Ended } from '../../schema/forge.ts';
 import type { Ledger } from '../../schema/ledger.ts';
@@ -29,10 +29,8 @@ export const tellAt = (
 ): Ms | null => {
   if (told === null) return now;
   if (isSame(told, report)) return null;
-  if (told.status !== report.status || told.conclusion !== report.conclusion) return now;
-  if (told.buttons.map(({ id }) => id).join() !== report.buttons.map(({ id }) => id).join()) {
-    return now;
-  }
+  const isEnd = told.status === 'completed' || report.status === 'completed';
+  if (isEnd && (told.status !== report.status || told.conclusion !== report.conclusion)) return now;
   const every = now - since < FIRST_MINUTE_MS ? PROGRESS_FIRST_MS : PROGRESS_MS;
   return toldAt + every;
 };
@@ -60,7 +58,7 @@ export const isReturn = ({
 
 /**
  * Of a commit that another one follows. Where nothing was told of it while it was the newest, such
- * as when the forge was away, the ledger says whether a version of it settled and nothing waited.
+ * as when the forge was away, the ledger says whether a version of it settled.
  */
 export const endOf = (
   { commit, told, wasSynced }: Pick<ToldCommit, 'told' | 'wasSynced'> & { readonly commit: string },
@@ -75,8 +73,7 @@ export const endOf = (
     return [{ job: record.job, evidence: record.evidence, revertedBy }];
   });
   if (jobs.length > 0) return { kind: 'failed', jobs };
-  const has = (kind: 'synced' | 'settled') =>
-    ledger.some((record) => record.kind === kind && record.commit === commit);
-  const isSynced = wasSynced || (told === null && has('synced') && has('settled'));
+  const hasSettled = ledger.some((record) => record.kind === 'settled' && record.commit === commit);
+  const isSynced = wasSynced || (told === null && hasSettled);
   return { kind: isSynced ? 'synced' : 'superseded' };
 };

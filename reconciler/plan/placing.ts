@@ -30,18 +30,11 @@ import { fetchFailure, imageKey, imagesOf, missingImages } from './images.ts';
 import type { SlotWant } from './scope.ts';
 import type { JobPlan } from './job.ts';
 import type { PlanMemo } from './memo.ts';
+import { homesOf, type Homes } from './homes.ts';
 import { hasSettled } from './lost-ledger.ts';
 import { aheadDetail, gitAttributes, mayHideLoss, type NodeView, type NodeViews } from './nodes.ts';
 import { stopStep } from './upkeep.ts';
-import {
-  bindingOf,
-  endedFoldersOf,
-  homesOf,
-  homesOwed,
-  oldData,
-  type EndedFolders,
-  type Homes,
-} from './volumes.ts';
+import { bindingOf, endedFoldersOf, homesOwed, oldData, type EndedFolders } from './volumes.ts';
 
 export interface Placed {
   readonly steps: readonly Step[];

@@ -20,7 +20,7 @@ import type { Forecast } from './forecast.ts';
 import { shortAfter, type Displaced } from './loss.ts';
 import { viewNodes, type NodeView } from './nodes.ts';
 import { placeNodesOf } from './placing.ts';
-import { homesOf } from './volumes.ts';
+import { homesOf } from './homes.ts';
 
 export interface RehearseInput {
   /** What stands. */

@@ -4,24 +4,14 @@
 // Not here: host paths (they need no home).
 
 import { unaged } from '../../schema/ageing.ts';
-import type { DesiredState, VolumeHome } from '../../schema/desired.ts';
+import type { DesiredState } from '../../schema/desired.ts';
 import { compareText, volumeFolder, volumeName } from '../../schema/ids.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
 import type { LiveNode } from '../../schema/live.ts';
 import type { WaitReason } from '../../schema/plan.ts';
+import { homeKey, type Homes } from './homes.ts';
 import type { SlotWant } from './scope.ts';
 import { neverSpoke, unseenRemedy, type NodeViews } from './nodes.ts';
-
-export type Homes = ReadonlyMap<string, VolumeHome>;
-
-export const homesOf = (desired: DesiredState): Homes =>
-  new Map(desired.volumes.map((home) => [homeKey(home, home.volume, home), home]));
-
-export const homeKey = (
-  job: { readonly namespace: string; readonly job: string },
-  volume: string,
-  slot: { readonly group: string; readonly index: number },
-): string => `${job.namespace}/${job.job}/${volume}/${slot.group}[${slot.index}]`;
 
 /** Two groups may each have a volume of one name: a volume is its slot's (rules 14). */
 const slotOf = ({ group, slot }: SlotWant) => ({ group: group.name, index: slot.index });

@@ -43,19 +43,24 @@ const TOO_LONG = {
 /** What stays of it once the pull request is closed; the forge shows it folded. */
 export const closedComment = (merged: boolean): string =>
   merged
-    ? 'Merged. How the rollout goes is told by the check of the merged commit.'
+    ? 'Merged. How the rollout goes is told at the merged commit, where removals that wait are approved.'
     : 'Closed without a merge: nothing of it was done.';
 
 /** What was said of a pull request that is closed, as it ends. */
 export const closedCheck = (
-  { title }: Pick<CheckBody, 'title'>,
+  { title, summary }: Pick<CheckBody, 'title' | 'summary'>,
   merged: boolean,
-): Pick<CheckBody, 'status' | 'conclusion' | 'title' | 'buttons'> => ({
+): Pick<CheckBody, 'status' | 'conclusion' | 'title' | 'summary' | 'buttons'> => ({
   status: 'completed',
   conclusion: 'cancelled',
   title: shortened(`${merged ? 'Merged' : 'Closed'}: ${title}`, TITLE_LIMIT),
+  summary: withinLimit(`**${closedComment(merged)}** The last plan was:\n\n`, summary),
   buttons: [],
 });
+
+/** A summary that fills its room keeps it: nothing is cut in the middle. */
+const withinLimit = (head: string, text: string): string =>
+  head.length + text.length <= MARKDOWN_LIMIT ? head + text : text;
 
 /** Of a deployment, and of a commit status: the title, as far as it fits. */
 export const deploymentWords = ({ title }: Pick<CheckBody, 'title'>): string =>

@@ -6,6 +6,7 @@ import { listsOf } from '../../schema/lists.ts';
 import type { Problem } from '../../schema/problems.ts';
 import type { JobChange } from '../../schema/summary.ts';
 import { RANK, paragraph, type Block } from './cut.ts';
+import { refusalBlock } from './refusals.ts';
 import { code, commitCode, FOLD_CLOSE, foldOpen, sentence, tableHead, words } from './markdown.ts';
 import { imageItems, jobDetails, jobRow } from './plan-jobs.ts';
 import type { Planned, Verdict } from './plan-verdict.ts';
@@ -27,6 +28,7 @@ export const planSummary = (seen: Seen): readonly Block[] => {
   const hidden = summary.jobs.length - jobs.length;
   return [
     paragraph(verdictLine(seen), RANK.verdict),
+    refusalBlock(plan.refusals ?? []),
     list('Errors', problemItems(summary.problems, 'error'), RANK.verdict),
     guardedBlock(seen),
     unmetBlock(seen),

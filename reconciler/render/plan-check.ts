@@ -5,7 +5,7 @@
 
 import { MARKDOWN_LIMIT } from '../../schema/forge.ts';
 import type { CheckBody } from '../../schema/forge.ts';
-import type { PullPlan } from '../../schema/pull-plan.ts';
+import type { PullPlan, RefusedInPull } from '../../schema/pull-plan.ts';
 import { BUTTONS } from './buttons.ts';
 import { cut, paragraph, RANK } from './cut.ts';
 import { code, commitCode, sentence } from './markdown.ts';
@@ -13,6 +13,7 @@ import { planAnnotations } from './plan-annotations.ts';
 import { planDetails, planSummary } from './plan-blocks.ts';
 import { planTitle } from './plan-title.ts';
 import { judge, type Planned } from './plan-verdict.ts';
+import { refusalBlock } from './refusals.ts';
 import { FULL, type Visibility } from './visibility.ts';
 import { many } from './words.ts';
 
@@ -30,10 +31,14 @@ export const planCheck = (plan: PullPlan, context: PlanContext): CheckBody => {
   switch (plan.kind) {
     case 'planned':
       return plannedCheck(plan, context);
-    case 'untouched':
+    case 'untouched': {
+      const { refusals = [] } = plan;
+      const refused = `${many(refusals.length, 'commit')} would not be accepted`;
+      if (refusals.length > 0) return refusedCheck(refused, refusals);
       return ended('success', 'Nothing of this cluster changes', [
         `No file below ${where(context)} differs from ${commitCode(plan.base)}.`,
       ]);
+    }
     case 'conflict':
       return ended('failure', `Conflicts with the branch in ${many(plan.files.length, 'file')}`, [
         `It cannot be merged onto ${commitCode(plan.base)} as it stands, so there is no plan.`,
@@ -55,6 +60,12 @@ export const planCheck = (plan: PullPlan, context: PlanContext): CheckBody => {
       return plan satisfies never;
   }
 };
+
+/** No file of the cluster differs, but with `strict` its commits would stand in the way of others. */
+const refusedCheck = (title: string, refusals: readonly RefusedInPull[]): CheckBody => ({
+  ...ended('failure', title, []),
+  summary: cut([refusalBlock(refusals)], MARKDOWN_LIMIT),
+});
 
 /** Conflicting files that are listed. */
 const FILES_SHOWN = 50;

@@ -19,8 +19,9 @@ export const planTitle = (summary: Summary, verdict: Verdict): string => {
     ...(updates === 0 ? [] : [`${updates} updated in place`]),
     ...(removed === 0 ? [] : [`${many(removed, 'job')} removed`]),
   ];
-  const { errors, unplaced, waiting, uncovered } = verdict;
+  const { refused, errors, unplaced, waiting, uncovered } = verdict;
   const troubles = [
+    ...(refused === 0 ? [] : [`${many(refused, 'commit')} would not be accepted`]),
     ...(errors === 0 ? [] : [many(errors, 'error')]),
     ...(unplaced === 0
       ? []

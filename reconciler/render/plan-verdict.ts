@@ -11,6 +11,8 @@ export type Planned = Extract<PullPlan, { kind: 'planned' }>;
 
 export interface Verdict {
   readonly conclusion: Exclude<Conclusion, 'cancelled'>;
+  /** Commits that the signature policy would not accept. */
+  readonly refused: number;
   /** Problems of files that the change brings in, warnings left out. */
   readonly errors: number;
   /** Jobs with copies that fit on no node or into no quota. */
@@ -28,7 +30,7 @@ export interface Verdict {
 }
 
 export const judge = (
-  { summary, effects }: Pick<Planned, 'summary' | 'effects'>,
+  { summary, effects, refusals = [] }: Pick<Planned, 'summary' | 'effects' | 'refusals'>,
   approved: ReadonlySet<string>,
 ): Verdict => {
   const blocked = besideApprovals(summary).filter(
@@ -42,11 +44,12 @@ export const judge = (
   const isPlace = (one: Blocked): boolean => one.kind === 'no-node' || one.why === 'quota';
   const unplaced = jobsOf(unmet.filter(isPlace));
   const waiting = jobsOf(unmet.filter((one) => !isPlace(one)));
-  const isFine = errors === 0 && unmet.length === 0 && summary.stopped === null;
+  const isFine = errors + unmet.length + refusals.length === 0 && summary.stopped === null;
   // The plan was made with the approvals that count: what it still guards has none.
   const uncovered = new Set(summary.guarded.flatMap(({ slots }) => slots)).size;
   return {
     conclusion: !isFine ? 'failure' : uncovered > 0 ? 'action_required' : 'success',
+    refused: refusals.length,
     errors,
     unplaced,
     waiting,

@@ -191,7 +191,7 @@ export const endedCheck = (
     case 'superseded':
       return body({
         conclusion: 'cancelled',
-        title: `Superseded by ${head.oid.slice(0, 12)} before it was in sync`,
+        title: `Superseded by ${head.oid.slice(0, 12)}`,
         summary: [
           paragraph(`${next} is newer: what this commit changed is told there.`, RANK.verdict),
         ],
@@ -204,10 +204,16 @@ export const endedCheck = (
 };
 
 /** Of a commit that the branch stands at and that is not followed (rules 12.1). */
-export const refusedCheck = ({ message }: { readonly message: string }): CheckBody =>
+export const refusedCheck = ({
+  title = 'Nothing is synced: the branch was rewritten',
+  message,
+}: {
+  readonly title?: string;
+  readonly message: string;
+}): CheckBody =>
   body({
     conclusion: 'failure',
-    title: 'Nothing is synced: the branch was rewritten',
+    title,
     summary: [paragraph(`**Nothing is done at this commit:** ${sentence(message)}`, RANK.verdict)],
   });
 

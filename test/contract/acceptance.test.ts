@@ -5,6 +5,8 @@ import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import path from 'node:path';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { createPullReader } from '../../reconciler/edge/git/pulls.ts';
+import { planCheck } from '../../reconciler/render/plan-check.ts';
 import type { GitSource } from '../../reconciler/edge/git/source.ts';
 import { createGitSource } from '../../reconciler/edge/git/source.ts';
 import type { GitSourceOptions } from '../../reconciler/edge/git/options.ts';
@@ -524,5 +526,53 @@ describe('the ledger', () => {
       'by the old key again',
     ]);
     expect((await source.read()).foreign).toBeUndefined();
+  });
+});
+
+describe('a pull request', () => {
+  const refusalsOf = async (base: string, head: string) => {
+    const names = { branch: 'main', directory: '', cluster: 'shop' };
+    const cacheDir = path.join(folder, 'cache');
+    const reader = createPullReader({ repository: work, cacheDir, log, ...names });
+    try {
+      const { kind, refusals = [] } = await reader.read({ base, head });
+      return [kind, ...refusals.map(({ commit, reason }) => `${reason.kind} ${commit}`)];
+    } finally {
+      reader.close();
+    }
+  };
+
+  test('its commits that would not be accepted are known before it is merged', async () => {
+    const base = turnedOn('strict', `ada ${ada.line}`);
+    git(work, 'checkout', '--quiet', '-b', 'pull');
+    const files = (at: number) => ({ [`jobs/shop/p${at}.yaml`]: `# ${at}\n` });
+    const one = commitFiles(work, files(1), 'One');
+    const two = signedCommit(work, bob, { files: files(2), message: 'Two' });
+    const three = signedCommit(work, ada, { files: files(3), message: 'Three' });
+    const found = ['merged', `unsigned ${one}`, `unknown-key ${two}`];
+    expect(await refusalsOf(base, three)).toEqual(found);
+    // No file of the cluster, but a commit of the branch all the same.
+    git(work, 'checkout', '--quiet', '-b', 'readme', base);
+    const readme = commitFiles(work, { 'README.md': 'x' }, 'Readme');
+    expect(await refusalsOf(base, readme)).toEqual(['untouched', `unsigned ${readme}`]);
+    git(work, 'checkout', '--quiet', 'main');
+    const verify = { files: { 'cluster.yaml': cluster('head') }, message: 'head' };
+    const head = signedCommit(work, ada, verify);
+    expect(await refusalsOf(head, three)).toEqual(['merged']);
+    expect(await refusalsOf(head, two)).toEqual(['merged', `unknown-key ${two}`]);
+    const none = { files: { 'cluster.yaml': cluster('none') }, message: 'none' };
+    expect(await refusalsOf(signedCommit(work, ada, none), two)).toEqual(['merged']);
+  });
+
+  test('the check says so, and fails', () => {
+    const author = { name: 'Eve', email: 'eve@example.org' };
+    const refusals = [{ commit: 'a'.repeat(40), author, reason: { kind: 'unsigned' } as const }];
+    const context = { cluster: 'shop', directory: '', approved: new Set<string>() };
+    const plan = { kind: 'untouched', base: 'b', head: 'c', refusals } as const;
+    const check = planCheck(plan, context);
+    expect([check.conclusion, check.title]).toEqual(['failure', '1 commit would not be accepted']);
+    expect(check.summary).toMatch(/by eve.*example\.org is not signed/);
+    expect(check.summary).toContain('git commit --amend -S');
+    expect(planCheck({ ...plan, refusals: [] }, context).conclusion).toBe('success');
   });
 });

@@ -4,6 +4,7 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import type { GitSourceOptions } from '../../reconciler/edge/git/options.ts';
 import type { GitSource } from '../../reconciler/edge/git/source.ts';
@@ -146,7 +147,28 @@ describe('an http remote', () => {
     fs.writeFileSync(hook, '#!/bin/sh\necho "main is protected" >&2\nexit 1\n', { mode: 0o755 });
     const failure = await failureOf(open().read());
     expect(failure).toMatchObject({ consequence: 'broken' });
-    expect(failure.message).toContain('refused');
+    expect(failure.message).toMatch(/the server refused it: main is protected .*hook declined/);
+    expect(failure.message).not.toMatch(/[{}\n]/);
+  });
+
+  test('a server that is silent keeps no read waiting while somebody polls', async () => {
+    const source = open({ headersMs: 20_000, idleMs: 20_000 });
+    await source.read();
+    const stop = source.watch(() => undefined);
+    server.misbehave({ kind: 'hang' });
+    await sleep(500); // what the last poll heard is old by now
+    const tooks: number[] = [];
+    for (let turn = 0; turn < 4; turn += 1) {
+      const began = performance.now();
+      expect((await failureOf(source.read())).message).toContain('is silent');
+      tooks.push(performance.now() - began);
+    }
+    expect(Math.max(...tooks)).toBeLessThan(3000);
+    expect(tooks.at(-1)).toBeLessThan(500);
+    server.misbehave(null);
+    source.close();
+    await server.close();
+    await stop();
   });
 
   test('between two polls a read asks nobody; a webhook asks at once', async () => {

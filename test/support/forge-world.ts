@@ -38,7 +38,7 @@ export const viewOf = (
   );
   const live = liveOf(copies);
   const made = plan(desired, live, 0);
-  return { tree, desired, live, told: live, plan: made, violations: [], at: 0, stale: null };
+  return { tree, desired, live, told: () => live, plan: made, violations: [], at: 0, stale: null };
 };
 
 export const createForgeWorld = () => {

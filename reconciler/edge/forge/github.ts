@@ -70,15 +70,12 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
     look,
     check: (kind, commit) => present(checks ?? statuses).check(kind, commit),
     writeCheck: (report) => present(checks ?? statuses).write(report),
-    writeComment: async (ask) => {
-      await comments.write(ask);
-      if (ask.folded) closings.done(ask.pull);
-      if (ask.folded) forget();
-    },
+    writeComment: commentsOf({ comments, closings, forget }),
     answer: (request, words, done) => requests.answer(request, words, done).then(forget),
     writeDeployment: createDeployments(wire, { self }),
     openPull: (ask) => pulls.ask(ask),
-    ...{ authors: pulls.authors, accounts: pulls.accounts },
+    authors: pulls.authors,
+    accounts: pulls.accounts,
     hasChecks: wire.isApp,
     watch: (wake) => bell.listen(wake),
     listen: async () => (receiver === null ? null : receiver.listen()),
@@ -88,6 +85,22 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
     writes: () => wire.gate.writes(),
   };
 };
+
+interface CommentParts {
+  readonly comments: ReturnType<typeof createComments>;
+  readonly closings: ReturnType<typeof createClosings>;
+  readonly forget: () => void;
+}
+
+/** A comment that is folded is the last word on its pull request. */
+const commentsOf =
+  ({ comments, closings, forget }: CommentParts): GitHub['writeComment'] =>
+  async (ask) => {
+    await comments.write(ask);
+    if (!ask.folded) return;
+    closings.done(ask.pull);
+    forget();
+  };
 
 /** What was seen last, until news come. */
 const createGlance = () => {

@@ -21,8 +21,12 @@ export const intervalMs = (hasWebhook: boolean, rate: Rate | null): number => {
   return Math.min(LONGEST_MS, Math.max(base, needed));
 };
 
-/** The first of many calls is passed on at once, the others together. */
+/**
+ * The first of many calls is passed on at once, the others together. A look is some six requests,
+ * and GitHub takes 900 a minute: while calls go on they are passed on half as often each time.
+ */
 const TOGETHER_MS = 250;
+const TOGETHER_LONGEST_MS = 4000;
 
 export interface Bell {
   readonly ring: () => void;
@@ -35,6 +39,7 @@ export const createBell = (clock: ClockPort, interval: () => number): Bell => {
   const listeners = new Set<() => void>();
   const ended = new AbortController();
   let rungAt = Number.NEGATIVE_INFINITY;
+  let togetherMs = TOGETHER_MS;
   let waiting: NodeJS.Timeout | null = null;
   let isTicking = false;
 
@@ -54,14 +59,17 @@ export const createBell = (clock: ClockPort, interval: () => number): Bell => {
     ring: () => {
       const since = clock.now() - rungAt;
       if (waiting !== null || ended.signal.aborted) return;
-      if (since >= TOGETHER_MS) {
+      if (since >= 2 * togetherMs) togetherMs = TOGETHER_MS;
+      if (since >= togetherMs) {
         ring();
         return;
       }
+      const waitMs = togetherMs - since;
+      togetherMs = Math.min(2 * togetherMs, TOGETHER_LONGEST_MS);
       waiting = setTimeout(() => {
         waiting = null;
         ring();
-      }, TOGETHER_MS - since);
+      }, waitMs);
       waiting.unref();
     },
     listen: (wake) => {

@@ -3,24 +3,20 @@
 // commit and what stands above it. Where nobody asks for signatures no commit's bytes are read.
 // Not here: the rules (schema/acceptance.ts), the signatures (verify), the merge (host-merge).
 
-import type {
-  CommitFacts,
-  Judge,
-  Line,
-  SignaturePolicy,
-  Verdict,
-} from '../../../schema/acceptance.ts';
+import type { CommitFacts, Judge, Line, SignaturePolicy } from '../../../schema/acceptance.ts';
 import { afterCommit, JUDGED_COMMITS, needsMerge, verdictOn } from '../../../schema/acceptance.ts';
 import type { Ledger } from '../../../schema/ledger.ts';
-import { refusalWords, remedyWords } from '../../../schema/refusal.ts';
+import { refusedWords } from '../../../schema/refused-words.ts';
+import type { RefusedInPull } from '../../../schema/pull-plan.ts';
 import type { RefusedCommits } from '../../../schema/source.ts';
 import type { LogPort } from '../../ports.ts';
 import type { Base } from './base.ts';
-import { broken } from './failure.ts';
+import { broken, RefusedHead } from './failure.ts';
 import type { Commit } from './format.ts';
 import { createHostMerges, type HostMerges } from './host-merge.ts';
 import { COMMIT_BYTES, POLICY_COMMITS, REMEMBERED_VERDICTS } from './limits.ts';
 import { createPolicies, NO_POLICY, type Policies } from './policy.ts';
+import { broughtIn } from './merge-base.ts';
 import { createMemory, type Memory } from './remember.ts';
 import type { Store } from './store.ts';
 import { checkCommit } from './verify.ts';
@@ -39,8 +35,8 @@ export interface Acceptance {
   readonly of: (head: string, ledger: Ledger) => Promise<Judged>;
   /** It is acted on: what builds on it is judged from there. */
   readonly settle: (commit: string) => void;
-  /** The verdict on a commit that is not on the branch (yet), by a policy. */
-  readonly verdict: (commit: string, judge: Judge) => Promise<Verdict>;
+  /** Of commits that a merge of `head` onto `base` would bring in, those refused; oldest first. */
+  readonly refusals: (base: string, head: string) => Promise<readonly RefusedInPull[]>;
 }
 
 export interface AcceptanceOptions {
@@ -87,24 +83,30 @@ export const createAcceptance = (options: AcceptanceOptions): Acceptance => {
     settle: (commit) => {
       settled = commit;
     },
-    verdict: async (oid, judge) => {
-      const work = working();
-      return verdictOn(await factsOf(work, await work.store.folders.commit(oid), judge), judge);
-    },
+    refusals: (of, head) => refusalsIn(working(), of, head),
   };
 };
 
-/** For people: which commit, by whom, why, and what to do. */
-export const refusedWords = ({ cause, newest, reason, commits }: RefusedCommits): string => {
-  const who = cause.author.email === '' ? cause.author.name : cause.author.email;
-  const others = commits.length - 1;
-  const isOld = cause.oid !== newest.oid;
-  return (
-    `commit ${cause.oid.slice(0, 12)} by ${who} ${refusalWords(reason)}: it is not acted on` +
-    (isOld ? `, nor what builds on it (${others === 1 ? '1 commit' : `${others} commits`})` : '') +
-    `. ${remedyWords(reason)}; or revert it; or accept it as it is: ` +
-    `purser resume --at ${cause.oid}`
-  );
+/** With `head` the newest commit vouches for the others, as in a merge. */
+const refusalsIn = async (
+  work: Working,
+  base: string,
+  head: string,
+): Promise<readonly RefusedInPull[]> => {
+  const { folders } = work.store;
+  const judge = await judgeAt(work, await folders.commit(base));
+  const { verify } = judge.policy;
+  if (verify === 'none') return [];
+  const brought = await broughtIn(folders, [base, head]);
+  const asked = verify === 'head' ? [head] : brought.slice(0, JUDGED_COMMITS).toReversed();
+  const found: RefusedInPull[] = [];
+  for (const oid of asked) {
+    const commit = await folders.commit(oid);
+    const verdict = verdictOn(await factsOf(work, commit, judge, new Set(brought)), judge);
+    if (verdict.kind === 'accepted') continue;
+    found.push({ commit: oid, author: commit.author, reason: verdict.reason });
+  }
+  return found;
 };
 
 interface Working extends Opened {
@@ -329,7 +331,8 @@ const judgedOf = async (
     commits: refused.map(({ commit }) => commit).toReversed(),
   };
   if (accepted !== null) return { accepted, judge, refused: told };
-  throw broken(
+  throw new RefusedHead(
+    newest.commit,
     `nothing of the branch can be acted on: ${refusedWords(told)}. Or start the reconciler with ` +
       '--trust COMMIT, the newest commit that you have looked at',
   );

@@ -5,6 +5,7 @@
 
 import fs from 'node:fs';
 import path from 'node:path';
+import { setTimeout as pause } from 'node:timers/promises';
 import type { LogPort } from '../../ports.ts';
 import type { Base, RefNames, Tips } from './base.ts';
 import { broken, LostObject, messageOf, retry } from './failure.ts';
@@ -25,10 +26,15 @@ export interface MirrorOptions extends StoreOptions {
   readonly log: LogPort;
 }
 
+/** Somebody polls, and what was read before is there: so long a read waits for news. */
+const SILENCE_MS = 2000;
+
 interface State {
   store: Store | null;
   /** One at a time: everyone who asks meanwhile gets the same answer. */
   syncing: Promise<Tips> | null;
+  /** When it began (monotonic). */
+  since: number;
   /**
    * How the last sync ended, and when (monotonic); kept so that cycles between two polls ask
    * nobody.
@@ -38,22 +44,35 @@ interface State {
 }
 
 export const createMirrorBase = (options: MirrorOptions): Base => {
-  const state: State = { store: null, syncing: null, last: null, watchers: 0 };
+  const state: State = { store: null, syncing: null, since: 0, last: null, watchers: 0 };
   const store = (): Store => {
     if (state.store === null) throw retry(`${options.remote.name} has not been read yet`);
     return state.store;
   };
   const refresh = (): Promise<Tips> => {
-    state.syncing ??= sync(options, state).finally(() => {
-      state.syncing = null;
-    });
+    if (state.syncing === null) {
+      state.since = performance.now();
+      state.syncing = sync(options, state).finally(() => {
+        state.syncing = null;
+      });
+    }
     return state.syncing;
+  };
+  /** A remote that is silent does not hold up whoever has something to go on with. */
+  const inTime = async (known: Error | null): Promise<Tips> => {
+    const now = refresh();
+    const restMs = Math.max(0, state.since + SILENCE_MS - performance.now());
+    const silent = known ?? retry(`${options.remote.name} is silent. It will be tried again`);
+    const late = pause(restMs, undefined, { ref: false }).then(() => {
+      throw silent;
+    });
+    return Promise.race([now, late]);
   };
   const tips = async (): Promise<Tips> => {
     const { last, store: open } = state;
     const fresh =
       state.watchers > 0 && last !== null && performance.now() - last.at < 2 * options.pollMs;
-    if (!fresh) return refresh();
+    if (!fresh) return state.watchers > 0 && last !== null ? inTime(last.failure) : refresh();
     if (last.failure !== null) throw last.failure;
     return open === null || !isWhole(options.gitDir) ? refresh() : tipsOf(open.repository, options);
   };

@@ -6,8 +6,9 @@
 import { isPurserKey, verdictOn, type SignaturePolicy } from '../../../schema/acceptance.ts';
 import type { Ledger } from '../../../schema/ledger.ts';
 import { refusalWords } from '../../../schema/refusal.ts';
+import { refusedWords } from '../../../schema/refused-words.ts';
 import type { ForeignRecords, RefusedCommits } from '../../../schema/source.ts';
-import { createAcceptance, refusedWords, type Acceptance } from './acceptance.ts';
+import { createAcceptance } from './acceptance.ts';
 import type { Base } from './base.ts';
 import { broken } from './failure.ts';
 import { readLedger } from './ledger-store.ts';
@@ -32,7 +33,6 @@ export interface Judgement {
   readonly onto: (tip: string) => Promise<void>;
   /** Throws GitFailure where a commit of these bytes on top of `tip` would not be accepted. */
   readonly prove: (tip: string, data: Buffer) => Promise<void>;
-  readonly verdict: Acceptance['verdict'];
   readonly foreign: () => readonly ForeignRecords[];
 }
 
@@ -98,7 +98,6 @@ export const createJudgement = (
           `signature policy would not accept it${how}`,
       );
     },
-    verdict: acceptance.verdict,
     foreign: trust.foreign,
   };
 };

@@ -27,6 +27,10 @@ export interface HistoryAsk {
 }
 
 export interface Line {
+  /** All that was walked, oldest first; do not change it. */
+  readonly walked: () => readonly Step[];
+  /** What another line has walked over the same commits, in parts, oldest first; before any walk. */
+  readonly adopt: (steps: readonly Step[]) => void;
   /**
    * Walks ahead of anybody's asking, and reads what the newest versions before HEAD's were: the
    * first walk over a long history takes seconds.
@@ -53,8 +57,9 @@ export interface Line {
 
 export const createLine = (folders: Folders, directory: string): Line => {
   const compare = createCompare(folders, directory);
-  const { walkTo, upTo } = createWalk(folders, compare);
+  const { walkTo, upTo, ...handed } = createWalk(folders, compare);
   return {
+    ...handed,
     warm: async (head) => {
       await walkTo(head);
       await readOlder(folders, upTo(head));
@@ -120,7 +125,12 @@ const createWalk = (folders: Folders, step: Compare) => {
 
   const upTo = (head: string): LineTo => ({ ...state, end: (state.places.get(head) ?? -1) + 1 });
 
-  return { walkTo, upTo };
+  // A part that does not follow was asked for, and walked, before it came.
+  const adopt = (steps: readonly Step[]): void => {
+    const last = state.steps.at(-1)?.commit.oid ?? steps[0]?.commit.parent;
+    for (const one of steps[0]?.commit.parent === last ? steps : []) append(state, one);
+  };
+  return { walkTo, upTo, walked: () => state.steps, adopt };
 };
 
 const readOlder = async (folders: Folders, { byPath }: WalkedLine): Promise<void> => {

@@ -3,7 +3,9 @@
 // trees that compile can work on, histories included. It reads beside the source of the main
 // thread and writes nothing but what a fetch brings. Not here: what follows from the trees.
 
+import type { RefusedInPull } from '../../../schema/pull-plan.ts';
 import type { CommitInfo, Files, FilesDifference, SourceTree } from '../../../schema/source.ts';
+import { createAcceptance, type Acceptance } from './acceptance.ts';
 import type { Base } from './base.ts';
 import { LostObject, retry } from './failure.ts';
 import type { KnownTexts } from './folders.ts';
@@ -11,8 +13,10 @@ import { normalDirectory } from './format.ts';
 import type { Layered } from './layer.ts';
 import { layerOver } from './layer.ts';
 import { COMMIT_BYTES } from './limits.ts';
+import type { Line } from './line.ts';
 import type { Merge, MergeStore } from './merge.ts';
 import { mergeInMemory } from './merge.ts';
+import { mergeByGit } from './merge-by-git.ts';
 import type { GitSourceOptions } from './options.ts';
 import { mirrorFolder, refNames } from './options.ts';
 import type { PullFetch } from './pull-fetch.ts';
@@ -24,7 +28,7 @@ import { createGitSource } from './source.ts';
 import type { Store } from './store.ts';
 import { createStore } from './store.ts';
 
-export type PullTrees =
+export type PullTrees = (
   | {
       readonly kind: 'merged';
       readonly base: SourceTree;
@@ -33,12 +37,18 @@ export type PullTrees =
       readonly files: Files;
       readonly differences: readonly FilesDifference[];
     }
-  | Exclude<Merge, { kind: 'merged' }>;
+  | Exclude<Merge, { kind: 'merged' }>
+) & {
+  /** Commits of it that would not be accepted, oldest first; absent: none. */
+  readonly refusals?: readonly RefusedInPull[];
+};
 
 export interface PullReader {
   /** Throws GitFailure. */
   readonly read: (ask: { readonly base: string; readonly head: string }) => Promise<PullTrees>;
   readonly complete: GitSource['complete'];
+  /** Part of the branch's line as the main thread walked it: it need not be walked again. */
+  readonly adopt: Line['adopt'];
   readonly close: () => void;
 }
 
@@ -79,8 +89,15 @@ export const createPullReader = (options: PullReaderOptions): PullReader => {
     await need(ask.head);
     const directory = normalDirectory(options.directory);
     const { store, merging } = opened;
-    const merge = await mergeInMemory(merging(), { ...ask, directory });
-    if (merge.kind !== 'merged') return merge;
+    const inMemory = await mergeInMemory(merging(), { ...ask, directory });
+    const { commonDir } = store().repository;
+    const merge =
+      inMemory.kind === 'conflict'
+        ? ((await mergeByGit(merging(), commonDir, { ...ask, directory })) ?? inMemory)
+        : inMemory;
+    const refusals = await opened.acceptance().refusals(ask.base, ask.head);
+    const judged = refusals.length === 0 ? {} : { refusals };
+    if (merge.kind !== 'merged') return { ...merge, ...judged };
     const base = await opened.at(ask.base);
     const { files, folders } = store();
     const head = await folders.commit(merge.commit);
@@ -91,6 +108,7 @@ export const createPullReader = (options: PullReaderOptions): PullReader => {
       base: { ...base, local: isLocal },
       head,
       files: merged,
+      ...judged,
       differences: differences.flatMap((from) => {
         const paths = files.differing(from, merged);
         return paths === null ? [] : [{ from, to: merged, paths }];
@@ -109,6 +127,7 @@ export const createPullReader = (options: PullReaderOptions): PullReader => {
       }
     },
     complete: (tree, asks) => opened.source().complete(tree, asks),
+    adopt: (steps) => opened.store().line.adopt(steps),
     close: opened.close,
   };
 };
@@ -120,6 +139,7 @@ const createOpened = (options: PullReaderOptions, folder: string) => {
   const refs = refNames(options);
   let layered: Layered | null = null;
   let reading: GitSource | null = null;
+  let judging: Acceptance | null = null;
   /** The commit that counts as the branch's tip. */
   let tip = '';
   const below = () => createStore(openRepository(folder), { directory, known });
@@ -149,6 +169,8 @@ const createOpened = (options: PullReaderOptions, folder: string) => {
   const source = (): GitSource => (reading ??= createGitSource(named, base));
   return {
     store,
+    acceptance: (): Acceptance =>
+      (judging ??= createAcceptance({ base, directory, trusted: null, log })),
     merging: (): MergeStore => layer().merging,
     source,
     at: (commit: string): Promise<SourceTree> => {

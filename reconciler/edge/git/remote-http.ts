@@ -3,6 +3,7 @@
 // what follows from them. Not here: the mirror itself (mirror), when to ask (source).
 
 import fs from 'node:fs';
+import { plainLines } from '../../../schema/plain.ts';
 import { broken, codeOf, GitFailure, messageOf, redact, retry } from './failure.ts';
 import { gitLibrary } from './library.ts';
 import type { HttpTimes } from './http.ts';
@@ -92,6 +93,7 @@ interface PushContext {
 const pushTo = async (context: PushContext, push: Push): Promise<PushResult> => {
   const { http, url, gitDir, headers } = context;
   const git = await gitLibrary();
+  const said: string[] = [];
   try {
     // Asked first, because the library walks the whole history to find out that somebody else was
     // faster. The library writes its protocol version into the headers that it is given: each call
@@ -109,13 +111,29 @@ const pushTo = async (context: PushContext, push: Push): Promise<PushResult> => 
       ref: push.to,
       remoteRef: push.ref,
       headers,
+      onMessage: (text) => void said.push(text),
     });
     if (result.ok) return { kind: 'pushed' };
     throw new Error(result.error ?? 'the server did not say why');
   } catch (error) {
     if (isConflict(error)) return { kind: 'conflict' };
+    if (codeOf(error) === 'GitPushError') throw new RefusedPush(refusalOf(error, push, said));
     throw error;
   }
+};
+
+/** The server heard the push and said no; the message is what it said. */
+class RefusedPush extends Error {}
+
+/** What the server said of the ref, and the lines that git shows behind `remote:`. */
+const refusalOf = (error: unknown, { ref }: Push, said: readonly string[]): string => {
+  const data = error instanceof Error && 'data' in error ? error.data : null;
+  const { result } = (data ?? {}) as {
+    readonly result?: { readonly refs?: Readonly<Record<string, { readonly error?: string }>> };
+  };
+  const why = result?.refs?.[ref]?.error ?? messageOf(error);
+  const lines = plainLines(said.join(''));
+  return lines.length === 0 ? why : `${lines.join(' ')} (${why})`;
 };
 
 /** What servers and the library say when a ref is not where it was thought to be. */
@@ -171,7 +189,7 @@ const explain = (error: unknown, { verb, name, auth }: Attempt): GitFailure => {
   }
   if (status !== null) return retry(`${cannot}: HTTP ${status}. It will be tried again`);
   const words = redact(causeOf(error), secretsOf(auth)).slice(0, 500);
-  if (codeOf(error) === 'GitPushError') {
+  if (error instanceof RefusedPush) {
     return broken(`${cannot}: the server refused it: ${words}. Allow this login to push there`);
   }
   if (codeOf(error) === 'SmartHttpError') {
@@ -193,5 +211,5 @@ const statusOf = (error: unknown): number | null => {
 const causeOf = (error: unknown): string => {
   const cause = error instanceof Error ? error.cause : undefined;
   if (cause instanceof Error) return `${messageOf(error)} (${codeOf(cause) ?? cause.message})`;
-  return codeOf(error) === 'GitPushError' ? wordsOf(error) : messageOf(error);
+  return messageOf(error);
 };

@@ -21,6 +21,7 @@ import { createJudgement } from './judgement.ts';
 import { ledgerRows } from './ledger-store.ts';
 import { ANCESTRY_COMMITS, UNSYNCED_COMMITS } from './limits.ts';
 import { contains } from './line.ts';
+import type { Step } from './step.ts';
 import type { Notes } from './notes.ts';
 import { createNotes } from './notes.ts';
 import type { GitSourceOptions } from './options.ts';
@@ -48,6 +49,8 @@ export interface GitSource extends SourcePort {
   readonly notes: Notes;
   /** What was read last, files and ledger, by blob id: nothing is read for it. */
   readonly texts: () => ReadonlyMap<string, string>;
+  /** What was walked of the branch's line, oldest first: nothing is read for it. */
+  readonly walked: () => readonly Step[];
   readonly close: () => void;
 }
 
@@ -124,6 +127,7 @@ export const createGitSource = (
     at: (commit) => base.attempt(() => headAt(base, commit)),
     notes: createNotes({ base, ref: refs.notes, ...making }),
     texts: () => textsOf([...(reader.last()?.files ?? []), ...ledgerRows(reader.last()?.ledger)]),
+    walked: () => base.store().line.walked(),
     close: base.close,
   };
 };

@@ -227,11 +227,8 @@ export const startGitHub = async (options: GitHubOptions = {}): Promise<GitHub> 
   };
   const about = { url: web, api: hub.api, owner, name, cloneUrl: `${web}/${fullName(repo)}.git` };
   const acts = { ...peopleActs(hub, repo), ...pullActs(hub, repo), ...reads(hub, repo) };
-  const away = (how: Away | null): void => {
-    gone = how;
-    // Who was left without an answer tries again.
-    if (how === null) server.closeAllConnections();
-  };
+  /** Who was left without an answer by then gets none afterwards either. */
+  const away = (how: Away | null): void => void (gone = how);
   const control = { ...controls(hub, repo, app), fault, away, requests: () => requests, close };
   return { ...about, folder: repo.folder, hub, app: appFacts(app), ...acts, ...control };
 };

@@ -210,7 +210,7 @@ describe('pull requests', () => {
       expect(world.fake.checks.get('plan/h1')).toMatchObject({
         conclusion: 'cancelled',
         title,
-        summary: 'Somebody must approve.',
+        summary: expect.stringMatching(/ plan was:\n\nSomebody must approve/) as string,
         buttons: [],
       });
       expect(world.fake.writes.filter((line) => / h1|\/h1|#3/.test(line))).toEqual([

@@ -181,7 +181,7 @@ test('what is shown after a pass says which copies it told to stop', async () =>
   loop.watch(({ view }) => {
     const stopping = (live: LiveState | undefined) =>
       live?.nodes.flatMap(({ allocations }) => allocations.map((one) => one.stopping));
-    shown.push({ planned: stopping(view?.live), told: stopping(view?.told) });
+    shown.push({ planned: stopping(view?.live), told: stopping(view?.told()) });
   });
   await run({ loop });
   // The plan saw a copy that runs; whoever asks for addresses after it must not.

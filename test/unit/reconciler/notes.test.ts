@@ -29,7 +29,7 @@ const story = (commit: string): readonly View[] => {
 const viewOf = (desired: DesiredState, plan: Plan): View => {
   const tree = { head: { oid: desired.commit.oid } } as View['tree'];
   const live = liveOf([]);
-  return { tree, desired, live, told: live, plan, violations: [], at: 0, stale: null };
+  return { tree, desired, live, told: () => live, plan, violations: [], at: 0, stale: null };
 };
 
 const setUp = (there: Readonly<Record<string, string>> = {}, asked = () => {}) => {

@@ -42,7 +42,8 @@ describe('tellAt', () => {
       11_000,
       11_000,
     ],
-    ['a button at once', told(), report({ buttons: [retry] }), 11_000, 11_000],
+    ['a button with the progress', told(), report({ buttons: [retry] }), 11_000, 25_000],
+    ['a turn that is waited for, too', told(), report({ status: 'queued' }), 11_000, 25_000],
   ])('%s', (_, known, next, now, at) => {
     expect(tellAt(known, next, now)).toBe(at);
   });
@@ -92,7 +93,7 @@ describe('endOf', () => {
   test.each<[string, readonly LedgerRecord[], ReturnType<typeof endOf>]>([
     ['nothing was written of it: superseded', [], { kind: 'superseded' }],
     ['nothing waited, and nobody knows more: superseded', [synced], { kind: 'superseded' }],
-    ['a version of it settled', [synced, settled], { kind: 'synced' }],
+    ['a version of it settled', [settled], { kind: 'synced' }],
     [
       'a job failed and was reverted',
       [synced, failed, reverted],

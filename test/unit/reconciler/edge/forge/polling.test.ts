@@ -2,8 +2,8 @@
 // never without a bound.
 
 import fc from 'fast-check';
-import { expect, test } from 'vitest';
-import { intervalMs } from '../../../../../reconciler/edge/forge/polling.ts';
+import { expect, test, vi } from 'vitest';
+import { createBell, intervalMs } from '../../../../../reconciler/edge/forge/polling.ts';
 
 const rate = (remaining: number, resetsInMs: number) => ({ limit: 5000, remaining, resetsInMs });
 const HOUR_MS = 3_600_000;
@@ -33,4 +33,29 @@ test('whatever the rate: between ten seconds and five minutes, and within its sh
         expect((inMs / every) * 8).toBeLessThanOrEqual(Math.max(1, left * 0.3) + 1e-6);
     }),
   );
+});
+
+test('calls that go on are passed on ever more seldom; the first after a pause at once', () => {
+  vi.useFakeTimers();
+  const now = () => Date.now();
+  const sleepUntil = () => new Promise<void>(() => undefined);
+  const bell = createBell({ now, sleepUntil }, () => HOUR_MS);
+  const heard: number[] = [];
+  const began = Date.now();
+  const stop = bell.listen(() => void heard.push(Date.now() - began));
+  for (let at = 0; at < 60_000; at += 50) {
+    bell.ring();
+    vi.advanceTimersByTime(50);
+  }
+  expect(heard.slice(0, 6)).toEqual([0, 250, 750, 1750, 3750, 7750]);
+  expect(heard.length).toBeLessThanOrEqual(6 + 60 / 4);
+  vi.advanceTimersByTime(20_000);
+  bell.ring();
+  expect(heard.at(-1)).toBe(80_000);
+  bell.ring();
+  vi.advanceTimersByTime(250);
+  expect(heard.at(-1)).toBe(80_250);
+  stop();
+  bell.close();
+  vi.useRealTimers();
 });
