@@ -294,15 +294,25 @@ const ledgerTests = (get: Get): void => {
   });
 
   test('says which paths commits touched since the synced one, also where nothing is left of it', async () => {
-    const { source, commit } = get();
+    const { source, commit, rewrite, another, local } = get();
     expect((await source.read()).touched).toBe('unknown');
     const first = await commit({ 'jobs/a/web.yaml': '1', 'jobs/a/db.yaml': '1' }, 'one');
     await source.record([{ kind: 'synced', commit: first }]);
     expect((await source.read()).touched).toEqual({ paths: [], settings: [] });
-    await commit({ 'jobs/a/web.yaml': '2' }, 'two');
-    const third = await commit({ 'jobs/a/web.yaml': '1', 'configs/x': 'x' }, 'three');
+    const second = await commit({ 'jobs/a/web.yaml': '2' }, 'two');
+    await commit({ 'jobs/a/web.yaml': '1', 'configs/x': 'x' }, 'three');
     expect(touchedIn(await source.read())).toEqual(['configs/x', 'jobs/a/web.yaml']);
-    await source.record([{ kind: 'synced', commit: third }]);
+    const fourth = await commit({ 'jobs/a/db.yaml': '2' }, 'four');
+    const all = ['configs/x', 'jobs/a/db.yaml', 'jobs/a/web.yaml'];
+    expect(touchedIn(await source.read())).toEqual(all);
+    expect(touchedIn(await (await another()).read())).toEqual(all);
+    if (local) {
+      // Some of it is thrown away, and the synced commit is below that.
+      await rewrite(second, { 'configs/y': 'y' });
+      expect(touchedIn(await source.read())).toEqual(['configs/y', 'jobs/a/web.yaml']);
+      return;
+    }
+    await source.record([{ kind: 'synced', commit: fourth }]);
     expect((await source.read()).touched).toEqual({ paths: [], settings: [] });
   });
 

@@ -11,7 +11,6 @@ import type {
   History,
   HistoryEntry,
   SourceFile,
-  Touched,
 } from '../../../schema/source.ts';
 import { entryAt } from './entry.ts';
 import type { Folders } from './folders.ts';
@@ -20,7 +19,7 @@ import { FOLDER, within } from './format.ts';
 import { CHANGE_FILES, HISTORY_COMMITS, HISTORY_ENTRIES, HISTORY_TREE_BYTES } from './limits.ts';
 import type { Compare, Step } from './step.ts';
 import { createCompare } from './step.ts';
-import { touchedBetween } from './touched.ts';
+import { createTouched, type TouchedBetween } from './touched.ts';
 
 export interface HistoryAsk {
   readonly path: string;
@@ -47,7 +46,7 @@ export interface Line {
     commits: readonly string[],
   ) => Promise<ReadonlyMap<string, CommitChange>>;
   /** What changed from one commit to the other, over where their lines meet. */
-  readonly touched: (head: string, since: string) => Promise<Touched | 'unknown'>;
+  readonly touched: TouchedBetween;
   /** Newest first, at most `limit`; with a path, only those that change it. */
   readonly commits: (
     head: string,
@@ -79,7 +78,7 @@ export const createLine = (folders: Folders, directory: string): Line => {
       if (commits.length > 0) await walkTo(head);
       return changesOf({ folders, directory, head }, upTo(head), commits);
     },
-    touched: (head, since) => touchedBetween({ folders, directory, compare }, [head, since]),
+    touched: createTouched({ folders, directory, compare }),
     commits: async (head, limit, path) => {
       if (path === null) return plainCommits(folders, head, limit);
       await walkTo(head);

@@ -19,58 +19,109 @@ export interface TouchedWork {
   readonly compare: Compare;
 }
 
-/** `unknown`: a commit is gone, the lines never meet, or it is too far. */
-export const touchedBetween = async (
-  work: TouchedWork,
-  [head, since]: readonly [string, string],
-): Promise<Touched | 'unknown'> => {
-  if (head === since) return NOTHING;
-  try {
-    if (!(await work.folders.has(since))) return 'unknown';
-    const way = await wayBetween(work.folders, [head, since]);
-    return way === null ? 'unknown' : await touchedOn(work, way);
-  } catch (error) {
-    // Of a line that was thrown away, older commits may be gone.
-    if (error instanceof LostObject) return 'unknown';
-    throw error;
-  }
+export type TouchedBetween = (head: string, since: string) => Promise<Touched | 'unknown'>;
+
+/**
+ * `unknown`: a commit is gone, the lines never meet, or it is too far. A HEAD on top of the last
+ * one that was asked about, since the same commit, costs what is new.
+ */
+export const createTouched = (work: TouchedWork): TouchedBetween => {
+  let last: Way | null = null;
+  return async (head, since) => {
+    if (head === since) return NOTHING;
+    try {
+      const way = (await longer(work, last, [head, since])) ?? (await newWay(work, [head, since]));
+      last = way;
+      return way === null ? 'unknown' : await saidOn(work, way);
+    } catch (error) {
+      // Of a line that was thrown away, older commits may be gone.
+      if (error instanceof LostObject) return 'unknown';
+      throw error;
+    }
+  };
 };
 
 const NOTHING: Touched = { paths: [], settings: [] };
 
 interface Way {
+  readonly head: string;
+  readonly since: string;
   /** Where the lines meet. */
   readonly meet: Commit;
-  /** Down to there, without it. */
+  /** Commits down to there, without it. */
+  readonly length: number;
+  readonly paths: ReadonlySet<string>;
+  /** Commits that changed cluster.yaml or a namespace's file. */
+  readonly settings: readonly Commit[];
+}
+
+/** More commits at once than this on top of those that are known: then from the beginning. */
+const NEW_MAX = 64;
+
+/** The way with what is on top of it; null: HEAD is not, or the branch was rewritten before. */
+const longer = async (
+  work: TouchedWork,
+  last: Way | null,
+  [head, since]: readonly [string, string],
+): Promise<Way | null> => {
+  if (last?.since !== since || last.meet.oid !== since) return null;
+  const fresh: Commit[] = [];
+  let next: string | null = head;
+  while (next !== last.head) {
+    if (next === null || next === since || fresh.length === NEW_MAX) return null;
+    const commit: Commit = await work.folders.commit(next);
+    fresh.push(commit);
+    next = commit.parent;
+  }
+  if (last.length + fresh.length > HISTORY_COMMITS) return null;
+  return compared(work, { ...last, head }, fresh);
+};
+
+const newWay = async (
+  work: TouchedWork,
+  [head, since]: readonly [string, string],
+): Promise<Way | null> => {
+  if (!(await work.folders.has(since))) return null;
+  const found = await walked(work.folders, [head, since]);
+  if (found === null) return null;
+  const start = { head, since, meet: found.meet, length: 0, paths: new Set<string>() };
+  return compared(work, { ...start, settings: [] }, found.commits);
+};
+
+interface Walked {
+  readonly meet: Commit;
   readonly commits: readonly Commit[];
 }
 
 /** Down both first-parent lines by turns, to the first commit that is on both. */
-const wayBetween = async (
+const walked = async (
   folders: Folders,
   [head, since]: readonly [string, string],
-): Promise<Way | null> => {
+): Promise<Walked | null> => {
   const lines = [head, since].map((tip) => ({
     next: tip as string | null,
     seen: new Map<string, Commit>(),
   }));
-  for (let steps = 0; steps < HISTORY_COMMITS && lines.some(({ next }) => next !== null);) {
+  for (
+    let step = 0;
+    step <= HISTORY_COMMITS && lines.some(({ next }) => next !== null);
+    step += 1
+  ) {
     for (const line of lines) {
       if (line.next === null) continue;
       const commit = await folders.commit(line.next);
       line.seen.set(commit.oid, commit);
-      if (lines.every(({ seen }) => seen.has(commit.oid))) return wayOver(lines, commit);
+      if (lines.every(({ seen }) => seen.has(commit.oid))) return above(lines, commit);
       line.next = commit.parent;
-      steps += 1;
     }
   }
   return null;
 };
 
-const wayOver = (
+const above = (
   lines: readonly { readonly seen: ReadonlyMap<string, Commit> }[],
   meet: Commit,
-): Way => ({
+): Walked => ({
   meet,
   commits: lines.flatMap(({ seen }) => {
     const line = [...seen.values()];
@@ -84,37 +135,36 @@ const wayOver = (
 /** Trees that are read together. */
 const COMPARED_AT_ONCE = 64;
 
-const touchedOn = async (
-  work: TouchedWork,
-  { meet, commits }: Way,
-): Promise<Touched | 'unknown'> => {
-  const prefix = within(work.directory, '');
-  const paths = new Set<string>();
-  const saying = new Map<string, Commit>();
-  const settingsPaths = new Set<string>();
+const compared = async (
+  { directory, compare }: TouchedWork,
+  way: Way,
+  commits: readonly Commit[],
+): Promise<Way> => {
+  const prefix = within(directory, '');
+  const paths = new Set(way.paths);
+  const settings = [...way.settings];
   for (let at = 0; at < commits.length; at += COMPARED_AT_ONCE) {
-    const steps: Step[] = await Promise.all(
-      commits.slice(at, at + COMPARED_AT_ONCE).map(work.compare),
-    );
+    const steps: Step[] = await Promise.all(commits.slice(at, at + COMPARED_AT_ONCE).map(compare));
     for (const { commit, changed } of steps) {
-      for (const [whole] of changed) {
-        if (!whole.startsWith(prefix)) continue;
-        const path = whole.slice(prefix.length);
-        paths.add(path);
-        if (!isSettings(path)) continue;
-        settingsPaths.add(path);
-        saying.set(commit.oid, commit);
-      }
+      const mine = changed.flatMap(([path]) =>
+        path.startsWith(prefix) ? [path.slice(prefix.length)] : [],
+      );
+      for (const path of mine) paths.add(path);
+      if (mine.some(isSettings)) settings.push(commit);
     }
   }
-  if (settingsPaths.size === 0) return { paths: [...paths], settings: [] };
-  const states = [meet, ...saying.values()];
-  if (states.length > SETTINGS_STATES) return 'unknown';
-  const wanted = [...settingsPaths];
-  return {
-    paths: [...paths],
-    settings: await Promise.all(states.map((one) => filesIn(work, one, wanted))),
-  };
+  return { ...way, length: way.length + commits.length, paths, settings };
+};
+
+const saidOn = async (
+  work: TouchedWork,
+  { meet, paths, settings }: Way,
+): Promise<Touched | 'unknown'> => {
+  if (settings.length === 0) return { paths: [...paths], settings: [] };
+  if (settings.length > SETTINGS_STATES) return 'unknown';
+  const wanted = [...paths].filter(isSettings);
+  const states = await Promise.all([meet, ...settings].map((one) => filesIn(work, one, wanted)));
+  return { paths: [...paths], settings: states };
 };
 
 const isSettings = (path: string): boolean => {
