@@ -27,7 +27,7 @@ export const planSummary = (seen: Seen): readonly Block[] => {
   const hidden = summary.jobs.length - jobs.length;
   return [
     paragraph(verdictLine(seen), RANK.verdict),
-    list('Errors', problemItems(summary.problems, 'error'), RANK.verdict),
+    errorsBlock(seen),
     guardedBlock(seen),
     unmetBlock(seen),
     {
@@ -136,6 +136,15 @@ const problemItems = (
       ({ file, line, message, advice }) =>
         `${code(`${file}:${line}`)} ${sentence(message)} ${sentence(advice)}`,
     );
+
+/** So many errors tell that files are broken: what takes copies away must not be cut for more. */
+const ERRORS_FIRST = 50;
+
+const errorsBlock = ({ plan: { summary } }: Seen): Block => {
+  const block = list('Errors', problemItems(summary.problems, 'error'), RANK.verdict);
+  const rows = block.rows.map((row, at) => (at < ERRORS_FIRST ? row : { ...row, rank: RANK.harm }));
+  return { ...block, rows };
+};
 
 const guardedBlock = ({ plan: { summary }, visibility }: Seen): Block => {
   const items = summary.guarded
