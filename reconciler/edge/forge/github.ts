@@ -56,12 +56,16 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
     const known = glance.since(at - interval());
     if (known !== null) return known;
     const keep = glance.begin(at);
-    for (const delivery of (await deliveries?.fresh()) ?? []) take(delivery);
+    // Two rounds, not one question after the other: a plan waits for all of them.
+    const [fresh, open] = await Promise.all([deliveries?.fresh() ?? [], pulls.open()]);
+    for (const delivery of fresh) take(delivery);
     await sayAgain(checks, again);
-    const open = await pulls.open();
-    const closed = await closings.unfolded(await pulls.closed());
-    const groups = await pulls.groups();
-    const state = { pulls: [...open, ...closed], groups, requests: await requests.pending(open) };
+    const [closed, groups, asked] = await Promise.all([
+      pulls.closed().then(closings.unfolded),
+      pulls.groups(),
+      requests.pending(open),
+    ]);
+    const state = { pulls: [...open, ...closed], groups, requests: asked };
     keep(state);
     return state;
   };
