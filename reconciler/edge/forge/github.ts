@@ -60,12 +60,9 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
     const [fresh, open] = await Promise.all([deliveries?.fresh() ?? [], pulls.open()]);
     for (const delivery of fresh) take(delivery);
     await sayAgain(checks, again);
-    const [closed, groups, asked] = await Promise.all([
-      pulls.closed().then(closings.unfolded),
-      pulls.groups(),
-      requests.pending(open),
-    ]);
-    const state = { pulls: [...open, ...closed], groups, requests: asked };
+    const closed = pulls.closed().then(closings.unfolded);
+    const rest = [closed, pulls.groups(), requests.pending(open)] as const;
+    const state = stateOf(open, await Promise.all(rest));
     keep(state);
     return state;
   };
@@ -91,6 +88,15 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
     writes: () => wire.gate.writes(),
   };
 };
+
+const stateOf = (
+  open: readonly PullRequest[],
+  [closed, groups, requests]: readonly [
+    readonly PullRequest[],
+    ForgeState['groups'],
+    ForgeState['requests'],
+  ],
+): ForgeState => ({ pulls: [...open, ...closed], groups, requests });
 
 /** What was seen last, until news come. */
 const createGlance = () => {
