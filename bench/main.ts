@@ -17,6 +17,7 @@ import { renderPlan } from './figures/render-plan.ts';
 import { requestsFailed } from './figures/requests-failed.ts';
 import { rollingUpdate } from './figures/rolling-update.ts';
 import { runnerAtRest } from './figures/runner-at-rest.ts';
+import { webhookToPlan } from './figures/webhook-to-plan.ts';
 import { type Figure, type Row, tableOf } from './support/figure.ts';
 
 const FIGURES: readonly Figure[] = [
@@ -31,6 +32,7 @@ const FIGURES: readonly Figure[] = [
   pull,
   requestsFailed,
   renderPlan,
+  webhookToPlan,
 ];
 
 const main = async (): Promise<void> => {

@@ -23,6 +23,8 @@ export interface Loss {
   readonly name: string;
   /** Nothing: all copies find a place elsewhere. */
   readonly short: readonly Shortage[];
+  /** So many nodes at once that nothing is replaced until a person approves (rules 9.1). */
+  readonly waits?: true;
 }
 
 export interface Rehearsal {

@@ -1,7 +1,7 @@
 // What would happen if something were lost right after a change: each node, each zone, the copies
 // of each wave; and how long going back would take. In: what stands, the change as far as it can be
-// foreseen. Out: a Rehearsal. It asks for room only: that a loss of many nodes at once waits for a
-// person (rules 9.1) is not part of it, nor how long replacements take to start.
+// foreseen. Out: a Rehearsal: where there is no room, and which losses wait for a person because
+// they are of many nodes at once (rules 9.1). How long replacements take to start is no part of it.
 // Not here: words (render), the forecast (forecast).
 
 import { unaged } from '../../schema/ageing.ts';
@@ -18,7 +18,7 @@ import { copiesAtOnce } from '../../schema/parallel.ts';
 import { createDeadlines } from './deadlines.ts';
 import type { Forecast } from './forecast.ts';
 import { shortAfter, type Displaced } from './loss.ts';
-import { viewNodes, type NodeView } from './nodes.ts';
+import { isMassLoss, viewNodes, type NodeView } from './nodes.ts';
 import { placeNodesOf } from './placing.ts';
 import { homesOf } from './homes.ts';
 
@@ -56,6 +56,9 @@ const lossesAfter = (input: RehearseInput): Pick<Rehearsal, 'losses' | 'left'> =
   const rooms = { byNode: new WeakMap(), byCopy: new WeakMap() };
   const places = placeNodesOf(desired, { nodes, rooms });
   const homes = homesOf(desired);
+  const counted = [...nodes.byName.values()].filter(
+    ({ expected, drain }) => expected !== null && drain === 'no',
+  );
   const losses: Loss[] = [];
   let looks = 0;
   const candidates = candidatesIn(input, [...nodes.byName.values()]);
@@ -69,13 +72,17 @@ const lossesAfter = (input: RehearseInput): Pick<Rehearsal, 'losses' | 'left'> =
       allowances: new Map(),
       quotas: new Map(),
     });
-    losses.push({ kind, name, short: shortAfter(copies, { table, homes, lost }) });
+    const short = shortAfter(copies, { table, homes, lost });
+    const gone = counted.filter((view) => lost.has(view.name)).length;
+    losses.push({ kind, name, short, ...(isMassLoss(gone, counted.length) ? WAITS : {}) });
   }
   const sorted = losses.toSorted(
     (a, b) => compareText(a.kind, b.kind) || compareText(a.name, b.name),
   );
   return { losses: sorted, left: candidates.length - losses.length };
 };
+
+const WAITS = { waits: true } as const;
 
 /** Zones, then nodes: first those that the change touches, then those with the most copies. */
 const candidatesIn = (

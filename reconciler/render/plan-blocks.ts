@@ -32,7 +32,7 @@ export const planSummary = (seen: Seen): readonly Block[] => {
   return [
     paragraph(verdictLine(seen), RANK.verdict),
     refusalBlock(plan.refusals ?? []),
-    list('Errors', problemItems(summary.problems, 'error'), RANK.verdict),
+    errorsBlock(seen),
     guardedBlock(seen),
     list('Waits for owners', ownerItems(seen), RANK.verdict),
     unmetBlock(seen),
@@ -145,6 +145,15 @@ const problemItems = (
       ({ file, line, message, advice }) =>
         `${code(`${file}:${line}`)} ${sentence(message)} ${sentence(advice)}`,
     );
+
+/** So many errors tell that files are broken: what takes copies away must not be cut for more. */
+const ERRORS_FIRST = 50;
+
+const errorsBlock = ({ plan: { summary } }: Seen): Block => {
+  const block = list('Errors', problemItems(summary.problems, 'error'), RANK.verdict);
+  const rows = block.rows.map((row, at) => (at < ERRORS_FIRST ? row : { ...row, rank: RANK.harm }));
+  return { ...block, rows };
+};
 
 const guardedBlock = ({ plan: { summary }, visibility }: Seen): Block => {
   const items = summary.guarded

@@ -94,6 +94,8 @@ export const serveGit = async (
   request: http.IncomingMessage,
   response: http.ServerResponse,
 ): Promise<void> => {
+  // Who waited for its turn may have gone meanwhile: git would wait for the rest for ever.
+  if (request.destroyed || response.destroyed) return;
   const url = new URL(path, 'http://server');
   const { headers } = request;
   const child = spawn('git', ['-c', 'http.receivepack=true', 'http-backend'], {
@@ -118,6 +120,7 @@ export const serveGit = async (
   });
   child.stdin.on('error', () => {});
   request.pipe(child.stdin);
+  request.on('close', () => child.stdin.end());
   response.on('close', () => child.kill());
   const chunks: Buffer[] = [];
   child.stdout.on('data', (chunk: Buffer) => chunks.push(chunk));

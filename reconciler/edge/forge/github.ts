@@ -57,12 +57,13 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
     const known = glance.since(at - interval());
     if (known !== null) return known;
     const keep = glance.begin(at);
-    for (const delivery of (await deliveries?.fresh()) ?? []) take(delivery);
+    // Two rounds, not one question after the other: a plan waits for all of them.
+    const [fresh, open] = await Promise.all([deliveries?.fresh() ?? [], pulls.open()]);
+    for (const delivery of fresh) take(delivery);
     await sayAgain(checks, again);
-    const open = await pulls.open();
-    const closed = await closings.unfolded(await pulls.closed());
-    const groups = await pulls.groups();
-    const state = { pulls: [...open, ...closed], groups, requests: await requests.pending(open) };
+    const closed = pulls.closed().then(closings.unfolded);
+    const rest = [closed, pulls.groups(), requests.pending(open)] as const;
+    const state = stateOf(open, await Promise.all(rest));
     keep(state);
     return state;
   };
@@ -103,6 +104,15 @@ const commentsOf =
     closings.done(ask.pull);
     forget();
   };
+
+const stateOf = (
+  open: readonly PullRequest[],
+  [closed, groups, requests]: readonly [
+    readonly PullRequest[],
+    ForgeState['groups'],
+    ForgeState['requests'],
+  ],
+): ForgeState => ({ pulls: [...open, ...closed], groups, requests });
 
 /** What was seen last, until news come. */
 const createGlance = () => {
