@@ -12,12 +12,13 @@ import { sameTips } from './base.ts';
 import type { SignCommit } from './build.ts';
 import { makeCommit, offerCommit } from './commit.ts';
 import { entryAt } from './entry.ts';
-import { broken, LostObject } from './failure.ts';
+import { broken, LostObject, RefusedHead } from './failure.ts';
 import type { FileRow } from './folders.ts';
 import type { Commit, Identity } from './format.ts';
 import { normalDirectory, within } from './format.ts';
 import type { Judgement } from './judgement.ts';
 import { createJudgement } from './judgement.ts';
+import { createLedgerPlaces } from './ledger-place.ts';
 import { ledgerRows } from './ledger-store.ts';
 import { ANCESTRY_COMMITS, UNSYNCED_COMMITS } from './limits.ts';
 import { contains } from './line.ts';
@@ -25,7 +26,7 @@ import type { Step } from './step.ts';
 import type { Notes } from './notes.ts';
 import { createNotes } from './notes.ts';
 import type { GitSourceOptions } from './options.ts';
-import { createBase, refNames } from './options.ts';
+import { createBase } from './options.ts';
 import { createRecorder } from './recorder.ts';
 import { someBranches } from './refs.ts';
 import type { RewriteGuard } from './rewrite.ts';
@@ -68,7 +69,7 @@ export const createGitSource = (
   base: Base = createBase(options),
 ): GitSource => {
   const directory = normalDirectory(options.directory);
-  const refs = refNames(options);
+  const { refs } = base;
   const epochSeconds = () => Math.floor((options.epochMs ?? Date.now)() / 1000);
   const wakes = new Set<() => void>();
   const guard = createRewriteGuard({ base, branch: options.branch, log: options.log });
@@ -86,9 +87,28 @@ export const createGitSource = (
     counted: judgement.counted,
     atHead: (path) => isAtHead(reader.last(), path),
   });
+  const places = createLedgerPlaces({
+    base,
+    directory,
+    judgement,
+    pinned: options.ledger !== undefined,
+    readOnly: options.readOnly === true,
+    by: making.by,
+    alone: recorder.alone,
+  });
   const read = async (): Promise<SourceTree> => {
+    await places.settle();
     if (options.readOnly !== true) await recorder.prove();
-    return reader.read();
+    const tree = await reader.read();
+    return (await places.follow(tree)) ? reader.read() : tree;
+  };
+
+  /** A commit that is refused keeps no record away: a person resumes with one. */
+  const record = async (records: Ledger): Promise<void> => {
+    await places.settle().catch((error: unknown) => {
+      if (!(error instanceof RefusedHead)) throw error;
+    });
+    await recorder.record(records);
   };
 
   const inTurn = createTurns();
@@ -99,7 +119,7 @@ export const createGitSource = (
     read: () => base.attempt(read),
     complete: (tree, asks) => base.attempt(() => complete(base, tree, asks)),
     record: (records) =>
-      records.length === 0 ? Promise.resolve() : base.attempt(() => recorder.record(records)),
+      records.length === 0 ? Promise.resolve() : base.attempt(() => record(records)),
     commit: (ask: CommitAsk) => inTurn(() => base.attempt(() => makeCommit(committing(), ask))),
     offer: (ask, name) => inTurn(() => base.attempt(() => offerCommit(committing(), ask, name))),
     watch: (wake) => {
@@ -125,7 +145,12 @@ export const createGitSource = (
         readFileAt(base, await headOf(base, options), within(directory, path)),
       ),
     at: (commit) => base.attempt(() => headAt(base, commit)),
-    notes: createNotes({ base, ref: refs.notes, ...making }),
+    notes: createNotes({
+      base,
+      ref: refs.notes,
+      areTaken: () => refs.place() === 'ref',
+      ...making,
+    }),
     texts: () => textsOf([...(reader.last()?.files ?? []), ...ledgerRows(reader.last()?.ledger)]),
     walked: () => base.store().line.walked(),
     close: base.close,
