@@ -99,9 +99,7 @@ export const createNotes = ({ base, ref, areTaken, by, sign }: NotesOptions): No
     }
   };
   return {
-    update: async (commit, make) => {
-      if (areTaken()) await again(() => update(commit, make));
-    },
+    update: (commit, make) => (areTaken() ? again(() => update(commit, make)) : Promise.resolve()),
     read: (commit) => again(() => read(commit)),
   };
 };

@@ -76,41 +76,7 @@ export const createGitSource = (
   const judgement = createJudgement(base, directory, options);
   const making = { sign: signerOf(options), by: () => machine(options.cluster, epochSeconds()) };
   const reader = createReader({ base, options, directory, guard, judgement });
-  const recorder = createRecorder({
-    base,
-    refs,
-    directory,
-    cluster: options.cluster,
-    branch: options.branch,
-    log: options.log,
-    ...making,
-    counted: judgement.counted,
-    atHead: (path) => isAtHead(reader.last(), path),
-  });
-  const places = createLedgerPlaces({
-    base,
-    directory,
-    judgement,
-    pinned: options.ledger !== undefined,
-    readOnly: options.readOnly === true,
-    by: making.by,
-    alone: recorder.alone,
-  });
-  const read = async (): Promise<SourceTree> => {
-    await places.settle();
-    if (options.readOnly !== true) await recorder.prove();
-    const tree = await reader.read();
-    return (await places.follow(tree)) ? reader.read() : tree;
-  };
-
-  /** A commit that is refused keeps no record away: a person resumes with one. */
-  const record = async (records: Ledger): Promise<void> => {
-    await places.settle().catch((error: unknown) => {
-      if (!(error instanceof RefusedHead)) throw error;
-    });
-    await recorder.record(records);
-  };
-
+  const { read, record } = createReadings({ base, options, directory, judgement, reader, making });
   const inTurn = createTurns();
   const { onto, prove } = judgement;
   const branch = { base, ref: refs.branch, directory, sign: making.sign, onto, prove };
@@ -155,6 +121,55 @@ export const createGitSource = (
     walked: () => base.store().line.walked(),
     close: base.close,
   };
+};
+
+interface Readings {
+  readonly base: Base;
+  readonly options: GitSourceOptions;
+  readonly directory: string;
+  readonly judgement: Judgement;
+  readonly reader: ReturnType<typeof createReader>;
+  readonly making: { readonly sign: SignCommit | null; readonly by: () => Identity };
+}
+
+/** What reads and writes the ledger, at the place that it has. */
+const createReadings = (readings: Readings) => {
+  const { base, options, directory, judgement, reader, making } = readings;
+  const recorder = createRecorder({
+    base,
+    refs: base.refs,
+    directory,
+    cluster: options.cluster,
+    branch: options.branch,
+    log: options.log,
+    ...making,
+    counted: judgement.counted,
+    atHead: (path) => isAtHead(reader.last(), path),
+  });
+  const places = createLedgerPlaces({
+    base,
+    directory,
+    judgement,
+    pinned: options.ledger !== undefined,
+    readOnly: options.readOnly === true,
+    by: making.by,
+    alone: recorder.alone,
+  });
+  const read = async (): Promise<SourceTree> => {
+    await places.settle();
+    if (options.readOnly !== true) await recorder.prove();
+    const tree = await reader.read();
+    return (await places.follow(tree)) ? reader.read() : tree;
+  };
+
+  /** A commit that is refused keeps no record away: a person resumes with one. */
+  const record = async (records: Ledger): Promise<void> => {
+    await places.settle().catch((error: unknown) => {
+      if (!(error instanceof RefusedHead)) throw error;
+    });
+    await recorder.record(records);
+  };
+  return { read, record };
 };
 
 const textsOf = (rows: Iterable<FileRow>): ReadonlyMap<string, string> => {
