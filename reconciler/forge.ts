@@ -71,7 +71,6 @@ const startForge = async (ask: ForgeAsk): Promise<RunningForge> => {
       directory: repository.directory,
       cluster,
       cacheDir,
-      ledger: 'ref',
       sshCommand: null,
     },
     keep: program === null ? null : { folder: cacheDir, program },

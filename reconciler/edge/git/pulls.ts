@@ -157,6 +157,7 @@ const createOpened = (options: PullReaderOptions, folder: string) => {
     // A base that is not the newest is no rewritten branch; the main thread guards that.
     local: true,
     name: options.repository,
+    refs,
     tips,
     refresh: tips,
     follow: async (ref) => readRef(store().repository, ref),
