@@ -28,6 +28,8 @@ await build({
   platform: 'node',
   target: 'node20',
   sourcemap: 'linked',
+  // Optional, of another licence, and loaded only where OpenPGP keys are listed: it stays outside.
+  external: ['openpgp'],
   logLevel: 'warning',
   // Names this very build: what a reconciler keeps on disk counts for the code that wrote it.
   define: { PURSER_BUILD: JSON.stringify(hash.digest('hex')) },

@@ -30,6 +30,7 @@ const TEST_PACKAGES = {
   skopeo: 'skopeo',
   'openssh-client': 'ssh',
   'openssh-server': 'sshd',
+  gnupg: 'gpg',
 };
 /** Tests start an sshd of their own; this machine is not to serve port 22 because of them. */
 const MASK_SSH = 'systemctl mask ssh.service ssh.socket';

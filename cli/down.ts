@@ -1,13 +1,15 @@
 // `purser down`: removes everything that `up` made but the repository and the named volumes.
 
+import { existsSync } from 'node:fs';
 import { readdir, rm, rmdir } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { many } from '../reconciler/render/words.ts';
+import { VOLUME_FOLDER_PATTERN } from '../schema/ids.ts';
 import type { CommandSpec } from './command.ts';
 import { CommandError } from './command-error.ts';
 import type { Layout, NodeLayout, UpSettings } from './up/layout.ts';
-import { layoutOf, ownPaths, readSettings } from './up/layout.ts';
+import { layoutOf, nodeLayout, ownPaths, readSettings } from './up/layout.ts';
 import { partNodes } from './up/networks.ts';
 import { readPid } from './up/process.ts';
 
@@ -23,13 +25,15 @@ export const down: CommandSpec = {
   run: async ({ options, common, io }) => {
     const layout = layoutOf(common.root);
     const settings = await readSettings(layout);
-    if (settings === null) {
-      throw new CommandError(
-        `there is no cluster in ${layout.root}; name its place with --root`,
-        1,
-      );
-    }
     const say = common.json ? () => undefined : io.out;
+    const withVolumes = options['volumes'] === true;
+    if (settings === null) {
+      const volumes = await leftVolumes(layout, withVolumes);
+      if (common.json)
+        io.out(JSON.stringify({ removed: [], stays: { repository: null, volumes: [] } }));
+      for (const path of volumes) say(`Removed the volume ${path}`);
+      return 0;
+    }
     await stopUp(layout, say);
     const removed: { readonly node: string; readonly containers: number }[] = [];
     for (const node of settings.nodes) removed.push(await removeNode(node, say));
@@ -39,11 +43,16 @@ export const down: CommandSpec = {
         settings.nodes.map(({ name }) => name),
       );
     }
-    const volumes = options['volumes'] === true ? [] : await volumesOf(settings.nodes);
+    const volumes = withVolumes ? [] : await volumesOf(settings.nodes);
+    if (withVolumes) await forgetHomes(settings, layout, io.err);
     await removeFiles(layout, settings, volumes.length > 0);
+    // Commits and lists name it: like the repository it is no part of what runs.
+    if (withVolumes) await rm(layout.signingKey, { force: true });
+    await rmdir(layout.root).catch(() => undefined); // the repository is in it
     const { repository } = settings;
     if (common.json) io.out(JSON.stringify({ removed, stays: { repository, volumes } }));
     say(`The repository stays: ${repository}`);
+    if (existsSync(layout.signingKey)) say(`Purser's signing key stays: ${layout.signingKey}`);
     for (const volume of volumes) say(`A volume stays: ${volume}`);
     return 0;
   },
@@ -74,6 +83,46 @@ const removeNode = async (node: NodeLayout, say: Say) => {
   return { node: node.name, containers };
 };
 
+/** The ledger still says where the volumes lived; a cluster with fewer nodes would wait for them. */
+const forgetHomes = async (settings: UpSettings, layout: Layout, warn: Say): Promise<void> => {
+  const { endHomes } = await import('./up/homes.ts');
+  try {
+    await endHomes(settings, layout);
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    warn(`The ledger still names the nodes of the volumes, as it cannot be written: ${why}`);
+    warn('Where one is waited for later: purser volume rm VOLUME');
+  }
+};
+
+/** Of a cluster that was removed without its volumes. */
+const leftVolumes = async (layout: Layout, remove: boolean): Promise<readonly string[]> => {
+  const names = await readdir(layout.nodesDir).catch(() => []);
+  const nodes = names.map((name) => nodeLayout(layout, name, null));
+  const paths = (await volumesOf(nodes)).filter((path) => FOLDER.test(basename(path)));
+  const isEmpty = paths.length === 0 && !existsSync(layout.signingKey);
+  if (isEmpty || !remove) {
+    const left = 'there is no cluster, but named volumes of one: `purser down --volumes` removes';
+    throw new CommandError(
+      paths.length === 0
+        ? `there is no cluster in ${layout.root}; name its place with --root`
+        : `in ${layout.root} ${left} ${paths.join(', ')}`,
+      1,
+    );
+  }
+  for (const path of paths) await rm(path, { recursive: true, force: true });
+  for (const { root } of nodes) {
+    await rmdir(join(root, 'volumes')).catch(() => undefined);
+    await rmdir(root).catch(() => undefined);
+  }
+  await rmdir(layout.nodesDir).catch(() => undefined);
+  await rm(layout.signingKey, { force: true });
+  await rmdir(layout.root).catch(() => undefined); // the repository is in it
+  return paths;
+};
+
+const FOLDER = new RegExp(VOLUME_FOLDER_PATTERN);
+
 const volumesOf = async (nodes: readonly NodeLayout[]): Promise<readonly string[]> => {
   const found = await Promise.all(
     nodes.map(async ({ root }) => {
@@ -102,5 +151,4 @@ const removeFiles = async (
   await rmdir(layout.nodesDir).catch(() => undefined);
   // Whoever names a folder with other things in it as the root keeps them.
   for (const path of ownPaths(layout)) await rm(path, remove);
-  await rmdir(layout.root).catch(() => undefined); // the repository is in it
 };

@@ -5,7 +5,7 @@
 // plan itself (reconciler).
 
 import { pc } from './colours.ts';
-import type { HistoryCommit, ReturnAnswer } from '../schema/control.ts';
+import type { HistoryCommit } from '../schema/control.ts';
 import type { DesiredJob } from '../schema/desired.ts';
 import type { Ledger } from '../schema/ledger.ts';
 import type { LiveAllocation, LiveState } from '../schema/live.ts';
@@ -44,10 +44,10 @@ export const explain: CommandSpec = {
     const asked = { limit: HISTORY_LOOKED_AT, job: job.id };
     const commits = await ask<readonly HistoryCommit[]>(common, 'history', asked);
     const commit = commits.find(({ oid }) => oid === job.commit.oid) ?? job.commit;
-    const returns = await ask<readonly ReturnAnswer[]>(common, 'returns', { jobs: [job.id] });
-    const back = returns.find(({ specHash }) => specHash === job.spec.specHash);
-    const broughtBackBy = back?.commit ?? null;
-    const facts = { ...factsOf(state, { ...job, commit }, tree.ledger), broughtBackBy };
+    const first = job.sameAs;
+    const sameAs =
+      first === undefined ? null : (commits.find(({ oid }) => oid === first) ?? unknown(first));
+    const facts = { ...factsOf(state, { ...job, commit }, tree.ledger), sameAs };
     if (common.json) io.out(toJson(facts, 2));
     else io.out(textOf(facts).join('\n'));
     return 0;
@@ -55,9 +55,16 @@ export const explain: CommandSpec = {
 };
 
 type Facts = ReturnType<typeof factsOf> & {
-  /** The newest commit by which a version that had settled before came back; null: none. */
-  readonly broughtBackBy: DesiredJob['commit'] | null;
+  /** The commit with which a version that came back settled first; null: it did not come back. */
+  readonly sameAs: DesiredJob['commit'] | null;
 };
+
+const unknown = (oid: string): DesiredJob['commit'] => ({
+  oid,
+  author: '',
+  email: '',
+  subject: '',
+});
 
 const factsOf = (state: ReadyState, job: DesiredJob, ledger: Ledger) => {
   const { plan, wakesInMs, desired, live } = state.view;
@@ -173,7 +180,7 @@ const textOf = (facts: Facts): readonly string[] => [
 const section = (title: string, lines: readonly string[]): readonly string[] =>
   lines.length === 0 ? [] : ['', pc.bold(title), ...lines.map((line) => `  ${line}`)];
 
-const wantedLines = ({ job, deployment, broughtBackBy }: Facts): readonly string[] => {
+const wantedLines = ({ job, deployment, sameAs }: Facts): readonly string[] => {
   const { spec, commit, standing } = job;
   const row = (name: string, value: string) => `  ${name.padEnd(12)}${value}`;
   const status = deployment === null ? 'not planned' : STATUS_WORDS[deployment.status];
@@ -188,7 +195,7 @@ const wantedLines = ({ job, deployment, broughtBackBy }: Facts): readonly string
     row('file', `${job.file}, priority ${spec.priority}`),
     row('version', `${spec.specHash.slice(0, 12)} (${marks.join(', ')})`),
     row('commit', commitWords(commit)),
-    ...(broughtBackBy === null ? [] : [row('back by', commitWords(broughtBackBy))]),
+    ...(sameAs === null ? [] : [row('same as', commitWords(sameAs))]),
     row('deployment', job.deployment),
     ...(standing.kind === 'held' ? [row('held', standing.why)] : []),
     ...(standing.kind === 'removed' ? [row('removed', 'its file is gone from HEAD')] : []),

@@ -1,42 +1,21 @@
 // What of a setup on GitHub works, and what is missing with the way to mend it.
-// In: a configuration. Out: findings, each a sentence. It changes one thing only: an App's webhook
-// address, where one is given. Not here: making the App (github-app), printing (github).
+// In: a configuration. Out: findings, each a sentence. It changes nothing. Not here: making the App
+// (github-app), the webhook (github-webhook), printing (github-setup).
 
-import type { ForgeConfig } from '../reconciler/config.ts';
-import type { ApiDelivery } from '../reconciler/edge/forge/answers.ts';
 import { permissionWords } from '../reconciler/edge/forge/failure.ts';
 import { siteOf } from '../reconciler/edge/forge/options.ts';
-import { createReceiver } from '../reconciler/edge/forge/webhooks.ts';
-import type { Wire } from '../reconciler/edge/forge/wire.ts';
-import type { ClockPort } from '../reconciler/ports.ts';
 import { EVENTS, PERMISSIONS } from './github-app.ts';
-
-export interface Finding {
-  readonly name: string;
-  /** `unknown`: it cannot be read with what was given. */
-  readonly state: 'ok' | 'missing' | 'unknown';
-  readonly words: string;
-  /** What to do; absent where nothing is to be done. */
-  readonly fix?: string;
-}
-
-export interface CheckAsk {
-  readonly config: ForgeConfig;
-  readonly wire: Wire;
-  readonly branch: string;
-  /** What GitHub sends deliveries to; null: nowhere. */
-  readonly webhookUrl: string | null;
-  readonly clock: ClockPort;
-}
+import type { CheckAsk, Finding } from './github-finding.ts';
+import { webhookFinding } from './github-webhook.ts';
 
 export const checkSetup = async (ask: CheckAsk): Promise<readonly Finding[]> => {
   const repository = await attempt('repository', () => repositoryFinding(ask));
   if (repository.state === 'missing') return [repository];
   return [
     repository,
-    ...(ask.wire.isApp ? await permissionFindings(ask) : []),
+    ...(ask.wire.isApp ? await permissionFindings(ask) : [tokenFinding(ask)]),
     await attempt('branch', () => branchFinding(ask)),
-    ...(ask.wire.isApp ? [await attempt('webhook', () => webhookFinding(ask))] : []),
+    await attempt('webhook', () => webhookFinding(ask)),
   ];
 };
 
@@ -81,11 +60,22 @@ const repositoryFinding = async ({ wire }: CheckAsk): Promise<Finding> => {
   return { name, state: 'ok', words: `${found.full_name} is open to Purser` };
 };
 
+const tokenFinding = ({ config }: CheckAsk): Finding => {
+  const shown = config.comments ? 'commit statuses and one comment' : 'commit statuses';
+  const words = `a token shows ${shown} on a pull request: checks and their buttons need an App`;
+  return { name: 'login', state: 'ok', words };
+};
+
 interface ApiApp {
   readonly slug: string;
-  readonly html_url: string;
+  readonly owner?: { readonly login: string; readonly type: string } | null;
   readonly permissions: Readonly<Record<string, string>>;
   readonly events: readonly string[];
+}
+
+interface ApiInstallation {
+  readonly html_url: string;
+  readonly permissions: Readonly<Record<string, string>>;
 }
 
 /** What the App asks for, and what the installation was granted: both must hold. */
@@ -95,17 +85,16 @@ const permissionFindings = async ({ wire, config }: CheckAsk): Promise<readonly 
     params: {},
     pick: (data) => data as ApiApp,
   });
-  const granted = await wire.poll({
+  const { permissions: granted, html_url: accept } = await wire.poll({
     route: 'GET /repos/{owner}/{repo}/installation',
     params: {},
-    pick: (data) => (data as ApiApp).permissions,
+    pick: (data) => data as ApiInstallation,
   });
-  const site = siteOf(config.apiUrl);
+  const settings = `${settingsOf(siteOf(config.apiUrl), app)}/permissions`;
   const missing = Object.entries(PERMISSIONS).filter(
     ([name, level]) => !covers(app.permissions[name], level) || !covers(granted[name], level),
   );
   const lost = EVENTS.filter((event) => !app.events.includes(event));
-  const accept = `${site}/${config.owner}/${config.repo}/settings/installations`;
   return [
     ...missing.map(([name, level]) => ({
       name: `permission ${name}`,
@@ -113,7 +102,7 @@ const permissionFindings = async ({ wire, config }: CheckAsk): Promise<readonly 
       words: `the App lacks ${permissionWords(name, level)}`,
       fix: covers(app.permissions[name], level)
         ? `accept the App's new permissions at ${accept}`
-        : `grant it in the settings of ${app.html_url} under «Permissions & events», then accept it at ${accept}`,
+        : `grant it at ${settings}, then accept it at ${accept}`,
     })),
     ...(missing.length === 0
       ? [{ name: 'permissions', state: 'ok' as const, words: 'the App may do all it needs' }]
@@ -125,11 +114,17 @@ const permissionFindings = async ({ wire, config }: CheckAsk): Promise<readonly 
             name: 'events',
             state: 'missing' as const,
             words: `the App does not subscribe to ${lost.join(', ')}`,
-            fix: `tick them in the settings of ${app.html_url} under «Permissions & events»`,
+            fix: `tick them under «Subscribe to events» at ${settings}`,
           },
         ]),
   ];
 };
+
+/** Where whoever owns the App changes it. */
+const settingsOf = (site: string, { slug, owner }: ApiApp): string =>
+  owner?.type === 'Organization'
+    ? `${site}/organizations/${owner.login}/settings/apps/${slug}`
+    : `${site}/settings/apps/${slug}`;
 
 const covers = (has: string | undefined, needs: string): boolean =>
   has === 'write' || has === 'admin' || (has === 'read' && needs === 'read');
@@ -179,54 +174,4 @@ const branchFinding = async ({ wire, config, branch }: CheckAsk): Promise<Findin
     };
   }
   return { name, state: 'ok', words: `Purser may push to ${branch}` };
-};
-
-/** So long is waited for a delivery that was asked for. */
-const DELIVERY_WAIT_MS = 20_000;
-
-/** Asks GitHub for a delivery and waits until it is here, signed with our secret. */
-const webhookFinding = async ({ wire, config, webhookUrl, clock }: CheckAsk): Promise<Finding> => {
-  const name = 'webhook';
-  if (config.webhook === null) {
-    const words = 'there is no webhook: GitHub is asked every ten seconds instead';
-    const fix = 'give `--webhook-url` an address that GitHub reaches to have changes at once';
-    return { name, state: 'ok', words, fix };
-  }
-  const arrived = { at: 0 };
-  const quiet = { info: () => undefined, warn: () => undefined, error: () => undefined };
-  const receiver = createReceiver({
-    config: config.webhook,
-    clock,
-    log: quiet,
-    onDelivery: () => void (arrived.at = clock.now()),
-  });
-  await receiver.listen();
-  try {
-    const [newest] = await wire.poll({
-      route: 'GET /app/hook/deliveries',
-      params: { per_page: 1 },
-      pick: (data) => data as readonly ApiDelivery[],
-      once: true,
-    });
-    if (newest === undefined) {
-      const words = 'GitHub has not sent anything yet';
-      const fix = 'push a commit, then run `purser github setup` again';
-      return { name, state: 'unknown', words, fix };
-    }
-    const route = 'POST /app/hook/deliveries/{delivery_id}/attempts';
-    await wire.send(route, { delivery_id: newest.id });
-    const until = clock.now() + DELIVERY_WAIT_MS;
-    while (arrived.at === 0 && clock.now() < until) {
-      await clock.sleepUntil(clock.now() + 50, new AbortController().signal);
-    }
-  } finally {
-    await receiver.close();
-  }
-  if (arrived.at > 0) return { name, state: 'ok', words: 'a delivery of GitHub arrived, signed' };
-  return {
-    name,
-    state: 'missing',
-    words: `no delivery arrived at ${config.webhook.address}${config.webhook.path} within 20 s`,
-    fix: `let ${webhookUrl ?? "the App's webhook address"} lead there, with the secret of this setup; «Recent deliveries» in the App's settings say what GitHub got for an answer`,
-  };
 };

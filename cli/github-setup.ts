@@ -4,21 +4,26 @@
 // here: the browser's way (github-app), the checks (github-check).
 
 import { randomBytes } from 'node:crypto';
+import { existsSync } from 'node:fs';
 import { chmod, mkdir, readFile } from 'node:fs/promises';
-import { basename, join, resolve } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import type { ForgeConfig, ForgeCredentials } from '../reconciler/config.ts';
 import { createClock } from '../reconciler/edge/clock.ts';
-import { apiOf } from '../reconciler/edge/forge/options.ts';
+import { apiOf, siteOf } from '../reconciler/edge/forge/options.ts';
+import { allowedSignerLine, openSigningKey } from '../reconciler/edge/git/signing-key.ts';
 import { createWire, type Wire } from '../reconciler/edge/forge/wire.ts';
 import { shellWord } from '../schema/paths.ts';
 import type { Invocation } from './command.ts';
 import { text } from './command.ts';
 import { CommandError, fileTrouble } from './command-error.ts';
 import { forgeFileText, readForgeFile, WEBHOOK_PATH } from './forge-file.ts';
-import { makeApp } from './github-app.ts';
-import { checkSetup, type Finding } from './github-check.ts';
+import { makeApp, type MadeApp } from './github-app.ts';
+import { checkSetup } from './github-check.ts';
+import type { Finding } from './github-finding.ts';
+import { installationOf, isOrganization } from './github-install.ts';
 import { isThere, makeFolder } from './make-folder.ts';
+import { SIGNING_KEY } from './up/layout.ts';
 
 export const setUpGitHub = async (invocation: Invocation): Promise<number> => {
   const { options, common, io } = invocation;
@@ -39,7 +44,7 @@ export const setUpGitHub = async (invocation: Invocation): Promise<number> => {
   const findings = await checkSetup({ config, wire, branch, webhookUrl, clock });
   const ok = findings.every(({ state }) => state !== 'missing');
   if (common.json) io.out(JSON.stringify({ ok, file, findings }, null, 2));
-  else tell(invocation, findings, ok ? file : null);
+  else tell(invocation, findings, { config, branch, file });
   return ok ? 0 : 1;
 };
 
@@ -60,10 +65,11 @@ const setUp = async (
     throw new CommandError(`\`${repository}\` is no repository: write OWNER/NAME`);
   }
   const site = siteFrom(text(options['url']) ?? '');
+  await makeFolder(dirname(folder), 0o711); // what runs in containers passes through it
   await makeFolder(folder, 0o700);
   await chmod(folder, 0o700);
   const webhookUrl = text(options['webhookUrl']);
-  const place = { folder, apiUrl: apiOf(site), site, owner, repo, webhookUrl };
+  const place = { folder, file, apiUrl: apiOf(site), site, owner, repo, webhookUrl };
   const taken = await credentialsOf(invocation, place);
   const { credentials, webhookSecret } = taken;
   const base: ForgeConfig = {
@@ -96,6 +102,7 @@ const siteFrom = (url: string): string => {
 
 interface Place {
   readonly folder: string;
+  readonly file: string;
   readonly apiUrl: string;
   readonly site: string;
   readonly owner: string;
@@ -123,66 +130,86 @@ const credentialsOf = async (invocation: Invocation, place: Place): Promise<Take
   if ((appId === null) !== (keyFile === null)) {
     throw new CommandError('an App that is there needs both --app-id and --key-file');
   }
-  const say = (line: string) => (common.json ? io.err(line) : io.out(line));
+  const say = common.json ? io.err : io.out;
   const kept = join(folder, 'private-key.pem');
   if (appId !== null && keyFile !== null) {
     if (!/^[1-9]\d{0,15}$/.test(appId)) throw new CommandError(`\`${appId}\` is no App's id`);
     await writeSecret(kept, await contentOf(keyFile));
     const secretFile = text(options['webhookSecretFile']);
     const webhookSecret = secretFile === null ? '' : (await contentOf(secretFile)).trim();
-    return installed(place, { id: Number(appId), kept, webhookSecret, say });
+    return installed(invocation, place, { id: Number(appId), kept, webhookSecret });
   }
-  const suffix = randomBytes(2).toString('hex');
-  const made = await makeApp({
-    ...place,
-    isOrganization: options['organization'] === true,
-    name: `purser-${place.repo.slice(0, 20)}-${suffix}`,
-    signal: io.signal,
-    say,
-  });
-  await writeSecret(kept, made.pem);
-  await writeSecret(join(folder, 'webhook-secret'), made.webhookSecret);
-  say(`The App ${made.slug} is made. Install it: ${made.url}/installations/new`);
-  const { webhookSecret } = made;
-  return installed(place, { id: made.id, kept, webhookSecret, say });
+  const made = await newApp(invocation, place, kept);
+  say(`The App ${made.slug} is made; its key is in ${kept}.`);
+  return installed(invocation, place, { ...made, kept });
 };
 
-/** A person installs the App in the browser meanwhile. */
-const INSTALL_PATIENCE_MS = 10 * 60_000;
-const INSTALL_STEP_MS = 2000;
-
-interface InstallAsk {
-  readonly id: number;
-  readonly kept: string;
-  readonly webhookSecret: string;
-  readonly say: (line: string) => void;
-}
+/** Made in the browser. An App that is forgotten stays on GitHub: no second one by accident. */
+const newApp = async (
+  { options, common, io }: Invocation,
+  place: Place,
+  kept: string,
+): Promise<MadeApp> => {
+  const { folder, file, apiUrl, owner, repo } = place;
+  if (await isThere(file)) {
+    throw new CommandError(
+      `${file} is there: \`purser github setup\` checks it. To make another App, move it away first`,
+    );
+  }
+  const suffix = randomBytes(2).toString('hex');
+  return makeApp({
+    ...place,
+    isOrganization:
+      options['organization'] === true || (await isOrganization(apiUrl, owner)) === true,
+    name: `purser-${repo.slice(0, 20)}-${suffix}`,
+    signal: io.signal,
+    say: common.json ? io.err : io.out,
+    keep: async ({ pem, webhookSecret }) => {
+      await writeSecret(kept, pem);
+      await writeSecret(join(folder, 'webhook-secret'), webhookSecret);
+    },
+  });
+};
 
 const installed = async (
+  { options, common, io }: Invocation,
   place: Place,
-  { id: appId, kept, webhookSecret, say }: InstallAsk,
+  app: { readonly id: number; readonly kept: string; readonly webhookSecret: string },
 ): Promise<Taken> => {
+  const { id: appId, kept, webhookSecret } = app;
   // Its own installation is what is asked for, with the App's key: any other number does here.
   const login = { kind: 'app', appId, installation: 1, privateKeyFile: kept } as const;
-  const { apiUrl, owner, repo } = place;
-  const asked = { kind: 'github', apiUrl, owner, repo, webhook: null, comments: true } as const;
-  const wire = wireOf({ ...asked, credentials: login }, 'main');
-  const until = performance.now() + INSTALL_PATIENCE_MS;
-  for (let tries = 0; ; tries += 1) {
-    try {
-      const installation = await wire.poll({
-        route: 'GET /repos/{owner}/{repo}/installation',
-        params: {},
-        pick: (data) => (data as { readonly id: number }).id,
-      });
-      return { credentials: { ...login, installation }, webhookSecret };
-    } catch (error) {
-      const isAbsent = error instanceof Error && 'status' in error && error.status === 404;
-      if (!isAbsent || performance.now() > until) throw error;
-      if (tries === 0) say(`Waiting until the App is installed in ${owner}/${repo} …`);
-      await new Promise((done) => setTimeout(done, INSTALL_STEP_MS));
-    }
-  }
+  const { apiUrl, owner, repo, site, webhookUrl, folder } = place;
+  const config: ForgeConfig = {
+    kind: 'github',
+    apiUrl,
+    owner,
+    repo,
+    webhook: null,
+    comments: true,
+    credentials: login,
+  };
+  const branch = text(options['branch']) ?? 'main';
+  const words = [
+    ['--root', common.root],
+    ['--repository', `${owner}/${repo}`],
+    ...(site === 'https://github.com' ? [] : [['--url', site]]),
+    ...(branch === 'main' ? [] : [['--branch', branch]]),
+    ['--app-id', String(appId)],
+    ['--key-file', kept],
+    ...(webhookUrl === null ? [] : [['--webhook-url', webhookUrl]]),
+    ...(webhookUrl === null || webhookSecret === ''
+      ? []
+      : [['--webhook-secret-file', join(folder, 'webhook-secret')]]),
+  ];
+  const installation = await installationOf({
+    config,
+    wire: wireOf(config, branch),
+    signal: io.signal,
+    say: common.json ? io.err : io.out,
+    again: ['purser github setup', ...words.flat().map(shellWord)].join(' '),
+  });
+  return { credentials: { ...login, installation }, webhookSecret };
 };
 
 const webhookOf = async (
@@ -247,15 +274,33 @@ const SIGNS = { ok: '✓', missing: '✗', unknown: '?' } as const;
 const tell = (
   { io, common }: Invocation,
   findings: readonly Finding[],
-  file: string | null,
+  ready: { readonly config: ForgeConfig; readonly branch: string; readonly file: string },
 ): void => {
   for (const { state, words, fix } of findings) {
     io.out(`${SIGNS[state]} ${words}`);
     if (fix !== undefined) io.out(`    ${fix}`);
   }
-  if (file === null) io.out('\nWhen that is mended: `purser github setup` checks again.');
-  else {
-    io.out('\nStart Purser with it:');
-    io.out(`  purser up REPOSITORY --root ${shellWord(common.root)} --forge ${shellWord(file)}`);
-  }
+  const isMissing = findings.some(({ state }) => state === 'missing');
+  if (isMissing) io.out('\nWhen that is mended: `purser github setup` checks again.');
+  if (findings.some(({ state, name }) => state === 'missing' && name !== 'branch')) return;
+  const { config, branch, file } = ready;
+  const url = `${siteOf(config.apiUrl)}/${config.owner}/${config.repo}.git`;
+  const words = [
+    url,
+    '--root',
+    common.root,
+    '--forge',
+    file,
+    ...(branch === 'main' ? [] : ['--branch', branch]),
+  ];
+  io.out(isMissing ? '\nIt runs as it is, too:' : '\nStart Purser with it:');
+  io.out(`  purser up ${words.map(shellWord).join(' ')}`);
+  const key = join(common.root, SIGNING_KEY);
+  io.out('\nPurser signs its commits. Where cluster.yaml asks for `signatures`, list its key in');
+  io.out('signers/allowed_signers, in a commit before it is needed:');
+  io.out(
+    existsSync(key)
+      ? `  ${allowedSignerLine(openSigningKey(key, false))}`
+      : '  the line `signer` of purser status --json, once it has started',
+  );
 };

@@ -5,7 +5,7 @@
 
 import { pc } from './colours.ts';
 import { MACHINE_AUTHOR } from '../reconciler/config.ts';
-import type { HistoryCommit, ReturnAnswer } from '../schema/control.ts';
+import type { HistoryCommit } from '../schema/control.ts';
 import type { Ledger } from '../schema/ledger.ts';
 import type { Snapshot } from '../schema/snapshot.ts';
 import type { CommandSpec } from './command.ts';
@@ -34,9 +34,7 @@ export const history: CommandSpec = {
       ask<Snapshot>(common, 'snapshot'),
     ]);
     const { ledger } = snapshot.tree;
-    const jobs = job === null ? returnedIn(ledger) : [job];
-    const returns = await ask<readonly ReturnAnswer[]>(common, 'returns', { jobs });
-    const marks = marksOf(ledger, job, returns);
+    const marks = marksOf(ledger, job);
     const entries = commits.map((commit) => ({
       ...commit,
       at: new Date(commit.at * 1000).toISOString(),
@@ -71,26 +69,11 @@ interface Mark {
   readonly sameAs?: string;
 }
 
-/** Jobs that may have gone back: more than one of their versions stands in the ledger. */
-const returnedIn = (ledger: Ledger): readonly string[] => {
-  const versions = new Map<string, Set<string>>();
-  for (const record of ledger) {
-    if (record.kind !== 'settled' && record.kind !== 'failed') continue;
-    const known = versions.get(record.job) ?? new Set();
-    versions.set(record.job, known.add(record.specHash));
-  }
-  return [...versions].flatMap(([job, { size }]) => (size > 1 ? [job] : []));
-};
-
 /**
  * Commit that introduced a version, or brought it back → what became of it. A job that failed and
  * was reverted is shown as reverted.
  */
-const marksOf = (
-  ledger: Ledger,
-  job: string | null,
-  returns: readonly ReturnAnswer[],
-): ReadonlyMap<string, readonly Mark[]> => {
+const marksOf = (ledger: Ledger, job: string | null): ReadonlyMap<string, readonly Mark[]> => {
   const failed = new Map<string, string>();
   const marks = new Map<string, Map<string, Omit<Mark, 'job'>>>();
   const mark = (commit: string, id: string, found: Omit<Mark, 'job'>) => {
@@ -98,18 +81,30 @@ const marksOf = (
     marks.set(commit, mine.set(id, found));
   };
   for (const record of ledger) {
-    if (record.kind !== 'settled' && record.kind !== 'failed' && record.kind !== 'reverted')
-      continue;
-    if (job !== null && record.job !== job) continue;
-    if (record.kind === 'failed') failed.set(record.deployment, record.commit);
-    const introduced = record.kind === 'reverted' ? failed.get(record.deployment) : record.commit;
-    if (introduced !== undefined) mark(introduced, record.job, { kind: record.kind });
-  }
-  // The record of a version names one commit; the others that brought it are told by the returns.
-  for (const { commit, job: id, sameAs } of returns) {
-    if (marks.get(sameAs)?.get(id) === undefined) mark(sameAs, id, { kind: 'settled' });
-    const known = marks.get(commit.oid)?.get(id)?.kind ?? 'settled';
-    if (known === 'settled') mark(commit.oid, id, { kind: 'returned', sameAs });
+    if (!('job' in record) || (job !== null && record.job !== job)) continue;
+    switch (record.kind) {
+      case 'returned':
+      case 'settled': {
+        const { sameAs } = record;
+        if (sameAs !== undefined) mark(record.commit, record.job, { kind: 'returned', sameAs });
+        else if (record.kind === 'settled') mark(record.commit, record.job, { kind: 'settled' });
+        break;
+      }
+      case 'failed':
+        failed.set(record.deployment, record.commit);
+        mark(record.commit, record.job, { kind: 'failed' });
+        break;
+      case 'reverted': {
+        const introduced = failed.get(record.deployment);
+        if (introduced !== undefined) mark(introduced, record.job, { kind: 'reverted' });
+        break;
+      }
+      case 'digest':
+      case 'volume':
+        break;
+      default:
+        record satisfies never;
+    }
   }
   return new Map(
     [...marks].map(([commit, byJob]) => [

@@ -102,7 +102,7 @@ export const promote = jobCommand({
 /** `resume JOB`, and `resume --at COMMIT` after the branch was rewritten (rules 12.1). */
 export const resume: CommandSpec = {
   usage: 'resume [job]',
-  summary: 'resume a paused rollout, or syncing after the branch was rewritten',
+  summary: 'resume a paused rollout, or automation, or syncing after a rewrite',
   completes: 'job',
   examples: [
     ['purser resume web', 'takes `update.paused` out again (writes a commit)'],
@@ -135,8 +135,13 @@ export const resume: CommandSpec = {
     if (args[0] === undefined) throw new CommandError('name a job, or a commit with --at');
     const job = findJob(await readyState(common), args[0]);
     const message = `Resume the rollout of ${job.id}`;
-    const edits = [{ pointer: '/update/paused', value: undefined }];
-    const commit = await editFile({ common, path: job.file, edits, message, fresh: null });
+    const edit = (value: false | undefined) => {
+      const edits = [{ pointer: '/update/paused', value }];
+      return editFile({ common, path: job.file, edits, message, fresh: null });
+    };
+    // What automation wrote waits for a commit that touches the file: it says what holds anyway.
+    const commit =
+      (await edit(undefined)) ?? (job.automation === undefined ? null : await edit(false));
     tell(invocation, commit, message);
     return finish(invocation, job.id, commit);
   },

@@ -7,7 +7,6 @@ import { readFile } from 'node:fs/promises';
 import { pc } from './colours.ts';
 import { planText } from '../reconciler/render/plan-text.ts';
 import type { Summary } from '../schema/summary.ts';
-import { summarize } from '../reconciler/render/summary.ts';
 import type { StateAnswer } from '../schema/control.ts';
 import type { Snapshot } from '../schema/snapshot.ts';
 import { fromJson, toJson } from '../schema/snapshot.ts';
@@ -32,7 +31,7 @@ export const plan: CommandSpec = {
   run: async ({ args, options, common, io }) => {
     const file = text(options['snapshot']);
     // Everything that plans: not loaded for a word of help.
-    const { preview } = await import('../reconciler/preview.ts');
+    const { previewPlan } = await import('../reconciler/planned.ts');
     const { changeTree } = await import('./change-tree.ts');
     const snapshot = file === null ? await ask<Snapshot>(common, 'snapshot') : await load(file);
     const followed = file === null ? await followedRepository(common, io) : null;
@@ -41,12 +40,14 @@ export const plan: CommandSpec = {
       const { complete } = change;
       const resolve = file === null ? resolver(common) : () => Promise.resolve(null);
       const source = { complete, resolve };
-      const summary = summarize(await preview({ snapshot, change: change.tree, source }));
-      if (common.json) io.out(toJson({ what: change.what, ...summary }, 2));
+      const told = await previewPlan({ snapshot, change: change.tree, source });
+      const { summary, ...rest } = told;
+      const { what } = change;
+      if (common.json) io.out(toJson({ what, ...summary, ...rest }, 2));
       else {
         const age = file === null ? 'the live cluster' : `${file}, taken ${snapshot.takenAt}`;
-        io.out(pc.dim(`${change.what}, against ${age}`));
-        io.out(coloured(planText(summary)).join('\n'));
+        io.out(pc.dim(`${what}, against ${age}`));
+        io.out(coloured(planText(summary, rest.rehearsal)).join('\n'));
       }
       return codeOf(summary);
     } finally {

@@ -1,9 +1,11 @@
 // `purser reconciler`: the control plane of one cluster, in the foreground.
 
+import { join, resolve } from 'node:path';
 import type { CommandSpec } from './command.ts';
 import { text } from './command.ts';
 import { CommandError } from './command-error.ts';
 import { endWithStdin } from './end-with-stdin.ts';
+import { SIGNING_KEY } from './up/layout.ts';
 
 export const reconciler: CommandSpec = {
   usage: 'reconciler',
@@ -26,6 +28,8 @@ export const reconciler: CommandSpec = {
       .option('--registry-credentials <path>', "docker's config.json")
       .option('--insecure-registry <host:port...>', 'registries on loopback that speak plain http')
       .option('--forge <file>', 'show plans and checks there: what `purser github setup` wrote')
+      .option('--signing-key <file>', "Purser's key, Ed25519 in OpenSSH's format (default: made)")
+      .option('--trust <commit>', 'accept this commit, whoever signed it, and judge those after it')
       .option('--end-with-stdin', 'end when stdin closes'),
   run: async ({ options, common, io }) => {
     const { startReconciler } = await import('../reconciler/main.ts');
@@ -45,6 +49,8 @@ export const reconciler: CommandSpec = {
       registryCredentials: text(options['registryCredentials']),
       insecureRegistries: Array.isArray(registries) ? registries.map(String) : [],
       program: typeof PURSER_BUILD === 'undefined' ? null : PURSER_BUILD,
+      signingKey: signingKeyOf(common.root, text(options['signingKey'])),
+      trusted: trustedOf(text(options['trust'])),
       forge: forge === null ? null : await readForge(forge),
     });
     if (options['endWithStdin'] === true) endWithStdin();
@@ -56,6 +62,17 @@ export const reconciler: CommandSpec = {
 
 /** Loaded when it is needed: most starts have no forge. */
 const readForge = async (file: string) => (await import('./forge-file.ts')).readForgeFile(file);
+
+/** One that is named must be there; the cluster's own is made. */
+const signingKeyOf = (root: string, given: string | null) =>
+  given === null
+    ? { file: join(root, SIGNING_KEY), make: true }
+    : { file: resolve(given), make: false };
+
+const trustedOf = (commit: string | null): string | null => {
+  if (commit === null || /^[0-9a-f]{40}$/.test(commit)) return commit;
+  throw new CommandError('--trust takes the whole id of a commit: git rev-parse COMMIT');
+};
 
 /** Set by esbuild.mjs; from the sources, run without a bundle, it is not there. */
 declare const PURSER_BUILD: string | undefined;

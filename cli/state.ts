@@ -4,6 +4,7 @@
 
 import { closestMatch } from 'leven';
 import type { StateAnswer } from '../schema/control.ts';
+import { foreignWords, refusedWords } from '../schema/refused-words.ts';
 import type { DesiredJob } from '../schema/desired.ts';
 import type { LiveAllocation } from '../schema/live.ts';
 import { connect } from './client.ts';
@@ -50,6 +51,12 @@ export const gitTroubles = ({
   ...(write === null ? [] : [`Git cannot be written (${write.what}): ${write.message}`]),
   ...(forge === null ? [] : [`The forge is not told: ${forge}`]),
   ...(forgeNotice === null ? [] : [`The forge is told, but ${forgeNotice}`]),
+];
+
+/** What of the branch and of the ledger is not acted on, in sentences. */
+export const acceptanceTroubles = ({ desired }: ReadyState['view']): readonly string[] => [
+  ...(desired.refused === undefined ? [] : [refusedWords(desired.refused)]),
+  ...foreignWords(desired.foreign ?? []),
 ];
 
 /** `web` or `shop/web`; a short name must be unique. */

@@ -1,20 +1,18 @@
 // `purser status [JOB]`: what runs, what rolls, what waits, and where it answers.
 
 import { pc } from './colours.ts';
-import type { ReturnAnswer, StateAnswer } from '../schema/control.ts';
-import { RETURNS_JOBS } from '../schema/control.ts';
-import type { DesiredJob } from '../schema/desired.ts';
+import type { StateAnswer } from '../schema/control.ts';
 import type { LiveAllocation, LiveNode } from '../schema/live.ts';
 import type { DeploymentStatus, DeploymentView } from '../schema/plan.ts';
 import { formatAge, formatCpu, formatSize } from '../schema/units.ts';
 import { byImportance, many, STATUS_WORDS, waitingLines } from '../reconciler/render/words.ts';
 import { problemLine } from '../reconciler/render/plan-text.ts';
 import { toJson } from '../schema/snapshot.ts';
-import { connect, type Control } from './client.ts';
+import { connect } from './client.ts';
 import type { CommandSpec, Io } from './command.ts';
 import type { ReadyState } from './state.ts';
 import { createScreen } from './screen.ts';
-import { copiesOf, findJob, gitTroubles, ready, shortSlot } from './state.ts';
+import { acceptanceTroubles, copiesOf, findJob, gitTroubles, ready, shortSlot } from './state.ts';
 import { table } from './table.ts';
 
 export const status: CommandSpec = {
@@ -31,18 +29,17 @@ export const status: CommandSpec = {
   run: async ({ args, options, common, io }) => {
     const job = args[0] ?? null;
     const control = await connect(common.socket);
-    const withReturns = createReturns(control, job);
-    const show = async (answer: StateAnswer) => {
-      const state = await withReturns(ready(answer));
+    const show = (answer: StateAnswer): string => {
+      const state = ready(answer);
       return common.json ? toJson(jsonOf(state, job)) : textOf(state, job, io);
     };
     const isLive = options['watch'] === true;
     const screen = isLive && io.tty && !common.json ? createScreen(io) : null;
     try {
-      if (!isLive) io.out(await show(await control.call<StateAnswer>('state')));
+      if (!isLive) io.out(show(await control.call<StateAnswer>('state')));
       else {
         for await (const state of control.watch<StateAnswer>('state', io.signal)) {
-          const shown = await show(state);
+          const shown = show(state);
           if (screen === null) io.out(shown);
           else screen.draw(shown);
         }
@@ -55,50 +52,7 @@ export const status: CommandSpec = {
   },
 };
 
-/** With the commits that brought versions back, by job. */
-interface Shown extends ReadyState {
-  readonly returns: ReadonlyMap<string, ReturnAnswer>;
-}
-
-/**
- * The ledger tells with which commit a version settled first. Which one brought it back is asked
- * once for each HEAD: of the job that is shown, or of those that may have come back.
- */
-const createReturns = (control: Control, job: string | null) => {
-  let key = '';
-  let known: Shown['returns'] = new Map();
-  return async (state: ReadyState): Promise<Shown> => {
-    const { desired } = state.view;
-    const shown = job === null ? null : findJob(state, job).id;
-    const jobs = shown === null ? returnedJobs(desired.jobs) : [shown];
-    const now = [desired.commit.oid, ...jobs].join(' ');
-    if (now !== key && jobs.length > 0) {
-      const found = await control.call<readonly ReturnAnswer[]>('returns', { jobs });
-      const hashes = new Map(desired.jobs.map(({ id, spec }) => [id, spec.specHash]));
-      // Newest first: of each job the first that names the version which is wanted now.
-      const wanted = found.filter((one) => hashes.get(one.job) === one.specHash).toReversed();
-      known = new Map(wanted.map((one) => [one.job, one]));
-    }
-    if (jobs.length === 0) known = new Map();
-    key = now;
-    return { ...state, returns: known };
-  };
-};
-
-/**
- * Jobs that may be on a version for the second time. One that came back twice shows no trace of it
- * in the ledger, so it may be any with two versions that settled; where these are too many to ask
- * about, those of which the ledger does show it.
- */
-export const returnedJobs = (jobs: readonly DesiredJob[]): readonly string[] => {
-  const may = jobs.filter(
-    ({ isRollback, settled, isOnlySettled }) => isRollback || (settled && isOnlySettled !== true),
-  );
-  const asked = may.length > RETURNS_JOBS ? may.filter(({ isRollback }) => isRollback) : may;
-  return asked.map(({ id }) => id);
-};
-
-const textOf = (state: Shown, job: string | null, io: Io): string =>
+const textOf = (state: ReadyState, job: string | null, io: Io): string =>
   [
     ...headOf(state),
     ...(job === null ? overview(state, io) : detail(state, findJob(state, job).id, io)),
@@ -109,11 +63,11 @@ const headOf = (state: ReadyState) => {
   const { oid, subject } = view.desired.commit;
   const line = `${pc.bold(cluster)} at ${oid.slice(0, 12)} ${pc.dim(`"${subject}" (${branch} of ${repository})`)}`;
   const stopped = view.desired.standing.kind === 'stopped' ? [view.desired.standing.why] : [];
-  const troubles = [...gitTroubles(state), ...stopped];
+  const troubles = [...gitTroubles(state), ...stopped, ...acceptanceTroubles(view)];
   return [line, ...troubles.map((trouble) => pc.red(`! ${trouble}`)), ''];
 };
 
-const overview = (state: Shown, io: Io): readonly string[] => {
+const overview = (state: ReadyState, io: Io): readonly string[] => {
   const { view } = state;
   const head = ['JOB', 'VERSION', 'COPIES', 'STATUS', 'COMMIT'];
   const isSaid = view.desired.standing.kind === 'stopped';
@@ -132,7 +86,7 @@ const overview = (state: Shown, io: Io): readonly string[] => {
   ];
   const room = io.rows - HEAD_LINES - below.join('\n').split('\n').length;
   const { shown, hidden } = mostImportant(view.plan.deployments, room);
-  const rows = shown.map((deployment) => jobRow(deployment, state.returns));
+  const rows = shown.map((deployment) => jobRow(deployment));
   return [
     rows.length === 0 && hidden === 0
       ? 'No jobs.'
@@ -159,7 +113,7 @@ const mostImportant = (all: readonly DeploymentView[], room: number) => {
 const list = (title: string, lines: readonly string[]): readonly string[] =>
   lines.length === 0 ? [] : ['', title, ...lines.map((line) => `  ${line}`)];
 
-const jobRow = (view: DeploymentView, returns: Shown['returns']): readonly string[] => {
+const jobRow = (view: DeploymentView): readonly string[] => {
   const sum = (key: 'healthy' | 'wanted') => view.groups.reduce((total, g) => total + g[key], 0);
   const reason = view.reason === null ? '' : pc.dim(` ${view.reason}`);
   return [
@@ -167,15 +121,15 @@ const jobRow = (view: DeploymentView, returns: Shown['returns']): readonly strin
     view.specHash.slice(0, 12),
     `${sum('healthy')}/${sum('wanted')}`,
     colourOf(view.status)(STATUS_WORDS[view.status]) + reason,
-    commitWords(view, returns.get(view.job)),
+    commitWords(view),
   ];
 };
 
 /** The commit that is live now; of one that brought a version back, also where that is from. */
-const commitWords = ({ commit }: DeploymentView, back: ReturnAnswer | undefined): string =>
-  back === undefined
-    ? `${commit.oid.slice(0, 8)} ${commit.subject}`
-    : `${back.commit.oid.slice(0, 8)} ${back.commit.subject} (same as ${back.sameAs.slice(0, 8)})`;
+const commitWords = ({ commit, sameAs }: DeploymentView): string => {
+  const words = `${commit.oid.slice(0, 8)} ${commit.subject}`;
+  return sameAs === undefined ? words : `${words} (same as ${sameAs.slice(0, 8)})`;
+};
 
 const colourOf = (status: DeploymentStatus): ((text: string) => string) => {
   if (status === 'settled') return pc.green;
@@ -225,7 +179,7 @@ const nodeRow = (name: string, node: LiveNode | undefined, note: string | null) 
   ];
 };
 
-const detail = (state: Shown, job: string, io: Io): readonly string[] => {
+const detail = (state: ReadyState, job: string, io: Io): readonly string[] => {
   const deployment = state.view.plan.deployments.find((view) => view.job === job);
   const rows = copiesOf(state, job).map((copy) => copyRow(state, copy));
   const head = [
@@ -247,7 +201,7 @@ const detail = (state: Shown, job: string, io: Io): readonly string[] => {
         ],
   );
   return [
-    ...(deployment === undefined ? [] : [jobRow(deployment, state.returns).join('  '), '']),
+    ...(deployment === undefined ? [] : [jobRow(deployment).join('  '), '']),
     rows.length === 0
       ? 'No copies.'
       : table([head, ...rows], {
@@ -283,19 +237,20 @@ const addressesOf = ({ view }: ReadyState, copy: LiveAllocation): readonly strin
 };
 
 /** What programs read: stable names, addresses of each copy. */
-const jsonOf = (state: Shown, job: string | null) => {
+const jsonOf = (state: ReadyState, job: string | null) => {
   const wanted = job === null ? null : findJob(state, job).id;
   const { view } = state;
   return {
     cluster: state.cluster,
     commit: view.desired.commit.oid,
+    refused: view.desired.refused ?? null,
+    signer: state.signer ?? null,
     failure: state.failure,
     write: state.write,
     jobs: view.plan.deployments
       .filter((deployment) => wanted === null || deployment.job === wanted)
       .map((deployment) => ({
         ...deployment,
-        broughtBackBy: state.returns.get(deployment.job)?.commit ?? null,
         copies: copiesJson(state, deployment.job),
       })),
     nodes: view.live.nodes.map(nodeJson),

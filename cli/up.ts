@@ -25,6 +25,7 @@ import { farewell, readyJson, urlLines } from './up/farewell.ts';
 import { allHealthy, follow, followLate, healthOf, isHealthy } from './up/progress.ts';
 import type { Repository } from './up/repository.ts';
 import { clusterName, listNodes, makeExample, openRepository } from './up/repository.ts';
+import { loginOf } from './up/login.ts';
 import { shareOf } from './up/share.ts';
 import { shownRepository } from '../reconciler/edge/git/remote.ts';
 
@@ -48,7 +49,12 @@ export const up: CommandSpec = {
       .option('--insecure-registry <host:port...>', 'registries on loopback that speak plain http')
       .option('--registry-credentials <path>', "logins: docker's config.json")
       .option('--example-images', 'for a repository made from the example: bring its images along')
-      .option('--forge <file>', 'show plans and checks there: what `purser github setup` wrote'),
+      .option('--forge <file>', 'show plans and checks there: what `purser github setup` wrote')
+      .option('--signing-key <file>', "Purser's key, Ed25519 in OpenSSH's format (default: made)")
+      .option(
+        '--trust <commit>',
+        'accept this commit, whoever signed it, and judge those after it',
+      ),
   run: async (invocation) => {
     if (process.getuid?.() !== 0) {
       throw new CommandError('containers need root: run `sudo purser up`');
@@ -100,9 +106,9 @@ const runCluster = async (
       : await makeExample(EXAMPLE, layout.repository, { prepare: prepare.edit, branch });
   const tokenFile = text(options['tokenFile']);
   const forge = text(options['forge']);
-  if (forge !== null) await (await import('./forge-file.ts')).readForgeFile(forge); // said at once
+  const login = await loginOf(repository.url, { tokenFile, forge });
   const cacheDir = layout.cache;
-  const cluster = await clusterName({ repository, directory, cacheDir, tokenFile });
+  const cluster = await clusterName({ repository, directory, cacheDir, login });
   if (before !== null) refuseAnother(layout, before, cluster);
   const share = await shareOf({
     nodes: count,
@@ -114,7 +120,7 @@ const runCluster = async (
   await listNodes(repository, directory, names);
   // From here on there is something that `down` has to remove.
   const nodes = await nodesOf(layout, names);
-  await saveSettings(layout, { repository, directory, cluster, nodes });
+  await saveSettings(layout, { repository, directory, cluster, nodes, tokenFile });
   const children = createChildren((line) => io.err(pc.yellow(line)));
   try {
     io.out(
@@ -131,7 +137,7 @@ const runCluster = async (
         nodes.map(({ layout: n }) => n),
         io,
       );
-    const source = { repository, directory, tokenFile, forge };
+    const source = { repository, directory, tokenFile, forge, ...signersOf(options) };
     children.start(reconcilerSpec({ layout, source, cluster, registries }));
     const dial = () => patiently(() => answering(invocation.common.socket), io.signal);
     const control = await dial();
@@ -189,6 +195,7 @@ const saveSettings = async (
     readonly directory: string;
     readonly cluster: string;
     readonly nodes: readonly UpNode[];
+    readonly tokenFile: string | null;
   },
 ): Promise<void> => {
   const settings: UpSettings = {
@@ -197,6 +204,7 @@ const saveSettings = async (
     directory: given.directory,
     cluster: given.cluster,
     nodes: given.nodes.map(({ layout: node }) => node),
+    tokenFile: given.tokenFile === null ? null : resolve(given.tokenFile),
   };
   await writeFile(layout.settings, JSON.stringify(settings, null, 2));
 };
@@ -243,6 +251,11 @@ const runnerSpec = ({ layout, node, cluster, registries, flags }: RunnerAsk) => 
   return { name: `the runner of ${name}`, command, args: [...inside, ...args], log };
 };
 
+const signersOf = (options: Readonly<Record<string, unknown>>) => ({
+  signingKey: text(options['signingKey']),
+  trust: text(options['trust']),
+});
+
 interface ReconcilerAsk {
   readonly layout: Layout;
   readonly source: {
@@ -250,13 +263,15 @@ interface ReconcilerAsk {
     readonly directory: string;
     readonly tokenFile: string | null;
     readonly forge: string | null;
+    readonly signingKey: string | null;
+    readonly trust: string | null;
   };
   readonly cluster: string;
   readonly registries: readonly string[];
 }
 
 const reconcilerSpec = ({ layout, source, cluster, registries }: ReconcilerAsk) => {
-  const { repository, directory, tokenFile, forge } = source;
+  const { repository, directory, tokenFile, forge, signingKey, trust } = source;
   const place = ['--root', layout.root, '--socket', layout.controlSocket];
   const followed = ['--repository', repository.url, '--branch', repository.branch];
   const link = ['--cluster', cluster, '--link', `unix:${layout.linkSocket}`];
@@ -264,6 +279,8 @@ const reconcilerSpec = ({ layout, source, cluster, registries }: ReconcilerAsk) 
     ...(directory === '' ? [] : ['--directory', directory]),
     ...(tokenFile === null ? [] : ['--token-file', resolve(tokenFile)]),
     ...(forge === null ? [] : ['--forge', resolve(forge)]),
+    ...(signingKey === null ? [] : ['--signing-key', resolve(signingKey)]),
+    ...(trust === null ? [] : ['--trust', trust]),
   ];
   const flags = ['--end-with-stdin', ...registries];
   const program = [...RECONCILER_NODE_FLAGS, entry(), 'reconciler'];

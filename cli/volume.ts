@@ -5,12 +5,13 @@
 
 import type { StateAnswer } from '../schema/control.ts';
 import type { VolumeHome } from '../schema/desired.ts';
-import { volumeFolder } from '../schema/ids.ts';
+import { volumeFolder, volumeName } from '../schema/ids.ts';
 import type { LiveAllocation } from '../schema/live.ts';
 import { connect } from './client.ts';
 import type { CommandSpec, Invocation } from './command.ts';
 import { CommandError } from './command-error.ts';
 import { confirm } from './confirm.ts';
+import { patience } from './patience.ts';
 import type { ReadyState } from './state.ts';
 import { ask, ready, readyState } from './state.ts';
 import { table } from './table.ts';
@@ -85,13 +86,16 @@ const REMOVAL_WAIT_MS = 20_000;
 
 const followRemoval = async ({ common, io }: Invocation, home: VolumeHome): Promise<Outcome> => {
   const folder = volumeFolder(home, home.volume);
-  const signal = AbortSignal.any([io.signal, AbortSignal.timeout(REMOVAL_WAIT_MS)]);
+  const signal = patience(REMOVAL_WAIT_MS, io.signal);
   const control = await connect(common.socket);
   let ended = false;
   try {
     for await (const answer of control.watch<StateAnswer>('state', signal)) {
       const { view } = ready(answer);
-      ended ||= !view.desired.volumes.some((one) => volumeName(one) === volumeName(home));
+      // Its slot may have a new home elsewhere before we look.
+      ended ||= !view.desired.volumes.some(
+        (one) => volumeName(one) === volumeName(home) && one.node === home.node,
+      );
       if (!ended) continue;
       const node = view.live.nodes.find(({ name }) => name === home.node);
       if (node === undefined || !node.connected) return 'later-away';
@@ -114,10 +118,6 @@ const outcomeWords = (outcome: Outcome, node: string): string => {
   }
 };
 
-/** `shop/store/orders[0]`; the group stands in it where it is not named as the job. */
-const volumeName = ({ namespace, job, group, volume: name, index }: VolumeHome): string =>
-  [namespace, job, ...(group === job ? [] : [group]), `${name}[${index}]`].join('/');
-
 const findHome = (state: ReadyState, name: string): VolumeHome => {
   const homes = state.view.desired.volumes;
   const found = homes.filter((home) => `/${volumeName(home)}`.endsWith(`/${name}`));
@@ -131,8 +131,13 @@ const findHome = (state: ReadyState, name: string): VolumeHome => {
   );
 };
 
+/**
+ * A copy on a lost node holds nothing here: nobody can stop it, and a person who gives its data up
+ * must be able to say so.
+ */
 const holderOf = ({ view }: ReadyState, home: VolumeHome): LiveAllocation | null =>
   view.live.nodes
+    .filter((node) => node.connected || node.silentForMs < view.desired.cluster.lostAfterMs)
     .flatMap(({ allocations }) => allocations)
     .find(
       ({ body, phase }) =>

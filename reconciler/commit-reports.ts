@@ -7,10 +7,12 @@ import type { CheckBody, CheckReport, DeploymentReport } from '../schema/forge.t
 import type { Ms } from '../schema/spec.ts';
 import type { View } from './cycle.ts';
 import type { Refused } from './loop.ts';
-import { endOf, tellAt, type ToldCommit } from './forge/commits.ts';
+import { endOf, isReturn, tellAt, type ToldCommit } from './forge/commits.ts';
 import { earliest, tryEach, type ForgeContext, type Part } from './forge-context.ts';
+import type { ForgePort } from './ports.ts';
 import { deploymentWords } from './render/comment.ts';
 import { endedCheck, refusedCheck, syncCheck } from './render/sync-check.ts';
+import type { SyncView } from './render/sync-blocks.ts';
 import { visibilityOf } from './render/visibility.ts';
 
 /** Commits behind HEAD that may still have an open check: more in one push end untold. */
@@ -18,6 +20,7 @@ const COMMITS_BACK = 20;
 
 interface Open extends ToldCommit {
   readonly commit: string;
+  readonly isReturn: boolean;
   readonly deployment: DeploymentReport['state'] | null;
 }
 
@@ -29,16 +32,19 @@ export interface CommitReports {
 
 export const createCommitReports = ({ forge, source, clock }: ForgeContext): CommitReports => {
   const open = new Map<string, Open>();
-  let told: Refused | null = null;
 
   /** Newest first until one that is known, or that ended on the forge. */
-  const discover = async (head: string) => {
+  const discover = async (head: string, refused: readonly string[]) => {
     if (open.has(head)) return;
-    for (const { oid } of await source.listCommits(COMMITS_BACK)) {
+    for (const info of await source.listCommits(COMMITS_BACK)) {
+      const { oid } = info;
       if (open.has(oid)) return;
+      if (refused.includes(oid)) continue;
       const told = await forge.check('sync', oid);
       if (told?.status === 'completed' && oid !== head) return;
-      open.set(oid, { commit: oid, since: clock.now(), told, toldAt: 0, deployment: null });
+      const wasSynced = told?.conclusion === 'success';
+      const fresh = { since: clock.now(), told, toldAt: 0, wasSynced, deployment: null };
+      open.set(oid, { commit: oid, isReturn: isReturn(info), ...fresh });
     }
   };
 
@@ -65,34 +71,49 @@ export const createCommitReports = ({ forge, source, clock }: ForgeContext): Com
   };
 
   return {
-    refuse: async (refused) => {
-      if (refused !== null && !isSameRefusal(told, refused)) {
-        await forge.writeCheck({ ...refusedCheck(refused), kind: 'sync', commit: refused.commit });
-      }
-      told = refused;
-      return null;
-    },
+    refuse: refusalsTo(forge),
     tell: async (view) => {
-      const { desired, live, plan, tree } = view;
-      const head = desired.commit;
-      await discover(head.oid);
+      const head = view.desired.commit;
+      await discover(head.oid, view.tree.refused?.commits ?? []);
       const due: (Ms | null)[] = [];
       await tryEach([...open.values()], async (one) => {
         if (one.commit === head.oid) {
-          due.push(await write(one, syncCheck({ desired, live, plan, ledger: tree.ledger }), view));
+          const body = syncCheck(seenOf(one, view));
+          // Before it is told: the forge may be away.
+          const now = { ...one, wasSynced: one.wasSynced || body.conclusion === 'success' };
+          open.set(one.commit, now);
+          due.push(await write(now, body, view));
         } else {
-          const ended = endOf(one.commit, tree.ledger);
-          const context = {
-            cluster: desired.cluster.name,
-            head,
-            visibility: visibilityOf(desired),
-          };
-          await write(one, endedCheck(ended, context), view);
+          await write(one, endedBody(one, view), view);
           open.delete(one.commit);
         }
       });
       return earliest(due);
     },
+  };
+};
+
+const seenOf = ({ isReturn, wasSynced }: Open, view: View): SyncView => {
+  const { desired, live, plan } = view;
+  return { desired, live, plan, isReturn, wasSynced };
+};
+
+const endedBody = (one: Open, { desired, tree }: View): CheckBody => {
+  const { cluster, commit: head } = desired;
+  const { isReturn } = one;
+  const context = { cluster: cluster.name, head, visibility: visibilityOf(desired), isReturn };
+  return endedCheck(endOf(one, tree.ledger), context);
+};
+
+/** Each refusal is written once. */
+const refusalsTo = (forge: ForgePort): CommitReports['refuse'] => {
+  let told: Refused | null = null;
+  return async (refused) => {
+    if (refused !== null && !isSameRefusal(told, refused)) {
+      await forge.writeCheck({ ...refusedCheck(refused), kind: 'sync', commit: refused.commit });
+    }
+    told = refused;
+    return null;
   };
 };
 
@@ -106,8 +127,10 @@ const deploymentState = ({ status, conclusion }: CheckReport): DeploymentReport[
       return 'success';
     case 'cancelled':
       return 'inactive';
-    case 'failure':
     case 'action_required':
+      // It waits for a person: what of it failed is not said yet.
+      return 'in_progress';
+    case 'failure':
     case null:
       return 'failure';
     default:

@@ -27,6 +27,10 @@ export interface ReconcilerConfig {
   readonly insecureRegistries: readonly string[];
   /** Names the code that runs, down to the byte; null: nothing is kept for the next start. */
   readonly program: string | null;
+  /** File with the key that signs Purser's commits and the ledger; null: they stay unsigned. */
+  readonly signingKey: { readonly file: string; readonly make: boolean } | null;
+  /** A commit that is accepted whoever signed it; null: the first one is judged by its own files. */
+  readonly trusted: string | null;
   /** Where the repository is looked at by people and checks are shown; null: nowhere. */
   readonly forge: ForgeConfig | null;
 }

@@ -29,6 +29,12 @@ export interface View {
   readonly tree: SourceTree;
   readonly desired: DesiredState;
   readonly live: LiveState;
+  /**
+   * `live` once the orders of this pass were sent, worked out when it is asked for: what is shown to
+   * people and programs. Who asks for addresses must not be given one whose copy was told to stop
+   * (rules 10.6).
+   */
+  readonly told: () => LiveState;
   readonly plan: Plan;
   readonly violations: readonly Violation[];
   /** When it was made, on the reconciler's clock. */
@@ -101,13 +107,17 @@ const passed = ({ expired, contained, ...tree }: SourceTree) => ({
 });
 
 /**
- * What lies behind a commit never changes: histories are read, and compiled, once for each HEAD.
+ * What lies behind a commit never changes: histories are read, and compiled, once for each HEAD, as
+ * long as the same files of it wait for their owners.
  */
 const knownOfPast = (
   read: SourceTree,
   { last }: CompileMemo,
 ): Pick<SourceTree, 'histories' | 'changes'> => {
-  const { histories, changes } = last?.tree.head.oid === read.head.oid ? last.tree : read;
+  const isSame =
+    last?.tree.head.oid === read.head.oid &&
+    JSON.stringify(last.tree.held) === JSON.stringify(read.held);
+  const { histories, changes } = isSame ? last.tree : read;
   return changes === undefined ? { histories } : { histories, changes };
 };
 
@@ -155,9 +165,18 @@ export const cycle = async (context: CycleContext, last: View | null): Promise<V
   const live = observe(ports.nodes.heard(), now, memos.observe);
   const made = planWith(memos.plan)(desired, live, now);
   const violations = check(made, live, desired);
-  const view: View = { tree, desired, live, plan: made, violations, at: now, stale };
-  if (violations.length === 0) send(ports, view);
-  return view;
+  const seen = { tree, desired, live, plan: made, violations, at: now, stale };
+  const isSent = violations.length === 0 && send(ports, seen);
+  return { ...seen, told: isSent ? toldBy(context, now) : () => live };
+};
+
+/** What was heard by now, under the orders that were just sent; made once, by who asks first. */
+const toldBy = ({ ports, memos }: CycleContext, now: Ms): (() => LiveState) => {
+  const heard = ports.nodes.heard();
+  const { nodes } = memos.observe;
+  let told: LiveState | null = null;
+  // With a memo of its own: a pass compares with what the pass before it saw.
+  return () => (told ??= observe(heard, now, { nodes }));
 };
 
 const readOrKeep = async ({ ports, lookups, memos }: CycleContext, last: View | null) => {
@@ -172,9 +191,12 @@ const readOrKeep = async ({ ports, lookups, memos }: CycleContext, last: View | 
 
 /**
  * Sends each node its set where the set changed. A node that is not connected gets it when it is
- * back.
+ * back. Whether anything was sent.
  */
-const send = (ports: ReconcilerPorts, { plan: made, live, desired }: View): void => {
+const send = (
+  ports: ReconcilerPorts,
+  { plan: made, live, desired }: Omit<View, 'told'>,
+): boolean => {
   const ended = endedFoldersOf(desired);
   const context = {
     cluster: desired.cluster.name,
@@ -183,9 +205,12 @@ const send = (ports: ReconcilerPorts, { plan: made, live, desired }: View): void
     removals: (node: LiveNode) => foldersToRemove(node, ended),
   };
   const known = new Map(live.nodes.map((node) => [node.name, node.generation]));
+  let isSent = false;
   for (const set of orders(made, live, context)) {
-    if (set.generation > (known.get(set.node) ?? Number.POSITIVE_INFINITY)) ports.nodes.send(set);
+    if (set.generation <= (known.get(set.node) ?? Number.POSITIVE_INFINITY)) continue;
+    isSent = ports.nodes.send(set) || isSent;
   }
+  return isSent;
 };
 
 export const isEdgeFailure = (error: unknown): error is EdgeFailure =>

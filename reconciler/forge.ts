@@ -5,8 +5,8 @@
 import { setTimeout as pause } from 'node:timers/promises';
 import type { ForgeConfig, ReconcilerConfig } from './config.ts';
 import type { GitSource } from './edge/git/source.ts';
-import { placeOf, type Auth } from './edge/git/remote.ts';
 import type { GitHub } from './edge/forge/options.ts';
+import { forgeLogin, type Login } from './forge-login.ts';
 import { createForgeLoop } from './forge-loop.ts';
 import type { Loop } from './loop.ts';
 import type { ClockPort, LogPort } from './ports.ts';
@@ -24,18 +24,17 @@ export const openForge = async (
   const github = createGitHub({ config: forge, cluster, branch: repository.branch, ...ports });
   return {
     // An installation's token opens the repository too, unless another login is given.
-    auth:
-      placeOf(repository.url).kind === 'http'
-        ? async () => ({ kind: 'token', user: 'x-access-token', token: await github.token() })
-        : null,
+    auth: forgeLogin(forge, repository.url, github.token),
+    behind: github.behind,
     start: (started) => startForge({ ...started, ...ports, config, github }),
   };
 };
 
 /** GitHub, ready to be asked; its loop is started once the main loop runs. */
 export interface Forge {
-  /** A login of the repository; null: it is not reached by http(s). */
-  readonly auth: (() => Promise<Auth>) | null;
+  /** A login of the repository; null: the forge has none for that address. */
+  readonly auth: Login | null;
+  readonly behind: GitHub['behind'];
   readonly start: (started: Pick<ForgeAsk, 'loop' | 'source' | 'auth'>) => Promise<RunningForge>;
 }
 
@@ -45,7 +44,7 @@ interface ForgeAsk {
   readonly loop: Loop;
   readonly source: GitSource;
   /** The login of the repository; null: what its URL holds, or none. */
-  readonly auth: (() => Promise<Auth>) | null;
+  readonly auth: Login | null;
   readonly clock: ClockPort;
   readonly log: LogPort;
 }
@@ -63,7 +62,8 @@ export interface RunningForge {
 const startForge = async (ask: ForgeAsk): Promise<RunningForge> => {
   const { config, github, loop, source, auth, clock, log } = ask;
   const { createPullPlans } = await import('./edge/pull-plans.ts');
-  const { repository, cluster, cacheDir, registryCredentials, insecureRegistries } = config;
+  const { repository, cluster, cacheDir, program } = config;
+  const { registryCredentials, insecureRegistries } = config;
   const plans = createPullPlans({
     source: {
       repository: repository.url,
@@ -74,9 +74,11 @@ const startForge = async (ask: ForgeAsk): Promise<RunningForge> => {
       ledger: 'ref',
       sshCommand: null,
     },
+    keep: program === null ? null : { folder: cacheDir, program },
     registryCredentials,
     insecureRegistries,
     auth,
+    walked: source.walked,
   });
   const webhookAddress = await github.listen();
   const stop = new AbortController();

@@ -32,6 +32,8 @@ export interface LoopState {
 
 export interface Refused {
   readonly commit: string;
+  /** A few words; absent: the branch was rewritten. */
+  readonly title?: string;
   readonly message: string;
 }
 

@@ -3,6 +3,7 @@
 // touched by stopping. Not here: any decision.
 
 import { readFile } from 'node:fs/promises';
+import { setImmediate as pause } from 'node:timers/promises';
 import { LinkServiceDefinition } from '../schema/generated/purser/link/v1/link.ts';
 import { ControlServiceDefinition } from '../schema/generated/purser/control/v1/control.ts';
 import type {
@@ -17,13 +18,10 @@ import type {
   HistoryCommit,
   RecordArgument,
   ResolveArgument,
-  ReturnAnswer,
-  ReturnsArgument,
   RollbackAnswer,
   RollbackArgument,
   StateAnswer,
 } from '../schema/control.ts';
-import { RETURNS_JOBS } from '../schema/control.ts';
 import type { Snapshot } from '../schema/snapshot.ts';
 import { NOTHING_KEPT } from '../schema/kept.ts';
 import { parseImageReference } from '../schema/image-reference.ts';
@@ -33,6 +31,7 @@ import { createClock } from './edge/clock.ts';
 import type { Handler } from './edge/control.ts';
 import { createControl } from './edge/control.ts';
 import type { GitSource } from './edge/git/source.ts';
+import { allowedSignerLine, openSigningKey } from './edge/git/signing-key.ts';
 import { createGitSource } from './edge/git/source.ts';
 import { shownRepository, type Auth } from './edge/git/remote.ts';
 import { createKeep, type KeepPort } from './edge/keep.ts';
@@ -43,14 +42,16 @@ import { listen } from './edge/server.ts';
 import type { Events } from './events.ts';
 import { createEvents } from './events.ts';
 import type { Loop } from './loop.ts';
+import { createBehinds, type BehindsOptions } from './behinds.ts';
 import { createLoop } from './loop.ts';
 import type { View } from './cycle.ts';
 import type { Forge, RunningForge } from './forge.ts';
+import { createForeseer } from './foresee.ts';
 import { createKeeping } from './keeping.ts';
 import { createMemos } from './memos.ts';
-import { createNoter, type Noter } from './notes.ts';
+import { createNoter, type Noter, type NoterOptions } from './notes.ts';
 import type { ClockPort, LogPort, RegistryPort } from './ports.ts';
-import { returnsOf } from './returns.ts';
+import { byAddress, createScreen } from './screen.ts';
 import { rollbackTarget } from './rollback.ts';
 
 export interface Reconciler {
@@ -61,8 +62,8 @@ export interface Reconciler {
 export const startReconciler = async (config: ReconcilerConfig): Promise<Reconciler> => {
   const clock = createClock();
   const log = createLog('reconciler');
-  const { cluster, repository } = config;
-  const { tokenFile } = repository;
+  const { cluster } = config;
+  const { tokenFile } = config.repository;
   const memos = createMemos();
   const forge = await openForge(config, { clock, log });
   const auth = tokenFile === null ? (forge?.auth ?? null) : () => readToken(tokenFile);
@@ -72,36 +73,33 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
     texts: () => source.texts(),
     keep: async (texts, documents) => keep?.keep(texts, documents),
   });
-  const source = createGitSource({
-    repository: repository.url,
-    branch: repository.branch,
-    directory: repository.directory,
-    cluster,
-    cacheDir: config.cacheDir,
-    log,
-    known: keeping.known,
-    ...(auth === null ? {} : { auth }),
-  });
+  const { signingKey: place } = config;
+  const signingKey = place === null ? null : openSigningKey(place.file, place.make);
+  const source = openSource(config, { log, known: keeping.known, signingKey, auth });
   const nodes = createNodes({ cluster, clock, log });
   const registry = createRegistry({
     credentials: config.registryCredentials,
     insecure: config.insecureRegistries,
   });
-  const loop = createLoop({ source, nodes: nodes.port, registry, clock, log }, memos);
+  const screened = screenOf(source, forge, { clock, log, wake: () => loop.wake() });
+  const ports = { source: screened, nodes: nodes.port, registry, clock, log };
+  const loop = createLoop(ports, memos);
   loop.watch(({ view }) => {
     if (view !== null && keep !== null) keeping.offer(view);
   });
   const events = noteEvents(loop);
-  const noter = noteCommits(loop, source, log);
+  const foresee = createForeseer({ memo: memos.plan, now: clock.now, pause });
+  const noter = noteCommits(loop, { notes: source.notes, foresee, log, epochMs: Date.now });
   const forging: { running: RunningForge | null } = { running: null };
   const control = createControl({
     handlers: handlersOf({
       config,
       loop,
-      source,
+      source: screened,
       registry,
       events,
       now: clock.now,
+      signer: signingKey && allowedSignerLine(signingKey),
       forging: () => forging.running,
     }),
     changes: (listener) => loop.watch(listener),
@@ -111,7 +109,7 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
   const link = await listen(config.linkAddress, LinkServiceDefinition, nodes.service);
   const socket = await listen(`unix:${config.controlSocket}`, ControlServiceDefinition, control);
   const running = loop.run(abort.signal);
-  if (forge !== null) forging.running = await forge.start({ loop, source, auth });
+  if (forge !== null) forging.running = await forge.start({ loop, source: screened, auth });
   log.info({ cluster, link: link.address }, 'the reconciler runs');
   return {
     linkAddress: link.address,
@@ -127,6 +125,28 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
   };
 };
 
+type SourceOptions = Parameters<typeof createGitSource>[0];
+
+const openSource = (
+  { cluster, repository, cacheDir, trusted }: ReconcilerConfig,
+  {
+    auth,
+    ...more
+  }: Pick<SourceOptions, 'log' | 'known' | 'signingKey'> & {
+    readonly auth: SourceOptions['auth'] | null;
+  },
+): GitSource =>
+  createGitSource({
+    repository: repository.url,
+    branch: repository.branch,
+    directory: repository.directory,
+    cluster,
+    cacheDir,
+    trusted,
+    ...more,
+    ...(auth === null || auth === undefined ? {} : { auth }),
+  });
+
 /** Nothing of it is loaded where no forge is configured. */
 const openForge = async (
   config: ReconcilerConfig,
@@ -134,11 +154,21 @@ const openForge = async (
 ): Promise<Forge | null> =>
   config.forge === null ? null : (await import('./forge.ts')).openForge(config, ports);
 
+/** Who is behind commits: the forge's accounts, else the addresses in the commits. */
+const screenOf = (
+  source: GitSource,
+  forge: Forge | null,
+  others: Omit<BehindsOptions, 'ask'>,
+): GitSource => {
+  const people = forge === null ? byAddress : createBehinds({ ...others, ask: forge.behind });
+  return createScreen(source, { people, epochMs: Date.now });
+};
+
 const keepOf = ({ cacheDir, program }: ReconcilerConfig, log: LogPort): KeepPort | null =>
   program === null ? null : createKeep({ folder: cacheDir, program, log });
 
-const noteCommits = (loop: Loop, { notes }: GitSource, log: LogPort): Noter => {
-  const noter = createNoter({ notes, epochMs: Date.now, log });
+const noteCommits = (loop: Loop, options: NoterOptions): Noter => {
+  const noter = createNoter(options);
   loop.watch(({ view }) => {
     if (view !== null) noter.look(view);
   });
@@ -163,6 +193,8 @@ interface Handling {
   readonly registry: RegistryPort;
   readonly events: Events;
   readonly now: () => number;
+  /** Lists our key among signers; null: we have none. */
+  readonly signer: string | null;
   readonly forging: () => Pick<RunningForge, 'failure' | 'notice'> | null;
 }
 
@@ -170,7 +202,7 @@ const handlersOf = (handling: Handling): Readonly<Record<string, Handler>> => ({
   state: async () => stateOf(handling),
   copies: async (argument) => copiesIn(handling, argument as CopiesArgument),
   snapshot: async () => snapshotOf(handling),
-  file: async (argument) => fileOf(handling, argument as FileArgument),
+  file: (argument) => fileOf(handling, argument as FileArgument),
   events: async (): Promise<readonly EventAnswer[]> => handling.events.all(),
   commit: async (argument) => commit(handling, argument as CommitArgument),
   record: async (argument) => {
@@ -180,11 +212,10 @@ const handlersOf = (handling: Handling): Readonly<Record<string, Handler>> => ({
   },
   history: async (argument) => history(handling, argument as HistoryArgument),
   resolve: async (argument) => resolve(handling, argument as ResolveArgument),
-  returns: async (argument) => returns(handling, argument as ReturnsArgument),
   rollback: async (argument) => rollback(handling, argument as RollbackArgument),
 });
 
-const stateOf = ({ config, loop, now, forging }: Handling): StateAnswer => {
+const stateOf = ({ config, loop, now, forging, signer }: Handling): StateAnswer => {
   const { view, failure, write } = loop.state();
   const { url, branch, directory } = config.repository;
   return {
@@ -196,6 +227,7 @@ const stateOf = ({ config, loop, now, forging }: Handling): StateAnswer => {
     write,
     forge: forging()?.failure() ?? null,
     forgeNotice: forging()?.notice() ?? null,
+    signer,
     view: view === null ? null : viewOf(view, now()),
   };
 };
@@ -218,11 +250,11 @@ const copiesIn = (handling: Handling, { job }: CopiesArgument): CopiesAnswer => 
 };
 
 const viewOf = (
-  { desired, live, plan, at }: View,
+  { desired, told, plan, at }: View,
   now: number,
 ): NonNullable<StateAnswer['view']> => ({
   desired,
-  live,
+  live: told(),
   plan,
   ageMs: now - at,
   wakesInMs: plan.wakeAt === null ? null : Math.max(0, plan.wakeAt - now),
@@ -254,12 +286,15 @@ const plain = (tree: SourceTree): SourceTree => {
 };
 
 /** A file as it stands at HEAD; what a command edits. */
-const fileOf = (handling: Handling, { path }: FileArgument): FileAnswer => {
+const fileOf = async (handling: Handling, { path }: FileArgument): Promise<FileAnswer> => {
   const { tree } = viewIn(handling);
   const file = tree.files.get(path);
   const head = tree.head.oid;
-  if (file === undefined || file.kind !== 'text') return { head, text: null, blob: null };
-  return { head, text: file.text, blob: file.blob };
+  if (file?.kind === 'text') return { head, text: file.text, blob: file.blob };
+  // What waits for an owner can be edited on.
+  const held = tree.held?.find((one) => one.path === path);
+  if (!held?.blob) return { head, text: null, blob: null };
+  return { head, text: await handling.source.readFile(path), blob: held.blob };
 };
 
 const commit = async ({ source, loop }: Handling, ask: CommitArgument): Promise<CommitAnswer> => {
@@ -292,23 +327,12 @@ const resolve = async (
   const allowed = loop.state().view?.desired.cluster.registries ?? [];
   const name = parseImageReference(reference)?.registry;
   if (name !== undefined && !allowed.includes(name)) {
-    const message = `registry ${name} is not allowed: add \`- ${name}\` under \`policies.registries\` in cluster.yaml`;
+    const message =
+      `registry ${name} is not asked, as cluster.yaml at HEAD does not allow it: ` +
+      `commit \`- ${name}\` under \`policies.registries\` there first`;
     return { kind: 'failed', why: 'not-allowed', message, sinceMs: 0 };
   }
   return registry.resolve({ job: '', group: '', task: '', commit: '', reference });
-};
-
-const returns = async (
-  handling: Handling,
-  { jobs }: ReturnsArgument,
-): Promise<readonly ReturnAnswer[]> => {
-  const { tree } = viewIn(handling);
-  const { complete } = handling.source;
-  const found: ReturnAnswer[] = [];
-  for (const job of jobs.slice(0, RETURNS_JOBS)) {
-    found.push(...(await returnsOf({ tree, job, complete })));
-  }
-  return found;
 };
 
 const rollback = async (handling: Handling, { job }: RollbackArgument): Promise<RollbackAnswer> => {

@@ -1,21 +1,30 @@
-// Notes on the commits of the branch: one when a commit is in step with the cluster, has failed, or
-// was superseded before. In: views, one after the other. Out: notes, written beside the loop; a
-// write that fails is tried again with a later view. Nothing is kept: a reconciler that starts finds
-// the note that is there, and does not write it again. Not here: words (render/note), Git (edge).
+// Notes on the commits of the branch: what one is going to do, where that takes longer, and how it
+// ended: in step with the cluster, failed, or superseded before. In: views, one after the other.
+// Out: notes, written beside the loop; a write that fails is tried again with a later view. Nothing
+// is kept: a reconciler that starts finds the note that is there, and does not write it again. Not
+// here: words (render/note), what a commit will do (foresee), Git (edge).
 
+import type { DesiredState } from '../schema/desired.ts';
+import type { LiveState } from '../schema/live.ts';
+import { isMarkOnly } from '../schema/mark-only.ts';
 import type { DeploymentStatus } from '../schema/plan.ts';
 import type { View } from './cycle.ts';
 import { RETRY_LONGEST_MS } from './config.ts';
+import type { Foresee } from './foresee.ts';
 import type { LogPort } from './ports.ts';
-import { noteText, type CommitSeen, type JobSeen } from './render/note.ts';
+import { noteWith, planNote, syncNote, type JobSeen, type NoteEnd } from './render/note.ts';
 
 export interface NotesPort {
-  readonly read: (commit: string) => Promise<string | null>;
-  readonly write: (commit: string, text: string) => Promise<void>;
+  /** What the note becomes of what it is; null: it is left as it is. */
+  readonly update: (
+    commit: string,
+    make: (before: string | null) => string | null,
+  ) => Promise<void>;
 }
 
 export interface NoterOptions {
   readonly notes: NotesPort;
+  readonly foresee: Foresee;
   /** Milliseconds since 1970. */
   readonly epochMs: () => number;
   readonly log: LogPort;
@@ -31,29 +40,105 @@ interface Following {
   readonly commit: string;
   readonly since: number;
   readonly isPartial: boolean;
+  /** What was wanted before it; null: nobody saw it. */
+  readonly before: DesiredState | null;
+  /** At its first sight. */
+  readonly live: LiveState;
+  /** Its part of the note; null: not begun, since its images are not known yet. */
+  plan: Promise<string | null> | null;
   readonly starts: Map<string, Set<string>>;
   readonly stops: Map<string, Set<string>>;
   readonly updates: Map<string, Set<string>>;
   /** Kind of the end that was noted last. */
-  noted: CommitSeen['end']['kind'] | null;
+  noted: NoteEnd['kind'] | null;
+}
+
+interface Waiting {
+  readonly cluster: string;
+  readonly plan: Promise<string | null> | null;
+  readonly sync: string;
+  readonly isPartial: boolean;
 }
 
 /** Commits whose notes wait: of more that come while Git cannot be written, the oldest go. */
 const WAITING = 50;
+/** What is over sooner is noted once. */
+const UNDER_WAY_MS = 10_000;
+/** Tags that are looked up for longer are told as not known. */
+const LOOKED_UP_MS = 5_000;
 
-export const createNoter = ({ notes, epochMs, log }: NoterOptions): Noter => {
+export const createNoter = ({ notes, foresee, epochMs, log }: NoterOptions): Noter => {
+  const writing = createWriting({ notes, epochMs, log });
   let following: Following | null = null;
+  let last: DesiredState | null = null;
+
+  const planOf = async ({ before, live }: Following, desired: DesiredState) => {
+    try {
+      return planNote(desired.cluster.name, await foresee({ before, desired, live }));
+    } catch (error) {
+      log.error({ error: String(error) }, 'what a commit will do could not be foreseen');
+      return null;
+    }
+  };
+
+  const note = (one: Following, { desired }: View, end: NoteEnd): void => {
+    if (one.noted === end.kind) return;
+    one.noted = end.kind;
+    const now = epochMs();
+    const cluster = desired.cluster.name;
+    const { isPartial, plan } = one;
+    const at = `${new Date(now).toISOString().slice(0, 19)}Z`;
+    const seen = { cluster, jobs: jobsOf(one), end, tookMs: now - one.since, at, isPartial };
+    writing.put(one.commit, { cluster, plan, sync: syncNote(seen), isPartial });
+  };
+
+  /** null: there is no news to write. */
+  const newsOf = (one: Following, view: View): NoteEnd | null => {
+    const isLong = one.noted === null && epochMs() - one.since >= UNDER_WAY_MS;
+    return endOf(view) ?? (isLong && view.stale === null ? { kind: 'under-way' } : null);
+  };
+
+  return {
+    look: (view) => {
+      const { oid } = view.desired.commit;
+      const isOpen = following?.noted === null || following?.noted === 'under-way';
+      if (following !== null && following.commit !== oid && isOpen) {
+        note(following, view, { kind: 'superseded', by: oid });
+      }
+      if (following?.commit !== oid) following = follow(view, epochMs(), last);
+      last = view.desired;
+      count(following, view);
+      const news = newsOf(following, view);
+      const isKnown = !view.plan.blocked.some(isUnresolved);
+      if (isKnown || news !== null || epochMs() - following.since >= LOOKED_UP_MS) {
+        following.plan ??= planOf(following, view.desired);
+      }
+      if (news !== null) note(following, view, news);
+      writing.offer();
+    },
+    idle: writing.idle,
+  };
+};
+
+interface Writing {
+  /** In place of what waits for the same commit. */
+  readonly put: (commit: string, one: Waiting) => void;
+  /** Begins where nothing is being written, and the last failure is long enough ago. */
+  readonly offer: () => void;
+  readonly idle: () => Promise<void>;
+}
+
+const createWriting = ({ notes, epochMs, log }: Omit<NoterOptions, 'foresee'>): Writing => {
+  const waiting = new Map<string, Waiting>();
+  let writing: Promise<void> | null = null;
   let notBefore = 0;
   let said = '';
-  const waiting = new Map<string, string>();
-  let writing: Promise<void> | null = null;
-
   const drain = async (): Promise<void> => {
-    for (const [commit, text] of waiting) {
+    for (const [commit, one] of waiting) {
       try {
-        const before = await notes.read(commit);
-        if (!isTold(before, text)) await notes.write(commit, text);
-        if (waiting.get(commit) === text) waiting.delete(commit);
+        const plan = await one.plan;
+        await notes.update(commit, (before) => noteWith(before, { ...one, plan }));
+        if (waiting.get(commit) === one) waiting.delete(commit);
         said = '';
       } catch (error) {
         notBefore = epochMs() + RETRY_LONGEST_MS;
@@ -66,29 +151,13 @@ export const createNoter = ({ notes, epochMs, log }: NoterOptions): Noter => {
     }
     writing = null;
   };
-
-  const note = (one: Following, view: View, end: CommitSeen['end']): void => {
-    if (one.noted === end.kind) return;
-    one.noted = end.kind;
-    const now = epochMs();
-    const seen = { cluster: view.desired.cluster.name, jobs: jobsOf(one), end };
-    const at = `${new Date(now).toISOString().slice(0, 19)}Z`;
-    const tookMs = now - one.since;
-    waiting.set(one.commit, noteText({ ...seen, tookMs, at, isPartial: one.isPartial }));
-    const [oldest] = waiting.keys();
-    if (waiting.size > WAITING && oldest !== undefined) waiting.delete(oldest);
-  };
-
   return {
-    look: (view) => {
-      const { oid } = view.desired.commit;
-      if (following !== null && following.commit !== oid && following.noted === null) {
-        note(following, view, { kind: 'superseded', by: oid });
-      }
-      if (following?.commit !== oid) following = follow(oid, epochMs(), following === null);
-      count(following, view);
-      const end = endOf(view);
-      if (end !== null) note(following, view, end);
+    put: (commit, one) => {
+      waiting.set(commit, one);
+      const [oldest] = waiting.keys();
+      if (waiting.size > WAITING && oldest !== undefined) waiting.delete(oldest);
+    },
+    offer: () => {
       if (waiting.size > 0 && epochMs() >= notBefore) writing ??= drain();
     },
     idle: async () => {
@@ -97,17 +166,16 @@ export const createNoter = ({ notes, epochMs, log }: NoterOptions): Noter => {
   };
 };
 
-/** What an earlier life noted counts: it saw more of it. */
-const isTold = (before: string | null, text: string): boolean =>
-  before !== null && wordOf(before) === wordOf(text);
+const isUnresolved = (blocked: View['plan']['blocked'][number]): boolean =>
+  blocked.kind === 'waiting' && blocked.why === 'unresolved-image';
 
-/** `sync/shop: in sync` and the like. */
-const wordOf = (note: string): string => note.split(' at ')[0] ?? '';
-
-const follow = (commit: string, since: number, isPartial: boolean): Following => ({
-  commit,
+const follow = (view: View, since: number, before: DesiredState | null): Following => ({
+  commit: view.desired.commit.oid,
   since,
-  isPartial,
+  isPartial: before === null,
+  before,
+  live: view.live,
+  plan: null,
   starts: new Map(),
   stops: new Map(),
   updates: new Map(),
@@ -117,8 +185,7 @@ const follow = (commit: string, since: number, isPartial: boolean): Following =>
 const count = (one: Following, { plan }: View): void => {
   const kinds = { start: one.starts, stop: one.stops, update: one.updates } as const;
   for (const step of plan.steps) {
-    // A mark that a version has settled is nothing that a person would see.
-    if (step.kind === 'update' && step.changes.every((change) => change === 'settled')) continue;
+    if (isMarkOnly(step)) continue;
     const byJob = kinds[step.kind];
     const mine = byJob.get(step.job) ?? new Set<string>();
     byJob.set(step.job, mine.add(step.allocation));
@@ -138,7 +205,7 @@ const jobsOf = ({ starts, stops, updates }: Following): ReadonlyMap<string, JobS
   );
 
 /** null: under way, or held up by something that is not the commit. */
-const endOf = ({ desired, plan, stale }: View): CommitSeen['end'] | null => {
+const endOf = ({ desired, plan, stale }: View): NoteEnd | null => {
   if (stale !== null) return null;
   const { deployments, steps, synced } = plan;
   const failed = deployments.filter(

@@ -2,9 +2,11 @@
 // the simulator's. Not here: any of them. An edge failure says what follows from it
 // (EdgeFailure.consequence).
 
+import type { Behind } from '../schema/behind.ts';
 import type { FileEdit } from '../schema/desired.ts';
 import type {
   Account,
+  BehindAsk,
   CheckKind,
   CheckReport,
   DeploymentReport,
@@ -12,7 +14,7 @@ import type {
   ForgeState,
   PullAsk,
 } from '../schema/forge.ts';
-import type { LedgerRecord } from '../schema/ledger.ts';
+import type { HeldFile, LedgerRecord } from '../schema/ledger.ts';
 import type { Heard, LiveState } from '../schema/live.ts';
 import type { NodeOrders } from '../schema/orders.ts';
 import type { PullPlan } from '../schema/pull-plan.ts';
@@ -111,6 +113,12 @@ export interface ForgePort {
   readonly openPull: (ask: PullAsk) => Promise<number>;
   /** Accounts of the people behind a pull request's commits, for rules 8.2. */
   readonly authors: (pull: number) => Promise<readonly Account[]>;
+  /** Who wrote a change and who approves it; `teams`: owners of which members are asked for. */
+  readonly behind: (ask: BehindAsk, teams: readonly string[]) => Promise<Behind>;
+  /** Accounts behind addresses of authors on the branch, in their order; null: nobody there has it. */
+  readonly accounts: (emails: readonly string[]) => Promise<readonly (Account | null)[]>;
+  /** False: there is only a token. A line stands for each check, and the comment says the rest. */
+  readonly hasChecks: boolean;
   /** Calls back whenever something may have changed there. Carries no data. */
   readonly watch: (wake: () => void) => () => void;
 }
@@ -123,6 +131,8 @@ export interface PullPlansPort {
     readonly head: string;
     readonly live: LiveState;
     readonly fromFork: boolean;
+    /** Files of the base that no owner has let through; absent: none. */
+    readonly held?: readonly HeldFile[];
   }) => Promise<PullPlan>;
   readonly close: () => Promise<void>;
 }

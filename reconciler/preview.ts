@@ -5,7 +5,9 @@
 // where trees come from.
 
 import { asks, compile } from './desired/compile.ts';
+import { heldIn, withHeld } from './desired/held-files.ts';
 import type { CompileMemo } from './desired/memo.ts';
+import { touchedWith } from './desired/touched.ts';
 import { forecastWith, type Forecast } from './plan/forecast.ts';
 import { copyPlanMemo, type PlanMemo } from './plan/memo.ts';
 import { planWith } from './plan/plan.ts';
@@ -22,6 +24,7 @@ import type { Ms } from '../schema/spec.ts';
 import { ASK_ROUNDS } from './config.ts';
 import { asksPast } from './cycle.ts';
 import { createMemos } from './memos.ts';
+import { completeScreened } from './screened-histories.ts';
 
 /** How a preview learns what compile still lacks. */
 export interface PreviewSource {
@@ -42,15 +45,24 @@ export const changedTree = (base: SourceTree, head: CommitInfo, files: Files): S
     (synced === base.head.oid ? { commit: base.head.oid, files: base.files } : null);
   const isSynced = lastSynced?.commit === head.oid;
   const contained = [...(base.contained ?? []), base.head.oid];
+  const { held: heldThere = [], owed: _, ...rest } = base;
+  const held = heldIn(files, heldThere);
   return {
-    ...base,
+    ...rest,
+    ...(held.length === 0 ? {} : { held }),
     head,
-    files,
+    files: withHeld(files, held),
     contained,
     histories: new Map(),
     changes: new Map(),
+    ...touchedIn(base, files),
     lastSynced: isSynced ? null : lastSynced,
   };
+};
+
+const touchedIn = (base: SourceTree, files: Files): Pick<SourceTree, 'touched'> => {
+  const touched = touchedWith(base, files);
+  return touched === undefined ? {} : { touched };
 };
 
 export interface PreviewAsk {
@@ -121,7 +133,7 @@ export const completed = async (
     const open = wanted.digests.filter((ask) => !tree.lookups.has(lookupKey(ask)));
     const found = tree.lookups;
     if (!asksPast(wanted) && open.length === 0) break;
-    if (asksPast(wanted)) tree = await source.complete(tree, wanted);
+    if (asksPast(wanted)) tree = await completeScreened(source.complete)(tree, wanted);
     const answers = await Promise.all(
       open.map(async (ask) => ({ ask, answer: await source.resolve(ask) })),
     );

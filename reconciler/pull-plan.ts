@@ -5,31 +5,32 @@
 // Not here: the thread that it runs in, and its limits (pull-worker, edge/pull-plans).
 
 import { asks, compile } from './desired/compile.ts';
-import { fieldChanges } from './desired/field-changes.ts';
-import { createReader } from './desired/read.ts';
-import { effectsOf } from './plan/effects.ts';
-import { rehearse } from './plan/rehearse.ts';
-import { unaged } from '../schema/ageing.ts';
-import { sha256 } from '../schema/hash.ts';
+import { heldIn, withHeld } from './desired/held-files.ts';
+import { createReader, recall } from './desired/read.ts';
 import { compareText } from '../schema/ids.ts';
 import { parseImageReference } from '../schema/image-reference.ts';
-import type { LiveNode, LiveState } from '../schema/live.ts';
+import type { KeptDocument } from '../schema/kept.ts';
+import type { LiveState } from '../schema/live.ts';
+import type { HeldFile } from '../schema/ledger.ts';
 import type { PullPlan } from '../schema/pull-plan.ts';
 import type { DigestAsk, LookupAnswer, SourceTree } from '../schema/source.ts';
 import { ASK_ROUNDS } from './config.ts';
 import { asksPast } from './cycle.ts';
 import type { PullReader, PullTrees } from './edge/git/pulls.ts';
 import { createMemos, type Memos } from './memos.ts';
+import { plannedOf } from './planned.ts';
 import type { PullPlansPort, RegistryPort } from './ports.ts';
 import type { PreviewSource } from './preview.ts';
 import { changedTree, completed, previewWith } from './preview.ts';
-import { summarize } from './render/summary.ts';
+import { completeScreened } from './screened-histories.ts';
 
 export interface PullPlannerOptions {
   readonly reader: PullReader;
   readonly registry: RegistryPort;
   /** Asks without any login: for what strangers wrote. */
   readonly anonymous: RegistryPort;
+  /** Of the reconciler's own reading, so that the first plan need not parse all; then forgotten. */
+  readonly documents?: readonly KeptDocument[];
   /** Monotonic milliseconds. */
   readonly now: () => number;
 }
@@ -40,6 +41,7 @@ export const createPullPlanner = (
   options: PullPlannerOptions,
 ): ((ask: PullAsk) => Promise<PullPlan>) => {
   const memos = createMemos();
+  recall(memos.compile.reads, options.documents ?? []);
   const resolvers = {
     known: createResolver(options.registry, options.now),
     anonymous: createResolver(options.anonymous, options.now),
@@ -48,11 +50,18 @@ export const createPullPlanner = (
     const { base, head, live, fromFork } = ask;
     try {
       const trees = await options.reader.read({ base, head });
-      if (trees.kind === 'untouched') return { kind: 'untouched', base, head };
+      if (trees.kind === 'untouched') {
+        return { kind: 'untouched', base, head, ...refusalsOf(trees) };
+      }
       if (trees.kind === 'conflict') return { kind: 'conflict', base, head, files: trees.files };
       if (trees.kind === 'unrelated') return { kind: 'failed', base, head, message: UNRELATED };
       const resolve = fromFork ? resolvers.anonymous : resolvers.known;
-      return await planOf({ ...options, memos, ask, trees, live, resolve: resolve() });
+      const stands = screenedBase(trees.base, ask.held ?? []);
+      const reader = { ...options.reader, complete: completeScreened(options.reader.complete) };
+      const planning = { ...options, reader, memos, ask, trees, stands, live };
+      const made = await planOf({ ...planning, resolve: resolve() });
+      recall(memos.compile.reads, []);
+      return made;
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       return { kind: 'failed', base, head, message };
@@ -68,6 +77,8 @@ interface Planning extends PullPlannerOptions {
   readonly memos: Memos;
   readonly ask: PullAsk;
   readonly trees: Extract<PullTrees, { kind: 'merged' }>;
+  /** The base, with what no owner has let through as refused. */
+  readonly stands: SourceTree;
   readonly live: LiveState;
   readonly resolve: PreviewSource['resolve'];
 }
@@ -79,38 +90,32 @@ const planOf = async (planning: Planning): Promise<PullPlan> => {
   const { registries } = compile(tree, memos.compile).cluster;
   const source = { complete, resolve: within(registries, resolve) };
   const known = [...(tree.differences ?? []), ...trees.differences];
-  const change = { ...changedTree(tree, trees.head, trees.files), differences: known };
+  const change = changedTree({ ...tree, differences: known }, trees.head, trees.files);
   const memo = { compile: memos.compile, plan: memos.plan, now: now() };
   const snapshot = { format: 1, tree, live, takenAt: '' } as const;
-  const { preview, after } = await previewWith(memo, { snapshot, change, source });
-  const summary = summarize(preview);
-  const changed = new Set(summary.jobs.map(({ job }) => job));
+  const foreseen = await previewWith(memo, { snapshot, change, source });
   const paths = trees.differences.find(({ from }) => from === trees.base.files)?.paths ?? [];
-  const written = [...paths].flatMap((path) => /^jobs\/(.+)\.yaml$/.exec(path)?.[1] ?? []);
-  return {
-    kind: 'planned',
-    summary,
-    rehearsal: rehearse({ before: preview.base.desired, live, after, changed }),
-    fields: fieldChanges({
-      before: trees.base.files,
-      after: trees.files,
-      jobs: [...new Set([...changed, ...written])],
-      read: createReader(memos.compile.reads),
-    }),
-    effects: effectsOf(preview.base, preview.change),
-    base: ask.base,
-    head: ask.head,
-    snapshot: nameOf(live),
-  };
+  const read = createReader(memos.compile.reads);
+  const told = plannedOf({ foreseen, before: trees.base.files, after: trees.files, paths, read });
+  return { kind: 'planned', ...told, ...refusalsOf(trees), base: ask.base, head: ask.head };
+};
+
+const refusalsOf = ({ refusals }: Pick<PullTrees, 'refusals'>) =>
+  refusals === undefined ? {} : { refusals };
+
+const screenedBase = (base: SourceTree, held: readonly HeldFile[]): SourceTree => {
+  const here = heldIn(base.files, held);
+  if (here.length === 0) return base;
+  return { ...base, files: withHeld(base.files, here), held: here };
 };
 
 /** The base as the loop would compile it: with its past, and whose commits runners obey. */
-const baseTree = async ({ memos, trees, live, reader, resolve }: Planning) => {
+const baseTree = async ({ memos, stands, live, reader, resolve }: Planning) => {
   const commits = [...new Set(live.nodes.map(({ acceptedCommit }) => acceptedCommit))]
     .filter((commit) => commit !== '')
     .toSorted(compareText);
   const accepted = { digests: [], histories: [], commits };
-  let tree: SourceTree = await reader.complete(trees.base, accepted);
+  let tree: SourceTree = await reader.complete(stands, accepted);
   for (let round = 0; round < ASK_ROUNDS; round += 1) {
     const wanted = asks(tree, memos.compile);
     if (!asksPast(wanted)) break;
@@ -160,28 +165,4 @@ const createResolver = (registry: RegistryPort, now: () => number) => {
       return answer;
     };
   };
-};
-
-const names = new WeakMap<ReturnType<typeof unaged>, string>();
-
-/** Of all that a plan looks at, but ages. */
-const nameOf = ({ nodes }: LiveState): string =>
-  sha256(nodes.map((node) => `${headOf(node)} ${copiesName(node)}`).join('\n')).slice(0, 16);
-
-const headOf = ({ name, connected, capacity, attributes, portsTaken, volumes }: LiveNode): string =>
-  JSON.stringify([name, connected, capacity, attributes, portsTaken, volumes]);
-
-const copiesName = (node: LiveNode): string => {
-  const copies = unaged(node);
-  const known = names.get(copies);
-  if (known !== undefined) return known;
-  const made = sha256(
-    copies
-      .map(({ allocation, body, phase, health, everHealthy, stopping }) =>
-        [allocation, body.specHash, phase, health, everHealthy, stopping].join(' '),
-      )
-      .join('\n'),
-  );
-  names.set(copies, made);
-  return made;
 };

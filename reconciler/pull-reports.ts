@@ -2,13 +2,14 @@
 // In: a view and what the forge says. Out: checks on the newest commit of each, one comment a pull
 // request. Not here: when a plan is made anew (forge/pulls), the plan (edge), words (render).
 
+import { NOBODY, openChanges, teamsIn, type Behind, type OwnedChange } from '../schema/behind.ts';
 import type { CheckReport, ForgeState, PullRequest } from '../schema/forge.ts';
 import type { PullPlan } from '../schema/pull-plan.ts';
 import type { Ms } from '../schema/spec.ts';
 import type { View } from './cycle.ts';
 import { dueOf, isNews, plannedPulls, type PlannedPull } from './forge/pulls.ts';
 import { earliest, tryEach, type ForgeContext } from './forge-context.ts';
-import { closedComment, pullComment } from './render/comment.ts';
+import { closedCheck, closedComment, pullComment } from './render/comment.ts';
 import { planCheck } from './render/plan-check.ts';
 import { visibilityOf } from './render/visibility.ts';
 
@@ -37,12 +38,18 @@ export const createPullReports = (context: ForgeContext): PullReports => {
   const planOne = async (subject: Subject, view: View): Promise<void> => {
     const { key } = subject;
     const plan = await plans.of(subject, view);
-    known.set(key, await tellPlan(context, { subject, view, plan, before: known.get(key) }));
+    const { behind, failure } = await askBehind(context, subject, plan);
+    const before = known.get(key);
+    known.set(key, await tellPlan(context, { subject, view, plan, behind, before }));
     plans.drop(key);
+    // The plan is told in any case; whose approvals could not be asked count for nobody.
+    if (failure !== null) throw failure;
   };
 
   const fold = async (pull: PullRequest): Promise<void> => {
     if (folded.has(pull.number)) return;
+    // First: by the comment that is still open it is known after a loss that this is to do.
+    await endCheck(context, pull, known.get(keyOf(pull.number))?.told ?? null);
     const body = closedComment(pull.state === 'merged');
     await forge.writeComment({ pull: pull.number, body, folded: true });
     folded.add(pull.number);
@@ -65,6 +72,7 @@ export const createPullReports = (context: ForgeContext): PullReports => {
         const state = { base, live, approvals: approvalsIn(view), now };
         const when = dueOf(subject.head, known.get(subject.key), state);
         if (when.kind === 'now') await planOne(subject, view);
+        else await tellReviews(context, { subject, view, known });
         if (when.kind === 'later') due.push(when.at);
       };
       const keys = new Set(subjects.map(({ key }) => key));
@@ -88,24 +96,61 @@ interface Tell {
   readonly subject: Subject;
   readonly view: View;
   readonly plan: PullPlan;
+  readonly behind: Behind | null;
   readonly before: PlannedPull | undefined;
 }
+
+/** A review makes no plan anew: the plan is told again, with who has approved. */
+const tellReviews = async (
+  context: ForgeContext,
+  { subject, view, known }: Pick<Tell, 'subject' | 'view'> & { known: Map<string, PlannedPull> },
+): Promise<void> => {
+  const before = known.get(subject.key);
+  if (before === undefined || before.behind === null) return;
+  const { plan, live, plannedAt } = before;
+  const behind = await behindOf(context, subject, plan);
+  if (JSON.stringify(behind) === JSON.stringify(before.behind)) return;
+  const told = await tellPlan(context, { subject, view, plan, behind, before });
+  known.set(subject.key, { ...told, live, plannedAt });
+};
+
+const askBehind = async (context: ForgeContext, subject: Subject, plan: PullPlan) => {
+  try {
+    return { behind: await behindOf(context, subject, plan), failure: null };
+  } catch (failure) {
+    return { behind: NOBODY, failure };
+  }
+};
+
+/** Asked only where somebody owns what it changes. A merge group's are judged once it is merged. */
+const behindOf = async (
+  { forge }: ForgeContext,
+  { pull }: Subject,
+  plan: PullPlan,
+): Promise<Behind | null> => {
+  const owned = plan.kind === 'planned' ? plan.owned : undefined;
+  if (owned === undefined || pull === null) return null;
+  return forge.behind({ kind: 'pull', pull: pull.number }, teamsIn(owned));
+};
 
 /** Its check and comment, where they say something else than what stands there. */
 const tellPlan = async (
   { forge, clock }: ForgeContext,
-  { subject, view, plan, before }: Tell,
+  { subject, view, plan, behind, before }: Tell,
 ): Promise<PlannedPull> => {
   const { head, base, pull } = subject;
-  const words = wordsOf(view);
+  const words = { ...wordsOf(view), open: openOf(view, plan, behind) };
   const approvals = approvalsIn(view);
   const report: CheckReport = { ...planCheck(plan, words), kind: 'plan', commit: head };
   const isSameInput = before?.head === head && before.base === base;
-  const isCluster = isSameInput && before.approvals.join() === approvals.join();
+  const isCluster =
+    isSameInput &&
+    before.approvals.join() === approvals.join() &&
+    JSON.stringify(before.behind) === JSON.stringify(behind);
   const told = before?.told ?? (await forge.check('plan', head));
   const isTold = told !== null && !isNews(told, report, isCluster ? 'cluster' : 'change');
   if (!isTold) await forge.writeCheck(report);
-  const comment = pull === null ? null : pullComment(plan, words);
+  const comment = pull === null ? null : pullComment(plan, words, forge.hasChecks);
   const isOld = (!isTold || before === undefined) && before?.comment !== comment;
   if (pull !== null && comment !== null && isOld) {
     await forge.writeComment({ pull: pull.number, body: comment, folded: false });
@@ -117,9 +162,25 @@ const tellPlan = async (
     plan,
     plannedAt: clock.now(),
     approvals,
+    behind,
     told: isTold ? told : report,
     comment,
   };
+};
+
+/**
+ * Nobody will act on it any more. A verdict stays as it is, and what waited for a person ends as
+ * cancelled: with success, a pull request that is opened again could be merged before its new plan.
+ */
+const endCheck = async (
+  { forge }: ForgeContext,
+  { head, state }: PullRequest,
+  known: CheckReport | null,
+): Promise<void> => {
+  const told = known?.commit === head ? known : await forge.check('plan', head);
+  if (told === null) return;
+  const isOpen = told.status !== 'completed' || told.conclusion === 'action_required';
+  if (isOpen) await forge.writeCheck({ ...told, ...closedCheck(told, state === 'merged') });
 };
 
 /** Plans that could not be told yet: a forge that is away does not have them made again and again. */
@@ -131,10 +192,17 @@ const createPlans = ({ plans }: ForgeContext) => {
   return {
     of: async ({ key, head, base, pull }: Subject, view: View): Promise<PullPlan> => {
       const { live } = view;
-      const made = [head, base, ...approvalsIn(view)].join();
+      const { held } = view.tree;
+      const made = [head, base, ...approvalsIn(view), JSON.stringify(held)].join();
       const before = untold.get(key);
       if (before?.made === made && before.live === live) return before.plan;
-      const plan = await plans.plan({ base, head, live, fromFork: pull?.fromFork ?? false });
+      const plan = await plans.plan({
+        base,
+        head,
+        live,
+        fromFork: pull?.fromFork ?? false,
+        ...(held === undefined ? {} : { held }),
+      });
       untold.set(key, { made, plan, live });
       return plan;
     },
@@ -148,6 +216,17 @@ const createPlans = ({ plans }: ForgeContext) => {
 const keyOf = (pull: number): string => `#${pull}`;
 
 const approvalsIn = ({ desired }: View): readonly string[] => desired.approvals.map(({ id }) => id);
+
+/** What of it no owner has let through; rules 8.2. */
+const openOf = (
+  { desired }: View,
+  plan: PullPlan,
+  behind: Behind | null,
+): readonly OwnedChange[] => {
+  if (plan.kind !== 'planned' || plan.owned === undefined || behind === null) return [];
+  const { ownApproval } = desired.cluster;
+  return openChanges(plan.owned, behind, { ownApproval, given: desired.approvals });
+};
 
 const wordsOf = ({ desired, tree }: View) => ({
   cluster: desired.cluster.name,

@@ -4,6 +4,7 @@
 
 import type { ClusterFile } from './documents/cluster.ts';
 import type { Finding } from './findings.ts';
+import { ownersOf, parseOwners } from './owners.ts';
 import { parseHostPath } from './references.ts';
 import { parseDuration } from './units.ts';
 import { checkUpdate, checkResources } from './check-limits.ts';
@@ -15,6 +16,7 @@ const REGISTRY = /^[a-zA-Z0-9.-]+(:[0-9]{1,5})?$/;
 
 export const checkCluster = (cluster: ClusterFile): readonly Finding[] => [
   ...checkLostAfter(cluster),
+  ...checkOwners(cluster),
   ...(cluster.policies?.registries ?? []).flatMap(checkRegistry),
   ...(cluster.policies?.host_paths ?? []).flatMap(checkHostPath),
   ...checkUpdate(cluster.defaults?.update, '/defaults/update'),
@@ -50,6 +52,31 @@ const checkLostAfter = ({ lost_after: lostAfter }: ClusterFile): readonly Findin
           message: `\`lost_after\` must be at least 5s; it is ${lostAfter}.`,
         },
       ];
+
+/** Rules that fit, but leave the file that holds them to anybody, protect nothing. */
+const checkOwners = ({ owners }: ClusterFile): readonly Finding[] => {
+  if (owners === undefined) return [];
+  const { rules, faults } = parseOwners(owners);
+  // A text of several lines begins below its `|`.
+  const isBlock = owners.includes('\n');
+  const isOpen = rules.length > 0 && ownersOf(rules)('cluster.yaml').length === 0;
+  return [
+    ...faults.map(({ line, message, advice }): Finding => {
+      const at = { pointer: '/owners', at: 'value' } as const;
+      return { ...at, below: isBlock ? line + 1 : 0, code: 'owners-syntax', message, advice };
+    }),
+    ...(isOpen
+      ? [
+          {
+            pointer: '/owners',
+            at: 'key',
+            code: 'owners-open',
+            message: 'No line of `owners` is about cluster.yaml, so anybody can change the rules.',
+          } as const,
+        ]
+      : []),
+  ];
+};
 
 const checkRegistry = (registry: string, index: number): readonly Finding[] =>
   REGISTRY.test(registry)

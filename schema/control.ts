@@ -19,6 +19,8 @@ export interface StateAnswer {
   readonly write: { readonly what: string; readonly message: string } | null;
   /** What the forge does not let us say now; null or absent: all is well, or there is none. */
   readonly forge?: string | null;
+  /** The line of signers/allowed_signers that lists Purser's key; null or absent: it has none. */
+  readonly signer?: string | null;
   /** What a person should know of it though all is well; null or absent: nothing. */
   readonly forgeNotice?: string | null;
   /** null until the repository was read once. */
@@ -102,25 +104,6 @@ export interface RollbackArgument {
 export interface RollbackAnswer {
   readonly head: string;
   readonly target: RevertTarget;
-}
-
-/** Jobs that are asked about at once: a screen shows no more of them. */
-export const RETURNS_JOBS = 50;
-
-/** `returns`: by which commits jobs came back to versions that had settled before (rules 2.5). */
-export interface ReturnsArgument {
-  /** `<namespace>/<job>`; the first RETURNS_JOBS are looked at. */
-  readonly jobs: readonly string[];
-}
-
-/** Newest first for each job. */
-export interface ReturnAnswer {
-  readonly job: string;
-  /** The commit that brought the version back. */
-  readonly commit: CommitRef;
-  readonly specHash: string;
-  /** The commit with which it settled first. */
-  readonly sameAs: string;
 }
 
 /** `history`: commits of the branch, newest first. */

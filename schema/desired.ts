@@ -1,8 +1,9 @@
 // What should be: the value that compile makes of a SourceTree and plan works on.
 // In: nothing. Out: types. Not here: compile (reconciler/desired), plan (reconciler/plan).
 
-import type { Evidence, LedgerRecord } from './ledger.ts';
+import type { Evidence, HeldFile, LedgerRecord } from './ledger.ts';
 import type { Problem } from './problems.ts';
+import type { ForeignRecords, RefusedCommits } from './source.ts';
 import type { JobSpec, Ms, Resources } from './spec.ts';
 
 export interface ClusterSpec {
@@ -15,8 +16,14 @@ export interface ClusterSpec {
   readonly registries: readonly string[];
   /** Host paths that jobs may mount. */
   readonly hostPaths: readonly { readonly path: string; readonly readOnly: boolean }[];
+  /** Whose commits are acted on; absent: everybody's. */
+  readonly verify?: 'head' | 'strict';
   /** What a forge is told; absent: full. */
   readonly planVisibility?: 'counts' | 'namespace';
+  /** Who may change which file, as written (schema/owners); absent: anybody. */
+  readonly owners?: string;
+  /** E-mail addresses of programs that commit, with `*`; absent: none. */
+  readonly automation?: readonly string[];
 }
 
 export interface NamespaceSpec {
@@ -79,8 +86,10 @@ export interface DesiredJob {
   readonly deployment: string;
   /** The commit that introduced the version. */
   readonly commit: CommitRef;
-  /** HEAD's version has a settled record. */
+  /** HEAD's version has a settled record, of whichever deployment. */
   readonly settled: boolean;
+  /** It has, and this deployment has none: one is due once it has settled again. */
+  readonly isUnmarked?: true;
   /** It settled, and no other version of the job ever did: there is nothing to go back to. */
   readonly isOnlySettled?: true;
   /** HEAD's deployment has a failed record. */
@@ -89,6 +98,8 @@ export interface DesiredJob {
   readonly reverted: string | null;
   /** The version equals an earlier settled version of the job (rules 2.5). */
   readonly isRollback: boolean;
+  /** Of a rollback: the commit with which the version settled first, where it is known. */
+  readonly sameAs?: string;
   /**
    * The newest settled version but this one, compiled with HEAD's in-place fields and count; null
    * if none (5.5).
@@ -113,6 +124,11 @@ export interface DesiredJob {
   readonly lines: ReadonlyMap<string, number>;
   /** Its namespace allows log lines in what is written about a failure; absent: it does not. */
   readonly evidence?: 'logs';
+  /**
+   * Held, because a program has written again what was reverted (rules 6.6): who, in which commit,
+   * and the commit of the revert. Absent: nobody has.
+   */
+  readonly automation?: { readonly name: string; readonly commit: string; readonly revert: string };
 }
 
 /** How many slots a group had in some commit: a person's count is both bounds and the value. */
@@ -144,6 +160,10 @@ export interface DesiredState {
   readonly cluster: ClusterSpec;
   readonly branch: string;
   readonly commit: CommitRef;
+  /** Commits on top of it that are not accepted, and not acted on; absent: none. */
+  readonly refused?: RefusedCommits;
+  /** Records in the ledger that are not Purser's, and ignored; absent: none. */
+  readonly foreign?: readonly ForeignRecords[];
   readonly lastSynced: string | null;
   /**
    * HEAD may be acted on; otherwise nothing new is done and `why` is shown (rules 1.3 empty, 12.1).
@@ -170,6 +190,8 @@ export interface DesiredState {
   /** Slots of approvals that are used up: what is gone with leave still counts (rules 8.1). */
   readonly usedSlots?: readonly string[];
   readonly problems: readonly Problem[];
+  /** Files whose newest content no owner has let through (rules 8.2); absent: none. */
+  readonly heldFiles?: readonly HeldFile[];
   /**
    * Jobs that the last synced commit had a file of, that are gone from HEAD, and of which no valid
    * content is known (rules 1.3, 8.3). Absent: none.

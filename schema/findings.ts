@@ -14,6 +14,8 @@ export interface Finding {
   readonly pointer: string;
   /** Point at the key that was written, or at its value. */
   readonly at: 'key' | 'value';
+  /** Lines further down, in a text of several lines; absent: none. */
+  readonly below?: number;
   readonly code: ProblemCode;
   readonly message: string;
   /** Absent: the table's general advice. */
@@ -39,8 +41,8 @@ const toProblem = (file: string, positions: Positions, finding: Finding): Proble
   const { severity, advice } = problemCodes[finding.code];
   return {
     file,
-    line: place.line,
-    column: place.column,
+    line: place.line + (finding.below ?? 0),
+    column: finding.below === undefined ? place.column : 1,
     code: finding.code,
     severity,
     message: finding.message,

@@ -92,6 +92,13 @@ export interface PullRequest {
   readonly state: 'open' | 'merged' | 'closed';
 }
 
+/** Of which change it is asked who is behind it; an account alone: as one who approves. */
+export type BehindAsk =
+  | { readonly kind: 'pull'; readonly pull: number }
+  /** Of the tracked branch: by the pull request that brought it, else by its author. */
+  | { readonly kind: 'commit'; readonly commit: string }
+  | { readonly kind: 'account'; readonly account: Account };
+
 /** A merge queue asks for the checks of a commit that would be the next on the branch. */
 export interface MergeGroup {
   readonly head: string;

@@ -68,3 +68,21 @@ export const slotName = (slot: {
   readonly group: string;
   readonly index: number;
 }): string => `${slot.namespace}/${slot.job}/${slot.group}[${slot.index}]`;
+
+/**
+ * What people call a named volume: `shop/store/orders[0]`; the group stands in it where it is not
+ * named as the job.
+ */
+export const volumeName = (home: {
+  readonly namespace: string;
+  readonly job: string;
+  readonly group: string;
+  readonly index: number;
+  readonly volume: string;
+}): string =>
+  [
+    home.namespace,
+    home.job,
+    ...(home.group === home.job ? [] : [home.group]),
+    `${home.volume}[${home.index}]`,
+  ].join('/');

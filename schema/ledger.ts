@@ -49,6 +49,8 @@ export type LedgerRecord =
       readonly author?: string;
       readonly email?: string;
       readonly subject?: string;
+      /** The commit with which the version settled first; absent: with this one (rules 2.5). */
+      readonly sameAs?: string;
       /** Digest of every reference at that time, sorted by group, task. */
       readonly digests: readonly {
         readonly group: string;
@@ -64,6 +66,26 @@ export type LedgerRecord =
       readonly deployment: string;
       readonly commit: string;
       readonly evidence: Evidence;
+    }
+  | {
+      /**
+       * A version that settled before was brought in anew, by a commit that its settled record does
+       * not name: its deployment from then on (rules 1.1, 2.3). Written as soon as it is seen, and
+       * before its commit counts as synced.
+       */
+      readonly kind: 'returned';
+      readonly job: string;
+      readonly specHash: string;
+      readonly deployment: string;
+      readonly commit: string;
+      readonly author?: string;
+      readonly email?: string;
+      readonly subject?: string;
+      /**
+       * The commit with which it settled first; absent: the job was on no other version in between,
+       * as where a commit was amended.
+       */
+      readonly sameAs?: string;
     }
   | {
       readonly kind: 'reverted';
@@ -98,10 +120,48 @@ export type LedgerRecord =
        * are no more; from then on it ends when one is wanted again.
        */
       readonly ahead?: true;
+      /**
+       * Contents of owned files that are let through (rules 8.2), by blob; null: that the file is
+       * gone. They end with the approval's age alone. Absent: none.
+       */
+      readonly files?: readonly { readonly path: string; readonly blob: string | null }[];
+      /** With `files`: owners that this person spoke for, in lower case. */
+      readonly as?: readonly string[];
       readonly used: boolean;
     }
   | { readonly kind: 'resume'; readonly commit: string; readonly by: string; readonly at: string }
-  | { readonly kind: 'synced'; readonly commit: string };
+  | { readonly kind: 'synced'; readonly commit: string }
+  | Judged;
+
+/**
+ * Which files of which commit no owner has let through (rules 8.2). The newest counts: judging goes
+ * on from its commit.
+ */
+export interface Judged {
+  readonly kind: 'judged';
+  readonly commit: string;
+  /** `owners` of cluster.yaml as let through by then; '' for none. */
+  readonly owners: string;
+  /** `guards.own_approval` of the same file. */
+  readonly ownApproval: boolean;
+  readonly held: readonly HeldFile[];
+}
+
+/** A file whose content in the repository counts for nothing until an owner lets it through. */
+export interface HeldFile {
+  readonly path: string;
+  /** The content that waits; null: that the file goes. */
+  readonly blob: string | null;
+  /** The content that counts; null: no file. */
+  readonly accepted: string | null;
+  /** The newest commit that changed it, and the oldest since the content that counts. */
+  readonly commit: string;
+  readonly since: string;
+  /** As written in cluster.yaml. */
+  readonly owners: readonly string[];
+  /** Who wrote it, for people; '' while nobody has been asked. */
+  readonly by: string;
+}
 
 /** All records that count, newest last. */
 export type Ledger = readonly LedgerRecord[];

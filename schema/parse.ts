@@ -107,6 +107,7 @@ const faultProblems = (
 };
 
 const refusal = (path: string, file: Extract<SourceFile, { kind: 'refused' }>): Problem => {
+  if (file.why === 'owners') return waiting(path, file.message ?? '');
   const { severity, advice } = problemCodes['file-refused'];
   const [why, fix] = refusals[file.why];
   const size = file.size === null ? '' : ` (${file.size} bytes)`;
@@ -121,8 +122,17 @@ const refusal = (path: string, file: Extract<SourceFile, { kind: 'refused' }>): 
   };
 };
 
+/** Its content is in the repository, and counts for nothing yet (rules 8.2). */
+const waiting = (file: string, message: string): Problem => {
+  const { severity, advice } = problemCodes['owners-wait'];
+  return { file, line: 1, column: 1, code: 'owners-wait', severity, message, advice };
+};
+
 const refusals: Readonly<
-  Record<Extract<SourceFile, { kind: 'refused' }>['why'], readonly [string, string | null]>
+  Record<
+    Exclude<Extract<SourceFile, { kind: 'refused' }>['why'], 'owners'>,
+    readonly [string, string | null]
+  >
 > = {
   symlink: ['a symbolic link', 'Commit the file itself: links are not followed.'],
   submodule: ['a submodule', 'Commit the file itself: submodules are not read.'],

@@ -164,6 +164,8 @@ export interface DeploymentView {
   readonly commit: CommitRef;
   readonly status: DeploymentStatus;
   readonly isRollback: boolean;
+  /** Of a rollback: the commit with which the version settled first, where it is known. */
+  readonly sameAs?: string;
   readonly reason: string | null;
   readonly groups: readonly {
     readonly group: string;

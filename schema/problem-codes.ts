@@ -28,6 +28,16 @@ const table = {
     severity: 'error',
     advice: 'Commit the folder itself: links are not followed, submodules are not read.',
   },
+  'signers-missing': {
+    title: 'Signatures are asked for, and no signer is listed',
+    severity: 'error',
+    advice: 'List whose commits count in signers/allowed_signers, in the same commit.',
+  },
+  'signer-unusable': {
+    title: 'A signer that cannot be used',
+    severity: 'warning',
+    advice: 'Correct the line as in ssh-keygen(1), ALLOWED SIGNERS, or take it out.',
+  },
   'yaml-syntax': {
     title: 'The file is not YAML',
     severity: 'error',
@@ -229,6 +239,26 @@ const table = {
     title: 'An image by tag alone in a protected namespace',
     severity: 'error',
     advice: 'Write `tag@sha256:…`, as `purser deploy` does.',
+  },
+  'owners-syntax': {
+    title: 'A line of `owners` that is not in the syntax of CODEOWNERS',
+    severity: 'error',
+    advice: 'Write a pattern, then its owners: `jobs/shop/ @shop/team ada@example.org`.',
+  },
+  'owners-open': {
+    title: 'Path rules that anybody can change',
+    severity: 'warning',
+    advice: 'Add a line for the file that holds the rules: `/cluster.yaml @shop/platform`.',
+  },
+  'automation-paused': {
+    title: 'A program that wrote again what was reverted',
+    severity: 'warning',
+    advice: 'Commit to the file yourself once it is right: `purser resume JOB` does.',
+  },
+  'owners-wait': {
+    title: 'A change that no owner of the file has approved',
+    severity: 'error',
+    advice: 'An owner approves it (`purser approve`, or the button), or the change is reverted.',
   },
   'image-unresolved': {
     title: 'An image whose digest could not be looked up',

@@ -3,6 +3,8 @@
 // In: nothing. Out: types. Not here: how it is made (reconciler/preview, reconciler/plan/rehearse),
 // words (reconciler/render).
 
+import type { RefusalReason } from './refusal.ts';
+import type { OwnedChange } from './behind.ts';
 import type { Ms } from './spec.ts';
 import type { Summary } from './summary.ts';
 
@@ -21,6 +23,8 @@ export interface Loss {
   readonly name: string;
   /** Nothing: all copies find a place elsewhere. */
   readonly short: readonly Shortage[];
+  /** So many nodes at once that nothing is replaced until a person approves (rules 9.1). */
+  readonly waits?: true;
 }
 
 export interface Rehearsal {
@@ -57,6 +61,13 @@ export interface Effects {
   readonly slots: readonly string[];
 }
 
+/** A commit that the signature policy of the base would not accept once it is merged. */
+export interface RefusedInPull {
+  readonly commit: string;
+  readonly author: { readonly name: string; readonly email: string };
+  readonly reason: RefusalReason;
+}
+
 export type PullPlan =
   | {
       readonly kind: 'planned';
@@ -64,6 +75,10 @@ export type PullPlan =
       readonly rehearsal: Rehearsal;
       readonly fields: readonly FieldChange[];
       readonly effects: Effects;
+      /** Oldest first; absent: all would be accepted, or nobody asks. */
+      readonly refusals?: readonly RefusedInPull[];
+      /** Changed files that somebody owns, by path; absent: none. */
+      readonly owned?: readonly OwnedChange[];
       /** Commit of the tracked branch that it was merged onto. */
       readonly base: string;
       readonly head: string;
@@ -71,7 +86,12 @@ export type PullPlan =
       readonly snapshot: string;
     }
   /** Nothing below the cluster's directory differs. */
-  | { readonly kind: 'untouched'; readonly base: string; readonly head: string }
+  | {
+      readonly kind: 'untouched';
+      readonly base: string;
+      readonly head: string;
+      readonly refusals?: readonly RefusedInPull[];
+    }
   /** It cannot be merged as it stands. Paths sorted. */
   | {
       readonly kind: 'conflict';

@@ -1,7 +1,8 @@
 // What was read from Git for one cycle: everything that compile may look at.
 // In: nothing. Out: types. Not here: reading (reconciler/edge/git), meaning (reconciler/desired).
 
-import type { Ledger } from './ledger.ts';
+import type { HeldFile, Ledger, LedgerRecord } from './ledger.ts';
+import type { RefusalReason } from './refusal.ts';
 
 /** A file as read: its text, or why it cannot be one (rules 1.3: unreadable is not absent). */
 export type SourceFile =
@@ -9,9 +10,11 @@ export type SourceFile =
   | {
       readonly kind: 'refused';
       readonly blob: string;
-      readonly why: 'symlink' | 'submodule' | 'lfs-pointer' | 'too-large' | 'not-utf8';
+      readonly why: 'symlink' | 'submodule' | 'lfs-pointer' | 'too-large' | 'not-utf8' | 'owners';
       /** Bytes, where that is the reason. */
       readonly size: number | null;
+      /** With `owners`: what it waits for, for people. */
+      readonly message?: string;
     };
 
 /** Path relative to the cluster's directory → file, in code-unit order of paths. */
@@ -64,10 +67,48 @@ export interface CommitChange {
     | null;
 }
 
+/** Commits of the branch that the signature policy does not accept (rules 11, 12). */
+export interface RefusedCommits {
+  readonly verify: 'head' | 'strict';
+  /** The branch's newest. */
+  readonly newest: CommitInfo;
+  /** The one that stands in the way: the newest itself, or with `strict` the oldest of them. */
+  readonly cause: CommitInfo;
+  readonly reason: RefusalReason;
+  /** All of them, newest first; at most as many as are judged at once. */
+  readonly commits: readonly string[];
+}
+
+/** Commits of the ledger that are not Purser's: what they wrote is ignored. */
+export interface ForeignRecords {
+  readonly commit: string;
+  readonly author: { readonly name: string; readonly email: string };
+  readonly reason: RefusalReason;
+}
+
+/**
+ * What commits changed between the last synced one and HEAD: on the line of HEAD, and on the other
+ * one where the branch was rewritten, each back to where the two meet.
+ */
+export interface Touched {
+  /** Of files below the cluster's directory, also where all commits together change nothing. */
+  readonly paths: readonly string[];
+  /**
+   * cluster.yaml and namespace files, as they stood where the lines meet and in each of the commits
+   * that changed one of them; empty: none did.
+   */
+  readonly settings: readonly Files[];
+}
+
 export interface SourceTree {
   readonly branch: string;
   readonly directory: string;
+  /** The newest commit that is acted on. */
   readonly head: CommitInfo;
+  /** What stands on top of it, and is not acted on; absent: nothing. */
+  readonly refused?: RefusedCommits;
+  /** Of the ledger, newest first; absent: none was seen. */
+  readonly foreign?: readonly ForeignRecords[];
   /**
    * The line from HEAD back to the last synced commit, newest first, at most so many as the reader
    * walks; absent: nobody looked.
@@ -77,6 +118,11 @@ export interface SourceTree {
   readonly local: boolean;
   readonly files: Files;
   readonly ledger: Ledger;
+  /**
+   * Says of which jobs the ledger may not know by which commit their version came (rules 1.1).
+   * `unknown`: of any; absent: nobody looked, and its word counts.
+   */
+  readonly touched?: Touched | 'unknown';
   /** By path; only those that were asked. */
   readonly histories: ReadonlyMap<string, History>;
   /** By commit; only those that were asked. */
@@ -91,6 +137,12 @@ export interface SourceTree {
   readonly expired?: readonly string[];
   /** Of the commits that were asked, those that HEAD contains; absent: none was asked. */
   readonly contained?: readonly string[];
+  /**
+   * Files that stand as refused here, since no owner has let them through, by path; absent: none.
+   */
+  readonly held?: readonly HeldFile[];
+  /** What has to be recorded before more of HEAD counts; absent: nothing. */
+  readonly owed?: readonly LedgerRecord[];
   /** What the reader knows of how files differ, so that nobody has to look at all of them. */
   readonly differences?: readonly FilesDifference[];
 }

@@ -1,9 +1,9 @@
 // An allocation with its own network namespace and a published port, until it answers http, against
 // one without network until it runs: turn by turn, each by a commit.
 
-import http from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type BenchCluster, copiesOf, settledAt, startCluster } from '../support/cluster.ts';
+import { answers } from '../support/ask.ts';
 import { type Figure, median, spread } from '../support/figure.ts';
 import { benchImage, REPOSITORY } from '../support/images.ts';
 import { epochMs } from '../support/repository.ts';
@@ -87,22 +87,3 @@ const answering = async (port: number): Promise<number> => {
   }
   throw new Error(`nothing answered on port ${port}`);
 };
-
-export const answers = async (port: number, host = '127.0.0.1'): Promise<boolean> =>
-  (await faultOf(port, host)) === null;
-
-const ANSWER_MS = 1000;
-
-/** Why a request was not answered, in words; null: it was. */
-export const faultOf = (port: number, host: string): Promise<string | null> =>
-  new Promise((done) => {
-    const ask = { host, port, path: '/', agent: false, timeout: ANSWER_MS };
-    const request = http.get(ask, (response) => {
-      const { statusCode } = response;
-      response.resume();
-      response.once('end', () => done(statusCode === 200 ? null : `status ${statusCode}`));
-      response.once('error', (error) => done(error.message));
-    });
-    request.once('timeout', () => request.destroy(new Error(`silent for ${ANSWER_MS} ms`)));
-    request.once('error', (error) => done(error.message));
-  });

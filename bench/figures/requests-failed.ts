@@ -1,29 +1,28 @@
 // Requests that fail while jobs are updated and reverted and nodes are drained, again and again,
 // under load. The client reads addresses as a script would, from `status --json`, once a second, and
-// asks every copy that is healthy and not stopping. `--count N`: changes, 200 as documented: a
+// asks every copy that is healthy and not stopping, in a process of its own: a page that is there at
+// once 50 times a second, and one that takes 300 ms three times a second. `--count N`: changes, 200 as documented: a
 // rolling update or a revert of one job is one, and so is a drain or its end. `--seed N`: which.
 
-import { execFile } from 'node:child_process';
-import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { promisify } from 'node:util';
 import type { StateAnswer } from '../../schema/control.ts';
-import { type BenchCluster, copiesOf, settledAt, startCluster } from '../support/cluster.ts';
-import type { Figure } from '../support/figure.ts';
+import { copiesOf, settledAt, startCluster } from '../support/cluster.ts';
+import { type Figure, ms } from '../support/figure.ts';
 import { benchImage, REPOSITORY } from '../support/images.ts';
-import { faultOf } from './published-port.ts';
+import { type Client, startClient } from '../support/requests.ts';
 
 const CHANGES = 200;
 const COPIES = 3;
 const NODES = 3;
 const JOBS = ['web', 'shop', 'mail', 'wiki'] as const;
 const LIMIT_MS = 120_000;
-const ASK_EVERY_MS = 20;
-const READ_EVERY_MS = 1000;
+const SHUTDOWN_DELAY_MS = 4000;
+/** So long after they were asked for addresses are good (rules 10.6): a second is for the answer. */
+const GOOD_FOR_MS = SHUTDOWN_DELAY_MS - 1000;
+/** So long the client goes on after the last change: until a copy that was told to stop is gone. */
+const AFTERWARDS_MS = 6000;
 /** Of four commits one drains a node or ends its drain; of the others every second is a revert. */
 const DRAIN_ONE_IN = 4;
-
-const exec = promisify(execFile);
 
 export const requestsFailed: Figure = {
   name: 'requests-failed',
@@ -37,11 +36,11 @@ export const requestsFailed: Figure = {
       files: filesOf(first, jobOf),
       nodes: NODES,
     });
-    const client = startClient(cluster);
+    const client = await startClient(cluster, GOOD_FOR_MS);
     try {
       const { repository } = cluster;
       await cluster.until(reached(repository.newest(), first), LIMIT_MS);
-      await client.reading();
+      await client.knows(COPIES * JOBS.length);
       const wanted = count ?? CHANGES;
       const made: Record<Change['kind'], number> = { update: 0, revert: 0, drain: 0, undrain: 0 };
       const random = numbersFrom(seed);
@@ -59,7 +58,7 @@ export const requestsFailed: Figure = {
         const tookMs = (performance.now() - began).toFixed(0);
         say(`${done}: ${change.kind}, ${tookMs} ms; ${failed} of ${asked} requests failed`);
       }
-      await sleep(READ_EVERY_MS);
+      await sleep(AFTERWARDS_MS);
       return [rowOf(made, client)];
     } finally {
       await client.stop();
@@ -69,12 +68,17 @@ export const requestsFailed: Figure = {
 };
 
 const rowOf = (made: Readonly<Record<Change['kind'], number>>, client: Client) => {
-  const { asked, failed, reads, unread } = client.counts();
+  const { asked, failed, slowestMs, latestMs, withoutMs, reads, unread, longestReadMs } =
+    client.counts();
   for (const line of client.failures()) console.error(`  failed: ${line}`);
   const drains = made.drain + made.undrain;
   return {
     what: `requests failed during ${made.update} updates, ${made.revert} reverts, ${drains} drains`,
-    ours: `${failed} of ${asked}; addresses read ${reads} times, ${unread} reads failed`,
+    ours:
+      `${failed} of ${asked}, the slowest took ${ms(slowestMs)}, the client was late by ` +
+      `${ms(latestMs)} at most, and for ${ms(withoutMs)} had no addresses younger than ` +
+      `${ms(GOOD_FOR_MS)}; addresses read ${reads} times, ${unread} reads failed, ` +
+      `the longest took ${ms(longestReadMs)}`,
     floor: '',
     result: String(failed),
     goal: '0',
@@ -87,7 +91,8 @@ const jobText =
   (version: string): string =>
     `image: ${image}\ncount: ${COPIES}\nentrypoint: [/bin/serve]\n` +
     `environment: { VERSION: "${version}" }\nports: { http: 8080 }\n` +
-    'healthcheck: { http: /, port: http, interval: 500ms }\nshutdown_delay: 4s\n' +
+    'healthcheck: { http: /, port: http, interval: 500ms }\n' +
+    `shutdown_delay: ${SHUTDOWN_DELAY_MS / 1000}s\n` +
     'update: { max_parallel: 1, min_healthy_time: 0s }\n' +
     'resources: { cpu: 10m, memory: 16MiB }\n';
 
@@ -167,92 +172,3 @@ const reached =
         )
       );
     });
-
-/** What this client reads of `status --json`. */
-interface Status {
-  readonly jobs: readonly {
-    readonly copies: readonly {
-      readonly allocation: string;
-      readonly health: string;
-      readonly stopping: boolean;
-      readonly addresses: readonly string[];
-    }[];
-  }[];
-}
-
-interface Counts {
-  readonly asked: number;
-  readonly failed: number;
-  readonly reads: number;
-  readonly unread: number;
-}
-
-interface Client {
-  readonly reading: () => Promise<void>;
-  readonly counts: () => Counts;
-  /** The first ones, for people. */
-  readonly failures: () => readonly string[];
-  readonly stop: () => Promise<void>;
-}
-
-const FAILURES_SHOWN = 20;
-
-const startClient = (cluster: BenchCluster): Client => {
-  const program = path.resolve(import.meta.dirname, '../../dist/main.js');
-  const args = [program, 'status', '--json', '--root', cluster.root];
-  let known: readonly { readonly allocation: string; readonly address: string }[] = [];
-  let readAt = performance.now();
-  let stopped = false;
-  const counts = { asked: 0, failed: 0, reads: 0, unread: 0 };
-  const failures: string[] = [];
-  const read = async (): Promise<void> => {
-    const { stdout } = await exec(process.execPath, args, { maxBuffer: 1 << 26 });
-    const { jobs } = JSON.parse(stdout) as Status;
-    known = jobs
-      .flatMap(({ copies }) => copies)
-      .filter(({ health, stopping }) => health === 'healthy' && !stopping)
-      .flatMap(({ allocation, addresses }) =>
-        addresses.map((address) => ({ allocation, address })),
-      );
-    readAt = performance.now();
-  };
-  const reader = async (): Promise<void> => {
-    while (!stopped) {
-      counts.reads += 1;
-      await read().catch(() => {
-        counts.unread += 1;
-      });
-      await sleep(READ_EVERY_MS);
-    }
-  };
-  const ask = async (turn: number): Promise<void> => {
-    const copy = known[turn % Math.max(1, known.length)];
-    if (copy === undefined) return;
-    const ageMs = performance.now() - readAt;
-    counts.asked += 1;
-    const [host = '', port = ''] = copy.address.split(':');
-    const fault = await faultOf(Number(port), host);
-    if (fault === null) return;
-    counts.failed += 1;
-    const line = `${copy.allocation} at ${copy.address}, read ${ageMs.toFixed(0)} ms before: ${fault}`;
-    if (failures.length < FAILURES_SHOWN) failures.push(line);
-  };
-  const asker = async (): Promise<void> => {
-    for (let turn = 0; !stopped; turn += 1) {
-      await ask(turn);
-      await sleep(ASK_EVERY_MS);
-    }
-  };
-  const running = [reader(), asker()];
-  return {
-    counts: () => counts,
-    failures: () => failures,
-    reading: async () => {
-      while (known.length < COPIES * JOBS.length) await sleep(READ_EVERY_MS);
-    },
-    stop: async () => {
-      stopped = true;
-      await Promise.all(running);
-    },
-  };
-};

@@ -25,6 +25,8 @@ import { type Starts, watchStarts } from './starts.ts';
 export interface BenchCluster {
   readonly root: string;
   readonly socket: string;
+  /** Of each node's containerd. */
+  readonly sockets: readonly string[];
   readonly repository: BenchRepository;
   readonly starts: Starts;
   readonly control: Control;
@@ -117,6 +119,7 @@ export const startCluster = async (options: ClusterOptions): Promise<BenchCluste
   const cluster: BenchCluster = {
     root,
     socket,
+    sockets: nodes.map((node) => node.socket),
     repository,
     starts,
     control,

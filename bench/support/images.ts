@@ -6,6 +6,13 @@ import { busyboxLayer } from '../../test/support/images.ts';
 
 export const REPOSITORY = 'bench.local/bench';
 
+/** Answers after 300 ms: long enough that much can happen to the network meanwhile. */
+export const SLOW_PATH = '/cgi-bin/slow';
+const SLOW = `#!/bin/sh
+sleep 0.3
+printf 'Content-type: text/plain\\r\\n\\r\\nok\\n'
+`;
+
 /** Busybox's httpd; the page lies in /www. Ends at once on SIGTERM. */
 const SERVE = `#!/bin/sh
 httpd -f -p 8080 -h /www &
@@ -33,6 +40,7 @@ export const benchImage = (): Promise<BuiltImage> =>
         { kind: 'file', path: 'bin/serve', content: SERVE, mode: 0o755 },
         { kind: 'file', path: 'bin/doze', content: SLEEP, mode: 0o755 },
         { kind: 'file', path: 'www/index.html', content: 'ok\n' },
+        { kind: 'file', path: `www${SLOW_PATH}`, content: SLOW, mode: 0o755 },
       ],
     ],
     config: { entrypoint: ['/bin/doze'], environment: ['PATH=/bin'] },

@@ -3,8 +3,9 @@
 // In: the reconciler's answer. Out: text, and the line of --json. Not here: the lines of jobs that come
 // up (progress.ts).
 
-import { relative } from 'node:path';
+import { join, relative } from 'node:path';
 import { problemLine } from '../../reconciler/render/plan-text.ts';
+import { named } from '../../reconciler/render/words.ts';
 import { shownRepository } from '../../reconciler/edge/git/remote.ts';
 import type { StateAnswer } from '../../schema/control.ts';
 import { compareText } from '../../schema/ids.ts';
@@ -47,6 +48,7 @@ export const farewell = (
     for (const line of open.slice(0, OPEN_SHOWN)) io.out(`  ${cut(line, io.columns - 2)}`);
     if (open.length > OPEN_SHOWN) io.out(`  and ${open.length - OPEN_SHOWN} more: purser status`);
   }
+  for (const line of unheardLines(state, repository)) io.out(line);
   io.out('\nTry next, in another terminal, from the same folder:');
   if (common.root !== DEFAULT_ROOT) io.out(`     export PURSER_ROOT=${shellWord(common.root)}`);
   const steps = stepsIn(repository, fromHere(purser));
@@ -70,6 +72,24 @@ const openLines = (state: StateAnswer): readonly string[] => [
     .filter(({ severity }) => severity === 'error')
     .map((problem) => problemLine(problem)),
 ];
+
+/** Copies wait for nodes of a larger cluster that was here before, until these are lost. */
+const unheardLines = (
+  { view, directory }: StateAnswer,
+  { workTree }: Repository,
+): readonly string[] => {
+  const heard = new Set(view?.live.nodes.map(({ name }) => name));
+  const silent = (view?.desired.nodes ?? []).filter(({ name }) => !heard.has(name));
+  if (silent.length === 0) return [];
+  const names = silent.map(({ name }) => name);
+  const files = names.map((name) => shellWord(join(directory, 'nodes', `${name}.yaml`)));
+  const git = `git -C ${workTree === null ? 'clone' : fromHere(workTree)}`;
+  const those = names.length === 1 ? 'a node that was' : 'nodes that were';
+  return [
+    `\nGit lists ${those} not heard from: ${named(names)}. Take out what will not come back:`,
+    `  ${git} rm ${files.join(' ')} && ${git} commit -m "Remove ${names.join(', ')}"`,
+  ];
+};
 
 /** The URLs of these jobs, a line each. */
 export const urlLines = (state: StateAnswer, of: (job: string) => boolean): readonly string[] =>

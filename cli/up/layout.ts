@@ -12,6 +12,9 @@ export interface NodeLayout {
   readonly log: string;
 }
 
+/** Below the root. */
+export const SIGNING_KEY = 'signing-key';
+
 export interface Layout {
   readonly root: string;
   readonly repository: string;
@@ -20,6 +23,7 @@ export interface Layout {
   readonly controlSocket: string;
   readonly pidFile: string;
   readonly settings: string;
+  readonly signingKey: string;
   readonly reconcilerLog: string;
   readonly nodesDir: string;
 }
@@ -32,6 +36,7 @@ export const layoutOf = (root: string): Layout => ({
   controlSocket: join(root, 'control.sock'),
   pidFile: join(root, 'up.pid'),
   settings: join(root, 'up.json'),
+  signingKey: join(root, SIGNING_KEY),
   reconcilerLog: join(root, 'logs', 'reconciler.log'),
   nodesDir: join(root, 'nodes'),
 });
@@ -43,6 +48,8 @@ export interface UpSettings {
   readonly directory: string;
   readonly cluster: string;
   readonly nodes: readonly NodeLayout[];
+  /** Absent where an earlier release wrote it. */
+  readonly tokenFile?: string | null;
 }
 
 /** What the last `up` of this root was asked; null: there was none. */

@@ -48,7 +48,9 @@ export const joinNodes = async (
   nodes: readonly string[],
 ): Promise<ReadonlyMap<string, NodeNetwork>> => {
   const hub = hubName(root);
-  const subnet = (await subnetOfHub(hub)) ?? (await makeHub(root, hub));
+  const present = await subnetOfHub(hub);
+  if (present !== null) await keepMac(hub);
+  const subnet = present ?? (await makeHub(root, hub));
   const gateway = gatewayOf(subnet);
   const made = new Map<string, NodeNetwork>();
   for (const [index, node] of nodes.entries()) {
@@ -62,7 +64,12 @@ export const joinNodes = async (
   return made;
 };
 
+/** Locally administered: nobody else was given it. */
+const macOf = (short: string): string => `02:70:73:${short.replaceAll(/(..)(?=.)/g, '$1:')}`;
+
 interface Shown {
+  /** Hardware address. */
+  readonly address?: string;
   readonly ifname?: string;
   readonly dst?: string;
   readonly addr_info?: readonly { readonly local: string; readonly prefixlen: number }[];
@@ -76,6 +83,16 @@ const subnetOfHub = async (hub: string): Promise<Subnet | null> => {
   const [link] = await shown('-4', 'address', 'show', 'dev', hub).catch(() => []);
   const [address] = link?.addr_info ?? [];
   return address === undefined ? null : parseSubnet(`${address.local}/${address.prefixlen}`);
+};
+
+/**
+ * A bridge whose hardware address nobody set has the lowest of its links': it changes when that
+ * one goes, and what the nodes send to the old one is lost. One of an earlier release keeps what it
+ * has.
+ */
+const keepMac = async (hub: string): Promise<void> => {
+  const [link] = await shown('link', 'show', hub);
+  if (link?.address !== undefined) await ip('link', 'set', hub, 'address', link.address);
 };
 
 /**
@@ -93,6 +110,7 @@ const makeHub = async (root: string, hub: string): Promise<Subnet> => {
   }
   if (!(await exists('link', 'show', hub))) await ip('link', 'add', hub, 'type', 'bridge');
   const address = `${gatewayOf(subnet)}/${subnet.prefixLength}`;
+  await ip('link', 'set', hub, 'address', macOf(shortOf(root)));
   await ip('address', 'add', address, 'dev', hub);
   await ip('link', 'set', hub, 'up');
   return subnet;

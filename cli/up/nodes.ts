@@ -7,6 +7,7 @@ import type { FileEdit } from '../../schema/desired.ts';
 import type { Control } from '../client.ts';
 import type { Common, Io } from '../command.ts';
 import { CommandError } from '../command-error.ts';
+import { patience } from '../patience.ts';
 import { write } from '../write.ts';
 import { nodeFile, nodesMessage } from './repository.ts';
 
@@ -37,8 +38,8 @@ const firstView = async (
   { signal }: Io,
 ): Promise<NonNullable<StateAnswer['view']>> => {
   let failure: string | null = null;
-  const patience = AbortSignal.any([signal, AbortSignal.timeout(READ_WAIT_MS)]);
-  for await (const state of control.watch<StateAnswer>('state', patience)) {
+  const waiting = patience(READ_WAIT_MS, signal);
+  for await (const state of control.watch<StateAnswer>('state', waiting)) {
     if (state.view !== null) return state.view;
     failure = state.failure ?? failure;
     if (state.failure !== null) break;

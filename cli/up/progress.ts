@@ -35,9 +35,10 @@ export const healthOf = ({ view }: StateAnswer): readonly JobHealth[] => {
       );
       const failure = mine.find((copy) => copy.failure !== null && copy.health !== 'healthy');
       const waits = plan.blocked.filter(({ job }) => job === id);
-      // Beside copies that come up, what waits for its turn is no news.
+      // Beside copies that come up, what waits for its turn is no news; what holds the whole job is.
       const blocked =
-        waits.find(({ kind }) => kind === 'no-node') ?? (mine.length === 0 ? waits[0] : undefined);
+        waits.find(({ kind, slot }) => kind === 'no-node' || slot === null) ??
+        (mine.length === 0 ? waits[0] : undefined);
       const states = new Set(mine.flatMap(({ tasks }) => tasks.map(({ state }) => state)));
       return {
         job: id,

@@ -8,6 +8,7 @@ import { cp, mkdir, readFile, stat, writeFile } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { shownRepository, placeOf } from '../../reconciler/edge/git/remote.ts';
+import type { Login } from '../../reconciler/forge-login.ts';
 import { shellWord } from '../../schema/paths.ts';
 import { CommandError } from '../command-error.ts';
 
@@ -119,7 +120,8 @@ export interface ClusterAsk {
   readonly directory: string;
   /** A folder for a copy of a remote repository. */
   readonly cacheDir: string;
-  readonly tokenFile: string | null;
+  /** null: the one in its URL, or none. */
+  readonly login: Login | null;
 }
 
 /** The name in cluster.yaml at the branch's tip. */
@@ -145,10 +147,9 @@ const silent = { info: () => undefined, warn: () => undefined, error: () => unde
 
 /** Read as the reconciler reads it, so that a login which fails is told at once. */
 const clusterFile = async (asking: ClusterAsk): Promise<string | null> => {
-  const { repository, directory, cacheDir, tokenFile } = asking;
+  const { repository, directory, cacheDir, login } = asking;
   // Loaded here, so that other commands need not wait for it.
   const { createGitSource } = await import('../../reconciler/edge/git/source.ts');
-  const { readToken } = await import('../../reconciler/main.ts');
   const source = createGitSource({
     repository: repository.url,
     branch: repository.branch,
@@ -157,7 +158,7 @@ const clusterFile = async (asking: ClusterAsk): Promise<string | null> => {
     log: silent,
     cacheDir,
     readOnly: true,
-    ...(tokenFile === null ? {} : { auth: () => readToken(tokenFile) }),
+    ...(login === null ? {} : { auth: login }),
   });
   try {
     return await source.readFile('cluster.yaml');

@@ -44,9 +44,14 @@ export const clusterSpec = (file: ClusterFile): ClusterSpec => ({
   hostPaths: (file.policies?.host_paths ?? [])
     .map(parseHostPath)
     .toSorted((a, b) => compareText(a.path, b.path)),
+  ...(file.signatures?.verify === undefined || file.signatures.verify === 'none'
+    ? {}
+    : { verify: file.signatures.verify }),
   ...(file.plan_visibility === undefined || file.plan_visibility === 'full'
     ? {}
     : { planVisibility: file.plan_visibility }),
+  ...(file.owners === undefined ? {} : { owners: file.owners }),
+  ...(file.automation === undefined ? {} : { automation: file.automation }),
 });
 
 export const NO_DEFAULTS: DefaultsFile = {};

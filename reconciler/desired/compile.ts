@@ -44,6 +44,8 @@ const desiredOf = (tree: SourceTree, survey: Survey): DesiredState => {
     cluster: frame.clusterSpec,
     branch: tree.branch,
     commit: commitRef(tree.head),
+    ...(tree.refused === undefined ? {} : { refused: tree.refused }),
+    ...(tree.foreign === undefined ? {} : { foreign: tree.foreign }),
     lastSynced,
     ...(lastSynced === null ? { settledMarks: marksOf(tree) } : {}),
     standing: standingOf(tree, survey, emptiness),
@@ -57,11 +59,17 @@ const desiredOf = (tree: SourceTree, survey: Survey): DesiredState => {
     approvals: index.approvals.filter(({ id }) => !expired.has(id)),
     ...(index.usedSlots.length === 0 ? {} : { usedSlots: index.usedSlots }),
     problems: problemsOf(survey, emptiness),
+    ...(tree.held === undefined ? {} : { heldFiles: tree.held }),
     ...(survey.unknown.length === 0 ? {} : { unknownJobs: survey.unknown }),
     acceptable: acceptableOf(tree, index),
     scaleFiles: layout.paths.scale,
     openScaleFiles: survey.openScaleFiles,
-    owed: [...gathered(survey, ({ owed }) => owed), ...overdue, ...answersOwed(tree, survey)],
+    owed: [
+      ...gathered(survey, ({ owed }) => owed),
+      ...overdue,
+      ...answersOwed(tree, survey),
+      ...(tree.owed ?? []),
+    ],
   };
 };
 

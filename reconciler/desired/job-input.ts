@@ -37,6 +37,8 @@ export interface JobInput {
   readonly changes: SourceTree['changes'];
   readonly read: Reader;
   readonly sharedBy: SharedBy;
+  /** A commit since the last synced one touched the job or one of these files. */
+  readonly touches: (paths: readonly string[]) => boolean;
 }
 
 export interface JobOutcome {

@@ -11,11 +11,12 @@ import type { LedgerRecord } from '../../schema/ledger.ts';
 import { pointerOf } from '../../schema/places.ts';
 import type { Problem } from '../../schema/problems.ts';
 import { lookupKey, type DigestAsk, type History } from '../../schema/source.ts';
+import { pausedAt } from './automation.ts';
 import { settingsAt } from './cluster.ts';
 import { draftJob, type Draft } from './draft.ts';
 import { neededPaths } from './histories.ts';
-import { fallbackOf, identityOf, settledIdentity, type Identity } from './identity.ts';
-import { failedRecord, revertCommit, settledRecord } from './ledger-index.ts';
+import { fallbackOf, identityOf, returnedRecord, type Identity } from './identity.ts';
+import { failedRecord, revertCommit, settledRecord, type SettledRecord } from './ledger-index.ts';
 import type { JobInput, JobOutcome } from './job-input.ts';
 import { judged } from './policy.ts';
 import { problemAt } from './problem.ts';
@@ -38,7 +39,7 @@ export const compileJob = (input: JobInput): JobOutcome => {
   const draft = draftJob({ path, files, defaults: settings.defaults }, read);
   const head = draft && judged(draft, settings);
   const found = head && isValid(head) ? validAtHead(input, head) : heldJob(input, head);
-  const outcome = withChange(input, found);
+  const outcome = withReturn(input, withChange(input, found));
   const { namespaceHeld } = input;
   if (outcome.job === null || namespaceHeld === null) return outcome;
   return { ...outcome, job: { ...outcome.job, standing: { kind: 'held', why: namespaceHeld } } };
@@ -57,14 +58,21 @@ const withChange = ({ history, changes }: JobInput, outcome: JobOutcome): JobOut
   return { ...outcome, sources: [...new Set([...outcome.sources, ...paths])] };
 };
 
+/** A version that came back is another deployment (rules 2.3), of which the ledger has to know. */
+const withReturn = ({ ledger }: JobInput, outcome: JobOutcome): JobOutcome => {
+  const record = outcome.job && returnedRecord(outcome.job, ledger);
+  return record === null ? outcome : { ...outcome, owed: [...outcome.owed, record] };
+};
+
 type ValidDraft = Parameters<typeof versionOf>[0];
 
 const validAtHead = (input: JobInput, draft: ValidDraft): JobOutcome => {
   const { ledger, history, path } = input;
   const quick = versionOf(draft, NO_TEXTS, input);
   const record = quick.unresolved.length === 0 ? settledRecord(ledger, quick.spec.specHash) : null;
-  if (record !== null) {
-    const identity = settledIdentity(record, { ledger, known: [] });
+  const isTouched = record !== null && input.touches([path, ...draft.sources]);
+  if (record !== null && !isTouched && !isBackAgain(ledger, record)) {
+    const identity = identityOf(quick.spec, null, input);
     return outcomeOf(draft, { job: settledJob(input, quick, identity), isPlain: true });
   }
   const histories = neededPaths(input, draft.sources);
@@ -74,6 +82,8 @@ const validAtHead = (input: JobInput, draft: ValidDraft): JobOutcome => {
     const job = { ...settledJob(input, quick, identity), standing: { kind: 'held', why } as const };
     return outcomeOf(draft, { job, histories, pending: true });
   }
+  const paused = pausedJob(input, draft, histories);
+  if (paused !== null) return paused;
   const moments = momentsFor(input, history);
   const texts = lazily(() => textsAt(draft, moments, input.head.oid));
   const version = quick.unresolved.length === 0 ? quick : versionOf(draft, texts, input);
@@ -131,10 +141,12 @@ const settledJob = (input: JobInput, version: Version, identity: Identity): Desi
   deployment: identity.deployment,
   commit: identity.commit,
   settled: identity.settled,
+  ...(identity.isUnmarked ? { isUnmarked: true } : {}),
   ...(identity.settled && isOnlySettled(input, version) ? { isOnlySettled: true } : {}),
   failed: null,
   reverted: null,
   isRollback: identity.isRollback,
+  ...(identity.sameAs === null ? {} : { sameAs: identity.sameAs }),
   fallback: null,
   revert: {
     kind: 'impossible',
@@ -151,7 +163,8 @@ const isOnlySettled = ({ ledger }: JobInput, { spec }: Version): boolean =>
 /** Not settled: since which commit, what it would go back to, and whether it has failed already. */
 const unsettledJob = (input: JobInput, { version, moments, from }: Subject): DesiredJob => {
   const { ledger } = input;
-  const identity = identityOf(version.spec, { moments, from }, input);
+  const place = { moments, from, isWhole: input.history?.complete === true };
+  const identity = identityOf(version.spec, place, input);
   if (identity.settled) return settledJob(input, version, identity);
   const settled = newestSettled(moments, from, { ledger, except: version.spec.specHash });
   const failed = failedRecord(ledger, identity.deployment);
@@ -163,7 +176,7 @@ const unsettledJob = (input: JobInput, { version, moments, from }: Subject): Des
     ...settledJob(input, version, identity),
     failed: failed && { evidence: failed.evidence },
     reverted: revertCommit(ledger, identity.deployment),
-    fallback: settled && fallbackOf(settled, version.spec, moments),
+    fallback: settled && fallbackOf(settled, { spec: version.spec, place }, input),
     get revert() {
       return revert();
     },
@@ -197,7 +210,9 @@ const heldJob = (input: JobInput, draft: Draft | null): JobOutcome => {
   const version = moments[from]?.version ?? newest;
   const { owed, digests, problems } = lookUps(input, newest, all);
   const job = unsettledJob(input, { version, moments: all, from });
-  const why = `${path} is not valid; its last valid content counts`;
+  const file = input.files.get(path);
+  const waits = file?.kind === 'refused' && file.why === 'owners' ? file.message : undefined;
+  const why = waits ?? `${path} is not valid; its last valid content counts`;
   const lines = draft === null ? new Map<string, number>() : linesOf(draft);
   return outcomeOf(draft, {
     histories,
@@ -206,6 +221,52 @@ const heldJob = (input: JobInput, draft: Draft | null): JobOutcome => {
     // Their lines are those of an older content.
     problems: problems.map((problem) => ({ ...problem, line: 1, column: 1 })),
     job: { ...job, standing: { kind: 'held', why }, lines, ...NOTHING_TO_REVERT },
+  });
+};
+
+/** Another version has settled since this one did: somebody has brought it back. */
+const isBackAgain = (ledger: JobInput['ledger'], { specHash }: SettledRecord): boolean =>
+  ledger.findLast((record) => record.kind === 'settled')?.specHash !== specHash;
+
+/**
+ * Rules 6.6: a program has written again what was reverted. What the revert put there counts until
+ * a person has looked. null: it is not so.
+ */
+const pausedJob = (
+  input: JobInput,
+  draft: ValidDraft,
+  histories: JobOutcome['histories'],
+): JobOutcome | null => {
+  const { history, settings, path } = input;
+  const paused = history && pausedAt(history, settings.cluster.automation ?? []);
+  if (!history || !paused) return null;
+  const moments = momentsFor(input, history);
+  const from = moments.findIndex(
+    ({ valid, version }, at) => at >= paused.at && valid && isResolved(version),
+  );
+  const version = moments[from]?.version;
+  if (!version) return null;
+  const { writer } = paused;
+  const [commit, revert] = [writer.commit.slice(0, 12), writer.revert.slice(0, 12)];
+  const job = unsettledJob(input, { version, moments, from });
+  const why =
+    `${writer.name} wrote it again (${commit}) after the revert ${revert}; held until a person's ` +
+    `commit touches ${path}`;
+  const problem = problemAt(draft.document, '', {
+    code: 'automation-paused',
+    message: `${writer.name} wrote this again (${commit}) after the revert ${revert}, so it is held.`,
+    advice: `Once it is right, \`purser resume ${job.id}\` lets it roll out. Else revert it.`,
+  });
+  return outcomeOf(draft, {
+    histories,
+    problems: [problem],
+    job: {
+      ...job,
+      standing: { kind: 'held', why },
+      lines: linesOf(draft),
+      ...NOTHING_TO_REVERT,
+      automation: writer,
+    },
   });
 };
 

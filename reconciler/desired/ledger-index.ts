@@ -10,8 +10,14 @@ import type { VolumeHome } from '../../schema/desired.ts';
 export type SettledRecord = Extract<LedgerRecord, { kind: 'settled' }>;
 export type FailedRecord = Extract<LedgerRecord, { kind: 'failed' }>;
 type DigestRecord = Extract<LedgerRecord, { kind: 'digest' }>;
+type ReturnedRecord = Extract<LedgerRecord, { kind: 'returned' }>;
 type RevertedRecord = Extract<LedgerRecord, { kind: 'reverted' }>;
-export type JobRecord = SettledRecord | FailedRecord | DigestRecord | RevertedRecord;
+export type JobRecord =
+  | SettledRecord
+  | FailedRecord
+  | DigestRecord
+  | ReturnedRecord
+  | RevertedRecord;
 
 /** The records of one job, newest last. */
 export type JobLedger = readonly JobRecord[];
@@ -137,6 +143,7 @@ const isOfJob = (record: LedgerRecord): record is JobRecord =>
   record.kind === 'digest' ||
   record.kind === 'settled' ||
   record.kind === 'failed' ||
+  record.kind === 'returned' ||
   record.kind === 'reverted';
 
 interface Found extends Omit<LedgerIndex, 'byJob'> {
@@ -157,6 +164,7 @@ const indexOf = (ledger: Ledger, only: ReadonlySet<string> | null): Found => {
       case 'digest':
       case 'settled':
       case 'failed':
+      case 'returned':
       case 'reverted':
         if (only === null || only.has(record.job)) listOf(byJob, record.job).push(record);
         break;
@@ -177,6 +185,9 @@ const indexOf = (ledger: Ledger, only: ReadonlySet<string> | null): Found => {
         break;
       case 'synced':
         synced = record.commit;
+        break;
+      // Read before a tree is compiled (reconciler/screen).
+      case 'judged':
         break;
       default:
         record satisfies never;
@@ -244,6 +255,23 @@ export const settledRecord = (ledger: JobLedger, specHash: string): SettledRecor
   newest(ledger, (record) =>
     record.kind === 'settled' && record.specHash === specHash ? record : null,
   );
+
+/**
+ * The newest word on which deployment a version is that settled before (rules 1.1, 2.3): that of
+ * its settling, or that it was brought in anew.
+ */
+export const introducedRecord = (
+  ledger: JobLedger,
+  specHash: string,
+): SettledRecord | ReturnedRecord | null =>
+  newest(ledger, (record) =>
+    (record.kind === 'settled' || record.kind === 'returned') && record.specHash === specHash
+      ? record
+      : null,
+  );
+
+export const isMarked = (ledger: JobLedger, deployment: string): boolean =>
+  ledger.some((record) => record.kind === 'settled' && record.deployment === deployment);
 
 export const failedRecord = (ledger: JobLedger, deployment: string): FailedRecord | null =>
   newest(ledger, (record) =>

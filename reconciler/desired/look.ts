@@ -16,6 +16,7 @@ import { recordsOf, type Indexed } from './ledger-index.ts';
 import type { CompileMemo } from './memo.ts';
 import type { Reader } from './read.ts';
 import { rememberedJob } from './remember.ts';
+import { touchesOf } from './touched.ts';
 import type { Frame, LookedAt, Marked, RememberedJob } from './surveyed.ts';
 
 export interface LookInput {
@@ -51,7 +52,15 @@ export const lookAtJobs = (input: LookInput, memo: CompileMemo): LookedAt => {
     mark(marked.loud, path.id, job.isLoud);
   }
   const jobs = withReplaced(known, news);
-  memo.jobs = { paths: layout.jobs, remembered, jobs, marked, frame, index };
+  memo.jobs = {
+    paths: layout.jobs,
+    remembered,
+    jobs,
+    marked,
+    frame,
+    index,
+    touched: input.tree.touched,
+  };
   return memo.jobs;
 };
 
@@ -108,15 +117,16 @@ const aligned = (before: LookedAt | null, wanted: readonly JobPath[]): Lists => 
  * settings and count, its records. What is restless is looked at each time.
  */
 const placesToLookAt = (
-  { layout, frame, indexed, changed }: LookInput,
+  { tree, layout, frame, indexed, changed }: LookInput,
   remembered: Lists['remembered'],
   before: LookedAt | null,
 ): Iterable<number> => {
   const paths = layout.jobs;
-  if (before === null || changed === null) return paths.keys();
+  const touched = touchedPaths(tree.touched, before);
+  if (before === null || changed === null || touched === null) return paths.keys();
   const places = new Set<number>();
   let isOtherChange = false;
-  for (const path of changed) {
+  for (const path of [...changed, ...touched]) {
     const place = placeOf(paths, path.slice('jobs/'.length, -'.yaml'.length));
     if (paths[place]?.path === path) places.add(place);
     else isOtherChange = true;
@@ -134,6 +144,15 @@ const placesToLookAt = (
     addTouchedByLedger(places, paths, { indexed, remembered, before });
   }
   return places;
+};
+
+/** Of a job that was touched before and is no more, something else counted than its records. */
+const touchedPaths = (
+  touched: SourceTree['touched'],
+  before: LookedAt | null,
+): Iterable<string> | null => {
+  if (touched === undefined || touched === before?.touched) return [];
+  return touched === 'unknown' || touched.settings.length > 0 ? null : touched.paths;
 };
 
 const addTouchedByLedger = (
@@ -180,6 +199,7 @@ const NO_COUNTS = {};
 const inputs = ({ tree, frame, indexed, layout, read }: LookInput, memo: CompileMemo) => {
   const { index } = indexed;
   const { files, head, lookups, histories, changes } = tree;
+  const touches = touchesOf(tree, read);
   const users = lazily(() => usersOf(layout.jobs, { tree, read, memo }));
   const sharedBy: JobInput['sharedBy'] = (source, path) =>
     users()
@@ -197,6 +217,7 @@ const inputs = ({ tree, frame, indexed, layout, read }: LookInput, memo: Compile
       changes,
       read,
       sharedBy,
+      touches: (paths) => touches(namespace, paths),
       settings: found.settings,
       namespaceHeld: found.heldBecause,
       scale: frame.counts.get(path) ?? NO_COUNTS,

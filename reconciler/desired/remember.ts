@@ -43,6 +43,7 @@ export const rememberedJob = (input: JobInput, { before, changed }: Before): Rem
     commit: outcome.job?.commit.oid ?? null,
     change: changeOf(outcome.job?.commit.oid ?? null, input),
     steady,
+    isTouched: input.touches([path, ...outcome.sources]),
     alone: outcome.sources.length === 0,
     isRestless: !steady || !outcome.isPlain || shared.size > 0,
     isLoud: isLoud(outcome),
@@ -57,6 +58,7 @@ const isSame = (old: RememberedJob, now: JobInput, changed: Before['changed']): 
   old.scale === now.scale &&
   old.change === changeOf(old.commit, now) &&
   old.steady &&
+  old.isTouched === now.touches([now.path, ...old.outcome.sources]) &&
   (changed === null ? sameBlobs(old, now) : sameFiles(old, now, changed)) &&
   sameLedger(old.ledger, now.ledger) &&
   (old.outcome.isPlain || (sameHistory(old.history, now.history) && sameHead(old, now.head.oid))) &&

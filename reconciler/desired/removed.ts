@@ -10,7 +10,7 @@ import type { Asks, Files, History } from '../../schema/source.ts';
 import { settingsAt, type Settings } from './cluster.ts';
 import { draftJob, jobNames } from './draft.ts';
 import { neededPaths } from './histories.ts';
-import { settledRecord, type JobLedger } from './ledger-index.ts';
+import { introducedRecord, settledRecord, type JobLedger } from './ledger-index.ts';
 import type { Reader } from './read.ts';
 import { imageKey } from './spec.ts';
 import { isValid, versionOf, type Version } from './versions.ts';
@@ -87,7 +87,8 @@ const versionIn = (input: RemovedInput, files: Files): Version | null => {
 const jobWith = (input: RemovedInput, { spec }: Version): DesiredJob => {
   const { path, lastSynced, ledger } = input;
   const { namespace, job } = spec;
-  const record = settledRecord(ledger, spec.specHash);
+  const settled = settledRecord(ledger, spec.specHash) !== null;
+  const record = settled ? introducedRecord(ledger, spec.specHash) : null;
   const commit = record?.commit ?? lastSynced.commit;
   const cluster = input.settings.cluster.name;
   const key = { cluster, namespace, job, specHash: spec.specHash, commit };
@@ -98,7 +99,7 @@ const jobWith = (input: RemovedInput, { spec }: Version): DesiredJob => {
     standing: { kind: 'removed' },
     deployment: record?.deployment ?? deploymentId(key),
     commit: { oid: commit, author: '', email: '', subject: '' },
-    settled: record !== null,
+    settled,
     failed: null,
     reverted: null,
     isRollback: false,

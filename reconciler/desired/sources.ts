@@ -109,6 +109,8 @@ const refusal = (file: Extract<SourceFile, { kind: 'refused' }>): string => {
       return file.size === null ? 'it is too large' : `it has ${formatSize(file.size)}, too many`;
     case 'not-utf8':
       return 'it is not UTF-8 text';
+    case 'owners':
+      return 'its newest content waits for an owner';
     default:
       return file.why satisfies never;
   }

@@ -16,6 +16,7 @@ import { brokenPaths, lookAtJobs, loudOnes } from './look.ts';
 import type { CompileMemo } from './memo.ts';
 import { createReader, forgetOld, type Reader } from './read.ts';
 import { removedJob, type Removed } from './removed.ts';
+import { signerProblems } from './signers.ts';
 import type { Frame, LookedAt, Survey } from './surveyed.ts';
 
 export const surveyTree = (tree: SourceTree, memo: CompileMemo): Survey => {
@@ -67,7 +68,12 @@ const surveyNow = (tree: SourceTree, memo: CompileMemo): Survey => {
     removed: removed.flatMap(({ job }) => job ?? []),
     lacking: removed.flatMap(({ job, histories }) => (job === null ? histories : [])),
     unknown: removed.flatMap(({ id, job }) => (job === null ? [id] : [])),
-    problems: [...layout.strays, ...frame.problems, ...counts.problems],
+    problems: [
+      ...layout.strays,
+      ...frame.problems,
+      ...counts.problems,
+      ...signerProblems(frame.clusterSpec, tree.files),
+    ],
     openScaleFiles: counts.open,
     read,
   };

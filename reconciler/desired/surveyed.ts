@@ -12,7 +12,7 @@ import type {
   NamespaceSpec,
 } from '../../schema/desired.ts';
 import type { Problem } from '../../schema/problems.ts';
-import type { Asks, CommitChange, History } from '../../schema/source.ts';
+import type { Asks, CommitChange, History, SourceTree } from '../../schema/source.ts';
 import type { Settings } from './cluster.ts';
 import type { HeldDocument } from './held.ts';
 import type { JobOutcome } from './job-input.ts';
@@ -81,6 +81,8 @@ export interface RememberedJob {
   readonly blobs: readonly (string | undefined)[];
   /** Nothing about it changes by itself, as ages of look-ups do. */
   readonly steady: boolean;
+  /** A commit since the last synced one touched it. */
+  readonly isTouched: boolean;
   /** It uses no other files. */
   readonly alone: boolean;
   /**
@@ -112,6 +114,7 @@ export interface LookedAt {
   readonly marked: Marked;
   readonly frame: Frame;
   readonly index: LedgerIndex;
+  readonly touched: SourceTree['touched'];
 }
 
 /** Ids of jobs that are not like most. Kept up to date in place. */

@@ -192,16 +192,32 @@ export const textsAt = (draft: Draft, moments: readonly Moment[], head: string):
 export const isValid = (draft: Draft): draft is Draft & { readonly content: JobContent } =>
   draft.content !== null;
 
+/** A version among the moments: where it was met, walking back. */
+export interface Place {
+  readonly moments: readonly Moment[];
+  readonly from: number;
+  /** The moments go back to the beginning of the job. */
+  readonly isWhole: boolean;
+}
+
 /**
- * Rules 1.1: the newest commit at which the version differs from the parent's. `from`: where the
- * version stands.
+ * Rules 1.1: where the version differs from the parent's, walking back from its place. `known`: a
+ * commit that is known to be one at which it does.
  */
-export const introducedAt = (moments: readonly Moment[], from: number): Moment | null => {
+export const introducedAt = ({ moments, from }: Place, known: string | null): number => {
   const hash = moments[from]?.version?.spec.specHash;
-  if (hash === undefined) return null;
   let at = from;
-  while (moments[at + 1]?.version?.spec.specHash === hash) at += 1;
-  return moments[at] ?? null;
+  while (moments[at]?.commit.oid !== known && isAt(moments[at + 1], hash)) at += 1;
+  return at;
+};
+
+const isAt = (moment: Moment | undefined, hash: string | undefined): boolean =>
+  hash !== undefined && moment?.version?.spec.specHash === hash;
+
+/** Did the version stand before the commit that brought it in? As far as anybody can see. */
+export const stoodBefore = ({ moments, from, isWhole }: Place, introduced: number): boolean => {
+  const hash = moments[from]?.version?.spec.specHash;
+  return !isWhole || moments.slice(introduced + 1).some((moment) => isAt(moment, hash));
 };
 
 export interface SettledVersion {
@@ -209,6 +225,8 @@ export interface SettledVersion {
   readonly record: SettledRecord;
   /** Where the walk met it: its content as it stood then. */
   readonly moment: Moment;
+  /** The same, as a place among the moments. */
+  readonly at: number;
 }
 
 /** Rules 6.3: the first settled version met walking back, the given one excluded. */
@@ -222,7 +240,7 @@ export const newestSettled = (
     const version = moment?.version;
     if (!moment?.valid || !version || version.spec.specHash === except) continue;
     const record = settledRecord(ledger, version.spec.specHash);
-    if (record !== null) return { version, record, moment };
+    if (record !== null) return { version, record, moment, at };
   }
   return null;
 };

@@ -1,7 +1,9 @@
 // What the main thread and the thread that plans pull requests say to each other.
 // In: nothing. Out: types. Not here: either of them (pull-plans, ../pull-worker).
 
+import type { HeldFile } from '../../schema/ledger.ts';
 import type { PullPlan } from '../../schema/pull-plan.ts';
+import type { Step } from './git/step.ts';
 import type { PullReaderOptions } from './git/pulls.ts';
 import type { Auth } from './git/remote.ts';
 import type { CopiesPart, HeadPart } from './live-parts.ts';
@@ -12,6 +14,8 @@ export interface PullWorkerData {
     PullReaderOptions,
     'repository' | 'branch' | 'directory' | 'cluster' | 'cacheDir'
   > & { readonly ledger: 'ref' | 'branch'; readonly sshCommand: string | null };
+  /** What the reconciler keeps for its next start, and the code that wrote it; null: nothing. */
+  readonly keep: { readonly folder: string; readonly program: string } | null;
   /** Somebody is asked for the login of the repository; else it stands in its URL, or is none. */
   readonly asksAuth: boolean;
   /** docker's config.json with credentials of registries, or null. */
@@ -21,12 +25,15 @@ export interface PullWorkerData {
 
 export type ToPullWorker =
   | { readonly kind: 'copies'; readonly part: CopiesPart }
+  /** Once, before the first plan: what the main thread has walked of the branch. */
+  | { readonly kind: 'walked'; readonly steps: readonly Step[] }
   | {
       readonly kind: 'plan';
       readonly base: string;
       readonly head: string;
       readonly fromFork: boolean;
       readonly live: HeadPart;
+      readonly held?: readonly HeldFile[];
     }
   | { readonly kind: 'auth'; readonly auth: Auth }
   | { readonly kind: 'no-auth'; readonly message: string };

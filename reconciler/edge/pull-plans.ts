@@ -8,6 +8,7 @@ import { Worker } from 'node:worker_threads';
 import type { PullPlan } from '../../schema/pull-plan.ts';
 import type { PullPlansPort } from '../ports.ts';
 import { messageOf } from './git/failure.ts';
+import type { Step } from './git/step.ts';
 import type { Auth } from './git/remote.ts';
 import type { LiveSender } from './live-parts.ts';
 import { createLiveSender } from './live-parts.ts';
@@ -27,6 +28,8 @@ const IDLE_MS = 30 * 60_000;
 export interface PullPlansOptions extends Omit<PullWorkerData, 'asksAuth'> {
   /** A login for http(s), asked before each fetch; null: what the URL holds, or none. */
   readonly auth: (() => Promise<Auth>) | null;
+  /** What the main thread has walked of the branch, oldest first. Absent: the thread walks itself. */
+  readonly walked?: () => readonly Step[];
   readonly planMs?: number | null;
   readonly memoryMib?: number;
   /** The bundled thread, where it lies elsewhere. */
@@ -85,7 +88,8 @@ interface Thread {
 const ENTRY = new URL('./pull-worker.js', import.meta.url);
 
 const startThread = (options: PullPlansOptions): Thread => {
-  const { auth, memoryMib = MEMORY_MIB, planMs = null, entry = ENTRY, ...data } = options;
+  const { auth, memoryMib = MEMORY_MIB, planMs = null, entry = ENTRY, ...rest } = options;
+  const { walked = () => [], ...data } = rest;
   const workerData: PullWorkerData = { ...data, asksAuth: auth !== null };
   const resourceLimits = {
     maxOldGenerationSizeMb: memoryMib,
@@ -125,6 +129,7 @@ const startThread = (options: PullPlansOptions): Thread => {
         // Who waits for it meets the failure below; until then nobody does.
         answer.catch(() => undefined);
         if (ended !== null) die(ended);
+        if (!isWarm) await sendWalked(walked(), post);
         await send({ sender, post, ask });
         const plan = await answer;
         isWarm = true;
@@ -152,12 +157,24 @@ interface Sending {
 }
 
 const send = async ({ sender, post, ask }: Sending): Promise<void> => {
-  const { base, head, fromFork, live } = ask;
+  const { base, head, fromFork, live, held } = ask;
   for (const part of sender.parts(live)) {
     post({ kind: 'copies', part });
     await pause();
   }
-  post({ kind: 'plan', base, head, fromFork, live: sender.head(live) });
+  const holds = held === undefined ? {} : { held };
+  post({ kind: 'plan', base, head, fromFork, live: sender.head(live), ...holds });
+};
+
+/** Steps in one part: below a millisecond. */
+const STEPS_AT_ONCE = 50;
+
+const sendWalked = async (steps: readonly Step[], post: Sending['post']): Promise<void> => {
+  const now = [...steps];
+  for (let at = 0; at < now.length; at += STEPS_AT_ONCE) {
+    post({ kind: 'walked', steps: now.slice(at, at + STEPS_AT_ONCE) });
+    await pause();
+  }
 };
 
 const answerAuth = async (auth: PullPlansOptions['auth'], post: Sending['post']): Promise<void> => {

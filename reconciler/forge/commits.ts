@@ -5,6 +5,7 @@
 
 import type { CheckReport, Ended } from '../../schema/forge.ts';
 import type { Ledger } from '../../schema/ledger.ts';
+import type { CommitInfo } from '../../schema/source.ts';
 import type { Ms } from '../../schema/spec.ts';
 
 export interface ToldCommit {
@@ -12,6 +13,8 @@ export interface ToldCommit {
   readonly since: Ms;
   readonly told: CheckReport | null;
   readonly toldAt: Ms;
+  /** The cluster ran what it says, whether or not that could be told. */
+  readonly wasSynced: boolean;
 }
 
 const FIRST_MINUTE_MS = 60_000;
@@ -41,8 +44,26 @@ export const isSame = (a: CheckReport, b: CheckReport): boolean =>
   a.text === b.text &&
   a.buttons.map(({ id }) => id).join() === b.buttons.map(({ id }) => id).join();
 
-/** Of a commit that another one follows. */
-export const endOf = (commit: string, ledger: Ledger): Ended => {
+/** How a commit begins that takes such a commit back again, and lands the change once more. */
+const RELANDS = /^(Re-land |Reapply "|Revert "Revert ")/;
+
+/** It took another commit back: what can be asked of it is to land that again. */
+export const isReturn = ({
+  message,
+  trailers,
+}: Pick<CommitInfo, 'message' | 'trailers'>): boolean =>
+  !RELANDS.test(message) &&
+  (trailers.some(([key]) => key === 'Purser-Reverts') ||
+    /^This reverts commit [0-9a-f]{7,64}\b/m.test(message));
+
+/**
+ * Of a commit that another one follows. Where nothing was told of it while it was the newest, such
+ * as when the forge was away, the ledger says whether a version of it settled.
+ */
+export const endOf = (
+  { commit, told, wasSynced }: Pick<ToldCommit, 'told' | 'wasSynced'> & { readonly commit: string },
+  ledger: Ledger,
+): Ended => {
   const jobs = ledger.flatMap((record) => {
     if (record.kind !== 'failed' || record.commit !== commit) return [];
     const answer = ledger.findLast(
@@ -52,6 +73,7 @@ export const endOf = (commit: string, ledger: Ledger): Ended => {
     return [{ job: record.job, evidence: record.evidence, revertedBy }];
   });
   if (jobs.length > 0) return { kind: 'failed', jobs };
-  const synced = ledger.some((record) => record.kind === 'synced' && record.commit === commit);
-  return { kind: synced ? 'synced' : 'superseded' };
+  const hasSettled = ledger.some((record) => record.kind === 'settled' && record.commit === commit);
+  const isSynced = wasSynced || (told === null && hasSettled);
+  return { kind: isSynced ? 'synced' : 'superseded' };
 };

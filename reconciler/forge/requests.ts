@@ -5,9 +5,11 @@
 // Not here: how it came (edge/forge), writing what follows.
 
 import type { FileEdit } from '../../schema/desired.ts';
+import { openChanges, ownedName, type OwnedChange, type Person } from '../../schema/behind.ts';
 import type { Account, ForgeRequest } from '../../schema/forge.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
 import type { CommitChange } from '../../schema/source.ts';
+import { compareText } from '../../schema/ids.ts';
 import { takenBack } from '../../schema/taken-back.ts';
 import { editYaml } from '../../schema/yaml-edit.ts';
 import type { YamlEdit } from '../../schema/yaml-edit.ts';
@@ -22,8 +24,10 @@ export interface RequestContext {
   readonly tree: SourceTree;
   /** Of the request's pull request; null: it was not planned yet, or there is none. */
   readonly pull: PlannedPull | null;
-  /** Accounts behind the pull request's commits. */
-  readonly authors: readonly Account[];
+  /** The one who asks, as an owner; null: nobody asked, or they may not write. */
+  readonly person: Person | null;
+  /** Accounts behind what is approved; null: somebody whom the forge does not know. */
+  readonly authors: readonly (Account | null)[];
   /** What the request's commit changed; undefined: not read yet. */
   readonly change: CommitChange | undefined;
   /** RFC 3339, of now. */
@@ -74,41 +78,122 @@ export const answerTo = (request: ForgeRequest, context: RequestContext): Answer
   }
 };
 
-/** Rules 8.2: who, and the slots that may go; the planner asks again when they do. */
+/**
+ * Rules 8.2: who, and the slots that may go, which the planner asks again when they do; and the
+ * contents of the files whose owner the person is.
+ */
 const approve = (request: ForgeRequest, context: RequestContext): Answer => {
-  const { pull, desired, authors, at } = context;
-  if (request.pull === null) {
-    return refuse('Only a pull request is approved here. For a commit: `purser approve`.');
-  }
+  const { pull, desired } = context;
+  if (request.pull === null) return approveCommit(request, context);
   if (pull === null || pull.head !== request.commit || pull.base !== desired.commit.oid) {
     return refuse('The plan that this approves is not the newest. Look at it again, then approve.');
   }
-  if (pull.plan.kind !== 'planned' || pull.plan.effects.slots.length === 0) {
-    return refuse('Nothing in this plan waits for approval.');
+  const slots = pull.plan.kind === 'planned' ? pull.plan.effects.slots : [];
+  const open = openOf(pull, context);
+  if (slots.length + open.length === 0) return refuse('Nothing in this plan waits for approval.');
+  const files = open.filter(({ owners }) => speaksFor(context.person, owners));
+  if (slots.length + files.length === 0) return notOwner(request, open);
+  return refusalOf(request, context) ?? approval(request, context, { slots, files, ahead: true });
+};
+
+/** What a commit of the branch takes away, and the guards hold; and what waits there for owners. */
+const approveCommit = (request: ForgeRequest, context: RequestContext): Answer => {
+  const { plan, desired, person } = context;
+  if (request.commit !== desired.commit.oid) {
+    return refuse('A newer commit is on the branch: use the button of its check.');
   }
-  const isOwn = authors.some(({ id }) => id === request.by.id);
+  const slots = plan.guarded.flatMap((one) => one.slots);
+  const held = (desired.heldFiles ?? []).filter(({ by }) => by !== '');
+  if (slots.length + held.length === 0) return refuse('Nothing waits for approval.');
+  const files = held.filter(({ owners }) => speaksFor(person, owners));
+  if (slots.length + files.length === 0) return notOwner(request, held);
+  const me = request.by.login.toLowerCase();
+  const isOwn = files.some(({ by }) => by.toLowerCase().split(', ').includes(me));
   if (isOwn && !desired.cluster.ownApproval) {
-    return refuse(
-      `${request.by.login} wrote a part of it: somebody else must approve it, ` +
-        'or cluster.yaml says `guards: {own_approval: true}`.',
-    );
+    return refuse(`${request.by.login} wrote a part of it: another owner must approve it, ${ELSE}`);
   }
-  const { slots } = pull.plan.effects;
-  const record: LedgerRecord = {
-    kind: 'approval',
-    id: request.id,
-    by: personOf(request.by),
-    at,
-    commit: request.commit,
-    slots,
-    nodes: [],
-    ahead: true,
-    used: false,
-  };
+  const refusal = slots.length === 0 ? null : refusalOf(request, context);
+  return refusal ?? approval(request, context, { slots, files });
+};
+
+const notOwner = (
+  { by }: ForgeRequest,
+  open: readonly { readonly owners: readonly string[] }[],
+): Answer => {
+  const owners = [...new Set(open.flatMap((one) => one.owners))].join(', ');
+  return refuse(`${by.login} owns none of the files that wait. Their owners: ${owners}.`);
+};
+
+const speaksFor = (person: Person | null, owners: readonly string[]): boolean =>
+  owners.some((owner) => person?.as.includes(owner.toLowerCase()) === true);
+
+const openOf = (
+  { plan, behind }: PlannedPull,
+  { desired }: RequestContext,
+): readonly OwnedChange[] => {
+  if (plan.kind !== 'planned' || plan.owned === undefined || behind === null) return [];
+  const { ownApproval } = desired.cluster;
+  return openChanges(plan.owned, behind, { ownApproval, given: desired.approvals });
+};
+
+/** E-mail addresses of those whose removals wait (rules 8.2), whose accounts must be known. */
+export const removersToKnow = (
+  { action, pull }: ForgeRequest,
+  { desired, plan }: Pick<RequestContext, 'desired' | 'plan'>,
+): readonly string[] => {
+  if (action !== 'approve' || pull !== null || desired.cluster.ownApproval) return [];
+  const { removers, commit } = desired;
+  const all = plan.guarded.flatMap(({ job }) => removers?.get(job) ?? [commit.email]);
+  return [...new Set(all)].toSorted(compareText);
+};
+
+const ELSE = 'or cluster.yaml says `guards: {own_approval: true}`.';
+
+/** Four eyes, unless cluster.yaml says that two are enough. */
+const refusalOf = ({ by }: ForgeRequest, { authors, desired }: RequestContext): Answer | null => {
+  if (desired.cluster.ownApproval) return null;
+  if (authors.some((author) => author?.id === by.id)) {
+    return refuse(`${by.login} wrote a part of it: somebody else must approve it, ${ELSE}`);
+  }
+  if (!authors.includes(null)) return null;
+  return refuse(
+    'Nobody can say here whose removal it is: an author of it has no account with this address. ' +
+      `Run \`purser approve\`, ${ELSE}`,
+  );
+};
+
+interface Given {
+  readonly slots: readonly string[];
+  readonly files: readonly { readonly path: string; readonly blob: string | null }[];
+  readonly ahead?: true;
+}
+
+/** Of one request the approval of files is a record of its own: it does not end with the slots. */
+export const filesId = (id: string): string => `${id}-files`;
+
+const approval = (
+  request: ForgeRequest,
+  { at, person }: RequestContext,
+  { slots, files, ...ahead }: Given,
+): Answer => {
+  const { id, commit } = request;
+  const by = personOf(request.by);
+  const common = { kind: 'approval', by, at, commit, nodes: [], used: false } as const;
+  const contents = files.map(({ path, blob }) => ({ path, blob }));
+  const ofFiles = { id: filesId(id), slots: [], files: contents, as: person?.as ?? [] };
+  const names = files.map(({ path }) => ownedName(path)).join(', ');
+  const copies = `${slots.length} ${slots.length === 1 ? 'copy' : 'copies'} may stop for good`;
+  const said = [
+    ...(slots.length === 0 ? [] : [copies]),
+    ...(files.length === 0 ? [] : [`${names} may change`]),
+  ];
   return {
     kind: 'record',
-    records: [record],
-    words: `Approved: ${slots.length} ${slots.length === 1 ? 'copy' : 'copies'} may stop for good.`,
+    records: [
+      ...(slots.length === 0 ? [] : [{ ...common, id, slots, ...ahead }]),
+      ...(files.length === 0 ? [] : [{ ...common, ...ofFiles }]),
+    ],
+    words: `Approved: ${said.join('; ')}.`,
   };
 };
 

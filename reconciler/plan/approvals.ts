@@ -67,6 +67,8 @@ export const usedApprovals = (
   return desired.approvals.flatMap((approval) => {
     const { ahead, ...rest } = approval;
     const slots = approval.slots.map((slot) => slotState(desired, slot));
+    // An approval of contents ends by its age alone.
+    if (approval.files !== undefined) return [];
     const ends = (): boolean => {
       if (slots.includes('wanted')) return ahead === undefined;
       if (slots.includes('held') || approval.slots.some((slot) => removals.has(slot))) return false;

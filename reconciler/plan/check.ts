@@ -30,8 +30,21 @@ const checkSteps = (plan: Plan, live: LiveState, desired: DesiredState): readonl
     ...dependenciesAreLocal(plan, live),
     ...slotsHoldFew(plan, copies),
     ...heldJobsStay(plan, jobs),
+    ...commitIsAccepted(desired),
   ];
 };
+
+/** No order ever follows from a commit that the signature policy does not accept (rules 11). */
+const commitIsAccepted = ({ commit, refused }: DesiredState): readonly Violation[] =>
+  refused?.commits.includes(commit.oid) === true
+    ? [
+        {
+          rule: 'accepted',
+          subject: commit.oid,
+          detail: 'the signature policy refuses it, and steps follow from it',
+        },
+      ]
+    : [];
 
 /** Jobs stand in the order of their ids. */
 const jobsNamed = (ids: ReadonlySet<string>, { jobs }: DesiredState): readonly DesiredJob[] =>

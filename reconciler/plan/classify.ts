@@ -35,6 +35,8 @@ export interface Copy {
    * unhealthy.
    */
   readonly costs: boolean;
+  /** A volume of it lives on another node (rules 14). */
+  readonly isAway: boolean;
 }
 
 /** What a group is judged by. */
@@ -55,6 +57,7 @@ interface Judged {
    * Its stop is not to wait on: what was started in its place has died, or it may not go any more.
    */
   readonly isTakenBack: boolean;
+  readonly isAway: boolean;
 }
 
 interface Rule {
@@ -100,6 +103,7 @@ export const classify = (judged: Judged, deadlines: Deadlines): Copy => {
     healthy,
     everHealthy,
     costs: everHealthy && allocation.health !== 'unhealthy' && allocation.phase !== 'dead',
+    isAway: judged.isAway,
   };
 };
 

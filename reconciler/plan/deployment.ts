@@ -61,7 +61,7 @@ export const deriveRollout = (view: JobView, deadlines: Deadlines): Rollout => {
   return {
     phase,
     reason: reasonOf(view, phase, { failed, stalledBy: facts.stalledBy }),
-    settles: settles && !view.settled,
+    settles: settles && isDue(view),
     settled,
     failed,
     degraded: settled && phase !== 'stopped' ? facts.stalledBy : null,
@@ -74,6 +74,9 @@ export const deriveRollout = (view: JobView, deadlines: Deadlines): Rollout => {
       !job.isRollback,
   };
 };
+
+/** No mark says of this deployment that it settled; of its version one may (rules 2.3, 2.5). */
+const isDue = ({ job, settled }: JobView): boolean => !settled || job.isUnmarked === true;
 
 /** The same rollout, put off until there is a place among max_deployments (rules 5.6). */
 export const putOff = (rollout: Rollout, limit: number): Rollout => ({
@@ -137,7 +140,7 @@ const recovered = (copy: Copy, groups: readonly GroupView[]): boolean => {
  */
 const settlesNow = (view: JobView, groups: readonly GroupView[], deadlines: Deadlines): boolean => {
   const { job } = view;
-  if (view.settled || job.failed !== null || job.standing.kind !== 'head' || job.spec.stopped) {
+  if (!isDue(view) || job.failed !== null || job.standing.kind !== 'head' || job.spec.stopped) {
     return false;
   }
   const slots = groups.flatMap((group) => group.slots);

@@ -14,10 +14,12 @@ import type { JobView } from './slots.ts';
  */
 const EVIDENCE_LIMIT = 5;
 
-/** `copies`: those that failed, oldest slot first. Words only; nothing in it grows with time. */
-export const evidence = ({ job }: JobView, reason: string, copies: readonly Copy[]): Evidence => ({
-  reason,
-  allocations: copies.slice(0, EVIDENCE_LIMIT).map(({ allocation }) => {
+/**
+ * `copies`: those that failed, oldest slot first. Words only; nothing in it grows with time. The
+ * reason ends with what the first of them says, as it is shown alone in lists and subjects.
+ */
+export const evidence = ({ job }: JobView, reason: string, copies: readonly Copy[]): Evidence => {
+  const allocations = copies.slice(0, EVIDENCE_LIMIT).map(({ allocation }) => {
     const { failure, tasks } = allocation;
     const afterMs = failedAfter(allocation, job.spec.update.healthyDeadlineMs);
     const failing = tasks.find((task) => task.lastCheck !== null);
@@ -26,14 +28,19 @@ export const evidence = ({ job }: JobView, reason: string, copies: readonly Copy
       allocation: allocation.allocation,
       node: allocation.node,
       task: failure?.task ?? failing?.name ?? null,
-      message: failure?.message ?? failing?.lastCheck ?? 'not healthy',
+      message: failure?.message ?? failing?.lastCheck ?? UNKNOWN,
       ...(afterMs === null ? {} : { afterMs }),
       // A node may still hold what it was allowed to send before; and the ledger is pushed, so what
       // may be a secret goes no further.
       ...(job.evidence === 'logs' && log !== undefined ? { log: log.map(maskedLine) } : {}),
     };
-  }),
-});
+  });
+  const first = allocations.find(({ message }) => message !== UNKNOWN);
+  return { reason: first === undefined ? reason : `${reason}: ${first.message}`, allocations };
+};
+
+/** Nothing is known of a copy but that. */
+const UNKNOWN = 'not healthy';
 
 export const seconds = (ms: Ms): string => `${Math.round(ms / 1000)} s`;
 

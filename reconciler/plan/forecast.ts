@@ -40,7 +40,19 @@ export interface ForecastInput {
 }
 
 /** The memo is led into a future that may not come: whoever needs it again hands in a copy. */
-export const forecastWith = (memo: PlanMemo, { desired, live, now }: ForecastInput): Forecast => {
+export const forecastWith = (memo: PlanMemo, input: ForecastInput): Forecast => {
+  const steps = forecastSteps(memo, input);
+  for (;;) {
+    const step = steps.next();
+    if (step.done === true) return step.value;
+  }
+};
+
+/** The same in steps, one plan each, for who has other things to do in between. */
+export const forecastSteps = function* forecastSteps(
+  memo: PlanMemo,
+  { desired, live, now }: ForecastInput,
+): Generator<Forecast, Forecast> {
   const planNow = planWith(memo);
   const waves: Plan[] = [];
   let [wanted, world] = [desired, live];
@@ -55,6 +67,7 @@ export const forecastWith = (memo: PlanMemo, { desired, live, now }: ForecastInp
     } else waves.push(wave);
     wanted = recorded(wanted, records);
     world = assume(world, wave);
+    yield { first, waves, desired: wanted, live: world };
     // In brackets: rounding must not put the next plan before the one that the memo knows.
     wave = planNow(wanted, world, now + (world.upForMs - live.upForMs));
   }
@@ -109,7 +122,10 @@ const markedJobs = (
   if (marks.size === 0) return jobs;
   return jobs.map((job) => {
     const mark = marks.get(job.deployment);
-    if (mark?.kind === 'settled') return { ...job, settled: true };
+    if (mark?.kind === 'settled') {
+      const { isUnmarked: _due, ...marked } = job;
+      return { ...marked, settled: true };
+    }
     return mark?.kind === 'failed' ? { ...job, failed: { evidence: mark.evidence } } : job;
   });
 };

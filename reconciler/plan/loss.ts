@@ -7,7 +7,7 @@ import type { Shortage } from '../../schema/pull-plan.ts';
 import type { GroupSpec } from '../../schema/spec.ts';
 import { formatSize } from '../../schema/units.ts';
 import { lackOf, place, type Table, type Want } from '../place/place.ts';
-import { homeKey, type Homes } from './volumes.ts';
+import { homeKey, type Homes } from './homes.ts';
 
 /** A copy that has lost its node. */
 export interface Displaced {

@@ -21,6 +21,7 @@ export interface World {
   readonly synced: DesiredState['synced'];
   readonly scaleFiles: DesiredState['scaleFiles'];
   readonly openScaleFiles: DesiredState['openScaleFiles'];
+  readonly volumes: DesiredState['volumes'];
   readonly nodes: NodeViews;
   /** Jobs with copies that Git does not speak of, sorted. */
   readonly strays: readonly string[];

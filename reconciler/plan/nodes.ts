@@ -165,15 +165,17 @@ const attributesOf = (
     ['node.name', name],
   ]);
 
+/** Of the nodes in Git that are not drained. */
+export const isMassLoss = (lost: number, all: number): boolean =>
+  lost >= MASS_LOSS_LEAST && lost * 100 > all * MASS_LOSS_PERCENT;
+
 const massLossOf = (
   desired: DesiredState,
   views: readonly NodeView[],
 ): readonly string[] | null => {
   const counted = views.filter((view) => view.expected !== null && view.drain === 'no');
   const lost = counted.filter((view) => view.standing === 'lost').map((view) => view.name);
-  if (lost.length < MASS_LOSS_LEAST || lost.length * 100 <= counted.length * MASS_LOSS_PERCENT) {
-    return null;
-  }
+  if (!isMassLoss(lost.length, counted.length)) return null;
   // A loss has no author: anybody's word counts.
   const approved = new Set(desired.approvals.flatMap((approval) => approval.nodes));
   const unapproved = lost.filter((name) => !approved.has(name));

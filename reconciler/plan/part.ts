@@ -18,6 +18,7 @@ import { viewDeployment } from './report.ts';
 import { viewJob, type Held, type JobView } from './slots.ts';
 import { removalPends } from './synced.ts';
 import { sweep, updatesOf } from './upkeep.ts';
+import type { Homes } from './homes.ts';
 
 /** One job with all that was worked out about it. */
 export interface Considered {
@@ -59,11 +60,14 @@ export interface Around {
   readonly now: Ms;
 }
 
-export const consider = (
-  job: DesiredJob,
-  copies: { readonly allocations: readonly LiveAllocation[]; readonly held: Held | null },
-  { nodes, now }: Around,
-): Considered => {
+/** A job's copies, and what is known beside them. */
+export interface Copies {
+  readonly allocations: readonly LiveAllocation[];
+  readonly held: Held | null;
+  readonly homes: Homes;
+}
+
+export const consider = (job: DesiredJob, copies: Copies, { nodes, now }: Around): Considered => {
   const deadlines = createDeadlines(now);
   const input = { ...copies, nodes };
   const seen = viewJob(job, input, deadlines);

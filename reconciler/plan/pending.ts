@@ -1,5 +1,5 @@
-// Copies that were ordered long ago and have not started: a registry or a disk that does not answer
-// (rules 6.1).
+// Copies that were ordered and have not started: a registry or a disk that does not answer, a port
+// that another program has (rules 6.1).
 // In: a job's view. Out: reasons to show (invariant 7). They revert nothing, and nothing is done
 // about them here: the runner goes on trying. Not here: copies that started and are not healthy
 // (deployment).
@@ -9,15 +9,20 @@ import type { Deadlines } from './deadlines.ts';
 import type { Copy } from './classify.ts';
 import type { JobView } from './slots.ts';
 
-/** One reason for each copy that has waited for `healthy_deadline` without a start. */
+/**
+ * One reason for each copy that has waited for `healthy_deadline` without a start, and at once for
+ * one whose runner says what is in its way: a person who looks is told more than "rolling out".
+ */
 export const pendingWaits = ({ job, groups }: JobView, deadlines: Deadlines): readonly Blocked[] =>
   groups.flatMap(({ slots }) =>
     slots.flatMap(({ name, target, other }) =>
       [target, other]
         .filter((copy) => copy !== null)
         .filter((copy) => isPending(copy))
-        .filter((copy) =>
-          deadlines.reached(copy.allocation.acceptedForMs, job.spec.update.healthyDeadlineMs),
+        .filter(
+          ({ allocation }) =>
+            allocation.failure?.blame === 'platform' ||
+            deadlines.reached(allocation.acceptedForMs, job.spec.update.healthyDeadlineMs),
         )
         .map((copy): Blocked => ({
           kind: 'waiting',

@@ -30,18 +30,11 @@ import { fetchFailure, imageKey, imagesOf, missingImages } from './images.ts';
 import type { SlotWant } from './scope.ts';
 import type { JobPlan } from './job.ts';
 import type { PlanMemo } from './memo.ts';
+import { homesOf, type Homes } from './homes.ts';
 import { hasSettled } from './lost-ledger.ts';
 import { aheadDetail, gitAttributes, mayHideLoss, type NodeView, type NodeViews } from './nodes.ts';
 import { stopStep } from './upkeep.ts';
-import {
-  bindingOf,
-  endedFoldersOf,
-  homesOf,
-  homesOwed,
-  oldData,
-  type EndedFolders,
-  type Homes,
-} from './volumes.ts';
+import { bindingOf, endedFoldersOf, homesOwed, oldData, type EndedFolders } from './volumes.ts';
 
 export interface Placed {
   readonly steps: readonly Step[];
@@ -199,11 +192,11 @@ const holdingOf = (allocation: LiveAllocation): Holding => {
 };
 
 const refusalOf = (node: NodeView): PlaceNode['refusal'] => {
-  if (node.standing === 'lost') return { reason: 'lost', detail: 'lost' };
-  if (node.live === null) return { reason: 'not-heard-from', detail: 'not heard from yet' };
+  if (node.standing === 'lost') return { reason: 'lost', detail: '' };
+  if (node.live === null) return { reason: 'not-heard-from', detail: '' };
   if (node.ahead && node.live.connected) return { reason: 'behind', detail: aheadDetail(node) };
-  if (node.standing === 'unknown') return { reason: 'unknown', detail: 'silent' };
-  if (node.drain !== 'no') return { reason: 'draining', detail: 'drained' };
+  if (node.standing === 'unknown') return { reason: 'unknown', detail: '' };
+  if (node.drain !== 'no') return { reason: 'draining', detail: '' };
   return null;
 };
 
@@ -382,5 +375,8 @@ const allowanceWait = (job: JobPlan, slotWant: SlotWant, allowance: string): Blo
 const waiting = (
   { view }: JobPlan,
   { slot }: SlotWant,
-  { why, detail }: Pick<Extract<Blocked, { kind: 'waiting' }>, 'why' | 'detail'>,
-): Blocked => ({ kind: 'waiting', job: view.job.id, slot: slot.name, why, detail, remedy: null });
+  { why, detail, remedy = null }: Because,
+): Blocked => ({ kind: 'waiting', job: view.job.id, slot: slot.name, why, detail, remedy });
+
+type Wait = Extract<Blocked, { kind: 'waiting' }>;
+type Because = Pick<Wait, 'why' | 'detail'> & Partial<Pick<Wait, 'remedy'>>;

@@ -9,6 +9,7 @@ import type { DesiredState } from '../../schema/desired.ts';
 import { compareText } from '../../schema/ids.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
 import { listsOf } from '../../schema/lists.ts';
+import { lazily } from '../../schema/lazily.ts';
 import type { LiveState } from '../../schema/live.ts';
 import type { Blocked, Plan, Proposal, Step } from '../../schema/plan.ts';
 import type { Ms } from '../../schema/spec.ts';
@@ -25,6 +26,7 @@ import { recall, type Recalled } from './recall.ts';
 import { removalsOf, takenFrom, thenOf, type Removal } from './removals.ts';
 import { RENAMED, renamesOf, renameWait } from './rename.ts';
 import { strays } from './strays.ts';
+import { homesOf } from './homes.ts';
 
 /**
  * The plan for this instant. `now` only dates `wakeAt`: ages in `live` are already brought up to
@@ -118,6 +120,7 @@ interface Judging extends Scene {
 const partsOf = (desired: DesiredState, judging: Judging): readonly JobPart[] => {
   const { guard, renames, stuck, recalled, removals } = judging;
   const { line, copies } = recalled;
+  const homes = lazily(() => homesOf(desired));
   let rolling = 0;
   const isPutOff = (counts: boolean, id: string): boolean => {
     if (!counts || stuck.has(id)) return false;
@@ -131,7 +134,7 @@ const partsOf = (desired: DesiredState, judging: Judging): readonly JobPart[] =>
     const late = known ? isPutOff(known.part.counts, job.id) : false;
     if (known?.part.isPutOff === late) return known.part;
     const allocations = copies(job.id);
-    const considered = consider(job, { allocations, held }, judging);
+    const considered = consider(job, { allocations, held, homes: homes() }, judging);
     const putOff = known ? late : isPutOff(considered.rollout.counts, job.id);
     const part = makePart(desired, { ...considered, isPutOff: putOff }, judging);
     if (held === null && part.kind === 'complete') {

@@ -44,7 +44,8 @@ const recordsOf = (job: DesiredJob, rollout: Rollout): readonly LedgerRecord[] =
     deployment: job.deployment,
     commit: job.commit.oid,
   };
-  if (rollout.settled && !job.settled && rollout.phase !== 'stopped' && isHead(job)) {
+  const isDue = job.settled ? job.isUnmarked === true && rollout.settles : rollout.settled;
+  if (isDue && rollout.phase !== 'stopped' && isHead(job)) {
     return [{ kind: 'settled', ...mark, ...wordsOf(job), digests: digestsOf(job) }];
   }
   // Without a settled version nothing follows from a failure, and a mark "for good" would stop it
@@ -61,12 +62,17 @@ const recordsOf = (job: DesiredJob, rollout: Rollout): readonly LedgerRecord[] =
  */
 const wordsOf = ({
   commit: { author, email, subject },
-}: DesiredJob): Pick<Extract<LedgerRecord, { kind: 'settled' }>, 'author' | 'email' | 'subject'> =>
-  subject === '' ? {} : { author, email, subject };
+  sameAs,
+}: DesiredJob): Pick<SettledRecord, 'author' | 'email' | 'subject' | 'sameAs'> => ({
+  ...(subject === '' ? {} : { author, email, subject }),
+  ...(sameAs === undefined ? {} : { sameAs }),
+});
+
+type SettledRecord = Extract<LedgerRecord, { kind: 'settled' }>;
 
 const isHead = (job: DesiredJob): boolean => job.standing.kind === 'head';
 
-const digestsOf = (job: DesiredJob): Extract<LedgerRecord, { kind: 'settled' }>['digests'] =>
+const digestsOf = (job: DesiredJob): SettledRecord['digests'] =>
   job.spec.groups.flatMap((group) =>
     group.tasks.flatMap(({ name, image }) =>
       image.digest === null

@@ -4,8 +4,8 @@
 // known any more, and the copies of those jobs. Not here: making a part anew (part), the plan
 // (plan).
 //
-// A job's part follows from: its DesiredJob; the facts of its copies, and how the nodes that hold
-// them stand; the time, up to the part's own wakeAt; the cluster's name and max_deployments; which
+// A job's part follows from: its DesiredJob; the facts of its copies, how the nodes that hold
+// them stand and where its volumes live; the time, up to the part's own wakeAt; the cluster's name and max_deployments; which
 // scale files there are. Where slots are missing it follows from the unheard and the lost nodes
 // too, and where a host port is pinned, from how all nodes stand. All of these are compared below.
 // What else a job depends on (guard, renames, being put off, placement) is worked out in every
@@ -20,6 +20,7 @@ import { same } from './body.ts';
 import { forget, forgetAll, lineUp, type Line } from './line.ts';
 import type { PlanMemo, World } from './memo.ts';
 import type { NodeView, NodeViews } from './nodes.ts';
+import { homeKey } from './homes.ts';
 
 export interface Recalled {
   readonly line: Line;
@@ -42,7 +43,7 @@ export const recall = (desired: DesiredState, seen: Seen, memo: PlanMemo): Recal
   const { world: before, line } = memo;
   const gone = lineUp(line, desired.jobs);
   const { name: cluster, maxDeployments } = desired.cluster;
-  const { scaleFiles, openScaleFiles, synced } = desired;
+  const { scaleFiles, openScaleFiles, synced, volumes } = desired;
   const everSynced = desired.lastSynced !== null;
   const isOther =
     before === null ||
@@ -64,10 +65,11 @@ export const recall = (desired: DesiredState, seen: Seen, memo: PlanMemo): Recal
     const compared = compareNodes(before.nodes, nodes);
     forgetChanged(line, compared, { ...seen, before });
     forgetSynced(line, before.synced, synced);
+    forgetHomes(line, before.volumes, volumes);
     const asked = [...before.strays, ...gone, ...compared.touched];
     strays = asked.length === 0 ? before.strays : straysAmong(new Set(asked), seen, line);
   }
-  const files = { scaleFiles, openScaleFiles };
+  const files = { scaleFiles, openScaleFiles, volumes };
   memo.world = { now, cluster, maxDeployments, everSynced, synced, ...files, nodes, strays };
   return { line, strays, copies: createCopies(live, unknownJobs(line, strays)) };
 };
@@ -108,6 +110,19 @@ const forgetSynced = (line: Line, before: World['synced'], now: World['synced'])
   for (const id of new Set([...(before?.keys() ?? []), ...(now?.keys() ?? [])])) {
     const entry = line.byId.get(id);
     if (entry !== undefined && !same(before?.get(id), now?.get(id))) forget(line, entry);
+  }
+};
+
+/** Of two copies the one where its volumes live stays (rules 14). */
+const forgetHomes = (line: Line, before: World['volumes'], now: World['volumes']): void => {
+  if (before === now) return;
+  const homeOf = (homes: World['volumes']) =>
+    new Map(homes.map((home) => [homeKey(home, home.volume, home), home] as const));
+  const [old, news] = [homeOf(before), homeOf(now)];
+  for (const [key, { namespace, job }] of [...old, ...news]) {
+    if (old.get(key)?.node === news.get(key)?.node) continue;
+    const entry = line.byId.get(`${namespace}/${job}`);
+    if (entry !== undefined) forget(line, entry);
   }
 };
 

@@ -1,7 +1,7 @@
 // What would happen if something were lost right after a change: each node, each zone, the copies
 // of each wave; and how long going back would take. In: what stands, the change as far as it can be
-// foreseen. Out: a Rehearsal. It asks for room only: that a loss of many nodes at once waits for a
-// person (rules 9.1) is not part of it, nor how long replacements take to start.
+// foreseen. Out: a Rehearsal: where there is no room, and which losses wait for a person because
+// they are of many nodes at once (rules 9.1). How long replacements take to start is no part of it.
 // Not here: words (render), the forecast (forecast).
 
 import { unaged } from '../../schema/ageing.ts';
@@ -9,6 +9,7 @@ import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
 import { compareText } from '../../schema/ids.ts';
 import { listsOf } from '../../schema/lists.ts';
 import type { LiveAllocation, LiveState } from '../../schema/live.ts';
+import { isMarkOnly } from '../../schema/mark-only.ts';
 import type { Step } from '../../schema/plan.ts';
 import { LOSSES_REHEARSED, type Loss, type Rehearsal } from '../../schema/pull-plan.ts';
 import type { GroupSpec, Ms } from '../../schema/spec.ts';
@@ -17,9 +18,9 @@ import { copiesAtOnce } from '../../schema/parallel.ts';
 import { createDeadlines } from './deadlines.ts';
 import type { Forecast } from './forecast.ts';
 import { shortAfter, type Displaced } from './loss.ts';
-import { viewNodes, type NodeView } from './nodes.ts';
+import { isMassLoss, viewNodes, type NodeView } from './nodes.ts';
 import { placeNodesOf } from './placing.ts';
-import { homesOf } from './volumes.ts';
+import { homesOf } from './homes.ts';
 
 export interface RehearseInput {
   /** What stands. */
@@ -55,6 +56,9 @@ const lossesAfter = (input: RehearseInput): Pick<Rehearsal, 'losses' | 'left'> =
   const rooms = { byNode: new WeakMap(), byCopy: new WeakMap() };
   const places = placeNodesOf(desired, { nodes, rooms });
   const homes = homesOf(desired);
+  const counted = [...nodes.byName.values()].filter(
+    ({ expected, drain }) => expected !== null && drain === 'no',
+  );
   const losses: Loss[] = [];
   let looks = 0;
   const candidates = candidatesIn(input, [...nodes.byName.values()]);
@@ -68,13 +72,17 @@ const lossesAfter = (input: RehearseInput): Pick<Rehearsal, 'losses' | 'left'> =
       allowances: new Map(),
       quotas: new Map(),
     });
-    losses.push({ kind, name, short: shortAfter(copies, { table, homes, lost }) });
+    const short = shortAfter(copies, { table, homes, lost });
+    const gone = counted.filter((view) => lost.has(view.name)).length;
+    losses.push({ kind, name, short, ...(isMassLoss(gone, counted.length) ? WAITS : {}) });
   }
   const sorted = losses.toSorted(
     (a, b) => compareText(a.kind, b.kind) || compareText(a.name, b.name),
   );
   return { losses: sorted, left: candidates.length - losses.length };
 };
+
+const WAITS = { waits: true } as const;
 
 /** Zones, then nodes: first those that the change touches, then those with the most copies. */
 const candidatesIn = (
@@ -92,11 +100,11 @@ const candidatesIn = (
   };
   const zones = listsOf(working, ({ attributes }) => attributes.get('node.zone') ?? '');
   const found = [
-    // With all nodes in one zone its loss is the cluster's.
+    // With all nodes in one zone its loss is the cluster's, as is that of the only node.
     ...[...zones].flatMap(([zone, lost]) =>
       zone === '' || lost.length === working.length ? [] : [candidateOf('zone', zone, lost)],
     ),
-    ...working.map((view) => candidateOf('node', view.name, [view])),
+    ...(working.length === 1 ? [] : working.map((view) => candidateOf('node', view.name, [view]))),
   ];
   return found
     .filter((one) => one.copies.length > 0)
@@ -158,9 +166,7 @@ const wavesThatFail = ({ live, after, changed }: RehearseInput): Rehearsal['wave
     .slice(0, WAVES_REHEARSED);
 };
 
-/** Marks of what has settled are nothing that happens. */
-const isAct = (step: Step): boolean =>
-  step.kind !== 'update' || step.changes.some((change) => change !== 'settled');
+const isAct = (step: Step): boolean => !isMarkOnly(step);
 
 const countCopies = (live: LiveState, jobs: ReadonlySet<string>): Map<string, number> => {
   const counts = new Map<string, number>();

@@ -2,7 +2,7 @@
 // In: a job's plan and what was blocked. Out: DeploymentView. Not here: words on a screen
 // (reconciler/render).
 
-import type { Blocked, DeploymentStatus, DeploymentView } from '../../schema/plan.ts';
+import type { Blocked, DeploymentStatus, DeploymentView, WaitReason } from '../../schema/plan.ts';
 import { isLive } from './classify.ts';
 import type { Rollout } from './deployment.ts';
 import type { JobPlan } from './job.ts';
@@ -20,6 +20,7 @@ export const viewDeployment = (
     commit: job.commit,
     status: statusOf(view, rollout, blocked),
     isRollback: job.isRollback,
+    ...(job.sameAs === undefined ? {} : { sameAs: job.sameAs }),
     reason: rollout.reason ?? rollout.degraded,
     groups: view.groups.map(rowOf),
   };
@@ -38,6 +39,9 @@ const rowOf = (group: GroupView): DeploymentView['groups'][number] => {
   };
 };
 
+/** It finds no place, whatever it waits for. */
+const NO_PLACE: ReadonlySet<WaitReason> = new Set(['quota', 'volume-node-lost']);
+
 const statusOf = (
   { job, groups }: JobView,
   rollout: Rollout,
@@ -47,7 +51,7 @@ const statusOf = (
     blocked.some(
       (entry) =>
         entry.job === job.id &&
-        (entry.kind === 'no-node' || (entry.kind === 'waiting' && entry.why === 'quota')),
+        (entry.kind === 'no-node' || (entry.kind === 'waiting' && NO_PLACE.has(entry.why))),
     );
   switch (rollout.phase) {
     case 'done':

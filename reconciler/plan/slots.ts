@@ -10,6 +10,7 @@ import { classify, isLive, isThere, mustMove, type Copy, type GroupFrame } from 
 import type { Deadlines } from './deadlines.ts';
 import { imageKey, imagesOf, successorDied, type Unfetched } from './images.ts';
 import type { NodeViews } from './nodes.ts';
+import { homeKey, type Homes } from './homes.ts';
 
 export interface SlotView {
   readonly index: number;
@@ -68,6 +69,8 @@ export interface SlotsInput {
   readonly allocations: readonly LiveAllocation[];
   readonly nodes: NodeViews;
   readonly held: Held | null;
+  /** Where named volumes live. */
+  readonly homes: Homes;
   /** Allocations whose stops wait and are taken back, whatever else is true of them. */
   readonly takenBack?: ReadonlySet<string>;
 }
@@ -160,7 +163,8 @@ const viewGroup = (
     const isTakenBack =
       input.takenBack?.has(allocation.allocation) === true ||
       (waits && successorDied(frame, allocation.body.index, input.allocations));
-    return [classify({ allocation, node, frame, isTakenBack }, input.deadlines)];
+    const isAway = isAwayFromHome(allocation, input.homes);
+    return [classify({ allocation, node, frame, isTakenBack, isAway }, input.deadlines)];
   });
   const byIndex = new Map<number, Copy[]>();
   for (const copy of copies) {
@@ -181,6 +185,13 @@ const viewGroup = (
     copies,
   };
 };
+
+/** A volume of it lives on another node: data were given up here, or made anew there (rules 14). */
+const isAwayFromHome = ({ body, node }: LiveAllocation, homes: Homes): boolean =>
+  body.spec.volumes.some(({ name }) => {
+    const home = homes.get(homeKey(body, name, body));
+    return home !== undefined && home.node !== node;
+  });
 
 const viewSlot = (index: number, name: string, copies: readonly Copy[]): SlotView => {
   const live = copies.filter(isLive).toSorted(byMerit);
@@ -203,8 +214,8 @@ const viewSlot = (index: number, name: string, copies: readonly Copy[]): SlotVie
 
 /**
  * Which of several copies stays (rules 9.2): one that serves, or may yet; one that may stay where
- * it is, on a node that answers, of the settled version, healthy, healthy for longer; then the
- * older one, then the id.
+ * it is, on a node that answers, of the settled version, healthy, where its volumes live, healthy
+ * for longer; then the older one, then the id.
  */
 const byMerit = (a: Copy, b: Copy): number =>
   no(isSpent(a)) - no(isSpent(b)) ||
@@ -212,6 +223,7 @@ const byMerit = (a: Copy, b: Copy): number =>
   no(a.class === 'unknown') - no(b.class === 'unknown') ||
   no(a.version === 'other') - no(b.version === 'other') ||
   no(!a.healthy) - no(!b.healthy) ||
+  no(a.isAway) - no(b.isAway) ||
   (b.allocation.healthyForMs ?? -1) - (a.allocation.healthyForMs ?? -1) ||
   b.allocation.acceptedForMs - a.allocation.acceptedForMs ||
   compareText(a.allocation.allocation, b.allocation.allocation);

@@ -4,24 +4,14 @@
 // Not here: host paths (they need no home).
 
 import { unaged } from '../../schema/ageing.ts';
-import type { DesiredState, VolumeHome } from '../../schema/desired.ts';
-import { compareText, volumeFolder } from '../../schema/ids.ts';
+import type { DesiredState } from '../../schema/desired.ts';
+import { compareText, volumeFolder, volumeName } from '../../schema/ids.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
 import type { LiveNode } from '../../schema/live.ts';
 import type { WaitReason } from '../../schema/plan.ts';
+import { homeKey, type Homes } from './homes.ts';
 import type { SlotWant } from './scope.ts';
 import { neverSpoke, unseenRemedy, type NodeViews } from './nodes.ts';
-
-export type Homes = ReadonlyMap<string, VolumeHome>;
-
-export const homesOf = (desired: DesiredState): Homes =>
-  new Map(desired.volumes.map((home) => [homeKey(home, home.volume, home), home]));
-
-export const homeKey = (
-  job: { readonly namespace: string; readonly job: string },
-  volume: string,
-  slot: { readonly group: string; readonly index: number },
-): string => `${job.namespace}/${job.job}/${volume}/${slot.group}[${slot.index}]`;
 
 /** Two groups may each have a volume of one name: a volume is its slot's (rules 14). */
 const slotOf = ({ group, slot }: SlotWant) => ({ group: group.name, index: slot.index });
@@ -29,7 +19,12 @@ const slotOf = ({ group, slot }: SlotWant) => ({ group: group.name, index: slot.
 export type Binding =
   | { readonly kind: 'free' }
   | { readonly kind: 'bound'; readonly node: string }
-  | { readonly kind: 'waits'; readonly why: WaitReason; readonly detail: string };
+  | {
+      readonly kind: 'waits';
+      readonly why: WaitReason;
+      readonly detail: string;
+      readonly remedy: string | null;
+    };
 
 export interface Known {
   readonly homes: Homes;
@@ -56,7 +51,9 @@ export const bindingOf = (
     if (!gone) return { kind: 'bound', node: home.node };
     if (volume.onLoss === 'wait') {
       const detail = `volume ${volume.name} lives on ${home.node}, which is lost or left Git`;
-      return { kind: 'waits', why: 'volume-node-lost', detail };
+      const giveUp = `purser volume rm '${volumeName(home)}'`;
+      const remedy = `bring ${home.node} back, or give the data up: ${giveUp}`;
+      return { kind: 'waits', why: 'volume-node-lost', detail, remedy };
     }
   }
   const unknown = want.spec.volumes.find(
@@ -64,7 +61,12 @@ export const bindingOf = (
   );
   if (isUnsure && unknown !== undefined) {
     const detail = `nobody can say where volume ${unknown.name} lives: ${neverSpoke(nodes)}`;
-    return { kind: 'waits', why: 'volume-node-lost', detail: `${detail}; ${unseenRemedy(nodes)}` };
+    return {
+      kind: 'waits',
+      why: 'volume-node-lost',
+      detail: `${detail}; ${unseenRemedy(nodes)}`,
+      remedy: null,
+    };
   }
   return { kind: 'free' };
 };

@@ -5,7 +5,7 @@
 import type { Button, ButtonId } from '../../schema/forge.ts';
 
 export const BUTTONS: { readonly [Id in ButtonId]: Button & { readonly id: Id } } = {
-  approve: { id: 'approve', label: 'Approve', description: 'Let the listed copies stop for good' },
+  approve: { id: 'approve', label: 'Approve', description: 'Allow what waits for approval' },
   rollback: {
     id: 'rollback',
     label: 'Roll back',

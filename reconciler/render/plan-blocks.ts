@@ -2,10 +2,12 @@
 // In: a plan, its verdict, what may be shown. Out: blocks by importance; what harms comes first, as
 // to order and as to what is cut last. Not here: one job (plan-jobs), cutting (cut).
 
+import { ownedName, type OwnedChange } from '../../schema/behind.ts';
 import { listsOf } from '../../schema/lists.ts';
 import type { Problem } from '../../schema/problems.ts';
 import type { JobChange } from '../../schema/summary.ts';
 import { RANK, paragraph, type Block } from './cut.ts';
+import { refusalBlock } from './refusals.ts';
 import { code, commitCode, FOLD_CLOSE, foldOpen, sentence, tableHead, words } from './markdown.ts';
 import { imageItems, jobDetails, jobRow } from './plan-jobs.ts';
 import type { Planned, Verdict } from './plan-verdict.ts';
@@ -18,6 +20,8 @@ export interface Seen {
   readonly plan: Planned;
   readonly verdict: Verdict;
   readonly visibility: Visibility;
+  /** Changed files that no owner has let through. */
+  readonly open: readonly OwnedChange[];
 }
 
 export const planSummary = (seen: Seen): readonly Block[] => {
@@ -27,8 +31,10 @@ export const planSummary = (seen: Seen): readonly Block[] => {
   const hidden = summary.jobs.length - jobs.length;
   return [
     paragraph(verdictLine(seen), RANK.verdict),
-    list('Errors', problemItems(summary.problems, 'error'), RANK.verdict),
+    refusalBlock(plan.refusals ?? []),
+    errorsBlock(seen),
     guardedBlock(seen),
+    list('Waits for owners', ownerItems(seen), RANK.verdict),
     unmetBlock(seen),
     {
       open: tableHead(['job', 'change', 'version', 'copies', 'waves', 'down at once at most']),
@@ -96,7 +102,7 @@ const rankOf = ({ kind, starts, stops, updates }: JobChange): number => {
 };
 
 const verdictLine = ({ plan: { summary }, verdict }: Seen): string => {
-  const { conclusion, uncovered } = verdict;
+  const { conclusion, uncovered, unowned } = verdict;
   if (summary.stopped !== null) {
     return `**Nothing would be done at all:** ${sentence(summary.stopped)}`;
   }
@@ -104,6 +110,9 @@ const verdictLine = ({ plan: { summary }, verdict }: Seen): string => {
     case 'failure':
       return '**Do not merge this as it stands.**';
     case 'action_required':
+      if (uncovered === 0) {
+        return `**An owner must approve this:** ${many(unowned, 'file')} of it. A review that approves does, as do *Approve* above and the comment ${code('/purser approve')}.`;
+      }
       return `**Somebody must approve this:** ${manyCopies(uncovered)} would stop for good. Press *Approve* above, or comment ${code('/purser approve')}.`;
     case 'success': {
       if (verdict.approved > 0) {
@@ -137,6 +146,15 @@ const problemItems = (
         `${code(`${file}:${line}`)} ${sentence(message)} ${sentence(advice)}`,
     );
 
+/** So many errors tell that files are broken: what takes copies away must not be cut for more. */
+const ERRORS_FIRST = 50;
+
+const errorsBlock = ({ plan: { summary } }: Seen): Block => {
+  const block = list('Errors', problemItems(summary.problems, 'error'), RANK.verdict);
+  const rows = block.rows.map((row, at) => (at < ERRORS_FIRST ? row : { ...row, rank: RANK.harm }));
+  return { ...block, rows };
+};
+
 const guardedBlock = ({ plan: { summary }, visibility }: Seen): Block => {
   const items = summary.guarded
     .filter(({ job }) => visibility.job(job))
@@ -148,6 +166,12 @@ const guardedBlock = ({ plan: { summary }, visibility }: Seen): Block => {
     });
   return list('Waits for approval', items, RANK.verdict);
 };
+
+const ownerItems = ({ open }: Seen): readonly string[] =>
+  open.map(
+    ({ path, owners }) =>
+      `${code(ownedName(path))} needs an approval of ${owners.map(code).join(' or ')}.`,
+  );
 
 const unmetBlock = (seen: Seen): Block =>
   list('Not done, and why', blockedItems(seen, seen.verdict.unmet), RANK.verdict);

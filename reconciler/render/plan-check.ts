@@ -3,38 +3,32 @@
 // a reviewer, details, remarks on lines, and at most one button. Not here: the comment (comment),
 // rows of single jobs (plan-jobs), when it is told (reconciler/forge).
 
-import { MARKDOWN_LIMIT, TITLE_LIMIT } from '../../schema/forge.ts';
+import { MARKDOWN_LIMIT } from '../../schema/forge.ts';
 import type { CheckBody } from '../../schema/forge.ts';
-import { plainLine, shortened } from '../../schema/plain.ts';
-import type { PullPlan } from '../../schema/pull-plan.ts';
-import type { StepGroup, Summary } from '../../schema/summary.ts';
+import type { PullPlan, RefusedInPull } from '../../schema/pull-plan.ts';
 import { BUTTONS } from './buttons.ts';
 import { cut, paragraph, RANK } from './cut.ts';
 import { code, commitCode, sentence } from './markdown.ts';
 import { planAnnotations } from './plan-annotations.ts';
 import { planDetails, planSummary } from './plan-blocks.ts';
-import { judge, type Planned, type Verdict } from './plan-verdict.ts';
-import { FULL, type Visibility } from './visibility.ts';
-import { many, manyCopies } from './words.ts';
-
-export interface PlanContext {
-  readonly cluster: string;
-  /** The cluster's directory in the repository, '' for its root. */
-  readonly directory: string;
-  /** Slots that approvals let go of, of persons whose approval counts (rules 8.2). */
-  readonly approved: ReadonlySet<string>;
-  /** Absent: all but log lines. */
-  readonly visibility?: Visibility;
-}
+import { planTitle } from './plan-title.ts';
+import { judge, type PlanContext, type Planned } from './plan-verdict.ts';
+import { refusalBlock } from './refusals.ts';
+import { FULL } from './visibility.ts';
+import { many } from './words.ts';
 
 export const planCheck = (plan: PullPlan, context: PlanContext): CheckBody => {
   switch (plan.kind) {
     case 'planned':
       return plannedCheck(plan, context);
-    case 'untouched':
+    case 'untouched': {
+      const { refusals = [] } = plan;
+      const refused = `${many(refusals.length, 'commit')} would not be accepted`;
+      if (refusals.length > 0) return refusedCheck(refused, refusals);
       return ended('success', 'Nothing of this cluster changes', [
         `No file below ${where(context)} differs from ${commitCode(plan.base)}.`,
       ]);
+    }
     case 'conflict':
       return ended('failure', `Conflicts with the branch in ${many(plan.files.length, 'file')}`, [
         `It cannot be merged onto ${commitCode(plan.base)} as it stands, so there is no plan.`,
@@ -56,6 +50,12 @@ export const planCheck = (plan: PullPlan, context: PlanContext): CheckBody => {
       return plan satisfies never;
   }
 };
+
+/** No file of the cluster differs, but with `strict` its commits would stand in the way of others. */
+const refusedCheck = (title: string, refusals: readonly RefusedInPull[]): CheckBody => ({
+  ...ended('failure', title, []),
+  summary: cut([refusalBlock(refusals)], MARKDOWN_LIMIT),
+});
 
 /** Conflicting files that are listed. */
 const FILES_SHOWN = 50;
@@ -81,65 +81,16 @@ const ended = (
 });
 
 const plannedCheck = (plan: Planned, context: PlanContext): CheckBody => {
-  const verdict = judge(plan, context.approved);
+  const verdict = judge(plan, context);
   const visibility = context.visibility ?? FULL;
-  const seen = { plan, verdict, visibility };
+  const seen = { plan, verdict, visibility, open: context.open ?? [] };
   return {
     status: 'completed',
     conclusion: verdict.conclusion,
-    title: titleOf(plan.summary, verdict),
+    title: planTitle(plan.summary, verdict, seen.open),
     summary: cut(planSummary(seen), MARKDOWN_LIMIT),
     text: cut(planDetails(seen), MARKDOWN_LIMIT),
     annotations: planAnnotations(seen, context.directory),
     buttons: verdict.conclusion === 'action_required' ? [BUTTONS.approve] : [],
   };
 };
-
-/** `3 start, 3 stop, 1 moves, 1 job does not fit`. */
-const titleOf = (summary: Summary, verdict: Verdict): string => {
-  const { starts, stops, moves, updates } = countsOf(summary);
-  const removed = summary.jobs.filter(({ kind }) => kind === 'removed').length;
-  const counts = [
-    ...(starts === 0 ? [] : [`${starts} start`]),
-    ...(stops === 0 ? [] : [`${stops} stop`]),
-    ...(moves === 0 ? [] : [`${moves} ${moves === 1 ? 'moves' : 'move'}`]),
-    ...(updates === 0 ? [] : [`${updates} updated in place`]),
-    ...(removed === 0 ? [] : [`${many(removed, 'job')} removed`]),
-  ];
-  const { errors, unplaced, waiting, uncovered } = verdict;
-  const troubles = [
-    ...(errors === 0 ? [] : [many(errors, 'error')]),
-    ...(unplaced === 0
-      ? []
-      : [`${many(unplaced, 'job')} ${unplaced === 1 ? 'does' : 'do'} not fit`]),
-    ...(waiting === 0 ? [] : [`${many(waiting, 'job')} cannot run`]),
-    ...(uncovered === 0 ? [] : [`${manyCopies(uncovered)} would stop once approved`]),
-    ...(summary.stopped === null ? [] : ['nothing would be done at all']),
-  ];
-  const isQuiet = counts.length === 0 && troubles.length === 0;
-  const all = isQuiet ? ['Nothing starts or stops'] : [...counts, ...troubles];
-  return shortened(plainLine(all.join(', ')), TITLE_LIMIT);
-};
-
-/** What stops for a move or a drain and starts elsewhere is counted once, as a move. */
-const countsOf = ({ jobs, waves }: Summary) => {
-  const sum = (key: 'starts' | 'stops' | 'updates') => jobs.reduce((all, job) => all + job[key], 0);
-  const steps = waves.flatMap((wave) => wave.steps);
-  const leaving = new Set(steps.filter(isLeaving).flatMap(slotsOf));
-  const moves = steps
-    .filter(({ kind }) => kind === 'start')
-    .flatMap(slotsOf)
-    .filter((slot) => leaving.delete(slot)).length;
-  return {
-    starts: sum('starts') - moves,
-    stops: sum('stops') - moves,
-    moves,
-    updates: sum('updates'),
-  };
-};
-
-const isLeaving = ({ kind, reason }: StepGroup): boolean =>
-  kind === 'stop' && (reason === 'moved' || reason === 'drain');
-
-const slotsOf = ({ job, group, indexes }: StepGroup): readonly string[] =>
-  indexes.map((index) => `${job}/${group}[${index}]`);

@@ -4,6 +4,7 @@
 
 import type { Blocked } from '../../schema/plan.ts';
 import type { Problem } from '../../schema/problems.ts';
+import type { Rehearsal } from '../../schema/pull-plan.ts';
 import type { JobChange, Summary, WaveGroup } from '../../schema/summary.ts';
 import {
   capacityLine,
@@ -13,6 +14,8 @@ import {
   versionWords,
   wavesWords,
 } from './plan-words.ts';
+import { rehearsalWords } from './rehearsal.ts';
+import { FULL } from './visibility.ts';
 import { besideApprovals, blockedLines, many, named } from './words.ts';
 
 /** Lines shown of one list; the rest is counted. */
@@ -22,7 +25,8 @@ const LINES_SHOWN = 50;
 export const problemLine = (problem: Problem): string =>
   `${problem.file}:${problem.line}:${problem.column}  ${problem.code}  ${problem.message}  ${problem.advice}`;
 
-export const planText = (summary: Summary): readonly string[] => {
+/** `rehearsal`: absent where nothing was rehearsed. */
+export const planText = (summary: Summary, rehearsal?: Rehearsal): readonly string[] => {
   const { jobs, waves, problems, guarded, pending, assumed } = summary;
   const blocked = besideApprovals(summary);
   return [
@@ -42,7 +46,13 @@ export const planText = (summary: Summary): readonly string[] => {
     ),
     ...section('Pending without this change too', pendingLines(pending)),
     ...(waves.length === 0 ? [] : ['', capacityLine(summary)]),
+    ...(waves.length === 0 || rehearsal === undefined ? [] : rehearsalLines(rehearsal)),
   ];
+};
+
+const rehearsalLines = (rehearsal: Rehearsal): readonly string[] => {
+  const words = rehearsalWords(rehearsal, FULL);
+  return words === '' ? [] : [`Rehearsal: ${words}`];
 };
 
 /** Said once for all jobs in the second line. */

@@ -2,15 +2,31 @@
 // In: the plan of a merge, slots that approvals let go of. Out: a conclusion and what it rests on.
 // A required check passes with success only. Not here: the words.
 
+import type { OwnedChange } from '../../schema/behind.ts';
 import type { Conclusion } from '../../schema/forge.ts';
 import type { Blocked, WaitReason } from '../../schema/plan.ts';
 import type { PullPlan } from '../../schema/pull-plan.ts';
+import type { Visibility } from './visibility.ts';
 import { besideApprovals } from './words.ts';
+
+export interface PlanContext {
+  readonly cluster: string;
+  /** The cluster's directory in the repository, '' for its root. */
+  readonly directory: string;
+  /** Slots that approvals let go of, of persons whose approval counts (rules 8.2). */
+  readonly approved: ReadonlySet<string>;
+  /** Changed files that no owner has let through; absent: none. */
+  readonly open?: readonly OwnedChange[];
+  /** Absent: all but log lines. */
+  readonly visibility?: Visibility;
+}
 
 export type Planned = Extract<PullPlan, { kind: 'planned' }>;
 
 export interface Verdict {
   readonly conclusion: Exclude<Conclusion, 'cancelled'>;
+  /** Commits that the signature policy would not accept. */
+  readonly refused: number;
   /** Problems of files that the change brings in, warnings left out. */
   readonly errors: number;
   /** Jobs with copies that fit on no node or into no quota. */
@@ -19,6 +35,8 @@ export interface Verdict {
   readonly waiting: number;
   /** Copies whose removal nobody approved yet. */
   readonly uncovered: number;
+  /** Changed files that no owner has let through. */
+  readonly unowned: number;
   /** Copies that go for good with leave. */
   readonly approved: number;
   /** Wants of the change that will not be met. */
@@ -27,7 +45,10 @@ export interface Verdict {
   readonly later: readonly Blocked[];
 }
 
-export const judge = ({ summary, effects }: Planned, approved: ReadonlySet<string>): Verdict => {
+export const judge = (
+  { summary, effects, refusals = [] }: Pick<Planned, 'summary' | 'effects' | 'refusals'>,
+  { approved, open = [] }: Pick<PlanContext, 'approved' | 'open'>,
+): Verdict => {
   const blocked = besideApprovals(summary).filter(
     (one) => one.kind !== 'waiting' || (one.why !== 'stopped-sync' && one.why !== 'guard'),
   );
@@ -39,15 +60,17 @@ export const judge = ({ summary, effects }: Planned, approved: ReadonlySet<strin
   const isPlace = (one: Blocked): boolean => one.kind === 'no-node' || one.why === 'quota';
   const unplaced = jobsOf(unmet.filter(isPlace));
   const waiting = jobsOf(unmet.filter((one) => !isPlace(one)));
-  const isFine = errors === 0 && unmet.length === 0 && summary.stopped === null;
+  const isFine = errors + unmet.length + refusals.length === 0 && summary.stopped === null;
   // The plan was made with the approvals that count: what it still guards has none.
   const uncovered = new Set(summary.guarded.flatMap(({ slots }) => slots)).size;
   return {
-    conclusion: !isFine ? 'failure' : uncovered > 0 ? 'action_required' : 'success',
+    conclusion: !isFine ? 'failure' : uncovered + open.length > 0 ? 'action_required' : 'success',
+    refused: refusals.length,
     errors,
     unplaced,
     waiting,
     uncovered,
+    unowned: open.length,
     approved: effects.slots.filter((slot) => approved.has(slot)).length,
     unmet,
     later: blocked.filter((one) => !isNews(one)),

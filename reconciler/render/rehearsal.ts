@@ -33,8 +33,9 @@ const lossesWords = (
   const all = losses.filter((loss) => loss.kind === kind);
   const bad = all.filter(({ short }) => short.length > 0);
   if (all.length === 0) return [];
-  if (bad.length === 0) return [`survives any one ${kind}`];
-  if (!visibility.cluster) return [`not ${bad.length} of ${many(all.length, kind)}`];
+  const waits = waitsWords(all, kind, visibility);
+  if (bad.length === 0) return waits.length === 0 ? [`survives any one ${kind}`] : waits;
+  if (!visibility.cluster) return [`not ${bad.length} of ${many(all.length, kind)}`, ...waits];
   const alike = [...listsOf(bad, ({ short }) => shortagesWords(short, visibility))];
   const shown = alike
     .slice(0, LOSSES_NAMED)
@@ -43,7 +44,21 @@ const lossesWords = (
         `not ${kind}${of.length === 1 ? '' : 's'} ${named(of.map(({ name }) => name))}: ${what}`,
     );
   const rest = alike.slice(LOSSES_NAMED).reduce((sum, [, of]) => sum + of.length, 0);
-  return [...shown, ...(rest > 0 ? [`nor ${many(rest, `more ${kind}`)}`] : [])];
+  return [...shown, ...(rest > 0 ? [`nor ${many(rest, `more ${kind}`)}`] : []), ...waits];
+};
+
+/** A loss of many nodes at once is rather a network that broke: nobody moves copies by himself. */
+const waitsWords = (
+  all: readonly Loss[],
+  kind: Loss['kind'],
+  visibility: Visibility,
+): readonly string[] => {
+  const waiting = all.filter(({ waits }) => waits === true).map(({ name }) => name);
+  if (waiting.length === 0) return [];
+  const what = visibility.cluster
+    ? `${kind}${waiting.length === 1 ? '' : 's'} ${named(waiting)}`
+    : `${waiting.length} of ${many(all.length, kind)}`;
+  return [`after a loss of ${what} nothing is replaced until a person approves`];
 };
 
 export const shortagesWords = (short: readonly Shortage[], visibility: Visibility): string => {

@@ -7,6 +7,7 @@ import type { DesiredJob } from '../../schema/desired.ts';
 import { compareText } from '../../schema/ids.ts';
 import { listsOf } from '../../schema/lists.ts';
 import type { LiveAllocation } from '../../schema/live.ts';
+import { isMarkOnly } from '../../schema/mark-only.ts';
 import type { Blocked, Plan, Step } from '../../schema/plan.ts';
 import type { Preview } from '../../schema/preview.ts';
 import type { Problem } from '../../schema/problems.ts';
@@ -20,7 +21,7 @@ export const summarize = (preview: Preview): Summary => {
   const { base, change, live, same } = preview;
   const own = ownJobs(preview);
   const waves = change.waves.map((wave) =>
-    wave.steps.filter((step) => own.has(step.job) && !isMark(step)),
+    wave.steps.filter((step) => own.has(step.job) && !isMarkOnly(step)),
   );
   const acting = waves.filter((steps) => steps.length > 0);
   const known = new Set(same ? [] : base.first.problems.map(problemKey));
@@ -37,7 +38,7 @@ export const summarize = (preview: Preview): Summary => {
     problems: change.first.problems.filter((problem) => !known.has(problemKey(problem))),
     guarded: change.first.guarded.filter(({ job }) => own.has(job)),
     pending: {
-      steps: steps.filter((step) => !own.has(step.job) && !isMark(step)).length,
+      steps: steps.filter((step) => !own.has(step.job) && !isMarkOnly(step)).length,
       blocked: same ? [] : waits,
       problems: same
         ? []
@@ -50,10 +51,6 @@ export const summarize = (preview: Preview): Summary => {
     stopped: change.desired.standing.kind === 'stopped' ? change.desired.standing.why : null,
   };
 };
-
-/** Labels say that a version has settled: nothing that a person would see. */
-const isMark = (step: Step): boolean =>
-  step.kind === 'update' && step.changes.every((change) => change === 'settled');
 
 /**
  * Jobs whose steps are others than without the change, or that the guard holds back because of it.
@@ -73,7 +70,7 @@ const ownJobs = ({ base, change, same }: Preview): ReadonlySet<string> => {
 const stepsByJob = (waves: readonly Plan[]): ReadonlyMap<string, string> => {
   const texts = new Map<string, string>();
   for (const step of waves.flatMap((wave) => wave.steps)) {
-    if (isMark(step)) continue;
+    if (isMarkOnly(step)) continue;
     const hash = step.kind === 'stop' ? '' : step.body.spec.hash;
     const line = `${step.kind} ${step.slot} ${step.node} ${hash}\n`;
     texts.set(step.job, (texts.get(step.job) ?? '') + line);

@@ -3,7 +3,7 @@
 // namespace allows them (rules 6.4). Not here: status and title (sync-check).
 
 import type { DesiredState } from '../../schema/desired.ts';
-import type { Evidence, Ledger } from '../../schema/ledger.ts';
+import type { Evidence } from '../../schema/ledger.ts';
 import type { LiveState } from '../../schema/live.ts';
 import type { DeploymentView, Plan } from '../../schema/plan.ts';
 import { listsOf } from '../../schema/lists.ts';
@@ -19,7 +19,10 @@ export interface SyncView {
   readonly desired: DesiredState;
   readonly live: LiveState;
   readonly plan: Plan;
-  readonly ledger: Ledger;
+  /** It was in sync once. Absent: not as far as anybody knows. */
+  readonly wasSynced?: boolean;
+  /** HEAD took another commit back. Absent: it did not, as far as it says itself. */
+  readonly isReturn?: boolean;
 }
 
 interface Blocks {
@@ -50,7 +53,7 @@ export const stateBlocks = (
     ...(hidden === 0
       ? []
       : [`${many(hidden, 'job')} not shown here: see ${code('plan_visibility')}.`]),
-    ...(rest === 0 ? [] : [`${many(rest, 'other job')} ${rest === 1 ? 'runs' : 'run'} as before.`]),
+    ...(rest === 0 ? [] : [atRest(rest, shown.length === 0)]),
   ];
   return {
     summary: [
@@ -63,6 +66,12 @@ export const stateBlocks = (
     ],
     text: failures.text,
   };
+};
+
+/** Nothing is under way in them, whether or not the commit touches them. */
+const atRest = (count: number, isAll: boolean): string => {
+  if (count === 1) return `The ${isAll ? 'one' : 'other'} job is at rest.`;
+  return `${isAll ? 'All' : 'The other'} ${count} jobs are at rest.`;
 };
 
 const jobsBlock = ({ desired }: SyncView, views: readonly DeploymentView[]): Block => ({

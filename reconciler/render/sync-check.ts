@@ -1,5 +1,5 @@
 // The check of a commit of the branch: how far the cluster is with it, or how it ended.
-// In: what is wanted, what is, the plan, the ledger; or how a commit ended. Out: status, title,
+// In: what is wanted, what is, the plan; or how a commit ended. Out: status, title,
 // summary, details, at most three buttons. Nothing in it grows with time alone: a text that changes
 // is written to the forge. Not here: when it is told (reconciler/forge), rows (sync-blocks).
 
@@ -12,7 +12,7 @@ import { BUTTONS } from './buttons.ts';
 import { cut, paragraph, RANK, type Block } from './cut.ts';
 import { code, commitCode, sentence, words } from './markdown.ts';
 import { failureBlocks, stateBlocks, type Failure, type SyncView } from './sync-blocks.ts';
-import { concernOf, sumOf, waveOf } from './sync-jobs.ts';
+import { concernOf, isOnItsWay, sumOf, waveOf } from './sync-jobs.ts';
 import { FULL, visibilityOf, type Visibility } from './visibility.ts';
 import { many, manyCopies, STATUS_WORDS } from './words.ts';
 
@@ -57,6 +57,8 @@ const stateOf = (view: SyncView, visibility: Visibility): State => {
   }
   const concern = concernOf(desired, plan);
   const { guarded } = plan;
+  const waiting = heldState(view, concern.open);
+  if (waiting !== null) return waiting;
   if (isSynced(view)) return syncedState(plan.deployments);
   if (guarded.length > 0 && concern.open.every(isSaidByGuard(view))) {
     return {
@@ -69,6 +71,23 @@ const stateOf = (view: SyncView, visibility: Visibility): State => {
   return rollingState(view, concern.open, visibility);
 };
 
+/** All that is left to do waits for owners, or until it is known who approved it (rules 8.2). */
+const heldState = ({ desired }: SyncView, open: readonly DeploymentView[]): State | null => {
+  const held = desired.heldFiles ?? [];
+  if (held.length === 0 || !open.every(({ status }) => status === 'held')) return null;
+  const known = held.filter(({ by }) => by !== '').length;
+  if (known === 0) {
+    const title = `${many(held.length, 'file')} of it: who approved is asked`;
+    return { status: 'queued', conclusion: null, title, verdict: '**What ran before goes on.**' };
+  }
+  return {
+    status: 'completed',
+    conclusion: 'action_required',
+    title: `${many(known, 'file')} ${known === 1 ? 'waits' : 'wait'} for an owner`,
+    verdict: '**An owner must approve what waits.** The rest is done.',
+  };
+};
+
 const FAILED = { status: 'completed', conclusion: 'failure' } as const;
 
 /** Held jobs whose removal waits are said once, by the guard. */
@@ -79,7 +98,10 @@ const isSaidByGuard =
 
 const troublesOf = ({ plan }: SyncView) => ({
   failed: plan.deployments.filter(({ status }) => status === 'failed'),
-  errors: plan.problems.filter(({ severity }) => severity === 'error').length,
+  // What waits for an owner is said as that.
+  errors: plan.problems.filter(
+    ({ severity, code: of }) => severity === 'error' && of !== 'owners-wait',
+  ).length,
 });
 
 const failedTitle = (
@@ -88,11 +110,14 @@ const failedTitle = (
 ): string =>
   visibility.job(job) ? `${job} failed${reason === null ? '' : `: ${reason}`}` : 'A job failed';
 
-/** Once the ledger says so it stays so: what happens to a version later is not this commit's. */
-const isSynced = ({ desired, plan, ledger }: SyncView): boolean =>
-  ledger.some((record) => record.kind === 'synced' && record.commit === desired.commit.oid)
+/**
+ * Once it was told so it stays so: what happens to a version later is not this commit's. The
+ * ledger's `synced` says less: that no removal waits.
+ */
+const isSynced = ({ plan, wasSynced = false }: SyncView): boolean =>
+  wasSynced
     ? plan.deployments.every(({ status }) => isOver(status) || status === 'blocked')
-    : plan.synced && plan.deployments.every(({ status }) => isOver(status));
+    : plan.synced && plan.deployments.every((one) => isOver(one.status) && !isOnItsWay(one));
 
 const isOver = (status: DeploymentView['status']): boolean =>
   status === 'settled' || status === 'stopped' || status === 'degraded';
@@ -138,18 +163,22 @@ const progressOf = (
   const { healthy, wanted } = sumOf([view]);
   const wave = waveOf(view, desired);
   const name = visibility.job(view.job) ? view.job : 'A job';
-  const said = view.status === 'rolling' ? '' : `, ${STATUS_WORDS[view.status]}`;
+  const isPlain = view.status === 'rolling' || isOnItsWay(view);
+  const said = isPlain ? '' : `, ${STATUS_WORDS[view.status]}`;
   const where = wave === null ? '' : `, wave ${wave.at} of ${wave.of}`;
   return `${name} ${healthy}/${wanted} healthy${where}${said}`;
 };
 
-const buttonsOf = ({ desired, plan }: SyncView): readonly Button[] => {
+/** What a person must decide first; where all four are due, *Retry* waits. */
+const buttonsOf = ({ desired, plan, isReturn: isTold = false }: SyncView): readonly Button[] => {
   if (desired.standing.kind === 'stopped') return [];
   const statuses = new Set(plan.deployments.map(({ status }) => status));
   const own = plan.deployments.filter(({ commit }) => commit.oid === desired.commit.oid);
-  const isReturn = own.length > 0 && own.every(({ isRollback }) => isRollback);
+  const isReturn = isTold || (own.length > 0 && own.every(({ isRollback }) => isRollback));
   const isBad = statuses.has('failed') || statuses.has('stalled') || statuses.has('degraded');
+  const isWaiting = desired.heldFiles?.some(({ by }) => by !== '') === true;
   const ids: readonly ButtonId[] = [
+    ...(isWaiting || plan.guarded.length > 0 ? (['approve'] as const) : []),
     ...(statuses.has('canary') ? (['promote'] as const) : []),
     isReturn ? 'reland' : 'rollback',
     ...(isBad ? (['retry'] as const) : []),
@@ -165,9 +194,12 @@ export const endedCheck = (
     readonly head: CommitRef;
     /** Absent: all but log lines. */
     readonly visibility?: Visibility;
+    /** It took another commit back. Absent: it did not. */
+    readonly isReturn?: boolean;
   },
 ): CheckBody => {
   const { head } = context;
+  const button = BUTTONS[context.isReturn === true ? 'reland' : 'rollback'];
   const next = `${commitCode(head.oid)} (${words(head.subject)})`;
   switch (ended.kind) {
     case 'synced':
@@ -177,12 +209,12 @@ export const endedCheck = (
         summary: [
           paragraph(`The cluster ran what this commit says. ${next} is newer.`, RANK.verdict),
         ],
-        buttons: [BUTTONS.rollback],
+        buttons: [button],
       });
     case 'superseded':
       return body({
         conclusion: 'cancelled',
-        title: `Superseded by ${head.oid.slice(0, 12)} before it was in sync`,
+        title: `Superseded by ${head.oid.slice(0, 12)}`,
         summary: [
           paragraph(`${next} is newer: what this commit changed is told there.`, RANK.verdict),
         ],
@@ -195,10 +227,16 @@ export const endedCheck = (
 };
 
 /** Of a commit that the branch stands at and that is not followed (rules 12.1). */
-export const refusedCheck = ({ message }: { readonly message: string }): CheckBody =>
+export const refusedCheck = ({
+  title = 'Nothing is synced: the branch was rewritten',
+  message,
+}: {
+  readonly title?: string;
+  readonly message: string;
+}): CheckBody =>
   body({
     conclusion: 'failure',
-    title: 'Nothing is synced: the branch was rewritten',
+    title,
     summary: [paragraph(`**Nothing is done at this commit:** ${sentence(message)}`, RANK.verdict)],
   });
 

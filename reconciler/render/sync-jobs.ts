@@ -19,8 +19,12 @@ export const concernOf = ({ commit }: DesiredState, { deployments }: Plan): Conc
   own: deployments.filter((one) => isAtRest(one) && one.commit.oid === commit.oid),
 });
 
-const isAtRest = ({ status }: DeploymentView): boolean =>
-  status === 'settled' || status === 'stopped';
+const isAtRest = (one: DeploymentView): boolean =>
+  one.status === 'stopped' || (one.status === 'settled' && !isOnItsWay(one));
+
+/** Its version has settled before, and more copies of it are wanted than are healthy. */
+export const isOnItsWay = ({ status, groups }: DeploymentView): boolean =>
+  status === 'settled' && groups.some(({ wanted, healthy }) => healthy < wanted);
 
 export const sumOf = (
   views: readonly DeploymentView[],

@@ -17,6 +17,7 @@ import {
   text,
   type WrittenOf,
 } from './field.ts';
+import { OWNERS_LENGTH_LIMIT } from '../owners.ts';
 import { NAME_PATTERN, NODE_NAME_PATTERN } from '../patterns.ts';
 import { MAX_COUNT, groupOnlyFields, rescheduleSchema, restartSchema } from './group.ts';
 import { jobOnlyFields, updateDefaultsSchema } from './job.ts';
@@ -67,6 +68,17 @@ const policiesSchema = Type.Object(
   closed,
 );
 
+const signaturesSchema = Type.Object(
+  {
+    verify: field('in-place', Type.Enum(['none', 'head', 'strict']), {
+      description:
+        'Which commits must be signed by somebody whom `signers/` lists: none, the newest one, or every one of the branch since the last that was accepted. The commit before a change decides.',
+      default: 'none',
+    }),
+  },
+  closed,
+);
+
 export const defaultsSchema = Type.Object(defaultsFields, closed);
 
 const clusterFields = {
@@ -96,6 +108,16 @@ const clusterFields = {
     ),
     { description: 'Guards against removing much by mistake.', default: null },
   ),
+  owners: field('in-place', Type.String({ maxLength: OWNERS_LENGTH_LIMIT }), {
+    description:
+      'Who must approve changes of which files, in the syntax of CODEOWNERS, paths relative to the directory of cluster.yaml. The commit before a change decides (rules 8.2).',
+    default: 'none',
+  }),
+  automation: field('in-place', Type.Array(Type.String({ minLength: 1, maxLength: 254 })), {
+    description:
+      'E-mail addresses of programs that commit, with `*` for any characters. What one wrote is held after its revert, until a person commits (rules 6.6). Names that end in `[bot]` need no line.',
+    default: 'none',
+  }),
   plan_visibility: field('in-place', Type.Enum(['counts', 'namespace', 'full']), {
     description:
       'What a forge is told of plans and rollouts: all; of the cluster only counts, but all of namespaces whose file says so; or only counts. The commit before a change decides.',
@@ -107,6 +129,10 @@ const clusterFields = {
   }),
   defaults: field('version', defaultsSchema, {
     description: 'Defaults for every job. Those that form a version and apply are part of it.',
+    default: null,
+  }),
+  signatures: field('in-place', signaturesSchema, {
+    description: 'Whose commits are acted on.',
     default: null,
   }),
   ledger: field('in-place', Type.Enum(['ref', 'branch']), {

@@ -175,7 +175,8 @@ export const groupOnlyFields = {
     default: 'false',
   }),
   shutdown_delay: field('in-place', duration, {
-    description: 'Time between leaving discovery and the kill signal.',
+    description:
+      'Least time between the first `status` that names the copy as stopping and the kill signal.',
     default: '0s',
   }),
   services: field('in-place', mapOf(NAME_PATTERN, serviceSchema), {

@@ -4,7 +4,8 @@
 
 import { execFileSync, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { existsSync, mkdtempSync, readFileSync, rmdirSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync } from 'node:fs';
+import { rmdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -126,6 +127,12 @@ test('plan: nothing, changes, errors; the cluster, a folder, a revision, a snaps
   expect(json(await up.purser(['plan', up.repository, '--json']))).toMatchObject({
     jobs: [{ job: 'shop/web', kind: 'changed', starts: 2, stops: 2, downAtMost: 1 }],
     pending: { steps: 0 },
+    title: '2 start, 2 stop',
+    conclusion: 'success',
+    fields: [{ job: 'shop/web', from: '*** (before)', to: '*** (after)' }],
+    rehearsal: { waves: [{ job: 'shop/web', wave: 1 }, {}], rollbacks: [{ job: 'shop/web' }] },
+    effects: { slots: [] },
+    snapshot: expect.stringMatching(/^[0-9a-f]{16}$/),
   });
   // A revision means the cluster's repository, also for a person who is somewhere else.
   for (const cwd of [up.repository, import.meta.dirname, '/']) {
@@ -297,9 +304,19 @@ test('stop-first with an image that does not exist: the old copy runs on, untouc
   await until(async () => (await up.purser(['status', 'store'])).out.includes('settled'));
   const status = await up.purser(['status', 'store']);
   expect(status.out).toMatch(/settled .*Revert shop\/store: .* \(same as [0-9a-f]{8}\)/);
-  expect((await up.purser(['explain', 'store'])).out).toMatch(/back by .*Revert shop\/store/);
+  const explained = (await up.purser(['explain', 'store'])).out;
+  expect(explained).toMatch(/commit .*Revert shop\/store/);
+  expect(explained).toMatch(RegExp(`same as +${first}`));
   expect(json(await up.purser(['status', '--json']))).toMatchObject({
-    jobs: [{ job: 'shop/store', broughtBackBy: { author: 'Purser' } }, { job: 'shop/web' }],
+    jobs: [
+      {
+        job: 'shop/store',
+        isRollback: true,
+        commit: { author: 'Purser' },
+        sameAs: expect.stringMatching(`^${first}`),
+      },
+      { job: 'shop/web' },
+    ],
   });
   await until(async () => (await running()).length === 1);
   expect(await running()).toEqual([old]);
@@ -495,10 +512,27 @@ test('down leaves nothing', async () => {
     removed: [{ node: 'n1', containers: expect.any(Number) as number }],
     stays: { repository: up.repository, volumes: [] },
   });
+  // Its volume has no home any more: another cluster of this repository may have other nodes.
+  const inLedger = ['grep', '-h', '"kind":"volume"', 'refs/purser/cli/ledger'];
+  const homes = execFileSync('git', ['-C', up.repository, ...inLedger], { encoding: 'utf8' });
+  expect(homes).toContain('"node":null');
+  expect(homes).not.toContain('"node":"n1"');
   expect(readFileSync(others, 'utf8')).toContain('a person');
   rmSync(others);
   rmdirSync(up.root); // nothing else is in it
   expect(leftovers({ root: up.root, ...made })).toEqual([]);
   expect(tables()).not.toContain(names.table);
   expect((await up.purser(['down'])).code).toBe(1);
+});
+
+test('down --volumes after a plain down removes the volumes that were left', async () => {
+  const folder = join(up.root, 'nodes/n1/volumes');
+  mkdirSync(join(folder, 'shop.store.store.0.data/x'), { recursive: true });
+  mkdirSync(join(folder, 'lost+found'));
+  const plain = await up.purser(['down']);
+  expect(plain).toMatchObject({ code: 1 });
+  expect(plain.err).toContain('purser down --volumes');
+  expect(await up.purser(['down', '--volumes'])).toMatchObject({ code: 0 });
+  expect(readdirSync(folder)).toEqual(['lost+found']);
+  rmSync(up.root, { recursive: true });
 });

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { github } from '../../cli/github.ts';
 import { parseForgeFile, readForgeFile } from '../../cli/forge-file.ts';
-import { startGitHub } from '../support/github/github.ts';
+import { startGitHub, type GitHub } from '../support/github/github.ts';
 
 const ends: (() => Promise<void> | void)[] = [];
 afterEach(async () => {
@@ -78,6 +78,10 @@ test('what is missing is named with the way to mend it', async () => {
   );
   expect(missing.every(({ fix }) => fix !== undefined)).toBe(true);
   expect(missing.find(({ name }) => name === 'branch')?.fix).toContain('«Bypass list»');
+  expect(missing.find(({ name }) => name === 'permission checks')?.fix).toBe(
+    `grant it at ${hub.url}/organizations/shop/settings/apps/purser/permissions, then accept it ` +
+      `at ${hub.url}/organizations/shop/settings/installations/${hub.app.installationId}`,
+  );
 });
 
 test('the webhook is checked by a delivery that GitHub sends', async () => {
@@ -97,6 +101,79 @@ test('the webhook is checked by a delivery that GitHub sends', async () => {
   expect(printed.join('\n')).toContain('✓ a delivery of GitHub arrived, signed');
   expect(modeOf(join(root, 'github', 'webhook-secret'))).toBe('600');
 });
+
+/** An App whose webhook leads somewhere, and what setup says of it. */
+const withHook = async (
+  act: (at: { hub: GitHub; port: number }) => Promise<string> | string,
+): Promise<{ code: number; words: string }> => {
+  const { hub, root, printed, run } = await world();
+  const port = await freePort();
+  writeFileSync(join(root, 'key.pem'), hub.app.privateKey);
+  hub.hook('http://127.0.0.1:9/old');
+  hub.comment((await aPull(hub)).number, 'ada', 'something to tell');
+  await hub.settled();
+  const webhookUrl = await act({ hub, port });
+  const code = await run({
+    appId: String(hub.app.id),
+    keyFile: join(root, 'key.pem'),
+    webhookUrl,
+    webhookListen: `127.0.0.1:${port}`,
+  });
+  return { code, words: printed.join('\n') };
+};
+
+test('a webhook whose deliveries do not arrive: what GitHub says of them', async () => {
+  const { code, words } = await withHook(() => 'http://127.0.0.1:9/webhook');
+  expect(code).toBe(1);
+  expect(words).toMatch(
+    /✗ GitHub's deliveries to http:\/\/127.0.0.1:9\/webhook do not arrive: GitHub: failed to connect/,
+  );
+  expect(words).toMatch(
+    /let http:\/\/127.0.0.1:9\/webhook lead to http:\/\/127.0.0.1:\d+\/webhook/,
+  );
+});
+
+test('a webhook whose deliveries arrive changed', async () => {
+  const { code, words } = await withHook(async ({ port }) => changing(port));
+  expect(code).toBe(1);
+  expect(words).toContain('do not arrive: a delivery was refused: the signature is not that of');
+});
+
+test('a webhook that a Purser which runs receives', async () => {
+  const { code, words } = await withHook(async ({ port }) => {
+    await serve((_, response) => void response.writeHead(202).end(), port);
+    return `http://127.0.0.1:${port}/webhook`;
+  });
+  expect(words).toContain('✓ a delivery of GitHub was taken by what listens at 127.0.0.1:');
+  expect(code).toBe(0);
+});
+
+const serve = async (listener: http.RequestListener, port = 0): Promise<number> => {
+  const server = http.createServer(listener);
+  await new Promise<void>((done) => server.listen(port, '127.0.0.1', done));
+  ends.push(async () => {
+    server.closeAllConnections();
+    await new Promise((done) => server.close(done));
+  });
+  const address = server.address();
+  return typeof address === 'object' && address !== null ? address.port : 0;
+};
+
+/** A proxy that writes every body anew, as some do. */
+const changing = async (port: number): Promise<string> => {
+  const listener: http.RequestListener = (request, response) => {
+    const headers = { ...request.headers };
+    delete headers['content-length'];
+    const onward = { port, path: request.url, method: 'POST', headers };
+    const sent = http.request(onward, (answer) => {
+      answer.resume();
+      response.writeHead(answer.statusCode ?? 502).end();
+    });
+    request.on('data', (part: Buffer) => sent.write(part));
+    request.on('end', () => sent.end(' '));
+  };
+  return `http://127.0.0.1:${await serve(listener)}/webhook`;
+};
 
 test('a token in place of an App; one that may not write', async () => {
   const { hub, root, printed, run } = await world();

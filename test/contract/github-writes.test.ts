@@ -179,7 +179,8 @@ test('300 jobs in ten minutes, one in ten stumbles: at most 20 writes, everythin
     const made = plan(wanted, live, 0);
     const head = { ...tree.head, oid };
     const all = { ...tree, head, ledger: [...tree.ledger, ...ledger] };
-    return { tree: all, desired: wanted, live, plan: made, violations: [], at: 0, stale: null };
+    const rest = { told: () => live, violations: [], at: 0, stale: null };
+    return { tree: all, desired: wanted, live, plan: made, ...rest };
   };
   const synced = (commit: string): LedgerRecord => ({ kind: 'synced', commit });
   await see(viewAt(main, JOBS, [synced(main)]));

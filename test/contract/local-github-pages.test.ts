@@ -135,17 +135,31 @@ test('a pull request is merged by a button', async () => {
   expect(await page('')).toContain('merged');
 });
 
-test('a manifest makes an App, whose code is exchanged for its keys once', async () => {
-  const manifest = {
-    name: 'Purser of shop',
-    url: 'http://purser.example',
-    redirect_url: 'http://127.0.0.1:9/back',
-    default_permissions: { checks: 'write' },
-    default_events: ['push'],
-  };
-  const made = await fetch(`${hub.url}/settings/apps/new?state=s1`, {
+const MANIFEST = {
+  name: 'Purser of shop',
+  url: 'http://purser.example',
+  redirect_url: 'http://127.0.0.1:9/back',
+  default_permissions: { checks: 'write', contents: 'read' },
+  default_events: ['push'],
+};
+
+const postForm = (path: string, form: Record<string, string>): Promise<Response> =>
+  fetch(`${hub.url}${path}`, {
     method: 'POST',
-    body: new URLSearchParams({ manifest: JSON.stringify(manifest) }),
+    body: new URLSearchParams(form),
+    redirect: 'manual',
+    headers: { origin: 'http://127.0.0.1:9' },
+  });
+
+test('a manifest makes an App when a person agrees, and its code is good once', async () => {
+  const form = { manifest: JSON.stringify(MANIFEST), state: 's1' };
+  const asked = await postForm('/settings/apps/new?state=s1', form);
+  expect([asked.status, await asked.text()]).toEqual([200, expect.stringContaining('Purser of')]);
+  // Another site's page may show the form, and not press its button.
+  expect((await postForm('/settings/apps', form)).status).toBe(403);
+  const made = await fetch(`${hub.url}/settings/apps`, {
+    method: 'POST',
+    body: new URLSearchParams(form),
     redirect: 'manual',
   });
   const back = new URL(made.headers.get('location') ?? '');
@@ -157,4 +171,45 @@ test('a manifest makes an App, whose code is exchanged for its keys once', async
     permissions: { checks: 'write' },
   });
   expect((await fetch(address, { method: 'POST' })).status).toBe(404);
+});
+
+test('a manifest that GitHub would not take', async () => {
+  const refused = async (change: object): Promise<string> => {
+    const manifest = JSON.stringify({ ...MANIFEST, ...change });
+    const answer = await postForm('/settings/apps/new', { manifest });
+    expect(answer.status).toBe(422);
+    return answer.text();
+  };
+  expect(await refused({ default_events: ['push', 'merge_group'] })).toContain(
+    'Default events unsupported: merge_group',
+  );
+  expect(await refused({ url: undefined })).toContain('Url is missing');
+  expect(await refused({ hook_attributes: { active: true } })).toContain('Hook url is missing');
+  const { status } = await postForm('/organizations/nobody/settings/apps/new', { manifest: '{}' });
+  expect(status).toBe(404);
+});
+
+test('an App is installed where its owner has repositories; then the browser goes to its page', async () => {
+  const setUp = { ...MANIFEST, setup_url: 'http://127.0.0.1:9/installed' };
+  const install = async (organization: string, manifest: object): Promise<Response> => {
+    const body = new URLSearchParams({ manifest: JSON.stringify(manifest) });
+    const made = await fetch(`${hub.url}${organization}/settings/apps`, {
+      method: 'POST',
+      body,
+      redirect: 'manual',
+    });
+    expect(made.status).toBe(303);
+    const { slug } = hub.hub.apps.at(-1) ?? {};
+    return fetch(`${hub.url}/apps/${slug}/installations/new`, {
+      method: 'POST',
+      body: new URLSearchParams({ account: 'shop' }),
+      redirect: 'manual',
+    });
+  };
+  const done = await install('/organizations/shop', setUp);
+  expect(done.headers.get('location')).toMatch(
+    /^http:.*\?installation_id=\d+&setup_action=install$/,
+  );
+  // Private to a person: the organization cannot have it.
+  expect((await install('', { ...setUp, name: 'Mine' })).status).toBe(403);
 });

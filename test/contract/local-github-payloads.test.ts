@@ -5,7 +5,8 @@ import { rmSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { expect, test } from 'vitest';
 import { commitFiles, git, initRepository, tempFolder } from '../support/git-repo.ts';
-import { APP_EVENTS, startGitHub } from '../support/github/github.ts';
+import { EVENTS } from '../../cli/github-app.ts';
+import { startGitHub } from '../support/github/github.ts';
 
 interface Examples {
   readonly name: string;
@@ -101,7 +102,7 @@ test('every webhook has the keys of its examples', async () => {
     }
     expect([...wrong]).toEqual([]);
     const told = new Set(hub.deliveries().map(({ event }) => event));
-    expect([...told].toSorted()).toEqual([...APP_EVENTS, 'installation'].toSorted());
+    expect([...told].toSorted()).toEqual([...EVENTS, 'installation'].toSorted());
   } finally {
     rmSync(folder, { recursive: true, force: true });
     await hub.close();

@@ -42,6 +42,20 @@ const s = require('net').connect(Number(process.argv[2]), process.argv[1]);
 s.on('data', (d) => process.stdout.write(d)).on('error', (e) => process.stdout.write(e.code));
 s.setTimeout(1000, () => { process.stdout.write('silence'); s.destroy(); });
 `;
+const SLOW = `
+require('net').createServer((s) => {
+  s.on('data', () => setTimeout(() => s.end('from ' + process.argv[1]), 400));
+}).listen(80, '0.0.0.0');
+console.log('up');
+`;
+const ASK_SLOW = `
+const s = require('net').connect(Number(process.argv[2]), process.argv[1], () => {
+  s.write('x');
+  process.stdout.write('asked, ');
+});
+s.on('data', (d) => process.stdout.write(d)).on('error', (e) => process.stdout.write(e.code));
+s.setTimeout(2000, () => { process.stdout.write('silence'); s.destroy(); });
+`;
 const ASK_UDP = `
 const u = require('dgram').createSocket('udp4');
 setTimeout(() => u.close(), 1000);
@@ -105,6 +119,79 @@ describe('links', () => {
       await network.setUp({ allocation: 'a-0-1', mode: 'bridge', ports: [] });
       const pod = `${namesFor(options.node).prefix}a-0-1`;
       expect(await netns.run('ip', '-n', pod, 'link', 'show', 'eth0')).toContain('mtu 1400');
+    } finally {
+      await nativeCleanUp(options);
+      await netns.remove();
+    }
+  });
+});
+
+describe('the bridge', () => {
+  const macOf = async (netns: TestNetns, link: string): Promise<string> => {
+    const [shown] = JSON.parse(await netns.run('ip', '-j', 'link', 'show', link));
+    return shown.address;
+  };
+
+  it('keeps its hardware address, and answers under way arrive, when other copies go', async () => {
+    const netns = await makeNetns('bridge');
+    const node = nodeName();
+    const { bridge, linkPrefix } = namesFor(node);
+    const options = { node, subnet: '10.99.0.0/24', nodeNetns: netns.path };
+    const children: ChildProcess[] = [];
+    const start = async (place: string, script: string, ...args: readonly string[]) => {
+      const all = [`--net=${place}`, '--', process.execPath, '-e', script, ...args];
+      const child = spawn('nsenter', all, { stdio: ['ignore', 'pipe', 'inherit'] });
+      children.push(child);
+      let said = '';
+      child.stdout.on('data', (data) => (said += String(data)));
+      await new Promise((resolve) => child.stdout.once('data', resolve));
+      return async () => {
+        if (child.exitCode === null) await new Promise((resolve) => child.once('exit', resolve));
+        return said;
+      };
+    };
+    try {
+      const network = await createNativeNetwork(options);
+      const setUp = (allocation: string) =>
+        network.setUp({ allocation, mode: 'bridge', ports: [] });
+      const server = await setUp('stays-0-1');
+      const gone = ['goes-0-1', 'goes-1-1', 'goes-2-1'];
+      for (const allocation of gone) await setUp(allocation);
+      // Lower than those that the kernel draws, and each next one higher: a bridge that takes the
+      // lowest of its links' has another one after each end.
+      for (const at of [0, 1, 2]) {
+        const link = `${linkPrefix}${3 + at}`;
+        await netns.run('ip', 'link', 'set', link, 'address', `02:00:00:00:00:0${at}`);
+      }
+      const before = await macOf(netns, bridge);
+      await start(server.path, SLOW, 'stays');
+      for (const allocation of gone) {
+        const answer = await start(netns.path, ASK_SLOW, server.address ?? '', '80');
+        await network.tearDown(allocation);
+        expect(await answer()).toBe('asked, from stays');
+        expect(await macOf(netns, bridge)).toBe(before);
+      }
+    } finally {
+      for (const child of children) child.kill('SIGKILL');
+      await nativeCleanUp(options);
+      await netns.remove();
+    }
+  });
+
+  it('of an earlier release keeps the address that it has', async () => {
+    const netns = await makeNetns('earlier');
+    const node = nodeName();
+    const { bridge, linkPrefix } = namesFor(node);
+    const options = { node, subnet: '10.99.0.0/24', nodeNetns: netns.path };
+    try {
+      await netns.run('ip', 'link', 'add', 'name', bridge, 'type', 'bridge');
+      await netns.run('ip', 'addr', 'add', '10.99.0.1/24', 'dev', bridge);
+      await netns.run('ip', 'link', 'set', bridge, 'up');
+      const network = await createNativeNetwork(options);
+      const before = await macOf(netns, bridge);
+      await network.setUp({ allocation: 'a-0-1', mode: 'bridge', ports: [] });
+      await netns.run('ip', 'link', 'set', `${linkPrefix}2`, 'address', '02:00:00:00:00:00');
+      expect(await macOf(netns, bridge)).toBe(before);
     } finally {
       await nativeCleanUp(options);
       await netns.remove();

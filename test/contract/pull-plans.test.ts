@@ -11,6 +11,9 @@ import { build } from 'esbuild';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createPullPlans, type PullPlansOptions } from '../../reconciler/edge/pull-plans.ts';
 import { createGitSource } from '../../reconciler/edge/git/source.ts';
+import { createKeep } from '../../reconciler/edge/keep.ts';
+import { createReader, documentsToKeep } from '../../reconciler/desired/read.ts';
+import { createMemos } from '../../reconciler/memos.ts';
 import type { PullPlansPort } from '../../reconciler/ports.ts';
 import type { PullPlan } from '../../schema/pull-plan.ts';
 import { startGitServer } from '../support/git-server.ts';
@@ -50,6 +53,7 @@ describe('plans of pull requests', () => {
         ledger: 'ref',
         sshCommand: null,
       },
+      keep: null,
       auth: null,
       registryCredentials: null,
       insecureRegistries: [],
@@ -109,6 +113,47 @@ describe('plans of pull requests', () => {
     expect(moved.snapshot).not.toBe(other.snapshot);
     expect(moved.summary.jobs[0]?.nodes.map((one) => one.node)).not.toContain('n002');
     expect(git(work, 'for-each-ref')).toBe(refs.replaceAll(head, git(work, 'rev-parse', 'pull')));
+  });
+
+  test('are the same from a thread that takes over what the reconciler has read and walked', async () => {
+    commitFiles(work, BASE, 'first');
+    commitFiles(work, { 'jobs/shop/web.yaml': job('environment: { MODE: new }\n') }, 'second');
+    const base = commitFiles(work, { 'jobs/shop/api.yaml': job('') }, 'third');
+    const head = pull({ 'jobs/shop/web.yaml': job(''), 'jobs/shop/api.yaml': null });
+    const ask = { base, head, live, fromFork: false };
+    const alone = planned(await open().plan(ask));
+    const log = { info: () => {}, warn: () => {}, error: () => {} };
+    const names = { branch: 'main', directory: '', cluster: 'ship', cacheDir: work };
+    const source = createGitSource({ repository: work, ...names, log });
+    const folder = path.join(work, '.git/kept');
+    const { reads } = createMemos().compile;
+    const { files } = await source.read();
+    for (const [name, file] of files) {
+      if (name.startsWith('jobs/')) createReader(reads)('job', name, file);
+    }
+    await source.listCommits(1, 'jobs/shop/web.yaml');
+    expect(
+      source
+        .walked()
+        .map(({ commit }) => commit.oid)
+        .at(-1),
+    ).toBe(base);
+    const program = 'this';
+    const documents = documentsToKeep(reads, files);
+    await createKeep({ folder, program, log }).keep(source.texts(), documents);
+    const told: number[] = [];
+    const walked = () => {
+      told.push(source.walked().length);
+      return source.walked();
+    };
+    const warm = open({ keep: { folder, program }, walked });
+    expect(planned(await warm.plan(ask))).toEqual(alone);
+    expect(planned(await warm.plan(ask))).toEqual(alone);
+    expect(told).toEqual([3]);
+    // The rest is walked in the thread.
+    const some = source.walked().slice(0, 1);
+    expect(planned(await open({ walked: () => some }).plan(ask))).toEqual(alone);
+    source.close();
   });
 
   test('tell untouched, conflict, and what cannot be read', async () => {

@@ -131,6 +131,38 @@ describe('the merge of a pull request, in memory', () => {
     expect(await open().read({ base, head })).toEqual({ kind: 'unrelated' });
   });
 
+  test('a file that one side renamed and the other edited is merged as Git does', async () => {
+    const lines = Array.from({ length: 40 }, (_, at) => `line ${at}\n`);
+    const text = lines.join('');
+    const edited = text.replace('line 20', 'LINE 20');
+    commit({ 'jobs/a/api.yaml': text });
+    const { base, head } = fork(
+      { 'jobs/a/api.yaml': null, 'jobs/b/api.yaml': text },
+      { 'jobs/a/api.yaml': edited, 'jobs/a/web.yaml': null, 'jobs/a/site.yaml': 'new\n' },
+    );
+    // Nothing of the repository's own settings is run.
+    git(work, 'config', 'merge.evil.driver', `touch ${root}/evil`);
+    fs.writeFileSync(path.join(work, '.git/info/attributes'), '* merge=evil\n');
+    const before = [git(work, 'for-each-ref'), git(work, 'count-objects', '-v')];
+    const reader = open();
+    const found = merged(await reader.read({ base, head }));
+    expect(textsOf(found.files)).toMatchObject({ 'jobs/b/api.yaml': edited });
+    expect(found.files.has('jobs/a/api.yaml')).toBe(false);
+    expect(found.head.parent).toBe(base);
+    expect(fs.existsSync(path.join(root, 'evil'))).toBe(false);
+    expect([git(work, 'for-each-ref'), git(work, 'count-objects', '-v')]).toEqual(before);
+    const histories = { digests: [], histories: [{ path: 'jobs/b/api.yaml', with: [] }] };
+    const tree = { ...found.base, head: found.head, files: found.files };
+    const past = (await reader.complete(tree, histories)).histories.get('jobs/b/api.yaml');
+    expect(past?.entries.map((entry) => entry.commit.oid)).toEqual([found.head.oid, base]);
+    branch('by-hand', base);
+    git(work, 'config', '--unset', 'merge.evil.driver');
+    fs.rmSync(path.join(work, '.git/info/attributes'));
+    git(work, 'merge', '--quiet', '--no-edit', head);
+    const theirs = merged(await open().read({ base, head: git(work, 'rev-parse', 'HEAD') }));
+    expect(textsOf(theirs.files)).toEqual(textsOf(found.files));
+  });
+
   test('conflicts name their files below the directory; those outside are of no concern', async () => {
     const start = commit({
       'c/cluster.yaml': 'x',

@@ -293,6 +293,48 @@ const ledgerTests = (get: Get): void => {
     expect((await source.read()).unsynced).toEqual([]);
   });
 
+  test('says which paths commits touched since the synced one, also where nothing is left of it', async () => {
+    const { source, commit, rewrite, another, local } = get();
+    expect((await source.read()).touched).toBe('unknown');
+    const first = await commit({ 'jobs/a/web.yaml': '1', 'jobs/a/db.yaml': '1' }, 'one');
+    await source.record([{ kind: 'synced', commit: first }]);
+    expect((await source.read()).touched).toEqual({ paths: [], settings: [] });
+    const second = await commit({ 'jobs/a/web.yaml': '2' }, 'two');
+    await commit({ 'jobs/a/web.yaml': '1', 'configs/x': 'x' }, 'three');
+    expect(touchedIn(await source.read())).toEqual(['configs/x', 'jobs/a/web.yaml']);
+    const fourth = await commit({ 'jobs/a/db.yaml': '2' }, 'four');
+    const all = ['configs/x', 'jobs/a/db.yaml', 'jobs/a/web.yaml'];
+    expect(touchedIn(await source.read())).toEqual(all);
+    expect(touchedIn(await (await another()).read())).toEqual(all);
+    if (local) {
+      // Some of it is thrown away, and the synced commit is below that.
+      await rewrite(second, { 'configs/y': 'y' });
+      expect(touchedIn(await source.read())).toEqual(['configs/y', 'jobs/a/web.yaml']);
+      return;
+    }
+    await source.record([{ kind: 'synced', commit: fourth }]);
+    expect((await source.read()).touched).toEqual({ paths: [], settings: [] });
+  });
+
+  test('says what cluster.yaml was since then, where a commit touched it', async () => {
+    const { source, commit } = get();
+    const before = textOf(await source.read(), 'cluster.yaml') ?? '';
+    const first = await commit({ 'jobs/a/web.yaml': '1' }, 'one');
+    await source.record([{ kind: 'synced', commit: first }]);
+    await commit({ 'cluster.yaml': `${before}# more\n` }, 'two');
+    await commit({ 'jobs/a/web.yaml': '2' }, 'three');
+    await commit({ 'cluster.yaml': before }, 'four');
+    const { touched } = await source.read();
+    const settings = touched === undefined || touched === 'unknown' ? [] : touched.settings;
+    const texts = settings.map((files) => {
+      const file = files.get('cluster.yaml');
+      return file?.kind === 'text' ? file.text : null;
+    });
+    // Where the lines meet comes first.
+    expect(texts[0]).toBe(before);
+    expect(new Set(texts)).toEqual(new Set([before, `${before}# more\n`]));
+  });
+
   test('many records at once are one batch, and none is lost', async () => {
     const { source } = get();
     await source.read();
@@ -302,6 +344,9 @@ const ledgerTests = (get: Get): void => {
     expect(kept).toHaveLength(40);
   });
 };
+
+const touchedIn = ({ touched }: SourceTree): readonly string[] | null =>
+  touched === undefined || touched === 'unknown' ? null : touched.paths.toSorted();
 
 const commitTests = (get: Get): void => {
   test('a machine commit becomes HEAD, with its author, message and edits', async () => {
@@ -366,13 +411,15 @@ const branchTests = (get: Get): void => {
   test('a rewritten branch: followed locally, a remote waits for a record', async () => {
     const { source, commit, rewrite, local, another } = get();
     const kept = await commit({ 'jobs/a/web.yaml': '1' }, 'one');
-    const dropped = await commit({ 'jobs/a/web.yaml': '2' }, 'two');
+    const dropped = await commit({ 'jobs/a/web.yaml': '2', 'configs/old': 'x' }, 'two');
     await source.read();
     await source.record([{ kind: 'synced', commit: dropped }]);
     await source.read();
     const head = await rewrite(kept, { 'jobs/a/web.yaml': '3' });
     if (local) {
       expect((await source.read()).head.oid).toBe(head);
+      // On both lines, down to where they meet.
+      expect(touchedIn(await source.read())).toEqual(['configs/old', 'jobs/a/web.yaml']);
       return;
     }
     const failure = await failureOf(source.read());
@@ -384,6 +431,7 @@ const branchTests = (get: Get): void => {
       { kind: 'resume', commit: head, by: 'ada@example.org', at: '2026-11-01' },
     ]);
     expect((await source.read()).head.oid).toBe(head);
+    expect(touchedIn(await source.read())).toEqual(['configs/old', 'jobs/a/web.yaml']);
     const next = await commit({ 'jobs/a/web.yaml': '4' }, 'on top');
     expect((await source.read()).head.oid).toBe(next);
     expect((await other.read()).head.oid).toBe(next);

@@ -3,7 +3,7 @@
 
 import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { cpus, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
@@ -90,6 +90,10 @@ test('nodes of two clusters, and a route that is there already, keep apart', asy
   const subnet = address.replace(/\.\d+$/, '');
   expect(subnet).toMatch(/^10\.86\.\d+$/);
   expect(await joinNodes(root, [...names])).toEqual(first);
+  // What nodes are sending must not go astray when another one joins or leaves.
+  const hub = readFileSync(`/sys/class/net/${hubName(root)}/address`, 'utf8');
+  ip('link', 'set', `${hubName(root)}-0`, 'address', '02:00:00:00:00:00');
+  expect(readFileSync(`/sys/class/net/${hubName(root)}/address`, 'utf8')).toBe(hub);
   await partNodes(root, names);
   expect(ip('link')).not.toContain(hubName(root));
   // Now somebody else has that subnet: a VPN, say.

@@ -80,7 +80,30 @@ test.each(FAILING)('a version that $name goes back by a commit', async ({ name, 
   expect(cluster.git('status', '--porcelain')).toBe('');
   const kept = Object.entries(pidsOf(after, WEB)).filter(([id, pid]) => before[id] === pid);
   expect(kept.length).toBeGreaterThanOrEqual(2); // max_parallel 1: the others were never touched
+  await bearsItsOwnMark();
 });
+
+/** Rules 2.3: a version that came back is the deployment of the commit that brought it. */
+const bearsItsOwnMark = async (): Promise<void> => {
+  const head = cluster.git('rev-parse', 'HEAD');
+  const ledger = () => cluster.git('show', 'refs/purser/e2e/ledger:jobs/shop/web.jsonl');
+  await cluster.until('a mark of the revert commit', () =>
+    ledger()
+      .split('\n')
+      .some((line) => line.includes('"kind":"settled"') && line.includes(`"commit":"${head}"`)),
+  );
+  const state = await cluster.state();
+  const found = deploymentOf(state, WEB);
+  expect(found).toMatchObject({
+    commit: { oid: head },
+    isRollback: true,
+    sameAs: cluster.git('rev-list', '--max-parents=0', 'HEAD'),
+  });
+  const label = `"purser.deployment": "${found?.deployment}"`;
+  for (const { node, allocation } of liveCopies(state, WEB)) {
+    expect(await cluster.ctr(node, 'containers', 'info', `${allocation}.web`)).toContain(label);
+  }
+};
 
 test('log lines stand in the message where the namespace allows them, and nowhere else', async () => {
   cluster.commit({ 'namespaces/shop.yaml': 'evidence: logs\n' }, 'logs are evidence');

@@ -46,7 +46,7 @@ const expectSound = ({ title, summary, text, annotations, buttons, ...rest }: Ch
 test('the check of a commit, in any world', () => {
   fc.assert(
     fc.property(worlds, ({ desired, live, now }) => {
-      expectSound(syncCheck({ desired, live, plan: plan(desired, live, now), ledger: [] }));
+      expectSound(syncCheck({ desired, live, plan: plan(desired, live, now) }));
     }),
     { numRuns: 150 },
   );

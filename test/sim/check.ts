@@ -18,6 +18,7 @@ import { staleness } from './fresh.ts';
 import { allocationOf, idOf, tagOf, type Copy, type SimNode, type Truth } from './truth.ts';
 import type { CheckOptions, Context } from './check-context.ts';
 import { checkCountCommit, checkScaleDown } from './check-counts.ts';
+import { checkIntroduced } from './check-deployments.ts';
 import { checkFailed, checkRevert, checkStops } from './check-orders.ts';
 
 export interface Violation {
@@ -115,6 +116,7 @@ export const createChecker = (options: CheckOptions): Checker => {
     },
     saw: (view) => {
       views += 1;
+      checkIntroduced(context, view);
       const stale = views % FRESH_EVERY === 0 ? staleness(view) : null;
       if (stale !== null) fail('memo', stale);
     },

@@ -35,6 +35,7 @@ export interface JobDraft {
   readonly volume: 'none' | 'wait' | 'recreate';
   /** The port on the host; null: any. */
   readonly hostPort: number | null;
+  readonly shutdownDelayMs: number;
 }
 
 export interface Bounds {
@@ -85,6 +86,7 @@ export const jobFile = (draft: JobDraft, reference: string): string =>
     'healthcheck: { http: /healthz, port: http, interval: 5s, timeout: 1s, retries: 2 }',
     `resources: { cpu: 100m, memory: ${draft.memoryMiB}MiB }`,
     'kill_timeout: 4s',
+    ...(draft.shutdownDelayMs === 0 ? [] : [`shutdown_delay: ${draft.shutdownDelayMs}ms`]),
     ...(draft.stopped ? ['stopped: true'] : []),
     ...(draft.singleton ? ['singleton: true', 'stop_after: 15s'] : []),
     ...(draft.volume === 'none'

@@ -218,6 +218,7 @@ export const plainJob = (job: string): JobDraft => ({
   remark: 0,
   volume: 'none',
   hostPort: null,
+  shutdownDelayMs: 0,
 });
 
 /** An even cluster for scenarios that are told, not drawn. */

@@ -6,6 +6,7 @@
 import type { Blocked, WaitReason } from '../../schema/plan.ts';
 import type { View } from '../../reconciler/cycle.ts';
 import { slotName } from '../../schema/ids.ts';
+import { unmarked } from './check-deployments.ts';
 import { countsOf, isGood, type JobDraft } from './drafts.ts';
 import { inForce } from './human.ts';
 import { idOf, type Copy, type SimNode } from './truth.ts';
@@ -23,6 +24,7 @@ export const differences = (world: World): readonly string[] => {
   );
   return [
     ...[...jobs.values()].flatMap((draft) => jobDifference(scene, draft)),
+    ...unmarked(world, view),
     ...[...gone].map((id) => `${id}: runs although it is deleted`),
     ...[...nodes.values()].flatMap(({ name, drain }) =>
       world.truth

@@ -3,6 +3,7 @@
 // refuses: a second check of the same kind and commit cannot exist. Not here: GitHub's protocol
 // (test/support/github).
 
+import { NOBODY, type Behind } from '../../schema/behind.ts';
 import type {
   Account,
   CheckReport,
@@ -27,6 +28,11 @@ export interface FakeForge {
   groups: readonly MergeGroup[];
   requests: readonly ForgeRequest[];
   authors: readonly Account[];
+  /** By `#3`, a commit, or `@login`; of others nobody is known. */
+  readonly behind: Map<string, Behind>;
+  /** By address. */
+  readonly accounts: Map<string, Account>;
+  hasChecks: boolean;
   /** Every call fails with it; null: none. */
   failure: EdgeFailure | null;
   /** Fails these writes, each as it stands in `writes`. */
@@ -81,6 +87,23 @@ export const createFakeForge = (): FakeForge => {
       guard();
       return fake.authors;
     },
+    behind: async (ask) => {
+      guard();
+      const key =
+        ask.kind === 'pull'
+          ? `#${ask.pull}`
+          : ask.kind === 'commit'
+            ? ask.commit
+            : `@${ask.account.login}`;
+      return fake.behind.get(key) ?? NOBODY;
+    },
+    accounts: async (emails) => {
+      guard();
+      return emails.map((email) => fake.accounts.get(email) ?? null);
+    },
+    get hasChecks() {
+      return fake.hasChecks;
+    },
     watch: (wake) => {
       wakes.add(wake);
       return () => wakes.delete(wake);
@@ -98,6 +121,9 @@ export const createFakeForge = (): FakeForge => {
     groups: [],
     requests: [],
     authors: [],
+    behind: new Map(),
+    accounts: new Map(),
+    hasChecks: true,
     failure: null,
     refused: new Map(),
     wake: () => {

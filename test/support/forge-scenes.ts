@@ -2,14 +2,12 @@
 // In: nothing. Out: name → a check, of real plans and rehearsals. Not here: what the texts should say (golden files).
 
 import { createReader } from '../../reconciler/desired/read.ts';
-import { fieldChanges } from '../../reconciler/desired/field-changes.ts';
 import { createMemos } from '../../reconciler/memos.ts';
 import { changedTree, previewWith } from '../../reconciler/preview.ts';
-import { effectsOf } from '../../reconciler/plan/effects.ts';
-import { rehearse } from '../../reconciler/plan/rehearse.ts';
-import { planCheck, type PlanContext } from '../../reconciler/render/plan-check.ts';
+import { plannedOf } from '../../reconciler/planned.ts';
+import { planCheck } from '../../reconciler/render/plan-check.ts';
+import type { PlanContext } from '../../reconciler/render/plan-verdict.ts';
 import { endedCheck, syncCheck } from '../../reconciler/render/sync-check.ts';
-import { summarize } from '../../reconciler/render/summary.ts';
 import { visibilityOf } from '../../reconciler/render/visibility.ts';
 import { observe } from '../../reconciler/live/observe.ts';
 import { plan } from '../../reconciler/plan/plan.ts';
@@ -71,7 +69,7 @@ const answerOf = ({ resolves, missing }: PullScene, reference: string): LookupAn
 };
 
 /** `shop/web` runs with three copies and `shop/store` with one; then the change. */
-const plannedOf = async (scene: PullScene): Promise<PullPlan> => {
+const planOf = async (scene: PullScene): Promise<PullPlan> => {
   const files = { ...BASE, ...scene.base };
   const first = ready(story(files));
   const jobs = ['shop/web', 'shop/store'].map((id) => jobOf(first.desired, id));
@@ -94,7 +92,7 @@ const plannedOf = async (scene: PullScene): Promise<PullPlan> => {
   const last = commits.at(-1);
   if (last === undefined) throw new Error('there is a commit');
   const memos = createMemos();
-  const { preview, after } = await previewWith(
+  const foreseen = await previewWith(
     { compile: memos.compile, plan: memos.plan, now: 0 },
     {
       snapshot: {
@@ -110,19 +108,11 @@ const plannedOf = async (scene: PullScene): Promise<PullPlan> => {
       },
     },
   );
-  const summary = summarize(preview);
-  const changed = new Set(summary.jobs.map(({ job }) => job));
+  const [before, after] = [head.tree.files, last.files];
+  const read = createReader(memos.compile.reads);
   return {
     kind: 'planned',
-    summary,
-    rehearsal: rehearse({ before: preview.base.desired, live: preview.live, after, changed }),
-    fields: fieldChanges({
-      before: head.tree.files,
-      after: last.files,
-      jobs: [...changed],
-      read: createReader(memos.compile.reads),
-    }),
-    effects: effectsOf(preview.base, preview.change),
+    ...plannedOf({ foreseen, before, after, paths: [], read }),
     base: head.desired.commit.oid,
     head: last.commit.oid,
     snapshot: '3f2a9c01d4e8',
@@ -150,13 +140,19 @@ const many = (count: number): Change =>
   );
 
 /** Name → the check of a pull request. */
-export const pullChecks = async (): Promise<ReadonlyMap<string, CheckBody>> => {
-  const rollout = await plannedOf({
+export const pullChecks = async (): Promise<ReadonlyMap<string, CheckBody>> =>
+  new Map((await pullScenes()).map(([name, made, context]) => [name, planCheck(made, context)]));
+
+/** Names, plans, and what their checks are told of the cluster. */
+export const pullScenes = async (): Promise<
+  readonly (readonly [string, PullPlan, PlanContext])[]
+> => {
+  const rollout = await planOf({
     change: { [WEB]: web('2', 3, 'environment: {LOG_LEVEL: debug, API_KEY: second}\n') },
     base: { [WEB]: web('1', 3, 'environment: {LOG_LEVEL: info, API_KEY: first}\n') },
   });
   const removal = { change: { [STORE]: null, [WEB]: web('1', 1) } };
-  const fewer = await plannedOf(removal);
+  const fewer = await planOf(removal);
   const slots = fewer.kind === 'planned' ? fewer.effects.slots : [];
   const approval: LedgerRecord = {
     kind: 'approval',
@@ -171,11 +167,11 @@ export const pullChecks = async (): Promise<ReadonlyMap<string, CheckBody>> => {
   const cluster = { cluster: { ...desiredOf([]).cluster, planVisibility: 'counts' as const } };
   const visibility = visibilityOf({ ...desiredOf([]), ...cluster });
   const ids = { base: aCommit('base').oid, head: aCommit('pull').oid };
-  const scenes: readonly (readonly [string, PullPlan, PlanContext])[] = [
+  return [
     ['rollout', rollout, CONTEXT],
     [
       'hostile-value',
-      await plannedOf({
+      await planOf({
         change: { [WEB]: web('1', 3, `command: [${JSON.stringify(HOSTILE)}]\n`) },
       }),
       CONTEXT,
@@ -183,7 +179,7 @@ export const pullChecks = async (): Promise<ReadonlyMap<string, CheckBody>> => {
     ['rollout-counts', rollout, { ...CONTEXT, visibility }],
     [
       'does-not-fit',
-      await plannedOf({
+      await planOf({
         change: {
           [WEB]: web('1', 3).replace('1500MiB', '3900MiB'),
           'jobs/shop/index.yaml': `image: ${pinned('index', '1')}\ncount: 3\nresources: {cpu: 100m, memory: 2GiB}\n`,
@@ -194,18 +190,25 @@ export const pullChecks = async (): Promise<ReadonlyMap<string, CheckBody>> => {
     ],
     ['removal', fewer, CONTEXT],
     [
+      'owners',
+      rollout,
+      {
+        ...CONTEXT,
+        open: [
+          { path: 'cluster.yaml', blob: 'b1', owners: ['@shop/platform', 'ada@example.org'] },
+          { path: WEB, blob: 'b2', owners: ['@shop/web'] },
+        ],
+      },
+    ],
+    [
       'removal-approved',
-      await plannedOf({ ...removal, ledger: [approval] }),
+      await planOf({ ...removal, ledger: [approval] }),
       { ...CONTEXT, approved: new Set(slots) },
     ],
-    [
-      'problems',
-      await plannedOf({ change: { [WEB]: 'image: nowhere/web:1\ncuont: 3\n' } }),
-      CONTEXT,
-    ],
+    ['problems', await planOf({ change: { [WEB]: 'image: nowhere/web:1\ncuont: 3\n' } }), CONTEXT],
     [
       'plain-tag',
-      await plannedOf({
+      await planOf({
         change: { [WEB]: web('1', 3).replace(pinned('web', '1'), image('web', '2')) },
         resolves: false,
       }),
@@ -213,14 +216,14 @@ export const pullChecks = async (): Promise<ReadonlyMap<string, CheckBody>> => {
     ],
     [
       'image-missing',
-      await plannedOf({
+      await planOf({
         change: { [WEB]: web('1', 3).replace(pinned('web', '1'), image('web', '9')) },
         missing: true,
       }),
       CONTEXT,
     ],
-    ['drain', await plannedOf({ change: { 'nodes/n001.yaml': 'drain: true\n' } }), CONTEXT],
-    ['many-jobs', await plannedOf({ change: many(1_000) }), CONTEXT],
+    ['drain', await planOf({ change: { 'nodes/n001.yaml': 'drain: true\n' } }), CONTEXT],
+    ['many-jobs', await planOf({ change: many(1_000) }), CONTEXT],
     ['untouched', { kind: 'untouched', ...ids }, CONTEXT],
     ['conflict', { kind: 'conflict', ...ids, files: [WEB, `jobs/shop/${HOSTILE}.yaml`] }, CONTEXT],
     [
@@ -229,7 +232,6 @@ export const pullChecks = async (): Promise<ReadonlyMap<string, CheckBody>> => {
       CONTEXT,
     ],
   ];
-  return new Map(scenes.map(([name, made, context]) => [name, planCheck(made, context)]));
 };
 
 const NAMES = nodeNames(5);
@@ -261,10 +263,10 @@ const clusterOf = (behaviour: Behaviour, canary = 0): Cluster => {
   return cluster;
 };
 
-const checkOf = (cluster: Cluster, ledger: readonly LedgerRecord[] = []): CheckBody => {
+const checkOf = (cluster: Cluster): CheckBody => {
   const { desired, now } = cluster;
   const live = observe(heardBy(cluster), now);
-  return syncCheck({ desired, live, plan: plan(desired, live, now), ledger });
+  return syncCheck({ desired, live, plan: plan(desired, live, now) });
 };
 
 const after = (behaviour: Behaviour, ms: number, canary = 0): CheckBody => {
@@ -307,6 +309,17 @@ const failing = (): CheckBody => {
   return checkOf(cluster);
 };
 
+/** All is done but a file that nobody who owns it has approved; '' : it is not known who has. */
+const waitingFor = (by: string): CheckBody => {
+  const cluster = clusterOf({ kind: 'healthy' });
+  run(cluster, 300_000);
+  const { oid } = cluster.desired.commit;
+  const file = { path: STORE, blob: 'b2', accepted: 'b1', commit: oid, since: oid };
+  const heldFiles = [{ ...file, owners: ['@shop/team'], by }];
+  cluster.desired = { ...cluster.desired, heldFiles };
+  return checkOf(cluster);
+};
+
 /** Name → the check of a commit of the branch. */
 export const syncChecks = (): ReadonlyMap<string, CheckBody> => {
   const head = { ...aCommit('next'), subject: `Fix it ${HOSTILE}` };
@@ -329,6 +342,8 @@ export const syncChecks = (): ReadonlyMap<string, CheckBody> => {
     ['sync-canary', after({ kind: 'healthy' }, 60_000, 2)],
     ['sync-failed', failing()],
     ['sync-stopped', checkOf(stopped)],
+    ['sync-owners', waitingFor('mallory')],
+    ['sync-owners-asked', waitingFor('')],
     ['ended-synced', endedCheck({ kind: 'synced' }, context)],
     ['ended-superseded', endedCheck({ kind: 'superseded' }, context)],
     ['ended-failed', endedCheck({ kind: 'failed', jobs }, context)],

@@ -6,7 +6,7 @@ import { createForgeLoop } from '../../reconciler/forge-loop.ts';
 import type { ForgeContext } from '../../reconciler/forge-context.ts';
 import type { LoopState } from '../../reconciler/loop.ts';
 import { plan } from '../../reconciler/plan/plan.ts';
-import type { CommitAsk } from '../../reconciler/ports.ts';
+import type { CommitAsk, EdgeFailure } from '../../reconciler/ports.ts';
 import type { PullRequest } from '../../schema/forge.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
 import type { LiveAllocation } from '../../schema/live.ts';
@@ -38,7 +38,7 @@ export const viewOf = (
   );
   const live = liveOf(copies);
   const made = plan(desired, live, 0);
-  return { tree, desired, live, plan: made, violations: [], at: 0, stale: null };
+  return { tree, desired, live, told: () => live, plan: made, violations: [], at: 0, stale: null };
 };
 
 export const createForgeWorld = () => {
@@ -52,6 +52,8 @@ export const createForgeWorld = () => {
     plan: (head, base) => ({ kind: 'untouched', head, base }),
   };
   const records: LedgerRecord[] = [];
+  /** What keeps commits from the branch; null: nothing. */
+  const closed: { branch: EdgeFailure | null } = { branch: null };
   const commits: CommitAsk[] = [];
   const offers: { readonly ask: CommitAsk; readonly branch: string }[] = [];
   let line: readonly CommitInfo[] = [];
@@ -67,7 +69,10 @@ export const createForgeWorld = () => {
     },
     source: {
       record: async (written) => void records.push(...written),
-      commit: async (ask) => `made${commits.push(ask)}`,
+      commit: async (ask) => {
+        if (closed.branch !== null) throw closed.branch;
+        return `made${commits.push(ask)}`;
+      },
       complete: async (tree, asked) => answerHistories(answer.commits, tree, asked),
       listCommits: async (limit) => line.slice(0, limit),
       offer: async (ask, branch) => void offers.push({ ask, branch }),
@@ -108,6 +113,7 @@ export const createForgeWorld = () => {
     records,
     commits,
     offers,
+    closed,
     loop,
     /** The main loop made a pass. */
     see: async (view: LoopState['view'], more: Partial<Omit<LoopState, 'view'>> = {}) => {

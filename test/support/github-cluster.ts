@@ -38,12 +38,15 @@ export interface Proposed {
 }
 
 export type GitHubClusterOptions = Pick<ClusterOptions, 'nodes' | 'files' | 'settings' | 'memory'> &
-  Pick<GitHubOptions, 'limits'>;
+  Pick<GitHubOptions, 'limits'> & {
+    /** In place of the App: a token of this person, and no webhook. */
+    readonly tokenOf?: string;
+  };
 
 const LIMIT_MS = 60_000;
 
 export const startGitHubCluster = async (options: GitHubClusterOptions): Promise<GitHubCluster> => {
-  const { limits, ...rest } = options;
+  const { limits, tokenOf, ...rest } = options;
   const hub = await startGitHub(limits === undefined ? {} : { limits });
   try {
     const port = await freePort();
@@ -58,7 +61,8 @@ export const startGitHubCluster = async (options: GitHubClusterOptions): Promise
         await hub.push(workTree, null, 'main');
         return hub.cloneUrl;
       },
-      words: (root) => forgeWords(hub, root, port),
+      words: (root) =>
+        tokenOf === undefined ? forgeWords(hub, root, port) : tokenWords(hub, root, tokenOf),
     });
     const close = async () => {
       await cluster.close();
@@ -85,6 +89,14 @@ const forgeWords = (hub: GitHub, root: string, port: number): readonly string[] 
     webhook: { listen: `127.0.0.1:${port}`, secret_file: 'webhook-secret' },
   };
   file('forge.yaml', JSON.stringify(forge, null, 2));
+  return ['--forge', join(root, 'forge.yaml')];
+};
+
+const tokenWords = (hub: GitHub, root: string, login: string): readonly string[] => {
+  writeFileSync(join(root, 'token'), hub.person(login).token, { mode: 0o600 });
+  const repository = `${hub.owner}/${hub.name}`;
+  const forge = { repository, github: hub.url, token_file: 'token' };
+  writeFileSync(join(root, 'forge.yaml'), JSON.stringify(forge, null, 2));
   return ['--forge', join(root, 'forge.yaml')];
 };
 

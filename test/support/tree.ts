@@ -22,6 +22,7 @@ import {
   type LookupAnswer,
   type SourceFile,
   type SourceTree,
+  type Touched,
 } from '../../schema/source.ts';
 
 /** Path → text, a refused file, or null: the file goes. */
@@ -95,6 +96,8 @@ export interface TreeInit {
   readonly branch?: string;
   readonly directory?: string;
   readonly local?: boolean;
+  /** Absent: what changed since `lastSynced`, and nobody looked where that is not given. */
+  readonly touched?: SourceTree['touched'];
 }
 
 /** The tree at the newest commit, without histories. */
@@ -103,11 +106,14 @@ export const treeOf = (commits: Story, init: TreeInit = {}): SourceTree => {
   if (head === undefined) throw new Error('a story has at least one commit');
   const synced = init.lastSynced === undefined ? undefined : commits[init.lastSynced];
   const since = commits.slice((init.lastSynced ?? -1) + 1).map(({ commit }) => commit);
+  const { lastSynced: from } = init;
+  const touched = init.touched ?? (from === undefined ? undefined : touchedBetween(commits, from));
   return {
     branch: init.branch ?? 'main',
     directory: init.directory ?? '',
     head: head.commit,
     unsynced: since.toReversed(),
+    ...(touched === undefined ? {} : { touched }),
     local: init.local ?? true,
     files: head.files,
     ledger: init.ledger ?? [],
@@ -117,6 +123,39 @@ export const treeOf = (commits: Story, init: TreeInit = {}): SourceTree => {
         ? null
         : { commit: synced.commit.oid, files: synced.files },
     lookups: init.lookups ?? new Map(),
+  };
+};
+
+/**
+ * What changed on the line of the story since the synced commit; of one that was thrown away, since
+ * the last that both lines have, and on its own line.
+ */
+export const touchedBetween = (commits: Story, meet: number, thrownAway: Story = []): Touched => {
+  const base = commits[meet];
+  const lines = [commits.slice(meet + 1), thrownAway];
+  const changes = lines.flatMap((line) =>
+    line.map((one, at) => ({
+      files: one.files,
+      paths: (
+        changedFiles({
+          before: (at === 0 ? base : line[at - 1])?.files,
+          after: one.files,
+          head: undefined,
+        }) ?? []
+      ).map(({ path }) => path),
+    })),
+  );
+  const isSettings = (path: string): boolean => /^(cluster\.yaml|namespaces\/.*)$/.test(path);
+  const paths = [...new Set(changes.flatMap((change) => change.paths))];
+  const states = changes.filter((change) => change.paths.some(isSettings));
+  return {
+    paths,
+    settings:
+      states.length === 0
+        ? []
+        : [base?.files ?? new Map<string, SourceFile>(), ...states.map(({ files }) => files)].map(
+            (files) => new Map([...files].filter(([path]) => isSettings(path))),
+          ),
   };
 };
 
@@ -243,6 +282,7 @@ export const settledMark = (job: DesiredJob): Extract<LedgerRecord, { kind: 'set
   author: job.commit.author,
   email: job.commit.email,
   subject: job.commit.subject,
+  ...(job.sameAs === undefined ? {} : { sameAs: job.sameAs }),
   digests: job.spec.groups.flatMap((group) =>
     group.tasks.flatMap(({ name, image }) =>
       image.digest === null

@@ -25,6 +25,7 @@ const DETERMINISTIC = new Set([
   'ajv',
   'ajv/dist/2020.js',
   'ajv/dist/standalone/index.js',
+  'ignore',
   'js-yaml',
   'leven',
   'typebox',

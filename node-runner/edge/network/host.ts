@@ -9,26 +9,24 @@ import { networkFailure } from './kernel.ts';
 import type { Kernel } from './kernel.ts';
 import { NETNS_DIR, ruleComment } from './names.ts';
 import type { NetworkNames } from './names.ts';
-import { handlesWithComment, tableText } from './ruleset.ts';
+import { addMappings, handlesWithComment, hasChain, tableText } from './ruleset.ts';
+import type { Mapping } from './ruleset.ts';
 import { chooseSubnet, formatSubnet, gatewayOf, parseSubnet } from './subnet.ts';
 import type { Subnet } from './subnet.ts';
 
 export interface HostOptions {
   readonly node: string;
   readonly subnet: string | null;
+  /** Published ports that a new table begins with: not for a moment is it there without them. */
+  readonly mappings?: () => readonly Mapping[];
 }
 
-export interface PreparedHost {
-  readonly subnet: Subnet;
-  /** The bridge or the table was missing, so the map of ports is empty now. */
-  readonly rebuilt: boolean;
-}
-
+/** The subnet in use. What cannot be read is not taken to be missing: then this throws. */
 export const prepareHost = async (
   kernel: Kernel,
   names: NetworkNames,
   options: HostOptions,
-): Promise<PreparedHost> => {
+): Promise<Subnet> => {
   const present = await bridgeSubnet(kernel, names);
   const wanted = await wantedSubnet(kernel, options, present);
   if (present === null) await makeBridge(kernel, names, wanted);
@@ -38,10 +36,13 @@ export const prepareHost = async (
         `${formatSubnet(wanted)}: drain the node and remove the bridge ` +
         `(ip link del ${names.bridge}) before changing it`,
     );
-  const rebuilt = present === null || !(await hasTable(kernel, names));
-  if (rebuilt) await kernel.nft(tableText(names, wanted));
+  if (present === null || !(await hasTable(kernel, names))) {
+    const mappings = options.mappings?.() ?? [];
+    const published = mappings.length === 0 ? '' : addMappings(names, mappings);
+    await kernel.nft(tableText(names, wanted) + published);
+  }
   await allowForwarding(kernel, names);
-  return { subnet: wanted, rebuilt };
+  return wanted;
 };
 
 const wantedSubnet = async (
@@ -78,29 +79,39 @@ const ETHERNET_MTU = 1500;
 
 /** The subnet of the bridge when it exists and has its address. */
 const bridgeSubnet = async (kernel: Kernel, names: NetworkNames): Promise<Subnet | null> => {
-  const [shown] = await kernel.ipShow('addr', 'show', 'dev', names.bridge).catch(() => []);
+  const bridges = await kernel.ipShow('addr', 'show', 'type', 'bridge');
+  const shown = bridges.find(({ ifname }) => ifname === names.bridge);
   const address = shown?.addr_info?.find(({ family }) => family === 'inet');
   return address === undefined ? null : parseSubnet(`${address.local}/${address.prefixlen}`);
 };
 
+/**
+ * The bridge has a hardware address of its own. Left to the kernel it is the lowest of its links', so
+ * it changes when that link goes; the allocations that stay go on sending to the old one, and what
+ * they send is lost until the node asks for their address again.
+ */
 const makeBridge = async (kernel: Kernel, names: NetworkNames, subnet: Subnet): Promise<void> => {
-  const { bridge } = names;
+  const { bridge, bridgeMac } = names;
   // A runner that was stopped between these lines left a bridge without address.
   await kernel.ipBatch([`link add ${bridge} type bridge`]).catch(() => undefined);
   await kernel.ipBatch([
     `addr replace ${gatewayOf(subnet)}/${subnet.prefixLength} dev ${bridge}`,
-    `link set ${bridge} up`,
+    `link set ${bridge} address ${bridgeMac} up`,
   ]);
   await kernel.sysctl('net/ipv4/ip_forward', '1');
   await kernel.sysctl(`net/ipv4/conf/${bridge}/route_localnet`, '1');
 };
 
+/** The bridge of an earlier release keeps the address that it has now, whatever links come and go. */
+export const keepBridgeMac = async (kernel: Kernel, { bridge }: NetworkNames): Promise<void> => {
+  const [shown] = await kernel.ipShow('link', 'show', 'dev', bridge);
+  if (shown?.address !== undefined)
+    await kernel.ipBatch([`link set ${bridge} address ${shown.address}`]);
+};
+
 /** An existing table is left alone: its map holds the ports of running allocations. */
-const hasTable = (kernel: Kernel, names: NetworkNames): Promise<boolean> =>
-  kernel.nftShow('list', 'chain', 'ip', names.table, 'postrouting').then(
-    () => true,
-    () => false,
-  );
+const hasTable = async (kernel: Kernel, { table }: NetworkNames): Promise<boolean> =>
+  hasChain(await kernel.nftShow('list', 'chains', 'ip'), { table, name: 'postrouting' });
 
 /**
  * Docker and many firewalls set the policy of iptables' FORWARD to drop: nftables sees that chain

@@ -36,6 +36,8 @@ export interface LinkShown {
   readonly dst?: string;
   readonly dev?: string;
   readonly mtu?: number;
+  /** Hardware address. */
+  readonly address?: string;
   readonly addr_info?: readonly {
     readonly family: string;
     readonly local: string;

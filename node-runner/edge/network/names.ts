@@ -9,6 +9,8 @@ export interface NetworkNames {
   readonly tag: string;
   /** Link names hold at most 15 characters. */
   readonly bridge: string;
+  /** Hardware address of the bridge: one that nobody else was given (locally administered). */
+  readonly bridgeMac: string;
   /** nftables table of family ip. */
   readonly table: string;
   /** Start of the names of namespaces under /run/netns. */
@@ -22,6 +24,7 @@ export const namesFor = (node: string): NetworkNames => {
   return {
     tag,
     bridge: `purser-${tag}`,
+    bridgeMac: `02:70:73:${tag.replaceAll(/(..)(?=.)/g, '$1:')}`,
     table: `purser_${tag}`,
     prefix: `purser-${tag}-`,
     linkPrefix: `p${tag}-`,

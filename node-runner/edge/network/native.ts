@@ -14,6 +14,7 @@ import { createBatcher } from './batcher.ts';
 import {
   addNamespace,
   deleteNamespace,
+  keepBridgeMac,
   namespacesOf,
   prepareHost,
   readMtu,
@@ -77,7 +78,8 @@ export const createNativeNetwork = async (
 ): Promise<ManagedNetwork> => {
   const kernel = createKernel(options.nodeNetns);
   const names = namesFor(options.node);
-  const { subnet } = await prepareHost(kernel, names, options);
+  const subnet = await prepareHost(kernel, names, options);
+  await keepBridgeMac(kernel, names);
   const state: State = {
     kernel,
     names,
@@ -340,7 +342,6 @@ const list = async (state: State): Promise<readonly NetworkFacts[]> => {
  * that we know.
  */
 const restoreRules = async (state: State, options: NativeNetworkOptions): Promise<void> => {
-  const { rebuilt } = await prepareHost(state.kernel, state.names, options);
-  const mappings = [...state.entries.values()].flatMap((entry) => entry.mappings);
-  if (rebuilt) await publish(state, mappings);
+  const mappings = () => [...state.entries.values()].flatMap((entry) => entry.mappings);
+  await prepareHost(state.kernel, state.names, { ...options, mappings });
 };

@@ -98,6 +98,16 @@ export const handlesWithComment = (json: string, comment: string): readonly numb
     return field(rule, 'comment') === comment && typeof handle === 'number' ? [handle] : [];
   });
 
+/** In the output of `nft -j list chains ip`. */
+export const hasChain = (
+  json: string,
+  chain: { readonly table: string; readonly name: string },
+): boolean =>
+  entriesOf(json).some((entry) => {
+    const shown = field(entry, 'chain');
+    return field(shown, 'table') === chain.table && field(shown, 'name') === chain.name;
+  });
+
 const entriesOf = (json: string): readonly unknown[] => listOf(field(JSON.parse(json), 'nftables'));
 
 /**

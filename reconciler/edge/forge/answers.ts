@@ -89,4 +89,8 @@ export interface ApiDelivery {
   readonly delivered_at: string;
   readonly event: string;
   readonly action: string | null;
+  /** `OK`, `timed out`, `failed to connect to host`, `Invalid HTTP Response: 502`. */
+  readonly status: string;
+  /** 0: nobody answered. */
+  readonly status_code: number;
 }

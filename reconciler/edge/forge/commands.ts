@@ -60,7 +60,8 @@ export const createCommands = (wire: Wire, options: CommandsOptions): AskedByCom
         params: { sort: 'created', direction: 'asc', since: `${since.slice(0, 19)}Z` },
         pick: (data) =>
           (data as readonly ApiComment[])
-            .filter(({ user }) => user?.login !== login)
+            // A token is a person's: what they write themselves counts. Ours begins with our mark.
+            .filter(({ user }) => !wire.isApp || user?.login !== login)
             .flatMap(commandOf),
       },
       COMMENT_PAGES,

@@ -120,6 +120,7 @@ const BY_PATH: readonly (readonly [RegExp, string])[] = [
   [/\/deployments/, 'deployments'],
   [/\/issues\//, 'pull_requests'],
   [/\/pulls/, 'pull_requests'],
+  [/^\/orgs\/[^/]+\/teams/, 'members'],
   [/\/git\//, 'contents'],
   [/^\/graphql/, 'pull_requests'],
 ];
@@ -132,6 +133,7 @@ export const PERMISSION_NAMES: Readonly<Record<string, string>> = {
   issues: 'Issues',
   contents: 'Contents',
   metadata: 'Metadata',
+  members: 'Members',
   merge_queues: 'Merge queues',
 };
 

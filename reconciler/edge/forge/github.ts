@@ -4,6 +4,7 @@
 
 import type { ForgeState, PullRequest } from '../../../schema/forge.ts';
 import { createSelf } from './account.ts';
+import { createBehind } from './behind.ts';
 import { createChecks, type Checks } from './checks.ts';
 import { isNews, toldBy, type Delivery } from './clicks.ts';
 import { createComments } from './comments.ts';
@@ -71,15 +72,14 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
     look,
     check: (kind, commit) => present(checks ?? statuses).check(kind, commit),
     writeCheck: (report) => present(checks ?? statuses).write(report),
-    writeComment: async (ask) => {
-      await comments.write(ask);
-      if (ask.folded) closings.done(ask.pull);
-      if (ask.folded) forget();
-    },
+    writeComment: commentsOf({ comments, closings, forget }),
     answer: (request, words, done) => requests.answer(request, words, done).then(forget),
     writeDeployment: createDeployments(wire, { self }),
     openPull: (ask) => pulls.ask(ask),
-    authors: (pull) => pulls.authors(pull),
+    authors: pulls.authors,
+    accounts: pulls.accounts,
+    behind: createBehind(wire, { branch }),
+    hasChecks: wire.isApp,
     watch: (wake) => bell.listen(wake),
     listen: async () => (receiver === null ? null : receiver.listen()),
     close: () => close(bell, receiver),
@@ -97,6 +97,22 @@ const stateOf = (
     ForgeState['requests'],
   ],
 ): ForgeState => ({ pulls: [...open, ...closed], groups, requests });
+
+interface CommentParts {
+  readonly comments: ReturnType<typeof createComments>;
+  readonly closings: ReturnType<typeof createClosings>;
+  readonly forget: () => void;
+}
+
+/** A comment that is folded is the last word on its pull request. */
+const commentsOf =
+  ({ comments, closings, forget }: CommentParts): GitHub['writeComment'] =>
+  async (ask) => {
+    await comments.write(ask);
+    if (!ask.folded) return;
+    closings.done(ask.pull);
+    forget();
+  };
 
 /** What was seen last, until news come. */
 const createGlance = () => {

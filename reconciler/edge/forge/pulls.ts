@@ -13,6 +13,7 @@ export interface Pulls {
   readonly groups: () => Promise<readonly MergeGroup[]>;
   readonly ask: (ask: PullAsk) => Promise<number>;
   readonly authors: (pull: number) => Promise<readonly Account[]>;
+  readonly accounts: (emails: readonly string[]) => Promise<readonly (Account | null)[]>;
 }
 
 export interface PullsOptions {
@@ -59,6 +60,8 @@ export const createPulls = (wire: Wire, options: PullsOptions): Pulls => {
       }),
     ask: (ask) => askPull(wire, options, ask),
     authors: (pull) => authorsOf(wire, pull),
+    accounts: (emails) =>
+      Promise.all(emails.map((email) => accountOfEmail(wire, { branch, email }))),
   };
 };
 
@@ -146,3 +149,14 @@ const authorsOf = async (wire: Wire, pull: number): Promise<readonly Account[]> 
   const byId = new Map([opened, ...behind].map((one) => [one.id, one]));
   return [...byId.values()].toSorted((a, b) => a.id - b.id);
 };
+
+/** Addresses are found by the commits of the branch that they wrote, as GitHub itself knows them. */
+const accountOfEmail = async (
+  wire: Wire,
+  { branch, email }: { readonly branch: string; readonly email: string },
+): Promise<Account | null> =>
+  wire.poll({
+    route: 'GET /repos/{owner}/{repo}/commits',
+    params: { sha: branch, author: email, per_page: 1 },
+    pick: (data) => accountOf((data as readonly ApiPullCommit[])[0]?.author),
+  });

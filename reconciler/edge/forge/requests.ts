@@ -6,13 +6,13 @@
 import type { Account, ForgeRequest, Permission, PullRequest } from '../../../schema/forge.ts';
 import type { ClockPort } from '../../ports.ts';
 import type { Self } from './account.ts';
-import type { ApiUser } from './answers.ts';
 import type { Click } from './clicks.ts';
 import { ASKED_AGE_MS, createCommands, NO_COMMIT, type Asked } from './commands.ts';
 import { ForgeFailure } from './failure.ts';
 import type { Checks } from './checks.ts';
 import type { Comments } from './comments.ts';
 import { ANSWER_MAX } from './mark.ts';
+import { mayWrite, permissionOf } from './people.ts';
 import type { Statuses } from './statuses.ts';
 import type { Wire } from './wire.ts';
 
@@ -32,8 +32,6 @@ export interface RequestsOptions {
   readonly comments: Comments;
 }
 
-/** Requests handed out at once. */
-const REQUESTS_A_LOOK = 20;
 /** Clicks and answered ids that are remembered; beyond that GitHub's marks tell. */
 const CLICKS_MAX = 500;
 const ANSWERED_MAX = 5000;
@@ -85,7 +83,6 @@ export const createRequests = (wire: Wire, options: RequestsOptions): Requests =
       }
       return found
         .toSorted((a, b) => rank(a.request) - rank(b.request) || a.at - b.at)
-        .slice(0, REQUESTS_A_LOOK)
         .map(({ request }) => request);
     },
     answer: async (request, words, done) => {
@@ -134,8 +131,7 @@ const ACTIONS: Readonly<Record<ForgeRequest['action'], string>> = {
   plan: 'Plan again',
 };
 
-const rank = ({ permission }: ForgeRequest): number =>
-  permission === 'admin' || permission === 'write' ? 0 : 1;
+const rank = ({ permission }: ForgeRequest): number => (mayWrite(permission) ? 0 : 1);
 
 const oneLine = (words: string): string => {
   const line = words.replaceAll(/\s+/g, ' ').trim();
@@ -148,30 +144,6 @@ const remember = (answered: Set<string>, id: string): void => {
   const [oldest] = answered;
   if (answered.size > ANSWERED_MAX && oldest !== undefined) answered.delete(oldest);
 };
-
-interface ApiPermission {
-  readonly permission: string;
-  readonly user: ApiUser | null;
-}
-
-/** Asked by login, compared by id: a login can pass on to somebody else. */
-const permissionOf = async (wire: Wire, { login, id }: Account): Promise<Permission> => {
-  try {
-    const { permission, user } = await wire.poll({
-      route: 'GET /repos/{owner}/{repo}/collaborators/{username}/permission',
-      params: { username: login },
-      pick: (data) => data as ApiPermission,
-      once: true,
-    });
-    if (user?.id !== id) return 'none';
-    return PERMISSIONS.find((one) => one === permission) ?? 'none';
-  } catch (error) {
-    if (error instanceof ForgeFailure && error.status === 404) return 'none';
-    throw error;
-  }
-};
-
-const PERMISSIONS: readonly Permission[] = ['admin', 'write', 'read', 'none'];
 
 const react = async (wire: Wire, id: string, done: boolean): Promise<void> => {
   try {

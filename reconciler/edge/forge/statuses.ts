@@ -4,6 +4,7 @@
 
 import type { CheckKind, CheckReport } from '../../../schema/forge.ts';
 import { checkName, STATUS_LIMIT } from '../../../schema/forge.ts';
+import { shortened } from '../../../schema/plain.ts';
 import type { Self } from './account.ts';
 import type { ApiStatus } from './answers.ts';
 import { ForgeFailure } from './failure.ts';
@@ -49,7 +50,7 @@ export const createStatuses = (
     const { kind, commit } = report;
     const key = `${kind} ${commit}`;
     const state = stateOf(report);
-    const description = cut(report.title);
+    const description = shortened(report.title, STATUS_LIMIT);
     const [newest] = known.has(key) ? [] : await all(kind, commit);
     const there = newest === undefined ? known.get(key) : textOf(newest.state, newest.description);
     if (there === textOf(state, description)) return;
@@ -115,6 +116,3 @@ const stateOf = ({ status, conclusion }: CheckReport): ApiStatus['state'] => {
 
 const textOf = (state: string, description: string | null): string =>
   `${state} ${description ?? ''}`;
-
-const cut = (title: string): string =>
-  title.length <= STATUS_LIMIT ? title : `${title.slice(0, STATUS_LIMIT - 1).trimEnd()}…`;

@@ -79,13 +79,26 @@ const setFile = (building: Building, name: string, content: string | null): void
 /** The tree of a commit without files. */
 const EMPTY_TREE: NewObject = { type: 'tree', data: Buffer.alloc(0) };
 
+/** The bytes of a commit, signed. */
+export type SignCommit = (data: Buffer) => Buffer;
+
+export interface CommitToBuild extends Omit<NewCommit, 'tree'> {
+  /** null: there is no key, and it stays unsigned. */
+  readonly sign: SignCommit | null;
+}
+
+export interface BuiltCommit {
+  readonly oid: string;
+  readonly data: Buffer;
+  readonly objects: readonly NewObject[];
+}
+
 /** The commit on top of a built tree, with all objects that it needs. */
-export const buildCommit = (
-  built: BuiltTree,
-  commit: Omit<NewCommit, 'tree'>,
-): { readonly oid: string; readonly objects: readonly NewObject[] } => {
+export const buildCommit = (built: BuiltTree, commit: CommitToBuild): BuiltCommit => {
   const tree = built.tree ?? objectId(EMPTY_TREE);
-  const object: NewObject = { type: 'commit', data: formatCommit({ ...commit, tree }) };
+  const plain = formatCommit({ ...commit, tree });
+  const data = commit.sign === null ? plain : commit.sign(plain);
+  const object: NewObject = { type: 'commit', data };
   const trees = built.tree === null ? [EMPTY_TREE] : [];
-  return { oid: objectId(object), objects: [...built.objects, ...trees, object] };
+  return { oid: objectId(object), data, objects: [...built.objects, ...trees, object] };
 };

@@ -7,12 +7,14 @@ import { existsSync } from 'node:fs';
 import type { FileEdit } from '../../../schema/desired.ts';
 import type { CommitAsk } from '../../ports.ts';
 import type { Base } from './base.ts';
+import type { SignCommit } from './build.ts';
 import { buildCommit, buildTree } from './build.ts';
 import { broken, stale } from './failure.ts';
 import type { Commit, Identity } from './format.ts';
 import { within } from './format.ts';
 import { ANCESTRY_COMMITS, PUSH_ATTEMPTS } from './limits.ts';
-import { contains, entryAt } from './line.ts';
+import { entryAt } from './entry.ts';
+import { contains } from './line.ts';
 import type { RefMove } from './refs.ts';
 import type { Store } from './store.ts';
 import { moveWorkTree, refuseLinked } from './work-tree.ts';
@@ -23,6 +25,11 @@ export interface CommitContext {
   readonly ref: string;
   readonly directory: string;
   readonly epochSeconds: number;
+  readonly sign: SignCommit | null;
+  /** Throws where nothing may be built on this commit. */
+  readonly onto: (tip: string) => Promise<void>;
+  /** Throws where the commit of these bytes would not be accepted on top of `tip`. */
+  readonly prove: (tip: string, data: Buffer) => Promise<void>;
 }
 
 export const makeCommit = async (context: CommitContext, ask: CommitAsk): Promise<string> => {
@@ -33,9 +40,11 @@ export const makeCommit = async (context: CommitContext, ask: CommitAsk): Promis
     if (tip === null) throw broken(noBranch(base, ref));
     const store = base.store();
     const head = await store.folders.commit(tip);
+    await context.onto(tip);
     await refuseStale({ store, context, head }, ask);
     const built = await buildOn({ store, context, head }, ask);
     if (built === null) return tip;
+    await context.prove(tip, built.data);
     await store.objects.write(built.objects);
     const note = `purser: ${ask.message}`;
     const by = ask.author;
@@ -63,9 +72,11 @@ export const offerCommit = async (
   if (tip === null) throw broken(noBranch(base, ref));
   const store = base.store();
   const head = await store.folders.commit(tip);
+  await context.onto(tip);
   await refuseStale({ store, context, head }, ask);
   const built = await buildOn({ store, context, head }, ask);
   if (built === null) throw stale('the edits are on the branch already: looking again');
+  await context.prove(tip, built.data);
   await store.objects.write(built.objects);
   const note = `purser: ${ask.message}`;
   const to = built.oid;
@@ -128,7 +139,8 @@ const buildOn = async ({ store, context, head }: On, ask: CommitAsk) => {
   const built = await buildTree(store.folders, head.tree, changes);
   if (built.tree === head.tree) return null;
   const by: Identity = { ...ask.author, epochSeconds: context.epochSeconds };
-  return buildCommit(built, { parents: [head.oid], by, message: ask.message });
+  const { sign } = context;
+  return buildCommit(built, { parents: [head.oid], by, message: ask.message, sign });
 };
 
 const publish = async (

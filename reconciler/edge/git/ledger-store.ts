@@ -5,6 +5,7 @@
 import type { Ledger, LedgerRecord } from '../../../schema/ledger.ts';
 import type { SourceFile } from '../../../schema/source.ts';
 import type { LogPort } from '../../ports.ts';
+import type { SignCommit } from './build.ts';
 import { buildCommit, buildTree } from './build.ts';
 import { broken } from './failure.ts';
 import type { FileRow } from './folders.ts';
@@ -71,6 +72,9 @@ const ledgers = new WeakMap<readonly FileRow[], Ledger>();
 export interface Append {
   readonly store: Store;
   readonly tip: string | null;
+  /** The commit whose records count: the tip, or one below it where others wrote on top. */
+  readonly counted: string | null;
+  readonly sign: SignCommit | null;
   readonly records: readonly LedgerRecord[];
   readonly by: Identity;
   /** `jobs/shop/web.jsonl` → whether that job's file exists at HEAD. */
@@ -87,7 +91,7 @@ export interface Append {
 export const buildAppend = async (
   append: Append,
 ): Promise<{ readonly oid: string; readonly objects: readonly NewObject[] } | null> => {
-  const { store, tip, log } = append;
+  const { store, tip, counted, sign, log } = append;
   const added = new Map<string, LedgerRecord[]>();
   for (const record of append.records) {
     const path = ledgerFile(record);
@@ -95,7 +99,7 @@ export const buildAppend = async (
     if (list === undefined) added.set(path, [record]);
     else list.push(record);
   }
-  const rows = new Map((await rowsAt(store, tip)).filter(([path]) => added.has(path)));
+  const rows = new Map((await rowsAt(store, counted)).filter(([path]) => added.has(path)));
   const changes = new Map<string, string>();
   for (const [path, records] of added) {
     const file = rows.get(path);
@@ -108,9 +112,10 @@ export const buildAppend = async (
     if (file?.kind !== 'text' || file.text !== text) changes.set(path, text);
   }
   if (changes.size === 0 && append.proof === null) return null;
-  const base = tip === null ? null : (await store.ledgerFolders.commit(tip)).tree;
+  const base = counted === null ? null : (await store.ledgerFolders.commit(counted)).tree;
   return buildCommit(await buildTree(store.ledgerFolders, base, changes), {
     parents: tip === null ? [] : [tip],
+    sign,
     by: append.by,
     message: append.proof ?? `ledger: ${summary(append.records)}`,
   });

@@ -24,10 +24,12 @@ export const ledgerFile = (record: LedgerRecord): string => {
     case 'approval':
     case 'resume':
     case 'synced':
+    case 'judged':
       return CLUSTER_FILE;
     case 'digest':
     case 'settled':
     case 'failed':
+    case 'returned':
     case 'reverted':
       return jobFile(record.job);
     case 'volume': {
@@ -75,11 +77,13 @@ const FIELDS: Readonly<Record<LedgerRecord['kind'], readonly string[]>> = {
   digest: ['job', 'group', 'task', 'reference', 'commit', 'digest'],
   settled: ['job', 'specHash', 'deployment', 'commit', 'digests'],
   failed: ['job', 'specHash', 'deployment', 'commit', 'evidence'],
+  returned: ['job', 'specHash', 'deployment', 'commit'],
   reverted: ['job', 'deployment', 'commit'],
   volume: ['namespace', 'job', 'volume', 'group', 'index', 'node'],
   approval: ['id', 'by', 'at', 'commit', 'slots', 'nodes', 'used'],
   resume: ['commit', 'by', 'at'],
   synced: ['commit'],
+  judged: ['commit', 'owners', 'ownApproval', 'held'],
 };
 
 const isRecord = (value: object): value is LedgerRecord => {
@@ -139,6 +143,7 @@ const recordKey = (record: LedgerRecord): string => {
   switch (record.kind) {
     case 'cluster':
     case 'synced':
+    case 'judged':
       return record.kind;
     case 'digest':
       return canonical([
@@ -150,7 +155,10 @@ const recordKey = (record: LedgerRecord): string => {
         record.commit,
       ]);
     case 'settled':
-      return canonical([record.kind, record.job, record.specHash]);
+      return canonical([record.kind, record.job, record.specHash, record.deployment]);
+    // What the job is on now; of another version before, its settled record says it in time.
+    case 'returned':
+      return canonical([record.kind, record.job]);
     case 'failed':
     case 'reverted':
       return canonical([record.kind, record.job, record.deployment]);
@@ -173,6 +181,7 @@ const isPast = (record: LedgerRecord, nth: number, options: CompactOptions): boo
   switch (record.kind) {
     case 'cluster':
     case 'synced':
+    case 'judged':
       return false;
     case 'resume':
       return nth > RESUMES_KEPT;
@@ -184,6 +193,7 @@ const isPast = (record: LedgerRecord, nth: number, options: CompactOptions): boo
     case 'digest':
     case 'settled':
     case 'failed':
+    case 'returned':
     case 'reverted':
       return !options.atHead && nth > GONE_JOB_RECORDS;
   }

@@ -13,6 +13,18 @@ export const TREE_BYTES = 16 * 1024 * 1024;
 export const LEDGER_FILE_BYTES = 16 * 1024 * 1024;
 /** Commit objects: a message of a megabyte is a mistake, and is never read. */
 export const COMMIT_BYTES = 1024 * 1024;
+/** A signature of OpenPGP with a long key and its notations has some two kilobytes. */
+export const SIGNATURE_BYTES = 32 * 1024;
+/** Files of signers/ that are read: some more OpenPGP keys than are used, so that this is said. */
+export const SIGNER_FILES = 300;
+/** Commits back to a cluster.yaml that can be read: what it said of signatures goes on. */
+export const POLICY_COMMITS = 50;
+/** Commits back from the ledger's newest in which one of ours is looked for. */
+export const LEDGER_COMMITS = 2000;
+/** Foreign commits of the ledger that are told of: the newest say enough. */
+export const FOREIGN_KEPT = 20;
+/** Verdicts and lists of signers remembered: a line that is judged at once, and its merges. */
+export const REMEMBERED_VERDICTS = 5000;
 /** Files under the cluster's directory; ten times the largest cluster that was measured. */
 export const FILES = 200_000;
 /** Folders inside folders, so that a hostile tree cannot exhaust the stack. */
@@ -41,6 +53,10 @@ export const UNSYNCED_COMMITS = 100;
 export const REMEMBERED_FILES = 100_000;
 export const REMEMBERED_ROWS = 300_000;
 export const REMEMBERED_COMMITS = 5000;
+/** Commits that change policy between two looks: more, and all jobs are looked at anew. */
+export const SETTINGS_STATES = 50;
+/** Commits with the paths that they changed: those between two looks at a busy branch. */
+export const REMEMBERED_STEPS = 20_000;
 /** Trees, as stored; parsed they take some four times as much. */
 export const REMEMBERED_TREE_BYTES = 8 * 1024 * 1024;
 export const TREE_OVERHEAD_BYTES = 200;

@@ -12,11 +12,14 @@ import type {
   HistoryEntry,
   SourceFile,
 } from '../../../schema/source.ts';
+import { entryAt } from './entry.ts';
 import type { Folders } from './folders.ts';
 import type { Commit, TreeEntry } from './format.ts';
 import { FOLDER, within } from './format.ts';
 import { CHANGE_FILES, HISTORY_COMMITS, HISTORY_ENTRIES, HISTORY_TREE_BYTES } from './limits.ts';
-import { likeness } from './parsed-tree.ts';
+import type { Compare, Step } from './step.ts';
+import { createCompare } from './step.ts';
+import { createTouched, type TouchedBetween } from './touched.ts';
 
 export interface HistoryAsk {
   readonly path: string;
@@ -24,6 +27,10 @@ export interface HistoryAsk {
 }
 
 export interface Line {
+  /** All that was walked, oldest first; do not change it. */
+  readonly walked: () => readonly Step[];
+  /** What another line has walked over the same commits, in parts, oldest first; before any walk. */
+  readonly adopt: (steps: readonly Step[]) => void;
   /**
    * Walks ahead of anybody's asking, and reads what the newest versions before HEAD's were: the
    * first walk over a long history takes seconds.
@@ -38,6 +45,8 @@ export interface Line {
     head: string,
     commits: readonly string[],
   ) => Promise<ReadonlyMap<string, CommitChange>>;
+  /** What changed from one commit to the other, over where their lines meet. */
+  readonly touched: TouchedBetween;
   /** Newest first, at most `limit`; with a path, only those that change it. */
   readonly commits: (
     head: string,
@@ -46,18 +55,11 @@ export interface Line {
   ) => Promise<readonly CommitInfo[]>;
 }
 
-interface Step {
-  readonly commit: Commit;
-  /** Paths in the repository whose entry differs from the parent's, and the file there now. */
-  readonly changed: readonly ChangedEntry[];
-}
-
-/** null: no file stands there. */
-type ChangedEntry = readonly [path: string, entry: TreeEntry | null];
-
 export const createLine = (folders: Folders, directory: string): Line => {
-  const { walkTo, upTo } = createWalk(folders, directory);
+  const compare = createCompare(folders, directory);
+  const { walkTo, upTo, ...handed } = createWalk(folders, compare);
   return {
+    ...handed,
     warm: async (head) => {
       await walkTo(head);
       await readOlder(folders, upTo(head));
@@ -76,6 +78,7 @@ export const createLine = (folders: Folders, directory: string): Line => {
       if (commits.length > 0) await walkTo(head);
       return changesOf({ folders, directory, head }, upTo(head), commits);
     },
+    touched: createTouched({ folders, directory, compare }),
     commits: async (head, limit, path) => {
       if (path === null) return plainCommits(folders, head, limit);
       await walkTo(head);
@@ -88,8 +91,7 @@ export const createLine = (folders: Folders, directory: string): Line => {
 };
 
 /** The line as far as it was walked, and the walk to a newer commit. */
-const createWalk = (folders: Folders, directory: string) => {
-  const step = createStep(folders, directory);
+const createWalk = (folders: Folders, step: Compare) => {
   let state: WalkedLine = emptyLine();
   let walking: Promise<void> = Promise.resolve();
 
@@ -123,7 +125,12 @@ const createWalk = (folders: Folders, directory: string) => {
 
   const upTo = (head: string): LineTo => ({ ...state, end: (state.places.get(head) ?? -1) + 1 });
 
-  return { walkTo, upTo };
+  // A part that does not follow was asked for, and walked, before it came.
+  const adopt = (steps: readonly Step[]): void => {
+    const last = state.steps.at(-1)?.commit.oid ?? steps[0]?.commit.parent;
+    for (const one of steps[0]?.commit.parent === last ? steps : []) append(state, one);
+  };
+  return { walkTo, upTo, walked: () => state.steps, adopt };
 };
 
 const readOlder = async (folders: Folders, { byPath }: WalkedLine): Promise<void> => {
@@ -282,24 +289,6 @@ const filesAt = async (
   return files;
 };
 
-/** The entry at a path; null where there is none. */
-export const entryAt = async (
-  folders: Folders,
-  tree: string,
-  path: string,
-): Promise<TreeEntry | null> => {
-  const parts = path.split('/');
-  let at = tree;
-  for (const [depth, part] of parts.entries()) {
-    const entry = (await folders.tree(at)).find((one) => one.name === part);
-    if (entry === undefined) return null;
-    if (depth === parts.length - 1) return entry;
-    if (entry.mode !== FOLDER) return null;
-    at = entry.oid;
-  }
-  return null;
-};
-
 const plainCommits = async (
   folders: Folders,
   head: string,
@@ -313,52 +302,6 @@ const plainCommits = async (
     next = commit.parent;
   }
   return found;
-};
-
-/** Compares a commit with its first parent, inside the cluster's directory only. */
-const createStep = (folders: Folders, directory: string) => {
-  const inside = (path: string): boolean =>
-    directory === '' || path.startsWith(`${directory}/`) || `${directory}/`.startsWith(`${path}/`);
-  const compare = async (
-    [after, before]: readonly [string | null, string | null],
-    prefix: string,
-    changed: ChangedEntry[],
-  ): Promise<void> => {
-    const was = before === null ? [] : await folders.tree(before, after);
-    const now = after === null ? [] : await folders.tree(after, before);
-    const { head, tail } = likeness(now, was);
-    const old = new Map(
-      was.slice(head, was.length - tail).map((entry) => [entry.name, entry] as const),
-    );
-    for (const entry of now.slice(head, now.length - tail)) {
-      const one = old.get(entry.name);
-      old.delete(entry.name);
-      if (one?.oid === entry.oid && one.mode === entry.mode) continue;
-      await compareEntry([entry, one], prefix + entry.name, changed);
-    }
-    for (const gone of old.values()) {
-      await compareEntry([undefined, gone], prefix + gone.name, changed);
-    }
-  };
-  const compareEntry = async (
-    [now, was]: readonly [TreeEntry | undefined, TreeEntry | undefined],
-    path: string,
-    changed: ChangedEntry[],
-  ): Promise<void> => {
-    if (!inside(path)) return;
-    if ((now !== undefined && now.mode !== FOLDER) || (was !== undefined && was.mode !== FOLDER)) {
-      changed.push([path, now !== undefined && now.mode !== FOLDER ? now : null]);
-    }
-    const after = now?.mode === FOLDER ? now.oid : null;
-    const before = was?.mode === FOLDER ? was.oid : null;
-    if (after !== null || before !== null) await compare([after, before], `${path}/`, changed);
-  };
-  return async (commit: Commit): Promise<Step> => {
-    const parent = commit.parent === null ? null : await folders.commit(commit.parent);
-    const changed: ChangedEntry[] = [];
-    await compare([commit.tree, parent?.tree ?? null], '', changed);
-    return { commit, changed };
-  };
 };
 
 /**

@@ -21,6 +21,21 @@ export const mergeBases = async (
   [ours, theirs]: readonly [string, string],
 ): Promise<readonly string[]> => {
   if (ours === theirs) return [ours];
+  const { found } = await paint(folders, [ours, theirs]);
+  return found.length < 2 ? found : withoutAncestors(folders, found);
+};
+
+/** Commits of `theirs` that `ours` does not contain, newest first. */
+export const broughtIn = async (
+  folders: Folders,
+  [ours, theirs]: readonly [string, string],
+): Promise<readonly string[]> => {
+  if (ours === theirs) return [];
+  const { marks } = await paint(folders, [ours, theirs]);
+  return [...marks].flatMap(([oid, flags]) => (flags === THEIRS ? [oid] : []));
+};
+
+const paint = async (folders: Folders, [ours, theirs]: readonly [string, string]) => {
   const marks = new Map<string, number>();
   const queue = new Map<string, number>();
   const found: string[] = [];
@@ -48,7 +63,7 @@ export const mergeBases = async (
       );
     }
   }
-  return found.length < 2 ? found : withoutAncestors(folders, found);
+  return { found, marks };
 };
 
 /** The front of a walk is a few commits wide. */

@@ -3,7 +3,8 @@
 // added to in memory. Out: a commit that exists in memory only, with the base as its first parent;
 // so all that reads commits reads it like one of the branch. Squash, rebase and merge commit have
 // this tree alike. Only folders that differ are read, below the cluster's directory only.
-// Not here: renames (a file that one side renames and the other edits is a conflict), fetching.
+// Not here: renames (a file that one side renames and the other edits is a conflict, which
+// merge-by-git looks at again), fetching.
 
 import { compareText } from '../../../schema/ids.ts';
 import { fileOf, type Folders } from './folders.ts';
@@ -53,10 +54,17 @@ export const mergeInMemory = async (
   const tree = await mergeTrees({ store, directory, conflicts }, [from, ours.tree, theirs.tree]);
   if (conflicts.length > 0) return { kind: 'conflict', files: conflicts.toSorted(compareText) };
   if (tree === ours.tree) return { kind: 'untouched' };
-  const by = { ...theirs.author, epochSeconds: theirs.authoredAt };
-  const { message } = theirs;
-  const data = formatCommit({ tree, parents: [base, head], by, message });
-  return { kind: 'merged', commit: store.add({ type: 'commit', data }) };
+  return { kind: 'merged', commit: await mergeCommit(store, { tree, base, head }) };
+};
+
+/** A commit in memory, with the base as its first parent and the words of the head. */
+export const mergeCommit = async (
+  { folders, add }: MergeStore,
+  { tree, base, head }: { readonly tree: string; readonly base: string; readonly head: string },
+): Promise<string> => {
+  const { author, authoredAt, message } = await folders.commit(head);
+  const by = { ...author, epochSeconds: authoredAt };
+  return add({ type: 'commit', data: formatCommit({ tree, parents: [base, head], by, message }) });
 };
 
 /**

@@ -16,6 +16,7 @@ import type { Auth, Place } from './remote.ts';
 import { placeOf } from './remote.ts';
 import { createHttpRemote } from './remote-http.ts';
 import { createSshRemote } from './remote-ssh.ts';
+import type { SigningKey } from './sshsig.ts';
 import { hasGit } from './store.ts';
 
 export interface GitSourceOptions {
@@ -43,6 +44,12 @@ export interface GitSourceOptions {
    * writable.
    */
   readonly readOnly?: boolean;
+  /** Signs every commit that is made, the ledger's too. Default: none, and they stay unsigned. */
+  readonly signingKey?: SigningKey | null;
+  /** A commit that is accepted whoever signed it; null: the first one is judged by itself. */
+  readonly trusted?: string | null;
+  /** False: commits are read as they are asked for, and judged by whoever asked. Default: true. */
+  readonly judges?: boolean;
   /** Texts that an earlier start has read. Default: none. */
   readonly known?: KnownTexts;
   readonly pollMs?: number;

@@ -3,31 +3,32 @@
 // trees that compile can work on, histories included. It reads beside the source of the main
 // thread and writes nothing but what a fetch brings. Not here: what follows from the trees.
 
+import type { RefusedInPull } from '../../../schema/pull-plan.ts';
 import type { CommitInfo, Files, FilesDifference, SourceTree } from '../../../schema/source.ts';
+import { createAcceptance, type Acceptance } from './acceptance.ts';
 import type { Base } from './base.ts';
 import { LostObject, retry } from './failure.ts';
-import { createFolders } from './folders.ts';
+import type { KnownTexts } from './folders.ts';
 import { normalDirectory } from './format.ts';
-import { COMMIT_BYTES, FILE_BYTES, MERGE_MEMORY_BYTES } from './limits.ts';
-import { createLine } from './line.ts';
+import type { Layered } from './layer.ts';
+import { layerOver } from './layer.ts';
+import { COMMIT_BYTES } from './limits.ts';
+import type { Line } from './line.ts';
 import type { Merge, MergeStore } from './merge.ts';
 import { mergeInMemory } from './merge.ts';
-import type { NewObject } from './objects.ts';
-import { objectId } from './objects.ts';
+import { mergeByGit } from './merge-by-git.ts';
 import type { GitSourceOptions } from './options.ts';
 import { mirrorFolder, refNames } from './options.ts';
 import type { PullFetch } from './pull-fetch.ts';
 import { fetchCommit } from './pull-fetch.ts';
 import { openRepository, readRef } from './refs.ts';
 import { placeOf } from './remote.ts';
-import { createMemory } from './remember.ts';
 import type { GitSource } from './source.ts';
 import { createGitSource } from './source.ts';
 import type { Store } from './store.ts';
 import { createStore } from './store.ts';
-import { createReadFiles } from './tree.ts';
 
-export type PullTrees =
+export type PullTrees = (
   | {
       readonly kind: 'merged';
       readonly base: SourceTree;
@@ -36,12 +37,18 @@ export type PullTrees =
       readonly files: Files;
       readonly differences: readonly FilesDifference[];
     }
-  | Exclude<Merge, { kind: 'merged' }>;
+  | Exclude<Merge, { kind: 'merged' }>
+) & {
+  /** Commits of it that would not be accepted, oldest first; absent: none. */
+  readonly refusals?: readonly RefusedInPull[];
+};
 
 export interface PullReader {
   /** Throws GitFailure. */
   readonly read: (ask: { readonly base: string; readonly head: string }) => Promise<PullTrees>;
   readonly complete: GitSource['complete'];
+  /** Part of the branch's line as the main thread walked it: it need not be walked again. */
+  readonly adopt: Line['adopt'];
   readonly close: () => void;
 }
 
@@ -49,7 +56,10 @@ export type PullReaderOptions = Pick<
   GitSourceOptions,
   'repository' | 'branch' | 'directory' | 'cluster' | 'cacheDir' | 'ledger' | 'log'
 > &
-  Partial<Pick<PullFetch, 'auth' | 'sshCommand' | 'maxBytes' | 'timeoutMs'>>;
+  Partial<Pick<PullFetch, 'auth' | 'sshCommand' | 'maxBytes' | 'timeoutMs'>> & {
+    /** Texts that need no reading. */
+    readonly known?: KnownTexts;
+  };
 
 export const createPullReader = (options: PullReaderOptions): PullReader => {
   const place = placeOf(options.repository);
@@ -79,8 +89,15 @@ export const createPullReader = (options: PullReaderOptions): PullReader => {
     await need(ask.head);
     const directory = normalDirectory(options.directory);
     const { store, merging } = opened;
-    const merge = await mergeInMemory(merging(), { ...ask, directory });
-    if (merge.kind !== 'merged') return merge;
+    const inMemory = await mergeInMemory(merging(), { ...ask, directory });
+    const { commonDir } = store().repository;
+    const merge =
+      inMemory.kind === 'conflict'
+        ? ((await mergeByGit(merging(), commonDir, { ...ask, directory })) ?? inMemory)
+        : inMemory;
+    const refusals = await opened.acceptance().refusals(ask.base, ask.head);
+    const judged = refusals.length === 0 ? {} : { refusals };
+    if (merge.kind !== 'merged') return { ...merge, ...judged };
     const base = await opened.at(ask.base);
     const { files, folders } = store();
     const head = await folders.commit(merge.commit);
@@ -91,6 +108,7 @@ export const createPullReader = (options: PullReaderOptions): PullReader => {
       base: { ...base, local: isLocal },
       head,
       files: merged,
+      ...judged,
       differences: differences.flatMap((from) => {
         const paths = files.differing(from, merged);
         return paths === null ? [] : [{ from, to: merged, paths }];
@@ -109,6 +127,7 @@ export const createPullReader = (options: PullReaderOptions): PullReader => {
       }
     },
     complete: (tree, asks) => opened.source().complete(tree, asks),
+    adopt: (steps) => opened.store().line.adopt(steps),
     close: opened.close,
   };
 };
@@ -116,12 +135,15 @@ export const createPullReader = (options: PullReaderOptions): PullReader => {
 /** The repository with merges in memory over it, and a source that reads it at any base. */
 const createOpened = (options: PullReaderOptions, folder: string) => {
   const directory = normalDirectory(options.directory);
+  const { known = () => undefined } = options;
   const refs = refNames(options);
   let layered: Layered | null = null;
   let reading: GitSource | null = null;
+  let judging: Acceptance | null = null;
   /** The commit that counts as the branch's tip. */
   let tip = '';
-  const layer = (): Layered => (layered ??= layerOver(folder, directory));
+  const below = () => createStore(openRepository(folder), { directory, known });
+  const layer = (): Layered => (layered ??= layerOver(below(), { directory, known }));
   const store = (): Store => layer().store;
   const tips = async () => ({ branch: tip, ledger: readRef(store().repository, refs.ledger) });
   const base: Base = {
@@ -142,10 +164,13 @@ const createOpened = (options: PullReaderOptions, folder: string) => {
   };
   const { repository, branch, cluster, cacheDir } = options;
   const log = { ...options.log, warn: () => undefined };
-  const named = { repository, branch, directory, cluster, cacheDir, log, readOnly: true };
+  const read = { readOnly: true, judges: false };
+  const named = { repository, branch, directory, cluster, cacheDir, log, ...read };
   const source = (): GitSource => (reading ??= createGitSource(named, base));
   return {
     store,
+    acceptance: (): Acceptance =>
+      (judging ??= createAcceptance({ base, directory, trusted: null, log })),
     merging: (): MergeStore => layer().merging,
     source,
     at: (commit: string): Promise<SourceTree> => {
@@ -157,32 +182,4 @@ const createOpened = (options: PullReaderOptions, folder: string) => {
       reading = null;
     },
   };
-};
-
-interface Layered {
-  readonly store: Store;
-  readonly merging: MergeStore;
-}
-
-const layerOver = (folder: string, directory: string): Layered => {
-  const below = createStore(openRepository(folder), { directory, known: () => undefined });
-  const memory = createMemory<NewObject>(MERGE_MEMORY_BYTES);
-  const objects: Store['objects'] = {
-    ...below.objects,
-    read: async (oid, maxBytes) => {
-      const made = memory.get(oid);
-      if (made === undefined) return below.objects.read(oid, maxBytes);
-      const { type, data } = made;
-      return { type, size: data.length, data: data.length > maxBytes ? null : data };
-    },
-  };
-  const folders = createFolders(objects, { fileBytes: FILE_BYTES, known: () => undefined });
-  const files = createReadFiles(folders, directory);
-  const line = createLine(folders, directory);
-  const add = (object: NewObject): string => {
-    const oid = objectId(object);
-    memory.set(oid, object, object.data.length);
-    return oid;
-  };
-  return { store: { ...below, objects, folders, files, line }, merging: { folders, objects, add } };
 };

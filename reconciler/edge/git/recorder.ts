@@ -6,6 +6,7 @@
 import type { Ledger, LedgerRecord } from '../../../schema/ledger.ts';
 import type { LogPort } from '../../ports.ts';
 import type { Base, RefNames } from './base.ts';
+import type { SignCommit } from './build.ts';
 import { broken, retry } from './failure.ts';
 import type { Identity } from './format.ts';
 import { buildAppend, readLedger } from './ledger-store.ts';
@@ -28,6 +29,9 @@ export interface RecorderOptions {
   readonly branch: string;
   readonly directory: string;
   readonly by: () => Identity;
+  readonly sign: SignCommit | null;
+  /** The newest commit of the ledger that is ours; what is on top of it does not count. */
+  readonly counted: (tip: string | null) => Promise<string | null>;
   readonly atHead: (ledgerPath: string) => boolean;
   readonly log: LogPort;
 }
@@ -93,11 +97,13 @@ const append = async (
     const by = options.by();
     const from = tip;
     const store = base.store();
-    const first = checkOwner(options, await readLedger(store, from, options.log));
+    const counted = await options.counted(from);
+    const first = checkOwner(options, await readLedger(store, counted, options.log));
     const built = await buildAppend({
       ...options,
       store,
       tip: from,
+      counted,
       by,
       proof,
       records: first === null ? records : [first, ...records],

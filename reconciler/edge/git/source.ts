@@ -9,14 +9,19 @@ import type { Asks, CommitInfo, SourceTree } from '../../../schema/source.ts';
 import type { CommitAsk, SourcePort } from '../../ports.ts';
 import type { Base, Tips } from './base.ts';
 import { sameTips } from './base.ts';
+import type { SignCommit } from './build.ts';
 import { makeCommit, offerCommit } from './commit.ts';
+import { entryAt } from './entry.ts';
 import { broken, LostObject } from './failure.ts';
 import type { FileRow } from './folders.ts';
 import type { Commit, Identity } from './format.ts';
 import { normalDirectory, within } from './format.ts';
-import { ledgerRows, readLedger } from './ledger-store.ts';
+import type { Judgement } from './judgement.ts';
+import { createJudgement } from './judgement.ts';
+import { ledgerRows } from './ledger-store.ts';
 import { ANCESTRY_COMMITS, UNSYNCED_COMMITS } from './limits.ts';
-import { contains, entryAt } from './line.ts';
+import { contains } from './line.ts';
+import type { Step } from './step.ts';
 import type { Notes } from './notes.ts';
 import { createNotes } from './notes.ts';
 import type { GitSourceOptions } from './options.ts';
@@ -25,6 +30,8 @@ import { createRecorder } from './recorder.ts';
 import { someBranches } from './refs.ts';
 import type { RewriteGuard } from './rewrite.ts';
 import { createRewriteGuard } from './rewrite.ts';
+import { withSignature } from './signed-commit.ts';
+import { sshSign } from './sshsig.ts';
 import type { Store } from './store.ts';
 
 export interface GitSource extends SourcePort {
@@ -42,6 +49,8 @@ export interface GitSource extends SourcePort {
   readonly notes: Notes;
   /** What was read last, files and ledger, by blob id: nothing is read for it. */
   readonly texts: () => ReadonlyMap<string, string>;
+  /** What was walked of the branch's line, oldest first: nothing is read for it. */
+  readonly walked: () => readonly Step[];
   readonly close: () => void;
 }
 
@@ -63,7 +72,9 @@ export const createGitSource = (
   const epochSeconds = () => Math.floor((options.epochMs ?? Date.now)() / 1000);
   const wakes = new Set<() => void>();
   const guard = createRewriteGuard({ base, branch: options.branch, log: options.log });
-  const reader = createReader({ base, options, directory, guard });
+  const judgement = createJudgement(base, directory, options);
+  const making = { sign: signerOf(options), by: () => machine(options.cluster, epochSeconds()) };
+  const reader = createReader({ base, options, directory, guard, judgement });
   const recorder = createRecorder({
     base,
     refs,
@@ -71,7 +82,8 @@ export const createGitSource = (
     cluster: options.cluster,
     branch: options.branch,
     log: options.log,
-    by: () => machine(options.cluster, epochSeconds()),
+    ...making,
+    counted: judgement.counted,
     atHead: (path) => isAtHead(reader.last(), path),
   });
   const read = async (): Promise<SourceTree> => {
@@ -80,15 +92,16 @@ export const createGitSource = (
   };
 
   const inTurn = createTurns();
-  const committing = () => ({ base, ref: refs.branch, directory, epochSeconds: epochSeconds() });
+  const { onto, prove } = judgement;
+  const branch = { base, ref: refs.branch, directory, sign: making.sign, onto, prove };
+  const committing = () => ({ ...branch, epochSeconds: epochSeconds() });
   return {
     read: () => base.attempt(read),
     complete: (tree, asks) => base.attempt(() => complete(base, tree, asks)),
     record: (records) =>
       records.length === 0 ? Promise.resolve() : base.attempt(() => recorder.record(records)),
     commit: (ask: CommitAsk) => inTurn(() => base.attempt(() => makeCommit(committing(), ask))),
-    offer: (ask, branch) =>
-      inTurn(() => base.attempt(() => offerCommit(committing(), ask, branch))),
+    offer: (ask, name) => inTurn(() => base.attempt(() => offerCommit(committing(), ask, name))),
     watch: (wake) => {
       wakes.add(wake);
       const stop = base.watch((tips) => {
@@ -112,12 +125,9 @@ export const createGitSource = (
         readFileAt(base, await headOf(base, options), within(directory, path)),
       ),
     at: (commit) => base.attempt(() => headAt(base, commit)),
-    notes: createNotes({
-      base,
-      ref: refs.notes,
-      by: () => machine(options.cluster, epochSeconds()),
-    }),
+    notes: createNotes({ base, ref: refs.notes, ...making }),
     texts: () => textsOf([...(reader.last()?.files ?? []), ...ledgerRows(reader.last()?.ledger)]),
+    walked: () => base.store().line.walked(),
     close: base.close,
   };
 };
@@ -168,6 +178,9 @@ const warm = async (base: Base, tree: SourceTree): Promise<void> => {
     .catch(() => undefined);
 };
 
+const signerOf = ({ signingKey: key = null }: GitSourceOptions): SignCommit | null =>
+  key === null ? null : (data) => withSignature(data, sshSign(key, data));
+
 const machine = (cluster: string, epochSeconds: number): Identity => ({
   name: 'Purser',
   email: `purser@${cluster}`,
@@ -211,6 +224,7 @@ interface Reading {
   readonly options: GitSourceOptions;
   readonly directory: string;
   readonly guard: RewriteGuard;
+  readonly judgement: Judgement;
   readonly tips: Tips;
   readonly last: Remembered | null;
 }
@@ -219,20 +233,23 @@ const readTree = async (reading: Reading): Promise<Remembered> => {
   const { base, options, tips, last } = reading;
   if (tips.branch === null) throw missingBranch(base, options.branch);
   const store = base.store();
-  const ledger =
-    last?.tips.ledger === tips.ledger
-      ? last.tree.ledger
-      : await readLedger(store, tips.ledger, options.log);
-  const head = await store.folders.commit(tips.branch);
+  const counting = await reading.judgement.of(tips.branch, tips.ledger);
+  const { refused, ledger } = counting;
+  const head = await store.folders.commit(counting.accepted);
   const synced = ledger === last?.tree.ledger ? last.synced : newestSynced(ledger);
   await reading.guard.check({ head: head.oid, synced, ledger });
+  reading.judgement.settle(head.oid);
+  const foreign = reading.judgement.foreign();
   const files = await store.files.read(head.tree);
   const lastSynced = synced === null || synced === head.oid ? null : await filesAt(base, synced);
   const tree: SourceTree = {
     branch: options.branch,
     directory: reading.directory,
     head,
+    ...(refused === null ? {} : { refused }),
+    ...(foreign.length === 0 ? {} : { foreign }),
     unsynced: await unsyncedOf(store, head, synced),
+    touched: synced === null ? 'unknown' : await store.line.touched(head.oid, synced),
     local: base.local,
     files,
     ledger,

@@ -1,7 +1,7 @@
 // The files of a commit that matter to a cluster: cluster.yaml, nodes/, namespaces/, jobs/, scale/,
-// configs/ under its directory (product.md). In: a commit's tree. Out: Files, the same Map as long
-// as nothing in them changed. Not here: reading trees and blobs (folders), the meaning of the files
-// (compile).
+// configs/, signers/ under its directory (product.md). In: a commit's tree. Out: Files, the same Map
+// as long as nothing in them changed. Not here: reading trees and blobs (folders), the meaning of
+// the files (compile).
 
 import { withFiles, type FileEdits } from '../../../schema/files.ts';
 import type { Files, SourceFile } from '../../../schema/source.ts';
@@ -57,7 +57,7 @@ export const createReadFiles = (folders: Folders, directory: string): ReadFiles 
 };
 
 /** Entries of the cluster's directory; none where it does not exist. */
-const enter = async (
+export const enter = async (
   folders: Folders,
   tree: string,
   directory: string,
@@ -81,7 +81,14 @@ const enter = async (
 export const matters = ({ name }: Pick<TreeEntry, 'name'>): boolean =>
   name === 'cluster.yaml' || FOLDERS.has(name);
 
-const FOLDERS: ReadonlySet<string> = new Set(['configs', 'jobs', 'namespaces', 'nodes', 'scale']);
+const FOLDERS: ReadonlySet<string> = new Set([
+  'configs',
+  'jobs',
+  'namespaces',
+  'nodes',
+  'scale',
+  'signers',
+]);
 
 const collect = async (folders: Folders, parts: readonly TreeEntry[]): Promise<Lists> => {
   const lists = await Promise.all(

@@ -190,7 +190,7 @@ export const createRepo = ({ time, first, local }: RepoOptions): Repo => {
       complete: (tree, asks) =>
         process.call('histories', random.between(5, 50), () => ({
           ...tree,
-          histories: historiesOf(commits, tree, asks),
+          histories: historiesOf(lineOf(all, tree.head.oid), tree, asks),
           ...((asks.changes ?? []).length === 0 ? {} : { changes: changesOf(commits, tree, asks) }),
           contained: [
             ...(tree.contained ?? []),
@@ -293,6 +293,7 @@ const treeOf = (
     directory: '',
     head: commit.info,
     unsynced: unsyncedOf(commits, synced),
+    touched: touchedSince(all, commit.info.oid, synced),
     local: false,
     files: commit.files,
     ledger,
@@ -314,6 +315,45 @@ const unsyncedOf = (commits: readonly RepoCommit[], synced: string | null) => {
     .map(({ info }) => info);
 };
 
+/** Over the first parents, newest first; also of a commit that no branch holds any more. */
+const lineOf = (
+  all: ReadonlyMap<string, RepoCommit>,
+  tip: string | null,
+): readonly RepoCommit[] => {
+  const line: RepoCommit[] = [];
+  for (let at = tip; at !== null; at = line.at(-1)?.info.parent ?? null) {
+    const commit = all.get(at);
+    if (commit === undefined) break;
+    line.push(commit);
+  }
+  return line;
+};
+
+/**
+ * What changed on the lines of both commits down to where they meet, over the first parents. Git
+ * keeps what was thrown away, so nothing but a ledger without such a record makes it unknown.
+ */
+const touchedSince = (
+  all: ReadonlyMap<string, RepoCommit>,
+  head: string,
+  synced: string | null,
+): NonNullable<SourceTree['touched']> => {
+  const [ours, theirs] = [lineOf(all, head), lineOf(all, synced)];
+  const meet = ours.find((commit) => theirs.includes(commit));
+  if (meet === undefined) return 'unknown';
+  const way = [ours, theirs].flatMap((line) => line.slice(0, line.indexOf(meet)));
+  const paths = way.flatMap(({ info, files }) => [
+    ...differing(all.get(info.parent ?? '')?.files ?? new Map(), files),
+  ]);
+  const isSettings = (path: string): boolean => /^(cluster\.yaml|namespaces\/.*)$/.test(path);
+  const settingsOf = ({ files }: RepoCommit): Files =>
+    new Map([...files].filter(([path]) => isSettings(path)));
+  return {
+    paths: [...new Set(paths)],
+    settings: paths.some(isSettings) ? [meet, ...way].map(settingsOf) : [],
+  };
+};
+
 const differing = (from: Files, to: Files): ReadonlySet<string> =>
   new Set(
     [...from.keys(), ...to.keys()].filter((path) => from.get(path)?.blob !== to.get(path)?.blob),
@@ -327,12 +367,10 @@ const isBefore = (commits: readonly RepoCommit[], oid: string, head: string): bo
 
 /** Histories asked for, beside those that the tree has. */
 const historiesOf = (
-  commits: readonly RepoCommit[],
+  line: readonly RepoCommit[],
   tree: SourceTree,
   asks: Asks,
 ): ReadonlyMap<string, History> => {
-  const last = commits.findIndex(({ info }) => info.oid === tree.head.oid);
-  const line = commits.slice(0, last + 1).toReversed();
   const asked = asks.histories.map(({ path, with: others }) => {
     const entries = entriesOf(line, [path, ...others]);
     const kept = entries.slice(0, HISTORY_LIMIT);

@@ -17,6 +17,8 @@ type Need =
   | 'jwt'
   | 'user'
   | 'installation'
+  /** The organization's permission, or a person. */
+  | 'members'
   | `${string}:${Level}`
   | `${string}:${Level}:people-read`;
 
@@ -58,6 +60,8 @@ const NEEDS: Readonly<Record<OperationName, Need>> = {
   'PUT /repos/{owner}/{repo}/pulls/{pull_number}/merge': 'contents:write',
   'GET /repos/{owner}/{repo}/pulls/{pull_number}/reviews': 'pull_requests:read',
   'POST /repos/{owner}/{repo}/pulls/{pull_number}/reviews': 'pull_requests:write:people-read',
+  'PUT /repos/{owner}/{repo}/pulls/{pull_number}/reviews/{review_id}/dismissals':
+    'pull_requests:write',
   'GET /repos/{owner}/{repo}/issues/comments': 'pull_requests:read',
   'GET /repos/{owner}/{repo}/issues/comments/{comment_id}': 'pull_requests:read',
   'PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}': 'pull_requests:write',
@@ -86,6 +90,7 @@ const NEEDS: Readonly<Record<OperationName, Need>> = {
   'GET /repos/{owner}/{repo}/deployments/{deployment_id}': 'deployments:read',
   'GET /repos/{owner}/{repo}/deployments/{deployment_id}/statuses': 'deployments:read',
   'POST /repos/{owner}/{repo}/deployments/{deployment_id}/statuses': 'deployments:write',
+  'GET /orgs/{org}/teams/{team_slug}/memberships/{username}': 'members',
   'GET /user': 'user',
   'GET /users/{username}': 'open',
   'GET /rate_limit': 'open',
@@ -175,6 +180,12 @@ export const mayCall = ({ hub, name, path, caller }: Call): void => {
   if (need === 'user') {
     if (caller.kind === 'user') return;
     if (caller.kind === 'nobody') throw unauthorized('Requires authentication');
+    throw notAccessible();
+  }
+  if (need === 'members') {
+    if (caller.kind === 'user') return;
+    if (caller.kind !== 'installation') throw unauthorized('Requires authentication');
+    if (atLeast(caller.permissions['members'] ?? 'none', 'read')) return;
     throw notAccessible();
   }
   if (need === 'installation') {

@@ -96,6 +96,8 @@ export interface AppAsk {
   readonly events: readonly string[];
   readonly hookUrl?: string | null;
   readonly hookSecret?: string | null;
+  readonly setupUrl?: string;
+  readonly isPublic?: boolean;
   readonly privateKey?: string;
 }
 
@@ -119,6 +121,8 @@ export const createApp = (hub: Hub, ask: AppAsk): App => {
       secret: ask.hookSecret === undefined ? randomBytes(20).toString('hex') : ask.hookSecret,
       contentType: 'json',
     },
+    setupUrl: ask.setupUrl ?? '',
+    isPublic: ask.isPublic ?? false,
   };
   hub.apps.push(app);
   const body = pingPayload(hub, app, ask.owner);

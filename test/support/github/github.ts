@@ -24,6 +24,7 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { EVENTS, PERMISSIONS } from '../../../cli/github-app.ts';
 import { makeToken } from './access.ts';
 import { accountOf, createApp, createRepo, install, uninstall } from './create.ts';
 import { serveGitHttp } from './git-http.ts';
@@ -37,7 +38,7 @@ import type { MergeMethod } from './pulls.ts';
 import { changingRefs, closePull, mergePull, openPull, reopenPull, tryMerge } from './pulls.ts';
 import { serveRest } from './rest.ts';
 import { askAgain, pressButton } from './routes-checks.ts';
-import { addComment, addReview } from './routes-pulls.ts';
+import { addComment, addReview, dismissReview } from './routes-pulls.ts';
 import type { App, CheckRun, Comment, Delivery, Deployment, Hub, Installation } from './state.ts';
 import type { Permissions, Protection, Pull, Repo, Review, Role, Status, Write } from './state.ts';
 import { fullName } from './state.ts';
@@ -46,6 +47,8 @@ import { redeliver, tell } from './webhooks.ts';
 export interface GitHubOptions {
   /** Default `shop/cluster`. */
   readonly repository?: string;
+  /** Whose it is: default `Organization`. */
+  readonly ownerKind?: 'User' | 'Organization';
   readonly private?: boolean;
   /** Where REST begins: `/api/v3` as on GitHub Enterprise (default), or `/`. */
   readonly api?: 'enterprise' | 'root';
@@ -121,6 +124,9 @@ export interface GitHub {
     by: string,
     event: 'APPROVE' | 'REQUEST_CHANGES' | 'COMMENT',
   ) => Review;
+  readonly dismiss: (review: Review, by: string) => void;
+  /** Makes the team, `org/team`, with these members alone. */
+  readonly team: (name: string, ...logins: readonly string[]) => void;
   readonly click: (ask: {
     readonly check: string;
     readonly commit: string;
@@ -158,26 +164,6 @@ export interface GitHub {
   readonly hub: Hub;
   readonly close: () => Promise<void>;
 }
-
-/** What Purser's App asks for. */
-export const APP_PERMISSIONS: Permissions = {
-  checks: 'write',
-  contents: 'write',
-  deployments: 'write',
-  issues: 'write',
-  metadata: 'read',
-  pull_requests: 'write',
-  statuses: 'write',
-};
-export const APP_EVENTS = [
-  'check_run',
-  'check_suite',
-  'issue_comment',
-  'merge_group',
-  'pull_request',
-  'pull_request_review',
-  'push',
-] as const;
 
 const HOUR_MS = 3_600_000;
 
@@ -221,7 +207,7 @@ export const startGitHub = async (options: GitHubOptions = {}): Promise<GitHub> 
   });
   const [owner = '', name = ''] = (options.repository ?? 'shop/cluster').split('/');
   const repo = createRepo(hub, {
-    owner: accountOf(hub, owner, 'Organization'),
+    owner: accountOf(hub, owner, options.ownerKind ?? 'Organization'),
     name,
     private: options.private ?? false,
   });
@@ -259,6 +245,7 @@ const newHub = (options: GitHubOptions, at: { web: string; folder: string }): Hu
     nextId: () => (id += 1),
     accounts: new Map(),
     repos: new Map(),
+    teams: new Map(),
     apps: [],
     installations: [],
     tokens: new Map(),
@@ -292,8 +279,8 @@ const startApp = (hub: Hub, repo: Repo, options: GitHubOptions): Started => {
   const app = createApp(hub, {
     name: 'Purser',
     owner: repo.owner,
-    permissions: options.app?.permissions ?? APP_PERMISSIONS,
-    events: options.app?.events ?? APP_EVENTS,
+    permissions: options.app?.permissions ?? PERMISSIONS,
+    events: options.app?.events ?? EVENTS,
     ...(options.keys === undefined
       ? {}
       : { privateKey: options.keys.privateKey, hookSecret: options.keys.webhookSecret }),
@@ -386,6 +373,11 @@ const pullActs = (hub: Hub, repo: Repo) => {
       addComment(place, pullOf(number), { body, by: accountOf(hub, by), app: null }),
     review: (number: number, by: string, event: Parameters<GitHub['review']>[2]) =>
       addReview(place, pullOf(number), { event, body: '', by: accountOf(hub, by) }),
+    dismiss: (review: Review, by: string) =>
+      dismissReview(place, pullOf(review.pull), { review, by: accountOf(hub, by) }),
+    team: (name: string, ...logins: readonly string[]) => {
+      hub.teams.set(name.toLowerCase(), new Set(logins.map((login) => login.toLowerCase())));
+    },
     click: ({ check, commit, button, by }: Parameters<GitHub['click']>[0]) =>
       pressButton(place, runOf(check, commit), { button, by: accountOf(hub, by) }),
     rerun: (check: string, commit: string, by: string) =>

@@ -3,8 +3,7 @@
 // say, as the person chosen in them. Not here: how things look in detail (page-parts.ts).
 
 import type http from 'node:http';
-import { createApp, install } from './create.ts';
-import { accountOf } from './create.ts';
+import { appPage, isManifestPost } from './app-pages.ts';
 import { commitOf, filesBetween, logOf } from './git.ts';
 import type { Safe } from './html.ts';
 import { markup } from './html.ts';
@@ -17,7 +16,7 @@ import { readBody } from './rest.ts';
 import { askAgain, pressButton } from './routes-checks.ts';
 import { addComment, addReview } from './routes-pulls.ts';
 import { resolveCommit } from './git.ts';
-import type { Account, CheckRun, Hub, Permissions, Pull, Repo } from './state.ts';
+import type { Account, CheckRun, Hub, Pull, Repo } from './state.ts';
 import { HubError, findRepo, fullName, notFound, recordOf, roleOf, textOf } from './state.ts';
 import { atLeast } from './state.ts';
 
@@ -73,12 +72,17 @@ const serve = async (
   const cookie = /(?:^|;\s*)as=([\w-]+)/.exec(request.headers.cookie ?? '')?.[1] ?? null;
   if (request.method === 'POST') {
     const { origin } = request.headers;
-    if (origin !== undefined && origin !== 'null' && origin !== hub.web) {
+    const isOurs = origin === undefined || origin === 'null' || origin === hub.web;
+    if (!isOurs && !isManifestPost(url.pathname)) {
       throw new HubError(403, { message: 'That form is on another site.' });
     }
     const form = new URLSearchParams((await readBody(request)).toString('utf8'));
     const by = form.get('as') ?? cookie;
-    const to = await act(hub, url, { form, by });
+    const to = appPage({ hub, url, form, by }) ?? (await act(hub, url, { form, by }));
+    if (typeof to !== 'string') {
+      send(response, 200, to);
+      return;
+    }
     const keep = by !== null && /^[\w-]+$/.test(by) ? { 'set-cookie': `as=${by}; Path=/` } : {};
     response.writeHead(303, { location: to, ...keep }).end();
     return;
@@ -86,6 +90,11 @@ const serve = async (
   const [first] = hub.repos.values();
   if (url.pathname === '/' && first !== undefined) {
     response.writeHead(303, { location: `/${fullName(first)}` }).end();
+    return;
+  }
+  const shown = appPage({ hub, url, form: null, by: cookie });
+  if (shown !== null && typeof shown !== 'string') {
+    send(response, 200, shown);
     return;
   }
   const { page, ...ask } = find(hub, url.pathname, PAGES, cookie);
@@ -129,9 +138,6 @@ const act = async (
   url: URL,
   { form, by }: { readonly form: URLSearchParams; readonly by: string | null },
 ): Promise<string> => {
-  if (url.pathname.endsWith('/settings/apps/new')) return newApp(hub, url, form);
-  const installed = /^\/(?:github-)?apps\/([\w-]+)\/installations\/new$/.exec(url.pathname);
-  if (installed !== null) return installApp(hub, installed[1] ?? '');
   const { page, ...ask } = find(hub, url.pathname, ACTS, by);
   return page({ ...ask, form });
 };
@@ -308,35 +314,4 @@ const mergeBox = (at: {
     <form method="post" action="${path}/approve">${who} <button>Approve changes</button></form>
     ${close}
   </div>`;
-};
-
-/** A manifest that a set-up page posted: the App is made, and its code goes back to that page. */
-const newApp = (hub: Hub, url: URL, form: URLSearchParams): string => {
-  const manifest = JSON.parse(form.get('manifest') ?? '{}') as Readonly<Record<string, unknown>>;
-  const [first] = hub.repos.values();
-  const hook = (manifest['hook_attributes'] ?? {}) as { url?: string; active?: boolean };
-  const app = createApp(hub, {
-    name: textOf(manifest['name'], 'Purser'),
-    owner: first?.owner ?? accountOf(hub, 'owner'),
-    url: textOf(manifest['url']),
-    description: textOf(manifest['description']),
-    permissions: (manifest['default_permissions'] ?? {}) as Permissions,
-    events: (manifest['default_events'] ?? []) as readonly string[],
-    hookUrl: hook.active === false ? null : (hook.url ?? null),
-  });
-  const code = app.clientSecret.slice(0, 20);
-  hub.manifests.set(code, app);
-  const back = new URL(textOf(manifest['redirect_url'], hub.web));
-  back.searchParams.set('code', code);
-  const state = url.searchParams.get('state');
-  if (state !== null) back.searchParams.set('state', state);
-  return back.toString();
-};
-
-const installApp = (hub: Hub, slug: string): string => {
-  const app = hub.apps.find((each) => each.slug === slug);
-  const [first] = hub.repos.values();
-  if (app === undefined || first === undefined) throw notFound();
-  install(hub, app, { account: first.owner, repos: null });
-  return `/${fullName(first)}`;
 };

@@ -9,6 +9,9 @@ import { HubError, actorOf, appOf, botOf, findRepo, isoTime, list, notFound, ok 
 import { reaches, repoOf } from './state.ts';
 import { redeliver } from './webhooks.ts';
 
+/** The code of a manifest is good for an hour, once. */
+const CODE_LIFE_MS = 3_600_000;
+
 const self = ({ caller }: Call): App => {
   const app = appOf(caller);
   if (app === null) throw notFound();
@@ -116,9 +119,10 @@ const deliveriesPage = (call: Call): Awaited<ReturnType<NonNullable<Routes['GET 
 
 export const appRoutes: Routes = {
   'POST /app-manifests/{code}/conversions': ({ hub, path }) => {
-    const app = hub.manifests.get(path['code'] ?? '');
-    if (app === undefined) throw notFound();
+    const made = hub.manifests.get(path['code'] ?? '');
     hub.manifests.delete(path['code'] ?? '');
+    if (made === undefined || made.madeAtMs + CODE_LIFE_MS < hub.now()) throw notFound();
+    const { app } = made;
     const secrets = {
       client_id: app.clientId,
       client_secret: app.clientSecret,

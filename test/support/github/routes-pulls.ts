@@ -10,7 +10,17 @@ import { commentShape, pullShape, reviewShape, simplePullShape } from './shapes-
 import { commitShape, fileShape, nodeId, userShape } from './shapes.ts';
 import type { Account, Answer, App, Call, Comment, Pull, Repo, Review } from './state.ts';
 import type { Routes } from './state.ts';
-import { HubError, actorOf, appOf, atLeast, findRepo, isoTime, list, ok } from './state.ts';
+import {
+  HubError,
+  actorOf,
+  appOf,
+  atLeast,
+  findRepo,
+  isoTime,
+  list,
+  notFound,
+  ok,
+} from './state.ts';
 import { recordOf, repoOf, roleOf, textOf, unprocessable } from './state.ts';
 import { tell } from './webhooks.ts';
 
@@ -234,6 +244,17 @@ export const addReview = (
   return review;
 };
 
+/** By people with write access; it counts for nothing from then on. */
+export const dismissReview = (
+  place: Place,
+  pull: Pull,
+  { review, by }: { readonly review: Review; readonly by: Account },
+): void => {
+  review.state = 'DISMISSED';
+  const payload = { ...reviewPayload(place, review, pull), action: 'dismissed' };
+  tell(place, 'pull_request_review', { payload, sender: by });
+};
+
 const createReview = (call: Call): Answer => {
   const event = call.body['event'];
   const review = addReview(placeOf(call), pullOf(call), {
@@ -274,6 +295,12 @@ export const pullRoutes: Routes = {
     return list(found.map((review) => reviewShape(call.hub, repo, review)));
   },
   'POST /repos/{owner}/{repo}/pulls/{pull_number}/reviews': createReview,
+  'PUT /repos/{owner}/{repo}/pulls/{pull_number}/reviews/{review_id}/dismissals': (call) => {
+    const review = repoOf(call).reviews.find(({ id }) => id === Number(call.path['review_id']));
+    if (review === undefined) throw notFound();
+    dismissReview(placeOf(call), pullOf(call), { review, by: actorOf(call.caller) });
+    return ok(reviewShape(call.hub, repoOf(call), review));
+  },
   'GET /repos/{owner}/{repo}/issues/comments': allComments,
   'GET /repos/{owner}/{repo}/issues/comments/{comment_id}': (call) =>
     ok(commentShape(call.hub, repoOf(call), commentOf(call))),

@@ -7,7 +7,7 @@ import { commitShape, fileShape, fullRepoShape, nodeId, repoPage, repoUrl } from
 import { userShape } from './shapes.ts';
 import { filesBetween } from './git.ts';
 import { simplePullShape } from './shapes-pulls.ts';
-import type { Answer, Call, Caller, Hub, Json, Protection, Repo, Routes } from './state.ts';
+import type { Answer, Call, Caller, Hub, Json, Protection, Pull, Repo, Routes } from './state.ts';
 import { HubError, actorOf, appOf, atLeast, fullName, list, notFound, ok } from './state.ts';
 import { repoOf, roleOf } from './state.ts';
 
@@ -246,11 +246,15 @@ const commits = async (call: Call): Promise<Answer> => {
   const repo = repoOf(call);
   const sha = await shaOf(repo, query.get('sha') ?? repo.defaultBranch);
   const path = query.get('path');
+  const author = query.get('author')?.toLowerCase();
   const found =
     path === null
       ? await logOf(repo.folder, `--max-count=${COMMITS_LIMIT}`, sha)
       : await logOfPath(repo, sha, path);
-  return list(found.map((commit) => commitShape(hub, repo, commit)));
+  const theirs = found.filter(
+    (commit) => author === undefined || commit.author.email.toLowerCase() === author,
+  );
+  return list(theirs.map((commit) => commitShape(hub, repo, commit)));
 };
 
 const logOfPath = async (repo: Repo, sha: string, path: string) => {
@@ -264,6 +268,12 @@ const logOfPath = async (repo: Repo, sha: string, path: string) => {
   const shas = ids.split('\n').filter((id) => id !== '');
   return Promise.all(shas.map((id) => commitOf(repo.folder, id)));
 };
+
+/** A commit that a merged pull request brought in, also one of several that were rebased. */
+const broughtIn = async (repo: Repo, { merged, base }: Pull, sha: string): Promise<boolean> =>
+  merged !== null &&
+  (await isAncestor(repo.folder, sha, merged.sha)) &&
+  !(await isAncestor(repo.folder, sha, base.sha));
 
 export const repoRoutes: Routes = {
   'GET /repos/{owner}/{repo}': (call) => {
@@ -297,12 +307,24 @@ export const repoRoutes: Routes = {
   },
   'GET /repos/{owner}/{repo}/commits': commits,
   'GET /repos/{owner}/{repo}/commits/{ref}': oneCommit,
+  'GET /orgs/{org}/teams/{team_slug}/memberships/{username}': (call) => {
+    const { org = '', team_slug: slug = '', username = '' } = call.path;
+    const team = `${org}/${slug}`.toLowerCase();
+    const isMember = call.hub.teams.get(team)?.has(username.toLowerCase()) === true;
+    if (!isMember) return { kind: 'one', status: 404 };
+    const url = `${call.hub.api}/orgs/${org}/teams/${slug}/memberships/${username}`;
+    return ok({ url, role: 'member', state: 'active' });
+  },
   'GET /repos/{owner}/{repo}/commits/{commit_sha}/pulls': async (call) => {
     const repo = repoOf(call);
     const sha = await shaOf(repo, call.path['commit_sha'] ?? '');
-    const found = [...repo.pulls.values()].filter(
-      ({ head, merged }) => head.sha === sha || merged?.sha === sha,
-    );
+    const found = [];
+    for (const pull of repo.pulls.values()) {
+      const { head, merged } = pull;
+      if (head.sha === sha || merged?.sha === sha || (await broughtIn(repo, pull, sha))) {
+        found.push(pull);
+      }
+    }
     return list(found.map((pull) => simplePullShape(call.hub, repo, pull)));
   },
   'GET /repos/{owner}/{repo}/git/ref/{ref}': async (call) => {

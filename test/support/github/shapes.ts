@@ -200,7 +200,7 @@ export const installationShape = (hub: Hub, installation: Installation): Json =>
     repository_selection: installation.repos === null ? 'all' : 'selected',
     access_tokens_url: `${url}/access_tokens`,
     repositories_url: `${hub.api}/installation/repositories`,
-    html_url: `${hub.web}/settings/installations/${id}`,
+    html_url: `${hub.web}${account.kind === 'Organization' ? `/organizations/${account.login}` : ''}/settings/installations/${id}`,
     app_id: app.id,
     app_slug: app.slug,
     target_id: account.id,

@@ -61,7 +61,7 @@ export interface Review {
   readonly id: number;
   readonly pull: number;
   readonly author: Account;
-  readonly state: 'APPROVED' | 'CHANGES_REQUESTED' | 'COMMENTED';
+  state: 'APPROVED' | 'CHANGES_REQUESTED' | 'COMMENTED' | 'DISMISSED';
   readonly body: string;
   readonly commit: string;
   readonly atMs: number;
@@ -171,6 +171,10 @@ export interface App {
   permissions: Permissions;
   events: readonly string[];
   hook: { url: string | null; secret: string | null; contentType: string };
+  /** Where a browser goes once it is installed; '': to its settings. */
+  readonly setupUrl: string;
+  /** Others than its owner may install it. */
+  readonly isPublic: boolean;
 }
 
 export interface Installation {
@@ -235,13 +239,16 @@ export interface Hub {
   readonly nextId: () => number;
   readonly accounts: Map<string, Account>;
   readonly repos: Map<string, Repo>;
+  /** `org/team` in lower case → logins of its members. */
+  readonly teams: Map<string, Set<string>>;
   readonly apps: App[];
   readonly installations: Installation[];
   readonly tokens: Map<string, Token>;
   readonly deliveries: Delivery[];
   /** Deliveries under way. */
   readonly sending: Set<Promise<void>>;
-  readonly manifests: Map<string, App>;
+  /** Apps that were made of a manifest, by the code that is exchanged for their key. */
+  readonly manifests: Map<string, { readonly app: App; readonly madeAtMs: number }>;
   /** Wrong requests, and wrong answers of ours: `close` throws if one is left. */
   readonly problems: string[];
   readonly writes: Write[];

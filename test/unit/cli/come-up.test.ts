@@ -5,9 +5,11 @@ import { expect, it } from 'vitest';
 import type { Control } from '../../../cli/client.ts';
 import type { Io } from '../../../cli/command.ts';
 import { farewell } from '../../../cli/up/farewell.ts';
-import { follow, followLate } from '../../../cli/up/progress.ts';
+import { follow, followLate, healthOf } from '../../../cli/up/progress.ts';
 import { plan } from '../../../reconciler/plan/plan.ts';
 import type { StateAnswer } from '../../../schema/control.ts';
+import type { DesiredJob } from '../../../schema/desired.ts';
+import type { LiveState } from '../../../schema/live.ts';
 import { aCopy, aJob, desiredOf, liveOf } from '../../support/world.ts';
 
 const PORTS = { ports: [{ name: 'http', port: 80, host: 8080 }] };
@@ -68,6 +70,35 @@ it('shows the URLs of what is healthy, and the rest with its reason', () => {
   const text = lines.join('\n');
   expect(text).toContain('http://127.0.0.1:8080');
   expect(text).toMatch(/Not healthy so far.*\n {2}shop\/wiki +0\/1 healthy {2}.*memory/);
+});
+
+it('names the nodes in Git that were not heard from, and how they are taken out', () => {
+  const { io, lines } = listening();
+  const state = stateOf(['web', 'wiki']);
+  const silent = liveOf(state.view?.live.nodes[0]?.allocations ?? [], {}, ['n001']);
+  const common = { root: '/r', socket: '/r/s', json: false };
+  const repository = { url: '/r', branch: 'main', workTree: '/r' };
+  const tell = (live: LiveState) => {
+    lines.length = 0;
+    const view = state.view === null ? null : { ...state.view, live };
+    const ending = { repository, purser: '/p/purser' };
+    farewell({ io, common, args: [], options: {} }, { ...state, view }, ending);
+    return lines.join('\n');
+  };
+  expect(tell(silent)).toMatch(/not heard from: n002, n003.*\n.* rm nodes\/n002.yaml nodes\/n003/);
+  expect(tell(liveOf([]))).not.toContain('not heard from');
+});
+
+it('says of a job that is held why, also where copies of the version before run', () => {
+  const held: DesiredJob = { ...web, standing: { kind: 'held', why: 'unresolved image: app:2' } };
+  const desired = desiredOf([held]);
+  const live = liveOf([
+    aCopy(aJob({ name: 'web', count: 1, version: 'v0' }), { node: 'n001', index: 0 }),
+  ]);
+  const view = { desired, live, plan: plan(desired, live, 0), ageMs: 0, wakesInMs: null };
+  expect(healthOf({ ...stateOf([]), view })).toMatchObject([
+    { healthy: 0, note: 'waits (held): unresolved image: app:2' },
+  ]);
 });
 
 it('does not show the URL of a copy that is not healthy', () => {

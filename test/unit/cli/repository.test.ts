@@ -41,7 +41,7 @@ it.each(['https://git.example/shop.git', 'ssh://git@git.example/shop', 'git@git.
   async (url) => {
     expect(await openRepository(url, null)).toEqual({ url, workTree: null, branch: 'main' });
     expect(await openRepository(url, 'live')).toMatchObject({ branch: 'live' });
-    const dirs = { directory: '', cacheDir: folder, tokenFile: null };
+    const dirs = { directory: '', cacheDir: folder, login: null };
     const repository = { url: 'http://u:secret@127.0.0.1:1/shop.git', workTree: null, branch: 'x' };
     const named = clusterName({ repository, ...dirs });
     await expect(named).rejects.toThrow(/^http:\/\/127\.0\.0\.1:1\/shop\.git cannot be read: /);

@@ -463,6 +463,18 @@ describe('images (rules 3)', () => {
     expect(job.spec.groups[0]?.tasks[0]?.image.digest).toBe(digestOf('old'));
   });
 
+  it('keep it too where that commit lies further back than history is read (12.4)', () => {
+    const edits = Array.from({ length: 51 }, (_, at) => ({ [WEB]: tag('1', `user: "${at}"\n`) }));
+    const commits = story(base(tag('1')), ...edits);
+    const first = ready(commits.slice(0, 1), {
+      resolve: () => ({ kind: 'digest', digest: digestOf('old') }),
+    });
+    const { desired } = ready(commits, { ledger: first.ledger, resolve: () => null });
+    const job = jobOf(desired, 'shop/web');
+    expect(job.standing).toEqual({ kind: 'head' });
+    expect(job.spec.groups[0]?.tasks[0]?.image.digest).toBe(digestOf('old'));
+  });
+
   it('take the settled digest when a text comes back, else are looked up anew', () => {
     const commits = story(base(tag('1')), { [WEB]: tag('2') }, { [WEB]: tag('1', 'user: "1"\n') });
     const first = ready(commits.slice(0, 1), {

@@ -68,6 +68,14 @@ describe('accept', () => {
       /no folder of a volume/,
     ],
     [
+      'too many images to fetch',
+      {
+        ...testOrders(6, []),
+        fetch: ids(101).map((id) => ({ repository: id, digest: 'sha256:1' })),
+      },
+      /101 images to fetch, more than 100/,
+    ],
+    [
       'too many allocations',
       testOrders(
         6,

@@ -10,7 +10,7 @@ import { plan } from '../../../reconciler/plan/plan.ts';
 import { aCopy, aJob, desiredOf, liveOf, STARTING } from '../../support/world.ts';
 
 describe('found by simulation', () => {
-  it('a copy that has not started for healthy_deadline is named with what its runner does', () => {
+  it('a copy that has not started is named: by its failure at once, else after a while', () => {
     const job = aJob({ count: 1 });
     const pulling = aCopy(
       job,
@@ -45,6 +45,11 @@ describe('found by simulation', () => {
         slot: 'shop/web/main[0]',
         detail: 'main[0] has not started on n001: the image of main is pulled',
       },
+    ]);
+    const message = 'host port 8083 (http) is in use on this node by nginx, process 812';
+    const failure = { blame: 'platform', kind: 'network', task: null, message, ageMs: 0 } as const;
+    expect(reasons({ ...young, failure })).toMatchObject([
+      { slot: 'shop/web/main[0]', detail: `main[0] has not started on n001: ${message}` },
     ]);
   });
 

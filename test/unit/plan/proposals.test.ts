@@ -2,6 +2,7 @@
 import { describe, expect, it } from 'vitest';
 import { plan } from '../../../reconciler/plan/plan.ts';
 import type { DesiredJob } from '../../../schema/desired.ts';
+import { isMarkOnly } from '../../../schema/mark-only.ts';
 import type { Plan } from '../../../schema/plan.ts';
 import {
   aCopy,
@@ -74,6 +75,51 @@ describe('a count that is the machine’s and stands nowhere (7)', () => {
     expect(commits(plan(there, liveOf(copies), 0))).toEqual([]);
     const peoples = aJob({ count: 3 }, { settled: true });
     expect(commits(plan(desiredOf([peoples], facts), liveOf(copies), 0))).toEqual([]);
+  });
+});
+
+describe('a version that came back (2.3, 2.5)', () => {
+  const before = aJob({ groups: [{ count: 2 }] }, { settled: true });
+  const back = {
+    ...before,
+    deployment: 'came-back',
+    commit: { ...before.commit, oid: 'c3' },
+    isRollback: true,
+    sameAs: before.commit.oid,
+    isUnmarked: true,
+  } as const;
+  const copies = [0, 1].map((index) => aCopy(before, { node: `n00${index + 1}`, index }));
+  const marks = (made: Plan) =>
+    made.proposals.flatMap((proposal) =>
+      proposal.kind === 'ledger' ? proposal.records.filter(({ kind }) => kind === 'settled') : [],
+    );
+
+  it('relabels its copies in place, and is marked once all of them are well', () => {
+    const made = plan(desiredOf([back]), liveOf(copies), 0);
+    expect(made.steps).toMatchObject(
+      copies.map(({ allocation }) => ({
+        kind: 'update',
+        allocation,
+        body: { deployment: 'came-back', commit: 'c3', settled: true },
+        changes: ['commit', 'deployment'],
+      })),
+    );
+    expect(made.steps.every(isMarkOnly)).toBe(true);
+    expect(marks(made)).toMatchObject([
+      { deployment: 'came-back', commit: 'c3', sameAs: before.commit.oid },
+    ]);
+  });
+
+  it('is not marked while a slot waits for a copy, nor twice, nor held or stopped', () => {
+    const [one] = copies;
+    const few = plan(desiredOf([back]), liveOf(one === undefined ? [] : [one]), 0);
+    expect(marks(few)).toEqual([]);
+    const { isUnmarked: _due, ...marked } = back;
+    expect(marks(plan(desiredOf([marked]), liveOf(copies), 0))).toEqual([]);
+    const held = { ...back, standing: { kind: 'held', why: 'invalid' } } as const;
+    expect(marks(plan(desiredOf([held]), liveOf(copies), 0))).toEqual([]);
+    const stopped = { ...back, spec: { ...back.spec, stopped: true } };
+    expect(marks(plan(desiredOf([stopped]), liveOf(copies), 0))).toEqual([]);
   });
 });
 

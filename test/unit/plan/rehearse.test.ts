@@ -7,6 +7,8 @@ import { forecastWith } from '../../../reconciler/plan/forecast.ts';
 import { createPlanMemo } from '../../../reconciler/plan/memo.ts';
 import { plan } from '../../../reconciler/plan/plan.ts';
 import { rehearse } from '../../../reconciler/plan/rehearse.ts';
+import { rehearsalWords } from '../../../reconciler/render/rehearsal.ts';
+import { FULL } from '../../../reconciler/render/visibility.ts';
 import type { DesiredJob, DesiredState } from '../../../schema/desired.ts';
 import type { LiveState } from '../../../schema/live.ts';
 import type { Rehearsal } from '../../../schema/pull-plan.ts';
@@ -95,6 +97,19 @@ describe('the loss of a node', () => {
     const only = rehearsed({ jobs: [web(1, GIB, { constraints })], nodes: 2, memory: 4 * GIB });
     expect(only.losses[0]?.short[0]?.lacks).toBe(text);
   });
+});
+
+test('a loss of many nodes at once waits for a person, and the sentence says so', () => {
+  const zones = Object.fromEntries(nodeNames(9).map((name, at) => [name, at < 3 ? 'a' : 'b']));
+  const rehearsal = rehearsed({ jobs: [web(9)], nodes: 9, memory: 9 * GIB, zones });
+  const waiting = rehearsal.losses.flatMap(({ name, waits }) => (waits === true ? [name] : []));
+  expect(waiting).toEqual(['a', 'b']);
+  expect(rehearsalWords(rehearsal, FULL)).toMatch(
+    /^Survives any one node; after a loss of zones a, b nothing is replaced until a person approves; /,
+  );
+  expect(rehearsalWords(rehearsal, { ...FULL, cluster: false })).toContain(
+    'after a loss of 2 of 2 zones nothing',
+  );
 });
 
 test('the loss of a zone takes all its nodes; one zone for all is no loss to speak of', () => {

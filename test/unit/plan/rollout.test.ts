@@ -180,5 +180,7 @@ it('what starts again makes no progress (5.4, 6.2)', () => {
   expect(statusOf(again(99_000))).not.toBe('failed');
   const failed = again(100_000);
   expect(statusOf(failed)).toBe('failed');
-  expect(recordsOf(failed)).toMatchObject([{ evidence: { reason: 'no progress for 100 s' } }]);
+  expect(recordsOf(failed)).toMatchObject([
+    { evidence: { reason: 'no progress for 100 s: exited with code 1' } },
+  ]);
 });

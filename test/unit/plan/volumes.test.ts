@@ -3,7 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { compact, lineOf } from '../../../reconciler/edge/git/ledger.ts';
 import { indexLedger } from '../../../reconciler/desired/ledger-index.ts';
 import { orders } from '../../../reconciler/plan/orders.ts';
-import { plan } from '../../../reconciler/plan/plan.ts';
+import { createPlanMemo } from '../../../reconciler/plan/memo.ts';
+import { plan, planWith } from '../../../reconciler/plan/plan.ts';
 import { endedFoldersOf, foldersToRemove } from '../../../reconciler/plan/volumes.ts';
 import type { VolumeHome } from '../../../schema/desired.ts';
 import type { LedgerRecord } from '../../../schema/ledger.ts';
@@ -81,6 +82,7 @@ describe('a slot whose volume lives on a node', () => {
     return {
       starts: steps.map(({ node }) => node),
       why: blocked.flatMap((one) => (one.kind === 'waiting' ? [one.why] : [])),
+      remedies: blocked.flatMap((one) => (one.kind === 'waiting' ? (one.remedy ?? []) : [])),
       homes: homes.flatMap((one) => (one.kind === 'volume' ? [one.node] : [])),
     };
   };
@@ -88,9 +90,40 @@ describe('a slot whose volume lives on a node', () => {
   it('is placed there again, and waits where the node has left Git', () => {
     expect(look('wait', ['n001', 'n002'])).toMatchObject({ starts: ['n001'], why: [] });
     const waits = look('wait', ['n002']);
-    expect(waits).toEqual({ starts: [], why: ['volume-node-lost'], homes: [] });
+    expect(waits).toEqual({
+      starts: [],
+      why: ['volume-node-lost'],
+      remedies: ["bring n001 back, or give the data up: purser volume rm 'shop/web/main/data[0]'"],
+      homes: [],
+    });
     // A new home comes first, then the copy.
     expect(look('recreate', ['n002'])).toMatchObject({ starts: [], homes: ['n002'] });
+  });
+});
+
+describe('of two copies of a slot with a volume, once a lost node is back', () => {
+  const slot = aJob(
+    { groups: [{ count: 1, volumes: [{ name: 'data', onLoss: 'recreate' }] }] },
+    { settled: true },
+  );
+  const longer = aCopy(slot, { node: 'n001', index: 0 });
+  const fresh = aCopy(slot, { node: 'n002', index: 0, attempt: 2 }, { healthyForMs: 20_000 });
+  const live = liveOf([longer, fresh]);
+  const stopsOf = (volumes: readonly VolumeHome[], memo = createPlanMemo()) =>
+    planWith(memo)(desiredOf([slot], { volumes }), live, 0).steps.flatMap((one) =>
+      one.kind === 'stop' ? [one.node] : [],
+    );
+
+  it('the one where the volume lives stays, though the other has been healthy longer', () => {
+    expect(stopsOf([])).toEqual(['n002']);
+    expect(stopsOf([{ ...home, node: 'n001' }])).toEqual(['n002']);
+    expect(stopsOf([{ ...home, node: 'n002' }])).toEqual(['n001']);
+  });
+
+  it('also when the home changes and nothing else does', () => {
+    const memo = createPlanMemo();
+    expect(stopsOf([{ ...home, node: 'n001' }], memo)).toEqual(['n002']);
+    expect(stopsOf([{ ...home, node: 'n002' }], memo)).toEqual(['n001']);
   });
 });
 

@@ -4,10 +4,11 @@
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { REPLAN_MS } from '../../../reconciler/forge/pulls.ts';
 import type { EdgeFailure } from '../../../reconciler/ports.ts';
-import type { ForgeRequest } from '../../../schema/forge.ts';
+import { BUTTONS } from '../../../reconciler/render/buttons.ts';
+import type { CheckReport, ForgeRequest } from '../../../schema/forge.ts';
 import type { LedgerRecord } from '../../../schema/ledger.ts';
 import { BASE, createForgeWorld, pull, viewOf, WEB } from '../../support/forge-world.ts';
-import { jobOf } from '../../support/tree.ts';
+import { jobOf, story } from '../../support/tree.ts';
 import { STARTING } from '../../support/world.ts';
 
 let world: ReturnType<typeof createForgeWorld>;
@@ -15,6 +16,32 @@ beforeEach(() => {
   world = createForgeWorld();
 });
 afterEach(() => world.stop());
+
+const BROKEN_EDGE = { kind: 'edge-failure', consequence: 'broken' } as const;
+
+/** A plan that does nothing, of a change to a file that a team owns. */
+const plannedChange = () => {
+  const none = { cpuMilli: 0, memoryBytes: 0 };
+  return {
+    kind: 'planned',
+    effects: { slots: [] },
+    owned: [{ path: WEB, blob: 'b1', owners: ['@shop/web'] }],
+    snapshot: 's',
+    fields: [],
+    rehearsal: { losses: [], left: 0, waves: [], rollbacks: [] },
+    summary: {
+      jobs: [],
+      waves: [],
+      blocked: [],
+      problems: [],
+      guarded: [],
+      pending: { steps: 0, blocked: [], problems: [] },
+      capacity: { before: none, after: none, total: none },
+      assumed: [],
+      stopped: null,
+    },
+  } as const;
+};
 
 const checkWrites = () => world.fake.writes.filter((line) => line.startsWith('check'));
 
@@ -93,6 +120,55 @@ describe('commits', () => {
   });
 });
 
+test('a commit that took another one back offers to land that again, also once it is over', async () => {
+  const commits = [BASE, { [WEB]: 'image: reg.example/web:2\ncount: 3\n' }];
+  const view = viewOf(commits, STARTING);
+  const head = { ...view.tree.head, trailers: [['Purser-Reverts', 'c'.repeat(40)] as const] };
+  const buttonsAt = (commit: string) =>
+    world.fake.checks.get(`sync/${commit}`)?.buttons.map(({ id }) => id);
+  await world.see({ ...view, tree: { ...view.tree, head } });
+  expect(buttonsAt(head.oid)).toEqual(['reland']);
+  // In sync while the forge is away: it is told afterwards.
+  world.fake.failure = { kind: 'edge-failure', consequence: 'retry', message: 'HTTP 502' };
+  await world.see(viewOf(commits));
+  world.fake.failure = null;
+  const next = viewOf([...commits, { 'configs/x': 'y' }]);
+  await world.see(next);
+  expect(world.fake.checks.get(`sync/${head.oid}`)?.title).toBe('It was in sync');
+  expect(buttonsAt(head.oid)).toEqual(['reland']);
+  expect(buttonsAt(next.tree.head.oid)).toEqual(['rollback']);
+});
+
+test('more copies of a version that settled: in sync when they are healthy', async () => {
+  const more = viewOf([BASE, { [WEB]: 'image: reg.example/web:1\ncount: 4\n' }]);
+  const { oid } = more.tree.head;
+  const synced: LedgerRecord = { kind: 'synced', commit: oid };
+  await world.see({ ...more, tree: { ...more.tree, ledger: [synced] } });
+  const told = world.fake.checks.get(`sync/${oid}`);
+  expect([told?.status, told?.title]).toEqual(['in_progress', 'shop/web 3/4 healthy']);
+  const next = viewOf([BASE, {}, { 'configs/x': 'y' }]);
+  await world.see(next);
+  expect(world.fake.checks.get(`sync/${oid}`)?.conclusion).toBe('cancelled');
+});
+
+test('a commit whose removals wait can be approved where it is told', async () => {
+  const view = viewOf([BASE]);
+  const guarded = [{ job: 'shop/web', slots: ['shop/web/web[2]'], why: 'it is large' }];
+  await world.see({ ...view, plan: { ...view.plan, guarded, synced: false } });
+  const told = world.fake.checks.get(`sync/${view.tree.head.oid}`);
+  expect(told?.conclusion).toBe('action_required');
+  expect(told?.buttons.map(({ id }) => id)).toEqual(['approve', 'rollback']);
+  const by = { login: 'grace', id: 2 };
+  const click = { kind: 'button', action: 'approve', commit: view.tree.head.oid } as const;
+  world.fake.requests = [{ id: 'r1', by, permission: 'write', pull: null, ...click }];
+  await world.poke();
+  expect(world.fake.answers[0]?.words).toContain('has no account with this address');
+  world.fake.accounts.set(view.desired.commit.email, { login: 'ada', id: 1 });
+  world.fake.requests = [{ id: 'r2', by, permission: 'write', pull: null, ...click }];
+  await world.poke();
+  expect(world.records).toMatchObject([{ kind: 'approval', slots: ['shop/web/web[2]'] }]);
+});
+
 describe('pull requests', () => {
   test('one is planned and told, with a comment; nothing is done twice', async () => {
     world.fake.pulls = [pull()];
@@ -134,6 +210,95 @@ describe('pull requests', () => {
     ]);
   });
 
+  test('a review tells the plan again without making it anew', async () => {
+    const made = plannedChange();
+    world.answer.plan = (head, base) => ({ ...made, head, base });
+    world.fake.pulls = [pull()];
+    const ada = { name: 'ada', as: ['@ada'] };
+    world.fake.behind.set('#3', { authors: [ada], approvals: [] });
+    await world.see(viewOf([BASE]));
+    const waiting = world.fake.checks.get('plan/h1');
+    expect([waiting?.conclusion, waiting?.title]).toEqual([
+      'action_required',
+      'Nothing starts or stops, waits for @shop/web',
+    ]);
+    expect(waiting?.summary).toContain('`shop/web` needs an approval of `@shop/web`');
+    expect(waiting?.buttons.map(({ id }) => id)).toEqual(['approve']);
+    for (let turn = 0; turn < 3; turn += 1) await world.poke();
+    const grace = { name: 'grace', as: ['@grace', '@shop/web'] };
+    world.fake.behind.set('#3', { authors: [ada], approvals: [grace] });
+    await world.poke();
+    expect(world.fake.checks.get('plan/h1')?.conclusion).toBe('success');
+    expect(world.plans).toEqual(['h1']);
+    expect(checkWrites().filter((line) => line === 'check plan/h1')).toHaveLength(2);
+  });
+
+  test('whose approvals cannot be asked is told as waiting, and the reason is shown', async () => {
+    const made = plannedChange();
+    world.answer.plan = (head, base) => ({ ...made, head, base });
+    world.fake.pulls = [pull()];
+    (world.fake.port as { behind: unknown }).behind = () =>
+      Promise.reject(Object.assign(new Error('no «Members»'), BROKEN_EDGE));
+    await world.see(viewOf([BASE]));
+    expect(world.fake.checks.get('plan/h1')?.conclusion).toBe('action_required');
+    expect(world.loop.failure()).toContain('no «Members»');
+  });
+
+  const waiting = (fields: Partial<CheckReport> = {}): CheckReport => ({
+    kind: 'plan',
+    commit: 'h1',
+    status: 'completed',
+    conclusion: 'action_required',
+    title: '3 stop, 3 copies would stop once approved',
+    summary: 'Somebody must approve.',
+    text: '',
+    annotations: [],
+    buttons: [BUTTONS.approve],
+    ...fields,
+  });
+
+  test.each([
+    ['merged', 'Merged: 3 stop, 3 copies would stop once approved'],
+    ['closed', 'Closed: 3 stop, 3 copies would stop once approved'],
+  ] as const)(
+    'what waited for a person ends with a pull request that is %s',
+    async (state, title) => {
+      world.fake.checks.set('plan/h1', waiting());
+      world.fake.pulls = [pull({ state })];
+      await world.see(viewOf([BASE]));
+      for (let turn = 0; turn < 3; turn += 1) await world.poke();
+      expect(world.fake.checks.get('plan/h1')).toMatchObject({
+        conclusion: 'cancelled',
+        title,
+        summary: expect.stringMatching(/ plan was:\n\nSomebody must approve/) as string,
+        buttons: [],
+      });
+      expect(world.fake.writes.filter((line) => / h1|\/h1|#3/.test(line))).toEqual([
+        'check plan/h1',
+        'comment #3 folded',
+      ]);
+    },
+  );
+
+  test.each(['success', 'failure'] as const)(
+    'a verdict of %s stays as it is',
+    async (conclusion) => {
+      world.fake.checks.set('plan/h1', waiting({ conclusion }));
+      world.fake.pulls = [pull({ state: 'merged' })];
+      await world.see(viewOf([BASE]));
+      expect(world.fake.writes).not.toContain('check plan/h1');
+      expect(world.fake.comments.get(3)?.folded).toBe(true);
+    },
+  );
+
+  test('where there are no checks, the comment has the details', async () => {
+    world.fake.hasChecks = false;
+    world.fake.pulls = [pull()];
+    await world.see(viewOf([BASE]));
+    expect(world.fake.comments.get(3)?.body).not.toContain('in the check');
+    expect(world.fake.comments.get(3)?.body).toContain('As a comment: `/purser plan`');
+  });
+
   test('a merge queue gets its check, and no comment', async () => {
     world.fake.groups = [{ head: 'q1', base: 'b1' }];
     await world.see(viewOf([BASE]));
@@ -162,6 +327,51 @@ describe('requests', () => {
     await world.advance(1000);
     expect(world.plans).toEqual(['h1', 'h1']);
     expect(world.fake.answers).toEqual([{ id: 'r1', words: 'The plan is made anew.', done: true }]);
+  });
+
+  const NEXT = { [WEB]: 'image: reg.example/web:2\ncount: 3\n' };
+
+  test('a commit that the branch does not take is a pull request', async () => {
+    const view = viewOf([BASE, NEXT]);
+    const { oid } = view.tree.head;
+    world.answer.commits = story(BASE, NEXT);
+    world.closed.branch = { kind: 'edge-failure', consequence: 'broken', message: 'protected' };
+    world.fake.requests = [
+      request({ kind: 'button', action: 'rollback', pull: null, commit: oid }),
+    ];
+    await world.see(view);
+    const branch = `purser/test/rollback-${oid.slice(0, 12)}`;
+    expect(world.offers.map((one) => one.branch)).toEqual([branch]);
+    expect(world.offers[0]?.ask.author).toMatchObject({ name: 'grace' });
+    expect(world.fake.opened).toMatchObject([
+      { branch, title: `Roll back commit ${oid.slice(0, 12)}` },
+    ]);
+    expect(world.fake.answers).toEqual([
+      {
+        id: 'r1',
+        words: 'Purser may not push to the branch, so it is pull request #101: merge it to do so.',
+        done: true,
+      },
+    ]);
+  });
+
+  test('a commit that cannot be written now is asked again, and others go first', async () => {
+    const view = viewOf([BASE, NEXT]);
+    const { oid } = view.tree.head;
+    world.answer.commits = story(BASE, NEXT);
+    world.closed.branch = { kind: 'edge-failure', consequence: 'retry', message: 'HTTP 502' };
+    const ids = Array.from({ length: 40 }, (_, index) => `r${index}`);
+    const click = { kind: 'button', action: 'rollback', pull: null, commit: oid } as const;
+    world.fake.pulls = [pull()];
+    world.fake.requests = [...ids.map((id) => request({ id, ...click })), request({ id: 'last' })];
+    await world.see(view);
+    expect(world.fake.answers).toEqual([]);
+    await world.advance(60_000);
+    await world.advance(60_000);
+    expect(world.fake.answers.map(({ id }) => id)).toEqual(['last']);
+    world.closed.branch = null;
+    await world.advance(60_000);
+    expect(world.commits).toHaveLength(1);
   });
 
   test('a stranger is answered, and nothing is done', async () => {

@@ -7,8 +7,10 @@ import { createLoop } from '../../../reconciler/loop.ts';
 import { createLookups } from '../../../reconciler/lookups.ts';
 import type { ReconcilerPorts } from '../../../reconciler/ports.ts';
 import type { SourceTree } from '../../../schema/source.ts';
-import type { HeardNode } from '../../../schema/live.ts';
-import { story, treeOf } from '../../support/tree.ts';
+import type { HeardNode, LiveState } from '../../../schema/live.ts';
+import type { AllocationBody, AllocationReport, NodeOrders } from '../../../schema/orders.ts';
+import { body as testBody } from '../../support/bodies.ts';
+import { ready, story, treeOf } from '../../support/tree.ts';
 
 const unused = () => {
   throw new Error('not needed here');
@@ -43,6 +45,26 @@ const heardNode = (node: string): HeardNode => ({
     conditions: [],
     portsTaken: [],
   },
+});
+
+/** It runs and is healthy. */
+const aReport = (body: AllocationBody): AllocationReport => ({
+  allocation: body.allocation,
+  body,
+  phase: 'running',
+  health: 'healthy',
+  everHealthy: true,
+  tasks: [],
+  failure: null,
+  ports: [],
+  address: '10.1.4.2',
+  usage: null,
+  acceptedForMs: 60_000,
+  firstStartedForMs: 60_000,
+  runningForMs: 60_000,
+  healthyForMs: 60_000,
+  firstHealthyForMs: 60_000,
+  deadForMs: null,
 });
 
 /** A loop that reads at once, and may be stopped when it would sleep. */
@@ -128,6 +150,42 @@ test('the first plan waits for the nodes in Git, and is the only one', async () 
   await run({ loop });
   expect(waits).toBe(2);
   expect(passes).toEqual([1]);
+});
+
+test('what is shown after a pass says which copies it told to stop', async () => {
+  const { tree: read } = ready(
+    story({
+      'cluster.yaml': 'name: shop\npolicies: { registries: [r.example] }\n',
+      'nodes/n1.yaml': 'node: n1\n',
+      'jobs/shop/web.yaml': `image: r.example/a@sha256:${'a'.repeat(64)}\nstopped: true\n`,
+    }),
+  );
+  const { run, ports } = worldOf(read, { current: {} });
+  const body = testBody({ cluster: 'shop', namespace: 'shop', node: 'n1' });
+  const { report, ...node } = heardNode('n1');
+  const copy = aReport(body);
+  let sent: NodeOrders | null = null;
+  const nodes = {
+    ...ports.nodes,
+    heard: () => ({
+      startedAt: 0,
+      nodes: [{ ...node, sent, report: { ...report, allocations: [copy] } }],
+    }),
+    send: (orders: NodeOrders) => {
+      sent = orders;
+      return true;
+    },
+  };
+  const loop = createLoop({ ...ports, nodes });
+  const shown: unknown[] = [];
+  loop.watch(({ view }) => {
+    const stopping = (live: LiveState | undefined) =>
+      live?.nodes.flatMap(({ allocations }) => allocations.map((one) => one.stopping));
+    shown.push({ planned: stopping(view?.live), told: stopping(view?.told()) });
+  });
+  await run({ loop });
+  // The plan saw a copy that runs; whoever asks for addresses after it must not.
+  expect(shown[0]).toEqual({ planned: [false], told: [true] });
 });
 
 test('the first plan waits no longer than half a second for a node that is away', async () => {

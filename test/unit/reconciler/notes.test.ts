@@ -2,6 +2,7 @@
 
 import { expect, test } from 'vitest';
 import type { View } from '../../../reconciler/cycle.ts';
+import { createForeseer } from '../../../reconciler/foresee.ts';
 import { createNoter } from '../../../reconciler/notes.ts';
 import { forecastWith } from '../../../reconciler/plan/forecast.ts';
 import { createPlanMemo } from '../../../reconciler/plan/memo.ts';
@@ -27,21 +28,30 @@ const story = (commit: string): readonly View[] => {
 
 const viewOf = (desired: DesiredState, plan: Plan): View => {
   const tree = { head: { oid: desired.commit.oid } } as View['tree'];
-  return { tree, desired, live: liveOf([]), plan, violations: [], at: 0, stale: null };
+  const live = liveOf([]);
+  return { tree, desired, live, told: () => live, plan, violations: [], at: 0, stale: null };
 };
 
-const setUp = (before: Readonly<Record<string, string>> = {}) => {
+const setUp = (there: Readonly<Record<string, string>> = {}, asked = () => {}) => {
+  const notes = new Map(Object.entries(there));
   const written: [string, string][] = [];
-  const state = { now: Date.UTC(2026, 0, 1), fails: 0 };
+  const state = { now: Date.UTC(2026, 0, 1), fails: 0, stepMs: 2_000 };
   const noter = createNoter({
     notes: {
-      read: async (commit) => before[commit] ?? null,
-      write: async (commit, text) => {
+      update: async (commit, make) => {
         state.fails -= 1;
         if (state.fails >= 0) throw new Error('no');
+        const text = make(notes.get(commit) ?? null);
+        if (text === null) return;
+        notes.set(commit, text);
         written.push([commit, text]);
       },
     },
+    foresee: createForeseer({
+      memo: createPlanMemo(),
+      now: () => 0,
+      pause: async () => asked(),
+    }),
     epochMs: () => state.now,
     log: { info: () => {}, warn: () => {}, error: () => {} },
   });
@@ -49,10 +59,10 @@ const setUp = (before: Readonly<Record<string, string>> = {}) => {
     for (const view of views) {
       noter.look(view);
       await noter.idle();
-      state.now += 20_000;
+      state.now += state.stepMs;
     }
   };
-  return { written, state, look };
+  return { notes, written, state, look };
 };
 
 test('a commit that is in step says what it did and how long it took, once', async () => {
@@ -62,7 +72,7 @@ test('a commit that is in step says what it did and how long it took, once', asy
   await look([...story('two'), ...story('two').slice(-1)]);
   expect(written.map(([commit]) => commit)).toEqual([aCommit('one').oid, aCommit('two').oid]);
   expect(written[1]?.[1]).toMatch(
-    /^sync\/test: in sync at 2026-01-01T00:\d\d:\d\dZ, after \d+\w+\n {2}shop\/web: 3 started\n$/,
+    /^plan\/test: .*\nsync\/test: in sync at 2026-01-01T00:\d\d:\d\dZ, after \d+\w+\n {2}shop\/web: 3 started\n$/,
   );
   expect(written[0]?.[1]).toContain('the reconciler started on this commit');
 });
@@ -88,14 +98,57 @@ test('one that is overtaken says by whom; one that failed says why, and then how
   const [other, ...rest] = story('two');
   if (other === undefined) throw new Error('there is a wave');
   await look([viewOf(other.desired, { ...other.plan, deployments: [failed] }), ...rest]);
-  expect(written.map(([, text]) => text.split('\n').slice(0, 2))).toEqual([
+  const parts = written.map(([, text]) => text.slice(text.indexOf('sync/')).split('\n'));
+  expect(parts.map((lines) => lines.slice(0, 2))).toEqual([
     [
       expect.stringMatching(`superseded by ${aCommit('two').oid.slice(0, 12)}`),
       '  shop/web: 3 started',
     ],
-    [expect.stringMatching('failed at'), '  shop/web failed: exit [31m code 1'],
+    [expect.stringMatching('failed at'), '  shop/web failed: exit code 1'],
     [expect.stringMatching('in sync at'), '  shop/web: 3 started'],
   ]);
+});
+
+test('what takes longer is noted with its plan at once; the next life keeps the plan', async () => {
+  const { notes, state, look } = setUp();
+  state.stepMs = 6_000;
+  await look(story('zero'));
+  const [begin] = story('one');
+  if (begin === undefined) throw new Error('there is a wave');
+  const job = aJob({ count: 5, version: 'v2' });
+  const five = { ...desiredOf([job]), commit: begin.desired.commit };
+  const { first } = forecastWith(createPlanMemo(), { desired: five, live: liveOf([]), now: 0 });
+  const view = viewOf(five, first);
+  const { oid } = five.commit;
+  await look([view, view]);
+  expect(notes.get(oid)).toBe(undefined);
+  await look([view, view, view]);
+  const told = notes.get(oid) ?? '';
+  expect(told).toMatch(
+    /^plan\/test: 5 start\n {2}shop\/web changes, .*copies 0 → 5, .*\nsync\/test: under way at .*, since 12s\n {2}shop\/web: 5 started\n$/,
+  );
+  const next = setUp({ [oid]: `${told}A person’s words.\n  more of them\n` });
+  next.state.stepMs = 6_000;
+  await next.look([view, view, view]);
+  expect(next.written).toEqual([]);
+  const rest = { ...first, steps: [], synced: true, deployments: [], blocked: [], proposals: [] };
+  await next.look([viewOf(five, rest)]);
+  expect(next.notes.get(oid)).toMatch(
+    /^plan\/test: 5 start\n {2}shop\/web changes.*\nsync\/test: in sync at .*\n {2}shop\/web: 5 started\n.*not counted\)\nA person’s words.\n {2}more of them\n$/,
+  );
+});
+
+test('tags that are being looked up are waited for a moment', async () => {
+  const asked: number[] = [];
+  const { state, look } = setUp({}, () => asked.push(state.now));
+  const [begin] = story('one');
+  if (begin === undefined) throw new Error('there is a wave');
+  const why = { kind: 'waiting', why: 'unresolved-image', remedy: null } as const;
+  const blocked = [{ ...why, job: 'shop/web', slot: null, detail: 'x' }];
+  const view = viewOf(begin.desired, { ...begin.plan, blocked });
+  const start = state.now;
+  await look([view, view, view, view]);
+  expect([...new Set(asked)]).toEqual([start + 6_000]);
 });
 
 test('a write that fails is tried again later; what an earlier life told is not told again', async () => {

@@ -40,7 +40,7 @@ const failedView = (commits: readonly Change[], isSettled: boolean): View => {
   const live = liveOf(copies);
   world.answer.commits = whole;
   const made = plan(desired, live, 0);
-  return { tree, desired, live, plan: made, violations: [], at: 0, stale: null };
+  return { tree, desired, live, told: () => live, plan: made, violations: [], at: 0, stale: null };
 };
 
 const branchOf = (view: View): string =>

@@ -74,6 +74,7 @@ test('conclusions: safe, invalid or without room, to be approved; never anything
     ['rollout-counts', 'success', ''],
     ['does-not-fit', 'failure', ''],
     ['removal', 'action_required', 'approve'],
+    ['owners', 'action_required', 'approve'],
     ['removal-approved', 'success', ''],
     ['problems', 'failure', ''],
     ['plain-tag', 'success', ''],
@@ -90,6 +91,8 @@ test('conclusions: safe, invalid or without room, to be approved; never anything
     ['sync-canary', null, 'promote rollback'],
     ['sync-failed', 'failure', 'rollback retry'],
     ['sync-stopped', 'failure', ''],
+    ['sync-owners', 'action_required', 'approve rollback'],
+    ['sync-owners-asked', null, 'rollback'],
     ['ended-synced', 'success', 'rollback'],
     ['ended-superseded', 'cancelled', ''],
     ['ended-failed', 'failure', ''],
@@ -124,6 +127,9 @@ test('the comment on a pull request is the check’s summary; closed, it is one 
   const plan = { kind: 'untouched', base: 'a'.repeat(40), head: 'b'.repeat(40) } as const;
   const context = { cluster: 'shop', directory: 'clusters/shop', approved: new Set<string>() };
   await expect(`${pullComment(plan, context)}\n`).toMatchFileSnapshot('./golden/comment.md');
+  const alone = pullComment(plan, context, false);
+  expect(alone).toContain('Nothing of this cluster changes');
+  expect(alone).not.toContain('in the check');
   expect(closedComment(true)).toMatch(/^Merged/);
   expect(closedComment(false)).toMatch(/^Closed/);
 });

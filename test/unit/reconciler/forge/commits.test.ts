@@ -1,7 +1,7 @@
 // When a commit's state is told, and how one ends that another follows.
 
 import { describe, expect, test } from 'vitest';
-import { endOf, tellAt, type ToldCommit } from '../../../../reconciler/forge/commits.ts';
+import { endOf, isReturn, tellAt, type ToldCommit } from '../../../../reconciler/forge/commits.ts';
 import type { CheckReport } from '../../../../schema/forge.ts';
 import type { LedgerRecord } from '../../../../schema/ledger.ts';
 
@@ -22,6 +22,7 @@ const told = (fields: Partial<ToldCommit> = {}): ToldCommit => ({
   since: 0,
   told: report(),
   toldAt: 10_000,
+  wasSynced: false,
   ...fields,
 });
 
@@ -48,6 +49,26 @@ describe('tellAt', () => {
   });
 });
 
+describe('isReturn: what a commit says of itself', () => {
+  const reverts = [['Purser-Reverts', 'c1']] as const;
+  test.each([
+    ['a revert of the machine', 'Revert shop/web', reverts, true],
+    ['a roll back by a button', 'Roll back commit c1', reverts, true],
+    ['git revert', 'Revert "web 2"\n\nThis reverts commit 0123456789abcdef.', [], true],
+    ['what a button landed again', 'Re-land what c1 took back', reverts, false],
+    [
+      'git revert of a revert',
+      'Reapply "web 2"\n\nThis reverts commit 0123456789abcdef.',
+      [],
+      false,
+    ],
+    ['an older git', 'Revert "Revert "web 2""\n\nThis reverts commit 0123456789.', [], false],
+    ['any other', 'web 2\n\nNot what This reverts commit says.', [], false],
+  ] as const)('%s', (_, message, trailers, is) => {
+    expect(isReturn({ message, trailers })).toBe(is);
+  });
+});
+
 describe('endOf', () => {
   const evidence = { reason: 'crashed', allocations: [] };
   const mark = { job: 'shop/web', specHash: 's', deployment: 'd1', commit: 'c1' };
@@ -60,9 +81,19 @@ describe('endOf', () => {
   };
   const synced: LedgerRecord = { kind: 'synced', commit: 'c1' };
 
+  const settled: LedgerRecord = { kind: 'settled', ...mark, digests: [] };
+
+  test('what was told counts before the ledger', () => {
+    const one = { commit: 'c1', told: report(), wasSynced: false };
+    expect(endOf(one, [synced, settled])).toEqual({ kind: 'superseded' });
+    expect(endOf({ ...one, wasSynced: true }, [])).toEqual({ kind: 'synced' });
+    expect(endOf({ ...one, wasSynced: true }, [failed])).toMatchObject({ kind: 'failed' });
+  });
+
   test.each<[string, readonly LedgerRecord[], ReturnType<typeof endOf>]>([
     ['nothing was written of it: superseded', [], { kind: 'superseded' }],
-    ['it was in sync once', [synced], { kind: 'synced' }],
+    ['nothing waited, and nobody knows more: superseded', [synced], { kind: 'superseded' }],
+    ['a version of it settled', [settled], { kind: 'synced' }],
     [
       'a job failed and was reverted',
       [synced, failed, reverted],
@@ -75,6 +106,6 @@ describe('endOf', () => {
     ],
     ['what failed is of another commit', [{ ...failed, commit: 'c0' }], { kind: 'superseded' }],
   ])('%s', (_, ledger, end) => {
-    expect(endOf('c1', ledger)).toEqual(end);
+    expect(endOf({ commit: 'c1', told: null, wasSynced: false }, ledger)).toEqual(end);
   });
 });

@@ -36,6 +36,7 @@ const known: PlannedPull = {
   plannedAt: 1000,
   plan: { kind: 'untouched', base: 'b1', head: 'h1' },
   approvals: [],
+  behind: null,
   told,
   comment: null,
 };

@@ -4,6 +4,7 @@ import { describe, expect, test } from 'vitest';
 import type { PlannedPull } from '../../../../reconciler/forge/pulls.ts';
 import {
   answerTo,
+  removersToKnow,
   type Answer,
   type RequestContext,
 } from '../../../../reconciler/forge/requests.ts';
@@ -63,6 +64,7 @@ const planned = (slots: readonly string[], fields: Partial<PlannedPull> = {}): P
     },
   },
   approvals: [],
+  behind: null,
   told: {
     kind: 'plan',
     commit: 'h1',
@@ -105,6 +107,7 @@ const context = (fields: Partial<RequestContext> = {}): RequestContext => ({
   tree,
   pull: planned(['shop/web/web[0]']),
   authors: [{ login: 'ada', id: 1 }],
+  person: null,
   change: undefined,
   at: '2026-01-02T03:04:05.000Z',
   ...fields,
@@ -128,6 +131,48 @@ describe('who may', () => {
     expect(words(answerTo(asked, context()))).toContain('somebody else must approve it');
     const own = { ...desired, cluster: { ...desired.cluster, ownApproval: true } };
     expect(answerTo(asked, context({ desired: own })).kind).toBe('record');
+  });
+});
+
+describe('approve what a commit of the branch takes away', () => {
+  const guarded = [{ job: 'shop/web', slots: ['shop/web/web[0]', 'shop/web/web[1]'], why: 'w' }];
+  const onHead = request({ pull: null, commit: head });
+  const held = (fields: Partial<RequestContext> = {}) =>
+    context({ plan: { ...plan('waiting'), guarded }, pull: null, authors: [], ...fields });
+
+  test('is recorded with all slots that wait', () => {
+    const answer = answerTo(onHead, held());
+    expect(answer).toMatchObject({
+      words: 'Approved: 2 copies may stop for good.',
+      records: [{ commit: head, slots: ['shop/web/web[0]', 'shop/web/web[1]'], used: false }],
+    });
+    expect(answer.kind === 'record' && answer.records[0]).not.toHaveProperty('ahead');
+  });
+
+  test('not by whoever took it away, and not where nobody knows who that is', () => {
+    const ada = request({ ...onHead, by: { login: 'ada', id: 1 } });
+    const mine = held({ authors: [{ login: 'ada', id: 1 }] });
+    expect(words(answerTo(ada, mine))).toContain('somebody else must approve it');
+    expect(answerTo(onHead, mine).kind).toBe('record');
+    expect(words(answerTo(onHead, held({ authors: [null] })))).toContain('purser approve');
+    const own = { ...desired, cluster: { ...desired.cluster, ownApproval: true } };
+    expect(answerTo(ada, { ...mine, desired: own }).kind).toBe('record');
+  });
+
+  test('the addresses whose accounts must be known: of each removal, else of the newest commit', () => {
+    const { plan: now } = held();
+    expect(removersToKnow(onHead, { desired, plan: now })).toEqual([desired.commit.email]);
+    const removers = new Map([['shop/web', ['b@x', 'a@x']]]);
+    const known = { ...desired, removers };
+    expect(removersToKnow(onHead, { desired: known, plan: now })).toEqual(['a@x', 'b@x']);
+    expect(removersToKnow(request(), { desired: known, plan: now })).toEqual([]);
+  });
+
+  test('of an older commit, or where nothing waits, it is refused', () => {
+    const older = request({ pull: null, commit: 'c'.repeat(40) });
+    expect(words(answerTo(older, held()))).toContain('A newer commit is on the branch');
+    const none = context({ pull: null });
+    expect(words(answerTo(onHead, none))).toBe('Nothing waits for approval.');
   });
 });
 
@@ -161,6 +206,110 @@ describe('approve', () => {
     const answer = answerTo(request(), context(fields));
     expect(answer.kind).toBe('refuse');
     expect(words(answer)).toContain(said);
+  });
+});
+
+describe('approve, as an owner', () => {
+  const change = { path: WEB, blob: 'b1', owners: ['@Shop/Web'] };
+  const ofOwners = (slots: readonly string[], fields: Partial<PlannedPull> = {}): PlannedPull => {
+    const one = planned(slots);
+    if (one.plan.kind !== 'planned') throw new Error('it is planned');
+    const authors = [{ name: 'ada', as: ['@ada'] }];
+    const behind = { authors, approvals: [] };
+    return { ...one, plan: { ...one.plan, owned: [change] }, behind, ...fields };
+  };
+  const grace = { name: 'grace', as: ['@grace', '@shop/web'] };
+  const record = {
+    kind: 'approval',
+    id: 'r1-files',
+    by: 'grace <2+grace@forge>',
+    at: '2026-01-02T03:04:05.000Z',
+    commit: 'h1',
+    slots: [],
+    nodes: [],
+    files: [{ path: WEB, blob: 'b1' }],
+    as: ['@grace', '@shop/web'],
+    used: false,
+  };
+
+  test('is recorded with the contents that the plan showed', () => {
+    expect(answerTo(request(), context({ pull: ofOwners([]), person: grace }))).toEqual({
+      kind: 'record',
+      words: 'Approved: shop/web may change.',
+      records: [record],
+    });
+  });
+
+  test('slots and files are two records, since they end at different times', () => {
+    const slots = ['shop/web/web[0]'];
+    const answer = answerTo(request(), context({ pull: ofOwners(slots), person: grace }));
+    expect(answer.kind === 'record' && answer.records).toEqual([
+      expect.objectContaining({ id: 'r1', slots, ahead: true }),
+      record,
+    ]);
+  });
+
+  test('of somebody who owns nothing of it counts for the slots alone', () => {
+    const stranger = { name: 'grace', as: ['@grace'] };
+    const refused = answerTo(request(), context({ pull: ofOwners([]), person: stranger }));
+    expect(words(refused)).toBe('grace owns none of the files that wait. Their owners: @Shop/Web.');
+    const slots = ['shop/web/web[0]'];
+    const answer = answerTo(request(), context({ pull: ofOwners(slots), person: stranger }));
+    expect(answer.kind === 'record' && answer.records.map(({ kind }) => kind)).toEqual([
+      'approval',
+    ]);
+  });
+
+  test('nothing waits once an owner’s review approved it', () => {
+    const behind = { authors: [{ name: 'ada', as: [] }], approvals: [grace] };
+    const pull = ofOwners([], { behind });
+    const answer = answerTo(request(), context({ pull, person: grace }));
+    expect(words(answer)).toContain('Nothing in this plan waits');
+  });
+});
+
+describe('approve, on a commit of the branch', () => {
+  const held = {
+    path: WEB,
+    blob: 'b2',
+    accepted: 'b1',
+    commit: head,
+    since: head,
+    owners: ['@shop/web'],
+    by: 'ada',
+  };
+  const grace = { name: 'grace', as: ['@grace', '@shop/web'] };
+  const asked = request({ pull: null, commit: head });
+  const waiting = (fields: Partial<typeof held> = {}, own = false) => ({
+    ...desired,
+    cluster: { ...desired.cluster, ownApproval: own },
+    heldFiles: [{ ...held, ...fields }],
+  });
+
+  test('lets the contents through that are held', () => {
+    const answer = answerTo(asked, context({ desired: waiting(), person: grace, pull: null }));
+    expect(answer).toMatchObject({
+      kind: 'record',
+      words: 'Approved: shop/web may change.',
+      records: [{ id: 'r1-files', slots: [], files: [{ path: WEB, blob: 'b2' }], as: grace.as }],
+    });
+  });
+
+  test.each<[string, Partial<RequestContext>, Partial<ForgeRequest>, string]>([
+    ['nothing held', { person: grace }, {}, 'Nothing waits'],
+    ['not judged yet', { desired: waiting({ by: '' }), person: grace }, {}, 'Nothing waits'],
+    ['an older commit', { desired: waiting(), person: grace }, { commit: 'h0' }, 'newer commit'],
+    ['somebody else', { desired: waiting(), person: null }, {}, 'owns none of the files'],
+    ['the author', { desired: waiting({ by: 'Grace' }), person: grace }, {}, 'another owner'],
+  ])('refuses %s', (_, fields, change, said) => {
+    expect(words(answerTo({ ...asked, ...change }, context({ pull: null, ...fields })))).toContain(
+      said,
+    );
+  });
+
+  test('the author too, where the own approval counts', () => {
+    const fields = { desired: waiting({ by: 'grace' }, true), person: grace, pull: null };
+    expect(answerTo(asked, context(fields)).kind).toBe('record');
   });
 });
 

@@ -46,6 +46,20 @@ describe('compact', () => {
     expect(records(compact(lines, HEAD))).toEqual([settled('b', '2'), settled('a', '3')]);
   });
 
+  test('a version that came back: each deployment’s mark stays, of returns the newest', () => {
+    const again = { ...settled('a', '3'), deployment: 'e' } as LedgerRecord;
+    const returned = (deployment: string): LedgerRecord => ({
+      kind: 'returned',
+      job: 'shop/web',
+      specHash: 'a',
+      deployment,
+      commit: 'c',
+    });
+    const lines = [settled('a'), returned('e'), again, returned('f')].map(lineOf);
+    expect(records(compact(lines, HEAD))).toEqual([settled('a'), again, returned('f')]);
+    expect(ledgerFile(returned('e'))).toBe('jobs/shop/web.jsonl');
+  });
+
   test('a job at HEAD is never pruned; of one that is gone the newest 50 stay', () => {
     const lines = Array.from({ length: 80 }, (_, at) => lineOf(settled(`h${at}`)));
     expect(compact(lines, HEAD)).toHaveLength(80);

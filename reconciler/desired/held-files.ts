@@ -1,0 +1,62 @@
+// A tree in which held files stand as refused, so that their last content that counts is kept as
+// that of an invalid file is (rules 1.3, 8.2).
+// In: files or histories as read, which files are held. Out: the same with those refused. Content
+// decides: where a file differs from what is held, it is not. Not here: what is held (judge.ts).
+
+import { ownedName } from '../../schema/behind.ts';
+import { sha256 } from '../../schema/hash.ts';
+import { compareText } from '../../schema/ids.ts';
+import type { HeldFile } from '../../schema/ledger.ts';
+import type { Files, History, SourceFile } from '../../schema/source.ts';
+
+const blobIn = (files: Files, path: string): string | null => files.get(path)?.blob ?? null;
+
+/** Of these files those that are held as they stand there. */
+export const heldIn = (files: Files, held: readonly HeldFile[]): readonly HeldFile[] =>
+  held.filter(({ path, blob }) => blobIn(files, path) === blob);
+
+/** The same object where nothing of it is held. */
+export const withHeld = (files: Files, held: readonly HeldFile[]): Files => {
+  const here = heldIn(files, held);
+  if (here.length === 0) return files;
+  const made = new Map(files);
+  for (const one of here) made.set(one.path, refused(one));
+  const isNew = here.some(({ path }) => !files.has(path));
+  return isNew ? new Map([...made].toSorted(([a], [b]) => compareText(a, b))) : made;
+};
+
+const refused = (held: HeldFile): SourceFile => {
+  const message = heldWords(held);
+  const blob = `held-${sha256(`${held.blob ?? ''} ${message}`).slice(0, 40)}`;
+  return { kind: 'refused', blob, why: 'owners', size: null, message };
+};
+
+/** `shop/web waits for an approval of @shop/team (commit 1a2b3c4d5e6f by mallory); …` */
+export const heldWords = ({ path, commit, owners, by, accepted }: HeldFile): string => {
+  const name = ownedName(path);
+  const short = commit.slice(0, 12);
+  const before = accepted === null ? 'until then it does not exist' : 'what was before counts';
+  if (by === '') {
+    return `${name} waits until it is known who approved commit ${short}; ${before}`;
+  }
+  return `${name} waits for an approval of ${owners.join(' or ')} (commit ${short} by ${by}); ${before}`;
+};
+
+/** Contents of held files are skipped, from HEAD back to the commit with which the wait began. */
+export const historyWithHeld = (history: History, held: readonly HeldFile[]): History => {
+  const asked = held.filter(
+    ({ path }) => path === history.path || history.entries.some(({ files }) => files.has(path)),
+  );
+  if (asked.length === 0) return history;
+  const entries = history.entries.map((entry, at) => {
+    const waiting = asked.filter(({ since }) => {
+      const began = history.entries.findIndex(({ commit }) => commit.oid === since);
+      return began < 0 || at <= began;
+    });
+    if (waiting.length === 0) return entry;
+    const files = new Map(entry.files);
+    for (const one of waiting) files.set(one.path, refused(one));
+    return { ...entry, files };
+  });
+  return { ...history, entries };
+};

@@ -1,0 +1,199 @@
+// Who is behind a change and who approved it, by GitHub's own identities (rules 8.2).
+// In: the wire; a pull request, a commit of the branch, or one account. Out: persons and the owners
+// that they speak for. A review counts for the commit that it was given on: what is pushed after it
+// is approved anew. Not here: whether it is enough (schema/behind).
+
+import type { Behind, Person } from '../../../schema/behind.ts';
+import type { Account, BehindAsk } from '../../../schema/forge.ts';
+import { MACHINE_AUTHOR } from '../../config.ts';
+import { compareText } from '../../../schema/ids.ts';
+import type { ApiPull, ApiUser } from './answers.ts';
+import { mayWrite, permissionOf, personOf } from './people.ts';
+import type { Wire } from './wire.ts';
+
+/** GitHub lists 250 commits of a pull request. */
+const COMMIT_PAGES = 3;
+/** 1,000 reviews of one pull request. */
+const REVIEW_PAGES = 10;
+/** GitHub's account for commits that are made on its pages: it is nobody's. */
+const WEB_FLOW = 'web-flow';
+const WEB_FLOW_EMAIL = 'noreply@github.com';
+
+export const createBehind =
+  (wire: Wire, { branch }: { readonly branch: string }) =>
+  async (ask: BehindAsk, teams: readonly string[]): Promise<Behind> => {
+    const parts = await partsOf(wire, ask, branch);
+    const people = createPeople(wire, teams);
+    const approvals: Person[] = [];
+    for (const account of parts.approvals) {
+      if (mayWrite(await permissionOf(wire, account))) approvals.push(await people(account, []));
+    }
+    return { authors: await authorsOf(parts.authors, people), approvals: byName(approvals) };
+  };
+
+/** Somebody who wrote a commit; account null: GitHub knows nobody by this address. */
+interface Author {
+  readonly account: Account | null;
+  readonly email: string | null;
+}
+
+interface Parts {
+  readonly authors: readonly Author[];
+  readonly approvals: readonly Account[];
+}
+
+const partsOf = async (wire: Wire, ask: BehindAsk, branch: string): Promise<Parts> => {
+  switch (ask.kind) {
+    case 'account':
+      return { authors: [], approvals: [ask.account] };
+    case 'pull':
+      return pullParts(wire, await pullOf(wire, ask.pull));
+    case 'commit':
+      return commitParts(wire, ask.commit, branch);
+    default:
+      return ask satisfies never;
+  }
+};
+
+/** A commit that came without a pull request is its author's alone. */
+const commitParts = async (wire: Wire, commit: string, branch: string): Promise<Parts> => {
+  const pulls = await wire.poll({
+    route: 'GET /repos/{owner}/{repo}/commits/{commit_sha}/pulls',
+    params: { commit_sha: commit },
+    pick: (data) =>
+      (data as readonly (ApiPull & { readonly base: { readonly ref: string } })[]).filter(
+        ({ merged_at, base }) => merged_at !== null && base.ref === branch,
+      ),
+    once: true,
+  });
+  if (pulls.length === 0) {
+    const one = await wire.poll({
+      route: 'GET /repos/{owner}/{repo}/commits/{ref}',
+      params: { ref: commit },
+      pick: (data) => data as ApiCommit,
+      once: true,
+    });
+    return { authors: behindCommit(one), approvals: [] };
+  }
+  const parts: Parts[] = [];
+  for (const pull of pulls) parts.push(await pullParts(wire, pull));
+  return {
+    authors: parts.flatMap(({ authors }) => authors),
+    approvals: parts.flatMap(({ approvals }) => approvals),
+  };
+};
+
+const pullOf = (wire: Wire, pull: number): Promise<ApiPull> =>
+  wire.poll({
+    route: 'GET /repos/{owner}/{repo}/pulls/{pull_number}',
+    params: { pull_number: pull },
+    pick: (data) => {
+      const { number, user, head, ...rest } = data as ApiPull;
+      return { ...rest, number, user, head: { sha: head.sha, ref: head.ref, repo: null } };
+    },
+  });
+
+/** Who opened it counts too: a commit can name anybody as its author. */
+const pullParts = async (wire: Wire, { number, user, head }: ApiPull): Promise<Parts> => {
+  const commits = await wire.pages(
+    {
+      route: 'GET /repos/{owner}/{repo}/pulls/{pull_number}/commits',
+      params: { pull_number: number },
+      pick: (data) => (data as readonly ApiCommit[]).flatMap(behindCommit),
+    },
+    COMMIT_PAGES,
+  );
+  const reviews = await wire.pages(
+    {
+      route: 'GET /repos/{owner}/{repo}/pulls/{pull_number}/reviews',
+      params: { pull_number: number },
+      pick: (data) =>
+        (data as readonly ApiReview[]).map(({ user: by, state, commit_id }) => ({
+          by: by === null ? null : { login: by.login, id: by.id },
+          state: state.toUpperCase(),
+          commit: commit_id,
+        })),
+    },
+    REVIEW_PAGES,
+  );
+  return {
+    authors: [{ account: user, email: null }, ...commits],
+    approvals: approvalsOf(reviews, head.sha),
+  };
+};
+
+interface ApiCommit {
+  readonly commit: {
+    readonly author: { readonly email?: string } | null;
+    readonly committer: { readonly email?: string } | null;
+  };
+  readonly author: ApiUser | null;
+  readonly committer: ApiUser | null;
+}
+
+/** The committer too, where it is somebody else: who rewrites a commit has written it. */
+const behindCommit = ({ commit, author, committer }: ApiCommit): readonly Author[] => {
+  const [wrote, made] = [commit.author?.email ?? null, commit.committer?.email ?? null];
+  const isOther =
+    committer === null
+      ? made !== wrote && made !== WEB_FLOW_EMAIL && made !== MACHINE_AUTHOR.email
+      : committer.login !== WEB_FLOW && committer.id !== author?.id;
+  return [
+    { account: author, email: wrote },
+    ...(isOther ? [{ account: committer, email: committer === null ? made : null }] : []),
+  ];
+};
+
+interface ApiReview {
+  readonly user: ApiUser | null;
+  readonly state: string;
+  readonly commit_id: string | null;
+}
+
+interface Review {
+  readonly by: Account | null;
+  readonly state: string;
+  readonly commit: string | null;
+}
+
+/** The newest word of each; a comment changes nothing. */
+const approvalsOf = (reviews: readonly Review[], head: string): readonly Account[] => {
+  const newest = new Map<number, Review>();
+  for (const review of reviews) {
+    const isWord = WORDS.has(review.state);
+    if (isWord && review.by !== null) newest.set(review.by.id, review);
+  }
+  return [...newest.values()].flatMap(({ by, state, commit }) =>
+    state === 'APPROVED' && commit === head && by !== null ? [by] : [],
+  );
+};
+
+const WORDS = new Set(['APPROVED', 'CHANGES_REQUESTED', 'DISMISSED']);
+
+type People = (account: Account, emails: readonly string[]) => Promise<Person>;
+
+const createPeople =
+  (wire: Wire, teams: readonly string[]): People =>
+  (account, emails) =>
+    personOf(wire, account, { teams, emails });
+
+/** An address of a commit counts as the account's: GitHub has made sure that it is. */
+const authorsOf = async (authors: readonly Author[], people: People) => {
+  const accounts = new Map<number, { readonly account: Account; readonly emails: string[] }>();
+  const strangers = new Set<string>();
+  for (const { account, email } of authors) {
+    if (account === null) {
+      strangers.add(email ?? 'somebody');
+      continue;
+    }
+    const known = accounts.get(account.id) ?? { account, emails: [] };
+    if (email !== null) known.emails.push(email);
+    accounts.set(account.id, known);
+  }
+  const found: Person[] = [...strangers].map((name) => ({ name, as: [] }));
+  for (const { account, emails } of accounts.values()) found.push(await people(account, emails));
+  return byName(found);
+};
+
+const byName = (people: readonly Person[]): readonly Person[] =>
+  people.toSorted((a, b) => compareText(a.name, b.name));

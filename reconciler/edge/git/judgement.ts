@@ -1,0 +1,103 @@
+// What of a repository counts: the records of the ledger that are Purser's, and the newest commit
+// that the signature policy accepts. Each needs the other: records name commits that were accepted,
+// and an accepted commit names keys that may write records. In: the two tips. Out: both. Not here:
+// how either is found (ledger-trust, acceptance).
+
+import { isPurserKey, verdictOn, type SignaturePolicy } from '../../../schema/acceptance.ts';
+import type { Ledger } from '../../../schema/ledger.ts';
+import { refusalWords } from '../../../schema/refusal.ts';
+import { refusedWords } from '../../../schema/refused-words.ts';
+import type { ForeignRecords, RefusedCommits } from '../../../schema/source.ts';
+import { createAcceptance } from './acceptance.ts';
+import type { Base } from './base.ts';
+import { broken } from './failure.ts';
+import { readLedger } from './ledger-store.ts';
+import { createLedgerTrust } from './ledger-trust.ts';
+import type { GitSourceOptions } from './options.ts';
+import { allowedSignerLine } from './signing-key.ts';
+import { checkCommit } from './verify.ts';
+
+export interface Counting {
+  readonly ledger: Ledger;
+  readonly accepted: string;
+  readonly refused: RefusedCommits | null;
+}
+
+export interface Judgement {
+  readonly of: (branch: string, ledger: string | null) => Promise<Counting>;
+  /** Of a tip of the ledger, the commit whose records count. */
+  readonly counted: (ledger: string | null) => Promise<string | null>;
+  /** The commit is acted on from now on. */
+  readonly settle: (commit: string) => void;
+  /** Throws GitFailure where a commit on top of this one would be lost with it. */
+  readonly onto: (tip: string) => Promise<void>;
+  /** Throws GitFailure where a commit of these bytes on top of `tip` would not be accepted. */
+  readonly prove: (tip: string, data: Buffer) => Promise<void>;
+  readonly foreign: () => readonly ForeignRecords[];
+}
+
+export const createJudgement = (
+  base: Base,
+  directory: string,
+  options: Pick<GitSourceOptions, 'signingKey' | 'trusted' | 'judges' | 'log'>,
+): Judgement => {
+  const { log, signingKey: key = null, trusted = null, judges = true } = options;
+  const ownKey = key?.publicKey.toString('base64') ?? null;
+  const trust = createLedgerTrust({ base, ownKey, log });
+  const acceptance = createAcceptance({ base, directory, trusted, log });
+  let policy: SignaturePolicy | null = null;
+  let known: Ledger = [];
+  const counted = (tip: string | null) => trust.counted(tip, policy);
+
+  const read = async (
+    branch: string,
+    tip: string | null,
+  ): Promise<Counting & { counts: string | null }> => {
+    const counts = await counted(tip);
+    const ledger = await readLedger(base.store(), counts, log);
+    const judged = await acceptance.of(branch, ledger);
+    ({ policy } = judged.judge);
+    return { ledger, counts, accepted: judged.accepted, refused: judged.refused ?? null };
+  };
+  return {
+    of: async (branch, tip) => {
+      if (!judges) {
+        const ledger = await readLedger(base.store(), tip, log);
+        return { ledger, accepted: branch, refused: null };
+      }
+      const first = await read(branch, tip);
+      // The accepted commit may list keys that were not known when the ledger was read.
+      const isSame = first.counts === (await counted(tip));
+      const { ledger, accepted, refused } = isSame ? first : await read(branch, tip);
+      known = ledger;
+      return { ledger, accepted, refused };
+    },
+    counted,
+    settle: acceptance.settle,
+    onto: async (tip) => {
+      if (!judges) return;
+      const { refused } = await acceptance.of(tip, known);
+      if (refused === undefined) return;
+      throw broken(`nothing is committed on top of what is not accepted: ${refusedWords(refused)}`);
+    },
+    prove: async (tip, data) => {
+      if (!judges) return;
+      const { judge } = await acceptance.of(tip, known);
+      if (judge.policy.verify === 'none') return;
+      const { signers } = judge.policy;
+      const checked = await checkCommit(data, { signers, notBefore: judge.committedAt });
+      const verdict = verdictOn({ oid: '', parents: [tip], ...checked }, judge);
+      if (verdict.kind === 'accepted') return;
+      const isListed = ownKey !== null && isPurserKey(judge.policy, ownKey);
+      const how =
+        key === null || isListed
+          ? ''
+          : `. Let a listed signer add this line to signers/allowed_signers: ${allowedSignerLine(key)}`;
+      throw broken(
+        `Purser commits nothing: its own commit ${refusalWords(verdict.reason)}, so the ` +
+          `signature policy would not accept it${how}`,
+      );
+    },
+    foreign: trust.foreign,
+  };
+};

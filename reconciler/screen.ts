@@ -1,0 +1,244 @@
+// A repository of which only that counts which the owners of its files have let through (rules 8.2).
+// In: a source, and who is behind a commit. Out: the same source, whose trees have files as refused
+// that no owner has let through yet. What is judged is recorded before it counts, so that it stays
+// so while the forge is away. Where cluster.yaml names no owners every tree is handed on as it is.
+// Not here: the judging (desired/judge), asking the forge (behinds).
+
+import { NOBODY, teamsIn, type Behind, type GivenApproval } from '../schema/behind.ts';
+import { compareText } from '../schema/ids.ts';
+import type { HeldFile, Judged, Ledger } from '../schema/ledger.ts';
+import type { CommitInfo, Files, SourceTree } from '../schema/source.ts';
+import { APPROVAL_MS, MACHINE_AUTHOR } from './config.ts';
+import { CLUSTER_PATH } from './desired/cluster.ts';
+import { heldIn, withHeld } from './desired/held-files.ts';
+import * as judging from './desired/judge.ts';
+import type { EdgeFailure, SourcePort } from './ports.ts';
+import { completeScreened } from './screened-histories.ts';
+
+export interface Screenable extends Pick<SourcePort, 'read' | 'complete' | 'commit'> {
+  readonly listCommits: (limit: number) => Promise<readonly CommitInfo[]>;
+  readonly at: (commit: string) => Promise<Pick<SourceTree, 'head' | 'files'> | null>;
+}
+
+export interface People {
+  /** undefined: not known yet, and asked for. */
+  readonly behind: (commit: CommitInfo, teams: readonly string[]) => Behind | undefined;
+  /** Another number once more is known. */
+  readonly version: () => number;
+}
+
+export interface ScreenOptions {
+  readonly people: People;
+  /** Milliseconds since 1970. */
+  readonly epochMs: () => number;
+}
+
+/** Commits since the last one that was judged: usually one, seldom more than a push. */
+const LINE_FIRST = 32;
+const LINE_MOST = 1000;
+/** Commits that need no judging are recorded in passing, so that the way back stays short. */
+const RECORD_EVERY = LINE_FIRST - 2;
+
+/** Without a forge a commit is its author's, by the address that it names: no proof of it. */
+export const byAddress: People = {
+  behind: ({ author: { email } }) => ({
+    authors: [{ name: email, as: [email.toLowerCase()] }],
+    approvals: [],
+  }),
+  version: () => 0,
+};
+
+/** Where nobody can be asked, as in a plan of a pull request: what is not judged waits. */
+export const unasked: People = { behind: () => undefined, version: () => 0 };
+
+export const createScreen = <S extends Screenable>(source: S, options: ScreenOptions): S => {
+  const own = new Set<string>();
+  let last: { readonly raw: SourceTree; readonly version: number; tree: SourceTree } | null = null;
+  return {
+    ...source,
+    read: async () => {
+      const raw = await source.read();
+      const version = options.people.version();
+      if (last?.raw === raw && last.version === version) return last.tree;
+      const tree = isScreened(raw) ? await screened({ source, options, own, raw }) : raw;
+      last = { raw, version, tree };
+      return tree;
+    },
+    complete: completeScreened(source.complete),
+    commit: async (ask) => {
+      const oid = await source.commit(ask);
+      if (ask.author.email === MACHINE_AUTHOR.email) own.add(oid);
+      return oid;
+    },
+  };
+};
+
+const judgedIn = (ledger: Ledger): Judged | null =>
+  ledger.findLast((record) => record.kind === 'judged') ?? null;
+
+const isScreened = ({ files, ledger }: SourceTree): boolean => {
+  const cluster = files.get(CLUSTER_PATH);
+  const mayName = cluster?.kind === 'text' && cluster.text.includes('owners');
+  if (mayName && judging.hasRules(judging.judgedFrom('', cluster))) return true;
+  const judged = judgedIn(ledger);
+  return judged !== null && (judging.hasRules(judged) || judged.held.length > 0);
+};
+
+interface Screening {
+  readonly source: Screenable;
+  readonly options: ScreenOptions;
+  /** Commits of the machine, of this session. */
+  readonly own: ReadonlySet<string>;
+  readonly raw: SourceTree;
+}
+
+const screened = async (screening: Screening): Promise<SourceTree> => {
+  const { raw } = screening;
+  const { start, steps } = await wayTo(screening);
+  const given = approvalsIn(screening);
+  const { judged, isDue } = judgeAll(screening, { start, steps, given });
+  const from = isDue ? start : judged;
+  const left = isDue
+    ? steps
+    : steps.slice(steps.findIndex(({ commit }) => commit === from.commit) + 1);
+  const held = heldIn(raw.files, waiting(from, left, raw.files));
+  const { lastSynced } = raw;
+  return {
+    ...raw,
+    files: withHeld(raw.files, held),
+    lastSynced: lastSynced && { ...lastSynced, files: withHeld(lastSynced.files, held) },
+    ...(held.length === 0 ? {} : { held }),
+    ...(isDue ? { owed: [judged] } : {}),
+  };
+};
+
+interface Step extends judging.JudgedCommit {
+  readonly info: CommitInfo;
+}
+
+interface Way {
+  readonly start: Judged;
+  /** Oldest first. */
+  readonly steps: readonly Step[];
+}
+
+/** From the last commit that was judged, or where nothing was from the last that was in sync. */
+const wayTo = async ({ source, raw }: Screening): Promise<Way> => {
+  const judged = judgedIn(raw.ledger);
+  const known = judged !== null && (judging.hasRules(judged) || judged.held.length > 0);
+  const resumed = raw.ledger.findLast((record) => record.kind === 'resume')?.commit;
+  const bases = [known ? judged.commit : null, resumed, raw.lastSynced?.commit ?? raw.head.oid];
+  const { line, base } = await lineTo(source, raw, bases);
+  const before = await source.at(base);
+  const steps: Step[] = [];
+  let files = before?.files ?? raw.files;
+  for (const info of line) {
+    const now = info.oid === raw.head.oid ? raw.files : (await source.at(info.oid))?.files;
+    if (now === undefined) throw stale(raw);
+    const cluster = now.get(CLUSTER_PATH);
+    const changed = judging.changedBetween(files, now);
+    steps.push({ commit: info.oid, info, changed, cluster });
+    files = now;
+  }
+  const isJudged = known && judged.commit === base;
+  const start = isJudged ? judged : judging.judgedFrom(base, before?.files.get(CLUSTER_PATH));
+  return { start, steps };
+};
+
+/** Commits after the first of these bases that is on the line, oldest first. */
+const lineTo = async (
+  source: Screenable,
+  raw: SourceTree,
+  bases: readonly (string | null | undefined)[],
+): Promise<{ readonly line: readonly CommitInfo[]; readonly base: string }> => {
+  for (const limit of [LINE_FIRST, LINE_MOST]) {
+    const commits = await source.listCommits(limit);
+    const head = commits.findIndex(({ oid }) => oid === raw.head.oid);
+    if (head < 0) throw stale(raw);
+    const [wanted] = bases.filter((base) => base !== null && base !== undefined);
+    const isWhole = commits.length < limit || limit === LINE_MOST;
+    for (const base of isWhole ? bases : [wanted]) {
+      const at = commits.findIndex(({ oid }) => oid === base);
+      if (at < head || base === null || base === undefined) continue;
+      return { line: commits.slice(head, at).toReversed(), base };
+    }
+    // A branch that was rewritten: judged from as far back as is looked.
+    const oldest = commits.at(-1);
+    if (isWhole && oldest !== undefined) {
+      return { line: commits.slice(head, -1).toReversed(), base: oldest.oid };
+    }
+  }
+  throw stale(raw);
+};
+
+const stale = ({ head }: SourceTree): EdgeFailure => ({
+  kind: 'edge-failure',
+  consequence: 'stale',
+  message: `commit ${head.oid.slice(0, 12)} is not the newest any more`,
+});
+
+const approvalsIn = ({ raw, options }: Screening): readonly GivenApproval[] =>
+  raw.ledger.flatMap((record) => {
+    if (record.kind !== 'approval' || record.files === undefined) return [];
+    return options.epochMs() - Date.parse(record.at) <= APPROVAL_MS ? [record] : [];
+  });
+
+/** As far as it is known who is behind the commits; `isDue`: it must be recorded to count. */
+const judgeAll = (
+  { options, own, raw }: Screening,
+  { start, steps, given }: Way & { readonly given: readonly GivenApproval[] },
+): { readonly judged: Judged; readonly isDue: boolean } => {
+  const reverts = new Set(
+    raw.ledger.flatMap((record) => (record.kind === 'reverted' ? [record.commit] : [])),
+  );
+  let judged = judging.heal(start, given, raw.files.get(CLUSTER_PATH));
+  let isDue = judged !== start || judgedIn(raw.ledger) !== start;
+  for (const [at, step] of steps.entries()) {
+    const owned = judging.ownedIn(judged, step);
+    const touches = judged.held.some(({ path }) => step.changed.some((one) => one.path === path));
+    const isMachine = own.has(step.commit) || reverts.has(step.commit);
+    const behind =
+      owned.length === 0 || isMachine ? null : behindOf(step, judged, { options, given });
+    if (behind === undefined) break;
+    const next = judging.judgeCommit(judged, step, { behind, given });
+    const isOther = next.owners !== judged.owners || next.ownApproval !== judged.ownApproval;
+    if (owned.length > 0 || touches || isOther || at >= RECORD_EVERY) isDue = true;
+    judged = next;
+  }
+  return { judged, isDue };
+};
+
+/** Nobody is asked where approvals in the ledger let all of it through. */
+const behindOf = (
+  step: Step,
+  judged: Judged,
+  { options, given }: { readonly options: ScreenOptions; readonly given: readonly GivenApproval[] },
+): Behind | undefined => {
+  const of = judging.ownersBy(judged);
+  const owned = judging.ownedIn(judged, step);
+  const teams = teamsIn(owned.map(({ path, after }) => ({ path, blob: after, owners: of(path) })));
+  const known = options.people.behind(step.info, teams);
+  if (known !== undefined || given.length === 0) return known;
+  const { held } = judging.judgeCommit(judged, step, { behind: NOBODY, given });
+  return owned.some(({ path }) => held.some((one) => one.path === path)) ? undefined : NOBODY;
+};
+
+/** What is held, and of commits that are not judged yet all that somebody owns. */
+const waiting = (judged: Judged, steps: readonly Step[], files: Files): readonly HeldFile[] => {
+  const of = judging.ownersBy(judged);
+  const held = new Map(judged.held.map((one) => [one.path, one]));
+  for (const step of steps) {
+    for (const { path, before } of step.changed) {
+      const old = held.get(path);
+      const owners = old?.owners ?? of(path);
+      if (owners.length === 0) continue;
+      const accepted = old === undefined ? before : old.accepted;
+      const since = old?.since ?? step.commit;
+      const blob = files.get(path)?.blob ?? null;
+      held.set(path, { path, blob, accepted, commit: step.commit, since, owners, by: '' });
+    }
+  }
+  return [...held.values()]
+    .filter(({ blob, accepted }) => blob !== accepted)
+    .toSorted((a, b) => compareText(a.path, b.path));
+};

@@ -1,0 +1,129 @@
+// Who is behind a change, by GitHub's own identities: authors, reviews, teams, and how a commit of
+// the branch came there: squash, rebase, merge commit, direct push.
+
+import { writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, describe, expect, test } from 'vitest';
+import { PERMISSIONS as APP_PERMISSIONS } from '../../cli/github-app.ts';
+import { endWorlds, world } from '../support/github-edge.ts';
+
+afterEach(endWorlds);
+
+const APP = { permissions: { ...APP_PERMISSIONS, members: 'read' } } as const;
+
+/** grace and ada may write, mallory may read; grace and mallory are of the team. */
+const shop = async () => {
+  const made = await world({ app: APP });
+  const { hub } = made;
+  for (const login of ['ada', 'grace']) hub.person(login, 'write');
+  hub.person('mallory', 'read');
+  hub.team('shop/web', 'grace', 'mallory');
+  const behind = (pull: number) => made.forge().behind({ kind: 'pull', pull }, ['@shop/web']);
+  return { ...made, behind };
+};
+
+const names = (people: readonly { readonly name: string }[]) => people.map(({ name }) => name);
+
+describe('a pull request', () => {
+  test('is its opener’s and its commits’ authors’; an approval speaks for login and teams', async () => {
+    const { hub, pull, behind } = await shop();
+    const { number } = await pull('topic', 'ada');
+    hub.review(number, 'grace', 'APPROVE');
+    expect(await behind(number)).toEqual({
+      authors: [
+        { name: 'a@b', as: [] },
+        { name: 'ada', as: ['@ada'] },
+      ],
+      approvals: [{ name: 'grace', as: ['@grace', '@shop/web'] }],
+    });
+  });
+
+  test('only the newest word of each counts, for the newest commit, of who may write', async () => {
+    const { hub, git, pull, behind } = await shop();
+    const { number } = await pull('topic', 'ada');
+    hub.review(number, 'mallory', 'APPROVE');
+    expect(names((await behind(number)).approvals)).toEqual([]);
+    const first = hub.review(number, 'grace', 'APPROVE');
+    hub.review(number, 'grace', 'COMMENT');
+    expect(names((await behind(number)).approvals)).toEqual(['grace']);
+    hub.dismiss(first, 'ada');
+    expect(names((await behind(number)).approvals)).toEqual([]);
+    hub.review(number, 'grace', 'APPROVE');
+    hub.review(number, 'grace', 'REQUEST_CHANGES');
+    expect(names((await behind(number)).approvals)).toEqual([]);
+    hub.review(number, 'grace', 'APPROVE');
+    expect(names((await behind(number)).approvals)).toEqual(['grace']);
+    await git('commit', '-q', '--allow-empty', '-m', 'more');
+    await git('push', '-q', hub.pushUrl('ada'), 'topic');
+    await hub.settled();
+    expect(names((await behind(number)).approvals)).toEqual([]);
+  });
+
+  test('a team that cannot be asked about is told with the permission that lacks', async () => {
+    const { hub, pull, behind } = await shop();
+    const { number } = await pull('topic', 'ada');
+    hub.permit(APP_PERMISSIONS);
+    await expect(behind(number)).rejects.toMatchObject({
+      consequence: 'broken',
+      message: expect.stringContaining('«Members: Read-only»') as string,
+    });
+    hub.takeProblems();
+  });
+});
+
+describe('a commit of the branch', () => {
+  test.each(['merge', 'squash', 'rebase'] as const)(
+    '%s: its pull request says who wrote and approved it, not who pressed merge',
+    async (method) => {
+      const { hub, git, folder, main, forge } = await shop();
+      await git('checkout', '-qb', 'topic', main);
+      for (const name of ['one', 'two']) {
+        writeFileSync(join(folder, 'work', name), name);
+        await git('add', '.');
+        await git('commit', '-qm', name);
+      }
+      await git('push', '-q', hub.pushUrl('ada'), 'topic');
+      await hub.settled();
+      const { number } = await hub.openPull({ head: 'topic', by: 'ada' });
+      hub.review(number, 'grace', 'APPROVE');
+      const last = await hub.merge({ pull: number, by: 'grace', method });
+      await git('fetch', '-q', hub.cloneUrl, 'main');
+      const parent = method === 'rebase' ? await git('rev-parse', `${last}^`) : last;
+      for (const commit of [last, parent]) {
+        const found = await forge().behind({ kind: 'commit', commit }, ['@shop/web']);
+        expect(names(found.authors)).toContain('ada');
+        expect(names(found.authors)).not.toContain('grace');
+        expect(found.approvals).toEqual([{ name: 'grace', as: ['@grace', '@shop/web'] }]);
+      }
+    },
+  );
+
+  test('a push without a pull request is its author’s alone', async () => {
+    const { hub, git, main, forge } = await shop();
+    const email = hub.hub.accounts.get('grace')?.email ?? '';
+    await git('checkout', '-qB', 'main', main);
+    await git('commit', '-q', '--allow-empty', '-m', 'direct', `--author=Grace <${email}>`);
+    await git('push', '-q', hub.pushUrl('ada'), 'main');
+    await hub.settled();
+    const commit = await git('rev-parse', 'HEAD');
+    const found = await forge().behind({ kind: 'commit', commit }, []);
+    const as = [email.toLowerCase(), '@grace'];
+    // The committer is a stranger: whoever forges an author shows by it.
+    expect(found.authors).toEqual([
+      { name: 'a@b', as: [] },
+      { name: 'grace', as },
+    ]);
+    expect(found.approvals).toEqual([]);
+  });
+
+  test('an account speaks for its owners where it may write', async () => {
+    const { hub, forge } = await shop();
+    const id = (login: string) => hub.hub.accounts.get(login)?.id ?? 0;
+    const ask = (login: string) =>
+      forge().behind({ kind: 'account', account: { login, id: id(login) } }, ['@shop/web']);
+    expect((await ask('grace')).approvals).toEqual([
+      { name: 'grace', as: ['@grace', '@shop/web'] },
+    ]);
+    expect((await ask('mallory')).approvals).toEqual([]);
+  });
+});

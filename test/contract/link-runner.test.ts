@@ -1,0 +1,174 @@
+// The runner's end of the link against a reconciler that is played, word by word: what it makes of
+// orders that come in pieces, cut off, damaged or too large (rules 10.3), and what it takes for the
+// time of its last contact (rules 9.3). In: frames. Out: the port of the runner.
+
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterEach, beforeEach, expect, test } from 'vitest';
+import { createLink, type Link } from '../../node-runner/edge/link.ts';
+import { listen, type Listening } from '../../reconciler/edge/server.ts';
+import {
+  LinkServiceDefinition,
+  type SessionResponse,
+} from '../../schema/generated/purser/link/v1/link.ts';
+import type { NodeOrders, NodeReport } from '../../schema/orders.ts';
+import { HELD_BYTES, ordersHash } from '../../schema/wire.ts';
+import { until } from './runtime-suite.ts';
+
+const REPORT: NodeReport = {
+  node: 'n1',
+  cluster: 'test',
+  acceptedGeneration: 0,
+  acceptedCommit: '',
+  acceptedHash: '',
+  accepted: [],
+  capacity: { cpuMilli: 1000, memoryBytes: 1024 ** 3 },
+  attributes: [],
+  address: '127.0.0.1',
+  allocations: [],
+  foreign: 0,
+  conditions: [],
+  portsTaken: [],
+};
+
+const ORDERS: NodeOrders = { node: 'n1', cluster: 'test', generation: 3, commit: 'c', items: [] };
+
+type Frames = Iterable<SessionResponse> | AsyncIterable<SessionResponse>;
+
+let folder: string;
+let listening: Listening;
+let errors: string[];
+/** The runner's clock, which stands still unless it is put forward. */
+let now: number;
+/** What the next session says once the first report is there; then it ends, or stays open. */
+let script: { readonly says: Frames; readonly stays: boolean }[];
+let sequences: bigint[];
+let link: Link;
+let abort: AbortController;
+let running: Promise<void>;
+
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'plr-'));
+  errors = [];
+  script = [];
+  sequences = [];
+  now = 1000;
+  abort = new AbortController();
+  listening = await listen(`unix:${join(folder, 'l.sock')}`, LinkServiceDefinition, {
+    session: async function* session(requests) {
+      const part = script.shift() ?? { says: [], stays: true };
+      for await (const { frame } of requests) {
+        if (frame?.$case !== 'report') continue;
+        sequences.push(frame.value.sequence);
+        break;
+      }
+      yield* part.says;
+      if (!part.stays) return;
+      await new Promise((done) => abort.signal.addEventListener('abort', done));
+    },
+    attach: async function* attach() {},
+  });
+  link = createLink({
+    address: listening.address,
+    cluster: 'test',
+    node: 'n1',
+    clock: { now: () => now, bootId: 'b', sleepUntil: async () => {} },
+    log: { info: () => {}, warn: () => {}, error: (_, message) => void errors.push(message) },
+    serve: async () => {
+      throw new Error('no streams here');
+    },
+  });
+});
+afterEach(async () => {
+  abort.abort();
+  await running;
+  await listening.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const begin = (): void => {
+  running = link.run(abort.signal);
+  link.port.report(REPORT, now);
+};
+
+/** The orders in two pieces. */
+const pieces = (
+  orders: NodeOrders,
+  hash = ordersHash(orders),
+): readonly [SessionResponse, SessionResponse] => {
+  const bytes = Buffer.from(JSON.stringify(orders));
+  const piece = (chunk: Buffer, last: boolean): SessionResponse => ({
+    frame: {
+      $case: 'orders',
+      value: { generation: BigInt(orders.generation), chunk, last, hash: last ? hash : '' },
+    },
+  });
+  return [piece(bytes.subarray(0, 20), false), piece(bytes.subarray(20), true)];
+};
+
+const taken = async (): Promise<NodeOrders | null> => {
+  let orders: NodeOrders | null = null;
+  await until(async () => (orders = link.port.take()) !== null || errors.length > 0);
+  return orders;
+};
+
+test('orders in pieces are one set', async () => {
+  script = [{ says: pieces(ORDERS), stays: true }];
+  begin();
+  expect(await taken()).toEqual(ORDERS);
+});
+
+test('a set that is cut off counts for nothing, also not as the start of the next one', async () => {
+  const [first] = pieces(ORDERS);
+  const next = { ...ORDERS, generation: 4 };
+  script = [
+    { says: [first], stays: false },
+    { says: pieces(next), stays: true },
+  ];
+  begin();
+  expect(await taken()).toEqual(next);
+  expect(link.port.take()).toBeNull();
+});
+
+test('a set that is not what its hash says is refused, and the next one is taken', async () => {
+  script = [{ says: pieces(ORDERS, ordersHash({ ...ORDERS, commit: 'd' })), stays: false }];
+  begin();
+  expect(await taken()).toBeNull();
+  expect(errors).toEqual(['orders came damaged and were refused']);
+  errors = [];
+  script.push({ says: pieces(ORDERS), stays: true });
+  expect(await taken()).toEqual(ORDERS);
+});
+
+test('a set without end is refused before it fills the memory', async () => {
+  const chunk = Buffer.alloc(1024 * 1024, 32);
+  const value = { generation: 3n, chunk, last: false, hash: '' };
+  const more: SessionResponse = { frame: { $case: 'orders', value } };
+  const count = Math.ceil(HELD_BYTES / chunk.length) + 1;
+  script = [{ says: Array.from({ length: count }, () => more), stays: true }];
+  begin();
+  expect(await taken()).toBeNull();
+  expect(errors).toEqual(['orders are too large and were refused']);
+});
+
+test('the last contact is when the report was sent that was acknowledged, not its answer', async () => {
+  const ack = (sequence: bigint): SessionResponse => ({
+    frame: { $case: 'ack', value: { sequence } },
+  });
+  let answer: (said: SessionResponse) => void = () => undefined;
+  const answered = new Promise<SessionResponse>((done) => {
+    answer = done;
+  });
+  const late = async function* late(): AsyncGenerator<SessionResponse> {
+    yield await answered;
+  };
+  script = [{ says: late(), stays: true }];
+  begin();
+  await until(async () => sequences.length > 0);
+  expect(link.port.acknowledged()).toBeNull();
+  now = 60_000; // the answer takes a minute: whoever waits for it may have replaced us long ago
+  answer(ack(sequences[0] ?? 0n));
+  await until(async () => link.port.acknowledged() !== null);
+  expect(link.port.acknowledged()).toBe(1000);
+});

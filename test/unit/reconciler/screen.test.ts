@@ -1,0 +1,313 @@
+// Only what owners have let through counts: commits judged one after the other, recorded first, and
+// what is held compiled as an invalid file is.
+
+import { describe, expect, test } from 'vitest';
+import { readWhole } from '../../../reconciler/cycle.ts';
+import { compile } from '../../../reconciler/desired/compile.ts';
+import { createMemo } from '../../../reconciler/desired/memo.ts';
+import { createLookups } from '../../../reconciler/lookups.ts';
+import type { CommitAsk, ReconcilerPorts } from '../../../reconciler/ports.ts';
+import { byAddress, createScreen, unasked, type People } from '../../../reconciler/screen.ts';
+import type { DesiredState } from '../../../schema/desired.ts';
+import type { LedgerRecord } from '../../../schema/ledger.ts';
+import type { SourceTree } from '../../../schema/source.ts';
+import {
+  answerHistories,
+  digestOf,
+  jobOf,
+  story,
+  treeOf,
+  type CommitInit,
+  type Story,
+} from '../../support/tree.ts';
+
+const ADA = { name: 'Ada', email: 'ada@example.org' };
+const BOB = { name: 'Bob', email: 'bob@example.org' };
+const PURSER = { name: 'Purser', email: 'purser@localhost' };
+const WEB = 'jobs/shop/web.yaml';
+const DB = 'jobs/shop/db.yaml';
+const image = (word: string, rest = '') =>
+  `image: r.example/web:${word}@${digestOf(word)}\n${rest}`;
+const cluster = (rules: string, own = true) =>
+  `name: home\npolicies: {registries: [r.example]}\nguards: {own_approval: ${own}}\n${rules}`;
+const RULES = 'owners: |\n  /cluster.yaml ada@example.org\n  /jobs/shop/web.yaml ada@example.org\n';
+const FIRST: CommitInit = {
+  files: { 'cluster.yaml': cluster(RULES), [WEB]: image('1'), [DB]: image('d') },
+};
+const by = (author: CommitInit['author'], files: CommitInit['files']): CommitInit => ({
+  files,
+  ...(author === undefined ? {} : { author }),
+});
+
+/** A repository that grows, its ledger, and a reconciler that writes what it owes. */
+const world = (people: People = byAddress) => {
+  const commits: CommitInit[] = [];
+  const ledger: LedgerRecord[] = [];
+  const made: CommitAsk[] = [];
+  let raw: SourceTree | null = null;
+  let line: Story = [];
+  const source = {
+    read: () => Promise.resolve((raw ??= treeOf(line, { ledger: [...ledger] }))),
+    complete: (tree: SourceTree, asked: Parameters<typeof answerHistories>[2]) =>
+      Promise.resolve(answerHistories(line, tree, asked)),
+    commit: (ask: CommitAsk) => {
+      made.push(ask);
+      add(
+        by(ask.author, Object.fromEntries(ask.edits.map(({ path, content }) => [path, content]))),
+      );
+      return Promise.resolve(line.at(-1)?.commit.oid ?? '');
+    },
+    listCommits: (limit: number) =>
+      Promise.resolve(
+        line
+          .map(({ commit }) => commit)
+          .toReversed()
+          .slice(0, limit),
+      ),
+    at: (oid: string) => {
+      const found = line.find(({ commit }) => commit.oid === oid);
+      return Promise.resolve(
+        found === undefined ? null : { head: found.commit, files: found.files },
+      );
+    },
+  };
+  const add = (one: CommitInit) => {
+    commits.push(one);
+    line = story(...commits);
+    raw = null;
+  };
+  const screen = createScreen(source, { people, epochMs: () => 0 });
+  const unused = () => {
+    throw new Error('not needed here');
+  };
+  const ports: ReconcilerPorts = {
+    source: { ...screen, record: unused, watch: unused },
+    registry: { resolve: unused },
+    clock: { now: () => 0, sleepUntil: unused },
+    nodes: { heard: unused, send: unused, watch: unused },
+    log: { info: unused, warn: unused, error: unused },
+  };
+  // As the loop looks: with what it remembers of the pass before.
+  const memo = createMemo();
+  const context = { ports, lookups: createLookups(ports, unused), memo };
+  const look = async (): Promise<DesiredState & { tree: SourceTree }> => {
+    const tree = await readWhole(context);
+    return { ...compile(tree, memo), tree };
+  };
+  return {
+    ledger,
+    line: () => line,
+    screen,
+    source,
+    add,
+    look,
+    record: (...records: readonly LedgerRecord[]) => {
+      ledger.push(...records);
+      raw = null;
+    },
+    /** Until nothing of the judging is owed. */
+    settle: async () => {
+      for (let turn = 0; turn < 5; turn += 1) {
+        const owed = (await look()).owed.filter(({ kind }) => kind === 'judged');
+        if (owed.length === 0) return look();
+        ledger.push(...owed);
+        raw = null;
+      }
+      throw new Error('the same is owed again and again');
+    },
+  };
+};
+
+const imageOf = (desired: DesiredState, job = 'shop/web') =>
+  jobOf(desired, job).spec.groups[0]?.tasks[0]?.image.digest;
+const standing = (desired: DesiredState, job = 'shop/web') => jobOf(desired, job).standing.kind;
+
+describe('without path rules', () => {
+  test('every tree is handed on as it is, and nothing is recorded', async () => {
+    const { add, screen, source, look } = world();
+    add({ files: { 'cluster.yaml': cluster('owners: |\n  # nobody yet\n'), [WEB]: image('1') } });
+    expect(await screen.read()).toBe(await source.read());
+    expect((await look()).owed).toEqual([]);
+  });
+});
+
+describe('authors by address', () => {
+  test('what an owner wrote counts once it is recorded, what others wrote is held', async () => {
+    const { add, look, settle, ledger } = world();
+    add(FIRST);
+    await settle();
+    add(by(ADA, { [WEB]: image('2') }));
+    expect(imageOf(await look())).toBe(digestOf('1'));
+    expect(imageOf(await settle())).toBe(digestOf('2'));
+    add(by(BOB, { [WEB]: image('3'), [DB]: image('e') }));
+    const held = await settle();
+    expect(imageOf(held)).toBe(digestOf('2'));
+    expect(standing(held)).toBe('held');
+    expect(jobOf(held, 'shop/web').standing).toMatchObject({
+      why: expect.stringContaining('shop/web waits for an approval of ada@example.org (commit'),
+    });
+    expect(imageOf(held, 'shop/db')).toBe(digestOf('e'));
+    expect(held.problems).toEqual([
+      expect.objectContaining({ code: 'owners-wait', file: WEB, line: 1 }),
+    ]);
+    expect(held.heldFiles).toEqual([expect.objectContaining({ path: WEB, by: BOB.email })]);
+    expect(ledger.filter(({ kind }) => kind === 'judged')).toHaveLength(3);
+  });
+
+  test('a held file is let through by an approval, by an owner’s commit, or by its revert', async () => {
+    const held = async () => {
+      const one = world();
+      one.add(FIRST);
+      await one.settle();
+      one.add(by(BOB, { [WEB]: image('2') }));
+      expect(standing(await one.settle())).toBe('held');
+      return one;
+    };
+    const approved = await held();
+    const blob = (await approved.look()).heldFiles?.[0]?.blob ?? null;
+    const approval = {
+      kind: 'approval',
+      id: 'a1',
+      by: ADA.email,
+      at: '1970-01-01T00:00:00Z',
+      commit: 'x',
+      slots: [],
+      nodes: [],
+      files: [{ path: WEB, blob }],
+      as: [ADA.email],
+      used: false,
+    } as const;
+    approved.record({ ...approval, as: [BOB.email], by: BOB.email });
+    expect(standing(await approved.settle())).toBe('held');
+    approved.record(approval);
+    const through = await approved.settle();
+    expect([standing(through), imageOf(through)]).toEqual(['head', digestOf('2')]);
+    expect(jobOf(through, 'shop/web').commit.oid).toBe(approved.line().at(-1)?.commit.oid);
+    const owned = await held();
+    owned.add(by(ADA, { [WEB]: image('2', 'count: 2\n') }));
+    expect(imageOf(await owned.settle())).toBe(digestOf('2'));
+    const reverted = await held();
+    reverted.add(by(BOB, { [WEB]: image('1') }));
+    const back = await reverted.settle();
+    expect([standing(back), imageOf(back)]).toEqual(['head', digestOf('1')]);
+    expect(back.heldFiles).toBeUndefined();
+  });
+
+  test('what a stranger adds to what is held stays held; a job that he removes stays', async () => {
+    const { add, settle } = world();
+    add(FIRST);
+    await settle();
+    add(by(BOB, { [WEB]: image('2') }));
+    await settle();
+    add(by(BOB, { [WEB]: image('3') }));
+    const held = await settle();
+    expect(imageOf(held)).toBe(digestOf('1'));
+    add(by(BOB, { [WEB]: null }));
+    const gone = await settle();
+    expect([standing(gone), imageOf(gone)]).toEqual(['held', digestOf('1')]);
+  });
+
+  test('a change cannot admit itself: the rules are those before it', async () => {
+    const { add, settle } = world();
+    add(FIRST);
+    await settle();
+    add(by(BOB, { 'cluster.yaml': cluster(RULES.replaceAll('ada', 'bob')), [WEB]: image('2') }));
+    const held = await settle();
+    expect(imageOf(held)).toBe(digestOf('1'));
+    expect(held.heldFiles?.map(({ path }) => path)).toEqual(['cluster.yaml', WEB]);
+    add(by(BOB, { [WEB]: image('3') }));
+    expect(imageOf(await settle())).toBe(digestOf('1'));
+    add(by(ADA, { 'cluster.yaml': cluster('') }));
+    const free = await settle();
+    expect([standing(free), imageOf(free)]).toEqual(['head', digestOf('3')]);
+    expect(free.heldFiles).toBeUndefined();
+  });
+
+  test('the author’s own approval counts only where cluster.yaml says so', async () => {
+    const { add, settle } = world();
+    add({ files: { ...FIRST.files, 'cluster.yaml': cluster(RULES, false) } });
+    await settle();
+    add(by(ADA, { [WEB]: image('2') }));
+    expect(standing(await settle())).toBe('held');
+  });
+
+  test('the machine’s own commits count', async () => {
+    const { add, screen, settle } = world();
+    add(FIRST);
+    await settle();
+    const edits = [{ path: WEB, content: image('9'), base: null }];
+    await screen.commit({ head: '', edits, message: 'Revert', author: PURSER });
+    expect(imageOf(await settle())).toBe(digestOf('9'));
+  });
+
+  test('several commits of one push are judged each by itself', async () => {
+    const { add, settle } = world();
+    add(FIRST);
+    await settle();
+    add(by(BOB, { [WEB]: image('2') }));
+    add(by(ADA, { [DB]: image('e') }));
+    const one = await settle();
+    expect([imageOf(one), imageOf(one, 'shop/db')]).toEqual([digestOf('1'), digestOf('e')]);
+  });
+
+  test('a long line of commits that nobody owns is recorded in passing', async () => {
+    const { add, settle, ledger } = world();
+    add(FIRST);
+    await settle();
+    for (let turn = 0; turn < 40; turn += 1) add(by(BOB, { [DB]: image(`d${turn}`) }));
+    add(by(BOB, { [WEB]: image('2') }));
+    expect(imageOf(await settle())).toBe(digestOf('1'));
+    expect(ledger.filter(({ kind }) => kind === 'judged').length).toBeLessThan(5);
+  });
+});
+
+describe('a forge', () => {
+  const forge = () => {
+    const known = new Map<string, 'ada' | 'nobody'>();
+    let version = 0;
+    const people: People = {
+      behind: ({ oid, author }) => {
+        const answer = known.get(oid);
+        if (answer === undefined) return undefined;
+        const approvals = answer === 'ada' ? [{ name: 'ada', as: [ADA.email] }] : [];
+        return { authors: [{ name: author.name, as: [] }], approvals };
+      },
+      version: () => version,
+    };
+    return {
+      people,
+      say: (oid: string, answer: 'ada' | 'nobody') => {
+        known.set(oid, answer);
+        version += 1;
+      },
+    };
+  };
+
+  test('while it is not known who approved, what ran before counts, and it is said', async () => {
+    const { people, say } = forge();
+    const { add, look, settle, line } = world(people);
+    add(FIRST);
+    await settle();
+    add(by(BOB, { [WEB]: image('2') }));
+    const waits = await look();
+    expect([standing(waits), imageOf(waits)]).toEqual(['held', digestOf('1')]);
+    expect(jobOf(waits, 'shop/web').standing).toMatchObject({
+      why: expect.stringContaining('waits until it is known who approved commit'),
+    });
+    expect(waits.owed).toEqual([]);
+    say(line().at(-1)?.commit.oid ?? '', 'ada');
+    expect(imageOf(await settle())).toBe(digestOf('2'));
+  });
+
+  test('what was judged stays so when nobody can be asked any more', async () => {
+    const { people, say } = forge();
+    const first = world(people);
+    first.add(FIRST);
+    await first.settle();
+    first.add(by(BOB, { [WEB]: image('2') }));
+    say(first.line().at(-1)?.commit.oid ?? '', 'ada');
+    await first.settle();
+    const away = createScreen(first.source, { people: unasked, epochMs: () => 0 });
+    expect((await away.read()).held).toBeUndefined();
+  });
+});
