@@ -65,8 +65,11 @@ export const startGitHubCluster = async (options: GitHubClusterOptions): Promise
         tokenOf === undefined ? forgeWords(hub, root, port) : tokenWords(hub, root, tokenOf),
     });
     const close = async () => {
-      await cluster.close();
-      await hub.close();
+      try {
+        await cluster.close();
+      } finally {
+        await hub.close();
+      }
     };
     return { hub, cluster, webhook, close, ...acts(hub, cluster) };
   } catch (error) {
