@@ -115,6 +115,7 @@ export const createForgeWorld = () => {
     offers,
     closed,
     loop,
+    settle,
     /** The main loop made a pass. */
     see: async (view: LoopState['view'], more: Partial<Omit<LoopState, 'view'>> = {}) => {
       state = { failure: null, write: null, refused: null, ...more, view };
