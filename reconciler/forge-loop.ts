@@ -54,7 +54,7 @@ export const createForgeLoop = (context: ForgeContext): ForgeLoop => {
     };
     const tell = async (at: View): Promise<void> => {
       await attempt(async () => {
-        const seen = await forge.look();
+        const seen = await forge.look((open) => pulls.begin(at, open));
         await attempt(() => pulls.tell(at, seen));
         await attempt(() => requests.answer(at, seen.requests));
         return null;

@@ -13,6 +13,7 @@ import type {
   ForgeRequest,
   ForgeState,
   PullAsk,
+  PullRequest,
 } from '../schema/forge.ts';
 import type { HeldFile, LedgerRecord } from '../schema/ledger.ts';
 import type { Heard, LiveState } from '../schema/live.ts';
@@ -94,8 +95,11 @@ export interface LogPort {
  * or asks to wait, `broken` when a person must act (a permission is missing).
  */
 export interface ForgePort {
-  /** What changed on it; cheap when nothing did (conditional requests). */
-  readonly look: () => Promise<ForgeState>;
+  /**
+   * What changed on it; cheap when nothing did (conditional requests). `ahead` is told the open pull
+   * requests as soon as they are known, before the rest is, where they had to be asked for.
+   */
+  readonly look: (ahead?: (open: readonly PullRequest[]) => void) => Promise<ForgeState>;
   /** The check as it stands there now, whoever started it; null: there is none of ours. */
   readonly check: (kind: CheckKind, commit: string) => Promise<CheckReport | null>;
   /** Makes it, or brings it up to date: never a second one of the same kind and commit. */

@@ -7,13 +7,18 @@ import type { CheckReport, ForgeState, PullRequest } from '../schema/forge.ts';
 import type { PullPlan } from '../schema/pull-plan.ts';
 import type { Ms } from '../schema/spec.ts';
 import type { View } from './cycle.ts';
-import { dueOf, isNews, plannedPulls, type PlannedPull } from './forge/pulls.ts';
+import { dueOf, isNews, plannedPulls, type Due, type PlannedPull } from './forge/pulls.ts';
 import { earliest, tryEach, type ForgeContext } from './forge-context.ts';
 import { closedCheck, closedComment, pullComment } from './render/comment.ts';
 import { planCheck } from './render/plan-check.ts';
 import { visibilityOf } from './render/visibility.ts';
 
 export interface PullReports {
+  /**
+   * The first plan that `tell` would make is begun, and nothing is told: the forge is still asked
+   * for the rest. One, since plans are made one at a time.
+   */
+  readonly begin: (view: View, open: readonly PullRequest[]) => void;
   readonly tell: (view: View, seen: ForgeState) => Promise<Ms | null>;
   /** What was planned last; null: nothing yet. */
   readonly planned: (pull: number) => PlannedPull | null;
@@ -56,7 +61,18 @@ export const createPullReports = (context: ForgeContext): PullReports => {
     known.delete(keyOf(pull.number));
   };
 
+  const dueNow = (subject: Subject, view: View): Due => {
+    const { head, base, key } = subject;
+    const state = { base, live: view.live, approvals: approvalsIn(view), now: clock.now() };
+    return dueOf(head, known.get(key), state);
+  };
+
   return {
+    begin: (view, open) => {
+      const subjects = subjectsOf(view, plannedPulls(open), []);
+      const first = subjects.find((subject) => dueNow(subject, view).kind === 'now');
+      if (first !== undefined) void plans.of(first, view);
+    },
     planned: (pull) => known.get(keyOf(pull)) ?? null,
     forget: (pull) => {
       known.delete(keyOf(pull));
@@ -66,11 +82,7 @@ export const createPullReports = (context: ForgeContext): PullReports => {
       const subjects = subjectsOf(view, plannedPulls(pulls), groups);
       const due: (Ms | null)[] = [];
       const one = async (subject: Subject): Promise<void> => {
-        const now = clock.now();
-        const { live } = view;
-        const { base } = subject;
-        const state = { base, live, approvals: approvalsIn(view), now };
-        const when = dueOf(subject.head, known.get(subject.key), state);
+        const when = dueNow(subject, view);
         if (when.kind === 'now') await planOne(subject, view);
         else await tellReviews(context, { subject, view, known });
         if (when.kind === 'later') due.push(when.at);
@@ -183,20 +195,20 @@ const endCheck = async (
   if (isOpen) await forge.writeCheck({ ...told, ...closedCheck(told, state === 'merged') });
 };
 
-/** Plans that could not be told yet: a forge that is away does not have them made again and again. */
+/** Plans that are not told yet, some still being made: a forge that is away does not have them made again and again. */
 const createPlans = ({ plans }: ForgeContext) => {
   const untold = new Map<
     string,
-    { readonly made: string; readonly plan: PullPlan; live: View['live'] }
+    { readonly made: string; readonly plan: Promise<PullPlan>; readonly live: View['live'] }
   >();
   return {
-    of: async ({ key, head, base, pull }: Subject, view: View): Promise<PullPlan> => {
+    of: ({ key, head, base, pull }: Subject, view: View): Promise<PullPlan> => {
       const { live } = view;
       const { held } = view.tree;
       const made = [head, base, ...approvalsIn(view), JSON.stringify(held)].join();
       const before = untold.get(key);
       if (before?.made === made && before.live === live) return before.plan;
-      const plan = await plans.plan({
+      const plan = plans.plan({
         base,
         head,
         live,

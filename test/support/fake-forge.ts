@@ -33,6 +33,8 @@ export interface FakeForge {
   /** By address. */
   readonly accounts: Map<string, Account>;
   hasChecks: boolean;
+  /** A look has told of open pull requests, and waits for this with the rest. */
+  rest: Promise<void>;
   /** Every call fails with it; null: none. */
   failure: EdgeFailure | null;
   /** Fails these writes, each as it stands in `writes`. */
@@ -52,9 +54,12 @@ export const createFakeForge = (): FakeForge => {
     fake.writes.push(what);
   };
   const port: ForgePort = {
-    look: async () => {
+    look: async (ahead) => {
       guard();
       const { pulls, groups } = fake;
+      ahead?.(pulls.filter(({ state }) => state === 'open'));
+      await fake.rest;
+      guard();
       const answered = new Set(fake.answers.map(({ id }) => id));
       return { pulls, groups, requests: fake.requests.filter(({ id }) => !answered.has(id)) };
     },
@@ -124,6 +129,7 @@ export const createFakeForge = (): FakeForge => {
     behind: new Map(),
     accounts: new Map(),
     hasChecks: true,
+    rest: Promise.resolve(),
     failure: null,
     refused: new Map(),
     wake: () => {

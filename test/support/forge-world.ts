@@ -116,6 +116,7 @@ export const createForgeWorld = (given: Pick<ForgeContext, 'environmentUrl'> = {
     offers,
     closed,
     loop,
+    settle,
     /** The main loop made a pass. */
     see: async (view: LoopState['view'], more: Partial<Omit<LoopState, 'view'>> = {}) => {
       state = { failure: null, write: null, refused: null, ...more, view };

@@ -13,7 +13,7 @@ import { createDeployments } from './deployments.ts';
 import { ForgeFailure } from './failure.ts';
 import type { GitHub, GitHubOptions } from './options.ts';
 import { createBell, intervalMs, type Bell } from './polling.ts';
-import { createPulls } from './pulls.ts';
+import { createPulls, type Pulls } from './pulls.ts';
 import { createRequests } from './requests.ts';
 import { createStatuses } from './statuses.ts';
 import { createReceiver, type Receiver } from './webhooks.ts';
@@ -52,13 +52,13 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
     bell.ring();
   });
 
-  const look = async (): Promise<ForgeState> => {
+  const look: GitHub['look'] = async (ahead) => {
     const at = clock.now();
     const known = glance.since(at - interval());
     if (known !== null) return known;
     const keep = glance.begin(at);
-    // Two rounds, not one question after the other: a plan waits for all of them.
-    const [fresh, open] = await Promise.all([deliveries?.fresh() ?? [], pulls.open()]);
+    // Two rounds, not one question after the other: what is told waits for all of them.
+    const [open, fresh] = await Promise.all([openOf(pulls, ahead), deliveries?.fresh() ?? []]);
     for (const delivery of fresh) take(delivery);
     await sayAgain(checks, again);
     const closed = pulls.closed().then(closings.unfolded);
@@ -87,6 +87,12 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
     notice: wire.notice,
     writes: () => wire.gate.writes(),
   };
+};
+
+const openOf = async (pulls: Pulls, ahead: Parameters<GitHub['look']>[0]) => {
+  const open = await pulls.open();
+  ahead?.(open);
+  return open;
 };
 
 interface CommentParts {

@@ -188,6 +188,39 @@ describe('pull requests', () => {
     expect(world.fake.writes.filter((line) => line === 'comment #3')).toHaveLength(1);
   });
 
+  test('its plan begins while the forge is still asked for the rest, and is told once, after it', async () => {
+    const { fake, plans } = world;
+    fake.pulls = [pull(), pull({ number: 4, head: 'h4' })];
+    let answer = () => {};
+    fake.rest = new Promise((resolve) => void (answer = resolve));
+    await world.see(viewOf([BASE]));
+    expect(plans, 'one at a time, the newest first').toEqual(['h4']);
+    expect(fake.writes).toEqual([]);
+    answer();
+    await world.settle();
+    expect(plans).toEqual(['h4', 'h1']);
+    expect(fake.writes).toContain('check plan/h4');
+    await world.poke();
+    expect(plans).toHaveLength(2);
+  });
+
+  test('what moved while it was being planned is planned as it stands now', async () => {
+    const { fake, plans } = world;
+    fake.pulls = [pull()];
+    let answer = () => {};
+    fake.rest = new Promise((resolve) => void (answer = resolve));
+    await world.see(viewOf([BASE]));
+    fake.failure = { ...BROKEN_EDGE, message: 'it is away' };
+    answer();
+    await world.settle();
+    fake.failure = null;
+    fake.pulls = [pull({ head: 'h2' })];
+    await world.poke();
+    expect(plans).toEqual(['h1', 'h2']);
+    expect(fake.checks.has('plan/h1')).toBe(false);
+    expect(fake.checks.has('plan/h2')).toBe(true);
+  });
+
   test('a push is planned again at once, on the new commit', async () => {
     world.fake.pulls = [pull()];
     await world.see(viewOf([BASE]));
