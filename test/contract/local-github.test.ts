@@ -4,9 +4,10 @@
 
 import { execFile } from 'node:child_process';
 import { createHmac } from 'node:crypto';
-import { rmSync } from 'node:fs';
+import { readdirSync, readFileSync, rmSync } from 'node:fs';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
+import { dirname } from 'node:path';
 import { promisify } from 'node:util';
 import { App, Octokit } from 'octokit';
 import { afterEach, describe, expect, test } from 'vitest';
@@ -252,6 +253,26 @@ describe('limits and faults', () => {
     expect(git(hub.folder, 'rev-parse', 'main')).toBe(next);
   });
 
+  test('a push whose client has gone ends, that which waited for it too, and the hub closes', async () => {
+    const { hub } = await bench();
+    const { pathname } = new URL(hub.cloneUrl);
+    const auth = Buffer.from(`x:${hub.person('ada').token}`).toString('base64');
+    const halves = [1, 2].map(() =>
+      http.request(`${hub.url}${pathname}/git-receive-pack`, {
+        method: 'POST',
+        headers: {
+          authorization: `Basic ${auth}`,
+          'content-type': 'application/x-git-receive-pack-request',
+          'content-length': '1000',
+        },
+      }),
+    );
+    for (const half of halves) half.on('error', () => undefined).write('0094');
+    await expect.poll(() => gitsOf(hub).length, { timeout: 5000 }).toBeGreaterThan(0);
+    for (const half of halves) half.destroy();
+    await expect.poll(() => gitsOf(hub), { timeout: 5000 }).toEqual([]);
+  });
+
   test('a deployment needs its checks, unless it says otherwise, and success retires the old', async () => {
     const { octokit, of, head, hub } = await withTopic();
     await octokit.rest.repos.createCommitStatus({ ...of, sha: head, state: 'pending' });
@@ -286,3 +307,14 @@ describe('limits and faults', () => {
     );
   });
 });
+
+/** Commands of git that serve a repository of the hub now. */
+const gitsOf = (hub: GitHub): readonly string[] =>
+  readdirSync('/proc').flatMap((pid) => {
+    try {
+      const mine = readFileSync(`/proc/${pid}/environ`, 'utf8').includes(dirname(hub.folder));
+      return mine ? [`${pid} ${readFileSync(`/proc/${pid}/cmdline`, 'utf8')}`] : [];
+    } catch {
+      return []; // no process, or one that ended
+    }
+  });

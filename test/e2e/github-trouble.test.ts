@@ -280,7 +280,7 @@ test('a rewritten branch stops syncing, says so in the check of its head, and go
   const old = follow();
   const before = await pids();
   cluster.git('commit', '--quiet', '--amend', '-m', 'said otherwise');
-  const forced = cluster.commit({ [FILE]: web('forced') }, 'another line');
+  const forced = cluster.commit({ [FILE]: web('forced', { maxParallel: 3 }) }, 'another line');
   await hub.push(cluster.repository, 'ada', '+main:main');
   const check = await checkOf(SYNC, forced);
   expect(check.conclusion).toBe('failure');

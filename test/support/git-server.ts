@@ -109,12 +109,10 @@ export const serveGit = async (
       QUERY_STRING: url.search.slice(1),
       CONTENT_TYPE: headers['content-type'] ?? '',
       HTTP_CONTENT_ENCODING: headers['content-encoding'] ?? '',
+      // No CONTENT_LENGTH: with one, git reads the end of a body that was cut for ever.
       GIT_PROTOCOL: String(headers['git-protocol'] ?? ''),
       REMOTE_USER: user ?? 'anyone',
       REMOTE_ADDR: '127.0.0.1',
-      ...(headers['content-length'] === undefined
-        ? {}
-        : { CONTENT_LENGTH: headers['content-length'] }),
       ...env,
     },
   });

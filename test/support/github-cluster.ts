@@ -65,8 +65,11 @@ export const startGitHubCluster = async (options: GitHubClusterOptions): Promise
         tokenOf === undefined ? forgeWords(hub, root, port) : tokenWords(hub, root, tokenOf),
     });
     const close = async () => {
-      await cluster.close();
-      await hub.close();
+      try {
+        await cluster.close();
+      } finally {
+        await hub.close();
+      }
     };
     return { hub, cluster, webhook, close, ...acts(hub, cluster) };
   } catch (error) {
@@ -87,6 +90,7 @@ const forgeWords = (hub: GitHub, root: string, port: number): readonly string[] 
     github: hub.url,
     app: { id: hub.app.id, installation: hub.app.installationId, private_key_file: 'app.pem' },
     webhook: { listen: `127.0.0.1:${port}`, secret_file: 'webhook-secret' },
+    environment_url: 'https://shop.example',
   };
   file('forge.yaml', JSON.stringify(forge, null, 2));
   return ['--forge', join(root, 'forge.yaml')];
