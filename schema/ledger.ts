@@ -86,6 +86,11 @@ export type LedgerRecord =
        * as where a commit was amended.
        */
       readonly sameAs?: string;
+      /**
+       * The last synced commit when it was written; absent: there was none. As long as it is the last
+       * one, the record's commit may be thrown away without a word that the job was touched.
+       */
+      readonly since?: string;
     }
   | {
       readonly kind: 'reverted';

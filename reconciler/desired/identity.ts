@@ -121,7 +121,10 @@ const refOf = (record: IntroducedRecord, known: readonly CommitInfo[] = []): Com
  * The record that the ledger lacks of a job that came back to a version, so that the next start
  * needs no history to know its deployment (rules 12.4); null: it lacks none.
  */
-export const returnedRecord = (job: DesiredJob, ledger: JobLedger): LedgerRecord | null => {
+export const returnedRecord = (
+  job: DesiredJob,
+  { ledger, synced }: { readonly ledger: JobLedger; readonly synced: string | null },
+): LedgerRecord | null => {
   const { specHash } = job.spec;
   if (!job.settled || introducedRecord(ledger, specHash)?.deployment === job.deployment) {
     return null;
@@ -136,6 +139,7 @@ export const returnedRecord = (job: DesiredJob, ledger: JobLedger): LedgerRecord
     commit,
     ...(subject === '' ? {} : { author, email, subject }),
     ...(sameAs === undefined ? {} : { sameAs }),
+    ...(synced === null ? {} : { since: synced }),
   };
 };
 

@@ -32,6 +32,8 @@ export interface JobInput {
   readonly namespaceHeld: string | null;
   readonly scale: Found['scale'];
   readonly ledger: JobLedger;
+  /** The last synced commit; null: there is none. */
+  readonly synced: string | null;
   readonly history: History | undefined;
   readonly lookups: ReadonlyMap<string, LookupAnswer>;
   readonly changes: SourceTree['changes'];

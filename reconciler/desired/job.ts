@@ -16,7 +16,13 @@ import { settingsAt } from './cluster.ts';
 import { draftJob, type Draft } from './draft.ts';
 import { neededPaths } from './histories.ts';
 import { fallbackOf, identityOf, returnedRecord, type Identity } from './identity.ts';
-import { failedRecord, revertCommit, settledRecord, type SettledRecord } from './ledger-index.ts';
+import {
+  failedRecord,
+  mayBeThrownAway,
+  revertCommit,
+  settledRecord,
+  type SettledRecord,
+} from './ledger-index.ts';
 import type { JobInput, JobOutcome } from './job-input.ts';
 import { judged } from './policy.ts';
 import { problemAt } from './problem.ts';
@@ -59,8 +65,8 @@ const withChange = ({ history, changes }: JobInput, outcome: JobOutcome): JobOut
 };
 
 /** A version that came back is another deployment (rules 2.3), of which the ledger has to know. */
-const withReturn = ({ ledger }: JobInput, outcome: JobOutcome): JobOutcome => {
-  const record = outcome.job && returnedRecord(outcome.job, ledger);
+const withReturn = (input: JobInput, outcome: JobOutcome): JobOutcome => {
+  const record = outcome.job && returnedRecord(outcome.job, input);
   return record === null ? outcome : { ...outcome, owed: [...outcome.owed, record] };
 };
 
@@ -70,7 +76,10 @@ const validAtHead = (input: JobInput, draft: ValidDraft): JobOutcome => {
   const { ledger, history, path } = input;
   const quick = versionOf(draft, NO_TEXTS, input);
   const record = quick.unresolved.length === 0 ? settledRecord(ledger, quick.spec.specHash) : null;
-  const isKnown = record !== null && !input.touches([path, ...draft.sources]);
+  const isKnown =
+    record !== null &&
+    !input.touches([path, ...draft.sources]) &&
+    !mayBeThrownAway(ledger, { specHash: quick.spec.specHash, synced: input.synced });
   const known = () => settledJob(input, quick, identityOf(quick.spec, null, input));
   if (isKnown && !isBackAgain(ledger, record)) {
     return outcomeOf(draft, { job: known(), isPlain: true });

@@ -270,6 +270,24 @@ export const introducedRecord = (
       : null,
   );
 
+/**
+ * The version came back since the last synced commit: people may have thrown that away, and then no
+ * commit that is left has touched the job.
+ */
+export const mayBeThrownAway = (
+  ledger: JobLedger,
+  { specHash, synced }: { readonly specHash: string; readonly synced: string | null },
+): boolean => {
+  const deployment = introducedRecord(ledger, specHash)?.deployment;
+  return ledger.some(
+    (record) =>
+      record.kind === 'returned' &&
+      record.deployment === deployment &&
+      record.since !== undefined &&
+      record.since === synced,
+  );
+};
+
 export const isMarked = (ledger: JobLedger, deployment: string): boolean =>
   ledger.some((record) => record.kind === 'settled' && record.deployment === deployment);
 

@@ -222,6 +222,7 @@ const inputs = ({ tree, frame, indexed, layout, read }: LookInput, memo: Compile
       namespaceHeld: found.heldBecause,
       scale: frame.counts.get(path) ?? NO_COUNTS,
       ledger: recordsOf(index, id),
+      synced: index.synced,
       history: histories.get(path),
     };
   };
