@@ -66,7 +66,7 @@ const main = (): void => {
   });
   const open = () =>
     createPullPlans({
-      source: { ...where, cacheDir: repository, ledger: 'ref', sshCommand: null },
+      source: { ...where, cacheDir: repository, sshCommand: null },
       keep: program === null ? null : { folder: keptIn, program },
       auth: null,
       registryCredentials: null,

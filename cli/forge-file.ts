@@ -35,6 +35,7 @@ const ForgeFile = Type.Object(
       ),
     ),
     comments: Type.Optional(Type.Boolean()),
+    environment_url: Type.Optional(Type.String({ pattern: '^https?://[^/\\s@]+(/\\S*)?$' })),
   },
   closed,
 );
@@ -73,7 +74,7 @@ export const parseForgeFile = (path: string, text: string): ForgeFile => {
   const positions = positionsOf(text, read.root);
   const check = new Ajv({ allErrors: true }).compile(JSON.parse(JSON.stringify(ForgeFile)));
   const problems = check(value)
-    ? missingLogin(value as ForgeFile)
+    ? [...missingLogin(value as ForgeFile), ...noAddress(value as ForgeFile)]
     : (check.errors ?? []).map((error) => ({ pointer: pointerOf(error), words: wordsOf(error) }));
   if (problems.length === 0) return value as ForgeFile;
   const lines = problems.map(
@@ -92,6 +93,11 @@ const missingLogin = ({ app, token_file }: ForgeFile): readonly FileProblem[] =>
   const words = 'name either `app` (id, installation, private_key_file) or `token_file`';
   return [{ pointer: '', words: `it has ${app === undefined ? 'neither' : 'both'}: ${words}` }];
 };
+
+const noAddress = ({ environment_url: url }: ForgeFile): readonly FileProblem[] =>
+  url === undefined || URL.canParse(url)
+    ? []
+    : [{ pointer: '/environment_url', words: `\`environment_url\` ${SHAPES['environment_url']}` }];
 
 const pointerOf = ({ instancePath, keyword, params }: ErrorObject): string => {
   const { additionalProperty } = params as { readonly additionalProperty?: string };
@@ -113,6 +119,7 @@ const FIELDS = [
   'path',
   'secret_file',
   'comments',
+  'environment_url',
 ];
 
 const wordsOf = (error: ErrorObject): string => {
@@ -133,6 +140,7 @@ const SHAPES: Readonly<Record<string, string>> = {
   repository: 'is written OWNER/NAME',
   'webhook.listen': 'is an address: 127.0.0.1:PORT',
   'webhook.path': 'is a path: /webhook',
+  environment_url: 'is the address where people see what the cluster runs: https://shop.example',
 };
 
 const configOf = (file: ForgeFile, folder: string): ForgeConfig => {
@@ -161,6 +169,7 @@ const configOf = (file: ForgeFile, folder: string): ForgeConfig => {
             secretFile: resolve(folder, webhook.secret_file),
           },
     comments: file.comments ?? true,
+    ...(file.environment_url === undefined ? {} : { environmentUrl: file.environment_url }),
   };
 };
 
@@ -189,6 +198,9 @@ export const forgeFileText = (config: ForgeConfig): string => {
           `  secret_file: ${JSON.stringify(webhook.secretFile)}`,
         ]),
     `comments: ${config.comments}`,
+    ...(config.environmentUrl === undefined
+      ? []
+      : [`environment_url: ${JSON.stringify(config.environmentUrl)}`]),
   ];
   return `${lines.join('\n')}\n`;
 };

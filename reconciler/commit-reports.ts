@@ -30,7 +30,8 @@ export interface CommitReports {
   readonly refuse: (refused: Refused | null) => Promise<null>;
 }
 
-export const createCommitReports = ({ forge, source, clock }: ForgeContext): CommitReports => {
+export const createCommitReports = (context: ForgeContext): CommitReports => {
+  const { forge, source, clock, environmentUrl = null } = context;
   const open = new Map<string, Open>();
 
   /** Newest first until one that is known, or that ended on the forge. */
@@ -63,7 +64,7 @@ export const createCommitReports = ({ forge, source, clock }: ForgeContext): Com
         environment: view.desired.cluster.name,
         state,
         description: deploymentWords(body),
-        url: null,
+        url: environmentUrl,
       });
       open.set(one.commit, { ...told, deployment: state });
     }

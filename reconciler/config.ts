@@ -47,6 +47,8 @@ export interface ForgeConfig {
   readonly webhook: WebhookConfig | null;
   /** One comment on each pull request. */
   readonly comments: boolean;
+  /** An http(s) address: where people see what the cluster runs. Absent: deployments name none. */
+  readonly environmentUrl?: string;
 }
 
 /** Files are read anew whenever they are needed, so that keys and tokens can be exchanged. */

@@ -24,6 +24,8 @@ export interface ForgeContext {
     /** Commits on the first-parent line, newest first. */
     readonly listCommits: (limit: number) => Promise<readonly CommitInfo[]>;
   };
+  /** Where people see what the cluster runs; absent: nowhere. */
+  readonly environmentUrl?: string;
   readonly clock: ClockPort;
   readonly log: LogPort;
   /** The main loop: what is known, and how to have it look again. */

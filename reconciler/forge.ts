@@ -71,7 +71,6 @@ const startForge = async (ask: ForgeAsk): Promise<RunningForge> => {
       directory: repository.directory,
       cluster,
       cacheDir,
-      ledger: 'ref',
       sshCommand: null,
     },
     keep: program === null ? null : { folder: cacheDir, program },
@@ -82,7 +81,10 @@ const startForge = async (ask: ForgeAsk): Promise<RunningForge> => {
   });
   const webhookAddress = await github.listen();
   const stop = new AbortController();
-  const forgeLoop = createForgeLoop({ forge: github, plans, source, clock, log, loop });
+  const { environmentUrl: url } = config.forge ?? {};
+  const environment = url === undefined ? {} : { environmentUrl: url };
+  const tools = { plans, source, clock, log, loop };
+  const forgeLoop = createForgeLoop({ forge: github, ...tools, ...environment });
   const running = forgeLoop.run(stop.signal);
   // A push is told by a webhook long before the next poll of the repository. A failure to read is
   // met and told by the main loop.

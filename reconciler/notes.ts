@@ -13,6 +13,7 @@ import { RETRY_LONGEST_MS } from './config.ts';
 import type { Foresee } from './foresee.ts';
 import type { LogPort } from './ports.ts';
 import { noteWith, planNote, syncNote, type JobSeen, type NoteEnd } from './render/note.ts';
+import { isOnItsWay } from './render/sync-jobs.ts';
 
 export interface NotesPort {
   /** What the note becomes of what it is; null: it is left as it is. */
@@ -215,9 +216,8 @@ const endOf = ({ desired, plan, stale }: View): NoteEnd | null => {
     const reasons = new Map(failed.map(({ job, reason }) => [job, reason ?? 'it failed']));
     return { kind: 'failed', reasons };
   }
-  const isDone =
-    synced && steps.length === 0 && deployments.every(({ status }) => ENDED.has(status));
-  return isDone ? { kind: 'in-sync' } : null;
+  const isDone = deployments.every((one) => ENDED.has(one.status) && !isOnItsWay(one));
+  return synced && steps.length === 0 && isDone ? { kind: 'in-sync' } : null;
 };
 
 /** Nothing of a rollout is left to come. */

@@ -13,7 +13,7 @@ export interface PullWorkerData {
   readonly source: Pick<
     PullReaderOptions,
     'repository' | 'branch' | 'directory' | 'cluster' | 'cacheDir'
-  > & { readonly ledger: 'ref' | 'branch'; readonly sshCommand: string | null };
+  > & { readonly sshCommand: string | null };
   /** What the reconciler keeps for its next start, and the code that wrote it; null: nothing. */
   readonly keep: { readonly folder: string; readonly program: string } | null;
   /** Somebody is asked for the login of the repository; else it stands in its URL, or is none. */

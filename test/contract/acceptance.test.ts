@@ -346,6 +346,25 @@ describe('merged by the host', () => {
     expect(await seen(source)).toEqual([before, merge, 'merge-differs']);
   });
 
+  test('merge commit: lines of one file, which both sides changed, as Git puts them together', async () => {
+    const source = open();
+    turnedOn('strict', ...listed());
+    const change = (text: string) => ({ files: { 'jobs/shop/p.yaml': text }, message: 'Lines' });
+    signedCommit(work, ada, change('# 1\n# 2\n# 3\n# 4\n# 5\n'));
+    git(work, 'checkout', '--quiet', '-b', 'pull');
+    signedCommit(work, ada, change('# 1\n# 2\n# 3\n# 4\n# five\n'));
+    git(work, 'checkout', '--quiet', 'main');
+    const before = signedCommit(work, ada, change('# one\n# 2\n# 3\n# 4\n# 5\n'));
+    const merge = mergeButton();
+    expect(await seen(source)).toEqual([merge, null, null]);
+    git(work, 'reset', '--quiet', '--hard', before);
+    mergeButton();
+    fs.appendFileSync(path.join(work, 'jobs/shop/p.yaml'), '# edited in the browser\n');
+    git(work, 'add', '--all');
+    const other = button('commit', '--quiet', '--amend', '--no-edit');
+    expect(await seen(open())).toEqual([before, other, 'merge-differs']);
+  });
+
   test('merge commit by a person: her signature is enough', async () => {
     const source = open();
     turnedOn('strict', ...listed());

@@ -62,10 +62,11 @@ afterEach(async () => {
 describe('usage', () => {
   it('sees processor and memory in use, and leaves out what is gone', async () => {
     const usage = await createUsage({ diskPath: root });
-    await start('x=0; while :; do x=$((x + 1)); done');
+    // A text of a megabyte: what a shell takes by itself the kernel may not have charged to the group.
+    await start('m=$(head -c 1000000 /dev/zero | tr "\\0" m); x=0; while :; do x=$((x + 1)); done');
     await usage.read([cgroup]);
     let read = await usage.read([cgroup]);
-    // On a busy machine the loop may get little of a half second, and the kernel charges a page late.
+    // On a busy machine the loop may get little of a half second.
     const isSeen = ({ cpuMilli, memoryBytes } = NONE) => cpuMilli > 100 && memoryBytes > 0;
     for (let look = 0; look < 10 && !isSeen(read.get(cgroup)); look += 1) {
       await sleep(500);

@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { github } from '../../cli/github.ts';
-import { parseForgeFile, readForgeFile } from '../../cli/forge-file.ts';
+import { forgeFileText, parseForgeFile, readForgeFile } from '../../cli/forge-file.ts';
 import { startGitHub, type GitHub } from '../support/github/github.ts';
 
 const ends: (() => Promise<void> | void)[] = [];
@@ -192,6 +192,20 @@ test('words that lead nowhere are refused before anything is written', async () 
   await expect(run({ appId: '3' })).rejects.toThrow('both --app-id and --key-file');
 });
 
+test('the file: an address of the environment is read, and written again', async () => {
+  const folder = mkdtempSync(join(tmpdir(), 'purser-forge-'));
+  ends.push(() => rmSync(folder, { recursive: true, force: true }));
+  const file = join(folder, 'forge.yaml');
+  writeFileSync(join(folder, 't'), 'token');
+  const text = 'github: https://github.com\nrepository: a/b\ntoken_file: t\n';
+  writeFileSync(file, text);
+  expect(await readForgeFile(file)).not.toHaveProperty('environmentUrl');
+  writeFileSync(file, `${text}environment_url: https://shop.example\n`);
+  const config = await readForgeFile(file);
+  expect(config.environmentUrl).toBe('https://shop.example');
+  expect(parseForgeFile(file, forgeFileText(config)).environment_url).toBe('https://shop.example');
+});
+
 test('the file: what is wrong is named with its line', () => {
   const good = 'github: https://github.com\nrepository: a/b\ntoken_file: t\n';
   expect(parseForgeFile('f.yaml', good)).toMatchObject({ repository: 'a/b' });
@@ -202,6 +216,12 @@ test('the file: what is wrong is named with its line', () => {
   expect(wrong(`${good}app: {id: 1, instalation: 2, private_key_file: k}\n`)).toThrow(
     'unknown field `instalation`: did you mean `installation`?',
   );
+  const address = 'https://shop.example/?all';
+  const named = (url: string) => `${good}environment_url: ${url}\n`;
+  expect(parseForgeFile('f.yaml', named(address))).toMatchObject({ environment_url: address });
+  const words = 'f.yaml:4: `environment_url` is the address where people see';
+  const bad = ['shop.example', 'ftp://shop.example', 'http://:80', 'https://me:key@shop.example'];
+  for (const url of bad) expect(wrong(named(url)), url).toThrow(words);
   expect(wrong('a: [\n')).toThrow(/^f\.yaml:\d+: /);
 });
 

@@ -149,6 +149,11 @@ test('deployments: one of a commit, a status when it differs', async () => {
   await forge().writeDeployment({ ...ask, state: 'success' });
   expect(hub.deployments()).toHaveLength(1);
   expect(hub.writes().filter(({ path }) => path.includes('/statuses'))).toHaveLength(2);
+  const url = 'https://shop.example';
+  await forge().writeDeployment({ ...ask, state: 'success', url });
+  await forge().writeDeployment({ ...ask, state: 'success', url });
+  expect(hub.writes().filter(({ path }) => path.includes('/statuses'))).toHaveLength(3);
+  expect(JSON.stringify(hub.deployments())).toContain('"environmentUrl":"https://shop.example"');
 });
 
 test('pull requests: opened once a branch, merge groups, authors', async () => {

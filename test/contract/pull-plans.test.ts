@@ -50,7 +50,6 @@ describe('plans of pull requests', () => {
         directory: '',
         cluster: 'ship',
         cacheDir: work,
-        ledger: 'ref',
         sshCommand: null,
       },
       keep: null,
@@ -246,7 +245,7 @@ describe('plans of pull requests', () => {
       await main.read();
       main.close();
       asked = 0;
-      const source = { repository, ...where, ledger: 'ref', sshCommand: null } as const;
+      const source = { repository, ...where, sshCommand: null } as const;
       const plans = open({ source, auth });
       const found = planned(await plans.plan({ base, head, live, fromFork: false }));
       expect(found.summary.jobs.map((one) => one.job)).toEqual(['shop/web']);

@@ -1,14 +1,11 @@
 // Pull requests read from real repositories: what a merge would be, beside what Git makes of it;
 // fetching from a real server; and what strangers send. In: repositories made by git. Out: tests.
-// Not here: the plans made of them (pull-plans).
+// Not here: the plans made of them (pull-plans), merges at random (pull-merges).
 
-import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
-import fc from 'fast-check';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
-import { mergeText } from '../../reconciler/edge/git/merge-text.ts';
 import type { PullReader, PullTrees } from '../../reconciler/edge/git/pulls.ts';
 import { createPullReader, type PullReaderOptions } from '../../reconciler/edge/git/pulls.ts';
 import { createGitSource } from '../../reconciler/edge/git/source.ts';
@@ -311,46 +308,4 @@ describe('the merge of a pull request, in memory', () => {
       expect(words).not.toContain(Buffer.from('bot:SECRET-1').toString('base64'));
     });
   });
-});
-
-test('texts are merged as git merges them', () => {
-  const folder = tempFolder('merge-text');
-  const line = fc.constantFrom('a\n', 'b\n', 'c\n', 'd\n', 'e\n');
-  const text = fc.array(line, { maxLength: 12 });
-  const write = (name: string, lines: readonly string[]) => {
-    fs.writeFileSync(path.join(folder, name), lines.join(''));
-    return name;
-  };
-  const edited = (lines: readonly string[]) =>
-    fc
-      .array(fc.tuple(fc.nat(12), fc.nat(2), fc.array(line, { maxLength: 2 })), { maxLength: 2 })
-      .map((edits) => {
-        const now = [...lines];
-        for (const [at, gone, come] of edits) now.splice(at, gone, ...come);
-        return now;
-      });
-  const three = text.chain((base) => fc.tuple(fc.constant(base), edited(base), edited(base)));
-  try {
-    fc.assert(
-      fc.property(three, ([base, ours, theirs]) => {
-        const files = [write('ours', ours), write('base', base), write('theirs', theirs)];
-        let real: string | null = null;
-        try {
-          const args = ['merge-file', '-p', '-q', ...files];
-          real = execFileSync('git', args, { cwd: folder, encoding: 'utf8', stdio: 'pipe' });
-        } catch {
-          real = null;
-        }
-        const own = mergeText(base.join(''), ours.join(''), theirs.join(''));
-        // Which of several equal lines stayed is a matter of taste, so one may see a conflict
-        // where the other does not; they never make different texts of it.
-        if (own !== null && real !== null) expect(own).toBe(real);
-        if (ours.join('') === base.join('')) expect(own).toBe(theirs.join(''));
-        if (theirs.join('') === base.join('')) expect(own).toBe(ours.join(''));
-      }),
-      { numRuns: 150 },
-    );
-  } finally {
-    fs.rmSync(folder, { recursive: true, force: true });
-  }
 });

@@ -41,7 +41,7 @@ export const viewOf = (
   return { tree, desired, live, told: () => live, plan: made, violations: [], at: 0, stale: null };
 };
 
-export const createForgeWorld = () => {
+export const createForgeWorld = (given: Pick<ForgeContext, 'environmentUrl'> = {}) => {
   const fake = createFakeForge();
   const clock = { now: 0, wake: () => {} };
   const sleeps: (() => void)[] = [];
@@ -59,6 +59,7 @@ export const createForgeWorld = () => {
   let line: readonly CommitInfo[] = [];
   const quiet = () => undefined;
   const context: ForgeContext = {
+    ...given,
     forge: fake.port,
     plans: {
       plan: async ({ head, base }) => {

@@ -95,15 +95,6 @@ const openOf = async (pulls: Pulls, ahead: Parameters<GitHub['look']>[0]) => {
   return open;
 };
 
-const stateOf = (
-  open: readonly PullRequest[],
-  [closed, groups, requests]: readonly [
-    readonly PullRequest[],
-    ForgeState['groups'],
-    ForgeState['requests'],
-  ],
-): ForgeState => ({ pulls: [...open, ...closed], groups, requests });
-
 interface CommentParts {
   readonly comments: ReturnType<typeof createComments>;
   readonly closings: ReturnType<typeof createClosings>;
@@ -119,6 +110,15 @@ const commentsOf =
     closings.done(ask.pull);
     forget();
   };
+
+const stateOf = (
+  open: readonly PullRequest[],
+  [closed, groups, requests]: readonly [
+    readonly PullRequest[],
+    ForgeState['groups'],
+    ForgeState['requests'],
+  ],
+): ForgeState => ({ pulls: [...open, ...closed], groups, requests });
 
 /** What was seen last, until news come. */
 const createGlance = () => {

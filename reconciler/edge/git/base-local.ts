@@ -7,7 +7,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { shellWord } from '../../../schema/paths.ts';
 import type { LogPort } from '../../ports.ts';
-import type { Base, RefNames, Tips } from './base.ts';
+import type { Base, FollowedRefs, Tips } from './base.ts';
 import { broken, messageOf } from './failure.ts';
 import type { Repository } from './refs.ts';
 import { moveRef, openRepository, readRef } from './refs.ts';
@@ -17,7 +17,7 @@ import { watchRefs } from './watch.ts';
 
 export interface LocalOptions extends StoreOptions {
   readonly path: string;
-  readonly refs: RefNames;
+  readonly refs: FollowedRefs;
   readonly lookAgainMs: number;
   readonly log: LogPort;
 }
@@ -42,6 +42,7 @@ export const createLocalBase = (options: LocalOptions): Base => {
   return {
     local: true,
     name: options.path,
+    refs: options.refs,
     tips,
     refresh: tips,
     follow: async (ref) => readRef(store().repository, ref),

@@ -7,7 +7,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { LogPort } from '../../ports.ts';
-import type { Base, RefNames, Tips } from './base.ts';
+import type { Base, FollowedRefs, Tips } from './base.ts';
 import { broken, LostObject, messageOf, retry } from './failure.ts';
 import { gitLibrary } from './library.ts';
 import { COMMIT_BYTES, MIRROR_PACKS } from './limits.ts';
@@ -21,7 +21,7 @@ import { createStore } from './store.ts';
 export interface MirrorOptions extends StoreOptions {
   readonly gitDir: string;
   readonly remote: Remote;
-  readonly refs: RefNames;
+  readonly refs: FollowedRefs;
   readonly pollMs: number;
   readonly log: LogPort;
 }
@@ -79,6 +79,7 @@ export const createMirrorBase = (options: MirrorOptions): Base => {
   return {
     local: false,
     name: options.remote.name,
+    refs: options.refs,
     tips,
     refresh,
     follow: async (ref) => {

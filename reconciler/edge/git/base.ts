@@ -12,6 +12,16 @@ export interface RefNames {
   readonly notes: string;
 }
 
+/** A ref of Purser's own, or a branch. */
+export type LedgerPlace = 'ref' | 'branch';
+
+/** The refs of a base; which of its two places the ledger has is found out and may change. */
+export interface FollowedRefs extends RefNames {
+  readonly place: () => LedgerPlace;
+  readonly at: (place: LedgerPlace) => string;
+  readonly move: (to: LedgerPlace) => void;
+}
+
 /** What the two refs stand at; null: they do not exist. */
 export interface Tips {
   readonly branch: string | null;
@@ -25,6 +35,7 @@ export interface Base {
   readonly local: boolean;
   /** For messages. */
   readonly name: string;
+  readonly refs: FollowedRefs;
   /** The newest tips, with all their objects at hand. */
   readonly tips: () => Promise<Tips>;
   /** Asks the remote now, whatever was known; the same as `tips` for a local repository. */

@@ -7,9 +7,10 @@
 import { type Commit } from './format.ts';
 import { layerOver, type Layered } from './layer.ts';
 import { broughtIn } from './merge-base.ts';
-import { mergeInMemory } from './merge.ts';
+import { mergeByGit } from './merge-by-git.ts';
+import { mergeInMemory, type Merge } from './merge.ts';
 import type { Store } from './store.ts';
-import { enter, matters } from './tree.ts';
+import { isSameCluster } from './tree.ts';
 
 export interface HostMerges {
   /** Commits of the second parent that the first does not contain, newest first. */
@@ -28,22 +29,17 @@ export const createHostMerges = (store: Store, directory: string): HostMerges =>
       const [base, head] = merge.parents;
       if (base === undefined || head === undefined) return false;
       const { merging } = layer();
-      const result = await mergeInMemory(merging, { base, head, directory });
-      if (result.kind === 'conflict' || result.kind === 'unrelated') return false;
-      const given = result.kind === 'merged' ? result.commit : base;
-      const { tree } = await merging.folders.commit(given);
-      const [made, found] = await Promise.all(
-        [tree, merge.tree].map(async (oid) =>
-          partsOf(await enter(merging.folders, oid, directory)),
-        ),
-      );
-      return made === found;
+      const ask = { base, head, directory };
+      const isMade = async (result: Merge | null): Promise<boolean> => {
+        if (result === null || result.kind === 'conflict' || result.kind === 'unrelated') {
+          return false;
+        }
+        const given = result.kind === 'merged' ? result.commit : base;
+        const { tree } = await merging.folders.commit(given);
+        return isSameCluster(merging.folders, [tree, merge.tree], directory);
+      };
+      if (await isMade(await mergeInMemory(merging, ask))) return true;
+      return isMade(await mergeByGit(merging, store.repository.commonDir, ask));
     },
   };
 };
-
-const partsOf = (entries: Awaited<ReturnType<typeof enter>>): string =>
-  entries
-    .filter(matters)
-    .map(({ mode, name, oid }) => `${mode} ${name} ${oid}`)
-    .join('\n');

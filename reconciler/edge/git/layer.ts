@@ -42,5 +42,5 @@ export const layerOver = (below: Store, { directory, known }: LayerOptions): Lay
     memory.set(oid, object, object.data.length);
     return oid;
   };
-  return { store: { ...below, objects, folders, files, line }, merging: { folders, objects, add } };
+  return { store: { ...below, objects, folders, files, line }, merging: { folders, add } };
 };

@@ -1,8 +1,8 @@
-// The merge as Git makes it, where the one in memory meets a conflict: Git finds files that one side
-// renamed and the other edited, and so do the hosts. In: two commits, where their objects lie. Out:
-// a merge, its new objects in memory only. The system's git works in a folder of its own, with none
-// of the user's or the repository's settings, so no driver and no hook of theirs runs, and writes
-// nothing to the repository. Not here: merges without conflict (merge).
+// The merge as Git makes it, where the one in memory meets a file that both sides changed: Git puts
+// lines together and finds renames, and so do the hosts. In: two commits, where their objects lie.
+// Out: a merge, its new objects in memory only. The system's git works in a folder of its own, with
+// none of the user's or the repository's settings, so no driver and no hook of theirs runs, and
+// writes nothing to the repository. Not here: merges where each file has one side (merge).
 
 import fs from 'node:fs';
 import os from 'node:os';
@@ -13,7 +13,7 @@ import { FILE_BYTES, MERGE_CONFLICTS, TREE_BYTES } from './limits.ts';
 import { mergeCommit, type Merge, type MergeAsk, type MergeStore } from './merge.ts';
 import { createObjects } from './objects.ts';
 import { hasGit } from './store.ts';
-import { matters } from './tree.ts';
+import { isSameCluster, matters } from './tree.ts';
 
 /** Trees and files that a merge makes anew: more is no pull request that somebody reads. */
 const NEW_OBJECTS = 5000;
@@ -43,6 +43,9 @@ export const mergeByGit = async (
     const files = names.flatMap((name) => belowDirectory(name, ask.directory));
     if (files.length > 0) return conflictIn(files);
     if (!(await take(store, folder))) return null;
+    const { folders } = store;
+    const ours = await folders.commit(ask.base);
+    if (await isSameCluster(folders, [ours.tree, tree], ask.directory)) return UNTOUCHED;
     return { kind: 'merged', commit: await mergeCommit(store, { ...ask, tree }) };
   } catch {
     // What the merge in memory said stands.
@@ -51,6 +54,8 @@ export const mergeByGit = async (
     fs.rmSync(folder, { recursive: true, force: true });
   }
 };
+
+const UNTOUCHED: Merge = { kind: 'untouched' };
 
 /** A repository without settings that sees the objects of the other one. */
 const prepare = (folder: string, commonDir: string): void => {

@@ -3,22 +3,20 @@
 // added to in memory. Out: a commit that exists in memory only, with the base as its first parent;
 // so all that reads commits reads it like one of the branch. Squash, rebase and merge commit have
 // this tree alike. Only folders that differ are read, below the cluster's directory only.
-// Not here: renames (a file that one side renames and the other edits is a conflict, which
-// merge-by-git looks at again), fetching.
+// Not here: files that both changed, and renames; these count as conflicts, which merge-by-git looks
+// at again. Fetching.
 
 import { compareText } from '../../../schema/ids.ts';
-import { fileOf, type Folders } from './folders.ts';
+import type { Folders } from './folders.ts';
 import type { TreeEntry } from './format.ts';
-import { FOLDER, formatCommit, formatTree, SUBMODULE, SYMLINK } from './format.ts';
-import { FILE_BYTES, MERGE_CONFLICTS } from './limits.ts';
+import { FOLDER, formatCommit, formatTree } from './format.ts';
+import { MERGE_CONFLICTS } from './limits.ts';
 import { mergeBases } from './merge-base.ts';
-import { mergeText } from './merge-text.ts';
-import type { NewObject, Objects } from './objects.ts';
+import type { NewObject } from './objects.ts';
 import { matters } from './tree.ts';
 
 export interface MergeStore {
   readonly folders: Folders;
-  readonly objects: Pick<Objects, 'read'>;
   /** Adds an object in memory; returns its id. */
   readonly add: (object: NewObject) => string;
 }
@@ -40,18 +38,25 @@ export interface MergeAsk {
   readonly directory: string;
 }
 
+/**
+ * null: branches that were merged into each other have several common ancestors, which Git merges
+ * first, renames included; so only Git can say.
+ */
 export const mergeInMemory = async (
   store: MergeStore,
   { base, head, directory }: MergeAsk,
-): Promise<Merge> => {
+): Promise<Merge | null> => {
   const { folders } = store;
   const bases = await mergeBases(folders, [base, head]);
   if (bases.includes(head)) return { kind: 'untouched' };
   const [ours, theirs] = [await folders.commit(base), await folders.commit(head)];
-  const from = await startOf(store, bases, directory);
-  if (from === null) return { kind: 'unrelated' };
+  const [start, ...others] = bases;
+  if (start === undefined) return { kind: 'unrelated' };
+  if (others.length > 0) return null;
+  const from = await folders.commit(start);
   const conflicts: string[] = [];
-  const tree = await mergeTrees({ store, directory, conflicts }, [from, ours.tree, theirs.tree]);
+  const merging = { store, directory, conflicts };
+  const tree = await mergeTrees(merging, [from.tree, ours.tree, theirs.tree]);
   if (conflicts.length > 0) return { kind: 'conflict', files: conflicts.toSorted(compareText) };
   if (tree === ours.tree) return { kind: 'untouched' };
   return { kind: 'merged', commit: await mergeCommit(store, { tree, base, head }) };
@@ -66,31 +71,6 @@ export const mergeCommit = async (
   const by = { ...author, epochSeconds: authoredAt };
   return add({ type: 'commit', data: formatCommit({ tree, parents: [base, head], by, message }) });
 };
-
-/**
- * The tree that both started from. Branches that were merged into each other have several: these
- * are merged first, as Git does; where that is a conflict the newest one counts.
- */
-const startOf = async (
-  store: MergeStore,
-  bases: readonly string[],
-  directory: string,
-): Promise<string | null> => {
-  const [newest, ...others] = await Promise.all(
-    bases.slice(0, START_TREES).map(async (oid) => (await store.folders.commit(oid)).tree),
-  );
-  let start = newest ?? null;
-  for (const other of start === null ? [] : others) {
-    const conflicts: string[] = [];
-    const trees = [null, start ?? null, other] as const;
-    const merged = await mergeTrees({ store, directory, conflicts }, trees);
-    if (conflicts.length === 0) start = merged;
-  }
-  return start;
-};
-
-/** More common ancestors than this are nobody's history. */
-const START_TREES = 8;
 
 interface Merging {
   readonly store: MergeStore;
@@ -174,49 +154,23 @@ interface Place {
 
 /** null: nothing stands there afterwards. */
 const mergeEntry = async (merging: Merging, { at, path }: Place): Promise<TreeEntry | null> => {
+  const { conflicts } = merging;
   const [start, ours, theirs] = at;
-  if (isSame(ours, theirs) || isSame(start, theirs)) return ours ?? null;
+  if (isSame(start, theirs)) return ours ?? null;
   if (isSame(start, ours)) return theirs ?? null;
-  const present = at.filter((entry) => entry !== undefined);
-  if (present.every(({ mode }) => mode === FOLDER)) {
+  if (ours !== undefined && ours.mode !== FOLDER && isSame(ours, theirs)) return ours;
+  if ([start ?? ours, ours, theirs].every((entry) => entry?.mode === FOLDER)) {
     const lists = await listsOf(merging, three(at, oidOf));
-    const name = present[0]?.name ?? '';
+    const name = ours?.name ?? '';
     const every = () => true;
     const inner = await mergeLists(merging, { lists, prefix: `${path}/`, matters: every });
     return folderOf(name, inner);
   }
-  const merged = await mergeFiles(merging, at);
-  if (merged === null && merging.conflicts.length < MERGE_CONFLICTS) merging.conflicts.push(path);
-  return merged ?? ours ?? null;
+  // Both changed it. Which lines go together is Git's to say, and what both took away, or one took
+  // away and the other changed, may have been renamed.
+  if (conflicts.length < MERGE_CONFLICTS) conflicts.push(path);
+  return ours ?? null;
 };
 
 const isSame = (a: TreeEntry | undefined, b: TreeEntry | undefined): boolean =>
   a?.oid === b?.oid && a?.mode === b?.mode;
-
-/** null: they cannot be put together. */
-const mergeFiles = async (
-  { store }: Merging,
-  [start, ours, theirs]: Place['at'],
-): Promise<TreeEntry | null> => {
-  if (start === undefined || ours === undefined || theirs === undefined) return null;
-  if ([start, ours, theirs].some(({ mode }) => NO_TEXT.has(mode))) return null;
-  const mode = ours.mode === start.mode ? theirs.mode : ours.mode;
-  if (start.oid === theirs.oid) return { ...ours, mode };
-  if (start.oid === ours.oid || ours.oid === theirs.oid) return { ...theirs, mode };
-  const texts = await Promise.all([start, ours, theirs].map(({ oid }) => textOf(store, oid)));
-  const [from, a, b] = texts;
-  if (typeof from !== 'string' || typeof a !== 'string' || typeof b !== 'string') return null;
-  const text = mergeText(from, a, b);
-  if (text === null) return null;
-  return { mode, name: ours.name, oid: store.add({ type: 'blob', data: Buffer.from(text) }) };
-};
-
-const NO_TEXT: ReadonlySet<string> = new Set([FOLDER, SYMLINK, SUBMODULE]);
-
-/** null: no text, or one too large to be a file of a cluster. */
-const textOf = async ({ objects }: MergeStore, oid: string): Promise<string | null> => {
-  const object = await objects.read(oid, FILE_BYTES);
-  if (object === null || object.data === null) return null;
-  const file = fileOf(oid, object.data);
-  return file.kind === 'text' && !file.text.includes('\0') ? file.text : null;
-};

@@ -15,6 +15,8 @@ export interface NotesOptions {
   readonly base: Base;
   /** `refs/notes/purser/<cluster>`. */
   readonly ref: string;
+  /** False: the host takes heads and tags only, and nothing is written. */
+  readonly areTaken: () => boolean;
   readonly by: () => Identity;
   readonly sign: SignCommit | null;
 }
@@ -32,7 +34,7 @@ export interface Notes {
   readonly read: (commit: string) => Promise<string | null>;
 }
 
-export const createNotes = ({ base, ref, by, sign }: NotesOptions): Notes => {
+export const createNotes = ({ base, ref, areTaken, by, sign }: NotesOptions): Notes => {
   /** undefined: not asked yet. */
   let tip: string | null | undefined;
   const known = async (): Promise<string | null> => {
@@ -97,7 +99,7 @@ export const createNotes = ({ base, ref, by, sign }: NotesOptions): Notes => {
     }
   };
   return {
-    update: (commit, make) => again(() => update(commit, make)),
+    update: (commit, make) => (areTaken() ? again(() => update(commit, make)) : Promise.resolve()),
     read: (commit) => again(() => read(commit)),
   };
 };

@@ -5,7 +5,7 @@
 import path from 'node:path';
 import { sha256 } from '../../../schema/hash.ts';
 import type { LogPort } from '../../ports.ts';
-import type { Base, RefNames } from './base.ts';
+import type { Base, FollowedRefs, LedgerPlace } from './base.ts';
 import { createLocalBase } from './base-local.ts';
 import { createMirrorBase } from './base-mirror.ts';
 import { broken } from './failure.ts';
@@ -31,10 +31,9 @@ export interface GitSourceOptions {
   /** Folder for mirrors of remotes; may be emptied at any time. Two programs must not share one. */
   readonly cacheDir: string;
   /**
-   * `branch` where a host takes heads and tags only (`ledger: branch` in cluster.yaml). Default
-   * `ref`.
+   * Where the ledger stands, whatever cluster.yaml says. Default: what `ledger` in cluster.yaml says.
    */
-  readonly ledger?: 'ref' | 'branch';
+  readonly ledger?: LedgerPlace;
   /** A login for http(s), or who to ask for a fresh one. Default: what the URL holds, or none. */
   readonly auth?: Auth | (() => Promise<Auth>);
   /** In place of ssh, as GIT_SSH_COMMAND. */
@@ -62,14 +61,23 @@ export interface GitSourceOptions {
 
 export const refNames = (
   options: Pick<GitSourceOptions, 'branch' | 'cluster' | 'ledger'>,
-): RefNames => ({
-  branch: `refs/heads/${options.branch}`,
-  notes: `refs/notes/purser/${options.cluster}`,
-  ledger:
-    options.ledger === 'branch'
-      ? `refs/heads/purser/${options.cluster}/ledger`
-      : `refs/purser/${options.cluster}/ledger`,
-});
+): FollowedRefs => {
+  let place = options.ledger ?? 'ref';
+  const at = (one: LedgerPlace) =>
+    `${one === 'branch' ? 'refs/heads/purser' : 'refs/purser'}/${options.cluster}/ledger`;
+  return {
+    branch: `refs/heads/${options.branch}`,
+    notes: `refs/notes/purser/${options.cluster}`,
+    get ledger() {
+      return at(place);
+    },
+    place: () => place,
+    at,
+    move: (to) => {
+      place = to;
+    },
+  };
+};
 
 /**
  * Opens nothing yet: failures belong to the first read. Throws GitFailure for options that cannot
@@ -94,11 +102,11 @@ export const createBase = (options: GitSourceOptions): Base => {
 
 /** Where the mirror of a remote lies. */
 export const mirrorFolder = (
-  options: Pick<GitSourceOptions, 'cacheDir' | 'branch' | 'cluster' | 'ledger'>,
+  options: Pick<GitSourceOptions, 'cacheDir' | 'branch' | 'cluster'>,
   { url }: Exclude<Place, { kind: 'path' }>,
 ): string => {
   const refs = refNames(options);
-  const id = sha256(`${url} ${refs.branch} ${refs.ledger}`).slice(0, 16);
+  const id = sha256(`${url} ${refs.branch} ${refs.at('ref')}`).slice(0, 16);
   return path.join(options.cacheDir, `${id}.git`);
 };
 

@@ -7,14 +7,14 @@ import type { RefusedInPull } from '../../../schema/pull-plan.ts';
 import type { CommitInfo, Files, FilesDifference, SourceTree } from '../../../schema/source.ts';
 import { createAcceptance, type Acceptance } from './acceptance.ts';
 import type { Base } from './base.ts';
-import { LostObject, retry } from './failure.ts';
+import { broken, LostObject, retry } from './failure.ts';
 import type { KnownTexts } from './folders.ts';
 import { normalDirectory } from './format.ts';
 import type { Layered } from './layer.ts';
 import { layerOver } from './layer.ts';
 import { COMMIT_BYTES } from './limits.ts';
 import type { Line } from './line.ts';
-import type { Merge, MergeStore } from './merge.ts';
+import type { Merge, MergeAsk, MergeStore } from './merge.ts';
 import { mergeInMemory } from './merge.ts';
 import { mergeByGit } from './merge-by-git.ts';
 import type { GitSourceOptions } from './options.ts';
@@ -89,12 +89,7 @@ export const createPullReader = (options: PullReaderOptions): PullReader => {
     await need(ask.head);
     const directory = normalDirectory(options.directory);
     const { store, merging } = opened;
-    const inMemory = await mergeInMemory(merging(), { ...ask, directory });
-    const { commonDir } = store().repository;
-    const merge =
-      inMemory.kind === 'conflict'
-        ? ((await mergeByGit(merging(), commonDir, { ...ask, directory })) ?? inMemory)
-        : inMemory;
+    const merge = await mergeOf(merging(), store().repository.commonDir, { ...ask, directory });
     const refusals = await opened.acceptance().refusals(ask.base, ask.head);
     const judged = refusals.length === 0 ? {} : { refusals };
     if (merge.kind !== 'merged') return { ...merge, ...judged };
@@ -132,6 +127,18 @@ export const createPullReader = (options: PullReaderOptions): PullReader => {
   };
 };
 
+/** In memory where that is certain; without a fit git, what is uncertain counts as a conflict. */
+const mergeOf = async (store: MergeStore, commonDir: string, ask: MergeAsk): Promise<Merge> => {
+  const inMemory = await mergeInMemory(store, ask);
+  if (inMemory !== null && inMemory.kind !== 'conflict') return inMemory;
+  const merge = (await mergeByGit(store, commonDir, ask)) ?? inMemory;
+  if (merge !== null) return merge;
+  throw broken(
+    'it and the branch were merged into each other, and only git can merge these: install git ' +
+      '2.38 or later where Purser runs, or rebase the pull request',
+  );
+};
+
 /** The repository with merges in memory over it, and a source that reads it at any base. */
 const createOpened = (options: PullReaderOptions, folder: string) => {
   const directory = normalDirectory(options.directory);
@@ -150,6 +157,7 @@ const createOpened = (options: PullReaderOptions, folder: string) => {
     // A base that is not the newest is no rewritten branch; the main thread guards that.
     local: true,
     name: options.repository,
+    refs,
     tips,
     refresh: tips,
     follow: async (ref) => readRef(store().repository, ref),

@@ -20,6 +20,8 @@ export interface Recorder {
    * finishes a machine commit that an earlier life was cut off in.
    */
   readonly prove: () => Promise<void>;
+  /** Runs while nothing is being written; records that come meanwhile wait. */
+  readonly alone: (act: () => Promise<void>) => Promise<void>;
 }
 
 export interface RecorderOptions {
@@ -45,7 +47,8 @@ interface Waiting {
 export const createRecorder = (options: RecorderOptions): Recorder => {
   let proven = false;
   let waiting: Waiting[] = [];
-  let writing: Promise<void> | null = null;
+  let isDraining = false;
+  let turn: Promise<void> = Promise.resolve();
 
   const prove = async (): Promise<void> => {
     if (proven) return;
@@ -72,7 +75,7 @@ export const createRecorder = (options: RecorderOptions): Recorder => {
         for (const one of batch) one.reject(error);
       }
     }
-    writing = null;
+    isDraining = false;
   };
 
   return {
@@ -80,8 +83,15 @@ export const createRecorder = (options: RecorderOptions): Recorder => {
     record: (records) =>
       new Promise((resolve, reject) => {
         waiting.push({ records, resolve, reject });
-        writing ??= drain();
+        if (isDraining) return;
+        isDraining = true;
+        turn = turn.then(drain);
       }),
+    alone: (act) => {
+      const done = turn.then(act);
+      turn = done.catch(() => undefined);
+      return done;
+    },
   };
 };
 

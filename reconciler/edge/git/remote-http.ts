@@ -9,7 +9,7 @@ import { gitLibrary } from './library.ts';
 import type { HttpTimes } from './http.ts';
 import { createHttp } from './http.ts';
 import type { Auth, Push, PushResult, Remote } from './remote.ts';
-import { MIRRORED } from './remote.ts';
+import { MIRRORED, pushAdvice } from './remote.ts';
 
 export interface HttpRemoteOptions {
   readonly url: string;
@@ -117,13 +117,21 @@ const pushTo = async (context: PushContext, push: Push): Promise<PushResult> => 
     throw new Error(result.error ?? 'the server did not say why');
   } catch (error) {
     if (isConflict(error)) return { kind: 'conflict' };
-    if (codeOf(error) === 'GitPushError') throw new RefusedPush(refusalOf(error, push, said));
+    if (codeOf(error) === 'GitPushError') {
+      throw new RefusedPush(refusalOf(error, push, said), push.ref);
+    }
     throw error;
   }
 };
 
 /** The server heard the push and said no; the message is what it said. */
-class RefusedPush extends Error {}
+class RefusedPush extends Error {
+  readonly ref: string;
+  constructor(words: string, ref: string) {
+    super(words);
+    this.ref = ref;
+  }
+}
 
 /** What the server said of the ref, and the lines that git shows behind `remote:`. */
 const refusalOf = (error: unknown, { ref }: Push, said: readonly string[]): string => {
@@ -190,7 +198,7 @@ const explain = (error: unknown, { verb, name, auth }: Attempt): GitFailure => {
   if (status !== null) return retry(`${cannot}: HTTP ${status}. It will be tried again`);
   const words = redact(causeOf(error), secretsOf(auth)).slice(0, 500);
   if (error instanceof RefusedPush) {
-    return broken(`${cannot}: the server refused it: ${words}. Allow this login to push there`);
+    return broken(`${cannot}: the server refused it: ${words}. ${pushAdvice(error.ref)}`);
   }
   if (codeOf(error) === 'SmartHttpError') {
     return broken(

@@ -6,7 +6,7 @@ import type { CommandResult } from './command.ts';
 import { runGit } from './command.ts';
 import type { GitFailure } from './failure.ts';
 import { broken, redact, retry } from './failure.ts';
-import type { Remote } from './remote.ts';
+import { pushAdvice, type Remote } from './remote.ts';
 
 export interface SshRemoteOptions {
   readonly url: string;
@@ -53,7 +53,7 @@ export const createSshRemote = (options: SshRemoteOptions): Remote => {
       if (result.code === 0) return { kind: 'pushed' };
       const words = `${result.stdout.toString('utf8')}\n${result.stderr}`;
       if (CONFLICTS.test(words)) return { kind: 'conflict' };
-      throw explain({ ...result, stderr: words.trim() }, `${name} cannot be pushed to`);
+      throw explain({ ...result, stderr: words.trim() }, `${name} cannot be pushed to`, ref);
     },
   };
 };
@@ -87,7 +87,7 @@ const PASSING = new RegExp(
   'i',
 );
 
-const explain = (result: CommandResult, cannot: string): GitFailure => {
+const explain = (result: CommandResult, cannot: string, ref = ''): GitFailure => {
   const words = redact(result.stderr).split('\n').slice(-6).join(' ').slice(0, 500);
   if (/permission denied|publickey|authentication failed/i.test(words)) {
     return broken(
@@ -102,7 +102,7 @@ const explain = (result: CommandResult, cannot: string): GitFailure => {
   }
   if (PASSING.test(words)) return retry(`${cannot}: ${words}. It will be tried again`);
   if (/\[remote rejected\]|hook declined|protected branch/i.test(words)) {
-    return broken(`${cannot}: the server refused it: ${words}. Allow this login to push there`);
+    return broken(`${cannot}: the server refused it: ${words}. ${pushAdvice(ref)}`);
   }
   return retry(`${cannot}: ${words}. It will be tried again`);
 };

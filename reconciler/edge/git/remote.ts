@@ -32,6 +32,13 @@ export interface Remote {
   readonly push: (push: Push) => Promise<PushResult>;
 }
 
+/** What to do where the server refuses a push. */
+export const pushAdvice = (ref: string): string =>
+  ref.startsWith('refs/purser/')
+    ? 'Allow this login to push there. Where the host takes branches and tags only, write ' +
+      '`ledger: branch` in cluster.yaml'
+    : 'Allow this login to push there';
+
 export interface Push {
   readonly ref: string;
   readonly to: string;

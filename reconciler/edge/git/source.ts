@@ -12,12 +12,13 @@ import { sameTips } from './base.ts';
 import type { SignCommit } from './build.ts';
 import { makeCommit, offerCommit } from './commit.ts';
 import { entryAt } from './entry.ts';
-import { broken, LostObject } from './failure.ts';
+import { broken, LostObject, RefusedHead } from './failure.ts';
 import type { FileRow } from './folders.ts';
 import type { Commit, Identity } from './format.ts';
 import { normalDirectory, within } from './format.ts';
 import type { Judgement } from './judgement.ts';
 import { createJudgement } from './judgement.ts';
+import { createLedgerPlaces } from './ledger-place.ts';
 import { ledgerRows } from './ledger-store.ts';
 import { ANCESTRY_COMMITS, UNSYNCED_COMMITS } from './limits.ts';
 import { contains } from './line.ts';
@@ -25,7 +26,7 @@ import type { Step } from './step.ts';
 import type { Notes } from './notes.ts';
 import { createNotes } from './notes.ts';
 import type { GitSourceOptions } from './options.ts';
-import { createBase, refNames } from './options.ts';
+import { createBase } from './options.ts';
 import { createRecorder } from './recorder.ts';
 import { someBranches } from './refs.ts';
 import type { RewriteGuard } from './rewrite.ts';
@@ -68,29 +69,14 @@ export const createGitSource = (
   base: Base = createBase(options),
 ): GitSource => {
   const directory = normalDirectory(options.directory);
-  const refs = refNames(options);
+  const { refs } = base;
   const epochSeconds = () => Math.floor((options.epochMs ?? Date.now)() / 1000);
   const wakes = new Set<() => void>();
   const guard = createRewriteGuard({ base, branch: options.branch, log: options.log });
   const judgement = createJudgement(base, directory, options);
   const making = { sign: signerOf(options), by: () => machine(options.cluster, epochSeconds()) };
   const reader = createReader({ base, options, directory, guard, judgement });
-  const recorder = createRecorder({
-    base,
-    refs,
-    directory,
-    cluster: options.cluster,
-    branch: options.branch,
-    log: options.log,
-    ...making,
-    counted: judgement.counted,
-    atHead: (path) => isAtHead(reader.last(), path),
-  });
-  const read = async (): Promise<SourceTree> => {
-    if (options.readOnly !== true) await recorder.prove();
-    return reader.read();
-  };
-
+  const { read, record } = createReadings({ base, options, directory, judgement, reader, making });
   const inTurn = createTurns();
   const { onto, prove } = judgement;
   const branch = { base, ref: refs.branch, directory, sign: making.sign, onto, prove };
@@ -99,7 +85,7 @@ export const createGitSource = (
     read: () => base.attempt(read),
     complete: (tree, asks) => base.attempt(() => complete(base, tree, asks)),
     record: (records) =>
-      records.length === 0 ? Promise.resolve() : base.attempt(() => recorder.record(records)),
+      records.length === 0 ? Promise.resolve() : base.attempt(() => record(records)),
     commit: (ask: CommitAsk) => inTurn(() => base.attempt(() => makeCommit(committing(), ask))),
     offer: (ask, name) => inTurn(() => base.attempt(() => offerCommit(committing(), ask, name))),
     watch: (wake) => {
@@ -125,11 +111,65 @@ export const createGitSource = (
         readFileAt(base, await headOf(base, options), within(directory, path)),
       ),
     at: (commit) => base.attempt(() => headAt(base, commit)),
-    notes: createNotes({ base, ref: refs.notes, ...making }),
+    notes: createNotes({
+      base,
+      ref: refs.notes,
+      areTaken: () => refs.place() === 'ref',
+      ...making,
+    }),
     texts: () => textsOf([...(reader.last()?.files ?? []), ...ledgerRows(reader.last()?.ledger)]),
     walked: () => base.store().line.walked(),
     close: base.close,
   };
+};
+
+interface Readings {
+  readonly base: Base;
+  readonly options: GitSourceOptions;
+  readonly directory: string;
+  readonly judgement: Judgement;
+  readonly reader: ReturnType<typeof createReader>;
+  readonly making: { readonly sign: SignCommit | null; readonly by: () => Identity };
+}
+
+/** What reads and writes the ledger, at the place that it has. */
+const createReadings = (readings: Readings) => {
+  const { base, options, directory, judgement, reader, making } = readings;
+  const recorder = createRecorder({
+    base,
+    refs: base.refs,
+    directory,
+    cluster: options.cluster,
+    branch: options.branch,
+    log: options.log,
+    ...making,
+    counted: judgement.counted,
+    atHead: (path) => isAtHead(reader.last(), path),
+  });
+  const places = createLedgerPlaces({
+    base,
+    directory,
+    judgement,
+    pinned: options.ledger !== undefined,
+    readOnly: options.readOnly === true,
+    by: making.by,
+    alone: recorder.alone,
+  });
+  const read = async (): Promise<SourceTree> => {
+    await places.settle();
+    if (options.readOnly !== true) await recorder.prove();
+    const tree = await reader.read();
+    return (await places.follow(tree)) ? reader.read() : tree;
+  };
+
+  /** A commit that is refused keeps no record away: a person resumes with one. */
+  const record = async (records: Ledger): Promise<void> => {
+    await places.settle().catch((error: unknown) => {
+      if (!(error instanceof RefusedHead)) throw error;
+    });
+    await recorder.record(records);
+  };
+  return { read, record };
 };
 
 const textsOf = (rows: Iterable<FileRow>): ReadonlyMap<string, string> => {

@@ -33,7 +33,7 @@ export const createReadFiles = (folders: Folders, directory: string): ReadFiles 
     if (known !== undefined) return known;
     const entries = await enter(folders, tree, directory);
     const parts = entries.filter(matters);
-    const key = `- ${parts.map((part) => `${part.mode} ${part.name} ${part.oid}`).join('\n')}`;
+    const key = keyOf(parts);
     roots.set(tree, key);
     const same = maps.get(key);
     if (same !== undefined) return same;
@@ -76,6 +76,20 @@ export const enter = async (
   }
   return entries;
 };
+
+/** Whether two trees hold the same files of a cluster. */
+export const isSameCluster = async (
+  folders: Folders,
+  [one, other]: readonly [string, string],
+  directory: string,
+): Promise<boolean> => {
+  const keyIn = async (tree: string): Promise<string> =>
+    keyOf((await enter(folders, tree, directory)).filter(matters));
+  return one === other || (await keyIn(one)) === (await keyIn(other));
+};
+
+const keyOf = (parts: readonly TreeEntry[]): string =>
+  `- ${parts.map(({ mode, name, oid }) => `${mode} ${name} ${oid}`).join('\n')}`;
 
 /** Entries of a cluster's directory that are read. */
 export const matters = ({ name }: Pick<TreeEntry, 'name'>): boolean =>

@@ -54,6 +54,15 @@ describe('commits', () => {
     expect(world.fake.deployments.map(({ state }) => state)).toEqual(['in_progress']);
   });
 
+  test('a deployment names the address of the environment, where one is configured', async () => {
+    await world.see(viewOf([BASE], STARTING));
+    const other = createForgeWorld({ environmentUrl: 'https://shop.example' });
+    await other.see(viewOf([BASE], STARTING));
+    await other.stop();
+    const urls = [world, other].map(({ fake }) => fake.deployments.map(({ url }) => url));
+    expect(urls).toEqual([[null], ['https://shop.example']]);
+  });
+
   test('the same state is written once, however often the loop wakes', async () => {
     const view = viewOf([BASE], STARTING);
     await world.see(view);

@@ -83,6 +83,12 @@ test('copies that are ordered and not yet healthy are not in step', async () => 
   if (last === undefined) throw new Error('there is an end');
   const deployments = last.plan.deployments.map((row) => ({ ...row, status: 'rolling' }) as const);
   await look([viewOf(last.desired, { ...last.plan, deployments })]);
+  // Nor are those of a version that has settled before.
+  const back = last.plan.deployments.map((row) => {
+    const groups = row.groups.map((group) => ({ ...group, healthy: group.wanted - 1 }));
+    return { ...row, groups };
+  });
+  await look([viewOf(last.desired, { ...last.plan, deployments: back })]);
   expect(written).toEqual([]);
 });
 
