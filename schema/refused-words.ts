@@ -31,6 +31,6 @@ export const foreignWords = (foreign: readonly ForeignRecords[]): readonly strin
   const more = rest.length === 0 ? '' : ` (and ${rest.length} more)`;
   return [
     `the ledger holds commit ${newest.commit.slice(0, 12)} by ${who}${more}, which ` +
-      `${refusalWords(newest.reason)}: its records are ignored. See who may push to refs/purser`,
+      `${refusalWords(newest.reason)}: its records are ignored. See who may push to the ledger`,
   ];
 };

@@ -70,20 +70,20 @@ const validAtHead = (input: JobInput, draft: ValidDraft): JobOutcome => {
   const { ledger, history, path } = input;
   const quick = versionOf(draft, NO_TEXTS, input);
   const record = quick.unresolved.length === 0 ? settledRecord(ledger, quick.spec.specHash) : null;
-  const isTouched = record !== null && input.touches([path, ...draft.sources]);
-  if (record !== null && !isTouched && !isBackAgain(ledger, record)) {
-    const identity = identityOf(quick.spec, null, input);
-    return outcomeOf(draft, { job: settledJob(input, quick, identity), isPlain: true });
+  const isKnown = record !== null && !input.touches([path, ...draft.sources]);
+  const known = () => settledJob(input, quick, identityOf(quick.spec, null, input));
+  if (isKnown && !isBackAgain(ledger, record)) {
+    return outcomeOf(draft, { job: known(), isPlain: true });
   }
   const histories = neededPaths(input, draft.sources);
   if (history === undefined) {
     const why = `the history of ${path} is not read yet`;
-    const identity = identityOf(quick.spec, null, input);
-    const job = { ...settledJob(input, quick, identity), standing: { kind: 'held', why } as const };
+    const job = { ...known(), standing: { kind: 'held', why } as const };
     return outcomeOf(draft, { job, histories, pending: true });
   }
   const paused = pausedJob(input, draft, histories);
   if (paused !== null) return paused;
+  if (isKnown) return outcomeOf(draft, { job: known(), histories });
   const moments = momentsFor(input, history);
   const texts = lazily(() => textsAt(draft, moments, input.head.oid));
   const version = quick.unresolved.length === 0 ? quick : versionOf(draft, texts, input);
@@ -224,7 +224,10 @@ const heldJob = (input: JobInput, draft: Draft | null): JobOutcome => {
   });
 };
 
-/** Another version has settled since this one did: somebody has brought it back. */
+/**
+ * Another version has settled since this one did: somebody has brought it back, and the history says
+ * who. It says no more than that: the deployment is the ledger's.
+ */
 const isBackAgain = (ledger: JobInput['ledger'], { specHash }: SettledRecord): boolean =>
   ledger.findLast((record) => record.kind === 'settled')?.specHash !== specHash;
 

@@ -136,7 +136,8 @@ const clusterFields = {
     default: null,
   }),
   ledger: field('in-place', Type.Enum(['ref', 'branch']), {
-    description: 'Where the ledger stands: a ref, or a branch where the host takes nothing else.',
+    description:
+      'Where the ledger stands: a ref, or a branch, without notes on commits, where the host takes nothing else (rules 11).',
     default: 'ref',
   }),
 };

@@ -595,3 +595,38 @@ describe('a pull request', () => {
     expect(planCheck({ ...plan, refusals: [] }, context).conclusion).toBe('success');
   });
 });
+
+describe('the place of the ledger', () => {
+  test('only an accepted commit moves it, also at a start', async () => {
+    const source = open();
+    const on = turnedOn('strict', `ada ${ada.line}`);
+    await source.read();
+    await record(source, { kind: 'synced', commit: on });
+    const ledgers = () => git(work, 'for-each-ref', '--format=%(refname)', '**/ledger').split('\n');
+    const [REF, BRANCH] = ['refs/purser/shop/ledger', 'refs/heads/purser/shop/ledger'];
+    const says = (place: string) => ({
+      files: { 'cluster.yaml': `${cluster('strict')}ledger: ${place}\n` },
+      message: `To ${place}`,
+    });
+    const bad = commitFiles(work, says('branch').files, 'Unsigned');
+    for (const one of [source, open()]) {
+      expect(await seen(one)).toEqual([on, bad, 'unsigned']);
+      expect(ledgers()).toEqual([REF]);
+    }
+    git(work, 'reset', '--quiet', '--hard', on);
+    const moved = signedCommit(work, ada, says('branch'));
+    expect(await seen(source)).toEqual([moved, null, null]);
+    expect(ledgers()).toEqual([BRANCH, REF]);
+    await record(source, { kind: 'synced', commit: moved });
+    // A policy that ends in the same commit does not help it: the ledger says who judges.
+    const off = { 'cluster.yaml': 'name: shop\nledger: ref\n' };
+    const refused = commitFiles(work, off, 'Unsigned');
+    const standing = git(work, 'rev-parse', BRANCH);
+    git(work, 'update-ref', '-d', REF);
+    for (const one of [source, open()]) {
+      expect(await seen(one)).toEqual([moved, refused, 'unsigned']);
+      expect(ledgers()).toEqual([BRANCH]);
+    }
+    expect(git(work, 'merge-base', BRANCH, standing)).toBe(standing);
+  });
+});

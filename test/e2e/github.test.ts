@@ -41,7 +41,10 @@ test('a pull request shows its plan, is merged and rolled out, and its commit sa
   await cluster.settled(WEB);
   await expect.poll(() => hub.comments(number)[0]?.minimized, { timeout: 20_000 }).toBeTruthy();
   expect(hub.comments(number)).toHaveLength(1);
-  expect(hub.deployments().some(({ sha }) => sha === merged)).toBe(true);
+  const deployments = hub.deployments().filter(({ sha }) => sha === merged);
+  expect(deployments).toMatchObject([{ environment: 'e2e' }]);
+  const urls = deployments.flatMap(({ statuses }) => statuses.map((one) => one.environmentUrl));
+  expect(new Set(urls)).toEqual(new Set(['https://shop.example']));
 });
 
 test('a broken version fails its check, and the revert is a commit with a check of its own', async () => {

@@ -90,6 +90,7 @@ const forgeWords = (hub: GitHub, root: string, port: number): readonly string[] 
     github: hub.url,
     app: { id: hub.app.id, installation: hub.app.installationId, private_key_file: 'app.pem' },
     webhook: { listen: `127.0.0.1:${port}`, secret_file: 'webhook-secret' },
+    environment_url: 'https://shop.example',
   };
   file('forge.yaml', JSON.stringify(forge, null, 2));
   return ['--forge', join(root, 'forge.yaml')];
