@@ -108,10 +108,9 @@ test('a body that ends early, and one without an end, take nothing from others',
     setTimeout(() => cut.destroy(), 50);
   });
   await new Promise((done) => cut.on('close', done));
-  const endless = connect(port, '127.0.0.1', () =>
-    endless.write(`${head}transfer-encoding: chunked\r\n\r\n`),
-  );
+  const endless = connect(port, '127.0.0.1');
   endless.on('error', () => undefined);
+  endless.write(`${head}transfer-encoding: chunked\r\n\r\n`);
   const part = `10000\r\n${'x'.repeat(0x10000)}\r\n`;
   const timer = setInterval(() => endless.writable && endless.write(part), 1);
   await new Promise((done) => endless.on('close', done));
