@@ -234,8 +234,8 @@ const heldJob = (input: JobInput, draft: Draft | null): JobOutcome => {
 };
 
 /**
- * Another version has settled since this one did: somebody has brought it back, and the history says
- * who. It says no more than that: the deployment is the ledger's.
+ * Another version has settled since this one did: somebody has brought it back, and the history
+ * says who. It says no more than that: the deployment is the ledger's.
  */
 const isBackAgain = (ledger: JobInput['ledger'], { specHash }: SettledRecord): boolean =>
   ledger.findLast((record) => record.kind === 'settled')?.specHash !== specHash;
