@@ -87,8 +87,8 @@ export type LedgerRecord =
        */
       readonly sameAs?: string;
       /**
-       * The last synced commit when it was written; absent: there was none. As long as it is the last
-       * one, the record's commit may be thrown away without a word that the job was touched.
+       * The last synced commit when it was written; absent: there was none. As long as it is the
+       * last one, the record's commit may be thrown away without a word that the job was touched.
        */
       readonly since?: string;
     }
