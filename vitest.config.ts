@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 // fast: pure code, one process, no isolation. contract and e2e: real containerd, Git and
-// registries, one file at a time.
+// registries; contract two files at a time, since they wait more than they work, e2e one.
 const project = (name: string, include: string[], extra: object) => ({
   test: { name, include, ...extra },
 });
@@ -17,7 +17,7 @@ export default defineConfig({
       project('sim', ['test/sim/**/*.test.ts'], { pool: 'threads', testTimeout: 240_000 }),
       project('contract', ['test/contract/**/*.test.ts'], {
         pool: 'forks',
-        fileParallelism: false,
+        maxWorkers: 2,
         testTimeout: 120_000,
         hookTimeout: 120_000,
       }),
