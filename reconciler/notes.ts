@@ -110,8 +110,14 @@ export const createNoter = ({ notes, foresee, epochMs, log }: NoterOptions): Not
       last = view.desired;
       count(following, view);
       const news = newsOf(following, view);
-      const isKnown = !view.plan.blocked.some(isUnresolved);
-      if (isKnown || news !== null || epochMs() - following.since >= LOOKED_UP_MS) {
+      const isDue = news !== null || epochMs() - following.since >= LOOKED_UP_MS;
+      // At a start nodes have not been heard from, and what is live then says nothing.
+      if (following.isPartial && !view.plan.synced && following.plan === null) {
+        following = { ...following, live: view.live };
+      } else if (!view.plan.blocked.some(isUnresolved)) {
+        following.plan ??= planOf(following, view.desired);
+      }
+      if (isDue) {
         following.plan ??= planOf(following, view.desired);
       }
       if (news !== null) note(following, view, news);
