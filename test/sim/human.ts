@@ -7,8 +7,8 @@ import type { Behaviour, Registry } from './fake/registry.ts';
 import { GOOD } from './fake/registry.ts';
 import type { Repo, RepoCommit } from './fake/git.ts';
 import { byPerson, createRepo } from './fake/git.ts';
+import { newestThatCounts, policyFiles, UNSIGNED, type Policy, type Signed } from './policies.ts';
 import {
-  CLUSTER_FILE,
   jobFile,
   nodeFile,
   nodePath,
@@ -27,22 +27,33 @@ export interface Intent {
   readonly nodes: ReadonlyMap<string, NodeDraft>;
   /** Scale files, by job; they outlive their jobs. */
   readonly counts: ReadonlyMap<string, number>;
+  readonly policy: Policy;
 }
 
 /** What one commit means. */
 export interface Meaning {
-  readonly at: number;
+  /** When it was pushed, or began to count. */
+  at: number;
   readonly oid: string;
   readonly intent: Intent;
+  readonly signed: Signed;
+  /** It was the newest commit that counts. */
+  isCounting: boolean;
   /** What the commit before it on the branch means. */
   readonly before: Meaning | null;
 }
 
 export interface Human {
   readonly repo: Repo;
-  /** Meaning of each commit, in the order of the branch. */
-  readonly intents: Meaning[];
+  /** Meaning of each commit that counts, in the order in which they began to. */
+  readonly intents: readonly Meaning[];
   readonly intent: () => Intent;
+  /** Of all commits that were ever pushed, also those that nobody acts on. */
+  readonly meanings: readonly Meaning[];
+  /** What stands at the tip of the branch, whether it counts or not. */
+  readonly written: () => Intent;
+  /** Signs what people commit. */
+  readonly habits: { sign: () => Signed };
   readonly commit: (change: Partial<Intent>, message: string) => void;
   /** Changes one job. */
   readonly edit: (id: string, change: Partial<JobDraft>, message: string) => void;
@@ -53,6 +64,10 @@ export interface Human {
   readonly act: () => void;
   /** Goes back to an earlier commit by force, and makes another one on it. */
   readonly rewrite: () => void;
+  /** Throws away what does not count, and commits the same anew, signed. */
+  readonly amend: (signed: Signed) => void;
+  /** Accepts the tip of the branch as it is. */
+  readonly vouch: () => void;
   /** Lets syncing go on after that, where it stopped (rules 12.1). */
   readonly resume: () => void;
   /** Ends what no cluster can serve: an emptied tree, a rewritten branch that nobody resumed. */
@@ -69,56 +84,83 @@ export interface HumanOptions {
 export const createHuman = ({ time, registry, first, local }: HumanOptions): Human => {
   const random = time.random.fork('human');
   const rewrites = time.random.fork('rewrites');
-  const intents: Human['intents'] = [];
+  const intents: Meaning[] = [];
+  const meanings: Meaning[] = [];
+  const resumed = new Set<string>();
+  const habits: Human['habits'] = { sign: () => UNSIGNED };
   let isRewritten = false;
   const repo = createRepo({ time, first: filesOf(registry, first), local });
-  const remember = ({ info }: RepoCommit, intent: Intent): void => {
-    const before = intents.find(({ oid }) => oid === info.parent) ?? null;
-    intents.push({ at: time.now(), oid: info.oid, intent: withSaid(intent), before });
+  const count = (): void => {
+    const head = meanings.at(-1);
+    if (head === undefined) return;
+    const counts = newestThatCounts(head, resumed);
+    const news: Meaning[] = counts === intents.at(-1) ? [] : [counts];
+    for (let at = counts.before; at !== null && !intents.includes(at); at = at.before) {
+      news.unshift(at);
+    }
+    counts.isCounting = true;
+    for (const one of news) one.at = time.now();
+    intents.push(...news);
+  };
+  const remember = ({ info, signed }: RepoCommit, intent: Intent): void => {
+    const before = meanings.find(({ oid }) => oid === info.parent) ?? null;
+    const { oid } = info;
+    const meant = { intent: withSaid(intent), signed, before, isCounting: false };
+    meanings.push({ at: time.now(), oid, ...meant });
+    count();
   };
   const intent = (): Intent => intents.at(-1)?.intent ?? first;
+  const written = (): Intent => meanings.at(-1)?.intent ?? first;
   remember(repo.head(), first);
-  repo.onMachineCommit((commit) => remember(commit, afterMachine(intents, intent(), commit)));
+  repo.onMachineCommit((commit) => remember(commit, afterMachine(meanings, written(), commit)));
+  repo.onRecord((record) => {
+    if (record.kind !== 'resume') return;
+    resumed.add(record.commit);
+    count();
+  });
 
-  const commit = (change: Partial<Intent>, message: string): void => {
-    const before = intent();
-    const after = { ...before, ...change };
+  const editsTo = (before: Intent, after: Intent): ReadonlyMap<string, string | null> => {
     const [old, next] = [filesOf(registry, before), filesOf(registry, after)];
     const edits = new Map<string, string | null>();
     for (const path of old.keys()) if (!next.has(path)) edits.set(path, null);
     for (const [path, text] of next) if (old.get(path) !== text) edits.set(path, text);
-    remember(repo.push(byPerson(edits, message)), after);
+    return edits;
+  };
+  const commit = (change: Partial<Intent>, message: string): void => {
+    const before = written();
+    const after = { ...before, ...change };
+    remember(repo.push(byPerson(editsTo(before, after), message, habits.sign())), after);
   };
   const edit = (id: string, change: Partial<JobDraft>, message: string): void => {
-    const draft = intent().jobs.get(id);
+    const draft = written().jobs.get(id);
     if (draft === undefined) return;
-    commit({ jobs: new Map(intent().jobs).set(id, { ...draft, ...change }) }, message);
+    commit({ jobs: new Map(written().jobs).set(id, { ...draft, ...change }) }, message);
   };
   const scale = (id: string, count: number | null): void => {
-    const draft = intent().jobs.get(id);
+    const draft = written().jobs.get(id);
     if (count !== null && draft !== undefined && draft.bounds === null) {
       return edit(id, { count }, `Scale ${id}`);
     }
-    const counts = new Map(intent().counts);
+    const counts = new Map(written().counts);
     if (count === null) counts.delete(id);
     else counts.set(id, count);
     return commit({ counts }, count === null ? `Forget the count of ${id}` : `Scale ${id}`);
   };
   const drain = (node: string, how: NodeDraft['drain']): void => {
-    const nodes = new Map(intent().nodes).set(node, { name: node, drain: how });
+    const nodes = new Map(written().nodes).set(node, { name: node, drain: how });
     const words = how === 'volumes' ? ' with volumes' : '';
     commit({ nodes }, `${how === false ? 'Undrain' : 'Drain'} ${node}${words}`);
   };
   const rewrite = (): void => {
     const back = rewrites.between(1, MOST_REWRITTEN);
     const to = repo.commits.at(-1 - back) ?? repo.commits[0];
-    const meant = intents.find(({ oid }) => oid === to?.info.oid)?.intent;
+    const meant = meanings.find(({ oid }) => oid === to?.info.oid)?.intent;
     const [job] = [...(meant?.jobs.values() ?? [])];
     if (to === undefined || meant === undefined || job === undefined) return;
     const remark = job.remark + 1;
     const after = { ...meant, jobs: new Map(meant.jobs).set(job.id, { ...job, remark }) };
     const edits = new Map([[job.path, filesOf(registry, after).get(job.path) ?? null]]);
-    remember(repo.rewrite(to.info.oid, byPerson(edits, 'Another history')), after);
+    remember(repo.rewrite(to.info.oid, byPerson(edits, 'Another history', habits.sign())), after);
     isRewritten = true;
   };
   /** A reconciler asks for it that had accepted what is gone, synced or not (rules 12.1). */
@@ -129,21 +171,38 @@ export const createHuman = ({ time, registry, first, local }: HumanOptions): Hum
     const at = new Date(time.now()).toISOString();
     repo.record([{ kind: 'resume', commit: oid, by: 'ada', at }]);
   };
+  const amend = (signed: Signed): void => {
+    const [to, after] = [intents.at(-1), written()];
+    if (to === undefined || to.oid === repo.head().info.oid) return;
+    const change = byPerson(editsTo(to.intent, after), 'The same, signed', signed);
+    remember(repo.rewrite(to.oid, change), after);
+  };
+  const vouch = (): void => {
+    const { oid } = repo.head().info;
+    const at = new Date(time.now()).toISOString();
+    if (intents.at(-1)?.oid === oid) return;
+    repo.record([{ kind: 'resume', commit: oid, by: 'ada', at }]);
+  };
   let emptied: Intent['jobs'] | null = null;
   const human: Human = {
     repo,
     intents,
     intent,
+    meanings,
+    written,
+    habits,
     commit,
     edit,
     scale,
     drain,
     rewrite,
+    amend,
+    vouch,
     resume,
     act: () => {
       if (emptied !== null) return human.tidy();
       if (random.chance(0.03)) {
-        emptied = intent().jobs;
+        emptied = written().jobs;
         return commit({ jobs: new Map() }, 'Oops');
       }
       act(human, random);
@@ -152,6 +211,7 @@ export const createHuman = ({ time, registry, first, local }: HumanOptions): Hum
       resume();
       if (emptied !== null) commit({ jobs: emptied }, 'Bring back the jobs');
       emptied = null;
+      vouch();
     },
   };
   return human;
@@ -210,10 +270,10 @@ const MOST_REWRITTEN = 4;
 
 const filesOf = (
   registry: Registry,
-  { jobs, nodes, counts }: Intent,
+  { jobs, nodes, counts, policy }: Intent,
 ): ReadonlyMap<string, string> =>
   new Map([
-    ['cluster.yaml', CLUSTER_FILE],
+    ...policyFiles(policy),
     ...[...nodes.values()].map((node) => [nodePath(node.name), nodeFile(node)] as const),
     ...[...counts].map(([id, count]) => [scalePath(id), scaleFile(id, count)] as const),
     ...[...jobs.values()].map(
@@ -225,7 +285,7 @@ const filesOf = (
  * A machine's revert brings back the version of an older draft; count and the like stay (rules
  * 6.3).
  */
-const afterMachine = (intents: Human['intents'], now: Intent, commit: RepoCommit): Intent => {
+const afterMachine = (intents: readonly Meaning[], now: Intent, commit: RepoCommit): Intent => {
   const id = commit.info.trailers.find(([key]) => key === 'Purser-Job')?.[1] ?? '';
   const draft = now.jobs.get(id);
   const file = draft === undefined ? undefined : commit.files.get(draft.path);
@@ -255,7 +315,7 @@ const afterMachine = (intents: Human['intents'], now: Intent, commit: RepoCommit
 };
 
 const act = (human: Human, random: Random): void => {
-  const { jobs, nodes } = human.intent();
+  const { jobs, nodes } = human.written();
   const ids = [...jobs.keys()];
   const id = ids[random.between(0, Math.max(0, ids.length - 1))];
   const draft = id === undefined ? undefined : jobs.get(id);
@@ -280,7 +340,7 @@ const act = (human: Human, random: Random): void => {
 };
 
 export const deploy = (human: Human, id: string, behaviour: Behaviour): void => {
-  const versions = human.intents.flatMap(({ intent }) => intent.jobs.get(id)?.version ?? []);
+  const versions = human.meanings.flatMap(({ intent }) => intent.jobs.get(id)?.version ?? []);
   const version = 1 + Math.max(...versions);
   const name = behaviour === GOOD ? 'version' : describeBehaviour(behaviour);
   human.edit(id, { version, behaviour, broken: false }, `Deploy ${id} v${version}: ${name}`);
@@ -288,8 +348,8 @@ export const deploy = (human: Human, id: string, behaviour: Behaviour): void => 
 
 /** Back to the version that the file had before the present one. */
 const revert = (human: Human, id: string): void => {
-  const now = human.intent().jobs.get(id);
-  const older = human.intents
+  const now = human.written().jobs.get(id);
+  const older = human.meanings
     .toReversed()
     .map(({ intent }) => intent.jobs.get(id))
     .find((draft) => draft !== undefined && draft.version !== now?.version);
@@ -299,7 +359,7 @@ const revert = (human: Human, id: string): void => {
 };
 
 const remove = (human: Human, id: string): void => {
-  const jobs = new Map(human.intent().jobs);
+  const jobs = new Map(human.written().jobs);
   if (jobs.size < 2) return;
   jobs.delete(id);
   human.commit({ jobs }, `Delete ${id}`);

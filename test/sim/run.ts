@@ -10,7 +10,9 @@ import { GOOD } from './fake/registry.ts';
 import { isCounted, scheduleCounts } from './counts.ts';
 import { drawFaults, scheduleFaults, type FaultKind } from './faults.ts';
 import { goodBehaviour, type Intent } from './human.ts';
+import { NO_POLICY } from './policies.ts';
 import { differences } from './settle.ts';
+import { endSignatures, isSigned, scheduleSignatures } from './signing.ts';
 import { createTime, type Random, type SimTime } from './time.ts';
 import { createWorld, type Scenario, type World } from './world.ts';
 
@@ -52,6 +54,7 @@ export const prepareSeed = ({ seed, trace }: SeedOptions) => {
   schedulePeople(world);
   scheduleMore(world);
   if (isCounted(seed)) scheduleCounts(world, CHAOS_MS);
+  if (isSigned(seed)) scheduleSignatures(world, CHAOS_MS);
   return { time, world, faults };
 };
 
@@ -61,6 +64,7 @@ export const runSeed = async (options: SeedOptions): Promise<SeedResult> => {
   const goesOn = (): boolean => violations.length === 0;
   await guarded(world, () => time.run(CHAOS_MS, goesOn));
   if (goesOn()) world.human.tidy();
+  if (goesOn()) endSignatures(world.human);
   const settledAt = await settle(world, goesOn);
   const { seed } = options;
   const told = { digest: time.digest(), events: time.events(), lines: time.lines };
@@ -154,6 +158,7 @@ const drawScenario = (random: Random): Scenario => {
       jobs: new Map(drafts.map((draft) => [draft.id, draft])),
       nodes: new Map(names.map((name): [string, NodeDraft] => [name, { name, drain: false }])),
       counts: new Map(),
+      policy: NO_POLICY,
     },
   };
 };
@@ -228,6 +233,7 @@ export const plainScenario = (nodes: number, jobs: readonly JobDraft[]): Scenari
     jobs: new Map(jobs.map((draft) => [draft.id, draft])),
     nodes: new Map(names.map((name): [string, NodeDraft] => [name, { name, drain: false }])),
     counts: new Map(),
+    policy: NO_POLICY,
   };
   const size = { cpuMilli: 2_000, memoryBytes: 1024 * MIB, clockRate: 1 };
   return { nodes: names.map((name) => ({ name, ...size })), first, local: false };

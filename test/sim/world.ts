@@ -268,7 +268,7 @@ const superviseReconciler = (parts: Parts, name: string): Supervised<View> => {
       log: log(parts, name),
     };
     startReconciler(ports, (view) => {
-      checker.saw(view);
+      checker.saw(view, name);
       seen(view);
     });
   };
