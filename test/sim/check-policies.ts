@@ -5,6 +5,7 @@
 // counts (policies.ts), that what counts is taken in the end (settle.ts).
 
 import type { NodeOrders } from '../../schema/orders.ts';
+import type { Ms } from '../../schema/spec.ts';
 import type { View } from '../../reconciler/cycle.ts';
 import type { Context } from './check-context.ts';
 import type { RepoCommit } from './fake/git.ts';
@@ -36,6 +37,19 @@ export const checkOrdered = ({ human, fail }: Context, { commit, node }: NodeOrd
 export const checkOwnCounts = ({ human, fail }: Context, { info }: RepoCommit): void => {
   if (meaningOf(human, info.oid)?.isCounting === true) return;
   fail('own-refused', `the machine made ${info.oid.slice(0, 8)}, which does not count`);
+};
+
+/** It is found out and recorded who is behind a commit within, also where the forge was away. */
+const JUDGED_WITHIN_MS: Ms = 120_000;
+
+/** What an owner let through lately may not count yet, and what counted before goes on. */
+export const isBeingJudged = ({ human, truth }: Context, job: string): boolean => {
+  const since = truth.time.now() - JUDGED_WITHIN_MS;
+  if ((human.letThroughAt.get(job) ?? Number.NEGATIVE_INFINITY) >= since) return true;
+  return human.meanings.some(({ at, blobs, before, written }) => {
+    if (before === null || at < since || blobs.get(job) === before.blobs.get(job)) return false;
+    return [written, before.written].some(({ policy }) => policy.owned.includes(job));
+  });
 };
 
 const meaningOf = ({ meanings }: Human, oid: string): Meaning | undefined =>

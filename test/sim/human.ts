@@ -7,7 +7,16 @@ import type { Behaviour, Registry } from './fake/registry.ts';
 import { GOOD } from './fake/registry.ts';
 import type { Repo, RepoCommit } from './fake/git.ts';
 import { byPerson, createRepo } from './fake/git.ts';
-import { newestThatCounts, policyFiles, UNSIGNED, type Policy, type Signed } from './policies.ts';
+import {
+  heldAfter,
+  newestThatCounts,
+  OWNERS,
+  policyFiles,
+  UNSIGNED,
+  type Makers,
+  type Policy,
+  type Signed,
+} from './policies.ts';
 import {
   jobFile,
   nodeFile,
@@ -35,8 +44,14 @@ export interface Meaning {
   /** When it was pushed, or began to count. */
   at: number;
   readonly oid: string;
-  readonly intent: Intent;
+  /** What counts of it: a file that no owner has let through is as one that is broken. */
+  intent: Intent;
+  /** What stands in its files. */
+  readonly written: Intent;
   readonly signed: Signed;
+  readonly makers: Makers;
+  readonly blobs: ReadonlyMap<string, string>;
+  held: ReadonlyMap<string, string | null>;
   /** It was the newest commit that counts. */
   isCounting: boolean;
   /** What the commit before it on the branch means. */
@@ -53,7 +68,11 @@ export interface Human {
   /** What stands at the tip of the branch, whether it counts or not. */
   readonly written: () => Intent;
   /** Signs what people commit. */
-  readonly habits: { sign: () => Signed };
+  readonly habits: { sign: () => Signed; makers: () => Makers };
+  /** When an owner approved what had waited, by job. */
+  readonly letThroughAt: ReadonlyMap<string, number>;
+  /** An owner approves what waits of these jobs, and did not write it. */
+  readonly approveFiles: (jobs: readonly string[]) => void;
   readonly commit: (change: Partial<Intent>, message: string) => void;
   /** Changes one job. */
   readonly edit: (id: string, change: Partial<JobDraft>, message: string) => void;
@@ -87,7 +106,8 @@ export const createHuman = ({ time, registry, first, local }: HumanOptions): Hum
   const intents: Meaning[] = [];
   const meanings: Meaning[] = [];
   const resumed = new Set<string>();
-  const habits: Human['habits'] = { sign: () => UNSIGNED };
+  const letThroughAt = new Map<string, number>();
+  const habits: Human['habits'] = { sign: () => UNSIGNED, makers: () => BY_ADA };
   let isRewritten = false;
   const repo = createRepo({ time, first: filesOf(registry, first), local });
   const count = (): void => {
@@ -102,17 +122,23 @@ export const createHuman = ({ time, registry, first, local }: HumanOptions): Hum
     for (const one of news) one.at = time.now();
     intents.push(...news);
   };
-  const remember = ({ info, signed }: RepoCommit, intent: Intent): void => {
+  const remember = (commit: RepoCommit, intent: Intent, makers: Makers): void => {
+    const { info, signed } = commit;
     const before = meanings.find(({ oid }) => oid === info.parent) ?? null;
     const { oid } = info;
-    const meant = { intent: withSaid(intent), signed, before, isCounting: false };
-    meanings.push({ at: time.now(), oid, ...meant });
+    const written = withSaid(intent);
+    const made = { written, makers, blobs: blobsOf(commit) };
+    const held = before === null ? new Map<string, null>() : heldAfter(before, made);
+    const meant = { ...made, intent: withHeld(written, before, held), held, signed, before };
+    meanings.push({ at: time.now(), oid, ...meant, isCounting: false });
     count();
   };
   const intent = (): Intent => intents.at(-1)?.intent ?? first;
-  const written = (): Intent => meanings.at(-1)?.intent ?? first;
-  remember(repo.head(), first);
-  repo.onMachineCommit((commit) => remember(commit, afterMachine(meanings, written(), commit)));
+  const written = (): Intent => meanings.at(-1)?.written ?? first;
+  remember(repo.head(), first, BY_ADA);
+  repo.onMachineCommit((commit) =>
+    remember(commit, afterMachine(meanings, written(), commit), BY_MACHINE),
+  );
   repo.onRecord((record) => {
     if (record.kind !== 'resume') return;
     resumed.add(record.commit);
@@ -129,7 +155,8 @@ export const createHuman = ({ time, registry, first, local }: HumanOptions): Hum
   const commit = (change: Partial<Intent>, message: string): void => {
     const before = written();
     const after = { ...before, ...change };
-    remember(repo.push(byPerson(editsTo(before, after), message, habits.sign())), after);
+    const made = byPerson(editsTo(before, after), message, habits.sign());
+    remember(repo.push(made), after, habits.makers());
   };
   const edit = (id: string, change: Partial<JobDraft>, message: string): void => {
     const draft = written().jobs.get(id);
@@ -154,13 +181,17 @@ export const createHuman = ({ time, registry, first, local }: HumanOptions): Hum
   const rewrite = (): void => {
     const back = rewrites.between(1, MOST_REWRITTEN);
     const to = repo.commits.at(-1 - back) ?? repo.commits[0];
-    const meant = meanings.find(({ oid }) => oid === to?.info.oid)?.intent;
+    const meant = meanings.find(({ oid }) => oid === to?.info.oid)?.written;
     const [job] = [...(meant?.jobs.values() ?? [])];
     if (to === undefined || meant === undefined || job === undefined) return;
     const remark = job.remark + 1;
     const after = { ...meant, jobs: new Map(meant.jobs).set(job.id, { ...job, remark }) };
     const edits = new Map([[job.path, filesOf(registry, after).get(job.path) ?? null]]);
-    remember(repo.rewrite(to.info.oid, byPerson(edits, 'Another history', habits.sign())), after);
+    remember(
+      repo.rewrite(to.info.oid, byPerson(edits, 'Another history', habits.sign())),
+      after,
+      BY_ADA,
+    );
     isRewritten = true;
   };
   /** A reconciler asks for it that had accepted what is gone, synced or not (rules 12.1). */
@@ -174,14 +205,31 @@ export const createHuman = ({ time, registry, first, local }: HumanOptions): Hum
   const amend = (signed: Signed): void => {
     const [to, after] = [intents.at(-1), written()];
     if (to === undefined || to.oid === repo.head().info.oid) return;
-    const change = byPerson(editsTo(to.intent, after), 'The same, signed', signed);
-    remember(repo.rewrite(to.oid, change), after);
+    const change = byPerson(editsTo(to.written, after), 'The same, signed', signed);
+    remember(repo.rewrite(to.oid, change), after, habits.makers());
   };
   const vouch = (): void => {
     const { oid } = repo.head().info;
     const at = new Date(time.now()).toISOString();
     if (intents.at(-1)?.oid === oid) return;
     repo.record([{ kind: 'resume', commit: oid, by: 'ada', at }]);
+  };
+  const approveFiles = (jobs: readonly string[]): void => {
+    const tip = meanings.at(-1);
+    for (const job of jobs) {
+      if (tip?.held.has(job) !== true) continue;
+      const blob = tip.blobs.get(job) ?? null;
+      const by = OWNERS.find((owner) => !authorsOf(tip, job).includes(owner));
+      if (by === undefined) continue;
+      const at = new Date(EPOCH_MS + time.now()).toISOString();
+      const files = [{ path: `jobs/${job}.yaml`, blob }];
+      const who = { by: `${by} <1+${by}@forge>`, as: [`@${by}`], at, used: false };
+      const id = `files-${time.now()}-${job}`;
+      const { oid } = tip;
+      repo.record([{ kind: 'approval', id, commit: oid, slots: [], nodes: [], files, ...who }]);
+      letThrough(meanings, tip, job);
+      letThroughAt.set(job, time.now());
+    }
   };
   let emptied: Intent['jobs'] | null = null;
   const human: Human = {
@@ -198,6 +246,8 @@ export const createHuman = ({ time, registry, first, local }: HumanOptions): Hum
     rewrite,
     amend,
     vouch,
+    approveFiles,
+    letThroughAt,
     resume,
     act: () => {
       if (emptied !== null) return human.tidy();
@@ -265,6 +315,51 @@ const withSaid = (intent: Intent): Intent => ({
   ),
 });
 
+const BY_ADA: Makers = { author: 'ada', approvals: [] };
+const BY_MACHINE: Makers = { author: 'machine', approvals: [] };
+
+/** 2026-01-01, where the commits of the repository begin. */
+export const EPOCH_MS = 1_767_225_600_000;
+
+const blobsOf = ({ files }: RepoCommit): ReadonlyMap<string, string> =>
+  new Map(
+    [...files].flatMap(([path, { blob }]) => {
+      const job = /^jobs\/(.*)\.yaml$/.exec(path)?.[1];
+      return job === undefined ? [] : [[job, blob] as const];
+    }),
+  );
+
+/** A file that waits for its owners keeps what was before, as one that is broken. */
+const withHeld = (
+  written: Intent,
+  before: Meaning | null,
+  held: ReadonlyMap<string, string | null>,
+): Intent => {
+  if (held.size === 0) return written;
+  const jobs = new Map(written.jobs);
+  for (const job of held.keys()) {
+    const draft = written.jobs.get(job) ?? before?.intent.jobs.get(job);
+    if (draft !== undefined) jobs.set(job, { ...draft, broken: true });
+  }
+  return { ...written, jobs };
+};
+
+/** Who wrote what stands in the job's file at the tip. */
+const authorsOf = (tip: Meaning, job: string): readonly string[] => {
+  let at = tip;
+  while (at.before !== null && at.before.blobs.get(job) === tip.blobs.get(job)) at = at.before;
+  return [at.makers.author];
+};
+
+const letThrough = (meanings: readonly Meaning[], tip: Meaning, job: string): void => {
+  const blob = tip.blobs.get(job);
+  for (let at: Meaning | null = tip; at?.blobs.get(job) === blob && at !== null; at = at.before) {
+    if (at.held.has(job)) at.held = new Map([...at.held].filter(([name]) => name !== job));
+  }
+  // Oldest first: what is held of a deletion looks at the commit before.
+  for (const one of meanings) one.intent = withHeld(one.written, one.before, one.held);
+};
+
 /** Commits that a person throws away at once. */
 const MOST_REWRITTEN = 4;
 
@@ -301,7 +396,7 @@ const afterMachine = (intents: readonly Meaning[], now: Intent, commit: RepoComm
   }
   const older = intents
     .toReversed()
-    .map(({ intent }) => intent.jobs.get(id))
+    .map(({ written }) => written.jobs.get(id))
     .find(
       (known) =>
         known !== undefined &&
@@ -340,7 +435,7 @@ const act = (human: Human, random: Random): void => {
 };
 
 export const deploy = (human: Human, id: string, behaviour: Behaviour): void => {
-  const versions = human.meanings.flatMap(({ intent }) => intent.jobs.get(id)?.version ?? []);
+  const versions = human.meanings.flatMap(({ written }) => written.jobs.get(id)?.version ?? []);
   const version = 1 + Math.max(...versions);
   const name = behaviour === GOOD ? 'version' : describeBehaviour(behaviour);
   human.edit(id, { version, behaviour, broken: false }, `Deploy ${id} v${version}: ${name}`);
@@ -351,7 +446,7 @@ const revert = (human: Human, id: string): void => {
   const now = human.written().jobs.get(id);
   const older = human.meanings
     .toReversed()
-    .map(({ intent }) => intent.jobs.get(id))
+    .map(({ written }) => written.jobs.get(id))
     .find((draft) => draft !== undefined && draft.version !== now?.version);
   if (older === undefined) return;
   const { version, behaviour, pinned, memoryMiB } = older;

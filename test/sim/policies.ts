@@ -29,20 +29,34 @@ export const UNSIGNED: Signed = { by: null, merge: null };
 export interface Policy {
   readonly verify: Verify;
   readonly listed: readonly Signer[];
+  /** Jobs whose files ada and bob own. */
+  readonly owned: readonly string[];
 }
 
-export const NO_POLICY: Policy = { verify: 'none', listed: [] };
+export const NO_POLICY: Policy = { verify: 'none', listed: [], owned: [] };
 
 /** cluster.yaml, and the list of signers where there is one. */
-export const policyFiles = ({ verify, listed }: Policy): readonly (readonly [string, string])[] => [
+export const policyFiles = ({
+  verify,
+  listed,
+  owned,
+}: Policy): readonly (readonly [string, string])[] => [
   [
     'cluster.yaml',
-    verify === 'none' ? CLUSTER_FILE : `${CLUSTER_FILE}signatures: { verify: ${verify} }\n`,
+    [
+      CLUSTER_FILE,
+      ...(verify === 'none' ? [] : [`signatures: { verify: ${verify} }\n`]),
+      ...(owned.length === 0 ? [] : [`owners: |\n${owned.map(ruleOf).join('')}`]),
+    ].join(''),
   ],
   ...(listed.length === 0
     ? []
     : [['signers/allowed_signers', listed.map(lineOf).join('')] as const]),
 ];
+
+export const OWNERS = ['ada', 'bob'] as const;
+
+const ruleOf = (job: string): string => `  jobs/${job}.yaml @ada @bob\n`;
 
 const lineOf = (signer: Signer): string =>
   `${signer} namespaces="git" ssh-ed25519 ${keyOf(signer)}\n`;
@@ -57,7 +71,7 @@ export const keyOf = (signer: Signer): string =>
 interface Linked<L> {
   readonly oid: string;
   readonly signed: Signed;
-  readonly intent: { readonly policy: Policy };
+  readonly written: { readonly policy: Policy };
   readonly before: L | null;
 }
 
@@ -71,7 +85,7 @@ export const newestThatCounts = <L extends Linked<L>>(head: L, resumed: Readonly
   let counts: L = line[0] ?? head;
   let isBlocked = false;
   for (const one of line.slice(1)) {
-    const { policy }: { readonly policy: Policy } = counts.intent;
+    const { policy }: { readonly policy: Policy } = counts.written;
     const isGood: boolean =
       isSignedWell(one.signed, policy) && !(isBlocked && policy.verify === 'strict');
     isBlocked = !isGood && !resumed.has(one.oid);
@@ -88,4 +102,43 @@ const isSignedWell = ({ by, merge }: Signed, { verify, listed }: Policy): boolea
   const asked = verify === 'strict' ? merge.brought : merge.brought.slice(0, 1);
   // A host's signature says no more than that somebody pressed a button.
   return asked.every((one) => one !== null && one !== 'web-flow' && listed.includes(one));
+};
+
+export type Person = 'ada' | 'bob' | 'eve';
+
+/** Who wrote a commit, and who had approved it when it came. */
+export interface Makers {
+  readonly author: Person | 'machine';
+  readonly approvals: readonly Person[];
+}
+
+interface Owned {
+  readonly makers: Makers;
+  readonly written: { readonly policy: Policy };
+  /** Job → what stands in its file; none: there is no file. */
+  readonly blobs: ReadonlyMap<string, string>;
+  /** Jobs of which no owner has let through what stands there → what counts in its place. */
+  readonly held: ReadonlyMap<string, string | null>;
+}
+
+/** An owner approves who did not write it; the machine only takes back and counts. */
+const isLetThrough = ({ author, approvals }: Makers): boolean =>
+  author === 'machine' || approvals.some((one) => one !== author && one !== 'eve');
+
+/** What is held after one commit more, by the rules before it. */
+export const heldAfter = (
+  before: Owned,
+  one: Omit<Owned, 'held'>,
+): ReadonlyMap<string, string | null> => {
+  const held = new Map(before.held);
+  for (const job of new Set([...before.blobs.keys(), ...one.blobs.keys()])) {
+    const [was, is] = [before.blobs.get(job) ?? null, one.blobs.get(job) ?? null];
+    if (was === is) continue;
+    const counts = held.has(job) ? (held.get(job) ?? null) : was;
+    held.delete(job);
+    const isOwned = before.written.policy.owned.includes(job);
+    if (isOwned && is !== counts && !isLetThrough(one.makers)) held.set(job, counts);
+  }
+  for (const job of held.keys()) if (!one.written.policy.owned.includes(job)) held.delete(job);
+  return held;
 };

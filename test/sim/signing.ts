@@ -21,17 +21,22 @@ export const scheduleSignatures = (world: World, endsAt: Ms): void => {
   human.habits.sign = () => drawSigned(random);
   const turnOn = (): void => {
     // Until something was in sync a start has nothing to judge by, and takes what it finds.
+    if (time.now() >= endsAt) return;
     if (!human.repo.ledger.some(({ kind }) => kind === 'synced')) {
       time.after(5_000, 'a person waits with signatures', turnOn);
       return;
     }
     const verify = random.chance(0.5) ? 'strict' : 'head';
-    human.commit({ policy: { verify, listed: LISTED } }, `Ask for signatures: ${verify}`);
+    const { policy } = human.written();
+    human.commit(
+      { policy: { ...policy, verify, listed: LISTED } },
+      `Ask for signatures: ${verify}`,
+    );
     goOn();
   };
   const goOn = (): void => {
-    if (time.now() >= endsAt) return;
     const run = (): void => {
+      if (time.now() >= endsAt) return;
       actOnSignatures(human, random);
       goOn();
     };

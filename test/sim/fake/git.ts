@@ -18,6 +18,7 @@ import type {
   SourceTree,
 } from '../../../schema/source.ts';
 import type { CommitAsk, EdgeFailure, SourcePort } from '../../../reconciler/ports.ts';
+import type { Screenable } from '../../../reconciler/screen.ts';
 import { changedFiles } from '../../support/tree.ts';
 import { UNSIGNED, type Signed } from '../policies.ts';
 import type { Process } from '../process.ts';
@@ -54,7 +55,7 @@ export interface Repo {
   readonly rewrite: (to: string, change: Change) => RepoCommit;
   /** What people write into the ledger: approvals, and where to go on after a rewrite. */
   readonly record: (records: readonly LedgerRecord[]) => void;
-  readonly port: (process: Process) => SourcePort;
+  readonly port: (process: Process) => SourcePort & Screenable;
   /** Called for each machine commit, after it is on the branch. */
   readonly onMachineCommit: (listener: (commit: RepoCommit) => void) => void;
   readonly onRecord: (listener: (record: LedgerRecord) => void) => void;
@@ -180,7 +181,7 @@ export const createRepo = ({ time, first, local }: RepoOptions): Repo => {
     }
     return value;
   };
-  const port = (process: Process): SourcePort => {
+  const port = (process: Process): SourcePort & Screenable => {
     let accepted: string | null = null;
     let before: Files | null = null;
     let known: readonly LedgerRecord[] = [];
@@ -236,6 +237,17 @@ export const createRepo = ({ time, first, local }: RepoOptions): Repo => {
         }
         throw edgeFailure('stale', 'The branch moved again and again.');
       },
+      listCommits: (limit) =>
+        process.call('list commits', random.between(5, 50), () =>
+          lineOf(all, head().info.oid)
+            .slice(0, limit)
+            .map(({ info }) => info),
+        ),
+      at: (oid) =>
+        process.call('a commit', random.between(5, 50), () => {
+          const commit = all.get(oid);
+          return commit === undefined ? null : { head: commit.info, files: commit.files };
+        }),
       watch: (wake) => {
         const later = (): void => {
           time.after(random.between(10, 2_000), `${process.name} sees Git`, process.guard(wake));
