@@ -15,14 +15,14 @@ import type { Human, Meaning } from './human.ts';
 export const checkFollowed = (
   { human, fail, followed }: Context,
   name: string,
-  { tree, desired }: View,
+  { desired }: View,
 ): void => {
   const oid = desired.commit.oid;
   const meaning = meaningOf(human, oid);
   if (meaning?.isCounting !== true) fail('refused', `${name} follows ${oid}, which does not count`);
   const last = followed.get(name);
   followed.set(name, oid);
-  if (tree.local || last === undefined || last === oid) return;
+  if (last === undefined || last === oid) return;
   const isThere = isOnLine(human.meanings.at(-1), last);
   if (!isThere || isOnLine(meaning, last)) return;
   fail('went-back', `${name} followed ${last.slice(0, 8)} and goes back to ${oid.slice(0, 8)}`);

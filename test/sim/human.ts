@@ -8,12 +8,14 @@ import { GOOD } from './fake/registry.ts';
 import type { Repo, RepoCommit } from './fake/git.ts';
 import { byPerson, createRepo } from './fake/git.ts';
 import {
+  contentOf,
   heldAfter,
   newestThatCounts,
   OWNERS,
   policyFiles,
   UNSIGNED,
   type Makers,
+  type Person,
   type Policy,
   type Signed,
 } from './policies.ts';
@@ -107,6 +109,7 @@ export const createHuman = ({ time, registry, first, local }: HumanOptions): Hum
   const meanings: Meaning[] = [];
   const resumed = new Set<string>();
   const letThroughAt = new Map<string, number>();
+  const given = new Map<string, readonly Person[]>();
   const habits: Human['habits'] = { sign: () => UNSIGNED, makers: () => BY_ADA };
   let isRewritten = false;
   const repo = createRepo({ time, first: filesOf(registry, first), local });
@@ -128,7 +131,7 @@ export const createHuman = ({ time, registry, first, local }: HumanOptions): Hum
     const { oid } = info;
     const written = withSaid(intent);
     const made = { written, makers, blobs: blobsOf(commit) };
-    const held = before === null ? new Map<string, null>() : heldAfter(before, made);
+    const held = before === null ? new Map<string, null>() : heldAfter(before, made, given);
     const meant = { ...made, intent: withHeld(written, before, held), held, signed, before };
     meanings.push({ at: time.now(), oid, ...meant, isCounting: false });
     count();
@@ -229,6 +232,7 @@ export const createHuman = ({ time, registry, first, local }: HumanOptions): Hum
       repo.record([{ kind: 'approval', id, commit: oid, slots: [], nodes: [], files, ...who }]);
       letThrough(meanings, tip, job);
       letThroughAt.set(job, time.now());
+      given.set(contentOf(job, blob), [...(given.get(contentOf(job, blob)) ?? []), by]);
     }
   };
   let emptied: Intent['jobs'] | null = null;

@@ -121,14 +121,20 @@ interface Owned {
   readonly held: ReadonlyMap<string, string | null>;
 }
 
+/** Who approved which content of a job's file, whichever commit brings it: `contentOf` → persons. */
+export type Given = ReadonlyMap<string, readonly Person[]>;
+
+export const contentOf = (job: string, blob: string | null): string => `${job} ${blob}`;
+
 /** An owner approves who did not write it; the machine only takes back and counts. */
-const isLetThrough = ({ author, approvals }: Makers): boolean =>
-  author === 'machine' || approvals.some((one) => one !== author && one !== 'eve');
+const isLetThrough = ({ author, approvals }: Makers, given: readonly Person[]): boolean =>
+  author === 'machine' || [...approvals, ...given].some((one) => one !== author && one !== 'eve');
 
 /** What is held after one commit more, by the rules before it. */
 export const heldAfter = (
   before: Owned,
   one: Omit<Owned, 'held'>,
+  given: Given,
 ): ReadonlyMap<string, string | null> => {
   const held = new Map(before.held);
   for (const job of new Set([...before.blobs.keys(), ...one.blobs.keys()])) {
@@ -137,7 +143,8 @@ export const heldAfter = (
     const counts = held.has(job) ? (held.get(job) ?? null) : was;
     held.delete(job);
     const isOwned = before.written.policy.owned.includes(job);
-    if (isOwned && is !== counts && !isLetThrough(one.makers)) held.set(job, counts);
+    const by = given.get(contentOf(job, is)) ?? [];
+    if (isOwned && is !== counts && !isLetThrough(one.makers, by)) held.set(job, counts);
   }
   for (const job of held.keys()) if (!one.written.policy.owned.includes(job)) held.delete(job);
   return held;

@@ -21,6 +21,8 @@ export const differences = (world: World): readonly string[] => {
   if (isRefused !== (view.tree.refused !== undefined)) {
     return [`${isRefused ? 'nobody' : 'somebody'} is told that the newest commit does not count`];
   }
+  const [waits, told] = [heldNow(world), heldBy(view)];
+  if (waits !== told) return [`${waits} wait for owners, and ${told} are said to`];
   const { jobs, nodes } = world.human.intent();
   const scene: Scene = { world, view };
   const gone = new Set(
@@ -40,6 +42,15 @@ export const differences = (world: World): readonly string[] => {
     ),
   ];
 };
+
+/** Jobs whose files no owner has let through, by what people meant and by what status says. */
+const heldNow = ({ human }: World): string =>
+  [...(human.intents.at(-1)?.held.keys() ?? [])].toSorted().join(' ');
+
+const heldBy = ({ desired }: View): string =>
+  (desired.heldFiles ?? [])
+    .map(({ path }) => path.slice('jobs/'.length, -'.yaml'.length))
+    .join(' ');
 
 interface Scene {
   readonly world: World;
