@@ -18,6 +18,8 @@ import { completeScreened } from './screened-histories.ts';
 export interface Screenable extends Pick<SourcePort, 'read' | 'complete' | 'commit'> {
   readonly listCommits: (limit: number) => Promise<readonly CommitInfo[]>;
   readonly at: (commit: string) => Promise<Pick<SourceTree, 'head' | 'files'> | null>;
+  /** Whether it is signed with the key of this reconciler; absent: it has none. */
+  readonly isOwn?: (commit: string) => Promise<boolean>;
 }
 
 export interface People {
@@ -114,6 +116,8 @@ const screened = async (screening: Screening): Promise<SourceTree> => {
 
 interface Step extends judging.JudgedCommit {
   readonly info: CommitInfo;
+  /** Made by this machine, in this session or, as its signature proves, in an earlier one. */
+  readonly isMachine: boolean;
 }
 
 interface Way {
@@ -123,7 +127,8 @@ interface Way {
 }
 
 /** From the last commit that was judged, or where nothing was from the last that was in sync. */
-const wayTo = async ({ source, raw }: Screening): Promise<Way> => {
+const wayTo = async (screening: Screening): Promise<Way> => {
+  const { source, raw } = screening;
   const judged = judgedIn(raw.ledger);
   const known = judged !== null && (judging.hasRules(judged) || judged.held.length > 0);
   const resumed = raw.ledger.findLast((record) => record.kind === 'resume')?.commit;
@@ -137,12 +142,23 @@ const wayTo = async ({ source, raw }: Screening): Promise<Way> => {
     if (now === undefined) throw stale(raw);
     const cluster = now.get(CLUSTER_PATH);
     const changed = judging.changedBetween(files, now);
-    steps.push({ commit: info.oid, info, changed, cluster });
+    const isMachine = await isOwnCommit(screening, info);
+    steps.push({ commit: info.oid, info, changed, cluster, isMachine });
     files = now;
   }
   const isJudged = known && judged.commit === base;
   const start = isJudged ? judged : judging.judgedFrom(base, before?.files.get(CLUSTER_PATH));
   return { start, steps };
+};
+
+/**
+ * Of this session, or of an earlier one by its signature. A record that a commit answers a failure is
+ * no proof of that: it is written for whichever commit has the trailers, and anybody may write those.
+ */
+const isOwnCommit = async ({ source, own }: Screening, info: CommitInfo): Promise<boolean> => {
+  if (own.has(info.oid)) return true;
+  const mayBe = source.isOwn !== undefined && info.author.email === MACHINE_AUTHOR.email;
+  return mayBe && source.isOwn(info.oid);
 };
 
 /** Commits after the first of these bases that is on the line, oldest first. */
@@ -185,20 +201,16 @@ const approvalsIn = ({ raw, options }: Screening): readonly GivenApproval[] =>
 
 /** As far as it is known who is behind the commits; `isDue`: it must be recorded to count. */
 const judgeAll = (
-  { options, own, raw }: Screening,
+  { options, raw }: Screening,
   { start, steps, given }: Way & { readonly given: readonly GivenApproval[] },
 ): { readonly judged: Judged; readonly isDue: boolean } => {
-  const reverts = new Set(
-    raw.ledger.flatMap((record) => (record.kind === 'reverted' ? [record.commit] : [])),
-  );
   let judged = judging.heal(start, given, raw.files.get(CLUSTER_PATH));
   let isDue = judged !== start || judgedIn(raw.ledger) !== start;
   for (const [at, step] of steps.entries()) {
     const owned = judging.ownedIn(judged, step);
     const touches = judged.held.some(({ path }) => step.changed.some((one) => one.path === path));
-    const isMachine = own.has(step.commit) || reverts.has(step.commit);
     const behind =
-      owned.length === 0 || isMachine ? null : behindOf(step, judged, { options, given });
+      owned.length === 0 || step.isMachine ? null : behindOf(step, judged, { options, given });
     if (behind === undefined) break;
     const next = judging.judgeCommit(judged, step, { behind, given });
     const isOther = next.owners !== judged.owners || next.ownApproval !== judged.ownApproval;

@@ -13,7 +13,9 @@ import type { Base } from './base.ts';
 import { broken } from './failure.ts';
 import { readLedger } from './ledger-store.ts';
 import { createLedgerTrust } from './ledger-trust.ts';
+import { COMMIT_BYTES } from './limits.ts';
 import type { GitSourceOptions } from './options.ts';
+import { NO_POLICY } from './policy.ts';
 import { allowedSignerLine } from './signing-key.ts';
 import { checkCommit } from './verify.ts';
 
@@ -34,7 +36,12 @@ export interface Judgement {
   /** Throws GitFailure where a commit of these bytes on top of `tip` would not be accepted. */
   readonly prove: (tip: string, data: Buffer) => Promise<void>;
   readonly foreign: () => readonly ForeignRecords[];
+  /** Whether the commit is signed with our own key. */
+  readonly isOwn: (commit: string) => Promise<boolean>;
 }
+
+/** Whose key it is follows from the key alone. */
+const UNLISTED = { signers: NO_POLICY.signers, notBefore: 0 };
 
 export const createJudgement = (
   base: Base,
@@ -99,5 +106,12 @@ export const createJudgement = (
       );
     },
     foreign: trust.foreign,
+    isOwn: async (commit) => {
+      if (ownKey === null) return false;
+      const object = await base.store().objects.read(commit, COMMIT_BYTES);
+      if (object?.data == null) return false;
+      const { signature } = await checkCommit(object.data, UNLISTED);
+      return signature.kind === 'ssh' && signature.key === ownKey;
+    },
   };
 };

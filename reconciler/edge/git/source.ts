@@ -52,6 +52,8 @@ export interface GitSource extends SourcePort {
   readonly texts: () => ReadonlyMap<string, string>;
   /** What was walked of the branch's line, oldest first: nothing is read for it. */
   readonly walked: () => readonly Step[];
+  /** Whether the commit is signed with our own key. */
+  readonly isOwn: (commit: string) => Promise<boolean>;
   readonly close: () => void;
 }
 
@@ -111,6 +113,7 @@ export const createGitSource = (
         readFileAt(base, await headOf(base, options), within(directory, path)),
       ),
     at: (commit) => base.attempt(() => headAt(base, commit)),
+    isOwn: (commit) => base.attempt(() => judgement.isOwn(commit)),
     notes: createNotes({
       base,
       ref: refs.notes,
