@@ -413,8 +413,8 @@ describe("Purser's own commits", () => {
     const made = await edit(source, '# machine\n');
     expect(await seen(source)).toEqual([made, null, null]);
     const [listed, nobody] = [signedCommit(work, ada, news()), plainCommit()];
-    const own = [made, listed, nobody].map((one) => source.isOwn(one));
-    expect(await Promise.all(own)).toEqual([true, false, false]);
+    const answers = [made, listed, nobody].map((one) => source.isOwn(one));
+    expect(await Promise.all(answers)).toEqual([true, false, false]);
     expect(await open().isOwn(made)).toBe(false);
     git(work, 'reset', '--quiet', '--hard', made);
     const allowed = path.join(work, 'signers/allowed_signers');

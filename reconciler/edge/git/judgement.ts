@@ -108,9 +108,9 @@ export const createJudgement = (
     foreign: trust.foreign,
     isOwn: async (commit) => {
       if (ownKey === null) return false;
-      const object = await base.store().objects.read(commit, COMMIT_BYTES);
-      if (object?.data == null) return false;
-      const { signature } = await checkCommit(object.data, UNLISTED);
+      const data = (await base.store().objects.read(commit, COMMIT_BYTES))?.data ?? null;
+      if (data === null) return false;
+      const { signature } = await checkCommit(data, UNLISTED);
       return signature.kind === 'ssh' && signature.key === ownKey;
     },
   };
