@@ -152,8 +152,8 @@ const wayTo = async (screening: Screening): Promise<Way> => {
 };
 
 /**
- * Of this session, or of an earlier one by its signature. A record that a commit answers a failure is
- * no proof of that: it is written for whichever commit has the trailers, and anybody may write those.
+ * Of this session, or of an earlier one by its signature. A record that a commit answers a failure
+ * is no proof: it is written for whichever commit has the trailers, and anybody may write those.
  */
 const isOwnCommit = async ({ source, own }: Screening, info: CommitInfo): Promise<boolean> => {
   if (own.has(info.oid)) return true;

@@ -106,12 +106,14 @@ export const createJudgement = (
       );
     },
     foreign: trust.foreign,
-    isOwn: async (commit) => {
-      if (ownKey === null) return false;
-      const data = (await base.store().objects.read(commit, COMMIT_BYTES))?.data ?? null;
-      if (data === null) return false;
-      const { signature } = await checkCommit(data, UNLISTED);
-      return signature.kind === 'ssh' && signature.key === ownKey;
-    },
+    isOwn: async (commit) => ownKey !== null && (await sshKeyOf(base, commit)) === ownKey,
   };
+};
+
+/** The key that signed it, whoever's that is; null: none of SSH. */
+const sshKeyOf = async (base: Base, commit: string): Promise<string | null> => {
+  const data = (await base.store().objects.read(commit, COMMIT_BYTES))?.data ?? null;
+  if (data === null) return null;
+  const { signature } = await checkCommit(data, UNLISTED);
+  return signature.kind === 'ssh' ? signature.key : null;
 };
