@@ -20,6 +20,8 @@ export interface ForgeLoop {
   readonly run: (signal: AbortSignal) => Promise<void>;
   /** What the forge does not let us do now, in words; null: all is well. */
   readonly failure: () => string | null;
+  /** What a person should know though the forge is told all; null: nothing. */
+  readonly notice: () => string | null;
 }
 
 export const createForgeLoop = (context: ForgeContext): ForgeLoop => {
@@ -83,6 +85,7 @@ export const createForgeLoop = (context: ForgeContext): ForgeLoop => {
       for (const stop of stops) stop();
     },
     failure: () => failure,
+    notice: pulls.unjudged,
   };
 };
 

@@ -2,7 +2,8 @@
 // In: a view and what the forge says. Out: checks on the newest commit of each, one comment a pull
 // request. Not here: when a plan is made anew (forge/pulls), the plan (edge), words (render).
 
-import { NOBODY, openChanges, teamsIn, type Behind, type OwnedChange } from '../schema/behind.ts';
+import { NOBODY, openChanges, teamsIn, unjudged } from '../schema/behind.ts';
+import type { Behind, OwnedChange } from '../schema/behind.ts';
 import type { CheckReport, ForgeState, PullRequest } from '../schema/forge.ts';
 import type { PullPlan } from '../schema/pull-plan.ts';
 import type { Ms } from '../schema/spec.ts';
@@ -22,6 +23,8 @@ export interface PullReports {
   readonly tell: (view: View, seen: ForgeState) => Promise<Ms | null>;
   /** What was planned last; null: nothing yet. */
   readonly planned: (pull: number) => PlannedPull | null;
+  /** What keeps it from being known who approved one of them; null: nothing. */
+  readonly unjudged: () => string | null;
   /** Its plan is made anew with the next look, whatever has changed. */
   readonly forget: (pull: number) => void;
 }
@@ -74,6 +77,7 @@ export const createPullReports = (context: ForgeContext): PullReports => {
       if (first !== undefined) void plans.of(first, view);
     },
     planned: (pull) => known.get(keyOf(pull)) ?? null,
+    unjudged: () => unjudgedAmong(known),
     forget: (pull) => {
       known.delete(keyOf(pull));
       plans.drop(keyOf(pull));
@@ -102,6 +106,11 @@ export const createPullReports = (context: ForgeContext): PullReports => {
       return earliest(due);
     },
   };
+};
+
+const unjudgedAmong = (known: ReadonlyMap<string, PlannedPull>): string | null => {
+  const [found] = [...known].filter(([, { unjudged: why }]) => why !== null);
+  return found === undefined ? null : `who approved ${found[0]} is not known: ${found[1].unjudged}`;
 };
 
 interface Tell {
@@ -151,7 +160,9 @@ const tellPlan = async (
   { subject, view, plan, behind, before }: Tell,
 ): Promise<PlannedPull> => {
   const { head, base, pull } = subject;
-  const words = { ...wordsOf(view), open: openOf(view, plan, behind) };
+  const open = openOf(view, plan, behind);
+  const why = unjudged(open, behind?.unread);
+  const words = { ...wordsOf(view), open, ...(why === null ? {} : { unjudged: why }) };
   const approvals = approvalsIn(view);
   const report: CheckReport = { ...planCheck(plan, words), kind: 'plan', commit: head };
   const isSameInput = before?.head === head && before.base === base;
@@ -175,6 +186,7 @@ const tellPlan = async (
     plannedAt: clock.now(),
     approvals,
     behind,
+    unjudged: why,
     told: isTold ? told : report,
     comment,
   };

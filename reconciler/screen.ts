@@ -4,7 +4,8 @@
 // so while the forge is away. Where cluster.yaml names no owners every tree is handed on as it is.
 // Not here: the judging (desired/judge), asking the forge (behinds).
 
-import { NOBODY, teamsIn, type Behind, type GivenApproval } from '../schema/behind.ts';
+import { NOBODY, openChanges, teamsIn, unjudged } from '../schema/behind.ts';
+import type { Behind, GivenApproval } from '../schema/behind.ts';
 import { compareText } from '../schema/ids.ts';
 import type { HeldFile, Judged, Ledger } from '../schema/ledger.ts';
 import type { CommitInfo, Files, SourceTree } from '../schema/source.ts';
@@ -23,6 +24,8 @@ export interface Screenable extends Pick<SourcePort, 'read' | 'complete' | 'comm
 export interface People {
   /** undefined: not known yet, and asked for. */
   readonly behind: (commit: CommitInfo, teams: readonly string[]) => Behind | undefined;
+  /** What keeps it from being known; null: nothing. Absent: nothing ever does. */
+  readonly why?: (commit: CommitInfo, teams: readonly string[]) => string | null;
   /** Another number once more is known. */
   readonly version: () => number;
 }
@@ -96,12 +99,12 @@ const screened = async (screening: Screening): Promise<SourceTree> => {
   const { raw } = screening;
   const { start, steps } = await wayTo(screening);
   const given = approvalsIn(screening);
-  const { judged, isDue } = judgeAll(screening, { start, steps, given });
+  const { judged, isDue, why } = judgeAll(screening, { start, steps, given });
   const from = isDue ? start : judged;
   const left = isDue
     ? steps
     : steps.slice(steps.findIndex(({ commit }) => commit === from.commit) + 1);
-  const held = heldIn(raw.files, waiting(from, left, raw.files));
+  const held = heldIn(raw.files, waiting(from, left, { files: raw.files, why }));
   const { lastSynced } = raw;
   return {
     ...raw,
@@ -183,11 +186,19 @@ const approvalsIn = ({ raw, options }: Screening): readonly GivenApproval[] =>
     return options.epochMs() - Date.parse(record.at) <= APPROVAL_MS ? [record] : [];
   });
 
-/** As far as it is known who is behind the commits; `isDue`: it must be recorded to count. */
+interface JudgedLine {
+  readonly judged: Judged;
+  /** It must be recorded to count. */
+  readonly isDue: boolean;
+  /** What keeps the rest from being judged; null: it is being asked. */
+  readonly why: string | null;
+}
+
+/** As far as it is known who is behind the commits. */
 const judgeAll = (
   { options, own, raw }: Screening,
   { start, steps, given }: Way & { readonly given: readonly GivenApproval[] },
-): { readonly judged: Judged; readonly isDue: boolean } => {
+): JudgedLine => {
   const reverts = new Set(
     raw.ledger.flatMap((record) => (record.kind === 'reverted' ? [record.commit] : [])),
   );
@@ -197,34 +208,44 @@ const judgeAll = (
     const owned = judging.ownedIn(judged, step);
     const touches = judged.held.some(({ path }) => step.changed.some((one) => one.path === path));
     const isMachine = own.has(step.commit) || reverts.has(step.commit);
-    const behind =
-      owned.length === 0 || isMachine ? null : behindOf(step, judged, { options, given });
-    if (behind === undefined) break;
+    const isAsked = owned.length > 0 && !isMachine;
+    const behind = isAsked ? behindOf(step, judged, { options, given }) : null;
+    if (typeof behind === 'string') return { judged, isDue, why: behind || null };
     const next = judging.judgeCommit(judged, step, { behind, given });
     const isOther = next.owners !== judged.owners || next.ownApproval !== judged.ownApproval;
     if (owned.length > 0 || touches || isOther || at >= RECORD_EVERY) isDue = true;
     judged = next;
   }
-  return { judged, isDue };
+  return { judged, isDue, why: null };
 };
 
-/** Nobody is asked where approvals in the ledger let all of it through. */
+/** Nobody is asked where approvals in the ledger let all of it through. A text: why it waits. */
 const behindOf = (
   step: Step,
   judged: Judged,
   { options, given }: { readonly options: ScreenOptions; readonly given: readonly GivenApproval[] },
-): Behind | undefined => {
+): Behind | string => {
+  const { people } = options;
   const of = judging.ownersBy(judged);
-  const owned = judging.ownedIn(judged, step);
-  const teams = teamsIn(owned.map(({ path, after }) => ({ path, blob: after, owners: of(path) })));
-  const known = options.people.behind(step.info, teams);
-  if (known !== undefined || given.length === 0) return known;
-  const { held } = judging.judgeCommit(judged, step, { behind: NOBODY, given });
-  return owned.some(({ path }) => held.some((one) => one.path === path)) ? undefined : NOBODY;
+  const owned = judging
+    .ownedIn(judged, step)
+    .map(({ path, after }) => ({ path, blob: after, owners: of(path) }));
+  const teams = teamsIn(owned);
+  const known = people.behind(step.info, teams);
+  const judge = { ownApproval: judged.ownApproval, given };
+  if (known !== undefined) {
+    return unjudged(openChanges(owned, known, judge), known.unread) ?? known;
+  }
+  const isOpen = given.length === 0 || openChanges(owned, NOBODY, judge).length > 0;
+  return isOpen ? (people.why?.(step.info, teams) ?? '') : NOBODY;
 };
 
 /** What is held, and of commits that are not judged yet all that somebody owns. */
-const waiting = (judged: Judged, steps: readonly Step[], files: Files): readonly HeldFile[] => {
+const waiting = (
+  judged: Judged,
+  steps: readonly Step[],
+  { files, why }: { readonly files: Files; readonly why: string | null },
+): readonly HeldFile[] => {
   const of = judging.ownersBy(judged);
   const held = new Map(judged.held.map((one) => [one.path, one]));
   for (const step of steps) {
@@ -235,7 +256,8 @@ const waiting = (judged: Judged, steps: readonly Step[], files: Files): readonly
       const accepted = old === undefined ? before : old.accepted;
       const since = old?.since ?? step.commit;
       const blob = files.get(path)?.blob ?? null;
-      held.set(path, { path, blob, accepted, commit: step.commit, since, owners, by: '' });
+      const asked = { by: '', ...(why === null ? {} : { why }) };
+      held.set(path, { path, blob, accepted, commit: step.commit, since, owners, ...asked });
     }
   }
   return [...held.values()]

@@ -166,6 +166,8 @@ export interface HeldFile {
   readonly owners: readonly string[];
   /** Who wrote it, for people; '' while nobody has been asked. */
   readonly by: string;
+  /** What keeps it from being known who approved; absent: nothing. Never in a record. */
+  readonly why?: string;
 }
 
 /** All records that count, newest last. */

@@ -20,6 +20,8 @@ export interface PlannedPull {
   readonly approvals: readonly string[];
   /** Who was behind it, where somebody owns what it changes; null: nobody does. */
   readonly behind: Behind | null;
+  /** Why nobody can say whether owners let it through; null: it is known. */
+  readonly unjudged: string | null;
   readonly told: CheckReport;
   readonly comment: string | null;
 }

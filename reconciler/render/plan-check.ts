@@ -80,10 +80,12 @@ const ended = (
   buttons: [],
 });
 
+const unjudgedIn = ({ unjudged }: PlanContext) => (unjudged === undefined ? {} : { unjudged });
+
 const plannedCheck = (plan: Planned, context: PlanContext): CheckBody => {
   const verdict = judge(plan, context);
   const visibility = context.visibility ?? FULL;
-  const seen = { plan, verdict, visibility, open: context.open ?? [] };
+  const seen = { plan, verdict, visibility, open: context.open ?? [], ...unjudgedIn(context) };
   return {
     status: 'completed',
     conclusion: verdict.conclusion,

@@ -8,7 +8,7 @@ import type { Account, BehindAsk } from '../../../schema/forge.ts';
 import { MACHINE_AUTHOR } from '../../config.ts';
 import { compareText } from '../../../schema/ids.ts';
 import type { ApiPull, ApiUser } from './answers.ts';
-import { mayWrite, permissionOf, personOf } from './people.ts';
+import { createPeople, mayWrite, permissionOf, type People } from './people.ts';
 import type { Wire } from './wire.ts';
 
 /** GitHub lists 250 commits of a pull request. */
@@ -26,9 +26,13 @@ export const createBehind =
     const people = createPeople(wire, teams);
     const approvals: Person[] = [];
     for (const account of parts.approvals) {
-      if (mayWrite(await permissionOf(wire, account))) approvals.push(await people(account, []));
+      if (!mayWrite(await permissionOf(wire, account))) continue;
+      approvals.push(await people.person(account, []));
     }
-    return { authors: await authorsOf(parts.authors, people), approvals: byName(approvals) };
+    const authors = await authorsOf(parts.authors, people);
+    const unread = people.unread();
+    const told = unread === undefined ? {} : { unread };
+    return { authors, approvals: byName(approvals), ...told };
   };
 
 /** Somebody who wrote a commit; account null: GitHub knows nobody by this address. */
@@ -170,13 +174,6 @@ const approvalsOf = (reviews: readonly Review[], head: string): readonly Account
 
 const WORDS = new Set(['APPROVED', 'CHANGES_REQUESTED', 'DISMISSED']);
 
-type People = (account: Account, emails: readonly string[]) => Promise<Person>;
-
-const createPeople =
-  (wire: Wire, teams: readonly string[]): People =>
-  (account, emails) =>
-    personOf(wire, account, { teams, emails });
-
 /** An address of a commit counts as the account's: GitHub has made sure that it is. */
 const authorsOf = async (authors: readonly Author[], people: People) => {
   const accounts = new Map<number, { readonly account: Account; readonly emails: string[] }>();
@@ -191,7 +188,8 @@ const authorsOf = async (authors: readonly Author[], people: People) => {
     accounts.set(account.id, known);
   }
   const found: Person[] = [...strangers].map((name) => ({ name, as: [] }));
-  for (const { account, emails } of accounts.values()) found.push(await people(account, emails));
+  for (const { account, emails } of accounts.values())
+    found.push(await people.person(account, emails));
   return byName(found);
 };
 

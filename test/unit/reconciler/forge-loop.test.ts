@@ -286,6 +286,29 @@ describe('pull requests', () => {
     expect(world.loop.failure()).toContain('no «Members»');
   });
 
+  test('what is needed to know who is in a team is told in the check and in status', async () => {
+    const made = plannedChange();
+    world.answer.plan = (head, base) => ({ ...made, head, base });
+    world.fake.pulls = [pull()];
+    const ada = { name: 'ada', as: ['@ada'] };
+    const unread = { teams: ['@shop/web'], why: 'the App lacks «Members: Read-only»' };
+    world.fake.behind.set('#3', { authors: [ada], approvals: [], unread });
+    await world.see(viewOf([BASE]));
+    const check = world.fake.checks.get('plan/h1');
+    expect(check?.conclusion).toBe('action_required');
+    expect(check?.summary).toContain(
+      'Who has approved is not known: the App lacks «Members: Read-only»',
+    );
+    expect(world.loop.failure()).toBeNull();
+    expect(world.loop.notice()).toBe(
+      'who approved #3 is not known: the App lacks «Members: Read-only»',
+    );
+    const other = { teams: ['@shop/db'], why: unread.why };
+    world.fake.behind.set('#3', { authors: [ada], approvals: [], unread: other });
+    await world.poke();
+    expect(world.loop.notice()).toBeNull();
+  });
+
   const waiting = (fields: Partial<CheckReport> = {}): CheckReport => ({
     kind: 'plan',
     commit: 'h1',

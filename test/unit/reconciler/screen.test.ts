@@ -299,6 +299,35 @@ describe('a forge', () => {
     expect(imageOf(await settle())).toBe(digestOf('2'));
   });
 
+  test('an owner’s team that the forge does not show keeps only what it owns waiting', async () => {
+    const why = 'the App lacks «Members: Read-only»';
+    const unread = { teams: ['@shop/web'], why };
+    let isRead = false;
+    const people: People = {
+      behind: ({ author }) => {
+        const wrote = author.email === ADA.email ? [ADA.email] : ['@carl'];
+        const authors = [{ name: author.name, as: isRead ? [...wrote, '@shop/web'] : wrote }];
+        return { authors, approvals: [], ...(isRead ? {} : { unread }) };
+      },
+      why: () => why,
+      version: () => Number(isRead),
+    };
+    const { add, look, settle } = world(people);
+    const rules = RULES.replace('web.yaml ada', 'web.yaml @shop/web ada');
+    add({ files: { ...FIRST.files, 'cluster.yaml': cluster(rules) } });
+    await settle();
+    add(by(ADA, { [WEB]: image('2') }));
+    expect(imageOf(await settle())).toBe(digestOf('2'));
+    add(by(BOB, { [WEB]: image('3') }));
+    const waits = await look();
+    expect([standing(waits), imageOf(waits), waits.owed]).toEqual(['held', digestOf('2'), []]);
+    expect(jobOf(waits, 'shop/web').standing).toMatchObject({
+      why: expect.stringMatching(/who approved commit .*Not known, because the App lacks «Memb/),
+    });
+    isRead = true;
+    expect(imageOf(await settle())).toBe(digestOf('3'));
+  });
+
   test('what was judged stays so when nobody can be asked any more', async () => {
     const { people, say } = forge();
     const first = world(people);
