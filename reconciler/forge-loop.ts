@@ -29,7 +29,7 @@ export const createForgeLoop = (context: ForgeContext): ForgeLoop => {
   const pulls = createPullReports(context);
   const commits = createCommitReports(context);
   const requests = createForgeRequests(context, pulls);
-  const offerReverts = createOfferedReverts(context);
+  const reverts = createOfferedReverts(context);
   let woken = new AbortController();
   let failure: string | null = null;
   let failures = 0;
@@ -59,10 +59,11 @@ export const createForgeLoop = (context: ForgeContext): ForgeLoop => {
         const seen = await forge.look((open) => pulls.begin(at, open));
         await attempt(() => pulls.tell(at, seen));
         await attempt(() => requests.answer(at, seen.requests));
+        await attempt(() => reverts.close(at, seen.pulls));
         return null;
       });
       await attempt(() => commits.tell(at));
-      await attempt(() => offerReverts(at));
+      await attempt(() => reverts.offer(at));
     };
     if (view !== null) await tell(view);
     await attempt(() => commits.refuse(refused ?? refusedIn(view)));

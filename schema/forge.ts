@@ -150,6 +150,15 @@ export interface PullAsk {
   readonly body: string;
 }
 
+/** A pull request of ours that nobody needs any more. */
+export interface PullClose {
+  readonly pull: number;
+  /** Of its head, in the repository itself. */
+  readonly branch: string;
+  /** Why, for people. */
+  readonly words: string;
+}
+
 /**
  * Characters of a summary, a text or a comment. GitHub takes 65,535; the rest is for what the edge
  * adds below: answers to people, and the hidden marks by which it finds its own again.

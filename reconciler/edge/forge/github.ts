@@ -76,6 +76,7 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
     answer: (request, words, done) => requests.answer(request, words, done).then(forget),
     writeDeployment: createDeployments(wire, { self }),
     openPull: (ask) => pulls.ask(ask),
+    closePull: (ask) => pulls.close(ask).then(forget),
     authors: pulls.authors,
     accounts: pulls.accounts,
     behind: createBehind(wire, { branch }),
