@@ -4,7 +4,7 @@
 // told afterwards. Nothing is kept here that GitHub and Git do not know. Not here: what is told
 // (pull-reports, commit-reports, forge-requests), the forge (edge/forge).
 
-import { refusedTitle, refusedWords } from '../schema/refused-words.ts';
+import { refusedEach } from '../schema/refused-words.ts';
 import type { Ms } from '../schema/spec.ts';
 import { createCommitReports } from './commit-reports.ts';
 import { LOOK_AGAIN_MS, RETRY_FIRST_MS, RETRY_LONGEST_MS, WOKEN } from './config.ts';
@@ -66,7 +66,7 @@ export const createForgeLoop = (context: ForgeContext): ForgeLoop => {
       await attempt(() => reverts.offer(at));
     };
     if (view !== null) await tell(view);
-    await attempt(() => commits.refuse(refused ?? refusedIn(view)));
+    await attempt(() => commits.refuse(refused === null ? refusedIn(view) : [refused]));
     failures = trouble === null ? 0 : failures + 1;
     say(trouble);
     if (trouble !== null) due.push(clock.now() + backOff(failures));
@@ -93,10 +93,8 @@ export const createForgeLoop = (context: ForgeContext): ForgeLoop => {
 const backOff = (failures: number): Ms =>
   Math.min(RETRY_FIRST_MS * 2 ** Math.min(failures - 1, 10), RETRY_LONGEST_MS);
 
-/** The branch stands at a commit that the signature policy does not accept. */
-const refusedIn = (view: View | null): Refused | null => {
+/** Commits on the branch that the signature policy does not accept. */
+const refusedIn = (view: View | null): readonly Refused[] => {
   const refused = view?.tree.refused;
-  if (refused === undefined) return null;
-  const { newest } = refused;
-  return { commit: newest.oid, title: refusedTitle(refused), message: refusedWords(refused) };
+  return refused === undefined ? [] : refusedEach(refused);
 };

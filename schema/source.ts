@@ -77,6 +77,14 @@ export interface RefusedCommits {
   readonly reason: RefusalReason;
   /** All of them, newest first; at most as many as are judged at once. */
   readonly commits: readonly string[];
+  /** The newest of them, newest first, and the cause; absent: nobody looked at each. */
+  readonly each?: readonly RefusedCommit[];
+}
+
+export interface RefusedCommit {
+  readonly commit: CommitInfo;
+  /** What is wrong with it by itself; null: only what is below it stands in the way. */
+  readonly reason: RefusalReason | null;
 }
 
 /** Commits of the ledger that are not Purser's: what they wrote is ignored. */

@@ -12,6 +12,7 @@ import { createGitSource } from '../../reconciler/edge/git/source.ts';
 import type { GitSourceOptions } from '../../reconciler/edge/git/options.ts';
 import { allowedSignerLine, openSigningKey } from '../../reconciler/edge/git/signing-key.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
+import { refusedEach } from '../../schema/refused-words.ts';
 import { commitFiles, git, initRepository, tempFolder } from '../support/git-repo.ts';
 import {
   gpgCommit,
@@ -93,6 +94,36 @@ describe('without a policy', () => {
       const commit = make();
       expect(await seen(source)).toEqual([commit, null, null]);
     }
+  });
+});
+
+describe('several refused commits of one push', () => {
+  test('strict: each that is refused by itself, and those that only build on one', async () => {
+    turnedOn('strict', `ada ${ada.line}`);
+    const [first, second] = [plainCommit(), plainCommit()];
+    const third = signedCommit(work, ada, news());
+    const { refused } = await open().read();
+    expect(refused?.each?.map(({ commit, reason }) => [commit.oid, reason?.kind ?? null])).toEqual([
+      [third, null],
+      [second, 'unsigned'],
+      [first, 'unsigned'],
+    ]);
+    const told = refusedEach(refused ?? expect.fail('nothing is refused'));
+    expect(told.map(({ title }) => title)).toEqual([
+      `Not accepted: ${first.slice(0, 12)} below it is not signed`,
+      'Not accepted: it is not signed',
+      'Not accepted: it is not signed',
+    ]);
+    expect(told[0]?.message).toContain('nor what builds on it (2 commits)');
+    expect(told[1]?.message).toContain(`purser resume --at ${second}`);
+  });
+
+  test('of very many the newest are told, and the one that stands in the way', async () => {
+    turnedOn('strict', `ada ${ada.line}`);
+    const all = Array.from({ length: 25 }, () => plainCommit());
+    const { refused } = await open().read();
+    const told = refused?.each?.map(({ commit }) => commit.oid) ?? [];
+    expect(told).toEqual([...all.slice(-20).toReversed(), all[0]]);
   });
 });
 

@@ -8,13 +8,13 @@ import { afterCommit, JUDGED_COMMITS, needsMerge, verdictOn } from '../../../sch
 import type { Ledger } from '../../../schema/ledger.ts';
 import { refusedWords } from '../../../schema/refused-words.ts';
 import type { RefusedInPull } from '../../../schema/pull-plan.ts';
-import type { RefusedCommits } from '../../../schema/source.ts';
+import type { RefusedCommit, RefusedCommits } from '../../../schema/source.ts';
 import type { LogPort } from '../../ports.ts';
 import type { Base } from './base.ts';
 import { broken, RefusedHead } from './failure.ts';
 import type { Commit } from './format.ts';
 import { createHostMerges, type HostMerges } from './host-merge.ts';
-import { COMMIT_BYTES, POLICY_COMMITS, REMEMBERED_VERDICTS } from './limits.ts';
+import { COMMIT_BYTES, POLICY_COMMITS, REFUSED_TOLD, REMEMBERED_VERDICTS } from './limits.ts';
 import { createPolicies, NO_POLICY, type Policies } from './policy.ts';
 import { broughtIn } from './merge-base.ts';
 import { createMemory, type Memory } from './remember.ts';
@@ -312,10 +312,30 @@ const mergeOf = async (
   return { commits, cut, isExact };
 };
 
-const judgedOf = async (
-  { store: { folders } }: Working,
-  { accepted, judge, refused }: Line,
-): Promise<Judged> => {
+/** With `strict` those above the cause were not judged: what each is by itself is looked at here. */
+const eachOf = async (
+  work: Working,
+  { judge, refused }: Pick<Line, 'judge' | 'refused'>,
+  cause: string,
+): Promise<readonly RefusedCommit[]> => {
+  const isStrict = judge.policy.verify === 'strict';
+  const newest = refused.slice(-REFUSED_TOLD);
+  const told = newest.some(({ commit }) => commit === cause)
+    ? newest
+    : [...refused.slice(0, 1), ...newest];
+  const found: RefusedCommit[] = [];
+  for (const one of told) {
+    const commit = await work.store.folders.commit(one.commit);
+    const isJudged = !isStrict || one.commit === cause;
+    const verdict = isJudged ? null : verdictOn(await factsOf(work, commit, judge), judge);
+    const own = verdict?.kind === 'refused' ? verdict.reason : null;
+    found.push({ commit, reason: isJudged ? one.reason : own });
+  }
+  return found.toReversed();
+};
+
+const judgedOf = async (work: Working, { accepted, judge, refused }: Line): Promise<Judged> => {
+  const { folders } = work.store;
   const [first, newest] = [refused[0], refused.at(-1)];
   const { verify } = judge.policy;
   if (first === undefined || newest === undefined || verify === 'none') {
@@ -329,6 +349,7 @@ const judgedOf = async (
     cause: await folders.commit(cause.commit),
     reason: cause.reason,
     commits: refused.map(({ commit }) => commit).toReversed(),
+    each: await eachOf(work, { judge, refused }, cause.commit),
   };
   if (accepted !== null) return { accepted, judge, refused: told };
   throw new RefusedHead(
