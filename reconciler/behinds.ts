@@ -7,7 +7,7 @@ import type { Behind } from '../schema/behind.ts';
 import { RETRY_FIRST_MS, RETRY_LONGEST_MS } from './config.ts';
 import { isEdgeFailure } from './cycle.ts';
 import type { ClockPort, ForgePort, LogPort } from './ports.ts';
-import type { People } from './screen.ts';
+import type { People, ScreenedCommit } from './screen.ts';
 
 export interface BehindsOptions {
   readonly ask: ForgePort['behind'];
@@ -40,9 +40,12 @@ export const createBehinds = ({ ask, clock, log, wake }: BehindsOptions): People
     wake();
   };
 
-  const answerOf = async (commit: string, teams: readonly string[]): Promise<Answer> => {
+  const answerOf = async (info: ScreenedCommit, teams: readonly string[]): Promise<Answer> => {
+    const { oid: commit, signedBy, merge } = info;
+    const signed = signedBy === undefined ? {} : { signedBy };
+    const merged = merge === undefined ? {} : { merge };
     try {
-      const answer = await ask({ kind: 'commit', commit }, teams);
+      const answer = await ask({ kind: 'commit', commit, ...signed, ...merged }, teams);
       return { answer, why: answer.unread?.why ?? null };
     } catch (error) {
       return { answer: null, why: isEdgeFailure(error) ? error.message : String(error) };
@@ -50,12 +53,12 @@ export const createBehinds = ({ ask, clock, log, wake }: BehindsOptions): People
   };
 
   /** Once; where not all could be said it is asked again as long as somebody wants to know it. */
-  const begin = async (commit: string, teams: readonly string[], one: Asked): Promise<void> => {
+  const begin = async (info: ScreenedCommit, teams: readonly string[], one: Asked) => {
     one.isIdle = false;
     const before = JSON.stringify([one.answer, one.why]);
-    const { answer, why } = await answerOf(commit, teams);
+    const { answer, why } = await answerOf(info, teams);
     if (one.why === null && why !== null) {
-      log.warn({}, `who approved commit ${commit.slice(0, 12)} is not known: ${why}`);
+      log.warn({}, `who approved commit ${info.oid.slice(0, 12)} is not known: ${why}`);
     }
     one.answer = answer ?? one.answer;
     one.why = why;
@@ -68,18 +71,19 @@ export const createBehinds = ({ ask, clock, log, wake }: BehindsOptions): People
     bump();
   };
 
-  const keyOf = (commit: string, teams: readonly string[]) => `${commit} ${teams.join(' ')}`;
+  const keyOf = ({ oid, signedBy = [] }: ScreenedCommit, teams: readonly string[]) =>
+    [oid, ...signedBy, '', ...teams].join(' ');
 
   return {
-    behind: ({ oid }, teams) => {
-      const key = keyOf(oid, teams);
+    behind: (info, teams) => {
+      const key = keyOf(info, teams);
       const one = known.get(key) ?? { answer: null, why: null, failures: 0, isIdle: true };
       if (known.size >= KNOWN_MAX) known.clear();
       known.set(key, one);
-      if (one.isIdle) void begin(oid, teams, one);
+      if (one.isIdle) void begin(info, teams, one);
       return one.answer ?? undefined;
     },
-    why: ({ oid }, teams) => known.get(keyOf(oid, teams))?.why ?? null,
+    why: (info, teams) => known.get(keyOf(info, teams))?.why ?? null,
     version: () => version,
   };
 };

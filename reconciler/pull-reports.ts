@@ -35,6 +35,8 @@ interface Subject {
   readonly head: string;
   readonly base: string;
   readonly pull: PullRequest | null;
+  /** Of a merge group: pull requests in its queue. */
+  readonly queued: readonly number[];
 }
 
 export const createPullReports = (context: ForgeContext): PullReports => {
@@ -47,8 +49,8 @@ export const createPullReports = (context: ForgeContext): PullReports => {
     const { key } = subject;
     const plan = await plans.of(subject, view);
     const { behind, failure } = await askBehind(context, subject, plan);
-    const before = known.get(key);
-    known.set(key, await tellPlan(context, { subject, view, plan, behind, before }));
+    const about = { subject, before: known.get(key), ...queueOf(subject, known) };
+    known.set(key, await tellPlan(context, { ...about, view, plan, behind }));
     plans.drop(key);
     // The plan is told in any case; whose approvals could not be asked count for nobody.
     if (failure !== null) throw failure;
@@ -119,7 +121,32 @@ interface Tell {
   readonly plan: PullPlan;
   readonly behind: Behind | null;
   readonly before: PlannedPull | undefined;
+  /** Of a merge group: what of it no owner has let through; absent: it is a pull request. */
+  readonly queue?: (plan: PullPlan) => readonly OwnedChange[];
 }
+
+const queueOf = (
+  { pull, queued }: Subject,
+  known: ReadonlyMap<string, PlannedPull>,
+): Pick<Tell, 'queue'> => {
+  if (pull !== null) return {};
+  const judged = queued.flatMap((number) => known.get(keyOf(number)) ?? []);
+  return { queue: (plan) => (plan.kind === 'planned' ? openInQueue(plan, judged) : []) };
+};
+
+/**
+ * A merge group's changes are those of the pull requests in the queue, each as it was judged by
+ * itself. What none of them that is known changes is judged once it is on the branch.
+ */
+const openInQueue = (
+  { owned = [] }: Pick<Planned, 'owned'>,
+  queued: readonly PlannedPull[],
+): readonly OwnedChange[] => {
+  const waits = new Set(queued.flatMap(({ open }) => open.map(({ path }) => path)));
+  return owned.filter(({ path }) => waits.has(path));
+};
+
+type Planned = Extract<PullPlan, { kind: 'planned' }>;
 
 /** A review makes no plan anew: the plan is told again, with who has approved. */
 const tellReviews = async (
@@ -143,7 +170,7 @@ const askBehind = async (context: ForgeContext, subject: Subject, plan: PullPlan
   }
 };
 
-/** Asked only where somebody owns what it changes. A merge group's are judged once it is merged. */
+/** Asked only where somebody owns what it changes; of a merge group its pull requests were asked. */
 const behindOf = async (
   { forge }: ForgeContext,
   { pull }: Subject,
@@ -157,10 +184,10 @@ const behindOf = async (
 /** Its check and comment, where they say something else than what stands there. */
 const tellPlan = async (
   { forge, clock }: ForgeContext,
-  { subject, view, plan, behind, before }: Tell,
+  { subject, view, plan, behind, before, queue }: Tell,
 ): Promise<PlannedPull> => {
   const { head, base, pull } = subject;
-  const open = openOf(view, plan, behind);
+  const open = queue === undefined ? openOf(view, plan, behind) : queue(plan);
   const why = unjudged(open, behind?.unread);
   const words = { ...wordsOf(view), open, ...(why === null ? {} : { unjudged: why }) };
   const approvals = approvalsIn(view);
@@ -186,6 +213,7 @@ const tellPlan = async (
     plannedAt: clock.now(),
     approvals,
     behind,
+    open,
     unjudged: why,
     told: isTold ? told : report,
     comment,
@@ -263,10 +291,17 @@ const subjectsOf = (
   { desired }: View,
   pulls: readonly PullRequest[],
   groups: ForgeState['groups'],
-): readonly Subject[] => [
-  ...groups.map(({ head, base }) => ({ key: head, head, base, pull: null })),
-  ...pulls.map((pull) => {
+): readonly Subject[] => {
+  const inQueue = groups.map(({ pull }) => pull);
+  const isQueued = ({ number }: PullRequest): boolean => inQueue.includes(number);
+  const ofPull = (pull: PullRequest): Subject => {
     const { number, head } = pull;
-    return { key: keyOf(number), head, base: desired.commit.oid, pull };
-  }),
-];
+    return { key: keyOf(number), head, base: desired.commit.oid, pull, queued: [] };
+  };
+  return [
+    // First: a group is judged by what is known of its pull requests.
+    ...pulls.filter(isQueued).map(ofPull),
+    ...groups.map(({ head, base }) => ({ key: head, head, base, pull: null, queued: inQueue })),
+    ...pulls.filter((pull) => !isQueued(pull)).map(ofPull),
+  ];
+};

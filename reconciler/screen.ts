@@ -8,6 +8,8 @@ import { NOBODY, openChanges, teamsIn, unjudged } from '../schema/behind.ts';
 import type { Behind, GivenApproval } from '../schema/behind.ts';
 import { compareText } from '../schema/ids.ts';
 import type { HeldFile, Judged, Ledger } from '../schema/ledger.ts';
+import type { MergeFacts } from '../schema/forge.ts';
+import { SIGNERS_FOLDER } from '../schema/signers.ts';
 import type { CommitInfo, Files, SourceTree } from '../schema/source.ts';
 import { APPROVAL_MS, MACHINE_AUTHOR } from './config.ts';
 import { CLUSTER_PATH } from './desired/cluster.ts';
@@ -19,13 +21,25 @@ import { completeScreened } from './screened-histories.ts';
 export interface Screenable extends Pick<SourcePort, 'read' | 'complete' | 'commit'> {
   readonly listCommits: (limit: number) => Promise<readonly CommitInfo[]>;
   readonly at: (commit: string) => Promise<Pick<SourceTree, 'head' | 'files'> | null>;
+  /** Whose verified signature a commit bears, in lower case; absent: nobody's ever. */
+  readonly signedBy?: (commit: string) => Promise<readonly string[]>;
+  /** What Git knows of it as a merge; null: it is none. */
+  readonly mergeOf?: (commit: string) => Promise<MergeFacts | null>;
+}
+
+/** A commit, and whose verified signature it bears. */
+export interface ScreenedCommit extends CommitInfo {
+  /** In lower case; absent: nobody's that is listed. */
+  readonly signedBy?: readonly string[];
+  /** Absent: it has one parent. */
+  readonly merge?: MergeFacts;
 }
 
 export interface People {
   /** undefined: not known yet, and asked for. */
-  readonly behind: (commit: CommitInfo, teams: readonly string[]) => Behind | undefined;
+  readonly behind: (commit: ScreenedCommit, teams: readonly string[]) => Behind | undefined;
   /** What keeps it from being known; null: nothing. Absent: nothing ever does. */
-  readonly why?: (commit: CommitInfo, teams: readonly string[]) => string | null;
+  readonly why?: (commit: ScreenedCommit, teams: readonly string[]) => string | null;
   /** Another number once more is known. */
   readonly version: () => number;
 }
@@ -42,12 +56,19 @@ const LINE_MOST = 1000;
 /** Commits that need no judging are recorded in passing, so that the way back stays short. */
 const RECORD_EVERY = LINE_FIRST - 2;
 
-/** Without a forge a commit is its author's, by the address that it names: no proof of it. */
+/**
+ * Without a forge a commit is that signer's whose verified signature it bears; else its author's, by
+ * the address that it names: no proof of it.
+ */
 export const byAddress: People = {
-  behind: ({ author: { email } }) => ({
-    authors: [{ name: email, as: [email.toLowerCase()] }],
-    approvals: [],
-  }),
+  behind: ({ author: { email }, signedBy: [signer, ...more] = [] }) =>
+    signer === undefined
+      ? {
+          authors: [{ name: email, as: [email.toLowerCase()] }],
+          approvals: [],
+          isUnproven: true,
+        }
+      : { authors: [{ name: signer, as: [signer, ...more] }], approvals: [] },
   version: () => 0,
 };
 
@@ -106,17 +127,21 @@ const screened = async (screening: Screening): Promise<SourceTree> => {
     : steps.slice(steps.findIndex(({ commit }) => commit === from.commit) + 1);
   const held = heldIn(raw.files, waiting(from, left, { files: raw.files, why }));
   const { lastSynced } = raw;
+  const unproven = (from.unproven ?? []).filter(
+    ({ path, blob }) => (raw.files.get(path)?.blob ?? null) === blob,
+  );
   return {
     ...raw,
     files: withHeld(raw.files, held),
     lastSynced: lastSynced && { ...lastSynced, files: withHeld(lastSynced.files, held) },
     ...(held.length === 0 ? {} : { held }),
+    ...(unproven.length === 0 ? {} : { unproven }),
     ...(isDue ? { owed: [judged] } : {}),
   };
 };
 
 interface Step extends judging.JudgedCommit {
-  readonly info: CommitInfo;
+  readonly info: ScreenedCommit;
 }
 
 interface Way {
@@ -140,12 +165,21 @@ const wayTo = async ({ source, raw }: Screening): Promise<Way> => {
     if (now === undefined) throw stale(raw);
     const cluster = now.get(CLUSTER_PATH);
     const changed = judging.changedBetween(files, now);
-    steps.push({ commit: info.oid, info, changed, cluster });
+    const known = changed.length === 0 ? info : await knownOf(source, info);
+    steps.push({ commit: info.oid, info: known, changed, cluster });
     files = now;
   }
   const isJudged = known && judged.commit === base;
   const start = isJudged ? judged : judging.judgedFrom(base, before?.files.get(CLUSTER_PATH));
   return { start, steps };
+};
+
+/** What Git itself knows of who is behind a commit. */
+const knownOf = async (source: Screenable, info: CommitInfo): Promise<ScreenedCommit> => {
+  const signedBy = (await source.signedBy?.(info.oid)) ?? [];
+  const merge = (await source.mergeOf?.(info.oid)) ?? null;
+  const signed = signedBy.length === 0 ? {} : { signedBy };
+  return { ...info, ...signed, ...(merge === null ? {} : { merge }) };
 };
 
 /** Commits after the first of these bases that is on the line, oldest first. */
@@ -231,13 +265,21 @@ const behindOf = (
     .ownedIn(judged, step)
     .map(({ path, after }) => ({ path, blob: after, owners: of(path) }));
   const teams = teamsIn(owned);
-  const known = people.behind(step.info, teams);
+  const info = provenIn(step.info, judged);
+  const known = people.behind(info, teams);
   const judge = { ownApproval: judged.ownApproval, given };
   if (known !== undefined) {
     return unjudged(openChanges(owned, known, judge), known.unread) ?? known;
   }
   const isOpen = given.length === 0 || openChanges(owned, NOBODY, judge).length > 0;
-  return isOpen ? (people.why?.(step.info, teams) ?? '') : NOBODY;
+  return isOpen ? (people.why?.(info, teams) ?? '') : NOBODY;
+};
+
+/** A list of signers that waits for its owner proves nobody: it may name a key of anybody's. */
+const provenIn = (info: ScreenedCommit, { held }: Judged): ScreenedCommit => {
+  if (!held.some(({ path }) => path.startsWith(`${SIGNERS_FOLDER}/`))) return info;
+  const { signedBy: _, ...plain } = info;
+  return plain;
 };
 
 /** What is held, and of commits that are not judged yet all that somebody owns. */

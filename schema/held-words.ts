@@ -1,8 +1,9 @@
-// What keeps a file's newest content from counting, in a sentence: the same in status and checks.
-// In: a held file. Out: words. Not here: which files are held (reconciler/desired).
+// What keeps a file's newest content from counting, or lets it count without proof, in a sentence:
+// the same in status, explain and checks.
+// In: a file. Out: words. Not here: which files these are (reconciler/desired).
 
 import { ownedName } from './behind.ts';
-import type { HeldFile } from './ledger.ts';
+import type { HeldFile, UnprovenFile } from './ledger.ts';
 
 /** `shop/web waits for an approval of @shop/team (commit 1a2b3c4d5e6f by mallory); …` */
 export const heldWords = ({ path, commit, owners, by, accepted, why }: HeldFile): string => {
@@ -15,3 +16,8 @@ export const heldWords = ({ path, commit, owners, by, accepted, why }: HeldFile)
   }
   return `${name} waits for an approval of ${owners.join(' or ')} (commit ${short} by ${by}); ${before}`;
 };
+
+/** `shop/web counts as ada@example.org's own by the address in commit 1a2b…, which is not proof` */
+export const unprovenWords = ({ path, commit, by }: UnprovenFile): string =>
+  `${ownedName(path)} counts as ${by}'s own by the address in commit ${commit.slice(0, 12)}, ` +
+  'which is not proof: a verified signature would be';

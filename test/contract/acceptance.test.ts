@@ -97,6 +97,43 @@ describe('without a policy', () => {
   });
 });
 
+describe('who is behind a commit, as Git knows it', () => {
+  test('the person whose verified signature it bears, by the list of the commit before it', async () => {
+    turnedOn('strict', `ada@example.org,ada ${ada.line}`, `web-flow ${web.line}`);
+    const signed = signedCommit(work, ada, news());
+    const source = open();
+    await source.read();
+    expect(await source.signedBy(signed)).toEqual(['ada@example.org', 'ada']);
+    const parent = git(work, 'rev-parse', 'HEAD^');
+    expect(await source.signedBy(parent)).toEqual([]);
+    const host = signedCommit(work, web, news());
+    expect(await source.signedBy(host)).toEqual([]);
+  });
+
+  test('a merge: its second parent, and whether its files are just what both give', async () => {
+    commitFiles(work, { 'cluster.yaml': 'name: shop\n' }, 'First');
+    git(work, 'checkout', '--quiet', '-b', 'topic');
+    const topic = commitFiles(work, { 'jobs/shop/web.yaml': '# a\n' }, 'Topic');
+    git(work, 'checkout', '--quiet', 'main');
+    const main = commitFiles(work, { 'jobs/shop/db.yaml': '# b\n' }, 'Main');
+    const merge = (): string => {
+      git(work, 'merge', '--quiet', '--no-ff', '-m', 'Merge', 'topic');
+      return git(work, 'rev-parse', 'HEAD');
+    };
+    const exact = merge();
+    const source = open();
+    await source.read();
+    expect(await source.mergeOf(main)).toBeNull();
+    expect(await source.mergeOf(exact)).toEqual({ theirs: topic, isExact: true });
+    git(work, 'reset', '--quiet', '--hard', main);
+    merge();
+    fs.writeFileSync(path.join(work, 'jobs/shop/web.yaml'), '# other\n');
+    git(work, 'commit', '--quiet', '--all', '--amend', '--no-edit');
+    const other = git(work, 'rev-parse', 'HEAD');
+    expect(await source.mergeOf(other)).toEqual({ theirs: topic, isExact: false });
+  });
+});
+
 describe('several refused commits of one push', () => {
   test('strict: each that is refused by itself, and those that only build on one', async () => {
     turnedOn('strict', `ada ${ada.line}`);

@@ -117,6 +117,45 @@ describe('a commit of the branch', () => {
     expect(found.approvals).toEqual([]);
   });
 
+  test('a push that bears a verified signature is its signer’s', async () => {
+    const { hub, git, main, forge } = await shop();
+    const email = hub.hub.accounts.get('grace')?.email ?? '';
+    await git('checkout', '-qB', 'main', main);
+    await git('commit', '-q', '--allow-empty', '-m', 'hers', `--author=Grace <${email}>`);
+    await git('push', '-q', hub.pushUrl('ada'), 'main');
+    await hub.settled();
+    const commit = await git('rev-parse', 'HEAD');
+    const of = (...signedBy: readonly string[]) =>
+      forge().behind({ kind: 'commit', commit, signedBy }, []);
+    expect((await of()).isUnproven).toBe(true);
+    const forged = await of('mallory@example.org');
+    expect(forged).toEqual({
+      authors: [{ name: 'mallory@example.org', as: ['mallory@example.org'] }],
+      approvals: [],
+    });
+    const hers = await of(email.toLowerCase());
+    expect([names(hers.authors), hers.isUnproven]).toEqual([['a@b', 'grace'], undefined]);
+  });
+
+  test('a merge that somebody made is his own, where it is not just the pull request', async () => {
+    const { hub, git, main, pull, forge } = await shop();
+    const { number, head } = await pull('topic', 'ada');
+    hub.review(number, 'grace', 'APPROVE');
+    await git('checkout', '-qB', 'main', main);
+    await git('merge', '-q', '--no-ff', '-m', 'By hand', head);
+    await git('push', '-q', hub.pushUrl('ada'), 'main');
+    await hub.settled();
+    const commit = await git('rev-parse', 'HEAD');
+    const of = async (theirs: string, isExact: boolean) => {
+      const ask = { kind: 'commit', commit, merge: { theirs, isExact } } as const;
+      const { authors, approvals } = await forge().behind(ask, []);
+      return [names(authors), names(approvals)];
+    };
+    expect(await of(head, true)).toEqual([['ada'], ['grace']]);
+    expect(await of(head, false)).toEqual([['a@b'], []]);
+    expect(await of(main, true)).toEqual([['a@b'], []]);
+  });
+
   test('an account speaks for its owners where it may write', async () => {
     const { hub, forge } = await shop();
     const id = (login: string) => hub.hub.accounts.get(login)?.id ?? 0;

@@ -97,10 +97,10 @@ interface ApiRef {
 /** `refs/heads/gh-readonly-queue/main/pr-7-<base>`: a queue names what it merges onto. */
 const groupOf = ({ ref, object }: ApiRef, branch: string): readonly MergeGroup[] => {
   const prefix = `refs/heads/gh-readonly-queue/${branch}/`;
-  const base = ref.startsWith(prefix)
-    ? /^pr-\d+-([0-9a-f]{40})$/.exec(ref.slice(prefix.length))?.[1]
-    : undefined;
-  return base === undefined ? [] : [{ head: object.sha, base }];
+  const [, pull, base] = ref.startsWith(prefix)
+    ? (/^pr-(\d{1,10})-([0-9a-f]{40})$/.exec(ref.slice(prefix.length)) ?? [])
+    : [];
+  return base === undefined ? [] : [{ head: object.sha, base, pull: Number(pull) }];
 };
 
 const askPull = async (
@@ -181,7 +181,7 @@ const authorsOf = async (wire: Wire, pull: number): Promise<readonly Account[]> 
 };
 
 /** Addresses are found by the commits of the branch that they wrote, as GitHub itself knows them. */
-const accountOfEmail = async (
+export const accountOfEmail = async (
   wire: Wire,
   { branch, email }: { readonly branch: string; readonly email: string },
 ): Promise<Account | null> =>

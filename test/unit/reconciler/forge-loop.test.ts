@@ -443,10 +443,28 @@ describe('pull requests', () => {
   });
 
   test('a merge queue gets its check, and no comment', async () => {
-    world.fake.groups = [{ head: 'q1', base: 'b1' }];
+    world.fake.groups = [{ head: 'q1', base: 'b1', pull: 3 }];
     await world.see(viewOf([BASE]));
     expect(world.fake.checks.has('plan/q1')).toBe(true);
     expect(world.fake.writes.some((line) => line.startsWith('comment'))).toBe(false);
+  });
+
+  test('a merge queue’s check asks for what its pull requests lack of their owners', async () => {
+    const made = plannedChange();
+    world.answer.plan = (head, base) => ({ ...made, head, base });
+    const conclusionOf = (head: string) => world.fake.checks.get(`plan/${head}`)?.conclusion;
+    const ada = { name: 'ada', as: ['@ada'] };
+    const grace = { name: 'grace', as: ['@grace', '@shop/web'] };
+    world.fake.pulls = [pull(), pull({ number: 4, head: 'h4' })];
+    world.fake.behind.set('#3', { authors: [ada], approvals: [grace] });
+    world.fake.behind.set('#4', { authors: [ada], approvals: [] });
+    world.fake.groups = [{ head: 'q3', base: 'b1', pull: 3 }];
+    await world.see(viewOf([BASE]));
+    expect([conclusionOf('h3'), conclusionOf('q3')]).toEqual([undefined, 'success']);
+    world.fake.groups = [...world.fake.groups, { head: 'q4', base: 'q3', pull: 4 }];
+    await world.poke();
+    expect(conclusionOf('q4')).toBe('action_required');
+    expect(world.fake.checks.get('plan/q4')?.title).toContain('waits for @shop/web');
   });
 });
 

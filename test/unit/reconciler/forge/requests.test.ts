@@ -65,6 +65,7 @@ const planned = (slots: readonly string[], fields: Partial<PlannedPull> = {}): P
   },
   approvals: [],
   behind: null,
+  open: [],
   unjudged: null,
   told: {
     kind: 'plan',
