@@ -22,6 +22,7 @@ import type {
   RollbackArgument,
   StateAnswer,
 } from '../schema/control.ts';
+import type { LiveState } from '../schema/live.ts';
 import type { Snapshot } from '../schema/snapshot.ts';
 import { NOTHING_KEPT } from '../schema/kept.ts';
 import { parseImageReference } from '../schema/image-reference.ts';
@@ -34,6 +35,7 @@ import type { GitSource } from './edge/git/source.ts';
 import { allowedSignerLine, openSigningKey } from './edge/git/signing-key.ts';
 import { createGitSource } from './edge/git/source.ts';
 import { shownRepository, type Auth } from './edge/git/remote.ts';
+import { withoutItems } from './edge/live-parts.ts';
 import { createKeep, type KeepPort } from './edge/keep.ts';
 import { createLog } from './edge/log.ts';
 import { createNodes } from './edge/nodes.ts';
@@ -254,10 +256,19 @@ const viewOf = (
   now: number,
 ): NonNullable<StateAnswer['view']> => ({
   desired,
-  live: told(),
+  live: shown(told()),
   plan,
   ageMs: now - at,
   wakesInMs: plan.wakeAt === null ? null : Math.max(0, plan.wakeAt - now),
+});
+
+/** Without the orders that were sent: the same copies once more, which nobody looks at. */
+const shown = ({ upForMs, nodes }: LiveState): LiveState => ({
+  upForMs,
+  nodes: nodes.map((node) => ({
+    ...node,
+    sent: node.sent === null ? null : withoutItems(node.sent),
+  })),
 });
 
 const snapshotOf = (handling: Handling): Snapshot => {

@@ -282,19 +282,24 @@ const provenIn = (info: ScreenedCommit, { held }: Judged): ScreenedCommit => {
   return plain;
 };
 
-/** What is held, and of commits that are not judged yet all that somebody owns. */
+/**
+ * What is held, and of commits that are not judged yet all that somebody owns, by the rules before
+ * them or by those that one of them brings: no record says yet which of the two count.
+ */
 const waiting = (
   judged: Judged,
   steps: readonly Step[],
   { files, why }: { readonly files: Files; readonly why: string | null },
 ): readonly HeldFile[] => {
-  const of = judging.ownersBy(judged);
+  const rules = [judging.ownersBy(judged)];
   const held = new Map(judged.held.map((one) => [one.path, one]));
   for (const step of steps) {
     for (const { path, before } of step.changed) {
       const old = held.get(path);
-      const owners = old?.owners ?? of(path);
-      if (owners.length === 0) continue;
+      const owners = old?.owners ?? rules.map((of) => of(path)).find((found) => found.length > 0);
+      if (path === CLUSTER_PATH)
+        rules.unshift(judging.ownersBy(judging.judgedFrom('', step.cluster)));
+      if (owners === undefined) continue;
       const accepted = old === undefined ? before : old.accepted;
       const since = old?.since ?? step.commit;
       const blob = files.get(path)?.blob ?? null;

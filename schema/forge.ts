@@ -73,6 +73,10 @@ export type Ended =
     }
   | { readonly kind: 'superseded' };
 
+/** Everything that failed of it is as it was before: nothing more will be said of it. */
+export const isTakenBack = ({ jobs }: Extract<Ended, { kind: 'failed' }>): boolean =>
+  jobs.every(({ revertedBy }) => revertedBy !== null);
+
 /** An account of the forge. Accounts are compared by `id`; logins can be renamed. */
 export interface Account {
   readonly login: string;
@@ -177,8 +181,9 @@ export interface PullClose {
 }
 
 /**
- * Characters of a summary, a text or a comment. GitHub takes 65,535; the rest is for what the edge
- * adds below: answers to people, and the hidden marks by which it finds its own again.
+ * Bytes of a summary, a text or a comment. GitHub takes 65,535, of characters by its words; the
+ * rest is for what the edge adds below: answers to people, and the hidden marks by which it finds
+ * its own again.
  */
 export const MARKDOWN_LIMIT = 62_000;
 export const TITLE_LIMIT = 255;

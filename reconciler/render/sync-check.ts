@@ -3,7 +3,7 @@
 // summary, details, at most three buttons. Nothing in it grows with time alone: a text that changes
 // is written to the forge. Not here: when it is told (reconciler/forge), rows (sync-blocks).
 
-import { BUTTONS_LIMIT, MARKDOWN_LIMIT, TITLE_LIMIT } from '../../schema/forge.ts';
+import { BUTTONS_LIMIT, isTakenBack, MARKDOWN_LIMIT, TITLE_LIMIT } from '../../schema/forge.ts';
 import type {
   Button,
   ButtonId,
@@ -24,6 +24,12 @@ import { failureBlocks, stateBlocks, type Failure, type SyncView } from './sync-
 import { concernOf, isOnItsWay, sumOf, waveOf } from './sync-jobs.ts';
 import { FULL, visibilityOf, type Visibility } from './visibility.ts';
 import { many, manyCopies, STATUS_WORDS } from './words.ts';
+
+/** How the newest commit of the branch stands, without the words: they take time, this does not. */
+export const syncStanding = (view: SyncView): Pick<CheckBody, 'status' | 'conclusion'> => {
+  const { status, conclusion } = stateOf(view, visibilityOf(view.desired));
+  return { status, conclusion };
+};
 
 /** Of the newest commit of the branch. */
 export const syncCheck = (view: SyncView): CheckBody => {
@@ -170,7 +176,10 @@ const progressOf = (
   visibility: Visibility,
 ): string => {
   const { healthy, wanted } = sumOf([view]);
-  const wave = waveOf(view, desired);
+  const wave = waveOf(
+    view,
+    desired.jobs.find(({ id }) => id === view.job),
+  );
   const name = visibility.job(view.job) ? view.job : 'A job';
   const isPlain = view.status === 'rolling' || isOnItsWay(view);
   const said = isPlain ? '' : `, ${STATUS_WORDS[view.status]}`;
@@ -270,9 +279,10 @@ export const heldCheck = (held: readonly HeldFile[], head: CommitRef): CheckBody
   });
 
 const endedFailed = (
-  { jobs }: Extract<Ended, { kind: 'failed' }>,
+  failed: Extract<Ended, { kind: 'failed' }>,
   visibility: Visibility,
 ): CheckBody => {
+  const { jobs } = failed;
   const [first, ...rest] = jobs;
   const failures = jobs.map(({ job, evidence }): Failure => ({ job, evidence }));
   const { summary, text } = failureBlocks(failures, visibility);
@@ -286,7 +296,7 @@ const endedFailed = (
       ? ''
       : failedTitle({ job: first.job, reason: first.evidence.reason }, visibility);
   const more = rest.length === 0 ? '' : `, and ${many(rest.length, 'more job')}`;
-  const isBack = jobs.every(({ revertedBy }) => revertedBy !== null);
+  const isBack = isTakenBack(failed);
   return body({
     conclusion: 'failure',
     title: `${reason}${more}${isBack ? '; taken back' : ''}`,

@@ -26,7 +26,6 @@ export interface Pulls {
 
 export interface PullsOptions {
   readonly owner: string;
-  readonly repo: string;
   readonly branch: string;
 }
 
@@ -41,13 +40,12 @@ const COMMIT_PAGES = 3;
 const GHOST: Account = { login: 'ghost', id: 10_137 };
 
 export const createPulls = (wire: Wire, options: PullsOptions): Pulls => {
-  const { owner, repo, branch } = options;
-  const full = `${owner}/${repo}`.toLowerCase();
+  const { branch } = options;
 
   const list = (params: Readonly<Record<string, unknown>>) => ({
     route: 'GET /repos/{owner}/{repo}/pulls',
     params: { base: branch, ...params },
-    pick: (data: unknown) => (data as readonly ApiPull[]).map((pull) => pullOf(pull, full)),
+    pick: (data: unknown) => (data as readonly ApiPull[]).map(pullOf),
   });
 
   return {
@@ -74,13 +72,13 @@ export const createPulls = (wire: Wire, options: PullsOptions): Pulls => {
   };
 };
 
-const pullOf = (pull: ApiPull, full: string): PullRequest => ({
+const pullOf = (pull: ApiPull): PullRequest => ({
   number: pull.number,
   title: pull.title,
   author: accountOf(pull.user) ?? GHOST,
   head: pull.head.sha,
   headRef: pull.head.ref,
-  fromFork: pull.head.repo?.full_name.toLowerCase() !== full,
+  fromFork: pull.head.repo?.full_name !== pull.base.repo.full_name,
   state: pull.state === 'open' ? 'open' : pull.merged_at === null ? 'closed' : 'merged',
 });
 

@@ -10,7 +10,7 @@ import type { HeldFile, LedgerRecord } from '../../../schema/ledger.ts';
 import type { CommitInfo, RefusedCommits } from '../../../schema/source.ts';
 import { BASE, createForgeWorld, pull, viewOf, WEB } from '../../support/forge-world.ts';
 import { jobOf, story } from '../../support/tree.ts';
-import { STARTING } from '../../support/world.ts';
+import { DEAD, STARTING } from '../../support/world.ts';
 
 let world: ReturnType<typeof createForgeWorld>;
 beforeEach(() => {
@@ -18,6 +18,7 @@ beforeEach(() => {
 });
 afterEach(() => world.stop());
 
+const TEN_MINUTES_MS = 600_000;
 const BROKEN_EDGE = { kind: 'edge-failure', consequence: 'broken' } as const;
 
 /** A plan that does nothing, of a change to a file that a team owns. */
@@ -204,6 +205,56 @@ describe('commits', () => {
     const told = world.fake.checks.get(`sync/${oid}`);
     expect(told?.conclusion).toBe('failure');
     expect(`${told?.summary} ${told?.text}`).toContain('exited with code 3');
+  });
+
+  test('that a commit was taken back is told when the ledger says so, a moment after its end', async () => {
+    const first = viewOf([BASE], STARTING);
+    const { oid } = first.tree.head;
+    const job = jobOf(first.desired, 'shop/web');
+    const { id, deployment } = job;
+    const of = { job: id, deployment, commit: oid };
+    const evidence = { reason: 'exited with code 3', allocations: [] };
+    const failed: LedgerRecord = { kind: 'failed', ...of, specHash: job.spec.specHash, evidence };
+    const told = () => world.fake.checks.get(`sync/${oid}`);
+    await world.see(first);
+    await world.see(viewOf([BASE], DEAD, [failed]));
+    expect(told()?.title).toMatch(/^shop\/web failed/);
+    const commits = [BASE, { 'configs/x': 'y' }];
+    const next = viewOf(commits, STARTING, [failed]);
+    await world.see(next);
+    for (let turn = 0; turn < 5; turn += 1) await world.poke();
+    const before = checkWrites().length;
+    const reverted: LedgerRecord = { ...of, kind: 'reverted', commit: next.tree.head.oid };
+    await world.see(viewOf(commits, STARTING, [failed, reverted]));
+    expect(told()?.title).toMatch(/exited with code 3; taken back$/);
+    expect(told()?.summary).toContain(next.tree.head.oid.slice(0, 12));
+    for (let turn = 0; turn < 5; turn += 1) await world.poke();
+    await world.advance(TEN_MINUTES_MS);
+    await world.see(viewOf(commits, STARTING, [failed, reverted]));
+    expect(checkWrites().filter((line) => line.includes(oid))).toHaveLength(3);
+    expect(checkWrites().length - before).toBeLessThanOrEqual(2);
+  });
+
+  test('words are made when they may be told: a cluster in motion makes few of them', async () => {
+    const view = viewOf([BASE], STARTING);
+    let made = 0;
+    const counted = (from: typeof view): typeof view => {
+      const deployments = from.plan.deployments.map((one) => ({
+        ...one,
+        get specHash() {
+          made += 1;
+          return one.specHash;
+        },
+      }));
+      return { ...from, plan: { ...from.plan, deployments } };
+    };
+    await world.see(counted(view));
+    const once = made;
+    expect(once).toBeGreaterThan(0);
+    for (let turn = 0; turn < 50; turn += 1) await world.see(counted(view));
+    expect(made).toBe(once);
+    await world.advance(15_000);
+    expect(made).toBeGreaterThan(once);
   });
 });
 
