@@ -309,9 +309,12 @@ const fileOf = async (handling: Handling, { path }: FileArgument): Promise<FileA
 };
 
 const commit = async ({ source, loop }: Handling, ask: CommitArgument): Promise<CommitAnswer> => {
-  const made = await source.commit(ask);
-  loop.wake();
-  return { commit: made };
+  try {
+    return { commit: await source.commit(ask) };
+  } finally {
+    // Also where somebody was quicker: what they pushed is to be read.
+    loop.wake();
+  }
 };
 
 const history = async (
