@@ -42,7 +42,9 @@ export const createControl = (options: ControlOptions): ControlServiceImplementa
         argument.length === 0 ? null : JSON.parse(Buffer.from(argument).toString('utf8'));
       return Buffer.from(toJson((await handler(parsed)) ?? null));
     } catch (error) {
-      throw new ServerError(Status.FAILED_PRECONDITION, messageOf(error));
+      // What it was asked by is old: whoever asks may look again.
+      const status = isStale(error) ? Status.ABORTED : Status.FAILED_PRECONDITION;
+      throw new ServerError(status, messageOf(error));
     }
   };
 
@@ -56,6 +58,9 @@ export const createControl = (options: ControlOptions): ControlServiceImplementa
     },
   };
 };
+
+const isStale = (error: unknown): boolean =>
+  error instanceof Error && 'consequence' in error && error.consequence === 'stale';
 
 const messageOf = (error: unknown): string => {
   if (error instanceof Error) return error.message;

@@ -77,7 +77,7 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
     writeComment: commentsOf({ comments, closings, forget }),
     answer: (request, words, done) => requests.answer(request, words, done).then(forget),
     writeDeployment: createDeployments(wire, { self }),
-    openPull: (ask) => pulls.ask(ask),
+    ...ownPulls(pulls, forget),
     authors: pulls.authors,
     accounts: pulls.accounts,
     behind: createBehind(wire, { branch }),
@@ -110,6 +110,11 @@ const takenBy =
     if (told.kind === 'click') requests.note(told.click);
     if (told.kind === 'again') again.add(told.commit);
   };
+
+const ownPulls = (pulls: Pulls, forget: () => void): Pick<GitHub, 'openPull' | 'closePull'> => ({
+  openPull: (ask) => pulls.ask(ask),
+  closePull: (ask) => pulls.close(ask).then(forget),
+});
 
 const openOf = async (pulls: Pulls, ahead: Parameters<GitHub['look']>[0]) => {
   const open = await pulls.open();

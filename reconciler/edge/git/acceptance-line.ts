@@ -8,10 +8,10 @@ import type { CommitFacts, Judge, Line, SignaturePolicy } from '../../../schema/
 import { afterCommit, JUDGED_COMMITS, verdictOn } from '../../../schema/acceptance.ts';
 import type { Ledger } from '../../../schema/ledger.ts';
 import { refusedWords } from '../../../schema/refused-words.ts';
-import type { RefusedCommits } from '../../../schema/source.ts';
+import type { RefusedCommit, RefusedCommits } from '../../../schema/source.ts';
 import { broken, RefusedHead } from './failure.ts';
 import type { Commit } from './format.ts';
-import { POLICY_COMMITS } from './limits.ts';
+import { POLICY_COMMITS, REFUSED_TOLD } from './limits.ts';
 import { NO_POLICY, type Policies } from './policy.ts';
 
 export interface Judged {
@@ -186,6 +186,28 @@ const policyAt = async (known: KnownCommits, commit: Commit): Promise<SignatureP
   return found === own ? own.policy : (await known.policies.at(commit.tree, found.policy)).policy;
 };
 
+/** With `strict` those above the cause were not judged: what each is by itself is looked at here. */
+const eachOf = async (
+  known: KnownCommits,
+  { judge, refused }: Pick<Line, 'judge' | 'refused'>,
+  cause: string,
+): Promise<readonly RefusedCommit[]> => {
+  const isStrict = judge.policy.verify === 'strict';
+  const newest = refused.slice(-REFUSED_TOLD);
+  const told = newest.some(({ commit }) => commit === cause)
+    ? newest
+    : [...refused.slice(0, 1), ...newest];
+  const found: RefusedCommit[] = [];
+  for (const one of told) {
+    const commit = await known.commit(one.commit);
+    const isJudged = !isStrict || one.commit === cause;
+    const verdict = isJudged ? null : verdictOn(await known.facts(commit, judge), judge);
+    const own = verdict?.kind === 'refused' ? verdict.reason : null;
+    found.push({ commit, reason: isJudged ? one.reason : own });
+  }
+  return found.toReversed();
+};
+
 const judgedOf = async (
   known: KnownCommits,
   { accepted, judge, refused }: Line,
@@ -203,6 +225,7 @@ const judgedOf = async (
     cause: await known.commit(cause.commit),
     reason: cause.reason,
     commits: refused.map(({ commit }) => commit).toReversed(),
+    each: await eachOf(known, { judge, refused }, cause.commit),
   };
   if (accepted !== null) return { accepted, judge, refused: told };
   throw new RefusedHead(

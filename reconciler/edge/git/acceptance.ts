@@ -5,9 +5,11 @@
 
 import type { CommitFacts, Judge } from '../../../schema/acceptance.ts';
 import { JUDGED_COMMITS, needsMerge, verdictOn } from '../../../schema/acceptance.ts';
+import type { MergeFacts } from '../../../schema/forge.ts';
 import type { Ledger } from '../../../schema/ledger.ts';
 import { refusedWords } from '../../../schema/refused-words.ts';
 import type { RefusedInPull } from '../../../schema/pull-plan.ts';
+import { PURSER_ROLE, WEB_FLOW_ROLE } from '../../../schema/signers.ts';
 import type { LogPort } from '../../ports.ts';
 import { judgeAt, judgeBranch, type Judged, type KnownCommits } from './acceptance-line.ts';
 import type { Base } from './base.ts';
@@ -25,6 +27,10 @@ export interface Acceptance {
   readonly of: (head: string, ledger: Ledger) => Promise<Judged>;
   /** It is acted on: what builds on it is judged from there. */
   readonly settle: (commit: string) => void;
+  /** Of a commit that was accepted: people whose signature it bears, in lower case. */
+  readonly signedBy: (commit: string) => Promise<readonly string[]>;
+  /** null: it is no merge. */
+  readonly mergeOf: (commit: string) => Promise<MergeFacts | null>;
   /** Of commits that a merge of `head` onto `base` would bring in, those refused; oldest first. */
   readonly refusals: (base: string, head: string) => Promise<readonly RefusedInPull[]>;
 }
@@ -72,8 +78,31 @@ export const createAcceptance = (options: AcceptanceOptions): Acceptance => {
     settle: (commit) => {
       settled = commit;
     },
+    signedBy: (commit) => signersOf(working(), commit),
+    mergeOf: async (oid) => {
+      const { store, merges } = working();
+      const commit = await store.folders.commit(oid);
+      const { parents } = commit;
+      if (parents.length < 2) return null;
+      if (parents.length > 2) return { theirs: '', isExact: false };
+      return { theirs: parents[1] ?? '', isExact: await merges.isExact(commit) };
+    },
     refusals: (of, head) => refusalsIn(working(), of, head),
   };
+};
+
+/** By the list of the commit before it: a commit cannot admit its own author. */
+const signersOf = async (work: Working, oid: string): Promise<readonly string[]> => {
+  const { folders } = work.store;
+  const commit = await folders.commit(oid);
+  if (commit.parent === null) return [];
+  const judge = await judgeAt(knownBy(work), await folders.commit(commit.parent));
+  if (judge.policy.verify === 'none') return [];
+  const verdict = verdictOn(await factsOf(work, commit, judge), judge);
+  if (verdict.kind !== 'accepted' || verdict.signer === null) return [];
+  const roles: readonly string[] = [PURSER_ROLE, WEB_FLOW_ROLE];
+  const names = verdict.signer.split(',').map((name) => name.trim().toLowerCase());
+  return names.some((name) => roles.includes(name)) ? [] : names.filter((name) => name !== '');
 };
 
 /** With `head` the newest commit vouches for the others, as in a merge. */
