@@ -39,6 +39,8 @@ interface Open extends ToldCommit {
 
 export interface CommitReports {
   readonly tell: Part;
+  /** Takes in that a commit is in sync while nothing is told: another may follow before it is. */
+  readonly notice: (view: View) => void;
   /** A commit that the branch stands at and that is not followed; null: there is none. */
   readonly refuse: (refused: Refused | null) => Promise<null>;
 }
@@ -66,6 +68,12 @@ export const createCommitReports = (context: ForgeContext): CommitReports => {
 
   return {
     refuse: refusalsTo(forge),
+    notice: (view) => {
+      const one = open.get(view.desired.commit.oid);
+      if (one === undefined || one.wasSynced) return;
+      const wasSynced = syncStanding(seenOf(one, view)).conclusion === 'success';
+      if (wasSynced) open.set(one.commit, { ...one, wasSynced });
+    },
     tell: async (view) => {
       const head = view.desired.commit;
       await discover(head.oid, view.tree.refused?.commits ?? []);

@@ -31,6 +31,8 @@ export const createForgeLoop = (context: ForgeContext): ForgeLoop => {
   let woken = new AbortController();
   let failure: string | null = null;
   let failures = 0;
+  /** After a failure: what the forge refuses is not written again with each move of the cluster. */
+  let notBefore: Ms = 0;
 
   const say = (now: string | null) => {
     if (now !== failure && now !== null) log.warn({}, `the forge: ${now}`);
@@ -66,14 +68,19 @@ export const createForgeLoop = (context: ForgeContext): ForgeLoop => {
     await attempt(() => commits.refuse(refused ?? refusedIn(view)));
     failures = trouble === null ? 0 : failures + 1;
     say(trouble);
-    if (trouble !== null) due.push(clock.now() + backOff(failures));
+    notBefore = trouble === null ? 0 : clock.now() + backOff(failures);
+    if (trouble !== null) due.push(notBefore);
     return earliest(due);
   };
 
   return {
     run: async (signal) => {
       const wake = () => woken.abort(WOKEN);
-      const stops = [forge.watch(wake), loop.watch(wake)];
+      const moved = ({ view }: LoopState) => {
+        if (clock.now() >= notBefore) wake();
+        else if (view !== null) commits.notice(view);
+      };
+      const stops = [forge.watch(wake), loop.watch(moved)];
       while (!signal.aborted) {
         woken = new AbortController();
         const due = await pass(loop.state());
