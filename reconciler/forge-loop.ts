@@ -4,7 +4,7 @@
 // told afterwards. Nothing is kept here that GitHub and Git do not know. Not here: what is told
 // (pull-reports, commit-reports, forge-requests), the forge (edge/forge).
 
-import { refusedTitle, refusedWords } from '../schema/refused-words.ts';
+import { refusedEach } from '../schema/refused-words.ts';
 import type { Ms } from '../schema/spec.ts';
 import { createCommitReports } from './commit-reports.ts';
 import { LOOK_AGAIN_MS, RETRY_FIRST_MS, RETRY_LONGEST_MS, WOKEN } from './config.ts';
@@ -20,6 +20,8 @@ export interface ForgeLoop {
   readonly run: (signal: AbortSignal) => Promise<void>;
   /** What the forge does not let us do now, in words; null: all is well. */
   readonly failure: () => string | null;
+  /** What a person should know though the forge is told all; null: nothing. */
+  readonly notice: () => string | null;
 }
 
 export const createForgeLoop = (context: ForgeContext): ForgeLoop => {
@@ -27,7 +29,7 @@ export const createForgeLoop = (context: ForgeContext): ForgeLoop => {
   const pulls = createPullReports(context);
   const commits = createCommitReports(context);
   const requests = createForgeRequests(context, pulls);
-  const offerReverts = createOfferedReverts(context);
+  const reverts = createOfferedReverts(context);
   let woken = new AbortController();
   let failure: string | null = null;
   let failures = 0;
@@ -59,27 +61,25 @@ export const createForgeLoop = (context: ForgeContext): ForgeLoop => {
         const seen = await forge.look((open) => pulls.begin(at, open));
         await attempt(() => pulls.tell(at, seen));
         await attempt(() => requests.answer(at, seen.requests));
+        await attempt(() => reverts.close(at, seen.pulls));
         return null;
       });
       await attempt(() => commits.tell(at));
-      await attempt(() => offerReverts(at));
+      await attempt(() => reverts.offer(at));
     };
     if (view !== null) await tell(view);
-    await attempt(() => commits.refuse(refused ?? refusedIn(view)));
+    await attempt(() => commits.refuse(refused === null ? refusedIn(view) : [refused]));
     failures = trouble === null ? 0 : failures + 1;
     say(trouble);
     notBefore = trouble === null ? 0 : clock.now() + backOff(failures);
-    if (trouble !== null) due.push(notBefore);
-    return earliest(due);
+    return earliest(trouble === null ? due : [...due, notBefore]);
   };
 
   return {
     run: async (signal) => {
       const wake = () => woken.abort(WOKEN);
-      const moved = ({ view }: LoopState) => {
-        if (clock.now() >= notBefore) wake();
-        else if (view !== null) commits.notice(view);
-      };
+      const moved = ({ view }: LoopState) =>
+        clock.now() < notBefore ? commits.notice(view) : wake();
       const stops = [forge.watch(wake), loop.watch(moved)];
       while (!signal.aborted) {
         woken = new AbortController();
@@ -90,16 +90,15 @@ export const createForgeLoop = (context: ForgeContext): ForgeLoop => {
       for (const stop of stops) stop();
     },
     failure: () => failure,
+    notice: pulls.unjudged,
   };
 };
 
 const backOff = (failures: number): Ms =>
   Math.min(RETRY_FIRST_MS * 2 ** Math.min(failures - 1, 10), RETRY_LONGEST_MS);
 
-/** The branch stands at a commit that the signature policy does not accept. */
-const refusedIn = (view: View | null): Refused | null => {
+/** Commits on the branch that the signature policy does not accept. */
+const refusedIn = (view: View | null): readonly Refused[] => {
   const refused = view?.tree.refused;
-  if (refused === undefined) return null;
-  const { newest } = refused;
-  return { commit: newest.oid, title: refusedTitle(refused), message: refusedWords(refused) };
+  return refused === undefined ? [] : refusedEach(refused);
 };

@@ -92,7 +92,7 @@ const startForge = async (ask: ForgeAsk): Promise<RunningForge> => {
   log.info({ repository: shown(config.forge), webhook: webhookAddress }, 'reports to the forge');
   return {
     failure: forgeLoop.failure,
-    notice: github.notice,
+    notice: () => github.notice() ?? forgeLoop.notice(),
     webhookAddress,
     stop: async () => {
       unwatch();

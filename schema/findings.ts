@@ -6,6 +6,7 @@
 
 import { compareText } from './ids.ts';
 import type { Positions } from './places.ts';
+import { shortened } from './plain.ts';
 import { problemCodes, type ProblemCode } from './problem-codes.ts';
 import type { Problem } from './problems.ts';
 
@@ -24,6 +25,9 @@ export interface Finding {
 
 /** Most problems that one file reports: behind the first hundred nobody reads on. */
 const MAX_PROBLEMS = 100;
+
+/** A message quotes what was written: a key of a megabyte is not said again. */
+const MESSAGE_CHARACTERS = 500;
 
 /** Findings of one file → problems with lines, sorted by place, at most a hundred. */
 export const toProblems = (
@@ -45,7 +49,7 @@ const toProblem = (file: string, positions: Positions, finding: Finding): Proble
     column: finding.below === undefined ? place.column : 1,
     code: finding.code,
     severity,
-    message: finding.message,
-    advice: finding.advice ?? advice,
+    message: shortened(finding.message, MESSAGE_CHARACTERS),
+    advice: shortened(finding.advice ?? advice, MESSAGE_CHARACTERS),
   };
 };

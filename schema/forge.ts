@@ -96,11 +96,26 @@ export interface PullRequest {
   readonly state: 'open' | 'merged' | 'closed';
 }
 
+/** What Git knows of a merge commit. */
+export interface MergeFacts {
+  /** Its second parent; '' where it has more. */
+  readonly theirs: string;
+  /** Its files are just what its two parents give. */
+  readonly isExact: boolean;
+}
+
 /** Of which change it is asked who is behind it; an account alone: as one who approves. */
 export type BehindAsk =
   | { readonly kind: 'pull'; readonly pull: number }
   /** Of the tracked branch: by the pull request that brought it, else by its author. */
-  | { readonly kind: 'commit'; readonly commit: string }
+  | {
+      readonly kind: 'commit';
+      readonly commit: string;
+      /** Whose verified signature it bears, in lower case; absent: nobody's that is listed. */
+      readonly signedBy?: readonly string[];
+      /** Absent: it has one parent. */
+      readonly merge?: MergeFacts;
+    }
   | { readonly kind: 'account'; readonly account: Account };
 
 /** A merge queue asks for the checks of a commit that would be the next on the branch. */
@@ -108,6 +123,8 @@ export interface MergeGroup {
   readonly head: string;
   /** The commit that it would be merged onto. */
   readonly base: string;
+  /** The newest pull request in it. */
+  readonly pull: number;
 }
 
 export type Permission = 'admin' | 'write' | 'read' | 'none';
@@ -152,6 +169,15 @@ export interface PullAsk {
   readonly branch: string;
   readonly title: string;
   readonly body: string;
+}
+
+/** A pull request of ours that nobody needs any more. */
+export interface PullClose {
+  readonly pull: number;
+  /** Of its head, in the repository itself. */
+  readonly branch: string;
+  /** Why, for people. */
+  readonly words: string;
 }
 
 /**

@@ -114,7 +114,8 @@ interface Unit {
   readonly fix: (written: string) => string;
 }
 
-const isNumber = (written: string): boolean => /^[0-9]+(\.[0-9]+)?$/.test(written);
+/** Numbers that somebody may have meant: longer ones are not said again. */
+const isNumber = (written: string): boolean => /^[0-9]{1,15}(\.[0-9]{1,15})?$/.test(written);
 
 const nameAdvice =
   'Use at most 40 characters from a to z, 0 to 9 and `-`; start and end with a letter or digit.';
@@ -132,7 +133,7 @@ const units: Readonly<Record<string, Unit>> = {
     wanted: 'an amount of memory',
     code: 'value-unit',
     fix: (written) => {
-      const amount = /^[0-9]+(\.[0-9]+)?/.exec(written)?.[0];
+      const amount = /^[0-9]{1,15}(\.[0-9]{1,15})?(?![0-9.])/.exec(written)?.[0];
       const letter = /^[0-9.]+\s*([kmgt])?/i.exec(written)?.[1]?.toUpperCase() ?? 'M';
       return amount === undefined
         ? 'Write an amount such as `128MiB`, `512Mi`, `1.5GiB`, `1GB`.'

@@ -18,7 +18,8 @@ import type { Problem } from './problems.ts';
 import { schemaErrors } from './schema-errors.ts';
 import type { SourceFile } from './source.ts';
 import { textFieldsOf, type JsonSchema } from './text-fields.ts';
-import { lostNumbers, readYaml, valueOf, type TextFields, type YamlFault } from './yaml.ts';
+import { lostNumbers, readYaml, valueOf, type TextFields } from './yaml.ts';
+import type { YamlFault } from './yaml-events.ts';
 
 export interface Parsed<K extends DocumentKind> {
   /** null where a problem of severity `error` was found: the file counts as invalid (rules 1.3). */
@@ -140,7 +141,7 @@ const refusals: Readonly<
     'a pointer of Git LFS, not the file',
     'Take the path out of .gitattributes and commit the file itself.',
   ],
-  'too-large': ['too large', 'Make the file smaller: documents are read up to 256 KiB.'],
+  'too-large': ['too large', 'Make the file smaller: documents are read up to 1 MiB.'],
   'not-utf8': ['not valid UTF-8', 'Save the file as UTF-8.'],
 };
 

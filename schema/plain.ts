@@ -1,6 +1,6 @@
 // Text of others as one may show it: without what hides, turns or overwrites what a person reads.
 // In: text of any origin: a log, a commit's message, a file. Out: the same without terminal codes,
-// control and format characters (bidi marks among them). Not here: escaping for Markdown
+// control and format characters (bidi marks among them), and without calling anybody. Not here: escaping for Markdown
 // (reconciler/render/markdown), which lines of a log are kept (node-runner/decide/log-lines).
 
 const ESC = String.fromCodePoint(0x1b);
@@ -37,6 +37,14 @@ const isPlain = (text: string): boolean => /^[!-~]+(?: [!-~]+)*$/.test(text);
 /** At most so many characters, the last of them `…` where some were left out. */
 export const shortened = (text: string, most: number): string => {
   if (text.length <= most) return text;
-  const characters = Array.from(text);
+  // A character has at most two units: no more of a long text is looked at.
+  const characters = Array.from(text.slice(0, 2 * most + 2));
   return characters.length <= most ? text : `${characters.slice(0, most - 1).join('')}…`;
 };
+
+/**
+ * A text for where forges read text as it is and no escape helps, such as a commit's message: names
+ * after `@` and numbers after `#` or `GH-` are split, so that nobody is called and nothing is closed.
+ */
+export const uncalling = (text: string): string =>
+  text.replaceAll(/@(?=[\w-])|#(?=\d)|(?<=\bgh)-(?=\d)/gi, (mark) => `${mark}\u200b`);

@@ -16,7 +16,7 @@ const table = {
   'file-refused': {
     title: 'The file cannot be read as a text file',
     severity: 'error',
-    advice: 'Commit a plain UTF-8 text file of at most 256 KiB in its place.',
+    advice: 'Commit a plain UTF-8 text file of at most 1 MiB in its place.',
   },
   'file-unknown': {
     title: 'A file in a place that Purser knows, with a name that it does not',
@@ -72,6 +72,11 @@ const table = {
     title: 'Aliases that would grow into too much',
     severity: 'error',
     advice: 'Write the values out instead of using anchors and aliases.',
+  },
+  'yaml-too-many': {
+    title: 'More values than a document may have',
+    severity: 'error',
+    advice: 'Make the file smaller: what a program needs so much of goes into a mounted file.',
   },
   'yaml-tag': {
     title: 'A YAML tag or a key that is no plain text',

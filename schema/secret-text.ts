@@ -6,18 +6,22 @@
 export const maskedLine = (line: string): string =>
   looksSecret(line) ? '*** (this line may hold a secret; purser logs shows it)' : line;
 
+/** A longer text is no value that a person reads: it is not looked through, and counts as one. */
+const LOOKED_AT = 8192;
+
 /** Whoever shows it shows `***` instead. */
 export const looksSecret = (text: string): boolean =>
+  text.length > LOOKED_AT ||
   SECRET_TEXTS.some((pattern) => pattern.test(text)) ||
   text.split(/[^A-Za-z0-9+/_=-]+/).some(isRandom);
 
-/** A key, a token, a login in a URL, `--password=x`; or long, with letters and digits mixed. */
+/** Bounded, so that no text of strangers takes long. A key, a token, a login in a URL, `--password=x`; or long, with letters and digits mixed. */
 const SECRET_TEXTS: readonly RegExp[] = [
   /-----BEGIN [A-Z ]*PRIVATE KEY/,
-  /\beyJ[\w-]{8,}\.[\w-]{8,}/,
+  /\beyJ[\w-]{8,200}\.[\w-]{8,}/,
   /\b(gh[pousr]_|github_pat_|glpat-|xox[abprs]-|AKIA|ASIA|sk-|sk_live_)[\w-]{8,}/,
-  /[a-z][a-z0-9+.-]*:\/\/[^\s/@"]+:[^\s/@"]+@/i,
-  /(pass(word|wd|phrase)?|secret|token|credential|api[-_]?key|auth\w*)["']?\s*[=:,\s]\s*["']?\S/i,
+  /[a-z][a-z0-9+.-]{0,20}:\/\/[^\s/@":]{1,100}:[^\s/@"]{1,200}@/i,
+  /(pass(word|wd|phrase)?|secret|token|credential|api[-_]?key|auth\w{0,20})["']?\s*[=:,\s]\s*["']?\S/i,
 ];
 
 /** Names are shorter, words have no digits, digests have small letters only. */

@@ -7,24 +7,26 @@
 import {
   EVENT_ID,
   NOT_RESOLVED,
-  YAMLException,
   boolCoreTag,
   floatCoreTag,
   getScalarValue,
   intCoreTag,
   nullCoreTag,
-  parseEvents,
   type Event,
 } from 'js-yaml';
 import type { Json } from './hash.ts';
+import { shortened } from './plain.ts';
 import type { ProblemCode } from './problem-codes.ts';
+import { eventsOf, type YamlFault } from './yaml-events.ts';
 
-/** Deepest nesting: a job file needs eight levels. */
-const MAX_DEPTH = 40;
 /** Most aliases in a file; a job with more is a program, not a document. */
 const MAX_ALIASES = 50;
 /** Most nodes once aliases are followed: what validation will look at. */
 const MAX_NODES = 20_000;
+/** Most faults told of one file: whoever has so many mends the first ones and looks again. */
+const MAX_FAULTS = 100;
+/** Of a name in a message: longer ones are no names. */
+const NAME_CHARACTERS = 60;
 const PLAIN_STYLE = 1;
 const LITERAL_STYLE = 4;
 const FLOW_STYLE = 2;
@@ -72,12 +74,6 @@ export interface YamlEntry {
   readonly value: YamlNode;
 }
 
-export interface YamlFault {
-  readonly offset: number;
-  readonly code: ProblemCode;
-  readonly message: string;
-}
-
 export type YamlResult =
   /** `faults` are those that leave a tree to look at, such as a key that stands twice. */
   | { readonly kind: 'tree'; readonly root: YamlNode; readonly faults: readonly YamlFault[] }
@@ -110,8 +106,12 @@ export const readYaml = (text: string): YamlResult => {
     return failed(0, 'yaml-empty', 'The file is empty.');
   }
   if (sizeOf(state, root) > MAX_NODES) {
+    const alias = firstAlias(root);
+    if (alias === null) {
+      return failed(0, 'yaml-too-many', `The file has over ${MAX_NODES} values.`);
+    }
     const message = `With all aliases followed the file has over ${MAX_NODES} values.`;
-    return failed(firstAlias(root)?.start ?? 0, 'yaml-alias-limit', message);
+    return failed(alias.start, 'yaml-alias-limit', message);
   }
   return { kind: 'tree', root, faults: state.faults };
 };
@@ -200,32 +200,6 @@ const failed = (offset: number, code: ProblemCode, message: string): YamlResult 
   fault: { offset, code, message },
 });
 
-const eventsOf = (text: string): { readonly events: readonly Event[] } | YamlFault => {
-  try {
-    return { events: parseEvents(text, { maxDepth: MAX_DEPTH }) };
-  } catch (error) {
-    if (!(error instanceof YAMLException)) throw error;
-    const offset = Math.min(text.length, error.mark?.position ?? 0);
-    return { offset, ...explain(error.reason, text, offset) };
-  }
-};
-
-/** The parser's words, said for people where the parser's are about its own inside. */
-const explain = (reason: string, text: string, offset: number): Omit<YamlFault, 'offset'> => {
-  if (/\btab\b/i.test(reason)) {
-    return { code: 'yaml-tab', message: 'The line is indented with a tab.' };
-  }
-  if (/bad indentation of a mapping entry/.test(reason) && text[offset - 1] !== '\n') {
-    const message = 'A text with `: ` in it needs quotes around it.';
-    return { code: 'yaml-syntax', message };
-  }
-  if (/deficient indentation|unexpected end/.test(reason)) {
-    const message = 'A bracket or a quote is opened and not closed before this line.';
-    return { code: 'yaml-syntax', message };
-  }
-  return { code: 'yaml-syntax', message: `The file is not YAML: ${reason}.` };
-};
-
 const readNode = (state: State): YamlNode => {
   const event = state.events[state.next];
   state.next += 1;
@@ -257,7 +231,8 @@ type Anchorable = Extract<Event, { anchorStart: number; tagStart: number }>;
 const anchored = (state: State, event: Anchorable, read: () => YamlNode): YamlNode => {
   if (event.tagStart >= 0) {
     const tag = state.text.slice(event.tagStart, event.tagEnd);
-    fault(state, event.tagStart, ['yaml-tag', `The tag \`${tag}\` means nothing here.`]);
+    const shown = shortened(tag, NAME_CHARACTERS);
+    fault(state, event.tagStart, ['yaml-tag', `The tag \`${shown}\` means nothing here.`]);
   }
   const name = event.anchorStart >= 0 ? state.text.slice(event.anchorStart, event.anchorEnd) : null;
   state.cursor = Math.max(state.cursor, event.anchorEnd, event.tagEnd);
@@ -268,7 +243,7 @@ const anchored = (state: State, event: Anchorable, read: () => YamlNode): YamlNo
 };
 
 const fault = (state: State, offset: number, [code, message]: readonly [ProblemCode, string]) => {
-  state.faults.push({ offset, code, message });
+  if (state.faults.length < MAX_FAULTS) state.faults.push({ offset, code, message });
 };
 
 const emptyScalar = (state: State): YamlNode => ({
@@ -331,12 +306,15 @@ const readMap = (state: State, event: Extract<Event, { start: number }>): YamlNo
     const colon = skipTrivia(state.text, key.end);
     state.cursor = state.text[colon] === ':' ? colon + 1 : key.end;
     const value = readNode(state);
-    if (seen.has(name) && key.kind === 'scalar') {
-      const line = state.text.slice(0, seen.get(name)).split('\n').length;
-      const message = `The key \`${name}\` stands here a second time; the first is in line ${line}.`;
+    const first = key.kind === 'scalar' ? seen.get(name) : undefined;
+    // Beyond the limit no line is looked up either: each costs a walk through the text.
+    if (first !== undefined && state.faults.length < MAX_FAULTS) {
+      const line = state.text.slice(0, first).split('\n').length;
+      const shown = shortened(name, NAME_CHARACTERS);
+      const message = `The key \`${shown}\` stands here a second time; the first is in line ${line}.`;
       fault(state, key.start, ['yaml-duplicate-key', message]);
     }
-    seen.set(name, key.start);
+    if (!seen.has(name)) seen.set(name, key.start);
     entries.push({ key: name, keyStart: key.start, keyEnd: key.end, value });
   }
   state.next += 1;
@@ -355,10 +333,11 @@ const readAlias = (state: State, event: Extract<Event, { type: 5 }>): YamlNode =
     fault(state, start, ['yaml-alias-limit', message]);
   }
   if (target === undefined || target === null) {
+    const shown = shortened(name, NAME_CHARACTERS);
     const message =
       target === null
-        ? `\`*${name}\` stands inside the value that it names.`
-        : `There is no anchor \`&${name}\` before this alias.`;
+        ? `\`*${shown}\` stands inside the value that it names.`
+        : `There is no anchor \`&${shown}\` before this alias.`;
     fault(state, start, ['yaml-alias', message]);
     return emptyScalar(state);
   }

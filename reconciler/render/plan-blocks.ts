@@ -23,6 +23,8 @@ export interface Seen {
   readonly visibility: Visibility;
   /** Changed files that no owner has let through. */
   readonly open: readonly OwnedChange[];
+  /** Why nobody can say whether owners let them through; absent: it is known. */
+  readonly unjudged?: string;
 }
 
 export const planSummary = (seen: Seen): readonly Block[] => {
@@ -171,11 +173,13 @@ const guardedBlock = ({ plan: { summary }, visibility }: Seen): Block => {
   return list('Waits for approval', items, RANK.verdict);
 };
 
-const ownerItems = ({ open }: Seen): readonly string[] =>
-  open.map(
+const ownerItems = ({ open, unjudged }: Seen): readonly string[] => [
+  ...open.map(
     ({ path, owners }) =>
       `${code(ownedName(path))} needs an approval of ${owners.map(code).join(' or ')}.`,
-  );
+  ),
+  ...(unjudged === undefined ? [] : [`Who has approved is not known: ${sentence(unjudged)}`]),
+];
 
 const unmetBlock = (seen: Seen): Block =>
   list('Not done, and why', blockedItems(seen, seen.verdict.unmet), RANK.verdict);

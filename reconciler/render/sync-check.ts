@@ -4,7 +4,16 @@
 // is written to the forge. Not here: when it is told (reconciler/forge), rows (sync-blocks).
 
 import { BUTTONS_LIMIT, isTakenBack, MARKDOWN_LIMIT, TITLE_LIMIT } from '../../schema/forge.ts';
-import type { Button, ButtonId, CheckBody, Ended } from '../../schema/forge.ts';
+import type {
+  Button,
+  ButtonId,
+  CheckBody,
+  CheckReport,
+  Conclusion,
+  Ended,
+} from '../../schema/forge.ts';
+import { heldWords } from '../../schema/held-words.ts';
+import type { HeldFile } from '../../schema/ledger.ts';
 import type { CommitRef, DesiredState } from '../../schema/desired.ts';
 import { plainLine, shortened } from '../../schema/plain.ts';
 import type { DeploymentView } from '../../schema/plan.ts';
@@ -246,7 +255,27 @@ export const refusedCheck = ({
   body({
     conclusion: 'failure',
     title,
-    summary: [paragraph(`**Nothing is done at this commit:** ${sentence(message)}`, RANK.verdict)],
+    summary: [paragraph(`${NOTHING_DONE} ${sentence(message)}`, RANK.verdict)],
+  });
+
+const NOTHING_DONE = '**Nothing is done at this commit:**';
+
+/** As it stands on the forge: it is over once the branch goes on past it. */
+export const isRefusedCheck = ({ conclusion, summary }: CheckReport): boolean =>
+  conclusion === 'failure' && summary.startsWith(NOTHING_DONE);
+
+/** Of a commit that another one follows, and of which files still wait for their owners. */
+export const heldCheck = (held: readonly HeldFile[], head: CommitRef): CheckBody =>
+  body({
+    conclusion: 'action_required',
+    title: `${many(held.length, 'file')} of it ${held.length === 1 ? 'waits' : 'wait'} for an owner`,
+    summary: [
+      paragraph(
+        `**An owner must approve what waits:** by *Approve* on the check of ${commitCode(head.oid)}, which is newer.`,
+        RANK.verdict,
+      ),
+      ...held.map((one) => paragraph(`- ${sentence(heldWords(one))}`, RANK.verdict)),
+    ],
   });
 
 const endedFailed = (
@@ -282,7 +311,7 @@ const endedFailed = (
 };
 
 const body = (parts: {
-  readonly conclusion: 'success' | 'failure' | 'cancelled';
+  readonly conclusion: Conclusion;
   readonly title: string;
   readonly summary: readonly Block[];
   readonly text?: readonly Block[];

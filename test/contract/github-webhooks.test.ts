@@ -123,6 +123,80 @@ test('a body that ends early, and one without an end, take nothing from others',
   await told('larger than');
 });
 
+/** Everything that the receiver says until it hangs up, and after how long. */
+const spoken = (port: number, pieces: Iterable<string>, everyMs: number) =>
+  new Promise<{ readonly text: string; readonly ms: number }>((done) => {
+    const began = performance.now();
+    const socket = connect(port, '127.0.0.1');
+    let text = '';
+    const rest = pieces[Symbol.iterator]();
+    const timer = setInterval(() => {
+      const next = rest.next();
+      if (!next.done && socket.writable) socket.write(next.value);
+    }, everyMs);
+    socket.on('data', (part) => (text += String(part)));
+    socket.on('error', () => undefined);
+    socket.on('close', () => {
+      clearInterval(timer);
+      done({ text, ms: performance.now() - began });
+    });
+  });
+
+test('headers of 10 MB, no HTTP at all, and senders that never come to an end are hung up on', async () => {
+  const { url, port, got, lines } = await receiver();
+  const head = 'POST /webhook HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n';
+  const large = Array.from({ length: 160 }, (_, index) => `x-${index}: ${'x'.repeat(65_536)}\r\n`);
+  const drops = function* (first: string, drop: string) {
+    yield first;
+    for (;;) yield drop;
+  };
+  const signedHead =
+    `${head}x-github-event: push\r\nx-github-delivery: s\r\nx-hub-signature-256: sha256=0\r\n` +
+    'content-length: 1000\r\n\r\n';
+  const slow = Array.from({ length: 240 }, () => spoken(port, drops(signedHead, 'x'), 200));
+  const [tooLarge, garbage, slowHead] = await Promise.all([
+    spoken(port, [head, ...large], 1),
+    spoken(port, ['\u0016\u0003\u0001 hello\r\n\r\n'], 1),
+    spoken(port, drops(head, 'x'), 200),
+  ]);
+  expect(tooLarge.text).toMatch(/^HTTP\/1\.1 431 /);
+  expect(garbage.text).toMatch(/^HTTP\/1\.1 400 /);
+  expect(slowHead.ms).toBeLessThan(9000);
+  expect(slowHead.text).toMatch(/^HTTP\/1\.1 408 /);
+  for (const { ms } of await Promise.all(slow)) expect(ms).toBeLessThan(14_000);
+  // What was held by them is free again.
+  expect((await send(url)).status).toBe(202);
+  expect(got).toHaveLength(1);
+  const told = lines.join('\n');
+  expect(told).toContain('its headers are too large');
+  expect(told).toContain('it is no HTTP request');
+  expect(told).toContain('it was not sent within some seconds');
+  expect(lines.length).toBeLessThanOrEqual(80);
+});
+
+test('signed JSON of any other shape is taken and says nothing', async () => {
+  const { url, got } = await receiver();
+  const bodies = [
+    'null',
+    '[]',
+    '"push"',
+    '7',
+    '{"check_run":7}',
+    '{"repository":{"id":[]}}',
+    '[[[]]]',
+  ];
+  const events = ['push', 'check_run', 'check_suite', '__proto__', 'x'.repeat(4000)];
+  for (const body of bodies) {
+    for (const [at, event] of events.entries()) {
+      // Spaces make another signature of it.
+      const sent = { id: `${body}-${at}`, body: body + ' '.repeat(at) };
+      const headers = { 'x-github-event': event };
+      expect((await send(url, { ...sent, headers })).status).toBe(202);
+    }
+  }
+  expect(got).toHaveLength(bodies.length * events.length);
+});
+
 test('a storm of 5,000 deliveries: all taken, few wakes, the first one at once', async () => {
   let wakes = 0;
   const bell = createBell(createClock(), () => 3_600_000);

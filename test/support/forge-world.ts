@@ -127,6 +127,10 @@ export const createForgeWorld = (given: Pick<ForgeContext, 'environmentUrl'> = {
       clock.wake();
       await settle();
     },
+    /** Commits that came with the next one in a push, newest first. */
+    pushed: (commits: readonly CommitInfo[]) => {
+      line = [...commits, ...line];
+    },
     advance: async (ms: number) => {
       clock.now += ms;
       sleeps = sleeps.filter((isOver) => !isOver());

@@ -23,6 +23,7 @@ export interface ApiPull {
     /** null: the fork is gone. */
     readonly repo: { readonly full_name: string } | null;
   };
+  readonly base: { readonly ref: string; readonly repo: { readonly full_name: string } };
 }
 
 export interface ApiCheck {
@@ -87,6 +88,8 @@ export interface ApiDelivery {
   readonly id: number;
   readonly guid: string;
   readonly delivered_at: string;
+  /** null: it is about no repository. */
+  readonly repository_id: number | null;
   readonly event: string;
   readonly action: string | null;
   /** `OK`, `timed out`, `failed to connect to host`, `Invalid HTTP Response: 502`. */

@@ -4,6 +4,7 @@
 // here: whether the person may (requests), signatures (webhooks).
 
 import type { Account, ButtonId, CheckKind } from '../../../schema/forge.ts';
+import type { Place, RepositoryName } from './place.ts';
 
 /** A click as a delivery tells it; who it is and what they may is asked of GitHub afterwards. */
 export interface Click {
@@ -42,27 +43,25 @@ const BUTTONS: readonly ButtonId[] = ['approve', 'rollback', 'promote', 'retry',
 
 export const toldBy = (
   { id, event, payload, signature, at }: Delivery,
-  { cluster, repository }: { readonly cluster: string; readonly repository: string },
+  { cluster, isOurs }: { readonly cluster: string; readonly isOurs: Place['isOurs'] },
 ): Told => {
-  const told = payload as Payload | null;
-  if (told?.repository?.full_name?.toLowerCase() !== repository.toLowerCase()) return NOTHING;
-  if (event === 'check_suite' && told.action === 'rerequested') {
-    const commit = told.check_suite?.head_sha;
+  const told = recordOf(payload);
+  const repository = repositoryOf(payload);
+  if (repository === null || !isOurs(repository)) return NOTHING;
+  if (event === 'check_suite' && told['action'] === 'rerequested') {
+    const commit = recordOf(told['check_suite'])['head_sha'];
     return isCommit(commit) ? { kind: 'again', commit } : NOTHING;
   }
   if (event !== 'check_run') return NOTHING;
-  const run = told.check_run;
-  const commit = run?.head_sha;
-  const kind = kindOf(run?.external_id, cluster);
-  if (kind === null || !isCommit(commit) || run?.external_id?.endsWith(commit) !== true) {
-    return NOTHING;
-  }
-  const isAgain = told.action === 'rerequested';
+  const { head_sha: commit, external_id: external } = recordOf(told['check_run']);
+  const kind = kindOf(external, cluster);
+  if (kind === null || !isCommit(commit) || !String(external).endsWith(commit)) return NOTHING;
+  const isAgain = told['action'] === 'rerequested';
   if (isAgain && kind === 'sync') return { kind: 'again', commit };
-  const asked = told.requested_action?.identifier;
+  const asked = recordOf(told['requested_action'])['identifier'];
   const action = isAgain ? 'plan' : BUTTONS.find((one) => one === asked);
-  const { login, id: account } = told.sender ?? {};
-  if (!isAgain && told.action !== 'requested_action') return NOTHING;
+  const { login, id: account } = recordOf(told['sender']);
+  if (!isAgain && told['action'] !== 'requested_action') return NOTHING;
   if (action === undefined || typeof login !== 'string' || typeof account !== 'number') {
     return NOTHING;
   }
@@ -71,9 +70,22 @@ export const toldBy = (
   return { kind: 'click', click: { id, seal, action, by, kind, commit, at } };
 };
 
-/** Events that change nothing for us: our own checks as they are written. */
-export const isNews = (event: string, payload: unknown): boolean => {
-  const action = (payload as Payload | null)?.action;
+/** null: it is about none, such as that the App was installed. */
+const repositoryOf = (payload: unknown): RepositoryName | null => {
+  const { repository } = recordOf(payload);
+  if (repository === undefined) return null;
+  const { id, full_name: name } = recordOf(repository);
+  return { id, name };
+};
+
+/**
+ * Events that change nothing for us: our own checks as they are written, and all that happens in
+ * other repositories that the App is installed in.
+ */
+export const isNews = (event: string, payload: unknown, isOurs: Place['isOurs']): boolean => {
+  const repository = repositoryOf(payload);
+  if (repository !== null && !isOurs(repository)) return false;
+  const { action } = recordOf(payload);
   if (event === 'check_run') return action === 'requested_action' || action === 'rerequested';
   if (event === 'check_suite') return action !== 'completed';
   return EVENTS.has(event);
@@ -90,21 +102,16 @@ const EVENTS = new Set([
   'installation_repositories',
 ]);
 
-interface Payload {
-  readonly action?: string;
-  readonly repository?: { readonly full_name?: string };
-  readonly sender?: { readonly login?: string; readonly id?: number };
-  readonly requested_action?: { readonly identifier?: string };
-  readonly check_suite?: { readonly head_sha?: string };
-  readonly check_run?: { readonly head_sha?: string; readonly external_id?: string | null };
-}
+/** Signed or not, a payload may have any shape: its fields are looked at one by one. */
+const recordOf = (value: unknown): Readonly<Record<string, unknown>> =>
+  typeof value === 'object' && value !== null ? (value as Readonly<Record<string, unknown>>) : {};
 
 const isCommit = (value: unknown): value is string =>
   typeof value === 'string' && /^[0-9a-f]{40}$/.test(value);
 
-const kindOf = (external: string | null | undefined, cluster: string): CheckKind | null => {
+const kindOf = (external: unknown, cluster: string): CheckKind | null => {
   const prefix = `purser:${cluster}:`;
-  if (external?.startsWith(prefix) !== true) return null;
+  if (typeof external !== 'string' || !external.startsWith(prefix)) return null;
   const kind = external.slice(prefix.length).split(':')[0];
   return kind === 'plan' || kind === 'sync' ? kind : null;
 };

@@ -57,7 +57,8 @@ export const createCommands = (wire: Wire, options: CommandsOptions): AskedByCom
     return wire.pages(
       {
         route: 'GET /repos/{owner}/{repo}/issues/comments',
-        params: { sort: 'created', direction: 'asc', since: `${since.slice(0, 19)}Z` },
+        // The newest: strangers' comments hide nobody's.
+        params: { sort: 'created', direction: 'desc', since: `${since.slice(0, 19)}Z` },
         pick: (data) =>
           (data as readonly ApiComment[])
             // A token is a person's: what they write themselves counts. Ours begins with our mark.
@@ -111,13 +112,16 @@ export const createCommands = (wire: Wire, options: CommandsOptions): AskedByCom
   };
 };
 
+/** Four spaces or a tab in front would make it code; quotations and fences begin otherwise. */
+const COMMAND = /^(?:[ \t]*\r?\n)* {0,3}\/purser[ \t]+(plan|approve)[ \t]*(?:\r?\n|$)/;
+
 /**
  * A first line `/purser plan` or `/purser approve` below a pull request. One that was edited counts
  * for nothing: people with write access can edit what others wrote.
  */
 const commandOf = (comment: ApiComment): readonly Command[] => {
   const { id, body, user, created_at, updated_at, html_url, issue_url, reactions } = comment;
-  const action = /^\s*\/purser[ \t]+(plan|approve)[ \t]*(?:\r?\n|$)/.exec(body ?? '')?.[1];
+  const action = COMMAND.exec(body ?? '')?.[1];
   const pull = Number(/\/(\d+)$/.exec(issue_url)?.[1]);
   if ((action !== 'plan' && action !== 'approve') || user === null) return [];
   if (!html_url.includes('/pull/') || !Number.isSafeInteger(pull)) return [];

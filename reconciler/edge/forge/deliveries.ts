@@ -6,6 +6,7 @@ import type { ClockPort } from '../../ports.ts';
 import type { ApiDelivery } from './answers.ts';
 import type { Delivery } from './clicks.ts';
 import { ASKED_AGE_MS } from './commands.ts';
+import type { Place } from './place.ts';
 import type { Wire } from './wire.ts';
 
 export interface Deliveries {
@@ -13,6 +14,11 @@ export interface Deliveries {
   readonly fresh: () => Promise<readonly Delivery[]>;
   /** It came by webhook. */
   readonly seen: (id: string) => void;
+}
+
+export interface DeliveriesOptions {
+  readonly clock: ClockPort;
+  readonly isOurs: Place['isOurs'];
 }
 
 /** 6,000 deliveries between two looks: a storm of 5,000 hides nothing. */
@@ -23,7 +29,7 @@ const SEEN_MAX = 20_000;
 /** GitHub lists a delivery a moment after it was made. */
 const OVERLAP_MS = 10 * 60_000;
 
-export const createDeliveries = (wire: Wire, clock: ClockPort): Deliveries => {
+export const createDeliveries = (wire: Wire, { clock, isOurs }: DeliveriesOptions): Deliveries => {
   const known = new Set<string>();
   let listedTo = 0;
 
@@ -59,7 +65,10 @@ export const createDeliveries = (wire: Wire, clock: ClockPort): Deliveries => {
         },
         { isOld: (one) => Date.parse(one.delivered_at) < from, pagesMax: PAGES_MAX },
       );
-      const wanted = listed.filter((one) => canAsk(one) && !known.has(one.guid)).toReversed();
+      // The list is the App's, of all repositories that it is installed in.
+      const isAsked = (one: ApiDelivery): boolean =>
+        canAsk(one) && isOurs({ id: one.repository_id, name: null }) && !known.has(one.guid);
+      const wanted = listed.filter(isAsked).toReversed();
       const found: Delivery[] = [];
       for (const one of wanted.slice(0, FETCHED_A_LOOK)) {
         if (known.has(one.guid)) continue; // the same, delivered again

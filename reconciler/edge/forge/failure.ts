@@ -2,6 +2,7 @@
 // In: what octokit threw. Out: an edge failure with a sentence for a person. No header, token or
 // body gets into it but GitHub's own message, cut. Not here: trying again (the loop, octokit).
 
+import { plainLine, shortened } from '../../../schema/plain.ts';
 import type { Consequence, EdgeFailure } from '../../ports.ts';
 import { waitReason } from './wait.ts';
 
@@ -149,9 +150,4 @@ const whereToLook = ({ isApp, repository }: Asker): string =>
 /** GitHub's messages are a sentence or two; a proxy's may be a page. */
 const SAID_MAX = 200;
 
-/** One line without control characters. */
-const quoted = (message: string): string => {
-  // eslint-disable-next-line no-control-regex
-  const line = message.replaceAll(/[\u0000-\u001f\u007f]+/g, ' ').trim();
-  return line.length > SAID_MAX ? `${line.slice(0, SAID_MAX)}…` : line;
-};
+const quoted = (message: string): string => shortened(plainLine(message), SAID_MAX + 1);

@@ -12,9 +12,10 @@ import { createDeliveries } from './deliveries.ts';
 import { createDeployments } from './deployments.ts';
 import { ForgeFailure } from './failure.ts';
 import type { GitHub, GitHubOptions } from './options.ts';
+import { createPlace, type Place } from './place.ts';
 import { createBell, intervalMs, type Bell } from './polling.ts';
 import { createPulls, type Pulls } from './pulls.ts';
-import { createRequests } from './requests.ts';
+import { createRequests, type Requests } from './requests.ts';
 import { createStatuses } from './statuses.ts';
 import { createReceiver, type Receiver } from './webhooks.ts';
 import { createWire } from './wire.ts';
@@ -28,8 +29,10 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
   const checks = appId === null ? null : createChecks(wire, { cluster, appId });
   const statuses = checks === null ? createStatuses(wire, { cluster, self }) : null;
   const comments = createComments(wire, { cluster, self });
-  const pulls = createPulls(wire, { owner, repo, branch });
-  const deliveries = appId === null ? null : createDeliveries(wire, clock);
+  const pulls = createPulls(wire, { owner, branch });
+  const place = createPlace(wire, `${owner}/${repo}`);
+  const { isOurs } = place;
+  const deliveries = appId === null ? null : createDeliveries(wire, { clock, isOurs });
   const requests = createRequests(wire, { self, clock, checks, statuses, comments });
   const closings = createClosings(comments);
   const interval = () => intervalMs(config.webhook !== null, wire.gate.rate());
@@ -39,13 +42,10 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
   const glance = createGlance();
   const { forget } = glance;
 
-  const take = (delivery: Delivery): void => {
-    const told = toldBy(delivery, { cluster, repository: `${owner}/${repo}` });
-    if (told.kind === 'click') requests.note(told.click);
-    if (told.kind === 'again') again.add(told.commit);
-  };
+  const take = takenBy({ cluster, isOurs, requests, again });
 
   const receiver = receiverOf(options, (delivery) => {
+    if (!isNews(delivery.event, delivery.payload, isOurs)) return;
     deliveries?.seen(delivery.id);
     take(delivery);
     forget();
@@ -58,13 +58,15 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
     if (known !== null) return known;
     const keep = glance.begin(at);
     // Two rounds, not one question after the other: what is told waits for all of them.
-    const [open, fresh] = await Promise.all([openOf(pulls, ahead), deliveries?.fresh() ?? []]);
+    const told = place.know().then(() => deliveries?.fresh() ?? []);
+    const [open, fresh] = await Promise.all([openOf(pulls, ahead), told]);
     for (const delivery of fresh) take(delivery);
     await sayAgain(checks, again);
     const closed = pulls.closed().then(closings.unfolded);
-    const rest = [closed, pulls.groups(), requests.pending(open)] as const;
-    const state = stateOf(open, await Promise.all(rest));
-    keep(state);
+    const rest = await Promise.all([closed, pulls.groups(), requests.pending(open)]);
+    const state = stateOf(open, rest);
+    // What somebody may do is asked again each time that it is looked at.
+    if (state.requests.length === 0) keep(state);
     return state;
   };
 
@@ -75,7 +77,7 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
     writeComment: commentsOf({ comments, closings, forget }),
     answer: (request, words, done) => requests.answer(request, words, done).then(forget),
     writeDeployment: createDeployments(wire, { self }),
-    openPull: (ask) => pulls.ask(ask),
+    ...ownPulls(pulls, forget),
     authors: pulls.authors,
     accounts: pulls.accounts,
     behind: createBehind(wire, { branch }),
@@ -84,10 +86,35 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
     listen: async () => (receiver === null ? null : receiver.listen()),
     close: () => close(bell, receiver),
     token: () => wire.token(),
-    notice: wire.notice,
+    notice: () => joined(wire.notice(), place.notice()),
     writes: () => wire.gate.writes(),
   };
 };
+
+const joined = (...notices: readonly (string | null)[]): string | null => {
+  const said = notices.filter((one) => one !== null);
+  return said.length === 0 ? null : said.join('; ');
+};
+
+interface Taking {
+  readonly cluster: string;
+  readonly isOurs: Place['isOurs'];
+  readonly requests: Requests;
+  readonly again: Set<string>;
+}
+
+const takenBy =
+  ({ requests, again, ...ours }: Taking) =>
+  (delivery: Delivery): void => {
+    const told = toldBy(delivery, ours);
+    if (told.kind === 'click') requests.note(told.click);
+    if (told.kind === 'again') again.add(told.commit);
+  };
+
+const ownPulls = (pulls: Pulls, forget: () => void): Pick<GitHub, 'openPull' | 'closePull'> => ({
+  openPull: (ask) => pulls.ask(ask),
+  closePull: (ask) => pulls.close(ask).then(forget),
+});
 
 const openOf = async (pulls: Pulls, ahead: Parameters<GitHub['look']>[0]) => {
   const open = await pulls.open();
@@ -141,17 +168,13 @@ const createGlance = () => {
   };
 };
 
-/** Deliveries that say something are passed on. */
 const receiverOf = (
   { config, clock, log }: GitHubOptions,
-  pass: (delivery: Delivery) => void,
-): Receiver | null => {
-  if (config.webhook === null) return null;
-  const onDelivery = (delivery: Delivery): void => {
-    if (isNews(delivery.event, delivery.payload)) pass(delivery);
-  };
-  return createReceiver({ config: config.webhook, clock, log, onDelivery });
-};
+  onDelivery: (delivery: Delivery) => void,
+): Receiver | null =>
+  config.webhook === null
+    ? null
+    : createReceiver({ config: config.webhook, clock, log, onDelivery });
 
 const sayAgain = async (checks: Checks | null, again: Set<string>): Promise<void> => {
   for (const commit of again) {

@@ -3,7 +3,8 @@
 // it wakes, and clicks are noted. Refusals have a status and a line of log, and tell nothing. Not
 // here: what a delivery means (clicks), TLS (a proxy in front).
 
-import { createServer, type IncomingMessage, type ServerResponse } from 'node:http';
+import { createServer, STATUS_CODES, type IncomingMessage, type ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { Webhooks } from '@octokit/webhooks';
 import type { WebhookConfig } from '../../config.ts';
 import type { ClockPort, LogPort } from '../../ports.ts';
@@ -33,6 +34,9 @@ export const BODY_MAX_BYTES = 4 * 1024 * 1024;
 const BODIES_MAX_BYTES = 32 * 1024 * 1024;
 /** GitHub gives up after 10 s; whoever sends slower is not GitHub. */
 const REQUEST_LIMIT_MS = 10_000;
+const HEADERS_LIMIT_MS = 5000;
+/** So often slow senders are looked for: Node does it twice a minute, and they hold connections. */
+const SLOW_SOUGHT_MS = 1000;
 const CONNECTIONS_MAX = 256;
 /** Requests in a burst, and a second after that: a storm of 5,000 deliveries passes. */
 const BURST_MAX = 10_000;
@@ -51,6 +55,12 @@ interface Answer {
 
 const answer = (status: number, why: string): Answer => ({ status, why });
 
+/** What Node says of bytes that become no request. */
+const NO_REQUEST: Readonly<Record<string, Answer>> = {
+  HPE_HEADER_OVERFLOW: answer(431, 'its headers are too large'),
+  ERR_HTTP_REQUEST_TIMEOUT: answer(408, 'it was not sent within some seconds'),
+};
+
 export const createReceiver = (options: ReceiverOptions): Receiver => {
   const { config, clock, log } = options;
   const intake = createIntake(options);
@@ -59,23 +69,38 @@ export const createReceiver = (options: ReceiverOptions): Receiver => {
     aMs: REFUSALS_LOGGED / MINUTE_MS,
   });
 
+  const note = ({ status, why }: Answer, from = ''): void => {
+    if (status >= 400 && logged()) log.warn({ status, from }, `a delivery was refused: ${why}`);
+  };
+
   const serve = async (request: IncomingMessage, response: ServerResponse): Promise<void> => {
-    const { status, why } = await intake
+    const got = await intake
       .receive(request)
       .catch((error: unknown) =>
         answer(500, error instanceof ForgeFailure ? error.message : `it failed: ${String(error)}`),
       );
-    if (status >= 400 && logged()) {
-      const from = request.socket.remoteAddress ?? '';
-      log.warn({ status, from }, `a delivery was refused: ${why}`);
-    }
-    respond(request, response, status);
+    note(got, request.socket.remoteAddress);
+    respond(request, response, got.status);
   };
 
-  const server = createServer({ requestTimeout: REQUEST_LIMIT_MS, headersTimeout: 5000 });
+  const server = createServer({
+    requestTimeout: REQUEST_LIMIT_MS,
+    headersTimeout: HEADERS_LIMIT_MS,
+    connectionsCheckingInterval: SLOW_SOUGHT_MS,
+  });
   server.maxConnections = CONNECTIONS_MAX;
   server.keepAliveTimeout = 5000;
   server.on('request', (request, response) => void serve(request, response));
+  server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    const got = NO_REQUEST[error.code ?? ''] ?? answer(400, 'it is no HTTP request');
+    note(got, socket.remoteAddress);
+    const { status } = got;
+    if (socket.writable) {
+      socket.end(`HTTP/1.1 ${status} ${STATUS_CODES[status]}\r\nconnection: close\r\n\r\n`);
+    }
+    // Whoever goes on sending is not read any more.
+    setTimeout(() => socket.destroy(), SLOW_SOUGHT_MS).unref();
+  });
   return {
     listen: async () => {
       await intake.ready();

@@ -7,8 +7,9 @@ import { createPrivateKey } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import type { Octokit } from 'octokit';
 import { failureOf, ForgeFailure, type Asker, type Refusal } from './failure.ts';
+import { createFetch } from './fetch.ts';
 import { createGate, type Gate } from './gate.ts';
-import { createGitHubTime, type GitHubTime } from './github-time.ts';
+import { createGitHubTime } from './github-time.ts';
 import { siteOf, type GitHubOptions } from './options.ts';
 import { createTurns } from './turns.ts';
 
@@ -38,6 +39,8 @@ export interface Wire {
   readonly token: () => Promise<string>;
   /** What a person should know though all goes well; null: nothing. */
   readonly notice: () => string | null;
+  /** How often GitHub has led to another address: a change may be another name. */
+  readonly moves: () => number;
   readonly gate: Gate;
   readonly isApp: boolean;
 }
@@ -47,8 +50,6 @@ export interface UpTo<T> {
   readonly pagesMax: number;
 }
 
-/** An attempt that gets no whole answer in this time is given up: GitHub itself ends after 10 s. */
-const ANSWER_LIMIT_MS = 15_000;
 /** The loop comes again by itself: octokit repeats a failed request once, after a second. */
 const RETRIES = 1;
 const ONCE = { retries: 0 };
@@ -63,7 +64,9 @@ const PAGE = 100;
 export const createWire = (options: GitHubOptions): Wire => {
   const gate = createGate(options.clock);
   const time = createGitHubTime(() => options.clock.epochMs?.() ?? Date.now());
-  const line = createLine(options, gate, time);
+  let moves = 0;
+  const fetchBy = createFetch({ gate, time, moved: () => void (moves += 1) });
+  const line = createLine(options, gate, fetchBy);
   const { ask, attempt, inRepository } = line;
   const inTurn = createTurns();
   /** One write after the other, as GitHub asks for. */
@@ -75,6 +78,7 @@ export const createWire = (options: GitHubOptions): Wire => {
   return {
     gate,
     notice: time.notice,
+    moves: () => moves,
     isApp: options.config.credentials.kind === 'app',
     poll: async (poll) => (await ask(poll)).data,
     pages: async (poll, pagesMax) => {
@@ -119,7 +123,7 @@ interface Line {
   readonly inRepository: (route: string, params: Params) => Params;
 }
 
-const createLine = (options: GitHubOptions, gate: Gate, time: GitHubTime): Line => {
+const createLine = (options: GitHubOptions, gate: Gate, fetchBy: typeof fetch): Line => {
   const { config } = options;
   const asker = askerOf(options);
   const kept = new Map<string, Kept>();
@@ -129,7 +133,7 @@ const createLine = (options: GitHubOptions, gate: Gate, time: GitHubTime): Line 
     route.includes('{owner}') ? { owner: config.owner, repo: config.repo, ...params } : params;
 
   const open = (): Promise<Session> => {
-    session ??= openSession(options, gate, time).catch((error: unknown) => {
+    session ??= openSession(options, fetchBy).catch((error: unknown) => {
       session = null;
       throw error;
     });
@@ -188,18 +192,14 @@ interface Session {
   readonly token: () => Promise<string>;
 }
 
-const openSession = async (
-  options: GitHubOptions,
-  gate: Gate,
-  time: GitHubTime,
-): Promise<Session> => {
+const openSession = async (options: GitHubOptions, fetchBy: typeof fetch): Promise<Session> => {
   const { credentials, apiUrl } = options.config;
   // Loaded when it is needed: a start without a forge does not pay for it.
   const { App, Octokit } = await import('octokit');
   const Tuned = Octokit.defaults({
     baseUrl: apiUrl,
     userAgent: 'purser',
-    request: { fetch: countingFetch(gate, time) },
+    request: { fetch: fetchBy },
     retry: { retries: RETRIES, doNotRetry: NOT_REPEATED },
     throttle: throttleOf(apiUrl),
     log: quietLog(options),
@@ -259,21 +259,6 @@ const throttleOf = (id: string) => {
   };
 };
 
-/** Each attempt has its own time; each write that goes out is counted, repeated ones too. */
-const countingFetch =
-  (gate: Gate, time: GitHubTime): typeof fetch =>
-  async (input, init) => {
-    const url = input instanceof Request ? input.url : String(input);
-    const isLogin = url.endsWith('/access_tokens');
-    if (init?.method !== undefined && init.method !== 'GET' && !isLogin) gate.wrote();
-    const answer = await fetch(input, { ...init, signal: AbortSignal.timeout(ANSWER_LIMIT_MS) });
-    const headers = Object.fromEntries(answer.headers);
-    gate.heard({ status: answer.ok ? 200 : 0, message: '', headers });
-    if (answer.status < 500) gate.away.answered();
-    time.heard(headers['date']);
-    return answer;
-  };
-
 /** octokit's warnings name methods and paths, no secrets; what failed is told by whoever asked. */
 const quietLog = ({ log }: GitHubOptions) => ({
   debug: () => undefined,
@@ -291,6 +276,7 @@ const askerOf = ({ config }: GitHubOptions): Asker => {
 
 const toFailure = (error: unknown, asker: Asker, gate: Gate): ForgeFailure => {
   if (error instanceof ForgeFailure) return error;
+  if (error instanceof Error && error.cause instanceof ForgeFailure) return error.cause;
   const refusal = refusalOf(error);
   if (refusal === null) {
     const why = error instanceof Error ? error.message : String(error);

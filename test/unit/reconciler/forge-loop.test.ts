@@ -7,7 +7,8 @@ import { REPLAN_MS } from '../../../reconciler/forge/pulls.ts';
 import type { EdgeFailure } from '../../../reconciler/ports.ts';
 import { BUTTONS } from '../../../reconciler/render/buttons.ts';
 import type { CheckReport, ForgeRequest } from '../../../schema/forge.ts';
-import type { LedgerRecord } from '../../../schema/ledger.ts';
+import type { HeldFile, LedgerRecord } from '../../../schema/ledger.ts';
+import type { CommitInfo, RefusedCommits } from '../../../schema/source.ts';
 import { BASE, createForgeWorld, pull, viewOf, WEB } from '../../support/forge-world.ts';
 import { jobOf, story } from '../../support/tree.ts';
 import { DEAD, STARTING } from '../../support/world.ts';
@@ -109,6 +110,83 @@ describe('commits', () => {
     const commit = { ...desired.commit, oid: refused.commit };
     await world.see({ ...view, tree: resumed, desired: { ...desired, commit } });
     expect(world.fake.checks.get(`sync/${refused.commit}`)?.conclusion).toBe('success');
+  });
+
+  const info = (word: string): CommitInfo => ({
+    oid: word.repeat(40),
+    parent: null,
+    author: { name: 'Eve', email: 'eve@example.org' },
+    authoredAt: 0,
+    message: `Change ${word}`,
+    trailers: [],
+  });
+
+  test('each refused commit of a push is told once, and ended when the branch goes on', async () => {
+    const view = viewOf([BASE], STARTING);
+    const [cause, newest] = [info('a'), info('b')];
+    const unsigned = { kind: 'unsigned' } as const;
+    const refused: RefusedCommits = {
+      verify: 'strict',
+      newest,
+      cause,
+      reason: unsigned,
+      commits: [newest.oid, cause.oid],
+      each: [
+        { commit: newest, reason: null },
+        { commit: cause, reason: unsigned },
+      ],
+    };
+    world.pushed([newest, cause]);
+    await world.see({ ...view, tree: { ...view.tree, refused } });
+    for (let turn = 0; turn < 5; turn += 1) await world.poke();
+    const told = [newest, cause].map(({ oid }) => world.fake.checks.get(`sync/${oid}`));
+    expect(told.map((one) => [one?.conclusion, one?.title])).toEqual([
+      ['failure', 'Not accepted: aaaaaaaaaaaa below it is not signed'],
+      ['failure', 'Not accepted: it is not signed'],
+    ]);
+    expect(checkWrites().filter((line) => line.includes('bbbb'))).toHaveLength(1);
+    // Somebody resumes at the newest, with a reconciler that has just started.
+    const again = createForgeWorld();
+    for (const [key, check] of world.fake.checks) again.fake.checks.set(key, check);
+    again.pushed([cause, view.tree.head]);
+    const commit = { ...view.desired.commit, oid: newest.oid };
+    const tree = { ...view.tree, head: newest };
+    await again.see({ ...view, tree, desired: { ...view.desired, commit } });
+    const ended = again.fake.checks.get(`sync/${cause.oid}`);
+    expect([ended?.conclusion, ended?.title]).toEqual(['cancelled', 'Superseded by bbbbbbbbbbbb']);
+    expect(again.fake.checks.get(`sync/${newest.oid}`)?.conclusion).not.toBe('failure');
+    await again.stop();
+  });
+
+  test('an older commit of a push whose file waits for its owner says so until it does not', async () => {
+    const view = viewOf([BASE]);
+    const older = info('c');
+    const held: HeldFile = {
+      path: WEB,
+      blob: 'b2',
+      accepted: 'b1',
+      commit: older.oid,
+      since: older.oid,
+      owners: ['@ada'],
+      by: '',
+    };
+    const seeHeld = (heldFiles: readonly HeldFile[]) =>
+      world.see({ ...view, desired: { ...view.desired, heldFiles } });
+    const checkOf = () => world.fake.checks.get(`sync/${older.oid}`);
+    world.pushed([older]);
+    await seeHeld([held]);
+    expect(checkOf()).toBeUndefined();
+    await seeHeld([{ ...held, by: 'eve' }]);
+    for (let turn = 0; turn < 3; turn += 1) await world.poke();
+    expect([checkOf()?.conclusion, checkOf()?.title, checkOf()?.buttons]).toEqual([
+      'action_required',
+      '1 file of it waits for an owner',
+      [],
+    ]);
+    expect(checkOf()?.summary).toContain('shop/web waits for an approval of');
+    expect(checkWrites().filter((line) => line.includes('cccc'))).toHaveLength(1);
+    await seeHeld([]);
+    expect(checkOf()?.conclusion).toBe('cancelled');
   });
 
   test('a commit that failed and was reverted ends as a failure, however fast the revert', async () => {
@@ -365,6 +443,29 @@ describe('pull requests', () => {
     expect(world.loop.failure()).toContain('no «Members»');
   });
 
+  test('what is needed to know who is in a team is told in the check and in status', async () => {
+    const made = plannedChange();
+    world.answer.plan = (head, base) => ({ ...made, head, base });
+    world.fake.pulls = [pull()];
+    const ada = { name: 'ada', as: ['@ada'] };
+    const unread = { teams: ['@shop/web'], why: 'the App lacks «Members: Read-only»' };
+    world.fake.behind.set('#3', { authors: [ada], approvals: [], unread });
+    await world.see(viewOf([BASE]));
+    const check = world.fake.checks.get('plan/h1');
+    expect(check?.conclusion).toBe('action_required');
+    expect(check?.summary).toContain(
+      'Who has approved is not known: the App lacks «Members: Read-only»',
+    );
+    expect(world.loop.failure()).toBeNull();
+    expect(world.loop.notice()).toBe(
+      'who approved #3 is not known: the App lacks «Members: Read-only»',
+    );
+    const other = { teams: ['@shop/db'], why: unread.why };
+    world.fake.behind.set('#3', { authors: [ada], approvals: [], unread: other });
+    await world.poke();
+    expect(world.loop.notice()).toBeNull();
+  });
+
   const waiting = (fields: Partial<CheckReport> = {}): CheckReport => ({
     kind: 'plan',
     commit: 'h1',
@@ -421,10 +522,28 @@ describe('pull requests', () => {
   });
 
   test('a merge queue gets its check, and no comment', async () => {
-    world.fake.groups = [{ head: 'q1', base: 'b1' }];
+    world.fake.groups = [{ head: 'q1', base: 'b1', pull: 3 }];
     await world.see(viewOf([BASE]));
     expect(world.fake.checks.has('plan/q1')).toBe(true);
     expect(world.fake.writes.some((line) => line.startsWith('comment'))).toBe(false);
+  });
+
+  test('a merge queue’s check asks for what its pull requests lack of their owners', async () => {
+    const made = plannedChange();
+    world.answer.plan = (head, base) => ({ ...made, head, base });
+    const conclusionOf = (head: string) => world.fake.checks.get(`plan/${head}`)?.conclusion;
+    const ada = { name: 'ada', as: ['@ada'] };
+    const grace = { name: 'grace', as: ['@grace', '@shop/web'] };
+    world.fake.pulls = [pull(), pull({ number: 4, head: 'h4' })];
+    world.fake.behind.set('#3', { authors: [ada], approvals: [grace] });
+    world.fake.behind.set('#4', { authors: [ada], approvals: [] });
+    world.fake.groups = [{ head: 'q3', base: 'b1', pull: 3 }];
+    await world.see(viewOf([BASE]));
+    expect([conclusionOf('h3'), conclusionOf('q3')]).toEqual([undefined, 'success']);
+    world.fake.groups = [...world.fake.groups, { head: 'q4', base: 'q3', pull: 4 }];
+    await world.poke();
+    expect(conclusionOf('q4')).toBe('action_required');
+    expect(world.fake.checks.get('plan/q4')?.title).toContain('waits for @shop/web');
   });
 });
 

@@ -158,8 +158,8 @@ test.each([
   ],
   [
     'too-large',
-    300_000,
-    'jobs/shop/web.yaml is too large (300000 bytes).  Make the file smaller: documents are read up to 256 KiB.',
+    3_000_000,
+    'jobs/shop/web.yaml is too large (3000000 bytes).  Make the file smaller: documents are read up to 1 MiB.',
   ],
   [
     'submodule',
@@ -244,4 +244,25 @@ test('a key without a value', () => {
   expect(problems(`${image}environment:\n`)).toEqual([
     '2:13  value-type  `environment` must be a map, not nothing.  Write a value, or take the key out.',
   ]);
+});
+
+test('a file that names one key for ever is refused at once, and a key of a megabyte is not said again', () => {
+  const began = performance.now();
+  expect(problems('a: 1\n'.repeat(200_000))).toEqual([
+    '1:1  yaml-too-many  The file has over 20000 values.  Make the file smaller: what a program needs so much of goes into a mounted file.',
+  ]);
+  const twice = problems('a: 1\n'.repeat(5000));
+  expect(twice.length).toBeLessThanOrEqual(200);
+  expect(twice[1]).toMatch(/stands here a second time; the first is in line 1\./);
+  for (const text of [
+    `${'k'.repeat(900_000)}: 1\n`,
+    `image: x\nresources: { memory: ${'9'.repeat(900_000)} }\n`,
+    `image: x\nkill_timeout: ${'9'.repeat(900_000)}\n`,
+    `image: !${'t'.repeat(900_000)} x\n`,
+    `image: *${'a'.repeat(900_000)}\n`,
+    `${'k'.repeat(400_000)}: 1\n${'k'.repeat(400_000)}: 2\n`,
+  ]) {
+    expect(problems(text).join('\n').length).toBeLessThan(3000);
+  }
+  expect(performance.now() - began).toBeLessThan(10_000);
 });

@@ -65,6 +65,8 @@ const planned = (slots: readonly string[], fields: Partial<PlannedPull> = {}): P
   },
   approvals: [],
   behind: null,
+  open: [],
+  unjudged: null,
   told: {
     kind: 'plan',
     commit: 'h1',

@@ -4,7 +4,9 @@ import { describe, expect, test } from 'vitest';
 import { isNews, toldBy } from '../../../../../reconciler/edge/forge/clicks.ts';
 
 const COMMIT = 'a'.repeat(40);
-const OURS = { cluster: 'shop', repository: 'Acme/Cluster' };
+/** As it is once GitHub has told the repository's id. */
+const isOurs = ({ id }: { readonly id: unknown }) => id === 5;
+const OURS = { cluster: 'shop', isOurs };
 
 interface Given {
   readonly event?: string;
@@ -14,7 +16,7 @@ interface Given {
 
 const payload = (change: object = {}): object => ({
   action: 'requested_action',
-  repository: { full_name: 'acme/cluster' },
+  repository: { id: 5, full_name: 'acme/cluster' },
   sender: { login: 'ada', id: 7 },
   requested_action: { identifier: 'approve' },
   check_run: { head_sha: COMMIT, external_id: `purser:shop:plan:${COMMIT}` },
@@ -60,7 +62,10 @@ test.each<[string, Given]>([
   ['no payload', { payload: null }],
   ['a text', { payload: 'check_run' }],
   ['another event', { event: 'push' }],
-  ['another repository', { payload: payload({ repository: { full_name: 'acme/other' } }) }],
+  [
+    'another repository',
+    { payload: payload({ repository: { id: 6, full_name: 'acme/cluster' } }) },
+  ],
   ['no repository', { payload: payload({ repository: undefined }) }],
   ['another cluster', { payload: run(`purser:ship:plan:${COMMIT}`) }],
   ['a cluster whose name begins as ours', { payload: run(`purser:shop2:plan:${COMMIT}`) }],
@@ -103,6 +108,6 @@ describe('what wakes', () => {
     ['star', 'created', false],
     ['ping', undefined, false],
   ])('%s %s: %s', (event, action, wakes) => {
-    expect(isNews(event, action === undefined ? {} : { action })).toBe(wakes);
+    expect(isNews(event, action === undefined ? {} : { action }, isOurs)).toBe(wakes);
   });
 });
