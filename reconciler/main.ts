@@ -2,7 +2,6 @@
 // In: a configuration. Out: a running control plane, and the way to stop it. Containers are never
 // touched by stopping. Not here: any decision.
 
-import { readFile } from 'node:fs/promises';
 import { setImmediate as pause } from 'node:timers/promises';
 import { LinkServiceDefinition } from '../schema/generated/purser/link/v1/link.ts';
 import { ControlServiceDefinition } from '../schema/generated/purser/control/v1/control.ts';
@@ -34,13 +33,14 @@ import { createControl } from './edge/control.ts';
 import type { GitSource } from './edge/git/source.ts';
 import { allowedSignerLine, openSigningKey } from './edge/git/signing-key.ts';
 import { createGitSource } from './edge/git/source.ts';
-import { shownRepository, type Auth } from './edge/git/remote.ts';
+import { shownRepository } from './edge/git/remote.ts';
 import { withoutItems } from './edge/live-parts.ts';
 import { createKeep, type KeepPort } from './edge/keep.ts';
 import { createLog } from './edge/log.ts';
 import { createNodes } from './edge/nodes.ts';
 import { createRegistry } from './edge/registry.ts';
 import { listen } from './edge/server.ts';
+import { readToken } from './edge/token-file.ts';
 import type { Events } from './events.ts';
 import { createEvents } from './events.ts';
 import type { Loop } from './loop.ts';
@@ -354,9 +354,3 @@ const rollback = async (handling: Handling, { job }: RollbackArgument): Promise<
   const target = await rollbackTarget({ tree, job, complete: handling.source.complete });
   return { head: tree.head.oid, target };
 };
-
-/** Read anew for every login, so that a token may be exchanged under a running reconciler. */
-export const readToken = async (file: string): Promise<Auth> => ({
-  kind: 'token',
-  token: (await readFile(file, 'utf8')).trim(),
-});
