@@ -20,11 +20,14 @@ export interface ForgeLoop {
   readonly run: (signal: AbortSignal) => Promise<void>;
   /** What the forge does not let us do now, in words; null: all is well. */
   readonly failure: () => string | null;
+  /** What a person should know though the forge is told all that is planned; null: nothing. */
+  readonly notice: () => string | null;
 }
 
 export const createForgeLoop = (context: ForgeContext): ForgeLoop => {
   const { forge, clock, log, loop } = context;
-  const pulls = createPullReports(context);
+  const wake = () => woken.abort(WOKEN);
+  const pulls = createPullReports(context, wake);
   const commits = createCommitReports(context);
   const requests = createForgeRequests(context, pulls);
   const offerReverts = createOfferedReverts(context);
@@ -72,7 +75,6 @@ export const createForgeLoop = (context: ForgeContext): ForgeLoop => {
 
   return {
     run: async (signal) => {
-      const wake = () => woken.abort(WOKEN);
       const stops = [forge.watch(wake), loop.watch(wake)];
       while (!signal.aborted) {
         woken = new AbortController();
@@ -83,6 +85,7 @@ export const createForgeLoop = (context: ForgeContext): ForgeLoop => {
       for (const stop of stops) stop();
     },
     failure: () => failure,
+    notice: pulls.notice,
   };
 };
 

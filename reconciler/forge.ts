@@ -92,7 +92,7 @@ const startForge = async (ask: ForgeAsk): Promise<RunningForge> => {
   log.info({ repository: shown(config.forge), webhook: webhookAddress }, 'reports to the forge');
   return {
     failure: forgeLoop.failure,
-    notice: github.notice,
+    notice: () => joined(github.notice(), forgeLoop.notice()),
     webhookAddress,
     stop: async () => {
       unwatch();
@@ -102,6 +102,11 @@ const startForge = async (ask: ForgeAsk): Promise<RunningForge> => {
       await Promise.all([plans.close(), github.close()]);
     },
   };
+};
+
+const joined = (...notices: readonly (string | null)[]): string | null => {
+  const said = notices.filter((one) => one !== null);
+  return said.length === 0 ? null : said.join('; ');
 };
 
 const shown = (forge: ForgeConfig | null): string =>
