@@ -4,7 +4,7 @@
 // (rules 8.2, 9.1).
 
 import { randomUUID } from 'node:crypto';
-import { heldWords } from '../reconciler/desired/held-files.ts';
+import { heldWords } from '../schema/held-words.ts';
 import type { HeldFile, LedgerRecord } from '../schema/ledger.ts';
 import type { CommandSpec, Invocation } from './command.ts';
 import { CommandError } from './command-error.ts';

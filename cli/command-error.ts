@@ -14,6 +14,13 @@ export class CommandError extends Error {
 /** Nobody is there to ask: it may come back. */
 export class NoReconcilerError extends CommandError {}
 
+/** Somebody else was quicker: what the command was about to change is not what it had read. */
+export class StaleError extends CommandError {
+  constructor(message: string) {
+    super(`${message}: nothing is committed. Run it again`, 1);
+  }
+}
+
 /** What the system said of a file, without its code and the path that the caller names. */
 export const fileTrouble = (error: unknown): string => {
   const text = error instanceof Error ? error.message : String(error);

@@ -12,7 +12,7 @@ import type { CommandSpec, Common } from './command.ts';
 import { CommandError } from './command-error.ts';
 import type { ReadyState } from './state.ts';
 import { ask, findJob, readyState } from './state.ts';
-import { editFile, followJob, tell } from './write.ts';
+import { editFile, followJob, lookingAgain, tell } from './write.ts';
 
 export const deploy: CommandSpec = {
   usage: 'deploy <job=image>',
@@ -39,7 +39,9 @@ export const deploy: CommandSpec = {
     const pointer = await pointerTo(common, place);
     const message = `Deploy ${place.job.id} ${shortName(reference)}`;
     const edits = [{ pointer, value: pinned }];
-    const commit = await editFile({ common, path: place.job.file, edits, message, fresh: null });
+    const commit = await lookingAgain(() =>
+      editFile({ common, path: place.job.file, edits, message, fresh: null }),
+    );
     tell(invocation, commit, message);
     if (commit === null || options['detach'] === true) return 0;
     return followJob(invocation, place.job.id, commit);

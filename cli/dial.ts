@@ -8,7 +8,7 @@ import { ClientError, createChannel, createClientFactory, Status } from 'nice-gr
 import type { ControlServiceClient } from '../schema/generated/purser/control/v1/control.ts';
 import { ControlServiceDefinition } from '../schema/generated/purser/control/v1/control.ts';
 import { fromJson } from '../schema/snapshot.ts';
-import { CommandError, NoReconcilerError } from './command-error.ts';
+import { CommandError, NoReconcilerError, StaleError } from './command-error.ts';
 
 export interface Control {
   readonly call: <Answer>(method: string, argument?: unknown) => Promise<Answer>;
@@ -68,6 +68,7 @@ const explain =
   (error: unknown): never => {
     if (!(error instanceof ClientError)) throw error;
     const { code, details } = error;
+    if (code === Status.ABORTED) throw new StaleError(details);
     // A reconciler that ends cancels what it still owes an answer.
     const cut = code === Status.CANCELLED || code === Status.UNAVAILABLE;
     if (!cut && !details.includes('connect')) throw new CommandError(details);

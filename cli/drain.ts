@@ -11,7 +11,7 @@ import type { CommandSpec, Invocation } from './command.ts';
 import { CommandError } from './command-error.ts';
 import type { ReadyState } from './state.ts';
 import { readyState, ready } from './state.ts';
-import { editFile, tell } from './write.ts';
+import { editFile, lookingAgain, tell } from './write.ts';
 
 export const drain: CommandSpec = {
   usage: 'drain <node>',
@@ -68,7 +68,9 @@ const editNode = async (
     );
   }
   const path = `nodes/${node}.yaml`;
-  const commit = await editFile({ common, path, edits: [edit], message, fresh: null });
+  const commit = await lookingAgain(() =>
+    editFile({ common, path, edits: [edit], message, fresh: null }),
+  );
   tell(invocation, commit, message);
   return commit;
 };

@@ -7,6 +7,7 @@
 import { pc } from './colours.ts';
 import type { HistoryCommit } from '../schema/control.ts';
 import type { DesiredJob } from '../schema/desired.ts';
+import { unprovenWords } from '../schema/held-words.ts';
 import type { Ledger } from '../schema/ledger.ts';
 import type { LiveAllocation, LiveState } from '../schema/live.ts';
 import type { Blocked, DeploymentView, Plan, WaitReason } from '../schema/plan.ts';
@@ -86,6 +87,7 @@ const factsOf = (state: ReadyState, job: DesiredJob, ledger: Ledger) => {
     failure: state.failure,
     write: state.write,
     problems: plan.problems.filter(({ file }) => file === job.file),
+    unproven: (desired.unprovenFiles ?? []).filter(({ path }) => path === job.file),
     settled: settled.map(({ specHash, commit }) => ({ specHash, commit })),
     failed: failedVersions(ledger, job.id),
     /** When the answer could change by itself; null: not without new input. */
@@ -180,7 +182,7 @@ const textOf = (facts: Facts): readonly string[] => [
 const section = (title: string, lines: readonly string[]): readonly string[] =>
   lines.length === 0 ? [] : ['', pc.bold(title), ...lines.map((line) => `  ${line}`)];
 
-const wantedLines = ({ job, deployment, sameAs }: Facts): readonly string[] => {
+const wantedLines = ({ job, deployment, sameAs, unproven }: Facts): readonly string[] => {
   const { spec, commit, standing } = job;
   const row = (name: string, value: string) => `  ${name.padEnd(12)}${value}`;
   const status = deployment === null ? 'not planned' : STATUS_WORDS[deployment.status];
@@ -197,6 +199,7 @@ const wantedLines = ({ job, deployment, sameAs }: Facts): readonly string[] => {
     row('commit', commitWords(commit)),
     ...(sameAs === null ? [] : [row('same as', commitWords(sameAs))]),
     row('deployment', job.deployment),
+    ...unproven.map((file) => row('not proof', unprovenWords(file))),
     ...(standing.kind === 'held' ? [row('held', standing.why)] : []),
     ...(standing.kind === 'removed' ? [row('removed', 'its file is gone from HEAD')] : []),
     ...(job.unresolved === null ? [] : [row('image', job.unresolved.message)]),

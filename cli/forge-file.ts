@@ -46,13 +46,7 @@ export const WEBHOOK_PATH = '/webhook';
 
 /** Reads it; paths in it are relative to its folder. Throws CommandError. */
 export const readForgeFile = async (path: string): Promise<ForgeConfig> => {
-  const file = resolve(path);
-  const text = await readFile(file, 'utf8').catch((error: unknown) => {
-    throw new CommandError(
-      `${file} cannot be read: ${fileTrouble(error)}; \`purser github setup\` writes it`,
-    );
-  });
-  const config = configOf(parseForgeFile(path, text), dirname(file));
+  const config = await readForgeSettings(path);
   const { credentials } = config;
   const secret = credentials.kind === 'app' ? credentials.privateKeyFile : credentials.tokenFile;
   await access(secret).catch(() => {
@@ -61,6 +55,17 @@ export const readForgeFile = async (path: string): Promise<ForgeConfig> => {
     );
   });
   return config;
+};
+
+/** The same, whether or not the secrets that it names are there. */
+export const readForgeSettings = async (path: string): Promise<ForgeConfig> => {
+  const file = resolve(path);
+  const text = await readFile(file, 'utf8').catch((error: unknown) => {
+    throw new CommandError(
+      `${file} cannot be read: ${fileTrouble(error)}; \`purser github setup\` writes it`,
+    );
+  });
+  return configOf(parseForgeFile(path, text), dirname(file));
 };
 
 /** Everything that is wrong in it at once, each with its line. */

@@ -48,6 +48,9 @@ export const PERMISSIONS: Readonly<Record<string, 'read' | 'write'>> = {
   statuses: 'write',
 };
 
+/** Of an organization: who is in the teams that `owners` in cluster.yaml may name. */
+export const TEAM_PERMISSIONS: typeof PERMISSIONS = { members: 'read' };
+
 export const EVENTS = [
   'check_run',
   'check_suite',
@@ -212,10 +215,13 @@ const formPage = (
 const escaped = (text: string): string =>
   text.replaceAll('&', '&amp;').replaceAll('"', '&quot;').replaceAll('<', '&lt;');
 
-type ManifestAsk = Pick<AppAsk, 'name' | 'apiUrl' | 'owner' | 'repo' | 'webhookUrl'>;
+type ManifestAsk = Pick<
+  AppAsk,
+  'name' | 'apiUrl' | 'owner' | 'repo' | 'webhookUrl' | 'isOrganization'
+>;
 
 export const manifestOf = (ask: ManifestAsk, back: string) => {
-  const { name, apiUrl, owner, repo, webhookUrl } = ask;
+  const { name, apiUrl, owner, repo, webhookUrl, isOrganization } = ask;
   return {
     name: name.slice(0, NAME_MAX),
     url: `${siteOf(apiUrl)}/${owner}/${repo}`,
@@ -223,7 +229,8 @@ export const manifestOf = (ask: ManifestAsk, back: string) => {
     hook_attributes: { url: webhookUrl ?? NOWHERE, active: true },
     redirect_url: back,
     public: false,
-    default_permissions: PERMISSIONS,
+    // A person has no teams.
+    default_permissions: isOrganization ? { ...PERMISSIONS, ...TEAM_PERMISSIONS } : PERMISSIONS,
     default_events: EVENTS,
   };
 };

@@ -1,11 +1,12 @@
 // What of a setup on GitHub works, and what is missing with the way to mend it.
 // In: a configuration. Out: findings, each a sentence. It changes nothing. Not here: making the App
-// (github-app), the webhook (github-webhook), printing (github-setup).
+// (github-app), the webhook (github-webhook), teams (github-teams), printing (github-setup).
 
 import { permissionWords } from '../reconciler/edge/forge/failure.ts';
 import { siteOf } from '../reconciler/edge/forge/options.ts';
 import { EVENTS, PERMISSIONS } from './github-app.ts';
 import type { CheckAsk, Finding } from './github-finding.ts';
+import { teamFindings } from './github-teams.ts';
 import { webhookFinding } from './github-webhook.ts';
 
 export const checkSetup = async (ask: CheckAsk): Promise<readonly Finding[]> => {
@@ -13,7 +14,7 @@ export const checkSetup = async (ask: CheckAsk): Promise<readonly Finding[]> => 
   if (repository.state === 'missing') return [repository];
   return [
     repository,
-    ...(ask.wire.isApp ? await permissionFindings(ask) : [tokenFinding(ask)]),
+    ...(await (ask.wire.isApp ? permissionFindings(ask) : tokenFindings(ask))),
     await attempt('branch', () => branchFinding(ask)),
     await attempt('webhook', () => webhookFinding(ask)),
   ];
@@ -60,6 +61,11 @@ const repositoryFinding = async ({ wire }: CheckAsk): Promise<Finding> => {
   return { name, state: 'ok', words: `${found.full_name} is open to Purser` };
 };
 
+const tokenFindings = async (ask: CheckAsk): Promise<readonly Finding[]> => [
+  tokenFinding(ask),
+  ...(await teamFindings(ask, null)),
+];
+
 const tokenFinding = ({ config }: CheckAsk): Finding => {
   const shown = config.comments ? 'commit statuses and one comment' : 'commit statuses';
   const words = `a token shows ${shown} on a pull request: checks and their buttons need an App`;
@@ -79,7 +85,8 @@ interface ApiInstallation {
 }
 
 /** What the App asks for, and what the installation was granted: both must hold. */
-const permissionFindings = async ({ wire, config }: CheckAsk): Promise<readonly Finding[]> => {
+const permissionFindings = async (ask: CheckAsk): Promise<readonly Finding[]> => {
+  const { wire, config } = ask;
   const app = await wire.poll({
     route: 'GET /app',
     params: {},
@@ -94,17 +101,23 @@ const permissionFindings = async ({ wire, config }: CheckAsk): Promise<readonly 
   const missing = Object.entries(PERMISSIONS).filter(
     ([name, level]) => !covers(app.permissions[name], level) || !covers(granted[name], level),
   );
+  const grant = (name: string, level: string): string =>
+    covers(app.permissions[name], level)
+      ? `accept the App's new permissions at ${accept}`
+      : `grant it at ${settings}, then accept it at ${accept}`;
+  const teams = covers(granted['members'], 'read')
+    ? []
+    : await teamFindings(ask, grant('members', 'read'));
   const lost = EVENTS.filter((event) => !app.events.includes(event));
   return [
     ...missing.map(([name, level]) => ({
       name: `permission ${name}`,
       state: 'missing' as const,
       words: `the App lacks ${permissionWords(name, level)}`,
-      fix: covers(app.permissions[name], level)
-        ? `accept the App's new permissions at ${accept}`
-        : `grant it at ${settings}, then accept it at ${accept}`,
+      fix: grant(name, level),
     })),
-    ...(missing.length === 0
+    ...teams,
+    ...(missing.length + teams.length === 0
       ? [{ name: 'permissions', state: 'ok' as const, words: 'the App may do all it needs' }]
       : []),
     ...(lost.length === 0

@@ -18,6 +18,8 @@ export interface CheckAsk {
   readonly config: ForgeConfig;
   readonly wire: Wire;
   readonly branch: string;
+  /** The cluster's directory in the repository, '' for its root. */
+  readonly directory: string;
   /** What GitHub sends deliveries to; null: nowhere. */
   readonly webhookUrl: string | null;
   readonly clock: ClockPort;

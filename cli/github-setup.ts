@@ -8,7 +8,7 @@ import { existsSync } from 'node:fs';
 import { chmod, mkdir, readFile } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
-import type { ForgeConfig, ForgeCredentials } from '../reconciler/config.ts';
+import type { ForgeConfig, ForgeCredentials, WebhookConfig } from '../reconciler/config.ts';
 import { createClock } from '../reconciler/edge/clock.ts';
 import { apiOf, siteOf } from '../reconciler/edge/forge/options.ts';
 import { allowedSignerLine, openSigningKey } from '../reconciler/edge/git/signing-key.ts';
@@ -17,10 +17,10 @@ import { shellWord } from '../schema/paths.ts';
 import type { Invocation } from './command.ts';
 import { text } from './command.ts';
 import { CommandError, fileTrouble } from './command-error.ts';
-import { forgeFileText, readForgeFile, WEBHOOK_PATH } from './forge-file.ts';
+import { forgeFileText, readForgeFile, readForgeSettings, WEBHOOK_PATH } from './forge-file.ts';
 import { makeApp, type MadeApp } from './github-app.ts';
 import { checkSetup } from './github-check.ts';
-import type { Finding } from './github-finding.ts';
+import type { CheckAsk, Finding } from './github-finding.ts';
 import { installationOf, isOrganization } from './github-install.ts';
 import { isThere, makeFolder } from './make-folder.ts';
 import { SIGNING_KEY } from './up/layout.ts';
@@ -41,10 +41,11 @@ export const setUpGitHub = async (invocation: Invocation): Promise<number> => {
   const clock = createClock();
   const wire = wireOf(config, branch);
   const webhookUrl = text(options['webhookUrl']);
-  const findings = await checkSetup({ config, wire, branch, webhookUrl, clock });
+  const directory = text(options['directory']) ?? '';
+  const findings = await checkSetup({ config, wire, branch, directory, webhookUrl, clock });
   const ok = findings.every(({ state }) => state !== 'missing');
   if (common.json) io.out(JSON.stringify({ ok, file, findings }, null, 2));
-  else tell(invocation, findings, { config, branch, file });
+  else tell(invocation, findings, { config, branch, directory, file });
   return ok ? 0 : 1;
 };
 
@@ -70,26 +71,45 @@ const setUp = async (
   await chmod(folder, 0o700);
   const webhookUrl = text(options['webhookUrl']);
   const place = { folder, file, apiUrl: apiOf(site), site, owner, repo, webhookUrl };
+  const before = await setBefore(place);
   const taken = await credentialsOf(invocation, place);
   const { credentials, webhookSecret } = taken;
   const base: ForgeConfig = {
+    comments: true,
+    webhook: null,
+    ...before,
     kind: 'github',
     apiUrl: place.apiUrl,
     owner,
     repo,
     credentials,
-    webhook: null,
-    comments: true,
   };
+  const hookAsk = { folder, webhookSecret, before: before.webhook ?? null };
   const config: ForgeConfig =
     webhookUrl === null
       ? base
-      : { ...base, webhook: await webhookOf(invocation, { folder, webhookUrl, webhookSecret }) };
-  if (config.webhook !== null && credentials.kind === 'app') {
-    await pointHook(wireOf(config, 'main'), webhookUrl ?? '', config.webhook.secretFile);
+      : { ...base, webhook: await webhookOf(invocation, { ...hookAsk, webhookUrl }) };
+  if (webhookUrl !== null && config.webhook !== null && credentials.kind === 'app') {
+    await pointHook(wireOf(config, 'main'), webhookUrl, config.webhook.secretFile);
   }
-  await writeSecret(file, forgeFileText(relativeTo(config)));
+  await writeSecret(file, forgeFileText(relativeTo(config, folder)));
   return config;
+};
+
+/** Where deliveries arrive, unless said otherwise: a proxy leads to it. */
+const WEBHOOK_ADDRESS = '127.0.0.1:8471';
+
+type Settings = Pick<ForgeConfig, 'comments' | 'webhook' | 'environmentUrl'>;
+
+/** What a person has set there for this repository stays; a new login is what setup is run for. */
+const setBefore = async ({ file, ...place }: Place): Promise<Partial<Settings>> => {
+  if (!(await isThere(file))) return {};
+  const { apiUrl, owner, repo, comments, webhook, environmentUrl } = await readForgeSettings(file);
+  const [was, is] = [{ apiUrl, owner, repo }, place].map((one) =>
+    `${one.apiUrl} ${one.owner}/${one.repo}`.toLowerCase(),
+  );
+  if (was !== is) return {};
+  return { comments, webhook, ...(environmentUrl === undefined ? {} : { environmentUrl }) };
 };
 
 /** With a slash or a path it would be another address for GitHub. */
@@ -190,11 +210,13 @@ const installed = async (
     credentials: login,
   };
   const branch = text(options['branch']) ?? 'main';
+  const directory = text(options['directory']) ?? '';
   const words = [
     ['--root', common.root],
     ['--repository', `${owner}/${repo}`],
     ...(site === 'https://github.com' ? [] : [['--url', site]]),
     ...(branch === 'main' ? [] : [['--branch', branch]]),
+    ...(directory === '' ? [] : [['--directory', directory]]),
     ['--app-id', String(appId)],
     ['--key-file', kept],
     ...(webhookUrl === null ? [] : [['--webhook-url', webhookUrl]]),
@@ -212,19 +234,26 @@ const installed = async (
   return { credentials: { ...login, installation }, webhookSecret };
 };
 
-const webhookOf = async (
-  { options }: Invocation,
-  ask: { readonly folder: string; readonly webhookUrl: string; readonly webhookSecret: string },
-) => {
+interface HookAsk {
+  readonly folder: string;
+  readonly webhookUrl: string;
+  readonly webhookSecret: string;
+  /** As it was set up before; null: it was not. */
+  readonly before: WebhookConfig | null;
+}
+
+const webhookOf = async ({ options }: Invocation, ask: HookAsk): Promise<WebhookConfig> => {
   if (!/^https?:\/\/\S+$/.test(ask.webhookUrl)) {
     throw new CommandError(`\`${ask.webhookUrl}\` is no address: write https://HOST/webhook`);
   }
   const secretFile = join(ask.folder, 'webhook-secret');
+  // A person has given it to a webhook that was made by hand: it is not made anew.
+  const isKept = ask.webhookSecret === '' && (await isThere(secretFile));
   const secret = ask.webhookSecret === '' ? randomBytes(32).toString('hex') : ask.webhookSecret;
-  await writeSecret(secretFile, secret);
+  if (!isKept) await writeSecret(secretFile, secret);
   const { pathname } = new URL(ask.webhookUrl);
   return {
-    address: text(options['webhookListen']) ?? '',
+    address: text(options['webhookListen']) ?? ask.before?.address ?? WEBHOOK_ADDRESS,
     path: pathname === '/' ? WEBHOOK_PATH : pathname,
     secretFile,
   };
@@ -243,15 +272,16 @@ const wireOf = (config: ForgeConfig, branch: string): Wire => {
   return createWire({ config, cluster: '', branch, clock: createClock(), log });
 };
 
-const relativeTo = (config: ForgeConfig): ForgeConfig => {
+const relativeTo = (config: ForgeConfig, folder: string): ForgeConfig => {
   const { credentials, webhook } = config;
+  const named = (file: string): string => (dirname(file) === folder ? basename(file) : file);
   return {
     ...config,
     credentials:
       credentials.kind === 'app'
-        ? { ...credentials, privateKeyFile: basename(credentials.privateKeyFile) }
-        : { ...credentials, tokenFile: basename(credentials.tokenFile) },
-    webhook: webhook && { ...webhook, secretFile: basename(webhook.secretFile) },
+        ? { ...credentials, privateKeyFile: named(credentials.privateKeyFile) }
+        : { ...credentials, tokenFile: named(credentials.tokenFile) },
+    webhook: webhook && { ...webhook, secretFile: named(webhook.secretFile) },
   };
 };
 
@@ -269,12 +299,15 @@ const writeSecret = async (file: string, content: string): Promise<void> => {
   });
 };
 
+/** Findings that Purser runs without: it offers pull requests, and what teams own waits. */
+const SPARED: ReadonlySet<string> = new Set(['branch', 'permission members']);
+
 const SIGNS = { ok: '✓', missing: '✗', unknown: '?' } as const;
 
 const tell = (
   { io, common }: Invocation,
   findings: readonly Finding[],
-  ready: { readonly config: ForgeConfig; readonly branch: string; readonly file: string },
+  ready: Pick<CheckAsk, 'config' | 'branch' | 'directory'> & { readonly file: string },
 ): void => {
   for (const { state, words, fix } of findings) {
     io.out(`${SIGNS[state]} ${words}`);
@@ -282,8 +315,8 @@ const tell = (
   }
   const isMissing = findings.some(({ state }) => state === 'missing');
   if (isMissing) io.out('\nWhen that is mended: `purser github setup` checks again.');
-  if (findings.some(({ state, name }) => state === 'missing' && name !== 'branch')) return;
-  const { config, branch, file } = ready;
+  if (findings.some(({ state, name }) => state === 'missing' && !SPARED.has(name))) return;
+  const { config, branch, directory, file } = ready;
   const url = `${siteOf(config.apiUrl)}/${config.owner}/${config.repo}.git`;
   const words = [
     url,
@@ -292,6 +325,7 @@ const tell = (
     '--forge',
     file,
     ...(branch === 'main' ? [] : ['--branch', branch]),
+    ...(directory === '' ? [] : ['--directory', directory]),
   ];
   io.out(isMissing ? '\nIt runs as it is, too:' : '\nStart Purser with it:');
   io.out(`  purser up ${words.map(shellWord).join(' ')}`);

@@ -27,13 +27,17 @@ export const github: CommandSpec = {
       .option('--repository <owner/name>', 'on GitHub')
       .option('--url <url>', 'of a GitHub Enterprise Server', 'https://github.com')
       .option('--branch <name>', 'branch that the cluster follows', 'main')
+      .option('--directory <path>', "the cluster's directory in the repository", '')
       .option('--app-id <id>', 'an App that is there')
       .option('--key-file <path>', "the App's private key (it is copied)")
       .option('--webhook-secret-file <path>', "the App's webhook secret (it is copied)")
       .option('--token-file <path>', 'a token in place of an App (it is copied)')
       .option('--organization', 'the App belongs to the organization, not to you')
       .option('--webhook-url <url>', 'where GitHub reaches this machine, such as a proxy with TLS')
-      .option('--webhook-listen <address>', 'where deliveries arrive here', '127.0.0.1:8471'),
+      .option(
+        '--webhook-listen <address>',
+        'where deliveries arrive here (default: as before, else 127.0.0.1:8471)',
+      ),
   run: async (invocation) => {
     if (invocation.args[0] !== 'setup') throw new CommandError('write `purser github setup`');
     return (await import('./github-setup.ts')).setUpGitHub(invocation);

@@ -1,13 +1,12 @@
 // Commands that edit one job's file and commit it: scale, stop, restart, pause, resume, promote.
 
-import type { CommandSpec, Invocation } from './command.ts';
+import type { CommandSpec, Common, Invocation } from './command.ts';
 import { CommandError } from './command-error.ts';
 import type { DesiredJob } from '../schema/desired.ts';
 import { findJob, readyState } from './state.ts';
-import { ask, ready } from './state.ts';
-import type { StateAnswer } from '../schema/control.ts';
+import { ask } from './state.ts';
 import type { YamlEdit } from '../schema/yaml-edit.ts';
-import { editFile, followJob, tell } from './write.ts';
+import { editFile, followJob, lookingAgain, tell } from './write.ts';
 
 interface JobEdit {
   readonly usage: string;
@@ -30,21 +29,20 @@ const jobCommand = (edit: JobEdit): CommandSpec => ({
   define: (command) => command.option('-d, --detach', 'do not wait for the rollout'),
   run: async (invocation) => {
     const { args, common } = invocation;
-    const job = findJob(await readyState(common), args[0] ?? '');
-    const refused = edit.refuse?.(job) ?? null;
-    if (refused !== null) throw new CommandError(refused, 1);
-    const message = edit.message(job);
-    const commit = await editFile({
-      common,
-      path: job.file,
-      edits: edit.edits(job),
-      message,
-      fresh: null,
-    });
+    const { job, message, commit } = await lookingAgain(() => edited(edit, common, args[0] ?? ''));
     tell(invocation, commit, message);
     return finish(invocation, job.id, commit);
   },
 });
+
+const edited = async (edit: JobEdit, common: Common, name: string) => {
+  const job = findJob(await readyState(common), name);
+  const refused = edit.refuse?.(job) ?? null;
+  if (refused !== null) throw new CommandError(refused, 1);
+  const [edits, message] = [edit.edits(job), edit.message(job)];
+  const commit = await editFile({ common, path: job.file, edits, message, fresh: null });
+  return { job, message, commit };
+};
 
 const finish = async (
   invocation: Invocation,
@@ -133,18 +131,24 @@ export const resume: CommandSpec = {
       return 0;
     }
     if (args[0] === undefined) throw new CommandError('name a job, or a commit with --at');
-    const job = findJob(await readyState(common), args[0]);
-    const message = `Resume the rollout of ${job.id}`;
-    const edit = (value: false | undefined) => {
-      const edits = [{ pointer: '/update/paused', value }];
-      return editFile({ common, path: job.file, edits, message, fresh: null });
-    };
-    // What automation wrote waits for a commit that touches the file: it says what holds anyway.
-    const commit =
-      (await edit(undefined)) ?? (job.automation === undefined ? null : await edit(false));
+    const [name] = args;
+    const { job, message, commit } = await lookingAgain(() => resumed(common, name));
     tell(invocation, commit, message);
     return finish(invocation, job.id, commit);
   },
+};
+
+const resumed = async (common: Common, name: string) => {
+  const job = findJob(await readyState(common), name);
+  const message = `Resume the rollout of ${job.id}`;
+  const edit = (value: false | undefined) => {
+    const edits = [{ pointer: '/update/paused', value }];
+    return editFile({ common, path: job.file, edits, message, fresh: null });
+  };
+  // What automation wrote waits for a commit that touches the file: it says what holds anyway.
+  const commit =
+    (await edit(undefined)) ?? (job.automation === undefined ? null : await edit(false));
+  return { job, message, commit };
 };
 
 /** `scale JOB[/GROUP]=N`: edits the file that owns the count (rules 7). */
@@ -165,28 +169,31 @@ export const scale: CommandSpec = {
     if (name === undefined || count === undefined) {
       throw new CommandError('write JOB=COUNT or JOB/GROUP=COUNT, such as web=5');
     }
-    const state = ready(await ask<StateAnswer>(common, 'state'));
-    const { job, group } = jobAndGroup(state, name);
-    const found = job.spec.groups.find((one) => one.name === group);
-    if (found === undefined) {
-      const names = job.spec.groups.map((one) => one.name).join(', ');
-      throw new CommandError(`${job.id} has no group \`${group}\`; it has ${names}`);
-    }
-    if (
-      found.scale !== null &&
-      (Number(count) < found.scale.min || Number(count) > found.scale.max)
-    ) {
-      throw new CommandError(
-        `${job.id} scales from ${found.scale.min} to ${found.scale.max}: change \`count\` in ${job.file} first`,
-      );
-    }
-    const owner = await ownerOf(common, job, found);
-    const message = `Scale ${job.id}${group === job.spec.job ? '' : `/${group}`} to ${count}`;
-    const edits = [{ pointer: owner.pointer, value: Number(count) }];
-    const commit = await editFile({ common, path: owner.path, edits, message, fresh: owner.fresh });
-    tell(invocation, commit, message);
-    return finish(invocation, job.id, commit);
+    const made = await lookingAgain(() => scaled(common, name, Number(count)));
+    tell(invocation, made.commit, made.message);
+    return finish(invocation, made.job.id, made.commit);
   },
+};
+
+const scaled = async (common: Common, name: string, count: number) => {
+  const state = await readyState(common);
+  const { job, group } = jobAndGroup(state, name);
+  const found = job.spec.groups.find((one) => one.name === group);
+  if (found === undefined) {
+    const names = job.spec.groups.map((one) => one.name).join(', ');
+    throw new CommandError(`${job.id} has no group \`${group}\`; it has ${names}`);
+  }
+  const { scale: limits } = found;
+  if (limits !== null && (count < limits.min || count > limits.max)) {
+    throw new CommandError(
+      `${job.id} scales from ${limits.min} to ${limits.max}: change \`count\` in ${job.file} first`,
+    );
+  }
+  const owner = await ownerOf(common, job, found);
+  const message = `Scale ${job.id}${group === job.spec.job ? '' : `/${group}`} to ${count}`;
+  const edits = [{ pointer: owner.pointer, value: count }];
+  const commit = await editFile({ common, path: owner.path, edits, message, fresh: owner.fresh });
+  return { job, message, commit };
 };
 
 const jobAndGroup = (state: Parameters<typeof findJob>[0], name: string) => {

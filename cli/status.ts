@@ -4,6 +4,7 @@ import { pc } from './colours.ts';
 import type { StateAnswer } from '../schema/control.ts';
 import type { LiveAllocation, LiveNode } from '../schema/live.ts';
 import type { DeploymentStatus, DeploymentView } from '../schema/plan.ts';
+import { unprovenWords } from '../schema/held-words.ts';
 import { formatAge, formatCpu, formatSize } from '../schema/units.ts';
 import { byImportance, many, STATUS_WORDS, waitingLines } from '../reconciler/render/words.ts';
 import { problemLine } from '../reconciler/render/plan-text.ts';
@@ -83,6 +84,7 @@ const overview = (state: ReadyState, io: Io): readonly string[] => {
     ...list('Nodes', conditionLines(state)),
     ...list('Waiting', waitingLines({ ...view.plan, blocked })),
     ...list('Problems', view.plan.problems.map(problemLine)),
+    ...list('Not proof', (view.desired.unprovenFiles ?? []).map(unprovenWords)),
   ];
   const room = io.rows - HEAD_LINES - below.join('\n').split('\n').length;
   const { shown, hidden } = mostImportant(view.plan.deployments, room);

@@ -5,6 +5,7 @@
 
 import { execFile } from 'node:child_process';
 import { hostname, userInfo } from 'node:os';
+import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { CommitAnswer, CommitArgument, FileAnswer, StateAnswer } from '../schema/control.ts';
 import type { CommitRef, DesiredState, FileEdit } from '../schema/desired.ts';
@@ -13,7 +14,7 @@ import type { YamlEdit } from '../schema/yaml-edit.ts';
 import { blockedLines, STATUS_WORDS, waitingLines } from '../reconciler/render/words.ts';
 import { connect } from './client.ts';
 import type { Common, Io } from './command.ts';
-import { CommandError } from './command-error.ts';
+import { CommandError, StaleError } from './command-error.ts';
 import { ask } from './state.ts';
 
 export interface Person {
@@ -75,6 +76,22 @@ export const editFile = async (options: EditAsk): Promise<string | null> => {
   if (edited.text === file.text) return null;
   const edit: FileEdit = { path, content: edited.text, base: file.blob };
   return write({ common, edits: [edit], head: file.head, message });
+};
+
+/** What was pushed meanwhile is read within a second; a remote's takes one poll more. */
+const LOOKS = 20;
+const LOOK_AGAIN_MS = 250;
+
+/** Does it again from the beginning where somebody else was quicker, for some seconds. */
+export const lookingAgain = async <Value>(act: () => Promise<Value>): Promise<Value> => {
+  for (let looks = 1; ; looks += 1) {
+    try {
+      return await act();
+    } catch (error) {
+      if (!(error instanceof StaleError) || looks === LOOKS) throw error;
+      await pause(LOOK_AGAIN_MS);
+    }
+  }
 };
 
 export const tell = (

@@ -3,35 +3,58 @@
 // there. Read back from the forge after a start: no second check is made. Not here: when progress is
 // told (forge/commits), words (render).
 
-import type { CheckBody, CheckReport, DeploymentReport } from '../schema/forge.ts';
+import { isTakenBack } from '../schema/forge.ts';
+import type { CheckBody, CheckReport, DeploymentReport, Ended } from '../schema/forge.ts';
+import type { HeldFile } from '../schema/ledger.ts';
 import type { Ms } from '../schema/spec.ts';
 import type { View } from './cycle.ts';
 import type { Refused } from './loop.ts';
-import { endOf, isReturn, tellAt, type ToldCommit } from './forge/commits.ts';
+import {
+  endOf,
+  heldUntil,
+  isReturn,
+  tellAt,
+  type Standing,
+  type ToldCommit,
+} from './forge/commits.ts';
 import { earliest, tryEach, type ForgeContext, type Part } from './forge-context.ts';
 import type { ForgePort } from './ports.ts';
 import { deploymentWords } from './render/comment.ts';
-import { endedCheck, refusedCheck, syncCheck } from './render/sync-check.ts';
+import {
+  endedCheck,
+  heldCheck,
+  isRefusedCheck,
+  refusedCheck,
+  syncCheck,
+  syncStanding,
+} from './render/sync-check.ts';
 import type { SyncView } from './render/sync-blocks.ts';
 import { visibilityOf } from './render/visibility.ts';
 
 /** Commits behind HEAD that may still have an open check: more in one push end untold. */
 const COMMITS_BACK = 20;
 
+/** A commit that failed is waited for so long to be taken back after another one follows. */
+const TAKEN_BACK_MS = 5 * 60_000;
+
 interface Open extends ToldCommit {
   readonly commit: string;
   readonly isReturn: boolean;
   readonly deployment: DeploymentReport['state'] | null;
+  /** What was told last since another commit follows, and since when one does; absent: nothing. */
+  readonly end?: { readonly ended: string; readonly at: Ms };
 }
 
 export interface CommitReports {
   readonly tell: Part;
-  /** A commit that the branch stands at and that is not followed; null: there is none. */
-  readonly refuse: (refused: Refused | null) => Promise<null>;
+  /** Takes in that a commit is in sync while nothing is told: another may follow before it is. */
+  readonly notice: (view: View | null) => void;
+  /** Commits of the branch that are not followed. */
+  readonly refuse: (refused: readonly Refused[]) => Promise<null>;
 }
 
 export const createCommitReports = (context: ForgeContext): CommitReports => {
-  const { forge, source, clock, environmentUrl = null } = context;
+  const { forge, source, clock } = context;
   const open = new Map<string, Open>();
 
   /** Newest first until one that is known, or that ended on the forge. */
@@ -42,14 +65,54 @@ export const createCommitReports = (context: ForgeContext): CommitReports => {
       if (open.has(oid)) return;
       if (refused.includes(oid)) continue;
       const told = await forge.check('sync', oid);
-      if (told?.status === 'completed' && oid !== head) return;
+      if (told !== null && isEnd(told) && oid !== head) return;
       const wasSynced = told?.conclusion === 'success';
       const fresh = { since: clock.now(), told, toldAt: 0, wasSynced, deployment: null };
       open.set(oid, { commit: oid, isReturn: isReturn(info), ...fresh });
     }
   };
 
-  const write = async (one: Open, body: CheckBody, view: View): Promise<Ms | null> => {
+  const { tellHead, tellEnded } = createTellers(context, open);
+
+  return {
+    refuse: refusalsTo(forge),
+    notice: (view) => {
+      const one = open.get(view?.desired.commit.oid ?? '');
+      if (view === null || one === undefined || one.wasSynced) return;
+      const wasSynced = syncStanding(seenOf(one, view)).conclusion === 'success';
+      if (wasSynced) open.set(one.commit, { ...one, wasSynced });
+    },
+    tell: async (view) => {
+      const head = view.desired.commit;
+      await discover(head.oid, view.tree.refused?.commits ?? []);
+      const due: (Ms | null)[] = [];
+      await tryEach([...open.values()], async (one) => {
+        if (one.commit === head.oid) {
+          due.push(await tellHead(one, view));
+        } else {
+          due.push(await tellEnded(one, view));
+        }
+      });
+      return earliest(due);
+    },
+  };
+};
+
+/** Of one commit each, as far as it may be told now; the instant from which there may be more. */
+interface Tellers {
+  readonly tellHead: (one: Open, view: View) => Promise<Ms | null>;
+  /** Of a commit that another one follows. */
+  readonly tellEnded: (one: Open, view: View) => Promise<Ms | null>;
+}
+
+const createTellers = (context: ForgeContext, open: Map<string, Open>): Tellers => {
+  const { forge, clock, environmentUrl = null } = context;
+
+  const write = async (
+    one: Open,
+    body: CheckBody,
+    { view, state: given }: { view: View; state?: DeploymentReport['state'] },
+  ): Promise<Ms | null> => {
     const report: CheckReport = { ...body, kind: 'sync', commit: one.commit };
     const now = clock.now();
     const at = tellAt(one, report, now);
@@ -57,7 +120,7 @@ export const createCommitReports = (context: ForgeContext): CommitReports => {
     if (at !== null) await forge.writeCheck(report);
     const told = at === null ? one : { ...one, told: report, toldAt: now };
     open.set(one.commit, told);
-    const state = deploymentState(report);
+    const state = given ?? deploymentState(report);
     if (state !== one.deployment) {
       await forge.writeDeployment({
         commit: one.commit,
@@ -71,27 +134,39 @@ export const createCommitReports = (context: ForgeContext): CommitReports => {
     return null;
   };
 
-  return {
-    refuse: refusalsTo(forge),
-    tell: async (view) => {
-      const head = view.desired.commit;
-      await discover(head.oid, view.tree.refused?.commits ?? []);
-      const due: (Ms | null)[] = [];
-      await tryEach([...open.values()], async (one) => {
-        if (one.commit === head.oid) {
-          const body = syncCheck(seenOf(one, view));
-          // Before it is told: the forge may be away.
-          const now = { ...one, wasSynced: one.wasSynced || body.conclusion === 'success' };
-          open.set(one.commit, now);
-          due.push(await write(now, body, view));
-        } else {
-          await write(one, endedBody(one, view), view);
-          open.delete(one.commit);
-        }
-      });
-      return earliest(due);
-    },
+  /** A view comes many times a second in a rollout: its words are made when they may be told. */
+  const tellHead: Tellers['tellHead'] = async (one, view) => {
+    const seen = seenOf(one, view);
+    const standing = syncStanding(seen);
+    // Before it is told: the forge may be away.
+    const now = { ...one, wasSynced: one.wasSynced || standing.conclusion === 'success' };
+    open.set(one.commit, now);
+    const at = heldUntil(now, standing, clock.now());
+    if (at > clock.now() && deploymentState(standing) === one.deployment) return at;
+    return write(now, syncCheck(seen), { view });
   };
+
+  /** That it was taken back comes a moment after the commit that did: the ledger says it then. */
+  const tellEnded: Tellers['tellEnded'] = async (one, view) => {
+    const held = heldAt(one, view);
+    // Until it is known who approved it, nothing is said of it.
+    if (held.some(({ by }) => by === '')) return null;
+    if (held.length > 0) {
+      return write(one, heldCheck(held, view.desired.commit), { view, state: 'inactive' });
+    }
+    const now = clock.now();
+    const ended = endOf(one, view.tree.ledger);
+    const isOver = ended.kind !== 'failed' || isTakenBack(ended);
+    const end = { ended: endName(ended), at: one.end?.at ?? now };
+    if (one.end?.ended === end.ended && now - end.at < TAKEN_BACK_MS) return null;
+    const known = isOver ? { ...one, toldAt: Number.NEGATIVE_INFINITY } : one;
+    const at = await write(known, endedBody(one, ended, view), { view });
+    if (at === null && (isOver || now - end.at >= TAKEN_BACK_MS)) open.delete(one.commit);
+    else if (at === null) open.set(one.commit, { ...(open.get(one.commit) ?? one), end });
+    return at;
+  };
+
+  return { tellHead, tellEnded };
 };
 
 const seenOf = ({ isReturn, wasSynced }: Open, view: View): SyncView => {
@@ -99,29 +174,42 @@ const seenOf = ({ isReturn, wasSynced }: Open, view: View): SyncView => {
   return { desired, live, plan, isReturn, wasSynced };
 };
 
-const endedBody = (one: Open, { desired, tree }: View): CheckBody => {
+const endedBody = ({ isReturn }: Open, ended: Ended, { desired }: View): CheckBody => {
   const { cluster, commit: head } = desired;
-  const { isReturn } = one;
   const context = { cluster: cluster.name, head, visibility: visibilityOf(desired), isReturn };
-  return endedCheck(endOf(one, tree.ledger), context);
+  return endedCheck(ended, context);
 };
+
+/** Two ends of one commit with the same name say the same. */
+const endName = (ended: Ended): string =>
+  ended.kind === 'failed'
+    ? JSON.stringify(ended.jobs.map(({ job, revertedBy }) => [job, revertedBy]))
+    : ended.kind;
+
+/** What waits for an owner, or was refused, is told again once another commit follows it. */
+const isEnd = (told: CheckReport): boolean =>
+  told.status === 'completed' && told.conclusion !== 'action_required' && !isRefusedCheck(told);
 
 /** Each refusal is written once. */
 const refusalsTo = (forge: ForgePort): CommitReports['refuse'] => {
-  let told: Refused | null = null;
+  const told = new Map<string, string>();
   return async (refused) => {
-    if (refused !== null && !isSameRefusal(told, refused)) {
-      await forge.writeCheck({ ...refusedCheck(refused), kind: 'sync', commit: refused.commit });
-    }
-    told = refused;
+    const commits = new Set(refused.map(({ commit }) => commit));
+    for (const commit of told.keys()) if (!commits.has(commit)) told.delete(commit);
+    await tryEach(refused, async (one) => {
+      if (told.get(one.commit) === one.message) return;
+      await forge.writeCheck({ ...refusedCheck(one), kind: 'sync', commit: one.commit });
+      told.set(one.commit, one.message);
+    });
     return null;
   };
 };
 
-const isSameRefusal = (told: Refused | null, { commit, message }: Refused): boolean =>
-  told?.commit === commit && told.message === message;
+/** Files that wait for an owner, as this older commit left them. */
+const heldAt = ({ commit }: Open, { desired }: View): readonly HeldFile[] =>
+  (desired.heldFiles ?? []).filter((one) => one.commit === commit);
 
-const deploymentState = ({ status, conclusion }: CheckReport): DeploymentReport['state'] => {
+const deploymentState = ({ status, conclusion }: Standing): DeploymentReport['state'] => {
   if (status !== 'completed') return status;
   switch (conclusion) {
     case 'success':

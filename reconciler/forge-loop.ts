@@ -4,7 +4,8 @@
 // told afterwards. Nothing is kept here that GitHub and Git do not know. Not here: what is told
 // (pull-reports, commit-reports, forge-requests), the forge (edge/forge).
 
-import { refusedTitle, refusedWords } from '../schema/refused-words.ts';
+import { saidTogether } from '../schema/plain.ts';
+import { refusedEach } from '../schema/refused-words.ts';
 import type { Ms } from '../schema/spec.ts';
 import { createCommitReports } from './commit-reports.ts';
 import { LOOK_AGAIN_MS, RETRY_FIRST_MS, RETRY_LONGEST_MS, WOKEN } from './config.ts';
@@ -20,7 +21,7 @@ export interface ForgeLoop {
   readonly run: (signal: AbortSignal) => Promise<void>;
   /** What the forge does not let us do now, in words; null: all is well. */
   readonly failure: () => string | null;
-  /** What a person should know though the forge is told all that is planned; null: nothing. */
+  /** What a person should know though the forge is told all; null: nothing. */
   readonly notice: () => string | null;
 }
 
@@ -30,10 +31,12 @@ export const createForgeLoop = (context: ForgeContext): ForgeLoop => {
   const pulls = createPullReports(context, wake);
   const commits = createCommitReports(context);
   const requests = createForgeRequests(context, pulls);
-  const offerReverts = createOfferedReverts(context);
+  const reverts = createOfferedReverts(context);
   let woken = new AbortController();
   let failure: string | null = null;
   let failures = 0;
+  /** After a failure: what the forge refuses is not written again with each move of the cluster. */
+  let notBefore: Ms = 0;
 
   const say = (now: string | null) => {
     if (now !== failure && now !== null) log.warn({}, `the forge: ${now}`);
@@ -60,22 +63,25 @@ export const createForgeLoop = (context: ForgeContext): ForgeLoop => {
         const seen = await forge.look((open) => pulls.begin(at, open));
         await attempt(() => pulls.tell(at, seen));
         await attempt(() => requests.answer(at, seen.requests));
+        await attempt(() => reverts.close(at, seen.pulls));
         return null;
       });
       await attempt(() => commits.tell(at));
-      await attempt(() => offerReverts(at));
+      await attempt(() => reverts.offer(at));
     };
     if (view !== null) await tell(view);
-    await attempt(() => commits.refuse(refused ?? refusedIn(view)));
+    await attempt(() => commits.refuse(refused === null ? refusedIn(view) : [refused]));
     failures = trouble === null ? 0 : failures + 1;
     say(trouble);
-    if (trouble !== null) due.push(clock.now() + backOff(failures));
-    return earliest(due);
+    notBefore = trouble === null ? 0 : clock.now() + backOff(failures);
+    return earliest(trouble === null ? due : [...due, notBefore]);
   };
 
   return {
     run: async (signal) => {
-      const stops = [forge.watch(wake), loop.watch(wake)];
+      const moved = ({ view }: LoopState) =>
+        clock.now() < notBefore ? commits.notice(view) : wake();
+      const stops = [forge.watch(wake), loop.watch(moved)];
       while (!signal.aborted) {
         woken = new AbortController();
         const due = await pass(loop.state());
@@ -85,17 +91,15 @@ export const createForgeLoop = (context: ForgeContext): ForgeLoop => {
       for (const stop of stops) stop();
     },
     failure: () => failure,
-    notice: pulls.notice,
+    notice: () => saidTogether(pulls.unjudged(), pulls.notice()),
   };
 };
 
 const backOff = (failures: number): Ms =>
   Math.min(RETRY_FIRST_MS * 2 ** Math.min(failures - 1, 10), RETRY_LONGEST_MS);
 
-/** The branch stands at a commit that the signature policy does not accept. */
-const refusedIn = (view: View | null): Refused | null => {
+/** Commits on the branch that the signature policy does not accept. */
+const refusedIn = (view: View | null): readonly Refused[] => {
   const refused = view?.tree.refused;
-  if (refused === undefined) return null;
-  const { newest } = refused;
-  return { commit: newest.oid, title: refusedTitle(refused), message: refusedWords(refused) };
+  return refused === undefined ? [] : refusedEach(refused);
 };

@@ -3,7 +3,7 @@
 // to the person. What was done before a crash is found in Git again and is not done twice. Not here:
 // what a request may do (forge/requests).
 
-import { teamsIn, type OwnedChange, type Person } from '../schema/behind.ts';
+import { teamsIn, type OwnedChange } from '../schema/behind.ts';
 import type { Account, ForgeRequest } from '../schema/forge.ts';
 import type { Ms } from '../schema/spec.ts';
 import type { CommitInfo } from '../schema/source.ts';
@@ -15,6 +15,7 @@ import {
   removersToKnow,
   REQUEST_TRAILER,
   type Answer,
+  type RequestContext,
 } from './forge/requests.ts';
 import { tryEach, type ForgeContext } from './forge-context.ts';
 import type { CommitAsk } from './ports.ts';
@@ -79,8 +80,8 @@ const decide = async (
   const at = new Date(clock.epochMs?.() ?? 0).toISOString();
   const pull = request.pull === null ? null : pulls.planned(request.pull);
   const authors = await authorsOf(forge, request, view);
-  const person = await personOf(forge, request, ownedOf(request, pull, desired));
-  const context = { desired, plan, tree, pull, authors, person, at, change: undefined };
+  const asked = await personOf(forge, request, ownedOf(request, pull, desired));
+  const context = { desired, plan, tree, pull, authors, ...asked, at, change: undefined };
   const answer = answerTo(request, context);
   if (answer.kind !== 'read') return answer;
   const changes = [request.commit];
@@ -151,10 +152,11 @@ const personOf = async (
   forge: ForgeContext['forge'],
   { action, by }: ForgeRequest,
   owned: readonly OwnedChange[],
-): Promise<Person | null> => {
-  if (action !== 'approve' || owned.length === 0) return null;
-  const { approvals } = await forge.behind({ kind: 'account', account: by }, teamsIn(owned));
-  return approvals[0] ?? null;
+): Promise<Pick<RequestContext, 'person' | 'unread'>> => {
+  if (action !== 'approve' || owned.length === 0) return { person: null };
+  const ask = { kind: 'account', account: by } as const;
+  const { approvals, unread } = await forge.behind(ask, teamsIn(owned));
+  return { person: approvals[0] ?? null, ...(unread === undefined ? {} : { unread }) };
 };
 
 const ownedOf = (

@@ -2,7 +2,6 @@
 // In: a configuration. Out: a running control plane, and the way to stop it. Containers are never
 // touched by stopping. Not here: any decision.
 
-import { readFile } from 'node:fs/promises';
 import { setImmediate as pause } from 'node:timers/promises';
 import { LinkServiceDefinition } from '../schema/generated/purser/link/v1/link.ts';
 import { ControlServiceDefinition } from '../schema/generated/purser/control/v1/control.ts';
@@ -22,6 +21,7 @@ import type {
   RollbackArgument,
   StateAnswer,
 } from '../schema/control.ts';
+import type { LiveState } from '../schema/live.ts';
 import type { Snapshot } from '../schema/snapshot.ts';
 import { NOTHING_KEPT } from '../schema/kept.ts';
 import { parseImageReference } from '../schema/image-reference.ts';
@@ -33,12 +33,14 @@ import { createControl } from './edge/control.ts';
 import type { GitSource } from './edge/git/source.ts';
 import { allowedSignerLine, openSigningKey } from './edge/git/signing-key.ts';
 import { createGitSource } from './edge/git/source.ts';
-import { shownRepository, type Auth } from './edge/git/remote.ts';
+import { shownRepository } from './edge/git/remote.ts';
+import { withoutItems } from './edge/live-parts.ts';
 import { createKeep, type KeepPort } from './edge/keep.ts';
 import { createLog } from './edge/log.ts';
 import { createNodes } from './edge/nodes.ts';
 import { createRegistry } from './edge/registry.ts';
 import { listen } from './edge/server.ts';
+import { readToken } from './edge/token-file.ts';
 import type { Events } from './events.ts';
 import { createEvents } from './events.ts';
 import type { Loop } from './loop.ts';
@@ -254,10 +256,19 @@ const viewOf = (
   now: number,
 ): NonNullable<StateAnswer['view']> => ({
   desired,
-  live: told(),
+  live: shown(told()),
   plan,
   ageMs: now - at,
   wakesInMs: plan.wakeAt === null ? null : Math.max(0, plan.wakeAt - now),
+});
+
+/** Without the orders that were sent: the same copies once more, which nobody looks at. */
+const shown = ({ upForMs, nodes }: LiveState): LiveState => ({
+  upForMs,
+  nodes: nodes.map((node) => ({
+    ...node,
+    sent: node.sent === null ? null : withoutItems(node.sent),
+  })),
 });
 
 const snapshotOf = (handling: Handling): Snapshot => {
@@ -298,9 +309,12 @@ const fileOf = async (handling: Handling, { path }: FileArgument): Promise<FileA
 };
 
 const commit = async ({ source, loop }: Handling, ask: CommitArgument): Promise<CommitAnswer> => {
-  const made = await source.commit(ask);
-  loop.wake();
-  return { commit: made };
+  try {
+    return { commit: await source.commit(ask) };
+  } finally {
+    // Also where somebody was quicker: what they pushed is to be read.
+    loop.wake();
+  }
 };
 
 const history = async (
@@ -340,9 +354,3 @@ const rollback = async (handling: Handling, { job }: RollbackArgument): Promise<
   const target = await rollbackTarget({ tree, job, complete: handling.source.complete });
   return { head: tree.head.oid, target };
 };
-
-/** Read anew for every login, so that a token may be exchanged under a running reconciler. */
-export const readToken = async (file: string): Promise<Auth> => ({
-  kind: 'token',
-  token: (await readFile(file, 'utf8')).trim(),
-});

@@ -8,7 +8,7 @@ import type { DesiredState } from '../schema/desired.ts';
 import type { LiveState } from '../schema/live.ts';
 import { isMarkOnly } from '../schema/mark-only.ts';
 import type { DeploymentStatus } from '../schema/plan.ts';
-import type { View } from './cycle.ts';
+import { isEdgeFailure, type View } from './cycle.ts';
 import { RETRY_LONGEST_MS } from './config.ts';
 import type { Foresee } from './foresee.ts';
 import type { LogPort } from './ports.ts';
@@ -16,6 +16,8 @@ import { noteWith, planNote, syncNote, type JobSeen, type NoteEnd } from './rend
 import { isOnItsWay } from './render/sync-jobs.ts';
 
 export interface NotesPort {
+  /** False: the host takes none, and none is written. */
+  readonly areTaken: () => boolean;
   /** What the note becomes of what it is; null: it is left as it is. */
   readonly update: (
     commit: string,
@@ -99,8 +101,17 @@ export const createNoter = ({ notes, foresee, epochMs, log }: NoterOptions): Not
     return endOf(view) ?? (isLong && view.stale === null ? { kind: 'under-way' } : null);
   };
 
+  /** Only where somebody will read it: a plan of a large commit is work. */
+  const plan = (one: Following, desired: DesiredState) =>
+    writing.isRefused() ? NO_PLAN : planOf(one, desired);
+
   return {
     look: (view) => {
+      if (!notes.areTaken()) {
+        following = null;
+        last = view.desired;
+        return;
+      }
       const { oid } = view.desired.commit;
       const isOpen = following?.noted === null || following?.noted === 'under-way';
       if (following !== null && following.commit !== oid && isOpen) {
@@ -115,11 +126,9 @@ export const createNoter = ({ notes, foresee, epochMs, log }: NoterOptions): Not
       if (following.isPartial && !view.plan.synced && following.plan === null) {
         following = { ...following, live: view.live };
       } else if (!view.plan.blocked.some(isUnresolved)) {
-        following.plan ??= planOf(following, view.desired);
+        following.plan ??= plan(following, view.desired);
       }
-      if (isDue) {
-        following.plan ??= planOf(following, view.desired);
-      }
+      if (isDue) following.plan ??= plan(following, view.desired);
       if (news !== null) note(following, view, news);
       writing.offer();
     },
@@ -132,14 +141,19 @@ interface Writing {
   readonly put: (commit: string, one: Waiting) => void;
   /** Begins where nothing is being written, and the last failure is long enough ago. */
   readonly offer: () => void;
+  /** A person must act before one can be written. */
+  readonly isRefused: () => boolean;
   readonly idle: () => Promise<void>;
 }
+
+const NO_PLAN: Promise<string | null> = Promise.resolve(null);
 
 const createWriting = ({ notes, epochMs, log }: Omit<NoterOptions, 'foresee'>): Writing => {
   const waiting = new Map<string, Waiting>();
   let writing: Promise<void> | null = null;
   let notBefore = 0;
   let said = '';
+  let isRefused = false;
   const drain = async (): Promise<void> => {
     for (const [commit, one] of waiting) {
       try {
@@ -147,12 +161,14 @@ const createWriting = ({ notes, epochMs, log }: Omit<NoterOptions, 'foresee'>): 
         await notes.update(commit, (before) => noteWith(before, { ...one, plan }));
         if (waiting.get(commit) === one) waiting.delete(commit);
         said = '';
+        isRefused = false;
       } catch (error) {
         notBefore = epochMs() + RETRY_LONGEST_MS;
         const message = error instanceof Error ? error.message : String(error);
         const what = 'a note on a commit could not be written and will be tried again';
         if (message !== said) log.warn({ message }, what);
         said = message;
+        isRefused = isEdgeFailure(error) && error.consequence === 'broken';
         break;
       }
     }
@@ -167,6 +183,7 @@ const createWriting = ({ notes, epochMs, log }: Omit<NoterOptions, 'foresee'>): 
     offer: () => {
       if (waiting.size > 0 && epochMs() >= notBefore) writing ??= drain();
     },
+    isRefused: () => isRefused,
     idle: async () => {
       await writing;
     },

@@ -1,17 +1,20 @@
 // Reverts that the machine may not make itself, offered as pull requests, one for each deployment.
 // In: a view, and what keeps the writer from writing. Out: a branch with the commit, and a pull
-// request. The rollout stays stopped meanwhile (rules 6.3, 6.5). Not here: what a revert is
+// request. The rollout stays stopped meanwhile (rules 6.3, 6.5). Once the branch has another version
+// both go: merged later it would take back what came since. Not here: what a revert is
 // (plan/proposals, desired/revert).
 
 import type { DesiredJob } from '../schema/desired.ts';
 import { uncalling } from '../schema/plain.ts';
 import type { Blocked } from '../schema/plan.ts';
 import type { Ms } from '../schema/spec.ts';
+import type { PullClose, PullRequest } from '../schema/forge.ts';
 import { takenBack } from '../schema/taken-back.ts';
 import { MACHINE_AUTHOR } from './config.ts';
 import type { View } from './cycle.ts';
 import { tryEach, type ForgeContext, type Part } from './forge-context.ts';
 import type { CommitAsk } from './ports.ts';
+import { code, commitCode } from './render/markdown.ts';
 import { offerText } from './render/offer.ts';
 
 interface Offer {
@@ -20,18 +23,28 @@ interface Offer {
   readonly ask: CommitAsk;
 }
 
-export const createOfferedReverts = ({ forge, source, log, loop }: ForgeContext): Part => {
+export interface OfferedReverts {
+  readonly offer: Part;
+  /** Those whose version is not on the branch any more; `pulls`: what the forge shows. */
+  readonly close: (view: View, pulls: readonly PullRequest[]) => Promise<null>;
+}
+
+const branchOf = (cluster: string, deployment: string): string =>
+  `purser/${cluster}/revert-${deployment}`;
+
+export const createOfferedReverts = (context: ForgeContext): OfferedReverts => {
+  const { forge, source, log, loop } = context;
   const offered = new Set<string>();
 
   const offer = async (view: View, { job, deployment, ask }: Offer): Promise<void> => {
-    const branch = `purser/${view.desired.cluster.name}/revert-${deployment}`;
+    const branch = branchOf(view.desired.cluster.name, deployment);
     await source.offer(ask, branch);
     const number = await forge.openPull({ branch, ...offerText(ask.message) });
     offered.add(deployment);
     log.info({ job, deployment, pull: number }, 'offered a revert as a pull request');
   };
 
-  return async (view): Promise<Ms | null> => {
+  const offerAll = async (view: View): Promise<Ms | null> => {
     const { write } = loop.state();
     const refused = write?.consequence === 'broken' ? refusedReverts(view) : [];
     const open = [...refused, ...(await impossibleReverts(view, source.complete))];
@@ -41,6 +54,45 @@ export const createOfferedReverts = ({ forge, source, log, loop }: ForgeContext)
     await tryEach(fresh, (one) => offer(view, one));
     return null;
   };
+
+  return {
+    offer: offerAll,
+    close: async (view, pulls) => {
+      await tryEach(doneWith(view, pulls), async (one) => {
+        await forge.closePull(one);
+        log.info({ pull: one.pull }, 'closed a revert that nobody needs any more');
+      });
+      return null;
+    },
+  };
+};
+
+/** Closed ones are met once more, so that a branch that was not removed before an end is. */
+const doneWith = (
+  { desired, tree, stale }: View,
+  pulls: readonly PullRequest[],
+): readonly PullClose[] => {
+  if (stale !== null) return [];
+  const prefix = branchOf(desired.cluster.name, '');
+  const open = new Set(desired.jobs.map(({ deployment }) => deployment));
+  return pulls.flatMap(({ number: pull, headRef: branch, fromFork }) => {
+    const deployment = branch.slice(prefix.length);
+    if (fromFork || !branch.startsWith(prefix) || open.has(deployment)) return [];
+    return [{ pull, branch, words: closingWords(deployment, { desired, tree }) }];
+  });
+};
+
+const closingWords = (deployment: string, { desired, tree }: Pick<View, 'desired' | 'tree'>) => {
+  const failed = tree.ledger.findLast(
+    (record) => record.kind === 'failed' && record.deployment === deployment,
+  );
+  const name = failed?.kind === 'failed' ? failed.job : 'the job';
+  const job = desired.jobs.find(({ id }) => id === name);
+  const what =
+    job === undefined
+      ? `${code(name)} is not on the branch any more`
+      : `the branch has another version of ${code(name)} since commit ${commitCode(job.commit.oid)}`;
+  return `Closed by Purser: ${what}. There is nothing left to take back.`;
 };
 
 /** The branch cannot be written: the very commit, elsewhere (rules 6.5). */

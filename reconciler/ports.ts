@@ -13,6 +13,7 @@ import type {
   ForgeRequest,
   ForgeState,
   PullAsk,
+  PullClose,
   PullRequest,
 } from '../schema/forge.ts';
 import type { HeldFile, LedgerRecord } from '../schema/ledger.ts';
@@ -115,6 +116,8 @@ export interface ForgePort {
   readonly writeDeployment: (report: DeploymentReport) => Promise<void>;
   /** Opens it, or edits the open one of the same branch; its number. */
   readonly openPull: (ask: PullAsk) => Promise<number>;
+  /** Closes it, once with these words, and removes its branch; what is done already is left. */
+  readonly closePull: (ask: PullClose) => Promise<void>;
   /** Accounts of the people behind a pull request's commits, for rules 8.2. */
   readonly authors: (pull: number) => Promise<readonly Account[]>;
   /** Who wrote a change and who approves it; `teams`: owners of which members are asked for. */

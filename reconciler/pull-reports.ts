@@ -2,7 +2,8 @@
 // In: a view and what the forge says. Out: checks on the newest commit of each, one comment a pull
 // request. Not here: when a plan is made anew (forge/pulls), the plan (edge), words (render).
 
-import { NOBODY, openChanges, teamsIn, type Behind, type OwnedChange } from '../schema/behind.ts';
+import { NOBODY, openChanges, teamsIn, unjudged } from '../schema/behind.ts';
+import type { Behind, OwnedChange } from '../schema/behind.ts';
 import type { CheckReport, ForgeState, PullRequest } from '../schema/forge.ts';
 import type { PullPlan } from '../schema/pull-plan.ts';
 import type { Ms } from '../schema/spec.ts';
@@ -23,6 +24,8 @@ export interface PullReports {
   readonly tell: (view: View, seen: ForgeState) => Promise<Ms | null>;
   /** What was planned last; null: nothing yet. */
   readonly planned: (pull: number) => PlannedPull | null;
+  /** What keeps it from being known who approved one of them; null: nothing. */
+  readonly unjudged: () => string | null;
   /** Its plan is made anew with the next look, whatever has changed, before those of others. */
   readonly forget: (pull: number) => void;
   /** What a person should know of what is not planned; null: all is. */
@@ -43,6 +46,8 @@ interface Subject {
   readonly head: string;
   readonly base: string;
   readonly pull: PullRequest | null;
+  /** Of a merge group: pull requests in its queue. */
+  readonly queued: readonly number[];
 }
 
 export const createPullReports = (context: ForgeContext, wake: () => void): PullReports => {
@@ -77,6 +82,7 @@ export const createPullReports = (context: ForgeContext, wake: () => void): Pull
       if (first !== undefined) void plans.of(first, view);
     },
     planned: (pull) => known.get(keyOf(pull)) ?? null,
+    unjudged: () => unjudgedAmong(known),
     forget: (pull) => {
       known.delete(keyOf(pull));
       plans.drop(keyOf(pull));
@@ -147,8 +153,8 @@ const planTeller =
       return false;
     }
     const { behind, failure } = await askBehind(context, subject, plan);
-    const before = known.get(key);
-    const told = await tellPlan(context, { subject, view, plan, behind, before });
+    const about = { subject, before: known.get(key), ...queueOf(subject, known) };
+    const told = await tellPlan(context, { ...about, view, plan, behind });
     known.set(key, { ...told, live: made.live });
     plans.drop(key);
     // The plan is told in any case; whose approvals could not be asked count for nobody.
@@ -180,13 +186,43 @@ const noticeOf = (
         'own, then of forks. Comment `/purser plan` on another one, or close some';
 };
 
+const unjudgedAmong = (known: ReadonlyMap<string, PlannedPull>): string | null => {
+  const [found] = [...known].filter(([, { unjudged: why }]) => why !== null);
+  return found === undefined ? null : `who approved ${found[0]} is not known: ${found[1].unjudged}`;
+};
+
 interface Tell {
   readonly subject: Subject;
   readonly view: View;
   readonly plan: PullPlan;
   readonly behind: Behind | null;
   readonly before: PlannedPull | undefined;
+  /** Of a merge group: what of it no owner has let through; absent: it is a pull request. */
+  readonly queue?: (plan: PullPlan) => readonly OwnedChange[];
 }
+
+const queueOf = (
+  { pull, queued }: Subject,
+  known: ReadonlyMap<string, PlannedPull>,
+): Pick<Tell, 'queue'> => {
+  if (pull !== null) return {};
+  const judged = queued.flatMap((number) => known.get(keyOf(number)) ?? []);
+  return { queue: (plan) => (plan.kind === 'planned' ? openInQueue(plan, judged) : []) };
+};
+
+/**
+ * A merge group's changes are those of the pull requests in the queue, each as it was judged by
+ * itself. What none of them that is known changes is judged once it is on the branch.
+ */
+const openInQueue = (
+  { owned = [] }: Pick<Planned, 'owned'>,
+  queued: readonly PlannedPull[],
+): readonly OwnedChange[] => {
+  const waits = new Set(queued.flatMap(({ open }) => open.map(({ path }) => path)));
+  return owned.filter(({ path }) => waits.has(path));
+};
+
+type Planned = Extract<PullPlan, { kind: 'planned' }>;
 
 /** A review makes no plan anew: the plan is told again, with who has approved. */
 const tellReviews = async (
@@ -210,7 +246,7 @@ const askBehind = async (context: ForgeContext, subject: Subject, plan: PullPlan
   }
 };
 
-/** Asked only where somebody owns what it changes. A merge group's are judged once it is merged. */
+/** Asked only where somebody owns what it changes; of a merge group its pull requests were asked. */
 const behindOf = async (
   { forge }: ForgeContext,
   { pull }: Subject,
@@ -224,10 +260,12 @@ const behindOf = async (
 /** Its check and comment, where they say something else than what stands there. */
 const tellPlan = async (
   { forge, clock }: ForgeContext,
-  { subject, view, plan, behind, before }: Tell,
+  { subject, view, plan, behind, before, queue }: Tell,
 ): Promise<PlannedPull> => {
   const { head, base, pull } = subject;
-  const words = { ...wordsOf(view), open: openOf(view, plan, behind) };
+  const open = queue === undefined ? openOf(view, plan, behind) : queue(plan);
+  const why = unjudged(open, behind?.unread);
+  const words = { ...wordsOf(view), open, ...(why === null ? {} : { unjudged: why }) };
   const approvals = approvalsIn(view);
   const report: CheckReport = { ...planCheck(plan, words), kind: 'plan', commit: head };
   const isSameInput = before?.head === head && before.base === base;
@@ -251,6 +289,8 @@ const tellPlan = async (
     plannedAt: clock.now(),
     approvals,
     behind,
+    open,
+    unjudged: why,
     told: isTold ? told : report,
     comment,
   };
@@ -342,10 +382,17 @@ const subjectsOf = (
   { desired }: View,
   pulls: readonly PullRequest[],
   groups: ForgeState['groups'],
-): readonly Subject[] => [
-  ...groups.map(({ head, base }) => ({ key: head, head, base, pull: null })),
-  ...pulls.map((pull) => {
+): readonly Subject[] => {
+  const inQueue = groups.map(({ pull }) => pull);
+  const isQueued = ({ number }: PullRequest): boolean => inQueue.includes(number);
+  const ofPull = (pull: PullRequest): Subject => {
     const { number, head } = pull;
-    return { key: keyOf(number), head, base: desired.commit.oid, pull };
-  }),
-];
+    return { key: keyOf(number), head, base: desired.commit.oid, pull, queued: [] };
+  };
+  return [
+    // First: a group is judged by what is known of its pull requests.
+    ...pulls.filter(isQueued).map(ofPull),
+    ...groups.map(({ head, base }) => ({ key: head, head, base, pull: null, queued: inQueue })),
+    ...pulls.filter((pull) => !isQueued(pull)).map(ofPull),
+  ];
+};

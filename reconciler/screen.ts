@@ -4,9 +4,12 @@
 // so while the forge is away. Where cluster.yaml names no owners every tree is handed on as it is.
 // Not here: the judging (desired/judge), asking the forge (behinds).
 
-import { NOBODY, teamsIn, type Behind, type GivenApproval } from '../schema/behind.ts';
+import { NOBODY, openChanges, teamsIn, unjudged } from '../schema/behind.ts';
+import type { Behind, GivenApproval } from '../schema/behind.ts';
 import { compareText } from '../schema/ids.ts';
 import type { HeldFile, Judged, Ledger } from '../schema/ledger.ts';
+import type { MergeFacts } from '../schema/forge.ts';
+import { SIGNERS_FOLDER } from '../schema/signers.ts';
 import type { CommitInfo, Files, SourceTree } from '../schema/source.ts';
 import { APPROVAL_MS, MACHINE_AUTHOR } from './config.ts';
 import { CLUSTER_PATH } from './desired/cluster.ts';
@@ -18,11 +21,25 @@ import { completeScreened } from './screened-histories.ts';
 export interface Screenable extends Pick<SourcePort, 'read' | 'complete' | 'commit'> {
   readonly listCommits: (limit: number) => Promise<readonly CommitInfo[]>;
   readonly at: (commit: string) => Promise<Pick<SourceTree, 'head' | 'files'> | null>;
+  /** Whose verified signature a commit bears, in lower case; absent: nobody's ever. */
+  readonly signedBy?: (commit: string) => Promise<readonly string[]>;
+  /** What Git knows of it as a merge; null: it is none. */
+  readonly mergeOf?: (commit: string) => Promise<MergeFacts | null>;
+}
+
+/** A commit, and whose verified signature it bears. */
+export interface ScreenedCommit extends CommitInfo {
+  /** In lower case; absent: nobody's that is listed. */
+  readonly signedBy?: readonly string[];
+  /** Absent: it has one parent. */
+  readonly merge?: MergeFacts;
 }
 
 export interface People {
   /** undefined: not known yet, and asked for. */
-  readonly behind: (commit: CommitInfo, teams: readonly string[]) => Behind | undefined;
+  readonly behind: (commit: ScreenedCommit, teams: readonly string[]) => Behind | undefined;
+  /** What keeps it from being known; null: nothing. Absent: nothing ever does. */
+  readonly why?: (commit: ScreenedCommit, teams: readonly string[]) => string | null;
   /** Another number once more is known. */
   readonly version: () => number;
 }
@@ -39,12 +56,19 @@ const LINE_MOST = 1000;
 /** Commits that need no judging are recorded in passing, so that the way back stays short. */
 const RECORD_EVERY = LINE_FIRST - 2;
 
-/** Without a forge a commit is its author's, by the address that it names: no proof of it. */
+/**
+ * Without a forge a commit is that signer's whose verified signature it bears; else its author's, by
+ * the address that it names: no proof of it.
+ */
 export const byAddress: People = {
-  behind: ({ author: { email } }) => ({
-    authors: [{ name: email, as: [email.toLowerCase()] }],
-    approvals: [],
-  }),
+  behind: ({ author: { email }, signedBy: [signer, ...more] = [] }) =>
+    signer === undefined
+      ? {
+          authors: [{ name: email, as: [email.toLowerCase()] }],
+          approvals: [],
+          isUnproven: true,
+        }
+      : { authors: [{ name: signer, as: [signer, ...more] }], approvals: [] },
   version: () => 0,
 };
 
@@ -96,24 +120,28 @@ const screened = async (screening: Screening): Promise<SourceTree> => {
   const { raw } = screening;
   const { start, steps } = await wayTo(screening);
   const given = approvalsIn(screening);
-  const { judged, isDue } = judgeAll(screening, { start, steps, given });
+  const { judged, isDue, why } = judgeAll(screening, { start, steps, given });
   const from = isDue ? start : judged;
   const left = isDue
     ? steps
     : steps.slice(steps.findIndex(({ commit }) => commit === from.commit) + 1);
-  const held = heldIn(raw.files, waiting(from, left, raw.files));
+  const held = heldIn(raw.files, waiting(from, left, { files: raw.files, why }));
   const { lastSynced } = raw;
+  const unproven = (from.unproven ?? []).filter(
+    ({ path, blob }) => (raw.files.get(path)?.blob ?? null) === blob,
+  );
   return {
     ...raw,
     files: withHeld(raw.files, held),
     lastSynced: lastSynced && { ...lastSynced, files: withHeld(lastSynced.files, held) },
     ...(held.length === 0 ? {} : { held }),
+    ...(unproven.length === 0 ? {} : { unproven }),
     ...(isDue ? { owed: [judged] } : {}),
   };
 };
 
 interface Step extends judging.JudgedCommit {
-  readonly info: CommitInfo;
+  readonly info: ScreenedCommit;
 }
 
 interface Way {
@@ -137,12 +165,21 @@ const wayTo = async ({ source, raw }: Screening): Promise<Way> => {
     if (now === undefined) throw stale(raw);
     const cluster = now.get(CLUSTER_PATH);
     const changed = judging.changedBetween(files, now);
-    steps.push({ commit: info.oid, info, changed, cluster });
+    const known = changed.length === 0 ? info : await knownOf(source, info);
+    steps.push({ commit: info.oid, info: known, changed, cluster });
     files = now;
   }
   const isJudged = known && judged.commit === base;
   const start = isJudged ? judged : judging.judgedFrom(base, before?.files.get(CLUSTER_PATH));
   return { start, steps };
+};
+
+/** What Git itself knows of who is behind a commit. */
+const knownOf = async (source: Screenable, info: CommitInfo): Promise<ScreenedCommit> => {
+  const signedBy = (await source.signedBy?.(info.oid)) ?? [];
+  const merge = (await source.mergeOf?.(info.oid)) ?? null;
+  const signed = signedBy.length === 0 ? {} : { signedBy };
+  return { ...info, ...signed, ...(merge === null ? {} : { merge }) };
 };
 
 /** Commits after the first of these bases that is on the line, oldest first. */
@@ -183,11 +220,19 @@ const approvalsIn = ({ raw, options }: Screening): readonly GivenApproval[] =>
     return options.epochMs() - Date.parse(record.at) <= APPROVAL_MS ? [record] : [];
   });
 
-/** As far as it is known who is behind the commits; `isDue`: it must be recorded to count. */
+interface JudgedLine {
+  readonly judged: Judged;
+  /** It must be recorded to count. */
+  readonly isDue: boolean;
+  /** What keeps the rest from being judged; null: it is being asked. */
+  readonly why: string | null;
+}
+
+/** As far as it is known who is behind the commits. */
 const judgeAll = (
   { options, own, raw }: Screening,
   { start, steps, given }: Way & { readonly given: readonly GivenApproval[] },
-): { readonly judged: Judged; readonly isDue: boolean } => {
+): JudgedLine => {
   const reverts = new Set(
     raw.ledger.flatMap((record) => (record.kind === 'reverted' ? [record.commit] : [])),
   );
@@ -197,45 +242,69 @@ const judgeAll = (
     const owned = judging.ownedIn(judged, step);
     const touches = judged.held.some(({ path }) => step.changed.some((one) => one.path === path));
     const isMachine = own.has(step.commit) || reverts.has(step.commit);
-    const behind =
-      owned.length === 0 || isMachine ? null : behindOf(step, judged, { options, given });
-    if (behind === undefined) break;
+    const isAsked = owned.length > 0 && !isMachine;
+    const behind = isAsked ? behindOf(step, judged, { options, given }) : null;
+    if (typeof behind === 'string') return { judged, isDue, why: behind || null };
     const next = judging.judgeCommit(judged, step, { behind, given });
     const isOther = next.owners !== judged.owners || next.ownApproval !== judged.ownApproval;
     if (owned.length > 0 || touches || isOther || at >= RECORD_EVERY) isDue = true;
     judged = next;
   }
-  return { judged, isDue };
+  return { judged, isDue, why: null };
 };
 
-/** Nobody is asked where approvals in the ledger let all of it through. */
+/** Nobody is asked where approvals in the ledger let all of it through. A text: why it waits. */
 const behindOf = (
   step: Step,
   judged: Judged,
   { options, given }: { readonly options: ScreenOptions; readonly given: readonly GivenApproval[] },
-): Behind | undefined => {
+): Behind | string => {
+  const { people } = options;
   const of = judging.ownersBy(judged);
-  const owned = judging.ownedIn(judged, step);
-  const teams = teamsIn(owned.map(({ path, after }) => ({ path, blob: after, owners: of(path) })));
-  const known = options.people.behind(step.info, teams);
-  if (known !== undefined || given.length === 0) return known;
-  const { held } = judging.judgeCommit(judged, step, { behind: NOBODY, given });
-  return owned.some(({ path }) => held.some((one) => one.path === path)) ? undefined : NOBODY;
+  const owned = judging
+    .ownedIn(judged, step)
+    .map(({ path, after }) => ({ path, blob: after, owners: of(path) }));
+  const teams = teamsIn(owned);
+  const info = provenIn(step.info, judged);
+  const known = people.behind(info, teams);
+  const judge = { ownApproval: judged.ownApproval, given };
+  if (known !== undefined) {
+    return unjudged(openChanges(owned, known, judge), known.unread) ?? known;
+  }
+  const isOpen = given.length === 0 || openChanges(owned, NOBODY, judge).length > 0;
+  return isOpen ? (people.why?.(info, teams) ?? '') : NOBODY;
 };
 
-/** What is held, and of commits that are not judged yet all that somebody owns. */
-const waiting = (judged: Judged, steps: readonly Step[], files: Files): readonly HeldFile[] => {
-  const of = judging.ownersBy(judged);
+/** A list of signers that waits for its owner proves nobody: it may name a key of anybody's. */
+const provenIn = (info: ScreenedCommit, { held }: Judged): ScreenedCommit => {
+  if (!held.some(({ path }) => path.startsWith(`${SIGNERS_FOLDER}/`))) return info;
+  const { signedBy: _, ...plain } = info;
+  return plain;
+};
+
+/**
+ * What is held, and of commits that are not judged yet all that somebody owns, by the rules before
+ * them or by those that one of them brings: no record says yet which of the two count.
+ */
+const waiting = (
+  judged: Judged,
+  steps: readonly Step[],
+  { files, why }: { readonly files: Files; readonly why: string | null },
+): readonly HeldFile[] => {
+  const rules = [judging.ownersBy(judged)];
   const held = new Map(judged.held.map((one) => [one.path, one]));
   for (const step of steps) {
     for (const { path, before } of step.changed) {
       const old = held.get(path);
-      const owners = old?.owners ?? of(path);
-      if (owners.length === 0) continue;
+      const owners = old?.owners ?? rules.map((of) => of(path)).find((found) => found.length > 0);
+      if (path === CLUSTER_PATH)
+        rules.unshift(judging.ownersBy(judging.judgedFrom('', step.cluster)));
+      if (owners === undefined) continue;
       const accepted = old === undefined ? before : old.accepted;
       const since = old?.since ?? step.commit;
       const blob = files.get(path)?.blob ?? null;
-      held.set(path, { path, blob, accepted, commit: step.commit, since, owners, by: '' });
+      const asked = { by: '', ...(why === null ? {} : { why }) };
+      held.set(path, { path, blob, accepted, commit: step.commit, since, owners, ...asked });
     }
   }
   return [...held.values()]

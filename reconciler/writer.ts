@@ -1,4 +1,4 @@
-// Writes that a plan proposes, one batch at a time and beside the loop: the ledger first, then
+// Writes that a plan proposes, one batch at a time and beside the loop: reverts, the ledger, other
 // commits.
 // In: a view. Out: a wake-up when something was written, a failure to show when not. What is not
 // written now is proposed again by the next plan, so nothing is queued. Not here: how a commit is
@@ -122,17 +122,26 @@ export const createWriter = (ports: ReconcilerPorts, wake: () => void): Writer =
   };
 };
 
-/** The ledger first, then at most one commit, then what has to be said of it. */
+/**
+ * The ledger first, then at most one commit, then what has to be said of it. A revert goes before
+ * the ledger, which has had its failure: a broken version does not wait for news of hundreds of
+ * other jobs.
+ */
 const write = async (ports: ReconcilerPorts, state: State, view: View): Promise<void> => {
   const { unsaid } = state;
-  const records = [...unsaid, ...recordsOf(view)];
-  if (records.length > 0) await ports.source.record(records);
-  state.unsaid = [];
+  const records = recordsOf(view);
   // The view was made without them, and may ask for the same revert again.
-  if (unsaid.length > 0) return;
+  if (unsaid.length > 0) {
+    await ports.source.record([...unsaid, ...records]);
+    state.unsaid = [];
+    return;
+  }
+  const isRevert = commitsOf(view)[0]?.kind === 'revert';
+  if (!isRevert && records.length > 0) await ports.source.record(records);
   const { answers, failure } = await writeCommit(ports, view);
   state.unsaid = answers;
-  if (answers.length > 0) await ports.source.record(answers);
+  const rest = isRevert ? [...answers, ...records] : answers;
+  if (rest.length > 0) await ports.source.record(rest);
   state.unsaid = [];
   if (failure !== null) throw failure.error;
 };

@@ -17,6 +17,17 @@ export interface Behind {
   readonly authors: readonly Person[];
   /** People with write access who approved it as it is, the newest word of each. */
   readonly approvals: readonly Person[];
+  /** Authors are known by the addresses in a commit alone, which whoever may push can write. */
+  readonly isUnproven?: true;
+  /** Teams of which the forge does not say who is in them; absent: none. */
+  readonly unread?: UnreadTeams;
+}
+
+export interface UnreadTeams {
+  /** In lower case. */
+  readonly teams: readonly string[];
+  /** What keeps it from saying so, with the way to mend it. */
+  readonly why: string;
 }
 
 export const NOBODY: Behind = { authors: [], approvals: [] };
@@ -67,6 +78,28 @@ export const openChanges = (
     const isOwn = (one: Person): boolean => authors.some((author) => isSame(author, one));
     return !all.some((one) => speaks(one) && (ownApproval || !isOwn(one)));
   });
+
+/** Of changes that were let through those that only their authors' own word let through. */
+export const letByAuthors = (
+  changes: readonly OwnedChange[],
+  behind: Behind,
+  judging: Judging,
+): readonly OwnedChange[] => {
+  if (!judging.ownApproval) return [];
+  const open = new Set(openChanges(changes, behind, judging));
+  const alone = openChanges(changes, behind, { ...judging, ownApproval: false });
+  return alone.filter((change) => !open.has(change));
+};
+
+/** Why nobody can say whether an owner has let these through; null: it is known. */
+export const unjudged = (
+  open: readonly OwnedChange[],
+  unread: UnreadTeams | undefined,
+): string | null => {
+  const teams = new Set(unread?.teams);
+  const isOfOne = open.some(({ owners }) => owners.some((one) => teams.has(one.toLowerCase())));
+  return unread !== undefined && isOfOne ? unread.why : null;
+};
 
 /** `ada <583231+ada@forge>` is `ada`; an e-mail address is its own name. */
 const nameOf = (by: string): string => /^(\S+) <[^<>]*@forge>$/.exec(by)?.[1] ?? by;

@@ -1,7 +1,7 @@
 // What should be: the value that compile makes of a SourceTree and plan works on.
 // In: nothing. Out: types. Not here: compile (reconciler/desired), plan (reconciler/plan).
 
-import type { Evidence, HeldFile, LedgerRecord } from './ledger.ts';
+import type { Evidence, HeldFile, LedgerRecord, UnprovenFile } from './ledger.ts';
 import type { Problem } from './problems.ts';
 import type { ForeignRecords, RefusedCommits } from './source.ts';
 import type { JobSpec, Ms, Resources } from './spec.ts';
@@ -192,6 +192,8 @@ export interface DesiredState {
   readonly problems: readonly Problem[];
   /** Files whose newest content no owner has let through (rules 8.2); absent: none. */
   readonly heldFiles?: readonly HeldFile[];
+  /** Files that count as their owners' own by the address in a commit alone; absent: none. */
+  readonly unprovenFiles?: readonly UnprovenFile[];
   /**
    * Jobs that the last synced commit had a file of, that are gone from HEAD, and of which no valid
    * content is known (rules 1.3, 8.3). Absent: none.

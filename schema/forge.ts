@@ -73,6 +73,10 @@ export type Ended =
     }
   | { readonly kind: 'superseded' };
 
+/** Everything that failed of it is as it was before: nothing more will be said of it. */
+export const isTakenBack = ({ jobs }: Extract<Ended, { kind: 'failed' }>): boolean =>
+  jobs.every(({ revertedBy }) => revertedBy !== null);
+
 /** An account of the forge. Accounts are compared by `id`; logins can be renamed. */
 export interface Account {
   readonly login: string;
@@ -92,11 +96,26 @@ export interface PullRequest {
   readonly state: 'open' | 'merged' | 'closed';
 }
 
+/** What Git knows of a merge commit. */
+export interface MergeFacts {
+  /** Its second parent; '' where it has more. */
+  readonly theirs: string;
+  /** Its files are just what its two parents give. */
+  readonly isExact: boolean;
+}
+
 /** Of which change it is asked who is behind it; an account alone: as one who approves. */
 export type BehindAsk =
   | { readonly kind: 'pull'; readonly pull: number }
   /** Of the tracked branch: by the pull request that brought it, else by its author. */
-  | { readonly kind: 'commit'; readonly commit: string }
+  | {
+      readonly kind: 'commit';
+      readonly commit: string;
+      /** Whose verified signature it bears, in lower case; absent: nobody's that is listed. */
+      readonly signedBy?: readonly string[];
+      /** Absent: it has one parent. */
+      readonly merge?: MergeFacts;
+    }
   | { readonly kind: 'account'; readonly account: Account };
 
 /** A merge queue asks for the checks of a commit that would be the next on the branch. */
@@ -104,6 +123,8 @@ export interface MergeGroup {
   readonly head: string;
   /** The commit that it would be merged onto. */
   readonly base: string;
+  /** The newest pull request in it. */
+  readonly pull: number;
 }
 
 export type Permission = 'admin' | 'write' | 'read' | 'none';
@@ -150,9 +171,19 @@ export interface PullAsk {
   readonly body: string;
 }
 
+/** A pull request of ours that nobody needs any more. */
+export interface PullClose {
+  readonly pull: number;
+  /** Of its head, in the repository itself. */
+  readonly branch: string;
+  /** Why, for people. */
+  readonly words: string;
+}
+
 /**
- * Characters of a summary, a text or a comment. GitHub takes 65,535; the rest is for what the edge
- * adds below: answers to people, and the hidden marks by which it finds its own again.
+ * Bytes of a summary, a text or a comment. GitHub takes 65,535, of characters by its words; the
+ * rest is for what the edge adds below: answers to people, and the hidden marks by which it finds
+ * its own again.
  */
 export const MARKDOWN_LIMIT = 62_000;
 export const TITLE_LIMIT = 255;

@@ -150,6 +150,18 @@ export interface Judged {
   /** `guards.own_approval` of the same file. */
   readonly ownApproval: boolean;
   readonly held: readonly HeldFile[];
+  /** Let through by an owner whom only the address in the commit names; absent: none. */
+  readonly unproven?: readonly UnprovenFile[];
+}
+
+/** A file whose newest content counts as its owner's own, and nothing proves that it is. */
+export interface UnprovenFile {
+  readonly path: string;
+  /** null: it is gone. */
+  readonly blob: string | null;
+  readonly commit: string;
+  /** Its author, by the address that the commit names. */
+  readonly by: string;
 }
 
 /** A file whose content in the repository counts for nothing until an owner lets it through. */
@@ -166,6 +178,8 @@ export interface HeldFile {
   readonly owners: readonly string[];
   /** Who wrote it, for people; '' while nobody has been asked. */
   readonly by: string;
+  /** What keeps it from being known who approved; absent: nothing. Never in a record. */
+  readonly why?: string;
 }
 
 /** All records that count, newest last. */

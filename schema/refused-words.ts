@@ -24,6 +24,19 @@ export const refusedTitle = ({ cause, newest, reason }: RefusedCommits): string 
     ? `Not accepted: it ${refusalWords(reason)}`
     : `Not accepted: ${cause.oid.slice(0, 12)} below it ${refusalWords(reason)}`;
 
+/** Of each that is told: what is wrong with it, or with the one below it. */
+export const refusedEach = (
+  refused: RefusedCommits,
+): readonly { readonly commit: string; readonly title: string; readonly message: string }[] => {
+  const { newest, cause, reason } = refused;
+  const one = { commit: newest, reason: newest.oid === cause.oid ? reason : null };
+  return (refused.each ?? [one]).map(({ commit, reason: own }) => {
+    const alone = { cause: commit, newest: commit, commits: [commit.oid] };
+    const said = own === null ? refused : { ...refused, ...alone, reason: own };
+    return { commit: commit.oid, title: refusedTitle(said), message: refusedWords(said) };
+  });
+};
+
 export const foreignWords = (foreign: readonly ForeignRecords[]): readonly string[] => {
   const [newest, ...rest] = foreign;
   if (newest === undefined) return [];

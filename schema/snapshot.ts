@@ -31,12 +31,25 @@ export const fromJson = (text: string): unknown => {
 
 const withMaps = (value: unknown): unknown => {
   if (typeof value !== 'object' || value === null) return value;
-  if (Array.isArray(value)) return value.map(withMaps);
+  // In place: nobody else holds what was just parsed.
+  if (Array.isArray(value)) {
+    for (let at = 0; at < value.length; at += 1) {
+      const item: unknown = value[at];
+      if (isObject(item)) value[at] = withMaps(item);
+    }
+    return value;
+  }
   if (MAP_KEY in value && Array.isArray(value[MAP_KEY])) {
     return new Map(value[MAP_KEY].map(withMaps) as (readonly [unknown, unknown])[]);
   }
   const fields = value as Record<string, unknown>;
-  // In place: nobody else holds what was just parsed.
-  for (const key in fields) fields[key] = withMaps(fields[key]);
+  for (const key in fields) {
+    const field = fields[key];
+    // Set only where it is another one: writing costs more than looking.
+    const read = isObject(field) ? withMaps(field) : field;
+    if (read !== field) fields[key] = read;
+  }
   return fields;
 };
+
+const isObject = (value: unknown): value is object => typeof value === 'object' && value !== null;

@@ -1,7 +1,7 @@
 // What was read from Git for one cycle: everything that compile may look at.
 // In: nothing. Out: types. Not here: reading (reconciler/edge/git), meaning (reconciler/desired).
 
-import type { HeldFile, Ledger, LedgerRecord } from './ledger.ts';
+import type { HeldFile, Ledger, LedgerRecord, UnprovenFile } from './ledger.ts';
 import type { RefusalReason } from './refusal.ts';
 
 /** A file as read: its text, or why it cannot be one (rules 1.3: unreadable is not absent). */
@@ -77,6 +77,14 @@ export interface RefusedCommits {
   readonly reason: RefusalReason;
   /** All of them, newest first; at most as many as are judged at once. */
   readonly commits: readonly string[];
+  /** The newest of them, newest first, and the cause; absent: nobody looked at each. */
+  readonly each?: readonly RefusedCommit[];
+}
+
+export interface RefusedCommit {
+  readonly commit: CommitInfo;
+  /** What is wrong with it by itself; null: only what is below it stands in the way. */
+  readonly reason: RefusalReason | null;
 }
 
 /** Commits of the ledger that are not Purser's: what they wrote is ignored. */
@@ -141,6 +149,8 @@ export interface SourceTree {
    * Files that stand as refused here, since no owner has let them through, by path; absent: none.
    */
   readonly held?: readonly HeldFile[];
+  /** Let through by an owner whom only the address in the commit names; absent: none. */
+  readonly unproven?: readonly UnprovenFile[];
   /** What has to be recorded before more of HEAD counts; absent: nothing. */
   readonly owed?: readonly LedgerRecord[];
   /** What the reader knows of how files differ, so that nobody has to look at all of them. */

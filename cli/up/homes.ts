@@ -7,7 +7,7 @@ import { existsSync } from 'node:fs';
 import { indexLedger } from '../../reconciler/desired/ledger-index.ts';
 import { openSigningKey } from '../../reconciler/edge/git/signing-key.ts';
 import { createGitSource } from '../../reconciler/edge/git/source.ts';
-import { readToken } from '../../reconciler/main.ts';
+import { readToken } from '../../reconciler/edge/token-file.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
 import type { Layout, UpSettings } from './layout.ts';
 

@@ -16,7 +16,7 @@ export const loginOf = async (url: string, given: Given): Promise<Login | null> 
   const config =
     forge === null ? null : await (await import('../forge-file.ts')).readForgeFile(forge);
   if (tokenFile !== null) {
-    const { readToken } = await import('../../reconciler/main.ts');
+    const { readToken } = await import('../../reconciler/edge/token-file.ts');
     return () => readToken(tokenFile);
   }
   if (config === null) return null;

@@ -60,6 +60,7 @@ const desiredOf = (tree: SourceTree, survey: Survey): DesiredState => {
     ...(index.usedSlots.length === 0 ? {} : { usedSlots: index.usedSlots }),
     problems: problemsOf(survey, emptiness),
     ...(tree.held === undefined ? {} : { heldFiles: tree.held }),
+    ...(tree.unproven === undefined ? {} : { unprovenFiles: tree.unproven }),
     ...(survey.unknown.length === 0 ? {} : { unknownJobs: survey.unknown }),
     acceptable: acceptableOf(tree, index),
     scaleFiles: layout.paths.scale,

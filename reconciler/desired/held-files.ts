@@ -3,8 +3,8 @@
 // In: files or histories as read, which files are held. Out: the same with those refused. Content
 // decides: where a file differs from what is held, it is not. Not here: what is held (judge.ts).
 
-import { ownedName } from '../../schema/behind.ts';
 import { sha256 } from '../../schema/hash.ts';
+import { heldWords } from '../../schema/held-words.ts';
 import { compareText } from '../../schema/ids.ts';
 import type { HeldFile } from '../../schema/ledger.ts';
 import type { Files, History, SourceFile } from '../../schema/source.ts';
@@ -29,17 +29,6 @@ const refused = (held: HeldFile): SourceFile => {
   const message = heldWords(held);
   const blob = `held-${sha256(`${held.blob ?? ''} ${message}`).slice(0, 40)}`;
   return { kind: 'refused', blob, why: 'owners', size: null, message };
-};
-
-/** `shop/web waits for an approval of @shop/team (commit 1a2b3c4d5e6f by mallory); …` */
-export const heldWords = ({ path, commit, owners, by, accepted }: HeldFile): string => {
-  const name = ownedName(path);
-  const short = commit.slice(0, 12);
-  const before = accepted === null ? 'until then it does not exist' : 'what was before counts';
-  if (by === '') {
-    return `${name} waits until it is known who approved commit ${short}; ${before}`;
-  }
-  return `${name} waits for an approval of ${owners.join(' or ')} (commit ${short} by ${by}); ${before}`;
 };
 
 /** Contents of held files are skipped, from HEAD back to the commit with which the wait began. */

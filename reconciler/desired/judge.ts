@@ -5,9 +5,10 @@
 // change cannot admit itself. Not here: asking who is behind a commit (reconciler/screen), what a
 // held file means for a tree (held-files.ts).
 
-import { openChanges, type Behind, type GivenApproval } from '../../schema/behind.ts';
+import { letByAuthors, openChanges } from '../../schema/behind.ts';
+import type { Behind, GivenApproval, OwnedChange } from '../../schema/behind.ts';
 import { compareText } from '../../schema/ids.ts';
-import type { HeldFile, Judged } from '../../schema/ledger.ts';
+import type { HeldFile, Judged, UnprovenFile } from '../../schema/ledger.ts';
 import { ownersOf, parseOwners, type OwnersOf } from '../../schema/owners.ts';
 import { parseDocument } from '../../schema/parse.ts';
 import type { Files, SourceFile } from '../../schema/source.ts';
@@ -108,6 +109,7 @@ export const judgeCommit = (
   }));
   const { ownApproval } = judged;
   const open = behind === null ? [] : openChanges(owned, behind, { ownApproval, given });
+  const passed = () => (behind === null ? [] : letByAuthors(owned, behind, { ownApproval, given }));
   const touched = new Map(changed.map((file) => [file.path, file]));
   const before = new Map(judged.held.map((held) => [held.path, held]));
   const by = behind?.authors.map(({ name }) => name).join(', ') ?? '';
@@ -119,8 +121,28 @@ export const judgeCommit = (
       return { path, blob, accepted, commit, since: old?.since ?? commit, owners, by };
     }),
   ];
-  const after = { ...judged, commit, held };
+  const unproven = unprovenAfter(
+    judged,
+    one,
+    behind?.isUnproven === true ? { by, let: passed() } : null,
+  );
+  const { unproven: _, ...rest } = judged;
+  const after = { ...rest, commit, held, ...(unproven.length === 0 ? {} : { unproven }) };
   return touched.has(CLUSTER_PATH) ? withRules(after, cluster) : after;
+};
+
+/** Files that are remembered as let through without proof: the newest. */
+const UNPROVEN_KEPT = 50;
+
+const unprovenAfter = (
+  { unproven = [] }: Judged,
+  { commit, changed }: JudgedCommit,
+  now: { readonly by: string; readonly let: readonly OwnedChange[] } | null,
+): readonly UnprovenFile[] => {
+  const touched = new Set(changed.map(({ path }) => path));
+  const before = unproven.filter(({ path }) => !touched.has(path));
+  const fresh = now?.let.map(({ path, blob }) => ({ path, blob, commit, by: now.by })) ?? [];
+  return [...before, ...fresh].slice(-UNPROVEN_KEPT);
 };
 
 /** The rules of cluster.yaml, once it counts; files that nobody owns any more are let through. */

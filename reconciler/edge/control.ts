@@ -2,6 +2,7 @@
 // In: handlers by method name. Out: a gRPC service. Errors become messages for people. Not here:
 // what methods do.
 
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { CallContext } from 'nice-grpc';
 import { ServerError, Status } from 'nice-grpc';
 import type {
@@ -28,7 +29,7 @@ export interface ControlOptions {
 }
 
 export const createControl = (options: ControlOptions): ControlServiceImplementation => {
-  const answer = async (method: string, argument: Uint8Array): Promise<Uint8Array> => {
+  const answer = async (method: string, argument: Uint8Array): Promise<Buffer> => {
     const handler = options.handlers[method];
     if (handler === undefined) {
       throw new ServerError(
@@ -41,12 +42,14 @@ export const createControl = (options: ControlOptions): ControlServiceImplementa
         argument.length === 0 ? null : JSON.parse(Buffer.from(argument).toString('utf8'));
       return Buffer.from(toJson((await handler(parsed)) ?? null));
     } catch (error) {
-      throw new ServerError(Status.FAILED_PRECONDITION, messageOf(error));
+      // What it was asked by is old: whoever asks may look again.
+      const status = isStale(error) ? Status.ABORTED : Status.FAILED_PRECONDITION;
+      throw new ServerError(status, messageOf(error));
     }
   };
 
   return {
-    call: async ({ method, argument }) => ({ value: Buffer.from(await answer(method, argument)) }),
+    call: async ({ method, argument }) => ({ value: await answer(method, argument) }),
     watch: async function* watch({ method, argument }, context: CallContext) {
       yield* watchAnswers(() => answer(method, argument), options.changes, context.signal);
     },
@@ -55,6 +58,9 @@ export const createControl = (options: ControlOptions): ControlServiceImplementa
     },
   };
 };
+
+const isStale = (error: unknown): boolean =>
+  error instanceof Error && 'consequence' in error && error.consequence === 'stale';
 
 const messageOf = (error: unknown): string => {
   if (error instanceof Error) return error.message;
@@ -65,10 +71,16 @@ const messageOf = (error: unknown): string => {
 };
 
 /**
+ * The answer of a large cluster takes a while to make: so many times as long nothing is made for
+ * the same watcher, who gets a quarter of the loop at most, and the last answer gets on its way.
+ */
+const REST_TIMES = 3;
+
+/**
  * The answer now and whenever a change changes it; changes that come meanwhile are one.
  */
 const watchAnswers = async function* watchAnswers(
-  answer: () => Promise<Uint8Array>,
+  answer: () => Promise<Buffer>,
   changes: ControlOptions['changes'],
   signal: AbortSignal,
 ): AsyncGenerator<WatchResponse> {
@@ -90,9 +102,12 @@ const watchAnswers = async function* watchAnswers(
         continue;
       }
       changed = false;
-      const next = Buffer.from(await answer());
+      const began = performance.now();
+      const next = await answer();
+      const tookMs = performance.now() - began;
       if (!last.equals(next)) yield { value: next };
       last = next;
+      await sleep(REST_TIMES * tookMs, undefined, { signal }).catch(() => undefined);
     }
   } finally {
     stop();

@@ -94,7 +94,8 @@ const headOf = (node: LiveNode): NodeHead => ({
   heardAt: factsOf(node)?.heardAt ?? 0,
 });
 
-const withoutItems = (orders: NodeOrders): NodeOrders => ({ ...orders, items: [] });
+/** Which orders were sent, but not what stands in them. */
+export const withoutItems = (orders: NodeOrders): NodeOrders => ({ ...orders, items: [] });
 
 export interface LiveReceiver {
   readonly take: (part: CopiesPart) => void;

@@ -22,18 +22,23 @@ const PROGRESS_FIRST_MS = 15_000;
 const PROGRESS_MS = 60_000;
 
 /** The instant from which the report may be written; null: it says nothing new. */
-export const tellAt = (
+export const tellAt = (known: ToldCommit, report: CheckReport, now: Ms): Ms | null =>
+  known.told !== null && isSame(known.told, report) ? null : heldUntil(known, report, now);
+
+/** The same by how the commit stands alone: before it nothing that a report says is written. */
+export const heldUntil = (
   { since, told, toldAt }: ToldCommit,
-  report: CheckReport,
+  { status, conclusion }: Standing,
   now: Ms,
-): Ms | null => {
+): Ms => {
   if (told === null) return now;
-  if (isSame(told, report)) return null;
-  const isEnd = told.status === 'completed' || report.status === 'completed';
-  if (isEnd && (told.status !== report.status || told.conclusion !== report.conclusion)) return now;
+  const isEnd = told.status === 'completed' || status === 'completed';
+  if (isEnd && (told.status !== status || told.conclusion !== conclusion)) return now;
   const every = now - since < FIRST_MINUTE_MS ? PROGRESS_FIRST_MS : PROGRESS_MS;
   return toldAt + every;
 };
+
+export type Standing = Pick<CheckReport, 'status' | 'conclusion'>;
 
 export const isSame = (a: CheckReport, b: CheckReport): boolean =>
   a.commit === b.commit &&

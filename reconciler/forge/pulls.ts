@@ -3,7 +3,7 @@
 // decisions. A flap of a node is no news: only where conclusion or counts change is it told, and at
 // most every REPLAN_MS. Not here: the plan (edge), its words (reconciler/render).
 
-import type { Behind } from '../../schema/behind.ts';
+import type { Behind, OwnedChange } from '../../schema/behind.ts';
 import type { CheckReport, PullRequest } from '../../schema/forge.ts';
 import type { LiveState } from '../../schema/live.ts';
 import type { PullPlan } from '../../schema/pull-plan.ts';
@@ -20,6 +20,10 @@ export interface PlannedPull {
   readonly approvals: readonly string[];
   /** Who was behind it, where somebody owns what it changes; null: nobody does. */
   readonly behind: Behind | null;
+  /** What of it no owner has let through. */
+  readonly open: readonly OwnedChange[];
+  /** Why nobody can say whether owners let it through; null: it is known. */
+  readonly unjudged: string | null;
   readonly told: CheckReport;
   readonly comment: string | null;
 }

@@ -5,7 +5,8 @@
 // Not here: how it came (edge/forge), writing what follows.
 
 import type { FileEdit } from '../../schema/desired.ts';
-import { openChanges, ownedName, type OwnedChange, type Person } from '../../schema/behind.ts';
+import { openChanges, ownedName, unjudged } from '../../schema/behind.ts';
+import type { OwnedChange, Person, UnreadTeams } from '../../schema/behind.ts';
 import type { Account, ForgeRequest } from '../../schema/forge.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
 import type { CommitChange } from '../../schema/source.ts';
@@ -26,6 +27,8 @@ export interface RequestContext {
   readonly pull: PlannedPull | null;
   /** The one who asks, as an owner; null: nobody asked, or they may not write. */
   readonly person: Person | null;
+  /** Teams of which it is not known whether the person is in them; absent: none. */
+  readonly unread?: UnreadTeams;
   /** Accounts behind what is approved; null: somebody whom the forge does not know. */
   readonly authors: readonly (Account | null)[];
   /** What the request's commit changed; undefined: not read yet. */
@@ -92,7 +95,7 @@ const approve = (request: ForgeRequest, context: RequestContext): Answer => {
   const open = openOf(pull, context);
   if (slots.length + open.length === 0) return refuse('Nothing in this plan waits for approval.');
   const files = open.filter(({ owners }) => speaksFor(context.person, owners));
-  if (slots.length + files.length === 0) return notOwner(request, open);
+  if (slots.length + files.length === 0) return notOwner(request, open, context);
   return refusalOf(request, context) ?? approval(request, context, { slots, files, ahead: true });
 };
 
@@ -106,7 +109,7 @@ const approveCommit = (request: ForgeRequest, context: RequestContext): Answer =
   const held = (desired.heldFiles ?? []).filter(({ by }) => by !== '');
   if (slots.length + held.length === 0) return refuse('Nothing waits for approval.');
   const files = held.filter(({ owners }) => speaksFor(person, owners));
-  if (slots.length + files.length === 0) return notOwner(request, held);
+  if (slots.length + files.length === 0) return notOwner(request, held, context);
   const me = request.by.login.toLowerCase();
   const isOwn = files.some(({ by }) => by.toLowerCase().split(', ').includes(me));
   if (isOwn && !desired.cluster.ownApproval) {
@@ -118,8 +121,11 @@ const approveCommit = (request: ForgeRequest, context: RequestContext): Answer =
 
 const notOwner = (
   { by }: ForgeRequest,
-  open: readonly { readonly owners: readonly string[] }[],
+  open: readonly OwnedChange[],
+  { unread }: RequestContext,
 ): Answer => {
+  const why = unjudged(open, unread);
+  if (why !== null) return refuse(`Whether ${by.login} is in a team is not known: ${why}.`);
   const owners = [...new Set(open.flatMap((one) => one.owners))].join(', ');
   return refuse(`${by.login} owns none of the files that wait. Their owners: ${owners}.`);
 };

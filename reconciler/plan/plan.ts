@@ -169,7 +169,10 @@ const conclude = (
   // one matters where something goes, and that nobody can say before a commit was synced.
   const unsure = nodes.unseen.length === 0 ? [] : takenFrom(desired);
   const isBlind = nodes.unheard.length > 0 || unsure.length > 0 || mayHideLoss(desired, nodes);
-  const synced = !isHeldBack && !pending && !isBlind;
+  // What an owner lets through later is a change since then: its removals are guarded as such, and
+  // who brought it is looked up.
+  const isWaiting = (desired.heldFiles ?? []).length > 0;
+  const synced = !isHeldBack && !pending && !isBlind && !isWaiting;
   return {
     commit: desired.commit.oid,
     steps: [...completions.flatMap(({ steps }) => steps), ...left.steps].toSorted(byNode),

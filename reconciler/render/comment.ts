@@ -3,6 +3,7 @@
 // In: a plan, or a check. Out: Markdown, or a line within the forge's limit. Not here: the mark by
 // which the comment is found again (edge/forge).
 
+import { utf8Bytes } from '../../schema/body-size.ts';
 import { MARKDOWN_LIMIT, STATUS_LIMIT, TITLE_LIMIT } from '../../schema/forge.ts';
 import type { CheckBody } from '../../schema/forge.ts';
 import { plainLine, shortened } from '../../schema/plain.ts';
@@ -29,10 +30,10 @@ export const pullComment = (
   const name = code(`plan/${context.cluster}`);
   const where = hasChecks ? `Details are in the check ${name}. ` : '';
   const tail = `${where}As a comment: ${commands.join(' or ')}.`;
-  const room = MARKDOWN_LIMIT - head.length - tail.length - 4;
+  const room = MARKDOWN_LIMIT - utf8Bytes(head) - utf8Bytes(tail) - 4;
   // Cut once, for the check; only a head as long as a title can go over.
-  const text = summary.length <= room ? summary : TOO_LONG[hasChecks ? 'check' : 'nowhere'];
-  const isAllHere = hasChecks || details === '' || text.length + details.length + 2 > room;
+  const text = utf8Bytes(summary) <= room ? summary : TOO_LONG[hasChecks ? 'check' : 'nowhere'];
+  const isAllHere = hasChecks || details === '' || utf8Bytes(text) + utf8Bytes(details) + 2 > room;
   return [head, text, ...(isAllHere ? [] : [details]), tail].join('\n\n');
 };
 
@@ -61,7 +62,7 @@ export const closedCheck = (
 
 /** A summary that fills its room keeps it: nothing is cut in the middle. */
 const withinLimit = (head: string, text: string): string =>
-  head.length + text.length <= MARKDOWN_LIMIT ? head + text : text;
+  utf8Bytes(head) + utf8Bytes(text) <= MARKDOWN_LIMIT ? head + text : text;
 
 /** Of a deployment, and of a commit status: the title, as far as it fits. */
 export const deploymentWords = ({ title }: Pick<CheckBody, 'title'>): string =>

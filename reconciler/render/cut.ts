@@ -1,8 +1,9 @@
 // What fits into a forge's limit: rows by importance, never a part of one, and what is left out is
 // said.
 // In: blocks in the order of reading, each with rows that stand or go as a whole. Out: one text of
-// at most so many characters. Not here: what a row looks like (markdown), how important it is.
+// at most so many bytes. Not here: what a row looks like (markdown), how important it is.
 
+import { utf8Bytes } from '../../schema/body-size.ts';
 import { many } from './words.ts';
 
 export interface Row {
@@ -32,7 +33,7 @@ export const paragraph = (text: string, rank: number): Block => ({
   noun: 'paragraph',
 });
 
-/** Ten digits, `… and`, `more` and line ends; without it a note could go over the limit. */
+/** In bytes: ten digits, `… and`, `more` and line ends; without it a note could go over the limit. */
 const NOTE_ROOM = 40;
 const SEPARATOR = '\n\n';
 
@@ -45,7 +46,7 @@ export const cut = (blocks: readonly Block[], limit: number): string => {
   // Room for the notes: at most one a block, and all nouns in the last line.
   const notes = some.reduce((sum, { noun }) => sum + NOTE_ROOM + 2 * noun.length, NOTE_ROOM);
   const text = written(some, choose(some, { room: limit - notes, texts }));
-  return text.length <= limit ? text : '';
+  return utf8Bytes(text) <= limit ? text : '';
 };
 
 interface Room {
@@ -74,8 +75,8 @@ const choose = (
     texts.set(one, text);
     const frame = begun.has(block)
       ? 0
-      : block.open.length + block.close.length + 2 + SEPARATOR.length;
-    const size = text.length + 1 + frame;
+      : utf8Bytes(block.open) + utf8Bytes(block.close) + 2 + SEPARATOR.length;
+    const size = utf8Bytes(text) + 1 + frame;
     if (size > room) {
       full.add(block);
       continue;

@@ -7,6 +7,7 @@ import { listsOf } from '../../schema/lists.ts';
 import type { Problem } from '../../schema/problems.ts';
 import type { JobChange } from '../../schema/summary.ts';
 import { RANK, paragraph, type Block } from './cut.ts';
+import { problemItems } from './problem-items.ts';
 import { refusalBlock } from './refusals.ts';
 import { code, commitCode, FOLD_CLOSE, foldOpen, sentence, tableHead, words } from './markdown.ts';
 import { imageItems, jobDetails, jobRow } from './plan-jobs.ts';
@@ -22,12 +23,14 @@ export interface Seen {
   readonly visibility: Visibility;
   /** Changed files that no owner has let through. */
   readonly open: readonly OwnedChange[];
+  /** Why nobody can say whether owners let them through; absent: it is known. */
+  readonly unjudged?: string;
 }
 
 export const planSummary = (seen: Seen): readonly Block[] => {
-  const { plan, visibility } = seen;
+  const { plan } = seen;
   const { summary } = plan;
-  const jobs = summary.jobs.filter(({ job }) => visibility.job(job));
+  const jobs = shownJobs(seen);
   const hidden = summary.jobs.length - jobs.length;
   return [
     paragraph(verdictLine(seen), RANK.verdict),
@@ -59,14 +62,14 @@ export const planSummary = (seen: Seen): readonly Block[] => {
     list('Room', roomItems(seen), RANK.harm),
     rehearsalBlock(seen),
     list('Waits on its way', blockedItems(seen, seen.verdict.later), RANK.detail),
-    list('Warnings', problemItems(summary.problems, 'warning'), RANK.detail),
+    list('Warnings', problemsOf(summary.problems, 'warning'), RANK.detail),
     pendingBlock(seen),
     paragraph(footer(plan), RANK.verdict),
   ];
 };
 
 export const planDetails = (seen: Seen): readonly Block[] => {
-  const { plan, visibility } = seen;
+  const { plan } = seen;
   const { summary } = plan;
   const fields = listsOf(plan.fields, ({ job }) => job);
   const steps = listsOf(
@@ -75,7 +78,7 @@ export const planDetails = (seen: Seen): readonly Block[] => {
     ),
     ({ step }) => step.job,
   );
-  const jobs = summary.jobs.filter(({ job }) => visibility.job(job));
+  const jobs = shownJobs(seen);
   return [
     {
       open: '',
@@ -94,6 +97,12 @@ export const planDetails = (seen: Seen): readonly Block[] => {
     lossesBlock(seen),
   ];
 };
+
+/** What takes copies away first: a reader of three hundred rows must not have to look for it. */
+const shownJobs = ({ plan, visibility }: Seen): readonly JobChange[] =>
+  plan.summary.jobs
+    .filter(({ job }) => visibility.job(job))
+    .toSorted((a, b) => rankOf(a) - rankOf(b));
 
 /** What takes copies away is read first and cut last. */
 const rankOf = ({ kind, starts, stops, updates }: JobChange): number => {
@@ -125,32 +134,29 @@ const verdictLine = ({ plan: { summary }, verdict }: Seen): string => {
   }
 };
 
-const list = (title: string, items: readonly (string | (() => string))[], rank: number): Block => ({
+type Item = string | (() => string);
+
+const list = (title: string, items: readonly Item[], rank: number): Block => ({
   open: `**${title}**\n`,
-  rows: items.map((item) => ({
-    text: () => `- ${typeof item === 'string' ? item : item()}`,
-    rank,
-  })),
+  rows: listed(items, rank),
   close: '',
   noun: 'line',
 });
 
-const problemItems = (
+const listed = (items: readonly Item[], rank: number): Block['rows'] =>
+  items.map((item) => ({ text: () => `- ${typeof item === 'string' ? item : item()}`, rank }));
+
+const problemsOf = (
   problems: readonly Problem[],
   severity: Problem['severity'],
-): readonly string[] =>
-  problems
-    .filter((one) => one.severity === severity)
-    .map(
-      ({ file, line, message, advice }) =>
-        `${code(`${file}:${line}`)} ${sentence(message)} ${sentence(advice)}`,
-    );
+): readonly (() => string)[] =>
+  problemItems(problems.filter((one) => one.severity === severity)).map(({ text }) => text);
 
 /** So many errors tell that files are broken: what takes copies away must not be cut for more. */
 const ERRORS_FIRST = 50;
 
 const errorsBlock = ({ plan: { summary } }: Seen): Block => {
-  const block = list('Errors', problemItems(summary.problems, 'error'), RANK.verdict);
+  const block = list('Errors', problemsOf(summary.problems, 'error'), RANK.verdict);
   const rows = block.rows.map((row, at) => (at < ERRORS_FIRST ? row : { ...row, rank: RANK.harm }));
   return { ...block, rows };
 };
@@ -167,11 +173,13 @@ const guardedBlock = ({ plan: { summary }, visibility }: Seen): Block => {
   return list('Waits for approval', items, RANK.verdict);
 };
 
-const ownerItems = ({ open }: Seen): readonly string[] =>
-  open.map(
+const ownerItems = ({ open, unjudged }: Seen): readonly string[] => [
+  ...open.map(
     ({ path, owners }) =>
       `${code(ownedName(path))} needs an approval of ${owners.map(code).join(' or ')}.`,
-  );
+  ),
+  ...(unjudged === undefined ? [] : [`Who has approved is not known: ${sentence(unjudged)}`]),
+];
 
 const unmetBlock = (seen: Seen): Block =>
   list('Not done, and why', blockedItems(seen, seen.verdict.unmet), RANK.verdict);
@@ -205,12 +213,12 @@ const pendingBlock = (seen: Seen): Block => {
   const items = [
     ...(steps === 0 ? [] : [many(steps, 'step')]),
     ...blockedItems(seen, blocked),
-    ...problemItems(problems, 'error'),
-    ...problemItems(problems, 'warning'),
+    ...problemsOf(problems, 'error'),
+    ...problemsOf(problems, 'warning'),
   ];
   return {
     open: `${foldOpen('Pending without this change too')}\n`,
-    rows: items.map((text) => ({ text: `- ${text}`, rank: RANK.background })),
+    rows: listed(items, RANK.background),
     close: `\n${FOLD_CLOSE}`,
     noun: 'line',
   };

@@ -80,15 +80,20 @@ const ended = (
   buttons: [],
 });
 
+const unjudgedIn = ({ unjudged }: PlanContext) => (unjudged === undefined ? {} : { unjudged });
+
+/** The comment says the same between a head and a line of commands, which have their room so. */
+const COMMENT_ROOM = 2000;
+
 const plannedCheck = (plan: Planned, context: PlanContext): CheckBody => {
   const verdict = judge(plan, context);
   const visibility = context.visibility ?? FULL;
-  const seen = { plan, verdict, visibility, open: context.open ?? [] };
+  const seen = { plan, verdict, visibility, open: context.open ?? [], ...unjudgedIn(context) };
   return {
     status: 'completed',
     conclusion: verdict.conclusion,
     title: planTitle(plan.summary, verdict, seen.open),
-    summary: cut(planSummary(seen), MARKDOWN_LIMIT),
+    summary: cut(planSummary(seen), MARKDOWN_LIMIT - COMMENT_ROOM),
     text: cut(planDetails(seen), MARKDOWN_LIMIT),
     annotations: planAnnotations(seen, context.directory),
     buttons: verdict.conclusion === 'action_required' ? [BUTTONS.approve] : [],

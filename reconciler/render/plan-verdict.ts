@@ -17,6 +17,8 @@ export interface PlanContext {
   readonly approved: ReadonlySet<string>;
   /** Changed files that no owner has let through; absent: none. */
   readonly open?: readonly OwnedChange[];
+  /** Why nobody can say whether owners let them through; absent: it is known. */
+  readonly unjudged?: string;
   /** Absent: all but log lines. */
   readonly visibility?: Visibility;
 }

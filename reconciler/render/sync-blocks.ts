@@ -2,7 +2,7 @@
 // In: a view of the cluster, what may be shown. Out: blocks by importance. Log lines only where the
 // namespace allows them (rules 6.4). Not here: status and title (sync-check).
 
-import type { DesiredState } from '../../schema/desired.ts';
+import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
 import type { Evidence } from '../../schema/ledger.ts';
 import type { LiveState } from '../../schema/live.ts';
 import type { DeploymentView, Plan } from '../../schema/plan.ts';
@@ -11,6 +11,7 @@ import { plainLine } from '../../schema/plain.ts';
 import { maskedLine, secretsOf } from '../../schema/secret-text.ts';
 import { RANK, paragraph, type Block } from './cut.ts';
 import { code, codeInHtml, fenced, fold, row, sentence, tableHead } from './markdown.ts';
+import { problemItems } from './problem-items.ts';
 import { concernOf, sumOf, waveOf } from './sync-jobs.ts';
 import type { Visibility } from './visibility.ts';
 import { many, NEEDS_PERSON, STATUS_WORDS, waitingLines } from './words.ts';
@@ -74,41 +75,46 @@ const atRest = (count: number, isAll: boolean): string => {
   return `${isAll ? 'All' : 'The other'} ${count} jobs are at rest.`;
 };
 
-const jobsBlock = ({ desired }: SyncView, views: readonly DeploymentView[]): Block => ({
-  open: tableHead(['job', 'version', 'healthy', 'state', 'wave']),
-  rows: views.map((view) => {
-    const { healthy, wanted } = sumOf([view]);
-    const wave = waveOf(view, desired);
-    const reason = view.reason === null ? '' : `: ${sentence(view.reason)}`;
-    return {
-      text: row([
-        code(view.job),
-        code(view.specHash.slice(0, 12)),
-        `${healthy} of ${wanted}`,
-        `${STATUS_WORDS[view.status]}${reason}`,
-        wave === null ? '' : `${wave.at} of ${wave.of}`,
-      ]),
+const jobsBlock = ({ desired }: SyncView, views: readonly DeploymentView[]): Block => {
+  const jobs = new Map(desired.jobs.map((job) => [job.id, job]));
+  return {
+    open: tableHead(['job', 'version', 'healthy', 'state', 'wave']),
+    rows: views.map((view) => ({
+      text: () => jobRow(view, jobs.get(view.job)),
       rank: NEEDS_PERSON.has(view.status) ? RANK.harm : RANK.change,
-    };
-  }),
-  close: '',
-  noun: 'job',
-});
+    })),
+    close: '',
+    noun: 'job',
+  };
+};
+
+const jobRow = (view: DeploymentView, job: DesiredJob | undefined): string => {
+  const { healthy, wanted } = sumOf([view]);
+  const wave = waveOf(view, job);
+  const reason = view.reason === null ? '' : `: ${sentence(view.reason)}`;
+  return row([
+    code(view.job),
+    code(view.specHash.slice(0, 12)),
+    `${healthy} of ${wanted}`,
+    `${STATUS_WORDS[view.status]}${reason}`,
+    wave === null ? '' : `${wave.at} of ${wave.of}`,
+  ]);
+};
 
 const waitsBlock = ({ plan }: SyncView, visibility: Visibility): Block => ({
   open: '**Waiting**\n',
   rows: waitingLines({
     blocked: plan.blocked.filter(({ job }) => visibility.job(job)),
     guarded: plan.guarded.filter(({ job }) => visibility.job(job)),
-  }).map((line) => ({ text: `- ${sentence(line)}`, rank: RANK.detail })),
+  }).map((line) => ({ text: () => `- ${sentence(line)}`, rank: RANK.detail })),
   close: '',
   noun: 'line',
 });
 
 const problemsBlock = ({ plan }: SyncView): Block => ({
   open: '**Problems**\n',
-  rows: plan.problems.map(({ file, line, message, advice, severity }) => ({
-    text: `- ${code(`${file}:${line}`)} ${sentence(message)} ${sentence(advice)}`,
+  rows: problemItems(plan.problems).map(({ severity, text }) => ({
+    text: () => `- ${text()}`,
     rank: severity === 'error' ? RANK.verdict : RANK.background,
   })),
   close: '',

@@ -3,8 +3,17 @@
 // summary, details, at most three buttons. Nothing in it grows with time alone: a text that changes
 // is written to the forge. Not here: when it is told (reconciler/forge), rows (sync-blocks).
 
-import { BUTTONS_LIMIT, MARKDOWN_LIMIT, TITLE_LIMIT } from '../../schema/forge.ts';
-import type { Button, ButtonId, CheckBody, Ended } from '../../schema/forge.ts';
+import { BUTTONS_LIMIT, isTakenBack, MARKDOWN_LIMIT, TITLE_LIMIT } from '../../schema/forge.ts';
+import type {
+  Button,
+  ButtonId,
+  CheckBody,
+  CheckReport,
+  Conclusion,
+  Ended,
+} from '../../schema/forge.ts';
+import { heldWords } from '../../schema/held-words.ts';
+import type { HeldFile } from '../../schema/ledger.ts';
 import type { CommitRef, DesiredState } from '../../schema/desired.ts';
 import { plainLine, shortened } from '../../schema/plain.ts';
 import type { DeploymentView } from '../../schema/plan.ts';
@@ -15,6 +24,12 @@ import { failureBlocks, stateBlocks, type Failure, type SyncView } from './sync-
 import { concernOf, isOnItsWay, sumOf, waveOf } from './sync-jobs.ts';
 import { FULL, visibilityOf, type Visibility } from './visibility.ts';
 import { many, manyCopies, STATUS_WORDS } from './words.ts';
+
+/** How the newest commit of the branch stands, without the words: they take time, this does not. */
+export const syncStanding = (view: SyncView): Pick<CheckBody, 'status' | 'conclusion'> => {
+  const { status, conclusion } = stateOf(view, visibilityOf(view.desired));
+  return { status, conclusion };
+};
 
 /** Of the newest commit of the branch. */
 export const syncCheck = (view: SyncView): CheckBody => {
@@ -161,7 +176,10 @@ const progressOf = (
   visibility: Visibility,
 ): string => {
   const { healthy, wanted } = sumOf([view]);
-  const wave = waveOf(view, desired);
+  const wave = waveOf(
+    view,
+    desired.jobs.find(({ id }) => id === view.job),
+  );
   const name = visibility.job(view.job) ? view.job : 'A job';
   const isPlain = view.status === 'rolling' || isOnItsWay(view);
   const said = isPlain ? '' : `, ${STATUS_WORDS[view.status]}`;
@@ -237,13 +255,34 @@ export const refusedCheck = ({
   body({
     conclusion: 'failure',
     title,
-    summary: [paragraph(`**Nothing is done at this commit:** ${sentence(message)}`, RANK.verdict)],
+    summary: [paragraph(`${NOTHING_DONE} ${sentence(message)}`, RANK.verdict)],
+  });
+
+const NOTHING_DONE = '**Nothing is done at this commit:**';
+
+/** As it stands on the forge: it is over once the branch goes on past it. */
+export const isRefusedCheck = ({ conclusion, summary }: CheckReport): boolean =>
+  conclusion === 'failure' && summary.startsWith(NOTHING_DONE);
+
+/** Of a commit that another one follows, and of which files still wait for their owners. */
+export const heldCheck = (held: readonly HeldFile[], head: CommitRef): CheckBody =>
+  body({
+    conclusion: 'action_required',
+    title: `${many(held.length, 'file')} of it ${held.length === 1 ? 'waits' : 'wait'} for an owner`,
+    summary: [
+      paragraph(
+        `**An owner must approve what waits:** by *Approve* on the check of ${commitCode(head.oid)}, which is newer.`,
+        RANK.verdict,
+      ),
+      ...held.map((one) => paragraph(`- ${sentence(heldWords(one))}`, RANK.verdict)),
+    ],
   });
 
 const endedFailed = (
-  { jobs }: Extract<Ended, { kind: 'failed' }>,
+  failed: Extract<Ended, { kind: 'failed' }>,
   visibility: Visibility,
 ): CheckBody => {
+  const { jobs } = failed;
   const [first, ...rest] = jobs;
   const failures = jobs.map(({ job, evidence }): Failure => ({ job, evidence }));
   const { summary, text } = failureBlocks(failures, visibility);
@@ -257,7 +296,7 @@ const endedFailed = (
       ? ''
       : failedTitle({ job: first.job, reason: first.evidence.reason }, visibility);
   const more = rest.length === 0 ? '' : `, and ${many(rest.length, 'more job')}`;
-  const isBack = jobs.every(({ revertedBy }) => revertedBy !== null);
+  const isBack = isTakenBack(failed);
   return body({
     conclusion: 'failure',
     title: `${reason}${more}${isBack ? '; taken back' : ''}`,
@@ -272,7 +311,7 @@ const endedFailed = (
 };
 
 const body = (parts: {
-  readonly conclusion: 'success' | 'failure' | 'cancelled';
+  readonly conclusion: Conclusion;
   readonly title: string;
   readonly summary: readonly Block[];
   readonly text?: readonly Block[];

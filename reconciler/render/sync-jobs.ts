@@ -2,7 +2,7 @@
 // In: deployments of a plan. Out: those that are open or its own, sums, waves. Not here: words of a
 // whole check (sync-check).
 
-import type { DesiredState } from '../../schema/desired.ts';
+import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
 import { copiesAtOnce } from '../../schema/parallel.ts';
 import type { DeploymentView, Plan } from '../../schema/plan.ts';
 import { byImportance } from './words.ts';
@@ -42,9 +42,8 @@ export const sumOf = (
  */
 export const waveOf = (
   view: DeploymentView,
-  { jobs }: DesiredState,
+  job: DesiredJob | undefined,
 ): { readonly at: number; readonly of: number } | null => {
-  const job = jobs.find(({ id }) => id === view.job);
   if (job === undefined || job.fallback === null || !ROLLS.has(view.status)) return null;
   const waves = view.groups.map(({ wanted, updated }) => {
     const size = copiesAtOnce(job.spec.update.maxParallel, wanted);

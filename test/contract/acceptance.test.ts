@@ -12,6 +12,7 @@ import { createGitSource } from '../../reconciler/edge/git/source.ts';
 import type { GitSourceOptions } from '../../reconciler/edge/git/options.ts';
 import { allowedSignerLine, openSigningKey } from '../../reconciler/edge/git/signing-key.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
+import { refusedEach } from '../../schema/refused-words.ts';
 import { commitFiles, git, initRepository, tempFolder } from '../support/git-repo.ts';
 import {
   gpgCommit,
@@ -93,6 +94,73 @@ describe('without a policy', () => {
       const commit = make();
       expect(await seen(source)).toEqual([commit, null, null]);
     }
+  });
+});
+
+describe('who is behind a commit, as Git knows it', () => {
+  test('the person whose verified signature it bears, by the list of the commit before it', async () => {
+    turnedOn('strict', `ada@example.org,ada ${ada.line}`, `web-flow ${web.line}`);
+    const signed = signedCommit(work, ada, news());
+    const source = open();
+    await source.read();
+    expect(await source.signedBy(signed)).toEqual(['ada@example.org', 'ada']);
+    const parent = git(work, 'rev-parse', 'HEAD^');
+    expect(await source.signedBy(parent)).toEqual([]);
+    const host = signedCommit(work, web, news());
+    expect(await source.signedBy(host)).toEqual([]);
+  });
+
+  test('a merge: its second parent, and whether its files are just what both give', async () => {
+    commitFiles(work, { 'cluster.yaml': 'name: shop\n' }, 'First');
+    git(work, 'checkout', '--quiet', '-b', 'topic');
+    const topic = commitFiles(work, { 'jobs/shop/web.yaml': '# a\n' }, 'Topic');
+    git(work, 'checkout', '--quiet', 'main');
+    const main = commitFiles(work, { 'jobs/shop/db.yaml': '# b\n' }, 'Main');
+    const merge = (): string => {
+      git(work, 'merge', '--quiet', '--no-ff', '-m', 'Merge', 'topic');
+      return git(work, 'rev-parse', 'HEAD');
+    };
+    const exact = merge();
+    const source = open();
+    await source.read();
+    expect(await source.mergeOf(main)).toBeNull();
+    expect(await source.mergeOf(exact)).toEqual({ theirs: topic, isExact: true });
+    git(work, 'reset', '--quiet', '--hard', main);
+    merge();
+    fs.writeFileSync(path.join(work, 'jobs/shop/web.yaml'), '# other\n');
+    git(work, 'commit', '--quiet', '--all', '--amend', '--no-edit');
+    const other = git(work, 'rev-parse', 'HEAD');
+    expect(await source.mergeOf(other)).toEqual({ theirs: topic, isExact: false });
+  });
+});
+
+describe('several refused commits of one push', () => {
+  test('strict: each that is refused by itself, and those that only build on one', async () => {
+    turnedOn('strict', `ada ${ada.line}`);
+    const [first, second] = [plainCommit(), plainCommit()];
+    const third = signedCommit(work, ada, news());
+    const { refused } = await open().read();
+    expect(refused?.each?.map(({ commit, reason }) => [commit.oid, reason?.kind ?? null])).toEqual([
+      [third, null],
+      [second, 'unsigned'],
+      [first, 'unsigned'],
+    ]);
+    const told = refusedEach(refused ?? expect.fail('nothing is refused'));
+    expect(told.map(({ title }) => title)).toEqual([
+      `Not accepted: ${first.slice(0, 12)} below it is not signed`,
+      'Not accepted: it is not signed',
+      'Not accepted: it is not signed',
+    ]);
+    expect(told[0]?.message).toContain('nor what builds on it (2 commits)');
+    expect(told[1]?.message).toContain(`purser resume --at ${second}`);
+  });
+
+  test('of very many the newest are told, and the one that stands in the way', async () => {
+    turnedOn('strict', `ada ${ada.line}`);
+    const all = Array.from({ length: 25 }, () => plainCommit());
+    const { refused } = await open().read();
+    const told = refused?.each?.map(({ commit }) => commit.oid) ?? [];
+    expect(told).toEqual([...all.slice(-20).toReversed(), all[0]]);
   });
 });
 

@@ -108,8 +108,8 @@ sourceSuite('simulated', () => {
   const { time, close } = startTime();
   const repo = createRepo({ time, first: new Map([['cluster.yaml', 'name: c1\n']]), local: false });
   const change = (files: PersonFiles, message: string) => {
-    const { edits, author, machine } = byPerson(new Map(Object.entries(files)), message);
-    return { edits, message, author: { ...author, email: 'ada@example.org' }, machine };
+    const made = byPerson(new Map(Object.entries(files)), message);
+    return { ...made, author: { ...made.author, email: 'ada@example.org' } };
   };
   const open = () => repo.port(createProcess(time, 'reconciler'));
   return Promise.resolve({

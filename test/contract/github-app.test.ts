@@ -65,6 +65,7 @@ test('an App of an organization: made, kept, installed and checked in one go', a
   const asked = await submit(first);
   expect(addressOf(asked)).toContain('/organizations/shop/settings/apps/new?state=');
   expect(asked.text).toContain('merge_queues: read');
+  expect(asked.text).toContain('members: read'); // of the organization: who is in its teams
   expect(hub.hub.apps).toEqual([]); // nothing is made before a person agrees
   const install = await submit(asked, { as: 'ada' });
   expect(addressOf(install)).toMatch(/^\/apps\/purser-cluster-[0-9a-f]{4}\/installations\/new$/);
@@ -99,6 +100,7 @@ test('an App of a person, for a repository of their own', async () => {
   const { said, ended } = setup(hub);
   const asked = await submit(await visit(await pageOf(said)));
   expect(addressOf(asked)).toMatch(/^\/settings\/apps\/new\?state=/);
+  expect(asked.text).not.toContain('members: read');
   const done = await submit(await submit(asked, { as: 'ada' }));
   expect(addressOf(done)).toMatch(/^\/settings\/installations\/\d+$/);
   expect(await ended).toBe(0);

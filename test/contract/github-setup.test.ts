@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { github } from '../../cli/github.ts';
+import { PERMISSIONS, TEAM_PERMISSIONS } from '../../cli/github-app.ts';
 import { forgeFileText, parseForgeFile, readForgeFile } from '../../cli/forge-file.ts';
 import { startGitHub, type GitHub } from '../support/github/github.ts';
 
@@ -185,6 +186,52 @@ test('a token in place of an App; one that may not write', async () => {
   expect(printed.join('\n')).toContain('✗ the token may not write to shop/cluster');
 });
 
+test('teams in owners: the permission is missing only where one is named', async () => {
+  const { hub, root, printed, run } = await world();
+  await aPull(hub, { 'cluster.yaml': 'name: shop\nowners: |\n  /jobs/ @shop/web @ada\n' });
+  writeFileSync(join(root, 'key.pem'), hub.app.privateKey);
+  const given = { appId: String(hub.app.id), keyFile: join(root, 'key.pem') };
+  expect(await run(given)).toBe(1);
+  const words = printed.join('\n');
+  expect(words).toContain(
+    '✗ the App lacks «Members: Read-only», and `owners` names @shop/web: ' +
+      'who approves for a team cannot be known',
+  );
+  expect(words).toContain(`${hub.url}/organizations/shop/settings/apps/purser/permissions`);
+  expect(words).toContain('It runs as it is, too:');
+  hub.permit({ ...PERMISSIONS, ...TEAM_PERMISSIONS });
+  expect(await run(given)).toBe(0);
+  hub.permit(PERMISSIONS);
+  expect(await run({ ...given, directory: 'elsewhere' })).toBe(0);
+  writeFileSync(join(root, 'token'), hub.person('robot', 'write').token);
+  expect(await run({ tokenFile: join(root, 'token') })).toBe(0);
+  expect(printed.join('\n')).toContain('? `owners` names @shop/web: whether the token may read');
+});
+
+test('a setup that is run again keeps what a person has set', async () => {
+  const { hub, root, run } = await world();
+  await aPull(hub);
+  writeFileSync(join(root, 'token'), hub.person('robot', 'write').token);
+  const hook = { webhookUrl: 'https://purser.example/hook', webhookListen: '127.0.0.1:0' };
+  await run({ tokenFile: join(root, 'token'), ...hook });
+  const file = join(root, 'github', 'forge.yaml');
+  const secret = readFileSync(join(root, 'github', 'webhook-secret'), 'utf8');
+  const set = readFileSync(file, 'utf8').replace('comments: true', 'comments: false');
+  writeFileSync(file, `${set}environment_url: https://shop.example\n`);
+  const { comments, environmentUrl, webhook } = await readForgeFile(file);
+  writeFileSync(join(root, 'key.pem'), hub.app.privateKey);
+  await run({ appId: String(hub.app.id), keyFile: join(root, 'key.pem') });
+  const kept = await readForgeFile(file);
+  expect(kept).toMatchObject({ comments: false, environmentUrl, webhook });
+  expect(kept.credentials.kind).toBe('app');
+  expect([comments, environmentUrl]).toEqual([false, 'https://shop.example']);
+  await run({ tokenFile: join(root, 'token'), webhookUrl: hook.webhookUrl });
+  expect(await readForgeFile(file)).toMatchObject({ comments: false, environmentUrl, webhook });
+  expect(readFileSync(join(root, 'github', 'webhook-secret'), 'utf8')).toBe(secret);
+  writeFileSync(file, 'github: [\n');
+  await expect(run({ tokenFile: join(root, 'token') })).rejects.toThrow(/forge\.yaml:\d+: /);
+});
+
 test('words that lead nowhere are refused before anything is written', async () => {
   const { run } = await world({ app: null });
   await expect(run({ repository: 'shop' })).rejects.toThrow('write OWNER/NAME');
@@ -225,7 +272,10 @@ test('the file: what is wrong is named with its line', () => {
   expect(wrong('a: [\n')).toThrow(/^f\.yaml:\d+: /);
 });
 
-const aPull = async (hub: Awaited<ReturnType<typeof startGitHub>>) => {
+const aPull = async (
+  hub: Awaited<ReturnType<typeof startGitHub>>,
+  files: Readonly<Record<string, string>> = {},
+) => {
   const { execFile } = await import('node:child_process');
   const { promisify } = await import('node:util');
   const work = mkdtempSync(join(tmpdir(), 'purser-work-'));
@@ -233,6 +283,8 @@ const aPull = async (hub: Awaited<ReturnType<typeof startGitHub>>) => {
   const git = (...args: readonly string[]) =>
     promisify(execFile)('git', ['-C', work, '-c', 'user.name=A', '-c', 'user.email=a@b', ...args]);
   await git('init', '-q', '-b', 'main');
+  for (const [path, text] of Object.entries(files)) writeFileSync(join(work, path), text);
+  await git('add', '.');
   await git('commit', '-q', '--allow-empty', '-m', 'first');
   await git('push', '-q', hub.pushUrl('ada'), 'main');
   await git('commit', '-q', '--allow-empty', '-m', 'second');

@@ -179,6 +179,22 @@ test('pull requests: opened once a branch, merge groups, authors', async () => {
   expect(hub.pulls().filter(({ head }) => head.ref === 'purser/revert')).toHaveLength(1);
 });
 
+test('a pull request of our own that nobody needs is closed with its reason, once', async () => {
+  const { hub, forge, git } = await world();
+  await git('checkout', '-qb', 'purser/revert');
+  await git('commit', '-q', '--allow-empty', '-m', 'x');
+  await git('push', '-q', hub.pushUrl('ada'), 'purser/revert');
+  const pull = await forge().openPull({ branch: 'purser/revert', title: 'Revert', body: 'Why.' });
+  const ask = { pull, branch: 'purser/revert', words: 'Closed: done already.' };
+  await forge().closePull(ask);
+  await forge().closePull(ask);
+  const closed = hub.pulls().find(({ number }) => number === pull);
+  expect([closed?.state, closed?.body]).toEqual(['closed', 'Why.\n\n---\n\nClosed: done already.']);
+  const refs = await git('ls-remote', hub.pushUrl('ada'), 'refs/heads/purser/*');
+  expect(refs).toBe('');
+  hub.takeProblems();
+});
+
 test('without an App: statuses that are not written twice', async () => {
   const { hub, folder, forge, main } = await world();
   writeFileSync(join(folder, 'token'), `${hub.person('robot', 'write').token}\n`);

@@ -19,6 +19,8 @@ export interface Context extends CheckOptions {
   readonly disturbances: ReadonlyMap<string, Ms>;
   readonly starts: Map<string, Ms[]>;
   readonly reverted: Set<string>;
+  /** The commit that each reconciler followed last, by its name. */
+  readonly followed: Map<string, string>;
   /** When a deployment was recorded as failed. */
   readonly failedAt: Map<string, Ms>;
   /** Allocations that were ordered to run before. */

@@ -5,6 +5,7 @@
 import type { NodeOrders } from '../../schema/orders.ts';
 import type { Files } from '../../schema/source.ts';
 import type { Context } from './check-context.ts';
+import { isBeingJudged } from './check-policies.ts';
 import { countsOf, saidIn, scalePath } from './drafts.ts';
 import type { RepoCommit } from './fake/git.ts';
 import { inForce, resolvedDraft } from './human.ts';
@@ -14,10 +15,8 @@ import { idOf } from './truth.ts';
  * No slot goes that the count holds: a deploy never resets it, and while no file says it, whatever
  * lives within the bounds is the count.
  */
-export const checkScaleDown = (
-  { human, truth, fail, stopped }: Context,
-  { commit, items }: NodeOrders,
-): void => {
+export const checkScaleDown = (context: Context, { commit, items }: NodeOrders): void => {
+  const { human, truth, fail, stopped } = context;
   const index = human.intents.findIndex(({ oid }) => oid === commit);
   if (index < 0) return;
   for (const item of items) {
@@ -29,7 +28,7 @@ export const checkScaleDown = (
     if (draft === undefined || draft.stopped) continue;
     const held = resolvedDraft(human, index, draft.id) ?? draft;
     const kept = Math.min(countsOf(draft).max, countsOf(held).max);
-    if (body.index >= kept) continue;
+    if (body.index >= kept || isBeingJudged(context, draft.id)) continue;
     fail('count', `${item.allocation}, slot ${body.index}, goes where ${kept} count`);
   }
 };

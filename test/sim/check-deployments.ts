@@ -33,11 +33,14 @@ const introducedBy = (head: Meaning, job: string): string | null => {
   return at.oid;
 };
 
-/** What forms the version (rules 2.1); a broken file keeps what stood there before it (1.3). */
+/**
+ * What forms the version (rules 2.1); a broken file keeps what stood there before it (1.3). Where
+ * HEAD's file waits for nobody, its history is as it was written.
+ */
 const versionAt = (meaning: Meaning, job: string): string | null => {
   let at: Meaning | null = meaning;
-  while (at?.intent.jobs.get(job)?.broken === true) at = at.before;
-  const draft = at?.intent.jobs.get(job);
+  while (at?.written.jobs.get(job)?.broken === true) at = at.before;
+  const draft = at?.written.jobs.get(job);
   return draft === undefined ? null : formed(draft);
 };
 

@@ -20,6 +20,7 @@ import type { CheckOptions, Context } from './check-context.ts';
 import { checkCountCommit, checkScaleDown } from './check-counts.ts';
 import { checkIntroduced } from './check-deployments.ts';
 import { checkFailed, checkRevert, checkStops } from './check-orders.ts';
+import { checkFollowed, checkOrdered, checkOwnCounts } from './check-policies.ts';
 
 export interface Violation {
   readonly at: Ms;
@@ -37,7 +38,7 @@ export interface Checker {
   readonly recorded: (record: LedgerRecord) => void;
   readonly machineCommit: (commit: RepoCommit) => void;
   /** A reconciler has made a plan. */
-  readonly saw: (view: View) => void;
+  readonly saw: (view: View, reconciler: string) => void;
   /** A fault hit the node: what it does to the copies there excuses much for a while. */
   readonly disturbed: (node: string) => void;
 }
@@ -81,7 +82,7 @@ export const createChecker = (options: CheckOptions): Checker => {
     ordered: new Set<string>(),
     stopped: new Set<string>(),
   };
-  const past = { disturbances, starts, reverted };
+  const past = { disturbances, starts, reverted, followed: new Map<string, string>() };
   const context: Context = { ...options, ...seen, ...past, fail };
   return {
     violations,
@@ -103,6 +104,7 @@ export const createChecker = (options: CheckOptions): Checker => {
     },
     accepted: (node, before, orders) => checkGenerations(context, { node, before, orders }),
     ordered: (orders) => {
+      checkOrdered(context, orders);
       checkScaleDown(context, orders);
       checkStops(context, orders);
       checkFailed(context, orders);
@@ -113,9 +115,11 @@ export const createChecker = (options: CheckOptions): Checker => {
     machineCommit: (commit) => {
       checkRevert(context, commit, human.repo.ledger);
       checkCountCommit(context, commit);
+      checkOwnCounts(context, commit);
     },
-    saw: (view) => {
+    saw: (view, reconciler) => {
       views += 1;
+      checkFollowed(context, reconciler, view);
       checkIntroduced(context, view);
       const stale = views % FRESH_EVERY === 0 ? staleness(view) : null;
       if (stale !== null) fail('memo', stale);

@@ -25,7 +25,7 @@ export const scheduleCounts = ({ time, human }: World, endsAt: Ms): void => {
 };
 
 const actOnCounts = (human: Human, random: Random): void => {
-  const drafts = [...human.intent().jobs.values()].filter(mayVary);
+  const drafts = [...human.written().jobs.values()].filter(mayVary);
   const draft = drafts[random.between(0, Math.max(0, drafts.length - 1))];
   if (draft === undefined) return undefined;
   const { id } = draft;

@@ -117,7 +117,7 @@ describe('the checker', () => {
     await world.time.run(world.time.now() + SETTLED_MS, () => true);
     expect(world.checker.violations).toEqual([]);
     const view = viewOf(world);
-    world.checker.saw({ ...view, desired: compile(spoil(view.tree)) });
+    world.checker.saw({ ...view, desired: compile(spoil(view.tree)) }, 'reconciler');
     expect(world.checker.violations).toMatchObject([{ rule: 'introduced' }]);
   });
 

@@ -8,7 +8,18 @@ import { GOOD } from './fake/registry.ts';
 import type { Repo, RepoCommit } from './fake/git.ts';
 import { byPerson, createRepo } from './fake/git.ts';
 import {
-  CLUSTER_FILE,
+  contentOf,
+  heldAfter,
+  newestThatCounts,
+  OWNERS,
+  policyFiles,
+  UNSIGNED,
+  type Makers,
+  type Person,
+  type Policy,
+  type Signed,
+} from './policies.ts';
+import {
   jobFile,
   nodeFile,
   nodePath,
@@ -27,22 +38,43 @@ export interface Intent {
   readonly nodes: ReadonlyMap<string, NodeDraft>;
   /** Scale files, by job; they outlive their jobs. */
   readonly counts: ReadonlyMap<string, number>;
+  readonly policy: Policy;
 }
 
 /** What one commit means. */
 export interface Meaning {
-  readonly at: number;
+  /** When it was pushed, or began to count. */
+  at: number;
   readonly oid: string;
-  readonly intent: Intent;
+  /** What counts of it: a file that no owner has let through is as one that is broken. */
+  intent: Intent;
+  /** What stands in its files. */
+  readonly written: Intent;
+  readonly signed: Signed;
+  readonly makers: Makers;
+  readonly blobs: ReadonlyMap<string, string>;
+  held: ReadonlyMap<string, string | null>;
+  /** It was the newest commit that counts. */
+  isCounting: boolean;
   /** What the commit before it on the branch means. */
   readonly before: Meaning | null;
 }
 
 export interface Human {
   readonly repo: Repo;
-  /** Meaning of each commit, in the order of the branch. */
-  readonly intents: Meaning[];
+  /** Meaning of each commit that counts, in the order in which they began to. */
+  readonly intents: readonly Meaning[];
   readonly intent: () => Intent;
+  /** Of all commits that were ever pushed, also those that nobody acts on. */
+  readonly meanings: readonly Meaning[];
+  /** What stands at the tip of the branch, whether it counts or not. */
+  readonly written: () => Intent;
+  /** Signs what people commit. */
+  readonly habits: { sign: () => Signed; makers: () => Makers };
+  /** When an owner approved what had waited, by job. */
+  readonly letThroughAt: ReadonlyMap<string, number>;
+  /** An owner approves what waits of these jobs, and did not write it. */
+  readonly approveFiles: (jobs: readonly string[]) => void;
   readonly commit: (change: Partial<Intent>, message: string) => void;
   /** Changes one job. */
   readonly edit: (id: string, change: Partial<JobDraft>, message: string) => void;
@@ -53,6 +85,10 @@ export interface Human {
   readonly act: () => void;
   /** Goes back to an earlier commit by force, and makes another one on it. */
   readonly rewrite: () => void;
+  /** Throws away what does not count, and commits the same anew, signed. */
+  readonly amend: (signed: Signed) => void;
+  /** Accepts the tip of the branch as it is. */
+  readonly vouch: () => void;
   /** Lets syncing go on after that, where it stopped (rules 12.1). */
   readonly resume: () => void;
   /** Ends what no cluster can serve: an emptied tree, a rewritten branch that nobody resumed. */
@@ -69,56 +105,96 @@ export interface HumanOptions {
 export const createHuman = ({ time, registry, first, local }: HumanOptions): Human => {
   const random = time.random.fork('human');
   const rewrites = time.random.fork('rewrites');
-  const intents: Human['intents'] = [];
+  const intents: Meaning[] = [];
+  const meanings: Meaning[] = [];
+  const resumed = new Set<string>();
+  const letThroughAt = new Map<string, number>();
+  const given = new Map<string, readonly Person[]>();
+  const habits: Human['habits'] = { sign: () => UNSIGNED, makers: () => BY_ADA };
   let isRewritten = false;
   const repo = createRepo({ time, first: filesOf(registry, first), local });
-  const remember = ({ info }: RepoCommit, intent: Intent): void => {
-    const before = intents.find(({ oid }) => oid === info.parent) ?? null;
-    intents.push({ at: time.now(), oid: info.oid, intent: withSaid(intent), before });
+  const count = (): void => {
+    const head = meanings.at(-1);
+    if (head === undefined) return;
+    const counts = newestThatCounts(head, resumed);
+    const news: Meaning[] = counts === intents.at(-1) ? [] : [counts];
+    for (let at = counts.before; at !== null && !intents.includes(at); at = at.before) {
+      news.unshift(at);
+    }
+    counts.isCounting = true;
+    for (const one of news) one.at = time.now();
+    intents.push(...news);
+  };
+  const remember = (commit: RepoCommit, intent: Intent, makers: Makers): void => {
+    const { info, signed } = commit;
+    const before = meanings.find(({ oid }) => oid === info.parent) ?? null;
+    const { oid } = info;
+    const written = withSaid(intent);
+    const made = { written, makers, blobs: blobsOf(commit) };
+    const held = before === null ? new Map<string, null>() : heldAfter(before, made, given);
+    const meant = { ...made, intent: withHeld(written, before, held), held, signed, before };
+    meanings.push({ at: time.now(), oid, ...meant, isCounting: false });
+    count();
   };
   const intent = (): Intent => intents.at(-1)?.intent ?? first;
-  remember(repo.head(), first);
-  repo.onMachineCommit((commit) => remember(commit, afterMachine(intents, intent(), commit)));
+  const written = (): Intent => meanings.at(-1)?.written ?? first;
+  remember(repo.head(), first, BY_ADA);
+  repo.onMachineCommit((commit) =>
+    remember(commit, afterMachine(meanings, written(), commit), BY_MACHINE),
+  );
+  repo.onRecord((record) => {
+    if (record.kind !== 'resume') return;
+    resumed.add(record.commit);
+    count();
+  });
 
-  const commit = (change: Partial<Intent>, message: string): void => {
-    const before = intent();
-    const after = { ...before, ...change };
+  const editsTo = (before: Intent, after: Intent): ReadonlyMap<string, string | null> => {
     const [old, next] = [filesOf(registry, before), filesOf(registry, after)];
     const edits = new Map<string, string | null>();
     for (const path of old.keys()) if (!next.has(path)) edits.set(path, null);
     for (const [path, text] of next) if (old.get(path) !== text) edits.set(path, text);
-    remember(repo.push(byPerson(edits, message)), after);
+    return edits;
+  };
+  const commit = (change: Partial<Intent>, message: string): void => {
+    const before = written();
+    const after = { ...before, ...change };
+    const made = byPerson(editsTo(before, after), message, habits.sign());
+    remember(repo.push(made), after, habits.makers());
   };
   const edit = (id: string, change: Partial<JobDraft>, message: string): void => {
-    const draft = intent().jobs.get(id);
+    const draft = written().jobs.get(id);
     if (draft === undefined) return;
-    commit({ jobs: new Map(intent().jobs).set(id, { ...draft, ...change }) }, message);
+    commit({ jobs: new Map(written().jobs).set(id, { ...draft, ...change }) }, message);
   };
   const scale = (id: string, count: number | null): void => {
-    const draft = intent().jobs.get(id);
+    const draft = written().jobs.get(id);
     if (count !== null && draft !== undefined && draft.bounds === null) {
       return edit(id, { count }, `Scale ${id}`);
     }
-    const counts = new Map(intent().counts);
+    const counts = new Map(written().counts);
     if (count === null) counts.delete(id);
     else counts.set(id, count);
     return commit({ counts }, count === null ? `Forget the count of ${id}` : `Scale ${id}`);
   };
   const drain = (node: string, how: NodeDraft['drain']): void => {
-    const nodes = new Map(intent().nodes).set(node, { name: node, drain: how });
+    const nodes = new Map(written().nodes).set(node, { name: node, drain: how });
     const words = how === 'volumes' ? ' with volumes' : '';
     commit({ nodes }, `${how === false ? 'Undrain' : 'Drain'} ${node}${words}`);
   };
   const rewrite = (): void => {
     const back = rewrites.between(1, MOST_REWRITTEN);
     const to = repo.commits.at(-1 - back) ?? repo.commits[0];
-    const meant = intents.find(({ oid }) => oid === to?.info.oid)?.intent;
+    const meant = meanings.find(({ oid }) => oid === to?.info.oid)?.written;
     const [job] = [...(meant?.jobs.values() ?? [])];
     if (to === undefined || meant === undefined || job === undefined) return;
     const remark = job.remark + 1;
     const after = { ...meant, jobs: new Map(meant.jobs).set(job.id, { ...job, remark }) };
     const edits = new Map([[job.path, filesOf(registry, after).get(job.path) ?? null]]);
-    remember(repo.rewrite(to.info.oid, byPerson(edits, 'Another history')), after);
+    remember(
+      repo.rewrite(to.info.oid, byPerson(edits, 'Another history', habits.sign())),
+      after,
+      BY_ADA,
+    );
     isRewritten = true;
   };
   /** A reconciler asks for it that had accepted what is gone, synced or not (rules 12.1). */
@@ -129,21 +205,58 @@ export const createHuman = ({ time, registry, first, local }: HumanOptions): Hum
     const at = new Date(time.now()).toISOString();
     repo.record([{ kind: 'resume', commit: oid, by: 'ada', at }]);
   };
+  const amend = (signed: Signed): void => {
+    const [to, after] = [intents.at(-1), written()];
+    if (to === undefined || to.oid === repo.head().info.oid) return;
+    const change = byPerson(editsTo(to.written, after), 'The same, signed', signed);
+    remember(repo.rewrite(to.oid, change), after, habits.makers());
+  };
+  const vouch = (): void => {
+    const { oid } = repo.head().info;
+    const at = new Date(time.now()).toISOString();
+    if (intents.at(-1)?.oid === oid) return;
+    repo.record([{ kind: 'resume', commit: oid, by: 'ada', at }]);
+  };
+  const approveFiles = (jobs: readonly string[]): void => {
+    const tip = meanings.at(-1);
+    for (const job of jobs) {
+      if (tip?.held.has(job) !== true) continue;
+      const blob = tip.blobs.get(job) ?? null;
+      const by = OWNERS.find((owner) => !authorsOf(tip, job).includes(owner));
+      if (by === undefined) continue;
+      const at = new Date(EPOCH_MS + time.now()).toISOString();
+      const files = [{ path: `jobs/${job}.yaml`, blob }];
+      const who = { by: `${by} <1+${by}@forge>`, as: [`@${by}`], at, used: false };
+      const id = `files-${time.now()}-${job}`;
+      const { oid } = tip;
+      repo.record([{ kind: 'approval', id, commit: oid, slots: [], nodes: [], files, ...who }]);
+      letThrough(meanings, tip, job);
+      letThroughAt.set(job, time.now());
+      given.set(contentOf(job, blob), [...(given.get(contentOf(job, blob)) ?? []), by]);
+    }
+  };
   let emptied: Intent['jobs'] | null = null;
   const human: Human = {
     repo,
     intents,
     intent,
+    meanings,
+    written,
+    habits,
     commit,
     edit,
     scale,
     drain,
     rewrite,
+    amend,
+    vouch,
+    approveFiles,
+    letThroughAt,
     resume,
     act: () => {
       if (emptied !== null) return human.tidy();
       if (random.chance(0.03)) {
-        emptied = intent().jobs;
+        emptied = written().jobs;
         return commit({ jobs: new Map() }, 'Oops');
       }
       act(human, random);
@@ -152,6 +265,7 @@ export const createHuman = ({ time, registry, first, local }: HumanOptions): Hum
       resume();
       if (emptied !== null) commit({ jobs: emptied }, 'Bring back the jobs');
       emptied = null;
+      vouch();
     },
   };
   return human;
@@ -205,15 +319,60 @@ const withSaid = (intent: Intent): Intent => ({
   ),
 });
 
+const BY_ADA: Makers = { author: 'ada', approvals: [] };
+const BY_MACHINE: Makers = { author: 'machine', approvals: [] };
+
+/** 2026-01-01, where the commits of the repository begin. */
+export const EPOCH_MS = 1_767_225_600_000;
+
+const blobsOf = ({ files }: RepoCommit): ReadonlyMap<string, string> =>
+  new Map(
+    [...files].flatMap(([path, { blob }]) => {
+      const job = /^jobs\/(.*)\.yaml$/.exec(path)?.[1];
+      return job === undefined ? [] : [[job, blob] as const];
+    }),
+  );
+
+/** A file that waits for its owners keeps what was before, as one that is broken. */
+const withHeld = (
+  written: Intent,
+  before: Meaning | null,
+  held: ReadonlyMap<string, string | null>,
+): Intent => {
+  if (held.size === 0) return written;
+  const jobs = new Map(written.jobs);
+  for (const job of held.keys()) {
+    const draft = written.jobs.get(job) ?? before?.intent.jobs.get(job);
+    if (draft !== undefined) jobs.set(job, { ...draft, broken: true });
+  }
+  return { ...written, jobs };
+};
+
+/** Who wrote what stands in the job's file at the tip. */
+const authorsOf = (tip: Meaning, job: string): readonly string[] => {
+  let at = tip;
+  while (at.before !== null && at.before.blobs.get(job) === tip.blobs.get(job)) at = at.before;
+  return [at.makers.author];
+};
+
+const letThrough = (meanings: readonly Meaning[], tip: Meaning, job: string): void => {
+  const blob = tip.blobs.get(job);
+  for (let at: Meaning | null = tip; at?.blobs.get(job) === blob && at !== null; at = at.before) {
+    if (at.held.has(job)) at.held = new Map([...at.held].filter(([name]) => name !== job));
+  }
+  // Oldest first: what is held of a deletion looks at the commit before.
+  for (const one of meanings) one.intent = withHeld(one.written, one.before, one.held);
+};
+
 /** Commits that a person throws away at once. */
 const MOST_REWRITTEN = 4;
 
 const filesOf = (
   registry: Registry,
-  { jobs, nodes, counts }: Intent,
+  { jobs, nodes, counts, policy }: Intent,
 ): ReadonlyMap<string, string> =>
   new Map([
-    ['cluster.yaml', CLUSTER_FILE],
+    ...policyFiles(policy),
     ...[...nodes.values()].map((node) => [nodePath(node.name), nodeFile(node)] as const),
     ...[...counts].map(([id, count]) => [scalePath(id), scaleFile(id, count)] as const),
     ...[...jobs.values()].map(
@@ -225,7 +384,7 @@ const filesOf = (
  * A machine's revert brings back the version of an older draft; count and the like stay (rules
  * 6.3).
  */
-const afterMachine = (intents: Human['intents'], now: Intent, commit: RepoCommit): Intent => {
+const afterMachine = (intents: readonly Meaning[], now: Intent, commit: RepoCommit): Intent => {
   const id = commit.info.trailers.find(([key]) => key === 'Purser-Job')?.[1] ?? '';
   const draft = now.jobs.get(id);
   const file = draft === undefined ? undefined : commit.files.get(draft.path);
@@ -241,7 +400,7 @@ const afterMachine = (intents: Human['intents'], now: Intent, commit: RepoCommit
   }
   const older = intents
     .toReversed()
-    .map(({ intent }) => intent.jobs.get(id))
+    .map(({ written }) => written.jobs.get(id))
     .find(
       (known) =>
         known !== undefined &&
@@ -255,7 +414,7 @@ const afterMachine = (intents: Human['intents'], now: Intent, commit: RepoCommit
 };
 
 const act = (human: Human, random: Random): void => {
-  const { jobs, nodes } = human.intent();
+  const { jobs, nodes } = human.written();
   const ids = [...jobs.keys()];
   const id = ids[random.between(0, Math.max(0, ids.length - 1))];
   const draft = id === undefined ? undefined : jobs.get(id);
@@ -280,7 +439,7 @@ const act = (human: Human, random: Random): void => {
 };
 
 export const deploy = (human: Human, id: string, behaviour: Behaviour): void => {
-  const versions = human.intents.flatMap(({ intent }) => intent.jobs.get(id)?.version ?? []);
+  const versions = human.meanings.flatMap(({ written }) => written.jobs.get(id)?.version ?? []);
   const version = 1 + Math.max(...versions);
   const name = behaviour === GOOD ? 'version' : describeBehaviour(behaviour);
   human.edit(id, { version, behaviour, broken: false }, `Deploy ${id} v${version}: ${name}`);
@@ -288,10 +447,10 @@ export const deploy = (human: Human, id: string, behaviour: Behaviour): void => 
 
 /** Back to the version that the file had before the present one. */
 const revert = (human: Human, id: string): void => {
-  const now = human.intent().jobs.get(id);
-  const older = human.intents
+  const now = human.written().jobs.get(id);
+  const older = human.meanings
     .toReversed()
-    .map(({ intent }) => intent.jobs.get(id))
+    .map(({ written }) => written.jobs.get(id))
     .find((draft) => draft !== undefined && draft.version !== now?.version);
   if (older === undefined) return;
   const { version, behaviour, pinned, memoryMiB } = older;
@@ -299,7 +458,7 @@ const revert = (human: Human, id: string): void => {
 };
 
 const remove = (human: Human, id: string): void => {
-  const jobs = new Map(human.intent().jobs);
+  const jobs = new Map(human.written().jobs);
   if (jobs.size < 2) return;
   jobs.delete(id);
   human.commit({ jobs }, `Delete ${id}`);

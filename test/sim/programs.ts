@@ -4,15 +4,27 @@
 import type { Watchdog } from '../../node-runner/edge/watchdog.ts';
 import type { RunnerPorts } from '../../node-runner/ports.ts';
 import { guardStopAfter, startsGuarded } from '../../node-runner/stop-after.ts';
+import { createBehinds } from '../../reconciler/behinds.ts';
 import type { View } from '../../reconciler/cycle.ts';
 import { createLoop } from '../../reconciler/loop.ts';
-import type { ReconcilerPorts } from '../../reconciler/ports.ts';
+import type { ForgePort, ReconcilerPorts, SourcePort } from '../../reconciler/ports.ts';
+import { createScreen, type Screenable } from '../../reconciler/screen.ts';
 import { createTick } from '../../node-runner/tick.ts';
 import { CLUSTER_NAME } from './drafts.ts';
 import type { SimNode } from './truth.ts';
 
-export const startReconciler = (ports: ReconcilerPorts, seen: (view: View) => void): void => {
-  const loop = createLoop(ports);
+export interface ReconcilerParts extends Omit<ReconcilerPorts, 'source'> {
+  readonly source: SourcePort & Screenable;
+  readonly clock: ReconcilerPorts['clock'] & { readonly epochMs: () => number };
+  /** Asks the forge. */
+  readonly behind: ForgePort['behind'];
+}
+
+export const startReconciler = (parts: ReconcilerParts, seen: (view: View) => void): void => {
+  const { clock, log, behind } = parts;
+  const people = createBehinds({ ask: behind, clock, log, wake: () => loop.wake() });
+  const source = createScreen(parts.source, { people, epochMs: clock.epochMs });
+  const loop = createLoop({ ...parts, source });
   loop.watch(({ view }) => {
     if (view !== null) seen(view);
   });

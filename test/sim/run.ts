@@ -10,7 +10,10 @@ import { GOOD } from './fake/registry.ts';
 import { isCounted, scheduleCounts } from './counts.ts';
 import { drawFaults, scheduleFaults, type FaultKind } from './faults.ts';
 import { goodBehaviour, type Intent } from './human.ts';
+import { NO_POLICY } from './policies.ts';
 import { differences } from './settle.ts';
+import { endSignatures, isSigned, scheduleSignatures } from './signing.ts';
+import { endOwners, isOwned, scheduleOwners } from './owning.ts';
 import { createTime, type Random, type SimTime } from './time.ts';
 import { createWorld, type Scenario, type World } from './world.ts';
 
@@ -50,8 +53,10 @@ export const prepareSeed = ({ seed, trace }: SeedOptions) => {
   const faults = drawFaults(time.random.fork('kinds'));
   scheduleFaults(world, faults, CHAOS_MS);
   schedulePeople(world);
-  scheduleMore(world);
+  scheduleMore(world, seed);
   if (isCounted(seed)) scheduleCounts(world, CHAOS_MS);
+  if (isSigned(seed)) scheduleSignatures(world, CHAOS_MS);
+  if (isOwned(seed)) scheduleOwners(world, CHAOS_MS);
   return { time, world, faults };
 };
 
@@ -61,6 +66,8 @@ export const runSeed = async (options: SeedOptions): Promise<SeedResult> => {
   const goesOn = (): boolean => violations.length === 0;
   await guarded(world, () => time.run(CHAOS_MS, goesOn));
   if (goesOn()) world.human.tidy();
+  if (goesOn()) endSignatures(world.human);
+  if (goesOn()) endOwners(world);
   const settledAt = await settle(world, goesOn);
   const { seed } = options;
   const told = { digest: time.digest(), events: time.events(), lines: time.lines };
@@ -85,7 +92,7 @@ const APPROVE_SHARE = 0.5;
 const VOLUME_DRAIN_SHARE = 0.1;
 
 /** Beside the everyday: approvals, histories made anew, drains that stop volumes too. */
-const scheduleMore = ({ time, human, approve, nodes }: World): void => {
+const scheduleMore = ({ time, human, approve, nodes }: World, seed: number): void => {
   const random = time.random.fork('more people');
   const sometimes = (label: string, run: () => void): void => {
     for (let left = random.between(1, 3); left > 0; left -= 1) {
@@ -93,7 +100,8 @@ const scheduleMore = ({ time, human, approve, nodes }: World): void => {
     }
   };
   if (random.chance(APPROVE_SHARE)) sometimes('a person approves', approve);
-  if (random.chance(REWRITE_SHARE)) {
+  // What owners let through is judged anew on another history: docs/GITHUB.md.
+  if (random.chance(REWRITE_SHARE) && !isOwned(seed)) {
     sometimes('a person rewrites', () => {
       human.rewrite();
       time.after(random.between(2_000, 60_000), 'a person resumes', human.resume);
@@ -154,6 +162,7 @@ const drawScenario = (random: Random): Scenario => {
       jobs: new Map(drafts.map((draft) => [draft.id, draft])),
       nodes: new Map(names.map((name): [string, NodeDraft] => [name, { name, drain: false }])),
       counts: new Map(),
+      policy: NO_POLICY,
     },
   };
 };
@@ -228,6 +237,7 @@ export const plainScenario = (nodes: number, jobs: readonly JobDraft[]): Scenari
     jobs: new Map(jobs.map((draft) => [draft.id, draft])),
     nodes: new Map(names.map((name): [string, NodeDraft] => [name, { name, drain: false }])),
     counts: new Map(),
+    policy: NO_POLICY,
   };
   const size = { cpuMilli: 2_000, memoryBytes: 1024 * MIB, clockRate: 1 };
   return { nodes: names.map((name) => ({ name, ...size })), first, local: false };

@@ -14,9 +14,15 @@ import type { World } from './world.ts';
 
 export const differences = (world: World): readonly string[] => {
   const view = world.view();
-  const head = world.human.repo.head().info.oid;
+  const head = world.human.intents.at(-1)?.oid;
   if (view === null) return ['no reconciler has made a plan'];
   if (view.plan.commit !== head) return [`the plan is of ${view.plan.commit}, HEAD is ${head}`];
+  const isRefused = head !== world.human.repo.head().info.oid;
+  if (isRefused !== (view.tree.refused !== undefined)) {
+    return [`${isRefused ? 'nobody' : 'somebody'} is told that the newest commit does not count`];
+  }
+  const [waits, told] = [heldNow(world), heldBy(view)];
+  if (waits !== told) return [`${waits} wait for owners, and ${told} are said to`];
   const { jobs, nodes } = world.human.intent();
   const scene: Scene = { world, view };
   const gone = new Set(
@@ -36,6 +42,15 @@ export const differences = (world: World): readonly string[] => {
     ),
   ];
 };
+
+/** Jobs whose files no owner has let through, by what people meant and by what status says. */
+const heldNow = ({ human }: World): string =>
+  [...(human.intents.at(-1)?.held.keys() ?? [])].toSorted().join(' ');
+
+const heldBy = ({ desired }: View): string =>
+  (desired.heldFiles ?? [])
+    .map(({ path }) => path.slice('jobs/'.length, -'.yaml'.length))
+    .join(' ');
 
 interface Scene {
   readonly world: World;
@@ -186,7 +201,7 @@ const canGoBack = ({ world, view }: Scene, job: string): boolean => {
  * that people threw away is not among them, unless the history in its place has it too.
  */
 const versionsOnLine = ({ human }: World, job: string): ReadonlySet<number> => {
-  const head = human.repo.head().info.oid;
+  const head = human.intents.at(-1)?.oid;
   const versions = new Set<number>();
   let meaning = human.intents.find(({ oid }) => oid === head) ?? null;
   for (; meaning !== null; meaning = meaning.before) {

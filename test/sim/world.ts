@@ -9,6 +9,7 @@ import type { View } from '../../reconciler/cycle.ts';
 import type { Ms } from '../../schema/spec.ts';
 import { createChecker, type Checker } from './check.ts';
 import { createReconcilerClock } from './fake/clock.ts';
+import { createForge, type SimForge } from './fake/forge.ts';
 import { createLinks, type Links } from './fake/link.ts';
 import { createMachine } from './fake/machine.ts';
 import {
@@ -24,7 +25,7 @@ import {
 import { createRegistry, type Registry } from './fake/registry.ts';
 import { createRuntime } from './fake/runtime.ts';
 import { createMachineWatchdog, type MachineWatchdog } from './fake/watchdog.ts';
-import { createHuman, type Human, type Intent } from './human.ts';
+import { createHuman, EPOCH_MS, type Human, type Intent } from './human.ts';
 import { createProcess, type Process } from './process.ts';
 import { startReconciler, startRunner } from './programs.ts';
 import type { SimTime } from './time.ts';
@@ -50,6 +51,7 @@ export interface World {
   readonly human: Human;
   readonly links: Links;
   readonly registry: Registry;
+  readonly forge: SimForge;
   readonly nodes: ReadonlyMap<string, SimNode>;
   readonly truth: Truth;
   readonly checker: Checker;
@@ -85,6 +87,7 @@ export const createWorld = (time: SimTime, scenario: Scenario): World => {
   const clocks = new Map<string, NodeClock>();
   const watchdogs = new Map<string, MachineWatchdog>();
   const human = createHuman({ time, registry, ...scenario });
+  const forge = createForge(time, human);
   const links = createLinks(time, {
     ordered: (orders) => {
       rememberBodies(truth, orders);
@@ -118,6 +121,7 @@ export const createWorld = (time: SimTime, scenario: Scenario): World => {
     human,
     links,
     checker,
+    forge,
   };
   const runners = new Map([...nodes.keys()].map((name) => [name, superviseRunner(parts, name)]));
   const reconciler = superviseReconciler(parts, 'reconciler');
@@ -128,6 +132,7 @@ export const createWorld = (time: SimTime, scenario: Scenario): World => {
     human,
     links,
     registry,
+    forge,
     nodes,
     truth,
     checker,
@@ -163,10 +168,8 @@ interface Parts {
   readonly human: Human;
   readonly links: Links;
   readonly checker: Checker;
+  readonly forge: SimForge;
 }
-
-/** 2026-01-01, where the commits of the repository begin. */
-const EPOCH_MS = 1_767_225_600_000;
 
 /** What `purser approve` and `purser resume` write. */
 const approve = ({ time, human }: Parts, view: View | null): void => {
@@ -266,9 +269,10 @@ const superviseReconciler = (parts: Parts, name: string): Supervised<View> => {
         epochMs: () => EPOCH_MS + time.now() + parts.calendar.offsetMs,
       },
       log: log(parts, name),
+      behind: parts.forge.behind(process),
     };
     startReconciler(ports, (view) => {
-      checker.saw(view);
+      checker.saw(view, name);
       seen(view);
     });
   };

@@ -6,6 +6,7 @@ import type { ChildProcess } from 'node:child_process';
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
+import { prefer } from '../../cli/up/children.ts';
 
 export interface Program {
   readonly name: string;
@@ -27,6 +28,8 @@ export interface ProgramAsk {
   /** Network namespace that it lives in, null: the machine's. */
   readonly netns: string | null;
   readonly env: Readonly<Record<string, string>>;
+  /** As of `nice`; absent: as this process. */
+  readonly priority?: number;
 }
 
 /** A program that does not end within this time of SIGTERM hangs: that fails the test. */
@@ -53,6 +56,7 @@ export const program = (ask: ProgramAsk): Program => {
         detached: true,
         env: { ...process.env, ...ask.env },
       });
+      if (child.pid !== undefined && ask.priority !== undefined) prefer(child.pid, ask.priority);
       child.stdin?.on('error', () => undefined); // it ended first
       closeSync(log);
     },

@@ -15,6 +15,7 @@ import { promisify } from 'node:util';
 import { connect } from '../../cli/client.ts';
 import type { ReadyState } from '../../cli/state.ts';
 import { ready } from '../../cli/state.ts';
+import { RECONCILER_PRIORITY } from '../../cli/up/children.ts';
 import { hubName, joinNodes, netnsName, partNodes } from '../../cli/up/networks.ts';
 import { cleanNode } from '../../node-runner/clean.ts';
 import { namesFor } from '../../node-runner/edge/network/names.ts';
@@ -144,6 +145,8 @@ const assemble = async (root: string, options: ClusterOptions, undo: Undo): Prom
     log: join(root, 'logs/reconciler.log'),
     netns: tcp ? netnsName(root, 'ctl') : null,
     env: {},
+    // As `purser up` starts it: beside hundreds of containers that start it would wait for its turn.
+    priority: RECONCILER_PRIORITY,
   });
   const nodes = names.map((name, index): TestNode => {
     const nodeRoot = join(root, name);

@@ -11,6 +11,7 @@ import type {
   ForgeRequest,
   MergeGroup,
   PullAsk,
+  PullClose,
   PullRequest,
 } from '../../schema/forge.ts';
 import type { EdgeFailure, ForgePort } from '../../reconciler/ports.ts';
@@ -23,6 +24,7 @@ export interface FakeForge {
   readonly comments: Map<number, { readonly body: string; readonly folded: boolean }>;
   readonly deployments: DeploymentReport[];
   readonly opened: PullAsk[];
+  readonly closed: PullClose[];
   readonly answers: { readonly id: string; readonly words: string; readonly done: boolean }[];
   pulls: readonly PullRequest[];
   groups: readonly MergeGroup[];
@@ -88,6 +90,11 @@ export const createFakeForge = (): FakeForge => {
       fake.opened.push(ask);
       return 100 + fake.opened.length;
     },
+    closePull: async (ask) => {
+      write(`close #${ask.pull}`);
+      fake.closed.push(ask);
+      fake.pulls = fake.pulls.filter(({ number }) => number !== ask.pull);
+    },
     authors: async () => {
       guard();
       return fake.authors;
@@ -121,6 +128,7 @@ export const createFakeForge = (): FakeForge => {
     comments: new Map(),
     deployments: [],
     opened: [],
+    closed: [],
     answers: [],
     pulls: [],
     groups: [],

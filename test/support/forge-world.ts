@@ -44,7 +44,8 @@ export const viewOf = (
 export const createForgeWorld = (given: Pick<ForgeContext, 'environmentUrl'> = {}) => {
   const fake = createFakeForge();
   const clock = { now: 0, wake: () => {} };
-  const sleeps: (() => void)[] = [];
+  /** Of each whether it is over. */
+  let sleeps: (() => boolean)[] = [];
   let state: LoopState = { view: null, failure: null, write: null, refused: null };
   const plans: string[] = [];
   const answer: {
@@ -91,6 +92,7 @@ export const createForgeWorld = (given: Pick<ForgeContext, 'environmentUrl'> = {
           if (signal.aborted) done();
           sleeps.push(() => {
             if (clock.now >= at) done();
+            return clock.now >= at;
           });
         }),
     },
@@ -128,9 +130,13 @@ export const createForgeWorld = (given: Pick<ForgeContext, 'environmentUrl'> = {
       clock.wake();
       await settle();
     },
+    /** Commits that came with the next one in a push, newest first. */
+    pushed: (commits: readonly CommitInfo[]) => {
+      line = [...commits, ...line];
+    },
     advance: async (ms: number) => {
       clock.now += ms;
-      for (const due of sleeps.splice(0)) due();
+      sleeps = sleeps.filter((isOver) => !isOver());
       await settle();
     },
     poke: async () => {

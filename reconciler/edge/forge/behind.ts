@@ -4,11 +4,12 @@
 // is approved anew. Not here: whether it is enough (schema/behind).
 
 import type { Behind, Person } from '../../../schema/behind.ts';
-import type { Account, BehindAsk } from '../../../schema/forge.ts';
+import type { Account, BehindAsk, MergeFacts } from '../../../schema/forge.ts';
 import { MACHINE_AUTHOR } from '../../config.ts';
 import { compareText } from '../../../schema/ids.ts';
 import type { ApiPull, ApiUser } from './answers.ts';
-import { mayWrite, permissionOf, personOf } from './people.ts';
+import { accountOfEmail } from './pulls.ts';
+import { createPeople, mayWrite, permissionOf, type People } from './people.ts';
 import type { Wire } from './wire.ts';
 
 /** GitHub lists 250 commits of a pull request. */
@@ -26,20 +27,29 @@ export const createBehind =
     const people = createPeople(wire, teams);
     const approvals: Person[] = [];
     for (const account of parts.approvals) {
-      if (mayWrite(await permissionOf(wire, account))) approvals.push(await people(account, []));
+      if (!mayWrite(await permissionOf(wire, account))) continue;
+      approvals.push(await people.person(account, []));
     }
-    return { authors: await authorsOf(parts.authors, people), approvals: byName(approvals) };
+    const authors = await authorsOf(parts.authors, people);
+    const unread = people.unread();
+    const told = unread === undefined ? {} : { unread };
+    const proof = parts.isUnproven === true ? { isUnproven: true as const } : {};
+    return { authors, approvals: byName(approvals), ...proof, ...told };
   };
 
 /** Somebody who wrote a commit; account null: GitHub knows nobody by this address. */
 interface Author {
   readonly account: Account | null;
   readonly email: string | null;
+  /** The address is of a verified signature: it speaks for itself, whoever GitHub knows. */
+  readonly isSigner?: true;
 }
 
 interface Parts {
   readonly authors: readonly Author[];
   readonly approvals: readonly Account[];
+  /** GitHub knows authors by the addresses in the commit alone. */
+  readonly isUnproven?: true;
 }
 
 const partsOf = async (wire: Wire, ask: BehindAsk, branch: string): Promise<Parts> => {
@@ -49,20 +59,25 @@ const partsOf = async (wire: Wire, ask: BehindAsk, branch: string): Promise<Part
     case 'pull':
       return pullParts(wire, await pullOf(wire, ask.pull));
     case 'commit':
-      return commitParts(wire, ask.commit, branch);
+      return commitParts(wire, ask, branch);
     default:
       return ask satisfies never;
   }
 };
 
-/** A commit that came without a pull request is its author's alone. */
-const commitParts = async (wire: Wire, commit: string, branch: string): Promise<Parts> => {
+/** A commit that came without a pull request is its author's alone, or its signer's. */
+const commitParts = async (
+  wire: Wire,
+  { commit, signedBy = [], merge }: Extract<BehindAsk, { kind: 'commit' }>,
+  branch: string,
+): Promise<Parts> => {
   const pulls = await wire.poll({
     route: 'GET /repos/{owner}/{repo}/commits/{commit_sha}/pulls',
     params: { commit_sha: commit },
     pick: (data) =>
       (data as readonly (ApiPull & { readonly base: { readonly ref: string } })[]).filter(
-        ({ merged_at, base }) => merged_at !== null && base.ref === branch,
+        ({ merged_at, base, head }) =>
+          merged_at !== null && base.ref === branch && isOf(merge, head.sha),
       ),
     once: true,
   });
@@ -73,7 +88,14 @@ const commitParts = async (wire: Wire, commit: string, branch: string): Promise<
       pick: (data) => data as ApiCommit,
       once: true,
     });
-    return { authors: behindCommit(one), approvals: [] };
+    const signers = signedBy.filter((name) => name.includes('@'));
+    const wrote = one.commit.author?.email?.toLowerCase() ?? '';
+    const [email] = signers;
+    if (email === undefined) return { authors: behindCommit(one), approvals: [], isUnproven: true };
+    if (signers.includes(wrote)) return { authors: behindCommit(one), approvals: [] };
+    // The signer counts, whatever name the commit bears.
+    const account = await accountOfEmail(wire, { branch, email });
+    return { authors: [{ account, email, isSigner: true }], approvals: [] };
   }
   const parts: Parts[] = [];
   for (const pull of pulls) parts.push(await pullParts(wire, pull));
@@ -82,6 +104,10 @@ const commitParts = async (wire: Wire, commit: string, branch: string): Promise<
     approvals: parts.flatMap(({ approvals }) => approvals),
   };
 };
+
+/** A merge that somebody made holds more than its pull request where these do not fit. */
+const isOf = (merge: MergeFacts | undefined, head: string): boolean =>
+  merge === undefined || (merge.isExact && merge.theirs === head);
 
 const pullOf = (wire: Wire, pull: number): Promise<ApiPull> =>
   wire.poll({
@@ -170,18 +196,16 @@ const approvalsOf = (reviews: readonly Review[], head: string): readonly Account
 
 const WORDS = new Set(['APPROVED', 'CHANGES_REQUESTED', 'DISMISSED']);
 
-type People = (account: Account, emails: readonly string[]) => Promise<Person>;
-
-const createPeople =
-  (wire: Wire, teams: readonly string[]): People =>
-  (account, emails) =>
-    personOf(wire, account, { teams, emails });
-
 /** An address of a commit counts as the account's: GitHub has made sure that it is. */
 const authorsOf = async (authors: readonly Author[], people: People) => {
   const accounts = new Map<number, { readonly account: Account; readonly emails: string[] }>();
   const strangers = new Set<string>();
-  for (const { account, email } of authors) {
+  const signers: Person[] = [];
+  for (const { account, email, isSigner } of authors) {
+    if (account === null && email !== null && isSigner === true) {
+      signers.push({ name: email, as: [email.toLowerCase()] });
+      continue;
+    }
     if (account === null) {
       strangers.add(email ?? 'somebody');
       continue;
@@ -190,8 +214,9 @@ const authorsOf = async (authors: readonly Author[], people: People) => {
     if (email !== null) known.emails.push(email);
     accounts.set(account.id, known);
   }
-  const found: Person[] = [...strangers].map((name) => ({ name, as: [] }));
-  for (const { account, emails } of accounts.values()) found.push(await people(account, emails));
+  const found = [...signers, ...[...strangers].map((name): Person => ({ name, as: [] }))];
+  for (const { account, emails } of accounts.values())
+    found.push(await people.person(account, emails));
   return byName(found);
 };
 

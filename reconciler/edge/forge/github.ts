@@ -2,6 +2,7 @@
 // In: options. Out: the port, a receiver of webhooks that may be opened, a token for Git. Everything
 // that must survive stands on GitHub: what is remembered here only saves requests.
 
+import { saidTogether } from '../../../schema/plain.ts';
 import type { ForgeState, PullRequest } from '../../../schema/forge.ts';
 import { createSelf } from './account.ts';
 import { createBehind } from './behind.ts';
@@ -77,7 +78,7 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
     writeComment: commentsOf({ comments, closings, forget }),
     answer: (request, words, done) => requests.answer(request, words, done).then(forget),
     writeDeployment: createDeployments(wire, { self }),
-    openPull: (ask) => pulls.ask(ask),
+    ...ownPulls(pulls, forget),
     authors: pulls.authors,
     accounts: pulls.accounts,
     behind: createBehind(wire, { branch }),
@@ -86,14 +87,9 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
     listen: async () => (receiver === null ? null : receiver.listen()),
     close: () => close(bell, receiver),
     token: () => wire.token(),
-    notice: () => joined(wire.notice(), place.notice()),
+    notice: () => saidTogether(wire.notice(), place.notice()),
     writes: () => wire.gate.writes(),
   };
-};
-
-const joined = (...notices: readonly (string | null)[]): string | null => {
-  const said = notices.filter((one) => one !== null);
-  return said.length === 0 ? null : said.join('; ');
 };
 
 interface Taking {
@@ -110,6 +106,11 @@ const takenBy =
     if (told.kind === 'click') requests.note(told.click);
     if (told.kind === 'again') again.add(told.commit);
   };
+
+const ownPulls = (pulls: Pulls, forget: () => void): Pick<GitHub, 'openPull' | 'closePull'> => ({
+  openPull: (ask) => pulls.ask(ask),
+  closePull: (ask) => pulls.close(ask).then(forget),
+});
 
 const openOf = async (pulls: Pulls, ahead: Parameters<GitHub['look']>[0]) => {
   const open = await pulls.open();

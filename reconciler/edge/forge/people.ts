@@ -2,7 +2,7 @@
 // In: the wire, accounts. Out: permissions and memberships. Asked by login, compared by id: a login
 // can pass on to somebody else. Not here: what follows from it.
 
-import type { Person } from '../../../schema/behind.ts';
+import type { Person, UnreadTeams } from '../../../schema/behind.ts';
 import type { Account, Permission } from '../../../schema/forge.ts';
 import type { ApiUser } from './answers.ts';
 import { ForgeFailure } from './failure.ts';
@@ -34,15 +34,38 @@ const PERMISSIONS: readonly Permission[] = ['admin', 'write', 'read', 'none'];
 export const mayWrite = (permission: Permission): boolean =>
   permission === 'admin' || permission === 'write';
 
-/** The account as an owner: by its login, and for each of these teams (`@org/team`) it is in. */
-export const personOf = async (
-  wire: Wire,
-  { login }: Account,
-  { teams, emails }: { readonly teams: readonly string[]; readonly emails: readonly string[] },
-): Promise<Person> => {
-  const as = new Set([`@${login.toLowerCase()}`, ...emails.map((one) => one.toLowerCase())]);
-  for (const team of teams) if (await isMember(wire, login, team)) as.add(team);
-  return { name: login, as: [...as].toSorted() };
+export interface People {
+  /** The account as an owner: by its login and addresses, and for each of the teams it is in. */
+  readonly person: (account: Account, emails: readonly string[]) => Promise<Person>;
+  /** Of the teams that were asked about: those that GitHub does not show; undefined: none. */
+  readonly unread: () => UnreadTeams | undefined;
+}
+
+/** @param teams `@org/team` */
+export const createPeople = (wire: Wire, teams: readonly string[]): People => {
+  const unread = new Map<string, string>();
+  const isIn = async (login: string, team: string): Promise<boolean> => {
+    if (unread.has(team)) return false;
+    try {
+      return await isMember(wire, login, team);
+    } catch (error) {
+      if (!(error instanceof ForgeFailure) || error.status !== 403) throw error;
+      if (error.consequence !== 'broken') throw error;
+      unread.set(team, error.message);
+      return false;
+    }
+  };
+  return {
+    person: async ({ login }, emails) => {
+      const as = new Set([`@${login.toLowerCase()}`, ...emails.map((one) => one.toLowerCase())]);
+      for (const team of teams) if (await isIn(login, team)) as.add(team);
+      return { name: login, as: [...as].toSorted() };
+    },
+    unread: () => {
+      const [why] = unread.values();
+      return why === undefined ? undefined : { teams: [...unread.keys()].toSorted(), why };
+    },
+  };
 };
 
 /** Needs the permission «Members: Read-only» of the organization. */

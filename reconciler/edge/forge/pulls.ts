@@ -2,8 +2,15 @@
 // In: the wire. Out: pull requests, merge groups, accounts behind commits; pull requests of our own,
 // one a branch. Not here: their plans, our comment on them (comments).
 
-import type { Account, MergeGroup, PullAsk, PullRequest } from '../../../schema/forge.ts';
+import type {
+  Account,
+  MergeGroup,
+  PullAsk,
+  PullClose,
+  PullRequest,
+} from '../../../schema/forge.ts';
 import type { ApiPull, ApiUser } from './answers.ts';
+import { ForgeFailure } from './failure.ts';
 import type { Wire } from './wire.ts';
 
 export interface Pulls {
@@ -12,6 +19,7 @@ export interface Pulls {
   readonly closed: () => Promise<readonly PullRequest[]>;
   readonly groups: () => Promise<readonly MergeGroup[]>;
   readonly ask: (ask: PullAsk) => Promise<number>;
+  readonly close: (ask: PullClose) => Promise<void>;
   readonly authors: (pull: number) => Promise<readonly Account[]>;
   readonly accounts: (emails: readonly string[]) => Promise<readonly (Account | null)[]>;
 }
@@ -57,6 +65,7 @@ export const createPulls = (wire: Wire, options: PullsOptions): Pulls => {
         pick: (data) => (data as readonly ApiRef[]).flatMap((ref) => groupOf(ref, branch)),
       }),
     ask: (ask) => askPull(wire, options, ask),
+    close: (ask) => closePull(wire, ask),
     authors: (pull) => authorsOf(wire, pull),
     accounts: (emails) =>
       Promise.all(emails.map((email) => accountOfEmail(wire, { branch, email }))),
@@ -86,10 +95,10 @@ interface ApiRef {
 /** `refs/heads/gh-readonly-queue/main/pr-7-<base>`: a queue names what it merges onto. */
 const groupOf = ({ ref, object }: ApiRef, branch: string): readonly MergeGroup[] => {
   const prefix = `refs/heads/gh-readonly-queue/${branch}/`;
-  const base = ref.startsWith(prefix)
-    ? /^pr-\d+-([0-9a-f]{40})$/.exec(ref.slice(prefix.length))?.[1]
-    : undefined;
-  return base === undefined ? [] : [{ head: object.sha, base }];
+  const [, pull, base] = ref.startsWith(prefix)
+    ? (/^pr-(\d{1,10})-([0-9a-f]{40})$/.exec(ref.slice(prefix.length)) ?? [])
+    : [];
+  return base === undefined ? [] : [{ head: object.sha, base, pull: Number(pull) }];
 };
 
 const askPull = async (
@@ -121,6 +130,27 @@ const askPull = async (
   return found.number;
 };
 
+/** The words stand below its text, in the request that closes it: they are said once. */
+const closePull = async (wire: Wire, { pull, branch, words }: PullClose): Promise<void> => {
+  const found = await wire.poll({
+    route: 'GET /repos/{owner}/{repo}/pulls/{pull_number}',
+    params: { pull_number: pull },
+    pick: (data) => data as Pick<ApiPull, 'state' | 'body'>,
+    once: true,
+  });
+  if (found.state === 'open') {
+    const body = `${(found.body ?? '').trimEnd()}\n\n---\n\n${words}`.trimStart();
+    const params = { pull_number: pull, state: 'closed', body };
+    await wire.send('PATCH /repos/{owner}/{repo}/pulls/{pull_number}', params);
+  }
+  const route = 'DELETE /repos/{owner}/{repo}/git/refs/{ref}';
+  await wire.send(route, { ref: `heads/${branch}` }).catch((error: unknown) => {
+    // It is gone already: a person, or the repository's setting, was quicker.
+    const isGone = error instanceof ForgeFailure && [404, 422].includes(error.status ?? 0);
+    if (!isGone) throw error;
+  });
+};
+
 interface ApiPullCommit {
   readonly author: ApiUser | null;
   readonly committer: ApiUser | null;
@@ -149,7 +179,7 @@ const authorsOf = async (wire: Wire, pull: number): Promise<readonly Account[]> 
 };
 
 /** Addresses are found by the commits of the branch that they wrote, as GitHub itself knows them. */
-const accountOfEmail = async (
+export const accountOfEmail = async (
   wire: Wire,
   { branch, email }: { readonly branch: string; readonly email: string },
 ): Promise<Account | null> =>

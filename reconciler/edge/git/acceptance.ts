@@ -1,40 +1,36 @@
-// Which commit of the branch may be acted on: the line is walked back to a commit that was accepted
-// before, and judged from there, oldest first. In: HEAD and the ledger. Out: the newest accepted
-// commit and what stands above it. Where nobody asks for signatures no commit's bytes are read.
-// Not here: the rules (schema/acceptance.ts), the signatures (verify), the merge (host-merge).
+// Which commit of the branch may be acted on, by what the bytes of commits prove. In: HEAD and the
+// ledger. Out: the newest accepted commit and what stands above it; of a pull request, the commits
+// that would not be accepted. Not here: the rules (schema/acceptance.ts), the way along the line
+// (acceptance-line), the signatures (verify), the merge (host-merge).
 
-import type { CommitFacts, Judge, Line, SignaturePolicy } from '../../../schema/acceptance.ts';
-import { afterCommit, JUDGED_COMMITS, needsMerge, verdictOn } from '../../../schema/acceptance.ts';
+import type { CommitFacts, Judge } from '../../../schema/acceptance.ts';
+import { JUDGED_COMMITS, needsMerge, verdictOn } from '../../../schema/acceptance.ts';
+import type { MergeFacts } from '../../../schema/forge.ts';
 import type { Ledger } from '../../../schema/ledger.ts';
 import { refusedWords } from '../../../schema/refused-words.ts';
 import type { RefusedInPull } from '../../../schema/pull-plan.ts';
-import type { RefusedCommits } from '../../../schema/source.ts';
+import { PURSER_ROLE, WEB_FLOW_ROLE } from '../../../schema/signers.ts';
 import type { LogPort } from '../../ports.ts';
+import { judgeAt, judgeBranch, type Judged, type KnownCommits } from './acceptance-line.ts';
 import type { Base } from './base.ts';
-import { broken, RefusedHead } from './failure.ts';
 import type { Commit } from './format.ts';
 import { createHostMerges, type HostMerges } from './host-merge.ts';
-import { COMMIT_BYTES, POLICY_COMMITS, REMEMBERED_VERDICTS } from './limits.ts';
-import { createPolicies, NO_POLICY, type Policies } from './policy.ts';
+import { COMMIT_BYTES, REMEMBERED_VERDICTS } from './limits.ts';
+import { createPolicies, type Policies } from './policy.ts';
 import { broughtIn } from './merge-base.ts';
 import { createMemory, type Memory } from './remember.ts';
 import type { Store } from './store.ts';
 import { checkCommit } from './verify.ts';
-
-export interface Judged {
-  /** The newest commit that may be acted on. */
-  readonly accepted: string;
-  /** Judges the commits after it. */
-  readonly judge: Judge;
-  /** Absent: the branch's newest commit is accepted. */
-  readonly refused?: RefusedCommits;
-}
 
 export interface Acceptance {
   /** Throws GitFailure (`broken`) where not even the first commit is accepted. */
   readonly of: (head: string, ledger: Ledger) => Promise<Judged>;
   /** It is acted on: what builds on it is judged from there. */
   readonly settle: (commit: string) => void;
+  /** Of a commit that was accepted: people whose signature it bears, in lower case. */
+  readonly signedBy: (commit: string) => Promise<readonly string[]>;
+  /** null: it is no merge. */
+  readonly mergeOf: (commit: string) => Promise<MergeFacts | null>;
   /** Of commits that a merge of `head` onto `base` would bring in, those refused; oldest first. */
   readonly refusals: (base: string, head: string) => Promise<readonly RefusedInPull[]>;
 }
@@ -71,10 +67,9 @@ export const createAcceptance = (options: AcceptanceOptions): Acceptance => {
   return {
     of: async (head, ledger) => {
       const work = working();
-      const anchors = anchorsOf(ledger, [options.trusted, settled]);
-      const walked = await walk(work, head, anchors);
-      const line = await judgeLine(work, walked, anchors);
-      const judged = await judgedOf(work, line);
+      const { trusted } = options;
+      const asked = { head, ledger, settled, trusted, name: base.name };
+      const judged = await judgeBranch(knownBy(work), asked);
       const words = judged.refused === undefined ? '' : refusedWords(judged.refused);
       if (words !== '' && words !== said) options.log.warn({ head }, words);
       said = words;
@@ -83,8 +78,31 @@ export const createAcceptance = (options: AcceptanceOptions): Acceptance => {
     settle: (commit) => {
       settled = commit;
     },
+    signedBy: (commit) => signersOf(working(), commit),
+    mergeOf: async (oid) => {
+      const { store, merges } = working();
+      const commit = await store.folders.commit(oid);
+      const { parents } = commit;
+      if (parents.length < 2) return null;
+      if (parents.length > 2) return { theirs: '', isExact: false };
+      return { theirs: parents[1] ?? '', isExact: await merges.isExact(commit) };
+    },
     refusals: (of, head) => refusalsIn(working(), of, head),
   };
+};
+
+/** By the list of the commit before it: a commit cannot admit its own author. */
+const signersOf = async (work: Working, oid: string): Promise<readonly string[]> => {
+  const { folders } = work.store;
+  const commit = await folders.commit(oid);
+  if (commit.parent === null) return [];
+  const judge = await judgeAt(knownBy(work), await folders.commit(commit.parent));
+  if (judge.policy.verify === 'none') return [];
+  const verdict = verdictOn(await factsOf(work, commit, judge), judge);
+  if (verdict.kind !== 'accepted' || verdict.signer === null) return [];
+  const roles: readonly string[] = [PURSER_ROLE, WEB_FLOW_ROLE];
+  const names = verdict.signer.split(',').map((name) => name.trim().toLowerCase());
+  return names.some((name) => roles.includes(name)) ? [] : names.filter((name) => name !== '');
 };
 
 /** With `head` the newest commit vouches for the others, as in a merge. */
@@ -94,7 +112,7 @@ const refusalsIn = async (
   head: string,
 ): Promise<readonly RefusedInPull[]> => {
   const { folders } = work.store;
-  const judge = await judgeAt(work, await folders.commit(base));
+  const judge = await judgeAt(knownBy(work), await folders.commit(base));
   const { verify } = judge.policy;
   if (verify === 'none') return [];
   const brought = await broughtIn(folders, [base, head]);
@@ -109,139 +127,20 @@ const refusalsIn = async (
   return found;
 };
 
+const knownBy = (work: Working): KnownCommits => {
+  const { folders } = work.store;
+  return {
+    commit: (oid) => folders.commit(oid),
+    has: (oid) => folders.has(oid),
+    policies: work.policies,
+    facts: (commit, judge) => factsOf(work, commit, judge),
+  };
+};
+
 interface Working extends Opened {
   readonly options: AcceptanceOptions;
   readonly checked: Memory<CommitFacts>;
 }
-
-/**
- * Commits that are accepted, whatever they are signed with: those that were acted on, those that a
- * person resumed at, and the one that the reconciler was told of.
- */
-const anchorsOf = (ledger: Ledger, others: readonly (string | null)[]): ReadonlySet<string> => {
-  const anchors = new Set<string>();
-  for (const record of ledger) {
-    if (record.kind === 'resume' || record.kind === 'synced') anchors.add(record.commit);
-  }
-  for (const one of others) if (one !== null) anchors.add(one);
-  return anchors;
-};
-
-interface Walked {
-  /** Oldest first. */
-  readonly commits: readonly Commit[];
-  readonly end: 'anchor' | 'root' | 'cut';
-}
-
-const walk = async (work: Working, head: string, anchors: ReadonlySet<string>): Promise<Walked> => {
-  const { folders } = work.store;
-  const commits: Commit[] = [];
-  let next: string | null = head;
-  while (next !== null && commits.length <= JUDGED_COMMITS) {
-    const commit: Commit = await folders.commit(next);
-    commits.push(commit);
-    if (anchors.has(next)) return { commits: commits.toReversed(), end: 'anchor' };
-    next = commit.parent;
-    // On first use a long history is not walked for a policy that its newest commit does not have.
-    if (anchors.size > 0 || commits.length > 1 || next === null) continue;
-    if ((await policyAt(work, commit)).verify === 'none') return { commits, end: 'cut' };
-  }
-  return { commits: commits.toReversed(), end: next === null ? 'root' : 'cut' };
-};
-
-const judgeLine = async (
-  work: Working,
-  { commits, end }: Walked,
-  anchors: ReadonlySet<string>,
-): Promise<Line> => {
-  const [first, ...rest] = commits;
-  if (first === undefined) throw new Error('a line has at least one commit');
-  let line: Line;
-  if (end === 'root') line = await fromRoot(work, first);
-  else if (end === 'anchor' || anchors.size === 0) line = await fromAccepted(work, first);
-  else {
-    const known = await newestKnown(work, anchors);
-    line = await fromAccepted(work, known ?? first);
-    if (known !== null && line.judge.policy.verify !== 'none') {
-      const reason = { kind: 'too-many', limit: JUDGED_COMMITS } as const;
-      return { ...line, refused: [{ commit: commits.at(-1)?.oid ?? first.oid, reason }] };
-    }
-    line = await fromAccepted(work, first);
-  }
-  for (const commit of rest) line = await judged(work, line, commit);
-  return line;
-};
-
-/** The commit that judges where the line does not lead back to it: what was acted on last. */
-const newestKnown = async (
-  { store: { folders } }: Working,
-  anchors: ReadonlySet<string>,
-): Promise<Commit | null> => {
-  for (const oid of [...anchors].toReversed()) {
-    if (await folders.has(oid)) return folders.commit(oid);
-  }
-  return null;
-};
-
-const fromAccepted = async (work: Working, commit: Commit): Promise<Line> => ({
-  accepted: commit.oid,
-  judge: await judgeAt(work, commit),
-  refused: [],
-});
-
-/** The very first commit is judged by its own files: nobody was there before it. */
-const fromRoot = async (work: Working, first: Commit): Promise<Line> => {
-  const { trusted, base } = work.options;
-  if (trusted !== null) {
-    throw broken(
-      `${base.name}: the branch does not contain ${trusted}, which the reconciler was told to ` +
-        'trust. Nothing is done: put the branch right, or start with another --trust',
-    );
-  }
-  const judge = await judgeAt(work, first);
-  if (judge.policy.verify === 'none') return { accepted: first.oid, judge, refused: [] };
-  const verdict = verdictOn(await factsOf(work, first, judge), judge);
-  return verdict.kind === 'accepted'
-    ? { accepted: first.oid, judge, refused: [] }
-    : { accepted: null, judge, refused: [{ commit: first.oid, reason: verdict.reason }] };
-};
-
-const judged = async (work: Working, line: Line, commit: Commit): Promise<Line> => {
-  const before = line.judge.policy;
-  const { policy } = await work.policies.at(commit.tree, before);
-  const isBlocked = before.verify === 'strict' && line.refused.length > 0;
-  const isAsked = before.verify !== 'none' || policy.verify !== 'none';
-  const facts = isAsked && !isBlocked ? await factsOf(work, commit, line.judge) : plain(commit);
-  return afterCommit(line, facts, policy);
-};
-
-/** Nothing is asked of it. */
-const plain = ({ oid, parents }: Commit): CommitFacts => ({
-  oid,
-  parents,
-  committedAt: 0,
-  signature: { kind: 'none' },
-});
-
-const judgeAt = async (work: Working, commit: Commit): Promise<Judge> => {
-  const policy = await policyAt(work, commit);
-  if (policy.verify === 'none') return { policy, committedAt: 0 };
-  const { committedAt } = await factsOf(work, commit, { policy: NO_POLICY, committedAt: 0 });
-  return { policy, committedAt };
-};
-
-/** Where its cluster.yaml cannot be read, what an earlier one said goes on. */
-const policyAt = async (work: Working, commit: Commit): Promise<SignaturePolicy> => {
-  const own = await work.policies.at(commit.tree, null);
-  let found = own;
-  let before = commit.parent;
-  for (let back = 0; !found.isOwn && before !== null && back < POLICY_COMMITS; back += 1) {
-    const parent = await work.store.folders.commit(before);
-    found = await work.policies.at(parent.tree, null);
-    before = parent.parent;
-  }
-  return found === own ? own.policy : (await work.policies.at(commit.tree, found.policy)).policy;
-};
 
 const listIds = new WeakMap<object, number>();
 let lists = 0;
@@ -310,30 +209,4 @@ const mergeOf = async (
     commits.push(await factsOf(work, await work.store.folders.commit(oid), judge, brought));
   }
   return { commits, cut, isExact };
-};
-
-const judgedOf = async (
-  { store: { folders } }: Working,
-  { accepted, judge, refused }: Line,
-): Promise<Judged> => {
-  const [first, newest] = [refused[0], refused.at(-1)];
-  const { verify } = judge.policy;
-  if (first === undefined || newest === undefined || verify === 'none') {
-    if (accepted === null) throw new Error('a line without an accepted commit has a refused one');
-    return { accepted, judge };
-  }
-  const cause = verify === 'strict' ? first : newest;
-  const told: RefusedCommits = {
-    verify,
-    newest: await folders.commit(newest.commit),
-    cause: await folders.commit(cause.commit),
-    reason: cause.reason,
-    commits: refused.map(({ commit }) => commit).toReversed(),
-  };
-  if (accepted !== null) return { accepted, judge, refused: told };
-  throw new RefusedHead(
-    newest.commit,
-    `nothing of the branch can be acted on: ${refusedWords(told)}. Or start the reconciler with ` +
-      '--trust COMMIT, the newest commit that you have looked at',
-  );
 };

@@ -75,7 +75,7 @@ export const offerCommit = async (
   await context.onto(tip);
   await refuseStale({ store, context, head }, ask);
   const built = await buildOn({ store, context, head }, ask);
-  if (built === null) throw stale('the edits are on the branch already: looking again');
+  if (built === null) throw stale('the edits are on the branch already');
   await context.prove(tip, built.data);
   await store.objects.write(built.objects);
   const note = `purser: ${ask.message}`;
@@ -119,13 +119,13 @@ const refuseStale = async ({ store, context, head }: On, ask: CommitAsk): Promis
   if (head.oid !== ask.head) {
     const line = [head.oid, ask.head] as const;
     if ((await contains(store.folders, line, ANCESTRY_COMMITS)) !== 'yes') {
-      throw stale(`${context.ref} no longer contains ${ask.head}: looking again`);
+      throw stale(`${context.ref} no longer contains ${ask.head}`);
     }
   }
   for (const edit of ask.edits) {
     const entry = await entryAt(store.folders, head.tree, within(context.directory, edit.path));
     if ((entry?.oid ?? null) === edit.base) continue;
-    throw stale(`${edit.path} was changed by somebody else meanwhile: looking again`);
+    throw stale(`${edit.path} was changed by somebody else meanwhile`);
   }
 };
 

@@ -4,6 +4,7 @@
 // how either is found (ledger-trust, acceptance).
 
 import { isPurserKey, verdictOn, type SignaturePolicy } from '../../../schema/acceptance.ts';
+import type { MergeFacts } from '../../../schema/forge.ts';
 import type { Ledger } from '../../../schema/ledger.ts';
 import { refusalWords } from '../../../schema/refusal.ts';
 import { refusedWords } from '../../../schema/refused-words.ts';
@@ -27,6 +28,10 @@ export interface Judgement {
   readonly of: (branch: string, ledger: string | null) => Promise<Counting>;
   /** Of a tip of the ledger, the commit whose records count. */
   readonly counted: (ledger: string | null) => Promise<string | null>;
+  /** People whose verified signature an accepted commit bears. */
+  readonly signedBy: (commit: string) => Promise<readonly string[]>;
+  /** What it is as a merge; null: it is none. */
+  readonly mergeOf: (commit: string) => Promise<MergeFacts | null>;
   /** The commit is acted on from now on. */
   readonly settle: (commit: string) => void;
   /** Throws GitFailure where a commit on top of this one would be lost with it. */
@@ -73,6 +78,8 @@ export const createJudgement = (
       return { ledger, accepted, refused };
     },
     counted,
+    signedBy: async (commit) => (judges ? acceptance.signedBy(commit) : []),
+    mergeOf: acceptance.mergeOf,
     settle: acceptance.settle,
     onto: async (tip) => {
       if (!judges) return;

@@ -25,6 +25,8 @@ export const LEDGER_COMMITS = 2000;
 export const FOREIGN_KEPT = 20;
 /** Verdicts and lists of signers remembered: a line that is judged at once, and its merges. */
 export const REMEMBERED_VERDICTS = 5000;
+/** Refused commits that are told each by itself: the forge takes 80 writes a minute. */
+export const REFUSED_TOLD = 20;
 /** Files under the cluster's directory; ten times the largest cluster that was measured. */
 export const FILES = 200_000;
 /** Folders inside folders, so that a hostile tree cannot exhaust the stack. */

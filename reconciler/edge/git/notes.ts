@@ -22,6 +22,8 @@ export interface NotesOptions {
 }
 
 export interface Notes {
+  /** False: the host takes heads and tags only, and nothing is written. */
+  readonly areTaken: () => boolean;
   /**
    * What the note becomes of what it is; again with what somebody else wrote meanwhile. null: it is
    * left as it is. Throws GitFailure.
@@ -99,6 +101,7 @@ export const createNotes = ({ base, ref, areTaken, by, sign }: NotesOptions): No
     }
   };
   return {
+    areTaken,
     update: (commit, make) => (areTaken() ? again(() => update(commit, make)) : Promise.resolve()),
     read: (commit) => again(() => read(commit)),
   };

@@ -4,6 +4,7 @@
 // (the loop's look-ups).
 
 import { existsSync } from 'node:fs';
+import type { MergeFacts } from '../../../schema/forge.ts';
 import type { Ledger, LedgerRecord } from '../../../schema/ledger.ts';
 import type { Asks, CommitInfo, SourceTree } from '../../../schema/source.ts';
 import type { CommitAsk, SourcePort } from '../../ports.ts';
@@ -46,6 +47,10 @@ export interface GitSource extends SourcePort {
   readonly readFile: (path: string) => Promise<string | null>;
   /** Head and files of any commit of the repository; null where it is not there. For previews. */
   readonly at: (commit: string) => Promise<Pick<SourceTree, 'head' | 'files'> | null>;
+  /** People whose verified signature a commit bears, in lower case; nobody without a policy. */
+  readonly signedBy: (commit: string) => Promise<readonly string[]>;
+  /** What a commit is as a merge; null: it is none. */
+  readonly mergeOf: (commit: string) => Promise<MergeFacts | null>;
   /** Notes on commits (`refs/notes/purser/<cluster>`). */
   readonly notes: Notes;
   /** What was read last, files and ledger, by blob id: nothing is read for it. */
@@ -111,6 +116,8 @@ export const createGitSource = (
         readFileAt(base, await headOf(base, options), within(directory, path)),
       ),
     at: (commit) => base.attempt(() => headAt(base, commit)),
+    signedBy: (commit) => base.attempt(() => judgement.signedBy(commit)),
+    mergeOf: (commit) => base.attempt(() => judgement.mergeOf(commit)),
     notes: createNotes({
       base,
       ref: refs.notes,

@@ -13,13 +13,17 @@ import type {
   Files,
   History,
   HistoryEntry,
+  RefusedCommits,
   SourceFile,
   SourceTree,
 } from '../../../schema/source.ts';
 import type { CommitAsk, EdgeFailure, SourcePort } from '../../../reconciler/ports.ts';
+import type { Screenable } from '../../../reconciler/screen.ts';
 import { changedFiles } from '../../support/tree.ts';
+import { UNSIGNED, type Signed } from '../policies.ts';
 import type { Process } from '../process.ts';
 import type { SimTime } from '../time.ts';
+import { judgeHead, proveOwn, speaksOfSignatures } from './acceptance.ts';
 
 export interface RepoFaults {
   /** Share of fetches, ledger pushes and commit pushes that fail before they do anything. */
@@ -34,6 +38,7 @@ export interface RepoFaults {
 
 export interface RepoCommit {
   readonly info: CommitInfo;
+  readonly signed: Signed;
   readonly files: Files;
   readonly machine: boolean;
 }
@@ -50,7 +55,7 @@ export interface Repo {
   readonly rewrite: (to: string, change: Change) => RepoCommit;
   /** What people write into the ledger: approvals, and where to go on after a rewrite. */
   readonly record: (records: readonly LedgerRecord[]) => void;
-  readonly port: (process: Process) => SourcePort;
+  readonly port: (process: Process) => SourcePort & Screenable;
   /** Called for each machine commit, after it is on the branch. */
   readonly onMachineCommit: (listener: (commit: RepoCommit) => void) => void;
   readonly onRecord: (listener: (record: LedgerRecord) => void) => void;
@@ -61,24 +66,26 @@ export interface Change {
   readonly message: string;
   readonly author: { readonly name: string; readonly email: string };
   readonly machine: boolean;
+  readonly signed: Signed;
 }
 
-const PERSON = { name: 'Ada', email: 'ada@example.com' };
+export const PERSON = { name: 'Ada', email: 'ada@example.com' };
 /** No way out of the directory, and nothing of Git's own. */
 const PATH_INSIDE = /^(?!\.git(\/|$))(?!.*(^|\/)\.\.?(\/|$))[^/]+(\/[^/]+)*$/;
 /** What compile may look at; the rest of a repository is of no interest. */
-const OF_INTEREST = /^(cluster\.yaml$|(jobs|nodes|namespaces|scale|configs)\/)/;
+const OF_INTEREST = /^(cluster\.yaml$|(jobs|nodes|namespaces|scale|configs|signers)\/)/;
+/** As often as the real one tries to push on top of what others push meanwhile. */
+const PUSH_ATTEMPTS = 3;
 /** rules 12.4 */
 const HISTORY_LIMIT = 50;
 /** 2026-01-01, so that commits have plausible times. */
 const EPOCH_S = 1_767_225_600;
 
-export const byPerson = (edits: ReadonlyMap<string, string | null>, message: string): Change => ({
-  edits,
-  message,
-  author: PERSON,
-  machine: false,
-});
+export const byPerson = (
+  edits: ReadonlyMap<string, string | null>,
+  message: string,
+  signed: Signed = UNSIGNED,
+): Change => ({ edits, message, author: PERSON, machine: false, signed });
 
 export interface RepoOptions {
   readonly time: SimTime;
@@ -98,6 +105,7 @@ export const createRepo = ({ time, first, local }: RepoOptions): Repo => {
   const random = time.random.fork('repo');
   const faults: RepoFaults = { fetch: 0, ledger: 0, push: 0, pushedYetFailed: 0, beforePush: null };
 
+  let asksForSignatures = false;
   let kept: readonly LedgerRecord[] = [];
   /** The same value while nothing was recorded. */
   const snapshot = (): readonly LedgerRecord[] => {
@@ -122,11 +130,14 @@ export const createRepo = ({ time, first, local }: RepoOptions): Repo => {
       message: change.message,
       trailers: trailersOf(change.message),
     };
-    const commit = { info, files: sorted, machine: change.machine };
+    const { machine, signed } = change;
+    const commit = { info, files: sorted, machine, signed };
     commits.push(commit);
     all.set(info.oid, commit);
+    asksForSignatures ||= speaksOfSignatures(commit);
     const subject = change.message.split('\n')[0] ?? '';
-    time.note(`commit ${info.oid.slice(0, 8)} by ${change.author.name}: ${subject}`);
+    const by = signed.by === null || !asksForSignatures ? '' : `, signed by ${signed.by}`;
+    time.note(`commit ${info.oid.slice(0, 8)} by ${change.author.name}${by}: ${subject}`);
     if (change.machine) for (const listener of machineListeners) listener(commit);
     tell();
     return commit;
@@ -145,9 +156,10 @@ export const createRepo = ({ time, first, local }: RepoOptions): Repo => {
     tell();
   };
   /** The machine's push: on top of HEAD when the edited files are as they were (rules 12.3). */
-  const commitMachine = ({ edits, message, author }: CommitAsk): string => {
+  const commitMachine = ({ edits, message, author }: CommitAsk, proven: string | null) => {
     faults.beforePush?.();
-    const { files } = head();
+    const { info, files } = head();
+    if (proven !== null && proven !== info.oid) return null;
     const moved = edits.find(({ path, base }) => (files.get(path)?.blob ?? null) !== base);
     if (moved !== undefined) {
       throw edgeFailure('stale', `Somebody pushed first and changed ${moved.path}.`);
@@ -157,7 +169,8 @@ export const createRepo = ({ time, first, local }: RepoOptions): Repo => {
       throw edgeFailure('broken', `${outside.path} is not a path in the cluster's directory.`);
     }
     const changes = new Map(edits.map(({ path, content }) => [path, content]));
-    return push({ edits: changes, message, author, machine: true }).info.oid;
+    const signed = { by: 'purser', merge: null } as const;
+    return push({ edits: changes, message, author, machine: true, signed }).info.oid;
   };
   /** A write that may fail before, or after it was done. */
   const write = <T>(share: number, effect: () => T): T => {
@@ -168,25 +181,38 @@ export const createRepo = ({ time, first, local }: RepoOptions): Repo => {
     }
     return value;
   };
-  const port = (process: Process): SourcePort => {
+  const port = (process: Process): SourcePort & Screenable => {
     let accepted: string | null = null;
     let before: Files | null = null;
+    let known: readonly LedgerRecord[] = [];
+    /** The commit that the next one is made on, where somebody asks for signatures. */
+    const proven = async (): Promise<string> => {
+      const tip = head().info.oid;
+      await proveOwn(all, { head: tip, ledger: known, settled: accepted });
+      return tip;
+    };
     return {
-      read: () =>
-        process.call('fetch', random.between(20, 600), () => {
+      read: async () => {
+        const seen = await process.call('fetch', random.between(20, 600), () => {
           if (random.chance(faults.fetch))
             throw edgeFailure('retry', 'The remote cannot be reached.');
-          const at = head().info.oid;
-          if (!local) refuseRewrite({ head: at, accepted, ledger, all });
-          accepted = at;
-          const tree = { ...treeOf(commits, snapshot(), all), local };
-          const { files, lastSynced } = tree;
-          const differences = [before, lastSynced?.files ?? null].flatMap((from) =>
-            from === null ? [] : [{ from, to: files, paths: differing(from, files) }],
-          );
-          before = files;
-          return { ...tree, differences };
-        }),
+          return { head: head().info.oid, ledger: snapshot() };
+        });
+        const { ledger } = seen;
+        const judged = asksForSignatures
+          ? await judgeHead(all, { ...seen, settled: accepted })
+          : { accepted: seen.head };
+        if (!local) refuseRewrite({ head: judged.accepted, accepted, ledger, all });
+        accepted = judged.accepted;
+        known = ledger;
+        const tree = { ...treeOf({ all, ledger, ...judged }), local };
+        const { files, lastSynced } = tree;
+        const differences = [before, lastSynced?.files ?? null].flatMap((from) =>
+          from === null ? [] : [{ from, to: files, paths: differing(from, files) }],
+        );
+        before = files;
+        return { ...tree, differences };
+      },
       complete: (tree, asks) =>
         process.call('histories', random.between(5, 50), () => ({
           ...tree,
@@ -201,10 +227,27 @@ export const createRepo = ({ time, first, local }: RepoOptions): Repo => {
         process.call('push ledger', random.between(50, 800), () =>
           write(faults.ledger, () => record(records)),
         ),
-      commit: (ask) =>
-        process.call('push commit', random.between(50, 800), () =>
-          write(faults.push, () => commitMachine(ask)),
+      commit: async (ask) => {
+        for (let attempt = 0; attempt < PUSH_ATTEMPTS; attempt += 1) {
+          const on = asksForSignatures ? await proven() : null;
+          const made = await process.call('push commit', random.between(50, 800), () =>
+            write(faults.push, () => commitMachine(ask, on)),
+          );
+          if (made !== null) return made;
+        }
+        throw edgeFailure('stale', 'The branch moved again and again.');
+      },
+      listCommits: (limit) =>
+        process.call('list commits', random.between(5, 50), () =>
+          lineOf(all, head().info.oid)
+            .slice(0, limit)
+            .map(({ info }) => info),
         ),
+      at: (oid) =>
+        process.call('a commit', random.between(5, 50), () => {
+          const commit = all.get(oid);
+          return commit === undefined ? null : { head: commit.info, files: commit.files };
+        }),
       watch: (wake) => {
         const later = (): void => {
           time.after(random.between(10, 2_000), `${process.name} sees Git`, process.guard(wake));
@@ -215,7 +258,7 @@ export const createRepo = ({ time, first, local }: RepoOptions): Repo => {
       },
     };
   };
-  push({ edits: first, message: 'The cluster', author: PERSON, machine: false });
+  push(byPerson(first, 'The cluster'));
   return {
     faults,
     commits,
@@ -279,27 +322,31 @@ const refuseRewrite = ({ head, accepted, ledger, all }: Line): void => {
   throw edgeFailure('broken', `The branch was rewritten: purser resume --at ${head}`);
 };
 
-const treeOf = (
-  commits: readonly RepoCommit[],
-  ledger: readonly LedgerRecord[],
-  all: ReadonlyMap<string, RepoCommit>,
-): SourceTree => {
-  const commit = commits.at(-1);
-  if (commit === undefined) throw new Error('The repository has no commit.');
+interface Counting {
+  readonly all: ReadonlyMap<string, RepoCommit>;
+  readonly ledger: readonly LedgerRecord[];
+  readonly accepted: string;
+  readonly refused?: RefusedCommits;
+}
+
+const treeOf = ({ all, ledger, accepted, refused }: Counting): SourceTree => {
+  const commit = all.get(accepted);
+  if (commit === undefined) throw new Error(`The repository has no commit ${accepted}.`);
   const synced = ledger.findLast((entry) => entry.kind === 'synced')?.commit ?? null;
   const files = synced === null ? undefined : all.get(synced)?.files;
   return {
     branch: 'main',
     directory: '',
     head: commit.info,
-    unsynced: unsyncedOf(commits, synced),
-    touched: touchedSince(all, commit.info.oid, synced),
+    ...(refused === undefined ? {} : { refused }),
+    unsynced: unsyncedOf(lineOf(all, accepted), synced),
+    touched: touchedSince(all, accepted, synced),
     local: false,
     files: commit.files,
     ledger,
     histories: new Map(),
     lastSynced:
-      synced === null || synced === commit.info.oid || files === undefined
+      synced === null || synced === accepted || files === undefined
         ? null
         : { commit: synced, files },
     lookups: new Map(),
@@ -307,12 +354,9 @@ const treeOf = (
 };
 
 /** Newest first; a commit that was thrown away is not on the line. */
-const unsyncedOf = (commits: readonly RepoCommit[], synced: string | null) => {
-  const at = commits.findIndex(({ info }) => info.oid === synced);
-  return commits
-    .slice(at + 1)
-    .toReversed()
-    .map(({ info }) => info);
+const unsyncedOf = (line: readonly RepoCommit[], synced: string | null) => {
+  const at = line.findIndex(({ info }) => info.oid === synced);
+  return line.slice(0, at < 0 ? line.length : at).map(({ info }) => info);
 };
 
 /** Over the first parents, newest first; also of a commit that no branch holds any more. */

@@ -42,6 +42,7 @@ const NEEDS: Readonly<Record<OperationName, Need>> = {
   'GET /repos/{owner}/{repo}/rules/branches/{branch}': 'metadata:read',
   'GET /repos/{owner}/{repo}/rulesets': 'metadata:read',
   'GET /repos/{owner}/{repo}/rulesets/{ruleset_id}': 'metadata:read',
+  'GET /repos/{owner}/{repo}/contents/{path}': 'contents:read',
   'GET /repos/{owner}/{repo}/commits': 'contents:read',
   'GET /repos/{owner}/{repo}/commits/{ref}': 'contents:read',
   'GET /repos/{owner}/{repo}/commits/{commit_sha}/pulls': 'pull_requests:read',

@@ -80,6 +80,16 @@ export const resolveCommit = async (folder: string, ref: string): Promise<string
   return null;
 };
 
+/** The file's object in a commit; null: there is no such file. */
+export const blobAt = async (
+  folder: string,
+  commit: string,
+  path: string,
+): Promise<string | null> => {
+  const out = await gitIn(folder, ['ls-tree', commit, '--', path]);
+  return /^\d+ blob (\w+)/.exec(out)?.[1] ?? null;
+};
+
 /** Every ref and its object. */
 export const readRefs = async (folder: string): Promise<ReadonlyMap<string, string>> => {
   const out = await gitIn(folder, ['for-each-ref', '--format=%(refname) %(objectname)']);

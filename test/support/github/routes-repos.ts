@@ -1,7 +1,7 @@
 // Routes of a repository: itself, who may what, branches and their rules, commits, refs.
 // In: calls. Out: answers. Not here: pull requests (routes-pulls.ts).
 
-import { commitOf, gitIn, isAncestor, logOf, moveRef, readRefs, resolveCommit } from './git.ts';
+import { blobAt, commitOf, gitIn, isAncestor, logOf, moveRef, readRefs, resolveCommit } from './git.ts';
 import { changingRefs } from './pulls.ts';
 import { commitShape, fileShape, fullRepoShape, nodeId, repoPage, repoUrl } from './shapes.ts';
 import { userShape } from './shapes.ts';
@@ -41,6 +41,25 @@ const permission = (call: Call): Answer => {
   const permissions = permissionsOf(repo, { kind: 'user', account });
   const user = { ...userShape(call.hub, account), permissions, role_name: role };
   return ok({ permission: role, role_name: role, user });
+};
+
+/** A file; folders are not served. */
+const contents = async (call: Call): Promise<Answer> => {
+  const repo = repoOf(call);
+  const { path = '' } = call.path;
+  const at = await shaOf(repo, call.query.get('ref') ?? repo.defaultBranch);
+  const sha = await blobAt(repo.folder, at, path);
+  if (sha === null) throw notFound();
+  const text = await gitIn(repo.folder, ['cat-file', 'blob', sha]);
+  const url = `${repoUrl(call.hub, repo)}/contents/${path}?ref=${at}`;
+  const git = `${repoUrl(call.hub, repo)}/git/blobs/${sha}`;
+  const html = `${repoPage(call.hub, repo)}/blob/${at}/${path}`;
+  const { length: size } = Buffer.from(text);
+  const name = path.split('/').at(-1) ?? '';
+  const links = { self: url, git, html };
+  const more = { url, git_url: git, html_url: html, download_url: html, _links: links };
+  const content = `${Buffer.from(text).toString('base64')}\n`;
+  return ok({ type: 'file', encoding: 'base64', size, name, path, content, sha, ...more });
 };
 
 /** Whether a rule does not hold for this caller. */
@@ -305,6 +324,7 @@ export const repoRoutes: Routes = {
     if (rule === undefined) throw notFound();
     return ok(rulesetShape(call, repo, rule, true));
   },
+  'GET /repos/{owner}/{repo}/contents/{path}': contents,
   'GET /repos/{owner}/{repo}/commits': commits,
   'GET /repos/{owner}/{repo}/commits/{ref}': oneCommit,
   'GET /orgs/{org}/teams/{team_slug}/memberships/{username}': (call) => {

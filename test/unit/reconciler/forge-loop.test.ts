@@ -1,15 +1,17 @@
 // What the loop of the forge tells, in which order, how often, and what it does not tell twice: over a
 // forge in memory, with a clock that the test moves.
 
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { RETRY_FIRST_MS, RETRY_LONGEST_MS } from '../../../reconciler/config.ts';
 import { REPLAN_MS } from '../../../reconciler/forge/pulls.ts';
 import type { EdgeFailure } from '../../../reconciler/ports.ts';
 import { BUTTONS } from '../../../reconciler/render/buttons.ts';
 import type { CheckReport, ForgeRequest } from '../../../schema/forge.ts';
-import type { LedgerRecord } from '../../../schema/ledger.ts';
+import type { HeldFile, LedgerRecord } from '../../../schema/ledger.ts';
+import type { CommitInfo, RefusedCommits } from '../../../schema/source.ts';
 import { BASE, createForgeWorld, pull, viewOf, WEB } from '../../support/forge-world.ts';
 import { jobOf, story } from '../../support/tree.ts';
-import { STARTING } from '../../support/world.ts';
+import { DEAD, STARTING } from '../../support/world.ts';
 
 let world: ReturnType<typeof createForgeWorld>;
 beforeEach(() => {
@@ -17,6 +19,7 @@ beforeEach(() => {
 });
 afterEach(() => world.stop());
 
+const TEN_MINUTES_MS = 600_000;
 const BROKEN_EDGE = { kind: 'edge-failure', consequence: 'broken' } as const;
 
 /** A plan that does nothing, of a change to a file that a team owns. */
@@ -109,6 +112,83 @@ describe('commits', () => {
     expect(world.fake.checks.get(`sync/${refused.commit}`)?.conclusion).toBe('success');
   });
 
+  const info = (word: string): CommitInfo => ({
+    oid: word.repeat(40),
+    parent: null,
+    author: { name: 'Eve', email: 'eve@example.org' },
+    authoredAt: 0,
+    message: `Change ${word}`,
+    trailers: [],
+  });
+
+  test('each refused commit of a push is told once, and ended when the branch goes on', async () => {
+    const view = viewOf([BASE], STARTING);
+    const [cause, newest] = [info('a'), info('b')];
+    const unsigned = { kind: 'unsigned' } as const;
+    const refused: RefusedCommits = {
+      verify: 'strict',
+      newest,
+      cause,
+      reason: unsigned,
+      commits: [newest.oid, cause.oid],
+      each: [
+        { commit: newest, reason: null },
+        { commit: cause, reason: unsigned },
+      ],
+    };
+    world.pushed([newest, cause]);
+    await world.see({ ...view, tree: { ...view.tree, refused } });
+    for (let turn = 0; turn < 5; turn += 1) await world.poke();
+    const told = [newest, cause].map(({ oid }) => world.fake.checks.get(`sync/${oid}`));
+    expect(told.map((one) => [one?.conclusion, one?.title])).toEqual([
+      ['failure', 'Not accepted: aaaaaaaaaaaa below it is not signed'],
+      ['failure', 'Not accepted: it is not signed'],
+    ]);
+    expect(checkWrites().filter((line) => line.includes('bbbb'))).toHaveLength(1);
+    // Somebody resumes at the newest, with a reconciler that has just started.
+    const again = createForgeWorld();
+    for (const [key, check] of world.fake.checks) again.fake.checks.set(key, check);
+    again.pushed([cause, view.tree.head]);
+    const commit = { ...view.desired.commit, oid: newest.oid };
+    const tree = { ...view.tree, head: newest };
+    await again.see({ ...view, tree, desired: { ...view.desired, commit } });
+    const ended = again.fake.checks.get(`sync/${cause.oid}`);
+    expect([ended?.conclusion, ended?.title]).toEqual(['cancelled', 'Superseded by bbbbbbbbbbbb']);
+    expect(again.fake.checks.get(`sync/${newest.oid}`)?.conclusion).not.toBe('failure');
+    await again.stop();
+  });
+
+  test('an older commit of a push whose file waits for its owner says so until it does not', async () => {
+    const view = viewOf([BASE]);
+    const older = info('c');
+    const held: HeldFile = {
+      path: WEB,
+      blob: 'b2',
+      accepted: 'b1',
+      commit: older.oid,
+      since: older.oid,
+      owners: ['@ada'],
+      by: '',
+    };
+    const seeHeld = (heldFiles: readonly HeldFile[]) =>
+      world.see({ ...view, desired: { ...view.desired, heldFiles } });
+    const checkOf = () => world.fake.checks.get(`sync/${older.oid}`);
+    world.pushed([older]);
+    await seeHeld([held]);
+    expect(checkOf()).toBeUndefined();
+    await seeHeld([{ ...held, by: 'eve' }]);
+    for (let turn = 0; turn < 3; turn += 1) await world.poke();
+    expect([checkOf()?.conclusion, checkOf()?.title, checkOf()?.buttons]).toEqual([
+      'action_required',
+      '1 file of it waits for an owner',
+      [],
+    ]);
+    expect(checkOf()?.summary).toContain('shop/web waits for an approval of');
+    expect(checkWrites().filter((line) => line.includes('cccc'))).toHaveLength(1);
+    await seeHeld([]);
+    expect(checkOf()?.conclusion).toBe('cancelled');
+  });
+
   test('a commit that failed and was reverted ends as a failure, however fast the revert', async () => {
     const first = viewOf([BASE], STARTING);
     await world.see(first);
@@ -127,6 +207,56 @@ describe('commits', () => {
     expect(told?.conclusion).toBe('failure');
     expect(`${told?.summary} ${told?.text}`).toContain('exited with code 3');
   });
+
+  test('that a commit was taken back is told when the ledger says so, a moment after its end', async () => {
+    const first = viewOf([BASE], STARTING);
+    const { oid } = first.tree.head;
+    const job = jobOf(first.desired, 'shop/web');
+    const { id, deployment } = job;
+    const of = { job: id, deployment, commit: oid };
+    const evidence = { reason: 'exited with code 3', allocations: [] };
+    const failed: LedgerRecord = { kind: 'failed', ...of, specHash: job.spec.specHash, evidence };
+    const told = () => world.fake.checks.get(`sync/${oid}`);
+    await world.see(first);
+    await world.see(viewOf([BASE], DEAD, [failed]));
+    expect(told()?.title).toMatch(/^shop\/web failed/);
+    const commits = [BASE, { 'configs/x': 'y' }];
+    const next = viewOf(commits, STARTING, [failed]);
+    await world.see(next);
+    for (let turn = 0; turn < 5; turn += 1) await world.poke();
+    const before = checkWrites().length;
+    const reverted: LedgerRecord = { ...of, kind: 'reverted', commit: next.tree.head.oid };
+    await world.see(viewOf(commits, STARTING, [failed, reverted]));
+    expect(told()?.title).toMatch(/exited with code 3; taken back$/);
+    expect(told()?.summary).toContain(next.tree.head.oid.slice(0, 12));
+    for (let turn = 0; turn < 5; turn += 1) await world.poke();
+    await world.advance(TEN_MINUTES_MS);
+    await world.see(viewOf(commits, STARTING, [failed, reverted]));
+    expect(checkWrites().filter((line) => line.includes(oid))).toHaveLength(3);
+    expect(checkWrites().length - before).toBeLessThanOrEqual(2);
+  });
+
+  test('words are made when they may be told: a cluster in motion makes few of them', async () => {
+    const view = viewOf([BASE], STARTING);
+    let made = 0;
+    const counted = (from: typeof view): typeof view => {
+      const deployments = from.plan.deployments.map((one) => ({
+        ...one,
+        get specHash() {
+          made += 1;
+          return one.specHash;
+        },
+      }));
+      return { ...from, plan: { ...from.plan, deployments } };
+    };
+    await world.see(counted(view));
+    const once = made;
+    expect(once).toBeGreaterThan(0);
+    for (let turn = 0; turn < 50; turn += 1) await world.see(counted(view));
+    expect(made).toBe(once);
+    await world.advance(15_000);
+    expect(made).toBeGreaterThan(once);
+  });
 });
 
 test('a commit that took another one back offers to land that again, also once it is over', async () => {
@@ -143,9 +273,36 @@ test('a commit that took another one back offers to land that again, also once i
   world.fake.failure = null;
   const next = viewOf([...commits, { 'configs/x': 'y' }]);
   await world.see(next);
+  await world.advance(RETRY_FIRST_MS);
   expect(world.fake.checks.get(`sync/${head.oid}`)?.title).toBe('It was in sync');
   expect(buttonsAt(head.oid)).toEqual(['reland']);
   expect(buttonsAt(next.tree.head.oid)).toEqual(['rollback']);
+});
+
+test('what is refused is not written anew with each move of the cluster, and nothing is missed', async () => {
+  const commits = [BASE, { [WEB]: 'image: reg.example/web:2\ncount: 3\n' }];
+  const rolling = viewOf(commits, STARTING);
+  const { oid } = rolling.tree.head;
+  await world.see(rolling);
+  const line = `check sync/${oid}`;
+  world.fake.refused.set(line, { ...BROKEN_EDGE, message: 'HTTP 422' });
+  const spy = vi.spyOn(world.fake.refused, 'get');
+  const tries = () => spy.mock.calls.filter(([asked]) => asked === line).length;
+  for (let turn = 0; turn < 50; turn += 1) {
+    await world.see(viewOf(commits, DEAD));
+    await world.see(viewOf(commits));
+  }
+  expect(tries()).toBeLessThanOrEqual(1);
+  for (let ms = 0; ms < 60_000; ms += 500) {
+    await world.see(viewOf(commits));
+    await world.advance(500);
+  }
+  expect(tries()).toBeLessThanOrEqual(1 + 8);
+  // It was in sync in between, and another commit follows before that could be told.
+  await world.see(viewOf([...commits, { 'configs/x': 'y' }], STARTING));
+  world.fake.refused.clear();
+  await world.advance(RETRY_LONGEST_MS);
+  expect(world.fake.checks.get(`sync/${oid}`)?.title).toBe('It was in sync');
 });
 
 test('more copies of a version that settled: in sync when they are healthy', async () => {
@@ -334,6 +491,29 @@ describe('pull requests', () => {
     expect(world.loop.failure()).toContain('no «Members»');
   });
 
+  test('what is needed to know who is in a team is told in the check and in status', async () => {
+    const made = plannedChange();
+    world.answer.plan = (head, base) => ({ ...made, head, base });
+    world.fake.pulls = [pull()];
+    const ada = { name: 'ada', as: ['@ada'] };
+    const unread = { teams: ['@shop/web'], why: 'the App lacks «Members: Read-only»' };
+    world.fake.behind.set('#3', { authors: [ada], approvals: [], unread });
+    await world.see(viewOf([BASE]));
+    const check = world.fake.checks.get('plan/h1');
+    expect(check?.conclusion).toBe('action_required');
+    expect(check?.summary).toContain(
+      'Who has approved is not known: the App lacks «Members: Read-only»',
+    );
+    expect(world.loop.failure()).toBeNull();
+    expect(world.loop.notice()).toBe(
+      'who approved #3 is not known: the App lacks «Members: Read-only»',
+    );
+    const other = { teams: ['@shop/db'], why: unread.why };
+    world.fake.behind.set('#3', { authors: [ada], approvals: [], unread: other });
+    await world.poke();
+    expect(world.loop.notice()).toBeNull();
+  });
+
   const waiting = (fields: Partial<CheckReport> = {}): CheckReport => ({
     kind: 'plan',
     commit: 'h1',
@@ -390,10 +570,28 @@ describe('pull requests', () => {
   });
 
   test('a merge queue gets its check, and no comment', async () => {
-    world.fake.groups = [{ head: 'q1', base: 'b1' }];
+    world.fake.groups = [{ head: 'q1', base: 'b1', pull: 3 }];
     await world.see(viewOf([BASE]));
     expect(world.fake.checks.has('plan/q1')).toBe(true);
     expect(world.fake.writes.some((line) => line.startsWith('comment'))).toBe(false);
+  });
+
+  test('a merge queue’s check asks for what its pull requests lack of their owners', async () => {
+    const made = plannedChange();
+    world.answer.plan = (head, base) => ({ ...made, head, base });
+    const conclusionOf = (head: string) => world.fake.checks.get(`plan/${head}`)?.conclusion;
+    const ada = { name: 'ada', as: ['@ada'] };
+    const grace = { name: 'grace', as: ['@grace', '@shop/web'] };
+    world.fake.pulls = [pull(), pull({ number: 4, head: 'h4' })];
+    world.fake.behind.set('#3', { authors: [ada], approvals: [grace] });
+    world.fake.behind.set('#4', { authors: [ada], approvals: [] });
+    world.fake.groups = [{ head: 'q3', base: 'b1', pull: 3 }];
+    await world.see(viewOf([BASE]));
+    expect([conclusionOf('h3'), conclusionOf('q3')]).toEqual([undefined, 'success']);
+    world.fake.groups = [...world.fake.groups, { head: 'q4', base: 'q3', pull: 4 }];
+    await world.poke();
+    expect(conclusionOf('q4')).toBe('action_required');
+    expect(world.fake.checks.get('plan/q4')?.title).toContain('waits for @shop/web');
   });
 });
 
@@ -537,6 +735,7 @@ describe('what the forge refuses of one keeps no other from being told', () => {
     await world.see(first);
     const second = viewOf([BASE, { 'configs/x': 'y' }], STARTING);
     await world.see(second);
+    await world.advance(RETRY_FIRST_MS);
     expect(world.fake.checks.get(`sync/${second.tree.head.oid}`)?.status).toBe('in_progress');
     expect(world.loop.failure()).toBe(refusal.message);
   });

@@ -3,6 +3,7 @@
 import { expect, test } from 'vitest';
 import type { View } from '../../../reconciler/cycle.ts';
 import { createForeseer } from '../../../reconciler/foresee.ts';
+import { GitFailure } from '../../../reconciler/edge/git/failure.ts';
 import { createNoter } from '../../../reconciler/notes.ts';
 import { forecastWith } from '../../../reconciler/plan/forecast.ts';
 import { createPlanMemo } from '../../../reconciler/plan/memo.ts';
@@ -36,9 +37,12 @@ const setUp = (there: Readonly<Record<string, string>> = {}, asked = () => {}) =
   const notes = new Map(Object.entries(there));
   const written: [string, string][] = [];
   const state = { now: Date.UTC(2026, 0, 1), fails: 0, stepMs: 2_000 };
+  const host = { areTaken: true, refuses: false };
   const noter = createNoter({
     notes: {
+      areTaken: () => host.areTaken,
       update: async (commit, make) => {
+        if (host.refuses) throw new GitFailure('broken', 'not allowed');
         state.fails -= 1;
         if (state.fails >= 0) throw new Error('no');
         const text = make(notes.get(commit) ?? null);
@@ -62,7 +66,7 @@ const setUp = (there: Readonly<Record<string, string>> = {}, asked = () => {}) =
       state.now += state.stepMs;
     }
   };
-  return { notes, written, state, look };
+  return { notes, written, state, host, look };
 };
 
 test('a commit that is in step says what it did and how long it took, once', async () => {
@@ -75,6 +79,35 @@ test('a commit that is in step says what it did and how long it took, once', asy
     /^plan\/test: .*\nsync\/test: in sync at 2026-01-01T00:\d\d:\d\dZ, after \d+\w+\n {2}shop\/web: 3 started\n$/,
   );
   expect(written[0]?.[1]).toContain('the reconciler started on this commit');
+});
+
+test('where a host takes no notes nothing is foreseen', async () => {
+  let foreseen = 0;
+  const { written, host, look } = setUp({}, () => void (foreseen += 1));
+  host.areTaken = false;
+  await look([...story('one'), ...story('two')]);
+  expect([foreseen, written]).toEqual([0, []]);
+  host.areTaken = true;
+  await look(story('three'));
+  expect(foreseen).toBeGreaterThan(0);
+  expect(written.map(([commit]) => commit)).toEqual([aCommit('three').oid]);
+});
+
+test('while a host refuses notes nothing more is foreseen; one that it takes ends that', async () => {
+  let foreseen = 0;
+  const { notes, state, host, look } = setUp({}, () => void (foreseen += 1));
+  host.refuses = true;
+  await look([...story('one'), ...story('one').slice(-1)]);
+  const first = foreseen;
+  await look(story('two'));
+  expect([foreseen, notes.size]).toEqual([first, 0]);
+  host.refuses = false;
+  state.now += 600_000;
+  await look(story('two').slice(-1));
+  expect(notes.get(aCommit('two').oid)).toMatch(/^sync\/test: /);
+  await look(story('three'));
+  expect(foreseen).toBeGreaterThan(first);
+  expect(notes.get(aCommit('three').oid)).toMatch(/^plan\/test: /);
 });
 
 test('copies that are ordered and not yet healthy are not in step', async () => {

@@ -6,7 +6,7 @@ import type { View } from '../../../reconciler/cycle.ts';
 import { plan } from '../../../reconciler/plan/plan.ts';
 import type { LoopState } from '../../../reconciler/loop.ts';
 import type { EdgeFailure } from '../../../reconciler/ports.ts';
-import { BASE, createForgeWorld, WEB } from '../../support/forge-world.ts';
+import { BASE, createForgeWorld, pull, WEB } from '../../support/forge-world.ts';
 import { failedMark, jobOf, ready, settledMark, story, type Change } from '../../support/tree.ts';
 import { aCopy, DEAD, liveOf } from '../../support/world.ts';
 
@@ -113,4 +113,41 @@ test('one that a person closed is not opened again while the version stays', asy
   for (let turn = 0; turn < 3; turn += 1) await world.advance(3_600_000);
   await world.see(failedView([BASE, second()], true), { write: PROTECTED });
   expect(world.fake.opened).toHaveLength(1);
+});
+
+test('it is closed once the branch has another version, however that came, and says so', async () => {
+  const failed = failedView([BASE, second()], true);
+  await world.see(failed, { write: PROTECTED });
+  const mine = pull({ number: 7, headRef: branchOf(failed), title: 'Revert shop/web' });
+  const others = [
+    pull({ number: 8, headRef: branchOf(failed), fromFork: true }),
+    pull({ number: 9, headRef: 'purser/other/revert-0123' }),
+  ];
+  world.fake.pulls = [mine, ...others];
+  await world.poke();
+  expect(world.fake.closed).toEqual([]);
+  const back = ready(story(BASE, second(), BASE), { ledger: failed.tree.ledger });
+  const { tree, desired } = back;
+  await world.see({ ...failed, tree, desired, plan: plan(desired, failed.live, 0) });
+  await world.poke();
+  const short = jobOf(desired, 'shop/web').commit.oid.slice(0, 12);
+  expect(world.fake.closed).toEqual([
+    {
+      pull: 7,
+      branch: branchOf(failed),
+      words:
+        `Closed by Purser: the branch has another version of \`shop/web\` since commit \`${short}\`. ` +
+        'There is nothing left to take back.',
+    },
+  ]);
+});
+
+test('while the branch cannot be read nothing is closed', async () => {
+  const failed = failedView([BASE, second()], true);
+  world.fake.pulls = [pull({ headRef: 'purser/test/revert-gone' })];
+  await world.see({
+    ...failed,
+    stale: { kind: 'edge-failure', consequence: 'retry', message: '' },
+  });
+  expect(world.fake.closed).toEqual([]);
 });

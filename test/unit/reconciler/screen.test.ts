@@ -40,7 +40,10 @@ const by = (author: CommitInit['author'], files: CommitInit['files']): CommitIni
 });
 
 /** A repository that grows, its ledger, and a reconciler that writes what it owes. */
-const world = (people: People = byAddress) => {
+const world = (
+  people: People = byAddress,
+  signedBy: (commit: string) => Promise<readonly string[]> = async () => [],
+) => {
   const commits: CommitInit[] = [];
   const ledger: LedgerRecord[] = [];
   const made: CommitAsk[] = [];
@@ -57,6 +60,7 @@ const world = (people: People = byAddress) => {
       );
       return Promise.resolve(line.at(-1)?.commit.oid ?? '');
     },
+    signedBy,
     listCommits: (limit: number) =>
       Promise.resolve(
         line
@@ -261,6 +265,63 @@ describe('authors by address', () => {
   });
 });
 
+describe('verified signatures', () => {
+  /** Commits are signed by whoever is named, as a signature policy would find. */
+  const signing = () => {
+    const signers = new Map<string, readonly string[]>();
+    const made = world(byAddress, async (oid) => signers.get(oid) ?? []);
+    const sign = (name: string) => void signers.set(made.line().at(-1)?.commit.oid ?? '', [name]);
+    return { ...made, sign };
+  };
+
+  test('the signer is who wrote it, whatever name the commit bears', async () => {
+    const { add, settle, sign } = signing();
+    add(FIRST);
+    await settle();
+    add(by(ADA, { [WEB]: image('2') }));
+    sign(BOB.email);
+    const forged = await settle();
+    expect([standing(forged), imageOf(forged)]).toEqual(['held', digestOf('1')]);
+    expect(forged.heldFiles?.[0]?.by).toBe(BOB.email);
+    add(by(BOB, { [WEB]: image('3') }));
+    sign(ADA.email);
+    const signed = await settle();
+    expect(imageOf(signed)).toBe(digestOf('3'));
+    expect(signed.unprovenFiles).toBeUndefined();
+  });
+
+  test('an address alone lets through what its owner may, and is said to be no proof', async () => {
+    const { add, settle, line, sign } = signing();
+    add(FIRST);
+    await settle();
+    add(by(ADA, { [WEB]: image('2'), [DB]: image('e') }));
+    const { oid: commit } = line().at(-1)?.commit ?? { oid: '' };
+    const believed = await settle();
+    expect(imageOf(believed)).toBe(digestOf('2'));
+    expect(believed.unprovenFiles).toEqual([
+      { path: WEB, blob: expect.any(String), commit, by: ADA.email },
+    ]);
+    add(by(BOB, { [DB]: image('f') }));
+    expect((await settle()).unprovenFiles).toHaveLength(1);
+    add(by(ADA, { [WEB]: image('3') }));
+    sign(ADA.email);
+    expect((await settle()).unprovenFiles).toBeUndefined();
+  });
+
+  test('a list of signers that waits for its owner proves nobody', async () => {
+    const { add, settle, sign } = signing();
+    const rules = `${RULES}  /signers/ ada@example.org\n`;
+    add({ files: { ...FIRST.files, 'cluster.yaml': cluster(rules) } });
+    await settle();
+    add(by(BOB, { 'signers/allowed_signers': 'ada@example.org ssh-ed25519 AAAA\n' }));
+    sign(BOB.email);
+    await settle();
+    add(by(BOB, { [WEB]: image('2') }));
+    sign(ADA.email);
+    expect(imageOf(await settle())).toBe(digestOf('1'));
+  });
+});
+
 describe('a forge', () => {
   const forge = () => {
     const known = new Map<string, 'ada' | 'nobody'>();
@@ -297,6 +358,35 @@ describe('a forge', () => {
     expect(waits.owed).toEqual([]);
     say(line().at(-1)?.commit.oid ?? '', 'ada');
     expect(imageOf(await settle())).toBe(digestOf('2'));
+  });
+
+  test('an owner’s team that the forge does not show keeps only what it owns waiting', async () => {
+    const why = 'the App lacks «Members: Read-only»';
+    const unread = { teams: ['@shop/web'], why };
+    let isRead = false;
+    const people: People = {
+      behind: ({ author }) => {
+        const wrote = author.email === ADA.email ? [ADA.email] : ['@carl'];
+        const authors = [{ name: author.name, as: isRead ? [...wrote, '@shop/web'] : wrote }];
+        return { authors, approvals: [], ...(isRead ? {} : { unread }) };
+      },
+      why: () => why,
+      version: () => Number(isRead),
+    };
+    const { add, look, settle } = world(people);
+    const rules = RULES.replace('web.yaml ada', 'web.yaml @shop/web ada');
+    add({ files: { ...FIRST.files, 'cluster.yaml': cluster(rules) } });
+    await settle();
+    add(by(ADA, { [WEB]: image('2') }));
+    expect(imageOf(await settle())).toBe(digestOf('2'));
+    add(by(BOB, { [WEB]: image('3') }));
+    const waits = await look();
+    expect([standing(waits), imageOf(waits), waits.owed]).toEqual(['held', digestOf('2'), []]);
+    expect(jobOf(waits, 'shop/web').standing).toMatchObject({
+      why: expect.stringMatching(/who approved commit .*Not known, because the App lacks «Memb/),
+    });
+    isRead = true;
+    expect(imageOf(await settle())).toBe(digestOf('3'));
   });
 
   test('what was judged stays so when nobody can be asked any more', async () => {

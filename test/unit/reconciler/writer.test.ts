@@ -13,8 +13,10 @@ const DIRTY = 'jobs/shop/web.yaml has changes that are not committed. Run: git s
 const world = () => {
   const made: string[] = [];
   const records: LedgerRecord[] = [];
+  const order: ('commit' | 'record')[] = [];
   const state = { now: 0, dirty: true, woken: 0, ledgerFails: false };
   const commit = async ({ edits, message }: CommitAsk) => {
+    order.push('commit');
     if (state.dirty && edits.some(({ path }) => path === 'jobs/shop/web.yaml')) {
       throw { kind: 'edge-failure', consequence: 'broken', message: DIRTY };
     }
@@ -25,6 +27,7 @@ const world = () => {
     if (state.ledgerFails) {
       throw { kind: 'edge-failure', consequence: 'retry', message: 'The remote hung up.' };
     }
+    order.push('record');
     records.push(...written);
   };
   const quiet = () => undefined;
@@ -36,7 +39,7 @@ const world = () => {
   const writer = createWriter(ports, () => {
     state.woken += 1;
   });
-  return { writer, state, made, records };
+  return { writer, state, made, records, order };
 };
 
 const revert = (job: string): Proposal => ({
@@ -158,6 +161,25 @@ describe('a view that was read while something was written', () => {
     expect(made).toEqual(['Revert shop/db']);
     expect(records).toMatchObject([{ kind: 'reverted', deployment: 'd-shop/db', commit: 'c1' }]);
     expect(writer.failure()).toBe(null);
+  });
+
+  it('goes before what else is to be recorded, and is said with it; other commits go after', async () => {
+    const { writer, state, made, records, order } = world();
+    const settled = { kind: 'synced', commit: 'other' } as const;
+    const news: Proposal = { kind: 'ledger', records: [settled] };
+    writer.offer(viewOf(news, revert('shop/db')), writer.turn());
+    await settle();
+    expect(made).toEqual(['Revert shop/db']);
+    expect(order).toEqual(['commit', 'record']);
+    expect(records).toMatchObject([{ kind: 'reverted', commit: 'c1' }, settled]);
+    // What keeps a revert from the branch keeps no record from the ledger.
+    writer.offer(viewAt('next', [news, revert('shop/web')]), writer.turn());
+    await settle();
+    expect(order.slice(2)).toEqual(['commit', 'record']);
+    state.now = writer.nextAt() ?? 0;
+    writer.offer(viewAt('last', [news, scale]), writer.turn());
+    await settle();
+    expect(order.slice(4)).toEqual(['record', 'commit']);
   });
 
   it('is said also where nothing else is to be written', async () => {

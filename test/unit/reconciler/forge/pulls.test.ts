@@ -37,6 +37,8 @@ const known: PlannedPull = {
   plan: { kind: 'untouched', base: 'b1', head: 'h1' },
   approvals: [],
   behind: null,
+  open: [],
+  unjudged: null,
   told,
   comment: null,
 };
