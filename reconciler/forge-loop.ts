@@ -4,6 +4,7 @@
 // told afterwards. Nothing is kept here that GitHub and Git do not know. Not here: what is told
 // (pull-reports, commit-reports, forge-requests), the forge (edge/forge).
 
+import { saidTogether } from '../schema/plain.ts';
 import { refusedEach } from '../schema/refused-words.ts';
 import type { Ms } from '../schema/spec.ts';
 import { createCommitReports } from './commit-reports.ts';
@@ -26,7 +27,8 @@ export interface ForgeLoop {
 
 export const createForgeLoop = (context: ForgeContext): ForgeLoop => {
   const { forge, clock, log, loop } = context;
-  const pulls = createPullReports(context);
+  const wake = () => woken.abort(WOKEN);
+  const pulls = createPullReports(context, wake);
   const commits = createCommitReports(context);
   const requests = createForgeRequests(context, pulls);
   const reverts = createOfferedReverts(context);
@@ -77,7 +79,6 @@ export const createForgeLoop = (context: ForgeContext): ForgeLoop => {
 
   return {
     run: async (signal) => {
-      const wake = () => woken.abort(WOKEN);
       const moved = ({ view }: LoopState) =>
         clock.now() < notBefore ? commits.notice(view) : wake();
       const stops = [forge.watch(wake), loop.watch(moved)];
@@ -90,7 +91,7 @@ export const createForgeLoop = (context: ForgeContext): ForgeLoop => {
       for (const stop of stops) stop();
     },
     failure: () => failure,
-    notice: pulls.unjudged,
+    notice: () => saidTogether(pulls.unjudged(), pulls.notice()),
   };
 };
 

@@ -48,7 +48,10 @@ export const createForgeWorld = (given: Pick<ForgeContext, 'environmentUrl'> = {
   let sleeps: (() => boolean)[] = [];
   let state: LoopState = { view: null, failure: null, write: null, refused: null };
   const plans: string[] = [];
-  const answer: { plan: (head: string, base: string) => PullPlan; commits: Story } = {
+  const answer: {
+    plan: (head: string, base: string) => PullPlan | Promise<PullPlan>;
+    commits: Story;
+  } = {
     commits: [],
     plan: (head, base) => ({ kind: 'untouched', head, base }),
   };

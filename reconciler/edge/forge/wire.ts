@@ -8,7 +8,7 @@ import { readFile } from 'node:fs/promises';
 import type { Octokit } from 'octokit';
 import { failureOf, ForgeFailure, type Asker, type Refusal } from './failure.ts';
 import { createFetch } from './fetch.ts';
-import { createGate, type Gate } from './gate.ts';
+import { createGate, type Gate, type WriteOf } from './gate.ts';
 import { createGitHubTime } from './github-time.ts';
 import { siteOf, type GitHubOptions } from './options.ts';
 import { createTurns } from './turns.ts';
@@ -34,8 +34,8 @@ export interface Wire {
   /** The same for lists that GitHub pages by a cursor, newest first, until one is `old`. */
   readonly newest: <T>(poll: Poll<readonly T[]>, upTo: UpTo<T>) => Promise<readonly T[]>;
   /** A write. Those that make something (POST) are never repeated unseen. */
-  readonly send: (route: string, params: Params) => Promise<unknown>;
-  readonly graphql: (query: string, variables: Params) => Promise<unknown>;
+  readonly send: (route: string, params: Params, of?: WriteOf) => Promise<unknown>;
+  readonly graphql: (query: string, variables: Params, of?: WriteOf) => Promise<unknown>;
   readonly token: () => Promise<string>;
   /** What a person should know though all goes well; null: nothing. */
   readonly notice: () => string | null;
@@ -70,9 +70,9 @@ export const createWire = (options: GitHubOptions): Wire => {
   const { ask, attempt, inRepository } = line;
   const inTurn = createTurns();
   /** One write after the other, as GitHub asks for. */
-  const writing = <T>(work: () => Promise<T>): Promise<T> =>
+  const writing = <T>(of: WriteOf | undefined, work: () => Promise<T>): Promise<T> =>
     inTurn('write', async () => {
-      await gate.mayWrite();
+      await gate.mayWrite(of);
       return work();
     });
   return {
@@ -103,14 +103,14 @@ export const createWire = (options: GitHubOptions): Wire => {
       }
       return found;
     },
-    send: (route, params) =>
-      writing(async () => {
+    send: (route, params, of) =>
+      writing(of, async () => {
         const request = route.startsWith('POST') ? ONCE : {};
         const all = { ...inRepository(route, params), request };
         return attempt(async ({ octokit }) => whole((await octokit.request(route, all)).data));
       }),
-    graphql: (query, variables) =>
-      writing(() => attempt(({ octokit }) => octokit.graphql(query, { ...variables }))),
+    graphql: (query, variables, of) =>
+      writing(of, () => attempt(({ octokit }) => octokit.graphql(query, { ...variables }))),
     token: () => attempt((session) => session.token()),
   };
 };

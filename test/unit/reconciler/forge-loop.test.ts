@@ -345,6 +345,54 @@ describe('pull requests', () => {
     expect(world.fake.writes.filter((line) => line === 'comment #3')).toHaveLength(1);
   });
 
+  test('one whose plan takes a minute holds up no commit and no person, and is told once', async () => {
+    const { fake, plans, answer } = world;
+    fake.pulls = [pull(), pull({ number: 4, head: 'h4' })];
+    let made = () => {};
+    const minute = new Promise<void>((resolve) => void (made = resolve));
+    answer.plan = (head, base) =>
+      head === 'h4'
+        ? minute.then(() => ({ kind: 'untouched', head, base }) as const)
+        : { kind: 'untouched', head, base };
+    const view = viewOf([BASE], STARTING);
+    await world.see(view);
+    const sync = `sync/${view.tree.head.oid}`;
+    expect(fake.checks.has(sync)).toBe(false);
+    await world.advance(3000);
+    expect(fake.checks.get(sync)?.status).toBe('in_progress');
+    // The cluster moves meanwhile: what is being made is not begun anew each time.
+    for (let turn = 0; turn < 5; turn += 1) {
+      await world.see(viewOf([BASE], STARTING));
+      await world.advance(3000);
+    }
+    expect(plans).toEqual(['h4']);
+    expect(fake.writes.filter((line) => line.startsWith('check plan'))).toEqual([]);
+    made();
+    await world.settle();
+    expect(plans).toEqual(['h4', 'h1']);
+    expect(fake.checks.has('plan/h4') && fake.checks.has('plan/h1')).toBe(true);
+    expect(fake.writes.filter((line) => line === 'check plan/h4')).toHaveLength(1);
+  });
+
+  test('of sixty fifty are planned, and it is said; whoever asks for another one gets it', async () => {
+    const { fake, plans, loop } = world;
+    fake.pulls = Array.from({ length: 60 }, (_, index) =>
+      pull({ number: index + 1, head: `h${index + 1}`, fromFork: index > 0 }),
+    );
+    const view = viewOf([BASE]);
+    await world.see(view);
+    expect(plans).toHaveLength(50);
+    expect(plans[0]).toBe('h1');
+    expect(plans).not.toContain('h5');
+    expect(loop.notice()).toMatch(/of 60 open pull requests 50 are planned/);
+    const by = { login: 'ada', id: 1 };
+    const asked = { id: 'r1', kind: 'comment', action: 'plan', by, pull: 5, commit: 'h5' } as const;
+    fake.requests = [{ ...asked, permission: 'write' }];
+    await world.poke();
+    await world.poke();
+    expect(plans).toContain('h5');
+  });
+
   test('its plan begins while the forge is still asked for the rest, and is told once, after it', async () => {
     const { fake, plans } = world;
     fake.pulls = [pull(), pull({ number: 4, head: 'h4' })];
