@@ -33,6 +33,8 @@ export const createForgeLoop = (context: ForgeContext): ForgeLoop => {
   let woken = new AbortController();
   let failure: string | null = null;
   let failures = 0;
+  /** After a failure: what the forge refuses is not written again with each move of the cluster. */
+  let notBefore: Ms = 0;
 
   const say = (now: string | null) => {
     if (now !== failure && now !== null) log.warn({}, `the forge: ${now}`);
@@ -69,14 +71,16 @@ export const createForgeLoop = (context: ForgeContext): ForgeLoop => {
     await attempt(() => commits.refuse(refused === null ? refusedIn(view) : [refused]));
     failures = trouble === null ? 0 : failures + 1;
     say(trouble);
-    if (trouble !== null) due.push(clock.now() + backOff(failures));
-    return earliest(due);
+    notBefore = trouble === null ? 0 : clock.now() + backOff(failures);
+    return earliest(trouble === null ? due : [...due, notBefore]);
   };
 
   return {
     run: async (signal) => {
       const wake = () => woken.abort(WOKEN);
-      const stops = [forge.watch(wake), loop.watch(wake)];
+      const moved = ({ view }: LoopState) =>
+        clock.now() < notBefore ? commits.notice(view) : wake();
+      const stops = [forge.watch(wake), loop.watch(moved)];
       while (!signal.aborted) {
         woken = new AbortController();
         const due = await pass(loop.state());

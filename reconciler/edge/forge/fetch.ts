@@ -35,6 +35,7 @@ export const createFetch =
       const answer = await fetch(url.href, { ...all, redirect: 'manual' });
       const headers = Object.fromEntries(answer.headers);
       gate.heard({ status: answer.ok ? 200 : 0, message: '', headers });
+      if (answer.status < 500) gate.away.answered();
       time.heard(headers['date']);
       const next = nextOf(answer, url);
       if (next === null) return wholeOf(answer);

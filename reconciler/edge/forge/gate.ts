@@ -3,6 +3,7 @@
 // Nothing is dropped: whoever is refused comes again with what is true then. Not here: requests.
 
 import type { ClockPort } from '../../ports.ts';
+import { createAway, type Away } from './away.ts';
 import { ForgeFailure } from './failure.ts';
 import { numberIn, resetIn, waitMs, waitReason, type HeardAnswer } from './wait.ts';
 
@@ -15,8 +16,9 @@ const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
 
 export interface Gate {
-  /** Throws `retry` while GitHub asks to wait. */
+  /** Throws `retry` while GitHub asks to wait, and while it is away. */
   readonly enter: () => void;
+  readonly away: Omit<Away, 'enter'>;
   /** Waits until a write fits the limits; throws `retry` where that takes too long. */
   readonly mayWrite: () => Promise<void>;
   /** A write went out. */
@@ -41,29 +43,24 @@ export const createGate = (clock: ClockPort): Gate => {
   let why = '';
   let rate: { limit: number; remaining: number; resetsAt: number } | null = null;
 
-  const instant = (at: number): string => {
-    const epoch = (clock.epochMs?.() ?? 0) + at - clock.now();
-    return `${new Date(epoch).toISOString().slice(11, 19)} UTC`;
-  };
+  const instant = instantOf(clock);
+  const away = createAway(clock.now, instant);
 
-  /** Until when a further write would break a limit; 0: it may go now. */
   const fullUntil = (now: number): number => {
     writes = writes.filter((at) => at > now - HOUR_MS);
-    const inMinute = writes.filter((at) => at > now - MINUTE_MS);
-    const minute = inMinute.at(-WRITES_A_MINUTE);
-    const hour = writes.at(-WRITES_AN_HOUR);
-    return Math.max(
-      minute === undefined ? 0 : minute + MINUTE_MS,
-      hour === undefined ? 0 : hour + HOUR_MS,
-    );
+    return fullUntilBy(writes, now);
   };
 
   return {
     enter: () => {
-      if (clock.now() >= closedUntil) return;
-      const words = `GitHub asks to wait until ${instant(closedUntil)}: ${why}`;
-      throw new ForgeFailure('retry', words);
+      const now = clock.now();
+      if (now < closedUntil) {
+        const words = `GitHub asks to wait until ${instant(closedUntil)}: ${why}`;
+        throw new ForgeFailure('retry', words);
+      }
+      away.enter();
     },
+    away,
     mayWrite: async () => {
       while (true) {
         const now = clock.now();
@@ -105,3 +102,22 @@ export const createGate = (clock: ClockPort): Gate => {
     },
   };
 };
+
+/** Until when a further write would break a limit; 0: it may go now. */
+const fullUntilBy = (writes: readonly number[], now: number): number => {
+  const inMinute = writes.filter((at) => at > now - MINUTE_MS);
+  const minute = inMinute.at(-WRITES_A_MINUTE);
+  const hour = writes.at(-WRITES_AN_HOUR);
+  return Math.max(
+    minute === undefined ? 0 : minute + MINUTE_MS,
+    hour === undefined ? 0 : hour + HOUR_MS,
+  );
+};
+
+/** A time of the clock as people read it. */
+const instantOf =
+  (clock: ClockPort) =>
+  (at: number): string => {
+    const epoch = (clock.epochMs?.() ?? 0) + at - clock.now();
+    return `${new Date(epoch).toISOString().slice(11, 19)} UTC`;
+  };

@@ -52,6 +52,7 @@ export interface UpTo<T> {
 
 /** The loop comes again by itself: octokit repeats a failed request once, after a second. */
 const RETRIES = 1;
+const ONCE = { retries: 0 };
 /** Refusals that a second attempt does not change, or that name a time to wait (429, 503). */
 const NOT_REPEATED = [400, 401, 403, 404, 410, 413, 422, 429, 451, 503];
 /** GitHub's short waits are sat out within the request; longer ones are the loop's to wait. */
@@ -104,7 +105,7 @@ export const createWire = (options: GitHubOptions): Wire => {
     },
     send: (route, params) =>
       writing(async () => {
-        const request = route.startsWith('POST') ? { retries: 0 } : {};
+        const request = route.startsWith('POST') ? ONCE : {};
         const all = { ...inRepository(route, params), request };
         return attempt(async ({ octokit }) => whole((await octokit.request(route, all)).data));
       }),
@@ -160,8 +161,9 @@ const createLine = (options: GitHubOptions, gate: Gate, fetchBy: typeof fetch): 
     const known = kept.get(key) as Kept<T> | undefined;
     const headers = known === undefined ? {} : { 'if-none-match': known.etag };
     return attempt(async ({ octokit }) => {
+      const request = gate.away.isAway() ? ONCE : {};
       try {
-        const { data, headers: told } = await octokit.request(route, { ...all, headers });
+        const { data, headers: told } = await octokit.request(route, { ...all, headers, request });
         if (data === '') throw cut();
         const etag = told.etag ?? '';
         const answer = { etag, data: pick(whole(data)), next: nextOf(told.link) };
@@ -285,9 +287,16 @@ const toFailure = (error: unknown, asker: Asker, gate: Gate): ForgeFailure => {
       /^The operation was aborted due to timeout$/,
       'it is silent',
     );
-    return new ForgeFailure('retry', `GitHub (${asker.site}) cannot be reached: ${why}`);
+    return missedBy(gate, `GitHub (${asker.site}) cannot be reached: ${why}`);
   }
-  return failureOf(refusal, asker, gate.heard(refusal));
+  const failure = failureOf(refusal, asker, gate.heard(refusal));
+  if (refusal.status >= 500) gate.away.missed(failure.message);
+  return failure;
+};
+
+const missedBy = (gate: Gate, words: string): ForgeFailure => {
+  gate.away.missed(words);
+  return new ForgeFailure('retry', words);
 };
 
 /** What octokit says of a failed request; null: it is no request that failed. */

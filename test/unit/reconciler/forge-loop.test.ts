@@ -1,7 +1,8 @@
 // What the loop of the forge tells, in which order, how often, and what it does not tell twice: over a
 // forge in memory, with a clock that the test moves.
 
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { RETRY_FIRST_MS, RETRY_LONGEST_MS } from '../../../reconciler/config.ts';
 import { REPLAN_MS } from '../../../reconciler/forge/pulls.ts';
 import type { EdgeFailure } from '../../../reconciler/ports.ts';
 import { BUTTONS } from '../../../reconciler/render/buttons.ts';
@@ -272,9 +273,36 @@ test('a commit that took another one back offers to land that again, also once i
   world.fake.failure = null;
   const next = viewOf([...commits, { 'configs/x': 'y' }]);
   await world.see(next);
+  await world.advance(RETRY_FIRST_MS);
   expect(world.fake.checks.get(`sync/${head.oid}`)?.title).toBe('It was in sync');
   expect(buttonsAt(head.oid)).toEqual(['reland']);
   expect(buttonsAt(next.tree.head.oid)).toEqual(['rollback']);
+});
+
+test('what is refused is not written anew with each move of the cluster, and nothing is missed', async () => {
+  const commits = [BASE, { [WEB]: 'image: reg.example/web:2\ncount: 3\n' }];
+  const rolling = viewOf(commits, STARTING);
+  const { oid } = rolling.tree.head;
+  await world.see(rolling);
+  const line = `check sync/${oid}`;
+  world.fake.refused.set(line, { ...BROKEN_EDGE, message: 'HTTP 422' });
+  const spy = vi.spyOn(world.fake.refused, 'get');
+  const tries = () => spy.mock.calls.filter(([asked]) => asked === line).length;
+  for (let turn = 0; turn < 50; turn += 1) {
+    await world.see(viewOf(commits, DEAD));
+    await world.see(viewOf(commits));
+  }
+  expect(tries()).toBeLessThanOrEqual(1);
+  for (let ms = 0; ms < 60_000; ms += 500) {
+    await world.see(viewOf(commits));
+    await world.advance(500);
+  }
+  expect(tries()).toBeLessThanOrEqual(1 + 8);
+  // It was in sync in between, and another commit follows before that could be told.
+  await world.see(viewOf([...commits, { 'configs/x': 'y' }], STARTING));
+  world.fake.refused.clear();
+  await world.advance(RETRY_LONGEST_MS);
+  expect(world.fake.checks.get(`sync/${oid}`)?.title).toBe('It was in sync');
 });
 
 test('more copies of a version that settled: in sync when they are healthy', async () => {
@@ -659,6 +687,7 @@ describe('what the forge refuses of one keeps no other from being told', () => {
     await world.see(first);
     const second = viewOf([BASE, { 'configs/x': 'y' }], STARTING);
     await world.see(second);
+    await world.advance(RETRY_FIRST_MS);
     expect(world.fake.checks.get(`sync/${second.tree.head.oid}`)?.status).toBe('in_progress');
     expect(world.loop.failure()).toBe(refusal.message);
   });
