@@ -75,9 +75,10 @@ const doneWith = (
   if (stale !== null) return [];
   const prefix = branchOf(desired.cluster.name, '');
   const open = new Set(desired.jobs.map(({ deployment }) => deployment));
-  return pulls.flatMap(({ number: pull, headRef: branch, fromFork }) => {
+  return pulls.flatMap(({ number: pull, headRef: branch, fromFork, state }) => {
     const deployment = branch.slice(prefix.length);
-    if (fromFork || !branch.startsWith(prefix) || open.has(deployment)) return [];
+    const isWanted = state !== 'merged' && open.has(deployment);
+    if (fromFork || !branch.startsWith(prefix) || isWanted) return [];
     return [{ pull, branch, words: closingWords(deployment, { desired, tree }) }];
   });
 };

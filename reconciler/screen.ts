@@ -25,6 +25,8 @@ export interface Screenable extends Pick<SourcePort, 'read' | 'complete' | 'comm
   readonly signedBy?: (commit: string) => Promise<readonly string[]>;
   /** What Git knows of it as a merge; null: it is none. */
   readonly mergeOf?: (commit: string) => Promise<MergeFacts | null>;
+  /** Whether it is signed with the key of this reconciler; absent: it has none. */
+  readonly isOwn?: (commit: string) => Promise<boolean>;
 }
 
 /** A commit, and whose verified signature it bears. */
@@ -142,6 +144,8 @@ const screened = async (screening: Screening): Promise<SourceTree> => {
 
 interface Step extends judging.JudgedCommit {
   readonly info: ScreenedCommit;
+  /** Made by this machine, in this session or, as its signature proves, in an earlier one. */
+  readonly isMachine: boolean;
 }
 
 interface Way {
@@ -151,7 +155,8 @@ interface Way {
 }
 
 /** From the last commit that was judged, or where nothing was from the last that was in sync. */
-const wayTo = async ({ source, raw }: Screening): Promise<Way> => {
+const wayTo = async (screening: Screening): Promise<Way> => {
+  const { source, raw } = screening;
   const judged = judgedIn(raw.ledger);
   const known = judged !== null && (judging.hasRules(judged) || judged.held.length > 0);
   const resumed = raw.ledger.findLast((record) => record.kind === 'resume')?.commit;
@@ -166,7 +171,8 @@ const wayTo = async ({ source, raw }: Screening): Promise<Way> => {
     const cluster = now.get(CLUSTER_PATH);
     const changed = judging.changedBetween(files, now);
     const known = changed.length === 0 ? info : await knownOf(source, info);
-    steps.push({ commit: info.oid, info: known, changed, cluster });
+    const isMachine = await isOwnCommit(screening, info);
+    steps.push({ commit: info.oid, info: known, changed, cluster, isMachine });
     files = now;
   }
   const isJudged = known && judged.commit === base;
@@ -180,6 +186,16 @@ const knownOf = async (source: Screenable, info: CommitInfo): Promise<ScreenedCo
   const merge = (await source.mergeOf?.(info.oid)) ?? null;
   const signed = signedBy.length === 0 ? {} : { signedBy };
   return { ...info, ...signed, ...(merge === null ? {} : { merge }) };
+};
+
+/**
+ * Of this session, or of an earlier one by its signature. A record that a commit answers a failure
+ * is no proof: it is written for whichever commit has the trailers, and anybody may write those.
+ */
+const isOwnCommit = async ({ source, own }: Screening, info: CommitInfo): Promise<boolean> => {
+  if (own.has(info.oid)) return true;
+  const mayBe = source.isOwn !== undefined && info.author.email === MACHINE_AUTHOR.email;
+  return mayBe && source.isOwn(info.oid);
 };
 
 /** Commits after the first of these bases that is on the line, oldest first. */
@@ -230,19 +246,15 @@ interface JudgedLine {
 
 /** As far as it is known who is behind the commits. */
 const judgeAll = (
-  { options, own, raw }: Screening,
+  { options, raw }: Screening,
   { start, steps, given }: Way & { readonly given: readonly GivenApproval[] },
 ): JudgedLine => {
-  const reverts = new Set(
-    raw.ledger.flatMap((record) => (record.kind === 'reverted' ? [record.commit] : [])),
-  );
   let judged = judging.heal(start, given, raw.files.get(CLUSTER_PATH));
   let isDue = judged !== start || judgedIn(raw.ledger) !== start;
   for (const [at, step] of steps.entries()) {
     const owned = judging.ownedIn(judged, step);
     const touches = judged.held.some(({ path }) => step.changed.some((one) => one.path === path));
-    const isMachine = own.has(step.commit) || reverts.has(step.commit);
-    const isAsked = owned.length > 0 && !isMachine;
+    const isAsked = owned.length > 0 && !step.isMachine;
     const behind = isAsked ? behindOf(step, judged, { options, given }) : null;
     if (typeof behind === 'string') return { judged, isDue, why: behind || null };
     const next = judging.judgeCommit(judged, step, { behind, given });

@@ -480,6 +480,11 @@ describe("Purser's own commits", () => {
     turnedOn('strict', `ada ${ada.line}`, allowedSignerLine(key));
     const made = await edit(source, '# machine\n');
     expect(await seen(source)).toEqual([made, null, null]);
+    const [listed, nobody] = [signedCommit(work, ada, news()), plainCommit()];
+    const answers = [made, listed, nobody].map((one) => source.isOwn(one));
+    expect(await Promise.all(answers)).toEqual([true, false, false]);
+    expect(await open().isOwn(made)).toBe(false);
+    git(work, 'reset', '--quiet', '--hard', made);
     const allowed = path.join(work, 'signers/allowed_signers');
     const show = (ref: string) =>
       git(

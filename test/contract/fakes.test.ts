@@ -6,27 +6,13 @@ import { createDisk, createNetwork, createNodeClock, createStore } from '../sim/
 import { createRegistry, ENTRYPOINT, GOOD, type Behaviour } from '../sim/fake/registry.ts';
 import { createRuntime } from '../sim/fake/runtime.ts';
 import { createProcess } from '../sim/process.ts';
-import { createTime } from '../sim/time.ts';
+import { startTime } from '../support/sim-time.ts';
 import { networkSuite } from '../support/suites/network.ts';
 import { storeSuite } from '../support/suites/store.ts';
 import { type Program, runtimeSuite } from './runtime-suite.ts';
 import { sourceSuite, type PersonFiles } from './source-suite.ts';
 
 /** Virtual time that goes on by itself, for tests that only await. */
-const startTime = () => {
-  const time = createTime({ seed: 1, keepLines: false });
-  let over = false;
-  const pump = async (): Promise<void> => {
-    while (!over) await time.run(time.now() + 1_000, () => true);
-  };
-  const done = pump();
-  const close = async (): Promise<void> => {
-    over = true;
-    await done;
-  };
-  return { time, close };
-};
-
 const startNode = () => {
   const { time, close } = startTime();
   const registry = createRegistry(time);

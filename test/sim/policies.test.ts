@@ -307,7 +307,22 @@ const SENTENCES: readonly (readonly [string, Story, Broken, string])[] = [
     },
     'end',
   ],
+  [
+    'also where it died as it made it',
+    { ...OWNED, happens: (world) => crashesAsItDies(world) },
+    {
+      judgeCommit: (real) => (judged, one, how) =>
+        real(judged, one, { ...how, behind: how.behind ?? { authors: [], approvals: [] } }),
+    },
+    'end',
+  ],
 ];
+
+/** The commit is there, and no record says that it is the machine's. */
+const crashesAsItDies = (world: World): void => {
+  world.human.repo.onMachineCommit(() => world.killReconciler(5_000));
+  made(world.human, { author: 'eve', approvals: ['ada'] }, () => crashes(world));
+};
 
 const UNSIGNED = { kind: 'unsigned' } as const;
 

@@ -14,7 +14,9 @@ import type { Base } from './base.ts';
 import { broken } from './failure.ts';
 import { readLedger } from './ledger-store.ts';
 import { createLedgerTrust } from './ledger-trust.ts';
+import { COMMIT_BYTES } from './limits.ts';
 import type { GitSourceOptions } from './options.ts';
+import { NO_POLICY } from './policy.ts';
 import { allowedSignerLine } from './signing-key.ts';
 import { checkCommit } from './verify.ts';
 
@@ -39,7 +41,12 @@ export interface Judgement {
   /** Throws GitFailure where a commit of these bytes on top of `tip` would not be accepted. */
   readonly prove: (tip: string, data: Buffer) => Promise<void>;
   readonly foreign: () => readonly ForeignRecords[];
+  /** Whether the commit is signed with our own key. */
+  readonly isOwn: (commit: string) => Promise<boolean>;
 }
+
+/** Whose key it is follows from the key alone. */
+const UNLISTED = { signers: NO_POLICY.signers, notBefore: 0 };
 
 export const createJudgement = (
   base: Base,
@@ -106,5 +113,14 @@ export const createJudgement = (
       );
     },
     foreign: trust.foreign,
+    isOwn: async (commit) => ownKey !== null && (await sshKeyOf(base, commit)) === ownKey,
   };
+};
+
+/** The key that signed it, whoever's that is; null: none of SSH. */
+const sshKeyOf = async (base: Base, commit: string): Promise<string | null> => {
+  const data = (await base.store().objects.read(commit, COMMIT_BYTES))?.data ?? null;
+  if (data === null) return null;
+  const { signature } = await checkCommit(data, UNLISTED);
+  return signature.kind === 'ssh' ? signature.key : null;
 };

@@ -57,6 +57,8 @@ export interface GitSource extends SourcePort {
   readonly texts: () => ReadonlyMap<string, string>;
   /** What was walked of the branch's line, oldest first: nothing is read for it. */
   readonly walked: () => readonly Step[];
+  /** Whether the commit is signed with our own key. */
+  readonly isOwn: (commit: string) => Promise<boolean>;
   readonly close: () => void;
 }
 
@@ -118,6 +120,7 @@ export const createGitSource = (
     at: (commit) => base.attempt(() => headAt(base, commit)),
     signedBy: (commit) => base.attempt(() => judgement.signedBy(commit)),
     mergeOf: (commit) => base.attempt(() => judgement.mergeOf(commit)),
+    isOwn: (commit) => base.attempt(() => judgement.isOwn(commit)),
     notes: createNotes({
       base,
       ref: refs.notes,

@@ -16,12 +16,17 @@ import { parseDocument } from '../../../schema/parse.ts';
 import { refusalWords } from '../../../schema/refusal.ts';
 import { refusedWords } from '../../../schema/refused-words.ts';
 import { signersIn } from '../../../schema/signers.ts';
-import type { Files } from '../../../schema/source.ts';
+import type { CommitInfo, Files } from '../../../schema/source.ts';
 import type { EdgeFailure } from '../../../reconciler/ports.ts';
 import { keyOf, type Signed, type Signer } from '../policies.ts';
-import type { RepoCommit } from './git.ts';
 
-type Commits = ReadonlyMap<string, RepoCommit>;
+export interface SignedCommit {
+  readonly info: CommitInfo;
+  readonly files: Files;
+  readonly signed: Signed;
+}
+
+type Commits = ReadonlyMap<string, SignedCommit>;
 
 export interface JudgeAsk {
   readonly head: string;
@@ -31,7 +36,7 @@ export interface JudgeAsk {
 }
 
 /** Without a policy in any commit there is nothing to judge. */
-export const speaksOfSignatures = ({ files }: Pick<RepoCommit, 'files'>): boolean => {
+export const speaksOfSignatures = ({ files }: Pick<SignedCommit, 'files'>): boolean => {
   const cluster = files.get('cluster.yaml');
   return cluster?.kind === 'text' && cluster.text.includes('signatures');
 };
@@ -66,7 +71,7 @@ const broken = (message: string): EdgeFailure => ({
 });
 
 const knownIn = (commits: Commits): KnownCommits => {
-  const found = (oid: string): RepoCommit => {
+  const found = (oid: string): SignedCommit => {
     const commit = commits.get(oid);
     if (commit === undefined) throw new Error(`There is no commit ${oid}.`);
     return commit;

@@ -23,7 +23,7 @@ import { changedFiles } from '../../support/tree.ts';
 import { UNSIGNED, type Signed } from '../policies.ts';
 import type { Process } from '../process.ts';
 import type { SimTime } from '../time.ts';
-import { judgeHead, proveOwn, speaksOfSignatures } from './acceptance.ts';
+import { judgeHead, proveOwn, speaksOfSignatures, type SignedCommit } from './acceptance.ts';
 
 export interface RepoFaults {
   /** Share of fetches, ledger pushes and commit pushes that fail before they do anything. */
@@ -36,10 +36,7 @@ export interface RepoFaults {
   beforePush: (() => void) | null;
 }
 
-export interface RepoCommit {
-  readonly info: CommitInfo;
-  readonly signed: Signed;
-  readonly files: Files;
+export interface RepoCommit extends SignedCommit {
   readonly machine: boolean;
 }
 
@@ -248,6 +245,7 @@ export const createRepo = ({ time, first, local }: RepoOptions): Repo => {
           const commit = all.get(oid);
           return commit === undefined ? null : { head: commit.info, files: commit.files };
         }),
+      isOwn: (oid) => Promise.resolve(all.get(oid)?.signed.by === 'purser'),
       watch: (wake) => {
         const later = (): void => {
           time.after(random.between(10, 2_000), `${process.name} sees Git`, process.guard(wake));

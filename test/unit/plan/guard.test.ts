@@ -267,3 +267,17 @@ describe('a lost node that this reconciler never heard from', () => {
     expect(written(before, come)).toEqual([{ ...come, used: true }]);
   });
 });
+
+describe('the last synced commit', () => {
+  const isSynced = (given: Partial<DesiredState>): boolean => {
+    const job = aJob({ count: 3 }, { settled: true });
+    return plan(desiredOf([job], given), liveOf(copiesOf(job, 3)), 0).synced;
+  };
+
+  it('moves on when all of it is there, and stays while a file waits for its owners', () => {
+    const waits = { path: 'jobs/shop/db.yaml', blob: null, accepted: 'a'.repeat(40), by: 'eve' };
+    const since = { commit: 'c'.repeat(40), since: 'c'.repeat(40), owners: ['@ada'] };
+    expect(isSynced({})).toBe(true);
+    expect(isSynced({ heldFiles: [{ ...waits, ...since }] })).toBe(false);
+  });
+});

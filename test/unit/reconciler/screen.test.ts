@@ -47,6 +47,7 @@ const world = (
   const commits: CommitInit[] = [];
   const ledger: LedgerRecord[] = [];
   const made: CommitAsk[] = [];
+  const signed = new Set<string>();
   let raw: SourceTree | null = null;
   let line: Story = [];
   const source = {
@@ -68,6 +69,7 @@ const world = (
           .toReversed()
           .slice(0, limit),
       ),
+    isOwn: (oid: string) => Promise.resolve(signed.has(oid)),
     at: (oid: string) => {
       const found = line.find(({ commit }) => commit.oid === oid);
       return Promise.resolve(
@@ -104,6 +106,8 @@ const world = (
     screen,
     source,
     add,
+    /** The newest commit bears the machine's signature. */
+    sign: () => signed.add(line.at(-1)?.commit.oid ?? ''),
     look,
     record: (...records: readonly LedgerRecord[]) => {
       ledger.push(...records);
@@ -244,6 +248,23 @@ describe('authors by address', () => {
     expect(imageOf(await settle())).toBe(digestOf('9'));
   });
 
+  test('those of an earlier session count by their signature, not by what they call themselves', async () => {
+    const { add, line, record, settle, sign } = world();
+    add(FIRST);
+    await settle();
+    add(by(PURSER, { [WEB]: image('2') }));
+    const forged = line().at(-1)?.commit.oid ?? '';
+    record({ kind: 'reverted', job: 'shop/web', deployment: 'd'.repeat(16), commit: forged });
+    expect([standing(await settle()), imageOf(await settle())]).toEqual(['held', digestOf('1')]);
+    add(by(PURSER, { [WEB]: image('3') }));
+    sign();
+    expect(imageOf(await settle())).toBe(digestOf('3'));
+    // Who has the key and writes in a person's name does so for that person.
+    add(by(BOB, { [WEB]: image('4') }));
+    sign();
+    expect(standing(await settle())).toBe('held');
+  });
+
   test('several commits of one push are judged each by itself', async () => {
     const { add, settle } = world();
     add(FIRST);
@@ -252,6 +273,17 @@ describe('authors by address', () => {
     add(by(ADA, { [DB]: image('e') }));
     const one = await settle();
     expect([imageOf(one), imageOf(one, 'shop/db')]).toEqual([digestOf('1'), digestOf('e')]);
+  });
+
+  test('rules and what they are about in one push: held before anything is recorded', async () => {
+    const { add, look, settle } = world();
+    const free = cluster('owners: |\n  /jobs/shop/db.yaml ada@example.org\n');
+    add({ files: { ...FIRST.files, 'cluster.yaml': free } });
+    await settle();
+    add(by(ADA, { 'cluster.yaml': cluster(RULES) }));
+    add(by(BOB, { [WEB]: image('2') }));
+    expect(standing(await look())).toBe('held');
+    expect(imageOf(await settle())).toBe(digestOf('1'));
   });
 
   test('a long line of commits that nobody owns is recorded in passing', async () => {
