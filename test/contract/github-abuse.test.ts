@@ -179,19 +179,21 @@ test('a comment that was edited asks for nothing, whoever edited it', async () =
   expect((await forge().look()).requests).toEqual([]);
 });
 
-test.each([
-  ['in a quotation', '> /purser approve'],
-  ['in a fence', '```\n/purser approve\n```'],
-  ['set in by four spaces', '    /purser approve'],
-  ['set in by a tab', '\t/purser approve'],
-  ['in code', '`/purser approve`'],
-  ['after other words', 'please\n/purser approve'],
-  ['with words behind it', '/purser approve all'],
-  ['in a comment of HTML', '<!--\n/purser approve\n-->'],
-])('a command %s asks for nothing', async (_, body) => {
+const QUOTED = [
+  '> /purser approve',
+  '```\n/purser approve\n```',
+  '    /purser approve',
+  '\t/purser approve',
+  '`/purser approve`',
+  'please\n/purser approve',
+  '/purser approve all',
+  '<!--\n/purser approve\n-->',
+];
+
+test('a command in a quotation, in code, behind or before other words asks for nothing', async () => {
   const { hub, forge, pull } = await world();
   const { number } = await pull('topic');
-  hub.comment(number, 'ada', body);
+  for (const body of QUOTED) hub.comment(number, 'ada', body);
   expect((await forge().look()).requests).toEqual([]);
   hub.comment(number, 'ada', '\n  /purser approve\n\nsince it is fine');
   expect((await forge().look()).requests).toMatchObject([{ action: 'approve' }]);
@@ -369,3 +371,20 @@ test.each(NEEDED)(
     await ask(one, at, head);
   },
 );
+
+test('an App that was uninstalled, and one that is suspended: what to do is said, no token is in it', async () => {
+  const { hub, forge, main } = await world();
+  const one = forge();
+  await one.writeCheck(report(main));
+  const mend = hub.fault({ kind: { status: 403, body: 'This installation has been suspended' } });
+  await expect(one.look()).rejects.toThrow(
+    /App is suspended for shop\/cluster: end that at .*settings\/installations/,
+  );
+  mend();
+  await one.look();
+  hub.uninstall();
+  const gone = await one.writeCheck(report(main, { title: 'later' })).catch(String);
+  expect(gone).toMatch(/installed in shop\/cluster|does not accept the App's key/);
+  for (const token of hub.hub.tokens.keys()) expect(gone).not.toContain(token);
+  await expect(forge().look()).rejects.toThrow(/is the App installed in shop\/cluster\?/);
+});
