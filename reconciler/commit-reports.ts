@@ -47,6 +47,8 @@ interface Open extends ToldCommit {
 
 export interface CommitReports {
   readonly tell: Part;
+  /** Takes in that a commit is in sync while nothing is told: another may follow before it is. */
+  readonly notice: (view: View | null) => void;
   /** Commits of the branch that are not followed. */
   readonly refuse: (refused: readonly Refused[]) => Promise<null>;
 }
@@ -74,6 +76,12 @@ export const createCommitReports = (context: ForgeContext): CommitReports => {
 
   return {
     refuse: refusalsTo(forge),
+    notice: (view) => {
+      const one = open.get(view?.desired.commit.oid ?? '');
+      if (view === null || one === undefined || one.wasSynced) return;
+      const wasSynced = syncStanding(seenOf(one, view)).conclusion === 'success';
+      if (wasSynced) open.set(one.commit, { ...one, wasSynced });
+    },
     tell: async (view) => {
       const head = view.desired.commit;
       await discover(head.oid, view.tree.refused?.commits ?? []);

@@ -4,6 +4,7 @@
 // told afterwards. Nothing is kept here that GitHub and Git do not know. Not here: what is told
 // (pull-reports, commit-reports, forge-requests), the forge (edge/forge).
 
+import { saidTogether } from '../schema/plain.ts';
 import { refusedEach } from '../schema/refused-words.ts';
 import type { Ms } from '../schema/spec.ts';
 import { createCommitReports } from './commit-reports.ts';
@@ -26,13 +27,16 @@ export interface ForgeLoop {
 
 export const createForgeLoop = (context: ForgeContext): ForgeLoop => {
   const { forge, clock, log, loop } = context;
-  const pulls = createPullReports(context);
+  const wake = () => woken.abort(WOKEN);
+  const pulls = createPullReports(context, wake);
   const commits = createCommitReports(context);
   const requests = createForgeRequests(context, pulls);
   const reverts = createOfferedReverts(context);
   let woken = new AbortController();
   let failure: string | null = null;
   let failures = 0;
+  /** After a failure: what the forge refuses is not written again with each move of the cluster. */
+  let notBefore: Ms = 0;
 
   const say = (now: string | null) => {
     if (now !== failure && now !== null) log.warn({}, `the forge: ${now}`);
@@ -69,14 +73,15 @@ export const createForgeLoop = (context: ForgeContext): ForgeLoop => {
     await attempt(() => commits.refuse(refused === null ? refusedIn(view) : [refused]));
     failures = trouble === null ? 0 : failures + 1;
     say(trouble);
-    if (trouble !== null) due.push(clock.now() + backOff(failures));
-    return earliest(due);
+    notBefore = trouble === null ? 0 : clock.now() + backOff(failures);
+    return earliest(trouble === null ? due : [...due, notBefore]);
   };
 
   return {
     run: async (signal) => {
-      const wake = () => woken.abort(WOKEN);
-      const stops = [forge.watch(wake), loop.watch(wake)];
+      const moved = ({ view }: LoopState) =>
+        clock.now() < notBefore ? commits.notice(view) : wake();
+      const stops = [forge.watch(wake), loop.watch(moved)];
       while (!signal.aborted) {
         woken = new AbortController();
         const due = await pass(loop.state());
@@ -86,7 +91,7 @@ export const createForgeLoop = (context: ForgeContext): ForgeLoop => {
       for (const stop of stops) stop();
     },
     failure: () => failure,
-    notice: pulls.unjudged,
+    notice: () => saidTogether(pulls.unjudged(), pulls.notice()),
   };
 };
 

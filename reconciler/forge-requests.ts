@@ -20,6 +20,7 @@ import {
 import { tryEach, type ForgeContext } from './forge-context.ts';
 import type { CommitAsk } from './ports.ts';
 import type { PullReports } from './pull-reports.ts';
+import { answerText, offerText } from './render/offer.ts';
 
 /** Requests answered in one pass: a storm of clicks does not keep checks from being told. */
 const REQUESTS_A_PASS = 20;
@@ -89,7 +90,7 @@ const decide = async (
   return answerTo(request, { ...context, change });
 };
 
-/** Does what was decided; what is said to the person of it. */
+/** Does what was decided; what is said to the person of it, as Markdown. */
 type Act = (view: View, request: ForgeRequest, answer: Answer) => Promise<string>;
 
 const createActs = ({ forge, source, log }: ForgeContext, pulls: PullReports): Act => {
@@ -102,14 +103,13 @@ const createActs = ({ forge, source, log }: ForgeContext, pulls: PullReports): A
     try {
       const commit = await source.commit(ask);
       log.info({ commit, action, by: by.login }, 'a commit that a person asked for');
-      return words;
+      return answerText(words);
     } catch (error) {
       if (!isEdgeFailure(error) || error.consequence !== 'broken') throw error;
     }
     const branch = `purser/${cluster.name}/${action}-${request.commit.slice(0, 12)}`;
     await source.offer(ask, branch);
-    const [title = '', ...rest] = message.split('\n');
-    const pull = await forge.openPull({ branch, title, body: rest.join('\n').trim() });
+    const pull = await forge.openPull({ branch, ...offerText(message) });
     log.info({ pull, action, by: by.login }, 'a pull request that a person asked for');
     return `Purser may not push to the branch, so it is pull request #${pull}: merge it to do so.`;
   };
@@ -119,13 +119,13 @@ const createActs = ({ forge, source, log }: ForgeContext, pulls: PullReports): A
       case 'read':
         return 'What the commit changed cannot be read.';
       case 'refuse':
-        return answer.words;
+        return answerText(answer.words);
       case 'replan':
         if (request.pull !== null) pulls.forget(request.pull);
-        return answer.words;
+        return answerText(answer.words);
       case 'record':
         await source.record(answer.records);
-        return answer.words;
+        return answerText(answer.words);
       case 'commit':
         return write(view, request, answer);
       default:

@@ -3,6 +3,7 @@
 // it needs is loaded only where a forge is configured. Not here: any decision.
 
 import { setTimeout as pause } from 'node:timers/promises';
+import { saidTogether } from '../schema/plain.ts';
 import type { ForgeConfig, ReconcilerConfig } from './config.ts';
 import type { GitSource } from './edge/git/source.ts';
 import type { GitHub } from './edge/forge/options.ts';
@@ -92,7 +93,7 @@ const startForge = async (ask: ForgeAsk): Promise<RunningForge> => {
   log.info({ repository: shown(config.forge), webhook: webhookAddress }, 'reports to the forge');
   return {
     failure: forgeLoop.failure,
-    notice: () => github.notice() ?? forgeLoop.notice(),
+    notice: () => saidTogether(github.notice(), forgeLoop.notice()),
     webhookAddress,
     stop: async () => {
       unwatch();

@@ -5,6 +5,7 @@
 // (plan/proposals, desired/revert).
 
 import type { DesiredJob } from '../schema/desired.ts';
+import { uncalling } from '../schema/plain.ts';
 import type { Blocked } from '../schema/plan.ts';
 import type { Ms } from '../schema/spec.ts';
 import type { PullClose, PullRequest } from '../schema/forge.ts';
@@ -14,6 +15,7 @@ import type { View } from './cycle.ts';
 import { tryEach, type ForgeContext, type Part } from './forge-context.ts';
 import type { CommitAsk } from './ports.ts';
 import { code, commitCode } from './render/markdown.ts';
+import { offerText } from './render/offer.ts';
 
 interface Offer {
   readonly job: string;
@@ -37,8 +39,7 @@ export const createOfferedReverts = (context: ForgeContext): OfferedReverts => {
   const offer = async (view: View, { job, deployment, ask }: Offer): Promise<void> => {
     const branch = branchOf(view.desired.cluster.name, deployment);
     await source.offer(ask, branch);
-    const [title = '', ...rest] = ask.message.split('\n');
-    const number = await forge.openPull({ branch, title, body: rest.join('\n').trim() });
+    const number = await forge.openPull({ branch, ...offerText(ask.message) });
     offered.add(deployment);
     log.info({ job, deployment, pull: number }, 'offered a revert as a pull request');
   };
@@ -74,9 +75,10 @@ const doneWith = (
   if (stale !== null) return [];
   const prefix = branchOf(desired.cluster.name, '');
   const open = new Set(desired.jobs.map(({ deployment }) => deployment));
-  return pulls.flatMap(({ number: pull, headRef: branch, fromFork }) => {
+  return pulls.flatMap(({ number: pull, headRef: branch, fromFork, state }) => {
     const deployment = branch.slice(prefix.length);
-    if (fromFork || !branch.startsWith(prefix) || open.has(deployment)) return [];
+    const isWanted = state !== 'merged' && open.has(deployment);
+    if (fromFork || !branch.startsWith(prefix) || isWanted) return [];
     return [{ pull, branch, words: closingWords(deployment, { desired, tree }) }];
   });
 };
@@ -130,8 +132,8 @@ const stalledJob = (jobs: readonly DesiredJob[], blocked: Blocked): readonly Des
   return job === undefined || !job.spec.update.autoRevert ? [] : [job];
 };
 
-const messageOf = (job: DesiredJob, cluster: string): string =>
-  [
+const messageOf = (job: DesiredJob, cluster: string): string => {
+  const message = [
     `Take back commit ${job.commit.oid.slice(0, 12)}, by which ${job.id} failed`,
     '',
     `${job.failed?.evidence.reason ?? 'It failed'}.`,
@@ -146,3 +148,5 @@ const messageOf = (job: DesiredJob, cluster: string): string =>
     `Purser-Deployment: ${job.deployment}`,
     '',
   ].join('\n');
+  return uncalling(message);
+};

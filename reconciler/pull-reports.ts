@@ -7,6 +7,7 @@ import type { Behind, OwnedChange } from '../schema/behind.ts';
 import type { CheckReport, ForgeState, PullRequest } from '../schema/forge.ts';
 import type { PullPlan } from '../schema/pull-plan.ts';
 import type { Ms } from '../schema/spec.ts';
+import { WOKEN } from './config.ts';
 import type { View } from './cycle.ts';
 import { dueOf, isNews, plannedPulls, type Due, type PlannedPull } from './forge/pulls.ts';
 import { earliest, tryEach, type ForgeContext } from './forge-context.ts';
@@ -25,9 +26,19 @@ export interface PullReports {
   readonly planned: (pull: number) => PlannedPull | null;
   /** What keeps it from being known who approved one of them; null: nothing. */
   readonly unjudged: () => string | null;
-  /** Its plan is made anew with the next look, whatever has changed. */
+  /** Its plan is made anew with the next look, whatever has changed, before those of others. */
   readonly forget: (pull: number) => void;
+  /** What a person should know of what is not planned; null: all is. */
+  readonly notice: () => string | null;
 }
+
+/**
+ * Commits and people are told of between: a pull request whose plan takes a minute, and fifty that
+ * are opened at once, hold up nobody but themselves.
+ */
+const PASS_MS = 3000;
+/** Pull requests that somebody asked to have planned; of more the oldest wish is forgotten. */
+const WANTED_MAX = 10;
 
 /** A pull request, or a commit that a merge queue asks about. */
 interface Subject {
@@ -39,22 +50,14 @@ interface Subject {
   readonly queued: readonly number[];
 }
 
-export const createPullReports = (context: ForgeContext): PullReports => {
+export const createPullReports = (context: ForgeContext, wake: () => void): PullReports => {
   const { forge, clock } = context;
   const known = new Map<string, PlannedPull>();
   const folded = new Set<number>();
+  const wanted = createWanted();
   const plans = createPlans(context);
-
-  const planOne = async (subject: Subject, view: View): Promise<void> => {
-    const { key } = subject;
-    const plan = await plans.of(subject, view);
-    const { behind, failure } = await askBehind(context, subject, plan);
-    const about = { subject, before: known.get(key), ...queueOf(subject, known) };
-    known.set(key, await tellPlan(context, { ...about, view, plan, behind }));
-    plans.drop(key);
-    // The plan is told in any case; whose approvals could not be asked count for nobody.
-    if (failure !== null) throw failure;
-  };
+  const planOne = planTeller({ context, known, plans, wake });
+  let notice: string | null = null;
 
   const fold = async (pull: PullRequest): Promise<void> => {
     if (folded.has(pull.number)) return;
@@ -74,7 +77,7 @@ export const createPullReports = (context: ForgeContext): PullReports => {
 
   return {
     begin: (view, open) => {
-      const subjects = subjectsOf(view, plannedPulls(open), []);
+      const subjects = subjectsOf(view, plannedPulls(open, wanted.all), []);
       const first = subjects.find((subject) => dueNow(subject, view).kind === 'now');
       if (first !== undefined) void plans.of(first, view);
     },
@@ -83,15 +86,23 @@ export const createPullReports = (context: ForgeContext): PullReports => {
     forget: (pull) => {
       known.delete(keyOf(pull));
       plans.drop(keyOf(pull));
+      wanted.add(pull);
     },
+    notice: () => notice,
     tell: async (view, { pulls, groups }) => {
-      const subjects = subjectsOf(view, plannedPulls(pulls), groups);
+      const planned = plannedPulls(pulls, wanted.all);
+      notice = noticeOf(pulls, planned);
+      const subjects = subjectsOf(view, planned, groups);
       const due: (Ms | null)[] = [];
+      const until = clock.now() + PASS_MS;
+      let isPlanning = false;
       const one = async (subject: Subject): Promise<void> => {
         const when = dueNow(subject, view);
-        if (when.kind === 'now') await planOne(subject, view);
-        else await tellReviews(context, { subject, view, known });
         if (when.kind === 'later') due.push(when.at);
+        if (when.kind !== 'now') return tellReviews(context, { subject, view, known });
+        if (isPlanning) return;
+        if (clock.now() > until) due.push(clock.now() + 1);
+        else isPlanning = !(await planOne(subject, view, until));
       };
       const keys = new Set(subjects.map(({ key }) => key));
       for (const key of known.keys()) if (!keys.has(key)) known.delete(key);
@@ -108,6 +119,71 @@ export const createPullReports = (context: ForgeContext): PullReports => {
       return earliest(due);
     },
   };
+};
+
+const createWanted = () => {
+  const all = new Set<number>();
+  return {
+    all,
+    add: (pull: number): void => {
+      all.delete(pull);
+      all.add(pull);
+      const [oldest] = all;
+      if (all.size > WANTED_MAX && oldest !== undefined) all.delete(oldest);
+    },
+  };
+};
+
+interface PlanTeller {
+  readonly context: ForgeContext;
+  readonly known: Map<string, PlannedPull>;
+  readonly plans: ReturnType<typeof createPlans>;
+  readonly wake: () => void;
+}
+
+/** False: the plan is still being made; the loop is woken once it is there. */
+const planTeller =
+  ({ context, known, plans, wake }: PlanTeller) =>
+  async (subject: Subject, view: View, until: Ms): Promise<boolean> => {
+    const { key } = subject;
+    const made = plans.of(subject, view);
+    const plan = await inTime(context.clock, made.plan, until);
+    if (plan === null) {
+      void made.plan.then(wake);
+      return false;
+    }
+    const { behind, failure } = await askBehind(context, subject, plan);
+    const about = { subject, before: known.get(key), ...queueOf(subject, known) };
+    const told = await tellPlan(context, { ...about, view, plan, behind });
+    known.set(key, { ...told, live: made.live });
+    plans.drop(key);
+    // The plan is told in any case; whose approvals could not be asked count for nobody.
+    if (failure !== null) throw failure;
+    return true;
+  };
+
+/** null: it was not there by then. */
+const inTime = async (
+  clock: ForgeContext['clock'],
+  plan: Promise<PullPlan>,
+  until: Ms,
+): Promise<PullPlan | null> => {
+  const made = new AbortController();
+  const late = clock.sleepUntil(until, made.signal).then(() => null);
+  const first = await Promise.race([plan, late]);
+  made.abort(WOKEN);
+  return first;
+};
+
+const noticeOf = (
+  pulls: readonly PullRequest[],
+  planned: readonly PullRequest[],
+): string | null => {
+  const open = pulls.filter(({ state }) => state === 'open').length;
+  return open === planned.length
+    ? null
+    : `of ${open} open pull requests ${planned.length} are planned: the newest of the repository's ` +
+        'own, then of forks. Comment `/purser plan` on another one, or close some';
 };
 
 const unjudgedAmong = (known: ReadonlyMap<string, PlannedPull>): string | null => {
@@ -235,19 +311,32 @@ const endCheck = async (
   if (isOpen) await forge.writeCheck({ ...told, ...closedCheck(told, state === 'merged') });
 };
 
-/** Plans that are not told yet, some still being made: a forge that is away does not have them made again and again. */
-const createPlans = ({ plans }: ForgeContext) => {
-  const untold = new Map<
-    string,
-    { readonly made: string; readonly plan: Promise<PullPlan>; readonly live: View['live'] }
-  >();
+interface Untold {
+  readonly made: string;
+  readonly plan: Promise<PullPlan>;
+  readonly live: View['live'];
+  /** null: it is being made. */
+  doneAt: Ms | null;
+}
+
+/** The cluster moves while a plan is made: one that was finished just now is told all the same. */
+const FRESH_MS = 10_000;
+
+/**
+ * Plans that are not told yet, some still being made: a forge that is away does not have them made
+ * again and again.
+ */
+const createPlans = ({ plans, clock }: ForgeContext) => {
+  const untold = new Map<string, Untold>();
+  const isFresh = ({ doneAt }: Untold): boolean =>
+    doneAt === null || clock.now() - doneAt < FRESH_MS;
   return {
-    of: ({ key, head, base, pull }: Subject, view: View): Promise<PullPlan> => {
+    of: ({ key, head, base, pull }: Subject, view: View): Pick<Untold, 'plan' | 'live'> => {
       const { live } = view;
       const { held } = view.tree;
       const made = [head, base, ...approvalsIn(view), JSON.stringify(held)].join();
       const before = untold.get(key);
-      if (before?.made === made && before.live === live) return before.plan;
+      if (before?.made === made && (before.live === live || isFresh(before))) return before;
       const plan = plans.plan({
         base,
         head,
@@ -255,8 +344,10 @@ const createPlans = ({ plans }: ForgeContext) => {
         fromFork: pull?.fromFork ?? false,
         ...(held === undefined ? {} : { held }),
       });
-      untold.set(key, { made, plan, live });
-      return plan;
+      const one: Untold = { made, plan, live, doneAt: null };
+      void plan.then(() => (one.doneAt = clock.now()));
+      untold.set(key, one);
+      return one;
     },
     drop: (key: string): void => void untold.delete(key),
     keep: (keys: ReadonlySet<string>): void => {

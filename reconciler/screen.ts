@@ -21,12 +21,12 @@ import { completeScreened } from './screened-histories.ts';
 export interface Screenable extends Pick<SourcePort, 'read' | 'complete' | 'commit'> {
   readonly listCommits: (limit: number) => Promise<readonly CommitInfo[]>;
   readonly at: (commit: string) => Promise<Pick<SourceTree, 'head' | 'files'> | null>;
-  /** Whether it is signed with the key of this reconciler; absent: it has none. */
-  readonly isOwn?: (commit: string) => Promise<boolean>;
   /** Whose verified signature a commit bears, in lower case; absent: nobody's ever. */
   readonly signedBy?: (commit: string) => Promise<readonly string[]>;
   /** What Git knows of it as a merge; null: it is none. */
   readonly mergeOf?: (commit: string) => Promise<MergeFacts | null>;
+  /** Whether it is signed with the key of this reconciler; absent: it has none. */
+  readonly isOwn?: (commit: string) => Promise<boolean>;
 }
 
 /** A commit, and whose verified signature it bears. */
@@ -170,14 +170,27 @@ const wayTo = async (screening: Screening): Promise<Way> => {
     if (now === undefined) throw stale(raw);
     const cluster = now.get(CLUSTER_PATH);
     const changed = judging.changedBetween(files, now);
+    const told = changed.length === 0 ? info : await knownOf(source, info);
     const isMachine = await isOwnCommit(screening, info);
-    const known = changed.length === 0 ? info : await knownOf(source, info);
-    steps.push({ commit: info.oid, info: known, changed, cluster, isMachine });
+    steps.push({ commit: info.oid, info: told, changed, cluster, isMachine });
     files = now;
   }
   const isJudged = known && judged.commit === base;
   const start = isJudged ? judged : judging.judgedFrom(base, before?.files.get(CLUSTER_PATH));
   return { start, steps };
+};
+
+/**
+ * What Git itself knows of who is behind a commit. One that this machine made for a person is that
+ * person's, as the machine has signed: it knew who pressed the button, or who gave the command.
+ */
+const knownOf = async (source: Screenable, info: CommitInfo): Promise<ScreenedCommit> => {
+  const signers = (await source.signedBy?.(info.oid)) ?? [];
+  const isMade = signers.length === 0 && (await source.isOwn?.(info.oid)) === true;
+  const signedBy = isMade ? [info.author.email.toLowerCase()] : signers;
+  const merge = (await source.mergeOf?.(info.oid)) ?? null;
+  const signed = signedBy.length === 0 ? {} : { signedBy };
+  return { ...info, ...signed, ...(merge === null ? {} : { merge }) };
 };
 
 /**
@@ -188,14 +201,6 @@ const isOwnCommit = async ({ source, own }: Screening, info: CommitInfo): Promis
   if (own.has(info.oid)) return true;
   const mayBe = source.isOwn !== undefined && info.author.email === MACHINE_AUTHOR.email;
   return mayBe && source.isOwn(info.oid);
-};
-
-/** What Git itself knows of who is behind a commit. */
-const knownOf = async (source: Screenable, info: CommitInfo): Promise<ScreenedCommit> => {
-  const signedBy = (await source.signedBy?.(info.oid)) ?? [];
-  const merge = (await source.mergeOf?.(info.oid)) ?? null;
-  const signed = signedBy.length === 0 ? {} : { signedBy };
-  return { ...info, ...signed, ...(merge === null ? {} : { merge }) };
 };
 
 /** Commits after the first of these bases that is on the line, oldest first. */

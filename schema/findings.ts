@@ -28,6 +28,7 @@ const MAX_PROBLEMS = 100;
 
 /** A message quotes what was written: a key of a megabyte is not said again. */
 const MESSAGE_CHARACTERS = 500;
+const QUOTED_CHARACTERS = 80;
 
 /** Findings of one file → problems with lines, sorted by place, at most a hundred. */
 export const toProblems = (
@@ -49,7 +50,13 @@ const toProblem = (file: string, positions: Positions, finding: Finding): Proble
     column: finding.below === undefined ? place.column : 1,
     code: finding.code,
     severity,
-    message: shortened(finding.message, MESSAGE_CHARACTERS),
-    advice: shortened(finding.advice ?? advice, MESSAGE_CHARACTERS),
+    message: told(finding.message),
+    advice: told(finding.advice ?? advice),
   };
+};
+
+const told = (text: string): string => {
+  if (text.length <= MESSAGE_CHARACTERS) return text;
+  const quoted = text.split('`').map((part) => shortened(part, QUOTED_CHARACTERS));
+  return shortened(quoted.join('`'), MESSAGE_CHARACTERS);
 };

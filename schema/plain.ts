@@ -48,3 +48,9 @@ export const shortened = (text: string, most: number): string => {
  */
 export const uncalling = (text: string): string =>
   text.replaceAll(/@(?=[\w-])|#(?=\d)|(?<=\bgh)-(?=\d)/gi, (mark) => `${mark}\u200b`);
+
+/** What is to be said, in one line; null: nothing. */
+export const saidTogether = (...all: readonly (string | null)[]): string | null => {
+  const said = all.filter((one) => one !== null);
+  return said.length === 0 ? null : said.join('; ');
+};

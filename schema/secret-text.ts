@@ -1,10 +1,39 @@
 // Does a text look as if it held a secret? What is told to a forge is read by many.
 // In: a value or a line of a log. Out: a guess that would rather hide too much. Not here: fields
-// that are hidden by their place or name (reconciler/desired/field-changes).
+// that are hidden by their place (reconciler/desired/field-changes).
 
-/** A line of a log as Git and a forge may be told it: neither ever forgets. */
-export const maskedLine = (line: string): string =>
-  looksSecret(line) ? '*** (this line may hold a secret; purser logs shows it)' : line;
+import type { JobSpec } from './spec.ts';
+
+/**
+ * A line of a log as Git and a forge may be told it: neither ever forgets. `secrets`: texts that are
+ * known to be some.
+ */
+export const maskedLine = (line: string, secrets: readonly string[] = []): string =>
+  looksSecret(line) || secrets.some((secret) => line.includes(secret))
+    ? '*** (this line may hold a secret; purser logs shows it)'
+    : line;
+
+/** What a version's programs get as variables and is secret by its name, or looks so. */
+export const secretsOf = ({ groups }: Pick<JobSpec, 'groups'>): readonly string[] =>
+  groups.flatMap(({ tasks }) =>
+    tasks.flatMap(({ environment }) =>
+      environment.flatMap(([name, value]) => {
+        const isOne = isSecretName(name) || looksSecret(value);
+        // A text of several lines is printed line by line.
+        const lines = isOne ? value.split(/\r?\n/) : [];
+        return lines.filter((line) => line.length >= SECRET_CHARACTERS);
+      }),
+    ),
+  );
+
+/** Shorter ones stand in every other line. */
+const SECRET_CHARACTERS = 5;
+
+/** `API_TOKEN`, `db-password`. */
+export const isSecretName = (name: string): boolean => SECRET_NAME.test(name);
+
+const SECRET_NAME =
+  /pass(word|wd|phrase)?s?$|secret|token|credential|api[-_]?key|private[-_]?key|auth|dsn$/i;
 
 /** A longer text is no value that a person reads: it is not looked through, and counts as one. */
 const LOOKED_AT = 8192;

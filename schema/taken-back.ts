@@ -1,10 +1,15 @@
 // Taking back all that one commit changed: the edits that undo it at HEAD (rules 6.3).
 // In: what the commit changed, and what stands at HEAD now. Out: edits, files that somebody changed
-// since, files that cannot be written. Counts that a machine wrote stay (rules 7). Not here: whether
+// since at the same places, files that cannot be written. What came to other fields of a file since,
+// such as a promotion or a restart, stays. Counts that a machine wrote stay (rules 7). Not here: whether
 // it may be done, the commit.
 
 import type { FileEdit } from './desired.ts';
+import { canonical, type Json } from './hash.ts';
+import { pathOf } from './places.ts';
 import type { CommitChange } from './source.ts';
+import { editsBetween, editYaml, type YamlEdit } from './yaml-edit.ts';
+import { readYaml, valueOf } from './yaml.ts';
 
 /** Rules 7: reverting a deploy never touches a count that a machine wrote. */
 const COUNTS = 'scale/';
@@ -12,7 +17,7 @@ const COUNTS = 'scale/';
 export interface TakenBack {
   /** Sorted by path; none: all of it is back already. */
   readonly edits: readonly FileEdit[];
-  /** Paths that somebody has changed since. */
+  /** Paths of which somebody has changed the same since. */
   readonly changed: readonly string[];
   /** Paths that are no text, before the commit or now. */
   readonly unwritable: readonly string[];
@@ -23,16 +28,52 @@ type Changed = NonNullable<CommitChange['files']>[number];
 export const takenBack = (files: readonly Changed[]): TakenBack => {
   const open = files.filter((file) => !file.path.startsWith(COUNTS) && !isBack(file));
   const isChanged = ({ head, after }: Changed) => head?.blob !== after?.blob;
-  const same = open.filter((file) => !isChanged(file));
+  const back = open.map((file) => {
+    const isSame = !isChanged(file);
+    if (isSame && isUnwritable(file)) return { file, edit: null };
+    const content = isSame ? textIn(file.before) : undone(file);
+    const edit = { path: file.path, content, base: file.head?.blob ?? null };
+    return { file, edit: isSame || content !== null ? edit : null };
+  });
+  const stuck = back.flatMap(({ file, edit }) => (edit === null ? [file] : []));
   return {
-    changed: open.filter(isChanged).map(({ path }) => path),
-    unwritable: same.filter(isUnwritable).map(({ path }) => path),
-    edits: same.flatMap(({ path, before, head }) =>
-      before?.kind === 'refused' || head?.kind === 'refused'
-        ? []
-        : [{ path, content: before?.text ?? null, base: head?.blob ?? null }],
-    ),
+    changed: stuck.filter(isChanged).map(({ path }) => path),
+    unwritable: stuck.filter((file) => !isChanged(file)).map(({ path }) => path),
+    edits: back.flatMap(({ edit }) => edit ?? []),
   };
+};
+
+const textIn = (file: Changed['head']): string | null => (file?.kind === 'text' ? file.text : null);
+
+/** Its text now without what the commit changed in it; null: the same was changed since. */
+const undone = ({ path, before, after, head }: Changed): string | null => {
+  if (!path.endsWith('.yaml') || head?.kind !== 'text') return null;
+  const [was, became, is] = [valueIn(before), valueIn(after), valueIn(head)];
+  if (was === undefined || became === undefined || is === undefined) return null;
+  const edits = editsBetween(became, was);
+  const isKept = ({ pointer }: YamlEdit): boolean => {
+    const at = pathOf(pointer);
+    return canonical(memberAt(is, at) ?? null) === canonical(memberAt(became, at) ?? null);
+  };
+  if (!edits.every(isKept)) return null;
+  const edited = editYaml(head.text, edits);
+  return edited.kind === 'ok' ? edited.text : null;
+};
+
+/** undefined: it is no YAML that can be edited. */
+const valueIn = (file: Changed['head']): Json | undefined => {
+  if (file?.kind !== 'text') return undefined;
+  const read = readYaml(file.text);
+  return read.kind === 'tree' && read.faults.length === 0 ? valueOf(read.root) : undefined;
+};
+
+const memberAt = (value: Json, path: readonly string[]): Json | undefined => {
+  let at: Json | undefined = value;
+  for (const name of path) {
+    if (at === null || typeof at !== 'object') return undefined;
+    at = Array.isArray(at) ? at[Number(name)] : (at as Readonly<Record<string, Json>>)[name];
+  }
+  return at;
 };
 
 const isUnwritable = ({ before, head }: Changed): boolean =>

@@ -11,7 +11,9 @@ import { setPriority, tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { prefer, RECONCILER_PRIORITY } from '../../cli/up/children.ts';
-import { compile } from '../../reconciler/desired/compile.ts';
+import { ASK_ROUNDS } from '../../reconciler/config.ts';
+import { asks, compile } from '../../reconciler/desired/compile.ts';
+import { createMemo } from '../../reconciler/desired/memo.ts';
 import { createGitSource } from '../../reconciler/edge/git/source.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
 import {
@@ -139,7 +141,10 @@ const busyFor = (steps: number): number => {
   return sum === 0.5 ? 0 : taken;
 };
 
-/** Says in the ledger that every job's version settled, as after some hours. Returns HEAD. */
+/**
+ * Says in the ledger that every job's version settled, as after some hours, each at the commit that
+ * brought it in, as the product's own records do. Returns HEAD.
+ */
 export const settleAll = async (repository: string, { say }: FigureOptions): Promise<string> => {
   const problem = (_: object, text: string): void => say(text);
   const source = createGitSource({
@@ -150,16 +155,18 @@ export const settleAll = async (repository: string, { say }: FigureOptions): Pro
     log: { info: () => {}, warn: problem, error: problem },
     cacheDir: repository,
   });
-  const tree = await source.read();
+  const memo = createMemo();
+  let tree = await source.read();
+  for (let round = 0; round < ASK_ROUNDS; round += 1) {
+    tree = await source.complete(tree, asks(tree, memo));
+  }
   const { oid } = tree.head;
-  const records = compile(tree).jobs.map(({ id, spec, deployment }): LedgerRecord => ({
-    kind: 'settled',
-    job: id,
-    specHash: spec.specHash,
-    deployment,
-    commit: oid,
-    digests: [],
-  }));
+  const records = compile(tree, memo).jobs.map(({ id, spec, deployment, commit }): LedgerRecord => {
+    const { oid: introduced, ...words } = commit;
+    const { specHash } = spec;
+    const version = { job: id, specHash, deployment, commit: introduced };
+    return { kind: 'settled', ...version, ...words, digests: [] };
+  });
   await source.record([...records, { kind: 'synced', commit: oid }]);
   source.close();
   return oid;

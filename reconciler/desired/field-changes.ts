@@ -10,7 +10,7 @@
 import { compareText } from '../../schema/ids.ts';
 import { kindOf } from '../../schema/paths.ts';
 import type { FieldChange } from '../../schema/pull-plan.ts';
-import { looksSecret } from '../../schema/secret-text.ts';
+import { isSecretName, looksSecret } from '../../schema/secret-text.ts';
 import type { Files } from '../../schema/source.ts';
 import { longForm } from './long-form.ts';
 import { jobNames } from './draft.ts';
@@ -105,10 +105,7 @@ const writtenAt = (place: readonly string[], written: unknown): Written => {
 
 const SECRET_PLACES: ReadonlySet<string> = new Set(['environment', 'env_file', 'files']);
 
-const SECRET_NAME =
-  /pass(word|wd|phrase)?s?$|secret|token|credential|api[-_]?key|private[-_]?key|auth|dsn$/i;
-
 const isSecret = (place: readonly string[], text: string): boolean =>
   place.some((name) => SECRET_PLACES.has(name)) ||
-  SECRET_NAME.test(place.at(-1) ?? '') ||
+  isSecretName(place.at(-1) ?? '') ||
   looksSecret(text);

@@ -38,7 +38,7 @@ export interface PullNow {
 
 /** The cluster's own changes make a pull request's plan anew at most this often (GitHub's limits). */
 export const REPLAN_MS = 5 * 60 * 1000;
-/** Open pull requests that are planned: the newest. More would not fit GitHub's hourly limit. */
+/** Open pull requests that are planned. More would not fit GitHub's hourly limit. */
 export const PULLS_PLANNED = 50;
 
 /**
@@ -76,9 +76,18 @@ export const isNews = (before: CheckReport, after: CheckReport, cause: Cause): b
   );
 };
 
-/** The newest first, as far as they are planned. */
-export const plannedPulls = (pulls: readonly PullRequest[]): readonly PullRequest[] =>
-  pulls
+/**
+ * As far as they are planned: those that somebody asked for, the repository's own, those of forks,
+ * each the newest first. So strangers who open a thousand keep nobody's own from being planned.
+ */
+export const plannedPulls = (
+  pulls: readonly PullRequest[],
+  wanted: ReadonlySet<number> = new Set(),
+): readonly PullRequest[] => {
+  const rank = ({ number, fromFork }: PullRequest): number =>
+    wanted.has(number) ? 0 : fromFork ? 2 : 1;
+  return pulls
     .filter(({ state }) => state === 'open')
-    .toSorted((a, b) => b.number - a.number)
+    .toSorted((a, b) => rank(a) - rank(b) || b.number - a.number)
     .slice(0, PULLS_PLANNED);
+};

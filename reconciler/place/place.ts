@@ -11,13 +11,14 @@ import type { Resources } from '../../schema/spec.ts';
 import { formatCpu, formatSize } from '../../schema/units.ts';
 import { behindVictim, refusalOf, type Refusal } from './feasible.ts';
 import { compareScores, scoreOf } from './score.ts';
-import { minus, take, type Row, type Table } from './table.ts';
+import { copiesOn, minus, take, type Row, type Table } from './table.ts';
 import type { Want } from './want.ts';
 
 export { satisfies } from './feasible.ts';
 export { lackOf } from './lack.ts';
 export {
   createTable,
+  holdersIn,
   roomOf,
   type Holding,
   type PlaceNode,
@@ -65,11 +66,12 @@ const placeOne = (want: Want, table: Table): Placement => {
 const bestRow = (want: Want, table: Table): Row | null => {
   const own = want.victim === null ? undefined : table.byName.get(want.victim.node);
   if (own !== undefined && refusalOf(want, own) === null) return own;
+  const around = { table, copiesOn: copiesOn(table, want.groupKey) };
   let best: Row | null = null;
   let bestScore: readonly [number, number, number] = [0, 0, 0];
   for (const row of table.rows) {
     if (refusalOf(want, row) !== null) continue;
-    const score = scoreOf(want, row, table);
+    const score = scoreOf(want, row, around);
     if (best !== null && compareScores(score, bestScore) >= 0) continue;
     best = row;
     bestScore = score;
@@ -89,7 +91,7 @@ const settleOn = (want: Want, row: Row, table: Table): void => {
   const behind = behindVictim(want, row);
   const ask = behind ? beyondVictim(want) : want.group.ask;
   const told = { spec: want.group, replaces: behind ? (want.victim?.spec ?? null) : null };
-  take(row, { group: want.groupKey, ask, hostPorts }, told);
+  take(table, { row, group: want.groupKey, ask, hostPorts, told });
 };
 
 /**

@@ -52,7 +52,6 @@ export interface Row {
   free: Resources;
   /** Taken by others, or in this pass, with who has it; null: none, as in most rows. */
   ports: Map<number, string | null> | null;
-  copies: Map<string, number> | null;
   /** With the copy that each replaces here: its body is told no more. */
   told: { readonly spec: GroupSpec; readonly replaces: GroupSpec | null }[] | null;
 }
@@ -65,22 +64,52 @@ export interface Table {
   readonly allowances: Map<string, number>;
   /** What a namespace may still use; absent: no quota. */
   readonly quotas: Map<string, Resources>;
+  /** Of copies placed in this pass, by group: the row once for each. */
+  readonly added: Map<string, Row[]>;
+  readonly holders: Holders | null;
+}
+
+/**
+ * Which nodes hold copies of a group, and how many: for whoever places thousands, since a look at
+ * the copies of each node for each want takes most of the time then.
+ */
+export type Holders = ReadonlyMap<string, readonly Holder[]>;
+
+interface Holder {
+  readonly node: PlaceNode;
+  readonly count: number;
 }
 
 export interface TableInput {
   readonly nodes: readonly PlaceNode[];
   readonly allowances: ReadonlyMap<string, number>;
   readonly quotas: ReadonlyMap<string, Resources>;
+  /** Of these nodes at least; absent: each node is looked at. */
+  readonly holders?: Holders;
 }
 
-export const createTable = ({ nodes, allowances, quotas }: TableInput): Table => {
+export const createTable = ({ nodes, allowances, quotas, holders }: TableInput): Table => {
   const rows = nodes.map(rowOf);
   return {
     rows,
     byName: new Map(rows.map((row) => [row.node.name, row])),
     allowances: new Map(allowances),
     quotas: new Map(quotas),
+    added: new Map(),
+    holders: holders ?? null,
   };
+};
+
+export const holdersIn = (nodes: readonly PlaceNode[]): Holders => {
+  const holders = new Map<string, Holder[]>();
+  for (const node of nodes) {
+    for (const [group, count] of node.held.copies) {
+      const known = holders.get(group);
+      if (known === undefined) holders.set(group, [{ node, count }]);
+      else known.push({ node, count });
+    }
+  }
+  return holders;
 };
 
 /** The sum of holdings; `told` has more than these, the dead that are kept. */
@@ -101,25 +130,39 @@ const rowOf = (node: PlaceNode): Row => ({
   // Below nothing where a node reports less capacity than it holds. Then nothing more fits.
   free: minus(node.capacity, node.held.taken),
   ports: node.portsTaken.length === 0 ? null : new Map(takenBy(node)),
-  copies: null,
   told: null,
 });
 
-export const take = (
-  row: Row,
-  { group, ask, hostPorts }: Holding,
-  told: { readonly spec: GroupSpec; readonly replaces: GroupSpec | null },
-): void => {
+export interface Taking extends Holding {
+  readonly row: Row;
+  readonly told: { readonly spec: GroupSpec; readonly replaces: GroupSpec | null };
+}
+
+export const take = ({ added }: Table, { row, group, ask, hostPorts, told }: Taking): void => {
   row.free = minus(row.free, ask);
   for (const port of hostPorts) (row.ports ??= new Map()).set(port, group);
-  row.copies ??= new Map();
-  row.copies.set(group, (row.copies.get(group) ?? 0) + 1);
+  const rows = added.get(group);
+  if (rows === undefined) added.set(group, [row]);
+  else rows.push(row);
   (row.told ??= []).push(told);
 };
 
-/** Copies of the group on this node, those placed in this pass included. */
-export const copiesOn = ({ node, copies }: Row, group: string): number =>
-  (node.held.copies.get(group) ?? 0) + (copies?.get(group) ?? 0);
+/** Copies of a group on each node, those placed in this pass included. */
+export const copiesOn = (
+  { holders, added, byName }: Pick<Table, 'holders' | 'added' | 'byName'>,
+  group: string,
+): ((row: Row) => number) => {
+  const counts = new Map<Row, number>();
+  const count = (row: Row | undefined, copies: number): void => {
+    if (row !== undefined) counts.set(row, (counts.get(row) ?? 0) + copies);
+  };
+  for (const { node, count: copies } of holders?.get(group) ?? []) {
+    count(byName.get(node.name), copies);
+  }
+  for (const row of added.get(group) ?? []) count(row, 1);
+  const there = (row: Row): number => (counts.size === 0 ? 0 : (counts.get(row) ?? 0));
+  return holders === null ? (row) => (row.node.held.copies.get(group) ?? 0) + there(row) : there;
+};
 
 const takenBy = ({ portsTaken, portHolders }: PlaceNode): readonly [number, string | null][] =>
   portsTaken.map((port) => [port, portHolders?.get(port) ?? null]);

@@ -4,7 +4,7 @@
 
 import type { Evidence } from '../../schema/ledger.ts';
 import type { LiveAllocation } from '../../schema/live.ts';
-import { maskedLine } from '../../schema/secret-text.ts';
+import { maskedLine, secretsOf } from '../../schema/secret-text.ts';
 import type { Ms } from '../../schema/spec.ts';
 import type { Copy } from './classify.ts';
 import type { JobView } from './slots.ts';
@@ -19,6 +19,7 @@ const EVIDENCE_LIMIT = 5;
  * reason ends with what the first of them says, as it is shown alone in lists and subjects.
  */
 export const evidence = ({ job }: JobView, reason: string, copies: readonly Copy[]): Evidence => {
+  const secrets = secretsOf(job.spec);
   const allocations = copies.slice(0, EVIDENCE_LIMIT).map(({ allocation }) => {
     const { failure, tasks } = allocation;
     const afterMs = failedAfter(allocation, job.spec.update.healthyDeadlineMs);
@@ -32,7 +33,9 @@ export const evidence = ({ job }: JobView, reason: string, copies: readonly Copy
       ...(afterMs === null ? {} : { afterMs }),
       // A node may still hold what it was allowed to send before; and the ledger is pushed, so what
       // may be a secret goes no further.
-      ...(job.evidence === 'logs' && log !== undefined ? { log: log.map(maskedLine) } : {}),
+      ...(job.evidence === 'logs' && log !== undefined
+        ? { log: log.map((line) => maskedLine(line, secrets)) }
+        : {}),
     };
   });
   const first = allocations.find(({ message }) => message !== UNKNOWN);

@@ -6,7 +6,7 @@
 import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
 import type { Evidence, LedgerRecord } from '../../schema/ledger.ts';
 import { pointerOf } from '../../schema/places.ts';
-import { plainLines } from '../../schema/plain.ts';
+import { plainLines, uncalling } from '../../schema/plain.ts';
 import type { Blocked, Proposal } from '../../schema/plan.ts';
 import { maskedLine } from '../../schema/secret-text.ts';
 import { editYaml } from '../../schema/yaml-edit.ts';
@@ -145,7 +145,7 @@ export const revertMessage = (
       `${one.message}${sinceStart(one.afterMs)}`,
     ...quoted(job, one.log ?? []),
   ]);
-  return [
+  const message = [
     subject.length <= SUBJECT_LIMIT ? subject : `${subject.slice(0, SUBJECT_LIMIT - 1)}…`,
     '',
     `The version of ${job.id} that commit ${short} ("${job.commit.subject}") brought in`,
@@ -162,6 +162,7 @@ export const revertMessage = (
     `Purser-Reason: ${oneLine(evidence.reason)}`,
     '',
   ].join('\n');
+  return uncalling(message);
 };
 
 const sinceStart = (afterMs: number | undefined): string =>

@@ -13,7 +13,7 @@ import { isMarkOnly } from '../../schema/mark-only.ts';
 import type { Step } from '../../schema/plan.ts';
 import { LOSSES_REHEARSED, type Loss, type Rehearsal } from '../../schema/pull-plan.ts';
 import type { GroupSpec, Ms } from '../../schema/spec.ts';
-import { createTable } from '../place/place.ts';
+import { createTable, holdersIn } from '../place/place.ts';
 import { copiesAtOnce } from '../../schema/parallel.ts';
 import { createDeadlines } from './deadlines.ts';
 import type { Forecast } from './forecast.ts';
@@ -55,6 +55,7 @@ const lossesAfter = (input: RehearseInput): Pick<Rehearsal, 'losses' | 'left'> =
   const nodes = viewNodes(desired, { live, deadlines: createDeadlines(0), before: null });
   const rooms = { byNode: new WeakMap(), byCopy: new WeakMap() };
   const places = placeNodesOf(desired, { nodes, rooms });
+  const holders = holdersIn(places);
   const homes = homesOf(desired);
   const counted = [...nodes.byName.values()].filter(
     ({ expected, drain }) => expected !== null && drain === 'no',
@@ -71,6 +72,7 @@ const lossesAfter = (input: RehearseInput): Pick<Rehearsal, 'losses' | 'left'> =
       nodes: left,
       allowances: new Map(),
       quotas: new Map(),
+      holders,
     });
     const short = shortAfter(copies, { table, homes, lost });
     const gone = counted.filter((view) => lost.has(view.name)).length;

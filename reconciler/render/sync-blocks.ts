@@ -8,7 +8,7 @@ import type { LiveState } from '../../schema/live.ts';
 import type { DeploymentView, Plan } from '../../schema/plan.ts';
 import { listsOf } from '../../schema/lists.ts';
 import { plainLine } from '../../schema/plain.ts';
-import { maskedLine } from '../../schema/secret-text.ts';
+import { maskedLine, secretsOf } from '../../schema/secret-text.ts';
 import { RANK, paragraph, type Block } from './cut.ts';
 import { code, codeInHtml, fenced, fold, row, sentence, tableHead } from './markdown.ts';
 import { problemItems } from './problem-items.ts';
@@ -134,7 +134,9 @@ const failuresOf = (
     ({ body }) => `${body.namespace}/${body.job}`,
   );
   return bad.flatMap(({ job, reason }): readonly Failure[] => {
-    const marked = jobs.get(job)?.failed ?? null;
+    const wanted = jobs.get(job);
+    const marked = wanted?.failed ?? null;
+    const secrets = wanted === undefined ? [] : secretsOf(wanted.spec);
     if (marked !== null) return [{ job, evidence: marked.evidence }];
     const allocations = (copies.get(job) ?? []).flatMap(({ allocation, node, failure, health }) =>
       failure === null || health === 'healthy'
@@ -145,7 +147,7 @@ const failuresOf = (
               node,
               task: failure.task,
               message: failure.message,
-              ...logOf(failure.log),
+              ...logOf(failure.log, secrets),
             },
           ],
     );
@@ -154,7 +156,8 @@ const failuresOf = (
   });
 };
 
-const logOf = (log: readonly string[] | undefined) => (log === undefined ? {} : { log });
+const logOf = (log: readonly string[] | undefined, secrets: readonly string[]) =>
+  log === undefined ? {} : { log: log.map((line) => maskedLine(line, secrets)) };
 
 /** One line a failure in the summary, the logs behind folds. */
 export const failureBlocks = (failures: readonly Failure[], visibility: Visibility): Blocks => {

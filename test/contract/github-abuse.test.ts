@@ -2,9 +2,14 @@
 // local GitHub. In: real signed deliveries, faults. Out: tests. Not here: what all goes well
 // (github), the receiver's own refusals (github-webhooks).
 
+import { createHmac } from 'node:crypto';
+import { once } from 'node:events';
+import http from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
+import { PERMISSIONS } from '../../cli/github-app.ts';
 import type { GitHub } from '../../reconciler/edge/forge/options.ts';
 import { endWorlds, report, world, type World } from '../support/github-edge.ts';
 
@@ -172,4 +177,214 @@ test('a comment that was edited asks for nothing, whoever edited it', async () =
   expect(hub.comments(number)[0]?.body).toBe('/purser approve');
   expect((await one.look()).requests).toEqual([]);
   expect((await forge().look()).requests).toEqual([]);
+});
+
+const QUOTED = [
+  '> /purser approve',
+  '```\n/purser approve\n```',
+  '    /purser approve',
+  '\t/purser approve',
+  '`/purser approve`',
+  'please\n/purser approve',
+  '/purser approve all',
+  '<!--\n/purser approve\n-->',
+];
+
+test('a command in a quotation, in code, behind or before other words asks for nothing', async () => {
+  const { hub, forge, pull } = await world();
+  const { number } = await pull('topic');
+  for (const body of QUOTED) hub.comment(number, 'ada', body);
+  expect((await forge().look()).requests).toEqual([]);
+  hub.comment(number, 'ada', '\n  /purser approve\n\nsince it is fine');
+  expect((await forge().look()).requests).toMatchObject([{ action: 'approve' }]);
+});
+
+test('who may not write any more may not approve; programs never may', async () => {
+  const { hub, forge, pull } = await world();
+  const { number } = await pull('topic', 'grace');
+  const one = forge();
+  hub.comment(number, 'ada', '/purser approve');
+  const seen = async () => (await one.look()).requests.map(({ permission }) => permission);
+  expect(await seen()).toEqual(['write']);
+  // Looked at again, not remembered.
+  hub.person('ada', 'read');
+  expect(await seen()).toEqual(['read']);
+  hub.person('renovate[bot]', 'write');
+  hub.comment(number, 'renovate[bot]', '/purser approve');
+  expect((await seen()).toSorted()).toEqual(['none', 'read']);
+});
+
+test('a pull request to another branch than the tracked one is nobody’s business, until it is', async () => {
+  const { hub, forge, git, pull } = await world();
+  await git('push', '-q', hub.pushUrl('ada'), 'main:release');
+  await hub.settled();
+  const { head } = await pull('topic');
+  const { number } = await hub.openPull({ head: 'topic', by: 'ada', base: 'release' });
+  hub.comment(number, 'ada', '/purser approve');
+  const { pulls, requests } = await forge().look();
+  expect(pulls.map((one) => [one.number, one.head])).toEqual([[number - 1, head]]);
+  expect(requests).toEqual([]);
+});
+
+test('what happens in other repositories, or of another shape, wakes nobody and asks for nothing', async () => {
+  const at = await world();
+  const { head } = await at.pull('topic');
+  const one = await receiving(at);
+  await one.writeCheck(report(head));
+  await one.look();
+  let wakes = 0;
+  const stop = one.watch(() => void (wakes += 1));
+  click(at, head);
+  await at.hub.settled();
+  const sent = at.hub.deliveries().find(({ action }) => action === 'requested_action');
+  if (sent === undefined) throw new Error('no delivery');
+  await sleep(300);
+  await expect.poll(async () => (await one.look()).requests.length).toBe(1);
+  const [request] = (await one.look()).requests;
+  if (request !== undefined) await one.answer(request, 'no', false);
+  wakes = 0;
+  const payload = JSON.parse(sent.body) as { readonly repository: object };
+  const others = [
+    { ...payload, repository: { ...payload.repository, id: 4711 } },
+    { ...payload, repository: 7 },
+    { ...payload, repository: null },
+    { ...payload, check_run: { head_sha: 7, external_id: ['purser:test:plan:'] } },
+    { ...payload, sender: { login: {}, id: 'x' } },
+    { ...payload, requested_action: null },
+  ];
+  const secret = at.hub.app.webhookSecret;
+  for (const [index, body] of others.entries()) {
+    const text = JSON.stringify(body);
+    const signature = `sha256=${createHmac('sha256', secret).update(text).digest('hex')}`;
+    const headers = {
+      ...sent.headers,
+      'x-github-delivery': `other-${index}`,
+      'x-hub-signature-256': signature,
+    };
+    expect((await fetch(one.url, { method: 'POST', headers, body: text })).status).toBe(202);
+  }
+  expect((await one.look()).requests).toEqual([]);
+  await sleep(300);
+  expect(wakes, 'three are of this repository').toBeLessThanOrEqual(3);
+  stop();
+});
+
+test('an answer that has no end, or 100 MB, is given up without being held', async () => {
+  const { hub, forge, main } = await world();
+  const one = forge();
+  await one.look();
+  for (const bytes of [100 * 2 ** 20, Infinity]) {
+    const mend = hub.fault({ path: /check-runs/, kind: { bytes } });
+    const before = process.memoryUsage().rss;
+    await expect(one.check('plan', main)).rejects.toMatchObject({
+      consequence: 'retry',
+      message: expect.stringContaining("GitHub's answer has more than 32MiB, and was not read"),
+    });
+    expect(process.memoryUsage().rss - before).toBeLessThan(200 * 2 ** 20);
+    mend();
+  }
+  expect(await one.check('plan', main)).toBeNull();
+});
+
+test('another host that GitHub leads to is not asked, and gets no login', async () => {
+  const { hub, forge, main } = await world();
+  const asked: string[] = [];
+  const other = http.createServer((request, response) => {
+    asked.push(`${request.url} ${request.headers.authorization ?? ''}`);
+    response.writeHead(200, { 'content-type': 'application/json' }).end('[]');
+  });
+  await once(other.listen(0, '127.0.0.1'), 'listening');
+  const { port } = other.address() as AddressInfo;
+  const location = `http://127.0.0.1:${port}/stolen`;
+  const one = forge();
+  try {
+    for (const status of [302, 308]) {
+      const mend = hub.fault({ kind: { status, headers: { location } } });
+      const words = new RegExp(
+        `says to ask http://127\\.0\\.0\\.1:${port} instead, which is not done`,
+      );
+      await expect(one.check('plan', main)).rejects.toThrow(words);
+      await expect(one.writeCheck(report(main))).rejects.toThrow(words);
+      mend();
+    }
+    const loop = hub.fault({ kind: { status: 302, headers: { location: `${hub.api}/user` } } });
+    await expect(one.check('plan', main)).rejects.toThrow(/leads from one address to another/);
+    loop();
+    expect(asked).toEqual([]);
+    await one.writeCheck(report(main));
+  } finally {
+    other.close();
+  }
+});
+
+test('a repository that is renamed is followed: nothing is lost, and it is said', async () => {
+  const at = await world();
+  const { hub, pull } = at;
+  const { number, head } = await pull('topic');
+  const one = await receiving(at);
+  await one.writeCheck(report(head));
+  expect(one.notice()).toBeNull();
+  hub.rename('cluster-two');
+  await one.writeCheck(report(head, { title: 'after' }));
+  expect(hub.checks(head)).toMatchObject([{ output: { title: 'after' } }]);
+  await one.writeComment({ pull: number, body: 'one', folded: false });
+  click(at, head);
+  await hub.settled();
+  const { pulls, requests } = await one.look();
+  expect(pulls).toMatchObject([{ number, fromFork: false }]);
+  expect(requests).toMatchObject([{ action: 'approve', commit: head }]);
+  expect(one.notice()).toContain('shop/cluster is shop/cluster-two on GitHub now');
+  const other = at.forge();
+  expect((await other.look()).pulls).toHaveLength(1);
+  expect(other.notice()).toContain('repository: shop/cluster-two');
+});
+
+const NEEDED: readonly (readonly [
+  string,
+  RegExp,
+  (one: GitHub, at: World, head: string) => Promise<unknown>,
+])[] = [
+  ['checks', /«Checks: Read and write»/, (one, _, head) => one.writeCheck(report(head))],
+  ['pull_requests', /«Pull requests: Read/, (one) => one.look()],
+  [
+    'deployments',
+    /«Deployments: Read/,
+    (one, at) => one.writeDeployment({ ...DEPLOYMENT, commit: at.main }),
+  ],
+  ['contents', /«Contents: Read and write»/, (one) => one.look()],
+];
+
+test.each(NEEDED)(
+  'an App without %s: it is named, with where to grant it',
+  async (name, words, ask) => {
+    const at = await world();
+    const { head } = await at.pull('topic');
+    const one = at.forge();
+    const rest = Object.entries(PERMISSIONS).filter(
+      ([other]) => other !== name && other !== 'issues',
+    );
+    at.hub.permit(Object.fromEntries(rest));
+    const refused = ask(one, at, head);
+    await expect(refused).rejects.toThrow(words);
+    await expect(refused).rejects.toThrow(/grant it in the App's settings .*accept the request/);
+    at.hub.permit(PERMISSIONS);
+    await ask(one, at, head);
+  },
+);
+
+test('an App that was uninstalled, and one that is suspended: what to do is said, no token is in it', async () => {
+  const { hub, forge, main } = await world();
+  const one = forge();
+  await one.writeCheck(report(main));
+  const mend = hub.fault({ kind: { status: 403, body: 'This installation has been suspended' } });
+  await expect(one.look()).rejects.toThrow(
+    /App is suspended for shop\/cluster: end that at .*settings\/installations/,
+  );
+  mend();
+  await one.look();
+  hub.uninstall();
+  const gone = await one.writeCheck(report(main, { title: 'later' })).catch(String);
+  expect(gone).toMatch(/installed in shop\/cluster|does not accept the App's key/);
+  for (const token of hub.hub.tokens.keys()) expect(gone).not.toContain(token);
+  await expect(forge().look()).rejects.toThrow(/is the App installed in shop\/cluster\?/);
 });

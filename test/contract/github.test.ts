@@ -165,7 +165,9 @@ test('pull requests: opened once a branch, merge groups, authors', async () => {
   expect((await one.authors(number)).map(({ login }) => login)).toContain('bob');
   const group = await hub.queue(number, 'ada');
   const other = forge();
-  expect((await other.look()).groups).toEqual([{ head: group.head, base: group.base }]);
+  expect((await other.look()).groups).toEqual([
+    { head: group.head, base: group.base, pull: number },
+  ]);
   await git('checkout', '-qb', 'purser/revert');
   await git('commit', '-q', '--allow-empty', '-m', 'x');
   await git('push', '-q', hub.pushUrl('ada'), 'purser/revert');

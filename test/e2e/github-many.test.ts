@@ -3,7 +3,9 @@
 // all of it is told within GitHub's limits, and in few writes. Not here: ten minutes of it with a
 // clock that is moved (contract/github-writes).
 
+import { setPriority } from 'node:os';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { RECONCILER_PRIORITY } from '../../cli/up/children.ts';
 import type { ReadyState } from '../../cli/state.ts';
 import { git } from '../support/git-repo.ts';
 import { startGitHubCluster, type GitHubCluster } from '../support/github-cluster.ts';
@@ -50,8 +52,13 @@ beforeAll(async () => {
   const { cluster, checkOf, follow } = at;
   await cluster.until('all jobs run', (state) => allRun(state, JOBS), 120_000);
   await checkOf(SYNC, follow());
+  // GitHub is another machine: its Git does not wait behind the containers of this one.
+  setPriority(RECONCILER_PRIORITY);
 });
-afterAll(() => at?.close());
+afterAll(async () => {
+  setPriority(0);
+  await at?.close();
+});
 
 /** Copies that run, by job: version and allocation. */
 const running = ({ view }: ReadyState): ReadonlyMap<string, { version: string; id: string }> =>
@@ -144,9 +151,14 @@ test('300 changed jobs, one removed, one crashing: told in few writes, and the o
   const states = hub
     .deployments()
     .map(({ sha, statuses }) => ({ sha, states: statesOf(statuses) }));
-  expect(states.find(({ sha }) => sha === merged)?.states).toBe('in_progress failure');
-  expect(states.find(({ sha }) => sha === revert)?.states).toMatch(/^(in_progress )?success$/);
-  expect(counts['deployments']).toBeLessThanOrEqual(6);
+  expect(states.find(({ sha }) => sha === merged)?.states).toMatch(
+    /^(queued )?in_progress failure$/,
+  );
+  expect(states.find(({ sha }) => sha === revert)?.states).toMatch(
+    /^((queued )?in_progress )?success$/,
+  );
+  // Two deployments, and their states.
+  expect(counts['deployments']).toBeLessThanOrEqual(8);
   expect(Object.keys(counts).toSorted()).toEqual([
     'check-runs',
     'comments',

@@ -238,6 +238,22 @@ test('a branch that refuses: the revert is one pull request, and the rollout sta
   expect(liveCopies(await cluster.settled(WEB), WEB)).toHaveLength(3);
   expect(offers()).toHaveLength(1);
   expect(hub.checks(bad).map(({ conclusion }) => conclusion)).toEqual(['failure']);
+  const branches = () => git(hub.folder, 'branch', '--list', 'purser/e2e/revert-*');
+  await expect.poll(branches, SOON).toBe('');
+  // Once more, and this time a person is quicker than who would merge it.
+  const again = await propose('crash-2', { [FILE]: web('71', { fail: 'crash' }) });
+  await merge(again.number);
+  await expect.poll(() => offers().length, SOON).toBe(2);
+  cluster.commit({ [FILE]: web('72') }, 'web 72, by hand');
+  hub.protect([{ requirePull: true, bypass: ['ada'] }]);
+  await hub.push(cluster.repository, 'ada', 'main');
+  const second = () => offers().find(({ number: one }) => one !== offer?.number);
+  await expect.poll(() => second()?.state, SOON).toBe('closed');
+  expect(second()?.body).toMatch(
+    /Closed by Purser: the branch has another version of `shop\/web` since commit `[0-9a-f]{12}`/,
+  );
+  await expect.poll(branches, SOON).toBe('');
+  await cluster.settled(WEB);
 });
 
 test('a reconciler without its disk finds its checks and its comment again', async () => {

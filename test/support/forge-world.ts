@@ -44,10 +44,14 @@ export const viewOf = (
 export const createForgeWorld = (given: Pick<ForgeContext, 'environmentUrl'> = {}) => {
   const fake = createFakeForge();
   const clock = { now: 0, wake: () => {} };
-  const sleeps: (() => void)[] = [];
+  /** Of each whether it is over. */
+  let sleeps: (() => boolean)[] = [];
   let state: LoopState = { view: null, failure: null, write: null, refused: null };
   const plans: string[] = [];
-  const answer: { plan: (head: string, base: string) => PullPlan; commits: Story } = {
+  const answer: {
+    plan: (head: string, base: string) => PullPlan | Promise<PullPlan>;
+    commits: Story;
+  } = {
     commits: [],
     plan: (head, base) => ({ kind: 'untouched', head, base }),
   };
@@ -88,6 +92,7 @@ export const createForgeWorld = (given: Pick<ForgeContext, 'environmentUrl'> = {
           if (signal.aborted) done();
           sleeps.push(() => {
             if (clock.now >= at) done();
+            return clock.now >= at;
           });
         }),
     },
@@ -131,7 +136,7 @@ export const createForgeWorld = (given: Pick<ForgeContext, 'environmentUrl'> = {
     },
     advance: async (ms: number) => {
       clock.now += ms;
-      for (const due of sleeps.splice(0)) due();
+      sleeps = sleeps.filter((isOver) => !isOver());
       await settle();
     },
     poke: async () => {

@@ -4,6 +4,8 @@
 export interface ApiUser {
   readonly login: string;
   readonly id: number;
+  /** `User`, `Bot`; absent in some answers. */
+  readonly type?: string;
 }
 
 export interface ApiPull {

@@ -169,7 +169,8 @@ const write = async (runs: Runs, report: CheckReport): Promise<void> => {
     // Until all is written the mark names nothing, so that a crash leaves it to be done again.
     const written = isLast ? marks : { ...marks, hash: '' };
     const body = { ...bodyOf(report, written, batch), name: checkName(kind, cluster) };
-    id = await put(wire, id, { ...body, commit, external: externalId(cluster, kind, commit) });
+    const external = externalId(cluster, kind, commit);
+    id = await put(wire, id, { ...body, commit, external, kind });
   }
   if (id === null) return;
   const { status, conclusion } = report;
@@ -283,23 +284,25 @@ interface Put {
   readonly name: string;
   readonly commit: string;
   readonly external: string;
+  readonly kind: CheckKind;
   readonly [field: string]: unknown;
 }
 
 /** Makes it, or changes the one that is there; makes it anew when GitHub has thrown it away. */
 const put = async (wire: Wire, id: number | null, ask: Put): Promise<number> => {
-  const { commit, external, ...body } = ask;
+  const { commit, external, kind, ...body } = ask;
+  const of = kind === 'plan' ? 'plan' : 'rest';
   if (id !== null) {
     try {
       const params = { ...body, check_run_id: id };
-      await wire.send(CHANGE, params);
+      await wire.send(CHANGE, params, of);
       return id;
     } catch (error) {
       if (!(error instanceof ForgeFailure) || error.status !== 404) throw error;
     }
   }
   const params = { ...body, head_sha: commit, external_id: external };
-  const made = await wire.send('POST /repos/{owner}/{repo}/check-runs', params);
+  const made = await wire.send('POST /repos/{owner}/{repo}/check-runs', params, of);
   return (made as ApiCheck).id;
 };
 

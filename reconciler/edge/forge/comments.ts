@@ -7,6 +7,7 @@ import { hashOf } from '../../../schema/hash.ts';
 import type { Self } from './account.ts';
 import type { ApiComment } from './answers.ts';
 import { ForgeFailure } from './failure.ts';
+import type { WriteOf } from './gate.ts';
 import { NO_MARKS, splitMarks, withAnswer, withMarks, type Marks } from './mark.ts';
 import { createTurns } from './turns.ts';
 import type { Wire } from './wire.ts';
@@ -47,7 +48,8 @@ export const createComments = (wire: Wire, options: OursOptions): Comments => {
         const before = await ours.recall(pull);
         if (before === null) return false;
         if (before.marks.answered.includes(id)) return true;
-        return ours.edit(pull, { ...before, marks: withAnswer(before.marks, id, line) });
+        const marks = withAnswer(before.marks, id, line);
+        return ours.edit(pull, { ...before, marks }, 'rest');
       }),
     isOpen: async (pull) => {
       const one = await ours.recall(pull);
@@ -66,7 +68,7 @@ interface Ours {
   readonly marker: string;
   readonly recall: (pull: number) => Promise<Known | null>;
   /** False where a person has deleted it. */
-  readonly edit: (pull: number, one: Known) => Promise<boolean>;
+  readonly edit: (pull: number, one: Known, of: WriteOf) => Promise<boolean>;
   readonly make: (pull: number, body: string, marks: Marks) => Promise<void>;
 }
 
@@ -105,12 +107,12 @@ const createOurs = (wire: Wire, { cluster, self }: OursOptions): Ours => {
       remember(pull, one);
       return one;
     },
-    edit: async (pull, one) => {
+    edit: async (pull, one, of) => {
       known.delete(pull);
       try {
         const body = withMarks(one.body, one.marks);
         const params = { comment_id: one.id, body };
-        await wire.send('PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}', params);
+        await wire.send('PATCH /repos/{owner}/{repo}/issues/comments/{comment_id}', params, of);
       } catch (error) {
         if (error instanceof ForgeFailure && error.status === 404) return false;
         throw error;
@@ -120,7 +122,8 @@ const createOurs = (wire: Wire, { cluster, self }: OursOptions): Ours => {
     },
     make: async (pull, body, marks) => {
       const route = 'POST /repos/{owner}/{repo}/issues/{issue_number}/comments';
-      const made = await wire.send(route, { issue_number: pull, body: withMarks(body, marks) });
+      const params = { issue_number: pull, body: withMarks(body, marks) };
+      const made = await wire.send(route, params, 'plan');
       const { id, node_id: node } = made as ApiComment;
       remember(pull, { id, node, body, marks });
     },
@@ -140,7 +143,7 @@ const write = async (wire: Wire, ours: Ours, ask: CommentAsk): Promise<void> => 
   }
   if (before.marks.folded !== folded) await fold(wire, before.node, folded);
   const marks = { ...before.marks, hash, folded };
-  const isThere = await ours.edit(pull, { ...before, body, marks });
+  const isThere = await ours.edit(pull, { ...before, body, marks }, 'plan');
   if (!isThere && !folded) await ours.make(pull, body, { ...NO_MARKS, hash });
 };
 
@@ -150,7 +153,7 @@ const hasMarker = (body: string | undefined, marker: string): boolean =>
 
 /** GitHub folds ("minimizes") comments by GraphQL only. */
 const fold = async (wire: Wire, node: string, folded: boolean): Promise<void> => {
-  await wire.graphql(folded ? MINIMIZE : UNMINIMIZE, { id: node });
+  await wire.graphql(folded ? MINIMIZE : UNMINIMIZE, { id: node }, 'plan');
 };
 
 const MINIMIZE = `mutation ($id: ID!) {

@@ -106,14 +106,15 @@ export const missingPermissions = ({ headers, method, path }: Refusal): readonly
   const told = typeof header === 'string' ? header.split(/[;,]/) : [];
   const pairs = told.map((part) => part.trim().split('='));
   const known = pairs.flatMap(([name, level]) =>
-    name === undefined || name === '' ? [] : [permissionWords(name, level ?? 'read')],
+    name === undefined || name === '' ? [] : [neededWords(name, level ?? 'read')],
   );
   if (known.length > 0) return known;
   const found = BY_PATH.find(([pattern]) => pattern.test(path));
-  return found === undefined
-    ? []
-    : [permissionWords(found[1], method === 'GET' ? 'read' : 'write')];
+  return found === undefined ? [] : [neededWords(found[1], method === 'GET' ? 'read' : 'write')];
 };
+
+const neededWords = (name: string, level: string): string =>
+  permissionWords(name, name in PERMISSION_NAMES && !ONLY_READ.has(name) ? 'write' : level);
 
 const BY_PATH: readonly (readonly [RegExp, string])[] = [
   [/\/check-(runs|suites)/, 'checks'],
@@ -137,6 +138,9 @@ export const PERMISSION_NAMES: Readonly<Record<string, string>> = {
   members: 'Members',
   merge_queues: 'Merge queues',
 };
+
+/** Of these Purser reads; of others it is told what a write needs too, so that one asks once. */
+const ONLY_READ: ReadonlySet<string> = new Set(['members', 'merge_queues', 'metadata']);
 
 export const permissionWords = (name: string, level: string): string =>
   `«${PERMISSION_NAMES[name] ?? name}: ${level === 'write' ? 'Read and write' : 'Read-only'}»`;

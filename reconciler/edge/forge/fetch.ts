@@ -35,15 +35,17 @@ export const createFetch =
       const answer = await fetch(url.href, { ...all, redirect: 'manual' });
       const headers = Object.fromEntries(answer.headers);
       gate.heard({ status: answer.ok ? 200 : 0, message: '', headers });
+      if (answer.status < 500) gate.away.answered();
       time.heard(headers['date']);
       const next = nextOf(answer, url);
       if (next === null) return wholeOf(answer);
       await answer.body?.cancel();
-      if (next.origin !== asked.origin) throw elsewhere(asked, next);
+      if (next.origin !== asked.origin) throw unrepeated(elsewhere(asked, next));
       if (url.pathname.includes('/repos/')) moved();
       url = next;
     }
-    throw new ForgeFailure('broken', `${asked.origin} leads from one address to another for ever`);
+    const words = `${asked.origin} leads from one address to another for ever`;
+    throw unrepeated(new ForgeFailure('broken', words));
   };
 
 /** GitHub: the same request, made again at that address. null: it is an answer. */
@@ -52,6 +54,10 @@ const nextOf = (answer: Response, from: URL): URL | null => {
   if (location === null || ![301, 302, 303, 307, 308].includes(answer.status)) return null;
   return URL.canParse(location, from.href) ? new URL(location, from) : null;
 };
+
+/** octokit asks again after every failure but one of this name. */
+const unrepeated = (failure: ForgeFailure): ForgeFailure =>
+  Object.assign(failure, { name: 'AbortError' });
 
 const elsewhere = (asked: URL, next: URL): ForgeFailure =>
   new ForgeFailure(
@@ -76,7 +82,8 @@ const wholeOf = async (answer: Response): Promise<Response> => {
   if (bytes > ANSWER_MAX_BYTES) {
     await body.cancel().catch(() => undefined);
     const size = formatSize(ANSWER_MAX_BYTES);
-    throw new ForgeFailure('retry', `GitHub's answer has more than ${size}, and was not read`);
+    const words = `GitHub's answer has more than ${size}, and was not read`;
+    throw unrepeated(new ForgeFailure('retry', words));
   }
   return new Response(HAS_NO_BODY.has(status) ? null : Buffer.concat(parts), {
     status,

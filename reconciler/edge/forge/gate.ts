@@ -3,22 +3,30 @@
 // Nothing is dropped: whoever is refused comes again with what is true then. Not here: requests.
 
 import type { ClockPort } from '../../ports.ts';
+import { createAway, type Away } from './away.ts';
 import { ForgeFailure } from './failure.ts';
 import { numberIn, resetIn, waitMs, waitReason, type HeardAnswer } from './wait.ts';
 
 /** GitHub's secondary limits of requests that make content, for one installation or user. */
 export const WRITES_A_MINUTE = 80;
 export const WRITES_AN_HOUR = 500;
+/**
+ * Of these, what plans of pull requests leave for commits of the branch and answers to people: on a
+ * public repository anybody may open as many as they like.
+ */
+export const KEPT_A_MINUTE = 20;
+export const KEPT_AN_HOUR = 150;
 /** A write waits so long for its turn; after that the loop looks again at what is to be said. */
 export const WRITE_WAIT_MAX_MS = 10_000;
 const MINUTE_MS = 60_000;
 const HOUR_MS = 3_600_000;
 
 export interface Gate {
-  /** Throws `retry` while GitHub asks to wait. */
+  /** Throws `retry` while GitHub asks to wait, and while it is away. */
   readonly enter: () => void;
+  readonly away: Omit<Away, 'enter'>;
   /** Waits until a write fits the limits; throws `retry` where that takes too long. */
-  readonly mayWrite: () => Promise<void>;
+  readonly mayWrite: (of?: WriteOf) => Promise<void>;
   /** A write went out. */
   readonly wrote: () => void;
   /** Takes in what an answer's headers say of the rate; the instant until which to wait, or null. */
@@ -28,6 +36,9 @@ export interface Gate {
   /** Writes in the last hour. */
   readonly writes: () => number;
 }
+
+/** Of a pull request's plan, or of what must not wait for those. */
+export type WriteOf = 'plan' | 'rest';
 
 export interface Rate {
   readonly limit: number;
@@ -41,38 +52,31 @@ export const createGate = (clock: ClockPort): Gate => {
   let why = '';
   let rate: { limit: number; remaining: number; resetsAt: number } | null = null;
 
-  const instant = (at: number): string => {
-    const epoch = (clock.epochMs?.() ?? 0) + at - clock.now();
-    return `${new Date(epoch).toISOString().slice(11, 19)} UTC`;
-  };
+  const instant = instantOf(clock);
+  const away = createAway(clock.now, instant);
 
-  /** Until when a further write would break a limit; 0: it may go now. */
-  const fullUntil = (now: number): number => {
+  const fullUntil = (now: number, of: WriteOf = 'rest'): number => {
     writes = writes.filter((at) => at > now - HOUR_MS);
-    const inMinute = writes.filter((at) => at > now - MINUTE_MS);
-    const minute = inMinute.at(-WRITES_A_MINUTE);
-    const hour = writes.at(-WRITES_AN_HOUR);
-    return Math.max(
-      minute === undefined ? 0 : minute + MINUTE_MS,
-      hour === undefined ? 0 : hour + HOUR_MS,
-    );
+    return fullUntilBy(writes, now, of);
   };
 
   return {
     enter: () => {
-      if (clock.now() >= closedUntil) return;
-      const words = `GitHub asks to wait until ${instant(closedUntil)}: ${why}`;
-      throw new ForgeFailure('retry', words);
+      const now = clock.now();
+      if (now < closedUntil) {
+        const words = `GitHub asks to wait until ${instant(closedUntil)}: ${why}`;
+        throw new ForgeFailure('retry', words);
+      }
+      away.enter();
     },
-    mayWrite: async () => {
+    away,
+    mayWrite: async (of) => {
       while (true) {
         const now = clock.now();
-        const until = fullUntil(now);
+        const until = fullUntil(now, of);
         if (until <= now) return;
-        if (until - now > WRITE_WAIT_MAX_MS) {
-          const words = `nothing more is written to GitHub until ${instant(until)}: it takes ${WRITES_A_MINUTE} writes a minute and ${WRITES_AN_HOUR} an hour`;
-          throw new ForgeFailure('retry', words);
-        }
+        const isLong = until - now > WRITE_WAIT_MAX_MS;
+        if (isLong) throw new ForgeFailure('retry', fullWords(instant(until), of));
         await clock.sleepUntil(until, new AbortController().signal);
       }
     },
@@ -105,3 +109,31 @@ export const createGate = (clock: ClockPort): Gate => {
     },
   };
 };
+
+const fullWords = (until: string, of: WriteOf = 'rest'): string => {
+  const limits = `${WRITES_A_MINUTE} writes a minute and ${WRITES_AN_HOUR} an hour`;
+  return of === 'plan'
+    ? `nothing more of pull requests is written to GitHub until ${until}: it takes ${limits}, of ` +
+        'which some are kept for commits and answers'
+    : `nothing more is written to GitHub until ${until}: it takes ${limits}`;
+};
+
+/** Until when a further write would break a limit; 0: it may go now. */
+const fullUntilBy = (writes: readonly number[], now: number, of: WriteOf): number => {
+  const [aMinute, anHour] = of === 'plan' ? [KEPT_A_MINUTE, KEPT_AN_HOUR] : [0, 0];
+  const inMinute = writes.filter((at) => at > now - MINUTE_MS);
+  const minute = inMinute.at(aMinute - WRITES_A_MINUTE);
+  const hour = writes.at(anHour - WRITES_AN_HOUR);
+  return Math.max(
+    minute === undefined ? 0 : minute + MINUTE_MS,
+    hour === undefined ? 0 : hour + HOUR_MS,
+  );
+};
+
+/** A time of the clock as people read it. */
+const instantOf =
+  (clock: ClockPort) =>
+  (at: number): string => {
+    const epoch = (clock.epochMs?.() ?? 0) + at - clock.now();
+    return `${new Date(epoch).toISOString().slice(11, 19)} UTC`;
+  };

@@ -2,6 +2,7 @@
 // In: options. Out: the port, a receiver of webhooks that may be opened, a token for Git. Everything
 // that must survive stands on GitHub: what is remembered here only saves requests.
 
+import { saidTogether } from '../../../schema/plain.ts';
 import type { ForgeState, PullRequest } from '../../../schema/forge.ts';
 import { createSelf } from './account.ts';
 import { createBehind } from './behind.ts';
@@ -86,14 +87,9 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
     listen: async () => (receiver === null ? null : receiver.listen()),
     close: () => close(bell, receiver),
     token: () => wire.token(),
-    notice: () => joined(wire.notice(), place.notice()),
+    notice: () => saidTogether(wire.notice(), place.notice()),
     writes: () => wire.gate.writes(),
   };
-};
-
-const joined = (...notices: readonly (string | null)[]): string | null => {
-  const said = notices.filter((one) => one !== null);
-  return said.length === 0 ? null : said.join('; ');
 };
 
 interface Taking {

@@ -22,9 +22,12 @@ export const permissionOf = async (wire: Wire, { login, id }: Account): Promise<
       once: true,
     }),
   );
-  if (found === null || found.user?.id !== id) return 'none';
+  // A program with write access is nobody who can approve: whoever has its key, or can make it talk.
+  if (found === null || found.user?.id !== id || isBot(found.user)) return 'none';
   return PERMISSIONS.find((one) => one === found.permission) ?? 'none';
 };
+
+const isBot = ({ type, login }: ApiUser): boolean => type === 'Bot' || login.endsWith('[bot]');
 
 const PERMISSIONS: readonly Permission[] = ['admin', 'write', 'read', 'none'];
 

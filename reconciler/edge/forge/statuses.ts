@@ -58,7 +58,8 @@ export const createStatuses = (
     try {
       const context = checkName(kind, cluster);
       const params = { sha: commit, state, description, context };
-      await wire.send('POST /repos/{owner}/{repo}/statuses/{sha}', params);
+      const of = kind === 'plan' ? 'plan' : 'rest';
+      await wire.send('POST /repos/{owner}/{repo}/statuses/{sha}', params, of);
     } catch (error) {
       const isFull = error instanceof ForgeFailure && error.status === 422;
       if (!isFull || !/maximum number of statuses/i.test(error.message)) throw error;

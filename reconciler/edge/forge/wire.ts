@@ -8,7 +8,7 @@ import { readFile } from 'node:fs/promises';
 import type { Octokit } from 'octokit';
 import { failureOf, ForgeFailure, type Asker, type Refusal } from './failure.ts';
 import { createFetch } from './fetch.ts';
-import { createGate, type Gate } from './gate.ts';
+import { createGate, type Gate, type WriteOf } from './gate.ts';
 import { createGitHubTime } from './github-time.ts';
 import { siteOf, type GitHubOptions } from './options.ts';
 import { createTurns } from './turns.ts';
@@ -34,8 +34,8 @@ export interface Wire {
   /** The same for lists that GitHub pages by a cursor, newest first, until one is `old`. */
   readonly newest: <T>(poll: Poll<readonly T[]>, upTo: UpTo<T>) => Promise<readonly T[]>;
   /** A write. Those that make something (POST) are never repeated unseen. */
-  readonly send: (route: string, params: Params) => Promise<unknown>;
-  readonly graphql: (query: string, variables: Params) => Promise<unknown>;
+  readonly send: (route: string, params: Params, of?: WriteOf) => Promise<unknown>;
+  readonly graphql: (query: string, variables: Params, of?: WriteOf) => Promise<unknown>;
   readonly token: () => Promise<string>;
   /** What a person should know though all goes well; null: nothing. */
   readonly notice: () => string | null;
@@ -52,6 +52,7 @@ export interface UpTo<T> {
 
 /** The loop comes again by itself: octokit repeats a failed request once, after a second. */
 const RETRIES = 1;
+const ONCE = { retries: 0 };
 /** Refusals that a second attempt does not change, or that name a time to wait (429, 503). */
 const NOT_REPEATED = [400, 401, 403, 404, 410, 413, 422, 429, 451, 503];
 /** GitHub's short waits are sat out within the request; longer ones are the loop's to wait. */
@@ -69,9 +70,9 @@ export const createWire = (options: GitHubOptions): Wire => {
   const { ask, attempt, inRepository } = line;
   const inTurn = createTurns();
   /** One write after the other, as GitHub asks for. */
-  const writing = <T>(work: () => Promise<T>): Promise<T> =>
+  const writing = <T>(of: WriteOf | undefined, work: () => Promise<T>): Promise<T> =>
     inTurn('write', async () => {
-      await gate.mayWrite();
+      await gate.mayWrite(of);
       return work();
     });
   return {
@@ -102,14 +103,14 @@ export const createWire = (options: GitHubOptions): Wire => {
       }
       return found;
     },
-    send: (route, params) =>
-      writing(async () => {
-        const request = route.startsWith('POST') ? { retries: 0 } : {};
+    send: (route, params, of) =>
+      writing(of, async () => {
+        const request = route.startsWith('POST') ? ONCE : {};
         const all = { ...inRepository(route, params), request };
         return attempt(async ({ octokit }) => whole((await octokit.request(route, all)).data));
       }),
-    graphql: (query, variables) =>
-      writing(() => attempt(({ octokit }) => octokit.graphql(query, { ...variables }))),
+    graphql: (query, variables, of) =>
+      writing(of, () => attempt(({ octokit }) => octokit.graphql(query, { ...variables }))),
     token: () => attempt((session) => session.token()),
   };
 };
@@ -160,8 +161,9 @@ const createLine = (options: GitHubOptions, gate: Gate, fetchBy: typeof fetch): 
     const known = kept.get(key) as Kept<T> | undefined;
     const headers = known === undefined ? {} : { 'if-none-match': known.etag };
     return attempt(async ({ octokit }) => {
+      const request = gate.away.isAway() ? ONCE : {};
       try {
-        const { data, headers: told } = await octokit.request(route, { ...all, headers });
+        const { data, headers: told } = await octokit.request(route, { ...all, headers, request });
         if (data === '') throw cut();
         const etag = told.etag ?? '';
         const answer = { etag, data: pick(whole(data)), next: nextOf(told.link) };
@@ -285,9 +287,16 @@ const toFailure = (error: unknown, asker: Asker, gate: Gate): ForgeFailure => {
       /^The operation was aborted due to timeout$/,
       'it is silent',
     );
-    return new ForgeFailure('retry', `GitHub (${asker.site}) cannot be reached: ${why}`);
+    return missedBy(gate, `GitHub (${asker.site}) cannot be reached: ${why}`);
   }
-  return failureOf(refusal, asker, gate.heard(refusal));
+  const failure = failureOf(refusal, asker, gate.heard(refusal));
+  if (refusal.status >= 500) gate.away.missed(failure.message);
+  return failure;
+};
+
+const missedBy = (gate: Gate, words: string): ForgeFailure => {
+  gate.away.missed(words);
+  return new ForgeFailure('retry', words);
 };
 
 /** What octokit says of a failed request; null: it is no request that failed. */

@@ -55,12 +55,22 @@ export const judgeBranch = async (known: KnownCommits, asked: Asked): Promise<Ju
  * person resumed at, and the one that the reconciler was told of.
  */
 const anchorsOf = (ledger: Ledger, others: readonly (string | null)[]): ReadonlySet<string> => {
-  const anchors = new Set<string>();
-  for (const record of ledger) {
-    if (record.kind === 'resume' || record.kind === 'synced') anchors.add(record.commit);
-  }
+  const anchors = new Set(anchorsIn(ledger));
   for (const one of others) if (one !== null) anchors.add(one);
   return anchors;
+};
+
+const anchorsByLedger = new WeakMap<Ledger, readonly string[]>();
+
+/** A ledger of ten thousand records is looked through once, and not for each commit. */
+const anchorsIn = (ledger: Ledger): readonly string[] => {
+  const found =
+    anchorsByLedger.get(ledger) ??
+    ledger.flatMap((record) =>
+      record.kind === 'resume' || record.kind === 'synced' ? [record.commit] : [],
+    );
+  anchorsByLedger.set(ledger, found);
+  return found;
 };
 
 interface Walked {

@@ -17,6 +17,13 @@ export class HttpTimeout extends Error {}
 
 export class HttpTooLarge extends Error {}
 
+/** The address leads to another host, which is not asked: the login is for this one. */
+export class HttpElsewhere extends Error {
+  constructor(origin: string) {
+    super(`the address leads to ${origin}, which is not asked: write that address, if it is right`);
+  }
+}
+
 export const createHttp = (times: HttpTimes) => ({
   request: async (request: GitHttpRequest): Promise<GitHttpResponse> => {
     const controller = new AbortController();
@@ -27,7 +34,7 @@ export const createHttp = (times: HttpTimes) => ({
     );
     const body = request.body === undefined ? null : await collect(request.body);
     try {
-      const response = await fetch(request.url, {
+      const response = await fetchThere(request.url, {
         method: request.method ?? 'GET',
         headers: request.headers ?? {},
         signal: controller.signal,
@@ -47,6 +54,27 @@ export const createHttp = (times: HttpTimes) => ({
     }
   },
 });
+
+/** A repository that was renamed, and its owner too. */
+const REDIRECTS_MAX = 3;
+
+/**
+ * Redirects are followed on the same host, with the same method: a login goes with them. Throws
+ * HttpElsewhere where another host is named.
+ */
+const fetchThere = async (asked: string, init: RequestInit): Promise<Response> => {
+  let url = asked;
+  for (let redirects = 0; redirects < REDIRECTS_MAX; redirects += 1) {
+    const response = await fetch(url, { ...init, redirect: 'manual' });
+    const location = response.headers.get('location');
+    if (location === null || response.status < 300 || response.status >= 400) return response;
+    await response.body?.cancel();
+    url = new URL(location, url).href;
+    const [from, to] = [new URL(asked), new URL(url)];
+    if (from.origin !== to.origin) throw new HttpElsewhere(to.origin);
+  }
+  return fetch(url, { ...init, redirect: 'error' });
+};
 
 const startTimer = (controller: AbortController, why: string, ms: number): NodeJS.Timeout =>
   setTimeout(() => controller.abort(new HttpTimeout(why)), ms);

@@ -57,6 +57,8 @@ const SETTINGS = {
   'fetch.unpackLimit': '1',
   'core.hooksPath': '/dev/null',
   'credential.helper': '',
+  // git would send the login to wherever it is led.
+  'http.followRedirects': 'false',
 } as const;
 
 /**
@@ -72,7 +74,7 @@ const byCommand = async (
   const arrivals = fs.mkdtempSync(path.join(gitDir, 'pull-'));
   try {
     fs.mkdirSync(path.join(arrivals, 'pack'));
-    await fetchInto(arrivals, { ...fetching, oid, headers });
+    await fetchFrom(arrivals, { ...fetching, oid, headers });
     const found = fs.readdirSync(path.join(arrivals, 'pack'));
     // Packs are found by their index, which therefore comes last.
     for (const name of found.toSorted((a, b) => Number(isIndex(a)) - Number(isIndex(b)))) {
@@ -86,6 +88,19 @@ const byCommand = async (
 
 const isIndex = (name: string): boolean => name.endsWith('.idx');
 
+/** Once more at the address that it leads to: the repository may have another name by now. */
+const fetchFrom = async (arrivals: string, fetching: Fetching): Promise<void> => {
+  const { place, headers } = fetching;
+  try {
+    await fetchInto(arrivals, fetching);
+  } catch (error) {
+    const isLed = place.kind === 'http' && /returned error: 30[12378]\b/.test(messageOf(error));
+    const url = isLed ? await whereIs(place.url, headers) : place.url;
+    if (url === place.url) throw error;
+    await fetchInto(arrivals, { ...fetching, place: { ...place, url } });
+  }
+};
+
 interface Fetching extends PullFetch {
   readonly oid: string;
   readonly headers: Readonly<Record<string, string>>;
@@ -94,6 +109,7 @@ interface Fetching extends PullFetch {
 const fetchInto = async (arrivals: string, fetching: Fetching): Promise<void> => {
   const { gitDir, place, sshCommand, headers, oid } = fetching;
   const { maxBytes = PULL_FETCH_BYTES, timeoutMs = PULL_FETCH_MS } = fetching;
+  const { url } = place;
   // The login goes in by environment: a command line is for everybody to read.
   const settings = [
     ...Object.entries(SETTINGS),
@@ -106,7 +122,7 @@ const fetchInto = async (arrivals: string, fetching: Fetching): Promise<void> =>
     ]),
   );
   const result = await runGit({
-    args: [`--git-dir=${gitDir}`, 'fetch', ...FLAGS, '--', place.url, oid],
+    args: [`--git-dir=${gitDir}`, 'fetch', ...FLAGS, '--', url, oid],
     env: {
       ...env,
       GIT_CONFIG_COUNT: String(settings.length),
@@ -121,6 +137,16 @@ const fetchInto = async (arrivals: string, fetching: Fetching): Promise<void> =>
   const words = redact(result.stderr, Object.values(headers)).split('\n').slice(-4).join(' ');
   if (TOO_LARGE.test(words)) throw tooLarge(place.url, maxBytes);
   throw explained(place.url, words);
+};
+
+const INFO = '/info/refs?service=git-upload-pack';
+
+/** The address that a repository has now: a forge goes on answering at the one before a renaming. */
+const whereIs = async (url: string, headers: Readonly<Record<string, string>>): Promise<string> => {
+  const { request } = createHttp({ headersMs: HTTP_HEADERS_MS, idleMs: HTTP_IDLE_MS });
+  const answer = await request({ url: url + INFO, headers: { ...headers } }).catch(() => null);
+  await answer?.body?.return?.();
+  return answer !== null && answer.url.endsWith(INFO) ? answer.url.slice(0, -INFO.length) : url;
 };
 
 /** What is said of an index-pack whose file must not grow: it is ended by a signal. */

@@ -118,9 +118,9 @@ export const createGitSource = (
         readFileAt(base, await headOf(base, options), within(directory, path)),
       ),
     at: (commit) => base.attempt(() => headAt(base, commit)),
-    isOwn: (commit) => base.attempt(() => judgement.isOwn(commit)),
     signedBy: (commit) => base.attempt(() => judgement.signedBy(commit)),
     mergeOf: (commit) => base.attempt(() => judgement.mergeOf(commit)),
+    isOwn: (commit) => base.attempt(() => judgement.isOwn(commit)),
     notes: createNotes({
       base,
       ref: refs.notes,

@@ -140,6 +140,8 @@ export interface GitHub {
   /** The App's permissions from now on, also of tokens that are out. */
   readonly permit: (permissions: Permissions) => void;
   readonly uninstall: () => void;
+  /** The repository has another name; the one before leads to it. */
+  readonly rename: (name: string) => void;
   readonly hook: (url: string | null) => void;
   readonly redeliver: (id: number) => void;
   /** Ends every token that is out. */
@@ -192,6 +194,8 @@ export const startGitHub = async (options: GitHubOptions = {}): Promise<GitHub> 
     response: http.ServerResponse,
   ): Promise<void> => {
     requests.push(`${request.method} ${request.url}`);
+    const moved = movedTo(hub, request);
+    if (moved !== null) return moved.answer(response);
     const path = apiPath(hub, request.url ?? '/');
     if (await serveGitHttp(hub, request, response)) return;
     if (path !== null) return serveRest({ hub, limits, state }, request, { response, path });
@@ -245,6 +249,7 @@ const newHub = (options: GitHubOptions, at: { web: string; folder: string }): Hu
     nextId: () => (id += 1),
     accounts: new Map(),
     repos: new Map(),
+    renamed: new Map(),
     teams: new Map(),
     apps: [],
     installations: [],
@@ -256,6 +261,26 @@ const newHub = (options: GitHubOptions, at: { web: string; folder: string }): Hu
     writes: [],
     tokenLifeMs: options.tokenLifeMs ?? HOUR_MS,
     pullsByPush: options.pullsByPush ?? false,
+  };
+};
+
+/** A request for a repository by the name that it had before: GitHub says where it is now. */
+const movedTo = (hub: Hub, request: http.IncomingMessage) => {
+  const url = request.url ?? '';
+  const [, before = '', owner = '', name = '', after = ''] =
+    /^((?:\/api\/v3)?\/repos\/|\/)([^/]+)\/([^/?]+?)((?:\.git)?(?:[/?].*)?)$/.exec(url) ?? [];
+  const repo = hub.renamed.get(`${owner}/${name}`.toLowerCase());
+  if (repo === undefined) return null;
+  const location = `${hub.web}${before}${fullName(repo)}${after}`;
+  const isApi = before !== '/';
+  const status = isApi && request.method !== 'GET' ? 307 : 301;
+  return {
+    answer: (response: http.ServerResponse): void => {
+      request.resume();
+      const message = status === 301 ? 'Moved Permanently' : 'Temporary Redirect';
+      const body = isApi ? JSON.stringify({ message, url: location }) : '';
+      response.writeHead(status, { location, 'content-type': 'application/json' }).end(body);
+    },
   };
 };
 
@@ -442,6 +467,12 @@ const controls = (hub: Hub, repo: Repo, started: Started | null) => ({
   },
   uninstall: (): void => {
     if (started !== null) uninstall(hub, started.installation);
+  },
+  rename: (name: string): void => {
+    hub.repos.delete(fullName(repo).toLowerCase());
+    hub.renamed.set(fullName(repo).toLowerCase(), repo);
+    repo.name = name;
+    hub.repos.set(fullName(repo).toLowerCase(), repo);
   },
   hook: (url: string | null): void => {
     if (started !== null) started.app.hook.url = url;

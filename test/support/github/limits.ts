@@ -35,6 +35,8 @@ export interface Fault {
     | { readonly lost: true }
     /** The connection ends before anything is done. */
     | { readonly reset: true }
+    /** An answer of so many bytes; Infinity: it never ends. */
+    | { readonly bytes: number }
     | { readonly secondary: { readonly retryAfterS: number | null } }
     | { readonly primary: { readonly resetInS: number } };
 }
@@ -155,6 +157,8 @@ export interface Trouble {
   readonly waitMs: number;
   readonly refusal: HubError | null;
   readonly cut: 'before' | 'after' | null;
+  /** In place of the answer; 0: none. */
+  readonly bytes: number;
 }
 
 /** What the faults that tests asked for do to this request. */
@@ -169,19 +173,20 @@ export const troubleFor = (
       (fault.method === undefined || fault.method === request.method) &&
       (fault.path === undefined || fault.path.test(request.path)),
   );
-  if (found === undefined) return { waitMs: 0, refusal: null, cut: null };
+  if (found === undefined) return { waitMs: 0, refusal: null, cut: null, bytes: 0 };
   found.left -= 1;
   const { kind } = found.fault;
-  if ('slowMs' in kind) return { waitMs: kind.slowMs, refusal: null, cut: null };
-  if ('lost' in kind) return { waitMs: 0, refusal: null, cut: 'after' };
-  if ('reset' in kind) return { waitMs: 0, refusal: null, cut: 'before' };
+  if ('slowMs' in kind) return { waitMs: kind.slowMs, refusal: null, cut: null, bytes: 0 };
+  if ('bytes' in kind) return { waitMs: 0, refusal: null, cut: null, bytes: kind.bytes };
+  if ('lost' in kind) return { waitMs: 0, refusal: null, cut: 'after', bytes: 0 };
+  if ('reset' in kind) return { waitMs: 0, refusal: null, cut: 'before', bytes: 0 };
   if ('status' in kind) {
     const message = kind.body ?? 'Server Error';
     const refusal = new HubError(kind.status, { message }, kind.headers ?? {});
-    return { waitMs: 0, refusal, cut: null };
+    return { waitMs: 0, refusal, cut: null, bytes: 0 };
   }
   if ('secondary' in kind) {
-    return { waitMs: 0, refusal: secondary(kind.secondary.retryAfterS), cut: null };
+    return { waitMs: 0, refusal: secondary(kind.secondary.retryAfterS), cut: null, bytes: 0 };
   }
   const reset = String(Math.ceil(nowMs / 1000) + kind.primary.resetInS);
   const headers = {
@@ -189,5 +194,5 @@ export const troubleFor = (
     'x-ratelimit-remaining': '0',
     'x-ratelimit-reset': reset,
   };
-  return { waitMs: 0, refusal: primary({ kind: 'nobody' }, headers), cut: null };
+  return { waitMs: 0, refusal: primary({ kind: 'nobody' }, headers), cut: null, bytes: 0 };
 };

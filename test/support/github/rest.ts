@@ -3,6 +3,7 @@
 // In: http requests below the API's prefix. Out: http answers. Not here: what a route does.
 
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import type http from 'node:http';
 import { callerOf, mayCall } from './access.ts';
 import { checkAnswer, checkRequest, findOperation } from './description.ts';
@@ -65,6 +66,7 @@ export const serveRest = async (
   };
   const trouble = troubleFor(rest.state, asked, rest.hub.now());
   if (trouble.cut === 'before') return void response.destroy();
+  if (trouble.bytes > 0) return pour(response, trouble.bytes);
   if (trouble.waitMs > 0) await new Promise((done) => setTimeout(done, trouble.waitMs));
   rest.state.running += 1;
   try {
@@ -75,6 +77,23 @@ export const serveRest = async (
   } finally {
     rest.state.running -= 1;
   }
+};
+
+const POURED = Buffer.alloc(1024 * 1024, ' ');
+
+/** Until so many bytes are sent, or nobody reads on. */
+const pour = async (response: http.ServerResponse, bytes: number): Promise<void> => {
+  response.writeHead(200, { 'content-type': 'application/json' });
+  for (let sent = 0; sent < bytes && !response.destroyed; sent += POURED.length) {
+    if (!response.write(POURED)) {
+      const more = new AbortController();
+      const { signal } = more;
+      await Promise.race([once(response, 'drain', { signal }), once(response, 'close', { signal })])
+        .catch(() => undefined)
+        .finally(() => more.abort());
+    }
+  }
+  response.end('[]');
 };
 
 const refusalReply = ({ status, body, headers }: HubError): Reply => ({ status, body, headers });

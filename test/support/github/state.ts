@@ -135,7 +135,7 @@ export interface DeploymentStatus {
 export interface Repo {
   readonly id: number;
   readonly owner: Account;
-  readonly name: string;
+  name: string;
   readonly private: boolean;
   readonly defaultBranch: string;
   readonly parent: Repo | null;
@@ -239,6 +239,8 @@ export interface Hub {
   readonly nextId: () => number;
   readonly accounts: Map<string, Account>;
   readonly repos: Map<string, Repo>;
+  /** Names that repositories had before: `owner/name` in lower case → the repository. */
+  readonly renamed: Map<string, Repo>;
   /** `org/team` in lower case → logins of its members. */
   readonly teams: Map<string, Set<string>>;
   readonly apps: App[];

@@ -1,7 +1,8 @@
 // What the loop of the forge tells, in which order, how often, and what it does not tell twice: over a
 // forge in memory, with a clock that the test moves.
 
-import { afterEach, beforeEach, describe, expect, test } from 'vitest';
+import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { RETRY_FIRST_MS, RETRY_LONGEST_MS } from '../../../reconciler/config.ts';
 import { REPLAN_MS } from '../../../reconciler/forge/pulls.ts';
 import type { EdgeFailure } from '../../../reconciler/ports.ts';
 import { BUTTONS } from '../../../reconciler/render/buttons.ts';
@@ -272,9 +273,36 @@ test('a commit that took another one back offers to land that again, also once i
   world.fake.failure = null;
   const next = viewOf([...commits, { 'configs/x': 'y' }]);
   await world.see(next);
+  await world.advance(RETRY_FIRST_MS);
   expect(world.fake.checks.get(`sync/${head.oid}`)?.title).toBe('It was in sync');
   expect(buttonsAt(head.oid)).toEqual(['reland']);
   expect(buttonsAt(next.tree.head.oid)).toEqual(['rollback']);
+});
+
+test('what is refused is not written anew with each move of the cluster, and nothing is missed', async () => {
+  const commits = [BASE, { [WEB]: 'image: reg.example/web:2\ncount: 3\n' }];
+  const rolling = viewOf(commits, STARTING);
+  const { oid } = rolling.tree.head;
+  await world.see(rolling);
+  const line = `check sync/${oid}`;
+  world.fake.refused.set(line, { ...BROKEN_EDGE, message: 'HTTP 422' });
+  const spy = vi.spyOn(world.fake.refused, 'get');
+  const tries = () => spy.mock.calls.filter(([asked]) => asked === line).length;
+  for (let turn = 0; turn < 50; turn += 1) {
+    await world.see(viewOf(commits, DEAD));
+    await world.see(viewOf(commits));
+  }
+  expect(tries()).toBeLessThanOrEqual(1);
+  for (let ms = 0; ms < 60_000; ms += 500) {
+    await world.see(viewOf(commits));
+    await world.advance(500);
+  }
+  expect(tries()).toBeLessThanOrEqual(1 + 8);
+  // It was in sync in between, and another commit follows before that could be told.
+  await world.see(viewOf([...commits, { 'configs/x': 'y' }], STARTING));
+  world.fake.refused.clear();
+  await world.advance(RETRY_LONGEST_MS);
+  expect(world.fake.checks.get(`sync/${oid}`)?.title).toBe('It was in sync');
 });
 
 test('more copies of a version that settled: in sync when they are healthy', async () => {
@@ -315,6 +343,54 @@ describe('pull requests', () => {
     expect(world.plans).toEqual(['h1']);
     expect(world.fake.checks.get('plan/h1')?.conclusion).toBe('success');
     expect(world.fake.writes.filter((line) => line === 'comment #3')).toHaveLength(1);
+  });
+
+  test('one whose plan takes a minute holds up no commit and no person, and is told once', async () => {
+    const { fake, plans, answer } = world;
+    fake.pulls = [pull(), pull({ number: 4, head: 'h4' })];
+    let made = () => {};
+    const minute = new Promise<void>((resolve) => void (made = resolve));
+    answer.plan = (head, base) =>
+      head === 'h4'
+        ? minute.then(() => ({ kind: 'untouched', head, base }) as const)
+        : { kind: 'untouched', head, base };
+    const view = viewOf([BASE], STARTING);
+    await world.see(view);
+    const sync = `sync/${view.tree.head.oid}`;
+    expect(fake.checks.has(sync)).toBe(false);
+    await world.advance(3000);
+    expect(fake.checks.get(sync)?.status).toBe('in_progress');
+    // The cluster moves meanwhile: what is being made is not begun anew each time.
+    for (let turn = 0; turn < 5; turn += 1) {
+      await world.see(viewOf([BASE], STARTING));
+      await world.advance(3000);
+    }
+    expect(plans).toEqual(['h4']);
+    expect(fake.writes.filter((line) => line.startsWith('check plan'))).toEqual([]);
+    made();
+    await world.settle();
+    expect(plans).toEqual(['h4', 'h1']);
+    expect(fake.checks.has('plan/h4') && fake.checks.has('plan/h1')).toBe(true);
+    expect(fake.writes.filter((line) => line === 'check plan/h4')).toHaveLength(1);
+  });
+
+  test('of sixty fifty are planned, and it is said; whoever asks for another one gets it', async () => {
+    const { fake, plans, loop } = world;
+    fake.pulls = Array.from({ length: 60 }, (_, index) =>
+      pull({ number: index + 1, head: `h${index + 1}`, fromFork: index > 0 }),
+    );
+    const view = viewOf([BASE]);
+    await world.see(view);
+    expect(plans).toHaveLength(50);
+    expect(plans[0]).toBe('h1');
+    expect(plans).not.toContain('h5');
+    expect(loop.notice()).toMatch(/of 60 open pull requests 50 are planned/);
+    const by = { login: 'ada', id: 1 };
+    const asked = { id: 'r1', kind: 'comment', action: 'plan', by, pull: 5, commit: 'h5' } as const;
+    fake.requests = [{ ...asked, permission: 'write' }];
+    await world.poke();
+    await world.poke();
+    expect(plans).toContain('h5');
   });
 
   test('its plan begins while the forge is still asked for the rest, and is told once, after it', async () => {
@@ -659,6 +735,7 @@ describe('what the forge refuses of one keeps no other from being told', () => {
     await world.see(first);
     const second = viewOf([BASE, { 'configs/x': 'y' }], STARTING);
     await world.see(second);
+    await world.advance(RETRY_FIRST_MS);
     expect(world.fake.checks.get(`sync/${second.tree.head.oid}`)?.status).toBe('in_progress');
     expect(world.loop.failure()).toBe(refusal.message);
   });

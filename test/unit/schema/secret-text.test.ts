@@ -1,7 +1,7 @@
 // What counts as a secret, and that no text of strangers takes long to look at.
 
 import { expect, test } from 'vitest';
-import { looksSecret, maskedLine } from '../../../schema/secret-text.ts';
+import { looksSecret, maskedLine, secretsOf } from '../../../schema/secret-text.ts';
 
 test.each([
   'password=hunter2',
@@ -31,4 +31,24 @@ test('a text is looked at in no time, however it is made; a very long one counts
     }
   }
   expect(performance.now() - began).toBeLessThan(1000);
+});
+
+test('a line that holds the value of a secret variable is masked, however plain it looks', () => {
+  const environment = [
+    ['API_TOKEN', 'blue horse'],
+    ['DB_PASSWORD', 'one-line\nanother-line'],
+    ['PIN_SECRET', '1234'],
+    ['MODE', 'production'],
+    ['DATABASE', 'postgres://ada:swordfish@db/shop'],
+  ] as const;
+  const spec = { groups: [{ tasks: [{ environment }] }] } as unknown as Parameters<
+    typeof secretsOf
+  >[0];
+  const secrets = secretsOf(spec);
+  for (const line of ['got blue horse', 'x another-line', 'at postgres://ada:swordfish@db/shop']) {
+    expect(maskedLine(line, secrets)).toMatch(/^\*\*\*/);
+  }
+  for (const line of ['in production, 1234 times', 'blue', 'horse']) {
+    expect(maskedLine(line, secrets)).toBe(line);
+  }
 });

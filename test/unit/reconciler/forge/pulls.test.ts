@@ -76,19 +76,30 @@ describe('isNews', () => {
   });
 });
 
+const pull = (number: number, state: PullRequest['state'] = 'open'): PullRequest => ({
+  number,
+  title: '',
+  author: { login: 'ada', id: 1 },
+  head: `h${number}`,
+  headRef: 'x',
+  fromFork: false,
+  state,
+});
+
 test('the newest open pull requests are planned', () => {
-  const pull = (number: number, state: PullRequest['state'] = 'open'): PullRequest => ({
-    number,
-    title: '',
-    author: { login: 'ada', id: 1 },
-    head: `h${number}`,
-    headRef: 'x',
-    fromFork: false,
-    state,
-  });
   const many = Array.from({ length: PULLS_PLANNED + 5 }, (_, index) => pull(index + 1));
   const planned = plannedPulls([...many, pull(99, 'merged')]);
   expect(planned.map(({ number }) => number)).toEqual(
     Array.from({ length: PULLS_PLANNED }, (_, index) => PULLS_PLANNED + 5 - index),
   );
+});
+
+test('a thousand of strangers keep neither the own ones nor what somebody asked for from being planned', () => {
+  const theirs = Array.from({ length: 1000 }, (_, index) => ({
+    ...pull(index + 10),
+    fromFork: true,
+  }));
+  const planned = plannedPulls([pull(1), pull(2), ...theirs], new Set([15]));
+  expect(planned).toHaveLength(PULLS_PLANNED);
+  expect(planned.slice(0, 4).map(({ number }) => number)).toEqual([15, 2, 1, 1009]);
 });

@@ -346,10 +346,25 @@ describe('roll back', () => {
     expect(answer.message).toMatch(/^Purser-Request: r1$/m);
   });
 
+  test('what came to other fields since, a promotion or a retry, stays', () => {
+    const since = 'image: b\nfail: crash\n# why\nrestarted_at: now\nupdate:\n  promote: abc\n';
+    const files = [file(WEB, ['image: a\n# why\n', 'image: b\nfail: crash\n# why\n', since])];
+    const answer = answerTo(asked, context({ change: changeOf(files) }));
+    if (answer.kind !== 'commit') throw new Error(`a commit, not ${answer.kind}`);
+    const content = 'image: a\n# why\nrestarted_at: now\nupdate:\n  promote: abc\n';
+    expect(answer.edits).toEqual([{ path: WEB, content, base: textFile(since).blob }]);
+  });
+
   const link: SourceFile = { kind: 'refused', blob: 'l', why: 'symlink', size: null };
   test.each<[string, CommitChange['files'], string]>([
     ['too much', null, 'git revert c1'],
     ['changed since', [file(WEB, ['a', 'b', 'c'])], 'has changed since'],
+    [
+      'the same field changed since',
+      [file(WEB, ['image: a\n', 'image: b\n', 'image: c\n'])],
+      'has changed since',
+    ],
+    ['another file changed since', [file('configs/x', ['a', 'b', 'c'])], 'has changed since'],
     ['taken back already', [file(WEB, ['a', 'b', 'a'])], 'taken back already'],
     [
       'no text',

@@ -95,7 +95,7 @@ describe('which permission is missing', () => {
       { headers: { 'x-accepted-github-permissions': '' } },
       ['«Checks: Read and write»'],
     ],
-    ['reading', { method: 'GET' }, ['«Checks: Read-only»']],
+    ['reading what is written too', { method: 'GET' }, ['«Checks: Read and write»']],
     ['statuses', { path: '/repos/a/b/statuses/c' }, ['«Commit statuses: Read and write»']],
     ['deployments', { path: '/repos/a/b/deployments/1/x' }, ['«Deployments: Read and write»']],
     ['comments', { path: '/repos/a/b/issues/1/comments' }, ['«Pull requests: Read and write»']],

@@ -4,6 +4,8 @@
 import { describe, expect, test } from 'vitest';
 import {
   createGate,
+  KEPT_A_MINUTE,
+  KEPT_AN_HOUR,
   WRITES_A_MINUTE,
   WRITES_AN_HOUR,
   WRITE_WAIT_MAX_MS,
@@ -45,6 +47,23 @@ describe('writes', () => {
     time.now += MINUTE_MS;
     await write(WRITES_A_MINUTE);
     expect(gate.writes()).toBe(2 * WRITES_A_MINUTE);
+  });
+
+  test('plans leave some for commits of the branch and for answers, each minute and each hour', async () => {
+    const { time, gate, write } = world();
+    await write(WRITES_A_MINUTE - KEPT_A_MINUTE);
+    await expect(gate.mayWrite('plan')).rejects.toThrow(
+      /nothing more of pull requests .* some are kept for commits and answers/,
+    );
+    await write(KEPT_A_MINUTE);
+    for (let left = WRITES_AN_HOUR - KEPT_AN_HOUR - WRITES_A_MINUTE; left > 0; left -= 10) {
+      time.now += MINUTE_MS;
+      await write(Math.min(left, 10));
+    }
+    time.now += 2 * MINUTE_MS;
+    await expect(gate.mayWrite('plan')).rejects.toMatchObject({ consequence: 'retry' });
+    await gate.mayWrite();
+    await write(KEPT_A_MINUTE);
   });
 
   test('a short wait is sat out, a long one is told', async () => {
