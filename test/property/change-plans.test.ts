@@ -30,7 +30,7 @@ import {
 } from '../support/random-changes.ts';
 
 const CONTEXT: PlanContext = { cluster: 'shop', directory: 'c', approved: new Set() };
-const RUNS = { numRuns: 40 };
+const RUNS = { numRuns: 30 };
 
 const over = (law: (made: Foreseen, check: CheckBody) => void): Promise<void> =>
   fc.assert(
