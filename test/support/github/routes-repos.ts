@@ -1,7 +1,16 @@
 // Routes of a repository: itself, who may what, branches and their rules, commits, refs.
 // In: calls. Out: answers. Not here: pull requests (routes-pulls.ts).
 
-import { blobAt, commitOf, gitIn, isAncestor, logOf, moveRef, readRefs, resolveCommit } from './git.ts';
+import {
+  blobAt,
+  commitOf,
+  gitIn,
+  isAncestor,
+  logOf,
+  moveRef,
+  readRefs,
+  resolveCommit,
+} from './git.ts';
 import { changingRefs } from './pulls.ts';
 import { commitShape, fileShape, fullRepoShape, nodeId, repoPage, repoUrl } from './shapes.ts';
 import { userShape } from './shapes.ts';
