@@ -170,9 +170,9 @@ const wayTo = async (screening: Screening): Promise<Way> => {
     if (now === undefined) throw stale(raw);
     const cluster = now.get(CLUSTER_PATH);
     const changed = judging.changedBetween(files, now);
-    const known = changed.length === 0 ? info : await knownOf(source, info);
+    const told = changed.length === 0 ? info : await knownOf(source, info);
     const isMachine = await isOwnCommit(screening, info);
-    steps.push({ commit: info.oid, info: known, changed, cluster, isMachine });
+    steps.push({ commit: info.oid, info: told, changed, cluster, isMachine });
     files = now;
   }
   const isJudged = known && judged.commit === base;
@@ -180,9 +180,14 @@ const wayTo = async (screening: Screening): Promise<Way> => {
   return { start, steps };
 };
 
-/** What Git itself knows of who is behind a commit. */
+/**
+ * What Git itself knows of who is behind a commit. One that this machine made for a person is that
+ * person's, as the machine has signed: it knew who pressed the button, or who gave the command.
+ */
 const knownOf = async (source: Screenable, info: CommitInfo): Promise<ScreenedCommit> => {
-  const signedBy = (await source.signedBy?.(info.oid)) ?? [];
+  const signers = (await source.signedBy?.(info.oid)) ?? [];
+  const isMade = signers.length === 0 && (await source.isOwn?.(info.oid)) === true;
+  const signedBy = isMade ? [info.author.email.toLowerCase()] : signers;
   const merge = (await source.mergeOf?.(info.oid)) ?? null;
   const signed = signedBy.length === 0 ? {} : { signedBy };
   return { ...info, ...signed, ...(merge === null ? {} : { merge }) };

@@ -340,6 +340,19 @@ describe('verified signatures', () => {
     expect((await settle()).unprovenFiles).toBeUndefined();
   });
 
+  test('a commit that the machine made for a person, and signed, proves that person', async () => {
+    const { add, settle, sign } = world();
+    add(FIRST);
+    await settle();
+    add(by(ADA, { [WEB]: image('2') }));
+    sign();
+    const made = await settle();
+    expect([imageOf(made), made.unprovenFiles]).toEqual([digestOf('2'), undefined]);
+    add(by(BOB, { [WEB]: image('3') }));
+    sign();
+    expect(imageOf(await settle())).toBe(digestOf('2'));
+  });
+
   test('a list of signers that waits for its owner proves nobody', async () => {
     const { add, settle, sign } = signing();
     const rules = `${RULES}  /signers/ ada@example.org\n`;
