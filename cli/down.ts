@@ -47,7 +47,7 @@ export const down: CommandSpec = {
     if (withVolumes) await forgetHomes(settings, layout, io.err);
     await removeFiles(layout, settings, volumes.length > 0);
     // Commits and lists name it: like the repository it is no part of what runs.
-    if (withVolumes) await rm(layout.signingKey, { force: true });
+    if (withVolumes) await forgetKey(layout);
     await rmdir(layout.root).catch(() => undefined); // the repository is in it
     const { repository } = settings;
     if (common.json) io.out(JSON.stringify({ removed, stays: { repository, volumes } }));
@@ -95,6 +95,12 @@ const forgetHomes = async (settings: UpSettings, layout: Layout, warn: Say): Pro
   }
 };
 
+/** With it goes what is known of ledgers that it signed. */
+const forgetKey = async ({ signingKey }: Layout): Promise<void> => {
+  await rm(signingKey, { force: true });
+  await rm(`${signingKey}.ledger`, { force: true });
+};
+
 /** Of a cluster that was removed without its volumes. */
 const leftVolumes = async (layout: Layout, remove: boolean): Promise<readonly string[]> => {
   const names = await readdir(layout.nodesDir).catch(() => []);
@@ -116,7 +122,7 @@ const leftVolumes = async (layout: Layout, remove: boolean): Promise<readonly st
     await rmdir(root).catch(() => undefined);
   }
   await rmdir(layout.nodesDir).catch(() => undefined);
-  await rm(layout.signingKey, { force: true });
+  await forgetKey(layout);
   await rmdir(layout.root).catch(() => undefined); // the repository is in it
   return paths;
 };

@@ -32,6 +32,7 @@ import type { Handler } from './edge/control.ts';
 import { createControl } from './edge/control.ts';
 import type { GitSource } from './edge/git/source.ts';
 import { allowedSignerLine, openSigningKey } from './edge/git/signing-key.ts';
+import { createLedgerMark } from './edge/git/ledger-mark.ts';
 import { createGitSource } from './edge/git/source.ts';
 import { shownRepository } from './edge/git/remote.ts';
 import { withoutItems } from './edge/live-parts.ts';
@@ -130,7 +131,7 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
 type SourceOptions = Parameters<typeof createGitSource>[0];
 
 const openSource = (
-  { cluster, repository, cacheDir, trusted }: ReconcilerConfig,
+  { cluster, repository, cacheDir, trusted, signingKey: place }: ReconcilerConfig,
   {
     auth,
     ...more
@@ -145,9 +146,13 @@ const openSource = (
     cluster,
     cacheDir,
     trusted,
+    ...(place === null ? {} : { ledgerMark: markBeside(place.file, [cluster, repository.url]) }),
     ...more,
     ...(auth === null || auth === undefined ? {} : { auth }),
   });
+
+const markBeside = (key: string, about: readonly string[]) =>
+  createLedgerMark(`${key}.ledger`, about);
 
 /** Nothing of it is loaded where no forge is configured. */
 const openForge = async (

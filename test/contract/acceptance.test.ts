@@ -10,6 +10,7 @@ import { planCheck } from '../../reconciler/render/plan-check.ts';
 import type { GitSource } from '../../reconciler/edge/git/source.ts';
 import { createGitSource } from '../../reconciler/edge/git/source.ts';
 import type { GitSourceOptions } from '../../reconciler/edge/git/options.ts';
+import { createLedgerMark } from '../../reconciler/edge/git/ledger-mark.ts';
 import { allowedSignerLine, openSigningKey } from '../../reconciler/edge/git/signing-key.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
 import { refusedEach } from '../../schema/refused-words.ts';
@@ -580,6 +581,67 @@ describe('the ledger', () => {
     expect(await hashes(source)).toEqual(['old']);
     await record(source, settled('new'));
     expect(await hashes(open({ signingKey: key }))).toEqual(['old', 'new']);
+  });
+
+  /** The ledger in another history: of a commit that accepts `resumed`. */
+  const replace = (resumed: string, ...sign: readonly string[]): string => {
+    const other = initRepository(path.join(folder, `other-${count}`));
+    const line = { kind: 'resume', commit: resumed, by: 'ada', at: '2026-11-22T00:00:00Z' };
+    const made = commitFiles(other, { 'cluster.jsonl': `${JSON.stringify(line)}\n` }, 'ledger');
+    git(work, 'fetch', '--quiet', other, made);
+    const args = sign.length === 0 ? [] : ['-S'];
+    const tip = git(work, ...sign, 'commit-tree', ...args, '-m', 'ledger', `${made}^{tree}`);
+    git(work, 'update-ref', LEDGER, tip);
+    return tip;
+  };
+  const REPLACED = /no commit of the ledger refs\/purser\/shop\/ledger is signed by Purser/;
+
+  test('one that was replaced as a whole is known by the disk, and accepted by the key', async () => {
+    const first = commitFiles(work, { 'cluster.yaml': 'name: shop\n' }, 'First');
+    const file = path.join(folder, 'signing-key');
+    const signingKey = openSigningKey(file, true);
+    const withMark = () => ({
+      signingKey,
+      ledgerMark: createLedgerMark(`${file}.ledger`, ['shop', work]),
+    });
+    const source = open(withMark());
+    await source.read();
+    await record(source, settled('one'));
+    await source.read();
+    const good = git(work, 'rev-parse', LEDGER);
+    const bad = replace(first);
+    await expect(open(withMark()).read()).rejects.toThrow(REPLACED);
+    await expect(open(withMark()).record([settled('two')])).rejects.toThrow(REPLACED);
+    expect(git(work, 'rev-parse', LEDGER)).toBe(bad);
+    git(work, 'update-ref', LEDGER, good);
+    expect(await hashes(open(withMark()))).toEqual(['one']);
+    const accepting = ['commit-tree', '-S', '-p', bad, '-m', 'accepted', `${bad}^{tree}`];
+    const key = { file, line: '' };
+    git(work, 'update-ref', LEDGER, git(work, ...signWith(key), ...accepting));
+    const { ledger } = await open(withMark()).read();
+    expect(ledger).toContainEqual(expect.objectContaining({ kind: 'resume', commit: first }));
+    // Another repository, or a key of its own, knows nothing of it.
+    expect(createLedgerMark(`${file}.ledger`, ['shop', 'elsewhere']).wasSigned()).toBe(false);
+  });
+
+  test('with the disk lost the branch says it, whatever that ledger accepts', async () => {
+    const key = openSigningKey(path.join(folder, 'signing-key'), true);
+    turnedOn('strict', `ada ${ada.line}`, allowedSignerLine(key));
+    const source = open({ signingKey: key });
+    await source.read();
+    await record(source, settled('one'));
+    const good = git(work, 'rev-parse', LEDGER);
+    // A stranger's commit lists a stranger's key as Purser's, and a ledger of that key accepts it.
+    const list = allow(`eve ${bob.line}`, `purser ${bob.line}`);
+    const evil = signedCommit(work, bob, { files: list, message: 'Mine' });
+    const lost = openSigningKey(path.join(folder, 'new-key'), true);
+    for (const sign of [[], signWith(bob)]) {
+      replace(evil, ...sign);
+      await expect(open({ signingKey: lost }).read()).rejects.toThrow(REPLACED);
+    }
+    git(work, 'update-ref', LEDGER, good);
+    const { refused } = await open({ signingKey: lost }).read();
+    expect(refused?.cause.oid).toBe(evil);
   });
 
   test('a resume that somebody else wrote accepts nothing', async () => {

@@ -6,18 +6,20 @@
 import { isPurserKey, verdictOn, type SignaturePolicy } from '../../../schema/acceptance.ts';
 import type { MergeFacts } from '../../../schema/forge.ts';
 import type { Ledger } from '../../../schema/ledger.ts';
-import { refusalWords } from '../../../schema/refusal.ts';
+import { refusalWords, type RefusalReason } from '../../../schema/refusal.ts';
 import { refusedWords } from '../../../schema/refused-words.ts';
 import type { ForeignRecords, RefusedCommits } from '../../../schema/source.ts';
 import { createAcceptance } from './acceptance.ts';
 import type { Base } from './base.ts';
 import { broken } from './failure.ts';
 import { readLedger } from './ledger-store.ts';
+import { createReplacedGuard } from './ledger-replaced.ts';
 import { createLedgerTrust } from './ledger-trust.ts';
 import { COMMIT_BYTES } from './limits.ts';
 import type { GitSourceOptions } from './options.ts';
 import { NO_POLICY } from './policy.ts';
 import { allowedSignerLine } from './signing-key.ts';
+import type { SigningKey } from './sshsig.ts';
 import { checkCommit } from './verify.ts';
 
 export interface Counting {
@@ -51,12 +53,19 @@ const UNLISTED = { signers: NO_POLICY.signers, notBefore: 0 };
 export const createJudgement = (
   base: Base,
   directory: string,
-  options: Pick<GitSourceOptions, 'signingKey' | 'trusted' | 'judges' | 'log'>,
+  options: Pick<GitSourceOptions, 'signingKey' | 'trusted' | 'judges' | 'log' | 'ledgerMark'>,
 ): Judgement => {
-  const { log, signingKey: key = null, trusted = null, judges = true } = options;
+  const { log, signingKey: key = null, trusted = null, judges = true, ledgerMark: mark } = options;
   const ownKey = key?.publicKey.toString('base64') ?? null;
   const trust = createLedgerTrust({ base, ownKey, log });
   const acceptance = createAcceptance({ base, directory, trusted, log });
+  const notReplaced = createReplacedGuard({
+    base,
+    trust,
+    acceptance,
+    hasKey: ownKey !== null,
+    mark,
+  });
   let policy: SignaturePolicy | null = null;
   let known: Ledger = [];
   const counted = (tip: string | null) => trust.counted(tip, policy);
@@ -77,11 +86,13 @@ export const createJudgement = (
         const ledger = await readLedger(base.store(), tip, log);
         return { ledger, accepted: branch, refused: null };
       }
+      policy = (await notReplaced({ branch, tip })) ?? policy;
       const first = await read(branch, tip);
       // The accepted commit may list keys that were not known when the ledger was read.
       const isSame = first.counts === (await counted(tip));
       const { ledger, accepted, refused } = isSame ? first : await read(branch, tip);
       known = ledger;
+      if (ownKey !== null && trust.isSigned()) mark?.keep();
       return { ledger, accepted, refused };
     },
     counted,
@@ -102,19 +113,23 @@ export const createJudgement = (
       const checked = await checkCommit(data, { signers, notBefore: judge.committedAt });
       const verdict = verdictOn({ oid: '', parents: [tip], ...checked }, judge);
       if (verdict.kind === 'accepted') return;
-      const isListed = ownKey !== null && isPurserKey(judge.policy, ownKey);
-      const how =
-        key === null || isListed
-          ? ''
-          : `. Let a listed signer add this line to signers/allowed_signers: ${allowedSignerLine(key)}`;
-      throw broken(
-        `Purser commits nothing: its own commit ${refusalWords(verdict.reason)}, so the ` +
-          `signature policy would not accept it${how}`,
-      );
+      throw ownRefused(verdict.reason, judge.policy, key);
     },
     foreign: trust.foreign,
     isOwn: async (commit) => ownKey !== null && (await sshKeyOf(base, commit)) === ownKey,
   };
+};
+
+const ownRefused = (reason: RefusalReason, policy: SignaturePolicy, key: SigningKey | null) => {
+  const isListed = key !== null && isPurserKey(policy, key.publicKey.toString('base64'));
+  const how =
+    key === null || isListed
+      ? ''
+      : `. Let a listed signer add this line to signers/allowed_signers: ${allowedSignerLine(key)}`;
+  return broken(
+    `Purser commits nothing: its own commit ${refusalWords(reason)}, so the signature policy ` +
+      `would not accept it${how}`,
+  );
 };
 
 /** The key that signed it, whoever's that is; null: none of SSH. */

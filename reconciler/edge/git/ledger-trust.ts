@@ -19,6 +19,8 @@ import { checkCommit } from './verify.ts';
 export interface LedgerTrust {
   /** `policy`: of the newest accepted commit, which may list more keys; null: not known yet. */
   readonly counted: (tip: string | null, policy: SignaturePolicy | null) => Promise<string | null>;
+  /** A commit of a known key was seen in it since the start. */
+  readonly isSigned: () => boolean;
   /** Seen since the start, newest first. */
   readonly foreign: () => readonly ForeignRecords[];
 }
@@ -82,6 +84,7 @@ export const createLedgerTrust = ({ base, ownKey, log }: LedgerTrustOptions): Le
       note(above);
       return ours;
     },
+    isSigned: () => ours !== null,
     foreign: () => foreign,
   };
 };
@@ -101,5 +104,6 @@ const reasonOf = (signer: string | RefusalReason): RefusalReason =>
     ? { kind: 'unknown-key', key: fingerprintOf(Buffer.from(signer, 'base64')), detail: null }
     : signer;
 
-const listsPurser = (policy: SignaturePolicy | null): boolean =>
+/** Whether a commit names a key of Purser's. */
+export const listsPurser = (policy: SignaturePolicy | null): boolean =>
   policy !== null && policy.signers.ssh.some((one) => isPurserKey(policy, one.key));

@@ -11,6 +11,7 @@ import { createMirrorBase } from './base-mirror.ts';
 import { broken } from './failure.ts';
 import type { KnownTexts } from './folders.ts';
 import { normalDirectory } from './format.ts';
+import type { LedgerMark } from './ledger-mark.ts';
 import { HTTP_HEADERS_MS, HTTP_IDLE_MS, LOOK_AGAIN_MS, POLL_MS } from './limits.ts';
 import type { Auth, Place } from './remote.ts';
 import { placeOf } from './remote.ts';
@@ -45,6 +46,8 @@ export interface GitSourceOptions {
   readonly readOnly?: boolean;
   /** Signs every commit that is made, the ledger's too. Default: none, and they stay unsigned. */
   readonly signingKey?: SigningKey | null;
+  /** Whether this ledger was ever seen signed. Default: nothing is remembered. */
+  readonly ledgerMark?: LedgerMark;
   /** A commit that is accepted whoever signed it; null: the first one is judged by itself. */
   readonly trusted?: string | null;
   /** False: commits are read as they are asked for, and judged by whoever asked. Default: true. */

@@ -1,0 +1,49 @@
+// A ledger without any signed commit looks like one from before there was a key. It is none where it
+// was seen signed before, or where the branch, judged without a word of that ledger, names keys of
+// Purser's: somebody replaced it as a whole while nobody looked. In: both tips. Out: the policy whose
+// keys signed it; throws for one that was replaced. Not here: records of others on top of signed ones
+// (ledger-trust).
+
+import type { SignaturePolicy } from '../../../schema/acceptance.ts';
+import type { Acceptance } from './acceptance.ts';
+import type { Base } from './base.ts';
+import { broken } from './failure.ts';
+import type { LedgerMark } from './ledger-mark.ts';
+import { listsPurser, type LedgerTrust } from './ledger-trust.ts';
+
+export interface ReplacedGuardOptions {
+  readonly base: Base;
+  readonly trust: LedgerTrust;
+  readonly acceptance: Acceptance;
+  /** Without a key of its own nothing is signed, and nothing is missed. */
+  readonly hasKey: boolean;
+  readonly mark: LedgerMark | undefined;
+}
+
+interface Tips {
+  readonly branch: string;
+  readonly tip: string | null;
+}
+
+/** null: our own key signed it, or nobody ever did. Throws GitFailure (`broken`). */
+export const createReplacedGuard =
+  ({ base, trust, acceptance, hasKey, mark }: ReplacedGuardOptions) =>
+  async ({ branch, tip }: Tips): Promise<SignaturePolicy | null> => {
+    if (!hasKey || tip === null || trust.isSigned()) return null;
+    await trust.counted(tip, null);
+    if (trust.isSigned()) return null;
+    // A resume in it could accept a commit that lists any key.
+    const judged = await acceptance.of(branch, []).catch(() => null);
+    const policy = judged?.judge.policy ?? null;
+    await trust.counted(tip, policy);
+    if (trust.isSigned()) return policy;
+    const isAsked = policy !== null && policy.verify !== 'none' && listsPurser(policy);
+    if (isAsked || mark?.wasSigned() === true) throw broken(replacedWords(base));
+    return null;
+  };
+
+const replacedWords = ({ name, refs }: Base): string =>
+  `${name}: no commit of the ledger ${refs.ledger} is signed by Purser, and it must be: somebody ` +
+  'replaced it as a whole. Nothing is done. Put the signed one back; or look at this one ' +
+  `(git log -p ${refs.ledger}) and accept it as it is, by a commit on top that Purser's key ` +
+  'signs (docs/SIGNATURES.md, "The ledger")';
