@@ -4,6 +4,7 @@
 
 import { NAME_PATTERN, NODE_NAME_PATTERN } from './patterns.ts';
 import type { DocumentKind } from './documents.ts';
+import { shortened } from './plain.ts';
 import { problemCodes } from './problem-codes.ts';
 import type { Problem } from './problems.ts';
 
@@ -52,6 +53,9 @@ export const isFolderPlace = (path: string): boolean => {
 /** The kind of document that a path is, null for every other file. */
 export const kindOf = (path: string): DocumentKind | null => identityOf(path)?.kind ?? null;
 
+/** Of a path in a message: nobody reads the 4,000 characters that Git allows. */
+const PATH_CHARACTERS = 120;
+
 /** A YAML file that lies among the documents and is none; null where there is nothing to say. */
 export const strayFile = (path: string): Problem | null => {
   const parts = path.split('/');
@@ -60,13 +64,14 @@ export const strayFile = (path: string): Problem | null => {
   if ((folder === undefined && !inRoot) || !/\.(ya?ml|json)$/.test(path)) return null;
   if (identityOf(path) !== null) return null;
   const problem = { file: path, line: 1, column: 1 };
+  const shown = shortened(path, PATH_CHARACTERS);
   if (!path.endsWith('.yaml')) {
     return {
       ...problem,
       code: 'file-unknown',
       severity: problemCodes['file-unknown'].severity,
-      message: `${path} is not read: documents end in \`.yaml\`.`,
-      advice: `Rename it to ${path.replace(/\.(yml|json)$/, '.yaml')}.`,
+      message: `${shown} is not read: documents end in \`.yaml\`.`,
+      advice: `Rename it to ${shown.replace(/\.(yml|json)$/, '.yaml')}.`,
     };
   }
   if (folder !== undefined && parts.length !== folder.depth) {
@@ -76,7 +81,7 @@ export const strayFile = (path: string): Problem | null => {
       ...problem,
       code: 'file-unknown',
       severity: problemCodes['file-unknown'].severity,
-      message: `${path} is not read: it lies ${where} in \`${parts[0]}/\`.`,
+      message: `${shown} is not read: it lies ${where} in \`${parts[0]}/\`.`,
       advice: `Move it to ${parts[0]}/${names}.yaml.`,
     };
   }
@@ -84,7 +89,7 @@ export const strayFile = (path: string): Problem | null => {
     ...problem,
     code: 'name-invalid',
     severity: problemCodes['name-invalid'].severity,
-    message: `${path} is not read: its path is no valid name.`,
+    message: `${shown} is not read: its path is no valid name.`,
     advice: problemCodes['name-invalid'].advice,
   };
 };

@@ -16,6 +16,13 @@ import { blockedLines, manyCopies, NODE_WORDS } from './words.ts';
 /** GitHub takes 64 KB; a remark that nobody reads to its end helps nobody. */
 const MESSAGE_LIMIT = 1_000;
 
+/** Longer paths, and those that are no plain text, are named in the summary alone. */
+const PATH_LIMIT = 1000;
+
+/** One remark that the forge refuses would keep the whole check from being written. */
+const isPlainPath = ({ path }: Annotation): boolean =>
+  path.length <= PATH_LIMIT && plainLine(path) === path;
+
 export const planAnnotations = (seen: Seen, directory: string): readonly Annotation[] => {
   const { problems } = seen.plan.summary;
   const within = (file: string) => (directory === '' ? file : `${directory}/${file}`);
@@ -27,6 +34,7 @@ export const planAnnotations = (seen: Seen, directory: string): readonly Annotat
     ...guardedRemarks(seen),
     ...warnings.map(problemRemark),
   ]
+    .filter(isPlainPath)
     .slice(0, ANNOTATIONS_LIMIT)
     .map((remark) => ({
       ...remark,

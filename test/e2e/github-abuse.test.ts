@@ -130,7 +130,7 @@ test('a pull request of everything at once: each is said in its check, and a rol
   const bare = html.replaceAll(/<(code|pre)\b[^>]*>[\s\S]*?<\/\1>/g, '');
   expect(bare).not.toMatch(/@\w|<img|<a |#123|root:x:0/);
   for (const hidden of ['\u001b', '\u202e']) expect(text).not.toContain(hidden);
-  expect(text.length).toBeLessThan(40_000);
+  expect(text.length).toBeLessThan(8000);
   await expect.poll(() => hub.comments(number).length, SOON).toBe(1);
   const grown = (cluster.reconciler.memoryBytes() ?? 0) - memory;
   console.log(
