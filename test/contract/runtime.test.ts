@@ -2,7 +2,7 @@
 // only they have.
 
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -316,6 +316,22 @@ describe.each(present)('containerd $name', ({ name, binary }) => {
       expect(await find(server.runtime, id)).toMatchObject({ task: 'running' });
       await server.runtime.remove(id);
       expect(await find(server.runtime, id)).toBeUndefined();
+    }
+  });
+
+  test('folders of snapshots that containerd died over are in nobody’s way', async () => {
+    const snapshots = 'c/root/io.containerd.snapshotter.v1.overlayfs/snapshots';
+    const folder = join(server.folder, snapshots);
+    const newest = Math.max(...readdirSync(folder).map(Number).filter(Number.isInteger));
+    const left = Array.from({ length: 50 }, (_, n) => join(folder, `${newest + 1 + n}`));
+    for (const one of left) mkdirSync(join(one, 'fs'), { recursive: true });
+    try {
+      const id = await run('sleep 1000');
+      expect(await find(server.runtime, id)).toMatchObject({ task: 'running' });
+      expect(left.some((one) => !existsSync(one) || readdirSync(one).includes('work'))).toBe(true);
+      await server.runtime.remove(id);
+    } finally {
+      for (const one of left) rmSync(one, { recursive: true, force: true });
     }
   });
 

@@ -18,6 +18,7 @@ import { Options } from './generated/containerd/runc_options.ts';
 import type { Mount } from './generated/containerd/types.ts';
 import type { Any } from './generated/google/protobuf/any.ts';
 import { RUNTIME, type SandboxRecords, sandboxRecords, SPEC_TYPE } from './sandboxes.ts';
+import { prepareSnapshot } from './snapshots.ts';
 import { nextLog, openOutput } from './stdio.ts';
 
 export interface Lifecycle {
@@ -99,7 +100,7 @@ const create = async (context: Context, ask: CreateAsk): Promise<{ readonly pid:
   }
   try {
     await sandboxes.create(id, options);
-    const mounts = await prepareSnapshot(context, ask);
+    const mounts = await ownLayer(context, ask);
     return await createTask(context, { id, mounts, log });
   } catch (error) {
     await remove(context, id).catch(() => undefined);
@@ -123,16 +124,17 @@ const recordOf = (
 });
 
 /** The container's own layer; one that an earlier attempt left is thrown away first. */
-const prepareSnapshot = async ({ snapshots }: Context, ask: CreateAsk): Promise<Mount[]> => {
-  const key = { snapshotter: SNAPSHOTTER, key: ask.id };
-  const prepare = () => snapshots.prepare({ ...key, parent: ask.image.chainId, labels: {} });
+const ownLayer = async (context: Context, ask: CreateAsk): Promise<Mount[]> => {
+  const key = ask.id;
+  const prepare = () => prepareSnapshot(context, { key, parent: ask.image.chainId, labels: {} });
   try {
-    return (await prepare()).mounts;
+    return await prepare();
   } catch (error) {
     if (hasCode(error, Status.NOT_FOUND)) throw imageGone(ask, error);
     if (!hasCode(error, Status.ALREADY_EXISTS)) throw error;
-    await tolerate(snapshots.remove(key), Status.NOT_FOUND);
-    return (await prepare()).mounts;
+    const { snapshots } = context;
+    await tolerate(snapshots.remove({ snapshotter: SNAPSHOTTER, key }), Status.NOT_FOUND);
+    return prepare();
   }
 };
 

@@ -9,6 +9,7 @@ import type { Descriptor } from '../../../schema/image-reference.ts';
 import { RuntimeError, tolerate } from '../runtime-error.ts';
 import { type Services, SNAPSHOTTER } from './client.ts';
 import { labelBlob } from './content.ts';
+import { prepareSnapshot } from './snapshots.ts';
 
 export interface LayerStep {
   readonly layer: Descriptor;
@@ -57,7 +58,7 @@ export const unpackLayer = async (
   const key = `extract-${randomUUID()} ${step.chainId}`;
   const labels = { 'containerd.io/snapshot.ref': step.chainId };
   const at = { snapshotter: SNAPSHOTTER, key };
-  const { mounts } = await services.snapshots.prepare({ ...at, parent: step.parent, labels });
+  const mounts = await prepareSnapshot(services, { key, parent: step.parent, labels });
   try {
     const { mediaType, digest, sizeBytes } = step.layer;
     const diff = { mediaType, digest, size: BigInt(sizeBytes) };
