@@ -1,7 +1,7 @@
 import { defineConfig } from 'vitest/config';
 
 // fast: pure code, one process, no isolation. contract and e2e: real containerd, Git and
-// registries; contract two files at a time, since they wait more than they work, e2e one.
+// registries, two files at a time, since they wait more than they work.
 const project = (name: string, include: string[], extra: object) => ({
   test: { name, include, ...extra },
 });
@@ -23,7 +23,7 @@ export default defineConfig({
       }),
       project('e2e', ['test/e2e/**/*.test.ts'], {
         pool: 'forks',
-        fileParallelism: false,
+        maxWorkers: 2,
         testTimeout: 300_000,
         hookTimeout: 300_000,
       }),
