@@ -1,0 +1,51 @@
+// The control socket's watch: every change is shown in the end, and showing takes a part of the
+// loop only.
+
+import type { CallContext } from 'nice-grpc';
+import { expect, test } from 'vitest';
+import { createControl } from '../../../../reconciler/edge/control.ts';
+
+/** What an answer of a large cluster takes; long beside what timers are late. */
+const MAKING_MS = 30;
+const WATCHED_MS = 600;
+
+const busyFor = (ms: number): void => {
+  const until = performance.now() + ms;
+  while (performance.now() < until);
+};
+
+test('whoever watches takes a quarter of the loop, and sees the last change', async () => {
+  const listeners = new Set<() => void>();
+  let value = 0;
+  const control = createControl({
+    handlers: {
+      state: async () => {
+        busyFor(MAKING_MS);
+        return value;
+      },
+    },
+    changes: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    streams: {} as Parameters<typeof createControl>[0]['streams'],
+  });
+  const abort = new AbortController();
+  const context = { signal: abort.signal } as CallContext;
+  const ask = { method: 'state', argument: new Uint8Array() };
+  const began = performance.now();
+  const changing = setInterval(() => {
+    value += 1;
+    for (const listener of listeners) listener();
+    if (performance.now() - began > WATCHED_MS) clearInterval(changing);
+  }, 5);
+  const seen: number[] = [];
+  for await (const { value: bytes } of control.watch(ask, context)) {
+    seen.push(Number(Buffer.from(bytes ?? []).toString()));
+    if (performance.now() - began > WATCHED_MS && seen.at(-1) === value) abort.abort();
+  }
+  // Without rests it would be twenty; one more for the first, one for the last.
+  expect(seen.length).toBeGreaterThan(1);
+  expect(seen.length).toBeLessThanOrEqual(WATCHED_MS / (4 * MAKING_MS) + 2);
+  expect(listeners.size).toBe(0);
+});
