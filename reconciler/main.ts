@@ -146,13 +146,18 @@ const openSource = (
     cluster,
     cacheDir,
     trusted,
-    ...(place === null ? {} : { ledgerMark: markBeside(place.file, [cluster, repository.url]) }),
     ...more,
+    ...(place === null || !more.signingKey
+      ? {}
+      : {
+          ledgerMark: createLedgerMark(`${place.file}.ledger`, {
+            about: [cluster, repository.url],
+            key: more.signingKey,
+            log: more.log,
+          }),
+        }),
     ...(auth === null || auth === undefined ? {} : { auth }),
   });
-
-const markBeside = (key: string, about: readonly string[]) =>
-  createLedgerMark(`${key}.ledger`, about);
 
 /** Nothing of it is loaded where no forge is configured. */
 const openForge = async (

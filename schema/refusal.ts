@@ -14,7 +14,9 @@ export type RefusalReason =
   | { readonly kind: 'merge-differs' }
   /** A commit that the host's merge brings in. */
   | { readonly kind: 'brought-in'; readonly commit: string; readonly reason: RefusalReason }
-  | { readonly kind: 'too-many'; readonly limit: number };
+  | { readonly kind: 'too-many'; readonly limit: number }
+  /** The branch was rewritten to commits that are older than one that was accepted. */
+  | { readonly kind: 'went-back'; readonly behind: string };
 
 /** What is wrong with the commit, to stand behind its name. */
 export const refusalWords = (reason: RefusalReason): string => {
@@ -39,6 +41,8 @@ export const refusalWords = (reason: RefusalReason): string => {
       return `brings in ${reason.commit.slice(0, 12)}, which ${refusalWords(reason.reason)}`;
     case 'too-many':
       return `comes with more than ${reason.limit} commits, more than are judged at once`;
+    case 'went-back':
+      return `goes back behind ${reason.behind.slice(0, 12)}, which was accepted before`;
     default:
       return reason satisfies never;
   }
@@ -67,6 +71,8 @@ export const remedyWords = (reason: RefusalReason): string => {
       return 'Sign the commits of the pull request before it is merged: git rebase --exec "git commit --amend --no-edit -S"';
     case 'too-many':
       return 'Push fewer at once';
+    case 'went-back':
+      return 'Put the branch back, and go back by a signed commit on top: git revert -S';
     default:
       return reason satisfies never;
   }

@@ -305,6 +305,96 @@ describe('head', () => {
   });
 });
 
+/** Judged by the newest accepted commit: what stands where the line forks may know no policy. */
+describe('a line that does not lead back to what was accepted last', () => {
+  /** The first commit, before there was a policy, and the newest one, which is in sync. */
+  const standing = async (verify: 'head' | 'strict' = 'strict') => {
+    turnedOn(verify, `ada ${ada.line}`);
+    const last = signedCommit(work, ada, news());
+    const source = open();
+    await source.read();
+    await record(source, { kind: 'synced', commit: last });
+    return { source, last, old: git(work, 'rev-parse', 'HEAD~2') };
+  };
+  const merge = (...sign: readonly string[]): string => {
+    const how = ['--quiet', '--no-ff', '--no-edit', '--strategy', 'ours'];
+    git(work, ...sign, 'merge', ...how, 'theirs');
+    return git(work, 'rev-parse', 'HEAD');
+  };
+  const forkAt = (old: string): void => {
+    git(work, 'branch', '--force', 'theirs', 'main');
+    git(work, 'reset', '--quiet', '--hard', old);
+  };
+  const resume = (source: GitSource, commit: string) =>
+    record(source, { kind: 'resume', commit, by: 'ada', at: '2026-11-22T00:00:00Z' });
+
+  test.each(['head', 'strict'] as const)('%s: a merge with swapped parents', async (verify) => {
+    const { source, last, old } = await standing(verify);
+    forkAt(old);
+    const evil = plainCommit();
+    const top = merge();
+    const cause = verify === 'head' ? top : evil;
+    for (const one of [source, open()]) {
+      expect(await seen(one)).toEqual([last, cause, 'unsigned']);
+      expect((await one.read()).refused?.commits).toEqual([top, evil]);
+    }
+    // Nor where an old record lies at the fork.
+    await resume(source, old);
+    await record(source, { kind: 'synced', commit: git(work, 'rev-parse', 'theirs~1') });
+    await record(source, { kind: 'synced', commit: last });
+    for (const one of [source, open()]) expect(await seen(one)).toEqual([last, cause, 'unsigned']);
+    await resume(source, top);
+    expect(await seen(source)).toEqual([top, null, null]);
+  });
+
+  test('one whose commits listed people signed is accepted', async () => {
+    const { source, old } = await standing();
+    forkAt(old);
+    signedCommit(work, ada, news());
+    const top = merge(...signWith(ada));
+    expect(await seen(open())).toEqual([top, null, null]);
+    expect(await seen(source)).toEqual([top, null, null]);
+  });
+
+  test('rewritten by force: all of it is signed, or nothing of it is accepted', async () => {
+    const { source, last, old } = await standing();
+    forkAt(old);
+    const good = signedCommit(work, ada, news());
+    const bad = plainCommit();
+    for (const one of [source, open()]) expect(await seen(one)).toEqual([last, bad, 'unsigned']);
+    git(work, 'reset', '--quiet', '--hard', good);
+    for (const one of [source, open()]) expect(await seen(one)).toEqual([good, null, null]);
+  });
+
+  test('what was signed long ago is not brought back, nor the branch set back', async () => {
+    const { source, last, old } = await standing();
+    forkAt(old);
+    commitFiles(work, news().files, 'Abandoned');
+    const abandoned = ['commit', '--quiet', '--amend', '--no-edit'];
+    const env = { ...process.env, GIT_COMMITTER_DATE: '2019-01-01T00:00:00Z' };
+    const who = { GIT_COMMITTER_NAME: 'ada', GIT_COMMITTER_EMAIL: 'ada@example.org' };
+    execFileSync('git', [...signWith(ada), ...abandoned], { cwd: work, env: { ...env, ...who } });
+    for (const back of [git(work, 'rev-parse', 'HEAD'), old]) {
+      git(work, 'reset', '--quiet', '--hard', back);
+      for (const one of [source, open()]) {
+        expect(await seen(one)).toEqual([last, back, 'went-back']);
+      }
+    }
+    // A person may go back.
+    await resume(source, old);
+    expect(await seen(open())).toEqual([old, null, null]);
+    expect(await seen(source)).toEqual([old, null, null]);
+  });
+
+  test('a history of its own', async () => {
+    const { source, last } = await standing();
+    git(work, 'checkout', '--quiet', '--orphan', 'other');
+    const root = commitFiles(work, { 'cluster.yaml': 'name: shop\n' }, 'Another');
+    git(work, 'branch', '--quiet', '--force', 'main', root);
+    for (const one of [source, open()]) expect(await seen(one)).toEqual([last, root, 'unsigned']);
+  });
+});
+
 describe('the very first commit', () => {
   const first = (lines: readonly string[]) => ({
     files: { 'cluster.yaml': cluster('strict'), ...allow(...lines) },
@@ -382,7 +472,9 @@ describe('merged by the host', () => {
     git(work, 'branch', '--quiet', '-D', 'pull');
     pull([ada, null]);
     const other = mergeButton();
-    expect(await seen(source)).toEqual([before, other, 'brought-in']);
+    // Who accepted the first merge stays at it; who never saw it begins below.
+    expect(await seen(source)).toEqual([merge, other, 'brought-in']);
+    expect(await seen(open())).toEqual([before, other, 'brought-in']);
   });
 
   test('merge commit: a branch that the host brought up to date first', async () => {
@@ -600,9 +692,11 @@ describe('the ledger', () => {
     const first = commitFiles(work, { 'cluster.yaml': 'name: shop\n' }, 'First');
     const file = path.join(folder, 'signing-key');
     const signingKey = openSigningKey(file, true);
-    const withMark = () => ({
-      signingKey,
-      ledgerMark: createLedgerMark(`${file}.ledger`, ['shop', work]),
+    const markOf = (about: readonly string[], key = signingKey) =>
+      createLedgerMark(`${file}.ledger`, { about, key, log });
+    const withMark = (key = signingKey) => ({
+      signingKey: key,
+      ledgerMark: markOf(['shop', work], key),
     });
     const source = open(withMark());
     await source.read();
@@ -621,7 +715,48 @@ describe('the ledger', () => {
     const { ledger } = await open(withMark()).read();
     expect(ledger).toContainEqual(expect.objectContaining({ kind: 'resume', commit: first }));
     // Another repository, or a key of its own, knows nothing of it.
-    expect(createLedgerMark(`${file}.ledger`, ['shop', 'elsewhere']).wasSigned()).toBe(false);
+    expect(markOf(['shop', 'elsewhere']).wasSigned()).toBe(false);
+    const another = openSigningKey(path.join(folder, 'another-key'), true);
+    expect(markOf(['shop', work], another).wasSigned()).toBe(false);
+    git(work, 'update-ref', LEDGER, good);
+    expect(await hashes(open(withMark(another)))).toEqual(['one']);
+  });
+
+  test('a folder that cannot be written forgets it, and says so once', () => {
+    const warned: string[] = [];
+    const warn = (_: unknown, words: string) => void warned.push(words);
+    // A file where its folder should be: root may write everywhere else.
+    fs.writeFileSync(path.join(folder, 'file'), '');
+    const key = openSigningKey(path.join(folder, 'signing-key'), true);
+    const file = path.join(folder, 'file', 'key.ledger');
+    const mark = createLedgerMark(file, { about: ['shop'], key, log: { warn } });
+    mark.keep();
+    mark.keep();
+    expect(warned).toEqual([expect.stringContaining('cannot be remembered')]);
+  });
+
+  test('a branch whose first commit is refused says it too, and no resume of that ledger helps', async () => {
+    const signingKey = openSigningKey(path.join(folder, 'signing-key'), true);
+    const files = {
+      'cluster.yaml': cluster('strict'),
+      ...allow(`ada ${ada.line}`, allowedSignerLine(signingKey)),
+    };
+    const first = commitFiles(work, files, 'First');
+    const evil = plainCommit();
+    for (const resumed of [first, evil]) {
+      replace(resumed);
+      await expect(open({ signingKey }).read()).rejects.toThrow(REPLACED);
+    }
+  });
+
+  test('nor does what cannot be judged for another reason', async () => {
+    const signingKey = openSigningKey(path.join(folder, 'signing-key'), true);
+    const first = turnedOn('strict', `ada ${ada.line}`, allowedSignerLine(signingKey));
+    const evil = plainCommit();
+    replace(evil);
+    const trusted = 'f'.repeat(40);
+    expect(first).not.toBe(trusted);
+    await expect(open({ signingKey, trusted }).read()).rejects.toThrow('does not contain ffff');
   });
 
   test('with the disk lost the branch says it, whatever that ledger accepts', async () => {

@@ -9,6 +9,7 @@ import { afterCommit, JUDGED_COMMITS, verdictOn } from '../../../schema/acceptan
 import type { Ledger } from '../../../schema/ledger.ts';
 import { refusedWords } from '../../../schema/refused-words.ts';
 import type { RefusedCommit, RefusedCommits } from '../../../schema/source.ts';
+import { judgeAside, leadsAside, type Walked } from './acceptance-aside.ts';
 import { broken, RefusedHead } from './failure.ts';
 import type { Commit } from './format.ts';
 import { POLICY_COMMITS, REFUSED_TOLD } from './limits.ts';
@@ -45,19 +46,19 @@ export interface Asked {
 
 /** Throws GitFailure (`broken`) where not even the first commit is accepted. */
 export const judgeBranch = async (known: KnownCommits, asked: Asked): Promise<Judged> => {
-  const anchors = anchorsOf(asked.ledger, [asked.trusted, asked.settled]);
+  const anchors = anchorsOf(asked);
   const walked = await walk(known, asked.head, anchors);
   return judgedOf(known, await judgeLine({ known, asked, anchors }, walked));
 };
 
 /**
  * Commits that are accepted, whatever they are signed with: those that were acted on, those that a
- * person resumed at, and the one that the reconciler was told of.
+ * person resumed at, and the one that the reconciler was told of. Newest first.
  */
-const anchorsOf = (ledger: Ledger, others: readonly (string | null)[]): ReadonlySet<string> => {
-  const anchors = new Set(anchorsIn(ledger));
-  for (const one of others) if (one !== null) anchors.add(one);
-  return anchors;
+const anchorsOf = ({ trusted, ledger, settled }: Asked): ReadonlySet<string> => {
+  const all = [trusted, ...anchorsIn(ledger), settled];
+  // Of one that is named twice the later mention counts.
+  return new Set(all.filter((one) => one !== null).toReversed());
 };
 
 const anchorsByLedger = new WeakMap<Ledger, readonly string[]>();
@@ -72,12 +73,6 @@ const anchorsIn = (ledger: Ledger): readonly string[] => {
   anchorsByLedger.set(ledger, found);
   return found;
 };
-
-interface Walked {
-  /** Oldest first. */
-  readonly commits: readonly Commit[];
-  readonly end: 'anchor' | 'root' | 'cut';
-}
 
 const walk = async (
   known: KnownCommits,
@@ -108,18 +103,17 @@ const judgeLine = async (judging: Judging, { commits, end }: Walked): Promise<Li
   const { known, anchors } = judging;
   const [first, ...rest] = commits;
   if (first === undefined) throw new Error('a line has at least one commit');
-  let line: Line;
-  if (end === 'root') line = await fromRoot(judging, first);
-  else if (end === 'anchor' || anchors.size === 0) line = await fromAccepted(known, first);
-  else {
-    const last = await newestKnown(known, anchors);
-    line = await fromAccepted(known, last ?? first);
-    if (last !== null && line.judge.policy.verify !== 'none') {
-      const reason = { kind: 'too-many', limit: JUDGED_COMMITS } as const;
-      return { ...line, refused: [{ commit: commits.at(-1)?.oid ?? first.oid, reason }] };
+  const newest = await newestKnown(known, anchors);
+  const isBeside = newest !== null && newest.oid !== first.oid;
+  if (isBeside && (await policyAt(known, newest)).verify !== 'none') {
+    const aside = { known, newest, walked: { commits, end } };
+    if (await leadsAside(aside, judging.asked.ledger)) {
+      if (end === 'root') mustNotBeTrusted(judging.asked);
+      const from = await fromAccepted(known, newest);
+      return judgeAside(aside, from, (head) => fromAccepted(known, head));
     }
-    line = await fromAccepted(known, first);
   }
+  let line = end === 'root' ? await fromRoot(judging, first) : await fromAccepted(known, first);
   for (const commit of rest) line = await judged(known, line, commit);
   return line;
 };
@@ -129,7 +123,7 @@ const newestKnown = async (
   known: KnownCommits,
   anchors: ReadonlySet<string>,
 ): Promise<Commit | null> => {
-  for (const oid of [...anchors].toReversed()) {
+  for (const oid of anchors) {
     if (await known.has(oid)) return known.commit(oid);
   }
   return null;
@@ -143,19 +137,22 @@ const fromAccepted = async (known: KnownCommits, commit: Commit): Promise<Line> 
 
 /** The very first commit is judged by its own files: nobody was there before it. */
 const fromRoot = async ({ known, asked }: Judging, first: Commit): Promise<Line> => {
-  const { trusted, name } = asked;
-  if (trusted !== null) {
-    throw broken(
-      `${name}: the branch does not contain ${trusted}, which the reconciler was told to ` +
-        'trust. Nothing is done: put the branch right, or start with another --trust',
-    );
-  }
+  mustNotBeTrusted(asked);
   const judge = await judgeAt(known, first);
   if (judge.policy.verify === 'none') return { accepted: first.oid, judge, refused: [] };
   const verdict = verdictOn(await known.facts(first, judge), judge);
   return verdict.kind === 'accepted'
     ? { accepted: first.oid, judge, refused: [] }
     : { accepted: null, judge, refused: [{ commit: first.oid, reason: verdict.reason }] };
+};
+
+/** Its line was walked to the very beginning, and met no commit that it was told to trust. */
+const mustNotBeTrusted = ({ trusted, name }: Asked): void => {
+  if (trusted === null) return;
+  throw broken(
+    `${name}: the branch does not contain ${trusted}, which the reconciler was told to ` +
+      'trust. Nothing is done: put the branch right, or start with another --trust',
+  );
 };
 
 const judged = async (known: KnownCommits, line: Line, commit: Commit): Promise<Line> => {
@@ -242,5 +239,6 @@ const judgedOf = async (
     newest.commit,
     `nothing of the branch can be acted on: ${refusedWords(told)}. Or start the reconciler with ` +
       '--trust COMMIT, the newest commit that you have looked at',
+    judge.policy,
   );
 };

@@ -2,6 +2,7 @@
 // In: words. Out: an error that the loop catches.
 // Not here: deciding to try again (the loop does).
 
+import type { SignaturePolicy } from '../../../schema/acceptance.ts';
 import type { Consequence, EdgeFailure } from '../../ports.ts';
 
 export class GitFailure extends Error implements EdgeFailure {
@@ -27,9 +28,12 @@ export class LostObject extends GitFailure {
 /** The branch stands at a commit that is not followed: a person must act. */
 export class RefusedHead extends GitFailure {
   readonly refused: string;
-  constructor(commit: string, message: string) {
+  /** By which it was refused; null: it was rewritten. */
+  readonly policy: SignaturePolicy | null;
+  constructor(commit: string, message: string, policy: SignaturePolicy | null = null) {
     super('broken', message);
     this.refused = commit;
+    this.policy = policy;
   }
 }
 

@@ -7,7 +7,7 @@
 import type { SignaturePolicy } from '../../../schema/acceptance.ts';
 import type { Acceptance } from './acceptance.ts';
 import type { Base } from './base.ts';
-import { broken } from './failure.ts';
+import { broken, RefusedHead } from './failure.ts';
 import type { LedgerMark } from './ledger-mark.ts';
 import { listsPurser, type LedgerTrust } from './ledger-trust.ts';
 
@@ -33,14 +33,23 @@ export const createReplacedGuard =
     await trust.counted(tip, null);
     if (trust.isSigned()) return null;
     // A resume in it could accept a commit that lists any key.
-    const judged = await acceptance.of(branch, []).catch(() => null);
-    const policy = judged?.judge.policy ?? null;
+    const policy = await policyOf(acceptance, branch);
     await trust.counted(tip, policy);
     if (trust.isSigned()) return policy;
-    const isAsked = policy !== null && policy.verify !== 'none' && listsPurser(policy);
+    const isAsked = policy.verify !== 'none' && listsPurser(policy);
     if (isAsked || mark?.wasSigned() === true) throw broken(replacedWords(base));
     return null;
   };
+
+/** Not even the first commit is accepted: it still says who has to sign. */
+const policyOf = async (acceptance: Acceptance, branch: string): Promise<SignaturePolicy> => {
+  try {
+    return (await acceptance.of(branch, [])).judge.policy;
+  } catch (error) {
+    if (error instanceof RefusedHead && error.policy !== null) return error.policy;
+    throw error;
+  }
+};
 
 const replacedWords = ({ name, refs }: Base): string =>
   `${name}: no commit of the ledger ${refs.ledger} is signed by Purser, and it must be: somebody ` +

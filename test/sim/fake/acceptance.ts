@@ -49,8 +49,7 @@ const NAMED = { trusted: null, name: 'the repository' };
 /** As the ledger keeps it: of what was in sync the newest alone. */
 const compacted = (ledger: Ledger): Ledger => {
   const synced = ledger.findLast(({ kind }) => kind === 'synced');
-  const resumes = ledger.filter(({ kind }) => kind === 'resume');
-  return synced === undefined ? resumes : [...resumes, synced];
+  return ledger.filter((record) => record.kind === 'resume' || record === synced);
 };
 
 /** Throws EdgeFailure where the machine's own commit would not be accepted on top of the head. */
