@@ -10,7 +10,6 @@ import type { Blocked, NodeReason } from '../../schema/plan.ts';
 import type { Problem } from '../../schema/problems.ts';
 import type { Summary } from '../../schema/summary.ts';
 import type { Seen } from './plan-blocks.ts';
-import { slotParts } from './places.ts';
 import { blockedLines, manyCopies, NODE_WORDS } from './words.ts';
 
 /** GitHub takes 64 KB; a remark that nobody reads to its end helps nobody. */
@@ -104,12 +103,13 @@ const titleOf = (blocked: Blocked, of: string): string => {
 };
 
 /** Of jobs whose file is there still: fewer copies, or a group less. */
-const guardedRemarks = ({ plan }: Seen): readonly Annotation[] => {
+const guardedRemarks = ({ plan, visibility }: Seen): readonly Annotation[] => {
   const places = placesIn(plan.summary);
   return plan.summary.guarded.flatMap(({ slots, why }) =>
     [...listsOf(slots, groupOf)].flatMap(([group, gone]) => {
       const place = places.get(group);
       if (place === undefined) return [];
+      const because = visibility.job(place.job) ? `${place.job}: ${why}. ` : '';
       return [
         {
           path: place.file,
@@ -117,7 +117,7 @@ const guardedRemarks = ({ plan }: Seen): readonly Annotation[] => {
           endLine: place.line,
           level: 'warning' as const,
           title: `${manyCopies(gone.length)} would stop for good`,
-          message: `${slotParts(gone[0] ?? '').job}: ${why}. Somebody must approve it.`,
+          message: `${because}Somebody must approve it.`,
         },
       ];
     }),

@@ -8,9 +8,10 @@ import { plannedOf } from '../../reconciler/planned.ts';
 import { planCheck } from '../../reconciler/render/plan-check.ts';
 import type { PlanContext } from '../../reconciler/render/plan-verdict.ts';
 import { endedCheck, syncCheck } from '../../reconciler/render/sync-check.ts';
-import { visibilityOf } from '../../reconciler/render/visibility.ts';
+import { visibilityOf, type Visibility } from '../../reconciler/render/visibility.ts';
 import { observe } from '../../reconciler/live/observe.ts';
 import { plan } from '../../reconciler/plan/plan.ts';
+import type { DesiredState } from '../../schema/desired.ts';
 import type { CheckBody } from '../../schema/forge.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
 import type { PullPlan } from '../../schema/pull-plan.ts';
@@ -349,6 +350,30 @@ export const syncChecks = (): ReadonlyMap<string, CheckBody> => {
     ['ended-failed', endedCheck({ kind: 'failed', jobs }, context)],
     ['ended-failed-without-logs', endedCheck({ kind: 'failed', jobs }, { cluster: 'shop', head })],
   ]);
+};
+
+/** `open`: `namespace`, and the namespace's file says `full`. */
+export type Level = 'full' | 'namespace' | 'open' | 'counts';
+
+const levelled = (level: Level, desired: DesiredState): DesiredState => {
+  const namespace = { name: 'shop', protected: false, quota: null, evidence: 'logs' } as const;
+  const planVisibility = level === 'open' ? 'namespace' : level;
+  return {
+    ...desired,
+    cluster: { ...desired.cluster, ...(planVisibility === 'full' ? {} : { planVisibility }) },
+    namespaces: [level === 'open' ? { ...namespace, planVisibility: 'full' } : namespace],
+  };
+};
+
+export const visibilityAt = (level: Level): Visibility =>
+  visibilityOf(levelled(level, desiredOf([])));
+
+/** The check of a commit whose version comes up, or does not. */
+export const syncAt = (level: Level, behaviour: Behaviour, ms: number): CheckBody => {
+  const cluster = clusterOf(behaviour);
+  run(cluster, ms);
+  cluster.desired = levelled(level, cluster.desired);
+  return checkOf(cluster);
 };
 
 /** A check as one page of Markdown: what a forge shows in its own layout. */

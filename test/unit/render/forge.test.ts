@@ -5,6 +5,7 @@ import { marked } from 'marked';
 import { describe, expect, test } from 'vitest';
 import { closedComment, deploymentWords, pullComment } from '../../../reconciler/render/comment.ts';
 import { BUTTONS } from '../../../reconciler/render/buttons.ts';
+import { planCheck } from '../../../reconciler/render/plan-check.ts';
 import {
   ANNOTATIONS_LIMIT,
   BUTTONS_LIMIT,
@@ -13,7 +14,15 @@ import {
   TITLE_LIMIT,
   type CheckBody,
 } from '../../../schema/forge.ts';
-import { pageOf, pullChecks, syncChecks } from '../../support/forge-scenes.ts';
+import {
+  pageOf,
+  pullChecks,
+  pullScenes,
+  syncAt,
+  syncChecks,
+  visibilityAt,
+  type Level,
+} from '../../support/forge-scenes.ts';
 
 const checks = new Map([...(await pullChecks()), ...syncChecks()]);
 
@@ -121,6 +130,52 @@ test('counts show no name, version, value or node', () => {
   expect(text).toBe('');
   expect(summary).not.toMatch(/shop\/web|n00\d|LOG_LEVEL|sha256|MiB/);
   expect(get('rollout-counts').title).toBe(get('rollout').title);
+});
+
+const NAMED = /shop\/web|shop\/store|n00\d|sha256|MiB|of \d+ slots/;
+
+const scenes = await pullScenes();
+
+const planAt = (level: Level, name: string): CheckBody => {
+  const found = scenes.find(([scene]) => scene === name);
+  if (found === undefined) throw new Error(`there is no scene ${name}`);
+  return planCheck(found[1], { ...found[2], visibility: visibilityAt(level) });
+};
+
+test('counts: neither a removal nor its remark on a line says why, of which job, where', () => {
+  const { title, summary, text, annotations, conclusion } = planAt('counts', 'removal');
+  expect(annotations).toMatchObject([
+    { title: '2 copies would stop for good', message: 'Somebody must approve it.' },
+  ]);
+  expect(`${title} ${summary} ${text}`).not.toMatch(NAMED);
+  expect([conclusion, title]).toEqual(['action_required', get('removal').title]);
+});
+
+test.each([
+  ['rolls', { kind: 'healthy' }, 18_000],
+  ['crashes', { kind: 'crashes', afterMs: 2_000 }, 4_000],
+] as const)('counts: a commit that %s is told without names', (_, behaviour, ms) => {
+  const [full, counts] = [syncAt('full', behaviour, ms), syncAt('counts', behaviour, ms)];
+  expect(JSON.stringify(full)).toMatch(NAMED);
+  expect(JSON.stringify(counts)).not.toMatch(NAMED);
+  expect(JSON.stringify(counts)).not.toMatch(/exited|died/);
+  expect(counts.summary).toContain('1 job not shown here: see `plan_visibility`.');
+  expect([counts.status, counts.conclusion]).toEqual([full.status, full.conclusion]);
+  expect(syncAt('namespace', behaviour, ms)).toEqual(counts);
+  expect(syncAt('open', behaviour, ms)).toEqual(full);
+});
+
+test('namespace: jobs of those that say so are shown, the cluster’s room and nodes are not', () => {
+  expect(planAt('namespace', 'removal')).toEqual(planAt('counts', 'removal'));
+  const open = planAt('open', 'removal');
+  expect(open.summary).toContain('`shop/web` loses 2 copies');
+  expect(open.annotations[0]?.message).toMatch(/^shop\/web: .* slots of namespace shop would go/);
+  const [full, part] = [planAt('full', 'rollout'), planAt('open', 'rollout')];
+  expect(full.summary).toMatch(/Promised to copies[^]*not zone a: shop\/web 1 copy short/);
+  expect(part.summary).not.toMatch(/Promised to copies|zone a/);
+  expect(part.summary).toContain('Quota of `shop`');
+  expect(part.summary).toContain('`shop/web`');
+  expect(part.text).toContain('LOG_LEVEL');
 });
 
 test('the comment on a pull request is the check’s summary; closed, it is one line', async () => {
