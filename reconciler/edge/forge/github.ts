@@ -35,12 +35,7 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
   const { isOurs } = place;
   const deliveries = appId === null ? null : createDeliveries(wire, { clock, isOurs });
   const requests = createRequests(wire, { self, clock, checks, statuses, comments });
-  const check: GitHub['check'] = (kind, at) => present(checks ?? statuses).check(kind, at);
-  const areOn = config.comments;
-  const closings = createClosings(
-    async ({ number, head }) =>
-      (await comments.isOpen(number)) || (!areOn && isOpenCheck(await check('plan', head))),
-  );
+  const closings = createClosings({ comments, areOn: config.comments, at: checks ?? statuses });
   const interval = () => intervalMs(config.webhook !== null, wire.gate.rate());
   const bell = createBell(clock, interval);
   /** Commits whose checks a person has asked to run again. */
@@ -78,9 +73,9 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
 
   return {
     look,
-    check,
+    check: (kind, commit) => present(checks ?? statuses).check(kind, commit),
     writeCheck: (report) => present(checks ?? statuses).write(report),
-    writeComment: commentsOf({ comments, closings, forget, areOn }),
+    writeComment: commentsOf({ comments, closings, forget, areOn: config.comments }),
     answer: (request, words, done) => requests.answer(request, words, done).then(forget),
     writeDeployment: createDeployments(wire, { self }),
     ...ownPulls(pulls, forget),
@@ -204,6 +199,11 @@ const present = <T>(part: T | null): T => {
 /** Closed pull requests that are known to need nothing more. */
 const SETTLED_MAX = 1000;
 
+interface ClosingParts extends Pick<CommentParts, 'comments' | 'areOn'> {
+  /** Where checks are told. */
+  readonly at: Pick<Checks, 'check'> | null;
+}
+
 /** It is made, or waits for a person: what ends with its pull request. */
 const isOpenCheck = (check: CheckReport | null): boolean =>
   check !== null && (check.status !== 'completed' || check.conclusion === 'action_required');
@@ -212,7 +212,10 @@ const isOpenCheck = (check: CheckReport | null): boolean =>
  * Of the pull requests closed last those whose comment of ours is still open, or where no comments
  * are written, whose check.
  */
-const createClosings = (isOpen: (pull: PullRequest) => Promise<boolean>) => {
+const createClosings = ({ comments, areOn, at }: ClosingParts) => {
+  const isOpen = async ({ number, head }: PullRequest): Promise<boolean> =>
+    (await comments.isOpen(number)) ||
+    (!areOn && isOpenCheck((await at?.check('plan', head)) ?? null));
   const settled = new Set<number>();
   const done = (pull: number): void => {
     settled.add(pull);
