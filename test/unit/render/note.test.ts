@@ -5,6 +5,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { noteWith, planNote, syncNote } from '../../../reconciler/render/note.ts';
 import { pullScenes } from '../../support/forge-scenes.ts';
+import { endNotes } from '../../support/forge-texts.ts';
 
 const scenes = await pullScenes();
 const GOLDEN = ['rollout', 'removal', 'does-not-fit', 'problems', 'drain', 'hostile-value'];
@@ -17,6 +18,10 @@ const noteOf = (name: string): string => {
 
 test.each(GOLDEN)('golden: %s', async (name) => {
   await expect(`${noteOf(name)}\n`).toMatchFileSnapshot(`./golden/note-${name}.txt`);
+});
+
+test.each([...endNotes()])('golden: %s', async (name, note) => {
+  await expect(`${note}\n`).toMatchFileSnapshot(`./golden/${name}.txt`);
 });
 
 test('a plan of a thousand jobs and a thousand failures are counted, and fit into a note', () => {
