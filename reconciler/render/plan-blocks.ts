@@ -96,6 +96,7 @@ export const planDetails = (seen: Seen): readonly Block[] => {
     },
     wavesBlock(seen),
     lossesBlock(seen),
+    failuresBlock(seen),
   ];
 };
 
@@ -269,5 +270,21 @@ const lossesBlock = ({ plan: { rehearsal }, visibility }: Seen): Block => {
     rows,
     close: `\n${FOLD_CLOSE}`,
     noun: 'failure',
+  };
+};
+
+/** The summary says the worst wave only. */
+const failuresBlock = ({ plan: { rehearsal }, visibility }: Seen): Block => {
+  const rows = rehearsal.waves
+    .filter(({ job }) => visibility.job(job))
+    .map(({ job, wave, healthy, wanted }) => ({
+      text: () => `- Wave ${wave} of ${code(job)}: ${healthy} of ${wanted} copies stay healthy`,
+      rank: healthy < wanted ? RANK.detail : RANK.background,
+    }));
+  return {
+    open: `${foldOpen('If a wave failed')}\n`,
+    rows,
+    close: `\n${FOLD_CLOSE}`,
+    noun: 'wave',
   };
 };
