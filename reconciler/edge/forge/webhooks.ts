@@ -31,7 +31,7 @@ export interface ReceiverOptions {
  */
 export const BODY_MAX_BYTES = 4 * 1024 * 1024;
 /** Bodies that are held at once, of senders that are not known yet. */
-const BODIES_MAX_BYTES = 32 * 1024 * 1024;
+export const BODIES_MAX_BYTES = 32 * 1024 * 1024;
 /** GitHub gives up after 10 s; whoever sends slower is not GitHub. */
 const REQUEST_LIMIT_MS = 10_000;
 const HEADERS_LIMIT_MS = 5000;
@@ -39,8 +39,8 @@ const HEADERS_LIMIT_MS = 5000;
 const SLOW_SOUGHT_MS = 1000;
 const CONNECTIONS_MAX = 256;
 /** Requests in a burst, and a second after that: a storm of 5,000 deliveries passes. */
-const BURST_MAX = 10_000;
-const REQUESTS_A_SECOND = 200;
+export const BURST_MAX = 10_000;
+export const REQUESTS_A_SECOND = 200;
 /** Deliveries known as seen, by id and by signature. */
 const SEEN_MAX = 20_000;
 /** Lines of log about refusals in a minute; more say nothing new. */

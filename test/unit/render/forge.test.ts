@@ -23,8 +23,9 @@ import {
   visibilityAt,
   type Level,
 } from '../../support/forge-scenes.ts';
+import { comments, rareChecks } from '../../support/forge-texts.ts';
 
-const checks = new Map([...(await pullChecks()), ...syncChecks()]);
+const checks = new Map([...(await pullChecks()), ...syncChecks(), ...(await rareChecks())]);
 
 const get = (name: string): CheckBody => {
   const check = checks.get(name);
@@ -37,6 +38,9 @@ describe('golden', () => {
   const names = [...checks.keys()].filter((name) => name !== 'many-jobs');
   test.each(names)('%s', async (name) => {
     await expect(`${pageOf(get(name))}\n`).toMatchFileSnapshot(`./golden/${name}.md`);
+  });
+  test.each([...comments()])('%s', async (name, text) => {
+    await expect(`${text}\n`).toMatchFileSnapshot(`./golden/${name}.md`);
   });
 });
 
@@ -106,6 +110,17 @@ test('conclusions: safe, invalid or without room, to be approved; never anything
     ['ended-superseded', 'cancelled', ''],
     ['ended-failed', 'failure', ''],
     ['ended-failed-without-logs', 'failure', ''],
+    ['rollout-namespace', 'success', ''],
+    ['unsigned', 'failure', ''],
+    ['unsigned-untouched', 'failure', ''],
+    ['owners-unjudged', 'action_required', 'approve'],
+    ['closed', 'cancelled', ''],
+    ['closed-merged', 'cancelled', ''],
+    ['sync-refused-rewritten', 'failure', ''],
+    ['sync-refused-unsigned', 'failure', ''],
+    ['sync-refused-below', 'failure', ''],
+    ['sync-held', 'action_required', ''],
+    ['sync-failed-counts', 'failure', 'rollback retry'],
   ]);
 });
 
@@ -187,6 +202,13 @@ test('the comment on a pull request is the check’s summary; closed, it is one 
   expect(alone).not.toContain('in the check');
   expect(closedComment(true)).toMatch(/^Merged/);
   expect(closedComment(false)).toMatch(/^Closed/);
+});
+
+test('what a namespace does not show is counted, and the rest of it is shown', () => {
+  const { summary, text } = get('rollout-namespace');
+  expect(summary).toContain('shop/web');
+  expect(`${summary}${text}`).not.toMatch(/books|back\//);
+  expect(summary).toContain('1 changed job not shown here');
 });
 
 test('a deployment is described by the title, as far as it fits', () => {

@@ -7,6 +7,7 @@ import { noteWith, planNote, syncNote } from '../../../reconciler/render/note.ts
 import { visibilityOf, type Visibility } from '../../../reconciler/render/visibility.ts';
 import { desiredOf } from '../../support/world.ts';
 import { pullScenes } from '../../support/forge-scenes.ts';
+import { endNotes } from '../../support/forge-texts.ts';
 
 const scenes = await pullScenes();
 const GOLDEN = ['rollout', 'removal', 'does-not-fit', 'problems', 'drain', 'hostile-value'];
@@ -19,6 +20,10 @@ const noteOf = (name: string, visibility?: Visibility): string => {
 
 test.each(GOLDEN)('golden: %s', async (name) => {
   await expect(`${noteOf(name)}\n`).toMatchFileSnapshot(`./golden/note-${name}.txt`);
+});
+
+test.each([...endNotes()])('golden: %s', async (name, note) => {
+  await expect(`${note}\n`).toMatchFileSnapshot(`./golden/${name}.txt`);
 });
 
 test('a plan of a thousand jobs and a thousand failures are counted, and fit into a note', () => {
