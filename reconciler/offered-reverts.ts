@@ -117,7 +117,7 @@ const impossibleReverts = async (
   const read = await complete(tree, { digests: [], histories: [], changes });
   return jobs.flatMap((job) => {
     const files = read.changes?.get(job.commit.oid)?.files ?? null;
-    const back = files === null ? null : takenBack(files);
+    const back = files === null ? null : takenBack(files, { byFields: false });
     if (back === null || back.edits.length === 0) return [];
     if (back.changed.length + back.unwritable.length > 0) return [];
     const message = messageOf(job, desired.cluster.name);
