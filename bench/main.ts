@@ -12,6 +12,7 @@ import { containersPerSecond } from './figures/containers-per-second.ts';
 import { publishedPort } from './figures/published-port.ts';
 import { pull } from './figures/pull.ts';
 import { pullRequestPlan } from './figures/pull-request-plan.ts';
+import { pushToCheck } from './figures/push-to-check.ts';
 import { reconcilerRestart } from './figures/reconciler-restart.ts';
 import { renderPlan } from './figures/render-plan.ts';
 import { requestsFailed } from './figures/requests-failed.ts';
@@ -33,6 +34,7 @@ const FIGURES: readonly Figure[] = [
   requestsFailed,
   renderPlan,
   webhookToPlan,
+  pushToCheck,
 ];
 
 const main = async (): Promise<void> => {

@@ -45,7 +45,7 @@ export interface ForgeConfig {
   readonly credentials: ForgeCredentials;
   /** Where deliveries arrive; null: there is no webhook, everything is asked for. */
   readonly webhook: WebhookConfig | null;
-  /** One comment on each pull request. */
+  /** One comment on each pull request; false: none, and an older one is folded. */
   readonly comments: boolean;
   /** An http(s) address: where people see what the cluster runs. Absent: deployments name none. */
   readonly environmentUrl?: string;

@@ -14,6 +14,7 @@ import type { Foresee } from './foresee.ts';
 import type { LogPort } from './ports.ts';
 import { noteWith, planNote, syncNote, type JobSeen, type NoteEnd } from './render/note.ts';
 import { isOnItsWay } from './render/sync-jobs.ts';
+import { visibilityOf } from './render/visibility.ts';
 
 export interface NotesPort {
   /** False: the host takes none, and none is written. */
@@ -77,7 +78,9 @@ export const createNoter = ({ notes, foresee, epochMs, log }: NoterOptions): Not
 
   const planOf = async ({ before, live }: Following, desired: DesiredState) => {
     try {
-      return planNote(desired.cluster.name, await foresee({ before, desired, live }));
+      // A change cannot show more of itself.
+      const visibility = visibilityOf(before ?? desired);
+      return planNote(desired.cluster.name, await foresee({ before, desired, live }), visibility);
     } catch (error) {
       log.error({ error: String(error) }, 'what a commit will do could not be foreseen');
       return null;
@@ -91,7 +94,8 @@ export const createNoter = ({ notes, foresee, epochMs, log }: NoterOptions): Not
     const cluster = desired.cluster.name;
     const { isPartial, plan } = one;
     const at = `${new Date(now).toISOString().slice(0, 19)}Z`;
-    const seen = { cluster, jobs: jobsOf(one), end, tookMs: now - one.since, at, isPartial };
+    const what = { cluster, jobs: jobsOf(one), end, tookMs: now - one.since, at, isPartial };
+    const seen = { ...what, visibility: visibilityOf(desired) };
     writing.put(one.commit, { cluster, plan, sync: syncNote(seen), isPartial });
   };
 

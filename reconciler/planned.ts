@@ -4,19 +4,23 @@
 // words (render), commits.
 
 import { fieldChanges } from './desired/field-changes.ts';
+import { fieldLines } from './desired/field-lines.ts';
 import { createReader, type Reader } from './desired/read.ts';
 import { effectsOf } from './plan/effects.ts';
 import { rehearse } from './plan/rehearse.ts';
 import { unaged } from '../schema/ageing.ts';
 import type { OwnedChange } from '../schema/behind.ts';
+import { ANNOTATIONS_LIMIT } from '../schema/forge.ts';
 import { sha256 } from '../schema/hash.ts';
 import { compareText } from '../schema/ids.ts';
 import type { LiveNode, LiveState } from '../schema/live.ts';
 import { ownersOf, parseOwners } from '../schema/owners.ts';
 import type { PullPlan } from '../schema/pull-plan.ts';
 import type { Files } from '../schema/source.ts';
+import type { Summary } from '../schema/summary.ts';
 import { createMemos } from './memos.ts';
 import { previewWith, type Foreseen, type PreviewAsk } from './preview.ts';
+import { groupOf } from './render/places.ts';
 import { planTitle } from './render/plan-title.ts';
 import { judge, type Verdict } from './render/plan-verdict.ts';
 import { summarize } from './render/summary.ts';
@@ -35,7 +39,7 @@ export interface PlannedInput {
 export const plannedOf = ({ foreseen, before, after, paths, read }: PlannedInput): Planned => {
   const { preview, after: forecast } = foreseen;
   const { live, base, change } = preview;
-  const summary = summarize(preview);
+  const summary = withLines(summarize(preview), after, read);
   const changed = new Set(summary.jobs.map(({ job }) => job));
   const written = [...paths].flatMap((path) => /^jobs\/(.+)\.yaml$/.exec(path)?.[1] ?? []);
   const jobs = [...new Set([...changed, ...written])];
@@ -47,6 +51,20 @@ export const plannedOf = ({ foreseen, before, after, paths, read }: PlannedInput
     ...ownedIn(base.desired.cluster.owners, paths, after),
     snapshot: nameOf(live),
   };
+};
+
+/** Of the groups that remarks are made of: no more files are looked at again. */
+const withLines = (summary: Summary, files: Files, read: Reader): Summary => {
+  const groups = summary.blocked.flatMap((blocked) =>
+    blocked.kind === 'no-node' ? [groupOf(blocked.slot)] : [],
+  );
+  const asked = new Set([...new Set(groups)].slice(0, ANNOTATIONS_LIMIT));
+  const places = (summary.places ?? []).map((place) => {
+    const file = asked.has(`${place.job}/${place.group}`) ? files.get(place.file) : undefined;
+    if (file === undefined) return place;
+    return { ...place, lines: fieldLines(read('job', place.file, file), place.group) };
+  });
+  return { ...summary, places };
 };
 
 /** By the rules of the base: a change cannot admit itself. */

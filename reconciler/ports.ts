@@ -105,7 +105,10 @@ export interface ForgePort {
   readonly check: (kind: CheckKind, commit: string) => Promise<CheckReport | null>;
   /** Makes it, or brings it up to date: never a second one of the same kind and commit. */
   readonly writeCheck: (report: CheckReport) => Promise<void>;
-  /** The one comment of ours on a pull request: made, edited in place, or folded (`minimized`). */
+  /**
+   * The one comment of ours on a pull request: made, edited in place, or folded (`minimized`). None
+   * is made where comments are off.
+   */
   readonly writeComment: (ask: {
     readonly pull: number;
     readonly body: string;

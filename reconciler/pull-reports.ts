@@ -9,7 +9,7 @@ import type { PullPlan } from '../schema/pull-plan.ts';
 import type { Ms } from '../schema/spec.ts';
 import { WOKEN } from './config.ts';
 import type { View } from './cycle.ts';
-import { dueOf, isNews, plannedPulls, type Due, type PlannedPull } from './forge/pulls.ts';
+import { causeOf, dueOf, isNews, plannedPulls, type Due, type PlannedPull } from './forge/pulls.ts';
 import { earliest, tryEach, type ForgeContext } from './forge-context.ts';
 import { closedCheck, closedComment, pullComment } from './render/comment.ts';
 import { planCheck } from './render/plan-check.ts';
@@ -268,13 +268,9 @@ const tellPlan = async (
   const words = { ...wordsOf(view), open, ...(why === null ? {} : { unjudged: why }) };
   const approvals = approvalsIn(view);
   const report: CheckReport = { ...planCheck(plan, words), kind: 'plan', commit: head };
-  const isSameInput = before?.head === head && before.base === base;
-  const isCluster =
-    isSameInput &&
-    before.approvals.join() === approvals.join() &&
-    JSON.stringify(before.behind) === JSON.stringify(behind);
+  const cause = causeOf(before, { head, base, approvals, behind, plan });
   const told = before?.told ?? (await forge.check('plan', head));
-  const isTold = told !== null && !isNews(told, report, isCluster ? 'cluster' : 'change');
+  const isTold = told !== null && !isNews(told, report, cause);
   if (!isTold) await forge.writeCheck(report);
   const comment = pull === null ? null : pullComment(plan, words, forge.hasChecks);
   const isOld = (!isTold || before === undefined) && before?.comment !== comment;

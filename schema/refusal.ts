@@ -54,17 +54,17 @@ export const remedyWords = (reason: RefusalReason): string => {
     case 'mismatch':
     case 'namespace':
     case 'unreadable':
-      return 'Sign it and push it again: git commit --amend -S';
+      return 'Sign it and push it again: `git commit --amend -S`';
     case 'unknown-key':
       return 'A listed signer adds the key to signers/allowed_signers in a commit before it, or signs it';
     case 'expired':
       return 'A listed signer signs it, or gives the key more time in a commit before it';
     case 'web-flow':
-      return 'Merge with a merge commit, or squash on your own machine and sign: git commit -S';
+      return 'Merge with a merge commit, or squash on your own machine and sign: `git commit -S`';
     case 'merge-differs':
-      return 'A listed signer makes the merge and signs it: git merge -S';
+      return 'A listed signer makes the merge and signs it: `git merge -S`';
     case 'brought-in':
-      return 'Sign the commits of the pull request before it is merged: git rebase --exec "git commit --amend --no-edit -S"';
+      return 'Sign the commits of the pull request before it is merged: `git rebase --exec "git commit --amend --no-edit -S"`';
     case 'too-many':
       return 'Push fewer at once';
     default:

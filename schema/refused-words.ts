@@ -14,7 +14,7 @@ export const refusedWords = ({ cause, newest, reason, commits }: RefusedCommits)
     `commit ${cause.oid.slice(0, 12)} by ${who} ${refusalWords(reason)}: it is not acted on` +
     (isOld ? `, nor what builds on it (${others === 1 ? '1 commit' : `${others} commits`})` : '') +
     `. ${remedyWords(reason)}; or revert it; or accept it as it is: ` +
-    `purser resume --at ${cause.oid}`
+    `\`purser resume --at ${cause.oid}\``
   );
 };
 

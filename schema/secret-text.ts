@@ -50,7 +50,7 @@ const SECRET_TEXTS: readonly RegExp[] = [
   /\beyJ[\w-]{8,200}\.[\w-]{8,}/,
   /\b(gh[pousr]_|github_pat_|glpat-|xox[abprs]-|AKIA|ASIA|sk-|sk_live_)[\w-]{8,}/,
   /[a-z][a-z0-9+.-]{0,20}:\/\/[^\s/@":]{1,100}:[^\s/@"]{1,200}@/i,
-  /(pass(word|wd|phrase)?|secret|token|credential|api[-_]?key|auth\w{0,20})["']?\s*[=:,\s]\s*["']?\S/i,
+  /(pass(word|wd|phrase)?|secret|token|credential|api[-_]?key|auth\w{0,20})["']?(\s*[=:,]\s*|\s+)["']?\S/i,
 ];
 
 /** Names are shorter, words have no digits, digests have small letters only. */

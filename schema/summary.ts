@@ -1,9 +1,12 @@
 // A preview as data for people and programs: what `purser plan --json` and a pull request show.
 // In: nothing. Out: types. Not here: how it is made (reconciler/render/summary), words.
 
-import type { Blocked, Plan, Step } from './plan.ts';
+import type { Blocked, NodeReason, Plan, Step } from './plan.ts';
 import type { Problem } from './problems.ts';
 import type { Resources } from './spec.ts';
+
+/** Lines of the fields that nodes refuse a copy for, by reason; none where nothing is written. */
+export type FieldLines = { readonly [Reason in NodeReason]?: number };
 
 /** What one job goes through. */
 export interface JobChange {
@@ -83,6 +86,8 @@ export interface Summary {
     readonly file: string;
     readonly line: number;
     readonly wanted: number;
+    /** Of the fields that a copy found no node for; absent: not looked for. */
+    readonly lines?: FieldLines;
   }[];
   /** Of namespaces with a quota that the change touches, by name; absent: none. */
   readonly quotas?: readonly {

@@ -3,13 +3,11 @@
 // held up meanwhile? The repository is local, so nothing is fetched. Beside it: `git diff-tree` of
 // base and head. Not here: the process that is timed (bench/timed-pulls.ts).
 
-import { execFileSync, fork } from 'node:child_process';
-import { once } from 'node:events';
+import { execFileSync } from 'node:child_process';
 import fs from 'node:fs';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { prefer, RECONCILER_NODE_FLAGS, RECONCILER_PRIORITY } from '../../cli/up/children.ts';
 import {
   type Figure,
   type FigureOptions,
@@ -19,14 +17,15 @@ import {
   spread,
 } from '../support/figure.ts';
 import { createHistory, type History, STRIDE } from '../support/history.ts';
+import { endProgram, forkProgram } from '../support/program.ts';
 import { monotonicMs } from '../support/timed-plans.ts';
 import type { PullAsked, PullTimed } from '../timed-pulls.ts';
 import { jobText, nodeNames, settleAll } from './commit-to-plan.ts';
 
-const JOBS = 10_000;
+export const JOBS = 10_000;
 const COMMITS = 10_000;
 const FOLDERS = 100;
-const CHANGED = 20;
+export const CHANGED = 20;
 const ROUNDS = 100;
 const GOAL_MS = 1000;
 /** The first rounds, each in a thread that has read nothing yet. */
@@ -46,21 +45,7 @@ export const pullRequestPlan: Figure = {
   what: 'pull request there → its plan, 10,000 jobs, 20 changed',
   run: async (options) => {
     const root = fs.mkdtempSync(path.join(tmpdir(), 'pb-'));
-    const nodes = nodeNames.map((name, at) => {
-      const zone = ['a', 'b', 'c'][at % 3] ?? 'a';
-      return [`nodes/${name}.yaml`, `node: ${name}\nlabels: { zone: ${zone} }\n`];
-    });
-    const history = createHistory({
-      root,
-      jobs: JOBS,
-      commits: COMMITS,
-      folders: FOLDERS,
-      text: jobText,
-      others: {
-        'cluster.yaml': 'name: bench\npolicies: { registries: [bench.local] }\n',
-        ...Object.fromEntries(nodes),
-      },
-    });
+    const history = zonedHistory(root);
     const folder = path.join(root, 'program');
     try {
       const base = await settleAll(history.folder, options);
@@ -73,6 +58,25 @@ export const pullRequestPlan: Figure = {
   },
 };
 
+/** 10,000 job files and commits, and nodes in three zones. */
+export const zonedHistory = (root: string): History => {
+  const nodes = nodeNames.map((name, at) => {
+    const zone = ['a', 'b', 'c'][at % 3] ?? 'a';
+    return [`nodes/${name}.yaml`, `node: ${name}\nlabels: { zone: ${zone} }\n`];
+  });
+  return createHistory({
+    root,
+    jobs: JOBS,
+    commits: COMMITS,
+    folders: FOLDERS,
+    text: jobText,
+    others: {
+      'cluster.yaml': 'name: bench\npolicies: { registries: [bench.local] }\n',
+      ...Object.fromEntries(nodes),
+    },
+  });
+};
+
 type Planned = Extract<PullTimed, { kind: 'planned' }>;
 type Ask = (asked: PullAsked) => Promise<Planned>;
 
@@ -81,13 +85,11 @@ const withProcess = async <Value>(
   { say }: FigureOptions,
   act: (ask: Ask) => Promise<Value>,
 ): Promise<Value> => {
-  const root = path.resolve(import.meta.dirname, '../..');
-  const bundle = ['esbuild.mjs', 'bench/timed-pulls.ts', where.folder];
-  execFileSync(process.execPath, bundle, { cwd: root, stdio: 'inherit' });
-  const child = fork(path.join(where.folder, 'main.js'), [where.repository, ...nodeNames], {
-    execArgv: [...RECONCILER_NODE_FLAGS],
+  const child = forkProgram({
+    entry: 'bench/timed-pulls.ts',
+    folder: where.folder,
+    args: [where.repository, ...nodeNames],
   });
-  if (child.pid !== undefined) prefer(child.pid, RECONCILER_PRIORITY);
   const next = (kind: PullTimed['kind']): Promise<PullTimed> =>
     new Promise((done, fail) => {
       const timer = setTimeout(() => fail(new Error(`the loop did not say: ${kind}`)), LIMIT_MS);
@@ -109,9 +111,7 @@ const withProcess = async <Value>(
       return (await answer) as Planned;
     });
   } finally {
-    const ended = once(child, 'exit');
-    child.disconnect();
-    await ended;
+    await endProgram(child);
   }
 };
 
@@ -169,16 +169,19 @@ const oneRound = async (
   round: number,
   isCold: boolean,
 ): Promise<Round> => {
-  const changes = new Map(
-    Array.from({ length: CHANGED }, (_, at) => {
-      const job = (round * CHANGED + at) * STRIDE;
-      return [job % JOBS, jobText(job % JOBS, COMMITS + 1 + round)] as const;
-    }),
-  );
-  const head = history.pull(base, changes);
+  const head = history.pull(base, changesIn(round));
   const plan = await ask({ base, head, isCold });
   if (plan.jobs !== CHANGED) throw new Error(`${plan.jobs} jobs are planned: ${plan.text}`);
   const start = monotonicMs();
   execFileSync('git', ['-C', history.folder, 'diff-tree', '-r', base, head]);
   return { plan, comparedMs: monotonicMs() - start };
 };
+
+/** Twenty jobs, others each time, in versions of their own. */
+export const changesIn = (round: number): ReadonlyMap<number, string> =>
+  new Map(
+    Array.from({ length: CHANGED }, (_, at) => {
+      const job = (round * CHANGED + at) * STRIDE;
+      return [job % JOBS, jobText(job % JOBS, COMMITS + 1 + round)] as const;
+    }),
+  );

@@ -4,10 +4,6 @@
 // number of rounds. Out: one row; beside it a bare http server that checks the same signature of the
 // same delivery. Not here: the plan itself (pull-request-plan), the network to GitHub.
 
-import { createHmac, timingSafeEqual } from 'node:crypto';
-import { once } from 'node:events';
-import http from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as pause } from 'node:timers/promises';
 import { createClock } from '../../reconciler/edge/clock.ts';
@@ -15,6 +11,7 @@ import { createForgeLoop } from '../../reconciler/forge-loop.ts';
 import type { LoopState } from '../../reconciler/loop.ts';
 import { BASE, viewOf } from '../../test/support/forge-world.ts';
 import { endWorlds, world, type World } from '../../test/support/github-edge.ts';
+import { bareReceiver, catchPulls, post } from '../support/deliveries.ts';
 import { type Figure, median, ms, quantile, spread } from '../support/figure.ts';
 
 const ROUNDS = 100;
@@ -24,11 +21,6 @@ const GOAL_MS = 50;
 /** People do not push four times a second: calls that follow one another are drawn together. */
 const APART_MS = 600;
 const LIMIT_MS = 10_000;
-
-interface Caught {
-  readonly headers: Readonly<Record<string, string>>;
-  readonly body: string;
-}
 
 export const webhookToPlan: Figure = {
   name: 'webhook-to-plan',
@@ -45,20 +37,8 @@ export const webhookToPlan: Figure = {
 const measure = async (rounds: number) => {
   const at = await world();
   const { hub, folder, git } = at;
-  const caught: Caught[] = [];
-  const catcher = await serve(async (request) => {
-    const body = await textOf(request);
-    if (request.headers['x-github-event'] === 'pull_request') {
-      caught.push({ headers: signedHeaders(request.headers), body });
-    }
-    return 202;
-  });
-  const bare = await serve(async (request) => {
-    const text = await textOf(request);
-    const mine = createHmac('sha256', hub.app.webhookSecret).update(text).digest('hex');
-    const theirs = String(request.headers['x-hub-signature-256']);
-    return timingSafeEqual(Buffer.from(`sha256=${mine}`), Buffer.from(theirs)) ? 202 : 401;
-  });
+  const catcher = await catchPulls();
+  const bare = await bareReceiver(hub.app.webhookSecret);
   await at.pull('topic');
   hub.hook(catcher.url);
   const receiving = await startLoop(at, join(folder, 'secret'));
@@ -68,8 +48,7 @@ const measure = async (rounds: number) => {
     const head = await git('rev-parse', 'HEAD');
     await git('push', '-q', hub.pushUrl('ada'), 'topic');
     await hub.settled();
-    const delivery = caught.splice(0).at(-1);
-    if (delivery === undefined) throw new Error('GitHub told of no change');
+    const delivery = catcher.take();
     const floorAt = performance.now();
     await post(bare.url, delivery);
     const floorMs = performance.now() - floorAt;
@@ -150,36 +129,4 @@ const startLoop = async ({ forge, main }: World, secretFile: string) => {
       await running;
     },
   };
-};
-
-const serve = async (answer: (request: http.IncomingMessage) => Promise<number>) => {
-  const server = http.createServer((request, response) => {
-    void answer(request).then((status) => response.writeHead(status).end());
-  });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  const close = () => {
-    server.close();
-    server.closeAllConnections();
-  };
-  return { url: `http://127.0.0.1:${port}/webhook`, close };
-};
-
-const textOf = async (request: http.IncomingMessage): Promise<string> => {
-  const parts: Buffer[] = [];
-  for await (const part of request as AsyncIterable<Buffer>) parts.push(part);
-  return Buffer.concat(parts).toString('utf8');
-};
-
-const signedHeaders = (headers: http.IncomingHttpHeaders): Caught['headers'] =>
-  Object.fromEntries(
-    Object.entries(headers).flatMap(([name, value]) =>
-      name.startsWith('x-') || name === 'content-type' ? [[name, String(value)]] : [],
-    ),
-  );
-
-const post = async (url: string, { headers, body }: Caught): Promise<void> => {
-  const answer = await fetch(url, { method: 'POST', headers, body });
-  if (answer.status !== 202) throw new Error(`${url} answered ${answer.status}`);
 };

@@ -2,10 +2,7 @@
 // plans. In: a repository, names of nodes. Out: when the plan of a commit was there. Not here: what
 // runs in that process.
 
-import { execFileSync, fork } from 'node:child_process';
-import { once } from 'node:events';
-import path from 'node:path';
-import { prefer, RECONCILER_NODE_FLAGS, RECONCILER_PRIORITY } from '../../cli/up/children.ts';
+import { forkProgram, endProgram } from './program.ts';
 
 export type TimedMessage =
   /** The first plan of this commit is there. */
@@ -41,13 +38,8 @@ const LIMIT_MS = 120_000;
 
 export const startTimedPlans = (options: TimedPlansOptions): TimedPlans => {
   const { repository, nodes, folder, say } = options;
-  const root = path.resolve(import.meta.dirname, '../..');
-  const bundle = ['esbuild.mjs', 'bench/timed-loop.ts', folder];
-  execFileSync(process.execPath, bundle, { cwd: root, stdio: 'inherit' });
-  const child = fork(path.join(folder, 'main.js'), [repository, ...nodes], {
-    execArgv: [...RECONCILER_NODE_FLAGS],
-  });
-  if (child.pid !== undefined) prefer(child.pid, RECONCILER_PRIORITY);
+  const args = [repository, ...nodes];
+  const child = forkProgram({ entry: 'bench/timed-loop.ts', folder, args });
   const seen = new Map<string, number>();
   const waiting = new Map<string, (atMs: number) => void>();
   child.on('message', (message: TimedMessage) => {
@@ -71,10 +63,6 @@ export const startTimedPlans = (options: TimedPlansOptions): TimedPlans => {
   return {
     planned: (commit) => until(`planned ${commit}`),
     rest: async (commit) => void (await until(`rest ${commit}`)),
-    stop: async () => {
-      const ended = once(child, 'exit');
-      child.disconnect();
-      await ended;
-    },
+    stop: () => endProgram(child),
   };
 };

@@ -75,6 +75,8 @@ const messageOf = (error: unknown): string => {
  * the same watcher, who gets a quarter of the loop at most, and the last answer gets on its way.
  */
 const REST_TIMES = 3;
+/** However long it took: part of that time others may have had. */
+const REST_MAX_MS = 1000;
 
 /**
  * The answer now and whenever a change changes it; changes that come meanwhile are one.
@@ -107,7 +109,8 @@ const watchAnswers = async function* watchAnswers(
       const tookMs = performance.now() - began;
       if (!last.equals(next)) yield { value: next };
       last = next;
-      await sleep(REST_TIMES * tookMs, undefined, { signal }).catch(() => undefined);
+      const restMs = Math.min(REST_TIMES * tookMs, REST_MAX_MS);
+      await sleep(restMs, undefined, { signal }).catch(() => undefined);
     }
   } finally {
     stop();

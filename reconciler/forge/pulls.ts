@@ -61,8 +61,25 @@ export const dueOf = (
   return at <= now ? { kind: 'now' } : { kind: 'later', at };
 };
 
-/** What has moved under a plan that is told again. */
+/** Slots that an approval of the plan lets go of. */
+export const lettable = (plan: PullPlan): readonly string[] =>
+  plan.kind === 'planned' ? plan.effects.slots : [];
+
+/** What has moved under a plan that is told again; `change` also: an approval lets others go. */
 export type Cause = 'change' | 'cluster';
+
+export const causeOf = (
+  before: PlannedPull | undefined,
+  now: Pick<PlannedPull, 'head' | 'base' | 'approvals' | 'behind' | 'plan'>,
+): Cause =>
+  before?.head === now.head &&
+  before.base === now.base &&
+  before.approvals.join() === now.approvals.join() &&
+  JSON.stringify(before.behind) === JSON.stringify(now.behind) &&
+  // What an approval would record must have been shown.
+  lettable(before.plan).join() === lettable(now.plan).join()
+    ? 'cluster'
+    : 'change';
 
 /** After a change everything counts; after the cluster's own moves only conclusion and counts. */
 export const isNews = (before: CheckReport, after: CheckReport, cause: Cause): boolean => {

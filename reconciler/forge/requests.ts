@@ -17,7 +17,7 @@ import type { YamlEdit } from '../../schema/yaml-edit.ts';
 import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
 import type { Plan } from '../../schema/plan.ts';
 import type { SourceTree } from '../../schema/source.ts';
-import type { PlannedPull } from './pulls.ts';
+import { lettable, type PlannedPull } from './pulls.ts';
 
 export interface RequestContext {
   readonly desired: DesiredState;
@@ -91,7 +91,7 @@ const approve = (request: ForgeRequest, context: RequestContext): Answer => {
   if (pull === null || pull.head !== request.commit || pull.base !== desired.commit.oid) {
     return refuse('The plan that this approves is not the newest. Look at it again, then approve.');
   }
-  const slots = pull.plan.kind === 'planned' ? pull.plan.effects.slots : [];
+  const slots = lettable(pull.plan);
   const open = openOf(pull, context);
   if (slots.length + open.length === 0) return refuse('Nothing in this plan waits for approval.');
   const files = open.filter(({ owners }) => speaksFor(context.person, owners));

@@ -21,7 +21,15 @@ export const pullComment = (
   context: PlanContext,
   hasChecks: boolean = true,
 ): string => {
-  const { title, summary, text: details, buttons } = planCheck(plan, context);
+  const {
+    title,
+    summary,
+    text: details,
+    buttons,
+  } = planCheck(plan, {
+    ...context,
+    place: hasChecks ? 'comment' : 'only-comment',
+  });
   const head = `### Plan for ${code(context.cluster)}: ${words(title)}`;
   const commands = [
     code('/purser plan'),

@@ -13,7 +13,8 @@ import { planTitle } from './plan-title.ts';
 import { problemLine } from './plan-text.ts';
 import { judge } from './plan-verdict.ts';
 import { KIND_WORDS, shortImage, versionWords, wavesWords } from './plan-words.ts';
-import { besideApprovals, blockedLines, named } from './words.ts';
+import { FULL, type Visibility } from './visibility.ts';
+import { besideApprovals, blockedLines, many, named } from './words.ts';
 
 export interface CommitSeen {
   readonly cluster: string;
@@ -26,6 +27,8 @@ export interface CommitSeen {
   readonly at: string;
   /** The commit was there already when the reconciler started. */
   readonly isPartial: boolean;
+  /** Whoever fetches the notes reads them. Absent: all but log lines. */
+  readonly visibility?: Visibility;
 }
 
 export type NoteEnd =
@@ -52,8 +55,14 @@ const LINE_CHARACTERS = 300;
 const LIST_CHARACTERS = 2400;
 
 /** `plan/shop: 3 start, 3 stop`, and a line for each job. */
-export const planNote = (cluster: string, { summary, isCut }: PlanForeseen): string => {
-  const { jobs, guarded, problems } = summary;
+export const planNote = (
+  cluster: string,
+  { summary, isCut }: PlanForeseen,
+  visibility: Visibility = FULL,
+): string => {
+  const seen = ({ job }: { readonly job: string }): boolean => visibility.job(job);
+  const { problems } = summary;
+  const [jobs, guarded] = [summary.jobs.filter(seen), summary.guarded.filter(seen)];
   const verdict = judge({ summary, effects: { slots: [] } }, { approved: new Set() });
   const errors = problems.filter(({ severity }) => severity === 'error').map(problemLine);
   return [
@@ -62,10 +71,14 @@ export const planNote = (cluster: string, { summary, isCut }: PlanForeseen): str
       ...errors,
       ...guarded.map(({ job, slots }) => `${job} waits for approval: ${named(slots)}`),
       ...jobs.map(jobLine),
-      ...blockedLines(besideApprovals(summary)),
+      ...blockedLines(besideApprovals(summary).filter(seen)),
+      ...hiddenLines(summary.jobs.length - jobs.length),
     ]),
   ].join('\n');
 };
+
+const hiddenLines = (count: number): readonly string[] =>
+  count === 0 ? [] : [`${many(count, 'job')} not shown here: see plan_visibility`];
 
 const jobLine = (job: JobChange): string => {
   const { from, to } = job.copies;
@@ -97,8 +110,11 @@ const listed = (lines: readonly string[]): readonly string[] => {
 /** `sync/shop: in sync at …, after 42s`, and what was done to each job. */
 export const syncNote = (seen: CommitSeen): string => {
   const { cluster, jobs, isPartial, end } = seen;
-  const rows = [...jobs].toSorted(([a], [b]) => compareText(a, b));
-  const did = listed(rows.map(([job, counts]) => `${job}: ${countsOf(counts)}`));
+  const rows = shownRows(jobs, seen).toSorted(([a], [b]) => compareText(a, b));
+  const did = listed([
+    ...rows.map(([job, counts]) => `${job}: ${countsOf(counts)}`),
+    ...hiddenLines(jobs.size - rows.length),
+  ]);
   const nothing = end.kind === 'under-way' ? 'nothing yet' : 'nothing had to be done';
   return [
     `sync/${cluster}: ${endOf(seen)}`,
@@ -109,7 +125,13 @@ export const syncNote = (seen: CommitSeen): string => {
   ].join('\n');
 };
 
-const endOf = ({ end, tookMs, at }: CommitSeen): string => {
+const shownRows = <T>(
+  byJob: ReadonlyMap<string, T>,
+  { visibility = FULL }: Pick<CommitSeen, 'visibility'>,
+): readonly (readonly [string, T])[] => [...byJob].filter(([job]) => visibility.job(job));
+
+const endOf = (seen: CommitSeen): string => {
+  const { end, tookMs, at } = seen;
   const took = formatDuration(Math.max(1000, Math.round(tookMs / 1000) * 1000));
   switch (end.kind) {
     case 'under-way':
@@ -119,7 +141,7 @@ const endOf = ({ end, tookMs, at }: CommitSeen): string => {
     case 'superseded':
       return `superseded by ${end.by.slice(0, 12)} at ${at}, after ${took}`;
     case 'failed': {
-      const rows = [...end.reasons].toSorted(([a], [b]) => compareText(a, b));
+      const rows = shownRows(end.reasons, seen).toSorted(([a], [b]) => compareText(a, b));
       return [
         `failed at ${at}, after ${took}`,
         ...listed(rows.map(([job, why]) => `${job} failed: ${why}`)),

@@ -1,6 +1,6 @@
 // Lines of the files that a plan's blocked and guarded groups are written on.
 // In: the changed side of a preview. Out: a place for each such group. Not here: which line of a
-// group causes it; the file's own problems have places of their own.
+// group causes it (desired/field-lines); the file's own problems have places of their own.
 
 import { compareText } from '../../schema/ids.ts';
 import type { PreviewSide } from '../../schema/preview.ts';
@@ -13,7 +13,7 @@ export const placesOf = ({ desired, first, waves }: PreviewSide): Summary['place
     ...first.guarded.flatMap((guarded) => guarded.slots),
   ];
   const wanted = new Map<string, ReturnType<typeof slotParts>>();
-  for (const slot of slots) wanted.set(slot.slice(0, slot.lastIndexOf('[')), slotParts(slot));
+  for (const slot of slots) wanted.set(groupOf(slot), slotParts(slot));
   if (wanted.size === 0) return [];
   const jobs = new Map(desired.jobs.map((job) => [job.id, job]));
   return [...wanted.values()]
@@ -26,6 +26,9 @@ export const placesOf = ({ desired, first, waves }: PreviewSide): Summary['place
     })
     .toSorted((a, b) => compareText(a.job, b.job) || compareText(a.group, b.group));
 };
+
+/** `shop/web/main[2]` → `shop/web/main`: slots of one group have one place. */
+export const groupOf = (slot: string): string => slot.slice(0, slot.lastIndexOf('['));
 
 /** `shop/web/main[2]` → job shop/web, group main, index 2. */
 export const slotParts = (

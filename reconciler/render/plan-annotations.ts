@@ -10,7 +10,7 @@ import type { Blocked, NodeReason } from '../../schema/plan.ts';
 import type { Problem } from '../../schema/problems.ts';
 import type { Summary } from '../../schema/summary.ts';
 import type { Seen } from './plan-blocks.ts';
-import { slotParts } from './places.ts';
+import { groupOf } from './places.ts';
 import { blockedLines, manyCopies, NODE_WORDS } from './words.ts';
 
 /** GitHub takes 64 KB; a remark that nobody reads to its end helps nobody. */
@@ -53,9 +53,6 @@ const problemRemark = ({ file, line, severity, code, message, advice }: Problem)
   message: `${message} ${advice}`,
 });
 
-/** `shop/web/main`: slots of one group have one line. */
-const groupOf = (slot: string): string => slot.slice(0, slot.lastIndexOf('['));
-
 const placesIn = ({ places = [] }: Summary): ReadonlyMap<string, (typeof places)[number]> =>
   new Map(places.map((place) => [`${place.job}/${place.group}`, place]));
 
@@ -66,14 +63,16 @@ const blockedRemarks = ({ plan, verdict, visibility }: Seen): readonly Annotatio
     const place = places.get(group);
     if (place === undefined) return [];
     const [first] = blocked;
+    const worst = first === undefined ? null : worstField(first);
+    const line = (worst === null ? null : place.lines?.[worst]) ?? place.line;
     const count = new Set(blocked.map(({ slot }) => slot)).size;
     const of = `${count} of ${manyCopies(Math.max(count, place.wanted))}`;
     const why = visibility.job(place.job) ? `: ${blockedLines(blocked).join('; ')}` : '';
     return [
       {
         path: place.file,
-        startLine: place.line,
-        endLine: place.line,
+        startLine: line,
+        endLine: line,
         level: 'failure' as const,
         title: first === undefined ? of : titleOf(first, of),
         message: `${of} of ${group} cannot run${why}.`,
@@ -91,25 +90,32 @@ const FIELDS: Partial<Readonly<Record<NodeReason, string>>> = {
   'volume-elsewhere': 'Its volume',
 };
 
-const titleOf = (blocked: Blocked, of: string): string => {
-  if (blocked.kind === 'waiting') return `${of} cannot run`;
+const worstField = (blocked: Blocked): NodeReason | null => {
+  if (blocked.kind === 'waiting') return null;
   const [worst] = blocked.nodes
     .filter(({ reason }) => FIELDS[reason] !== undefined)
     .toSorted((a, b) => b.count - a.count);
-  if (worst === undefined) {
+  return worst?.reason ?? null;
+};
+
+const titleOf = (blocked: Blocked, of: string): string => {
+  if (blocked.kind === 'waiting') return `${of} cannot run`;
+  const worst = worstField(blocked);
+  if (worst === null) {
     const [reason] = blocked.nodes;
     return `${of} fit on no node${reason === undefined ? '' : `: ${NODE_WORDS[reason.reason]}`}`;
   }
-  return `${FIELDS[worst.reason] ?? ''} makes ${of} unplaceable`;
+  return `${FIELDS[worst] ?? ''} makes ${of} unplaceable`;
 };
 
 /** Of jobs whose file is there still: fewer copies, or a group less. */
-const guardedRemarks = ({ plan }: Seen): readonly Annotation[] => {
+const guardedRemarks = ({ plan, visibility }: Seen): readonly Annotation[] => {
   const places = placesIn(plan.summary);
   return plan.summary.guarded.flatMap(({ slots, why }) =>
     [...listsOf(slots, groupOf)].flatMap(([group, gone]) => {
       const place = places.get(group);
       if (place === undefined) return [];
+      const because = visibility.job(place.job) ? `${place.job}: ${why}. ` : '';
       return [
         {
           path: place.file,
@@ -117,7 +123,7 @@ const guardedRemarks = ({ plan }: Seen): readonly Annotation[] => {
           endLine: place.line,
           level: 'warning' as const,
           title: `${manyCopies(gone.length)} would stop for good`,
-          message: `${slotParts(gone[0] ?? '').job}: ${why}. Somebody must approve it.`,
+          message: `${because}Somebody must approve it.`,
         },
       ];
     }),

@@ -11,7 +11,7 @@ import { problemItems } from './problem-items.ts';
 import { refusalBlock } from './refusals.ts';
 import { code, commitCode, FOLD_CLOSE, foldOpen, sentence, tableHead, words } from './markdown.ts';
 import { imageItems, jobDetails, jobRow } from './plan-jobs.ts';
-import type { Planned, Verdict } from './plan-verdict.ts';
+import type { Planned, PlanPlace, Verdict } from './plan-verdict.ts';
 import { capacityLine, roomWords, stepGroupWords } from './plan-words.ts';
 import { rehearsalWords, shortagesWords } from './rehearsal.ts';
 import type { Visibility } from './visibility.ts';
@@ -25,6 +25,7 @@ export interface Seen {
   readonly open: readonly OwnedChange[];
   /** Why nobody can say whether owners let them through; absent: it is known. */
   readonly unjudged?: string;
+  readonly place: PlanPlace;
 }
 
 export const planSummary = (seen: Seen): readonly Block[] => {
@@ -95,6 +96,7 @@ export const planDetails = (seen: Seen): readonly Block[] => {
     },
     wavesBlock(seen),
     lossesBlock(seen),
+    failuresBlock(seen),
   ];
 };
 
@@ -110,7 +112,7 @@ const rankOf = ({ kind, starts, stops, updates }: JobChange): number => {
   return starts + stops > 0 || updates === 0 ? RANK.change : RANK.detail;
 };
 
-const verdictLine = ({ plan: { summary }, verdict }: Seen): string => {
+const verdictLine = ({ plan: { summary }, verdict, place }: Seen): string => {
   const { conclusion, uncovered, unowned } = verdict;
   if (summary.stopped !== null) {
     return `**Nothing would be done at all:** ${sentence(summary.stopped)}`;
@@ -120,9 +122,9 @@ const verdictLine = ({ plan: { summary }, verdict }: Seen): string => {
       return '**Do not merge this as it stands.**';
     case 'action_required':
       if (uncovered === 0) {
-        return `**An owner must approve this:** ${many(unowned, 'file')} of it. A review that approves does, as do *Approve* above and the comment ${code('/purser approve')}.`;
+        return `**An owner must approve this:** ${many(unowned, 'file')} of it. A review that approves does, as ${BY_BUTTON[place].owner}the comment ${code('/purser approve')}.`;
       }
-      return `**Somebody must approve this:** ${manyCopies(uncovered)} would stop for good. Press *Approve* above, or comment ${code('/purser approve')}.`;
+      return `**Somebody must approve this:** ${manyCopies(uncovered)} would stop for good. ${BY_BUTTON[place].removal} ${code('/purser approve')}.`;
     case 'success': {
       if (verdict.approved > 0) {
         return `**Approved:** ${manyCopies(verdict.approved)} may stop for good.`;
@@ -133,6 +135,17 @@ const verdictLine = ({ plan: { summary }, verdict }: Seen): string => {
       return conclusion satisfies never;
   }
 };
+
+/** Before the command that does the same. */
+const BY_BUTTON: Readonly<Record<PlanPlace, { readonly owner: string; readonly removal: string }>> =
+  {
+    check: { owner: 'do *Approve* above and ', removal: 'Press *Approve* above, or comment' },
+    comment: {
+      owner: 'do *Approve* in the check and ',
+      removal: 'Press *Approve* in the check, or comment',
+    },
+    'only-comment': { owner: 'does ', removal: 'Comment' },
+  };
 
 type Item = string | (() => string);
 
@@ -257,5 +270,21 @@ const lossesBlock = ({ plan: { rehearsal }, visibility }: Seen): Block => {
     rows,
     close: `\n${FOLD_CLOSE}`,
     noun: 'failure',
+  };
+};
+
+/** The summary says the worst wave only. */
+const failuresBlock = ({ plan: { rehearsal }, visibility }: Seen): Block => {
+  const rows = rehearsal.waves
+    .filter(({ job }) => visibility.job(job))
+    .map(({ job, wave, healthy, wanted }) => ({
+      text: () => `- Wave ${wave} of ${code(job)}: ${healthy} of ${wanted} copies stay healthy`,
+      rank: healthy < wanted ? RANK.detail : RANK.background,
+    }));
+  return {
+    open: `${foldOpen('If a wave failed')}\n`,
+    rows,
+    close: `\n${FOLD_CLOSE}`,
+    noun: 'wave',
   };
 };

@@ -80,7 +80,10 @@ const ended = (
   buttons: [],
 });
 
-const unjudgedIn = ({ unjudged }: PlanContext) => (unjudged === undefined ? {} : { unjudged });
+const toldOf = ({ unjudged, place = 'check' }: PlanContext) => ({
+  place,
+  ...(unjudged === undefined ? {} : { unjudged }),
+});
 
 /** The comment says the same between a head and a line of commands, which have their room so. */
 const COMMENT_ROOM = 2000;
@@ -88,7 +91,7 @@ const COMMENT_ROOM = 2000;
 const plannedCheck = (plan: Planned, context: PlanContext): CheckBody => {
   const verdict = judge(plan, context);
   const visibility = context.visibility ?? FULL;
-  const seen = { plan, verdict, visibility, open: context.open ?? [], ...unjudgedIn(context) };
+  const seen = { plan, verdict, visibility, open: context.open ?? [], ...toldOf(context) };
   return {
     status: 'completed',
     conclusion: verdict.conclusion,

@@ -21,7 +21,12 @@ export interface PlanContext {
   readonly unjudged?: string;
   /** Absent: all but log lines. */
   readonly visibility?: Visibility;
+  /** Where it is read: that says where *Approve* is. Absent: in the check. */
+  readonly place?: PlanPlace;
 }
+
+/** `only-comment`: where there are no checks there are no buttons either. */
+export type PlanPlace = 'check' | 'comment' | 'only-comment';
 
 export type Planned = Extract<PullPlan, { kind: 'planned' }>;
 

@@ -12,7 +12,6 @@ import { many } from './words.ts';
 const LISTED = 20;
 
 export const refusalBlock = (refusals: readonly RefusedInPull[]): Block => {
-  const [first] = refusals;
   const lines = refusals
     .slice(0, LISTED)
     .map(
@@ -21,10 +20,11 @@ export const refusalBlock = (refusals: readonly RefusedInPull[]): Block => {
     );
   const rest = refusals.length - lines.length;
   const all = [...lines, ...(rest === 0 ? [] : [`- … and ${many(rest, 'more commit')}`])];
+  const remedies = [...new Set(refusals.map(({ reason }) => remedyWords(reason)))];
   return {
     open: '**Once merged these commits would not be accepted, and nothing of the branch be done**\n',
-    rows: first === undefined ? [] : all.map((line) => ({ text: () => line, rank: RANK.verdict })),
-    close: first === undefined ? '' : `\n${sentence(remedyWords(first.reason))}.`,
+    rows: all.map((line) => ({ text: () => line, rank: RANK.verdict })),
+    close: `\n${remedies.map((one) => `${sentence(one)}.`).join('\n\n')}`,
     noun: 'commit',
   };
 };

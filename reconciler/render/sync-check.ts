@@ -274,7 +274,15 @@ export const heldCheck = (held: readonly HeldFile[], head: CommitRef): CheckBody
         `**An owner must approve what waits:** by *Approve* on the check of ${commitCode(head.oid)}, which is newer.`,
         RANK.verdict,
       ),
-      ...held.map((one) => paragraph(`- ${sentence(heldWords(one))}`, RANK.verdict)),
+      {
+        open: '',
+        rows: held.map((one) => ({
+          text: () => `- ${sentence(heldWords(one))}.`,
+          rank: RANK.verdict,
+        })),
+        close: '',
+        noun: 'file',
+      },
     ],
   });
 

@@ -9,7 +9,14 @@ import { afterEach, expect, test, vi } from 'vitest';
 import { createClock } from '../../reconciler/edge/clock.ts';
 import type { Delivery } from '../../reconciler/edge/forge/clicks.ts';
 import { createBell } from '../../reconciler/edge/forge/polling.ts';
-import { BODY_MAX_BYTES, createReceiver } from '../../reconciler/edge/forge/webhooks.ts';
+import {
+  BODIES_MAX_BYTES,
+  BODY_MAX_BYTES,
+  BURST_MAX,
+  createReceiver,
+  REQUESTS_A_SECOND,
+} from '../../reconciler/edge/forge/webhooks.ts';
+import type { ClockPort } from '../../reconciler/ports.ts';
 
 const SECRET = 'it is a secret';
 const ends: (() => Promise<void> | void)[] = [];
@@ -17,7 +24,10 @@ afterEach(async () => {
   for (const end of ends.splice(0).toReversed()) await end();
 });
 
-const receiver = async (onDelivery: (delivery: Delivery) => void = () => undefined) => {
+const receiver = async (
+  onDelivery: (delivery: Delivery) => void = () => undefined,
+  clock: ClockPort = createClock(),
+) => {
   const folder = mkdtempSync(join(tmpdir(), 'purser-hook-'));
   ends.push(() => rmSync(folder, { recursive: true, force: true }));
   writeFileSync(join(folder, 'secret'), `${SECRET}\n`);
@@ -27,7 +37,7 @@ const receiver = async (onDelivery: (delivery: Delivery) => void = () => undefin
     void lines.push(`${JSON.stringify(fields)} ${message}`);
   const made = createReceiver({
     config: { address: '127.0.0.1:0', path: '/webhook', secretFile: join(folder, 'secret') },
-    clock: createClock(),
+    clock,
     log: { info: warn, warn, error: warn },
     onDelivery: (delivery) => {
       got.push(delivery);
@@ -172,6 +182,96 @@ test('headers of 10 MB, no HTTP at all, and senders that never come to an end ar
   expect(told).toContain('it is no HTTP request');
   expect(told).toContain('it was not sent within some seconds');
   expect(lines.length).toBeLessThanOrEqual(80);
+});
+
+/** Statuses of requests that come one behind the other on one connection. */
+const pipelined = (port: number, request: string, count: number) =>
+  new Promise<readonly number[]>((done, fail) => {
+    const socket = connect(port, '127.0.0.1', () => socket.write(request.repeat(count)));
+    const statuses: number[] = [];
+    let rest = '';
+    socket.on('data', (part) => {
+      rest += String(part);
+      const found = [...rest.matchAll(/HTTP\/1\.1 (\d{3}) /g)];
+      statuses.push(...found.map(([, status]) => Number(status)));
+      const last = found.at(-1);
+      // A status line may come in two parts: what follows the last whole one is looked at again.
+      if (last !== undefined) rest = rest.slice(last.index + last[0].length);
+      if (statuses.length >= count) socket.destroy();
+    });
+    socket.on('error', fail);
+    socket.on('close', () => done(statuses));
+  });
+
+const ofKind = (statuses: readonly number[], status: number): number =>
+  statuses.filter((one) => one === status).length;
+
+test('more requests than a burst are refused with 429, and taken again as time goes by', async () => {
+  let now = 0;
+  const clock = { ...createClock(), now: () => now };
+  const { url, port, got, lines } = await receiver(undefined, clock);
+  const guessed =
+    'POST /webhook HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n' +
+    'x-github-event: push\r\nx-github-delivery: t\r\nx-hub-signature-256: sha256=0\r\n' +
+    'content-length: 2\r\n\r\n{}';
+  const first = await pipelined(port, guessed, BURST_MAX + 50);
+  expect(ofKind(first, 401)).toBe(BURST_MAX);
+  // Whoever is refused may be hung up on: what comes behind on that connection is not answered.
+  expect(ofKind(first, 429)).toBeGreaterThanOrEqual(1);
+  expect(first.slice(BURST_MAX).every((status) => status === 429)).toBe(true);
+  const refused = await send(url);
+  expect(refused.status).toBe(429);
+  expect(refused.headers.get('retry-after')).toBe('10');
+  expect(got).toEqual([]);
+  // What is not for us costs nothing, and gets its own answer.
+  expect((await send(url.replace('webhook', 'other'))).status).toBe(404);
+  now += 1000;
+  const second = await pipelined(port, guessed, REQUESTS_A_SECOND + 50);
+  expect(ofKind(second, 401)).toBe(REQUESTS_A_SECOND);
+  expect(ofKind(second, 429)).toBeGreaterThanOrEqual(1);
+  now += 1000;
+  expect((await send(url)).status).toBe(202);
+  expect(got).toHaveLength(1);
+  // Sixty lines a minute, and one more for each second that went by.
+  expect(lines.length).toBeLessThanOrEqual(62);
+  expect(lines.length).toBeGreaterThanOrEqual(60);
+});
+
+test('bodies of unknown senders that together are too large are refused with 503', async () => {
+  const { url, port, got, lines } = await receiver();
+  const size = BODY_MAX_BYTES;
+  const head =
+    'POST /webhook HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n' +
+    'x-github-event: push\r\nx-github-delivery: t\r\nx-hub-signature-256: sha256=0\r\n' +
+    `content-length: ${size}\r\n\r\n`;
+  // Each lacks its last byte, so that all of them are held.
+  const body = Buffer.alloc(size - 1, 'x');
+  const sockets = Array.from({ length: BODIES_MAX_BYTES / size }, () => {
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.write(head);
+      socket.write(body);
+    });
+    socket.on('error', () => undefined);
+    return socket;
+  });
+  ends.push(() => sockets.forEach((socket) => socket.destroy()));
+  const refused = await vi.waitFor(
+    async () => {
+      const got503 = await send(url);
+      expect(got503.status).toBe(503);
+      return got503;
+    },
+    { timeout: 8000 },
+  );
+  expect(refused.headers.get('retry-after')).toBe('10');
+  expect(lines.join('\n')).toContain('too much is being received at once');
+  const before = got.length;
+  for (const socket of sockets) socket.destroy();
+  // What they held is free again.
+  await vi.waitFor(async () =>
+    expect((await send(url, { id: 'later', body: '{"a":1}' })).status).toBeLessThan(300),
+  );
+  expect(got).toHaveLength(before + 1);
 });
 
 test('signed JSON of any other shape is taken and says nothing', async () => {

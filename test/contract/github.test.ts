@@ -92,6 +92,53 @@ test('one comment a pull request: edited in place, found again, folded, answered
   expect((await forge().look()).pulls).toEqual([]);
 });
 
+test.each(['app', 'token'] as const)(
+  'comments off (%s): none is made, one from before is folded once, closed pull requests are found',
+  async (kind) => {
+    const { hub, forge, pull, folder } = await world();
+    writeFileSync(join(folder, 'token'), hub.person('ada').token);
+    const token = { kind: 'token', tokenFile: join(folder, 'token') } as const;
+    const login = kind === 'token' ? { credentials: token } : {};
+    const [old, fresh] = [await pull('old'), await pull('fresh')];
+    await forge(login).writeComment({ pull: old.number, body: 'one', folded: false });
+    const off = forge({ ...login, comments: false });
+    const waiting = report(fresh.head, { status: 'in_progress', conclusion: null, buttons: [] });
+    await off.writeCheck(waiting);
+    for (const body of ['two', 'three']) {
+      for (const { number } of [old, fresh]) {
+        await off.writeComment({ pull: number, body, folded: false });
+      }
+    }
+    expect(hub.comments(fresh.number)).toEqual([]);
+    expect(hub.comments(old.number)).toMatchObject([
+      { body: expect.stringContaining('Comments of Purser are off'), minimized: expect.anything() },
+    ]);
+    const writes = hub.writes().length;
+    await off.writeComment({ pull: old.number, body: 'four', folded: false });
+    expect(hub.writes()).toHaveLength(writes);
+    for (const { number } of [old, fresh]) await hub.closePull(number, 'ada');
+    const later = forge({ ...login, comments: false });
+    expect((await later.look()).pulls).toMatchObject([{ number: fresh.number, state: 'closed' }]);
+    await later.writeCheck({ ...waiting, status: 'completed', conclusion: 'cancelled' });
+    await later.writeComment({ pull: fresh.number, body: 'closed', folded: true });
+    expect(hub.comments(fresh.number)).toEqual([]);
+    expect((await later.look()).pulls).toEqual([]);
+    expect((await forge({ ...login, comments: false }).look()).pulls).toEqual([]);
+  },
+);
+
+test('a pull request that is closed again after it was opened again is told of again', async () => {
+  const { hub, forge, pull } = await world();
+  const { number } = await pull('topic');
+  const one = forge();
+  const say = (folded: boolean) => one.writeComment({ pull: number, body: `${folded}`, folded });
+  await say(false);
+  await say(true);
+  await say(false);
+  await hub.closePull(number, 'ada');
+  expect((await one.look()).pulls).toMatchObject([{ number, state: 'closed' }]);
+});
+
 test('a click: told once with what its sender may do, answered below the check, also after a loss', async () => {
   const { hub, forge, pull } = await world();
   const { number, head } = await pull('topic');

@@ -8,9 +8,10 @@ import { plannedOf } from '../../reconciler/planned.ts';
 import { planCheck } from '../../reconciler/render/plan-check.ts';
 import type { PlanContext } from '../../reconciler/render/plan-verdict.ts';
 import { endedCheck, syncCheck } from '../../reconciler/render/sync-check.ts';
-import { visibilityOf } from '../../reconciler/render/visibility.ts';
+import { visibilityOf, type Visibility } from '../../reconciler/render/visibility.ts';
 import { observe } from '../../reconciler/live/observe.ts';
 import { plan } from '../../reconciler/plan/plan.ts';
+import type { DesiredState } from '../../schema/desired.ts';
 import type { CheckBody } from '../../schema/forge.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
 import type { PullPlan } from '../../schema/pull-plan.ts';
@@ -27,14 +28,14 @@ import {
 import { createCluster, heardBy, run, type Behaviour, type Cluster } from './virtual-cluster.ts';
 import { aCommit, aCopy, aJob, aNode, desiredOf, liveOf, nodeNames } from './world.ts';
 
-const WEB = 'jobs/shop/web.yaml';
+export const WEB = 'jobs/shop/web.yaml';
 const STORE = 'jobs/shop/store.yaml';
 
 const image = (name: string, tag: string): string => `reg.example/${name}:${tag}`;
-const pinned = (name: string, tag: string): string =>
+export const pinned = (name: string, tag: string): string =>
   `${image(name, tag)}@${digestOf(image(name, tag))}`;
 
-const web = (tag: string, count: number, more = ''): string =>
+export const web = (tag: string, count: number, more = ''): string =>
   `image: ${pinned('web', tag)}\ncount: ${count}\nresources: {cpu: 250m, memory: 1500MiB}\n${more}`;
 
 const BASE: Change = {
@@ -69,7 +70,7 @@ const answerOf = ({ resolves, missing }: PullScene, reference: string): LookupAn
 };
 
 /** `shop/web` runs with three copies and `shop/store` with one; then the change. */
-const planOf = async (scene: PullScene): Promise<PullPlan> => {
+export const planOf = async (scene: PullScene): Promise<PullPlan> => {
   const files = { ...BASE, ...scene.base };
   const first = ready(story(files));
   const jobs = ['shop/web', 'shop/store'].map((id) => jobOf(first.desired, id));
@@ -119,7 +120,11 @@ const planOf = async (scene: PullScene): Promise<PullPlan> => {
   };
 };
 
-const CONTEXT: PlanContext = { cluster: 'shop', directory: 'clusters/shop', approved: new Set() };
+export const CONTEXT: PlanContext = {
+  cluster: 'shop',
+  directory: 'clusters/shop',
+  approved: new Set(),
+};
 
 /** What people may write to be more than text. */
 export const HOSTILE = [
@@ -263,7 +268,7 @@ const clusterOf = (behaviour: Behaviour, canary = 0): Cluster => {
   return cluster;
 };
 
-const checkOf = (cluster: Cluster): CheckBody => {
+export const checkOf = (cluster: Cluster): CheckBody => {
   const { desired, now } = cluster;
   const live = observe(heardBy(cluster), now);
   return syncCheck({ desired, live, plan: plan(desired, live, now) });
@@ -300,13 +305,15 @@ const EVIDENCE = {
   ],
 };
 
-const failing = (): CheckBody => {
+/** A version that failed, and how much is told of it. */
+export const failing = (shown: Pick<DesiredState['cluster'], 'planVisibility'> = {}): Cluster => {
   const cluster = clusterOf({ kind: 'healthy' });
   const jobs = cluster.desired.jobs.map((job) =>
     job.id === 'shop/web' ? { ...job, failed: { evidence: EVIDENCE } } : job,
   );
-  cluster.desired = { ...cluster.desired, jobs };
-  return checkOf(cluster);
+  const words = { ...cluster.desired.cluster, ...shown };
+  cluster.desired = { ...cluster.desired, cluster: words, jobs };
+  return cluster;
 };
 
 /** All is done but a file that nobody who owns it has approved; '' : it is not known who has. */
@@ -340,7 +347,7 @@ export const syncChecks = (): ReadonlyMap<string, CheckBody> => {
     ['sync-done', after({ kind: 'healthy' }, 300_000)],
     ['sync-crashing', after({ kind: 'crashes', afterMs: 2_000 }, 4_000)],
     ['sync-canary', after({ kind: 'healthy' }, 60_000, 2)],
-    ['sync-failed', failing()],
+    ['sync-failed', checkOf(failing())],
     ['sync-stopped', checkOf(stopped)],
     ['sync-owners', waitingFor('mallory')],
     ['sync-owners-asked', waitingFor('')],
@@ -349,6 +356,30 @@ export const syncChecks = (): ReadonlyMap<string, CheckBody> => {
     ['ended-failed', endedCheck({ kind: 'failed', jobs }, context)],
     ['ended-failed-without-logs', endedCheck({ kind: 'failed', jobs }, { cluster: 'shop', head })],
   ]);
+};
+
+/** `open`: `namespace`, and the namespace's file says `full`. */
+export type Level = 'full' | 'namespace' | 'open' | 'counts';
+
+const levelled = (level: Level, desired: DesiredState): DesiredState => {
+  const namespace = { name: 'shop', protected: false, quota: null, evidence: 'logs' } as const;
+  const planVisibility = level === 'open' ? 'namespace' : level;
+  return {
+    ...desired,
+    cluster: { ...desired.cluster, ...(planVisibility === 'full' ? {} : { planVisibility }) },
+    namespaces: [level === 'open' ? { ...namespace, planVisibility: 'full' } : namespace],
+  };
+};
+
+export const visibilityAt = (level: Level): Visibility =>
+  visibilityOf(levelled(level, desiredOf([])));
+
+/** The check of a commit whose version comes up, or does not. */
+export const syncAt = (level: Level, behaviour: Behaviour, ms: number): CheckBody => {
+  const cluster = clusterOf(behaviour);
+  run(cluster, ms);
+  cluster.desired = levelled(level, cluster.desired);
+  return checkOf(cluster);
 };
 
 /** A check as one page of Markdown: what a forge shows in its own layout. */

@@ -35,10 +35,14 @@ export const createFetch =
       const answer = await fetch(url.href, { ...all, redirect: 'manual' });
       const headers = Object.fromEntries(answer.headers);
       gate.heard({ status: answer.ok ? 200 : 0, message: '', headers });
-      if (answer.status < 500) gate.away.answered();
       time.heard(headers['date']);
       const next = nextOf(answer, url);
-      if (next === null) return wholeOf(answer);
+      if (next === null) {
+        const whole = await wholeOf(answer);
+        // Whole, since a proxy may send a head and then nothing.
+        if (answer.status < 500) gate.away.answered();
+        return whole;
+      }
       await answer.body?.cancel();
       if (next.origin !== asked.origin) throw unrepeated(elsewhere(asked, next));
       if (url.pathname.includes('/repos/')) moved();

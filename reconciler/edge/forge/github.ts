@@ -3,7 +3,7 @@
 // that must survive stands on GitHub: what is remembered here only saves requests.
 
 import { saidTogether } from '../../../schema/plain.ts';
-import type { ForgeState, PullRequest } from '../../../schema/forge.ts';
+import type { CheckReport, ForgeState, PullRequest } from '../../../schema/forge.ts';
 import { createSelf } from './account.ts';
 import { createBehind } from './behind.ts';
 import { createChecks, type Checks } from './checks.ts';
@@ -35,7 +35,7 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
   const { isOurs } = place;
   const deliveries = appId === null ? null : createDeliveries(wire, { clock, isOurs });
   const requests = createRequests(wire, { self, clock, checks, statuses, comments });
-  const closings = createClosings(comments);
+  const closings = createClosings({ comments, areOn: config.comments, at: checks ?? statuses });
   const interval = () => intervalMs(config.webhook !== null, wire.gate.rate());
   const bell = createBell(clock, interval);
   /** Commits whose checks a person has asked to run again. */
@@ -75,7 +75,7 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
     look,
     check: (kind, commit) => present(checks ?? statuses).check(kind, commit),
     writeCheck: (report) => present(checks ?? statuses).write(report),
-    writeComment: commentsOf({ comments, closings, forget }),
+    writeComment: commentsOf({ comments, closings, forget, areOn: config.comments }),
     answer: (request, words, done) => requests.answer(request, words, done).then(forget),
     writeDeployment: createDeployments(wire, { self }),
     ...ownPulls(pulls, forget),
@@ -122,14 +122,20 @@ interface CommentParts {
   readonly comments: ReturnType<typeof createComments>;
   readonly closings: ReturnType<typeof createClosings>;
   readonly forget: () => void;
+  /** False: none is written. */
+  readonly areOn: boolean;
 }
+
+/** What a comment says that was written before they were turned off: its plan grows old. */
+const OFF = 'Comments of Purser are off here: see the check of the newest commit.';
 
 /** A comment that is folded is the last word on its pull request. */
 const commentsOf =
-  ({ comments, closings, forget }: CommentParts): GitHub['writeComment'] =>
+  ({ comments, closings, forget, areOn }: CommentParts): GitHub['writeComment'] =>
   async (ask) => {
-    await comments.write(ask);
-    if (!ask.folded) return;
+    // Folding makes no comment where there is none.
+    await comments.write(areOn ? ask : { pull: ask.pull, body: OFF, folded: true });
+    if (!ask.folded) return closings.reopened(ask.pull);
     closings.done(ask.pull);
     forget();
   };
@@ -193,8 +199,23 @@ const present = <T>(part: T | null): T => {
 /** Closed pull requests that are known to need nothing more. */
 const SETTLED_MAX = 1000;
 
-/** Of the pull requests closed last those whose comment of ours is still open. */
-const createClosings = ({ isOpen }: { readonly isOpen: (pull: number) => Promise<boolean> }) => {
+interface ClosingParts extends Pick<CommentParts, 'comments' | 'areOn'> {
+  /** Where checks are told. */
+  readonly at: Pick<Checks, 'check'> | null;
+}
+
+/** It is made, or waits for a person: what ends with its pull request. */
+const isOpenCheck = (check: CheckReport | null): boolean =>
+  check !== null && (check.status !== 'completed' || check.conclusion === 'action_required');
+
+/**
+ * Of the pull requests closed last those whose comment of ours is still open, or where no comments
+ * are written, whose check.
+ */
+const createClosings = ({ comments, areOn, at }: ClosingParts) => {
+  const isOpen = async ({ number, head }: PullRequest): Promise<boolean> =>
+    (await comments.isOpen(number)) ||
+    (!areOn && isOpenCheck((await at?.check('plan', head)) ?? null));
   const settled = new Set<number>();
   const done = (pull: number): void => {
     settled.add(pull);
@@ -203,11 +224,12 @@ const createClosings = ({ isOpen }: { readonly isOpen: (pull: number) => Promise
   };
   return {
     done,
+    reopened: (pull: number): void => void settled.delete(pull),
     unfolded: async (pulls: readonly PullRequest[]): Promise<readonly PullRequest[]> => {
       const found: PullRequest[] = [];
       for (const pull of pulls) {
         if (settled.has(pull.number)) continue;
-        if (await isOpen(pull.number)) found.push(pull);
+        if (await isOpen(pull)) found.push(pull);
         else done(pull.number);
       }
       return found.toSorted((a, b) => a.number - b.number);

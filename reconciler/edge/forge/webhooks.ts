@@ -31,7 +31,7 @@ export interface ReceiverOptions {
  */
 export const BODY_MAX_BYTES = 4 * 1024 * 1024;
 /** Bodies that are held at once, of senders that are not known yet. */
-const BODIES_MAX_BYTES = 32 * 1024 * 1024;
+export const BODIES_MAX_BYTES = 32 * 1024 * 1024;
 /** GitHub gives up after 10 s; whoever sends slower is not GitHub. */
 const REQUEST_LIMIT_MS = 10_000;
 const HEADERS_LIMIT_MS = 5000;
@@ -39,8 +39,8 @@ const HEADERS_LIMIT_MS = 5000;
 const SLOW_SOUGHT_MS = 1000;
 const CONNECTIONS_MAX = 256;
 /** Requests in a burst, and a second after that: a storm of 5,000 deliveries passes. */
-const BURST_MAX = 10_000;
-const REQUESTS_A_SECOND = 200;
+export const BURST_MAX = 10_000;
+export const REQUESTS_A_SECOND = 200;
 /** Deliveries known as seen, by id and by signature. */
 const SEEN_MAX = 20_000;
 /** Lines of log about refusals in a minute; more say nothing new. */
@@ -92,6 +92,8 @@ export const createReceiver = (options: ReceiverOptions): Receiver => {
   server.keepAliveTimeout = 5000;
   server.on('request', (request, response) => void serve(request, response));
   server.on('clientError', (error: NodeJS.ErrnoException, socket: Socket) => {
+    // The other end hung up: there is nobody to answer, and nothing that was refused.
+    if (error.code === 'ECONNRESET') return void socket.destroy();
     const got = NO_REQUEST[error.code ?? ''] ?? answer(400, 'it is no HTTP request');
     note(got, socket.remoteAddress);
     const { status } = got;
@@ -203,11 +205,15 @@ const bodyOf = (
   new Promise((resolve) => {
     const parts: Buffer[] = [];
     let size = 0;
+    let refused: Answer | null = null;
     request.on('data', (part: Buffer) => {
+      // What comes after an answer is counted no more: nobody would take it off again.
+      if (refused !== null) return;
       size += part.length;
-      if (size > BODY_MAX_BYTES) resolve(tooLarge());
-      else if (!hold(part.length)) resolve(answer(503, 'too much is being received at once'));
+      if (size > BODY_MAX_BYTES) refused = tooLarge();
+      else if (!hold(part.length)) refused = answer(503, 'too much is being received at once');
       else parts.push(part);
+      if (refused !== null) resolve(refused);
     });
     request.on('end', () => {
       const text = Buffer.concat(parts).toString('utf8');

@@ -1,8 +1,10 @@
 // What the guard counts, and what it does not. Rules 8.1.
 import { describe, expect, it } from 'vitest';
 import { plan } from '../../../reconciler/plan/plan.ts';
+import { judge } from '../../../reconciler/render/plan-verdict.ts';
 import type { DesiredJob, DesiredState, SyncedGroup } from '../../../schema/desired.ts';
 import type { LiveState } from '../../../schema/live.ts';
+import type { Summary } from '../../../schema/summary.ts';
 import {
   aCopy,
   aJob,
@@ -31,6 +33,19 @@ const bounds = (min: number, max: number, value: number | null): SyncedGroup => 
   max,
   value,
 });
+
+const NONE = { cpuMilli: 0, memoryBytes: 0 };
+const NOTHING: Summary = {
+  jobs: [],
+  waves: [],
+  blocked: [],
+  problems: [],
+  guarded: [],
+  pending: { steps: 0, blocked: [], problems: [] },
+  capacity: { before: NONE, after: NONE, total: NONE },
+  assumed: [],
+  stopped: null,
+};
 
 interface Case {
   readonly was: readonly SyncedGroup[] | null;
@@ -265,6 +280,50 @@ describe('a lost node that this reconciler never heard from', () => {
     expect(written(before, given)).toEqual([]);
     expect(written(less, given)).toEqual([{ ...given, used: true }]);
     expect(written(before, come)).toEqual([{ ...come, used: true }]);
+  });
+});
+
+describe('a plan that has grown since somebody approved a part of it', () => {
+  const grown = (now: number, approved: readonly string[]) => {
+    const job = aJob({ count: now }, { settled: true });
+    const approval: DesiredState['approvals'][number] = {
+      kind: 'approval',
+      id: 'a1',
+      by: 'grace <2+grace@forge>',
+      at: '2026-01-01T00:00:00Z',
+      commit: 'head',
+      slots: approved,
+      nodes: [],
+      ahead: true,
+      used: false,
+    };
+    const synced = new Map([[job.id, [plain(8)]]]);
+    const desired = desiredOf([job], { synced, approvals: [approval] });
+    const { guarded: held, steps } = plan(desired, liveOf(copiesOf(job, 8)), 0);
+    const slots = held.flatMap((one) => one.slots);
+    const { conclusion, uncovered } = judge(
+      { summary: { ...NOTHING, guarded: held }, effects: { slots } },
+      { approved: new Set(approved) },
+    );
+    const stopped = steps.flatMap((step) => (step.kind === 'stop' ? [step.slot] : []));
+    return { slots, conclusion, uncovered, stopped };
+  };
+
+  it('holds what the approval does not name, and asks for it again', () => {
+    const part = slotsOf('web', 5, 8);
+    const asked = grown(5, part);
+    expect(asked).toMatchObject({ slots: [], conclusion: 'success', uncovered: 0 });
+    expect(asked.stopped.length).toBeGreaterThan(0);
+    const more = grown(2, part);
+    const rest = slotsOf('web', 2, 5);
+    expect(more).toMatchObject({ slots: rest, conclusion: 'action_required', uncovered: 3 });
+    expect(more.stopped.filter((slot) => !part.includes(slot))).toEqual([]);
+    expect(grown(2, [...rest, ...part])).toMatchObject({ slots: [], conclusion: 'success' });
+  });
+
+  it('holds a single one more, though one alone would be few', () => {
+    const more = grown(4, slotsOf('web', 5, 8));
+    expect(more).toMatchObject({ slots: ['shop/web/main[4]'], conclusion: 'action_required' });
   });
 });
 

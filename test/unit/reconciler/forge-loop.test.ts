@@ -446,6 +446,37 @@ describe('pull requests', () => {
     expect(checkWrites().filter((line) => line === 'check plan/h1')).toHaveLength(1);
   });
 
+  test('the cluster moves what an approval lets go: it is shown first, with the same title', async () => {
+    const { owned: _owned, ...made } = plannedChange();
+    const plan = { slots: ['shop/web/web[1]'] };
+    const guardedPlan = () => ({
+      ...made,
+      effects: { slots: plan.slots },
+      summary: {
+        ...made.summary,
+        guarded: [{ job: 'shop/web', slots: plan.slots, why: 'it is large' }],
+      },
+    });
+    world.answer.plan = (head, base) => ({ ...guardedPlan(), head, base });
+    const told = () => world.fake.checks.get('plan/h1');
+    world.fake.pulls = [pull()];
+    await world.see(viewOf([BASE]));
+    const { title, conclusion } = told() ?? {};
+    expect(told()?.summary).toContain('web&#91;1&#93;');
+    plan.slots = ['shop/web/web[2]'];
+    await world.see(viewOf([BASE]));
+    await world.advance(REPLAN_MS);
+    expect(world.plans).toEqual(['h1', 'h1']);
+    expect(told()).toMatchObject({ title, conclusion });
+    expect(told()?.summary).toContain('web&#91;2&#93;');
+    expect(world.fake.comments.get(3)?.body).toContain('web&#91;2&#93;');
+    const by = { login: 'grace', id: 2 };
+    const ask = { kind: 'comment', action: 'approve', commit: 'h1', pull: 3 } as const;
+    world.fake.requests = [{ id: 'r1', by, permission: 'write', ...ask }];
+    await world.poke();
+    expect(world.records).toMatchObject([{ kind: 'approval', slots: ['shop/web/web[2]'] }]);
+  });
+
   test('the comment is folded when the pull request is merged, once', async () => {
     world.fake.pulls = [pull()];
     await world.see(viewOf([BASE]));

@@ -5,6 +5,7 @@ import { marked } from 'marked';
 import { describe, expect, test } from 'vitest';
 import { closedComment, deploymentWords, pullComment } from '../../../reconciler/render/comment.ts';
 import { BUTTONS } from '../../../reconciler/render/buttons.ts';
+import { planCheck } from '../../../reconciler/render/plan-check.ts';
 import {
   ANNOTATIONS_LIMIT,
   BUTTONS_LIMIT,
@@ -13,9 +14,18 @@ import {
   TITLE_LIMIT,
   type CheckBody,
 } from '../../../schema/forge.ts';
-import { pageOf, pullChecks, syncChecks } from '../../support/forge-scenes.ts';
+import {
+  pageOf,
+  pullChecks,
+  pullScenes,
+  syncAt,
+  syncChecks,
+  visibilityAt,
+  type Level,
+} from '../../support/forge-scenes.ts';
+import { comments, rareChecks } from '../../support/forge-texts.ts';
 
-const checks = new Map([...(await pullChecks()), ...syncChecks()]);
+const checks = new Map([...(await pullChecks()), ...syncChecks(), ...(await rareChecks())]);
 
 const get = (name: string): CheckBody => {
   const check = checks.get(name);
@@ -28,6 +38,9 @@ describe('golden', () => {
   const names = [...checks.keys()].filter((name) => name !== 'many-jobs');
   test.each(names)('%s', async (name) => {
     await expect(`${pageOf(get(name))}\n`).toMatchFileSnapshot(`./golden/${name}.md`);
+  });
+  test.each([...comments()])('%s', async (name, text) => {
+    await expect(`${text}\n`).toMatchFileSnapshot(`./golden/${name}.md`);
   });
 });
 
@@ -97,6 +110,17 @@ test('conclusions: safe, invalid or without room, to be approved; never anything
     ['ended-superseded', 'cancelled', ''],
     ['ended-failed', 'failure', ''],
     ['ended-failed-without-logs', 'failure', ''],
+    ['rollout-namespace', 'success', ''],
+    ['unsigned', 'failure', ''],
+    ['unsigned-untouched', 'failure', ''],
+    ['owners-unjudged', 'action_required', 'approve'],
+    ['closed', 'cancelled', ''],
+    ['closed-merged', 'cancelled', ''],
+    ['sync-refused-rewritten', 'failure', ''],
+    ['sync-refused-unsigned', 'failure', ''],
+    ['sync-refused-below', 'failure', ''],
+    ['sync-held', 'action_required', ''],
+    ['sync-failed-counts', 'failure', 'rollback retry'],
   ]);
 });
 
@@ -123,6 +147,52 @@ test('counts show no name, version, value or node', () => {
   expect(get('rollout-counts').title).toBe(get('rollout').title);
 });
 
+const NAMED = /shop\/web|shop\/store|n00\d|sha256|MiB|of \d+ slots/;
+
+const scenes = await pullScenes();
+
+const planAt = (level: Level, name: string): CheckBody => {
+  const found = scenes.find(([scene]) => scene === name);
+  if (found === undefined) throw new Error(`there is no scene ${name}`);
+  return planCheck(found[1], { ...found[2], visibility: visibilityAt(level) });
+};
+
+test('counts: neither a removal nor its remark on a line says why, of which job, where', () => {
+  const { title, summary, text, annotations, conclusion } = planAt('counts', 'removal');
+  expect(annotations).toMatchObject([
+    { title: '2 copies would stop for good', message: 'Somebody must approve it.' },
+  ]);
+  expect(`${title} ${summary} ${text}`).not.toMatch(NAMED);
+  expect([conclusion, title]).toEqual(['action_required', get('removal').title]);
+});
+
+test.each([
+  ['rolls', { kind: 'healthy' }, 18_000],
+  ['crashes', { kind: 'crashes', afterMs: 2_000 }, 4_000],
+] as const)('counts: a commit that %s is told without names', (_, behaviour, ms) => {
+  const [full, counts] = [syncAt('full', behaviour, ms), syncAt('counts', behaviour, ms)];
+  expect(JSON.stringify(full)).toMatch(NAMED);
+  expect(JSON.stringify(counts)).not.toMatch(NAMED);
+  expect(JSON.stringify(counts)).not.toMatch(/exited|died/);
+  expect(counts.summary).toContain('1 job not shown here: see `plan_visibility`.');
+  expect([counts.status, counts.conclusion]).toEqual([full.status, full.conclusion]);
+  expect(syncAt('namespace', behaviour, ms)).toEqual(counts);
+  expect(syncAt('open', behaviour, ms)).toEqual(full);
+});
+
+test('namespace: jobs of those that say so are shown, the cluster’s room and nodes are not', () => {
+  expect(planAt('namespace', 'removal')).toEqual(planAt('counts', 'removal'));
+  const open = planAt('open', 'removal');
+  expect(open.summary).toContain('`shop/web` loses 2 copies');
+  expect(open.annotations[0]?.message).toMatch(/^shop\/web: .* slots of namespace shop would go/);
+  const [full, part] = [planAt('full', 'rollout'), planAt('open', 'rollout')];
+  expect(full.summary).toMatch(/Promised to copies[^]*not zone a: shop\/web 1 copy short/);
+  expect(part.summary).not.toMatch(/Promised to copies|zone a/);
+  expect(part.summary).toContain('Quota of `shop`');
+  expect(part.summary).toContain('`shop/web`');
+  expect(part.text).toContain('LOG_LEVEL');
+});
+
 test('the comment on a pull request is the check’s summary; closed, it is one line', async () => {
   const plan = { kind: 'untouched', base: 'a'.repeat(40), head: 'b'.repeat(40) } as const;
   const context = { cluster: 'shop', directory: 'clusters/shop', approved: new Set<string>() };
@@ -132,6 +202,13 @@ test('the comment on a pull request is the check’s summary; closed, it is one 
   expect(alone).not.toContain('in the check');
   expect(closedComment(true)).toMatch(/^Merged/);
   expect(closedComment(false)).toMatch(/^Closed/);
+});
+
+test('what a namespace does not show is counted, and the rest of it is shown', () => {
+  const { summary, text } = get('rollout-namespace');
+  expect(summary).toContain('shop/web');
+  expect(`${summary}${text}`).not.toMatch(/books|back\//);
+  expect(summary).toContain('1 changed job not shown here');
 });
 
 test('a deployment is described by the title, as far as it fits', () => {
