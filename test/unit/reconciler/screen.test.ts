@@ -113,6 +113,10 @@ const world = (
       commits.length = 0;
       for (const one of others) add(one);
     },
+    /** Git has cleaned up what is on no line. */
+    cleanUp: () => {
+      gone.length = 0;
+    },
     /** The newest commit bears the machine's signature. */
     sign: () => signed.add(line.at(-1)?.commit.oid ?? ''),
     look,
@@ -356,6 +360,18 @@ describe('a line that was led past what was judged', () => {
     lead(FREE, by(BOB, { [WEB]: image('3') }));
     const edits = [{ path: 'scale/shop/web.yaml', content: 'counts: {web: 2}\n', base: null }];
     await screen.commit({ head: '', edits, message: 'Count', author: PURSER });
+    const held = await settle();
+    expect([standing(held), imageOf(held)]).toEqual(['held', digestOf('1')]);
+  });
+
+  test('where what was judged is gone from the repository its rules go on', async () => {
+    const { add, lead, cleanUp, settle } = world();
+    add(FIRST);
+    await settle();
+    lead(FREE, by(BOB, { [DB]: image('e') }));
+    cleanUp();
+    await settle();
+    add(by(BOB, { [WEB]: image('3') }));
     const held = await settle();
     expect([standing(held), imageOf(held)]).toEqual(['held', digestOf('1')]);
   });
