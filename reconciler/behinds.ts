@@ -71,8 +71,8 @@ export const createBehinds = ({ ask, clock, log, wake }: BehindsOptions): People
     bump();
   };
 
-  const keyOf = ({ oid, signedBy = [] }: ScreenedCommit, teams: readonly string[]) =>
-    [oid, ...signedBy, '', ...teams].join(' ');
+  const keyOf = ({ oid, signedBy = [], merge }: ScreenedCommit, teams: readonly string[]) =>
+    [oid, merge?.theirs, merge?.isExact, ...signedBy, '', ...teams].join(' ');
 
   return {
     behind: (info, teams) => {

@@ -72,6 +72,9 @@ export interface WebhookConfig {
 /** The author of the machine's commits. */
 export const MACHINE_AUTHOR = { name: 'Purser', email: 'purser@localhost' } as const;
 
+/** Of a commit that is offered as a pull request: whoever brings it to the branch, it is not the machine. */
+export const OFFERED_TRAILER = 'Purser-Offered';
+
 /** Rounds in which compile may ask for more (architecture, `asks`). */
 export const ASK_ROUNDS = 3;
 /** An approval that was not used by then is forgotten: the world has changed (rules 8.2). */

@@ -133,7 +133,8 @@ export const completed = async (
     const open = wanted.digests.filter((ask) => !tree.lookups.has(lookupKey(ask)));
     const found = tree.lookups;
     if (!asksPast(wanted) && open.length === 0) break;
-    if (asksPast(wanted)) tree = await completeScreened(source.complete)(tree, wanted);
+    if (asksPast(wanted))
+      tree = await completeScreened({ complete: source.complete })(tree, wanted);
     const answers = await Promise.all(
       open.map(async (ask) => ({ ask, answer: await source.resolve(ask) })),
     );

@@ -57,7 +57,10 @@ export const createPullPlanner = (
       if (trees.kind === 'unrelated') return { kind: 'failed', base, head, message: UNRELATED };
       const resolve = fromFork ? resolvers.anonymous : resolvers.known;
       const stands = screenedBase(trees.base, ask.held ?? []);
-      const reader = { ...options.reader, complete: completeScreened(options.reader.complete) };
+      const reader = {
+        ...options.reader,
+        complete: completeScreened({ complete: options.reader.complete }),
+      };
       const planning = { ...options, reader, memos, ask, trees, stands, live };
       const made = await planOf({ ...planning, resolve: resolve() });
       recall(memos.compile.reads, []);

@@ -11,7 +11,7 @@ import type { HeldFile, Judged, Ledger } from '../schema/ledger.ts';
 import type { MergeFacts } from '../schema/forge.ts';
 import { SIGNERS_FOLDER } from '../schema/signers.ts';
 import type { CommitInfo, Files, SourceTree } from '../schema/source.ts';
-import { APPROVAL_MS, MACHINE_AUTHOR } from './config.ts';
+import { APPROVAL_MS, MACHINE_AUTHOR, OFFERED_TRAILER } from './config.ts';
 import { CLUSTER_PATH } from './desired/cluster.ts';
 import { heldIn, withHeld } from './desired/held-files.ts';
 import * as judging from './desired/judge.ts';
@@ -90,7 +90,7 @@ export const createScreen = <S extends Screenable>(source: S, options: ScreenOpt
       last = { raw, version, tree };
       return tree;
     },
-    complete: completeScreened(source.complete),
+    complete: completeScreened(source),
     commit: async (ask) => {
       const oid = await source.commit(ask);
       if (ask.author.email === MACHINE_AUTHOR.email) own.add(oid);
@@ -154,7 +154,11 @@ interface Way {
   readonly steps: readonly Step[];
 }
 
-/** From the last commit that was judged, or where nothing was from the last that was in sync. */
+/**
+ * From the last commit that was judged, or where nothing was from the last that was in sync. Who
+ * leads the line past the judged commit, by a merge with its parents swapped or by a rewrite, goes
+ * past no rule: what differs from what was judged is one change then.
+ */
 const wayTo = async (screening: Screening): Promise<Way> => {
   const { source, raw } = screening;
   const judged = judgedIn(raw.ledger);
@@ -162,22 +166,65 @@ const wayTo = async (screening: Screening): Promise<Way> => {
   const resumed = raw.ledger.findLast((record) => record.kind === 'resume')?.commit;
   const bases = [known ? judged.commit : null, resumed, raw.lastSynced?.commit ?? raw.head.oid];
   const { line, base } = await lineTo(source, raw, bases);
+  if (known && judged.commit !== base) {
+    const before = await source.at(judged.commit);
+    const way = {
+      line: await leapTo(screening),
+      files: before?.files ?? raw.files,
+      leapFrom: judged.commit,
+    };
+    if (before !== null) return { start: judged, steps: await stepsOn(screening, way) };
+  }
   const before = await source.at(base);
+  const files = before?.files ?? raw.files;
+  const steps = await stepsOn(screening, { line, files, leapFrom: null });
+  if (!known) return { start: judging.judgedFrom(base, before?.files.get(CLUSTER_PATH)), steps };
+  // What was judged is in the repository no more: its rules, and what they hold, go on.
+  return { start: judged.commit === base ? judged : { ...judged, commit: base }, steps };
+};
+
+interface Line {
+  /** Oldest first. */
+  readonly line: readonly CommitInfo[];
+  /** Before the first of them. */
+  readonly files: Files;
+  /** The commit that was judged, where it is not before them: the first stands for all that differs. */
+  readonly leapFrom: string | null;
+}
+
+const stepsOn = async (screening: Screening, { line, ...from }: Line): Promise<readonly Step[]> => {
+  const { source, raw } = screening;
   const steps: Step[] = [];
-  let files = before?.files ?? raw.files;
-  for (const info of line) {
+  let { files } = from;
+  for (const [at, info] of line.entries()) {
     const now = info.oid === raw.head.oid ? raw.files : (await source.at(info.oid))?.files;
     if (now === undefined) throw stale(raw);
     const cluster = now.get(CLUSTER_PATH);
     const changed = judging.changedBetween(files, now);
-    const told = changed.length === 0 ? info : await knownOf(source, info);
-    const isMachine = await isOwnCommit(screening, info);
-    steps.push({ commit: info.oid, info: told, changed, cluster, isMachine });
+    const leapFrom = at === 0 ? from.leapFrom : null;
+    const known = changed.length === 0 ? info : await knownOf(source, info);
+    // It brings more than a pull request that it came by, which says nothing of it then.
+    const told = leapFrom !== null ? { ...known, merge: { theirs: '', isExact: false } } : known;
+    const isMachine = leapFrom === null && (await isOwnCommit(screening, info));
+    // No content of this line counts then but the one that did before.
+    const since = leapFrom === null ? {} : { since: leapFrom };
+    steps.push({ commit: info.oid, info: told, changed, cluster, isMachine, ...since });
     files = now;
   }
-  const isJudged = known && judged.commit === base;
-  const start = isJudged ? judged : judging.judgedFrom(base, before?.files.get(CLUSTER_PATH));
-  return { start, steps };
+  return steps;
+};
+
+/** The newest commit that the machine has not made, by which it all is judged, and those after it. */
+const leapTo = async ({ source, own, raw }: Screening): Promise<readonly CommitInfo[]> => {
+  const commits = await source.listCommits(LINE_FIRST);
+  const head = commits.findIndex(({ oid }) => oid === raw.head.oid);
+  if (head < 0) throw stale(raw);
+  const line: CommitInfo[] = [];
+  for (const info of commits.slice(head)) {
+    line.unshift(info);
+    if (!own.has(info.oid) && (await source.isOwn?.(info.oid)) !== true) break;
+  }
+  return line;
 };
 
 /**
@@ -199,6 +246,8 @@ const knownOf = async (source: Screenable, info: CommitInfo): Promise<ScreenedCo
  */
 const isOwnCommit = async ({ source, own }: Screening, info: CommitInfo): Promise<boolean> => {
   if (own.has(info.oid)) return true;
+  // One that it offered was brought to the branch by somebody else, whoever may push.
+  if (info.trailers.some(([key]) => key === OFFERED_TRAILER)) return false;
   const mayBe = source.isOwn !== undefined && info.author.email === MACHINE_AUTHOR.email;
   return mayBe && source.isOwn(info.oid);
 };
@@ -264,7 +313,8 @@ const judgeAll = (
     if (typeof behind === 'string') return { judged, isDue, why: behind || null };
     const next = judging.judgeCommit(judged, step, { behind, given });
     const isOther = next.owners !== judged.owners || next.ownApproval !== judged.ownApproval;
-    if (owned.length > 0 || touches || isOther || at >= RECORD_EVERY) isDue = true;
+    const isLate = step.since !== undefined || at >= RECORD_EVERY;
+    if (owned.length > 0 || touches || isOther || isLate) isDue = true;
     judged = next;
   }
   return { judged, isDue, why: null };
@@ -318,7 +368,7 @@ const waiting = (
         rules.unshift(judging.ownersBy(judging.judgedFrom('', step.cluster)));
       if (owners === undefined) continue;
       const accepted = old === undefined ? before : old.accepted;
-      const since = old?.since ?? step.commit;
+      const since = old?.since ?? step.since ?? step.commit;
       const blob = files.get(path)?.blob ?? null;
       const asked = { by: '', ...(why === null ? {} : { why }) };
       held.set(path, { path, blob, accepted, commit: step.commit, since, owners, ...asked });

@@ -1,23 +1,67 @@
 // Histories with what no owner has let through left out, as in the files of their tree.
-// In: how histories are read. Out: the same for trees with held files. Not here: which files are
+// In: how histories are read, and commits. Out: the same for trees with held files. Not here: which files are
 // held (screen), what is left out (desired/held-files).
 
+import { compareText } from '../schema/ids.ts';
+import type { HeldFile } from '../schema/ledger.ts';
+import type { History, HistoryEntry, SourceTree } from '../schema/source.ts';
+import { entryWithHeld, historyWithHeld } from './desired/held-files.ts';
 import type { SourcePort } from './ports.ts';
-import { historyWithHeld } from './desired/held-files.ts';
 
 type Complete = SourcePort['complete'];
 
+interface Reading {
+  readonly complete: Complete;
+  /** Absent: what is not on the line is not read. */
+  readonly at?: At;
+}
+
+type At = (commit: string) => Promise<Pick<SourceTree, 'head' | 'files'> | null>;
+
 export const completeScreened =
-  (complete: Complete): Complete =>
+  ({ complete, at }: Reading): Complete =>
   async (tree, asked) => {
     const whole = await complete(tree, asked);
     const { held } = tree;
     if (held === undefined || whole.histories === tree.histories) return whole;
-    const histories = new Map(
-      [...whole.histories].map(([path, history]) => [
-        path,
-        tree.histories.get(path) === history ? history : historyWithHeld(history, held),
-      ]),
-    );
+    const histories = new Map(whole.histories);
+    for (const [path, history] of whole.histories) {
+      if (tree.histories.get(path) === history) continue;
+      const others = asked.histories.filter((ask) => ask.path === path).flatMap((ask) => ask.with);
+      const paths = [...new Set([path, ...others])].toSorted(compareText);
+      const beside = at === undefined ? [] : await besideLine(history, { held, paths, at });
+      const { entries, ...rest } = historyWithHeld(history, held);
+      histories.set(path, { ...rest, entries: [...entries, ...beside] });
+    }
     return { ...whole, histories };
   };
+
+interface Beside {
+  readonly at: At;
+  readonly held: readonly HeldFile[];
+  readonly paths: readonly string[];
+}
+
+/**
+ * What counts may not be on the line, nor the commit with which a wait began: the line was led past
+ * them, and all of it waits. It counts as it stood in that commit, or before it.
+ */
+const besideLine = async (
+  { entries }: History,
+  { held, paths, at }: Beside,
+): Promise<readonly HistoryEntry[]> => {
+  const found = new Map<string, HistoryEntry>();
+  for (const { path, accepted, since } of held) {
+    const isOnLine = entries.some(({ commit }) => commit.oid === since);
+    if (accepted === null || isOnLine || !paths.includes(path)) continue;
+    for (let oid: string | null = since, back = 0; oid !== null && back < 2; back += 1) {
+      const there: Awaited<ReturnType<At>> = await at(oid);
+      oid = there?.head.parent ?? null;
+      if (there?.files.get(path)?.blob !== accepted) continue;
+      const entry = { commit: there.head, files: there.files };
+      found.set(there.head.oid, entryWithHeld(entry, held, paths));
+      break;
+    }
+  }
+  return [...found.values()];
+};

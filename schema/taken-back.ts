@@ -1,8 +1,8 @@
 // Taking back all that one commit changed: the edits that undo it at HEAD (rules 6.3).
 // In: what the commit changed, and what stands at HEAD now. Out: edits, files that somebody changed
-// since at the same places, files that cannot be written. What came to other fields of a file since,
-// such as a promotion or a restart, stays. Counts that a machine wrote stay (rules 7). Not here: whether
-// it may be done, the commit.
+// since, files that cannot be written. Where a person asks for it a file may have changed elsewhere:
+// what came to other fields since, such as a promotion or a restart, stays. Counts that a machine
+// wrote stay (rules 7). Not here: whether it may be done, the commit.
 
 import type { FileEdit } from './desired.ts';
 import { canonical, type Json } from './hash.ts';
@@ -17,7 +17,7 @@ const COUNTS = 'scale/';
 export interface TakenBack {
   /** Sorted by path; none: all of it is back already. */
   readonly edits: readonly FileEdit[];
-  /** Paths of which somebody has changed the same since. */
+  /** Paths that somebody has changed since; by fields, of which the same was changed. */
   readonly changed: readonly string[];
   /** Paths that are no text, before the commit or now. */
   readonly unwritable: readonly string[];
@@ -25,13 +25,18 @@ export interface TakenBack {
 
 type Changed = NonNullable<CommitChange['files']>[number];
 
-export const takenBack = (files: readonly Changed[]): TakenBack => {
+export interface TakingBack {
+  /** What a person asked for keeps other fields of a file that was changed since (rules 6.3). */
+  readonly byFields: boolean;
+}
+
+export const takenBack = (files: readonly Changed[], { byFields }: TakingBack): TakenBack => {
   const open = files.filter((file) => !file.path.startsWith(COUNTS) && !isBack(file));
   const isChanged = ({ head, after }: Changed) => head?.blob !== after?.blob;
   const back = open.map((file) => {
     const isSame = !isChanged(file);
     if (isSame && isUnwritable(file)) return { file, edit: null };
-    const content = isSame ? textIn(file.before) : undone(file);
+    const content = isSame ? textIn(file.before) : byFields ? undone(file) : null;
     const edit = { path: file.path, content, base: file.head?.blob ?? null };
     return { file, edit: isSame || content !== null ? edit : null };
   });

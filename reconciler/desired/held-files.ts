@@ -7,7 +7,7 @@ import { sha256 } from '../../schema/hash.ts';
 import { heldWords } from '../../schema/held-words.ts';
 import { compareText } from '../../schema/ids.ts';
 import type { HeldFile } from '../../schema/ledger.ts';
-import type { Files, History, SourceFile } from '../../schema/source.ts';
+import type { Files, History, HistoryEntry, SourceFile } from '../../schema/source.ts';
 
 const blobIn = (files: Files, path: string): string | null => files.get(path)?.blob ?? null;
 
@@ -48,4 +48,19 @@ export const historyWithHeld = (history: History, held: readonly HeldFile[]): Hi
     return { ...entry, files };
   });
   return { ...history, entries };
+};
+
+/** What counts instead, as it stood in a commit beside the line; of these paths. */
+export const entryWithHeld = (
+  { commit, files }: HistoryEntry,
+  held: readonly HeldFile[],
+  paths: readonly string[],
+): HistoryEntry => {
+  const waits = new Map(held.map((one) => [one.path, one]));
+  const made = paths.flatMap((path): readonly (readonly [string, SourceFile])[] => {
+    const [file, one] = [files.get(path), waits.get(path)];
+    if (one !== undefined && one.accepted !== (file?.blob ?? null)) return [[path, refused(one)]];
+    return file === undefined ? [] : [[path, file]];
+  });
+  return { commit, files: new Map(made) };
 };

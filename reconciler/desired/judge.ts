@@ -26,6 +26,8 @@ export interface JudgedCommit {
   readonly changed: readonly ChangedFile[];
   /** cluster.yaml as it stands in the commit. */
   readonly cluster: SourceFile | undefined;
+  /** With which a wait for it begins, where that is another: one that is not on the line. */
+  readonly since?: string;
 }
 
 /** Files that differ between two commits, by path. */
@@ -118,7 +120,8 @@ export const judgeCommit = (
     ...open.map(({ path, blob, owners }): HeldFile => {
       const old = before.get(path);
       const accepted = old === undefined ? (touched.get(path)?.before ?? null) : old.accepted;
-      return { path, blob, accepted, commit, since: old?.since ?? commit, owners, by };
+      const since = old?.since ?? one.since ?? commit;
+      return { path, blob, accepted, commit, since, owners, by };
     }),
   ];
   const unproven = unprovenAfter(

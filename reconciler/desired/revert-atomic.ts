@@ -30,7 +30,7 @@ export const atomicEdits = (
   if (change.files === null) {
     return { why: `${asks}, and changed more files than are read; run: git revert ${oid}` };
   }
-  const { edits, changed, unwritable } = takenBack(change.files);
+  const { edits, changed, unwritable } = takenBack(change.files, { byFields: false });
   const [foreign] = changed.filter((path) => path !== own);
   if (foreign !== undefined) return { why: `${asks}, and ${foreign} has changed since` };
   if (unwritable[0] !== undefined) {

@@ -214,7 +214,7 @@ const takeBack = (request: ForgeRequest, { change, desired, tree }: RequestConte
   if (change.files === null) {
     return refuse(`Commit ${short} changed too much, or is too far back. Run: git revert ${short}`);
   }
-  const { edits, changed, unwritable } = takenBack(change.files);
+  const { edits, changed, unwritable } = takenBack(change.files, { byFields: true });
   const [first] = [...changed, ...unwritable];
   if (first !== undefined) {
     const why = changed.length > 0 ? 'has changed since' : 'is no text that can be written';

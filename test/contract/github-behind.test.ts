@@ -135,6 +135,30 @@ describe('a commit of the branch', () => {
     });
     const hers = await of(email.toLowerCase());
     expect([names(hers.authors), hers.isUnproven]).toEqual([['a@b', 'grace'], undefined]);
+    // A principal that is no address is nobody's; the commit's own address is no proof beside it.
+    const named = await of('release-key');
+    expect([named.authors, named.isUnproven]).toEqual([
+      [{ name: 'release-key', as: ['release-key'] }],
+      undefined,
+    ]);
+    // GitHub need not know the address that was verified.
+    const own = ['-c', 'user.email=New@example.org'];
+    await git(
+      ...own,
+      'commit',
+      '-q',
+      '--allow-empty',
+      '-m',
+      'new',
+      '--author=New <New@example.org>',
+    );
+    await git('push', '-q', hub.pushUrl('ada'), 'main');
+    await hub.settled();
+    const next = await git('rev-parse', 'HEAD');
+    const ask = { kind: 'commit', commit: next, signedBy: ['new@example.org'] } as const;
+    expect((await forge().behind(ask, [])).authors).toEqual([
+      { name: 'new@example.org', as: ['new@example.org'] },
+    ]);
   });
 
   test('a merge that somebody made is his own, where it is not just the pull request', async () => {

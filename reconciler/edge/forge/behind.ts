@@ -41,7 +41,7 @@ export const createBehind =
 interface Author {
   readonly account: Account | null;
   readonly email: string | null;
-  /** The address is of a verified signature: it speaks for itself, whoever GitHub knows. */
+  /** The address or name is of a verified signature: it speaks for itself, whoever GitHub knows. */
   readonly isSigner?: true;
 }
 
@@ -88,14 +88,10 @@ const commitParts = async (
       pick: (data) => data as ApiCommit,
       once: true,
     });
-    const signers = signedBy.filter((name) => name.includes('@'));
-    const wrote = one.commit.author?.email?.toLowerCase() ?? '';
-    const [email] = signers;
-    if (email === undefined) return { authors: behindCommit(one), approvals: [], isUnproven: true };
-    if (signers.includes(wrote)) return { authors: behindCommit(one), approvals: [] };
-    // The signer counts, whatever name the commit bears.
-    const account = await accountOfEmail(wire, { branch, email });
-    return { authors: [{ account, email, isSigner: true }], approvals: [] };
+    if (signedBy.length === 0) {
+      return { authors: behindCommit(one), approvals: [], isUnproven: true };
+    }
+    return { authors: await signerOf(wire, one, { branch, signedBy }), approvals: [] };
   }
   const parts: Parts[] = [];
   for (const pull of pulls) parts.push(await pullParts(wire, pull));
@@ -103,6 +99,34 @@ const commitParts = async (
     authors: parts.flatMap(({ authors }) => authors),
     approvals: parts.flatMap(({ approvals }) => approvals),
   };
+};
+
+interface Signed {
+  readonly branch: string;
+  readonly signedBy: readonly string[];
+}
+
+/**
+ * The signer counts, whatever name the commit bears: by the address that was verified, also where
+ * GitHub knows nobody by it. A signer without an address is nobody whom GitHub could know.
+ */
+const signerOf = async (
+  wire: Wire,
+  one: ApiCommit,
+  { branch, signedBy }: Signed,
+): Promise<readonly Author[]> => {
+  const addresses = signedBy.filter((name) => name.includes('@'));
+  const wrote = one.commit.author?.email?.toLowerCase() ?? '';
+  if (addresses.includes(wrote)) {
+    const [, ...others] = behindCommit(one);
+    return [{ account: one.author, email: wrote, isSigner: true }, ...others];
+  }
+  const [email] = addresses;
+  if (email === undefined) {
+    return [{ account: null, email: signedBy[0] ?? null, isSigner: true }];
+  }
+  const account = await accountOfEmail(wire, { branch, email });
+  return [{ account, email, isSigner: true }];
 };
 
 /** A merge that somebody made holds more than its pull request where these do not fit. */

@@ -200,6 +200,13 @@ describe('a commit that is to be reverted as a whole (6.3)', () => {
 
   it.each([
     ['a later commit changed one of its files', { 'configs/words': 'third' }, /words has changed/],
+    [
+      'a later commit changed another field of one of its files',
+      {
+        'cluster.yaml': `${CLUSTER}defaults: {kill_signal: SIGINT}\nguards: {own_approval: true}\n`,
+      },
+      /cluster.yaml has changed since/,
+    ],
     ['a job that it removed is there again', { [API]: 'count: 1\n' }, /api.yaml has changed since/],
   ] as const)('is impossible when %s', (_name, since, why) => {
     const { revert } = atomic(since);

@@ -2,6 +2,7 @@
 // and that it is offered once.
 
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { parseTrailers } from '../../../reconciler/edge/git/format.ts';
 import type { View } from '../../../reconciler/cycle.ts';
 import { plan } from '../../../reconciler/plan/plan.ts';
 import type { LoopState } from '../../../reconciler/loop.ts';
@@ -62,6 +63,9 @@ test('where it cannot, the very commit becomes one pull request', async () => {
     { branch: branchOf(view), title: 'Revert shop/web: it crashed' },
   ]);
   expect(world.fake.opened[0]?.body).toContain('Purser-Job: shop/web');
+  const trailers = parseTrailers(world.offers[0]?.ask.message ?? '');
+  expect(trailers).toContainEqual(['Purser-Offered', 'true']);
+  expect(trailers.map(([key]) => key)).toContain('Purser-Deployment');
   const [edit] = world.offers[0]?.ask.edits ?? [];
   expect(edit).toMatchObject({ path: WEB, content: BASE[WEB] });
 });

@@ -48,6 +48,7 @@ const world = (
   const ledger: LedgerRecord[] = [];
   const made: CommitAsk[] = [];
   const signed = new Set<string>();
+  const gone: Story[] = [];
   let raw: SourceTree | null = null;
   let line: Story = [];
   const source = {
@@ -71,7 +72,7 @@ const world = (
       ),
     isOwn: (oid: string) => Promise.resolve(signed.has(oid)),
     at: (oid: string) => {
-      const found = line.find(({ commit }) => commit.oid === oid);
+      const found = [line, ...gone].flat().find(({ commit }) => commit.oid === oid);
       return Promise.resolve(
         found === undefined ? null : { head: found.commit, files: found.files },
       );
@@ -106,6 +107,16 @@ const world = (
     screen,
     source,
     add,
+    /** Another line of first parents, as by a merge with its parents swapped, or by a rewrite. */
+    lead: (...others: readonly CommitInit[]) => {
+      gone.push(line);
+      commits.length = 0;
+      for (const one of others) add(one);
+    },
+    /** Git has cleaned up what is on no line. */
+    cleanUp: () => {
+      gone.length = 0;
+    },
     /** The newest commit bears the machine's signature. */
     sign: () => signed.add(line.at(-1)?.commit.oid ?? ''),
     look,
@@ -259,6 +270,12 @@ describe('authors by address', () => {
     add(by(PURSER, { [WEB]: image('3') }));
     sign();
     expect(imageOf(await settle())).toBe(digestOf('3'));
+    // What it offered as a pull request was pushed by somebody.
+    const trailers = [['Purser-Offered', 'true']] as const;
+    add({ ...by(PURSER, { [WEB]: image('5') }), trailers });
+    sign();
+    const offered = await settle();
+    expect([standing(offered), imageOf(offered)]).toEqual(['held', digestOf('3')]);
     // Who has the key and writes in a person's name does so for that person.
     add(by(BOB, { [WEB]: image('4') }));
     sign();
@@ -294,6 +311,86 @@ describe('authors by address', () => {
     add(by(BOB, { [WEB]: image('2') }));
     expect(imageOf(await settle())).toBe(digestOf('1'));
     expect(ledger.filter(({ kind }) => kind === 'judged').length).toBeLessThan(5);
+  });
+});
+
+describe('a line that was led past what was judged', () => {
+  const FREE: CommitInit = { files: { ...FIRST.files, 'cluster.yaml': cluster('') } };
+
+  test('the rules stay: what differs is asked of its owners, whatever the line began with', async () => {
+    const { add, lead, settle, look, ledger } = world();
+    add(FREE);
+    add(by(ADA, { 'cluster.yaml': cluster(RULES) }));
+    await settle();
+    add(by(ADA, { [WEB]: image('2') }));
+    expect(imageOf(await settle())).toBe(digestOf('2'));
+    const theirs = by(BOB, { [WEB]: image('3') });
+    lead(FREE, theirs, by(BOB, { 'cluster.yaml': cluster(RULES), [DB]: image('e') }));
+    expect([standing(await look()), (await look()).heldFiles?.length]).toEqual(['held', 1]);
+    const held = await settle();
+    expect([standing(held), imageOf(held)]).toEqual(['held', digestOf('2')]);
+    expect(held.heldFiles).toMatchObject([{ path: WEB, by: BOB.email }]);
+    expect(imageOf(held, 'shop/db')).toBe(digestOf('e'));
+    const judged = ledger.length;
+    expect((await settle()).owed).toEqual([]);
+    expect(ledger).toHaveLength(judged);
+    // Without the rules: they are a file with an owner, too.
+    lead(FREE, theirs);
+    const without = await settle();
+    expect(imageOf(without)).toBe(digestOf('2'));
+    expect(without.heldFiles?.map(({ path }) => path)).toEqual(['cluster.yaml', WEB]);
+    lead(FREE, theirs, by(ADA, { 'cluster.yaml': cluster(RULES), [WEB]: image('4') }));
+    const through = await settle();
+    expect([imageOf(through), through.heldFiles]).toEqual([digestOf('4'), undefined]);
+  });
+
+  test('what counts and stands on it is kept where other content came after it', async () => {
+    const { add, lead, settle } = world();
+    add(FIRST);
+    await settle();
+    lead(by(BOB, FIRST.files), by(BOB, { [WEB]: image('3') }), by(BOB, { [DB]: image('e') }));
+    const held = await settle();
+    expect([standing(held), imageOf(held)]).toEqual(['held', digestOf('1')]);
+  });
+
+  test('a commit of the machine on top of it lets nothing through', async () => {
+    const { add, lead, screen, settle } = world();
+    add(FIRST);
+    await settle();
+    lead(FREE, by(BOB, { [WEB]: image('3') }));
+    const edits = [{ path: 'scale/shop/web.yaml', content: 'counts: {web: 2}\n', base: null }];
+    await screen.commit({ head: '', edits, message: 'Count', author: PURSER });
+    const held = await settle();
+    expect([standing(held), imageOf(held)]).toEqual(['held', digestOf('1')]);
+  });
+
+  test('where what was judged is gone from the repository its rules go on', async () => {
+    const { add, lead, cleanUp, settle } = world();
+    add(FIRST);
+    await settle();
+    lead(FREE, by(BOB, { [DB]: image('e') }));
+    cleanUp();
+    await settle();
+    add(by(BOB, { [WEB]: image('3') }));
+    const held = await settle();
+    expect([standing(held), imageOf(held)]).toEqual(['held', digestOf('1')]);
+  });
+
+  test('a pull request by which its end came does not speak for all of it', async () => {
+    const asked: unknown[] = [];
+    const people: People = {
+      behind: (info) => {
+        asked.push(info.merge);
+        return byAddress.behind(info, []);
+      },
+      version: () => 0,
+    };
+    const { add, lead, settle } = world(people);
+    add(FIRST);
+    await settle();
+    lead(FREE, by(BOB, { [WEB]: image('3') }));
+    await settle();
+    expect(asked.at(-1)).toEqual({ theirs: '', isExact: false });
   });
 });
 
