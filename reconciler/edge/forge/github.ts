@@ -78,11 +78,10 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
     writeComment: commentsOf({ comments, closings, forget, areOn: config.comments }),
     answer: (request, words, done) => requests.answer(request, words, done).then(forget),
     writeDeployment: createDeployments(wire, { self }),
-    ...ownPulls(pulls, forget),
-    authors: pulls.authors,
-    accounts: pulls.accounts,
+    ...ofPulls(pulls, forget),
     behind: createBehind(wire, { branch }),
     hasChecks: wire.isApp,
+    epochMs: wire.epochMs,
     watch: (wake) => bell.listen(wake),
     listen: async () => (receiver === null ? null : receiver.listen()),
     close: () => close(bell, receiver),
@@ -107,7 +106,11 @@ const takenBy =
     if (told.kind === 'again') again.add(told.commit);
   };
 
-const ownPulls = (pulls: Pulls, forget: () => void): Pick<GitHub, 'openPull' | 'closePull'> => ({
+type OfPulls = Pick<GitHub, 'openPull' | 'closePull' | 'authors' | 'accounts'>;
+
+const ofPulls = (pulls: Pulls, forget: () => void): OfPulls => ({
+  authors: pulls.authors,
+  accounts: pulls.accounts,
   openPull: (ask) => pulls.ask(ask),
   closePull: (ask) => pulls.close(ask).then(forget),
 });
