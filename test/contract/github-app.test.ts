@@ -49,7 +49,7 @@ const setup = (hub: GitHub, given: Readonly<Record<string, unknown>> = {}) => {
 
 /** The address that it says to open. */
 const pageOf = async (said: readonly string[]): Promise<string> => {
-  await expect.poll(() => said.join('\n'), { timeout: 10_000 }).toContain('http://');
+  await expect.poll(() => said.join('\n')).toContain('http://');
   return /http:\/\/127\.0\.0\.1:\d+\//.exec(said.join('\n'))?.[0] ?? '';
 };
 
