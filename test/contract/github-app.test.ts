@@ -11,6 +11,7 @@ import { makeApp, type AppAsk } from '../../cli/github-app.ts';
 import { readForgeFile } from '../../cli/forge-file.ts';
 import { submit, visit, type Page } from '../support/browser.ts';
 import { commitFiles, initRepository, tempFolder } from '../support/git-repo.ts';
+import { freePort } from '../support/registry.ts';
 import { startGitHub, type GitHub, type GitHubOptions } from '../support/github/github.ts';
 
 const ends: (() => Promise<void> | void)[] = [];
@@ -123,11 +124,7 @@ test('with a webhook: the App is made with its address, and a ping of GitHub arr
   expect(readFileSync(join(root, 'github', 'forge.yaml'), 'utf8')).toContain('path: "/hook"');
 });
 
-const freeUrl = async (): Promise<string> => {
-  const hub = await startGitHub({ app: null });
-  await hub.close();
-  return hub.url;
-};
+const freeUrl = async (): Promise<string> => `http://127.0.0.1:${await freePort()}`;
 
 test('a second App is not made by accident', async () => {
   const hub = await startHub();

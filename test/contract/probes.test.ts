@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createProbes } from '../../node-runner/edge/probes.ts';
 import type { ProbeAsk } from '../../node-runner/ports.ts';
 import { makeNetns } from '../support/netns.ts';
+import { freePort } from '../support/registry.ts';
 
 const { probe } = createProbes();
 
@@ -66,9 +67,7 @@ describe('probes', () => {
       createTcpServer((socket) => dripFeed(socket, (text) => (asked = text))),
     );
     ports.leaver = await start(createTcpServer((socket) => socket.end('HTTP/1.1 200 OK\r\nA: b')));
-    const gone = createTcpServer();
-    ports.closed = await listen(gone);
-    await new Promise((resolve) => gone.close(resolve));
+    ports.closed = await freePort();
   });
   afterAll(() => {
     for (const server of servers) {
