@@ -12,7 +12,7 @@ import { createComments } from './comments.ts';
 import { createDeliveries } from './deliveries.ts';
 import { createDeployments } from './deployments.ts';
 import { ForgeFailure } from './failure.ts';
-import type { GitHub, GitHubOptions } from './options.ts';
+import { addressOf, type GitHub, type GitHubOptions } from './options.ts';
 import { createPlace, type Place } from './place.ts';
 import { createBell, intervalMs, type Bell } from './polling.ts';
 import { createPulls, type Pulls } from './pulls.ts';
@@ -78,7 +78,8 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
     writeComment: commentsOf({ comments, closings, forget, areOn: config.comments }),
     answer: (request, words, done) => requests.answer(request, words, done).then(forget),
     writeDeployment: createDeployments(wire, { self }),
-    ...ofPulls(pulls, forget),
+    ...ownPulls(pulls, forget),
+    ...accountsOf(pulls, config.apiUrl),
     behind: createBehind(wire, { branch }),
     hasChecks: wire.isApp,
     epochMs: wire.epochMs,
@@ -106,13 +107,18 @@ const takenBy =
     if (told.kind === 'again') again.add(told.commit);
   };
 
-type OfPulls = Pick<GitHub, 'openPull' | 'closePull' | 'authors' | 'accounts'>;
-
-const ofPulls = (pulls: Pulls, forget: () => void): OfPulls => ({
-  authors: pulls.authors,
-  accounts: pulls.accounts,
+const ownPulls = (pulls: Pulls, forget: () => void): Pick<GitHub, 'openPull' | 'closePull'> => ({
   openPull: (ask) => pulls.ask(ask),
   closePull: (ask) => pulls.close(ask).then(forget),
+});
+
+const accountsOf = (
+  { authors, accounts }: Pulls,
+  apiUrl: string,
+): Pick<GitHub, 'authors' | 'accounts' | 'addressOf'> => ({
+  authors,
+  accounts,
+  addressOf: (account) => addressOf(apiUrl, account),
 });
 
 const openOf = async (pulls: Pulls, ahead: Parameters<GitHub['look']>[0]) => {
