@@ -4,6 +4,7 @@
 // (edge/link), what a report means (reconciler/live).
 
 import { compareText, containerId, VOLUME_FOLDER_PATTERN } from '../../schema/ids.ts';
+import { isPoststop, runsToEnd } from '../../schema/lifecycle.ts';
 import type {
   AllocationPhase,
   AllocationReport,
@@ -202,10 +203,12 @@ const phaseOf = (mark: AllocationMark): AllocationPhase => {
   return noneRuns(mark) ? 'pending' : 'running';
 };
 
-/** Since all tasks run. */
+/** Since all tasks run that do not run to their end. */
 const runningSince = (mark: AllocationMark): Ms | null => {
   let latest: Ms | null = null;
-  for (const { run, runSince } of mark.tasks) {
+  for (const [position, { run, runSince }] of mark.tasks.entries()) {
+    const spec = mark.body.spec.tasks[position];
+    if (spec !== undefined && runsToEnd(spec)) continue;
     if (run !== 'open' || runSince === null) return null;
     latest = latest === null ? runSince : Math.max(latest, runSince);
   }
@@ -227,7 +230,7 @@ const taskReport = (
     name: spec.name,
     state: task === undefined ? 'pending' : taskState(look.mark, { spec, task }, inventory),
     restarts: task?.restarts ?? 0,
-    health: mark.deadAt === null ? health : 'unhealthy',
+    health: mark.deadAt === null || task?.completed === true ? health : 'unhealthy',
     lastCheck: task === undefined ? null : lastCheck(task),
     exit: task?.exit ?? null,
     pid: task?.run === 'open' ? (container?.pid ?? null) : null,
@@ -239,6 +242,8 @@ const taskState = (
   { spec, task }: { readonly spec: TaskSpec; readonly task: TaskMark },
   inventory: Inventory,
 ): TaskState => {
+  if (task.completed === true) return task.trouble === undefined ? 'completed' : 'dead';
+  if (isPoststop(spec) && task.run !== 'ended') return task.run === 'open' ? 'running' : 'pending';
   if (mark.stop !== null) return task.run === 'open' ? 'stopping' : 'dead';
   if (task.run === 'open') return task.kill === null ? 'running' : 'stopping';
   if (mark.deadAt !== null) return 'dead';
