@@ -26,6 +26,7 @@ import { imageName } from './inventory.ts';
 import type { CheckLog, FailureLog } from './log-lines.ts';
 import { neverHealthy, quotable } from './log-lines.ts';
 import { newMark } from './marks.ts';
+import { isEnding } from './order.ts';
 import { MESSAGE_CHARS } from './outcome.ts';
 import { lastCheck, taskHealth } from './probe.ts';
 import { waitingStops } from './stop-waits.ts';
@@ -144,11 +145,12 @@ const allocationReport = (
 ): AllocationReport => {
   const age = (at: Ms | null): Ms | null => (at === null ? null : Math.max(0, now - at));
   const health = markHealth(mark);
+  const phase = phaseOf(mark);
   const { body, failure } = mark;
   return {
     allocation: mark.allocation,
     body,
-    phase: phaseOf(mark),
+    phase,
     health,
     everHealthy: mark.firstHealthyAt !== null,
     tasks: body.spec.tasks.map((spec, position) => ({
@@ -171,7 +173,7 @@ const allocationReport = (
     runningForMs: age(runningSince(mark)),
     healthyForMs: health === 'healthy' ? age(mark.healthySince) : null,
     firstHealthyForMs: age(mark.firstHealthyAt),
-    deadForMs: age(mark.deadAt),
+    deadForMs: phase === 'dead' ? age(mark.deadAt) : null,
   };
 };
 
@@ -196,10 +198,12 @@ const checkLogOf = (
 
 /**
  * `running`: at least one task runs; `pending` covers what comes before a start, backoff included.
+ * `dead` means that nothing runs any more, the poststop tasks included: what follows may begin
+ * elsewhere (rules 9.3, 14).
  */
 const phaseOf = (mark: AllocationMark): AllocationPhase => {
   if (mark.stop !== null) return 'stopping';
-  if (mark.deadAt !== null) return 'dead';
+  if (mark.deadAt !== null) return noneRuns(mark) && !isEnding(mark) ? 'dead' : 'running';
   return noneRuns(mark) ? 'pending' : 'running';
 };
 
