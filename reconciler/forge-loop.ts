@@ -28,7 +28,7 @@ export interface ForgeLoop {
 export const createForgeLoop = (context: ForgeContext): ForgeLoop => {
   const { forge, clock, log, loop } = context;
   const wake = () => woken.abort(WOKEN);
-  const pulls = createPullReports(context, wake);
+  const pulls = createPullReports(context, { wake, isWoken: () => woken.signal.aborted });
   const commits = createCommitReports(context);
   const requests = createForgeRequests(context, pulls);
   const reverts = createOfferedReverts(context);
