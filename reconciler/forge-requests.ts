@@ -18,7 +18,6 @@ import {
   type RequestContext,
 } from './forge/requests.ts';
 import { tryEach, type ForgeContext } from './forge-context.ts';
-import type { CommitAsk } from './ports.ts';
 import type { PullReports } from './pull-reports.ts';
 import { answerText, offerText } from './render/offer.ts';
 
@@ -99,7 +98,8 @@ const createActs = ({ forge, source, log }: ForgeContext, pulls: PullReports): A
     const { edits, message, words } = answer;
     const { by, action } = request;
     const { cluster, commit: head } = view.desired;
-    const ask = { head: head.oid, edits, message, author: authorOf(by) };
+    const author = { name: by.login, email: forge.addressOf(by) };
+    const ask = { head: head.oid, edits, message, author };
     try {
       const commit = await source.commit(ask);
       log.info({ commit, action, by: by.login }, 'a commit that a person asked for');
@@ -167,12 +167,6 @@ const ownedOf = (
   if (request.pull === null) return heldFiles ?? [];
   return pull?.plan.kind === 'planned' ? (pull.plan.owned ?? []) : [];
 };
-
-/** GitHub shows the person by this address, which it keeps for them. */
-const authorOf = ({ login, id }: Account): CommitAsk['author'] => ({
-  name: login,
-  email: `${id}+${login}@users.noreply.github.com`,
-});
 
 /** A crash between the act and its answer: the act is in Git. */
 const isDone = ({ id }: ForgeRequest, { tree }: View, commits: readonly CommitInfo[]): boolean =>

@@ -132,6 +132,8 @@ export interface ForgePort {
   readonly authors: (pull: number) => Promise<readonly Account[]>;
   /** Who wrote a change and who approves it; `teams`: owners of which members are asked for. */
   readonly behind: (ask: BehindAsk, teams: readonly string[]) => Promise<Behind>;
+  /** The e-mail address by which the forge knows the account's commits. */
+  readonly addressOf: (account: Account) => string;
   /** Accounts behind addresses of authors on the branch, in their order; null: nobody there has it. */
   readonly accounts: (emails: readonly string[]) => Promise<readonly (Account | null)[]>;
   /** False: there is only a token. A line stands for each check, and the comment says the rest. */

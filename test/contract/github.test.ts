@@ -59,6 +59,20 @@ test('annotations: fifty a request, none of them twice', async () => {
   expect((await forge().check('plan', head))?.annotations).toHaveLength(121);
 });
 
+test('titles of two-unit characters are cut between them, and taken', async () => {
+  const { hub, forge, pull, main } = await world();
+  const { head } = await pull('topic');
+  const long = `x${'😀'.repeat(200)}`;
+  const one = forge();
+  const annotations = [{ ...remark(1), message: long.repeat(50) }];
+  await one.writeCheck(report(head, { title: long, annotations }));
+  const ask = { commit: main, environment: 'test', description: long, url: null };
+  await one.writeDeployment({ ...ask, state: 'success' });
+  const title = (await forge().check('plan', head))?.title ?? '';
+  expect([/\p{Cs}/u.test(title), title.endsWith('😀…'), title.length]).toEqual([false, true, 254]);
+  expect(JSON.stringify(hub.deployments())).toContain('😀…');
+});
+
 test('a write that GitHub took and did not confirm makes no second check', async () => {
   const { hub, forge, pull } = await world();
   const { head } = await pull('topic');

@@ -115,6 +115,7 @@ export const createFakeForge = (): FakeForge => {
             : `@${ask.account.login}`;
       return fake.behind.get(key) ?? NOBODY;
     },
+    addressOf: ({ login, id }) => `${id}+${login}@forge.example`,
     accounts: async (emails) => {
       guard();
       return emails.map((email) => fake.accounts.get(email) ?? null);

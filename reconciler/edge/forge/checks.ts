@@ -12,6 +12,7 @@ import type {
 } from '../../../schema/forge.ts';
 import { ANNOTATIONS_A_REQUEST, BUTTONS_LIMIT, checkName } from '../../../schema/forge.ts';
 import { hashOf } from '../../../schema/hash.ts';
+import { shortened } from '../../../schema/plain.ts';
 import type { ApiAnnotation, ApiCheck } from './answers.ts';
 import { ForgeFailure } from './failure.ts';
 import type { WriteOf } from './gate.ts';
@@ -270,7 +271,7 @@ const bodyOf = (report: CheckReport, marks: Marks, annotations: readonly Annotat
   status: report.status,
   ...(report.conclusion === null ? {} : { conclusion: report.conclusion }),
   output: {
-    title: report.title.slice(0, OUTPUT_TITLE_MAX),
+    title: shortened(report.title, OUTPUT_TITLE_MAX),
     summary: withMarks(report.summary, marks),
     ...(report.text === '' ? {} : { text: report.text }),
     ...(annotations.length === 0 ? {} : { annotations: annotations.map(apiAnnotation) }),
@@ -314,7 +315,7 @@ const apiAnnotation = (one: Annotation) => ({
   end_line: one.endLine,
   annotation_level: one.level,
   title: one.title,
-  message: one.message.slice(0, ANNOTATION_MESSAGE_MAX),
+  message: shortened(one.message, ANNOTATION_MESSAGE_MAX),
 });
 
 const annotationOf = (one: ApiAnnotation): Annotation => ({

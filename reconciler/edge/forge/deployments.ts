@@ -4,6 +4,7 @@
 
 import type { DeploymentReport } from '../../../schema/forge.ts';
 import { STATUS_LIMIT } from '../../../schema/forge.ts';
+import { shortened } from '../../../schema/plain.ts';
 import type { Self } from './account.ts';
 import type { ApiDeployment, ApiDeploymentStatus } from './answers.ts';
 import { createTurns } from './turns.ts';
@@ -70,7 +71,7 @@ export const createDeployments = (
     const { commit, environment, state, url } = report;
     const key = `${environment} ${commit}`;
     const there = known.get(key) ?? (await find(report)) ?? (await make(report));
-    const description = report.description.slice(0, STATUS_LIMIT);
+    const description = shortened(report.description, STATUS_LIMIT);
     const status = textOf(state, description, url);
     known.delete(key);
     if (there.status !== status) {

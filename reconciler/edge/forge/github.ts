@@ -13,7 +13,7 @@ import { createDeliveries } from './deliveries.ts';
 import { createDeployments } from './deployments.ts';
 import { ForgeFailure } from './failure.ts';
 import type { Gate } from './gate.ts';
-import type { GitHub, GitHubOptions } from './options.ts';
+import { addressOf, type GitHub, type GitHubOptions } from './options.ts';
 import { createPlace, type Place } from './place.ts';
 import { createBell, intervalMs, type Bell } from './polling.ts';
 import { createPulls, type Pulls } from './pulls.ts';
@@ -79,8 +79,7 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
     answer: (request, words, done) => requests.answer(request, words, done).then(forget),
     writeDeployment: createDeployments(wire, { self }),
     ...ownPulls(pulls, forget),
-    authors: pulls.authors,
-    accounts: pulls.accounts,
+    ...accountsOf(pulls, config.apiUrl),
     behind: createBehind(wire, { branch }),
     hasChecks: wire.isApp,
     watch: (wake) => bell.listen(wake),
@@ -119,6 +118,15 @@ const tellingBy = (
 const ownPulls = (pulls: Pulls, forget: () => void): Pick<GitHub, 'openPull' | 'closePull'> => ({
   openPull: (ask) => pulls.ask(ask),
   closePull: (ask) => pulls.close(ask).then(forget),
+});
+
+const accountsOf = (
+  { authors, accounts }: Pulls,
+  apiUrl: string,
+): Pick<GitHub, 'authors' | 'accounts' | 'addressOf'> => ({
+  authors,
+  accounts,
+  addressOf: (account) => addressOf(apiUrl, account),
 });
 
 const openOf = async (pulls: Pulls, ahead: Parameters<GitHub['look']>[0]) => {

@@ -642,7 +642,8 @@ describe('requests', () => {
     await world.see(view);
     const branch = `purser/test/rollback-${oid.slice(0, 12)}`;
     expect(world.offers.map((one) => one.branch)).toEqual([branch]);
-    expect(world.offers[0]?.ask.author).toMatchObject({ name: 'grace' });
+    const author = { name: 'grace', email: '2+grace@forge.example' };
+    expect(world.offers[0]?.ask.author, 'the address is the forge’s to say').toEqual(author);
     expect(world.fake.opened).toMatchObject([
       { branch, title: `Roll back commit ${oid.slice(0, 12)}` },
     ]);
