@@ -30,7 +30,7 @@ export const createForgeLoop = (given: ForgeContext): ForgeLoop => {
   const { context, ...shown } = createShown(given);
   const { forge, clock, log, loop } = context;
   const wake = () => woken.abort(WOKEN);
-  const pulls = createPullReports(context, wake);
+  const pulls = createPullReports(context, { wake, isWoken: () => woken.signal.aborted });
   const commits = createCommitReports(context);
   const requests = createForgeRequests(context, pulls, shown);
   const reverts = createOfferedReverts(context);

@@ -2,6 +2,7 @@
 // In: a job, the reason, the copies that failed. Out: the evidence for the ledger and the revert.
 // Not here: when a version has failed (deployment.ts), how the message reads (proposals.ts).
 
+import { holdingTask } from '../../schema/copy-words.ts';
 import type { Evidence } from '../../schema/ledger.ts';
 import type { LiveAllocation } from '../../schema/live.ts';
 import { hideSecrets, maskedLine, secretsOf } from '../../schema/secret-text.ts';
@@ -26,11 +27,15 @@ export const evidence = (view: JobView, reason: string, copies: readonly Copy[])
     const afterMs = failedAfter(allocation, job.spec.update.healthyDeadlineMs);
     const failing = tasks.find((task) => task.lastCheck !== null);
     const log = failure?.log ?? failing?.log;
+    const holding = failing === undefined ? holdingTask(allocation) : null;
     return {
       allocation: allocation.allocation,
       node: allocation.node,
-      task: failure?.task ?? failing?.name ?? null,
-      message: hideSecrets(failure?.message ?? failing?.lastCheck ?? UNKNOWN, secrets),
+      task: failure?.task ?? failing?.name ?? holding,
+      message: hideSecrets(
+        failure?.message ?? failing?.lastCheck ?? (holding === null ? UNKNOWN : UNENDED),
+        secrets,
+      ),
       ...(afterMs === null ? {} : { afterMs }),
       // A node may still hold what it was allowed to send before; and the ledger is pushed, so what
       // may be a secret goes no further.
@@ -40,7 +45,10 @@ export const evidence = (view: JobView, reason: string, copies: readonly Copy[])
     };
   });
   const first = allocations.find(({ message }) => message !== UNKNOWN);
-  return { reason: first === undefined ? reason : `${reason}: ${first.message}`, allocations };
+  return {
+    reason: first === undefined ? reason : `${reason}: ${wordsOf(job, first)}`,
+    allocations,
+  };
 };
 
 /** Of all versions that it has copies of: one that went may still print what is valid elsewhere. */
@@ -51,8 +59,19 @@ const secretsIn = ({ job, groups }: JobView): readonly string[] => {
   return [...new Set([...secretsOf(job.spec), ...secretsOf({ groups: there })])];
 };
 
+/** Its message, and its task where a group of the job has several. */
+const wordsOf = (
+  { spec }: JobView['job'],
+  { task, message }: Evidence['allocations'][number],
+): string =>
+  task === null || spec.groups.every(({ tasks }) => tasks.length < 2)
+    ? message
+    : `${task}: ${message}`;
+
 /** Nothing is known of a copy but that. */
 const UNKNOWN = 'not healthy';
+/** Of a prestart or poststart task that holds up its copy. */
+const UNENDED = 'has not ended';
 
 export const seconds = (ms: Ms): string => `${Math.round(ms / 1000)} s`;
 

@@ -249,6 +249,17 @@ test('deployments: one of a commit, a status when it differs', async () => {
   expect(JSON.stringify(hub.deployments())).toContain('"environmentUrl":"https://shop.example"');
 });
 
+test('a deployment that succeeds ends the one that succeeded before it, also in `production`', async () => {
+  const { hub, forge, main, pull } = await world();
+  const { head } = await pull('topic');
+  const ask = { environment: 'production', description: 'web 3/3', url: null };
+  for (const commit of [main, head]) {
+    await forge().writeDeployment({ ...ask, commit, state: 'success' });
+  }
+  const ends = hub.deployments().map(({ statuses }) => statuses.at(-1)?.state);
+  expect(ends).toEqual(['inactive', 'success']);
+});
+
 test('pull requests: opened once a branch, merge groups, authors', async () => {
   const { hub, forge, pull, git } = await world();
   const { number, head } = await pull('topic', 'bob');
