@@ -133,7 +133,7 @@ export interface DeploymentStatus {
 }
 
 export interface Repo {
-  readonly id: number;
+  id: number;
   readonly owner: Account;
   name: string;
   readonly private: boolean;
