@@ -75,7 +75,8 @@ const editNode = async (
   return commit;
 };
 
-const followDrain = async (
+/** Until the node is empty, 0, or what remains there can go nowhere, 1. */
+export const followDrain = async (
   { common, io }: Invocation,
   node: string,
   commit: string | null,
