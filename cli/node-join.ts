@@ -36,7 +36,9 @@ export const ownName = (): string =>
 
 /** Joins, and says how; what the runner is to be started with. */
 export const joinCluster = async ({ args, options, common, io }: Invocation): Promise<Joined> => {
-  const [, where = '', words = ''] = args;
+  const [, where = '', given] = args;
+  // On the command line every user of the machine can read it.
+  const words = given ?? process.env['PURSER_TOKEN'] ?? '';
   const token = parseToken(words);
   if (where === '' || words === '') {
     throw new CommandError(

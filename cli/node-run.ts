@@ -1,6 +1,7 @@
 // A node runner, in the foreground: `purser node`, and what `purser node join` ends with.
 // In: options. Out: a runner until the command ends. Not here: joining.
 
+import { rm } from 'node:fs/promises';
 import { parseCpu, parseSize } from '../schema/units.ts';
 import type { Invocation } from './command.ts';
 import { text } from './command.ts';
@@ -8,6 +9,7 @@ import { CommandError } from './command-error.ts';
 import { endWithStdin } from './end-with-stdin.ts';
 import { readJoined } from './joined.ts';
 import { aborted } from './reconciler.ts';
+import { readPid, runnerPid, writePid } from './up/process.ts';
 
 export const runNode = async ({ options, common, io }: Invocation): Promise<number> => {
   const name = text(options['name']);
@@ -25,6 +27,7 @@ export const runNode = async ({ options, common, io }: Invocation): Promise<numb
         'or name the cluster of a reconciler on this machine with --cluster',
     );
   }
+  if (joined !== null) await claim(root, name);
   const registries = options['insecureRegistry'];
   const { startRunner } = await import('../node-runner/main.ts');
   const runner = await startRunner({
@@ -47,7 +50,16 @@ export const runNode = async ({ options, common, io }: Invocation): Promise<numb
   if (options['endWithStdin'] === true) endWithStdin();
   await aborted(io.signal);
   await runner.stop();
+  if (joined !== null) await rm(runnerPid(root), { force: true });
   return 0;
+};
+
+/** One runner a node. */
+const claim = async (root: string, name: string): Promise<void> => {
+  const file = runnerPid(root);
+  const pid = await readPid(file);
+  if (pid !== null) throw new CommandError(`${name} runs already, as process ${pid}`);
+  await writePid(file);
 };
 
 const cniOf = (options: Readonly<Record<string, unknown>>) => {

@@ -1,12 +1,13 @@
 // `purser node token | tokens | revoke`: what lets machines and people in.
 // In: the reconciler. Out: a token, shown once. Not here: joining (node-join.ts).
 
-import type { GivenToken, TokenAsk } from '../schema/control.ts';
+import type { GivenToken, TokenAnswer, TokenAsk } from '../schema/control.ts';
 import { parseDuration } from '../schema/units.ts';
 import type { TokenKind } from '../schema/identity.ts';
 import type { Invocation } from './command.ts';
 import { text } from './command.ts';
 import { CommandError } from './command-error.ts';
+import { DEFAULT_PORT, hostAndPort } from './host-port.ts';
 import { ask } from './state.ts';
 import { table } from './table.ts';
 
@@ -31,31 +32,53 @@ export const giveToken = async ({ options, common, io }: Invocation): Promise<nu
     throw new CommandError('--machines is for a token of any new machine');
   }
   const argument: TokenAsk = { kind, node, uses, lastsMs };
-  const token = await ask<string>(common, 'token', argument);
-  if (common.json) io.out(JSON.stringify({ token, kind, node, uses, lastsMs }));
-  else
-    for (const line of role === null ? joinLines(token, written, uses) : roleLines(token, written))
-      io.out(line);
+  const { token, address } = await ask<TokenAnswer>(common, 'token', argument);
+  const where = shownAddress(address);
+  if (common.json) io.out(JSON.stringify({ token, address, kind, node, uses, lastsMs }));
+  else {
+    const lines =
+      role === null ? joinLines(token, where, { written, uses }) : roleLines(token, where, written);
+    for (const line of lines) io.out(line);
+  }
   return 0;
 };
 
-const joinLines = (token: string, lasts: string, uses: number): readonly string[] => [
-  `On the new machine, within ${lasts}${uses === 1 ? '' : `, on up to ${uses} machines`}:`,
+const joinLines = (
+  token: string,
+  where: Where,
+  { written, uses }: { readonly written: string; readonly uses: number },
+): readonly string[] => [
+  `On the new machine, within ${written}${uses === 1 ? '' : `, on up to ${uses} machines`}:`,
   '',
-  `  sudo purser node join ADDRESS ${token}`,
+  `  sudo purser node join ${where.word} ${token}`,
   '',
-  'ADDRESS is where the new machine reaches this reconciler: HOST or HOST:PORT, as given to --listen.',
+  ...where.remark,
   'The token is shown this once. End it before with `purser node revoke ID`; `purser node tokens` lists them.',
 ];
 
-const roleLines = (token: string, lasts: string): readonly string[] => [
-  `For ${lasts}, on any machine that reaches this reconciler:`,
+const roleLines = (token: string, where: Where, written: string): readonly string[] => [
+  `For ${written}, on any machine that reaches this reconciler:`,
   '',
   `  export PURSER_TOKEN=${token}`,
-  '  purser status --reconciler ADDRESS',
+  `  purser status --reconciler ${where.word}`,
   '',
+  ...where.remark,
   'The token is shown this once. End it before with `purser node revoke ID`; `purser node tokens` lists them.',
 ];
+
+interface Where {
+  readonly word: string;
+  readonly remark: readonly string[];
+}
+
+/** A reconciler that listens everywhere does not know how others reach it. */
+const shownAddress = (address: string): Where => {
+  const { host, port } = hostAndPort(address);
+  const word = port === DEFAULT_PORT ? 'ADDRESS' : `ADDRESS:${port}`;
+  return host === '0.0.0.0' || host === '::'
+    ? { word, remark: ['ADDRESS is where the other machine reaches this one.'] }
+    : { word: address, remark: [] };
+};
 
 /** Throws CommandError. */
 const lifeOf = (written: string): number => {

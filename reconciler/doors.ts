@@ -7,7 +7,7 @@ import { ControlServiceDefinition } from '../schema/generated/purser/control/v1/
 import { JoinServiceDefinition } from '../schema/generated/purser/join/v1/join.ts';
 import { LinkServiceDefinition } from '../schema/generated/purser/link/v1/link.ts';
 import type { ControlServiceImplementation } from '../schema/generated/purser/control/v1/control.ts';
-import type { EndTokenArgument, ExpelArgument, TokenAsk } from '../schema/control.ts';
+import type { EndTokenArgument, ExpelArgument, TokenAnswer, TokenAsk } from '../schema/control.ts';
 import { formatToken } from '../schema/identity.ts';
 import type { ListenConfig } from './config.ts';
 import { openAuthority } from './edge/authority/authority.ts';
@@ -58,7 +58,8 @@ export const openDoors = async (options: DoorOptions): Promise<Doors> => {
         if (ask.uses > USES_MAX) throw new Error(`a token is for ${USES_MAX} machines at most`);
         const given = membership.give(ask);
         log.info({ token: given.id, kind: given.kind }, 'a token was made');
-        return formatToken({ ...given, authority: authority.fingerprint });
+        const token = formatToken({ ...given, authority: authority.fingerprint });
+        return { token, address: listen.address } satisfies TokenAnswer;
       },
       tokens: async () => membership.tokens(),
       endToken: async (argument) => {

@@ -128,7 +128,7 @@ export interface EventAnswer {
   readonly message: string;
 }
 
-/** `token`: makes a token; the answer is its text, shown once and kept nowhere. */
+/** `token`: makes a token. */
 export interface TokenAsk {
   readonly kind: TokenKind;
   /** The one node that may join by it, in the place of one that has; null: any new one. */
@@ -137,6 +137,13 @@ export interface TokenAsk {
   readonly uses: number;
   /** From now on. */
   readonly lastsMs: number;
+}
+
+export interface TokenAnswer {
+  /** Its text, shown once and kept nowhere. */
+  readonly token: string;
+  /** Where the reconciler listens, `host:port`, as it was told. */
+  readonly address: string;
 }
 
 /** `tokens`: those that still count. */

@@ -68,7 +68,12 @@ export const createTlsServer = async (
 /** The authority's own certificate goes along: who joins knows it by its fingerprint. */
 const contextOf = async (authority: Authority): Promise<SecureContextOptions> => {
   const { certificate, key } = await authority.server();
-  return { ca: authority.certificate, cert: certificate + authority.certificate, key, ...VERSION };
+  return {
+    ca: authority.certificate,
+    cert: `${certificate.trim()}\n${authority.certificate}`,
+    key,
+    ...VERSION,
+  };
 };
 
 /** Who called; null: nobody that this cluster's authority knows. */
