@@ -41,16 +41,21 @@ export interface Span {
 const ECDSA = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 /** RFC 5280 wants at most 20 bytes, and unpredictable ones are good practice. */
 const SERIAL_BYTES = 16;
-const COMMON_NAME = 'Purser';
+/** Two authorities of one cluster, before and after a lost disk, are not to be mixed up. */
+const NAME_BYTES = 8;
 
 cryptoProvider.set(webcrypto);
 
 /** An authority of its own: a key, and its certificate signed by itself. */
-export const makeAuthority = async (cluster: string, span: Span): Promise<KeyPair> => {
+export const makeAuthority = async (
+  cluster: string,
+  span: Span,
+  name = `Purser ${cluster} ${randomBytes(NAME_BYTES).toString('hex')}`,
+): Promise<KeyPair> => {
   const keys = await webcrypto.subtle.generateKey(ECDSA, true, ['sign', 'verify']);
   const certificate = await X509CertificateGenerator.createSelfSigned({
     serialNumber: serial(),
-    name: [{ CN: [`${COMMON_NAME} authority of ${cluster}`] }],
+    name: [{ CN: [name] }],
     notBefore: new Date(span.fromMs),
     notAfter: new Date(span.toMs),
     signingAlgorithm: ECDSA,
