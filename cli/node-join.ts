@@ -11,9 +11,9 @@ import {
   hasIdentity,
   identityFolder,
   makeRequest,
-  TLS_CHANNEL,
   writeIdentity,
 } from '../node-runner/edge/identity.ts';
+import { TLS_CHANNEL } from '../node-runner/edge/tls.ts';
 import { JoinServiceDefinition } from '../schema/generated/purser/join/v1/join.ts';
 import { parseToken, TLS_SCHEME } from '../schema/identity.ts';
 import type { Invocation } from './command.ts';

@@ -1,15 +1,12 @@
 // Who this node is to a reconciler on another machine: a private key that never leaves it, and the
 // certificate of the cluster's authority for it.
-// In: a folder. Out: TLS credentials; a new key and certificate long before the one before ends.
-// Not here: joining (cli/node-join.ts), the link (link.ts).
+// In: a folder. Out: key and certificate, and when they are to be renewed. Not here: joining
+// (cli/node-join.ts), dialling (tls.ts).
 
 import { generateKeyPairSync, X509Certificate } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
-import { createSecureContext } from 'node:tls';
-import { ChannelCredentials } from '@grpc/grpc-js';
 import writeFileAtomic from 'write-file-atomic';
-import { RECONCILER_HOST } from '../../schema/identity.ts';
 
 /** PEM, all three. */
 export interface Identity {
@@ -62,14 +59,6 @@ export const makeRequest = async (
   const { signRequest } = await import('./request.ts');
   return { key, request: await signRequest(privateKey, node) };
 };
-
-/** Options of a channel that is to reach a reconciler, at whatever address it answers. */
-export const TLS_CHANNEL = { 'grpc.ssl_target_name_override': RECONCILER_HOST } as const;
-
-export const credentialsOf = ({ authority, certificate, key }: Identity): ChannelCredentials =>
-  ChannelCredentials.createFromSecureContext(
-    createSecureContext({ ca: authority, cert: certificate, key, minVersion: 'TLSv1.3' }),
-  );
 
 /**
  * From half of its life on a certificate is renewed, at most a tenth later: nodes that joined

@@ -27,7 +27,8 @@ import {
   ordersHash,
 } from '../../schema/wire.ts';
 import type { LinkPort, RunnerClock, RunnerLog } from '../ports.ts';
-import { credentialsOf, readIdentity, TLS_CHANNEL } from './identity.ts';
+import { readIdentity } from './identity.ts';
+import { credentialsOf, TLS_CHANNEL } from './tls.ts';
 import type { ServeStream } from './link-streams.ts';
 import { attachStream } from './link-streams.ts';
 

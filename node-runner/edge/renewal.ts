@@ -6,14 +6,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { createChannel, createClientFactory } from 'nice-grpc';
 import { JoinServiceDefinition } from '../../schema/generated/purser/join/v1/join.ts';
 import type { RunnerLog } from '../ports.ts';
-import {
-  credentialsOf,
-  isDue,
-  makeRequest,
-  readIdentity,
-  TLS_CHANNEL,
-  writeIdentity,
-} from './identity.ts';
+import { isDue, makeRequest, readIdentity, writeIdentity } from './identity.ts';
+import { credentialsOf, TLS_CHANNEL } from './tls.ts';
 
 export interface RenewalOptions {
   readonly folder: string;

@@ -14,13 +14,12 @@ import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { dialTls } from '../../cli/dial.ts';
 import { fetchAuthority } from '../../cli/trust.ts';
 import {
-  credentialsOf,
   type Identity,
   makeRequest,
   readIdentity,
-  TLS_CHANNEL,
   writeIdentity,
 } from '../../node-runner/edge/identity.ts';
+import { credentialsOf, TLS_CHANNEL } from '../../node-runner/edge/tls.ts';
 import { createLink } from '../../node-runner/edge/link.ts';
 import { renewIfDue } from '../../node-runner/edge/renewal.ts';
 import { type Doors, openDoors } from '../../reconciler/doors.ts';
