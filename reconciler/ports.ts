@@ -133,6 +133,8 @@ export interface ForgePort {
   readonly hasChecks: boolean;
   /** Calls back whenever something may have changed there. Carries no data. */
   readonly watch: (wake: () => void) => () => void;
+  /** Milliseconds since 1970 by its clock. Absent: it has ours. */
+  readonly epochMs?: () => number;
 }
 
 /** Works out what pull requests would do, apart from the loop, with limits on time and memory. */

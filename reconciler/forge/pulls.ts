@@ -81,9 +81,16 @@ export const causeOf = (
     ? 'cluster'
     : 'change';
 
+/** What its *Approve* would let go; undefined: it has none. */
+export const coversIn = ({ buttons }: Pick<CheckReport, 'buttons'>): string | undefined =>
+  buttons.find(({ id }) => id === 'approve')?.covers;
+
 /** After a change everything counts; after the cluster's own moves only conclusion and counts. */
 export const isNews = (before: CheckReport, after: CheckReport, cause: Cause): boolean => {
-  const isOther = before.title !== after.title || before.conclusion !== after.conclusion;
+  const isOther =
+    before.title !== after.title ||
+    before.conclusion !== after.conclusion ||
+    coversIn(before) !== coversIn(after);
   if (cause === 'cluster') return isOther;
   return (
     isOther ||

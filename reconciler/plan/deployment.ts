@@ -4,6 +4,7 @@
 // 6.2.
 // Not here: how many copies at once (budget), what follows from a failure (rollback).
 
+import { failureWords } from '../../schema/copy-words.ts';
 import type { Evidence } from '../../schema/ledger.ts';
 import type { Ms } from '../../schema/spec.ts';
 import { isLive, isThere, type Copy } from './classify.ts';
@@ -269,7 +270,7 @@ const failsAsWell = (view: JobView, copies: readonly Copy[]): Copy | null => {
 
 const describe = ({ allocation }: Copy): string =>
   `${allocation.body.group}[${allocation.body.index}] on ${allocation.node}: ` +
-  (allocation.failure?.message ?? 'not healthy');
+  (failureWords(allocation) ?? 'not healthy');
 
 /**
  * Canaries before promotion; none without a settled version, none for a rollback or a settled one

@@ -82,6 +82,7 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
     ...accountsOf(pulls, config.apiUrl),
     behind: createBehind(wire, { branch }),
     hasChecks: wire.isApp,
+    epochMs: wire.epochMs,
     watch: (wake) => bell.listen(wake),
     listen: async () => (receiver === null ? null : receiver.listen()),
     close: () => close(bell, receiver),

@@ -77,8 +77,8 @@ export const createStatuses = (
     },
     write: (report) => inTurn(`${report.kind} ${report.commit}`, () => write(report)),
     beganAt: async (kind, commit) => {
-      const first = (await all(kind, commit)).at(-1);
-      return first === undefined ? null : Date.parse(first.created_at);
+      const [newest] = await all(kind, commit);
+      return newest === undefined ? null : Date.parse(newest.created_at);
     },
   };
 };

@@ -39,6 +39,8 @@ export interface Wire {
   readonly token: () => Promise<string>;
   /** What a person should know though all goes well; null: nothing. */
   readonly notice: () => string | null;
+  /** Milliseconds since 1970 by GitHub's clock. */
+  readonly epochMs: () => number;
   /** How often GitHub has led to another address: a change may be another name. */
   readonly moves: () => number;
   readonly gate: Gate;
@@ -78,6 +80,7 @@ export const createWire = (options: GitHubOptions): Wire => {
   return {
     gate,
     notice: time.notice,
+    epochMs: time.epochMs,
     moves: () => moves,
     isApp: options.config.credentials.kind === 'app',
     poll: async (poll) => (await ask(poll)).data,

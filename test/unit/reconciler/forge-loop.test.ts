@@ -9,7 +9,7 @@ import { BUTTONS } from '../../../reconciler/render/buttons.ts';
 import type { CheckReport, ForgeRequest } from '../../../schema/forge.ts';
 import type { HeldFile, LedgerRecord } from '../../../schema/ledger.ts';
 import type { CommitInfo, RefusedCommits } from '../../../schema/source.ts';
-import { BASE, createForgeWorld, pull, viewOf, WEB } from '../../support/forge-world.ts';
+import { BASE, createForgeWorld, EPOCH, pull, viewOf, WEB } from '../../support/forge-world.ts';
 import { jobOf, story } from '../../support/tree.ts';
 import { DEAD, STARTING } from '../../support/world.ts';
 
@@ -497,7 +497,8 @@ describe('pull requests', () => {
     expect(world.fake.comments.get(3)?.body).toContain('web&#91;2&#93;');
     const by = { login: 'grace', id: 2 };
     const ask = { kind: 'comment', action: 'approve', commit: 'h1', pull: 3 } as const;
-    world.fake.requests = [{ id: 'r1', by, permission: 'write', ...ask }];
+    const at = EPOCH + REPLAN_MS + 10_000;
+    world.fake.requests = [{ id: 'r1', by, permission: 'write', at, ...ask }];
     await world.poke();
     expect(world.records).toMatchObject([{ kind: 'approval', slots: ['shop/web/web[2]'] }]);
   });
