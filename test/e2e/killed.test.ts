@@ -1,6 +1,6 @@
 // Processes killed at random moments, on real containers: what runs keeps running, what was begun
 // is finished, and
-// nothing runs twice. The seed is printed; PURSER_SEED repeats a run.
+// nothing runs twice. PURSER_SEED has them killed at other moments.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -33,7 +33,7 @@ const web = (version: string, fail?: 'crash') =>
     ...(fail === undefined ? {} : { fail }),
   });
 
-const SEED = Number(process.env['PURSER_SEED'] ?? Date.now() % 1_000_000);
+const SEED = Number(process.env['PURSER_SEED'] ?? 1);
 const random = seeded(SEED);
 
 let cluster: Cluster;
