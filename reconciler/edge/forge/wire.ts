@@ -39,6 +39,8 @@ export interface Wire {
   readonly token: () => Promise<string>;
   /** What a person should know though all goes well; null: nothing. */
   readonly notice: () => string | null;
+  /** Milliseconds since 1970 by GitHub's clock. */
+  readonly epochMs: () => number;
   /** How often GitHub has led to another address: a change may be another name. */
   readonly moves: () => number;
   readonly gate: Gate;
@@ -57,8 +59,8 @@ const ONCE = { retries: 0 };
 const NOT_REPEATED = [400, 401, 403, 404, 410, 413, 422, 429, 451, 503];
 /** GitHub's short waits are sat out within the request; longer ones are the loop's to wait. */
 const SHORT_WAIT_S = 3;
-/** Answers kept for conditional requests: what one look asks, checks of open pulls included. */
-const KEPT_MAX = 1000;
+/** Answers kept for conditional requests: what looks ask, and who is behind a thousand pulls. */
+const KEPT_MAX = 5000;
 const PAGE = 100;
 
 export const createWire = (options: GitHubOptions): Wire => {
@@ -78,6 +80,7 @@ export const createWire = (options: GitHubOptions): Wire => {
   return {
     gate,
     notice: time.notice,
+    epochMs: time.epochMs,
     moves: () => moves,
     isApp: options.config.credentials.kind === 'app',
     poll: async (poll) => (await ask(poll)).data,
