@@ -96,7 +96,7 @@ export interface ClusterOptions {
 
 const CLUSTER = 'e2e';
 const LINK_PORT = 7420;
-const LIMIT_MS = 45_000;
+const LIMIT_MS = 120_000;
 const STEP_MS = 100;
 const LOG_LINES = 30;
 const HERE = resolve(import.meta.dirname, '../..');
@@ -244,7 +244,7 @@ const makeRepository = (root: string, { options, names, image, host }: Place): s
   const folder = initRepository(join(root, 'repository'));
   git(folder, 'config', 'user.name', 'Ada');
   git(folder, 'config', 'user.email', 'ada@example.org');
-  const settings = options.settings ?? ['lost_after: 8s'];
+  const settings = options.settings ?? ['lost_after: 20s'];
   const cluster = [
     `name: ${CLUSTER}`,
     ...settings,
