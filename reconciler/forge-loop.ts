@@ -15,6 +15,7 @@ import { createForgeRequests } from './forge-requests.ts';
 import { createOfferedReverts } from './offered-reverts.ts';
 import type { LoopState, Refused } from './loop.ts';
 import { createPullReports } from './pull-reports.ts';
+import { createShown } from './shown.ts';
 
 export interface ForgeLoop {
   /** Runs until the signal; never throws. */
@@ -25,12 +26,13 @@ export interface ForgeLoop {
   readonly notice: () => string | null;
 }
 
-export const createForgeLoop = (context: ForgeContext): ForgeLoop => {
+export const createForgeLoop = (given: ForgeContext): ForgeLoop => {
+  const { context, ...shown } = createShown(given);
   const { forge, clock, log, loop } = context;
   const wake = () => woken.abort(WOKEN);
-  const pulls = createPullReports(context, wake);
+  const pulls = createPullReports(context, { wake, isWoken: () => woken.signal.aborted });
   const commits = createCommitReports(context);
-  const requests = createForgeRequests(context, pulls);
+  const requests = createForgeRequests(context, pulls, shown);
   const reverts = createOfferedReverts(context);
   let woken = new AbortController();
   let failure: string | null = null;

@@ -250,7 +250,8 @@ const pausedJob = (
   histories: JobOutcome['histories'],
 ): JobOutcome | null => {
   const { history, settings, path } = input;
-  const paused = history && pausedAt(history, settings.cluster.automation ?? []);
+  const own = [path, ...draft.sources];
+  const paused = history && pausedAt({ history, own }, settings.cluster.automation ?? []);
   if (!history || !paused) return null;
   const moments = momentsFor(input, history);
   const from = moments.findIndex(

@@ -2,6 +2,7 @@
 // In: a job, the reason, the copies that failed. Out: the evidence for the ledger and the revert.
 // Not here: when a version has failed (deployment.ts), how the message reads (proposals.ts).
 
+import { holdingTask } from '../../schema/copy-words.ts';
 import type { Evidence } from '../../schema/ledger.ts';
 import type { LiveAllocation } from '../../schema/live.ts';
 import { maskedLine, secretsOf } from '../../schema/secret-text.ts';
@@ -25,11 +26,12 @@ export const evidence = ({ job }: JobView, reason: string, copies: readonly Copy
     const afterMs = failedAfter(allocation, job.spec.update.healthyDeadlineMs);
     const failing = tasks.find((task) => task.lastCheck !== null);
     const log = failure?.log ?? failing?.log;
+    const holding = failing === undefined ? holdingTask(allocation) : null;
     return {
       allocation: allocation.allocation,
       node: allocation.node,
-      task: failure?.task ?? failing?.name ?? null,
-      message: failure?.message ?? failing?.lastCheck ?? UNKNOWN,
+      task: failure?.task ?? failing?.name ?? holding,
+      message: failure?.message ?? failing?.lastCheck ?? (holding === null ? UNKNOWN : UNENDED),
       ...(afterMs === null ? {} : { afterMs }),
       // A node may still hold what it was allowed to send before; and the ledger is pushed, so what
       // may be a secret goes no further.
@@ -39,11 +41,25 @@ export const evidence = ({ job }: JobView, reason: string, copies: readonly Copy
     };
   });
   const first = allocations.find(({ message }) => message !== UNKNOWN);
-  return { reason: first === undefined ? reason : `${reason}: ${first.message}`, allocations };
+  return {
+    reason: first === undefined ? reason : `${reason}: ${wordsOf(job, first)}`,
+    allocations,
+  };
 };
+
+/** Its message, and its task where a group of the job has several. */
+const wordsOf = (
+  { spec }: JobView['job'],
+  { task, message }: Evidence['allocations'][number],
+): string =>
+  task === null || spec.groups.every(({ tasks }) => tasks.length < 2)
+    ? message
+    : `${task}: ${message}`;
 
 /** Nothing is known of a copy but that. */
 const UNKNOWN = 'not healthy';
+/** Of a prestart or poststart task that holds up its copy. */
+const UNENDED = 'has not ended';
 
 export const seconds = (ms: Ms): string => `${Math.round(ms / 1000)} s`;
 

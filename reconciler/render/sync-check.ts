@@ -12,12 +12,13 @@ import type {
   Conclusion,
   Ended,
 } from '../../schema/forge.ts';
+import { waitingAt } from '../../schema/covered.ts';
 import { heldWords } from '../../schema/held-words.ts';
 import type { HeldFile } from '../../schema/ledger.ts';
 import type { CommitRef, DesiredState } from '../../schema/desired.ts';
 import { plainLine, shortened } from '../../schema/plain.ts';
 import type { DeploymentView } from '../../schema/plan.ts';
-import { BUTTONS } from './buttons.ts';
+import { approveButton, BUTTONS } from './buttons.ts';
 import { cut, paragraph, RANK, type Block } from './cut.ts';
 import { code, commitCode, sentence, words } from './markdown.ts';
 import { failureBlocks, stateBlocks, type Failure, type SyncView } from './sync-blocks.ts';
@@ -44,6 +45,7 @@ export const syncCheck = (view: SyncView): CheckBody => {
     text: cut(text, MARKDOWN_LIMIT),
     annotations: [],
     buttons: buttonsOf(view),
+    covered: waitingAt(view.desired, view.plan),
   };
 };
 
@@ -194,14 +196,15 @@ const buttonsOf = ({ desired, plan, isReturn: isTold = false }: SyncView): reado
   const own = plan.deployments.filter(({ commit }) => commit.oid === desired.commit.oid);
   const isReturn = isTold || (own.length > 0 && own.every(({ isRollback }) => isRollback));
   const isBad = statuses.has('failed') || statuses.has('stalled') || statuses.has('degraded');
-  const isWaiting = desired.heldFiles?.some(({ by }) => by !== '') === true;
+  const { slots, files } = waitingAt(desired, plan);
   const ids: readonly ButtonId[] = [
-    ...(isWaiting || plan.guarded.length > 0 ? (['approve'] as const) : []),
+    ...(slots.length + files.length > 0 ? (['approve'] as const) : []),
     ...(statuses.has('canary') ? (['promote'] as const) : []),
     isReturn ? 'reland' : 'rollback',
     ...(isBad ? (['retry'] as const) : []),
   ];
-  return ids.slice(0, BUTTONS_LIMIT).map((id) => BUTTONS[id]);
+  const approve = approveButton(waitingAt(desired, plan));
+  return ids.slice(0, BUTTONS_LIMIT).map((id) => (id === 'approve' ? approve : BUTTONS[id]));
 };
 
 /** Of a commit that another one follows: its end, for good. */

@@ -37,8 +37,7 @@ test('a click that a webhook brings counts once, though GitHub lists its deliver
   const before = wakes;
   click(at, head);
   await at.hub.settled();
-  await sleep(300);
-  expect(wakes).toBeGreaterThan(before);
+  await expect.poll(() => wakes).toBeGreaterThan(before);
   const { requests } = await one.look();
   expect(requests).toMatchObject([{ action: 'approve', permission: 'write', commit: head }]);
   expect((await one.look()).requests).toEqual(requests);

@@ -287,7 +287,7 @@ describe('the merge of a pull request, in memory', () => {
 
     test('one that is gone, too large or too slow is said to be so, without the login', async () => {
       const base = await mirror();
-      const reader = open({ repository: url, auth, maxBytes: 1024 * 1024, timeoutMs: 1000 });
+      const reader = open({ repository: url, auth, maxBytes: 1024 * 1024 });
       await expect(reader.read({ base, head: '1'.repeat(40) })).rejects.toThrow(/moved on/);
       branch('pull', base);
       commit({ 'jobs/a/large.yaml': randomBytes(3 * 1024 * 1024) });
@@ -298,7 +298,8 @@ describe('the merge of a pull request, in memory', () => {
       commit({ 'jobs/a/small.yaml': 'x' });
       const head = pull(9);
       server.misbehave({ kind: 'hang' });
-      await expect(reader.read({ base, head })).rejects.toThrow(/no answer within 1 s/);
+      const hasty = open({ repository: url, auth, timeoutMs: 1000 });
+      await expect(hasty.read({ base, head })).rejects.toThrow(/no answer within 1 s/);
       server.misbehave({ kind: 'status', status: 401 });
       const words = await reader.read({ base, head }).catch(String);
       expect(words).toMatch(/cannot be fetched/);

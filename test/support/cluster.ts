@@ -24,7 +24,7 @@ import type { StateAnswer } from '../../schema/control.ts';
 import type { LiveAllocation } from '../../schema/live.ts';
 import type { DeploymentView } from '../../schema/plan.ts';
 import { appImage } from './app.ts';
-import { endAllOf, leftovers, mountsBelow } from './cluster-leftovers.ts';
+import { endAllOf, leftForGood, mountsBelow } from './cluster-leftovers.ts';
 import type { Program } from './cluster-process.ts';
 import { program } from './cluster-process.ts';
 import type { FileSet } from './git-repo.ts';
@@ -434,7 +434,7 @@ const closeAll = async (given: {
 }): Promise<void> => {
   const { root, nodes, undo } = given;
   await tearDown(undo);
-  const left = leftovers({
+  const left = await leftForGood({
     root,
     links: [hubName(root), netnsName(root, ''), ...nodes.map((node) => tagged(node))],
     cgroups: nodes.map(({ name: node, root: own }) => cgroupParent({ root: own, node }).slice(1)),

@@ -38,6 +38,8 @@ export interface Wire {
   readonly token: () => Promise<string>;
   /** What a person should know though all goes well; null: nothing. */
   readonly notice: () => string | null;
+  /** Milliseconds since 1970 by GitHub's clock. */
+  readonly epochMs: () => number;
   /** How often GitHub has led to another address: a change may be another name. */
   readonly moves: () => number;
   readonly gate: Gate;
@@ -50,8 +52,8 @@ export interface UpTo<T> {
 }
 
 const ONCE = { retries: 0 };
-/** Answers kept for conditional requests: what one look asks, checks of open pulls included. */
-const KEPT_MAX = 1000;
+/** Answers kept for conditional requests: what looks ask, and who is behind a thousand pulls. */
+const KEPT_MAX = 5000;
 const PAGE = 100;
 
 export const createWire = (options: GitHubOptions): Wire => {
@@ -71,6 +73,7 @@ export const createWire = (options: GitHubOptions): Wire => {
   return {
     gate,
     notice: () => saidTogether(time.notice(), line.notice()),
+    epochMs: time.epochMs,
     moves: () => moves,
     isApp: options.config.credentials.kind === 'app',
     poll: async (poll) => (await ask(poll)).data,

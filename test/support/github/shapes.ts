@@ -219,7 +219,13 @@ export const installationShape = (hub: Hub, installation: Installation): Json =>
 
 /** The account that an address of a commit belongs to; null: nobody here. */
 export const accountOfEmail = (hub: Hub, email: string): Account | null =>
-  [...hub.accounts.values()].find((account) => account.email === email) ?? null;
+  [...hub.accounts.values()].find(
+    (account) => account.email === email || keptAddress(account, email),
+  ) ?? null;
+
+/** An Enterprise Server keeps one for each account at its own host, as github.com does. */
+const keptAddress = ({ id, login }: Account, email: string): boolean =>
+  email.startsWith(`${id}+${login}@users.noreply.`);
 
 export const commitShape = (hub: Hub, repo: Repo, commit: GitCommit): Json => {
   const url = repoUrl(hub, repo);

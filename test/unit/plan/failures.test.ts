@@ -60,6 +60,17 @@ describe('settled copies that turn unhealthy together with new ones', () => {
     expect(both).toMatchObject({ status: 'stalled', proposals: [] });
   });
 
+  it('are named beside the copy that failed', () => {
+    const reasonOf = (copies: readonly LiveAllocation[]) =>
+      plan(desiredOf([job]), liveOf(copies), 0).deployments[0]?.reason;
+    const alone = reasonOf([...olds(job, {}, 1), ...deaths(job, 1)]);
+    expect(alone).toMatch(/^main\[0\] on n001: /);
+    expect(alone).not.toContain('settled');
+    expect(reasonOf([...olds(job, illSince(2_000), 1), ...deaths(job, 2)])).toMatch(
+      /^main\[0\] on n001: .*; a settled copy fails as well \(main\[[12]\] on n00[23]: .*\), so it is not/,
+    );
+  });
+
   it('and not where they were ill long before, or never healthy', () => {
     const before = look(job, [...olds(job, illSince(302_000), 1), ...deaths(job, 2)]);
     expect(before.status).toBe('failed');
