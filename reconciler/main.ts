@@ -173,7 +173,7 @@ const screenOf = (
   others: Omit<BehindsOptions, 'ask'>,
 ): GitSource => {
   const people = forge === null ? byAddress : createBehinds({ ...others, ask: forge.behind });
-  return createScreen(source, { people, epochMs: Date.now });
+  return createScreen(source, { people, epochMs: Date.now, log: others.log });
 };
 
 const keepOf = ({ cacheDir, program }: ReconcilerConfig, log: LogPort): KeepPort | null =>
@@ -228,7 +228,7 @@ const handlersOf = (handling: Handling): Readonly<Record<string, Handler>> => ({
 });
 
 const stateOf = ({ config, loop, now, forging, signer }: Handling): StateAnswer => {
-  const { view, failure, write } = loop.state();
+  const { view, failure, write, refused } = loop.state();
   const { url, branch, directory } = config.repository;
   return {
     cluster: config.cluster,
@@ -236,6 +236,7 @@ const stateOf = ({ config, loop, now, forging, signer }: Handling): StateAnswer 
     branch,
     directory,
     failure,
+    ...(refused === null ? {} : { isRefused: true as const }),
     write,
     forge: forging()?.failure() ?? null,
     forgeNotice: forging()?.notice() ?? null,

@@ -47,6 +47,8 @@ export interface PullReader {
   /** Throws GitFailure. */
   readonly read: (ask: { readonly base: string; readonly head: string }) => Promise<PullTrees>;
   readonly complete: GitSource['complete'];
+  /** Also of a commit that is on no line any more; null where it is not there. */
+  readonly at: GitSource['at'];
   /** Part of the branch's line as the main thread walked it: it need not be walked again. */
   readonly adopt: Line['adopt'];
   readonly close: () => void;
@@ -122,6 +124,7 @@ export const createPullReader = (options: PullReaderOptions): PullReader => {
       }
     },
     complete: (tree, asks) => opened.source().complete(tree, asks),
+    at: (commit) => opened.source().at(commit),
     adopt: (steps) => opened.store().line.adopt(steps),
     close: opened.close,
   };
