@@ -66,7 +66,7 @@ export const handlersOf = (handling: Handling): Readonly<Record<string, Handler>
 });
 
 const stateOf = ({ config, loop, now, forging, signer }: Handling): StateAnswer => {
-  const { view, failure, write } = loop.state();
+  const { view, failure, write, refused } = loop.state();
   const { url, branch, directory } = config.repository;
   return {
     cluster: config.cluster,
@@ -74,6 +74,7 @@ const stateOf = ({ config, loop, now, forging, signer }: Handling): StateAnswer 
     branch,
     directory,
     failure,
+    ...(refused === null ? {} : { isRefused: true as const }),
     write,
     forge: forging()?.failure() ?? null,
     forgeNotice: forging()?.notice() ?? null,
