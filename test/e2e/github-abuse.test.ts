@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { marked } from 'marked';
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import { PERMISSIONS } from '../../cli/github-app.ts';
+import { PERMISSIONS } from '../../reconciler/edge/forge/permissions.ts';
 import { appJob } from '../support/app.ts';
 import { liveCopies, pidsOf } from '../support/cluster.ts';
 import { git } from '../support/git-repo.ts';
