@@ -99,6 +99,8 @@ export interface PullRequest {
   /** From another repository: nothing that it says is trusted, or asked of a registry with a login. */
   readonly fromFork: boolean;
   readonly state: 'open' | 'merged' | 'closed';
+  /** When anything of it changed last, by the forge's clock, as a text that sorts; absent: unknown. */
+  readonly updatedAt?: string;
 }
 
 /** What Git knows of a merge commit. */

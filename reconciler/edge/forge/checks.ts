@@ -15,13 +15,15 @@ import { hashOf } from '../../../schema/hash.ts';
 import { shortened } from '../../../schema/plain.ts';
 import type { ApiAnnotation, ApiCheck } from './answers.ts';
 import { ForgeFailure } from './failure.ts';
+import type { WriteOf } from './gate.ts';
 import { NO_MARKS, splitMarks, withAnswer, withMarks, type Marks } from './mark.ts';
 import { createTurns } from './turns.ts';
 import type { Wire } from './wire.ts';
 
 export interface Checks {
   readonly check: (kind: CheckKind, commit: string) => Promise<CheckReport | null>;
-  readonly write: (report: CheckReport) => Promise<void>;
+  /** `of`: how urgent it is; absent: by its kind. */
+  readonly write: (report: CheckReport, of?: WriteOf) => Promise<void>;
   /** Writes an answer below the check; false: there is no such check. */
   readonly answer: (ask: AnswerAsk) => Promise<boolean>;
   /** Whether a request was answered below a check already. */
@@ -78,7 +80,8 @@ export const createChecks = (wire: Wire, where: Where): Checks => {
       runs.remember(kind, commit, knownOf(run, annotations));
       return reportOf(run, { kind, commit, annotations });
     },
-    write: (report) => inTurn(`${report.kind} ${report.commit}`, () => write(runs, report)),
+    write: (report, of = report.kind === 'plan' ? 'plan' : 'rest') =>
+      inTurn(`${report.kind} ${report.commit}`, () => write(runs, report, of)),
     answer: (ask) => inTurn(`${ask.kind} ${ask.commit}`, () => answer(runs, ask)),
     isAnswered: async (ask) => {
       const there = await runs.recall(ask.kind, ask.commit);
@@ -156,7 +159,7 @@ const createRuns = (wire: Wire, where: Where): Runs => {
   return { ...where, wire, find, annotations, recall, remember };
 };
 
-const write = async (runs: Runs, report: CheckReport): Promise<void> => {
+const write = async (runs: Runs, report: CheckReport, of: WriteOf): Promise<void> => {
   const { wire, cluster } = runs;
   const { kind, commit } = report;
   const before = await runs.recall(kind, commit);
@@ -177,7 +180,7 @@ const write = async (runs: Runs, report: CheckReport): Promise<void> => {
     const written = isLast ? marks : { ...marks, hash: '' };
     const body = { ...bodyOf(report, written, batch), ...since, name: checkName(kind, cluster) };
     const external = externalId(cluster, kind, commit);
-    id = await put(wire, id, { ...body, commit, external, kind });
+    id = await put(wire, id, { ...body, commit, external, of });
   }
   if (id === null) return;
   const { status, conclusion } = report;
@@ -296,14 +299,13 @@ interface Put {
   readonly name: string;
   readonly commit: string;
   readonly external: string;
-  readonly kind: CheckKind;
+  readonly of: WriteOf;
   readonly [field: string]: unknown;
 }
 
 /** Makes it, or changes the one that is there; makes it anew when GitHub has thrown it away. */
 const put = async (wire: Wire, id: number | null, ask: Put): Promise<number> => {
-  const { commit, external, kind, ...body } = ask;
-  const of = kind === 'plan' ? 'plan' : 'rest';
+  const { commit, external, of, ...body } = ask;
   if (id !== null) {
     try {
       const params = { ...body, check_run_id: id };

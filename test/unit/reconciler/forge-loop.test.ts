@@ -399,25 +399,6 @@ describe('pull requests', () => {
     expect(fake.writes.filter((line) => line === 'check plan/h4')).toHaveLength(1);
   });
 
-  test('of sixty fifty are planned, and it is said; whoever asks for another one gets it', async () => {
-    const { fake, plans, loop } = world;
-    fake.pulls = Array.from({ length: 60 }, (_, index) =>
-      pull({ number: index + 1, head: `h${index + 1}`, fromFork: index > 0 }),
-    );
-    const view = viewOf([BASE]);
-    await world.see(view);
-    expect(plans).toHaveLength(50);
-    expect(plans[0]).toBe('h1');
-    expect(plans).not.toContain('h5');
-    expect(loop.notice()).toMatch(/of 60 open pull requests 50 are planned/);
-    const by = { login: 'ada', id: 1 };
-    const asked = { id: 'r1', kind: 'comment', action: 'plan', by, pull: 5, commit: 'h5' } as const;
-    fake.requests = [{ ...asked, permission: 'write' }];
-    await world.poke();
-    await world.poke();
-    expect(plans).toContain('h5');
-  });
-
   test('its plan begins while the forge is still asked for the rest, and is told once, after it', async () => {
     const { fake, plans } = world;
     fake.pulls = [pull(), pull({ number: 4, head: 'h4' })];
