@@ -140,6 +140,8 @@ export interface ForgePort {
   readonly hasChecks: boolean;
   /** Calls back whenever something may have changed there. Carries no data. */
   readonly watch: (wake: () => void) => () => void;
+  /** Milliseconds since 1970 by its clock. Absent: it has ours. */
+  readonly epochMs?: () => number;
 }
 
 /** `push`: somebody waits for it; `plan`: it is told again, or of a stranger. */

@@ -61,6 +61,8 @@ export interface Told extends Pick<CheckReport, 'commit' | 'status' | 'title' | 
   readonly words: string;
   /** Of all of it. */
   readonly all: string;
+  /** What its *Approve* would let go; undefined: it has none. */
+  readonly covers: string | undefined;
 }
 
 /** A commit or a snapshot as summaries name them. */
@@ -69,7 +71,8 @@ const NAMED = /`[0-9a-f]{12}`/g;
 export const toldOf = ({ commit, status, title, conclusion, ...said }: CheckReport): Told => {
   const { summary, text } = said;
   const words = hashOf([summary.replaceAll(NAMED, ''), text]);
-  return { commit, status, title, conclusion, words, all: hashOf([summary, text]) };
+  const all = hashOf([summary, text]);
+  return { commit, status, title, conclusion, words, all, covers: coversIn(said) };
 };
 
 export interface PullNow {
@@ -140,13 +143,20 @@ export const causeOf = (
     ? 'cluster'
     : 'change';
 
+/** What its *Approve* would let go; undefined: it has none. */
+export const coversIn = ({ buttons }: Pick<CheckReport, 'buttons'>): string | undefined =>
+  buttons.find(({ id }) => id === 'approve')?.covers;
+
 /**
  * After a change everything counts that it says, but not which commit of the branch it was made
- * from: each merge would be told to all others. After the cluster's own moves only conclusion and
- * counts do.
+ * from: each merge would be told to all others. After the cluster's own moves only conclusion,
+ * counts and what may be approved do.
  */
 export const isNews = (before: Told, after: Told, cause: Cause): boolean => {
-  const isOther = before.title !== after.title || before.conclusion !== after.conclusion;
+  const isOther =
+    before.title !== after.title ||
+    before.conclusion !== after.conclusion ||
+    before.covers !== after.covers;
   if (cause === 'cluster') return isOther;
   const isSame = before.commit === after.commit && before.words === after.words;
   return isOther || !isSame || (cause === 'asked' && before.all !== after.all);

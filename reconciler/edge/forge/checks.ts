@@ -28,7 +28,10 @@ export interface Checks {
   readonly answer: (ask: AnswerAsk) => Promise<boolean>;
   /** Whether a request was answered below a check already. */
   readonly isAnswered: (ask: Omit<AnswerAsk, 'line'>) => Promise<boolean>;
-  /** When the check was begun, by GitHub's clock, in ms since 1970; null: there is none. */
+  /**
+   * Since when the check has said what may be approved, by GitHub's clock, in ms since 1970; null:
+   * there is none.
+   */
   readonly beganAt: (kind: CheckKind, commit: string) => Promise<number | null>;
   /** Says again what it says: a re-run opens the suite until its checks have answered. */
   readonly touch: (kind: CheckKind, commit: string) => Promise<void>;
@@ -166,13 +169,16 @@ const write = async (runs: Runs, report: CheckReport, of: WriteOf): Promise<void
   const there = before?.annotations ?? new Set<string>();
   const fresh = report.annotations.filter((one) => !there.has(keyOf(one)));
   const batches = batchesOf(fresh);
+  // An approval by comment counts for what stood there before it.
+  const isOther = coversIn(before?.marks.buttons ?? []) !== coversIn(report.buttons);
+  const since = isOther ? { started_at: new Date(wire.epochMs()).toISOString() } : {};
   runs.remember(kind, commit, null);
   let id = before?.id ?? null;
   for (const [index, batch] of batches.entries()) {
     const isLast = index === batches.length - 1;
     // Until all is written the mark names nothing, so that a crash leaves it to be done again.
     const written = isLast ? marks : { ...marks, hash: '' };
-    const body = { ...bodyOf(report, written, batch), name: checkName(kind, cluster) };
+    const body = { ...bodyOf(report, written, batch), ...since, name: checkName(kind, cluster) };
     const external = externalId(cluster, kind, commit);
     id = await put(wire, id, { ...body, commit, external, of });
   }
@@ -280,9 +286,14 @@ const bodyOf = (report: CheckReport, marks: Marks, annotations: readonly Annotat
 });
 
 const actionsOf = (buttons: CheckReport['buttons']) =>
-  buttons
-    .slice(0, BUTTONS_LIMIT)
-    .map(({ id, label, description }) => ({ identifier: id, label, description }));
+  buttons.slice(0, BUTTONS_LIMIT).map(({ id, label, description, covers }) => ({
+    identifier: covers === undefined ? id : `${id}-${covers}`,
+    label,
+    description,
+  }));
+
+const coversIn = (buttons: CheckReport['buttons']): string | undefined =>
+  buttons.find(({ covers }) => covers !== undefined)?.covers;
 
 interface Put {
   readonly name: string;

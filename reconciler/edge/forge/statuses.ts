@@ -79,8 +79,8 @@ export const createStatuses = (
     write: (report, of = report.kind === 'plan' ? 'plan' : 'rest') =>
       inTurn(`${report.kind} ${report.commit}`, () => write(report, of)),
     beganAt: async (kind, commit) => {
-      const first = (await all(kind, commit)).at(-1);
-      return first === undefined ? null : Date.parse(first.created_at);
+      const [newest] = await all(kind, commit);
+      return newest === undefined ? null : Date.parse(newest.created_at);
     },
   };
 };

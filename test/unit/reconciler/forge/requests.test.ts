@@ -57,6 +57,7 @@ const planned = (slots: readonly string[], fields: Partial<PlannedPull> = {}): P
     title: '',
     words: '',
     all: '',
+    covers: undefined,
   },
   comment: null,
   ...fields,
