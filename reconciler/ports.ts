@@ -103,8 +103,15 @@ export interface ForgePort {
   readonly look: (ahead?: (open: readonly PullRequest[]) => void) => Promise<ForgeState>;
   /** The check as it stands there now, whoever started it; null: there is none of ours. */
   readonly check: (kind: CheckKind, commit: string) => Promise<CheckReport | null>;
-  /** Makes it, or brings it up to date: never a second one of the same kind and commit. */
-  readonly writeCheck: (report: CheckReport) => Promise<void>;
+  /**
+   * From when on the forge's limits leave room to tell a plan; not after the clock's now: at once.
+   */
+  readonly roomAt: (of: PlanTelling) => Ms;
+  /**
+   * Makes it, or brings it up to date: never a second one of the same kind and commit. `of`: of a
+   * plan, whether somebody waits for it; absent: nobody does.
+   */
+  readonly writeCheck: (report: CheckReport, of?: PlanTelling) => Promise<void>;
   /**
    * The one comment of ours on a pull request: made, edited in place, or folded (`minimized`). None
    * is made where comments are off.
@@ -133,7 +140,12 @@ export interface ForgePort {
   readonly hasChecks: boolean;
   /** Calls back whenever something may have changed there. Carries no data. */
   readonly watch: (wake: () => void) => () => void;
+  /** Milliseconds since 1970 by its clock. Absent: it has ours. */
+  readonly epochMs?: () => number;
 }
+
+/** `push`: somebody waits for it; `plan`: it is told again, or of a stranger. */
+export type PlanTelling = 'push' | 'plan';
 
 /** Works out what pull requests would do, apart from the loop, with limits on time and memory. */
 export interface PullPlansPort {

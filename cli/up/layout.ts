@@ -14,6 +14,8 @@ export interface NodeLayout {
 
 /** Below the root. */
 export const SIGNING_KEY = 'signing-key';
+/** The cluster's certificate authority, and who has joined: worth a backup, as the key is. */
+export const AUTHORITY_FOLDER = 'authority';
 
 export interface Layout {
   readonly root: string;

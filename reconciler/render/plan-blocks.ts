@@ -122,9 +122,9 @@ const verdictLine = ({ plan: { summary }, verdict, place }: Seen): string => {
       return '**Do not merge this as it stands.**';
     case 'action_required':
       if (uncovered === 0) {
-        return `**An owner must approve this:** ${many(unowned, 'file')} of it. A review that approves does, as ${BY_BUTTON[place].owner}the comment ${code('/purser approve')}.`;
+        return `${OWNER_MUST} ${many(unowned, 'file')} of it. ${HOW[place].owner}`;
       }
-      return `**Somebody must approve this:** ${manyCopies(uncovered)} would stop for good. ${BY_BUTTON[place].removal} ${code('/purser approve')}.`;
+      return `${SOMEBODY_MUST} ${manyCopies(uncovered)} would stop for good. ${HOW[place].removal}`;
     case 'success': {
       if (verdict.approved > 0) {
         return `**Approved:** ${manyCopies(verdict.approved)} may stop for good.`;
@@ -136,16 +136,33 @@ const verdictLine = ({ plan: { summary }, verdict, place }: Seen): string => {
   }
 };
 
-/** Before the command that does the same. */
-const BY_BUTTON: Readonly<Record<PlanPlace, { readonly owner: string; readonly removal: string }>> =
-  {
-    check: { owner: 'do *Approve* above and ', removal: 'Press *Approve* above, or comment' },
-    comment: {
-      owner: 'do *Approve* in the check and ',
-      removal: 'Press *Approve* in the check, or comment',
-    },
-    'only-comment': { owner: 'does ', removal: 'Comment' },
-  };
+const OWNER_MUST = '**An owner must approve this:**';
+const SOMEBODY_MUST = '**Somebody must approve this:**';
+const COMMAND = code('/purser approve');
+
+/** What a person can do about it, where they read it. */
+const HOW: Readonly<Record<PlanPlace, { readonly owner: string; readonly removal: string }>> = {
+  check: {
+    owner: `A review that approves does, as do *Approve* above and the comment ${COMMAND}.`,
+    removal: `Press *Approve* above, or comment ${COMMAND}.`,
+  },
+  comment: {
+    owner: `A review that approves does, as do *Approve* in the check and the comment ${COMMAND}.`,
+    removal: `Press *Approve* in the check, or comment ${COMMAND}.`,
+  },
+  'only-comment': {
+    owner: `A review that approves does, as does the comment ${COMMAND}.`,
+    removal: `Comment ${COMMAND}.`,
+  },
+};
+
+/** A summary of a check that has no button any more, and of which nobody can approve anything. */
+export const withoutAsking = (summary: string): string =>
+  summary
+    .replace(` ${HOW.check.owner}`, '')
+    .replace(` ${HOW.check.removal}`, '')
+    .replace(OWNER_MUST, '**No owner had approved this:**')
+    .replace(SOMEBODY_MUST, '**Nobody had approved this:**');
 
 type Item = string | (() => string);
 

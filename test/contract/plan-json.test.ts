@@ -82,7 +82,7 @@ const checkOf = async (view: View, head: string, behind?: Behind): Promise<Check
   const clock = { now: () => 0, sleepUntil: never };
   const unused = {} as Pick<ForgeContext, 'source' | 'loop'>;
   const context = { ...unused, forge: fake.port, clock, log, plans: { plan: plans, close: never } };
-  const reports = createPullReports(context, () => {});
+  const reports = createPullReports(context, { wake: () => {}, isWoken: () => false });
   await reports.tell(view, { pulls: [pull({ head })], groups: [], requests: [] });
   reader.close();
   const check = fake.checks.get(`plan/${head}`);

@@ -1,6 +1,7 @@
 // GitHub Deployments: one of each commit and environment, and its statuses.
 // In: reports. Out: deployments that people see beside the code, written when they differ. GitHub
-// merges nothing, waits for no check and ends no other deployment by itself: Purser says each.
+// merges nothing and waits for no check. With a success it ends those of the environment before, so
+// that one of them is active: the one that runs.
 
 import type { DeploymentReport } from '../../../schema/forge.ts';
 import { STATUS_LIMIT } from '../../../schema/forge.ts';
@@ -62,6 +63,8 @@ export const createDeployments = (
       auto_merge: false,
       required_contexts: [],
       transient_environment: false,
+      // GitHub ends none of a production environment, and a cluster may be called `production`.
+      production_environment: false,
       description: `Purser: ${environment}`,
     });
     return { id: (made as ApiDeployment).id, status: '' };
@@ -79,7 +82,7 @@ export const createDeployments = (
         deployment_id: there.id,
         state,
         description,
-        auto_inactive: false,
+        auto_inactive: true,
         ...(url === null ? {} : { environment_url: url }),
       });
     }

@@ -231,6 +231,16 @@ export const pressButton = (
   });
 };
 
+/** The button as it is there now; what it carries stands behind its name. */
+export const pressNamed = (
+  place: Place,
+  run: CheckRun,
+  ask: { button: string; by: Account },
+): void => {
+  const there = run.actions.find(({ identifier }) => identifier.startsWith(`${ask.button}-`));
+  pressButton(place, run, { ...ask, button: there?.identifier ?? ask.button });
+};
+
 /** "Re-run": the App is asked; nothing else changes. */
 export const askAgain = (place: Place, run: CheckRun, by: Account): void => {
   const payload = checkPayload(place, run, 'rerequested');

@@ -124,6 +124,36 @@ describe('after the revert of what it wrote', () => {
     expect(webOf(commits).automation).toBeDefined();
   });
 
+  describe('also where it was a file that the job mounts', () => {
+    const CONF = 'configs/web.conf';
+    const mounts = image('1', `files: {/a: ${CONF}}\n`);
+    const start = { 'cluster.yaml': CLUSTER, [WEB]: mounts, [CONF]: 'port 1' };
+    const wrote = (author: CommitInit['author'], content: string): CommitInit => ({
+      files: { [CONF]: content },
+      ...(author === undefined ? {} : { author }),
+    });
+    const bad2 = wrote(BOT, 'port 2');
+    const before = story(start, bad2);
+    const trailers = [['Purser-Reverts', before.at(-1)?.commit.oid ?? '']] as const;
+    const back: CommitInit = { files: { [CONF]: 'port 1' }, author: PURSER, trailers };
+    const marks = [settledMark(jobOf(ready(story(start)).desired, 'shop/web'))];
+    const seen = (...more: readonly CommitInit[]) =>
+      webOf(story(start, bad2, back, ...more), marks);
+
+    it('holds what the program writes again, and lets a person’s change of it through', () => {
+      const held = seen(bad2);
+      expect([held.automation?.name, held.standing.kind, held.settled]).toEqual([
+        BOT.name,
+        'held',
+        true,
+      ]);
+      expect(seen(wrote(BOT, 'port 3')).automation).toBeDefined();
+      expect(seen(wrote(ADA, 'port 3')).automation).toBeUndefined();
+      expect(seen(bad2, wrote(ADA, 'port 4')).standing.kind).toBe('head');
+      expect(seen(by(BOT, image('2', `files: {/a: ${CONF}}\n`))).automation).toBeDefined();
+    });
+  });
+
   it('holds a version too that had settled before it was taken back', () => {
     const two = story(first, bad);
     const marks = [settledMark(jobOf(ready(two).desired, 'shop/web')), ...settledFirst()];
