@@ -8,7 +8,6 @@ import { asks, compile } from './desired/compile.ts';
 import { heldIn, withHeld } from './desired/held-files.ts';
 import { createReader, recall } from './desired/read.ts';
 import { compareText } from '../schema/ids.ts';
-import { parseImageReference } from '../schema/image-reference.ts';
 import type { KeptDocument } from '../schema/kept.ts';
 import type { LiveState } from '../schema/live.ts';
 import type { HeldFile } from '../schema/ledger.ts';
@@ -21,7 +20,7 @@ import { createMemos, type Memos } from './memos.ts';
 import { plannedOf } from './planned.ts';
 import type { PullPlansPort, RegistryPort } from './ports.ts';
 import type { PreviewSource } from './preview.ts';
-import { changedTree, completed, previewWith } from './preview.ts';
+import { changedTree, completed, previewWith, resolveWithin } from './preview.ts';
 import { completeScreened } from './screened-histories.ts';
 
 export interface PullPlannerOptions {
@@ -91,7 +90,7 @@ const planOf = async (planning: Planning): Promise<PullPlan> => {
   const { complete } = reader;
   const tree = await baseTree(planning);
   const { registries } = compile(tree, memos.compile).cluster;
-  const source = { complete, resolve: within(registries, resolve) };
+  const source = { complete, resolve: resolveWithin(registries, resolve) };
   const known = [...(tree.differences ?? []), ...trees.differences];
   const change = changedTree({ ...tree, differences: known }, trees.head, trees.files);
   const memo = { compile: memos.compile, plan: memos.plan, now: now() };
@@ -125,20 +124,9 @@ const baseTree = async ({ memos, stands, live, reader, resolve }: Planning) => {
     tree = await reader.complete(tree, wanted);
   }
   const { registries } = compile(tree, memos.compile).cluster;
-  const source = { complete: reader.complete, resolve: within(registries, resolve) };
+  const source = { complete: reader.complete, resolve: resolveWithin(registries, resolve) };
   return (await completed(tree, source, memos.compile)).tree;
 };
-
-/**
- * Whatever a pull request writes into cluster.yaml: only registries that the base names are asked.
- * The rest counts as not known, which the summary lists.
- */
-const within =
-  (registries: readonly string[], resolve: PreviewSource['resolve']): PreviewSource['resolve'] =>
-  async (ask) => {
-    const name = parseImageReference(ask.reference)?.registry;
-    return name !== undefined && registries.includes(name) ? resolve(ask) : null;
-  };
 
 /** Tags asked for one plan: a pull request that names more images is planned with the rest open. */
 const RESOLVED = 200;

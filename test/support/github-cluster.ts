@@ -43,7 +43,7 @@ export type GitHubClusterOptions = Pick<ClusterOptions, 'nodes' | 'files' | 'set
     readonly tokenOf?: string;
   };
 
-const LIMIT_MS = 60_000;
+const LIMIT_MS = 180_000;
 
 export const startGitHubCluster = async (options: GitHubClusterOptions): Promise<GitHubCluster> => {
   const { limits, tokenOf, ...rest } = options;
