@@ -2,6 +2,7 @@
 // command line's own dialling. In: machines that join, and whoever tries to come in otherwise. Out:
 // who is heard, what each side is told.
 
+import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync, X509Certificate } from 'node:crypto';
 import fs from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -33,8 +34,10 @@ import { JoinServiceDefinition } from '../../schema/generated/purser/join/v1/joi
 import { LinkServiceDefinition } from '../../schema/generated/purser/link/v1/link.ts';
 import { nodeId, parseToken } from '../../schema/identity.ts';
 import { LINK_PROTOCOL } from '../../schema/wire.ts';
+import { run } from '../support/command-line.ts';
 import { until } from './runtime-suite.ts';
 
+const PURSER = path.resolve(import.meta.dirname, '../../purser');
 const CLUSTER = 'test';
 const HOUR_MS = 3600 * 1000;
 const DAY_MS = 24 * HOUR_MS;
@@ -55,6 +58,11 @@ beforeEach(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'pdo-'));
   clockMs = Date.now();
   [listed, said, undo] = [[], [], []];
+  await openAll();
+});
+
+/** A reconciler's part of it, as it starts. */
+const openAll = async (): Promise<void> => {
   const clock = { now: () => performance.now(), sleepUntil: async () => {} };
   const logs = { info: log, warn: log, error: log };
   nodes = createNodes({ cluster: CLUSTER, clock, log: logs });
@@ -76,7 +84,7 @@ beforeEach(async () => {
     return 'c0ffee';
   };
   listening = await doors.open({ control, nodes, list });
-});
+};
 
 afterEach(async () => {
   for (const step of undo.toReversed()) await step();
@@ -547,6 +555,30 @@ describe('the authority', () => {
     const at = (name: string) => path.join(folder, 'authority', name);
     spoil(at('authority.key'), at('authority.crt'));
     await expect(open()).rejects.toThrow(why);
+  });
+
+  test('is backed up and restored: a node that joined before is known after it', async () => {
+    const n1 = await join({ token: await tokenOf(), node: 'n1' });
+    const expelled = await join({ token: await tokenOf(), node: 'n2' });
+    await ask('expel', { node: 'n2' });
+    const file = path.join(folder, 'kept.tgz');
+    const purser = (word: string, root: string) =>
+      run(PURSER, [word, file, '--root', root, '--json']);
+    expect(await purser('backup', folder)).toMatchObject({ code: 0 });
+    expect(fs.statSync(file).mode & 0o777).toBe(0o600);
+    expect((await purser('backup', folder)).err).toContain('is there already');
+    expect((await purser('restore', folder)).err).toContain('would be replaced');
+    await listening.stop();
+    fs.rmSync(path.join(folder, 'authority'), { recursive: true });
+    expect(await purser('restore', folder)).toMatchObject({ code: 0, err: '' });
+    await openAll();
+    runner('n1', n1);
+    await until(async () => heard('n1')?.connected);
+    expect(await sessionAs('n2', expelled)).toContain('was taken back');
+    const made = path.join(folder, 'made.tgz');
+    execFileSync('tar', ['-czf', made, '-C', folder, 'n1']);
+    const refused = await run(PURSER, ['restore', made, '--root', path.join(folder, 'x')]);
+    expect(refused.err).toContain('is no file of `purser backup`: it holds n1/');
   });
 
   test('with a damaged list of members is not used: who was expelled would be let in', async () => {
