@@ -32,7 +32,7 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
   const statuses = checks === null ? createStatuses(wire, { cluster, self }) : null;
   const comments = createComments(wire, { cluster, self });
   const pulls = createPulls(wire, { owner, branch });
-  const place = createPlace(wire, `${owner}/${repo}`);
+  const place = createPlace(wire, `${owner}/${repo}`, clock);
   const { isOurs } = place;
   const deliveries = appId === null ? null : createDeliveries(wire, { clock, isOurs });
   const requests = createRequests(wire, { self, clock, checks, statuses, comments });
@@ -83,6 +83,7 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
     behind: createBehind(wire, { branch }),
     hasChecks: wire.isApp,
     epochMs: wire.epochMs,
+    renewals: place.renewals,
     watch: (wake) => bell.listen(wake),
     listen: async () => (receiver === null ? null : receiver.listen()),
     close: () => close(bell, receiver),
