@@ -38,7 +38,7 @@ export const createForgeLoop = (given: ForgeContext): ForgeLoop => {
   let notBefore: Ms = 0;
 
   const say = (now: string | null) => {
-    if (now !== failure && now !== null) log.warn({}, `the forge: ${now}`);
+    if (now !== null && untimed(now) !== untimed(failure)) log.warn({}, `the forge: ${now}`);
     if (now === null && failure !== null) log.info({}, 'the forge answers again');
     failure = now;
   };
@@ -112,6 +112,10 @@ const createParts = (given: ForgeContext, waking: Waking) => {
     return parts;
   };
 };
+
+/** Until when it is waited changes with each attempt: that is no news for the log. */
+const untimed = (words: string | null): string | null =>
+  words?.replaceAll(/\d\d:\d\d:\d\d/g, '') ?? null;
 
 const backOff = (failures: number): Ms =>
   Math.min(RETRY_FIRST_MS * 2 ** Math.min(failures - 1, 10), RETRY_LONGEST_MS);

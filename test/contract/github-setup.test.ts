@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { github } from '../../cli/github.ts';
-import { PERMISSIONS, TEAM_PERMISSIONS } from '../../cli/github-app.ts';
+import { PERMISSIONS, TEAM_PERMISSIONS } from '../../reconciler/edge/forge/permissions.ts';
 import { forgeFileText, parseForgeFile, readForgeFile } from '../../cli/forge-file.ts';
 import { freePort } from '../support/registry.ts';
 import { startGitHub, type GitHub } from '../support/github/github.ts';

@@ -37,7 +37,7 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
   const deliveries = appId === null ? null : createDeliveries(wire, { clock, isOurs });
   const requests = createRequests(wire, { self, clock, checks, statuses, comments });
   const closings = createClosings({ comments, areOn: config.comments, at: checks ?? statuses });
-  const interval = () => intervalMs(config.webhook !== null, wire.gate.rate());
+  const interval = () => intervalMs(config.webhook !== null, wire.gate.rate(), pulls.pages());
   const bell = createBell(clock, interval);
   /** Commits whose checks a person has asked to run again. */
   const again = new Set<string>();
@@ -61,11 +61,11 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
     const keep = glance.begin(at);
     // Two rounds, not one question after the other: what is told waits for all of them.
     const told = place.know().then(() => deliveries?.fresh() ?? []);
-    const [open, fresh] = await Promise.all([openOf(pulls, ahead), told]);
+    const [open, fresh] = await allOf([openOf(pulls, ahead), told]);
     for (const delivery of fresh) take(delivery);
     await sayAgain(checks, again);
     const closed = pulls.closed().then(closings.unfolded);
-    const rest = await Promise.all([closed, pulls.groups(), requests.pending(open)]);
+    const rest = await allOf([closed, pulls.groups(), requests.pending(open)]);
     const state = stateOf(open, rest);
     // What somebody may do is asked again each time that it is looked at.
     if (state.requests.length === 0) keep(state);
@@ -91,6 +91,14 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
     notice: () => saidTogether(wire.notice(), place.notice()),
     writes: wire.gate.writes,
   };
+};
+
+/** A look that fails has ended: none of its questions goes on beside what comes after it. */
+const allOf = async <T extends readonly unknown[]>(asked: {
+  readonly [Index in keyof T]: Promise<T[Index]>;
+}): Promise<T> => {
+  await Promise.allSettled(asked);
+  return (await Promise.all(asked)) as unknown as T;
 };
 
 interface Taking {
