@@ -11,6 +11,7 @@ import type { Problem } from '../../schema/problems.ts';
 import type { Summary } from '../../schema/summary.ts';
 import type { Seen } from './plan-blocks.ts';
 import { groupOf } from './places.ts';
+import { ended } from './problem-items.ts';
 import { blockedLines, manyCopies, NODE_WORDS } from './words.ts';
 
 /** GitHub takes 64 KB; a remark that nobody reads to its end helps nobody. */
@@ -50,7 +51,7 @@ const problemRemark = ({ file, line, severity, code, message, advice }: Problem)
   endLine: line,
   level: severity === 'error' ? 'failure' : 'warning',
   title: code,
-  message: `${message} ${advice}`,
+  message: `${ended(message)} ${advice}`,
 });
 
 const placesIn = ({ places = [] }: Summary): ReadonlyMap<string, (typeof places)[number]> =>

@@ -7,7 +7,7 @@ import { listsOf } from '../../schema/lists.ts';
 import type { Problem } from '../../schema/problems.ts';
 import type { JobChange } from '../../schema/summary.ts';
 import { RANK, paragraph, type Block } from './cut.ts';
-import { problemItems } from './problem-items.ts';
+import { ended, problemItems } from './problem-items.ts';
 import { refusalBlock } from './refusals.ts';
 import { code, codeInHtml, commitCode, sentence, tableHead, words } from './markdown.ts';
 import { fold, FOLD_CLOSE, foldOpen } from './markdown.ts';
@@ -234,7 +234,9 @@ const ownerItems = ({ open, unjudged }: Seen): readonly string[] => [
     ({ path, owners }) =>
       `${code(ownedName(path))} needs an approval of ${owners.map(code).join(' or ')}.`,
   ),
-  ...(unjudged === undefined ? [] : [`Who has approved is not known: ${sentence(unjudged)}`]),
+  ...(unjudged === undefined
+    ? []
+    : [`Who has approved is not known: ${sentence(ended(unjudged))}`]),
 ];
 
 const unmetBlock = (seen: Seen): Block =>

@@ -29,6 +29,10 @@ const sameness = ({ severity, message, advice }: Problem): string =>
 
 const placeOf = ({ file, line }: Problem): string => code(`${file}:${line}`);
 
+/** With a full stop where it has none: advice follows it. */
+export const ended = (message: string): string =>
+  /[.!?…:]$/.test(message) ? message : `${message}.`;
+
 const itemOf = ({ message, advice }: Problem, places: readonly string[]): string => {
   const rest = places.length - PLACES_SHOWN;
   const where =
@@ -38,5 +42,5 @@ const itemOf = ({ message, advice }: Problem, places: readonly string[]): string
         ? places.join('')
         : named(places);
   const colon = places.length === 1 ? '' : ':';
-  return `${where}${colon} ${sentence(message)} ${sentence(advice)}`;
+  return `${where}${colon} ${sentence(ended(message))} ${sentence(advice)}`;
 };

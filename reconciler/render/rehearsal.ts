@@ -21,9 +21,17 @@ export const rehearsalWords = (rehearsal: Rehearsal, visibility: Visibility): st
     ...waveWords(rehearsal, visibility),
     ...rollbackWords(rehearsal, visibility),
   ];
-  const sentence = parts.join('; ');
+  const sentence = unanswered(parts).join('; ');
   return sentence === '' ? '' : `${sentence.slice(0, 1).toUpperCase()}${sentence.slice(1)}.`;
 };
+
+/** `not zone b` follows `survives any one node`; where nothing of that kind is before it, it is said. */
+const unanswered = (parts: readonly string[]): readonly string[] =>
+  parts[0]?.startsWith('not ') !== true
+    ? parts
+    : parts.map((part, at) =>
+        part.replace(/^not /, at === 0 ? 'does not survive the loss of ' : 'nor of '),
+      );
 
 const lossesWords = (
   { losses }: Rehearsal,
