@@ -7,7 +7,7 @@ import type { CheckReport, ForgeState, PullRequest } from '../../../schema/forge
 import { createSelf } from './account.ts';
 import { createBehind } from './behind.ts';
 import { createChecks, type Checks } from './checks.ts';
-import { isNews, toldBy, type Delivery } from './clicks.ts';
+import { isNews, movesBranch, toldBy, type Delivery } from './clicks.ts';
 import { createComments } from './comments.ts';
 import { createDeliveries } from './deliveries.ts';
 import { createDeployments } from './deployments.ts';
@@ -38,6 +38,7 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
   const closings = createClosings({ comments, areOn: config.comments, at: checks ?? statuses });
   const interval = () => intervalMs(config.webhook !== null, wire.gate.rate());
   const bell = createBell(clock, interval);
+  const moved = createBell(clock, null);
   /** Commits whose checks a person has asked to run again. */
   const again = new Set<string>();
   const glance = createGlance();
@@ -51,6 +52,7 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
     take(delivery);
     forget();
     bell.ring();
+    if (movesBranch(delivery, { branch, cluster })) moved.ring();
   });
 
   const look: GitHub['look'] = async (ahead) => {
@@ -84,8 +86,9 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
     behind: createBehind(wire, { branch }),
     hasChecks: wire.isApp,
     watch: (wake) => bell.listen(wake),
+    watchBranch: (wake) => moved.listen(wake),
     listen: async () => (receiver === null ? null : receiver.listen()),
-    close: () => close(bell, receiver),
+    close: () => close([bell, moved], receiver),
     token: () => wire.token(),
     notice: () => saidTogether(wire.notice(), place.notice()),
     writes: () => wire.gate.writes(),
@@ -186,8 +189,8 @@ const sayAgain = async (checks: Checks | null, again: Set<string>): Promise<void
   }
 };
 
-const close = async (bell: Bell, receiver: Receiver | null): Promise<void> => {
-  bell.close();
+const close = async (bells: readonly Bell[], receiver: Receiver | null): Promise<void> => {
+  for (const bell of bells) bell.close();
   await receiver?.close();
 };
 
