@@ -25,8 +25,9 @@ import { openRepository, readRef } from './refs.ts';
 import { placeOf } from './remote.ts';
 import type { GitSource } from './source.ts';
 import { createGitSource } from './source.ts';
+import { createStarter } from './starter.ts';
 import type { Store } from './store.ts';
-import { createStore } from './store.ts';
+import { createStore, hasGit } from './store.ts';
 
 export type PullTrees = (
   | {
@@ -44,6 +45,13 @@ export type PullTrees = (
 };
 
 export interface PullReader {
+  /**
+   * Resolves once the commit is on its way; false: it need not come, or cannot. `read` waits for its
+   * end. Throws GitFailure.
+   */
+  readonly bring: (oid: string) => Promise<boolean>;
+  /** The branch as if it stood at this commit. Throws GitFailure. */
+  readonly base: (commit: string) => Promise<SourceTree>;
   /** Throws GitFailure. */
   readonly read: (ask: { readonly base: string; readonly head: string }) => Promise<PullTrees>;
   readonly complete: GitSource['complete'];
@@ -73,16 +81,34 @@ export const createPullReader = (options: PullReaderOptions): PullReader => {
         place,
         auth: () => Promise.resolve(place.kind === 'http' ? place.auth : { kind: 'none' }),
         sshCommand: null,
+        starter: hasGit() ? createStarter() : null,
         ...options,
       };
+  const isThere = async (oid: string): Promise<boolean> =>
+    (await opened.store().objects.read(oid, COMMIT_BYTES)) !== null;
+  /** What is on its way, until somebody has waited for its end. */
+  const coming = new Map<string, Promise<void>>();
+  const bring = async (oid: string): Promise<boolean> => {
+    if (coming.has(oid)) return true;
+    if (fetching === null || (await isThere(oid))) return false;
+    const { end } = await fetchCommit(fetching, oid);
+    // Who waits for it meets its failure; until then nobody does.
+    end.catch(() => undefined);
+    coming.set(oid, end);
+    return true;
+  };
   const need = async (oid: string): Promise<void> => {
-    const { objects } = opened.store();
-    if ((await objects.read(oid, COMMIT_BYTES)) !== null) return;
+    await bring(oid);
+    const end = coming.get(oid);
+    coming.delete(oid);
+    await end;
+    if (await isThere(oid)) return;
     if (fetching === null) throw retry(`${options.repository} has no commit ${oid}`);
-    await fetchCommit(fetching, oid);
-    if ((await objects.read(oid, COMMIT_BYTES)) === null) {
-      throw retry(`${options.repository} did not hand out commit ${oid}: it will be tried again`);
-    }
+    throw retry(`${options.repository} did not hand out commit ${oid}: it will be tried again`);
+  };
+  const baseAt = async (commit: string): Promise<SourceTree> => {
+    await need(commit);
+    return { ...(await opened.at(commit)), local: isLocal };
   };
   const read = async (ask: { readonly base: string; readonly head: string }) => {
     await need(ask.base);
@@ -93,14 +119,14 @@ export const createPullReader = (options: PullReaderOptions): PullReader => {
     const refusals = await opened.acceptance().refusals(ask.base, ask.head);
     const judged = refusals.length === 0 ? {} : { refusals };
     if (merge.kind !== 'merged') return { ...merge, ...judged };
-    const base = await opened.at(ask.base);
+    const base = await baseAt(ask.base);
     const { files, folders } = store();
     const head = await folders.commit(merge.commit);
     const merged = await files.read(head.tree);
     const differences = [base.files, ...(base.lastSynced === null ? [] : [base.lastSynced.files])];
     return {
       kind: 'merged',
-      base: { ...base, local: isLocal },
+      base,
       head,
       files: merged,
       ...judged,
@@ -110,20 +136,26 @@ export const createPullReader = (options: PullReaderOptions): PullReader => {
       }),
     } as const;
   };
+  /** The mirror is cloned anew now and then: what was opened is opened again, once. */
+  const again = async <Value>(act: () => Promise<Value>): Promise<Value> => {
+    try {
+      return await act();
+    } catch (error) {
+      if (!(error instanceof LostObject)) throw error;
+      opened.close();
+      return act();
+    }
+  };
   return {
-    // The mirror is cloned anew now and then: what was opened is opened again, once.
-    read: async (ask) => {
-      try {
-        return await read(ask);
-      } catch (error) {
-        if (!(error instanceof LostObject)) throw error;
-        opened.close();
-        return read(ask);
-      }
-    },
+    bring,
+    base: (commit) => again(() => baseAt(commit)),
+    read: (ask) => again(() => read(ask)),
     complete: (tree, asks) => opened.source().complete(tree, asks),
     adopt: (steps) => opened.store().line.adopt(steps),
-    close: opened.close,
+    close: () => {
+      opened.close();
+      fetching?.starter?.close();
+    },
   };
 };
 
