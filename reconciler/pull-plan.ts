@@ -92,9 +92,9 @@ interface Standing {
 }
 
 /**
- * While the head is fetched, which takes as long: null where it need not come, or the base cannot be
- * read, which is told where it is read again. Only once a plan was made, since what costs is then
- * known: of a thread that has read nothing the pull request that touches nothing need not wait.
+ * While the head is fetched, which takes as long. null: it need not come, or the base cannot be
+ * read, which is told where it is read again. Only once a plan was made, since what this costs is
+ * then known: in a thread that has read nothing, a pull request that touches nothing need not wait.
  */
 const standingAhead = async (planning: Planning): Promise<Standing | null> => {
   const { reader, ask } = planning;

@@ -14,6 +14,7 @@ import { earliest, tryEach, type ForgeContext } from './forge-context.ts';
 import { closedCheck, closedComment, pullComment } from './render/comment.ts';
 import { planCheck } from './render/plan-check.ts';
 import { visibilityOf } from './render/visibility.ts';
+import { approvalsIn, createPlans } from './untold-plans.ts';
 
 export interface PullReports {
   /**
@@ -55,7 +56,7 @@ export const createPullReports = (context: ForgeContext, wake: () => void): Pull
   const known = new Map<string, PlannedPull>();
   const folded = new Set<number>();
   const wanted = createWanted();
-  const plans = createPlans(context);
+  const plans = createPlans(context, known);
   const planOne = planTeller({ context, known, plans, wake });
   let notice: string | null = null;
 
@@ -307,54 +308,7 @@ const endCheck = async (
   if (isOpen) await forge.writeCheck({ ...told, ...closedCheck(told, state === 'merged') });
 };
 
-interface Untold {
-  readonly made: string;
-  readonly plan: Promise<PullPlan>;
-  readonly live: View['live'];
-  /** null: it is being made. */
-  doneAt: Ms | null;
-}
-
-/** The cluster moves while a plan is made: one that was finished just now is told all the same. */
-const FRESH_MS = 10_000;
-
-/**
- * Plans that are not told yet, some still being made: a forge that is away does not have them made
- * again and again.
- */
-const createPlans = ({ plans, clock }: ForgeContext) => {
-  const untold = new Map<string, Untold>();
-  const isFresh = ({ doneAt }: Untold): boolean =>
-    doneAt === null || clock.now() - doneAt < FRESH_MS;
-  return {
-    of: ({ key, head, base, pull }: Subject, view: View): Pick<Untold, 'plan' | 'live'> => {
-      const { live } = view;
-      const { held } = view.tree;
-      const made = [head, base, ...approvalsIn(view), JSON.stringify(held)].join();
-      const before = untold.get(key);
-      if (before?.made === made && (before.live === live || isFresh(before))) return before;
-      const plan = plans.plan({
-        base,
-        head,
-        live,
-        fromFork: pull?.fromFork ?? false,
-        ...(held === undefined ? {} : { held }),
-      });
-      const one: Untold = { made, plan, live, doneAt: null };
-      void plan.then(() => (one.doneAt = clock.now()));
-      untold.set(key, one);
-      return one;
-    },
-    drop: (key: string): void => void untold.delete(key),
-    keep: (keys: ReadonlySet<string>): void => {
-      for (const key of untold.keys()) if (!keys.has(key)) untold.delete(key);
-    },
-  };
-};
-
 const keyOf = (pull: number): string => `#${pull}`;
-
-const approvalsIn = ({ desired }: View): readonly string[] => desired.approvals.map(({ id }) => id);
 
 /** What of it no owner has let through; rules 8.2. */
 const openOf = (

@@ -27,7 +27,7 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
   const wire = createWire(options);
   const self = createSelf(wire);
   const appId = credentials.kind === 'app' ? credentials.appId : null;
-  const checks = appId === null ? null : createChecks(wire, { cluster, appId });
+  const checks = appId === null ? null : createChecks(wire, { cluster, appId, now: clock.now });
   const statuses = checks === null ? createStatuses(wire, { cluster, self }) : null;
   const comments = createComments(wire, { cluster, self });
   const pulls = createPulls(wire, { owner, branch });
@@ -37,15 +37,12 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
   const requests = createRequests(wire, { self, clock, checks, statuses, comments });
   const closings = createClosings({ comments, areOn: config.comments, at: checks ?? statuses });
   const interval = () => intervalMs(config.webhook !== null, wire.gate.rate());
-  const bell = createBell(clock, interval);
-  const moved = createBell(clock, null);
+  const [bell, moved] = [createBell(clock, interval), createBell(clock, null)];
   /** Commits whose checks a person has asked to run again. */
   const again = new Set<string>();
   const glance = createGlance();
   const { forget } = glance;
-
   const take = takenBy({ cluster, isOurs, requests, again });
-
   const receiver = receiverOf(options, (delivery) => {
     if (!isNews(delivery.event, delivery.payload, isOurs)) return;
     deliveries?.seen(delivery.id);

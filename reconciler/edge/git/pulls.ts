@@ -84,28 +84,7 @@ export const createPullReader = (options: PullReaderOptions): PullReader => {
         starter: hasGit() ? createStarter() : null,
         ...options,
       };
-  const isThere = async (oid: string): Promise<boolean> =>
-    (await opened.store().objects.read(oid, COMMIT_BYTES)) !== null;
-  /** What is on its way, until somebody has waited for its end. */
-  const coming = new Map<string, Promise<void>>();
-  const bring = async (oid: string): Promise<boolean> => {
-    if (coming.has(oid)) return true;
-    if (fetching === null || (await isThere(oid))) return false;
-    const { end } = await fetchCommit(fetching, oid);
-    // Who waits for it meets its failure; until then nobody does.
-    end.catch(() => undefined);
-    coming.set(oid, end);
-    return true;
-  };
-  const need = async (oid: string): Promise<void> => {
-    await bring(oid);
-    const end = coming.get(oid);
-    coming.delete(oid);
-    await end;
-    if (await isThere(oid)) return;
-    if (fetching === null) throw retry(`${options.repository} has no commit ${oid}`);
-    throw retry(`${options.repository} did not hand out commit ${oid}: it will be tried again`);
-  };
+  const { bring, need } = createArrivals(options.repository, { fetching, opened });
   const baseAt = async (commit: string): Promise<SourceTree> => {
     await need(commit);
     return { ...(await opened.at(commit)), local: isLocal };
@@ -157,6 +136,39 @@ export const createPullReader = (options: PullReaderOptions): PullReader => {
       fetching?.starter?.close();
     },
   };
+};
+
+interface Arriving {
+  /** null: nothing can be fetched, since nothing is remote. */
+  readonly fetching: PullFetch | null;
+  readonly opened: { readonly store: () => Store };
+}
+
+/** Commits that are there, and those that come. */
+const createArrivals = (name: string, { fetching, opened }: Arriving) => {
+  /** What is on its way, until somebody has waited for its end. */
+  const coming = new Map<string, Promise<void>>();
+  const isThere = async (oid: string): Promise<boolean> =>
+    (await opened.store().objects.read(oid, COMMIT_BYTES)) !== null;
+  const bring = async (oid: string): Promise<boolean> => {
+    if (coming.has(oid)) return true;
+    if (fetching === null || (await isThere(oid))) return false;
+    const { end } = await fetchCommit(fetching, oid);
+    // Who waits for it meets its failure; until then nobody does.
+    end.catch(() => undefined);
+    coming.set(oid, end);
+    return true;
+  };
+  const need = async (oid: string): Promise<void> => {
+    await bring(oid);
+    const end = coming.get(oid);
+    coming.delete(oid);
+    await end;
+    if (await isThere(oid)) return;
+    if (fetching === null) throw retry(`${name} has no commit ${oid}`);
+    throw retry(`${name} did not hand out commit ${oid}: it will be tried again`);
+  };
+  return { bring, need };
 };
 
 /** In memory where that is certain; without a fit git, what is uncertain counts as a conflict. */

@@ -128,7 +128,8 @@ const createOutput = (child: ChildProcessWithoutNullStreams, options: OutputOpti
     const mark = options.mark();
     if (mark === null) return;
     if (out.length + err.length > STARTED_OUTPUT_BYTES) return options.full();
-    const said = new RegExp(`${mark} (\\d+)\n$`).exec(out.subarray(-TAIL_BYTES).toString('latin1'));
+    const tail = out.subarray(-TAIL_BYTES).toString('latin1');
+    const said = new RegExp(`${mark} (\\d+)\n$`).exec(tail);
     const isWhole = err.subarray(-TAIL_BYTES).toString('latin1').endsWith(`${mark}\n`);
     if (said === null || !isWhole) return;
     const stderr = err
@@ -157,8 +158,8 @@ const createOutput = (child: ChildProcessWithoutNullStreams, options: OutputOpti
 const TAIL_BYTES = 64;
 
 /**
- * In a shell of its own, which becomes git. Variables are set in words of the shell, which no list of
- * processes shows: one of them may be a login.
+ * In a shell of its own, which becomes git. Variables are set in words of the shell, which no list
+ * of processes shows: one of them may be a login.
  */
 const scriptOf = ({ args, env = {}, fileBytes }: Started, mark: string): string => {
   const set = Object.entries(env).map(([name, value]) => `export ${name}=${quoted(value)}`);
