@@ -6,8 +6,7 @@
 import { stat } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
 import { readFolder } from '../reconciler/edge/git/folder-on-disk.ts';
-import type { GitSource } from '../reconciler/edge/git/source.ts';
-import { createGitSource } from '../reconciler/edge/git/source.ts';
+import type { Arrival } from '../reconciler/planned.ts';
 import { changedTree } from '../reconciler/preview.ts';
 import { sha256 } from '../schema/hash.ts';
 import type { Snapshot } from '../schema/snapshot.ts';
@@ -19,12 +18,16 @@ import type {
   History,
   SourceTree,
 } from '../schema/source.ts';
+import { arrivalOf, asItStands, commitOf, editsArrival, openAround } from './arrival.ts';
+import type { Around } from './arrival.ts';
 import { CommandError } from './command-error.ts';
 import { git } from './up/repository.ts';
 import { person } from './write.ts';
 
 export interface ChangeTree {
   readonly tree: SourceTree;
+  /** How it goes onto the branch: what of that only a forge knows is left out. */
+  readonly arrival: Arrival;
   /** For people: what is compared. */
   readonly what: string;
   readonly complete: (tree: SourceTree, asks: Asks) => Promise<SourceTree>;
@@ -41,6 +44,7 @@ export const changeTree = async (
     const { oid, message } = snapshot.tree.head;
     return {
       tree: snapshot.tree,
+      arrival: asItStands(oid),
       what: `${oid.slice(0, 12)} "${subjectOf(message)}" as it stands`,
       complete: (tree) => Promise.resolve(tree),
       close: () => undefined,
@@ -54,32 +58,6 @@ export const changeTree = async (
 };
 
 const subjectOf = (message: string): string => message.split('\n')[0] ?? '';
-
-const silent = { info: () => undefined, warn: () => undefined, error: () => undefined };
-
-/** The repository that a folder lies in, opened to be read; null where there is none. */
-const openAround = async (
-  { tree }: Snapshot,
-  folder: string,
-): Promise<{ readonly source: GitSource; readonly top: string } | null> => {
-  const top =
-    (await git(folder, 'rev-parse', '--show-toplevel').catch(() => null)) ??
-    (await git(folder, 'rev-parse', '--absolute-git-dir').catch(() => null));
-  if (top === null) return null;
-  const source = createGitSource({
-    repository: top,
-    branch: tree.branch,
-    directory: tree.directory,
-    cluster: 'preview',
-    log: silent,
-    cacheDir: '/nonexistent', // a local repository has no mirror
-    readOnly: true,
-  });
-  return { source, top };
-};
-
-const commitOf = (top: string, revision: string): Promise<string | null> =>
-  git(top, 'rev-parse', '--verify', '--quiet', `${revision}^{commit}`).catch(() => null);
 
 /**
  * A branch is meant before a tag of its name, as the reconciler follows branches.
@@ -104,26 +82,23 @@ const revisionTree = async (
       `\`${revision}\` is no folder, and there is no Git repository here to look it up in: go into the repository, or name a folder`,
     );
   }
-  const { source, top } = around;
+  const { source, top, close } = around;
   const oid = (await commitOf(top, `refs/heads/${revision}`)) ?? (await commitOf(top, revision));
   const found = oid === null ? null : await source.at(oid);
   if (oid === null || found === null) {
-    source.close();
+    close();
     throw new CommandError(`${top} has no commit \`${revision}\`, and there is no such folder`);
   }
   if (!found.files.has('cluster.yaml')) {
-    source.close();
+    close();
     throw new CommandError(
       `\`${revision}\` of ${top} holds no cluster.yaml: go into the cluster's repository, or name a folder`,
     );
   }
-  const same = oid === snapshot.tree.head.oid;
-  return {
-    tree: same ? snapshot.tree : changedTree(snapshot.tree, found.head, found.files),
-    what: `${oid.slice(0, 12)} "${subjectOf(found.head.message)}" of ${top}`,
-    complete: (tree, asks) => source.complete(tree, asks),
-    close: () => source.close(),
-  };
+  const what = `${oid.slice(0, 12)} "${subjectOf(found.head.message)}" of ${top}`;
+  const known = { what, close, complete: read(around) };
+  if (oid === head) return { ...known, tree: snapshot.tree, arrival: asItStands(oid) };
+  return { ...known, ...(await arrivalOf(snapshot, around, found)) };
 };
 
 /** Uncommitted edits, as the commit on top of what is checked out that they would be. */
@@ -135,16 +110,25 @@ const folderTree = async (snapshot: Snapshot, folder: string): Promise<ChangeTre
   const known = around === null || below === '' ? null : await around.source.at(below);
   const parent = known ?? { head: snapshot.tree.head, files: snapshot.tree.files };
   const head = await edited(parent.head, files, folder);
-  const close = () => around?.source.close();
-  if (sameFiles(parent.files, files)) {
+  const close = () => around?.close();
+  const isEdited = !sameFiles(parent.files, files);
+  const arrival = await editsArrival(snapshot, around, { below, isEdited, head: head.oid });
+  if (!isEdited) {
     const clean =
       parent.head.oid === snapshot.tree.head.oid
         ? snapshot.tree
         : changedTree(snapshot.tree, parent.head, files);
-    return { tree: clean, what: `${place}, nothing edited`, complete: read(around), close };
+    return {
+      tree: clean,
+      arrival,
+      what: `${place}, nothing edited`,
+      complete: read(around),
+      close,
+    };
   }
   return {
     tree: changedTree(snapshot.tree, head, files),
+    arrival,
     what: `${place} with its uncommitted edits`,
     complete: onTop({ parent, head, files, read: read(around) }),
     close,
@@ -152,7 +136,7 @@ const folderTree = async (snapshot: Snapshot, folder: string): Promise<ChangeTre
 };
 
 const read =
-  (around: { readonly source: GitSource } | null) =>
+  (around: Pick<Around, 'source'> | null) =>
   async (tree: SourceTree, asks: Asks): Promise<SourceTree> => {
     if (around !== null) return around.source.complete(tree, asks);
     // Without a repository the snapshot's HEAD is all the past that is known.

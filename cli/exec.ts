@@ -1,6 +1,7 @@
 // `purser exec ALLOC -- CMD`: a process inside a running task; a terminal of its own where there is
 // one.
 
+import { kindOf } from '../schema/lifecycle.ts';
 import { attach, toTerminal } from './attach.ts';
 import type { CommandSpec } from './command.ts';
 import { text } from './command.ts';
@@ -19,14 +20,16 @@ export const exec: CommandSpec = {
   exits: "127 the program is not there, 2 it could not be run, else the command's own",
   define: (command) =>
     command
-      .option('-t, --task <task>', 'task of the group (default: the first)')
+      .option('-t, --task <task>', 'task of the group (default: the first main one)')
       .option('-T, --no-tty', 'no terminal, even where there is one'),
   run: async ({ args, options, common, io }) => {
     const [name = '', ...words] = args;
     if (words.length === 0)
       throw new CommandError('write the command after `--`: purser exec ALLOC -- sh');
     const copy = findCopy(await readyState(common), name);
-    const task = text(options['task']) ?? copy.body.spec.tasks[0]?.name ?? '';
+    const { tasks } = copy.body.spec;
+    const first = tasks.find((one) => kindOf(one) === 'main') ?? tasks[0];
+    const task = text(options['task']) ?? first?.name ?? '';
     refuseUnknownTask([copy], task);
     const tty = options['tty'] !== false && process.stdin.isTTY === true && io.tty;
     const { columns, rows } = process.stdout;

@@ -5,6 +5,7 @@
 // plan itself (reconciler).
 
 import { pc } from './colours.ts';
+import { failureWords, orderWords } from '../schema/copy-words.ts';
 import type { HistoryCommit } from '../schema/control.ts';
 import type { DesiredJob } from '../schema/desired.ts';
 import { unprovenWords } from '../schema/held-words.ts';
@@ -237,10 +238,12 @@ const copyLines = (copy: LiveAllocation): readonly string[] => {
   const failed =
     failure === null
       ? []
-      : [`${failure.message} (${formatAge(failure.ageMs)} ago, blamed on the ${failure.blame})`];
+      : [
+          `${failureWords(copy) ?? ''} (${formatAge(failure.ageMs)} ago, blamed on the ${failure.blame})`,
+        ];
   return [
     `${shortSlot(copy)} on ${copy.node}: ${facts.join(', ')}`,
-    ...[...tasks, ...failed].map((line) => `    ${line}`),
+    ...[...orderWords(copy), ...tasks, ...failed].map((line) => `    ${line}`),
   ];
 };
 

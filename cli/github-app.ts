@@ -8,6 +8,7 @@
 import { randomBytes, timingSafeEqual } from 'node:crypto';
 import { createServer, type IncomingMessage, type Server, type ServerResponse } from 'node:http';
 import { siteOf } from '../reconciler/edge/forge/options.ts';
+import { PERMISSIONS, TEAM_PERMISSIONS } from '../reconciler/edge/forge/permissions.ts';
 import { CommandError } from './command-error.ts';
 
 export interface MadeApp {
@@ -34,22 +35,6 @@ export interface AppAsk {
   /** Default: PATIENCE_MS. */
   readonly patienceMs?: number;
 }
-
-/** What Purser asks for, by GitHub's names. */
-export const PERMISSIONS: Readonly<Record<string, 'read' | 'write'>> = {
-  checks: 'write',
-  contents: 'write',
-  deployments: 'write',
-  issues: 'write',
-  // Without it GitHub takes no manifest with the event `merge_group`.
-  merge_queues: 'read',
-  metadata: 'read',
-  pull_requests: 'write',
-  statuses: 'write',
-};
-
-/** Of an organization: who is in the teams that `owners` in cluster.yaml may name. */
-export const TEAM_PERMISSIONS: typeof PERMISSIONS = { members: 'read' };
 
 export const EVENTS = [
   'check_run',

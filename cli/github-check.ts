@@ -2,9 +2,9 @@
 // In: a configuration. Out: findings, each a sentence. It changes nothing. Not here: making the App
 // (github-app), the webhook (github-webhook), teams (github-teams), printing (github-setup).
 
-import { permissionWords } from '../reconciler/edge/forge/failure.ts';
 import { siteOf } from '../reconciler/edge/forge/options.ts';
-import { EVENTS, PERMISSIONS } from './github-app.ts';
+import { covers, PERMISSIONS, permissionWords } from '../reconciler/edge/forge/permissions.ts';
+import { EVENTS } from './github-app.ts';
 import type { CheckAsk, Finding } from './github-finding.ts';
 import { teamFindings } from './github-teams.ts';
 import { webhookFinding } from './github-webhook.ts';
@@ -138,9 +138,6 @@ const settingsOf = (site: string, { slug, owner }: ApiApp): string =>
   owner?.type === 'Organization'
     ? `${site}/organizations/${owner.login}/settings/apps/${slug}`
     : `${site}/settings/apps/${slug}`;
-
-const covers = (has: string | undefined, needs: string): boolean =>
-  has === 'write' || has === 'admin' || (has === 'read' && needs === 'read');
 
 interface ApiRule {
   readonly type: string;

@@ -2,7 +2,8 @@
 // In: the branch's cluster.yaml as GitHub shows it. Out: a finding where that may be missing, nothing
 // where no team is named. Not here: whose approval counts (schema/behind).
 
-import { ForgeFailure, permissionWords } from '../reconciler/edge/forge/failure.ts';
+import { ForgeFailure } from '../reconciler/edge/forge/failure.ts';
+import { permissionWords } from '../reconciler/edge/forge/permissions.ts';
 import { teamsIn } from '../schema/behind.ts';
 import { parseOwners } from '../schema/owners.ts';
 import { parseDocument } from '../schema/parse.ts';

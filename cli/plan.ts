@@ -6,7 +6,7 @@
 import { readFile } from 'node:fs/promises';
 import { pc } from './colours.ts';
 import { planText } from '../reconciler/render/plan-text.ts';
-import type { Summary } from '../schema/summary.ts';
+import type { JudgedPlan } from '../reconciler/planned.ts';
 import type { StateAnswer } from '../schema/control.ts';
 import type { Snapshot } from '../schema/snapshot.ts';
 import { fromJson, toJson } from '../schema/snapshot.ts';
@@ -37,19 +37,20 @@ export const plan: CommandSpec = {
     const followed = file === null ? await followedRepository(common, io) : null;
     const change = await changeTree(snapshot, args[0] ?? null, followed);
     try {
-      const { complete } = change;
+      const { complete, arrival, what } = change;
       const resolve = file === null ? resolver(common) : () => Promise.resolve(null);
       const source = { complete, resolve };
-      const told = await previewPlan({ snapshot, change: change.tree, source });
-      const { summary, ...rest } = told;
-      const { what } = change;
-      if (common.json) io.out(toJson({ what, ...summary, ...rest }, 2));
-      else {
+      const told = await previewPlan({ snapshot, change: change.tree, source, arrival });
+      const { plan: planned, ...rest } = told;
+      if (common.json) {
+        const { summary, ...parts } = planned ?? { summary: {} };
+        io.out(toJson({ what, ...summary, ...parts, ...rest }, 2));
+      } else {
         const age = file === null ? 'the live cluster' : `${file}, taken ${snapshot.takenAt}`;
         io.out(pc.dim(`${what}, against ${age}`));
-        io.out(coloured(planText(summary, rest.rehearsal)).join('\n'));
+        io.out(coloured(textOf(told)).join('\n'));
       }
-      return codeOf(summary);
+      return codeOf(told);
     } finally {
       change.close();
     }
@@ -86,9 +87,17 @@ const NOTHING = 0;
 const CHANGES = 1;
 const ERRORS = 2;
 
+const textOf = (told: JudgedPlan): readonly string[] =>
+  told.plan === null
+    ? [`${told.title}.`, ...told.files.map((file) => `  ${file}`)]
+    : planText(told.plan.summary, told.plan.rehearsal, { ...told, ...told.plan });
+
 /** What is wanted and cannot be done is a change too: it would be done as soon as it can. */
-const codeOf = ({ problems, waves, guarded, blocked, stopped }: Summary): number => {
-  if (stopped !== null || problems.some(({ severity }) => severity === 'error')) return ERRORS;
+const codeOf = ({ plan: told }: JudgedPlan): number => {
+  if (told === null) return ERRORS;
+  const { problems, waves, guarded, blocked, stopped } = told.summary;
+  const isRefused = told.refusals.length > 0 || stopped !== null;
+  if (isRefused || problems.some(({ severity }) => severity === 'error')) return ERRORS;
   return waves.length + guarded.length + blocked.length === 0 ? NOTHING : CHANGES;
 };
 

@@ -1,6 +1,7 @@
 // `purser status [JOB]`: what runs, what rolls, what waits, and where it answers.
 
 import { pc } from './colours.ts';
+import { failureWords } from '../schema/copy-words.ts';
 import type { StateAnswer } from '../schema/control.ts';
 import type { LiveAllocation, LiveNode } from '../schema/live.ts';
 import type { DeploymentStatus, DeploymentView } from '../schema/plan.ts';
@@ -199,7 +200,7 @@ const detail = (state: ReadyState, job: string, io: Io): readonly string[] => {
     copy.failure === null || copy.health === 'healthy'
       ? []
       : [
-          `${shortSlot(copy)} on ${copy.node}: ${copy.failure.message} (${formatAge(copy.failure.ageMs)} ago)`,
+          `${shortSlot(copy)} on ${copy.node}: ${failureWords(copy) ?? ''} (${formatAge(copy.failure.ageMs)} ago)`,
         ],
   );
   return [

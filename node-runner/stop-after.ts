@@ -5,6 +5,7 @@
 // watchdog is for when there is no runner. Not here: the script.
 
 import { containerId } from '../schema/ids.ts';
+import { stopDelayMs } from '../schema/lifecycle.ts';
 import type { Inventory } from './decide/inventory.ts';
 import { taskCgroup } from './decide/oci-spec.ts';
 import { stopAfterAt } from './decide/stop-after.ts';
@@ -70,7 +71,8 @@ const deadlinesOf = ({
     return body.spec.tasks.flatMap((task) => {
       const pid = containers.get(containerId(allocation, task.name))?.pid ?? null;
       if (pid === null) return [];
-      const termAt = at + body.spec.shutdownDelayMs + MARGIN_MS;
+      const delayMs = body.spec.shutdownDelayMs + stopDelayMs(body.spec.tasks, task.name);
+      const termAt = at + delayMs + MARGIN_MS;
       return {
         termAt,
         killAt: termAt + task.killTimeoutMs,

@@ -6,6 +6,7 @@
 import { isTakenBack } from '../schema/forge.ts';
 import type { CheckBody, CheckReport, DeploymentReport, Ended } from '../schema/forge.ts';
 import type { HeldFile } from '../schema/ledger.ts';
+import type { CommitInfo } from '../schema/source.ts';
 import type { Ms } from '../schema/spec.ts';
 import type { View } from './cycle.ts';
 import type { Refused } from './loop.ts';
@@ -56,26 +57,49 @@ export interface CommitReports {
 export const createCommitReports = (context: ForgeContext): CommitReports => {
   const { forge, source, clock } = context;
   const open = new Map<string, Open>();
+  /** Commits that were refused and are no more: what was said of them may not be true any more. */
+  const released = new Set<string>();
+
+  const freshOf = (info: CommitInfo, told: CheckReport | null): Open => {
+    const wasSynced = told?.conclusion === 'success';
+    const fresh = { since: clock.now(), told, toldAt: 0, wasSynced, deployment: null };
+    return { commit: info.oid, isReturn: isReturn(info), ...fresh };
+  };
+
+  /** The branch goes on past them; of those that it has left nothing is said. */
+  const lookAgain = async () => {
+    if (released.size === 0) return;
+    for (const info of await source.listCommits(COMMITS_BACK)) {
+      if (!released.has(info.oid) || open.has(info.oid)) continue;
+      open.set(info.oid, freshOf(info, await forge.check('sync', info.oid)));
+    }
+    released.clear();
+  };
 
   /** Newest first until one that is known, or that ended on the forge. */
-  const discover = async (head: string, refused: readonly string[]) => {
-    if (open.has(head)) return;
+  const fresh = async (head: string, refused: readonly string[]): Promise<readonly Open[]> => {
+    const found: Open[] = [];
     for (const info of await source.listCommits(COMMITS_BACK)) {
       const { oid } = info;
-      if (open.has(oid)) return;
+      if (open.has(oid)) break;
       if (refused.includes(oid)) continue;
       const told = await forge.check('sync', oid);
-      if (told !== null && isEnd(told) && oid !== head) return;
-      const wasSynced = told?.conclusion === 'success';
-      const fresh = { since: clock.now(), told, toldAt: 0, wasSynced, deployment: null };
-      open.set(oid, { commit: oid, isReturn: isReturn(info), ...fresh });
+      if (told !== null && isEnd(told) && oid !== head) break;
+      found.push(freshOf(info, told));
     }
+    return found;
+  };
+
+  /** They are told in the order of the branch: the newest deployment is the one that counts. */
+  const discover = async (head: string, refused: readonly string[]) => {
+    if (open.has(head)) return;
+    for (const one of (await fresh(head, refused)).toReversed()) open.set(one.commit, one);
   };
 
   const { tellHead, tellEnded } = createTellers(context, open);
 
   return {
-    refuse: refusalsTo(forge),
+    refuse: refusalsTo(forge, (commit) => void released.add(commit)),
     notice: (view) => {
       const one = open.get(view?.desired.commit.oid ?? '');
       if (view === null || one === undefined || one.wasSynced) return;
@@ -85,6 +109,7 @@ export const createCommitReports = (context: ForgeContext): CommitReports => {
     tell: async (view) => {
       const head = view.desired.commit;
       await discover(head.oid, view.tree.refused?.commits ?? []);
+      await lookAgain();
       const due: (Ms | null)[] = [];
       await tryEach([...open.values()], async (one) => {
         if (one.commit === head.oid) {
@@ -111,7 +136,7 @@ const createTellers = (context: ForgeContext, open: Map<string, Open>): Tellers 
   const write = async (
     one: Open,
     body: CheckBody,
-    { view, state: given }: { view: View; state?: DeploymentReport['state'] },
+    { view, state: given }: { view: View; state?: DeploymentReport['state'] | null },
   ): Promise<Ms | null> => {
     const report: CheckReport = { ...body, kind: 'sync', commit: one.commit };
     const now = clock.now();
@@ -120,8 +145,8 @@ const createTellers = (context: ForgeContext, open: Map<string, Open>): Tellers 
     if (at !== null) await forge.writeCheck(report);
     const told = at === null ? one : { ...one, told: report, toldAt: now };
     open.set(one.commit, told);
-    const state = given ?? deploymentState(report);
-    if (state !== one.deployment) {
+    const state = given === undefined ? deploymentState(report) : given;
+    if (state !== null && state !== one.deployment) {
       await forge.writeDeployment({
         commit: one.commit,
         environment: view.desired.cluster.name,
@@ -152,7 +177,8 @@ const createTellers = (context: ForgeContext, open: Map<string, Open>): Tellers 
     // Until it is known who approved it, nothing is said of it.
     if (held.some(({ by }) => by === '')) return null;
     if (held.length > 0) {
-      return write(one, heldCheck(held, view.desired.commit), { view, state: 'inactive' });
+      const state = one.told === null ? null : 'inactive';
+      return write(one, heldCheck(held, view.desired.commit), { view, state });
     }
     const now = clock.now();
     const ended = endOf(one, view.tree.ledger);
@@ -160,7 +186,8 @@ const createTellers = (context: ForgeContext, open: Map<string, Open>): Tellers 
     const end = { ended: endName(ended), at: one.end?.at ?? now };
     if (one.end?.ended === end.ended && now - end.at < TAKEN_BACK_MS) return null;
     const known = isOver ? { ...one, toldAt: Number.NEGATIVE_INFINITY } : one;
-    const at = await write(known, endedBody(one, ended, view), { view });
+    const state = endedDeployment(one, ended);
+    const at = await write(known, endedBody(one, ended, view), { view, state });
     if (at === null && (isOver || now - end.at >= TAKEN_BACK_MS)) open.delete(one.commit);
     else if (at === null) open.set(one.commit, { ...(open.get(one.commit) ?? one), end });
     return at;
@@ -191,11 +218,16 @@ const isEnd = (told: CheckReport): boolean =>
   told.status === 'completed' && told.conclusion !== 'action_required' && !isRefusedCheck(told);
 
 /** Each refusal is written once. */
-const refusalsTo = (forge: ForgePort): CommitReports['refuse'] => {
+const refusalsTo = (
+  forge: ForgePort,
+  release: (commit: string) => void,
+): CommitReports['refuse'] => {
   const told = new Map<string, string>();
   return async (refused) => {
     const commits = new Set(refused.map(({ commit }) => commit));
-    for (const commit of told.keys()) if (!commits.has(commit)) told.delete(commit);
+    for (const commit of told.keys()) {
+      if (!commits.has(commit) && told.delete(commit)) release(commit);
+    }
     await tryEach(refused, async (one) => {
       if (told.get(one.commit) === one.message) return;
       await forge.writeCheck({ ...refusedCheck(one), kind: 'sync', commit: one.commit });
@@ -208,6 +240,23 @@ const refusalsTo = (forge: ForgePort): CommitReports['refuse'] => {
 /** Files that wait for an owner, as this older commit left them. */
 const heldAt = ({ commit }: Open, { desired }: View): readonly HeldFile[] =>
   (desired.heldFiles ?? []).filter((one) => one.commit === commit);
+
+/**
+ * One that succeeded stays so until the next one does, which ends it. null: a commit that another
+ * one overtook before anything was told of it was never on its way here.
+ */
+const endedDeployment = ({ told }: Open, { kind }: Ended): DeploymentReport['state'] | null => {
+  switch (kind) {
+    case 'synced':
+      return 'success';
+    case 'failed':
+      return 'failure';
+    case 'superseded':
+      return told === null ? null : 'inactive';
+    default:
+      return kind satisfies never;
+  }
+};
 
 const deploymentState = ({ status, conclusion }: Standing): DeploymentReport['state'] => {
   if (status !== 'completed') return status;

@@ -3,6 +3,9 @@
 // shows them.
 
 import { unaged } from '../schema/ageing.ts';
+import { failureWords } from '../schema/copy-words.ts';
+import { slotName } from '../schema/ids.ts';
+import { isPoststop } from '../schema/lifecycle.ts';
 import type { LiveAllocation } from '../schema/live.ts';
 import type { DeploymentView, Step } from '../schema/plan.ts';
 import type { View } from './cycle.ts';
@@ -40,6 +43,7 @@ const eventsBetween = (before: View | null, after: View): readonly Noted[] => [
   ...stepEvents(before, after),
   ...deploymentEvents(before, after),
   ...healthEvents(before, after),
+  ...poststopEvents(before, after),
   ...nodeEvents(before, after),
 ];
 
@@ -106,12 +110,38 @@ const healthEvents = (before: View | null, { live }: View): readonly Noted[] => 
 const wordOf = ({ phase, health }: LiveAllocation): string => `${phase} ${health}`;
 
 const healthEvent = (node: string, a: LiveAllocation): Noted => {
-  const failure = a.failure === null || a.health === 'healthy' ? '' : `: ${a.failure.message}`;
+  const words = failureWords(a);
+  const failure = words === null || a.health === 'healthy' ? '' : `: ${words}`;
   const { namespace, job, group, index } = a.body;
   const slot = `${namespace}/${job}/${group}[${index}]`;
   const message = `${slot} (${a.allocation}) is ${a.phase}, ${a.health}${failure}`;
   return { kind: 'health', job: `${namespace}/${job}`, node, message };
 };
+
+/** A copy is stopped all the same, so nothing else would tell of it (rules 15.4). */
+const poststopEvents = (before: View | null, { live }: View): readonly Noted[] => {
+  const nodes = new Map(before?.live.nodes.map((node) => [node.name, node]) ?? []);
+  return live.nodes.flatMap((node) => {
+    const old = nodes.get(node.name);
+    if (old !== undefined && unaged(old) === unaged(node)) return [];
+    const known = new Set((old === undefined ? [] : unaged(old)).flatMap(poststopFailures));
+    return unaged(node).flatMap((a) =>
+      poststopFailures(a)
+        .filter((message) => !known.has(message))
+        .map((message): Noted => {
+          const job = `${a.body.namespace}/${a.body.job}`;
+          return { kind: 'health', job, node: node.name, message };
+        }),
+    );
+  });
+};
+
+const poststopFailures = ({ allocation, body, tasks }: LiveAllocation): readonly string[] =>
+  body.spec.tasks.filter(isPoststop).flatMap(({ name }) => {
+    const trouble = tasks.find((task) => task.name === name)?.lastCheck ?? null;
+    const what = `poststop task ${name} failed: ${trouble}`;
+    return trouble === null ? [] : [`${slotName(body)} (${allocation}): ${what}`];
+  });
 
 const nodeEvents = (before: View | null, { live }: View): readonly Noted[] => {
   const known = new Map(before?.live.nodes.map(({ name, connected }) => [name, connected]) ?? []);

@@ -15,6 +15,7 @@ import { createForgeRequests } from './forge-requests.ts';
 import { createOfferedReverts } from './offered-reverts.ts';
 import type { LoopState, Refused } from './loop.ts';
 import { createPullReports } from './pull-reports.ts';
+import { createShown } from './shown.ts';
 
 export interface ForgeLoop {
   /** Runs until the signal; never throws. */
@@ -25,12 +26,13 @@ export interface ForgeLoop {
   readonly notice: () => string | null;
 }
 
-export const createForgeLoop = (context: ForgeContext): ForgeLoop => {
+export const createForgeLoop = (given: ForgeContext): ForgeLoop => {
+  const { context, ...shown } = createShown(given);
   const { forge, clock, log, loop } = context;
   const wake = () => woken.abort(WOKEN);
-  const pulls = createPullReports(context, wake);
+  const pulls = createPullReports(context, { wake, isWoken: () => woken.signal.aborted });
   const commits = createCommitReports(context);
-  const requests = createForgeRequests(context, pulls);
+  const requests = createForgeRequests(context, pulls, shown);
   const reverts = createOfferedReverts(context);
   let woken = new AbortController();
   let failure: string | null = null;
@@ -39,7 +41,7 @@ export const createForgeLoop = (context: ForgeContext): ForgeLoop => {
   let notBefore: Ms = 0;
 
   const say = (now: string | null) => {
-    if (now !== failure && now !== null) log.warn({}, `the forge: ${now}`);
+    if (now !== null && untimed(now) !== untimed(failure)) log.warn({}, `the forge: ${now}`);
     if (now === null && failure !== null) log.info({}, 'the forge answers again');
     failure = now;
   };
@@ -94,6 +96,10 @@ export const createForgeLoop = (context: ForgeContext): ForgeLoop => {
     notice: () => saidTogether(pulls.unjudged(), pulls.notice()),
   };
 };
+
+/** Until when it is waited changes with each attempt: that is no news for the log. */
+const untimed = (words: string | null): string | null =>
+  words?.replaceAll(/\d\d:\d\d:\d\d/g, '') ?? null;
 
 const backOff = (failures: number): Ms =>
   Math.min(RETRY_FIRST_MS * 2 ** Math.min(failures - 1, 10), RETRY_LONGEST_MS);

@@ -4,6 +4,7 @@
 // what a request may do (forge/requests).
 
 import { teamsIn, type OwnedChange } from '../schema/behind.ts';
+import type { Covered } from '../schema/covered.ts';
 import type { Account, ForgeRequest } from '../schema/forge.ts';
 import type { Ms } from '../schema/spec.ts';
 import type { CommitInfo } from '../schema/source.ts';
@@ -18,9 +19,9 @@ import {
   type RequestContext,
 } from './forge/requests.ts';
 import { tryEach, type ForgeContext } from './forge-context.ts';
-import type { CommitAsk } from './ports.ts';
 import type { PullReports } from './pull-reports.ts';
 import { answerText, offerText } from './render/offer.ts';
+import type { Shown } from './shown.ts';
 
 /** Requests answered in one pass: a storm of clicks does not keep checks from being told. */
 const REQUESTS_A_PASS = 20;
@@ -31,7 +32,11 @@ export interface ForgeRequests {
   readonly answer: (view: View, requests: readonly ForgeRequest[]) => Promise<Ms | null>;
 }
 
-export const createForgeRequests = (context: ForgeContext, pulls: PullReports): ForgeRequests => {
+export const createForgeRequests = (
+  context: ForgeContext,
+  pulls: PullReports,
+  shown: Pick<Shown, 'of' | 'since'>,
+): ForgeRequests => {
   const { forge, source, clock, loop } = context;
   const act = createActs(context, pulls);
   /** Asked again and again without an answer: they let others go first. */
@@ -39,7 +44,9 @@ export const createForgeRequests = (context: ForgeContext, pulls: PullReports): 
 
   /** True when something was changed by it. */
   const one = async (view: View, request: ForgeRequest): Promise<boolean> => {
-    const answer = await decide(context, pulls, { view, request });
+    const { covers, commit } = request;
+    const known = { view, request, shown: shown.of(covers), shownAt: shown.since(commit) };
+    const answer = await decide(context, pulls, known);
     const words = await act(view, request, answer);
     if (answer.kind === 'record' || answer.kind === 'commit') loop.wake();
     const done = answer.kind !== 'refuse' && answer.kind !== 'read';
@@ -71,17 +78,26 @@ export const createForgeRequests = (context: ForgeContext, pulls: PullReports): 
   };
 };
 
+interface Asked {
+  readonly view: View;
+  readonly request: ForgeRequest;
+  /** What the text showed that was clicked, as far as it is remembered. */
+  readonly shown: Covered | null;
+  readonly shownAt: number | null;
+}
+
 const decide = async (
   { forge, source, clock }: ForgeContext,
   pulls: PullReports,
-  { view, request }: { readonly view: View; readonly request: ForgeRequest },
+  { view, request, shown, shownAt }: Asked,
 ): Promise<Answer> => {
   const { desired, plan, tree } = view;
   const at = new Date(clock.epochMs?.() ?? 0).toISOString();
   const pull = request.pull === null ? null : pulls.planned(request.pull);
   const authors = await authorsOf(forge, request, view);
   const asked = await personOf(forge, request, ownedOf(request, pull, desired));
-  const context = { desired, plan, tree, pull, authors, ...asked, at, change: undefined };
+  const known = { desired, plan, tree, pull, authors, shown, shownAt };
+  const context = { ...known, ...asked, at, change: undefined };
   const answer = answerTo(request, context);
   if (answer.kind !== 'read') return answer;
   const changes = [request.commit];
@@ -99,7 +115,8 @@ const createActs = ({ forge, source, log }: ForgeContext, pulls: PullReports): A
     const { edits, message, words } = answer;
     const { by, action } = request;
     const { cluster, commit: head } = view.desired;
-    const ask = { head: head.oid, edits, message, author: authorOf(by) };
+    const author = { name: by.login, email: forge.addressOf(by) };
+    const ask = { head: head.oid, edits, message, author };
     try {
       const commit = await source.commit(ask);
       log.info({ commit, action, by: by.login }, 'a commit that a person asked for');
@@ -167,12 +184,6 @@ const ownedOf = (
   if (request.pull === null) return heldFiles ?? [];
   return pull?.plan.kind === 'planned' ? (pull.plan.owned ?? []) : [];
 };
-
-/** GitHub shows the person by this address, which it keeps for them. */
-const authorOf = ({ login, id }: Account): CommitAsk['author'] => ({
-  name: login,
-  email: `${id}+${login}@users.noreply.github.com`,
-});
 
 /** A crash between the act and its answer: the act is in Git. */
 const isDone = ({ id }: ForgeRequest, { tree }: View, commits: readonly CommitInfo[]): boolean =>

@@ -10,7 +10,7 @@ import type { Blocked } from '../schema/plan.ts';
 import type { Ms } from '../schema/spec.ts';
 import type { PullClose, PullRequest } from '../schema/forge.ts';
 import { takenBack } from '../schema/taken-back.ts';
-import { MACHINE_AUTHOR, OFFERED_TRAILER } from './config.ts';
+import { MACHINE_AUTHOR } from './config.ts';
 import type { View } from './cycle.ts';
 import { tryEach, type ForgeContext, type Part } from './forge-context.ts';
 import type { CommitAsk } from './ports.ts';
@@ -38,9 +38,8 @@ export const createOfferedReverts = (context: ForgeContext): OfferedReverts => {
 
   const offer = async (view: View, { job, deployment, ask }: Offer): Promise<void> => {
     const branch = branchOf(view.desired.cluster.name, deployment);
-    const message = `${ask.message.trimEnd()}\n${OFFERED_TRAILER}: true\n`;
-    await source.offer({ ...ask, message }, branch);
-    const number = await forge.openPull({ branch, ...offerText(message) });
+    await source.offer(ask, branch);
+    const number = await forge.openPull({ branch, ...offerText(ask.message) });
     offered.add(deployment);
     log.info({ job, deployment, pull: number }, 'offered a revert as a pull request');
   };

@@ -103,8 +103,15 @@ export interface ForgePort {
   readonly look: (ahead?: (open: readonly PullRequest[]) => void) => Promise<ForgeState>;
   /** The check as it stands there now, whoever started it; null: there is none of ours. */
   readonly check: (kind: CheckKind, commit: string) => Promise<CheckReport | null>;
-  /** Makes it, or brings it up to date: never a second one of the same kind and commit. */
-  readonly writeCheck: (report: CheckReport) => Promise<void>;
+  /**
+   * From when on the forge's limits leave room to tell a plan; not after the clock's now: at once.
+   */
+  readonly roomAt: (of: PlanTelling) => Ms;
+  /**
+   * Makes it, or brings it up to date: never a second one of the same kind and commit. `of`: of a
+   * plan, whether somebody waits for it; absent: nobody does.
+   */
+  readonly writeCheck: (report: CheckReport, of?: PlanTelling) => Promise<void>;
   /**
    * The one comment of ours on a pull request: made, edited in place, or folded (`minimized`). None
    * is made where comments are off.
@@ -125,13 +132,20 @@ export interface ForgePort {
   readonly authors: (pull: number) => Promise<readonly Account[]>;
   /** Who wrote a change and who approves it; `teams`: owners of which members are asked for. */
   readonly behind: (ask: BehindAsk, teams: readonly string[]) => Promise<Behind>;
+  /** The e-mail address by which the forge knows the account's commits. */
+  readonly addressOf: (account: Account) => string;
   /** Accounts behind addresses of authors on the branch, in their order; null: nobody there has it. */
   readonly accounts: (emails: readonly string[]) => Promise<readonly (Account | null)[]>;
   /** False: there is only a token. A line stands for each check, and the comment says the rest. */
   readonly hasChecks: boolean;
   /** Calls back whenever something may have changed there. Carries no data. */
   readonly watch: (wake: () => void) => () => void;
+  /** Milliseconds since 1970 by its clock. Absent: it has ours. */
+  readonly epochMs?: () => number;
 }
+
+/** `push`: somebody waits for it; `plan`: it is told again, or of a stranger. */
+export type PlanTelling = 'push' | 'plan';
 
 /** Works out what pull requests would do, apart from the loop, with limits on time and memory. */
 export interface PullPlansPort {

@@ -13,6 +13,7 @@ import { copyPlanMemo, type PlanMemo } from './plan/memo.ts';
 import { planWith } from './plan/plan.ts';
 import type { DesiredState } from '../schema/desired.ts';
 import { sha256 } from '../schema/hash.ts';
+import { parseImageReference } from '../schema/image-reference.ts';
 import type { LedgerRecord } from '../schema/ledger.ts';
 import type { LiveState } from '../schema/live.ts';
 import type { Preview, PreviewSide } from '../schema/preview.ts';
@@ -176,6 +177,17 @@ const withAnswers = (tree: SourceTree, answers: readonly Answered[]): SourceTree
 
 const digestOf = (answer: LookupAnswer): string | null =>
   answer.kind === 'digest' ? answer.digest : null;
+
+/**
+ * Whatever a change writes into cluster.yaml: only registries that the base names are asked. The
+ * rest counts as not known, which the summary lists.
+ */
+export const resolveWithin =
+  (registries: readonly string[], resolve: PreviewSource['resolve']): PreviewSource['resolve'] =>
+  async (ask) => {
+    const name = parseImageReference(ask.reference)?.registry;
+    return name !== undefined && registries.includes(name) ? resolve(ask) : null;
+  };
 
 /** A digest that no image has: the version is one that never ran. */
 const standIn = ({ reference }: DigestAsk): string => `sha256:${sha256(`assumed ${reference}`)}`;

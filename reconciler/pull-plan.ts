@@ -8,7 +8,6 @@ import { asks, compile } from './desired/compile.ts';
 import { heldIn, withHeld } from './desired/held-files.ts';
 import { createReader, recall } from './desired/read.ts';
 import { compareText } from '../schema/ids.ts';
-import { parseImageReference } from '../schema/image-reference.ts';
 import type { KeptDocument } from '../schema/kept.ts';
 import type { HeldFile } from '../schema/ledger.ts';
 import type { PullPlan } from '../schema/pull-plan.ts';
@@ -20,7 +19,7 @@ import { createMemos, type Memos } from './memos.ts';
 import { plannedOf } from './planned.ts';
 import type { PullPlansPort, RegistryPort } from './ports.ts';
 import type { PreviewMemo, PreviewSource, Side } from './preview.ts';
-import { changedTree, completed, previewWith, standingWith } from './preview.ts';
+import { changedTree, completed, previewWith, resolveWithin, standingWith } from './preview.ts';
 import { completeScreened } from './screened-histories.ts';
 
 export interface PullPlannerOptions {
@@ -47,7 +46,7 @@ export const createPullPlanner = (
   };
   const reader = {
     ...options.reader,
-    complete: completeScreened({ complete: options.reader.complete }),
+    complete: completeScreened(options.reader),
   };
   let isWarm = false;
   return async (ask) => {
@@ -121,7 +120,7 @@ const planOf = async (
   const { live } = ask;
   const { complete } = reader;
   const { registries } = compile(tree, memos.compile).cluster;
-  const source = { complete, resolve: within(registries, resolve) };
+  const source = { complete, resolve: resolveWithin(registries, resolve) };
   const known = [...(tree.differences ?? []), ...trees.differences];
   const change = changedTree({ ...tree, differences: known }, trees.head, trees.files);
   const snapshot = { format: 1, tree, live, takenAt: '' } as const;
@@ -154,20 +153,9 @@ const baseTree = async ({ memos, ask, reader, resolve }: Planning, stands: Sourc
     tree = await reader.complete(tree, wanted);
   }
   const { registries } = compile(tree, memos.compile).cluster;
-  const source = { complete: reader.complete, resolve: within(registries, resolve) };
+  const source = { complete: reader.complete, resolve: resolveWithin(registries, resolve) };
   return (await completed(tree, source, memos.compile)).tree;
 };
-
-/**
- * Whatever a pull request writes into cluster.yaml: only registries that the base names are asked.
- * The rest counts as not known, which the summary lists.
- */
-const within =
-  (registries: readonly string[], resolve: PreviewSource['resolve']): PreviewSource['resolve'] =>
-  async (ask) => {
-    const name = parseImageReference(ask.reference)?.registry;
-    return name !== undefined && registries.includes(name) ? resolve(ask) : null;
-  };
 
 /** Tags asked for one plan: a pull request that names more images is planned with the rest open. */
 const RESOLVED = 200;

@@ -5,6 +5,7 @@
 // namespace, pinned ports that do not fit (desired, plan).
 
 import { checkNamed } from './check-documents.ts';
+import { checkLifecycle } from './check-lifecycle.ts';
 import { checkUpdate } from './check-limits.ts';
 import { checkTask } from './check-task.ts';
 import { groupOnlyFields } from './documents/group.ts';
@@ -88,6 +89,7 @@ const checkGroup = (job: JobFile, written: WrittenGroup): readonly Finding[] => 
   ...checkReschedule(written),
   ...checkVolumes(job, written),
   ...checkSingleton(job, written),
+  ...checkLifecycle(written.tasks),
   ...written.tasks.flatMap((task) => checkTask(task, Object.keys(written.group.ports ?? {}))),
 ];
 

@@ -3,6 +3,7 @@
 // In: nothing. Out: types and the forge's limits. Not here: what to say (reconciler/forge), in
 // which words (reconciler/render), the forge itself (reconciler/edge/forge).
 
+import type { Covered } from './covered.ts';
 import type { Evidence } from './ledger.ts';
 
 /** The plan of a change that is not merged, or the state of a commit of the tracked branch. */
@@ -21,6 +22,8 @@ export interface Button {
   readonly id: ButtonId;
   readonly label: string;
   readonly description: string;
+  /** Of *Approve*: what the text shows that it lets go (schema/covered.ts). It comes with a click. */
+  readonly covers?: string;
 }
 
 /** A remark on lines of a file; `path` is relative to the root of the repository. */
@@ -57,6 +60,8 @@ export interface CheckReport extends CheckText {
   /** null unless completed. */
   readonly conclusion: Conclusion | null;
   readonly buttons: readonly Button[];
+  /** What an approval of it would let go; not written there. Absent: nothing, or not known. */
+  readonly covered?: Covered;
 }
 
 /** How a commit ended that another one follows: read off the ledger, not off what was seen. */
@@ -94,6 +99,8 @@ export interface PullRequest {
   /** From another repository: nothing that it says is trusted, or asked of a registry with a login. */
   readonly fromFork: boolean;
   readonly state: 'open' | 'merged' | 'closed';
+  /** When anything of it changed last, by the forge's clock, as a text that sorts; absent: unknown. */
+  readonly updatedAt?: string;
 }
 
 /** What Git knows of a merge commit. */
@@ -142,6 +149,10 @@ export interface ForgeRequest {
   readonly commit: string;
   /** null: a commit of the tracked branch. */
   readonly pull: number | null;
+  /** Of a click: what its button carried. */
+  readonly covers?: string;
+  /** When it was asked, in ms since 1970 by the forge's clock; absent: not known. */
+  readonly at?: number;
 }
 
 /** What the forge knows that Git does not. */

@@ -165,14 +165,25 @@ export interface FailureRecord {
   readonly log?: readonly string[];
 }
 
-export type TaskState = 'pending' | 'pulling' | 'running' | 'backoff' | 'stopping' | 'dead';
+/** `completed`: it was to run to its end, and did. */
+export type TaskState =
+  | 'pending'
+  | 'pulling'
+  | 'running'
+  | 'backoff'
+  | 'stopping'
+  | 'completed'
+  | 'dead';
 
 export interface TaskReport {
   readonly name: string;
   readonly state: TaskState;
   readonly restarts: number;
   readonly health: Health;
-  /** Text of the last failed check, null when the last one passed or none ran. */
+  /**
+   * Text of the last failed check, null when the last one passed or none ran; of a poststop task
+   * how it failed.
+   */
   readonly lastCheck: string | null;
   /**
    * Last lines of its log, cleaned, while a check of it fails and the copy was never healthy; only

@@ -34,12 +34,16 @@ export const plainLine = (text: string): string =>
 /** Names, images and most values are: they need no work. */
 const isPlain = (text: string): boolean => /^[!-~]+(?: [!-~]+)*$/.test(text);
 
-/** At most so many characters, the last of them `…` where some were left out. */
+/**
+ * At most so many UTF-16 units, and so many characters at most, whichever a reader counts; the last
+ * one is `…` where some were left out. No character is cut in two: half of one is no text, and a
+ * forge that is sent it refuses the whole request.
+ */
 export const shortened = (text: string, most: number): string => {
   if (text.length <= most) return text;
-  // A character has at most two units: no more of a long text is looked at.
-  const characters = Array.from(text.slice(0, 2 * most + 2));
-  return characters.length <= most ? text : `${characters.slice(0, most - 1).join('')}…`;
+  const end = Math.max(0, most - 1);
+  const isInside = (text.codePointAt(end - 1) ?? 0) > 0xffff;
+  return `${text.slice(0, isInside ? end - 1 : end)}…`;
 };
 
 /**

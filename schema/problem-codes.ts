@@ -179,6 +179,31 @@ const table = {
     severity: 'error',
     advice: 'Change one of the two.',
   },
+  'depends-on-unknown': {
+    title: '`depends_on` names a task that the group does not have',
+    severity: 'error',
+    advice: 'Correct the name, or add the task to the group.',
+  },
+  'depends-on-cycle': {
+    title: 'Tasks that wait for each other in a circle',
+    severity: 'error',
+    advice: 'Take one of the names out of `depends_on`.',
+  },
+  'depends-on-order': {
+    title: 'A task that waits for one which runs later by its kind',
+    severity: 'error',
+    advice: 'Take the name out of `depends_on`, or change the `lifecycle` of one of the two.',
+  },
+  'lifecycle-no-main': {
+    title: 'A group without a main task',
+    severity: 'error',
+    advice: 'Leave `lifecycle` out of the task that the group is there for.',
+  },
+  'lifecycle-checks': {
+    title: 'Checks of a task that runs to its end',
+    severity: 'error',
+    advice: 'Leave them out: its exit code says whether it succeeded.',
+  },
   'canary-with-volume': {
     title: 'Canaries of a group with a named volume',
     severity: 'error',

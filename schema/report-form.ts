@@ -3,6 +3,7 @@
 // through, since a newer runner may send more. Not here: what must agree between two fields.
 
 import Type, { type TSchema } from 'typebox';
+import { LIFECYCLES } from './lifecycle.ts';
 import { NAME_PATTERN, NODE_NAME_PATTERN } from './patterns.ts';
 import { VOLUME_FOLDER_PATTERN } from './ids.ts';
 import { HELD_ALLOCATIONS, NODE_FETCHES } from './wire.ts';
@@ -74,6 +75,8 @@ const mount = Type.Union([
 
 const task = Type.Object({
   name,
+  lifecycle: Type.Optional(oneOf(...LIFECYCLES)),
+  dependsOn: Type.Optional(listOf(name)),
   image: Type.Object({ reference: text, repository: text, digest: orNull(text) }),
   entrypoint: orNull(words),
   command: orNull(words),
@@ -187,7 +190,7 @@ const changed = Type.Object({
   tasks: listOf(
     Type.Object({
       name,
-      state: oneOf('pending', 'pulling', 'running', 'backoff', 'stopping', 'dead'),
+      state: oneOf('pending', 'pulling', 'running', 'backoff', 'stopping', 'completed', 'dead'),
       restarts: count,
       health,
       lastCheck: orNull(sentence),

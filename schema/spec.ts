@@ -118,8 +118,15 @@ export type VolumeMount =
       readonly readOnly: boolean;
     };
 
+/** Kinds of tasks beside the main ones (rules 15). */
+export type Lifecycle = 'prestart' | 'sidecar' | 'poststart' | 'poststop';
+
 export interface TaskSpec {
   readonly name: string;
+  /** Absent: a main task. */
+  readonly lifecycle?: Lifecycle;
+  /** Tasks of the group that it starts after, sorted; absent: none. */
+  readonly dependsOn?: readonly string[];
   readonly image: ImageSpec;
   /** null: the image's own. */
   readonly entrypoint: readonly string[] | null;
@@ -181,7 +188,7 @@ export interface GroupSpec {
   /** Named volumes of all tasks, by name. */
   readonly volumes: readonly { readonly name: string; readonly onLoss: 'wait' | 'recreate' }[];
   readonly tasks: readonly TaskSpec[];
-  /** Sum over tasks: what placement counts. */
+  /** What placement counts: the most that its tasks ask for at once. */
   readonly ask: Resources;
   readonly labels: readonly (readonly [string, string])[];
 }

@@ -119,6 +119,7 @@ const configOf = (hub: GitHub, root: string): ReconcilerConfig => {
     repository: { url: hub.cloneUrl, branch: 'main', directory: '', tokenFile: null },
     cacheDir: path.join(root, 'cache'),
     linkAddress: '',
+    listen: null,
     controlSocket: '',
     registryCredentials: null,
     insecureRegistries: [],

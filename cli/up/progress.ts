@@ -3,6 +3,7 @@
 // person had enough.
 
 import { pc } from '../colours.ts';
+import { failureWords } from '../../schema/copy-words.ts';
 import type { StateAnswer } from '../../schema/control.ts';
 import type { Control } from '../client.ts';
 import type { Io } from '../command.ts';
@@ -45,7 +46,7 @@ export const healthOf = ({ view }: StateAnswer): readonly JobHealth[] => {
         wanted: spec.groups.reduce((sum, { count }) => sum + count, 0),
         healthy: healthy.length,
         note:
-          failure?.failure?.message ??
+          (failure === undefined ? null : failureWords(failure)) ??
           // Without the slot that it begins with: the line names the job.
           (blocked === undefined
             ? [...states].join(', ')

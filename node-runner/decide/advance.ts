@@ -5,7 +5,8 @@
 
 import { containerId } from '../../schema/ids.ts';
 import type { AllocationBody, FailureRecord } from '../../schema/orders.ts';
-import type { Ms } from '../../schema/spec.ts';
+import { isPoststop, runsToEnd } from '../../schema/lifecycle.ts';
+import type { Ms, TaskSpec } from '../../schema/spec.ts';
 import { containerKey } from './action.ts';
 import type {
   AllocationMark,
@@ -16,6 +17,7 @@ import type {
   TaskMark,
 } from './inventory.ts';
 import { fatalCheck, groupHealth, taskHealth } from './probe.ts';
+import { isNeeded, lastEnded, limitOf, withTurns } from './order.ts';
 import { restartVerdict } from './restart.ts';
 import { exitFailure, exitRecord } from './words.ts';
 
@@ -44,7 +46,7 @@ export const advance = (
     if (inventory.inFlight.has(containerKey(id))) continue;
     next = observeTask(next, position, { container: inventory.containers.get(id), now });
   }
-  return withHealth(withKills(next, now), now);
+  return withHealth(withKills(withTurns(next, inventory, now), inventory, now), now);
 };
 
 const newStop = (want: Extract<Want, { kind: 'stop' }>, now: Ms): StopMark => ({
@@ -71,23 +73,40 @@ const observeTask = (mark: AllocationMark, position: number, seen: Seen): Alloca
     case 'created':
       return mark;
     case 'stopped':
-      return task.run === 'ended' ? mark : ended(mark, task, seen);
+      return task.run === 'ended' && !hasSucceeded(mark, task, seen)
+        ? mark
+        : ended(mark, task, seen);
     case 'none':
       return task.run === 'open' ? ended(mark, task, seen) : mark;
   }
 };
 
 /**
+ * containerd says that it came to its end, and the marks know only of a run before: they were not
+ * written in time.
+ */
+const hasSucceeded = (mark: AllocationMark, task: TaskMark, { container }: Seen): boolean => {
+  const spec = specOf(mark, task.name);
+  const exit = container?.exit ?? null;
+  const isOpen = spec !== undefined && runsToEnd(spec) && task.completed !== true;
+  return isOpen && exit !== null && exit.known && exit.code === 0;
+};
+
+/**
  * It runs and the marks do not say so: they were lost, or not written in time. It is taken as it
  * is.
  */
-const adopted = (mark: AllocationMark, task: TaskMark, now: Ms): AllocationMark => ({
+const adopted = (
+  mark: AllocationMark,
+  { completed: _before, ...task }: TaskMark,
+  now: Ms,
+): AllocationMark => ({
   ...replaceTask(mark, { ...task, run: 'open', runSince: now, everStarted: true, kill: null }),
   firstStartedAt: mark.firstStartedAt ?? now,
 });
 
 const ended = (mark: AllocationMark, task: TaskMark, seen: Seen): AllocationMark => {
-  const spec = mark.body.spec.tasks.find(({ name }) => name === task.name);
+  const spec = specOf(mark, task.name);
   if (spec === undefined) return mark;
   const exit = exitRecord(seen.container?.exit ?? null, {
     outOfMemory: seen.container?.outOfMemory ?? false,
@@ -104,6 +123,10 @@ const ended = (mark: AllocationMark, task: TaskMark, seen: Seen): AllocationMark
     checks: {},
   };
   const after = replaceTask({ ...mark, healthySince: null }, done);
+  if (isPoststop(spec)) return lastEnded(after, { spec, task: done, exit }, seen.now);
+  if (runsToEnd(spec) && exit.status === 'known' && exit.code === 0) {
+    return replaceTask(after, { ...done, completed: true });
+  }
   if (mark.stop !== null || mark.deadAt !== null || exit.cause === 'ordered') return after;
   return taskFailed(after, exitFailure(spec, exit, check), seen.now);
 };
@@ -144,24 +167,34 @@ export const replaceTask = (mark: AllocationMark, task: TaskMark): AllocationMar
   tasks: mark.tasks.map((other) => (other.name === task.name ? task : other)),
 });
 
+const specOf = (mark: AllocationMark, name: string): TaskSpec | undefined =>
+  mark.body.spec.tasks.find((spec) => spec.name === name);
+
 /** Running tasks that must end get a kill: stopping, dead, or a check that demands it. */
-const withKills = (mark: AllocationMark, now: Ms): AllocationMark => {
+const withKills = (mark: AllocationMark, inventory: Inventory, now: Ms): AllocationMark => {
   let next = mark;
   for (const task of mark.tasks) {
     if (task.run !== 'open' || task.kill?.cause === 'ordered') continue;
-    const kill = killFor(mark, task, now);
+    const kill = killFor(mark, task, { inventory, now });
     if (kill !== null && kill !== task.kill) next = replaceTask(next, { ...task, kill });
   }
   return next;
 };
 
-const killFor = (mark: AllocationMark, task: TaskMark, now: Ms): KillMark | null => {
-  const spec = mark.body.spec.tasks.find(({ name }) => name === task.name);
+const killFor = (
+  mark: AllocationMark,
+  task: TaskMark,
+  { inventory, now }: { readonly inventory: Inventory; readonly now: Ms },
+): KillMark | null => {
+  const spec = specOf(mark, task.name);
   if (spec === undefined) return null;
+  const ends = mark.stop !== null || mark.deadAt !== null;
+  if (isPoststop(spec)) return limitOf(spec, task);
+  if (ends && isNeeded(mark, task.name, inventory)) return task.kill;
   const fresh = { signalledAt: null, forcedAt: null, timeoutMs: spec.killTimeoutMs };
   if (mark.stop !== null) {
     const signalAt = mark.stop.since + mark.body.spec.shutdownDelayMs;
-    const timeoutMs = mark.stop.killTimeoutMs ?? spec.killTimeoutMs;
+    const timeoutMs = Math.min(mark.stop.killTimeoutMs ?? Infinity, spec.killTimeoutMs);
     return { ...fresh, cause: 'ordered', signalAt, timeoutMs };
   }
   // The group is dead with one of its tasks: half a copy serves nobody and would hold what it asks
@@ -180,7 +213,8 @@ export const noneRuns = (mark: AllocationMark): boolean =>
 /** The health of the whole copy. */
 export const markHealth = (mark: AllocationMark): ReturnType<typeof groupHealth> => {
   if (mark.deadAt !== null) return 'unhealthy';
-  const healths = mark.body.spec.tasks.map((spec) => {
+  const living = mark.body.spec.tasks.filter((spec) => !isPoststop(spec));
+  const healths = living.map((spec) => {
     const task = mark.tasks.find(({ name }) => name === spec.name);
     return task === undefined ? ('unproven' as const) : taskHealth(spec, task);
   });

@@ -4,7 +4,7 @@
 // which are in the inventory. Not here: doing it (execute.ts), which orders are accepted
 // (accept.ts).
 
-import { compareText, containerId } from '../../schema/ids.ts';
+import { compareText, containerId, slotName } from '../../schema/ids.ts';
 import { decodeLabels } from '../../schema/labels.ts';
 import type { NodeOrders, OrderItem } from '../../schema/orders.ts';
 import type { Ms } from '../../schema/spec.ts';
@@ -18,8 +18,9 @@ import { fetchSteps } from './fetch.ts';
 import { diskIsFull, imageToRemove } from './gc.ts';
 import type { AllocationMark, ContainerFacts, Inventory, Lane } from './inventory.ts';
 import { newMark } from './marks.ts';
+import { adoptCompleted, isEnding } from './order.ts';
 import { retryKey } from './retry.ts';
-import { runSteps } from './start.ts';
+import { lastSteps, runSteps } from './start.ts';
 import { hasRival, mustStop, mustWait, stopAfterAt } from './stop-after.ts';
 import { stopSteps } from './stop.ts';
 import { waitingStops } from './stop-waits.ts';
@@ -38,6 +39,7 @@ export const decide = (
   let until: Ms = Number.POSITIVE_INFINITY;
   let held: Held | null = null;
   const holders = holdersOf(inventory);
+  const leaving = leavingOf(inventory);
   const waiting = waitingStops(orders, inventory);
   const ids = new Set([...inventory.marks.keys(), ...items.keys()]);
   for (const allocation of [...ids].toSorted(compareText)) {
@@ -49,7 +51,7 @@ export const decide = (
     const start =
       before ?? (want.kind === 'run' ? adopt(newMark(want.body, now), inventory) : undefined);
     if (start === undefined) continue;
-    const look = { want, holders, inventory, now };
+    const look = { want, holders, leaving, inventory, now };
     held = start.ports === null ? (held ?? heldBy(inventory)) : held;
     const result = lookAt(start, look, held);
     if (result.mark === null) actions.push({ kind: 'forget', allocation });
@@ -107,12 +109,14 @@ const adopt = (mark: AllocationMark, inventory: Inventory): AllocationMark => {
     if (labels.everHealthy) next = { ...next, firstHealthyAt: mark.acceptedAt };
     next = replaceTask(next, { ...task, restarts: labels.restarts, everStarted: true });
   }
-  return next;
+  return adoptCompleted(next, inventory);
 };
 
 interface Look {
   readonly want: Want;
   readonly holders: ReadonlySet<string>;
+  /** Slots of dead copies whose poststop tasks have not ended. */
+  readonly leaving: ReadonlySet<string>;
   readonly inventory: Inventory;
   readonly now: Ms;
 }
@@ -134,7 +138,9 @@ const lookAt = (start: AllocationMark, look: Look, held: Held | null): Result =>
   if (mark.deadAt !== null) return deadSteps(mark, look);
   const unsure =
     mustWait(mark.body.spec.stopAfterMs, inventory.unheardMs) || hasRival(mark, inventory);
-  const waiting = unsure || (want.kind === 'run' && want.after.some((id) => look.holders.has(id)));
+  const leaves = look.leaving.has(slotName(mark.body));
+  const waiting =
+    unsure || leaves || (want.kind === 'run' && want.after.some((id) => look.holders.has(id)));
   if (mark.ports === null && !waiting && held !== null) {
     const admission = admit(mark, heldFor(mark, held, inventory), inventory.node.capacity);
     const next =
@@ -174,9 +180,17 @@ const pulling = <R extends Result & { readonly mark: AllocationMark }>(
   return { ...result, mark: withNote(result.mark, failure, now) };
 };
 
-/** Siblings of the task that failed are ended; then its network and ports are free for others. */
+/**
+ * Siblings of the task that failed are ended, and the poststop tasks run; then its network and
+ * ports are free for others.
+ */
 const deadSteps = (mark: AllocationMark, { inventory, now }: Look): Result => {
-  if (!noneRuns(mark)) return { mark, ...runSteps(mark, inventory, { now, ready: false }) };
+  if (!noneRuns(mark) || isEnding(mark)) {
+    const steps = runSteps(mark, inventory, { now, ready: false });
+    const last = lastSteps(mark, inventory, now);
+    const until = Math.min(steps.until, last.until);
+    return { mark, intents: [...steps.intents, ...last.intents], until };
+  }
   if (inventory.networks.has(mark.allocation)) {
     const { allocation } = mark;
     const intents = [intent({ kind: 'tear-down-network', allocation })];
@@ -216,6 +230,14 @@ const holdersOf = (inventory: Inventory): ReadonlySet<string> => {
   }
   return holders;
 };
+
+/** What comes after them in their slots must wait here: it would use the same volumes. */
+const leavingOf = ({ marks }: Inventory): ReadonlySet<string> =>
+  new Set(
+    [...marks.values()].flatMap((mark) =>
+      mark.deadAt !== null && isEnding(mark) ? [slotName(mark.body)] : [],
+    ),
+  );
 
 /** Labels are values that never change, and every look asks for all of them. */
 const decoded = new WeakMap<object, ReturnType<typeof decodeLabels>>();

@@ -71,6 +71,12 @@ export interface TaskMark {
   readonly exit: ExitRecord | null;
   readonly kill: KillMark | null;
   readonly checks: Readonly<Partial<Record<CheckRole, CheckMark>>>;
+  /** It was to run to its end, and did; a poststop task also when it failed. Absent: not yet. */
+  readonly completed?: true;
+  /** Of a poststop task: when all others had ended, so that its time began to run. */
+  readonly turnAt?: Ms;
+  /** Of a poststop task: how it failed, and when. */
+  readonly trouble?: { readonly message: string; readonly at: Ms };
 }
 
 export interface StopMark {

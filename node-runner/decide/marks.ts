@@ -123,19 +123,24 @@ const withoutChecks = (mark: AllocationMark): AllocationMark => ({
   })),
 });
 
-const afterReboot = (mark: AllocationMark): AllocationMark => ({
-  ...mark,
-  healthySince: null,
-  tasks: mark.tasks.map((task) => ({
-    ...task,
-    run: task.run === 'open' ? 'none' : task.run,
-    runSince: null,
-    startAt: 0,
-    restartTimes: [],
-    kill: null,
-    checks: {},
-  })),
-});
+/** A copy that goes on begins anew, so what runs to its end does too (rules 15). */
+const afterReboot = (mark: AllocationMark): AllocationMark => {
+  const goesOn = mark.stop === null && mark.deadAt === null;
+  return {
+    ...mark,
+    healthySince: null,
+    tasks: mark.tasks.map(({ completed, ...task }) => ({
+      ...task,
+      run: task.run === 'open' || (goesOn && completed === true) ? 'none' : task.run,
+      runSince: null,
+      startAt: 0,
+      restartTimes: [],
+      kill: null,
+      checks: {},
+      ...(completed === true && !goesOn ? { completed } : {}),
+    })),
+  };
+};
 
 /** No instant lies in the future, but for backoff. */
 const clamp = (mark: AllocationMark, now: Ms): AllocationMark => {
@@ -149,6 +154,13 @@ const clamp = (mark: AllocationMark, now: Ms): AllocationMark => {
     deadAt: past(mark.deadAt),
     failure: mark.failure && { ...mark.failure, at: Math.min(mark.failure.at, now) },
     stop: mark.stop && { ...mark.stop, since: Math.min(mark.stop.since, now) },
-    tasks: mark.tasks.map((task) => ({ ...task, runSince: past(task.runSince) })),
+    tasks: mark.tasks.map((task) => ({
+      ...task,
+      runSince: past(task.runSince),
+      ...(task.turnAt === undefined ? {} : { turnAt: Math.min(task.turnAt, now) }),
+      ...(task.trouble === undefined
+        ? {}
+        : { trouble: { ...task.trouble, at: Math.min(task.trouble.at, now) } }),
+    })),
   };
 };

@@ -11,6 +11,7 @@ import { allocationOf, type Work } from './action.ts';
 import { replaceTask, taskFailed } from './advance.ts';
 import type { AllocationMark, TaskMark } from './inventory.ts';
 import { imageName } from './inventory.ts';
+import { gaveUp, lastTasks } from './order.ts';
 import { answeredRoles, withAnswer } from './probe.ts';
 import { SIGKILL } from './words.ts';
 
@@ -91,6 +92,10 @@ export const afterFailure = (
   const { blame } = failure;
   const kind = failureKind(failure, work);
   const tasks = tasksOf(mark, work);
+  const last = lastTasks(mark).find(({ task }) => tasks.includes(task.name));
+  if (last !== undefined) {
+    return blame === 'version' ? replaceTask(mark, gaveUp(last.task, message, now)) : mark;
+  }
   if (blame === 'platform' || mark.stop !== null || mark.deadAt !== null) {
     return { ...mark, failure: { blame, kind, task: tasks[0] ?? null, message, at: now } };
   }

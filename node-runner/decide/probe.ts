@@ -4,6 +4,7 @@
 // when they fail. Not here: connecting (edge/probes), ending the task (advance.ts).
 
 import { canonical } from '../../schema/hash.ts';
+import { runsToEnd } from '../../schema/lifecycle.ts';
 import type { Health } from '../../schema/orders.ts';
 import type { ChecksSpec, CheckSpec, Ms, TaskSpec } from '../../schema/spec.ts';
 import type { ProbeAnswer } from '../ports.ts';
@@ -106,8 +107,15 @@ export const fatalCheck = (
   return null;
 };
 
-/** Health of one task; a task without checks is healthy while it runs (rules 4.2). */
+/**
+ * Health of one task; a task without checks is healthy while it runs (rules 4.2), and one that runs
+ * to its end once it has (rules 15).
+ */
 export const taskHealth = (spec: TaskSpec, task: TaskMark): Health => {
+  if (runsToEnd(spec)) {
+    if (task.completed === true) return task.trouble === undefined ? 'healthy' : 'unhealthy';
+    return task.run === 'ended' ? 'unhealthy' : 'unproven';
+  }
   if (task.run === 'none') return 'unproven';
   if (task.run === 'ended' || task.kill?.cause === 'check') return 'unhealthy';
   const answers = (['startup', 'ready', 'live'] as const)
@@ -125,6 +133,10 @@ export const groupHealth = (healths: readonly Health[]): Health => {
   return healths.includes('unproven') ? 'unproven' : 'healthy';
 };
 
-/** Text of the newest failed check of the task, for the report. */
+/** Text of the newest failed check of the task, or of its trouble, for the report. */
 export const lastCheck = (task: TaskMark): string | null =>
-  task.checks.startup?.message ?? task.checks.ready?.message ?? task.checks.live?.message ?? null;
+  task.trouble?.message ??
+  task.checks.startup?.message ??
+  task.checks.ready?.message ??
+  task.checks.live?.message ??
+  null;

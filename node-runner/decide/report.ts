@@ -4,6 +4,7 @@
 // (edge/link), what a report means (reconciler/live).
 
 import { compareText, containerId, VOLUME_FOLDER_PATTERN } from '../../schema/ids.ts';
+import { isPoststop, runsToEnd } from '../../schema/lifecycle.ts';
 import type {
   AllocationPhase,
   AllocationReport,
@@ -25,6 +26,7 @@ import { imageName } from './inventory.ts';
 import type { CheckLog, FailureLog } from './log-lines.ts';
 import { neverHealthy, quotable } from './log-lines.ts';
 import { newMark } from './marks.ts';
+import { isEnding } from './order.ts';
 import { MESSAGE_CHARS } from './outcome.ts';
 import { lastCheck, taskHealth } from './probe.ts';
 import { waitingStops } from './stop-waits.ts';
@@ -143,11 +145,12 @@ const allocationReport = (
 ): AllocationReport => {
   const age = (at: Ms | null): Ms | null => (at === null ? null : Math.max(0, now - at));
   const health = markHealth(mark);
+  const phase = phaseOf(mark);
   const { body, failure } = mark;
   return {
     allocation: mark.allocation,
     body,
-    phase: phaseOf(mark),
+    phase,
     health,
     everHealthy: mark.firstHealthyAt !== null,
     tasks: body.spec.tasks.map((spec, position) => ({
@@ -170,7 +173,7 @@ const allocationReport = (
     runningForMs: age(runningSince(mark)),
     healthyForMs: health === 'healthy' ? age(mark.healthySince) : null,
     firstHealthyForMs: age(mark.firstHealthyAt),
-    deadForMs: age(mark.deadAt),
+    deadForMs: phase === 'dead' ? age(mark.deadAt) : null,
   };
 };
 
@@ -195,17 +198,21 @@ const checkLogOf = (
 
 /**
  * `running`: at least one task runs; `pending` covers what comes before a start, backoff included.
+ * `dead` means that nothing runs any more, the poststop tasks included: what follows may begin
+ * elsewhere (rules 9.3, 14).
  */
 const phaseOf = (mark: AllocationMark): AllocationPhase => {
   if (mark.stop !== null) return 'stopping';
-  if (mark.deadAt !== null) return 'dead';
+  if (mark.deadAt !== null) return noneRuns(mark) && !isEnding(mark) ? 'dead' : 'running';
   return noneRuns(mark) ? 'pending' : 'running';
 };
 
-/** Since all tasks run. */
+/** Since all tasks run that do not run to their end. */
 const runningSince = (mark: AllocationMark): Ms | null => {
   let latest: Ms | null = null;
-  for (const { run, runSince } of mark.tasks) {
+  for (const [position, { run, runSince }] of mark.tasks.entries()) {
+    const spec = mark.body.spec.tasks[position];
+    if (spec !== undefined && runsToEnd(spec)) continue;
     if (run !== 'open' || runSince === null) return null;
     latest = latest === null ? runSince : Math.max(latest, runSince);
   }
@@ -227,7 +234,7 @@ const taskReport = (
     name: spec.name,
     state: task === undefined ? 'pending' : taskState(look.mark, { spec, task }, inventory),
     restarts: task?.restarts ?? 0,
-    health: mark.deadAt === null ? health : 'unhealthy',
+    health: mark.deadAt === null || task?.completed === true ? health : 'unhealthy',
     lastCheck: task === undefined ? null : lastCheck(task),
     exit: task?.exit ?? null,
     pid: task?.run === 'open' ? (container?.pid ?? null) : null,
@@ -239,6 +246,8 @@ const taskState = (
   { spec, task }: { readonly spec: TaskSpec; readonly task: TaskMark },
   inventory: Inventory,
 ): TaskState => {
+  if (task.completed === true) return task.trouble === undefined ? 'completed' : 'dead';
+  if (isPoststop(spec) && task.run !== 'ended') return task.run === 'open' ? 'running' : 'pending';
   if (mark.stop !== null) return task.run === 'open' ? 'stopping' : 'dead';
   if (task.run === 'open') return task.kill === null ? 'running' : 'stopping';
   if (mark.deadAt !== null) return 'dead';

@@ -6,6 +6,7 @@
 import { containerId } from '../../schema/ids.ts';
 import type { ContainerLabels } from '../../schema/labels.ts';
 import { encodeLabels, hasLabels } from '../../schema/labels.ts';
+import { isPoststop } from '../../schema/lifecycle.ts';
 import type { Ms, TaskSpec } from '../../schema/spec.ts';
 import type { ImageFacts, ResolvedUser } from '../ports.ts';
 import type { Intent, TaskPlace } from './action.ts';
@@ -15,7 +16,8 @@ import type { AllocationMark, ContainerFacts, Inventory, TaskMark } from './inve
 import { imageName, userKey } from './inventory.ts';
 import { networkOf } from './network.ts';
 import { ociSpec } from './oci-spec.ts';
-import { killSteps } from './stop.ts';
+import { killSteps } from './kill.ts';
+import { lastTasks, mayStart } from './order.ts';
 import { probeSteps } from './probing.ts';
 
 export interface Steps {
@@ -39,14 +41,30 @@ export const runSteps = (
   let before: TaskMark | null = null;
   for (const [position, spec] of mark.body.spec.tasks.entries()) {
     const task = mark.tasks[position];
-    if (task === undefined) continue;
+    if (task === undefined || (mark.deadAt !== null && isPoststop(spec))) continue;
     const steps = taskSteps({ mark, spec, task, inventory }, now);
+    if (task.run !== 'open' && !mayStart(mark, spec, task)) {
+      intents.push(...steps.intents.filter(({ kind }) => kind === 'pull'));
+      continue;
+    }
     // Tasks start in the order in which they stand; the first one's shim serves them all.
     const first = before === null || before.everStarted || before.run === 'open';
     const turn = task.run === 'open' || (ready && first);
     intents.push(...(turn ? steps.intents : steps.intents.filter(({ kind }) => kind === 'pull')));
     until = Math.min(until, steps.until);
     before = task;
+  }
+  return { intents, until };
+};
+
+/** The steps of the poststop tasks, once their turn has come. */
+export const lastSteps = (mark: AllocationMark, inventory: Inventory, now: Ms): Steps => {
+  const intents: Intent[] = [];
+  let until: Ms = Number.POSITIVE_INFINITY;
+  for (const { spec, task, until: end } of lastTasks(mark)) {
+    const steps = taskSteps({ mark, spec, task, inventory }, now);
+    intents.push(...steps.intents);
+    until = Math.min(until, steps.until, end > now ? end : Number.POSITIVE_INFINITY);
   }
   return { intents, until };
 };
@@ -71,7 +89,7 @@ const taskSteps = (look: Look, now: Ms): Steps => {
   if (inventory.inFlight.has(containerKey(place.container))) return nothing;
   const container = inventory.containers.get(place.container);
   if (task.run === 'open') return runningSteps(look, { place, container, now });
-  if (mark.deadAt !== null) return nothing;
+  if (mark.deadAt !== null && !isPoststop(look.spec)) return nothing;
   if (now < task.startAt) return { intents: [], until: task.startAt };
   const base = baseSteps(look);
   if (base !== null) return base;

@@ -1,49 +1,19 @@
-// The next steps of an allocation that must go: signal, wait, SIGKILL, remove, network, files,
-// forget. In: its mark and the inventory. Out: work that may begin now, when to look again, and
-// whether nothing is left. All tasks get their signal at once, so that a group never takes longer
-// than its slowest task. Not here: why it stops (decide.ts), when a check demands a kill
-// (advance.ts).
+// The next steps of an allocation that must go: signal, wait, SIGKILL, poststop tasks, remove,
+// network, files, forget. In: its mark and the inventory. Out: work that may begin now, when to look
+// again, and whether nothing is left. Tasks without an order get their signal at once, so that the
+// group never takes longer than its slowest task. Not here: why it stops (decide.ts), who is told to
+// end when (advance.ts, order.ts).
 
 import { containerId } from '../../schema/ids.ts';
-import type { Ms, TaskSpec } from '../../schema/spec.ts';
-import type { Intent, TaskPlace } from './action.ts';
+import { isPoststop } from '../../schema/lifecycle.ts';
+import type { Ms } from '../../schema/spec.ts';
+import type { Intent } from './action.ts';
 import { containerKey, intent } from './action.ts';
-import type { AllocationMark, Inventory, TaskMark } from './inventory.ts';
+import type { AllocationMark, Inventory } from './inventory.ts';
+import { killSteps } from './kill.ts';
 import { needsNetwork } from './network.ts';
-import { SIGKILL, signalNumber } from './words.ts';
-
-/**
- * SIGKILL is sent again after this long: a process in uninterruptible sleep, or a call that was
- * lost.
- */
-export const FORCE_AGAIN_MS: Ms = 5000;
-
-/** SIGTERM or the task's own signal, then SIGKILL to all its processes `timeoutMs` later. */
-export const killSteps = (
-  spec: TaskSpec,
-  task: TaskMark,
-  at: { readonly place: TaskPlace; readonly now: Ms },
-): { readonly intents: readonly Intent[]; readonly until: Ms } => {
-  const { kill } = task;
-  const { place, now } = at;
-  if (kill === null) return { intents: [], until: Number.POSITIVE_INFINITY };
-  if (kill.signalledAt === null) {
-    if (now < kill.signalAt) return { intents: [], until: kill.signalAt };
-    const signal = signalNumber(spec.killSignal);
-    const all = signal === SIGKILL;
-    return {
-      intents: [intent({ kind: 'kill', place, signal, all })],
-      until: Number.POSITIVE_INFINITY,
-    };
-  }
-  const forceAt =
-    kill.forcedAt === null ? kill.signalledAt + kill.timeoutMs : kill.forcedAt + FORCE_AGAIN_MS;
-  if (now < forceAt) return { intents: [], until: forceAt };
-  return {
-    intents: [intent({ kind: 'kill', place, signal: SIGKILL, all: true })],
-    until: Number.POSITIVE_INFINITY,
-  };
-};
+import { isEnding, toldAt } from './order.ts';
+import { lastSteps } from './start.ts';
 
 export interface StopSteps {
   readonly intents: readonly Intent[];
@@ -63,6 +33,7 @@ export const stopSteps = (mark: AllocationMark, inventory: Inventory, now: Ms): 
     const busy = inventory.inFlight.has(containerKey(container));
     const present = inventory.containers.has(container);
     if (present) left.push(container);
+    if (isPoststop(spec)) continue;
     if (busy || (present && task?.run === 'open')) alive = true;
     if (task?.run !== 'open' || !present || busy) continue;
     const place = { allocation: mark.allocation, task: spec.name, container };
@@ -71,22 +42,23 @@ export const stopSteps = (mark: AllocationMark, inventory: Inventory, now: Ms): 
     until = Math.min(until, steps.until);
   }
   if (alive) return { intents, until, done: false };
+  if (isEnding(mark)) return { ...lastSteps(mark, inventory, now), done: false };
   if (left.length > 0) {
     const removals = left.map((container) => intent({ kind: 'remove', container }));
     return { intents: [...intents, ...removals], until, done: false };
   }
-  return cleanUp(mark, inventory);
+  return cleanUp(mark, inventory, now);
 };
 
-const cleanUp = (
-  { allocation, stop, body }: AllocationMark,
-  { networks }: Inventory,
-): StopSteps => {
+const cleanUp = (mark: AllocationMark, { networks }: Inventory, now: Ms): StopSteps => {
+  const { allocation, stop, body } = mark;
   const intents: Intent[] = [];
   const hasNetwork = needsNetwork(body.spec) || networks.has(allocation);
   if (stop?.networkGone !== true && hasNetwork) {
     intents.push(intent({ kind: 'tear-down-network', allocation }));
   }
   if (stop?.filesGone !== true) intents.push(intent({ kind: 'discard-files', allocation }));
+  const until = toldAt(mark) ?? now;
+  if (intents.length === 0 && now < until) return { intents, until, done: false };
   return { intents, until: Number.POSITIVE_INFINITY, done: intents.length === 0 };
 };

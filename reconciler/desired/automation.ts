@@ -1,8 +1,9 @@
 // Programs that commit, and whose next change of a job waits: who wrote what was reverted may write
 // the same again until a person has looked (rules 6.6).
-// In: a job's history, e-mail addresses of automation from cluster.yaml. Out: whose change waits,
-// and since which revert. Read off Git alone: a commit of a person that touches the job's file ends
-// it. A merge commit is its author's, who pressed merge. Not here: what is held (job.ts).
+// In: a job's history, the files that its version is made of, e-mail addresses of automation from
+// cluster.yaml. Out: whose change waits, and since which revert. Read off Git alone: a commit of a
+// person that touches one of these files ends it. A merge commit is its author's, who pressed merge.
+// Not here: what is held (job.ts).
 
 import type { DesiredJob } from '../../schema/desired.ts';
 import type { CommitInfo, History, HistoryEntry } from '../../schema/source.ts';
@@ -15,14 +16,21 @@ export interface Paused {
   readonly at: number;
 }
 
-/** null: the newest change of the job's file is not automation's, or nothing of it was reverted. */
+export interface Written {
+  readonly history: History;
+  /** The job's file, and those that it mounts. */
+  readonly own: readonly string[];
+}
+
+/** null: the newest change of these files is not automation's, or nothing of it was reverted. */
 export const pausedAt = (
-  { path, entries, complete }: History,
+  { history, own }: Written,
   automation: readonly string[],
 ): Paused | null => {
+  const { entries } = history;
   const touching = entries
     .map((entry, at) => ({ entry, at }))
-    .filter(({ at }) => touches({ path, entries, complete }, at));
+    .filter(({ at }) => touches({ history, own }, at));
   const [newest, ...older] = touching;
   if (newest === undefined) return null;
   const { author, oid } = newest.entry.commit;
@@ -43,11 +51,11 @@ export const pausedAt = (
   return null;
 };
 
-const touches = ({ path, entries, complete }: History, at: number): boolean => {
-  const blob = (entry: HistoryEntry | undefined) => entry?.files.get(path)?.blob;
+const touches = ({ history: { entries, complete }, own }: Written, at: number): boolean => {
   const before = entries[at + 1];
   if (before === undefined) return complete;
-  return blob(entries[at]) !== blob(before);
+  const blob = (entry: HistoryEntry | undefined, path: string) => entry?.files.get(path)?.blob;
+  return own.some((path) => blob(entries[at], path) !== blob(before, path));
 };
 
 type Author = CommitInfo['author'];

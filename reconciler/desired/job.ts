@@ -21,6 +21,7 @@ import {
   mayBeThrownAway,
   revertCommit,
   settledRecord,
+  markedVersions,
   type SettledRecord,
 } from './ledger-index.ts';
 import type { JobInput, JobOutcome } from './job-input.ts';
@@ -183,6 +184,7 @@ const unsettledJob = (input: JobInput, { version, moments, from }: Subject): Des
   const revert = revertTarget(input, { head: version, from: stands, settled, introduced });
   return {
     ...settledJob(input, version, identity),
+    marked: markedVersions(ledger),
     failed: failed && { evidence: failed.evidence },
     reverted: revertCommit(ledger, identity.deployment),
     fallback: settled && fallbackOf(settled, { spec: version.spec, place }, input),
@@ -250,7 +252,8 @@ const pausedJob = (
   histories: JobOutcome['histories'],
 ): JobOutcome | null => {
   const { history, settings, path } = input;
-  const paused = history && pausedAt(history, settings.cluster.automation ?? []);
+  const own = [path, ...draft.sources];
+  const paused = history && pausedAt({ history, own }, settings.cluster.automation ?? []);
   if (!history || !paused) return null;
   const moments = momentsFor(input, history);
   const from = moments.findIndex(

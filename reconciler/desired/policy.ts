@@ -5,6 +5,8 @@
 // (reconciler/plan).
 
 import type { ClusterSpec } from '../../schema/desired.ts';
+import { MAX_ORDERED_TASKS } from '../../schema/check-lifecycle.ts';
+import { orderOf, stopMs } from '../../schema/lifecycle.ts';
 import type { Problem } from '../../schema/problems.ts';
 import { parseVolume } from '../../schema/references.ts';
 import { formatDuration } from '../../schema/units.ts';
@@ -97,8 +99,17 @@ const stopAfterProblems = (
   const stopAfterMs = optionalMs(group.stop_after, 0);
   if (stopAfterMs === 0) return [];
   const delayMs = optionalMs(group.shutdown_delay, 0);
-  const kills = tasks.map(({ task }) => optionalMs(task.kill_timeout, KILL_TIMEOUT_MS));
-  const killMs = Math.max(0, ...kills);
+  const timed = tasks.map(({ name, task: { lifecycle, depends_on: dependsOn, ...task } }) => ({
+    name,
+    ...(lifecycle === undefined ? {} : { lifecycle }),
+    ...(dependsOn === undefined ? {} : { dependsOn }),
+    killTimeoutMs: optionalMs(task.kill_timeout, KILL_TIMEOUT_MS),
+  }));
+  const isOrdered = timed.length <= MAX_ORDERED_TASKS && orderOf(timed) !== null;
+  const killMs = isOrdered
+    ? stopMs(timed)
+    : Math.max(0, ...timed.map(({ killTimeoutMs }) => killTimeoutMs));
+  const inTurn = isOrdered ? ' (of tasks that end one after the other)' : '';
   const needMs = stopAfterMs + delayMs + killMs + STOP_MARGIN_MS;
   if (needMs <= cluster.lostAfterMs) return [];
   const sum = [stopAfterMs, delayMs, killMs, STOP_MARGIN_MS].map(formatDuration).join(' + ');
@@ -107,7 +118,7 @@ const stopAfterProblems = (
     problemAt(draft.document, `${pointer}/stop_after`, {
       code: 'stop-after-too-long',
       message:
-        `stop_after + shutdown_delay + kill_timeout + 5s is ${sum} = ${formatDuration(needMs)}, ` +
+        `stop_after + shutdown_delay + kill_timeout${inTurn} + 5s is ${sum} = ${formatDuration(needMs)}, ` +
         `longer than lost_after (${formatDuration(cluster.lostAfterMs)}) in cluster.yaml.`,
       advice:
         most > 0

@@ -9,6 +9,7 @@ import type { GroupFile } from '../../schema/documents/group.ts';
 import type { JobFile } from '../../schema/documents/job.ts';
 import type { CheckFile, TaskFile } from '../../schema/documents/task.ts';
 import { compareText } from '../../schema/ids.ts';
+import { kindOf, namesOnce, type TaskKind } from '../../schema/lifecycle.ts';
 import { parseConstraint, type ImageReference } from '../../schema/references.ts';
 import type {
   CheckSpec,
@@ -132,12 +133,20 @@ const groupSpec = ({
     shutdownDelayMs: duration(written.shutdown_delay, 0),
     volumes: namedVolumes(tasks),
     tasks,
-    ask: {
-      cpuMilli: tasks.reduce((sum, task) => sum + task.cpuMilli, 0),
-      memoryBytes: tasks.reduce((sum, task) => sum + task.memoryBytes, 0),
-    },
+    ask: { cpuMilli: mostAtOnce(tasks, 'cpuMilli'), memoryBytes: mostAtOnce(tasks, 'memoryBytes') },
     labels: sorted(Object.entries(written.labels ?? {})),
   };
+};
+
+/**
+ * The most that a copy asks for at any time (rules 15): the sidecars with either the prestart tasks
+ * or the main and poststart ones; at the end the poststop tasks alone. Without an order, the sum.
+ */
+const mostAtOnce = (tasks: readonly TaskSpec[], of: 'cpuMilli' | 'memoryBytes'): number => {
+  const sum = (...kinds: readonly TaskKind[]): number =>
+    tasks.reduce((all, task) => all + (kinds.includes(kindOf(task)) ? task[of] : 0), 0);
+  const living = sum('sidecar') + Math.max(sum('prestart'), sum('main', 'poststart'));
+  return Math.max(living, sum('poststop'));
 };
 
 const constraintOf = (text: string): ConstraintSpec => {
@@ -213,6 +222,8 @@ const taskSpec = (task: TaskContent, group: GroupFile, digest: string | null): T
   const max = resources.memory_max;
   return {
     name,
+    ...(written.lifecycle === undefined ? {} : { lifecycle: written.lifecycle }),
+    ...(written.depends_on === undefined ? {} : { dependsOn: namesOnce(written.depends_on) }),
     image: { reference: written.image ?? '', repository: image.repository, digest },
     entrypoint: written.entrypoint ?? null,
     command: written.command ?? null,

@@ -8,6 +8,7 @@ import type { GroupFile, groupOnlyFields } from '../../schema/documents/group.ts
 import type { JobFile, jobOnlyFields } from '../../schema/documents/job.ts';
 import type { CheckFile, TaskFile, taskFields } from '../../schema/documents/task.ts';
 import { hashOf, sha256, type Json } from '../../schema/hash.ts';
+import { namesOnce } from '../../schema/lifecycle.ts';
 import type { FileMount } from '../../schema/spec.ts';
 import { cpuMilli, durationMs, sizeBytes } from './units.ts';
 import { volumeForm } from './volumes.ts';
@@ -72,6 +73,8 @@ const groupForms = ({ network, ports }: GroupFile) =>
 const taskForms = ({ written, image, environment, files }: TaskForm) =>
   ({
     image,
+    lifecycle: written.lifecycle,
+    depends_on: written.depends_on && namesOnce(written.depends_on),
     entrypoint: written.entrypoint,
     command: written.command,
     environment:

@@ -47,7 +47,10 @@ export const isSame = (a: CheckReport, b: CheckReport): boolean =>
   a.title === b.title &&
   a.summary === b.summary &&
   a.text === b.text &&
-  a.buttons.map(({ id }) => id).join() === b.buttons.map(({ id }) => id).join();
+  buttonsIn(a) === buttonsIn(b);
+
+const buttonsIn = ({ buttons }: CheckReport): string =>
+  buttons.map(({ id, covers = '' }) => `${id} ${covers}`).join();
 
 /** How a commit begins that takes such a commit back again, and lands the change once more. */
 const RELANDS = /^(Re-land |Reapply "|Revert "Revert ")/;

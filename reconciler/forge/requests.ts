@@ -5,6 +5,7 @@
 // Not here: how it came (edge/forge), writing what follows.
 
 import type { FileEdit } from '../../schema/desired.ts';
+import { coversOf, isWithin, waitingAt, type Covered } from '../../schema/covered.ts';
 import { openChanges, ownedName, unjudged } from '../../schema/behind.ts';
 import type { OwnedChange, Person, UnreadTeams } from '../../schema/behind.ts';
 import type { Account, ForgeRequest } from '../../schema/forge.ts';
@@ -27,6 +28,13 @@ export interface RequestContext {
   readonly pull: PlannedPull | null;
   /** The one who asks, as an owner; null: nobody asked, or they may not write. */
   readonly person: Person | null;
+  /** What the text showed that was clicked; null or absent: nobody knows any more. */
+  readonly shown?: Covered | null;
+  /**
+   * When the check first said what may be approved now, in ms since 1970 by the forge's clock; null
+   * or absent: it stood there already when this process began.
+   */
+  readonly shownAt?: number | null;
   /** Teams of which it is not known whether the person is in them; absent: none. */
   readonly unread?: UnreadTeams;
   /** Accounts behind what is approved; null: somebody whom the forge does not know. */
@@ -94,6 +102,7 @@ const approve = (request: ForgeRequest, context: RequestContext): Answer => {
   const slots = lettable(pull.plan);
   const open = openOf(pull, context);
   if (slots.length + open.length === 0) return refuse('Nothing in this plan waits for approval.');
+  if (!wasShown(request, context, { slots, files: open })) return refuse(GROWN);
   const files = open.filter(({ owners }) => speaksFor(context.person, owners));
   if (slots.length + files.length === 0) return notOwner(request, open, context);
   return refusalOf(request, context) ?? approval(request, context, { slots, files, ahead: true });
@@ -105,9 +114,10 @@ const approveCommit = (request: ForgeRequest, context: RequestContext): Answer =
   if (request.commit !== desired.commit.oid) {
     return refuse('A newer commit is on the branch: use the button of its check.');
   }
-  const slots = plan.guarded.flatMap((one) => one.slots);
+  const { slots } = waitingAt(desired, plan);
   const held = (desired.heldFiles ?? []).filter(({ by }) => by !== '');
   if (slots.length + held.length === 0) return refuse('Nothing waits for approval.');
+  if (!wasShown(request, context, { slots, files: held })) return refuse(GROWN);
   const files = held.filter(({ owners }) => speaksFor(person, owners));
   if (slots.length + files.length === 0) return notOwner(request, held, context);
   const me = request.by.login.toLowerCase();
@@ -117,6 +127,24 @@ const approveCommit = (request: ForgeRequest, context: RequestContext): Answer =
   }
   const refusal = slots.length === 0 ? null : refusalOf(request, context);
   return refusal ?? approval(request, context, { slots, files });
+};
+
+const GROWN =
+  'What this approves is not what was shown when it was asked for: look at it again, then approve.';
+
+/** A comment so soon after a text was written was written without having read it. */
+const READ_MS = 3000;
+
+/** The text that was clicked, or stood there when a comment was written, showed all of it. */
+const wasShown = (
+  { covers, at = 0 }: ForgeRequest,
+  { shown = null, shownAt = null }: RequestContext,
+  now: Covered,
+): boolean => {
+  if (covers !== undefined) {
+    return covers === coversOf(now) || (shown !== null && isWithin(now, shown));
+  }
+  return shownAt === null || at > shownAt + READ_MS;
 };
 
 const notOwner = (

@@ -13,6 +13,7 @@ import {
 } from '../../schema/ageing.ts';
 import type { Fact, Facts } from '../../schema/ageing.ts';
 import { compareText } from '../../schema/ids.ts';
+import { isPoststop, runsToEnd, stopMs } from '../../schema/lifecycle.ts';
 import { listsOf } from '../../schema/lists.ts';
 import type { LiveAllocation, LiveNode, LiveState } from '../../schema/live.ts';
 import type { AllocationBody, StopImage } from '../../schema/orders.ts';
@@ -61,7 +62,12 @@ const waitAmong = (copies: readonly LiveAllocation[]): Ms => {
 };
 
 const waitOf = ({ minHealthyMs, spec }: AllocationBody): Ms =>
-  Math.max(minHealthyMs, spec.reschedule.maxDelayMs, spec.reschedule.delayMs);
+  Math.max(
+    minHealthyMs,
+    spec.reschedule.maxDelayMs,
+    spec.reschedule.delayMs,
+    spec.shutdownDelayMs + stopMs(spec.tasks),
+  );
 
 /** What a plan has a node do. */
 interface Done {
@@ -181,11 +187,11 @@ const healthy = (body: AllocationBody, was: LiveAllocation | null): LiveAllocati
     phase: 'running',
     health: 'healthy',
     everHealthy: true,
-    tasks: body.spec.tasks.map(({ name }) => ({
-      name,
-      state: 'running',
+    tasks: body.spec.tasks.map((task) => ({
+      name: task.name,
+      state: isPoststop(task) ? 'pending' : runsToEnd(task) ? 'completed' : 'running',
       restarts: 0,
-      health: 'healthy',
+      health: isPoststop(task) ? 'unproven' : 'healthy',
       lastCheck: null,
       exit: null,
       pid: null,

@@ -4,6 +4,7 @@
 // 6.2.
 // Not here: how many copies at once (budget), what follows from a failure (rollback).
 
+import { failureWords } from '../../schema/copy-words.ts';
 import type { Evidence } from '../../schema/ledger.ts';
 import type { Ms } from '../../schema/spec.ts';
 import { isLive, isThere, type Copy } from './classify.ts';
@@ -103,8 +104,17 @@ const factsOf = (view: JobView, groups: readonly GroupView[], deadlines: Deadlin
     ),
     settles: settlesNow(view, groups, deadlines),
     failure: failureOf(view, { copies, groups }, deadlines),
-    stalledBy: failing[0] === undefined ? null : describe(failing[0]),
+    stalledBy: failing[0] === undefined ? null : stallOf(view, failing[0], copies),
   };
+};
+
+/** Rules 6.1: where settled copies fail together with it, that is said. */
+const stallOf = (view: JobView, failing: Copy, copies: readonly Copy[]): string => {
+  const settled = view.settled ? null : failsAsWell(view, copies);
+  return settled === null
+    ? describe(failing)
+    : `${describe(failing)}; a settled copy fails as well (${describe(settled)}), so it is not ` +
+        'taken for the fault of the version';
 };
 
 /**
@@ -197,7 +207,7 @@ const failureOf = (view: JobView, scene: Scene, deadlines: Deadlines): Evidence 
   const unresolved = unresolvedFailure(view, deadlines);
   if (unresolved !== null) return unresolved;
   if (update.paused || view.job.standing.kind !== 'head') return null;
-  if (notTheVersion(view, scene.copies)) return null;
+  if (failsAsWell(view, scene.copies) !== null) return null;
   const dead = scene.copies.filter((copy) => copy.class === 'dead' && failedNow(copy));
   if (dead.length >= update.maxFailures) {
     return evidence(view, `${dead.length} of its allocations died`, dead);
@@ -237,33 +247,30 @@ const unresolvedFailure = (view: JobView, deadlines: Deadlines): Evidence | null
 };
 
 /**
- * Rules 6.1, last sentence: settled copies that were healthy and turned unhealthy within
- * `healthy_deadline` of the new version's failure say that something else is broken.
+ * Rules 6.1, last sentence: a settled copy that was healthy and turned unhealthy within
+ * `healthy_deadline` of the new version's failure says that something else is broken. null: none.
  */
-const notTheVersion = (view: JobView, copies: readonly Copy[]): boolean => {
+const failsAsWell = (view: JobView, copies: readonly Copy[]): Copy | null => {
   const newest = copies
     .flatMap(({ allocation }) =>
       allocation.failure?.blame === 'version' ? [allocation.failure.ageMs] : [],
     )
     .toSorted((a, b) => a - b)[0];
-  if (newest === undefined) return false;
-  return view.groups.some((group) =>
-    group.copies.some(
-      ({ allocation, version, everHealthy, class: kind }) =>
-        version === 'fallback' &&
-        everHealthy &&
-        kind !== 'lost' &&
-        kind !== 'going' &&
-        allocation.health === 'unhealthy' &&
-        allocation.failure !== null &&
-        Math.abs(allocation.failure.ageMs - newest) <= view.job.spec.update.healthyDeadlineMs,
-    ),
-  );
+  if (newest === undefined) return null;
+  const isIll = ({ allocation, version, everHealthy, class: kind }: Copy): boolean =>
+    version === 'fallback' &&
+    everHealthy &&
+    kind !== 'lost' &&
+    kind !== 'going' &&
+    allocation.health === 'unhealthy' &&
+    allocation.failure !== null &&
+    Math.abs(allocation.failure.ageMs - newest) <= view.job.spec.update.healthyDeadlineMs;
+  return view.groups.flatMap(({ copies: all }) => all).find(isIll) ?? null;
 };
 
 const describe = ({ allocation }: Copy): string =>
   `${allocation.body.group}[${allocation.body.index}] on ${allocation.node}: ` +
-  (allocation.failure?.message ?? 'not healthy');
+  (failureWords(allocation) ?? 'not healthy');
 
 /**
  * Canaries before promotion; none without a settled version, none for a rollback or a settled one

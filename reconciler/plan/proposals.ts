@@ -6,7 +6,7 @@
 import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
 import type { Evidence, LedgerRecord } from '../../schema/ledger.ts';
 import { pointerOf } from '../../schema/places.ts';
-import { plainLines, uncalling } from '../../schema/plain.ts';
+import { plainLines, shortened, uncalling } from '../../schema/plain.ts';
 import type { Blocked, Proposal } from '../../schema/plan.ts';
 import { maskedLine } from '../../schema/secret-text.ts';
 import { editYaml } from '../../schema/yaml-edit.ts';
@@ -146,7 +146,7 @@ export const revertMessage = (
     ...quoted(job, one.log ?? []),
   ]);
   const message = [
-    subject.length <= SUBJECT_LIMIT ? subject : `${subject.slice(0, SUBJECT_LIMIT - 1)}…`,
+    shortened(subject, SUBJECT_LIMIT),
     '',
     `The version of ${job.id} that commit ${short} ("${job.commit.subject}") brought in`,
     `failed: ${evidence.reason}${/[.?!]$/.test(evidence.reason) ? '' : '.'}`,

@@ -7,12 +7,13 @@
 import { unaged } from '../../schema/ageing.ts';
 import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
 import { compareText } from '../../schema/ids.ts';
+import { orderOf, stopMs } from '../../schema/lifecycle.ts';
 import { listsOf } from '../../schema/lists.ts';
 import type { LiveAllocation, LiveState } from '../../schema/live.ts';
 import { isMarkOnly } from '../../schema/mark-only.ts';
 import type { Step } from '../../schema/plan.ts';
 import { LOSSES_REHEARSED, type Loss, type Rehearsal } from '../../schema/pull-plan.ts';
-import type { GroupSpec, Ms } from '../../schema/spec.ts';
+import type { GroupSpec, Ms, TaskSpec } from '../../schema/spec.ts';
 import { createTable, holdersIn } from '../place/place.ts';
 import { copiesAtOnce } from '../../schema/parallel.ts';
 import { createDeadlines } from './deadlines.ts';
@@ -213,13 +214,19 @@ const rollbacksOf = ({ before, after, changed }: RehearseInput): Rehearsal['roll
     return { job: id, takesMs: settled ? takesMs(was, now) : null };
   });
 
+/** What a stop may take longer because tasks end one after the other (rules 15). */
+const inTurnMs = (tasks: readonly TaskSpec[]): Ms =>
+  orderOf(tasks) === null
+    ? 0
+    : stopMs(tasks) - Math.max(...tasks.map(({ killTimeoutMs }) => killTimeoutMs));
+
 const takesMs = ({ spec }: DesiredJob, now: DesiredJob['spec'] | null): Ms => {
   const { update } = spec;
   if (now?.specHash === spec.specHash) return START_MS + update.minHealthyMs;
-  const waves = spec.groups.map(({ count, shutdownDelayMs }) => {
+  const waves = spec.groups.map(({ count, shutdownDelayMs, tasks }) => {
     // What was removed comes back at once: nothing has to stop for it.
     const rounds = now === null ? 1 : Math.ceil(count / copiesAtOnce(update.maxParallel, count));
-    return rounds * (shutdownDelayMs + START_MS + update.minHealthyMs);
+    return rounds * (shutdownDelayMs + inTurnMs(tasks) + START_MS + update.minHealthyMs);
   });
   return Math.max(0, ...waves);
 };

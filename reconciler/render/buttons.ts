@@ -2,6 +2,7 @@
 // In: nothing. Out: a table. Not here: which button is there when, what a click does
 // (reconciler/forge).
 
+import { coversOf, type Covered } from '../../schema/covered.ts';
 import type { Button, ButtonId } from '../../schema/forge.ts';
 
 export const BUTTONS: { readonly [Id in ButtonId]: Button & { readonly id: Id } } = {
@@ -15,3 +16,9 @@ export const BUTTONS: { readonly [Id in ButtonId]: Button & { readonly id: Id } 
   retry: { id: 'retry', label: 'Retry', description: 'A commit that starts failed jobs anew' },
   reland: { id: 'reland', label: 'Re-land', description: 'A commit that takes this revert back' },
 };
+
+/** It carries what the text above it shows. */
+export const approveButton = (covered: Covered): Button => ({
+  ...BUTTONS.approve,
+  covers: coversOf(covered),
+});

@@ -6,7 +6,7 @@
 import { MARKDOWN_LIMIT } from '../../schema/forge.ts';
 import type { CheckBody } from '../../schema/forge.ts';
 import type { PullPlan, RefusedInPull } from '../../schema/pull-plan.ts';
-import { BUTTONS } from './buttons.ts';
+import { approveButton } from './buttons.ts';
 import { cut, paragraph, RANK } from './cut.ts';
 import { code, commitCode, sentence } from './markdown.ts';
 import { planAnnotations } from './plan-annotations.ts';
@@ -91,6 +91,7 @@ const COMMENT_ROOM = 2000;
 const plannedCheck = (plan: Planned, context: PlanContext): CheckBody => {
   const verdict = judge(plan, context);
   const visibility = context.visibility ?? FULL;
+  const covered = { slots: plan.effects.slots, files: context.open ?? [] };
   const seen = { plan, verdict, visibility, open: context.open ?? [], ...toldOf(context) };
   return {
     status: 'completed',
@@ -99,6 +100,7 @@ const plannedCheck = (plan: Planned, context: PlanContext): CheckBody => {
     summary: cut(planSummary(seen), MARKDOWN_LIMIT - COMMENT_ROOM),
     text: cut(planDetails(seen), MARKDOWN_LIMIT),
     annotations: planAnnotations(seen, context.directory),
-    buttons: verdict.conclusion === 'action_required' ? [BUTTONS.approve] : [],
+    buttons: verdict.conclusion === 'action_required' ? [approveButton(covered)] : [],
+    covered,
   };
 };

@@ -2,9 +2,11 @@
 // In: a summary. Out: lines, without colour. Not here: JSON (the summary is data already),
 // markdown.
 
+import { ownedName, type OwnedChange } from '../../schema/behind.ts';
 import type { Blocked } from '../../schema/plan.ts';
 import type { Problem } from '../../schema/problems.ts';
-import type { Rehearsal } from '../../schema/pull-plan.ts';
+import type { RefusedInPull, Rehearsal } from '../../schema/pull-plan.ts';
+import { refusalWords } from '../../schema/refusal.ts';
 import type { JobChange, Summary, WaveGroup } from '../../schema/summary.ts';
 import {
   capacityLine,
@@ -25,13 +27,31 @@ const LINES_SHOWN = 50;
 export const problemLine = (problem: Problem): string =>
   `${problem.file}:${problem.line}:${problem.column}  ${problem.code}  ${problem.message}  ${problem.advice}`;
 
+/** What is known of a change beside its plan. */
+export interface Beside {
+  /** Changed files that no owner has let through. */
+  readonly waits: readonly OwnedChange[];
+  readonly refusals: readonly RefusedInPull[];
+  /** What the check of a pull request may know and this does not. */
+  readonly unknown: readonly string[];
+}
+
 /** `rehearsal`: absent where nothing was rehearsed. */
-export const planText = (summary: Summary, rehearsal?: Rehearsal): readonly string[] => {
+export const planText = (
+  summary: Summary,
+  rehearsal?: Rehearsal,
+  { waits, refusals, unknown }: Beside = { waits: [], refusals: [], unknown: [] },
+): readonly string[] => {
   const { jobs, waves, problems, guarded, pending, assumed } = summary;
   const blocked = besideApprovals(summary);
   return [
     titleOf({ ...summary, blocked }),
     ...(summary.stopped === null ? [] : [`Nothing is done at all: ${summary.stopped}`]),
+    ...section(
+      'Commits that would not be accepted, and nothing of the branch be done',
+      refusals.map(refusalLine),
+    ),
+    ...section('Waits for its owners', waits.map(waitLine)),
     ...jobs.flatMap((job) => ['', ...jobLines(job)]),
     ...section('Waves', waves.flatMap(waveLines)),
     ...section(
@@ -47,8 +67,15 @@ export const planText = (summary: Summary, rehearsal?: Rehearsal): readonly stri
     ...section('Pending without this change too', pendingLines(pending)),
     ...(waves.length === 0 ? [] : ['', capacityLine(summary)]),
     ...(waves.length === 0 || rehearsal === undefined ? [] : rehearsalLines(rehearsal)),
+    ...section('Not known here', unknown),
   ];
 };
+
+const refusalLine = ({ commit, author, reason }: RefusedInPull): string =>
+  `${commit.slice(0, 12)} by ${author.email} ${refusalWords(reason)}`;
+
+const waitLine = ({ path, owners }: OwnedChange): string =>
+  `${ownedName(path)} needs an approval of ${owners.join(' or ')}`;
 
 const rehearsalLines = (rehearsal: Rehearsal): readonly string[] => {
   const words = rehearsalWords(rehearsal, FULL);

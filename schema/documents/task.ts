@@ -17,6 +17,7 @@ import {
   text,
   type WrittenOf,
 } from './field.ts';
+import { LIFECYCLES } from '../lifecycle.ts';
 import { NAME_PATTERN } from '../patterns.ts';
 
 const ABSOLUTE = '^/';
@@ -173,6 +174,16 @@ const containerFields = {
 
 export const taskFields = {
   ...containerFields,
+  lifecycle: field('version', Type.Enum([...LIFECYCLES]), {
+    description:
+      'When it runs (rules 15): `prestart` to its end before the main tasks, `sidecar` beside them and a little longer, `poststart` to its end once they are healthy, `poststop` to its end when all others have ended.',
+    default: 'a main task',
+  }),
+  depends_on: field('version', Type.Array(name), {
+    description:
+      'Tasks of the group that it starts after: they are completed, or started and healthy.',
+    default: null,
+  }),
   resources: field('version', resourcesSchema, {
     description: 'CPU and memory.',
     default: 'cpu 100m, memory 128MiB',
@@ -202,7 +213,8 @@ export const taskFields = {
     default: 'SIGTERM',
   }),
   kill_timeout: field('in-place', duration, {
-    description: 'Time from that signal to SIGKILL.',
+    description:
+      'Time from that signal to SIGKILL. A `poststop` task has so long to run, from its turn on.',
     default: '10s',
   }),
 };

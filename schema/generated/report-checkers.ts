@@ -98,7 +98,7 @@ return errors === 0;
 }
 
 export const report = validate25;
-const schema9 = {"type":"object","required":["whole","head","bodies","changed","removed","usage"],"properties":{"whole":{"type":"boolean"},"head":{"$ref":"shared#/$defs/part19"},"bodies":{"$ref":"shared#/$defs/part57"},"bodyHashes":{"$ref":"shared#/$defs/part58"},"changed":{"$ref":"shared#/$defs/part81"},"removed":{"$ref":"shared#/$defs/part4"},"usage":{"$ref":"shared#/$defs/part83"}},"$id":"report"};
+const schema9 = {"type":"object","required":["whole","head","bodies","changed","removed","usage"],"properties":{"whole":{"type":"boolean"},"head":{"$ref":"shared#/$defs/part19"},"bodies":{"$ref":"shared#/$defs/part59"},"bodyHashes":{"$ref":"shared#/$defs/part60"},"changed":{"$ref":"shared#/$defs/part83"},"removed":{"$ref":"shared#/$defs/part4"},"usage":{"$ref":"shared#/$defs/part85"}},"$id":"report"};
 const schema10 = {"type":"object","required":["node","cluster","acceptedGeneration","acceptedCommit","acceptedHash","accepted","capacity","attributes","address","foreign","conditions","portsTaken"],"properties":{"node":{"$ref":"shared#/$defs/part0"},"cluster":{"type":"string","minLength":1,"maxLength":253},"acceptedGeneration":{"type":"integer","minimum":0,"maximum":9007199254740991},"acceptedCommit":{"$ref":"shared#/$defs/part1"},"acceptedHash":{"$ref":"shared#/$defs/part2"},"accepted":{"$ref":"shared#/$defs/part4"},"capacity":{"$ref":"shared#/$defs/part5"},"attributes":{"$ref":"shared#/$defs/part7"},"address":{"type":"string","maxLength":1024},"foreign":{"type":"integer","minimum":0,"maximum":9007199254740991},"conditions":{"$ref":"shared#/$defs/part9"},"portsTaken":{"$ref":"shared#/$defs/part10"},"portHolders":{"$ref":"shared#/$defs/part12"},"volumes":{"$ref":"shared#/$defs/part14"},"fetched":{"$ref":"shared#/$defs/part18"}}};
 
 function validate27(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
@@ -1351,8 +1351,8 @@ validate26.errors = vErrors;
 return errors === 0;
 }
 
-const schema30 = {"type":"array","items":{"$ref":"shared#/$defs/part56"},"maxItems":4000};
-const schema31 = {"type":"object","required":["format","allocation","cluster","namespace","job","group","index","attempt","node","specHash","deployment","commit","settled","priority","minHealthyMs","spec"],"properties":{"format":{"type":"number","const":1},"allocation":{"$ref":"shared#/$defs/part3"},"cluster":{"type":"string","minLength":1,"maxLength":253},"namespace":{"$ref":"shared#/$defs/part20"},"job":{"$ref":"shared#/$defs/part20"},"group":{"$ref":"shared#/$defs/part20"},"index":{"type":"integer","minimum":0,"maximum":9007199254740991},"attempt":{"type":"integer","minimum":0,"maximum":9007199254740991},"node":{"$ref":"shared#/$defs/part0"},"specHash":{"type":"string","pattern":"^[0-9a-f]{16,64}$"},"deployment":{"type":"string","pattern":"^[0-9a-f]{16,64}$"},"commit":{"type":"string","pattern":"^([0-9a-f]{40}|[0-9a-f]{64})$"},"settled":{"type":"boolean"},"priority":{"type":"integer","minimum":0,"maximum":100},"minHealthyMs":{"type":"number","minimum":0},"nodeAttributes":{"$ref":"shared#/$defs/part22"},"evidence":{"type":"string","const":"logs"},"spec":{"$ref":"shared#/$defs/part55"}}};
+const schema30 = {"type":"array","items":{"$ref":"shared#/$defs/part58"},"maxItems":4000};
+const schema31 = {"type":"object","required":["format","allocation","cluster","namespace","job","group","index","attempt","node","specHash","deployment","commit","settled","priority","minHealthyMs","spec"],"properties":{"format":{"type":"number","const":1},"allocation":{"$ref":"shared#/$defs/part3"},"cluster":{"type":"string","minLength":1,"maxLength":253},"namespace":{"$ref":"shared#/$defs/part20"},"job":{"$ref":"shared#/$defs/part20"},"group":{"$ref":"shared#/$defs/part20"},"index":{"type":"integer","minimum":0,"maximum":9007199254740991},"attempt":{"type":"integer","minimum":0,"maximum":9007199254740991},"node":{"$ref":"shared#/$defs/part0"},"specHash":{"type":"string","pattern":"^[0-9a-f]{16,64}$"},"deployment":{"type":"string","pattern":"^[0-9a-f]{16,64}$"},"commit":{"type":"string","pattern":"^([0-9a-f]{40}|[0-9a-f]{64})$"},"settled":{"type":"boolean"},"priority":{"type":"integer","minimum":0,"maximum":100},"minHealthyMs":{"type":"number","minimum":0},"nodeAttributes":{"$ref":"shared#/$defs/part22"},"evidence":{"type":"string","const":"logs"},"spec":{"$ref":"shared#/$defs/part57"}}};
 const schema32 = {"type":"string","pattern":"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"};
 const pattern9 = new RegExp("^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$", "u");
 
@@ -1460,7 +1460,7 @@ validate74.errors = vErrors;
 return errors === 0;
 }
 
-const schema35 = {"type":"object","required":["name","hash","count","scale","networkMode","ports","constraints","spread","restart","reschedule","stopAfterMs","singleton","shutdownDelayMs","volumes","tasks","ask","labels"],"properties":{"name":{"$ref":"shared#/$defs/part20"},"hash":{"type":"string","pattern":"^[0-9a-f]{16,64}$"},"count":{"type":"integer","minimum":0,"maximum":9007199254740991},"scale":{"$ref":"shared#/$defs/part24"},"networkMode":{"type":"string","enum":["bridge","host","none"]},"ports":{"$ref":"shared#/$defs/part27"},"constraints":{"$ref":"shared#/$defs/part29"},"spread":{"$ref":"shared#/$defs/part31"},"restart":{"$ref":"shared#/$defs/part32"},"reschedule":{"$ref":"shared#/$defs/part34"},"stopAfterMs":{"type":"number","minimum":0},"singleton":{"type":"boolean"},"shutdownDelayMs":{"type":"number","minimum":0},"volumes":{"$ref":"shared#/$defs/part36"},"tasks":{"$ref":"shared#/$defs/part54"},"ask":{"$ref":"shared#/$defs/part5"},"labels":{"$ref":"shared#/$defs/part22"}}};
+const schema35 = {"type":"object","required":["name","hash","count","scale","networkMode","ports","constraints","spread","restart","reschedule","stopAfterMs","singleton","shutdownDelayMs","volumes","tasks","ask","labels"],"properties":{"name":{"$ref":"shared#/$defs/part20"},"hash":{"type":"string","pattern":"^[0-9a-f]{16,64}$"},"count":{"type":"integer","minimum":0,"maximum":9007199254740991},"scale":{"$ref":"shared#/$defs/part24"},"networkMode":{"type":"string","enum":["bridge","host","none"]},"ports":{"$ref":"shared#/$defs/part27"},"constraints":{"$ref":"shared#/$defs/part29"},"spread":{"$ref":"shared#/$defs/part31"},"restart":{"$ref":"shared#/$defs/part32"},"reschedule":{"$ref":"shared#/$defs/part34"},"stopAfterMs":{"type":"number","minimum":0},"singleton":{"type":"boolean"},"shutdownDelayMs":{"type":"number","minimum":0},"volumes":{"$ref":"shared#/$defs/part36"},"tasks":{"$ref":"shared#/$defs/part56"},"ask":{"$ref":"shared#/$defs/part5"},"labels":{"$ref":"shared#/$defs/part22"}}};
 const schema36 = {"anyOf":[{"$ref":"shared#/$defs/part23"},{"type":"null"}]};
 const schema37 = {"type":"object","required":["min","max","fromFile"],"properties":{"min":{"type":"integer","minimum":0,"maximum":9007199254740991},"max":{"type":"integer","minimum":0,"maximum":9007199254740991},"fromFile":{"type":"boolean"}}};
 
@@ -2346,25 +2346,78 @@ validate105.errors = vErrors;
 return errors === 0;
 }
 
-const schema50 = {"type":"array","items":{"$ref":"shared#/$defs/part53"},"minItems":1,"maxItems":1000};
-const schema51 = {"type":"object","required":["name","image","entrypoint","command","environment","user","workingDir","readOnlyRoot","tmpfs","files","volumes","cpuMilli","cpuMaxMilli","memoryBytes","memoryMaxBytes","pidsMax","capAdd","capDrop","checks","killSignal","killTimeoutMs"],"properties":{"name":{"$ref":"shared#/$defs/part20"},"image":{"$ref":"shared#/$defs/part37"},"entrypoint":{"$ref":"shared#/$defs/part39"},"command":{"$ref":"shared#/$defs/part39"},"environment":{"$ref":"shared#/$defs/part22"},"user":{"anyOf":[{"type":"string"},{"type":"null"}]},"workingDir":{"anyOf":[{"type":"string"},{"type":"null"}]},"readOnlyRoot":{"type":"boolean"},"tmpfs":{"$ref":"shared#/$defs/part38"},"files":{"$ref":"shared#/$defs/part41"},"volumes":{"$ref":"shared#/$defs/part45"},"cpuMilli":{"type":"number","minimum":0},"cpuMaxMilli":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"memoryBytes":{"type":"number","minimum":0},"memoryMaxBytes":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"pidsMax":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"capAdd":{"$ref":"shared#/$defs/part38"},"capDrop":{"$ref":"shared#/$defs/part38"},"checks":{"$ref":"shared#/$defs/part52"},"killSignal":{"type":"string"},"killTimeoutMs":{"type":"number","minimum":0}}};
-const schema52 = {"type":"object","required":["reference","repository","digest"],"properties":{"reference":{"type":"string"},"repository":{"type":"string"},"digest":{"anyOf":[{"type":"string"},{"type":"null"}]}}};
+const schema50 = {"type":"array","items":{"$ref":"shared#/$defs/part55"},"minItems":1,"maxItems":1000};
+const schema51 = {"type":"object","required":["name","image","entrypoint","command","environment","user","workingDir","readOnlyRoot","tmpfs","files","volumes","cpuMilli","cpuMaxMilli","memoryBytes","memoryMaxBytes","pidsMax","capAdd","capDrop","checks","killSignal","killTimeoutMs"],"properties":{"name":{"$ref":"shared#/$defs/part20"},"lifecycle":{"$ref":"shared#/$defs/part37"},"dependsOn":{"$ref":"shared#/$defs/part38"},"image":{"$ref":"shared#/$defs/part39"},"entrypoint":{"$ref":"shared#/$defs/part41"},"command":{"$ref":"shared#/$defs/part41"},"environment":{"$ref":"shared#/$defs/part22"},"user":{"anyOf":[{"type":"string"},{"type":"null"}]},"workingDir":{"anyOf":[{"type":"string"},{"type":"null"}]},"readOnlyRoot":{"type":"boolean"},"tmpfs":{"$ref":"shared#/$defs/part40"},"files":{"$ref":"shared#/$defs/part43"},"volumes":{"$ref":"shared#/$defs/part47"},"cpuMilli":{"type":"number","minimum":0},"cpuMaxMilli":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"memoryBytes":{"type":"number","minimum":0},"memoryMaxBytes":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"pidsMax":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"capAdd":{"$ref":"shared#/$defs/part40"},"capDrop":{"$ref":"shared#/$defs/part40"},"checks":{"$ref":"shared#/$defs/part54"},"killSignal":{"type":"string"},"killTimeoutMs":{"type":"number","minimum":0}}};
+const schema52 = {"type":"string","enum":["prestart","sidecar","poststart","poststop"]};
 
 function validate113(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(typeof data !== "string"){
+validate113.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"}}];
+return false;
+}
+if(!((((data === "prestart") || (data === "sidecar")) || (data === "poststart")) || (data === "poststop"))){
+validate113.errors = [{instancePath,schemaPath:"#/enum",keyword:"enum",params:{allowedValues: schema52.enum}}];
+return false;
+}
+validate113.errors = vErrors;
+return errors === 0;
+}
+
+const schema53 = {"type":"array","items":{"$ref":"shared#/$defs/part20"},"maxItems":1000};
+
+function validate115(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length > 1000){
+validate115.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 1000}}];
+return false;
+}
+else {
+var valid0 = true;
+const len0 = data.length;
+for(let i0=0; i0<len0; i0++){
+const _errs1 = errors;
+if(!(validate69(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData}))){
+vErrors = vErrors === null ? validate69.errors : vErrors.concat(validate69.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+if(!valid0){
+break;
+}
+}
+}
+}
+else {
+validate115.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+return false;
+}
+}
+validate115.errors = vErrors;
+return errors === 0;
+}
+
+const schema54 = {"type":"object","required":["reference","repository","digest"],"properties":{"reference":{"type":"string"},"repository":{"type":"string"},"digest":{"anyOf":[{"type":"string"},{"type":"null"}]}}};
+
+function validate118(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((((data.reference === undefined) && (missing0 = "reference")) || ((data.repository === undefined) && (missing0 = "repository"))) || ((data.digest === undefined) && (missing0 = "digest"))){
-validate113.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
+validate118.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
 return false;
 }
 else {
 if(data.reference !== undefined){
 const _errs1 = errors;
 if(typeof data.reference !== "string"){
-validate113.errors = [{instancePath:instancePath+"/reference",schemaPath:"#/properties/reference/type",keyword:"type",params:{type: "string"}}];
+validate118.errors = [{instancePath:instancePath+"/reference",schemaPath:"#/properties/reference/type",keyword:"type",params:{type: "string"}}];
 return false;
 }
 var valid0 = _errs1 === errors;
@@ -2376,7 +2429,7 @@ if(valid0){
 if(data.repository !== undefined){
 const _errs3 = errors;
 if(typeof data.repository !== "string"){
-validate113.errors = [{instancePath:instancePath+"/repository",schemaPath:"#/properties/repository/type",keyword:"type",params:{type: "string"}}];
+validate118.errors = [{instancePath:instancePath+"/repository",schemaPath:"#/properties/repository/type",keyword:"type",params:{type: "string"}}];
 return false;
 }
 var valid0 = _errs3 === errors;
@@ -2427,7 +2480,7 @@ else {
 vErrors.push(err2);
 }
 errors++;
-validate113.errors = vErrors;
+validate118.errors = vErrors;
 return false;
 }
 else {
@@ -2451,24 +2504,24 @@ var valid0 = true;
 }
 }
 else {
-validate113.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate118.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
 return false;
 }
 }
-validate113.errors = vErrors;
+validate118.errors = vErrors;
 return errors === 0;
 }
 
-const schema53 = {"anyOf":[{"$ref":"shared#/$defs/part38"},{"type":"null"}]};
-const schema54 = {"type":"array","items":{"type":"string"},"maxItems":100000};
+const schema55 = {"anyOf":[{"$ref":"shared#/$defs/part40"},{"type":"null"}]};
+const schema56 = {"type":"array","items":{"type":"string"},"maxItems":100000};
 
-function validate116(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate121(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 100000){
-validate116.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 100000}}];
+validate121.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 100000}}];
 return false;
 }
 else {
@@ -2477,7 +2530,7 @@ const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
 if(typeof data[i0] !== "string"){
-validate116.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/type",keyword:"type",params:{type: "string"}}];
+validate121.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/type",keyword:"type",params:{type: "string"}}];
 return false;
 }
 var valid0 = _errs1 === errors;
@@ -2488,23 +2541,23 @@ break;
 }
 }
 else {
-validate116.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate121.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
 return false;
 }
 }
-validate116.errors = vErrors;
+validate121.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate115(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate120(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 const _errs0 = errors;
 let valid0 = false;
 const _errs1 = errors;
-if(!(validate116(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate116.errors : vErrors.concat(validate116.errors);
+if(!(validate121(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate121.errors : vErrors.concat(validate121.errors);
 errors = vErrors.length;
 }
 var _valid0 = _errs1 === errors;
@@ -2533,7 +2586,7 @@ else {
 vErrors.push(err1);
 }
 errors++;
-validate115.errors = vErrors;
+validate120.errors = vErrors;
 return false;
 }
 else {
@@ -2547,28 +2600,28 @@ vErrors = null;
 }
 }
 }
-validate115.errors = vErrors;
+validate120.errors = vErrors;
 return errors === 0;
 }
 
-const schema55 = {"type":"array","items":{"$ref":"shared#/$defs/part40"},"maxItems":1000};
-const schema56 = {"type":"object","required":["path","source","content"],"properties":{"path":{"type":"string"},"source":{"type":"string"},"content":{"type":"string"}}};
+const schema57 = {"type":"array","items":{"$ref":"shared#/$defs/part42"},"maxItems":1000};
+const schema58 = {"type":"object","required":["path","source","content"],"properties":{"path":{"type":"string"},"source":{"type":"string"},"content":{"type":"string"}}};
 
-function validate123(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate128(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((((data.path === undefined) && (missing0 = "path")) || ((data.source === undefined) && (missing0 = "source"))) || ((data.content === undefined) && (missing0 = "content"))){
-validate123.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
+validate128.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
 return false;
 }
 else {
 if(data.path !== undefined){
 const _errs1 = errors;
 if(typeof data.path !== "string"){
-validate123.errors = [{instancePath:instancePath+"/path",schemaPath:"#/properties/path/type",keyword:"type",params:{type: "string"}}];
+validate128.errors = [{instancePath:instancePath+"/path",schemaPath:"#/properties/path/type",keyword:"type",params:{type: "string"}}];
 return false;
 }
 var valid0 = _errs1 === errors;
@@ -2580,7 +2633,7 @@ if(valid0){
 if(data.source !== undefined){
 const _errs3 = errors;
 if(typeof data.source !== "string"){
-validate123.errors = [{instancePath:instancePath+"/source",schemaPath:"#/properties/source/type",keyword:"type",params:{type: "string"}}];
+validate128.errors = [{instancePath:instancePath+"/source",schemaPath:"#/properties/source/type",keyword:"type",params:{type: "string"}}];
 return false;
 }
 var valid0 = _errs3 === errors;
@@ -2592,7 +2645,7 @@ if(valid0){
 if(data.content !== undefined){
 const _errs5 = errors;
 if(typeof data.content !== "string"){
-validate123.errors = [{instancePath:instancePath+"/content",schemaPath:"#/properties/content/type",keyword:"type",params:{type: "string"}}];
+validate128.errors = [{instancePath:instancePath+"/content",schemaPath:"#/properties/content/type",keyword:"type",params:{type: "string"}}];
 return false;
 }
 var valid0 = _errs5 === errors;
@@ -2605,22 +2658,22 @@ var valid0 = true;
 }
 }
 else {
-validate123.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate128.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
 return false;
 }
 }
-validate123.errors = vErrors;
+validate128.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate122(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate127(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 1000){
-validate122.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 1000}}];
+validate127.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 1000}}];
 return false;
 }
 else {
@@ -2628,8 +2681,8 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate123(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData}))){
-vErrors = vErrors === null ? validate123.errors : vErrors.concat(validate123.errors);
+if(!(validate128(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData}))){
+vErrors = vErrors === null ? validate128.errors : vErrors.concat(validate128.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
@@ -2640,26 +2693,26 @@ break;
 }
 }
 else {
-validate122.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate127.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
 return false;
 }
 }
-validate122.errors = vErrors;
+validate127.errors = vErrors;
 return errors === 0;
 }
 
-const schema57 = {"type":"array","items":{"$ref":"shared#/$defs/part44"},"maxItems":1000};
-const schema58 = {"anyOf":[{"$ref":"shared#/$defs/part42"},{"$ref":"shared#/$defs/part43"}]};
-const schema59 = {"type":"object","required":["kind","name","path","readOnly","onLoss"],"properties":{"kind":{"type":"string","const":"named"},"name":{"$ref":"shared#/$defs/part20"},"path":{"type":"string"},"readOnly":{"type":"boolean"},"onLoss":{"type":"string","enum":["wait","recreate"]}}};
+const schema59 = {"type":"array","items":{"$ref":"shared#/$defs/part46"},"maxItems":1000};
+const schema60 = {"anyOf":[{"$ref":"shared#/$defs/part44"},{"$ref":"shared#/$defs/part45"}]};
+const schema61 = {"type":"object","required":["kind","name","path","readOnly","onLoss"],"properties":{"kind":{"type":"string","const":"named"},"name":{"$ref":"shared#/$defs/part20"},"path":{"type":"string"},"readOnly":{"type":"boolean"},"onLoss":{"type":"string","enum":["wait","recreate"]}}};
 
-function validate128(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate133(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((((((data.kind === undefined) && (missing0 = "kind")) || ((data.name === undefined) && (missing0 = "name"))) || ((data.path === undefined) && (missing0 = "path"))) || ((data.readOnly === undefined) && (missing0 = "readOnly"))) || ((data.onLoss === undefined) && (missing0 = "onLoss"))){
-validate128.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
+validate133.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
 return false;
 }
 else {
@@ -2667,11 +2720,11 @@ if(data.kind !== undefined){
 let data0 = data.kind;
 const _errs1 = errors;
 if(typeof data0 !== "string"){
-validate128.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/type",keyword:"type",params:{type: "string"}}];
+validate133.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/type",keyword:"type",params:{type: "string"}}];
 return false;
 }
 if("named" !== data0){
-validate128.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "named"}}];
+validate133.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "named"}}];
 return false;
 }
 var valid0 = _errs1 === errors;
@@ -2695,7 +2748,7 @@ if(valid0){
 if(data.path !== undefined){
 const _errs4 = errors;
 if(typeof data.path !== "string"){
-validate128.errors = [{instancePath:instancePath+"/path",schemaPath:"#/properties/path/type",keyword:"type",params:{type: "string"}}];
+validate133.errors = [{instancePath:instancePath+"/path",schemaPath:"#/properties/path/type",keyword:"type",params:{type: "string"}}];
 return false;
 }
 var valid0 = _errs4 === errors;
@@ -2707,7 +2760,7 @@ if(valid0){
 if(data.readOnly !== undefined){
 const _errs6 = errors;
 if(typeof data.readOnly !== "boolean"){
-validate128.errors = [{instancePath:instancePath+"/readOnly",schemaPath:"#/properties/readOnly/type",keyword:"type",params:{type: "boolean"}}];
+validate133.errors = [{instancePath:instancePath+"/readOnly",schemaPath:"#/properties/readOnly/type",keyword:"type",params:{type: "boolean"}}];
 return false;
 }
 var valid0 = _errs6 === errors;
@@ -2720,11 +2773,11 @@ if(data.onLoss !== undefined){
 let data4 = data.onLoss;
 const _errs8 = errors;
 if(typeof data4 !== "string"){
-validate128.errors = [{instancePath:instancePath+"/onLoss",schemaPath:"#/properties/onLoss/type",keyword:"type",params:{type: "string"}}];
+validate133.errors = [{instancePath:instancePath+"/onLoss",schemaPath:"#/properties/onLoss/type",keyword:"type",params:{type: "string"}}];
 return false;
 }
 if(!((data4 === "wait") || (data4 === "recreate"))){
-validate128.errors = [{instancePath:instancePath+"/onLoss",schemaPath:"#/properties/onLoss/enum",keyword:"enum",params:{allowedValues: schema59.properties.onLoss.enum}}];
+validate133.errors = [{instancePath:instancePath+"/onLoss",schemaPath:"#/properties/onLoss/enum",keyword:"enum",params:{allowedValues: schema61.properties.onLoss.enum}}];
 return false;
 }
 var valid0 = _errs8 === errors;
@@ -2739,24 +2792,24 @@ var valid0 = true;
 }
 }
 else {
-validate128.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate133.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
 return false;
 }
 }
-validate128.errors = vErrors;
+validate133.errors = vErrors;
 return errors === 0;
 }
 
-const schema60 = {"type":"object","required":["kind","source","path","readOnly"],"properties":{"kind":{"type":"string","const":"host"},"source":{"type":"string"},"path":{"type":"string"},"readOnly":{"type":"boolean"}}};
+const schema62 = {"type":"object","required":["kind","source","path","readOnly"],"properties":{"kind":{"type":"string","const":"host"},"source":{"type":"string"},"path":{"type":"string"},"readOnly":{"type":"boolean"}}};
 
-function validate131(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate136(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if(((((data.kind === undefined) && (missing0 = "kind")) || ((data.source === undefined) && (missing0 = "source"))) || ((data.path === undefined) && (missing0 = "path"))) || ((data.readOnly === undefined) && (missing0 = "readOnly"))){
-validate131.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
+validate136.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
 return false;
 }
 else {
@@ -2764,11 +2817,11 @@ if(data.kind !== undefined){
 let data0 = data.kind;
 const _errs1 = errors;
 if(typeof data0 !== "string"){
-validate131.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/type",keyword:"type",params:{type: "string"}}];
+validate136.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/type",keyword:"type",params:{type: "string"}}];
 return false;
 }
 if("host" !== data0){
-validate131.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "host"}}];
+validate136.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "host"}}];
 return false;
 }
 var valid0 = _errs1 === errors;
@@ -2780,7 +2833,7 @@ if(valid0){
 if(data.source !== undefined){
 const _errs3 = errors;
 if(typeof data.source !== "string"){
-validate131.errors = [{instancePath:instancePath+"/source",schemaPath:"#/properties/source/type",keyword:"type",params:{type: "string"}}];
+validate136.errors = [{instancePath:instancePath+"/source",schemaPath:"#/properties/source/type",keyword:"type",params:{type: "string"}}];
 return false;
 }
 var valid0 = _errs3 === errors;
@@ -2792,7 +2845,7 @@ if(valid0){
 if(data.path !== undefined){
 const _errs5 = errors;
 if(typeof data.path !== "string"){
-validate131.errors = [{instancePath:instancePath+"/path",schemaPath:"#/properties/path/type",keyword:"type",params:{type: "string"}}];
+validate136.errors = [{instancePath:instancePath+"/path",schemaPath:"#/properties/path/type",keyword:"type",params:{type: "string"}}];
 return false;
 }
 var valid0 = _errs5 === errors;
@@ -2804,7 +2857,7 @@ if(valid0){
 if(data.readOnly !== undefined){
 const _errs7 = errors;
 if(typeof data.readOnly !== "boolean"){
-validate131.errors = [{instancePath:instancePath+"/readOnly",schemaPath:"#/properties/readOnly/type",keyword:"type",params:{type: "boolean"}}];
+validate136.errors = [{instancePath:instancePath+"/readOnly",schemaPath:"#/properties/readOnly/type",keyword:"type",params:{type: "boolean"}}];
 return false;
 }
 var valid0 = _errs7 === errors;
@@ -2818,31 +2871,31 @@ var valid0 = true;
 }
 }
 else {
-validate131.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate136.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
 return false;
 }
 }
-validate131.errors = vErrors;
+validate136.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate127(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate132(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 const _errs0 = errors;
 let valid0 = false;
 const _errs1 = errors;
-if(!(validate128(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate128.errors : vErrors.concat(validate128.errors);
+if(!(validate133(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate133.errors : vErrors.concat(validate133.errors);
 errors = vErrors.length;
 }
 var _valid0 = _errs1 === errors;
 valid0 = valid0 || _valid0;
 if(!valid0){
 const _errs2 = errors;
-if(!(validate131(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate131.errors : vErrors.concat(validate131.errors);
+if(!(validate136(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate136.errors : vErrors.concat(validate136.errors);
 errors = vErrors.length;
 }
 var _valid0 = _errs2 === errors;
@@ -2857,7 +2910,7 @@ else {
 vErrors.push(err0);
 }
 errors++;
-validate127.errors = vErrors;
+validate132.errors = vErrors;
 return false;
 }
 else {
@@ -2871,18 +2924,18 @@ vErrors = null;
 }
 }
 }
-validate127.errors = vErrors;
+validate132.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate126(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate131(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 1000){
-validate126.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 1000}}];
+validate131.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 1000}}];
 return false;
 }
 else {
@@ -2890,8 +2943,8 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate127(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData}))){
-vErrors = vErrors === null ? validate127.errors : vErrors.concat(validate127.errors);
+if(!(validate132(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData}))){
+vErrors = vErrors === null ? validate132.errors : vErrors.concat(validate132.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
@@ -2902,28 +2955,28 @@ break;
 }
 }
 else {
-validate126.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate131.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
 return false;
 }
 }
-validate126.errors = vErrors;
+validate131.errors = vErrors;
 return errors === 0;
 }
 
-const schema61 = {"type":"object","required":["startup","ready","live"],"properties":{"startup":{"$ref":"shared#/$defs/part51"},"ready":{"$ref":"shared#/$defs/part51"},"live":{"$ref":"shared#/$defs/part51"}}};
-const schema62 = {"anyOf":[{"$ref":"shared#/$defs/part50"},{"type":"null"}]};
-const schema63 = {"type":"object","required":["probe","intervalMs","timeoutMs","retries"],"properties":{"probe":{"$ref":"shared#/$defs/part49"},"intervalMs":{"type":"number","minimum":0},"timeoutMs":{"type":"number","minimum":0},"retries":{"type":"integer","minimum":0,"maximum":9007199254740991}}};
-const schema64 = {"anyOf":[{"$ref":"shared#/$defs/part46"},{"$ref":"shared#/$defs/part47"},{"$ref":"shared#/$defs/part48"}]};
-const schema65 = {"type":"object","required":["kind","path","port"],"properties":{"kind":{"type":"string","const":"http"},"path":{"type":"string"},"port":{"type":"string"}}};
+const schema63 = {"type":"object","required":["startup","ready","live"],"properties":{"startup":{"$ref":"shared#/$defs/part53"},"ready":{"$ref":"shared#/$defs/part53"},"live":{"$ref":"shared#/$defs/part53"}}};
+const schema64 = {"anyOf":[{"$ref":"shared#/$defs/part52"},{"type":"null"}]};
+const schema65 = {"type":"object","required":["probe","intervalMs","timeoutMs","retries"],"properties":{"probe":{"$ref":"shared#/$defs/part51"},"intervalMs":{"type":"number","minimum":0},"timeoutMs":{"type":"number","minimum":0},"retries":{"type":"integer","minimum":0,"maximum":9007199254740991}}};
+const schema66 = {"anyOf":[{"$ref":"shared#/$defs/part48"},{"$ref":"shared#/$defs/part49"},{"$ref":"shared#/$defs/part50"}]};
+const schema67 = {"type":"object","required":["kind","path","port"],"properties":{"kind":{"type":"string","const":"http"},"path":{"type":"string"},"port":{"type":"string"}}};
 
-function validate141(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate146(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((((data.kind === undefined) && (missing0 = "kind")) || ((data.path === undefined) && (missing0 = "path"))) || ((data.port === undefined) && (missing0 = "port"))){
-validate141.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
+validate146.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
 return false;
 }
 else {
@@ -2931,11 +2984,11 @@ if(data.kind !== undefined){
 let data0 = data.kind;
 const _errs1 = errors;
 if(typeof data0 !== "string"){
-validate141.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/type",keyword:"type",params:{type: "string"}}];
+validate146.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/type",keyword:"type",params:{type: "string"}}];
 return false;
 }
 if("http" !== data0){
-validate141.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "http"}}];
+validate146.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "http"}}];
 return false;
 }
 var valid0 = _errs1 === errors;
@@ -2947,7 +3000,7 @@ if(valid0){
 if(data.path !== undefined){
 const _errs3 = errors;
 if(typeof data.path !== "string"){
-validate141.errors = [{instancePath:instancePath+"/path",schemaPath:"#/properties/path/type",keyword:"type",params:{type: "string"}}];
+validate146.errors = [{instancePath:instancePath+"/path",schemaPath:"#/properties/path/type",keyword:"type",params:{type: "string"}}];
 return false;
 }
 var valid0 = _errs3 === errors;
@@ -2959,7 +3012,7 @@ if(valid0){
 if(data.port !== undefined){
 const _errs5 = errors;
 if(typeof data.port !== "string"){
-validate141.errors = [{instancePath:instancePath+"/port",schemaPath:"#/properties/port/type",keyword:"type",params:{type: "string"}}];
+validate146.errors = [{instancePath:instancePath+"/port",schemaPath:"#/properties/port/type",keyword:"type",params:{type: "string"}}];
 return false;
 }
 var valid0 = _errs5 === errors;
@@ -2972,24 +3025,24 @@ var valid0 = true;
 }
 }
 else {
-validate141.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate146.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
 return false;
 }
 }
-validate141.errors = vErrors;
+validate146.errors = vErrors;
 return errors === 0;
 }
 
-const schema66 = {"type":"object","required":["kind","port"],"properties":{"kind":{"type":"string","const":"tcp"},"port":{"type":"string"}}};
+const schema68 = {"type":"object","required":["kind","port"],"properties":{"kind":{"type":"string","const":"tcp"},"port":{"type":"string"}}};
 
-function validate143(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate148(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if(((data.kind === undefined) && (missing0 = "kind")) || ((data.port === undefined) && (missing0 = "port"))){
-validate143.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
+validate148.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
 return false;
 }
 else {
@@ -2997,11 +3050,11 @@ if(data.kind !== undefined){
 let data0 = data.kind;
 const _errs1 = errors;
 if(typeof data0 !== "string"){
-validate143.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/type",keyword:"type",params:{type: "string"}}];
+validate148.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/type",keyword:"type",params:{type: "string"}}];
 return false;
 }
 if("tcp" !== data0){
-validate143.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "tcp"}}];
+validate148.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "tcp"}}];
 return false;
 }
 var valid0 = _errs1 === errors;
@@ -3013,7 +3066,7 @@ if(valid0){
 if(data.port !== undefined){
 const _errs3 = errors;
 if(typeof data.port !== "string"){
-validate143.errors = [{instancePath:instancePath+"/port",schemaPath:"#/properties/port/type",keyword:"type",params:{type: "string"}}];
+validate148.errors = [{instancePath:instancePath+"/port",schemaPath:"#/properties/port/type",keyword:"type",params:{type: "string"}}];
 return false;
 }
 var valid0 = _errs3 === errors;
@@ -3025,24 +3078,24 @@ var valid0 = true;
 }
 }
 else {
-validate143.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate148.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
 return false;
 }
 }
-validate143.errors = vErrors;
+validate148.errors = vErrors;
 return errors === 0;
 }
 
-const schema67 = {"type":"object","required":["kind","command"],"properties":{"kind":{"type":"string","const":"exec"},"command":{"$ref":"shared#/$defs/part38"}}};
+const schema69 = {"type":"object","required":["kind","command"],"properties":{"kind":{"type":"string","const":"exec"},"command":{"$ref":"shared#/$defs/part40"}}};
 
-function validate145(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate150(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if(((data.kind === undefined) && (missing0 = "kind")) || ((data.command === undefined) && (missing0 = "command"))){
-validate145.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
+validate150.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
 return false;
 }
 else {
@@ -3050,11 +3103,11 @@ if(data.kind !== undefined){
 let data0 = data.kind;
 const _errs1 = errors;
 if(typeof data0 !== "string"){
-validate145.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/type",keyword:"type",params:{type: "string"}}];
+validate150.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/type",keyword:"type",params:{type: "string"}}];
 return false;
 }
 if("exec" !== data0){
-validate145.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "exec"}}];
+validate150.errors = [{instancePath:instancePath+"/kind",schemaPath:"#/properties/kind/const",keyword:"const",params:{allowedValue: "exec"}}];
 return false;
 }
 var valid0 = _errs1 === errors;
@@ -3065,8 +3118,8 @@ var valid0 = true;
 if(valid0){
 if(data.command !== undefined){
 const _errs3 = errors;
-if(!(validate116(data.command, {instancePath:instancePath+"/command",parentData:data,parentDataProperty:"command",rootData}))){
-vErrors = vErrors === null ? validate116.errors : vErrors.concat(validate116.errors);
+if(!(validate121(data.command, {instancePath:instancePath+"/command",parentData:data,parentDataProperty:"command",rootData}))){
+vErrors = vErrors === null ? validate121.errors : vErrors.concat(validate121.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs3 === errors;
@@ -3078,39 +3131,39 @@ var valid0 = true;
 }
 }
 else {
-validate145.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate150.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
 return false;
 }
 }
-validate145.errors = vErrors;
+validate150.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate140(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate145(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 const _errs0 = errors;
 let valid0 = false;
 const _errs1 = errors;
-if(!(validate141(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate141.errors : vErrors.concat(validate141.errors);
+if(!(validate146(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate146.errors : vErrors.concat(validate146.errors);
 errors = vErrors.length;
 }
 var _valid0 = _errs1 === errors;
 valid0 = valid0 || _valid0;
 if(!valid0){
 const _errs2 = errors;
-if(!(validate143(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate143.errors : vErrors.concat(validate143.errors);
+if(!(validate148(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate148.errors : vErrors.concat(validate148.errors);
 errors = vErrors.length;
 }
 var _valid0 = _errs2 === errors;
 valid0 = valid0 || _valid0;
 if(!valid0){
 const _errs3 = errors;
-if(!(validate145(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate145.errors : vErrors.concat(validate145.errors);
+if(!(validate150(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate150.errors : vErrors.concat(validate150.errors);
 errors = vErrors.length;
 }
 var _valid0 = _errs3 === errors;
@@ -3126,7 +3179,7 @@ else {
 vErrors.push(err0);
 }
 errors++;
-validate140.errors = vErrors;
+validate145.errors = vErrors;
 return false;
 }
 else {
@@ -3140,26 +3193,26 @@ vErrors = null;
 }
 }
 }
-validate140.errors = vErrors;
+validate145.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate139(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate144(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if(((((data.probe === undefined) && (missing0 = "probe")) || ((data.intervalMs === undefined) && (missing0 = "intervalMs"))) || ((data.timeoutMs === undefined) && (missing0 = "timeoutMs"))) || ((data.retries === undefined) && (missing0 = "retries"))){
-validate139.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
+validate144.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
 return false;
 }
 else {
 if(data.probe !== undefined){
 const _errs1 = errors;
-if(!(validate140(data.probe, {instancePath:instancePath+"/probe",parentData:data,parentDataProperty:"probe",rootData}))){
-vErrors = vErrors === null ? validate140.errors : vErrors.concat(validate140.errors);
+if(!(validate145(data.probe, {instancePath:instancePath+"/probe",parentData:data,parentDataProperty:"probe",rootData}))){
+vErrors = vErrors === null ? validate145.errors : vErrors.concat(validate145.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
@@ -3174,12 +3227,12 @@ const _errs2 = errors;
 if(errors === _errs2){
 if((typeof data1 == "number") && (isFinite(data1))){
 if(data1 < 0 || isNaN(data1)){
-validate139.errors = [{instancePath:instancePath+"/intervalMs",schemaPath:"#/properties/intervalMs/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
+validate144.errors = [{instancePath:instancePath+"/intervalMs",schemaPath:"#/properties/intervalMs/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
 return false;
 }
 }
 else {
-validate139.errors = [{instancePath:instancePath+"/intervalMs",schemaPath:"#/properties/intervalMs/type",keyword:"type",params:{type: "number"}}];
+validate144.errors = [{instancePath:instancePath+"/intervalMs",schemaPath:"#/properties/intervalMs/type",keyword:"type",params:{type: "number"}}];
 return false;
 }
 }
@@ -3195,12 +3248,12 @@ const _errs4 = errors;
 if(errors === _errs4){
 if((typeof data2 == "number") && (isFinite(data2))){
 if(data2 < 0 || isNaN(data2)){
-validate139.errors = [{instancePath:instancePath+"/timeoutMs",schemaPath:"#/properties/timeoutMs/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
+validate144.errors = [{instancePath:instancePath+"/timeoutMs",schemaPath:"#/properties/timeoutMs/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
 return false;
 }
 }
 else {
-validate139.errors = [{instancePath:instancePath+"/timeoutMs",schemaPath:"#/properties/timeoutMs/type",keyword:"type",params:{type: "number"}}];
+validate144.errors = [{instancePath:instancePath+"/timeoutMs",schemaPath:"#/properties/timeoutMs/type",keyword:"type",params:{type: "number"}}];
 return false;
 }
 }
@@ -3214,18 +3267,18 @@ if(data.retries !== undefined){
 let data3 = data.retries;
 const _errs6 = errors;
 if(!(((typeof data3 == "number") && (!(data3 % 1) && !isNaN(data3))) && (isFinite(data3)))){
-validate139.errors = [{instancePath:instancePath+"/retries",schemaPath:"#/properties/retries/type",keyword:"type",params:{type: "integer"}}];
+validate144.errors = [{instancePath:instancePath+"/retries",schemaPath:"#/properties/retries/type",keyword:"type",params:{type: "integer"}}];
 return false;
 }
 if(errors === _errs6){
 if((typeof data3 == "number") && (isFinite(data3))){
 if(data3 > 9007199254740991 || isNaN(data3)){
-validate139.errors = [{instancePath:instancePath+"/retries",schemaPath:"#/properties/retries/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991}}];
+validate144.errors = [{instancePath:instancePath+"/retries",schemaPath:"#/properties/retries/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991}}];
 return false;
 }
 else {
 if(data3 < 0 || isNaN(data3)){
-validate139.errors = [{instancePath:instancePath+"/retries",schemaPath:"#/properties/retries/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
+validate144.errors = [{instancePath:instancePath+"/retries",schemaPath:"#/properties/retries/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
 return false;
 }
 }
@@ -3242,23 +3295,23 @@ var valid0 = true;
 }
 }
 else {
-validate139.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate144.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
 return false;
 }
 }
-validate139.errors = vErrors;
+validate144.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate138(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate143(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 const _errs0 = errors;
 let valid0 = false;
 const _errs1 = errors;
-if(!(validate139(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate139.errors : vErrors.concat(validate139.errors);
+if(!(validate144(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate144.errors : vErrors.concat(validate144.errors);
 errors = vErrors.length;
 }
 var _valid0 = _errs1 === errors;
@@ -3287,7 +3340,7 @@ else {
 vErrors.push(err1);
 }
 errors++;
-validate138.errors = vErrors;
+validate143.errors = vErrors;
 return false;
 }
 else {
@@ -3301,26 +3354,26 @@ vErrors = null;
 }
 }
 }
-validate138.errors = vErrors;
+validate143.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate137(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate142(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((((data.startup === undefined) && (missing0 = "startup")) || ((data.ready === undefined) && (missing0 = "ready"))) || ((data.live === undefined) && (missing0 = "live"))){
-validate137.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
+validate142.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
 return false;
 }
 else {
 if(data.startup !== undefined){
 const _errs1 = errors;
-if(!(validate138(data.startup, {instancePath:instancePath+"/startup",parentData:data,parentDataProperty:"startup",rootData}))){
-vErrors = vErrors === null ? validate138.errors : vErrors.concat(validate138.errors);
+if(!(validate143(data.startup, {instancePath:instancePath+"/startup",parentData:data,parentDataProperty:"startup",rootData}))){
+vErrors = vErrors === null ? validate143.errors : vErrors.concat(validate143.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
@@ -3331,8 +3384,8 @@ var valid0 = true;
 if(valid0){
 if(data.ready !== undefined){
 const _errs2 = errors;
-if(!(validate138(data.ready, {instancePath:instancePath+"/ready",parentData:data,parentDataProperty:"ready",rootData}))){
-vErrors = vErrors === null ? validate138.errors : vErrors.concat(validate138.errors);
+if(!(validate143(data.ready, {instancePath:instancePath+"/ready",parentData:data,parentDataProperty:"ready",rootData}))){
+vErrors = vErrors === null ? validate143.errors : vErrors.concat(validate143.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs2 === errors;
@@ -3343,8 +3396,8 @@ var valid0 = true;
 if(valid0){
 if(data.live !== undefined){
 const _errs3 = errors;
-if(!(validate138(data.live, {instancePath:instancePath+"/live",parentData:data,parentDataProperty:"live",rootData}))){
-vErrors = vErrors === null ? validate138.errors : vErrors.concat(validate138.errors);
+if(!(validate143(data.live, {instancePath:instancePath+"/live",parentData:data,parentDataProperty:"live",rootData}))){
+vErrors = vErrors === null ? validate143.errors : vErrors.concat(validate143.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs3 === errors;
@@ -3357,11 +3410,11 @@ var valid0 = true;
 }
 }
 else {
-validate137.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate142.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
 return false;
 }
 }
-validate137.errors = vErrors;
+validate142.errors = vErrors;
 return errors === 0;
 }
 
@@ -3389,9 +3442,9 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.image !== undefined){
+if(data.lifecycle !== undefined){
 const _errs2 = errors;
-if(!(validate113(data.image, {instancePath:instancePath+"/image",parentData:data,parentDataProperty:"image",rootData}))){
+if(!(validate113(data.lifecycle, {instancePath:instancePath+"/lifecycle",parentData:data,parentDataProperty:"lifecycle",rootData}))){
 vErrors = vErrors === null ? validate113.errors : vErrors.concat(validate113.errors);
 errors = vErrors.length;
 }
@@ -3401,9 +3454,9 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.entrypoint !== undefined){
+if(data.dependsOn !== undefined){
 const _errs3 = errors;
-if(!(validate115(data.entrypoint, {instancePath:instancePath+"/entrypoint",parentData:data,parentDataProperty:"entrypoint",rootData}))){
+if(!(validate115(data.dependsOn, {instancePath:instancePath+"/dependsOn",parentData:data,parentDataProperty:"dependsOn",rootData}))){
 vErrors = vErrors === null ? validate115.errors : vErrors.concat(validate115.errors);
 errors = vErrors.length;
 }
@@ -3413,10 +3466,10 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.command !== undefined){
+if(data.image !== undefined){
 const _errs4 = errors;
-if(!(validate115(data.command, {instancePath:instancePath+"/command",parentData:data,parentDataProperty:"command",rootData}))){
-vErrors = vErrors === null ? validate115.errors : vErrors.concat(validate115.errors);
+if(!(validate118(data.image, {instancePath:instancePath+"/image",parentData:data,parentDataProperty:"image",rootData}))){
+vErrors = vErrors === null ? validate118.errors : vErrors.concat(validate118.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs4 === errors;
@@ -3425,10 +3478,10 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.environment !== undefined){
+if(data.entrypoint !== undefined){
 const _errs5 = errors;
-if(!(validate74(data.environment, {instancePath:instancePath+"/environment",parentData:data,parentDataProperty:"environment",rootData}))){
-vErrors = vErrors === null ? validate74.errors : vErrors.concat(validate74.errors);
+if(!(validate120(data.entrypoint, {instancePath:instancePath+"/entrypoint",parentData:data,parentDataProperty:"entrypoint",rootData}))){
+vErrors = vErrors === null ? validate120.errors : vErrors.concat(validate120.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs5 === errors;
@@ -3437,13 +3490,37 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.user !== undefined){
-let data5 = data.user;
+if(data.command !== undefined){
 const _errs6 = errors;
+if(!(validate120(data.command, {instancePath:instancePath+"/command",parentData:data,parentDataProperty:"command",rootData}))){
+vErrors = vErrors === null ? validate120.errors : vErrors.concat(validate120.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs6 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.environment !== undefined){
 const _errs7 = errors;
-let valid1 = false;
+if(!(validate74(data.environment, {instancePath:instancePath+"/environment",parentData:data,parentDataProperty:"environment",rootData}))){
+vErrors = vErrors === null ? validate74.errors : vErrors.concat(validate74.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs7 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.user !== undefined){
+let data7 = data.user;
 const _errs8 = errors;
-if(typeof data5 !== "string"){
+const _errs9 = errors;
+let valid1 = false;
+const _errs10 = errors;
+if(typeof data7 !== "string"){
 const err0 = {instancePath:instancePath+"/user",schemaPath:"#/properties/user/anyOf/0/type",keyword:"type",params:{type: "string"}};
 if(vErrors === null){
 vErrors = [err0];
@@ -3453,11 +3530,11 @@ vErrors.push(err0);
 }
 errors++;
 }
-var _valid0 = _errs8 === errors;
+var _valid0 = _errs10 === errors;
 valid1 = valid1 || _valid0;
 if(!valid1){
-const _errs10 = errors;
-if(data5 !== null){
+const _errs12 = errors;
+if(data7 !== null){
 const err1 = {instancePath:instancePath+"/user",schemaPath:"#/properties/user/anyOf/1/type",keyword:"type",params:{type: "null"}};
 if(vErrors === null){
 vErrors = [err1];
@@ -3467,7 +3544,7 @@ vErrors.push(err1);
 }
 errors++;
 }
-var _valid0 = _errs10 === errors;
+var _valid0 = _errs12 === errors;
 valid1 = valid1 || _valid0;
 }
 if(!valid1){
@@ -3483,29 +3560,29 @@ validate111.errors = vErrors;
 return false;
 }
 else {
-errors = _errs7;
+errors = _errs9;
 if(vErrors !== null){
-if(_errs7){
-vErrors.length = _errs7;
+if(_errs9){
+vErrors.length = _errs9;
 }
 else {
 vErrors = null;
 }
 }
 }
-var valid0 = _errs6 === errors;
+var valid0 = _errs8 === errors;
 }
 else {
 var valid0 = true;
 }
 if(valid0){
 if(data.workingDir !== undefined){
-let data6 = data.workingDir;
-const _errs12 = errors;
-const _errs13 = errors;
-let valid2 = false;
+let data8 = data.workingDir;
 const _errs14 = errors;
-if(typeof data6 !== "string"){
+const _errs15 = errors;
+let valid2 = false;
+const _errs16 = errors;
+if(typeof data8 !== "string"){
 const err3 = {instancePath:instancePath+"/workingDir",schemaPath:"#/properties/workingDir/anyOf/0/type",keyword:"type",params:{type: "string"}};
 if(vErrors === null){
 vErrors = [err3];
@@ -3515,11 +3592,11 @@ vErrors.push(err3);
 }
 errors++;
 }
-var _valid1 = _errs14 === errors;
+var _valid1 = _errs16 === errors;
 valid2 = valid2 || _valid1;
 if(!valid2){
-const _errs16 = errors;
-if(data6 !== null){
+const _errs18 = errors;
+if(data8 !== null){
 const err4 = {instancePath:instancePath+"/workingDir",schemaPath:"#/properties/workingDir/anyOf/1/type",keyword:"type",params:{type: "null"}};
 if(vErrors === null){
 vErrors = [err4];
@@ -3529,7 +3606,7 @@ vErrors.push(err4);
 }
 errors++;
 }
-var _valid1 = _errs16 === errors;
+var _valid1 = _errs18 === errors;
 valid2 = valid2 || _valid1;
 }
 if(!valid2){
@@ -3545,39 +3622,27 @@ validate111.errors = vErrors;
 return false;
 }
 else {
-errors = _errs13;
+errors = _errs15;
 if(vErrors !== null){
-if(_errs13){
-vErrors.length = _errs13;
+if(_errs15){
+vErrors.length = _errs15;
 }
 else {
 vErrors = null;
 }
 }
 }
-var valid0 = _errs12 === errors;
+var valid0 = _errs14 === errors;
 }
 else {
 var valid0 = true;
 }
 if(valid0){
 if(data.readOnlyRoot !== undefined){
-const _errs18 = errors;
+const _errs20 = errors;
 if(typeof data.readOnlyRoot !== "boolean"){
 validate111.errors = [{instancePath:instancePath+"/readOnlyRoot",schemaPath:"#/properties/readOnlyRoot/type",keyword:"type",params:{type: "boolean"}}];
 return false;
-}
-var valid0 = _errs18 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.tmpfs !== undefined){
-const _errs20 = errors;
-if(!(validate116(data.tmpfs, {instancePath:instancePath+"/tmpfs",parentData:data,parentDataProperty:"tmpfs",rootData}))){
-vErrors = vErrors === null ? validate116.errors : vErrors.concat(validate116.errors);
-errors = vErrors.length;
 }
 var valid0 = _errs20 === errors;
 }
@@ -3585,22 +3650,10 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.files !== undefined){
-const _errs21 = errors;
-if(!(validate122(data.files, {instancePath:instancePath+"/files",parentData:data,parentDataProperty:"files",rootData}))){
-vErrors = vErrors === null ? validate122.errors : vErrors.concat(validate122.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs21 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.volumes !== undefined){
+if(data.tmpfs !== undefined){
 const _errs22 = errors;
-if(!(validate126(data.volumes, {instancePath:instancePath+"/volumes",parentData:data,parentDataProperty:"volumes",rootData}))){
-vErrors = vErrors === null ? validate126.errors : vErrors.concat(validate126.errors);
+if(!(validate121(data.tmpfs, {instancePath:instancePath+"/tmpfs",parentData:data,parentDataProperty:"tmpfs",rootData}))){
+vErrors = vErrors === null ? validate121.errors : vErrors.concat(validate121.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs22 === errors;
@@ -3609,12 +3662,36 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.cpuMilli !== undefined){
-let data11 = data.cpuMilli;
+if(data.files !== undefined){
 const _errs23 = errors;
-if(errors === _errs23){
-if((typeof data11 == "number") && (isFinite(data11))){
-if(data11 < 0 || isNaN(data11)){
+if(!(validate127(data.files, {instancePath:instancePath+"/files",parentData:data,parentDataProperty:"files",rootData}))){
+vErrors = vErrors === null ? validate127.errors : vErrors.concat(validate127.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs23 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.volumes !== undefined){
+const _errs24 = errors;
+if(!(validate131(data.volumes, {instancePath:instancePath+"/volumes",parentData:data,parentDataProperty:"volumes",rootData}))){
+vErrors = vErrors === null ? validate131.errors : vErrors.concat(validate131.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs24 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.cpuMilli !== undefined){
+let data13 = data.cpuMilli;
+const _errs25 = errors;
+if(errors === _errs25){
+if((typeof data13 == "number") && (isFinite(data13))){
+if(data13 < 0 || isNaN(data13)){
 validate111.errors = [{instancePath:instancePath+"/cpuMilli",schemaPath:"#/properties/cpuMilli/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
 return false;
 }
@@ -3624,21 +3701,21 @@ validate111.errors = [{instancePath:instancePath+"/cpuMilli",schemaPath:"#/prope
 return false;
 }
 }
-var valid0 = _errs23 === errors;
+var valid0 = _errs25 === errors;
 }
 else {
 var valid0 = true;
 }
 if(valid0){
 if(data.cpuMaxMilli !== undefined){
-let data12 = data.cpuMaxMilli;
-const _errs25 = errors;
-const _errs26 = errors;
-let valid3 = false;
+let data14 = data.cpuMaxMilli;
 const _errs27 = errors;
-if(errors === _errs27){
-if((typeof data12 == "number") && (isFinite(data12))){
-if(data12 < 0 || isNaN(data12)){
+const _errs28 = errors;
+let valid3 = false;
+const _errs29 = errors;
+if(errors === _errs29){
+if((typeof data14 == "number") && (isFinite(data14))){
+if(data14 < 0 || isNaN(data14)){
 const err6 = {instancePath:instancePath+"/cpuMaxMilli",schemaPath:"#/properties/cpuMaxMilli/anyOf/0/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}};
 if(vErrors === null){
 vErrors = [err6];
@@ -3660,11 +3737,11 @@ vErrors.push(err7);
 errors++;
 }
 }
-var _valid2 = _errs27 === errors;
+var _valid2 = _errs29 === errors;
 valid3 = valid3 || _valid2;
 if(!valid3){
-const _errs29 = errors;
-if(data12 !== null){
+const _errs31 = errors;
+if(data14 !== null){
 const err8 = {instancePath:instancePath+"/cpuMaxMilli",schemaPath:"#/properties/cpuMaxMilli/anyOf/1/type",keyword:"type",params:{type: "null"}};
 if(vErrors === null){
 vErrors = [err8];
@@ -3674,7 +3751,7 @@ vErrors.push(err8);
 }
 errors++;
 }
-var _valid2 = _errs29 === errors;
+var _valid2 = _errs31 === errors;
 valid3 = valid3 || _valid2;
 }
 if(!valid3){
@@ -3690,28 +3767,28 @@ validate111.errors = vErrors;
 return false;
 }
 else {
-errors = _errs26;
+errors = _errs28;
 if(vErrors !== null){
-if(_errs26){
-vErrors.length = _errs26;
+if(_errs28){
+vErrors.length = _errs28;
 }
 else {
 vErrors = null;
 }
 }
 }
-var valid0 = _errs25 === errors;
+var valid0 = _errs27 === errors;
 }
 else {
 var valid0 = true;
 }
 if(valid0){
 if(data.memoryBytes !== undefined){
-let data13 = data.memoryBytes;
-const _errs31 = errors;
-if(errors === _errs31){
-if((typeof data13 == "number") && (isFinite(data13))){
-if(data13 < 0 || isNaN(data13)){
+let data15 = data.memoryBytes;
+const _errs33 = errors;
+if(errors === _errs33){
+if((typeof data15 == "number") && (isFinite(data15))){
+if(data15 < 0 || isNaN(data15)){
 validate111.errors = [{instancePath:instancePath+"/memoryBytes",schemaPath:"#/properties/memoryBytes/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
 return false;
 }
@@ -3721,21 +3798,21 @@ validate111.errors = [{instancePath:instancePath+"/memoryBytes",schemaPath:"#/pr
 return false;
 }
 }
-var valid0 = _errs31 === errors;
+var valid0 = _errs33 === errors;
 }
 else {
 var valid0 = true;
 }
 if(valid0){
 if(data.memoryMaxBytes !== undefined){
-let data14 = data.memoryMaxBytes;
-const _errs33 = errors;
-const _errs34 = errors;
-let valid4 = false;
+let data16 = data.memoryMaxBytes;
 const _errs35 = errors;
-if(errors === _errs35){
-if((typeof data14 == "number") && (isFinite(data14))){
-if(data14 < 0 || isNaN(data14)){
+const _errs36 = errors;
+let valid4 = false;
+const _errs37 = errors;
+if(errors === _errs37){
+if((typeof data16 == "number") && (isFinite(data16))){
+if(data16 < 0 || isNaN(data16)){
 const err10 = {instancePath:instancePath+"/memoryMaxBytes",schemaPath:"#/properties/memoryMaxBytes/anyOf/0/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}};
 if(vErrors === null){
 vErrors = [err10];
@@ -3757,11 +3834,11 @@ vErrors.push(err11);
 errors++;
 }
 }
-var _valid3 = _errs35 === errors;
+var _valid3 = _errs37 === errors;
 valid4 = valid4 || _valid3;
 if(!valid4){
-const _errs37 = errors;
-if(data14 !== null){
+const _errs39 = errors;
+if(data16 !== null){
 const err12 = {instancePath:instancePath+"/memoryMaxBytes",schemaPath:"#/properties/memoryMaxBytes/anyOf/1/type",keyword:"type",params:{type: "null"}};
 if(vErrors === null){
 vErrors = [err12];
@@ -3771,7 +3848,7 @@ vErrors.push(err12);
 }
 errors++;
 }
-var _valid3 = _errs37 === errors;
+var _valid3 = _errs39 === errors;
 valid4 = valid4 || _valid3;
 }
 if(!valid4){
@@ -3787,31 +3864,31 @@ validate111.errors = vErrors;
 return false;
 }
 else {
-errors = _errs34;
+errors = _errs36;
 if(vErrors !== null){
-if(_errs34){
-vErrors.length = _errs34;
+if(_errs36){
+vErrors.length = _errs36;
 }
 else {
 vErrors = null;
 }
 }
 }
-var valid0 = _errs33 === errors;
+var valid0 = _errs35 === errors;
 }
 else {
 var valid0 = true;
 }
 if(valid0){
 if(data.pidsMax !== undefined){
-let data15 = data.pidsMax;
-const _errs39 = errors;
-const _errs40 = errors;
-let valid5 = false;
+let data17 = data.pidsMax;
 const _errs41 = errors;
-if(errors === _errs41){
-if((typeof data15 == "number") && (isFinite(data15))){
-if(data15 < 0 || isNaN(data15)){
+const _errs42 = errors;
+let valid5 = false;
+const _errs43 = errors;
+if(errors === _errs43){
+if((typeof data17 == "number") && (isFinite(data17))){
+if(data17 < 0 || isNaN(data17)){
 const err14 = {instancePath:instancePath+"/pidsMax",schemaPath:"#/properties/pidsMax/anyOf/0/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}};
 if(vErrors === null){
 vErrors = [err14];
@@ -3833,11 +3910,11 @@ vErrors.push(err15);
 errors++;
 }
 }
-var _valid4 = _errs41 === errors;
+var _valid4 = _errs43 === errors;
 valid5 = valid5 || _valid4;
 if(!valid5){
-const _errs43 = errors;
-if(data15 !== null){
+const _errs45 = errors;
+if(data17 !== null){
 const err16 = {instancePath:instancePath+"/pidsMax",schemaPath:"#/properties/pidsMax/anyOf/1/type",keyword:"type",params:{type: "null"}};
 if(vErrors === null){
 vErrors = [err16];
@@ -3847,7 +3924,7 @@ vErrors.push(err16);
 }
 errors++;
 }
-var _valid4 = _errs43 === errors;
+var _valid4 = _errs45 === errors;
 valid5 = valid5 || _valid4;
 }
 if(!valid5){
@@ -3863,50 +3940,26 @@ validate111.errors = vErrors;
 return false;
 }
 else {
-errors = _errs40;
+errors = _errs42;
 if(vErrors !== null){
-if(_errs40){
-vErrors.length = _errs40;
+if(_errs42){
+vErrors.length = _errs42;
 }
 else {
 vErrors = null;
 }
 }
 }
-var valid0 = _errs39 === errors;
+var valid0 = _errs41 === errors;
 }
 else {
 var valid0 = true;
 }
 if(valid0){
 if(data.capAdd !== undefined){
-const _errs45 = errors;
-if(!(validate116(data.capAdd, {instancePath:instancePath+"/capAdd",parentData:data,parentDataProperty:"capAdd",rootData}))){
-vErrors = vErrors === null ? validate116.errors : vErrors.concat(validate116.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs45 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.capDrop !== undefined){
-const _errs46 = errors;
-if(!(validate116(data.capDrop, {instancePath:instancePath+"/capDrop",parentData:data,parentDataProperty:"capDrop",rootData}))){
-vErrors = vErrors === null ? validate116.errors : vErrors.concat(validate116.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs46 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.checks !== undefined){
 const _errs47 = errors;
-if(!(validate137(data.checks, {instancePath:instancePath+"/checks",parentData:data,parentDataProperty:"checks",rootData}))){
-vErrors = vErrors === null ? validate137.errors : vErrors.concat(validate137.errors);
+if(!(validate121(data.capAdd, {instancePath:instancePath+"/capAdd",parentData:data,parentDataProperty:"capAdd",rootData}))){
+vErrors = vErrors === null ? validate121.errors : vErrors.concat(validate121.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs47 === errors;
@@ -3915,11 +3968,11 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.killSignal !== undefined){
+if(data.capDrop !== undefined){
 const _errs48 = errors;
-if(typeof data.killSignal !== "string"){
-validate111.errors = [{instancePath:instancePath+"/killSignal",schemaPath:"#/properties/killSignal/type",keyword:"type",params:{type: "string"}}];
-return false;
+if(!(validate121(data.capDrop, {instancePath:instancePath+"/capDrop",parentData:data,parentDataProperty:"capDrop",rootData}))){
+vErrors = vErrors === null ? validate121.errors : vErrors.concat(validate121.errors);
+errors = vErrors.length;
 }
 var valid0 = _errs48 === errors;
 }
@@ -3927,12 +3980,36 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.killTimeoutMs !== undefined){
-let data20 = data.killTimeoutMs;
+if(data.checks !== undefined){
+const _errs49 = errors;
+if(!(validate142(data.checks, {instancePath:instancePath+"/checks",parentData:data,parentDataProperty:"checks",rootData}))){
+vErrors = vErrors === null ? validate142.errors : vErrors.concat(validate142.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs49 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.killSignal !== undefined){
 const _errs50 = errors;
-if(errors === _errs50){
-if((typeof data20 == "number") && (isFinite(data20))){
-if(data20 < 0 || isNaN(data20)){
+if(typeof data.killSignal !== "string"){
+validate111.errors = [{instancePath:instancePath+"/killSignal",schemaPath:"#/properties/killSignal/type",keyword:"type",params:{type: "string"}}];
+return false;
+}
+var valid0 = _errs50 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.killTimeoutMs !== undefined){
+let data22 = data.killTimeoutMs;
+const _errs52 = errors;
+if(errors === _errs52){
+if((typeof data22 == "number") && (isFinite(data22))){
+if(data22 < 0 || isNaN(data22)){
 validate111.errors = [{instancePath:instancePath+"/killTimeoutMs",schemaPath:"#/properties/killTimeoutMs/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
 return false;
 }
@@ -3942,10 +4019,12 @@ validate111.errors = [{instancePath:instancePath+"/killTimeoutMs",schemaPath:"#/
 return false;
 }
 }
-var valid0 = _errs50 === errors;
+var valid0 = _errs52 === errors;
 }
 else {
 var valid0 = true;
+}
+}
 }
 }
 }
@@ -4704,15 +4783,15 @@ validate66.errors = vErrors;
 return errors === 0;
 }
 
-const schema68 = {"type":"array","items":{"type":"string","pattern":"^[0-9a-f]{16,64}$"},"maxItems":4000};
+const schema70 = {"type":"array","items":{"type":"string","pattern":"^[0-9a-f]{16,64}$"},"maxItems":4000};
 
-function validate161(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate166(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 4000){
-validate161.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 4000}}];
+validate166.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 4000}}];
 return false;
 }
 else {
@@ -4724,12 +4803,12 @@ const _errs1 = errors;
 if(errors === _errs1){
 if(typeof data0 === "string"){
 if(!pattern3.test(data0)){
-validate161.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/pattern",keyword:"pattern",params:{pattern: "^[0-9a-f]{16,64}$"}}];
+validate166.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/pattern",keyword:"pattern",params:{pattern: "^[0-9a-f]{16,64}$"}}];
 return false;
 }
 }
 else {
-validate161.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/type",keyword:"type",params:{type: "string"}}];
+validate166.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/type",keyword:"type",params:{type: "string"}}];
 return false;
 }
 }
@@ -4741,36 +4820,17 @@ break;
 }
 }
 else {
-validate161.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate166.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
 return false;
 }
-}
-validate161.errors = vErrors;
-return errors === 0;
-}
-
-const schema69 = {"type":"array","items":{"$ref":"shared#/$defs/part80"},"maxItems":4000};
-const schema70 = {"type":"object","required":["allocation","bodyHash","phase","health","everHealthy","tasks","failure","ports","address","usage","acceptedForMs","firstStartedForMs","runningForMs","healthyForMs","firstHealthyForMs","deadForMs"],"properties":{"allocation":{"$ref":"shared#/$defs/part3"},"bodyHash":{"type":"string","pattern":"^[0-9a-f]{16,64}$"},"phase":{"$ref":"shared#/$defs/part59"},"health":{"type":"string","enum":["healthy","unhealthy","unproven"]},"everHealthy":{"type":"boolean"},"tasks":{"$ref":"shared#/$defs/part69"},"failure":{"$ref":"shared#/$defs/part73"},"stopWaits":{"$ref":"shared#/$defs/part75"},"ports":{"$ref":"shared#/$defs/part77"},"address":{"$ref":"shared#/$defs/part78"},"usage":{"$ref":"shared#/$defs/part79"},"acceptedForMs":{"type":"number","minimum":0},"firstStartedForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"runningForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"healthyForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"firstHealthyForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"deadForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]}}};
-const schema71 = {"type":"string","enum":["pending","running","stopping","dead"]};
-
-function validate166(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
-let vErrors = null;
-let errors = 0;
-if(typeof data !== "string"){
-validate166.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"}}];
-return false;
-}
-if(!((((data === "pending") || (data === "running")) || (data === "stopping")) || (data === "dead"))){
-validate166.errors = [{instancePath,schemaPath:"#/enum",keyword:"enum",params:{allowedValues: schema71.enum}}];
-return false;
 }
 validate166.errors = vErrors;
 return errors === 0;
 }
 
-const schema72 = {"type":"array","items":{"$ref":"shared#/$defs/part68"},"maxItems":1000};
-const schema73 = {"type":"object","required":["name","state","restarts","health","lastCheck","exit","pid"],"properties":{"name":{"$ref":"shared#/$defs/part20"},"state":{"$ref":"shared#/$defs/part60"},"restarts":{"type":"integer","minimum":0,"maximum":9007199254740991},"health":{"type":"string","enum":["healthy","unhealthy","unproven"]},"lastCheck":{"$ref":"shared#/$defs/part61"},"log":{"$ref":"shared#/$defs/part63"},"exit":{"$ref":"shared#/$defs/part66"},"pid":{"$ref":"shared#/$defs/part67"}}};
-const schema74 = {"type":"string","enum":["pending","pulling","running","backoff","stopping","dead"]};
+const schema71 = {"type":"array","items":{"$ref":"shared#/$defs/part82"},"maxItems":4000};
+const schema72 = {"type":"object","required":["allocation","bodyHash","phase","health","everHealthy","tasks","failure","ports","address","usage","acceptedForMs","firstStartedForMs","runningForMs","healthyForMs","firstHealthyForMs","deadForMs"],"properties":{"allocation":{"$ref":"shared#/$defs/part3"},"bodyHash":{"type":"string","pattern":"^[0-9a-f]{16,64}$"},"phase":{"$ref":"shared#/$defs/part61"},"health":{"type":"string","enum":["healthy","unhealthy","unproven"]},"everHealthy":{"type":"boolean"},"tasks":{"$ref":"shared#/$defs/part71"},"failure":{"$ref":"shared#/$defs/part75"},"stopWaits":{"$ref":"shared#/$defs/part77"},"ports":{"$ref":"shared#/$defs/part79"},"address":{"$ref":"shared#/$defs/part80"},"usage":{"$ref":"shared#/$defs/part81"},"acceptedForMs":{"type":"number","minimum":0},"firstStartedForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"runningForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"healthyForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"firstHealthyForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"deadForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]}}};
+const schema73 = {"type":"string","enum":["pending","running","stopping","dead"]};
 
 function validate171(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
@@ -4779,17 +4839,36 @@ if(typeof data !== "string"){
 validate171.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"}}];
 return false;
 }
-if(!((((((data === "pending") || (data === "pulling")) || (data === "running")) || (data === "backoff")) || (data === "stopping")) || (data === "dead"))){
-validate171.errors = [{instancePath,schemaPath:"#/enum",keyword:"enum",params:{allowedValues: schema74.enum}}];
+if(!((((data === "pending") || (data === "running")) || (data === "stopping")) || (data === "dead"))){
+validate171.errors = [{instancePath,schemaPath:"#/enum",keyword:"enum",params:{allowedValues: schema73.enum}}];
 return false;
 }
 validate171.errors = vErrors;
 return errors === 0;
 }
 
-const schema75 = {"anyOf":[{"type":"string","maxLength":4000},{"type":"null"}]};
+const schema74 = {"type":"array","items":{"$ref":"shared#/$defs/part70"},"maxItems":1000};
+const schema75 = {"type":"object","required":["name","state","restarts","health","lastCheck","exit","pid"],"properties":{"name":{"$ref":"shared#/$defs/part20"},"state":{"$ref":"shared#/$defs/part62"},"restarts":{"type":"integer","minimum":0,"maximum":9007199254740991},"health":{"type":"string","enum":["healthy","unhealthy","unproven"]},"lastCheck":{"$ref":"shared#/$defs/part63"},"log":{"$ref":"shared#/$defs/part65"},"exit":{"$ref":"shared#/$defs/part68"},"pid":{"$ref":"shared#/$defs/part69"}}};
+const schema76 = {"type":"string","enum":["pending","pulling","running","backoff","stopping","completed","dead"]};
 
-function validate173(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate176(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(typeof data !== "string"){
+validate176.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"}}];
+return false;
+}
+if(!(((((((data === "pending") || (data === "pulling")) || (data === "running")) || (data === "backoff")) || (data === "stopping")) || (data === "completed")) || (data === "dead"))){
+validate176.errors = [{instancePath,schemaPath:"#/enum",keyword:"enum",params:{allowedValues: schema76.enum}}];
+return false;
+}
+validate176.errors = vErrors;
+return errors === 0;
+}
+
+const schema77 = {"anyOf":[{"type":"string","maxLength":4000},{"type":"null"}]};
+
+function validate178(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 const _errs0 = errors;
@@ -4845,7 +4924,7 @@ else {
 vErrors.push(err3);
 }
 errors++;
-validate173.errors = vErrors;
+validate178.errors = vErrors;
 return false;
 }
 else {
@@ -4859,88 +4938,34 @@ vErrors = null;
 }
 }
 }
-validate173.errors = vErrors;
+validate178.errors = vErrors;
 return errors === 0;
 }
 
-const schema76 = {"type":"array","items":{"$ref":"shared#/$defs/part62"},"maxItems":50};
-const schema77 = {"type":"string","maxLength":1000,"pattern":"^[^\\u0000-\\u001f\\u007f-\\u009f]*$"};
+const schema78 = {"type":"array","items":{"$ref":"shared#/$defs/part64"},"maxItems":50};
+const schema79 = {"type":"string","maxLength":1000,"pattern":"^[^\\u0000-\\u001f\\u007f-\\u009f]*$"};
 const pattern16 = new RegExp("^[^\\u0000-\\u001f\\u007f-\\u009f]*$", "u");
 
-function validate176(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate181(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(typeof data === "string"){
 if(func2(data) > 1000){
-validate176.errors = [{instancePath,schemaPath:"#/maxLength",keyword:"maxLength",params:{limit: 1000}}];
+validate181.errors = [{instancePath,schemaPath:"#/maxLength",keyword:"maxLength",params:{limit: 1000}}];
 return false;
 }
 else {
 if(!pattern16.test(data)){
-validate176.errors = [{instancePath,schemaPath:"#/pattern",keyword:"pattern",params:{pattern: "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"}}];
+validate181.errors = [{instancePath,schemaPath:"#/pattern",keyword:"pattern",params:{pattern: "^[^\\u0000-\\u001f\\u007f-\\u009f]*$"}}];
 return false;
 }
 }
 }
 else {
-validate176.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"}}];
-return false;
-}
-}
-validate176.errors = vErrors;
-return errors === 0;
-}
-
-
-function validate175(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
-let vErrors = null;
-let errors = 0;
-if(errors === 0){
-if(Array.isArray(data)){
-if(data.length > 50){
-validate175.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 50}}];
-return false;
-}
-else {
-var valid0 = true;
-const len0 = data.length;
-for(let i0=0; i0<len0; i0++){
-const _errs1 = errors;
-if(!(validate176(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData}))){
-vErrors = vErrors === null ? validate176.errors : vErrors.concat(validate176.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs1 === errors;
-if(!valid0){
-break;
-}
-}
-}
-}
-else {
-validate175.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
-return false;
-}
-}
-validate175.errors = vErrors;
-return errors === 0;
-}
-
-const schema78 = {"anyOf":[{"$ref":"shared#/$defs/part65"},{"type":"null"}]};
-const schema79 = {"type":"object","required":["code","signal","outOfMemory","status","cause"],"properties":{"code":{"anyOf":[{"type":"integer"},{"type":"null"}]},"signal":{"anyOf":[{"type":"integer"},{"type":"null"}]},"outOfMemory":{"type":"boolean"},"status":{"type":"string","enum":["known","unknown"]},"cause":{"$ref":"shared#/$defs/part64"}}};
-const schema80 = {"type":"string","enum":["self","check","ordered","killed"]};
-
-function validate181(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
-let vErrors = null;
-let errors = 0;
-if(typeof data !== "string"){
 validate181.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"}}];
 return false;
 }
-if(!((((data === "self") || (data === "check")) || (data === "ordered")) || (data === "killed"))){
-validate181.errors = [{instancePath,schemaPath:"#/enum",keyword:"enum",params:{allowedValues: schema80.enum}}];
-return false;
 }
 validate181.errors = vErrors;
 return errors === 0;
@@ -4951,10 +4976,64 @@ function validate180(data, {instancePath="", parentData, parentDataProperty, roo
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
+if(Array.isArray(data)){
+if(data.length > 50){
+validate180.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 50}}];
+return false;
+}
+else {
+var valid0 = true;
+const len0 = data.length;
+for(let i0=0; i0<len0; i0++){
+const _errs1 = errors;
+if(!(validate181(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData}))){
+vErrors = vErrors === null ? validate181.errors : vErrors.concat(validate181.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+if(!valid0){
+break;
+}
+}
+}
+}
+else {
+validate180.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+return false;
+}
+}
+validate180.errors = vErrors;
+return errors === 0;
+}
+
+const schema80 = {"anyOf":[{"$ref":"shared#/$defs/part67"},{"type":"null"}]};
+const schema81 = {"type":"object","required":["code","signal","outOfMemory","status","cause"],"properties":{"code":{"anyOf":[{"type":"integer"},{"type":"null"}]},"signal":{"anyOf":[{"type":"integer"},{"type":"null"}]},"outOfMemory":{"type":"boolean"},"status":{"type":"string","enum":["known","unknown"]},"cause":{"$ref":"shared#/$defs/part66"}}};
+const schema82 = {"type":"string","enum":["self","check","ordered","killed"]};
+
+function validate186(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(typeof data !== "string"){
+validate186.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"}}];
+return false;
+}
+if(!((((data === "self") || (data === "check")) || (data === "ordered")) || (data === "killed"))){
+validate186.errors = [{instancePath,schemaPath:"#/enum",keyword:"enum",params:{allowedValues: schema82.enum}}];
+return false;
+}
+validate186.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate185(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((((((data.code === undefined) && (missing0 = "code")) || ((data.signal === undefined) && (missing0 = "signal"))) || ((data.outOfMemory === undefined) && (missing0 = "outOfMemory"))) || ((data.status === undefined) && (missing0 = "status"))) || ((data.cause === undefined) && (missing0 = "cause"))){
-validate180.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
+validate185.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
 return false;
 }
 else {
@@ -5000,7 +5079,7 @@ else {
 vErrors.push(err2);
 }
 errors++;
-validate180.errors = vErrors;
+validate185.errors = vErrors;
 return false;
 }
 else {
@@ -5062,7 +5141,7 @@ else {
 vErrors.push(err5);
 }
 errors++;
-validate180.errors = vErrors;
+validate185.errors = vErrors;
 return false;
 }
 else {
@@ -5085,7 +5164,7 @@ if(valid0){
 if(data.outOfMemory !== undefined){
 const _errs13 = errors;
 if(typeof data.outOfMemory !== "boolean"){
-validate180.errors = [{instancePath:instancePath+"/outOfMemory",schemaPath:"#/properties/outOfMemory/type",keyword:"type",params:{type: "boolean"}}];
+validate185.errors = [{instancePath:instancePath+"/outOfMemory",schemaPath:"#/properties/outOfMemory/type",keyword:"type",params:{type: "boolean"}}];
 return false;
 }
 var valid0 = _errs13 === errors;
@@ -5098,11 +5177,11 @@ if(data.status !== undefined){
 let data3 = data.status;
 const _errs15 = errors;
 if(typeof data3 !== "string"){
-validate180.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/type",keyword:"type",params:{type: "string"}}];
+validate185.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/type",keyword:"type",params:{type: "string"}}];
 return false;
 }
 if(!((data3 === "known") || (data3 === "unknown"))){
-validate180.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/enum",keyword:"enum",params:{allowedValues: schema79.properties.status.enum}}];
+validate185.errors = [{instancePath:instancePath+"/status",schemaPath:"#/properties/status/enum",keyword:"enum",params:{allowedValues: schema81.properties.status.enum}}];
 return false;
 }
 var valid0 = _errs15 === errors;
@@ -5113,8 +5192,8 @@ var valid0 = true;
 if(valid0){
 if(data.cause !== undefined){
 const _errs17 = errors;
-if(!(validate181(data.cause, {instancePath:instancePath+"/cause",parentData:data,parentDataProperty:"cause",rootData}))){
-vErrors = vErrors === null ? validate181.errors : vErrors.concat(validate181.errors);
+if(!(validate186(data.cause, {instancePath:instancePath+"/cause",parentData:data,parentDataProperty:"cause",rootData}))){
+vErrors = vErrors === null ? validate186.errors : vErrors.concat(validate186.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs17 === errors;
@@ -5129,23 +5208,23 @@ var valid0 = true;
 }
 }
 else {
-validate180.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate185.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
 return false;
 }
 }
-validate180.errors = vErrors;
+validate185.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate179(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate184(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 const _errs0 = errors;
 let valid0 = false;
 const _errs1 = errors;
-if(!(validate180(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate180.errors : vErrors.concat(validate180.errors);
+if(!(validate185(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate185.errors : vErrors.concat(validate185.errors);
 errors = vErrors.length;
 }
 var _valid0 = _errs1 === errors;
@@ -5174,7 +5253,7 @@ else {
 vErrors.push(err1);
 }
 errors++;
-validate179.errors = vErrors;
+validate184.errors = vErrors;
 return false;
 }
 else {
@@ -5188,13 +5267,13 @@ vErrors = null;
 }
 }
 }
-validate179.errors = vErrors;
+validate184.errors = vErrors;
 return errors === 0;
 }
 
-const schema81 = {"anyOf":[{"type":"integer","minimum":0,"maximum":9007199254740991},{"type":"null"}]};
+const schema83 = {"anyOf":[{"type":"integer","minimum":0,"maximum":9007199254740991},{"type":"null"}]};
 
-function validate185(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate190(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 const _errs0 = errors;
@@ -5262,7 +5341,7 @@ else {
 vErrors.push(err4);
 }
 errors++;
-validate185.errors = vErrors;
+validate190.errors = vErrors;
 return false;
 }
 else {
@@ -5276,19 +5355,19 @@ vErrors = null;
 }
 }
 }
-validate185.errors = vErrors;
+validate190.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate169(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate174(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((((((((data.name === undefined) && (missing0 = "name")) || ((data.state === undefined) && (missing0 = "state"))) || ((data.restarts === undefined) && (missing0 = "restarts"))) || ((data.health === undefined) && (missing0 = "health"))) || ((data.lastCheck === undefined) && (missing0 = "lastCheck"))) || ((data.exit === undefined) && (missing0 = "exit"))) || ((data.pid === undefined) && (missing0 = "pid"))){
-validate169.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
+validate174.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
 return false;
 }
 else {
@@ -5306,8 +5385,8 @@ var valid0 = true;
 if(valid0){
 if(data.state !== undefined){
 const _errs2 = errors;
-if(!(validate171(data.state, {instancePath:instancePath+"/state",parentData:data,parentDataProperty:"state",rootData}))){
-vErrors = vErrors === null ? validate171.errors : vErrors.concat(validate171.errors);
+if(!(validate176(data.state, {instancePath:instancePath+"/state",parentData:data,parentDataProperty:"state",rootData}))){
+vErrors = vErrors === null ? validate176.errors : vErrors.concat(validate176.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs2 === errors;
@@ -5320,18 +5399,18 @@ if(data.restarts !== undefined){
 let data2 = data.restarts;
 const _errs3 = errors;
 if(!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2)))){
-validate169.errors = [{instancePath:instancePath+"/restarts",schemaPath:"#/properties/restarts/type",keyword:"type",params:{type: "integer"}}];
+validate174.errors = [{instancePath:instancePath+"/restarts",schemaPath:"#/properties/restarts/type",keyword:"type",params:{type: "integer"}}];
 return false;
 }
 if(errors === _errs3){
 if((typeof data2 == "number") && (isFinite(data2))){
 if(data2 > 9007199254740991 || isNaN(data2)){
-validate169.errors = [{instancePath:instancePath+"/restarts",schemaPath:"#/properties/restarts/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991}}];
+validate174.errors = [{instancePath:instancePath+"/restarts",schemaPath:"#/properties/restarts/maximum",keyword:"maximum",params:{comparison: "<=", limit: 9007199254740991}}];
 return false;
 }
 else {
 if(data2 < 0 || isNaN(data2)){
-validate169.errors = [{instancePath:instancePath+"/restarts",schemaPath:"#/properties/restarts/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
+validate174.errors = [{instancePath:instancePath+"/restarts",schemaPath:"#/properties/restarts/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
 return false;
 }
 }
@@ -5347,11 +5426,11 @@ if(data.health !== undefined){
 let data3 = data.health;
 const _errs5 = errors;
 if(typeof data3 !== "string"){
-validate169.errors = [{instancePath:instancePath+"/health",schemaPath:"#/properties/health/type",keyword:"type",params:{type: "string"}}];
+validate174.errors = [{instancePath:instancePath+"/health",schemaPath:"#/properties/health/type",keyword:"type",params:{type: "string"}}];
 return false;
 }
 if(!(((data3 === "healthy") || (data3 === "unhealthy")) || (data3 === "unproven"))){
-validate169.errors = [{instancePath:instancePath+"/health",schemaPath:"#/properties/health/enum",keyword:"enum",params:{allowedValues: schema73.properties.health.enum}}];
+validate174.errors = [{instancePath:instancePath+"/health",schemaPath:"#/properties/health/enum",keyword:"enum",params:{allowedValues: schema75.properties.health.enum}}];
 return false;
 }
 var valid0 = _errs5 === errors;
@@ -5362,8 +5441,8 @@ var valid0 = true;
 if(valid0){
 if(data.lastCheck !== undefined){
 const _errs7 = errors;
-if(!(validate173(data.lastCheck, {instancePath:instancePath+"/lastCheck",parentData:data,parentDataProperty:"lastCheck",rootData}))){
-vErrors = vErrors === null ? validate173.errors : vErrors.concat(validate173.errors);
+if(!(validate178(data.lastCheck, {instancePath:instancePath+"/lastCheck",parentData:data,parentDataProperty:"lastCheck",rootData}))){
+vErrors = vErrors === null ? validate178.errors : vErrors.concat(validate178.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs7 === errors;
@@ -5374,8 +5453,8 @@ var valid0 = true;
 if(valid0){
 if(data.log !== undefined){
 const _errs8 = errors;
-if(!(validate175(data.log, {instancePath:instancePath+"/log",parentData:data,parentDataProperty:"log",rootData}))){
-vErrors = vErrors === null ? validate175.errors : vErrors.concat(validate175.errors);
+if(!(validate180(data.log, {instancePath:instancePath+"/log",parentData:data,parentDataProperty:"log",rootData}))){
+vErrors = vErrors === null ? validate180.errors : vErrors.concat(validate180.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs8 === errors;
@@ -5386,8 +5465,8 @@ var valid0 = true;
 if(valid0){
 if(data.exit !== undefined){
 const _errs9 = errors;
-if(!(validate179(data.exit, {instancePath:instancePath+"/exit",parentData:data,parentDataProperty:"exit",rootData}))){
-vErrors = vErrors === null ? validate179.errors : vErrors.concat(validate179.errors);
+if(!(validate184(data.exit, {instancePath:instancePath+"/exit",parentData:data,parentDataProperty:"exit",rootData}))){
+vErrors = vErrors === null ? validate184.errors : vErrors.concat(validate184.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs9 === errors;
@@ -5398,8 +5477,8 @@ var valid0 = true;
 if(valid0){
 if(data.pid !== undefined){
 const _errs10 = errors;
-if(!(validate185(data.pid, {instancePath:instancePath+"/pid",parentData:data,parentDataProperty:"pid",rootData}))){
-vErrors = vErrors === null ? validate185.errors : vErrors.concat(validate185.errors);
+if(!(validate190(data.pid, {instancePath:instancePath+"/pid",parentData:data,parentDataProperty:"pid",rootData}))){
+vErrors = vErrors === null ? validate190.errors : vErrors.concat(validate190.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs10 === errors;
@@ -5417,22 +5496,22 @@ var valid0 = true;
 }
 }
 else {
-validate169.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate174.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
 return false;
 }
 }
-validate169.errors = vErrors;
+validate174.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate168(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate173(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 1000){
-validate168.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 1000}}];
+validate173.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 1000}}];
 return false;
 }
 else {
@@ -5440,8 +5519,8 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate169(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData}))){
-vErrors = vErrors === null ? validate169.errors : vErrors.concat(validate169.errors);
+if(!(validate174(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData}))){
+vErrors = vErrors === null ? validate174.errors : vErrors.concat(validate174.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
@@ -5452,36 +5531,36 @@ break;
 }
 }
 else {
-validate168.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate173.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
 return false;
 }
 }
-validate168.errors = vErrors;
+validate173.errors = vErrors;
 return errors === 0;
 }
 
-const schema82 = {"anyOf":[{"$ref":"shared#/$defs/part72"},{"type":"null"}]};
-const schema83 = {"type":"object","required":["blame","kind","task","message","ageMs"],"properties":{"blame":{"type":"string","enum":["version","platform"]},"kind":{"$ref":"shared#/$defs/part70"},"task":{"$ref":"shared#/$defs/part71"},"message":{"type":"string","maxLength":4000},"ageMs":{"type":"number","minimum":0},"log":{"$ref":"shared#/$defs/part63"}}};
-const schema84 = {"type":"string","enum":["exit","out-of-memory","check-failed","command-not-found","bad-spec","image-not-found","registry","disk","runtime","network","port-taken"]};
+const schema84 = {"anyOf":[{"$ref":"shared#/$defs/part74"},{"type":"null"}]};
+const schema85 = {"type":"object","required":["blame","kind","task","message","ageMs"],"properties":{"blame":{"type":"string","enum":["version","platform"]},"kind":{"$ref":"shared#/$defs/part72"},"task":{"$ref":"shared#/$defs/part73"},"message":{"type":"string","maxLength":4000},"ageMs":{"type":"number","minimum":0},"log":{"$ref":"shared#/$defs/part65"}}};
+const schema86 = {"type":"string","enum":["exit","out-of-memory","check-failed","command-not-found","bad-spec","image-not-found","registry","disk","runtime","network","port-taken"]};
 
-function validate191(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate196(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(typeof data !== "string"){
-validate191.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"}}];
+validate196.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"}}];
 return false;
 }
 if(!(((((((((((data === "exit") || (data === "out-of-memory")) || (data === "check-failed")) || (data === "command-not-found")) || (data === "bad-spec")) || (data === "image-not-found")) || (data === "registry")) || (data === "disk")) || (data === "runtime")) || (data === "network")) || (data === "port-taken"))){
-validate191.errors = [{instancePath,schemaPath:"#/enum",keyword:"enum",params:{allowedValues: schema84.enum}}];
+validate196.errors = [{instancePath,schemaPath:"#/enum",keyword:"enum",params:{allowedValues: schema86.enum}}];
 return false;
 }
-validate191.errors = vErrors;
+validate196.errors = vErrors;
 return errors === 0;
 }
 
-const schema85 = {"anyOf":[{"$ref":"shared#/$defs/part20"},{"type":"null"}]};
+const schema87 = {"anyOf":[{"$ref":"shared#/$defs/part20"},{"type":"null"}]};
 
-function validate193(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate198(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 const _errs0 = errors;
@@ -5517,7 +5596,7 @@ else {
 vErrors.push(err1);
 }
 errors++;
-validate193.errors = vErrors;
+validate198.errors = vErrors;
 return false;
 }
 else {
@@ -5531,19 +5610,19 @@ vErrors = null;
 }
 }
 }
-validate193.errors = vErrors;
+validate198.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate190(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate195(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((((((data.blame === undefined) && (missing0 = "blame")) || ((data.kind === undefined) && (missing0 = "kind"))) || ((data.task === undefined) && (missing0 = "task"))) || ((data.message === undefined) && (missing0 = "message"))) || ((data.ageMs === undefined) && (missing0 = "ageMs"))){
-validate190.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
+validate195.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
 return false;
 }
 else {
@@ -5551,11 +5630,11 @@ if(data.blame !== undefined){
 let data0 = data.blame;
 const _errs1 = errors;
 if(typeof data0 !== "string"){
-validate190.errors = [{instancePath:instancePath+"/blame",schemaPath:"#/properties/blame/type",keyword:"type",params:{type: "string"}}];
+validate195.errors = [{instancePath:instancePath+"/blame",schemaPath:"#/properties/blame/type",keyword:"type",params:{type: "string"}}];
 return false;
 }
 if(!((data0 === "version") || (data0 === "platform"))){
-validate190.errors = [{instancePath:instancePath+"/blame",schemaPath:"#/properties/blame/enum",keyword:"enum",params:{allowedValues: schema83.properties.blame.enum}}];
+validate195.errors = [{instancePath:instancePath+"/blame",schemaPath:"#/properties/blame/enum",keyword:"enum",params:{allowedValues: schema85.properties.blame.enum}}];
 return false;
 }
 var valid0 = _errs1 === errors;
@@ -5566,8 +5645,8 @@ var valid0 = true;
 if(valid0){
 if(data.kind !== undefined){
 const _errs3 = errors;
-if(!(validate191(data.kind, {instancePath:instancePath+"/kind",parentData:data,parentDataProperty:"kind",rootData}))){
-vErrors = vErrors === null ? validate191.errors : vErrors.concat(validate191.errors);
+if(!(validate196(data.kind, {instancePath:instancePath+"/kind",parentData:data,parentDataProperty:"kind",rootData}))){
+vErrors = vErrors === null ? validate196.errors : vErrors.concat(validate196.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs3 === errors;
@@ -5578,8 +5657,8 @@ var valid0 = true;
 if(valid0){
 if(data.task !== undefined){
 const _errs4 = errors;
-if(!(validate193(data.task, {instancePath:instancePath+"/task",parentData:data,parentDataProperty:"task",rootData}))){
-vErrors = vErrors === null ? validate193.errors : vErrors.concat(validate193.errors);
+if(!(validate198(data.task, {instancePath:instancePath+"/task",parentData:data,parentDataProperty:"task",rootData}))){
+vErrors = vErrors === null ? validate198.errors : vErrors.concat(validate198.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs4 === errors;
@@ -5594,12 +5673,12 @@ const _errs5 = errors;
 if(errors === _errs5){
 if(typeof data3 === "string"){
 if(func2(data3) > 4000){
-validate190.errors = [{instancePath:instancePath+"/message",schemaPath:"#/properties/message/maxLength",keyword:"maxLength",params:{limit: 4000}}];
+validate195.errors = [{instancePath:instancePath+"/message",schemaPath:"#/properties/message/maxLength",keyword:"maxLength",params:{limit: 4000}}];
 return false;
 }
 }
 else {
-validate190.errors = [{instancePath:instancePath+"/message",schemaPath:"#/properties/message/type",keyword:"type",params:{type: "string"}}];
+validate195.errors = [{instancePath:instancePath+"/message",schemaPath:"#/properties/message/type",keyword:"type",params:{type: "string"}}];
 return false;
 }
 }
@@ -5615,12 +5694,12 @@ const _errs7 = errors;
 if(errors === _errs7){
 if((typeof data4 == "number") && (isFinite(data4))){
 if(data4 < 0 || isNaN(data4)){
-validate190.errors = [{instancePath:instancePath+"/ageMs",schemaPath:"#/properties/ageMs/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
+validate195.errors = [{instancePath:instancePath+"/ageMs",schemaPath:"#/properties/ageMs/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
 return false;
 }
 }
 else {
-validate190.errors = [{instancePath:instancePath+"/ageMs",schemaPath:"#/properties/ageMs/type",keyword:"type",params:{type: "number"}}];
+validate195.errors = [{instancePath:instancePath+"/ageMs",schemaPath:"#/properties/ageMs/type",keyword:"type",params:{type: "number"}}];
 return false;
 }
 }
@@ -5632,8 +5711,8 @@ var valid0 = true;
 if(valid0){
 if(data.log !== undefined){
 const _errs9 = errors;
-if(!(validate175(data.log, {instancePath:instancePath+"/log",parentData:data,parentDataProperty:"log",rootData}))){
-vErrors = vErrors === null ? validate175.errors : vErrors.concat(validate175.errors);
+if(!(validate180(data.log, {instancePath:instancePath+"/log",parentData:data,parentDataProperty:"log",rootData}))){
+vErrors = vErrors === null ? validate180.errors : vErrors.concat(validate180.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs9 === errors;
@@ -5649,23 +5728,23 @@ var valid0 = true;
 }
 }
 else {
-validate190.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate195.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
 return false;
 }
 }
-validate190.errors = vErrors;
+validate195.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate189(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate194(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 const _errs0 = errors;
 let valid0 = false;
 const _errs1 = errors;
-if(!(validate190(data, {instancePath,parentData,parentDataProperty,rootData}))){
-vErrors = vErrors === null ? validate190.errors : vErrors.concat(validate190.errors);
+if(!(validate195(data, {instancePath,parentData,parentDataProperty,rootData}))){
+vErrors = vErrors === null ? validate195.errors : vErrors.concat(validate195.errors);
 errors = vErrors.length;
 }
 var _valid0 = _errs1 === errors;
@@ -5694,7 +5773,7 @@ else {
 vErrors.push(err1);
 }
 errors++;
-validate189.errors = vErrors;
+validate194.errors = vErrors;
 return false;
 }
 else {
@@ -5708,28 +5787,28 @@ vErrors = null;
 }
 }
 }
-validate189.errors = vErrors;
+validate194.errors = vErrors;
 return errors === 0;
 }
 
-const schema86 = {"type":"array","items":{"$ref":"shared#/$defs/part74"},"maxItems":1000};
-const schema87 = {"type":"object","required":["repository","digest"],"properties":{"repository":{"type":"string"},"digest":{"type":"string"}}};
+const schema88 = {"type":"array","items":{"$ref":"shared#/$defs/part76"},"maxItems":1000};
+const schema89 = {"type":"object","required":["repository","digest"],"properties":{"repository":{"type":"string"},"digest":{"type":"string"}}};
 
-function validate200(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate205(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if(((data.repository === undefined) && (missing0 = "repository")) || ((data.digest === undefined) && (missing0 = "digest"))){
-validate200.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
+validate205.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
 return false;
 }
 else {
 if(data.repository !== undefined){
 const _errs1 = errors;
 if(typeof data.repository !== "string"){
-validate200.errors = [{instancePath:instancePath+"/repository",schemaPath:"#/properties/repository/type",keyword:"type",params:{type: "string"}}];
+validate205.errors = [{instancePath:instancePath+"/repository",schemaPath:"#/properties/repository/type",keyword:"type",params:{type: "string"}}];
 return false;
 }
 var valid0 = _errs1 === errors;
@@ -5741,7 +5820,7 @@ if(valid0){
 if(data.digest !== undefined){
 const _errs3 = errors;
 if(typeof data.digest !== "string"){
-validate200.errors = [{instancePath:instancePath+"/digest",schemaPath:"#/properties/digest/type",keyword:"type",params:{type: "string"}}];
+validate205.errors = [{instancePath:instancePath+"/digest",schemaPath:"#/properties/digest/type",keyword:"type",params:{type: "string"}}];
 return false;
 }
 var valid0 = _errs3 === errors;
@@ -5753,22 +5832,22 @@ var valid0 = true;
 }
 }
 else {
-validate200.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate205.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
 return false;
 }
 }
-validate200.errors = vErrors;
+validate205.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate199(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate204(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 1000){
-validate199.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 1000}}];
+validate204.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 1000}}];
 return false;
 }
 else {
@@ -5776,8 +5855,8 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate200(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData}))){
-vErrors = vErrors === null ? validate200.errors : vErrors.concat(validate200.errors);
+if(!(validate205(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData}))){
+vErrors = vErrors === null ? validate205.errors : vErrors.concat(validate205.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
@@ -5788,25 +5867,25 @@ break;
 }
 }
 else {
-validate199.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate204.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
 return false;
 }
 }
-validate199.errors = vErrors;
+validate204.errors = vErrors;
 return errors === 0;
 }
 
-const schema88 = {"type":"array","items":{"$ref":"shared#/$defs/part76"},"maxItems":1000};
-const schema89 = {"type":"object","required":["name","port","host"],"properties":{"name":{"$ref":"shared#/$defs/part20"},"port":{"type":"integer","minimum":0,"maximum":65535},"host":{"type":"integer","minimum":0,"maximum":65535}}};
+const schema90 = {"type":"array","items":{"$ref":"shared#/$defs/part78"},"maxItems":1000};
+const schema91 = {"type":"object","required":["name","port","host"],"properties":{"name":{"$ref":"shared#/$defs/part20"},"port":{"type":"integer","minimum":0,"maximum":65535},"host":{"type":"integer","minimum":0,"maximum":65535}}};
 
-function validate204(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate209(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((((data.name === undefined) && (missing0 = "name")) || ((data.port === undefined) && (missing0 = "port"))) || ((data.host === undefined) && (missing0 = "host"))){
-validate204.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
+validate209.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
 return false;
 }
 else {
@@ -5826,18 +5905,18 @@ if(data.port !== undefined){
 let data1 = data.port;
 const _errs2 = errors;
 if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
-validate204.errors = [{instancePath:instancePath+"/port",schemaPath:"#/properties/port/type",keyword:"type",params:{type: "integer"}}];
+validate209.errors = [{instancePath:instancePath+"/port",schemaPath:"#/properties/port/type",keyword:"type",params:{type: "integer"}}];
 return false;
 }
 if(errors === _errs2){
 if((typeof data1 == "number") && (isFinite(data1))){
 if(data1 > 65535 || isNaN(data1)){
-validate204.errors = [{instancePath:instancePath+"/port",schemaPath:"#/properties/port/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535}}];
+validate209.errors = [{instancePath:instancePath+"/port",schemaPath:"#/properties/port/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535}}];
 return false;
 }
 else {
 if(data1 < 0 || isNaN(data1)){
-validate204.errors = [{instancePath:instancePath+"/port",schemaPath:"#/properties/port/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
+validate209.errors = [{instancePath:instancePath+"/port",schemaPath:"#/properties/port/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
 return false;
 }
 }
@@ -5853,18 +5932,18 @@ if(data.host !== undefined){
 let data2 = data.host;
 const _errs4 = errors;
 if(!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2)))){
-validate204.errors = [{instancePath:instancePath+"/host",schemaPath:"#/properties/host/type",keyword:"type",params:{type: "integer"}}];
+validate209.errors = [{instancePath:instancePath+"/host",schemaPath:"#/properties/host/type",keyword:"type",params:{type: "integer"}}];
 return false;
 }
 if(errors === _errs4){
 if((typeof data2 == "number") && (isFinite(data2))){
 if(data2 > 65535 || isNaN(data2)){
-validate204.errors = [{instancePath:instancePath+"/host",schemaPath:"#/properties/host/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535}}];
+validate209.errors = [{instancePath:instancePath+"/host",schemaPath:"#/properties/host/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535}}];
 return false;
 }
 else {
 if(data2 < 0 || isNaN(data2)){
-validate204.errors = [{instancePath:instancePath+"/host",schemaPath:"#/properties/host/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
+validate209.errors = [{instancePath:instancePath+"/host",schemaPath:"#/properties/host/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
 return false;
 }
 }
@@ -5880,22 +5959,22 @@ var valid0 = true;
 }
 }
 else {
-validate204.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate209.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
 return false;
 }
 }
-validate204.errors = vErrors;
+validate209.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate203(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate208(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 1000){
-validate203.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 1000}}];
+validate208.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 1000}}];
 return false;
 }
 else {
@@ -5903,8 +5982,8 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate204(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData}))){
-vErrors = vErrors === null ? validate204.errors : vErrors.concat(validate204.errors);
+if(!(validate209(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData}))){
+vErrors = vErrors === null ? validate209.errors : vErrors.concat(validate209.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
@@ -5915,17 +5994,17 @@ break;
 }
 }
 else {
-validate203.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate208.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
 return false;
 }
 }
-validate203.errors = vErrors;
+validate208.errors = vErrors;
 return errors === 0;
 }
 
-const schema90 = {"anyOf":[{"type":"string","maxLength":1024},{"type":"null"}]};
+const schema92 = {"anyOf":[{"type":"string","maxLength":1024},{"type":"null"}]};
 
-function validate208(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate213(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 const _errs0 = errors;
@@ -5981,7 +6060,7 @@ else {
 vErrors.push(err3);
 }
 errors++;
-validate208.errors = vErrors;
+validate213.errors = vErrors;
 return false;
 }
 else {
@@ -5995,13 +6074,13 @@ vErrors = null;
 }
 }
 }
-validate208.errors = vErrors;
+validate213.errors = vErrors;
 return errors === 0;
 }
 
-const schema91 = {"anyOf":[{"$ref":"shared#/$defs/part5"},{"type":"null"}]};
+const schema93 = {"anyOf":[{"$ref":"shared#/$defs/part5"},{"type":"null"}]};
 
-function validate210(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate215(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 const _errs0 = errors;
@@ -6037,7 +6116,7 @@ else {
 vErrors.push(err1);
 }
 errors++;
-validate210.errors = vErrors;
+validate215.errors = vErrors;
 return false;
 }
 else {
@@ -6051,19 +6130,19 @@ vErrors = null;
 }
 }
 }
-validate210.errors = vErrors;
+validate215.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate164(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate169(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if(((((((((((((((((data.allocation === undefined) && (missing0 = "allocation")) || ((data.bodyHash === undefined) && (missing0 = "bodyHash"))) || ((data.phase === undefined) && (missing0 = "phase"))) || ((data.health === undefined) && (missing0 = "health"))) || ((data.everHealthy === undefined) && (missing0 = "everHealthy"))) || ((data.tasks === undefined) && (missing0 = "tasks"))) || ((data.failure === undefined) && (missing0 = "failure"))) || ((data.ports === undefined) && (missing0 = "ports"))) || ((data.address === undefined) && (missing0 = "address"))) || ((data.usage === undefined) && (missing0 = "usage"))) || ((data.acceptedForMs === undefined) && (missing0 = "acceptedForMs"))) || ((data.firstStartedForMs === undefined) && (missing0 = "firstStartedForMs"))) || ((data.runningForMs === undefined) && (missing0 = "runningForMs"))) || ((data.healthyForMs === undefined) && (missing0 = "healthyForMs"))) || ((data.firstHealthyForMs === undefined) && (missing0 = "firstHealthyForMs"))) || ((data.deadForMs === undefined) && (missing0 = "deadForMs"))){
-validate164.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
+validate169.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
 return false;
 }
 else {
@@ -6085,12 +6164,12 @@ const _errs2 = errors;
 if(errors === _errs2){
 if(typeof data1 === "string"){
 if(!pattern3.test(data1)){
-validate164.errors = [{instancePath:instancePath+"/bodyHash",schemaPath:"#/properties/bodyHash/pattern",keyword:"pattern",params:{pattern: "^[0-9a-f]{16,64}$"}}];
+validate169.errors = [{instancePath:instancePath+"/bodyHash",schemaPath:"#/properties/bodyHash/pattern",keyword:"pattern",params:{pattern: "^[0-9a-f]{16,64}$"}}];
 return false;
 }
 }
 else {
-validate164.errors = [{instancePath:instancePath+"/bodyHash",schemaPath:"#/properties/bodyHash/type",keyword:"type",params:{type: "string"}}];
+validate169.errors = [{instancePath:instancePath+"/bodyHash",schemaPath:"#/properties/bodyHash/type",keyword:"type",params:{type: "string"}}];
 return false;
 }
 }
@@ -6102,8 +6181,8 @@ var valid0 = true;
 if(valid0){
 if(data.phase !== undefined){
 const _errs4 = errors;
-if(!(validate166(data.phase, {instancePath:instancePath+"/phase",parentData:data,parentDataProperty:"phase",rootData}))){
-vErrors = vErrors === null ? validate166.errors : vErrors.concat(validate166.errors);
+if(!(validate171(data.phase, {instancePath:instancePath+"/phase",parentData:data,parentDataProperty:"phase",rootData}))){
+vErrors = vErrors === null ? validate171.errors : vErrors.concat(validate171.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs4 === errors;
@@ -6116,11 +6195,11 @@ if(data.health !== undefined){
 let data3 = data.health;
 const _errs5 = errors;
 if(typeof data3 !== "string"){
-validate164.errors = [{instancePath:instancePath+"/health",schemaPath:"#/properties/health/type",keyword:"type",params:{type: "string"}}];
+validate169.errors = [{instancePath:instancePath+"/health",schemaPath:"#/properties/health/type",keyword:"type",params:{type: "string"}}];
 return false;
 }
 if(!(((data3 === "healthy") || (data3 === "unhealthy")) || (data3 === "unproven"))){
-validate164.errors = [{instancePath:instancePath+"/health",schemaPath:"#/properties/health/enum",keyword:"enum",params:{allowedValues: schema70.properties.health.enum}}];
+validate169.errors = [{instancePath:instancePath+"/health",schemaPath:"#/properties/health/enum",keyword:"enum",params:{allowedValues: schema72.properties.health.enum}}];
 return false;
 }
 var valid0 = _errs5 === errors;
@@ -6132,7 +6211,7 @@ if(valid0){
 if(data.everHealthy !== undefined){
 const _errs7 = errors;
 if(typeof data.everHealthy !== "boolean"){
-validate164.errors = [{instancePath:instancePath+"/everHealthy",schemaPath:"#/properties/everHealthy/type",keyword:"type",params:{type: "boolean"}}];
+validate169.errors = [{instancePath:instancePath+"/everHealthy",schemaPath:"#/properties/everHealthy/type",keyword:"type",params:{type: "boolean"}}];
 return false;
 }
 var valid0 = _errs7 === errors;
@@ -6143,8 +6222,8 @@ var valid0 = true;
 if(valid0){
 if(data.tasks !== undefined){
 const _errs9 = errors;
-if(!(validate168(data.tasks, {instancePath:instancePath+"/tasks",parentData:data,parentDataProperty:"tasks",rootData}))){
-vErrors = vErrors === null ? validate168.errors : vErrors.concat(validate168.errors);
+if(!(validate173(data.tasks, {instancePath:instancePath+"/tasks",parentData:data,parentDataProperty:"tasks",rootData}))){
+vErrors = vErrors === null ? validate173.errors : vErrors.concat(validate173.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs9 === errors;
@@ -6155,8 +6234,8 @@ var valid0 = true;
 if(valid0){
 if(data.failure !== undefined){
 const _errs10 = errors;
-if(!(validate189(data.failure, {instancePath:instancePath+"/failure",parentData:data,parentDataProperty:"failure",rootData}))){
-vErrors = vErrors === null ? validate189.errors : vErrors.concat(validate189.errors);
+if(!(validate194(data.failure, {instancePath:instancePath+"/failure",parentData:data,parentDataProperty:"failure",rootData}))){
+vErrors = vErrors === null ? validate194.errors : vErrors.concat(validate194.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs10 === errors;
@@ -6167,8 +6246,8 @@ var valid0 = true;
 if(valid0){
 if(data.stopWaits !== undefined){
 const _errs11 = errors;
-if(!(validate199(data.stopWaits, {instancePath:instancePath+"/stopWaits",parentData:data,parentDataProperty:"stopWaits",rootData}))){
-vErrors = vErrors === null ? validate199.errors : vErrors.concat(validate199.errors);
+if(!(validate204(data.stopWaits, {instancePath:instancePath+"/stopWaits",parentData:data,parentDataProperty:"stopWaits",rootData}))){
+vErrors = vErrors === null ? validate204.errors : vErrors.concat(validate204.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs11 === errors;
@@ -6179,8 +6258,8 @@ var valid0 = true;
 if(valid0){
 if(data.ports !== undefined){
 const _errs12 = errors;
-if(!(validate203(data.ports, {instancePath:instancePath+"/ports",parentData:data,parentDataProperty:"ports",rootData}))){
-vErrors = vErrors === null ? validate203.errors : vErrors.concat(validate203.errors);
+if(!(validate208(data.ports, {instancePath:instancePath+"/ports",parentData:data,parentDataProperty:"ports",rootData}))){
+vErrors = vErrors === null ? validate208.errors : vErrors.concat(validate208.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs12 === errors;
@@ -6191,8 +6270,8 @@ var valid0 = true;
 if(valid0){
 if(data.address !== undefined){
 const _errs13 = errors;
-if(!(validate208(data.address, {instancePath:instancePath+"/address",parentData:data,parentDataProperty:"address",rootData}))){
-vErrors = vErrors === null ? validate208.errors : vErrors.concat(validate208.errors);
+if(!(validate213(data.address, {instancePath:instancePath+"/address",parentData:data,parentDataProperty:"address",rootData}))){
+vErrors = vErrors === null ? validate213.errors : vErrors.concat(validate213.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs13 === errors;
@@ -6203,8 +6282,8 @@ var valid0 = true;
 if(valid0){
 if(data.usage !== undefined){
 const _errs14 = errors;
-if(!(validate210(data.usage, {instancePath:instancePath+"/usage",parentData:data,parentDataProperty:"usage",rootData}))){
-vErrors = vErrors === null ? validate210.errors : vErrors.concat(validate210.errors);
+if(!(validate215(data.usage, {instancePath:instancePath+"/usage",parentData:data,parentDataProperty:"usage",rootData}))){
+vErrors = vErrors === null ? validate215.errors : vErrors.concat(validate215.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs14 === errors;
@@ -6219,12 +6298,12 @@ const _errs15 = errors;
 if(errors === _errs15){
 if((typeof data11 == "number") && (isFinite(data11))){
 if(data11 < 0 || isNaN(data11)){
-validate164.errors = [{instancePath:instancePath+"/acceptedForMs",schemaPath:"#/properties/acceptedForMs/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
+validate169.errors = [{instancePath:instancePath+"/acceptedForMs",schemaPath:"#/properties/acceptedForMs/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
 return false;
 }
 }
 else {
-validate164.errors = [{instancePath:instancePath+"/acceptedForMs",schemaPath:"#/properties/acceptedForMs/type",keyword:"type",params:{type: "number"}}];
+validate169.errors = [{instancePath:instancePath+"/acceptedForMs",schemaPath:"#/properties/acceptedForMs/type",keyword:"type",params:{type: "number"}}];
 return false;
 }
 }
@@ -6290,7 +6369,7 @@ else {
 vErrors.push(err3);
 }
 errors++;
-validate164.errors = vErrors;
+validate169.errors = vErrors;
 return false;
 }
 else {
@@ -6366,7 +6445,7 @@ else {
 vErrors.push(err7);
 }
 errors++;
-validate164.errors = vErrors;
+validate169.errors = vErrors;
 return false;
 }
 else {
@@ -6442,7 +6521,7 @@ else {
 vErrors.push(err11);
 }
 errors++;
-validate164.errors = vErrors;
+validate169.errors = vErrors;
 return false;
 }
 else {
@@ -6518,7 +6597,7 @@ else {
 vErrors.push(err15);
 }
 errors++;
-validate164.errors = vErrors;
+validate169.errors = vErrors;
 return false;
 }
 else {
@@ -6594,7 +6673,7 @@ else {
 vErrors.push(err19);
 }
 errors++;
-validate164.errors = vErrors;
+validate169.errors = vErrors;
 return false;
 }
 else {
@@ -6632,22 +6711,22 @@ var valid0 = true;
 }
 }
 else {
-validate164.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate169.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
 return false;
 }
 }
-validate164.errors = vErrors;
+validate169.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate163(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate168(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 4000){
-validate163.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 4000}}];
+validate168.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 4000}}];
 return false;
 }
 else {
@@ -6655,8 +6734,8 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate164(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData}))){
-vErrors = vErrors === null ? validate164.errors : vErrors.concat(validate164.errors);
+if(!(validate169(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData}))){
+vErrors = vErrors === null ? validate169.errors : vErrors.concat(validate169.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
@@ -6667,22 +6746,22 @@ break;
 }
 }
 else {
-validate163.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate168.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
 return false;
 }
 }
-validate163.errors = vErrors;
+validate168.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate215(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate220(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 4000){
-validate215.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 4000}}];
+validate220.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 4000}}];
 return false;
 }
 else {
@@ -6702,30 +6781,30 @@ break;
 }
 }
 else {
-validate215.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate220.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
 return false;
 }
 }
-validate215.errors = vErrors;
+validate220.errors = vErrors;
 return errors === 0;
 }
 
-const schema93 = {"type":"array","items":{"$ref":"shared#/$defs/part82"},"maxItems":4000};
-const schema94 = {"type":"array","additionalItems":false,"items":[{"type":"string","pattern":"^[0-9a-f]{16}-[0-9]{1,9}-[0-9]{1,9}$"},{"type":"number","minimum":0},{"type":"number","minimum":0}],"minItems":3};
+const schema95 = {"type":"array","items":{"$ref":"shared#/$defs/part84"},"maxItems":4000};
+const schema96 = {"type":"array","additionalItems":false,"items":[{"type":"string","pattern":"^[0-9a-f]{16}-[0-9]{1,9}-[0-9]{1,9}$"},{"type":"number","minimum":0},{"type":"number","minimum":0}],"minItems":3};
 
-function validate219(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate224(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length < 3){
-validate219.errors = [{instancePath,schemaPath:"#/minItems",keyword:"minItems",params:{limit: 3}}];
+validate224.errors = [{instancePath,schemaPath:"#/minItems",keyword:"minItems",params:{limit: 3}}];
 return false;
 }
 else {
 const len0 = data.length;
 if(!(len0 <= 3)){
-validate219.errors = [{instancePath,schemaPath:"#/additionalItems",keyword:"additionalItems",params:{limit: 3}}];
+validate224.errors = [{instancePath,schemaPath:"#/additionalItems",keyword:"additionalItems",params:{limit: 3}}];
 return false;
 }
 else {
@@ -6736,12 +6815,12 @@ const _errs1 = errors;
 if(errors === _errs1){
 if(typeof data0 === "string"){
 if(!pattern4.test(data0)){
-validate219.errors = [{instancePath:instancePath+"/0",schemaPath:"#/items/0/pattern",keyword:"pattern",params:{pattern: "^[0-9a-f]{16}-[0-9]{1,9}-[0-9]{1,9}$"}}];
+validate224.errors = [{instancePath:instancePath+"/0",schemaPath:"#/items/0/pattern",keyword:"pattern",params:{pattern: "^[0-9a-f]{16}-[0-9]{1,9}-[0-9]{1,9}$"}}];
 return false;
 }
 }
 else {
-validate219.errors = [{instancePath:instancePath+"/0",schemaPath:"#/items/0/type",keyword:"type",params:{type: "string"}}];
+validate224.errors = [{instancePath:instancePath+"/0",schemaPath:"#/items/0/type",keyword:"type",params:{type: "string"}}];
 return false;
 }
 }
@@ -6754,12 +6833,12 @@ const _errs3 = errors;
 if(errors === _errs3){
 if((typeof data1 == "number") && (isFinite(data1))){
 if(data1 < 0 || isNaN(data1)){
-validate219.errors = [{instancePath:instancePath+"/1",schemaPath:"#/items/1/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
+validate224.errors = [{instancePath:instancePath+"/1",schemaPath:"#/items/1/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
 return false;
 }
 }
 else {
-validate219.errors = [{instancePath:instancePath+"/1",schemaPath:"#/items/1/type",keyword:"type",params:{type: "number"}}];
+validate224.errors = [{instancePath:instancePath+"/1",schemaPath:"#/items/1/type",keyword:"type",params:{type: "number"}}];
 return false;
 }
 }
@@ -6772,12 +6851,12 @@ const _errs5 = errors;
 if(errors === _errs5){
 if((typeof data2 == "number") && (isFinite(data2))){
 if(data2 < 0 || isNaN(data2)){
-validate219.errors = [{instancePath:instancePath+"/2",schemaPath:"#/items/2/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
+validate224.errors = [{instancePath:instancePath+"/2",schemaPath:"#/items/2/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
 return false;
 }
 }
 else {
-validate219.errors = [{instancePath:instancePath+"/2",schemaPath:"#/items/2/type",keyword:"type",params:{type: "number"}}];
+validate224.errors = [{instancePath:instancePath+"/2",schemaPath:"#/items/2/type",keyword:"type",params:{type: "number"}}];
 return false;
 }
 }
@@ -6789,22 +6868,22 @@ var valid0 = _errs5 === errors;
 }
 }
 else {
-validate219.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate224.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
 return false;
 }
 }
-validate219.errors = vErrors;
+validate224.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate218(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
+function validate223(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 4000){
-validate218.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 4000}}];
+validate223.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 4000}}];
 return false;
 }
 else {
@@ -6812,8 +6891,8 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate219(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData}))){
-vErrors = vErrors === null ? validate219.errors : vErrors.concat(validate219.errors);
+if(!(validate224(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData}))){
+vErrors = vErrors === null ? validate224.errors : vErrors.concat(validate224.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
@@ -6824,11 +6903,11 @@ break;
 }
 }
 else {
-validate218.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate223.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
 return false;
 }
 }
-validate218.errors = vErrors;
+validate223.errors = vErrors;
 return errors === 0;
 }
 
@@ -6883,8 +6962,8 @@ var valid0 = true;
 if(valid0){
 if(data.bodyHashes !== undefined){
 const _errs5 = errors;
-if(!(validate161(data.bodyHashes, {instancePath:instancePath+"/bodyHashes",parentData:data,parentDataProperty:"bodyHashes",rootData}))){
-vErrors = vErrors === null ? validate161.errors : vErrors.concat(validate161.errors);
+if(!(validate166(data.bodyHashes, {instancePath:instancePath+"/bodyHashes",parentData:data,parentDataProperty:"bodyHashes",rootData}))){
+vErrors = vErrors === null ? validate166.errors : vErrors.concat(validate166.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs5 === errors;
@@ -6895,8 +6974,8 @@ var valid0 = true;
 if(valid0){
 if(data.changed !== undefined){
 const _errs6 = errors;
-if(!(validate163(data.changed, {instancePath:instancePath+"/changed",parentData:data,parentDataProperty:"changed",rootData}))){
-vErrors = vErrors === null ? validate163.errors : vErrors.concat(validate163.errors);
+if(!(validate168(data.changed, {instancePath:instancePath+"/changed",parentData:data,parentDataProperty:"changed",rootData}))){
+vErrors = vErrors === null ? validate168.errors : vErrors.concat(validate168.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs6 === errors;
@@ -6907,8 +6986,8 @@ var valid0 = true;
 if(valid0){
 if(data.removed !== undefined){
 const _errs7 = errors;
-if(!(validate215(data.removed, {instancePath:instancePath+"/removed",parentData:data,parentDataProperty:"removed",rootData}))){
-vErrors = vErrors === null ? validate215.errors : vErrors.concat(validate215.errors);
+if(!(validate220(data.removed, {instancePath:instancePath+"/removed",parentData:data,parentDataProperty:"removed",rootData}))){
+vErrors = vErrors === null ? validate220.errors : vErrors.concat(validate220.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs7 === errors;
@@ -6919,8 +6998,8 @@ var valid0 = true;
 if(valid0){
 if(data.usage !== undefined){
 const _errs8 = errors;
-if(!(validate218(data.usage, {instancePath:instancePath+"/usage",parentData:data,parentDataProperty:"usage",rootData}))){
-vErrors = vErrors === null ? validate218.errors : vErrors.concat(validate218.errors);
+if(!(validate223(data.usage, {instancePath:instancePath+"/usage",parentData:data,parentDataProperty:"usage",rootData}))){
+vErrors = vErrors === null ? validate223.errors : vErrors.concat(validate223.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs8 === errors;

@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { namesFor } from '../../node-runner/edge/network/names.ts';
 import { networkIdentity } from '../../node-runner/main.ts';
-import { leftovers } from '../support/cluster-leftovers.ts';
+import { leftForGood, leftovers } from '../support/cluster-leftovers.ts';
 import type { Ran, UpCluster } from '../support/command-line.ts';
 import { run, startUp } from '../support/command-line.ts';
 import { commitFiles, git, initRepository } from '../support/git-repo.ts';
@@ -30,6 +30,16 @@ afterAll(async () => {
 const WEB = 'jobs/shop/web.yaml';
 const STORE = 'jobs/shop/store.yaml';
 const webFile = () => readFileSync(join(up.repository, WEB), 'utf8');
+/** Git removes a file before it writes it anew: in between there is none. */
+const isWritten = (path: string, holds: (text: string) => boolean): boolean => {
+  const file = join(up.repository, path);
+  try {
+    const text = readFileSync(file, 'utf8');
+    return text !== '' && holds(text);
+  } catch {
+    return false;
+  }
+};
 
 /** Parsed --json; the text is shown where it is none. */
 const json = ({ out, err, code }: Ran): unknown => {
@@ -41,7 +51,7 @@ const json = ({ out, err, code }: Ran): unknown => {
 };
 
 /** Commands are asked again and again for so long. */
-const LIMIT_MS = 30_000;
+const LIMIT_MS = 100_000;
 const STEP_MS = 100;
 
 const until = async (holds: () => Promise<boolean> | boolean): Promise<void> => {
@@ -214,7 +224,7 @@ test('a version that fails ends the following with 1, reverted by the machine', 
   const paused = await up.purser(['restart', 'web']);
   expect(paused.code).toBe(1);
   expect(paused.out).toMatch(/superseded by commit|failed/);
-  await until(() => !webFile().includes('FAIL: crash'));
+  await until(() => isWritten(WEB, (text) => !text.includes('FAIL: crash')));
   expect((await up.purser(['history'])).out).toMatch(/\(machine\)/);
 });
 
@@ -225,8 +235,10 @@ test('logs, of all copies, of one, and goes on', async () => {
   expect((await up.purser(['logs', 'web[0]', '-n', '1'])).out.trim().split('\n')).toHaveLength(1);
   const once = await up.purser(['logs', '--previous', 'store[0]']);
   expect(once).toMatchObject({ code: 1, err: expect.stringContaining('has no earlier run') });
-  const followed = await up.purser(['logs', '-f', 'web'], { interruptAfterMs: 2500 });
-  expect(followed).toMatchObject({ code: 0 });
+  const followed = follow('web');
+  await until(() => followed.said().includes('serving'));
+  followed.interrupt();
+  expect(await followed.ended).toMatchObject({ code: 0 });
   // The program ends when it is asked to, and is started anew: what it said before is still there.
   // The exec ends with it or before it, so its own code says nothing.
   await up.purser(['exec', 'web[0]', '--', 'sh', '-c', 'kill 1']);
@@ -236,27 +248,41 @@ test('logs, of all copies, of one, and goes on', async () => {
   });
 });
 
+/** `logs -f` under way, until Ctrl-C; what it says first shows that it follows. */
+const follow = (...args: readonly string[]) => {
+  const enough = new AbortController();
+  let said = '';
+  const ended = up.purser(['logs', '-f', '-n', '1', ...args], {
+    interrupt: enough.signal,
+    onOut: (out) => (said = out),
+  });
+  return { said: () => said, interrupt: () => enough.abort(), ended };
+};
+
 test('following goes along with the copies that replace others, and tells last words', async () => {
   await up.purser(['scale', 'web=2']);
-  const enough = new AbortController();
-  const of = (...args: readonly string[]) =>
-    up.purser(['logs', '-f', '-n', '0', ...args], { interrupt: enough.signal });
-  const [all, slot, id] = [of('web'), of('web[1]', '--json'), of((await copies())[0] ?? '')];
   const before = await copies();
+  const [all, slot, id] = [follow('web'), follow('web[1]', '--json'), follow(before[0] ?? '')];
+  /** How often somebody said that a program begins to serve. */
+  const served = (out: string, name = ''): number => out.split(`${name}serving`).length - 1;
+  await until(() => [all, slot, id].map(({ said }) => served(said())).join() === '2,1,1');
   expect(await up.purser(['restart', 'web'])).toMatchObject({ code: 0 });
   await until(async () => (await copies()).every((copy) => !before.includes(copy)));
-  expect(await id).toMatchObject({ code: 0, out: expect.stringMatching(/^asked to stop\n$/) });
-  setTimeout(() => enough.abort(), 2000);
-  const { code, out, err } = await all;
+  const told = expect.stringMatching(/^serving .*\nasked to stop\n$/);
+  expect(await id.ended).toMatchObject({ code: 0, out: told });
+  await until(() => served(all.said()) === 4 && served(slot.said()) === 2);
+  for (const { interrupt } of [all, slot]) interrupt();
+  const { code, out, err } = await all.ended;
   expect(code).toBe(0);
   for (const index of [0, 1]) {
     expect(out).toContain(`web[${index}] web asked to stop`);
-    expect(out).toContain(`web[${index}] web serving`);
+    expect(served(out, `web[${index}] web `)).toBe(2);
     expect(err).toMatch(new RegExp(`web\\[${index}\\] web: joins, version [0-9a-f]{8} on n1`));
     expect(err).toMatch(new RegExp(`web\\[${index}\\] web: ended, version [0-9a-f]{8} on n1`));
   }
-  const lines = (await slot).out.trim().split('\n');
+  const lines = (await slot.ended).out.trim().split('\n');
   expect(lines.map((line) => (JSON.parse(line) as { line: string }).line)).toEqual([
+    expect.stringMatching(/^serving/),
     'asked to stop',
     expect.stringMatching(/^serving/),
   ]);
@@ -293,7 +319,7 @@ test('stop-first with an image that does not exist: the old copy runs on, untouc
   expect(missing).not.toBe(before);
   writeFileSync(file, missing);
   git(up.repository, 'commit', '-qam', 'An image that does not exist');
-  await until(() => readFileSync(file, 'utf8').includes(`image: ${up.image}:1`));
+  await until(() => isWritten(STORE, (text) => text.includes(`image: ${up.image}:1`)));
   // The files change a moment before the branch moves, and Purser reads it a moment after.
   await until(() => git(up.repository, 'log', '-1', '--format=%s').startsWith('Revert'));
   const [back, , first] = git(up.repository, 'log', '--format=%h', '--abbrev=10', '--', STORE)
@@ -345,10 +371,8 @@ test('exec: exit codes, input, a terminal and its size', async () => {
   expect(await terminal()).toMatch(/19 71[\s\S]*33 99/);
 });
 
-/** A shell in a copy, on a terminal whose size changes meanwhile. */
-const terminal = async (): Promise<string> => {
-  const name = join(scratch, 'tty');
-  const inside = `tty > ${name}; stty cols 71 rows 19; exec ./purser exec 'web[0]' -- sh`;
+/** A command on a terminal, and what it shows. */
+const onTerminal = (inside: string) => {
   const child = spawn('script', ['-qefc', inside, '/dev/null'], {
     env: { ...process.env, PURSER_ROOT: up.root },
   });
@@ -356,34 +380,43 @@ const terminal = async (): Promise<string> => {
   child.stdout.on('data', (data: Buffer) => {
     seen += data.toString('utf8');
   });
-  const saw = async (pattern: RegExp) => {
-    for (let waited = 0; !pattern.test(seen); waited += 50) {
-      if (waited > 15_000) throw new Error(`the terminal did not show ${pattern}: ${seen}`);
-      await new Promise((done) => setTimeout(done, 50));
-    }
+  return {
+    type: (keys: string) => void child.stdin.write(keys),
+    saw: (pattern: RegExp, again = () => {}) =>
+      until(() => {
+        if (!pattern.test(seen)) again();
+        return pattern.test(seen);
+      }),
+    ended: once(child, 'close').then(([code]) => ({ code: code as number, seen })),
   };
+};
+
+/** A shell in a copy, on a terminal whose size changes meanwhile. */
+const terminal = async (): Promise<string> => {
+  const name = join(scratch, 'tty');
+  const { type, saw, ended } = onTerminal(
+    `tty > ${name}; stty cols 71 rows 19; exec ./purser exec 'web[0]' -- sh`,
+  );
   await saw(/[#$] /);
-  child.stdin.write('stty size\n');
+  type('stty size\n');
   await saw(/19 71/);
   execFileSync('stty', ['-F', readFileSync(name, 'utf8').trim(), 'cols', '99', 'rows', '33']);
-  await new Promise((done) => setTimeout(done, 500));
-  child.stdin.write('stty size\n');
-  await saw(/33 99/);
-  child.stdin.write('exit 3\n');
-  const [code] = (await once(child, 'close')) as [number];
+  // The size gets there a moment later.
+  await saw(/33 99/, () => type('stty size\n'));
+  type('exit 3\n');
+  const { code, seen } = await ended;
   expect(code).toBe(3);
   return seen;
 };
 
 test('status --watch draws in place on a terminal, and leaves it as it was', async () => {
-  const watched = await run(
-    'script',
-    ['-qefc', 'stty cols 60 rows 20; exec timeout -s INT 3 ./purser status --watch', '/dev/null'],
-    { env: { PURSER_ROOT: up.root } },
-  );
-  expect(watched.out).toContain('\u001B[?1049h');
-  expect(watched.out).toContain('\u001B[?1049l');
-  expect(watched.out).not.toContain('\u001B[2J');
+  const { type, saw, ended } = onTerminal('stty cols 60 rows 20; exec ./purser status --watch');
+  await saw(/\?2026h[^]*\?2026h/); // drawn, and drawn again
+  type('\u0003'); // Ctrl-C
+  const { seen } = await ended;
+  expect(seen).toContain('\u001B[?1049h');
+  expect(seen).toContain('\u001B[?1049l');
+  expect(seen).not.toContain('\u001B[2J');
 });
 
 test('promote without canaries commits nothing', async () => {
@@ -520,7 +553,7 @@ test('down leaves nothing', async () => {
   expect(readFileSync(others, 'utf8')).toContain('a person');
   rmSync(others);
   rmdirSync(up.root); // nothing else is in it
-  expect(leftovers({ root: up.root, ...made })).toEqual([]);
+  expect(await leftForGood({ root: up.root, ...made })).toEqual([]);
   expect(tables()).not.toContain(names.table);
   expect((await up.purser(['down'])).code).toBe(1);
 });

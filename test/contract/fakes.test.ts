@@ -69,6 +69,7 @@ runtimeSuite('simulated: the contract of RuntimePort', () => {
     spec: (_id, program) => ({ process: { args: [commandOf(program)] } }),
     user: { name: 'app', uid: 1000, gid: 29 },
     hello: ['/hello'],
+    hasBegun: () => Promise.resolve(true),
     loseTask: (): Promise<void> => {
       machine.powerOff();
       machine.powerOn();

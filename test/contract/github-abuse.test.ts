@@ -1,6 +1,6 @@
 // What comes twice, late, from strangers, or when GitHub is unwell: the edge of GitHub against the
 // local GitHub. In: real signed deliveries, faults. Out: tests. Not here: what all goes well
-// (github), the receiver's own refusals (github-webhooks).
+// (github), the receiver's own refusals (github-webhooks), what GitHub lets us do (github-rights).
 
 import { createHmac } from 'node:crypto';
 import { once } from 'node:events';
@@ -9,7 +9,6 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
-import { PERMISSIONS } from '../../cli/github-app.ts';
 import type { GitHub } from '../../reconciler/edge/forge/options.ts';
 import { endWorlds, report, world, type World } from '../support/github-edge.ts';
 
@@ -38,8 +37,7 @@ test('a click that a webhook brings counts once, though GitHub lists its deliver
   const before = wakes;
   click(at, head);
   await at.hub.settled();
-  await sleep(300);
-  expect(wakes).toBeGreaterThan(before);
+  await expect.poll(() => wakes).toBeGreaterThan(before);
   const { requests } = await one.look();
   expect(requests).toMatchObject([{ action: 'approve', permission: 'write', commit: head }]);
   expect((await one.look()).requests).toEqual(requests);
@@ -337,54 +335,4 @@ test('a repository that is renamed is followed: nothing is lost, and it is said'
   const other = at.forge();
   expect((await other.look()).pulls).toHaveLength(1);
   expect(other.notice()).toContain('repository: shop/cluster-two');
-});
-
-const NEEDED: readonly (readonly [
-  string,
-  RegExp,
-  (one: GitHub, at: World, head: string) => Promise<unknown>,
-])[] = [
-  ['checks', /«Checks: Read and write»/, (one, _, head) => one.writeCheck(report(head))],
-  ['pull_requests', /«Pull requests: Read/, (one) => one.look()],
-  [
-    'deployments',
-    /«Deployments: Read/,
-    (one, at) => one.writeDeployment({ ...DEPLOYMENT, commit: at.main }),
-  ],
-  ['contents', /«Contents: Read and write»/, (one) => one.look()],
-];
-
-test.each(NEEDED)(
-  'an App without %s: it is named, with where to grant it',
-  async (name, words, ask) => {
-    const at = await world();
-    const { head } = await at.pull('topic');
-    const one = at.forge();
-    const rest = Object.entries(PERMISSIONS).filter(
-      ([other]) => other !== name && other !== 'issues',
-    );
-    at.hub.permit(Object.fromEntries(rest));
-    const refused = ask(one, at, head);
-    await expect(refused).rejects.toThrow(words);
-    await expect(refused).rejects.toThrow(/grant it in the App's settings .*accept the request/);
-    at.hub.permit(PERMISSIONS);
-    await ask(one, at, head);
-  },
-);
-
-test('an App that was uninstalled, and one that is suspended: what to do is said, no token is in it', async () => {
-  const { hub, forge, main } = await world();
-  const one = forge();
-  await one.writeCheck(report(main));
-  const mend = hub.fault({ kind: { status: 403, body: 'This installation has been suspended' } });
-  await expect(one.look()).rejects.toThrow(
-    /App is suspended for shop\/cluster: end that at .*settings\/installations/,
-  );
-  mend();
-  await one.look();
-  hub.uninstall();
-  const gone = await one.writeCheck(report(main, { title: 'later' })).catch(String);
-  expect(gone).toMatch(/installed in shop\/cluster|does not accept the App's key/);
-  for (const token of hub.hub.tokens.keys()) expect(gone).not.toContain(token);
-  await expect(forge().look()).rejects.toThrow(/is the App installed in shop\/cluster\?/);
 });

@@ -11,6 +11,7 @@ import { makeApp, type AppAsk } from '../../cli/github-app.ts';
 import { readForgeFile } from '../../cli/forge-file.ts';
 import { submit, visit, type Page } from '../support/browser.ts';
 import { commitFiles, initRepository, tempFolder } from '../support/git-repo.ts';
+import { freePort } from '../support/registry.ts';
 import { startGitHub, type GitHub, type GitHubOptions } from '../support/github/github.ts';
 
 const ends: (() => Promise<void> | void)[] = [];
@@ -49,7 +50,7 @@ const setup = (hub: GitHub, given: Readonly<Record<string, unknown>> = {}) => {
 
 /** The address that it says to open. */
 const pageOf = async (said: readonly string[]): Promise<string> => {
-  await expect.poll(() => said.join('\n'), { timeout: 10_000 }).toContain('http://');
+  await expect.poll(() => said.join('\n')).toContain('http://');
   return /http:\/\/127\.0\.0\.1:\d+\//.exec(said.join('\n'))?.[0] ?? '';
 };
 
@@ -123,11 +124,7 @@ test('with a webhook: the App is made with its address, and a ping of GitHub arr
   expect(readFileSync(join(root, 'github', 'forge.yaml'), 'utf8')).toContain('path: "/hook"');
 });
 
-const freeUrl = async (): Promise<string> => {
-  const hub = await startGitHub({ app: null });
-  await hub.close();
-  return hub.url;
-};
+const freeUrl = async (): Promise<string> => `http://127.0.0.1:${await freePort()}`;
 
 test('a second App is not made by accident', async () => {
   const hub = await startHub();

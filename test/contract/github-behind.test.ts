@@ -4,7 +4,7 @@
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, test } from 'vitest';
-import { PERMISSIONS as APP_PERMISSIONS } from '../../cli/github-app.ts';
+import { PERMISSIONS as APP_PERMISSIONS } from '../../reconciler/edge/forge/permissions.ts';
 import { endWorlds, world } from '../support/github-edge.ts';
 
 afterEach(endWorlds);

@@ -7,8 +7,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, expect, test } from 'vitest';
 import { github } from '../../cli/github.ts';
-import { PERMISSIONS, TEAM_PERMISSIONS } from '../../cli/github-app.ts';
+import { PERMISSIONS, TEAM_PERMISSIONS } from '../../reconciler/edge/forge/permissions.ts';
 import { forgeFileText, parseForgeFile, readForgeFile } from '../../cli/forge-file.ts';
+import { freePort } from '../support/registry.ts';
 import { startGitHub, type GitHub } from '../support/github/github.ts';
 
 const ends: (() => Promise<void> | void)[] = [];
@@ -291,14 +292,6 @@ const aPull = async (
   await git('push', '-q', hub.pushUrl('ada'), 'main:topic');
   await hub.settled();
   return hub.openPull({ head: 'topic', by: 'ada' });
-};
-
-const freePort = async (): Promise<number> => {
-  const server = http.createServer();
-  await new Promise<void>((done) => server.listen(0, '127.0.0.1', done));
-  const address = server.address();
-  await new Promise((done) => server.close(done));
-  return typeof address === 'object' && address !== null ? address.port : 0;
 };
 
 test('readable by nobody else, also when the file was there before', async () => {

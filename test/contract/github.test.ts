@@ -72,6 +72,20 @@ test('annotations: fifty a request, none of them twice', async () => {
   expect((await forge().check('plan', head))?.annotations).toHaveLength(121);
 });
 
+test('titles of two-unit characters are cut between them, and taken', async () => {
+  const { hub, forge, pull, main } = await world();
+  const { head } = await pull('topic');
+  const long = `x${'😀'.repeat(200)}`;
+  const one = forge();
+  const annotations = [{ ...remark(1), message: long.repeat(50) }];
+  await one.writeCheck(report(head, { title: long, annotations }));
+  const ask = { commit: main, environment: 'test', description: long, url: null };
+  await one.writeDeployment({ ...ask, state: 'success' });
+  const title = (await forge().check('plan', head))?.title ?? '';
+  expect([/\p{Cs}/u.test(title), title.endsWith('😀…'), title.length]).toEqual([false, true, 254]);
+  expect(JSON.stringify(hub.deployments())).toContain('😀…');
+});
+
 test('a write that GitHub took and did not confirm makes no second check', async () => {
   const { hub, forge, pull } = await world();
   const { head } = await pull('topic');
@@ -176,6 +190,26 @@ test('a click: told once with what its sender may do, answered below the check, 
   expect(hub.checks(head)[0]?.output.summary).toContain('Approved: 3 copies may go.');
 });
 
+test('a click on what was open for weeks, which GitHub has ended as stale, is answered', async () => {
+  const { hub, forge, pull } = await world();
+  const { head } = await pull('topic');
+  const one = forge();
+  hub.hook('http://127.0.0.1:9/nobody');
+  await one.writeCheck(report(head, { status: 'in_progress', conclusion: null }));
+  const [run] = hub.checks(head);
+  if (run === undefined) throw new Error('no check');
+  Object.assign(run, { status: 'completed', conclusion: 'stale' });
+  hub.click({ check: 'plan/test', commit: head, button: 'approve', by: 'ada' });
+  await hub.settled();
+  const [request] = (await one.look()).requests;
+  if (request === undefined) throw new Error('no request');
+  await one.answer(request, 'So it is.', true);
+  expect((await forge().look()).requests).toEqual([]);
+  expect(hub.checks(head)).toMatchObject([{ status: 'completed', conclusion: 'stale' }]);
+  await forge().writeCheck(report(head, { status: 'in_progress', conclusion: null, title: 'on' }));
+  expect(hub.checks(head)).toMatchObject([{ status: 'in_progress', conclusion: null }]);
+});
+
 test('comments of people: commands with what they may do; ours by reaction; edited ones count not', async () => {
   const { hub, forge, pull } = await world();
   const { number, head } = await pull('topic');
@@ -199,6 +233,38 @@ test('comments of people: commands with what they may do; ours by reaction; edit
   expect((await forge().look()).requests).toEqual([]);
 });
 
+test('a button carries what its text shows; a comment counts for what stood there before it', async () => {
+  const { hub, forge, pull } = await world();
+  const { number, head } = await pull('topic');
+  const showing = (covers: string) => {
+    const [approve] = report(head).buttons;
+    return report(head, approve === undefined ? {} : { buttons: [{ ...approve, covers }] });
+  };
+  const one = forge();
+  hub.hook('http://127.0.0.1:9/nobody'); // GitHub lists what it could not deliver
+  await one.writeCheck(showing('0123456789ab'));
+  expect(await forge().check('plan', head)).toEqual(showing('0123456789ab'));
+  await new Promise((done) => setTimeout(done, 1100)); // GitHub's times are whole seconds
+  hub.comment(number, 'ada', '/purser approve');
+  hub.click({ check: 'plan/test', commit: head, button: 'approve', by: 'ada' });
+  await hub.settled();
+  const [click, comment] = (await one.look()).requests.toSorted((a, b) =>
+    a.kind < b.kind ? -1 : 1,
+  );
+  expect(click).toMatchObject({ kind: 'button', action: 'approve', covers: '0123456789ab' });
+  expect(comment).toMatchObject({ kind: 'comment', action: 'approve', commit: head });
+  const apart = (hub.comments(number)[0]?.createdAtMs ?? 0) - (comment?.at ?? 0);
+  expect(Math.abs(apart)).toBeLessThan(1000);
+  expect(Math.abs((one.epochMs?.() ?? 0) - Date.now())).toBeLessThan(5000);
+  await new Promise((done) => setTimeout(done, 1100));
+  await one.writeCheck(showing('ba9876543210'));
+  const { requests } = await forge().look();
+  expect(requests.map(({ kind, commit }) => [kind, commit])).toContainEqual([
+    'comment',
+    '0'.repeat(40),
+  ]);
+});
+
 test('deployments: one of a commit, a status when it differs', async () => {
   const { hub, forge, main } = await world();
   const ask = { commit: main, environment: 'test', description: 'web 1/3', url: null };
@@ -214,6 +280,17 @@ test('deployments: one of a commit, a status when it differs', async () => {
   await forge().writeDeployment({ ...ask, state: 'success', url });
   expect(hub.writes().filter(({ path }) => path.includes('/statuses'))).toHaveLength(3);
   expect(JSON.stringify(hub.deployments())).toContain('"environmentUrl":"https://shop.example"');
+});
+
+test('a deployment that succeeds ends the one that succeeded before it, also in `production`', async () => {
+  const { hub, forge, main, pull } = await world();
+  const { head } = await pull('topic');
+  const ask = { environment: 'production', description: 'web 3/3', url: null };
+  for (const commit of [main, head]) {
+    await forge().writeDeployment({ ...ask, commit, state: 'success' });
+  }
+  const ends = hub.deployments().map(({ statuses }) => statuses.at(-1)?.state);
+  expect(ends).toEqual(['inactive', 'success']);
 });
 
 test('pull requests: opened once a branch, merge groups, authors', async () => {

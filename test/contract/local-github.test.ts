@@ -268,9 +268,9 @@ describe('limits and faults', () => {
       }),
     );
     for (const half of halves) half.on('error', () => undefined).write('0094');
-    await expect.poll(() => gitsOf(hub).length, { timeout: 5000 }).toBeGreaterThan(0);
+    await expect.poll(() => gitsOf(hub).length).toBeGreaterThan(0);
     for (const half of halves) half.destroy();
-    await expect.poll(() => gitsOf(hub), { timeout: 5000 }).toEqual([]);
+    await expect.poll(() => gitsOf(hub)).toEqual([]);
   });
 
   test('a deployment needs its checks, unless it says otherwise, and success retires the old', async () => {

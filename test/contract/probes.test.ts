@@ -10,6 +10,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { createProbes } from '../../node-runner/edge/probes.ts';
 import type { ProbeAsk } from '../../node-runner/ports.ts';
 import { makeNetns } from '../support/netns.ts';
+import { freePort } from '../support/registry.ts';
 
 const { probe } = createProbes();
 
@@ -41,7 +42,8 @@ describe('probes', () => {
     address: '127.0.0.1',
     port,
     path,
-    timeoutMs: 300,
+    // Nothing waits so long but what never answers: those say how long themselves.
+    timeoutMs: 20_000,
     netns: null,
   });
   const start = async (server: Server): Promise<number> => {
@@ -65,9 +67,7 @@ describe('probes', () => {
       createTcpServer((socket) => dripFeed(socket, (text) => (asked = text))),
     );
     ports.leaver = await start(createTcpServer((socket) => socket.end('HTTP/1.1 200 OK\r\nA: b')));
-    const gone = createTcpServer();
-    ports.closed = await listen(gone);
-    await new Promise((resolve) => gone.close(resolve));
+    ports.closed = await freePort();
   });
   afterAll(() => {
     for (const server of servers) {
@@ -90,7 +90,9 @@ describe('probes', () => {
     };
     expect(await message(ask(ports.http, '/503'))).toBe('GET /503 answered 503');
     expect(await message(ask(ports.http, '/404'))).toBe('GET /404 answered 404');
-    expect(await message(ask(ports.http, '/slow'))).toBe('no answer within 300ms');
+    expect(await message({ ...ask(ports.http, '/slow'), timeoutMs: 300 })).toBe(
+      'no answer within 300ms',
+    );
     expect(await message({ ...ask(ports.mute), timeoutMs: 1000 })).toBe('no answer within 1s');
     for (const kind of ['http', 'tcp'] as const)
       expect(await message(ask(ports.closed, '/', kind))).toBe(
@@ -122,7 +124,7 @@ describe('probes', () => {
     const child = spawn('nsenter', args, { stdio: ['ignore', 'pipe', 'inherit'] });
     try {
       await new Promise((resolve) => child.stdout.once('data', resolve));
-      const inside = { ...ask(80, '/tea'), netns: netns.path, timeoutMs: 2000 };
+      const inside = { ...ask(80, '/tea'), netns: netns.path };
       expect(await probe({ ...inside, kind: 'tcp' })).toEqual({ ok: true });
       expect(await probe(inside)).toEqual({ ok: false, message: 'GET /tea answered 418' });
       const shut = await probe({ ...inside, port: 81 });

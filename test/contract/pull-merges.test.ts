@@ -153,4 +153,4 @@ test('a merge is clean where Git calls it so, and has the tree that Git gives it
     reader.close();
     fs.rmSync(root, { recursive: true, force: true });
   }
-}, 60_000);
+});

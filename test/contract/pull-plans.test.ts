@@ -2,6 +2,7 @@
 // who asks, and the limits that end the thread. In: repositories made by git. Out: tests. Not here:
 // the merge (pulls), the texts (render).
 
+import { once } from 'node:events';
 import fs from 'node:fs';
 import http from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -195,7 +196,7 @@ describe('plans of pull requests', () => {
         .listen(0, '127.0.0.1'),
     );
     try {
-      await new Promise((resolve) => setTimeout(resolve, 50));
+      for (const server of servers) if (!server.listening) await once(server, 'listening');
       const [own = '', evil = ''] = servers.map(
         (server) => `127.0.0.1:${(server.address() as AddressInfo).port}`,
       );

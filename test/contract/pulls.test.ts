@@ -160,6 +160,20 @@ describe('the merge of a pull request, in memory', () => {
     expect(textsOf(theirs.files)).toEqual(textsOf(found.files));
   });
 
+  test('a file in the way of what a renamed folder would take along is a conflict, as in Git', async () => {
+    const text = 'a\nb\nc\n';
+    commit({ 'jobs/a/x.yaml': text, 'jobs/b/x.yaml': text, 'jobs/c/y.yaml': text });
+    const start = git(work, 'rev-parse', 'HEAD');
+    const base = commit({ 'jobs/c/y.yaml': null, 'jobs/b/y.yaml': text });
+    branch('pull', start);
+    const head = commit({ 'jobs/a/x.yaml': null, 'jobs/c/x.yaml': text });
+    expect(() => git(work, 'merge-tree', '--write-tree', base, head)).toThrow();
+    expect(await open().read({ base, head })).toEqual({
+      kind: 'conflict',
+      files: ['jobs/b/x.yaml', 'jobs/c/x.yaml'],
+    });
+  });
+
   test('conflicts name their files below the directory; those outside are of no concern', async () => {
     const start = commit({
       'c/cluster.yaml': 'x',
@@ -287,7 +301,7 @@ describe('the merge of a pull request, in memory', () => {
 
     test('one that is gone, too large or too slow is said to be so, without the login', async () => {
       const base = await mirror();
-      const reader = open({ repository: url, auth, maxBytes: 1024 * 1024, timeoutMs: 1000 });
+      const reader = open({ repository: url, auth, maxBytes: 1024 * 1024 });
       await expect(reader.read({ base, head: '1'.repeat(40) })).rejects.toThrow(/moved on/);
       branch('pull', base);
       commit({ 'jobs/a/large.yaml': randomBytes(3 * 1024 * 1024) });
@@ -298,7 +312,8 @@ describe('the merge of a pull request, in memory', () => {
       commit({ 'jobs/a/small.yaml': 'x' });
       const head = pull(9);
       server.misbehave({ kind: 'hang' });
-      await expect(reader.read({ base, head })).rejects.toThrow(/no answer within 1 s/);
+      const hasty = open({ repository: url, auth, timeoutMs: 1000 });
+      await expect(hasty.read({ base, head })).rejects.toThrow(/no answer within 1 s/);
       server.misbehave({ kind: 'status', status: 401 });
       const words = await reader.read({ base, head }).catch(String);
       expect(words).toMatch(/cannot be fetched/);

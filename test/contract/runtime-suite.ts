@@ -32,10 +32,15 @@ export interface RuntimeBench {
   readonly hello: readonly string[];
   /** Leaves the container's record without a task, as a reboot does. */
   readonly loseTask: (id: string) => Promise<void>;
+  /**
+   * Whether the program itself runs. For a moment after the start it is runc, which ends by any
+   * signal.
+   */
+  readonly hasBegun: (id: string) => Promise<boolean>;
   readonly close: () => Promise<void>;
 }
 
-const PATIENCE_MS = 20_000;
+const PATIENCE_MS = 60_000;
 const POLL_MS = 10;
 
 /** Waits until the look gives something; fails after a while. */
@@ -95,6 +100,7 @@ export const runtimeSuite = (name: string, makeBench: () => Promise<RuntimeBench
     const run = async (program: Program): Promise<string> => {
       const id = await create(program);
       await runtime.start(id);
+      if (program.kind === 'run') await until(() => bench.hasBegun(id));
       return id;
     };
     const ended = (id: string): Promise<RuntimeContainer> =>

@@ -74,6 +74,10 @@ describe.each(present)('containerd $name', ({ name, binary }) => {
       user: { name: 'app', uid: 1000, gid: 29 },
       hello: ['sh', '-c', 'echo hello; exit 3'],
       loseTask: (id) => loseTask(own, id),
+      hasBegun: async (id) => {
+        const { pid } = (await find(own.runtime, id)) ?? {};
+        return !readFileSync(`/proc/${pid}/comm`, 'utf8').startsWith('runc');
+      },
       close: async () => {
         await own.close();
         await registry.close();
@@ -94,6 +98,17 @@ describe.each(present)('containerd $name', ({ name, binary }) => {
   };
   const ended = (id: string): Promise<unknown> =>
     until(async () => (await find(server.runtime, id))?.task === 'stopped');
+  /** Back when all that was due is gone. */
+  const collectGarbage = (): void => {
+    const { socket } = server.daemon();
+    const ctr = (...args: readonly string[]): string =>
+      execFileSync(
+        (binary ?? '').replace(/containerd$/, 'ctr'),
+        ['-a', socket, '-n', server.namespace, 'leases', ...args],
+        { encoding: 'utf8' },
+      );
+    ctr('delete', '--sync', ctr('create').trim());
+  };
   const text = async (session: ExecSession, stream?: 'stdout' | 'stderr'): Promise<string> => {
     let all = '';
     for await (const part of session.output)
@@ -173,10 +188,15 @@ describe.each(present)('containerd $name', ({ name, binary }) => {
 
   test('a container over its memory is told as out of memory, with exit 137', async () => {
     const { heard, stop } = await listen(server.runtime);
-    // The shim begins to listen for this when the process has started, so that comes a little
-    // later.
-    const greedy = 'sleep 0.5; exec dd if=/dev/zero of=/dev/null bs=100000000 count=1';
-    const id = await run(greedy, { memoryBytes: 16 * 1024 * 1024 });
+    const greedy = 'dd if=/dev/zero of=/dev/null bs=100000000 count=1';
+    const id = await run(`until [ -e /go ]; do sleep 0.05; done; exec ${greedy}`, {
+      memoryBytes: 16 * 1024 * 1024,
+    });
+    // The shim begins to listen for this when the process has started, so it comes a little later.
+    await sleep(500);
+    const args = ['sh', '-c', ': > /go'];
+    const session = await server.runtime.exec({ container: id, args, env: [], tty: null });
+    await session.exit;
     await ended(id);
     await until(async () => heard.some((event) => event.kind === 'oom' && event.container === id));
     expect((await find(server.runtime, id))?.exit).toMatchObject({ code: 137, signal: 9 });
@@ -286,9 +306,12 @@ describe.each(present)('containerd $name', ({ name, binary }) => {
   );
 
   test('what ended while containerd was down is known with its exit code', async () => {
-    const id = await run('sleep 0.5; exit 42');
+    const id = await run('sleep 2; exit 42');
+    const { pid } = (await find(server.runtime, id)) ?? {};
+    expect(pid).toBeGreaterThan(0);
     await server.stop('hard');
-    await sleep(900);
+    expect(existsSync(`/proc/${pid}`)).toBe(true);
+    await until(async () => !existsSync(`/proc/${pid}`)); // its shim has taken note of the end
     await server.start();
     await until(() => server.runtime.list().then(Boolean, () => false));
     expect(await find(server.runtime, id)).toMatchObject({
@@ -320,6 +343,10 @@ describe.each(present)('containerd $name', ({ name, binary }) => {
   });
 
   test('folders of snapshots that containerd died over are in nobody’s way', async () => {
+    // A collection of garbage that the removals before have made due would take away folders without
+    // a record meanwhile, and the one of a snapshot that is being made with them.
+    collectGarbage();
+    const before = await run('sleep 1000'); // the newest folder shows the number that comes next
     const snapshots = 'c/root/io.containerd.snapshotter.v1.overlayfs/snapshots';
     const folder = join(server.folder, snapshots);
     const newest = Math.max(...readdirSync(folder).map(Number).filter(Number.isInteger));
@@ -330,6 +357,7 @@ describe.each(present)('containerd $name', ({ name, binary }) => {
       expect(await find(server.runtime, id)).toMatchObject({ task: 'running' });
       expect(left.some((one) => !existsSync(one) || readdirSync(one).includes('work'))).toBe(true);
       await server.runtime.remove(id);
+      await server.runtime.remove(before);
     } finally {
       for (const one of left) rmSync(one, { recursive: true, force: true });
     }

@@ -70,7 +70,7 @@ test('a push past the owner is held at what ran before, until the owner approves
   hub.click({ check: 'sync/e2e', commit: pushed, button: 'approve', by: 'ada' });
   hub.click({ check: 'sync/e2e', commit: pushed, button: 'approve', by: 'grace' });
   await expect
-    .poll(deployed, { timeout: 20_000 })
+    .poll(deployed)
     .toBe(pushed)
     .catch(() => {
       throw new Error(hub.checks(pushed)[0]?.output.summary ?? 'no check');
@@ -103,16 +103,16 @@ test('a program that writes again what was reverted waits for a person', async (
   follow();
   await cluster.settled('shop/api');
   await write({ [API]: app('2', { fail: 'crash' }) }, 'images: api 2 again');
-  await expect.poll(standingOf('shop/api'), { timeout: 20_000 }).toBe('held');
+  await expect.poll(standingOf('shop/api')).toBe('held');
   expect(await cluster.purser('status')).toMatch(/images\[bot\] wrote (it|this) again/);
   const third = await write({ [API]: app('3') }, 'images: api 3');
   // Held it is already: a person resumes what was read, not what is being read.
   const isRead = ({ view }: Awaited<ReturnType<typeof cluster.state>>) =>
     view.desired.commit.oid === third || view.desired.commit.oid;
-  await cluster.until('the third version is read', isRead, 20_000);
+  await cluster.until('the third version is read', isRead);
   expect(await standingOf('shop/api')()).toBe('held');
   await cluster.purser('resume', 'shop/api');
-  await expect.poll(standingOf('shop/api'), { timeout: 20_000 }).toBe('head');
+  await expect.poll(standingOf('shop/api')).toBe('head');
   follow();
   await cluster.settled('shop/api');
 });

@@ -39,7 +39,7 @@ test('a pull request shows its plan, is merged and rolled out, and its commit sa
   const sync = await checkOf('sync/e2e', merged);
   expect(sync.conclusion).toBe('success');
   await cluster.settled(WEB);
-  await expect.poll(() => hub.comments(number)[0]?.minimized, { timeout: 20_000 }).toBeTruthy();
+  await expect.poll(() => hub.comments(number)[0]?.minimized).toBeTruthy();
   expect(hub.comments(number)).toHaveLength(1);
   const deployments = hub.deployments().filter(({ sha }) => sha === merged);
   expect(deployments).toMatchObject([{ environment: 'e2e' }]);

@@ -4,6 +4,7 @@
 import { execFileSync } from 'node:child_process';
 import { existsSync, readdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface Traces {
   readonly root: string;
@@ -24,6 +25,20 @@ export const leftovers = ({ root, links, cgroups }: Traces): readonly string[] =
   ...cgroupsNamed('/sys/fs/cgroup', cgroups, CGROUP_DEPTH).map((path) => `a cgroup: ${path}`),
   ...(existsSync(root) ? [`files in ${root}`] : []),
 ];
+
+/** The kernel takes cables after their namespaces, and init the ended, a moment later. */
+const LEFT_FOR_GOOD_MS = 10_000;
+
+/** What is there still after a while. */
+export const leftForGood = async (traces: Traces): Promise<readonly string[]> => {
+  const until = performance.now() + LEFT_FOR_GOOD_MS;
+  let left = leftovers(traces);
+  while (left.length > 0 && performance.now() < until) {
+    await sleep(100);
+    left = leftovers(traces);
+  }
+  return left;
+};
 
 /** Processes whose command line names the root; this one does not count. */
 export const processesOf = (root: string): readonly string[] =>

@@ -25,15 +25,15 @@ export interface Ran {
 export interface RunOptions {
   readonly cwd?: string;
   readonly input?: string;
-  /** Ends it after this time, as Ctrl-C does. */
-  readonly interruptAfterMs?: number;
+  /** Told everything that it has printed, each time that there is more. */
+  readonly onOut?: (out: string) => void;
   /** Ends it then, as Ctrl-C does. */
   readonly interrupt?: AbortSignal;
   readonly env?: Readonly<Record<string, string>>;
 }
 
 /** A command that hangs fails its test with what it said so far. */
-const RUN_LIMIT_MS = 60_000;
+const RUN_LIMIT_MS = 110_000;
 
 export const run = async (
   command: string,
@@ -45,16 +45,13 @@ export const run = async (
     env: { ...process.env, ...options.env },
   });
   const [out, err] = [textOf(child, 'stdout'), textOf(child, 'stderr')];
+  child.stdout.on('data', () => options.onOut?.(out()));
   child.stdin.on('error', () => undefined); // it did not want to read
   child.stdin.end(options.input ?? '');
-  const interrupt = options.interruptAfterMs;
   options.interrupt?.addEventListener('abort', () => child.kill('SIGINT'), { once: true });
-  const timers = [
-    setTimeout(() => child.kill('SIGKILL'), RUN_LIMIT_MS),
-    ...(interrupt === undefined ? [] : [setTimeout(() => child.kill('SIGINT'), interrupt)]),
-  ];
+  const timer = setTimeout(() => child.kill('SIGKILL'), RUN_LIMIT_MS);
   const [code] = (await once(child, 'close')) as [number | null];
-  for (const timer of timers) clearTimeout(timer);
+  clearTimeout(timer);
   return { code: code ?? -1, out: out(), err: err() };
 };
 
@@ -75,7 +72,7 @@ export interface UpCluster {
   readonly close: () => Promise<void>;
 }
 
-const UP_LIMIT_MS = 60_000;
+const UP_LIMIT_MS = 110_000;
 
 /** Two jobs: `shop/web` with two copies, `shop/store` with a named volume. */
 export const startUp = async (): Promise<UpCluster> => {
@@ -111,9 +108,11 @@ export const startUp = async (): Promise<UpCluster> => {
   const said = () => out() + err();
   const purser: UpCluster['purser'] = (words, options = {}) =>
     run(PURSER, words, { ...options, env: { PURSER_ROOT: root, ...options.env } });
+  const ended = once(child, 'exit');
   const close = async () => {
     await run(PURSER, ['down', '--volumes', '--root', root]);
-    if (child.exitCode === null) child.kill('SIGKILL');
+    child.kill('SIGKILL');
+    await ended;
     await registry.close();
     rmSync(repository, { recursive: true, force: true });
     rmSync(root, { recursive: true, force: true });

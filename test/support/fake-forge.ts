@@ -41,6 +41,10 @@ export interface FakeForge {
   failure: EdgeFailure | null;
   /** Fails these writes, each as it stands in `writes`. */
   readonly refused: Map<string, EdgeFailure>;
+  /** When there is room to tell plans, by how urgent they are. */
+  readonly room: { push: number; plan: number };
+  /** How urgent each written check was, as `plan/h1 push`. */
+  readonly urgent: string[];
   readonly wake: () => void;
 }
 
@@ -69,8 +73,10 @@ export const createFakeForge = (): FakeForge => {
       guard();
       return fake.checks.get(`${kind}/${commit}`) ?? null;
     },
-    writeCheck: async (report) => {
+    roomAt: (of) => fake.room[of],
+    writeCheck: async (report, of) => {
       write(`check ${report.kind}/${report.commit}`);
+      if (of !== undefined) fake.urgent.push(`${report.kind}/${report.commit} ${of}`);
       fake.checks.set(`${report.kind}/${report.commit}`, report);
     },
     writeComment: async ({ pull, body, folded }) => {
@@ -109,6 +115,7 @@ export const createFakeForge = (): FakeForge => {
             : `@${ask.account.login}`;
       return fake.behind.get(key) ?? NOBODY;
     },
+    addressOf: ({ login, id }) => `${id}+${login}@forge.example`,
     accounts: async (emails) => {
       guard();
       return emails.map((email) => fake.accounts.get(email) ?? null);
@@ -140,6 +147,8 @@ export const createFakeForge = (): FakeForge => {
     rest: Promise.resolve(),
     failure: null,
     refused: new Map(),
+    room: { push: 0, plan: 0 },
+    urgent: [],
     wake: () => {
       for (const wake of wakes) wake();
     },

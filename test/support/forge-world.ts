@@ -25,6 +25,9 @@ export const BASE: Change = {
   [WEB]: 'image: reg.example/web:1\ncount: 3\n',
 };
 
+/** When a world begins, in ms since 1970. */
+export const EPOCH = 1_700_000_000_000;
+
 /** One commit or several, with three copies of the newest version, each with these facts. */
 export const viewOf = (
   commits: readonly Change[],
@@ -84,7 +87,7 @@ export const createForgeWorld = (given: Pick<ForgeContext, 'environmentUrl'> = {
     },
     clock: {
       now: () => clock.now,
-      epochMs: () => 1_700_000_000_000 + clock.now,
+      epochMs: () => EPOCH + clock.now,
       sleepUntil: (at, signal) =>
         new Promise<void>((resolve) => {
           const done = () => resolve();
@@ -122,6 +125,7 @@ export const createForgeWorld = (given: Pick<ForgeContext, 'environmentUrl'> = {
     closed,
     loop,
     settle,
+    now: () => clock.now,
     /** The main loop made a pass. */
     see: async (view: LoopState['view'], more: Partial<Omit<LoopState, 'view'>> = {}) => {
       state = { failure: null, write: null, refused: null, ...more, view };

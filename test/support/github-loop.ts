@@ -92,33 +92,44 @@ export interface LoopAsk {
   /** Read now and then; `advance` moves it. */
   readonly time: { now: number };
   readonly epochMs: number;
+  /** In place of the App: the token in this file, and no webhook. */
+  readonly tokenFile?: string;
 }
 
-export const startLoop = async (at: World, { time, epochMs }: LoopAsk) => {
+export const startLoop = async (at: World, { time, epochMs, tokenFile }: LoopAsk) => {
   const { hub, folder } = at;
+  const lines: string[] = [];
   const [own, edge] = [movedClock(time, epochMs), movedClock(time, epochMs)];
-  const quiet = { info: () => undefined, warn: () => undefined, error: () => undefined };
+  const note = (_: object, words: string) => void lines.push(words);
+  const log = { info: note, warn: note, error: note };
   const github = createGitHub({
     config: {
       kind: 'github',
       apiUrl: hub.api,
       owner: hub.owner,
       repo: hub.name,
-      credentials: {
-        kind: 'app',
-        appId: hub.app.id,
-        installation: hub.app.installationId,
-        privateKeyFile: `${folder}/key.pem`,
-      },
-      webhook: { address: '127.0.0.1:0', path: '/webhook', secretFile: `${folder}/secret` },
+      credentials:
+        tokenFile === undefined
+          ? {
+              kind: 'app',
+              appId: hub.app.id,
+              installation: hub.app.installationId,
+              privateKeyFile: `${folder}/key.pem`,
+            }
+          : { kind: 'token', tokenFile },
+      webhook:
+        tokenFile === undefined
+          ? { address: '127.0.0.1:0', path: '/webhook', secretFile: `${folder}/secret` }
+          : null,
       comments: true,
     },
     cluster: 'test',
     branch: 'main',
     clock: edge.port,
-    log: quiet,
+    log,
   });
-  hub.hook(`http://${await github.listen()}/webhook`);
+  const address = await github.listen();
+  hub.hook(address === null ? null : `http://${address}/webhook`);
   let state: LoopState = { view: null, failure: null, write: null, refused: null };
   const line: View['tree']['head'][] = [];
   const wakes = new Set<() => void>();
@@ -133,7 +144,7 @@ export const startLoop = async (at: World, { time, epochMs }: LoopAsk) => {
       listCommits: async () => line,
     },
     clock: own.port,
-    log: quiet,
+    log,
     loop: {
       state: () => state,
       wake: () => undefined,
@@ -153,6 +164,8 @@ export const startLoop = async (at: World, { time, epochMs }: LoopAsk) => {
   return {
     failure: loop.failure,
     notice: github.notice,
+    /** What was logged. */
+    lines,
     stop: async () => {
       stop.abort();
       await running;

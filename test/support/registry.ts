@@ -2,6 +2,8 @@
 // that can ask for logins, cut connections, damage bytes and redirect.
 
 import { spawn } from 'node:child_process';
+import { randomInt } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import http from 'node:http';
 import { createServer, type AddressInfo } from 'node:net';
@@ -29,7 +31,7 @@ export interface TestRegistry {
   readonly close: () => Promise<void>;
 }
 
-const START_MAX_MS = 10_000;
+const START_MAX_MS = 60_000;
 
 export const testRegistry = async (): Promise<TestRegistry> => {
   const folder = await mkdtemp(join(tmpdir(), 'ptr-'));
@@ -42,9 +44,13 @@ export const testRegistry = async (): Promise<TestRegistry> => {
   );
   const child = spawn('docker-registry', ['serve', config], { stdio: 'ignore' });
   const url = `http://${host}/v2/`;
+  const ended = once(child, 'exit');
   for (let waited = 0; ; waited += 50) {
     if ((await fetch(url).catch(() => null))?.ok === true) break;
-    if (waited > START_MAX_MS) throw new Error('docker-registry did not start');
+    if (child.exitCode !== null || waited > START_MAX_MS) {
+      child.kill('SIGKILL');
+      throw new Error('docker-registry did not start');
+    }
     await new Promise((done) => setTimeout(done, 50));
   }
   const put: TestRegistry['put'] = async ({ path, digest, bytes, type }) => {
@@ -77,7 +83,7 @@ export const testRegistry = async (): Promise<TestRegistry> => {
     },
     close: async () => {
       child.kill('SIGTERM');
-      await new Promise((done) => child.once('exit', done));
+      await ended;
       await rm(folder, { recursive: true, force: true });
     },
   };
@@ -159,12 +165,23 @@ export const testProxy = async (upstream: string, at = '127.0.0.1'): Promise<Tes
   };
 };
 
-/** A port of loopback that nobody has at the moment. */
-export const freePort = (): Promise<number> =>
+/**
+ * Neither the kernel takes these by itself (32,768 and up), for connections and for port 0, nor
+ * Purser for copies (20,000 and up): what is free stays free until it is used.
+ */
+const PORTS = { first: 10_000, count: 10_000 } as const;
+
+/** A port of loopback that nobody has. */
+export const freePort = async (): Promise<number> => {
+  for (;;) {
+    const port = PORTS.first + randomInt(PORTS.count);
+    if (await isFree(port)) return port;
+  }
+};
+
+const isFree = (port: number): Promise<boolean> =>
   new Promise((done) => {
     const server = createServer();
-    server.listen(0, '127.0.0.1', () => {
-      const { port } = server.address() as AddressInfo;
-      server.close(() => done(port));
-    });
+    server.on('error', () => done(false));
+    server.listen(port, '127.0.0.1', () => server.close(() => done(true)));
   });

@@ -3,6 +3,7 @@
 // how ssh gets in. Not here: what is served (git, by the login's shell).
 
 import { type ChildProcess, execFileSync, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { userInfo } from 'node:os';
@@ -22,7 +23,7 @@ export interface SshServer {
 }
 
 const SSHD = '/usr/sbin/sshd';
-const START_MAX_MS = 10_000;
+const START_MAX_MS = 60_000;
 
 export const startSshServer = async (folder: string): Promise<SshServer> => {
   mkdirSync(folder, { recursive: true, mode: 0o700 });
@@ -45,6 +46,7 @@ export const startSshServer = async (folder: string): Promise<SshServer> => {
   const config = join(folder, 'sshd_config');
   writeFileSync(config, `${lines.join('\n')}\n`);
   const child = spawn(SSHD, ['-D', '-e', '-f', config], { stdio: 'ignore' });
+  const ended = once(child, 'exit');
   await answering(child, port);
   const known = join(folder, 'known_hosts');
   const [type = '', key = ''] = readFileSync(join(folder, 'host.pub'), 'utf8').split(' ');
@@ -58,9 +60,8 @@ export const startSshServer = async (folder: string): Promise<SshServer> => {
     strangerCommand: ssh('stranger', known),
     newcomerCommand: ssh('client', '/dev/null'),
     close: async () => {
-      if (child.exitCode !== null) return;
       child.kill('SIGTERM');
-      await new Promise((done) => child.once('exit', done));
+      await ended;
     },
   };
 };

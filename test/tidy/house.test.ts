@@ -108,6 +108,35 @@ describe('imports', () => {
   });
 });
 
+describe('another forge is one more file', () => {
+  const knowsGitHub = (path: string): boolean =>
+    path.startsWith('reconciler/edge/forge/') ||
+    path.startsWith('cli/github') ||
+    path === 'cli/forge-file.ts';
+  const elsewhere = PRODUCT.filter((path) => !knowsGitHub(path));
+
+  test('GitHub’s library is used by its edge and its setup alone', () => {
+    const users = PRODUCT.filter((path) =>
+      importsOf(path).some((target) => /octokit/.test(target)),
+    );
+    expect(users).not.toEqual([]);
+    expect(users.filter((path) => !knowsGitHub(path))).toEqual([]);
+  });
+
+  test('and nobody else writes its addresses', () => {
+    const written = elsewhere.flatMap((path) =>
+      read(path)
+        .split('\n')
+        .filter((line) => !/^\s*(\/\/|\*|\/\*)/.test(line) && /github\.com/.test(line))
+        .map((line) => `${path}: ${line.trim()}`),
+    );
+    expect(written).toEqual([
+      // The form of a file, whoever keeps it.
+      "reconciler/edge/git/folders.ts: const LFS_START = 'version https://git-lfs.github.com/spec/';",
+    ]);
+  });
+});
+
 const mayImport = (path: string, target: string): boolean => {
   const from = roomOf(path);
   const to = roomOf(target);

@@ -9,7 +9,7 @@ export const AWAY_AFTER = 3;
 /** The longest time between two requests then: 120 an hour. */
 export const AWAY_LONGEST_MS = 30_000;
 /** The first; each is twice as long as the one before. */
-const AWAY_FIRST_MS = 500;
+export const AWAY_FIRST_MS = 500;
 
 export interface Away {
   /** Throws `retry` while it is away, but for one request now and then. */

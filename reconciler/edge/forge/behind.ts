@@ -133,18 +133,21 @@ const signerOf = async (
 const isOf = (merge: MergeFacts | undefined, head: string): boolean =>
   merge === undefined || (merge.isExact && merge.theirs === head);
 
-const pullOf = (wire: Wire, pull: number): Promise<ApiPull> =>
+/** What is needed of one, and kept. */
+type PullFacts = Pick<ApiPull, 'number' | 'user'> & { readonly head: { readonly sha: string } };
+
+const pullOf = (wire: Wire, pull: number): Promise<PullFacts> =>
   wire.poll({
     route: 'GET /repos/{owner}/{repo}/pulls/{pull_number}',
     params: { pull_number: pull },
     pick: (data) => {
-      const { number, user, head, ...rest } = data as ApiPull;
-      return { ...rest, number, user, head: { sha: head.sha, ref: head.ref, repo: null } };
+      const { number, user, head } = data as ApiPull;
+      return { number, user, head: { sha: head.sha } };
     },
   });
 
 /** Who opened it counts too: a commit can name anybody as its author. */
-const pullParts = async (wire: Wire, { number, user, head }: ApiPull): Promise<Parts> => {
+const pullParts = async (wire: Wire, { number, user, head }: PullFacts): Promise<Parts> => {
   const commits = await wire.pages(
     {
       route: 'GET /repos/{owner}/{repo}/pulls/{pull_number}/commits',

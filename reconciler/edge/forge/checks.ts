@@ -12,20 +12,26 @@ import type {
 } from '../../../schema/forge.ts';
 import { ANNOTATIONS_A_REQUEST, BUTTONS_LIMIT, checkName } from '../../../schema/forge.ts';
 import { hashOf } from '../../../schema/hash.ts';
+import { shortened } from '../../../schema/plain.ts';
 import type { ApiAnnotation, ApiCheck } from './answers.ts';
 import { ForgeFailure } from './failure.ts';
+import type { WriteOf } from './gate.ts';
 import { NO_MARKS, splitMarks, withAnswer, withMarks, type Marks } from './mark.ts';
 import { createTurns } from './turns.ts';
 import type { Wire } from './wire.ts';
 
 export interface Checks {
   readonly check: (kind: CheckKind, commit: string) => Promise<CheckReport | null>;
-  readonly write: (report: CheckReport) => Promise<void>;
+  /** `of`: how urgent it is; absent: by its kind. */
+  readonly write: (report: CheckReport, of?: WriteOf) => Promise<void>;
   /** Writes an answer below the check; false: there is no such check. */
   readonly answer: (ask: AnswerAsk) => Promise<boolean>;
   /** Whether a request was answered below a check already. */
   readonly isAnswered: (ask: Omit<AnswerAsk, 'line'>) => Promise<boolean>;
-  /** When the check was begun, by GitHub's clock, in ms since 1970; null: there is none. */
+  /**
+   * Since when the check has said what may be approved, by GitHub's clock, in ms since 1970; null:
+   * there is none.
+   */
   readonly beganAt: (kind: CheckKind, commit: string) => Promise<number | null>;
   /** Says again what it says: a re-run opens the suite until its checks have answered. */
   readonly touch: (kind: CheckKind, commit: string) => Promise<void>;
@@ -76,7 +82,8 @@ export const createChecks = (wire: Wire, where: Where): Checks => {
   return {
     // In turn: an answer that there is none must not come after one was made.
     check: (kind, commit) => inTurn(`${kind} ${commit}`, () => check(runs, kind, commit)),
-    write: (report) => inTurn(`${report.kind} ${report.commit}`, () => write(runs, report)),
+    write: (report, of = report.kind === 'plan' ? 'plan' : 'rest') =>
+      inTurn(`${report.kind} ${report.commit}`, () => write(runs, report, of)),
     answer: (ask) => inTurn(`${ask.kind} ${ask.commit}`, () => answer(runs, ask)),
     isAnswered: async (ask) => {
       const there = await runs.recall(ask.kind, ask.commit);
@@ -177,7 +184,7 @@ const check = async (runs: Runs, kind: CheckKind, commit: string): Promise<Check
   return reportOf(run, { kind, commit, annotations });
 };
 
-const write = async (runs: Runs, report: CheckReport): Promise<void> => {
+const write = async (runs: Runs, report: CheckReport, of: WriteOf): Promise<void> => {
   const { wire, cluster } = runs;
   const { kind, commit } = report;
   const before = await runs.recall(kind, commit);
@@ -187,15 +194,18 @@ const write = async (runs: Runs, report: CheckReport): Promise<void> => {
   const there = before?.annotations ?? new Set<string>();
   const fresh = report.annotations.filter((one) => !there.has(keyOf(one)));
   const batches = batchesOf(fresh);
+  // An approval by comment counts for what stood there before it.
+  const isOther = coversIn(before?.marks.buttons ?? []) !== coversIn(report.buttons);
+  const since = isOther ? { started_at: new Date(wire.epochMs()).toISOString() } : {};
   runs.remember(kind, commit, null);
   let id = before?.id ?? null;
   for (const [index, batch] of batches.entries()) {
     const isLast = index === batches.length - 1;
     // Until all is written the mark names nothing, so that a crash leaves it to be done again.
     const written = isLast ? marks : { ...marks, hash: '' };
-    const body = { ...bodyOf(report, written, batch), name: checkName(kind, cluster) };
+    const body = { ...bodyOf(report, written, batch), ...since, name: checkName(kind, cluster) };
     const external = externalId(cluster, kind, commit);
-    id = await put(wire, id, { ...body, commit, external, kind });
+    id = await put(wire, id, { ...body, commit, external, of });
   }
   if (id === null) return;
   const { status, conclusion } = report;
@@ -262,10 +272,9 @@ const isIn = ({ answered }: Marks, { id, seal }: Pick<AnswerAsk, 'id' | 'seal'>)
     return known === id || (seal !== '' && sealed === seal);
   });
 
-const standingOf = ({ status, conclusion }: ApiCheck) => ({
-  status,
-  ...(conclusion === null ? {} : { conclusion }),
-});
+/** As it stands. What was open for two weeks GitHub ends as `stale`, and takes that word of nobody. */
+const standingOf = ({ status, conclusion }: ApiCheck) =>
+  conclusion === 'stale' ? {} : { status, ...(conclusion === null ? {} : { conclusion }) };
 
 const knownOf = (run: ApiCheck, annotations: readonly Annotation[]): Known => ({
   id: run.id,
@@ -292,7 +301,7 @@ const bodyOf = (report: CheckReport, marks: Marks, annotations: readonly Annotat
   status: report.status,
   ...(report.conclusion === null ? {} : { conclusion: report.conclusion }),
   output: {
-    title: report.title.slice(0, OUTPUT_TITLE_MAX),
+    title: shortened(report.title, OUTPUT_TITLE_MAX),
     summary: withMarks(report.summary, marks),
     ...(report.text === '' ? {} : { text: report.text }),
     ...(annotations.length === 0 ? {} : { annotations: annotations.map(apiAnnotation) }),
@@ -301,22 +310,26 @@ const bodyOf = (report: CheckReport, marks: Marks, annotations: readonly Annotat
 });
 
 const actionsOf = (buttons: CheckReport['buttons']) =>
-  buttons
-    .slice(0, BUTTONS_LIMIT)
-    .map(({ id, label, description }) => ({ identifier: id, label, description }));
+  buttons.slice(0, BUTTONS_LIMIT).map(({ id, label, description, covers }) => ({
+    identifier: covers === undefined ? id : `${id}-${covers}`,
+    label,
+    description,
+  }));
+
+const coversIn = (buttons: CheckReport['buttons']): string | undefined =>
+  buttons.find(({ covers }) => covers !== undefined)?.covers;
 
 interface Put {
   readonly name: string;
   readonly commit: string;
   readonly external: string;
-  readonly kind: CheckKind;
+  readonly of: WriteOf;
   readonly [field: string]: unknown;
 }
 
 /** Makes it, or changes the one that is there; makes it anew when GitHub has thrown it away. */
 const put = async (wire: Wire, id: number | null, ask: Put): Promise<number> => {
-  const { commit, external, kind, ...body } = ask;
-  const of = kind === 'plan' ? 'plan' : 'rest';
+  const { commit, external, of, ...body } = ask;
   if (id !== null) {
     try {
       const params = { ...body, check_run_id: id };
@@ -337,7 +350,7 @@ const apiAnnotation = (one: Annotation) => ({
   end_line: one.endLine,
   annotation_level: one.level,
   title: one.title,
-  message: one.message.slice(0, ANNOTATION_MESSAGE_MAX),
+  message: shortened(one.message, ANNOTATION_MESSAGE_MAX),
 });
 
 const annotationOf = (one: ApiAnnotation): Annotation => ({

@@ -16,6 +16,8 @@ export interface Click {
   readonly by: Account;
   readonly kind: CheckKind;
   readonly commit: string;
+  /** What the button carried; absent: nothing. */
+  readonly covers?: string;
   /** Milliseconds since 1970. */
   readonly at: number;
 }
@@ -58,7 +60,8 @@ export const toldBy = (
   if (kind === null || !isCommit(commit) || !String(external).endsWith(commit)) return NOTHING;
   const isAgain = told['action'] === 'rerequested';
   if (isAgain && kind === 'sync') return { kind: 'again', commit };
-  const asked = recordOf(told['requested_action'])['identifier'];
+  const [, asked, covers] =
+    NAME.exec(String(recordOf(told['requested_action'])['identifier'])) ?? [];
   const action = isAgain ? 'plan' : BUTTONS.find((one) => one === asked);
   const { login, id: account } = recordOf(told['sender']);
   if (!isAgain && told['action'] !== 'requested_action') return NOTHING;
@@ -67,8 +70,12 @@ export const toldBy = (
   }
   const seal = signature.replace('sha256=', '').slice(0, SEAL_LENGTH);
   const by = { login, id: account };
-  return { kind: 'click', click: { id, seal, action, by, kind, commit, at } };
+  const carried = covers === undefined ? {} : { covers };
+  return { kind: 'click', click: { id, seal, action, by, kind, commit, at, ...carried } };
 };
+
+/** A button's name, and what it carries. */
+const NAME = /^([a-z]+)(?:-([0-9a-f]+))?$/;
 
 /** null: it is about none, such as that the App was installed. */
 const repositoryOf = (payload: unknown): RepositoryName | null => {

@@ -1,9 +1,11 @@
 // GitHub Deployments: one of each commit and environment, and its statuses.
 // In: reports. Out: deployments that people see beside the code, written when they differ. GitHub
-// merges nothing, waits for no check and ends no other deployment by itself: Purser says each.
+// merges nothing and waits for no check. With a success it ends those of the environment before, so
+// that one of them is active: the one that runs.
 
 import type { DeploymentReport } from '../../../schema/forge.ts';
 import { STATUS_LIMIT } from '../../../schema/forge.ts';
+import { shortened } from '../../../schema/plain.ts';
 import type { Self } from './account.ts';
 import type { ApiDeployment, ApiDeploymentStatus } from './answers.ts';
 import { createTurns } from './turns.ts';
@@ -61,6 +63,8 @@ export const createDeployments = (
       auto_merge: false,
       required_contexts: [],
       transient_environment: false,
+      // GitHub ends none of a production environment, and a cluster may be called `production`.
+      production_environment: false,
       description: `Purser: ${environment}`,
     });
     return { id: (made as ApiDeployment).id, status: '' };
@@ -70,7 +74,7 @@ export const createDeployments = (
     const { commit, environment, state, url } = report;
     const key = `${environment} ${commit}`;
     const there = known.get(key) ?? (await find(report)) ?? (await make(report));
-    const description = report.description.slice(0, STATUS_LIMIT);
+    const description = shortened(report.description, STATUS_LIMIT);
     const status = textOf(state, description, url);
     known.delete(key);
     if (there.status !== status) {
@@ -78,7 +82,7 @@ export const createDeployments = (
         deployment_id: there.id,
         state,
         description,
-        auto_inactive: false,
+        auto_inactive: true,
         ...(url === null ? {} : { environment_url: url }),
       });
     }

@@ -16,6 +16,15 @@ export const WRITES_AN_HOUR = 500;
  */
 export const KEPT_A_MINUTE = 20;
 export const KEPT_AN_HOUR = 150;
+/**
+ * Of the rest, what plans that are made again, plans of forks, and comments leave for a plan that
+ * somebody waits for: a push, a merge queue, `/purser plan`. A thousand that are told for the first
+ * time, or again after a merge, use up the whole hour otherwise.
+ */
+export const PUSHES_A_MINUTE = 10;
+export const PUSHES_AN_HOUR = 100;
+/** Part of the hour's requests that reading for plans leaves: looks and commits need some too. */
+const RATE_KEPT = 0.2;
 /** A write waits so long for its turn; after that the loop looks again at what is to be said. */
 export const WRITE_WAIT_MAX_MS = 10_000;
 const MINUTE_MS = 60_000;
@@ -27,6 +36,11 @@ export interface Gate {
   readonly away: Omit<Away, 'enter'>;
   /** Waits until a write fits the limits; throws `retry` where that takes too long. */
   readonly mayWrite: (of?: WriteOf) => Promise<void>;
+  /**
+   * From when on it fits the limits, of requests too where somebody can wait for it; not after now:
+   * at once.
+   */
+  readonly roomAt: (of: WriteOf) => number;
   /** A write went out. */
   readonly wrote: () => void;
   /** Takes in what an answer's headers say of the rate; the instant until which to wait, or null. */
@@ -37,8 +51,8 @@ export interface Gate {
   readonly writes: () => number;
 }
 
-/** Of a pull request's plan, or of what must not wait for those. */
-export type WriteOf = 'plan' | 'rest';
+/** Of a pull request's plan, of one that somebody waits for, or of what must not wait for those. */
+export type WriteOf = 'plan' | 'push' | 'rest';
 
 export interface Rate {
   readonly limit: number;
@@ -80,6 +94,12 @@ export const createGate = (clock: ClockPort): Gate => {
         await clock.sleepUntil(until, new AbortController().signal);
       }
     },
+    roomAt: (of) => {
+      const writeAt = fullUntil(clock.now(), of);
+      if (of !== 'plan' || rate === null || rate.remaining >= rate.limit * RATE_KEPT)
+        return writeAt;
+      return Math.max(writeAt, rate.resetsAt);
+    },
     wrote: () => {
       writes.push(clock.now());
     },
@@ -112,15 +132,22 @@ export const createGate = (clock: ClockPort): Gate => {
 
 const fullWords = (until: string, of: WriteOf = 'rest'): string => {
   const limits = `${WRITES_A_MINUTE} writes a minute and ${WRITES_AN_HOUR} an hour`;
-  return of === 'plan'
+  return of !== 'rest'
     ? `nothing more of pull requests is written to GitHub until ${until}: it takes ${limits}, of ` +
         'which some are kept for commits and answers'
     : `nothing more is written to GitHub until ${until}: it takes ${limits}`;
 };
 
+/** What each leaves to the others. */
+const LEFT: Readonly<Record<WriteOf, { readonly aMinute: number; readonly anHour: number }>> = {
+  plan: { aMinute: KEPT_A_MINUTE + PUSHES_A_MINUTE, anHour: KEPT_AN_HOUR + PUSHES_AN_HOUR },
+  push: { aMinute: KEPT_A_MINUTE, anHour: KEPT_AN_HOUR },
+  rest: { aMinute: 0, anHour: 0 },
+};
+
 /** Until when a further write would break a limit; 0: it may go now. */
 const fullUntilBy = (writes: readonly number[], now: number, of: WriteOf): number => {
-  const [aMinute, anHour] = of === 'plan' ? [KEPT_A_MINUTE, KEPT_AN_HOUR] : [0, 0];
+  const { aMinute, anHour } = LEFT[of];
   const inMinute = writes.filter((at) => at > now - MINUTE_MS);
   const minute = inMinute.at(aMinute - WRITES_A_MINUTE);
   const hour = writes.at(anHour - WRITES_AN_HOUR);

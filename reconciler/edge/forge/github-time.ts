@@ -8,6 +8,8 @@ import { formatDuration } from '../../../schema/units.ts';
 export interface GitHubTime {
   /** Takes in the date of an answer. */
   readonly heard: (date: string | undefined) => void;
+  /** Milliseconds since 1970 by GitHub's clock, to a second or so. */
+  readonly epochMs: () => number;
   /** What a person should know of this machine's clock; null: it is right enough. */
   readonly notice: () => string | null;
 }
@@ -24,6 +26,7 @@ export const createGitHubTime = (epochMs: () => number): GitHubTime => {
       const theirs = Date.parse(date ?? '');
       if (!Number.isNaN(theirs)) behindMs = theirs - epochMs();
     },
+    epochMs: () => epochMs() + behindMs,
     notice: () => {
       if (Math.abs(behindMs) <= ALLOWED_MS) return null;
       const far = formatDuration(Math.round(Math.abs(behindMs) / 1000) * 1000);

@@ -12,12 +12,13 @@ import { createComments } from './comments.ts';
 import { createDeliveries } from './deliveries.ts';
 import { createDeployments } from './deployments.ts';
 import { ForgeFailure } from './failure.ts';
-import type { GitHub, GitHubOptions } from './options.ts';
+import type { Gate } from './gate.ts';
+import { addressOf, type GitHub, type GitHubOptions } from './options.ts';
 import { createPlace, type Place } from './place.ts';
 import { createBell, intervalMs, type Bell } from './polling.ts';
 import { createPulls, type Pulls } from './pulls.ts';
 import { createRequests, type Requests } from './requests.ts';
-import { createStatuses } from './statuses.ts';
+import { createStatuses, type Statuses } from './statuses.ts';
 import { createReceiver, type Receiver } from './webhooks.ts';
 import { createWire } from './wire.ts';
 
@@ -59,11 +60,11 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
     const keep = glance.begin(at);
     // Two rounds, not one question after the other: what is told waits for all of them.
     const told = place.know().then(() => deliveries?.fresh() ?? []);
-    const [open, fresh] = await Promise.all([openOf(pulls, ahead), told]);
+    const [open, fresh] = await allOf([openOf(pulls, ahead), told]);
     for (const delivery of fresh) take(delivery);
     await sayAgain(checks, again);
     const closed = pulls.closed().then(closings.unfolded);
-    const rest = await Promise.all([closed, pulls.groups(), requests.pending(open)]);
+    const rest = await allOf([closed, pulls.groups(), requests.pending(open)]);
     const state = stateOf(open, rest);
     // What somebody may do is asked again each time that it is looked at.
     if (state.requests.length === 0) keep(state);
@@ -72,24 +73,31 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
 
   return {
     look,
-    check: (kind, commit) => present(checks ?? statuses).check(kind, commit),
-    writeCheck: (report) => present(checks ?? statuses).write(report),
+    ...tellingBy(checks ?? statuses, wire.gate),
     writeComment: commentsOf({ comments, closings, forget, areOn: config.comments }),
     answer: (request, words, done) => requests.answer(request, words, done).then(forget),
     writeDeployment: createDeployments(wire, { self }),
     ...ownPulls(pulls, forget),
-    authors: pulls.authors,
-    accounts: pulls.accounts,
+    ...accountsOf(pulls, config.apiUrl),
     behind: createBehind(wire, { branch }),
     hasChecks: wire.isApp,
+    epochMs: wire.epochMs,
     watch: (wake) => bell.listen(wake),
     watchBranch: (wake) => moved.listen(wake),
     listen: async () => (receiver === null ? null : receiver.listen()),
     close: () => close([bell, moved], receiver),
     token: () => wire.token(),
     notice: () => saidTogether(wire.notice(), place.notice()),
-    writes: () => wire.gate.writes(),
+    writes: wire.gate.writes,
   };
+};
+
+/** A look that fails has ended: none of its questions goes on beside what comes after it. */
+const allOf = async <T extends readonly unknown[]>(asked: {
+  readonly [Index in keyof T]: Promise<T[Index]>;
+}): Promise<T> => {
+  await Promise.allSettled(asked);
+  return (await Promise.all(asked)) as unknown as T;
 };
 
 interface Taking {
@@ -107,9 +115,27 @@ const takenBy =
     if (told.kind === 'again') again.add(told.commit);
   };
 
+const tellingBy = (
+  at: Checks | Statuses | null,
+  { roomAt }: Gate,
+): Pick<GitHub, 'check' | 'writeCheck' | 'roomAt'> => ({
+  check: (kind, commit) => present(at).check(kind, commit),
+  writeCheck: (report, of) => present(at).write(report, of),
+  roomAt,
+});
+
 const ownPulls = (pulls: Pulls, forget: () => void): Pick<GitHub, 'openPull' | 'closePull'> => ({
   openPull: (ask) => pulls.ask(ask),
   closePull: (ask) => pulls.close(ask).then(forget),
+});
+
+const accountsOf = (
+  { authors, accounts }: Pulls,
+  apiUrl: string,
+): Pick<GitHub, 'authors' | 'accounts' | 'addressOf'> => ({
+  authors,
+  accounts,
+  addressOf: (account) => addressOf(apiUrl, account),
 });
 
 const openOf = async (pulls: Pulls, ahead: Parameters<GitHub['look']>[0]) => {

@@ -89,6 +89,6 @@ const parsed = (text: string | undefined): Marks | null => {
 
 const isButton = (value: unknown): value is Button => {
   if (typeof value !== 'object' || value === null) return false;
-  const { id, label, description } = value as Partial<Record<string, unknown>>;
-  return [id, label, description].every((part) => typeof part === 'string');
+  const { id, label, description, covers = '' } = value as Partial<Record<string, unknown>>;
+  return [id, label, description, covers].every((part) => typeof part === 'string');
 };

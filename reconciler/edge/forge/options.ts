@@ -1,6 +1,7 @@
 // What the edge of GitHub is told, and what its parts share.
 // In: nothing. Out: types and names. Not here: the configuration's file (cli).
 
+import type { Account } from '../../../schema/forge.ts';
 import type { ForgeConfig } from '../../config.ts';
 import type { ClockPort, ForgePort, LogPort } from '../../ports.ts';
 
@@ -36,5 +37,9 @@ export const apiOf = (site: string): string => {
   const url = site.replace(/\/+$/, '');
   return url === 'https://github.com' ? PUBLIC_API : `${url}/api/v3`;
 };
+
+/** GitHub keeps one for each account, by its number: a login can pass on to somebody else. */
+export const addressOf = (apiUrl: string, { login, id }: Account): string =>
+  `${id}+${login}@users.noreply.${new URL(siteOf(apiUrl)).hostname}`;
 
 const PUBLIC_API = 'https://api.github.com';

@@ -29,8 +29,8 @@ export interface PullsOptions {
   readonly branch: string;
 }
 
-/** 1,000 open pull requests to one branch; the newest are planned. */
-const OPEN_PAGES = 10;
+/** 2,000 open pull requests to one branch: a thousand are planned, the others are told so. */
+const OPEN_PAGES = 20;
 /** Pull requests that were closed between two looks, and at a start those whose comment is open. */
 const CLOSED_LISTED = 20;
 /** GitHub lists 250 commits of a pull request. */
@@ -52,7 +52,9 @@ export const createPulls = (wire: Wire, options: PullsOptions): Pulls => {
     open: async () => {
       const params = { state: 'open', sort: 'created', direction: 'desc' };
       const found = await wire.pages(list(params), OPEN_PAGES);
-      return found.toSorted((a, b) => a.number - b.number);
+      // One that was opened between two pages moves the last of the first to the second.
+      const byNumber = new Map(found.map((pull) => [pull.number, pull]));
+      return [...byNumber.values()].toSorted((a, b) => a.number - b.number);
     },
     closed: () =>
       wire.poll(
@@ -80,6 +82,7 @@ const pullOf = (pull: ApiPull): PullRequest => ({
   headRef: pull.head.ref,
   fromFork: pull.head.repo?.full_name !== pull.base.repo.full_name,
   state: pull.state === 'open' ? 'open' : pull.merged_at === null ? 'closed' : 'merged',
+  updatedAt: pull.updated_at,
 });
 
 const accountOf = (user: ApiUser | null | undefined): Account | null =>

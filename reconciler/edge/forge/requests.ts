@@ -56,14 +56,16 @@ export const createRequests = (wire: Wire, options: RequestsOptions): Requests =
   const askedByClicks = async (pulls: readonly PullRequest[]): Promise<readonly Asked[]> => {
     const asked: Asked[] = [];
     for (const click of clicks.values()) {
-      const { id, action, by, kind, commit, at } = click;
+      const { id, action, by, kind, commit, at, covers } = click;
       if (await checks?.isAnswered(click)) {
         settle(id);
         continue;
       }
       const pull = kind === 'sync' ? undefined : pulls.find(({ head }) => head === commit);
       handed.set(id, click);
-      asked.push({ id, kind: 'button', action, by, commit, pull: pull?.number ?? null, at });
+      const carried = covers === undefined ? {} : { covers };
+      const of = { commit, pull: pull?.number ?? null, ...carried };
+      asked.push({ id, kind: 'button', action, by, ...of, at });
     }
     return asked;
   };
@@ -78,8 +80,9 @@ export const createRequests = (wire: Wire, options: RequestsOptions): Requests =
       const byClicks = await askedByClicks(pulls);
       const permissionFor = createPermissions(wire);
       const found = [];
-      for (const { at, ...one } of [...byClicks, ...(await askedByComments(pulls, answered))]) {
-        found.push({ at, request: { ...one, permission: await permissionFor(one.by) } });
+      for (const one of [...byClicks, ...(await askedByComments(pulls, answered))]) {
+        const permission = await permissionFor(one.by);
+        found.push({ at: one.at, request: { ...one, permission } });
       }
       return found
         .toSorted((a, b) => rank(a.request) - rank(b.request) || a.at - b.at)

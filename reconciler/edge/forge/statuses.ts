@@ -7,13 +7,15 @@ import { checkName, STATUS_LIMIT } from '../../../schema/forge.ts';
 import { shortened } from '../../../schema/plain.ts';
 import type { Self } from './account.ts';
 import type { ApiStatus } from './answers.ts';
+import type { Checks } from './checks.ts';
 import { ForgeFailure } from './failure.ts';
+import type { WriteOf } from './gate.ts';
 import { createTurns } from './turns.ts';
 import type { Wire } from './wire.ts';
 
 export interface Statuses {
   readonly check: (kind: CheckKind, commit: string) => Promise<CheckReport | null>;
-  readonly write: (report: CheckReport) => Promise<void>;
+  readonly write: Checks['write'];
   readonly beganAt: (kind: CheckKind, commit: string) => Promise<number | null>;
 }
 
@@ -46,7 +48,7 @@ export const createStatuses = (
     return found;
   };
 
-  const write = async (report: CheckReport): Promise<void> => {
+  const write = async (report: CheckReport, of: WriteOf): Promise<void> => {
     const { kind, commit } = report;
     const key = `${kind} ${commit}`;
     const state = stateOf(report);
@@ -58,7 +60,6 @@ export const createStatuses = (
     try {
       const context = checkName(kind, cluster);
       const params = { sha: commit, state, description, context };
-      const of = kind === 'plan' ? 'plan' : 'rest';
       await wire.send('POST /repos/{owner}/{repo}/statuses/{sha}', params, of);
     } catch (error) {
       const isFull = error instanceof ForgeFailure && error.status === 422;
@@ -75,10 +76,11 @@ export const createStatuses = (
       if (newest === undefined) return null;
       return reportOf(newest, kind, commit);
     },
-    write: (report) => inTurn(`${report.kind} ${report.commit}`, () => write(report)),
+    write: (report, of = report.kind === 'plan' ? 'plan' : 'rest') =>
+      inTurn(`${report.kind} ${report.commit}`, () => write(report, of)),
     beganAt: async (kind, commit) => {
-      const first = (await all(kind, commit)).at(-1);
-      return first === undefined ? null : Date.parse(first.created_at);
+      const [newest] = await all(kind, commit);
+      return newest === undefined ? null : Date.parse(newest.created_at);
     },
   };
 };

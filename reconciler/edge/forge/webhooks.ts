@@ -10,7 +10,7 @@ import type { WebhookConfig } from '../../config.ts';
 import type { ClockPort, LogPort } from '../../ports.ts';
 import type { Delivery } from './clicks.ts';
 import { ForgeFailure } from './failure.ts';
-import { secretIn } from './wire.ts';
+import { secretIn } from './login.ts';
 
 export interface Receiver {
   /** The address with its port. Throws ForgeFailure where it cannot listen. */

@@ -47,13 +47,18 @@ export interface Judgement {
   readonly isOwn: (commit: string) => Promise<boolean>;
 }
 
+type JudgingOptions = Pick<
+  GitSourceOptions,
+  'signingKey' | 'trusted' | 'judges' | 'log' | 'ledgerMark' | 'epochMs'
+>;
+
 /** Whose key it is follows from the key alone. */
 const UNLISTED = { signers: NO_POLICY.signers, notBefore: 0 };
 
 export const createJudgement = (
   base: Base,
   directory: string,
-  options: Pick<GitSourceOptions, 'signingKey' | 'trusted' | 'judges' | 'log' | 'ledgerMark'>,
+  options: JudgingOptions,
 ): Judgement => {
   const { log, signingKey: key = null, trusted = null, judges = true, ledgerMark: mark } = options;
   const ownKey = key?.publicKey.toString('base64') ?? null;
@@ -98,7 +103,7 @@ export const createJudgement = (
     counted,
     signedBy: async (commit) => (judges ? acceptance.signedBy(commit) : []),
     mergeOf: acceptance.mergeOf,
-    settle: acceptance.settle,
+    settle: (commit) => acceptance.settle(commit, (options.epochMs ?? Date.now)()),
     onto: async (tip) => {
       if (!judges) return;
       const { refused } = await acceptance.of(tip, known);

@@ -3,6 +3,7 @@
 // trees that compile can work on, histories included. It reads beside the source of the main
 // thread and writes nothing but what a fetch brings. Not here: what follows from the trees.
 
+import { JUDGED_COMMITS } from '../../../schema/acceptance.ts';
 import type { RefusedInPull } from '../../../schema/pull-plan.ts';
 import type { CommitInfo, Files, FilesDifference, SourceTree } from '../../../schema/source.ts';
 import { createAcceptance, type Acceptance } from './acceptance.ts';
@@ -16,6 +17,7 @@ import { COMMIT_BYTES } from './limits.ts';
 import type { Line } from './line.ts';
 import type { Merge, MergeAsk, MergeStore } from './merge.ts';
 import { mergeInMemory } from './merge.ts';
+import { broughtIn } from './merge-base.ts';
 import { mergeByGit } from './merge-by-git.ts';
 import type { GitSourceOptions } from './options.ts';
 import { mirrorFolder, refNames } from './options.ts';
@@ -44,6 +46,25 @@ export type PullTrees = (
   readonly refusals?: readonly RefusedInPull[];
 };
 
+/** How a commit goes onto the branch, and what it brings there beside files. */
+export type PullMerge = (
+  | { readonly kind: 'merged'; readonly head: CommitInfo; readonly files: Files }
+  | Exclude<Merge, { kind: 'merged' }>
+) &
+  PullCommits;
+
+export interface PullCommits {
+  /** Those that would not be accepted, oldest first. */
+  readonly refusals: readonly RefusedInPull[];
+  /** Each with whose verified signature it bears, newest first; at most JUDGED_COMMITS. */
+  readonly commits: readonly (CommitInfo & { readonly signedBy: readonly string[] })[];
+}
+
+interface PullRange {
+  readonly base: string;
+  readonly head: string;
+}
+
 export interface PullReader {
   /**
    * Resolves once the commit is on its way; false: it need not come, or cannot. `read` waits for its
@@ -53,8 +74,14 @@ export interface PullReader {
   /** The branch as if it stood at this commit. Throws GitFailure. */
   readonly base: (commit: string) => Promise<SourceTree>;
   /** Throws GitFailure. */
-  readonly read: (ask: { readonly base: string; readonly head: string }) => Promise<PullTrees>;
+  readonly read: (ask: PullRange) => Promise<PullTrees>;
+  /** The same without the base and its past, for who knows them. Throws GitFailure. */
+  readonly merge: (ask: PullRange) => Promise<PullMerge>;
+  /** Of a line that is not merged, such as one with edits on top. Throws GitFailure. */
+  readonly commits: (ask: PullRange) => Promise<PullCommits>;
   readonly complete: GitSource['complete'];
+  /** Also of a commit that is on no line any more; null where it is not there. */
+  readonly at: GitSource['at'];
   /** Part of the branch's line as the main thread walked it: it need not be walked again. */
   readonly adopt: Line['adopt'];
   readonly close: () => void;
@@ -74,27 +101,22 @@ export const createPullReader = (options: PullReaderOptions): PullReader => {
   const isLocal = place.kind === 'path';
   const folder = isLocal ? place.path : mirrorFolder(options, place);
   const opened = createOpened(options, folder);
-  const fetching: PullFetch | null = isLocal
-    ? null
-    : {
-        gitDir: folder,
-        place,
-        auth: () => Promise.resolve(place.kind === 'http' ? place.auth : { kind: 'none' }),
-        sshCommand: null,
-        starter: hasGit() ? createStarter() : null,
-        ...options,
-      };
-  const { bring, need } = createArrivals(options.repository, { fetching, opened });
+  const { bring, need, close } = createArrivals(options, { folder, place, store: opened.store });
   const baseAt = async (commit: string): Promise<SourceTree> => {
     await need(commit);
     return { ...(await opened.at(commit)), local: isLocal };
   };
-  const read = async (ask: { readonly base: string; readonly head: string }) => {
+  const mergeNow = async (ask: PullRange): Promise<Merge> => {
     await need(ask.base);
     await need(ask.head);
     const directory = normalDirectory(options.directory);
     const { store, merging } = opened;
-    const merge = await mergeOf(merging(), store().repository.commonDir, { ...ask, directory });
+    return mergeOf(merging(), store().repository.commonDir, { ...ask, directory });
+  };
+  const commits = (ask: PullRange) => commitsIn(opened, ask);
+  const read = async (ask: PullRange) => {
+    const merge = await mergeNow(ask);
+    const { store } = opened;
     const refusals = await opened.acceptance().refusals(ask.base, ask.head);
     const judged = refusals.length === 0 ? {} : { refusals };
     if (merge.kind !== 'merged') return { ...merge, ...judged };
@@ -115,44 +137,69 @@ export const createPullReader = (options: PullReaderOptions): PullReader => {
       }),
     } as const;
   };
-  /** The mirror is cloned anew now and then: what was opened is opened again, once. */
-  const again = async <Value>(act: () => Promise<Value>): Promise<Value> => {
-    try {
-      return await act();
-    } catch (error) {
-      if (!(error instanceof LostObject)) throw error;
-      opened.close();
-      return act();
-    }
+  const merge = async (ask: PullRange): Promise<PullMerge> => {
+    const made = await mergeNow(ask);
+    const brought = await commits(ask);
+    if (made.kind !== 'merged') return { ...made, ...brought };
+    const { files, folders } = opened.store();
+    const head = await folders.commit(made.commit);
+    return { kind: 'merged', head, files: await files.read(head.tree), ...brought };
   };
   return {
     bring,
-    base: (commit) => again(() => baseAt(commit)),
-    read: (ask) => again(() => read(ask)),
+    base: (commit) => onceMore(opened, () => baseAt(commit)),
+    read: (ask) => onceMore(opened, () => read(ask)),
+    merge: (ask) => onceMore(opened, () => merge(ask)),
+    commits,
     complete: (tree, asks) => opened.source().complete(tree, asks),
+    at: (commit) => opened.source().at(commit),
     adopt: (steps) => opened.store().line.adopt(steps),
     close: () => {
       opened.close();
-      fetching?.starter?.close();
+      close();
     },
   };
 };
 
+type Opened = ReturnType<typeof createOpened>;
+
+/** The mirror is cloned anew now and then: what was opened is opened again, once. */
+const onceMore = async <T>(opened: Opened, act: () => Promise<T>): Promise<T> => {
+  try {
+    return await act();
+  } catch (error) {
+    if (!(error instanceof LostObject)) throw error;
+    opened.close();
+    return act();
+  }
+};
+
 interface Arriving {
-  /** null: nothing can be fetched, since nothing is remote. */
-  readonly fetching: PullFetch | null;
-  readonly opened: { readonly store: () => Store };
+  readonly folder: string;
+  readonly place: ReturnType<typeof placeOf>;
+  readonly store: () => Store;
 }
 
-/** Commits that are there, and those that come. */
-const createArrivals = (name: string, { fetching, opened }: Arriving) => {
+/** Commits that are here, and those that come. */
+const createArrivals = (options: PullReaderOptions, { folder, place, store }: Arriving) => {
+  const fetching: PullFetch | null =
+    place.kind === 'path'
+      ? null
+      : {
+          gitDir: folder,
+          place,
+          auth: () => Promise.resolve(place.kind === 'http' ? place.auth : { kind: 'none' }),
+          sshCommand: null,
+          starter: hasGit() ? createStarter() : null,
+          ...options,
+        };
   /** What is on its way, until somebody has waited for its end. */
   const coming = new Map<string, Promise<void>>();
-  const isThere = async (oid: string): Promise<boolean> =>
-    (await opened.store().objects.read(oid, COMMIT_BYTES)) !== null;
+  const isHere = async (oid: string): Promise<boolean> =>
+    (await store().objects.read(oid, COMMIT_BYTES)) !== null;
   const bring = async (oid: string): Promise<boolean> => {
     if (coming.has(oid)) return true;
-    if (fetching === null || (await isThere(oid))) return false;
+    if (fetching === null || (await isHere(oid))) return false;
     const { end } = await fetchCommit(fetching, oid);
     // Who waits for it meets its failure; until then nobody does.
     end.catch(() => undefined);
@@ -164,11 +211,23 @@ const createArrivals = (name: string, { fetching, opened }: Arriving) => {
     const end = coming.get(oid);
     coming.delete(oid);
     await end;
-    if (await isThere(oid)) return;
-    if (fetching === null) throw retry(`${name} has no commit ${oid}`);
-    throw retry(`${name} did not hand out commit ${oid}: it will be tried again`);
+    if (await isHere(oid)) return;
+    if (fetching === null) throw retry(`${options.repository} has no commit ${oid}`);
+    throw retry(`${options.repository} did not hand out commit ${oid}: it will be tried again`);
   };
-  return { bring, need };
+  return { bring, need, close: () => fetching?.starter?.close() };
+};
+
+const commitsIn = async (opened: Opened, { base, head }: PullRange): Promise<PullCommits> => {
+  const acceptance = opened.acceptance();
+  const { folders } = opened.store();
+  const refusals = await acceptance.refusals(base, head);
+  const brought = (await broughtIn(folders, [base, head])).slice(0, JUDGED_COMMITS);
+  const each = brought.map(async (oid) => ({
+    ...(await folders.commit(oid)),
+    signedBy: await acceptance.signedBy(oid),
+  }));
+  return { refusals, commits: await Promise.all(each) };
 };
 
 /** In memory where that is certain; without a fit git, what is uncertain counts as a conflict. */

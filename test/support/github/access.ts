@@ -115,8 +115,25 @@ export const callerOf = (hub: Hub, header: string | undefined): Caller => {
   if (token.expiresAtMs !== null && token.expiresAtMs <= hub.now()) {
     throw unauthorized('Bad credentials');
   }
-  return token.caller;
+  return standing(hub, token.caller);
 };
+
+/** A token reaches what its installation reaches by now. */
+const standing = (hub: Hub, caller: Caller): Caller => {
+  if (caller.kind !== 'installation') return caller;
+  const now = hub.installations.find(({ id }) => id === caller.installation.id);
+  if (now === undefined) throw unauthorized('Bad credentials');
+  if (now.suspendedAtMs !== null) throw suspended();
+  const { repos } = caller.installation;
+  const left = now.repos?.filter((repo) => repos === null || repos.includes(repo)) ?? repos;
+  return { ...caller, installation: { ...caller.installation, repos: left } };
+};
+
+export const suspended = (): HubError =>
+  new HubError(403, { message: 'This installation has been suspended', status: '403' });
+
+const archived = (): HubError =>
+  new HubError(403, { message: 'Repository was archived so is read-only.', status: '403' });
 
 /** Git sends `x-access-token:<token>`, or the token as the name. */
 const passwordOf = (value: string): string => {
@@ -170,7 +187,14 @@ const appOfJwt = (hub: Hub, text: string): App => {
 };
 
 /** Throws GitHub's refusal if the caller may not do this. */
-export const mayCall = ({ hub, name, path, caller }: Call): void => {
+export const mayCall = (call: Call): void => {
+  mayAsk(call);
+  const { hub, name, path } = call;
+  const repo = findRepo(hub, path['owner'] ?? '', path['repo'] ?? '');
+  if (repo?.archived === true && !name.startsWith('GET ')) throw archived();
+};
+
+const mayAsk = ({ hub, name, path, caller }: Call): void => {
   const need = NEEDS[name];
   const isRead = name.startsWith('GET ');
   if (need === 'open') return;
@@ -229,9 +253,14 @@ export const mayCall = ({ hub, name, path, caller }: Call): void => {
     if (isRead) return;
     throw notAccessible();
   }
-  const names = [permission, ALSO[permission] ?? permission];
+  const names = [permission, ...(ALSO[permission] === undefined ? [] : [ALSO[permission]])];
   if (!names.some((each) => atLeast(caller.permissions[each] ?? 'none', level))) {
-    throw notAccessible();
+    throw notAccessible(
+      names
+        .toReversed()
+        .map((each) => `${each}=${level}`)
+        .join('; '),
+    );
   }
 };
 

@@ -57,6 +57,7 @@ export const createRepo = (hub: Hub, ask: RepoAsk): Repo => {
     owner: ask.owner,
     name: ask.name,
     private: ask.private ?? false,
+    archived: false,
     defaultBranch: branch,
     parent: ask.parent ?? null,
     folder,
@@ -136,7 +137,14 @@ export const install = (
   app: App,
   { account, repos }: { readonly account: Account; readonly repos: readonly Repo[] | null },
 ): Installation => {
-  const made: Installation = { id: hub.nextId(), app, account, repos, createdAtMs: hub.now() };
+  const made: Installation = {
+    id: hub.nextId(),
+    app,
+    account,
+    repos,
+    suspendedAtMs: null,
+    createdAtMs: hub.now(),
+  };
   hub.installations.push(made);
   const body = {
     ...installationPayload(hub, made, 'created'),

@@ -10,7 +10,7 @@ import { callerOf, mayUseGit } from './access.ts';
 import { changingRefs } from './pulls.ts';
 import { refusedPush } from './routes-repos.ts';
 import type { Hub, Repo } from './state.ts';
-import { actorOf, findRepo } from './state.ts';
+import { HubError, actorOf, findRepo } from './state.ts';
 
 const ADDRESS =
   /^\/([^/]+)\/([^/]+?)(?:\.git)?(\/(?:info\/refs|git-upload-pack|git-receive-pack).*)$/;
@@ -33,7 +33,9 @@ export const serveGitHttp = async (
   let caller: ReturnType<typeof callerOf>;
   try {
     caller = callerOf(hub, request.headers.authorization);
-  } catch {
+  } catch (error) {
+    // A suspended installation's token.
+    if (error instanceof HubError && error.status === 403) return refuse(403, error.message);
     return refuse(401, 'remote: Invalid username or token.');
   }
   const repo = findRepo(hub, owner, name);
@@ -44,6 +46,9 @@ export const serveGitHttp = async (
   if (isPush && !mayUseGit(repo, caller, 'write')) {
     if (caller.kind === 'nobody') return refuse(401, '');
     return refuse(403, `remote: Permission to ${owner}/${name}.git denied to this account.`);
+  }
+  if (isPush && repo.archived) {
+    return refuse(403, 'remote: This repository was archived so it is read-only.');
   }
   const serve = () =>
     serveGit(

@@ -24,7 +24,8 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { EVENTS, PERMISSIONS } from '../../../cli/github-app.ts';
+import { EVENTS } from '../../../cli/github-app.ts';
+import { PERMISSIONS } from '../../../reconciler/edge/forge/permissions.ts';
 import { makeToken } from './access.ts';
 import { accountOf, createApp, createRepo, install, uninstall } from './create.ts';
 import { serveGitHttp } from './git-http.ts';
@@ -37,7 +38,7 @@ import { mergeGroupPayload } from './payloads.ts';
 import type { MergeMethod } from './pulls.ts';
 import { changingRefs, closePull, mergePull, openPull, reopenPull, tryMerge } from './pulls.ts';
 import { serveRest } from './rest.ts';
-import { askAgain, pressButton } from './routes-checks.ts';
+import { askAgain, pressNamed } from './routes-checks.ts';
 import { addComment, addReview, dismissReview } from './routes-pulls.ts';
 import type { App, CheckRun, Comment, Delivery, Deployment, Hub, Installation } from './state.ts';
 import type { Permissions, Protection, Pull, Repo, Review, Role, Status, Write } from './state.ts';
@@ -404,7 +405,7 @@ const pullActs = (hub: Hub, repo: Repo) => {
       hub.teams.set(name.toLowerCase(), new Set(logins.map((login) => login.toLowerCase())));
     },
     click: ({ check, commit, button, by }: Parameters<GitHub['click']>[0]) =>
-      pressButton(place, runOf(check, commit), { button, by: accountOf(hub, by) }),
+      pressNamed(place, runOf(check, commit), { button, by: accountOf(hub, by) }),
     rerun: (check: string, commit: string, by: string) =>
       askAgain(place, runOf(check, commit), accountOf(hub, by)),
   };

@@ -135,11 +135,20 @@ export const pushPayload = ({ hub, repo }: Place, push: Push, by: Account): Json
   };
 };
 
+export type PullAction =
+  | 'opened'
+  | 'synchronize'
+  | 'closed'
+  | 'reopened'
+  | 'edited'
+  | 'converted_to_draft'
+  | 'ready_for_review';
+
 export const pullPayload = (
   { hub, repo }: Place,
   pull: Pull,
   more: {
-    readonly action: 'opened' | 'synchronize' | 'closed' | 'reopened' | 'edited';
+    readonly action: PullAction;
     readonly size: PullSize;
     readonly mergeable: Mergeable;
     readonly before?: string;
@@ -206,7 +215,7 @@ export const commentPayload = (
       closed_at: simple['closed_at'],
       author_association: simple['author_association'],
       active_lock_reason: null,
-      draft: false,
+      draft: pull.draft,
       pull_request: {
         url: simple['url'],
         html_url: page,

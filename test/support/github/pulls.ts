@@ -5,7 +5,7 @@
 
 import { commitOf, commitTree, filesBetween, gitIn, isAncestor, logOf } from './git.ts';
 import { mergeBase, mergedTree, moveRef, readRefs, rebased } from './git.ts';
-import type { Place, Push, PushedCommit } from './payloads.ts';
+import type { Place, PullAction, Push, PushedCommit } from './payloads.ts';
 import { pullPayload, pushPayload, suitePayload } from './payloads.ts';
 import type { Mergeable, PullSize } from './shapes-pulls.ts';
 import type { Account, Pull, Repo, Suite } from './state.ts';
@@ -183,6 +183,7 @@ export interface PullAsk {
   readonly body: string | null;
   readonly head: { readonly repo: Repo; readonly ref: string };
   readonly base: string;
+  readonly draft?: boolean;
 }
 
 /** Throws 422 as GitHub does: no such branch, nothing between them, one is open already. */
@@ -208,6 +209,7 @@ export const openPull = async (place: Place, ask: PullAsk, by: Account): Promise
     body: ask.body,
     author: by,
     state: 'open',
+    draft: ask.draft ?? false,
     base: { ref: base, sha: baseSha },
     head: { repo: head.repo, ref: head.ref, sha: headSha },
     createdAtMs: nowMs,
@@ -246,7 +248,7 @@ export const tellPull = async (
   place: Place,
   pull: Pull,
   what: {
-    readonly action: 'opened' | 'synchronize' | 'closed' | 'reopened' | 'edited';
+    readonly action: PullAction;
     readonly by: Account;
     readonly before?: string;
   },

@@ -1,7 +1,7 @@
 // Routes of Apps: themselves, their installations and tokens, their webhook and its deliveries.
 // In: calls. Out: answers. Not here: sending webhooks (webhooks.ts).
 
-import { makeToken, permissionsFor } from './access.ts';
+import { makeToken, permissionsFor, suspended } from './access.ts';
 import { appShape, fullRepoShape, installationShape, profileShape } from './shapes.ts';
 import type { App, Call, Caller, Delivery, Installation, Json, Permissions } from './state.ts';
 import type { Repo, Routes } from './state.ts';
@@ -62,6 +62,7 @@ const hookShape = (app: App): Json => ({
 
 const newToken = (call: Call): ReturnType<typeof ok> => {
   const installation = ownInstallation(call);
+  if (installation.suspendedAtMs !== null) throw suspended();
   const asked = call.body['permissions'] as Permissions | undefined;
   const permissions = permissionsFor(installation.app, asked);
   const names = call.body['repositories'] as readonly string[] | undefined;

@@ -117,6 +117,9 @@ const change = (run: CheckRun, body: Json, nowMs: number): void => {
     typeof body[key] === 'string' ? body[key] : undefined;
   const conclusion = text('conclusion') ?? null;
   const status = text('status') ?? (conclusion === null ? run.status : 'completed');
+  if (conclusion === 'stale') {
+    throw invalid('conclusion', 'You cannot change a check run conclusion to `stale`.');
+  }
   if (text('status') === 'completed' && conclusion === null) {
     throw invalid('conclusion', 'conclusion is required when status is completed.');
   }
@@ -229,6 +232,16 @@ export const pressButton = (
     sender: ask.by,
     only: run.suite.app,
   });
+};
+
+/** The button as it is there now; what it carries stands behind its name. */
+export const pressNamed = (
+  place: Place,
+  run: CheckRun,
+  ask: { button: string; by: Account },
+): void => {
+  const there = run.actions.find(({ identifier }) => identifier.startsWith(`${ask.button}-`));
+  pressButton(place, run, { ...ask, button: there?.identifier ?? ask.button });
 };
 
 /** "Re-run": the App is asked; nothing else changes. */

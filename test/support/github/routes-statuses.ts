@@ -169,12 +169,12 @@ const createDeploymentStatus = (call: Call): Answer => {
   return ok(deploymentStatusShape({ hub, repo }, deployment, status), 201);
 };
 
-/** A success makes older deployments of the environment inactive, but for production ones. */
+/** A success makes older ones of the environment inactive that succeeded, but for production. */
 const retire = (call: Call, success: Deployment): void => {
   for (const old of repoOf(call).deployments.values()) {
     if (old === success || old.environment !== success.environment) continue;
     if (old.transient || old.production || old.id > success.id) continue;
-    if (old.statuses.at(-1)?.state === 'inactive') continue;
+    if (old.statuses.at(-1)?.state !== 'success') continue;
     old.statuses.push({
       id: call.hub.nextId(),
       state: 'inactive',

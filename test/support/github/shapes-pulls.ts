@@ -3,7 +3,7 @@
 
 import { nodeId, repoPage, repoShape, repoUrl, userShape } from './shapes.ts';
 import type { Comment, Hub, Json, Pull, Repo, Review } from './state.ts';
-import { isoOrNull, isoTime, roleOf } from './state.ts';
+import { fullName, isoOrNull, isoTime, roleOf } from './state.ts';
 import { appShape } from './shapes.ts';
 
 /** How the author stands to the repository, as its pages say it. */
@@ -24,7 +24,7 @@ export const simplePullShape = (hub: Hub, repo: Repo, pull: Pull): Json => {
     ref,
     sha,
     user: userShape(hub, where.owner),
-    repo: repoShape(hub, where),
+    repo: hub.repos.get(fullName(where).toLowerCase()) === where ? repoShape(hub, where) : null,
   });
   const statuses = `${repoUrl(hub, repo)}/statuses/${pull.head.sha}`;
   const reviewComment = `${repoUrl(hub, repo)}/pulls/comments{/number}`;
@@ -53,7 +53,7 @@ export const simplePullShape = (hub: Hub, repo: Repo, pull: Pull): Json => {
     requested_teams: [],
     labels: [],
     milestone: null,
-    draft: false,
+    draft: pull.draft,
     commits_url: `${url}/commits`,
     review_comments_url: `${url}/comments`,
     review_comment_url: reviewComment,

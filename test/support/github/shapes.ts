@@ -4,7 +4,7 @@
 
 import type { GitCommit, GitFile } from './git.ts';
 import type { Account, App, Hub, Installation, Json, Permissions, Repo } from './state.ts';
-import { fullName, isoTime } from './state.ts';
+import { fullName, isoOrNull, isoTime } from './state.ts';
 
 export const nodeId = (kind: string, id: number | string): string =>
   Buffer.from(`${kind}:${id}`).toString('base64');
@@ -139,7 +139,7 @@ export const repoShape = (hub: Hub, repo: Repo): Json => {
     has_pages: false,
     forks_count: [...hub.repos.values()].filter(({ parent }) => parent === repo).length,
     mirror_url: null,
-    archived: false,
+    archived: repo.archived,
     disabled: false,
     open_issues_count: open,
     license: null,
@@ -213,13 +213,19 @@ export const installationShape = (hub: Hub, installation: Installation): Json =>
     has_multiple_single_files: false,
     single_file_paths: [],
     suspended_by: null,
-    suspended_at: null,
+    suspended_at: isoOrNull(installation.suspendedAtMs),
   };
 };
 
 /** The account that an address of a commit belongs to; null: nobody here. */
 export const accountOfEmail = (hub: Hub, email: string): Account | null =>
-  [...hub.accounts.values()].find((account) => account.email === email) ?? null;
+  [...hub.accounts.values()].find(
+    (account) => account.email === email || keptAddress(account, email),
+  ) ?? null;
+
+/** An Enterprise Server keeps one for each account at its own host, as github.com does. */
+const keptAddress = ({ id, login }: Account, email: string): boolean =>
+  email.startsWith(`${id}+${login}@users.noreply.`);
 
 export const commitShape = (hub: Hub, repo: Repo, commit: GitCommit): Json => {
   const url = repoUrl(hub, repo);

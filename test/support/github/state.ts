@@ -33,7 +33,8 @@ export interface Pull {
   body: string | null;
   readonly author: Account;
   state: 'open' | 'closed';
-  readonly base: { ref: string; sha: string };
+  draft: boolean;
+  base: { ref: string; sha: string };
   /** `repo`: where the branch is, the same repository or a fork. */
   readonly head: { readonly repo: Repo; readonly ref: string; sha: string };
   readonly createdAtMs: number;
@@ -134,10 +135,12 @@ export interface DeploymentStatus {
 
 export interface Repo {
   readonly id: number;
-  readonly owner: Account;
+  owner: Account;
   name: string;
-  readonly private: boolean;
-  readonly defaultBranch: string;
+  private: boolean;
+  /** Nothing of it may be changed. */
+  archived: boolean;
+  defaultBranch: string;
   readonly parent: Repo | null;
   /** The bare repository. */
   readonly folder: string;
@@ -182,7 +185,9 @@ export interface Installation {
   readonly app: App;
   readonly account: Account;
   /** Null: all of the account's. */
-  readonly repos: readonly Repo[] | null;
+  repos: readonly Repo[] | null;
+  /** Null: it is not. */
+  suspendedAtMs: number | null;
   readonly createdAtMs: number;
 }
 
@@ -297,8 +302,13 @@ export class HubError extends Error {
 
 export const notFound = (): HubError => new HubError(404, { message: 'Not Found', status: '404' });
 
-export const notAccessible = (): HubError =>
-  new HubError(403, { message: 'Resource not accessible by integration', status: '403' });
+/** @param needs what would do: `checks=write`, or `issues=write; pull_requests=write` */
+export const notAccessible = (needs?: string): HubError =>
+  new HubError(
+    403,
+    { message: 'Resource not accessible by integration', status: '403' },
+    needs === undefined ? {} : { 'x-accepted-github-permissions': needs },
+  );
 
 /** 422 with one error; `code` as in GitHub's documents (`missing_field`, `invalid`, `custom`). */
 export const unprocessable = (

@@ -102,6 +102,12 @@ describe('after the revert of what it wrote', () => {
     expect(webOf(after(resumed, by(BOT, image('4')))).standing.kind).toBe('head');
   });
 
+  it('the machine’s own revert of what another program wrote is nobody’s look', () => {
+    const other = after(reverted(bad), by(UPDATER, image('3')));
+    const commits = after(after(other, revertOf(other)), by(BOT, image('2')));
+    expect(webOf(commits).automation?.name).toBe(BOT.name);
+  });
+
   it('a person’s revert counts, by `git revert` and by `purser rollback`', () => {
     const before = story(first, bad);
     const oid = before.at(-1)?.commit.oid ?? '';
@@ -122,6 +128,36 @@ describe('after the revert of what it wrote', () => {
     const other: CommitInit = { files: { 'cluster.yaml': `${CLUSTER}# more\n` } };
     const commits = after(after(reverted(bad), by(BOT, image('2'))), other);
     expect(webOf(commits).automation).toBeDefined();
+  });
+
+  describe('also where it was a file that the job mounts', () => {
+    const CONF = 'configs/web.conf';
+    const mounts = image('1', `files: {/a: ${CONF}}\n`);
+    const start = { 'cluster.yaml': CLUSTER, [WEB]: mounts, [CONF]: 'port 1' };
+    const wrote = (author: CommitInit['author'], content: string): CommitInit => ({
+      files: { [CONF]: content },
+      ...(author === undefined ? {} : { author }),
+    });
+    const bad2 = wrote(BOT, 'port 2');
+    const before = story(start, bad2);
+    const trailers = [['Purser-Reverts', before.at(-1)?.commit.oid ?? '']] as const;
+    const back: CommitInit = { files: { [CONF]: 'port 1' }, author: PURSER, trailers };
+    const marks = [settledMark(jobOf(ready(story(start)).desired, 'shop/web'))];
+    const seen = (...more: readonly CommitInit[]) =>
+      webOf(story(start, bad2, back, ...more), marks);
+
+    it('holds what the program writes again, and lets a person’s change of it through', () => {
+      const held = seen(bad2);
+      expect([held.automation?.name, held.standing.kind, held.settled]).toEqual([
+        BOT.name,
+        'held',
+        true,
+      ]);
+      expect(seen(wrote(BOT, 'port 3')).automation).toBeDefined();
+      expect(seen(wrote(ADA, 'port 3')).automation).toBeUndefined();
+      expect(seen(bad2, wrote(ADA, 'port 4')).standing.kind).toBe('head');
+      expect(seen(by(BOT, image('2', `files: {/a: ${CONF}}\n`))).automation).toBeDefined();
+    });
   });
 
   it('holds a version too that had settled before it was taken back', () => {

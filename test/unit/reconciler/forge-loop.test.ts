@@ -9,7 +9,7 @@ import { BUTTONS } from '../../../reconciler/render/buttons.ts';
 import type { CheckReport, ForgeRequest } from '../../../schema/forge.ts';
 import type { HeldFile, LedgerRecord } from '../../../schema/ledger.ts';
 import type { CommitInfo, RefusedCommits } from '../../../schema/source.ts';
-import { BASE, createForgeWorld, pull, viewOf, WEB } from '../../support/forge-world.ts';
+import { BASE, createForgeWorld, EPOCH, pull, viewOf, WEB } from '../../support/forge-world.ts';
 import { jobOf, story } from '../../support/tree.ts';
 import { DEAD, STARTING } from '../../support/world.ts';
 
@@ -66,6 +66,40 @@ describe('commits', () => {
     expect(urls).toEqual([[null], ['https://shop.example']]);
   });
 
+  const info = (word: string): CommitInfo => ({
+    oid: word.repeat(40),
+    parent: null,
+    author: { name: 'Eve', email: 'eve@example.org' },
+    authoredAt: 0,
+    message: `Change ${word}`,
+    trailers: [],
+  });
+
+  const deployed = () =>
+    world.fake.deployments.map(({ commit, state }) => `${commit.slice(0, 4)} ${state}`);
+
+  test('a deployment that succeeded stays so until the next one has: that one ends it', async () => {
+    const [first, second] = [viewOf([BASE]), viewOf([BASE, { 'configs/x': 'y' }])];
+    await world.see(first);
+    await world.see(second);
+    const [a, b] = [first, second].map(({ tree }) => tree.head.oid.slice(0, 4));
+    expect(deployed()).toEqual([`${a} success`, `${b} success`]);
+  });
+
+  test('a deployment that another commit overtakes ends; one that never began is none', async () => {
+    const first = viewOf([BASE], STARTING);
+    await world.see(first);
+    const between = info('d');
+    world.pushed([between]);
+    const next = viewOf([BASE, { [WEB]: 'image: reg.example/web:2\ncount: 3\n' }], STARTING);
+    await world.see(next);
+    const [a, b] = [first, next].map(({ tree }) => tree.head.oid.slice(0, 4));
+    expect(world.fake.checks.get(`sync/${between.oid}`)?.conclusion).toBe('cancelled');
+    expect(deployed().toSorted()).toEqual(
+      [`${a} in_progress`, `${a} inactive`, `${b} in_progress`].toSorted(),
+    );
+  });
+
   test('the same state is written once, however often the loop wakes', async () => {
     const view = viewOf([BASE], STARTING);
     await world.see(view);
@@ -110,15 +144,6 @@ describe('commits', () => {
     const commit = { ...desired.commit, oid: refused.commit };
     await world.see({ ...view, tree: resumed, desired: { ...desired, commit } });
     expect(world.fake.checks.get(`sync/${refused.commit}`)?.conclusion).toBe('success');
-  });
-
-  const info = (word: string): CommitInfo => ({
-    oid: word.repeat(40),
-    parent: null,
-    author: { name: 'Eve', email: 'eve@example.org' },
-    authoredAt: 0,
-    message: `Change ${word}`,
-    trailers: [],
   });
 
   test('each refused commit of a push is told once, and ended when the branch goes on', async () => {
@@ -374,25 +399,6 @@ describe('pull requests', () => {
     expect(fake.writes.filter((line) => line === 'check plan/h4')).toHaveLength(1);
   });
 
-  test('of sixty fifty are planned, and it is said; whoever asks for another one gets it', async () => {
-    const { fake, plans, loop } = world;
-    fake.pulls = Array.from({ length: 60 }, (_, index) =>
-      pull({ number: index + 1, head: `h${index + 1}`, fromFork: index > 0 }),
-    );
-    const view = viewOf([BASE]);
-    await world.see(view);
-    expect(plans).toHaveLength(50);
-    expect(plans[0]).toBe('h1');
-    expect(plans).not.toContain('h5');
-    expect(loop.notice()).toMatch(/of 60 open pull requests 50 are planned/);
-    const by = { login: 'ada', id: 1 };
-    const asked = { id: 'r1', kind: 'comment', action: 'plan', by, pull: 5, commit: 'h5' } as const;
-    fake.requests = [{ ...asked, permission: 'write' }];
-    await world.poke();
-    await world.poke();
-    expect(plans).toContain('h5');
-  });
-
   test('its plan begins while the forge is still asked for the rest, and is told once, after it', async () => {
     const { fake, plans } = world;
     fake.pulls = [pull(), pull({ number: 4, head: 'h4' })];
@@ -472,7 +478,8 @@ describe('pull requests', () => {
     expect(world.fake.comments.get(3)?.body).toContain('web&#91;2&#93;');
     const by = { login: 'grace', id: 2 };
     const ask = { kind: 'comment', action: 'approve', commit: 'h1', pull: 3 } as const;
-    world.fake.requests = [{ id: 'r1', by, permission: 'write', ...ask }];
+    const at = EPOCH + REPLAN_MS + 10_000;
+    world.fake.requests = [{ id: 'r1', by, permission: 'write', at, ...ask }];
     await world.poke();
     expect(world.records).toMatchObject([{ kind: 'approval', slots: ['shop/web/web[2]'] }]);
   });
@@ -661,7 +668,8 @@ describe('requests', () => {
     await world.see(view);
     const branch = `purser/test/rollback-${oid.slice(0, 12)}`;
     expect(world.offers.map((one) => one.branch)).toEqual([branch]);
-    expect(world.offers[0]?.ask.author).toMatchObject({ name: 'grace' });
+    const author = { name: 'grace', email: '2+grace@forge.example' };
+    expect(world.offers[0]?.ask.author, 'the address is the forge’s to say').toEqual(author);
     expect(world.fake.opened).toMatchObject([
       { branch, title: `Roll back commit ${oid.slice(0, 12)}` },
     ]);

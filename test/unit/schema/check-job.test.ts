@@ -55,6 +55,10 @@ test.each<[string, string, readonly string[]]>([
     'volumes: ["d:/x", {name: d, path: /y, on_loss: recreate}]\n',
     ['2 volume-twice'],
   ],
+  ['a task alone with a kind', 'lifecycle: prestart\n', ['2 lifecycle-no-main']],
+  ['no such kind', 'lifecycle: main\n', ['2 value-range']],
+  ['a task alone that waits', 'depends_on: [db]\n', ['2 depends-on-unknown']],
+  ['a task that waits for itself', 'depends_on: [web]\n', ['2 depends-on-cycle']],
   ['singleton alone', 'singleton: true\n', ['2 singleton-needs']],
   ['singleton', 'singleton: true\nstop_after: 10s\n', []],
   [
@@ -94,4 +98,94 @@ test('a tag alone is a warning on its line, and the job can be used', () => {
   const { value, problems } = parseDocument('job', 'jobs/shop/web.yaml', file);
   expect(value).toEqual({ count: 1, image: 'web:1.2' });
   expect(problems).toMatchObject([{ line: 2, column: 8, code: 'image-tag', severity: 'warning' }]);
+});
+
+/** Tasks by name, each a line: what it says beside its image. */
+const taskProblems = (tasks: Readonly<Record<string, string>>): readonly string[] => {
+  const lines = Object.entries(tasks).map(
+    ([name, more]) => `  ${name}: {image: registry.example/x@${DIGEST}, ${more}}`,
+  );
+  const file = { kind: 'text', blob: 'b', text: `tasks:\n${lines.join('\n')}\n` } as const;
+  return parseDocument('job', 'jobs/shop/web.yaml', file).problems.map(
+    ({ line, column, code, message, advice }) => {
+      const before = lines[line - 2]?.slice(0, column - 1) ?? '';
+      expect(before, 'the problem stands behind the image').toContain(DIGEST);
+      return `${line} ${code} ${message} ${advice}`;
+    },
+  );
+};
+
+test.each<[string, Readonly<Record<string, string>>, readonly string[]]>([
+  [
+    'an order that can be kept',
+    {
+      clean: 'lifecycle: poststop, depends_on: [flush]',
+      flush: 'lifecycle: poststop',
+      init: 'lifecycle: prestart, depends_on: [proxy]',
+      proxy: 'lifecycle: sidecar',
+      server: 'depends_on: [init, cache]',
+      cache: 'healthcheck: {exec: [x]}',
+      warm: 'lifecycle: poststart, depends_on: [server]',
+    },
+    [],
+  ],
+  [
+    'a name that is nearly right',
+    { init: 'lifecycle: prestart', web: 'depends_on: [int]' },
+    [
+      '3 depends-on-unknown Task `web` waits for `int`, which the group does not have. Did you mean `init`?',
+    ],
+  ],
+  [
+    'a name that is not there',
+    { init: 'lifecycle: prestart', web: 'depends_on: [init, database]' },
+    [
+      '3 depends-on-unknown Task `web` waits for `database`, which the group does not have. Tasks of the group: init.',
+    ],
+  ],
+  [
+    'a circle',
+    { a: 'depends_on: [b]', b: 'depends_on: [c]', c: 'depends_on: [a]', d: 'depends_on: [a]' },
+    [
+      '4 depends-on-cycle These tasks wait for each other: `a` → `b` → `c` → `a`. Take one of the names out of `depends_on`.',
+    ],
+  ],
+  [
+    'a main task that waits for the end',
+    { clean: 'lifecycle: poststop', web: 'depends_on: [clean]' },
+    [
+      '3 depends-on-order Task `web` is a main task and cannot wait for `clean`: a poststop task starts when all others have ended. Take the name out of `depends_on`, or change the `lifecycle` of one of the two.',
+    ],
+  ],
+  [
+    'a sidecar that waits for a main task',
+    { proxy: 'lifecycle: sidecar, depends_on: [web]', web: 'user: "1"' },
+    [
+      '2 depends-on-order Task `proxy` is a sidecar task and cannot wait for `web`: a main task starts later, or has ended by then. Take the name out of `depends_on`, or change the `lifecycle` of one of the two.',
+    ],
+  ],
+  [
+    'checks of what runs to its end',
+    { init: 'lifecycle: prestart, healthcheck: {exec: [x]}', web: 'user: "1"' },
+    [
+      '2 lifecycle-checks Task `init` is a prestart task and runs to its end: `healthcheck` would ask nobody. Leave them out: its exit code says whether it succeeded.',
+    ],
+  ],
+  [
+    'nothing but kinds',
+    { init: 'lifecycle: prestart', proxy: 'lifecycle: sidecar' },
+    [
+      '2 lifecycle-no-main All tasks of the group have a `lifecycle`: there is none that they are there for. Leave `lifecycle` out of the task that the group is there for.',
+    ],
+  ],
+])('tasks in order: %s', (_, tasks, expected) => {
+  expect(taskProblems(tasks)).toEqual(expected);
+});
+
+test('tasks in order: more than a person oversees are refused, quickly', () => {
+  const names = Array.from({ length: 300 }, (_, index) => `t${index}`);
+  const all = names.map((name, index) => [name, `depends_on: [t${(index + 1) % 300}]`] as const);
+  expect(taskProblems(Object.fromEntries(all))).toEqual([
+    '2 value-range The group has 300 tasks: with an order it may have 100. Leave `lifecycle` and `depends_on` out, or make several groups of it.',
+  ]);
 });

@@ -12,7 +12,6 @@ import type { ForgeRequest } from '../../../../schema/forge.ts';
 import type { Plan } from '../../../../schema/plan.ts';
 import type { CommitChange, SourceFile } from '../../../../schema/source.ts';
 import { ready, story, textFile } from '../../../support/tree.ts';
-import { liveOf } from '../../../support/world.ts';
 
 const WEB = 'jobs/shop/web.yaml';
 const { tree, desired } = ready(
@@ -37,46 +36,28 @@ const request = (fields: Partial<ForgeRequest> = {}): ForgeRequest => ({
 const planned = (slots: readonly string[], fields: Partial<PlannedPull> = {}): PlannedPull => ({
   head: 'h1',
   base: head,
-  live: liveOf([]),
+  live: 1,
   plannedAt: 0,
   plan: {
     kind: 'planned',
     effects: { slots },
     base: head,
     head: 'h1',
-    snapshot: 's',
-    fields: [],
-    rehearsal: { losses: [], left: 0, waves: [], rollbacks: [] },
-    summary: {
-      jobs: [],
-      waves: [],
-      blocked: [],
-      problems: [],
-      guarded: [],
-      pending: { steps: 0, blocked: [], problems: [] },
-      capacity: {
-        before: { cpuMilli: 0, memoryBytes: 0 },
-        after: { cpuMilli: 0, memoryBytes: 0 },
-        total: { cpuMilli: 0, memoryBytes: 0 },
-      },
-      assumed: [],
-      stopped: null,
-    },
   },
+  whole: null,
+  isBeyond: false,
   approvals: [],
   behind: null,
   open: [],
   unjudged: null,
   told: {
-    kind: 'plan',
     commit: 'h1',
     status: 'completed',
     conclusion: 'action_required',
     title: '',
-    summary: '',
-    text: '',
-    annotations: [],
-    buttons: [],
+    words: '',
+    all: '',
+    covers: undefined,
   },
   comment: null,
   ...fields,
@@ -402,6 +383,20 @@ describe('promote and retry', () => {
   ] as const)('%s of what is %s is refused', (action, status, said) => {
     const answer = answerTo(ask(action), context({ plan: plan(status) }));
     expect(words(answer)).toContain(said);
+  });
+
+  test('of a job whose file is gone, or cannot be edited, it is refused by name', () => {
+    const at = (file: SourceFile | null) => {
+      const files = new Map([...tree.files].filter(([path]) => path !== WEB));
+      if (file !== null) files.set(WEB, file);
+      return words(
+        answerTo(ask('retry'), context({ plan: plan('failed'), tree: { ...tree, files } })),
+      );
+    };
+    expect(at(null)).toBe(`\`${WEB}\` is not in the repository any more.`);
+    expect(at({ kind: 'text', blob: 'b', text: '- a\n- list\n' })).toMatch(
+      /`jobs\/shop\/web.yaml` cannot be edited here: .*Edit it by hand/,
+    );
   });
 
   test('a button of an older commit is refused', () => {

@@ -41,6 +41,13 @@ test('a click: who, which button, on which check; a part of the signature names 
   });
 });
 
+test('a click brings what its button carried', () => {
+  const identifier = 'approve-0123456789ab';
+  expect(identifier.length).toBeLessThanOrEqual(20);
+  const asked = told({ payload: payload({ requested_action: { identifier } }) });
+  expect(asked).toMatchObject({ click: { action: 'approve', covers: '0123456789ab' } });
+});
+
 test.each(['approve', 'rollback', 'promote', 'retry', 'reland'])('the button %s', (identifier) => {
   const asked = told({ payload: payload({ requested_action: { identifier } }) });
   expect(asked).toMatchObject({ kind: 'click', click: { action: identifier } });
@@ -74,6 +81,10 @@ test.each<[string, Given]>([
   ['another kind', { payload: run(`purser:shop:deploy:${COMMIT}`) }],
   ['an external id of another commit', { payload: run(`purser:shop:plan:${'b'.repeat(40)}`) }],
   ['no commit id', { payload: run('purser:shop:plan:main', 'main') }],
+  [
+    'a button that carries something else',
+    { payload: payload({ requested_action: { identifier: 'approve-<b>' } }) },
+  ],
   ['an unknown button', { payload: payload({ requested_action: { identifier: 'delete' } }) }],
   ['a button of an object', { payload: payload({ requested_action: { identifier: {} } }) }],
   ['nobody', { payload: payload({ sender: null }) }],

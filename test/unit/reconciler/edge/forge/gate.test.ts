@@ -6,6 +6,8 @@ import {
   createGate,
   KEPT_A_MINUTE,
   KEPT_AN_HOUR,
+  PUSHES_A_MINUTE,
+  PUSHES_AN_HOUR,
   WRITES_A_MINUTE,
   WRITES_AN_HOUR,
   WRITE_WAIT_MAX_MS,
@@ -64,6 +66,53 @@ describe('writes', () => {
     await expect(gate.mayWrite('plan')).rejects.toMatchObject({ consequence: 'retry' });
     await gate.mayWrite();
     await write(KEPT_A_MINUTE);
+  });
+
+  test('plans that nobody waits for leave some for pushes; where there is room is told before', async () => {
+    const { time, gate, write } = world();
+    const began = time.now;
+    const hasRoom = () => (['plan', 'push'] as const).map((of) => gate.roomAt(of) <= time.now);
+    await write(WRITES_A_MINUTE - KEPT_A_MINUTE - PUSHES_A_MINUTE - 1);
+    expect(hasRoom()).toEqual([true, true]);
+    await write(1);
+    expect(hasRoom()).toEqual([false, true]);
+    expect(gate.roomAt('plan')).toBe(began + MINUTE_MS);
+    await gate.mayWrite('push');
+    await write(PUSHES_A_MINUTE);
+    expect(hasRoom()).toEqual([false, false]);
+    await gate.mayWrite();
+    const most = WRITES_AN_HOUR - KEPT_AN_HOUR - PUSHES_AN_HOUR;
+    while (gate.writes() < most) {
+      time.now += MINUTE_MS;
+      await write(Math.min(40, most - gate.writes()));
+    }
+    time.now += MINUTE_MS;
+    expect(hasRoom()).toEqual([false, true]);
+    expect(gate.roomAt('plan')).toBe(began + HOUR_MS);
+    expect(time.slept).toBe(0);
+  });
+
+  test('when few requests of the hour are left, plans that nobody waits for wait', () => {
+    const { time, gate } = world();
+    const told = (remaining: number) =>
+      gate.heard({
+        status: 200,
+        message: '',
+        headers: {
+          'x-ratelimit-limit': '5000',
+          'x-ratelimit-remaining': String(remaining),
+          'x-ratelimit-reset': String(GITHUB_NOW_S + 600),
+          date: DATE,
+        },
+      });
+    told(1001);
+    expect(gate.roomAt('plan')).toBe(0);
+    told(999);
+    const until = gate.roomAt('plan');
+    expect(until).toBeGreaterThanOrEqual(time.now + 600_000);
+    expect(gate.roomAt('push')).toBe(0);
+    time.now = until;
+    expect(gate.roomAt('plan')).toBeLessThanOrEqual(time.now);
   });
 
   test('a short wait is sat out, a long one is told', async () => {

@@ -1,7 +1,7 @@
 // Where GitHub's API is, and where its pages are: github.com and an Enterprise Server.
 
 import { expect, test } from 'vitest';
-import { apiOf, siteOf } from '../../../../../reconciler/edge/forge/options.ts';
+import { addressOf, apiOf, siteOf } from '../../../../../reconciler/edge/forge/options.ts';
 
 test('github.com has its API at a host of its own, whatever slashes are written', () => {
   for (const site of ['https://github.com', 'https://github.com/', 'https://github.com//']) {
@@ -24,4 +24,11 @@ test('there and back is the same site', () => {
   for (const site of ['https://github.com', 'https://git.example', 'http://127.0.0.1:3000']) {
     expect(siteOf(apiOf(site))).toBe(site);
   }
+});
+
+test('commits that a person asked for are known as theirs by the site’s own address', () => {
+  const ada = { login: 'ada', id: 7 };
+  expect(addressOf(apiOf('https://github.com'), ada)).toBe('7+ada@users.noreply.github.com');
+  const server = apiOf('https://git.example:8443');
+  expect(addressOf(server, ada)).toBe('7+ada@users.noreply.git.example');
 });
