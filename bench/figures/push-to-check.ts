@@ -138,7 +138,7 @@ const configOf = (hub: GitHub, root: string): ReconcilerConfig => {
   };
 };
 
-const measure = async (prepared: Prepared, { count, say }: FigureOptions) => {
+const measure = async (prepared: Prepared, { count, say, ready }: FigureOptions) => {
   const rounds: Round[] = [];
   const wanted = COLD + (count ?? ROUNDS);
   for (let at = 0; rounds.length < wanted; at += 1) {
@@ -150,7 +150,10 @@ const measure = async (prepared: Prepared, { count, say }: FigureOptions) => {
       if (rounds.length <= COLD) say(`cold round, not counted: ${ms(round.tookMs)}`);
     }
     await sleep(APART_MS);
-    if (rounds.length === COLD) await whenWritable(prepared.hub);
+    if (rounds.length === COLD) {
+      await whenWritable(prepared.hub);
+      await ready();
+    }
   }
   const warm = rounds.slice(COLD);
   const took = warm.map(({ tookMs }) => tookMs);
