@@ -18,7 +18,8 @@ const staleRun = {
 
 test('a click on what was open for two weeks, and is stale, is answered as it stands', async () => {
   const sent: Readonly<Record<string, unknown>>[] = [];
-  const wire: Pick<Wire, 'pages' | 'send'> = {
+  const wire: Pick<Wire, 'pages' | 'send' | 'memory'> = {
+    memory: () => new Map(),
     pages: async <T>() => [staleRun as T],
     send: async (_route, params) => void sent.push(params),
   };
