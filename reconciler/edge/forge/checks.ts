@@ -108,7 +108,7 @@ interface Runs extends Where {
 
 const createRuns = (wire: Wire, where: Where): Runs => {
   const { cluster, appId } = where;
-  const known = new Map<string, Known>();
+  const known = wire.memory<string, Known>();
 
   const remember: Runs['remember'] = (kind, commit, one) => {
     known.delete(`${kind} ${commit}`);

@@ -32,12 +32,12 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
   const statuses = checks === null ? createStatuses(wire, { cluster, self }) : null;
   const comments = createComments(wire, { cluster, self });
   const pulls = createPulls(wire, { owner, branch });
-  const place = createPlace(wire, `${owner}/${repo}`);
+  const place = createPlace(wire, `${owner}/${repo}`, clock);
   const { isOurs } = place;
   const deliveries = appId === null ? null : createDeliveries(wire, { clock, isOurs });
   const requests = createRequests(wire, { self, clock, checks, statuses, comments });
   const closings = createClosings({ comments, areOn: config.comments, at: checks ?? statuses });
-  const interval = () => intervalMs(config.webhook !== null, wire.gate.rate());
+  const interval = () => intervalMs(config.webhook !== null, wire.gate.rate(), pulls.pages());
   const bell = createBell(clock, interval);
   /** Commits whose checks a person has asked to run again. */
   const again = new Set<string>();
@@ -83,6 +83,7 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
     behind: createBehind(wire, { branch }),
     hasChecks: wire.isApp,
     epochMs: wire.epochMs,
+    renewals: place.renewals,
     watch: (wake) => bell.listen(wake),
     listen: async () => (receiver === null ? null : receiver.listen()),
     close: () => close(bell, receiver),
