@@ -81,8 +81,11 @@ export interface WebhookConfig {
 /** The author of the machine's commits. */
 export const MACHINE_AUTHOR = { name: 'Purser', email: 'purser@localhost' } as const;
 
-/** Of a commit that is offered as a pull request: whoever brings it to the branch, it is not the machine. */
-export const OFFERED_TRAILER = 'Purser-Offered';
+/**
+ * Of a commit that the machine makes and pushes by itself: the branch that it is for. One that it
+ * offers as a pull request has none: whoever brings that to the branch, it is not the machine.
+ */
+export const PUSHED_TRAILER = 'Purser-Pushed';
 
 /** Rounds in which compile may ask for more (architecture, `asks`). */
 export const ASK_ROUNDS = 3;

@@ -56,7 +56,9 @@ export const handlersOf = (handling: Handling): Readonly<Record<string, Handler>
   events: async (): Promise<readonly EventAnswer[]> => handling.events.all(),
   commit: async (argument) => commit(handling, argument as CommitArgument),
   record: async (argument) => {
-    await handling.source.record((argument as RecordArgument).records);
+    const { records, ledger } = argument as RecordArgument;
+    if (ledger !== undefined) await handling.source.acceptLedger(ledger);
+    await handling.source.record(records);
     handling.loop.wake();
     return null;
   },
@@ -66,7 +68,7 @@ export const handlersOf = (handling: Handling): Readonly<Record<string, Handler>
 });
 
 const stateOf = ({ config, loop, now, forging, signer }: Handling): StateAnswer => {
-  const { view, failure, write } = loop.state();
+  const { view, failure, write, refused } = loop.state();
   const { url, branch, directory } = config.repository;
   return {
     cluster: config.cluster,
@@ -74,6 +76,7 @@ const stateOf = ({ config, loop, now, forging, signer }: Handling): StateAnswer 
     branch,
     directory,
     failure,
+    ...(refused === null ? {} : { isRefused: true as const }),
     write,
     forge: forging()?.failure() ?? null,
     forgeNotice: forging()?.notice() ?? null,

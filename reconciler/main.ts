@@ -176,7 +176,7 @@ const screenOf = (
   others: Omit<BehindsOptions, 'ask'>,
 ): GitSource => {
   const people = forge === null ? byAddress : createBehinds({ ...others, ask: forge.behind });
-  return createScreen(source, { people, epochMs: Date.now });
+  return createScreen(source, { people, epochMs: Date.now, log: others.log });
 };
 
 const keepOf = ({ cacheDir, program }: ReconcilerConfig, log: LogPort): KeepPort | null =>

@@ -58,7 +58,7 @@ export const createPullPlanner = (
       const stands = screenedBase(trees.base, ask.held ?? []);
       const reader = {
         ...options.reader,
-        complete: completeScreened({ complete: options.reader.complete }),
+        complete: completeScreened(options.reader),
       };
       const planning = { ...options, reader, memos, ask, trees, stands, live };
       const made = await planOf({ ...planning, resolve: resolve() });

@@ -16,6 +16,8 @@ export interface StateAnswer {
   readonly directory: string;
   /** Reading or planning fails now, in words. */
   readonly failure: string | null;
+  /** It can be read: the branch stands at a commit that is not followed. */
+  readonly isRefused?: true;
   /** Writing fails now. */
   readonly write: { readonly what: string; readonly message: string } | null;
   /** What the forge does not let us say now; null or absent: all is well, or there is none. */
@@ -86,6 +88,8 @@ export interface FileAnswer {
 /** `record`: ledger records by a person through a command. */
 export interface RecordArgument {
   readonly records: readonly LedgerRecord[];
+  /** The commit at which the ledger stands: it is gone on from there, though it was set back. */
+  readonly ledger?: string;
 }
 
 /**

@@ -73,6 +73,20 @@ test('titles of two-unit characters are cut between them, and taken', async () =
   expect(JSON.stringify(hub.deployments())).toContain('😀…');
 });
 
+test('a list of many pages that grows between two looks is whole each time', async () => {
+  const { hub, forge, pull } = await world();
+  const { number } = await pull('topic');
+  hub.comment(number, 'ada', '/purser plan');
+  const one = forge();
+  const asked = async () => (await one.look()).requests.map(({ by }) => by.login);
+  for (let round = 0; round < 3; round += 1) {
+    for (let index = 0; index < 110; index += 1) hub.comment(number, 'ada', `talk ${index}`);
+    expect(await asked()).toEqual(['ada']);
+  }
+  hub.comment(number, 'ada', '/purser plan');
+  expect(await asked()).toEqual(['ada', 'ada']);
+});
+
 test('a write that GitHub took and did not confirm makes no second check', async () => {
   const { hub, forge, pull } = await world();
   const { head } = await pull('topic');

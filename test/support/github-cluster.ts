@@ -78,7 +78,7 @@ export const startGitHubCluster = async (options: GitHubClusterOptions): Promise
   }
 };
 
-const forgeWords = (hub: GitHub, root: string, port: number): readonly string[] => {
+export const forgeWords = (hub: GitHub, root: string, port: number): readonly string[] => {
   const file = (name: string, text: string) => {
     writeFileSync(join(root, name), text, { mode: 0o600 });
     return name;

@@ -247,10 +247,9 @@ const isIn = ({ answered }: Marks, { id, seal }: Pick<AnswerAsk, 'id' | 'seal'>)
     return known === id || (seal !== '' && sealed === seal);
   });
 
-const standingOf = ({ status, conclusion }: ApiCheck) => ({
-  status,
-  ...(conclusion === null ? {} : { conclusion }),
-});
+/** As it stands. What was open for two weeks GitHub ends as `stale`, and takes that word of nobody. */
+const standingOf = ({ status, conclusion }: ApiCheck) =>
+  conclusion === 'stale' ? {} : { status, ...(conclusion === null ? {} : { conclusion }) };
 
 const knownOf = (run: ApiCheck, annotations: readonly Annotation[]): Known => ({
   id: run.id,

@@ -37,7 +37,7 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
   const deliveries = appId === null ? null : createDeliveries(wire, { clock, isOurs });
   const requests = createRequests(wire, { self, clock, checks, statuses, comments });
   const closings = createClosings({ comments, areOn: config.comments, at: checks ?? statuses });
-  const interval = () => intervalMs(config.webhook !== null, wire.gate.rate());
+  const interval = () => intervalMs(config.webhook !== null, wire.gate.rate(), pulls.pages());
   const bell = createBell(clock, interval);
   /** Commits whose checks a person has asked to run again. */
   const again = new Set<string>();

@@ -54,7 +54,8 @@ export interface UpTo<T> {
 const ONCE = { retries: 0 };
 /** Answers kept for conditional requests: what looks ask, and who is behind a thousand pulls. */
 const KEPT_MAX = 5000;
-const PAGE = 100;
+/** Items that GitHub puts on one page at most. */
+export const PAGE = 100;
 
 export const createWire = (options: GitHubOptions): Wire => {
   const gate = createGate(options.clock);
@@ -77,16 +78,7 @@ export const createWire = (options: GitHubOptions): Wire => {
     moves: () => moves,
     isApp: options.config.credentials.kind === 'app',
     poll: async (poll) => (await ask(poll)).data,
-    pages: async (poll, pagesMax) => {
-      const found = [];
-      for (let page = 1; page <= pagesMax; page += 1) {
-        const params = { per_page: PAGE, ...poll.params, page };
-        const { data, next } = await ask({ ...poll, params });
-        found.push(...data);
-        if (next === null) break;
-      }
-      return found;
-    },
+    pages: createPages(ask),
     newest: async (poll, { isOld, pagesMax }) => {
       const found = [];
       let at: Params = {};
@@ -123,6 +115,29 @@ const LOGIN = 'POST /app/installations/{installation_id}/access_tokens';
 const askedBy = (route: string): Asked => {
   const [method = '', path = ''] = route.split(' ');
   return { method, path };
+};
+
+/**
+ * As many pages as a list had the last time are asked for at once: a thousand open pull requests
+ * are ten, and a push to one of them waits for all.
+ */
+const createPages = (ask: Line['ask']): Wire['pages'] => {
+  const counts = new Map<string, number>();
+  return async (poll, pagesMax) => {
+    const { route, params, once } = poll;
+    const askPage = (page: number) => ask({ ...poll, params: { per_page: PAGE, ...params, page } });
+    const key = `${route} ${JSON.stringify(params)}`;
+    const before = Math.min(counts.get(key) ?? 1, pagesMax);
+    const asked = await Promise.all(Array.from({ length: before }, (_, at) => askPage(at + 1)));
+    const end = asked.findIndex(({ next }) => next === null);
+    const all = end === -1 ? asked : asked.slice(0, end + 1);
+    while (all.at(-1)?.next !== null && all.length < pagesMax) {
+      all.push(await askPage(all.length + 1));
+    }
+    counts.delete(key);
+    if (once !== true && all.length > 1) counts.set(key, all.length);
+    return all.flatMap(({ data }) => data);
+  };
 };
 
 /** The session of now, and answers that are kept. */

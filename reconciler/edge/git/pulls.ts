@@ -72,6 +72,8 @@ export interface PullReader {
   /** Of a line that is not merged, such as one with edits on top. Throws GitFailure. */
   readonly commits: (ask: PullRange) => Promise<PullCommits>;
   readonly complete: GitSource['complete'];
+  /** Also of a commit that is on no line any more; null where it is not there. */
+  readonly at: GitSource['at'];
   /** Part of the branch's line as the main thread walked it: it need not be walked again. */
   readonly adopt: Line['adopt'];
   readonly close: () => void;
@@ -136,6 +138,7 @@ export const createPullReader = (options: PullReaderOptions): PullReader => {
     merge: (ask) => onceMore(opened, () => merge(ask)),
     commits,
     complete: (tree, asks) => opened.source().complete(tree, asks),
+    at: (commit) => opened.source().at(commit),
     adopt: (steps) => opened.store().line.adopt(steps),
     close: opened.close,
   };

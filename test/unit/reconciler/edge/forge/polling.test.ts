@@ -21,6 +21,10 @@ test.each([
   expect(intervalMs(hasWebhook, told)).toBeCloseTo(interval, 6);
 });
 
+test('the list of open pull requests counts by its pages', () => {
+  expect(intervalMs(false, rate(5000, HOUR_MS), 10)).toBeCloseTo((17 / 8) * 19_200, 6);
+});
+
 test('whatever the rate: between ten seconds and five minutes, and within its share', () => {
   const remaining = fc.integer({ min: 0, max: 15_000 });
   const resets = fc.integer({ min: 0, max: HOUR_MS + 1000 });
