@@ -59,9 +59,10 @@ test('a push past the owner is held at what ran before, until the owner approves
   const isHeld = ({ conclusion }: { conclusion: string | null }) =>
     conclusion === 'action_required';
   const held = await checkOf('sync/e2e', pushed, isHeld);
-  expect(held.output.title).toBe('1 file waits for an owner');
+  expect(held.output.title).toBe('1 file waits for @grace');
   const [button = ''] = held.actions.map(({ identifier }) => identifier);
   expect(button).toMatch(/^approve-[0-9a-f]{12}$/);
+  expect(held.output.summary).toContain('shop/web waits for an approval of');
   expect(await cluster.purser('status')).toMatch(/shop\/web waits for an approval of @grace/);
   const deployed = async () => {
     const { view } = await cluster.state();
