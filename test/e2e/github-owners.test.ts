@@ -60,7 +60,8 @@ test('a push past the owner is held at what ran before, until the owner approves
     conclusion === 'action_required';
   const held = await checkOf('sync/e2e', pushed, isHeld);
   expect(held.output.title).toBe('1 file waits for an owner');
-  expect(held.actions.map(({ identifier }) => identifier)).toContain('approve');
+  // It carries a name of what is shown.
+  expect(held.actions.map(({ label }) => label)).toContain('Approve');
   expect(await cluster.purser('status')).toMatch(/shop\/web waits for an approval of @grace/);
   const deployed = async () => {
     const { view } = await cluster.state();

@@ -82,7 +82,8 @@ test('a change that removes a job waits for somebody else who approves', async (
   const { head, number } = await propose('remove-old', { 'jobs/shop/old.yaml': null });
   const asks = await checkOf('plan/e2e', head);
   expect(asks.conclusion).toBe('action_required');
-  expect(asks.actions.map(({ identifier }) => identifier)).toEqual(['approve']);
+  // Its identifier carries a name of what is shown.
+  expect(asks.actions.map(({ label }) => label)).toEqual(['Approve']);
   hub.click({ check: 'plan/e2e', commit: head, button: 'approve', by: 'mallory' });
   hub.click({ check: 'plan/e2e', commit: head, button: 'approve', by: 'grace' });
   await checkOf('plan/e2e', head, ({ conclusion }) => conclusion === 'success');
