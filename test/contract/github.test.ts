@@ -191,26 +191,6 @@ test('a click: told once with what its sender may do, answered below the check, 
   expect(hub.checks(head)[0]?.output.summary).toContain('Approved: 3 copies may go.');
 });
 
-test('a click on what was open for weeks, which GitHub has ended as stale, is answered', async () => {
-  const { hub, forge, pull } = await world();
-  const { head } = await pull('topic');
-  const one = forge();
-  hub.hook('http://127.0.0.1:9/nobody');
-  await one.writeCheck(report(head, { status: 'in_progress', conclusion: null }));
-  const [run] = hub.checks(head);
-  if (run === undefined) throw new Error('no check');
-  Object.assign(run, { status: 'completed', conclusion: 'stale' });
-  hub.click({ check: 'plan/test', commit: head, button: 'approve', by: 'ada' });
-  await hub.settled();
-  const [request] = (await one.look()).requests;
-  if (request === undefined) throw new Error('no request');
-  await one.answer(request, 'So it is.', true);
-  expect((await forge().look()).requests).toEqual([]);
-  expect(hub.checks(head)).toMatchObject([{ status: 'completed', conclusion: 'stale' }]);
-  await forge().writeCheck(report(head, { status: 'in_progress', conclusion: null, title: 'on' }));
-  expect(hub.checks(head)).toMatchObject([{ status: 'in_progress', conclusion: null }]);
-});
-
 test('comments of people: commands with what they may do; ours by reaction; edited ones count not', async () => {
   const { hub, forge, pull } = await world();
   const { number, head } = await pull('topic');

@@ -36,7 +36,7 @@ export const world = async (options: Parameters<typeof startGitHub>[0] = {}): Pr
   const hub = await startGitHub(options);
   const folder = mkdtempSync(join(tmpdir(), 'purser-forge-'));
   ends.push(() => hub.close());
-  ends.push(() => rmSync(folder, { recursive: true, force: true }));
+  ends.push(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
   const work = join(folder, 'work');
   // Never synchronously: the server that answers Git is in this process.
   const run = promisify(execFile);
