@@ -95,8 +95,8 @@ export const admitBy =
   };
 
 /**
- * Who may call at all: nodes by a certificate, machines that join and people by a token that counts.
- * What a call says is read only then, so that a stranger's megabytes never are.
+ * Who may call at all: nodes by a certificate, machines that join and people by a token that
+ * counts. What a call says is read only then, so that a stranger's megabytes never are.
  */
 export const screenCalls =
   (options: Pick<JoinOptions, 'membership' | 'log'>): Admit =>

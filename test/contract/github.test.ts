@@ -39,6 +39,19 @@ test('one check of a commit and kind: made once, changed when it differs, found 
   expect(hub.checks(head).map(({ name }) => name)).toEqual(['plan/test', 'sync/test']);
 });
 
+test('that there is no check is asked once, and the one that is made then is found', async () => {
+  const { hub, forge, pull } = await world();
+  const { head } = await pull('topic');
+  const one = forge();
+  const asked = () => hub.requests().filter((line) => /GET .*check-runs/.test(line)).length;
+  const ahead = one.check('plan', head);
+  await one.writeCheck(report(head));
+  expect([await ahead, asked()]).toEqual([null, 1]);
+  expect(await one.check('plan', head)).toEqual(report(head));
+  await one.writeCheck(report(head, { title: 'b' }));
+  expect(hub.checks(head)).toHaveLength(1);
+});
+
 test('two writers at once make one check', async () => {
   const { hub, forge, pull } = await world();
   const { head } = await pull('topic');

@@ -74,7 +74,7 @@ interface Ours {
 
 const createOurs = (wire: Wire, { cluster, self }: OursOptions): Ours => {
   const marker = `<!-- purser:${cluster} -->`;
-  const known = new Map<number, Known>();
+  const known = wire.memory<number, Known>();
 
   const remember = (pull: number, one: Known) => {
     known.delete(pull);

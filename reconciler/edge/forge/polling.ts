@@ -34,8 +34,8 @@ export interface Bell {
   readonly close: () => void;
 }
 
-/** Rings by itself after `interval`, whenever nobody has rung since. */
-export const createBell = (clock: ClockPort, interval: () => number): Bell => {
+/** Rings by itself after `interval`, whenever nobody has rung since; null: never by itself. */
+export const createBell = (clock: ClockPort, interval: (() => number) | null): Bell => {
   const listeners = new Set<() => void>();
   const ended = new AbortController();
   let rungAt = Number.NEGATIVE_INFINITY;
@@ -48,9 +48,9 @@ export const createBell = (clock: ClockPort, interval: () => number): Bell => {
     for (const wake of listeners) wake();
   };
 
-  const tick = async (): Promise<void> => {
+  const tick = async (every: () => number): Promise<void> => {
     while (!ended.signal.aborted) {
-      await clock.sleepUntil(clock.now() + interval(), ended.signal);
+      await clock.sleepUntil(clock.now() + every(), ended.signal);
       if (!ended.signal.aborted) ring();
     }
   };
@@ -74,9 +74,9 @@ export const createBell = (clock: ClockPort, interval: () => number): Bell => {
     },
     listen: (wake) => {
       listeners.add(wake);
-      if (!isTicking) {
+      if (!isTicking && interval !== null) {
         isTicking = true;
-        void tick();
+        void tick(interval);
       }
       return () => void listeners.delete(wake);
     },

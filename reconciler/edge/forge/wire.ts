@@ -40,6 +40,10 @@ export interface Wire {
   readonly notice: () => string | null;
   /** Milliseconds since 1970 by GitHub's clock. */
   readonly epochMs: () => number;
+  /** What is remembered of a repository; emptied once it is another one. */
+  readonly memory: <Key, Value>() => Map<Key, Value>;
+  /** It is another repository now: nothing that was known of it holds. */
+  readonly forget: () => void;
   /** How often GitHub has led to another address: a change may be another name. */
   readonly moves: () => number;
   readonly gate: Gate;
@@ -57,10 +61,25 @@ const KEPT_MAX = 5000;
 /** Items that GitHub puts on one page at most. */
 export const PAGE = 100;
 
+const createMemories = (): Pick<Wire, 'memory' | 'forget'> => {
+  const all: Map<unknown, unknown>[] = [];
+  return {
+    memory: <Key, Value>() => {
+      const made = new Map<Key, Value>();
+      all.push(made as Map<unknown, unknown>);
+      return made;
+    },
+    forget: () => {
+      for (const one of all) one.clear();
+    },
+  };
+};
+
 export const createWire = (options: GitHubOptions): Wire => {
   const gate = createGate(options.clock);
   const time = createGitHubTime(() => options.clock.epochMs?.() ?? Date.now());
   let moves = 0;
+  const memories = createMemories();
   const fetchBy = createFetch({ gate, time, moved: () => void (moves += 1) });
   const line = createLine(options, gate, fetchBy);
   const { ask, attempt, inRepository } = line;
@@ -76,6 +95,7 @@ export const createWire = (options: GitHubOptions): Wire => {
     notice: () => saidTogether(time.notice(), line.notice()),
     epochMs: time.epochMs,
     moves: () => moves,
+    ...memories,
     isApp: options.config.credentials.kind === 'app',
     poll: async (poll) => (await ask(poll)).data,
     pages: createPages(ask),

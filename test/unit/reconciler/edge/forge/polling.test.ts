@@ -63,3 +63,17 @@ test('calls that go on are passed on ever more seldom; the first after a pause a
   bell.close();
   vi.useRealTimers();
 });
+
+test('one without an interval never rings by itself', async () => {
+  const now = () => 0;
+  const slept: number[] = [];
+  const sleepUntil = async (at: number): Promise<void> => void slept.push(at);
+  const bell = createBell({ now, sleepUntil }, null);
+  let heard = 0;
+  bell.listen(() => void (heard += 1));
+  await Promise.resolve();
+  expect([heard, slept]).toEqual([0, []]);
+  bell.ring();
+  expect(heard).toBe(1);
+  bell.close();
+});
