@@ -99,8 +99,8 @@ export const createPullReports = (context: ForgeContext, waking: Waking): PullRe
       await tryEach<() => Promise<unknown>>(
         [
           ...turns.map((turn) => () => pass.take(turn)),
-          () => reviews.tell(view, { seen, subjects, turns }),
           async () => ahead.push(pass.isIdle() ? await comments.writeRest(until) : null),
+          () => reviews.tell(view, { seen, subjects, turns }),
           ...folds.of(seen.pulls, ahead),
         ],
         async (tell) => void (await tell()),
@@ -143,7 +143,7 @@ const createPass = ({ teller, pace, waking }: PassParts, ask: PassAsk) => {
         return void ahead.push(clock.now() + 1);
       }
       made += 1;
-      const took = await planOne(teller, { turn, view, until, many });
+      const took = await planOne(teller, { turn, view, until });
       if (took === null) isOver = true;
       else pace.took(turn, took);
     },
@@ -196,14 +196,14 @@ interface Teller {
   readonly nameOf: (live: View['live']) => number;
 }
 
-interface PlanAsk extends Omit<PassAsk, 'ahead'> {
+interface PlanAsk extends Pick<PassAsk, 'view' | 'until'> {
   readonly turn: Turn;
 }
 
 /** What the plan took; null: it is still being made, and the loop is woken once it is there. */
 const planOne = async (
   { context, known, plans, comments, wake, nameOf }: Teller,
-  { turn, view, until, many }: PlanAsk,
+  { turn, view, until }: PlanAsk,
 ): Promise<Ms | null> => {
   const { subject, waiting } = turn;
   const { key, isBeyond } = subject;
@@ -223,11 +223,8 @@ const planOne = async (
   const live = nameOf(made.live);
   known.set(key, { ...told, live, isBeyond, comment: before?.comment ?? null });
   plans.drop(key);
-  if (comment !== null) {
-    comments.put(key, subject.pull?.number ?? 0, comment);
-    // Of many, checks go first: they are what a merge waits for.
-    if (turn.isPressing || many <= PULLS_AT_ONCE) await comments.write(key);
-  }
+  // Written once no check is due: a merge waits for those, and GitHub's limits are one for both.
+  if (comment !== null) comments.put(key, subject.pull?.number ?? 0, comment);
   // The plan is told in any case; whose approvals could not be asked count for nobody.
   if (failure !== null) throw failure;
   return made.took() ?? 0;

@@ -66,7 +66,7 @@ export interface Told extends Pick<CheckReport, 'commit' | 'status' | 'title' | 
 }
 
 /** A commit or a snapshot as summaries name them. */
-const NAMED = /`[0-9a-f]{12}`/g;
+const NAMED = /`(?:[0-9a-f]{12}|[0-9a-f]{16})`/g;
 
 export const toldOf = ({ commit, status, title, conclusion, ...said }: CheckReport): Told => {
   const { summary, text } = said;

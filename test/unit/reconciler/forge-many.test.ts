@@ -289,13 +289,13 @@ describe('limits', () => {
     expect(fake.comments.get(1)?.folded).toBe(true);
   });
 
-  test('the checks of many go before their comments', async () => {
-    world.fake.pulls = pulls(PULLS_AT_ONCE + 1);
+  test.each([3, PULLS_AT_ONCE + 1])('the checks of %i go before their comments', async (count) => {
+    world.fake.pulls = pulls(count);
     await world.see(viewOf([BASE]));
     await quiet();
     const kinds = world.fake.writes.map((line) => /^(check plan|comment)/.exec(line)?.[1] ?? '');
     const told = kinds.filter((kind) => kind !== '');
-    expect(told).toHaveLength(2 * (PULLS_AT_ONCE + 1));
+    expect(told).toHaveLength(2 * count);
     expect(told.lastIndexOf('check plan')).toBeLessThan(told.indexOf('comment'));
   });
 
