@@ -6,7 +6,13 @@ const POLL_LIMIT_MS = 60_000;
 // fast: pure code, one process, no isolation. contract and e2e: real containerd, Git and
 // registries, two files at a time, since they wait more than they work.
 const project = (name: string, include: string[], extra: object) => ({
-  test: { name, include, expect: { poll: { timeout: POLL_LIMIT_MS } }, ...extra },
+  test: {
+    name,
+    include,
+    setupFiles: ['test/support/seed.ts'],
+    expect: { poll: { timeout: POLL_LIMIT_MS } },
+    ...extra,
+  },
 });
 
 export default defineConfig({

@@ -1,15 +1,18 @@
-// How a command speaks to a running reconciler: the control socket.
-// In: a path. Out: calls with typed answers. Not here: what the answers look like on a screen, how
+// How a command speaks to a running reconciler: the control socket, or TLS and a token.
+// In: a path or an address. Out: calls with typed answers. Not here: what the answers look like on a screen, how
 // they travel (dial.ts).
 
 import { constants } from 'node:fs';
 import { access } from 'node:fs/promises';
+import { formatToken, parseToken, TLS_SCHEME } from '../schema/identity.ts';
 import { CommandError, NoReconcilerError } from './command-error.ts';
 import type { Control } from './dial.ts';
 
 export type { Control };
 
+/** A socket's path, or `tls:host:port` of a reconciler on another machine. */
 export const connect = async (socket: string): Promise<Control> => {
+  if (socket.startsWith(TLS_SCHEME)) return connectTls(socket.slice(TLS_SCHEME.length));
   try {
     await access(socket, constants.R_OK | constants.W_OK);
   } catch (error) {
@@ -23,4 +26,18 @@ export const connect = async (socket: string): Promise<Control> => {
   }
   const { dial } = await import('./dial.ts');
   return dial(socket);
+};
+
+/** By the token in PURSER_TOKEN, which says whom to trust there. */
+const connectTls = async (address: string): Promise<Control> => {
+  const token = parseToken(process.env['PURSER_TOKEN'] ?? '');
+  if (token === null || token.kind === 'join') {
+    throw new CommandError(
+      'a reconciler on another machine wants a token in PURSER_TOKEN: `purser node token --role view` makes one there',
+    );
+  }
+  const { fetchAuthority } = await import('./trust.ts');
+  const { dialTls } = await import('./dial.ts');
+  const authority = await fetchAuthority(address, token.authority);
+  return dialTls(address, { authority, token: formatToken(token) });
 };

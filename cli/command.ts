@@ -4,10 +4,13 @@
 
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
+import { TLS_SCHEME } from '../schema/identity.ts';
+import { withPort } from './host-port.ts';
 
 /** Options that every command has. */
 export interface Common {
   readonly root: string;
+  /** The reconciler: a socket's path, or `tls:host:port`. */
   readonly socket: string;
   readonly json: boolean;
 }
@@ -54,7 +57,9 @@ export const DEFAULT_ROOT = '/var/lib/purser';
 
 export const commonOf = (options: Readonly<Record<string, unknown>>): Common => {
   const root = resolve(text(options['root']) ?? variable('PURSER_ROOT') ?? DEFAULT_ROOT);
-  const socket = text(options['socket']) ?? variable('PURSER_SOCKET') ?? `${root}/control.sock`;
+  const remote = text(options['reconciler']) ?? variable('PURSER_RECONCILER');
+  const local = text(options['socket']) ?? variable('PURSER_SOCKET') ?? `${root}/control.sock`;
+  const socket = remote === null ? local : `${TLS_SCHEME}${withPort(remote)}`;
   return { root, socket, json: options['json'] === true };
 };
 

@@ -3,10 +3,13 @@
 // In: the path of a socket. Out: calls with typed answers; what the transport says, in sentences.
 // Not here: whether the socket is there and may be opened.
 
+import { createSecureContext } from 'node:tls';
+import { ChannelCredentials } from '@grpc/grpc-js';
 import type { Channel } from 'nice-grpc';
-import { ClientError, createChannel, createClientFactory, Status } from 'nice-grpc';
+import { ClientError, createChannel, createClientFactory, Metadata, Status } from 'nice-grpc';
 import type { ControlServiceClient } from '../schema/generated/purser/control/v1/control.ts';
 import { ControlServiceDefinition } from '../schema/generated/purser/control/v1/control.ts';
+import { RECONCILER_HOST } from '../schema/identity.ts';
 import { fromJson } from '../schema/snapshot.ts';
 import { CommandError, NoReconcilerError, StaleError } from './command-error.ts';
 
@@ -28,14 +31,32 @@ const MESSAGE_BYTES = 512 * 1024 * 1024;
 /** HTTP/2's own 64 KiB would make the answer of a large cluster a hundred round trips. */
 const WINDOW_BYTES = 16 * 1024 * 1024;
 
-export const dial = (socket: string): Control => {
-  const channel: Channel = createChannel(`unix://${socket}`, undefined, {
-    'grpc.max_receive_message_length': MESSAGE_BYTES,
-    'grpc.max_send_message_length': MESSAGE_BYTES,
-    'grpc.enable_retries': 0,
-    'grpc-node.flow_control_window': WINDOW_BYTES,
-  });
-  const raw = createClientFactory().create(ControlServiceDefinition, channel);
+const CHANNEL_OPTIONS = {
+  'grpc.max_receive_message_length': MESSAGE_BYTES,
+  'grpc.max_send_message_length': MESSAGE_BYTES,
+  'grpc.enable_retries': 0,
+  'grpc-node.flow_control_window': WINDOW_BYTES,
+};
+
+export const dial = (socket: string): Control =>
+  controlOf(createChannel(`unix://${socket}`, undefined, CHANNEL_OPTIONS), socket);
+
+/** `host:port`, and whom to trust there (PEM). The token goes nowhere else. */
+export const dialTls = (
+  address: string,
+  { authority, token }: { readonly authority: string; readonly token: string },
+): Control => {
+  const context = createSecureContext({ ca: authority, minVersion: 'TLSv1.3' });
+  const credentials = ChannelCredentials.createFromSecureContext(context);
+  const options = { ...CHANNEL_OPTIONS, 'grpc.ssl_target_name_override': RECONCILER_HOST };
+  const channel = createChannel(address, credentials, options);
+  return controlOf(channel, address, Metadata({ authorization: `Bearer ${token}` }));
+};
+
+const controlOf = (channel: Channel, socket: string, metadata = Metadata()): Control => {
+  const raw = createClientFactory()
+    .use((call, options) => call.next(call.request, { ...options, metadata }))
+    .create(ControlServiceDefinition, channel);
   return {
     raw,
     explain: explain(socket),

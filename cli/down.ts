@@ -4,14 +4,15 @@ import { existsSync } from 'node:fs';
 import { readdir, rm, rmdir } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { identityFolder } from '../node-runner/edge/identity.ts';
 import { many } from '../reconciler/render/words.ts';
 import { VOLUME_FOLDER_PATTERN } from '../schema/ids.ts';
-import type { CommandSpec } from './command.ts';
+import type { CommandSpec, Invocation } from './command.ts';
 import { CommandError } from './command-error.ts';
 import type { Layout, NodeLayout, UpSettings } from './up/layout.ts';
 import { layoutOf, nodeLayout, ownPaths, readSettings } from './up/layout.ts';
 import { partNodes } from './up/networks.ts';
-import { readPid } from './up/process.ts';
+import { readPid, runnerPid } from './up/process.ts';
 
 export const down: CommandSpec = {
   usage: 'down',
@@ -27,6 +28,8 @@ export const down: CommandSpec = {
     const settings = await readSettings(layout);
     const say = common.json ? () => undefined : io.out;
     const withVolumes = options['volumes'] === true;
+    const joined = settings === null ? await joinedNodes(layout) : [];
+    if (joined.length > 0) return removeJoined(layout, joined, { withVolumes, common, io });
     if (settings === null) {
       const volumes = await leftVolumes(layout, withVolumes);
       if (common.json)
@@ -34,7 +37,7 @@ export const down: CommandSpec = {
       for (const path of volumes) say(`Removed the volume ${path}`);
       return 0;
     }
-    await stopUp(layout, say);
+    await stopProcess(layout.pidFile, say);
     const removed: { readonly node: string; readonly containers: number }[] = [];
     for (const node of settings.nodes) removed.push(await removeNode(node, say));
     if (settings.nodes.some(({ netns }) => netns !== null)) {
@@ -45,7 +48,7 @@ export const down: CommandSpec = {
     }
     const volumes = withVolumes ? [] : await volumesOf(settings.nodes);
     if (withVolumes) await forgetHomes(settings, layout, io.err);
-    await removeFiles(layout, settings, volumes.length > 0);
+    await removeFiles(layout, settings.nodes, volumes.length > 0);
     // Commits and lists name it: like the repository it is no part of what runs.
     if (withVolumes) await forgetKey(layout);
     await rmdir(layout.root).catch(() => undefined); // the repository is in it
@@ -53,6 +56,7 @@ export const down: CommandSpec = {
     if (common.json) io.out(JSON.stringify({ removed, stays: { repository, volumes } }));
     say(`The repository stays: ${repository}`);
     if (existsSync(layout.signingKey)) say(`Purser's signing key stays: ${layout.signingKey}`);
+    if (existsSync(layout.authority)) say(`The certificate authority stays: ${layout.authority}`);
     for (const volume of volumes) say(`A volume stays: ${volume}`);
     return 0;
   },
@@ -60,17 +64,52 @@ export const down: CommandSpec = {
 
 type Say = (line: string) => void;
 
-/** `up` has this long to end its children. */
+/** Nodes of this machine that joined a cluster elsewhere. */
+const joinedNodes = async (layout: Layout): Promise<readonly NodeLayout[]> => {
+  const names = await readdir(layout.nodesDir).catch(() => []);
+  return names
+    .map((name) => nodeLayout(layout, name, null))
+    .filter(({ root }) => existsSync(identityFolder(root)));
+};
+
+/** What runs here ends, and the certificate goes; Git and the reconciler are told by a person. */
+const removeJoined = async (
+  layout: Layout,
+  nodes: readonly NodeLayout[],
+  {
+    withVolumes,
+    common,
+    io,
+  }: Pick<Invocation, 'common' | 'io'> & { readonly withVolumes: boolean },
+): Promise<number> => {
+  const say = common.json ? () => undefined : io.out;
+  const removed: { readonly node: string; readonly containers: number }[] = [];
+  for (const node of nodes) {
+    await stopProcess(runnerPid(node.root), say);
+    removed.push(await removeNode(node, say));
+  }
+  const volumes = withVolumes ? [] : await volumesOf(nodes);
+  await removeFiles(layout, nodes, volumes.length > 0);
+  await rmdir(layout.root).catch(() => undefined);
+  if (common.json) io.out(JSON.stringify({ removed, stays: { repository: null, volumes } }));
+  for (const volume of volumes) say(`A volume stays: ${volume}`);
+  for (const { name } of nodes) {
+    say(`The cluster still lists ${name}: on the reconciler's machine, purser node remove ${name}`);
+  }
+  return 0;
+};
+
+/** `up`, or a runner, has this long to end its children. */
 const STOP_LIMIT_MS = 20_000;
 const STEP_MS = 50;
 
-const stopUp = async (layout: Layout, say: Say): Promise<void> => {
-  const pid = await readPid(layout.pidFile);
+const stopProcess = async (pidFile: string, say: Say): Promise<void> => {
+  const pid = await readPid(pidFile);
   if (pid === null) return;
   say(`Stopping Purser (process ${pid})`);
   process.kill(pid, 'SIGTERM');
   const until = performance.now() + STOP_LIMIT_MS;
-  const isRunning = async () => (await readPid(layout.pidFile)) === pid;
+  const isRunning = async () => (await readPid(pidFile)) === pid;
   while ((await isRunning()) && performance.now() < until) await sleep(STEP_MS);
   if (await isRunning()) process.kill(pid, 'SIGKILL');
 };
@@ -95,8 +134,9 @@ const forgetHomes = async (settings: UpSettings, layout: Layout, warn: Say): Pro
   }
 };
 
-/** With it goes what is known of ledgers that it signed. */
-const forgetKey = async ({ signingKey }: Layout): Promise<void> => {
+/** With it goes what is known of ledgers that it signed; and nobody is let in any more. */
+const forgetKey = async ({ signingKey, authority }: Layout): Promise<void> => {
+  await rm(authority, { recursive: true, force: true });
   await rm(signingKey, { force: true });
   await rm(`${signingKey}.ledger`, { force: true });
 };
@@ -106,7 +146,8 @@ const leftVolumes = async (layout: Layout, remove: boolean): Promise<readonly st
   const names = await readdir(layout.nodesDir).catch(() => []);
   const nodes = names.map((name) => nodeLayout(layout, name, null));
   const paths = (await volumesOf(nodes)).filter((path) => FOLDER.test(basename(path)));
-  const isEmpty = paths.length === 0 && !existsSync(layout.signingKey);
+  const keys = [layout.signingKey, layout.authority];
+  const isEmpty = paths.length === 0 && !keys.some((path) => existsSync(path));
   if (isEmpty || !remove) {
     const left = 'there is no cluster, but named volumes of one: `purser down --volumes` removes';
     throw new CommandError(
@@ -142,11 +183,11 @@ const volumesOf = async (nodes: readonly NodeLayout[]): Promise<readonly string[
 
 const removeFiles = async (
   layout: Layout,
-  settings: UpSettings,
+  nodes: readonly NodeLayout[],
   keepVolumes: boolean,
 ): Promise<void> => {
   const remove = { recursive: true, force: true };
-  for (const { root } of settings.nodes) {
+  for (const { root } of nodes) {
     const names = await readdir(root).catch(() => []);
     for (const name of names) {
       if (name !== 'volumes' || !keepVolumes) await rm(join(root, name), remove);

@@ -75,7 +75,8 @@ const editNode = async (
   return commit;
 };
 
-const followDrain = async (
+/** Until the node is empty, 0, or what remains there can go nowhere, 1. */
+export const followDrain = async (
   { common, io }: Invocation,
   node: string,
   commit: string | null,
@@ -111,6 +112,9 @@ const copiesOn = ({ view }: ReadyState, node: string): readonly LiveAllocation[]
     .flatMap(({ allocations }) => allocations)
     .filter(({ phase }) => phase !== 'dead');
 
+/** What a plan that wakes by itself waits for. */
+const TIMED = new Set(['min-healthy-time', 'max-parallel', 'image-fetch', 'reschedule-delay']);
+
 /** What holds the rest, once nothing is under way any more; null while something still is. */
 const reasonsWhy = (
   { view }: ReadyState,
@@ -122,6 +126,9 @@ const reasonsWhy = (
   );
   if (moving || starting) return null;
   const jobs = new Set(left.map(({ body }) => `${body.namespace}/${body.job}`));
-  const reasons = blockedLines(view.plan.blocked.filter(({ job }) => jobs.has(job)));
+  const blocked = view.plan.blocked.filter(({ job }) => jobs.has(job));
+  const isTimed = blocked.every((one) => one.kind === 'waiting' && TIMED.has(one.why));
+  if (isTimed && view.plan.wakeAt !== null) return null;
+  const reasons = blockedLines(blocked);
   return reasons.length === 0 ? null : reasons;
 };

@@ -1,25 +1,36 @@
-// `purser node`: a node runner, in the foreground.
+// `purser node`: a node runner in the foreground; how machines become nodes, and cease to be.
+// In: words. Out: what one of the files beside this one does.
 
-import { parseCpu, parseSize } from '../schema/units.ts';
 import type { CommandSpec } from './command.ts';
-import { text } from './command.ts';
 import { CommandError } from './command-error.ts';
-import { endWithStdin } from './end-with-stdin.ts';
-import { aborted } from './reconciler.ts';
 
 export const node: CommandSpec = {
-  usage: 'node',
-  summary: 'run a node runner (what `up` does for you)',
+  usage: 'node [action] [words...]',
+  summary: 'let machines join or leave the cluster; run a node runner',
   examples: [
-    ['purser node --name n1 --cluster shop', 'with a containerd of its own'],
-    ['purser node --name n1 --cluster shop --link 127.0.0.1:7420', 'a reconciler on a port'],
+    ['purser node token', 'prints the line that makes another machine a node'],
+    ['purser node token --machines 20 --lasts 1d', 'for twenty machines'],
+    ['purser node token --role view', "a person's token: view, operate or admin"],
+    ['sudo purser node join 10.0.0.1 TOKEN', 'on the new machine: joins, and runs'],
+    ['purser node tokens', 'those that count now; `purser node revoke ID` ends one'],
+    ['purser node remove n3', 'drains it, takes its file out of Git, and its certificate back'],
+    ['purser node --name n3', 'runs a node that has joined'],
+    ['purser node --name n1 --cluster shop', 'on the machine of the reconciler'],
   ],
+  exits: '0 well, 1 refused, or copies stay, 2 an error',
   define: (command) =>
     command
-      .requiredOption('--name <node>', "the node's name, as in nodes/<name>.yaml")
-      .requiredOption('--cluster <name>', 'the name in cluster.yaml')
+      .option('--name <node>', 'join, run: as in nodes/<name>.yaml (default: the host name)')
+      .option('--role <role>', 'token: for a person, view, operate or admin')
+      .option('--node <name>', 'token: for a machine that takes the place of this node')
+      .option('--machines <count>', 'token: how many may join by it (default 1)')
+      .option('--lasts <time>', 'token: until it ends (default 1h; with --role 90d)')
+      .option('--only', 'join: do not run the node then')
+      .option('--now', 'remove: at once, where the machine is lost: copies there are not stopped')
+      .option('-y, --yes', 'remove: do not ask')
+      .option('--cluster <name>', 'run: the name in cluster.yaml (default: as joined)')
       .option('--node-root <dir>', 'where everything of this node lies (default ROOT/nodes/NAME)')
-      .option('--link <address>', 'the reconciler: unix:/path or 127.0.0.1:PORT')
+      .option('--link <address>', 'the reconciler: unix:/path, 127.0.0.1:PORT or tls:HOST:PORT')
       .option('--containerd <socket>', 'a containerd that runs already (default: a private one)')
       .option('--containerd-binary <path>', 'program of the private containerd', 'containerd')
       .option('--address <ip>', 'address at which published ports answer')
@@ -31,48 +42,29 @@ export const node: CommandSpec = {
       .option('--registry-credentials <path>', "docker's config.json")
       .option('--insecure-registry <host:port...>', 'registries that speak plain http')
       .option('--end-with-stdin', 'end when stdin closes'),
-  run: async ({ options, common, io }) => {
-    const { startRunner } = await import('../node-runner/main.ts');
-    const name = String(options['name']);
-    const registries = options['insecureRegistry'];
-    const runner = await startRunner({
-      node: name,
-      cluster: String(options['cluster']),
-      root: text(options['nodeRoot']) ?? `${common.root}/nodes/${name}`,
-      link: text(options['link']) ?? `unix:${common.root}/link.sock`,
-      containerd: text(options['containerd']),
-      containerdBinary: text(options['containerdBinary']) ?? 'containerd',
-      address: text(options['address']),
-      capacity: {
-        cpuMilli: quantity(options, 'cpu', parseCpu),
-        memoryBytes: quantity(options, 'memory', parseSize),
-      },
-      registryLogins: text(options['registryCredentials']),
-      insecureRegistries: Array.isArray(registries) ? registries.map(String) : [],
-      subnet: text(options['subnet']),
-      cni: cniOf(options),
-    });
-    if (options['endWithStdin'] === true) endWithStdin();
-    await aborted(io.signal);
-    await runner.stop();
-    return 0;
+  run: async (invocation) => {
+    const [action] = invocation.args;
+    switch (action) {
+      case undefined:
+        return (await import('./node-run.ts')).runNode(invocation);
+      case 'join': {
+        const joined = await (await import('./node-join.ts')).joinCluster(invocation);
+        if (invocation.options['only'] === true) return 0;
+        const options = { ...invocation.options, name: joined.node };
+        return (await import('./node-run.ts')).runNode({ ...invocation, options });
+      }
+      case 'token':
+        return (await import('./node-tokens.ts')).giveToken(invocation);
+      case 'tokens':
+        return (await import('./node-tokens.ts')).listTokens(invocation);
+      case 'revoke':
+        return (await import('./node-tokens.ts')).endToken(invocation);
+      case 'remove':
+        return (await import('./node-remove.ts')).removeNode(invocation);
+      default:
+        throw new CommandError(
+          `there is no \`purser node ${action}\`: it is join, token, tokens, revoke or remove; without a word it runs a node`,
+        );
+    }
   },
-};
-
-const cniOf = (options: Readonly<Record<string, unknown>>) => {
-  const config = text(options['cniConfig']);
-  return config === null ? null : { config, binDir: text(options['cniBin']) ?? '/usr/lib/cni' };
-};
-
-const quantity = (
-  options: Readonly<Record<string, unknown>>,
-  name: string,
-  parse: (written: string) => number | null,
-): number | null => {
-  const written = text(options[name]);
-  if (written === null) return null;
-  const value = parse(written);
-  if (value === null)
-    throw new CommandError(`--${name} ${written} is no quantity: write 2 or 500m, 4GiB`);
-  return value;
 };

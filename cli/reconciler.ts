@@ -5,7 +5,8 @@ import type { CommandSpec } from './command.ts';
 import { text } from './command.ts';
 import { CommandError } from './command-error.ts';
 import { endWithStdin } from './end-with-stdin.ts';
-import { SIGNING_KEY } from './up/layout.ts';
+import { withPort } from './host-port.ts';
+import { AUTHORITY_FOLDER, SIGNING_KEY } from './up/layout.ts';
 
 export const reconciler: CommandSpec = {
   usage: 'reconciler',
@@ -25,6 +26,7 @@ export const reconciler: CommandSpec = {
       .option('--directory <path>', "the cluster's directory in the repository", '')
       .option('--token-file <path>', 'file with a token for an http(s) repository')
       .option('--link <address>', 'where runners dial: unix:/path or 127.0.0.1:PORT')
+      .option('--listen <host:port>', 'let other machines in there, by TLS')
       .option('--registry-credentials <path>', "docker's config.json")
       .option('--insecure-registry <host:port...>', 'registries on loopback that speak plain http')
       .option('--forge <file>', 'show plans and checks there: what `purser github setup` wrote')
@@ -35,6 +37,7 @@ export const reconciler: CommandSpec = {
     const { startReconciler } = await import('../reconciler/main.ts');
     const registries = options['insecureRegistry'];
     const forge = text(options['forge']);
+    const listen = text(options['listen']);
     const started = await startReconciler({
       cluster: required(options, 'cluster'),
       repository: {
@@ -45,6 +48,10 @@ export const reconciler: CommandSpec = {
       },
       cacheDir: `${common.root}/cache`,
       linkAddress: text(options['link']) ?? `unix:${common.root}/link.sock`,
+      listen:
+        listen === null
+          ? null
+          : { address: withPort(listen), folder: join(common.root, AUTHORITY_FOLDER) },
       controlSocket: common.socket,
       registryCredentials: text(options['registryCredentials']),
       insecureRegistries: Array.isArray(registries) ? registries.map(String) : [],

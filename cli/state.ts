@@ -40,14 +40,19 @@ export const ready = (state: StateAnswer): ReadyState => {
   return { ...state, view };
 };
 
+type Troubled = Pick<StateAnswer, 'failure' | 'isRefused' | 'write' | 'forge' | 'forgeNotice'>;
+
 /** What keeps Git from being read or written now, or the forge from being told, in sentences. */
 export const gitTroubles = ({
   failure,
+  isRefused,
   write,
   forge = null,
   forgeNotice = null,
-}: Pick<StateAnswer, 'failure' | 'write' | 'forge' | 'forgeNotice'>): readonly string[] => [
-  ...(failure === null ? [] : [`Git cannot be read: ${failure}`]),
+}: Troubled): readonly string[] => [
+  ...(failure === null
+    ? []
+    : [`${isRefused === true ? 'The branch is not followed' : 'Git cannot be read'}: ${failure}`]),
   ...(write === null ? [] : [`Git cannot be written (${write.what}): ${write.message}`]),
   ...(forge === null ? [] : [`The forge is not told: ${forge}`]),
   ...(forgeNotice === null ? [] : [`The forge is told, but ${forgeNotice}`]),

@@ -11,6 +11,7 @@ import { connect } from './client.ts';
 import type { CommandSpec, Invocation } from './command.ts';
 import { text } from './command.ts';
 import { CommandError, NoReconcilerError } from './command-error.ts';
+import { withPort } from './host-port.ts';
 import { makeFolder } from './make-folder.ts';
 import { aborted } from './reconciler.ts';
 import { createChildren, RECONCILER_NODE_FLAGS, RECONCILER_PRIORITY } from './up/children.ts';
@@ -46,6 +47,7 @@ export const up: CommandSpec = {
       .option('--branch <name>', 'branch to follow (default: what is checked out; remote: main)')
       .option('--token-file <path>', 'file with a token for an http(s) repository')
       .option('--directory <path>', "the cluster's directory in the repository", '')
+      .option('--listen <host:port>', 'let other machines join there, by TLS')
       .option('--insecure-registry <host:port...>', 'registries on loopback that speak plain http')
       .option('--registry-credentials <path>', "logins: docker's config.json")
       .option('--example-images', 'for a repository made from the example: bring its images along')
@@ -137,7 +139,8 @@ const runCluster = async (
         nodes.map(({ layout: n }) => n),
         io,
       );
-    const source = { repository, directory, tokenFile, forge, ...signersOf(options) };
+    const listen = text(options['listen']);
+    const source = { repository, directory, tokenFile, forge, listen, ...signersOf(options) };
     children.start(reconcilerSpec({ layout, source, cluster, registries }));
     const dial = () => patiently(() => answering(invocation.common.socket), io.signal);
     const control = await dial();
@@ -263,6 +266,7 @@ interface ReconcilerAsk {
     readonly directory: string;
     readonly tokenFile: string | null;
     readonly forge: string | null;
+    readonly listen: string | null;
     readonly signingKey: string | null;
     readonly trust: string | null;
   };
@@ -271,7 +275,7 @@ interface ReconcilerAsk {
 }
 
 const reconcilerSpec = ({ layout, source, cluster, registries }: ReconcilerAsk) => {
-  const { repository, directory, tokenFile, forge, signingKey, trust } = source;
+  const { repository, directory, tokenFile, forge, listen, signingKey, trust } = source;
   const place = ['--root', layout.root, '--socket', layout.controlSocket];
   const followed = ['--repository', repository.url, '--branch', repository.branch];
   const link = ['--cluster', cluster, '--link', `unix:${layout.linkSocket}`];
@@ -279,6 +283,7 @@ const reconcilerSpec = ({ layout, source, cluster, registries }: ReconcilerAsk) 
     ...(directory === '' ? [] : ['--directory', directory]),
     ...(tokenFile === null ? [] : ['--token-file', resolve(tokenFile)]),
     ...(forge === null ? [] : ['--forge', resolve(forge)]),
+    ...(listen === null ? [] : ['--listen', withPort(listen)]),
     ...(signingKey === null ? [] : ['--signing-key', resolve(signingKey)]),
     ...(trust === null ? [] : ['--trust', trust]),
   ];

@@ -6,19 +6,22 @@
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sha256 } from '../schema/hash.ts';
+import { TLS_SCHEME } from '../schema/identity.ts';
 import { linkAddressProblem } from '../schema/link-address.ts';
 import type { RunnerConfig } from './config.ts';
 import { DEFAULT_DISK_RESERVE_BYTES, NODE_RESERVE } from './config.ts';
 import { createClock } from './edge/clock.ts';
 import { containerdRuns, startContainerd } from './edge/containerd/daemon.ts';
 import { createContainerdRuntime, type ContainerdRuntime } from './edge/containerd/runtime.ts';
-import { createLink } from './edge/link.ts';
+import { identityFolder, readIdentity } from './edge/identity.ts';
+import { createLink, type Link } from './edge/link.ts';
 import { createLog } from './edge/log.ts';
 import { readMachine } from './edge/machine.ts';
 import { inOwnNamespace } from './edge/namespace.ts';
 import type { NetworkOptions } from './edge/network/network.ts';
 import { createNetwork } from './edge/network/network.ts';
 import { createProbes } from './edge/probes.ts';
+import { keepRenewed } from './edge/renewal.ts';
 import { readResolvConf } from './edge/resolv-conf.ts';
 import { rotateLogs } from './edge/store/logs.ts';
 import { createStore } from './edge/store/store.ts';
@@ -34,7 +37,7 @@ export interface RunnerSettings {
   readonly cluster: string;
   /** Everything of this runner lies here. */
   readonly root: string;
-  /** Where the reconciler is: `unix:/path` or `host:port`. */
+  /** Where the reconciler is: `unix:/path`, `host:port` or `tls:host:port`. */
   readonly link: string;
   /**
    * Socket of a containerd that somebody else runs; null: a private one, started and kept running.
@@ -69,6 +72,8 @@ export const startRunner = async (settings: RunnerSettings): Promise<Runner> => 
   const log = createLog(`node ${settings.node}`);
   const problem = linkAddressProblem(settings.link, { ownNamespace: await inOwnNamespace() });
   if (problem !== null) throw new Error(problem);
+  // Better now than at every dial.
+  if (settings.link.startsWith(TLS_SCHEME)) readIdentity(identityFolder(settings.root));
   const socket = settings.containerd ?? (await startPrivate(settings)).socket;
   const { root, node, cluster } = settings;
   const clock = createClock();
@@ -83,7 +88,8 @@ export const startRunner = async (settings: RunnerSettings): Promise<Runner> => 
   await endLeftExecs(runtime, log);
   const network = await createNetwork(networkOptions(settings));
   const serve = serveStreams({ runtime, root });
-  const link = createLink({ address: settings.link, cluster, node, clock, log, serve });
+  const identity = identityFolder(root);
+  const link = createLink({ address: settings.link, cluster, node, clock, log, serve, identity });
   const usage = await createUsage({ diskPath: root });
   const probes = createProbes();
   const tree = await detectCgroups();
@@ -101,6 +107,7 @@ export const startRunner = async (settings: RunnerSettings): Promise<Runner> => 
     tick.run(signal),
     guardStopAfter({ ...stopAfter, clock, log, signal }),
     link.run(signal),
+    keepCertificate(settings, { link, log, signal }),
     every(ROTATE_EVERY_MS, signal, () => rotateLogs(root), log),
     settings.containerd === null
       ? every(SUPERVISE_EVERY_MS, signal, keepRunning(settings), log)
@@ -118,6 +125,30 @@ export const startRunner = async (settings: RunnerSettings): Promise<Runner> => 
     },
   };
 };
+
+/** Sessions begin with the certificate of their time: after a new one there is a new session. */
+const keepCertificate = (
+  { link: address, node, root }: RunnerSettings,
+  {
+    link,
+    log,
+    signal,
+  }: { readonly link: Link; readonly log: RunnerLog; readonly signal: AbortSignal },
+): Promise<void> =>
+  !address.startsWith(TLS_SCHEME)
+    ? Promise.resolve()
+    : keepRenewed(
+        {
+          folder: identityFolder(root),
+          node,
+          address: address.slice(TLS_SCHEME.length),
+          log,
+          epochMs: Date.now,
+          chance: Math.random(),
+          renewed: () => link.port.renew(Infinity),
+        },
+        signal,
+      );
 
 /** What cannot be ended now is left for the next start: no reason not to run. */
 const endLeftExecs = async (runtime: ContainerdRuntime, log: RunnerLog): Promise<void> => {

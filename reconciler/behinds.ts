@@ -7,7 +7,8 @@ import type { Behind } from '../schema/behind.ts';
 import { RETRY_FIRST_MS, RETRY_LONGEST_MS } from './config.ts';
 import { isEdgeFailure } from './cycle.ts';
 import type { ClockPort, ForgePort, LogPort } from './ports.ts';
-import type { People, ScreenedCommit } from './screen.ts';
+import type { People } from './screen.ts';
+import type { ScreenedCommit } from './screened-line.ts';
 
 export interface BehindsOptions {
   readonly ask: ForgePort['behind'];

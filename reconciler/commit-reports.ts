@@ -6,6 +6,7 @@
 import { isTakenBack } from '../schema/forge.ts';
 import type { CheckBody, CheckReport, DeploymentReport, Ended } from '../schema/forge.ts';
 import type { HeldFile } from '../schema/ledger.ts';
+import type { CommitInfo } from '../schema/source.ts';
 import type { Ms } from '../schema/spec.ts';
 import type { View } from './cycle.ts';
 import type { Refused } from './loop.ts';
@@ -56,6 +57,24 @@ export interface CommitReports {
 export const createCommitReports = (context: ForgeContext): CommitReports => {
   const { forge, source, clock } = context;
   const open = new Map<string, Open>();
+  /** Commits that were refused and are no more: what was said of them may not be true any more. */
+  const released = new Set<string>();
+
+  const freshOf = (info: CommitInfo, told: CheckReport | null): Open => {
+    const wasSynced = told?.conclusion === 'success';
+    const fresh = { since: clock.now(), told, toldAt: 0, wasSynced, deployment: null };
+    return { commit: info.oid, isReturn: isReturn(info), ...fresh };
+  };
+
+  /** The branch goes on past them; of those that it has left nothing is said. */
+  const lookAgain = async () => {
+    if (released.size === 0) return;
+    for (const info of await source.listCommits(COMMITS_BACK)) {
+      if (!released.has(info.oid) || open.has(info.oid)) continue;
+      open.set(info.oid, freshOf(info, await forge.check('sync', info.oid)));
+    }
+    released.clear();
+  };
 
   /** Newest first until one that is known, or that ended on the forge. */
   const fresh = async (head: string, refused: readonly string[]): Promise<readonly Open[]> => {
@@ -66,9 +85,7 @@ export const createCommitReports = (context: ForgeContext): CommitReports => {
       if (refused.includes(oid)) continue;
       const told = await forge.check('sync', oid);
       if (told !== null && isEnd(told) && oid !== head) break;
-      const wasSynced = told?.conclusion === 'success';
-      const since = { since: clock.now(), told, toldAt: 0, wasSynced, deployment: null };
-      found.push({ commit: oid, isReturn: isReturn(info), ...since });
+      found.push(freshOf(info, told));
     }
     return found;
   };
@@ -82,7 +99,7 @@ export const createCommitReports = (context: ForgeContext): CommitReports => {
   const { tellHead, tellEnded } = createTellers(context, open);
 
   return {
-    refuse: refusalsTo(forge),
+    refuse: refusalsTo(forge, (commit) => void released.add(commit)),
     notice: (view) => {
       const one = open.get(view?.desired.commit.oid ?? '');
       if (view === null || one === undefined || one.wasSynced) return;
@@ -92,6 +109,7 @@ export const createCommitReports = (context: ForgeContext): CommitReports => {
     tell: async (view) => {
       const head = view.desired.commit;
       await discover(head.oid, view.tree.refused?.commits ?? []);
+      await lookAgain();
       const due: (Ms | null)[] = [];
       await tryEach([...open.values()], async (one) => {
         if (one.commit === head.oid) {
@@ -200,11 +218,16 @@ const isEnd = (told: CheckReport): boolean =>
   told.status === 'completed' && told.conclusion !== 'action_required' && !isRefusedCheck(told);
 
 /** Each refusal is written once. */
-const refusalsTo = (forge: ForgePort): CommitReports['refuse'] => {
+const refusalsTo = (
+  forge: ForgePort,
+  release: (commit: string) => void,
+): CommitReports['refuse'] => {
   const told = new Map<string, string>();
   return async (refused) => {
     const commits = new Set(refused.map(({ commit }) => commit));
-    for (const commit of told.keys()) if (!commits.has(commit)) told.delete(commit);
+    for (const commit of told.keys()) {
+      if (!commits.has(commit) && told.delete(commit)) release(commit);
+    }
     await tryEach(refused, async (one) => {
       if (told.get(one.commit) === one.message) return;
       await forge.writeCheck({ ...refusedCheck(one), kind: 'sync', commit: one.commit });

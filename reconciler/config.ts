@@ -19,6 +19,8 @@ export interface ReconcilerConfig {
   readonly cacheDir: string;
   /** `unix:/path` or `host:port`, for runners. */
   readonly linkAddress: string;
+  /** For runners and commands on other machines, by TLS; null: nothing listens beyond this one. */
+  readonly listen: ListenConfig | null;
   /** Unix socket for the command line, mode 0600. */
   readonly controlSocket: string;
   /** docker's config.json with credentials of registries, or null. */
@@ -33,6 +35,13 @@ export interface ReconcilerConfig {
   readonly trusted: string | null;
   /** Where the repository is looked at by people and checks are shown; null: nowhere. */
   readonly forge: ForgeConfig | null;
+}
+
+export interface ListenConfig {
+  /** `host:port`; port 0: a free one. */
+  readonly address: string;
+  /** The cluster's certificate authority, made where there is none, and who may come in. */
+  readonly folder: string;
 }
 
 /** A repository on GitHub, or on a GitHub Enterprise Server, and how to get in. */
@@ -72,8 +81,11 @@ export interface WebhookConfig {
 /** The author of the machine's commits. */
 export const MACHINE_AUTHOR = { name: 'Purser', email: 'purser@localhost' } as const;
 
-/** Of a commit that is offered as a pull request: whoever brings it to the branch, it is not the machine. */
-export const OFFERED_TRAILER = 'Purser-Offered';
+/**
+ * Of a commit that the machine makes and pushes by itself: the branch that it is for. One that it
+ * offers as a pull request has none: whoever brings that to the branch, it is not the machine.
+ */
+export const PUSHED_TRAILER = 'Purser-Pushed';
 
 /** Rounds in which compile may ask for more (architecture, `asks`). */
 export const ASK_ROUNDS = 3;

@@ -82,7 +82,7 @@ export const createLoop = (ports: ReconcilerPorts, memos: Memos = createMemos())
       state = { ...state, failure: message, write: writer.failure(), refused };
       if (!isEdgeFailure(error)) said = message; // it was said already, with its place
     }
-    if (state.failure !== said) sayFailure(ports, state.failure);
+    if (state.failure !== said) sayFailure(ports, state);
     said = state.failure;
     for (const listener of listeners) listener(state);
   };
@@ -176,8 +176,9 @@ const backOff = (failures: number): Ms =>
   Math.min(RETRY_FIRST_MS * 2 ** Math.min(failures - 1, 10), RETRY_LONGEST_MS);
 
 /** Once when it begins, or is another one, and once when it is over. */
-const sayFailure = ({ log }: ReconcilerPorts, failure: string | null): void => {
+const sayFailure = ({ log }: ReconcilerPorts, { failure, refused }: LoopState): void => {
   if (failure === null) log.info({}, 'Git can be read again');
+  else if (refused !== null) log.warn({}, `the branch is not followed: ${failure}`);
   else log.warn({}, `Git cannot be read: ${failure}`);
 };
 

@@ -5,28 +5,9 @@
 import { setImmediate as pause } from 'node:timers/promises';
 import { LinkServiceDefinition } from '../schema/generated/purser/link/v1/link.ts';
 import { ControlServiceDefinition } from '../schema/generated/purser/control/v1/control.ts';
-import type {
-  CommitAnswer,
-  CommitArgument,
-  CopiesAnswer,
-  CopiesArgument,
-  EventAnswer,
-  FileAnswer,
-  FileArgument,
-  HistoryArgument,
-  HistoryCommit,
-  RecordArgument,
-  ResolveArgument,
-  RollbackAnswer,
-  RollbackArgument,
-  StateAnswer,
-} from '../schema/control.ts';
-import type { LiveState } from '../schema/live.ts';
-import type { Snapshot } from '../schema/snapshot.ts';
 import { NOTHING_KEPT } from '../schema/kept.ts';
-import { parseImageReference } from '../schema/image-reference.ts';
-import type { LookupAnswer, SourceTree } from '../schema/source.ts';
 import type { ReconcilerConfig } from './config.ts';
+import type { Doors } from './doors.ts';
 import { createClock } from './edge/clock.ts';
 import type { Handler } from './edge/control.ts';
 import { createControl } from './edge/control.ts';
@@ -34,8 +15,6 @@ import type { GitSource } from './edge/git/source.ts';
 import { allowedSignerLine, openSigningKey } from './edge/git/signing-key.ts';
 import { createLedgerMark } from './edge/git/ledger-mark.ts';
 import { createGitSource } from './edge/git/source.ts';
-import { shownRepository } from './edge/git/remote.ts';
-import { withoutItems } from './edge/live-parts.ts';
 import { createKeep, type KeepPort } from './edge/keep.ts';
 import { createLog } from './edge/log.ts';
 import { createNodes } from './edge/nodes.ts';
@@ -53,12 +32,14 @@ import { createForeseer } from './foresee.ts';
 import { createKeeping } from './keeping.ts';
 import { createMemos } from './memos.ts';
 import { createNoter, type Noter, type NoterOptions } from './notes.ts';
-import type { ClockPort, LogPort, RegistryPort } from './ports.ts';
+import type { ClockPort, LogPort } from './ports.ts';
 import { byAddress, createScreen } from './screen.ts';
-import { rollbackTarget } from './rollback.ts';
+import { handlersOf, type Handling, listNode } from './handlers.ts';
 
 export interface Reconciler {
   readonly linkAddress: string;
+  /** Where other machines come in, with the port that was given; null: nowhere. */
+  readonly tlsAddress: string | null;
   readonly stop: () => Promise<void>;
 }
 
@@ -93,33 +74,38 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
   const events = noteEvents(loop);
   const foresee = createForeseer({ memo: memos.plan, now: clock.now, pause });
   const noter = noteCommits(loop, { notes: source.notes, foresee, log, epochMs: Date.now });
+  const doors = await doorsOf(config, log);
   const forging: { running: RunningForge | null } = { running: null };
+  const handling: Handling = {
+    config,
+    loop,
+    source: screened,
+    registry,
+    events,
+    now: clock.now,
+    signer: signingKey && allowedSignerLine(signingKey),
+    forging: () => forging.running,
+  };
   const control = createControl({
-    handlers: handlersOf({
-      config,
-      loop,
-      source: screened,
-      registry,
-      events,
-      now: clock.now,
-      signer: signingKey && allowedSignerLine(signingKey),
-      forging: () => forging.running,
-    }),
+    handlers: { ...handlersOf(handling), ...(doors?.handlers ?? NO_DOORS) },
     changes: (listener) => loop.watch(listener),
     streams: nodes.streams,
   });
   const abort = new AbortController();
   const link = await listen(config.linkAddress, LinkServiceDefinition, nodes.service);
   const socket = await listen(`unix:${config.controlSocket}`, ControlServiceDefinition, control);
+  const list = (node: string) => listNode(handling, node);
+  const tls = (await doors?.open({ control, nodes, list })) ?? null;
   const running = loop.run(abort.signal);
   if (forge !== null) forging.running = await forge.start({ loop, source: screened, auth });
-  log.info({ cluster, link: link.address }, 'the reconciler runs');
+  log.info({ cluster, link: link.address, tls: tls?.address ?? null }, 'the reconciler runs');
   return {
     linkAddress: link.address,
+    tlsAddress: tls?.address ?? null,
     stop: async () => {
       abort.abort();
       await forging.running?.stop();
-      await Promise.all([link.stop(), socket.stop()]);
+      await Promise.all([link.stop(), socket.stop(), tls?.stop()]);
       await running;
       keeping.close();
       await noter.idle();
@@ -166,6 +152,23 @@ const openForge = async (
 ): Promise<Forge | null> =>
   config.forge === null ? null : (await import('./forge.ts')).openForge(config, ports);
 
+/** Nothing of it is loaded where nothing listens beyond this machine. */
+const doorsOf = async (
+  { cluster, listen: given }: ReconcilerConfig,
+  log: LogPort,
+): Promise<Doors | null> => {
+  if (given === null) return null;
+  const { openDoors } = await import('./doors.ts');
+  return openDoors({ cluster, listen: given, log, epochMs: Date.now });
+};
+
+const noDoors: Handler = async () => {
+  throw new Error(
+    'this reconciler listens on this machine only: start it with --listen HOST:PORT, and other machines can join',
+  );
+};
+const NO_DOORS = { token: noDoors, tokens: noDoors, endToken: noDoors, expel: noDoors };
+
 /** Who is behind commits: the forge's accounts, else the addresses in the commits. */
 const screenOf = (
   source: GitSource,
@@ -173,7 +176,7 @@ const screenOf = (
   others: Omit<BehindsOptions, 'ask'>,
 ): GitSource => {
   const people = forge === null ? byAddress : createBehinds({ ...others, ask: forge.behind });
-  return createScreen(source, { people, epochMs: Date.now });
+  return createScreen(source, { people, epochMs: Date.now, log: others.log });
 };
 
 const keepOf = ({ cacheDir, program }: ReconcilerConfig, log: LogPort): KeepPort | null =>
@@ -196,171 +199,4 @@ const noteEvents = (loop: Loop): Events => {
     before = view;
   });
   return events;
-};
-
-interface Handling {
-  readonly config: ReconcilerConfig;
-  readonly loop: Loop;
-  readonly source: GitSource;
-  readonly registry: RegistryPort;
-  readonly events: Events;
-  readonly now: () => number;
-  /** Lists our key among signers; null: we have none. */
-  readonly signer: string | null;
-  readonly forging: () => Pick<RunningForge, 'failure' | 'notice'> | null;
-}
-
-const handlersOf = (handling: Handling): Readonly<Record<string, Handler>> => ({
-  state: async () => stateOf(handling),
-  copies: async (argument) => copiesIn(handling, argument as CopiesArgument),
-  snapshot: async () => snapshotOf(handling),
-  file: (argument) => fileOf(handling, argument as FileArgument),
-  events: async (): Promise<readonly EventAnswer[]> => handling.events.all(),
-  commit: async (argument) => commit(handling, argument as CommitArgument),
-  record: async (argument) => {
-    await handling.source.record((argument as RecordArgument).records);
-    handling.loop.wake();
-    return null;
-  },
-  history: async (argument) => history(handling, argument as HistoryArgument),
-  resolve: async (argument) => resolve(handling, argument as ResolveArgument),
-  rollback: async (argument) => rollback(handling, argument as RollbackArgument),
-});
-
-const stateOf = ({ config, loop, now, forging, signer }: Handling): StateAnswer => {
-  const { view, failure, write } = loop.state();
-  const { url, branch, directory } = config.repository;
-  return {
-    cluster: config.cluster,
-    repository: shownRepository(url),
-    branch,
-    directory,
-    failure,
-    write,
-    forge: forging()?.failure() ?? null,
-    forgeNotice: forging()?.notice() ?? null,
-    signer,
-    view: view === null ? null : viewOf(view, now()),
-  };
-};
-
-const copiesIn = (handling: Handling, { job }: CopiesArgument): CopiesAnswer => {
-  const { desired, live } = viewIn(handling);
-  const copies = live.nodes
-    .flatMap(({ allocations }) => allocations)
-    .filter(({ body }) => `${body.namespace}/${body.job}` === job)
-    .map(({ node, allocation, body: { group, index, specHash, spec } }) => {
-      const tasks = spec.tasks.map(({ name }) => name);
-      return { node, allocation, group, index, specHash, tasks };
-    });
-  const heard = new Set(live.nodes.map(({ name }) => name));
-  return {
-    exists: copies.length > 0 || desired.jobs.some(({ id }) => id === job),
-    complete: desired.nodes.every(({ name }) => heard.has(name)),
-    copies,
-  };
-};
-
-const viewOf = (
-  { desired, told, plan, at }: View,
-  now: number,
-): NonNullable<StateAnswer['view']> => ({
-  desired,
-  live: shown(told()),
-  plan,
-  ageMs: now - at,
-  wakesInMs: plan.wakeAt === null ? null : Math.max(0, plan.wakeAt - now),
-});
-
-/** Without the orders that were sent: the same copies once more, which nobody looks at. */
-const shown = ({ upForMs, nodes }: LiveState): LiveState => ({
-  upForMs,
-  nodes: nodes.map((node) => ({
-    ...node,
-    sent: node.sent === null ? null : withoutItems(node.sent),
-  })),
-});
-
-const snapshotOf = (handling: Handling): Snapshot => {
-  const { tree, live } = viewIn(handling);
-  return { format: 1, tree: plain(tree), live, takenAt: new Date().toISOString() };
-};
-
-const viewIn = ({ loop }: Handling): View => {
-  const { view, failure } = loop.state();
-  if (view === null) {
-    throw new Error(
-      failure ?? 'the reconciler has not read its repository yet: try again in a moment',
-    );
-  }
-  return view;
-};
-
-/** Maps that can be written as text, without what only saves the reconciler time. */
-const plain = (tree: SourceTree): SourceTree => {
-  const { differences: _differences, lastSynced, ...rest } = tree;
-  return {
-    ...rest,
-    files: new Map(tree.files),
-    lastSynced: lastSynced && { ...lastSynced, files: new Map(lastSynced.files) },
-  };
-};
-
-/** A file as it stands at HEAD; what a command edits. */
-const fileOf = async (handling: Handling, { path }: FileArgument): Promise<FileAnswer> => {
-  const { tree } = viewIn(handling);
-  const file = tree.files.get(path);
-  const head = tree.head.oid;
-  if (file?.kind === 'text') return { head, text: file.text, blob: file.blob };
-  // What waits for an owner can be edited on.
-  const held = tree.held?.find((one) => one.path === path);
-  if (!held?.blob) return { head, text: null, blob: null };
-  return { head, text: await handling.source.readFile(path), blob: held.blob };
-};
-
-const commit = async ({ source, loop }: Handling, ask: CommitArgument): Promise<CommitAnswer> => {
-  try {
-    return { commit: await source.commit(ask) };
-  } finally {
-    // Also where somebody was quicker: what they pushed is to be read.
-    loop.wake();
-  }
-};
-
-const history = async (
-  { source }: Handling,
-  { limit, job }: HistoryArgument,
-): Promise<readonly HistoryCommit[]> => {
-  const path = job === null ? undefined : `jobs/${job}.yaml`;
-  const commits = await source.listCommits(limit, path);
-  return commits.map(({ oid, author, authoredAt, message, trailers }) => ({
-    oid,
-    author: author.name,
-    email: author.email,
-    subject: message.split('\n')[0] ?? '',
-    at: authoredAt,
-    trailers,
-  }));
-};
-
-/** Rules 3: only registries that policy names are ever asked, by commands too. */
-const resolve = async (
-  { loop, registry }: Handling,
-  { reference }: ResolveArgument,
-): Promise<LookupAnswer> => {
-  const allowed = loop.state().view?.desired.cluster.registries ?? [];
-  const name = parseImageReference(reference)?.registry;
-  if (name !== undefined && !allowed.includes(name)) {
-    const message =
-      `registry ${name} is not asked, as cluster.yaml at HEAD does not allow it: ` +
-      `commit \`- ${name}\` under \`policies.registries\` there first`;
-    return { kind: 'failed', why: 'not-allowed', message, sinceMs: 0 };
-  }
-  return registry.resolve({ job: '', group: '', task: '', commit: '', reference });
-};
-
-const rollback = async (handling: Handling, { job }: RollbackArgument): Promise<RollbackAnswer> => {
-  const { tree } = viewIn(handling);
-  const target = await rollbackTarget({ tree, job, complete: handling.source.complete });
-  return { head: tree.head.oid, target };
 };

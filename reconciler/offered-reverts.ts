@@ -5,12 +5,12 @@
 // (plan/proposals, desired/revert).
 
 import type { DesiredJob } from '../schema/desired.ts';
-import { uncalling } from '../schema/plain.ts';
+import { plainLine, uncalling } from '../schema/plain.ts';
 import type { Blocked } from '../schema/plan.ts';
 import type { Ms } from '../schema/spec.ts';
 import type { PullClose, PullRequest } from '../schema/forge.ts';
 import { takenBack } from '../schema/taken-back.ts';
-import { MACHINE_AUTHOR, OFFERED_TRAILER } from './config.ts';
+import { MACHINE_AUTHOR } from './config.ts';
 import type { View } from './cycle.ts';
 import { tryEach, type ForgeContext, type Part } from './forge-context.ts';
 import type { CommitAsk } from './ports.ts';
@@ -38,9 +38,8 @@ export const createOfferedReverts = (context: ForgeContext): OfferedReverts => {
 
   const offer = async (view: View, { job, deployment, ask }: Offer): Promise<void> => {
     const branch = branchOf(view.desired.cluster.name, deployment);
-    const message = `${ask.message.trimEnd()}\n${OFFERED_TRAILER}: true\n`;
-    await source.offer({ ...ask, message }, branch);
-    const number = await forge.openPull({ branch, ...offerText(message) });
+    await source.offer(ask, branch);
+    const number = await forge.openPull({ branch, ...offerText(ask.message) });
     offered.add(deployment);
     log.info({ job, deployment, pull: number }, 'offered a revert as a pull request');
   };
@@ -134,12 +133,13 @@ const stalledJob = (jobs: readonly DesiredJob[], blocked: Blocked): readonly Des
 };
 
 const messageOf = (job: DesiredJob, cluster: string): string => {
+  const reason = plainLine(job.failed?.evidence.reason ?? 'it failed');
   const message = [
     `Take back commit ${job.commit.oid.slice(0, 12)}, by which ${job.id} failed`,
     '',
-    `${job.failed?.evidence.reason ?? 'It failed'}.`,
+    ended(reason),
     job.revert.kind === 'impossible'
-      ? `The machine does not revert it by itself: ${job.revert.why}.`
+      ? ended(`The machine does not revert it by itself: ${job.revert.why}`)
       : '',
     'All that the commit changed goes back, but for counts.',
     '',
@@ -147,7 +147,10 @@ const messageOf = (job: DesiredJob, cluster: string): string => {
     `Purser-Cluster: ${cluster}`,
     `Purser-Job: ${job.id}`,
     `Purser-Deployment: ${job.deployment}`,
+    `Purser-Reason: ${reason}`,
     '',
   ].join('\n');
   return uncalling(message);
 };
+
+const ended = (sentence: string): string => (/[.?!]$/.test(sentence) ? sentence : `${sentence}.`);

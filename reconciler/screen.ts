@@ -6,36 +6,28 @@
 
 import { NOBODY, openChanges, teamsIn, unjudged } from '../schema/behind.ts';
 import type { Behind, GivenApproval } from '../schema/behind.ts';
+import { heldWords } from '../schema/held-words.ts';
 import { compareText } from '../schema/ids.ts';
-import type { HeldFile, Judged, Ledger } from '../schema/ledger.ts';
-import type { MergeFacts } from '../schema/forge.ts';
+import { problemCodes } from '../schema/problem-codes.ts';
+import type { HeldFile, Judged } from '../schema/ledger.ts';
 import { SIGNERS_FOLDER } from '../schema/signers.ts';
-import type { CommitInfo, Files, SourceTree } from '../schema/source.ts';
-import { APPROVAL_MS, MACHINE_AUTHOR, OFFERED_TRAILER } from './config.ts';
+import type { Files, SourceTree } from '../schema/source.ts';
+import { APPROVAL_MS, MACHINE_AUTHOR } from './config.ts';
 import { CLUSTER_PATH } from './desired/cluster.ts';
 import { heldIn, withHeld } from './desired/held-files.ts';
 import * as judging from './desired/judge.ts';
-import type { EdgeFailure, SourcePort } from './ports.ts';
+import type { LogPort } from './ports.ts';
 import { completeScreened } from './screened-histories.ts';
-
-export interface Screenable extends Pick<SourcePort, 'read' | 'complete' | 'commit'> {
-  readonly listCommits: (limit: number) => Promise<readonly CommitInfo[]>;
-  readonly at: (commit: string) => Promise<Pick<SourceTree, 'head' | 'files'> | null>;
-  /** Whose verified signature a commit bears, in lower case; absent: nobody's ever. */
-  readonly signedBy?: (commit: string) => Promise<readonly string[]>;
-  /** What Git knows of it as a merge; null: it is none. */
-  readonly mergeOf?: (commit: string) => Promise<MergeFacts | null>;
-  /** Whether it is signed with the key of this reconciler; absent: it has none. */
-  readonly isOwn?: (commit: string) => Promise<boolean>;
-}
-
-/** A commit, and whose verified signature it bears. */
-export interface ScreenedCommit extends CommitInfo {
-  /** In lower case; absent: nobody's that is listed. */
-  readonly signedBy?: readonly string[];
-  /** Absent: it has one parent. */
-  readonly merge?: MergeFacts;
-}
+import {
+  judgedIn,
+  LINE_FIRST,
+  wayTo,
+  type Screenable,
+  type ScreenedCommit,
+  type Step,
+  type Walking,
+  type Way,
+} from './screened-line.ts';
 
 export interface People {
   /** undefined: not known yet, and asked for. */
@@ -50,11 +42,10 @@ export interface ScreenOptions {
   readonly people: People;
   /** Milliseconds since 1970. */
   readonly epochMs: () => number;
+  /** What waits for its owners is said once. */
+  readonly log?: Pick<LogPort, 'warn'>;
 }
 
-/** Commits since the last one that was judged: usually one, seldom more than a push. */
-const LINE_FIRST = 32;
-const LINE_MOST = 1000;
 /** Commits that need no judging are recorded in passing, so that the way back stays short. */
 const RECORD_EVERY = LINE_FIRST - 2;
 
@@ -79,6 +70,7 @@ export const unasked: People = { behind: () => undefined, version: () => 0 };
 
 export const createScreen = <S extends Screenable>(source: S, options: ScreenOptions): S => {
   const own = new Set<string>();
+  const say = createSayer(options.log);
   let last: { readonly raw: SourceTree; readonly version: number; tree: SourceTree } | null = null;
   return {
     ...source,
@@ -88,6 +80,7 @@ export const createScreen = <S extends Screenable>(source: S, options: ScreenOpt
       if (last?.raw === raw && last.version === version) return last.tree;
       const tree = isScreened(raw) ? await screened({ source, options, own, raw }) : raw;
       last = { raw, version, tree };
+      say(tree.held ?? []);
       return tree;
     },
     complete: completeScreened(source),
@@ -99,8 +92,20 @@ export const createScreen = <S extends Screenable>(source: S, options: ScreenOpt
   };
 };
 
-const judgedIn = (ledger: Ledger): Judged | null =>
-  ledger.findLast((record) => record.kind === 'judged') ?? null;
+/** What waits for its owners, each content once. Nothing is said until it is known who wrote it. */
+const createSayer = (log: ScreenOptions['log']) => {
+  let said = new Set<string>();
+  return (held: readonly HeldFile[]): void => {
+    const known = held.filter(({ by }) => by !== '');
+    const nameOf = ({ path, blob }: HeldFile): string => `${path} ${blob}`;
+    const { advice } = problemCodes['owners-wait'];
+    for (const one of known) {
+      const { path: file, commit } = one;
+      if (!said.has(nameOf(one))) log?.warn({ file, commit }, `${heldWords(one)}. ${advice}`);
+    }
+    said = new Set(known.map(nameOf));
+  };
+};
 
 const isScreened = ({ files, ledger }: SourceTree): boolean => {
   const cluster = files.get(CLUSTER_PATH);
@@ -110,12 +115,8 @@ const isScreened = ({ files, ledger }: SourceTree): boolean => {
   return judged !== null && (judging.hasRules(judged) || judged.held.length > 0);
 };
 
-interface Screening {
-  readonly source: Screenable;
+interface Screening extends Walking {
   readonly options: ScreenOptions;
-  /** Commits of the machine, of this session. */
-  readonly own: ReadonlySet<string>;
-  readonly raw: SourceTree;
 }
 
 const screened = async (screening: Screening): Promise<SourceTree> => {
@@ -141,148 +142,6 @@ const screened = async (screening: Screening): Promise<SourceTree> => {
     ...(isDue ? { owed: [judged] } : {}),
   };
 };
-
-interface Step extends judging.JudgedCommit {
-  readonly info: ScreenedCommit;
-  /** Made by this machine, in this session or, as its signature proves, in an earlier one. */
-  readonly isMachine: boolean;
-}
-
-interface Way {
-  readonly start: Judged;
-  /** Oldest first. */
-  readonly steps: readonly Step[];
-}
-
-/**
- * From the last commit that was judged, or where nothing was from the last that was in sync. Who
- * leads the line past the judged commit, by a merge with its parents swapped or by a rewrite, goes
- * past no rule: what differs from what was judged is one change then.
- */
-const wayTo = async (screening: Screening): Promise<Way> => {
-  const { source, raw } = screening;
-  const judged = judgedIn(raw.ledger);
-  const known = judged !== null && (judging.hasRules(judged) || judged.held.length > 0);
-  const resumed = raw.ledger.findLast((record) => record.kind === 'resume')?.commit;
-  const bases = [known ? judged.commit : null, resumed, raw.lastSynced?.commit ?? raw.head.oid];
-  const { line, base } = await lineTo(source, raw, bases);
-  if (known && judged.commit !== base) {
-    const before = await source.at(judged.commit);
-    const way = {
-      line: await leapTo(screening),
-      files: before?.files ?? raw.files,
-      leapFrom: judged.commit,
-    };
-    if (before !== null) return { start: judged, steps: await stepsOn(screening, way) };
-  }
-  const before = await source.at(base);
-  const files = before?.files ?? raw.files;
-  const steps = await stepsOn(screening, { line, files, leapFrom: null });
-  if (!known) return { start: judging.judgedFrom(base, before?.files.get(CLUSTER_PATH)), steps };
-  // What was judged is in the repository no more: its rules, and what they hold, go on.
-  return { start: judged.commit === base ? judged : { ...judged, commit: base }, steps };
-};
-
-interface Line {
-  /** Oldest first. */
-  readonly line: readonly CommitInfo[];
-  /** Before the first of them. */
-  readonly files: Files;
-  /** The commit that was judged, where it is not before them: the first stands for all that differs. */
-  readonly leapFrom: string | null;
-}
-
-const stepsOn = async (screening: Screening, { line, ...from }: Line): Promise<readonly Step[]> => {
-  const { source, raw } = screening;
-  const steps: Step[] = [];
-  let { files } = from;
-  for (const [at, info] of line.entries()) {
-    const now = info.oid === raw.head.oid ? raw.files : (await source.at(info.oid))?.files;
-    if (now === undefined) throw stale(raw);
-    const cluster = now.get(CLUSTER_PATH);
-    const changed = judging.changedBetween(files, now);
-    const leapFrom = at === 0 ? from.leapFrom : null;
-    const known = changed.length === 0 ? info : await knownOf(source, info);
-    // It brings more than a pull request that it came by, which says nothing of it then.
-    const told = leapFrom !== null ? { ...known, merge: { theirs: '', isExact: false } } : known;
-    const isMachine = leapFrom === null && (await isOwnCommit(screening, info));
-    // No content of this line counts then but the one that did before.
-    const since = leapFrom === null ? {} : { since: leapFrom };
-    steps.push({ commit: info.oid, info: told, changed, cluster, isMachine, ...since });
-    files = now;
-  }
-  return steps;
-};
-
-/** The newest commit that the machine has not made, by which it all is judged, and those after it. */
-const leapTo = async ({ source, own, raw }: Screening): Promise<readonly CommitInfo[]> => {
-  const commits = await source.listCommits(LINE_FIRST);
-  const head = commits.findIndex(({ oid }) => oid === raw.head.oid);
-  if (head < 0) throw stale(raw);
-  const line: CommitInfo[] = [];
-  for (const info of commits.slice(head)) {
-    line.unshift(info);
-    if (!own.has(info.oid) && (await source.isOwn?.(info.oid)) !== true) break;
-  }
-  return line;
-};
-
-/**
- * What Git itself knows of who is behind a commit. One that this machine made for a person is that
- * person's, as the machine has signed: it knew who pressed the button, or who gave the command.
- */
-const knownOf = async (source: Screenable, info: CommitInfo): Promise<ScreenedCommit> => {
-  const signers = (await source.signedBy?.(info.oid)) ?? [];
-  const isMade = signers.length === 0 && (await source.isOwn?.(info.oid)) === true;
-  const signedBy = isMade ? [info.author.email.toLowerCase()] : signers;
-  const merge = (await source.mergeOf?.(info.oid)) ?? null;
-  const signed = signedBy.length === 0 ? {} : { signedBy };
-  return { ...info, ...signed, ...(merge === null ? {} : { merge }) };
-};
-
-/**
- * Of this session, or of an earlier one by its signature. A record that a commit answers a failure
- * is no proof: it is written for whichever commit has the trailers, and anybody may write those.
- */
-const isOwnCommit = async ({ source, own }: Screening, info: CommitInfo): Promise<boolean> => {
-  if (own.has(info.oid)) return true;
-  // One that it offered was brought to the branch by somebody else, whoever may push.
-  if (info.trailers.some(([key]) => key === OFFERED_TRAILER)) return false;
-  const mayBe = source.isOwn !== undefined && info.author.email === MACHINE_AUTHOR.email;
-  return mayBe && source.isOwn(info.oid);
-};
-
-/** Commits after the first of these bases that is on the line, oldest first. */
-const lineTo = async (
-  source: Screenable,
-  raw: SourceTree,
-  bases: readonly (string | null | undefined)[],
-): Promise<{ readonly line: readonly CommitInfo[]; readonly base: string }> => {
-  for (const limit of [LINE_FIRST, LINE_MOST]) {
-    const commits = await source.listCommits(limit);
-    const head = commits.findIndex(({ oid }) => oid === raw.head.oid);
-    if (head < 0) throw stale(raw);
-    const [wanted] = bases.filter((base) => base !== null && base !== undefined);
-    const isWhole = commits.length < limit || limit === LINE_MOST;
-    for (const base of isWhole ? bases : [wanted]) {
-      const at = commits.findIndex(({ oid }) => oid === base);
-      if (at < head || base === null || base === undefined) continue;
-      return { line: commits.slice(head, at).toReversed(), base };
-    }
-    // A branch that was rewritten: judged from as far back as is looked.
-    const oldest = commits.at(-1);
-    if (isWhole && oldest !== undefined) {
-      return { line: commits.slice(head, -1).toReversed(), base: oldest.oid };
-    }
-  }
-  throw stale(raw);
-};
-
-const stale = ({ head }: SourceTree): EdgeFailure => ({
-  kind: 'edge-failure',
-  consequence: 'stale',
-  message: `commit ${head.oid.slice(0, 12)} is not the newest any more`,
-});
 
 const approvalsIn = ({ raw, options }: Screening): readonly GivenApproval[] =>
   raw.ledger.flatMap((record) => {

@@ -10,7 +10,7 @@ import type { Proposal } from '../schema/plan.ts';
 import type { Ms } from '../schema/spec.ts';
 import type { View } from './cycle.ts';
 import { isEdgeFailure } from './cycle.ts';
-import { MACHINE_AUTHOR, RETRY_FIRST_MS, RETRY_LONGEST_MS } from './config.ts';
+import { MACHINE_AUTHOR, PUSHED_TRAILER, RETRY_FIRST_MS, RETRY_LONGEST_MS } from './config.ts';
 import type { Consequence, ReconcilerPorts } from './ports.ts';
 
 export interface WriteFailure {
@@ -198,8 +198,9 @@ const make = async (
   view: View,
   proposal: CommitProposal,
 ): Promise<Written['answers']> => {
-  const { job, edits, message } = proposal;
+  const { job, edits } = proposal;
   const head = view.desired.commit.oid;
+  const message = `${proposal.message.trimEnd()}\n${PUSHED_TRAILER}: ${view.tree.branch}\n`;
   const commit = await ports.source.commit({ head, edits, message, author: MACHINE_AUTHOR });
   switch (proposal.kind) {
     case 'revert': {

@@ -2,6 +2,7 @@
 // In: nothing. Out: types. Not here: transport (edge/control), the screen (cli).
 
 import type { CommitRef, DesiredState, FileEdit, RevertTarget } from './desired.ts';
+import type { TokenKind } from './identity.ts';
 import type { LedgerRecord } from './ledger.ts';
 import type { LiveState } from './live.ts';
 import type { Plan } from './plan.ts';
@@ -15,6 +16,8 @@ export interface StateAnswer {
   readonly directory: string;
   /** Reading or planning fails now, in words. */
   readonly failure: string | null;
+  /** It can be read: the branch stands at a commit that is not followed. */
+  readonly isRefused?: true;
   /** Writing fails now. */
   readonly write: { readonly what: string; readonly message: string } | null;
   /** What the forge does not let us say now; null or absent: all is well, or there is none. */
@@ -85,6 +88,8 @@ export interface FileAnswer {
 /** `record`: ledger records by a person through a command. */
 export interface RecordArgument {
   readonly records: readonly LedgerRecord[];
+  /** The commit at which the ledger stands: it is gone on from there, though it was set back. */
+  readonly ledger?: string;
 }
 
 /**
@@ -125,4 +130,41 @@ export interface EventAnswer {
   readonly job: string | null;
   readonly node: string | null;
   readonly message: string;
+}
+
+/** `token`: makes a token. */
+export interface TokenAsk {
+  readonly kind: TokenKind;
+  /** The one node that may join by it, in the place of one that has; null: any new one. */
+  readonly node: string | null;
+  /** How many machines may join by it. */
+  readonly uses: number;
+  /** From now on. */
+  readonly lastsMs: number;
+}
+
+export interface TokenAnswer {
+  /** Its text, shown once and kept nowhere. */
+  readonly token: string;
+  /** Where the reconciler listens, `host:port`, as it was told. */
+  readonly address: string;
+}
+
+/** `tokens`: those that still count. */
+export interface GivenToken extends Omit<TokenAsk, 'lastsMs'> {
+  readonly id: string;
+  /** Machines that may still join. */
+  readonly left: number;
+  /** Milliseconds since 1970. */
+  readonly endsAtMs: number;
+}
+
+/** `endToken`: whether there was such a token. */
+export interface EndTokenArgument {
+  readonly id: string;
+}
+
+/** `expel`: certificates of this node count no more, from now on. */
+export interface ExpelArgument {
+  readonly node: string;
 }

@@ -92,6 +92,8 @@ export interface DesiredJob {
   readonly isUnmarked?: true;
   /** It settled, and no other version of the job ever did: there is nothing to go back to. */
   readonly isOnlySettled?: true;
+  /** Versions with a settled record, of a job whose version has none; absent: it has, or is gone. */
+  readonly marked?: readonly string[];
   /** HEAD's deployment has a failed record. */
   readonly failed: { readonly evidence: Evidence } | null;
   /** HEAD's deployment has been answered with a revert commit that is not (yet) at HEAD. */

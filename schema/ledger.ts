@@ -135,7 +135,15 @@ export type LedgerRecord =
       readonly used: boolean;
     }
   | { readonly kind: 'resume'; readonly commit: string; readonly by: string; readonly at: string }
-  | { readonly kind: 'synced'; readonly commit: string }
+  | {
+      readonly kind: 'synced';
+      readonly commit: string;
+      /**
+       * What its cluster.yaml asks of signatures, for when the commit is in the repository no more;
+       * absent: nothing, or a record of an older release.
+       */
+      readonly verify?: 'head' | 'strict';
+    }
   | Judged;
 
 /**

@@ -15,8 +15,11 @@ export type RefusalReason =
   /** A commit that the host's merge brings in. */
   | { readonly kind: 'brought-in'; readonly commit: string; readonly reason: RefusalReason }
   | { readonly kind: 'too-many'; readonly limit: number }
-  /** The branch was rewritten to commits that are older than one that was accepted. */
-  | { readonly kind: 'went-back'; readonly behind: string };
+  /**
+   * The branch was set back behind a commit that was accepted, or rewritten to commits that are
+   * older than that one; `from`: the time that theirs must reach, as in 2026-11-22T12:00:00Z.
+   */
+  | { readonly kind: 'went-back'; readonly behind: string; readonly from?: string };
 
 /** What is wrong with the commit, to stand behind its name. */
 export const refusalWords = (reason: RefusalReason): string => {
@@ -42,7 +45,9 @@ export const refusalWords = (reason: RefusalReason): string => {
     case 'too-many':
       return `comes with more than ${reason.limit} commits, more than are judged at once`;
     case 'went-back':
-      return `goes back behind ${reason.behind.slice(0, 12)}, which was accepted before`;
+      return reason.from === undefined
+        ? `goes back behind ${reason.behind.slice(0, 12)}, which was accepted before`
+        : `leaves out ${reason.behind.slice(0, 12)}, which was accepted before, and is dated before it`;
     default:
       return reason satisfies never;
   }
@@ -72,7 +77,9 @@ export const remedyWords = (reason: RefusalReason): string => {
     case 'too-many':
       return 'Push fewer at once';
     case 'went-back':
-      return 'Put the branch back, and go back by a signed commit on top: git revert -S';
+      return reason.from === undefined
+        ? 'Put the branch back, and go back by a signed commit on top: `git revert -S`'
+        : `Amend it once more, dated ${reason.from} or later: \`git commit --amend -S\``;
     default:
       return reason satisfies never;
   }

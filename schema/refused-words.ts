@@ -13,8 +13,8 @@ export const refusedWords = ({ cause, newest, reason, commits }: RefusedCommits)
   return (
     `commit ${cause.oid.slice(0, 12)} by ${who} ${refusalWords(reason)}: it is not acted on` +
     (isOld ? `, nor what builds on it (${others === 1 ? '1 commit' : `${others} commits`})` : '') +
-    `. ${remedyWords(reason)}; or revert it; or accept it as it is: ` +
-    `\`purser resume --at ${cause.oid}\``
+    `. ${remedyWords(reason)};${reason.kind === 'went-back' ? '' : ' or revert it;'} or accept it ` +
+    `as it is: \`purser resume --at ${cause.oid}\``
   );
 };
 

@@ -2,7 +2,7 @@
 // In: a value or a line of a log. Out: a guess that would rather hide too much. Not here: fields
 // that are hidden by their place (reconciler/desired/field-changes).
 
-import type { JobSpec } from './spec.ts';
+import type { GroupSpec } from './spec.ts';
 
 /**
  * A line of a log as Git and a forge may be told it: neither ever forgets. `secrets`: texts that are
@@ -13,8 +13,18 @@ export const maskedLine = (line: string, secrets: readonly string[] = []): strin
     ? '*** (this line may hold a secret; purser logs shows it)'
     : line;
 
+/** A text that is told to others, each of these in it as `***`. */
+export const hideSecrets = (text: string, secrets: readonly string[]): string =>
+  secrets
+    .toSorted((a, b) => b.length - a.length)
+    .reduce((shown, secret) => shown.replaceAll(secret, '***'), text);
+
 /** What a version's programs get as variables and is secret by its name, or looks so. */
-export const secretsOf = ({ groups }: Pick<JobSpec, 'groups'>): readonly string[] =>
+export const secretsOf = ({
+  groups,
+}: {
+  readonly groups: readonly Pick<GroupSpec, 'tasks'>[];
+}): readonly string[] =>
   groups.flatMap(({ tasks }) =>
     tasks.flatMap(({ environment }) =>
       environment.flatMap(([name, value]) => {

@@ -14,6 +14,8 @@ export interface NodeLayout {
 
 /** Below the root. */
 export const SIGNING_KEY = 'signing-key';
+/** The cluster's certificate authority, and who has joined: worth a backup, as the key is. */
+export const AUTHORITY_FOLDER = 'authority';
 
 export interface Layout {
   readonly root: string;
@@ -24,6 +26,7 @@ export interface Layout {
   readonly pidFile: string;
   readonly settings: string;
   readonly signingKey: string;
+  readonly authority: string;
   readonly reconcilerLog: string;
   readonly nodesDir: string;
 }
@@ -37,6 +40,7 @@ export const layoutOf = (root: string): Layout => ({
   pidFile: join(root, 'up.pid'),
   settings: join(root, 'up.json'),
   signingKey: join(root, SIGNING_KEY),
+  authority: join(root, AUTHORITY_FOLDER),
   reconcilerLog: join(root, 'logs', 'reconciler.log'),
   nodesDir: join(root, 'nodes'),
 });

@@ -7,9 +7,9 @@ import type { FileEdit } from '../../schema/desired.ts';
 import type { Control } from '../client.ts';
 import type { Common, Io } from '../command.ts';
 import { CommandError } from '../command-error.ts';
+import { nodeFile, nodesMessage } from '../../schema/node-file.ts';
 import { patience } from '../patience.ts';
 import { write } from '../write.ts';
-import { nodeFile, nodesMessage } from './repository.ts';
 
 /** A clone of a large repository over a slow line takes its time. */
 const READ_WAIT_MS = 120_000;

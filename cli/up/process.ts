@@ -1,8 +1,13 @@
-// Which process is the `purser up` of a root: written by `up`, read by the next `up` and by `down`.
+// Which process is the `purser up` of a root, or the runner of a node that joined: written by it, read
+// by the next one and by `down`.
 // In: the path of the file. Out: a process id, or null. Numbers of processes are used again, after
 // a reboot above all, so the file also holds when the process began: nothing else is ever ended.
 
 import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+/** Of a runner that no `up` started, in the node's folder. */
+export const runnerPid = (root: string): string => join(root, 'runner.pid');
 
 export const writePid = async (path: string): Promise<void> => {
   await writeFile(path, `${process.pid} ${await beganAt(process.pid)}\n`);

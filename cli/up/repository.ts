@@ -9,6 +9,7 @@ import { join, resolve } from 'node:path';
 import { promisify } from 'node:util';
 import { shownRepository, placeOf } from '../../reconciler/edge/git/remote.ts';
 import type { Login } from '../../reconciler/forge-login.ts';
+import { nodeFile, nodesMessage } from '../../schema/node-file.ts';
 import { shellWord } from '../../schema/paths.ts';
 import { CommandError } from '../command-error.ts';
 
@@ -208,8 +209,3 @@ const isListed = async ({ branch }: Repository, dir: string, path: string): Prom
       `run \`git -C ${shellWord(dir)} switch ${shellWord(branch)}\`, then this again`,
   );
 };
-
-export const nodeFile = (node: string): string => `# A machine of this cluster.\nnode: ${node}\n`;
-
-export const nodesMessage = (added: readonly string[]): string =>
-  `Add node${added.length === 1 ? '' : 's'} ${added.join(', ')}`;

@@ -5,6 +5,7 @@
 
 import { watch } from 'node:fs';
 import path from 'node:path';
+import type { Channel } from 'nice-grpc';
 import { createChannel, createClientFactory } from 'nice-grpc';
 import type {
   LinkServiceClient,
@@ -12,6 +13,7 @@ import type {
   SessionResponse,
 } from '../../schema/generated/purser/link/v1/link.ts';
 import { LinkServiceDefinition } from '../../schema/generated/purser/link/v1/link.ts';
+import { TLS_SCHEME } from '../../schema/identity.ts';
 import type { NodeOrders, NodeReport } from '../../schema/orders.ts';
 import type { Ms } from '../../schema/spec.ts';
 import type { StreamAsk } from '../../schema/streams.ts';
@@ -25,6 +27,8 @@ import {
   ordersHash,
 } from '../../schema/wire.ts';
 import type { LinkPort, RunnerClock, RunnerLog } from '../ports.ts';
+import { readIdentity } from './identity.ts';
+import { credentialsOf, TLS_CHANNEL } from './tls.ts';
 import type { ServeStream } from './link-streams.ts';
 import { attachStream } from './link-streams.ts';
 
@@ -35,6 +39,8 @@ export interface LinkOptions {
   readonly clock: RunnerClock;
   readonly log: RunnerLog;
   readonly serve: ServeStream;
+  /** Folder of the certificate, for an address that begins with `tls:`. */
+  readonly identity?: string;
 }
 
 export interface Link {
@@ -178,7 +184,7 @@ const whenMade = (file: string, call: () => void): (() => void) => {
 };
 
 const session = async (options: LinkOptions, state: State, dialling: Dialling) => {
-  const channel = createChannel(targetOf(options.address), undefined, CHANNEL_OPTIONS);
+  const channel = channelOf(options);
   const client = createClientFactory().create(LinkServiceDefinition, channel);
   const over = new AbortController();
   const signal = AbortSignal.any([dialling.signal, over.signal]);
@@ -198,6 +204,16 @@ const session = async (options: LinkOptions, state: State, dialling: Dialling) =
     state.wakeSender();
     channel.close();
   }
+};
+
+/** The certificate is read anew for each dial: it may have been renewed. */
+const channelOf = ({ address, identity }: LinkOptions): Channel => {
+  if (!address.startsWith(TLS_SCHEME)) {
+    return createChannel(targetOf(address), undefined, CHANNEL_OPTIONS);
+  }
+  const credentials = credentialsOf(readIdentity(identity ?? ''));
+  const options = { ...CHANNEL_OPTIONS, ...TLS_CHANNEL };
+  return createChannel(address.slice(TLS_SCHEME.length), credentials, options);
 };
 
 /** grpc takes `unix:/path` for a host unless there are two slashes more. */

@@ -38,9 +38,11 @@ export const historyWithHeld = (history: History, held: readonly HeldFile[]): Hi
   );
   if (asked.length === 0) return history;
   const entries = history.entries.map((entry, at) => {
-    const waiting = asked.filter(({ since }) => {
+    const waiting = asked.filter(({ path, since, accepted }) => {
       const began = history.entries.findIndex(({ commit }) => commit.oid === since);
-      return began < 0 || at <= began;
+      // A branch that was led past what counts may be back on its line: that is where it stands.
+      const counts = at === began && blobIn(entry.files, path) === accepted;
+      return began < 0 || (at <= began && !counts);
     });
     if (waiting.length === 0) return entry;
     const files = new Map(entry.files);

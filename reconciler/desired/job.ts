@@ -21,6 +21,7 @@ import {
   mayBeThrownAway,
   revertCommit,
   settledRecord,
+  markedVersions,
   type SettledRecord,
 } from './ledger-index.ts';
 import type { JobInput, JobOutcome } from './job-input.ts';
@@ -183,6 +184,7 @@ const unsettledJob = (input: JobInput, { version, moments, from }: Subject): Des
   const revert = revertTarget(input, { head: version, from: stands, settled, introduced });
   return {
     ...settledJob(input, version, identity),
+    marked: markedVersions(ledger),
     failed: failed && { evidence: failed.evidence },
     reverted: revertCommit(ledger, identity.deployment),
     fallback: settled && fallbackOf(settled, { spec: version.spec, place }, input),

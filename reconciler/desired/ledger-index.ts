@@ -256,6 +256,11 @@ export const settledRecord = (ledger: JobLedger, specHash: string): SettledRecor
     record.kind === 'settled' && record.specHash === specHash ? record : null,
   );
 
+/** Spec hashes of all versions of the job that ever settled, each once. */
+export const markedVersions = (ledger: JobLedger): readonly string[] => [
+  ...new Set(ledger.flatMap((record) => (record.kind === 'settled' ? [record.specHash] : []))),
+];
+
 /**
  * The newest word on which deployment a version is that settled before (rules 1.1, 2.3): that of
  * its settling, or that it was brought in anew.

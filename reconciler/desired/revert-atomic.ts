@@ -20,7 +20,7 @@ export interface AtomicEdits {
 }
 
 export const atomicEdits = (
-  { path: own, changes }: JobInput,
+  { path: own, changes }: Pick<JobInput, 'path' | 'changes'>,
   commit: string,
 ): AtomicEdits | { readonly why: string } => {
   const oid = commit.slice(0, 12);

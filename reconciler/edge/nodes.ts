@@ -43,9 +43,15 @@ interface Entry {
   heard: boolean;
 }
 
+/** Why a caller may not speak for this node; null when it may. */
+export type Admits = (node: string) => string | null;
+
 export interface Nodes {
   readonly port: NodesPort;
+  /** For sockets that only this machine's own runners can reach. */
   readonly service: LinkServiceImplementation;
+  /** For those of other machines: `admit` is asked at every hello and every report. */
+  readonly serviceFor: (admit: (context: CallContext) => Admits) => LinkServiceImplementation;
   readonly streams: Streams;
 }
 
@@ -77,6 +83,16 @@ export const createNodes = (options: NodesOptions): Nodes => {
     const bytes = Buffer.from(JSON.stringify(ask));
     return entries.get(node)?.session?.outbox.push(openFrame(stream, bytes)) ?? false;
   });
+  const serviceFor = (admit: (context: CallContext) => Admits): LinkServiceImplementation => ({
+    session: async function* session(requests, context) {
+      const outbox = createOutbox<SessionResponse>();
+      context.signal.addEventListener('abort', outbox.close, { once: true });
+      // The call ends with its answers, and with it what is still to be read.
+      void read(shared, { requests, outbox, admits: admit(context) });
+      yield* outbox.frames();
+    },
+    attach: (requests, context) => streams.attach(requests, admit(context)),
+  });
 
   return {
     port: {
@@ -93,26 +109,21 @@ export const createNodes = (options: NodesOptions): Nodes => {
         return () => listeners.delete(listener);
       },
     },
-    service: {
-      session: async function* session(requests, context: CallContext) {
-        const outbox = createOutbox<SessionResponse>();
-        context.signal.addEventListener('abort', outbox.close, { once: true });
-        // The call ends with its answers, and with it what is still to be read.
-        void read(shared, requests, outbox);
-        yield* outbox.frames();
-      },
-      attach: streams.attach,
-    },
+    service: serviceFor(() => () => null),
+    serviceFor,
     streams,
   };
 };
 
+interface Reading {
+  readonly requests: AsyncIterable<SessionRequest>;
+  readonly outbox: Outbox<SessionResponse>;
+  readonly admits: Admits;
+}
+
 /** Takes in one session until it ends, however it ends. */
-const read = async (
-  shared: Shared,
-  requests: AsyncIterable<SessionRequest>,
-  outbox: Outbox<SessionResponse>,
-): Promise<void> => {
+const read = async (shared: Shared, reading: Reading): Promise<void> => {
+  const { requests, outbox, admits } = reading;
   const { log } = shared.options;
   let entry: Entry | null = null;
   try {
@@ -120,10 +131,10 @@ const read = async (
       // Another session of this node began: what comes on this one counts no more.
       if (entry !== null && entry.session?.outbox !== outbox) break;
       if (frame?.$case === 'hello' && entry === null) {
-        entry = greet(shared, frame.value, outbox);
+        entry = greet(shared, frame.value, reading);
         if (entry === null) break;
       } else if (frame?.$case === 'report' && entry !== null) {
-        const problem = take(entry, frame.value, shared.options);
+        const problem = admits(entry.node) ?? take(entry, frame.value, shared.options);
         if (problem !== null) {
           log.warn({ node: entry.node, problem }, 'a report was refused, and its session ended');
           refuse(outbox, `the report was refused: ${problem}`);
@@ -153,9 +164,10 @@ const read = async (
 const greet = (
   { options, entries }: Shared,
   hello: HelloFrame,
-  outbox: Outbox<SessionResponse>,
+  { outbox, admits }: Reading,
 ): Entry | null => {
-  const problem = helloProblem(hello, { cluster: options.cluster, known: entries });
+  const problem =
+    helloProblem(hello, { cluster: options.cluster, known: entries }) ?? admits(hello.node);
   if (problem !== null) {
     options.log.warn({}, problem);
     refuse(outbox, problem);

@@ -1,14 +1,16 @@
 // The sockets of the reconciler: the link for runners, the control socket for the command line.
 // In: addresses and services. Out: listening servers and the way to stop them. Nothing listens
-// beyond loopback, Unix sockets and namespaces of one's own (schema/link-address.ts). Not here:
-// what the services do.
+// beyond loopback, Unix sockets and namespaces of one's own without TLS (schema/link-address.ts).
+// Not here: what the services do.
 
 import { chmod, mkdir, rm } from 'node:fs/promises';
 import { connect } from 'node:net';
 import { dirname } from 'node:path';
-import type { CompatServiceDefinition, ServiceImplementation } from 'nice-grpc';
+import type { CompatServiceDefinition, Server, ServiceImplementation } from 'nice-grpc';
 import { createServer } from 'nice-grpc';
 import { inOwnNamespace } from './namespace.ts';
+import type { TlsServer } from './tls.ts';
+import { TLS_SCHEME } from '../../schema/identity.ts';
 import { linkAddressProblem } from '../../schema/link-address.ts';
 import { MESSAGE_BYTES } from '../../schema/wire.ts';
 
@@ -25,6 +27,41 @@ const SERVER_OPTIONS = {
   'grpc.http2.min_ping_interval_without_data_ms': 1000,
   'grpc.keepalive_time_ms': 5000,
   'grpc.keepalive_timeout_ms': 5000,
+};
+
+/** Calls of one connection at once: a runner has one, and one for each log that it sends. */
+const STREAMS_AT_ONCE = 1000;
+/** A connection without a call is of nobody that works here. */
+const IDLE_MS = 60_000;
+
+/**
+ * Serves at an address beyond this machine, `host:port`: every connection is TLS 1.3. Throws where
+ * the address cannot be had.
+ */
+export const listenTls = async (
+  address: string,
+  tls: TlsServer,
+  add: (server: Server) => void,
+): Promise<Listening> => {
+  const problem = linkAddressProblem(`${TLS_SCHEME}${address}`, { ownNamespace: false });
+  if (problem !== null) throw new Error(problem);
+  const { interceptors, credentials } = tls;
+  const server = createServer({
+    ...SERVER_OPTIONS,
+    'grpc.max_concurrent_streams': STREAMS_AT_ONCE,
+    'grpc.max_connection_idle_ms': IDLE_MS,
+    // A list of functions among options that are numbers and texts: grpc-js takes it so.
+    ...({ interceptors } as object),
+  });
+  add(server);
+  const port = await server.listen(address, credentials);
+  return {
+    address: address.replace(/:\d+$/, `:${port}`),
+    stop: async () => {
+      tls.stop();
+      server.forceShutdown();
+    },
+  };
 };
 
 /**

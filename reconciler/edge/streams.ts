@@ -9,8 +9,11 @@ import type { AttachRequest, AttachResponse } from '../../schema/generated/purse
 import type { StreamAsk } from '../../schema/streams.ts';
 
 export interface Streams {
-  /** The runner's side of a stream. */
-  readonly attach: (requests: AsyncIterable<AttachRequest>) => AsyncGenerator<AttachResponse>;
+  /** The runner's side of a stream; `admits` says why the caller may not speak for a node. */
+  readonly attach: (
+    requests: AsyncIterable<AttachRequest>,
+    admits: (node: string) => string | null,
+  ) => AsyncGenerator<AttachResponse>;
   /** Frames from the runner; `input` is sent to it. Throws when the node does not answer. */
   readonly open: (
     ask: StreamAsk,
@@ -19,6 +22,7 @@ export interface Streams {
 }
 
 interface Waiting {
+  readonly node: string;
   readonly input: AsyncIterable<AttachResponse>;
   readonly arrived: (output: AsyncIterable<AttachRequest>) => void;
   /** Settles when the person's side is over. */
@@ -34,12 +38,12 @@ export const createStreams = (
   const waiting = new Map<string, Waiting>();
 
   return {
-    attach: async function* attach(requests) {
+    attach: async function* attach(requests, admits) {
       const iterator = requests[Symbol.asyncIterator]();
       const first = await iterator.next();
       const frame = first.done === true ? undefined : first.value.frame;
       const entry = frame?.$case === 'stream' ? waiting.get(frame.value) : undefined;
-      if (frame?.$case !== 'stream' || entry === undefined) return;
+      if (frame?.$case !== 'stream' || entry === undefined || admits(entry.node) !== null) return;
       waiting.delete(frame.value);
       entry.arrived({ [Symbol.asyncIterator]: () => iterator });
       yield* until(entry.input, entry.over);
@@ -52,7 +56,7 @@ export const createStreams = (
       });
       try {
         const output = await new Promise<AsyncIterable<AttachRequest>>((arrived, reject) => {
-          waiting.set(stream, { input, arrived, over: overPromise });
+          waiting.set(stream, { node: request.node, input, arrived, over: overPromise });
           if (!ask(request.node, stream, request)) {
             reject(new Error(`node ${request.node} is not connected`));
             return;

@@ -5,7 +5,7 @@
 import { holdingTask } from '../../schema/copy-words.ts';
 import type { Evidence } from '../../schema/ledger.ts';
 import type { LiveAllocation } from '../../schema/live.ts';
-import { maskedLine, secretsOf } from '../../schema/secret-text.ts';
+import { hideSecrets, maskedLine, secretsOf } from '../../schema/secret-text.ts';
 import type { Ms } from '../../schema/spec.ts';
 import type { Copy } from './classify.ts';
 import type { JobView } from './slots.ts';
@@ -19,19 +19,23 @@ const EVIDENCE_LIMIT = 5;
  * `copies`: those that failed, oldest slot first. Words only; nothing in it grows with time. The
  * reason ends with what the first of them says, as it is shown alone in lists and subjects.
  */
-export const evidence = ({ job }: JobView, reason: string, copies: readonly Copy[]): Evidence => {
-  const secrets = secretsOf(job.spec);
+export const evidence = (view: JobView, reason: string, copies: readonly Copy[]): Evidence => {
+  const { job } = view;
+  const secrets = secretsIn(view);
   const allocations = copies.slice(0, EVIDENCE_LIMIT).map(({ allocation }) => {
     const { failure, tasks } = allocation;
     const afterMs = failedAfter(allocation, job.spec.update.healthyDeadlineMs);
     const failing = tasks.find((task) => task.lastCheck !== null);
-    const log = failure?.log ?? failing?.log;
     const holding = failing === undefined ? holdingTask(allocation) : null;
+    const log = failure?.log ?? (failing ?? tasks.find(({ name }) => name === holding))?.log;
     return {
       allocation: allocation.allocation,
       node: allocation.node,
       task: failure?.task ?? failing?.name ?? holding,
-      message: failure?.message ?? failing?.lastCheck ?? (holding === null ? UNKNOWN : UNENDED),
+      message: hideSecrets(
+        failure?.message ?? failing?.lastCheck ?? (holding === null ? UNKNOWN : UNENDED),
+        secrets,
+      ),
       ...(afterMs === null ? {} : { afterMs }),
       // A node may still hold what it was allowed to send before; and the ledger is pushed, so what
       // may be a secret goes no further.
@@ -45,6 +49,14 @@ export const evidence = ({ job }: JobView, reason: string, copies: readonly Copy
     reason: first === undefined ? reason : `${reason}: ${wordsOf(job, first)}`,
     allocations,
   };
+};
+
+/** Of all versions that it has copies of: one that went may still print what is valid elsewhere. */
+const secretsIn = ({ job, groups }: JobView): readonly string[] => {
+  const there = groups.flatMap(({ copies }) =>
+    copies.map(({ allocation }) => allocation.body.spec),
+  );
+  return [...new Set([...secretsOf(job.spec), ...secretsOf({ groups: there })])];
 };
 
 /** Its message, and its task where a group of the job has several. */

@@ -1,8 +1,10 @@
-// A ledger that is gone while copies live is written again from what the runners hold (rules 11).
-// In: desired state, live state. Out: settled marks and volume homes to record; empty once a commit
-// was synced, since then the ledger is there.
+// What the ledger lacks is written again from what the runners hold (rules 11): all of it where it
+// is gone while copies live, else the mark of a version that settled and was followed by another
+// before the mark could be pushed (rules 2.4: the mark or the label is enough).
+// In: desired state, live state. Out: settled marks and volume homes to record.
 // Not here: removals, which wait for approval meanwhile (guard, strays), digests (compile).
 
+import { copiesOf } from '../../schema/ageing.ts';
 import type { DesiredState } from '../../schema/desired.ts';
 import { compareText } from '../../schema/ids.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
@@ -20,12 +22,26 @@ export const rewritten = (
   desired: DesiredState,
   live: LiveState,
 ): readonly (Settled | Volume)[] => {
-  if (desired.lastSynced !== null) return [];
+  if (desired.lastSynced !== null) return unmarked(desired, live);
   const allocations = live.nodes
     .flatMap((node) => node.allocations)
     .filter(counts)
     .toSorted((a, b) => compareText(a.allocation, b.allocation));
   return [...settledMarks(desired, allocations), ...homes(desired, allocations)];
+};
+
+/** Nothing of them rolls or goes back meanwhile: it would fall back behind what settled last. */
+const unmarked = (desired: DesiredState, live: LiveState): readonly Settled[] => {
+  const marked = new Map(
+    desired.jobs.flatMap(({ id, spec, marked: known }) =>
+      known === undefined ? [] : [[id, new Set([...known, spec.specHash])] as const],
+    ),
+  );
+  if (marked.size === 0) return [];
+  const found = [...copiesOf(live, new Set(marked.keys()))].flatMap(([id, copies]) =>
+    copies.filter((one) => counts(one) && marked.get(id)?.has(one.body.specHash) === false),
+  );
+  return settledMarks(desired, found).toSorted((a, b) => compareText(a.job, b.job));
 };
 
 /** Until it is known what ran before, and where its volumes are, nothing of such a job rolls. */
@@ -38,11 +54,11 @@ export const holdRewritten = (
   );
   const standing = {
     kind: 'held',
-    why: 'the ledger is gone; what runs is written down first',
+    why: 'the ledger lacks what settled last; what runs is written down first',
   } as const;
   return {
     ...desired,
-    jobs: desired.jobs.map((job) => (jobs.has(job.id) ? { ...job, standing } : job)),
+    jobs: desired.jobs.map((job) => (jobs.has(job.id) ? { ...job, standing, failed: null } : job)),
   };
 };
 

@@ -250,7 +250,13 @@ const sortBlocked = (blocked: readonly Blocked[]): readonly Blocked[] =>
 
 const syncedRecord = (desired: DesiredState, synced: boolean): readonly LedgerRecord[] =>
   synced && desired.lastSynced !== desired.commit.oid
-    ? [{ kind: 'synced', commit: desired.commit.oid }]
+    ? [
+        {
+          kind: 'synced',
+          commit: desired.commit.oid,
+          ...(desired.cluster.verify === undefined ? {} : { verify: desired.cluster.verify }),
+        },
+      ]
     : [];
 
 /** All records in one batch, before any commit. */

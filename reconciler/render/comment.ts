@@ -9,6 +9,7 @@ import type { CheckBody } from '../../schema/forge.ts';
 import { plainLine, shortened } from '../../schema/plain.ts';
 import type { PullPlan } from '../../schema/pull-plan.ts';
 import { code, words } from './markdown.ts';
+import { withoutAsking } from './plan-blocks.ts';
 import { planCheck } from './plan-check.ts';
 import type { PlanContext } from './plan-verdict.ts';
 
@@ -64,7 +65,10 @@ export const closedCheck = (
   status: 'completed',
   conclusion: 'cancelled',
   title: shortened(`${merged ? 'Merged' : 'Closed'}: ${title}`, TITLE_LIMIT),
-  summary: withinLimit(`**${closedComment(merged)}** The last plan was:\n\n`, summary),
+  summary: withinLimit(
+    `**${closedComment(merged)}** The last plan was:\n\n`,
+    withoutAsking(summary),
+  ),
   buttons: [],
 });
 

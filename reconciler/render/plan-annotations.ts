@@ -63,23 +63,27 @@ const blockedRemarks = ({ plan, verdict, visibility }: Seen): readonly Annotatio
     const place = places.get(group);
     if (place === undefined) return [];
     const [first] = blocked;
-    const worst = first === undefined ? null : worstField(first);
+    const isSeen = visibility.job(place.job);
+    const worst = first === undefined || !isSeen ? null : worstField(first);
     const line = (worst === null ? null : place.lines?.[worst]) ?? place.line;
     const count = new Set(blocked.map(({ slot }) => slot)).size;
     const of = `${count} of ${manyCopies(Math.max(count, place.wanted))}`;
-    const why = visibility.job(place.job) ? `: ${blockedLines(blocked).join('; ')}` : '';
+    const why = isSeen ? `: ${blockedLines(blocked).join('; ')}.` : ` ${HIDDEN}`;
     return [
       {
         path: place.file,
         startLine: line,
         endLine: line,
         level: 'failure' as const,
-        title: first === undefined ? of : titleOf(first, of),
-        message: `${of} of ${group} cannot run${why}.`,
+        title: first === undefined || !isSeen ? `${of} cannot run` : titleOf(first, of),
+        message: isSeen ? `${of} of ${group} cannot run${why}` : `${of} cannot run.${why}`,
       },
     ];
   });
 };
+
+/** Which resource lacks, and of which group, is no count. */
+const HIDDEN = 'Why is not shown here: see `plan_visibility` in cluster.yaml.';
 
 /** What a person would change in the file, by the reason that most nodes give. */
 const FIELDS: Partial<Readonly<Record<NodeReason, string>>> = {

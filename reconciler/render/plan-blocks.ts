@@ -9,8 +9,10 @@ import type { JobChange } from '../../schema/summary.ts';
 import { RANK, paragraph, type Block } from './cut.ts';
 import { problemItems } from './problem-items.ts';
 import { refusalBlock } from './refusals.ts';
-import { code, commitCode, FOLD_CLOSE, foldOpen, sentence, tableHead, words } from './markdown.ts';
-import { imageItems, jobDetails, jobRow } from './plan-jobs.ts';
+import { code, codeInHtml, commitCode, sentence, tableHead, words } from './markdown.ts';
+import { fold, FOLD_CLOSE, foldOpen } from './markdown.ts';
+import { configured, fieldItems, fieldsTable, type Fields } from './plan-fields.ts';
+import { imageItems, jobDetails, jobRow, JOB_COLUMNS } from './plan-jobs.ts';
 import type { Planned, PlanPlace, Verdict } from './plan-verdict.ts';
 import { capacityLine, roomWords, stepGroupWords } from './plan-words.ts';
 import { rehearsalWords, shortagesWords } from './rehearsal.ts';
@@ -41,7 +43,7 @@ export const planSummary = (seen: Seen): readonly Block[] => {
     list('Waits for owners', ownerItems(seen), RANK.verdict),
     unmetBlock(seen),
     {
-      open: tableHead(['job', 'change', 'version', 'copies', 'waves', 'down at once at most']),
+      open: tableHead(JOB_COLUMNS),
       rows: jobs.map((job) => ({ text: () => jobRow(job), rank: rankOf(job) })),
       close: '',
       noun: 'job',
@@ -55,6 +57,7 @@ export const planSummary = (seen: Seen): readonly Block[] => {
           ),
         ]),
     list('Images', jobs.flatMap(imageItems), RANK.change),
+    list('Configuration', fieldItems(shownFields(seen), byName(jobs)), RANK.change),
     list(
       'Tags that were not looked up: what they mean may differ at the merge',
       assumedItems(seen),
@@ -72,7 +75,7 @@ export const planSummary = (seen: Seen): readonly Block[] => {
 export const planDetails = (seen: Seen): readonly Block[] => {
   const { plan } = seen;
   const { summary } = plan;
-  const fields = listsOf(plan.fields, ({ job }) => job);
+  const fields = shownFields(seen);
   const steps = listsOf(
     summary.waves.flatMap(({ first, last, steps: all }) =>
       all.map((step) => ({ first, last, step })),
@@ -94,6 +97,7 @@ export const planDetails = (seen: Seen): readonly Block[] => {
       close: '',
       noun: 'job',
     },
+    quietBlock(fields, byName(summary.jobs)),
     wavesBlock(seen),
     lossesBlock(seen),
     failuresBlock(seen),
@@ -105,6 +109,28 @@ const shownJobs = ({ plan, visibility }: Seen): readonly JobChange[] =>
   plan.summary.jobs
     .filter(({ job }) => visibility.job(job))
     .toSorted((a, b) => rankOf(a) - rankOf(b));
+
+const shownFields = ({ plan, visibility }: Seen): Fields =>
+  listsOf(
+    plan.fields.filter(({ job }) => visibility.job(job)),
+    ({ job }) => job,
+  );
+
+const byName = (jobs: readonly JobChange[]): ReadonlyMap<string, JobChange> =>
+  new Map(jobs.map((job) => [job.job, job]));
+
+/** Jobs that are written otherwise, of which nothing starts or stops. */
+const quietBlock = (fields: Fields, acting: ReadonlyMap<string, JobChange>): Block => ({
+  open: '',
+  rows: [...configured(fields)]
+    .filter(([job]) => !acting.has(job))
+    .map(([job, changes]) => ({
+      text: () => fold(`${codeInHtml(job)} starts and stops nothing`, fieldsTable(changes)),
+      rank: RANK.detail,
+    })),
+  close: '',
+  noun: 'job',
+});
 
 /** What takes copies away is read first and cut last. */
 const rankOf = ({ kind, starts, stops, updates }: JobChange): number => {
@@ -122,9 +148,9 @@ const verdictLine = ({ plan: { summary }, verdict, place }: Seen): string => {
       return '**Do not merge this as it stands.**';
     case 'action_required':
       if (uncovered === 0) {
-        return `**An owner must approve this:** ${many(unowned, 'file')} of it. A review that approves does, as ${BY_BUTTON[place].owner}the comment ${code('/purser approve')}.`;
+        return `${OWNER_MUST} ${many(unowned, 'file')} of it. ${HOW[place].owner}`;
       }
-      return `**Somebody must approve this:** ${manyCopies(uncovered)} would stop for good. ${BY_BUTTON[place].removal} ${code('/purser approve')}.`;
+      return `${SOMEBODY_MUST} ${manyCopies(uncovered)} would stop for good. ${HOW[place].removal}`;
     case 'success': {
       if (verdict.approved > 0) {
         return `**Approved:** ${manyCopies(verdict.approved)} may stop for good.`;
@@ -136,16 +162,33 @@ const verdictLine = ({ plan: { summary }, verdict, place }: Seen): string => {
   }
 };
 
-/** Before the command that does the same. */
-const BY_BUTTON: Readonly<Record<PlanPlace, { readonly owner: string; readonly removal: string }>> =
-  {
-    check: { owner: 'do *Approve* above and ', removal: 'Press *Approve* above, or comment' },
-    comment: {
-      owner: 'do *Approve* in the check and ',
-      removal: 'Press *Approve* in the check, or comment',
-    },
-    'only-comment': { owner: 'does ', removal: 'Comment' },
-  };
+const OWNER_MUST = '**An owner must approve this:**';
+const SOMEBODY_MUST = '**Somebody must approve this:**';
+const COMMAND = code('/purser approve');
+
+/** What a person can do about it, where they read it. */
+const HOW: Readonly<Record<PlanPlace, { readonly owner: string; readonly removal: string }>> = {
+  check: {
+    owner: `A review that approves does, as do *Approve* above and the comment ${COMMAND}.`,
+    removal: `Press *Approve* above, or comment ${COMMAND}.`,
+  },
+  comment: {
+    owner: `A review that approves does, as do *Approve* in the check and the comment ${COMMAND}.`,
+    removal: `Press *Approve* in the check, or comment ${COMMAND}.`,
+  },
+  'only-comment': {
+    owner: `A review that approves does, as does the comment ${COMMAND}.`,
+    removal: `Comment ${COMMAND}.`,
+  },
+};
+
+/** A summary of a check that has no button any more, and of which nobody can approve anything. */
+export const withoutAsking = (summary: string): string =>
+  summary
+    .replace(` ${HOW.check.owner}`, '')
+    .replace(` ${HOW.check.removal}`, '')
+    .replace(OWNER_MUST, '**No owner had approved this:**')
+    .replace(SOMEBODY_MUST, '**Nobody had approved this:**');
 
 type Item = string | (() => string);
 

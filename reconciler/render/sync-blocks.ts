@@ -8,7 +8,7 @@ import type { LiveState } from '../../schema/live.ts';
 import type { DeploymentView, Plan } from '../../schema/plan.ts';
 import { listsOf } from '../../schema/lists.ts';
 import { plainLine } from '../../schema/plain.ts';
-import { maskedLine, secretsOf } from '../../schema/secret-text.ts';
+import { hideSecrets, maskedLine, secretsOf } from '../../schema/secret-text.ts';
 import { RANK, paragraph, type Block } from './cut.ts';
 import { code, codeInHtml, fenced, fold, row, sentence, tableHead } from './markdown.ts';
 import { problemItems } from './problem-items.ts';
@@ -121,23 +121,59 @@ const problemsBlock = ({ plan }: SyncView): Block => ({
   noun: 'line',
 });
 
+/** A view without values that are secret: a title and a table are read by as many as a log is. */
+export const shownView = (view: SyncView): SyncView => {
+  const secretsIn = createSecrets(view);
+  const { deployments, blocked } = view.plan;
+  const hide = (job: string, text: string): string => hideSecrets(text, secretsIn(job));
+  const plan = {
+    ...view.plan,
+    deployments: deployments.map((one) =>
+      one.reason === null ? one : { ...one, reason: hide(one.job, one.reason) },
+    ),
+    blocked: blocked.map((one) =>
+      one.kind === 'waiting' ? { ...one, detail: hide(one.job, one.detail) } : one,
+    ),
+  };
+  return { ...view, plan };
+};
+
+/** Of a job, in all versions of it that have copies, those that died included. */
+const createSecrets = ({ desired, live }: SyncView): ((job: string) => readonly string[]) => {
+  const jobs = new Map(desired.jobs.map((job) => [job.id, job]));
+  let copies: ReturnType<typeof copiesOf> | null = null;
+  const known = new Map<string, readonly string[]>();
+  return (job) => {
+    const before = known.get(job);
+    if (before !== undefined) return before;
+    copies ??= copiesOf(live);
+    const wanted = jobs.get(job);
+    const there = (copies.get(job) ?? []).map(({ body }) => body.spec);
+    const groups = [...(wanted?.spec.groups ?? []), ...(wanted?.fallback?.spec.groups ?? [])];
+    const made = [...new Set(secretsOf({ groups: [...groups, ...there] }))];
+    known.set(job, made);
+    return made;
+  };
+};
+
+const copiesOf = ({ nodes }: LiveState) =>
+  listsOf(
+    nodes.flatMap(({ allocations }) => allocations),
+    ({ body }) => `${body.namespace}/${body.job}`,
+  );
+
 /** What the ledger's mark says; of a job without one, the last words of its copies. */
-const failuresOf = (
-  { desired, live }: SyncView,
-  views: readonly DeploymentView[],
-): readonly Failure[] => {
+const failuresOf = (view: SyncView, views: readonly DeploymentView[]): readonly Failure[] => {
+  const { desired, live } = view;
   const bad = views.filter(({ status }) => NEEDS_PERSON.has(status));
   if (bad.length === 0) return [];
   const jobs = new Map(desired.jobs.map((job) => [job.id, job]));
-  const copies = listsOf(
-    live.nodes.flatMap(({ allocations }) => allocations),
-    ({ body }) => `${body.namespace}/${body.job}`,
-  );
+  const copies = copiesOf(live);
+  const secretsIn = createSecrets(view);
   return bad.flatMap(({ job, reason }): readonly Failure[] => {
-    const wanted = jobs.get(job);
-    const marked = wanted?.failed ?? null;
-    const secrets = wanted === undefined ? [] : secretsOf(wanted.spec);
-    if (marked !== null) return [{ job, evidence: marked.evidence }];
+    const marked = jobs.get(job)?.failed ?? null;
+    const secrets = secretsIn(job);
+    if (marked !== null) return [{ job, evidence: withoutSecrets(marked.evidence, secrets) }];
     const allocations = (copies.get(job) ?? []).flatMap(({ allocation, node, failure, health }) =>
       failure === null || health === 'healthy'
         ? []
@@ -147,17 +183,27 @@ const failuresOf = (
               node,
               task: failure.task,
               message: failure.message,
-              ...logOf(failure.log, secrets),
+              ...(failure.log === undefined ? {} : { log: failure.log }),
             },
           ],
     );
     if (allocations.length === 0) return [];
-    return [{ job, evidence: { reason: reason ?? 'copies fail', allocations } }];
+    const found = { reason: reason ?? 'copies fail', allocations };
+    return [{ job, evidence: withoutSecrets(found, secrets) }];
   });
 };
 
-const logOf = (log: readonly string[] | undefined, secrets: readonly string[]) =>
-  log === undefined ? {} : { log: log.map((line) => maskedLine(line, secrets)) };
+const withoutSecrets = (
+  { reason, allocations }: Evidence,
+  secrets: readonly string[],
+): Evidence => ({
+  reason: hideSecrets(reason, secrets),
+  allocations: allocations.map(({ log, ...one }) => ({
+    ...one,
+    message: hideSecrets(one.message, secrets),
+    ...(log === undefined ? {} : { log: log.map((line) => maskedLine(line, secrets)) }),
+  })),
+});
 
 /** One line a failure in the summary, the logs behind folds. */
 export const failureBlocks = (failures: readonly Failure[], visibility: Visibility): Blocks => {

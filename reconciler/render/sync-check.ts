@@ -21,7 +21,13 @@ import type { DeploymentView } from '../../schema/plan.ts';
 import { approveButton, BUTTONS } from './buttons.ts';
 import { cut, paragraph, RANK, type Block } from './cut.ts';
 import { code, commitCode, sentence, words } from './markdown.ts';
-import { failureBlocks, stateBlocks, type Failure, type SyncView } from './sync-blocks.ts';
+import {
+  failureBlocks,
+  shownView,
+  stateBlocks,
+  type Failure,
+  type SyncView,
+} from './sync-blocks.ts';
 import { concernOf, isOnItsWay, sumOf, waveOf } from './sync-jobs.ts';
 import { FULL, visibilityOf, type Visibility } from './visibility.ts';
 import { many, manyCopies, STATUS_WORDS } from './words.ts';
@@ -33,7 +39,8 @@ export const syncStanding = (view: SyncView): Pick<CheckBody, 'status' | 'conclu
 };
 
 /** Of the newest commit of the branch. */
-export const syncCheck = (view: SyncView): CheckBody => {
+export const syncCheck = (seen: SyncView): CheckBody => {
+  const view = shownView(seen);
   const visibility = visibilityOf(view.desired);
   const state = stateOf(view, visibility);
   const { summary, text } = stateBlocks(view, { visibility, verdict: state.verdict });
@@ -167,9 +174,38 @@ const rollingState = (
     status: begun || first === undefined ? 'in_progress' : 'queued',
     conclusion: null,
     title,
-    verdict: begun ? '**On its way.**' : '**Waits for its turn.**',
+    verdict:
+      restingWords(view, open, visibility) ??
+      (begun ? '**On its way.**' : '**Waits for its turn.**'),
   };
 };
+
+/** All that is left waits for a person, without a limit in time; null: it goes on by itself. */
+const restingWords = (
+  view: SyncView,
+  open: readonly DeploymentView[],
+  visibility: Visibility,
+): string | null => {
+  const [first] = open;
+  if (first === undefined || !open.every(({ status }) => RESTS.has(status))) return null;
+  const isSeen = visibility.job(first.job);
+  const more = open.length === 1 ? '' : ` and ${many(open.length - 1, 'more job')}`;
+  const name = `${isSeen ? code(first.job) : 'a job'}${more}`;
+  const command = (what: string): string => code(`purser ${what} ${isSeen ? first.job : 'JOB'}`);
+  const isCanary = first.status === 'canary';
+  // The button takes back this commit, whatever brought the canary in.
+  const isOwn = open.every(({ commit }) => commit.oid === view.desired.commit.oid);
+  const back =
+    isOwn && buttonsOf(view).some(({ id }) => id === 'rollback')
+      ? 'Press *Roll back* to take the commit back.'
+      : `To go back: ${command('rollback')}.`;
+  return isCanary
+    ? `**The canary of ${name} is healthy and waits, for as long as nobody decides.** ` +
+        `Press *Promote*, or run ${command('promote')}, and the rest of the copies follow. ${back}`
+    : `**The rollout of ${name} is paused, until somebody resumes it:** ${command('resume')}. ${back}`;
+};
+
+const RESTS: ReadonlySet<DeploymentView['status']> = new Set(['canary', 'paused']);
 
 /** `shop/web 3/10 healthy, wave 2 of 4`. */
 const progressOf = (

@@ -48,7 +48,7 @@ describe('the merge of a pull request, in memory', () => {
   });
   afterEach(() => {
     for (const reader of opened.splice(0)) reader.close();
-    fs.rmSync(root, { recursive: true, force: true });
+    fs.rmSync(root, { recursive: true, force: true, maxRetries: 5 });
   });
 
   /** Two branches from one start. */
@@ -158,6 +158,20 @@ describe('the merge of a pull request, in memory', () => {
     git(work, 'merge', '--quiet', '--no-edit', head);
     const theirs = merged(await open().read({ base, head: git(work, 'rev-parse', 'HEAD') }));
     expect(textsOf(theirs.files)).toEqual(textsOf(found.files));
+  });
+
+  test('a file in the way of what a renamed folder would take along is a conflict, as in Git', async () => {
+    const text = 'a\nb\nc\n';
+    commit({ 'jobs/a/x.yaml': text, 'jobs/b/x.yaml': text, 'jobs/c/y.yaml': text });
+    const start = git(work, 'rev-parse', 'HEAD');
+    const base = commit({ 'jobs/c/y.yaml': null, 'jobs/b/y.yaml': text });
+    branch('pull', start);
+    const head = commit({ 'jobs/a/x.yaml': null, 'jobs/c/x.yaml': text });
+    expect(() => git(work, 'merge-tree', '--write-tree', base, head)).toThrow();
+    expect(await open().read({ base, head })).toEqual({
+      kind: 'conflict',
+      files: ['jobs/b/x.yaml', 'jobs/c/x.yaml'],
+    });
   });
 
   test('conflicts name their files below the directory; those outside are of no concern', async () => {

@@ -108,7 +108,7 @@ describe('files', () => {
   });
 
   test('a check on a port that nobody listens on fails the version, and it goes back', async () => {
-    const text = web('2')
+    const text = appJob({ image: '%APP%', version: '2', count: 2, healthyDeadline: '10s' })
       .replace('{ http: 8080 }', '{ http: 8080, admin: 9999 }')
       .replace('healthcheck: { http: /healthz, port: http', 'healthcheck: { tcp: admin');
     const bad = cluster.commit({ [FILE]: text }, 'asks the wrong port');

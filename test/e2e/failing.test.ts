@@ -21,7 +21,7 @@ import { get, traffic } from '../support/traffic.ts';
 const WEB = 'shop/web';
 const FILE = 'jobs/shop/web.yaml';
 const web = (version: string, changes: Partial<Parameters<typeof appJob>[0]> = {}) =>
-  appJob({ image: '%APP%', version, count: 3, ...changes });
+  appJob({ image: '%APP%', version, count: 3, healthyDeadline: '15s', ...changes });
 
 let cluster: Cluster;
 beforeAll(async () => {
@@ -172,7 +172,7 @@ test('a registry that is down reverts nothing, and the rollout goes on when it i
   const text = image(web('r'), `${cluster.proxy.host}/app:2`);
   const commit = cluster.commit({ [FILE]: text }, 'while the registry is down');
   await cluster.until('the trouble is shown', (state) => unresolved(state, /503/));
-  await new Promise((done) => setTimeout(done, 12_000)); // longer than healthy_deadline
+  await new Promise((done) => setTimeout(done, 17_000)); // longer than healthy_deadline
   expect(cluster.git('rev-parse', 'HEAD')).toBe(commit);
   expect(deploymentOf(await cluster.state(), WEB)?.status).not.toBe('failed');
   cluster.proxy.meet(() => 'pass');

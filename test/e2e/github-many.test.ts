@@ -24,7 +24,7 @@ const GITHUB_TEXT_LIMIT = 65_535;
 const PLAN_WRITES = 2;
 /** Of ten minutes; this takes one. */
 const WRITES_MAX = 20;
-const SOON = { timeout: 30_000, interval: 200 };
+const SOON = { timeout: 90_000, interval: 200 };
 
 const fileOf = (job: string): string => `jobs/${job}.yaml`;
 const job = (version: string, fails = false): string =>

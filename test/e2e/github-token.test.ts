@@ -8,7 +8,7 @@ import { startGitHubCluster, type GitHubCluster } from '../support/github-cluste
 const FILE = 'jobs/shop/web.yaml';
 const web = (version: string) => appJob({ image: '%APP%', version, count: 3 });
 /** GitHub is asked every ten seconds. */
-const SOON = { timeout: 60_000, interval: 200 };
+const SOON = { timeout: 120_000, interval: 200 };
 
 let world: GitHubCluster;
 beforeAll(async () => {

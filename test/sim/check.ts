@@ -8,6 +8,7 @@ import type { View } from '../../reconciler/cycle.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
 import type { NodeOrders } from '../../schema/orders.ts';
 import { slotName } from '../../schema/ids.ts';
+import { kindOf } from '../../schema/lifecycle.ts';
 import type { Ms } from '../../schema/spec.ts';
 import { ordersHash } from '../../schema/wire.ts';
 import type { RepoCommit } from './fake/git.ts';
@@ -19,6 +20,7 @@ import { allocationOf, idOf, tagOf, type Copy, type SimNode, type Truth } from '
 import type { CheckOptions, Context } from './check-context.ts';
 import { checkCountCommit, checkScaleDown } from './check-counts.ts';
 import { checkIntroduced } from './check-deployments.ts';
+import { createLifecycleCheck, type LifecycleCheck } from './check-lifecycle.ts';
 import { checkFailed, checkRevert, checkStops } from './check-orders.ts';
 import { checkFollowed, checkOrdered, checkOwnCounts } from './check-policies.ts';
 
@@ -31,6 +33,8 @@ export interface Violation {
 export interface Checker {
   readonly violations: readonly Violation[];
   readonly fail: (rule: string, detail: string) => void;
+  /** Tasks with an order that began, by kind. */
+  readonly tasks: LifecycleCheck['seen'];
   readonly started: (machine: Machine, container: SimContainer) => void;
   readonly ended: (machine: Machine, container: SimContainer) => void;
   readonly accepted: (node: string, before: NodeOrders | null, orders: NodeOrders) => void;
@@ -83,13 +87,16 @@ export const createChecker = (options: CheckOptions): Checker => {
     stopped: new Set<string>(),
   };
   const past = { disturbances, starts, reverted, followed: new Map<string, string>() };
+  const tasks = createLifecycleCheck(truth, fail);
   const context: Context = { ...options, ...seen, ...past, fail };
   return {
     violations,
     fail,
+    tasks: tasks.seen,
     started: (machine, container) => {
+      tasks.started(machine, container);
       const copy = copyOf(truth, machine, container);
-      if (copy === null) return;
+      if (copy === null || !isMain(copy, container)) return;
       checkCapacity(context, copy.node);
       checkSurge(context, copy);
       checkSingleton(context, copy);
@@ -99,8 +106,10 @@ export const createChecker = (options: CheckOptions): Checker => {
       checkVolume(context, copy);
     },
     ended: (machine, container) => {
+      tasks.ended(machine, container);
       const copy = copyOf(truth, machine, container);
-      if (copy !== null) checkBudget(context, copy, wasWell(truth, container));
+      if (copy !== null && isMain(copy, container))
+        checkBudget(context, copy, wasWell(truth, container));
     },
     accepted: (node, before, orders) => checkGenerations(context, { node, before, orders }),
     ordered: (orders) => {
@@ -135,6 +144,10 @@ const copyOf = (truth: Truth, { name }: Machine, container: SimContainer): Copy 
   if (allocation === null || node === undefined || body === undefined) return null;
   return { allocation, node, body, containers: [container] };
 };
+
+/** What the copy is there for; of the others check-lifecycle.ts says what must hold. */
+const isMain = ({ allocation, body }: Copy, { id }: SimContainer): boolean =>
+  body.spec.tasks.some((task) => kindOf(task) === 'main' && id === `${allocation}.${task.name}`);
 
 const wasWell = ({ time }: Truth, { behaviour, startedAt }: SimContainer): boolean =>
   behaviour.healthyAfterMs !== null && time.now() - startedAt >= behaviour.healthyAfterMs;

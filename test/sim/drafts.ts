@@ -3,6 +3,7 @@
 // reading files shows up too. Not here: when a draft changes (human.ts).
 
 import type { Behaviour, Registry } from './fake/registry.ts';
+import { helperPrograms, taskLines, type Helpers } from './ordered.ts';
 
 export interface JobDraft {
   readonly id: string;
@@ -36,6 +37,8 @@ export interface JobDraft {
   /** The port on the host; null: any. */
   readonly hostPort: number | null;
   readonly shutdownDelayMs: number;
+  /** Tasks of all kinds beside the main one (rules 15); null: none. */
+  readonly helpers: Helpers | null;
 }
 
 export interface Bounds {
@@ -70,28 +73,32 @@ const repositoryOf = (draft: JobDraft): string =>
 export const pushImage = (registry: Registry, draft: JobDraft): string => {
   const repository = repositoryOf(draft);
   const tag = `v${draft.version}`;
-  const { digest } = registry.push(repository, tag, draft.behaviour);
+  const { digest } = registry.push(repository, tag, draft.behaviour, helperPrograms(draft));
   return draft.pinned ? `${repository}:${tag}@${digest}` : `${repository}:${tag}`;
 };
 
-export const jobFile = (draft: JobDraft, reference: string): string =>
-  [
+export const jobFile = (draft: JobDraft, reference: string): string => {
+  const check =
+    'healthcheck: { http: /healthz, port: http, interval: 5s, timeout: 1s, retries: 2 }';
+  const volumes =
+    draft.volume === 'none'
+      ? []
+      : [`volumes: [{ name: data, path: /data, on_loss: ${draft.volume} }]`];
+  const isOne = draft.helpers === null;
+  const memory = `resources: { cpu: 100m, memory: ${draft.memoryMiB}MiB }`;
+  return [
     `# remark ${draft.remark}`,
-    `image: ${reference}`,
+    ...(isOne ? [`image: ${reference}`] : []),
     `count: ${countText(draft)}`,
     `priority: ${draft.priority}`,
     draft.hostPort === null
       ? 'ports: { http: 8080 }'
       : `ports: { http: { port: 8080, host: ${draft.hostPort} } }`,
-    'healthcheck: { http: /healthz, port: http, interval: 5s, timeout: 1s, retries: 2 }',
-    `resources: { cpu: 100m, memory: ${draft.memoryMiB}MiB }`,
-    'kill_timeout: 4s',
+    ...(isOne ? [check, memory, 'kill_timeout: 4s'] : []),
     ...(draft.shutdownDelayMs === 0 ? [] : [`shutdown_delay: ${draft.shutdownDelayMs}ms`]),
     ...(draft.stopped ? ['stopped: true'] : []),
     ...(draft.singleton ? ['singleton: true', 'stop_after: 15s'] : []),
-    ...(draft.volume === 'none'
-      ? []
-      : [`volumes: [{ name: data, path: /data, on_loss: ${draft.volume} }]`]),
+    ...(isOne ? volumes : []),
     ...(draft.broken ? ['imagine: nothing'] : []),
     'update:',
     `  max_parallel: ${draft.maxParallel}`,
@@ -100,8 +107,10 @@ export const jobFile = (draft: JobDraft, reference: string): string =>
     `  auto_promote: ${draft.autoPromote}`,
     `  auto_revert: ${draft.autoRevert}`,
     `  paused: ${draft.paused}`,
+    ...(isOne ? [] : taskLines(draft, reference, [check, ...volumes])),
     '',
   ].join('\n');
+};
 
 const countText = ({ count, bounds }: JobDraft): string =>
   bounds === null ? String(count) : `{ min: ${bounds.min}, max: ${bounds.max} }`;

@@ -10,6 +10,7 @@ import { GOOD } from './fake/registry.ts';
 import { isCounted, scheduleCounts } from './counts.ts';
 import { drawFaults, scheduleFaults, type FaultKind } from './faults.ts';
 import { goodBehaviour, type Intent } from './human.ts';
+import { drawHelpers, isOrdered } from './ordered.ts';
 import { NO_POLICY } from './policies.ts';
 import { differences } from './settle.ts';
 import { endSignatures, isSigned, scheduleSignatures } from './signing.ts';
@@ -49,7 +50,11 @@ const REST_MS: Ms = 30_000;
 /** A cluster with its people and faults, before anything happened. */
 export const prepareSeed = ({ seed, trace }: SeedOptions) => {
   const time = createTime({ seed, keepLines: trace });
-  const world = createWorld(time, drawScenario(time.random.fork('scenario')));
+  const drawn = drawScenario(time.random.fork('scenario'));
+  const world = createWorld(
+    time,
+    isOrdered(seed) ? inOrder(time.random.fork('tasks'), drawn) : drawn,
+  );
   const faults = drawFaults(time.random.fork('kinds'));
   scheduleFaults(world, faults, CHAOS_MS);
   schedulePeople(world);
@@ -167,6 +172,14 @@ const drawScenario = (random: Random): Scenario => {
   };
 };
 
+/** Some of its jobs have tasks of all kinds. */
+const inOrder = (random: Random, scenario: Scenario): Scenario => {
+  const jobs = [...scenario.first.jobs].map(
+    ([id, draft]) => [id, { ...draft, helpers: drawHelpers(random.fork(id)) }] as const,
+  );
+  return { ...scenario, first: { ...scenario.first, jobs: new Map(jobs) } };
+};
+
 const LOCAL_SHARE = 0.3;
 const VOLUME_SHARE = 0.12;
 const PORT_SHARE = 0.12;
@@ -228,6 +241,7 @@ export const plainJob = (job: string): JobDraft => ({
   volume: 'none',
   hostPort: null,
   shutdownDelayMs: 0,
+  helpers: null,
 });
 
 /** An even cluster for scenarios that are told, not drawn. */

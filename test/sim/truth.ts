@@ -4,6 +4,7 @@
 // partitions.
 // Not here: what is right or wrong (check.ts).
 
+import { isPoststop, runsToEnd } from '../../schema/lifecycle.ts';
 import type { AllocationBody, NodeOrders, NodeReport } from '../../schema/orders.ts';
 import type { Ms } from '../../schema/spec.ts';
 import type { Machine, SimContainer } from './fake/machine.ts';
@@ -44,7 +45,7 @@ export interface Truth {
   /** Copies with a running task, stopping ones included. */
   readonly running: () => readonly Copy[];
   readonly copiesOf: (job: string) => readonly Copy[];
-  /** Every task of the copy answers its checks. */
+  /** Every task of the copy that lives as long as it does answers its checks. */
   readonly well: (copy: Copy) => boolean;
   /** The runner was told to stop it, or it stands no longer in its orders. */
   readonly orderedToStop: (node: SimNode, allocation: string) => boolean;
@@ -72,15 +73,25 @@ export const createTruth = (time: SimTime, nodes: ReadonlyMap<string, SimNode>):
     freeAt: new Map(),
     losses: [],
     running,
-    copiesOf: (job) => running().filter(({ body }) => idOf(body) === job),
-    well: ({ containers, body, node }) =>
-      containers.length === body.spec.tasks.length && containers.every(node.machine.well),
+    copiesOf: (job) => running().filter((copy) => idOf(copy.body) === job && !isEnding(copy)),
+    well: ({ allocation, containers, body, node }) => {
+      const living = body.spec.tasks.filter((task) => !runsToEnd(task));
+      const ids = new Set(living.map(({ name }) => `${allocation}.${name}`));
+      const here = containers.filter(({ id }) => ids.has(id));
+      return here.length === living.length && here.every(node.machine.well);
+    },
     orderedToStop: ({ disk }, allocation) => {
       const item = disk.orders?.items.find((entry) => entry.allocation === allocation);
       return item?.kind !== 'run';
     },
   };
 };
+
+/** Only what cleans up after the copy runs: it serves nobody any more. */
+const isEnding = ({ allocation, containers, body }: Copy): boolean =>
+  containers.every(({ id }) =>
+    body.spec.tasks.some((task) => isPoststop(task) && id === `${allocation}.${task.name}`),
+  );
 
 /** A container's id is `<allocation>.<task>` (schema/ids). */
 export const allocationOf = ({ id }: Pick<SimContainer, 'id'>): string | null =>

@@ -50,6 +50,11 @@ export interface AppJob {
   readonly order?: 'stop-first' | 'start-first';
   readonly maxParallel?: number;
   readonly fail?: 'crash' | 'sick';
+  /**
+   * Default: ten seconds where it is to be missed, and longer than a start takes on a busy machine
+   * where it is not.
+   */
+  readonly healthyDeadline?: string;
   /** Further lines, as they stand in the file. */
   readonly more?: readonly string[];
 }
@@ -69,8 +74,8 @@ export const appJob = (job: AppJob): string =>
     `  order: ${job.order ?? 'stop-first'}`,
     `  max_parallel: ${job.maxParallel ?? 1}`,
     '  min_healthy_time: 1s',
-    '  healthy_deadline: 10s',
-    '  progress_deadline: 30s',
+    `  healthy_deadline: ${job.healthyDeadline ?? (job.fail === 'sick' ? '10s' : '40s')}`,
+    '  progress_deadline: 90s',
     '  max_failures: 1',
     'restart: { attempts: 1, interval: 5m, delay: 500ms }',
     'reschedule: { delay: 1s, delay_function: constant }',

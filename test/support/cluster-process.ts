@@ -33,7 +33,7 @@ export interface ProgramAsk {
 }
 
 /** A program that does not end within this time of SIGTERM hangs: that fails the test. */
-const END_LIMIT_MS = 15_000;
+const END_LIMIT_MS = 60_000;
 
 export const program = (ask: ProgramAsk): Program => {
   let child: ChildProcess | null = null;

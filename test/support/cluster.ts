@@ -51,6 +51,8 @@ export interface Cluster {
   readonly nodes: readonly TestNode[];
   readonly node: (name: string) => TestNode;
   readonly reconciler: Program;
+  /** Lets a node's machine join, with `tls`; its runner is not started. */
+  readonly joining: (node: TestNode) => Promise<void>;
   readonly registry: TestRegistry;
   /** What job files name, and where registries can be made to fail. */
   readonly proxy: TestProxy;
@@ -81,8 +83,8 @@ export interface ClusterOptions {
   readonly files: FileSet;
   /** Lines of cluster.yaml besides name and policies. */
   readonly settings?: readonly string[];
-  /** `tcp`: the reconciler lives in a namespace of its own and listens on a port. */
-  readonly link?: 'unix' | 'tcp';
+  /** `tls`: the reconciler lives in a namespace of its own, and the nodes join it by tokens. */
+  readonly link?: 'unix' | 'tls';
   /** Another repository than the work tree: an http URL. */
   readonly url?: (workTree: string) => Promise<string>;
   /** Before the runners start: mounts below a node's root. */
@@ -94,7 +96,7 @@ export interface ClusterOptions {
 
 const CLUSTER = 'e2e';
 const LINK_PORT = 7420;
-const LIMIT_MS = 45_000;
+const LIMIT_MS = 120_000;
 const STEP_MS = 100;
 const LOG_LINES = 30;
 const HERE = resolve(import.meta.dirname, '../..');
@@ -115,7 +117,7 @@ export const startCluster = async (options: ClusterOptions): Promise<Cluster> =>
 type Undo = (() => Promise<void> | void)[];
 
 const assemble = async (root: string, options: ClusterOptions, undo: Undo): Promise<Cluster> => {
-  undo.push(() => rmSync(root, { recursive: true, force: true }));
+  undo.push(() => rmSync(root, { recursive: true, force: true, maxRetries: 5 }));
   const names = Array.from({ length: options.nodes }, (_, index) => `n${index + 1}`);
   const spaces = [...names, 'ctl'];
   undo.push(() => partNodes(root, spaces));
@@ -128,22 +130,24 @@ const assemble = async (root: string, options: ClusterOptions, undo: Undo): Prom
   undo.push(proxy.close);
   const image = `${proxy.host}/app:1`;
   await pushApp(registry, '1');
-  const repository = makeRepository(root, { options, names, image, host: proxy.host });
+  const listed = options.link === 'tls' ? [] : names; // those that join are listed then
+  const repository = makeRepository(root, { options, names: listed, image, host: proxy.host });
   const logins = join(root, 'logins.json');
   writeFileSync(logins, '{}');
   mkdirSync(join(root, 'logs'));
-  const tcp = options.link === 'tcp';
-  const link = tcp ? `${control?.address}:${LINK_PORT}` : `unix:${join(root, 'link.sock')}`;
+  const isTls = options.link === 'tls';
+  const door = `${control?.address}:${LINK_PORT}`;
+  const link = isTls ? [] : ['--link', `unix:${join(root, 'link.sock')}`];
   const socket = join(root, 'control.sock');
   const registries = ['--registry-credentials', logins, '--insecure-registry', proxy.host];
-  const common = ['--root', root, '--cluster', CLUSTER, '--link', link, ...registries];
+  const common = ['--root', root, '--cluster', CLUSTER, ...link, ...registries];
   const url = (await options.url?.(repository)) ?? repository;
-  const words = options.words?.(root) ?? [];
+  const words = [...(isTls ? ['--listen', door] : []), ...(options.words?.(root) ?? [])];
   const reconciler = program({
     name: 'the reconciler',
     args: [MAIN, 'reconciler', ...common, '--repository', url, ...words, '--end-with-stdin'],
     log: join(root, 'logs/reconciler.log'),
-    netns: tcp ? netnsName(root, 'ctl') : null,
+    netns: isTls ? netnsName(root, 'ctl') : null,
     env: {},
     // As `purser up` starts it: beside hundreds of containers that start it would wait for its turn.
     priority: RECONCILER_PRIORITY,
@@ -172,9 +176,16 @@ const assemble = async (root: string, options: ClusterOptions, undo: Undo): Prom
     };
   });
   undo.push(() => removeNodes(nodes));
-  for (const { runner } of nodes) runner.start();
-  reconciler.start();
   undo.push(() => endAll([reconciler, ...nodes.map(({ runner }) => runner)]));
+  reconciler.start();
+  const asking = { root, socket, repository, image, nodes, reconciler };
+  const askable = askers(asking);
+  const joining = async (node: TestNode) => joinNode(node, { door, purser: askable.purser });
+  if (isTls) {
+    await askable.until('the reconciler reads its repository', () => true);
+    for (const node of nodes) await joining(node);
+  }
+  for (const { runner } of nodes) runner.start();
   const close = () => closeAll({ root, nodes, undo });
   return {
     root,
@@ -187,9 +198,21 @@ const assemble = async (root: string, options: ClusterOptions, undo: Undo): Prom
     logins,
     image,
     close,
+    joining,
     node: (name) => nodeOf(nodes, name),
-    ...askers({ root, socket, repository, image, nodes, reconciler }),
+    ...askable,
   };
+};
+
+/** As a person does it: a token here, and the line that it prints on the machine that joins. */
+const joinNode = async (
+  { name, root, netns }: TestNode,
+  { door, purser }: { readonly door: string; readonly purser: Cluster['purser'] },
+): Promise<void> => {
+  const { token } = JSON.parse(await purser('node', 'token', '--json')) as { token: string };
+  const words = ['node', 'join', door, '--only', '--name', name, '--node-root', root];
+  const inside = [`--net=/run/netns/${netns}`, process.execPath, MAIN, ...words];
+  await exec('nsenter', inside, { env: { ...process.env, PURSER_TOKEN: token } });
 };
 
 const nodeOf = (nodes: readonly TestNode[], name: string): TestNode => {
@@ -221,7 +244,7 @@ const makeRepository = (root: string, { options, names, image, host }: Place): s
   const folder = initRepository(join(root, 'repository'));
   git(folder, 'config', 'user.name', 'Ada');
   git(folder, 'config', 'user.email', 'ada@example.org');
-  const settings = options.settings ?? ['lost_after: 8s'];
+  const settings = options.settings ?? ['lost_after: 20s'];
   const cluster = [
     `name: ${CLUSTER}`,
     ...settings,

@@ -113,7 +113,7 @@ export const planOf = async (scene: PullScene): Promise<PullPlan> => {
   const read = createReader(memos.compile.reads);
   return {
     kind: 'planned',
-    ...plannedOf({ foreseen, before, after, paths: [], read }),
+    ...plannedOf({ foreseen, before, after, paths: Object.keys(scene.change), read }),
     base: head.desired.commit.oid,
     head: last.commit.oid,
     snapshot: '3f2a9c01d4e8',

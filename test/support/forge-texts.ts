@@ -110,6 +110,7 @@ export const rareChecks = async (): Promise<ReadonlyMap<string, CheckBody>> => {
   const open = [{ path: WEB, blob: 'b2', owners: ['@shop/web'] }];
   const unjudged = 'GitHub does not let Purser read who is in @shop/web (403)';
   const waiting = planCheck(removal, context);
+  const asking = planCheck(...sceneOf('owners'));
   const [below, unsigned] = refusedEach(UNSIGNED);
   if (below === undefined || unsigned === undefined) throw new Error('two commits');
   return new Map([
@@ -119,6 +120,7 @@ export const rareChecks = async (): Promise<ReadonlyMap<string, CheckBody>> => {
     ['owners-unjudged', planCheck(rollout, { ...context, open, unjudged })],
     ['closed', { ...waiting, ...closedCheck(waiting, false) }],
     ['closed-merged', { ...waiting, ...closedCheck(waiting, true) }],
+    ['closed-owners', { ...asking, ...closedCheck(asking, false) }],
     ['sync-refused-rewritten', refusedCheck({ message: REWRITTEN })],
     ['sync-refused-unsigned', refusedCheck(unsigned)],
     ['sync-refused-below', refusedCheck(below)],

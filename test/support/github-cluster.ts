@@ -43,7 +43,7 @@ export type GitHubClusterOptions = Pick<ClusterOptions, 'nodes' | 'files' | 'set
     readonly tokenOf?: string;
   };
 
-const LIMIT_MS = 60_000;
+const LIMIT_MS = 180_000;
 
 export const startGitHubCluster = async (options: GitHubClusterOptions): Promise<GitHubCluster> => {
   const { limits, tokenOf, ...rest } = options;
@@ -78,7 +78,7 @@ export const startGitHubCluster = async (options: GitHubClusterOptions): Promise
   }
 };
 
-const forgeWords = (hub: GitHub, root: string, port: number): readonly string[] => {
+export const forgeWords = (hub: GitHub, root: string, port: number): readonly string[] => {
   const file = (name: string, text: string) => {
     writeFileSync(join(root, name), text, { mode: 0o600 });
     return name;

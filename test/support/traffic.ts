@@ -18,8 +18,8 @@ export interface Traffic {
   }>;
 }
 
-/** An answer later than this failed. */
-const LATE_MS = 2000;
+/** An answer later than this failed: whoever is gone never answers, a busy machine does late. */
+const LATE_MS = 8000;
 const PAUSE_MS = 15;
 
 export const traffic = async (socket: string, job: string): Promise<Traffic> => {

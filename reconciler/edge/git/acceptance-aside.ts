@@ -24,11 +24,13 @@ interface Aside {
   /** The newest accepted commit, which is not on the walked line. */
   readonly newest: Commit;
   readonly walked: Walked;
+  /** When that commit was first seen, in seconds since 1970; null: not known. */
+  readonly seenAt: number | null;
 }
 
 /** False: it ends at a commit that is newer still, or at one that a person has just resumed at. */
 export const leadsAside = async (
-  { known, newest, walked }: Aside,
+  { known, newest, walked }: Omit<Aside, 'seenAt'>,
   ledger: Ledger,
 ): Promise<boolean> => {
   const [end] = walked.commits;
@@ -40,7 +42,7 @@ export const leadsAside = async (
 };
 
 /** After what was in sync last: an earlier record was of another time. */
-const isResumedAt = (ledger: Ledger, oid: string): boolean =>
+export const isResumedAt = (ledger: Ledger, oid: string): boolean =>
   ledger
     .slice(ledger.findLastIndex(({ kind }) => kind === 'synced') + 1)
     .some((record) => record.kind === 'resume' && record.commit === oid);
@@ -50,7 +52,7 @@ const isResumedAt = (ledger: Ledger, oid: string): boolean =>
  * line of the newest accepted commit alone; `to`: what the line is where all of it is accepted.
  */
 export const judgeAside = async (
-  { known, newest, walked: { commits, end } }: Aside,
+  { known, newest, seenAt, walked: { commits, end } }: Aside,
   from: Line,
   to: (head: Commit) => Promise<Line>,
 ): Promise<Line> => {
@@ -71,10 +73,28 @@ export const judgeAside = async (
   if (line.refused.length > 0) return { ...from, refused: line.refused };
   const { committedAt } = await known.facts(head, judge);
   // Somebody may push by force what others signed long ago: under an older policy, with older files.
-  if (news.length > 0 && committedAt >= judge.committedAt) return to(head);
-  const reason = { kind: 'went-back', behind: newest.oid } as const;
+  const notBefore = madeBy(judge.committedAt, seenAt);
+  if (news.length > 0 && committedAt >= notBefore) return to(head);
+  const isBack = news.length === 0;
+  const dated = isBack ? {} : { from: timeOf(notBefore) };
+  const reason = { kind: 'went-back', behind: newest.oid, ...dated } as const;
   return { ...from, refused: [{ commit: head.oid, reason }] };
 };
+
+/**
+ * A commit that is dated after it was seen was made by a clock that runs ahead. What is made in its
+ * place by a clock that is right is older by its date, and newer all the same. Further ahead than
+ * this, it may as well be our own clock that is wrong: then the date counts.
+ */
+const AHEAD_AT_MOST_S = 24 * 3600;
+
+const madeBy = (committedAt: number, seenAt: number | null): number =>
+  seenAt !== null && committedAt - seenAt <= AHEAD_AT_MOST_S
+    ? Math.min(committedAt, seenAt)
+    : committedAt;
+
+const timeOf = (epochSeconds: number): string =>
+  new Date(epochSeconds * 1000).toISOString().replace('.000Z', 'Z');
 
 /** Along first parents, so far as a line is judged. */
 const lineOf = async (known: Known, from: Commit): Promise<ReadonlySet<string>> => {

@@ -9,7 +9,7 @@ import { afterCommit, JUDGED_COMMITS, verdictOn } from '../../../schema/acceptan
 import type { Ledger } from '../../../schema/ledger.ts';
 import { refusedWords } from '../../../schema/refused-words.ts';
 import type { RefusedCommit, RefusedCommits } from '../../../schema/source.ts';
-import { judgeAside, leadsAside, type Walked } from './acceptance-aside.ts';
+import { isResumedAt, judgeAside, leadsAside, type Walked } from './acceptance-aside.ts';
 import { broken, RefusedHead } from './failure.ts';
 import type { Commit } from './format.ts';
 import { POLICY_COMMITS, REFUSED_TOLD } from './limits.ts';
@@ -38,6 +38,10 @@ export interface Asked {
   readonly ledger: Ledger;
   /** What was acted on last, in this session; null: nothing yet. */
   readonly settled: string | null;
+  /** When that was first done, in seconds since 1970; absent: not known. */
+  readonly settledAt?: number;
+  /** It asked for signatures. */
+  readonly wasAsked?: boolean;
   /** A commit that is trusted whoever signed it; null: the first one is, on first use. */
   readonly trusted: string | null;
   /** The repository, for people. */
@@ -104,13 +108,16 @@ const judgeLine = async (judging: Judging, { commits, end }: Walked): Promise<Li
   const [first, ...rest] = commits;
   if (first === undefined) throw new Error('a line has at least one commit');
   const newest = await newestKnown(known, anchors);
+  await mustNotBeLost(judging, { first, newest });
   const isBeside = newest !== null && newest.oid !== first.oid;
   if (isBeside && (await policyAt(known, newest)).verify !== 'none') {
     const aside = { known, newest, walked: { commits, end } };
     if (await leadsAside(aside, judging.asked.ledger)) {
       if (end === 'root') mustNotBeTrusted(judging.asked);
       const from = await fromAccepted(known, newest);
-      return judgeAside(aside, from, (head) => fromAccepted(known, head));
+      const { settled, settledAt } = judging.asked;
+      const seenAt = newest.oid === settled ? (settledAt ?? null) : null;
+      return judgeAside({ ...aside, seenAt }, from, (head) => fromAccepted(known, head));
     }
   }
   let line = end === 'root' ? await fromRoot(judging, first) : await fromAccepted(known, first);
@@ -128,6 +135,30 @@ const newestKnown = async (
   }
   return null;
 };
+
+/**
+ * Git may have thrown away what was accepted last, after the branch was rewritten. If that asked
+ * for signatures, nobody can say any more whose: what the branch says of it now is its own word.
+ */
+const mustNotBeLost = async (
+  { known, asked, anchors }: Judging,
+  { first, newest }: { readonly first: Commit; readonly newest: Commit | null },
+): Promise<void> => {
+  const [last] = anchors;
+  if (last === undefined || last === newest?.oid || last === asked.trusted) return;
+  if (anchors.has(first.oid) && isResumedAt(asked.ledger, first.oid)) return;
+  const synced = asked.ledger.findLast(({ kind }) => kind === 'synced');
+  const isKept = synced?.kind === 'synced' && synced.verify !== undefined;
+  const isOlder = newest !== null && (await policyAt(known, newest)).verify !== 'none';
+  if (asked.wasAsked !== true && !isKept && !isOlder) return;
+  throw new RefusedHead(asked.head, lostWords(asked, last));
+};
+
+const lostWords = ({ name, head }: Asked, last: string): string =>
+  `${name}: the branch was rewritten: commit ${last.slice(0, 12)}, which was accepted last and asks ` +
+  `for signatures, is not in the repository any more, so nobody can say who may sign ` +
+  `${head.slice(0, 12)}. Nothing is synced until it is pushed again (git push --force, from a clone ` +
+  `that has it), or until somebody who has looked at the branch runs \`purser resume --at ${head}\``;
 
 const fromAccepted = async (known: KnownCommits, commit: Commit): Promise<Line> => ({
   accepted: commit.oid,

@@ -3,7 +3,7 @@
 // that would not be accepted. Not here: the rules (schema/acceptance.ts), the way along the line
 // (acceptance-line), the signatures (verify), the merge (host-merge).
 
-import type { CommitFacts, Judge } from '../../../schema/acceptance.ts';
+import type { CommitFacts, Judge, Verify } from '../../../schema/acceptance.ts';
 import { JUDGED_COMMITS, needsMerge, verdictOn } from '../../../schema/acceptance.ts';
 import type { MergeFacts } from '../../../schema/forge.ts';
 import type { Ledger } from '../../../schema/ledger.ts';
@@ -25,8 +25,8 @@ import { checkCommit } from './verify.ts';
 export interface Acceptance {
   /** Throws GitFailure (`broken`) where not even the first commit is accepted. */
   readonly of: (head: string, ledger: Ledger) => Promise<Judged>;
-  /** It is acted on: what builds on it is judged from there. */
-  readonly settle: (commit: string) => void;
+  /** It is acted on, at that time: what builds on it is judged from there. */
+  readonly settle: (commit: string, epochMs: number) => void;
   /** Of a commit that was accepted: people whose signature it bears, in lower case. */
   readonly signedBy: (commit: string) => Promise<readonly string[]>;
   /** null: it is no merge. */
@@ -55,6 +55,9 @@ export const createAcceptance = (options: AcceptanceOptions): Acceptance => {
   const checked = createMemory<CommitFacts>(REMEMBERED_VERDICTS);
   let open: Opened | null = null;
   let settled: string | null = null;
+  let settledAt = 0;
+  let wasAsked = false;
+  let verify: Verify = 'none';
   let said = '';
 
   const opened = (): Opened => {
@@ -68,15 +71,18 @@ export const createAcceptance = (options: AcceptanceOptions): Acceptance => {
     of: async (head, ledger) => {
       const work = working();
       const { trusted } = options;
-      const asked = { head, ledger, settled, trusted, name: base.name };
+      const asked = { head, ledger, settled, settledAt, wasAsked, trusted, name: base.name };
       const judged = await judgeBranch(knownBy(work), asked);
+      verify = judged.judge.policy.verify;
       const words = judged.refused === undefined ? '' : refusedWords(judged.refused);
       if (words !== '' && words !== said) options.log.warn({ head }, words);
       said = words;
       return judged;
     },
-    settle: (commit) => {
+    settle: (commit, epochMs) => {
+      if (commit !== settled) settledAt = Math.floor(epochMs / 1000);
       settled = commit;
+      wasAsked = verify !== 'none';
     },
     signedBy: (commit) => signersOf(working(), commit),
     mergeOf: async (oid) => {

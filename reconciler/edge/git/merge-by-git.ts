@@ -32,15 +32,15 @@ export const mergeByGit = async (
   const folder = fs.mkdtempSync(path.join(os.tmpdir(), 'purser-merge-'));
   try {
     prepare(folder, commonDir);
-    const verb = ['merge-tree', '--write-tree', '-z', '--name-only', '--no-messages'];
+    const verb = ['merge-tree', '--write-tree', '-z', '--name-only'];
     const { code, stdout } = await runGit({
       args: [`--git-dir=${folder}`, ...verb, ask.base, ask.head],
       env: { GIT_CONFIG_GLOBAL: '/dev/null', GIT_CONFIG_NOSYSTEM: '1', GIT_NO_LAZY_FETCH: '1' },
       timeoutMs: MERGE_MS,
     });
     if (code !== CLEAN && code !== CONFLICTS) return null;
-    const [tree = '', ...names] = stdout.toString('utf8').split('\0');
-    const files = names.flatMap((name) => belowDirectory(name, ask.directory));
+    const [tree = '', ...words] = stdout.toString('utf8').split('\0');
+    const files = conflictsIn(words).flatMap((name) => belowDirectory(name, ask.directory));
     if (files.length > 0) return conflictIn(files);
     if (!(await take(store, folder))) return null;
     const { folders } = store;
@@ -56,6 +56,25 @@ export const mergeByGit = async (
 };
 
 const UNTOUCHED: Merge = { kind: 'untouched' };
+
+/**
+ * Files in conflict, an empty word, and for each message: how many paths, the paths, its kind, its
+ * text. Files that a renamed folder would take along, with another one in their way, stand in a
+ * message alone.
+ */
+const conflictsIn = (words: readonly string[]): readonly string[] => {
+  const end = words.indexOf('');
+  const names = words.slice(0, Math.max(end, 0));
+  const told: string[] = [];
+  for (let at = end + 1; Number(words[at]) > 0;) {
+    const kindAt = at + 1 + Number(words[at]);
+    const paths = words.slice(at + 1, kindAt);
+    const isNamed = paths.some((one) => names.includes(one));
+    if (!isNamed && words[kindAt]?.startsWith('CONFLICT') === true) told.push(...paths);
+    at = kindAt + 2;
+  }
+  return [...names, ...told];
+};
 
 /** A repository without settings that sees the objects of the other one. */
 const prepare = (folder: string, commonDir: string): void => {

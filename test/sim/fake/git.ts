@@ -18,7 +18,7 @@ import type {
   SourceTree,
 } from '../../../schema/source.ts';
 import type { CommitAsk, EdgeFailure, SourcePort } from '../../../reconciler/ports.ts';
-import type { Screenable } from '../../../reconciler/screen.ts';
+import type { Screenable } from '../../../reconciler/screened-line.ts';
 import { changedFiles } from '../../support/tree.ts';
 import { UNSIGNED, type Signed } from '../policies.ts';
 import type { Process } from '../process.ts';

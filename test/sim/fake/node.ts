@@ -160,6 +160,7 @@ export const createProbes = ({ time, process, machine, disk }: NodeParts): Probe
           (container) =>
             network !== undefined &&
             container.id.startsWith(`${network.allocation}.`) &&
+            container.behaviour.isMute !== true &&
             machine.well(container),
         );
       const flaps = random.chance(machine.faults.flapping);

@@ -24,6 +24,8 @@ export interface Behaviour {
   readonly stopsAfterMs: Ms | null;
   readonly pull: 'ok' | 'never' | 'not-found';
   readonly commandFound: boolean;
+  /** It listens nowhere: a check of the group's port is answered by another. Absent: it listens. */
+  readonly isMute?: true;
 }
 
 export const GOOD: Behaviour = {

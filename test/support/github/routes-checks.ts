@@ -117,6 +117,9 @@ const change = (run: CheckRun, body: Json, nowMs: number): void => {
     typeof body[key] === 'string' ? body[key] : undefined;
   const conclusion = text('conclusion') ?? null;
   const status = text('status') ?? (conclusion === null ? run.status : 'completed');
+  if (conclusion === 'stale') {
+    throw invalid('conclusion', 'You cannot change a check run conclusion to `stale`.');
+  }
   if (text('status') === 'completed' && conclusion === null) {
     throw invalid('conclusion', 'conclusion is required when status is completed.');
   }

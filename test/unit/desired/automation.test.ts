@@ -102,6 +102,12 @@ describe('after the revert of what it wrote', () => {
     expect(webOf(after(resumed, by(BOT, image('4')))).standing.kind).toBe('head');
   });
 
+  it('the machine’s own revert of what another program wrote is nobody’s look', () => {
+    const other = after(reverted(bad), by(UPDATER, image('3')));
+    const commits = after(after(other, revertOf(other)), by(BOT, image('2')));
+    expect(webOf(commits).automation?.name).toBe(BOT.name);
+  });
+
   it('a person’s revert counts, by `git revert` and by `purser rollback`', () => {
     const before = story(first, bad);
     const oid = before.at(-1)?.commit.oid ?? '';

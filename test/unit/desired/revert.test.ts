@@ -2,7 +2,9 @@
 
 import { describe, expect, it } from 'vitest';
 import { createMemo } from '../../../reconciler/desired/memo.ts';
+import { atomicEdits, isAtomic } from '../../../reconciler/desired/revert-atomic.ts';
 import type { RevertTarget } from '../../../schema/desired.ts';
+import type { CommitChange, CommitInfo } from '../../../schema/source.ts';
 import { digestOf, jobOf, ready, settledMark, story, type Change } from '../../support/tree.ts';
 
 const CLUSTER = 'name: home\npolicies: {registries: [r.example]}\n';
@@ -87,6 +89,21 @@ describe('revert', () => {
     expect(textAfter(revert, 'configs/a')).toBe('old');
     expect(textAfter(revert, 'configs/b')).toBeNull();
     expect(after.settled).toBe(true);
+  });
+
+  it('leaves files to themselves that the settled version does not use', () => {
+    const mounts = `image: ${ref('2')}\nfiles: {/b: configs/b}\n`;
+    const before: Change = { [WEB]: `image: ${ref('1')}\n`, 'configs/b': 'old' };
+    const there = reverted(before, { [WEB]: mounts, 'configs/b': 'new' }).revert;
+    const edited = (revert: RevertTarget) =>
+      revert.kind === 'possible' ? revert.edits.map(({ path }) => path) : revert.why;
+    expect(edited(there), 'one that was there before').toEqual([WEB]);
+    const shared = reverted(
+      { [WEB]: `image: ${ref('1')}\n` },
+      { [WEB]: mounts, 'configs/b': 'new' },
+      { 'jobs/shop/api.yaml': `image: ${ref('1')}\nfiles: {/b: configs/b}\n` },
+    ).revert;
+    expect(edited(shared), 'one that another job uses by now').toEqual([WEB]);
   });
 
   it.each([
@@ -228,5 +245,30 @@ describe('a commit that is to be reverted as a whole (6.3)', () => {
   it('is asked for only once there is something to go back to', () => {
     const commits = story(first, { files: bad, trailers: [['Purser-Atomic', 'true']] });
     expect(ready(commits).tree.changes?.size).toBe(0);
+  });
+});
+
+describe('what keeps a commit from being reverted as a whole (6.3)', () => {
+  const oid = 'c'.repeat(40);
+  const asked = (files: CommitChange['files']) =>
+    atomicEdits({ path: WEB, changes: new Map([[oid, { commit: oid, files }]]) }, oid);
+
+  it('more files than are read, and one that is no text', () => {
+    expect(asked(null)).toMatchObject({ why: expect.stringMatching(/more files than are read/) });
+    const after = { kind: 'refused', blob: 'b2', why: 'not-utf8', size: 3 } as const;
+    const before = { ...after, blob: 'b1' };
+    const picture = { path: 'configs/logo', before, after, head: after };
+    expect(asked([picture])).toMatchObject({
+      why: expect.stringMatching(/configs\/logo is no text/),
+    });
+  });
+
+  it('another word than `true`', () => {
+    const said = (value: string) => ({
+      ...story({})[0]?.commit,
+      trailers: [['purser-ATOMIC', value]],
+    });
+    const is = (value: string) => isAtomic(said(value) as unknown as CommitInfo);
+    expect([is('true '), is('false'), is('no')]).toEqual([true, false, false]);
   });
 });

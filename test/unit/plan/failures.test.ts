@@ -171,3 +171,65 @@ it('at most max_parallel new copies are not yet healthy at once (5.5)', () => {
   const two = plan(desiredOf([job]), liveOf([...olds(job, {}, 2), fresh]), 0).steps;
   expect(two).toMatchObject([{ kind: 'start', slot: 'shop/web/main[1]', reason: 'fallback' }]);
 });
+
+describe('a copy on a node that is silent or lost', () => {
+  const job = aJob(words());
+  const late = aCopy(
+    job,
+    { node: 'n001', index: 0, attempt: 2 },
+    { ...STARTING, firstStartedForMs: 400_000, runningForMs: 400_000 },
+  );
+  const statusOf = (copies: readonly LiveAllocation[], silentForMs: number) => {
+    const n001 = { connected: silentForMs === 0, silentForMs };
+    return plan(desiredOf([job]), liveOf(copies, { n001 }), 0).deployments[0]?.status;
+  };
+
+  it('is not late: nobody knows how it is (6.1, 9.1)', () => {
+    expect(statusOf([...olds(job, {}, 1), late], 0)).toBe('failed');
+    expect(statusOf([...olds(job, {}, 1), late], 10_000)).toBe('rolling');
+    expect(statusOf([...olds(job, {}, 1), late], 40_000)).not.toBe('failed');
+  });
+
+  it('is no settled copy that fails as well', () => {
+    const ill = { ...olds(job, {}, 0)[0], health: 'unhealthy' as const, failure: aFailure() };
+    const copies = [...olds(job, {}, 2), ill as LiveAllocation];
+    const elsewhere = deaths(job, 2).map((copy) => ({ ...copy, node: 'n002' }));
+    expect(statusOf([...copies, ...elsewhere], 40_000)).toBe('failed');
+  });
+
+  it('and does not stall it: what follows in its slot is another copy', () => {
+    const failure = aFailure({ kind: 'check-failed' });
+    const ill = aCopy(
+      job,
+      { node: 'n001', index: 0, attempt: 2 },
+      { health: 'unhealthy', healthyForMs: null, failure },
+    );
+    expect(statusOf([...olds(job, {}, 1), ill], 0)).toBe('stalled');
+    expect(statusOf([...olds(job, {}, 1), ill], 40_000)).toBe('rolling');
+  });
+});
+
+it('a version that never gets so far as to be late fails after progress_deadline too (6.2)', () => {
+  const job = aJob(words({ progressDeadlineMs: 60_000 }));
+  const at = (ageMs: number) =>
+    look(job, [
+      ...olds(job, {}, 1),
+      aCopy(
+        job,
+        { node: 'n001', index: 0, attempt: 2 },
+        { ...STARTING, firstStartedForMs: ageMs, runningForMs: ageMs },
+      ),
+    ]).status;
+  expect(at(59_000)).toBe('rolling');
+  expect(at(60_000)).toBe('failed');
+});
+
+it('without a settled version its copies go on trying, stalled and failed alike (6.2)', () => {
+  const job = aJob({ version: 'v1', count: 3 });
+  const one = look(job, deaths(job, 1));
+  expect(one).toMatchObject({ status: 'stalled', stops: [] });
+  expect(one.starts).toContain('shop/web/main[1]');
+  const two = look(job, deaths(job, 2));
+  expect(two).toMatchObject({ status: 'failed', proposals: [], stops: [] });
+  expect(two.starts).toContain('shop/web/main[1]');
+});

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { plan } from '../../../reconciler/plan/plan.ts';
 import { judge } from '../../../reconciler/render/plan-verdict.ts';
 import type { DesiredJob, DesiredState, SyncedGroup } from '../../../schema/desired.ts';
-import type { LiveState } from '../../../schema/live.ts';
+import type { LiveAllocation, LiveState } from '../../../schema/live.ts';
 import type { Summary } from '../../../schema/summary.ts';
 import {
   aCopy,
@@ -283,20 +283,40 @@ describe('a lost node that this reconciler never heard from', () => {
   });
 });
 
+describe('slots that hold no live copy', () => {
+  const job = aJob({ count: 0 }, { settled: true });
+  const desired = desiredOf([job], { synced: new Map([[job.id, [plain(3)]]]) });
+  const [first, ...rest] = copiesOf(job, 3);
+  const others = (facts: Partial<LiveAllocation>) =>
+    plan(
+      desired,
+      liveOf([...(first ? [first] : []), ...rest.map((one) => ({ ...one, ...facts }))]),
+      0,
+    ).guarded;
+
+  it('count for nothing: dead ones, and those that stop already', () => {
+    expect(others({})).toHaveLength(1);
+    expect(others({ phase: 'dead', health: 'unhealthy', runningForMs: null })).toEqual([]);
+    expect(others({ stopping: true })).toEqual([]);
+  });
+});
+
+const approvalOf = (slots: readonly string[]): DesiredState['approvals'][number] => ({
+  kind: 'approval',
+  id: 'a1',
+  by: 'grace <2+grace@forge>',
+  at: '2026-01-01T00:00:00Z',
+  commit: 'head',
+  slots,
+  nodes: [],
+  ahead: true,
+  used: false,
+});
+
 describe('a plan that has grown since somebody approved a part of it', () => {
   const grown = (now: number, approved: readonly string[]) => {
     const job = aJob({ count: now }, { settled: true });
-    const approval: DesiredState['approvals'][number] = {
-      kind: 'approval',
-      id: 'a1',
-      by: 'grace <2+grace@forge>',
-      at: '2026-01-01T00:00:00Z',
-      commit: 'head',
-      slots: approved,
-      nodes: [],
-      ahead: true,
-      used: false,
-    };
+    const approval = approvalOf(approved);
     const synced = new Map([[job.id, [plain(8)]]]);
     const desired = desiredOf([job], { synced, approvals: [approval] });
     const { guarded: held, steps } = plan(desired, liveOf(copiesOf(job, 8)), 0);
@@ -319,6 +339,16 @@ describe('a plan that has grown since somebody approved a part of it', () => {
     expect(more).toMatchObject({ slots: rest, conclusion: 'action_required', uncovered: 3 });
     expect(more.stopped.filter((slot) => !part.includes(slot))).toEqual([]);
     expect(grown(2, [...rest, ...part])).toMatchObject({ slots: [], conclusion: 'success' });
+  });
+
+  it('counts what went with an approval that is not used up yet', () => {
+    // Of four that may go two are gone; one more that nobody allowed is no small removal.
+    const job = aJob({ count: 5 }, { settled: true });
+    const given = approvalOf(slotsOf('web', 6, 10));
+    const synced = new Map([[job.id, [plain(10)]]]);
+    const desired = desiredOf([job], { synced, approvals: [given] });
+    const made = plan(desired, liveOf(copiesOf(job, 7)), 0);
+    expect(made.guarded.flatMap(({ slots }) => slots)).toEqual(slotsOf('web', 5, 6));
   });
 
   it('holds a single one more, though one alone would be few', () => {

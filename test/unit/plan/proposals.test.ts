@@ -123,6 +123,53 @@ describe('a version that came back (2.3, 2.5)', () => {
   });
 });
 
+describe('a version that settled and was followed before its mark was pushed (2.4, 11)', () => {
+  const first = aJob({ version: 'v1' }, { settled: true });
+  const second = aJob({ version: 'v2' }, { settled: true });
+  const third = aJob(
+    { version: 'v3', from: { version: 'v1' } },
+    {
+      marked: [first.spec.specHash],
+      failed: { evidence: { reason: '2 of its allocations died', allocations: [] } },
+    },
+  );
+  const copies = [1, 2].map((index) => aCopy(second, { node: `n00${index + 1}`, index }));
+  const dead = [2, 3].map((attempt) =>
+    aCopy(third, { node: 'n001', index: 0, attempt }, { ...DEAD, failure: aFailure() }),
+  );
+  const planOf = (job: DesiredJob, live = [...copies, ...dead]) =>
+    plan(desiredOf([job]), liveOf(live), 0);
+
+  it('has its mark written first; meanwhile nothing rolls or goes back behind it', () => {
+    const made = planOf(third);
+    expect(made.proposals).toEqual([
+      {
+        kind: 'ledger',
+        records: [
+          expect.objectContaining({
+            kind: 'settled',
+            specHash: second.spec.specHash,
+            deployment: second.deployment,
+            commit: second.commit.oid,
+          }),
+        ],
+      },
+    ]);
+    // A missing copy is healed all the same, at the newest version that the ledger knows (5.5).
+    expect(made.steps).toMatchObject([{ kind: 'start', reason: 'fallback' }]);
+    expect(made.deployments[0]?.status).toBe('held');
+  });
+
+  it('not once the ledger has it, nor for a copy that never settled', () => {
+    const marked = { ...third, marked: [first.spec.specHash, second.spec.specHash] };
+    expect(planOf(marked).proposals.map(({ kind }) => kind)).toEqual(['revert']);
+    const never = copies.map((one) => ({ ...one, body: { ...one.body, settled: false } }));
+    expect(planOf(third, [...never, ...dead]).proposals.map(({ kind }) => kind)).toEqual([
+      'revert',
+    ]);
+  });
+});
+
 describe('a ledger that is gone while copies live (11)', () => {
   const volume = { name: 'data', onLoss: 'wait' as const };
   const was = aJob({ version: 'v1', groups: [{ count: 2, volumes: [volume] }] }, { settled: true });

@@ -719,6 +719,22 @@ describe('requests', () => {
   });
 });
 
+test('a repository that was made anew is told all again, as after a start', async () => {
+  const view = viewOf([BASE], STARTING);
+  world.fake.pulls = [pull()];
+  await world.see(view);
+  const told = [...world.fake.checks.keys()];
+  expect(told).toHaveLength(2);
+  world.fake.checks.clear();
+  world.fake.comments.clear();
+  await world.poke();
+  expect([...world.fake.checks.keys()]).toEqual([]);
+  world.fake.renewals = 1;
+  await world.poke();
+  expect([...world.fake.checks.keys()]).toEqual(told);
+  expect(world.fake.comments.has(3)).toBe(true);
+});
+
 test('while the forge is away nothing is lost: all is told afterwards', async () => {
   const failure: EdgeFailure = { kind: 'edge-failure', consequence: 'retry', message: 'HTTP 502' };
   world.fake.failure = failure;

@@ -64,7 +64,8 @@ test('where it cannot, the very commit becomes one pull request', async () => {
   ]);
   expect(world.fake.opened[0]?.body).toContain('Purser-Job: shop/web');
   const trailers = parseTrailers(world.offers[0]?.ask.message ?? '');
-  expect(trailers).toContainEqual(['Purser-Offered', 'true']);
+  // Whoever brings it to the branch, it is not the machine.
+  expect(trailers.map(([key]) => key)).not.toContain('Purser-Pushed');
   expect(trailers.map(([key]) => key)).toContain('Purser-Deployment');
   const [edit] = world.offers[0]?.ask.edits ?? [];
   expect(edit).toMatchObject({ path: WEB, content: BASE[WEB] });
@@ -86,7 +87,9 @@ test('where no version settled, the inverse of the commit is offered', async () 
   const [asked] = world.fake.opened;
   expect(asked?.title).toContain('by which shop/web failed');
   expect(asked?.body).toContain(`Purser-Reverts: ${view.tree.head.oid}`);
-  expect(asked?.body).toContain('it crashed');
+  expect(asked?.body).toContain('it crashed.\n');
+  const trailers = parseTrailers(world.offers[0]?.ask.message ?? '');
+  expect(trailers).toContainEqual(['Purser-Reason', 'it crashed']);
 });
 
 test('where auto_revert is off nothing is offered', async () => {
@@ -155,3 +158,26 @@ test('while the branch cannot be read nothing is closed', async () => {
   });
   expect(world.fake.closed).toEqual([]);
 });
+
+test('one that is merged is done with, though the branch is not read yet', async () => {
+  const failed = failedView([BASE, second()], true);
+  await world.see(failed, { write: PROTECTED });
+  world.fake.pulls = [pull({ number: 7, headRef: branchOf(failed), state: 'merged' })];
+  await world.poke();
+  expect(world.fake.closed).toMatchObject([{ pull: 7, branch: branchOf(failed) }]);
+});
+
+test('the inverse of a commit is not offered where what it changed was changed since', async () => {
+  const { [WEB]: web, ...empty } = BASE;
+  const first = { [WEB]: web ?? null, 'configs/x': 'one' };
+  const whole = await offersOf([empty, first]);
+  expect(whole).toMatchObject([{ ask: { edits: [{ path: 'configs/x' }, { path: WEB }] } }]);
+  expect(await offersOf([empty, first, { 'configs/x': 'two' }])).toEqual([]);
+});
+
+const offersOf = async (commits: readonly Change[]) => {
+  await world.stop();
+  world = createForgeWorld();
+  await world.see(failedView(commits, false));
+  return world.offers;
+};

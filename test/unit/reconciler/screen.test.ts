@@ -49,6 +49,7 @@ const world = (
   const made: CommitAsk[] = [];
   const signed = new Set<string>();
   const gone: Story[] = [];
+  const kept: Story[] = [];
   let raw: SourceTree | null = null;
   let line: Story = [];
   const source = {
@@ -113,10 +114,11 @@ const world = (
       commits.length = 0;
       for (const one of others) add(one);
     },
-    /** Git has cleaned up what is on no line. */
+    /** Git has cleaned up what is on no line, but for what is kept. */
     cleanUp: () => {
-      gone.length = 0;
+      gone.splice(0, gone.length, ...kept);
     },
+    keep: (oid: string) => void kept.push(line.filter(({ commit }) => commit.oid === oid)),
     /** The newest commit bears the machine's signature. */
     sign: () => signed.add(line.at(-1)?.commit.oid ?? ''),
     look,
@@ -267,15 +269,17 @@ describe('authors by address', () => {
     const forged = line().at(-1)?.commit.oid ?? '';
     record({ kind: 'reverted', job: 'shop/web', deployment: 'd'.repeat(16), commit: forged });
     expect([standing(await settle()), imageOf(await settle())]).toEqual(['held', digestOf('1')]);
-    add(by(PURSER, { [WEB]: image('3') }));
+    const pushed = [['Purser-Pushed', 'main']] as const;
+    add({ ...by(PURSER, { [WEB]: image('3') }), trailers: pushed });
     sign();
     expect(imageOf(await settle())).toBe(digestOf('3'));
-    // What it offered as a pull request was pushed by somebody.
-    const trailers = [['Purser-Offered', 'true']] as const;
-    add({ ...by(PURSER, { [WEB]: image('5') }), trailers });
-    sign();
-    const offered = await settle();
-    expect([standing(offered), imageOf(offered)]).toEqual(['held', digestOf('3')]);
+    // What it offered as a pull request, or made for another branch, was pushed by somebody.
+    for (const trailers of [[], [['Purser-Pushed', 'other']]] as const) {
+      add({ ...by(PURSER, { [WEB]: image(`5${trailers.length}`) }), trailers });
+      sign();
+      const offered = await settle();
+      expect([standing(offered), imageOf(offered)]).toEqual(['held', digestOf('3')]);
+    }
     // Who has the key and writes in a person's name does so for that person.
     add(by(BOB, { [WEB]: image('4') }));
     sign();
@@ -364,16 +368,40 @@ describe('a line that was led past what was judged', () => {
     expect([standing(held), imageOf(held)]).toEqual(['held', digestOf('1')]);
   });
 
-  test('where what was judged is gone from the repository its rules go on', async () => {
-    const { add, lead, cleanUp, settle } = world();
+  test('where what was judged is gone nothing counts until a person resumed; its rules go on', async () => {
+    const { add, lead, line, cleanUp, record, settle } = world();
     add(FIRST);
+    const earlier = line().at(-1)?.commit.oid ?? '';
+    record({ kind: 'resume', commit: earlier, by: 'ada', at: '2026-01-01T00:00:00Z' });
     await settle();
-    lead(FREE, by(BOB, { [DB]: image('e') }));
+    lead(FREE, by(BOB, { [WEB]: image('7') }));
     cleanUp();
-    await settle();
+    const head = line().at(-1)?.commit.oid ?? '';
+    const lost = expect(settle()).rejects;
+    await lost.toMatchObject({ kind: 'edge-failure', consequence: 'broken', refused: head });
+    await lost.toMatchObject({ message: expect.stringContaining(`purser resume --at ${head}`) });
+    record({ kind: 'resume', commit: head, by: 'ada', at: '2026-01-01T00:00:00Z' });
+    expect(imageOf(await settle())).toBe(digestOf('7'));
     add(by(BOB, { [WEB]: image('3') }));
     const held = await settle();
-    expect([standing(held), imageOf(held)]).toEqual(['held', digestOf('1')]);
+    expect([standing(held), imageOf(held)]).toEqual(['held', digestOf('7')]);
+  });
+
+  test('… and where what was in sync before is there yet, all is compared with that', async () => {
+    const { add, lead, line, cleanUp, record, settle, keep } = world();
+    add(FIRST);
+    const synced = line().at(-1)?.commit.oid ?? '';
+    record({ kind: 'synced', commit: synced });
+    await settle();
+    add(by(ADA, { [WEB]: image('2') }));
+    await settle();
+    keep(synced);
+    for (const others of [[FREE], [FIRST]]) {
+      lead(...others, by(BOB, { [WEB]: image('3') }));
+      cleanUp();
+      const held = await settle();
+      expect([standing(held), imageOf(held)]).toEqual(['held', digestOf('1')]);
+    }
   });
 
   test('a pull request by which its end came does not speak for all of it', async () => {

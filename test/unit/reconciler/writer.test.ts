@@ -10,6 +10,9 @@ import { aCommit } from '../../support/world.ts';
 
 const DIRTY = 'jobs/shop/web.yaml has changes that are not committed. Run: git stash push';
 
+/** What proves that the machine itself brought it to this branch. */
+const PUSHED = /\nPurser-Pushed: main\n$/;
+
 const world = () => {
   const made: string[] = [];
   const records: LedgerRecord[] = [];
@@ -20,7 +23,8 @@ const world = () => {
     if (state.dirty && edits.some(({ path }) => path === 'jobs/shop/web.yaml')) {
       throw { kind: 'edge-failure', consequence: 'broken', message: DIRTY };
     }
-    made.push(message);
+    made.push(message.replace(PUSHED, ''));
+    expect(message).toMatch(PUSHED);
     return `c${made.length}`;
   };
   const record = async (written: readonly LedgerRecord[]) => {
@@ -61,7 +65,11 @@ const scale: Proposal = {
 };
 const viewOf = (...proposals: readonly Proposal[]): View => viewAt('head', proposals);
 const viewAt = (head: string, proposals: readonly Proposal[]): View =>
-  ({ desired: { commit: aCommit(head), owed: [] }, plan: { proposals } }) as unknown as View;
+  ({
+    desired: { commit: aCommit(head), owed: [] },
+    plan: { proposals },
+    tree: { branch: 'main' },
+  }) as unknown as View;
 const settle = () => new Promise((resolve) => setTimeout(resolve, 0));
 
 describe('a revert that cannot be committed', () => {

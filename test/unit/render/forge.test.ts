@@ -116,6 +116,7 @@ test('conclusions: safe, invalid or without room, to be approved; never anything
     ['owners-unjudged', 'action_required', 'approve'],
     ['closed', 'cancelled', ''],
     ['closed-merged', 'cancelled', ''],
+    ['closed-owners', 'cancelled', ''],
     ['sync-refused-rewritten', 'failure', ''],
     ['sync-refused-unsigned', 'failure', ''],
     ['sync-refused-below', 'failure', ''],
@@ -156,6 +157,46 @@ const planAt = (level: Level, name: string): CheckBody => {
   if (found === undefined) throw new Error(`there is no scene ${name}`);
   return planCheck(found[1], { ...found[2], visibility: visibilityAt(level) });
 };
+
+test('counts: a remark says how many copies cannot run, not for want of what', () => {
+  const [full] = planAt('full', 'does-not-fit').annotations;
+  const [counts] = planAt('counts', 'does-not-fit').annotations;
+  expect(full).toMatchObject({
+    startLine: 3,
+    title: 'This `memory` makes 3 of 3 copies unplaceable',
+  });
+  expect(counts).toMatchObject({
+    startLine: 1,
+    title: '3 of 3 copies cannot run',
+    message:
+      '3 of 3 copies cannot run. Why is not shown here: see `plan_visibility` in cluster.yaml.',
+  });
+});
+
+test('a check that is closed names no button, and asks nobody for anything', () => {
+  for (const name of ['closed', 'closed-merged', 'closed-owners']) {
+    const { buttons, summary } = get(name);
+    expect(buttons).toEqual([]);
+    expect(summary).not.toMatch(/\*Approve\*|must approve|\/purser/);
+    expect(summary).toMatch(/\*\*No(body| owner) had approved this:\*\*/);
+  }
+  // What names a button has it.
+  const named = /\*(Approve|Promote|Roll back|Retry|Re-land)\*(?! on the check of)/g;
+  for (const [name, { buttons, summary, text }] of checks) {
+    const labels = new Set(buttons.map(({ label }) => label));
+    for (const [, label = ''] of `${summary} ${text}`.matchAll(named)) {
+      expect([name, label, labels.has(label)]).toEqual([name, label, true]);
+    }
+  }
+});
+
+test('a canary says that it waits without a limit, and what promotes it or takes it back', () => {
+  const { summary, title } = get('sync-canary');
+  expect(title).toContain('canary waits for promotion');
+  expect(summary).toContain('waits, for as long as nobody decides');
+  expect(summary).toContain('Press *Promote*, or run `purser promote shop/web`');
+  expect(summary).toContain('Press *Roll back* to take the commit back.');
+});
 
 test('counts: neither a removal nor its remark on a line says why, of which job, where', () => {
   const { title, summary, text, annotations, conclusion } = planAt('counts', 'removal');

@@ -385,6 +385,20 @@ describe('promote and retry', () => {
     expect(words(answer)).toContain(said);
   });
 
+  test('of a job whose file is gone, or cannot be edited, it is refused by name', () => {
+    const at = (file: SourceFile | null) => {
+      const files = new Map([...tree.files].filter(([path]) => path !== WEB));
+      if (file !== null) files.set(WEB, file);
+      return words(
+        answerTo(ask('retry'), context({ plan: plan('failed'), tree: { ...tree, files } })),
+      );
+    };
+    expect(at(null)).toBe(`\`${WEB}\` is not in the repository any more.`);
+    expect(at({ kind: 'text', blob: 'b', text: '- a\n- list\n' })).toMatch(
+      /`jobs\/shop\/web.yaml` cannot be edited here: .*Edit it by hand/,
+    );
+  });
+
   test('a button of an older commit is refused', () => {
     const asked = { ...ask('retry'), commit: 'c0' };
     expect(words(answerTo(asked, context({ plan: plan('failed') })))).toContain('newer commit');

@@ -1,0 +1,99 @@
+// `purser node join ADDRESS TOKEN`: makes this machine a node of a cluster, and runs it.
+// In: a reconciler's address and a token of `purser node token`. Out: a key that never leaves this
+// machine, its certificate, the node's file in Git; then the runner, in the foreground. Not here:
+// the runner itself (node-run.ts).
+
+import { hostname } from 'node:os';
+import { createSecureContext } from 'node:tls';
+import { ChannelCredentials } from '@grpc/grpc-js';
+import { ClientError, createChannel, createClientFactory, Metadata, Status } from 'nice-grpc';
+import {
+  hasIdentity,
+  identityFolder,
+  makeRequest,
+  writeIdentity,
+} from '../node-runner/edge/identity.ts';
+import { TLS_CHANNEL } from '../node-runner/edge/tls.ts';
+import { JoinServiceDefinition } from '../schema/generated/purser/join/v1/join.ts';
+import { parseToken, TLS_SCHEME } from '../schema/identity.ts';
+import type { Invocation } from './command.ts';
+import { text } from './command.ts';
+import { CommandError, NoReconcilerError } from './command-error.ts';
+import { withPort } from './host-port.ts';
+import { type Joined, writeJoined } from './joined.ts';
+import { fetchAuthority } from './trust.ts';
+
+/** A commit to a remote repository may take its time. */
+const JOIN_LIMIT_MS = 60_000;
+
+/** Of the machine where the name is not given: `web-1.example.org` is `web-1`. */
+export const ownName = (): string =>
+  (hostname().split('.')[0] ?? '')
+    .toLowerCase()
+    .replace(/[^a-z0-9-]/g, '-')
+    .replace(/^-+|-+$/g, '')
+    .slice(0, 40);
+
+/** Joins, and says how; what the runner is to be started with. */
+export const joinCluster = async ({ args, options, common, io }: Invocation): Promise<Joined> => {
+  const [, where = '', given] = args;
+  // On the command line every user of the machine can read it.
+  const words = given ?? process.env['PURSER_TOKEN'] ?? '';
+  const token = parseToken(words);
+  if (where === '' || words === '') {
+    throw new CommandError(
+      'write `purser node join ADDRESS TOKEN`; `purser node token` on the reconciler’s machine prints the whole line',
+    );
+  }
+  if (token === null) {
+    throw new CommandError(
+      'the second word is no token: copy the whole of what `purser node token` printed, from purser-join- on',
+    );
+  }
+  const node = text(options['name']) ?? ownName();
+  const root = text(options['nodeRoot']) ?? `${common.root}/nodes/${node}`;
+  const folder = identityFolder(root);
+  if (hasIdentity(folder)) {
+    throw new CommandError(
+      `this machine has joined as ${node} already (${folder}): start it with \`purser node --name ${node}\`, ` +
+        'or remove that folder, and join anew',
+    );
+  }
+  const address = withPort(where);
+  const authority = await fetchAuthority(address, token.authority);
+  const { key, request } = await makeRequest(node);
+  const answer = await call(address, authority, { token: words.trim(), node, request });
+  writeIdentity(folder, { authority, certificate: answer.certificate, key });
+  const joined = { node, cluster: answer.cluster, link: `${TLS_SCHEME}${address}` };
+  writeJoined(root, joined);
+  const listed = answer.commit === '' ? 'Git lists it already' : `commit ${answer.commit}`;
+  io.out(
+    common.json
+      ? JSON.stringify({ ...joined, commit: answer.commit || null })
+      : `Joined ${answer.cluster} as ${node}\n  ${listed}`,
+  );
+  return joined;
+};
+
+interface Ask {
+  readonly token: string;
+  readonly node: string;
+  readonly request: string;
+}
+
+const call = async (address: string, authority: string, ask: Ask) => {
+  const context = createSecureContext({ ca: authority, minVersion: 'TLSv1.3' });
+  const credentials = ChannelCredentials.createFromSecureContext(context);
+  const channel = createChannel(address, credentials, { ...TLS_CHANNEL, 'grpc.enable_retries': 0 });
+  try {
+    const client = createClientFactory().create(JoinServiceDefinition, channel);
+    const metadata = Metadata({ authorization: `Bearer ${ask.token}` });
+    return await client.join(ask, { signal: AbortSignal.timeout(JOIN_LIMIT_MS), metadata });
+  } catch (error) {
+    if (!(error instanceof ClientError)) throw error;
+    if (error.code !== Status.UNAVAILABLE) throw new CommandError(error.details, 1);
+    throw new NoReconcilerError(`no reconciler answers at ${address}: ${error.details}`);
+  } finally {
+    channel.close();
+  }
+};

@@ -1,0 +1,81 @@
+// A node runner, in the foreground: `purser node`, and what `purser node join` ends with.
+// In: options. Out: a runner until the command ends. Not here: joining.
+
+import { rm } from 'node:fs/promises';
+import { parseCpu, parseSize } from '../schema/units.ts';
+import type { Invocation } from './command.ts';
+import { text } from './command.ts';
+import { CommandError } from './command-error.ts';
+import { endWithStdin } from './end-with-stdin.ts';
+import { readJoined } from './joined.ts';
+import { aborted } from './reconciler.ts';
+import { readPid, runnerPid, writePid } from './up/process.ts';
+
+export const runNode = async ({ options, common, io }: Invocation): Promise<number> => {
+  const name = text(options['name']);
+  if (name === null) {
+    throw new CommandError(
+      'name the node with --name; a new machine joins first: `purser node join ADDRESS TOKEN`',
+    );
+  }
+  const root = text(options['nodeRoot']) ?? `${common.root}/nodes/${name}`;
+  const joined = await readJoined(root);
+  const cluster = text(options['cluster']) ?? joined?.cluster ?? null;
+  if (cluster === null) {
+    throw new CommandError(
+      `${name} has not joined a cluster on this machine: \`purser node join ADDRESS TOKEN\`, ` +
+        'or name the cluster of a reconciler on this machine with --cluster',
+    );
+  }
+  if (joined !== null) await claim(root, name);
+  const registries = options['insecureRegistry'];
+  const { startRunner } = await import('../node-runner/main.ts');
+  const runner = await startRunner({
+    node: name,
+    cluster,
+    root,
+    link: text(options['link']) ?? joined?.link ?? `unix:${common.root}/link.sock`,
+    containerd: text(options['containerd']),
+    containerdBinary: text(options['containerdBinary']) ?? 'containerd',
+    address: text(options['address']),
+    capacity: {
+      cpuMilli: quantity(options, 'cpu', parseCpu),
+      memoryBytes: quantity(options, 'memory', parseSize),
+    },
+    registryLogins: text(options['registryCredentials']),
+    insecureRegistries: Array.isArray(registries) ? registries.map(String) : [],
+    subnet: text(options['subnet']),
+    cni: cniOf(options),
+  });
+  if (options['endWithStdin'] === true) endWithStdin();
+  await aborted(io.signal);
+  await runner.stop();
+  if (joined !== null) await rm(runnerPid(root), { force: true });
+  return 0;
+};
+
+/** One runner a node. */
+const claim = async (root: string, name: string): Promise<void> => {
+  const file = runnerPid(root);
+  const pid = await readPid(file);
+  if (pid !== null) throw new CommandError(`${name} runs already, as process ${pid}`);
+  await writePid(file);
+};
+
+const cniOf = (options: Readonly<Record<string, unknown>>) => {
+  const config = text(options['cniConfig']);
+  return config === null ? null : { config, binDir: text(options['cniBin']) ?? '/usr/lib/cni' };
+};
+
+const quantity = (
+  options: Readonly<Record<string, unknown>>,
+  name: string,
+  parse: (written: string) => number | null,
+): number | null => {
+  const written = text(options[name]);
+  if (written === null) return null;
+  const value = parse(written);
+  if (value === null)
+    throw new CommandError(`--${name} ${written} is no quantity: write 2 or 500m, 4GiB`);
+  return value;
+};

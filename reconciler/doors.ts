@@ -1,0 +1,90 @@
+// The way in for other machines: one address, TLS 1.3, for runners that joined, machines that join,
+// and people with a token. In: a configuration and the services. Out: a listening server, and what
+// commands may ask of it. Loaded only where something listens beyond this machine. Not here:
+// certificates and tokens (edge/authority), what the services do.
+
+import { ControlServiceDefinition } from '../schema/generated/purser/control/v1/control.ts';
+import { JoinServiceDefinition } from '../schema/generated/purser/join/v1/join.ts';
+import { LinkServiceDefinition } from '../schema/generated/purser/link/v1/link.ts';
+import type { ControlServiceImplementation } from '../schema/generated/purser/control/v1/control.ts';
+import type { EndTokenArgument, ExpelArgument, TokenAnswer, TokenAsk } from '../schema/control.ts';
+import { formatToken } from '../schema/identity.ts';
+import type { ListenConfig } from './config.ts';
+import { openAuthority } from './edge/authority/authority.ts';
+import { openMembership } from './edge/authority/membership.ts';
+import type { Handler } from './edge/control.ts';
+import { guardControl } from './edge/guard.ts';
+import { admitBy, createJoin, screenCalls } from './edge/join.ts';
+import type { Nodes } from './edge/nodes.ts';
+import { listenTls, type Listening } from './edge/server.ts';
+import { createTlsServer } from './edge/tls.ts';
+import type { LogPort } from './ports.ts';
+
+export interface Doors {
+  /** What commands may ask for: tokens, and taking certificates back. */
+  readonly handlers: Readonly<Record<string, Handler>>;
+  readonly open: (services: DoorServices) => Promise<Listening>;
+}
+
+export interface DoorServices {
+  readonly control: ControlServiceImplementation;
+  readonly nodes: Nodes;
+  /** Lists a node in Git where it is not; returns the commit, or null where none was needed. */
+  readonly list: (node: string) => Promise<string | null>;
+}
+
+export interface DoorOptions {
+  readonly cluster: string;
+  readonly listen: ListenConfig;
+  readonly log: LogPort;
+  readonly epochMs: () => number;
+}
+
+/** A token lives no longer than this, so that one that is forgotten ends. */
+const TOKEN_LIFE_MAX_MS = 366 * 24 * 3600 * 1000;
+const USES_MAX = 10_000;
+
+export const openDoors = async (options: DoorOptions): Promise<Doors> => {
+  const { cluster, listen, log, epochMs } = options;
+  const { folder } = listen;
+  const authority = await openAuthority({ folder, cluster, epochMs });
+  const membership = openMembership(`${folder}/members.json`, epochMs);
+  const shared = { cluster, authority, membership, epochMs, log };
+  return {
+    handlers: {
+      token: async (argument) => {
+        const ask = argument as TokenAsk;
+        if (ask.lastsMs > TOKEN_LIFE_MAX_MS) throw new Error('a token lasts 366 days at most');
+        if (ask.uses > USES_MAX) throw new Error(`a token is for ${USES_MAX} machines at most`);
+        const given = membership.give(ask);
+        log.info({ token: given.id, kind: given.kind }, 'a token was made');
+        const token = formatToken({ ...given, authority: authority.fingerprint });
+        return { token, address: listen.address } satisfies TokenAnswer;
+      },
+      tokens: async () => membership.tokens(),
+      endToken: async (argument) => {
+        const { id } = argument as EndTokenArgument;
+        log.info({ token: id }, 'a token was ended');
+        return membership.end(id);
+      },
+      expel: async (argument) => {
+        const { node } = argument as ExpelArgument;
+        membership.expel(node);
+        log.info({ node }, 'certificates of a node were taken back');
+        return null;
+      },
+    },
+    open: async ({ control, nodes, list }) => {
+      const tls = await createTlsServer(authority, {
+        admit: screenCalls(shared),
+        failed: (error) =>
+          log.error({ error: String(error) }, "the server's certificate could not be renewed"),
+      });
+      return listenTls(listen.address, tls, (server) => {
+        server.add(LinkServiceDefinition, nodes.serviceFor(admitBy(shared)));
+        server.add(JoinServiceDefinition, createJoin({ ...shared, list }));
+        server.add(ControlServiceDefinition, guardControl(control, { membership, log }));
+      });
+    },
+  };
+};
