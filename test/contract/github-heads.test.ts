@@ -56,7 +56,7 @@ const plansOf = async (repository: string, cacheDir: string) => {
   };
   const source = createGitSource(place);
   await source.read();
-  await source.close();
+  source.close();
   const reader = createPullReader(place);
   ends.push(() => reader.close());
   const registry = { resolve: () => expect.fail('its digest is known') };
