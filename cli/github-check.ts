@@ -4,7 +4,7 @@
 
 import { siteOf } from '../reconciler/edge/forge/options.ts';
 import { covers, PERMISSIONS, permissionWords } from '../reconciler/edge/forge/permissions.ts';
-import { EVENTS } from './github-app.ts';
+import { EVENTS, installUrl } from './github-app.ts';
 import type { CheckAsk, Finding } from './github-finding.ts';
 import { teamFindings } from './github-teams.ts';
 import { webhookFinding } from './github-webhook.ts';
@@ -74,6 +74,7 @@ const tokenFinding = ({ config }: CheckAsk): Finding => {
 
 interface ApiApp {
   readonly slug: string;
+  readonly html_url: string;
   readonly owner?: { readonly login: string; readonly type: string } | null;
   readonly permissions: Readonly<Record<string, string>>;
   readonly events: readonly string[];
@@ -92,11 +93,9 @@ const permissionFindings = async (ask: CheckAsk): Promise<readonly Finding[]> =>
     params: {},
     pick: (data) => data as ApiApp,
   });
-  const { permissions: granted, html_url: accept } = await wire.poll({
-    route: 'GET /repos/{owner}/{repo}/installation',
-    params: {},
-    pick: (data) => data as ApiInstallation,
-  });
+  const installed = await installationIn(ask);
+  if (installed === null) return [notInstalled(config, app)];
+  const { permissions: granted, html_url: accept } = installed;
   const settings = `${settingsOf(siteOf(config.apiUrl), app)}/permissions`;
   const missing = Object.entries(PERMISSIONS).filter(
     ([name, level]) => !covers(app.permissions[name], level) || !covers(granted[name], level),
@@ -131,6 +130,27 @@ const permissionFindings = async (ask: CheckAsk): Promise<readonly Finding[]> =>
           },
         ]),
   ];
+};
+
+/** null: a public repository is shown to the App all the same. */
+const installationIn = async ({ wire }: CheckAsk): Promise<ApiInstallation | null> => {
+  try {
+    return await wire.poll({
+      route: 'GET /repos/{owner}/{repo}/installation',
+      params: {},
+      pick: (data) => data as ApiInstallation,
+    });
+  } catch (error) {
+    if (error instanceof Error && 'status' in error && error.status === 404) return null;
+    throw error;
+  }
+};
+
+const notInstalled = ({ owner, repo }: CheckAsk['config'], app: ApiApp): Finding => {
+  const words = `the App is not installed in ${owner}/${repo} (any more)`;
+  const page = installUrl({ url: app.html_url });
+  const fix = `install it, or add the repository to those that it may see, at ${page}`;
+  return { name: 'installation', state: 'missing', words, fix };
 };
 
 /** Where whoever owns the App changes it. */

@@ -10,6 +10,7 @@ import { github } from '../../cli/github.ts';
 import { PERMISSIONS, TEAM_PERMISSIONS } from '../../reconciler/edge/forge/permissions.ts';
 import { forgeFileText, parseForgeFile, readForgeFile } from '../../cli/forge-file.ts';
 import { freePort } from '../support/registry.ts';
+import * as changes from '../support/github/changes.ts';
 import { startGitHub, type GitHub } from '../support/github/github.ts';
 
 const ends: (() => Promise<void> | void)[] = [];
@@ -84,6 +85,38 @@ test('what is missing is named with the way to mend it', async () => {
     `grant it at ${hub.url}/organizations/shop/settings/apps/purser/permissions, then accept it ` +
       `at ${hub.url}/organizations/shop/settings/installations/${hub.app.installationId}`,
   );
+});
+
+test.each<readonly [string, (hub: GitHub) => void, RegExp]>([
+  ['suspended', (hub) => changes.suspend(hub, true), /^✗ Purser's GitHub App is suspended for/],
+  [
+    'uninstalled',
+    (hub) => hub.uninstall(),
+    /^✗ Purser's GitHub App is not installed in shop.clust/,
+  ],
+  [
+    'not selected in a public repository',
+    (hub) => changes.select(hub, false),
+    /✗ the App is not installed in shop\/cluster \(any more\)\n +install it, or add the repository to those that it may see, at http:\S+\/apps\/purser\/installations\/new\n/,
+  ],
+  [
+    'transferred',
+    (hub) => changes.transfer(hub, 'mall'),
+    /✗ the App is not installed in shop\/cluster/,
+  ],
+  [
+    'archived',
+    (hub) => changes.setRepo(hub, { archived: true }),
+    /✗ shop\/cluster is archived\n +unarchive it/,
+  ],
+])('a setup that was fine, and then %s: the check says so', async (_, act, says) => {
+  const { hub, root, printed, run } = await world();
+  writeFileSync(join(root, 'key.pem'), hub.app.privateKey);
+  await run({ appId: String(hub.app.id), keyFile: join(root, 'key.pem') });
+  printed.length = 0;
+  act(hub);
+  expect(await run({ repository: undefined, url: undefined })).toBe(1);
+  expect(printed.join('\n')).toMatch(says);
 });
 
 test('the webhook is checked by a delivery that GitHub sends', async () => {

@@ -7,7 +7,7 @@ import { createGitHub } from '../../reconciler/edge/forge/github.ts';
 import { createForgeLoop } from '../../reconciler/forge-loop.ts';
 import type { LoopState } from '../../reconciler/loop.ts';
 import { plan } from '../../reconciler/plan/plan.ts';
-import type { ClockPort } from '../../reconciler/ports.ts';
+import type { ClockPort, PullPlansPort } from '../../reconciler/ports.ts';
 import type { DesiredJob } from '../../schema/desired.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
 import type { World } from './github-edge.ts';
@@ -94,9 +94,19 @@ export interface LoopAsk {
   readonly epochMs: number;
   /** In place of the App: the token in this file, and no webhook. */
   readonly tokenFile?: string;
+  /** Default: every pull request leaves the cluster as it is. */
+  readonly plans?: PullPlansPort;
 }
 
-export const startLoop = async (at: World, { time, epochMs, tokenFile }: LoopAsk) => {
+const UNTOUCHED: PullPlansPort = {
+  plan: async (ask) => ({ kind: 'untouched', ...ask }),
+  close: async () => undefined,
+};
+
+export const startLoop = async (
+  at: World,
+  { time, epochMs, tokenFile, plans = UNTOUCHED }: LoopAsk,
+) => {
   const { hub, folder } = at;
   const lines: string[] = [];
   const [own, edge] = [movedClock(time, epochMs), movedClock(time, epochMs)];
@@ -135,7 +145,7 @@ export const startLoop = async (at: World, { time, epochMs, tokenFile }: LoopAsk
   const wakes = new Set<() => void>();
   const loop = createForgeLoop({
     forge: github,
-    plans: { plan: async (ask) => ({ kind: 'untouched', ...ask }), close: async () => undefined },
+    plans,
     source: {
       commit: () => expect.fail('nothing is committed'),
       record: () => expect.fail('nothing is recorded'),
