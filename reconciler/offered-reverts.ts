@@ -5,7 +5,7 @@
 // (plan/proposals, desired/revert).
 
 import type { DesiredJob } from '../schema/desired.ts';
-import { uncalling } from '../schema/plain.ts';
+import { plainLine, uncalling } from '../schema/plain.ts';
 import type { Blocked } from '../schema/plan.ts';
 import type { Ms } from '../schema/spec.ts';
 import type { PullClose, PullRequest } from '../schema/forge.ts';
@@ -133,12 +133,13 @@ const stalledJob = (jobs: readonly DesiredJob[], blocked: Blocked): readonly Des
 };
 
 const messageOf = (job: DesiredJob, cluster: string): string => {
+  const reason = plainLine(job.failed?.evidence.reason ?? 'it failed');
   const message = [
     `Take back commit ${job.commit.oid.slice(0, 12)}, by which ${job.id} failed`,
     '',
-    `${job.failed?.evidence.reason ?? 'It failed'}.`,
+    ended(reason),
     job.revert.kind === 'impossible'
-      ? `The machine does not revert it by itself: ${job.revert.why}.`
+      ? ended(`The machine does not revert it by itself: ${job.revert.why}`)
       : '',
     'All that the commit changed goes back, but for counts.',
     '',
@@ -146,7 +147,10 @@ const messageOf = (job: DesiredJob, cluster: string): string => {
     `Purser-Cluster: ${cluster}`,
     `Purser-Job: ${job.id}`,
     `Purser-Deployment: ${job.deployment}`,
+    `Purser-Reason: ${reason}`,
     '',
   ].join('\n');
   return uncalling(message);
 };
+
+const ended = (sentence: string): string => (/[.?!]$/.test(sentence) ? sentence : `${sentence}.`);

@@ -47,7 +47,9 @@ export const waveOf = (
   if (job === undefined || job.fallback === null || !ROLLS.has(view.status)) return null;
   const waves = view.groups.map(({ wanted, updated }) => {
     const size = copiesAtOnce(job.spec.update.maxParallel, wanted);
-    return { at: Math.max(1, Math.ceil(updated / size)), of: Math.ceil(wanted / size) };
+    const of = Math.ceil(wanted / size);
+    // A copy that moves is there twice for a while.
+    return { at: Math.min(of, Math.max(1, Math.ceil(updated / size))), of };
   });
   const longest = waves.toSorted((a, b) => b.of - a.of)[0];
   return longest === undefined || longest.of === 0 ? null : longest;

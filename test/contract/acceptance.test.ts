@@ -39,7 +39,7 @@ beforeEach(() => {
 afterEach(() => {
   for (const source of opened) source.close();
   opened = [];
-  fs.rmSync(folder, { recursive: true });
+  fs.rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
 });
 
 const log = { info: () => undefined, warn: () => undefined, error: () => undefined };

@@ -10,7 +10,7 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import tls from 'node:tls';
-import { createChannel, createClientFactory } from 'nice-grpc';
+import { createChannel, createClientFactory, Metadata } from 'nice-grpc';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { dialTls } from '../../cli/dial.ts';
 import { fetchAuthority } from '../../cli/trust.ts';
@@ -138,7 +138,11 @@ const join = async ({ token, node, request: given }: Joining): Promise<Identity>
   const authority = await authorityOf(token);
   const { key, request } = await makeRequest(node);
   const client = createClientFactory().create(JoinServiceDefinition, channelOf({ authority }));
-  const { certificate } = await client.join({ token, node, request: given ?? request });
+  const metadata = Metadata({ authorization: `Bearer ${token}` });
+  const { certificate } = await client.join(
+    { token, node, request: given ?? request },
+    { metadata },
+  );
   return { authority, certificate, key };
 };
 
@@ -346,6 +350,21 @@ describe('who comes otherwise', () => {
     expect(heard('n1')).toBeUndefined();
   });
 
+  test('without a token is answered before what it sends is read', async () => {
+    const client = createClientFactory().create(
+      JoinServiceDefinition,
+      channelOf({ authority: n1.authority }),
+    );
+    const large = 'x'.repeat(30_000_000);
+    for (const token of ['', 'Bearer x', 'Bearer purser-join-']) {
+      const metadata = Metadata({ authorization: token });
+      await expect(
+        client.join({ token: '', node: 'n1', request: large }, { metadata }),
+      ).rejects.toThrow('shows no token');
+    }
+    expect(said.join('\n')).toContain('a caller was not let in');
+  });
+
   test('as another node is refused, and so is a report of another node', async () => {
     expect(await sessionAs('n2', n1)).toContain('as node n2, which it is not');
     expect(heard('n2')).toBeUndefined();
@@ -524,7 +543,7 @@ describe('a person', () => {
     const authority = await authorityOf(token);
     const bare = dialTls(listening.address, { authority, token: '' });
     undo.push(bare.close);
-    await expect(bare.call('state')).rejects.toThrow('show a token in PURSER_TOKEN');
+    await expect(bare.call('state')).rejects.toThrow('shows no token');
     void watching.catch(() => {});
   });
 });

@@ -87,7 +87,9 @@ test('where no version settled, the inverse of the commit is offered', async () 
   const [asked] = world.fake.opened;
   expect(asked?.title).toContain('by which shop/web failed');
   expect(asked?.body).toContain(`Purser-Reverts: ${view.tree.head.oid}`);
-  expect(asked?.body).toContain('it crashed');
+  expect(asked?.body).toContain('it crashed.\n');
+  const trailers = parseTrailers(world.offers[0]?.ask.message ?? '');
+  expect(trailers).toContainEqual(['Purser-Reason', 'it crashed']);
 });
 
 test('where auto_revert is off nothing is offered', async () => {

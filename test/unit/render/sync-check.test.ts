@@ -4,9 +4,11 @@
 import { expect, test } from 'vitest';
 import { syncCheck } from '../../../reconciler/render/sync-check.ts';
 import type { SyncView } from '../../../reconciler/render/sync-blocks.ts';
+import { waveOf } from '../../../reconciler/render/sync-jobs.ts';
 import type { DeploymentStatus } from '../../../schema/plan.ts';
 import type { Problem } from '../../../schema/problems.ts';
 import { BASE, viewOf } from '../../support/forge-world.ts';
+import { aJob } from '../../support/world.ts';
 
 const GUARDED = [{ job: 'shop/web', slots: ['shop/web/web[2]'], why: 'it is large' }];
 
@@ -16,6 +18,14 @@ const seen = (statuses: readonly DeploymentStatus[], more: Partial<SyncView['pla
   const deployments = statuses.flatMap((status) => (one === undefined ? [] : [{ ...one, status }]));
   return { desired, live, plan: { ...plan, deployments, ...more } };
 };
+const rolling = (() => {
+  const job = aJob({ version: 'v2', from: { version: 'v1' } });
+  const { plan } = viewOf([BASE]);
+  const [view] = plan.deployments;
+  const [row] = view?.groups ?? [];
+  if (view === undefined || row === undefined) throw new Error('the view has a job');
+  return { job, view: { ...view, status: 'rolling' as const }, row };
+})();
 const buttonsOf = (view: SyncView) => syncCheck(view).buttons.map(({ id }) => id);
 
 test('at most three buttons: what a person must decide first, and *Retry* waits', () => {
@@ -24,6 +34,17 @@ test('at most three buttons: what a person must decide first, and *Retry* waits'
   expect(buttonsOf(seen(['canary', 'stalled']))).toEqual(['promote', 'rollback', 'retry']);
   const all = seen(['canary', 'failed'], { guarded: GUARDED });
   expect(buttonsOf(all)).toEqual(['approve', 'promote', 'rollback']);
+});
+
+test('a wave is one of those that there are, also while a copy moves and is there twice', () => {
+  const { job } = rolling;
+  const view = (updated: number) => ({
+    ...rolling.view,
+    groups: [{ ...rolling.row, wanted: 3, updated }],
+  });
+  const at = [0, 1, 3, 4].map((updated) => waveOf(view(updated), job));
+  expect(at).toEqual([1, 1, 3, 3].map((wave) => ({ at: wave, of: 3 })));
+  expect(waveOf({ ...view(1), groups: [] }, job)).toBeNull();
 });
 
 test('what waits for its owners is no error of a file', () => {
