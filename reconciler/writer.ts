@@ -42,6 +42,8 @@ interface State {
   notBefore: Ms;
   /** HEAD of the view whose batch failed: somebody who commits may have cleared the way. */
   failedAt: string;
+  /** Deployments whose failure or revert was in the last batch, whatever became of it. */
+  tried: ReadonlySet<string>;
   /** The newest batch that was written, and how often it was proposed again since. */
   written: string;
   repeats: number;
@@ -61,6 +63,7 @@ export const createWriter = (ports: ReconcilerPorts, wake: () => void): Writer =
     failures: 0,
     notBefore: 0,
     failedAt: '',
+    tried: new Set(),
     written: '',
     repeats: 0,
     unsaid: [],
@@ -90,7 +93,8 @@ export const createWriter = (ports: ReconcilerPorts, wake: () => void): Writer =
       const wait = Math.min(RETRY_FIRST_MS * 2 ** state.failures, RETRY_LONGEST_MS);
       const stale = isEdgeFailure(error) && error.consequence === 'stale';
       state.notBefore = stale ? now : now + wait;
-      state.failures += 1;
+      // The world moved on: what is written next is something else.
+      if (!stale) state.failures += 1;
       state.failedAt = view.desired.commit.oid;
       const what = state.unsaid.length > 0 ? 'the ledger' : whatOf(view);
       const consequence = isEdgeFailure(error) ? error.consequence : 'broken';
@@ -110,9 +114,9 @@ export const createWriter = (ports: ReconcilerPorts, wake: () => void): Writer =
       const isSaid = state.unsaid.length === 0 && recordsOf(view).length === 0;
       const wanted = !isSaid || view.plan.proposals.length > 0;
       if (!wanted) state.failure = null;
-      const isNew = state.failure !== null && view.desired.commit.oid !== state.failedAt;
       if (!wanted || state.busy || turn !== state.turn) return;
-      if (ports.clock.now() < state.notBefore && !isNew) return;
+      if (ports.clock.now() < state.notBefore && !mayNotWait(state, view)) return;
+      state.tried = new Set(failuresIn(view));
       state.busy = true;
       state.turn += 1;
       void run(view);
@@ -149,6 +153,22 @@ const write = async (ports: ReconcilerPorts, state: State, view: View): Promise<
 const recordsOf = ({ desired, plan }: View): readonly LedgerRecord[] => [
   ...desired.owed,
   ...plan.proposals.flatMap((proposal) => (proposal.kind === 'ledger' ? proposal.records : [])),
+];
+
+/**
+ * Somebody committed, who may have cleared the way; or a version failed: what cannot be written
+ * now, or is not seen yet, keeps no other version's revert waiting.
+ */
+const mayNotWait = ({ failure, failedAt, tried }: State, view: View): boolean =>
+  (failure !== null && view.desired.commit.oid !== failedAt) ||
+  failuresIn(view).some((deployment) => !tried.has(deployment));
+
+/** `failed d`, `revert d`: each is urgent once. */
+const failuresIn = (view: View): readonly string[] => [
+  ...recordsOf(view).flatMap((one) => (one.kind === 'failed' ? [`failed ${one.deployment}`] : [])),
+  ...view.plan.proposals.flatMap((one) =>
+    one.kind === 'revert' ? [`revert ${one.deployment}`] : [],
+  ),
 ];
 
 const whatOf = (view: View): string => {

@@ -106,6 +106,27 @@ describe('an http remote', () => {
     expect(failure.message).toContain('no branch prod');
   });
 
+  test('what the remote said before our push does not set the mirror back', async () => {
+    const source = open({ pollMs: 60_000 });
+    const stop = source.watch(() => undefined);
+    const { head, files } = await source.read();
+    let tell = (): void => undefined;
+    const until = new Promise<void>((resolve) => {
+      tell = resolve;
+    });
+    server.misbehave({ kind: 'late', until });
+    const asked = source.refresh();
+    await sleep(300);
+    const base = files.get('jobs/a/web.yaml')?.blob ?? null;
+    const edits = [{ path: 'jobs/a/web.yaml', content: 'v3', base }];
+    const made = await source.commit({ head: head.oid, edits, message: 'Ours', author: AUTHOR });
+    expect((await source.read()).head.oid).toBe(made);
+    tell();
+    await asked;
+    expect((await source.read()).head.oid).toBe(made);
+    await stop();
+  });
+
   test('the mirror vanishes while it is used: cloned anew, nothing lost', async () => {
     const source = open();
     const before = await source.read();

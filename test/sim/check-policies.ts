@@ -42,7 +42,12 @@ export const checkOwnCounts = ({ human, fail }: Context, { info }: RepoCommit): 
 /** It is found out and recorded who is behind a commit within, also where the forge was away. */
 const JUDGED_WITHIN_MS: Ms = 120_000;
 
-/** What an owner let through lately may not count yet, and what counted before goes on. */
+/**
+ * Rules 8.2 (docs/GITHUB.md, "On the branch"): a verdict counts once it is in the ledger, and while
+ * the forge is away it is not; until then the content before it goes on. Which of several that is at
+ * an instant only the reconciler's reads tell, so a job is excused while a verdict on it may be on
+ * its way. At rest there is no excuse: settle.ts compares what is held with what people meant.
+ */
 export const isBeingJudged = ({ human, truth }: Context, job: string): boolean => {
   const since = truth.time.now() - JUDGED_WITHIN_MS;
   if ((human.letThroughAt.get(job) ?? Number.NEGATIVE_INFINITY) >= since) return true;

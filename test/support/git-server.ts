@@ -21,6 +21,8 @@ export type GitFault =
   | { readonly kind: 'status'; readonly status: number }
   /** Requests are taken and never answered. */
   | { readonly kind: 'hang' }
+  /** Once: what is read is told as it stood when it was asked for, after this has happened. */
+  | { readonly kind: 'late'; readonly until: Promise<void> }
   /** Once, before a push is served, this runs: somebody else is faster. */
   | { readonly kind: 'before-push'; readonly act: () => void };
 
@@ -50,7 +52,10 @@ export const startGitServer = async (options: GitServerOptions): Promise<GitServ
       return;
     }
     const user = options.login?.split(':')[0] ?? null;
-    void serveGit({ root: options.root, path: request.url ?? '/', user }, request, response);
+    const until = now?.kind === 'late' && isRead(request) ? { until: now.until } : {};
+    if ('until' in until) fault = null;
+    const asked = { root: options.root, path: request.url ?? '/', user, ...until };
+    void serveGit(asked, request, response);
   });
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const { port } = server.address() as AddressInfo;
@@ -71,6 +76,9 @@ export const startGitServer = async (options: GitServerOptions): Promise<GitServ
 const isPush = (request: http.IncomingMessage): boolean =>
   request.method === 'POST' && (request.url ?? '').endsWith('/git-receive-pack');
 
+const isRead = (request: http.IncomingMessage): boolean =>
+  request.method === 'POST' && (request.url ?? '').endsWith('/git-upload-pack');
+
 const isRefused = (request: http.IncomingMessage, login: string | null): boolean =>
   login !== null &&
   request.headers.authorization !== `Basic ${Buffer.from(login).toString('base64')}`;
@@ -81,6 +89,8 @@ export interface GitRequest {
   readonly path: string;
   /** Who asks; null: nobody knows. */
   readonly user: string | null;
+  /** The answer is ready, and waits for this. */
+  readonly until?: Promise<void>;
   /** For the repository's hooks. */
   readonly env?: Readonly<Record<string, string>>;
 }
@@ -90,7 +100,7 @@ export interface GitRequest {
  * when git is, a moment before the answer ends.
  */
 export const serveGit = async (
-  { root, path, user, env }: GitRequest,
+  { root, path, user, env, until }: GitRequest,
   request: http.IncomingMessage,
   response: http.ServerResponse,
 ): Promise<void> => {
@@ -133,5 +143,6 @@ export const serveGit = async (
     if (name.toLowerCase() === 'status') status = Number.parseInt(value, 10);
     else response.setHeader(name, value);
   }
+  await until;
   response.writeHead(status).end(answer.subarray(split + 4));
 };

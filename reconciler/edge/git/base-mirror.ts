@@ -41,10 +41,13 @@ interface State {
    */
   last: { readonly at: number; readonly failure: Error | null } | null;
   watchers: number;
+  /** How often each ref was pushed by us: what the remote said before that is old. */
+  readonly pushed: Map<string, number>;
 }
 
 export const createMirrorBase = (options: MirrorOptions): Base => {
-  const state: State = { store: null, syncing: null, since: 0, last: null, watchers: 0 };
+  const pushed = new Map<string, number>();
+  const state: State = { store: null, syncing: null, since: 0, last: null, watchers: 0, pushed };
   const store = (): Store => {
     if (state.store === null) throw retry(`${options.remote.name} has not been read yet`);
     return state.store;
@@ -98,7 +101,7 @@ export const createMirrorBase = (options: MirrorOptions): Base => {
         return read();
       }
     },
-    publish: (move) => publish(options, store().repository, move),
+    publish: (move) => publish({ options, state, repository: store().repository }, move),
     watch: (wake) => poll({ options, state, refresh, wake: () => wake(null) }),
     close: () => state.store?.objects.close(),
   };
@@ -113,9 +116,13 @@ const sync = async (options: MirrorOptions, state: State): Promise<Tips> => {
   try {
     const { repository, objects } = await open(options, state);
     const { refs } = options;
+    const before = new Map(state.pushed);
     const theirs = await options.remote.refs([refs.branch, refs.ledger]);
+    // What we pushed meanwhile is newer than what the remote said: it is not set back.
+    const isOld = (ref: string): boolean => state.pushed.get(ref) !== before.get(ref);
     for (const ref of [refs.branch, refs.ledger]) {
-      await bring(options, { repository, objects }, { ref, to: theirs.get(ref) });
+      if (isOld(ref)) continue;
+      await bring(options, { repository, objects }, { ref, to: theirs.get(ref), isOld });
     }
     state.last = { at: performance.now(), failure: null };
     return tipsOf(repository, options);
@@ -126,11 +133,18 @@ const sync = async (options: MirrorOptions, state: State): Promise<Tips> => {
   }
 };
 
+/** Where a ref is, by the remote's word. */
+interface Told {
+  readonly ref: string;
+  readonly to: string | undefined;
+  readonly isOld?: (ref: string) => boolean;
+}
+
 /** The mirror's ref to where the remote's is, with its objects. */
 const bring = async (
   { remote }: MirrorOptions,
   { repository, objects }: Pick<Store, 'repository' | 'objects'>,
-  { ref, to }: { readonly ref: string; readonly to: string | undefined },
+  { ref, to, isOld }: Told,
 ): Promise<void> => {
   if (to === undefined) dropRef(repository, ref);
   else if (readRef(repository, ref) !== to) {
@@ -138,6 +152,7 @@ const bring = async (
     if ((await objects.read(to, COMMIT_BYTES)) === null) {
       throw retry(`${remote.name} moved ${ref} while it was fetched`);
     }
+    if (isOld?.(ref) === true) return;
     await moveRef(repository, { ref, to, from: undefined, ...SILENT });
   }
 };
@@ -196,14 +211,20 @@ const drop = (options: MirrorOptions, state: State): void => {
   fs.rmSync(options.gitDir, { recursive: true, force: true });
 };
 
+interface Publishing {
+  readonly options: MirrorOptions;
+  readonly state: State;
+  readonly repository: Repository;
+}
+
 /** The remote first; the mirror follows what the remote took. */
 const publish = async (
-  options: MirrorOptions,
-  repository: Repository,
+  { options, state, repository }: Publishing,
   move: RefMove & { readonly from: string | null },
 ): Promise<boolean> => {
   const result = await options.remote.push(move);
   if (result.kind === 'conflict') return false;
+  state.pushed.set(move.ref, (state.pushed.get(move.ref) ?? 0) + 1);
   await moveRef(repository, { ref: move.ref, to: move.to, from: undefined, ...SILENT });
   return true;
 };

@@ -73,6 +73,29 @@ const viewAt = (head: string, proposals: readonly Proposal[]): View =>
 const settle = () => new Promise((resolve) => setTimeout(resolve, 0));
 
 describe('a revert that cannot be committed', () => {
+  it('waits for no other that cannot be made either: each failure is tried at once, once', async () => {
+    const { writer, state, made } = world();
+    const first = revert('shop/web');
+    for (let turn = 0; turn < 4; turn += 1) {
+      state.now = writer.nextAt() ?? state.now;
+      writer.offer(viewOf(first), writer.turn());
+      await settle();
+    }
+    const waits = (writer.nextAt() ?? 0) - state.now;
+    expect(waits).toBeGreaterThanOrEqual(4000);
+    writer.offer(viewOf(first), writer.turn());
+    await settle();
+    expect((writer.nextAt() ?? 0) - state.now).toBe(waits);
+    writer.offer(viewOf(first, revert('shop/db')), writer.turn());
+    await settle();
+    expect(made).toEqual(['Revert shop/db']);
+    // What was tried waits its turn: no spin.
+    const again = writer.nextAt();
+    writer.offer(viewOf(first, revert('shop/db')), writer.turn());
+    await settle();
+    expect([writer.nextAt(), made.length]).toEqual([again, 1]);
+  });
+
   it('is tried at once when somebody committed: that may have cleared its way', async () => {
     const { writer, state, made } = world();
     writer.offer(viewAt('head', [revert('shop/web')]), writer.turn());
