@@ -1,10 +1,13 @@
 // `npm run bench [name…]`: measures, and prints each figure beside its goal, with the commit.
-// In: names, `--count N`, `--seed N`. Out: a Markdown table; exit code 1 when a goal is missed.
+// In: names, `--count N`, `--seed N`, `--when FILE`. Out: a Markdown table; exit code 1 when a goal
+// is missed.
 // Not here: what is measured (figures/).
 
 import { execFileSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { cpus } from 'node:os';
 import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseArgs } from 'node:util';
 import { commitToContainer } from './figures/commit-to-container.ts';
 import { commitToPlan } from './figures/commit-to-plan.ts';
@@ -37,10 +40,18 @@ const FIGURES: readonly Figure[] = [
   pushToCheck,
 ];
 
+/** How often it is looked whether the file of `--when` is there. */
+const LOOK_MS = 200;
+
 const main = async (): Promise<void> => {
   const { values, positionals } = parseArgs({
     allowPositionals: true,
-    options: { count: { type: 'string' }, seed: { type: 'string' }, list: { type: 'boolean' } },
+    options: {
+      count: { type: 'string' },
+      seed: { type: 'string' },
+      when: { type: 'string' },
+      list: { type: 'boolean' },
+    },
   });
   const unknown = positionals.filter((name) => FIGURES.every((figure) => figure.name !== name));
   if (values.list === true || unknown.length > 0) {
@@ -54,12 +65,17 @@ const main = async (): Promise<void> => {
   const wanted = FIGURES.filter(
     ({ name }) => positionals.length === 0 || positionals.includes(name),
   );
+  const ready = async (): Promise<void> => {
+    if (values.when === undefined) return;
+    console.error(`  prepared: waits for ${values.when}`);
+    while (!existsSync(values.when)) await sleep(LOOK_MS);
+  };
   const rows: Row[] = [];
   for (const figure of wanted) {
     console.error(`${figure.name}: ${figure.what}`);
     const say = (line: string): void => console.error(`  ${line}`);
     const count = values.count === undefined ? null : Number(values.count);
-    rows.push(...(await figure.run({ count, seed: Number(values.seed ?? 1), say })));
+    rows.push(...(await figure.run({ count, seed: Number(values.seed ?? 1), say, ready })));
   }
   const git = (...args: string[]): string =>
     execFileSync('git', args, { cwd: root, encoding: 'utf8' }).trim();

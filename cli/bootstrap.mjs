@@ -115,10 +115,27 @@ const installPackages = () => {
   }
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   const quiet = { env, stdio: ['ignore', 'ignore', 'inherit'] };
-  if (run('apt-get', ['update', '-qq'], quiet) !== 0) fail('`apt-get update` failed (see above).');
+  if (tried('apt-get', ['update', '-qq', ...PATIENT], quiet) !== 0) {
+    fail('`apt-get update` failed (see above).');
+  }
   const words = install.split(' ').slice(1);
-  if (run('apt-get', [words[0], '-qq', ...words.slice(1)], quiet) !== 0) {
+  if (tried('apt-get', [words[0], '-qq', ...PATIENT, ...words.slice(1)], quiet) !== 0) {
     fail(`\`${install}\` failed (see above).`);
+  }
+};
+
+/** A mirror that is away for a moment; another program that installs packages just now. */
+const PATIENT = ['-o', 'Acquire::Retries=3', '-o', 'DPkg::Lock::Timeout=120'];
+const TRIES = 2;
+const PAUSE_MS = 5000;
+
+/** As `run`, and again where it fails: mirrors and registries have their moments. */
+const tried = (command, args, options) => {
+  for (let left = TRIES - 1; ; left -= 1) {
+    const status = run(command, args, options);
+    if (status === 0 || left === 0) return status;
+    say(`\`${command} ${args[0]}\` failed; it is tried again in ${PAUSE_MS / 1000} s.`);
+    Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, PAUSE_MS);
   }
 };
 
@@ -132,7 +149,7 @@ const installModules = () => {
   const modules = lstatSync(join(HERE, 'node_modules'), { throwIfNoEntry: false });
   if (modules?.isSymbolicLink()) return;
   say('Installing npm packages: npm ci');
-  if (run('npm', ['ci', '--no-progress', '--loglevel=error']) !== 0)
+  if (tried('npm', ['ci', '--no-progress', '--loglevel=error']) !== 0)
     fail('`npm ci` failed (see above).');
   writeFileSync(stamp, lock);
 };

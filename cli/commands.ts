@@ -57,6 +57,8 @@ const GROUPS: readonly (readonly [title: string, Loaders])[] = [
     {
       reconciler: async () => (await import('./reconciler.ts')).reconciler,
       node: async () => (await import('./node.ts')).node,
+      backup: async () => (await import('./backup.ts')).backup,
+      restore: async () => (await import('./backup.ts')).restore,
       github: async () => (await import('./github.ts')).github,
     },
   ],

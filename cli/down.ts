@@ -56,6 +56,7 @@ export const down: CommandSpec = {
     if (common.json) io.out(JSON.stringify({ removed, stays: { repository, volumes } }));
     say(`The repository stays: ${repository}`);
     if (existsSync(layout.signingKey)) say(`Purser's signing key stays: ${layout.signingKey}`);
+    if (existsSync(layout.authority)) say(`The certificate authority stays: ${layout.authority}`);
     for (const volume of volumes) say(`A volume stays: ${volume}`);
     return 0;
   },
@@ -133,8 +134,9 @@ const forgetHomes = async (settings: UpSettings, layout: Layout, warn: Say): Pro
   }
 };
 
-/** With it goes what is known of ledgers that it signed. */
-const forgetKey = async ({ signingKey }: Layout): Promise<void> => {
+/** With it goes what is known of ledgers that it signed; and nobody is let in any more. */
+const forgetKey = async ({ signingKey, authority }: Layout): Promise<void> => {
+  await rm(authority, { recursive: true, force: true });
   await rm(signingKey, { force: true });
   await rm(`${signingKey}.ledger`, { force: true });
 };
@@ -144,7 +146,8 @@ const leftVolumes = async (layout: Layout, remove: boolean): Promise<readonly st
   const names = await readdir(layout.nodesDir).catch(() => []);
   const nodes = names.map((name) => nodeLayout(layout, name, null));
   const paths = (await volumesOf(nodes)).filter((path) => FOLDER.test(basename(path)));
-  const isEmpty = paths.length === 0 && !existsSync(layout.signingKey);
+  const keys = [layout.signingKey, layout.authority];
+  const isEmpty = paths.length === 0 && !keys.some((path) => existsSync(path));
   if (isEmpty || !remove) {
     const left = 'there is no cluster, but named volumes of one: `purser down --volumes` removes';
     throw new CommandError(

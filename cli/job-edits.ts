@@ -105,21 +105,27 @@ export const resume: CommandSpec = {
   examples: [
     ['purser resume web', 'takes `update.paused` out again (writes a commit)'],
     ['purser resume --at $(git rev-parse main)', 'goes on from there after a rewrite'],
+    [
+      'purser resume --ledger $(git rev-parse refs/purser/shop/ledger)',
+      'goes on from a ledger that was set back, or replaced',
+    ],
   ],
   exits: FOLLOWED,
   define: (command) =>
     command
       .option('--at <commit>', 'the commit of the rewritten branch to go on from')
+      .option('--ledger <commit>', 'the commit to go on from of a ledger that was set back')
       .option('-d, --detach', 'do not wait for the rollout'),
   run: async (invocation) => {
     const { args, options, common, io } = invocation;
+    if (typeof options['ledger'] === 'string') {
+      const ledger = wholeId('--ledger', options['ledger']);
+      await ask(common, 'record', { records: [], ledger });
+      io.out(`The ledger goes on from ${ledger}`);
+      return 0;
+    }
     if (typeof options['at'] === 'string') {
-      const commit = options['at'];
-      if (!/^[0-9a-f]{40}$/.test(commit)) {
-        throw new CommandError(
-          '--at takes a whole commit id: 40 hex characters, as `git rev-parse` prints it',
-        );
-      }
+      const commit = wholeId('--at', options['at']);
       const record = {
         kind: 'resume',
         commit,
@@ -136,6 +142,13 @@ export const resume: CommandSpec = {
     tell(invocation, commit, message);
     return finish(invocation, job.id, commit);
   },
+};
+
+const wholeId = (option: string, commit: string): string => {
+  if (/^[0-9a-f]{40}$/.test(commit)) return commit;
+  throw new CommandError(
+    `${option} takes a whole commit id: 40 hex characters, as \`git rev-parse\` prints it`,
+  );
 };
 
 const resumed = async (common: Common, name: string) => {

@@ -3,7 +3,9 @@
 // following copies that come and go (follow.ts).
 
 import { pc } from './colours.ts';
+import { isPoststop } from '../schema/lifecycle.ts';
 import type { LiveAllocation } from '../schema/live.ts';
+import type { TaskSpec } from '../schema/spec.ts';
 import { attach } from './attach.ts';
 import type { CommandSpec, Invocation } from './command.ts';
 import { text } from './command.ts';
@@ -123,7 +125,7 @@ const show = async (
   const only = text(options['task']);
   const tasks = copies.flatMap((copy) =>
     copy.body.spec.tasks
-      .filter(({ name }) => only === null || name === only)
+      .filter((task) => (only === null ? hasTurn(copy, task) : task.name === only))
       .map(({ name }) => ({ copy, task: name })),
   );
   if (tasks.length === 0) throw new CommandError('there are no copies to read logs of', 1);
@@ -159,6 +161,11 @@ const show = async (
   const shown = codes.filter((code) => code !== null);
   return shown.length === 0 ? 1 : Math.max(...shown);
 };
+
+/** A poststop task writes nothing before the end of its copy, and is not asked until then. */
+const hasTurn = (copy: LiveAllocation, task: TaskSpec): boolean =>
+  !isPoststop(task) ||
+  copy.tasks.some(({ name, state }) => name === task.name && state !== 'pending');
 
 const nameOf = (group: string, index: number, task: string) => `${group}[${index}] ${task}`;
 

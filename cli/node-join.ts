@@ -6,7 +6,7 @@
 import { hostname } from 'node:os';
 import { createSecureContext } from 'node:tls';
 import { ChannelCredentials } from '@grpc/grpc-js';
-import { ClientError, createChannel, createClientFactory, Status } from 'nice-grpc';
+import { ClientError, createChannel, createClientFactory, Metadata, Status } from 'nice-grpc';
 import {
   hasIdentity,
   identityFolder,
@@ -87,7 +87,8 @@ const call = async (address: string, authority: string, ask: Ask) => {
   const channel = createChannel(address, credentials, { ...TLS_CHANNEL, 'grpc.enable_retries': 0 });
   try {
     const client = createClientFactory().create(JoinServiceDefinition, channel);
-    return await client.join(ask, { signal: AbortSignal.timeout(JOIN_LIMIT_MS) });
+    const metadata = Metadata({ authorization: `Bearer ${ask.token}` });
+    return await client.join(ask, { signal: AbortSignal.timeout(JOIN_LIMIT_MS), metadata });
   } catch (error) {
     if (!(error instanceof ClientError)) throw error;
     if (error.code !== Status.UNAVAILABLE) throw new CommandError(error.details, 1);

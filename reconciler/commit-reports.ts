@@ -183,8 +183,8 @@ const createTellers = (context: ForgeContext, open: Map<string, Open>): Tellers 
   /** That it was taken back comes a moment after the commit that did: the ledger says it then. */
   const tellEnded: Tellers['tellEnded'] = async (one, view) => {
     const held = heldAt(one, view);
-    // Until it is known who approved it, nothing is said of it.
-    if (held.some(({ by }) => by === '')) return null;
+    // While it is being asked who approved it, nothing is said of it.
+    if (held.some(({ by, why }) => by === '' && why === undefined)) return null;
     if (held.length > 0) {
       const state = one.told === null ? null : 'inactive';
       return write(one, heldCheck(held, view.desired.commit), { view, state });

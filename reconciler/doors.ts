@@ -14,7 +14,7 @@ import { openAuthority } from './edge/authority/authority.ts';
 import { openMembership } from './edge/authority/membership.ts';
 import type { Handler } from './edge/control.ts';
 import { guardControl } from './edge/guard.ts';
-import { admitBy, createJoin } from './edge/join.ts';
+import { admitBy, createJoin, screenCalls } from './edge/join.ts';
 import type { Nodes } from './edge/nodes.ts';
 import { listenTls, type Listening } from './edge/server.ts';
 import { createTlsServer } from './edge/tls.ts';
@@ -75,9 +75,11 @@ export const openDoors = async (options: DoorOptions): Promise<Doors> => {
       },
     },
     open: async ({ control, nodes, list }) => {
-      const tls = await createTlsServer(authority, (error) =>
-        log.error({ error: String(error) }, "the server's certificate could not be renewed"),
-      );
+      const tls = await createTlsServer(authority, {
+        admit: screenCalls(shared),
+        failed: (error) =>
+          log.error({ error: String(error) }, "the server's certificate could not be renewed"),
+      });
       return listenTls(listen.address, tls, (server) => {
         server.add(LinkServiceDefinition, nodes.serviceFor(admitBy(shared)));
         server.add(JoinServiceDefinition, createJoin({ ...shared, list }));

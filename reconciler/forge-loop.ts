@@ -14,7 +14,7 @@ import { earliest, type ForgeContext } from './forge-context.ts';
 import { createForgeRequests } from './forge-requests.ts';
 import { createOfferedReverts } from './offered-reverts.ts';
 import type { LoopState, Refused } from './loop.ts';
-import { createPullReports } from './pull-reports.ts';
+import { createPullReports, type Waking } from './pull-reports.ts';
 import { createShown } from './shown.ts';
 
 export interface ForgeLoop {
@@ -27,13 +27,10 @@ export interface ForgeLoop {
 }
 
 export const createForgeLoop = (given: ForgeContext): ForgeLoop => {
-  const { context, ...shown } = createShown(given);
-  const { forge, clock, log, loop } = context;
+  const { forge, clock, log, loop } = given;
   const wake = () => woken.abort(WOKEN);
-  const pulls = createPullReports(context, { wake, isWoken: () => woken.signal.aborted });
-  const commits = createCommitReports(context);
-  const requests = createForgeRequests(context, pulls, shown);
-  const reverts = createOfferedReverts(context);
+  const waking = { wake, isWoken: () => woken.signal.aborted };
+  const parts = createParts(given, waking);
   let woken = new AbortController();
   let failure: string | null = null;
   let failures = 0;
@@ -62,17 +59,17 @@ export const createForgeLoop = (given: ForgeContext): ForgeLoop => {
     };
     const tell = async (at: View): Promise<void> => {
       await attempt(async () => {
-        const seen = await forge.look((open) => pulls.begin(at, open));
-        await attempt(() => pulls.tell(at, seen));
-        await attempt(() => requests.answer(at, seen.requests));
-        await attempt(() => reverts.close(at, seen.pulls));
+        const seen = await forge.look((open) => parts().pulls.begin(at, open));
+        await attempt(() => parts().pulls.tell(at, seen));
+        await attempt(() => parts().requests.answer(at, seen.requests));
+        await attempt(() => parts().reverts.close(at, seen.pulls));
         return null;
       });
-      await attempt(() => commits.tell(at));
-      await attempt(() => reverts.offer(at));
+      await attempt(() => parts().commits.tell(at));
+      await attempt(() => parts().reverts.offer(at));
     };
     if (view !== null) await tell(view);
-    await attempt(() => commits.refuse(refused === null ? refusedIn(view) : [refused]));
+    await attempt(() => parts().commits.refuse(refused === null ? refusedIn(view) : [refused]));
     failures = trouble === null ? 0 : failures + 1;
     say(trouble);
     notBefore = trouble === null ? 0 : clock.now() + backOff(failures);
@@ -82,7 +79,7 @@ export const createForgeLoop = (given: ForgeContext): ForgeLoop => {
   return {
     run: async (signal) => {
       const moved = ({ view }: LoopState) =>
-        clock.now() < notBefore ? commits.notice(view) : wake();
+        clock.now() < notBefore ? parts().commits.notice(view) : wake();
       const stops = [forge.watch(wake), loop.watch(moved)];
       while (!signal.aborted) {
         woken = new AbortController();
@@ -93,7 +90,26 @@ export const createForgeLoop = (given: ForgeContext): ForgeLoop => {
       for (const stop of stops) stop();
     },
     failure: () => failure,
-    notice: () => saidTogether(pulls.unjudged(), pulls.notice()),
+    notice: () => saidTogether(parts().pulls.unjudged(), parts().pulls.notice()),
+  };
+};
+
+/** Another repository of the same name knows nothing of what was told: all begins as at a start. */
+const createParts = (given: ForgeContext, waking: Waking) => {
+  const make = () => {
+    const { context, ...shown } = createShown(given);
+    const pulls = createPullReports(context, waking);
+    const requests = createForgeRequests(context, pulls, shown);
+    const reverts = createOfferedReverts(context);
+    return { pulls, requests, reverts, commits: createCommitReports(context) };
+  };
+  let parts = make();
+  let renewals = 0;
+  return (): ReturnType<typeof make> => {
+    const now = given.forge.renewals?.() ?? 0;
+    if (now !== renewals) parts = make();
+    renewals = now;
+    return parts;
   };
 };
 

@@ -89,7 +89,7 @@ const startForge = async (ask: ForgeAsk): Promise<RunningForge> => {
   const running = forgeLoop.run(stop.signal);
   // A push is told by a webhook long before the next poll of the repository. A failure to read is
   // met and told by the main loop.
-  const unwatch = github.watch(() => void source.refresh().catch(() => undefined));
+  const unwatch = github.watchBranch(() => void source.refresh().catch(() => undefined));
   log.info({ repository: shown(config.forge), webhook: webhookAddress }, 'reports to the forge');
   return {
     failure: forgeLoop.failure,

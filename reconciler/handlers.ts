@@ -56,7 +56,9 @@ export const handlersOf = (handling: Handling): Readonly<Record<string, Handler>
   events: async (): Promise<readonly EventAnswer[]> => handling.events.all(),
   commit: async (argument) => commit(handling, argument as CommitArgument),
   record: async (argument) => {
-    await handling.source.record((argument as RecordArgument).records);
+    const { records, ledger } = argument as RecordArgument;
+    if (ledger !== undefined) await handling.source.acceptLedger(ledger);
+    await handling.source.record(records);
     handling.loop.wake();
     return null;
   },

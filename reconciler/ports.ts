@@ -140,6 +140,11 @@ export interface ForgePort {
   readonly hasChecks: boolean;
   /** Calls back whenever something may have changed there. Carries no data. */
   readonly watch: (wake: () => void) => () => void;
+  /**
+   * How often the repository there was found to be another one of the same name, that knows nothing
+   * of what was told. Absent: never.
+   */
+  readonly renewals?: () => number;
   /** Milliseconds since 1970 by its clock. Absent: it has ours. */
   readonly epochMs?: () => number;
 }

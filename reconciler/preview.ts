@@ -71,6 +71,8 @@ export interface PreviewAsk {
   /** The snapshot's own tree: what stands is shown as it is. */
   readonly change: SourceTree;
   readonly source: PreviewSource;
+  /** What stands, foreseen with the same memo and instant; absent: it is foreseen here. */
+  readonly base?: Side;
 }
 
 export const preview = async (ask: PreviewAsk): Promise<Preview> =>
@@ -92,13 +94,10 @@ export interface Foreseen {
 
 export const previewWith = async (
   memo: PreviewMemo,
-  { snapshot, change, source }: PreviewAsk,
+  { snapshot, change, source, base = standingWith(memo, snapshot) }: PreviewAsk,
 ): Promise<Foreseen> => {
   const { live, tree } = snapshot;
   const same = change === tree;
-  const stands = compile(tree, memo.compile);
-  planWith(memo.plan)(stands, live, memo.now);
-  const base = sideOf(memo, stands, live);
   const whole = await completed(change, source, memo.compile);
   const after = whole.tree === tree ? base : sideOf(memo, compile(whole.tree, memo.compile), live);
   const { assumed } = whole;
@@ -108,8 +107,23 @@ export const previewWith = async (
   };
 };
 
+/** What stands, foreseen; the memo of plans knows it afterwards. */
+export const standingWith = (
+  memo: PreviewMemo,
+  { tree, live }: Pick<Snapshot, 'tree' | 'live'>,
+): Side => {
+  const stands = compile(tree, memo.compile);
+  planWith(memo.plan)(stands, live, memo.now);
+  return sideOf(memo, stands, live);
+};
+
+export interface Side {
+  readonly side: PreviewSide;
+  readonly forecast: Forecast;
+}
+
 /** The memo of plans stays with what is: each side is foreseen with a copy of it. */
-const sideOf = ({ plan: memo, now }: PreviewMemo, desired: DesiredState, live: LiveState) => {
+const sideOf = ({ plan: memo, now }: PreviewMemo, desired: DesiredState, live: LiveState): Side => {
   const forecast = forecastWith(copyPlanMemo(memo), { desired, live, now });
   const side: PreviewSide = { desired, waves: forecast.waves, first: forecast.first };
   return { side, forecast };

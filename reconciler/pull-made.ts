@@ -6,7 +6,7 @@ import type { PullPlan } from '../schema/pull-plan.ts';
 import type { Ms } from '../schema/spec.ts';
 import type { View } from './cycle.ts';
 import type { ForgeContext } from './forge-context.ts';
-import { PULLS_PLANNED } from './forge/pulls.ts';
+import { PULLS_PLANNED, type PlannedPull } from './forge/pulls.ts';
 import { approvalsIn, type Subject } from './pull-subjects.ts';
 
 export interface Made {
@@ -25,13 +25,20 @@ interface Untold extends Made {
 /** The cluster moves while a plan is made: one that was finished just now is told all the same. */
 const FRESH_MS = 10_000;
 
-export const createMade = ({ plans, clock }: ForgeContext) => {
+/** `known`: what is told. */
+export const createMade = (
+  { plans, clock, forge }: ForgeContext,
+  known: ReadonlyMap<string, PlannedPull>,
+) => {
   const untold = new Map<string, Untold>();
   const isFresh = ({ doneAt }: Untold): boolean =>
     doneAt === null || clock.now() - doneAt < FRESH_MS;
   const begin = (subject: Subject, { live, tree: { held } }: View): Promise<PullPlan> => {
-    const { head, base, pull, isBeyond } = subject;
+    const { key, head, base, pull, isBeyond } = subject;
     if (isBeyond) return Promise.resolve({ kind: 'failed', base, head, message: BEYOND });
+    // While it is made: telling it begins with what stands there.
+    const isAsked = forge.hasChecks && known.get(key)?.told.commit !== head;
+    if (isAsked) forge.check('plan', head).catch(() => undefined);
     const fromFork = pull?.fromFork ?? false;
     return plans.plan({ base, head, live, fromFork, ...(held === undefined ? {} : { held }) });
   };

@@ -9,7 +9,6 @@ import { heldIn, withHeld } from './desired/held-files.ts';
 import { createReader, recall } from './desired/read.ts';
 import { compareText } from '../schema/ids.ts';
 import type { KeptDocument } from '../schema/kept.ts';
-import type { LiveState } from '../schema/live.ts';
 import type { HeldFile } from '../schema/ledger.ts';
 import type { PullPlan } from '../schema/pull-plan.ts';
 import type { DigestAsk, LookupAnswer, SourceTree } from '../schema/source.ts';
@@ -19,8 +18,8 @@ import type { PullReader, PullTrees } from './edge/git/pulls.ts';
 import { createMemos, type Memos } from './memos.ts';
 import { plannedOf } from './planned.ts';
 import type { PullPlansPort, RegistryPort } from './ports.ts';
-import type { PreviewSource } from './preview.ts';
-import { changedTree, completed, previewWith, resolveWithin } from './preview.ts';
+import type { PreviewMemo, PreviewSource, Side } from './preview.ts';
+import { changedTree, completed, previewWith, resolveWithin, standingWith } from './preview.ts';
 import { completeScreened } from './screened-histories.ts';
 
 export interface PullPlannerOptions {
@@ -45,24 +44,26 @@ export const createPullPlanner = (
     known: createResolver(options.registry, options.now),
     anonymous: createResolver(options.anonymous, options.now),
   };
+  const reader = {
+    ...options.reader,
+    complete: completeScreened(options.reader),
+  };
+  let isWarm = false;
   return async (ask) => {
-    const { base, head, live, fromFork } = ask;
+    const { base, head, fromFork } = ask;
+    const resolve = (fromFork ? resolvers.anonymous : resolvers.known)();
+    const planning = { ...options, reader, memos, ask, resolve };
     try {
-      const trees = await options.reader.read({ base, head });
+      const ahead = isWarm ? await standingAhead(planning) : null;
+      const trees = await reader.read({ base, head });
       if (trees.kind === 'untouched') {
         return { kind: 'untouched', base, head, ...refusalsOf(trees) };
       }
       if (trees.kind === 'conflict') return { kind: 'conflict', base, head, files: trees.files };
       if (trees.kind === 'unrelated') return { kind: 'failed', base, head, message: UNRELATED };
-      const resolve = fromFork ? resolvers.anonymous : resolvers.known;
-      const stands = screenedBase(trees.base, ask.held ?? []);
-      const reader = {
-        ...options.reader,
-        complete: completeScreened(options.reader),
-      };
-      const planning = { ...options, reader, memos, ask, trees, stands, live };
-      const made = await planOf({ ...planning, resolve: resolve() });
+      const made = await planOf(planning, trees, ahead ?? (await standingOf(planning, trees.base)));
       recall(memos.compile.reads, []);
+      isWarm = true;
       return made;
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
@@ -78,24 +79,52 @@ const UNRELATED =
 interface Planning extends PullPlannerOptions {
   readonly memos: Memos;
   readonly ask: PullAsk;
-  readonly trees: Extract<PullTrees, { kind: 'merged' }>;
-  /** The base, with what no owner has let through as refused. */
-  readonly stands: SourceTree;
-  readonly live: LiveState;
   readonly resolve: PreviewSource['resolve'];
 }
 
-const planOf = async (planning: Planning): Promise<PullPlan> => {
-  const { memos, ask, trees, live, reader, now, resolve } = planning;
+/** The base, foreseen. */
+interface Standing {
+  /** With its past, and with what no owner has let through as refused. */
+  readonly tree: SourceTree;
+  readonly memo: PreviewMemo;
+  readonly base: Side;
+}
+
+/**
+ * While the head is fetched, which takes as long. null: it need not come, or the base cannot be
+ * read, which is told where it is read again. Only once a plan was made, since what this costs is
+ * then known: in a thread that has read nothing, a pull request that touches nothing need not wait.
+ */
+const standingAhead = async (planning: Planning): Promise<Standing | null> => {
+  const { reader, ask } = planning;
+  try {
+    if (!(await reader.bring(ask.head))) return null;
+    return await standingOf(planning, await reader.base(ask.base));
+  } catch {
+    return null;
+  }
+};
+
+const standingOf = async (planning: Planning, at: SourceTree): Promise<Standing> => {
+  const { memos, ask, now } = planning;
+  const tree = await baseTree(planning, screenedBase(at, ask.held ?? []));
+  const memo = { compile: memos.compile, plan: memos.plan, now: now() };
+  return { tree, memo, base: standingWith(memo, { tree, live: ask.live }) };
+};
+
+const planOf = async (
+  { memos, ask, reader, resolve }: Planning,
+  trees: Extract<PullTrees, { kind: 'merged' }>,
+  { tree, memo, base }: Standing,
+): Promise<PullPlan> => {
+  const { live } = ask;
   const { complete } = reader;
-  const tree = await baseTree(planning);
   const { registries } = compile(tree, memos.compile).cluster;
   const source = { complete, resolve: resolveWithin(registries, resolve) };
   const known = [...(tree.differences ?? []), ...trees.differences];
   const change = changedTree({ ...tree, differences: known }, trees.head, trees.files);
-  const memo = { compile: memos.compile, plan: memos.plan, now: now() };
   const snapshot = { format: 1, tree, live, takenAt: '' } as const;
-  const foreseen = await previewWith(memo, { snapshot, change, source });
+  const foreseen = await previewWith(memo, { snapshot, change, source, base });
   const paths = trees.differences.find(({ from }) => from === trees.base.files)?.paths ?? [];
   const read = createReader(memos.compile.reads);
   const told = plannedOf({ foreseen, before: trees.base.files, after: trees.files, paths, read });
@@ -112,8 +141,8 @@ const screenedBase = (base: SourceTree, held: readonly HeldFile[]): SourceTree =
 };
 
 /** The base as the loop would compile it: with its past, and whose commits runners obey. */
-const baseTree = async ({ memos, stands, live, reader, resolve }: Planning) => {
-  const commits = [...new Set(live.nodes.map(({ acceptedCommit }) => acceptedCommit))]
+const baseTree = async ({ memos, ask, reader, resolve }: Planning, stands: SourceTree) => {
+  const commits = [...new Set(ask.live.nodes.map(({ acceptedCommit }) => acceptedCommit))]
     .filter((commit) => commit !== '')
     .toSorted(compareText);
   const accepted = { digests: [], histories: [], commits };

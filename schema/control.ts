@@ -88,6 +88,8 @@ export interface FileAnswer {
 /** `record`: ledger records by a person through a command. */
 export interface RecordArgument {
   readonly records: readonly LedgerRecord[];
+  /** The commit at which the ledger stands: it is gone on from there, though it was set back. */
+  readonly ledger?: string;
 }
 
 /**

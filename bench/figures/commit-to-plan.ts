@@ -6,16 +6,11 @@
 // machine adds by itself.
 
 import { execFileSync } from 'node:child_process';
-import fs from 'node:fs';
-import { setPriority, tmpdir } from 'node:os';
+import { setPriority } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { prefer, RECONCILER_PRIORITY } from '../../cli/up/children.ts';
-import { ASK_ROUNDS } from '../../reconciler/config.ts';
-import { asks, compile } from '../../reconciler/desired/compile.ts';
-import { createMemo } from '../../reconciler/desired/memo.ts';
-import { createGitSource } from '../../reconciler/edge/git/source.ts';
-import type { LedgerRecord } from '../../schema/ledger.ts';
+import { withEnds } from '../support/ends.ts';
 import {
   type Figure,
   type FigureOptions,
@@ -26,6 +21,7 @@ import {
 } from '../support/figure.ts';
 import { createHistory, type History, STRIDE } from '../support/history.ts';
 import { moveBranch } from '../support/repository.ts';
+import { settleAll } from '../support/settled.ts';
 import {
   MODEL_DIGEST,
   monotonicMs,
@@ -56,37 +52,34 @@ export const nodeNames = Array.from(
 export const commitToPlan: Figure = {
   name: 'commit-to-plan',
   what: 'branch renamed → plan computed, 10,000 jobs, 1 changed, 10,000 commits',
-  run: async (options) => {
-    const root = fs.mkdtempSync(path.join(tmpdir(), 'pb-'));
-    const nodes = nodeNames.map((name) => [`nodes/${name}.yaml`, `node: ${name}\n`]);
-    const history = createHistory({
-      root,
-      jobs: JOBS,
-      commits: COMMITS,
-      folders: FOLDERS,
-      text: jobText,
-      others: {
-        'cluster.yaml': 'name: bench\npolicies: { registries: [bench.local] }\n',
-        ...Object.fromEntries(nodes),
-      },
-    });
-    const { say } = options;
-    const head = await settleAll(history.folder, options);
-    const folder = path.join(root, 'program');
-    const plans = startTimedPlans({ repository: history.folder, nodes: nodeNames, folder, say });
-    try {
+  run: (options) =>
+    withEnds(async (ends) => {
+      const root = ends.folder();
+      const nodes = nodeNames.map((name) => [`nodes/${name}.yaml`, `node: ${name}\n`]);
+      const history = createHistory({
+        root,
+        jobs: JOBS,
+        commits: COMMITS,
+        folders: FOLDERS,
+        text: jobText,
+        others: {
+          'cluster.yaml': 'name: bench\npolicies: { registries: [bench.local] }\n',
+          ...Object.fromEntries(nodes),
+        },
+      });
+      const { say } = options;
+      const head = await settleAll(history.folder, options);
+      const folder = path.join(root, 'program');
+      const plans = startTimedPlans({ repository: history.folder, nodes: nodeNames, folder, say });
+      ends.add(plans.stop);
       const began = performance.now();
       await plans.rest(head);
       // The arithmetic is done under the same priority as the plans.
       prefer(process.pid, RECONCILER_PRIORITY);
+      ends.add(() => setPriority(0));
       say(`${JOBS} jobs placed and settled after ${ms(performance.now() - began)}`);
-      return await measure(plans, history, options);
-    } finally {
-      setPriority(0);
-      await plans.stop();
-      fs.rmSync(root, { recursive: true, force: true });
-    }
-  },
+      return measure(plans, history, options);
+    }),
 };
 
 const measure = async (plans: TimedPlans, history: History, { count }: FigureOptions) => {
@@ -139,35 +132,4 @@ const busyFor = (steps: number): number => {
   const taken = monotonicMs() - start;
   // Never true: the sum is looked at, so the loop is not left out.
   return sum === 0.5 ? 0 : taken;
-};
-
-/**
- * Says in the ledger that every job's version settled, as after some hours, each at the commit that
- * brought it in, as the product's own records do. Returns HEAD.
- */
-export const settleAll = async (repository: string, { say }: FigureOptions): Promise<string> => {
-  const problem = (_: object, text: string): void => say(text);
-  const source = createGitSource({
-    repository,
-    branch: 'main',
-    directory: '',
-    cluster: 'bench',
-    log: { info: () => {}, warn: problem, error: problem },
-    cacheDir: repository,
-  });
-  const memo = createMemo();
-  let tree = await source.read();
-  for (let round = 0; round < ASK_ROUNDS; round += 1) {
-    tree = await source.complete(tree, asks(tree, memo));
-  }
-  const { oid } = tree.head;
-  const records = compile(tree, memo).jobs.map(({ id, spec, deployment, commit }): LedgerRecord => {
-    const { oid: introduced, ...words } = commit;
-    const { specHash } = spec;
-    const version = { job: id, specHash, deployment, commit: introduced };
-    return { kind: 'settled', ...version, ...words, digests: [] };
-  });
-  await source.record([...records, { kind: 'synced', commit: oid }]);
-  source.close();
-  return oid;
 };

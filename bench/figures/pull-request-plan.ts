@@ -4,10 +4,9 @@
 // base and head. Not here: the process that is timed (bench/timed-pulls.ts).
 
 import { execFileSync } from 'node:child_process';
-import fs from 'node:fs';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { type Ends, withEnds } from '../support/ends.ts';
 import {
   type Figure,
   type FigureOptions,
@@ -18,9 +17,10 @@ import {
 } from '../support/figure.ts';
 import { createHistory, type History, STRIDE } from '../support/history.ts';
 import { endProgram, forkProgram } from '../support/program.ts';
+import { settleAll } from '../support/settled.ts';
 import { monotonicMs } from '../support/timed-plans.ts';
 import type { PullAsked, PullTimed } from '../timed-pulls.ts';
-import { jobText, nodeNames, settleAll } from './commit-to-plan.ts';
+import { jobText, nodeNames } from './commit-to-plan.ts';
 
 export const JOBS = 10_000;
 const COMMITS = 10_000;
@@ -43,19 +43,14 @@ const LIMIT_MS = 120_000;
 export const pullRequestPlan: Figure = {
   name: 'pull-request-plan',
   what: 'pull request there → its plan, 10,000 jobs, 20 changed',
-  run: async (options) => {
-    const root = fs.mkdtempSync(path.join(tmpdir(), 'pb-'));
-    const history = zonedHistory(root);
-    const folder = path.join(root, 'program');
-    try {
+  run: (options) =>
+    withEnds(async (ends) => {
+      const root = ends.folder();
+      const history = zonedHistory(root);
       const base = await settleAll(history.folder, options);
-      return await withProcess({ repository: history.folder, folder }, options, (ask) =>
-        measure({ ask, history, base }, options),
-      );
-    } finally {
-      fs.rmSync(root, { recursive: true, force: true });
-    }
-  },
+      const where = { repository: history.folder, folder: path.join(root, 'program') };
+      return measure({ ask: await startAsked(where, ends, options), history, base }, options);
+    }),
 };
 
 /** 10,000 job files and commits, and nodes in three zones. */
@@ -80,16 +75,18 @@ export const zonedHistory = (root: string): History => {
 type Planned = Extract<PullTimed, { kind: 'planned' }>;
 type Ask = (asked: PullAsked) => Promise<Planned>;
 
-const withProcess = async <Value>(
+/** The process under test, once its loop is at rest. */
+const startAsked = async (
   where: { readonly repository: string; readonly folder: string },
+  ends: Ends,
   { say }: FigureOptions,
-  act: (ask: Ask) => Promise<Value>,
-): Promise<Value> => {
+): Promise<Ask> => {
   const child = forkProgram({
     entry: 'bench/timed-pulls.ts',
     folder: where.folder,
     args: [where.repository, ...nodeNames],
   });
+  ends.add(() => endProgram(child));
   const next = (kind: PullTimed['kind']): Promise<PullTimed> =>
     new Promise((done, fail) => {
       const timer = setTimeout(() => fail(new Error(`the loop did not say: ${kind}`)), LIMIT_MS);
@@ -102,17 +99,13 @@ const withProcess = async <Value>(
       };
       child.on('message', hear);
     });
-  try {
-    await next('rest');
-    await sleep(QUIET_MS);
-    return await act(async (asked) => {
-      const answer = next('planned');
-      child.send(asked);
-      return (await answer) as Planned;
-    });
-  } finally {
-    await endProgram(child);
-  }
+  await next('rest');
+  await sleep(QUIET_MS);
+  return async (asked) => {
+    const answer = next('planned');
+    child.send(asked);
+    return (await answer) as Planned;
+  };
 };
 
 interface Measuring {

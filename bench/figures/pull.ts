@@ -7,6 +7,7 @@ import { promisify } from 'node:util';
 import { buildImage, type LayerEntry } from '../../cli/image-build.ts';
 import { releases, testContainerd } from '../../test/support/containerd.ts';
 import { type TestRegistry, testRegistry } from '../../test/support/registry.ts';
+import { withEnds } from '../support/ends.ts';
 import { type Figure, median, spread } from '../support/figure.ts';
 
 const LAYERS = 4;
@@ -19,11 +20,13 @@ const exec = promisify(execFile);
 export const pull: Figure = {
   name: 'pull',
   what: 'pull and unpack of 100 MB, against `ctr image pull`',
-  run: async ({ count, seed, say }) => {
-    const binary = releases()[0]?.binary ?? 'containerd';
-    const registry = await testRegistry();
-    const containerd = await testContainerd({ binary, insecure: [registry.host] });
-    try {
+  run: ({ count, seed, say }) =>
+    withEnds(async (ends) => {
+      const binary = releases()[0]?.binary ?? 'containerd';
+      const registry = await testRegistry();
+      ends.add(registry.close);
+      const containerd = await testContainerd({ binary, insecure: [registry.host] });
+      ends.add(containerd.close);
       const digest = await pushLarge(registry, seed);
       const repository = `${registry.host}/bench/large`;
       const name = `${repository}@${digest}`;
@@ -51,11 +54,7 @@ export const pull: Figure = {
           met: ratio <= GOAL,
         },
       ];
-    } finally {
-      await containerd.close();
-      await registry.close();
-    }
-  },
+    }),
 };
 
 /** Gives back the digest alone: a runner does not hold an image's bytes while it pulls. */

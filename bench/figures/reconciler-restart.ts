@@ -6,7 +6,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import fs from 'node:fs';
-import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from '../../cli/client.ts';
@@ -15,6 +14,7 @@ import { createClock } from '../../node-runner/edge/clock.ts';
 import { createLink } from '../../node-runner/edge/link.ts';
 import type { StateAnswer } from '../../schema/control.ts';
 import type { NodeReport } from '../../schema/orders.ts';
+import { withEnds } from '../support/ends.ts';
 import { type Figure, median, ms, spread } from '../support/figure.ts';
 import { createHistory } from '../support/history.ts';
 import { freshReport, obeyed } from '../support/model-nodes.ts';
@@ -32,24 +32,26 @@ const jobText = (job: number): string =>
 export const reconcilerRestart: Figure = {
   name: 'reconciler-restart',
   what: 'reconciler killed and started → first correct plan, 1,000 jobs',
-  run: async ({ count, say }) => {
-    const root = fs.mkdtempSync(path.join(tmpdir(), 'pb-'));
-    const history = createHistory({
-      root,
-      jobs: JOBS,
-      commits: 1,
-      folders: 10,
-      text: jobText,
-      others: {
-        'cluster.yaml': 'name: bench\npolicies: { registries: [bench.local] }\n',
-        'nodes/n1.yaml': 'node: n1\n',
-      },
-    });
-    const model = modelRunner(root);
-    const samples: number[] = [];
-    const floor: number[] = [];
-    let program = startProgram(root, history.folder);
-    try {
+  run: ({ count, say }) =>
+    withEnds(async (ends) => {
+      const root = ends.folder();
+      const history = createHistory({
+        root,
+        jobs: JOBS,
+        commits: 1,
+        folders: 10,
+        text: jobText,
+        others: {
+          'cluster.yaml': 'name: bench\npolicies: { registries: [bench.local] }\n',
+          'nodes/n1.yaml': 'node: n1\n',
+        },
+      });
+      const model = modelRunner(root);
+      ends.add(model.close);
+      const samples: number[] = [];
+      const floor: number[] = [];
+      let program = startProgram(root, history.folder);
+      ends.add(() => end(program));
       await correctPlan(root);
       for (let round = 0; round < (count ?? ROUNDS); round += 1) {
         // A session that lasted is dialled again without back-off, as in real life.
@@ -76,12 +78,7 @@ export const reconcilerRestart: Figure = {
           met: worst <= GOAL_MS && touched === 0,
         },
       ];
-    } finally {
-      model.close();
-      await end(program);
-      fs.rmSync(root, { recursive: true, force: true });
-    }
-  },
+    }),
 };
 
 const PROGRAM = path.resolve(import.meta.dirname, '../../dist/main.js');
@@ -105,6 +102,7 @@ const startProgram = (root: string, repository: string) => {
 };
 
 const end = async (child: ReturnType<typeof startProgram>): Promise<void> => {
+  if (child.exitCode !== null || child.signalCode !== null) return;
   const ended = once(child, 'exit');
   child.kill('SIGKILL');
   await ended;

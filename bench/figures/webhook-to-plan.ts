@@ -12,6 +12,7 @@ import type { LoopState } from '../../reconciler/loop.ts';
 import { BASE, viewOf } from '../../test/support/forge-world.ts';
 import { endWorlds, world, type World } from '../../test/support/github-edge.ts';
 import { bareReceiver, catchPulls, post } from '../support/deliveries.ts';
+import { withEnds } from '../support/ends.ts';
 import { type Figure, median, ms, quantile, spread } from '../support/figure.ts';
 
 const ROUNDS = 100;
@@ -25,13 +26,11 @@ const LIMIT_MS = 10_000;
 export const webhookToPlan: Figure = {
   name: 'webhook-to-plan',
   what: 'delivery of a webhook → plan of its pull request begins',
-  run: async ({ count }) => {
-    try {
+  run: ({ count }) =>
+    withEnds(async (ends) => {
+      ends.add(endWorlds);
       return [await measure(count ?? ROUNDS)];
-    } finally {
-      await endWorlds();
-    }
-  },
+    }),
 };
 
 const measure = async (rounds: number) => {

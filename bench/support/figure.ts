@@ -27,6 +27,8 @@ export interface FigureOptions {
   /** Rounds, requests or copies, where the figure takes a number; null: its own. */
   readonly count: number | null;
   readonly seed: number;
+  /** Resolves when it may measure; a figure that prepares for minutes waits for it once. */
+  readonly ready: () => Promise<void>;
   readonly say: (line: string) => void;
 }
 

@@ -26,6 +26,7 @@ export interface Layout {
   readonly pidFile: string;
   readonly settings: string;
   readonly signingKey: string;
+  readonly authority: string;
   readonly reconcilerLog: string;
   readonly nodesDir: string;
 }
@@ -39,6 +40,7 @@ export const layoutOf = (root: string): Layout => ({
   pidFile: join(root, 'up.pid'),
   settings: join(root, 'up.json'),
   signingKey: join(root, SIGNING_KEY),
+  authority: join(root, AUTHORITY_FOLDER),
   reconcilerLog: join(root, 'logs', 'reconciler.log'),
   nodesDir: join(root, 'nodes'),
 });

@@ -2,10 +2,11 @@
 // In: marks, the end of a log. Out: which logs are lacking, and lines that are fit for a commit's
 // message. Not here: reading logs (evidence.ts), where the lines are shown (reconciler/plan).
 
+import { runsToEnd } from '../../schema/lifecycle.ts';
 import type { FailureRecord } from '../../schema/orders.ts';
 import { plainLines, shortened } from '../../schema/plain.ts';
 import type { EndOfLogAsk } from '../ports.ts';
-import type { AllocationMark, FailureMark } from './inventory.ts';
+import type { AllocationMark, FailureMark, TaskMark } from './inventory.ts';
 import { lastCheck } from './probe.ts';
 
 /** What was read for one failure, known by when it happened. */
@@ -59,14 +60,19 @@ export interface CheckLog {
 }
 
 /**
- * The task whose log says why its copy was never healthy: it runs, and a check of it fails. null:
- * there is none, or the namespace does not allow it.
+ * The task whose log says why its copy was never healthy: it runs, and a check of it fails, or it
+ * is to run to its end and others wait for that. null: there is none, or the namespace does not
+ * allow it.
  */
 export const neverHealthy = (mark: AllocationMark): string | null => {
   const { body, firstHealthyAt, stop, deadAt, tasks } = mark;
   if (body.evidence !== 'logs' || firstHealthyAt !== null) return null;
   if (stop !== null || deadAt !== null) return null;
-  return tasks.find((task) => task.run === 'open' && lastCheck(task) !== null)?.name ?? null;
+  const holdsUp = (task: TaskMark, position: number): boolean => {
+    const spec = body.spec.tasks[position];
+    return lastCheck(task) !== null || (spec !== undefined && runsToEnd(spec));
+  };
+  return tasks.find((task, at) => task.run === 'open' && holdsUp(task, at))?.name ?? null;
 };
 
 export const checkLogAsk = (allocation: string, task: string): EndOfLogAsk => ({

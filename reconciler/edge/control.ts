@@ -2,7 +2,7 @@
 // In: handlers by method name. Out: a gRPC service. Errors become messages for people. Not here:
 // what methods do.
 
-import { setTimeout as sleep } from 'node:timers/promises';
+import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
 import type { CallContext } from 'nice-grpc';
 import { ServerError, Status } from 'nice-grpc';
 import type {
@@ -110,6 +110,8 @@ const watchAnswers = async function* watchAnswers(
       if (!last.equals(next)) yield { value: next };
       last = next;
       const restMs = Math.min(REST_TIMES * tookMs, REST_MAX_MS);
+      // Timers count from the beginning of this turn of the loop, which the answer took up.
+      await turn();
       await sleep(restMs, undefined, { signal }).catch(() => undefined);
     }
   } finally {

@@ -13,6 +13,7 @@ import { parseToken } from '../../schema/identity.ts';
 import type { StreamAsk } from '../../schema/streams.ts';
 import type { LogPort } from '../ports.ts';
 import type { Membership } from './authority/membership.ts';
+import { tokenOf } from './tls.ts';
 
 type Role = Exclude<TokenKind, 'join'>;
 
@@ -92,8 +93,7 @@ const allow = ({ membership, log }: GuardOptions, context: CallContext, asked: A
     log.warn({ address: context.peer, asked: asked.what, why }, 'a caller was refused');
     throw new ServerError(status, why);
   };
-  const text = context.metadata.get('authorization') ?? '';
-  const token = parseToken(text.replace(/^Bearer /, ''));
+  const token = parseToken(tokenOf(context.metadata.get('authorization')));
   if (token === null) {
     return refuse(
       Status.UNAUTHENTICATED,

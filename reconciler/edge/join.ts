@@ -18,7 +18,7 @@ import { issuedAtMs } from './authority/authority.ts';
 import type { Membership } from './authority/membership.ts';
 import { requestKey } from './authority/x509.ts';
 import type { Admits } from './nodes.ts';
-import { type Peer, peerOf } from './tls.ts';
+import { type Admit, type Peer, peerOf } from './tls.ts';
 
 export interface JoinOptions {
   readonly cluster: string;
@@ -93,6 +93,35 @@ export const admitBy =
       return stale(membership, peer, { node, nowMs: epochMs() });
     };
   };
+
+/**
+ * Who may call at all: nodes by a certificate, machines that join and people by a token that
+ * counts. What a call says is read only then, so that a stranger's megabytes never are.
+ */
+export const screenCalls =
+  (options: Pick<JoinOptions, 'membership' | 'log'>): Admit =>
+  ({ path, peer, token: text, address }) => {
+    const why = strangerWhy(options.membership, { path, peer, text });
+    if (why !== null) options.log.warn({ address, path, why }, 'a caller was not let in');
+    return why;
+  };
+
+const BY_CERTIFICATE = ['/purser.link.v1.LinkService/', '/purser.join.v1.JoinService/Renew'];
+
+const strangerWhy = (
+  membership: Pick<Membership, 'check'>,
+  { path, peer, text }: { path: string; peer: Peer | null; text: string },
+): string | null => {
+  if (BY_CERTIFICATE.some((start) => path.startsWith(start))) {
+    return peer === null
+      ? "this call has no certificate of this cluster's authority: let the machine join first"
+      : null;
+  }
+  const token = parseToken(text);
+  if (token === null) return 'this call shows no token: `purser node token` makes one';
+  const checked = membership.check(token);
+  return checked.kind === 'refused' ? checked.why : null;
+};
 
 const stale = (
   membership: Membership,

@@ -31,6 +31,8 @@ const SERVER_OPTIONS = {
 
 /** Calls of one connection at once: a runner has one, and one for each log that it sends. */
 const STREAMS_AT_ONCE = 1000;
+/** A connection without a call is of nobody that works here. */
+const IDLE_MS = 60_000;
 
 /**
  * Serves at an address beyond this machine, `host:port`: every connection is TLS 1.3. Throws where
@@ -47,6 +49,7 @@ export const listenTls = async (
   const server = createServer({
     ...SERVER_OPTIONS,
     'grpc.max_concurrent_streams': STREAMS_AT_ONCE,
+    'grpc.max_connection_idle_ms': IDLE_MS,
     // A list of functions among options that are numbers and texts: grpc-js takes it so.
     ...({ interceptors } as object),
   });

@@ -1,9 +1,14 @@
 // TLS 1.3 on the reconciler's side, and who is at the other end.
-// In: an authority. Out: credentials for a gRPC server that renew themselves, and the bearer of each
-// call's certificate. Whoever has none is let as far as the call: joining and people's commands go by
-// tokens. Not here: what a bearer may do (nodes.ts, join.ts, guard.ts).
+// In: an authority, and who may call what. Out: credentials for a gRPC server that renew themselves,
+// and the bearer of each call's certificate. Whoever may not call is told so before a byte of the call
+// is read. Not here: who may call (join.ts), what a bearer may do then (nodes.ts, guard.ts).
 
-import { ServerCredentials, ServerInterceptingCall, type ServerInterceptor } from '@grpc/grpc-js';
+import {
+  ServerCredentials,
+  ServerInterceptingCall,
+  type ServerInterceptor,
+  status,
+} from '@grpc/grpc-js';
 import type { SecureServerOptions } from 'node:http2';
 import type { SecureContextOptions } from 'node:tls';
 import type { Metadata } from 'nice-grpc';
@@ -18,6 +23,19 @@ export interface Peer {
   readonly fromMs: number;
   readonly toMs: number;
 }
+
+/** A call before anything of it is read. */
+export interface Caller {
+  /** `/purser.link.v1.LinkService/Session`. */
+  readonly path: string;
+  readonly peer: Peer | null;
+  /** What it shows as its token; empty: nothing. */
+  readonly token: string;
+  readonly address: string;
+}
+
+/** Why a caller is not let in; null when it is. */
+export type Admit = (caller: Caller) => string | null;
 
 export interface TlsServer {
   readonly credentials: ServerCredentials;
@@ -46,7 +64,7 @@ class Credentials extends ServerCredentials {
 /** `failed` is told of a renewal that could not be made: the certificate before it goes on. */
 export const createTlsServer = async (
   authority: Authority,
-  failed: (error: unknown) => void,
+  { admit, failed }: { readonly admit: Admit; readonly failed: (error: unknown) => void },
 ): Promise<TlsServer> => {
   const ask: SecureServerOptions = { requestCert: true, rejectUnauthorized: false, ...VERSION };
   const credentials = new Credentials(ask, await contextOf(authority));
@@ -60,7 +78,7 @@ export const createTlsServer = async (
   const timer = setInterval(() => void renew(), SERVER_RENEWED_MS).unref();
   return {
     credentials,
-    interceptors: [namePeer],
+    interceptors: [screenBy(admit)],
     stop: () => clearInterval(timer),
   };
 };
@@ -82,22 +100,35 @@ export const peerOf = (metadata: Metadata): Peer | null => {
   return text === undefined ? null : (JSON.parse(text) as Peer);
 };
 
+/** What a caller shows as its token, without the word before it. */
+export const tokenOf = (authorization: string | undefined): string =>
+  (authorization ?? '').replace(/^Bearer /, '');
+
 /** Reads the certificate once a call, and hands it on where services look. */
-const namePeer: ServerInterceptor = (_method, call) =>
-  new ServerInterceptingCall(call, {
-    start: (next) =>
-      next({
-        onReceiveMetadata: (metadata, go) => {
-          metadata.remove(PEER);
-          // Only a certificate that our authority signed is there at all.
-          const certificate = call.getAuthContext().sslPeerCertificate;
-          const id = /^URI:([^,]+)$/.exec(certificate?.subjectaltname ?? '')?.[1];
-          if (certificate !== undefined && id !== undefined) {
-            const fromMs = Date.parse(certificate.valid_from);
-            const toMs = Date.parse(certificate.valid_to);
-            metadata.set(PEER, JSON.stringify({ id, fromMs, toMs } satisfies Peer));
-          }
-          go(metadata);
-        },
-      }),
-  });
+const screenBy =
+  (admit: Admit): ServerInterceptor =>
+  ({ path }, call) =>
+    new ServerInterceptingCall(call, {
+      start: (next) =>
+        next({
+          onReceiveMetadata: (metadata, go) => {
+            metadata.remove(PEER);
+            const peer = bearerOf(call);
+            if (peer !== null) metadata.set(PEER, JSON.stringify(peer));
+            const [shown = ''] = metadata.get('authorization');
+            const token = tokenOf(shown.toString());
+            const details = admit({ path, peer, token, address: call.getPeer() });
+            if (details === null) go(metadata);
+            else call.sendStatus({ code: status.UNAUTHENTICATED, details });
+          },
+        }),
+    });
+
+/** Only a certificate that our authority signed is there at all. */
+const bearerOf = (call: Pick<ServerInterceptingCall, 'getAuthContext'>): Peer | null => {
+  const certificate = call.getAuthContext().sslPeerCertificate;
+  const id = /^URI:([^,]+)$/.exec(certificate?.subjectaltname ?? '')?.[1];
+  if (certificate === undefined || id === undefined) return null;
+  const { valid_from: from, valid_to: to } = certificate;
+  return { id, fromMs: Date.parse(from), toMs: Date.parse(to) };
+};

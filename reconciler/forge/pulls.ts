@@ -89,7 +89,7 @@ export interface PullNow {
 export const REPLAN_MS = 5 * 60 * 1000;
 /**
  * Open pull requests that are planned. Each is made again after a merge: a thousand take the thread
- * five minutes, and GitHub two hours to be told where all of them changed.
+ * five minutes, and GitHub four hours to be told where all of them changed.
  */
 export const PULLS_PLANNED = 1000;
 

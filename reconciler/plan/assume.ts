@@ -42,12 +42,22 @@ export const assume = (live: LiveState, plan: Plan): LiveState => {
  */
 const longestWait = (live: LiveState, plan: Plan): Ms => {
   let longest = 1;
-  for (const node of live.nodes) {
-    for (const { body } of unaged(node)) longest = Math.max(longest, waitOf(body));
-  }
+  for (const node of live.nodes) longest = Math.max(longest, waitAmong(unaged(node)));
   for (const step of plan.steps) {
     if (step.kind !== 'stop') longest = Math.max(longest, waitOf(step.body));
   }
+  return longest;
+};
+
+const waits = new WeakMap<readonly LiveAllocation[], Ms>();
+
+/** Worked out once for a list: most nodes have the same copies wave after wave. */
+const waitAmong = (copies: readonly LiveAllocation[]): Ms => {
+  const known = waits.get(copies);
+  if (known !== undefined) return known;
+  let longest = 0;
+  for (const { body } of copies) longest = Math.max(longest, waitOf(body));
+  waits.set(copies, longest);
   return longest;
 };
 
@@ -73,6 +83,9 @@ const assumeNode = (node: LiveNode, done: Done, passedMs: Ms): LiveNode => {
   const { silentForMs } = node;
   const known = factsOf(node) ?? factsNow(node);
   const heardAt = known.heardAt + passedMs;
+  if (steps.length === 0 && restedAt(known.facts) < known.heardAt + silentForMs - ROUNDING_MS) {
+    return ageingNode({ ...known, heardAt, connected: true }, answered(node, done));
+  }
   /** Its ages are of this very moment. */
   const made = (allocation: LiveAllocation): Fact => ({
     allocation,
@@ -117,8 +130,31 @@ const factsNow = (node: LiveNode): Facts => {
   return { ...fresh, facts: fresh.facts.map((fact) => ({ ...fact, since: silentForMs })) };
 };
 
+const rests = new WeakMap<Facts['facts'], Ms>();
+
+/**
+ * From when on all of them are at rest, which they then stay; infinite: not by growing older. On
+ * the clock of `now`, up to rounding.
+ */
+const restedAt = (facts: Facts['facts']): Ms => {
+  const known = rests.get(facts);
+  if (known !== undefined) return known;
+  let rested = -Infinity;
+  for (const { allocation, since } of facts) {
+    const { healthyForMs, body } = allocation;
+    const at = isProven(allocation) ? since + body.minHealthyMs - (healthyForMs ?? 0) : Infinity;
+    rested = Math.max(rested, at);
+  }
+  rests.set(facts, rested);
+  return rested;
+};
+
 /** It runs, is proven, and only grows older. */
-const isAtRest = ({ allocation, since }: Fact, { heardAt }: Facts, silentForMs: Ms): boolean => {
+const isAtRest = ({ allocation, since }: Fact, { heardAt }: Facts, silentForMs: Ms): boolean =>
+  isProven(allocation) &&
+  (allocation.healthyForMs ?? 0) + heardAt - since + silentForMs >= allocation.body.minHealthyMs;
+
+const isProven = (allocation: LiveAllocation): boolean => {
   const { phase, health, everHealthy, failure, standing, stopping, healthyForMs } = allocation;
   return (
     phase === 'running' &&
@@ -127,8 +163,7 @@ const isAtRest = ({ allocation, since }: Fact, { heardAt }: Facts, silentForMs: 
     failure === null &&
     standing === 'reported' &&
     !stopping &&
-    healthyForMs !== null &&
-    healthyForMs + heardAt - since + silentForMs >= allocation.body.minHealthyMs
+    healthyForMs !== null
   );
 };
 

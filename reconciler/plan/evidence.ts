@@ -26,8 +26,8 @@ export const evidence = (view: JobView, reason: string, copies: readonly Copy[])
     const { failure, tasks } = allocation;
     const afterMs = failedAfter(allocation, job.spec.update.healthyDeadlineMs);
     const failing = tasks.find((task) => task.lastCheck !== null);
-    const log = failure?.log ?? failing?.log;
     const holding = failing === undefined ? holdingTask(allocation) : null;
+    const log = failure?.log ?? (failing ?? tasks.find(({ name }) => name === holding))?.log;
     return {
       allocation: allocation.allocation,
       node: allocation.node,

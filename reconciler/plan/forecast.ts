@@ -3,9 +3,9 @@
 // which nobody can foresee.
 
 import { unaged } from '../../schema/ageing.ts';
-import type { DesiredState } from '../../schema/desired.ts';
+import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
-import type { LiveState } from '../../schema/live.ts';
+import type { LiveAllocation, LiveState } from '../../schema/live.ts';
 import type { Plan } from '../../schema/plan.ts';
 import type { Ms } from '../../schema/spec.ts';
 import { assume } from './assume.ts';
@@ -76,16 +76,22 @@ export const forecastSteps = function* forecastSteps(
 
 /** Nothing is under way that could still change the answer. */
 const quiet = (live: LiveState): boolean =>
-  live.nodes.every(
-    (node) =>
-      !node.connected ||
-      unaged(node).every(
-        ({ stopping, standing, phase, everHealthy, health }) =>
-          !stopping &&
-          standing === 'reported' &&
-          (phase === 'dead' || (phase === 'running' && everHealthy && health === 'healthy')),
-      ),
+  live.nodes.every((node) => !node.connected || areQuiet(unaged(node)));
+
+const quietLists = new WeakSet<readonly LiveAllocation[]>();
+
+/** Looked at once: most nodes have the same copies wave after wave. */
+const areQuiet = (copies: readonly LiveAllocation[]): boolean => {
+  if (quietLists.has(copies)) return true;
+  const isQuiet = copies.every(
+    ({ stopping, standing, phase, everHealthy, health }) =>
+      !stopping &&
+      standing === 'reported' &&
+      (phase === 'dead' || (phase === 'running' && everHealthy && health === 'healthy')),
   );
+  if (isQuiet) quietLists.add(copies);
+  return isQuiet;
+};
 
 /** What compile would read back once the ledger holds the records. */
 export const recorded = (desired: DesiredState, records: readonly LedgerRecord[]): DesiredState =>
@@ -120,14 +126,42 @@ const markedJobs = (
     if (isMark && !marks.has(record.deployment)) marks.set(record.deployment, record);
   }
   if (marks.size === 0) return jobs;
-  return jobs.map((job) => {
-    const mark = marks.get(job.deployment);
-    if (mark?.kind === 'settled') {
-      const { isUnmarked: _due, ...marked } = job;
-      return { ...marked, settled: true };
+  const places = placesIn(jobs);
+  const marked = [...jobs];
+  for (const [deployment, mark] of marks) {
+    for (const at of places.get(deployment) ?? []) {
+      const job = marked[at];
+      if (job !== undefined) marked[at] = withMark(job, mark);
     }
-    return mark?.kind === 'failed' ? { ...job, failed: { evidence: mark.evidence } } : job;
-  });
+  }
+  // The same jobs stand in the same places.
+  placesByDeployment.set(marked, places);
+  return marked;
+};
+
+type Places = ReadonlyMap<string, readonly number[]>;
+
+const placesByDeployment = new WeakMap<DesiredState['jobs'], Places>();
+
+/** Where the jobs of each deployment stand: wave after wave a few of thousands are marked. */
+const placesIn = (jobs: DesiredState['jobs']): Places => {
+  const known = placesByDeployment.get(jobs);
+  if (known !== undefined) return known;
+  const places = new Map<string, number[]>();
+  for (const [at, { deployment }] of jobs.entries()) {
+    places.set(deployment, [...(places.get(deployment) ?? []), at]);
+  }
+  placesByDeployment.set(jobs, places);
+  return places;
+};
+
+const withMark = (
+  job: DesiredJob,
+  mark: Extract<LedgerRecord, { kind: 'settled' | 'failed' }>,
+): DesiredJob => {
+  if (mark.kind === 'failed') return { ...job, failed: { evidence: mark.evidence } };
+  const { isUnmarked: _due, ...rest } = job;
+  return { ...rest, settled: true };
 };
 
 const isHomeOf = (record: LedgerRecord, home: DesiredState['volumes'][number]): boolean =>

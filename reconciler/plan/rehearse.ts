@@ -19,6 +19,7 @@ import { copiesAtOnce } from '../../schema/parallel.ts';
 import { createDeadlines } from './deadlines.ts';
 import type { Forecast } from './forecast.ts';
 import { shortAfter, type Displaced } from './loss.ts';
+import type { Rooms } from './memo.ts';
 import { isMassLoss, viewNodes, type NodeView } from './nodes.ts';
 import { placeNodesOf } from './placing.ts';
 import { homesOf } from './homes.ts';
@@ -44,6 +45,9 @@ export const rehearse = (input: RehearseInput): Rehearsal => ({
  */
 const LOOKS = 500_000;
 
+/** Kept from one rehearsal to the next: most copies are the same objects. */
+const ROOMS: Rooms = { byNode: new WeakMap(), byCopy: new WeakMap() };
+
 interface Candidate extends Pick<Loss, 'kind' | 'name'> {
   readonly nodes: ReadonlySet<string>;
   readonly copies: readonly Displaced[];
@@ -54,8 +58,7 @@ interface Candidate extends Pick<Loss, 'kind' | 'name'> {
 const lossesAfter = (input: RehearseInput): Pick<Rehearsal, 'losses' | 'left'> => {
   const { desired, live } = input.after;
   const nodes = viewNodes(desired, { live, deadlines: createDeadlines(0), before: null });
-  const rooms = { byNode: new WeakMap(), byCopy: new WeakMap() };
-  const places = placeNodesOf(desired, { nodes, rooms });
+  const places = placeNodesOf(desired, { nodes, rooms: ROOMS });
   const holders = holdersIn(places);
   const homes = homesOf(desired);
   const counted = [...nodes.byName.values()].filter(

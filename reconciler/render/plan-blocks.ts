@@ -9,8 +9,10 @@ import type { JobChange } from '../../schema/summary.ts';
 import { RANK, paragraph, type Block } from './cut.ts';
 import { problemItems } from './problem-items.ts';
 import { refusalBlock } from './refusals.ts';
-import { code, commitCode, FOLD_CLOSE, foldOpen, sentence, tableHead, words } from './markdown.ts';
-import { imageItems, jobDetails, jobRow } from './plan-jobs.ts';
+import { code, codeInHtml, commitCode, sentence, tableHead, words } from './markdown.ts';
+import { fold, FOLD_CLOSE, foldOpen } from './markdown.ts';
+import { configured, fieldItems, fieldsTable, type Fields } from './plan-fields.ts';
+import { imageItems, jobDetails, jobRow, JOB_COLUMNS } from './plan-jobs.ts';
 import type { Planned, PlanPlace, Verdict } from './plan-verdict.ts';
 import { capacityLine, roomWords, stepGroupWords } from './plan-words.ts';
 import { rehearsalWords, shortagesWords } from './rehearsal.ts';
@@ -41,7 +43,7 @@ export const planSummary = (seen: Seen): readonly Block[] => {
     list('Waits for owners', ownerItems(seen), RANK.verdict),
     unmetBlock(seen),
     {
-      open: tableHead(['job', 'change', 'version', 'copies', 'waves', 'down at once at most']),
+      open: tableHead(JOB_COLUMNS),
       rows: jobs.map((job) => ({ text: () => jobRow(job), rank: rankOf(job) })),
       close: '',
       noun: 'job',
@@ -55,6 +57,7 @@ export const planSummary = (seen: Seen): readonly Block[] => {
           ),
         ]),
     list('Images', jobs.flatMap(imageItems), RANK.change),
+    list('Configuration', fieldItems(shownFields(seen), byName(jobs)), RANK.change),
     list(
       'Tags that were not looked up: what they mean may differ at the merge',
       assumedItems(seen),
@@ -72,7 +75,7 @@ export const planSummary = (seen: Seen): readonly Block[] => {
 export const planDetails = (seen: Seen): readonly Block[] => {
   const { plan } = seen;
   const { summary } = plan;
-  const fields = listsOf(plan.fields, ({ job }) => job);
+  const fields = shownFields(seen);
   const steps = listsOf(
     summary.waves.flatMap(({ first, last, steps: all }) =>
       all.map((step) => ({ first, last, step })),
@@ -94,6 +97,7 @@ export const planDetails = (seen: Seen): readonly Block[] => {
       close: '',
       noun: 'job',
     },
+    quietBlock(fields, byName(summary.jobs)),
     wavesBlock(seen),
     lossesBlock(seen),
     failuresBlock(seen),
@@ -105,6 +109,28 @@ const shownJobs = ({ plan, visibility }: Seen): readonly JobChange[] =>
   plan.summary.jobs
     .filter(({ job }) => visibility.job(job))
     .toSorted((a, b) => rankOf(a) - rankOf(b));
+
+const shownFields = ({ plan, visibility }: Seen): Fields =>
+  listsOf(
+    plan.fields.filter(({ job }) => visibility.job(job)),
+    ({ job }) => job,
+  );
+
+const byName = (jobs: readonly JobChange[]): ReadonlyMap<string, JobChange> =>
+  new Map(jobs.map((job) => [job.job, job]));
+
+/** Jobs that are written otherwise, of which nothing starts or stops. */
+const quietBlock = (fields: Fields, acting: ReadonlyMap<string, JobChange>): Block => ({
+  open: '',
+  rows: [...configured(fields)]
+    .filter(([job]) => !acting.has(job))
+    .map(([job, changes]) => ({
+      text: () => fold(`${codeInHtml(job)} starts and stops nothing`, fieldsTable(changes)),
+      rank: RANK.detail,
+    })),
+  close: '',
+  noun: 'job',
+});
 
 /** What takes copies away is read first and cut last. */
 const rankOf = ({ kind, starts, stops, updates }: JobChange): number => {

@@ -4,23 +4,55 @@
 
 import type { FieldChange } from '../../schema/pull-plan.ts';
 import type { JobChange, StepGroup } from '../../schema/summary.ts';
-import { code, codeInHtml, fold, row, tableHead, words } from './markdown.ts';
+import { shortened } from '../../schema/plain.ts';
+import { code, codeInHtml, fold, row, words } from './markdown.ts';
+import { fieldsTable } from './plan-fields.ts';
 import { KIND_WORDS, shortImage, stepGroupWords, versionWords } from './plan-words.ts';
 import { many, named } from './words.ts';
 
-/** Changed fields that are shown of one job, and steps: the rest is counted. */
-const FIELDS_SHOWN = 40;
+/** Images and steps that are shown of one job: the rest is counted. */
+const IMAGES_SHOWN = 40;
 const STEPS_SHOWN = 20;
+/** Nodes that a row names, and characters of a name: a table is as wide as a comment. */
+const NODES_IN_ROW = 3;
+const NODE_NAME = 20;
+
+/** What the cells of `jobRow` are. */
+export const JOB_COLUMNS = [
+  'job',
+  'version',
+  'copies',
+  'nodes',
+  'waves',
+  'most down at once',
+] as const;
 
 export const jobRow = (job: JobChange): string =>
   row([
     code(job.job),
-    KIND_WORDS[job.kind],
-    job.to === null ? '' : words(versionWords(job)),
+    versionCell(job),
     arrow(job.copies.from, job.copies.to),
+    nodesWords(job),
     String(job.waves),
     job.kind === 'changed' ? downWords(job) : '',
   ]);
+
+/** As narrow as it can be: what is new has no version before, what goes has none after. */
+const versionCell = (job: JobChange): string => {
+  if (job.kind === 'removed' || job.to === null) return KIND_WORDS.removed;
+  return job.kind === 'new' ? `new: ${words(job.to.slice(0, 12))}` : words(versionWords(job));
+};
+
+/** `n1 ×2, n2, +3`: where its copies are after the last wave. */
+const nodesWords = ({ nodes }: JobChange): string => {
+  const shown = nodes.length > NODES_IN_ROW ? nodes.slice(0, NODES_IN_ROW - 1) : nodes;
+  const left = nodes.length - shown.length;
+  const names = shown.map(({ node, copies }) => {
+    const name = words(shortened(node, NODE_NAME));
+    return copies === 1 ? name : `${name} ×${copies}`;
+  });
+  return [...names, ...(left === 0 ? [] : [`+${left}`])].join(', ');
+};
 
 const arrow = (from: number, to: number): string =>
   from === to ? String(from) : `${from} → ${to}`;
@@ -52,7 +84,10 @@ export const jobDetails = (job: JobChange, { fields, steps }: Parts): string => 
     ...(job.updates === 0 ? [] : [`${job.updates} updated in place`]),
   ];
   const head = `${codeInHtml(job.job)} ${[KIND_WORDS[job.kind], ...counts].join(', ')}`;
-  return fold(head, [factsOf(job), fieldsOf(fields), stepsOf(steps)].filter(isThere).join('\n\n'));
+  return fold(
+    head,
+    [factsOf(job), fieldsTable(fields), stepsOf(steps)].filter(isThere).join('\n\n'),
+  );
 };
 
 const isThere = (text: string): boolean => text !== '';
@@ -63,7 +98,7 @@ const factsOf = (job: JobChange): string => {
     `- File ${code(job.file)}`,
     ...(job.to === null ? [] : [`- Version ${words(versionWords(job))}`]),
     ...job.images
-      .slice(0, FIELDS_SHOWN)
+      .slice(0, IMAGES_SHOWN)
       .map(
         ({ task, from, to }) =>
           `- Image of ${code(task)}: ${code(from ?? 'none')} → ${code(to ?? 'none')}`,
@@ -79,18 +114,6 @@ const missing = (job: JobChange): string =>
     : job.downAtMost === 0
       ? ', no copy is missing at any time'
       : `, at most ${downWords(job)} copies down at once`;
-
-const fieldsOf = (fields: readonly FieldChange[]): string => {
-  if (fields.length === 0) return '';
-  const rows = fields
-    .slice(0, FIELDS_SHOWN)
-    .map(({ field, from, to }) => row([code(field), valueOf(from), valueOf(to)]));
-  const rest = fields.length - rows.length;
-  const more = rest > 0 ? `\n\n… and ${many(rest, 'more field')}.` : '';
-  return `${tableHead(['field', 'from', 'to'])}\n${rows.join('\n')}${more}`;
-};
-
-const valueOf = (value: string | null): string => (value === null ? '–' : code(value));
 
 const stepsOf = (steps: Parts['steps']): string => {
   if (steps.length === 0) return '';

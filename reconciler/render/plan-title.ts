@@ -7,7 +7,7 @@ import { TITLE_LIMIT } from '../../schema/forge.ts';
 import { plainLine, shortened } from '../../schema/plain.ts';
 import type { StepGroup, Summary } from '../../schema/summary.ts';
 import type { Verdict } from './plan-verdict.ts';
-import { many, manyCopies } from './words.ts';
+import { many, manyCopies, ownersNamed } from './words.ts';
 
 /** `3 start, 3 stop, 1 moves, 1 job does not fit`. */
 export const planTitle = (
@@ -40,16 +40,6 @@ export const planTitle = (
   const all = [...(isQuiet ? ['Nothing starts or stops'] : [...counts, ...troubles]), ...waits];
   return shortened(plainLine(all.join(', ')), TITLE_LIMIT);
 };
-
-/** Who owns what waits, each once, as far as a title has room. */
-const ownersNamed = (open: readonly OwnedChange[]): string => {
-  const owners = [...new Set(open.flatMap((one) => one.owners))];
-  const named = owners.slice(0, OWNERS_NAMED).join(', ');
-  return owners.length > OWNERS_NAMED ? `${named} and others` : named;
-};
-
-/** Owners that a title names. */
-const OWNERS_NAMED = 3;
 
 /** What stops for a move or a drain and starts elsewhere is counted once, as a move. */
 const countsOf = ({ jobs, waves }: Summary) => {

@@ -2,6 +2,7 @@
 // In: live state, the steps of all waves. Out: sums of CPU and memory. Not here: what fits
 // (reconciler/place), words (plan-words).
 
+import { unaged } from '../../schema/ageing.ts';
 import { compareText } from '../../schema/ids.ts';
 import type { LiveState } from '../../schema/live.ts';
 import type { AllocationBody } from '../../schema/orders.ts';
@@ -42,7 +43,7 @@ export const quotasOf = (
 const promised = (live: LiveState, steps: readonly Step[]) => {
   const bodies = new Map(
     live.nodes.flatMap((node) =>
-      node.allocations
+      unaged(node)
         .filter(({ phase }) => phase !== 'dead')
         .map(({ allocation, body }): readonly [string, AllocationBody] => [allocation, body]),
     ),

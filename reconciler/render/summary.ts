@@ -3,6 +3,7 @@
 // anyway.
 // Not here: words and columns (plan-text), markdown for forges.
 
+import { jobOf as allocatedTo, unaged } from '../../schema/ageing.ts';
 import type { DesiredJob } from '../../schema/desired.ts';
 import { compareText } from '../../schema/ids.ts';
 import { listsOf } from '../../schema/lists.ts';
@@ -92,13 +93,15 @@ const partsOf = (
 ) => {
   const jobsOf = (jobs: readonly DesiredJob[]): ReadonlyMap<string, DesiredJob> =>
     new Map(jobs.filter(({ id }) => own.has(id)).map((job) => [job.id, job]));
-  const copies = live.nodes.flatMap(({ allocations }) =>
-    allocations.filter(({ phase, stopping }) => phase !== 'dead' && !stopping),
+  const copies = live.nodes.flatMap((node) =>
+    unaged(node).filter(
+      (one) => one.phase !== 'dead' && !one.stopping && own.has(allocatedTo(one)),
+    ),
   );
   return {
     before: jobsOf(base.desired.jobs),
     after: jobsOf(change.desired.jobs),
-    copies: listsOf(copies, ({ body }) => `${body.namespace}/${body.job}`),
+    copies: listsOf(copies, allocatedTo),
     waves: waves.map((steps) => listsOf(steps, ({ job }) => job)),
   };
 };

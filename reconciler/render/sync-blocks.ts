@@ -3,7 +3,8 @@
 // namespace allows them (rules 6.4). Not here: status and title (sync-check).
 
 import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
-import type { Evidence } from '../../schema/ledger.ts';
+import { heldWords } from '../../schema/held-words.ts';
+import type { Evidence, HeldFile } from '../../schema/ledger.ts';
 import type { LiveState } from '../../schema/live.ts';
 import type { DeploymentView, Plan } from '../../schema/plan.ts';
 import { listsOf } from '../../schema/lists.ts';
@@ -60,6 +61,7 @@ export const stateBlocks = (
     summary: [
       paragraph(verdict, RANK.verdict),
       ...failures.summary,
+      heldBlock(desired.heldFiles ?? [], '**Waits for owners**\n'),
       jobsBlock(view, seen),
       waitsBlock(view, visibility),
       problemsBlock(view),
@@ -111,12 +113,23 @@ const waitsBlock = ({ plan }: SyncView, visibility: Visibility): Block => ({
   noun: 'line',
 });
 
+/** Each with whose approval it lacks, and since which commit. */
+export const heldBlock = (held: readonly HeldFile[], open: string): Block => ({
+  open,
+  rows: held.map((one) => ({ text: () => `- ${sentence(heldWords(one))}.`, rank: RANK.verdict })),
+  close: '',
+  noun: 'file',
+});
+
 const problemsBlock = ({ plan }: SyncView): Block => ({
   open: '**Problems**\n',
-  rows: problemItems(plan.problems).map(({ severity, text }) => ({
-    text: () => `- ${text()}`,
-    rank: severity === 'error' ? RANK.verdict : RANK.background,
-  })),
+  // What waits for owners is said above.
+  rows: problemItems(plan.problems.filter(({ code: of }) => of !== 'owners-wait')).map(
+    ({ severity, text }) => ({
+      text: () => `- ${text()}`,
+      rank: severity === 'error' ? RANK.verdict : RANK.background,
+    }),
+  ),
   close: '',
   noun: 'line',
 });

@@ -13,7 +13,6 @@ import type {
   Ended,
 } from '../../schema/forge.ts';
 import { waitingAt } from '../../schema/covered.ts';
-import { heldWords } from '../../schema/held-words.ts';
 import type { HeldFile } from '../../schema/ledger.ts';
 import type { CommitRef, DesiredState } from '../../schema/desired.ts';
 import { plainLine, shortened } from '../../schema/plain.ts';
@@ -23,6 +22,7 @@ import { cut, paragraph, RANK, type Block } from './cut.ts';
 import { code, commitCode, sentence, words } from './markdown.ts';
 import {
   failureBlocks,
+  heldBlock,
   shownView,
   stateBlocks,
   type Failure,
@@ -30,7 +30,7 @@ import {
 } from './sync-blocks.ts';
 import { concernOf, isOnItsWay, sumOf, waveOf } from './sync-jobs.ts';
 import { FULL, visibilityOf, type Visibility } from './visibility.ts';
-import { many, manyCopies, STATUS_WORDS } from './words.ts';
+import { many, manyCopies, ownersNamed, STATUS_WORDS } from './words.ts';
 
 /** How the newest commit of the branch stands, without the words: they take time, this does not. */
 export const syncStanding = (view: SyncView): Pick<CheckBody, 'status' | 'conclusion'> => {
@@ -98,19 +98,27 @@ const stateOf = (view: SyncView, visibility: Visibility): State => {
 /** All that is left to do waits for owners, or until it is known who approved it (rules 8.2). */
 const heldState = ({ desired }: SyncView, open: readonly DeploymentView[]): State | null => {
   const held = desired.heldFiles ?? [];
-  if (held.length === 0 || !open.every(({ status }) => status === 'held')) return null;
-  const known = held.filter(({ by }) => by !== '').length;
-  if (known === 0) {
-    const title = `${many(held.length, 'file')} of it: who approved is asked`;
+  // A version that failed once it had settled waits for a person too, and for nothing of this commit.
+  const waits = ({ status }: DeploymentView): boolean => status === 'held' || status === 'degraded';
+  if (held.length === 0 || !open.every(waits)) return null;
+  const known = held.filter(({ by }) => by !== '');
+  if (known.length === 0) {
+    const title = `${many(held.length, 'file')} of it: who approved is not known yet`;
     return { status: 'queued', conclusion: null, title, verdict: '**What ran before goes on.**' };
   }
   return {
     status: 'completed',
     conclusion: 'action_required',
-    title: `${many(known, 'file')} ${known === 1 ? 'waits' : 'wait'} for an owner`,
-    verdict: '**An owner must approve what waits.** The rest is done.',
+    title: waitTitle(known),
+    verdict:
+      '**An owner must approve what waits:** by *Approve* above, or with `purser approve --files`. ' +
+      'The rest is done; until then what counted before goes on, without a limit in time.',
   };
 };
+
+/** `2 files wait for @shop/team, ada@example.org`. */
+const waitTitle = (held: readonly HeldFile[], of = ''): string =>
+  `${many(held.length, 'file')}${of} ${held.length === 1 ? 'waits' : 'wait'} for ${ownersNamed(held)}`;
 
 const FAILED = { status: 'completed', conclusion: 'failure' } as const;
 
@@ -307,21 +315,15 @@ export const isRefusedCheck = ({ conclusion, summary }: CheckReport): boolean =>
 export const heldCheck = (held: readonly HeldFile[], head: CommitRef): CheckBody =>
   body({
     conclusion: 'action_required',
-    title: `${many(held.length, 'file')} of it ${held.length === 1 ? 'waits' : 'wait'} for an owner`,
+    title: waitTitle(held, ' of it'),
     summary: [
       paragraph(
-        `**An owner must approve what waits:** by *Approve* on the check of ${commitCode(head.oid)}, which is newer.`,
+        held.some(({ by }) => by !== '')
+          ? `**An owner must approve what waits:** by *Approve* on the check of ${commitCode(head.oid)}, which is newer.`
+          : `**It waits until it is known who approved it.** ${commitCode(head.oid)} is newer: what becomes of it is told there.`,
         RANK.verdict,
       ),
-      {
-        open: '',
-        rows: held.map((one) => ({
-          text: () => `- ${sentence(heldWords(one))}.`,
-          rank: RANK.verdict,
-        })),
-        close: '',
-        noun: 'file',
-      },
+      heldBlock(held, ''),
     ],
   });
 

@@ -118,6 +118,16 @@ export const named = (names: readonly string[]): string => {
   return rest > 0 ? `${shown} and ${rest} more` : shown;
 };
 
+/** Who owns what waits, each once, as far as a title has room. */
+export const ownersNamed = (waiting: readonly { readonly owners: readonly string[] }[]): string => {
+  const owners = [...new Set(waiting.flatMap((one) => one.owners))];
+  const shown = owners.slice(0, OWNERS_NAMED).join(', ');
+  return owners.length > OWNERS_NAMED ? `${shown} and others` : shown;
+};
+
+/** Owners that a title names. */
+const OWNERS_NAMED = 3;
+
 /** All that waits, of all jobs or of one: what is blocked, and removals that a person must allow. */
 export const waitingLines = (
   { blocked, guarded }: Pick<Plan, 'blocked' | 'guarded'>,

@@ -25,7 +25,7 @@ beforeEach(() => {
   const people = ['ada', 'bob', 'eve'] as const;
   keys = new Map(people.map((one) => [one, sshKey(folder, one)]));
 });
-afterEach(() => fs.rmSync(folder, { recursive: true }));
+afterEach(() => fs.rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
 
 interface Drawn {
   readonly by: Signer | null;

@@ -39,7 +39,7 @@ beforeEach(() => {
 afterEach(() => {
   for (const source of opened) source.close();
   opened = [];
-  fs.rmSync(folder, { recursive: true });
+  fs.rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
 });
 
 const log = { info: () => undefined, warn: () => undefined, error: () => undefined };
@@ -709,17 +709,63 @@ describe('the ledger', () => {
     expect(git(work, 'rev-parse', LEDGER)).toBe(bad);
     git(work, 'update-ref', LEDGER, good);
     expect(await hashes(open(withMark()))).toEqual(['one']);
-    const accepting = ['commit-tree', '-S', '-p', bad, '-m', 'accepted', `${bad}^{tree}`];
-    const key = { file, line: '' };
-    git(work, 'update-ref', LEDGER, git(work, ...signWith(key), ...accepting));
-    const { ledger } = await open(withMark()).read();
-    expect(ledger).toContainEqual(expect.objectContaining({ kind: 'resume', commit: first }));
+    git(work, 'update-ref', LEDGER, bad);
+    const accepting = open(withMark());
+    await expect(accepting.acceptLedger(good)).rejects.toThrow(`stands at ${bad}`);
+    await accepting.acceptLedger(bad);
+    for (const one of [accepting, open(withMark())]) {
+      const { ledger } = await one.read();
+      expect(ledger).toContainEqual(expect.objectContaining({ kind: 'resume', commit: first }));
+    }
     // Another repository, or a key of its own, knows nothing of it.
     expect(markOf(['shop', 'elsewhere']).wasSigned()).toBe(false);
     const another = openSigningKey(path.join(folder, 'another-key'), true);
     expect(markOf(['shop', work], another).wasSigned()).toBe(false);
     git(work, 'update-ref', LEDGER, good);
     expect(await hashes(open(withMark(another)))).toEqual(['one']);
+  });
+
+  test('one that was set back is known by the disk; a person goes on from it, or puts it back', async () => {
+    commitFiles(work, { 'cluster.yaml': 'name: shop\n' }, 'First');
+    const file = path.join(folder, 'signing-key');
+    const signingKey = openSigningKey(file, true);
+    const withMark = () => {
+      const about = ['shop', work];
+      return {
+        signingKey,
+        ledgerMark: createLedgerMark(`${file}.ledger`, { about, key: signingKey, log }),
+      };
+    };
+    const source = open(withMark());
+    await source.read();
+    await record(source, settled('one'));
+    const older = git(work, 'rev-parse', LEDGER);
+    await record(source, settled('two'));
+    const newest = git(work, 'rev-parse', LEDGER);
+    git(work, 'update-ref', LEDGER, older);
+    const BACK = `stands at ${older.slice(0, 12)} and lacks ${newest.slice(0, 12)}, which Purser wrote`;
+    // It notices by itself, and after a start; nothing is written on top.
+    for (const one of [source, open(withMark())]) {
+      await expect(one.read()).rejects.toThrow(BACK);
+      await expect(one.record([settled('three')])).rejects.toThrow(
+        `purser resume --ledger ${older}`,
+      );
+    }
+    expect(git(work, 'rev-parse', LEDGER)).toBe(older);
+    git(work, 'update-ref', LEDGER, newest);
+    for (const one of [source, open(withMark())]) expect(await hashes(one)).toEqual(['one', 'two']);
+    git(work, 'update-ref', LEDGER, older);
+    await source.acceptLedger(older);
+    await record(source, settled('four'));
+    for (const one of [source, open(withMark())])
+      expect(await hashes(one)).toEqual(['one', 'four']);
+    // Deleted, it begins anew, as ever; with the disk lost nobody knows.
+    git(work, 'update-ref', '-d', LEDGER);
+    await record(source, settled('five'));
+    for (const one of [source, open(withMark())]) expect(await hashes(one)).toEqual(['five']);
+    git(work, 'update-ref', LEDGER, newest);
+    fs.rmSync(`${file}.ledger`);
+    expect(await hashes(open(withMark()))).toEqual(['one', 'two']);
   });
 
   test('a folder that cannot be written forgets it, and says so once', () => {
@@ -730,8 +776,9 @@ describe('the ledger', () => {
     const key = openSigningKey(path.join(folder, 'signing-key'), true);
     const file = path.join(folder, 'file', 'key.ledger');
     const mark = createLedgerMark(file, { about: ['shop'], key, log: { warn } });
-    mark.keep();
-    mark.keep();
+    mark.keep('a');
+    mark.keep('b');
+    expect(mark.newest()).toBe('b');
     expect(warned).toEqual([expect.stringContaining('cannot be remembered')]);
   });
 

@@ -30,6 +30,16 @@ afterAll(async () => {
 const WEB = 'jobs/shop/web.yaml';
 const STORE = 'jobs/shop/store.yaml';
 const webFile = () => readFileSync(join(up.repository, WEB), 'utf8');
+/** Git removes a file before it writes it anew: in between there is none. */
+const isWritten = (path: string, holds: (text: string) => boolean): boolean => {
+  const file = join(up.repository, path);
+  try {
+    const text = readFileSync(file, 'utf8');
+    return text !== '' && holds(text);
+  } catch {
+    return false;
+  }
+};
 
 /** Parsed --json; the text is shown where it is none. */
 const json = ({ out, err, code }: Ran): unknown => {
@@ -214,7 +224,7 @@ test('a version that fails ends the following with 1, reverted by the machine', 
   const paused = await up.purser(['restart', 'web']);
   expect(paused.code).toBe(1);
   expect(paused.out).toMatch(/superseded by commit|failed/);
-  await until(() => !webFile().includes('FAIL: crash'));
+  await until(() => isWritten(WEB, (text) => !text.includes('FAIL: crash')));
   expect((await up.purser(['history'])).out).toMatch(/\(machine\)/);
 });
 
@@ -309,7 +319,7 @@ test('stop-first with an image that does not exist: the old copy runs on, untouc
   expect(missing).not.toBe(before);
   writeFileSync(file, missing);
   git(up.repository, 'commit', '-qam', 'An image that does not exist');
-  await until(() => readFileSync(file, 'utf8').includes(`image: ${up.image}:1`));
+  await until(() => isWritten(STORE, (text) => text.includes(`image: ${up.image}:1`)));
   // The files change a moment before the branch moves, and Purser reads it a moment after.
   await until(() => git(up.repository, 'log', '-1', '--format=%s').startsWith('Revert'));
   const [back, , first] = git(up.repository, 'log', '--format=%h', '--abbrev=10', '--', STORE)

@@ -2,6 +2,7 @@
 // command line's own dialling. In: machines that join, and whoever tries to come in otherwise. Out:
 // who is heard, what each side is told.
 
+import { execFileSync } from 'node:child_process';
 import { generateKeyPairSync, X509Certificate } from 'node:crypto';
 import fs from 'node:fs';
 import { mkdtemp, rm } from 'node:fs/promises';
@@ -9,7 +10,7 @@ import net from 'node:net';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import tls from 'node:tls';
-import { createChannel, createClientFactory } from 'nice-grpc';
+import { createChannel, createClientFactory, Metadata } from 'nice-grpc';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { dialTls } from '../../cli/dial.ts';
 import { fetchAuthority } from '../../cli/trust.ts';
@@ -33,8 +34,10 @@ import { JoinServiceDefinition } from '../../schema/generated/purser/join/v1/joi
 import { LinkServiceDefinition } from '../../schema/generated/purser/link/v1/link.ts';
 import { nodeId, parseToken } from '../../schema/identity.ts';
 import { LINK_PROTOCOL } from '../../schema/wire.ts';
+import { run } from '../support/command-line.ts';
 import { until } from './runtime-suite.ts';
 
+const PURSER = path.resolve(import.meta.dirname, '../../purser');
 const CLUSTER = 'test';
 const HOUR_MS = 3600 * 1000;
 const DAY_MS = 24 * HOUR_MS;
@@ -55,6 +58,11 @@ beforeEach(async () => {
   folder = await mkdtemp(path.join(tmpdir(), 'pdo-'));
   clockMs = Date.now();
   [listed, said, undo] = [[], [], []];
+  await openAll();
+});
+
+/** A reconciler's part of it, as it starts. */
+const openAll = async (): Promise<void> => {
   const clock = { now: () => performance.now(), sleepUntil: async () => {} };
   const logs = { info: log, warn: log, error: log };
   nodes = createNodes({ cluster: CLUSTER, clock, log: logs });
@@ -76,7 +84,7 @@ beforeEach(async () => {
     return 'c0ffee';
   };
   listening = await doors.open({ control, nodes, list });
-});
+};
 
 afterEach(async () => {
   for (const step of undo.toReversed()) await step();
@@ -130,7 +138,11 @@ const join = async ({ token, node, request: given }: Joining): Promise<Identity>
   const authority = await authorityOf(token);
   const { key, request } = await makeRequest(node);
   const client = createClientFactory().create(JoinServiceDefinition, channelOf({ authority }));
-  const { certificate } = await client.join({ token, node, request: given ?? request });
+  const metadata = Metadata({ authorization: `Bearer ${token}` });
+  const { certificate } = await client.join(
+    { token, node, request: given ?? request },
+    { metadata },
+  );
   return { authority, certificate, key };
 };
 
@@ -338,6 +350,21 @@ describe('who comes otherwise', () => {
     expect(heard('n1')).toBeUndefined();
   });
 
+  test('without a token is answered before what it sends is read', async () => {
+    const client = createClientFactory().create(
+      JoinServiceDefinition,
+      channelOf({ authority: n1.authority }),
+    );
+    const large = 'x'.repeat(30_000_000);
+    for (const token of ['', 'Bearer x', 'Bearer purser-join-']) {
+      const metadata = Metadata({ authorization: token });
+      await expect(
+        client.join({ token: '', node: 'n1', request: large }, { metadata }),
+      ).rejects.toThrow('shows no token');
+    }
+    expect(said.join('\n')).toContain('a caller was not let in');
+  });
+
   test('as another node is refused, and so is a report of another node', async () => {
     expect(await sessionAs('n2', n1)).toContain('as node n2, which it is not');
     expect(heard('n2')).toBeUndefined();
@@ -516,7 +543,7 @@ describe('a person', () => {
     const authority = await authorityOf(token);
     const bare = dialTls(listening.address, { authority, token: '' });
     undo.push(bare.close);
-    await expect(bare.call('state')).rejects.toThrow('show a token in PURSER_TOKEN');
+    await expect(bare.call('state')).rejects.toThrow('shows no token');
     void watching.catch(() => {});
   });
 });
@@ -547,6 +574,30 @@ describe('the authority', () => {
     const at = (name: string) => path.join(folder, 'authority', name);
     spoil(at('authority.key'), at('authority.crt'));
     await expect(open()).rejects.toThrow(why);
+  });
+
+  test('is backed up and restored: a node that joined before is known after it', async () => {
+    const n1 = await join({ token: await tokenOf(), node: 'n1' });
+    const expelled = await join({ token: await tokenOf(), node: 'n2' });
+    await ask('expel', { node: 'n2' });
+    const file = path.join(folder, 'kept.tgz');
+    const purser = (word: string, root: string) =>
+      run(PURSER, [word, file, '--root', root, '--json']);
+    expect(await purser('backup', folder)).toMatchObject({ code: 0 });
+    expect(fs.statSync(file).mode & 0o777).toBe(0o600);
+    expect((await purser('backup', folder)).err).toContain('is there already');
+    expect((await purser('restore', folder)).err).toContain('would be replaced');
+    await listening.stop();
+    fs.rmSync(path.join(folder, 'authority'), { recursive: true });
+    expect(await purser('restore', folder)).toMatchObject({ code: 0, err: '' });
+    await openAll();
+    runner('n1', n1);
+    await until(async () => heard('n1')?.connected);
+    expect(await sessionAs('n2', expelled)).toContain('was taken back');
+    const made = path.join(folder, 'made.tgz');
+    execFileSync('tar', ['-czf', made, '-C', folder, 'n1']);
+    const refused = await run(PURSER, ['restore', made, '--root', path.join(folder, 'x')]);
+    expect(refused.err).toContain('is no file of `purser backup`: it holds n1/');
   });
 
   test('with a damaged list of members is not used: who was expelled would be let in', async () => {

@@ -22,7 +22,7 @@ const log = { info: () => {}, warn: () => {}, error: () => {} };
 
 const readers = (repository: string, token: string) => {
   const cacheDir = tempFolder('redirects');
-  ends.push(() => rmSync(cacheDir, { recursive: true, force: true }));
+  ends.push(() => rmSync(cacheDir, { recursive: true, force: true, maxRetries: 5 }));
   const auth = () => Promise.resolve({ kind: 'token', user: 'x-access-token', token } as const);
   const names = { branch: 'main', directory: '', cluster: 'test', cacheDir, log, auth };
   const source = createGitSource({ repository, ...names });

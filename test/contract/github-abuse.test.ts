@@ -9,6 +9,7 @@ import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, expect, test } from 'vitest';
+import { createClock } from '../../reconciler/edge/clock.ts';
 import type { GitHub } from '../../reconciler/edge/forge/options.ts';
 import { endWorlds, report, world, type World } from '../support/github-edge.ts';
 
@@ -335,4 +336,37 @@ test('a repository that is renamed is followed: nothing is lost, and it is said'
   const other = at.forge();
   expect((await other.look()).pulls).toHaveLength(1);
   expect(other.notice()).toContain('repository: shop/cluster-two');
+});
+
+test('a repository that is deleted and made anew: its clicks count, and it is told all again', async () => {
+  const at = await world();
+  const { hub, pull } = at;
+  const { number, head } = await pull('topic');
+  const real = createClock();
+  let ahead = 0;
+  const clock = { ...real, now: () => real.now() + ahead };
+  hub.hook('http://127.0.0.1:9/nobody'); // GitHub lists what it could not deliver
+  const one = at.forge({}, clock);
+  const look = async () => {
+    ahead += 61_000;
+    return one.look();
+  };
+  const say = async (pullNumber: number) => {
+    await one.writeCheck(report(head));
+    await one.writeComment({ pull: pullNumber, body: 'one', folded: false });
+  };
+  expect((await look()).pulls).toMatchObject([{ number }]);
+  await say(number);
+  expect(one.renewals?.()).toBe(0);
+  hub.remake();
+  const again = await hub.openPull({ head: 'topic', by: 'ada' });
+  expect((await look()).pulls).toMatchObject([{ number: again.number, head }]);
+  expect(one.renewals?.()).toBe(1);
+  await say(again.number);
+  expect(hub.checks(head)).toHaveLength(1);
+  expect(hub.comments(again.number)).toHaveLength(1);
+  click(at, head);
+  await hub.settled();
+  expect((await look()).requests).toMatchObject([{ action: 'approve', commit: head }]);
+  expect(one.renewals?.()).toBe(1);
 });

@@ -39,6 +39,19 @@ test('one check of a commit and kind: made once, changed when it differs, found 
   expect(hub.checks(head).map(({ name }) => name)).toEqual(['plan/test', 'sync/test']);
 });
 
+test('that there is no check is asked once, and the one that is made then is found', async () => {
+  const { hub, forge, pull } = await world();
+  const { head } = await pull('topic');
+  const one = forge();
+  const asked = () => hub.requests().filter((line) => /GET .*check-runs/.test(line)).length;
+  const ahead = one.check('plan', head);
+  await one.writeCheck(report(head));
+  expect([await ahead, asked()]).toEqual([null, 1]);
+  expect(await one.check('plan', head)).toEqual(report(head));
+  await one.writeCheck(report(head, { title: 'b' }));
+  expect(hub.checks(head)).toHaveLength(1);
+});
+
 test('two writers at once make one check', async () => {
   const { hub, forge, pull } = await world();
   const { head } = await pull('topic');
@@ -71,6 +84,20 @@ test('titles of two-unit characters are cut between them, and taken', async () =
   const title = (await forge().check('plan', head))?.title ?? '';
   expect([/\p{Cs}/u.test(title), title.endsWith('😀…'), title.length]).toEqual([false, true, 254]);
   expect(JSON.stringify(hub.deployments())).toContain('😀…');
+});
+
+test('a list of many pages that grows between two looks is whole each time', async () => {
+  const { hub, forge, pull } = await world();
+  const { number } = await pull('topic');
+  hub.comment(number, 'ada', '/purser plan');
+  const one = forge();
+  const asked = async () => (await one.look()).requests.map(({ by }) => by.login);
+  for (let round = 0; round < 3; round += 1) {
+    for (let index = 0; index < 110; index += 1) hub.comment(number, 'ada', `talk ${index}`);
+    expect(await asked()).toEqual(['ada']);
+  }
+  hub.comment(number, 'ada', '/purser plan');
+  expect(await asked()).toEqual(['ada', 'ada']);
 });
 
 test('a write that GitHub took and did not confirm makes no second check', async () => {

@@ -68,7 +68,7 @@ describe('the place of the ledger', () => {
   afterEach(async () => {
     for (const source of opened.splice(0)) source.close();
     await server.close();
-    fs.rmSync(root, { recursive: true, force: true });
+    fs.rmSync(root, { recursive: true, force: true, maxRetries: 5 });
   });
 
   test('a host that takes branches only: records go there, a restart reads them, no notes', async () => {

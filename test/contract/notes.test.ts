@@ -45,7 +45,7 @@ beforeEach(async () => {
 afterEach(async () => {
   for (const source of opened.splice(0)) source.close();
   await server.close();
-  fs.rmSync(root, { recursive: true, force: true });
+  fs.rmSync(root, { recursive: true, force: true, maxRetries: 5 });
 });
 
 const KINDS = ['local', 'http', 'ssh'] as const;

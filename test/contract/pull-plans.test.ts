@@ -74,13 +74,13 @@ describe('plans of pull requests', () => {
     const form = { bundle: true, format: 'esm', platform: 'node', target: 'node20' } as const;
     await build({ entryPoints, outfile, ...form, banner: { js: needed } });
   });
-  afterAll(() => fs.rmSync(bundles, { recursive: true, force: true }));
+  afterAll(() => fs.rmSync(bundles, { recursive: true, force: true, maxRetries: 5 }));
   beforeEach(() => {
     work = initRepository(tempFolder('pull-plans'));
   });
   afterEach(async () => {
     for (const port of opened.splice(0)) await port.close();
-    fs.rmSync(work, { recursive: true, force: true });
+    fs.rmSync(work, { recursive: true, force: true, maxRetries: 5 });
   });
 
   test('say what would happen, again and again from one thread, and write nothing', async () => {

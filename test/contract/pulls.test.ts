@@ -48,7 +48,7 @@ describe('the merge of a pull request, in memory', () => {
   });
   afterEach(() => {
     for (const reader of opened.splice(0)) reader.close();
-    fs.rmSync(root, { recursive: true, force: true });
+    fs.rmSync(root, { recursive: true, force: true, maxRetries: 5 });
   });
 
   /** Two branches from one start. */

@@ -12,7 +12,7 @@ const HERE = resolve(import.meta.dirname, '../..');
 const ADDRESS = '10.99.0.1';
 const HOST = `${ADDRESS}:5443`;
 /** Everything in the namespace together. */
-const LIMIT_MS = 40_000;
+const LIMIT_MS = 100_000;
 
 let folder: string;
 beforeEach(() => {
@@ -38,7 +38,7 @@ ip link set lo up && ip addr add ${ADDRESS}/32 dev lo || exit 1
 docker-registry serve "$1/registry.yml" >/dev/null 2>&1 &
 registry=$!
 trap 'kill $registry' EXIT
-for _ in $(seq 100); do
+for _ in $(seq 300); do
   if openssl s_client -connect ${HOST} </dev/null >/dev/null 2>&1; then break; fi
   sleep 0.1
 done

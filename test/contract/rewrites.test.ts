@@ -219,6 +219,16 @@ test('owners, on this machine: no rewrite brings anything past them', async () =
   await reset(tip);
   await counts(tip, 'all counts again', []);
 
+  // The ledger too: what it lacks then, such as what waits, nobody has taken back.
+  const ledger = 'refs/purser/shop/ledger';
+  await at.until('all is written down', ({ view }) => view?.desired.owed.length === 0);
+  const [newest, older] = [at.git('rev-parse', ledger), at.git('rev-parse', `${ledger}~2`)];
+  await at.restart(() => void at.git('update-ref', ledger, older));
+  const why = `was set back: it stands at ${short(older)} and lacks ${short(newest)}`;
+  await at.says(why, `git update-ref ${ledger} ${newest}`, `purser resume --ledger ${older}`);
+  await at.purser('resume', '--ledger', older);
+  await counts(tip, 'it goes on from there', []);
+
   const amended = await amend();
   await counts(amended, 'the same content needs nobody', []);
   const merge = await swapped(first, amended);

@@ -36,7 +36,7 @@ beforeAll(() => {
   repository = initRepository(path.join(folder, 'repository'));
   ada = sshKey(folder, 'ada');
 });
-afterAll(() => fs.rmSync(folder, { recursive: true }));
+afterAll(() => fs.rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
 
 const NO_SIGNERS: Signers = { ssh: [], openpgp: [] };
 

@@ -44,7 +44,7 @@ describe('a local repository', () => {
   });
   afterEach(() => {
     for (const source of opened.splice(0)) source.close();
-    fs.rmSync(root, { recursive: true, force: true });
+    fs.rmSync(root, { recursive: true, force: true, maxRetries: 5 });
   });
 
   const revert = async (source: GitSource): Promise<string> => {

@@ -42,7 +42,7 @@ describe.each(['a local repository', 'an http remote'])('%s', (kind) => {
 
   beforeEach(async () => {
     root = tempFolder('offer');
-    ends.push(() => fs.rmSync(root, { recursive: true, force: true }));
+    ends.push(() => fs.rmSync(root, { recursive: true, force: true, maxRetries: 5 }));
     work = initRepository(path.join(root, 'work'));
     commitFiles(work, { 'cluster.yaml': 'name: ship\n', [WEB]: 'v2\n', 'x/y': 'z' }, 'first');
     [truth, url] = [work, work];

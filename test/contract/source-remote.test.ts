@@ -58,7 +58,7 @@ describe('an http remote', () => {
   afterEach(async () => {
     for (const source of opened.splice(0)) source.close();
     await server.close();
-    fs.rmSync(root, { recursive: true, force: true });
+    fs.rmSync(root, { recursive: true, force: true, maxRetries: 5 });
   });
 
   test('a server that is away, or hangs, is tried again; nothing is lost', async () => {

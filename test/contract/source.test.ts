@@ -72,7 +72,7 @@ const worldOf = (root: string, setting: Setting): SourceWorld => {
     close: async () => {
       for (const source of sources) source.close();
       await setting.close();
-      fs.rmSync(root, { recursive: true, force: true });
+      fs.rmSync(root, { recursive: true, force: true, maxRetries: 5 });
     },
   };
 };
@@ -196,6 +196,6 @@ test('ssh: a key nobody let in, a host nobody knows, no repository', async () =>
     expect(await failing(`${server.url}/nowhere.git`, server.command)).toContain('Check the URL');
   } finally {
     await server.close();
-    fs.rmSync(root, { recursive: true, force: true });
+    fs.rmSync(root, { recursive: true, force: true, maxRetries: 5 });
   }
 });

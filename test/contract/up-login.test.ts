@@ -48,7 +48,9 @@ test('a private repository is read with the App alone', async () => {
 test('an App that is not installed is told at once', async () => {
   const { hub, root, forge } = await world();
   hub.uninstall();
-  await expect(nameIn(hub, root, forge)).rejects.toThrow(/cannot be read: GitHub/);
+  await expect(nameIn(hub, root, forge)).rejects.toThrow(
+    /cannot be read: Purser's GitHub App is not installed in shop\/cluster/,
+  );
 });
 
 test('the token goes to the site of the forge only, and gives way to another login', async () => {

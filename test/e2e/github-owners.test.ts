@@ -59,16 +59,18 @@ test('a push past the owner is held at what ran before, until the owner approves
   const isHeld = ({ conclusion }: { conclusion: string | null }) =>
     conclusion === 'action_required';
   const held = await checkOf('sync/e2e', pushed, isHeld);
-  expect(held.output.title).toBe('1 file waits for an owner');
-  expect(held.actions.map(({ identifier }) => identifier)).toContain('approve');
+  expect(held.output.title).toBe('1 file waits for @grace');
+  const [button = ''] = held.actions.map(({ identifier }) => identifier);
+  expect(button).toMatch(/^approve-[0-9a-f]{12}$/);
+  expect(held.output.summary).toContain('shop/web waits for an approval of');
   expect(await cluster.purser('status')).toMatch(/shop\/web waits for an approval of @grace/);
   const deployed = async () => {
     const { view } = await cluster.state();
     return view.desired.jobs.find(({ id }) => id === 'shop/web')?.commit.oid;
   };
   expect(await deployed()).not.toBe(pushed);
-  hub.click({ check: 'sync/e2e', commit: pushed, button: 'approve', by: 'ada' });
-  hub.click({ check: 'sync/e2e', commit: pushed, button: 'approve', by: 'grace' });
+  hub.click({ check: 'sync/e2e', commit: pushed, button, by: 'ada' });
+  hub.click({ check: 'sync/e2e', commit: pushed, button, by: 'grace' });
   await expect
     .poll(deployed)
     .toBe(pushed)

@@ -76,6 +76,13 @@ groups:
         image: registry.example/store@sha256:${'1'.repeat(64)}
         volumes: ["data:/a", {name: logs, path: /logs, on_loss: recreate, read_only: false}]
         healthcheck: { tcp: admin }
+      migrate:
+        lifecycle: prestart
+        depends_on: [proxy]
+        image: registry.example/migrate@sha256:${'2'.repeat(64)}
+      proxy:
+        lifecycle: sidecar
+        image: registry.example/proxy@sha256:${'3'.repeat(64)}
     shutdown_delay: 2s
 `;
 

@@ -133,6 +133,19 @@ describe('prestart', () => {
       expect(did(world)).toEqual(['start init', 'start web', 'restart web', 'start web']);
     }));
 
+  it('is quoted while it holds up the copy, where the namespace allows it', () =>
+    running(async (world) => {
+      world.logs.set(id('init'), 'waits for the database\n');
+      const spec = group([task('init', 'prestart'), task('web')]);
+      const body = testBody(A, { spec, evidence: 'logs' });
+      world.send(testOrders(1, [runItem(body)]));
+      await world.advance(6000);
+      expect(only(world).tasks[0]).toMatchObject({ name: 'init', log: ['waits for the database'] });
+      world.exits(id('init'), { code: 0 });
+      await world.advance(1000);
+      expect(only(world).tasks[0]?.log).toBeUndefined();
+    }));
+
   it('runs again when nobody saw how it ended', () =>
     running(async (world) => {
       world.send(orders(group([task('init', 'prestart'), task('web')])));

@@ -117,7 +117,7 @@ export const startCluster = async (options: ClusterOptions): Promise<Cluster> =>
 type Undo = (() => Promise<void> | void)[];
 
 const assemble = async (root: string, options: ClusterOptions, undo: Undo): Promise<Cluster> => {
-  undo.push(() => rmSync(root, { recursive: true, force: true }));
+  undo.push(() => rmSync(root, { recursive: true, force: true, maxRetries: 5 }));
   const names = Array.from({ length: options.nodes }, (_, index) => `n${index + 1}`);
   const spaces = [...names, 'ctl'];
   undo.push(() => partNodes(root, spaces));

@@ -4,7 +4,7 @@
 // folder of the machine.
 
 import { execFileSync } from 'node:child_process';
-import { existsSync, readdirSync } from 'node:fs';
+import { existsSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -55,12 +55,22 @@ const unpacked = (name: string, variable: string, prefix: string): Release => {
       (each) => each.startsWith(prefix) && each.endsWith('.deb'),
     );
     if (file === undefined) continue;
-    const target = join(tmpdir(), `purser-test-${file}`);
-    if (!existsSync(join(target, 'usr/bin/containerd')))
-      execFileSync('dpkg-deb', ['-x', join(folder, file), target]);
+    const target = join(tmpdir(), `purser-test-unpacked-${file}`);
+    if (!existsSync(target)) unpack(join(folder, file), target);
     return { name, binary: join(target, 'usr/bin/containerd'), missing };
   }
   return { name, binary: null, missing };
+};
+
+/** Whole or not at all: other tests look for the same folder meanwhile. */
+const unpack = (file: string, target: string): void => {
+  const own = mkdtempSync(`${target}-`);
+  execFileSync('dpkg-deb', ['-x', file, own]);
+  try {
+    renameSync(own, target);
+  } catch {
+    rmSync(own, { recursive: true }); // somebody was first
+  }
 };
 
 export interface TestContainerd {

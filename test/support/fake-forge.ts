@@ -35,6 +35,8 @@ export interface FakeForge {
   /** By address. */
   readonly accounts: Map<string, Account>;
   hasChecks: boolean;
+  /** How often it was another repository. */
+  renewals: number;
   /** A look has told of open pull requests, and waits for this with the rest. */
   rest: Promise<void>;
   /** Every call fails with it; null: none. */
@@ -120,6 +122,7 @@ export const createFakeForge = (): FakeForge => {
       guard();
       return emails.map((email) => fake.accounts.get(email) ?? null);
     },
+    renewals: () => fake.renewals,
     get hasChecks() {
       return fake.hasChecks;
     },
@@ -144,6 +147,7 @@ export const createFakeForge = (): FakeForge => {
     behind: new Map(),
     accounts: new Map(),
     hasChecks: true,
+    renewals: 0,
     rest: Promise.resolve(),
     failure: null,
     refused: new Map(),

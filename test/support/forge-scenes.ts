@@ -113,7 +113,7 @@ export const planOf = async (scene: PullScene): Promise<PullPlan> => {
   const read = createReader(memos.compile.reads);
   return {
     kind: 'planned',
-    ...plannedOf({ foreseen, before, after, paths: [], read }),
+    ...plannedOf({ foreseen, before, after, paths: Object.keys(scene.change), read }),
     base: head.desired.commit.oid,
     head: last.commit.oid,
     snapshot: '3f2a9c01d4e8',
@@ -317,14 +317,20 @@ export const failing = (shown: Pick<DesiredState['cluster'], 'planVisibility'> =
 };
 
 /** All is done but a file that nobody who owns it has approved; '' : it is not known who has. */
-const waitingFor = (by: string): CheckBody => {
+const waitingFor = (by: string, isDegraded = false): CheckBody => {
   const cluster = clusterOf({ kind: 'healthy' });
   run(cluster, 300_000);
   const { oid } = cluster.desired.commit;
   const file = { path: STORE, blob: 'b2', accepted: 'b1', commit: oid, since: oid };
   const heldFiles = [{ ...file, owners: ['@shop/team'], by }];
   cluster.desired = { ...cluster.desired, heldFiles };
-  return checkOf(cluster);
+  if (!isDegraded) return checkOf(cluster);
+  const { desired, now } = cluster;
+  const live = observe(heardBy(cluster), now);
+  const made = plan(desired, live, now);
+  const ill = { status: 'degraded', reason: 'a copy died: exited with code 1' } as const;
+  const deployments = made.deployments.map((one) => ({ ...one, ...ill }));
+  return syncCheck({ desired, live, plan: { ...made, deployments } });
 };
 
 /** Name → the check of a commit of the branch. */
@@ -350,6 +356,7 @@ export const syncChecks = (): ReadonlyMap<string, CheckBody> => {
     ['sync-failed', checkOf(failing())],
     ['sync-stopped', checkOf(stopped)],
     ['sync-owners', waitingFor('mallory')],
+    ['sync-owners-degraded', waitingFor('mallory', true)],
     ['sync-owners-asked', waitingFor('')],
     ['ended-synced', endedCheck({ kind: 'synced' }, context)],
     ['ended-superseded', endedCheck({ kind: 'superseded' }, context)],

@@ -8,6 +8,7 @@ import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { ForgeConfig } from '../../reconciler/config.ts';
 import { createClock } from '../../reconciler/edge/clock.ts';
+import type { ClockPort } from '../../reconciler/ports.ts';
 import { createGitHub } from '../../reconciler/edge/forge/github.ts';
 import type { GitHub } from '../../reconciler/edge/forge/options.ts';
 import type { CheckReport } from '../../schema/forge.ts';
@@ -25,7 +26,7 @@ export interface World {
   readonly folder: string;
   readonly lines: string[];
   /** A reconciler's forge; each call is a new process that has lost its disk. */
-  readonly forge: (change?: Partial<ForgeConfig>) => GitHub;
+  readonly forge: (change?: Partial<ForgeConfig>, clock?: ClockPort) => GitHub;
   readonly git: (...args: readonly string[]) => Promise<string>;
   readonly main: string;
   /** A commit on a branch of its own, and a pull request of it. */
@@ -36,7 +37,7 @@ export const world = async (options: Parameters<typeof startGitHub>[0] = {}): Pr
   const hub = await startGitHub(options);
   const folder = mkdtempSync(join(tmpdir(), 'purser-forge-'));
   ends.push(() => hub.close());
-  ends.push(() => rmSync(folder, { recursive: true, force: true }));
+  ends.push(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
   const work = join(folder, 'work');
   // Never synchronously: the server that answers Git is in this process.
   const run = promisify(execFile);
@@ -60,7 +61,7 @@ export const world = async (options: Parameters<typeof startGitHub>[0] = {}): Pr
   const note = (fields: object, message: string): void => {
     lines.push(`${message} ${JSON.stringify(fields)}`);
   };
-  const forge: World['forge'] = (change = {}) => {
+  const forge: World['forge'] = (change = {}, clock = createClock()) => {
     const config: ForgeConfig = {
       kind: 'github',
       apiUrl: hub.api,
@@ -81,7 +82,7 @@ export const world = async (options: Parameters<typeof startGitHub>[0] = {}): Pr
       config,
       cluster: 'test',
       branch: 'main',
-      clock: createClock(),
+      clock,
       log,
     });
     ends.push(() => made.close());

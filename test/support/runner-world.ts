@@ -224,6 +224,8 @@ export const createWorld = (
           for (;;) {
             for (const event of events.splice(0)) yield event;
             if (signal.aborted) return;
+            // Something happened while the one before was told.
+            if (events.length > 0) continue;
             await new Promise<void>((resolve) => {
               wakeEvents = resolve;
               signal.addEventListener('abort', () => resolve(), { once: true });

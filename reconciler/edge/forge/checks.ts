@@ -59,6 +59,11 @@ interface Known {
 
 /** Checks remembered: open pulls and recent commits many times over; others are looked up. */
 const KNOWN_MAX = 2000;
+/**
+ * That there is no check yet: it is asked while the plan is made, and only we make one of our name.
+ * As long as a plan takes that is not the first.
+ */
+const ABSENT_MS = 60_000;
 /** Pages of check runs of one name on one commit, and of annotations of one check. */
 const PAGES_MAX = 10;
 const OUTPUT_TITLE_MAX = 255;
@@ -67,19 +72,16 @@ const ANNOTATION_MESSAGE_MAX = 16_000;
 interface Where {
   readonly cluster: string;
   readonly appId: number;
+  /** Monotonic milliseconds. */
+  readonly now: () => number;
 }
 
 export const createChecks = (wire: Wire, where: Where): Checks => {
   const runs = createRuns(wire, where);
   const inTurn = createTurns();
   return {
-    check: async (kind, commit) => {
-      const run = await runs.find(kind, commit);
-      if (run === null) return null;
-      const annotations = await runs.annotations(run);
-      runs.remember(kind, commit, knownOf(run, annotations));
-      return reportOf(run, { kind, commit, annotations });
-    },
+    // In turn: an answer that there is none must not come after one was made.
+    check: (kind, commit) => inTurn(`${kind} ${commit}`, () => check(runs, kind, commit)),
     write: (report, of = report.kind === 'plan' ? 'plan' : 'rest') =>
       inTurn(`${report.kind} ${report.commit}`, () => write(runs, report, of)),
     answer: (ask) => inTurn(`${ask.kind} ${ask.commit}`, () => answer(runs, ask)),
@@ -104,14 +106,22 @@ interface Runs extends Where {
   readonly recall: (kind: CheckKind, commit: string) => Promise<Known | null>;
   /** null: what stands there is looked at again. */
   readonly remember: (kind: CheckKind, commit: string, one: Known | null) => void;
+  /** GitHub has just said that there is none. */
+  readonly isAbsent: (kind: CheckKind, commit: string) => boolean;
 }
 
 const createRuns = (wire: Wire, where: Where): Runs => {
-  const { cluster, appId } = where;
-  const known = new Map<string, Known>();
+  const { cluster, appId, now } = where;
+  const known = wire.memory<string, Known>();
+  /** When GitHub said so. */
+  const absent = wire.memory<string, number>();
+
+  const isAbsent: Runs['isAbsent'] = (kind, commit) =>
+    (absent.get(`${kind} ${commit}`) ?? -Infinity) > now() - ABSENT_MS;
 
   const remember: Runs['remember'] = (kind, commit, one) => {
     known.delete(`${kind} ${commit}`);
+    absent.delete(`${kind} ${commit}`);
     if (one !== null) known.set(`${kind} ${commit}`, one);
     const oldest = known.keys().next().value;
     if (known.size > KNOWN_MAX && oldest !== undefined) known.delete(oldest);
@@ -129,7 +139,12 @@ const createRuns = (wire: Wire, where: Where): Runs => {
       PAGES_MAX,
     );
     const ours = found.filter((run) => run.external_id === external && run.app?.id === appId);
-    return ours.toSorted((a, b) => a.id - b.id)[0] ?? null;
+    const [first] = ours.toSorted((a, b) => a.id - b.id);
+    if (first !== undefined) return first;
+    absent.set(`${kind} ${commit}`, now());
+    const [oldest] = absent.keys();
+    if (absent.size > KNOWN_MAX && oldest !== undefined) absent.delete(oldest);
+    return null;
   };
 
   const annotations: Runs['annotations'] = async (run) => {
@@ -149,6 +164,7 @@ const createRuns = (wire: Wire, where: Where): Runs => {
   const recall: Runs['recall'] = async (kind, commit) => {
     const remembered = known.get(`${kind} ${commit}`);
     if (remembered !== undefined) return remembered;
+    if (isAbsent(kind, commit)) return null;
     const run = await find(kind, commit);
     if (run === null) return null;
     const one = knownOf(run, await annotations(run));
@@ -156,7 +172,16 @@ const createRuns = (wire: Wire, where: Where): Runs => {
     return one;
   };
 
-  return { ...where, wire, find, annotations, recall, remember };
+  return { ...where, wire, find, annotations, recall, remember, isAbsent };
+};
+
+const check = async (runs: Runs, kind: CheckKind, commit: string): Promise<CheckReport | null> => {
+  if (runs.isAbsent(kind, commit)) return null;
+  const run = await runs.find(kind, commit);
+  if (run === null) return null;
+  const annotations = await runs.annotations(run);
+  runs.remember(kind, commit, knownOf(run, annotations));
+  return reportOf(run, { kind, commit, annotations });
 };
 
 const write = async (runs: Runs, report: CheckReport, of: WriteOf): Promise<void> => {

@@ -98,6 +98,22 @@ export const isNews = (event: string, payload: unknown, isOurs: Place['isOurs'])
   return EVENTS.has(event);
 };
 
+/**
+ * Whether the branch that is followed may stand elsewhere now, or the ledger's. A push to a pull
+ * request moves neither: to read the repository again would only keep that one's plan waiting.
+ */
+export const movesBranch = (
+  { event, payload }: Pick<Delivery, 'event' | 'payload'>,
+  { branch, cluster }: { readonly branch: string; readonly cluster: string },
+): boolean => {
+  const { action, ref } = recordOf(payload);
+  // The merge: a webhook that was made by hand may tell of pull requests only.
+  if (event === 'pull_request') return action === 'closed';
+  if (event !== 'push') return false;
+  if (typeof ref !== 'string' || ref === `refs/heads/${branch}`) return true;
+  return ref.startsWith(`refs/heads/purser/${cluster}/`);
+};
+
 /** What the App subscribes to, and what GitHub sends every App. */
 const EVENTS = new Set([
   'push',

@@ -35,8 +35,8 @@ interface Known {
 
 /** GitHub holds 2,500 comments a pull request: 25 pages; ours is among the first ones. */
 const PAGES_MAX = 25;
-/** Pull requests whose comment is remembered; others are looked up. */
-const KNOWN_MAX = 1000;
+/** Pull requests whose comment is remembered: all open ones; others are looked up. */
+const KNOWN_MAX = 2000;
 
 export const createComments = (wire: Wire, options: OursOptions): Comments => {
   const ours = createOurs(wire, options);
@@ -74,7 +74,7 @@ interface Ours {
 
 const createOurs = (wire: Wire, { cluster, self }: OursOptions): Ours => {
   const marker = `<!-- purser:${cluster} -->`;
-  const known = new Map<number, Known>();
+  const known = wire.memory<number, Known>();
 
   const remember = (pull: number, one: Known) => {
     known.delete(pull);

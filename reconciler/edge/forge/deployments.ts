@@ -27,7 +27,7 @@ export const createDeployments = (
   wire: Wire,
   { self }: { readonly self: () => Promise<Self> },
 ): WriteDeployment => {
-  const known = new Map<string, Known>();
+  const known = wire.memory<string, Known>();
   const inTurn = createTurns();
 
   const find = async (report: DeploymentReport): Promise<Known | null> => {

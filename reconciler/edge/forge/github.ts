@@ -7,7 +7,7 @@ import type { CheckReport, ForgeState, PullRequest } from '../../../schema/forge
 import { createSelf } from './account.ts';
 import { createBehind } from './behind.ts';
 import { createChecks, type Checks } from './checks.ts';
-import { isNews, toldBy, type Delivery } from './clicks.ts';
+import { isNews, movesBranch, toldBy, type Delivery } from './clicks.ts';
 import { createComments } from './comments.ts';
 import { createDeliveries } from './deliveries.ts';
 import { createDeployments } from './deployments.ts';
@@ -28,30 +28,29 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
   const wire = createWire(options);
   const self = createSelf(wire);
   const appId = credentials.kind === 'app' ? credentials.appId : null;
-  const checks = appId === null ? null : createChecks(wire, { cluster, appId });
+  const checks = appId === null ? null : createChecks(wire, { cluster, appId, now: clock.now });
   const statuses = checks === null ? createStatuses(wire, { cluster, self }) : null;
   const comments = createComments(wire, { cluster, self });
   const pulls = createPulls(wire, { owner, branch });
-  const place = createPlace(wire, `${owner}/${repo}`);
+  const place = createPlace(wire, `${owner}/${repo}`, clock);
   const { isOurs } = place;
   const deliveries = appId === null ? null : createDeliveries(wire, { clock, isOurs });
   const requests = createRequests(wire, { self, clock, checks, statuses, comments });
   const closings = createClosings({ comments, areOn: config.comments, at: checks ?? statuses });
-  const interval = () => intervalMs(config.webhook !== null, wire.gate.rate());
-  const bell = createBell(clock, interval);
+  const interval = () => intervalMs(config.webhook !== null, wire.gate.rate(), pulls.pages());
+  const [bell, moved] = [createBell(clock, interval), createBell(clock, null)];
   /** Commits whose checks a person has asked to run again. */
   const again = new Set<string>();
   const glance = createGlance();
   const { forget } = glance;
-
   const take = takenBy({ cluster, isOurs, requests, again });
-
   const receiver = receiverOf(options, (delivery) => {
     if (!isNews(delivery.event, delivery.payload, isOurs)) return;
     deliveries?.seen(delivery.id);
     take(delivery);
     forget();
     bell.ring();
+    if (movesBranch(delivery, { branch, cluster })) moved.ring();
   });
 
   const look: GitHub['look'] = async (ahead) => {
@@ -83,9 +82,11 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
     behind: createBehind(wire, { branch }),
     hasChecks: wire.isApp,
     epochMs: wire.epochMs,
+    renewals: place.renewals,
     watch: (wake) => bell.listen(wake),
+    watchBranch: (wake) => moved.listen(wake),
     listen: async () => (receiver === null ? null : receiver.listen()),
-    close: () => close(bell, receiver),
+    close: () => close([bell, moved], receiver),
     token: () => wire.token(),
     notice: () => saidTogether(wire.notice(), place.notice()),
     writes: wire.gate.writes,
@@ -212,8 +213,8 @@ const sayAgain = async (checks: Checks | null, again: Set<string>): Promise<void
   }
 };
 
-const close = async (bell: Bell, receiver: Receiver | null): Promise<void> => {
-  bell.close();
+const close = async (bells: readonly Bell[], receiver: Receiver | null): Promise<void> => {
+  for (const bell of bells) bell.close();
   await receiver?.close();
 };
 

@@ -18,6 +18,8 @@ export interface GitHub extends ForgePort {
   /** Opens the receiver of webhooks; its address with the port that it got; null: there is none. */
   readonly listen: () => Promise<string | null>;
   readonly close: () => Promise<void>;
+  /** Wakes when a delivery tells that the branch may have moved; the stop function ends it. */
+  readonly watchBranch: (wake: () => void) => () => void;
   /** For Git over http(s): an installation's token, or the one in the file. Throws EdgeFailure. */
   readonly token: () => Promise<string>;
   /** What a person should know though GitHub is told all; null: nothing. */

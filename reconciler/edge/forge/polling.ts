@@ -9,15 +9,15 @@ import type { Rate } from './gate.ts';
 const WITH_WEBHOOK_MS = 60_000;
 const WITHOUT_WEBHOOK_MS = 10_000;
 const LONGEST_MS = 300_000;
-/** Requests of one look, should everything have changed. */
-const LOOK_COST = 8;
+/** Requests of one look beside the pages of open pull requests, should everything have changed. */
+const LOOK_COST = 7;
 /** Part of what is left of the rate that looks may use: the rest is for telling. */
 const LOOK_SHARE = 0.3;
 
-export const intervalMs = (hasWebhook: boolean, rate: Rate | null): number => {
+export const intervalMs = (hasWebhook: boolean, rate: Rate | null, pages = 1): number => {
   const base = hasWebhook ? WITH_WEBHOOK_MS : WITHOUT_WEBHOOK_MS;
   if (rate === null) return base;
-  const needed = (LOOK_COST * rate.resetsInMs) / Math.max(1, rate.remaining * LOOK_SHARE);
+  const needed = ((LOOK_COST + pages) * rate.resetsInMs) / Math.max(1, rate.remaining * LOOK_SHARE);
   return Math.min(LONGEST_MS, Math.max(base, needed));
 };
 
@@ -34,8 +34,8 @@ export interface Bell {
   readonly close: () => void;
 }
 
-/** Rings by itself after `interval`, whenever nobody has rung since. */
-export const createBell = (clock: ClockPort, interval: () => number): Bell => {
+/** Rings by itself after `interval`, whenever nobody has rung since; null: never by itself. */
+export const createBell = (clock: ClockPort, interval: (() => number) | null): Bell => {
   const listeners = new Set<() => void>();
   const ended = new AbortController();
   let rungAt = Number.NEGATIVE_INFINITY;
@@ -48,9 +48,9 @@ export const createBell = (clock: ClockPort, interval: () => number): Bell => {
     for (const wake of listeners) wake();
   };
 
-  const tick = async (): Promise<void> => {
+  const tick = async (every: () => number): Promise<void> => {
     while (!ended.signal.aborted) {
-      await clock.sleepUntil(clock.now() + interval(), ended.signal);
+      await clock.sleepUntil(clock.now() + every(), ended.signal);
       if (!ended.signal.aborted) ring();
     }
   };
@@ -74,9 +74,9 @@ export const createBell = (clock: ClockPort, interval: () => number): Bell => {
     },
     listen: (wake) => {
       listeners.add(wake);
-      if (!isTicking) {
+      if (!isTicking && interval !== null) {
         isTicking = true;
-        void tick();
+        void tick(interval);
       }
       return () => void listeners.delete(wake);
     },

@@ -11,10 +11,12 @@ import type {
 } from '../../../schema/forge.ts';
 import type { ApiPull, ApiUser } from './answers.ts';
 import { ForgeFailure } from './failure.ts';
-import type { Wire } from './wire.ts';
+import { PAGE, type Wire } from './wire.ts';
 
 export interface Pulls {
   readonly open: () => Promise<readonly PullRequest[]>;
+  /** Of the list of open ones, when it was asked for last. */
+  readonly pages: () => number;
   /** Those closed last, newest change first. */
   readonly closed: () => Promise<readonly PullRequest[]>;
   readonly groups: () => Promise<readonly MergeGroup[]>;
@@ -41,6 +43,7 @@ const GHOST: Account = { login: 'ghost', id: 10_137 };
 
 export const createPulls = (wire: Wire, options: PullsOptions): Pulls => {
   const { branch } = options;
+  let pages = 1;
 
   const list = (params: Readonly<Record<string, unknown>>) => ({
     route: 'GET /repos/{owner}/{repo}/pulls',
@@ -52,10 +55,12 @@ export const createPulls = (wire: Wire, options: PullsOptions): Pulls => {
     open: async () => {
       const params = { state: 'open', sort: 'created', direction: 'desc' };
       const found = await wire.pages(list(params), OPEN_PAGES);
+      pages = Math.max(1, Math.ceil(found.length / PAGE));
       // One that was opened between two pages moves the last of the first to the second.
       const byNumber = new Map(found.map((pull) => [pull.number, pull]));
       return [...byNumber.values()].toSorted((a, b) => a.number - b.number);
     },
+    pages: () => pages,
     closed: () =>
       wire.poll(
         list({ state: 'closed', sort: 'updated', direction: 'desc', per_page: CLOSED_LISTED }),

@@ -27,7 +27,7 @@ export const createStatuses = (
   wire: Wire,
   { cluster, self }: { readonly cluster: string; readonly self: () => Promise<Self> },
 ): Statuses => {
-  const known = new Map<string, string>();
+  const known = wire.memory<string, string>();
   const inTurn = createTurns();
 
   /** Of ours on a commit, newest first, as GitHub lists them. */

@@ -40,6 +40,10 @@ export interface Wire {
   readonly notice: () => string | null;
   /** Milliseconds since 1970 by GitHub's clock. */
   readonly epochMs: () => number;
+  /** What is remembered of a repository; emptied once it is another one. */
+  readonly memory: <Key, Value>() => Map<Key, Value>;
+  /** It is another repository now: nothing that was known of it holds. */
+  readonly forget: () => void;
   /** How often GitHub has led to another address: a change may be another name. */
   readonly moves: () => number;
   readonly gate: Gate;
@@ -54,12 +58,28 @@ export interface UpTo<T> {
 const ONCE = { retries: 0 };
 /** Answers kept for conditional requests: what looks ask, and who is behind a thousand pulls. */
 const KEPT_MAX = 5000;
-const PAGE = 100;
+/** Items that GitHub puts on one page at most. */
+export const PAGE = 100;
+
+const createMemories = (): Pick<Wire, 'memory' | 'forget'> => {
+  const all: Map<unknown, unknown>[] = [];
+  return {
+    memory: <Key, Value>() => {
+      const made = new Map<Key, Value>();
+      all.push(made as Map<unknown, unknown>);
+      return made;
+    },
+    forget: () => {
+      for (const one of all) one.clear();
+    },
+  };
+};
 
 export const createWire = (options: GitHubOptions): Wire => {
   const gate = createGate(options.clock);
   const time = createGitHubTime(() => options.clock.epochMs?.() ?? Date.now());
   let moves = 0;
+  const memories = createMemories();
   const fetchBy = createFetch({ gate, time, moved: () => void (moves += 1) });
   const line = createLine(options, gate, fetchBy);
   const { ask, attempt, inRepository } = line;
@@ -75,18 +95,10 @@ export const createWire = (options: GitHubOptions): Wire => {
     notice: () => saidTogether(time.notice(), line.notice()),
     epochMs: time.epochMs,
     moves: () => moves,
+    ...memories,
     isApp: options.config.credentials.kind === 'app',
     poll: async (poll) => (await ask(poll)).data,
-    pages: async (poll, pagesMax) => {
-      const found = [];
-      for (let page = 1; page <= pagesMax; page += 1) {
-        const params = { per_page: PAGE, ...poll.params, page };
-        const { data, next } = await ask({ ...poll, params });
-        found.push(...data);
-        if (next === null) break;
-      }
-      return found;
-    },
+    pages: createPages(ask),
     newest: async (poll, { isOld, pagesMax }) => {
       const found = [];
       let at: Params = {};
@@ -123,6 +135,29 @@ const LOGIN = 'POST /app/installations/{installation_id}/access_tokens';
 const askedBy = (route: string): Asked => {
   const [method = '', path = ''] = route.split(' ');
   return { method, path };
+};
+
+/**
+ * As many pages as a list had the last time are asked for at once: a thousand open pull requests
+ * are ten, and a push to one of them waits for all.
+ */
+const createPages = (ask: Line['ask']): Wire['pages'] => {
+  const counts = new Map<string, number>();
+  return async (poll, pagesMax) => {
+    const { route, params, once } = poll;
+    const askPage = (page: number) => ask({ ...poll, params: { per_page: PAGE, ...params, page } });
+    const key = `${route} ${JSON.stringify(params)}`;
+    const before = Math.min(counts.get(key) ?? 1, pagesMax);
+    const asked = await Promise.all(Array.from({ length: before }, (_, at) => askPage(at + 1)));
+    const end = asked.findIndex(({ next }) => next === null);
+    const all = end === -1 ? asked : asked.slice(0, end + 1);
+    while (all.at(-1)?.next !== null && all.length < pagesMax) {
+      all.push(await askPage(all.length + 1));
+    }
+    counts.delete(key);
+    if (once !== true && all.length > 1) counts.set(key, all.length);
+    return all.flatMap(({ data }) => data);
+  };
 };
 
 /** The session of now, and answers that are kept. */

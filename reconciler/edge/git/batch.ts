@@ -96,7 +96,7 @@ const startBatch = (gitDir: string): BatchProcess => {
 };
 
 /** An idle child must not keep a finished program alive; one that owes an answer must. */
-const hold = (child: ChildProcessWithoutNullStreams, held: boolean): void => {
+export const hold = (child: ChildProcessWithoutNullStreams, held: boolean): void => {
   const verb = held ? 'ref' : 'unref';
   child[verb]();
   for (const stream of [child.stdin, child.stdout, child.stderr]) {

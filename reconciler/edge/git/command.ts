@@ -41,7 +41,7 @@ export const runGit = (command: Command): Promise<CommandResult> =>
       ...command.owner,
     });
     const timeoutMs = command.timeoutMs ?? COMMAND_MS;
-    const verb = command.args.find((arg) => !arg.startsWith('-')) ?? '';
+    const verb = verbOf(command.args);
     const timer = setTimeout(() => {
       child.kill('SIGKILL');
       reject(retry(`git ${verb} gave no answer within ${timeoutMs / 1000} s and was ended`));
@@ -69,8 +69,12 @@ export const runGit = (command: Command): Promise<CommandResult> =>
     child.stdin.end(command.input);
   });
 
+/** `fetch` of `--git-dir=… fetch --quiet`. */
+export const verbOf = (args: readonly string[]): string =>
+  args.find((arg) => !arg.startsWith('-')) ?? '';
+
 /** POSIX counts files' sizes in blocks of 512 bytes. */
-const FILE_BLOCK_BYTES = 512;
+export const FILE_BLOCK_BYTES = 512;
 
 const wordsOf = ({ args, fileBytes }: Command): [string, string[]] => {
   if (fileBytes === undefined) return ['git', [...args]];

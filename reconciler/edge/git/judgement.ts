@@ -13,6 +13,7 @@ import { createAcceptance } from './acceptance.ts';
 import type { Base } from './base.ts';
 import { broken } from './failure.ts';
 import { readLedger } from './ledger-store.ts';
+import { createBackGuard, type BackGuard } from './ledger-back.ts';
 import { createReplacedGuard } from './ledger-replaced.ts';
 import { createLedgerTrust } from './ledger-trust.ts';
 import { COMMIT_BYTES } from './limits.ts';
@@ -30,8 +31,11 @@ export interface Counting {
 
 export interface Judgement {
   readonly of: (branch: string, ledger: string | null) => Promise<Counting>;
-  /** Of a tip of the ledger, the commit whose records count. */
+  /** Of a tip of the ledger, the commit whose records count. Throws GitFailure. */
   readonly counted: (ledger: string | null) => Promise<string | null>;
+  /** This is its newest commit from now on: we wrote it. */
+  readonly wrote: BackGuard['keep'];
+  readonly acceptLedger: BackGuard['accept'];
   /** People whose verified signature an accepted commit bears. */
   readonly signedBy: (commit: string) => Promise<readonly string[]>;
   /** What it is as a merge; null: it is none. */
@@ -64,16 +68,12 @@ export const createJudgement = (
   const ownKey = key?.publicKey.toString('base64') ?? null;
   const trust = createLedgerTrust({ base, ownKey, log });
   const acceptance = createAcceptance({ base, directory, trusted, log });
-  const notReplaced = createReplacedGuard({
-    base,
-    trust,
-    acceptance,
-    hasKey: ownKey !== null,
-    mark,
-  });
+  const hasKey = ownKey !== null;
+  const notReplaced = createReplacedGuard({ base, trust, acceptance, hasKey, mark });
   let policy: SignaturePolicy | null = null;
   let known: Ledger = [];
   const counted = (tip: string | null) => trust.counted(tip, policy);
+  const back = createBackGuard(base, mark);
 
   const read = async (
     branch: string,
@@ -95,33 +95,38 @@ export const createJudgement = (
       const first = await read(branch, tip);
       // The accepted commit may list keys that were not known when the ledger was read.
       const isSame = first.counts === (await counted(tip));
-      const { ledger, accepted, refused } = isSame ? first : await read(branch, tip);
+      const { ledger, accepted, refused, counts } = isSame ? first : await read(branch, tip);
+      await back.check(counts);
       known = ledger;
-      if (ownKey !== null && trust.isSigned()) mark?.keep();
+      if (counts !== null && hasKey && trust.isSigned()) back.keep(counts);
       return { ledger, accepted, refused };
     },
-    counted,
+    counted: async (tip) => {
+      const counts = await counted(tip);
+      if (judges) await back.check(counts);
+      return counts;
+    },
+    wrote: back.keep,
+    acceptLedger: back.accept,
     signedBy: async (commit) => (judges ? acceptance.signedBy(commit) : []),
     mergeOf: acceptance.mergeOf,
     settle: (commit) => acceptance.settle(commit, (options.epochMs ?? Date.now)()),
     onto: async (tip) => {
-      if (!judges) return;
-      const { refused } = await acceptance.of(tip, known);
+      const { refused } = judges ? await acceptance.of(tip, known) : {};
       if (refused === undefined) return;
       throw broken(`nothing is committed on top of what is not accepted: ${refusedWords(refused)}`);
     },
     prove: async (tip, data) => {
       if (!judges) return;
       const { judge } = await acceptance.of(tip, known);
-      if (judge.policy.verify === 'none') return;
-      const { signers } = judge.policy;
+      const { verify, signers } = judge.policy;
+      if (verify === 'none') return;
       const checked = await checkCommit(data, { signers, notBefore: judge.committedAt });
       const verdict = verdictOn({ oid: '', parents: [tip], ...checked }, judge);
-      if (verdict.kind === 'accepted') return;
-      throw ownRefused(verdict.reason, judge.policy, key);
+      if (verdict.kind === 'refused') throw ownRefused(verdict.reason, judge.policy, key);
     },
     foreign: trust.foreign,
-    isOwn: async (commit) => ownKey !== null && (await sshKeyOf(base, commit)) === ownKey,
+    isOwn: async (commit) => hasKey && (await sshKeyOf(base, commit)) === ownKey,
   };
 };
 

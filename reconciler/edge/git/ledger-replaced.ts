@@ -29,7 +29,8 @@ interface Tips {
 export const createReplacedGuard =
   ({ base, trust, acceptance, hasKey, mark }: ReplacedGuardOptions) =>
   async ({ branch, tip }: Tips): Promise<SignaturePolicy | null> => {
-    if (!hasKey || tip === null || trust.isSigned()) return null;
+    // A person who looked at it has accepted it.
+    if (!hasKey || tip === null || trust.isSigned() || mark?.newest() === tip) return null;
     await trust.counted(tip, null);
     if (trust.isSigned()) return null;
     // A resume in it could accept a commit that lists any key.
@@ -37,7 +38,7 @@ export const createReplacedGuard =
     await trust.counted(tip, policy);
     if (trust.isSigned()) return policy;
     const isAsked = policy.verify !== 'none' && listsPurser(policy);
-    if (isAsked || mark?.wasSigned() === true) throw broken(replacedWords(base));
+    if (isAsked || mark?.wasSigned() === true) throw broken(replacedWords(base, tip));
     return null;
   };
 
@@ -51,8 +52,7 @@ const policyOf = async (acceptance: Acceptance, branch: string): Promise<Signatu
   }
 };
 
-const replacedWords = ({ name, refs }: Base): string =>
+const replacedWords = ({ name, refs }: Base, tip: string): string =>
   `${name}: no commit of the ledger ${refs.ledger} is signed by Purser, and it must be: somebody ` +
   'replaced it as a whole. Nothing is done. Put the signed one back; or look at this one ' +
-  `(git log -p ${refs.ledger}) and accept it as it is, by a commit on top that Purser's key ` +
-  'signs (docs/SIGNATURES.md, "The ledger")';
+  `(git log -p ${refs.ledger}) and go on from there: \`purser resume --ledger ${tip}\``;

@@ -98,6 +98,8 @@ export const HTTP_IDLE_MS = 20_000;
 export const COMMAND_MS = 120_000;
 /** Bytes kept of what a spawned command writes. */
 export const COMMAND_OUTPUT_BYTES = 32 * 1024 * 1024;
+/** Of a command that is started for its exit code: its remote may have it say what it likes. */
+export const STARTED_OUTPUT_BYTES = 1024 * 1024;
 /** `git cat-file` that says nothing for so long is killed and started again. */
 export const BATCH_SILENT_MS = 30_000;
 /** Another git holds a ref for some milliseconds at most; a crashed one for ever. */

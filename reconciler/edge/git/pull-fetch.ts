@@ -7,7 +7,6 @@
 import fs from 'node:fs';
 import path from 'node:path';
 import { formatSize } from '../../../schema/units.ts';
-import { runGit } from './command.ts';
 import { broken, GitFailure, messageOf, redact, retry } from './failure.ts';
 import { createHttp, HttpTooLarge } from './http.ts';
 import { gitLibrary } from './library.ts';
@@ -16,7 +15,7 @@ import type { Auth, Place } from './remote.ts';
 import { MIRRORED } from './remote.ts';
 import { authHeaders } from './remote-http.ts';
 import { QUIET_SSH } from './remote-ssh.ts';
-import { hasGit } from './store.ts';
+import type { Starter } from './starter.ts';
 
 export interface PullFetch {
   readonly gitDir: string;
@@ -27,14 +26,23 @@ export interface PullFetch {
   readonly sshCommand: string | null;
   readonly maxBytes?: number;
   readonly timeoutMs?: number;
+  /** Starts the system's git; null: there is none. */
+  readonly starter: Starter | null;
 }
 
-/** Throws GitFailure. */
-export const fetchCommit = async (fetching: PullFetch, oid: string): Promise<void> => {
+/** Resolves once the fetch is on its way, with its end. Throws GitFailure, and so does the end. */
+export const fetchCommit = async (
+  fetching: PullFetch,
+  oid: string,
+): Promise<{ readonly end: Promise<void> }> => {
   const { place } = fetching;
   const headers = place.kind === 'http' ? authHeaders(await fetching.auth()) : {};
-  if (hasGit()) return byCommand(fetching, oid, headers);
-  return inTime(byLibrary(fetching, oid, headers), fetching.timeoutMs ?? PULL_FETCH_MS);
+  const { starter, timeoutMs = PULL_FETCH_MS } = fetching;
+  const end =
+    starter === null
+      ? inTime(byLibrary(fetching, oid, headers), timeoutMs)
+      : byCommand({ ...fetching, starter, oid, headers });
+  return { end };
 };
 
 const inTime = (work: Promise<void>, limitMs: number): Promise<void> =>
@@ -65,16 +73,12 @@ const SETTINGS = {
  * Into a folder beside the mirror's objects first, so that what is refused or cut off leaves
  * nothing behind.
  */
-const byCommand = async (
-  fetching: PullFetch,
-  oid: string,
-  headers: Readonly<Record<string, string>>,
-): Promise<void> => {
+const byCommand = async (fetching: Fetching): Promise<void> => {
   const { gitDir } = fetching;
   const arrivals = fs.mkdtempSync(path.join(gitDir, 'pull-'));
   try {
     fs.mkdirSync(path.join(arrivals, 'pack'));
-    await fetchFrom(arrivals, { ...fetching, oid, headers });
+    await fetchFrom(arrivals, fetching);
     const found = fs.readdirSync(path.join(arrivals, 'pack'));
     // Packs are found by their index, which therefore comes last.
     for (const name of found.toSorted((a, b) => Number(isIndex(a)) - Number(isIndex(b)))) {
@@ -102,12 +106,13 @@ const fetchFrom = async (arrivals: string, fetching: Fetching): Promise<void> =>
 };
 
 interface Fetching extends PullFetch {
+  readonly starter: Starter;
   readonly oid: string;
   readonly headers: Readonly<Record<string, string>>;
 }
 
 const fetchInto = async (arrivals: string, fetching: Fetching): Promise<void> => {
-  const { gitDir, place, sshCommand, headers, oid } = fetching;
+  const { gitDir, place, sshCommand, headers, oid, starter } = fetching;
   const { maxBytes = PULL_FETCH_BYTES, timeoutMs = PULL_FETCH_MS } = fetching;
   const { url } = place;
   // The login goes in by environment: a command line is for everybody to read.
@@ -121,7 +126,7 @@ const fetchInto = async (arrivals: string, fetching: Fetching): Promise<void> =>
       [`GIT_CONFIG_VALUE_${at}`, value],
     ]),
   );
-  const result = await runGit({
+  const result = await starter.run({
     args: [`--git-dir=${gitDir}`, 'fetch', ...FLAGS, '--', url, oid],
     env: {
       ...env,

@@ -27,8 +27,9 @@ import { openRepository, readRef } from './refs.ts';
 import { placeOf } from './remote.ts';
 import type { GitSource } from './source.ts';
 import { createGitSource } from './source.ts';
+import { createStarter } from './starter.ts';
 import type { Store } from './store.ts';
-import { createStore } from './store.ts';
+import { createStore, hasGit } from './store.ts';
 
 export type PullTrees = (
   | {
@@ -65,6 +66,13 @@ interface PullRange {
 }
 
 export interface PullReader {
+  /**
+   * Resolves once the commit is on its way; false: it need not come, or cannot. `read` waits for its
+   * end. Throws GitFailure.
+   */
+  readonly bring: (oid: string) => Promise<boolean>;
+  /** The branch as if it stood at this commit. Throws GitFailure. */
+  readonly base: (commit: string) => Promise<SourceTree>;
   /** Throws GitFailure. */
   readonly read: (ask: PullRange) => Promise<PullTrees>;
   /** The same without the base and its past, for who knows them. Throws GitFailure. */
@@ -93,7 +101,11 @@ export const createPullReader = (options: PullReaderOptions): PullReader => {
   const isLocal = place.kind === 'path';
   const folder = isLocal ? place.path : mirrorFolder(options, place);
   const opened = createOpened(options, folder);
-  const need = createNeed(options, { folder, place, store: opened.store });
+  const { bring, need, close } = createArrivals(options, { folder, place, store: opened.store });
+  const baseAt = async (commit: string): Promise<SourceTree> => {
+    await need(commit);
+    return { ...(await opened.at(commit)), local: isLocal };
+  };
   const mergeNow = async (ask: PullRange): Promise<Merge> => {
     await need(ask.base);
     await need(ask.head);
@@ -108,14 +120,14 @@ export const createPullReader = (options: PullReaderOptions): PullReader => {
     const refusals = await opened.acceptance().refusals(ask.base, ask.head);
     const judged = refusals.length === 0 ? {} : { refusals };
     if (merge.kind !== 'merged') return { ...merge, ...judged };
-    const base = await opened.at(ask.base);
+    const base = await baseAt(ask.base);
     const { files, folders } = store();
     const head = await folders.commit(merge.commit);
     const merged = await files.read(head.tree);
     const differences = [base.files, ...(base.lastSynced === null ? [] : [base.lastSynced.files])];
     return {
       kind: 'merged',
-      base: { ...base, local: isLocal },
+      base,
       head,
       files: merged,
       ...judged,
@@ -134,13 +146,18 @@ export const createPullReader = (options: PullReaderOptions): PullReader => {
     return { kind: 'merged', head, files: await files.read(head.tree), ...brought };
   };
   return {
+    bring,
+    base: (commit) => onceMore(opened, () => baseAt(commit)),
     read: (ask) => onceMore(opened, () => read(ask)),
     merge: (ask) => onceMore(opened, () => merge(ask)),
     commits,
     complete: (tree, asks) => opened.source().complete(tree, asks),
     at: (commit) => opened.source().at(commit),
     adopt: (steps) => opened.store().line.adopt(steps),
-    close: opened.close,
+    close: () => {
+      opened.close();
+      close();
+    },
   };
 };
 
@@ -157,14 +174,14 @@ const onceMore = async <T>(opened: Opened, act: () => Promise<T>): Promise<T> =>
   }
 };
 
-interface Needing {
+interface Arriving {
   readonly folder: string;
   readonly place: ReturnType<typeof placeOf>;
   readonly store: () => Store;
 }
 
-/** Sees to it that a commit is here. */
-const createNeed = (options: PullReaderOptions, { folder, place, store }: Needing) => {
+/** Commits that are here, and those that come. */
+const createArrivals = (options: PullReaderOptions, { folder, place, store }: Arriving) => {
   const fetching: PullFetch | null =
     place.kind === 'path'
       ? null
@@ -173,17 +190,32 @@ const createNeed = (options: PullReaderOptions, { folder, place, store }: Needin
           place,
           auth: () => Promise.resolve(place.kind === 'http' ? place.auth : { kind: 'none' }),
           sshCommand: null,
+          starter: hasGit() ? createStarter() : null,
           ...options,
         };
-  return async (oid: string): Promise<void> => {
-    const { objects } = store();
-    if ((await objects.read(oid, COMMIT_BYTES)) !== null) return;
-    if (fetching === null) throw retry(`${options.repository} has no commit ${oid}`);
-    await fetchCommit(fetching, oid);
-    if ((await objects.read(oid, COMMIT_BYTES)) === null) {
-      throw retry(`${options.repository} did not hand out commit ${oid}: it will be tried again`);
-    }
+  /** What is on its way, until somebody has waited for its end. */
+  const coming = new Map<string, Promise<void>>();
+  const isHere = async (oid: string): Promise<boolean> =>
+    (await store().objects.read(oid, COMMIT_BYTES)) !== null;
+  const bring = async (oid: string): Promise<boolean> => {
+    if (coming.has(oid)) return true;
+    if (fetching === null || (await isHere(oid))) return false;
+    const { end } = await fetchCommit(fetching, oid);
+    // Who waits for it meets its failure; until then nobody does.
+    end.catch(() => undefined);
+    coming.set(oid, end);
+    return true;
   };
+  const need = async (oid: string): Promise<void> => {
+    await bring(oid);
+    const end = coming.get(oid);
+    coming.delete(oid);
+    await end;
+    if (await isHere(oid)) return;
+    if (fetching === null) throw retry(`${options.repository} has no commit ${oid}`);
+    throw retry(`${options.repository} did not hand out commit ${oid}: it will be tried again`);
+  };
+  return { bring, need, close: () => fetching?.starter?.close() };
 };
 
 const commitsIn = async (opened: Opened, { base, head }: PullRange): Promise<PullCommits> => {

@@ -34,6 +34,8 @@ export interface RecorderOptions {
   readonly sign: SignCommit | null;
   /** The newest commit of the ledger that is ours; what is on top of it does not count. */
   readonly counted: (tip: string | null) => Promise<string | null>;
+  /** That commit is the newest one, and ours. */
+  readonly wrote: (commit: string) => void;
   readonly atHead: (ledgerPath: string) => boolean;
   readonly log: LogPort;
 }
@@ -122,7 +124,7 @@ const append = async (
     await store.objects.write(built.objects);
     const note = 'purser: ledger';
     const move = { ref: refs.ledger, to: built.oid, from, note, by, epochSeconds: by.epochSeconds };
-    if (await base.publish(move)) return;
+    if (await base.publish(move)) return options.wrote(built.oid);
     ({ ledger: tip } = await base.refresh());
   }
   throw retry(

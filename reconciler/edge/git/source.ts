@@ -5,7 +5,7 @@
 
 import { existsSync } from 'node:fs';
 import type { MergeFacts } from '../../../schema/forge.ts';
-import type { Ledger, LedgerRecord } from '../../../schema/ledger.ts';
+import type { Ledger } from '../../../schema/ledger.ts';
 import type { Asks, CommitInfo, SourceTree } from '../../../schema/source.ts';
 import type { CommitAsk, SourcePort } from '../../ports.ts';
 import type { Base, Tips } from './base.ts';
@@ -57,6 +57,8 @@ export interface GitSource extends SourcePort {
   readonly texts: () => ReadonlyMap<string, string>;
   /** What was walked of the branch's line, oldest first: nothing is read for it. */
   readonly walked: () => readonly Step[];
+  /** A person has looked at the ledger as it stands, and goes on from there. Throws GitFailure. */
+  readonly acceptLedger: Judgement['acceptLedger'];
   /** Whether the commit is signed with our own key. */
   readonly isOwn: (commit: string) => Promise<boolean>;
   readonly close: () => void;
@@ -87,6 +89,7 @@ export const createGitSource = (
   const inTurn = createTurns();
   const { onto, prove } = judgement;
   const branch = { base, ref: refs.branch, directory, sign: making.sign, onto, prove };
+  const head = () => headOf(base, options);
   const committing = () => ({ ...branch, epochSeconds: epochSeconds() });
   return {
     read: () => base.attempt(read),
@@ -110,17 +113,14 @@ export const createGitSource = (
       for (const wake of wakes) wake();
     },
     listCommits: (limit, path) =>
-      base.attempt(async () =>
-        base.store().line.commits(await headOf(base, options), limit, path ?? null),
-      ),
+      base.attempt(async () => base.store().line.commits(await head(), limit, path ?? null)),
     readFile: (path) =>
-      base.attempt(async () =>
-        readFileAt(base, await headOf(base, options), within(directory, path)),
-      ),
+      base.attempt(async () => readFileAt(base, await head(), within(directory, path))),
     at: (commit) => base.attempt(() => headAt(base, commit)),
     signedBy: (commit) => base.attempt(() => judgement.signedBy(commit)),
     mergeOf: (commit) => base.attempt(() => judgement.mergeOf(commit)),
     isOwn: (commit) => base.attempt(() => judgement.isOwn(commit)),
+    acceptLedger: judgement.acceptLedger,
     notes: createNotes({
       base,
       ref: refs.notes,
@@ -154,6 +154,7 @@ const createReadings = (readings: Readings) => {
     log: options.log,
     ...making,
     counted: judgement.counted,
+    wrote: judgement.wrote,
     atHead: (path) => isAtHead(reader.last(), path),
   });
   const places = createLedgerPlaces({
@@ -283,9 +284,8 @@ const readTree = async (reading: Reading): Promise<Remembered> => {
   const { base, options, tips, last } = reading;
   if (tips.branch === null) throw missingBranch(base, options.branch);
   const store = base.store();
-  const counting = await reading.judgement.of(tips.branch, tips.ledger);
-  const { refused, ledger } = counting;
-  const head = await store.folders.commit(counting.accepted);
+  const { accepted, refused, ledger } = await reading.judgement.of(tips.branch, tips.ledger);
+  const head = await store.folders.commit(accepted);
   const synced = ledger === last?.tree.ledger ? last.synced : newestSynced(ledger);
   await reading.guard.check({ head: head.oid, synced, ledger });
   reading.judgement.settle(head.oid);
@@ -329,10 +329,8 @@ const unsyncedOf = async (
   return found;
 };
 
-const newestSynced = (ledger: Ledger): string | null => {
-  const isSynced = (record: LedgerRecord) => record.kind === 'synced';
-  return ledger.findLast(isSynced)?.commit ?? null;
-};
+const newestSynced = (ledger: Ledger): string | null =>
+  ledger.findLast((record) => record.kind === 'synced')?.commit ?? null;
 
 const headAt = async (
   base: Base,

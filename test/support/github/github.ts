@@ -143,6 +143,8 @@ export interface GitHub {
   readonly uninstall: () => void;
   /** The repository has another name; the one before leads to it. */
   readonly rename: (name: string) => void;
+  /** It was deleted, and made anew with the same branches: nothing else is as it was. */
+  readonly remake: () => void;
   readonly hook: (url: string | null) => void;
   readonly redeliver: (id: number) => void;
   /** Ends every token that is out. */
@@ -474,6 +476,15 @@ const controls = (hub: Hub, repo: Repo, started: Started | null) => ({
     hub.renamed.set(fullName(repo).toLowerCase(), repo);
     repo.name = name;
     hub.repos.set(fullName(repo).toLowerCase(), repo);
+  },
+  remake: (): void => {
+    repo.id = hub.nextId();
+    for (const told of [repo.pulls, repo.comments, repo.suites, repo.checks, repo.deployments]) {
+      told.clear();
+    }
+    repo.reviews.length = 0;
+    repo.statuses.length = 0;
+    repo.nextNumber = 1;
   },
   hook: (url: string | null): void => {
     if (started !== null) started.app.hook.url = url;

@@ -134,7 +134,7 @@ export interface DeploymentStatus {
 }
 
 export interface Repo {
-  readonly id: number;
+  id: number;
   owner: Account;
   name: string;
   private: boolean;

@@ -211,15 +211,19 @@ describe('commits', () => {
     world.pushed([older]);
     await seeHeld([held]);
     expect(checkOf()).toBeUndefined();
+    await seeHeld([{ ...held, why: 'GitHub does not say who is in @shop/team' }]);
+    expect(checkOf()?.summary).toContain('until it is known who approved it');
+    expect(checkOf()?.summary).toContain('GitHub does not say who is in');
+    await world.advance(60_000);
     await seeHeld([{ ...held, by: 'eve' }]);
     for (let turn = 0; turn < 3; turn += 1) await world.poke();
     expect([checkOf()?.conclusion, checkOf()?.title, checkOf()?.buttons]).toEqual([
       'action_required',
-      '1 file of it waits for an owner',
+      '1 file of it waits for @ada',
       [],
     ]);
     expect(checkOf()?.summary).toContain('shop/web waits for an approval of');
-    expect(checkWrites().filter((line) => line.includes('cccc'))).toHaveLength(1);
+    expect(checkWrites().filter((line) => line.includes('cccc'))).toHaveLength(2);
     await seeHeld([]);
     expect(checkOf()?.conclusion).toBe('cancelled');
   });
@@ -727,6 +731,22 @@ describe('requests', () => {
     expect(world.commits).toEqual([]);
     expect(world.fake.answers[0]?.words).toBe('This is done already.');
   });
+});
+
+test('a repository that was made anew is told all again, as after a start', async () => {
+  const view = viewOf([BASE], STARTING);
+  world.fake.pulls = [pull()];
+  await world.see(view);
+  const told = [...world.fake.checks.keys()];
+  expect(told).toHaveLength(2);
+  world.fake.checks.clear();
+  world.fake.comments.clear();
+  await world.poke();
+  expect([...world.fake.checks.keys()]).toEqual([]);
+  world.fake.renewals = 1;
+  await world.poke();
+  expect([...world.fake.checks.keys()]).toEqual(told);
+  expect(world.fake.comments.has(3)).toBe(true);
 });
 
 test('while the forge is away nothing is lost: all is told afterwards', async () => {

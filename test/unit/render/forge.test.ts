@@ -105,6 +105,7 @@ test('conclusions: safe, invalid or without room, to be approved; never anything
     ['sync-failed', 'failure', 'rollback retry'],
     ['sync-stopped', 'failure', ''],
     ['sync-owners', 'action_required', 'approve rollback'],
+    ['sync-owners-degraded', 'action_required', 'approve rollback retry'],
     ['sync-owners-asked', null, 'rollback'],
     ['ended-synced', 'success', 'rollback'],
     ['ended-superseded', 'cancelled', ''],
@@ -196,6 +197,17 @@ test('a canary says that it waits without a limit, and what promotes it or takes
   expect(summary).toContain('waits, for as long as nobody decides');
   expect(summary).toContain('Press *Promote*, or run `purser promote shop/web`');
   expect(summary).toContain('Press *Roll back* to take the commit back.');
+});
+
+test('files that wait for owners: whose approval, of what, also beside a job that failed since', () => {
+  const { title, summary } = get('sync-owners');
+  expect(title).toBe('1 file waits for @shop/team');
+  expect(summary).toMatch(/- shop\/store waits for an approval of .*shop\/team \(commit/);
+  expect(get('sync-owners-degraded')).toMatchObject({
+    status: 'completed',
+    conclusion: 'action_required',
+    title,
+  });
 });
 
 test('counts: neither a removal nor its remark on a line says why, of which job, where', () => {

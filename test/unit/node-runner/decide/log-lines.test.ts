@@ -32,7 +32,8 @@ it('takes out colours, cursor moves, titles and what cannot be seen', () => {
 
 it('cuts a long line by characters, not inside one', () => {
   const [line = ''] = cleanLines('ü😀'.repeat(500));
-  expect(Array.from(line)).toHaveLength(200);
+  // 200 UTF-16 units, or one less where the last would be half a character.
+  expect([199, 200]).toContain(line.length);
   expect(line.endsWith('…')).toBe(true);
   expect(line).not.toContain('\uFFFD');
 });

@@ -18,11 +18,12 @@ const staleRun = {
 
 test('a click on what was open for two weeks, and is stale, is answered as it stands', async () => {
   const sent: Readonly<Record<string, unknown>>[] = [];
-  const wire: Pick<Wire, 'pages' | 'send'> = {
+  const wire: Pick<Wire, 'pages' | 'send' | 'memory'> = {
+    memory: () => new Map(),
     pages: async <T>() => [staleRun as T],
     send: async (_route, params) => void sent.push(params),
   };
-  const checks = createChecks(wire as Wire, { cluster: 'shop', appId: 1 });
+  const checks = createChecks(wire as Wire, { cluster: 'shop', appId: 1, now: () => 0 });
   const ask = { kind: 'sync', commit: COMMIT, id: 'd1', seal: '', line: 'So it is.' } as const;
   expect(await checks.answer(ask)).toBe(true);
   await checks.touch('sync', COMMIT);

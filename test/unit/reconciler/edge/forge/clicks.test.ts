@@ -1,7 +1,7 @@
 // Which deliveries are clicks on our buttons, which ask to say a check again, and which are nothing.
 
 import { describe, expect, test } from 'vitest';
-import { isNews, toldBy } from '../../../../../reconciler/edge/forge/clicks.ts';
+import { isNews, movesBranch, toldBy } from '../../../../../reconciler/edge/forge/clicks.ts';
 
 const COMMIT = 'a'.repeat(40);
 /** As it is once GitHub has told the repository's id. */
@@ -120,5 +120,21 @@ describe('what wakes', () => {
     ['ping', undefined, false],
   ])('%s %s: %s', (event, action, wakes) => {
     expect(isNews(event, action === undefined ? {} : { action }, isOurs)).toBe(wakes);
+  });
+});
+
+describe('what has the repository read', () => {
+  const at = { branch: 'main', cluster: 'shop' };
+  test.each([
+    ['a push to the branch', 'push', { ref: 'refs/heads/main' }, true],
+    ['a push that says no branch', 'push', {}, true],
+    ["a push to the ledger's branch", 'push', { ref: 'refs/heads/purser/shop/ledger' }, true],
+    ['a push to a pull request', 'push', { ref: 'refs/heads/topic' }, false],
+    ['one to a branch whose name begins alike', 'push', { ref: 'refs/heads/main-2' }, false],
+    ['a merge', 'pull_request', { action: 'closed' }, true],
+    ['a pull request that is pushed to', 'pull_request', { action: 'synchronize' }, false],
+    ['a comment', 'issue_comment', { action: 'created' }, false],
+  ])('%s', (_, event, body, moves) => {
+    expect(movesBranch({ event, payload: body }, at)).toBe(moves);
   });
 });

@@ -21,6 +21,10 @@ test.each([
   expect(intervalMs(hasWebhook, told)).toBeCloseTo(interval, 6);
 });
 
+test('the list of open pull requests counts by its pages', () => {
+  expect(intervalMs(false, rate(5000, HOUR_MS), 10)).toBeCloseTo((17 / 8) * 19_200, 6);
+});
+
 test('whatever the rate: between ten seconds and five minutes, and within its share', () => {
   const remaining = fc.integer({ min: 0, max: 15_000 });
   const resets = fc.integer({ min: 0, max: HOUR_MS + 1000 });
@@ -58,4 +62,18 @@ test('calls that go on are passed on ever more seldom; the first after a pause a
   stop();
   bell.close();
   vi.useRealTimers();
+});
+
+test('one without an interval never rings by itself', async () => {
+  const now = () => 0;
+  const slept: number[] = [];
+  const sleepUntil = async (at: number): Promise<void> => void slept.push(at);
+  const bell = createBell({ now, sleepUntil }, null);
+  let heard = 0;
+  bell.listen(() => void (heard += 1));
+  await Promise.resolve();
+  expect([heard, slept]).toEqual([0, []]);
+  bell.ring();
+  expect(heard).toBe(1);
+  bell.close();
 });

@@ -1,0 +1,67 @@
+// What the watchdog of stop_after is told (rules 9.3): tasks with an order end one after the other
+// also when their runner is dead (rules 15.4).
+
+import { expect, it } from 'vitest';
+import type { ContainerFacts, Inventory } from '../../../node-runner/decide/inventory.ts';
+import { newMark } from '../../../node-runner/decide/marks.ts';
+import type { WatchdogDeadline } from '../../../node-runner/edge/watchdog.ts';
+import { startsGuarded } from '../../../node-runner/stop-after.ts';
+import { createWorld } from '../../support/runner-world.ts';
+import { testBody, testGroup, testNode, testTask } from '../../support/runner-specs.ts';
+
+const STOP_AFTER_MS = 10_000;
+const CONTACT_AT = 5_000;
+/** The watchdog is for when there is no runner: it waits so much longer. */
+const MARGIN_MS = 1_000;
+
+it('tells the watchdog when each task ends, main tasks before sidecars', async () => {
+  const tasks = [
+    testTask({ name: 'log', lifecycle: 'sidecar', killTimeoutMs: 1_000 }),
+    testTask({ name: 'proxy', lifecycle: 'sidecar', dependsOn: ['log'], killTimeoutMs: 2_000 }),
+    testTask({ name: 'web', killTimeoutMs: 3_000 }),
+  ];
+  const spec = testGroup({ tasks, stopAfterMs: STOP_AFTER_MS, shutdownDelayMs: 500 });
+  const containers = new Map(
+    tasks.map(({ name }, index): [string, ContainerFacts] => {
+      const id = `a-0-1.${name}`;
+      const facts = { id, labels: {}, image: 'i', task: 'running', pid: index + 1, exit: null };
+      return [id, { ...facts, task: 'running', outOfMemory: false }];
+    }),
+  );
+  const inventory: Inventory = {
+    node: testNode,
+    containers,
+    images: new Map(),
+    users: new Map(),
+    networks: new Map(),
+    prepared: new Map(),
+    marks: new Map([['a-0-1', newMark(testBody('a-0-1', { spec }), 0)]]),
+    inFlight: new Set(),
+    retries: new Map(),
+    room: {} as Inventory['room'],
+    portsTaken: new Set(),
+    portHolders: new Map(),
+    disk: null,
+    contactAt: CONTACT_AT,
+    unheardMs: 0,
+    imagesUsed: new Map(),
+    volumes: null,
+  };
+  const told: (readonly WatchdogDeadline[])[] = [];
+  const { runtime } = createWorld().ports;
+  const guarded = startsGuarded(
+    { ...runtime, start: async () => undefined },
+    {
+      watchdog: { set: async (deadlines) => void told.push(deadlines) },
+      inventory: () => inventory,
+      folderOf: (cgroup) => cgroup,
+    },
+  );
+  await guarded.start('a-0-1.web');
+  const first = CONTACT_AT + STOP_AFTER_MS + 500 + MARGIN_MS;
+  expect(told[0]?.map(({ pid, termAt, killAt }) => [pid, termAt - first, killAt - first])).toEqual([
+    [1, 5_000, 6_000],
+    [2, 3_000, 5_000],
+    [3, 0, 3_000],
+  ]);
+});
