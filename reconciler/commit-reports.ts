@@ -60,34 +60,33 @@ export const createCommitReports = (context: ForgeContext): CommitReports => {
   /** Commits that were refused and are no more: what was said of them may not be true any more. */
   const released = new Set<string>();
 
-  const freshOf = (info: CommitInfo, told: CheckReport | null): Open => {
-    const wasSynced = told?.conclusion === 'success';
-    const fresh = { since: clock.now(), told, toldAt: 0, wasSynced, deployment: null };
-    return { commit: info.oid, isReturn: isReturn(info), ...fresh };
-  };
-
   /** The branch goes on past them; of those that it has left nothing is said. */
   const lookAgain = async () => {
     if (released.size === 0) return;
     for (const info of await source.listCommits(COMMITS_BACK)) {
       if (!released.has(info.oid) || open.has(info.oid)) continue;
-      open.set(info.oid, freshOf(info, await forge.check('sync', info.oid)));
+      open.set(info.oid, freshOf(info, clock.now(), await forge.check('sync', info.oid)));
     }
     released.clear();
   };
 
-  /** Newest first until one that is known, or that ended on the forge. */
+  /**
+   * Newest first until one that is known, or that ended on the forge. A forge that was told of none
+   * of them is new here: only of the newest one anything can be said.
+   */
   const fresh = async (head: string, refused: readonly string[]): Promise<readonly Open[]> => {
     const found: Open[] = [];
+    let isTold = open.size > 0;
     for (const info of await source.listCommits(COMMITS_BACK)) {
       const { oid } = info;
-      if (open.has(oid)) break;
+      if (open.has(oid)) return found;
       if (refused.includes(oid)) continue;
       const told = await forge.check('sync', oid);
-      if (told !== null && isEnd(told) && oid !== head) break;
-      found.push(freshOf(info, told));
+      if (told !== null && isEnd(told) && oid !== head) return found;
+      isTold ||= told !== null;
+      found.push(freshOf(info, clock.now(), told));
     }
-    return found;
+    return isTold ? found : found.filter(({ commit }) => commit === head);
   };
 
   /** They are told in the order of the branch: the newest deployment is the one that counts. */
@@ -122,6 +121,16 @@ export const createCommitReports = (context: ForgeContext): CommitReports => {
     },
   };
 };
+
+const freshOf = (info: CommitInfo, now: Ms, told: CheckReport | null): Open => ({
+  commit: info.oid,
+  isReturn: isReturn(info),
+  since: now,
+  told,
+  toldAt: 0,
+  wasSynced: told?.conclusion === 'success',
+  deployment: null,
+});
 
 /** Of one commit each, as far as it may be told now; the instant from which there may be more. */
 interface Tellers {

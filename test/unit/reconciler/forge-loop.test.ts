@@ -100,6 +100,15 @@ describe('commits', () => {
     );
   });
 
+  test('a forge that is new here is told of the newest commit alone', async () => {
+    world.pushed([info('e'), info('f')]);
+    const view = viewOf([BASE]);
+    await world.see(view);
+    for (let turn = 0; turn < 3; turn += 1) await world.poke();
+    expect(checkWrites()).toEqual([`check sync/${view.tree.head.oid}`]);
+    expect(world.fake.deployments).toHaveLength(1);
+  });
+
   test('the same state is written once, however often the loop wakes', async () => {
     const view = viewOf([BASE], STARTING);
     await world.see(view);
@@ -184,7 +193,8 @@ describe('commits', () => {
   });
 
   test('an older commit of a push whose file waits for its owner says so until it does not', async () => {
-    const view = viewOf([BASE]);
+    await world.see(viewOf([BASE]));
+    const view = viewOf([BASE, { 'configs/x': 'y' }]);
     const older = info('c');
     const held: HeldFile = {
       path: WEB,
