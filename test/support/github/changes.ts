@@ -6,7 +6,7 @@ import { accountOf, install } from './create.ts';
 import { gitIn } from './git.ts';
 import type { GitHub } from './github.ts';
 import type { PullAction } from './payloads.ts';
-import { changingRefs, tellPull } from './pulls.ts';
+import { tellPull } from './pulls.ts';
 import type { Hub, Installation, Pull, Repo } from './state.ts';
 import { fullName } from './state.ts';
 
@@ -56,17 +56,6 @@ export const installHere = (at: GitHub): number => {
   const repo = repoOf(at);
   if (app === undefined) throw new Error('there is no App');
   return install(at.hub, app, { account: repo.owner, repos: [repo] }).id;
-};
-
-/** GitHub leads open pull requests to the new name. */
-export const renameBranch = async (at: GitHub, from: string, to: string): Promise<void> => {
-  const repo = repoOf(at);
-  const { hub } = at;
-  await changingRefs({ hub, repo }, repo.owner, async () => {
-    await gitIn(repo.folder, ['branch', '-m', from, to]);
-  });
-  if (repo.defaultBranch === from) repo.defaultBranch = to;
-  for (const pull of repo.pulls.values()) if (pull.base.ref === from) pull.base.ref = to;
 };
 
 const pullOf = (at: GitHub, number: number): Pull => {
