@@ -75,6 +75,7 @@ export const openDoors = async (options: DoorOptions): Promise<Doors> => {
       },
     },
     open: async ({ control, nodes, list }) => {
+      const isHeard = (name: string) => nodes.port.heard().nodes.some(({ node }) => node === name);
       const tls = await createTlsServer(authority, {
         admit: screenCalls(shared),
         failed: (error) =>
@@ -82,7 +83,7 @@ export const openDoors = async (options: DoorOptions): Promise<Doors> => {
       });
       return listenTls(listen.address, tls, (server) => {
         server.add(LinkServiceDefinition, nodes.serviceFor(admitBy(shared)));
-        server.add(JoinServiceDefinition, createJoin({ ...shared, list }));
+        server.add(JoinServiceDefinition, createJoin({ ...shared, isHeard, list }));
         server.add(ControlServiceDefinition, guardControl(control, { membership, log }));
       });
     },

@@ -167,7 +167,8 @@ const noDoors: Handler = async () => {
     'this reconciler listens on this machine only: start it with --listen HOST:PORT, and other machines can join',
   );
 };
-const NO_DOORS = { token: noDoors, tokens: noDoors, endToken: noDoors, expel: noDoors };
+/** Nobody has a certificate to take back. */
+const NO_DOORS = { token: noDoors, tokens: noDoors, endToken: noDoors, expel: async () => null };
 
 /** Who is behind commits: the forge's accounts, else the addresses in the commits. */
 const screenOf = (

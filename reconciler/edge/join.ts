@@ -24,6 +24,8 @@ export interface JoinOptions {
   readonly cluster: string;
   readonly authority: Authority;
   readonly membership: Membership;
+  /** A runner speaks for this node, or has since the reconciler began: on this machine, perhaps. */
+  readonly isHeard: (node: string) => boolean;
   /** Lists a node in Git where it is not; returns the commit, or null where none was needed. */
   readonly list: (node: string) => Promise<string | null>;
   readonly epochMs: () => number;
@@ -56,7 +58,7 @@ export const createJoin = (options: JoinOptions): JoinServiceImplementation => {
 };
 
 const join = async (
-  { cluster, authority, membership, list, log }: JoinOptions,
+  { cluster, authority, membership, isHeard, list, log }: JoinOptions,
   { token: text, node, request }: JoinRequest,
 ): Promise<JoinResponse> => {
   const wrong = checkHello({ cluster, node });
@@ -67,7 +69,7 @@ const join = async (
   }
   const key = await requestKey(request);
   if (key === null) throw denied('the request holds no ECDSA P-256 key that signed it');
-  const joining = { token, node, key };
+  const joining = { token, node, key, isHeard: isHeard(node) };
   const why = membership.refusal(joining);
   if (why !== null) throw denied(why);
   const commit = await list(node);

@@ -28,7 +28,7 @@ import { makeAuthority, makeServer, signNode } from '../../reconciler/edge/autho
 import { NODE_MS, openAuthority } from '../../reconciler/edge/authority/authority.ts';
 import { createControl } from '../../reconciler/edge/control.ts';
 import { createNodes, type Nodes } from '../../reconciler/edge/nodes.ts';
-import type { Listening } from '../../reconciler/edge/server.ts';
+import { listen, type Listening } from '../../reconciler/edge/server.ts';
 import type { GivenToken, TokenAnswer, TokenAsk } from '../../schema/control.ts';
 import { JoinServiceDefinition } from '../../schema/generated/purser/join/v1/join.ts';
 import { LinkServiceDefinition } from '../../schema/generated/purser/link/v1/link.ts';
@@ -162,21 +162,21 @@ const reportOf = (node: string) => ({
   portsTaken: [],
 });
 
+const linkOf = (node: string) => ({
+  cluster: CLUSTER,
+  node,
+  clock: { now: () => performance.now(), bootId: 'b', sleepUntil: async () => {} },
+  log: { info: log, warn: log, error: log },
+  serve: async (): Promise<never> => {
+    throw new Error('no streams here');
+  },
+});
+
 /** The runner's own end, with an identity on disk. */
 const runner = (node: string, identity: Identity) => {
   const at = path.join(folder, node);
   writeIdentity(at, identity);
-  const link = createLink({
-    address: `tls:${listening.address}`,
-    cluster: CLUSTER,
-    node,
-    identity: at,
-    clock: { now: () => performance.now(), bootId: 'b', sleepUntil: async () => {} },
-    log: { info: log, warn: log, error: log },
-    serve: async () => {
-      throw new Error('no streams here');
-    },
-  });
+  const link = createLink({ ...linkOf(node), address: `tls:${listening.address}`, identity: at });
   const abort = new AbortController();
   const running = link.run(abort.signal);
   link.port.report(reportOf(node), performance.now());
@@ -288,6 +288,25 @@ describe('a machine that joins', () => {
     expect(await sessionAs('n1', first)).toContain('was taken back');
     runner('n1', second);
     await until(async () => heard('n1')?.connected);
+  });
+
+  test('cannot take the name of a node beside the reconciler, which needs no certificate', async () => {
+    const at = `unix:${path.join(folder, 'l.sock')}`;
+    const local = await listen(at, LinkServiceDefinition, nodes.service);
+    undo.push(local.stop);
+    const link = createLink({ ...linkOf('n7'), address: at });
+    const abort = new AbortController();
+    const running = link.run(abort.signal);
+    link.port.report(reportOf('n7'), performance.now());
+    undo.push(async () => {
+      abort.abort();
+      await running;
+    });
+    await until(async () => heard('n7')?.connected);
+    await expect(join({ token: await tokenOf(), node: 'n7' })).rejects.toThrow(
+      'there is a node n7 already',
+    );
+    await join({ token: await tokenOf({ node: 'n7' }), node: 'n7' });
   });
 
   test.each(['../n1', 'N1', ''])('is refused under the name `%s`', async (node) => {
@@ -552,7 +571,7 @@ describe('the authority', () => {
   const open = () =>
     openAuthority({ folder: path.join(folder, 'authority'), cluster: CLUSTER, epochMs: Date.now });
 
-  test('is made once, and its key is its owner’s alone', async () => {
+  test('is made once, and its key is for its owner alone', async () => {
     const [first, second] = [await open(), await open()];
     expect(second.fingerprint).toBe(first.fingerprint);
     const key = path.join(folder, 'authority', 'authority.key');

@@ -36,6 +36,8 @@ export interface Joining {
   readonly node: string;
   /** The key of its request. */
   readonly key: string;
+  /** A runner speaks for this name already: of this machine it needs no certificate. */
+  readonly isHeard: boolean;
 }
 
 export type Checked =
@@ -136,7 +138,8 @@ const checkIn = ({ tokens }: State, token: Token, nowMs: number): Checked => {
   return { kind: 'good', given: shown(kept) };
 };
 
-const refusalIn = (state: State, { token, node, key }: Joining, nowMs: number): string | null => {
+const refusalIn = (state: State, joining: Joining, nowMs: number): string | null => {
+  const { token, node, key, isHeard } = joining;
   const checked = checkIn(state, token, nowMs);
   if (checked.kind === 'refused') return checked.why;
   const kept = state.tokens.find(({ id }) => id === token.id);
@@ -146,7 +149,7 @@ const refusalIn = (state: State, { token, node, key }: Joining, nowMs: number): 
   if (kept.node !== null && kept.node !== node) {
     return `token ${kept.id} is for node ${kept.node}, not for ${node}`;
   }
-  if (kept.node === null && state.joined.includes(node)) {
+  if (kept.node === null && (isHeard || state.joined.includes(node))) {
     return (
       `there is a node ${node} already: take another name, or, where this machine takes its ` +
       `place, make a token for it: purser node token --node ${node}`
