@@ -44,7 +44,8 @@ const job = (changes: Partial<Scripts> = {}): string => {
     ...more.map((line) => `    ${line}`),
   ];
   return [
-    'update: { min_healthy_time: 300ms, healthy_deadline: 40s, progress_deadline: 90s, max_failures: 1 }',
+    'update:',
+    '  { min_healthy_time: 300ms, healthy_deadline: 40s, progress_deadline: 90s, max_failures: 1 }',
     'restart: { attempts: 0, interval: 5m, delay: 500ms }',
     'reschedule: { delay: 1s, delay_function: constant }',
     'tasks:',
