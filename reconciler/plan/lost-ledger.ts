@@ -4,8 +4,7 @@
 // In: desired state, live state. Out: settled marks and volume homes to record.
 // Not here: removals, which wait for approval meanwhile (guard, strays), digests (compile).
 
-import { copiesOf } from '../../schema/ageing.ts';
-import type { DesiredState } from '../../schema/desired.ts';
+import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
 import { compareText } from '../../schema/ids.ts';
 import type { LedgerRecord } from '../../schema/ledger.ts';
 import type { LiveAllocation, LiveState } from '../../schema/live.ts';
@@ -18,11 +17,12 @@ type Volume = Extract<LedgerRecord, { kind: 'volume' }>;
 export const hasSettled = (allocations: readonly LiveAllocation[]): boolean =>
   allocations.some((allocation) => counts(allocation) && allocation.body.settled);
 
+/** All that a ledger which is gone has to hold again; nothing where a commit was ever synced. */
 export const rewritten = (
   desired: DesiredState,
   live: LiveState,
 ): readonly (Settled | Volume)[] => {
-  if (desired.lastSynced !== null) return unmarked(desired, live);
+  if (desired.lastSynced !== null) return [];
   const allocations = live.nodes
     .flatMap((node) => node.allocations)
     .filter(counts)
@@ -30,17 +30,25 @@ export const rewritten = (
   return [...settledMarks(desired, allocations), ...homes(desired, allocations)];
 };
 
-/** Nothing of them rolls or goes back meanwhile: it would fall back behind what settled last. */
-const unmarked = (desired: DesiredState, live: LiveState): readonly Settled[] => {
-  const marked = new Map(
-    desired.jobs.flatMap(({ id, spec, marked: known }) =>
-      known === undefined ? [] : [[id, new Set([...known, spec.specHash])] as const],
-    ),
+/**
+ * Marks that versions of these jobs lack. Nothing of them rolls or goes back meanwhile: it would
+ * fall back behind what settled last.
+ */
+export const unmarked = (
+  desired: DesiredState,
+  jobs: readonly DesiredJob[],
+  copies: (job: string) => readonly LiveAllocation[],
+): readonly Settled[] => {
+  if (desired.lastSynced === null) return [];
+  const found = jobs.flatMap(({ id, spec, marked }) =>
+    marked === undefined
+      ? []
+      : copies(id).filter((one) => {
+          const { specHash } = one.body;
+          return counts(one) && specHash !== spec.specHash && !marked.includes(specHash);
+        }),
   );
-  if (marked.size === 0) return [];
-  const found = [...copiesOf(live, new Set(marked.keys()))].flatMap(([id, copies]) =>
-    copies.filter((one) => counts(one) && marked.get(id)?.has(one.body.specHash) === false),
-  );
+  if (found.length === 0) return [];
   return settledMarks(desired, found).toSorted((a, b) => compareText(a.job, b.job));
 };
 

@@ -17,12 +17,12 @@ import { usedApprovals } from './approvals.ts';
 import { createDeadlines } from './deadlines.ts';
 import { guardRemovals, type Guard } from './guard.ts';
 import { deploymentsWith, forget, remember, toLookAt } from './line.ts';
-import { holdRewritten, rewritten } from './lost-ledger.ts';
+import { holdRewritten, rewritten, unmarked } from './lost-ledger.ts';
 import { createPlanMemo, type PlanMemo } from './memo.ts';
 import { aheadWaits, mayHideLoss, unseenWait, viewNodes, type NodeViews } from './nodes.ts';
 import { complete, consider, earlier, makePart, type Completion, type JobPart } from './part.ts';
 import { placeAll, type Placed } from './placing.ts';
-import { recall, type Recalled } from './recall.ts';
+import { recall, type Recalled, type Seen } from './recall.ts';
 import { removalsOf, takenFrom, thenOf, type Removal } from './removals.ts';
 import { RENAMED, renamesOf, renameWait } from './rename.ts';
 import { strays } from './strays.ts';
@@ -39,13 +39,11 @@ export const plan = (desired: DesiredState, live: LiveState, now: Ms): Plan =>
 export const planWith =
   (memo: PlanMemo) =>
   (asked: DesiredState, live: LiveState, now: Ms): Plan => {
-    const lost = rewritten(asked, live);
-    const desired = lost.length === 0 ? asked : holdRewritten(asked, lost);
-    if (desired.standing.kind === 'stopped') return standStill(desired, desired.standing.why);
+    if (asked.standing.kind === 'stopped') return standStill(asked, asked.standing.why);
     const deadlines = createDeadlines(now);
     const before = memo.world?.nodes.byName ?? null;
-    const nodes = viewNodes(desired, { live, deadlines, before });
-    const recalled = recall(desired, { live, nodes, now }, memo);
+    const nodes = viewNodes(asked, { live, deadlines, before });
+    const { desired, recalled, lost } = heldAndRecalled(asked, { live, nodes, now }, memo);
     const removals = removalsIn(desired, recalled);
     const scene = { nodes, live, lost, now, memo, recalled, removals };
     const first = pass(desired, scene, new Set());
@@ -58,6 +56,27 @@ export const planWith =
     const wakeAt = earlier(deadlines.wakeAt(), earlier(first.wakeAt, last.wakeAt));
     return conclude(desired, scene, { ...last, wakeAt, before: first.parts });
   };
+
+interface HeldAndRecalled {
+  readonly desired: DesiredState;
+  readonly recalled: Recalled;
+  readonly lost: readonly LedgerRecord[];
+}
+
+/**
+ * A job that is held is another than it was, and so is one that is held no more: both are looked at
+ * anew. So only jobs that are may lack a mark.
+ */
+const heldAndRecalled = (asked: DesiredState, seen: Seen, memo: PlanMemo): HeldAndRecalled => {
+  const gone = rewritten(asked, seen.live);
+  const begun = gone.length === 0 ? asked : holdRewritten(asked, gone);
+  const recalled = recall(begun, seen, memo);
+  const fresh = [...recalled.line.unknown].map(({ job }) => job);
+  const lacking = unmarked(begun, fresh, recalled.copies);
+  if (lacking.length === 0) return { desired: begun, recalled, lost: gone };
+  const desired = holdRewritten(begun, lacking);
+  return { desired, recalled: recall(desired, seen, memo), lost: lacking };
+};
 
 interface Scene {
   readonly nodes: NodeViews;
