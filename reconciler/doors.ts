@@ -75,7 +75,8 @@ export const openDoors = async (options: DoorOptions): Promise<Doors> => {
       },
     },
     open: async ({ control, nodes, list }) => {
-      const isHeard = (name: string) => nodes.port.heard().nodes.some(({ node }) => node === name);
+      const isHeard = (name: string) =>
+        nodes.port.heard().nodes.some(({ node, connected }) => connected && node === name);
       const tls = await createTlsServer(authority, {
         admit: screenCalls(shared),
         failed: (error) =>

@@ -35,6 +35,8 @@ const branchOf = (cluster: string, deployment: string): string =>
 export const createOfferedReverts = (context: ForgeContext): OfferedReverts => {
   const { forge, source, log, loop } = context;
   const offered = new Set<string>();
+  /** Ended ones whose branch was not removed yet: the forge tells of an end once. */
+  const ended = new Map<number, PullRequest>();
 
   const offer = async (view: View, { job, deployment, ask }: Offer): Promise<void> => {
     const branch = branchOf(view.desired.cluster.name, deployment);
@@ -58,8 +60,15 @@ export const createOfferedReverts = (context: ForgeContext): OfferedReverts => {
   return {
     offer: offerAll,
     close: async (view, pulls) => {
-      await tryEach(doneWith(view, pulls), async (one) => {
+      const prefix = branchOf(view.desired.cluster.name, '');
+      for (const pull of pulls) {
+        const isEnded = pull.state !== 'open' && !pull.fromFork;
+        if (isEnded && pull.headRef.startsWith(prefix)) ended.set(pull.number, pull);
+      }
+      const known = new Map([...ended, ...pulls.map((pull) => [pull.number, pull] as const)]);
+      await tryEach(doneWith(view, [...known.values()]), async (one) => {
         await forge.closePull(one);
+        ended.delete(one.pull);
         log.info({ pull: one.pull }, 'closed a revert that nobody needs any more');
       });
       return null;
@@ -67,7 +76,7 @@ export const createOfferedReverts = (context: ForgeContext): OfferedReverts => {
   };
 };
 
-/** Closed ones are met once more, so that a branch that was not removed before an end is. */
+/** Those that were closed or merged, too: their branches are to be removed. */
 const doneWith = (
   { desired, tree, stale }: View,
   pulls: readonly PullRequest[],
@@ -137,9 +146,9 @@ const messageOf = (job: DesiredJob, cluster: string): string => {
   const message = [
     `Take back commit ${job.commit.oid.slice(0, 12)}, by which ${job.id} failed`,
     '',
-    ended(reason),
+    asSentence(reason),
     job.revert.kind === 'impossible'
-      ? ended(`The machine does not revert it by itself: ${job.revert.why}`)
+      ? asSentence(`The machine does not revert it by itself: ${job.revert.why}`)
       : '',
     'All that the commit changed goes back, but for counts.',
     '',
@@ -153,4 +162,5 @@ const messageOf = (job: DesiredJob, cluster: string): string => {
   return uncalling(message);
 };
 
-const ended = (sentence: string): string => (/[.?!]$/.test(sentence) ? sentence : `${sentence}.`);
+const asSentence = (sentence: string): string =>
+  /[.?!]$/.test(sentence) ? sentence : `${sentence}.`;

@@ -24,7 +24,7 @@ export interface JoinOptions {
   readonly cluster: string;
   readonly authority: Authority;
   readonly membership: Membership;
-  /** A runner speaks for this node, or has since the reconciler began: on this machine, perhaps. */
+  /** A runner speaks for this node now: one of this machine, perhaps, which needs no certificate. */
   readonly isHeard: (node: string) => boolean;
   /** Lists a node in Git where it is not; returns the commit, or null where none was needed. */
   readonly list: (node: string) => Promise<string | null>;

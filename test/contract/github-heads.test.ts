@@ -168,7 +168,10 @@ test.each([
   await isInOrder(at);
   expect(planOf(head)).toMatchObject([{ conclusion: 'success' }]);
   expect(planOf(old).every(({ status }) => status === 'completed')).toBe(true);
-  expect(hub.comments(number)[0]?.body).toContain(head.slice(0, 12));
+  await until(
+    'its comment is of it',
+    () => hub.comments(number)[0]?.body.includes(head.slice(0, 12)) === true,
+  );
 });
 
 test('its branch is deleted in mid-plan: it is closed, and what was told is ended', async () => {
@@ -187,7 +190,9 @@ test('its branch is deleted in mid-plan: it is closed, and what was told is ende
   await hub.openPull({ head: 'other', by: 'ada' });
   await until('others are planned', () => isPlanned(other));
   await isInOrder(at);
-  expect(hub.comments(number).filter(({ minimized }) => minimized === null)).toEqual([]);
+  await until('no comment is open', () =>
+    hub.comments(number).every(({ minimized }) => minimized !== null),
+  );
   expect(at.planOf(head).every(({ conclusion }) => conclusion !== 'action_required')).toBe(true);
 });
 
@@ -207,7 +212,7 @@ test('its fork is deleted in mid-plan: GitHub keeps the head, and it is planned'
   await isInOrder(at);
   expect(asked.every(({ fromFork }) => fromFork)).toBe(true);
   expect(planOf(head)).toMatchObject([{ conclusion: 'success' }]);
-  expect(hub.comments(number)).toHaveLength(1);
+  await until('its comment is there', () => hub.comments(number).length === 1);
 });
 
 test('the branch moves in mid-plan: what counts in the end is the plan onto its newest commit', async () => {
@@ -230,7 +235,7 @@ test('the branch moves in mid-plan: what counts in the end is the plan onto its 
   await see(back);
   await until('it fits again', () => planOf(head)[0]?.conclusion === 'success');
   await isInOrder(at);
-  expect(hub.comments(number)).toHaveLength(1);
+  await until('its comment is there', () => hub.comments(number).length === 1);
 });
 
 test('retargeted and back, closed and reopened, a draft and ready: told once, and no more', async () => {
