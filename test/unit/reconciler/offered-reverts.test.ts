@@ -159,6 +159,18 @@ test('while the branch cannot be read nothing is closed', async () => {
   expect(world.fake.closed).toEqual([]);
 });
 
+test('an end that was told while the branch could not be read is remembered', async () => {
+  const failed = failedView([BASE, second()], true);
+  const stale: EdgeFailure = { kind: 'edge-failure', consequence: 'retry', message: '' };
+  world.fake.pulls = [pull({ number: 7, headRef: branchOf(failed), state: 'merged' })];
+  await world.see({ ...failed, stale });
+  world.fake.pulls = [];
+  await world.see(failed);
+  await world.poke();
+  await world.poke();
+  expect(world.fake.closed).toMatchObject([{ pull: 7, branch: branchOf(failed) }]);
+});
+
 test('one that is merged is done with, though the branch is not read yet', async () => {
   const failed = failedView([BASE, second()], true);
   await world.see(failed, { write: PROTECTED });
