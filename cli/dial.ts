@@ -3,13 +3,11 @@
 // In: the path of a socket. Out: calls with typed answers; what the transport says, in sentences.
 // Not here: whether the socket is there and may be opened.
 
-import { createSecureContext } from 'node:tls';
-import { ChannelCredentials } from '@grpc/grpc-js';
 import type { Channel } from 'nice-grpc';
 import { ClientError, createChannel, createClientFactory, Metadata, Status } from 'nice-grpc';
+import { credentialsOf, TLS_CHANNEL } from '../node-runner/edge/tls.ts';
 import type { ControlServiceClient } from '../schema/generated/purser/control/v1/control.ts';
 import { ControlServiceDefinition } from '../schema/generated/purser/control/v1/control.ts';
-import { RECONCILER_HOST } from '../schema/identity.ts';
 import { fromJson } from '../schema/snapshot.ts';
 import { CommandError, NoReconcilerError, StaleError } from './command-error.ts';
 
@@ -46,10 +44,8 @@ export const dialTls = (
   address: string,
   { authority, token }: { readonly authority: string; readonly token: string },
 ): Control => {
-  const context = createSecureContext({ ca: authority, minVersion: 'TLSv1.3' });
-  const credentials = ChannelCredentials.createFromSecureContext(context);
-  const options = { ...CHANNEL_OPTIONS, 'grpc.ssl_target_name_override': RECONCILER_HOST };
-  const channel = createChannel(address, credentials, options);
+  const options = { ...CHANNEL_OPTIONS, ...TLS_CHANNEL };
+  const channel = createChannel(address, credentialsOf({ authority }), options);
   return controlOf(channel, address, Metadata({ authorization: `Bearer ${token}` }));
 };
 

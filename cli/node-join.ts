@@ -4,16 +4,15 @@
 // the runner itself (node-run.ts).
 
 import { hostname } from 'node:os';
-import { createSecureContext } from 'node:tls';
-import { ChannelCredentials } from '@grpc/grpc-js';
 import { ClientError, createChannel, createClientFactory, Metadata, Status } from 'nice-grpc';
 import {
   hasIdentity,
   identityFolder,
+  joiningKey,
   makeRequest,
   writeIdentity,
 } from '../node-runner/edge/identity.ts';
-import { TLS_CHANNEL } from '../node-runner/edge/tls.ts';
+import { credentialsOf, TLS_CHANNEL } from '../node-runner/edge/tls.ts';
 import { JoinServiceDefinition } from '../schema/generated/purser/join/v1/join.ts';
 import { parseToken, TLS_SCHEME } from '../schema/identity.ts';
 import type { Invocation } from './command.ts';
@@ -61,7 +60,7 @@ export const joinCluster = async ({ args, options, common, io }: Invocation): Pr
   }
   const address = withPort(where);
   const authority = await fetchAuthority(address, token.authority);
-  const { key, request } = await makeRequest(node);
+  const { key, request } = await makeRequest(node, joiningKey(folder));
   const answer = await call(address, authority, { token: words.trim(), node, request });
   writeIdentity(folder, { authority, certificate: answer.certificate, key });
   const joined = { node, cluster: answer.cluster, link: `${TLS_SCHEME}${address}` };
@@ -82,9 +81,8 @@ interface Ask {
 }
 
 const call = async (address: string, authority: string, ask: Ask) => {
-  const context = createSecureContext({ ca: authority, minVersion: 'TLSv1.3' });
-  const credentials = ChannelCredentials.createFromSecureContext(context);
-  const channel = createChannel(address, credentials, { ...TLS_CHANNEL, 'grpc.enable_retries': 0 });
+  const options = { ...TLS_CHANNEL, 'grpc.enable_retries': 0 };
+  const channel = createChannel(address, credentialsOf({ authority }), options);
   try {
     const client = createClientFactory().create(JoinServiceDefinition, channel);
     const metadata = Metadata({ authorization: `Bearer ${ask.token}` });

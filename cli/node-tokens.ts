@@ -3,7 +3,7 @@
 
 import type { GivenToken, TokenAnswer, TokenAsk } from '../schema/control.ts';
 import { parseDuration } from '../schema/units.ts';
-import type { TokenKind } from '../schema/identity.ts';
+import { type Role, ROLES } from '../schema/identity.ts';
 import type { Invocation } from './command.ts';
 import { text } from './command.ts';
 import { CommandError } from './command-error.ts';
@@ -11,20 +11,16 @@ import { DEFAULT_PORT, hostAndPort } from './host-port.ts';
 import { ask } from './state.ts';
 import { table } from './table.ts';
 
-const ROLES: readonly string[] = ['view', 'operate', 'admin'];
 /** Long enough to walk to the machine; of a person's token, long enough for a quarter's work. */
 const JOIN_LASTS = '1h';
 const ROLE_LASTS = '90d';
 
 export const giveToken = async ({ options, common, io }: Invocation): Promise<number> => {
-  const role = text(options['role']);
-  if (role !== null && !ROLES.includes(role)) {
-    throw new CommandError(`--role is one of ${ROLES.join(', ')}; ${role} is none`);
-  }
+  const role = roleOf(text(options['role']));
   const node = text(options['node']);
   if (role !== null && node !== null)
     throw new CommandError('--role and --node do not go together');
-  const kind = (role ?? 'join') as TokenKind;
+  const kind = role ?? 'join';
   const written = text(options['lasts']) ?? (role === null ? JOIN_LASTS : ROLE_LASTS);
   const lastsMs = lifeOf(written);
   const uses = countOf(text(options['machines']) ?? '1');
@@ -41,6 +37,14 @@ export const giveToken = async ({ options, common, io }: Invocation): Promise<nu
     for (const line of lines) io.out(line);
   }
   return 0;
+};
+
+/** Throws CommandError. */
+const roleOf = (written: string | null): Role | null => {
+  if (written === null) return null;
+  const role = ROLES.find((one) => one === written);
+  if (role !== undefined) return role;
+  throw new CommandError(`--role is one of ${ROLES.join(', ')}; ${written} is none`);
 };
 
 const joinLines = (

@@ -3,10 +3,12 @@
 // commands may ask of it. Loaded only where something listens beyond this machine. Not here:
 // certificates and tokens (edge/authority), what the services do.
 
-import { ControlServiceDefinition } from '../schema/generated/purser/control/v1/control.ts';
+import {
+  ControlServiceDefinition,
+  type ControlServiceImplementation,
+} from '../schema/generated/purser/control/v1/control.ts';
 import { JoinServiceDefinition } from '../schema/generated/purser/join/v1/join.ts';
 import { LinkServiceDefinition } from '../schema/generated/purser/link/v1/link.ts';
-import type { ControlServiceImplementation } from '../schema/generated/purser/control/v1/control.ts';
 import type { EndTokenArgument, ExpelArgument, TokenAnswer, TokenAsk } from '../schema/control.ts';
 import { formatToken } from '../schema/identity.ts';
 import type { ListenConfig } from './config.ts';

@@ -11,9 +11,16 @@ export const reconcilerId = (cluster: string): string => `spiffe://${cluster}/re
 /** `spiffe://shop/node/n1`. */
 export const nodeId = (cluster: string, node: string): string => `spiffe://${cluster}/node/${node}`;
 
-/** What the holder of a token may do; `join` makes one node. */
-export const TOKEN_KINDS = ['join', 'view', 'operate', 'admin'] as const;
+/** What a person's token allows; each may do what those before it may. */
+export const ROLES = ['view', 'operate', 'admin'] as const;
+export type Role = (typeof ROLES)[number];
+
+/** `join` makes one node. */
+export const TOKEN_KINDS = ['join', ...ROLES] as const;
 export type TokenKind = (typeof TOKEN_KINDS)[number];
+
+/** Keys of nodes and servers: ECDSA on P-256, signatures over SHA-256 (as WebCrypto names them). */
+export const KEY_ALGORITHM = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' } as const;
 
 /** What a token says of itself. */
 export interface Token {

@@ -3,7 +3,7 @@
 // In: a folder. Out: key and certificate, and when they are to be renewed. Not here: joining
 // (cli/node-join.ts), dialling (tls.ts).
 
-import { generateKeyPairSync, X509Certificate } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync, X509Certificate } from 'node:crypto';
 import fs from 'node:fs';
 import path from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
@@ -18,6 +18,7 @@ export interface Identity {
 const AUTHORITY_FILE = 'authority.crt';
 /** Key and certificate in one file, so that no crash leaves one without the other. */
 const NODE_FILE = 'node.pem';
+const JOINING_FILE = 'joining.key';
 
 /** Where a node that joined keeps its key and certificate. */
 export const identityFolder = (root: string): string => path.join(root, 'identity');
@@ -47,17 +48,36 @@ export const writeIdentity = (folder: string, identity: Identity): void => {
   writeFileAtomic.sync(at(AUTHORITY_FILE), identity.authority, { mode: 0o644 });
   const { key, certificate } = identity;
   writeFileAtomic.sync(at(NODE_FILE), `${key.trim()}\n${certificate.trim()}\n`, { mode: 0o600 });
+  fs.rmSync(at(JOINING_FILE), { force: true });
 };
 
-/** A new key, and the request for its certificate (PKCS #10); PEM, both. */
+/** PEM. */
+const newKey = (): string => {
+  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
+  return privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
+};
+
+/**
+ * The key that a machine joins with, PEM: the same one until it has its certificate, since the
+ * answer may be lost, and the token is good for one key.
+ */
+export const joiningKey = (folder: string): string => {
+  const file = path.join(folder, JOINING_FILE);
+  if (!fs.existsSync(file)) {
+    fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
+    writeFileAtomic.sync(file, newKey(), { mode: 0o600 });
+  }
+  return fs.readFileSync(file, 'utf8');
+};
+
+/** The request for a certificate of this key (PKCS #10), or of a new one; PEM, both. */
 export const makeRequest = async (
   node: string,
+  key = newKey(),
 ): Promise<{ readonly key: string; readonly request: string }> => {
-  const { privateKey } = generateKeyPairSync('ec', { namedCurve: 'P-256' });
-  const key = privateKey.export({ type: 'pkcs8', format: 'pem' }).toString();
   // Large, and needed once in many days.
   const { signRequest } = await import('./request.ts');
-  return { key, request: await signRequest(privateKey, node) };
+  return { key, request: await signRequest(createPrivateKey(key), node) };
 };
 
 /**

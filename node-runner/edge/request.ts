@@ -6,8 +6,7 @@ import 'reflect-metadata';
 import { cryptoProvider, Pkcs10CertificateRequestGenerator } from '@peculiar/x509';
 import type { KeyObject } from 'node:crypto';
 import { createPublicKey, webcrypto } from 'node:crypto';
-
-const ECDSA = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
+import { KEY_ALGORITHM } from '../../schema/identity.ts';
 
 export const signRequest = async (privateKey: KeyObject, node: string): Promise<string> => {
   cryptoProvider.set(webcrypto);
@@ -15,14 +14,14 @@ export const signRequest = async (privateKey: KeyObject, node: string): Promise<
   const secret = privateKey.export({ type: 'pkcs8', format: 'der' });
   const open = createPublicKey(privateKey).export({ type: 'spki', format: 'der' });
   const keys = {
-    privateKey: await subtle.importKey('pkcs8', secret, ECDSA, false, ['sign']),
-    publicKey: await subtle.importKey('spki', open, ECDSA, true, ['verify']),
+    privateKey: await subtle.importKey('pkcs8', secret, KEY_ALGORITHM, false, ['sign']),
+    publicKey: await subtle.importKey('spki', open, KEY_ALGORITHM, true, ['verify']),
   };
   const name = [{ CN: [node] }];
   const request = await Pkcs10CertificateRequestGenerator.create({
     name,
     keys,
-    signingAlgorithm: ECDSA,
+    signingAlgorithm: KEY_ALGORITHM,
   });
   return request.toString('pem');
 };

@@ -9,7 +9,17 @@ import type { Identity } from './identity.ts';
 /** Options of a channel that is to reach a reconciler, at whatever address it answers. */
 export const TLS_CHANNEL = { 'grpc.ssl_target_name_override': RECONCILER_HOST } as const;
 
-export const credentialsOf = ({ authority, certificate, key }: Identity): ChannelCredentials =>
+/** Without a certificate: of a machine that joins, or of a person with a token. */
+export const credentialsOf = ({
+  authority,
+  certificate,
+  key,
+}: Pick<Identity, 'authority'> & Partial<Identity>): ChannelCredentials =>
   ChannelCredentials.createFromSecureContext(
-    createSecureContext({ ca: authority, cert: certificate, key, minVersion: 'TLSv1.3' }),
+    createSecureContext({
+      ca: authority,
+      minVersion: 'TLSv1.3',
+      ...(certificate === undefined ? {} : { cert: certificate }),
+      ...(key === undefined ? {} : { key }),
+    }),
   );

@@ -8,17 +8,11 @@ import type {
   AttachRequest,
   ControlServiceImplementation,
 } from '../../schema/generated/purser/control/v1/control.ts';
-import type { TokenKind } from '../../schema/identity.ts';
-import { parseToken } from '../../schema/identity.ts';
+import { parseToken, type Role, ROLES } from '../../schema/identity.ts';
 import type { StreamAsk } from '../../schema/streams.ts';
 import type { LogPort } from '../ports.ts';
 import type { Membership } from './authority/membership.ts';
 import { tokenOf } from './tls.ts';
-
-type Role = Exclude<TokenKind, 'join'>;
-
-/** Each may do what those before it may. */
-const ROLES: readonly Role[] = ['view', 'operate', 'admin'];
 
 /** What is read; whatever is not named here or below is for `admin` alone. */
 const VIEWED = new Set([

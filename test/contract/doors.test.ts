@@ -16,6 +16,7 @@ import { dialTls } from '../../cli/dial.ts';
 import { fetchAuthority } from '../../cli/trust.ts';
 import {
   type Identity,
+  joiningKey,
   makeRequest,
   readIdentity,
   writeIdentity,
@@ -261,9 +262,14 @@ describe('a machine that joins', () => {
 
   test('whose answer was lost asks again with the same key; another key does not', async () => {
     const token = await tokenOf();
-    const { request } = await makeRequest('n1');
+    const at = path.join(folder, 'n1');
+    const { request } = await makeRequest('n1', joiningKey(at));
     await join({ token, node: 'n1', request });
-    const again = await join({ token, node: 'n1', request });
+    // The machine died before it had its answer: its key was kept.
+    const { key, request: second } = await makeRequest('n1', joiningKey(at));
+    const again = await join({ token, node: 'n1', request: second });
+    writeIdentity(at, { ...again, key });
+    expect(joiningKey(at), 'a machine that has its certificate begins anew').not.toBe(key);
     expect(new X509Certificate(again.certificate).subjectAltName).toContain('/node/n1');
     await expect(join({ token, node: 'n1' })).rejects.toThrow('was used already');
   });

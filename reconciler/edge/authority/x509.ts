@@ -20,7 +20,7 @@ import {
   X509CertificateGenerator,
 } from '@peculiar/x509';
 import { randomBytes, webcrypto } from 'node:crypto';
-import { RECONCILER_HOST } from '../../../schema/identity.ts';
+import { KEY_ALGORITHM, RECONCILER_HOST } from '../../../schema/identity.ts';
 
 /** PEM, both. */
 export interface KeyPair {
@@ -29,16 +29,16 @@ export interface KeyPair {
 }
 
 /** What a certificate is for, and whose it is. */
-export type Bearer =
-  | { readonly kind: 'reconciler'; readonly id: string }
-  | { readonly kind: 'node'; readonly id: string };
+interface Bearer {
+  readonly kind: 'reconciler' | 'node';
+  readonly id: string;
+}
 
 export interface Span {
   readonly fromMs: number;
   readonly toMs: number;
 }
 
-const ECDSA = { name: 'ECDSA', namedCurve: 'P-256', hash: 'SHA-256' };
 /** RFC 5280 wants at most 20 bytes, and unpredictable ones are good practice. */
 const SERIAL_BYTES = 16;
 /** Two authorities of one cluster, before and after a lost disk, are not to be mixed up. */
@@ -52,13 +52,13 @@ export const makeAuthority = async (
   span: Span,
   name = `Purser ${cluster} ${randomBytes(NAME_BYTES).toString('hex')}`,
 ): Promise<KeyPair> => {
-  const keys = await webcrypto.subtle.generateKey(ECDSA, true, ['sign', 'verify']);
+  const keys = await webcrypto.subtle.generateKey(KEY_ALGORITHM, true, ['sign', 'verify']);
   const certificate = await X509CertificateGenerator.createSelfSigned({
     serialNumber: serial(),
     name: [{ CN: [name] }],
     notBefore: new Date(span.fromMs),
     notAfter: new Date(span.toMs),
-    signingAlgorithm: ECDSA,
+    signingAlgorithm: KEY_ALGORITHM,
     keys,
     extensions: [
       new BasicConstraintsExtension(true, 0, true),
@@ -70,7 +70,7 @@ export const makeAuthority = async (
 
 /** A key that never leaves this process, and its certificate: of a reconciler that serves. */
 export const makeServer = async (authority: KeyPair, id: string, span: Span): Promise<KeyPair> => {
-  const keys = await webcrypto.subtle.generateKey(ECDSA, true, ['sign', 'verify']);
+  const keys = await webcrypto.subtle.generateKey(KEY_ALGORITHM, true, ['sign', 'verify']);
   const publicKey = await PublicKey.create(keys.publicKey);
   const certificate = await signLeaf(authority, publicKey, { ...span, kind: 'reconciler', id });
   return { certificate, key: await pemOf(keys.privateKey) };
@@ -112,7 +112,7 @@ const keyOf = async (request: string): Promise<PublicKey | null> => {
   try {
     const parsed = new Pkcs10CertificateRequest(request);
     const { name, namedCurve } = { namedCurve: '', ...parsed.publicKey.algorithm };
-    if (name !== ECDSA.name || namedCurve !== ECDSA.namedCurve) return null;
+    if (name !== KEY_ALGORITHM.name || namedCurve !== KEY_ALGORITHM.namedCurve) return null;
     return (await parsed.verify()) ? parsed.publicKey : null;
   } catch {
     return null; // bytes of a stranger, which are no request
@@ -136,7 +136,7 @@ const signLeaf = async (
     issuer: issuer.subjectName.toJSON(),
     notBefore: new Date(fromMs),
     notAfter: new Date(toMs),
-    signingAlgorithm: ECDSA,
+    signingAlgorithm: KEY_ALGORITHM,
     publicKey,
     signingKey: await privateKeyOf(authority.key),
     extensions: [
@@ -160,5 +160,5 @@ const pemOf = async (key: webcrypto.CryptoKey): Promise<string> =>
 const privateKeyOf = (pem: string): Promise<webcrypto.CryptoKey> => {
   const [bytes] = PemConverter.decode(pem);
   if (bytes === undefined) throw new Error('there is no private key');
-  return webcrypto.subtle.importKey('pkcs8', bytes, ECDSA, false, ['sign']);
+  return webcrypto.subtle.importKey('pkcs8', bytes, KEY_ALGORITHM, false, ['sign']);
 };
