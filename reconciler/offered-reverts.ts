@@ -35,11 +35,22 @@ const branchOf = (cluster: string, deployment: string): string =>
 export const createOfferedReverts = (context: ForgeContext): OfferedReverts => {
   const { forge, source, log, loop } = context;
   const offered = new Set<string>();
-  /** Ended ones whose branch was not removed yet: the forge tells of an end once. */
-  const ended = new Map<number, PullRequest>();
+  /**
+   * Branches of ours that may be there. The forge is asked once, at the start, and what is offered
+   * comes to it before it is pushed: none is left behind, however its pull request ended.
+   */
+  const branches = new Set<string>();
+  let areAsked = false;
+
+  const askOnce = async (prefix: string): Promise<void> => {
+    if (areAsked) return;
+    for (const branch of await forge.branches(prefix)) branches.add(branch);
+    areAsked = true;
+  };
 
   const offer = async (view: View, { job, deployment, ask }: Offer): Promise<void> => {
     const branch = branchOf(view.desired.cluster.name, deployment);
+    branches.add(branch);
     await source.offer(ask, branch);
     const number = await forge.openPull({ branch, ...offerText(ask.message) });
     offered.add(deployment);
@@ -61,33 +72,38 @@ export const createOfferedReverts = (context: ForgeContext): OfferedReverts => {
     offer: offerAll,
     close: async (view, pulls) => {
       const prefix = branchOf(view.desired.cluster.name, '');
-      for (const pull of pulls) {
-        const isEnded = pull.state !== 'open' && !pull.fromFork;
-        if (isEnded && pull.headRef.startsWith(prefix)) ended.set(pull.number, pull);
-      }
-      const known = new Map([...ended, ...pulls.map((pull) => [pull.number, pull] as const)]);
-      await tryEach(doneWith(view, [...known.values()]), async (one) => {
+      await askOnce(prefix);
+      const ours = pulls.filter((one) => !one.fromFork && one.headRef.startsWith(prefix));
+      for (const { headRef } of ours) branches.add(headRef);
+      await tryEach(doneWith(view, [...branches], ours), async (one) => {
         await forge.closePull(one);
-        ended.delete(one.pull);
-        log.info({ pull: one.pull }, 'closed a revert that nobody needs any more');
+        branches.delete(one.branch);
+        log.info(
+          { pull: one.pull, branch: one.branch },
+          'removed the branch of a revert that nobody needs any more',
+        );
       });
       return null;
     },
   };
 };
 
-/** Those that were closed or merged, too: their branches are to be removed. */
+/** Of those branches what the tracked branch has gone past; `pulls`: what is known of theirs. */
 const doneWith = (
   { desired, tree, stale }: View,
+  branches: readonly string[],
   pulls: readonly PullRequest[],
 ): readonly PullClose[] => {
   if (stale !== null) return [];
   const prefix = branchOf(desired.cluster.name, '');
-  const open = new Set(desired.jobs.map(({ deployment }) => deployment));
-  return pulls.flatMap(({ number: pull, headRef: branch, fromFork, state }) => {
+  const wanted = new Set(desired.jobs.map(({ deployment }) => deployment));
+  return branches.flatMap((branch) => {
     const deployment = branch.slice(prefix.length);
-    const isWanted = state !== 'merged' && open.has(deployment);
-    if (fromFork || !branch.startsWith(prefix) || isWanted) return [];
+    const here = pulls.filter(({ headRef }) => headRef === branch);
+    // One that is merged is done with, though the branch may not have been read since.
+    const isMerged = here.some(({ state }) => state === 'merged');
+    if (!isMerged && wanted.has(deployment)) return [];
+    const pull = here.find(({ state }) => state === 'open')?.number ?? null;
     return [{ pull, branch, words: closingWords(deployment, { desired, tree }) }];
   });
 };

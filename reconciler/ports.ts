@@ -126,6 +126,8 @@ export interface ForgePort {
   readonly writeDeployment: (report: DeploymentReport) => Promise<void>;
   /** Opens it, or edits the open one of the same branch; its number. */
   readonly openPull: (ask: PullAsk) => Promise<number>;
+  /** Names of the repository's own branches that begin with it, at most a few hundred. */
+  readonly branches: (prefix: string) => Promise<readonly string[]>;
   /** Closes it, once with these words, and removes its branch; what is done already is left. */
   readonly closePull: (ask: PullClose) => Promise<void>;
   /** Accounts of the people behind a pull request's commits, for rules 8.2. */

@@ -182,9 +182,10 @@ export interface PullAsk {
   readonly body: string;
 }
 
-/** A pull request of ours that nobody needs any more. */
+/** A branch of ours that nobody needs any more, and its pull request. */
 export interface PullClose {
-  readonly pull: number;
+  /** null: none of its own is open. */
+  readonly pull: number | null;
   /** Of its head, in the repository itself. */
   readonly branch: string;
   /** Why, for people. */

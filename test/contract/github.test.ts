@@ -319,12 +319,16 @@ test('a pull request of our own that nobody needs is closed with its reason, onc
   await git('push', '-q', hub.pushUrl('ada'), 'purser/revert');
   const pull = await forge().openPull({ branch: 'purser/revert', title: 'Revert', body: 'Why.' });
   const ask = { pull, branch: 'purser/revert', words: 'Closed: done already.' };
+  expect(await forge().branches('purser/re')).toEqual(['purser/revert']);
+  expect(await forge().branches('purser/other')).toEqual([]);
   await forge().closePull(ask);
   await forge().closePull(ask);
   const closed = hub.pulls().find(({ number }) => number === pull);
   expect([closed?.state, closed?.body]).toEqual(['closed', 'Why.\n\n---\n\nClosed: done already.']);
   const refs = await git('ls-remote', hub.pushUrl('ada'), 'refs/heads/purser/*');
   expect(refs).toBe('');
+  expect(await forge().branches('purser/')).toEqual([]);
+  await forge().closePull({ ...ask, pull: null });
   hub.takeProblems();
 });
 

@@ -27,6 +27,8 @@ export interface FakeForge {
   readonly closed: PullClose[];
   readonly answers: { readonly id: string; readonly words: string; readonly done: boolean }[];
   pulls: readonly PullRequest[];
+  /** Of the repository itself. */
+  branches: readonly string[];
   groups: readonly MergeGroup[];
   requests: readonly ForgeRequest[];
   authors: readonly Account[];
@@ -98,8 +100,12 @@ export const createFakeForge = (): FakeForge => {
       fake.opened.push(ask);
       return 100 + fake.opened.length;
     },
+    branches: async (prefix) => {
+      guard();
+      return fake.branches.filter((branch) => branch.startsWith(prefix));
+    },
     closePull: async (ask) => {
-      write(`close #${ask.pull}`);
+      write(ask.pull === null ? `remove ${ask.branch}` : `close #${ask.pull}`);
       fake.closed.push(ask);
       fake.pulls = fake.pulls.filter(({ number }) => number !== ask.pull);
     },
@@ -141,6 +147,7 @@ export const createFakeForge = (): FakeForge => {
     closed: [],
     answers: [],
     pulls: [],
+    branches: [],
     groups: [],
     requests: [],
     authors: [],

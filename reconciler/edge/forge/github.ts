@@ -125,8 +125,16 @@ const tellingBy = (
   roomAt,
 });
 
-const ownPulls = (pulls: Pulls, forget: () => void): Pick<GitHub, 'openPull' | 'closePull'> => ({
-  openPull: (ask) => pulls.ask(ask),
+const ownPulls = (
+  pulls: Pulls,
+  forget: () => void,
+): Pick<GitHub, 'openPull' | 'branches' | 'closePull'> => ({
+  openPull: async (ask) => {
+    const number = await pulls.ask(ask);
+    forget();
+    return number;
+  },
+  branches: pulls.branches,
   closePull: (ask) => pulls.close(ask).then(forget),
 });
 

@@ -21,6 +21,7 @@ export interface Pulls {
   readonly closed: () => Promise<readonly PullRequest[]>;
   readonly groups: () => Promise<readonly MergeGroup[]>;
   readonly ask: (ask: PullAsk) => Promise<number>;
+  readonly branches: (prefix: string) => Promise<readonly string[]>;
   readonly close: (ask: PullClose) => Promise<void>;
   readonly authors: (pull: number) => Promise<readonly Account[]>;
   readonly accounts: (emails: readonly string[]) => Promise<readonly (Account | null)[]>;
@@ -72,6 +73,16 @@ export const createPulls = (wire: Wire, options: PullsOptions): Pulls => {
         pick: (data) => (data as readonly ApiRef[]).flatMap((ref) => groupOf(ref, branch)),
       }),
     ask: (ask) => askPull(wire, options, ask),
+    branches: (prefix) =>
+      wire.poll({
+        route: 'GET /repos/{owner}/{repo}/git/matching-refs/{ref}',
+        params: { ref: `heads/${prefix}` },
+        pick: (data) =>
+          (data as readonly ApiRef[]).flatMap(({ ref }) =>
+            ref.startsWith(`refs/heads/${prefix}`) ? [ref.slice('refs/heads/'.length)] : [],
+          ),
+        once: true,
+      }),
     close: (ask) => closePull(wire, ask),
     authors: (pull) => authorsOf(wire, pull),
     accounts: (emails) =>
@@ -140,23 +151,26 @@ const askPull = async (
 
 /** The words stand below its text, in the request that closes it: they are said once. */
 const closePull = async (wire: Wire, { pull, branch, words }: PullClose): Promise<void> => {
-  const found = await wire.poll({
-    route: 'GET /repos/{owner}/{repo}/pulls/{pull_number}',
-    params: { pull_number: pull },
-    pick: (data) => data as Pick<ApiPull, 'state' | 'body'>,
-    once: true,
-  });
-  if (found.state === 'open') {
-    const body = `${(found.body ?? '').trimEnd()}\n\n---\n\n${words}`.trimStart();
-    const params = { pull_number: pull, state: 'closed', body };
-    await wire.send('PATCH /repos/{owner}/{repo}/pulls/{pull_number}', params);
-  }
+  if (pull !== null) await endPull(wire, pull, words);
   const route = 'DELETE /repos/{owner}/{repo}/git/refs/{ref}';
   await wire.send(route, { ref: `heads/${branch}` }).catch((error: unknown) => {
     // It is gone already: a person, or the repository's setting, was quicker.
     const isGone = error instanceof ForgeFailure && [404, 422].includes(error.status ?? 0);
     if (!isGone) throw error;
   });
+};
+
+const endPull = async (wire: Wire, pull: number, words: string): Promise<void> => {
+  const found = await wire.poll({
+    route: 'GET /repos/{owner}/{repo}/pulls/{pull_number}',
+    params: { pull_number: pull },
+    pick: (data) => data as Pick<ApiPull, 'state' | 'body'>,
+    once: true,
+  });
+  if (found.state !== 'open') return;
+  const body = `${(found.body ?? '').trimEnd()}\n\n---\n\n${words}`.trimStart();
+  const params = { pull_number: pull, state: 'closed', body };
+  await wire.send('PATCH /repos/{owner}/{repo}/pulls/{pull_number}', params);
 };
 
 interface ApiPullCommit {

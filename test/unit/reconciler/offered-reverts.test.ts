@@ -133,11 +133,10 @@ test('it is closed once the branch has another version, however that came, and s
   world.fake.pulls = [mine, ...others];
   await world.poke();
   expect(world.fake.closed).toEqual([]);
-  const back = ready(story(BASE, second(), BASE), { ledger: failed.tree.ledger });
-  const { tree, desired } = back;
-  await world.see({ ...failed, tree, desired, plan: plan(desired, failed.live, 0) });
+  const back = movedOn(failed);
+  await world.see(back);
   await world.poke();
-  const short = jobOf(desired, 'shop/web').commit.oid.slice(0, 12);
+  const short = jobOf(back.desired, 'shop/web').commit.oid.slice(0, 12);
   expect(world.fake.closed).toEqual([
     {
       pull: 7,
@@ -159,16 +158,45 @@ test('while the branch cannot be read nothing is closed', async () => {
   expect(world.fake.closed).toEqual([]);
 });
 
-test('an end that was told while the branch could not be read is remembered', async () => {
+/** The branch after somebody else brought another version to it. */
+const movedOn = (failed: View): View => {
+  const { tree, desired } = ready(story(BASE, second(), BASE), { ledger: failed.tree.ledger });
+  return { ...failed, tree, desired, plan: plan(desired, failed.live, 0) };
+};
+
+test('the branch of one that was never seen to end is removed once the version is another', async () => {
   const failed = failedView([BASE, second()], true);
-  const stale: EdgeFailure = { kind: 'edge-failure', consequence: 'retry', message: '' };
-  world.fake.pulls = [pull({ number: 7, headRef: branchOf(failed), state: 'merged' })];
-  await world.see({ ...failed, stale });
+  await world.see(failed, { write: PROTECTED });
   world.fake.pulls = [];
+  await world.poke();
+  expect(world.fake.closed).toEqual([]);
+  await world.see(movedOn(failed));
+  await world.poke();
+  await world.poke();
+  expect(world.fake.closed).toMatchObject([{ pull: null, branch: branchOf(failed) }]);
+});
+
+test('a branch that is pushed once more from an old view is removed with the next one', async () => {
+  const failed = failedView([BASE, second()], true);
+  await world.see(failed, { write: PROTECTED });
+  world.fake.pulls = [pull({ number: 7, headRef: branchOf(failed), state: 'merged' })];
+  await world.poke();
+  world.fake.pulls = [];
+  // A write that fails otherwise for a moment lets go of what was offered.
+  await world.see(failed, { write: { ...PROTECTED, consequence: 'stale' } });
+  await world.see(failed, { write: PROTECTED });
+  expect(world.offers).toHaveLength(2);
+  await world.see(movedOn(failed));
+  await world.poke();
+  expect(world.fake.closed).toHaveLength(2);
+});
+
+test('branches of an earlier reconciler are found at the start, and only ours', async () => {
+  const failed = failedView([BASE, second()], true);
+  world.fake.branches = [branchOf(failed), 'purser/test/revert-gone', 'purser/other/revert-gone'];
   await world.see(failed);
   await world.poke();
-  await world.poke();
-  expect(world.fake.closed).toMatchObject([{ pull: 7, branch: branchOf(failed) }]);
+  expect(world.fake.closed).toMatchObject([{ pull: null, branch: 'purser/test/revert-gone' }]);
 });
 
 test('one that is merged is done with, though the branch is not read yet', async () => {
@@ -176,7 +204,7 @@ test('one that is merged is done with, though the branch is not read yet', async
   await world.see(failed, { write: PROTECTED });
   world.fake.pulls = [pull({ number: 7, headRef: branchOf(failed), state: 'merged' })];
   await world.poke();
-  expect(world.fake.closed).toMatchObject([{ pull: 7, branch: branchOf(failed) }]);
+  expect(world.fake.closed).toMatchObject([{ pull: null, branch: branchOf(failed) }]);
 });
 
 test('the inverse of a commit is not offered where what it changed was changed since', async () => {
