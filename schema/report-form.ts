@@ -190,6 +190,7 @@ const changed = Type.Object({
   bodyHash: hash,
   phase: oneOf('pending', 'running', 'stopping', 'dead'),
   health,
+  wasHealthy: Type.Optional(Type.Literal(true)),
   everHealthy: Type.Boolean(),
   tasks: listOf(
     Type.Object({

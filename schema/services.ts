@@ -54,6 +54,11 @@ export interface CatalogueService {
 export interface Catalogue {
   /** Sorted by namespace, name. */
   readonly services: readonly CatalogueService[];
+  /**
+   * Nodes that the reconciler has not heard from since it started: what was known of them counts
+   * on (`completed`). Absent: none.
+   */
+  readonly unheard?: readonly string[];
 }
 
 /** A copy that is not listed, and why. */
@@ -117,6 +122,8 @@ export interface CatalogueFrame {
   readonly changed: readonly ServiceChange[];
   /** Ids of services that are no more. */
   readonly gone: readonly string[];
+  /** As in Catalogue. */
+  readonly unheard?: readonly string[];
 }
 
 export interface ServiceChange extends CatalogueService {
@@ -134,6 +141,7 @@ export const encodeCatalogue = (before: Catalogue | null, now: Catalogue): Catal
       return known === service ? [] : (changeOf(known, service) ?? []);
     }),
     gone: [...old.keys()].filter((id) => !left.has(id)),
+    ...(now.unheard === undefined ? {} : { unheard: now.unheard }),
   };
 };
 
@@ -168,11 +176,36 @@ export const applyCatalogue = (
     );
     for (const key of dropped) known.delete(key);
     for (const one of instances) known.set(instanceKey(one), one);
-    const sorted = [...known].toSorted(([a], [b]) => compareText(a, b)).map(([, one]) => one);
-    services.set(id, { namespace, name, instances: sorted });
+    services.set(id, { namespace, name, instances: byInstance([...known.values()]) });
   }
-  return { services: [...services.values()].toSorted(byServiceName) };
+  const sorted = [...services.values()].toSorted(byServiceName);
+  return { services: sorted, ...(frame.unheard === undefined ? {} : { unheard: frame.unheard }) };
 };
+
+/**
+ * The catalogue with the instances that were known before on nodes that were not heard from yet: a
+ * reconciler that has just started does not know them, and nobody should lose them for it.
+ */
+export const completed = (before: Catalogue, { services, unheard = [] }: Catalogue): Catalogue => {
+  if (unheard.length === 0) return { services };
+  const silent = new Set(unheard);
+  const kept = before.services.flatMap((service) => {
+    const instances = service.instances.filter(({ node }) => node !== null && silent.has(node));
+    return instances.length === 0 ? [] : [{ ...service, instances }];
+  });
+  const known = new Map(services.map((service) => [serviceId(service), service]));
+  for (const { namespace, name, instances } of kept) {
+    const now = known.get(serviceId({ namespace, name }))?.instances ?? [];
+    const keys = new Set(now.map(instanceKey));
+    const all = [...now, ...instances.filter((one) => !keys.has(instanceKey(one)))];
+    known.set(serviceId({ namespace, name }), { namespace, name, instances: byInstance(all) });
+  }
+  return { services: [...known.values()].toSorted(byServiceName) };
+};
+
+/** Sorted by `instanceKey`. */
+export const byInstance = (instances: readonly ServiceInstance[]): readonly ServiceInstance[] =>
+  instances.toSorted((a, b) => compareText(instanceKey(a), instanceKey(b)));
 
 export const byServiceName = (
   a: Pick<CatalogueService, 'namespace' | 'name'>,

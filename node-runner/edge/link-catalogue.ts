@@ -8,6 +8,7 @@ import {
   CATALOGUE_BYTES,
   type Catalogue,
   type CatalogueFrame,
+  completed,
 } from '../../schema/services.ts';
 
 export type CatalogueRead =
@@ -19,8 +20,8 @@ export interface CatalogueReader {
   readonly take: (part: CataloguePart) => CatalogueRead;
 }
 
-/** One a session: its first catalogue is whole. */
-export const createCatalogueReader = (): CatalogueReader => {
+/** One a session: its first catalogue is whole. `known`: what was known before it, and is now. */
+export const createCatalogueReader = (known: { catalogue: Catalogue }): CatalogueReader => {
   let parts: Uint8Array[] = [];
   let bytes = 0;
   let have: { readonly revision: bigint; readonly catalogue: Catalogue } | null = null;
@@ -40,7 +41,8 @@ export const createCatalogueReader = (): CatalogueReader => {
       const catalogue = frame && applyCatalogue(have?.catalogue ?? null, frame);
       if (catalogue === null) return wrong('it is no catalogue');
       have = { revision, catalogue };
-      return { kind: 'whole', catalogue };
+      known.catalogue = completed(known.catalogue, catalogue);
+      return { kind: 'whole', catalogue: known.catalogue };
     },
   };
 };

@@ -15,7 +15,7 @@ import type {
 import { LinkServiceDefinition } from '../../schema/generated/purser/link/v1/link.ts';
 import { TLS_SCHEME } from '../../schema/identity.ts';
 import type { NodeOrders, NodeReport } from '../../schema/orders.ts';
-import type { Catalogue } from '../../schema/services.ts';
+import { type Catalogue, EMPTY_CATALOGUE } from '../../schema/services.ts';
 import type { Ms } from '../../schema/spec.ts';
 import type { StreamAsk } from '../../schema/streams.ts';
 import type { SentReports } from '../../schema/wire.ts';
@@ -43,6 +43,8 @@ export interface LinkOptions {
   readonly serve: ServeStream;
   /** Is given each new catalogue of services; the last one counts while the link is cut. */
   readonly catalogue?: (catalogue: Catalogue) => void;
+  /** The last one of the run before; absent: none. */
+  readonly lastCatalogue?: Catalogue;
   /** Folder of the certificate, for an address that begins with `tls:`. */
   readonly identity?: string;
 }
@@ -88,6 +90,7 @@ interface State {
   /** When the present stream was opened, and how to end it. */
   stream: { readonly openedAt: Ms; readonly end: () => void } | null;
   wakeSender: () => void;
+  readonly known: { catalogue: Catalogue };
 }
 
 export const createLink = (options: LinkOptions): Link => {
@@ -98,6 +101,7 @@ export const createLink = (options: LinkOptions): Link => {
     acknowledged: null,
     stream: null,
     wakeSender: () => undefined,
+    known: { catalogue: options.lastCatalogue ?? EMPTY_CATALOGUE },
   };
   const listeners = new Set<() => void>();
   const wake = () => {
@@ -199,7 +203,7 @@ const session = async (options: LinkOptions, state: State, dialling: Dialling) =
   state.orders = null;
   try {
     const parts: Buffer[] = [];
-    const catalogues = createCatalogueReader();
+    const catalogues = createCatalogueReader(state.known);
     for await (const response of client.session(requests, { signal })) {
       receive(
         { options, state, client, parts, catalogues, sentAt, signal, wake: dialling.wake },

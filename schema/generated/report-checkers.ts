@@ -4984,7 +4984,7 @@ return errors === 0;
 }
 
 const schema74 = {"type":"array","items":{"$ref":"shared#/$defs/part85"},"maxItems":4000};
-const schema75 = {"type":"object","required":["allocation","bodyHash","phase","health","everHealthy","tasks","failure","ports","address","usage","acceptedForMs","firstStartedForMs","runningForMs","healthyForMs","firstHealthyForMs","deadForMs"],"properties":{"allocation":{"$ref":"shared#/$defs/part3"},"bodyHash":{"type":"string","pattern":"^[0-9a-f]{16,64}$"},"phase":{"$ref":"shared#/$defs/part64"},"health":{"type":"string","enum":["healthy","unhealthy","unproven"]},"everHealthy":{"type":"boolean"},"tasks":{"$ref":"shared#/$defs/part74"},"failure":{"$ref":"shared#/$defs/part78"},"stopWaits":{"$ref":"shared#/$defs/part80"},"ports":{"$ref":"shared#/$defs/part82"},"address":{"$ref":"shared#/$defs/part83"},"usage":{"$ref":"shared#/$defs/part84"},"acceptedForMs":{"type":"number","minimum":0},"firstStartedForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"runningForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"healthyForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"firstHealthyForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"deadForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]}}};
+const schema75 = {"type":"object","required":["allocation","bodyHash","phase","health","everHealthy","tasks","failure","ports","address","usage","acceptedForMs","firstStartedForMs","runningForMs","healthyForMs","firstHealthyForMs","deadForMs"],"properties":{"allocation":{"$ref":"shared#/$defs/part3"},"bodyHash":{"type":"string","pattern":"^[0-9a-f]{16,64}$"},"phase":{"$ref":"shared#/$defs/part64"},"health":{"type":"string","enum":["healthy","unhealthy","unproven"]},"wasHealthy":{"type":"boolean","const":true},"everHealthy":{"type":"boolean"},"tasks":{"$ref":"shared#/$defs/part74"},"failure":{"$ref":"shared#/$defs/part78"},"stopWaits":{"$ref":"shared#/$defs/part80"},"ports":{"$ref":"shared#/$defs/part82"},"address":{"$ref":"shared#/$defs/part83"},"usage":{"$ref":"shared#/$defs/part84"},"acceptedForMs":{"type":"number","minimum":0},"firstStartedForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"runningForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"healthyForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"firstHealthyForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]},"deadForMs":{"anyOf":[{"type":"number","minimum":0},{"type":"null"}]}}};
 const schema76 = {"type":"string","enum":["pending","running","stopping","dead"]};
 
 function validate179(data, {instancePath="", parentData, parentDataProperty, rootData=data}={}){
@@ -6363,10 +6363,15 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.everHealthy !== undefined){
+if(data.wasHealthy !== undefined){
+let data4 = data.wasHealthy;
 const _errs7 = errors;
-if(typeof data.everHealthy !== "boolean"){
-validate177.errors = [{instancePath:instancePath+"/everHealthy",schemaPath:"#/properties/everHealthy/type",keyword:"type",params:{type: "boolean"}}];
+if(typeof data4 !== "boolean"){
+validate177.errors = [{instancePath:instancePath+"/wasHealthy",schemaPath:"#/properties/wasHealthy/type",keyword:"type",params:{type: "boolean"}}];
+return false;
+}
+if(true !== data4){
+validate177.errors = [{instancePath:instancePath+"/wasHealthy",schemaPath:"#/properties/wasHealthy/const",keyword:"const",params:{allowedValue: true}}];
 return false;
 }
 var valid0 = _errs7 === errors;
@@ -6375,11 +6380,11 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.tasks !== undefined){
+if(data.everHealthy !== undefined){
 const _errs9 = errors;
-if(!(validate181(data.tasks, {instancePath:instancePath+"/tasks",parentData:data,parentDataProperty:"tasks",rootData}))){
-vErrors = vErrors === null ? validate181.errors : vErrors.concat(validate181.errors);
-errors = vErrors.length;
+if(typeof data.everHealthy !== "boolean"){
+validate177.errors = [{instancePath:instancePath+"/everHealthy",schemaPath:"#/properties/everHealthy/type",keyword:"type",params:{type: "boolean"}}];
+return false;
 }
 var valid0 = _errs9 === errors;
 }
@@ -6387,22 +6392,10 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.failure !== undefined){
-const _errs10 = errors;
-if(!(validate202(data.failure, {instancePath:instancePath+"/failure",parentData:data,parentDataProperty:"failure",rootData}))){
-vErrors = vErrors === null ? validate202.errors : vErrors.concat(validate202.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs10 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.stopWaits !== undefined){
+if(data.tasks !== undefined){
 const _errs11 = errors;
-if(!(validate212(data.stopWaits, {instancePath:instancePath+"/stopWaits",parentData:data,parentDataProperty:"stopWaits",rootData}))){
-vErrors = vErrors === null ? validate212.errors : vErrors.concat(validate212.errors);
+if(!(validate181(data.tasks, {instancePath:instancePath+"/tasks",parentData:data,parentDataProperty:"tasks",rootData}))){
+vErrors = vErrors === null ? validate181.errors : vErrors.concat(validate181.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs11 === errors;
@@ -6411,10 +6404,10 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.ports !== undefined){
+if(data.failure !== undefined){
 const _errs12 = errors;
-if(!(validate216(data.ports, {instancePath:instancePath+"/ports",parentData:data,parentDataProperty:"ports",rootData}))){
-vErrors = vErrors === null ? validate216.errors : vErrors.concat(validate216.errors);
+if(!(validate202(data.failure, {instancePath:instancePath+"/failure",parentData:data,parentDataProperty:"failure",rootData}))){
+vErrors = vErrors === null ? validate202.errors : vErrors.concat(validate202.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs12 === errors;
@@ -6423,10 +6416,10 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.address !== undefined){
+if(data.stopWaits !== undefined){
 const _errs13 = errors;
-if(!(validate221(data.address, {instancePath:instancePath+"/address",parentData:data,parentDataProperty:"address",rootData}))){
-vErrors = vErrors === null ? validate221.errors : vErrors.concat(validate221.errors);
+if(!(validate212(data.stopWaits, {instancePath:instancePath+"/stopWaits",parentData:data,parentDataProperty:"stopWaits",rootData}))){
+vErrors = vErrors === null ? validate212.errors : vErrors.concat(validate212.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs13 === errors;
@@ -6435,10 +6428,10 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.usage !== undefined){
+if(data.ports !== undefined){
 const _errs14 = errors;
-if(!(validate223(data.usage, {instancePath:instancePath+"/usage",parentData:data,parentDataProperty:"usage",rootData}))){
-vErrors = vErrors === null ? validate223.errors : vErrors.concat(validate223.errors);
+if(!(validate216(data.ports, {instancePath:instancePath+"/ports",parentData:data,parentDataProperty:"ports",rootData}))){
+vErrors = vErrors === null ? validate216.errors : vErrors.concat(validate216.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs14 === errors;
@@ -6447,12 +6440,36 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.acceptedForMs !== undefined){
-let data11 = data.acceptedForMs;
+if(data.address !== undefined){
 const _errs15 = errors;
-if(errors === _errs15){
-if((typeof data11 == "number") && (isFinite(data11))){
-if(data11 < 0 || isNaN(data11)){
+if(!(validate221(data.address, {instancePath:instancePath+"/address",parentData:data,parentDataProperty:"address",rootData}))){
+vErrors = vErrors === null ? validate221.errors : vErrors.concat(validate221.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs15 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.usage !== undefined){
+const _errs16 = errors;
+if(!(validate223(data.usage, {instancePath:instancePath+"/usage",parentData:data,parentDataProperty:"usage",rootData}))){
+vErrors = vErrors === null ? validate223.errors : vErrors.concat(validate223.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs16 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.acceptedForMs !== undefined){
+let data12 = data.acceptedForMs;
+const _errs17 = errors;
+if(errors === _errs17){
+if((typeof data12 == "number") && (isFinite(data12))){
+if(data12 < 0 || isNaN(data12)){
 validate177.errors = [{instancePath:instancePath+"/acceptedForMs",schemaPath:"#/properties/acceptedForMs/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
 return false;
 }
@@ -6462,21 +6479,21 @@ validate177.errors = [{instancePath:instancePath+"/acceptedForMs",schemaPath:"#/
 return false;
 }
 }
-var valid0 = _errs15 === errors;
+var valid0 = _errs17 === errors;
 }
 else {
 var valid0 = true;
 }
 if(valid0){
 if(data.firstStartedForMs !== undefined){
-let data12 = data.firstStartedForMs;
-const _errs17 = errors;
-const _errs18 = errors;
-let valid1 = false;
+let data13 = data.firstStartedForMs;
 const _errs19 = errors;
-if(errors === _errs19){
-if((typeof data12 == "number") && (isFinite(data12))){
-if(data12 < 0 || isNaN(data12)){
+const _errs20 = errors;
+let valid1 = false;
+const _errs21 = errors;
+if(errors === _errs21){
+if((typeof data13 == "number") && (isFinite(data13))){
+if(data13 < 0 || isNaN(data13)){
 const err0 = {instancePath:instancePath+"/firstStartedForMs",schemaPath:"#/properties/firstStartedForMs/anyOf/0/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}};
 if(vErrors === null){
 vErrors = [err0];
@@ -6498,11 +6515,11 @@ vErrors.push(err1);
 errors++;
 }
 }
-var _valid0 = _errs19 === errors;
+var _valid0 = _errs21 === errors;
 valid1 = valid1 || _valid0;
 if(!valid1){
-const _errs21 = errors;
-if(data12 !== null){
+const _errs23 = errors;
+if(data13 !== null){
 const err2 = {instancePath:instancePath+"/firstStartedForMs",schemaPath:"#/properties/firstStartedForMs/anyOf/1/type",keyword:"type",params:{type: "null"}};
 if(vErrors === null){
 vErrors = [err2];
@@ -6512,7 +6529,7 @@ vErrors.push(err2);
 }
 errors++;
 }
-var _valid0 = _errs21 === errors;
+var _valid0 = _errs23 === errors;
 valid1 = valid1 || _valid0;
 }
 if(!valid1){
@@ -6528,31 +6545,31 @@ validate177.errors = vErrors;
 return false;
 }
 else {
-errors = _errs18;
+errors = _errs20;
 if(vErrors !== null){
-if(_errs18){
-vErrors.length = _errs18;
+if(_errs20){
+vErrors.length = _errs20;
 }
 else {
 vErrors = null;
 }
 }
 }
-var valid0 = _errs17 === errors;
+var valid0 = _errs19 === errors;
 }
 else {
 var valid0 = true;
 }
 if(valid0){
 if(data.runningForMs !== undefined){
-let data13 = data.runningForMs;
-const _errs23 = errors;
-const _errs24 = errors;
-let valid2 = false;
+let data14 = data.runningForMs;
 const _errs25 = errors;
-if(errors === _errs25){
-if((typeof data13 == "number") && (isFinite(data13))){
-if(data13 < 0 || isNaN(data13)){
+const _errs26 = errors;
+let valid2 = false;
+const _errs27 = errors;
+if(errors === _errs27){
+if((typeof data14 == "number") && (isFinite(data14))){
+if(data14 < 0 || isNaN(data14)){
 const err4 = {instancePath:instancePath+"/runningForMs",schemaPath:"#/properties/runningForMs/anyOf/0/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}};
 if(vErrors === null){
 vErrors = [err4];
@@ -6574,11 +6591,11 @@ vErrors.push(err5);
 errors++;
 }
 }
-var _valid1 = _errs25 === errors;
+var _valid1 = _errs27 === errors;
 valid2 = valid2 || _valid1;
 if(!valid2){
-const _errs27 = errors;
-if(data13 !== null){
+const _errs29 = errors;
+if(data14 !== null){
 const err6 = {instancePath:instancePath+"/runningForMs",schemaPath:"#/properties/runningForMs/anyOf/1/type",keyword:"type",params:{type: "null"}};
 if(vErrors === null){
 vErrors = [err6];
@@ -6588,7 +6605,7 @@ vErrors.push(err6);
 }
 errors++;
 }
-var _valid1 = _errs27 === errors;
+var _valid1 = _errs29 === errors;
 valid2 = valid2 || _valid1;
 }
 if(!valid2){
@@ -6604,31 +6621,31 @@ validate177.errors = vErrors;
 return false;
 }
 else {
-errors = _errs24;
+errors = _errs26;
 if(vErrors !== null){
-if(_errs24){
-vErrors.length = _errs24;
+if(_errs26){
+vErrors.length = _errs26;
 }
 else {
 vErrors = null;
 }
 }
 }
-var valid0 = _errs23 === errors;
+var valid0 = _errs25 === errors;
 }
 else {
 var valid0 = true;
 }
 if(valid0){
 if(data.healthyForMs !== undefined){
-let data14 = data.healthyForMs;
-const _errs29 = errors;
-const _errs30 = errors;
-let valid3 = false;
+let data15 = data.healthyForMs;
 const _errs31 = errors;
-if(errors === _errs31){
-if((typeof data14 == "number") && (isFinite(data14))){
-if(data14 < 0 || isNaN(data14)){
+const _errs32 = errors;
+let valid3 = false;
+const _errs33 = errors;
+if(errors === _errs33){
+if((typeof data15 == "number") && (isFinite(data15))){
+if(data15 < 0 || isNaN(data15)){
 const err8 = {instancePath:instancePath+"/healthyForMs",schemaPath:"#/properties/healthyForMs/anyOf/0/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}};
 if(vErrors === null){
 vErrors = [err8];
@@ -6650,11 +6667,11 @@ vErrors.push(err9);
 errors++;
 }
 }
-var _valid2 = _errs31 === errors;
+var _valid2 = _errs33 === errors;
 valid3 = valid3 || _valid2;
 if(!valid3){
-const _errs33 = errors;
-if(data14 !== null){
+const _errs35 = errors;
+if(data15 !== null){
 const err10 = {instancePath:instancePath+"/healthyForMs",schemaPath:"#/properties/healthyForMs/anyOf/1/type",keyword:"type",params:{type: "null"}};
 if(vErrors === null){
 vErrors = [err10];
@@ -6664,7 +6681,7 @@ vErrors.push(err10);
 }
 errors++;
 }
-var _valid2 = _errs33 === errors;
+var _valid2 = _errs35 === errors;
 valid3 = valid3 || _valid2;
 }
 if(!valid3){
@@ -6680,31 +6697,31 @@ validate177.errors = vErrors;
 return false;
 }
 else {
-errors = _errs30;
+errors = _errs32;
 if(vErrors !== null){
-if(_errs30){
-vErrors.length = _errs30;
+if(_errs32){
+vErrors.length = _errs32;
 }
 else {
 vErrors = null;
 }
 }
 }
-var valid0 = _errs29 === errors;
+var valid0 = _errs31 === errors;
 }
 else {
 var valid0 = true;
 }
 if(valid0){
 if(data.firstHealthyForMs !== undefined){
-let data15 = data.firstHealthyForMs;
-const _errs35 = errors;
-const _errs36 = errors;
-let valid4 = false;
+let data16 = data.firstHealthyForMs;
 const _errs37 = errors;
-if(errors === _errs37){
-if((typeof data15 == "number") && (isFinite(data15))){
-if(data15 < 0 || isNaN(data15)){
+const _errs38 = errors;
+let valid4 = false;
+const _errs39 = errors;
+if(errors === _errs39){
+if((typeof data16 == "number") && (isFinite(data16))){
+if(data16 < 0 || isNaN(data16)){
 const err12 = {instancePath:instancePath+"/firstHealthyForMs",schemaPath:"#/properties/firstHealthyForMs/anyOf/0/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}};
 if(vErrors === null){
 vErrors = [err12];
@@ -6726,11 +6743,11 @@ vErrors.push(err13);
 errors++;
 }
 }
-var _valid3 = _errs37 === errors;
+var _valid3 = _errs39 === errors;
 valid4 = valid4 || _valid3;
 if(!valid4){
-const _errs39 = errors;
-if(data15 !== null){
+const _errs41 = errors;
+if(data16 !== null){
 const err14 = {instancePath:instancePath+"/firstHealthyForMs",schemaPath:"#/properties/firstHealthyForMs/anyOf/1/type",keyword:"type",params:{type: "null"}};
 if(vErrors === null){
 vErrors = [err14];
@@ -6740,7 +6757,7 @@ vErrors.push(err14);
 }
 errors++;
 }
-var _valid3 = _errs39 === errors;
+var _valid3 = _errs41 === errors;
 valid4 = valid4 || _valid3;
 }
 if(!valid4){
@@ -6756,31 +6773,31 @@ validate177.errors = vErrors;
 return false;
 }
 else {
-errors = _errs36;
+errors = _errs38;
 if(vErrors !== null){
-if(_errs36){
-vErrors.length = _errs36;
+if(_errs38){
+vErrors.length = _errs38;
 }
 else {
 vErrors = null;
 }
 }
 }
-var valid0 = _errs35 === errors;
+var valid0 = _errs37 === errors;
 }
 else {
 var valid0 = true;
 }
 if(valid0){
 if(data.deadForMs !== undefined){
-let data16 = data.deadForMs;
-const _errs41 = errors;
-const _errs42 = errors;
-let valid5 = false;
+let data17 = data.deadForMs;
 const _errs43 = errors;
-if(errors === _errs43){
-if((typeof data16 == "number") && (isFinite(data16))){
-if(data16 < 0 || isNaN(data16)){
+const _errs44 = errors;
+let valid5 = false;
+const _errs45 = errors;
+if(errors === _errs45){
+if((typeof data17 == "number") && (isFinite(data17))){
+if(data17 < 0 || isNaN(data17)){
 const err16 = {instancePath:instancePath+"/deadForMs",schemaPath:"#/properties/deadForMs/anyOf/0/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}};
 if(vErrors === null){
 vErrors = [err16];
@@ -6802,11 +6819,11 @@ vErrors.push(err17);
 errors++;
 }
 }
-var _valid4 = _errs43 === errors;
+var _valid4 = _errs45 === errors;
 valid5 = valid5 || _valid4;
 if(!valid5){
-const _errs45 = errors;
-if(data16 !== null){
+const _errs47 = errors;
+if(data17 !== null){
 const err18 = {instancePath:instancePath+"/deadForMs",schemaPath:"#/properties/deadForMs/anyOf/1/type",keyword:"type",params:{type: "null"}};
 if(vErrors === null){
 vErrors = [err18];
@@ -6816,7 +6833,7 @@ vErrors.push(err18);
 }
 errors++;
 }
-var _valid4 = _errs45 === errors;
+var _valid4 = _errs47 === errors;
 valid5 = valid5 || _valid4;
 }
 if(!valid5){
@@ -6832,20 +6849,21 @@ validate177.errors = vErrors;
 return false;
 }
 else {
-errors = _errs42;
+errors = _errs44;
 if(vErrors !== null){
-if(_errs42){
-vErrors.length = _errs42;
+if(_errs44){
+vErrors.length = _errs44;
 }
 else {
 vErrors = null;
 }
 }
 }
-var valid0 = _errs41 === errors;
+var valid0 = _errs43 === errors;
 }
 else {
 var valid0 = true;
+}
 }
 }
 }
