@@ -15,6 +15,7 @@ import type {
 import { LinkServiceDefinition } from '../../schema/generated/purser/link/v1/link.ts';
 import { TLS_SCHEME } from '../../schema/identity.ts';
 import type { NodeOrders, NodeReport } from '../../schema/orders.ts';
+import { type Catalogue, EMPTY_CATALOGUE } from '../../schema/services.ts';
 import type { Ms } from '../../schema/spec.ts';
 import type { StreamAsk } from '../../schema/streams.ts';
 import type { SentReports } from '../../schema/wire.ts';
@@ -28,6 +29,7 @@ import {
 } from '../../schema/wire.ts';
 import type { LinkPort, RunnerClock, RunnerLog } from '../ports.ts';
 import { readIdentity } from './identity.ts';
+import { createCatalogueReader, type CatalogueReader } from './link-catalogue.ts';
 import { credentialsOf, TLS_CHANNEL } from './tls.ts';
 import type { ServeStream } from './link-streams.ts';
 import { attachStream } from './link-streams.ts';
@@ -39,6 +41,10 @@ export interface LinkOptions {
   readonly clock: RunnerClock;
   readonly log: RunnerLog;
   readonly serve: ServeStream;
+  /** Is given each new catalogue of services; the last one counts while the link is cut. */
+  readonly catalogue?: (catalogue: Catalogue) => void;
+  /** The last one of the run before; absent: none. */
+  readonly lastCatalogue?: Catalogue;
   /** Folder of the certificate, for an address that begins with `tls:`. */
   readonly identity?: string;
 }
@@ -84,6 +90,7 @@ interface State {
   /** When the present stream was opened, and how to end it. */
   stream: { readonly openedAt: Ms; readonly end: () => void } | null;
   wakeSender: () => void;
+  readonly known: { catalogue: Catalogue };
 }
 
 export const createLink = (options: LinkOptions): Link => {
@@ -94,6 +101,7 @@ export const createLink = (options: LinkOptions): Link => {
     acknowledged: null,
     stream: null,
     wakeSender: () => undefined,
+    known: { catalogue: options.lastCatalogue ?? EMPTY_CATALOGUE },
   };
   const listeners = new Set<() => void>();
   const wake = () => {
@@ -195,8 +203,12 @@ const session = async (options: LinkOptions, state: State, dialling: Dialling) =
   state.orders = null;
   try {
     const parts: Buffer[] = [];
+    const catalogues = createCatalogueReader(state.known);
     for await (const response of client.session(requests, { signal })) {
-      receive({ options, state, client, parts, sentAt, signal, wake: dialling.wake }, response);
+      receive(
+        { options, state, client, parts, catalogues, sentAt, signal, wake: dialling.wake },
+        response,
+      );
     }
   } finally {
     over.abort();
@@ -267,6 +279,7 @@ interface Receiving {
   readonly state: State;
   readonly client: LinkServiceClient;
   readonly parts: Buffer[];
+  readonly catalogues: CatalogueReader;
   readonly sentAt: Map<bigint, Ms>;
   readonly signal: AbortSignal;
   readonly wake: () => void;
@@ -286,6 +299,15 @@ const receive = (receiving: Receiving, { frame }: SessionResponse): void => {
       if (orders === null) return;
       state.orders = orders;
       wake();
+      return;
+    }
+    case 'catalogue': {
+      const read = receiving.catalogues.take(frame.value);
+      if (read.kind === 'whole') options.catalogue?.(read.catalogue);
+      if (read.kind !== 'wrong') return;
+      // A new session brings it whole.
+      options.log.error({ reason: read.why }, 'a catalogue of services could not be taken in');
+      state.stream?.end();
       return;
     }
     case 'open': {
