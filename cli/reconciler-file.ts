@@ -1,4 +1,4 @@
-// `purser-reconciler.js`: the reconciler in one file, which needs nothing but Node and git beside it.
+// `purser-reconciler.mjs`: the reconciler in one file, which needs nothing but Node and git beside it.
 // It takes the words of `purser reconciler`. The thread in which pull requests are planned is this file
 // too. In: argv. Out: a reconciler until it is ended. Not here: all other commands.
 

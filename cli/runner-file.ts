@@ -1,4 +1,4 @@
-// `purser-runner.js`: a node runner in one file, which needs nothing but Node beside it. It takes the
+// `purser-runner.mjs`: a node runner in one file, which needs nothing but Node beside it. It takes the
 // words of `purser node`. In: argv. Out: a runner until it is ended. Not here: all other commands.
 
 import type { CommandSpec } from './command.ts';
@@ -9,8 +9,8 @@ const runner: CommandSpec = {
   usage: 'node',
   summary: 'run the node runner of a machine that has joined',
   examples: [
-    ['purser-runner.js', 'the node that has joined on this machine'],
-    ['purser-runner.js --name n1 --cluster shop', 'on the machine of the reconciler'],
+    ['purser-runner.mjs', 'the node that has joined on this machine'],
+    ['purser-runner.mjs --name n1 --cluster shop', 'on the machine of the reconciler'],
   ],
   define: runOptions,
   run: async (invocation) => (await import('./node-run.ts')).runNode(invocation),

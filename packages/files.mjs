@@ -19,14 +19,14 @@ const small = {
 };
 const alone = { ...small, define: { ...common.define, PURSER_ONE_FILE: 'true' } };
 
-/** `purser-runner.js`, `purser-reconciler.js` and `dist/` in this folder; licences as one text. */
+/** `purser-runner.mjs`, `purser-reconciler.mjs` and `dist/` in this folder; licences as one text. */
 export const buildFiles = async (folder) => {
   mkdirSync(folder, { recursive: true });
   const one = (program) =>
     build({
       ...alone,
       entryPoints: [`cli/${program}-file.ts`],
-      outfile: path.join(folder, `purser-${program}.js`),
+      outfile: path.join(folder, `purser-${program}.mjs`),
     });
   const dist = path.join(folder, 'dist');
   rmSync(dist, { recursive: true, force: true });

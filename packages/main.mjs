@@ -63,20 +63,20 @@ const debs = [
   makeDeb({
     ...common,
     name: 'purser-runner',
-    more: [[made('purser-runner.js'), place('purser-runner.js')]],
+    more: [[made('purser-runner.mjs'), place('purser-runner.mjs')]],
   }),
   makeDeb({
     ...common,
     name: 'purser-reconciler',
     more: [
-      [made('purser-reconciler.js'), place('purser-reconciler.js')],
+      [made('purser-reconciler.mjs'), place('purser-reconciler.mjs')],
       ...(existsSync(here('node_modules/openpgp')) ? openpgp : []),
     ],
   }),
 ].map((file) => path.basename(file));
 rmSync(made('dist'), { recursive: true });
 
-const files = ['purser-runner.js', 'purser-reconciler.js', ...debs].map((name) => ({
+const files = ['purser-runner.mjs', 'purser-reconciler.mjs', ...debs].map((name) => ({
   name,
   bytes: statSync(made(name)).size,
   sha256: createHash('sha256')
