@@ -13,6 +13,8 @@ const { values } = parseArgs({
     out: { type: 'string', default: path.join(HERE, 'dist/packages') },
     'with-node': { type: 'boolean', default: false },
     compress: { type: 'string', default: 'xz' },
+    // The two programs without packages around them: what tests run.
+    'only-programs': { type: 'boolean', default: false },
   },
 });
 const out = path.resolve(values.out);
@@ -23,6 +25,7 @@ const least = engines.node.replace('>=', '');
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
 const licences = await buildFiles(out);
+if (values['only-programs']) process.exit();
 
 const ARCHITECTURES = { x64: 'amd64', arm64: 'arm64' };
 const words = {

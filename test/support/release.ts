@@ -1,11 +1,13 @@
-// The release before this one, as it was installed: its runner and its reconciler, one file each.
-// In: test/releases, checked by the checksums there. Out: paths in a folder of its own. Not here: how
-// they were kept (packages/keep.mjs).
+// The release before this one and this one, as they are installed: runner and reconciler, one file
+// each. In: test/releases, checked by the checksums there; the sources. Out: paths in a folder of its
+// own. Not here: how the one before was kept (packages/keep.mjs).
 
+import { execFileSync } from 'node:child_process';
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
 import { brotliDecompressSync } from 'node:zlib';
+import pack from '../../package.json' with { type: 'json' };
 import { sha256 } from '../../schema/hash.ts';
 
 interface Table {
@@ -18,14 +20,18 @@ interface Table {
   }[];
 }
 
+/** Programs of one release, each in one file. */
 export interface Release {
   readonly version: string;
   readonly runner: string;
   readonly reconciler: string;
+  /** Holds them, and what else there is of the release. */
+  readonly folder: string;
   readonly remove: () => void;
 }
 
-const KEPT = resolve(import.meta.dirname, '../releases');
+const HERE = resolve(import.meta.dirname, '../..');
+const KEPT = join(HERE, 'test/releases');
 
 /** Throws where a file is not what its checksum says. */
 export const previousRelease = (): Release => {
@@ -40,10 +46,21 @@ export const previousRelease = (): Release => {
     if (found !== wanted) throw new Error(`${name} of ${table.version} has the hash ${found}`);
     writeFileSync(join(folder, name), part);
   }
-  return {
-    version: table.version,
-    runner: join(folder, 'purser-runner.mjs'),
-    reconciler: join(folder, 'purser-reconciler.mjs'),
-    remove: () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }),
-  };
+  return releaseIn(folder, table.version);
 };
+
+/** This very version, with its Debian packages, as `npm run package` makes them. */
+export const thisRelease = (...words: readonly string[]): Release => {
+  const folder = mkdtempSync(join(tmpdir(), 'ptrel-'));
+  const args = [join(HERE, 'packages/main.mjs'), '--out', folder, '--compress', 'none', ...words];
+  execFileSync(process.execPath, args, { stdio: ['ignore', 'ignore', 'inherit'] });
+  return releaseIn(folder, pack.version);
+};
+
+const releaseIn = (folder: string, version: string): Release => ({
+  version,
+  folder,
+  runner: join(folder, 'purser-runner.mjs'),
+  reconciler: join(folder, 'purser-reconciler.mjs'),
+  remove: () => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }),
+});
