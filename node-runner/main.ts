@@ -97,6 +97,7 @@ export const startRunner = async (settings: RunnerSettings): Promise<Runner> => 
     watchdog: createWatchdog({ root, clock }),
     inventory: () => tick.inventory(),
     folderOf: (cgroup: string) => procsFolder(tree, cgroup),
+    clock,
   };
   const guarded = startsGuarded(runtime, stopAfter);
   const ports = { runtime: guarded, network, probes, store, link: link.port, usage, clock, log };
@@ -105,7 +106,7 @@ export const startRunner = async (settings: RunnerSettings): Promise<Runner> => 
   const { signal } = abort;
   const running = [
     tick.run(signal),
-    guardStopAfter({ ...stopAfter, clock, log, signal }),
+    guardStopAfter({ ...stopAfter, log, signal }),
     link.run(signal),
     keepCertificate(settings, { link, log, signal }),
     every(ROTATE_EVERY_MS, signal, () => rotateLogs(root), log),

@@ -86,6 +86,10 @@ interface State {
   /** It was not sent yet. */
   fresh: boolean;
   orders: NodeOrders | null;
+  /** Orders were handed on since the last session began. */
+  handedOn: boolean;
+  /** Reports of that time and before do not say what became of them; null: there were none. */
+  staleAt: Ms | null;
   acknowledged: Ms | null;
   /** When the present stream was opened, and how to end it. */
   stream: { readonly openedAt: Ms; readonly end: () => void } | null;
@@ -98,6 +102,8 @@ export const createLink = (options: LinkOptions): Link => {
     newest: null,
     fresh: false,
     orders: null,
+    handedOn: false,
+    staleAt: null,
     acknowledged: null,
     stream: null,
     wakeSender: () => undefined,
@@ -113,16 +119,22 @@ export const createLink = (options: LinkOptions): Link => {
       take: () => {
         const taken = state.orders;
         state.orders = null;
+        state.handedOn ||= taken !== null;
         return taken;
       },
+      wantsReport: () => state.stream !== null && state.staleAt !== null,
       report: (report, at) => {
         state.newest = { report, at };
         state.fresh = true;
+        if (state.staleAt !== null && at > state.staleAt) state.staleAt = null;
         state.wakeSender();
       },
       acknowledged: () => state.acknowledged,
       renew: (openedBefore) => {
-        if (state.stream !== null && state.stream.openedAt < openedBefore) state.stream.end();
+        if (state.stream === null || state.stream.openedAt >= openedBefore) return;
+        // What it brought is as old as the silence.
+        state.orders = null;
+        state.stream.end();
       },
       watch: (listener) => {
         listeners.add(listener);
@@ -199,8 +211,12 @@ const session = async (options: LinkOptions, state: State, dialling: Dialling) =
   const sentAt = new Map<bigint, Ms>();
   const requests = outgoing(options, state, { signal, sentAt });
   state.stream = { openedAt: options.clock.now(), end: () => over.abort() };
-  // What the stream before brought and nobody took: this one brings it anew.
+  // What the stream before brought and nobody took: this one brings it anew. What was taken stands
+  // in the first report, or the reconciler would order the same elsewhere.
   state.orders = null;
+  if (state.handedOn) state.staleAt = options.clock.now();
+  state.handedOn = false;
+  dialling.wake();
   try {
     const parts: Buffer[] = [];
     const catalogues = createCatalogueReader(state.known);
@@ -250,7 +266,9 @@ const outgoing = async function* outgoing(
   let sent: SentReports | null = null;
   let sequence = 0n;
   while (!signal.aborted) {
-    if (state.newest === null || (sent !== null && !state.fresh)) {
+    const waits =
+      state.newest === null || state.staleAt !== null || (sent !== null && !state.fresh);
+    if (waits || state.newest === null) {
       await new Promise<void>((resolve) => {
         state.wakeSender = resolve;
         if (signal.aborted) resolve();
