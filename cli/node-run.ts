@@ -9,18 +9,12 @@ import { parseCpu, parseSize } from '../schema/units.ts';
 import type { Invocation } from './command.ts';
 import { text } from './command.ts';
 import { CommandError } from './command-error.ts';
-import { endWithStdin } from './end-with-stdin.ts';
-import { readJoined } from './joined.ts';
-import { aborted } from './reconciler.ts';
+import { aborted, endWithStdin } from './end-with-stdin.ts';
+import { joinedBelow, readJoined } from './joined.ts';
 import { readPid, runnerPid, writePid } from './up/process.ts';
 
 export const runNode = async ({ options, common, io }: Invocation): Promise<number> => {
-  const name = text(options['name']);
-  if (name === null) {
-    throw new CommandError(
-      'name the node with --name; a new machine joins first: `purser node join ADDRESS TOKEN`',
-    );
-  }
+  const name = text(options['name']) ?? (await onlyJoined(common.root));
   const root = text(options['nodeRoot']) ?? `${common.root}/nodes/${name}`;
   const joined = await readJoined(root);
   const cluster = text(options['cluster']) ?? joined?.cluster ?? null;
@@ -56,6 +50,18 @@ export const runNode = async ({ options, common, io }: Invocation): Promise<numb
   await runner.stop();
   if (joined !== null) await rm(runnerPid(root), { force: true });
   return 0;
+};
+
+/** Where one node has joined on this machine, it need not be named. */
+const onlyJoined = async (root: string): Promise<string> => {
+  const names = await joinedBelow(root);
+  const [name] = names;
+  if (name !== undefined && names.length === 1) return name;
+  throw new CommandError(
+    name === undefined
+      ? 'name the node with --name; a new machine joins first: `purser node join ADDRESS TOKEN`'
+      : `several nodes have joined on this machine; name one with --name: ${names.join(', ')}`,
+  );
 };
 
 /** One runner a node. */

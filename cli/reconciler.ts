@@ -4,7 +4,7 @@ import { join, resolve } from 'node:path';
 import type { CommandSpec } from './command.ts';
 import { text } from './command.ts';
 import { CommandError } from './command-error.ts';
-import { endWithStdin } from './end-with-stdin.ts';
+import { aborted, endWithStdin } from './end-with-stdin.ts';
 import { withPort } from './host-port.ts';
 import { AUTHORITY_FOLDER, SIGNING_KEY } from './up/layout.ts';
 
@@ -89,9 +89,3 @@ const required = (options: Readonly<Record<string, unknown>>, name: string): str
   if (value === null) throw new CommandError(`--${name} is missing`);
   return value;
 };
-
-export const aborted = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });

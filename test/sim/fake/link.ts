@@ -383,6 +383,8 @@ const nodesPort = (net: Net, endpoint: Endpoint): NodesPort => {
       transmit(net, session, { direction: 'down', label, deliver });
       return true;
     },
+    // Nobody in the simulator asks for services.
+    publish: () => undefined,
     watch: (wake) => {
       const guarded = endpoint.process.guard(wake);
       endpoint.wakes.add(guarded);
