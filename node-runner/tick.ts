@@ -3,7 +3,7 @@
 // to end. All time comes from ports.clock. Not here: any decision (decide/), any call of containerd
 // (edge/), lists and measurements (watch.ts).
 
-import type { NodeReport } from '../schema/orders.ts';
+import type { NodeOrders, NodeReport } from '../schema/orders.ts';
 import type { Ms } from '../schema/spec.ts';
 import { accept } from './accept.ts';
 import { createBell } from './bell.ts';
@@ -39,7 +39,7 @@ export interface Tick {
   /** What the node would report now. */
   readonly report: () => NodeReport;
   /** What is known now, for logs and exec: which container, which log file. */
-  readonly inventory: () => Inventory;
+  readonly inventory: () => Inventory & { readonly orders: NodeOrders | null };
 }
 
 export const createTick = (ports: RunnerPorts, config: RunnerConfig): Tick => {
