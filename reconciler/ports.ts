@@ -67,7 +67,11 @@ export interface NodesPort {
   readonly heard: () => Heard;
   /** Sends the whole set; returns false when the node is not connected. */
   readonly send: (orders: NodeOrders) => boolean;
-  readonly watch: (wake: () => void) => () => void;
+  /**
+   * Calls back when something happened on a node. `quiet`, where it is given, is called instead when a
+   * node says that nothing did: only its ages and what it uses are newer.
+   */
+  readonly watch: (wake: () => void, quiet?: () => void) => () => void;
 }
 
 export interface RegistryPort {
