@@ -31,9 +31,17 @@ const TEST_PACKAGES = {
   'openssh-client': 'ssh',
   'openssh-server': 'sshd',
   gnupg: 'gpg',
+  'etcd-server': 'etcd',
+  haproxy: 'haproxy',
+  'bind9-dnsutils': 'dig',
 };
-/** Tests start an sshd of their own; this machine is not to serve port 22 because of them. */
-const MASK_SSH = 'systemctl mask ssh.service ssh.socket';
+/** Tests start servers of their own; this machine is not to serve anything because of them. */
+const UNITS = {
+  'docker-registry': 'docker-registry.service',
+  'openssh-server': 'ssh.service ssh.socket',
+  'etcd-server': 'etcd.service',
+  haproxy: 'haproxy.service',
+};
 
 const own = new Set(['--only-setup', '--with-tests', '--with-forge']);
 const flags = new Set(process.argv.slice(2).filter((word) => own.has(word)));
@@ -88,7 +96,9 @@ const installPackages = () => {
   const missing = Object.keys(wanted).filter((name) => !isThere(wanted[name]));
   const root = process.getuid?.() === 0;
   if (missing.length === 0 && root) return;
-  const masks = missing.includes('openssh-server') && existsSync('/run/systemd/system');
+  const units = missing.flatMap((name) => UNITS[name] ?? []).join(' ');
+  const mask = `systemctl mask ${units}`;
+  const masks = units !== '' && existsSync('/run/systemd/system');
   const install = `apt-get install -y --no-install-recommends ${missing.join(' ')}`;
   if (process.platform !== 'linux' || (missing.length > 0 && !isDebian())) {
     fail(
@@ -104,14 +114,14 @@ const installPackages = () => {
       : ['As root (`su -`), in this folder', ''];
     const steps = missing.length > 0 ? ['apt-get update', install] : [];
     const go = `npm ${flags.has('--with-tests') ? 'test' : 'start'}`;
-    const lines = [...(masks ? [MASK_SSH] : []), ...steps, go].map((line) => `  ${before}${line}`);
+    const lines = [...(masks ? [mask] : []), ...steps, go].map((line) => `  ${before}${line}`);
     fail(`Containers need root. Nothing was changed. ${how}:\n${lines.join('\n')}`);
   }
   say(`Installing Debian packages: ${missing.join(', ')}`);
-  say(`  ${masks ? `${MASK_SSH} && ` : ''}apt-get update && ${install}`);
+  say(`  ${masks ? `${mask} && ` : ''}apt-get update && ${install}`);
   if (masks) {
-    const [command, ...words] = MASK_SSH.split(' ');
-    if (run(command, words) !== 0) fail(`\`${MASK_SSH}\` failed (see above).`);
+    const [command, ...words] = mask.split(' ');
+    if (run(command, words) !== 0) fail(`\`${mask}\` failed (see above).`);
   }
   const env = { ...process.env, DEBIAN_FRONTEND: 'noninteractive' };
   const quiet = { env, stdio: ['ignore', 'ignore', 'inherit'] };

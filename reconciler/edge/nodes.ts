@@ -24,6 +24,7 @@ import {
 } from '../../schema/wire.ts';
 import { compareText } from '../../schema/ids.ts';
 import type { ClockPort, LogPort, NodesPort } from '../ports.ts';
+import { type Catalogues, createCatalogues } from './catalogues.ts';
 import type { Outbox } from './outbox.ts';
 import { createOutbox } from './outbox.ts';
 import type { Streams } from './streams.ts';
@@ -31,6 +32,8 @@ import { createStreams } from './streams.ts';
 
 interface Session {
   readonly outbox: Outbox<SessionResponse>;
+  /** The newest catalogue is for this runner too. */
+  readonly offer: () => void;
 }
 
 interface Entry {
@@ -69,6 +72,7 @@ const FRAME_OVERHEAD_BYTES = 1024;
 interface Shared {
   readonly options: NodesOptions;
   readonly entries: Map<string, Entry>;
+  readonly catalogues: Catalogues;
   readonly wake: (isNews: boolean) => void;
 }
 
@@ -84,7 +88,8 @@ export const createNodes = (options: NodesOptions): Nodes => {
   const wake = (isNews: boolean) => {
     for (const { wake: ring, quiet } of listeners) (isNews ? ring : quiet)();
   };
-  const shared = { options, entries, wake };
+  const catalogues = createCatalogues();
+  const shared = { options, entries, catalogues, wake };
   const streams = createStreams((node, stream, ask) => {
     const bytes = Buffer.from(JSON.stringify(ask));
     return entries.get(node)?.session?.outbox.push(openFrame(stream, bytes)) ?? false;
@@ -109,6 +114,13 @@ export const createNodes = (options: NodesOptions): Nodes => {
         entry.sent = orders;
         entry.session.outbox.replace(orderFrames(orders));
         return true;
+      },
+      publish: (catalogue, mayTell) => {
+        catalogues.publish(catalogue);
+        // Also where it is the same: one that might not be told before may be now.
+        for (const { node, session, heard } of entries.values()) {
+          if (session !== null && heard && mayTell(node)) session.offer();
+        }
       },
       watch: (ring, quiet = ring) => {
         const listener = { wake: ring, quiet };
@@ -171,7 +183,7 @@ const read = async (shared: Shared, reading: Reading): Promise<void> => {
 };
 
 const greet = (
-  { options, entries }: Shared,
+  { options, entries, catalogues }: Shared,
   hello: HelloFrame,
   { outbox, admits }: Reading,
 ): Entry | null => {
@@ -186,10 +198,26 @@ const greet = (
   entries.set(hello.node, entry);
   // A second runner of this name, or the same one back: the newest counts.
   entry.session?.outbox.close();
-  entry.session = { outbox };
+  entry.session = { outbox, offer: offering(catalogues, outbox) };
   entry.heard = false;
   options.log.info({ node: hello.node }, 'a runner dialled in');
   return entry;
+};
+
+/** What it is given is worked out when it takes it; until it is offered the newest, it waits. */
+const offering = ({ taker }: Catalogues, outbox: Outbox<SessionResponse>): (() => void) => {
+  const { isBehind, take } = taker();
+  let offered = false;
+  outbox.due(() => {
+    const frames = offered ? take() : [];
+    offered = false;
+    return frames;
+  });
+  return () => {
+    if (!isBehind()) return;
+    offered = true;
+    outbox.nudge();
+  };
 };
 
 /** `isNews`: it says more than that what was reported before grew older. */

@@ -302,6 +302,7 @@ export const createWorld = (
           inbox = null;
           return orders;
         },
+        wantsReport: () => false,
         report: (report) => {
           world.reports.push(report);
         },
