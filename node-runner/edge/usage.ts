@@ -133,8 +133,8 @@ const V1_HIERARCHIES = (
 ).split(' ');
 
 /**
- * Not there, in use, or with children. Read-only is the folder of a hierarchy that is not mounted, as
- * systemd leaves some: nothing was ever made in it.
+ * Not there, in use, or with children. Read-only is the folder of a hierarchy that is not mounted,
+ * as systemd leaves some: nothing was ever made in it.
  */
 const KEPT_ERRORS = new Set(['ENOENT', 'EBUSY', 'ENOTEMPTY', 'ENOTDIR', 'EROFS']);
 
