@@ -17,6 +17,10 @@ export const runOptions = (command: Command): Command =>
     .option('--subnet <cidr>', 'addresses for allocations: 10.1.4.0/22')
     .option('--cni-config <path>', 'CNI plugins in place of the own network: a .conflist')
     .option('--cni-bin <dir>', 'where the CNI plugins are', '/usr/lib/cni')
+    .option('--dns <address>', 'run: services by DNS for this machine too: 127.0.0.1:53')
+    .option('--haproxy-file <path>', 'run: keep the services here, as backends of HAProxy')
+    .option('--traefik-file <path>', "run: the same for Traefik's file provider")
+    .option('--prometheus-file <path>', "run: the same for Prometheus' file_sd")
     .option('--registry-credentials <path>', "docker's config.json")
     .option('--insecure-registry <host:port...>', 'registries that speak plain http')
     .option('--end-with-stdin', 'end when stdin closes');

@@ -2,6 +2,9 @@
 // In: options. Out: a runner until the command ends. Not here: joining.
 
 import { rm } from 'node:fs/promises';
+import { isIP } from 'node:net';
+import { resolve } from 'node:path';
+import type { DiscoverySettings } from '../node-runner/discovery.ts';
 import { parseCpu, parseSize } from '../schema/units.ts';
 import type { Invocation } from './command.ts';
 import { text } from './command.ts';
@@ -40,6 +43,7 @@ export const runNode = async ({ options, common, io }: Invocation): Promise<numb
     insecureRegistries: Array.isArray(registries) ? registries.map(String) : [],
     subnet: text(options['subnet']),
     cni: cniOf(options),
+    discovery: discoveryOf(options),
   });
   if (options['endWithStdin'] === true) endWithStdin();
   await aborted(io.signal);
@@ -71,6 +75,31 @@ const claim = async (root: string, name: string): Promise<void> => {
 const cniOf = (options: Readonly<Record<string, unknown>>) => {
   const config = text(options['cniConfig']);
   return config === null ? null : { config, binDir: text(options['cniBin']) ?? '/usr/lib/cni' };
+};
+
+const discoveryOf = (options: Readonly<Record<string, unknown>>): DiscoverySettings => {
+  const kinds = ['haproxy', 'traefik', 'prometheus'] as const;
+  return {
+    dns: loopbackOf(text(options['dns'])),
+    files: kinds.flatMap((kind) => {
+      const path = text(options[`${kind}File`]);
+      return path === null ? [] : [{ kind, path: resolve(path) }];
+    }),
+  };
+};
+
+/** Whoever can ask is answered, also with names of the world: nobody beyond this machine. */
+const loopbackOf = (written: string | null): DiscoverySettings['dns'] => {
+  if (written === null) return null;
+  const [, address = '', port = '53'] =
+    /^(127(?:\.\d{1,3}){3}|\[::1\])(?::(\d{1,5}))?$/.exec(written) ?? [];
+  const isAddress = isIP(address.replace(/^\[|\]$/g, '')) !== 0;
+  if (isAddress && Number(port) > 0 && Number(port) < 65_536)
+    return { address: address.replace(/^\[|\]$/g, ''), port: Number(port) };
+  throw new CommandError(
+    `--dns ${written} is no loopback address: write 127.0.0.1:53, or [::1]:53; it answers this ` +
+      'machine alone',
+  );
 };
 
 const quantity = (

@@ -1,12 +1,12 @@
 // `purser reconciler`: the control plane of one cluster, in the foreground.
 
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import type { CommandSpec } from './command.ts';
 import { text } from './command.ts';
 import { CommandError } from './command-error.ts';
 import { aborted, endWithStdin } from './end-with-stdin.ts';
-import { withPort } from './host-port.ts';
-import { AUTHORITY_FOLDER, SIGNING_KEY } from './up/layout.ts';
+import { DEFAULT_API_PORT, withPort } from './host-port.ts';
+import { API_SOCKET, AUTHORITY_FOLDER, SIGNING_KEY } from './up/layout.ts';
 
 export const reconciler: CommandSpec = {
   usage: 'reconciler',
@@ -27,6 +27,7 @@ export const reconciler: CommandSpec = {
       .option('--token-file <path>', 'file with a token for an http(s) repository')
       .option('--link <address>', 'where runners dial: unix:/path or 127.0.0.1:PORT')
       .option('--listen <host:port>', 'let other machines in there, by TLS')
+      .option('--api <host:port>', 'answer programs there over HTTPS too (needs --listen)')
       .option('--registry-credentials <path>', "docker's config.json")
       .option('--insecure-registry <host:port...>', 'registries on loopback that speak plain http')
       .option('--forge <file>', 'show plans and checks there: what `purser github setup` wrote')
@@ -38,6 +39,10 @@ export const reconciler: CommandSpec = {
     const registries = options['insecureRegistry'];
     const forge = text(options['forge']);
     const listen = text(options['listen']);
+    const api = text(options['api']);
+    if (api !== null && listen === null) {
+      throw new CommandError('--api needs --listen: both let in who has a token of this cluster');
+    }
     const started = await startReconciler({
       cluster: required(options, 'cluster'),
       repository: {
@@ -51,8 +56,13 @@ export const reconciler: CommandSpec = {
       listen:
         listen === null
           ? null
-          : { address: withPort(listen), folder: join(common.root, AUTHORITY_FOLDER) },
+          : {
+              address: withPort(listen),
+              folder: join(common.root, AUTHORITY_FOLDER),
+              ...(api === null ? {} : { apiAddress: withPort(api, DEFAULT_API_PORT) }),
+            },
       controlSocket: common.socket,
+      apiSocket: join(dirname(common.socket), API_SOCKET),
       registryCredentials: text(options['registryCredentials']),
       insecureRegistries: Array.isArray(registries) ? registries.map(String) : [],
       program: typeof PURSER_BUILD === 'undefined' ? null : PURSER_BUILD,

@@ -14,8 +14,10 @@ import { formatToken } from '../schema/identity.ts';
 import type { ListenConfig } from './config.ts';
 import { openAuthority } from './edge/authority/authority.ts';
 import { openMembership } from './edge/authority/membership.ts';
+import type { Allows, Api } from './edge/api.ts';
+import { listenApiTls } from './edge/api-server.ts';
 import type { Handler } from './edge/control.ts';
-import { guardControl } from './edge/guard.ts';
+import { guardControl, refusalOf } from './edge/guard.ts';
 import { admitBy, createJoin, screenCalls } from './edge/join.ts';
 import type { Nodes } from './edge/nodes.ts';
 import { listenTls, type Listening } from './edge/server.ts';
@@ -26,6 +28,8 @@ export interface Doors {
   /** What commands may ask for: tokens, and taking certificates back. */
   readonly handlers: Readonly<Record<string, Handler>>;
   readonly open: (services: DoorServices) => Promise<Listening>;
+  /** The API over HTTP; null: it has no address for other machines. */
+  readonly openApi: (api: Api) => Promise<Listening | null>;
 }
 
 export interface DoorServices {
@@ -89,6 +93,17 @@ export const openDoors = async (options: DoorOptions): Promise<Doors> => {
         server.add(JoinServiceDefinition, createJoin({ ...shared, isHeard, list }));
         server.add(ControlServiceDefinition, guardControl(control, { membership, log }));
       });
+    },
+    openApi: async (api) => {
+      const { apiAddress: address } = listen;
+      if (address === undefined) return null;
+      const allows: Allows = (authorization) => {
+        const refusal = refusalOf(membership, authorization, 'view');
+        return refusal && { status: refusal.isKnown ? 403 : 401, why: refusal.why };
+      };
+      const failed = (error: unknown): void =>
+        log.error({ error: String(error) }, "the API's certificate could not be renewed");
+      return listenApiTls(api, { address, authority, allows, failed });
     },
   };
 };

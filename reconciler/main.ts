@@ -6,6 +6,7 @@ import { setImmediate as pause } from 'node:timers/promises';
 import { LinkServiceDefinition } from '../schema/generated/purser/link/v1/link.ts';
 import { ControlServiceDefinition } from '../schema/generated/purser/control/v1/control.ts';
 import { NOTHING_KEPT } from '../schema/kept.ts';
+import { openApi } from './api.ts';
 import type { ReconcilerConfig } from './config.ts';
 import type { Doors } from './doors.ts';
 import { createClock } from './edge/clock.ts';
@@ -40,6 +41,8 @@ export interface Reconciler {
   readonly linkAddress: string;
   /** Where other machines come in, with the port that was given; null: nowhere. */
   readonly tlsAddress: string | null;
+  /** Where programs ask over HTTP and TLS; null: nowhere. */
+  readonly apiAddress: string | null;
   readonly stop: () => Promise<void>;
 }
 
@@ -81,6 +84,7 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
     loop,
     source: screened,
     registry,
+    services: memos.services,
     events,
     now: clock.now,
     signer: signingKey && allowedSignerLine(signingKey),
@@ -96,16 +100,18 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
   const socket = await listen(`unix:${config.controlSocket}`, ControlServiceDefinition, control);
   const list = (node: string) => listNode(handling, node);
   const tls = (await doors?.open({ control, nodes, list })) ?? null;
+  const api = await openApi(config, { handling, doors });
   const running = loop.run(abort.signal);
   if (forge !== null) forging.running = await forge.start({ loop, source: screened, auth });
   log.info({ cluster, link: link.address, tls: tls?.address ?? null }, 'the reconciler runs');
   return {
     linkAddress: link.address,
     tlsAddress: tls?.address ?? null,
+    apiAddress: api.tlsAddress,
     stop: async () => {
       abort.abort();
       await forging.running?.stop();
-      await Promise.all([link.stop(), socket.stop(), tls?.stop()]);
+      await Promise.all([link.stop(), socket.stop(), tls?.stop(), api.stop()]);
       await running;
       keeping.close();
       await noter.idle();

@@ -15,6 +15,7 @@ import type {
 import { LinkServiceDefinition } from '../../schema/generated/purser/link/v1/link.ts';
 import { TLS_SCHEME } from '../../schema/identity.ts';
 import type { NodeOrders, NodeReport } from '../../schema/orders.ts';
+import { type Catalogue, EMPTY_CATALOGUE } from '../../schema/services.ts';
 import type { Ms } from '../../schema/spec.ts';
 import type { StreamAsk } from '../../schema/streams.ts';
 import type { SentReports } from '../../schema/wire.ts';
@@ -28,6 +29,7 @@ import {
 } from '../../schema/wire.ts';
 import type { LinkPort, RunnerClock, RunnerLog } from '../ports.ts';
 import { readIdentity } from './identity.ts';
+import { createCatalogueReader, type CatalogueReader } from './link-catalogue.ts';
 import { credentialsOf, TLS_CHANNEL } from './tls.ts';
 import type { ServeStream } from './link-streams.ts';
 import { attachStream } from './link-streams.ts';
@@ -39,6 +41,10 @@ export interface LinkOptions {
   readonly clock: RunnerClock;
   readonly log: RunnerLog;
   readonly serve: ServeStream;
+  /** Is given each new catalogue of services; the last one counts while the link is cut. */
+  readonly catalogue?: (catalogue: Catalogue) => void;
+  /** The last one of the run before; absent: none. */
+  readonly lastCatalogue?: Catalogue;
   /** Folder of the certificate, for an address that begins with `tls:`. */
   readonly identity?: string;
 }
@@ -58,6 +64,8 @@ const DIAL_LONGEST_MS = 5000;
  */
 const DIAL_SOON_MS = 250;
 const SOON_FOR_MS = 15_000;
+/** A wait is so much longer or shorter: nodes that were cut off together do not dial together. */
+const DIAL_JITTER = 0.2;
 
 const CHANNEL_OPTIONS = {
   'grpc.keepalive_time_ms': 5000,
@@ -80,10 +88,15 @@ interface State {
   /** It was not sent yet. */
   fresh: boolean;
   orders: NodeOrders | null;
+  /** Orders were handed on since the last session began. */
+  handedOn: boolean;
+  /** Reports of that time and before do not say what became of them; null: there were none. */
+  staleAt: Ms | null;
   acknowledged: Ms | null;
   /** When the present stream was opened, and how to end it. */
   stream: { readonly openedAt: Ms; readonly end: () => void } | null;
   wakeSender: () => void;
+  readonly known: { catalogue: Catalogue };
 }
 
 export const createLink = (options: LinkOptions): Link => {
@@ -91,9 +104,12 @@ export const createLink = (options: LinkOptions): Link => {
     newest: null,
     fresh: false,
     orders: null,
+    handedOn: false,
+    staleAt: null,
     acknowledged: null,
     stream: null,
     wakeSender: () => undefined,
+    known: { catalogue: options.lastCatalogue ?? EMPTY_CATALOGUE },
   };
   const listeners = new Set<() => void>();
   const wake = () => {
@@ -105,16 +121,22 @@ export const createLink = (options: LinkOptions): Link => {
       take: () => {
         const taken = state.orders;
         state.orders = null;
+        state.handedOn ||= taken !== null;
         return taken;
       },
+      wantsReport: () => state.stream !== null && state.staleAt !== null,
       report: (report, at) => {
         state.newest = { report, at };
         state.fresh = true;
+        if (state.staleAt !== null && at > state.staleAt) state.staleAt = null;
         state.wakeSender();
       },
       acknowledged: () => state.acknowledged,
       renew: (openedBefore) => {
-        if (state.stream !== null && state.stream.openedAt < openedBefore) state.stream.end();
+        if (state.stream === null || state.stream.openedAt >= openedBefore) return;
+        // What it brought is as old as the silence.
+        state.orders = null;
+        state.stream.end();
       },
       watch: (listener) => {
         listeners.add(listener);
@@ -146,7 +168,8 @@ const dialForEver = async (options: LinkOptions, state: State, dialling: Diallin
     if (lasted) lostAt = now;
     const soon = lostAt !== null && now - lostAt < SOON_FOR_MS;
     wait = Math.min(lasted ? DIAL_FIRST_MS : wait * 2, soon ? DIAL_SOON_MS : DIAL_LONGEST_MS);
-    await untilNextDial(options.address, wait, dialling.signal);
+    const jittered = wait * (1 + DIAL_JITTER * (2 * Math.random() - 1));
+    await untilNextDial(options.address, jittered, dialling.signal);
   }
 };
 
@@ -191,12 +214,20 @@ const session = async (options: LinkOptions, state: State, dialling: Dialling) =
   const sentAt = new Map<bigint, Ms>();
   const requests = outgoing(options, state, { signal, sentAt });
   state.stream = { openedAt: options.clock.now(), end: () => over.abort() };
-  // What the stream before brought and nobody took: this one brings it anew.
+  // What the stream before brought and nobody took: this one brings it anew. What was taken stands
+  // in the first report, or the reconciler would order the same elsewhere.
   state.orders = null;
+  if (state.handedOn) state.staleAt = options.clock.now();
+  state.handedOn = false;
+  dialling.wake();
   try {
     const parts: Buffer[] = [];
+    const catalogues = createCatalogueReader(state.known);
     for await (const response of client.session(requests, { signal })) {
-      receive({ options, state, client, parts, sentAt, signal, wake: dialling.wake }, response);
+      receive(
+        { options, state, client, parts, catalogues, sentAt, signal, wake: dialling.wake },
+        response,
+      );
     }
   } finally {
     over.abort();
@@ -238,7 +269,9 @@ const outgoing = async function* outgoing(
   let sent: SentReports | null = null;
   let sequence = 0n;
   while (!signal.aborted) {
-    if (state.newest === null || (sent !== null && !state.fresh)) {
+    const waits =
+      state.newest === null || state.staleAt !== null || (sent !== null && !state.fresh);
+    if (waits || state.newest === null) {
       await new Promise<void>((resolve) => {
         state.wakeSender = resolve;
         if (signal.aborted) resolve();
@@ -267,6 +300,7 @@ interface Receiving {
   readonly state: State;
   readonly client: LinkServiceClient;
   readonly parts: Buffer[];
+  readonly catalogues: CatalogueReader;
   readonly sentAt: Map<bigint, Ms>;
   readonly signal: AbortSignal;
   readonly wake: () => void;
@@ -286,6 +320,15 @@ const receive = (receiving: Receiving, { frame }: SessionResponse): void => {
       if (orders === null) return;
       state.orders = orders;
       wake();
+      return;
+    }
+    case 'catalogue': {
+      const read = receiving.catalogues.take(frame.value);
+      if (read.kind === 'whole') options.catalogue?.(read.catalogue);
+      if (read.kind !== 'wrong') return;
+      // A new session brings it whole.
+      options.log.error({ reason: read.why }, 'a catalogue of services could not be taken in');
+      state.stream?.end();
       return;
     }
     case 'open': {
