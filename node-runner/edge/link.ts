@@ -64,6 +64,8 @@ const DIAL_LONGEST_MS = 5000;
  */
 const DIAL_SOON_MS = 250;
 const SOON_FOR_MS = 15_000;
+/** A wait is so much longer or shorter: nodes that were cut off together do not dial together. */
+const DIAL_JITTER = 0.2;
 
 const CHANNEL_OPTIONS = {
   'grpc.keepalive_time_ms': 5000,
@@ -166,7 +168,8 @@ const dialForEver = async (options: LinkOptions, state: State, dialling: Diallin
     if (lasted) lostAt = now;
     const soon = lostAt !== null && now - lostAt < SOON_FOR_MS;
     wait = Math.min(lasted ? DIAL_FIRST_MS : wait * 2, soon ? DIAL_SOON_MS : DIAL_LONGEST_MS);
-    await untilNextDial(options.address, wait, dialling.signal);
+    const jittered = wait * (1 + DIAL_JITTER * (2 * Math.random() - 1));
+    await untilNextDial(options.address, jittered, dialling.signal);
   }
 };
 

@@ -19,6 +19,7 @@ import {
   HELD_ALLOCATIONS,
   LINK_PROTOCOL,
   ordersHash,
+  type ReportFrame,
   unchangedFacts,
 } from '../../schema/wire.ts';
 import { compareText } from '../../schema/ids.ts';
@@ -72,15 +73,20 @@ interface Shared {
   readonly options: NodesOptions;
   readonly entries: Map<string, Entry>;
   readonly catalogues: Catalogues;
+  readonly wake: (isNews: boolean) => void;
+}
+
+interface Listener {
   readonly wake: () => void;
+  readonly quiet: () => void;
 }
 
 export const createNodes = (options: NodesOptions): Nodes => {
   const entries = new Map<string, Entry>();
-  const listeners = new Set<() => void>();
+  const listeners = new Set<Listener>();
   const startedAt = options.clock.now();
-  const wake = () => {
-    for (const listener of listeners) listener();
+  const wake = (isNews: boolean) => {
+    for (const { wake: ring, quiet } of listeners) (isNews ? ring : quiet)();
   };
   const catalogues = createCatalogues();
   const shared = { options, entries, catalogues, wake };
@@ -116,7 +122,8 @@ export const createNodes = (options: NodesOptions): Nodes => {
           if (session !== null && heard && mayTell(node)) session.offer();
         }
       },
-      watch: (listener) => {
+      watch: (ring, quiet = ring) => {
+        const listener = { wake: ring, quiet };
         listeners.add(listener);
         return () => listeners.delete(listener);
       },
@@ -146,8 +153,10 @@ const read = async (shared: Shared, reading: Reading): Promise<void> => {
         entry = greet(shared, frame.value, reading);
         if (entry === null) break;
       } else if (frame?.$case === 'report' && entry !== null) {
-        const problem = admits(entry.node) ?? take(entry, frame.value, shared.options);
-        if (problem !== null) {
+        const refused = admits(entry.node);
+        const taken = refused === null ? take(entry, frame.value, shared.options) : { refused };
+        if ('refused' in taken) {
+          const problem = taken.refused;
           log.warn({ node: entry.node, problem }, 'a report was refused, and its session ended');
           refuse(outbox, `the report was refused: ${problem}`);
           break;
@@ -157,7 +166,7 @@ const read = async (shared: Shared, reading: Reading): Promise<void> => {
           log.warn({ node: entry.node }, 'a runner takes no answers, and its session was ended');
           break;
         }
-        shared.wake();
+        shared.wake(taken.isNews);
       }
     }
   } catch (error) {
@@ -169,7 +178,7 @@ const read = async (shared: Shared, reading: Reading): Promise<void> => {
       if (entry.report === null) shared.entries.delete(entry.node);
     }
     outbox.close();
-    shared.wake();
+    shared.wake(true);
   }
 };
 
@@ -211,21 +220,26 @@ const offering = ({ taker }: Catalogues, outbox: Outbox<SessionResponse>): (() =
   };
 };
 
-/** Takes one report in; what is wrong with it, or null. */
+/** `isNews`: it says more than that what was reported before grew older. */
+type Taken = { readonly isNews: boolean } | { readonly refused: string };
+
+/** Takes one report in, or says what is wrong with it. */
 const take = (
   entry: Entry,
   value: { readonly frame: Uint8Array },
   { cluster, clock }: NodesOptions,
-): string | null => {
+): Taken => {
   const now = clock.now();
   const bytes = value.frame.length;
   const checked = checkReport(parseJson(value.frame), { cluster, node: entry.node, bytes });
-  if (!checked.ok) return checked.why;
+  if (!checked.ok) return { refused: checked.why };
   const before = entry.heard ? entry.report : null;
   const applied = applyReport(before, now - entry.receivedAt, checked.frame);
-  if (!applied.ok) return applied.why;
+  if (!applied.ok) return { refused: applied.why };
   const { length } = applied.report.allocations;
-  if (length > HELD_ALLOCATIONS) return `${length} allocations, more than ${HELD_ALLOCATIONS}`;
+  if (length > HELD_ALLOCATIONS) {
+    return { refused: `${length} allocations, more than ${HELD_ALLOCATIONS}` };
+  }
   // The accepted set in the first report of a session says what became of what was sent before.
   if (!entry.heard) entry.sent = null;
   const { receivedAt, unchanged } = entry;
@@ -234,7 +248,14 @@ const take = (
     checked.frame,
   );
   Object.assign(entry, { report: applied.report, receivedAt: now, heard: true });
-  return null;
+  return { isNews: before === null || isNews(before, checked.frame) };
+};
+
+/** The same code wrote both heads, so their fields stand in one order. */
+const isNews = (before: NodeReport, { whole, head, changed, removed }: ReportFrame): boolean => {
+  if (whole || changed.length > 0 || removed.length > 0) return true;
+  const { allocations: _, ...known } = before;
+  return JSON.stringify(known) !== JSON.stringify(head);
 };
 
 /** undefined when it is no JSON: then the check says so. */

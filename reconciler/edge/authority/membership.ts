@@ -66,10 +66,13 @@ const EMPTY: State = { tokens: [], joined: [], expelled: {} };
 
 export const openMembership = (file: string, epochMs: () => number): Membership => {
   let state = read(file);
+  // Asked at every report of every node.
+  let joined = new Set(state.joined);
   const save = (next: State) => {
     fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
     writeFileAtomic.sync(file, `${JSON.stringify(next, null, 2)}\n`, { mode: 0o600 });
     state = next;
+    joined = new Set(next.joined);
   };
   const living = () => state.tokens.filter(({ endsAtMs }) => endsAtMs > epochMs());
 
@@ -118,8 +121,7 @@ export const openMembership = (file: string, epochMs: () => number): Membership 
         joined: state.joined.filter((one) => one !== node),
         expelled: expelledAt(state, node, epochMs()),
       }),
-    counts: (node, issuedMs) =>
-      state.joined.includes(node) && issuedMs > (state.expelled[node] ?? -Infinity),
+    counts: (node, issuedMs) => joined.has(node) && issuedMs > (state.expelled[node] ?? -Infinity),
     issueMs: (node) => Math.max(epochMs(), (state.expelled[node] ?? -Infinity) + SECOND_MS),
   };
 };
