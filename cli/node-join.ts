@@ -3,7 +3,6 @@
 // machine, its certificate, the node's file in Git; then the runner, in the foreground. Not here:
 // the runner itself (node-run.ts).
 
-import { hostname } from 'node:os';
 import { ClientError, createChannel, createClientFactory, Metadata, Status } from 'nice-grpc';
 import {
   hasIdentity,
@@ -20,18 +19,11 @@ import { text } from './command.ts';
 import { CommandError, NoReconcilerError } from './command-error.ts';
 import { withPort } from './host-port.ts';
 import { type Joined, writeJoined } from './joined.ts';
+import { ownName } from './own-name.ts';
 import { fetchAuthority } from './trust.ts';
 
 /** A commit to a remote repository may take its time. */
 const JOIN_LIMIT_MS = 60_000;
-
-/** Of the machine where the name is not given: `web-1.example.org` is `web-1`. */
-export const ownName = (): string =>
-  (hostname().split('.')[0] ?? '')
-    .toLowerCase()
-    .replace(/[^a-z0-9-]/g, '-')
-    .replace(/^-+|-+$/g, '')
-    .slice(0, 40);
 
 /** Joins, and says how; what the runner is to be started with. */
 export const joinCluster = async ({ args, options, common, io }: Invocation): Promise<Joined> => {

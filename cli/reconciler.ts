@@ -6,6 +6,7 @@ import { text } from './command.ts';
 import { CommandError } from './command-error.ts';
 import { endWithStdin } from './end-with-stdin.ts';
 import { withPort } from './host-port.ts';
+import { defineSeveral, severalOf } from './several.ts';
 import { AUTHORITY_FOLDER, SIGNING_KEY } from './up/layout.ts';
 
 export const reconciler: CommandSpec = {
@@ -17,9 +18,13 @@ export const reconciler: CommandSpec = {
       'purser reconciler --repository https://git.example/shop.git --token-file /etc/purser/token --cluster shop',
       'a remote one',
     ],
+    [
+      'purser reconciler --repository https://git.example/shop.git --cluster shop --listen 10.0.0.1 --etcd 10.0.0.5,10.0.0.6,10.0.0.7 --etcd-ca ca.crt --etcd-cert r1.crt --etcd-key r1.key',
+      'one of several',
+    ],
   ],
   define: (command) =>
-    command
+    defineSeveral(command)
       .requiredOption('--repository <url>', 'path, http(s) or ssh URL of the Git repository')
       .requiredOption('--cluster <name>', 'the name in cluster.yaml')
       .option('--branch <name>', 'branch to follow', 'main')
@@ -38,6 +43,7 @@ export const reconciler: CommandSpec = {
     const registries = options['insecureRegistry'];
     const forge = text(options['forge']);
     const listen = text(options['listen']);
+    const several = await severalOf(options);
     const started = await startReconciler({
       cluster: required(options, 'cluster'),
       repository: {
@@ -52,6 +58,7 @@ export const reconciler: CommandSpec = {
         listen === null
           ? null
           : { address: withPort(listen), folder: join(common.root, AUTHORITY_FOLDER) },
+      ...(several === null ? {} : { several }),
       controlSocket: common.socket,
       registryCredentials: text(options['registryCredentials']),
       insecureRegistries: Array.isArray(registries) ? registries.map(String) : [],

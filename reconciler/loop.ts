@@ -58,7 +58,7 @@ export const createLoop = (ports: ReconcilerPorts, memos: Memos = createMemos())
   };
   const seen = { ...ports, nodes: { ...ports.nodes, heard } };
   // By ports that ring no bell: what comes until then is in the first plan.
-  const firstReports = (desired: DesiredState) => untilReported(ports, desired);
+  const firstReports = waitOnce(ports);
   const context = { ports: seen, lookups, memos, firstReports };
   const listeners = new Set<(state: LoopState) => void>();
   let state: LoopState = { view: null, failure: null, write: null, refused: null };
@@ -69,7 +69,7 @@ export const createLoop = (ports: ReconcilerPorts, memos: Memos = createMemos())
     const turn = writer.turn();
     try {
       const view = await cycle(context, state.view);
-      writer.offer(view, turn);
+      if (leads(ports)) writer.offer(view, turn);
       reportViolations(ports, view);
       failures = view.stale === null ? 0 : failures + 1;
       const failure = view.stale?.message ?? null;
@@ -97,8 +97,7 @@ export const createLoop = (ports: ReconcilerPorts, memos: Memos = createMemos())
 
   return {
     run: async (signal) => {
-      const unwatchSource = ports.source.watch(wake);
-      const unwatchNodes = ports.nodes.watch(bell.report);
+      const unwatch = watchAll(ports, bell);
       while (!signal.aborted) {
         // One pass for all that came together: reports of many nodes, a branch and its ledger.
         await ports.clock.pause?.();
@@ -106,8 +105,7 @@ export const createLoop = (ports: ReconcilerPorts, memos: Memos = createMemos())
         await pass();
         await ports.clock.sleepUntil(nextAt(), AbortSignal.any([signal, bell.woken()]));
       }
-      unwatchNodes();
-      await unwatchSource();
+      await unwatch();
     },
     wake,
     state: () => state,
@@ -115,6 +113,33 @@ export const createLoop = (ports: ReconcilerPorts, memos: Memos = createMemos())
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
+  };
+};
+
+const watchAll = (
+  { source, nodes, lead }: ReconcilerPorts,
+  { wake, report }: Pick<ReturnType<typeof createBell>, 'wake' | 'report'>,
+): (() => Promise<void>) => {
+  const [unwatchSource, unwatchNodes] = [source.watch(wake), nodes.watch(report)];
+  const unwatchLead = lead?.watch(wake);
+  return async () => {
+    unwatchNodes();
+    unwatchLead?.();
+    await unwatchSource();
+  };
+};
+
+const leads = ({ lead }: ReconcilerPorts): boolean => lead === undefined || lead.term() !== null;
+
+/** Once at the start, and once each time that this reconciler begins to lead. */
+const waitOnce = (ports: ReconcilerPorts) => {
+  let waitedSince: Ms | null = null;
+  return async (desired: DesiredState): Promise<void> => {
+    if (waitedSince !== null && ports.lead === undefined) return;
+    const { startedAt } = ports.nodes.heard();
+    if (!leads(ports) || startedAt === waitedSince) return;
+    waitedSince = startedAt;
+    await untilReported(ports, desired);
   };
 };
 

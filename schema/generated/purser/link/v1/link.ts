@@ -25,6 +25,8 @@ export interface Hello {
   protocol: number;
   cluster: string;
   node: string;
+  /** The highest term that it has followed; 0: none had one. */
+  term: bigint;
 }
 
 export interface Report {
@@ -39,6 +41,8 @@ export interface SessionResponse {
     | { $case: "orders"; value: OrdersPart }
     | { $case: "open"; value: OpenStream }
     | { $case: "refusal"; value: Refusal }
+    | { $case: "welcome"; value: Welcome }
+    | { $case: "redirect"; value: Redirect }
     | undefined;
 }
 
@@ -62,6 +66,21 @@ export interface OpenStream {
 }
 
 export interface Refusal {
+  message: string;
+}
+
+/** The first frame of a reconciler that leads by a lease. Without it: there is one reconciler only. */
+export interface Welcome {
+  /** Rises with each leader; a runner ends a session whose term is lower than one it has followed. */
+  term: bigint;
+  /** Where reconcilers of this cluster listen, `host:port`; the leader first. */
+  reconcilers: string[];
+}
+
+/** This reconciler does not lead; the session ends. */
+export interface Redirect {
+  /** `host:port` of the leader; empty: not known. */
+  leader: string;
   message: string;
 }
 
@@ -168,7 +187,7 @@ export const SessionRequest: MessageFns<SessionRequest> = {
 };
 
 function createBaseHello(): Hello {
-  return { protocol: 0, cluster: "", node: "" };
+  return { protocol: 0, cluster: "", node: "", term: 0n };
 }
 
 export const Hello: MessageFns<Hello> = {
@@ -181,6 +200,12 @@ export const Hello: MessageFns<Hello> = {
     }
     if (message.node !== "") {
       writer.uint32(26).string(message.node);
+    }
+    if (message.term !== 0n) {
+      if (BigInt.asUintN(64, message.term) !== message.term) {
+        throw new globalThis.Error("value provided for field message.term of type uint64 too large");
+      }
+      writer.uint32(32).uint64(message.term);
     }
     return writer;
   },
@@ -222,6 +247,14 @@ export const Hello: MessageFns<Hello> = {
             message.node = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.term = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -242,6 +275,7 @@ export const Hello: MessageFns<Hello> = {
     message.protocol = object.protocol ?? 0;
     message.cluster = object.cluster ?? "";
     message.node = object.node ?? "";
+    message.term = (object.term !== undefined && object.term !== null) ? BigInt(object.term) : 0n;
     return message;
   },
 };
@@ -335,6 +369,12 @@ export const SessionResponse: MessageFns<SessionResponse> = {
       case "refusal":
         Refusal.encode(message.frame.value, writer.uint32(34).fork()).join();
         break;
+      case "welcome":
+        Welcome.encode(message.frame.value, writer.uint32(42).fork()).join();
+        break;
+      case "redirect":
+        Redirect.encode(message.frame.value, writer.uint32(50).fork()).join();
+        break;
     }
     return writer;
   },
@@ -384,6 +424,22 @@ export const SessionResponse: MessageFns<SessionResponse> = {
             message.frame = { $case: "refusal", value: Refusal.decode(reader, reader.uint32()) };
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.frame = { $case: "welcome", value: Welcome.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.frame = { $case: "redirect", value: Redirect.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -423,6 +479,18 @@ export const SessionResponse: MessageFns<SessionResponse> = {
       case "refusal": {
         if (object.frame?.value !== undefined && object.frame?.value !== null) {
           message.frame = { $case: "refusal", value: Refusal.fromPartial(object.frame.value) };
+        }
+        break;
+      }
+      case "welcome": {
+        if (object.frame?.value !== undefined && object.frame?.value !== null) {
+          message.frame = { $case: "welcome", value: Welcome.fromPartial(object.frame.value) };
+        }
+        break;
+      }
+      case "redirect": {
+        if (object.frame?.value !== undefined && object.frame?.value !== null) {
+          message.frame = { $case: "redirect", value: Redirect.fromPartial(object.frame.value) };
         }
         break;
       }
@@ -702,6 +770,143 @@ export const Refusal: MessageFns<Refusal> = {
   },
   fromPartial(object: DeepPartial<Refusal>): Refusal {
     const message = createBaseRefusal();
+    message.message = object.message ?? "";
+    return message;
+  },
+};
+
+function createBaseWelcome(): Welcome {
+  return { term: 0n, reconcilers: [] };
+}
+
+export const Welcome: MessageFns<Welcome> = {
+  encode(message: Welcome, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.term !== 0n) {
+      if (BigInt.asUintN(64, message.term) !== message.term) {
+        throw new globalThis.Error("value provided for field message.term of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.term);
+    }
+    for (const v of message.reconcilers) {
+      writer.uint32(18).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Welcome {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWelcome();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.term = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reconcilers.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Welcome>): Welcome {
+    return Welcome.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Welcome>): Welcome {
+    const message = createBaseWelcome();
+    message.term = (object.term !== undefined && object.term !== null) ? BigInt(object.term) : 0n;
+    message.reconcilers = object.reconcilers?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseRedirect(): Redirect {
+  return { leader: "", message: "" };
+}
+
+export const Redirect: MessageFns<Redirect> = {
+  encode(message: Redirect, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.leader !== "") {
+      writer.uint32(10).string(message.leader);
+    }
+    if (message.message !== "") {
+      writer.uint32(18).string(message.message);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Redirect {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRedirect();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.leader = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.message = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Redirect>): Redirect {
+    return Redirect.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Redirect>): Redirect {
+    const message = createBaseRedirect();
+    message.leader = object.leader ?? "";
     message.message = object.message ?? "";
     return message;
   },
