@@ -10,6 +10,8 @@ import { TLS_SCHEME } from '../schema/identity.ts';
 import { linkAddressProblem } from '../schema/link-address.ts';
 import type { RunnerConfig } from './config.ts';
 import { DEFAULT_DISK_RESERVE_BYTES, NODE_RESERVE } from './config.ts';
+import { createDiscovery, type DiscoverySettings } from './discovery.ts';
+import type { OwnCopies } from './decide/own-copies.ts';
 import { createClock } from './edge/clock.ts';
 import { containerdRuns, startContainerd } from './edge/containerd/daemon.ts';
 import { createContainerdRuntime, type ContainerdRuntime } from './edge/containerd/runtime.ts';
@@ -18,7 +20,7 @@ import { createLink, type Link } from './edge/link.ts';
 import { createLog } from './edge/log.ts';
 import { readMachine } from './edge/machine.ts';
 import { inOwnNamespace } from './edge/namespace.ts';
-import type { NetworkOptions } from './edge/network/network.ts';
+import type { ManagedNetwork, NetworkOptions } from './edge/network/network.ts';
 import { createNetwork } from './edge/network/network.ts';
 import { openPlaces, type Places } from './edge/places.ts';
 import { createProbes } from './edge/probes.ts';
@@ -56,6 +58,8 @@ export interface RunnerSettings {
   readonly subnet: string | null;
   /** CNI plugins in place of the runner's own network; null: its own. */
   readonly cni: { readonly config: string; readonly binDir: string } | null;
+  /** Services for this machine itself; copies on the bridge find them anyway. */
+  readonly discovery: DiscoverySettings;
 }
 
 export interface Runner {
@@ -94,16 +98,13 @@ export const startRunner = async (settings: RunnerSettings): Promise<Runner> => 
   const network = await createNetwork(networkOptions(settings));
   const serve = serveStreams({ runtime, root });
   const identity = identityFolder(root);
-  const link = createLink({
-    address: places.now(),
-    places,
-    cluster,
-    node,
-    clock,
-    log,
-    serve,
-    identity,
-  });
+  const abort = new AbortController();
+  const { signal } = abort;
+  // Before all else that takes time: copies of an earlier runner are asking.
+  const discovery = await startDiscovery(settings, { network, log, signal });
+  const { heard: catalogue } = discovery;
+  const dialled = { address: places.now(), places, identity };
+  const link = createLink({ ...dialled, cluster, node, clock, log, serve, catalogue });
   const usage = await createUsage({ diskPath: root });
   const probes = createProbes();
   const tree = await detectCgroups();
@@ -111,15 +112,16 @@ export const startRunner = async (settings: RunnerSettings): Promise<Runner> => 
     watchdog: createWatchdog({ root, clock }),
     inventory: () => tick.inventory(),
     folderOf: (cgroup: string) => procsFolder(tree, cgroup),
+    clock,
   };
   const guarded = startsGuarded(runtime, stopAfter);
   const ports = { runtime: guarded, network, probes, store, link: link.port, usage, clock, log };
-  const tick = createTick(ports, await configOf(settings));
-  const abort = new AbortController();
-  const { signal } = abort;
+  const tick = createTick(ports, { ...(await configOf(settings)), ...discovery.facts });
+  discovery.own.inventory = tick.inventory;
   const running = [
+    discovery.running,
     tick.run(signal),
-    guardStopAfter({ ...stopAfter, clock, log, signal }),
+    guardStopAfter({ ...stopAfter, log, signal }),
     link.run(signal),
     keepCertificate(settings, { link, places, log, signal }),
     every(ROTATE_EVERY_MS, signal, () => rotateLogs(root), log),
@@ -138,6 +140,23 @@ export const startRunner = async (settings: RunnerSettings): Promise<Runner> => 
       runtime.close();
     },
   };
+};
+
+const startDiscovery = async (
+  { node, root, discovery: settings }: RunnerSettings,
+  {
+    network,
+    log,
+    signal,
+  }: { readonly network: ManagedNetwork; readonly log: RunnerLog; readonly signal: AbortSignal },
+) => {
+  const own: { inventory: () => OwnCopies | null } = { inventory: () => null };
+  const inventory = () => own.inventory();
+  const options = { node, root, bridge: network.bridge, settings, inventory, log };
+  const discovery = await createDiscovery(options);
+  const running = discovery.run(signal);
+  const dnsAddress = await discovery.begun();
+  return { own, running, heard: discovery.heard, facts: dnsAddress === null ? {} : { dnsAddress } };
 };
 
 /** Sessions begin with the certificate of their time: after a new one there is a new session. */

@@ -25,6 +25,8 @@ export interface ReconcilerConfig {
   readonly several?: SeveralConfig;
   /** Unix socket for the command line, mode 0600. */
   readonly controlSocket: string;
+  /** Unix socket for programs that speak HTTP, mode 0600; absent: none. */
+  readonly apiSocket?: string;
   /** docker's config.json with credentials of registries, or null. */
   readonly registryCredentials: string | null;
   /** Registries on loopback that speak plain http. */
@@ -42,6 +44,8 @@ export interface ReconcilerConfig {
 export interface ListenConfig {
   /** `host:port`; port 0: a free one. */
   readonly address: string;
+  /** The same for programs that speak HTTP; absent: they ask at the Unix socket alone. */
+  readonly apiAddress?: string;
   /** The cluster's certificate authority, made where there is none, and who may come in. */
   readonly folder: string;
 }

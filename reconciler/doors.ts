@@ -14,8 +14,10 @@ import { formatToken } from '../schema/identity.ts';
 import type { ListenConfig } from './config.ts';
 import { type Authority, openAuthority } from './edge/authority/authority.ts';
 import { type Membership, openMembership } from './edge/authority/membership.ts';
+import type { Allows, Api } from './edge/api.ts';
+import { listenApiTls } from './edge/api-server.ts';
 import type { Handler } from './edge/control.ts';
-import { guardControl } from './edge/guard.ts';
+import { guardControl, refusalOf } from './edge/guard.ts';
 import { admitBy, createJoin, screenCalls } from './edge/join.ts';
 import type { Nodes } from './edge/nodes.ts';
 import { listenTls, type Listening } from './edge/server.ts';
@@ -28,6 +30,8 @@ export interface Doors {
   readonly open: (services: DoorServices) => Promise<Listening>;
   readonly authority: Authority;
   readonly membership: Membership;
+  /** The API over HTTP; null: it has no address for other machines. */
+  readonly openApi: (api: Api) => Promise<Listening | null>;
 }
 
 export interface DoorServices {
@@ -61,45 +65,11 @@ export const openDoors = async (options: DoorOptions): Promise<Doors> => {
   const authority = await openAuthority({ folder, cluster, epochMs });
   const membership = openMembership(`${folder}/members.json`, epochMs);
   const shared = { cluster, authority, membership, epochMs, log };
-  const { refusal = () => null, spread = async () => {} } = options.several ?? {};
-  /** Only the leader's list counts. */
-  const lead = () => {
-    const why = refusal();
-    if (why !== null) throw new Error(why);
-  };
+  const { refusal, spread } = options.several ?? ALONE;
   return {
     authority,
     membership,
-    handlers: {
-      token: async (argument) => {
-        lead();
-        const ask = argument as TokenAsk;
-        if (ask.lastsMs > TOKEN_LIFE_MAX_MS) throw new Error('a token lasts 366 days at most');
-        if (ask.uses > USES_MAX) throw new Error(`a token is for ${USES_MAX} machines at most`);
-        const given = membership.give(ask);
-        await spread();
-        log.info({ token: given.id, kind: given.kind }, 'a token was made');
-        const token = formatToken({ ...given, authority: authority.fingerprint });
-        return { token, address: listen.address } satisfies TokenAnswer;
-      },
-      tokens: async () => membership.tokens(),
-      endToken: async (argument) => {
-        lead();
-        const { id } = argument as EndTokenArgument;
-        log.info({ token: id }, 'a token was ended');
-        const isEnded = membership.end(id);
-        await spread();
-        return isEnded;
-      },
-      expel: async (argument) => {
-        lead();
-        const { node } = argument as ExpelArgument;
-        membership.expel(node);
-        await spread();
-        log.info({ node }, 'certificates of a node were taken back');
-        return null;
-      },
-    },
+    handlers: handlersOf(options, { authority, membership }),
     open: async ({ control, nodes, list }) => {
       const isHeard = (name: string) =>
         nodes.port.heard().nodes.some(({ node, connected }) => connected && node === name);
@@ -116,6 +86,61 @@ export const openDoors = async (options: DoorOptions): Promise<Doors> => {
         );
         server.add(ControlServiceDefinition, guardControl(control, shared));
       });
+    },
+    openApi: async (api) => {
+      const { apiAddress: address } = listen;
+      if (address === undefined) return null;
+      const allows: Allows = (authorization) => {
+        const refusal = refusalOf(membership, authorization, 'view');
+        return refusal && { status: refusal.isKnown ? 403 : 401, why: refusal.why };
+      };
+      const failed = (error: unknown): void =>
+        log.error({ error: String(error) }, "the API's certificate could not be renewed");
+      return listenApiTls(api, { address, authority, allows, failed });
+    },
+  };
+};
+
+/** There is one reconciler. */
+const ALONE: NonNullable<DoorOptions['several']> = { refusal: () => null, spread: async () => {} };
+
+/** What commands may ask for. Of several reconcilers only the leader's list counts. */
+const handlersOf = (
+  { listen, log, several = ALONE }: DoorOptions,
+  { authority, membership }: Pick<Doors, 'authority' | 'membership'>,
+): Doors['handlers'] => {
+  const lead = () => {
+    const why = several.refusal();
+    if (why !== null) throw new Error(why);
+  };
+  return {
+    token: async (argument) => {
+      lead();
+      const ask = argument as TokenAsk;
+      if (ask.lastsMs > TOKEN_LIFE_MAX_MS) throw new Error('a token lasts 366 days at most');
+      if (ask.uses > USES_MAX) throw new Error(`a token is for ${USES_MAX} machines at most`);
+      const given = membership.give(ask);
+      await several.spread();
+      log.info({ token: given.id, kind: given.kind }, 'a token was made');
+      const token = formatToken({ ...given, authority: authority.fingerprint });
+      return { token, address: listen.address } satisfies TokenAnswer;
+    },
+    tokens: async () => membership.tokens(),
+    endToken: async (argument) => {
+      lead();
+      const { id } = argument as EndTokenArgument;
+      log.info({ token: id }, 'a token was ended');
+      const isEnded = membership.end(id);
+      await several.spread();
+      return isEnded;
+    },
+    expel: async (argument) => {
+      lead();
+      const { node } = argument as ExpelArgument;
+      membership.expel(node);
+      await several.spread();
+      log.info({ node }, 'certificates of a node were taken back');
+      return null;
     },
   };
 };

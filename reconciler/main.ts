@@ -6,6 +6,7 @@ import { setImmediate as pause } from 'node:timers/promises';
 import { LinkServiceDefinition } from '../schema/generated/purser/link/v1/link.ts';
 import { ControlServiceDefinition } from '../schema/generated/purser/control/v1/control.ts';
 import { NOTHING_KEPT } from '../schema/kept.ts';
+import { openApi } from './api.ts';
 import type { ReconcilerConfig } from './config.ts';
 import type { Doors } from './doors.ts';
 import { createClock } from './edge/clock.ts';
@@ -41,14 +42,16 @@ export interface Reconciler {
   readonly linkAddress: string;
   /** Where other machines come in, with the port that was given; null: nowhere. */
   readonly tlsAddress: string | null;
+  /** Where programs ask over HTTP and TLS; null: nowhere. */
+  readonly apiAddress: string | null;
   readonly stop: () => Promise<void>;
 }
 
 export const startReconciler = async (config: ReconcilerConfig): Promise<Reconciler> => {
   const clock = createClock();
   const log = createLog('reconciler');
-  const { cluster } = config;
-  const { tokenFile } = config.repository;
+  const { cluster, repository } = config;
+  const { tokenFile } = repository;
   const memos = createMemos();
   const forge = await openForge(config, { clock, log });
   const auth = tokenFile === null ? (forge?.auth ?? null) : () => readToken(tokenFile);
@@ -58,15 +61,14 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
     texts: () => source.texts(),
     keep: async (texts, documents) => keep?.keep(texts, documents),
   });
-  const { signingKey: place } = config;
+  const { signingKey: place, registryCredentials, insecureRegistries: insecure } = config;
   const signingKey = place === null ? null : openSigningKey(place.file, place.make);
   const source = openSource(config, { log, known: keeping.known, signingKey, auth });
   const several = await severalOf(config, log);
   const lead = several === null ? {} : { lead: several.lead };
   const leads = () => several === null || several.lead.term() !== null;
   const nodes = createNodes({ cluster, clock, log, ...lead });
-  const { registryCredentials: credentials, insecureRegistries: insecure } = config;
-  const registry = createRegistry({ credentials, insecure });
+  const registry = createRegistry({ credentials: registryCredentials, insecure });
   const judged = screenOf(source, forge, { clock, log, wake: () => loop.wake() });
   const screened = several?.gate(judged) ?? judged;
   const ports = { source: screened, nodes: nodes.port, registry, clock, log, ...lead };
@@ -77,20 +79,20 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
   const noting = { notes: source.notes, foresee, log, epochMs: Date.now };
   const noter = noteCommits(loop, noting, leads);
   const doors = await doorsOf(config, log, several);
-  const forging = createForging(log, leads, async () =>
-    forge === null ? null : forge.start({ loop, source: screened, auth }),
-  );
+  const report = async () => forge?.start({ loop, source: screened, auth }) ?? null;
+  const forging = createForging(log, leads, report);
   const handling: Handling = {
     config,
     loop,
     source: screened,
     registry,
+    services: memos.services,
     events,
     now: clock.now,
     signer: signingKey && allowedSignerLine(signingKey),
     forging: forging.running,
   };
-  const { link, tls, close } = await listenAll({ handling, doors, several, nodes });
+  const { link, tls, api, close } = await listenAll({ handling, doors, several, nodes, leads });
   const abort = new AbortController();
   const running = loop.run(abort.signal);
   await forging.turn();
@@ -101,6 +103,7 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
   return {
     linkAddress: link.address,
     tlsAddress: tls?.address ?? null,
+    apiAddress: api.tlsAddress,
     stop: async () => {
       // First of all, so that another one need not wait for the end of the lease.
       await leave?.();
@@ -120,10 +123,11 @@ interface Listeners {
   readonly doors: Doors | null;
   readonly several: Several | null;
   readonly nodes: Nodes;
+  readonly leads: () => boolean;
 }
 
 /** Runners and commands of this machine, and those of others where they may come in. */
-const listenAll = async ({ handling, doors, several, nodes }: Listeners) => {
+const listenAll = async ({ handling, doors, several, nodes, leads }: Listeners) => {
   const { config, loop } = handling;
   const handlers = { ...handlersOf(handling), ...(doors?.handlers ?? NO_DOORS) };
   const control = createControl({
@@ -135,8 +139,9 @@ const listenAll = async ({ handling, doors, several, nodes }: Listeners) => {
   const socket = await listen(`unix:${config.controlSocket}`, ControlServiceDefinition, control);
   const list = (node: string) => listNode(handling, node);
   const tls = (await doors?.open({ control, nodes, list })) ?? null;
-  const close = () => Promise.all([link.stop(), socket.stop(), tls?.stop()]);
-  return { link, tls, close };
+  const api = await openApi(config, { handling, doors, leads });
+  const close = () => Promise.all([link.stop(), socket.stop(), tls?.stop(), api.stop()]);
+  return { link, tls, api, close };
 };
 
 type SourceOptions = Parameters<typeof createGitSource>[0];

@@ -20,6 +20,7 @@ import type { HeldFile, LedgerRecord } from '../schema/ledger.ts';
 import type { Heard, LiveState } from '../schema/live.ts';
 import type { NodeOrders } from '../schema/orders.ts';
 import type { PullPlan } from '../schema/pull-plan.ts';
+import type { Catalogue } from '../schema/services.ts';
 import type { Asks, DigestAsk, LookupAnswer, SourceTree } from '../schema/source.ts';
 import type { Ms } from '../schema/spec.ts';
 
@@ -67,6 +68,11 @@ export interface NodesPort {
   readonly heard: () => Heard;
   /** Sends the whole set; returns false when the node is not connected. */
   readonly send: (orders: NodeOrders) => boolean;
+  /**
+   * The newest catalogue of services, for the nodes that may be told: each gets it when it differs
+   * from what it has, and before orders that are sent afterwards.
+   */
+  readonly publish: (catalogue: Catalogue, mayTell: (node: string) => boolean) => void;
   readonly watch: (wake: () => void) => () => void;
 }
 

@@ -101,7 +101,7 @@ export const openSeveral = (
 };
 
 /** What a standby does not know, or must not do. Tokens and certificates: doors.ts. */
-const FROM_THE_LEADER = ['copies', 'snapshot', 'events', 'commit', 'record'];
+const FROM_THE_LEADER = ['services', 'copies', 'snapshot', 'events', 'commit', 'record'];
 
 /** Nothing unauthenticated goes beyond loopback; null: all is well. */
 const problemIn = ({ etcd, advertise }: SeveralConfig, listen: string | null): string | null => {

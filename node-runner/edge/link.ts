@@ -15,6 +15,7 @@ import type {
 import { LinkServiceDefinition } from '../../schema/generated/purser/link/v1/link.ts';
 import { TLS_SCHEME } from '../../schema/identity.ts';
 import type { NodeOrders, NodeReport } from '../../schema/orders.ts';
+import { type Catalogue, EMPTY_CATALOGUE } from '../../schema/services.ts';
 import type { Ms } from '../../schema/spec.ts';
 import type { StreamAsk } from '../../schema/streams.ts';
 import type { SentReports } from '../../schema/wire.ts';
@@ -28,6 +29,7 @@ import {
 } from '../../schema/wire.ts';
 import type { LinkPort, RunnerClock, RunnerLog } from '../ports.ts';
 import { readIdentity } from './identity.ts';
+import { createCatalogueReader, type CatalogueReader } from './link-catalogue.ts';
 import { credentialsOf, TLS_CHANNEL } from './tls.ts';
 import type { ServeStream } from './link-streams.ts';
 import { attachStream } from './link-streams.ts';
@@ -42,6 +44,10 @@ export interface LinkOptions {
   readonly clock: RunnerClock;
   readonly log: RunnerLog;
   readonly serve: ServeStream;
+  /** Is given each new catalogue of services; the last one counts while the link is cut. */
+  readonly catalogue?: (catalogue: Catalogue) => void;
+  /** The last one of the run before; absent: none. */
+  readonly lastCatalogue?: Catalogue;
   /** Folder of the certificate, for an address that begins with `tls:`. */
   readonly identity?: string;
 }
@@ -89,6 +95,10 @@ interface State {
   /** It was not sent yet. */
   fresh: boolean;
   orders: NodeOrders | null;
+  /** Orders were handed on since the last session began. */
+  handedOn: boolean;
+  /** Reports of that time and before do not say what became of them; null: there were none. */
+  staleAt: Ms | null;
   acknowledged: Ms | null;
   /** When the present stream was opened, and how to end it. */
   stream: { readonly openedAt: Ms; readonly end: () => void } | null;
@@ -97,6 +107,7 @@ interface State {
   /** Who leads, as the last stream said: `host:port`, '' where it did not. */
   leader: string;
   wakeSender: () => void;
+  readonly known: { catalogue: Catalogue };
 }
 
 export const createLink = (given: LinkOptions): Link => {
@@ -105,11 +116,14 @@ export const createLink = (given: LinkOptions): Link => {
     newest: null,
     fresh: false,
     orders: null,
+    handedOn: false,
+    staleAt: null,
     acknowledged: null,
     stream: null,
     isGood: false,
     leader: '',
     wakeSender: () => undefined,
+    known: { catalogue: options.lastCatalogue ?? EMPTY_CATALOGUE },
   };
   const listeners = new Set<() => void>();
   const wake = () => {
@@ -121,16 +135,22 @@ export const createLink = (given: LinkOptions): Link => {
       take: () => {
         const taken = state.orders;
         state.orders = null;
+        state.handedOn ||= taken !== null;
         return taken;
       },
+      wantsReport: () => state.stream !== null && state.staleAt !== null,
       report: (report, at) => {
         state.newest = { report, at };
         state.fresh = true;
+        if (state.staleAt !== null && at > state.staleAt) state.staleAt = null;
         state.wakeSender();
       },
       acknowledged: () => state.acknowledged,
       renew: (openedBefore) => {
-        if (state.stream !== null && state.stream.openedAt < openedBefore) state.stream.end();
+        if (state.stream === null || state.stream.openedAt >= openedBefore) return;
+        // What it brought is as old as the silence.
+        state.orders = null;
+        state.stream.end();
       },
       watch: (listener) => {
         listeners.add(listener);
@@ -211,16 +231,24 @@ const session = async (options: Options, state: State, dialling: Dialling) => {
   const sentAt = new Map<bigint, Ms>();
   const requests = outgoing(options, state, { signal, sentAt });
   state.stream = { openedAt: options.clock.now(), end: () => over.abort() };
-  // What the stream before brought and nobody took: this one brings it anew.
+  // What the stream before brought and nobody took: this one brings it anew. What was taken stands
+  // in the first report, or the reconciler would order the same elsewhere.
   state.orders = null;
   Object.assign(state, { isGood: false, leader: '' });
   const silence =
     options.places.all().length > 1 ? setTimeout(() => over.abort(), FIRST_FRAME_MS) : undefined;
+  if (state.handedOn) state.staleAt = options.clock.now();
+  state.handedOn = false;
+  dialling.wake();
   try {
     const parts: Buffer[] = [];
+    const catalogues = createCatalogueReader(state.known);
     for await (const response of client.session(requests, { signal })) {
       clearTimeout(silence);
-      receive({ options, state, client, parts, sentAt, signal, wake: dialling.wake }, response);
+      receive(
+        { options, state, client, parts, catalogues, sentAt, signal, wake: dialling.wake },
+        response,
+      );
     }
   } finally {
     clearTimeout(silence);
@@ -265,7 +293,9 @@ const outgoing = async function* outgoing(
   let sent: SentReports | null = null;
   let sequence = 0n;
   while (!signal.aborted) {
-    if (state.newest === null || (sent !== null && !state.fresh)) {
+    const waits =
+      state.newest === null || state.staleAt !== null || (sent !== null && !state.fresh);
+    if (waits || state.newest === null) {
       await new Promise<void>((resolve) => {
         state.wakeSender = resolve;
         if (signal.aborted) resolve();
@@ -294,6 +324,7 @@ interface Receiving {
   readonly state: State;
   readonly client: LinkServiceClient;
   readonly parts: Buffer[];
+  readonly catalogues: CatalogueReader;
   readonly sentAt: Map<bigint, Ms>;
   readonly signal: AbortSignal;
   readonly wake: () => void;
@@ -314,6 +345,15 @@ const receive = (receiving: Receiving, { frame }: SessionResponse): void => {
       if (orders === null) return;
       state.orders = orders;
       wake();
+      return;
+    }
+    case 'catalogue': {
+      const read = receiving.catalogues.take(frame.value);
+      if (read.kind === 'whole') options.catalogue?.(read.catalogue);
+      if (read.kind !== 'wrong') return;
+      // A new session brings it whole.
+      options.log.error({ reason: read.why }, 'a catalogue of services could not be taken in');
+      state.stream?.end();
       return;
     }
     case 'open': {

@@ -25,6 +25,7 @@ const VIEWED = new Set([
   'history',
   'resolve',
   'rollback',
+  'services',
 ]);
 const OPERATED = new Set(['commit', 'record']);
 
@@ -92,24 +93,36 @@ interface Asked {
 
 /** Throws ServerError where the caller's token does not allow what is asked. */
 const allow = ({ membership, log }: GuardOptions, context: CallContext, asked: Asked): void => {
-  const refuse = (status: Status, why: string): never => {
-    log.warn({ address: context.peer, asked: asked.what, why }, 'a caller was refused');
-    throw new ServerError(status, why);
-  };
-  const token = parseToken(tokenOf(context.metadata.get('authorization')));
+  const refusal = refusalOf(membership, context.metadata.get('authorization'), asked.least);
+  if (refusal === null) return;
+  const { isKnown, why } = refusal;
+  log.warn({ address: context.peer, asked: asked.what, why }, 'a caller was refused');
+  throw new ServerError(isKnown ? Status.PERMISSION_DENIED : Status.UNAUTHENTICATED, why);
+};
+
+export interface Refusal {
+  /** Its token is good, and does not allow it. */
+  readonly isKnown: boolean;
+  readonly why: string;
+}
+
+/** Why a caller with these words as its authorization may not do it; null when it may. */
+export const refusalOf = (
+  membership: GuardOptions['membership'],
+  authorization: string | undefined,
+  least: Role,
+): Refusal | null => {
+  const token = parseToken(tokenOf(authorization));
   if (token === null) {
-    return refuse(
-      Status.UNAUTHENTICATED,
-      "show a token in PURSER_TOKEN: `purser node token --role view` makes one, on the reconciler's machine",
-    );
+    const why =
+      "show a token in PURSER_TOKEN: `purser node token --role view` makes one, on the reconciler's machine";
+    return { isKnown: false, why };
   }
   const checked = membership.check(token);
-  if (checked.kind === 'refused') return refuse(Status.UNAUTHENTICATED, checked.why);
+  if (checked.kind === 'refused') return { isKnown: false, why: checked.why };
   const { kind } = checked.given;
   const has = ROLES.findIndex((role) => role === kind);
-  if (has >= ROLES.indexOf(asked.least)) return;
-  refuse(
-    Status.PERMISSION_DENIED,
-    `a token of kind ${kind} may not do this: it needs one of --role ${asked.least}`,
-  );
+  if (has >= ROLES.indexOf(least)) return null;
+  const why = `a token of kind ${kind} may not do this: it needs one of --role ${least}`;
+  return { isKnown: true, why };
 };

@@ -23,6 +23,7 @@ import {
 } from '../../schema/wire.ts';
 import { compareText } from '../../schema/ids.ts';
 import type { ClockPort, LeadPort, LogPort, NodesPort } from '../ports.ts';
+import { type Catalogues, createCatalogues } from './catalogues.ts';
 import type { Outbox } from './outbox.ts';
 import { createOutbox } from './outbox.ts';
 import type { Streams } from './streams.ts';
@@ -33,6 +34,8 @@ interface Session {
   /** By which we led when it began, and what it was told of where reconcilers are. */
   readonly term: number | null;
   told: string;
+  /** The newest catalogue is for this runner too. */
+  readonly offer: () => void;
 }
 
 interface Entry {
@@ -73,6 +76,7 @@ const FRAME_OVERHEAD_BYTES = 1024;
 interface Shared {
   readonly options: NodesOptions;
   readonly entries: Map<string, Entry>;
+  readonly catalogues: Catalogues;
   readonly wake: () => void;
 }
 
@@ -83,7 +87,8 @@ export const createNodes = (options: NodesOptions): Nodes => {
   const wake = () => {
     for (const listener of listeners) listener();
   };
-  const shared = { options, entries, wake };
+  const catalogues = createCatalogues();
+  const shared = { options, entries, catalogues, wake };
   const streams = createStreams((node, stream, ask) => {
     const bytes = Buffer.from(JSON.stringify(ask));
     return entries.get(node)?.session?.outbox.push(openFrame(stream, bytes)) ?? false;
@@ -126,6 +131,13 @@ export const createNodes = (options: NodesOptions): Nodes => {
         entry.sent = orders;
         entry.session.outbox.replace(orderFrames(orders));
         return true;
+      },
+      publish: (catalogue, mayTell) => {
+        catalogues.publish(catalogue);
+        // Also where it is the same: one that might not be told before may be now.
+        for (const { node, session, heard } of entries.values()) {
+          if (session !== null && heard && mayTell(node)) session.offer();
+        }
       },
       watch: (listener) => {
         listeners.add(listener);
@@ -193,7 +205,7 @@ const read = async (shared: Shared, reading: Reading): Promise<void> => {
 };
 
 const greet = async (
-  { options, entries }: Shared,
+  { options, entries, catalogues }: Shared,
   hello: HelloFrame,
   { outbox, admits, signal }: Reading,
 ): Promise<Entry | null> => {
@@ -214,11 +226,28 @@ const greet = async (
   entries.set(hello.node, entry);
   // A second runner of this name, or the same one back: the newest counts.
   entry.session?.outbox.close();
-  entry.session = { outbox, term: standing?.term ?? null, told: '' };
+  const offer = offering(catalogues, outbox);
+  entry.session = { outbox, term: standing?.term ?? null, told: '', offer };
   welcome(entry.session, lead);
   entry.heard = false;
   options.log.info({ node: hello.node }, 'a runner dialled in');
   return entry;
+};
+
+/** What it is given is worked out when it takes it; until it is offered the newest, it waits. */
+const offering = ({ taker }: Catalogues, outbox: Outbox<SessionResponse>): (() => void) => {
+  const { isBehind, take } = taker();
+  let offered = false;
+  outbox.due(() => {
+    const frames = offered ? take() : [];
+    offered = false;
+    return frames;
+  });
+  return () => {
+    if (!isBehind()) return;
+    offered = true;
+    outbox.nudge();
+  };
 };
 
 /** Takes one report in; what is wrong with it, or null. */

@@ -85,7 +85,7 @@ export const createTlsServer = async (
 };
 
 /** The authority's own certificate goes along: who joins knows it by its fingerprint. */
-const contextOf = async (authority: Authority): Promise<SecureContextOptions> => {
+export const contextOf = async (authority: Authority): Promise<SecureContextOptions> => {
   const { certificate, key } = await authority.server();
   return {
     ca: authority.certificate,

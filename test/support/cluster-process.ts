@@ -25,7 +25,8 @@ export interface Program {
 
 export interface ProgramAsk {
   readonly name: string;
-  readonly args: readonly string[];
+  /** Asked at each start: another release of it may take its place. */
+  readonly args: () => readonly string[];
   readonly log: string;
   /** Network namespace that it lives in, null: the machine's. */
   readonly netns: string | null;
@@ -54,7 +55,7 @@ export const program = (ask: ProgramAsk): Program => {
       const log = openSync(ask.log, 'a', 0o600);
       const inside = ask.netns === null ? [] : [`--net=/run/netns/${ask.netns}`, process.execPath];
       const command = ask.netns === null ? process.execPath : 'nsenter';
-      child = spawn(command, [...inside, ...ask.args], {
+      child = spawn(command, [...inside, ...ask.args()], {
         stdio: ['pipe', log, log],
         detached: true,
         env: { ...process.env, ...ask.env },

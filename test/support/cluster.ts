@@ -96,6 +96,13 @@ export interface ClusterOptions {
   readonly memory?: string;
   /** More words for the reconciler, made once the repository is there. */
   readonly words?: (root: string) => readonly string[];
+  /** Asked at each start: what Node is given for each program. Absent: the build of this clone. */
+  readonly programs?: () => Programs;
+}
+
+export interface Programs {
+  readonly runner: readonly string[];
+  readonly reconciler: readonly string[];
 }
 
 const CLUSTER = 'e2e';
@@ -105,6 +112,7 @@ const STEP_MS = 100;
 const LOG_LINES = 30;
 const HERE = resolve(import.meta.dirname, '../..');
 const MAIN = join(HERE, 'dist/main.js');
+const BUILT: Programs = { runner: [MAIN, 'node'], reconciler: [MAIN, 'reconciler'] };
 
 export const startCluster = async (options: ClusterOptions): Promise<Cluster> => {
   execFileSync(join(HERE, 'purser'), ['--version'], { stdio: 'ignore' }); // builds dist/ where it is old
@@ -148,9 +156,11 @@ const assemble = async (root: string, options: ClusterOptions, undo: Undo): Prom
   const common = ['--root', root, '--cluster', CLUSTER, ...link, ...registries];
   const url = (await options.url?.(repository)) ?? repository;
   const words = [...(isTls ? ['--listen', door] : []), ...(options.words?.(root) ?? [])];
+  const programs = options.programs ?? (() => BUILT);
+  const told = [...common, '--repository', url, ...words, '--end-with-stdin'];
   const reconciler = program({
     name: 'the reconciler',
-    args: [MAIN, 'reconciler', ...common, '--repository', url, ...words, '--end-with-stdin'],
+    args: () => [...programs().reconciler, ...told],
     log: join(root, 'logs/reconciler.log'),
     netns: isOutside ? null : netnsName(root, 'ctl'),
     env: {},
@@ -161,7 +171,7 @@ const assemble = async (root: string, options: ClusterOptions, undo: Undo): Prom
     const nodeRoot = join(root, name);
     const address = networks.get(name)?.address ?? '';
     const room = ['--cpu', '2', '--memory', options.memory ?? '1GiB', '--address', address];
-    const named = ['node', ...common, '--name', name, '--node-root', nodeRoot, ...room];
+    const named = [...common, '--name', name, '--node-root', nodeRoot, ...room];
     const netns = netnsName(root, name);
     mkdirSync(nodeRoot);
     options.prepare?.({ name, root: nodeRoot });
@@ -173,7 +183,7 @@ const assemble = async (root: string, options: ClusterOptions, undo: Undo): Prom
       cable: `${hubName(root)}-${index}`,
       runner: program({
         name: `the runner of ${name}`,
-        args: [MAIN, ...named, '--end-with-stdin'],
+        args: () => [...programs().runner, ...named, '--end-with-stdin'],
         log: join(root, `logs/${name}.log`),
         netns,
         env: {},

@@ -297,6 +297,7 @@ export const createWorld = (
           inbox = null;
           return orders;
         },
+        wantsReport: () => false,
         report: (report) => {
           world.reports.push(report);
         },

@@ -111,7 +111,7 @@ const memberOf = (
     root: own,
     program: program({
       name: `the reconciler ${name}`,
-      args: [...args, ...words, '--name', name, '--end-with-stdin'],
+      args: () => [...args, ...words, '--name', name, '--end-with-stdin'],
       log: join(root, `logs/${name}.log`),
       netns: null,
       env: {},

@@ -41,6 +41,7 @@ export interface SessionResponse {
     | { $case: "orders"; value: OrdersPart }
     | { $case: "open"; value: OpenStream }
     | { $case: "refusal"; value: Refusal }
+    | { $case: "catalogue"; value: CataloguePart }
     | { $case: "welcome"; value: Welcome }
     | { $case: "redirect"; value: Redirect }
     | undefined;
@@ -57,6 +58,19 @@ export interface OrdersPart {
   chunk: Uint8Array;
   last: boolean;
   hash: string;
+}
+
+/**
+ * Part of what brings the runner's catalogue of services to `revision`; it counts when `last` came.
+ * A runner of an older release knows no such frame and goes on without.
+ */
+export interface CataloguePart {
+  revision: bigint;
+  /** The revision that it goes on from, of this session; 0: it is whole. */
+  from: bigint;
+  /** JSON of a CatalogueFrame (schema/services.ts), in parts. */
+  chunk: Uint8Array;
+  last: boolean;
 }
 
 export interface OpenStream {
@@ -369,11 +383,14 @@ export const SessionResponse: MessageFns<SessionResponse> = {
       case "refusal":
         Refusal.encode(message.frame.value, writer.uint32(34).fork()).join();
         break;
+      case "catalogue":
+        CataloguePart.encode(message.frame.value, writer.uint32(42).fork()).join();
+        break;
       case "welcome":
-        Welcome.encode(message.frame.value, writer.uint32(42).fork()).join();
+        Welcome.encode(message.frame.value, writer.uint32(50).fork()).join();
         break;
       case "redirect":
-        Redirect.encode(message.frame.value, writer.uint32(50).fork()).join();
+        Redirect.encode(message.frame.value, writer.uint32(58).fork()).join();
         break;
     }
     return writer;
@@ -429,11 +446,19 @@ export const SessionResponse: MessageFns<SessionResponse> = {
               break;
             }
 
-            message.frame = { $case: "welcome", value: Welcome.decode(reader, reader.uint32()) };
+            message.frame = { $case: "catalogue", value: CataloguePart.decode(reader, reader.uint32()) };
             continue;
           }
           case 6: {
             if (tag !== 50) {
+              break;
+            }
+
+            message.frame = { $case: "welcome", value: Welcome.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
               break;
             }
 
@@ -479,6 +504,12 @@ export const SessionResponse: MessageFns<SessionResponse> = {
       case "refusal": {
         if (object.frame?.value !== undefined && object.frame?.value !== null) {
           message.frame = { $case: "refusal", value: Refusal.fromPartial(object.frame.value) };
+        }
+        break;
+      }
+      case "catalogue": {
+        if (object.frame?.value !== undefined && object.frame?.value !== null) {
+          message.frame = { $case: "catalogue", value: CataloguePart.fromPartial(object.frame.value) };
         }
         break;
       }
@@ -649,6 +680,103 @@ export const OrdersPart: MessageFns<OrdersPart> = {
     message.chunk = object.chunk ?? new Uint8Array(0);
     message.last = object.last ?? false;
     message.hash = object.hash ?? "";
+    return message;
+  },
+};
+
+function createBaseCataloguePart(): CataloguePart {
+  return { revision: 0n, from: 0n, chunk: new Uint8Array(0), last: false };
+}
+
+export const CataloguePart: MessageFns<CataloguePart> = {
+  encode(message: CataloguePart, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.revision !== 0n) {
+      if (BigInt.asUintN(64, message.revision) !== message.revision) {
+        throw new globalThis.Error("value provided for field message.revision of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.revision);
+    }
+    if (message.from !== 0n) {
+      if (BigInt.asUintN(64, message.from) !== message.from) {
+        throw new globalThis.Error("value provided for field message.from of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.from);
+    }
+    if (message.chunk.length !== 0) {
+      writer.uint32(26).bytes(message.chunk);
+    }
+    if (message.last !== false) {
+      writer.uint32(32).bool(message.last);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CataloguePart {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCataloguePart();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.revision = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.from = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.chunk = reader.bytes();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.last = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CataloguePart>): CataloguePart {
+    return CataloguePart.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CataloguePart>): CataloguePart {
+    const message = createBaseCataloguePart();
+    message.revision = (object.revision !== undefined && object.revision !== null) ? BigInt(object.revision) : 0n;
+    message.from = (object.from !== undefined && object.from !== null) ? BigInt(object.from) : 0n;
+    message.chunk = object.chunk ?? new Uint8Array(0);
+    message.last = object.last ?? false;
     return message;
   },
 };
