@@ -262,6 +262,11 @@ export interface PreparedPaths {
 export interface LinkPort {
   /** Orders that arrived whole and were not yet taken; null when there are none. */
   readonly take: () => NodeOrders | null;
+  /**
+   * A session began after orders of an earlier one were taken: its first report must be made now,
+   * and tell what became of them (rules 10.1). An older one is not sent.
+   */
+  readonly wantsReport: () => boolean;
   /** `at`: the runner's clock when the report was made. */
   readonly report: (report: NodeReport, at: Ms) => void;
   /**

@@ -6,6 +6,7 @@
 
 import type { LogPort } from '../../reconciler/ports.ts';
 import type { View } from '../../reconciler/cycle.ts';
+import type { NodeOrders, NodeReport } from '../../schema/orders.ts';
 import type { Ms } from '../../schema/spec.ts';
 import { createChecker, type Checker } from './check.ts';
 import { createReconcilerClock } from './fake/clock.ts';
@@ -26,7 +27,7 @@ import { createRegistry, type Registry } from './fake/registry.ts';
 import { createRuntime } from './fake/runtime.ts';
 import { createMachineWatchdog, type MachineWatchdog } from './fake/watchdog.ts';
 import { createHuman, EPOCH_MS, type Human, type Intent } from './human.ts';
-import { createProcess, type Process } from './process.ts';
+import { createProcess, type Process, type Suspension, type WhichCall } from './process.ts';
 import { startReconciler, startRunner } from './programs.ts';
 import type { SimTime } from './time.ts';
 import { createTruth, rememberBodies, rememberReport, type SimNode, type Truth } from './truth.ts';
@@ -44,6 +45,8 @@ export interface Scenario {
   readonly first: Intent;
   /** The repository is on the reconciler's own disk. */
   readonly local: boolean;
+  /** Streams are opened again at once, as real ones are. */
+  readonly parted: boolean;
 }
 
 export interface World {
@@ -59,6 +62,8 @@ export interface World {
   readonly view: () => View | null;
   readonly restartRunner: (node: string, downMs: Ms) => void;
   readonly killRunnerAtCall: (node: string, calls: number) => void;
+  readonly suspendRunner: (node: string, pause: Suspension) => void;
+  readonly suspendRunnerAtCall: (node: string, which: WhichCall, pause: Suspension) => void;
   readonly losePower: (node: string, loss: PowerLoss) => void;
   readonly killReconciler: (downMs: Ms) => void;
   readonly killReconcilerAtCall: (calls: number) => void;
@@ -88,13 +93,14 @@ export const createWorld = (time: SimTime, scenario: Scenario): World => {
   const watchdogs = new Map<string, MachineWatchdog>();
   const human = createHuman({ time, registry, ...scenario });
   const forge = createForge(time, human);
-  const links = createLinks(time, {
-    ordered: (orders) => {
+  const seen = {
+    ordered: (orders: NodeOrders) => {
       rememberBodies(truth, orders);
       checker.ordered(orders);
     },
-    heard: (report) => rememberReport(truth, report),
-  });
+    heard: (report: NodeReport) => rememberReport(truth, report),
+  };
+  const links = createLinks(time, seen, scenario.parted);
   for (const size of scenario.nodes) {
     const watch = {
       started: (...seen: Parameters<Checker['started']>) => checker.started(...seen),
@@ -140,6 +146,10 @@ export const createWorld = (time: SimTime, scenario: Scenario): World => {
     restartRunner: (node, downMs) =>
       disturb(checker, node, () => runners.get(node)?.restart(downMs)),
     killRunnerAtCall: (node, calls) => runners.get(node)?.dieAtCall(calls),
+    suspendRunner: (node, pause) =>
+      disturb(checker, node, () => runners.get(node)?.process().suspend(pause)),
+    suspendRunnerAtCall: (node, which, pause) =>
+      runners.get(node)?.process().suspendAtCall(which, pause),
     losePower: (node, loss) => losePower(parts, { node, runner: runners.get(node), loss }),
     killReconciler: reconciler.restart,
     killReconcilerAtCall: reconciler.dieAtCall,
@@ -200,6 +210,8 @@ interface Supervised<T> {
   /** Kills it and starts it again after that time. */
   readonly restart: (downMs: Ms) => void;
   readonly dieAtCall: (calls: number) => void;
+  /** The one that lives, or died last. */
+  readonly process: () => Process;
   /** Kills it for good, until `restart`. */
   readonly stop: () => void;
   readonly latest: () => T | null;
@@ -244,6 +256,7 @@ const supervise = <T>({ time, name, start }: Supervision<T>): Supervised<T> => {
       bear(downMs);
     },
     dieAtCall: (calls) => process.dieAtCall(calls, random.chance(0.5) ? 'before' : 'after'),
+    process: () => process,
     stop,
     latest: () => latest,
   };
@@ -290,6 +303,8 @@ const superviseRunner = (parts: Parts, name: string): Supervised<never> => {
   const start = (process: Process): void => {
     const nodeParts = { time, process, machine, disk, clock, accepted: checker.accepted };
     process.onDeath(() => checker.disturbed(name));
+    process.onSuspend(() => checker.disturbed(name));
+    process.onResume(() => checker.disturbed(name));
     const ports = {
       runtime: createRuntime({ time, process, machine, registry }),
       network: createNetwork(nodeParts),
