@@ -9,7 +9,7 @@ import type {
   SessionRequest,
   SessionResponse,
 } from '../../schema/generated/purser/link/v1/link.ts';
-import type { HeardNode, UnchangedFacts } from '../../schema/live.ts';
+import type { HeardNode, LeftOut, UnchangedFacts } from '../../schema/live.ts';
 import type { NodeOrders, NodeReport } from '../../schema/orders.ts';
 import type { Ms } from '../../schema/spec.ts';
 import { checkHello, checkReport } from '../../schema/check-report.ts';
@@ -17,6 +17,7 @@ import {
   applyReport,
   FRAME_BYTES,
   HELD_ALLOCATIONS,
+  leftOutBy,
   LINK_PROTOCOL,
   ordersHash,
   type ReportFrame,
@@ -46,6 +47,7 @@ interface Entry {
   receivedAt: Ms;
   session: Session | null;
   sent: NodeOrders | null;
+  leftOut: readonly LeftOut[];
   /** The first report of the session has come. */
   heard: boolean;
 }
@@ -134,6 +136,8 @@ export const createNodes = (options: NodesOptions): Nodes => {
         if (!leads()) return false;
         const entry = entries.get(orders.node);
         if (entry === undefined || entry.session === null || !entry.heard) return false;
+        const { sent, leftOut, report } = entry;
+        if (report !== null) entry.leftOut = leftOutBy(orders, { sent, leftOut, report });
         entry.sent = orders;
         entry.session.outbox.replace(orderFrames(orders));
         return true;
@@ -281,7 +285,7 @@ const take = (
     return { refused: `${length} allocations, more than ${HELD_ALLOCATIONS}` };
   }
   // The accepted set in the first report of a session says what became of what was sent before.
-  if (!entry.heard) entry.sent = null;
+  if (!entry.heard) Object.assign(entry, { sent: null, leftOut: [] });
   const { receivedAt, unchanged } = entry;
   entry.unchanged = unchangedFacts(
     before && { report: before, receivedAt, unchanged },
@@ -326,16 +330,18 @@ const newEntry = (node: string): Entry => ({
   receivedAt: 0,
   session: null,
   sent: null,
+  leftOut: [],
   heard: false,
 });
 
 const heardNodes = (entries: ReadonlyMap<string, Entry>): readonly HeardNode[] =>
   [...entries]
-    .flatMap(([node, { report, unchanged, receivedAt, session, sent, heard }]) =>
-      report === null
+    .flatMap(([node, { report, session, heard, unchanged, receivedAt, sent, leftOut }]) => {
+      const connected = session !== null && heard;
+      return report === null
         ? []
-        : [{ node, report, unchanged, receivedAt, connected: session !== null && heard, sent }],
-    )
+        : [{ node, report, unchanged, receivedAt, connected, sent, leftOut }];
+    })
     .toSorted((a, b) => compareText(a.node, b.node));
 
 /** Nodes that are remembered; clusters are made for 10,000 (SCOPE). */
