@@ -37,6 +37,8 @@ import { createTick } from './tick.ts';
 export interface RunnerSettings {
   readonly node: string;
   readonly cluster: string;
+  /** Of this program, as `--version` tells it. */
+  readonly release: string;
   /** Everything of this runner lies here. */
   readonly root: string;
   /** Where the reconciler is: `unix:/path`, `host:port` or `tls:host:port`. */
@@ -99,7 +101,8 @@ export const startRunner = async (settings: RunnerSettings): Promise<Runner> => 
   const discovery = await startDiscovery(settings, { network, log, signal });
   const { heard: catalogue } = discovery;
   const address = settings.link;
-  const link = createLink({ address, cluster, node, clock, log, serve, catalogue, identity });
+  const who = { address, cluster, node, release: settings.release, identity };
+  const link = createLink({ ...who, clock, log, serve, catalogue });
   const usage = await createUsage({ diskPath: root });
   const probes = createProbes();
   const tree = await detectCgroups();

@@ -64,10 +64,7 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
   const signingKey = place === null ? null : openSigningKey(place.file, place.make);
   const source = openSource(config, { log, known: keeping.known, signingKey, auth });
   const nodes = createNodes({ cluster, clock, log });
-  const registry = createRegistry({
-    credentials: config.registryCredentials,
-    insecure: config.insecureRegistries,
-  });
+  const registry = registryOf(config);
   const screened = screenOf(source, forge, { clock, log, wake: () => loop.wake() });
   const ports = { source: screened, nodes: nodes.port, registry, clock, log };
   const loop = createLoop(ports, memos);
@@ -119,6 +116,12 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
     },
   };
 };
+
+const registryOf = (config: ReconcilerConfig) =>
+  createRegistry({
+    credentials: config.registryCredentials,
+    insecure: config.insecureRegistries,
+  });
 
 type SourceOptions = Parameters<typeof createGitSource>[0];
 

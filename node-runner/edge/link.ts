@@ -38,6 +38,8 @@ export interface LinkOptions {
   readonly address: string;
   readonly cluster: string;
   readonly node: string;
+  /** Of this program, told in the hello; absent: it tells none. */
+  readonly release?: string;
   readonly clock: RunnerClock;
   readonly log: RunnerLog;
   readonly serve: ServeStream;
@@ -264,8 +266,8 @@ const outgoing = async function* outgoing(
   state: State,
   { signal, sentAt }: Sending,
 ): AsyncGenerator<SessionRequest> {
-  const { cluster, node, clock } = options;
-  yield { frame: { $case: 'hello', value: { protocol: LINK_PROTOCOL, cluster, node } } };
+  const { cluster, node, release = '', clock } = options;
+  yield { frame: { $case: 'hello', value: { protocol: LINK_PROTOCOL, cluster, node, release } } };
   let sent: SentReports | null = null;
   let sequence = 0n;
   while (!signal.aborted) {

@@ -200,7 +200,8 @@ const greet = (
   entry.session?.outbox.close();
   entry.session = { outbox, offer: offering(catalogues, outbox) };
   entry.heard = false;
-  options.log.info({ node: hello.node }, 'a runner dialled in');
+  const release = RELEASE.test(hello.release) ? hello.release : 'unknown';
+  options.log.info({ node: hello.node, release }, 'a runner dialled in');
   return entry;
 };
 
@@ -271,7 +272,11 @@ interface HelloFrame {
   readonly protocol: number;
   readonly cluster: string;
   readonly node: string;
+  readonly release: string;
 }
+
+/** A runner's version, as it may stand in a log; 0.1.0 tells none. */
+const RELEASE = /^\d{1,5}\.\d{1,5}\.\d{1,5}$/;
 
 const newEntry = (node: string): Entry => ({
   node,

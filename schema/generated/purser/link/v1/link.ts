@@ -25,6 +25,8 @@ export interface Hello {
   protocol: number;
   cluster: string;
   node: string;
+  /** Of the runner, as `--version` tells it: for people, nothing is decided by it. Empty before 0.2.0. */
+  release: string;
 }
 
 export interface Report {
@@ -182,7 +184,7 @@ export const SessionRequest: MessageFns<SessionRequest> = {
 };
 
 function createBaseHello(): Hello {
-  return { protocol: 0, cluster: "", node: "" };
+  return { protocol: 0, cluster: "", node: "", release: "" };
 }
 
 export const Hello: MessageFns<Hello> = {
@@ -195,6 +197,9 @@ export const Hello: MessageFns<Hello> = {
     }
     if (message.node !== "") {
       writer.uint32(26).string(message.node);
+    }
+    if (message.release !== "") {
+      writer.uint32(34).string(message.release);
     }
     return writer;
   },
@@ -236,6 +241,14 @@ export const Hello: MessageFns<Hello> = {
             message.node = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.release = reader.string();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -256,6 +269,7 @@ export const Hello: MessageFns<Hello> = {
     message.protocol = object.protocol ?? 0;
     message.cluster = object.cluster ?? "";
     message.node = object.node ?? "";
+    message.release = object.release ?? "";
     return message;
   },
 };
