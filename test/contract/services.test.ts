@@ -33,7 +33,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   for (const step of undo.toReversed()) await step();
-  await fs.rm(folder, { recursive: true, force: true });
+  await fs.rm(folder, { recursive: true, force: true, maxRetries: 5 });
 });
 
 const instanceOn = (node: string, index = 0, port = 20_000) => ({
@@ -322,7 +322,8 @@ describe('over HTTP', () => {
 
     const tokenOf = async (kind: TokenKind): Promise<string> => {
       const asked = { kind, node: null, uses: 1, lastsMs: 3_600_000 };
-      return ((await doors.handlers['token']?.(asked)) as TokenAnswer).token;
+      const given = (await doors.handlers['token']?.(asked)) as TokenAnswer;
+      return given.token;
     };
     const request = async (token: string | null, headers: http.OutgoingHttpHeaders = {}) => {
       const ca = await fetchAuthority(door, parseToken(await tokenOf('view'))?.authority ?? '');
