@@ -274,7 +274,7 @@ test('following goes along with the copies that replace others, and tells last w
   expect(await id.ended).toMatchObject({ code: 0, out: told });
   await until(() => served(all.said()) === 4 && served(slot.said()) === 2);
   // Whoever is interrupted says no more; a copy's log goes a moment after the copy.
-  await until(() => all.remarks().split(' web: ended, ').length === 3);
+  await until(() => [0, 1].every((index) => all.remarks().includes(`web[${index}] web: ended, `)));
   for (const { interrupt } of [all, slot]) interrupt();
   const { code, out, err } = await all.ended;
   expect(code).toBe(0);
