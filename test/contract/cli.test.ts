@@ -263,6 +263,8 @@ const follow = (...args: readonly string[]) => {
 
 test('following goes along with the copies that replace others, and tells last words', async () => {
   await up.purser(['scale', 'web=2']);
+  // The third one still serves for a second, and would be followed too.
+  await until(async () => (await copies()).length === 2);
   const before = await copies();
   const [all, slot, id] = [follow('web'), follow('web[1]', '--json'), follow(before[0] ?? '')];
   /** How often somebody said that a program begins to serve. */
