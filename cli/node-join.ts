@@ -3,7 +3,6 @@
 // machine, its certificate, the node's file in Git; then the runner, as a service where its package
 // is installed, else in the foreground. Not here: the runner itself (node-run.ts).
 
-import { hostname } from 'node:os';
 import { ClientError, createChannel, createClientFactory, Metadata, Status } from 'nice-grpc';
 import {
   hasIdentity,
@@ -21,18 +20,11 @@ import { CommandError, NoReconcilerError } from './command-error.ts';
 import { withPort } from './host-port.ts';
 import { type Joined, writeJoined } from './joined.ts';
 import { hasRunnerUnit, RUNNER_SETTINGS, RUNNER_UNIT, startRunnerUnit } from './runner-unit.ts';
+import { ownName } from './own-name.ts';
 import { fetchAuthority } from './trust.ts';
 
 /** A commit to a remote repository may take its time. */
 const JOIN_LIMIT_MS = 60_000;
-
-/** Of the machine where the name is not given: `web-1.example.org` is `web-1`. */
-export const ownName = (): string =>
-  (hostname().split('.')[0] ?? '')
-    .toLowerCase()
-    .replace(/[^a-z0-9-]/g, '-')
-    .replace(/^-+|-+$/g, '')
-    .slice(0, 40);
 
 /** Joins; then the service runs the node, or this very command does. */
 export const joinAndRun = async (invocation: Invocation): Promise<number> => {

@@ -33,7 +33,7 @@ export const runNode = async ({ options, common, io }: Invocation): Promise<numb
     cluster,
     release: pack.version,
     root,
-    link: text(options['link']) ?? joined?.link ?? `unix:${common.root}/link.sock`,
+    links: linksOf(options, joined?.link ?? `unix:${common.root}/link.sock`),
     containerd: text(options['containerd']),
     containerdBinary: text(options['containerdBinary']) ?? 'containerd',
     address: text(options['address']),
@@ -72,6 +72,13 @@ const claim = async (root: string, name: string): Promise<void> => {
   const pid = await readPid(file);
   if (pid !== null) throw new CommandError(`${name} runs already, as process ${pid}`);
   await writePid(file);
+};
+
+/** Of several reconcilers each may be named; a leader tells of the others (edge/places.ts). */
+const linksOf = (options: Readonly<Record<string, unknown>>, known: string): readonly string[] => {
+  const given = options['link'];
+  const links = Array.isArray(given) ? given.map(String) : [];
+  return links.length === 0 ? [known] : links;
 };
 
 const cniOf = (options: Readonly<Record<string, unknown>>) => {

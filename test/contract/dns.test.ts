@@ -361,6 +361,11 @@ describe('a container', () => {
     await network.tearDown('other-0-1');
   });
 
+  it('asks where a person on the node may ask too', async () => {
+    const server = { ...gateway, from: netns.path };
+    expect((await dig(server, 'web.shop.svc.purser')).answers).toHaveLength(2);
+  });
+
   it('waits while the runner is started again', async () => {
     await stop(runner, 'SIGKILL');
     const asking = resolves('web');

@@ -106,7 +106,7 @@ const heardOf = (node: string) => nodes.port.heard().nodes.find((one) => one.nod
 type Frame = NonNullable<SessionRequest['frame']>;
 const hello = (node: string, protocol = LINK_PROTOCOL, release = ''): Frame => ({
   $case: 'hello',
-  value: { protocol, cluster: CLUSTER, node, release },
+  value: { protocol, cluster: CLUSTER, node, release, term: 0n },
 });
 const raw = (frame: string): Frame => ({
   $case: 'report',
