@@ -10,16 +10,19 @@ import {
 import { JoinServiceDefinition } from '../schema/generated/purser/join/v1/join.ts';
 import { LinkServiceDefinition } from '../schema/generated/purser/link/v1/link.ts';
 import type { EndTokenArgument, ExpelArgument, TokenAnswer, TokenAsk } from '../schema/control.ts';
-import { formatToken } from '../schema/identity.ts';
+import { formatToken, parseToken } from '../schema/identity.ts';
 import type { ListenConfig } from './config.ts';
 import { openAuthority } from './edge/authority/authority.ts';
 import { openMembership } from './edge/authority/membership.ts';
 import type { Handler } from './edge/control.ts';
 import { guardControl } from './edge/guard.ts';
-import { admitBy, createJoin, screenCalls } from './edge/join.ts';
+import { type Connections, createConnections } from './edge/door/connections.ts';
+import { paced } from './edge/door/pace.ts';
+import { sparing } from './edge/door/sparing.ts';
+import { admitBy, createJoin, nodeBy, screenCalls } from './edge/join.ts';
 import type { Nodes } from './edge/nodes.ts';
 import { listenTls, type Listening } from './edge/server.ts';
-import { createTlsServer } from './edge/tls.ts';
+import { type Admit, bearerOf, createTlsServer } from './edge/tls.ts';
 import type { LogPort } from './ports.ts';
 
 export interface Doors {
@@ -47,11 +50,19 @@ const TOKEN_LIFE_MAX_MS = 366 * 24 * 3600 * 1000;
 const USES_MAX = 10_000;
 
 export const openDoors = async (options: DoorOptions): Promise<Doors> => {
-  const { cluster, listen, log, epochMs } = options;
+  const { cluster, listen, epochMs } = options;
+  const now = () => performance.now();
+  const log = sparing(options.log, now);
   const { folder } = listen;
   const authority = await openAuthority({ folder, cluster, epochMs });
   const membership = openMembership(`${folder}/members.json`, epochMs);
   const shared = { cluster, authority, membership, epochMs, log };
+  const connections = createConnections({
+    log,
+    now,
+    nodeOf: (socket) =>
+      socket.authorized ? nodeBy(shared, bearerOf(socket.getPeerCertificate())) : null,
+  });
   return {
     handlers: {
       token: async (argument) => {
@@ -80,15 +91,30 @@ export const openDoors = async (options: DoorOptions): Promise<Doors> => {
       const isHeard = (name: string) =>
         nodes.port.heard().nodes.some(({ node, connected }) => connected && node === name);
       const tls = await createTlsServer(authority, {
-        admit: screenCalls(shared),
+        admit: judging(connections, screenCalls(shared)),
         failed: (error) =>
           log.error({ error: String(error) }, "the server's certificate could not be renewed"),
       });
-      return listenTls(listen.address, tls, (server) => {
-        server.add(LinkServiceDefinition, nodes.serviceFor(admitBy(shared)));
+      return listenTls(listen.address, { tls, connections }, (server) => {
+        const link = nodes.serviceFor(admitBy(shared));
+        server.add(LinkServiceDefinition, paced(link, { log, now }));
         server.add(JoinServiceDefinition, createJoin({ ...shared, isHeard, list }));
         server.add(ControlServiceDefinition, guardControl(control, { membership, log }));
       });
     },
   };
 };
+
+/**
+ * Whose call is let in counts as one who works here: nodes by their certificate, which was looked
+ * at before, others by their token.
+ */
+const judging =
+  (connections: Connections, screen: Admit): Admit =>
+  (caller) => {
+    const why = screen(caller);
+    const token = parseToken(caller.token);
+    if (why !== null) connections.judged(caller.address, null);
+    else if (token !== null) connections.judged(caller.address, `token ${token.id}`);
+    return why;
+  };

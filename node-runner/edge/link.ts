@@ -16,7 +16,7 @@ import { LinkServiceDefinition } from '../../schema/generated/purser/link/v1/lin
 import { TLS_SCHEME } from '../../schema/identity.ts';
 import type { NodeOrders, NodeReport } from '../../schema/orders.ts';
 import type { Ms } from '../../schema/spec.ts';
-import type { StreamAsk } from '../../schema/streams.ts';
+import { checkAsk } from '../../schema/streams.ts';
 import type { SentReports } from '../../schema/wire.ts';
 import {
   aged,
@@ -289,8 +289,12 @@ const receive = (receiving: Receiving, { frame }: SessionResponse): void => {
       return;
     }
     case 'open': {
-      const ask = JSON.parse(Buffer.from(frame.value.ask).toString('utf8')) as StreamAsk;
-      const { log, serve } = options;
+      const { log, serve, node } = options;
+      const ask = checkAsk(frame.value.ask);
+      if (ask?.node !== node) {
+        log.warn({}, 'a stream that is none of this node was asked for; it is not opened');
+        return;
+      }
       void attachStream({ client, stream: frame.value.stream, ask, serve, log, signal });
       return;
     }

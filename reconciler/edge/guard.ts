@@ -9,9 +9,10 @@ import type {
   ControlServiceImplementation,
 } from '../../schema/generated/purser/control/v1/control.ts';
 import { parseToken, type Role, ROLES } from '../../schema/identity.ts';
-import type { StreamAsk } from '../../schema/streams.ts';
+import { checkAsk, type StreamAsk } from '../../schema/streams.ts';
 import type { LogPort } from '../ports.ts';
 import type { Membership } from './authority/membership.ts';
+import { createTurns } from './door/turns.ts';
 import { tokenOf } from './tls.ts';
 
 /** What is read; whatever is not named here or below is for `admin` alone. */
@@ -39,31 +40,37 @@ export interface GuardOptions {
 export const guardControl = (
   control: ControlServiceImplementation,
   options: GuardOptions,
-): ControlServiceImplementation => ({
-  call: async (request, context) => {
-    allow(options, context, { least: roleOf(request.method), what: request.method });
-    return control.call(request, context);
-  },
-  watch: async function* watch(request, context) {
-    const asked = { least: roleOf(request.method), what: request.method };
-    allow(options, context, asked);
-    for await (const answer of control.watch(request, context)) {
-      // The token may have ended meanwhile.
+): ControlServiceImplementation => {
+  const turns = createTurns();
+  return {
+    call: async (request, context) => {
+      const token = allow(options, context, {
+        least: roleOf(request.method),
+        what: request.method,
+      });
+      return turns.take(token, () => control.call(request, context));
+    },
+    watch: async function* watch(request, context) {
+      const asked = { least: roleOf(request.method), what: request.method };
       allow(options, context, asked);
-      yield answer;
-    }
-  },
-  attach: async function* attach(requests, context) {
-    const iterator = requests[Symbol.asyncIterator]();
-    const first = await iterator.next();
-    if (first.done === true) return;
-    const { frame } = first.value;
-    const isLogs = frame?.$case === 'ask' && kindOf(frame.value) === 'logs';
-    const least = isLogs ? 'view' : 'operate';
-    allow(options, context, { least, what: isLogs ? 'logs' : 'exec' });
-    yield* control.attach(again(first.value, iterator), context);
-  },
-});
+      for await (const answer of control.watch(request, context)) {
+        // The token may have ended meanwhile.
+        allow(options, context, asked);
+        yield answer;
+      }
+    },
+    attach: async function* attach(requests, context) {
+      const iterator = requests[Symbol.asyncIterator]();
+      const first = await iterator.next();
+      if (first.done === true) return;
+      const { frame } = first.value;
+      const isLogs = frame?.$case === 'ask' && kindOf(frame.value) === 'logs';
+      const least = isLogs ? 'view' : 'operate';
+      allow(options, context, { least, what: isLogs ? 'logs' : 'exec' });
+      yield* control.attach(again(first.value, iterator), context);
+    },
+  };
+};
 
 const again = async function* again(
   first: AttachRequest,
@@ -73,16 +80,16 @@ const again = async function* again(
   yield* { [Symbol.asyncIterator]: () => rest };
 };
 
-const kindOf = (ask: Uint8Array): StreamAsk['kind'] =>
-  (JSON.parse(Buffer.from(ask).toString('utf8')) as StreamAsk).kind;
+/** null: the ask is none, which is told when it is looked at whole. */
+const kindOf = (ask: Uint8Array): StreamAsk['kind'] | null => checkAsk(ask)?.kind ?? null;
 
 interface Asked {
   readonly least: Role;
   readonly what: string;
 }
 
-/** Throws ServerError where the caller's token does not allow what is asked. */
-const allow = ({ membership, log }: GuardOptions, context: CallContext, asked: Asked): void => {
+/** The token's name. Throws ServerError where it does not allow what is asked. */
+const allow = ({ membership, log }: GuardOptions, context: CallContext, asked: Asked): string => {
   const refuse = (status: Status, why: string): never => {
     log.warn({ address: context.peer, asked: asked.what, why }, 'a caller was refused');
     throw new ServerError(status, why);
@@ -98,8 +105,8 @@ const allow = ({ membership, log }: GuardOptions, context: CallContext, asked: A
   if (checked.kind === 'refused') return refuse(Status.UNAUTHENTICATED, checked.why);
   const { kind } = checked.given;
   const has = ROLES.findIndex((role) => role === kind);
-  if (has >= ROLES.indexOf(asked.least)) return;
-  refuse(
+  if (has >= ROLES.indexOf(asked.least)) return token.id;
+  return refuse(
     Status.PERMISSION_DENIED,
     `a token of kind ${kind} may not do this: it needs one of --role ${asked.least}`,
   );
