@@ -27,6 +27,7 @@ const GROUPS: readonly (readonly [title: string, Loaders])[] = [
     'What is, and why:',
     {
       status: async () => (await import('./status.ts')).status,
+      services: async () => (await import('./services.ts')).services,
       explain: async () => (await import('./explain.ts')).explain,
       logs: async () => (await import('./logs.ts')).logs,
       exec: async () => (await import('./exec.ts')).exec,

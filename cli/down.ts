@@ -48,7 +48,9 @@ export const down: CommandSpec = {
     }
     const volumes = withVolumes ? [] : await volumesOf(settings.nodes);
     if (withVolumes) await forgetHomes(settings, layout, io.err);
-    await removeFiles(layout, settings.nodes, volumes.length > 0);
+    await removeNodeFiles(layout, settings.nodes, volumes.length > 0);
+    // Whoever names a folder with other things in it as the root keeps them.
+    for (const path of ownPaths(layout)) await rm(path, { recursive: true, force: true });
     // Commits and lists name it: like the repository it is no part of what runs.
     if (withVolumes) await forgetKey(layout);
     await rmdir(layout.root).catch(() => undefined); // the repository is in it
@@ -89,7 +91,8 @@ const removeJoined = async (
     removed.push(await removeNode(node, say));
   }
   const volumes = withVolumes ? [] : await volumesOf(nodes);
-  await removeFiles(layout, nodes, volumes.length > 0);
+  // What else is below the root is that of a reconciler of this machine, if there is one.
+  await removeNodeFiles(layout, nodes, volumes.length > 0);
   await rmdir(layout.root).catch(() => undefined);
   if (common.json) io.out(JSON.stringify({ removed, stays: { repository: null, volumes } }));
   for (const volume of volumes) say(`A volume stays: ${volume}`);
@@ -181,7 +184,7 @@ const volumesOf = async (nodes: readonly NodeLayout[]): Promise<readonly string[
   return found.flat().toSorted();
 };
 
-const removeFiles = async (
+const removeNodeFiles = async (
   layout: Layout,
   nodes: readonly NodeLayout[],
   keepVolumes: boolean,
@@ -196,6 +199,4 @@ const removeFiles = async (
     await rmdir(root).catch(() => undefined); // so this does
   }
   await rmdir(layout.nodesDir).catch(() => undefined);
-  // Whoever names a folder with other things in it as the root keeps them.
-  for (const path of ownPaths(layout)) await rm(path, remove);
 };

@@ -2,22 +2,20 @@
 // In: options. Out: a runner until the command ends. Not here: joining.
 
 import { rm } from 'node:fs/promises';
+import { isIP } from 'node:net';
+import { resolve } from 'node:path';
+import type { DiscoverySettings } from '../node-runner/discovery.ts';
 import { parseCpu, parseSize } from '../schema/units.ts';
 import type { Invocation } from './command.ts';
 import { text } from './command.ts';
 import { CommandError } from './command-error.ts';
-import { endWithStdin } from './end-with-stdin.ts';
-import { readJoined } from './joined.ts';
-import { aborted } from './reconciler.ts';
+import { aborted, endWithStdin } from './end-with-stdin.ts';
+import { joinedBelow, readJoined } from './joined.ts';
 import { readPid, runnerPid, writePid } from './up/process.ts';
+import pack from '../package.json' with { type: 'json' };
 
 export const runNode = async ({ options, common, io }: Invocation): Promise<number> => {
-  const name = text(options['name']);
-  if (name === null) {
-    throw new CommandError(
-      'name the node with --name; a new machine joins first: `purser node join ADDRESS TOKEN`',
-    );
-  }
+  const name = text(options['name']) ?? (await onlyJoined(common.root));
   const root = text(options['nodeRoot']) ?? `${common.root}/nodes/${name}`;
   const joined = await readJoined(root);
   const cluster = text(options['cluster']) ?? joined?.cluster ?? null;
@@ -33,8 +31,9 @@ export const runNode = async ({ options, common, io }: Invocation): Promise<numb
   const runner = await startRunner({
     node: name,
     cluster,
+    release: pack.version,
     root,
-    link: text(options['link']) ?? joined?.link ?? `unix:${common.root}/link.sock`,
+    links: linksOf(options, joined?.link ?? `unix:${common.root}/link.sock`),
     containerd: text(options['containerd']),
     containerdBinary: text(options['containerdBinary']) ?? 'containerd',
     address: text(options['address']),
@@ -46,12 +45,25 @@ export const runNode = async ({ options, common, io }: Invocation): Promise<numb
     insecureRegistries: Array.isArray(registries) ? registries.map(String) : [],
     subnet: text(options['subnet']),
     cni: cniOf(options),
+    discovery: discoveryOf(options),
   });
   if (options['endWithStdin'] === true) endWithStdin();
   await aborted(io.signal);
   await runner.stop();
   if (joined !== null) await rm(runnerPid(root), { force: true });
   return 0;
+};
+
+/** Where one node has joined on this machine, it need not be named. */
+const onlyJoined = async (root: string): Promise<string> => {
+  const names = await joinedBelow(root);
+  const [name] = names;
+  if (name !== undefined && names.length === 1) return name;
+  throw new CommandError(
+    name === undefined
+      ? 'name the node with --name; a new machine joins first: `purser node join ADDRESS TOKEN`'
+      : `several nodes have joined on this machine; name one with --name: ${names.join(', ')}`,
+  );
 };
 
 /** One runner a node. */
@@ -62,9 +74,41 @@ const claim = async (root: string, name: string): Promise<void> => {
   await writePid(file);
 };
 
+/** Of several reconcilers each may be named; a leader tells of the others (edge/places.ts). */
+const linksOf = (options: Readonly<Record<string, unknown>>, known: string): readonly string[] => {
+  const given = options['link'];
+  const links = Array.isArray(given) ? given.map(String) : [];
+  return links.length === 0 ? [known] : links;
+};
+
 const cniOf = (options: Readonly<Record<string, unknown>>) => {
   const config = text(options['cniConfig']);
   return config === null ? null : { config, binDir: text(options['cniBin']) ?? '/usr/lib/cni' };
+};
+
+const discoveryOf = (options: Readonly<Record<string, unknown>>): DiscoverySettings => {
+  const kinds = ['haproxy', 'traefik', 'prometheus'] as const;
+  return {
+    dns: loopbackOf(text(options['dns'])),
+    files: kinds.flatMap((kind) => {
+      const path = text(options[`${kind}File`]);
+      return path === null ? [] : [{ kind, path: resolve(path) }];
+    }),
+  };
+};
+
+/** Whoever can ask is answered, also with names of the world: nobody beyond this machine. */
+const loopbackOf = (written: string | null): DiscoverySettings['dns'] => {
+  if (written === null) return null;
+  const [, address = '', port = '53'] =
+    /^(127(?:\.\d{1,3}){3}|\[::1\])(?::(\d{1,5}))?$/.exec(written) ?? [];
+  const isAddress = isIP(address.replace(/^\[|\]$/g, '')) !== 0;
+  if (isAddress && Number(port) > 0 && Number(port) < 65_536)
+    return { address: address.replace(/^\[|\]$/g, ''), port: Number(port) };
+  throw new CommandError(
+    `--dns ${written} is no loopback address: write 127.0.0.1:53, or [::1]:53; it answers this ` +
+      'machine alone',
+  );
 };
 
 const quantity = (

@@ -3,6 +3,7 @@
 
 import type { CommandSpec } from './command.ts';
 import { CommandError } from './command-error.ts';
+import { runOptions } from './node-options.ts';
 
 export const node: CommandSpec = {
   usage: 'node [action] [words...]',
@@ -11,7 +12,7 @@ export const node: CommandSpec = {
     ['purser node token', 'prints the line that makes another machine a node'],
     ['purser node token --machines 20 --lasts 1d', 'for twenty machines'],
     ['purser node token --role view', "a person's token: view, operate or admin"],
-    ['sudo purser node join 10.0.0.1 TOKEN', 'on the new machine: joins, and runs'],
+    ['sudo purser node join 10.0.0.1 TOKEN', 'on the new machine: joins, and runs it'],
     ['purser node tokens', 'those that count now; `purser node revoke ID` ends one'],
     ['purser node remove n3', 'drains it, takes its file out of Git, and its certificate back'],
     ['purser node --name n3', 'runs a node that has joined'],
@@ -19,40 +20,21 @@ export const node: CommandSpec = {
   ],
   exits: '0 well, 1 refused, or copies stay, 2 an error',
   define: (command) =>
-    command
-      .option('--name <node>', 'join, run: as in nodes/<name>.yaml (default: the host name)')
+    runOptions(command)
       .option('--role <role>', 'token: for a person, view, operate or admin')
       .option('--node <name>', 'token: for a machine that takes the place of this node')
       .option('--machines <count>', 'token: how many may join by it (default 1)')
       .option('--lasts <time>', 'token: until it ends (default 1h; with --role 90d)')
       .option('--only', 'join: do not run the node then')
       .option('--now', 'remove: at once, where the machine is lost: copies there are not stopped')
-      .option('-y, --yes', 'remove: do not ask')
-      .option('--cluster <name>', 'run: the name in cluster.yaml (default: as joined)')
-      .option('--node-root <dir>', 'where everything of this node lies (default ROOT/nodes/NAME)')
-      .option('--link <address>', 'the reconciler: unix:/path, 127.0.0.1:PORT or tls:HOST:PORT')
-      .option('--containerd <socket>', 'a containerd that runs already (default: a private one)')
-      .option('--containerd-binary <path>', 'program of the private containerd', 'containerd')
-      .option('--address <ip>', 'address at which published ports answer')
-      .option('--cpu <cores>', 'CPU for allocations: 2, 1500m')
-      .option('--memory <size>', 'memory for allocations: 4GiB')
-      .option('--subnet <cidr>', 'addresses for allocations: 10.1.4.0/22')
-      .option('--cni-config <path>', 'CNI plugins in place of the own network: a .conflist')
-      .option('--cni-bin <dir>', 'where the CNI plugins are', '/usr/lib/cni')
-      .option('--registry-credentials <path>', "docker's config.json")
-      .option('--insecure-registry <host:port...>', 'registries that speak plain http')
-      .option('--end-with-stdin', 'end when stdin closes'),
+      .option('-y, --yes', 'remove: do not ask'),
   run: async (invocation) => {
     const [action] = invocation.args;
     switch (action) {
       case undefined:
         return (await import('./node-run.ts')).runNode(invocation);
-      case 'join': {
-        const joined = await (await import('./node-join.ts')).joinCluster(invocation);
-        if (invocation.options['only'] === true) return 0;
-        const options = { ...invocation.options, name: joined.node };
-        return (await import('./node-run.ts')).runNode({ ...invocation, options });
-      }
+      case 'join':
+        return (await import('./node-join.ts')).joinAndRun(invocation);
       case 'token':
         return (await import('./node-tokens.ts')).giveToken(invocation);
       case 'tokens':

@@ -1,12 +1,13 @@
 // `purser reconciler`: the control plane of one cluster, in the foreground.
 
-import { join, resolve } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import type { CommandSpec } from './command.ts';
 import { text } from './command.ts';
 import { CommandError } from './command-error.ts';
-import { endWithStdin } from './end-with-stdin.ts';
-import { withPort } from './host-port.ts';
-import { AUTHORITY_FOLDER, SIGNING_KEY } from './up/layout.ts';
+import { aborted, endWithStdin } from './end-with-stdin.ts';
+import { DEFAULT_API_PORT, withPort } from './host-port.ts';
+import { defineSeveral, severalOf } from './several.ts';
+import { API_SOCKET, AUTHORITY_FOLDER, SIGNING_KEY } from './up/layout.ts';
 
 export const reconciler: CommandSpec = {
   usage: 'reconciler',
@@ -17,9 +18,13 @@ export const reconciler: CommandSpec = {
       'purser reconciler --repository https://git.example/shop.git --token-file /etc/purser/token --cluster shop',
       'a remote one',
     ],
+    [
+      'purser reconciler --repository https://git.example/shop.git --cluster shop --listen 10.0.0.1 --etcd 10.0.0.5,10.0.0.6,10.0.0.7 --etcd-ca ca.crt --etcd-cert r1.crt --etcd-key r1.key',
+      'one of several',
+    ],
   ],
   define: (command) =>
-    command
+    defineSeveral(command)
       .requiredOption('--repository <url>', 'path, http(s) or ssh URL of the Git repository')
       .requiredOption('--cluster <name>', 'the name in cluster.yaml')
       .option('--branch <name>', 'branch to follow', 'main')
@@ -27,6 +32,7 @@ export const reconciler: CommandSpec = {
       .option('--token-file <path>', 'file with a token for an http(s) repository')
       .option('--link <address>', 'where runners dial: unix:/path or 127.0.0.1:PORT')
       .option('--listen <host:port>', 'let other machines in there, by TLS')
+      .option('--api <host:port>', 'answer programs there over HTTPS too (needs --listen)')
       .option('--registry-credentials <path>', "docker's config.json")
       .option('--insecure-registry <host:port...>', 'registries on loopback that speak plain http')
       .option('--forge <file>', 'show plans and checks there: what `purser github setup` wrote')
@@ -38,6 +44,11 @@ export const reconciler: CommandSpec = {
     const registries = options['insecureRegistry'];
     const forge = text(options['forge']);
     const listen = text(options['listen']);
+    const several = await severalOf(options);
+    const api = text(options['api']);
+    if (api !== null && listen === null) {
+      throw new CommandError('--api needs --listen: both let in who has a token of this cluster');
+    }
     const started = await startReconciler({
       cluster: required(options, 'cluster'),
       repository: {
@@ -51,8 +62,14 @@ export const reconciler: CommandSpec = {
       listen:
         listen === null
           ? null
-          : { address: withPort(listen), folder: join(common.root, AUTHORITY_FOLDER) },
+          : {
+              address: withPort(listen),
+              folder: join(common.root, AUTHORITY_FOLDER),
+              ...(api === null ? {} : { apiAddress: withPort(api, DEFAULT_API_PORT) }),
+            },
+      ...(several === null ? {} : { several }),
       controlSocket: common.socket,
+      apiSocket: join(dirname(common.socket), API_SOCKET),
       registryCredentials: text(options['registryCredentials']),
       insecureRegistries: Array.isArray(registries) ? registries.map(String) : [],
       program: typeof PURSER_BUILD === 'undefined' ? null : PURSER_BUILD,
@@ -89,9 +106,3 @@ const required = (options: Readonly<Record<string, unknown>>, name: string): str
   if (value === null) throw new CommandError(`--${name} is missing`);
   return value;
 };
-
-export const aborted = (signal: AbortSignal): Promise<void> =>
-  new Promise((resolve) => {
-    if (signal.aborted) resolve();
-    else signal.addEventListener('abort', () => resolve(), { once: true });
-  });

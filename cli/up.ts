@@ -13,7 +13,7 @@ import { text } from './command.ts';
 import { CommandError, NoReconcilerError } from './command-error.ts';
 import { withPort } from './host-port.ts';
 import { makeFolder } from './make-folder.ts';
-import { aborted } from './reconciler.ts';
+import { aborted } from './end-with-stdin.ts';
 import { createChildren, RECONCILER_NODE_FLAGS, RECONCILER_PRIORITY } from './up/children.ts';
 import { RUNNER_NODE_FLAGS } from './up/children.ts';
 import { nodeCount } from './up/count.ts';

@@ -10,6 +10,8 @@ import { TLS_SCHEME } from '../schema/identity.ts';
 import { linkAddressProblem } from '../schema/link-address.ts';
 import type { RunnerConfig } from './config.ts';
 import { DEFAULT_DISK_RESERVE_BYTES, NODE_RESERVE } from './config.ts';
+import { createDiscovery, type DiscoverySettings } from './discovery.ts';
+import type { OwnCopies } from './decide/own-copies.ts';
 import { createClock } from './edge/clock.ts';
 import { containerdRuns, startContainerd } from './edge/containerd/daemon.ts';
 import { createContainerdRuntime, type ContainerdRuntime } from './edge/containerd/runtime.ts';
@@ -18,8 +20,9 @@ import { createLink, type Link } from './edge/link.ts';
 import { createLog } from './edge/log.ts';
 import { readMachine } from './edge/machine.ts';
 import { inOwnNamespace } from './edge/namespace.ts';
-import type { NetworkOptions } from './edge/network/network.ts';
+import type { ManagedNetwork, NetworkOptions } from './edge/network/network.ts';
 import { createNetwork } from './edge/network/network.ts';
+import { openPlaces, type Places } from './edge/places.ts';
 import { createProbes } from './edge/probes.ts';
 import { keepRenewed } from './edge/renewal.ts';
 import { readResolvConf } from './edge/resolv-conf.ts';
@@ -35,10 +38,12 @@ import { createTick } from './tick.ts';
 export interface RunnerSettings {
   readonly node: string;
   readonly cluster: string;
+  /** Of this program, as `--version` tells it. */
+  readonly release: string;
   /** Everything of this runner lies here. */
   readonly root: string;
-  /** Where the reconciler is: `unix:/path`, `host:port` or `tls:host:port`. */
-  readonly link: string;
+  /** Where the reconcilers are: `unix:/path`, `host:port` or `tls:host:port`; at least one. */
+  readonly links: readonly string[];
   /**
    * Socket of a containerd that somebody else runs; null: a private one, started and kept running.
    */
@@ -55,6 +60,8 @@ export interface RunnerSettings {
   readonly subnet: string | null;
   /** CNI plugins in place of the runner's own network; null: its own. */
   readonly cni: { readonly config: string; readonly binDir: string } | null;
+  /** Services for this machine itself; copies on the bridge find them anyway. */
+  readonly discovery: DiscoverySettings;
 }
 
 export interface Runner {
@@ -70,10 +77,14 @@ const ROTATE_EVERY_MS = 30_000;
 
 export const startRunner = async (settings: RunnerSettings): Promise<Runner> => {
   const log = createLog(`node ${settings.node}`);
-  const problem = linkAddressProblem(settings.link, { ownNamespace: await inOwnNamespace() });
-  if (problem !== null) throw new Error(problem);
+  const ownNamespace = await inOwnNamespace();
+  for (const address of settings.links) {
+    const problem = linkAddressProblem(address, { ownNamespace });
+    if (problem !== null) throw new Error(problem);
+  }
   // Better now than at every dial.
-  if (settings.link.startsWith(TLS_SCHEME)) readIdentity(identityFolder(settings.root));
+  if (isTls(settings)) readIdentity(identityFolder(settings.root));
+  const places = openPlaces(settings.links, join(settings.root, 'reconcilers.json'));
   const socket = settings.containerd ?? (await startPrivate(settings)).socket;
   const { root, node, cluster } = settings;
   const clock = createClock();
@@ -89,7 +100,14 @@ export const startRunner = async (settings: RunnerSettings): Promise<Runner> => 
   const network = await createNetwork(networkOptions(settings));
   const serve = serveStreams({ runtime, root });
   const identity = identityFolder(root);
-  const link = createLink({ address: settings.link, cluster, node, clock, log, serve, identity });
+  const abort = new AbortController();
+  const { signal } = abort;
+  // Before all else that takes time: copies of an earlier runner are asking.
+  const discovery = await startDiscovery(settings, { network, log, signal });
+  const { heard: catalogue } = discovery;
+  const { release } = settings;
+  const dialled = { address: places.now(), places, identity, release };
+  const link = createLink({ ...dialled, cluster, node, clock, log, serve, catalogue });
   const usage = await createUsage({ diskPath: root });
   const probes = createProbes();
   const tree = await detectCgroups();
@@ -97,17 +115,18 @@ export const startRunner = async (settings: RunnerSettings): Promise<Runner> => 
     watchdog: createWatchdog({ root, clock }),
     inventory: () => tick.inventory(),
     folderOf: (cgroup: string) => procsFolder(tree, cgroup),
+    clock,
   };
   const guarded = startsGuarded(runtime, stopAfter);
   const ports = { runtime: guarded, network, probes, store, link: link.port, usage, clock, log };
-  const tick = createTick(ports, await configOf(settings));
-  const abort = new AbortController();
-  const { signal } = abort;
+  const tick = createTick(ports, { ...(await configOf(settings)), ...discovery.facts });
+  discovery.own.inventory = tick.inventory;
   const running = [
+    discovery.running,
     tick.run(signal),
-    guardStopAfter({ ...stopAfter, clock, log, signal }),
+    guardStopAfter({ ...stopAfter, log, signal }),
     link.run(signal),
-    keepCertificate(settings, { link, log, signal }),
+    keepCertificate(settings, { link, places, log, signal }),
     every(ROTATE_EVERY_MS, signal, () => rotateLogs(root), log),
     settings.containerd === null
       ? every(SUPERVISE_EVERY_MS, signal, keepRunning(settings), log)
@@ -126,22 +145,35 @@ export const startRunner = async (settings: RunnerSettings): Promise<Runner> => 
   };
 };
 
-/** Sessions begin with the certificate of their time: after a new one there is a new session. */
-const keepCertificate = (
-  { link: address, node, root }: RunnerSettings,
+const startDiscovery = async (
+  { node, root, discovery: settings }: RunnerSettings,
   {
-    link,
+    network,
     log,
     signal,
-  }: { readonly link: Link; readonly log: RunnerLog; readonly signal: AbortSignal },
+  }: { readonly network: ManagedNetwork; readonly log: RunnerLog; readonly signal: AbortSignal },
+) => {
+  const own: { inventory: () => OwnCopies | null } = { inventory: () => null };
+  const inventory = () => own.inventory();
+  const options = { node, root, bridge: network.bridge, settings, inventory, log };
+  const discovery = await createDiscovery(options);
+  const running = discovery.run(signal);
+  const dnsAddress = await discovery.begun();
+  return { own, running, heard: discovery.heard, facts: dnsAddress === null ? {} : { dnsAddress } };
+};
+
+/** Sessions begin with the certificate of their time: after a new one there is a new session. */
+const keepCertificate = (
+  settings: RunnerSettings,
+  { link, places, log, signal }: Keeping,
 ): Promise<void> =>
-  !address.startsWith(TLS_SCHEME)
+  !isTls(settings)
     ? Promise.resolve()
     : keepRenewed(
         {
-          folder: identityFolder(root),
-          node,
-          address: address.slice(TLS_SCHEME.length),
+          folder: identityFolder(settings.root),
+          node: settings.node,
+          addresses: () => places.all().map((address) => address.slice(TLS_SCHEME.length)),
           log,
           epochMs: Date.now,
           chance: Math.random(),
@@ -149,6 +181,17 @@ const keepCertificate = (
         },
         signal,
       );
+
+interface Keeping {
+  readonly link: Link;
+  readonly places: Places;
+  readonly log: RunnerLog;
+  readonly signal: AbortSignal;
+}
+
+/** Of machines that joined; then all addresses are such. */
+const isTls = ({ links }: RunnerSettings): boolean =>
+  links.every((address) => address.startsWith(TLS_SCHEME));
 
 /** What cannot be ended now is left for the next start: no reason not to run. */
 const endLeftExecs = async (runtime: ContainerdRuntime, log: RunnerLog): Promise<void> => {

@@ -262,6 +262,11 @@ export interface PreparedPaths {
 export interface LinkPort {
   /** Orders that arrived whole and were not yet taken; null when there are none. */
   readonly take: () => NodeOrders | null;
+  /**
+   * A session began after orders of an earlier one were taken: its first report must be made now,
+   * and tell what became of them (rules 10.1). An older one is not sent.
+   */
+  readonly wantsReport: () => boolean;
   /** `at`: the runner's clock when the report was made. */
   readonly report: (report: NodeReport, at: Ms) => void;
   /**
@@ -296,6 +301,38 @@ export interface RunnerLog {
   readonly warn: (fields: object, message: string) => void;
   readonly error: (fields: object, message: string) => void;
 }
+
+/** What a DNS client asks; the name in lower case, without its last dot. */
+export interface DnsQuestion {
+  readonly name: string;
+  /** `A`, `AAAA`, `SRV`…; `UNKNOWN_65` where the type has no name here. */
+  readonly type: string;
+}
+
+export type DnsRecord =
+  | { readonly type: 'A' | 'AAAA'; readonly name: string; readonly address: string }
+  | {
+      readonly type: 'SRV';
+      readonly name: string;
+      readonly target: string;
+      readonly port: number;
+    }
+  | { readonly type: 'SOA'; readonly name: string };
+
+export type DnsAnswer =
+  /** A name outside our domain: asked of the machine's own name servers. */
+  | { readonly kind: 'forward' }
+  /** Another name for a host outside the cluster, which the same name servers know. */
+  | { readonly kind: 'alias'; readonly target: string }
+  | {
+      readonly kind: 'records';
+      /** False: there is no such name, of whatever type. */
+      readonly exists: boolean;
+      readonly answers: readonly DnsRecord[];
+      readonly authorities: readonly DnsRecord[];
+      /** Left out where there is no room. */
+      readonly additionals: readonly DnsRecord[];
+    };
 
 export interface RunnerPorts {
   readonly runtime: RuntimePort;

@@ -5,6 +5,7 @@
 // watchdog is for when there is no runner. Not here: the script.
 
 import { containerId } from '../schema/ids.ts';
+import type { Ms } from '../schema/spec.ts';
 import { stopDelayMs } from '../schema/lifecycle.ts';
 import type { Inventory } from './decide/inventory.ts';
 import { taskCgroup } from './decide/oci-spec.ts';
@@ -45,25 +46,38 @@ export const guardStopAfter = async (options: StopAfterOptions): Promise<void> =
 
 /**
  * The runtime, but no container of a group with stop_after starts before the watchdog knows it: a
- * runner that dies right after the start would leave it running for ever.
+ * runner that dies right after the start would leave it running for ever. Nor does one start that
+ * is to end by now: a runner that was suspended since it decided so goes on where it was. Once the
+ * watchdog knows it, one that is suspended later finds it ended.
  */
 export const startsGuarded = (
   runtime: RuntimePort,
-  options: Pick<StopAfterOptions, 'watchdog' | 'inventory' | 'folderOf'>,
+  options: Pick<StopAfterOptions, 'watchdog' | 'inventory' | 'folderOf' | 'clock'>,
 ): RuntimePort => ({
   ...runtime,
   start: async (id) => {
     const pid = options.inventory().containers.get(id)?.pid ?? null;
     const deadlines = deadlinesOf(options);
-    if (deadlines.some((deadline) => deadline.pid === pid)) await options.watchdog.set(deadlines);
+    const own = deadlines.find((deadline) => deadline.pid === pid);
+    if (own !== undefined) {
+      await options.watchdog.set(deadlines);
+      if (options.clock.now() >= own.stopAt) {
+        throw new Error('it was not started: no reconciler has answered for its stop_after');
+      }
+    }
     await runtime.start(id);
   },
 });
 
+interface Deadline extends WatchdogDeadline {
+  /** When a runner that lives begins to stop the group. */
+  readonly stopAt: Ms;
+}
+
 const deadlinesOf = ({
   inventory,
   folderOf,
-}: Pick<StopAfterOptions, 'inventory' | 'folderOf'>): readonly WatchdogDeadline[] => {
+}: Pick<StopAfterOptions, 'inventory' | 'folderOf'>): readonly Deadline[] => {
   const { marks, containers, contactAt, node } = inventory();
   return [...marks.values()].flatMap(({ allocation, body }) => {
     const at = stopAfterAt(body.spec.stopAfterMs, contactAt);
@@ -74,6 +88,7 @@ const deadlinesOf = ({
       const delayMs = body.spec.shutdownDelayMs + stopDelayMs(body.spec.tasks, task.name);
       const termAt = at + delayMs + MARGIN_MS;
       return {
+        stopAt: at,
         termAt,
         killAt: termAt + task.killTimeoutMs,
         signal: task.killSignal.replace(/^SIG/, ''),

@@ -3,7 +3,7 @@
 // to end. All time comes from ports.clock. Not here: any decision (decide/), any call of containerd
 // (edge/), lists and measurements (watch.ts).
 
-import type { NodeReport } from '../schema/orders.ts';
+import type { NodeOrders, NodeReport } from '../schema/orders.ts';
 import type { Ms } from '../schema/spec.ts';
 import { accept } from './accept.ts';
 import { createBell } from './bell.ts';
@@ -39,7 +39,7 @@ export interface Tick {
   /** What the node would report now. */
   readonly report: () => NodeReport;
   /** What is known now, for logs and exec: which container, which log file. */
-  readonly inventory: () => Inventory;
+  readonly inventory: () => Inventory & { readonly orders: NodeOrders | null };
 }
 
 export const createTick = (ports: RunnerPorts, config: RunnerConfig): Tick => {
@@ -54,6 +54,7 @@ export const createTick = (ports: RunnerPorts, config: RunnerConfig): Tick => {
         bell,
         busy: new Set(),
         unwritten: null,
+        silences: 0,
         listedAt: null,
         measuredAt: null,
       }),
@@ -140,6 +141,8 @@ const look = (loop: Loop, publishedAt: Ms): Ms => {
   const { ports, state, busy } = loop;
   const now = ports.clock.now();
   hear(loop);
+  // Those of an earlier session, which the first report of this one calls not accepted.
+  if (ports.link.wantsReport()) loop.unwritten = null;
   if (!busy.has('accept')) takeOrders(loop);
   const listAt = (loop.listedAt ?? now) + (state.relist ? RELIST_AGAIN_MS : RELIST_EVERY_MS);
   if (!busy.has('list') && (now >= listAt || (state.relist && loop.listedAt === null))) {
@@ -161,7 +164,8 @@ const look = (loop: Loop, publishedAt: Ms): Ms => {
  * A stream that outlived a silence (a suspend) brings no orders by itself, since none have changed
  * for the reconciler: it is opened anew.
  */
-const hear = ({ ports, state }: Loop): void => {
+const hear = (loop: Loop): void => {
+  const { ports, state } = loop;
   const at = ports.link.acknowledged();
   const before = state.contactAt;
   if (at === null || (before !== null && at <= before)) return;
@@ -171,7 +175,11 @@ const hear = ({ ports, state }: Loop): void => {
   const waits = state.orders?.items.some(
     (item) => item.kind === 'run' && mustWait(item.body.spec.stopAfterMs, at - before),
   );
-  if (waits === true) ports.link.renew(before);
+  if (waits !== true) return;
+  // Orders that were taken before are as old as the silence.
+  loop.silences += 1;
+  loop.unwritten = null;
+  ports.link.renew(before);
 };
 
 const isNote = (
@@ -264,6 +272,7 @@ const takeOrders = (loop: Loop): void => {
     loop.bell.ring();
     return;
   }
+  const { silences } = loop;
   const write = async (): Promise<void> => {
     try {
       await ports.store.writeOrders(offered);
@@ -276,7 +285,7 @@ const takeOrders = (loop: Loop): void => {
     }
     for (const key of retriesToForget(state.orders, offered)) state.retries.delete(key);
     state.orders = offered;
-    state.unheardMs = 0;
+    if (loop.silences === silences) state.unheardMs = 0;
     state.changed = true;
     state.marksChanged = true;
   };
@@ -285,7 +294,9 @@ const takeOrders = (loop: Loop): void => {
 
 const publishDue = ({ ports, state, busy }: Loop, publishedAt: Ms): boolean => {
   const gap = state.changed ? reportGapMs(state.marks.size) : REPORT_EVERY_MS;
-  return !busy.has('publish') && ports.clock.now() >= publishedAt + gap;
+  if (busy.has('publish')) return false;
+  if (ports.link.wantsReport()) return !busy.has('accept');
+  return ports.clock.now() >= publishedAt + gap;
 };
 
 /**

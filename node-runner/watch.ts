@@ -23,6 +23,8 @@ export interface Loop {
   readonly busy: Set<string>;
   /** Orders that were accepted and could not be written down yet. */
   unwritten: NodeOrders | null;
+  /** Silences so long that copies may have been replaced elsewhere (rules 9.4). */
+  silences: number;
   /** null before the first. */
   listedAt: Ms | null;
   measuredAt: Ms | null;

@@ -21,8 +21,12 @@ export interface ReconcilerConfig {
   readonly linkAddress: string;
   /** For runners and commands on other machines, by TLS; null: nothing listens beyond this one. */
   readonly listen: ListenConfig | null;
+  /** There are more reconcilers of this cluster; absent: this one is alone, and leads. */
+  readonly several?: SeveralConfig;
   /** Unix socket for the command line, mode 0600. */
   readonly controlSocket: string;
+  /** Unix socket for programs that speak HTTP, mode 0600; absent: none. */
+  readonly apiSocket?: string;
   /** docker's config.json with credentials of registries, or null. */
   readonly registryCredentials: string | null;
   /** Registries on loopback that speak plain http. */
@@ -40,8 +44,33 @@ export interface ReconcilerConfig {
 export interface ListenConfig {
   /** `host:port`; port 0: a free one. */
   readonly address: string;
+  /** The same for programs that speak HTTP; absent: they ask at the Unix socket alone. */
+  readonly apiAddress?: string;
   /** The cluster's certificate authority, made where there is none, and who may come in. */
   readonly folder: string;
+}
+
+/** How several reconcilers agree on which of them leads. */
+export interface SeveralConfig {
+  /** Of this reconciler, for people and for the others. */
+  readonly name: string;
+  /** Where others reach it, `host:port`; null: at the address where it listens. */
+  readonly advertise: string | null;
+  readonly etcd: EtcdConfig;
+  /** A leader that is gone is replaced after this time. */
+  readonly leaseMs: number;
+}
+
+export interface EtcdConfig {
+  /** `host:port` of each member. */
+  readonly hosts: readonly string[];
+  /** Files, PEM; null: without TLS, on loopback only. */
+  readonly tls: {
+    readonly ca: string;
+    readonly certificate: string | null;
+    readonly key: string | null;
+  } | null;
+  readonly user: { readonly name: string; readonly passwordFile: string } | null;
 }
 
 /** A repository on GitHub, or on a GitHub Enterprise Server, and how to get in. */
@@ -98,6 +127,20 @@ export const APPROVAL_MS = 7 * 24 * 3600 * 1000;
 export const FIRST_REPORTS_MS = 500;
 /** Without any event the loop looks again this often: watches may lose things. */
 export const LOOK_AGAIN_MS = 15_000;
+/**
+ * A pass of many nodes takes tens of milliseconds in which no report is taken in and no handshake
+ * answered: for so many times as long the next one, of further reports, is waited with. A commit
+ * does not wait.
+ */
+export const REST_TIMES = 2;
+export const REST_MAX_MS = 1000;
+/**
+ * Reports that say nothing new, one a node every five seconds, need no pass each: of a thousand
+ * nodes that would be 200 a second. What is shown of use and silence is older by so much at most,
+ * and such passes take one part in twenty at most.
+ */
+export const QUIET_MS = 1000;
+export const QUIET_TIMES = 20;
 /** After an edge failure that says `retry`: first and longest wait. */
 export const RETRY_FIRST_MS = 500;
 export const RETRY_LONGEST_MS = 30_000;

@@ -6,6 +6,7 @@
 import { asks, compile, likelyHistories } from './desired/compile.ts';
 import type { CompileMemo } from './desired/memo.ts';
 import { readAhead } from './desired/read-ahead.ts';
+import { servicesOf } from './live/catalogue.ts';
 import { observe } from './live/observe.ts';
 import { check } from './plan/check.ts';
 import { isAhead } from './plan/nodes.ts';
@@ -15,6 +16,7 @@ import { endedFoldersOf, foldersToRemove } from './plan/volumes.ts';
 import type { DesiredState } from '../schema/desired.ts';
 import type { Heard, LiveNode, LiveState } from '../schema/live.ts';
 import { compareText } from '../schema/ids.ts';
+import type { NodeOrders } from '../schema/orders.ts';
 import type { Ledger, LedgerRecord } from '../schema/ledger.ts';
 import type { Plan, Violation } from '../schema/plan.ts';
 import type { Asks, SourceTree } from '../schema/source.ts';
@@ -47,7 +49,10 @@ export interface CycleContext {
   readonly ports: ReconcilerPorts;
   readonly lookups: Lookups;
   readonly memos: Memos;
-  /** Waits a moment for the nodes before the first plan. Absent: plans with those that are here. */
+  /**
+   * Waits a moment for the nodes before the first plan, and returns at once before any other.
+   * Absent: plans with those that are here.
+   */
   readonly firstReports?: (desired: DesiredState) => Promise<void>;
 }
 
@@ -160,23 +165,38 @@ export const cycle = async (context: CycleContext, last: View | null): Promise<V
   const { ports, memos } = context;
   const { tree, stale } = await readOrKeep(context, last);
   const desired = compile(tree, memos.compile);
-  if (last === null) await context.firstReports?.(desired);
+  await context.firstReports?.(desired);
   const now = ports.clock.now();
   const live = observe(ports.nodes.heard(), now, memos.observe);
   const made = planWith(memos.plan)(desired, live, now);
   const violations = check(made, live, desired);
   const seen = { tree, desired, live, plan: made, violations, at: now, stale };
-  const isSent = violations.length === 0 && send(ports, seen);
-  return { ...seen, told: isSent ? toldBy(context, now) : () => live };
+  const sets = violations.length === 0 ? setsToSend(seen) : [];
+  const told = sets.length === 0 ? () => live : toldBy(context, sets, now);
+  // Discovery first: whoever is told to stop is found no more (rules 16.3).
+  publish(context, desired, told());
+  for (const set of sets) ports.nodes.send(set);
+  return { ...seen, told };
 };
 
-/** What was heard by now, under the orders that were just sent; made once, by who asks first. */
-const toldBy = ({ ports, memos }: CycleContext, now: Ms): (() => LiveState) => {
-  const heard = ports.nodes.heard();
-  const { nodes } = memos.observe;
-  let told: LiveState | null = null;
+/** What was heard by now, under the orders that are about to be sent. */
+const toldBy = (
+  { ports, memos }: CycleContext,
+  sets: readonly NodeOrders[],
+  now: Ms,
+): (() => LiveState) => {
+  const { startedAt, nodes: heard } = ports.nodes.heard();
+  const byNode = new Map(sets.map((set) => [set.node, set]));
+  const nodes = heard.map((node) => ({ ...node, sent: byNode.get(node.node) ?? node.sent }));
   // With a memo of its own: a pass compares with what the pass before it saw.
-  return () => (told ??= observe(heard, now, { nodes }));
+  const told = observe({ startedAt, nodes }, now, { nodes: memos.observe.nodes });
+  return () => told;
+};
+
+const publish = ({ ports, memos }: CycleContext, desired: DesiredState, live: LiveState): void => {
+  const { catalogue } = servicesOf(desired, live, memos.services);
+  const ahead = new Set(live.nodes.flatMap((node) => (isAhead(desired, node) ? [node.name] : [])));
+  ports.nodes.publish(catalogue, (node) => !ahead.has(node));
 };
 
 const readOrKeep = async ({ ports, lookups, memos }: CycleContext, last: View | null) => {
@@ -189,14 +209,8 @@ const readOrKeep = async ({ ports, lookups, memos }: CycleContext, last: View | 
   }
 };
 
-/**
- * Sends each node its set where the set changed. A node that is not connected gets it when it is
- * back. Whether anything was sent.
- */
-const send = (
-  ports: ReconcilerPorts,
-  { plan: made, live, desired }: Omit<View, 'told'>,
-): boolean => {
+/** Sets that changed. A node that is not connected gets its own when it is back. */
+const setsToSend = ({ plan: made, live, desired }: Omit<View, 'told'>): readonly NodeOrders[] => {
   const ended = endedFoldersOf(desired);
   const context = {
     cluster: desired.cluster.name,
@@ -205,12 +219,9 @@ const send = (
     removals: (node: LiveNode) => foldersToRemove(node, ended),
   };
   const known = new Map(live.nodes.map((node) => [node.name, node.generation]));
-  let isSent = false;
-  for (const set of orders(made, live, context)) {
-    if (set.generation <= (known.get(set.node) ?? Number.POSITIVE_INFINITY)) continue;
-    isSent = ports.nodes.send(set) || isSent;
-  }
-  return isSent;
+  return orders(made, live, context).filter(
+    ({ node, generation }) => generation > (known.get(node) ?? Number.POSITIVE_INFINITY),
+  );
 };
 
 export const isEdgeFailure = (error: unknown): error is EdgeFailure =>

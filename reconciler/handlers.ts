@@ -19,6 +19,7 @@ import type {
   StateAnswer,
 } from '../schema/control.ts';
 import type { LiveState } from '../schema/live.ts';
+import type { ServicesAnswer } from '../schema/services.ts';
 import type { Snapshot } from '../schema/snapshot.ts';
 import { parseImageReference } from '../schema/image-reference.ts';
 import type { LookupAnswer, SourceTree } from '../schema/source.ts';
@@ -28,6 +29,8 @@ import type { GitSource } from './edge/git/source.ts';
 import { shownRepository } from './edge/git/remote.ts';
 import { withoutItems } from './edge/live-parts.ts';
 import type { Events } from './events.ts';
+import { shownServices } from './live/catalogue.ts';
+import type { CatalogueMemo } from './live/catalogue-memo.ts';
 import type { Loop } from './loop.ts';
 import type { View } from './cycle.ts';
 import type { RunningForge } from './forge.ts';
@@ -41,6 +44,8 @@ export interface Handling {
   readonly loop: Loop;
   readonly source: GitSource;
   readonly registry: RegistryPort;
+  /** As the newest pass left it. */
+  readonly services: CatalogueMemo;
   readonly events: Events;
   readonly now: () => number;
   /** Lists our key among signers; null: we have none. */
@@ -50,6 +55,7 @@ export interface Handling {
 
 export const handlersOf = (handling: Handling): Readonly<Record<string, Handler>> => ({
   state: async () => stateOf(handling),
+  services: async () => servicesIn(handling),
   copies: async (argument) => copiesIn(handling, argument as CopiesArgument),
   snapshot: async () => snapshotOf(handling),
   file: (argument) => fileOf(handling, argument as FileArgument),
@@ -102,6 +108,19 @@ const copiesIn = (handling: Handling, { job }: CopiesArgument): CopiesAnswer => 
   };
 };
 
+/** Throws while nothing was read. */
+export const servicesIn = (
+  handling: Pick<Handling, 'config' | 'loop' | 'services'>,
+): ServicesAnswer => {
+  viewIn(handling);
+  const { services: memo } = handling;
+  return {
+    cluster: handling.config.cluster,
+    services: shownServices(memo),
+    leftOut: memo.last?.leftOut ?? 0,
+  };
+};
+
 const viewOf = (
   { desired, told, plan, at }: View,
   now: number,
@@ -127,7 +146,7 @@ const snapshotOf = (handling: Handling): Snapshot => {
   return { format: 1, tree: plain(tree), live, takenAt: new Date().toISOString() };
 };
 
-const viewIn = ({ loop }: Handling): View => {
+const viewIn = ({ loop }: Pick<Handling, 'loop'>): View => {
   const { view, failure } = loop.state();
   if (view === null) {
     throw new Error(

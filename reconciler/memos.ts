@@ -4,6 +4,7 @@
 // Not here: what is remembered (desired/memo, live/memo, plan/memo), and why that is right.
 
 import { createMemo, type CompileMemo } from './desired/memo.ts';
+import { createCatalogueMemo, type CatalogueMemo } from './live/catalogue-memo.ts';
 import { createObserveMemo, type ObserveMemo } from './live/memo.ts';
 import { createPlanMemo, type PlanMemo } from './plan/memo.ts';
 
@@ -11,10 +12,12 @@ export interface Memos {
   readonly compile: CompileMemo;
   readonly observe: ObserveMemo;
   readonly plan: PlanMemo;
+  readonly services: CatalogueMemo;
 }
 
 export const createMemos = (): Memos => ({
   compile: createMemo(),
   observe: createObserveMemo(),
   plan: createPlanMemo(),
+  services: createCatalogueMemo(),
 });

@@ -99,7 +99,8 @@ export const createPullReports = (context: ForgeContext, waking: Waking): PullRe
       await tryEach<() => Promise<unknown>>(
         [
           ...turns.map((turn) => () => pass.take(turn)),
-          async () => ahead.push(pass.isIdle() ? await comments.writeRest(until) : null),
+          // Of a pass whose time is over it says when to go on.
+          async () => ahead.push(pass.isOver() ? null : await comments.writeRest(until)),
           () => reviews.tell(view, { seen, subjects, turns }),
           ...folds.of(seen.pulls, ahead),
         ],
@@ -132,7 +133,7 @@ const createPass = ({ teller, pace, waking }: PassParts, ask: PassAsk) => {
   let isOver = false;
   let made = 0;
   return {
-    isIdle: (): boolean => !isOver && clock.now() <= until,
+    isOver: (): boolean => isOver,
     take: async (turn: Turn): Promise<void> => {
       if (isOver) return;
       const at = pace.readyAt(turn, many);

@@ -7,6 +7,7 @@
 import { checkNamed } from './check-documents.ts';
 import { checkLifecycle } from './check-lifecycle.ts';
 import { checkUpdate } from './check-limits.ts';
+import { checkServices } from './check-services.ts';
 import { checkTask } from './check-task.ts';
 import { groupOnlyFields } from './documents/group.ts';
 import type { JobFile } from './documents/job.ts';
@@ -180,22 +181,6 @@ const noEffect = (pointer: string, field: string): Finding => ({
   code: 'no-effect-yet',
   message: `\`${field}\` is read and checked, and has no effect in this release.`,
 });
-
-const checkServices = ({ group, pointer }: WrittenGroup): readonly Finding[] => {
-  if (group.services === undefined) return [];
-  const ports = Object.keys(group.ports ?? {});
-  return [
-    noEffect(pointer, 'services'),
-    ...Object.entries(group.services)
-      .filter(([, service]) => !ports.includes(service.port))
-      .map(([name, service]): Finding => ({
-        pointer: `${pointer}/services/${name}/port`,
-        at: 'value',
-        code: 'port-unknown',
-        message: `Service \`${name}\` names the port \`${service.port}\`, which is not in \`ports\`.`,
-      })),
-  ];
-};
 
 const checkReschedule = ({ group, pointer }: WrittenGroup): readonly Finding[] => {
   const { delay, max_delay: most } = group.reschedule ?? {};

@@ -3,6 +3,7 @@
 
 import type { Evidence, HeldFile, LedgerRecord, UnprovenFile } from './ledger.ts';
 import type { Problem } from './problems.ts';
+import type { ExternalService } from './services.ts';
 import type { ForeignRecords, RefusedCommits } from './source.ts';
 import type { JobSpec, Ms, Resources } from './spec.ts';
 
@@ -34,6 +35,8 @@ export interface NamespaceSpec {
   readonly evidence: 'codes' | 'logs';
   /** A forge is told all of it where the cluster says `namespace`; absent: counts. */
   readonly planVisibility?: 'full';
+  /** Names for addresses outside the cluster, sorted by name; absent: none. */
+  readonly external?: readonly ExternalService[];
   /** The last synced commit protects it, and HEAD does not. */
   readonly wasProtected?: true;
 }

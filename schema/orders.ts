@@ -202,6 +202,11 @@ export interface AllocationReport {
   readonly phase: AllocationPhase;
   readonly health: Health;
   /**
+   * `unproven`, and healthy when it was known last: no check of it has failed since, and no task has
+   * ended, such as after the runner was started again. Absent: it is not so.
+   */
+  readonly wasHealthy?: true;
+  /**
    * Was healthy at least once for `minHealthyMs`; the runner remembers it across its own restart.
    */
   readonly everHealthy: boolean;

@@ -59,7 +59,7 @@ const foreignWords: Readonly<Record<string, string>> = {
   configs: 'Write `files: {/path/in/container: configs/file}`.',
   template: 'Write `files: {/path/in/container: configs/file}`.',
   depends_on: 'Leave it out: a job waits for nothing, its checks and restarts do.',
-  services: 'Services stand in a group.',
+  services: 'Services stand in a group; those outside the cluster in namespaces/<name>.yaml.',
   'x-default': 'Leave it out.',
   '<<': 'Write the fields out: YAML 1.2 has no merge key.',
 };

@@ -305,6 +305,7 @@ const rangeFinding = (error: ErrorObject): Finding => {
     minimum: `must be at least ${limit}`,
     maximum: `must be at most ${limit}`,
     minItems: 'must not be an empty list',
+    maxItems: `must have at most ${limit} items`,
     minLength: 'must not be empty',
     maxLength: `must have at most ${limit} characters`,
   };

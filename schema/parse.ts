@@ -6,6 +6,7 @@
 // (schema/spec.ts).
 
 import { checkCluster, checkNamed } from './check-documents.ts';
+import { checkExternal } from './check-services.ts';
 import { checkJob } from './check-job.ts';
 import { schemas, type DocumentKind, type Documents } from './documents.ts';
 import { toProblems, type Finding } from './findings.ts';
@@ -174,8 +175,13 @@ const checkMeaning = <K extends DocumentKind>(
       return checkCluster(value as Documents['cluster']);
     case 'node':
       return checkNamed('node', (value as Documents['node']).node, identity?.name);
-    case 'namespace':
-      return checkNamed('namespace', (value as Documents['namespace']).namespace, identity?.name);
+    case 'namespace': {
+      const namespace = value as Documents['namespace'];
+      return [
+        ...checkNamed('namespace', namespace.namespace, identity?.name),
+        ...checkExternal(namespace),
+      ];
+    }
     case 'scale':
       return [];
     default:

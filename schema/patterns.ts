@@ -15,3 +15,8 @@ export const DURATION_PATTERN =
 export const SIZE_PATTERN = '^[0-9]+(\\.[0-9]{1,6})?(B|[kKMGT](i|iB|B))$';
 export const CPU_PATTERN = '^([0-9]+m|[0-9]+(\\.[0-9]{1,3})?)$';
 export const PERCENT_PATTERN = '^([1-9][0-9]?|100)%$';
+/** Tags of services: they stand in lists and in files of other programs. */
+export const TAG_PATTERN = '^[A-Za-z0-9]([A-Za-z0-9._=:/-]{0,61}[A-Za-z0-9])?$';
+/** A host name outside, in lower or upper case. */
+export const HOST_NAME_PATTERN =
+  '^(?=.{1,253}$)[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?(\\.[A-Za-z0-9]([A-Za-z0-9-]{0,61}[A-Za-z0-9])?)*$';

@@ -159,6 +159,16 @@ const table = {
     severity: 'error',
     advice: 'Add the port under `ports`, or correct its name.',
   },
+  'service-twice': {
+    title: 'Two services of one name in one place',
+    severity: 'error',
+    advice: 'Give each service a `name` of its own.',
+  },
+  'address-form': {
+    title: 'An address outside the cluster that cannot be read',
+    severity: 'error',
+    advice: 'Write an IPv4 address, an IPv6 address, or a host name.',
+  },
   'check-kind': {
     title: 'A check that asks for nothing, or for several things',
     severity: 'error',

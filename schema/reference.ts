@@ -149,6 +149,7 @@ const sections = (): readonly Section[] => {
     other('nodes/&lt;node&gt;.yaml', 'node'),
     other('namespaces/&lt;namespace&gt;.yaml', 'namespace'),
     other('`quota`', 'namespace', ['quota']),
+    other('`services` outside the cluster, one of them', 'namespace', ['services', '*']),
   ];
 };
 
@@ -209,6 +210,7 @@ const unitWords: Readonly<Record<string, string>> = {
   cpu: 'CPU',
   name: 'name',
   'node-name': 'name',
+  address: 'address, or host name',
   parallel: 'number or percentage',
   volume: '`name:/path` or `/host:/path`, with `:ro` for read-only',
   'host-path': 'path, with `:ro` for read-only',

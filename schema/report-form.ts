@@ -5,6 +5,7 @@
 import Type, { type TSchema } from 'typebox';
 import { LIFECYCLES } from './lifecycle.ts';
 import { NAME_PATTERN, NODE_NAME_PATTERN } from './patterns.ts';
+import { GROUP_SERVICES } from './services.ts';
 import { VOLUME_FOLDER_PATTERN } from './ids.ts';
 import { HELD_ALLOCATIONS, NODE_FETCHES } from './wire.ts';
 
@@ -126,6 +127,9 @@ const group = Type.Object({
   stopAfterMs: ms,
   singleton: Type.Boolean(),
   shutdownDelayMs: ms,
+  services: Type.Optional(
+    listOf(Type.Object({ name, port: name, tags: listOf(shortText) }), GROUP_SERVICES),
+  ),
   volumes: listOf(Type.Object({ name, onLoss })),
   tasks: Type.Array(task, { minItems: 1, maxItems: PARTS }),
   ask: resources,
@@ -186,6 +190,7 @@ const changed = Type.Object({
   bodyHash: hash,
   phase: oneOf('pending', 'running', 'stopping', 'dead'),
   health,
+  wasHealthy: Type.Optional(Type.Literal(true)),
   everHealthy: Type.Boolean(),
   tasks: listOf(
     Type.Object({

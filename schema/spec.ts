@@ -3,6 +3,8 @@
 // In: nothing. Out: types only. Not here: how a file becomes this (reconciler/desired), what a node
 // is told (schema/orders.ts).
 
+import type { ServiceSpec } from './services.ts';
+
 /** Milliseconds. Durations and ages; never an instant of the calendar. */
 export type Ms = number;
 
@@ -185,6 +187,8 @@ export interface GroupSpec {
   readonly stopAfterMs: Ms;
   readonly singleton: boolean;
   readonly shutdownDelayMs: Ms;
+  /** Names under which its copies are found, sorted by name; absent: none. */
+  readonly services?: readonly ServiceSpec[];
   /** Named volumes of all tasks, by name. */
   readonly volumes: readonly { readonly name: string; readonly onLoss: 'wait' | 'recreate' }[];
   readonly tasks: readonly TaskSpec[];

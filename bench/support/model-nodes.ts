@@ -51,6 +51,7 @@ export const modelNodes = (names: readonly string[], now: () => number): NodesPo
       setImmediate(obey, orders);
       return true;
     },
+    publish: () => undefined,
     watch: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);

@@ -16,6 +16,8 @@ export interface NodeLayout {
 export const SIGNING_KEY = 'signing-key';
 /** The cluster's certificate authority, and who has joined: worth a backup, as the key is. */
 export const AUTHORITY_FOLDER = 'authority';
+/** Beside the control socket: HTTP for programs. */
+export const API_SOCKET = 'api.sock';
 
 export interface Layout {
   readonly root: string;

@@ -9,6 +9,7 @@ import type { AllocationBody } from '../../schema/orders.ts';
 import type { PrepareAsk } from '../ports.ts';
 import type { NodeFacts } from './inventory.ts';
 import type { OwnNetwork } from './network.ts';
+import { resolvConfOf } from './resolv-conf.ts';
 
 export const generatedPaths = ['/etc/hosts', '/etc/hostname', '/etc/resolv.conf'] as const;
 
@@ -51,6 +52,6 @@ const generatedFiles = (
   return [
     { path: '/etc/hosts', content: hosts },
     { path: '/etc/hostname', content: `${body.allocation}\n` },
-    { path: '/etc/resolv.conf', content: node.resolvConf },
+    { path: '/etc/resolv.conf', content: resolvConfOf(body, node) },
   ];
 };

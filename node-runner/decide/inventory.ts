@@ -25,8 +25,10 @@ export interface NodeFacts {
   readonly attributes: readonly (readonly [string, string])[];
   /** cgroup under which every allocation has its own, such as `/purser/<node>`. */
   readonly cgroupParent: string;
-  /** Content of /etc/resolv.conf in containers that have a network of their own. */
+  /** The machine's /etc/resolv.conf, without servers that only the machine reaches. */
   readonly resolvConf: string;
+  /** Where the runner answers DNS for allocations on its bridge; absent: it does not. */
+  readonly dnsAddress?: string;
   /** No pull while less is free; above it nothing is cleaned up. */
   readonly diskReserveBytes: number;
 }

@@ -152,6 +152,7 @@ const allocationReport = (
     body,
     phase,
     health,
+    ...(health === 'unproven' && mark.healthySince !== null ? { wasHealthy: true as const } : {}),
     everHealthy: mark.firstHealthyAt !== null,
     tasks: body.spec.tasks.map((spec, position) => ({
       ...taskReport({ mark, spec, task: mark.tasks[position] }, inventory),

@@ -15,8 +15,8 @@ import type {
 import { LinkServiceDefinition } from '../../schema/generated/purser/link/v1/link.ts';
 import { TLS_SCHEME } from '../../schema/identity.ts';
 import type { NodeOrders, NodeReport } from '../../schema/orders.ts';
+import { type Catalogue, EMPTY_CATALOGUE } from '../../schema/services.ts';
 import type { Ms } from '../../schema/spec.ts';
-import { checkAsk } from '../../schema/streams.ts';
 import type { SentReports } from '../../schema/wire.ts';
 import {
   aged,
@@ -28,17 +28,27 @@ import {
 } from '../../schema/wire.ts';
 import type { LinkPort, RunnerClock, RunnerLog } from '../ports.ts';
 import { readIdentity } from './identity.ts';
+import { createCatalogueReader, type CatalogueReader } from './link-catalogue.ts';
 import { credentialsOf, TLS_CHANNEL } from './tls.ts';
 import type { ServeStream } from './link-streams.ts';
-import { attachStream } from './link-streams.ts';
+import { openStream } from './link-streams.ts';
+import { openPlaces, type Places } from './places.ts';
 
 export interface LinkOptions {
   readonly address: string;
+  /** More than one address, perhaps; absent: that one. */
+  readonly places?: Places;
   readonly cluster: string;
   readonly node: string;
+  /** Of this program, told in the hello; absent: it tells none. */
+  readonly release?: string;
   readonly clock: RunnerClock;
   readonly log: RunnerLog;
   readonly serve: ServeStream;
+  /** Is given each new catalogue of services; the last one counts while the link is cut. */
+  readonly catalogue?: (catalogue: Catalogue) => void;
+  /** The last one of the run before; absent: none. */
+  readonly lastCatalogue?: Catalogue;
   /** Folder of the certificate, for an address that begins with `tls:`. */
   readonly identity?: string;
 }
@@ -58,6 +68,12 @@ const DIAL_LONGEST_MS = 5000;
  */
 const DIAL_SOON_MS = 250;
 const SOON_FOR_MS = 15_000;
+/** A wait is so much longer or shorter: nodes that were cut off together do not dial together. */
+const DIAL_JITTER = 0.2;
+/** Where there are several reconcilers, each knock is at another one's door, which may hold it. */
+const SEVERAL_LONGEST_MS = 1000;
+/** One that says nothing for so long is left for another; a standby speaks after two seconds. */
+const FIRST_FRAME_MS = 6000;
 
 const CHANNEL_OPTIONS = {
   'grpc.keepalive_time_ms': 5000,
@@ -74,26 +90,43 @@ interface Waiting {
   readonly at: Ms;
 }
 
+type Options = LinkOptions & { readonly places: Places };
+
 interface State {
   /** The newest report, kept for the start of the next session. */
   newest: Waiting | null;
   /** It was not sent yet. */
   fresh: boolean;
   orders: NodeOrders | null;
+  /** Orders were handed on since the last session began. */
+  handedOn: boolean;
+  /** Reports of that time and before do not say what became of them; null: there were none. */
+  staleAt: Ms | null;
   acknowledged: Ms | null;
   /** When the present stream was opened, and how to end it. */
   stream: { readonly openedAt: Ms; readonly end: () => void } | null;
+  /** The present or the last stream brought an answer to a report. */
+  isGood: boolean;
+  /** Who leads, as the last stream said: `host:port`, '' where it did not. */
+  leader: string;
   wakeSender: () => void;
+  readonly known: { catalogue: Catalogue };
 }
 
-export const createLink = (options: LinkOptions): Link => {
+export const createLink = (given: LinkOptions): Link => {
+  const options = { ...given, places: given.places ?? openPlaces([given.address], null) };
   const state: State = {
     newest: null,
     fresh: false,
     orders: null,
+    handedOn: false,
+    staleAt: null,
     acknowledged: null,
     stream: null,
+    isGood: false,
+    leader: '',
     wakeSender: () => undefined,
+    known: { catalogue: options.lastCatalogue ?? EMPTY_CATALOGUE },
   };
   const listeners = new Set<() => void>();
   const wake = () => {
@@ -105,16 +138,22 @@ export const createLink = (options: LinkOptions): Link => {
       take: () => {
         const taken = state.orders;
         state.orders = null;
+        state.handedOn ||= taken !== null;
         return taken;
       },
+      wantsReport: () => state.stream !== null && state.staleAt !== null,
       report: (report, at) => {
         state.newest = { report, at };
         state.fresh = true;
+        if (state.staleAt !== null && at > state.staleAt) state.staleAt = null;
         state.wakeSender();
       },
       acknowledged: () => state.acknowledged,
       renew: (openedBefore) => {
-        if (state.stream !== null && state.stream.openedAt < openedBefore) state.stream.end();
+        if (state.stream === null || state.stream.openedAt >= openedBefore) return;
+        // What it brought is as old as the silence.
+        state.orders = null;
+        state.stream.end();
       },
       watch: (listener) => {
         listeners.add(listener);
@@ -130,7 +169,7 @@ interface Dialling {
   readonly wake: () => void;
 }
 
-const dialForEver = async (options: LinkOptions, state: State, dialling: Dialling) => {
+const dialForEver = async (options: Options, state: State, dialling: Dialling) => {
   let wait = DIAL_FIRST_MS;
   let lostAt: Ms | null = null;
   while (!dialling.signal.aborted) {
@@ -145,8 +184,13 @@ const dialForEver = async (options: LinkOptions, state: State, dialling: Diallin
     const lasted = now - began > DIAL_LONGEST_MS;
     if (lasted) lostAt = now;
     const soon = lostAt !== null && now - lostAt < SOON_FOR_MS;
-    wait = Math.min(lasted ? DIAL_FIRST_MS : wait * 2, soon ? DIAL_SOON_MS : DIAL_LONGEST_MS);
-    await untilNextDial(options.address, wait, dialling.signal);
+    const { places } = options;
+    const most = places.all().length > 1 ? SEVERAL_LONGEST_MS : DIAL_LONGEST_MS;
+    wait = Math.min(lasted ? DIAL_FIRST_MS : wait * 2, soon ? DIAL_SOON_MS : most);
+    const jittered = wait * (1 + DIAL_JITTER * (2 * Math.random() - 1));
+    // One that answered well is most likely being started again; it is left at the second try.
+    if (!state.isGood || state.leader !== '') places.next(state.leader);
+    await untilNextDial(places.now(), jittered, dialling.signal);
   }
 };
 
@@ -183,7 +227,7 @@ const whenMade = (file: string, call: () => void): (() => void) => {
   }
 };
 
-const session = async (options: LinkOptions, state: State, dialling: Dialling) => {
+const session = async (options: Options, state: State, dialling: Dialling) => {
   const channel = channelOf(options);
   const client = createClientFactory().create(LinkServiceDefinition, channel);
   const over = new AbortController();
@@ -191,14 +235,27 @@ const session = async (options: LinkOptions, state: State, dialling: Dialling) =
   const sentAt = new Map<bigint, Ms>();
   const requests = outgoing(options, state, { signal, sentAt });
   state.stream = { openedAt: options.clock.now(), end: () => over.abort() };
-  // What the stream before brought and nobody took: this one brings it anew.
+  // What the stream before brought and nobody took: this one brings it anew. What was taken stands
+  // in the first report, or the reconciler would order the same elsewhere.
   state.orders = null;
+  Object.assign(state, { isGood: false, leader: '' });
+  const silence =
+    options.places.all().length > 1 ? setTimeout(() => over.abort(), FIRST_FRAME_MS) : undefined;
+  if (state.handedOn) state.staleAt = options.clock.now();
+  state.handedOn = false;
+  dialling.wake();
   try {
     const parts: Buffer[] = [];
+    const catalogues = createCatalogueReader(state.known);
     for await (const response of client.session(requests, { signal })) {
-      receive({ options, state, client, parts, sentAt, signal, wake: dialling.wake }, response);
+      clearTimeout(silence);
+      receive(
+        { options, state, client, parts, catalogues, sentAt, signal, wake: dialling.wake },
+        response,
+      );
     }
   } finally {
+    clearTimeout(silence);
     over.abort();
     state.stream = null;
     state.wakeSender();
@@ -207,7 +264,8 @@ const session = async (options: LinkOptions, state: State, dialling: Dialling) =
 };
 
 /** The certificate is read anew for each dial: it may have been renewed. */
-const channelOf = ({ address, identity }: LinkOptions): Channel => {
+const channelOf = ({ places, identity }: Options): Channel => {
+  const address = places.now();
   if (!address.startsWith(TLS_SCHEME)) {
     return createChannel(targetOf(address), undefined, CHANNEL_OPTIONS);
   }
@@ -229,16 +287,20 @@ interface Sending {
  * overtaken.
  */
 const outgoing = async function* outgoing(
-  options: LinkOptions,
+  options: Options,
   state: State,
   { signal, sentAt }: Sending,
 ): AsyncGenerator<SessionRequest> {
-  const { cluster, node, clock } = options;
-  yield { frame: { $case: 'hello', value: { protocol: LINK_PROTOCOL, cluster, node } } };
+  const { cluster, node, release = '', clock } = options;
+  const term = BigInt(options.places.followed());
+  const hello = { protocol: LINK_PROTOCOL, cluster, node, release, term };
+  yield { frame: { $case: 'hello', value: hello } };
   let sent: SentReports | null = null;
   let sequence = 0n;
   while (!signal.aborted) {
-    if (state.newest === null || (sent !== null && !state.fresh)) {
+    const waits =
+      state.newest === null || state.staleAt !== null || (sent !== null && !state.fresh);
+    if (waits || state.newest === null) {
       await new Promise<void>((resolve) => {
         state.wakeSender = resolve;
         if (signal.aborted) resolve();
@@ -263,10 +325,11 @@ const current = ({ report, at }: Waiting, now: Ms): NodeReport => ({
 });
 
 interface Receiving {
-  readonly options: LinkOptions;
+  readonly options: Options;
   readonly state: State;
   readonly client: LinkServiceClient;
   readonly parts: Buffer[];
+  readonly catalogues: CatalogueReader;
   readonly sentAt: Map<bigint, Ms>;
   readonly signal: AbortSignal;
   readonly wake: () => void;
@@ -276,6 +339,7 @@ const receive = (receiving: Receiving, { frame }: SessionResponse): void => {
   const { options, state, client, sentAt, signal, wake } = receiving;
   switch (frame?.$case) {
     case 'ack':
+      state.isGood = true;
       state.acknowledged = sentAt.get(frame.value.sequence) ?? state.acknowledged;
       for (const sequence of sentAt.keys()) {
         if (sequence <= frame.value.sequence) sentAt.delete(sequence);
@@ -288,18 +352,33 @@ const receive = (receiving: Receiving, { frame }: SessionResponse): void => {
       wake();
       return;
     }
+    case 'catalogue': {
+      const read = receiving.catalogues.take(frame.value);
+      if (read.kind === 'whole') options.catalogue?.(read.catalogue);
+      if (read.kind !== 'wrong') return;
+      // A new session brings it whole.
+      options.log.error({ reason: read.why }, 'a catalogue of services could not be taken in');
+      state.stream?.end();
+      return;
+    }
     case 'open': {
       const { log, serve, node } = options;
-      const ask = checkAsk(frame.value.ask);
-      if (ask?.node !== node) {
-        log.warn({}, 'a stream that is none of this node was asked for; it is not opened');
-        return;
-      }
-      void attachStream({ client, stream: frame.value.stream, ask, serve, log, signal });
+      void openStream(frame.value, node, { client, serve, log, signal });
       return;
     }
     case 'refusal':
       options.log.error({ reason: frame.value.message }, 'the reconciler refuses this runner');
+      return;
+    case 'welcome': {
+      const { term, reconcilers } = frame.value;
+      if (options.places.follow({ term: Number(term), reconcilers })) return;
+      const followed = options.places.followed();
+      options.log.warn({ term: Number(term), followed }, 'a leader of the past was left');
+      state.stream?.end();
+      return;
+    }
+    case 'redirect':
+      state.leader = frame.value.leader;
       return;
     case undefined:
   }

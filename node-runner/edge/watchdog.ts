@@ -60,19 +60,26 @@ export const createWatchdog = (options: WatchdogOptions): Watchdog => {
     }
     isPrepared = true;
   };
+  const set = async (deadlines: readonly WatchdogDeadline[]): Promise<void> => {
+    if (!isPrepared) await prepare();
+    if (deadlines.length === 0) return rm(file, { force: true });
+    await writeFileAtomic(file, textOf(clock.bootId, deadlines), { mode: 0o600, fsync: false });
+    if ((await runningPid(pidFile, script)) !== null) return;
+    const args = [script, file, clock.bootId, String(pauseSeconds)];
+    const child = spawn('/bin/sh', args, { detached: true, stdio: 'ignore', cwd: '/' });
+    // Without /bin/sh there is no watchdog; the caller is told by the missing pid.
+    child.on('error', () => undefined);
+    child.unref();
+    if (child.pid === undefined) throw new Error('the watchdog could not be started: no /bin/sh');
+    await writeFileAtomic(pidFile, String(child.pid), { mode: 0o600, fsync: false });
+  };
+  // One after the other: an older set that ends later would take back what a start waited for.
+  let last: Promise<unknown> = Promise.resolve();
   return {
-    set: async (deadlines) => {
-      if (!isPrepared) await prepare();
-      if (deadlines.length === 0) return rm(file, { force: true });
-      await writeFileAtomic(file, textOf(clock.bootId, deadlines), { mode: 0o600, fsync: false });
-      if ((await runningPid(pidFile, script)) !== null) return;
-      const args = [script, file, clock.bootId, String(pauseSeconds)];
-      const child = spawn('/bin/sh', args, { detached: true, stdio: 'ignore', cwd: '/' });
-      // Without /bin/sh there is no watchdog; the caller is told by the missing pid.
-      child.on('error', () => undefined);
-      child.unref();
-      if (child.pid === undefined) throw new Error('the watchdog could not be started: no /bin/sh');
-      await writeFileAtomic(pidFile, String(child.pid), { mode: 0o600, fsync: false });
+    set: (deadlines) => {
+      const next = last.then(() => set(deadlines));
+      last = next.catch(() => undefined);
+      return next;
     },
   };
 };

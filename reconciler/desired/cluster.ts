@@ -11,7 +11,8 @@ import type {
   NodeFile,
 } from '../../schema/documents/cluster.ts';
 import type { ClusterSpec, ExpectedNode, NamespaceSpec } from '../../schema/desired.ts';
-import { compareText } from '../../schema/ids.ts';
+import { byName, compareText } from '../../schema/ids.ts';
+import { namesOnce } from '../../schema/lifecycle.ts';
 import { parseHostPath } from '../../schema/references.ts';
 import type { CommitInfo, Files } from '../../schema/source.ts';
 import type { CommitRef } from '../../schema/desired.ts';
@@ -91,7 +92,20 @@ export const namespaceSpec = (name: string, file: NamespaceFile | null): Namespa
   quota: quotaOf(file),
   evidence: file?.evidence ?? 'codes',
   ...(file?.plan_visibility === 'full' ? { planVisibility: 'full' } : {}),
+  ...externalOf(file),
 });
+
+const externalOf = (file: NamespaceFile | null): Pick<NamespaceSpec, 'external'> => {
+  const services = file?.services ?? [];
+  if (services.length === 0) return {};
+  const external = services.map(({ name, address, addresses, port, tags = [] }) => ({
+    name,
+    addresses: namesOnce(addresses ?? (address === undefined ? [] : [address])),
+    port,
+    tags: namesOnce(tags),
+  }));
+  return { external: byName(external) };
+};
 
 /** A resource that the quota does not name is not limited: the largest integer that is exact. */
 const UNLIMITED = Number.MAX_SAFE_INTEGER;

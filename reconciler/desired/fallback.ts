@@ -19,20 +19,36 @@ export const underHead = (settled: JobSpec, head: JobSpec): JobSpec => ({
 });
 
 /** The fields of rules 2.2 are HEAD's. */
-const groupUnderHead = (settled: GroupSpec, head: GroupSpec): GroupSpec => ({
-  ...settled,
-  count: head.count,
-  scale: head.scale,
-  constraints: head.constraints,
-  spread: head.spread,
-  restart: head.restart,
-  reschedule: head.reschedule,
-  stopAfterMs: head.stopAfterMs,
-  singleton: head.singleton,
-  shutdownDelayMs: head.shutdownDelayMs,
-  labels: head.labels,
-  tasks: settled.tasks.map((task) => taskUnderHead(task, head)),
-});
+const groupUnderHead = (settled: GroupSpec, head: GroupSpec): GroupSpec => {
+  const { services: _own, ...rest } = settled;
+  return {
+    ...rest,
+    count: head.count,
+    scale: head.scale,
+    constraints: head.constraints,
+    spread: head.spread,
+    restart: head.restart,
+    reschedule: head.reschedule,
+    stopAfterMs: head.stopAfterMs,
+    singleton: head.singleton,
+    shutdownDelayMs: head.shutdownDelayMs,
+    ...servicesUnderHead(settled, head),
+    labels: head.labels,
+    tasks: settled.tasks.map((task) => taskUnderHead(task, head)),
+  };
+};
+
+/** HEAD's, but for one at a port that the settled version has not: there its own counts. */
+const servicesUnderHead = (
+  { services: own = [], ports }: GroupSpec,
+  head: GroupSpec,
+): Pick<GroupSpec, 'services'> => {
+  const has = new Set(ports.map(({ name }) => name));
+  const services = (head.services ?? []).flatMap(
+    (now) => (has.has(now.port) ? now : own.find(({ name }) => name === now.name)) ?? [],
+  );
+  return services.length === 0 ? {} : { services };
+};
 
 const taskUnderHead = (task: TaskSpec, head: GroupSpec): TaskSpec => {
   const now = head.tasks.find(({ name }) => name === task.name);

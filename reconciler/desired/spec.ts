@@ -5,6 +5,7 @@
 // (product, defaults).
 // Not here: what forms the version (version.ts), what is wrong with a job (draft.ts, policy.ts).
 
+import { serviceName } from '../../schema/check-services.ts';
 import type { GroupFile } from '../../schema/documents/group.ts';
 import type { JobFile } from '../../schema/documents/job.ts';
 import type { CheckFile, TaskFile } from '../../schema/documents/task.ts';
@@ -131,6 +132,7 @@ const groupSpec = ({
     stopAfterMs: duration(written.stop_after, 0),
     singleton: written.singleton ?? false,
     shutdownDelayMs: duration(written.shutdown_delay, 0),
+    ...servicesOf(name, written),
     volumes: namedVolumes(tasks),
     tasks,
     ask: { cpuMilli: mostAtOnce(tasks, 'cpuMilli'), memoryBytes: mostAtOnce(tasks, 'memoryBytes') },
@@ -183,6 +185,20 @@ const portSpecs = ({ ports = {} }: GroupFile): GroupSpec['ports'] =>
         : { name, port: port.port, host: port.host ?? null },
     )
     .toSorted((a, b) => compareText(a.name, b.name));
+
+/** Nothing where there are none, so that bodies of groups without services stay as they were. */
+const servicesOf = (
+  group: string,
+  { services = [], ports = {} }: GroupFile,
+): Pick<GroupSpec, 'services'> => {
+  if (services.length === 0) return {};
+  const specs = services.map((service) => ({
+    name: serviceName(service, group),
+    port: service.port ?? Object.keys(ports)[0] ?? '',
+    tags: namesOnce(service.tags ?? []),
+  }));
+  return { services: specs.toSorted((a, b) => compareText(a.name, b.name)) };
+};
 
 const restartAndReschedule = ({
   restart = {},

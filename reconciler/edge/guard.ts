@@ -13,7 +13,8 @@ import { checkAsk, type StreamAsk } from '../../schema/streams.ts';
 import type { LogPort } from '../ports.ts';
 import type { Membership } from './authority/membership.ts';
 import { createTurns } from './door/turns.ts';
-import { tokenOf } from './tls.ts';
+import { PEERS } from './peers.ts';
+import { isReconciler, tokenOf } from './tls.ts';
 
 /** What is read; whatever is not named here or below is for `admin` alone. */
 const VIEWED = new Set([
@@ -25,6 +26,7 @@ const VIEWED = new Set([
   'history',
   'resolve',
   'rollback',
+  'services',
 ]);
 const OPERATED = new Set(['commit', 'record']);
 
@@ -33,6 +35,7 @@ export const roleOf = (method: string): Role =>
   VIEWED.has(method) ? 'view' : OPERATED.has(method) ? 'operate' : 'admin';
 
 export interface GuardOptions {
+  readonly cluster: string;
   readonly membership: Pick<Membership, 'check'>;
   readonly log: LogPort;
 }
@@ -44,11 +47,15 @@ export const guardControl = (
   const turns = createTurns();
   return {
     call: async (request, context) => {
-      const token = allow(options, context, {
-        least: roleOf(request.method),
-        what: request.method,
-      });
-      return turns.take(token, () => control.call(request, context));
+      if (request.method === PEERS) {
+        if (isReconciler(context.metadata, options.cluster)) return control.call(request, context);
+        throw new ServerError(
+          Status.PERMISSION_DENIED,
+          'only reconcilers of this cluster may ask it',
+        );
+      }
+      allow(options, context, { least: roleOf(request.method), what: request.method });
+      return turns.take(tokenIdOf(context), () => control.call(request, context));
     },
     watch: async function* watch(request, context) {
       const asked = { least: roleOf(request.method), what: request.method };
@@ -72,6 +79,9 @@ export const guardControl = (
   };
 };
 
+const tokenIdOf = ({ metadata }: CallContext): string =>
+  parseToken(tokenOf(metadata.get('authorization')))?.id ?? '';
+
 const again = async function* again(
   first: AttachRequest,
   rest: AsyncIterator<AttachRequest>,
@@ -88,26 +98,38 @@ interface Asked {
   readonly what: string;
 }
 
-/** The token's name. Throws ServerError where it does not allow what is asked. */
-const allow = ({ membership, log }: GuardOptions, context: CallContext, asked: Asked): string => {
-  const refuse = (status: Status, why: string): never => {
-    log.warn({ address: context.peer, asked: asked.what, why }, 'a caller was refused');
-    throw new ServerError(status, why);
-  };
-  const token = parseToken(tokenOf(context.metadata.get('authorization')));
+/** Throws ServerError where the caller's token does not allow what is asked. */
+const allow = ({ membership, log }: GuardOptions, context: CallContext, asked: Asked): void => {
+  const refusal = refusalOf(membership, context.metadata.get('authorization'), asked.least);
+  if (refusal === null) return;
+  const { isKnown, why } = refusal;
+  log.warn({ address: context.peer, asked: asked.what, why }, 'a caller was refused');
+  throw new ServerError(isKnown ? Status.PERMISSION_DENIED : Status.UNAUTHENTICATED, why);
+};
+
+export interface Refusal {
+  /** Its token is good, and does not allow it. */
+  readonly isKnown: boolean;
+  readonly why: string;
+}
+
+/** Why a caller with these words as its authorization may not do it; null when it may. */
+export const refusalOf = (
+  membership: GuardOptions['membership'],
+  authorization: string | undefined,
+  least: Role,
+): Refusal | null => {
+  const token = parseToken(tokenOf(authorization));
   if (token === null) {
-    return refuse(
-      Status.UNAUTHENTICATED,
-      "show a token in PURSER_TOKEN: `purser node token --role view` makes one, on the reconciler's machine",
-    );
+    const why =
+      "show a token in PURSER_TOKEN: `purser node token --role view` makes one, on the reconciler's machine";
+    return { isKnown: false, why };
   }
   const checked = membership.check(token);
-  if (checked.kind === 'refused') return refuse(Status.UNAUTHENTICATED, checked.why);
+  if (checked.kind === 'refused') return { isKnown: false, why: checked.why };
   const { kind } = checked.given;
   const has = ROLES.findIndex((role) => role === kind);
-  if (has >= ROLES.indexOf(asked.least)) return token.id;
-  return refuse(
-    Status.PERMISSION_DENIED,
-    `a token of kind ${kind} may not do this: it needs one of --role ${asked.least}`,
-  );
+  if (has >= ROLES.indexOf(least)) return null;
+  const why = `a token of kind ${kind} may not do this: it needs one of --role ${least}`;
+  return { isKnown: true, why };
 };

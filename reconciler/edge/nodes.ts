@@ -9,7 +9,7 @@ import type {
   SessionRequest,
   SessionResponse,
 } from '../../schema/generated/purser/link/v1/link.ts';
-import type { HeardNode, UnchangedFacts } from '../../schema/live.ts';
+import type { HeardNode, LeftOut, UnchangedFacts } from '../../schema/live.ts';
 import type { NodeOrders, NodeReport } from '../../schema/orders.ts';
 import type { Ms } from '../../schema/spec.ts';
 import { checkHello, checkReport } from '../../schema/check-report.ts';
@@ -17,12 +17,15 @@ import {
   applyReport,
   FRAME_BYTES,
   HELD_ALLOCATIONS,
+  leftOutBy,
   LINK_PROTOCOL,
   ordersHash,
+  type ReportFrame,
   unchangedFacts,
 } from '../../schema/wire.ts';
 import { compareText } from '../../schema/ids.ts';
-import type { ClockPort, LogPort, NodesPort } from '../ports.ts';
+import type { ClockPort, LeadPort, LogPort, NodesPort } from '../ports.ts';
+import { type Catalogues, createCatalogues } from './catalogues.ts';
 import type { Outbox } from './outbox.ts';
 import { createOutbox } from './outbox.ts';
 import type { Streams } from './streams.ts';
@@ -30,6 +33,11 @@ import { createStreams } from './streams.ts';
 
 interface Session {
   readonly outbox: Outbox<SessionResponse>;
+  /** By which we led when it began, and what it was told of where reconcilers are. */
+  readonly term: number | null;
+  told: string;
+  /** The newest catalogue is for this runner too. */
+  readonly offer: () => void;
 }
 
 interface Entry {
@@ -39,6 +47,7 @@ interface Entry {
   receivedAt: Ms;
   session: Session | null;
   sent: NodeOrders | null;
+  leftOut: readonly LeftOut[];
   /** The first report of the session has come. */
   heard: boolean;
 }
@@ -59,6 +68,8 @@ export interface NodesOptions {
   readonly cluster: string;
   readonly clock: ClockPort;
   readonly log: LogPort;
+  /** Absent: there is one reconciler, which leads. */
+  readonly lead?: LeadPort;
 }
 
 /** Room for the frame around a chunk of orders. */
@@ -68,17 +79,24 @@ const FRAME_OVERHEAD_BYTES = 1024;
 interface Shared {
   readonly options: NodesOptions;
   readonly entries: Map<string, Entry>;
+  readonly catalogues: Catalogues;
+  readonly wake: (isNews: boolean) => void;
+}
+
+interface Listener {
   readonly wake: () => void;
+  readonly quiet: () => void;
 }
 
 export const createNodes = (options: NodesOptions): Nodes => {
   const entries = new Map<string, Entry>();
-  const listeners = new Set<() => void>();
-  const startedAt = options.clock.now();
-  const wake = () => {
-    for (const listener of listeners) listener();
+  const listeners = new Set<Listener>();
+  let startedAt = options.clock.now();
+  const wake = (isNews: boolean) => {
+    for (const { wake: ring, quiet } of listeners) (isNews ? ring : quiet)();
   };
-  const shared = { options, entries, wake };
+  const catalogues = createCatalogues();
+  const shared = { options, entries, catalogues, wake };
   const streams = createStreams((node, stream, ask) => {
     const bytes = Buffer.from(JSON.stringify(ask));
     return entries.get(node)?.session?.outbox.push(openFrame(stream, bytes)) ?? false;
@@ -88,23 +106,51 @@ export const createNodes = (options: NodesOptions): Nodes => {
       const outbox = createOutbox<SessionResponse>();
       context.signal.addEventListener('abort', outbox.close, { once: true });
       // The call ends with its answers, and with it what is still to be read.
-      void read(shared, { requests, outbox, admits: admit(context) });
+      const { signal } = context;
+      void read(shared, { requests, outbox, signal, admits: admit(context) });
       yield* outbox.frames();
     },
     attach: (requests, context) => streams.attach(requests, admit(context)),
   });
 
+  // A new leader begins as a reconciler that was started: with nothing heard. One that leads no more
+  // takes nothing in, and lets its runners look for another.
+  options.lead?.watch(() => {
+    startedAt = options.clock.now();
+    for (const entry of entries.values()) {
+      if (entry.session !== null) redirect(entry.session.outbox, options.lead);
+      entry.session = null;
+    }
+    entries.clear();
+    wake(true);
+  });
+  const leads = () => options.lead === undefined || options.lead.term() !== null;
+
   return {
     port: {
-      heard: () => ({ startedAt, nodes: heardNodes(entries) }),
+      heard: () =>
+        leads()
+          ? { startedAt, nodes: heardNodes(entries) }
+          : { startedAt: options.clock.now(), nodes: [] },
       send: (orders) => {
+        if (!leads()) return false;
         const entry = entries.get(orders.node);
         if (entry === undefined || entry.session === null || !entry.heard) return false;
+        const { sent, leftOut, report } = entry;
+        if (report !== null) entry.leftOut = leftOutBy(orders, { sent, leftOut, report });
         entry.sent = orders;
         entry.session.outbox.replace(orderFrames(orders));
         return true;
       },
-      watch: (listener) => {
+      publish: (catalogue, mayTell) => {
+        catalogues.publish(catalogue);
+        // Also where it is the same: one that might not be told before may be now.
+        for (const { node, session, heard } of entries.values()) {
+          if (session !== null && heard && mayTell(node)) session.offer();
+        }
+      },
+      watch: (ring, quiet = ring) => {
+        const listener = { wake: ring, quiet };
         listeners.add(listener);
         return () => listeners.delete(listener);
       },
@@ -119,23 +165,32 @@ interface Reading {
   readonly requests: AsyncIterable<SessionRequest>;
   readonly outbox: Outbox<SessionResponse>;
   readonly admits: Admits;
+  /** Aborted when the call ends. */
+  readonly signal: AbortSignal;
 }
 
 /** Takes in one session until it ends, however it ends. */
 const read = async (shared: Shared, reading: Reading): Promise<void> => {
   const { requests, outbox, admits } = reading;
-  const { log } = shared.options;
+  const { log, lead } = shared.options;
   let entry: Entry | null = null;
   try {
     for await (const { frame } of requests) {
       // Another session of this node began: what comes on this one counts no more.
       if (entry !== null && entry.session?.outbox !== outbox) break;
       if (frame?.$case === 'hello' && entry === null) {
-        entry = greet(shared, frame.value, reading);
+        entry = await greet(shared, frame.value, reading);
         if (entry === null) break;
       } else if (frame?.$case === 'report' && entry !== null) {
-        const problem = admits(entry.node) ?? take(entry, frame.value, shared.options);
-        if (problem !== null) {
+        // Neither taken in nor acknowledged: whoever leads may count this node as lost (rules 9.3).
+        if (lead !== undefined && lead.term() === null) {
+          redirect(outbox, lead);
+          break;
+        }
+        const refused = admits(entry.node);
+        const taken = refused === null ? take(entry, frame.value, shared.options) : { refused };
+        if ('refused' in taken) {
+          const problem = taken.refused;
           log.warn({ node: entry.node, problem }, 'a report was refused, and its session ended');
           refuse(outbox, `the report was refused: ${problem}`);
           break;
@@ -145,7 +200,8 @@ const read = async (shared: Shared, reading: Reading): Promise<void> => {
           log.warn({ node: entry.node }, 'a runner takes no answers, and its session was ended');
           break;
         }
-        shared.wake();
+        if (entry.session !== null) welcome(entry.session, lead);
+        shared.wake(taken.isNews);
       }
     }
   } catch (error) {
@@ -157,15 +213,15 @@ const read = async (shared: Shared, reading: Reading): Promise<void> => {
       if (entry.report === null) shared.entries.delete(entry.node);
     }
     outbox.close();
-    shared.wake();
+    shared.wake(true);
   }
 };
 
-const greet = (
-  { options, entries }: Shared,
+const greet = async (
+  { options, entries, catalogues }: Shared,
   hello: HelloFrame,
-  { outbox, admits }: Reading,
-): Entry | null => {
+  { outbox, admits, signal }: Reading,
+): Promise<Entry | null> => {
   const problem =
     helloProblem(hello, { cluster: options.cluster, known: entries }) ?? admits(hello.node);
   if (problem !== null) {
@@ -173,40 +229,77 @@ const greet = (
     refuse(outbox, problem);
     return null;
   }
+  const { lead } = options;
+  const standing = await lead?.standing(Number(hello.term), signal);
+  if (standing?.kind === 'follows') {
+    redirect(outbox, lead);
+    return null;
+  }
   const entry = entries.get(hello.node) ?? newEntry(hello.node);
   entries.set(hello.node, entry);
   // A second runner of this name, or the same one back: the newest counts.
   entry.session?.outbox.close();
-  entry.session = { outbox };
+  const offer = offering(catalogues, outbox);
+  entry.session = { outbox, term: standing?.term ?? null, told: '', offer };
+  welcome(entry.session, lead);
   entry.heard = false;
-  options.log.info({ node: hello.node }, 'a runner dialled in');
+  const release = RELEASE.test(hello.release) ? hello.release : 'unknown';
+  options.log.info({ node: hello.node, release }, 'a runner dialled in');
   return entry;
 };
 
-/** Takes one report in; what is wrong with it, or null. */
+/** What it is given is worked out when it takes it; until it is offered the newest, it waits. */
+const offering = ({ taker }: Catalogues, outbox: Outbox<SessionResponse>): (() => void) => {
+  const { isBehind, take } = taker();
+  let offered = false;
+  outbox.due(() => {
+    const frames = offered ? take() : [];
+    offered = false;
+    return frames;
+  });
+  return () => {
+    if (!isBehind()) return;
+    offered = true;
+    outbox.nudge();
+  };
+};
+
+/** `isNews`: it says more than that what was reported before grew older. */
+type Taken = { readonly isNews: boolean } | { readonly refused: string };
+
+/** Takes one report in, or says what is wrong with it. */
 const take = (
   entry: Entry,
   value: { readonly frame: Uint8Array },
   { cluster, clock }: NodesOptions,
-): string | null => {
+): Taken => {
   const now = clock.now();
   const bytes = value.frame.length;
   const checked = checkReport(parseJson(value.frame), { cluster, node: entry.node, bytes });
-  if (!checked.ok) return checked.why;
+  if (!checked.ok) return { refused: checked.why };
   const before = entry.heard ? entry.report : null;
   const applied = applyReport(before, now - entry.receivedAt, checked.frame);
-  if (!applied.ok) return applied.why;
+  if (!applied.ok) return { refused: applied.why };
   const { length } = applied.report.allocations;
-  if (length > HELD_ALLOCATIONS) return `${length} allocations, more than ${HELD_ALLOCATIONS}`;
+  if (length > HELD_ALLOCATIONS) {
+    return { refused: `${length} allocations, more than ${HELD_ALLOCATIONS}` };
+  }
   // The accepted set in the first report of a session says what became of what was sent before.
-  if (!entry.heard) entry.sent = null;
+  if (!entry.heard) Object.assign(entry, { sent: null, leftOut: [] });
   const { receivedAt, unchanged } = entry;
   entry.unchanged = unchangedFacts(
     before && { report: before, receivedAt, unchanged },
     checked.frame,
   );
   Object.assign(entry, { report: applied.report, receivedAt: now, heard: true });
-  return null;
+  return { isNews: before === null || isNews(before, checked.frame) };
+};
+
+/** The same code wrote both heads, so their fields stand in one order. */
+const isNews = (before: NodeReport, { whole, head, changed, removed }: ReportFrame): boolean => {
+  if (whole || changed.length > 0 || removed.length > 0) return true;
+  const { allocations: _, ...known } = before;
+  return JSON.stringify(known) !== JSON.stringify(head);
 };
 
 /** undefined when it is no JSON: then the check says so. */
@@ -222,7 +315,13 @@ interface HelloFrame {
   readonly protocol: number;
   readonly cluster: string;
   readonly node: string;
+  readonly release: string;
+  /** The highest that it has followed; 0: none. */
+  readonly term: bigint;
 }
+
+/** A runner's version, as it may stand in a log; 0.1.0 tells none. */
+const RELEASE = /^\d{1,5}\.\d{1,5}\.\d{1,5}$/;
 
 const newEntry = (node: string): Entry => ({
   node,
@@ -231,16 +330,18 @@ const newEntry = (node: string): Entry => ({
   receivedAt: 0,
   session: null,
   sent: null,
+  leftOut: [],
   heard: false,
 });
 
 const heardNodes = (entries: ReadonlyMap<string, Entry>): readonly HeardNode[] =>
   [...entries]
-    .flatMap(([node, { report, unchanged, receivedAt, session, sent, heard }]) =>
-      report === null
+    .flatMap(([node, { report, session, heard, unchanged, receivedAt, sent, leftOut }]) => {
+      const connected = session !== null && heard;
+      return report === null
         ? []
-        : [{ node, report, unchanged, receivedAt, connected: session !== null && heard, sent }],
-    )
+        : [{ node, report, unchanged, receivedAt, connected, sent, leftOut }];
+    })
     .toSorted((a, b) => compareText(a.node, b.node));
 
 /** Nodes that are remembered; clusters are made for 10,000 (SCOPE). */
@@ -266,6 +367,25 @@ const helloProblem = (
 
 const refuse = (outbox: Outbox<SessionResponse>, message: string): void => {
   outbox.push({ frame: { $case: 'refusal', value: { message } } });
+};
+
+/** By which term we lead, and where the others are: at first, and whenever that is news. */
+const welcome = (session: Session, lead: LeadPort | undefined): void => {
+  const reconcilers = lead?.places() ?? [];
+  const told = reconcilers.join();
+  if (session.term === null || session.told === told) return;
+  session.told = told;
+  const value = { term: BigInt(session.term), reconcilers: [...reconcilers] };
+  session.outbox.push({ frame: { $case: 'welcome', value } });
+};
+
+/** Ends a session: this reconciler does not lead. */
+const redirect = (outbox: Outbox<SessionResponse>, lead: LeadPort | undefined): void => {
+  const leader = lead?.leader() ?? null;
+  const message = leader === null ? 'nobody is known to lead' : `${leader.name} leads`;
+  const value = { leader: leader?.address ?? '', message };
+  outbox.push({ frame: { $case: 'redirect', value } });
+  outbox.close();
 };
 
 const openFrame = (stream: string, ask: Buffer): SessionResponse => ({

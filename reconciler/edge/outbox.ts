@@ -1,5 +1,5 @@
 // Frames waiting for one slow reader: acks and stream requests in order, orders conflated to the
-// newest set.
+// newest set, and before them what is worked out when the reader takes it.
 // In: frames. Out: an async iterable that the transport pulls at its own speed. Not here: what
 // frames mean.
 
@@ -8,6 +8,10 @@ export interface Outbox<Frame> {
   readonly push: (frame: Frame) => boolean;
   /** Replaces the frames of this key that were not taken yet. */
   readonly replace: (frames: readonly Frame[]) => void;
+  /** From now on asked for what is due whenever the reader takes frames. */
+  readonly due: (frames: () => readonly Frame[]) => void;
+  /** Something may be due. */
+  readonly nudge: () => void;
   readonly close: () => void;
   readonly frames: () => AsyncGenerator<Frame, void, undefined>;
 }
@@ -18,6 +22,7 @@ const WAITING_FRAMES = 10_000;
 export const createOutbox = <Frame>(): Outbox<Frame> => {
   let queue: Frame[] = [];
   let conflated: Frame[] = [];
+  let due: () => readonly Frame[] = () => [];
   let closed = false;
   let wake: () => void = () => undefined;
   const woken = () =>
@@ -35,6 +40,11 @@ export const createOutbox = <Frame>(): Outbox<Frame> => {
       conflated = [...frames];
       wake();
     },
+    due: (frames) => {
+      due = frames;
+      wake();
+    },
+    nudge: () => wake(),
     close: () => {
       closed = true;
       wake();
@@ -42,7 +52,7 @@ export const createOutbox = <Frame>(): Outbox<Frame> => {
     frames: async function* frames() {
       for (;;) {
         // What was said before the end is still delivered: the last frame may be a refusal.
-        const batch = closed ? queue : [...queue, ...conflated];
+        const batch = closed ? queue : [...queue, ...due(), ...conflated];
         queue = [];
         conflated = [];
         yield* batch;

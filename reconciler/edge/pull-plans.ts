@@ -84,8 +84,14 @@ interface Thread {
   readonly end: () => Promise<void>;
 }
 
-/** Bundled, it lies beside this very code (esbuild.mjs). */
-const ENTRY = new URL('./pull-worker.js', import.meta.url);
+/** Set where all of the reconciler is one file (cli/reconciler-file.ts). */
+declare const PURSER_ONE_FILE: true | undefined;
+
+/** Bundled, it lies beside this very code, or is the same file. */
+const ENTRY =
+  typeof PURSER_ONE_FILE === 'undefined'
+    ? new URL('./pull-worker.js', import.meta.url)
+    : new URL(import.meta.url);
 
 const startThread = (options: PullPlansOptions): Thread => {
   const { auth, memoryMib = MEMORY_MIB, planMs = null, entry = ENTRY, ...rest } = options;

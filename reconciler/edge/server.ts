@@ -75,26 +75,41 @@ export const listen = async <Service extends CompatServiceDefinition>(
   const problem = linkAddressProblem(address, { ownNamespace: await inOwnNamespace() });
   if (problem !== null) throw new Error(problem);
   const path = address.startsWith('unix:') ? address.slice('unix:'.length) : null;
-  if (path !== null) {
-    await mkdir(dirname(path), { recursive: true, mode: 0o700 });
-    if (await answers(path)) {
-      throw new Error(
-        `somebody answers at ${path} already: end that reconciler before another one`,
-      );
-    }
-    await rm(path, { force: true }); // a socket of a process that is gone
-  }
   const server = createServer(SERVER_OPTIONS);
   server.add(service, implementation);
-  const port = await server.listen(address);
-  if (path !== null) await chmod(path, 0o600);
+  if (path === null) {
+    const port = await server.listen(address);
+    return {
+      address: address.replace(/:\d+$/, `:${port}`),
+      stop: async () => server.forceShutdown(),
+    };
+  }
+  const release = await claimSocket(path, () => server.listen(address));
   return {
-    address: path === null ? address.replace(/:\d+$/, `:${port}`) : address,
+    address,
     stop: async () => {
       server.forceShutdown();
-      if (path !== null) await rm(path, { force: true });
+      await release();
     },
   };
+};
+
+/**
+ * Listens at a Unix socket of mode 0600; returns the way to take its file away. Throws where
+ * another process answers there.
+ */
+export const claimSocket = async (
+  path: string,
+  open: () => Promise<unknown>,
+): Promise<() => Promise<void>> => {
+  await mkdir(dirname(path), { recursive: true, mode: 0o700 });
+  if (await answers(path)) {
+    throw new Error(`somebody answers at ${path} already: end that reconciler before another one`);
+  }
+  await rm(path, { force: true }); // a socket of a process that is gone
+  await open();
+  await chmod(path, 0o600);
+  return () => rm(path, { force: true });
 };
 
 /** A socket whose process is gone refuses. */

@@ -14,9 +14,11 @@ import {
   name,
   schemaField,
   size,
+  tagsField,
   text,
   type WrittenOf,
 } from './field.ts';
+import { EXTERNAL_ADDRESSES, NAMESPACE_SERVICES } from '../services.ts';
 import { OWNERS_LENGTH_LIMIT } from '../owners.ts';
 import { NAME_PATTERN, NODE_NAME_PATTERN } from '../patterns.ts';
 import { MAX_COUNT, groupOnlyFields, rescheduleSchema, restartSchema } from './group.ts';
@@ -176,6 +178,34 @@ export const nodeSchema = Type.Object(
   closed,
 );
 
+/** A port of something outside the cluster. */
+const outsidePort = Type.Integer({ minimum: 1, maximum: 65_535 });
+const outsideAddress = Type.String({ minLength: 1, maxLength: 253, 'x-unit': 'address' });
+
+const externalSchema = Type.Object(
+  {
+    name: {
+      ...name,
+      description: 'Name: `mail` in the namespace `shop` is `mail.shop.svc.purser`.',
+    },
+    address: field('in-place', outsideAddress, {
+      description: 'Where it is: an IPv4 or IPv6 address, or a host name.',
+      default: null,
+    }),
+    addresses: field(
+      'in-place',
+      Type.Array(outsideAddress, { minItems: 1, maxItems: EXTERNAL_ADDRESSES }),
+      {
+        description: 'Several addresses, in the place of `address`; no host names.',
+        default: null,
+      },
+    ),
+    port: { ...outsidePort, description: 'Port at these addresses.' },
+    tags: tagsField,
+  },
+  closed,
+);
+
 export const namespaceSchema = Type.Object(
   {
     $schema: schemaField,
@@ -201,6 +231,11 @@ export const namespaceSchema = Type.Object(
       ),
       { description: 'Limits of what its jobs may ask for.', default: null },
     ),
+    services: field('in-place', Type.Array(externalSchema, { maxItems: NAMESPACE_SERVICES }), {
+      description:
+        'Names for addresses outside the cluster, found as its own services are (rules 16).',
+      default: null,
+    }),
     evidence: field('in-place', Type.Enum(['codes', 'logs']), {
       description:
         'What a revert commit may quote: exit codes and failed checks, or with `logs` also the last ten lines of a failed task’s log. Git never forgets.',
@@ -226,5 +261,6 @@ export const scaleSchema = Type.Unsafe<{ [group: string]: number }>({
 export type ClusterFile = WrittenOf<typeof clusterSchema>;
 export type DefaultsFile = WrittenOf<typeof defaultsSchema>;
 export type NodeFile = WrittenOf<typeof nodeSchema>;
+export type ExternalFile = WrittenOf<typeof externalSchema>;
 export type NamespaceFile = WrittenOf<typeof namespaceSchema>;
 export type ScaleFile = WrittenOf<typeof scaleSchema>;

@@ -13,7 +13,9 @@ import {
   NAME_PATTERN,
   PERCENT_PATTERN,
   SIZE_PATTERN,
+  TAG_PATTERN,
 } from '../patterns.ts';
+import { SERVICE_TAGS } from '../services.ts';
 
 /**
  * What a change of the field does: `version` replaces copies (it forms the group's hash, rules
@@ -110,6 +112,13 @@ export const parallel = Type.Unsafe<number | string>({
 });
 
 export const strings = Type.Array(text());
+
+/** Of a service: words that programs choose by. No commas or quotes, which stand between them. */
+export const tagsField = field(
+  'in-place',
+  Type.Array(text({ pattern: TAG_PATTERN }), { maxItems: SERVICE_TAGS }),
+  { description: 'Words that programs choose by, such as `v2` or `primary`.', default: null },
+);
 
 /** A map from names to something. */
 export const mapOf = <S extends TSchema>(keyPattern: string, value: S) =>

@@ -12,9 +12,11 @@ import {
   labelsMap,
   mapOf,
   name,
+  tagsField,
   type WrittenOf,
 } from './field.ts';
 import { NAME_PATTERN } from '../patterns.ts';
+import { GROUP_SERVICES } from '../services.ts';
 import { taskFields, tasksSchema } from './task.ts';
 
 /** Most copies of one group: more is a slip of the finger. */
@@ -127,7 +129,17 @@ const spreadSchema = Type.Object(
 );
 
 const serviceSchema = Type.Object(
-  { port: { ...name, description: 'Name of the port that the service is reached at.' } },
+  {
+    name: field('in-place', name, {
+      description: 'Name: `web` in the namespace `shop` is found as `web.shop.svc.purser`.',
+      default: "the group's name",
+    }),
+    port: field('in-place', name, {
+      description: 'Name of the port in `ports` that the service is reached at.',
+      default: "the group's only port",
+    }),
+    tags: tagsField,
+  },
   closed,
 );
 
@@ -176,11 +188,12 @@ export const groupOnlyFields = {
   }),
   shutdown_delay: field('in-place', duration, {
     description:
-      'Least time between the first `status` that names the copy as stopping and the kill signal.',
+      'Least time between the moment at which a copy that stops is found no more and the kill signal.',
     default: '0s',
   }),
-  services: field('in-place', mapOf(NAME_PATTERN, serviceSchema), {
-    description: 'Names under which the group is found.',
+  services: field('in-place', Type.Array(serviceSchema, { maxItems: GROUP_SERVICES }), {
+    description:
+      'Names under which the copies that are ready are found (rules 16): `[{name: web, port: http}]`.',
     default: null,
   }),
   labels: field('in-place', labelsMap, {
@@ -206,4 +219,5 @@ export type CountFile = WrittenOf<typeof countSchema>;
 export type RestartFile = WrittenOf<typeof restartSchema>;
 export type RescheduleFile = WrittenOf<typeof rescheduleSchema>;
 export type SpreadFile = WrittenOf<typeof spreadSchema>;
+export type ServiceFile = WrittenOf<typeof serviceSchema>;
 export type AffinityFile = WrittenOf<typeof affinitySchema>;

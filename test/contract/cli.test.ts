@@ -252,11 +252,13 @@ test('logs, of all copies, of one, and goes on', async () => {
 const follow = (...args: readonly string[]) => {
   const enough = new AbortController();
   let said = '';
+  let remarks = '';
   const ended = up.purser(['logs', '-f', '-n', '1', ...args], {
     interrupt: enough.signal,
     onOut: (out) => (said = out),
+    onErr: (err) => (remarks = err),
   });
-  return { said: () => said, interrupt: () => enough.abort(), ended };
+  return { said: () => said, remarks: () => remarks, interrupt: () => enough.abort(), ended };
 };
 
 test('following goes along with the copies that replace others, and tells last words', async () => {
@@ -271,6 +273,8 @@ test('following goes along with the copies that replace others, and tells last w
   const told = expect.stringMatching(/^serving .*\nasked to stop\n$/);
   expect(await id.ended).toMatchObject({ code: 0, out: told });
   await until(() => served(all.said()) === 4 && served(slot.said()) === 2);
+  // Whoever is interrupted says no more; a copy's log goes a moment after the copy.
+  await until(() => all.remarks().split(' web: ended, ').length === 3);
   for (const { interrupt } of [all, slot]) interrupt();
   const { code, out, err } = await all.ended;
   expect(code).toBe(0);
@@ -445,7 +449,7 @@ test('volume ls and rm', async () => {
   expect(existsSync(folder)).toBe(true);
   expect(await up.purser(['volume', 'rm', 'data[0]'])).toMatchObject({ code: 1 }); // nobody to ask
   expect(await up.purser(['volume', 'rm', 'data[0]', '--yes'])).toMatchObject({ code: 0 });
-  expect(existsSync(folder)).toBe(false);
+  await until(() => !existsSync(folder));
   expect(await up.purser(['start', 'store'])).toMatchObject({ code: 0 });
   expect(await up.purser(['volume', 'rm', 'data[0]', '--yes'])).toMatchObject({ code: 1 }); // held
 });

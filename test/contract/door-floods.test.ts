@@ -173,7 +173,10 @@ describe('who was let in', () => {
   const hello = (node: string): Buffer =>
     framed(
       SessionRequest.encode({
-        frame: { $case: 'hello', value: { protocol: LINK_PROTOCOL, cluster: CLUSTER, node } },
+        frame: {
+          $case: 'hello',
+          value: { protocol: LINK_PROTOCOL, cluster: CLUSTER, node, release: '', term: 0n },
+        },
       }).finish(),
     );
   const report = (sequence: number): Buffer => {

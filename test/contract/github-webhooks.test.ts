@@ -29,7 +29,7 @@ const receiver = async (
   clock: ClockPort = createClock(),
 ) => {
   const folder = mkdtempSync(join(tmpdir(), 'purser-hook-'));
-  ends.push(() => rmSync(folder, { recursive: true, force: true }));
+  ends.push(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
   writeFileSync(join(folder, 'secret'), `${SECRET}\n`);
   const got: Delivery[] = [];
   const lines: string[] = [];
@@ -218,11 +218,11 @@ test('more requests than a burst are refused with 429, and taken again as time g
     'POST /webhook HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n' +
     'x-github-event: push\r\nx-github-delivery: t\r\nx-hub-signature-256: sha256=0\r\n' +
     'content-length: 2\r\n\r\n{}';
-  const first = await pipelined(port, guessed, BURST_MAX + 50);
+  const first = await pipelined(port, guessed, BURST_MAX + 1);
   expect(ofKind(first, 401)).toBe(BURST_MAX);
-  // Whoever is refused may be hung up on: what comes behind on that connection is not answered.
-  expect(ofKind(first, 429)).toBeGreaterThanOrEqual(1);
-  expect(first.slice(BURST_MAX).every((status) => status === 429)).toBe(true);
+  // Whoever is refused is hung up on. With more behind it unread, the kernel may cut off what was
+  // answered before: so it is the last one.
+  expect(first.slice(BURST_MAX)).toEqual([429]);
   const refused = await send(url);
   expect(refused.status).toBe(429);
   expect(refused.headers.get('retry-after')).toBe('10');
@@ -230,9 +230,9 @@ test('more requests than a burst are refused with 429, and taken again as time g
   // What is not for us costs nothing, and gets its own answer.
   expect((await send(url.replace('webhook', 'other'))).status).toBe(404);
   now += 1000;
-  const second = await pipelined(port, guessed, REQUESTS_A_SECOND + 50);
+  const second = await pipelined(port, guessed, REQUESTS_A_SECOND + 1);
   expect(ofKind(second, 401)).toBe(REQUESTS_A_SECOND);
-  expect(ofKind(second, 429)).toBeGreaterThanOrEqual(1);
+  expect(second.slice(REQUESTS_A_SECOND)).toEqual([429]);
   now += 1000;
   expect((await send(url)).status).toBe(202);
   expect(got).toHaveLength(1);

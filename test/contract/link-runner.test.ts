@@ -119,6 +119,40 @@ test('orders in pieces are one set', async () => {
   expect(await taken()).toEqual(ORDERS);
 });
 
+test('the first report of a session tells what became of orders that were taken before it', async () => {
+  script = [
+    { says: pieces(ORDERS), stays: true },
+    { says: [], stays: true },
+  ];
+  begin();
+  expect(await taken()).toEqual(ORDERS);
+  expect(link.port.wantsReport()).toBe(false);
+  link.port.renew(now + 1);
+  await until(async () => link.port.wantsReport());
+  // Made before the session: it may not know of them yet.
+  link.port.report(REPORT, now);
+  expect(link.port.wantsReport()).toBe(true);
+  expect(sequences).toEqual([1n]);
+  now += 1;
+  link.port.report(REPORT, now);
+  expect(link.port.wantsReport()).toBe(false);
+  await until(async () => sequences.length === 2);
+  expect(sequences).toEqual([1n, 1n]);
+});
+
+test('a stream that is renewed leaves no orders behind', async () => {
+  script = [
+    { says: pieces(ORDERS), stays: true },
+    { says: [], stays: true },
+  ];
+  let arrived = false;
+  link.port.watch(() => (arrived = sequences.length > 0));
+  begin();
+  await until(async () => arrived);
+  link.port.renew(now + 1);
+  expect(link.port.take()).toBeNull();
+});
+
 test('a set that is cut off counts for nothing, also not as the start of the next one', async () => {
   const [first] = pieces(ORDERS);
   const next = { ...ORDERS, generation: 4 };

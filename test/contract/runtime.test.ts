@@ -1,8 +1,16 @@
 // The runtime port on real containerds, of every release that is here: the common suite, and what
 // only they have.
 
-import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { execFileSync, spawn } from 'node:child_process';
+import {
+  copyFileSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
@@ -340,6 +348,36 @@ describe.each(present)('containerd $name', ({ name, binary }) => {
       await server.runtime.remove(id);
       expect(await find(server.runtime, id)).toBeUndefined();
     }
+  });
+
+  test('the folder of a task that containerd died over, and forgot, is in nobody’s way', async () => {
+    const id = `r-${(count += 1)}`;
+    const folder = join(
+      server.folder,
+      'c/state/io.containerd.runtime.v2.task',
+      server.namespace,
+      id,
+    );
+    mkdirSync(join(folder, 'rootfs'), { recursive: true });
+    execFileSync('mount', ['-t', 'tmpfs', 'none', join(folder, 'rootfs')]);
+    writeFileSync(join(folder, 'rootfs', 'file'), 'of a container');
+    // Stands for a shim that was started and never heard of again.
+    copyFileSync('/usr/bin/sleep', join(server.folder, 'containerd-shim-old'));
+    const shim = spawn(join(server.folder, 'containerd-shim-old'), ['1000'], { cwd: folder });
+    const gone = new Promise((resolve) => void shim.once('exit', resolve));
+    const spec = specOf(id, { args: ['sh', '-c', 'exec sleep 1000'] });
+    try {
+      await server.runtime.create({ id, labels: { id }, image, spec, logPath: logOf(id) });
+    } catch (error) {
+      shim.kill('SIGKILL');
+      execFileSync('umount', ['--lazy', join(folder, 'rootfs')]);
+      throw error;
+    }
+    await gone;
+    await server.runtime.start(id);
+    expect(await find(server.runtime, id)).toMatchObject({ task: 'running' });
+    await server.runtime.remove(id);
+    expect(existsSync(folder)).toBe(false);
   });
 
   test('folders of snapshots that containerd died over are in nobody’s way', async () => {

@@ -176,7 +176,9 @@ describe('an http remote', () => {
     await source.read();
     const stop = source.watch(() => undefined);
     server.misbehave({ kind: 'hang' });
-    await sleep(500); // what the last poll heard is old by now
+    const asked = server.requests.length;
+    await expect.poll(() => server.requests.length).toBeGreaterThan(asked); // a poll that hangs
+    await sleep(500); // what the one before it heard is old by now
     const tooks: number[] = [];
     for (let turn = 0; turn < 4; turn += 1) {
       const began = performance.now();

@@ -133,8 +133,9 @@ test('a disk without a byte left disturbs nothing that runs, and what was asked 
   runner.start(); // it must come up with the disk full, or at least when there is room
   await new Promise((done) => setTimeout(done, 2000));
   rmSync(filler());
-  if (!runner.isRunning()) runner.start();
-  const state = await cluster.settled(WEB, 60_000);
+  // One that found no room may need a while to give up.
+  const keptUp = setInterval(() => runner.isRunning() || runner.start(), 200);
+  const state = await cluster.settled(WEB, 60_000).finally(() => clearInterval(keptUp));
   expect(pidsOf(state, WEB)).toMatchObject(before);
   expect(liveCopies(state, WEB)).toHaveLength(3);
 });

@@ -172,6 +172,8 @@ test('GitHub is away in the middle of a rollout: the cluster heals itself, and a
   const { cluster, hub, checkOf, propose, merge } = at;
   const { number, head } = await propose('away', { [FILE]: web('6') });
   await checkOf(PLAN, head);
+  // It comes behind the check, and one that is merged by then gets none.
+  await expect.poll(() => hub.comments(number).length, SOON).toBe(1);
   const merged = await merge(number);
   await checkOf(SYNC, merged, () => true);
   hub.away('reset');
@@ -259,12 +261,21 @@ test('a branch that refuses: the revert is one pull request, and the rollout sta
 
 test('a reconciler without its disk finds its checks and its comment again', async () => {
   const { cluster, hub, checkOf, propose, follow } = at;
+  // What was not told before it was killed is told after, and is no second telling.
+  const told = follow();
+  await checkOf(SYNC, told, ({ conclusion }) => conclusion === 'success');
+  const deployment = () =>
+    hub
+      .deployments()
+      .find(({ sha }) => sha === told)
+      ?.statuses.at(-1);
+  await expect.poll(() => deployment()?.state, SOON).toBe('success');
   const { number, head } = await propose('kept', { [FILE]: web('8') });
   await checkOf(PLAN, head);
   await expect.poll(() => hub.comments(number).length, SOON).toBe(1);
   const before = await pids();
   await cluster.reconciler.end('SIGKILL');
-  rmSync(join(cluster.root, 'cache'), { recursive: true, force: true });
+  rmSync(join(cluster.root, 'cache'), { recursive: true, force: true, maxRetries: 5 });
   const requests = hub.requests().length;
   cluster.reconciler.start();
   const looked = () =>
@@ -273,6 +284,11 @@ test('a reconciler without its disk finds its checks and its comment again', asy
       .slice(requests)
       .filter((line) => line.includes('check-runs'));
   await expect.poll(() => looked().length, SOON).toBeGreaterThanOrEqual(2);
+  await cluster.until('the nodes are heard again', ({ view }) =>
+    cluster.nodes.every(({ name }) =>
+      view.live.nodes.some((one) => one.name === name && one.connected),
+    ),
+  );
   await sleep(3000);
   expect(await pids()).toEqual(before);
   const made = hub

@@ -41,9 +41,11 @@ test('a pull request shows its plan, is merged and rolled out, and its commit sa
   await cluster.settled(WEB);
   await expect.poll(() => hub.comments(number)[0]?.minimized).toBeTruthy();
   expect(hub.comments(number)).toHaveLength(1);
-  const deployments = hub.deployments().filter(({ sha }) => sha === merged);
-  expect(deployments).toMatchObject([{ environment: 'e2e' }]);
-  const urls = deployments.flatMap(({ statuses }) => statuses.map((one) => one.environmentUrl));
+  const deployments = () => hub.deployments().filter(({ sha }) => sha === merged);
+  const states = () => deployments().map(({ statuses }) => statuses.at(-1)?.state);
+  await expect.poll(states).toEqual(['success']); // told behind the check
+  expect(deployments()).toMatchObject([{ environment: 'e2e' }]);
+  const urls = deployments().flatMap(({ statuses }) => statuses.map((one) => one.environmentUrl));
   expect(new Set(urls)).toEqual(new Set(['https://shop.example']));
 });
 

@@ -150,6 +150,7 @@ const cable = (node: TestNode, to: 'up' | 'down'): void => {
 test('a node that cannot be reached is replaced, and its copies go when it can be reached again', async () => {
   await cluster.purser('scale', 'web=5'); // every node has work
   await cluster.purser('scale', 'web=4');
+  await expectOnce(); // what the second scaling stops has gone, from this node too
   const node = await plainNode();
   const before = await runningTasks(cluster, [node.name]);
   expect(before.length).toBeGreaterThan(0);
@@ -185,8 +186,10 @@ test('the volume waits for its node, with a reason, and is there again', async (
   const boots = (await get(`${url}/boots`)).split('\n').length;
   await killNode(node);
   await elsewhere(home);
-  const state = await cluster.state();
-  expect(JSON.stringify(state.view.plan.blocked)).toContain('volume-node-lost');
+  const state = await cluster.until('the store waits for its node', ({ view }) => {
+    const blocked = JSON.stringify(view.plan.blocked);
+    return blocked.includes('volume-node-lost') || blocked;
+  });
   expect(liveCopies(state, STORE).filter((copy) => copy.node !== home)).toEqual([]);
   node.runner.start();
   await cluster.settled(STORE, 60_000);
@@ -237,8 +240,10 @@ test('a node that is removed is emptied and let in no more; its machine may join
     const found = view.live.nodes.find(({ name }) => name === node.name);
     return found === undefined || !found.connected;
   });
+  // Its stream is cut first, and why it may not come again is said when it tries to.
+  const words = `the certificate of ${node.name} was taken back`;
+  await expect.poll(() => node.runner.tail(200)).toContain(words);
   await node.runner.end('SIGTERM');
-  expect(node.runner.tail(20)).toContain(`the certificate of ${node.name} was taken back`);
   rmSync(join(node.root, 'identity'), { recursive: true });
   await cluster.joining(node);
   node.runner.start();

@@ -55,7 +55,12 @@ test('strict: signed rolls out, unsigned is refused, the revert of a crash is si
   cluster.reconciler.start();
   const again = await cluster.until('it is refused after a start too', isRefused);
   expect(again.view.desired.commit.oid).toBe(good);
-  expect(pidsOf(await cluster.state(), WEB)).toEqual(pids);
+  const heard = await cluster.until('the node is heard again', ({ view }) =>
+    cluster.nodes.every(({ name }) =>
+      view.live.nodes.some((one) => one.name === name && one.connected),
+    ),
+  );
+  expect(pidsOf(heard, WEB)).toEqual(pids);
 
   signing(true);
   cluster.git('reset', '--quiet', '--hard', good);

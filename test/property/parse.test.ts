@@ -48,7 +48,7 @@ groups:
     stop_after: 0s
     singleton: false
     labels: { team: shop }
-    services: { web: { port: http } }
+    services: [{ name: web, port: http, tags: [v1] }]
     tasks:
       server:
         image: registry.example/web:1.4.2@sha256:${'0'.repeat(64)}

@@ -96,10 +96,10 @@ export const createChecker = (options: CheckOptions): Checker => {
     started: (machine, container) => {
       tasks.started(machine, container);
       const copy = copyOf(truth, machine, container);
+      if (copy !== null) checkSingleton(context, copy);
       if (copy === null || !isMain(copy, container)) return;
       checkCapacity(context, copy.node);
       checkSurge(context, copy);
-      checkSingleton(context, copy);
       checkRestarts(context, copy);
       checkHeld(context, copy);
       checkKnown(context, copy);
@@ -211,14 +211,13 @@ const checkSurge = (context: Context, copy: Copy): void => {
  * nodes between them, since a runner whose reconciler answers has no reason to stop (docs/SCOPE.md).
  */
 const checkSingleton = (context: Context, { body, allocation, node }: Copy): void => {
-  const { truth, human, links, fail } = context;
-  const job = idOf(body);
-  if (human.intent().jobs.get(job)?.singleton !== true || !body.spec.singleton) return;
+  const { truth, links, fail } = context;
+  if (!body.spec.singleton) return;
   if (truth.time.now() - links.sharedAt() < SHARED_LATELY_MS) return;
-  const other = truth.copiesOf(job).find((copy) => {
-    const sameSlot = copy.body.group === body.group && copy.body.index === body.index;
-    return copy.allocation !== allocation && sameSlot && copy.body.spec.singleton;
-  });
+  const slot = slotName(body);
+  const other = truth
+    .running()
+    .find((copy) => copy.allocation !== allocation && slotName(copy.body) === slot);
   if (other === undefined) return;
   fail(
     'singleton',

@@ -26,6 +26,7 @@ export interface JobDraft {
   readonly paused: boolean;
   readonly stopped: boolean;
   readonly singleton: boolean;
+  readonly stopAfterMs: number;
   readonly memoryMiB: number;
   readonly priority: number;
   /** The file has an unknown field: held (rules 1.3). */
@@ -97,7 +98,7 @@ export const jobFile = (draft: JobDraft, reference: string): string => {
     ...(isOne ? [check, memory, 'kill_timeout: 4s'] : []),
     ...(draft.shutdownDelayMs === 0 ? [] : [`shutdown_delay: ${draft.shutdownDelayMs}ms`]),
     ...(draft.stopped ? ['stopped: true'] : []),
-    ...(draft.singleton ? ['singleton: true', 'stop_after: 15s'] : []),
+    ...(draft.singleton ? ['singleton: true', `stop_after: ${draft.stopAfterMs}ms`] : []),
     ...(isOne ? volumes : []),
     ...(draft.broken ? ['imagine: nothing'] : []),
     'update:',

@@ -6,9 +6,11 @@
 
 import type { Ms } from '../../schema/spec.ts';
 import type { LinkFaults } from './fake/link.ts';
-import type { MachineFaults } from './fake/machine.ts';
+import { DISK_MS, type MachineFaults } from './fake/machine.ts';
 import type { RepoFaults } from './fake/git.ts';
+import type { Suspension } from './process.ts';
 import type { Random } from './time.ts';
+import { PARTED_KINDS, type PartedKind } from './parted.ts';
 import type { World } from './world.ts';
 
 export const FAULT_KINDS = [
@@ -41,7 +43,7 @@ export const FAULT_KINDS = [
   'wall-clock-jump',
 ] as const;
 
-export type FaultKind = (typeof FAULT_KINDS)[number];
+export type FaultKind = (typeof FAULT_KINDS)[number] | PartedKind;
 
 interface Window {
   readonly from: Ms;
@@ -58,8 +60,12 @@ const DAY_MS: Ms = 86_400_000;
 const KIND_SHARE = 0.22;
 const MOST_TIMES = 3;
 
-export const drawFaults = (random: Random): readonly FaultKind[] =>
-  random.chance(0.06) ? [] : random.some(FAULT_KINDS, KIND_SHARE);
+const PARTED_SHARE = 0.4;
+
+export const drawFaults = (random: Random, parted: boolean): readonly FaultKind[] => {
+  const kinds = random.chance(0.06) ? [] : random.some(FAULT_KINDS, KIND_SHARE);
+  return parted ? [...kinds, ...random.some(PARTED_KINDS, PARTED_SHARE)] : kinds;
+};
 
 export const scheduleFaults = (world: World, kinds: readonly FaultKind[], endsAt: Ms): void => {
   const random = world.time.random.fork('faults');
@@ -123,6 +129,50 @@ const schedule = (context: Context, kind: FaultKind, window: Window): void => {
     case 'wall-clock-jump':
       begin(() => world.setCalendar(random.between(-MOST_DAYS, MOST_DAYS) * DAY_MS));
       return end(() => world.setCalendar(0));
+    case 'certificate-ended':
+      // It was not renewed in time: the stream that is open ends, and no other is let in.
+      begin(() => hit(world, node, () => world.links.cut(node)));
+      return link({ refused: true }, { refused: false });
+    case 'orders-replayed':
+      for (let left = random.between(1, MOST_CUTS); left > 0; left -= 1) {
+        const at = random.between(window.from, window.to);
+        world.time.at(at, `fault ${kind} ${node}`, () => world.links.replay(node));
+      }
+      return undefined;
+    case 'disk-late':
+      return machine({ diskMs: random.between(100, 4_000) }, { diskMs: DISK_MS });
+    case 'runner-suspended':
+      return begin(() => world.suspendRunner(node, pause(random, downMs)));
+    case 'runner-suspended-at-call':
+      // Anywhere, or where it hurts: between a decision and what follows from it.
+      for (const each of random.some(nodes, 0.6)) {
+        const begins = random.pick(['', 'start ', 'start ', 'watchdog', 'write ', 'create ']);
+        const which = { begins, calls: random.between(1, begins === '' ? 60 : 3) };
+        const forMs = random.between(20_000, 75_000);
+        begin(() =>
+          hit(world, each, () => world.suspendRunnerAtCall(each, which, pause(random, forMs))),
+        );
+      }
+      return undefined;
+    case 'leader-suspended':
+      return begin(() => world.leader().suspend(pause(random, random.between(500, 60_000))));
+    case 'leader-suspended-at-call': {
+      const begins = random.pick(['', '', 'lease ', 'lease keep']);
+      const which = { begins, calls: random.between(1, 10) };
+      const forMs = random.between(2_000, 60_000);
+      return begin(() => world.leader().suspendAtCall(which, pause(random, forMs)));
+    }
+    case 'leader-cut-from-etcd': {
+      const { cutOff } = world.etcd.faults;
+      begin(() => void cutOff.add(world.etcd.leader() ?? ''));
+      return end(() => cutOff.clear());
+    }
+    case 'etcd-down':
+      begin(() => void (world.etcd.faults.down = true));
+      return end(() => void (world.etcd.faults.down = false));
+    case 'etcd-slow':
+      begin(() => Object.assign(world.etcd.faults, { slowMs: 3_000, lost: 0.3 }));
+      return end(() => Object.assign(world.etcd.faults, { slowMs: 10, lost: 0 }));
     case 'partition-up':
       return link({ upBlocked: true }, { upBlocked: false });
     case 'partition-down':
@@ -171,6 +221,11 @@ const schedule = (context: Context, kind: FaultKind, window: Window): void => {
       return machine({ failAfter: 0.05 + random.unit() * 0.4 }, { failAfter: 0 });
   }
 };
+
+const pause = (random: Random, forMs: Ms): Suspension => ({
+  forMs,
+  timersFirst: random.chance(0.5),
+});
 
 const hit = (world: World, node: string, run: () => void): void => {
   world.checker.disturbed(node);

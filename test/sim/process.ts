@@ -13,6 +13,20 @@ export interface Process {
   readonly alive: () => boolean;
   readonly kill: () => void;
   /**
+   * SIGSTOP, and SIGCONT after a while: what was asked is done, and whatever comes waits, answers,
+   * timers and messages alike.
+   */
+  readonly suspend: (pause: Suspension) => void;
+  /**
+   * At the call with this number from now on, of those whose label begins so; it is made only when
+   * the process goes on.
+   */
+  readonly suspendAtCall: (which: WhichCall, pause: Suspension) => void;
+  readonly suspended: () => boolean;
+  /** Runs when the process is suspended; for the other ends of its streams. */
+  readonly onSuspend: (run: () => void) => void;
+  readonly onResume: (run: () => void) => void;
+  /**
    * The effect happens half-way through the latency, the answer (or what it threw) arrives at its
    * end.
    */
@@ -31,6 +45,17 @@ export interface Process {
   readonly sleepUntil: (at: Ms, signal: AbortSignal) => Promise<void>;
 }
 
+export interface Suspension {
+  readonly forMs: Ms;
+  /** Timers that came due run before what arrived, or after it. */
+  readonly timersFirst: boolean;
+}
+
+export interface WhichCall {
+  readonly begins: string;
+  readonly calls: number;
+}
+
 export interface Settle<T> {
   readonly resolve: (value: T) => void;
   readonly reject: (reason: unknown) => void;
@@ -40,12 +65,38 @@ export const createProcess = (time: SimTime, name: string): Process => {
   let alive = true;
   let doom: { left: number; readonly when: 'before' | 'after' } | null = null;
   const deaths: (() => void)[] = [];
+  const suspensions: (() => void)[] = [];
+  const resumptions: (() => void)[] = [];
+  let pauseAt: { left: number; readonly begins: string; readonly pause: Suspension } | null = null;
+  /** What came while it was suspended; null: it is not. */
+  let held: { readonly timer: boolean; readonly run: () => void }[] | null = null;
 
   const kill = (): void => {
     if (!alive) return;
     alive = false;
+    held = null;
     time.note(`kill ${name}`);
     for (const run of deaths) run();
+  };
+  const suspend = ({ forMs, timersFirst }: Suspension): void => {
+    if (!alive || held !== null) return;
+    held = [];
+    time.note(`suspend ${name}`);
+    time.after(forMs, `resume ${name}`, () => resume(timersFirst));
+    for (const run of suspensions) run();
+  };
+  const resume = (timersFirst: boolean): void => {
+    const waiting = held ?? [];
+    held = null;
+    for (const run of resumptions) run();
+    const rank = ({ timer }: { readonly timer: boolean }): number => (timer ? 0 : 1);
+    const inOrder = timersFirst ? waiting.toSorted((a, b) => rank(a) - rank(b)) : waiting;
+    for (const { run } of inOrder) time.after(0, `${name} goes on`, () => enter(run, false));
+  };
+  /** Runs it inside the process, as soon as that runs. */
+  const enter = (run: () => void, timer: boolean): void => {
+    if (held !== null) held.push({ timer, run });
+    else if (alive) run();
   };
   /** What this call must suffer; counts down the doom. */
   const fate = (): 'live' | 'before' | 'after' => {
@@ -53,19 +104,30 @@ export const createProcess = (time: SimTime, name: string): Process => {
     doom.left -= 1;
     return doom.left > 0 ? 'live' : doom.when;
   };
-  const later = <T>(begin: (done: Settle<T>) => void): Promise<T> =>
+  const pauseIfDue = (label: string): void => {
+    if (pauseAt === null || !label.startsWith(pauseAt.begins)) return;
+    pauseAt.left -= 1;
+    if (pauseAt.left > 0) return;
+    const { pause } = pauseAt;
+    pauseAt = null;
+    suspend(pause);
+  };
+  const later = <T>(begin: (done: Settle<T>) => void, label = ''): Promise<T> =>
     new Promise<T>((resolve, reject) => {
       if (!alive) return;
       const end = fate();
       if (end === 'before') return kill();
       const settle = (run: () => void): void => {
         if (end === 'after') kill();
-        if (alive) run();
+        enter(run, false);
       };
-      begin({
-        resolve: (value) => settle(() => resolve(value)),
-        reject: (reason) => settle(() => reject(reason)),
-      });
+      pauseIfDue(label);
+      const ask = (): void =>
+        begin({
+          resolve: (value) => settle(() => resolve(value)),
+          reject: (reason) => settle(() => reject(reason)),
+        });
+      enter(ask, false);
     });
   const call = <T>(label: string, latencyMs: Ms, effect: () => T): Promise<T> =>
     later<T>((done) => {
@@ -76,14 +138,19 @@ export const createProcess = (time: SimTime, name: string): Process => {
           else done.reject(outcome.reason);
         });
       });
-    });
-  const guard = (run: () => void) => (): void => {
-    if (alive) run();
-  };
+    }, label);
+  const guard = (run: () => void) => (): void => enter(run, false);
   return {
     name,
     alive: () => alive,
     kill,
+    suspend,
+    suspendAtCall: ({ begins, calls }, pause) => {
+      pauseAt = { begins, left: Math.max(1, calls), pause };
+    },
+    suspended: () => held !== null,
+    onSuspend: (run) => suspensions.push(run),
+    onResume: (run) => resumptions.push(run),
     call,
     later,
     guard,
@@ -94,12 +161,13 @@ export const createProcess = (time: SimTime, name: string): Process => {
     sleepUntil: (at, signal) =>
       new Promise<void>((resolve) => {
         if (signal.aborted) return resolve();
-        const wake = guard(() => {
+        const end = (): void => {
           cancel();
           signal.removeEventListener('abort', wake);
           resolve();
-        });
-        const cancel = time.at(at, `${name} wakes`, wake);
+        };
+        const wake = guard(end);
+        const cancel = time.at(at, `${name} wakes`, () => enter(end, true));
         signal.addEventListener('abort', wake);
       }),
   };

@@ -57,11 +57,11 @@ export const startRunner = ({ ports, watchdog }: RunnerParts, node: SimNode): vo
     watchdog,
     inventory: () => tick.inventory(),
     folderOf: (cgroup: string) => cgroup,
+    clock: ports.clock,
   };
   const runtime = startsGuarded(ports.runtime, stopAfter);
   const tick = createTick({ ...ports, runtime }, config);
   const { signal } = new AbortController();
-  const { clock, log } = ports;
   void tick.run(signal);
-  void guardStopAfter({ ...stopAfter, clock, log, signal });
+  void guardStopAfter({ ...stopAfter, log: ports.log, signal });
 };

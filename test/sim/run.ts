@@ -12,6 +12,7 @@ import { drawFaults, scheduleFaults, type FaultKind } from './faults.ts';
 import { goodBehaviour, type Intent } from './human.ts';
 import { drawHelpers, isOrdered } from './ordered.ts';
 import { NO_POLICY } from './policies.ts';
+import { isParted, scheduleSingletons, withSingletons } from './parted.ts';
 import { differences } from './settle.ts';
 import { endSignatures, isSigned, scheduleSignatures } from './signing.ts';
 import { endOwners, isOwned, scheduleOwners } from './owning.ts';
@@ -51,14 +52,14 @@ const REST_MS: Ms = 30_000;
 export const prepareSeed = ({ seed, trace }: SeedOptions) => {
   const time = createTime({ seed, keepLines: trace });
   const drawn = drawScenario(time.random.fork('scenario'));
-  const world = createWorld(
-    time,
-    isOrdered(seed) ? inOrder(time.random.fork('tasks'), drawn) : drawn,
-  );
-  const faults = drawFaults(time.random.fork('kinds'));
+  const parted = isParted(seed) ? withSingletons(time.random.fork('singletons'), drawn) : drawn;
+  const ordered = isOrdered(seed) && !parted.parted;
+  const world = createWorld(time, ordered ? inOrder(time.random.fork('tasks'), parted) : parted);
+  const faults = drawFaults(time.random.fork('kinds'), parted.parted);
   scheduleFaults(world, faults, CHAOS_MS);
   schedulePeople(world);
   scheduleMore(world, seed);
+  if (parted.parted) scheduleSingletons(world, CHAOS_MS);
   if (isCounted(seed)) scheduleCounts(world, CHAOS_MS);
   if (isSigned(seed)) scheduleSignatures(world, CHAOS_MS);
   if (isOwned(seed)) scheduleOwners(world, CHAOS_MS);
@@ -163,6 +164,7 @@ const drawScenario = (random: Random): Scenario => {
   return {
     nodes,
     local: more.chance(LOCAL_SHARE),
+    parted: false,
     first: {
       jobs: new Map(drafts.map((draft) => [draft.id, draft])),
       nodes: new Map(names.map((name): [string, NodeDraft] => [name, { name, drain: false }])),
@@ -234,6 +236,7 @@ export const plainJob = (job: string): JobDraft => ({
   paused: false,
   stopped: false,
   singleton: false,
+  stopAfterMs: 15_000,
   memoryMiB: 64,
   priority: 50,
   broken: false,
@@ -254,7 +257,7 @@ export const plainScenario = (nodes: number, jobs: readonly JobDraft[]): Scenari
     policy: NO_POLICY,
   };
   const size = { cpuMilli: 2_000, memoryBytes: 1024 * MIB, clockRate: 1 };
-  return { nodes: names.map((name) => ({ name, ...size })), first, local: false };
+  return { nodes: names.map((name) => ({ name, ...size })), first, local: false, parted: false };
 };
 
 export const startTold = (scenario: Scenario): { time: SimTime; world: World } => {

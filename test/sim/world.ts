@@ -6,10 +6,12 @@
 
 import type { LogPort } from '../../reconciler/ports.ts';
 import type { View } from '../../reconciler/cycle.ts';
+import type { NodeOrders, NodeReport } from '../../schema/orders.ts';
 import type { Ms } from '../../schema/spec.ts';
 import { createChecker, type Checker } from './check.ts';
 import { createReconcilerClock } from './fake/clock.ts';
 import { createForge, type SimForge } from './fake/forge.ts';
+import { createEtcd, type Etcd } from './fake/lease.ts';
 import { createLinks, type Links } from './fake/link.ts';
 import { createMachine } from './fake/machine.ts';
 import {
@@ -26,7 +28,8 @@ import { createRegistry, type Registry } from './fake/registry.ts';
 import { createRuntime } from './fake/runtime.ts';
 import { createMachineWatchdog, type MachineWatchdog } from './fake/watchdog.ts';
 import { createHuman, EPOCH_MS, type Human, type Intent } from './human.ts';
-import { createProcess, type Process } from './process.ts';
+import { campaign, type Lead } from './leading.ts';
+import { createProcess, type Process, type Suspension, type WhichCall } from './process.ts';
 import { startReconciler, startRunner } from './programs.ts';
 import type { SimTime } from './time.ts';
 import { createTruth, rememberBodies, rememberReport, type SimNode, type Truth } from './truth.ts';
@@ -44,6 +47,8 @@ export interface Scenario {
   readonly first: Intent;
   /** The repository is on the reconciler's own disk. */
   readonly local: boolean;
+  /** Streams are opened again at once, as real ones are. */
+  readonly parted: boolean;
 }
 
 export interface World {
@@ -51,6 +56,7 @@ export interface World {
   readonly human: Human;
   readonly links: Links;
   readonly registry: Registry;
+  readonly etcd: Etcd;
   readonly forge: SimForge;
   readonly nodes: ReadonlyMap<string, SimNode>;
   readonly truth: Truth;
@@ -59,8 +65,12 @@ export interface World {
   readonly view: () => View | null;
   readonly restartRunner: (node: string, downMs: Ms) => void;
   readonly killRunnerAtCall: (node: string, calls: number) => void;
+  readonly suspendRunner: (node: string, pause: Suspension) => void;
+  readonly suspendRunnerAtCall: (node: string, which: WhichCall, pause: Suspension) => void;
   readonly losePower: (node: string, loss: PowerLoss) => void;
+  /** The one that leads, or led last. */
   readonly killReconciler: (downMs: Ms) => void;
+  readonly leader: () => Process;
   readonly killReconcilerAtCall: (calls: number) => void;
   readonly startSecondReconciler: () => void;
   readonly stopSecondReconciler: () => void;
@@ -77,6 +87,7 @@ export interface PowerLoss {
   readonly wipe: boolean;
 }
 
+const SEVERAL = ['reconciler', 'warm', 'spare'];
 /** A supervisor starts a dead program again after so long. */
 const RESTART_LEAST_MS: Ms = 200;
 const RESTART_MOST_MS: Ms = 8_000;
@@ -88,13 +99,15 @@ export const createWorld = (time: SimTime, scenario: Scenario): World => {
   const watchdogs = new Map<string, MachineWatchdog>();
   const human = createHuman({ time, registry, ...scenario });
   const forge = createForge(time, human);
-  const links = createLinks(time, {
-    ordered: (orders) => {
+  const etcd = createEtcd(time);
+  const seen = {
+    ordered: (orders: NodeOrders) => {
       rememberBodies(truth, orders);
       checker.ordered(orders);
     },
-    heard: (report) => rememberReport(truth, report),
-  });
+    heard: (report: NodeReport) => rememberReport(truth, report),
+  };
+  const links = createLinks(time, seen, scenario.parted);
   for (const size of scenario.nodes) {
     const watch = {
       started: (...seen: Parameters<Checker['started']>) => checker.started(...seen),
@@ -122,9 +135,17 @@ export const createWorld = (time: SimTime, scenario: Scenario): World => {
     links,
     checker,
     forge,
+    etcd,
   };
   const runners = new Map([...nodes.keys()].map((name) => [name, superviseRunner(parts, name)]));
-  const reconciler = superviseReconciler(parts, 'reconciler');
+  const reconcilers = (scenario.parted ? SEVERAL : SEVERAL.slice(0, 1)).map((name) => ({
+    name,
+    supervised: superviseReconciler(parts, name, scenario.parted),
+  }));
+  const [alone] = reconcilers;
+  if (alone === undefined) throw new Error('There is no reconciler.');
+  const leader = (): Supervised<View> =>
+    (reconcilers.find(({ name }) => name === etcd.leader()) ?? alone).supervised;
   let second: Supervised<View> | null = null;
 
   return {
@@ -136,23 +157,30 @@ export const createWorld = (time: SimTime, scenario: Scenario): World => {
     nodes,
     truth,
     checker,
-    view: reconciler.latest,
+    view: () => leader().latest(),
+    leader: () => leader().process(),
+    etcd,
     restartRunner: (node, downMs) =>
       disturb(checker, node, () => runners.get(node)?.restart(downMs)),
     killRunnerAtCall: (node, calls) => runners.get(node)?.dieAtCall(calls),
+    suspendRunner: (node, pause) =>
+      disturb(checker, node, () => runners.get(node)?.process().suspend(pause)),
+    suspendRunnerAtCall: (node, which, pause) =>
+      runners.get(node)?.process().suspendAtCall(which, pause),
     losePower: (node, loss) => losePower(parts, { node, runner: runners.get(node), loss }),
-    killReconciler: reconciler.restart,
-    killReconcilerAtCall: reconciler.dieAtCall,
+    killReconciler: (downMs) => leader().restart(downMs),
+    killReconcilerAtCall: (calls) => leader().dieAtCall(calls),
     startSecondReconciler: () => {
       second?.stop();
-      second = superviseReconciler(parts, 'second');
+      // Where there are several, one more of them.
+      second = superviseReconciler(parts, 'second', scenario.parted);
     },
     stopSecondReconciler: () => {
       second?.stop();
       second = null;
     },
     setCalendar: (wrongMs) => void (calendar.offsetMs = wrongMs),
-    approve: () => approve(parts, reconciler.latest()),
+    approve: () => approve(parts, leader().latest()),
     jumpClock: (node, ms) => disturb(checker, node, () => clocks.get(node)?.jump(ms)),
   };
 };
@@ -169,6 +197,7 @@ interface Parts {
   readonly links: Links;
   readonly checker: Checker;
   readonly forge: SimForge;
+  readonly etcd: Etcd;
 }
 
 /** What `purser approve` and `purser resume` write. */
@@ -200,6 +229,8 @@ interface Supervised<T> {
   /** Kills it and starts it again after that time. */
   readonly restart: (downMs: Ms) => void;
   readonly dieAtCall: (calls: number) => void;
+  /** The one that lives, or died last. */
+  readonly process: () => Process;
   /** Kills it for good, until `restart`. */
   readonly stop: () => void;
   readonly latest: () => T | null;
@@ -244,6 +275,7 @@ const supervise = <T>({ time, name, start }: Supervision<T>): Supervised<T> => {
       bear(downMs);
     },
     dieAtCall: (calls) => process.dieAtCall(calls, random.chance(0.5) ? 'before' : 'after'),
+    process: () => process,
     stop,
     latest: () => latest,
   };
@@ -256,13 +288,34 @@ const log = ({ time, checker }: Parts, name: string): LogPort => ({
   error: (fields, message) => checker.fail('log', `${name}: ${message} ${JSON.stringify(fields)}`),
 });
 
-const superviseReconciler = (parts: Parts, name: string): Supervised<View> => {
-  const { time, human, links, registry, checker } = parts;
+interface Beginning {
+  readonly process: Process;
+  readonly clock: ReturnType<typeof createReconcilerClock>;
+  readonly seen: (view: View) => void;
+  readonly lead?: Lead;
+}
+
+const superviseReconciler = (
+  parts: Parts,
+  name: string,
+  isOneOfSeveral: boolean,
+): Supervised<View> => {
+  const { time, human, links, registry, checker, etcd } = parts;
   const start = (process: Process, seen: (view: View) => void): void => {
     const clock = createReconcilerClock(time, process);
+    if (!isOneOfSeveral) return begin({ process, clock, seen });
+    const lease = etcd.lease(process, name);
+    void campaign({
+      process,
+      lease,
+      clock,
+      begin: (lead) => begin({ process, clock, seen, lead }),
+    });
+  };
+  const begin = ({ process, clock, seen, lead }: Beginning): void => {
     const ports = {
       source: human.repo.port(process),
-      nodes: links.reconciler(process, clock.now),
+      nodes: links.reconciler(process, clock.now, lead),
       registry: registry.port(process),
       clock: {
         ...clock,
@@ -290,6 +343,8 @@ const superviseRunner = (parts: Parts, name: string): Supervised<never> => {
   const start = (process: Process): void => {
     const nodeParts = { time, process, machine, disk, clock, accepted: checker.accepted };
     process.onDeath(() => checker.disturbed(name));
+    process.onSuspend(() => checker.disturbed(name));
+    process.onResume(() => checker.disturbed(name));
     const ports = {
       runtime: createRuntime({ time, process, machine, registry }),
       network: createNetwork(nodeParts),

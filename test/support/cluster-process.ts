@@ -14,6 +14,8 @@ export interface Program {
   readonly start: () => void;
   /** Ends it and waits until it is gone; fine when it does not run. */
   readonly end: (signal: 'SIGTERM' | 'SIGKILL') => Promise<void>;
+  /** Suspends it, or lets it go on: as a machine that sleeps, or swaps for a minute. */
+  readonly signal: (signal: 'SIGSTOP' | 'SIGCONT') => void;
   readonly isRunning: () => boolean;
   /** Memory of its own that it holds now; null: it does not run. */
   readonly memoryBytes: () => number | null;
@@ -23,7 +25,8 @@ export interface Program {
 
 export interface ProgramAsk {
   readonly name: string;
-  readonly args: readonly string[];
+  /** Asked at each start: another release of it may take its place. */
+  readonly args: () => readonly string[];
   readonly log: string;
   /** Network namespace that it lives in, null: the machine's. */
   readonly netns: string | null;
@@ -41,6 +44,7 @@ export const program = (ask: ProgramAsk): Program => {
   return {
     name: ask.name,
     isRunning,
+    signal: (signal) => void child?.kill(signal),
     memoryBytes: () => {
       if (!isRunning()) return null;
       const status = readFileSync(`/proc/${child?.pid}/status`, 'utf8');
@@ -51,7 +55,7 @@ export const program = (ask: ProgramAsk): Program => {
       const log = openSync(ask.log, 'a', 0o600);
       const inside = ask.netns === null ? [] : [`--net=/run/netns/${ask.netns}`, process.execPath];
       const command = ask.netns === null ? process.execPath : 'nsenter';
-      child = spawn(command, [...inside, ...ask.args], {
+      child = spawn(command, [...inside, ...ask.args()], {
         stdio: ['pipe', log, log],
         detached: true,
         env: { ...process.env, ...ask.env },
@@ -64,6 +68,7 @@ export const program = (ask: ProgramAsk): Program => {
       if (child === null || !isRunning()) return;
       const ended = once(child, 'exit');
       child.kill(signal);
+      child.kill('SIGCONT'); // one that is suspended hears nothing else
       let late = false;
       const timer = setTimeout(() => {
         late = true;

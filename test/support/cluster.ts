@@ -46,6 +46,8 @@ export interface TestNode {
 
 export interface Cluster {
   readonly root: string;
+  /** Address of this machine at which nodes reach it. */
+  readonly hub: string;
   readonly socket: string;
   readonly repository: string;
   readonly nodes: readonly TestNode[];
@@ -85,6 +87,8 @@ export interface ClusterOptions {
   readonly settings?: readonly string[];
   /** `tls`: the reconciler lives in a namespace of its own, and the nodes join it by tokens. */
   readonly link?: 'unix' | 'tls';
+  /** With `tls`: the reconciler lives beside the nodes' namespaces, where servers of tests are. */
+  readonly outside?: true;
   /** Another repository than the work tree: an http URL. */
   readonly url?: (workTree: string) => Promise<string>;
   /** Before the runners start: mounts below a node's root. */
@@ -92,6 +96,13 @@ export interface ClusterOptions {
   readonly memory?: string;
   /** More words for the reconciler, made once the repository is there. */
   readonly words?: (root: string) => readonly string[];
+  /** Asked at each start: what Node is given for each program. Absent: the build of this clone. */
+  readonly programs?: () => Programs;
+}
+
+export interface Programs {
+  readonly runner: readonly string[];
+  readonly reconciler: readonly string[];
 }
 
 const CLUSTER = 'e2e';
@@ -101,6 +112,7 @@ const STEP_MS = 100;
 const LOG_LINES = 30;
 const HERE = resolve(import.meta.dirname, '../..');
 const MAIN = join(HERE, 'dist/main.js');
+const BUILT: Programs = { runner: [MAIN, 'node'], reconciler: [MAIN, 'reconciler'] };
 
 export const startCluster = async (options: ClusterOptions): Promise<Cluster> => {
   execFileSync(join(HERE, 'purser'), ['--version'], { stdio: 'ignore' }); // builds dist/ where it is old
@@ -136,18 +148,21 @@ const assemble = async (root: string, options: ClusterOptions, undo: Undo): Prom
   writeFileSync(logins, '{}');
   mkdirSync(join(root, 'logs'));
   const isTls = options.link === 'tls';
-  const door = `${control?.address}:${LINK_PORT}`;
+  const isOutside = !isTls || options.outside === true;
+  const door = `${isOutside ? hub : control?.address}:${LINK_PORT}`;
   const link = isTls ? [] : ['--link', `unix:${join(root, 'link.sock')}`];
   const socket = join(root, 'control.sock');
   const registries = ['--registry-credentials', logins, '--insecure-registry', proxy.host];
   const common = ['--root', root, '--cluster', CLUSTER, ...link, ...registries];
   const url = (await options.url?.(repository)) ?? repository;
   const words = [...(isTls ? ['--listen', door] : []), ...(options.words?.(root) ?? [])];
+  const programs = options.programs ?? (() => BUILT);
+  const told = [...common, '--repository', url, ...words, '--end-with-stdin'];
   const reconciler = program({
     name: 'the reconciler',
-    args: [MAIN, 'reconciler', ...common, '--repository', url, ...words, '--end-with-stdin'],
+    args: () => [...programs().reconciler, ...told],
     log: join(root, 'logs/reconciler.log'),
-    netns: isTls ? netnsName(root, 'ctl') : null,
+    netns: isOutside ? null : netnsName(root, 'ctl'),
     env: {},
     // As `purser up` starts it: beside hundreds of containers that start it would wait for its turn.
     priority: RECONCILER_PRIORITY,
@@ -156,7 +171,7 @@ const assemble = async (root: string, options: ClusterOptions, undo: Undo): Prom
     const nodeRoot = join(root, name);
     const address = networks.get(name)?.address ?? '';
     const room = ['--cpu', '2', '--memory', options.memory ?? '1GiB', '--address', address];
-    const named = ['node', ...common, '--name', name, '--node-root', nodeRoot, ...room];
+    const named = [...common, '--name', name, '--node-root', nodeRoot, ...room];
     const netns = netnsName(root, name);
     mkdirSync(nodeRoot);
     options.prepare?.({ name, root: nodeRoot });
@@ -168,7 +183,7 @@ const assemble = async (root: string, options: ClusterOptions, undo: Undo): Prom
       cable: `${hubName(root)}-${index}`,
       runner: program({
         name: `the runner of ${name}`,
-        args: [MAIN, ...named, '--end-with-stdin'],
+        args: () => [...programs().runner, ...named, '--end-with-stdin'],
         log: join(root, `logs/${name}.log`),
         netns,
         env: {},
@@ -189,6 +204,7 @@ const assemble = async (root: string, options: ClusterOptions, undo: Undo): Prom
   const close = () => closeAll({ root, nodes, undo });
   return {
     root,
+    hub,
     socket,
     repository,
     nodes,

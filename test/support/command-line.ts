@@ -27,6 +27,8 @@ export interface RunOptions {
   readonly input?: string;
   /** Told everything that it has printed, each time that there is more. */
   readonly onOut?: (out: string) => void;
+  /** The same of its errors and remarks. */
+  readonly onErr?: (err: string) => void;
   /** Ends it then, as Ctrl-C does. */
   readonly interrupt?: AbortSignal;
   readonly env?: Readonly<Record<string, string>>;
@@ -46,6 +48,7 @@ export const run = async (
   });
   const [out, err] = [textOf(child, 'stdout'), textOf(child, 'stderr')];
   child.stdout.on('data', () => options.onOut?.(out()));
+  child.stderr.on('data', () => options.onErr?.(err()));
   child.stdin.on('error', () => undefined); // it did not want to read
   child.stdin.end(options.input ?? '');
   options.interrupt?.addEventListener('abort', () => child.kill('SIGINT'), { once: true });
@@ -114,8 +117,8 @@ export const startUp = async (): Promise<UpCluster> => {
     child.kill('SIGKILL');
     await ended;
     await registry.close();
-    rmSync(repository, { recursive: true, force: true });
-    rmSync(root, { recursive: true, force: true });
+    rmSync(repository, { recursive: true, force: true, maxRetries: 5 });
+    rmSync(root, { recursive: true, force: true, maxRetries: 5 });
   };
   const until = performance.now() + UP_LIMIT_MS;
   while (!said().includes('Ctrl-C stops Purser')) {

@@ -82,7 +82,7 @@ export const startRewriting = async (where: 'remote' | 'local'): Promise<Rewriti
   const log = join(root, 'logs/reconciler.log');
   const reconciler = program({
     name: 'the reconciler',
-    args: [MAIN, 'reconciler', ...named, ...words, '--end-with-stdin'],
+    args: () => [MAIN, 'reconciler', ...named, ...words, '--end-with-stdin'],
     log,
     netns: null,
     env: {},
@@ -90,7 +90,7 @@ export const startRewriting = async (where: 'remote' | 'local'): Promise<Rewriti
   reconciler.start();
   const close = async () => {
     await reconciler.end('SIGTERM');
-    rmSync(root, { recursive: true, force: true });
+    rmSync(root, { recursive: true, force: true, maxRetries: 5 });
     await hub?.close();
   };
   const served = hub?.folder ?? work;

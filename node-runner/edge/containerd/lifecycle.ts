@@ -17,6 +17,7 @@ import { type Process, Status as TaskStatus } from './generated/containerd/proce
 import { Options } from './generated/containerd/runc_options.ts';
 import type { Mount } from './generated/containerd/types.ts';
 import type { Any } from './generated/google/protobuf/any.ts';
+import { clearLeftover } from './leftover.ts';
 import { RUNTIME, type SandboxRecords, sandboxRecords, SPEC_TYPE } from './sandboxes.ts';
 import { prepareSnapshot } from './snapshots.ts';
 import { nextLog, openOutput } from './stdio.ts';
@@ -57,6 +58,7 @@ export const createLifecycle = (containerd: Containerd, runcRoot: string): Lifec
     ...containerd,
     containerd,
     options,
+    runcRoot,
     sandboxes: sandboxRecords(containerd),
   };
   return {
@@ -80,6 +82,7 @@ interface Context extends Pick<Containerd, 'containers' | 'snapshots' | 'tasks'>
   readonly containerd: Containerd;
   readonly sandboxes: SandboxRecords;
   readonly options: Any;
+  readonly runcRoot: string;
 }
 
 const create = async (context: Context, ask: CreateAsk): Promise<{ readonly pid: number }> => {
@@ -139,15 +142,19 @@ const ownLayer = async (context: Context, ask: CreateAsk): Promise<Mount[]> => {
 };
 
 const createTask = async (
-  { tasks }: Context,
+  { tasks, runcRoot, containerd: { namespace } }: Context,
   { id, mounts, log }: { readonly id: string; readonly mounts: Mount[]; readonly log: string },
 ): Promise<{ readonly pid: number }> => {
   const io = { stdin: '', ...(await openOutput(log)), terminal: false };
+  let isCleared = false;
   for (let waitedMs = 0; ; waitedMs += DEATH_POLL_MS)
     try {
       const { pid } = await tasks.create({ containerId: id, rootfs: mounts, ...io });
       return { pid };
     } catch (error) {
+      const mayClear = !isCleared;
+      isCleared = true;
+      if (mayClear && (await clearLeftover(error, { id, namespace, runcRoot }))) continue;
       // containerd is still clearing up behind a shim that died: the old task is half gone.
       if (!hasCode(error, Status.ALREADY_EXISTS) || waitedMs > CLEAR_UP_MAX_MS) throw error;
       await sleep(DEATH_POLL_MS);

@@ -72,6 +72,7 @@ export const createCniNetwork = async (options: CniNetworkOptions): Promise<Mana
     if (!present.includes(allocation)) await tearDown(state, allocation);
   const inTurn = createTurns();
   return {
+    bridge: null,
     setUp: (ask) => inTurn(ask.allocation, () => setUp(state, ask)),
     tearDown: (allocation) => inTurn(allocation, () => tearDown(state, allocation)),
     list: () => list(state),

@@ -9,7 +9,7 @@ import { networkFailure } from './kernel.ts';
 import type { Kernel } from './kernel.ts';
 import { NETNS_DIR, ruleComment } from './names.ts';
 import type { NetworkNames } from './names.ts';
-import { addMappings, handlesWithComment, hasChain, tableText } from './ruleset.ts';
+import { addMappings, dnsTableText, handlesWithComment, hasChain, tableText } from './ruleset.ts';
 import type { Mapping } from './ruleset.ts';
 import { chooseSubnet, formatSubnet, gatewayOf, parseSubnet } from './subnet.ts';
 import type { Subnet } from './subnet.ts';
@@ -36,12 +36,16 @@ export const prepareHost = async (
         `${formatSubnet(wanted)}: drain the node and remove the bridge ` +
         `(ip link del ${names.bridge}) before changing it`,
     );
-  if (present === null || !(await hasTable(kernel, names))) {
+  const chains = await kernel.nftShow('list', 'chains', 'ip');
+  // An existing table is left alone: its map holds the ports of running allocations.
+  if (present === null || !hasChain(chains, { table: names.table, name: 'postrouting' })) {
     const mappings = options.mappings?.() ?? [];
     const published = mappings.length === 0 ? '' : addMappings(names, mappings);
     await kernel.nft(tableText(names, wanted) + published);
   }
-  await allowForwarding(kernel, names);
+  if (present === null || !hasChain(chains, { table: names.dnsTable, name: 'patience' }))
+    await kernel.nft(dnsTableText(names, wanted));
+  await allowThrough(kernel, names, wanted);
   return wanted;
 };
 
@@ -109,25 +113,31 @@ export const keepBridgeMac = async (kernel: Kernel, { bridge }: NetworkNames): P
     await kernel.ipBatch([`link set ${bridge} address ${shown.address}`]);
 };
 
-/** An existing table is left alone: its map holds the ports of running allocations. */
-const hasTable = async (kernel: Kernel, { table }: NetworkNames): Promise<boolean> =>
-  hasChain(await kernel.nftShow('list', 'chains', 'ip'), { table, name: 'postrouting' });
-
 /**
- * Docker and many firewalls set the policy of iptables' FORWARD to drop: nftables sees that chain
- * as `ip filter FORWARD`, unless iptables-legacy made it. Where it exists, our bridge is let
- * through at its top. Not reached: base chains of other names; there a person must accept
- * forwarding from and to the bridge.
+ * Docker and many firewalls set the policy of iptables' FORWARD to drop, and firewalls that of
+ * INPUT: nftables sees those chains as `ip filter FORWARD`, unless iptables-legacy made them. Where
+ * they exist, our bridge is let through at the top, to DNS alone in INPUT. Not reached: base chains
+ * of other names; there a person must accept forwarding from and to the bridge, and port 53.
  */
-const allowForwarding = async (kernel: Kernel, names: NetworkNames): Promise<void> => {
+const allowThrough = async (kernel: Kernel, names: NetworkNames, subnet: Subnet): Promise<void> => {
   await changeLegacy(kernel, names, 'insert');
-  const chain = await forwardChain(kernel);
-  if (chain === null || handlesWithComment(chain, ruleComment(names)).length > 0) return;
-  const rule = (side: string): string =>
-    `insert rule ip filter FORWARD ${side} "${names.bridge}" accept ` +
-    `comment "${ruleComment(names)}"\n`;
-  await kernel.nft(rule('iifname') + rule('oifname'));
+  const comment = `comment "${ruleComment(names)}"`;
+  const rules = {
+    FORWARD: [`iifname "${names.bridge}" accept`, `oifname "${names.bridge}" accept`],
+    INPUT: ['udp', 'tcp'].map(
+      (protocol) =>
+        `iifname "${names.bridge}" ip daddr ${gatewayOf(subnet)} ${protocol} dport 53 accept`,
+    ),
+  };
+  for (const chain of FILTER_CHAINS) {
+    const shown = await filterChain(kernel, chain);
+    if (shown === null || handlesWithComment(shown, ruleComment(names)).length > 0) continue;
+    const texts = rules[chain].map((rule) => `insert rule ip filter ${chain} ${rule} ${comment}\n`);
+    await kernel.nft(texts.join(''));
+  }
 };
+
+const FILTER_CHAINS = ['FORWARD', 'INPUT'] as const;
 
 /** Nothing happens where the kernel has no legacy filter table: asking iptables would make it. */
 const changeLegacy = async (
@@ -137,8 +147,11 @@ const changeLegacy = async (
 ): Promise<void> => {
   const tables = await kernel.plugin({ program: 'cat', args: ['/proc/net/ip_tables_names'] });
   if (!tables.stdout.split('\n').includes('filter')) return;
-  for (const side of ['-i', '-o']) {
-    const rule = ['FORWARD', side, names.bridge, '-j', 'ACCEPT'];
+  const dns = ['udp', 'tcp'].map((protocol) =>
+    `INPUT -i ${names.bridge} -p ${protocol} --dport 53 -j ACCEPT`.split(' '),
+  );
+  const sides = ['-i', '-o'].map((side) => ['FORWARD', side, names.bridge, '-j', 'ACCEPT']);
+  for (const rule of [...sides, ...dns]) {
     const call = (verb: string) =>
       kernel
         .plugin({ program: 'iptables-legacy', args: ['-w', verb, ...rule] })
@@ -152,8 +165,8 @@ const changeLegacy = async (
 /** No such program: then the rules came from elsewhere, and a person must change them. */
 const LEGACY_MISSING = 127;
 
-const forwardChain = (kernel: Kernel): Promise<string | null> =>
-  kernel.nftShow('-a', 'list', 'chain', 'ip', 'filter', 'FORWARD').catch(() => null);
+const filterChain = (kernel: Kernel, chain: string): Promise<string | null> =>
+  kernel.nftShow('-a', 'list', 'chain', 'ip', 'filter', chain).catch(() => null);
 
 /** Names of our namespaces, of every mode. */
 export const namespacesOf = async (names: NetworkNames): Promise<readonly string[]> => {
@@ -191,11 +204,13 @@ export const removeHost = async (kernel: Kernel, names: NetworkNames): Promise<v
     await kernel.ipBatch([`link del ${ifname}`]).catch(() => undefined);
   const bridges = await kernel.ipShow('link', 'show', 'dev', names.bridge).catch(() => []);
   if (bridges.length > 0) await kernel.ipBatch([`link del ${names.bridge}`]);
-  await kernel.nft(`add table ip ${names.table}\ndelete table ip ${names.table}\n`);
+  for (const table of [names.table, names.dnsTable])
+    await kernel.nft(`add table ip ${table}\ndelete table ip ${table}\n`);
   await changeLegacy(kernel, names, 'delete');
-  const chain = await forwardChain(kernel);
-  if (chain === null) return;
-  const handles = handlesWithComment(chain, ruleComment(names));
-  const rules = handles.map((handle) => `delete rule ip filter FORWARD handle ${handle}\n`);
-  if (rules.length > 0) await kernel.nft(rules.join(''));
+  for (const chain of FILTER_CHAINS) {
+    const shown = await filterChain(kernel, chain);
+    const handles = shown === null ? [] : handlesWithComment(shown, ruleComment(names));
+    const rules = handles.map((handle) => `delete rule ip filter ${chain} handle ${handle}\n`);
+    if (rules.length > 0) await kernel.nft(rules.join(''));
+  }
 };

@@ -1,6 +1,9 @@
 // Which host ports are in use, from the kernel's socket tables.
 // In: text of /proc/net/{tcp,tcp6,udp,udp6}. Out: port numbers. Not here: reading the files, whose
-// sockets they are.
+// sockets they are, but for the DNS of node runners.
+
+import { networkInterfaces } from 'node:os';
+import { RUNNER_BRIDGE } from './names.ts';
 
 /** TCP_LISTEN in the kernel's numbering; an unconnected UDP socket shows as TCP_CLOSE. */
 const LISTEN = '0A';
@@ -9,15 +12,38 @@ const UNCONNECTED = '07';
 /** Files of /proc/net that are read, in this order. */
 export const SOCKET_TABLES = ['tcp', 'tcp6', 'udp', 'udp6'] as const;
 
-/** Ports that accept traffic, ascending, each once; any mix of the four tables, concatenated. */
-export const parseListening = (text: string): readonly number[] => {
+/**
+ * Ports that accept traffic, ascending, each once; any mix of the four tables, concatenated.
+ *
+ * @param bridges addresses at which node runners answer DNS: only allocations ask there, and a job
+ * may publish port 53 all the same
+ */
+export const parseListening = (
+  text: string,
+  bridges: readonly string[] = bridgeAddresses(),
+): readonly number[] => {
+  const runners = new Set(bridges.map(asShown));
   const ports = new Set<number>();
   for (const line of text.split('\n')) {
     // sl local_address rem_address st …; the header and blank lines have no hexadecimal port.
     const [, local = '', , state = ''] = line.trim().split(/\s+/);
     const port = /^[0-9A-F]+:([0-9A-F]{4})$/.exec(local)?.[1];
+    if (runners.has(local)) continue;
     if (port !== undefined && (state === LISTEN || state === UNCONNECTED))
       ports.add(Number.parseInt(port, 16));
   }
   return [...ports].toSorted((a, b) => a - b);
+};
+
+/** Of all runners in this network namespace. */
+const bridgeAddresses = (): readonly string[] =>
+  Object.entries(networkInterfaces()).flatMap(([name, addresses = []]) =>
+    RUNNER_BRIDGE.test(name) ? addresses.map(({ address }) => address) : [],
+  );
+
+/** Port 53 of an IPv4 address, as the tables show it: the bytes of the address backwards. */
+const asShown = (address: string): string => {
+  const bytes = address.split('.').toReversed();
+  const hexadecimal = bytes.map((byte) => Number(byte).toString(16).padStart(2, '0'));
+  return `${hexadecimal.join('').toUpperCase()}:0035`;
 };

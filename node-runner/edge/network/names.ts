@@ -13,6 +13,8 @@ export interface NetworkNames {
   readonly bridgeMac: string;
   /** nftables table of family ip. */
   readonly table: string;
+  /** The table of DNS at the bridge, apart from the other: that one stays as it is in an upgrade. */
+  readonly dnsTable: string;
   /** Start of the names of namespaces under /run/netns. */
   readonly prefix: string;
   /** Start of the names of links, followed by the host number. */
@@ -26,6 +28,7 @@ export const namesFor = (node: string): NetworkNames => {
     bridge: `purser-${tag}`,
     bridgeMac: `02:70:73:${tag.replaceAll(/(..)(?=.)/g, '$1:')}`,
     table: `purser_${tag}`,
+    dnsTable: `purser_${tag}_dns`,
     prefix: `purser-${tag}-`,
     linkPrefix: `p${tag}-`,
   };
@@ -33,6 +36,9 @@ export const namesFor = (node: string): NetworkNames => {
 
 /** What every runner's table is called. */
 export const RUNNER_TABLE = /^purser_[0-9a-f]{6}$/;
+
+/** What every runner's bridge is called. */
+export const RUNNER_BRIDGE = /^purser-[0-9a-f]{6}$/;
 
 /** Where iproute2 keeps named namespaces. */
 export const NETNS_DIR = '/run/netns';

@@ -30,7 +30,7 @@ import type { NetworkNames } from './names.ts';
 import { addMappings, deleteMappings, parseMappings, parseOtherMappings } from './ruleset.ts';
 import type { Mapping } from './ruleset.ts';
 import { createTurns } from './turns.ts';
-import { addressOf, gatewayOf, nextHost } from './subnet.ts';
+import { addressOf, gatewayOf, isWithin, nextHost } from './subnet.ts';
 import type { Subnet } from './subnet.ts';
 
 export interface NativeNetworkOptions {
@@ -45,6 +45,8 @@ export interface NativeNetworkOptions {
 }
 
 export interface ManagedNetwork extends NetworkPort {
+  /** The bridge, as allocations see this node; null: CNI plugins make the network. */
+  readonly bridge: { readonly address: string; readonly holds: (source: string) => boolean } | null;
   /**
    * Removes everything that this runner made in the kernel: namespaces, links, bridge, rules.
    * Absent is fine.
@@ -93,6 +95,7 @@ export const createNativeNetwork = async (
   await adopt(state);
   const inTurn = createTurns();
   return {
+    bridge: { address: gatewayOf(subnet), holds: (source) => isWithin(subnet, source) },
     setUp: (ask) => inTurn(ask.allocation, () => setUp(state, ask)),
     tearDown: (allocation) => inTurn(allocation, () => tearDown(state, allocation)),
     list: async () => {

@@ -4,7 +4,7 @@
 
 import { RUNNER_TABLE } from './names.ts';
 import type { NetworkNames } from './names.ts';
-import { formatSubnet } from './subnet.ts';
+import { formatSubnet, gatewayOf } from './subnet.ts';
 import type { Subnet } from './subnet.ts';
 
 /** A published port: both TCP and UDP on `host` go to `address`:`port`. */
@@ -42,6 +42,36 @@ table ip ${table} {
     ip saddr ${net} oifname != "${bridge}" masquerade
     ip saddr 127.0.0.0/8 oifname "${bridge}" masquerade
     ip saddr ${net} oifname "${bridge}" ct status dnat masquerade
+  }
+}
+`;
+};
+
+/**
+ * DNS at the bridge's address: for allocations and for the node itself, whatever way a packet from
+ * elsewhere finds to that address. While a runner is started again nobody listens there, and the
+ * kernel would tell each client so at once: that word is held back (`@th,240,16` is the port in the
+ * datagram that it quotes), so that clients ask again in a moment and find the new one. A job that
+ * publishes port 53 of the node does not get what is asked here.
+ */
+export const dnsTableText = (names: NetworkNames, subnet: Subnet): string => {
+  const { dnsTable, bridge } = names;
+  const gateway = gatewayOf(subnet);
+  const refused = 'icmp type destination-unreachable icmp code port-unreachable @th,240,16 53';
+  return `add table ip ${dnsTable}
+delete table ip ${dnsTable}
+table ip ${dnsTable} {
+  chain guard {
+    type filter hook prerouting priority -300; policy accept;
+    iifname != { "${bridge}", "lo" } ip daddr ${gateway} meta l4proto { tcp, udp } th dport 53 drop
+  }
+  chain prerouting {
+    type nat hook prerouting priority -101; policy accept;
+    iifname "${bridge}" ip daddr ${gateway} meta l4proto { tcp, udp } th dport 53 dnat to ${gateway}
+  }
+  chain patience {
+    type filter hook output priority 0; policy accept;
+    ip saddr ${gateway} oifname "${bridge}" ${refused} drop
   }
 }
 `;

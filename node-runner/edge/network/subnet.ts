@@ -46,6 +46,12 @@ const sizeOf = (subnet: Subnet): number => 2 ** (32 - subnet.prefixLength);
 export const overlaps = (a: Subnet, b: Subnet): boolean =>
   a.base < b.base + sizeOf(b) && b.base < a.base + sizeOf(a);
 
+/** Is it the text of an address of the subnet? */
+export const isWithin = (subnet: Subnet, text: string): boolean => {
+  const address = parseAddress(text);
+  return address !== null && overlaps(subnet, { base: address, prefixLength: 32 });
+};
+
 /** The bridge's own address: the first of the subnet. */
 export const gatewayOf = (subnet: Subnet): string => formatAddress(subnet.base + 1);
 

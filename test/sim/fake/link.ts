@@ -16,9 +16,11 @@ import {
   aged,
   applyReport,
   encodeReport,
+  leftOutBy,
   type SentReports,
   unchangedFacts,
 } from '../../../schema/wire.ts';
+import type { Lead } from '../leading.ts';
 import type { Process } from '../process.ts';
 import type { Random, SimTime } from '../time.ts';
 
@@ -36,6 +38,8 @@ export interface LinkFaults {
    * too).
    */
   duplicate: number;
+  /** The runner's certificate has ended: it is let in again once it has another. */
+  refused: boolean;
 }
 
 /** One reconciler as runners see it. */
@@ -44,7 +48,11 @@ interface Endpoint {
   readonly now: () => Ms;
   readonly nodes: Map<string, Heard>;
   readonly wakes: Set<() => void>;
+  /** null: it is alone, or nobody told it that it is not. */
+  readonly lead: Lead | null;
 }
+
+const leads = ({ lead }: Endpoint): boolean => lead === null || lead.term() !== null;
 
 interface Heard {
   node: HeardNode | null;
@@ -80,6 +88,10 @@ interface Runner {
   acknowledged: Ms | null;
   /** When the present session began, on the runner's clock. */
   openedAt: Ms;
+  /** Orders were taken since the last session began. */
+  tookOrders: boolean;
+  /** A session began whose first report must be made after that instant, by the runner's clock. */
+  staleAt: Ms | null;
   readonly dialSoon: () => void;
 }
 
@@ -95,19 +107,26 @@ export interface Links {
     process: Process,
     self: { readonly node: string; readonly now: () => Ms },
   ) => LinkPort;
-  readonly reconciler: (process: Process, now: () => Ms) => NodesPort;
+  /** `lead`: of one of several that lead by a lease. */
+  readonly reconciler: (process: Process, now: () => Ms, lead?: Lead) => NodesPort;
   /** The reconciler that the node talks to, and since when; null while cut off. */
   readonly session: (node: string) => { readonly with: string; readonly since: Ms } | null;
   /** Time of the last report of the node that a living reconciler took in. */
   readonly heardAt: (node: string) => Ms;
   /** Ends the stream of the node, as a broken connection does. */
   readonly cut: (node: string) => void;
-  /** When two reconcilers last lived at once; now, while they do. */
+  /** A set of orders that the runner has had already comes again. */
+  readonly replay: (node: string) => void;
+  /** When two reconcilers without a lease last lived at once; now, while they do. */
   readonly sharedAt: () => Ms;
 }
 
+/** Sets of orders that may come again. */
+const SETS_KEPT = 12;
 const FAST_MS: Ms = 20;
 const DIAL_EVERY_MS: Ms = 1_000;
+/** A stream that was cut is opened again so soon, where the seed says so (edge/link.ts). */
+const DIAL_SOON_MS: Ms = 50;
 /** Keep-alive: so long until an end notices that the other is silent. */
 const NOTICE_LEAST_MS: Ms = 5_000;
 const NOTICE_MOST_MS: Ms = 15_000;
@@ -115,11 +134,13 @@ const NOTICE_MOST_MS: Ms = 15_000;
 const RESET_MS: Ms = 50;
 const LATE_MOST_MS: Ms = 8_000;
 
-export const createLinks = (time: SimTime, watch: LinkWatch): Links => {
+export const createLinks = (time: SimTime, watch: LinkWatch, soon = false): Links => {
   const random = time.random.fork('links');
   const faults = new Map<string, LinkFaults>();
   const endpoints: Endpoint[] = [];
   const runners = new Map<string, Runner>();
+  /** The highest term that each node has followed. */
+  const terms = new Map<string, number>();
   const heardAt = new Map<string, Ms>();
   let sharedAt: Ms = Number.NEGATIVE_INFINITY;
   const faultsOf = (node: string): LinkFaults => {
@@ -127,18 +148,34 @@ export const createLinks = (time: SimTime, watch: LinkWatch): Links => {
     faults.set(node, known);
     return known;
   };
-  const net: Net = { time, random, watch, faultsOf, heardAt };
+  const isShared = (): boolean => endpoints.filter(({ lead }) => lead === null).length > 1;
+  const net: Net = { time, random, watch, faultsOf, heardAt, delivered: new Map() };
 
+  /** A leader of the past is left, also by a runner that was started anew. */
   const dial = (runner: Runner): void => {
     const { process, node } = runner;
+    const follows = ({ lead }: Endpoint): boolean => {
+      const term = lead?.term() ?? null;
+      if (lead === null || term === null) return lead === null;
+      const followed = terms.get(node) ?? 0;
+      terms.set(node, Math.max(followed, term));
+      return term >= followed;
+    };
     if (!process.alive() || runner.session !== null) return;
     const again = DIAL_EVERY_MS + random.between(0, 500);
     const living = endpoints.filter((endpoint) => endpoint.process.alive());
-    const { upBlocked, downBlocked } = faultsOf(node);
+    const { upBlocked, downBlocked, refused } = faultsOf(node);
     const endpoint = living[random.between(0, Math.max(0, living.length - 1))];
-    if (endpoint !== undefined && !upBlocked && !downBlocked) open(net, runner, endpoint);
-    else time.after(again, `${process.name} dials`, () => dial(runner));
+    const answers = endpoint !== undefined && !endpoint.process.suspended() && follows(endpoint);
+    if (answers && !upBlocked && !downBlocked && !refused) open(net, runner, endpoint);
+    else
+      time.after(
+        again,
+        `${process.name} dials`,
+        process.guard(() => dial(runner)),
+      );
   };
+  const dialMs = (): Ms => (soon ? random.between(DIAL_SOON_MS, DIAL_EVERY_MS) : DIAL_EVERY_MS);
   return {
     faults: faultsOf,
     runner: (process, { node, now }) => {
@@ -152,22 +189,34 @@ export const createLinks = (time: SimTime, watch: LinkWatch): Links => {
         newest: null,
         acknowledged: null,
         openedAt: 0,
+        tookOrders: false,
+        staleAt: null,
         dialSoon: () => {
-          time.after(DIAL_EVERY_MS, `${process.name} dials`, () => dial(runner));
+          time.after(
+            dialMs(),
+            `${process.name} dials`,
+            process.guard(() => dial(runner)),
+          );
         },
       };
       runners.set(node, runner);
-      time.after(random.between(10, 500), `${process.name} dials`, () => dial(runner));
+      const first = process.guard(() => dial(runner));
+      time.after(random.between(10, 500), `${process.name} dials`, first);
+      process.onSuspend(() => silentEnd(net, runner.session));
       process.onDeath(() => {
         if (runner.session !== null) closeSoon(net, runner.session, RESET_MS);
       });
       return runnerPort(net, runner);
     },
-    reconciler: (process, now) => {
-      const endpoint: Endpoint = { process, now, nodes: new Map(), wakes: new Set() };
+    reconciler: (process, now, lead) => {
+      const nodes = new Map<string, Heard>();
+      const endpoint: Endpoint = { process, now, nodes, wakes: new Set(), lead: lead ?? null };
       endpoints.push(endpoint);
+      process.onSuspend(() => {
+        for (const { session } of endpoint.nodes.values()) silentEnd(net, session);
+      });
       process.onDeath(() => {
-        if (endpoints.length > 1) sharedAt = time.now();
+        if (isShared()) sharedAt = time.now();
         for (const { session } of endpoint.nodes.values()) {
           if (session !== null) closeSoon(net, session, RESET_MS);
         }
@@ -186,7 +235,18 @@ export const createLinks = (time: SimTime, watch: LinkWatch): Links => {
       const session = runners.get(node)?.session ?? null;
       if (session !== null) drop(session);
     },
-    sharedAt: () => (endpoints.length > 1 ? time.now() : sharedAt),
+    replay: (node) => {
+      const runner = runners.get(node);
+      const sets = net.delivered.get(node) ?? [];
+      const [first, ...rest] = sets.slice(0, -1);
+      if (runner === undefined || first === undefined) return;
+      const wire = random.pick([first, ...rest]);
+      runner.process.guard(() => {
+        runner.taken.push(wire);
+        wakeAll(runner.wakes);
+      })();
+    },
+    sharedAt: () => (isShared() ? time.now() : sharedAt),
   };
 };
 
@@ -196,6 +256,7 @@ export const calm = (): LinkFaults => ({
   drop: 0,
   delayMs: FAST_MS,
   duplicate: 0,
+  refused: false,
 });
 
 interface Net {
@@ -204,6 +265,8 @@ interface Net {
   readonly watch: LinkWatch;
   readonly faultsOf: (node: string) => LinkFaults;
   readonly heardAt: Map<string, Ms>;
+  /** Sets of orders that each node had, oldest first; a few of them. */
+  readonly delivered: Map<string, NodeOrders[]>;
 }
 
 const open = (net: Net, runner: Runner, endpoint: Endpoint): void => {
@@ -225,14 +288,17 @@ const open = (net: Net, runner: Runner, endpoint: Endpoint): void => {
   runner.session = session;
   runner.openedAt = runner.now();
   runner.taken.length = 0;
+  if (runner.tookOrders) runner.staleAt = runner.openedAt;
+  runner.tookOrders = false;
   const heard = endpoint.nodes.get(runner.node) ?? { node: null, session: null };
   endpoint.nodes.set(runner.node, heard);
   if (heard.session !== null) drop(heard.session);
   heard.session = session;
-  time.after(random.between(1, FAST_MS), `${runner.process.name} is connected`, () => {
+  const connected = runner.process.guard(() => {
     if (runner.newest !== null) sendReport(net, runner);
     wakeAll(runner.wakes);
   });
+  time.after(random.between(1, FAST_MS), `${runner.process.name} is connected`, connected);
 };
 
 const wakeAll = (wakes: ReadonlySet<() => void>): void => {
@@ -244,15 +310,29 @@ const drop = (session: Session): void => {
   if (!session.open) return;
   session.open = false;
   const { runner, endpoint, node } = session;
-  if (runner.session === session) {
+  // An end that is suspended reads what has arrived before it sees that the stream is over.
+  runner.process.guard(() => {
+    if (runner.session !== session) return;
     runner.session = null;
     runner.dialSoon();
-  }
-  const heard = endpoint.nodes.get(node);
-  if (heard?.session !== session) return;
-  heard.session = null;
-  if (heard.node !== null) heard.node = { ...heard.node, connected: false };
-  wakeAll(endpoint.wakes);
+  })();
+  endpoint.process.guard(() => {
+    const heard = endpoint.nodes.get(node);
+    if (heard?.session !== session) return;
+    heard.session = null;
+    if (heard.node !== null) heard.node = { ...heard.node, connected: false };
+    wakeAll(endpoint.wakes);
+  })();
+};
+
+/** One end of it is suspended: the other one notices in the end. */
+const silentEnd = ({ time, random }: Net, session: Session | null): void => {
+  if (session === null) return;
+  const noticedMs = random.between(NOTICE_LEAST_MS, NOTICE_MOST_MS);
+  time.after(noticedMs, `silence of ${session.node} is noticed`, () => {
+    const { runner, endpoint } = session;
+    if (runner.process.suspended() || endpoint.process.suspended()) drop(session);
+  });
 };
 
 const closeSoon = ({ time }: Net, session: Session, delayMs: Ms): void => {
@@ -300,14 +380,22 @@ interface Frame {
 const overTheWire = <T>(value: T): T => JSON.parse(JSON.stringify(value));
 
 const runnerPort = (net: Net, runner: Runner): LinkPort => ({
-  take: () => runner.taken.shift() ?? null,
+  take: () => {
+    const orders = runner.taken.shift() ?? null;
+    if (orders !== null) runner.tookOrders = true;
+    return orders;
+  },
+  wantsReport: () => runner.session !== null && runner.staleAt !== null,
   report: (report, at) => {
     runner.newest = { report, at };
+    if (runner.staleAt !== null && at >= runner.staleAt) runner.staleAt = null;
     sendReport(net, runner);
   },
   acknowledged: () => runner.acknowledged,
   renew: (openedBefore) => {
-    if (runner.session !== null && runner.openedAt < openedBefore) drop(runner.session);
+    if (runner.session === null || runner.openedAt >= openedBefore) return;
+    runner.taken.length = 0;
+    drop(runner.session);
   },
   watch: (wake) => {
     const guarded = runner.process.guard(wake);
@@ -320,25 +408,32 @@ const runnerPort = (net: Net, runner: Runner): LinkPort => ({
 const sendReport = (net: Net, runner: Runner): void => {
   const { session, newest } = runner;
   if (session === null || newest === null || !runner.process.alive()) return;
+  if (runner.staleAt !== null) return;
   const at = runner.now();
   const allocations = newest.report.allocations.map((each) => aged(each, at - newest.at));
   const { frame, sent } = encodeReport(session.sent, { ...newest.report, allocations }, at);
   session.sent = sent;
   const wire = overTheWire(frame);
-  const deliver = (): void => {
-    takeIn(net, session, wire);
-    const acknowledge = (): void => {
-      runner.acknowledged = Math.max(at, runner.acknowledged ?? at);
-    };
+  const acknowledge = runner.process.guard(() => {
+    if (runner.session !== session) return;
+    runner.acknowledged = Math.max(at, runner.acknowledged ?? at);
+  });
+  const deliver = session.endpoint.process.guard(() => {
+    if (!takeIn(net, session, wire)) return;
     transmit(net, session, { direction: 'down', label: 'ack', deliver: acknowledge });
-  };
+  });
   transmit(net, session, { direction: 'up', label: 'report', deliver });
 };
 
-const takeIn = (net: Net, session: Session, frame: Parameters<typeof applyReport>[2]): void => {
+/** False: the session is over for the reconciler. */
+const takeIn = (net: Net, session: Session, frame: Parameters<typeof applyReport>[2]): boolean => {
   const { endpoint, node } = session;
   const heard = endpoint.nodes.get(node);
-  if (!endpoint.process.alive() || heard === undefined || heard.session !== session) return;
+  if (heard === undefined || heard.session !== session) return false;
+  if (!leads(endpoint)) {
+    drop(session);
+    return false;
+  }
   const at = endpoint.now();
   const before = session.before;
   const applied = applyReport(before?.report ?? null, before === null ? 0 : at - before.at, frame);
@@ -350,39 +445,48 @@ const takeIn = (net: Net, session: Session, frame: Parameters<typeof applyReport
     receivedAt: at,
     connected: true,
     sent: before === null ? null : (heard.node?.sent ?? null),
+    leftOut: before === null ? [] : (heard.node?.leftOut ?? []),
     unchanged: unchangedFacts(before === null ? null : heard.node, frame),
   };
   net.heardAt.set(node, net.time.now());
   net.watch.heard(applied.report);
   wakeAll(endpoint.wakes);
+  return true;
 };
 
 const nodesPort = (net: Net, endpoint: Endpoint): NodesPort => {
   const startedAt = endpoint.now();
   return {
     heard: () => ({
-      startedAt,
-      nodes: [...endpoint.nodes.values()]
-        .flatMap(({ node }) => (node === null ? [] : [node]))
-        .toSorted((a, b) => compareText(a.node, b.node)),
+      startedAt: leads(endpoint) ? startedAt : endpoint.now(),
+      nodes: !leads(endpoint)
+        ? []
+        : [...endpoint.nodes.values()]
+            .flatMap(({ node }) => (node === null ? [] : [node]))
+            .toSorted((a, b) => compareText(a.node, b.node)),
     }),
     send: (orders) => {
       const heard = endpoint.nodes.get(orders.node);
       const session = heard?.session ?? null;
       if (heard === undefined || heard.node?.connected !== true || session === null) return false;
-      if (session.before === null || !endpoint.process.alive()) return false;
-      heard.node = { ...heard.node, sent: orders };
+      if (session.before === null || !endpoint.process.alive() || !leads(endpoint)) return false;
+      heard.node = { ...heard.node, sent: orders, leftOut: leftOutBy(orders, heard.node) };
       net.watch.ordered(orders);
       const wire = overTheWire(orders);
-      const deliver = (): void => {
-        if (!session.runner.process.alive()) return;
-        session.runner.taken.push(wire);
-        wakeAll(session.runner.wakes);
-      };
+      const { runner } = session;
+      const deliver = runner.process.guard(() => {
+        if (runner.session !== session) return;
+        runner.taken.push(wire);
+        const before = net.delivered.get(session.node) ?? [];
+        net.delivered.set(session.node, [...before.slice(-SETS_KEPT), wire]);
+        wakeAll(runner.wakes);
+      });
       const label = `orders ${orders.generation}`;
       transmit(net, session, { direction: 'down', label, deliver });
       return true;
     },
+    // Nobody in the simulator asks for services.
+    publish: () => undefined,
     watch: (wake) => {
       const guarded = endpoint.process.guard(wake);
       endpoint.wakes.add(guarded);

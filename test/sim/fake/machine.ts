@@ -39,6 +39,8 @@ export interface MachineFaults {
   failAfter: number;
   /** Share of calls that take seconds. */
   late: number;
+  /** Longest that a write to the disk may take. */
+  diskMs: Ms;
   /** Share of probes that fail although the program is well. */
   flapping: number;
 }
@@ -85,6 +87,8 @@ const SIGKILL = 9;
 const ENDED_BEFORE_START = 2;
 /** What containerd says of a record whose task is gone. */
 const UNKNOWN_EXIT: TaskExit = { code: null, signal: null, known: false, at: null };
+/** What the disk takes when it is well. */
+export const DISK_MS: Ms = 2;
 /** A killed process is gone after this long. */
 const KILL_TAKES_MS = 10;
 
@@ -211,7 +215,7 @@ export const createMachine = ({ time, name, registry, watch }: MachineOptions): 
   };
   const machine: Machine = {
     name,
-    faults: { failBefore: 0, failAfter: 0, late: 0, flapping: 0 },
+    faults: { failBefore: 0, failAfter: 0, late: 0, diskMs: DISK_MS, flapping: 0 },
     images: new Map(),
     containers,
     listeners,

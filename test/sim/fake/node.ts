@@ -16,9 +16,9 @@ import { compareText } from '../../../schema/ids.ts';
 import type { NodeOrders } from '../../../schema/orders.ts';
 import type { Ms } from '../../../schema/spec.ts';
 import type { Process } from '../process.ts';
-import type { SimTime } from '../time.ts';
+import type { Random, SimTime } from '../time.ts';
 import { ROUND_UP_MS } from './clock.ts';
-import type { Machine } from './machine.ts';
+import { DISK_MS, type Machine } from './machine.ts';
 
 /**
  * What survives the runner: all of it a restart, only the disk's part a reboot, nothing a new disk.
@@ -109,8 +109,6 @@ export const createRunnerClock = ({ process, clock }: NodeParts): RunnerClock =>
   },
 });
 
-const DISK_MS = 2;
-
 export const createNetwork = ({ process, disk }: NodeParts): NetworkPort => ({
   setUp: ({ allocation, mode, ports }) =>
     process.call(`network ${allocation}`, 15, () => {
@@ -174,13 +172,18 @@ export const createProbes = ({ time, process, machine, disk }: NodeParts): Probe
   };
 };
 
+/** A slow disk takes any time up to its worst. */
+export const diskTakes = ({ faults }: Machine, random: Random): Ms =>
+  faults.diskMs <= DISK_MS ? DISK_MS : random.between(DISK_MS, faults.diskMs);
+
 const copied = <T>(value: T): T =>
   value === undefined ? value : JSON.parse(JSON.stringify(value));
 
 export const createStore = (parts: NodeParts): StorePort => {
   const { process, disk, machine } = parts;
+  const random = parts.time.random.fork(`disk ${process.name}`);
   const call = <T>(label: string, effect: () => T): Promise<T> =>
-    process.call(label, DISK_MS, effect);
+    process.call(label, diskTakes(machine, random), effect);
   return {
     readOrders: () => call('read orders', () => copied(disk.orders)),
     writeOrders: (orders) =>

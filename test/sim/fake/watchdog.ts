@@ -9,7 +9,7 @@ import type { Ms } from '../../../schema/spec.ts';
 import type { Process } from '../process.ts';
 import type { SimTime } from '../time.ts';
 import type { Machine } from './machine.ts';
-import type { NodeClock } from './node.ts';
+import { diskTakes, type NodeClock } from './node.ts';
 
 /** What is on the machine: the file of deadlines and the program that reads it. */
 export interface WatchdogFile {
@@ -23,7 +23,6 @@ export interface MachineWatchdog {
 }
 
 const PAUSE_MS: Ms = 1_000;
-const DISK_MS: Ms = 2;
 /** The program ends after so many looks without a file. */
 const MOST_ABSENT = 5;
 const SIGTERM = 15;
@@ -69,14 +68,18 @@ export const createMachineWatchdog = ({ time, machine, clock }: WatchdogParts): 
       machine.signal(container.id, signal === 'KILL' ? SIGKILL : SIGTERM);
     }
   };
+  const random = time.random.fork(label);
   return {
-    port: (process) => ({
-      set: (deadlines) =>
-        process.call('watchdog', DISK_MS, () => {
+    port: (process) => {
+      // One after the other, as edge/watchdog.ts does.
+      let last: Promise<void> = Promise.resolve();
+      const set = (deadlines: readonly WatchdogDeadline[]): Promise<void> =>
+        process.call('watchdog', diskTakes(machine, random), () => {
           const bootId = clock.bootId();
           file = deadlines.length === 0 ? null : { bootId, deadlines };
           if (file !== null && runsIn !== bootId) start(bootId);
-        }),
-    }),
+        });
+      return { set: (deadlines) => (last = last.then(() => set(deadlines))) };
+    },
   };
 };

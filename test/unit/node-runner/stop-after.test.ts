@@ -14,21 +14,22 @@ const CONTACT_AT = 5_000;
 /** The watchdog is for when there is no runner: it waits so much longer. */
 const MARGIN_MS = 1_000;
 
-it('tells the watchdog when each task ends, main tasks before sidecars', async () => {
-  const tasks = [
-    testTask({ name: 'log', lifecycle: 'sidecar', killTimeoutMs: 1_000 }),
-    testTask({ name: 'proxy', lifecycle: 'sidecar', dependsOn: ['log'], killTimeoutMs: 2_000 }),
-    testTask({ name: 'web', killTimeoutMs: 3_000 }),
-  ];
-  const spec = testGroup({ tasks, stopAfterMs: STOP_AFTER_MS, shutdownDelayMs: 500 });
+const TASKS = [
+  testTask({ name: 'log', lifecycle: 'sidecar', killTimeoutMs: 1_000 }),
+  testTask({ name: 'proxy', lifecycle: 'sidecar', dependsOn: ['log'], killTimeoutMs: 2_000 }),
+  testTask({ name: 'web', killTimeoutMs: 3_000 }),
+];
+
+const inventory = (): Inventory => {
+  const spec = testGroup({ tasks: TASKS, stopAfterMs: STOP_AFTER_MS, shutdownDelayMs: 500 });
   const containers = new Map(
-    tasks.map(({ name }, index): [string, ContainerFacts] => {
+    TASKS.map(({ name }, index): [string, ContainerFacts] => {
       const id = `a-0-1.${name}`;
       const facts = { id, labels: {}, image: 'i', task: 'running', pid: index + 1, exit: null };
       return [id, { ...facts, task: 'running', outOfMemory: false }];
     }),
   );
-  const inventory: Inventory = {
+  return {
     node: testNode,
     containers,
     images: new Map(),
@@ -47,21 +48,45 @@ it('tells the watchdog when each task ends, main tasks before sidecars', async (
     imagesUsed: new Map(),
     volumes: null,
   };
+};
+
+/** Starts the main task; `setTakesMs`: how long the runner stood still while it told the watchdog. */
+const start = async (setTakesMs: number) => {
   const told: (readonly WatchdogDeadline[])[] = [];
+  const started: string[] = [];
+  let now = CONTACT_AT;
+  const set = async (deadlines: readonly WatchdogDeadline[]): Promise<void> => {
+    told.push(deadlines);
+    now += setTakesMs;
+  };
   const { runtime } = createWorld().ports;
   const guarded = startsGuarded(
-    { ...runtime, start: async () => undefined },
+    { ...runtime, start: async (id) => void started.push(id) },
     {
-      watchdog: { set: async (deadlines) => void told.push(deadlines) },
-      inventory: () => inventory,
+      watchdog: { set },
+      inventory,
       folderOf: (cgroup) => cgroup,
+      clock: { now: () => now, sleepUntil: async () => undefined },
     },
   );
-  await guarded.start('a-0-1.web');
+  const failure = await guarded.start('a-0-1.web').catch(String);
+  return { told, started, failure };
+};
+
+it('tells the watchdog when each task ends, main tasks before sidecars', async () => {
+  const { told, started } = await start(0);
+  expect(started).toEqual(['a-0-1.web']);
   const first = CONTACT_AT + STOP_AFTER_MS + 500 + MARGIN_MS;
   expect(told[0]?.map(({ pid, termAt, killAt }) => [pid, termAt - first, killAt - first])).toEqual([
     [1, 5_000, 6_000],
     [2, 3_000, 5_000],
     [3, 0, 3_000],
   ]);
+});
+
+it('starts nothing that is to end by now: the runner was suspended since it decided so', async () => {
+  expect((await start(STOP_AFTER_MS - 1)).started).toEqual(['a-0-1.web']);
+  const late = await start(STOP_AFTER_MS);
+  expect(late.started).toEqual([]);
+  expect(late.failure).toContain('no reconciler has answered');
 });

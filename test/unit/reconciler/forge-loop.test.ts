@@ -413,6 +413,19 @@ describe('pull requests', () => {
     expect(fake.writes.filter((line) => line === 'check plan/h4')).toHaveLength(1);
   });
 
+  test('a forge that takes seconds for the check gets the comment right after it', async () => {
+    await world.see(viewOf([BASE]));
+    world.fake.pulls = [pull()];
+    const { writeCheck } = world.fake.port;
+    vi.spyOn(world.fake.port, 'writeCheck').mockImplementation(async (report, of) => {
+      await writeCheck(report, of);
+      await world.advance(4000);
+    });
+    await world.poke();
+    for (let turn = 0; turn < 5; turn += 1) await world.advance(1);
+    expect(world.fake.writes.slice(-2)).toEqual(['check plan/h1', 'comment #3']);
+  });
+
   test('its plan begins while the forge is still asked for the rest, and is told once, after it', async () => {
     const { fake, plans } = world;
     fake.pulls = [pull(), pull({ number: 4, head: 'h4' })];
@@ -601,6 +614,17 @@ describe('pull requests', () => {
       ]);
     },
   );
+
+  test('what waits for a person goes on where another one that is open has the same head', async () => {
+    const shared = waiting();
+    world.fake.checks.set('plan/h1', shared);
+    world.answer.plan = () => new Promise(() => {});
+    world.fake.pulls = [pull({ state: 'closed' }), pull({ number: 4, headRef: 'web-3' })];
+    await world.see(viewOf([BASE]));
+    await world.advance(4000);
+    expect(world.fake.comments.get(3)?.folded).toBe(true);
+    expect(world.fake.checks.get('plan/h1')).toBe(shared);
+  });
 
   test.each(['success', 'failure'] as const)(
     'a verdict of %s stays as it is',

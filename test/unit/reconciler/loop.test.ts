@@ -95,6 +95,7 @@ const worldOf = (read: SourceTree, hooks: { current: Hooks }) => {
         return { startedAt: 0, nodes: [] };
       },
       send: unused,
+      publish: () => undefined,
       watch: (wake) => {
         wakes.nodes = wake;
         return () => undefined;

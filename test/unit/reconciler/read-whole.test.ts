@@ -33,7 +33,7 @@ test('a failed look-up is remembered, and is as old as its first failure', async
       },
     },
     clock: { now: () => now, sleepUntil: unused },
-    nodes: { heard: unused, send: unused, watch: unused },
+    nodes: { heard: unused, send: unused, publish: unused, watch: unused },
     log: { info: unused, warn: unused, error: unused },
   };
   const context = { ports, lookups: createLookups(ports, () => undefined), memo: createMemo() };
@@ -66,7 +66,12 @@ test('a history is asked for once for each HEAD', async () => {
     },
     registry: { resolve: () => new Promise(() => undefined) },
     clock: { now: () => 0, sleepUntil: unused },
-    nodes: { heard: () => ({ startedAt: 0, nodes: [] }), send: unused, watch: unused },
+    nodes: {
+      heard: () => ({ startedAt: 0, nodes: [] }),
+      send: unused,
+      publish: unused,
+      watch: unused,
+    },
     log: { info: unused, warn: unused, error: unused },
   };
   const context = { ports, lookups: createLookups(ports, () => undefined), memo: createMemo() };
@@ -103,7 +108,12 @@ test('the tree stays the same object while Git and the registries say nothing ne
     },
     registry: { resolve: () => new Promise(() => undefined) },
     clock: { now: () => 0, epochMs: () => epochMs, sleepUntil: unused },
-    nodes: { heard: () => ({ startedAt: 0, nodes: [] }), send: unused, watch: unused },
+    nodes: {
+      heard: () => ({ startedAt: 0, nodes: [] }),
+      send: unused,
+      publish: unused,
+      watch: unused,
+    },
     log: { info: unused, warn: unused, error: unused },
   };
   const context = { ports, lookups: createLookups(ports, () => undefined), memo: createMemo() };

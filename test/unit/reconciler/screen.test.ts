@@ -92,7 +92,7 @@ const world = (
     source: { ...screen, record: unused, watch: unused },
     registry: { resolve: unused },
     clock: { now: () => 0, sleepUntil: unused },
-    nodes: { heard: unused, send: unused, watch: unused },
+    nodes: { heard: unused, send: unused, publish: unused, watch: unused },
     log: { info: unused, warn: unused, error: unused },
   };
   // As the loop looks: with what it remembers of the pass before.

@@ -25,6 +25,10 @@ export interface Hello {
   protocol: number;
   cluster: string;
   node: string;
+  /** Of the runner, as `--version` tells it: for people, nothing is decided by it. Empty before 0.2.0. */
+  release: string;
+  /** The highest term that it has followed; 0: none had one. */
+  term: bigint;
 }
 
 export interface Report {
@@ -39,6 +43,9 @@ export interface SessionResponse {
     | { $case: "orders"; value: OrdersPart }
     | { $case: "open"; value: OpenStream }
     | { $case: "refusal"; value: Refusal }
+    | { $case: "catalogue"; value: CataloguePart }
+    | { $case: "welcome"; value: Welcome }
+    | { $case: "redirect"; value: Redirect }
     | undefined;
 }
 
@@ -55,6 +62,19 @@ export interface OrdersPart {
   hash: string;
 }
 
+/**
+ * Part of what brings the runner's catalogue of services to `revision`; it counts when `last` came.
+ * A runner of an older release knows no such frame and goes on without.
+ */
+export interface CataloguePart {
+  revision: bigint;
+  /** The revision that it goes on from, of this session; 0: it is whole. */
+  from: bigint;
+  /** JSON of a CatalogueFrame (schema/services.ts), in parts. */
+  chunk: Uint8Array;
+  last: boolean;
+}
+
 export interface OpenStream {
   stream: string;
   /** JSON of a StreamAsk. */
@@ -62,6 +82,21 @@ export interface OpenStream {
 }
 
 export interface Refusal {
+  message: string;
+}
+
+/** The first frame of a reconciler that leads by a lease. Without it: there is one reconciler only. */
+export interface Welcome {
+  /** Rises with each leader; a runner ends a session whose term is lower than one it has followed. */
+  term: bigint;
+  /** Where reconcilers of this cluster listen, `host:port`; the leader first. */
+  reconcilers: string[];
+}
+
+/** This reconciler does not lead; the session ends. */
+export interface Redirect {
+  /** `host:port` of the leader; empty: not known. */
+  leader: string;
   message: string;
 }
 
@@ -168,7 +203,7 @@ export const SessionRequest: MessageFns<SessionRequest> = {
 };
 
 function createBaseHello(): Hello {
-  return { protocol: 0, cluster: "", node: "" };
+  return { protocol: 0, cluster: "", node: "", release: "", term: 0n };
 }
 
 export const Hello: MessageFns<Hello> = {
@@ -181,6 +216,15 @@ export const Hello: MessageFns<Hello> = {
     }
     if (message.node !== "") {
       writer.uint32(26).string(message.node);
+    }
+    if (message.release !== "") {
+      writer.uint32(34).string(message.release);
+    }
+    if (message.term !== 0n) {
+      if (BigInt.asUintN(64, message.term) !== message.term) {
+        throw new globalThis.Error("value provided for field message.term of type uint64 too large");
+      }
+      writer.uint32(40).uint64(message.term);
     }
     return writer;
   },
@@ -222,6 +266,22 @@ export const Hello: MessageFns<Hello> = {
             message.node = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.release = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.term = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -242,6 +302,8 @@ export const Hello: MessageFns<Hello> = {
     message.protocol = object.protocol ?? 0;
     message.cluster = object.cluster ?? "";
     message.node = object.node ?? "";
+    message.release = object.release ?? "";
+    message.term = (object.term !== undefined && object.term !== null) ? BigInt(object.term) : 0n;
     return message;
   },
 };
@@ -335,6 +397,15 @@ export const SessionResponse: MessageFns<SessionResponse> = {
       case "refusal":
         Refusal.encode(message.frame.value, writer.uint32(34).fork()).join();
         break;
+      case "catalogue":
+        CataloguePart.encode(message.frame.value, writer.uint32(42).fork()).join();
+        break;
+      case "welcome":
+        Welcome.encode(message.frame.value, writer.uint32(50).fork()).join();
+        break;
+      case "redirect":
+        Redirect.encode(message.frame.value, writer.uint32(58).fork()).join();
+        break;
     }
     return writer;
   },
@@ -384,6 +455,30 @@ export const SessionResponse: MessageFns<SessionResponse> = {
             message.frame = { $case: "refusal", value: Refusal.decode(reader, reader.uint32()) };
             continue;
           }
+          case 5: {
+            if (tag !== 42) {
+              break;
+            }
+
+            message.frame = { $case: "catalogue", value: CataloguePart.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.frame = { $case: "welcome", value: Welcome.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.frame = { $case: "redirect", value: Redirect.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -423,6 +518,24 @@ export const SessionResponse: MessageFns<SessionResponse> = {
       case "refusal": {
         if (object.frame?.value !== undefined && object.frame?.value !== null) {
           message.frame = { $case: "refusal", value: Refusal.fromPartial(object.frame.value) };
+        }
+        break;
+      }
+      case "catalogue": {
+        if (object.frame?.value !== undefined && object.frame?.value !== null) {
+          message.frame = { $case: "catalogue", value: CataloguePart.fromPartial(object.frame.value) };
+        }
+        break;
+      }
+      case "welcome": {
+        if (object.frame?.value !== undefined && object.frame?.value !== null) {
+          message.frame = { $case: "welcome", value: Welcome.fromPartial(object.frame.value) };
+        }
+        break;
+      }
+      case "redirect": {
+        if (object.frame?.value !== undefined && object.frame?.value !== null) {
+          message.frame = { $case: "redirect", value: Redirect.fromPartial(object.frame.value) };
         }
         break;
       }
@@ -585,6 +698,103 @@ export const OrdersPart: MessageFns<OrdersPart> = {
   },
 };
 
+function createBaseCataloguePart(): CataloguePart {
+  return { revision: 0n, from: 0n, chunk: new Uint8Array(0), last: false };
+}
+
+export const CataloguePart: MessageFns<CataloguePart> = {
+  encode(message: CataloguePart, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.revision !== 0n) {
+      if (BigInt.asUintN(64, message.revision) !== message.revision) {
+        throw new globalThis.Error("value provided for field message.revision of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.revision);
+    }
+    if (message.from !== 0n) {
+      if (BigInt.asUintN(64, message.from) !== message.from) {
+        throw new globalThis.Error("value provided for field message.from of type uint64 too large");
+      }
+      writer.uint32(16).uint64(message.from);
+    }
+    if (message.chunk.length !== 0) {
+      writer.uint32(26).bytes(message.chunk);
+    }
+    if (message.last !== false) {
+      writer.uint32(32).bool(message.last);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): CataloguePart {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseCataloguePart();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.revision = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.from = reader.uint64() as bigint;
+            continue;
+          }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.chunk = reader.bytes();
+            continue;
+          }
+          case 4: {
+            if (tag !== 32) {
+              break;
+            }
+
+            message.last = reader.bool();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<CataloguePart>): CataloguePart {
+    return CataloguePart.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<CataloguePart>): CataloguePart {
+    const message = createBaseCataloguePart();
+    message.revision = (object.revision !== undefined && object.revision !== null) ? BigInt(object.revision) : 0n;
+    message.from = (object.from !== undefined && object.from !== null) ? BigInt(object.from) : 0n;
+    message.chunk = object.chunk ?? new Uint8Array(0);
+    message.last = object.last ?? false;
+    return message;
+  },
+};
+
 function createBaseOpenStream(): OpenStream {
   return { stream: "", ask: new Uint8Array(0) };
 }
@@ -702,6 +912,143 @@ export const Refusal: MessageFns<Refusal> = {
   },
   fromPartial(object: DeepPartial<Refusal>): Refusal {
     const message = createBaseRefusal();
+    message.message = object.message ?? "";
+    return message;
+  },
+};
+
+function createBaseWelcome(): Welcome {
+  return { term: 0n, reconcilers: [] };
+}
+
+export const Welcome: MessageFns<Welcome> = {
+  encode(message: Welcome, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.term !== 0n) {
+      if (BigInt.asUintN(64, message.term) !== message.term) {
+        throw new globalThis.Error("value provided for field message.term of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.term);
+    }
+    for (const v of message.reconcilers) {
+      writer.uint32(18).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Welcome {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWelcome();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.term = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reconcilers.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Welcome>): Welcome {
+    return Welcome.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Welcome>): Welcome {
+    const message = createBaseWelcome();
+    message.term = (object.term !== undefined && object.term !== null) ? BigInt(object.term) : 0n;
+    message.reconcilers = object.reconcilers?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseRedirect(): Redirect {
+  return { leader: "", message: "" };
+}
+
+export const Redirect: MessageFns<Redirect> = {
+  encode(message: Redirect, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.leader !== "") {
+      writer.uint32(10).string(message.leader);
+    }
+    if (message.message !== "") {
+      writer.uint32(18).string(message.message);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Redirect {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRedirect();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.leader = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.message = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Redirect>): Redirect {
+    return Redirect.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Redirect>): Redirect {
+    const message = createBaseRedirect();
+    message.leader = object.leader ?? "";
     message.message = object.message ?? "";
     return message;
   },

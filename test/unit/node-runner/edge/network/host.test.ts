@@ -22,7 +22,12 @@ const nodeOf = (told: string[], changes: Partial<Kernel> = {}): Kernel => ({
   ipShow: async () => [bridge],
   nft: async (text) => void told.push(text),
   nftShow: async () =>
-    JSON.stringify({ nftables: [{ chain: { table: names.table, name: 'postrouting' } }] }),
+    JSON.stringify({
+      nftables: [
+        { chain: { table: names.table, name: 'postrouting' } },
+        { chain: { table: names.dnsTable, name: 'patience' } },
+      ],
+    }),
   sysctl: async () => undefined,
   socketTables: async () => '',
   listeners: async () => '',
@@ -39,6 +44,16 @@ describe('rules of the node', () => {
     const told: string[] = [];
     await prepareHost(nodeOf(told), names, options);
     expect(told.join('\n')).not.toContain('table');
+  });
+
+  it('of an earlier release stay as they are, and those of DNS come beside them', async () => {
+    const told: string[] = [];
+    const chain = { table: names.table, name: 'postrouting' };
+    const nftShow = async () => JSON.stringify({ nftables: [{ chain }] });
+    await prepareHost(nodeOf(told, { nftShow }), names, options);
+    const made = told.filter((text) => text.includes('delete table'));
+    expect(made).toHaveLength(1);
+    expect(made[0]).toContain(`table ip ${names.dnsTable} {`);
   });
 
   it('are left alone where they cannot be read', async () => {

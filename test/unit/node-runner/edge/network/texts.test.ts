@@ -136,6 +136,13 @@ describe('socket tables', () => {
     expect(parseListening(text)).toEqual([22, 53, 8080]);
     expect(parseListening('')).toEqual([]);
   });
+
+  it('leave out where node runners answer DNS: a job may publish that port', () => {
+    const line = (local: string): string => `   0: ${local} 00000000:0000 07 0:0 00:0 0 0 0 1\n`;
+    const text = line('01046E0A:0035') + line('01046E0A:0050');
+    expect(parseListening(text, ['10.110.4.1'])).toEqual([80]);
+    expect(parseListening(text, ['10.110.4.2', 'fe80::1'])).toEqual([53, 80]);
+  });
 });
 
 describe('the batcher', () => {

@@ -1,0 +1,247 @@
+// Services for whoever asks on this node: DNS at the bridge and, on request, at the loopback, and
+// files for load balancers.
+// In: catalogues as they come over the link, the node's own copies. Out: answers, files, and the
+// last catalogue on the disk: without a reconciler, and after its own restart, the runner goes on by
+// that. Not here: which copies are ready (the reconciler), what a name means (decide/dns.ts).
+
+import { randomInt } from 'node:crypto';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Catalogue, EMPTY_CATALOGUE, type ServiceInstance } from '../schema/services.ts';
+import { answerOf } from './decide/dns.ts';
+import { isOwnOut, type OwnCopies } from './decide/own-copies.ts';
+import { type FileKind, presentIn, renderFile } from './decide/service-files.ts';
+import { createForward } from './edge/dns/forward.ts';
+import { createDnsServer, type DnsServer } from './edge/dns/server.ts';
+import { createUpstreams } from './edge/dns/upstreams.ts';
+import { errnoOf } from './edge/failure.ts';
+import { createSharedFile, readCatalogue, writeCatalogue } from './edge/service-files.ts';
+import type { RunnerLog } from './ports.ts';
+
+export interface DiscoveryOptions {
+  readonly node: string;
+  /** The runner's own folder. */
+  readonly root: string;
+  /** Where allocations ask; null: they do not. */
+  readonly bridge: {
+    readonly address: string;
+    readonly holds: (source: string) => boolean;
+  } | null;
+  readonly settings: DiscoverySettings;
+  /** null: the runner has not looked yet. */
+  readonly inventory: () => OwnCopies | null;
+  readonly log: RunnerLog;
+}
+
+/** What a person asked for. */
+export interface DiscoverySettings {
+  /** DNS for programs of this machine; null: none. */
+  readonly dns: LoopbackAddress | null;
+  /** Files to keep up to date. */
+  readonly files: readonly { readonly kind: FileKind; readonly path: string }[];
+}
+
+export interface LoopbackAddress {
+  readonly address: string;
+  readonly port: number;
+}
+
+export const NO_DISCOVERY: DiscoverySettings = { dns: null, files: [] };
+
+export interface Discovery {
+  /** A catalogue came. */
+  readonly heard: (catalogue: Catalogue) => void;
+  /** Where copies on the bridge ask, once the runner answers there; null: it cannot now. */
+  readonly begun: () => Promise<string | null>;
+  /** Answers and writes until the signal. */
+  readonly run: (signal: AbortSignal) => Promise<void>;
+}
+
+const DNS_PORT = 53;
+/** An earlier runner of this node may still be ending. */
+const BEGIN_WITHIN_MS = 5000;
+const BEGIN_LOOK_MS = 20;
+/** Own copies that died are looked for this often; whoever asks by DNS is told at once. */
+const LOOK_EVERY_MS = 100;
+/** A write of 100,000 instances takes a second of work, so it comes every ten. */
+const keepGapMs = (services: number): number => 200 + Math.floor(services / 10);
+
+export const createDiscovery = async (options: DiscoveryOptions): Promise<Discovery> => {
+  const kept = join(options.root, 'catalogue.json');
+  const state: State = { catalogue: await readCatalogue(kept), wake: null };
+  const servers = serversOf(options, state);
+  return {
+    heard: (catalogue) => {
+      state.catalogue = catalogue;
+      state.wake?.();
+    },
+    begun: async () => {
+      if (options.bridge === null) return null;
+      const last = performance.now() + BEGIN_WITHIN_MS;
+      while (servers.bridge?.port() === null && performance.now() < last) {
+        await sleep(BEGIN_LOOK_MS);
+      }
+      if (servers.bridge?.port() !== null) return options.bridge.address;
+      options.log.warn({}, NO_BRIDGE);
+      return null;
+    },
+    run: async (signal) => {
+      const running = servers.all.map((server) => server.run(signal));
+      await Promise.all([
+        ...running,
+        keepCatalogue(kept, { options, state, signal }),
+        keepFiles({ options, state, signal }),
+      ]);
+    },
+  };
+};
+
+const NO_BRIDGE =
+  'copies that start now ask the machine’s own name servers and find no services: ' +
+  'free port 53 of the bridge’s address and start the runner again';
+
+interface State {
+  /** null: none was ever told, so that files stay as they are. */
+  catalogue: Catalogue | null;
+  wake: (() => void) | null;
+}
+
+interface Running {
+  readonly options: DiscoveryOptions;
+  readonly state: State;
+  readonly signal: AbortSignal;
+}
+
+const serversOf = (
+  { node, bridge, settings, inventory, log }: DiscoveryOptions,
+  state: State,
+): { readonly bridge: DnsServer | null; readonly all: readonly DnsServer[] } => {
+  const ours = [
+    ...(bridge === null ? [] : [bridge.address]),
+    ...(settings.dns?.port === DNS_PORT ? [settings.dns.address] : []),
+  ];
+  const shared = {
+    log,
+    forward: createForward({ upstreams: createUpstreams('/etc/resolv.conf', () => ours) }),
+    answer: (question: Parameters<typeof answerOf>[0]) =>
+      answerOf(question, {
+        catalogue: state.catalogue ?? EMPTY_CATALOGUE,
+        node,
+        isOut: (allocation) => isOwnCopyOut(allocation, inventory()),
+        draw: randomInt,
+      }),
+  };
+  const atBridge =
+    bridge &&
+    createDnsServer({
+      ...shared,
+      address: bridge.address,
+      port: DNS_PORT,
+      // The node's own questions to that address come from the loopback: its rules see to that.
+      isAllowed: (source) => bridge.holds(source) || isLoopback(source),
+    });
+  const own =
+    settings.dns && createDnsServer({ ...shared, ...settings.dns, isAllowed: isLoopback });
+  return { bridge: atBridge, all: [atBridge, own].flatMap((server) => server ?? []) };
+};
+
+const isLoopback = (source: string): boolean => source === '::1' || source.startsWith('127.');
+
+/** The newest is written, in the end too; what came and went meanwhile is not. */
+const keepCatalogue = async (path: string, { options, state, signal }: Running): Promise<void> => {
+  let written = state.catalogue;
+  let said = '';
+  const keep = async (): Promise<void> => {
+    const { catalogue } = state;
+    if (catalogue === null || catalogue === written) return;
+    try {
+      await writeCatalogue(path, catalogue);
+      written = catalogue;
+      said = '';
+    } catch (error) {
+      const words = errnoOf(error) ?? String(error);
+      if (words !== said) options.log.warn({ error: words }, 'the catalogue cannot be kept');
+      said = words;
+    }
+  };
+  while (!signal.aborted) {
+    await keep();
+    const gap = keepGapMs(state.catalogue?.services.length ?? 0);
+    await sleep(gap, undefined, { signal }).catch(() => undefined);
+  }
+  await keep();
+};
+
+/** At once when a catalogue comes; own copies are looked at again and again. */
+const keepFiles = async ({ options, state, signal }: Running): Promise<void> => {
+  const { settings, node, inventory } = options;
+  if (settings.files.length === 0) return;
+  const files = settings.files.map((file) => fileOf(file, options.log));
+  const ownOut = ownOutOf(node, inventory);
+  let done: Shown | null = null;
+  while (!signal.aborted) {
+    const woken = new Promise<void>((resolve) => (state.wake = resolve));
+    const { catalogue } = state;
+    const shown = catalogue && { catalogue, out: ownOut(catalogue) };
+    if (shown !== null && !isSame(done, shown)) {
+      const out = new Set(shown.out);
+      const isGone = (one: ServiceInstance) => one.allocation !== null && out.has(one.allocation);
+      const present = presentIn(shown.catalogue, isGone);
+      const written = await Promise.all(files.map((write) => write(present)));
+      done = written.every(Boolean) ? shown : null;
+    }
+    const again = sleep(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined);
+    await Promise.race([woken, again]);
+  }
+};
+
+const isOwnCopyOut = (allocation: string, own: OwnCopies | null): boolean =>
+  own !== null && isOwnOut(allocation, own);
+
+const isSame = (done: Shown | null, { catalogue, out }: Shown): boolean =>
+  done?.catalogue === catalogue && done.out.join() === out.join();
+
+interface Shown {
+  readonly catalogue: Catalogue;
+  readonly out: readonly string[];
+}
+
+/** Only this node's part of a catalogue is looked at each time. */
+const ownOutOf = (node: string, inventory: () => OwnCopies | null) => {
+  let seen: Catalogue | null = null;
+  let own: readonly ServiceInstance[] = [];
+  return (catalogue: Catalogue): readonly string[] => {
+    if (catalogue !== seen) {
+      own = catalogue.services.flatMap(({ instances }) =>
+        instances.filter((one) => one.node === node),
+      );
+      seen = catalogue;
+    }
+    return own.flatMap(({ allocation }) =>
+      allocation !== null && isOwnCopyOut(allocation, inventory()) ? [allocation] : [],
+    );
+  };
+};
+
+/** Writes one; false: it could not be, which is said once. */
+const fileOf = (
+  { kind, path }: DiscoverySettings['files'][number],
+  log: RunnerLog,
+): ((present: Catalogue) => Promise<boolean>) => {
+  const file = createSharedFile(path);
+  let said = '';
+  return async (present) => {
+    try {
+      if (await file.write(renderFile(kind, present))) log.info({ path, kind }, 'wrote services');
+      said = '';
+      return true;
+    } catch (error) {
+      // The message names a file of the moment, another one each time.
+      const words = errnoOf(error) ?? String(error);
+      if (words !== said)
+        log.warn({ error: String(error) }, `${path} cannot be written, and is tried again`);
+      said = words;
+      return false;
+    }
+  };
+};
