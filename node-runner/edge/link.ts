@@ -17,7 +17,6 @@ import { TLS_SCHEME } from '../../schema/identity.ts';
 import type { NodeOrders, NodeReport } from '../../schema/orders.ts';
 import { type Catalogue, EMPTY_CATALOGUE } from '../../schema/services.ts';
 import type { Ms } from '../../schema/spec.ts';
-import type { StreamAsk } from '../../schema/streams.ts';
 import type { SentReports } from '../../schema/wire.ts';
 import {
   aged,
@@ -32,7 +31,7 @@ import { readIdentity } from './identity.ts';
 import { createCatalogueReader, type CatalogueReader } from './link-catalogue.ts';
 import { credentialsOf, TLS_CHANNEL } from './tls.ts';
 import type { ServeStream } from './link-streams.ts';
-import { attachStream } from './link-streams.ts';
+import { openStream } from './link-streams.ts';
 import { openPlaces, type Places } from './places.ts';
 
 export interface LinkOptions {
@@ -363,9 +362,8 @@ const receive = (receiving: Receiving, { frame }: SessionResponse): void => {
       return;
     }
     case 'open': {
-      const ask = JSON.parse(Buffer.from(frame.value.ask).toString('utf8')) as StreamAsk;
-      const { log, serve } = options;
-      void attachStream({ client, stream: frame.value.stream, ask, serve, log, signal });
+      const { log, serve, node } = options;
+      void openStream(frame.value, node, { client, serve, log, signal });
       return;
     }
     case 'refusal':
