@@ -12,6 +12,7 @@ import { CommandError } from './command-error.ts';
 import { aborted, endWithStdin } from './end-with-stdin.ts';
 import { joinedBelow, readJoined } from './joined.ts';
 import { readPid, runnerPid, writePid } from './up/process.ts';
+import pack from '../package.json' with { type: 'json' };
 
 export const runNode = async ({ options, common, io }: Invocation): Promise<number> => {
   const name = text(options['name']) ?? (await onlyJoined(common.root));
@@ -30,6 +31,7 @@ export const runNode = async ({ options, common, io }: Invocation): Promise<numb
   const runner = await startRunner({
     node: name,
     cluster,
+    release: pack.version,
     root,
     links: linksOf(options, joined?.link ?? `unix:${common.root}/link.sock`),
     containerd: text(options['containerd']),

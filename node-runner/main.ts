@@ -38,6 +38,8 @@ import { createTick } from './tick.ts';
 export interface RunnerSettings {
   readonly node: string;
   readonly cluster: string;
+  /** Of this program, as `--version` tells it. */
+  readonly release: string;
   /** Everything of this runner lies here. */
   readonly root: string;
   /** Where the reconcilers are: `unix:/path`, `host:port` or `tls:host:port`; at least one. */
@@ -104,7 +106,8 @@ export const startRunner = async (settings: RunnerSettings): Promise<Runner> => 
   const discovery = await startDiscovery(settings, { network, log, signal });
   const { heard: catalogue } = discovery;
   const dialled = { address: places.now(), places, identity };
-  const link = createLink({ ...dialled, cluster, node, clock, log, serve, catalogue });
+  const who = { ...dialled, cluster, node, release: settings.release };
+  const link = createLink({ ...who, clock, log, serve, catalogue });
   const usage = await createUsage({ diskPath: root });
   const probes = createProbes();
   const tree = await detectCgroups();

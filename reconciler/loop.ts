@@ -2,6 +2,7 @@
 // In: ports. Out: the newest view, for everyone who shows it. Wake-ups carry no data (invariant 4):
 // starting is the same path as steady state. Not here: what one pass does (cycle).
 
+import { type Bell, createBell } from './bell.ts';
 import type { DesiredState } from '../schema/desired.ts';
 import type { Ms } from '../schema/spec.ts';
 import {
@@ -15,7 +16,7 @@ import type { View } from './cycle.ts';
 import { cycle, isEdgeFailure } from './cycle.ts';
 import { createLookups } from './lookups.ts';
 import { createMemos, type Memos } from './memos.ts';
-import type { ReconcilerPorts } from './ports.ts';
+import type { ClockPort, ReconcilerPorts } from './ports.ts';
 import type { WriteFailure } from './writer.ts';
 import { createWriter } from './writer.ts';
 
@@ -48,15 +49,12 @@ export interface Loop {
 
 /** `memos`: what is known before the first pass; nothing, unless said otherwise. */
 export const createLoop = (ports: ReconcilerPorts, memos: Memos = createMemos()): Loop => {
+  const { clock } = ports;
   const bell = createBell();
-  const { wake } = bell;
+  const wake = bell.ring('other');
   const lookups = createLookups(ports, wake);
   const writer = createWriter(ports, wake);
-  const heard = () => {
-    bell.take();
-    return ports.nodes.heard();
-  };
-  const seen = { ...ports, nodes: { ...ports.nodes, heard } };
+  const seen = takingFrom(ports, bell);
   // By ports that ring no bell: what comes until then is in the first plan.
   const firstReports = waitOnce(ports);
   const context = { ports: seen, lookups, memos, firstReports };
@@ -67,6 +65,7 @@ export const createLoop = (ports: ReconcilerPorts, memos: Memos = createMemos())
 
   const pass = async () => {
     const turn = writer.turn();
+    const began = clock.now();
     try {
       const view = await cycle(context, state.view);
       if (leads(ports)) writer.offer(view, turn);
@@ -85,10 +84,11 @@ export const createLoop = (ports: ReconcilerPorts, memos: Memos = createMemos())
     if (state.failure !== said) sayFailure(ports, state);
     said = state.failure;
     for (const listener of listeners) listener(state);
+    bell.end(clock.now(), plannedMs(state.view, began, clock.now()));
   };
 
   const nextAt = (): Ms => {
-    const now = ports.clock.now();
+    const now = clock.now();
     const retry = failures === 0 ? null : now + backOff(failures);
     const times = [state.view?.plan.wakeAt ?? null, lookups.nextAt(), writer.nextAt(), retry];
     const known = times.filter((time): time is Ms => time !== null);
@@ -97,13 +97,13 @@ export const createLoop = (ports: ReconcilerPorts, memos: Memos = createMemos())
 
   return {
     run: async (signal) => {
-      const unwatch = watchAll(ports, bell);
+      const unwatch = watchAll(ports, { wake, bell });
       while (!signal.aborted) {
         // One pass for all that came together: reports of many nodes, a branch and its ledger.
-        await ports.clock.pause?.();
+        await clock.pause?.();
         bell.begin();
         await pass();
-        await ports.clock.sleepUntil(nextAt(), AbortSignal.any([signal, bell.woken()]));
+        await untilDue(() => Math.min(nextAt(), bell.dueAt()), { signal, bell, clock });
       }
       await unwatch();
     },
@@ -118,9 +118,10 @@ export const createLoop = (ports: ReconcilerPorts, memos: Memos = createMemos())
 
 const watchAll = (
   { source, nodes, lead }: ReconcilerPorts,
-  { wake, report }: Pick<ReturnType<typeof createBell>, 'wake' | 'report'>,
+  { wake, bell }: { readonly wake: () => void; readonly bell: Bell },
 ): (() => Promise<void>) => {
-  const [unwatchSource, unwatchNodes] = [source.watch(wake), nodes.watch(report)];
+  const unwatchSource = source.watch(wake);
+  const unwatchNodes = nodes.watch(bell.ring('report'), bell.ring('quiet'));
   const unwatchLead = lead?.watch(wake);
   return async () => {
     unwatchNodes();
@@ -143,6 +144,36 @@ const waitOnce = (ports: ReconcilerPorts) => {
   };
 };
 
+/** The ports by which a pass says that it has asked for reports. */
+const takingFrom = (ports: ReconcilerPorts, bell: Bell): ReconcilerPorts => {
+  const heard = () => {
+    bell.take();
+    return ports.nodes.heard();
+  };
+  return { ...ports, nodes: { ...ports.nodes, heard } };
+};
+
+/** Planning, sending and telling of a pass that began then: what holds up reports and answers. */
+const plannedMs = (view: View | null, began: Ms, now: Ms): Ms =>
+  view === null || view.at < began ? 0 : now - view.at;
+
+interface Sleeping {
+  readonly bell: Bell;
+  readonly clock: ClockPort;
+  readonly signal: AbortSignal;
+}
+
+/** Sleeps until a pass is due; what rings meanwhile may bring that forward. */
+const untilDue = async (dueAt: () => Ms, { bell, clock, signal }: Sleeping): Promise<void> => {
+  for (;;) {
+    const at = dueAt();
+    const isDue = at <= clock.now();
+    const woken = isDue ? AbortSignal.abort(WOKEN) : AbortSignal.any([signal, bell.woken()]);
+    await clock.sleepUntil(at, woken);
+    if (isDue || signal.aborted || !woken.aborted) return;
+  }
+};
+
 /** Until all nodes in Git have reported, or long enough. */
 const untilReported = async (
   { nodes, clock }: ReconcilerPorts,
@@ -159,37 +190,6 @@ const untilReported = async (
     await clock.sleepUntil(until, woken.signal);
     unwatch();
   }
-};
-
-/**
- * Wake-ups, each counted once: a report that comes before a pass has asked for any is in its plan,
- * and needs no second pass.
- */
-const createBell = () => {
-  let woken = new AbortController();
-  let due = { report: false, other: false, asked: false };
-  const ring = (what: 'report' | 'other') => () => {
-    due[what] = true;
-    woken.abort(WOKEN);
-  };
-  return {
-    wake: ring('other'),
-    report: ring('report'),
-    /** A pass begins. */
-    begin: () => {
-      due = { report: false, other: false, asked: false };
-    },
-    /** It asks for reports. */
-    take: () => {
-      if (!due.asked) due = { ...due, report: false, asked: true };
-    },
-    /** It is over: aborted at once where something came that it has not taken in. */
-    woken: (): AbortSignal => {
-      woken = new AbortController();
-      if (due.report || due.other) woken.abort(WOKEN);
-      return woken.signal;
-    },
-  };
 };
 
 const refusedIn = (error: unknown): Refused | null =>

@@ -61,14 +61,14 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
     texts: () => source.texts(),
     keep: async (texts, documents) => keep?.keep(texts, documents),
   });
-  const { signingKey: place, registryCredentials, insecureRegistries: insecure } = config;
+  const { signingKey: place } = config;
   const signingKey = place === null ? null : openSigningKey(place.file, place.make);
   const source = openSource(config, { log, known: keeping.known, signingKey, auth });
   const several = await severalOf(config, log);
   const lead = several === null ? {} : { lead: several.lead };
   const leads = () => several === null || several.lead.term() !== null;
   const nodes = createNodes({ cluster, clock, log, ...lead });
-  const registry = createRegistry({ credentials: registryCredentials, insecure });
+  const registry = registryOf(config);
   const judged = screenOf(source, forge, { clock, log, wake: () => loop.wake() });
   const screened = several?.gate(judged) ?? judged;
   const ports = { source: screened, nodes: nodes.port, registry, clock, log, ...lead };
@@ -143,6 +143,12 @@ const listenAll = async ({ handling, doors, several, nodes, leads }: Listeners) 
   const close = () => Promise.all([link.stop(), socket.stop(), tls?.stop(), api.stop()]);
   return { link, tls, api, close };
 };
+
+const registryOf = (config: ReconcilerConfig) =>
+  createRegistry({
+    credentials: config.registryCredentials,
+    insecure: config.insecureRegistries,
+  });
 
 type SourceOptions = Parameters<typeof createGitSource>[0];
 

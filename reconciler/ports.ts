@@ -73,7 +73,11 @@ export interface NodesPort {
    * from what it has, and before orders that are sent afterwards.
    */
   readonly publish: (catalogue: Catalogue, mayTell: (node: string) => boolean) => void;
-  readonly watch: (wake: () => void) => () => void;
+  /**
+   * Calls back when something happened on a node. `quiet`, where it is given, is called instead when
+   * a node says that nothing did: only its ages and what it uses are newer.
+   */
+  readonly watch: (wake: () => void, quiet?: () => void) => () => void;
 }
 
 export interface RegistryPort {

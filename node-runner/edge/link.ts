@@ -5,32 +5,22 @@
 
 import { watch } from 'node:fs';
 import path from 'node:path';
-import type { Channel } from 'nice-grpc';
-import { createChannel, createClientFactory } from 'nice-grpc';
+import { createClientFactory } from 'nice-grpc';
 import type {
   LinkServiceClient,
   SessionRequest,
   SessionResponse,
 } from '../../schema/generated/purser/link/v1/link.ts';
 import { LinkServiceDefinition } from '../../schema/generated/purser/link/v1/link.ts';
-import { TLS_SCHEME } from '../../schema/identity.ts';
 import type { NodeOrders, NodeReport } from '../../schema/orders.ts';
 import { type Catalogue, EMPTY_CATALOGUE } from '../../schema/services.ts';
 import type { Ms } from '../../schema/spec.ts';
 import type { StreamAsk } from '../../schema/streams.ts';
 import type { SentReports } from '../../schema/wire.ts';
-import {
-  aged,
-  encodeReport,
-  HELD_BYTES,
-  LINK_PROTOCOL,
-  MESSAGE_BYTES,
-  ordersHash,
-} from '../../schema/wire.ts';
+import { aged, encodeReport, HELD_BYTES, LINK_PROTOCOL, ordersHash } from '../../schema/wire.ts';
 import type { LinkPort, RunnerClock, RunnerLog } from '../ports.ts';
-import { readIdentity } from './identity.ts';
 import { createCatalogueReader, type CatalogueReader } from './link-catalogue.ts';
-import { credentialsOf, TLS_CHANNEL } from './tls.ts';
+import { channelTo, DIAL_FIRST_MS, DIAL_LONGEST_MS } from './channel.ts';
 import type { ServeStream } from './link-streams.ts';
 import { attachStream } from './link-streams.ts';
 import { openPlaces, type Places } from './places.ts';
@@ -41,6 +31,8 @@ export interface LinkOptions {
   readonly places?: Places;
   readonly cluster: string;
   readonly node: string;
+  /** Of this program, told in the hello; absent: it tells none. */
+  readonly release?: string;
   readonly clock: RunnerClock;
   readonly log: RunnerLog;
   readonly serve: ServeStream;
@@ -58,9 +50,6 @@ export interface Link {
   readonly run: (signal: AbortSignal) => Promise<void>;
 }
 
-/** First and longest wait between dials. */
-const DIAL_FIRST_MS = 50;
-const DIAL_LONGEST_MS = 5000;
 /**
  * A reconciler that was just lost is most likely being started again: it is dialled at least this
  * often at first. Ten thousand runners would knock 40,000 times a second, on a port that refuses.
@@ -71,16 +60,8 @@ const SOON_FOR_MS = 15_000;
 const SEVERAL_LONGEST_MS = 1000;
 /** One that says nothing for so long is left for another; a standby speaks after two seconds. */
 const FIRST_FRAME_MS = 6000;
-
-const CHANNEL_OPTIONS = {
-  'grpc.keepalive_time_ms': 5000,
-  'grpc.keepalive_timeout_ms': 5000,
-  'grpc.keepalive_permit_without_calls': 1,
-  'grpc.initial_reconnect_backoff_ms': DIAL_FIRST_MS,
-  'grpc.max_reconnect_backoff_ms': DIAL_LONGEST_MS,
-  'grpc.max_receive_message_length': MESSAGE_BYTES,
-  'grpc.max_send_message_length': MESSAGE_BYTES,
-};
+/** A wait is so much longer or shorter: nodes that were cut off together do not dial together. */
+const DIAL_JITTER = 0.2;
 
 interface Waiting {
   readonly report: NodeReport;
@@ -184,9 +165,10 @@ const dialForEver = async (options: Options, state: State, dialling: Dialling) =
     const { places } = options;
     const most = places.all().length > 1 ? SEVERAL_LONGEST_MS : DIAL_LONGEST_MS;
     wait = Math.min(lasted ? DIAL_FIRST_MS : wait * 2, soon ? DIAL_SOON_MS : most);
+    const jittered = wait * (1 + DIAL_JITTER * (2 * Math.random() - 1));
     // One that answered well is most likely being started again; it is left at the second try.
     if (!state.isGood || state.leader !== '') places.next(state.leader);
-    await untilNextDial(places.now(), wait, dialling.signal);
+    await untilNextDial(places.now(), jittered, dialling.signal);
   }
 };
 
@@ -224,7 +206,7 @@ const whenMade = (file: string, call: () => void): (() => void) => {
 };
 
 const session = async (options: Options, state: State, dialling: Dialling) => {
-  const channel = channelOf(options);
+  const channel = channelTo(options.places.now(), options.identity);
   const client = createClientFactory().create(LinkServiceDefinition, channel);
   const over = new AbortController();
   const signal = AbortSignal.any([dialling.signal, over.signal]);
@@ -259,20 +241,6 @@ const session = async (options: Options, state: State, dialling: Dialling) => {
   }
 };
 
-/** The certificate is read anew for each dial: it may have been renewed. */
-const channelOf = ({ places, identity }: Options): Channel => {
-  const address = places.now();
-  if (!address.startsWith(TLS_SCHEME)) {
-    return createChannel(targetOf(address), undefined, CHANNEL_OPTIONS);
-  }
-  const credentials = credentialsOf(readIdentity(identity ?? ''));
-  const options = { ...CHANNEL_OPTIONS, ...TLS_CHANNEL };
-  return createChannel(address.slice(TLS_SCHEME.length), credentials, options);
-};
-
-/** grpc takes `unix:/path` for a host unless there are two slashes more. */
-const targetOf = (address: string): string => address.replace(/^unix:\/(?!\/)/, 'unix:///');
-
 interface Sending {
   readonly signal: AbortSignal;
   readonly sentAt: Map<bigint, Ms>;
@@ -287,9 +255,10 @@ const outgoing = async function* outgoing(
   state: State,
   { signal, sentAt }: Sending,
 ): AsyncGenerator<SessionRequest> {
-  const { cluster, node, clock } = options;
+  const { cluster, node, release = '', clock } = options;
   const term = BigInt(options.places.followed());
-  yield { frame: { $case: 'hello', value: { protocol: LINK_PROTOCOL, cluster, node, term } } };
+  const hello = { protocol: LINK_PROTOCOL, cluster, node, release, term };
+  yield { frame: { $case: 'hello', value: hello } };
   let sent: SentReports | null = null;
   let sequence = 0n;
   while (!signal.aborted) {

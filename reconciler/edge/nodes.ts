@@ -15,25 +15,21 @@ import type { Ms } from '../../schema/spec.ts';
 import { checkHello, checkReport } from '../../schema/check-report.ts';
 import {
   applyReport,
-  FRAME_BYTES,
   HELD_ALLOCATIONS,
   LINK_PROTOCOL,
-  ordersHash,
+  type ReportFrame,
   unchangedFacts,
 } from '../../schema/wire.ts';
 import { compareText } from '../../schema/ids.ts';
 import type { ClockPort, LeadPort, LogPort, NodesPort } from '../ports.ts';
 import { type Catalogues, createCatalogues } from './catalogues.ts';
+import { openFrame, orderFrames, redirect, welcome, type Welcomed } from './frames.ts';
 import type { Outbox } from './outbox.ts';
 import { createOutbox } from './outbox.ts';
 import type { Streams } from './streams.ts';
 import { createStreams } from './streams.ts';
 
-interface Session {
-  readonly outbox: Outbox<SessionResponse>;
-  /** By which we led when it began, and what it was told of where reconcilers are. */
-  readonly term: number | null;
-  told: string;
+interface Session extends Welcomed {
   /** The newest catalogue is for this runner too. */
   readonly offer: () => void;
 }
@@ -69,23 +65,25 @@ export interface NodesOptions {
   readonly lead?: LeadPort;
 }
 
-/** Room for the frame around a chunk of orders. */
-const FRAME_OVERHEAD_BYTES = 1024;
-
 /** What all sessions share. */
 interface Shared {
   readonly options: NodesOptions;
   readonly entries: Map<string, Entry>;
   readonly catalogues: Catalogues;
+  readonly wake: (isNews: boolean) => void;
+}
+
+interface Listener {
   readonly wake: () => void;
+  readonly quiet: () => void;
 }
 
 export const createNodes = (options: NodesOptions): Nodes => {
   const entries = new Map<string, Entry>();
-  const listeners = new Set<() => void>();
+  const listeners = new Set<Listener>();
   let startedAt = options.clock.now();
-  const wake = () => {
-    for (const listener of listeners) listener();
+  const wake = (isNews: boolean) => {
+    for (const { wake: ring, quiet } of listeners) (isNews ? ring : quiet)();
   };
   const catalogues = createCatalogues();
   const shared = { options, entries, catalogues, wake };
@@ -114,7 +112,7 @@ export const createNodes = (options: NodesOptions): Nodes => {
       entry.session = null;
     }
     entries.clear();
-    wake();
+    wake(true);
   });
   const leads = () => options.lead === undefined || options.lead.term() !== null;
 
@@ -139,7 +137,8 @@ export const createNodes = (options: NodesOptions): Nodes => {
           if (session !== null && heard && mayTell(node)) session.offer();
         }
       },
-      watch: (listener) => {
+      watch: (ring, quiet = ring) => {
+        const listener = { wake: ring, quiet };
         listeners.add(listener);
         return () => listeners.delete(listener);
       },
@@ -176,8 +175,10 @@ const read = async (shared: Shared, reading: Reading): Promise<void> => {
           redirect(outbox, lead);
           break;
         }
-        const problem = admits(entry.node) ?? take(entry, frame.value, shared.options);
-        if (problem !== null) {
+        const refused = admits(entry.node);
+        const taken = refused === null ? take(entry, frame.value, shared.options) : { refused };
+        if ('refused' in taken) {
+          const problem = taken.refused;
           log.warn({ node: entry.node, problem }, 'a report was refused, and its session ended');
           refuse(outbox, `the report was refused: ${problem}`);
           break;
@@ -188,7 +189,7 @@ const read = async (shared: Shared, reading: Reading): Promise<void> => {
           break;
         }
         if (entry.session !== null) welcome(entry.session, lead);
-        shared.wake();
+        shared.wake(taken.isNews);
       }
     }
   } catch (error) {
@@ -200,7 +201,7 @@ const read = async (shared: Shared, reading: Reading): Promise<void> => {
       if (entry.report === null) shared.entries.delete(entry.node);
     }
     outbox.close();
-    shared.wake();
+    shared.wake(true);
   }
 };
 
@@ -230,7 +231,8 @@ const greet = async (
   entry.session = { outbox, term: standing?.term ?? null, told: '', offer };
   welcome(entry.session, lead);
   entry.heard = false;
-  options.log.info({ node: hello.node }, 'a runner dialled in');
+  const release = RELEASE.test(hello.release) ? hello.release : 'unknown';
+  options.log.info({ node: hello.node, release }, 'a runner dialled in');
   return entry;
 };
 
@@ -250,21 +252,26 @@ const offering = ({ taker }: Catalogues, outbox: Outbox<SessionResponse>): (() =
   };
 };
 
-/** Takes one report in; what is wrong with it, or null. */
+/** `isNews`: it says more than that what was reported before grew older. */
+type Taken = { readonly isNews: boolean } | { readonly refused: string };
+
+/** Takes one report in, or says what is wrong with it. */
 const take = (
   entry: Entry,
   value: { readonly frame: Uint8Array },
   { cluster, clock }: NodesOptions,
-): string | null => {
+): Taken => {
   const now = clock.now();
   const bytes = value.frame.length;
   const checked = checkReport(parseJson(value.frame), { cluster, node: entry.node, bytes });
-  if (!checked.ok) return checked.why;
+  if (!checked.ok) return { refused: checked.why };
   const before = entry.heard ? entry.report : null;
   const applied = applyReport(before, now - entry.receivedAt, checked.frame);
-  if (!applied.ok) return applied.why;
+  if (!applied.ok) return { refused: applied.why };
   const { length } = applied.report.allocations;
-  if (length > HELD_ALLOCATIONS) return `${length} allocations, more than ${HELD_ALLOCATIONS}`;
+  if (length > HELD_ALLOCATIONS) {
+    return { refused: `${length} allocations, more than ${HELD_ALLOCATIONS}` };
+  }
   // The accepted set in the first report of a session says what became of what was sent before.
   if (!entry.heard) entry.sent = null;
   const { receivedAt, unchanged } = entry;
@@ -273,7 +280,14 @@ const take = (
     checked.frame,
   );
   Object.assign(entry, { report: applied.report, receivedAt: now, heard: true });
-  return null;
+  return { isNews: before === null || isNews(before, checked.frame) };
+};
+
+/** The same code wrote both heads, so their fields stand in one order. */
+const isNews = (before: NodeReport, { whole, head, changed, removed }: ReportFrame): boolean => {
+  if (whole || changed.length > 0 || removed.length > 0) return true;
+  const { allocations: _, ...known } = before;
+  return JSON.stringify(known) !== JSON.stringify(head);
 };
 
 /** undefined when it is no JSON: then the check says so. */
@@ -289,9 +303,13 @@ interface HelloFrame {
   readonly protocol: number;
   readonly cluster: string;
   readonly node: string;
+  readonly release: string;
   /** The highest that it has followed; 0: none. */
   readonly term: bigint;
 }
+
+/** A runner's version, as it may stand in a log; 0.1.0 tells none. */
+const RELEASE = /^\d{1,5}\.\d{1,5}\.\d{1,5}$/;
 
 const newEntry = (node: string): Entry => ({
   node,
@@ -335,46 +353,4 @@ const helloProblem = (
 
 const refuse = (outbox: Outbox<SessionResponse>, message: string): void => {
   outbox.push({ frame: { $case: 'refusal', value: { message } } });
-};
-
-/** By which term we lead, and where the others are: at first, and whenever that is news. */
-const welcome = (session: Session, lead: LeadPort | undefined): void => {
-  const reconcilers = lead?.places() ?? [];
-  const told = reconcilers.join();
-  if (session.term === null || session.told === told) return;
-  session.told = told;
-  const value = { term: BigInt(session.term), reconcilers: [...reconcilers] };
-  session.outbox.push({ frame: { $case: 'welcome', value } });
-};
-
-/** Ends a session: this reconciler does not lead. */
-const redirect = (outbox: Outbox<SessionResponse>, lead: LeadPort | undefined): void => {
-  const leader = lead?.leader() ?? null;
-  const message = leader === null ? 'nobody is known to lead' : `${leader.name} leads`;
-  const value = { leader: leader?.address ?? '', message };
-  outbox.push({ frame: { $case: 'redirect', value } });
-  outbox.close();
-};
-
-const openFrame = (stream: string, ask: Buffer): SessionResponse => ({
-  frame: { $case: 'open', value: { stream, ask } },
-});
-
-/** The set in frames of at most 1 MiB; the last one carries the hash of the whole (rules 10.3). */
-const orderFrames = (orders: NodeOrders): readonly SessionResponse[] => {
-  const bytes = Buffer.from(JSON.stringify(orders));
-  const size = FRAME_BYTES - FRAME_OVERHEAD_BYTES;
-  const count = Math.max(1, Math.ceil(bytes.length / size));
-  const hash = ordersHash(orders);
-  return Array.from({ length: count }, (_, part) => ({
-    frame: {
-      $case: 'orders' as const,
-      value: {
-        generation: BigInt(orders.generation),
-        chunk: bytes.subarray(part * size, (part + 1) * size),
-        last: part === count - 1,
-        hash: part === count - 1 ? hash : '',
-      },
-    },
-  }));
 };

@@ -104,9 +104,9 @@ const runner = (
 const heardOf = (node: string) => nodes.port.heard().nodes.find((one) => one.node === node);
 
 type Frame = NonNullable<SessionRequest['frame']>;
-const hello = (node: string, protocol = LINK_PROTOCOL): Frame => ({
+const hello = (node: string, protocol = LINK_PROTOCOL, release = ''): Frame => ({
   $case: 'hello',
-  value: { protocol, cluster: CLUSTER, node, term: 0n },
+  value: { protocol, cluster: CLUSTER, node, release, term: 0n },
 });
 const raw = (frame: string): Frame => ({
   $case: 'report',
@@ -155,12 +155,43 @@ test('a runner that waits long between dials dials as soon as the socket is made
   const address = `unix:${join(folder, 'l.sock')}`;
   let dials = 0;
   runner('n1', address, { ...silent, info: () => void (dials += 1) });
-  // Waits of 100 to 3,200 ms are over: the next ones last 5,000 ms each.
+  // Waits of 100 to 3,200 ms are over: the next ones last 4,000 ms at least.
   await until(async () => dials === 7);
   const began = performance.now();
   await start(address);
   await until(async () => heardOf('n1')?.connected);
   expect(performance.now() - began).toBeLessThan(4_000);
+});
+
+test('what a node reports anew wakes at once, that nothing happened is told apart', async () => {
+  await start(`unix:${join(folder, 'l.sock')}`);
+  const rings: string[] = [];
+  nodes.port.watch(
+    () => rings.push('news'),
+    () => rings.push('quiet'),
+  );
+  const { link, end } = runner('n1');
+  // Ages of one instant: the link lets them grow.
+  const at = performance.now();
+  const reported = async (report: NodeReport): Promise<string | undefined> => {
+    const before = rings.length;
+    link.port.report(report, at);
+    await until(async () => rings.length > before);
+    return rings.at(-1);
+  };
+  await until(async () => rings.length > 0);
+  expect(rings).toEqual(['news']);
+  expect(await reported(reportOf('n1'))).toBe('quiet');
+  expect(await reported({ ...reportOf('n1'), foreign: 1 })).toBe('news');
+  const copy = failing('n1', 0, 10);
+  const full = { ...reportOf('n1'), allocations: [copy] };
+  expect(await reported(full)).toBe('news');
+  const usage = { cpuMilli: 5, memoryBytes: 1000 };
+  expect(await reported({ ...full, allocations: [{ ...copy, usage }] })).toBe('quiet');
+  expect(await reported(reportOf('n1'))).toBe('news');
+  await end();
+  await until(async () => !heardOf('n1')?.connected);
+  expect(rings.at(-1)).toBe('news');
 });
 
 /** A copy that fails, with a file of so many bytes, and as much to say as a runner says. */
@@ -266,6 +297,19 @@ describe('a runner that sends what it must not', () => {
     expect(heardOf('n1')).toMatchObject({ connected: false, report: reportOf('n1') });
     runner('n1');
     await until(async () => heardOf('n1')?.connected);
+  });
+
+  test.each([
+    ['9.8.7', '9.8.7'],
+    ['9.8.7 \u001b[1m', 'unknown'],
+    ['', 'unknown'], // before 0.2.0
+  ])('of a runner that says that it is %j the log says %s', async (release, shown) => {
+    const older = session([hello('n1', LINK_PROTOCOL, release)]);
+    const dialled = () => said.find(({ message }) => message === 'a runner dialled in');
+    await until(async () => dialled());
+    expect(dialled()?.fields).toEqual({ node: 'n1', release: shown });
+    runner('n1'); // its session ends the other
+    await older;
   });
 
   test('an older session of a node says nothing any more', async () => {

@@ -1,5 +1,6 @@
 // A small world for the runner's loop: containerd, network, disk, link and clock in memory, under
-// virtual time. In: what the test says happens. Out: RunnerPorts, and what was asked of them.
+// virtual time, or a real clock. In: what the test says happens. Out: RunnerPorts, and what was asked
+// of them.
 // Faults are set per call name. Not here: the cluster's simulator (test/sim), which has partitions
 // and many nodes.
 
@@ -8,6 +9,7 @@ import type {
   CreateAsk,
   ImageFacts,
   ProbeAnswer,
+  RunnerClock,
   RunnerPorts,
   RuntimeContainer,
   RuntimeEvent,
@@ -71,6 +73,7 @@ const image = (name: string): ImageFacts => ({
 export const createWorld = (
   disk: World['disk'] = { orders: null, marks: null },
   containers = new Map<string, RuntimeContainer>(),
+  real: RunnerClock | null = null,
 ): World => {
   let now = 1000;
   let inbox: NodeOrders | null = null;
@@ -82,7 +85,7 @@ export const createWorld = (
   const images = new Map<string, ImageFacts>();
   const networks = new Map<string, string>();
 
-  const sleepUntil = (at: number, signal: AbortSignal): Promise<void> =>
+  const virtualSleep = (at: number, signal: AbortSignal): Promise<void> =>
     new Promise((resolve) => {
       if (at <= now || signal.aborted) {
         resolve();
@@ -98,7 +101,9 @@ export const createWorld = (
       sleepers.add(sleeper);
       signal.addEventListener('abort', sleeper.done, { once: true });
     });
-  const sleep = (ms: number): Promise<void> => sleepUntil(now + ms, new AbortController().signal);
+  const clock = real ?? { now: () => now, bootId: 'boot-1', sleepUntil: virtualSleep };
+  const sleep = (ms: number): Promise<void> =>
+    clock.sleepUntil(clock.now() + ms, new AbortController().signal);
 
   const call = (name: string, detail: string): void => {
     world.calls.push(detail === '' ? name : `${name} ${detail}`);
@@ -314,7 +319,7 @@ export const createWorld = (
         read: async () => new Map(),
         diskFree: async () => ({ freeBytes: 10 ** 12, totalBytes: 10 ** 13 }),
       },
-      clock: { now: () => now, bootId: 'boot-1', sleepUntil },
+      clock,
       log: { info: () => {}, warn: () => {}, error: () => {} },
     },
   };

@@ -82,10 +82,13 @@ const EMPTY: State = { version: 0, tokens: [], joined: [], expelled: {} };
 export const openMembership = (file: string, epochMs: () => number): Membership => {
   let state = read(file);
   const listeners = new Set<() => void>();
+  // Asked at every report of every node.
+  let joined = new Set(state.joined);
   const write = (next: State) => {
     fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
     writeFileAtomic.sync(file, `${JSON.stringify(next, null, 2)}\n`, { mode: 0o600 });
     state = next;
+    joined = new Set(next.joined);
     for (const listener of listeners) listener();
   };
   const save = (next: Omit<State, 'version'>) => write({ ...next, version: state.version + 1 });
@@ -136,8 +139,7 @@ export const openMembership = (file: string, epochMs: () => number): Membership 
         joined: state.joined.filter((one) => one !== node),
         expelled: expelledAt(state, node, epochMs()),
       }),
-    counts: (node, issuedMs) =>
-      state.joined.includes(node) && issuedMs > (state.expelled[node] ?? -Infinity),
+    counts: (node, issuedMs) => joined.has(node) && issuedMs > (state.expelled[node] ?? -Infinity),
     issueMs: (node) => Math.max(epochMs(), (state.expelled[node] ?? -Infinity) + SECOND_MS),
     list: () => state,
     adopt: (list) => {

@@ -25,6 +25,8 @@ export interface Hello {
   protocol: number;
   cluster: string;
   node: string;
+  /** Of the runner, as `--version` tells it: for people, nothing is decided by it. Empty before 0.2.0. */
+  release: string;
   /** The highest term that it has followed; 0: none had one. */
   term: bigint;
 }
@@ -201,7 +203,7 @@ export const SessionRequest: MessageFns<SessionRequest> = {
 };
 
 function createBaseHello(): Hello {
-  return { protocol: 0, cluster: "", node: "", term: 0n };
+  return { protocol: 0, cluster: "", node: "", release: "", term: 0n };
 }
 
 export const Hello: MessageFns<Hello> = {
@@ -215,11 +217,14 @@ export const Hello: MessageFns<Hello> = {
     if (message.node !== "") {
       writer.uint32(26).string(message.node);
     }
+    if (message.release !== "") {
+      writer.uint32(34).string(message.release);
+    }
     if (message.term !== 0n) {
       if (BigInt.asUintN(64, message.term) !== message.term) {
         throw new globalThis.Error("value provided for field message.term of type uint64 too large");
       }
-      writer.uint32(32).uint64(message.term);
+      writer.uint32(40).uint64(message.term);
     }
     return writer;
   },
@@ -262,7 +267,15 @@ export const Hello: MessageFns<Hello> = {
             continue;
           }
           case 4: {
-            if (tag !== 32) {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.release = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
               break;
             }
 
@@ -289,6 +302,7 @@ export const Hello: MessageFns<Hello> = {
     message.protocol = object.protocol ?? 0;
     message.cluster = object.cluster ?? "";
     message.node = object.node ?? "";
+    message.release = object.release ?? "";
     message.term = (object.term !== undefined && object.term !== null) ? BigInt(object.term) : 0n;
     return message;
   },

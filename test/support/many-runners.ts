@@ -1,0 +1,168 @@
+// Many node runners in one process: the product's loop and its end of the link, each over TLS with a
+// certificate of its own; containerd, disk and network are those in memory (runner-world.ts), on the
+// real clock. In: an address, names, their identities. Out: who was acknowledged, who got orders, how
+// long reports took until their answer. Not here: the reconciler.
+
+import { setTimeout as sleep } from 'node:timers/promises';
+import { createClock } from '../../node-runner/edge/clock.ts';
+import { createLink } from '../../node-runner/edge/link.ts';
+import type { LinkPort, RunnerClock } from '../../node-runner/ports.ts';
+import { createTick } from '../../node-runner/tick.ts';
+import { identityOf } from './many-nodes.ts';
+import { createWorld } from './runner-world.ts';
+
+export interface ManyRunners {
+  readonly counts: () => RunnerCounts;
+  /** Containers that run, sorted. */
+  readonly containers: () => readonly string[];
+  /** Counts anew; orders count where they are of this commit, all of them where it is ''. */
+  readonly mark: (commit: string) => void;
+  readonly stop: () => Promise<void>;
+}
+
+/** Since the last mark; instants in milliseconds since 1970. */
+export interface RunnerCounts {
+  /** Nodes of which a report was acknowledged. */
+  readonly heard: number;
+  readonly lastHeardAt: number;
+  /** Nodes that took orders. */
+  readonly ordered: number;
+  readonly lastOrderedAt: number;
+  /** From the sending of a report to its acknowledgement, to about LOOK_EVERY_MS. */
+  readonly tookMs: readonly number[];
+  /** Sessions refused by the reconciler, and links that were cut. */
+  readonly cuts: number;
+  /** Containers that run. */
+  readonly running: number;
+}
+
+export interface ManyRunnersAsk {
+  readonly address: string;
+  readonly cluster: string;
+  readonly root: string;
+  readonly names: readonly string[];
+}
+
+const LOOK_EVERY_MS = 3;
+const GIB = 1024 ** 3;
+/** Of one node: room for one copy that asks for most of it. */
+export const NODE_CPU_MILLI = 1000;
+
+export const startRunners = (ask: ManyRunnersAsk): ManyRunners => {
+  const clock = createClock();
+  const abort = new AbortController();
+  const seen = newSeen();
+  // A signal each: that of all would have thousands of listeners.
+  const ends = ask.names.map(() => new AbortController());
+  const runners = ask.names.map((name, at) =>
+    startOne(ask, { name, clock, seen, signal: (ends[at] ?? abort).signal }),
+  );
+  const following = follow(runners, { clock, seen, signal: abort.signal });
+  return {
+    counts: () => ({
+      heard: seen.heard.size,
+      lastHeardAt: seen.lastHeardAt,
+      ordered: seen.ordered.size,
+      lastOrderedAt: seen.lastOrderedAt,
+      tookMs: [...seen.tookMs],
+      cuts: seen.cuts,
+      running: runners.reduce((sum, { running }) => sum + running().length, 0),
+    }),
+    containers: () => runners.flatMap(({ running }) => running()).toSorted(),
+    mark: (commit) => Object.assign(seen, newSeen(), { commit }),
+    stop: async () => {
+      for (const one of [abort, ...ends]) one.abort();
+      await Promise.all([following, ...runners.map(({ ended }) => ended)]);
+    },
+  };
+};
+
+interface Seen {
+  commit: string;
+  heard: Set<string>;
+  lastHeardAt: number;
+  ordered: Set<string>;
+  lastOrderedAt: number;
+  tookMs: number[];
+  cuts: number;
+}
+
+const newSeen = (): Seen => ({
+  commit: '',
+  heard: new Set(),
+  lastHeardAt: 0,
+  ordered: new Set(),
+  lastOrderedAt: 0,
+  tookMs: [],
+  cuts: 0,
+});
+
+interface Shared {
+  readonly clock: RunnerClock;
+  readonly seen: Seen;
+  readonly signal: AbortSignal;
+}
+
+const epochMs = (): number => performance.timeOrigin + performance.now();
+
+const startOne = (
+  { address, cluster, root }: ManyRunnersAsk,
+  { name, clock, seen, signal }: Shared & { readonly name: string },
+) => {
+  const world = createWorld(undefined, undefined, clock);
+  const cut = (): void => void (seen.cuts += 1);
+  const log = { info: cut, warn: cut, error: cut };
+  const serve = () => Promise.reject(new Error('these runners serve no streams'));
+  const identity = identityOf(root, name);
+  const link = createLink({ address, cluster, node: name, clock, log, serve, identity });
+  const port: LinkPort = {
+    ...link.port,
+    take: () => {
+      const orders = link.port.take();
+      if (orders !== null && (seen.commit === '' || orders.commit === seen.commit)) {
+        seen.ordered.add(name);
+        seen.lastOrderedAt = epochMs();
+      }
+      return orders;
+    },
+  };
+  const tick = createTick(
+    { ...world.ports, link: port },
+    {
+      node: name,
+      cluster,
+      address: '192.0.2.1',
+      architecture: 'amd64',
+      capacity: { cpuMilli: NODE_CPU_MILLI, memoryBytes: GIB },
+      attributes: [['node.arch', 'amd64']],
+      cgroupParent: `/purser/${name}`,
+      resolvConf: '',
+      diskReserveBytes: GIB,
+    },
+  );
+  return {
+    name,
+    acknowledged: link.port.acknowledged,
+    running: () =>
+      [...world.containers.values()].flatMap(({ id, task }) => (task === 'running' ? [id] : [])),
+    ended: Promise.all([tick.run(signal), link.run(signal)]),
+  };
+};
+
+type One = Pick<ReturnType<typeof startOne>, 'name' | 'acknowledged'>;
+
+/** The link says when the newest acknowledged report was sent: how long that took is seen by looking. */
+const follow = async (runners: readonly One[], { clock, seen, signal }: Shared): Promise<void> => {
+  const before = new Map<string, number | null>();
+  while (!signal.aborted) {
+    for (const { name, acknowledged } of runners) {
+      const at = acknowledged();
+      if (at === null || at === before.get(name)) continue;
+      before.set(name, at);
+      seen.tookMs.push(clock.now() - at);
+      seen.heard.add(name);
+      seen.lastHeardAt = epochMs();
+    }
+    await sleep(LOOK_EVERY_MS);
+  }
+};
