@@ -6,7 +6,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { HERE } from './bundle.mjs';
 import { makeDeb } from './deb.mjs';
-import { buildFiles } from './files.mjs';
+import { buildFiles, buildPrograms } from './files.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -24,8 +24,11 @@ const least = engines.node.replace('>=', '');
 
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
+if (values['only-programs']) {
+  await buildPrograms(out);
+  process.exit();
+}
 const licences = await buildFiles(out);
-if (values['only-programs']) process.exit();
 
 const ARCHITECTURES = { x64: 'amd64', arm64: 'arm64' };
 const words = {
@@ -92,7 +95,8 @@ const size = (bytes) => `${(bytes / 1e6).toFixed(2)} MB`;
 const rows = files.map(
   ({ name, bytes, sha256 }) => `  ${name.padEnd(36)} ${size(bytes).padStart(9)}  ${sha256}`,
 );
-const inFolder = `./${path.relative(process.cwd(), out)}`;
+const relative = path.relative(process.cwd(), out);
+const inFolder = relative.startsWith('..') ? out : `./${relative}`;
 const install = (name) =>
   debs.filter((deb) => deb.startsWith(`${name}_`) || deb.startsWith('purser_'));
 const line = (name) =>
