@@ -136,10 +136,7 @@ export const createNodes = (options: NodesOptions): Nodes => {
       },
       publish: (catalogue, mayTell) => {
         catalogues.publish(catalogue);
-        // Also where it is the same: one that might not be told before may be now.
-        for (const { node, session, heard } of entries.values()) {
-          if (session !== null && heard && mayTell(node)) session.offer();
-        }
+        offer(entries, mayTell);
       },
       watch: (ring, quiet = ring) => {
         const listener = { wake: ring, quiet };
@@ -151,6 +148,13 @@ export const createNodes = (options: NodesOptions): Nodes => {
     serviceFor,
     streams,
   };
+};
+
+/** Also where it is the same one: who might not be told before may be now. */
+const offer = (entries: ReadonlyMap<string, Entry>, mayTell: (node: string) => boolean): void => {
+  for (const { node, session, heard } of entries.values()) {
+    if (session !== null && heard && mayTell(node)) session.offer();
+  }
 };
 
 interface Reading {
