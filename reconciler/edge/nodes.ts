@@ -9,32 +9,28 @@ import type {
   SessionRequest,
   SessionResponse,
 } from '../../schema/generated/purser/link/v1/link.ts';
-import type { HeardNode, UnchangedFacts } from '../../schema/live.ts';
+import type { HeardNode, LeftOut, UnchangedFacts } from '../../schema/live.ts';
 import type { NodeOrders, NodeReport } from '../../schema/orders.ts';
 import type { Ms } from '../../schema/spec.ts';
 import { checkHello, checkReport } from '../../schema/check-report.ts';
 import {
   applyReport,
-  FRAME_BYTES,
   HELD_ALLOCATIONS,
+  leftOutBy,
   LINK_PROTOCOL,
-  ordersHash,
   type ReportFrame,
   unchangedFacts,
 } from '../../schema/wire.ts';
 import { compareText } from '../../schema/ids.ts';
 import type { ClockPort, LeadPort, LogPort, NodesPort } from '../ports.ts';
 import { type Catalogues, createCatalogues } from './catalogues.ts';
+import { openFrame, orderFrames, redirect, welcome, type Welcomed } from './frames.ts';
 import type { Outbox } from './outbox.ts';
 import { createOutbox } from './outbox.ts';
 import type { Streams } from './streams.ts';
 import { createStreams } from './streams.ts';
 
-interface Session {
-  readonly outbox: Outbox<SessionResponse>;
-  /** By which we led when it began, and what it was told of where reconcilers are. */
-  readonly term: number | null;
-  told: string;
+interface Session extends Welcomed {
   /** The newest catalogue is for this runner too. */
   readonly offer: () => void;
 }
@@ -46,6 +42,7 @@ interface Entry {
   receivedAt: Ms;
   session: Session | null;
   sent: NodeOrders | null;
+  leftOut: readonly LeftOut[];
   /** The first report of the session has come. */
   heard: boolean;
 }
@@ -69,9 +66,6 @@ export interface NodesOptions {
   /** Absent: there is one reconciler, which leads. */
   readonly lead?: LeadPort;
 }
-
-/** Room for the frame around a chunk of orders. */
-const FRAME_OVERHEAD_BYTES = 1024;
 
 /** What all sessions share. */
 interface Shared {
@@ -134,6 +128,8 @@ export const createNodes = (options: NodesOptions): Nodes => {
         if (!leads()) return false;
         const entry = entries.get(orders.node);
         if (entry === undefined || entry.session === null || !entry.heard) return false;
+        const { sent, leftOut, report } = entry;
+        if (report !== null) entry.leftOut = leftOutBy(orders, { sent, leftOut, report });
         entry.sent = orders;
         entry.session.outbox.replace(orderFrames(orders));
         return true;
@@ -281,7 +277,7 @@ const take = (
     return { refused: `${length} allocations, more than ${HELD_ALLOCATIONS}` };
   }
   // The accepted set in the first report of a session says what became of what was sent before.
-  if (!entry.heard) entry.sent = null;
+  if (!entry.heard) Object.assign(entry, { sent: null, leftOut: [] });
   const { receivedAt, unchanged } = entry;
   entry.unchanged = unchangedFacts(
     before && { report: before, receivedAt, unchanged },
@@ -326,16 +322,18 @@ const newEntry = (node: string): Entry => ({
   receivedAt: 0,
   session: null,
   sent: null,
+  leftOut: [],
   heard: false,
 });
 
 const heardNodes = (entries: ReadonlyMap<string, Entry>): readonly HeardNode[] =>
   [...entries]
-    .flatMap(([node, { report, unchanged, receivedAt, session, sent, heard }]) =>
-      report === null
+    .flatMap(([node, { report, session, heard, unchanged, receivedAt, sent, leftOut }]) => {
+      const connected = session !== null && heard;
+      return report === null
         ? []
-        : [{ node, report, unchanged, receivedAt, connected: session !== null && heard, sent }],
-    )
+        : [{ node, report, unchanged, receivedAt, connected, sent, leftOut }];
+    })
     .toSorted((a, b) => compareText(a.node, b.node));
 
 /** Nodes that are remembered; clusters are made for 10,000 (SCOPE). */
@@ -361,46 +359,4 @@ const helloProblem = (
 
 const refuse = (outbox: Outbox<SessionResponse>, message: string): void => {
   outbox.push({ frame: { $case: 'refusal', value: { message } } });
-};
-
-/** By which term we lead, and where the others are: at first, and whenever that is news. */
-const welcome = (session: Session, lead: LeadPort | undefined): void => {
-  const reconcilers = lead?.places() ?? [];
-  const told = reconcilers.join();
-  if (session.term === null || session.told === told) return;
-  session.told = told;
-  const value = { term: BigInt(session.term), reconcilers: [...reconcilers] };
-  session.outbox.push({ frame: { $case: 'welcome', value } });
-};
-
-/** Ends a session: this reconciler does not lead. */
-const redirect = (outbox: Outbox<SessionResponse>, lead: LeadPort | undefined): void => {
-  const leader = lead?.leader() ?? null;
-  const message = leader === null ? 'nobody is known to lead' : `${leader.name} leads`;
-  const value = { leader: leader?.address ?? '', message };
-  outbox.push({ frame: { $case: 'redirect', value } });
-  outbox.close();
-};
-
-const openFrame = (stream: string, ask: Buffer): SessionResponse => ({
-  frame: { $case: 'open', value: { stream, ask } },
-});
-
-/** The set in frames of at most 1 MiB; the last one carries the hash of the whole (rules 10.3). */
-const orderFrames = (orders: NodeOrders): readonly SessionResponse[] => {
-  const bytes = Buffer.from(JSON.stringify(orders));
-  const size = FRAME_BYTES - FRAME_OVERHEAD_BYTES;
-  const count = Math.max(1, Math.ceil(bytes.length / size));
-  const hash = ordersHash(orders);
-  return Array.from({ length: count }, (_, part) => ({
-    frame: {
-      $case: 'orders' as const,
-      value: {
-        generation: BigInt(orders.generation),
-        chunk: bytes.subarray(part * size, (part + 1) * size),
-        last: part === count - 1,
-        hash: part === count - 1 ? hash : '',
-      },
-    },
-  }));
 };

@@ -90,7 +90,7 @@ const openAll = async (): Promise<void> => {
 afterEach(async () => {
   for (const step of undo.toReversed()) await step();
   await listening.stop();
-  await rm(folder, { recursive: true, force: true });
+  await rm(folder, { recursive: true, force: true, maxRetries: 5 });
 });
 
 const ask = <Answer>(method: string, argument: unknown = null): Promise<Answer> =>

@@ -74,7 +74,7 @@ beforeEach(async () => {
 afterEach(async () => {
   for (const step of undo.toReversed()) await step();
   await listening.stop();
-  await rm(folder, { recursive: true, force: true });
+  await rm(folder, { recursive: true, force: true, maxRetries: 5 });
 });
 
 const silent = { info: () => {}, warn: () => {}, error: () => {} };

@@ -33,7 +33,7 @@ beforeEach(async () => {
 });
 afterEach(async () => {
   for (const step of undo.toReversed()) await step();
-  await fs.rm(folder, { recursive: true, force: true });
+  await fs.rm(folder, { recursive: true, force: true, maxRetries: 5 });
 });
 
 const instanceOn = (node: string, index = 0, port = 20_000) => ({
