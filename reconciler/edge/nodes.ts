@@ -15,28 +15,23 @@ import type { Ms } from '../../schema/spec.ts';
 import { checkHello, checkReport } from '../../schema/check-report.ts';
 import {
   applyReport,
-  FRAME_BYTES,
   HELD_ALLOCATIONS,
   leftOutBy,
   LINK_PROTOCOL,
-  ordersHash,
   type ReportFrame,
   unchangedFacts,
 } from '../../schema/wire.ts';
 import { compareText } from '../../schema/ids.ts';
 import type { ClockPort, LeadPort, LogPort, NodesPort } from '../ports.ts';
 import { type Catalogues, createCatalogues } from './catalogues.ts';
+import { openFrame, orderFrames, redirect, welcome, type Welcomed } from './frames.ts';
 import type { Outbox } from './outbox.ts';
 import { createOutbox } from './outbox.ts';
 import { parseJson } from './json-values.ts';
 import type { Streams } from './streams.ts';
 import { createStreams } from './streams.ts';
 
-interface Session {
-  readonly outbox: Outbox<SessionResponse>;
-  /** By which we led when it began, and what it was told of where reconcilers are. */
-  readonly term: number | null;
-  told: string;
+interface Session extends Welcomed {
   /** The newest catalogue is for this runner too. */
   readonly offer: () => void;
 }
@@ -72,9 +67,6 @@ export interface NodesOptions {
   /** Absent: there is one reconciler, which leads. */
   readonly lead?: LeadPort;
 }
-
-/** Room for the frame around a chunk of orders. */
-const FRAME_OVERHEAD_BYTES = 1024;
 
 /** What all sessions share. */
 interface Shared {
@@ -359,46 +351,4 @@ const helloProblem = (
 
 const refuse = (outbox: Outbox<SessionResponse>, message: string): void => {
   outbox.push({ frame: { $case: 'refusal', value: { message } } });
-};
-
-/** By which term we lead, and where the others are: at first, and whenever that is news. */
-const welcome = (session: Session, lead: LeadPort | undefined): void => {
-  const reconcilers = lead?.places() ?? [];
-  const told = reconcilers.join();
-  if (session.term === null || session.told === told) return;
-  session.told = told;
-  const value = { term: BigInt(session.term), reconcilers: [...reconcilers] };
-  session.outbox.push({ frame: { $case: 'welcome', value } });
-};
-
-/** Ends a session: this reconciler does not lead. */
-const redirect = (outbox: Outbox<SessionResponse>, lead: LeadPort | undefined): void => {
-  const leader = lead?.leader() ?? null;
-  const message = leader === null ? 'nobody is known to lead' : `${leader.name} leads`;
-  const value = { leader: leader?.address ?? '', message };
-  outbox.push({ frame: { $case: 'redirect', value } });
-  outbox.close();
-};
-
-const openFrame = (stream: string, ask: Buffer): SessionResponse => ({
-  frame: { $case: 'open', value: { stream, ask } },
-});
-
-/** The set in frames of at most 1 MiB; the last one carries the hash of the whole (rules 10.3). */
-const orderFrames = (orders: NodeOrders): readonly SessionResponse[] => {
-  const bytes = Buffer.from(JSON.stringify(orders));
-  const size = FRAME_BYTES - FRAME_OVERHEAD_BYTES;
-  const count = Math.max(1, Math.ceil(bytes.length / size));
-  const hash = ordersHash(orders);
-  return Array.from({ length: count }, (_, part) => ({
-    frame: {
-      $case: 'orders' as const,
-      value: {
-        generation: BigInt(orders.generation),
-        chunk: bytes.subarray(part * size, (part + 1) * size),
-        last: part === count - 1,
-        hash: part === count - 1 ? hash : '',
-      },
-    },
-  }));
 };
