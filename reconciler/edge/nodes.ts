@@ -27,6 +27,7 @@ import { type Catalogues, createCatalogues } from './catalogues.ts';
 import { openFrame, orderFrames, redirect, welcome, type Welcomed } from './frames.ts';
 import type { Outbox } from './outbox.ts';
 import { createOutbox } from './outbox.ts';
+import { parseJson } from './json-values.ts';
 import type { Streams } from './streams.ts';
 import { createStreams } from './streams.ts';
 
@@ -296,15 +297,6 @@ const isNews = (before: NodeReport, { whole, head, changed, removed }: ReportFra
   if (whole || changed.length > 0 || removed.length > 0) return true;
   const { allocations: _, ...known } = before;
   return JSON.stringify(known) !== JSON.stringify(head);
-};
-
-/** undefined when it is no JSON: then the check says so. */
-const parseJson = (bytes: Uint8Array): unknown => {
-  try {
-    return JSON.parse(Buffer.from(bytes).toString('utf8'));
-  } catch {
-    return undefined;
-  }
 };
 
 interface HelloFrame {
