@@ -109,11 +109,7 @@ export const createNodes = (options: NodesOptions): Nodes => {
   // takes nothing in, and lets its runners look for another.
   options.lead?.watch(() => {
     startedAt = options.clock.now();
-    for (const entry of entries.values()) {
-      if (entry.session !== null) redirect(entry.session.outbox, options.lead);
-      entry.session = null;
-    }
-    entries.clear();
+    endSessions(entries, options.lead);
     wake(true);
   });
   const leads = () => options.lead === undefined || options.lead.term() !== null;
@@ -151,6 +147,14 @@ export const createNodes = (options: NodesOptions): Nodes => {
     serviceFor,
     streams,
   };
+};
+
+const endSessions = (entries: Map<string, Entry>, lead: LeadPort | undefined): void => {
+  for (const entry of entries.values()) {
+    if (entry.session !== null) redirect(entry.session.outbox, lead);
+    entry.session = null;
+  }
+  entries.clear();
 };
 
 interface Reading {
