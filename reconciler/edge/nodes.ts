@@ -110,11 +110,7 @@ export const createNodes = (options: NodesOptions): Nodes => {
   // takes nothing in, and lets its runners look for another.
   options.lead?.watch(() => {
     startedAt = options.clock.now();
-    for (const entry of entries.values()) {
-      if (entry.session !== null) redirect(entry.session.outbox, options.lead);
-      entry.session = null;
-    }
-    entries.clear();
+    endSessions(entries, options.lead);
     wake(true);
   });
   const leads = () => options.lead === undefined || options.lead.term() !== null;
@@ -156,6 +152,14 @@ const offer = (entries: ReadonlyMap<string, Entry>, mayTell: (node: string) => b
   for (const { node, session, heard } of entries.values()) {
     if (session !== null && heard && mayTell(node)) session.offer();
   }
+};
+
+const endSessions = (entries: Map<string, Entry>, lead: LeadPort | undefined): void => {
+  for (const entry of entries.values()) {
+    if (entry.session !== null) redirect(entry.session.outbox, lead);
+    entry.session = null;
+  }
+  entries.clear();
 };
 
 interface Reading {

@@ -92,7 +92,7 @@ export const openMembership = (file: string, epochMs: () => number): Membership 
     for (const listener of listeners) listener();
   };
   const save = (next: Omit<State, 'version'>) => write({ ...next, version: state.version + 1 });
-  const living = () => state.tokens.filter(({ endsAtMs }) => endsAtMs > epochMs());
+  const living = () => livingIn(state, epochMs());
 
   return {
     give: (ask) => {
@@ -142,15 +142,16 @@ export const openMembership = (file: string, epochMs: () => number): Membership 
     counts: (node, issuedMs) => joined.has(node) && issuedMs > (state.expelled[node] ?? -Infinity),
     issueMs: (node) => Math.max(epochMs(), (state.expelled[node] ?? -Infinity) + SECOND_MS),
     list: () => state,
-    adopt: (list) => {
-      if (list.version > state.version) write(merged(list, state));
-    },
+    adopt: (list) => void (list.version > state.version && write(merged(list, state))),
     watch: (listener) => {
       listeners.add(listener);
       return () => listeners.delete(listener);
     },
   };
 };
+
+const livingIn = ({ tokens }: State, nowMs: number): readonly KeptToken[] =>
+  tokens.filter(({ endsAtMs }) => endsAtMs > nowMs);
 
 const merged = (list: MemberList, { expelled: ours }: State): State => {
   const expelled = { ...list.expelled };
