@@ -141,16 +141,17 @@ export const createNodes = (options: NodesOptions): Nodes => {
           if (session !== null && heard && mayTell(node)) session.offer();
         }
       },
-      watch: (ring, quiet = ring) => {
-        const listener = { wake: ring, quiet };
-        listeners.add(listener);
-        return () => listeners.delete(listener);
-      },
+      watch: (ring, quiet = ring) => listening(listeners, { wake: ring, quiet }),
     },
     service: serviceFor(() => () => null),
     serviceFor,
     streams,
   };
+};
+
+const listening = (listeners: Set<Listener>, listener: Listener): (() => void) => {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
 };
 
 interface Reading {

@@ -119,12 +119,8 @@ export const openMembership = (file: string, epochMs: () => number): Membership 
     join: (joining) => {
       const why = refusalIn(state, joining, epochMs());
       if (why !== null) throw new Error(why);
-      const { token, node, key } = joining;
-      const again = (one: KeptToken) =>
-        one.used.some((use) => use.node === node && use.key === key);
-      const tokens = living().map((one) =>
-        one.id === token.id && !again(one) ? { ...one, used: [...one.used, { node, key }] } : one,
-      );
+      const { token, node } = joining;
+      const tokens = living().map((one) => usedBy(one, joining));
       const bound = tokens.find(({ id }) => id === token.id)?.node === node;
       save({
         tokens,
@@ -150,6 +146,12 @@ export const openMembership = (file: string, epochMs: () => number): Membership 
       return () => listeners.delete(listener);
     },
   };
+};
+
+/** A machine that asks again with the same key has used it once. */
+const usedBy = (one: KeptToken, { token, node, key }: Joining): KeptToken => {
+  const again = one.used.some((use) => use.node === node && use.key === key);
+  return one.id === token.id && !again ? { ...one, used: [...one.used, { node, key }] } : one;
 };
 
 const merged = (list: MemberList, { expelled: ours }: State): State => {

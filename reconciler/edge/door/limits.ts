@@ -32,8 +32,8 @@ export const REFUSED_CALLS = 20;
  */
 export const FAULTS_PER_ADDRESS = { burst: 200, perMs: 200 / MINUTE_MS };
 /**
- * Connections of one address that spoke TLS and asked nothing, as a machine does once that joins, to
- * learn whom it may trust: a whole cluster behind one address, then a tenth of a core.
+ * Connections of one address that spoke TLS and asked nothing, as a machine does once that joins,
+ * to learn whom it may trust: a whole cluster behind one address, then a tenth of a core.
  */
 export const LOOKS_PER_ADDRESS = { burst: 5000, perMs: 100 / SECOND_MS };
 /**
