@@ -20,13 +20,13 @@ import type { Ms } from '../../schema/spec.ts';
 import type { StreamAsk } from '../../schema/streams.ts';
 import type { SentReports } from '../../schema/wire.ts';
 import {
-  aged,
   encodeReport,
   HELD_BYTES,
   LINK_PROTOCOL,
   MESSAGE_BYTES,
   ordersHash,
 } from '../../schema/wire.ts';
+import { aged } from '../../schema/wire-ages.ts';
 import type { LinkPort, RunnerClock, RunnerLog } from '../ports.ts';
 import { readIdentity } from './identity.ts';
 import { createCatalogueReader, type CatalogueReader } from './link-catalogue.ts';

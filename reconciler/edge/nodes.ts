@@ -17,9 +17,9 @@ import {
   applyReport,
   FRAME_BYTES,
   HELD_ALLOCATIONS,
+  isQuiet,
   LINK_PROTOCOL,
   ordersHash,
-  type ReportFrame,
   unchangedFacts,
 } from '../../schema/wire.ts';
 import { compareText } from '../../schema/ids.ts';
@@ -45,6 +45,8 @@ interface Entry {
   sent: NodeOrders | null;
   /** The first report of the session has come. */
   heard: boolean;
+  /** Of the last report, what is not of its copies, as text. */
+  head: string;
 }
 
 /** Why a caller may not speak for this node; null when it may. */
@@ -236,7 +238,7 @@ const take = (
   const before = entry.heard ? entry.report : null;
   const applied = applyReport(before, now - entry.receivedAt, checked.frame);
   if (!applied.ok) return { refused: applied.why };
-  const { length } = applied.report.allocations;
+  const length = isQuiet(checked.frame) ? 0 : applied.report.allocations.length;
   if (length > HELD_ALLOCATIONS) {
     return { refused: `${length} allocations, more than ${HELD_ALLOCATIONS}` };
   }
@@ -247,15 +249,11 @@ const take = (
     before && { report: before, receivedAt, unchanged },
     checked.frame,
   );
-  Object.assign(entry, { report: applied.report, receivedAt: now, heard: true });
-  return { isNews: before === null || isNews(before, checked.frame) };
-};
-
-/** The same code wrote both heads, so their fields stand in one order. */
-const isNews = (before: NodeReport, { whole, head, changed, removed }: ReportFrame): boolean => {
-  if (whole || changed.length > 0 || removed.length > 0) return true;
-  const { allocations: _, ...known } = before;
-  return JSON.stringify(known) !== JSON.stringify(head);
+  // The same code writes all heads, so their fields stand in one order.
+  const head = JSON.stringify(checked.frame.head);
+  const isNews = !isQuiet(checked.frame) || head !== entry.head;
+  Object.assign(entry, { report: applied.report, receivedAt: now, heard: true, head });
+  return { isNews };
 };
 
 /** undefined when it is no JSON: then the check says so. */
@@ -281,6 +279,7 @@ const newEntry = (node: string): Entry => ({
   session: null,
   sent: null,
   heard: false,
+  head: '',
 });
 
 const heardNodes = (entries: ReadonlyMap<string, Entry>): readonly HeardNode[] =>
