@@ -10,7 +10,7 @@ import { identityFolder } from '../node-runner/edge/identity.ts';
 export interface Joined {
   readonly node: string;
   readonly cluster: string;
-  /** `tls:host:port`. */
+  /** `tls:host:port` of the reconciler that it joined by. */
   readonly link: string;
 }
 

@@ -1,9 +1,8 @@
 // `purser node join ADDRESS TOKEN`: makes this machine a node of a cluster, and runs it.
 // In: a reconciler's address and a token of `purser node token`. Out: a key that never leaves this
-// machine, its certificate, the node's file in Git; then the runner, in the foreground. Not here:
-// the runner itself (node-run.ts).
+// machine, its certificate, the node's file in Git; then the runner, as a service where its package
+// is installed, else in the foreground. Not here: the runner itself (node-run.ts).
 
-import { hostname } from 'node:os';
 import { ClientError, createChannel, createClientFactory, Metadata, Status } from 'nice-grpc';
 import {
   hasIdentity,
@@ -16,25 +15,52 @@ import { credentialsOf, TLS_CHANNEL } from '../node-runner/edge/tls.ts';
 import { JoinServiceDefinition } from '../schema/generated/purser/join/v1/join.ts';
 import { parseToken, TLS_SCHEME } from '../schema/identity.ts';
 import type { Invocation } from './command.ts';
-import { text } from './command.ts';
+import { DEFAULT_ROOT, text } from './command.ts';
 import { CommandError, NoReconcilerError } from './command-error.ts';
 import { withPort } from './host-port.ts';
 import { type Joined, writeJoined } from './joined.ts';
+import { hasRunnerUnit, RUNNER_SETTINGS, RUNNER_UNIT, startRunnerUnit } from './runner-unit.ts';
+import { ownName } from './own-name.ts';
 import { fetchAuthority } from './trust.ts';
 
 /** A commit to a remote repository may take its time. */
 const JOIN_LIMIT_MS = 60_000;
 
-/** Of the machine where the name is not given: `web-1.example.org` is `web-1`. */
-export const ownName = (): string =>
-  (hostname().split('.')[0] ?? '')
-    .toLowerCase()
-    .replace(/[^a-z0-9-]/g, '-')
-    .replace(/^-+|-+$/g, '')
-    .slice(0, 40);
+/** Joins; then the service runs the node, or this very command does. */
+export const joinAndRun = async (invocation: Invocation): Promise<number> => {
+  const { options, common, io } = invocation;
+  const joined = await joinCluster(invocation);
+  if (options['only'] === true) return 0;
+  if (common.root !== DEFAULT_ROOT || !(await hasRunnerUnit())) {
+    const { runNode } = await import('./node-run.ts');
+    return runNode({ ...invocation, options: { ...options, name: joined.node } });
+  }
+  await startRunnerUnit();
+  if (common.json) return 0;
+  io.out(`It runs as ${RUNNER_UNIT}, also after a reboot: systemctl status ${RUNNER_UNIT}`);
+  // The service is told by its file alone.
+  if (RUN_OPTIONS.some((name) => options[name] !== undefined)) {
+    io.err(
+      `purser: the service does not know what else you wrote for the runner: write it into ${RUNNER_SETTINGS}, then systemctl restart ${RUNNER_UNIT}`,
+    );
+  }
+  return 0;
+};
+
+/** Those that `join` itself has no use for, and that have no default. */
+const RUN_OPTIONS = [
+  'address',
+  'cniConfig',
+  'containerd',
+  'cpu',
+  'insecureRegistry',
+  'memory',
+  'registryCredentials',
+  'subnet',
+];
 
 /** Joins, and says how; what the runner is to be started with. */
-export const joinCluster = async ({ args, options, common, io }: Invocation): Promise<Joined> => {
+const joinCluster = async ({ args, options, common, io }: Invocation): Promise<Joined> => {
   const [, where = '', given] = args;
   // On the command line every user of the machine can read it.
   const words = given ?? process.env['PURSER_TOKEN'] ?? '';

@@ -8,7 +8,7 @@ export const runOptions = (command: Command): Command =>
     .option('--name <node>', 'join, run: as in nodes/<name>.yaml (join: default the host name)')
     .option('--cluster <name>', 'run: the name in cluster.yaml (default: as joined)')
     .option('--node-root <dir>', 'where everything of this node lies (default ROOT/nodes/NAME)')
-    .option('--link <address>', 'the reconciler: unix:/path, 127.0.0.1:PORT or tls:HOST:PORT')
+    .option('--link <address...>', 'reconcilers: unix:/path, 127.0.0.1:PORT or tls:HOST:PORT')
     .option('--containerd <socket>', 'a containerd that runs already (default: a private one)')
     .option('--containerd-binary <path>', 'program of the private containerd', 'containerd')
     .option('--address <ip>', 'address at which published ports answer')

@@ -12,6 +12,7 @@ import { CommandError } from './command-error.ts';
 import { aborted, endWithStdin } from './end-with-stdin.ts';
 import { joinedBelow, readJoined } from './joined.ts';
 import { readPid, runnerPid, writePid } from './up/process.ts';
+import pack from '../package.json' with { type: 'json' };
 
 export const runNode = async ({ options, common, io }: Invocation): Promise<number> => {
   const name = text(options['name']) ?? (await onlyJoined(common.root));
@@ -30,8 +31,9 @@ export const runNode = async ({ options, common, io }: Invocation): Promise<numb
   const runner = await startRunner({
     node: name,
     cluster,
+    release: pack.version,
     root,
-    link: text(options['link']) ?? joined?.link ?? `unix:${common.root}/link.sock`,
+    links: linksOf(options, joined?.link ?? `unix:${common.root}/link.sock`),
     containerd: text(options['containerd']),
     containerdBinary: text(options['containerdBinary']) ?? 'containerd',
     address: text(options['address']),
@@ -70,6 +72,13 @@ const claim = async (root: string, name: string): Promise<void> => {
   const pid = await readPid(file);
   if (pid !== null) throw new CommandError(`${name} runs already, as process ${pid}`);
   await writePid(file);
+};
+
+/** Of several reconcilers each may be named; a leader tells of the others (edge/places.ts). */
+const linksOf = (options: Readonly<Record<string, unknown>>, known: string): readonly string[] => {
+  const given = options['link'];
+  const links = Array.isArray(given) ? given.map(String) : [];
+  return links.length === 0 ? [known] : links;
 };
 
 const cniOf = (options: Readonly<Record<string, unknown>>) => {

@@ -12,7 +12,7 @@ export const node: CommandSpec = {
     ['purser node token', 'prints the line that makes another machine a node'],
     ['purser node token --machines 20 --lasts 1d', 'for twenty machines'],
     ['purser node token --role view', "a person's token: view, operate or admin"],
-    ['sudo purser node join 10.0.0.1 TOKEN', 'on the new machine: joins, and runs'],
+    ['sudo purser node join 10.0.0.1 TOKEN', 'on the new machine: joins, and runs it'],
     ['purser node tokens', 'those that count now; `purser node revoke ID` ends one'],
     ['purser node remove n3', 'drains it, takes its file out of Git, and its certificate back'],
     ['purser node --name n3', 'runs a node that has joined'],
@@ -33,12 +33,8 @@ export const node: CommandSpec = {
     switch (action) {
       case undefined:
         return (await import('./node-run.ts')).runNode(invocation);
-      case 'join': {
-        const joined = await (await import('./node-join.ts')).joinCluster(invocation);
-        if (invocation.options['only'] === true) return 0;
-        const options = { ...invocation.options, name: joined.node };
-        return (await import('./node-run.ts')).runNode({ ...invocation, options });
-      }
+      case 'join':
+        return (await import('./node-join.ts')).joinAndRun(invocation);
       case 'token':
         return (await import('./node-tokens.ts')).giveToken(invocation);
       case 'tokens':

@@ -6,6 +6,7 @@ import { text } from './command.ts';
 import { CommandError } from './command-error.ts';
 import { aborted, endWithStdin } from './end-with-stdin.ts';
 import { DEFAULT_API_PORT, withPort } from './host-port.ts';
+import { defineSeveral, severalOf } from './several.ts';
 import { API_SOCKET, AUTHORITY_FOLDER, SIGNING_KEY } from './up/layout.ts';
 
 export const reconciler: CommandSpec = {
@@ -17,9 +18,13 @@ export const reconciler: CommandSpec = {
       'purser reconciler --repository https://git.example/shop.git --token-file /etc/purser/token --cluster shop',
       'a remote one',
     ],
+    [
+      'purser reconciler --repository https://git.example/shop.git --cluster shop --listen 10.0.0.1 --etcd 10.0.0.5,10.0.0.6,10.0.0.7 --etcd-ca ca.crt --etcd-cert r1.crt --etcd-key r1.key',
+      'one of several',
+    ],
   ],
   define: (command) =>
-    command
+    defineSeveral(command)
       .requiredOption('--repository <url>', 'path, http(s) or ssh URL of the Git repository')
       .requiredOption('--cluster <name>', 'the name in cluster.yaml')
       .option('--branch <name>', 'branch to follow', 'main')
@@ -39,6 +44,7 @@ export const reconciler: CommandSpec = {
     const registries = options['insecureRegistry'];
     const forge = text(options['forge']);
     const listen = text(options['listen']);
+    const several = await severalOf(options);
     const api = text(options['api']);
     if (api !== null && listen === null) {
       throw new CommandError('--api needs --listen: both let in who has a token of this cluster');
@@ -61,6 +67,7 @@ export const reconciler: CommandSpec = {
               folder: join(common.root, AUTHORITY_FOLDER),
               ...(api === null ? {} : { apiAddress: withPort(api, DEFAULT_API_PORT) }),
             },
+      ...(several === null ? {} : { several }),
       controlSocket: common.socket,
       apiSocket: join(dirname(common.socket), API_SOCKET),
       registryCredentials: text(options['registryCredentials']),

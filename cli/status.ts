@@ -2,7 +2,8 @@
 
 import { pc } from './colours.ts';
 import { failureWords } from '../schema/copy-words.ts';
-import type { StateAnswer } from '../schema/control.ts';
+import type { LeaderAnswer, StateAnswer } from '../schema/control.ts';
+import { leaderLines } from './leader-lines.ts';
 import type { LiveAllocation, LiveNode } from '../schema/live.ts';
 import type { DeploymentStatus, DeploymentView } from '../schema/plan.ts';
 import { unprovenWords } from '../schema/held-words.ts';
@@ -32,6 +33,8 @@ export const status: CommandSpec = {
     const job = args[0] ?? null;
     const control = await connect(common.socket);
     const show = (answer: StateAnswer): string => {
+      const { leader } = answer;
+      if (leader !== undefined && !leader.leads) return standbyOf(leader, common.json);
       const state = ready(answer);
       return common.json ? toJson(jsonOf(state, job)) : textOf(state, job, io);
     };
@@ -66,8 +69,13 @@ const headOf = (state: ReadyState) => {
   const line = `${pc.bold(cluster)} at ${oid.slice(0, 12)} ${pc.dim(`"${subject}" (${branch} of ${repository})`)}`;
   const stopped = view.desired.standing.kind === 'stopped' ? [view.desired.standing.why] : [];
   const troubles = [...gitTroubles(state), ...stopped, ...acceptanceTroubles(view)];
-  return [line, ...troubles.map((trouble) => pc.red(`! ${trouble}`)), ''];
+  const leader = state.leader === undefined ? [] : leaderLines(state.leader);
+  return [line, ...leader, ...troubles.map((trouble) => pc.red(`! ${trouble}`)), ''];
 };
+
+/** What a standby knows: who leads. */
+const standbyOf = (leader: LeaderAnswer, json: boolean): string =>
+  json ? toJson({ leader }) : leaderLines(leader).join('\n');
 
 const overview = (state: ReadyState, io: Io): readonly string[] => {
   const { view } = state;
@@ -250,6 +258,7 @@ const jsonOf = (state: ReadyState, job: string | null) => {
     signer: state.signer ?? null,
     failure: state.failure,
     write: state.write,
+    ...(state.leader === undefined ? {} : { leader: state.leader }),
     jobs: view.plan.deployments
       .filter((deployment) => wanted === null || deployment.job === wanted)
       .map((deployment) => ({

@@ -14,6 +14,7 @@ import { type FileKind, presentIn, renderFile } from './decide/service-files.ts'
 import { createForward } from './edge/dns/forward.ts';
 import { createDnsServer, type DnsServer } from './edge/dns/server.ts';
 import { createUpstreams } from './edge/dns/upstreams.ts';
+import { errnoOf } from './edge/failure.ts';
 import { createSharedFile, readCatalogue, writeCatalogue } from './edge/service-files.ts';
 import type { RunnerLog } from './ports.ts';
 
@@ -67,7 +68,7 @@ const keepGapMs = (services: number): number => 200 + Math.floor(services / 10);
 
 export const createDiscovery = async (options: DiscoveryOptions): Promise<Discovery> => {
   const kept = join(options.root, 'catalogue.json');
-  const state: State = { catalogue: (await readCatalogue(kept)) ?? EMPTY_CATALOGUE, wake: null };
+  const state: State = { catalogue: await readCatalogue(kept), wake: null };
   const servers = serversOf(options, state);
   return {
     heard: (catalogue) => {
@@ -100,7 +101,8 @@ const NO_BRIDGE =
   'free port 53 of the bridge’s address and start the runner again';
 
 interface State {
-  catalogue: Catalogue;
+  /** null: none was ever told, so that files stay as they are. */
+  catalogue: Catalogue | null;
   wake: (() => void) | null;
 }
 
@@ -123,7 +125,7 @@ const serversOf = (
     forward: createForward({ upstreams: createUpstreams('/etc/resolv.conf', () => ours) }),
     answer: (question: Parameters<typeof answerOf>[0]) =>
       answerOf(question, {
-        catalogue: state.catalogue,
+        catalogue: state.catalogue ?? EMPTY_CATALOGUE,
         node,
         isOut: (allocation) => isOwnCopyOut(allocation, inventory()),
         draw: randomInt,
@@ -135,36 +137,39 @@ const serversOf = (
       ...shared,
       address: bridge.address,
       port: DNS_PORT,
-      isAllowed: bridge.holds,
+      // The node's own questions to that address come from the loopback: its rules see to that.
+      isAllowed: (source) => bridge.holds(source) || isLoopback(source),
     });
   const own =
     settings.dns && createDnsServer({ ...shared, ...settings.dns, isAllowed: isLoopback });
   return { bridge: atBridge, all: [atBridge, own].flatMap((server) => server ?? []) };
 };
 
-export const isLoopback = (source: string): boolean =>
-  source === '::1' || source.startsWith('127.');
+const isLoopback = (source: string): boolean => source === '::1' || source.startsWith('127.');
 
-/** The newest is written; what came and went meanwhile is not. */
+/** The newest is written, in the end too; what came and went meanwhile is not. */
 const keepCatalogue = async (path: string, { options, state, signal }: Running): Promise<void> => {
   let written = state.catalogue;
   let said = '';
-  while (!signal.aborted) {
+  const keep = async (): Promise<void> => {
     const { catalogue } = state;
-    if (catalogue !== written) {
-      try {
-        await writeCatalogue(path, catalogue);
-        written = catalogue;
-        said = '';
-      } catch (error) {
-        const words = String(error);
-        if (words !== said) options.log.warn({ error: words }, 'the catalogue cannot be kept');
-        said = words;
-      }
+    if (catalogue === null || catalogue === written) return;
+    try {
+      await writeCatalogue(path, catalogue);
+      written = catalogue;
+      said = '';
+    } catch (error) {
+      const words = errnoOf(error) ?? String(error);
+      if (words !== said) options.log.warn({ error: words }, 'the catalogue cannot be kept');
+      said = words;
     }
-    const gap = keepGapMs(catalogue.services.length);
+  };
+  while (!signal.aborted) {
+    await keep();
+    const gap = keepGapMs(state.catalogue?.services.length ?? 0);
     await sleep(gap, undefined, { signal }).catch(() => undefined);
   }
+  await keep();
 };
 
 /** At once when a catalogue comes; own copies are looked at again and again. */
@@ -176,8 +181,9 @@ const keepFiles = async ({ options, state, signal }: Running): Promise<void> => 
   let done: Shown | null = null;
   while (!signal.aborted) {
     const woken = new Promise<void>((resolve) => (state.wake = resolve));
-    const shown = { catalogue: state.catalogue, out: ownOut(state.catalogue) };
-    if (done?.catalogue !== shown.catalogue || done.out.join() !== shown.out.join()) {
+    const { catalogue } = state;
+    const shown = catalogue && { catalogue, out: ownOut(catalogue) };
+    if (shown !== null && !isSame(done, shown)) {
       const out = new Set(shown.out);
       const isGone = (one: ServiceInstance) => one.allocation !== null && out.has(one.allocation);
       const present = presentIn(shown.catalogue, isGone);
@@ -191,6 +197,9 @@ const keepFiles = async ({ options, state, signal }: Running): Promise<void> => 
 
 const isOwnCopyOut = (allocation: string, own: OwnCopies | null): boolean =>
   own !== null && isOwnOut(allocation, own);
+
+const isSame = (done: Shown | null, { catalogue, out }: Shown): boolean =>
+  done?.catalogue === catalogue && done.out.join() === out.join();
 
 interface Shown {
   readonly catalogue: Catalogue;
@@ -227,9 +236,10 @@ const fileOf = (
       said = '';
       return true;
     } catch (error) {
-      const words = String(error);
+      // The message names a file of the moment, another one each time.
+      const words = errnoOf(error) ?? String(error);
       if (words !== said)
-        log.warn({ error: words }, `${path} cannot be written, and is tried again`);
+        log.warn({ error: String(error) }, `${path} cannot be written, and is tried again`);
       said = words;
       return false;
     }

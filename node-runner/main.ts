@@ -22,6 +22,7 @@ import { readMachine } from './edge/machine.ts';
 import { inOwnNamespace } from './edge/namespace.ts';
 import type { ManagedNetwork, NetworkOptions } from './edge/network/network.ts';
 import { createNetwork } from './edge/network/network.ts';
+import { openPlaces, type Places } from './edge/places.ts';
 import { createProbes } from './edge/probes.ts';
 import { keepRenewed } from './edge/renewal.ts';
 import { readResolvConf } from './edge/resolv-conf.ts';
@@ -37,10 +38,12 @@ import { createTick } from './tick.ts';
 export interface RunnerSettings {
   readonly node: string;
   readonly cluster: string;
+  /** Of this program, as `--version` tells it. */
+  readonly release: string;
   /** Everything of this runner lies here. */
   readonly root: string;
-  /** Where the reconciler is: `unix:/path`, `host:port` or `tls:host:port`. */
-  readonly link: string;
+  /** Where the reconcilers are: `unix:/path`, `host:port` or `tls:host:port`; at least one. */
+  readonly links: readonly string[];
   /**
    * Socket of a containerd that somebody else runs; null: a private one, started and kept running.
    */
@@ -74,10 +77,14 @@ const ROTATE_EVERY_MS = 30_000;
 
 export const startRunner = async (settings: RunnerSettings): Promise<Runner> => {
   const log = createLog(`node ${settings.node}`);
-  const problem = linkAddressProblem(settings.link, { ownNamespace: await inOwnNamespace() });
-  if (problem !== null) throw new Error(problem);
+  const ownNamespace = await inOwnNamespace();
+  for (const address of settings.links) {
+    const problem = linkAddressProblem(address, { ownNamespace });
+    if (problem !== null) throw new Error(problem);
+  }
   // Better now than at every dial.
-  if (settings.link.startsWith(TLS_SCHEME)) readIdentity(identityFolder(settings.root));
+  if (isTls(settings)) readIdentity(identityFolder(settings.root));
+  const places = openPlaces(settings.links, join(settings.root, 'reconcilers.json'));
   const socket = settings.containerd ?? (await startPrivate(settings)).socket;
   const { root, node, cluster } = settings;
   const clock = createClock();
@@ -98,8 +105,9 @@ export const startRunner = async (settings: RunnerSettings): Promise<Runner> => 
   // Before all else that takes time: copies of an earlier runner are asking.
   const discovery = await startDiscovery(settings, { network, log, signal });
   const { heard: catalogue } = discovery;
-  const address = settings.link;
-  const link = createLink({ address, cluster, node, clock, log, serve, catalogue, identity });
+  const { release } = settings;
+  const dialled = { address: places.now(), places, identity, release };
+  const link = createLink({ ...dialled, cluster, node, clock, log, serve, catalogue });
   const usage = await createUsage({ diskPath: root });
   const probes = createProbes();
   const tree = await detectCgroups();
@@ -118,7 +126,7 @@ export const startRunner = async (settings: RunnerSettings): Promise<Runner> => 
     tick.run(signal),
     guardStopAfter({ ...stopAfter, log, signal }),
     link.run(signal),
-    keepCertificate(settings, { link, log, signal }),
+    keepCertificate(settings, { link, places, log, signal }),
     every(ROTATE_EVERY_MS, signal, () => rotateLogs(root), log),
     settings.containerd === null
       ? every(SUPERVISE_EVERY_MS, signal, keepRunning(settings), log)
@@ -156,20 +164,16 @@ const startDiscovery = async (
 
 /** Sessions begin with the certificate of their time: after a new one there is a new session. */
 const keepCertificate = (
-  { link: address, node, root }: RunnerSettings,
-  {
-    link,
-    log,
-    signal,
-  }: { readonly link: Link; readonly log: RunnerLog; readonly signal: AbortSignal },
+  settings: RunnerSettings,
+  { link, places, log, signal }: Keeping,
 ): Promise<void> =>
-  !address.startsWith(TLS_SCHEME)
+  !isTls(settings)
     ? Promise.resolve()
     : keepRenewed(
         {
-          folder: identityFolder(root),
-          node,
-          address: address.slice(TLS_SCHEME.length),
+          folder: identityFolder(settings.root),
+          node: settings.node,
+          addresses: () => places.all().map((address) => address.slice(TLS_SCHEME.length)),
           log,
           epochMs: Date.now,
           chance: Math.random(),
@@ -177,6 +181,17 @@ const keepCertificate = (
         },
         signal,
       );
+
+interface Keeping {
+  readonly link: Link;
+  readonly places: Places;
+  readonly log: RunnerLog;
+  readonly signal: AbortSignal;
+}
+
+/** Of machines that joined; then all addresses are such. */
+const isTls = ({ links }: RunnerSettings): boolean =>
+  links.every((address) => address.startsWith(TLS_SCHEME));
 
 /** What cannot be ended now is left for the next start: no reason not to run. */
 const endLeftExecs = async (runtime: ContainerdRuntime, log: RunnerLog): Promise<void> => {

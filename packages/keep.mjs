@@ -1,4 +1,4 @@
-// `node packages/keep.mjs`: keeps the runner and the reconciler of this very version below test/releases, so that the
+// `npm run package:keep`: keeps the runner and the reconciler of this very version below test/releases, so that the
 // next one is tested against them. Run once, before the version in package.json is raised; those of the release before
 // go. In: the sources. Out: one file, compressed, and previous.json with the checksums.
 import { createHash } from 'node:crypto';

@@ -92,7 +92,8 @@ const size = (bytes) => `${(bytes / 1e6).toFixed(2)} MB`;
 const rows = files.map(
   ({ name, bytes, sha256 }) => `  ${name.padEnd(36)} ${size(bytes).padStart(9)}  ${sha256}`,
 );
-const inFolder = `./${path.relative(process.cwd(), out)}`;
+const relative = path.relative(process.cwd(), out);
+const inFolder = relative.startsWith('..') ? out : `./${relative}`;
 const install = (name) =>
   debs.filter((deb) => deb.startsWith(`${name}_`) || deb.startsWith('purser_'));
 const line = (name) =>

@@ -16,11 +16,16 @@ export interface RunningApi {
 
 export const openApi = async (
   { apiSocket }: Pick<ReconcilerConfig, 'apiSocket'>,
-  { handling, doors }: { readonly handling: Handling; readonly doors: Doors | null },
+  {
+    handling,
+    doors,
+    leads,
+  }: { readonly handling: Handling; readonly doors: Doors | null; readonly leads: () => boolean },
 ): Promise<RunningApi> => {
   const { loop } = handling;
   const api = createApi({
-    services: () => (loop.state().view === null ? null : servicesIn(handling)),
+    // A standby hears from no node: it knows of no service.
+    services: () => (loop.state().view === null || !leads() ? null : servicesIn(handling)),
     changes: (listener) => loop.watch(listener),
   });
   const socket = apiSocket === undefined ? null : await listenApi(api, apiSocket);

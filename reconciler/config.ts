@@ -21,6 +21,8 @@ export interface ReconcilerConfig {
   readonly linkAddress: string;
   /** For runners and commands on other machines, by TLS; null: nothing listens beyond this one. */
   readonly listen: ListenConfig | null;
+  /** There are more reconcilers of this cluster; absent: this one is alone, and leads. */
+  readonly several?: SeveralConfig;
   /** Unix socket for the command line, mode 0600. */
   readonly controlSocket: string;
   /** Unix socket for programs that speak HTTP, mode 0600; absent: none. */
@@ -46,6 +48,29 @@ export interface ListenConfig {
   readonly apiAddress?: string;
   /** The cluster's certificate authority, made where there is none, and who may come in. */
   readonly folder: string;
+}
+
+/** How several reconcilers agree on which of them leads. */
+export interface SeveralConfig {
+  /** Of this reconciler, for people and for the others. */
+  readonly name: string;
+  /** Where others reach it, `host:port`; null: at the address where it listens. */
+  readonly advertise: string | null;
+  readonly etcd: EtcdConfig;
+  /** A leader that is gone is replaced after this time. */
+  readonly leaseMs: number;
+}
+
+export interface EtcdConfig {
+  /** `host:port` of each member. */
+  readonly hosts: readonly string[];
+  /** Files, PEM; null: without TLS, on loopback only. */
+  readonly tls: {
+    readonly ca: string;
+    readonly certificate: string | null;
+    readonly key: string | null;
+  } | null;
+  readonly user: { readonly name: string; readonly passwordFile: string } | null;
 }
 
 /** A repository on GitHub, or on a GitHub Enterprise Server, and how to get in. */

@@ -49,7 +49,10 @@ export interface CycleContext {
   readonly ports: ReconcilerPorts;
   readonly lookups: Lookups;
   readonly memos: Memos;
-  /** Waits a moment for the nodes before the first plan. Absent: plans with those that are here. */
+  /**
+   * Waits a moment for the nodes before the first plan, and returns at once before any other.
+   * Absent: plans with those that are here.
+   */
   readonly firstReports?: (desired: DesiredState) => Promise<void>;
 }
 
@@ -162,7 +165,7 @@ export const cycle = async (context: CycleContext, last: View | null): Promise<V
   const { ports, memos } = context;
   const { tree, stale } = await readOrKeep(context, last);
   const desired = compile(tree, memos.compile);
-  if (last === null) await context.firstReports?.(desired);
+  await context.firstReports?.(desired);
   const now = ports.clock.now();
   const live = observe(ports.nodes.heard(), now, memos.observe);
   const made = planWith(memos.plan)(desired, live, now);

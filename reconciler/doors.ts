@@ -12,8 +12,8 @@ import { LinkServiceDefinition } from '../schema/generated/purser/link/v1/link.t
 import type { EndTokenArgument, ExpelArgument, TokenAnswer, TokenAsk } from '../schema/control.ts';
 import { formatToken } from '../schema/identity.ts';
 import type { ListenConfig } from './config.ts';
-import { openAuthority } from './edge/authority/authority.ts';
-import { openMembership } from './edge/authority/membership.ts';
+import { type Authority, openAuthority } from './edge/authority/authority.ts';
+import { type Membership, openMembership } from './edge/authority/membership.ts';
 import type { Allows, Api } from './edge/api.ts';
 import { listenApiTls } from './edge/api-server.ts';
 import type { Handler } from './edge/control.ts';
@@ -28,6 +28,8 @@ export interface Doors {
   /** What commands may ask for: tokens, and taking certificates back. */
   readonly handlers: Readonly<Record<string, Handler>>;
   readonly open: (services: DoorServices) => Promise<Listening>;
+  readonly authority: Authority;
+  readonly membership: Membership;
   /** The API over HTTP; null: it has no address for other machines. */
   readonly openApi: (api: Api) => Promise<Listening | null>;
 }
@@ -44,6 +46,13 @@ export interface DoorOptions {
   readonly listen: ListenConfig;
   readonly log: LogPort;
   readonly epochMs: () => number;
+  /** Which of several reconcilers leads, and what the others are told; absent: there is one. */
+  readonly several?: {
+    /** Why another one is to be asked; null: it is this one's to say. */
+    readonly refusal: () => string | null;
+    /** The others have been told who may come in. */
+    readonly spread: () => Promise<void>;
+  };
 }
 
 /** A token lives no longer than this, so that one that is forgotten ends. */
@@ -56,30 +65,11 @@ export const openDoors = async (options: DoorOptions): Promise<Doors> => {
   const authority = await openAuthority({ folder, cluster, epochMs });
   const membership = openMembership(`${folder}/members.json`, epochMs);
   const shared = { cluster, authority, membership, epochMs, log };
+  const { refusal, spread } = options.several ?? ALONE;
   return {
-    handlers: {
-      token: async (argument) => {
-        const ask = argument as TokenAsk;
-        if (ask.lastsMs > TOKEN_LIFE_MAX_MS) throw new Error('a token lasts 366 days at most');
-        if (ask.uses > USES_MAX) throw new Error(`a token is for ${USES_MAX} machines at most`);
-        const given = membership.give(ask);
-        log.info({ token: given.id, kind: given.kind }, 'a token was made');
-        const token = formatToken({ ...given, authority: authority.fingerprint });
-        return { token, address: listen.address } satisfies TokenAnswer;
-      },
-      tokens: async () => membership.tokens(),
-      endToken: async (argument) => {
-        const { id } = argument as EndTokenArgument;
-        log.info({ token: id }, 'a token was ended');
-        return membership.end(id);
-      },
-      expel: async (argument) => {
-        const { node } = argument as ExpelArgument;
-        membership.expel(node);
-        log.info({ node }, 'certificates of a node were taken back');
-        return null;
-      },
-    },
+    authority,
+    membership,
+    handlers: handlersOf(options, { authority, membership }),
     open: async ({ control, nodes, list }) => {
       const isHeard = (name: string) =>
         nodes.port.heard().nodes.some(({ node, connected }) => connected && node === name);
@@ -90,8 +80,11 @@ export const openDoors = async (options: DoorOptions): Promise<Doors> => {
       });
       return listenTls(listen.address, tls, (server) => {
         server.add(LinkServiceDefinition, nodes.serviceFor(admitBy(shared)));
-        server.add(JoinServiceDefinition, createJoin({ ...shared, isHeard, list }));
-        server.add(ControlServiceDefinition, guardControl(control, { membership, log }));
+        server.add(
+          JoinServiceDefinition,
+          createJoin({ ...shared, isHeard, list, refusal, spread }),
+        );
+        server.add(ControlServiceDefinition, guardControl(control, shared));
       });
     },
     openApi: async (api) => {
@@ -104,6 +97,50 @@ export const openDoors = async (options: DoorOptions): Promise<Doors> => {
       const failed = (error: unknown): void =>
         log.error({ error: String(error) }, "the API's certificate could not be renewed");
       return listenApiTls(api, { address, authority, allows, failed });
+    },
+  };
+};
+
+/** There is one reconciler. */
+const ALONE: NonNullable<DoorOptions['several']> = { refusal: () => null, spread: async () => {} };
+
+/** What commands may ask for. Of several reconcilers only the leader's list counts. */
+const handlersOf = (
+  { listen, log, several = ALONE }: DoorOptions,
+  { authority, membership }: Pick<Doors, 'authority' | 'membership'>,
+): Doors['handlers'] => {
+  const lead = () => {
+    const why = several.refusal();
+    if (why !== null) throw new Error(why);
+  };
+  return {
+    token: async (argument) => {
+      lead();
+      const ask = argument as TokenAsk;
+      if (ask.lastsMs > TOKEN_LIFE_MAX_MS) throw new Error('a token lasts 366 days at most');
+      if (ask.uses > USES_MAX) throw new Error(`a token is for ${USES_MAX} machines at most`);
+      const given = membership.give(ask);
+      await several.spread();
+      log.info({ token: given.id, kind: given.kind }, 'a token was made');
+      const token = formatToken({ ...given, authority: authority.fingerprint });
+      return { token, address: listen.address } satisfies TokenAnswer;
+    },
+    tokens: async () => membership.tokens(),
+    endToken: async (argument) => {
+      lead();
+      const { id } = argument as EndTokenArgument;
+      log.info({ token: id }, 'a token was ended');
+      const isEnded = membership.end(id);
+      await several.spread();
+      return isEnded;
+    },
+    expel: async (argument) => {
+      lead();
+      const { node } = argument as ExpelArgument;
+      membership.expel(node);
+      await several.spread();
+      log.info({ node }, 'certificates of a node were taken back');
+      return null;
     },
   };
 };

@@ -22,12 +22,19 @@ export const openForge = async (
   const { forge, cluster, repository } = config;
   if (forge === null) return null;
   const { createGitHub } = await import('./edge/forge/github.ts');
-  const github = createGitHub({ config: forge, cluster, branch: repository.branch, ...ports });
+  const make = () => createGitHub({ config: forge, cluster, branch: repository.branch, ...ports });
+  const github = make();
+  /** What a loop ended with is over: one that begins again, with a new lease, has one of its own. */
+  let unused: GitHub | null = github;
   return {
     // An installation's token opens the repository too, unless another login is given.
     auth: forgeLogin(forge, repository.url, github.token),
     behind: github.behind,
-    start: (started) => startForge({ ...started, ...ports, config, github }),
+    start: (started) => {
+      const mine = unused ?? make();
+      unused = null;
+      return startForge({ ...started, ...ports, config, github: mine });
+    },
   };
 };
 

@@ -56,7 +56,7 @@ export const createLoop = (ports: ReconcilerPorts, memos: Memos = createMemos())
   const writer = createWriter(ports, wake);
   const seen = takingFrom(ports, bell);
   // By ports that ring no bell: what comes until then is in the first plan.
-  const firstReports = (desired: DesiredState) => untilReported(ports, desired);
+  const firstReports = waitOnce(ports);
   const context = { ports: seen, lookups, memos, firstReports };
   const listeners = new Set<(state: LoopState) => void>();
   let state: LoopState = { view: null, failure: null, write: null, refused: null };
@@ -68,7 +68,7 @@ export const createLoop = (ports: ReconcilerPorts, memos: Memos = createMemos())
     const began = clock.now();
     try {
       const view = await cycle(context, state.view);
-      writer.offer(view, turn);
+      if (leads(ports)) writer.offer(view, turn);
       reportViolations(ports, view);
       failures = view.stale === null ? 0 : failures + 1;
       const failure = view.stale?.message ?? null;
@@ -97,8 +97,7 @@ export const createLoop = (ports: ReconcilerPorts, memos: Memos = createMemos())
 
   return {
     run: async (signal) => {
-      const unwatchSource = ports.source.watch(wake);
-      const unwatchNodes = ports.nodes.watch(bell.ring('report'), bell.ring('quiet'));
+      const unwatch = watchAll(ports, bell);
       while (!signal.aborted) {
         // One pass for all that came together: reports of many nodes, a branch and its ledger.
         await clock.pause?.();
@@ -106,8 +105,7 @@ export const createLoop = (ports: ReconcilerPorts, memos: Memos = createMemos())
         await pass();
         await untilDue(() => Math.min(nextAt(), bell.dueAt()), { signal, bell, clock });
       }
-      unwatchNodes();
-      await unwatchSource();
+      await unwatch();
     },
     wake,
     state: () => state,
@@ -146,6 +144,32 @@ const untilDue = async (dueAt: () => Ms, { bell, clock, signal }: Sleeping): Pro
     await clock.sleepUntil(at, woken);
     if (isDue || signal.aborted || !woken.aborted) return;
   }
+};
+
+const watchAll = ({ source, nodes, lead }: ReconcilerPorts, bell: Bell): (() => Promise<void>) => {
+  const wake = bell.ring('other');
+  const unwatchSource = source.watch(wake);
+  const unwatchNodes = nodes.watch(bell.ring('report'), bell.ring('quiet'));
+  const unwatchLead = lead?.watch(wake);
+  return async () => {
+    unwatchNodes();
+    unwatchLead?.();
+    await unwatchSource();
+  };
+};
+
+const leads = ({ lead }: ReconcilerPorts): boolean => lead === undefined || lead.term() !== null;
+
+/** Once at the start, and once each time that this reconciler begins to lead. */
+const waitOnce = (ports: ReconcilerPorts) => {
+  let waitedSince: Ms | null = null;
+  return async (desired: DesiredState): Promise<void> => {
+    if (waitedSince !== null && ports.lead === undefined) return;
+    const { startedAt } = ports.nodes.heard();
+    if (!leads(ports) || startedAt === waitedSince) return;
+    waitedSince = startedAt;
+    await untilReported(ports, desired);
+  };
 };
 
 /** Until all nodes in Git have reported, or long enough. */

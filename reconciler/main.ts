@@ -18,7 +18,7 @@ import { createLedgerMark } from './edge/git/ledger-mark.ts';
 import { createGitSource } from './edge/git/source.ts';
 import { createKeep, type KeepPort } from './edge/keep.ts';
 import { createLog } from './edge/log.ts';
-import { createNodes } from './edge/nodes.ts';
+import { createNodes, type Nodes } from './edge/nodes.ts';
 import { createRegistry } from './edge/registry.ts';
 import { listen } from './edge/server.ts';
 import { readToken } from './edge/token-file.ts';
@@ -36,6 +36,7 @@ import { createNoter, type Noter, type NoterOptions } from './notes.ts';
 import type { ClockPort, LogPort } from './ports.ts';
 import { byAddress, createScreen } from './screen.ts';
 import { handlersOf, type Handling, listNode } from './handlers.ts';
+import type { Several } from './several.ts';
 
 export interface Reconciler {
   readonly linkAddress: string;
@@ -49,8 +50,8 @@ export interface Reconciler {
 export const startReconciler = async (config: ReconcilerConfig): Promise<Reconciler> => {
   const clock = createClock();
   const log = createLog('reconciler');
-  const { cluster } = config;
-  const { tokenFile } = config.repository;
+  const { cluster, repository } = config;
+  const { tokenFile } = repository;
   const memos = createMemos();
   const forge = await openForge(config, { clock, log });
   const auth = tokenFile === null ? (forge?.auth ?? null) : () => readToken(tokenFile);
@@ -63,22 +64,23 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
   const { signingKey: place } = config;
   const signingKey = place === null ? null : openSigningKey(place.file, place.make);
   const source = openSource(config, { log, known: keeping.known, signingKey, auth });
-  const nodes = createNodes({ cluster, clock, log });
-  const registry = createRegistry({
-    credentials: config.registryCredentials,
-    insecure: config.insecureRegistries,
-  });
-  const screened = screenOf(source, forge, { clock, log, wake: () => loop.wake() });
-  const ports = { source: screened, nodes: nodes.port, registry, clock, log };
+  const several = await severalOf(config, log);
+  const lead = several === null ? {} : { lead: several.lead };
+  const leads = () => several === null || several.lead.term() !== null;
+  const nodes = createNodes({ cluster, clock, log, ...lead });
+  const registry = registryOf(config);
+  const judged = screenOf(source, forge, { clock, log, wake: () => loop.wake() });
+  const screened = several?.gate(judged) ?? judged;
+  const ports = { source: screened, nodes: nodes.port, registry, clock, log, ...lead };
   const loop = createLoop(ports, memos);
-  loop.watch(({ view }) => {
-    if (view !== null && keep !== null) keeping.offer(view);
-  });
-  const events = noteEvents(loop);
+  loop.watch(({ view }) => void (view !== null && keep !== null && keeping.offer(view)));
+  const events = noteEvents(loop, leads);
   const foresee = createForeseer({ memo: memos.plan, now: clock.now, pause });
-  const noter = noteCommits(loop, { notes: source.notes, foresee, log, epochMs: Date.now });
-  const doors = await doorsOf(config, log);
-  const forging: { running: RunningForge | null } = { running: null };
+  const noting = { notes: source.notes, foresee, log, epochMs: Date.now };
+  const noter = noteCommits(loop, noting, leads);
+  const doors = await doorsOf(config, log, several);
+  const report = async () => forge?.start({ loop, source: screened, auth }) ?? null;
+  const forging = createForging(log, leads, report);
   const handling: Handling = {
     config,
     loop,
@@ -88,36 +90,63 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
     events,
     now: clock.now,
     signer: signingKey && allowedSignerLine(signingKey),
-    forging: () => forging.running,
+    forging: forging.running,
   };
-  const control = createControl({
-    handlers: { ...handlersOf(handling), ...(doors?.handlers ?? NO_DOORS) },
-    changes: (listener) => loop.watch(listener),
-    streams: nodes.streams,
-  });
+  const { link, tls, api, close } = await listenAll({ handling, doors, several, nodes, leads });
   const abort = new AbortController();
-  const link = await listen(config.linkAddress, LinkServiceDefinition, nodes.service);
-  const socket = await listen(`unix:${config.controlSocket}`, ControlServiceDefinition, control);
-  const list = (node: string) => listNode(handling, node);
-  const tls = (await doors?.open({ control, nodes, list })) ?? null;
-  const api = await openApi(config, { handling, doors });
   const running = loop.run(abort.signal);
-  if (forge !== null) forging.running = await forge.start({ loop, source: screened, auth });
+  await forging.turn();
+  const leave = doors === null ? undefined : several?.start(doors);
+  // With every pass: one that could not be begun is tried again.
+  if (several !== null) loop.watch(() => void forging.turn().catch(() => undefined));
   log.info({ cluster, link: link.address, tls: tls?.address ?? null }, 'the reconciler runs');
   return {
     linkAddress: link.address,
     tlsAddress: tls?.address ?? null,
     apiAddress: api.tlsAddress,
     stop: async () => {
+      // First of all, so that another one need not wait for the end of the lease.
+      await leave?.();
       abort.abort();
-      await forging.running?.stop();
-      await Promise.all([link.stop(), socket.stop(), tls?.stop(), api.stop()]);
+      await forging.stop();
+      await close();
       await running;
       keeping.close();
       await noter.idle();
       source.close();
     },
   };
+};
+
+const registryOf = (config: ReconcilerConfig) =>
+  createRegistry({
+    credentials: config.registryCredentials,
+    insecure: config.insecureRegistries,
+  });
+interface Listeners {
+  readonly handling: Handling;
+  readonly doors: Doors | null;
+  readonly several: Several | null;
+  readonly nodes: Nodes;
+  readonly leads: () => boolean;
+}
+
+/** Runners and commands of this machine, and those of others where they may come in. */
+const listenAll = async ({ handling, doors, several, nodes, leads }: Listeners) => {
+  const { config, loop } = handling;
+  const handlers = { ...handlersOf(handling), ...(doors?.handlers ?? NO_DOORS) };
+  const control = createControl({
+    handlers: several?.handlers(handlers) ?? handlers,
+    changes: (listener) => loop.watch(listener),
+    streams: nodes.streams,
+  });
+  const link = await listen(config.linkAddress, LinkServiceDefinition, nodes.service);
+  const socket = await listen(`unix:${config.controlSocket}`, ControlServiceDefinition, control);
+  const list = (node: string) => listNode(handling, node);
+  const tls = (await doors?.open({ control, nodes, list })) ?? null;
+  const api = await openApi(config, { handling, doors, leads });
+  const close = () => Promise.all([link.stop(), socket.stop(), tls?.stop(), api.stop()]);
+  return { link, tls, api, close };
 };
 
 type SourceOptions = Parameters<typeof createGitSource>[0];
@@ -162,10 +191,49 @@ const openForge = async (
 const doorsOf = async (
   { cluster, listen: given }: ReconcilerConfig,
   log: LogPort,
+  several: Several | null,
 ): Promise<Doors | null> => {
   if (given === null) return null;
   const { openDoors } = await import('./doors.ts');
-  return openDoors({ cluster, listen: given, log, epochMs: Date.now });
+  const others = several === null ? {} : { several };
+  return openDoors({ cluster, listen: given, log, epochMs: Date.now, ...others });
+};
+
+/** Nothing of it is loaded where there is one reconciler. */
+const severalOf = async (config: ReconcilerConfig, log: LogPort): Promise<Several | null> =>
+  config.several === undefined ? null : (await import('./several.ts')).openSeveral(config, log);
+
+/** The forge hears from the one that leads: begun and ended as that changes, one after the other. */
+const createForging = (
+  log: LogPort,
+  leads: () => boolean,
+  start: () => Promise<RunningForge | null>,
+) => {
+  let running: RunningForge | null = null;
+  let isOver = false;
+  let turns: Promise<void> = Promise.resolve();
+  const step = async () => {
+    const isWanted = !isOver && leads();
+    if (isWanted && running === null) running = await start();
+    if (isWanted || running === null) return;
+    await running.stop();
+    running = null;
+  };
+  const turn = (): Promise<void> => {
+    const mine = turns.then(step);
+    turns = mine.catch((error: unknown) => {
+      log.error({ error: String(error) }, 'reports to the forge could not be begun or ended');
+    });
+    return mine;
+  };
+  return {
+    running: () => running,
+    turn,
+    stop: async () => {
+      isOver = true;
+      await turn();
+    },
+  };
 };
 
 const noDoors: Handler = async () => {
@@ -189,19 +257,19 @@ const screenOf = (
 const keepOf = ({ cacheDir, program }: ReconcilerConfig, log: LogPort): KeepPort | null =>
   program === null ? null : createKeep({ folder: cacheDir, program, log });
 
-const noteCommits = (loop: Loop, options: NoterOptions): Noter => {
+const noteCommits = (loop: Loop, options: NoterOptions, leads: () => boolean): Noter => {
   const noter = createNoter(options);
   loop.watch(({ view }) => {
-    if (view !== null) noter.look(view);
+    if (view !== null && leads()) noter.look(view);
   });
   return noter;
 };
 
-const noteEvents = (loop: Loop): Events => {
+const noteEvents = (loop: Loop, leads: () => boolean): Events => {
   const events = createEvents();
   let before: View | null = null;
   loop.watch(({ view }) => {
-    if (view === null || view === before) return;
+    if (view === null || view === before || !leads()) return;
     events.note(before, view, Date.now());
     before = view;
   });

@@ -178,7 +178,61 @@ export interface PullPlansPort {
   readonly close: () => Promise<void>;
 }
 
+/** A reconciler of the cluster, as runners and the others know it. */
+export interface Member {
+  readonly name: string;
+  /** Where it listens for other machines, `host:port`. */
+  readonly address: string;
+}
+
+export interface Holder extends Member {
+  /** Higher than that of whoever held the lease before: the revision at which it was taken. */
+  readonly term: number;
+  /** It is ours. */
+  readonly mine: boolean;
+}
+
+/**
+ * One lease for one cluster, kept by something that outlives any reconciler and answers for a
+ * majority. It ends `leaseMs` after the last time that it was kept. All methods throw EdgeFailure
+ * (`retry`) while nobody answers; then nothing is known, and the lease may have been taken or kept.
+ */
+export interface LeasePort {
+  /** Who holds it now; null: nobody. */
+  readonly holder: () => Promise<Holder | null>;
+  /** Takes it where nobody has it; who holds it then. */
+  readonly acquire: (me: Member) => Promise<Holder>;
+  /** Keeps ours from ending; false: it has ended, or we never had it. */
+  readonly keep: () => Promise<boolean>;
+  /** Ends ours, so that another need not wait. */
+  readonly release: () => Promise<void>;
+  readonly close: () => void;
+}
+
+export type Standing =
+  | { readonly kind: 'leads'; readonly term: number }
+  | { readonly kind: 'follows'; readonly leader: Member | null };
+
+/** Which of several reconcilers gives orders and writes: one that holds the lease for certain. */
+export interface LeadPort {
+  /** The term that we lead by at this moment; null: we do not, or cannot be sure of it. */
+  readonly term: () => number | null;
+  /** Who else leads, as far as is known. */
+  readonly leader: () => Member | null;
+  /** Where reconcilers of this cluster listen, as far as they are known; this one first. */
+  readonly places: () => readonly string[];
+  /**
+   * Where a runner stands that has followed this term: waits while nobody is known to lead. `signal`:
+   * it went away.
+   */
+  readonly standing: (followed: number, signal: AbortSignal) => Promise<Standing>;
+  /** Calls back when we begin or cease to lead. Returns the way to stop. */
+  readonly watch: (wake: () => void) => () => void;
+}
+
 export interface ReconcilerPorts {
+  /** Absent: there is one reconciler, which leads. */
+  readonly lead?: LeadPort;
   readonly source: SourcePort;
   readonly nodes: NodesPort;
   readonly registry: RegistryPort;

@@ -65,10 +65,11 @@ export const createFolds = (
 ) => {
   const { forge, clock } = context;
   const folded = new Set<number>();
-  const fold = async (pull: PullRequest): Promise<void> => {
+  const fold = async (pull: PullRequest, isShared: boolean): Promise<void> => {
     const key = keyOf(pull.number);
-    // First: by the comment that is still open it is known after a loss that this is to do.
-    await endCheck(context, pull, known.get(key)?.told ?? null);
+    // First: by the comment that is still open it is known after a loss that this is to do. The
+    // check of a commit that is another one's head too goes on.
+    if (!isShared) await endCheck(context, pull, known.get(key)?.told ?? null);
     const body = closedComment(pull.state === 'merged');
     await forge.writeComment({ pull: pull.number, body, folded: true });
     folded.add(pull.number);
@@ -78,11 +79,12 @@ export const createFolds = (
   return {
     of: (pulls: readonly PullRequest[], ahead: (Ms | null)[]): readonly (() => Promise<void>)[] => {
       for (const { number, state } of pulls) if (state === 'open') folded.delete(number);
+      const heads = new Set(pulls.flatMap((one) => (one.state === 'open' ? [one.head] : [])));
       const closed = pulls.filter(({ number, state }) => state !== 'open' && !folded.has(number));
       return closed.map((pull) => async () => {
         const roomAt = forge.roomAt('plan');
         if (roomAt > clock.now()) ahead.push(roomAt);
-        else await fold(pull);
+        else await fold(pull, heads.has(pull.head));
       });
     },
   };

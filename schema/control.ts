@@ -26,6 +26,8 @@ export interface StateAnswer {
   readonly signer?: string | null;
   /** What a person should know of it though all is well; null or absent: nothing. */
   readonly forgeNotice?: string | null;
+  /** Which of several reconcilers leads; absent: there is one. */
+  readonly leader?: LeaderAnswer;
   /** null until the repository was read once. */
   readonly view: {
     readonly desired: DesiredState;
@@ -36,6 +38,28 @@ export interface StateAnswer {
     /** Until the answer could change without new input; null: it cannot. */
     readonly wakesInMs: Ms | null;
   } | null;
+}
+
+/** Of several reconcilers, as the one that answers sees it. */
+export interface LeaderAnswer {
+  readonly me: ReconcilerName;
+  readonly leads: boolean;
+  /** The one that it leads by; null: it does not. */
+  readonly term: number | null;
+  /** Itself, perhaps; null: nobody is known to lead. */
+  readonly leader: ReconcilerName | null;
+  /** Nobody was seen to lead for so long; null: somebody does. */
+  readonly leaderlessMs: Ms | null;
+  /** The lease cannot be looked at, in words. */
+  readonly problem: { readonly message: string; readonly forMs: Ms } | null;
+  /** Those that the leader hears from; empty where another one answers. */
+  readonly standbys: readonly (ReconcilerName & { readonly silentForMs: Ms })[];
+}
+
+export interface ReconcilerName {
+  readonly name: string;
+  /** `host:port`. */
+  readonly address: string;
 }
 
 /** `copies`: where the tasks of a job are, for those who follow them. */

@@ -2,7 +2,7 @@
 // In: nothing. Out: types. Facts only: what a fact means needs Git too and is decided in
 // reconciler/plan.
 
-import type { AllocationReport, NodeOrders, NodeReport } from './orders.ts';
+import type { AllocationBody, AllocationReport, NodeOrders, NodeReport } from './orders.ts';
 import type { Ms, Resources } from './spec.ts';
 
 /** What the reconciler's edge heard; instants are on its own monotonic clock. */
@@ -19,11 +19,20 @@ export interface HeardNode {
   readonly connected: boolean;
   /** The newest orders sent in this session, null before the first. */
   readonly sent: NodeOrders | null;
+  /** Copies that were begun in this session by sets before that one, and that it leaves out. */
+  readonly leftOut?: readonly LeftOut[];
   /**
    * By allocation: facts that an earlier report told, and that grew older since and did nothing
    * else. Absent: all facts are as new as the report.
    */
   readonly unchanged?: UnchangedFacts;
+}
+
+/** It may run until its runner has accepted a set that leaves it out (rules 10.1). */
+export interface LeftOut {
+  readonly body: AllocationBody;
+  /** The first set without it, or with its stop. */
+  readonly generation: number;
 }
 
 export type UnchangedFacts = ReadonlyMap<string, UnchangedFact>;

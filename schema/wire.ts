@@ -5,7 +5,7 @@
 
 import { hashOf } from './hash.ts';
 import { compareText } from './ids.ts';
-import type { HeardNode, UnchangedFact, UnchangedFacts } from './live.ts';
+import type { HeardNode, LeftOut, UnchangedFact, UnchangedFacts } from './live.ts';
 import type { AllocationBody, AllocationReport, NodeOrders, NodeReport } from './orders.ts';
 import { isOlderReport, olderReport } from './older-report.ts';
 import type { Ms } from './spec.ts';
@@ -272,3 +272,24 @@ export const ordersHash = (orders: NodeOrders): string =>
       item.kind === 'run' ? { ...item, body: bodyHash(item.body) } : item,
     ),
   }).slice(0, 32);
+
+/**
+ * Copies that sets of this session began, and that the set which is sent now, or one before it,
+ * leaves out, as long as the runner has not accepted one without them (rules 10.1).
+ */
+export const leftOutBy = (
+  orders: NodeOrders,
+  { sent, leftOut = [], report }: Pick<HeardNode, 'sent' | 'leftOut' | 'report'>,
+): readonly LeftOut[] => {
+  const { generation } = orders;
+  const wanted = new Set(
+    orders.items.flatMap((item) => (item.kind === 'run' ? [item.allocation] : [])),
+  );
+  const accepted = report.acceptedGeneration;
+  const begun = sent === null || sent.generation <= accepted ? [] : sent.items;
+  const before = begun.flatMap((item): readonly LeftOut[] =>
+    item.kind === 'run' ? [{ body: item.body, generation }] : [],
+  );
+  const still = leftOut.filter((each) => each.generation > accepted);
+  return [...still, ...before].filter(({ body }) => !wanted.has(body.allocation));
+};

@@ -94,7 +94,7 @@ const framesOf = (kind: Kind) => {
     const frame = Buffer.from(JSON.stringify(encoded.frame));
     return encode({ $case: 'report', value: { sequence: BigInt(at + 1), frame } });
   });
-  const hello = { protocol: LINK_PROTOCOL, cluster: 'bench', node };
+  const hello = { protocol: LINK_PROTOCOL, cluster: 'bench', node, release: '', term: 0n };
   const [whole = Buffer.alloc(0), ...next] = frames;
   return { first: [encode({ $case: 'hello', value: hello }), whole], next };
 };

@@ -33,11 +33,16 @@ import { createCatalogueReader, type CatalogueReader } from './link-catalogue.ts
 import { credentialsOf, TLS_CHANNEL } from './tls.ts';
 import type { ServeStream } from './link-streams.ts';
 import { attachStream } from './link-streams.ts';
+import { openPlaces, type Places } from './places.ts';
 
 export interface LinkOptions {
   readonly address: string;
+  /** More than one address, perhaps; absent: that one. */
+  readonly places?: Places;
   readonly cluster: string;
   readonly node: string;
+  /** Of this program, told in the hello; absent: it tells none. */
+  readonly release?: string;
   readonly clock: RunnerClock;
   readonly log: RunnerLog;
   readonly serve: ServeStream;
@@ -66,6 +71,10 @@ const DIAL_SOON_MS = 250;
 const SOON_FOR_MS = 15_000;
 /** A wait is so much longer or shorter: nodes that were cut off together do not dial together. */
 const DIAL_JITTER = 0.2;
+/** Where there are several reconcilers, each knock is at another one's door, which may hold it. */
+const SEVERAL_LONGEST_MS = 1000;
+/** One that says nothing for so long is left for another; a standby speaks after two seconds. */
+const FIRST_FRAME_MS = 6000;
 
 const CHANNEL_OPTIONS = {
   'grpc.keepalive_time_ms': 5000,
@@ -82,6 +91,8 @@ interface Waiting {
   readonly at: Ms;
 }
 
+type Options = LinkOptions & { readonly places: Places };
+
 interface State {
   /** The newest report, kept for the start of the next session. */
   newest: Waiting | null;
@@ -95,11 +106,16 @@ interface State {
   acknowledged: Ms | null;
   /** When the present stream was opened, and how to end it. */
   stream: { readonly openedAt: Ms; readonly end: () => void } | null;
+  /** The present or the last stream brought an answer to a report. */
+  isGood: boolean;
+  /** Who leads, as the last stream said: `host:port`, '' where it did not. */
+  leader: string;
   wakeSender: () => void;
   readonly known: { catalogue: Catalogue };
 }
 
-export const createLink = (options: LinkOptions): Link => {
+export const createLink = (given: LinkOptions): Link => {
+  const options = { ...given, places: given.places ?? openPlaces([given.address], null) };
   const state: State = {
     newest: null,
     fresh: false,
@@ -108,6 +124,8 @@ export const createLink = (options: LinkOptions): Link => {
     staleAt: null,
     acknowledged: null,
     stream: null,
+    isGood: false,
+    leader: '',
     wakeSender: () => undefined,
     known: { catalogue: options.lastCatalogue ?? EMPTY_CATALOGUE },
   };
@@ -152,7 +170,7 @@ interface Dialling {
   readonly wake: () => void;
 }
 
-const dialForEver = async (options: LinkOptions, state: State, dialling: Dialling) => {
+const dialForEver = async (options: Options, state: State, dialling: Dialling) => {
   let wait = DIAL_FIRST_MS;
   let lostAt: Ms | null = null;
   while (!dialling.signal.aborted) {
@@ -167,9 +185,13 @@ const dialForEver = async (options: LinkOptions, state: State, dialling: Diallin
     const lasted = now - began > DIAL_LONGEST_MS;
     if (lasted) lostAt = now;
     const soon = lostAt !== null && now - lostAt < SOON_FOR_MS;
-    wait = Math.min(lasted ? DIAL_FIRST_MS : wait * 2, soon ? DIAL_SOON_MS : DIAL_LONGEST_MS);
+    const { places } = options;
+    const most = places.all().length > 1 ? SEVERAL_LONGEST_MS : DIAL_LONGEST_MS;
+    wait = Math.min(lasted ? DIAL_FIRST_MS : wait * 2, soon ? DIAL_SOON_MS : most);
     const jittered = wait * (1 + DIAL_JITTER * (2 * Math.random() - 1));
-    await untilNextDial(options.address, jittered, dialling.signal);
+    // One that answered well is most likely being started again; it is left at the second try.
+    if (!state.isGood || state.leader !== '') places.next(state.leader);
+    await untilNextDial(places.now(), jittered, dialling.signal);
   }
 };
 
@@ -206,7 +228,7 @@ const whenMade = (file: string, call: () => void): (() => void) => {
   }
 };
 
-const session = async (options: LinkOptions, state: State, dialling: Dialling) => {
+const session = async (options: Options, state: State, dialling: Dialling) => {
   const channel = channelOf(options);
   const client = createClientFactory().create(LinkServiceDefinition, channel);
   const over = new AbortController();
@@ -217,6 +239,9 @@ const session = async (options: LinkOptions, state: State, dialling: Dialling) =
   // What the stream before brought and nobody took: this one brings it anew. What was taken stands
   // in the first report, or the reconciler would order the same elsewhere.
   state.orders = null;
+  Object.assign(state, { isGood: false, leader: '' });
+  const silence =
+    options.places.all().length > 1 ? setTimeout(() => over.abort(), FIRST_FRAME_MS) : undefined;
   if (state.handedOn) state.staleAt = options.clock.now();
   state.handedOn = false;
   dialling.wake();
@@ -224,12 +249,14 @@ const session = async (options: LinkOptions, state: State, dialling: Dialling) =
     const parts: Buffer[] = [];
     const catalogues = createCatalogueReader(state.known);
     for await (const response of client.session(requests, { signal })) {
+      clearTimeout(silence);
       receive(
         { options, state, client, parts, catalogues, sentAt, signal, wake: dialling.wake },
         response,
       );
     }
   } finally {
+    clearTimeout(silence);
     over.abort();
     state.stream = null;
     state.wakeSender();
@@ -238,7 +265,8 @@ const session = async (options: LinkOptions, state: State, dialling: Dialling) =
 };
 
 /** The certificate is read anew for each dial: it may have been renewed. */
-const channelOf = ({ address, identity }: LinkOptions): Channel => {
+const channelOf = ({ places, identity }: Options): Channel => {
+  const address = places.now();
   if (!address.startsWith(TLS_SCHEME)) {
     return createChannel(targetOf(address), undefined, CHANNEL_OPTIONS);
   }
@@ -260,12 +288,14 @@ interface Sending {
  * overtaken.
  */
 const outgoing = async function* outgoing(
-  options: LinkOptions,
+  options: Options,
   state: State,
   { signal, sentAt }: Sending,
 ): AsyncGenerator<SessionRequest> {
-  const { cluster, node, clock } = options;
-  yield { frame: { $case: 'hello', value: { protocol: LINK_PROTOCOL, cluster, node } } };
+  const { cluster, node, release = '', clock } = options;
+  const term = BigInt(options.places.followed());
+  const hello = { protocol: LINK_PROTOCOL, cluster, node, release, term };
+  yield { frame: { $case: 'hello', value: hello } };
   let sent: SentReports | null = null;
   let sequence = 0n;
   while (!signal.aborted) {
@@ -296,7 +326,7 @@ const current = ({ report, at }: Waiting, now: Ms): NodeReport => ({
 });
 
 interface Receiving {
-  readonly options: LinkOptions;
+  readonly options: Options;
   readonly state: State;
   readonly client: LinkServiceClient;
   readonly parts: Buffer[];
@@ -310,6 +340,7 @@ const receive = (receiving: Receiving, { frame }: SessionResponse): void => {
   const { options, state, client, sentAt, signal, wake } = receiving;
   switch (frame?.$case) {
     case 'ack':
+      state.isGood = true;
       state.acknowledged = sentAt.get(frame.value.sequence) ?? state.acknowledged;
       for (const sequence of sentAt.keys()) {
         if (sequence <= frame.value.sequence) sentAt.delete(sequence);
@@ -339,6 +370,17 @@ const receive = (receiving: Receiving, { frame }: SessionResponse): void => {
     }
     case 'refusal':
       options.log.error({ reason: frame.value.message }, 'the reconciler refuses this runner');
+      return;
+    case 'welcome': {
+      const { term, reconcilers } = frame.value;
+      if (options.places.follow({ term: Number(term), reconcilers })) return;
+      const followed = options.places.followed();
+      options.log.warn({ term: Number(term), followed }, 'a leader of the past was left');
+      state.stream?.end();
+      return;
+    }
+    case 'redirect':
+      state.leader = frame.value.leader;
       return;
     case undefined:
   }

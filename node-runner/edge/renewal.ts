@@ -12,8 +12,8 @@ import { credentialsOf, TLS_CHANNEL } from './tls.ts';
 export interface RenewalOptions {
   readonly folder: string;
   readonly node: string;
-  /** `host:port`. */
-  readonly address: string;
+  /** `host:port` of each reconciler: one after the other is asked. */
+  readonly addresses: () => readonly string[];
   readonly log: RunnerLog;
   readonly epochMs: () => number;
   /** From 0 to 1: where in the tenth of its life this node asks. */
@@ -47,15 +47,21 @@ export const keepRenewed = async (options: RenewalOptions, signal: AbortSignal):
 export const renewIfDue = async (options: RenewalOptions): Promise<boolean> => {
   const identity = readIdentity(options.folder);
   if (!isDue(identity.certificate, options.epochMs(), options.chance)) return false;
-  const channel = createChannel(options.address, credentialsOf(identity), TLS_CHANNEL);
-  try {
-    const client = createClientFactory().create(JoinServiceDefinition, channel);
-    const { key, request } = await makeRequest(options.node);
-    const limit = AbortSignal.timeout(CALL_LIMIT_MS);
-    const { certificate } = await client.renew({ request }, { signal: limit });
-    writeIdentity(options.folder, { authority: identity.authority, certificate, key });
-    return true;
-  } finally {
-    channel.close();
+  const { key, request } = await makeRequest(options.node);
+  let failure: unknown = new Error('no reconciler is known');
+  for (const address of options.addresses()) {
+    const channel = createChannel(address, credentialsOf(identity), TLS_CHANNEL);
+    try {
+      const client = createClientFactory().create(JoinServiceDefinition, channel);
+      const limit = AbortSignal.timeout(CALL_LIMIT_MS);
+      const { certificate } = await client.renew({ request }, { signal: limit });
+      writeIdentity(options.folder, { authority: identity.authority, certificate, key });
+      return true;
+    } catch (error) {
+      failure = error;
+    } finally {
+      channel.close();
+    }
   }
+  throw failure;
 };

@@ -132,8 +132,11 @@ const V1_HIERARCHIES = (
   'net_prio perf_event pids rdma misc systemd unified'
 ).split(' ');
 
-/** Not there, in use, or with children. */
-const KEPT_ERRORS = new Set(['ENOENT', 'EBUSY', 'ENOTEMPTY', 'ENOTDIR']);
+/**
+ * Not there, in use, or with children. Read-only is the folder of a hierarchy that is not mounted,
+ * as systemd leaves some: nothing was ever made in it.
+ */
+const KEPT_ERRORS = new Set(['ENOENT', 'EBUSY', 'ENOTEMPTY', 'ENOTDIR', 'EROFS']);
 
 interface Sample {
   readonly cpuMicros: number;

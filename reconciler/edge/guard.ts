@@ -12,7 +12,8 @@ import { parseToken, type Role, ROLES } from '../../schema/identity.ts';
 import type { StreamAsk } from '../../schema/streams.ts';
 import type { LogPort } from '../ports.ts';
 import type { Membership } from './authority/membership.ts';
-import { tokenOf } from './tls.ts';
+import { PEERS } from './peers.ts';
+import { isReconciler, tokenOf } from './tls.ts';
 
 /** What is read; whatever is not named here or below is for `admin` alone. */
 const VIEWED = new Set([
@@ -33,6 +34,7 @@ export const roleOf = (method: string): Role =>
   VIEWED.has(method) ? 'view' : OPERATED.has(method) ? 'operate' : 'admin';
 
 export interface GuardOptions {
+  readonly cluster: string;
   readonly membership: Pick<Membership, 'check'>;
   readonly log: LogPort;
 }
@@ -42,6 +44,13 @@ export const guardControl = (
   options: GuardOptions,
 ): ControlServiceImplementation => ({
   call: async (request, context) => {
+    if (request.method === PEERS) {
+      if (isReconciler(context.metadata, options.cluster)) return control.call(request, context);
+      throw new ServerError(
+        Status.PERMISSION_DENIED,
+        'only reconcilers of this cluster may ask it',
+      );
+    }
     allow(options, context, { least: roleOf(request.method), what: request.method });
     return control.call(request, context);
   },

@@ -11,7 +11,7 @@ import type {
   JoinServiceImplementation,
 } from '../../schema/generated/purser/join/v1/join.ts';
 import { checkHello } from '../../schema/check-report.ts';
-import { nodeId, parseToken } from '../../schema/identity.ts';
+import { nodeId, parseToken, reconcilerId } from '../../schema/identity.ts';
 import type { LogPort } from '../ports.ts';
 import type { Authority } from './authority/authority.ts';
 import { issuedAtMs } from './authority/authority.ts';
@@ -30,6 +30,10 @@ export interface JoinOptions {
   readonly list: (node: string) => Promise<string | null>;
   readonly epochMs: () => number;
   readonly log: LogPort;
+  /** Why nobody joins here: another reconciler leads; null: it is ours to say. */
+  readonly refusal: () => string | null;
+  /** The other reconcilers know of it, or it has been tried. */
+  readonly spread: () => Promise<void>;
 }
 
 export const createJoin = (options: JoinOptions): JoinServiceImplementation => {
@@ -58,9 +62,11 @@ export const createJoin = (options: JoinOptions): JoinServiceImplementation => {
 };
 
 const join = async (
-  { cluster, authority, membership, isHeard, list, log }: JoinOptions,
+  { cluster, authority, membership, isHeard, list, log, refusal, spread }: JoinOptions,
   { token: text, node, request }: JoinRequest,
 ): Promise<JoinResponse> => {
+  const standby = refusal();
+  if (standby !== null) throw denied(standby);
   const wrong = checkHello({ cluster, node });
   if (wrong !== null) throw denied(`a machine cannot join under this name: ${wrong}`);
   const token = parseToken(text);
@@ -74,6 +80,7 @@ const join = async (
   if (why !== null) throw denied(why);
   const commit = await list(node);
   membership.join(joining);
+  await spread();
   const signed = await authority.sign(request, node, membership.issueMs(node));
   if (signed.kind === 'refused') throw denied(signed.why);
   log.info({ node, token: token.id, commit }, 'a machine joined');
@@ -101,8 +108,10 @@ export const admitBy =
  * counts. What a call says is read only then, so that a stranger's megabytes never are.
  */
 export const screenCalls =
-  (options: Pick<JoinOptions, 'membership' | 'log'>): Admit =>
+  (options: Pick<JoinOptions, 'cluster' | 'membership' | 'log'>): Admit =>
   ({ path, peer, token: text, address }) => {
+    // Another reconciler; what it may ask is guarded where it is asked.
+    if (peer?.id === reconcilerId(options.cluster)) return null;
     const why = strangerWhy(options.membership, { path, peer, text });
     if (why !== null) options.log.warn({ address, path, why }, 'a caller was not let in');
     return why;

@@ -9,22 +9,22 @@ import type {
   SessionRequest,
   SessionResponse,
 } from '../../schema/generated/purser/link/v1/link.ts';
-import type { HeardNode, UnchangedFacts } from '../../schema/live.ts';
+import type { HeardNode, LeftOut, UnchangedFacts } from '../../schema/live.ts';
 import type { NodeOrders, NodeReport } from '../../schema/orders.ts';
 import type { Ms } from '../../schema/spec.ts';
 import { checkHello, checkReport } from '../../schema/check-report.ts';
 import {
   applyReport,
-  FRAME_BYTES,
   HELD_ALLOCATIONS,
   isQuiet,
+  leftOutBy,
   LINK_PROTOCOL,
-  ordersHash,
   unchangedFacts,
 } from '../../schema/wire.ts';
 import { compareText } from '../../schema/ids.ts';
-import type { ClockPort, LogPort, NodesPort } from '../ports.ts';
+import type { ClockPort, LeadPort, LogPort, NodesPort } from '../ports.ts';
 import { type Catalogues, createCatalogues } from './catalogues.ts';
+import { orderFrames } from './order-frames.ts';
 import type { Outbox } from './outbox.ts';
 import { createOutbox } from './outbox.ts';
 import type { Streams } from './streams.ts';
@@ -32,6 +32,9 @@ import { createStreams } from './streams.ts';
 
 interface Session {
   readonly outbox: Outbox<SessionResponse>;
+  /** By which we led when it began, and what it was told of where reconcilers are. */
+  readonly term: number | null;
+  told: string;
   /** The newest catalogue is for this runner too. */
   readonly offer: () => void;
 }
@@ -43,6 +46,7 @@ interface Entry {
   receivedAt: Ms;
   session: Session | null;
   sent: NodeOrders | null;
+  leftOut: readonly LeftOut[];
   /** The first report of the session has come. */
   heard: boolean;
   /** Of the last report, what is not of its copies, as text. */
@@ -65,10 +69,9 @@ export interface NodesOptions {
   readonly cluster: string;
   readonly clock: ClockPort;
   readonly log: LogPort;
+  /** Absent: there is one reconciler, which leads. */
+  readonly lead?: LeadPort;
 }
-
-/** Room for the frame around a chunk of orders. */
-const FRAME_OVERHEAD_BYTES = 1024;
 
 /** What all sessions share. */
 interface Shared {
@@ -86,7 +89,7 @@ interface Listener {
 export const createNodes = (options: NodesOptions): Nodes => {
   const entries = new Map<string, Entry>();
   const listeners = new Set<Listener>();
-  const startedAt = options.clock.now();
+  let startedAt = options.clock.now();
   const wake = (isNews: boolean) => {
     for (const { wake: ring, quiet } of listeners) (isNews ? ring : quiet)();
   };
@@ -101,18 +104,38 @@ export const createNodes = (options: NodesOptions): Nodes => {
       const outbox = createOutbox<SessionResponse>();
       context.signal.addEventListener('abort', outbox.close, { once: true });
       // The call ends with its answers, and with it what is still to be read.
-      void read(shared, { requests, outbox, admits: admit(context) });
+      const { signal } = context;
+      void read(shared, { requests, outbox, signal, admits: admit(context) });
       yield* outbox.frames();
     },
     attach: (requests, context) => streams.attach(requests, admit(context)),
   });
 
+  // A new leader begins as a reconciler that was started: with nothing heard. One that leads no more
+  // takes nothing in, and lets its runners look for another.
+  options.lead?.watch(() => {
+    startedAt = options.clock.now();
+    for (const entry of entries.values()) {
+      if (entry.session !== null) redirect(entry.session.outbox, options.lead);
+      entry.session = null;
+    }
+    entries.clear();
+    wake(true);
+  });
+  const leads = () => options.lead === undefined || options.lead.term() !== null;
+
   return {
     port: {
-      heard: () => ({ startedAt, nodes: heardNodes(entries) }),
+      heard: () =>
+        leads()
+          ? { startedAt, nodes: heardNodes(entries) }
+          : { startedAt: options.clock.now(), nodes: [] },
       send: (orders) => {
+        if (!leads()) return false;
         const entry = entries.get(orders.node);
         if (entry === undefined || entry.session === null || !entry.heard) return false;
+        const { sent, leftOut, report } = entry;
+        if (report !== null) entry.leftOut = leftOutBy(orders, { sent, leftOut, report });
         entry.sent = orders;
         entry.session.outbox.replace(orderFrames(orders));
         return true;
@@ -140,21 +163,28 @@ interface Reading {
   readonly requests: AsyncIterable<SessionRequest>;
   readonly outbox: Outbox<SessionResponse>;
   readonly admits: Admits;
+  /** Aborted when the call ends. */
+  readonly signal: AbortSignal;
 }
 
 /** Takes in one session until it ends, however it ends. */
 const read = async (shared: Shared, reading: Reading): Promise<void> => {
   const { requests, outbox, admits } = reading;
-  const { log } = shared.options;
+  const { log, lead } = shared.options;
   let entry: Entry | null = null;
   try {
     for await (const { frame } of requests) {
       // Another session of this node began: what comes on this one counts no more.
       if (entry !== null && entry.session?.outbox !== outbox) break;
       if (frame?.$case === 'hello' && entry === null) {
-        entry = greet(shared, frame.value, reading);
+        entry = await greet(shared, frame.value, reading);
         if (entry === null) break;
       } else if (frame?.$case === 'report' && entry !== null) {
+        // Neither taken in nor acknowledged: whoever leads may count this node as lost (rules 9.3).
+        if (lead !== undefined && lead.term() === null) {
+          redirect(outbox, lead);
+          break;
+        }
         const refused = admits(entry.node);
         const taken = refused === null ? take(entry, frame.value, shared.options) : { refused };
         if ('refused' in taken) {
@@ -168,6 +198,7 @@ const read = async (shared: Shared, reading: Reading): Promise<void> => {
           log.warn({ node: entry.node }, 'a runner takes no answers, and its session was ended');
           break;
         }
+        if (entry.session !== null) welcome(entry.session, lead);
         shared.wake(taken.isNews);
       }
     }
@@ -184,11 +215,11 @@ const read = async (shared: Shared, reading: Reading): Promise<void> => {
   }
 };
 
-const greet = (
+const greet = async (
   { options, entries, catalogues }: Shared,
   hello: HelloFrame,
-  { outbox, admits }: Reading,
-): Entry | null => {
+  { outbox, admits, signal }: Reading,
+): Promise<Entry | null> => {
   const problem =
     helloProblem(hello, { cluster: options.cluster, known: entries }) ?? admits(hello.node);
   if (problem !== null) {
@@ -196,13 +227,22 @@ const greet = (
     refuse(outbox, problem);
     return null;
   }
+  const { lead } = options;
+  const standing = await lead?.standing(Number(hello.term), signal);
+  if (standing?.kind === 'follows') {
+    redirect(outbox, lead);
+    return null;
+  }
   const entry = entries.get(hello.node) ?? newEntry(hello.node);
   entries.set(hello.node, entry);
   // A second runner of this name, or the same one back: the newest counts.
   entry.session?.outbox.close();
-  entry.session = { outbox, offer: offering(catalogues, outbox) };
+  const offer = offering(catalogues, outbox);
+  entry.session = { outbox, term: standing?.term ?? null, told: '', offer };
+  welcome(entry.session, lead);
   entry.heard = false;
-  options.log.info({ node: hello.node }, 'a runner dialled in');
+  const release = RELEASE.test(hello.release) ? hello.release : 'unknown';
+  options.log.info({ node: hello.node, release }, 'a runner dialled in');
   return entry;
 };
 
@@ -243,7 +283,7 @@ const take = (
     return { refused: `${length} allocations, more than ${HELD_ALLOCATIONS}` };
   }
   // The accepted set in the first report of a session says what became of what was sent before.
-  if (!entry.heard) entry.sent = null;
+  if (!entry.heard) Object.assign(entry, { sent: null, leftOut: [] });
   const { receivedAt, unchanged } = entry;
   entry.unchanged = unchangedFacts(
     before && { report: before, receivedAt, unchanged },
@@ -269,7 +309,13 @@ interface HelloFrame {
   readonly protocol: number;
   readonly cluster: string;
   readonly node: string;
+  readonly release: string;
+  /** The highest that it has followed; 0: none. */
+  readonly term: bigint;
 }
+
+/** A runner's version, as it may stand in a log; 0.1.0 tells none. */
+const RELEASE = /^\d{1,5}\.\d{1,5}\.\d{1,5}$/;
 
 const newEntry = (node: string): Entry => ({
   node,
@@ -278,17 +324,19 @@ const newEntry = (node: string): Entry => ({
   receivedAt: 0,
   session: null,
   sent: null,
+  leftOut: [],
   heard: false,
   head: '',
 });
 
 const heardNodes = (entries: ReadonlyMap<string, Entry>): readonly HeardNode[] =>
   [...entries]
-    .flatMap(([node, { report, unchanged, receivedAt, session, sent, heard }]) =>
-      report === null
+    .flatMap(([node, { report, session, heard, unchanged, receivedAt, sent, leftOut }]) => {
+      const connected = session !== null && heard;
+      return report === null
         ? []
-        : [{ node, report, unchanged, receivedAt, connected: session !== null && heard, sent }],
-    )
+        : [{ node, report, unchanged, receivedAt, connected, sent, leftOut }];
+    })
     .toSorted((a, b) => compareText(a.node, b.node));
 
 /** Nodes that are remembered; clusters are made for 10,000 (SCOPE). */
@@ -316,25 +364,25 @@ const refuse = (outbox: Outbox<SessionResponse>, message: string): void => {
   outbox.push({ frame: { $case: 'refusal', value: { message } } });
 };
 
+/** By which term we lead, and where the others are: at first, and whenever that is news. */
+const welcome = (session: Session, lead: LeadPort | undefined): void => {
+  const reconcilers = lead?.places() ?? [];
+  const told = reconcilers.join();
+  if (session.term === null || session.told === told) return;
+  session.told = told;
+  const value = { term: BigInt(session.term), reconcilers: [...reconcilers] };
+  session.outbox.push({ frame: { $case: 'welcome', value } });
+};
+
+/** Ends a session: this reconciler does not lead. */
+const redirect = (outbox: Outbox<SessionResponse>, lead: LeadPort | undefined): void => {
+  const leader = lead?.leader() ?? null;
+  const message = leader === null ? 'nobody is known to lead' : `${leader.name} leads`;
+  const value = { leader: leader?.address ?? '', message };
+  outbox.push({ frame: { $case: 'redirect', value } });
+  outbox.close();
+};
+
 const openFrame = (stream: string, ask: Buffer): SessionResponse => ({
   frame: { $case: 'open', value: { stream, ask } },
 });
-
-/** The set in frames of at most 1 MiB; the last one carries the hash of the whole (rules 10.3). */
-const orderFrames = (orders: NodeOrders): readonly SessionResponse[] => {
-  const bytes = Buffer.from(JSON.stringify(orders));
-  const size = FRAME_BYTES - FRAME_OVERHEAD_BYTES;
-  const count = Math.max(1, Math.ceil(bytes.length / size));
-  const hash = ordersHash(orders);
-  return Array.from({ length: count }, (_, part) => ({
-    frame: {
-      $case: 'orders' as const,
-      value: {
-        generation: BigInt(orders.generation),
-        chunk: bytes.subarray(part * size, (part + 1) * size),
-        last: part === count - 1,
-        hash: part === count - 1 ? hash : '',
-      },
-    },
-  }));
-};

@@ -96,8 +96,8 @@ export const listen = async <Service extends CompatServiceDefinition>(
 };
 
 /**
- * Listens at a Unix socket of mode 0600; returns the way to take its file away. Throws where another
- * process answers there.
+ * Listens at a Unix socket of mode 0600; returns the way to take its file away. Throws where
+ * another process answers there.
  */
 export const claimSocket = async (
   path: string,

@@ -12,6 +12,7 @@ import {
 import type { SecureServerOptions } from 'node:http2';
 import type { SecureContextOptions } from 'node:tls';
 import type { Metadata } from 'nice-grpc';
+import { reconcilerId } from '../../schema/identity.ts';
 import type { Authority } from './authority/authority.ts';
 import { SERVER_RENEWED_MS } from './authority/authority.ts';
 
@@ -99,6 +100,10 @@ export const peerOf = (metadata: Metadata): Peer | null => {
   const text = metadata.get(PEER);
   return text === undefined ? null : (JSON.parse(text) as Peer);
 };
+
+/** Another reconciler of the cluster, by its certificate. */
+export const isReconciler = (metadata: Metadata, cluster: string): boolean =>
+  peerOf(metadata)?.id === reconcilerId(cluster);
 
 /** What a caller shows as its token, without the word before it. */
 export const tokenOf = (authorization: string | undefined): string =>

@@ -4,8 +4,7 @@
 
 import type { DesiredState } from '../../schema/desired.ts';
 import type { LiveAllocation, LiveNode } from '../../schema/live.ts';
-import type { CatalogueService, ServiceInstance } from '../../schema/services.ts';
-import type { Services } from './catalogue.ts';
+import type { Catalogue, CatalogueService, ServiceInstance } from '../../schema/services.ts';
 import type { Entry } from './instances.ts';
 
 /** What Git says of a service, whether a copy lives or not. */
@@ -24,6 +23,12 @@ export interface KnownEntries {
   readonly isLost: boolean;
   readonly isAlone: boolean;
   readonly entries: readonly Entry[];
+}
+
+export interface Services {
+  readonly catalogue: Catalogue;
+  /** Instances that are not listed, since there are more than CATALOGUE_INSTANCES. */
+  readonly leftOut: number;
 }
 
 export interface CatalogueMemo {

@@ -13,7 +13,6 @@ import {
   byInstance,
   byServiceName,
   CATALOGUE_INSTANCES,
-  type Catalogue,
   type CatalogueService,
   instanceKey,
   sameInstance,
@@ -21,14 +20,8 @@ import {
   type ServiceInstance,
   type ShownService,
 } from '../../schema/services.ts';
-import type { CatalogueMemo, Declared } from './catalogue-memo.ts';
+import type { CatalogueMemo, Declared, Services } from './catalogue-memo.ts';
 import { type Entry, entriesOf } from './instances.ts';
-
-export interface Services {
-  readonly catalogue: Catalogue;
-  /** Instances that are not listed, since there are more than CATALOGUE_INSTANCES. */
-  readonly leftOut: number;
-}
 
 export type Wanted = Pick<DesiredState, 'cluster' | 'namespaces' | 'nodes' | 'jobs'>;
 

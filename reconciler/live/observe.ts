@@ -47,6 +47,7 @@ const look = (heard: HeardNode, before: KnownNode | null): KnownNode => {
       (before.heard.report === heard.report &&
         before.heard.unchanged === heard.unchanged &&
         before.heard.sent === heard.sent &&
+        before.heard.leftOut === heard.leftOut &&
         before.heard.receivedAt === heard.receivedAt &&
         before.heard.connected === heard.connected));
   if (isSame) return before;
@@ -123,17 +124,29 @@ const factsIn = (heard: HeardNode, before: KnownNode['known']): readonly KnownFa
     const allocation = knownAs(before.get(id), parts) ?? reportedAllocation(heard.node, parts);
     return { report, body, stopping, fact: { allocation, since, usage: now.usage } };
   });
-  const ordered = (sent?.items ?? []).flatMap((item) => {
-    if (item.kind !== 'run' || told.has(item.allocation)) return [];
-    const { body } = item;
-    const parts = { report: null, since: NO_AGE, body, stopping: false };
-    const known = knownAs(before.get(item.allocation), parts);
-    const allocation = known ?? orderedAllocation(heard.node, body);
+  const unheard = [...orderedBy(sent), ...leftOutOf(heard)].flatMap(({ body, stopping }) => {
+    if (told.has(body.allocation)) return [];
+    const parts = { report: null, since: NO_AGE, body, stopping };
+    const known = knownAs(before.get(body.allocation), parts);
+    const allocation = known ?? orderedAllocation(heard.node, body, stopping);
     const fact = { allocation, since: NO_AGE, usage: null };
-    return [{ report: null, body, stopping: false, fact }];
+    return [{ report: null, body, stopping, fact }];
   });
-  return [...reported, ...ordered];
+  return [...reported, ...unheard];
 };
+
+type Unheard = Pick<Parts, 'body' | 'stopping'>;
+
+const orderedBy = (sent: NodeOrders | null): readonly Unheard[] =>
+  (sent?.items ?? []).flatMap((item) =>
+    item.kind === 'run' ? [{ body: item.body, stopping: false }] : [],
+  );
+
+/** The runner may have begun them, and has not answered for the set that ends them. */
+const leftOutOf = ({ leftOut = [], report }: HeardNode): readonly Unheard[] =>
+  leftOut.flatMap(({ body, generation }) =>
+    generation > report.acceptedGeneration ? [{ body, stopping: true }] : [],
+  );
 
 /** What was ordered and is not reported does not grow older. */
 const NO_AGE = 0;
@@ -173,7 +186,11 @@ const reportedAllocation = (
  * An allocation that was sent or accepted and is not begun: it holds its slot, its capacity and
  * its ports.
  */
-const orderedAllocation = (node: string, body: AllocationBody): LiveAllocation => ({
+const orderedAllocation = (
+  node: string,
+  body: AllocationBody,
+  stopping: boolean,
+): LiveAllocation => ({
   allocation: body.allocation,
   body,
   phase: 'pending',
@@ -192,5 +209,5 @@ const orderedAllocation = (node: string, body: AllocationBody): LiveAllocation =
   deadForMs: null,
   node,
   standing: 'ordered',
-  stopping: false,
+  stopping,
 });

@@ -25,6 +25,7 @@ import { placeAll, type Placed } from './placing.ts';
 import { recall, type Recalled, type Seen } from './recall.ts';
 import { removalsOf, takenFrom, thenOf, type Removal } from './removals.ts';
 import { RENAMED, renamesOf, renameWait } from './rename.ts';
+import { standStill } from './stand-still.ts';
 import { strays } from './strays.ts';
 import { homesOf } from './homes.ts';
 
@@ -39,10 +40,11 @@ export const plan = (desired: DesiredState, live: LiveState, now: Ms): Plan =>
 export const planWith =
   (memo: PlanMemo) =>
   (asked: DesiredState, live: LiveState, now: Ms): Plan => {
-    if (asked.standing.kind === 'stopped') return standStill(asked, asked.standing.why);
     const deadlines = createDeadlines(now);
     const before = memo.world?.nodes.byName ?? null;
     const nodes = viewNodes(asked, { live, deadlines, before });
+    const { standing } = asked;
+    if (standing.kind === 'stopped') return standStill(asked, { live, nodes, why: standing.why });
     const { desired, recalled, lost } = heldAndRecalled(asked, { live, nodes, now }, memo);
     const removals = removalsIn(desired, recalled);
     const scene = { nodes, live, lost, now, memo, recalled, removals };
@@ -233,28 +235,6 @@ const completed = (parts: readonly JobPart[], placed: Placed): readonly Completi
       : complete(part.plan, steps.get(part.job) ?? [], blocked.get(part.job) ?? []),
   );
 };
-
-/**
- * HEAD may not be acted on: the sets that the nodes have stay as they are (rules 1.3, 8.3, 12.1).
- */
-const standStill = (desired: DesiredState, why: string): Plan => ({
-  commit: desired.commit.oid,
-  steps: [],
-  blocked: desired.jobs.map((job) => ({
-    kind: 'waiting',
-    job: job.id,
-    slot: null,
-    why: 'stopped-sync',
-    detail: why,
-    remedy: null,
-  })),
-  proposals: [],
-  deployments: [],
-  problems: desired.problems,
-  synced: false,
-  guarded: [],
-  wakeAt: null,
-});
 
 const byNode = (a: Step, b: Step): number =>
   compareText(a.node, b.node) || compareText(a.allocation, b.allocation);

@@ -1,6 +1,6 @@
 // Usage and the watchdog on the real cgroups of the machine, version 1 or 2.
 
-import { spawn } from 'node:child_process';
+import { execFileSync, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { existsSync } from 'node:fs';
@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, test } from 'vitest';
 
 import { createClock } from '../../node-runner/edge/clock.ts';
 import {
@@ -189,4 +189,18 @@ describe('the watchdog', () => {
     await sleep(500);
     expect(inside.signalCode).toBeNull();
   });
+});
+
+test('a hierarchy that is not mounted, below a read-only root, has nothing to remove', async () => {
+  const root = await mkdtemp(join(tmpdir(), 'ptcg-'));
+  const mounted = (...args: readonly string[]) => execFileSync('mount', [...args, root]);
+  mounted('-t', 'tmpfs', 'tmpfs');
+  try {
+    await mkdir(join(root, 'cpu,cpuacct'));
+    mounted('-o', 'remount,ro');
+    await removeEmptyCgroup({ kind: 'v1', root, cpu: root, memory: root }, '/purser-none');
+  } finally {
+    execFileSync('umount', [root]);
+    await rm(root, { recursive: true });
+  }
 });

@@ -24,7 +24,7 @@ describe.each(releases().filter(({ binary }) => binary !== null))('daemon $name'
   });
   afterAll(async () => {
     await (await findContainerd(join(root, 'c')))?.stop();
-    await rm(root, { recursive: true, force: true });
+    await rm(root, { recursive: true, force: true, maxRetries: 5 });
   });
 
   test('it outlives the process that started it, and is found again', async () => {
@@ -92,5 +92,5 @@ test('a program that is not there, and a path that is too long, say what to do',
   await expect(startContainerd({ folder: long, binary: 'containerd' })).rejects.toMatchObject({
     message: expect.stringContaining('shorter') as string,
   });
-  await rm(folder, { recursive: true, force: true });
+  await rm(folder, { recursive: true, force: true, maxRetries: 5 });
 });

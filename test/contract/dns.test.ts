@@ -5,7 +5,7 @@ import { spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { createSocket } from 'node:dgram';
-import { connect, createServer, type Socket } from 'node:net';
+import { connect, createServer, type AddressInfo, type Socket } from 'node:net';
 import { mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -77,17 +77,20 @@ const world = async (say: (message: Buffer) => readonly Buffer[]): Promise<numbe
   udp.on('message', (message, { port, address }) => {
     for (const answer of say(message)) udp.send(answer, port, address);
   });
-  await new Promise<void>((resolve) => udp.bind(0, '127.0.0.1', resolve));
-  open.push(() => udp.close());
-  const { port } = udp.address();
   const tcp = createServer((socket) => {
     socket.on('error', () => undefined);
     socket.on('data', (data) => {
       for (const answer of say(data.subarray(2))) socket.write(framed(answer));
     });
   });
-  await new Promise<void>((resolve) => tcp.listen(port, '127.0.0.1', resolve));
   open.push(() => tcp.close());
+  // Of TCP first: there more ports are taken, by all who listen and by all who have called.
+  await new Promise<void>((resolve) => tcp.listen(0, '127.0.0.1', resolve));
+  const { port } = tcp.address() as AddressInfo;
+  await new Promise<void>((resolve, reject) => {
+    udp.once('error', reject).bind(port, '127.0.0.1', resolve);
+  });
+  open.push(() => udp.close());
   return port;
 };
 
@@ -356,6 +359,11 @@ describe('a container', () => {
       expect(found.answers).toHaveLength(2);
     }
     await network.tearDown('other-0-1');
+  });
+
+  it('asks where a person on the node may ask too', async () => {
+    const server = { ...gateway, from: netns.path };
+    expect((await dig(server, 'web.shop.svc.purser')).answers).toHaveLength(2);
   });
 
   it('waits while the runner is started again', async () => {

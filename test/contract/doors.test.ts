@@ -90,7 +90,7 @@ const openAll = async (): Promise<void> => {
 afterEach(async () => {
   for (const step of undo.toReversed()) await step();
   await listening.stop();
-  await rm(folder, { recursive: true, force: true });
+  await rm(folder, { recursive: true, force: true, maxRetries: 5 });
 });
 
 const ask = <Answer>(method: string, argument: unknown = null): Promise<Answer> =>
@@ -197,7 +197,7 @@ const sessionAs = async (
 ): Promise<string> => {
   const client = createClientFactory().create(LinkServiceDefinition, channelOf(identity));
   const frames = async function* () {
-    const value = { protocol: LINK_PROTOCOL, cluster: CLUSTER, node };
+    const value = { protocol: LINK_PROTOCOL, cluster: CLUSTER, node, term: 0n };
     yield { frame: { $case: 'hello' as const, value } };
     await new Promise(() => {});
   };
@@ -490,7 +490,7 @@ describe('a certificate', () => {
   const renewal = (at: string) => ({
     folder: at,
     node: 'n1',
-    address: listening.address,
+    addresses: () => [listening.address],
     log: { info: log, warn: log, error: log },
     epochMs: () => clockMs,
     chance: 0,

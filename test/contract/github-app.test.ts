@@ -24,7 +24,7 @@ const startHub = async (options: GitHubOptions = {}): Promise<GitHub> => {
   ends.push(() => hub.close());
   hub.person('ada', 'admin');
   const folder = initRepository(tempFolder('setup'));
-  ends.push(() => rmSync(folder, { recursive: true, force: true }));
+  ends.push(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
   commitFiles(folder, { 'cluster.yaml': 'name: shop\n' }, 'first');
   await hub.push(folder, 'ada', 'main');
   return hub;
@@ -33,7 +33,7 @@ const startHub = async (options: GitHubOptions = {}): Promise<GitHub> => {
 /** `purser github setup` under way, and what it has said so far. */
 const setup = (hub: GitHub, given: Readonly<Record<string, unknown>> = {}) => {
   const root = mkdtempSync(join(tmpdir(), 'purser-setup-'));
-  ends.push(() => rmSync(root, { recursive: true, force: true }));
+  ends.push(() => rmSync(root, { recursive: true, force: true, maxRetries: 5 }));
   const said: string[] = [];
   const say = (line: string) => void said.push(line);
   const stop = new AbortController();

@@ -22,7 +22,7 @@ const world = async (options: Parameters<typeof startGitHub>[0] = {}) => {
   const hub = await startGitHub(options);
   ends.push(() => hub.close());
   const root = mkdtempSync(join(tmpdir(), 'purser-setup-'));
-  ends.push(() => rmSync(root, { recursive: true, force: true }));
+  ends.push(() => rmSync(root, { recursive: true, force: true, maxRetries: 5 }));
   const printed: string[] = [];
   const say = (line: string) => void printed.push(line);
   const io = {
@@ -275,7 +275,7 @@ test('words that lead nowhere are refused before anything is written', async () 
 
 test('the file: an address of the environment is read, and written again', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'purser-forge-'));
-  ends.push(() => rmSync(folder, { recursive: true, force: true }));
+  ends.push(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
   const file = join(folder, 'forge.yaml');
   writeFileSync(join(folder, 't'), 'token');
   const text = 'github: https://github.com\nrepository: a/b\ntoken_file: t\n';
@@ -313,7 +313,7 @@ const aPull = async (
   const { execFile } = await import('node:child_process');
   const { promisify } = await import('node:util');
   const work = mkdtempSync(join(tmpdir(), 'purser-work-'));
-  ends.push(() => rmSync(work, { recursive: true, force: true }));
+  ends.push(() => rmSync(work, { recursive: true, force: true, maxRetries: 5 }));
   const git = (...args: readonly string[]) =>
     promisify(execFile)('git', ['-C', work, '-c', 'user.name=A', '-c', 'user.email=a@b', ...args]);
   await git('init', '-q', '-b', 'main');

@@ -29,7 +29,7 @@ const receiver = async (
   clock: ClockPort = createClock(),
 ) => {
   const folder = mkdtempSync(join(tmpdir(), 'purser-hook-'));
-  ends.push(() => rmSync(folder, { recursive: true, force: true }));
+  ends.push(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
   writeFileSync(join(folder, 'secret'), `${SECRET}\n`);
   const got: Delivery[] = [];
   const lines: string[] = [];

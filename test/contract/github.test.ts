@@ -180,6 +180,65 @@ test('a pull request that is closed again after it was opened again is told of a
   expect((await one.look()).pulls).toMatchObject([{ number, state: 'closed' }]);
 });
 
+test('one that ended before it had a comment is told of by its check, but for a head of another', async () => {
+  const { hub, forge, pull, git } = await world();
+  const [lone, twin] = [await pull('lone'), await pull('twin')];
+  await git('push', '-q', hub.pushUrl('ada'), `${twin.head}:refs/heads/again`);
+  await hub.settled();
+  await hub.openPull({ head: 'again', by: 'ada' });
+  const one = forge();
+  for (const { head } of [lone, twin]) await one.writeCheck(report(head));
+  for (const { number } of [lone, twin]) await hub.closePull(number, 'ada');
+  const closed = async () =>
+    (await one.look()).pulls.filter(({ state }) => state === 'closed').map(({ number }) => number);
+  expect(await closed()).toEqual([lone.number]);
+  await one.writeCheck(report(lone.head, { conclusion: 'cancelled', buttons: [] }));
+  await one.writeComment({ pull: lone.number, body: 'closed', folded: true });
+  expect(await closed()).toEqual([]);
+  expect(hub.comments(lone.number)).toEqual([]);
+});
+
+test('clicks that GitHub lists are not lost with a look that fails', async () => {
+  const { hub, forge, pull } = await world();
+  const { head } = await pull('topic');
+  const one = forge();
+  hub.hook('http://127.0.0.1:9/nobody');
+  await one.writeCheck(report(head));
+  for (const by of ['ada', 'grace']) {
+    hub.person(by, 'write');
+    hub.click({ check: 'plan/test', commit: head, button: 'approve', by });
+  }
+  await hub.settled();
+  const asked = () => one.look().then(({ requests }) => requests.map(({ by }) => by.login));
+  // The first click comes with a look that fails at the second, that one with the next that fails.
+  const [, second] = hub.deliveries().filter(({ action }) => action === 'requested_action');
+  for (const path of [new RegExp(`deliveries/${second?.id}$`), /\/pulls/]) {
+    const mend = hub.fault({ path, kind: { status: 422 } });
+    await expect(asked()).rejects.toThrow();
+    mend();
+  }
+  expect((await asked()).toSorted()).toEqual(['ada', 'grace']);
+});
+
+test('words to a comment that could not be written are written with the next look', async () => {
+  const { hub, forge, pull } = await world();
+  const { number, head } = await pull('topic');
+  const one = forge();
+  await one.writeCheck(report(head));
+  await one.writeComment({ pull: number, body: 'ours', folded: false });
+  hub.comment(number, 'ada', '/purser plan');
+  const [request] = (await one.look()).requests;
+  if (request === undefined) throw new Error('no request');
+  const mend = hub.fault({ method: 'PATCH', path: /\/issues\/comments/, kind: { status: 403 } });
+  await expect(one.answer(request, 'Planned again.', true)).rejects.toThrow();
+  mend();
+  const [again] = (await forge().look()).requests;
+  expect(again?.id).toBe(request.id);
+  await forge().answer(again ?? request, 'Planned again.', true);
+  expect(hub.comments(number)[0]?.body).toContain('Planned again.');
+  expect((await forge().look()).requests).toEqual([]);
+});
+
 test('a click: told once with what its sender may do, answered below the check, also after a loss', async () => {
   const { hub, forge, pull } = await world();
   const { number, head } = await pull('topic');

@@ -74,7 +74,7 @@ beforeEach(async () => {
 afterEach(async () => {
   for (const step of undo.toReversed()) await step();
   await listening.stop();
-  await rm(folder, { recursive: true, force: true });
+  await rm(folder, { recursive: true, force: true, maxRetries: 5 });
 });
 
 const silent = { info: () => {}, warn: () => {}, error: () => {} };
@@ -104,9 +104,9 @@ const runner = (
 const heardOf = (node: string) => nodes.port.heard().nodes.find((one) => one.node === node);
 
 type Frame = NonNullable<SessionRequest['frame']>;
-const hello = (node: string, protocol = LINK_PROTOCOL): Frame => ({
+const hello = (node: string, protocol = LINK_PROTOCOL, release = ''): Frame => ({
   $case: 'hello',
-  value: { protocol, cluster: CLUSTER, node },
+  value: { protocol, cluster: CLUSTER, node, release, term: 0n },
 });
 const raw = (frame: string): Frame => ({
   $case: 'report',
@@ -297,6 +297,19 @@ describe('a runner that sends what it must not', () => {
     expect(heardOf('n1')).toMatchObject({ connected: false, report: reportOf('n1') });
     runner('n1');
     await until(async () => heardOf('n1')?.connected);
+  });
+
+  test.each([
+    ['9.8.7', '9.8.7'],
+    ['9.8.7 \u001b[1m', 'unknown'],
+    ['', 'unknown'], // before 0.2.0
+  ])('of a runner that says that it is %j the log says %s', async (release, shown) => {
+    const older = session([hello('n1', LINK_PROTOCOL, release)]);
+    const dialled = () => said.find(({ message }) => message === 'a runner dialled in');
+    await until(async () => dialled());
+    expect(dialled()?.fields).toEqual({ node: 'n1', release: shown });
+    runner('n1'); // its session ends the other
+    await older;
   });
 
   test('an older session of a node says nothing any more', async () => {

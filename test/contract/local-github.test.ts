@@ -34,7 +34,7 @@ const bench = async (options: GitHubOptions = {}): Promise<Bench> => {
   const hub = await startGitHub(options);
   endings.push(() => hub.close());
   const folder = tempFolder('github-test');
-  endings.push(() => rmSync(folder, { recursive: true, force: true }));
+  endings.push(() => rmSync(folder, { recursive: true, force: true, maxRetries: 5 }));
   initRepository(folder);
   const first = commitFiles(folder, { 'a.txt': 'one\n' }, 'first');
   await hub.push(folder, 'ada', 'main');

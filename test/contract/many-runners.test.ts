@@ -51,7 +51,7 @@ beforeAll(async () => {
 afterAll(async () => {
   await reconciler?.kill();
   await runners?.stop();
-  rmSync(root, { recursive: true, force: true });
+  rmSync(root, { recursive: true, force: true, maxRetries: 5 });
 });
 
 const counts = () => runners?.counts();

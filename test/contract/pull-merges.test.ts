@@ -151,6 +151,6 @@ test('a merge is clean where Git calls it so, and has the tree that Git gives it
     expect(Math.min(real.merged, real.conflict)).toBeGreaterThan(2);
   } finally {
     reader.close();
-    fs.rmSync(root, { recursive: true, force: true });
+    fs.rmSync(root, { recursive: true, force: true, maxRetries: 5 });
   }
 });

@@ -104,7 +104,7 @@ test('signatures, on GitHub: what goes back is held, and said with cause and rem
   // Neither server nor disk have what was accepted: the ledger knows that it asked for signatures.
   let other = '';
   await at.restart(async () => {
-    rmSync(join(at.root, 'cache'), { recursive: true });
+    rmSync(join(at.root, 'cache'), { recursive: true, maxRetries: 5 });
     other = await anew({ 'cluster.yaml': CLUSTER, [EVIL]: job(67) });
   });
   const lost = `commit ${short(amended)}, which was accepted last and asks for signatures, is not in`;

@@ -21,7 +21,7 @@ const world = async () => {
   const folder = initRepository(tempFolder('login'));
   const root = mkdtempSync(join(tmpdir(), 'purser-login-'));
   for (const path of [folder, root]) {
-    ends.push(() => rmSync(path, { recursive: true, force: true }));
+    ends.push(() => rmSync(path, { recursive: true, force: true, maxRetries: 5 }));
   }
   commitFiles(folder, { 'cluster.yaml': 'name: shop\n' }, 'first');
   await hub.push(folder, 'ada', 'main');

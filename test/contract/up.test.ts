@@ -24,7 +24,7 @@ let root: string;
 let undo: (() => Promise<unknown> | void)[];
 beforeEach(() => {
   root = mkdtempSync(join(tmpdir(), 'pu-'));
-  undo = [() => rmSync(root, { recursive: true, force: true })];
+  undo = [() => rmSync(root, { recursive: true, force: true, maxRetries: 5 })];
 });
 afterEach(async () => {
   for (const step of undo.toReversed()) await step();

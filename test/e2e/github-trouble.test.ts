@@ -275,7 +275,7 @@ test('a reconciler without its disk finds its checks and its comment again', asy
   await expect.poll(() => hub.comments(number).length, SOON).toBe(1);
   const before = await pids();
   await cluster.reconciler.end('SIGKILL');
-  rmSync(join(cluster.root, 'cache'), { recursive: true, force: true });
+  rmSync(join(cluster.root, 'cache'), { recursive: true, force: true, maxRetries: 5 });
   const requests = hub.requests().length;
   cluster.reconciler.start();
   const looked = () =>

@@ -84,6 +84,13 @@ const nothingToDo = async (): Promise<void> => {
   expect(plan.waves).toEqual([]);
 };
 
+/** Each is a stream of its own beside the link. */
+const streams = async (): Promise<void> => {
+  expect(await cluster.purser('logs', `${WEB}[0]`)).toContain('web serving');
+  const said = await cluster.purser('exec', `${WEB}[1]`, '--', '/bin/echo', 'inside');
+  expect(said).toContain('inside');
+};
+
 const damaged = (): readonly string[] =>
   cluster.nodes
     .map(({ name }) => readFileSync(join(cluster.root, `logs/${name}.log`), 'utf8'))
@@ -104,6 +111,7 @@ test.each([
     await replace(what, release);
     expect(await pids()).toEqual(running);
     await nothingToDo();
+    await streams();
     await roll(`${name}, with another ${what}`);
   }
   expect(damaged()).toEqual([]);

@@ -37,7 +37,7 @@ beforeAll(() => {
 afterAll(async () => {
   if (program.exitCode === null) program.kill('SIGKILL');
   await run(PURSER, ['down', '--volumes', '--root', root]).catch(() => undefined);
-  rmSync(root, { recursive: true, force: true });
+  rmSync(root, { recursive: true, force: true, maxRetries: 5 });
 });
 
 const page = async (path: string): Promise<string> => {
@@ -100,7 +100,7 @@ test('a push, its page, Approve, Merge, the rollout; then it ends, and nothing i
   expect(program.exitCode, said).toBe(0);
   expect(said).not.toContain('local GitHub:');
   await purser('down', '--volumes');
-  rmSync(root, { recursive: true, force: true });
+  rmSync(root, { recursive: true, force: true, maxRetries: 5 });
   const nodes = ['n1', 'n2'].map((node) => ({ root: join(root, 'nodes', node), node }));
   const names = nodes.map((node) => namesFor(networkIdentity(node)));
   const left = await leftForGood({

@@ -92,6 +92,7 @@ test('what is remembered changes nothing', () => {
         expect(kept).toEqual(servicesOf(desired, live, createCatalogueMemo()));
       }
     }),
+    { seed: 21 },
   );
 });
 
@@ -114,6 +115,7 @@ test('nobody is found who stops, whose stop begins at once, or who is not ready'
         expect(new Set(copies.map((one) => one.allocation)).size).toBe(copies.length);
       }
     }),
+    { seed: 22 },
   );
 });
 
@@ -136,6 +138,7 @@ test('every copy that serves is found, or waits for a reason', () => {
         }
       }
     }),
+    { seed: 23 },
   );
 });
 
@@ -170,5 +173,6 @@ test('who takes differences, now and then and after a new session, has the newes
       }
       take();
     }),
+    { seed: 24 },
   );
 });

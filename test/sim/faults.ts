@@ -154,6 +154,25 @@ const schedule = (context: Context, kind: FaultKind, window: Window): void => {
         );
       }
       return undefined;
+    case 'leader-suspended':
+      return begin(() => world.leader().suspend(pause(random, random.between(500, 60_000))));
+    case 'leader-suspended-at-call': {
+      const begins = random.pick(['', '', 'lease ', 'lease keep']);
+      const which = { begins, calls: random.between(1, 10) };
+      const forMs = random.between(2_000, 60_000);
+      return begin(() => world.leader().suspendAtCall(which, pause(random, forMs)));
+    }
+    case 'leader-cut-from-etcd': {
+      const { cutOff } = world.etcd.faults;
+      begin(() => void cutOff.add(world.etcd.leader() ?? ''));
+      return end(() => cutOff.clear());
+    }
+    case 'etcd-down':
+      begin(() => void (world.etcd.faults.down = true));
+      return end(() => void (world.etcd.faults.down = false));
+    case 'etcd-slow':
+      begin(() => Object.assign(world.etcd.faults, { slowMs: 3_000, lost: 0.3 }));
+      return end(() => Object.assign(world.etcd.faults, { slowMs: 10, lost: 0 }));
     case 'partition-up':
       return link({ upBlocked: true }, { upBlocked: false });
     case 'partition-down':

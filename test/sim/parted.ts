@@ -22,6 +22,11 @@ export const PARTED_KINDS = [
   'certificate-ended',
   'disk-late',
   'orders-replayed',
+  'leader-suspended',
+  'leader-suspended-at-call',
+  'leader-cut-from-etcd',
+  'etcd-down',
+  'etcd-slow',
 ] as const;
 
 export type PartedKind = (typeof PARTED_KINDS)[number];

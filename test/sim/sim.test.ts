@@ -94,6 +94,8 @@ const KEPT: readonly (readonly [number, string])[] = [
     'a singleton’s copy that had stopped itself was begun again before all nodes were heard from',
   ],
   [90, 'a runner that was suspended as it began a singleton’s copy began it beside its successor'],
+  [83, 'a singleton’s copy that came back began beside another while the tree was empty'],
+  [99, 'a copy ordered and taken back before its runner answered was forgotten, and ran on'],
   [1436, 'the same as 745, on a node whose volume’s slot could go nowhere else'],
 ];
 

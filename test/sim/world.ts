@@ -11,6 +11,7 @@ import type { Ms } from '../../schema/spec.ts';
 import { createChecker, type Checker } from './check.ts';
 import { createReconcilerClock } from './fake/clock.ts';
 import { createForge, type SimForge } from './fake/forge.ts';
+import { createEtcd, type Etcd } from './fake/lease.ts';
 import { createLinks, type Links } from './fake/link.ts';
 import { createMachine } from './fake/machine.ts';
 import {
@@ -27,6 +28,7 @@ import { createRegistry, type Registry } from './fake/registry.ts';
 import { createRuntime } from './fake/runtime.ts';
 import { createMachineWatchdog, type MachineWatchdog } from './fake/watchdog.ts';
 import { createHuman, EPOCH_MS, type Human, type Intent } from './human.ts';
+import { campaign, type Lead } from './leading.ts';
 import { createProcess, type Process, type Suspension, type WhichCall } from './process.ts';
 import { startReconciler, startRunner } from './programs.ts';
 import type { SimTime } from './time.ts';
@@ -54,6 +56,7 @@ export interface World {
   readonly human: Human;
   readonly links: Links;
   readonly registry: Registry;
+  readonly etcd: Etcd;
   readonly forge: SimForge;
   readonly nodes: ReadonlyMap<string, SimNode>;
   readonly truth: Truth;
@@ -65,7 +68,9 @@ export interface World {
   readonly suspendRunner: (node: string, pause: Suspension) => void;
   readonly suspendRunnerAtCall: (node: string, which: WhichCall, pause: Suspension) => void;
   readonly losePower: (node: string, loss: PowerLoss) => void;
+  /** The one that leads, or led last. */
   readonly killReconciler: (downMs: Ms) => void;
+  readonly leader: () => Process;
   readonly killReconcilerAtCall: (calls: number) => void;
   readonly startSecondReconciler: () => void;
   readonly stopSecondReconciler: () => void;
@@ -82,6 +87,7 @@ export interface PowerLoss {
   readonly wipe: boolean;
 }
 
+const SEVERAL = ['reconciler', 'warm', 'spare'];
 /** A supervisor starts a dead program again after so long. */
 const RESTART_LEAST_MS: Ms = 200;
 const RESTART_MOST_MS: Ms = 8_000;
@@ -93,6 +99,7 @@ export const createWorld = (time: SimTime, scenario: Scenario): World => {
   const watchdogs = new Map<string, MachineWatchdog>();
   const human = createHuman({ time, registry, ...scenario });
   const forge = createForge(time, human);
+  const etcd = createEtcd(time);
   const seen = {
     ordered: (orders: NodeOrders) => {
       rememberBodies(truth, orders);
@@ -128,9 +135,17 @@ export const createWorld = (time: SimTime, scenario: Scenario): World => {
     links,
     checker,
     forge,
+    etcd,
   };
   const runners = new Map([...nodes.keys()].map((name) => [name, superviseRunner(parts, name)]));
-  const reconciler = superviseReconciler(parts, 'reconciler');
+  const reconcilers = (scenario.parted ? SEVERAL : SEVERAL.slice(0, 1)).map((name) => ({
+    name,
+    supervised: superviseReconciler(parts, name, scenario.parted),
+  }));
+  const [alone] = reconcilers;
+  if (alone === undefined) throw new Error('There is no reconciler.');
+  const leader = (): Supervised<View> =>
+    (reconcilers.find(({ name }) => name === etcd.leader()) ?? alone).supervised;
   let second: Supervised<View> | null = null;
 
   return {
@@ -142,7 +157,9 @@ export const createWorld = (time: SimTime, scenario: Scenario): World => {
     nodes,
     truth,
     checker,
-    view: reconciler.latest,
+    view: () => leader().latest(),
+    leader: () => leader().process(),
+    etcd,
     restartRunner: (node, downMs) =>
       disturb(checker, node, () => runners.get(node)?.restart(downMs)),
     killRunnerAtCall: (node, calls) => runners.get(node)?.dieAtCall(calls),
@@ -151,18 +168,19 @@ export const createWorld = (time: SimTime, scenario: Scenario): World => {
     suspendRunnerAtCall: (node, which, pause) =>
       runners.get(node)?.process().suspendAtCall(which, pause),
     losePower: (node, loss) => losePower(parts, { node, runner: runners.get(node), loss }),
-    killReconciler: reconciler.restart,
-    killReconcilerAtCall: reconciler.dieAtCall,
+    killReconciler: (downMs) => leader().restart(downMs),
+    killReconcilerAtCall: (calls) => leader().dieAtCall(calls),
     startSecondReconciler: () => {
       second?.stop();
-      second = superviseReconciler(parts, 'second');
+      // Where there are several, one more of them.
+      second = superviseReconciler(parts, 'second', scenario.parted);
     },
     stopSecondReconciler: () => {
       second?.stop();
       second = null;
     },
     setCalendar: (wrongMs) => void (calendar.offsetMs = wrongMs),
-    approve: () => approve(parts, reconciler.latest()),
+    approve: () => approve(parts, leader().latest()),
     jumpClock: (node, ms) => disturb(checker, node, () => clocks.get(node)?.jump(ms)),
   };
 };
@@ -179,6 +197,7 @@ interface Parts {
   readonly links: Links;
   readonly checker: Checker;
   readonly forge: SimForge;
+  readonly etcd: Etcd;
 }
 
 /** What `purser approve` and `purser resume` write. */
@@ -269,13 +288,34 @@ const log = ({ time, checker }: Parts, name: string): LogPort => ({
   error: (fields, message) => checker.fail('log', `${name}: ${message} ${JSON.stringify(fields)}`),
 });
 
-const superviseReconciler = (parts: Parts, name: string): Supervised<View> => {
-  const { time, human, links, registry, checker } = parts;
+interface Beginning {
+  readonly process: Process;
+  readonly clock: ReturnType<typeof createReconcilerClock>;
+  readonly seen: (view: View) => void;
+  readonly lead?: Lead;
+}
+
+const superviseReconciler = (
+  parts: Parts,
+  name: string,
+  isOneOfSeveral: boolean,
+): Supervised<View> => {
+  const { time, human, links, registry, checker, etcd } = parts;
   const start = (process: Process, seen: (view: View) => void): void => {
     const clock = createReconcilerClock(time, process);
+    if (!isOneOfSeveral) return begin({ process, clock, seen });
+    const lease = etcd.lease(process, name);
+    void campaign({
+      process,
+      lease,
+      clock,
+      begin: (lead) => begin({ process, clock, seen, lead }),
+    });
+  };
+  const begin = ({ process, clock, seen, lead }: Beginning): void => {
     const ports = {
       source: human.repo.port(process),
-      nodes: links.reconciler(process, clock.now),
+      nodes: links.reconciler(process, clock.now, lead),
       registry: registry.port(process),
       clock: {
         ...clock,

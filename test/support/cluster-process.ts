@@ -14,6 +14,8 @@ export interface Program {
   readonly start: () => void;
   /** Ends it and waits until it is gone; fine when it does not run. */
   readonly end: (signal: 'SIGTERM' | 'SIGKILL') => Promise<void>;
+  /** Suspends it, or lets it go on: as a machine that sleeps, or swaps for a minute. */
+  readonly signal: (signal: 'SIGSTOP' | 'SIGCONT') => void;
   readonly isRunning: () => boolean;
   /** Memory of its own that it holds now; null: it does not run. */
   readonly memoryBytes: () => number | null;
@@ -42,6 +44,7 @@ export const program = (ask: ProgramAsk): Program => {
   return {
     name: ask.name,
     isRunning,
+    signal: (signal) => void child?.kill(signal),
     memoryBytes: () => {
       if (!isRunning()) return null;
       const status = readFileSync(`/proc/${child?.pid}/status`, 'utf8');
@@ -65,6 +68,7 @@ export const program = (ask: ProgramAsk): Program => {
       if (child === null || !isRunning()) return;
       const ended = once(child, 'exit');
       child.kill(signal);
+      child.kill('SIGCONT'); // one that is suspended hears nothing else
       let late = false;
       const timer = setTimeout(() => {
         late = true;

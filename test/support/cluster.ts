@@ -46,6 +46,8 @@ export interface TestNode {
 
 export interface Cluster {
   readonly root: string;
+  /** Address of this machine at which nodes reach it. */
+  readonly hub: string;
   readonly socket: string;
   readonly repository: string;
   readonly nodes: readonly TestNode[];
@@ -85,6 +87,8 @@ export interface ClusterOptions {
   readonly settings?: readonly string[];
   /** `tls`: the reconciler lives in a namespace of its own, and the nodes join it by tokens. */
   readonly link?: 'unix' | 'tls';
+  /** With `tls`: the reconciler lives beside the nodes' namespaces, where servers of tests are. */
+  readonly outside?: true;
   /** Another repository than the work tree: an http URL. */
   readonly url?: (workTree: string) => Promise<string>;
   /** Before the runners start: mounts below a node's root. */
@@ -144,7 +148,8 @@ const assemble = async (root: string, options: ClusterOptions, undo: Undo): Prom
   writeFileSync(logins, '{}');
   mkdirSync(join(root, 'logs'));
   const isTls = options.link === 'tls';
-  const door = `${control?.address}:${LINK_PORT}`;
+  const isOutside = !isTls || options.outside === true;
+  const door = `${isOutside ? hub : control?.address}:${LINK_PORT}`;
   const link = isTls ? [] : ['--link', `unix:${join(root, 'link.sock')}`];
   const socket = join(root, 'control.sock');
   const registries = ['--registry-credentials', logins, '--insecure-registry', proxy.host];
@@ -157,7 +162,7 @@ const assemble = async (root: string, options: ClusterOptions, undo: Undo): Prom
     name: 'the reconciler',
     args: () => [...programs().reconciler, ...told],
     log: join(root, 'logs/reconciler.log'),
-    netns: isTls ? netnsName(root, 'ctl') : null,
+    netns: isOutside ? null : netnsName(root, 'ctl'),
     env: {},
     // As `purser up` starts it: beside hundreds of containers that start it would wait for its turn.
     priority: RECONCILER_PRIORITY,
@@ -199,6 +204,7 @@ const assemble = async (root: string, options: ClusterOptions, undo: Undo): Prom
   const close = () => closeAll({ root, nodes, undo });
   return {
     root,
+    hub,
     socket,
     repository,
     nodes,

@@ -117,8 +117,8 @@ export const startUp = async (): Promise<UpCluster> => {
     child.kill('SIGKILL');
     await ended;
     await registry.close();
-    rmSync(repository, { recursive: true, force: true });
-    rmSync(root, { recursive: true, force: true });
+    rmSync(repository, { recursive: true, force: true, maxRetries: 5 });
+    rmSync(root, { recursive: true, force: true, maxRetries: 5 });
   };
   const until = performance.now() + UP_LIMIT_MS;
   while (!said().includes('Ctrl-C stops Purser')) {

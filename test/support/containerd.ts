@@ -132,7 +132,7 @@ export const testContainerd = async (options: {
         for (const each of clients) each.close();
         await daemon.stop();
         await unmountBelow(folder);
-        await rm(folder, { recursive: true, force: true });
+        await rm(folder, { recursive: true, force: true, maxRetries: 5 });
       }
     },
   };

@@ -84,7 +84,7 @@ export const testRegistry = async (): Promise<TestRegistry> => {
     close: async () => {
       child.kill('SIGTERM');
       await ended;
-      await rm(folder, { recursive: true, force: true });
+      await rm(folder, { recursive: true, force: true, maxRetries: 5 });
     },
   };
 };

@@ -90,7 +90,7 @@ export const startRewriting = async (where: 'remote' | 'local'): Promise<Rewriti
   reconciler.start();
   const close = async () => {
     await reconciler.end('SIGTERM');
-    rmSync(root, { recursive: true, force: true });
+    rmSync(root, { recursive: true, force: true, maxRetries: 5 });
     await hub?.close();
   };
   const served = hub?.folder ?? work;

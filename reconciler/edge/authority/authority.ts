@@ -10,7 +10,7 @@ import path from 'node:path';
 import writeFileAtomic from 'write-file-atomic';
 import { nodeId, reconcilerId } from '../../../schema/identity.ts';
 import type { KeyPair, Signed } from './x509.ts';
-import { makeAuthority, makeServer, signNode } from './x509.ts';
+import { makeAuthority, makePeer, makeServer, signNode } from './x509.ts';
 
 export interface Authority {
   /** PEM: what nodes and commands trust. */
@@ -19,6 +19,8 @@ export interface Authority {
   readonly fingerprint: string;
   /** A new key with a certificate for a server of this cluster. */
   readonly server: () => Promise<KeyPair>;
+  /** The same, to call another reconciler with. */
+  readonly peer: () => Promise<KeyPair>;
   /** Signs a node's request; `issuedMs` is when it counts as issued. */
   readonly sign: (request: string, node: string, issuedMs: number) => Promise<Signed>;
 }
@@ -54,6 +56,7 @@ export const openAuthority = async (options: AuthorityOptions): Promise<Authorit
     certificate: own.certificate,
     fingerprint: fingerprintOf(own.certificate),
     server: () => makeServer(own, reconcilerId(cluster), span(SERVER_MS)),
+    peer: () => makePeer(own, reconcilerId(cluster), span(SERVER_MS)),
     sign: (request, node, issuedMs) =>
       signNode(own, request, { ...span(NODE_MS, issuedMs), id: nodeId(cluster, node) }),
   };

@@ -29,6 +29,12 @@ export interface Membership {
   readonly counts: (node: string, issuedMs: number) => boolean;
   /** The earliest time at which a node's new certificate may count as issued. */
   readonly issueMs: (node: string) => number;
+  /** The whole of it, for the other reconcilers of the cluster. */
+  readonly list: () => MemberList;
+  /** Takes over another reconciler's list where it is newer. Nobody who was expelled comes back. */
+  readonly adopt: (list: MemberList) => void;
+  /** Calls back after every change. Returns the way to stop. */
+  readonly watch: (listener: () => void) => () => void;
 }
 
 export interface Joining {
@@ -44,14 +50,23 @@ export type Checked =
   | { readonly kind: 'good'; readonly given: GivenToken }
   | { readonly kind: 'refused'; readonly why: string };
 
-interface KeptToken extends Omit<GivenToken, 'left'> {
+export interface KeptToken extends Omit<GivenToken, 'left'> {
   /** SHA-256 of the secret, hex. */
   readonly hash: string;
   /** Who came by it: the same machine may ask once more, when an answer was lost. */
   readonly used: readonly { readonly node: string; readonly key: string }[];
 }
 
+/** How often a list was changed says which of two is the newer one. */
+export interface MemberList {
+  readonly version: number;
+  readonly tokens: readonly KeptToken[];
+  readonly joined: readonly string[];
+  readonly expelled: Readonly<Record<string, number>>;
+}
+
 interface State {
+  readonly version: number;
   readonly tokens: readonly KeptToken[];
   /** Nodes that hold a certificate. */
   readonly joined: readonly string[];
@@ -62,18 +77,21 @@ interface State {
 /** A list that people look through, and a file that is read at every start. */
 const TOKENS = 1000;
 const SECOND_MS = 1000;
-const EMPTY: State = { tokens: [], joined: [], expelled: {} };
+const EMPTY: State = { version: 0, tokens: [], joined: [], expelled: {} };
 
 export const openMembership = (file: string, epochMs: () => number): Membership => {
   let state = read(file);
   // Asked at every report of every node.
   let joined = new Set(state.joined);
-  const save = (next: State) => {
+  const listeners = new Set<() => void>();
+  const write = (next: State) => {
     fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
     writeFileAtomic.sync(file, `${JSON.stringify(next, null, 2)}\n`, { mode: 0o600 });
     state = next;
     joined = new Set(next.joined);
+    for (const listener of listeners) listener();
   };
+  const save = (next: Omit<State, 'version'>) => write({ ...next, version: state.version + 1 });
   const living = () => state.tokens.filter(({ endsAtMs }) => endsAtMs > epochMs());
 
   return {
@@ -123,7 +141,24 @@ export const openMembership = (file: string, epochMs: () => number): Membership 
       }),
     counts: (node, issuedMs) => joined.has(node) && issuedMs > (state.expelled[node] ?? -Infinity),
     issueMs: (node) => Math.max(epochMs(), (state.expelled[node] ?? -Infinity) + SECOND_MS),
+    list: () => state,
+    adopt: (list) => {
+      if (list.version > state.version) write(merged(list, state));
+    },
+    watch: (listener) => {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
   };
+};
+
+const merged = (list: MemberList, { expelled: ours }: State): State => {
+  const expelled = { ...list.expelled };
+  for (const [node, atMs] of Object.entries(ours)) {
+    expelled[node] = Math.max(atMs, expelled[node] ?? -Infinity);
+  }
+  const { version, tokens, joined } = list;
+  return { version, tokens, joined, expelled };
 };
 
 const checkIn = ({ tokens }: State, token: Token, nowMs: number): Checked => {

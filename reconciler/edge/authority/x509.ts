@@ -76,6 +76,14 @@ export const makeServer = async (authority: KeyPair, id: string, span: Span): Pr
   return { certificate, key: await pemOf(keys.privateKey) };
 };
 
+/** The same of a reconciler that calls another one: it can serve nobody. */
+export const makePeer = async (authority: KeyPair, id: string, span: Span): Promise<KeyPair> => {
+  const keys = await webcrypto.subtle.generateKey(KEY_ALGORITHM, true, ['sign', 'verify']);
+  const publicKey = await PublicKey.create(keys.publicKey);
+  const certificate = await signLeaf(authority, publicKey, { ...span, kind: 'node', id });
+  return { certificate, key: await pemOf(keys.privateKey) };
+};
+
 /** `refused`: for people, why the request is not signed. */
 export type Signed =
   | { readonly kind: 'signed'; readonly certificate: string }

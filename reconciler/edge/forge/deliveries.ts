@@ -1,6 +1,7 @@
 // GitHub's own list of what it sent to the App: so a webhook that was lost, or that nobody could
 // receive, loses no click.
-// In: the wire. Out: deliveries that were not seen, each once. Not here: what they mean (clicks).
+// In: the wire. Out: deliveries that were not seen, each once, handed on one by one: a question that
+// fails loses none of those before it. Not here: what they mean (clicks).
 
 import type { ClockPort } from '../../ports.ts';
 import type { ApiDelivery } from './answers.ts';
@@ -11,7 +12,7 @@ import type { Wire } from './wire.ts';
 
 export interface Deliveries {
   /** Of events that can hold a click, oldest first. */
-  readonly fresh: () => Promise<readonly Delivery[]>;
+  readonly fresh: (take: (delivery: Delivery) => void) => Promise<void>;
   /** It came by webhook. */
   readonly seen: (id: string) => void;
 }
@@ -54,7 +55,7 @@ export const createDeliveries = (wire: Wire, { clock, isOurs }: DeliveriesOption
 
   return {
     seen,
-    fresh: async () => {
+    fresh: async (take) => {
       const now = clock.epochMs?.() ?? 0;
       const from = Math.max(now - ASKED_AGE_MS, listedTo - OVERLAP_MS);
       const listed = await wire.newest<ApiDelivery>(
@@ -69,17 +70,15 @@ export const createDeliveries = (wire: Wire, { clock, isOurs }: DeliveriesOption
       const isAsked = (one: ApiDelivery): boolean =>
         canAsk(one) && isOurs({ id: one.repository_id, name: null }) && !known.has(one.guid);
       const wanted = listed.filter(isAsked).toReversed();
-      const found: Delivery[] = [];
       for (const one of wanted.slice(0, FETCHED_A_LOOK)) {
         if (known.has(one.guid)) continue; // the same, delivered again
-        found.push(await whole(one));
+        take(await whole(one));
         seen(one.guid);
       }
       // What was not fetched stays within the next look's reach.
       if (wanted.length <= FETCHED_A_LOOK) {
         listedTo = Math.max(listedTo, ...listed.map((one) => Date.parse(one.delivered_at)));
       }
-      return found;
     },
   };
 };

@@ -36,7 +36,7 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
   const { isOurs } = place;
   const deliveries = appId === null ? null : createDeliveries(wire, { clock, isOurs });
   const requests = createRequests(wire, { self, clock, checks, statuses, comments });
-  const closings = createClosings({ comments, areOn: config.comments, at: checks ?? statuses });
+  const closings = createClosings({ comments, at: checks ?? statuses });
   const interval = () => intervalMs(config.webhook !== null, wire.gate.rate(), pulls.pages());
   const [bell, moved] = [createBell(clock, interval), createBell(clock, null)];
   /** Commits whose checks a person has asked to run again. */
@@ -59,11 +59,10 @@ export const createGitHub = (options: GitHubOptions): GitHub => {
     if (known !== null) return known;
     const keep = glance.begin(at);
     // Two rounds, not one question after the other: what is told waits for all of them.
-    const told = place.know().then(() => deliveries?.fresh() ?? []);
-    const [open, fresh] = await allOf([openOf(pulls, ahead), told]);
-    for (const delivery of fresh) take(delivery);
+    const told = place.know().then(() => deliveries?.fresh(take));
+    const [open] = await allOf([openOf(pulls, ahead), told]);
     await sayAgain(checks, again);
-    const closed = pulls.closed().then(closings.unfolded);
+    const closed = pulls.closed().then((all) => closings.unfolded(all, open));
     const rest = await allOf([closed, pulls.groups(), requests.pending(open)]);
     const state = stateOf(open, rest);
     // What somebody may do is asked again each time that it is looked at.
@@ -234,7 +233,7 @@ const present = <T>(part: T | null): T => {
 /** Closed pull requests that are known to need nothing more. */
 const SETTLED_MAX = 1000;
 
-interface ClosingParts extends Pick<CommentParts, 'comments' | 'areOn'> {
+interface ClosingParts extends Pick<CommentParts, 'comments'> {
   /** Where checks are told. */
   readonly at: Pick<Checks, 'check'> | null;
 }
@@ -244,13 +243,14 @@ const isOpenCheck = (check: CheckReport | null): boolean =>
   check !== null && (check.status !== 'completed' || check.conclusion === 'action_required');
 
 /**
- * Of the pull requests closed last those whose comment of ours is still open, or where no comments
- * are written, whose check.
+ * Of the pull requests closed last those whose comment of ours is still open, or whose check: one
+ * that ended before it had a comment has that alone. A check is of a commit: one that another pull
+ * request has as its head is that one's.
  */
-const createClosings = ({ comments, areOn, at }: ClosingParts) => {
-  const isOpen = async ({ number, head }: PullRequest): Promise<boolean> =>
+const createClosings = ({ comments, at }: ClosingParts) => {
+  const isOpen = async ({ number, head }: PullRequest, isShared: boolean): Promise<boolean> =>
     (await comments.isOpen(number)) ||
-    (!areOn && isOpenCheck((await at?.check('plan', head)) ?? null));
+    (!isShared && isOpenCheck((await at?.check('plan', head)) ?? null));
   const settled = new Set<number>();
   const done = (pull: number): void => {
     settled.add(pull);
@@ -260,11 +260,15 @@ const createClosings = ({ comments, areOn, at }: ClosingParts) => {
   return {
     done,
     reopened: (pull: number): void => void settled.delete(pull),
-    unfolded: async (pulls: readonly PullRequest[]): Promise<readonly PullRequest[]> => {
+    unfolded: async (
+      pulls: readonly PullRequest[],
+      open: readonly PullRequest[],
+    ): Promise<readonly PullRequest[]> => {
       const found: PullRequest[] = [];
+      const heads = new Set(open.map(({ head }) => head));
       for (const pull of pulls) {
         if (settled.has(pull.number)) continue;
-        if (await isOpen(pull)) found.push(pull);
+        if (await isOpen(pull, heads.has(pull.head))) found.push(pull);
         else done(pull.number);
       }
       return found.toSorted((a, b) => a.number - b.number);

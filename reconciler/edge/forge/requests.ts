@@ -92,12 +92,13 @@ export const createRequests = (wire: Wire, options: RequestsOptions): Requests =
       const { id, kind, commit, pull, action, by } = request;
       if (rank(request) > 0 && isTooMany()) return settle(id);
       const line = `**${ACTIONS[action]}**, asked by ${by.login}: ${oneLine(words)}`;
-      if (kind === 'comment') await react(wire, id, done);
       const below = kind === 'comment' && pull !== null && (await comments.answer(pull, id, line));
       const of = handed.get(id) ?? { kind: pull === null ? 'sync' : 'plan', seal: '' };
       if (!below && commit !== NO_COMMIT) {
         await checks?.answer({ kind: of.kind, commit, id, seal: of.seal, line });
       }
+      // Last: by it the comment is known as answered, also where the words could not be written.
+      if (kind === 'comment') await react(wire, id, done);
       return settle(id);
     },
   };

@@ -15,10 +15,12 @@ import type { Ms } from '../../../schema/spec.ts';
 import {
   applyReport,
   encodeReport,
+  leftOutBy,
   type SentReports,
   unchangedFacts,
 } from '../../../schema/wire.ts';
 import { aged } from '../../../schema/wire-ages.ts';
+import type { Lead } from '../leading.ts';
 import type { Process } from '../process.ts';
 import type { Random, SimTime } from '../time.ts';
 
@@ -46,7 +48,11 @@ interface Endpoint {
   readonly now: () => Ms;
   readonly nodes: Map<string, Heard>;
   readonly wakes: Set<() => void>;
+  /** null: it is alone, or nobody told it that it is not. */
+  readonly lead: Lead | null;
 }
+
+const leads = ({ lead }: Endpoint): boolean => lead === null || lead.term() !== null;
 
 interface Heard {
   node: HeardNode | null;
@@ -101,7 +107,8 @@ export interface Links {
     process: Process,
     self: { readonly node: string; readonly now: () => Ms },
   ) => LinkPort;
-  readonly reconciler: (process: Process, now: () => Ms) => NodesPort;
+  /** `lead`: of one of several that lead by a lease. */
+  readonly reconciler: (process: Process, now: () => Ms, lead?: Lead) => NodesPort;
   /** The reconciler that the node talks to, and since when; null while cut off. */
   readonly session: (node: string) => { readonly with: string; readonly since: Ms } | null;
   /** Time of the last report of the node that a living reconciler took in. */
@@ -110,7 +117,7 @@ export interface Links {
   readonly cut: (node: string) => void;
   /** A set of orders that the runner has had already comes again. */
   readonly replay: (node: string) => void;
-  /** When two reconcilers last lived at once; now, while they do. */
+  /** When two reconcilers without a lease last lived at once; now, while they do. */
   readonly sharedAt: () => Ms;
 }
 
@@ -132,6 +139,8 @@ export const createLinks = (time: SimTime, watch: LinkWatch, soon = false): Link
   const faults = new Map<string, LinkFaults>();
   const endpoints: Endpoint[] = [];
   const runners = new Map<string, Runner>();
+  /** The highest term that each node has followed. */
+  const terms = new Map<string, number>();
   const heardAt = new Map<string, Ms>();
   let sharedAt: Ms = Number.NEGATIVE_INFINITY;
   const faultsOf = (node: string): LinkFaults => {
@@ -139,16 +148,25 @@ export const createLinks = (time: SimTime, watch: LinkWatch, soon = false): Link
     faults.set(node, known);
     return known;
   };
+  const isShared = (): boolean => endpoints.filter(({ lead }) => lead === null).length > 1;
   const net: Net = { time, random, watch, faultsOf, heardAt, delivered: new Map() };
 
+  /** A leader of the past is left, also by a runner that was started anew. */
   const dial = (runner: Runner): void => {
     const { process, node } = runner;
+    const follows = ({ lead }: Endpoint): boolean => {
+      const term = lead?.term() ?? null;
+      if (lead === null || term === null) return lead === null;
+      const followed = terms.get(node) ?? 0;
+      terms.set(node, Math.max(followed, term));
+      return term >= followed;
+    };
     if (!process.alive() || runner.session !== null) return;
     const again = DIAL_EVERY_MS + random.between(0, 500);
     const living = endpoints.filter((endpoint) => endpoint.process.alive());
     const { upBlocked, downBlocked, refused } = faultsOf(node);
     const endpoint = living[random.between(0, Math.max(0, living.length - 1))];
-    const answers = endpoint !== undefined && !endpoint.process.suspended();
+    const answers = endpoint !== undefined && !endpoint.process.suspended() && follows(endpoint);
     if (answers && !upBlocked && !downBlocked && !refused) open(net, runner, endpoint);
     else
       time.after(
@@ -190,14 +208,15 @@ export const createLinks = (time: SimTime, watch: LinkWatch, soon = false): Link
       });
       return runnerPort(net, runner);
     },
-    reconciler: (process, now) => {
-      const endpoint: Endpoint = { process, now, nodes: new Map(), wakes: new Set() };
+    reconciler: (process, now, lead) => {
+      const nodes = new Map<string, Heard>();
+      const endpoint: Endpoint = { process, now, nodes, wakes: new Set(), lead: lead ?? null };
       endpoints.push(endpoint);
       process.onSuspend(() => {
         for (const { session } of endpoint.nodes.values()) silentEnd(net, session);
       });
       process.onDeath(() => {
-        if (endpoints.length > 1) sharedAt = time.now();
+        if (isShared()) sharedAt = time.now();
         for (const { session } of endpoint.nodes.values()) {
           if (session !== null) closeSoon(net, session, RESET_MS);
         }
@@ -227,7 +246,7 @@ export const createLinks = (time: SimTime, watch: LinkWatch, soon = false): Link
         wakeAll(runner.wakes);
       })();
     },
-    sharedAt: () => (endpoints.length > 1 ? time.now() : sharedAt),
+    sharedAt: () => (isShared() ? time.now() : sharedAt),
   };
 };
 
@@ -411,6 +430,10 @@ const takeIn = (net: Net, session: Session, frame: Parameters<typeof applyReport
   const { endpoint, node } = session;
   const heard = endpoint.nodes.get(node);
   if (heard === undefined || heard.session !== session) return false;
+  if (!leads(endpoint)) {
+    drop(session);
+    return false;
+  }
   const at = endpoint.now();
   const before = session.before;
   const applied = applyReport(before?.report ?? null, before === null ? 0 : at - before.at, frame);
@@ -422,6 +445,7 @@ const takeIn = (net: Net, session: Session, frame: Parameters<typeof applyReport
     receivedAt: at,
     connected: true,
     sent: before === null ? null : (heard.node?.sent ?? null),
+    leftOut: before === null ? [] : (heard.node?.leftOut ?? []),
     unchanged: unchangedFacts(before === null ? null : heard.node, frame),
   };
   net.heardAt.set(node, net.time.now());
@@ -434,17 +458,19 @@ const nodesPort = (net: Net, endpoint: Endpoint): NodesPort => {
   const startedAt = endpoint.now();
   return {
     heard: () => ({
-      startedAt,
-      nodes: [...endpoint.nodes.values()]
-        .flatMap(({ node }) => (node === null ? [] : [node]))
-        .toSorted((a, b) => compareText(a.node, b.node)),
+      startedAt: leads(endpoint) ? startedAt : endpoint.now(),
+      nodes: !leads(endpoint)
+        ? []
+        : [...endpoint.nodes.values()]
+            .flatMap(({ node }) => (node === null ? [] : [node]))
+            .toSorted((a, b) => compareText(a.node, b.node)),
     }),
     send: (orders) => {
       const heard = endpoint.nodes.get(orders.node);
       const session = heard?.session ?? null;
       if (heard === undefined || heard.node?.connected !== true || session === null) return false;
-      if (session.before === null || !endpoint.process.alive()) return false;
-      heard.node = { ...heard.node, sent: orders };
+      if (session.before === null || !endpoint.process.alive() || !leads(endpoint)) return false;
+      heard.node = { ...heard.node, sent: orders, leftOut: leftOutBy(orders, heard.node) };
       net.watch.ordered(orders);
       const wire = overTheWire(orders);
       const { runner } = session;

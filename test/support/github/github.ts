@@ -225,7 +225,8 @@ export const startGitHub = async (options: GitHubOptions = {}): Promise<GitHub> 
       server.closeAllConnections();
     });
     await Promise.allSettled([...hub.repos.values()].map(({ queue }) => queue));
-    if (options.folder === undefined) rmSync(folder, { recursive: true, force: true });
+    if (options.folder === undefined)
+      rmSync(folder, { recursive: true, force: true, maxRetries: 5 });
     if (hub.problems.length > 0) {
       throw new Error(`the local GitHub was asked wrongly:\n${hub.problems.join('\n')}`);
     }

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { observe } from '../../../reconciler/live/observe.ts';
 import type { HeardNode, LiveAllocation } from '../../../schema/live.ts';
 import type { AllocationReport, NodeOrders, OrderItem } from '../../../schema/orders.ts';
+import { leftOutBy } from '../../../schema/wire.ts';
 import { aCopy, aJob } from '../../support/world.ts';
 
 const job = aJob();
@@ -100,6 +101,36 @@ describe('orders in flight', () => {
     const stopping = (items: readonly OrderItem[]): boolean | undefined =>
       seen(heardNode([copy], { sent: ordersOf(5, items) }))[0]?.stopping;
     expect([stopping([stop]), stopping([]), stopping([runs(copy)])]).toEqual([true, true, false]);
+  });
+
+  it('what was sent and taken back before anybody answered may run until it is answered', () => {
+    const begun = ordersOf(5, [runs(copy), runs(next)]);
+    const back = ordersOf(6, [runs(copy)]);
+    const before = heardNode([copy], { sent: begun });
+    const leftOut = leftOutBy(back, before);
+    const heard = { ...before, sent: back, leftOut };
+    const facts = (node: HeardNode) =>
+      seen(node).map(({ allocation, standing, stopping }) => [allocation, standing, stopping]);
+    const [first, second] = [
+      [copy.allocation, 'reported', false],
+      [next.allocation, 'ordered', true],
+    ];
+    const both = copy.allocation < next.allocation ? [first, second] : [second, first];
+    expect(facts(heard)).toEqual(both);
+    // It stays so with the next set, and until the runner has taken one without it.
+    const third = ordersOf(7, [runs(copy)]);
+    const later = { ...heard, sent: third, leftOut: leftOutBy(third, heard) };
+    expect(later.leftOut).toEqual(leftOut);
+    const at = (acceptedGeneration: number): HeardNode => ({
+      ...later,
+      report: { ...later.report, acceptedGeneration },
+    });
+    expect(facts(at(5))).toEqual(both);
+    expect(facts(at(6))).toEqual([first]);
+    // Begun once more, it is an order like any other.
+    expect(leftOutBy(ordersOf(8, [runs(next)]), later)).toEqual([
+      { body: copy.body, generation: 8 },
+    ]);
   });
 
   it('an update that was sent is the body that the copy has', () => {

@@ -93,6 +93,24 @@ describe('found by simulation', () => {
     expect(started).toEqual([job.spec.specHash]);
   });
 
+  it('while HEAD is not acted on a singleton’s copy that came back does not begin beside another', () => {
+    const job = aJob({ count: 1, groups: [{ singleton: true }] });
+    const runs = aCopy(job, { node: 'n001', index: 0 });
+    const back = aCopy(job, { node: 'n002', index: 0 }, { ...STARTING, phase: 'pending' });
+    const desired = desiredOf([job], { standing: { kind: 'stopped', why: 'no job is left' } });
+    const stops = (...[copies, nodes]: Parameters<typeof liveOf>) =>
+      plan(desired, liveOf(copies, nodes), 0).steps.map(({ kind, allocation }) => [
+        kind,
+        allocation,
+      ]);
+    expect(stops([runs, back])).toEqual([['stop', back.allocation]]);
+    expect(stops([runs])).toEqual([]);
+    expect(stops([back])).toEqual([]);
+    // The other one has ended by its stop_after.
+    const gone = { n001: { connected: false, silentForMs: 30_000 } };
+    expect(stops([runs, back], gone)).toEqual([]);
+  });
+
   it('of two copies of a singleton that were not seen to run either may: both end (9.3)', () => {
     const job = aJob({ count: 1, groups: [{ singleton: true }] });
     const pending = { ...STARTING, phase: 'pending', firstStartedForMs: null } as const;

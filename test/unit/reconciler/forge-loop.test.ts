@@ -615,6 +615,17 @@ describe('pull requests', () => {
     },
   );
 
+  test('what waits for a person goes on where another one that is open has the same head', async () => {
+    const shared = waiting();
+    world.fake.checks.set('plan/h1', shared);
+    world.answer.plan = () => new Promise(() => {});
+    world.fake.pulls = [pull({ state: 'closed' }), pull({ number: 4, headRef: 'web-3' })];
+    await world.see(viewOf([BASE]));
+    await world.advance(4000);
+    expect(world.fake.comments.get(3)?.folded).toBe(true);
+    expect(world.fake.checks.get('plan/h1')).toBe(shared);
+  });
+
   test.each(['success', 'failure'] as const)(
     'a verdict of %s stays as it is',
     async (conclusion) => {

@@ -25,6 +25,10 @@ export interface Hello {
   protocol: number;
   cluster: string;
   node: string;
+  /** Of the runner, as `--version` tells it: for people, nothing is decided by it. Empty before 0.2.0. */
+  release: string;
+  /** The highest term that it has followed; 0: none had one. */
+  term: bigint;
 }
 
 export interface Report {
@@ -40,6 +44,8 @@ export interface SessionResponse {
     | { $case: "open"; value: OpenStream }
     | { $case: "refusal"; value: Refusal }
     | { $case: "catalogue"; value: CataloguePart }
+    | { $case: "welcome"; value: Welcome }
+    | { $case: "redirect"; value: Redirect }
     | undefined;
 }
 
@@ -76,6 +82,21 @@ export interface OpenStream {
 }
 
 export interface Refusal {
+  message: string;
+}
+
+/** The first frame of a reconciler that leads by a lease. Without it: there is one reconciler only. */
+export interface Welcome {
+  /** Rises with each leader; a runner ends a session whose term is lower than one it has followed. */
+  term: bigint;
+  /** Where reconcilers of this cluster listen, `host:port`; the leader first. */
+  reconcilers: string[];
+}
+
+/** This reconciler does not lead; the session ends. */
+export interface Redirect {
+  /** `host:port` of the leader; empty: not known. */
+  leader: string;
   message: string;
 }
 
@@ -182,7 +203,7 @@ export const SessionRequest: MessageFns<SessionRequest> = {
 };
 
 function createBaseHello(): Hello {
-  return { protocol: 0, cluster: "", node: "" };
+  return { protocol: 0, cluster: "", node: "", release: "", term: 0n };
 }
 
 export const Hello: MessageFns<Hello> = {
@@ -195,6 +216,15 @@ export const Hello: MessageFns<Hello> = {
     }
     if (message.node !== "") {
       writer.uint32(26).string(message.node);
+    }
+    if (message.release !== "") {
+      writer.uint32(34).string(message.release);
+    }
+    if (message.term !== 0n) {
+      if (BigInt.asUintN(64, message.term) !== message.term) {
+        throw new globalThis.Error("value provided for field message.term of type uint64 too large");
+      }
+      writer.uint32(40).uint64(message.term);
     }
     return writer;
   },
@@ -236,6 +266,22 @@ export const Hello: MessageFns<Hello> = {
             message.node = reader.string();
             continue;
           }
+          case 4: {
+            if (tag !== 34) {
+              break;
+            }
+
+            message.release = reader.string();
+            continue;
+          }
+          case 5: {
+            if (tag !== 40) {
+              break;
+            }
+
+            message.term = reader.uint64() as bigint;
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -256,6 +302,8 @@ export const Hello: MessageFns<Hello> = {
     message.protocol = object.protocol ?? 0;
     message.cluster = object.cluster ?? "";
     message.node = object.node ?? "";
+    message.release = object.release ?? "";
+    message.term = (object.term !== undefined && object.term !== null) ? BigInt(object.term) : 0n;
     return message;
   },
 };
@@ -352,6 +400,12 @@ export const SessionResponse: MessageFns<SessionResponse> = {
       case "catalogue":
         CataloguePart.encode(message.frame.value, writer.uint32(42).fork()).join();
         break;
+      case "welcome":
+        Welcome.encode(message.frame.value, writer.uint32(50).fork()).join();
+        break;
+      case "redirect":
+        Redirect.encode(message.frame.value, writer.uint32(58).fork()).join();
+        break;
     }
     return writer;
   },
@@ -409,6 +463,22 @@ export const SessionResponse: MessageFns<SessionResponse> = {
             message.frame = { $case: "catalogue", value: CataloguePart.decode(reader, reader.uint32()) };
             continue;
           }
+          case 6: {
+            if (tag !== 50) {
+              break;
+            }
+
+            message.frame = { $case: "welcome", value: Welcome.decode(reader, reader.uint32()) };
+            continue;
+          }
+          case 7: {
+            if (tag !== 58) {
+              break;
+            }
+
+            message.frame = { $case: "redirect", value: Redirect.decode(reader, reader.uint32()) };
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -454,6 +524,18 @@ export const SessionResponse: MessageFns<SessionResponse> = {
       case "catalogue": {
         if (object.frame?.value !== undefined && object.frame?.value !== null) {
           message.frame = { $case: "catalogue", value: CataloguePart.fromPartial(object.frame.value) };
+        }
+        break;
+      }
+      case "welcome": {
+        if (object.frame?.value !== undefined && object.frame?.value !== null) {
+          message.frame = { $case: "welcome", value: Welcome.fromPartial(object.frame.value) };
+        }
+        break;
+      }
+      case "redirect": {
+        if (object.frame?.value !== undefined && object.frame?.value !== null) {
+          message.frame = { $case: "redirect", value: Redirect.fromPartial(object.frame.value) };
         }
         break;
       }
@@ -830,6 +912,143 @@ export const Refusal: MessageFns<Refusal> = {
   },
   fromPartial(object: DeepPartial<Refusal>): Refusal {
     const message = createBaseRefusal();
+    message.message = object.message ?? "";
+    return message;
+  },
+};
+
+function createBaseWelcome(): Welcome {
+  return { term: 0n, reconcilers: [] };
+}
+
+export const Welcome: MessageFns<Welcome> = {
+  encode(message: Welcome, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.term !== 0n) {
+      if (BigInt.asUintN(64, message.term) !== message.term) {
+        throw new globalThis.Error("value provided for field message.term of type uint64 too large");
+      }
+      writer.uint32(8).uint64(message.term);
+    }
+    for (const v of message.reconcilers) {
+      writer.uint32(18).string(v!);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Welcome {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseWelcome();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 8) {
+              break;
+            }
+
+            message.term = reader.uint64() as bigint;
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.reconcilers.push(reader.string());
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Welcome>): Welcome {
+    return Welcome.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Welcome>): Welcome {
+    const message = createBaseWelcome();
+    message.term = (object.term !== undefined && object.term !== null) ? BigInt(object.term) : 0n;
+    message.reconcilers = object.reconcilers?.map((e) => e) || [];
+    return message;
+  },
+};
+
+function createBaseRedirect(): Redirect {
+  return { leader: "", message: "" };
+}
+
+export const Redirect: MessageFns<Redirect> = {
+  encode(message: Redirect, writer: BinaryWriter = new BinaryWriter()): BinaryWriter {
+    if (message.leader !== "") {
+      writer.uint32(10).string(message.leader);
+    }
+    if (message.message !== "") {
+      writer.uint32(18).string(message.message);
+    }
+    return writer;
+  },
+
+  decode(input: BinaryReader | Uint8Array, length?: number): Redirect {
+    const reader = input instanceof BinaryReader ? input : new BinaryReader(input);
+    const previousRecursionDepth = (reader as any).__tsProtoDecodeDepth ?? 0;
+    if (previousRecursionDepth >= 100) {
+      throw new globalThis.Error("protobuf decode recursion limit exceeded");
+    }
+    (reader as any).__tsProtoDecodeDepth = previousRecursionDepth + 1;
+    try {
+      const end = length === undefined ? reader.len : reader.pos + length;
+      const message = createBaseRedirect();
+      while (reader.pos < end) {
+        const tag = reader.uint32();
+        switch (tag >>> 3) {
+          case 1: {
+            if (tag !== 10) {
+              break;
+            }
+
+            message.leader = reader.string();
+            continue;
+          }
+          case 2: {
+            if (tag !== 18) {
+              break;
+            }
+
+            message.message = reader.string();
+            continue;
+          }
+        }
+        if ((tag & 7) === 4 || tag === 0) {
+          break;
+        }
+        reader.skip(tag & 7);
+      }
+      return message;
+    } finally {
+      (reader as any).__tsProtoDecodeDepth = previousRecursionDepth;
+    }
+  },
+
+  create(base?: DeepPartial<Redirect>): Redirect {
+    return Redirect.fromPartial(base ?? {});
+  },
+  fromPartial(object: DeepPartial<Redirect>): Redirect {
+    const message = createBaseRedirect();
+    message.leader = object.leader ?? "";
     message.message = object.message ?? "";
     return message;
   },

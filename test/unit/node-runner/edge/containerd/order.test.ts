@@ -5,6 +5,7 @@ import { expect, test } from 'vitest';
 import { createDownloadOrder } from '../../../../../node-runner/edge/containerd/order.ts';
 
 const forever = new AbortController().signal;
+const LAYERS = 600;
 
 const chunks = async function* (everyMs: number): AsyncGenerator<Buffer> {
   for (let sent = 0; sent < 40; sent += 1) {
@@ -39,14 +40,14 @@ test('downloads that wait for the network run side by side', async () => {
 });
 
 test('layers that are there already hold nobody up', async () => {
-  const order = createDownloadOrder(30, forever);
+  const order = createDownloadOrder(LAYERS, forever);
   const began = performance.now();
-  for (let index = 0; index < 30; index += 1) {
+  for (let index = 0; index < LAYERS; index += 1) {
     await order.turn(index);
     order.ended(index);
   }
-  // Each would be watched for 50 ms.
-  expect(performance.now() - began).toBeLessThan(1400);
+  // Each would be watched for 50 ms: half a minute.
+  expect(performance.now() - began).toBeLessThan(20_000);
 });
 
 test('a pull that is given up has no more turns', async () => {

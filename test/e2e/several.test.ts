@@ -1,0 +1,137 @@
+// Three reconcilers, of which one leads: what the others do when it is killed, suspended, or etcd is
+// gone. Real Git server, real etcd, real containerd. No container may notice any of it.
+
+import { execFileSync } from 'node:child_process';
+import path from 'node:path';
+import { readFileSync } from 'node:fs';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import type { ReadyState } from '../../cli/state.ts';
+import { appJob } from '../support/app.ts';
+import { type Cluster, isSettled, pidsOf, startCluster } from '../support/cluster.ts';
+import { type Etcd, startEtcd } from '../support/etcd.ts';
+import { type GitServer, startGitServer } from '../support/git-server.ts';
+import { type Said, startTrio, type Trio } from '../support/trio.ts';
+
+const WEB = 'shop/web';
+const NEWS = 'shop/news';
+const FILE = 'jobs/shop/news.yaml';
+
+let etcd: Etcd;
+let git: GitServer;
+let cluster: Cluster;
+let trio: Trio;
+let pids: ReturnType<typeof pidsOf>;
+
+const news = (version: string): string => appJob({ image: '%APP%', version, count: 1 });
+
+beforeAll(async () => {
+  etcd = await startEtcd();
+  const words = ['--etcd', etcd.hosts.join(), '--lease', '4s'];
+  let url = '';
+  cluster = await startCluster({
+    nodes: 2,
+    link: 'tls',
+    outside: true,
+    files: { 'jobs/shop/web.yaml': appJob({ image: '%APP%', version: '1' }), [FILE]: news('1') },
+    url: async (workTree) => {
+      execFileSync('git', ['-C', workTree, 'config', 'receive.denyCurrentBranch', 'updateInstead']);
+      git = await startGitServer({ root: path.dirname(workTree), login: null });
+      url = `${git.url}/${path.basename(workTree)}/.git`;
+      return url;
+    },
+    words: () => [...words, '--name', 'r1'],
+  });
+  await cluster.settled(WEB);
+  await cluster.settled(NEWS);
+  pids = pidsOf(await cluster.state(), WEB);
+  trio = await startTrio({ cluster, url, words });
+  await trio.untilLed(
+    'both standbys are heard from',
+    ({ state }) => state.leader?.standbys.length === 2,
+  );
+  await trio.until('the runners know of all three', async () =>
+    cluster.nodes.every(({ root }) => placesOf(root).length === 3),
+  );
+});
+afterAll(async () => {
+  await trio?.close();
+  await cluster?.close();
+  await git?.close();
+  await etcd?.close();
+});
+
+/** What a runner was told of where reconcilers are. */
+const placesOf = (root: string): readonly string[] => {
+  const text = readFileSync(path.join(root, 'reconcilers.json'), 'utf8');
+  return (JSON.parse(text) as { readonly reconcilers: readonly string[] }).reconcilers;
+};
+
+/** Whoever leads has the nodes, and what runs is what ran. */
+const isWhole = ({ state }: Said): boolean =>
+  state.view !== null &&
+  state.view.live.nodes.filter(({ connected }) => connected).length === 2 &&
+  JSON.stringify(pidsOf(state as ReadyState, WEB)) === JSON.stringify(pids);
+
+/** The next deploy works, whoever leads by then. */
+const deploys = async (version: string): Promise<Said> => {
+  const head = cluster.commit({ [FILE]: news(version) }, `News ${version}`);
+  return trio.untilLed(
+    `news ${version} settles, and web is as it was`,
+    (said) => isWhole(said) && isSettled(said.state as ReadyState, NEWS, head) === true,
+  );
+};
+
+const leader = (): Promise<Said> => trio.untilLed('somebody leads', isWhole);
+
+test('a leader that is killed is followed by another, which deploys, and no container notices', async () => {
+  const { member, state } = await leader();
+  expect(await trio.status(member)).toContain(`${member.name} leads`);
+  await member.program.end('SIGKILL');
+  const next = await deploys('2');
+  expect(next.member.name).not.toBe(member.name);
+  expect(next.state.leader?.term).toBeGreaterThan(state.leader?.term ?? 0);
+  member.program.start();
+  await trio.until('it is back, as a standby', async () =>
+    (await trio.states()).some(
+      (said) => said.member.name === member.name && said.state.leader?.leader !== null,
+    ),
+  );
+  const now = await leader();
+  const standby = trio.members.find(({ name }) => name !== now.member.name);
+  if (standby === undefined) throw new Error('all of them lead');
+  expect(await trio.status(standby)).toMatch(/is a standby: r\d leads/);
+});
+
+test('a leader that was suspended and wakes up does no harm', async () => {
+  const { member } = await leader();
+  member.program.signal('SIGSTOP');
+  const next = await deploys('3');
+  expect(next.member.name).not.toBe(member.name);
+  member.program.signal('SIGCONT');
+  await trio.until('it says that it leads no more', async () =>
+    (await trio.states()).some(
+      (said) => said.member.name === member.name && said.state.leader?.leads === false,
+    ),
+  );
+  await deploys('4');
+});
+
+test('one member of etcd is killed: the next deploy works', async () => {
+  await leader();
+  await etcd.kill(0);
+  await deploys('5');
+  etcd.start(0);
+});
+
+test('all of etcd is gone: nobody leads, all runs on, and it goes on when etcd is back', async () => {
+  const { member } = await leader();
+  await Promise.all([0, 1, 2].map(etcd.kill));
+  await trio.until('nobody leads', async () => {
+    const said = await trio.states();
+    return said.length === 3 && said.every(({ state }) => state.leader?.leads === false);
+  });
+  expect(await trio.status(member)).toContain('Nobody is known to lead');
+  await expect(cluster.ctr('n1', 'tasks', 'list')).resolves.toContain('RUNNING');
+  for (const at of [0, 1, 2]) etcd.start(at);
+  await deploys('6');
+});

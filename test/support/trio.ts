@@ -1,0 +1,147 @@
+// Three reconcilers of one cluster as real processes, over one Git server and three members of etcd.
+// In: a cluster of cluster.ts whose reconciler is the first of them. Out: the three, who leads, ways
+// to wait for that. Not here: what is deployed.
+
+import { execFile } from 'node:child_process';
+import { join, resolve } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { promisify } from 'node:util';
+import { connect } from '../../cli/client.ts';
+import type { StateAnswer } from '../../schema/control.ts';
+import { RECONCILER_PRIORITY } from '../../cli/up/children.ts';
+import type { Cluster } from './cluster.ts';
+import { type Program, program } from './cluster-process.ts';
+
+const exec = promisify(execFile);
+const MAIN = resolve(import.meta.dirname, '../../dist/main.js');
+
+export interface Member {
+  readonly name: string;
+  readonly root: string;
+  readonly program: Program;
+}
+
+export interface Trio {
+  readonly members: readonly Member[];
+  /** What each says that runs and answers. */
+  readonly states: () => Promise<readonly Said[]>;
+  /** Until this holds of one that leads; which one, and what it says. */
+  readonly untilLed: (what: string, holds: (said: Said) => boolean) => Promise<Said>;
+  readonly until: (what: string, holds: () => Promise<boolean>) => Promise<void>;
+  readonly status: (member: Member, ...args: readonly string[]) => Promise<string>;
+  readonly close: () => Promise<void>;
+}
+
+export interface Said {
+  readonly member: Member;
+  readonly state: StateAnswer;
+}
+
+export interface TrioOptions {
+  readonly cluster: Cluster;
+  /** Of the Git server. */
+  readonly url: string;
+  /** What all of them are told of etcd. */
+  readonly words: readonly string[];
+}
+
+const LIMIT_MS = 120_000;
+const STEP_MS = 100;
+/** One that is suspended answers nobody. */
+const ANSWER_MS = 2000;
+const LINES = 15;
+
+/** Brings the second and the third up, from a backup of the first. */
+export const startTrio = async ({ cluster, url, words }: TrioOptions): Promise<Trio> => {
+  const first: Member = { name: 'r1', root: cluster.root, program: cluster.reconciler };
+  const backup = join(cluster.root, 'backup.tgz');
+  await cluster.purser('backup', backup);
+  const others = [2, 3].map((at) => memberOf(cluster, { url, words, at }));
+  for (const { root, program: one } of others) {
+    await purser(root, 'restore', backup);
+    one.start();
+  }
+  const members = [first, ...others];
+  const states = async () => {
+    const all = await Promise.all(members.map((member) => ask(member)));
+    return all.flatMap((said) => (said === null ? [] : [said]));
+  };
+  const until: Trio['until'] = async (what, holds) => {
+    const end = performance.now() + LIMIT_MS;
+    while (performance.now() < end) {
+      if (await holds()) return;
+      await sleep(STEP_MS);
+    }
+    const told = await Promise.all(members.map(describe));
+    const nodes = cluster.nodes.map(({ runner }) => `${runner.name}\n${runner.tail(LINES)}`);
+    throw new Error([`not within ${LIMIT_MS} ms: ${what}`, ...told, ...nodes].join('\n'));
+  };
+  return {
+    members,
+    states,
+    until,
+    untilLed: async (what, holds) => {
+      let found: Said | undefined;
+      await until(what, async () => {
+        const led = (await states()).filter(({ state }) => state.leader?.leads === true);
+        found = led.find(holds);
+        return found !== undefined;
+      });
+      if (found === undefined) throw new Error(what);
+      return found;
+    },
+    status: ({ root }, ...args) => purser(root, 'status', ...args),
+    close: async () => {
+      for (const { program: one } of others) await one.end('SIGTERM');
+    },
+  };
+};
+
+const memberOf = (
+  { root, hub, logins, proxy }: Cluster,
+  { url, words, at }: Pick<TrioOptions, 'url' | 'words'> & { readonly at: number },
+): Member => {
+  const name = `r${at}`;
+  const own = join(root, name);
+  const place = ['--root', own, '--cluster', 'e2e', '--repository', url];
+  const registries = ['--registry-credentials', logins, '--insecure-registry', proxy.host];
+  const args = [MAIN, 'reconciler', ...place, ...registries, '--listen', `${hub}:${7419 + at}`];
+  return {
+    name,
+    root: own,
+    program: program({
+      name: `the reconciler ${name}`,
+      args: () => [...args, ...words, '--name', name, '--end-with-stdin'],
+      log: join(root, `logs/${name}.log`),
+      netns: null,
+      env: {},
+      priority: RECONCILER_PRIORITY,
+    }),
+  };
+};
+
+const purser = async (root: string, ...args: readonly string[]): Promise<string> =>
+  (await exec(process.execPath, [MAIN, ...args, '--root', root])).stdout;
+
+/** null: it does not answer. */
+const ask = async (member: Member): Promise<Said | null> => {
+  if (!member.program.isRunning()) return null;
+  try {
+    const control = await connect(join(member.root, 'control.sock'));
+    try {
+      const late = sleep(ANSWER_MS, null, { ref: false });
+      const state = await Promise.race([control.call<StateAnswer>('state'), late]);
+      return state === null ? null : { member, state };
+    } finally {
+      control.close();
+    }
+  } catch {
+    return null;
+  }
+};
+
+const describe = async (member: Member): Promise<string> => {
+  const state = (await ask(member))?.state;
+  const said = JSON.stringify(state?.leader ?? null);
+  return `--- ${member.name}: ${said} ${state?.failure ?? ''}\n${member.program.tail(LINES)}`;
+};
