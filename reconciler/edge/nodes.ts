@@ -90,9 +90,7 @@ export const createNodes = (options: NodesOptions): Nodes => {
   const entries = new Map<string, Entry>();
   const listeners = new Set<Listener>();
   let startedAt = options.clock.now();
-  const wake = (isNews: boolean) => {
-    for (const { wake: ring, quiet } of listeners) (isNews ? ring : quiet)();
-  };
+  const wake = wakeAll(listeners);
   const catalogues = createCatalogues();
   const shared = { options, entries, catalogues, wake };
   const streams = createStreams((node, stream, ask) => {
@@ -157,6 +155,10 @@ export const createNodes = (options: NodesOptions): Nodes => {
     serviceFor,
     streams,
   };
+};
+
+const wakeAll = (listeners: ReadonlySet<Listener>) => (isNews: boolean) => {
+  for (const { wake, quiet } of listeners) (isNews ? wake : quiet)();
 };
 
 interface Reading {
