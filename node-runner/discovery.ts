@@ -137,8 +137,7 @@ const serversOf = (
       ...shared,
       address: bridge.address,
       port: DNS_PORT,
-      // The node's own questions to that address come from the loopback: its rules see to that.
-      isAllowed: (source) => bridge.holds(source) || isLoopback(source),
+      isAllowed: bridge.holds,
     });
   const own =
     settings.dns && createDnsServer({ ...shared, ...settings.dns, isAllowed: isLoopback });

@@ -19,8 +19,8 @@ const small = {
 };
 const alone = { ...small, define: { ...common.define, PURSER_ONE_FILE: 'true' } };
 
-/** `purser-runner.mjs`, `purser-reconciler.mjs` and `dist/` in this folder; licences as one text. */
-export const buildFiles = async (folder) => {
+/** `purser-runner.mjs` and `purser-reconciler.mjs` in this folder. */
+export const buildPrograms = (folder) => {
   mkdirSync(folder, { recursive: true });
   const one = (program) =>
     build({
@@ -28,15 +28,20 @@ export const buildFiles = async (folder) => {
       entryPoints: [`cli/${program}-file.ts`],
       outfile: path.join(folder, `purser-${program}.mjs`),
     });
+  return Promise.all([one('runner'), one('reconciler')]);
+};
+
+/** The programs and `dist/` in this folder; licences as one text. */
+export const buildFiles = async (folder) => {
   const dist = path.join(folder, 'dist');
   rmSync(dist, { recursive: true, force: true });
-  const commands = {
+  const commands = build({
     ...small,
     outdir: dist,
     splitting: true,
     entryPoints: { main: 'cli/main.ts', 'pull-worker': 'reconciler/pull-worker.ts' },
-  };
-  const made = [await one('runner'), await one('reconciler'), await build(commands)];
+  });
+  const made = await Promise.all([...(await buildPrograms(folder)), commands]);
   return licences(made.flatMap(({ metafile }) => Object.keys(metafile.inputs)));
 };
 

@@ -7,12 +7,12 @@ import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { brotliCompressSync, constants } from 'node:zlib';
 import { HERE } from './bundle.mjs';
-import { buildFiles } from './files.mjs';
+import { buildPrograms } from './files.mjs';
 
 const folder = path.join(HERE, 'test/releases');
 const { version } = JSON.parse(readFileSync(path.join(HERE, 'package.json'), 'utf8'));
 const built = mkdtempSync(path.join(tmpdir(), 'purser-keep-'));
-await buildFiles(built);
+await buildPrograms(built);
 const parts = ['purser-reconciler.mjs', 'purser-runner.mjs'].map((name) => {
   const bytes = readFileSync(path.join(built, name));
   return { name, bytes, sha256: createHash('sha256').update(bytes).digest('hex') };

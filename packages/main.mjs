@@ -6,7 +6,7 @@ import path from 'node:path';
 import { parseArgs } from 'node:util';
 import { HERE } from './bundle.mjs';
 import { makeDeb } from './deb.mjs';
-import { buildFiles } from './files.mjs';
+import { buildFiles, buildPrograms } from './files.mjs';
 
 const { values } = parseArgs({
   options: {
@@ -24,8 +24,11 @@ const least = engines.node.replace('>=', '');
 
 rmSync(out, { recursive: true, force: true });
 mkdirSync(out, { recursive: true });
+if (values['only-programs']) {
+  await buildPrograms(out);
+  process.exit();
+}
 const licences = await buildFiles(out);
-if (values['only-programs']) process.exit();
 
 const ARCHITECTURES = { x64: 'amd64', arm64: 'arm64' };
 const words = {

@@ -10,18 +10,21 @@ import {
 import { JoinServiceDefinition } from '../schema/generated/purser/join/v1/join.ts';
 import { LinkServiceDefinition } from '../schema/generated/purser/link/v1/link.ts';
 import type { EndTokenArgument, ExpelArgument, TokenAnswer, TokenAsk } from '../schema/control.ts';
-import { formatToken } from '../schema/identity.ts';
+import { formatToken, parseToken, reconcilerId } from '../schema/identity.ts';
 import type { ListenConfig } from './config.ts';
 import { type Authority, openAuthority } from './edge/authority/authority.ts';
 import { type Membership, openMembership } from './edge/authority/membership.ts';
 import type { Allows, Api } from './edge/api.ts';
 import { listenApiTls } from './edge/api-server.ts';
 import type { Handler } from './edge/control.ts';
+import { type Connections, createConnections } from './edge/door/connections.ts';
+import { paced } from './edge/door/pace.ts';
+import { sparing } from './edge/door/sparing.ts';
 import { guardControl, refusalOf } from './edge/guard.ts';
-import { admitBy, createJoin, screenCalls } from './edge/join.ts';
+import { admitBy, createJoin, nodeBy, screenCalls } from './edge/join.ts';
 import type { Nodes } from './edge/nodes.ts';
 import { listenTls, type Listening } from './edge/server.ts';
-import { createTlsServer } from './edge/tls.ts';
+import { type Admit, bearerOf, createTlsServer } from './edge/tls.ts';
 import type { LogPort } from './ports.ts';
 
 export interface Doors {
@@ -60,11 +63,19 @@ const TOKEN_LIFE_MAX_MS = 366 * 24 * 3600 * 1000;
 const USES_MAX = 10_000;
 
 export const openDoors = async (options: DoorOptions): Promise<Doors> => {
-  const { cluster, listen, log, epochMs } = options;
+  const { cluster, listen, epochMs } = options;
+  const now = () => performance.now();
+  const log = sparing(options.log, now);
   const { folder } = listen;
   const authority = await openAuthority({ folder, cluster, epochMs });
   const membership = openMembership(`${folder}/members.json`, epochMs);
   const shared = { cluster, authority, membership, epochMs, log };
+  const connections = createConnections({
+    log,
+    now,
+    nodeOf: (socket) =>
+      socket.authorized ? nodeBy(shared, bearerOf(socket.getPeerCertificate())) : null,
+  });
   const { refusal, spread } = options.several ?? ALONE;
   return {
     authority,
@@ -74,12 +85,13 @@ export const openDoors = async (options: DoorOptions): Promise<Doors> => {
       const isHeard = (name: string) =>
         nodes.port.heard().nodes.some(({ node, connected }) => connected && node === name);
       const tls = await createTlsServer(authority, {
-        admit: screenCalls(shared),
+        admit: judging({ connections, cluster }, screenCalls(shared)),
         failed: (error) =>
           log.error({ error: String(error) }, "the server's certificate could not be renewed"),
       });
-      return listenTls(listen.address, tls, (server) => {
-        server.add(LinkServiceDefinition, nodes.serviceFor(admitBy(shared)));
+      return listenTls(listen.address, { tls, connections }, (server) => {
+        const link = nodes.serviceFor(admitBy(shared));
+        server.add(LinkServiceDefinition, paced(link, { log, now }));
         server.add(
           JoinServiceDefinition,
           createJoin({ ...shared, isHeard, list, refusal, spread }),
@@ -144,3 +156,25 @@ const handlersOf = (
     },
   };
 };
+
+interface Judging {
+  readonly connections: Connections;
+  readonly cluster: string;
+}
+
+/**
+ * Whose call is let in counts as one who works here: nodes by their certificate, which was looked
+ * at before, others by their token.
+ */
+const judging =
+  ({ connections, cluster }: Judging, screen: Admit): Admit =>
+  (caller) => {
+    const why = screen(caller);
+    const token = parseToken(caller.token);
+    if (why !== null) connections.judged(caller.address, null);
+    else if (token !== null) connections.judged(caller.address, `token ${token.id}`);
+    else if (caller.peer?.id === reconcilerId(cluster)) {
+      connections.judged(caller.address, 'reconciler');
+    }
+    return why;
+  };

@@ -7,7 +7,7 @@ import type {
   AttachResponse,
   LinkServiceClient,
 } from '../../schema/generated/purser/link/v1/link.ts';
-import type { StreamAsk, StreamEnd } from '../../schema/streams.ts';
+import { checkAsk, type StreamAsk, type StreamEnd } from '../../schema/streams.ts';
 import type { RunnerLog } from '../ports.ts';
 
 /** What serves a stream: output until its end, and where input goes. */
@@ -34,6 +34,17 @@ export interface AttachOptions {
   readonly log: RunnerLog;
   readonly signal: AbortSignal;
 }
+
+/** What a reconciler asks for, if it asks for something of this node; never throws. */
+export const openStream = async (
+  { stream, ask: bytes }: { readonly stream: string; readonly ask: Uint8Array },
+  node: string,
+  options: Omit<AttachOptions, 'ask' | 'stream'>,
+): Promise<void> => {
+  const ask = checkAsk(bytes);
+  if (ask?.node === node) return attachStream({ ...options, stream, ask });
+  options.log.warn({}, 'a stream that is none of this node was asked for; it is not opened');
+};
 
 /**
  * Serves the ask over a stream of its own. Never throws: what goes wrong is told in the end frame.

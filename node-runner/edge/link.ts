@@ -5,34 +5,24 @@
 
 import { watch } from 'node:fs';
 import path from 'node:path';
-import type { Channel } from 'nice-grpc';
-import { createChannel, createClientFactory } from 'nice-grpc';
+import { createClientFactory } from 'nice-grpc';
 import type {
   LinkServiceClient,
   SessionRequest,
   SessionResponse,
 } from '../../schema/generated/purser/link/v1/link.ts';
 import { LinkServiceDefinition } from '../../schema/generated/purser/link/v1/link.ts';
-import { TLS_SCHEME } from '../../schema/identity.ts';
 import type { NodeOrders, NodeReport } from '../../schema/orders.ts';
 import { type Catalogue, EMPTY_CATALOGUE } from '../../schema/services.ts';
 import type { Ms } from '../../schema/spec.ts';
-import type { StreamAsk } from '../../schema/streams.ts';
 import type { SentReports } from '../../schema/wire.ts';
-import {
-  encodeReport,
-  HELD_BYTES,
-  LINK_PROTOCOL,
-  MESSAGE_BYTES,
-  ordersHash,
-} from '../../schema/wire.ts';
+import { encodeReport, HELD_BYTES, LINK_PROTOCOL, ordersHash } from '../../schema/wire.ts';
 import { aged } from '../../schema/wire-ages.ts';
 import type { LinkPort, RunnerClock, RunnerLog } from '../ports.ts';
-import { readIdentity } from './identity.ts';
 import { createCatalogueReader, type CatalogueReader } from './link-catalogue.ts';
-import { credentialsOf, TLS_CHANNEL } from './tls.ts';
+import { channelTo, DIAL_FIRST_MS, DIAL_LONGEST_MS } from './channel.ts';
 import type { ServeStream } from './link-streams.ts';
-import { attachStream } from './link-streams.ts';
+import { openStream } from './link-streams.ts';
 import { openPlaces, type Places } from './places.ts';
 
 export interface LinkOptions {
@@ -60,9 +50,6 @@ export interface Link {
   readonly run: (signal: AbortSignal) => Promise<void>;
 }
 
-/** First and longest wait between dials. */
-const DIAL_FIRST_MS = 50;
-const DIAL_LONGEST_MS = 5000;
 /**
  * A reconciler that was just lost is most likely being started again: it is dialled at least this
  * often at first. Ten thousand runners would knock 40,000 times a second, on a port that refuses.
@@ -75,16 +62,6 @@ const DIAL_JITTER = 0.2;
 const SEVERAL_LONGEST_MS = 1000;
 /** One that says nothing for so long is left for another; a standby speaks after two seconds. */
 const FIRST_FRAME_MS = 6000;
-
-const CHANNEL_OPTIONS = {
-  'grpc.keepalive_time_ms': 5000,
-  'grpc.keepalive_timeout_ms': 5000,
-  'grpc.keepalive_permit_without_calls': 1,
-  'grpc.initial_reconnect_backoff_ms': DIAL_FIRST_MS,
-  'grpc.max_reconnect_backoff_ms': DIAL_LONGEST_MS,
-  'grpc.max_receive_message_length': MESSAGE_BYTES,
-  'grpc.max_send_message_length': MESSAGE_BYTES,
-};
 
 interface Waiting {
   readonly report: NodeReport;
@@ -229,7 +206,7 @@ const whenMade = (file: string, call: () => void): (() => void) => {
 };
 
 const session = async (options: Options, state: State, dialling: Dialling) => {
-  const channel = channelOf(options);
+  const channel = channelTo(options.places.now(), options.identity);
   const client = createClientFactory().create(LinkServiceDefinition, channel);
   const over = new AbortController();
   const signal = AbortSignal.any([dialling.signal, over.signal]);
@@ -263,20 +240,6 @@ const session = async (options: Options, state: State, dialling: Dialling) => {
     channel.close();
   }
 };
-
-/** The certificate is read anew for each dial: it may have been renewed. */
-const channelOf = ({ places, identity }: Options): Channel => {
-  const address = places.now();
-  if (!address.startsWith(TLS_SCHEME)) {
-    return createChannel(targetOf(address), undefined, CHANNEL_OPTIONS);
-  }
-  const credentials = credentialsOf(readIdentity(identity ?? ''));
-  const options = { ...CHANNEL_OPTIONS, ...TLS_CHANNEL };
-  return createChannel(address.slice(TLS_SCHEME.length), credentials, options);
-};
-
-/** grpc takes `unix:/path` for a host unless there are two slashes more. */
-const targetOf = (address: string): string => address.replace(/^unix:\/(?!\/)/, 'unix:///');
 
 interface Sending {
   readonly signal: AbortSignal;
@@ -363,9 +326,8 @@ const receive = (receiving: Receiving, { frame }: SessionResponse): void => {
       return;
     }
     case 'open': {
-      const ask = JSON.parse(Buffer.from(frame.value.ask).toString('utf8')) as StreamAsk;
-      const { log, serve } = options;
-      void attachStream({ client, stream: frame.value.stream, ask, serve, log, signal });
+      const { log, serve, node } = options;
+      void openStream(frame.value, node, { client, serve, log, signal });
       return;
     }
     case 'refusal':

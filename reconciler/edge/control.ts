@@ -16,7 +16,7 @@ import type {
   AttachResponse as RunnerInput,
 } from '../../schema/generated/purser/link/v1/link.ts';
 import { toJson } from '../../schema/snapshot.ts';
-import type { StreamAsk } from '../../schema/streams.ts';
+import { checkAsk } from '../../schema/streams.ts';
 import type { Streams } from './streams.ts';
 
 export type Handler = (argument: unknown) => Promise<unknown>;
@@ -128,8 +128,9 @@ const attachTo = async function* attachTo(
   const first = await iterator.next();
   const frame = first.done === true ? undefined : first.value.frame;
   if (frame?.$case !== 'ask') return;
-  const ask = JSON.parse(Buffer.from(frame.value).toString('utf8')) as StreamAsk;
+  const ask = checkAsk(frame.value);
   try {
+    if (ask === null) throw new Error('this asks for no log and no process of a copy');
     for await (const output of streams.open(
       ask,
       inputOf({ [Symbol.asyncIterator]: () => iterator }),

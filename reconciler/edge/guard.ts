@@ -9,9 +9,10 @@ import type {
   ControlServiceImplementation,
 } from '../../schema/generated/purser/control/v1/control.ts';
 import { parseToken, type Role, ROLES } from '../../schema/identity.ts';
-import type { StreamAsk } from '../../schema/streams.ts';
+import { checkAsk, type StreamAsk } from '../../schema/streams.ts';
 import type { LogPort } from '../ports.ts';
 import type { Membership } from './authority/membership.ts';
+import { createTurns } from './door/turns.ts';
 import { PEERS } from './peers.ts';
 import { isReconciler, tokenOf } from './tls.ts';
 
@@ -42,38 +43,44 @@ export interface GuardOptions {
 export const guardControl = (
   control: ControlServiceImplementation,
   options: GuardOptions,
-): ControlServiceImplementation => ({
-  call: async (request, context) => {
-    if (request.method === PEERS) {
-      if (isReconciler(context.metadata, options.cluster)) return control.call(request, context);
-      throw new ServerError(
-        Status.PERMISSION_DENIED,
-        'only reconcilers of this cluster may ask it',
-      );
-    }
-    allow(options, context, { least: roleOf(request.method), what: request.method });
-    return control.call(request, context);
-  },
-  watch: async function* watch(request, context) {
-    const asked = { least: roleOf(request.method), what: request.method };
-    allow(options, context, asked);
-    for await (const answer of control.watch(request, context)) {
-      // The token may have ended meanwhile.
+): ControlServiceImplementation => {
+  const turns = createTurns();
+  return {
+    call: async (request, context) => {
+      if (request.method === PEERS) {
+        if (isReconciler(context.metadata, options.cluster)) return control.call(request, context);
+        throw new ServerError(
+          Status.PERMISSION_DENIED,
+          'only reconcilers of this cluster may ask it',
+        );
+      }
+      allow(options, context, { least: roleOf(request.method), what: request.method });
+      return turns.take(tokenIdOf(context), () => control.call(request, context));
+    },
+    watch: async function* watch(request, context) {
+      const asked = { least: roleOf(request.method), what: request.method };
       allow(options, context, asked);
-      yield answer;
-    }
-  },
-  attach: async function* attach(requests, context) {
-    const iterator = requests[Symbol.asyncIterator]();
-    const first = await iterator.next();
-    if (first.done === true) return;
-    const { frame } = first.value;
-    const isLogs = frame?.$case === 'ask' && kindOf(frame.value) === 'logs';
-    const least = isLogs ? 'view' : 'operate';
-    allow(options, context, { least, what: isLogs ? 'logs' : 'exec' });
-    yield* control.attach(again(first.value, iterator), context);
-  },
-});
+      for await (const answer of control.watch(request, context)) {
+        // The token may have ended meanwhile.
+        allow(options, context, asked);
+        yield answer;
+      }
+    },
+    attach: async function* attach(requests, context) {
+      const iterator = requests[Symbol.asyncIterator]();
+      const first = await iterator.next();
+      if (first.done === true) return;
+      const { frame } = first.value;
+      const isLogs = frame?.$case === 'ask' && kindOf(frame.value) === 'logs';
+      const least = isLogs ? 'view' : 'operate';
+      allow(options, context, { least, what: isLogs ? 'logs' : 'exec' });
+      yield* control.attach(again(first.value, iterator), context);
+    },
+  };
+};
+
+const tokenIdOf = ({ metadata }: CallContext): string =>
+  parseToken(tokenOf(metadata.get('authorization')))?.id ?? '';
 
 const again = async function* again(
   first: AttachRequest,
@@ -83,8 +90,8 @@ const again = async function* again(
   yield* { [Symbol.asyncIterator]: () => rest };
 };
 
-const kindOf = (ask: Uint8Array): StreamAsk['kind'] =>
-  (JSON.parse(Buffer.from(ask).toString('utf8')) as StreamAsk).kind;
+/** null: the ask is none, which is told when it is looked at whole. */
+const kindOf = (ask: Uint8Array): StreamAsk['kind'] | null => checkAsk(ask)?.kind ?? null;
 
 interface Asked {
   readonly least: Role;

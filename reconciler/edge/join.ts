@@ -148,11 +148,25 @@ const stale = (
   return null;
 };
 
+/** The node whose certificate this is, as long as that counts; else null. */
+export const nodeBy = (
+  { cluster, membership, epochMs }: Pick<JoinOptions, 'cluster' | 'membership' | 'epochMs'>,
+  peer: Peer | null,
+): string | null => {
+  const node = nodeIn(cluster, peer);
+  if (peer === null || node === '') return null;
+  return stale(membership, peer, { node, nowMs: epochMs() }) === null ? node : null;
+};
+
+/** '' where there is none. */
+const nodeIn = (cluster: string, peer: Peer | null): string => {
+  const prefix = nodeId(cluster, '');
+  return peer?.id.startsWith(prefix) === true ? peer.id.slice(prefix.length) : '';
+};
+
 /** The node whose certificate this call came with. Throws where it does not count. */
 const bearer = (options: JoinOptions, context: CallContext): string => {
-  const prefix = nodeId(options.cluster, '');
-  const id = peerOf(context.metadata)?.id ?? '';
-  const node = id.startsWith(prefix) ? id.slice(prefix.length) : '';
+  const node = nodeIn(options.cluster, peerOf(context.metadata));
   const why = admitBy(options)(context)(node);
   if (why === null) return node;
   options.log.warn({ address: context.peer, why }, 'a certificate was not renewed');

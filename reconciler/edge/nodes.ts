@@ -24,17 +24,13 @@ import {
 import { compareText } from '../../schema/ids.ts';
 import type { ClockPort, LeadPort, LogPort, NodesPort } from '../ports.ts';
 import { type Catalogues, createCatalogues } from './catalogues.ts';
-import { orderFrames } from './order-frames.ts';
+import { openFrame, orderFrames, redirect, welcome, type Welcomed } from './frames.ts';
 import type { Outbox } from './outbox.ts';
 import { createOutbox } from './outbox.ts';
 import type { Streams } from './streams.ts';
 import { createStreams } from './streams.ts';
 
-interface Session {
-  readonly outbox: Outbox<SessionResponse>;
-  /** By which we led when it began, and what it was told of where reconcilers are. */
-  readonly term: number | null;
-  told: string;
+interface Session extends Welcomed {
   /** The newest catalogue is for this runner too. */
   readonly offer: () => void;
 }
@@ -365,26 +361,3 @@ const helloProblem = (
 const refuse = (outbox: Outbox<SessionResponse>, message: string): void => {
   outbox.push({ frame: { $case: 'refusal', value: { message } } });
 };
-
-/** By which term we lead, and where the others are: at first, and whenever that is news. */
-const welcome = (session: Session, lead: LeadPort | undefined): void => {
-  const reconcilers = lead?.places() ?? [];
-  const told = reconcilers.join();
-  if (session.term === null || session.told === told) return;
-  session.told = told;
-  const value = { term: BigInt(session.term), reconcilers: [...reconcilers] };
-  session.outbox.push({ frame: { $case: 'welcome', value } });
-};
-
-/** Ends a session: this reconciler does not lead. */
-const redirect = (outbox: Outbox<SessionResponse>, lead: LeadPort | undefined): void => {
-  const leader = lead?.leader() ?? null;
-  const message = leader === null ? 'nobody is known to lead' : `${leader.name} leads`;
-  const value = { leader: leader?.address ?? '', message };
-  outbox.push({ frame: { $case: 'redirect', value } });
-  outbox.close();
-};
-
-const openFrame = (stream: string, ask: Buffer): SessionResponse => ({
-  frame: { $case: 'open', value: { stream, ask } },
-});

@@ -8,6 +8,8 @@ import { connect } from 'node:net';
 import { dirname } from 'node:path';
 import type { CompatServiceDefinition, Server, ServiceImplementation } from 'nice-grpc';
 import { createServer } from 'nice-grpc';
+import { capturing } from './door/capture.ts';
+import type { Connections } from './door/connections.ts';
 import { inOwnNamespace } from './namespace.ts';
 import type { TlsServer } from './tls.ts';
 import { TLS_SCHEME } from '../../schema/identity.ts';
@@ -29,8 +31,6 @@ const SERVER_OPTIONS = {
   'grpc.keepalive_timeout_ms': 5000,
 };
 
-/** Calls of one connection at once: a runner has one, and one for each log that it sends. */
-const STREAMS_AT_ONCE = 1000;
 /** A connection without a call is of nobody that works here. */
 const IDLE_MS = 60_000;
 
@@ -40,7 +40,7 @@ const IDLE_MS = 60_000;
  */
 export const listenTls = async (
   address: string,
-  tls: TlsServer,
+  { tls, connections }: { readonly tls: TlsServer; readonly connections: Connections },
   add: (server: Server) => void,
 ): Promise<Listening> => {
   const problem = linkAddressProblem(`${TLS_SCHEME}${address}`, { ownNamespace: false });
@@ -48,13 +48,12 @@ export const listenTls = async (
   const { interceptors, credentials } = tls;
   const server = createServer({
     ...SERVER_OPTIONS,
-    'grpc.max_concurrent_streams': STREAMS_AT_ONCE,
     'grpc.max_connection_idle_ms': IDLE_MS,
     // A list of functions among options that are numbers and texts: grpc-js takes it so.
     ...({ interceptors } as object),
   });
   add(server);
-  const port = await server.listen(address, credentials);
+  const port = await capturing(() => server.listen(address, credentials), connections.guard);
   return {
     address: address.replace(/:\d+$/, `:${port}`),
     stop: async () => {

@@ -10,11 +10,12 @@ import {
   status,
 } from '@grpc/grpc-js';
 import type { SecureServerOptions } from 'node:http2';
-import type { SecureContextOptions } from 'node:tls';
+import type { PeerCertificate, SecureContextOptions } from 'node:tls';
 import type { Metadata } from 'nice-grpc';
 import { reconcilerId } from '../../schema/identity.ts';
 import type { Authority } from './authority/authority.ts';
 import { SERVER_RENEWED_MS } from './authority/authority.ts';
+import { CALLS_AT_ONCE, HANDSHAKE_MS, HEADERS } from './door/limits.ts';
 
 /** Whose certificate a call came with, as its authority signed it. */
 export interface Peer {
@@ -67,7 +68,14 @@ export const createTlsServer = async (
   authority: Authority,
   { admit, failed }: { readonly admit: Admit; readonly failed: (error: unknown) => void },
 ): Promise<TlsServer> => {
-  const ask: SecureServerOptions = { requestCert: true, rejectUnauthorized: false, ...VERSION };
+  const ask: SecureServerOptions = {
+    requestCert: true,
+    rejectUnauthorized: false,
+    handshakeTimeout: HANDSHAKE_MS,
+    settings: { maxConcurrentStreams: CALLS_AT_ONCE },
+    maxHeaderListPairs: HEADERS,
+    ...VERSION,
+  };
   const credentials = new Credentials(ask, await contextOf(authority));
   const renew = async () => {
     try {
@@ -118,7 +126,7 @@ const screenBy =
         next({
           onReceiveMetadata: (metadata, go) => {
             metadata.remove(PEER);
-            const peer = bearerOf(call);
+            const peer = bearerOf(call.getAuthContext().sslPeerCertificate);
             if (peer !== null) metadata.set(PEER, JSON.stringify(peer));
             const [shown = ''] = metadata.get('authorization');
             const token = tokenOf(shown.toString());
@@ -129,9 +137,10 @@ const screenBy =
         }),
     });
 
-/** Only a certificate that our authority signed is there at all. */
-const bearerOf = (call: Pick<ServerInterceptingCall, 'getAuthContext'>): Peer | null => {
-  const certificate = call.getAuthContext().sslPeerCertificate;
+/** Of a connection whose certificate our authority signed: there is none otherwise. */
+export const bearerOf = (
+  certificate: Pick<PeerCertificate, 'subjectaltname' | 'valid_from' | 'valid_to'> | undefined,
+): Peer | null => {
   const id = /^URI:([^,]+)$/.exec(certificate?.subjectaltname ?? '')?.[1];
   if (certificate === undefined || id === undefined) return null;
   const { valid_from: from, valid_to: to } = certificate;

@@ -86,8 +86,9 @@ const nothingToDo = async (): Promise<void> => {
 
 /** Each is a stream of its own beside the link. */
 const streams = async (): Promise<void> => {
-  expect(await cluster.purser('logs', `${WEB}[0]`)).toContain('web serving');
-  const said = await cluster.purser('exec', `${WEB}[1]`, '--', '/bin/echo', 'inside');
+  expect(await cluster.purser('logs', `${WEB}[0]`)).toContain('serving');
+  const inside = ['--', '/bin/echo', 'inside'];
+  const said = await cluster.purser('exec', '--root', cluster.root, `${WEB}[1]`, ...inside);
   expect(said).toContain('inside');
 };
 

@@ -52,7 +52,8 @@ table ip ${table} {
  * elsewhere finds to that address. While a runner is started again nobody listens there, and the
  * kernel would tell each client so at once: that word is held back (`@th,240,16` is the port in the
  * datagram that it quotes), so that clients ask again in a moment and find the new one. A job that
- * publishes port 53 of the node does not get what is asked here.
+ * publishes port 53 of the node does not get what is asked here. What the node asks at that address
+ * itself comes from there too, and is not hidden behind another one.
  */
 export const dnsTableText = (names: NetworkNames, subnet: Subnet): string => {
   const { dnsTable, bridge } = names;
@@ -68,6 +69,10 @@ table ip ${dnsTable} {
   chain prerouting {
     type nat hook prerouting priority -101; policy accept;
     iifname "${bridge}" ip daddr ${gateway} meta l4proto { tcp, udp } th dport 53 dnat to ${gateway}
+  }
+  chain postrouting {
+    type nat hook postrouting priority 99; policy accept;
+    oifname "lo" ip saddr ${gateway} ip daddr ${gateway} snat to ${gateway}
   }
   chain patience {
     type filter hook output priority 0; policy accept;

@@ -136,7 +136,8 @@ export const openMembership = (file: string, epochMs: () => number): Membership 
         joined: state.joined.filter((one) => one !== node),
         expelled: expelledAt(state, node, epochMs()),
       }),
-    counts: (node, issuedMs) => joined.has(node) && issuedMs > (state.expelled[node] ?? -Infinity),
+    counts: (node, issuedMs) =>
+      joinedIn(state).has(node) && issuedMs > (state.expelled[node] ?? -Infinity),
     issueMs: (node) => Math.max(epochMs(), (state.expelled[node] ?? -Infinity) + SECOND_MS),
     list: () => state,
     adopt: (list) => {
