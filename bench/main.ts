@@ -12,6 +12,8 @@ import { parseArgs } from 'node:util';
 import { commitToContainer } from './figures/commit-to-container.ts';
 import { commitToPlan } from './figures/commit-to-plan.ts';
 import { containersPerSecond } from './figures/containers-per-second.ts';
+import { manyRunners } from './figures/many-runners.ts';
+import { nodeLost } from './figures/node-lost.ts';
 import { publishedPort } from './figures/published-port.ts';
 import { pull } from './figures/pull.ts';
 import { pullRequestPlan } from './figures/pull-request-plan.ts';
@@ -19,6 +21,7 @@ import { pushToCheck } from './figures/push-to-check.ts';
 import { reconcilerRestart } from './figures/reconciler-restart.ts';
 import { renderPlan } from './figures/render-plan.ts';
 import { requestsFailed } from './figures/requests-failed.ts';
+import { reportIngest } from './figures/report-ingest.ts';
 import { rollingUpdate } from './figures/rolling-update.ts';
 import { runnerAtRest } from './figures/runner-at-rest.ts';
 import { webhookToPlan } from './figures/webhook-to-plan.ts';
@@ -38,6 +41,9 @@ const FIGURES: readonly Figure[] = [
   renderPlan,
   webhookToPlan,
   pushToCheck,
+  manyRunners,
+  reportIngest,
+  nodeLost,
 ];
 
 /** How often it is looked whether the file of `--when` is there. */

@@ -7,7 +7,9 @@ import { hashOf } from './hash.ts';
 import { compareText } from './ids.ts';
 import type { HeardNode, LeftOut, UnchangedFact, UnchangedFacts } from './live.ts';
 import type { AllocationBody, AllocationReport, NodeOrders, NodeReport } from './orders.ts';
+import { isOlderReport, olderReport } from './older-report.ts';
 import type { Ms } from './spec.ts';
+import { aged } from './wire-ages.ts';
 
 /** Protocol number of Hello; ends with different numbers refuse each other. */
 export const LINK_PROTOCOL = 2;
@@ -182,28 +184,6 @@ const textChars = (changed: readonly WireAllocation[]): number => {
   return sum;
 };
 
-const add = (age: Ms | null, elapsed: Ms): Ms | null => (age === null ? null : age + elapsed);
-
-/** The same allocation, `elapsed` milliseconds later, with what it uses then. */
-export const aged = <A extends AllocationReport>(
-  allocation: A,
-  elapsed: Ms,
-  usage: AllocationReport['usage'] = allocation.usage,
-): A => ({
-  ...allocation,
-  usage,
-  acceptedForMs: allocation.acceptedForMs + elapsed,
-  firstStartedForMs: add(allocation.firstStartedForMs, elapsed),
-  runningForMs: add(allocation.runningForMs, elapsed),
-  healthyForMs: add(allocation.healthyForMs, elapsed),
-  firstHealthyForMs: add(allocation.firstHealthyForMs, elapsed),
-  deadForMs: add(allocation.deadForMs, elapsed),
-  failure: allocation.failure && {
-    ...allocation.failure,
-    ageMs: allocation.failure.ageMs + elapsed,
-  },
-});
-
 /**
  * The report that the sender meant, or what is wrong with the frame.
  * @param before the last report of this session, null at its start
@@ -218,6 +198,9 @@ export const applyReport = (
   | { readonly ok: false; readonly why: string } => {
   if (before === null && !frame.whole) {
     return { ok: false, why: 'the first report of a session is not whole' };
+  }
+  if (before !== null && isQuiet(frame)) {
+    return { ok: true, report: olderReport(before, elapsed, frame) };
   }
   const old = frame.whole || before === null ? [] : before.allocations;
   for (const [at, body] of frame.bodies.entries()) {
@@ -248,6 +231,10 @@ export const applyReport = (
   return { ok: true, report: { ...frame.head, allocations } };
 };
 
+/** Nothing happened to any copy since the frame before. */
+export const isQuiet = ({ whole, bodies, changed, removed }: ReportFrame): boolean =>
+  !whole && bodies.length === 0 && changed.length === 0 && removed.length === 0;
+
 /**
  * Which facts of the report that this frame brings are those of an earlier one: the receiver need
  * not look at them again.
@@ -259,6 +246,9 @@ export const unchangedFacts = (
 ): UnchangedFacts => {
   const unchanged = new Map<string, UnchangedFact>();
   if (before === null || frame.whole) return unchanged;
+  if (before.unchanged !== undefined && isQuiet(frame) && isOlderReport(before.report)) {
+    return before.unchanged;
+  }
   const news = new Set([...frame.removed, ...frame.changed.map(({ allocation }) => allocation)]);
   for (const report of before.report.allocations) {
     const { allocation } = report;

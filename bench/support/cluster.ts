@@ -37,6 +37,9 @@ export interface BenchCluster {
   readonly until: (holds: (state: StateAnswer) => boolean, limitMs?: number) => Promise<void>;
   /** Ends the reconciler (SIGKILL) and starts another; returns the instant of its start. */
   readonly restartReconciler: () => Promise<number>;
+  /** Ends the runner of the node at this place (SIGKILL); its containers run on. */
+  readonly killRunner: (place: number) => Promise<void>;
+  readonly startRunner: (place: number) => void;
   readonly close: () => Promise<void>;
 }
 
@@ -131,6 +134,8 @@ export const startCluster = async (options: ClusterOptions): Promise<BenchCluste
       fs.rmSync(controlSocket, { force: true });
       return children.startReconciler(insecure);
     },
+    killRunner: children.killRunner,
+    startRunner: (place) => children.startRunner(place, insecure),
     close: () => (closing ??= remove()),
   };
   // Ctrl-C and a time limit of the caller leave nothing behind.
@@ -240,15 +245,21 @@ const createPrograms = ({ root, nodes, program, repository }: Places) => {
   };
   const flags = (insecure: readonly string[]): readonly string[] =>
     insecure.length === 0 ? [] : ['--insecure-registry', ...insecure];
-  let runners: readonly ChildProcess[] = [];
+  const runners: ChildProcess[] = [];
+  const startRunner = (place: number, insecure: readonly string[]): void => {
+    const node = nodes[place];
+    if (node === undefined) throw new Error(`there is no node ${place}`);
+    const where = ['--node-root', node.root, '--address', node.address];
+    const words = ['node', '--name', node.name, ...where, ...flags(insecure)];
+    runners[place] = start('runner', words, node.netns);
+  };
   let reconciler: ChildProcess | null = null;
   return {
     pids: () => ({ reconciler: reconciler?.pid ?? 0, runner: runners[0]?.pid ?? 0 }),
+    startRunner,
+    killRunner: (place: number) => end(runners[place] ?? null, 'SIGKILL'),
     startRunners: (insecure: readonly string[]) => {
-      runners = nodes.map(({ name, root: nodeRoot, address, netns }) => {
-        const place = ['--node-root', nodeRoot, '--address', address];
-        return start('runner', ['node', '--name', name, ...place, ...flags(insecure)], netns);
-      });
+      for (const place of nodes.keys()) startRunner(place, insecure);
     },
     startReconciler: (insecure: readonly string[]): number => {
       const place = ['--root', root, '--socket', path.join(root, 'control.sock')];

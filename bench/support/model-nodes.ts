@@ -4,7 +4,8 @@
 // NodesPort. Not here: containers, the link (what it makes of a frame is the product's code).
 
 import type { NodesPort } from '../../reconciler/ports.ts';
-import { aged, ordersHash, unchangedFacts } from '../../schema/wire.ts';
+import { ordersHash, unchangedFacts } from '../../schema/wire.ts';
+import { aged } from '../../schema/wire-ages.ts';
 import type { HeardNode } from '../../schema/live.ts';
 import type { AllocationReport, NodeOrders, NodeReport } from '../../schema/orders.ts';
 

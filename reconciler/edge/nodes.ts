@@ -16,9 +16,9 @@ import { checkHello, checkReport } from '../../schema/check-report.ts';
 import {
   applyReport,
   HELD_ALLOCATIONS,
+  isQuiet,
   leftOutBy,
   LINK_PROTOCOL,
-  type ReportFrame,
   unchangedFacts,
 } from '../../schema/wire.ts';
 import { compareText } from '../../schema/ids.ts';
@@ -46,6 +46,8 @@ interface Entry {
   leftOut: readonly LeftOut[];
   /** The first report of the session has come. */
   heard: boolean;
+  /** Of the last report, what is not of its copies, as text. */
+  head: string;
 }
 
 /** Why a caller may not speak for this node; null when it may. */
@@ -85,9 +87,7 @@ export const createNodes = (options: NodesOptions): Nodes => {
   const entries = new Map<string, Entry>();
   const listeners = new Set<Listener>();
   let startedAt = options.clock.now();
-  const wake = (isNews: boolean) => {
-    for (const { wake: ring, quiet } of listeners) (isNews ? ring : quiet)();
-  };
+  const wake = wakeAll(listeners);
   const catalogues = createCatalogues();
   const shared = { options, entries, catalogues, wake };
   const streams = createStreams((node, stream, ask) => {
@@ -160,6 +160,10 @@ const endSessions = (entries: Map<string, Entry>, lead: LeadPort | undefined): v
     entry.session = null;
   }
   entries.clear();
+};
+
+const wakeAll = (listeners: ReadonlySet<Listener>) => (isNews: boolean) => {
+  for (const { wake, quiet } of listeners) (isNews ? wake : quiet)();
 };
 
 interface Reading {
@@ -281,7 +285,7 @@ const take = (
   const before = entry.heard ? entry.report : null;
   const applied = applyReport(before, now - entry.receivedAt, checked.frame);
   if (!applied.ok) return { refused: applied.why };
-  const { length } = applied.report.allocations;
+  const length = isQuiet(checked.frame) ? 0 : applied.report.allocations.length;
   if (length > HELD_ALLOCATIONS) {
     return { refused: `${length} allocations, more than ${HELD_ALLOCATIONS}` };
   }
@@ -292,15 +296,11 @@ const take = (
     before && { report: before, receivedAt, unchanged },
     checked.frame,
   );
-  Object.assign(entry, { report: applied.report, receivedAt: now, heard: true });
-  return { isNews: before === null || isNews(before, checked.frame) };
-};
-
-/** The same code wrote both heads, so their fields stand in one order. */
-const isNews = (before: NodeReport, { whole, head, changed, removed }: ReportFrame): boolean => {
-  if (whole || changed.length > 0 || removed.length > 0) return true;
-  const { allocations: _, ...known } = before;
-  return JSON.stringify(known) !== JSON.stringify(head);
+  // The same code writes all heads, so their fields stand in one order.
+  const head = JSON.stringify(checked.frame.head);
+  const isNews = !isQuiet(checked.frame) || head !== entry.head;
+  Object.assign(entry, { report: applied.report, receivedAt: now, heard: true, head });
+  return { isNews };
 };
 
 interface HelloFrame {
@@ -324,6 +324,7 @@ const newEntry = (node: string): Entry => ({
   sent: null,
   leftOut: [],
   heard: false,
+  head: '',
 });
 
 const heardNodes = (entries: ReadonlyMap<string, Entry>): readonly HeardNode[] =>

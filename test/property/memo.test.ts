@@ -11,7 +11,8 @@ import { plan, planWith } from '../../reconciler/plan/plan.ts';
 import type { DesiredState } from '../../schema/desired.ts';
 import { compareText } from '../../schema/ids.ts';
 import type { Heard } from '../../schema/live.ts';
-import { aged, unchangedFacts } from '../../schema/wire.ts';
+import { unchangedFacts } from '../../schema/wire.ts';
+import { aged } from '../../schema/wire-ages.ts';
 import { worlds, type World } from '../support/random-worlds.ts';
 
 const RUNS = 120;

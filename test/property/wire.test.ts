@@ -4,7 +4,8 @@
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import type { AllocationReport, NodeReport } from '../../schema/orders.ts';
-import { aged, applyReport, encodeReport, type SentReports } from '../../schema/wire.ts';
+import { applyReport, encodeReport, type SentReports } from '../../schema/wire.ts';
+import { aged } from '../../schema/wire-ages.ts';
 import { body } from '../support/bodies.ts';
 
 const age = fc.nat(100_000);

@@ -33,15 +33,13 @@ export interface ManyReconcilerAsk {
   readonly root: string;
   readonly cluster: string;
   readonly repository: string;
-  /** Flags of node besides the product's: a profile, say. */
-  readonly flags?: readonly string[];
 }
 
 const PROGRAM = path.resolve(import.meta.dirname, '../../dist/main.js');
 const START_MAX_MS = 60_000;
 
 export const startManyReconciler = async (ask: ManyReconcilerAsk): Promise<ManyReconciler> => {
-  const { root, cluster, repository, flags = [] } = ask;
+  const { root, cluster, repository } = ask;
   const log = path.join(root, 'reconciler.log');
   const socket = path.join(root, 'control.sock');
   let listen = `${ownLoopback()}:0`;
@@ -53,7 +51,7 @@ export const startManyReconciler = async (ask: ManyReconcilerAsk): Promise<ManyR
     fs.rmSync(socket, { force: true });
     const file = fs.openSync(log, 'a');
     const at = performance.timeOrigin + performance.now();
-    const args = [...RECONCILER_NODE_FLAGS, ...flags, PROGRAM, ...words, '--end-with-stdin'];
+    const args = [...RECONCILER_NODE_FLAGS, PROGRAM, ...words, '--end-with-stdin'];
     child = spawn(process.execPath, args, { stdio: ['pipe', file, file] });
     fs.closeSync(file);
     if (child.pid !== undefined) prefer(child.pid, RECONCILER_PRIORITY);

@@ -81,14 +81,11 @@ const EMPTY: State = { version: 0, tokens: [], joined: [], expelled: {} };
 
 export const openMembership = (file: string, epochMs: () => number): Membership => {
   let state = read(file);
-  // Asked at every report of every node.
-  let joined = new Set(state.joined);
   const listeners = new Set<() => void>();
   const write = (next: State) => {
     fs.mkdirSync(path.dirname(file), { recursive: true, mode: 0o700 });
     writeFileAtomic.sync(file, `${JSON.stringify(next, null, 2)}\n`, { mode: 0o600 });
     state = next;
-    joined = new Set(next.joined);
     for (const listener of listeners) listener();
   };
   const save = (next: Omit<State, 'version'>) => write({ ...next, version: state.version + 1 });
@@ -139,7 +136,8 @@ export const openMembership = (file: string, epochMs: () => number): Membership 
         joined: state.joined.filter((one) => one !== node),
         expelled: expelledAt(state, node, epochMs()),
       }),
-    counts: (node, issuedMs) => joined.has(node) && issuedMs > (state.expelled[node] ?? -Infinity),
+    counts: (node, issuedMs) =>
+      joinedIn(state).has(node) && issuedMs > (state.expelled[node] ?? -Infinity),
     issueMs: (node) => Math.max(epochMs(), (state.expelled[node] ?? -Infinity) + SECOND_MS),
     list: () => state,
     adopt: (list) => void (list.version > state.version && write(merged(list, state))),
@@ -161,6 +159,17 @@ const merged = (list: MemberList, { expelled: ours }: State): State => {
   const { version, tokens, joined } = list;
   return { version, tokens, joined, expelled };
 };
+
+/** Asked at every report of every node: looked up, not searched for. */
+const joinedIn = (state: State): ReadonlySet<string> => {
+  const known = joinedSets.get(state);
+  if (known !== undefined) return known;
+  const made = new Set(state.joined);
+  joinedSets.set(state, made);
+  return made;
+};
+
+const joinedSets = new WeakMap<State, ReadonlySet<string>>();
 
 const checkIn = ({ tokens }: State, token: Token, nowMs: number): Checked => {
   const kept = tokens.find(({ id }) => id === token.id);

@@ -13,13 +13,13 @@ import type { HeardNode } from '../../../schema/live.ts';
 import type { NodeOrders, NodeReport } from '../../../schema/orders.ts';
 import type { Ms } from '../../../schema/spec.ts';
 import {
-  aged,
   applyReport,
   encodeReport,
   leftOutBy,
   type SentReports,
   unchangedFacts,
 } from '../../../schema/wire.ts';
+import { aged } from '../../../schema/wire-ages.ts';
 import type { Process } from '../process.ts';
 import type { Random, SimTime } from '../time.ts';
 
