@@ -46,8 +46,6 @@ export interface LoopbackAddress {
   readonly port: number;
 }
 
-export const NO_DISCOVERY: DiscoverySettings = { dns: null, files: [] };
-
 export interface Discovery {
   /** A catalogue came. */
   readonly heard: (catalogue: Catalogue) => void;
