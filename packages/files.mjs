@@ -35,13 +35,13 @@ export const buildPrograms = (folder) => {
 export const buildFiles = async (folder) => {
   const dist = path.join(folder, 'dist');
   rmSync(dist, { recursive: true, force: true });
-  const commands = build({
+  const commands = await build({
     ...small,
     outdir: dist,
     splitting: true,
     entryPoints: { main: 'cli/main.ts', 'pull-worker': 'reconciler/pull-worker.ts' },
   });
-  const made = await Promise.all([...(await buildPrograms(folder)), commands]);
+  const made = [...(await buildPrograms(folder)), commands];
   return licences(made.flatMap(({ metafile }) => Object.keys(metafile.inputs)));
 };
 
