@@ -27,6 +27,7 @@ import { type Catalogues, createCatalogues } from './catalogues.ts';
 import { openFrame, orderFrames, redirect, welcome, type Welcomed } from './frames.ts';
 import type { Outbox } from './outbox.ts';
 import { createOutbox } from './outbox.ts';
+import { parseJson } from './json-values.ts';
 import type { Streams } from './streams.ts';
 import { createStreams } from './streams.ts';
 
@@ -132,10 +133,7 @@ export const createNodes = (options: NodesOptions): Nodes => {
       },
       publish: (catalogue, mayTell) => {
         catalogues.publish(catalogue);
-        // Also where it is the same: one that might not be told before may be now.
-        for (const { node, session, heard } of entries.values()) {
-          if (session !== null && heard && mayTell(node)) session.offer();
-        }
+        offer(entries, mayTell);
       },
       watch: (ring, quiet = ring) => {
         const listener = { wake: ring, quiet };
@@ -155,6 +153,13 @@ const endSessions = (entries: Map<string, Entry>, lead: LeadPort | undefined): v
     entry.session = null;
   }
   entries.clear();
+};
+
+/** Also where it is the same one: who might not be told before may be now. */
+const offer = (entries: ReadonlyMap<string, Entry>, mayTell: (node: string) => boolean): void => {
+  for (const { node, session, heard } of entries.values()) {
+    if (session !== null && heard && mayTell(node)) session.offer();
+  }
 };
 
 interface Reading {
@@ -296,15 +301,6 @@ const isNews = (before: NodeReport, { whole, head, changed, removed }: ReportFra
   if (whole || changed.length > 0 || removed.length > 0) return true;
   const { allocations: _, ...known } = before;
   return JSON.stringify(known) !== JSON.stringify(head);
-};
-
-/** undefined when it is no JSON: then the check says so. */
-const parseJson = (bytes: Uint8Array): unknown => {
-  try {
-    return JSON.parse(Buffer.from(bytes).toString('utf8'));
-  } catch {
-    return undefined;
-  }
 };
 
 interface HelloFrame {
