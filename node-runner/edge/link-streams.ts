@@ -49,7 +49,7 @@ export const openStream = async (
 /**
  * Serves the ask over a stream of its own. Never throws: what goes wrong is told in the end frame.
  */
-export const attachStream = async (options: AttachOptions): Promise<void> => {
+const attachStream = async (options: AttachOptions): Promise<void> => {
   const { client, stream, log, signal } = options;
   let served: ServedStream | null = null;
   try {

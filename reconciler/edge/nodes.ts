@@ -27,6 +27,7 @@ import { type Catalogues, createCatalogues } from './catalogues.ts';
 import { openFrame, orderFrames, redirect, welcome, type Welcomed } from './frames.ts';
 import type { Outbox } from './outbox.ts';
 import { createOutbox } from './outbox.ts';
+import { parseJson } from './json-values.ts';
 import type { Streams } from './streams.ts';
 import { createStreams } from './streams.ts';
 
@@ -136,12 +137,13 @@ export const createNodes = (options: NodesOptions): Nodes => {
       },
       publish: (catalogue, mayTell) => {
         catalogues.publish(catalogue);
-        // Also where it is the same: one that might not be told before may be now.
-        for (const { node, session, heard } of entries.values()) {
-          if (session !== null && heard && mayTell(node)) session.offer();
-        }
+        offer(entries, mayTell);
       },
-      watch: (ring, quiet = ring) => listening(listeners, { wake: ring, quiet }),
+      watch: (ring, quiet = ring) => {
+        const listener = { wake: ring, quiet };
+        listeners.add(listener);
+        return () => listeners.delete(listener);
+      },
     },
     service: serviceFor(() => () => null),
     serviceFor,
@@ -149,9 +151,11 @@ export const createNodes = (options: NodesOptions): Nodes => {
   };
 };
 
-const listening = (listeners: Set<Listener>, listener: Listener): (() => void) => {
-  listeners.add(listener);
-  return () => listeners.delete(listener);
+/** Also where it is the same one: who might not be told before may be now. */
+const offer = (entries: ReadonlyMap<string, Entry>, mayTell: (node: string) => boolean): void => {
+  for (const { node, session, heard } of entries.values()) {
+    if (session !== null && heard && mayTell(node)) session.offer();
+  }
 };
 
 interface Reading {
@@ -293,15 +297,6 @@ const isNews = (before: NodeReport, { whole, head, changed, removed }: ReportFra
   if (whole || changed.length > 0 || removed.length > 0) return true;
   const { allocations: _, ...known } = before;
   return JSON.stringify(known) !== JSON.stringify(head);
-};
-
-/** undefined when it is no JSON: then the check says so. */
-const parseJson = (bytes: Uint8Array): unknown => {
-  try {
-    return JSON.parse(Buffer.from(bytes).toString('utf8'));
-  } catch {
-    return undefined;
-  }
 };
 
 interface HelloFrame {

@@ -2,13 +2,16 @@
 // other addresses of the loopback. In: whoever means no good. Out: they are cut off with a line in
 // the log, and while they go on a runner is heard and takes its orders.
 
+import fs from 'node:fs';
 import type http2 from 'node:http2';
+import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import type { Identity } from '../../node-runner/edge/identity.ts';
+import { type Identity, joiningKey, writeIdentity } from '../../node-runner/edge/identity.ts';
 import type { LinkPort } from '../../node-runner/ports.ts';
 import * as limits from '../../reconciler/edge/door/limits.ts';
 import { SessionRequest } from '../../schema/generated/purser/link/v1/link.ts';
+import { parseToken } from '../../schema/identity.ts';
 import { encodeReport, LINK_PROTOCOL } from '../../schema/wire.ts';
 import {
   begin,
@@ -243,4 +246,36 @@ test('TLS that is begun anew and anew is not there', async () => {
   expect(socket.getProtocol()).toBe('TLSv1.3');
   expect(socket.renegotiate({}, () => undefined)).toBeFalsy();
   socket.destroy();
+});
+
+test('no key and no list of tokens is open to others, whatever the umask; no log tells a secret', async () => {
+  const umask = process.umask(0);
+  const open = await openDoorWorld();
+  try {
+    const text = await open.token({ kind: 'admin' });
+    const identity = await open.join('n1');
+    writeIdentity(path.join(open.folder, 'n1'), identity);
+    const joining = joiningKey(path.join(open.folder, 'n2'));
+    const session = open.dial('127.0.0.1');
+    const call = begin(session, '/no/Such', { authorization: `Bearer ${text}` });
+    await until(async () => answered(call));
+    const secrets = [parseToken(text)?.secret ?? text, 'PRIVATE KEY'];
+    const files = fs
+      .readdirSync(open.folder, { recursive: true, encoding: 'utf8' })
+      .map((name) => path.join(open.folder, name))
+      .filter((file) => fs.statSync(file).isFile());
+    const kept = files.filter((file) => /PRIVATE KEY|"hash"/.test(fs.readFileSync(file, 'utf8')));
+    expect(kept).toHaveLength(4);
+    for (const file of kept) {
+      expect(fs.statSync(file).mode & 0o077, file).toBe(0);
+      expect(fs.statSync(path.dirname(file)).mode & 0o077, file).toBe(0);
+    }
+    for (const file of files) expect(fs.readFileSync(file, 'utf8')).not.toContain(secrets[0]);
+    for (const line of [...open.said, ...world.said]) {
+      for (const secret of [...secrets, joining]) expect(line).not.toContain(secret);
+    }
+  } finally {
+    process.umask(umask);
+    await open.close();
+  }
 });

@@ -154,6 +154,8 @@ const schedule = (context: Context, kind: FaultKind, window: Window): void => {
         );
       }
       return undefined;
+    case 'git-slow':
+      return repo({ slowMs: random.between(1_000, 9_000) }, { slowMs: 0 });
     case 'leader-suspended':
       return begin(() => world.leader().suspend(pause(random, random.between(500, 60_000))));
     case 'leader-suspended-at-call': {

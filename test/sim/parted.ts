@@ -27,6 +27,7 @@ export const PARTED_KINDS = [
   'leader-cut-from-etcd',
   'etcd-down',
   'etcd-slow',
+  'git-slow',
 ] as const;
 
 export type PartedKind = (typeof PARTED_KINDS)[number];

@@ -4,14 +4,15 @@
 // Not here: what goes wrong (faults.ts), what must hold (check.ts, settle.ts), the programs
 // (programs.ts).
 
-import type { LogPort } from '../../reconciler/ports.ts';
+import { createLeading } from '../../reconciler/leading.ts';
+import type { LeadPort, LogPort } from '../../reconciler/ports.ts';
 import type { View } from '../../reconciler/cycle.ts';
 import type { NodeOrders, NodeReport } from '../../schema/orders.ts';
 import type { Ms } from '../../schema/spec.ts';
 import { createChecker, type Checker } from './check.ts';
 import { createReconcilerClock } from './fake/clock.ts';
 import { createForge, type SimForge } from './fake/forge.ts';
-import { createEtcd, type Etcd } from './fake/lease.ts';
+import { createEtcd, LEASE_MS, type Etcd } from './fake/lease.ts';
 import { createLinks, type Links } from './fake/link.ts';
 import { createMachine } from './fake/machine.ts';
 import {
@@ -28,7 +29,6 @@ import { createRegistry, type Registry } from './fake/registry.ts';
 import { createRuntime } from './fake/runtime.ts';
 import { createMachineWatchdog, type MachineWatchdog } from './fake/watchdog.ts';
 import { createHuman, EPOCH_MS, type Human, type Intent } from './human.ts';
-import { campaign, type Lead } from './leading.ts';
 import { createProcess, type Process, type Suspension, type WhichCall } from './process.ts';
 import { startReconciler, startRunner } from './programs.ts';
 import type { SimTime } from './time.ts';
@@ -292,7 +292,7 @@ interface Beginning {
   readonly process: Process;
   readonly clock: ReturnType<typeof createReconcilerClock>;
   readonly seen: (view: View) => void;
-  readonly lead?: Lead;
+  readonly lead?: LeadPort;
 }
 
 const superviseReconciler = (
@@ -305,17 +305,24 @@ const superviseReconciler = (
     const clock = createReconcilerClock(time, process);
     if (!isOneOfSeveral) return begin({ process, clock, seen });
     const lease = etcd.lease(process, name);
-    void campaign({
-      process,
+    const me = { name, address: name };
+    const others = () => [];
+    const leading = createLeading({
       lease,
+      me,
+      leaseMs: LEASE_MS,
       clock,
-      begin: (lead) => begin({ process, clock, seen, lead }),
+      log: log(parts, name),
+      others,
     });
+    begin({ process, clock, seen, lead: leading });
+    void leading.run(new AbortController().signal);
   };
   const begin = ({ process, clock, seen, lead }: Beginning): void => {
     const ports = {
       source: human.repo.port(process),
       nodes: links.reconciler(process, clock.now, lead),
+      ...(lead === undefined ? {} : { lead }),
       registry: registry.port(process),
       clock: {
         ...clock,

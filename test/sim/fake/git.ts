@@ -4,6 +4,7 @@
 // told to.
 // Not here: what people commit (human.ts), what commits mean (reconciler/desired).
 
+import type { Ms } from '../../../schema/spec.ts';
 import { sha256 } from '../../../schema/hash.ts';
 import { compareText } from '../../../schema/ids.ts';
 import type { LedgerRecord } from '../../../schema/ledger.ts';
@@ -30,6 +31,8 @@ export interface RepoFaults {
   fetch: number;
   ledger: number;
   push: number;
+  /** What a fetch takes beside what it always takes: plans come so much later. */
+  slowMs: Ms;
   /** Share of pushes that arrive although the pusher is told that they failed. */
   pushedYetFailed: number;
   /** Runs just before a machine's push arrives: a person who pushes first. */
@@ -100,7 +103,14 @@ export const createRepo = ({ time, first, local }: RepoOptions): Repo => {
   const machineListeners: ((commit: RepoCommit) => void)[] = [];
   const recordListeners: ((record: LedgerRecord) => void)[] = [];
   const random = time.random.fork('repo');
-  const faults: RepoFaults = { fetch: 0, ledger: 0, push: 0, pushedYetFailed: 0, beforePush: null };
+  const faults: RepoFaults = {
+    fetch: 0,
+    ledger: 0,
+    push: 0,
+    slowMs: 0,
+    pushedYetFailed: 0,
+    beforePush: null,
+  };
 
   let asksForSignatures = false;
   let kept: readonly LedgerRecord[] = [];
@@ -190,7 +200,7 @@ export const createRepo = ({ time, first, local }: RepoOptions): Repo => {
     };
     return {
       read: async () => {
-        const seen = await process.call('fetch', random.between(20, 600), () => {
+        const seen = await process.call('fetch', random.between(20, 600) + faults.slowMs, () => {
           if (random.chance(faults.fetch))
             throw edgeFailure('retry', 'The remote cannot be reached.');
           return { head: head().info.oid, ledger: snapshot() };

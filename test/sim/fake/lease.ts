@@ -1,27 +1,12 @@
 // The lease that several reconcilers lead by, in an etcd that may be slow, away, or cut off from
 // some of them.
 // In: virtual time. Out: the lease as each process sees it. Its revision rises with each holder, and
-// it ends by etcd's own clock. Not here: who leads by it and until when (leading.ts).
+// it ends by etcd's own clock. Not here: who leads by it, and until when (reconciler/leading.ts).
 
+import type { Holder, LeasePort } from '../../../reconciler/ports.ts';
 import type { Ms } from '../../../schema/spec.ts';
 import type { Process } from '../process.ts';
 import type { SimTime } from '../time.ts';
-
-export interface Holder {
-  readonly name: string;
-  /** The revision at which it was taken: higher than that of whoever held it before. */
-  readonly term: number;
-  readonly mine: boolean;
-}
-
-/** All of them reject while etcd cannot be reached; what was asked may be done nevertheless. */
-export interface SimLease {
-  readonly holder: () => Promise<Holder | null>;
-  /** Takes it where nobody has it; who holds it then. */
-  readonly acquire: () => Promise<Holder>;
-  /** False: it has ended, or was never ours. */
-  readonly keep: () => Promise<boolean>;
-}
 
 export interface Etcd {
   readonly faults: {
@@ -32,7 +17,7 @@ export interface Etcd {
     lost: number;
     slowMs: Ms;
   };
-  readonly lease: (process: Process, name: string) => SimLease;
+  readonly lease: (process: Process, name: string) => LeasePort;
   /** Who holds it, or held it last. */
   readonly leader: () => string | null;
 }
@@ -56,10 +41,11 @@ export const createEtcd = (time: SimTime): Etcd => {
   const now = (): Held | null => (held !== null && time.now() < held.endsAt ? held : null);
   const answer = (process: Process, { name, term, process: whose }: Held): Holder => ({
     name,
+    address: name,
     term,
     mine: whose === process,
   });
-  const lease = (process: Process, name: string): SimLease => {
+  const lease = (process: Process, name: string): LeasePort => {
     const ask = <T>(label: string, effect: () => T): Promise<T> =>
       process.call(`lease ${label}`, random.between(2, faults.slowMs), () => {
         if (faults.down || faults.cutOff.has(name)) throw new Error('etcd does not answer.');
@@ -90,6 +76,11 @@ export const createEtcd = (time: SimTime): Etcd => {
           holder.endsAt = time.now() + LEASE_MS;
           return true;
         }),
+      release: () =>
+        ask('release', () => {
+          if (now()?.process === process) held = null;
+        }),
+      close: () => undefined,
     };
   };
   return { faults, lease, leader: () => held?.name ?? null };

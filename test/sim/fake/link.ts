@@ -7,7 +7,7 @@
 // a stream does. Not here: what is in reports and orders, who obeys them (node-runner/accept).
 
 import type { LinkPort } from '../../../node-runner/ports.ts';
-import type { NodesPort } from '../../../reconciler/ports.ts';
+import type { LeadPort, NodesPort } from '../../../reconciler/ports.ts';
 import { compareText } from '../../../schema/ids.ts';
 import type { HeardNode } from '../../../schema/live.ts';
 import type { NodeOrders, NodeReport } from '../../../schema/orders.ts';
@@ -20,7 +20,6 @@ import {
   type SentReports,
   unchangedFacts,
 } from '../../../schema/wire.ts';
-import type { Lead } from '../leading.ts';
 import type { Process } from '../process.ts';
 import type { Random, SimTime } from '../time.ts';
 
@@ -49,7 +48,8 @@ interface Endpoint {
   readonly nodes: Map<string, Heard>;
   readonly wakes: Set<() => void>;
   /** null: it is alone, or nobody told it that it is not. */
-  readonly lead: Lead | null;
+  readonly lead: LeadPort | null;
+  startedAt: Ms;
 }
 
 const leads = ({ lead }: Endpoint): boolean => lead === null || lead.term() !== null;
@@ -108,7 +108,7 @@ export interface Links {
     self: { readonly node: string; readonly now: () => Ms },
   ) => LinkPort;
   /** `lead`: of one of several that lead by a lease. */
-  readonly reconciler: (process: Process, now: () => Ms, lead?: Lead) => NodesPort;
+  readonly reconciler: (process: Process, now: () => Ms, lead?: LeadPort) => NodesPort;
   /** The reconciler that the node talks to, and since when; null while cut off. */
   readonly session: (node: string) => { readonly with: string; readonly since: Ms } | null;
   /** Time of the last report of the node that a living reconciler took in. */
@@ -163,7 +163,8 @@ export const createLinks = (time: SimTime, watch: LinkWatch, soon = false): Link
     };
     if (!process.alive() || runner.session !== null) return;
     const again = DIAL_EVERY_MS + random.between(0, 500);
-    const living = endpoints.filter((endpoint) => endpoint.process.alive());
+    // One that does not lead says who does.
+    const living = endpoints.filter((each) => each.process.alive() && leads(each));
     const { upBlocked, downBlocked, refused } = faultsOf(node);
     const endpoint = living[random.between(0, Math.max(0, living.length - 1))];
     const answers = endpoint !== undefined && !endpoint.process.suspended() && follows(endpoint);
@@ -210,8 +211,16 @@ export const createLinks = (time: SimTime, watch: LinkWatch, soon = false): Link
     },
     reconciler: (process, now, lead) => {
       const nodes = new Map<string, Heard>();
-      const endpoint: Endpoint = { process, now, nodes, wakes: new Set(), lead: lead ?? null };
+      const rest = { nodes, wakes: new Set<() => void>(), lead: lead ?? null, startedAt: now() };
+      const endpoint: Endpoint = { process, now, ...rest };
       endpoints.push(endpoint);
+      // As edge/nodes.ts: a new leader has heard nothing, one that leads no more lets them go.
+      lead?.watch(() => {
+        endpoint.startedAt = now();
+        for (const { session } of nodes.values()) if (session !== null) drop(session);
+        nodes.clear();
+        wakeAll(endpoint.wakes);
+      });
       process.onSuspend(() => {
         for (const { session } of endpoint.nodes.values()) silentEnd(net, session);
       });
@@ -455,10 +464,9 @@ const takeIn = (net: Net, session: Session, frame: Parameters<typeof applyReport
 };
 
 const nodesPort = (net: Net, endpoint: Endpoint): NodesPort => {
-  const startedAt = endpoint.now();
   return {
     heard: () => ({
-      startedAt: leads(endpoint) ? startedAt : endpoint.now(),
+      startedAt: leads(endpoint) ? endpoint.startedAt : endpoint.now(),
       nodes: !leads(endpoint)
         ? []
         : [...endpoint.nodes.values()]
