@@ -42,8 +42,8 @@ export interface Differing<Value> {
 }
 
 /**
- * What may stand in one of two lists alone, in their order, compared by identity: what is known to be
- * replaced, or all that lies between the ends that both lists have in common.
+ * What may stand in one of two lists alone, in their order, compared by identity: what is known to
+ * be replaced, or all that lies between the ends that both lists have in common.
  */
 export const differingIn = <Value>(
   before: readonly Value[],
@@ -51,7 +51,8 @@ export const differingIn = <Value>(
 ): Differing<Value> => {
   const places = replacedIn(before, now);
   if (places !== null) {
-    const at = (list: readonly Value[]) => places.flatMap((place) => list.slice(place, place + 1));
+    const at = (list: readonly Value[]): readonly Value[] =>
+      places.flatMap((place) => list.slice(place, place + 1));
     return { old: at(before), news: at(now) };
   }
   const shorter = Math.min(before.length, now.length);
