@@ -17,12 +17,13 @@ import { maxTotalOf, minHealthyOf, type JobDraft } from './drafts.ts';
 import { inForce, resolvedDraft } from './human.ts';
 import { staleness } from './fresh.ts';
 import { allocationOf, idOf, tagOf, type Copy, type SimNode, type Truth } from './truth.ts';
-import type { CheckOptions, Context } from './check-context.ts';
+import { seenBy, type CheckOptions, type Context } from './check-context.ts';
 import { checkCountCommit, checkScaleDown } from './check-counts.ts';
 import { checkIntroduced } from './check-deployments.ts';
 import { createLifecycleCheck, type LifecycleCheck } from './check-lifecycle.ts';
 import { checkFailed, checkRevert, checkStops } from './check-orders.ts';
 import { checkFollowed, checkOrdered, checkOwnCounts } from './check-policies.ts';
+import { createServicesCheck } from './check-services.ts';
 
 export interface Violation {
   readonly at: Ms;
@@ -37,6 +38,11 @@ export interface Checker {
   readonly tasks: LifecycleCheck['seen'];
   readonly started: (machine: Machine, container: SimContainer) => void;
   readonly ended: (machine: Machine, container: SimContainer) => void;
+  /** Reconcilers that lead by a lease: one at most. */
+  readonly leading: (names: readonly string[]) => void;
+  readonly signalled: (machine: Machine, container: SimContainer) => void;
+  /** Looks at what runners are told of services. */
+  readonly services: () => void;
   readonly accepted: (node: string, before: NodeOrders | null, orders: NodeOrders) => void;
   readonly ordered: (orders: NodeOrders) => void;
   readonly recorded: (record: LedgerRecord) => void;
@@ -54,8 +60,6 @@ export interface Checker {
 const EXCUSED_MS: Ms = 60_000;
 /** Orders made from what was meant then may still arrive. */
 const STALE_INTENT_MS: Ms = 120_000;
-/** A node counts as reachable when its reports came without a gap for so long. */
-const REACHABLE_MS: Ms = 30_000;
 /**
  * Restarts of one slot without new input: at most so many in that time (restart delay 3 s,
  * reschedule 5 s and up).
@@ -89,6 +93,7 @@ export const createChecker = (options: CheckOptions): Checker => {
   const past = { disturbances, starts, reverted, followed: new Map<string, string>() };
   const tasks = createLifecycleCheck(truth, fail);
   const context: Context = { ...options, ...seen, ...past, fail };
+  const services = createServicesCheck(context);
   return {
     violations,
     fail,
@@ -111,6 +116,14 @@ export const createChecker = (options: CheckOptions): Checker => {
       if (copy !== null && isMain(copy, container))
         checkBudget(context, copy, wasWell(truth, container));
     },
+    leading: (names) => {
+      if (names.length > 1) fail('leaders', `${names.join(' and ')} lead at once`);
+    },
+    signalled: (machine, container) => {
+      const copy = copyOf(truth, machine, container);
+      if (copy !== null && isMain(copy, container)) services.signalled(copy);
+    },
+    services: services.look,
     accepted: (node, before, orders) => checkGenerations(context, { node, before, orders }),
     ordered: (orders) => {
       checkOrdered(context, orders);
@@ -173,15 +186,6 @@ const checkCapacity = ({ truth, fail }: Context, node: SimNode): void => {
   const memoryBytes = here.reduce((sum, { body }) => sum + body.spec.ask.memoryBytes, 0);
   if (cpuMilli <= node.cpuMilli && memoryBytes <= node.memoryBytes) return;
   fail('capacity', `${node.name} runs ${here.length} copies: ${cpuMilli}m, ${memoryBytes} bytes`);
-};
-
-/** The reconciler that has seen the node without a gap for long enough; null: none has. */
-const seenBy = ({ truth, links, disturbances }: Context, node: string): string | null => {
-  const now = truth.time.now();
-  const calm = now - (disturbances.get(node) ?? Number.NEGATIVE_INFINITY) > REACHABLE_MS;
-  const session = links.session(node);
-  if (!calm || session === null || now - session.since < REACHABLE_MS) return null;
-  return now - links.heardAt(node) < REACHABLE_MS ? session.with : null;
 };
 
 /** 5.1: no more copies than count, surge and canaries, as far as one reconciler can see. */

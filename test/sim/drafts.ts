@@ -38,6 +38,8 @@ export interface JobDraft {
   /** The port on the host; null: any. */
   readonly hostPort: number | null;
   readonly shutdownDelayMs: number;
+  /** It is found under its own name (rules 16). */
+  readonly isService: boolean;
   /** Tasks of all kinds beside the main one (rules 15); null: none. */
   readonly helpers: Helpers | null;
 }
@@ -97,6 +99,7 @@ export const jobFile = (draft: JobDraft, reference: string): string => {
       : `ports: { http: { port: 8080, host: ${draft.hostPort} } }`,
     ...(isOne ? [check, memory, 'kill_timeout: 4s'] : []),
     ...(draft.shutdownDelayMs === 0 ? [] : [`shutdown_delay: ${draft.shutdownDelayMs}ms`]),
+    ...(draft.isService ? [`services: [{ name: ${serviceOf(draft)}, port: http }]`] : []),
     ...(draft.stopped ? ['stopped: true'] : []),
     ...(draft.singleton ? ['singleton: true', `stop_after: ${draft.stopAfterMs}ms`] : []),
     ...(isOne ? volumes : []),
@@ -112,6 +115,8 @@ export const jobFile = (draft: JobDraft, reference: string): string => {
     '',
   ].join('\n');
 };
+
+const serviceOf = ({ id }: JobDraft): string => id.split('/')[1] ?? id;
 
 const countText = ({ count, bounds }: JobDraft): string =>
   bounds === null ? String(count) : `{ min: ${bounds.min}, max: ${bounds.max} }`;

@@ -47,8 +47,10 @@ export interface Scenario {
   readonly first: Intent;
   /** The repository is on the reconciler's own disk. */
   readonly local: boolean;
-  /** Streams are opened again at once, as real ones are. */
+  /** Streams are opened again at once, as real ones are; reconcilers' clocks differ. */
   readonly parted: boolean;
+  /** Jobs have services, and runners are told of them. */
+  readonly served: boolean;
 }
 
 export interface World {
@@ -106,12 +108,15 @@ export const createWorld = (time: SimTime, scenario: Scenario): World => {
       checker.ordered(orders);
     },
     heard: (report: NodeReport) => rememberReport(truth, report),
+    leading: (names: readonly string[]) => checker.leading(names),
   };
-  const links = createLinks(time, seen, scenario.parted);
+  const { parted: soon, served } = scenario;
+  const links = createLinks(time, seen, { soon, served });
   for (const size of scenario.nodes) {
     const watch = {
       started: (...seen: Parameters<Checker['started']>) => checker.started(...seen),
       ended: (...seen: Parameters<Checker['ended']>) => checker.ended(...seen),
+      signalled: (...seen: Parameters<Checker['signalled']>) => checker.signalled(...seen),
     };
     const machine = createMachine({ time, name: size.name, registry, watch });
     nodes.set(size.name, { ...size, machine, disk: createDisk() });
@@ -123,6 +128,7 @@ export const createWorld = (time: SimTime, scenario: Scenario): World => {
   const checker = createChecker({ truth, human, links });
   human.repo.onMachineCommit(checker.machineCommit);
   human.repo.onRecord(checker.recorded);
+  if (scenario.served) lookAtServices(time, checker);
   const calendar = { offsetMs: 0 };
   const parts: Parts = {
     calendar,
@@ -183,6 +189,17 @@ export const createWorld = (time: SimTime, scenario: Scenario): World => {
     approve: () => approve(parts, leader().latest()),
     jumpClock: (node, ms) => disturb(checker, node, () => clocks.get(node)?.jump(ms)),
   };
+};
+
+/** What is listed is looked at so often. */
+const LOOK_AT_SERVICES_MS: Ms = 2_000;
+
+const lookAtServices = (time: SimTime, checker: Checker): void => {
+  const look = (): void => {
+    checker.services();
+    time.after(LOOK_AT_SERVICES_MS, 'services are looked at', look);
+  };
+  time.after(LOOK_AT_SERVICES_MS, 'services are looked at', look);
 };
 
 interface Parts {
@@ -295,6 +312,10 @@ interface Beginning {
   readonly lead?: LeadPort;
 }
 
+/** Half a percent too fast or too slow at most, as of nodes. */
+const rateOf = (time: SimTime, name: string): number =>
+  1 + (time.random.fork(`clock of ${name}`).unit() - 0.5) / 100;
+
 const superviseReconciler = (
   parts: Parts,
   name: string,
@@ -302,7 +323,7 @@ const superviseReconciler = (
 ): Supervised<View> => {
   const { time, human, links, registry, checker, etcd } = parts;
   const start = (process: Process, seen: (view: View) => void): void => {
-    const clock = createReconcilerClock(time, process);
+    const clock = createReconcilerClock(time, process, isOneOfSeveral ? rateOf(time, name) : 1);
     if (!isOneOfSeveral) return begin({ process, clock, seen });
     const lease = etcd.lease(process, name);
     const me = { name, address: name };
@@ -362,7 +383,7 @@ const superviseRunner = (parts: Parts, name: string): Supervised<never> => {
       clock: createRunnerClock(nodeParts),
       log: log(parts, name),
     };
-    startRunner({ ports, watchdog: watchdog.port(process) }, node);
+    startRunner({ ports, watchdogs: watchdog.port(process) }, node);
   };
   return supervise({ time, name: `runner ${name}`, start });
 };

@@ -73,6 +73,8 @@ export interface Machine {
 export interface MachineWatch {
   readonly started: (machine: Machine, container: SimContainer) => void;
   readonly ended: (machine: Machine, container: SimContainer) => void;
+  /** A task that runs is about to get a signal. */
+  readonly signalled: (machine: Machine, container: SimContainer) => void;
 }
 
 export interface MachineOptions {
@@ -187,6 +189,7 @@ export const createMachine = ({ time, name, registry, watch }: MachineOptions): 
   const signal = (id: string, number: number): void => {
     const container = containers.get(id);
     if (container === undefined || container.pid === null) return;
+    if (container.task === 'running') watch.signalled(machine, container);
     const { stopsAfterMs } = container.behaviour;
     if (number === SIGKILL) endAfter(container, KILL_TAKES_MS, () => exitOf(0, SIGKILL));
     else if (container.task === 'created')

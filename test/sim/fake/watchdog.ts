@@ -18,8 +18,13 @@ export interface WatchdogFile {
 }
 
 export interface MachineWatchdog {
-  /** As one runner process sees it. */
-  readonly port: (process: Process) => Watchdog;
+  /** As one runner process sees it: told now and then, and before a start. */
+  readonly port: (process: Process) => WatchdogPorts;
+}
+
+export interface WatchdogPorts {
+  readonly watchdog: Watchdog;
+  readonly atStart: Watchdog;
 }
 
 const PAUSE_MS: Ms = 1_000;
@@ -73,13 +78,16 @@ export const createMachineWatchdog = ({ time, machine, clock }: WatchdogParts): 
     port: (process) => {
       // One after the other, as edge/watchdog.ts does.
       let last: Promise<void> = Promise.resolve();
-      const set = (deadlines: readonly WatchdogDeadline[]): Promise<void> =>
-        process.call('watchdog', diskTakes(machine, random), () => {
-          const bootId = clock.bootId();
-          file = deadlines.length === 0 ? null : { bootId, deadlines };
-          if (file !== null && runsIn !== bootId) start(bootId);
-        });
-      return { set: (deadlines) => (last = last.then(() => set(deadlines))) };
+      const setter = (name: string): Watchdog => {
+        const set = (deadlines: readonly WatchdogDeadline[]): Promise<void> =>
+          process.call(name, diskTakes(machine, random), () => {
+            const bootId = clock.bootId();
+            file = deadlines.length === 0 ? null : { bootId, deadlines };
+            if (file !== null && runsIn !== bootId) start(bootId);
+          });
+        return { set: (deadlines) => (last = last.then(() => set(deadlines))) };
+      };
+      return { watchdog: setter('watchdog'), atStart: setter('start-watchdog') };
     },
   };
 };
