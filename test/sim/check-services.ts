@@ -7,7 +7,6 @@
 import { slotName } from '../../schema/ids.ts';
 import type { Ms } from '../../schema/spec.ts';
 import { seenBy, type Context } from './check-context.ts';
-import { isCalm } from './fake/link.ts';
 import { SHUTDOWN_DELAY_MS } from './served.ts';
 import { idOf, type Copy } from './truth.ts';
 
@@ -44,7 +43,7 @@ const isSlow = ({ human }: Context): boolean => human.repo.faults.slowMs > 0;
 
 /** What it has been told, by a reconciler that sees the copy's node too; null: not to be judged. */
 const toldBy = (context: Context, node: string): string | null =>
-  isCalm(context.links.faults(node)) ? seenBy(context, node) : null;
+  context.links.isCalm(node) ? seenBy(context, node) : null;
 
 interface Known {
   readonly node: string;

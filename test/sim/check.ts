@@ -12,7 +12,7 @@ import { kindOf } from '../../schema/lifecycle.ts';
 import type { Ms } from '../../schema/spec.ts';
 import { ordersHash } from '../../schema/wire.ts';
 import type { RepoCommit } from './fake/git.ts';
-import type { Machine, SimContainer } from './fake/machine.ts';
+import { DISK_MS, type Machine, type SimContainer } from './fake/machine.ts';
 import { maxTotalOf, minHealthyOf, type JobDraft } from './drafts.ts';
 import { inForce, resolvedDraft } from './human.ts';
 import { staleness } from './fresh.ts';
@@ -41,6 +41,8 @@ export interface Checker {
   /** Reconcilers that lead by a lease: one at most. */
   readonly leading: (names: readonly string[]) => void;
   readonly signalled: (machine: Machine, container: SimContainer) => void;
+  /** The watchdog ends a task, while the runner works. */
+  readonly watchdogActs: (machine: Machine, container: string) => void;
   /** Looks at what runners are told of services. */
   readonly services: () => void;
   readonly accepted: (node: string, before: NodeOrders | null, orders: NodeOrders) => void;
@@ -123,6 +125,7 @@ export const createChecker = (options: CheckOptions): Checker => {
       const copy = copyOf(truth, machine, container);
       if (copy !== null && isMain(copy, container)) services.signalled(copy);
     },
+    watchdogActs: (machine, container) => checkWatchdog(context, machine, container),
     services: services.look,
     accepted: (node, before, orders) => checkGenerations(context, { node, before, orders }),
     ordered: (orders) => {
@@ -212,17 +215,18 @@ const checkSurge = (context: Context, copy: Copy): void => {
 /**
  * 9.3: never two, whatever is cut off, dead or late: stop_after, kept by the runner or by its
  * watchdog, ends sooner than its node counts as lost. The one excuse: two reconcilers that share the
- * nodes between them, since a runner whose reconciler answers has no reason to stop (docs/SCOPE.md).
+ * nodes between them, since a runner whose reconciler answers has no reason to stop (docs/SCOPE.md);
+ * on one node there are never two.
  */
 const checkSingleton = (context: Context, { body, allocation, node }: Copy): void => {
   const { truth, links, fail } = context;
   if (!body.spec.singleton) return;
-  if (truth.time.now() - links.sharedAt() < SHARED_LATELY_MS) return;
+  const isShared = truth.time.now() - links.sharedAt() < SHARED_LATELY_MS;
   const slot = slotName(body);
   const other = truth
     .running()
     .find((copy) => copy.allocation !== allocation && slotName(copy.body) === slot);
-  if (other === undefined) return;
+  if (other === undefined || (isShared && other.node !== node)) return;
   fail(
     'singleton',
     `${allocation} runs on ${node.name} beside ${other.allocation} on ${other.node.name}`,
@@ -254,6 +258,19 @@ const checkVolume = ({ human, truth, fail }: Context, { body, allocation, node }
     .find((copy) => copy.allocation !== allocation && slotName(copy.body) === slot);
   if (other?.node === node) {
     fail('volume', `${allocation} and ${other.allocation} hold the volume of ${slot} at once`);
+  }
+};
+
+/** A runner needs no longer to look at what it has, after whatever happened to it. */
+const STEADY_MS: Ms = 15_000;
+
+/** 9.3: a runner that works stops the group itself, in order; the watchdog is for when none does. */
+const checkWatchdog = (context: Context, { name, faults }: Machine, container: string): void => {
+  const { truth, disturbances, fail } = context;
+  const calmMs = truth.time.now() - (disturbances.get(name) ?? Number.NEGATIVE_INFINITY);
+  const isWell = faults.failBefore + faults.failAfter + faults.late === 0;
+  if (isWell && faults.diskMs <= DISK_MS && calmMs > STEADY_MS) {
+    fail('stop-after', `the watchdog of ${name} ends ${container}, and its runner works`);
   }
 };
 

@@ -22,8 +22,10 @@ export interface Mutant {
   /** Stands there once. */
   readonly from: string;
   readonly to: string;
-  /** Only seeds with this kind of fault are run; absent: all of partitions. */
+  /** Of the seeds of partitions only those with this kind of fault are run; absent: all. */
   readonly fault?: FaultKind;
+  /** Why no seed shows it; absent: one must. */
+  readonly behind?: string;
 }
 
 const RUNNER = 'node-runner';
@@ -69,6 +71,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: `${RUNNER}/decide/stop-after.ts`,
     from: 'if (!body.spec.singleton) return false;',
     to: 'if (body.spec.tasks.length > 0) return false;',
+    behind: 'the planner orders none before it has seen the end of the first',
   },
   {
     name: 'no contact since the reboot is no reason to stop',
@@ -95,6 +98,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: `${RUNNER}/tick.ts`,
     from: '      await ports.store.writeOrders(offered);\n',
     to: '      state.orders = offered;\n      await ports.store.writeOrders(offered);\n',
+    behind: 'what was begun and is in no orders is removed at the runner’s next start',
     fault: 'disk-late',
   },
   {
@@ -109,6 +113,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: `${RUNNER}/accept.ts`,
     from: ': refuse(`generation ${offered.generation} arrived twice with different content`);',
     to: ": { kind: 'accepted', changed: true };",
+    fault: 'orders-replayed',
   },
   {
     name: 'the first report of a session is one from before it',
@@ -291,7 +296,7 @@ const runOf = (args: readonly string[]): Promise<string> =>
 const tryOut = async (mutant: Mutant, folder: string, seeds: string): Promise<boolean> => {
   const outfile = join(folder, 'sim.mjs');
   await bundled(mutant, outfile);
-  const which = mutant.fault === undefined ? ['--parted'] : ['--fault', mutant.fault];
+  const which = ['--parted', ...(mutant.fault === undefined ? [] : ['--fault', mutant.fault])];
   const said = await runOf([
     outfile,
     '--seeds',
@@ -305,8 +310,9 @@ const tryOut = async (mutant: Mutant, folder: string, seeds: string): Promise<bo
   const rule = /^ {2}at \d+ ms (\w+)/m.exec(said)?.[1];
   const tried = /^(\d+) seeds/m.exec(said)?.[1];
   const how = seed === undefined ? `not caught by ${tried} seeds` : `seed ${seed}, by ${rule}`;
-  console.log(`${mutant.name}: ${how}`);
-  return seed !== undefined;
+  const why = mutant.behind === undefined ? '' : ` (${mutant.behind})`;
+  console.log(`${mutant.name}: ${how}${why}`);
+  return seed !== undefined || mutant.behind !== undefined;
 };
 
 const main = async (): Promise<void> => {

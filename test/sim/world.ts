@@ -14,7 +14,7 @@ import { createReconcilerClock } from './fake/clock.ts';
 import { createForge, type SimForge } from './fake/forge.ts';
 import { createEtcd, LEASE_MS, type Etcd } from './fake/lease.ts';
 import { createLinks, type Links } from './fake/link.ts';
-import { createMachine } from './fake/machine.ts';
+import { createMachine, type SimContainer } from './fake/machine.ts';
 import {
   createDisk,
   createNetwork,
@@ -99,6 +99,7 @@ export const createWorld = (time: SimTime, scenario: Scenario): World => {
   const nodes = new Map<string, SimNode>();
   const clocks = new Map<string, NodeClock>();
   const watchdogs = new Map<string, MachineWatchdog>();
+  const runners = new Map<string, Supervised<never>>();
   const human = createHuman({ time, registry, ...scenario });
   const forge = createForge(time, human);
   const etcd = createEtcd(time);
@@ -122,7 +123,11 @@ export const createWorld = (time: SimTime, scenario: Scenario): World => {
     nodes.set(size.name, { ...size, machine, disk: createDisk() });
     const clock = createNodeClock(time, size.name, size.clockRate);
     clocks.set(size.name, clock);
-    watchdogs.set(size.name, createMachineWatchdog({ time, machine, clock }));
+    const acts = ({ id }: SimContainer): void => {
+      if (runners.get(size.name)?.process().suspended() === false)
+        checker.watchdogActs(machine, id);
+    };
+    watchdogs.set(size.name, createMachineWatchdog({ time, machine, clock, acts }));
   }
   const truth = createTruth(time, nodes);
   const checker = createChecker({ truth, human, links });
@@ -143,7 +148,7 @@ export const createWorld = (time: SimTime, scenario: Scenario): World => {
     forge,
     etcd,
   };
-  const runners = new Map([...nodes.keys()].map((name) => [name, superviseRunner(parts, name)]));
+  for (const name of nodes.keys()) runners.set(name, superviseRunner(parts, name));
   const reconcilers = (scenario.parted ? SEVERAL : SEVERAL.slice(0, 1)).map((name) => ({
     name,
     supervised: superviseReconciler(parts, name, scenario.parted),

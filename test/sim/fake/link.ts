@@ -56,8 +56,8 @@ export interface LinkFaults {
   refused: boolean;
 }
 
-/** Nothing is wrong with the network of that node. */
-export const isCalm = (faults: LinkFaults): boolean =>
+/** Nothing is wrong with the network of that node now. */
+const isWell = (faults: LinkFaults): boolean =>
   !faults.upBlocked &&
   !faults.downBlocked &&
   faults.drop === 0 &&
@@ -143,6 +143,8 @@ export interface Links {
   readonly session: (node: string) => { readonly with: string; readonly since: Ms } | null;
   /** Time of the last report of the node that a living reconciler took in. */
   readonly heardAt: (node: string) => Ms;
+  /** The network of the node is well, and nothing is late on it that was sent before. */
+  readonly isCalm: (node: string) => boolean;
   /** Ends the stream of the node, as a broken connection does. */
   readonly cut: (node: string) => void;
   /** A set of orders that the runner has had already comes again. */
@@ -285,6 +287,10 @@ export const createLinks = (
       if (session === null || !session.open) return null;
       if (session.upStalled || session.downStalled) return null;
       return { with: session.endpoint.process.name, since: session.since };
+    },
+    isCalm: (node) => {
+      const { upAt = 0, downAt = 0 } = runners.get(node)?.session ?? {};
+      return isWell(faultsOf(node)) && Math.max(upAt, downAt) <= time.now() + FAST_MS;
     },
     heardAt: (node) => heardAt.get(node) ?? Number.NEGATIVE_INFINITY,
     cut: (node) => {
