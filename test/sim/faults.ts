@@ -221,6 +221,21 @@ const schedule = (context: Context, kind: FaultKind, window: Window): void => {
       );
       return undefined;
     }
+    case 'late-then-cut': {
+      // The last answers came late, and say when a report was sent: nobody has longer for that.
+      const downLateMs = random.between(8_000, 18_000);
+      const lateForMs = random.between(30_000, 45_000);
+      const faults = world.links.faults(node);
+      const change = (at: Ms, label: string, changes: Partial<LinkFaults>): void =>
+        void world.time.at(at, `${node} is ${label}`, () =>
+          hit(world, node, () => Object.assign(faults, changes)),
+        );
+      begin(() => hit(world, node, () => Object.assign(faults, { downLateMs })));
+      const cut = window.from + lateForMs;
+      change(cut, 'cut off', { upBlocked: true, downLateMs: 0 });
+      change(cut + random.between(40_000, 60_000), 'cut off no more', { upBlocked: false });
+      return undefined;
+    }
     case 'leader-cut-from-etcd': {
       const { cutOff } = world.etcd.faults;
       begin(() => void cutOff.add(world.etcd.leader() ?? ''));

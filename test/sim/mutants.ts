@@ -127,7 +127,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: LINK,
     from: 'runner.acknowledged = Math.max(at, runner.acknowledged ?? at);',
     to: 'runner.acknowledged = runner.now();',
-    fault: 'late-by-minutes',
+    fault: 'late-then-cut',
   },
   {
     name: 'a runner follows a leader of the past',

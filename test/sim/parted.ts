@@ -36,6 +36,7 @@ export const TIMED_KINDS = [
   'cut-after-orders',
   'late-by-minutes',
   'leader-suspended-node-cut',
+  'late-then-cut',
 ] as const;
 
 export type PartedKind = (typeof PARTED_KINDS)[number] | (typeof TIMED_KINDS)[number];
