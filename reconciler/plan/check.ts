@@ -62,13 +62,12 @@ const jobsNamed = (ids: ReadonlySet<string>, { jobs }: DesiredState): readonly D
 type Copies = ReadonlyMap<string, readonly LiveAllocation[]>;
 
 /**
- * Copies of these jobs on nodes that are connected and not lost: a runner whose disk hangs keeps its
- * stream and reports nothing.
+ * Copies of these jobs on nodes that are connected and not lost: a runner whose disk hangs keeps
+ * its stream and reports nothing.
  */
 const reachableCopies = (ids: ReadonlySet<string>, live: LiveState, lostAfterMs: Ms): Copies => {
-  const nodes = live.nodes.filter(
-    ({ connected, silentForMs }) => connected && Math.min(silentForMs, live.upForMs) < lostAfterMs,
-  );
+  const isLost = (silentForMs: Ms): boolean => Math.min(silentForMs, live.upForMs) >= lostAfterMs;
+  const nodes = live.nodes.filter((node) => node.connected && !isLost(node.silentForMs));
   return copiesOf({ ...live, nodes }, ids);
 };
 

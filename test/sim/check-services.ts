@@ -7,7 +7,7 @@
 import { slotName } from '../../schema/ids.ts';
 import type { Ms } from '../../schema/spec.ts';
 import { seenBy, type Context } from './check-context.ts';
-import { SHUTDOWN_DELAY_MS } from './served.ts';
+import { SHUTDOWN_DELAY_MS } from './drafts.ts';
 import { idOf, type Copy } from './truth.ts';
 
 export interface ServicesCheck {

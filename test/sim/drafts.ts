@@ -2,6 +2,7 @@
 // In: drafts. Out: file texts. The checkers compare the machines with drafts, so that a mistake in
 // reading files shows up too. Not here: when a draft changes (human.ts).
 
+import type { Ms } from '../../schema/spec.ts';
 import type { Behaviour, Registry } from './fake/registry.ts';
 import { helperPrograms, taskLines, type Helpers } from './ordered.ts';
 
@@ -115,6 +116,9 @@ export const jobFile = (draft: JobDraft, reference: string): string => {
     '',
   ].join('\n');
 };
+
+/** Of services: enough for a catalogue on a calm network, less than a report and a plan take. */
+export const SHUTDOWN_DELAY_MS: Ms = 100;
 
 const serviceOf = ({ id }: JobDraft): string => id.split('/')[1] ?? id;
 

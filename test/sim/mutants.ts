@@ -222,8 +222,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'copies on a lost node that is connected are counted',
     file: 'reconciler/plan/check.ts',
-    from: 'connected && Math.min(silentForMs, live.upForMs) < lostAfterMs,',
-    to: 'connected && silentForMs >= 0 && lostAfterMs > 0,',
+    from: 'node.connected && !isLost(node.silentForMs)',
+    to: 'node.connected && !isLost(0)',
     fault: 'late-by-minutes',
   },
   {

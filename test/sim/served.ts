@@ -2,7 +2,7 @@
 // In: a seed, a scenario. Out: whether it is such a seed, the scenario with services. Not here: what
 // must hold of them (check-services.ts).
 
-import type { Ms } from '../../schema/spec.ts';
+import { SHUTDOWN_DELAY_MS } from './drafts.ts';
 import { isParted } from './parted.ts';
 import type { Scenario } from './world.ts';
 
@@ -10,9 +10,6 @@ import type { Scenario } from './world.ts';
 const RESIDUES: ReadonlySet<number> = new Set([3, 12, 16, 18, 25, 28, 37]);
 
 export const isServed = (seed: number): boolean => isParted(seed) || RESIDUES.has(seed % 50);
-
-/** Long enough for a catalogue on a calm network, and less than a report and a plan take. */
-export const SHUTDOWN_DELAY_MS: Ms = 100;
 
 /** A singleton has no time to spare (parted.ts). */
 export const withServices = (scenario: Scenario): Scenario => {

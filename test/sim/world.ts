@@ -124,8 +124,8 @@ export const createWorld = (time: SimTime, scenario: Scenario): World => {
     const clock = createNodeClock(time, size.name, size.clockRate);
     clocks.set(size.name, clock);
     const acts = ({ id }: SimContainer): void => {
-      if (runners.get(size.name)?.process().suspended() === false)
-        checker.watchdogActs(machine, id);
+      const process = runners.get(size.name)?.process();
+      if (process?.alive() === true && !process.suspended()) checker.watchdogActs(machine, id);
     };
     watchdogs.set(size.name, createMachineWatchdog({ time, machine, clock, acts }));
   }
@@ -375,6 +375,7 @@ const superviseRunner = (parts: Parts, name: string): Supervised<never> => {
   const { machine, disk } = node;
   const start = (process: Process): void => {
     const nodeParts = { time, process, machine, disk, clock, accepted: checker.accepted };
+    checker.disturbed(name);
     process.onDeath(() => checker.disturbed(name));
     process.onSuspend(() => checker.disturbed(name));
     process.onResume(() => checker.disturbed(name));
