@@ -10,7 +10,7 @@ import { listsOf } from '../../schema/lists.ts';
 import { fits } from '../../schema/fits.ts';
 import type { LiveAllocation, LiveState } from '../../schema/live.ts';
 import type { Plan, Step, Violation } from '../../schema/plan.ts';
-import type { Parallel, Resources } from '../../schema/spec.ts';
+import type { Ms, Parallel, Resources } from '../../schema/spec.ts';
 
 /** Only steps can break a rule, so only nodes and jobs with steps are looked at. */
 export const check = (plan: Plan, live: LiveState, desired: DesiredState): readonly Violation[] => [
@@ -21,7 +21,7 @@ export const check = (plan: Plan, live: LiveState, desired: DesiredState): reado
 const checkSteps = (plan: Plan, live: LiveState, desired: DesiredState): readonly Violation[] => {
   const ids = new Set(plan.steps.map(({ job }) => job));
   const jobs = jobsNamed(ids, desired);
-  const copies = reachableCopies(ids, live);
+  const copies = reachableCopies(ids, live, desired.cluster.lostAfterMs);
   return [
     ...capacityKept(plan, live),
     ...knownNodes(plan, live, desired),
@@ -61,9 +61,13 @@ const jobsNamed = (ids: ReadonlySet<string>, { jobs }: DesiredState): readonly D
 
 type Copies = ReadonlyMap<string, readonly LiveAllocation[]>;
 
-/** Copies of these jobs on connected nodes. */
-const reachableCopies = (ids: ReadonlySet<string>, live: LiveState): Copies => {
-  const nodes = live.nodes.filter(({ connected }) => connected);
+/**
+ * Copies of these jobs on nodes that are connected and not lost: a runner whose disk hangs keeps
+ * its stream and reports nothing.
+ */
+const reachableCopies = (ids: ReadonlySet<string>, live: LiveState, lostAfterMs: Ms): Copies => {
+  const isLost = (silentForMs: Ms): boolean => Math.min(silentForMs, live.upForMs) >= lostAfterMs;
+  const nodes = live.nodes.filter((node) => node.connected && !isLost(node.silentForMs));
   return copiesOf({ ...live, nodes }, ids);
 };
 

@@ -16,7 +16,8 @@ import { sourceSuite, type PersonFiles } from './source-suite.ts';
 const startNode = () => {
   const { time, close } = startTime();
   const registry = createRegistry(time);
-  const watch = { started: () => undefined, ended: () => undefined };
+  const nothing = () => undefined;
+  const watch = { started: nothing, ended: nothing, signalled: nothing };
   const machine = createMachine({ time, name: 'n1', registry, watch });
   const shared = { time, machine, disk: createDisk(), clock: createNodeClock(time, 'n1', 1) };
   /** The parts of a new runner on the same machine. */

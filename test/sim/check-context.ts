@@ -1,5 +1,6 @@
 // What all checks look at, and what they remember of a run.
-// In: nothing. Out: types. Not here: any check (check.ts, check-orders.ts).
+// In: nothing. Out: types, and which nodes a reconciler sees. Not here: any check (check.ts,
+// check-orders.ts).
 
 import type { Ms } from '../../schema/spec.ts';
 import type { Links } from './fake/link.ts';
@@ -28,3 +29,15 @@ export interface Context extends CheckOptions {
   /** Allocations whose newest order is to stop. */
   readonly stopped: Set<string>;
 }
+
+/** A node counts as reachable when its reports came without a gap for so long. */
+const REACHABLE_MS: Ms = 30_000;
+
+/** The reconciler that has seen the node without a gap for long enough; null: none has. */
+export const seenBy = ({ truth, links, disturbances }: Context, node: string): string | null => {
+  const now = truth.time.now();
+  const calm = now - (disturbances.get(node) ?? Number.NEGATIVE_INFINITY) > REACHABLE_MS;
+  const session = links.session(node);
+  if (!calm || session === null || now - session.since < REACHABLE_MS) return null;
+  return now - links.heardAt(node) < REACHABLE_MS ? session.with : null;
+};

@@ -12,17 +12,18 @@ import { kindOf } from '../../schema/lifecycle.ts';
 import type { Ms } from '../../schema/spec.ts';
 import { ordersHash } from '../../schema/wire.ts';
 import type { RepoCommit } from './fake/git.ts';
-import type { Machine, SimContainer } from './fake/machine.ts';
+import { DISK_MS, type Machine, type SimContainer } from './fake/machine.ts';
 import { maxTotalOf, minHealthyOf, type JobDraft } from './drafts.ts';
 import { inForce, resolvedDraft } from './human.ts';
 import { staleness } from './fresh.ts';
 import { allocationOf, idOf, tagOf, type Copy, type SimNode, type Truth } from './truth.ts';
-import type { CheckOptions, Context } from './check-context.ts';
+import { seenBy, type CheckOptions, type Context } from './check-context.ts';
 import { checkCountCommit, checkScaleDown } from './check-counts.ts';
 import { checkIntroduced } from './check-deployments.ts';
 import { createLifecycleCheck, type LifecycleCheck } from './check-lifecycle.ts';
 import { checkFailed, checkRevert, checkStops } from './check-orders.ts';
 import { checkFollowed, checkOrdered, checkOwnCounts } from './check-policies.ts';
+import { createServicesCheck } from './check-services.ts';
 
 export interface Violation {
   readonly at: Ms;
@@ -37,6 +38,13 @@ export interface Checker {
   readonly tasks: LifecycleCheck['seen'];
   readonly started: (machine: Machine, container: SimContainer) => void;
   readonly ended: (machine: Machine, container: SimContainer) => void;
+  /** Reconcilers that lead by a lease: one at most. */
+  readonly leading: (names: readonly string[]) => void;
+  readonly signalled: (machine: Machine, container: SimContainer) => void;
+  /** The watchdog ends a task, while the runner works. */
+  readonly watchdogActs: (machine: Machine, container: string) => void;
+  /** Looks at what runners are told of services. */
+  readonly services: () => void;
   readonly accepted: (node: string, before: NodeOrders | null, orders: NodeOrders) => void;
   readonly ordered: (orders: NodeOrders) => void;
   readonly recorded: (record: LedgerRecord) => void;
@@ -54,8 +62,6 @@ export interface Checker {
 const EXCUSED_MS: Ms = 60_000;
 /** Orders made from what was meant then may still arrive. */
 const STALE_INTENT_MS: Ms = 120_000;
-/** A node counts as reachable when its reports came without a gap for so long. */
-const REACHABLE_MS: Ms = 30_000;
 /**
  * Restarts of one slot without new input: at most so many in that time (restart delay 3 s,
  * reschedule 5 s and up).
@@ -89,6 +95,7 @@ export const createChecker = (options: CheckOptions): Checker => {
   const past = { disturbances, starts, reverted, followed: new Map<string, string>() };
   const tasks = createLifecycleCheck(truth, fail);
   const context: Context = { ...options, ...seen, ...past, fail };
+  const services = createServicesCheck(context);
   return {
     violations,
     fail,
@@ -111,6 +118,15 @@ export const createChecker = (options: CheckOptions): Checker => {
       if (copy !== null && isMain(copy, container))
         checkBudget(context, copy, wasWell(truth, container));
     },
+    leading: (names) => {
+      if (names.length > 1) fail('leaders', `${names.join(' and ')} lead at once`);
+    },
+    signalled: (machine, container) => {
+      const copy = copyOf(truth, machine, container);
+      if (copy !== null && isMain(copy, container)) services.signalled(copy);
+    },
+    watchdogActs: (machine, container) => checkWatchdog(context, machine, container),
+    services: services.look,
     accepted: (node, before, orders) => checkGenerations(context, { node, before, orders }),
     ordered: (orders) => {
       checkOrdered(context, orders);
@@ -175,15 +191,6 @@ const checkCapacity = ({ truth, fail }: Context, node: SimNode): void => {
   fail('capacity', `${node.name} runs ${here.length} copies: ${cpuMilli}m, ${memoryBytes} bytes`);
 };
 
-/** The reconciler that has seen the node without a gap for long enough; null: none has. */
-const seenBy = ({ truth, links, disturbances }: Context, node: string): string | null => {
-  const now = truth.time.now();
-  const calm = now - (disturbances.get(node) ?? Number.NEGATIVE_INFINITY) > REACHABLE_MS;
-  const session = links.session(node);
-  if (!calm || session === null || now - session.since < REACHABLE_MS) return null;
-  return now - links.heardAt(node) < REACHABLE_MS ? session.with : null;
-};
-
 /** 5.1: no more copies than count, surge and canaries, as far as one reconciler can see. */
 const checkSurge = (context: Context, copy: Copy): void => {
   const { truth, human, fail } = context;
@@ -208,17 +215,18 @@ const checkSurge = (context: Context, copy: Copy): void => {
 /**
  * 9.3: never two, whatever is cut off, dead or late: stop_after, kept by the runner or by its
  * watchdog, ends sooner than its node counts as lost. The one excuse: two reconcilers that share the
- * nodes between them, since a runner whose reconciler answers has no reason to stop (docs/SCOPE.md).
+ * nodes between them, since a runner whose reconciler answers has no reason to stop (docs/SCOPE.md);
+ * on one node there are never two.
  */
 const checkSingleton = (context: Context, { body, allocation, node }: Copy): void => {
   const { truth, links, fail } = context;
   if (!body.spec.singleton) return;
-  if (truth.time.now() - links.sharedAt() < SHARED_LATELY_MS) return;
+  const isShared = truth.time.now() - links.sharedAt() < SHARED_LATELY_MS;
   const slot = slotName(body);
   const other = truth
     .running()
     .find((copy) => copy.allocation !== allocation && slotName(copy.body) === slot);
-  if (other === undefined) return;
+  if (other === undefined || (isShared && other.node !== node)) return;
   fail(
     'singleton',
     `${allocation} runs on ${node.name} beside ${other.allocation} on ${other.node.name}`,
@@ -250,6 +258,19 @@ const checkVolume = ({ human, truth, fail }: Context, { body, allocation, node }
     .find((copy) => copy.allocation !== allocation && slotName(copy.body) === slot);
   if (other?.node === node) {
     fail('volume', `${allocation} and ${other.allocation} hold the volume of ${slot} at once`);
+  }
+};
+
+/** A runner needs no longer to look at what it has, after whatever happened to it. */
+const STEADY_MS: Ms = 15_000;
+
+/** 9.3: a runner that works stops the group itself, in order; the watchdog is for when none does. */
+const checkWatchdog = (context: Context, { name, faults }: Machine, container: string): void => {
+  const { truth, disturbances, fail } = context;
+  const calmMs = truth.time.now() - (disturbances.get(name) ?? Number.NEGATIVE_INFINITY);
+  const isWell = faults.failBefore + faults.failAfter + faults.late === 0;
+  if (isWell && faults.diskMs <= DISK_MS && calmMs > STEADY_MS) {
+    fail('stop-after', `the watchdog of ${name} ends ${container}, and its runner works`);
   }
 };
 

@@ -2,6 +2,7 @@
 // In: drafts. Out: file texts. The checkers compare the machines with drafts, so that a mistake in
 // reading files shows up too. Not here: when a draft changes (human.ts).
 
+import type { Ms } from '../../schema/spec.ts';
 import type { Behaviour, Registry } from './fake/registry.ts';
 import { helperPrograms, taskLines, type Helpers } from './ordered.ts';
 
@@ -38,6 +39,8 @@ export interface JobDraft {
   /** The port on the host; null: any. */
   readonly hostPort: number | null;
   readonly shutdownDelayMs: number;
+  /** It is found under its own name (rules 16). */
+  readonly isService: boolean;
   /** Tasks of all kinds beside the main one (rules 15); null: none. */
   readonly helpers: Helpers | null;
 }
@@ -97,6 +100,7 @@ export const jobFile = (draft: JobDraft, reference: string): string => {
       : `ports: { http: { port: 8080, host: ${draft.hostPort} } }`,
     ...(isOne ? [check, memory, 'kill_timeout: 4s'] : []),
     ...(draft.shutdownDelayMs === 0 ? [] : [`shutdown_delay: ${draft.shutdownDelayMs}ms`]),
+    ...(draft.isService ? [`services: [{ name: ${serviceOf(draft)}, port: http }]`] : []),
     ...(draft.stopped ? ['stopped: true'] : []),
     ...(draft.singleton ? ['singleton: true', `stop_after: ${draft.stopAfterMs}ms`] : []),
     ...(isOne ? volumes : []),
@@ -112,6 +116,11 @@ export const jobFile = (draft: JobDraft, reference: string): string => {
     '',
   ].join('\n');
 };
+
+/** Of services: enough for a catalogue on a calm network, less than a report and a plan take. */
+export const SHUTDOWN_DELAY_MS: Ms = 100;
+
+const serviceOf = ({ id }: JobDraft): string => id.split('/')[1] ?? id;
 
 const countText = ({ count, bounds }: JobDraft): string =>
   bounds === null ? String(count) : `{ min: ${bounds.min}, max: ${bounds.max} }`;

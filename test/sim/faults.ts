@@ -10,7 +10,7 @@ import { DISK_MS, type MachineFaults } from './fake/machine.ts';
 import type { RepoFaults } from './fake/git.ts';
 import type { Suspension } from './process.ts';
 import type { Random } from './time.ts';
-import { PARTED_KINDS, type PartedKind } from './parted.ts';
+import { PARTED_KINDS, TIMED_KINDS, type PartedKind } from './parted.ts';
 import type { World } from './world.ts';
 
 export const FAULT_KINDS = [
@@ -64,32 +64,47 @@ const PARTED_SHARE = 0.4;
 
 export const drawFaults = (random: Random, parted: boolean): readonly FaultKind[] => {
   const kinds = random.chance(0.06) ? [] : random.some(FAULT_KINDS, KIND_SHARE);
-  return parted ? [...kinds, ...random.some(PARTED_KINDS, PARTED_SHARE)] : kinds;
+  if (!parted) return kinds;
+  const timed = random.fork('timed').some(TIMED_KINDS, PARTED_SHARE);
+  return [...kinds, ...random.some(PARTED_KINDS, PARTED_SHARE), ...timed];
 };
 
-export const scheduleFaults = (world: World, kinds: readonly FaultKind[], endsAt: Ms): void => {
+/** Returns how often each kind begins, as the run goes on. */
+export const scheduleFaults = (
+  world: World,
+  kinds: readonly FaultKind[],
+  endsAt: Ms,
+): ReadonlyMap<FaultKind, number> => {
   const random = world.time.random.fork('faults');
+  const struck = new Map<FaultKind, number>();
   for (const kind of kinds) {
     const times = random.between(1, MOST_TIMES);
     for (let round = 0; round < times; round += 1) {
       const from = random.between(0, Math.max(0, endsAt - 20_000));
       const to = Math.min(endsAt, from + random.between(3_000, 90_000));
-      schedule({ world, random: random.fork(`${kind} ${round}`) }, kind, { from, to });
+      const count = (): void => void struck.set(kind, (struck.get(kind) ?? 0) + 1);
+      schedule({ world, random: random.fork(`${kind} ${round}`), count }, kind, { from, to });
     }
   }
+  return struck;
 };
 
 interface Context {
   readonly world: World;
   readonly random: Random;
+  readonly count: () => void;
 }
 
 const schedule = (context: Context, kind: FaultKind, window: Window): void => {
-  const { world, random } = context;
+  const { world, random, count } = context;
   const nodes = [...world.nodes.keys()];
   const node = nodes[random.between(0, nodes.length - 1)] ?? '';
-  const begin = (run: () => void): void =>
-    void world.time.at(window.from, `fault ${kind} ${node}`, run);
+  const strike = (at: Ms, run: () => void): void =>
+    void world.time.at(at, `fault ${kind} ${node}`, () => {
+      count();
+      run();
+    });
+  const begin = (run: () => void): void => strike(window.from, run);
   const end = (run: () => void): void =>
     void world.time.at(window.to, `fault ${kind} ${node} ends`, run);
   const link = (change: Partial<LinkFaults>, back: Partial<LinkFaults>): void => {
@@ -121,9 +136,7 @@ const schedule = (context: Context, kind: FaultKind, window: Window): void => {
       // acknowledgement may be lost.
       for (let cut = 0; cut < random.between(1, MOST_CUTS); cut += 1) {
         const at = random.between(window.from, window.to);
-        world.time.at(at, `fault ${kind} ${node}`, () =>
-          hit(world, node, () => world.links.cut(node)),
-        );
+        strike(at, () => hit(world, node, () => world.links.cut(node)));
       }
       return undefined;
     case 'wall-clock-jump':
@@ -136,7 +149,7 @@ const schedule = (context: Context, kind: FaultKind, window: Window): void => {
     case 'orders-replayed':
       for (let left = random.between(1, MOST_CUTS); left > 0; left -= 1) {
         const at = random.between(window.from, window.to);
-        world.time.at(at, `fault ${kind} ${node}`, () => world.links.replay(node));
+        strike(at, () => world.links.replay(node));
       }
       return undefined;
     case 'disk-late':
@@ -163,6 +176,65 @@ const schedule = (context: Context, kind: FaultKind, window: Window): void => {
       const which = { begins, calls: random.between(1, 10) };
       const forMs = random.between(2_000, 60_000);
       return begin(() => world.leader().suspendAtCall(which, pause(random, forMs)));
+    }
+    case 'start-suspended':
+      // Between the runner's decision to start a copy with stop_after and its last look at the clock.
+      for (const each of random.some(nodes, 0.6)) {
+        const which = { begins: 'start-watchdog', calls: random.between(1, 2) };
+        const forMs = random.between(30_000, 75_000);
+        begin(() =>
+          hit(world, each, () => world.suspendRunnerAtCall(each, which, pause(random, forMs))),
+        );
+      }
+      return undefined;
+    case 'cut-after-orders':
+      for (const each of nodes) {
+        const faults = world.links.faults(each);
+        begin(() => hit(world, each, () => void (faults.cutAfterOrders = 0.6)));
+        end(() => hit(world, each, () => void (faults.cutAfterOrders = 0)));
+      }
+      return undefined;
+    case 'late-by-minutes': {
+      // What is said now arrives when nobody means it any more, and no end notices.
+      const [up, down] = random.pick<readonly [Ms, Ms]>([
+        [1, 0],
+        [0, 1],
+        [1, 1],
+      ]);
+      const lateMs = random.between(20_000, 150_000);
+      const [upLateMs, downLateMs] = [up * lateMs, down * lateMs];
+      return link({ upLateMs, downLateMs }, { upLateMs: 0, downLateMs: 0 });
+    }
+    case 'leader-suspended-node-cut': {
+      // It wakes up with reports before it that came after its lease had ended, and the node that
+      // sent them can tell nobody else.
+      const forMs = random.between(9_000, 15_000);
+      const faults = world.links.faults(node);
+      const blocked = { upBlocked: true, downBlocked: true };
+      begin(() => world.leader().suspend(pause(random, forMs)));
+      const cut = window.from + forMs + random.between(0, 60);
+      world.time.at(cut, `${node} is cut off`, () =>
+        hit(world, node, () => Object.assign(faults, blocked)),
+      );
+      world.time.at(cut + random.between(35_000, 90_000), `${node} is cut off no more`, () =>
+        hit(world, node, () => Object.assign(faults, { upBlocked: false, downBlocked: false })),
+      );
+      return undefined;
+    }
+    case 'late-then-cut': {
+      // The last answers came late, and say when a report was sent: nobody has longer for that.
+      const downLateMs = random.between(8_000, 18_000);
+      const lateForMs = random.between(30_000, 45_000);
+      const faults = world.links.faults(node);
+      const change = (at: Ms, label: string, changes: Partial<LinkFaults>): void =>
+        void world.time.at(at, `${node} is ${label}`, () =>
+          hit(world, node, () => Object.assign(faults, changes)),
+        );
+      begin(() => hit(world, node, () => Object.assign(faults, { downLateMs })));
+      const cut = window.from + lateForMs;
+      change(cut, 'cut off', { upBlocked: true, downLateMs: 0 });
+      change(cut + random.between(40_000, 60_000), 'cut off no more', { upBlocked: false });
+      return undefined;
     }
     case 'leader-cut-from-etcd': {
       const { cutOff } = world.etcd.faults;

@@ -8,7 +8,7 @@ import { availableParallelism } from 'node:os';
 import { parseArgs } from 'node:util';
 
 import { isParted } from './parted.ts';
-import { runSeed, type SeedResult } from './run.ts';
+import { faultsOf, runSeed, type SeedResult } from './run.ts';
 
 /** One seed's outcome, small enough to pass between processes. */
 type Outcome = Omit<SeedResult, 'lines'>;
@@ -24,6 +24,10 @@ const { values } = parseArgs({
     processes: { type: 'string' },
     /** Of the seeds only those of partitions: about one in four. */
     parted: { type: 'boolean', default: false },
+    /** Of the seeds only those that draw this kind of fault. */
+    fault: { type: 'string' },
+    /** Ends with the first seed that fails. */
+    'until-failed': { type: 'boolean', default: false },
   },
 });
 
@@ -45,13 +49,37 @@ const seedsAsked = (): readonly number[] =>
   Array.from(
     { length: Number(values.seeds ?? 100) },
     (_, place) => Number(values.from) + place,
-  ).filter((seed) => !values.parted || isParted(seed));
+  ).filter(isWanted);
+
+const isWanted = (seed: number): boolean =>
+  (!values.parted || isParted(seed)) &&
+  (values.fault === undefined || faultsOf(seed).some((kind) => kind === values.fault));
 
 const shard = async (index: number, of: number): Promise<void> => {
   for (const seed of seedsAsked().filter((_, place) => place % of === index)) {
     const { lines: _, ...outcome } = await runSeed({ seed, trace: false });
     process.send?.(outcome);
+    if (values['until-failed'] && outcome.violations.length > 0) return;
   }
+};
+
+const HOUR_MS = 3_600_000;
+
+/** What was done to how many, in one line each. */
+const summary = (outcomes: readonly Outcome[], seconds: string): string => {
+  const sum = (of: (outcome: Outcome) => number): number =>
+    outcomes.reduce((total, outcome) => total + of(outcome), 0);
+  const failed = outcomes.filter(({ violations }) => violations.length > 0).length;
+  const kinds = [...new Set(outcomes.flatMap(({ struck }) => Object.keys(struck)))].toSorted();
+  const struck = kinds.map((kind) => `${kind} ${sum((outcome) => outcome.struck[kind] ?? 0)}`);
+  const violations = sum((outcome) => outcome.violations.length);
+  const hours = (sum(({ virtualMs }) => virtualMs) / HOUR_MS).toFixed(1);
+  const events = sum((outcome) => outcome.events);
+  const parted = outcomes.filter(({ seed }) => isParted(seed)).length;
+  return [
+    `${outcomes.length} seeds, ${failed} failed, ${violations} violations, ${parted} of partitions, ${hours} h of virtual time, ${events} events, ${seconds} s`,
+    `faults: ${struck.join(', ') || 'none'}`,
+  ].join('\n');
 };
 
 const many = async (): Promise<void> => {
@@ -69,12 +97,10 @@ const many = async (): Promise<void> => {
     return new Promise<number>((resolve) => child.on('exit', (code) => resolve(code ?? 1)));
   });
   const codes = await Promise.all(children);
-  const failed = outcomes.filter(({ violations }) => violations.length > 0);
-  const seconds = ((performance.now() - began) / 1000).toFixed(1);
-  const events = outcomes.reduce((sum, outcome) => sum + outcome.events, 0);
-  console.log(`${outcomes.length} seeds, ${failed.length} failed, ${events} events, ${seconds} s`);
+  const failed = outcomes.some(({ violations }) => violations.length > 0);
+  console.log(summary(outcomes, ((performance.now() - began) / 1000).toFixed(1)));
   const complete = outcomes.length === count && codes.every((code) => code === 0);
-  process.exitCode = complete && failed.length === 0 ? 0 : 1;
+  process.exitCode = complete && !failed ? 0 : 1;
 };
 
 if (values.shard !== undefined) {

@@ -30,7 +30,16 @@ export const PARTED_KINDS = [
   'git-slow',
 ] as const;
 
-export type PartedKind = (typeof PARTED_KINDS)[number];
+/** Drawn apart, so that what was drawn before stays as it was: two things at the worst moment. */
+export const TIMED_KINDS = [
+  'start-suspended',
+  'cut-after-orders',
+  'late-by-minutes',
+  'leader-suspended-node-cut',
+  'late-then-cut',
+] as const;
+
+export type PartedKind = (typeof PARTED_KINDS)[number] | (typeof TIMED_KINDS)[number];
 
 /** lost_after (30 s) less kill_timeout (4 s) and the 5 s to spare: the most that is let through. */
 const LONGEST_STOP_AFTER_MS = 21_000;

@@ -1,7 +1,6 @@
 // The programs under test, started on ports of the simulation: nothing of them is replaced.
 // In: ports. Out: they run until their process dies. Not here: the ports (world.ts).
 
-import type { Watchdog } from '../../node-runner/edge/watchdog.ts';
 import type { RunnerPorts } from '../../node-runner/ports.ts';
 import { guardStopAfter, startsGuarded } from '../../node-runner/stop-after.ts';
 import { createBehinds } from '../../reconciler/behinds.ts';
@@ -12,6 +11,7 @@ import { createScreen } from '../../reconciler/screen.ts';
 import type { Screenable } from '../../reconciler/screened-line.ts';
 import { createTick } from '../../node-runner/tick.ts';
 import { CLUSTER_NAME } from './drafts.ts';
+import type { WatchdogPorts } from './fake/watchdog.ts';
 import type { SimNode } from './truth.ts';
 
 export interface ReconcilerParts extends Omit<ReconcilerPorts, 'source'> {
@@ -34,10 +34,10 @@ export const startReconciler = (parts: ReconcilerParts, seen: (view: View) => vo
 
 export interface RunnerParts {
   readonly ports: RunnerPorts;
-  readonly watchdog: Watchdog;
+  readonly watchdogs: WatchdogPorts;
 }
 
-export const startRunner = ({ ports, watchdog }: RunnerParts, node: SimNode): void => {
+export const startRunner = ({ ports, watchdogs }: RunnerParts, node: SimNode): void => {
   const { name, cpuMilli, memoryBytes } = node;
   const config = {
     node: name,
@@ -54,12 +54,13 @@ export const startRunner = ({ ports, watchdog }: RunnerParts, node: SimNode): vo
     diskReserveBytes: 1e9,
   } as const;
   const stopAfter = {
-    watchdog,
+    watchdog: watchdogs.watchdog,
     inventory: () => tick.inventory(),
     folderOf: (cgroup: string) => cgroup,
     clock: ports.clock,
   };
-  const runtime = startsGuarded(ports.runtime, stopAfter);
+  const guarded = { ...stopAfter, watchdog: watchdogs.atStart };
+  const runtime = startsGuarded(ports.runtime, guarded);
   const tick = createTick({ ...ports, runtime }, config);
   const { signal } = new AbortController();
   void tick.run(signal);

@@ -12,17 +12,21 @@ import { drawFaults, scheduleFaults, type FaultKind } from './faults.ts';
 import { goodBehaviour, type Intent } from './human.ts';
 import { drawHelpers, isOrdered } from './ordered.ts';
 import { NO_POLICY } from './policies.ts';
+import { isServed, withServices } from './served.ts';
 import { isParted, scheduleSingletons, withSingletons } from './parted.ts';
 import { differences } from './settle.ts';
 import { endSignatures, isSigned, scheduleSignatures } from './signing.ts';
 import { endOwners, isOwned, scheduleOwners } from './owning.ts';
-import { createTime, type Random, type SimTime } from './time.ts';
+import { createRandom, createTime, type Random, type SimTime } from './time.ts';
 import { createWorld, type Scenario, type World } from './world.ts';
 
 export interface SeedResult {
   readonly seed: number;
   readonly violations: readonly Violation[];
   readonly faults: readonly FaultKind[];
+  /** How often each kind began. */
+  readonly struck: Readonly<Record<string, number>>;
+  readonly virtualMs: Ms;
   readonly digest: string;
   readonly events: number;
   /** Virtual time at which all had come to rest; null when it did not. */
@@ -54,20 +58,25 @@ export const prepareSeed = ({ seed, trace }: SeedOptions) => {
   const drawn = drawScenario(time.random.fork('scenario'));
   const parted = isParted(seed) ? withSingletons(time.random.fork('singletons'), drawn) : drawn;
   const ordered = isOrdered(seed) && !parted.parted;
-  const world = createWorld(time, ordered ? inOrder(time.random.fork('tasks'), parted) : parted);
-  const faults = drawFaults(time.random.fork('kinds'), parted.parted);
-  scheduleFaults(world, faults, CHAOS_MS);
+  const told = ordered ? inOrder(time.random.fork('tasks'), parted) : parted;
+  const world = createWorld(time, isServed(seed) ? withServices(told) : told);
+  const faults = faultsOf(seed);
+  const struck = scheduleFaults(world, faults, CHAOS_MS);
   schedulePeople(world);
   scheduleMore(world, seed);
   if (parted.parted) scheduleSingletons(world, CHAOS_MS);
   if (isCounted(seed)) scheduleCounts(world, CHAOS_MS);
   if (isSigned(seed)) scheduleSignatures(world, CHAOS_MS);
   if (isOwned(seed)) scheduleOwners(world, CHAOS_MS);
-  return { time, world, faults };
+  return { time, world, faults, struck };
 };
 
+/** Kinds of faults of the seed. */
+export const faultsOf = (seed: number): readonly FaultKind[] =>
+  drawFaults(createRandom(seed).fork('kinds'), isParted(seed));
+
 export const runSeed = async (options: SeedOptions): Promise<SeedResult> => {
-  const { time, world, faults } = prepareSeed(options);
+  const { time, world, faults, struck } = prepareSeed(options);
   const { violations } = world.checker;
   const goesOn = (): boolean => violations.length === 0;
   await guarded(world, () => time.run(CHAOS_MS, goesOn));
@@ -77,7 +86,8 @@ export const runSeed = async (options: SeedOptions): Promise<SeedResult> => {
   const settledAt = await settle(world, goesOn);
   const { seed } = options;
   const told = { digest: time.digest(), events: time.events(), lines: time.lines };
-  return { seed, violations, faults, settledAt, ...told };
+  const lasted = { settledAt, virtualMs: time.now(), struck: Object.fromEntries(struck) };
+  return { seed, violations, faults, ...lasted, ...told };
 };
 
 /** A bug that throws out of a fake or a program is a finding. */
@@ -165,6 +175,7 @@ const drawScenario = (random: Random): Scenario => {
     nodes,
     local: more.chance(LOCAL_SHARE),
     parted: false,
+    served: false,
     first: {
       jobs: new Map(drafts.map((draft) => [draft.id, draft])),
       nodes: new Map(names.map((name): [string, NodeDraft] => [name, { name, drain: false }])),
@@ -244,6 +255,7 @@ export const plainJob = (job: string): JobDraft => ({
   volume: 'none',
   hostPort: null,
   shutdownDelayMs: 0,
+  isService: false,
   helpers: null,
 });
 
@@ -257,7 +269,8 @@ export const plainScenario = (nodes: number, jobs: readonly JobDraft[]): Scenari
     policy: NO_POLICY,
   };
   const size = { cpuMilli: 2_000, memoryBytes: 1024 * MIB, clockRate: 1 };
-  return { nodes: names.map((name) => ({ name, ...size })), first, local: false, parted: false };
+  const calm = { local: false, parted: false, served: false };
+  return { nodes: names.map((name) => ({ name, ...size })), first, ...calm };
 };
 
 export const startTold = (scenario: Scenario): { time: SimTime; world: World } => {

@@ -57,7 +57,7 @@ const MAX_DRAIN_ROUNDS = 1_000;
  * A run of an hour of virtual time needs far fewer; more means that two parts wake each other for
  * ever.
  */
-const MAX_EVENTS = 3_000_000;
+const MAX_EVENTS = 400_000;
 
 export interface TimeOptions {
   readonly seed: number;

@@ -42,6 +42,8 @@ export interface Truth {
   /** When a copy was last reported as one that is free to stop (rules 4.2). */
   readonly freeAt: Map<string, Ms>;
   readonly losses: Loss[];
+  /** Copies whose last report says that they serve (rules 16). */
+  readonly serving: Set<string>;
   /** Copies with a running task, stopping ones included. */
   readonly running: () => readonly Copy[];
   readonly copiesOf: (job: string) => readonly Copy[];
@@ -72,6 +74,7 @@ export const createTruth = (time: SimTime, nodes: ReadonlyMap<string, SimNode>):
     bodies,
     freeAt: new Map(),
     losses: [],
+    serving: new Set(),
     running,
     copiesOf: (job) => running().filter((copy) => idOf(copy.body) === job && !isEnding(copy)),
     well: ({ allocation, containers, body, node }) => {
@@ -104,8 +107,11 @@ export const idOf = ({ namespace, job }: Pick<AllocationBody, 'namespace' | 'job
 export const tagOf = (reference: string): string => /:(v\d+)/.exec(reference)?.[1] ?? reference;
 
 export const rememberReport = (truth: Truth, report: NodeReport): void => {
-  for (const { allocation, body, health, everHealthy } of report.allocations) {
+  for (const { allocation, body, health, everHealthy, ...rest } of report.allocations) {
     truth.bodies.set(allocation, body);
+    const serves = health === 'healthy' || (health === 'unproven' && rest.wasHealthy === true);
+    if (serves && rest.phase === 'running') truth.serving.add(allocation);
+    else truth.serving.delete(allocation);
     const free = health === 'unhealthy' || !everHealthy;
     if (free) truth.freeAt.set(allocation, truth.time.now());
   }

@@ -14,7 +14,7 @@ import { createReconcilerClock } from './fake/clock.ts';
 import { createForge, type SimForge } from './fake/forge.ts';
 import { createEtcd, LEASE_MS, type Etcd } from './fake/lease.ts';
 import { createLinks, type Links } from './fake/link.ts';
-import { createMachine } from './fake/machine.ts';
+import { createMachine, type SimContainer } from './fake/machine.ts';
 import {
   createDisk,
   createNetwork,
@@ -47,8 +47,10 @@ export interface Scenario {
   readonly first: Intent;
   /** The repository is on the reconciler's own disk. */
   readonly local: boolean;
-  /** Streams are opened again at once, as real ones are. */
+  /** Streams are opened again at once, as real ones are; reconcilers' clocks differ. */
   readonly parted: boolean;
+  /** Jobs have services, and runners are told of them. */
+  readonly served: boolean;
 }
 
 export interface World {
@@ -97,6 +99,7 @@ export const createWorld = (time: SimTime, scenario: Scenario): World => {
   const nodes = new Map<string, SimNode>();
   const clocks = new Map<string, NodeClock>();
   const watchdogs = new Map<string, MachineWatchdog>();
+  const runners = new Map<string, Supervised<never>>();
   const human = createHuman({ time, registry, ...scenario });
   const forge = createForge(time, human);
   const etcd = createEtcd(time);
@@ -106,23 +109,31 @@ export const createWorld = (time: SimTime, scenario: Scenario): World => {
       checker.ordered(orders);
     },
     heard: (report: NodeReport) => rememberReport(truth, report),
+    leading: (names: readonly string[]) => checker.leading(names),
   };
-  const links = createLinks(time, seen, scenario.parted);
+  const { parted: soon, served } = scenario;
+  const links = createLinks(time, seen, { soon, served });
   for (const size of scenario.nodes) {
     const watch = {
       started: (...seen: Parameters<Checker['started']>) => checker.started(...seen),
       ended: (...seen: Parameters<Checker['ended']>) => checker.ended(...seen),
+      signalled: (...seen: Parameters<Checker['signalled']>) => checker.signalled(...seen),
     };
     const machine = createMachine({ time, name: size.name, registry, watch });
     nodes.set(size.name, { ...size, machine, disk: createDisk() });
     const clock = createNodeClock(time, size.name, size.clockRate);
     clocks.set(size.name, clock);
-    watchdogs.set(size.name, createMachineWatchdog({ time, machine, clock }));
+    const acts = ({ id }: SimContainer): void => {
+      const process = runners.get(size.name)?.process();
+      if (process?.alive() === true && !process.suspended()) checker.watchdogActs(machine, id);
+    };
+    watchdogs.set(size.name, createMachineWatchdog({ time, machine, clock, acts }));
   }
   const truth = createTruth(time, nodes);
   const checker = createChecker({ truth, human, links });
   human.repo.onMachineCommit(checker.machineCommit);
   human.repo.onRecord(checker.recorded);
+  if (scenario.served) lookAtServices(time, checker);
   const calendar = { offsetMs: 0 };
   const parts: Parts = {
     calendar,
@@ -137,7 +148,7 @@ export const createWorld = (time: SimTime, scenario: Scenario): World => {
     forge,
     etcd,
   };
-  const runners = new Map([...nodes.keys()].map((name) => [name, superviseRunner(parts, name)]));
+  for (const name of nodes.keys()) runners.set(name, superviseRunner(parts, name));
   const reconcilers = (scenario.parted ? SEVERAL : SEVERAL.slice(0, 1)).map((name) => ({
     name,
     supervised: superviseReconciler(parts, name, scenario.parted),
@@ -183,6 +194,17 @@ export const createWorld = (time: SimTime, scenario: Scenario): World => {
     approve: () => approve(parts, leader().latest()),
     jumpClock: (node, ms) => disturb(checker, node, () => clocks.get(node)?.jump(ms)),
   };
+};
+
+/** What is listed is looked at so often. */
+const LOOK_AT_SERVICES_MS: Ms = 2_000;
+
+const lookAtServices = (time: SimTime, checker: Checker): void => {
+  const look = (): void => {
+    checker.services();
+    time.after(LOOK_AT_SERVICES_MS, 'services are looked at', look);
+  };
+  time.after(LOOK_AT_SERVICES_MS, 'services are looked at', look);
 };
 
 interface Parts {
@@ -295,6 +317,10 @@ interface Beginning {
   readonly lead?: LeadPort;
 }
 
+/** Half a percent too fast or too slow at most, as of nodes. */
+const rateOf = (time: SimTime, name: string): number =>
+  1 + (time.random.fork(`clock of ${name}`).unit() - 0.5) / 100;
+
 const superviseReconciler = (
   parts: Parts,
   name: string,
@@ -302,7 +328,7 @@ const superviseReconciler = (
 ): Supervised<View> => {
   const { time, human, links, registry, checker, etcd } = parts;
   const start = (process: Process, seen: (view: View) => void): void => {
-    const clock = createReconcilerClock(time, process);
+    const clock = createReconcilerClock(time, process, isOneOfSeveral ? rateOf(time, name) : 1);
     if (!isOneOfSeveral) return begin({ process, clock, seen });
     const lease = etcd.lease(process, name);
     const me = { name, address: name };
@@ -349,6 +375,7 @@ const superviseRunner = (parts: Parts, name: string): Supervised<never> => {
   const { machine, disk } = node;
   const start = (process: Process): void => {
     const nodeParts = { time, process, machine, disk, clock, accepted: checker.accepted };
+    checker.disturbed(name);
     process.onDeath(() => checker.disturbed(name));
     process.onSuspend(() => checker.disturbed(name));
     process.onResume(() => checker.disturbed(name));
@@ -362,7 +389,7 @@ const superviseRunner = (parts: Parts, name: string): Supervised<never> => {
       clock: createRunnerClock(nodeParts),
       log: log(parts, name),
     };
-    startRunner({ ports, watchdog: watchdog.port(process) }, node);
+    startRunner({ ports, watchdogs: watchdog.port(process) }, node);
   };
   return supervise({ time, name: `runner ${name}`, start });
 };

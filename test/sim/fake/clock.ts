@@ -1,5 +1,5 @@
 // The reconciler's clock: monotonic, and begun anew with every process.
-// In: virtual time and a process. Out: what it reads, and sleep by it.
+// In: virtual time, a process, how fast it runs (1 is right). Out: what it reads, and sleep by it.
 // Not here: the clocks of nodes (node.ts), which run fast or slow and outlive a runner; the calendar
 // (world.ts), which people set.
 
@@ -17,11 +17,12 @@ const BIRTH_MS: Ms = 1_000;
 export const createReconcilerClock = (
   time: SimTime,
   process: Process,
+  rate = 1,
 ): Pick<ClockPort, 'now' | 'sleepUntil'> => {
   const zero = time.now();
-  const shown = (worldTime: Ms): Ms => worldTime - zero + BIRTH_MS;
+  const shown = (worldTime: Ms): Ms => (worldTime - zero) * rate + BIRTH_MS;
   const worldTime = (at: Ms): Ms => {
-    const due = at - BIRTH_MS + zero;
+    const due = (at - BIRTH_MS) / rate + zero;
     return shown(due) < at ? due + ROUND_UP_MS : due;
   };
   return {

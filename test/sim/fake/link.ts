@@ -7,10 +7,20 @@
 // a stream does. Not here: what is in reports and orders, who obeys them (node-runner/accept).
 
 import type { LinkPort } from '../../../node-runner/ports.ts';
+import {
+  createCatalogueReader,
+  type CatalogueReader,
+} from '../../../node-runner/edge/link-catalogue.ts';
+import {
+  type Catalogues,
+  createCatalogues,
+  type Taker,
+} from '../../../reconciler/edge/catalogues.ts';
 import type { LeadPort, NodesPort } from '../../../reconciler/ports.ts';
 import { compareText } from '../../../schema/ids.ts';
 import type { HeardNode } from '../../../schema/live.ts';
 import type { NodeOrders, NodeReport } from '../../../schema/orders.ts';
+import { type Catalogue, EMPTY_CATALOGUE } from '../../../schema/services.ts';
 import type { Ms } from '../../../schema/spec.ts';
 import {
   applyReport,
@@ -32,6 +42,11 @@ export interface LinkFaults {
   drop: number;
   /** Longest latency of a frame. */
   delayMs: Ms;
+  /** What every frame of that direction takes besides. */
+  upLateMs: Ms;
+  downLateMs: Ms;
+  /** Share of order sets after which the stream ends, before anything was said about them. */
+  cutAfterOrders: number;
   /**
    * Share of order sets that arrive twice, the second time up to seconds later (so: out of order
    * too).
@@ -40,6 +55,14 @@ export interface LinkFaults {
   /** The runner's certificate has ended: it is let in again once it has another. */
   refused: boolean;
 }
+
+/** Nothing is wrong with the network of that node now. */
+const isWell = (faults: LinkFaults): boolean =>
+  !faults.upBlocked &&
+  !faults.downBlocked &&
+  faults.drop === 0 &&
+  faults.delayMs <= FAST_MS &&
+  faults.upLateMs + faults.downLateMs === 0;
 
 /** One reconciler as runners see it. */
 interface Endpoint {
@@ -50,9 +73,12 @@ interface Endpoint {
   /** null: it is alone, or nobody told it that it is not. */
   readonly lead: LeadPort | null;
   startedAt: Ms;
+  readonly catalogues: Catalogues;
 }
 
 const leads = ({ lead }: Endpoint): boolean => lead === null || lead.term() !== null;
+
+const leadsByLease = ({ lead }: Endpoint): boolean => lead !== null && lead.term() !== null;
 
 interface Heard {
   node: HeardNode | null;
@@ -74,6 +100,8 @@ interface Session {
   closing: boolean;
   sent: SentReports | null;
   before: { readonly report: NodeReport; readonly at: Ms } | null;
+  readonly catalogue: Taker;
+  readonly reader: CatalogueReader;
 }
 
 interface Runner {
@@ -97,6 +125,8 @@ interface Runner {
 
 /** What a checker wants to see. */
 export interface LinkWatch {
+  /** Reconcilers that lead by a lease now, asked whenever one of them takes in or sends. */
+  readonly leading: (names: readonly string[]) => void;
   readonly ordered: (orders: NodeOrders) => void;
   readonly heard: (report: NodeReport) => void;
 }
@@ -113,12 +143,16 @@ export interface Links {
   readonly session: (node: string) => { readonly with: string; readonly since: Ms } | null;
   /** Time of the last report of the node that a living reconciler took in. */
   readonly heardAt: (node: string) => Ms;
+  /** The network of the node is well, and nothing is late on it that was sent before. */
+  readonly isCalm: (node: string) => boolean;
   /** Ends the stream of the node, as a broken connection does. */
   readonly cut: (node: string) => void;
   /** A set of orders that the runner has had already comes again. */
   readonly replay: (node: string) => void;
   /** When two reconcilers without a lease last lived at once; now, while they do. */
   readonly sharedAt: () => Ms;
+  /** What the node knows of services; null: its reconciler may not tell it now. */
+  readonly catalogue: (node: string) => Catalogue | null;
 }
 
 /** Sets of orders that may come again. */
@@ -134,7 +168,18 @@ const NOTICE_MOST_MS: Ms = 15_000;
 const RESET_MS: Ms = 50;
 const LATE_MOST_MS: Ms = 8_000;
 
-export const createLinks = (time: SimTime, watch: LinkWatch, soon = false): Links => {
+export interface LinkHabits {
+  /** A stream that was cut is opened again at once, as real ones are. */
+  readonly soon: boolean;
+  /** Runners are told of services. */
+  readonly served: boolean;
+}
+
+export const createLinks = (
+  time: SimTime,
+  watch: LinkWatch,
+  { soon, served }: LinkHabits,
+): Links => {
   const random = time.random.fork('links');
   const faults = new Map<string, LinkFaults>();
   const endpoints: Endpoint[] = [];
@@ -149,7 +194,10 @@ export const createLinks = (time: SimTime, watch: LinkWatch, soon = false): Link
     return known;
   };
   const isShared = (): boolean => endpoints.filter(({ lead }) => lead === null).length > 1;
-  const net: Net = { time, random, watch, faultsOf, heardAt, delivered: new Map() };
+  const kept = { delivered: new Map(), known: new Map(), untold: new Set<string>() };
+  const leaders = (): readonly string[] =>
+    endpoints.filter(leadsByLease).map(({ process }) => process.name);
+  const net: Net = { time, random, watch, faultsOf, heardAt, served, leaders, ...kept };
 
   /** A leader of the past is left, also by a runner that was started anew. */
   const dial = (runner: Runner): void => {
@@ -212,7 +260,8 @@ export const createLinks = (time: SimTime, watch: LinkWatch, soon = false): Link
     reconciler: (process, now, lead) => {
       const nodes = new Map<string, Heard>();
       const rest = { nodes, wakes: new Set<() => void>(), lead: lead ?? null, startedAt: now() };
-      const endpoint: Endpoint = { process, now, ...rest };
+      const catalogues = createCatalogues();
+      const endpoint: Endpoint = { process, now, catalogues, ...rest };
       endpoints.push(endpoint);
       // As edge/nodes.ts: a new leader has heard nothing, one that leads no more lets them go.
       lead?.watch(() => {
@@ -239,6 +288,10 @@ export const createLinks = (time: SimTime, watch: LinkWatch, soon = false): Link
       if (session.upStalled || session.downStalled) return null;
       return { with: session.endpoint.process.name, since: session.since };
     },
+    isCalm: (node) => {
+      const { upAt = 0, downAt = 0 } = runners.get(node)?.session ?? {};
+      return isWell(faultsOf(node)) && Math.max(upAt, downAt) <= time.now() + FAST_MS;
+    },
     heardAt: (node) => heardAt.get(node) ?? Number.NEGATIVE_INFINITY,
     cut: (node) => {
       const session = runners.get(node)?.session ?? null;
@@ -256,7 +309,15 @@ export const createLinks = (time: SimTime, watch: LinkWatch, soon = false): Link
       })();
     },
     sharedAt: () => (isShared() ? time.now() : sharedAt),
+    catalogue: (node) => (net.untold.has(node) ? null : knownOf(net, node).catalogue),
   };
+};
+
+/** It outlives the runner (node-runner/discovery.ts). */
+const knownOf = ({ known }: Net, node: string): { catalogue: Catalogue } => {
+  const found = known.get(node) ?? { catalogue: EMPTY_CATALOGUE };
+  known.set(node, found);
+  return found;
 };
 
 export const calm = (): LinkFaults => ({
@@ -264,6 +325,9 @@ export const calm = (): LinkFaults => ({
   downBlocked: false,
   drop: 0,
   delayMs: FAST_MS,
+  upLateMs: 0,
+  downLateMs: 0,
+  cutAfterOrders: 0,
   duplicate: 0,
   refused: false,
 });
@@ -276,6 +340,11 @@ interface Net {
   readonly heardAt: Map<string, Ms>;
   /** Sets of orders that each node had, oldest first; a few of them. */
   readonly delivered: Map<string, NodeOrders[]>;
+  readonly served: boolean;
+  readonly leaders: () => readonly string[];
+  readonly known: Map<string, { catalogue: Catalogue }>;
+  /** Nodes that the newest catalogue was not for (rules 10.3). */
+  readonly untold: Set<string>;
 }
 
 const open = (net: Net, runner: Runner, endpoint: Endpoint): void => {
@@ -293,6 +362,8 @@ const open = (net: Net, runner: Runner, endpoint: Endpoint): void => {
     closing: false,
     sent: null,
     before: null,
+    catalogue: endpoint.catalogues.taker(),
+    reader: createCatalogueReader(knownOf(net, runner.node)),
   };
   runner.session = session;
   runner.openedAt = runner.now();
@@ -362,9 +433,10 @@ const transmit = (net: Net, session: Session, frame: Frame): void => {
     closeSoon(net, session, random.between(NOTICE_LEAST_MS, NOTICE_MOST_MS));
   }
   if (up ? session.upStalled : session.downStalled) return;
+  const lateMs = up ? faults.upLateMs : faults.downLateMs;
   const arrives = Math.max(
     up ? session.upAt : session.downAt,
-    time.now() + random.between(1, Math.max(1, faults.delayMs)),
+    time.now() + lateMs + random.between(1, Math.max(1, faults.delayMs)),
   );
   if (up) session.upAt = arrives;
   else session.downAt = arrives;
@@ -372,7 +444,7 @@ const transmit = (net: Net, session: Session, frame: Frame): void => {
   time.at(arrives, label, () => {
     if (session.open && !(up ? session.upStalled : session.downStalled)) frame.deliver();
   });
-  if (up || !random.chance(faults.duplicate)) return;
+  if (up || frame.once === true || !random.chance(faults.duplicate)) return;
   const late = arrives + random.between(0, LATE_MOST_MS);
   time.at(late, `${label} again`, () => {
     if (session.open) frame.deliver();
@@ -383,6 +455,8 @@ interface Frame {
   readonly direction: 'up' | 'down';
   readonly label: string;
   readonly deliver: () => void;
+  /** It goes on from the one before it, as a stream brings them. */
+  readonly once?: true;
 }
 
 /** What crosses the wire is text. */
@@ -443,6 +517,7 @@ const takeIn = (net: Net, session: Session, frame: Parameters<typeof applyReport
     drop(session);
     return false;
   }
+  net.watch.leading(net.leaders());
   const at = endpoint.now();
   const before = session.before;
   const applied = applyReport(before?.report ?? null, before === null ? 0 : at - before.at, frame);
@@ -479,6 +554,7 @@ const nodesPort = (net: Net, endpoint: Endpoint): NodesPort => {
       if (heard === undefined || heard.node?.connected !== true || session === null) return false;
       if (session.before === null || !endpoint.process.alive() || !leads(endpoint)) return false;
       heard.node = { ...heard.node, sent: orders, leftOut: leftOutBy(orders, heard.node) };
+      net.watch.leading(net.leaders());
       net.watch.ordered(orders);
       const wire = overTheWire(orders);
       const { runner } = session;
@@ -488,17 +564,51 @@ const nodesPort = (net: Net, endpoint: Endpoint): NodesPort => {
         const before = net.delivered.get(session.node) ?? [];
         net.delivered.set(session.node, [...before.slice(-SETS_KEPT), wire]);
         wakeAll(runner.wakes);
+        cutAfter(net, session);
       });
       const label = `orders ${orders.generation}`;
       transmit(net, session, { direction: 'down', label, deliver });
       return true;
     },
-    // Nobody in the simulator asks for services.
-    publish: () => undefined,
+    publish: (catalogue, mayTell) => {
+      if (!net.served || !leads(endpoint)) return;
+      endpoint.catalogues.publish(catalogue);
+      for (const [node, { session }] of endpoint.nodes) {
+        if (session === null || session.before === null) continue;
+        if (mayTell(node)) offer(net, session);
+        else net.untold.add(node);
+      }
+    },
     watch: (wake) => {
       const guarded = endpoint.process.guard(wake);
       endpoint.wakes.add(guarded);
       return () => endpoint.wakes.delete(guarded);
     },
   };
+};
+
+/** What brings it to the newest catalogue, before any orders that follow (edge/outbox.ts). */
+const offer = (net: Net, session: Session): void => {
+  net.untold.delete(session.node);
+  for (const { frame } of session.catalogue.take()) {
+    if (frame?.$case !== 'catalogue') throw new Error('A catalogue in a frame of another kind.');
+    const { value } = frame;
+    const deliver = session.runner.process.guard(() => {
+      if (session.runner.session !== session) return;
+      const read = session.reader.take(value);
+      if (read.kind === 'wrong') throw new Error(`${session.node}: ${read.why}`);
+    });
+    transmit(net, session, { direction: 'down', label: 'catalogue', deliver, once: true });
+  }
+};
+
+/** Soon enough that no report has told what became of the orders. */
+const CUT_WITHIN_MS = 20;
+
+const cutAfter = ({ time, random, faultsOf }: Net, session: Session): void => {
+  const { cutAfterOrders } = faultsOf(session.node);
+  if (cutAfterOrders === 0 || !random.chance(cutAfterOrders)) return;
+  time.after(random.between(0, CUT_WITHIN_MS), `session of ${session.node} is cut`, () =>
+    drop(session),
+  );
 };

@@ -28,6 +28,8 @@ export interface SimContainer {
   exit: TaskExit | null;
   /** World time at which the task began to run. */
   startedAt: Ms;
+  /** The task was told to end. */
+  isTold: boolean;
   /** Takes back the events of this task (crash, end after a signal). */
   timers: (() => void)[];
 }
@@ -73,6 +75,8 @@ export interface Machine {
 export interface MachineWatch {
   readonly started: (machine: Machine, container: SimContainer) => void;
   readonly ended: (machine: Machine, container: SimContainer) => void;
+  /** A task that runs is about to get a signal. */
+  readonly signalled: (machine: Machine, container: SimContainer) => void;
 }
 
 export interface MachineOptions {
@@ -165,6 +169,7 @@ export const createMachine = ({ time, name, registry, watch }: MachineOptions): 
       pid: null,
       exit: null,
       startedAt: 0,
+      isTold: false,
       timers: [],
     };
     const pid = newTask(container, ask.spec);
@@ -176,7 +181,7 @@ export const createMachine = ({ time, name, registry, watch }: MachineOptions): 
     if (container.task === 'running') return;
     if (container.task === 'none') throw new RuntimeError('not-found', `${id} has no task.`);
     if (container.task !== 'created') throw new RuntimeError('other', `${id} has ended.`);
-    Object.assign(container, { task: 'running', startedAt: time.now() });
+    Object.assign(container, { task: 'running', startedAt: time.now(), isTold: false });
     const { crash } = container.behaviour;
     if (crash !== null) {
       const exit = crash.outOfMemory ? exitOf(0, SIGKILL) : exitOf(crash.code, null);
@@ -187,6 +192,8 @@ export const createMachine = ({ time, name, registry, watch }: MachineOptions): 
   const signal = (id: string, number: number): void => {
     const container = containers.get(id);
     if (container === undefined || container.pid === null) return;
+    if (container.task === 'running') watch.signalled(machine, container);
+    container.isTold = true;
     const { stopsAfterMs } = container.behaviour;
     if (number === SIGKILL) endAfter(container, KILL_TAKES_MS, () => exitOf(0, SIGKILL));
     else if (container.task === 'created')

@@ -8,7 +8,7 @@ import type { Watchdog, WatchdogDeadline } from '../../../node-runner/edge/watch
 import type { Ms } from '../../../schema/spec.ts';
 import type { Process } from '../process.ts';
 import type { SimTime } from '../time.ts';
-import type { Machine } from './machine.ts';
+import type { Machine, SimContainer } from './machine.ts';
 import { diskTakes, type NodeClock } from './node.ts';
 
 /** What is on the machine: the file of deadlines and the program that reads it. */
@@ -18,8 +18,13 @@ export interface WatchdogFile {
 }
 
 export interface MachineWatchdog {
-  /** As one runner process sees it. */
-  readonly port: (process: Process) => Watchdog;
+  /** As one runner process sees it: told now and then, and before a start. */
+  readonly port: (process: Process) => WatchdogPorts;
+}
+
+export interface WatchdogPorts {
+  readonly watchdog: Watchdog;
+  readonly atStart: Watchdog;
 }
 
 const PAUSE_MS: Ms = 1_000;
@@ -32,9 +37,16 @@ export interface WatchdogParts {
   readonly time: SimTime;
   readonly machine: Machine;
   readonly clock: NodeClock;
+  /** It is about to end a task that runs and that nobody told to end. */
+  readonly acts: (container: SimContainer) => void;
 }
 
-export const createMachineWatchdog = ({ time, machine, clock }: WatchdogParts): MachineWatchdog => {
+export const createMachineWatchdog = ({
+  time,
+  machine,
+  clock,
+  acts,
+}: WatchdogParts): MachineWatchdog => {
   let file: WatchdogFile | null = null;
   /** The boot in which the program was started. */
   let runsIn: string | null = null;
@@ -61,6 +73,7 @@ export const createMachineWatchdog = ({ time, machine, clock }: WatchdogParts): 
     const now = clock.now();
     const container = [...machine.containers.values()].find((each) => each.pid === pid);
     if (container === undefined || now < Math.floor(termAt)) return;
+    if (container.task === 'running' && !container.isTold) acts(container);
     const once = `${pid}:${termAt}`;
     if (now >= Math.floor(killAt)) machine.signal(container.id, SIGKILL);
     else if (!termed.has(once)) {
@@ -73,13 +86,16 @@ export const createMachineWatchdog = ({ time, machine, clock }: WatchdogParts): 
     port: (process) => {
       // One after the other, as edge/watchdog.ts does.
       let last: Promise<void> = Promise.resolve();
-      const set = (deadlines: readonly WatchdogDeadline[]): Promise<void> =>
-        process.call('watchdog', diskTakes(machine, random), () => {
-          const bootId = clock.bootId();
-          file = deadlines.length === 0 ? null : { bootId, deadlines };
-          if (file !== null && runsIn !== bootId) start(bootId);
-        });
-      return { set: (deadlines) => (last = last.then(() => set(deadlines))) };
+      const setter = (name: string): Watchdog => {
+        const set = (deadlines: readonly WatchdogDeadline[]): Promise<void> =>
+          process.call(name, diskTakes(machine, random), () => {
+            const bootId = clock.bootId();
+            file = deadlines.length === 0 ? null : { bootId, deadlines };
+            if (file !== null && runsIn !== bootId) start(bootId);
+          });
+        return { set: (deadlines) => (last = last.then(() => set(deadlines))) };
+      };
+      return { watchdog: setter('watchdog'), atStart: setter('start-watchdog') };
     },
   };
 };

@@ -303,3 +303,18 @@ it('a new copy that never served and is drained is begun anew elsewhere, beside 
     { kind: 'stop', node: 'n002', reason: 'drain' },
   ]);
 });
+
+it('a node that keeps its stream and says nothing is lost, and holds up no plan (9.1, 9.3)', () => {
+  const groups = [{ count: 1, singleton: true, stopAfterMs: 10_000 }];
+  const job = aJob({ groups }, { settled: true });
+  const copy = aCopy(job, { node: 'n001', index: 0 });
+  // Its disk hangs: pings are answered, and no report is made.
+  const planned = (silentForMs: number) => {
+    const live = liveOf([copy], { n001: { connected: true, silentForMs } });
+    const made = plan(desiredOf([job]), live, 1_000_000);
+    expect(check(made, live, desiredOf([job]))).toEqual([]);
+    return made.steps.map(({ kind }) => kind);
+  };
+  expect(planned(29_000)).toEqual([]);
+  expect(planned(30_000)).toEqual(['start']);
+});
