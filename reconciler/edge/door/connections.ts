@@ -13,6 +13,7 @@ import { counted } from './address.ts';
 import { type Allowance, createAllowance } from './allowance.ts';
 import * as limits from './limits.ts';
 import { createMessages, type Messages } from './messages.ts';
+import { createUnread, type Unread } from './unread.ts';
 
 export interface ConnectionsOptions {
   readonly log: LogPort;
@@ -55,6 +56,7 @@ interface Door extends ConnectionsOptions {
   readonly allFaults: Allowance;
   readonly looks: Allowance;
   readonly messages: Messages;
+  readonly unread: Unread;
 }
 
 const ALL = 'all';
@@ -72,6 +74,7 @@ export const createConnections = (options: ConnectionsOptions): Connections => {
     allFaults: createAllowance({ ...limits.FAULTS, names: 1, now }),
     looks: createAllowance({ ...limits.LOOKS_PER_ADDRESS, names: limits.ADDRESSES, now }),
     messages: createMessages({ log, now }),
+    unread: createUnread({ log, now }),
   };
   return {
     guard: (server) => guard(door, server),
@@ -257,6 +260,8 @@ const watchSession = (door: Door, session: ServerHttp2Session): void => {
     });
     if (connection.bearer === null) refuse(door, connection);
     const { bearer, peer: address } = connection;
-    door.messages.watch(stream, { bearer, address, path: headers[':path'] ?? '' });
+    const call = { bearer, address, path: headers[':path'] ?? '' };
+    door.messages.watch(stream, call);
+    door.unread.watch(stream, call);
   });
 };
