@@ -133,7 +133,9 @@ const watchAnswers = async function* watchAnswers(
  * The server asks for sixteen messages ahead of whoever reads them. `taken` settles when this one is
  * put into bytes, which it is once those before it are gone: no other answer is made until then.
  */
-const handed = (value: Buffer): { readonly message: WatchResponse; readonly taken: Promise<void> } => {
+const handed = (
+  value: Buffer,
+): { readonly message: WatchResponse; readonly taken: Promise<void> } => {
   let isTaken: () => void = () => undefined;
   const taken = new Promise<void>((resolve) => {
     isTaken = resolve;

@@ -79,13 +79,20 @@ const others = async (): Promise<void> => {
 
 const lines = (text: string): number => world.said.filter((line) => line.includes(text)).length;
 
-const argument = framed(CallRequest.encode({ method: 'state', argument: Buffer.alloc(0) }).finish());
+const argument = framed(
+  CallRequest.encode({ method: 'state', argument: Buffer.alloc(0) }).finish(),
+);
 
 /** A connection to which nothing may be sent but headers. */
 const deaf = (from: string, identity?: Identity): http2.ClientHttp2Session =>
   world.dial(from, identity, { initialWindowSize: 0 });
 
-const asking = (session: http2.ClientHttp2Session, path: string, token: string, body = argument) => {
+const asking = (
+  session: http2.ClientHttp2Session,
+  path: string,
+  token: string,
+  body = argument,
+) => {
   const stream = begin(session, path, { authorization: `Bearer ${token}` }).pause();
   stream.end(body);
   return stream;

@@ -15,8 +15,10 @@ import { createLink } from '../../node-runner/edge/link.ts';
 import type { ServeStream } from '../../node-runner/edge/link-streams.ts';
 import { credentialsOf, TLS_CHANNEL } from '../../node-runner/edge/tls.ts';
 import { openDoors } from '../../reconciler/doors.ts';
+import type { Api } from '../../reconciler/edge/api.ts';
 import { createControl } from '../../reconciler/edge/control.ts';
 import { createNodes } from '../../reconciler/edge/nodes.ts';
+import type { Listening } from '../../reconciler/edge/server.ts';
 import type { TokenAnswer, TokenAsk } from '../../schema/control.ts';
 import { JoinServiceDefinition } from '../../schema/generated/purser/join/v1/join.ts';
 import { SessionRequest } from '../../schema/generated/purser/link/v1/link.ts';
@@ -34,9 +36,7 @@ export interface DoorWorldOptions {
   readonly state?: () => string;
 }
 
-export const openDoorWorld = async ({
-  state = () => 'x'.repeat(1000),
-}: DoorWorldOptions = {}) => {
+export const openDoorWorld = async ({ state = () => 'x'.repeat(1000) }: DoorWorldOptions = {}) => {
   const folder = fs.mkdtempSync(path.join(tmpdir(), 'pda-'));
   const said: string[] = [];
   const undo: (() => Promise<unknown> | void)[] = [];
@@ -47,7 +47,11 @@ export const openDoorWorld = async ({
   const nodes = createNodes({ cluster: CLUSTER, clock, log: logs });
   const doors = await openDoors({
     cluster: CLUSTER,
-    listen: { address: '127.0.0.1:0', folder: path.join(folder, 'authority') },
+    listen: {
+      address: '127.0.0.1:0',
+      apiAddress: '127.0.0.1:0',
+      folder: path.join(folder, 'authority'),
+    },
     log: logs,
     epochMs: Date.now,
   });
@@ -151,6 +155,7 @@ export const openDoorWorld = async ({
   return {
     folder,
     said,
+    log: logs,
     listed,
     nodes,
     port,
@@ -160,6 +165,11 @@ export const openDoorWorld = async ({
     connect,
     dial,
     dialTls,
+    openApi: async (api: Api): Promise<Listening> => {
+      const served = await doors.openApi(api);
+      if (served === null) throw new Error('it has no address');
+      return served;
+    },
     /** Those that watch are to look again. */
     change: (): void => {
       for (const wake of watchers) wake();

@@ -4,7 +4,7 @@
 // call of it is let in. Not here: which certificates and tokens count (authority/), what calls send
 // (messages.ts).
 
-import { constants, type ServerHttp2Session } from 'node:http2';
+import { constants, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Server, TLSSocket } from 'node:tls';
 import type { Ms } from '../../../schema/spec.ts';
@@ -13,7 +13,7 @@ import { counted } from './address.ts';
 import { type Allowance, createAllowance } from './allowance.ts';
 import * as limits from './limits.ts';
 import { createMessages, type Messages } from './messages.ts';
-import { createUnread, type Unread } from './unread.ts';
+import { type Answer, createUnread, type Unread } from './unread.ts';
 
 export interface ConnectionsOptions {
   readonly log: LogPort;
@@ -262,6 +262,13 @@ const watchSession = (door: Door, session: ServerHttp2Session): void => {
     const { bearer, peer: address } = connection;
     const call = { bearer, address, path: headers[':path'] ?? '' };
     door.messages.watch(stream, call);
-    door.unread.watch(stream, call);
+    door.unread.watch(answerOn(stream), call);
   });
 };
+
+const answerOn = (stream: ServerHttp2Stream): Answer => ({
+  waiting: () => stream.writableLength,
+  sent: () => stream.session?.socket.bytesWritten ?? 0,
+  end: () => stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM),
+  onClose: (listener) => void stream.once('close', listener),
+});

@@ -112,3 +112,10 @@ export const STREAMS_PER_TOKEN = 128;
 export const LINES_PER_ADDRESS = { burst: 20, perMs: 1 / (10 * SECOND_MS) };
 /** Lines about strangers in all. */
 export const LINES = { burst: 500, perMs: 10 / SECOND_MS };
+
+/** Connections of the API: followers, and as many that ask once. */
+export const API_CONNECTIONS = 2000;
+/** Callers that follow services at once; each holds one answer. */
+export const FOLLOWERS = 1000;
+/** Of these, those of one token: every load balancer of a rack with the same. */
+export const FOLLOWERS_PER_TOKEN = 128;

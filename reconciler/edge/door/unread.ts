@@ -1,9 +1,8 @@
 // Answers that wait for whoever asked: what nobody takes stays in memory, so it is bounded, of each
 // bearer and of all, and whoever takes nothing for long is ended.
-// In: streams of calls. Out: those that wait longest are ended, with a line in the log. Not here:
-// what callers send (messages.ts); followers of the API (../api.ts).
+// In: answers on their way. Out: those that wait longest are ended, with a line in the log. Not here:
+// what callers send (messages.ts).
 
-import { constants, type ServerHttp2Stream } from 'node:http2';
 import type { Ms } from '../../../schema/spec.ts';
 import type { LogPort } from '../../ports.ts';
 import { hostOf } from './address.ts';
@@ -15,12 +14,23 @@ export interface UnreadOptions {
   readonly now: () => Ms;
 }
 
+/** What is on its way to a caller: a stream of HTTP/2, a response of HTTP. */
+export interface Answer {
+  /** Bytes that were not taken yet. */
+  readonly waiting: () => number;
+  /** Bytes that its connection has sent. */
+  readonly sent: () => number;
+  readonly end: () => void;
+  /** Calls back when it is over. */
+  readonly onClose: (listener: () => void) => void;
+}
+
 export interface Unread {
-  readonly watch: (stream: ServerHttp2Stream, call: Call) => void;
+  readonly watch: (answer: Answer, call: Call) => void;
 }
 
 interface Watched {
-  readonly stream: ServerHttp2Stream;
+  readonly answer: Answer;
   readonly call: Call;
   readonly bearer: string;
   bytes: number;
@@ -39,7 +49,7 @@ export const createUnread = ({ log, now }: UnreadOptions): Unread => {
   const end = (watched: Watched, why: string): void => {
     open.delete(watched);
     log.warn({ ...watched.call, bytes: watched.bytes, why }, 'a call was ended');
-    watched.stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM);
+    watched.answer.end();
   };
   const look = (): void => {
     const time = now();
@@ -57,12 +67,12 @@ export const createUnread = ({ log, now }: UnreadOptions): Unread => {
     for (const watched of beyond(waiting.filter((one) => open.has(one)))) end(watched, TOO_MUCH);
   };
   return {
-    watch: (stream, call) => {
+    watch: (answer, call) => {
       const bearer = call.bearer ?? hostOf(call.address);
-      const watched: Watched = { stream, call, bearer, bytes: 0, since: null, sent: 0 };
+      const watched: Watched = { answer, call, bearer, bytes: 0, since: null, sent: 0 };
       open.add(watched);
       timer ??= setInterval(look, limits.UNREAD_LOOK_MS).unref();
-      stream.once('close', () => {
+      answer.onClose(() => {
         open.delete(watched);
         if (open.size > 0 || timer === null) return;
         clearInterval(timer);
@@ -76,15 +86,14 @@ const STALLED = 'its answer is not taken';
 const TOO_MUCH = 'too many answers are not taken';
 
 const observe = (watched: Watched, time: Ms): void => {
-  const { stream } = watched;
-  const { bytes: before, since } = watched;
-  const bytes = stream.writableLength;
+  const { answer, bytes: before, since } = watched;
+  const bytes = answer.waiting();
   watched.bytes = bytes;
   if (bytes === 0) {
     watched.since = null;
     return;
   }
-  const sent = stream.session?.socket.bytesWritten ?? 0;
+  const sent = answer.sent();
   const isTaken = bytes < before || sent - watched.sent > limits.UNREAD_TRICKLE_BYTES;
   if (since === null || isTaken) Object.assign(watched, { since: time, sent });
 };
