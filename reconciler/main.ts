@@ -92,14 +92,7 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
     signer: signingKey && allowedSignerLine(signingKey),
     forging: forging.running,
   };
-  const { link, tls, api, close } = await listenAll({
-    handling,
-    doors,
-    several,
-    nodes,
-    leads,
-    log,
-  });
+  const { link, tls, api, close } = await serveAll({ handling, doors, several, nodes, leads, log });
   const abort = new AbortController();
   const running = loop.run(abort.signal);
   await forging.turn();
@@ -140,7 +133,7 @@ interface Listeners {
 }
 
 /** Runners and commands of this machine, and those of others where they may come in. */
-const listenAll = async ({ handling, doors, several, nodes, leads, log }: Listeners) => {
+const serveAll = async ({ handling, doors, several, nodes, leads, log }: Listeners) => {
   const { config, loop } = handling;
   const handlers = { ...handlersOf(handling), ...(doors?.handlers ?? NO_DOORS) };
   const control = createControl({

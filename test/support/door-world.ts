@@ -224,8 +224,10 @@ export const helloFrame = (node: string): Buffer =>
     }).finish(),
   );
 
-export const reportFrame = (node: string, sequence: number): Buffer => {
-  const { frame } = encodeReport(null, reportOf(node), 0);
+/** The whole of it; `later`: as what changed since the one before, which is nothing. */
+export const reportFrame = (node: string, sequence: number, later = false): Buffer => {
+  const first = encodeReport(null, reportOf(node), 0);
+  const { frame } = later ? encodeReport(first.sent, reportOf(node), 0) : first;
   const value = { sequence: BigInt(sequence), frame: Buffer.from(JSON.stringify(frame)) };
   return framed(SessionRequest.encode({ frame: { $case: 'report', value } }).finish());
 };

@@ -76,8 +76,8 @@ export const PIECE_BYTES = 256;
 export const SENT_BYTES = { burst: 2 * MESSAGE_BYTES, perMs: (64 * MIB) / SECOND_MS };
 
 /**
- * Answers that wait for whoever asked, of one bearer: beyond it the one that waits longest is ended,
- * but never the only one, however large it is. A person reads one or two at once.
+ * Answers that wait for whoever asked, of one bearer: beyond it the one that waits longest is
+ * ended, but never the only one, however large it is. A person reads one or two at once.
  */
 export const UNREAD_BYTES_PER_BEARER = 64 * MIB;
 /** Of all bearers. */
