@@ -4,6 +4,7 @@
 
 import { pc } from './colours.ts';
 import type { EventAnswer } from '../schema/control.ts';
+import { plainLine } from '../schema/plain.ts';
 import { connect } from './client.ts';
 import type { CommandSpec } from './command.ts';
 import { text } from './command.ts';
@@ -66,7 +67,7 @@ const jsonLine = (event: EventAnswer): string =>
   JSON.stringify({ ...event, at: new Date(event.at).toISOString() });
 
 const textLine = ({ at, kind, message }: EventAnswer): string =>
-  `${pc.dim(clockTime(at))}  ${kind.padEnd(10)}  ${message}`;
+  `${pc.dim(clockTime(at))}  ${kind.padEnd(10)}  ${plainLine(message)}`;
 
 /** Local time of day, as people read logs: `14:03:59`. */
 const clockTime = (at: number): string => new Date(at).toTimeString().slice(0, 8);

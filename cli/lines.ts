@@ -3,6 +3,7 @@
 // which log, and what else of a person's asks.
 
 import { StringDecoder } from 'node:string_decoder';
+import { forTerminal } from '../schema/plain.ts';
 import { toTerminal } from './attach.ts';
 
 export interface LineWriter {
@@ -14,14 +15,30 @@ export interface LineWriter {
 /** A longer line is cut into several: what is kept of it is bounded. */
 const LINE_LENGTH = 64 * 1024;
 
-/** As they are. */
-export const rawWriter: LineWriter = { write: toTerminal, flush: async () => undefined };
+/** As they are; on a terminal in whole lines, without what a terminal obeys. */
+export const rawWriter = (): LineWriter => {
+  if (!process.stdout.isTTY) return { write: toTerminal, flush: async () => undefined };
+  const [out, err] = [lineWriter(tame), lineWriter(tame, 'stderr')];
+  return {
+    write: (stream, data) => (stream === 'stdout' ? out : err).write(stream, data),
+    flush: async () => {
+      await out.flush();
+      await err.flush();
+    },
+  };
+};
 
-export const lineWriter = (mark: (line: string) => string): LineWriter => {
+/** A line that a task printed, as it may stand on a terminal; into a pipe goes all of it. */
+export const tame = (line: string): string => (process.stdout.isTTY ? forTerminal(line) : line);
+
+export const lineWriter = (
+  mark: (line: string) => string,
+  to: 'stdout' | 'stderr' = 'stdout',
+): LineWriter => {
   const decoder = new StringDecoder('utf8');
   let rest = '';
   const show = (lines: readonly string[]) =>
-    toTerminal('stdout', Buffer.from(lines.map((line) => `${mark(line)}\n`).join('')));
+    toTerminal(to, Buffer.from(lines.map((line) => `${mark(line)}\n`).join('')));
   return {
     write: async (_stream, data) => {
       const lines = (rest + decoder.write(Buffer.from(data))).split('\n');

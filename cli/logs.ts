@@ -13,7 +13,8 @@ import { CommandError } from './command-error.ts';
 import type { Copy } from './follow.ts';
 import { follow } from './follow.ts';
 import type { LineWriter } from './lines.ts';
-import { lineWriter, rawWriter } from './lines.ts';
+import { lineWriter, rawWriter, tame } from './lines.ts';
+import { jsonForTerminal } from '../schema/plain.ts';
 import type { ReadyState } from './state.ts';
 import { copiesOf, findCopy, findJob, readyState, refuseUnknownTask } from './state.ts';
 import { shortSlot, slotNames } from './state.ts';
@@ -178,7 +179,9 @@ interface Writing {
 }
 
 const writerFor = ({ name, allocation, json, prefix }: Writing): LineWriter => {
-  if (json) return lineWriter((line) => JSON.stringify({ copy: name, allocation, line }));
-  if (name === null) return rawWriter;
-  return lineWriter((line) => (prefix ? `${pc.cyan(name)} ${line}` : line));
+  if (json) {
+    return lineWriter((line) => jsonForTerminal(JSON.stringify({ copy: name, allocation, line })));
+  }
+  if (name === null) return rawWriter();
+  return lineWriter((line) => (prefix ? `${pc.cyan(name)} ${tame(line)}` : tame(line)));
 };

@@ -4,9 +4,10 @@
 
 import { Command, CommanderError } from 'commander';
 import { CommandError } from './command-error.ts';
-import type { CommandSpec, Io } from './command.ts';
+import type { CommandSpec, Common, Io } from './command.ts';
 import { commonOf, DEFAULT_ROOT } from './command.ts';
 import type { CommandGroup } from './commands.ts';
+import { forTerminal, jsonForTerminal } from '../schema/plain.ts';
 import pack from '../package.json' with { type: 'json' };
 
 const USAGE_ERROR = 2;
@@ -37,7 +38,7 @@ export const runProgram = async (
     program.commandsGroup(title);
     for (const spec of specs) {
       add(program, spec, async (invocation) => {
-        code = await spec.run({ ...invocation, io: ioOf(abort.signal) });
+        code = await spec.run({ ...invocation, io: ioOf(abort.signal, invocation.common) });
       });
     }
   }
@@ -83,9 +84,10 @@ const afterOptions = ({ examples, exits }: CommandSpec): string => {
 
 const PLAIN_EXITS = '0 well, 2 an error';
 
-const ioOf = (signal: AbortSignal): Io => ({
-  out: (line) => void process.stdout.write(`${line}\n`),
-  err: (line) => void process.stderr.write(`${line}\n`),
+/** The one place where text of others reaches a terminal, but for logs (lines.ts) and `exec`. */
+const ioOf = (signal: AbortSignal, { json }: Pick<Common, 'json'>): Io => ({
+  out: (text) => void process.stdout.write(`${json ? jsonForTerminal(text) : forTerminal(text)}\n`),
+  err: (text) => void process.stderr.write(`${forTerminal(text)}\n`),
   tty: process.stdout.isTTY,
   columns: process.stdout.isTTY ? process.stdout.columns : Number.POSITIVE_INFINITY,
   rows: process.stdout.isTTY ? process.stdout.rows : Number.POSITIVE_INFINITY,
@@ -95,11 +97,12 @@ const ioOf = (signal: AbortSignal): Io => ({
 const explain = (error: unknown): number => {
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : USAGE_ERROR;
   if (error instanceof CommandError) {
-    process.stderr.write(`purser: ${error.message}\n`);
+    process.stderr.write(`purser: ${forTerminal(error.message)}\n`);
     return error.code;
   }
   const message = typeof error === 'object' && error !== null && 'message' in error;
-  process.stderr.write(`purser: ${message ? String(error.message) : String(error)}\n`);
+  const words = message ? String(error.message) : String(error);
+  process.stderr.write(`purser: ${forTerminal(words)}\n`);
   if (process.env['PURSER_DEBUG'] !== undefined && error instanceof Error) {
     process.stderr.write(`${error.stack ?? ''}\n`);
   }

@@ -3,6 +3,7 @@
 // In: texts. Out: escape codes. On the way out the terminal is as before, with the last view
 // printed below the prompt.
 
+import { forTerminal } from '../schema/plain.ts';
 import type { Io } from './command.ts';
 import { cut } from './table.ts';
 
@@ -31,7 +32,7 @@ export const createScreen = (io: Pick<Io, 'out'>): Screen => {
   process.stdout.on('resize', redraw);
   return {
     draw: (text) => {
-      last = text;
+      last = forTerminal(text);
       redraw();
     },
     close: () => {

@@ -23,7 +23,7 @@ export const table = (
   rows: readonly (readonly string[])[],
   { columns, droppable = [] }: TableOptions,
 ): string => {
-  const kept = dropped(rows, columns, droppable);
+  const kept = dropped(rows.map(inOneLine), columns, droppable);
   const widths = shrunk(widthsOf(kept), columns);
   return kept
     .map((row) =>
@@ -34,6 +34,10 @@ export const table = (
     )
     .join('\n');
 };
+
+/** A cell that brought its own lines could pass for rows. */
+const inOneLine = (row: readonly string[]): readonly string[] =>
+  row.map((cell) => cell.replaceAll(/[\r\n\t]+/g, ' '));
 
 const padded = (cell: string, to: number): string =>
   cell + ' '.repeat(Math.max(0, to - width(cell)));

@@ -7,6 +7,7 @@ import type { Doors } from './doors.ts';
 import { createApi } from './edge/api.ts';
 import { listenApi } from './edge/api-server.ts';
 import { type Handling, servicesIn } from './handlers.ts';
+import type { LogPort } from './ports.ts';
 
 export interface RunningApi {
   /** With the port that was given; null: nothing listens beyond this machine. */
@@ -20,13 +21,21 @@ export const openApi = async (
     handling,
     doors,
     leads,
-  }: { readonly handling: Handling; readonly doors: Doors | null; readonly leads: () => boolean },
+    log,
+  }: {
+    readonly handling: Handling;
+    readonly doors: Doors | null;
+    readonly leads: () => boolean;
+    readonly log: LogPort;
+  },
 ): Promise<RunningApi> => {
   const { loop } = handling;
   const api = createApi({
     // A standby hears from no node: it knows of no service.
     services: () => (loop.state().view === null || !leads() ? null : servicesIn(handling)),
     changes: (listener) => loop.watch(listener),
+    log,
+    now: () => performance.now(),
   });
   const socket = apiSocket === undefined ? null : await listenApi(api, apiSocket);
   const tls = (await doors?.openApi(api)) ?? null;

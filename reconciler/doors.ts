@@ -24,7 +24,7 @@ import { guardControl, refusalOf } from './edge/guard.ts';
 import { admitBy, createJoin, nodeBy, screenCalls } from './edge/join.ts';
 import type { Nodes } from './edge/nodes.ts';
 import { listenTls, type Listening } from './edge/server.ts';
-import { type Admit, bearerOf, createTlsServer } from './edge/tls.ts';
+import { type Admit, bearerOf, createTlsServer, tokenOf } from './edge/tls.ts';
 import type { LogPort } from './ports.ts';
 
 export interface Doors {
@@ -104,11 +104,14 @@ export const openDoors = async (options: DoorOptions): Promise<Doors> => {
       if (address === undefined) return null;
       const allows: Allows = (authorization) => {
         const refusal = refusalOf(membership, authorization, 'view');
-        return refusal && { status: refusal.isKnown ? 403 : 401, why: refusal.why };
+        if (refusal !== null) return { status: refusal.isKnown ? 403 : 401, why: refusal.why };
+        return { bearer: `token ${parseToken(tokenOf(authorization))?.id ?? ''}` };
       };
       const failed = (error: unknown): void =>
         log.error({ error: String(error) }, "the API's certificate could not be renewed");
-      return listenApiTls(api, { address, authority, allows, failed });
+      // Counted apart from the link: a flood here keeps no runner out.
+      const callers = createConnections({ log, now, nodeOf: () => null });
+      return listenApiTls(api, { address, authority, allows, connections: callers, failed });
     },
   };
 };

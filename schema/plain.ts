@@ -31,6 +31,33 @@ export const plainLines = (text: string): readonly string[] =>
 export const plainLine = (text: string): string =>
   isPlain(text) ? text : plainLines(text).join(' ').replaceAll(/\s+/g, ' ').trim();
 
+/** Colours that hide nothing: neither concealed, nor inverse, nor black, nor white. */
+const COLOUR = '(?:0?[0-4]|2[2-4]|3[1-69]|9[0-6])';
+const COLOURS = new RegExp(`(${ESC}\\[(?:${COLOUR}(?:;${COLOUR})*)?m)`);
+const LAID_OUT = /[\t\n]/;
+
+/**
+ * For a terminal: lines and colours stay, what else a terminal would obey or not show goes.
+ */
+export const forTerminal = (text: string): string =>
+  isPlain(text)
+    ? text
+    : text
+        .split(COLOURS)
+        .map((part) => (COLOURS.test(part) ? part : withoutCodes(part)))
+        .join('');
+
+const withoutCodes = (text: string): string =>
+  text.replaceAll(ESCAPES, '').replaceAll(INVISIBLE, (mark) => (LAID_OUT.test(mark) ? mark : ''));
+
+/** JSON that says the same, and holds nothing that a terminal obeys. */
+export const jsonForTerminal = (json: string): string =>
+  json.replaceAll(INVISIBLE, (mark) =>
+    LAID_OUT.test(mark) ? mark : mark.split('').map(escaped).join(''),
+  );
+
+const escaped = (unit: string): string => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`;
+
 /** Names, images and most values are: they need no work. */
 const isPlain = (text: string): boolean => /^[!-~]+(?: [!-~]+)*$/.test(text);
 

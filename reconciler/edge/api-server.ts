@@ -6,8 +6,10 @@ import { createServer as createHttp, type Server } from 'node:http';
 import { createServer as createHttps } from 'node:https';
 import { linkAddressProblem } from '../../schema/link-address.ts';
 import { TLS_SCHEME } from '../../schema/identity.ts';
-import type { Allows, Api } from './api.ts';
+import { type Allows, type Api, OWNER } from './api.ts';
 import { type Authority, SERVER_RENEWED_MS } from './authority/authority.ts';
+import type { Connections } from './door/connections.ts';
+import { API_CONNECTIONS, HANDSHAKE_MS, UNREAD_MS } from './door/limits.ts';
 import { claimSocket, type Listening } from './server.ts';
 import { contextOf } from './tls.ts';
 
@@ -17,13 +19,11 @@ const LIMITS = {
   headersTimeout: 5000,
   connectionsCheckingInterval: 1000,
 } as const;
-/** Followers, and as many that ask once. */
-const CONNECTIONS_MAX = 2000;
 
 /** The file's mode says who may look. Throws where another process listens there. */
 export const listenApi = async (api: Api, path: string): Promise<Listening> => {
   const server = createHttp(LIMITS, (request, response) =>
-    api.serve(request, response, () => null),
+    api.serve(request, response, () => OWNER),
   );
   const release = await claimSocket(path, async () => listening(server, { path }));
   return {
@@ -40,19 +40,26 @@ export interface ApiDoor {
   readonly address: string;
   readonly authority: Authority;
   readonly allows: Allows;
+  /** Who stands there, counted by what they have shown. */
+  readonly connections: Connections;
   readonly failed: (error: unknown) => void;
 }
 
 export const listenApiTls = async (
   api: Api,
-  { address, authority, allows, failed }: ApiDoor,
+  { address, authority, allows, connections, failed }: ApiDoor,
 ): Promise<Listening> => {
   const problem = linkAddressProblem(`${TLS_SCHEME}${address}`, { ownNamespace: false });
   if (problem !== null) throw new Error(problem);
   const context = await contextOf(authority);
-  const server = createHttps({ ...LIMITS, ...context }, (request, response) =>
-    api.serve(request, response, allows),
-  );
+  const limits = { ...LIMITS, handshakeTimeout: HANDSHAKE_MS };
+  const server = createHttps({ ...limits, ...context }, (request, response) => {
+    const caller = allows(request.headers.authorization);
+    const { remoteAddress = '', remotePort = 0 } = request.socket;
+    connections.judged(`${remoteAddress}:${remotePort}`, 'bearer' in caller ? caller.bearer : null);
+    api.serve(request, response, allows);
+  });
+  connections.guard(server);
   const renew = async (): Promise<void> => {
     try {
       server.setSecureContext(await contextOf(authority));
@@ -79,7 +86,9 @@ const listening = (
   server: Server,
   where: { readonly path: string } | { readonly host: string; readonly port: number },
 ): Promise<void> => {
-  server.maxConnections = CONNECTIONS_MAX;
+  server.maxConnections = API_CONNECTIONS;
+  // Nothing is sent and nothing taken: whoever was there is gone.
+  server.timeout = UNREAD_MS;
   return new Promise((resolve, reject) => {
     server.once('error', reject);
     server.listen(where, resolve);

@@ -4,63 +4,96 @@
 // (api-server.ts), what the answer says (reconciler/live/catalogue.ts).
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import { ServerError } from 'nice-grpc';
 import type { ServicesAnswer } from '../../schema/services.ts';
+import type { Ms } from '../../schema/spec.ts';
+import type { LogPort } from '../ports.ts';
+import { FOLLOWERS, FOLLOWERS_PER_TOKEN } from './door/limits.ts';
+import { sparing } from './door/sparing.ts';
+import { createTurns } from './door/turns.ts';
+import { type Answer, createUnread } from './door/unread.ts';
 
 export interface ApiOptions {
   /** null: the repository was not read yet. */
   readonly services: () => ServicesAnswer | null;
   /** Calls back after every change; returns the way to stop. */
   readonly changes: (listener: () => void) => () => void;
+  readonly log: LogPort;
+  readonly now: () => Ms;
 }
 
-export interface ApiRefusal {
-  readonly status: 401 | 403;
-  readonly why: string;
-}
+/** Who asks, by what it shows: somebody, or nobody that may look. */
+export type Caller =
+  | { readonly bearer: string }
+  | { readonly status: 401 | 403; readonly why: string };
 
-/** Why a caller may not look; null when it may. Asked again while it follows. */
-export type Allows = (authorization: string | undefined) => ApiRefusal | null;
+/** Asked again while a caller follows. */
+export type Allows = (authorization: string | undefined) => Caller;
+
+/** Who may open the socket. */
+export const OWNER = { bearer: 'the owner' } as const satisfies Caller;
 
 export interface Api {
   readonly serve: (request: IncomingMessage, response: ServerResponse, allows: Allows) => void;
   readonly close: () => void;
 }
 
-/** Callers that follow at once; each holds one answer at most. */
-const FOLLOWERS_MAX = 1000;
 /** A line that says nothing, so that proxies and callers know that the other end lives. */
 const ALIVE_EVERY_MS = 15_000;
-/** A follower that takes nothing for so long is gone. */
-const STALLED_MS = 60_000;
 /** So many times as long as an answer took no other is made, but never longer than that. */
 const REST_TIMES = 3;
 const REST_MAX_MS = 1000;
 
-export const createApi = (options: ApiOptions): Api => {
+export const createApi = (given: ApiOptions): Api => {
+  const options = { ...given, log: sparing(given.log, given.now) };
   const feed = createFeed(options);
+  const unread = createUnread(options);
+  const turns = createTurns();
   return {
     close: feed.close,
     serve: (request, response, allows) => {
-      const refused = allows(request.headers.authorization);
-      if (refused !== null) return fail(response, refused.status, refused.why);
-      const { pathname } = new URL(request.url ?? '/', 'http://purser');
-      if (pathname !== '/v1/services') {
-        return fail(response, 404, `there is nothing at ${pathname}: ask for /v1/services`);
+      const caller = allows(request.headers.authorization);
+      if ('why' in caller) return fail(response, caller.status, caller.why);
+      const { bearer } = caller;
+      const path = pathOf(request.url);
+      const address = `${request.socket.remoteAddress ?? ''}:${request.socket.remotePort ?? 0}`;
+      unread.watch(answerOf(request, response), { bearer, path, address });
+      if (path !== '/v1/services') {
+        return fail(response, 404, `there is nothing at ${path}: ask for /v1/services`);
       }
       if (request.method !== 'GET') {
         response.setHeader('allow', 'GET');
         return fail(response, 405, 'only GET is answered');
       }
       if ((request.headers.accept ?? '').includes('text/event-stream')) {
-        const isAllowed = (): boolean => allows(request.headers.authorization) === null;
-        return feed.follow(response, isAllowed);
+        const isAllowed = (): boolean => 'bearer' in allows(request.headers.authorization);
+        return feed.follow(response, { bearer, isAllowed });
       }
-      const text = textOf(options);
-      if (text === null) return fail(response, 503, NOT_READ);
-      answer(response, 200, text);
+      turns
+        .take(bearer, async () => textOf(options))
+        .then((text) => {
+          if (text === null) fail(response, 503, NOT_READ);
+          else answer(response, 200, text);
+        })
+        .catch((error: unknown) => {
+          const isBusy = error instanceof ServerError;
+          if (!isBusy) options.log.error({ error: String(error) }, 'the API could not answer');
+          fail(response, isBusy ? 429 : 500, isBusy ? error.details : 'see the reconciler’s log');
+        });
     },
   };
 };
+
+/** Without what stands behind `?`; what is no path is none of ours. */
+const pathOf = (url = '/'): string => url.replace(/[?#].*$/s, '');
+
+/** It ends with its connection, and with it what was asked behind it. */
+const answerOf = ({ socket }: IncomingMessage, response: ServerResponse): Answer => ({
+  waiting: () => (socket.destroyed ? 0 : response.writableLength),
+  sent: () => socket.bytesWritten,
+  end: () => socket.destroy(),
+  onClose: (listener) => void response.once('close', listener),
+});
 
 const NOT_READ = 'the reconciler has not read its repository yet: try again in a moment';
 
@@ -71,6 +104,8 @@ const textOf = ({ services }: ApiOptions): string | null => {
 
 const fail = (response: ServerResponse, status: number, error: string): void => {
   if (status === 401) response.setHeader('www-authenticate', 'Bearer');
+  // Whoever asks for what there is not begins anew, and is counted at the door.
+  response.setHeader('connection', 'close');
   answer(response, status, JSON.stringify({ error }));
 };
 
@@ -80,8 +115,14 @@ const answer = (response: ServerResponse, status: number, text: string): void =>
 };
 
 interface Follower {
+  readonly bearer: string;
   readonly give: (text: string) => void;
   readonly beat: () => void;
+}
+
+interface Following {
+  readonly bearer: string;
+  readonly isAllowed: () => boolean;
 }
 
 /** One answer is made for all that follow, when something changed. */
@@ -108,11 +149,17 @@ const createFeed = (options: ApiOptions) => {
     for (const follower of followers) follower.beat();
   }, ALIVE_EVERY_MS).unref();
   return {
-    follow: (response: ServerResponse, isAllowed: () => boolean): void => {
-      if (followers.size >= FOLLOWERS_MAX) {
-        return fail(response, 503, `${FOLLOWERS_MAX} callers follow already: try again later`);
+    follow: (response: ServerResponse, { bearer, isAllowed }: Following): void => {
+      if (followers.size >= FOLLOWERS) {
+        return fail(response, 503, `${FOLLOWERS} callers follow already: try again later`);
       }
-      const follower = createFollower(response, isAllowed);
+      const its = [...followers].filter((other) => other.bearer === bearer).length;
+      if (bearer !== OWNER.bearer && its >= FOLLOWERS_PER_TOKEN) {
+        const why = `${FOLLOWERS_PER_TOKEN} callers follow with this token already`;
+        options.log.warn({ bearer, why }, 'a caller was refused');
+        return fail(response, 429, `${why}: make a token for each program`);
+      }
+      const follower = { bearer, ...createFollower(response, isAllowed) };
       followers.add(follower);
       response.once('close', () => followers.delete(follower));
       // What was made for others may be older than what is known.
@@ -127,23 +174,25 @@ const createFeed = (options: ApiOptions) => {
   };
 };
 
-const createFollower = (response: ServerResponse, isAllowed: () => boolean): Follower => {
+const createFollower = (
+  response: ServerResponse,
+  isAllowed: () => boolean,
+): Omit<Follower, 'bearer'> => {
   /** The newest answer, which waits until the one before was taken. */
   let waiting: string | null = null;
-  let fullSince: number | null = null;
+  let isFull = false;
   response.writeHead(200, { 'content-type': 'text/event-stream', 'cache-control': 'no-store' });
   response.flushHeaders();
   const write = (text: string): void => {
-    fullSince = response.write(text) ? null : performance.now();
+    isFull = !response.write(text);
   };
   const isOver = (): boolean => {
-    const isStalled = fullSince !== null && performance.now() - fullSince > STALLED_MS;
-    if (isAllowed() && !isStalled) return false;
+    if (isAllowed()) return false;
     response.destroy();
     return true;
   };
   response.on('drain', () => {
-    fullSince = null;
+    isFull = false;
     const text = waiting;
     waiting = null;
     if (text !== null) write(eventOf(text));
@@ -151,11 +200,11 @@ const createFollower = (response: ServerResponse, isAllowed: () => boolean): Fol
   return {
     give: (text) => {
       if (isOver()) return;
-      if (fullSince === null) write(eventOf(text));
-      else waiting = text;
+      if (isFull) waiting = text;
+      else write(eventOf(text));
     },
     beat: () => {
-      if (!isOver() && fullSince === null) write(': alive\n\n');
+      if (!isOver() && !isFull) write(': alive\n\n');
     },
   };
 };

@@ -2,6 +2,7 @@
 // In: handlers by method name. Out: a gRPC service. Errors become messages for people. Not here:
 // what methods do.
 
+import { createHash } from 'node:crypto';
 import { setImmediate as turn, setTimeout as sleep } from 'node:timers/promises';
 import type { CallContext } from 'nice-grpc';
 import { ServerError, Status } from 'nice-grpc';
@@ -87,13 +88,17 @@ const watchAnswers = async function* watchAnswers(
   signal: AbortSignal,
 ): AsyncGenerator<WatchResponse> {
   let changed = true;
-  let last: Buffer = Buffer.alloc(0);
+  // Of the last answer, which itself is not kept: there may be many that watch.
+  let last = '';
   let wake: () => void = () => undefined;
   const notify = () => {
     changed = true;
     wake();
   };
   const stop = changes(notify);
+  const aborted = new Promise<void>((resolve) => {
+    signal.addEventListener('abort', () => resolve(), { once: true });
+  });
   signal.addEventListener('abort', notify, { once: true });
   try {
     while (!signal.aborted) {
@@ -107,8 +112,13 @@ const watchAnswers = async function* watchAnswers(
       const began = performance.now();
       const next = await answer();
       const tookMs = performance.now() - began;
-      if (!last.equals(next)) yield { value: next };
-      last = next;
+      const digest = createHash('sha256').update(next).digest('base64');
+      if (digest !== last) {
+        const { message, taken } = handed(next);
+        yield message;
+        await Promise.race([taken, aborted]);
+      }
+      last = digest;
       const restMs = Math.min(REST_TIMES * tookMs, REST_MAX_MS);
       // Timers count from the beginning of this turn of the loop, which the answer took up.
       await turn();
@@ -117,6 +127,26 @@ const watchAnswers = async function* watchAnswers(
   } finally {
     stop();
   }
+};
+
+/**
+ * The server asks for sixteen messages ahead of whoever reads them. `taken` settles when this one is
+ * put into bytes, which it is once those before it are gone: no other answer is made until then.
+ */
+const handed = (
+  value: Buffer,
+): { readonly message: WatchResponse; readonly taken: Promise<void> } => {
+  let isTaken: () => void = () => undefined;
+  const taken = new Promise<void>((resolve) => {
+    isTaken = resolve;
+  });
+  const message = {
+    get value() {
+      isTaken();
+      return value;
+    },
+  };
+  return { message, taken };
 };
 
 const attachTo = async function* attachTo(

@@ -223,6 +223,39 @@ describe('the server', () => {
     expect((await dig(server, 'web.shop.svc.purser')).answers).toHaveLength(2);
   });
 
+  it('passes on no more of a flood of made-up names than it has room for, and answers its own', async () => {
+    let asked = 0;
+    const silent = await world(() => {
+      asked += 1;
+      return [];
+    });
+    const server = await serve({ upstreams: ['127.0.0.1'], upstreamPort: silent });
+    const flood = createSocket('udp4');
+    open.push(() => flood.close());
+    let sent = 0;
+    let told = 0;
+    let longest = 0;
+    flood.on('message', (message) => {
+      told += 1;
+      longest = Math.max(longest, message.length);
+    });
+    const questions = Array.from({ length: 2000 }, () =>
+      dnsPacket.encode({
+        questions: [{ type: 'A', name: `${randomBytes(8).toString('hex')}.example` }],
+      }),
+    );
+    for (const question of questions) {
+      flood.send(question, server.port, server.address);
+      // Else the kernel throws most of them away.
+      if (sent++ % 20 === 0) await new Promise((resolve) => setImmediate(resolve));
+    }
+    expect((await dig(server, 'web.shop.svc.purser')).answers).toHaveLength(2);
+    await expect.poll(() => told).toBeGreaterThan(0);
+    expect(asked).toBeLessThanOrEqual(2 * 64);
+    // What is said of those beyond is no longer than what was asked.
+    expect(longest).toBeLessThanOrEqual(questions[0]?.length ?? 0);
+  });
+
   it('waits for its address, and then answers', async () => {
     const blocker = createSocket('udp4');
     await new Promise<void>((resolve) => blocker.bind(0, '127.0.0.1', resolve));

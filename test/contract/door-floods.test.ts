@@ -10,16 +10,15 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { type Identity, joiningKey, writeIdentity } from '../../node-runner/edge/identity.ts';
 import type { LinkPort } from '../../node-runner/ports.ts';
 import * as limits from '../../reconciler/edge/door/limits.ts';
-import { SessionRequest } from '../../schema/generated/purser/link/v1/link.ts';
 import { parseToken } from '../../schema/identity.ts';
-import { encodeReport, LINK_PROTOCOL } from '../../schema/wire.ts';
 import {
   begin,
   CLUSTER,
   type DoorWorld,
   framed,
+  helloFrame,
   openDoorWorld,
-  reportOf,
+  reportFrame,
 } from '../support/door-world.ts';
 import { until } from './runtime-suite.ts';
 
@@ -173,27 +172,12 @@ const headersOf = (headers: Readonly<Record<string, string>>): Buffer =>
   );
 
 describe('who was let in', () => {
-  const hello = (node: string): Buffer =>
-    framed(
-      SessionRequest.encode({
-        frame: {
-          $case: 'hello',
-          value: { protocol: LINK_PROTOCOL, cluster: CLUSTER, node, release: '', term: 0n },
-        },
-      }).finish(),
-    );
-  const report = (sequence: number): Buffer => {
-    const { frame } = encodeReport(null, reportOf('n2'), 0);
-    const value = { sequence: BigInt(sequence), frame: Buffer.from(JSON.stringify(frame)) };
-    return framed(SessionRequest.encode({ frame: { $case: 'report', value } }).finish());
-  };
-
   test('and reports without pause is heard at a pace', async () => {
     const session = world.dial('127.0.0.1', mad);
     const stream = begin(session, SESSION);
-    stream.write(hello('n2'));
+    stream.write(helloFrame('n2'));
     const all = limits.REPORTS.burst + 1000;
-    for (let at = 1; at <= all; at += 1) stream.write(report(at));
+    for (let at = 1; at <= all; at += 1) stream.write(reportFrame('n2', at));
     await until(async () => lines('it is heard later') > 0);
     await rolls();
     expect(world.heardAt('n2')).toBeGreaterThan(0);

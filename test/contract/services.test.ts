@@ -199,6 +199,8 @@ describe('over HTTP', () => {
         wake = listener;
         return () => {};
       },
+      log: quiet,
+      now: () => performance.now(),
     });
     undo.push(() => api.close());
   });

@@ -12,21 +12,31 @@ import { createChannel, createClientFactory, Metadata } from 'nice-grpc';
 import { fetchAuthority } from '../../cli/trust.ts';
 import { type Identity, makeRequest, writeIdentity } from '../../node-runner/edge/identity.ts';
 import { createLink } from '../../node-runner/edge/link.ts';
+import type { ServeStream } from '../../node-runner/edge/link-streams.ts';
 import { credentialsOf, TLS_CHANNEL } from '../../node-runner/edge/tls.ts';
 import { openDoors } from '../../reconciler/doors.ts';
+import type { Api } from '../../reconciler/edge/api.ts';
 import { createControl } from '../../reconciler/edge/control.ts';
 import { createNodes } from '../../reconciler/edge/nodes.ts';
+import type { Listening } from '../../reconciler/edge/server.ts';
 import type { TokenAnswer, TokenAsk } from '../../schema/control.ts';
 import { JoinServiceDefinition } from '../../schema/generated/purser/join/v1/join.ts';
+import { SessionRequest } from '../../schema/generated/purser/link/v1/link.ts';
 import { parseToken, RECONCILER_HOST } from '../../schema/identity.ts';
 import type { NodeReport } from '../../schema/orders.ts';
+import { encodeReport, LINK_PROTOCOL } from '../../schema/wire.ts';
 
 export const CLUSTER = 'test';
 const HOUR_MS = 3600 * 1000;
 
 export type DoorWorld = Awaited<ReturnType<typeof openDoorWorld>>;
 
-export const openDoorWorld = async () => {
+export interface DoorWorldOptions {
+  /** What `state` answers: large, to flood whoever does not read. */
+  readonly state?: () => string;
+}
+
+export const openDoorWorld = async ({ state = () => 'x'.repeat(1000) }: DoorWorldOptions = {}) => {
   const folder = fs.mkdtempSync(path.join(tmpdir(), 'pda-'));
   const said: string[] = [];
   const undo: (() => Promise<unknown> | void)[] = [];
@@ -37,7 +47,11 @@ export const openDoorWorld = async () => {
   const nodes = createNodes({ cluster: CLUSTER, clock, log: logs });
   const doors = await openDoors({
     cluster: CLUSTER,
-    listen: { address: '127.0.0.1:0', folder: path.join(folder, 'authority') },
+    listen: {
+      address: '127.0.0.1:0',
+      apiAddress: '127.0.0.1:0',
+      folder: path.join(folder, 'authority'),
+    },
     log: logs,
     epochMs: Date.now,
   });
@@ -46,8 +60,13 @@ export const openDoorWorld = async () => {
     listed.push(node);
     return 'c0ffee';
   };
-  const handlers = { ...doors.handlers, state: async () => 'x'.repeat(1000) };
-  const control = createControl({ handlers, changes: () => () => {}, streams: nodes.streams });
+  const handlers = { ...doors.handlers, state: async () => state() };
+  const watchers = new Set<() => void>();
+  const changes = (listener: () => void) => {
+    watchers.add(listener);
+    return () => watchers.delete(listener);
+  };
+  const control = createControl({ handlers, changes, streams: nodes.streams });
   const listening = await doors.open({ control, nodes, list });
   const port = Number(listening.address.split(':').at(-1));
 
@@ -72,7 +91,7 @@ export const openDoorWorld = async () => {
     }
   };
   /** A runner that works, and reports twenty times a second. */
-  const runner = (node: string, identity: Identity) => {
+  const runner = (node: string, identity: Identity, serve: ServeStream = noStreams) => {
     const at = path.join(folder, node);
     writeIdentity(at, identity);
     const link = createLink({
@@ -82,9 +101,7 @@ export const openDoorWorld = async () => {
       identity: at,
       clock: { now: () => performance.now(), bootId: 'b', sleepUntil: async () => {} },
       log: logs,
-      serve: async (): Promise<never> => {
-        throw new Error('no streams here');
-      },
+      serve,
     });
     const abort = new AbortController();
     const running = link.run(abort.signal);
@@ -121,10 +138,14 @@ export const openDoorWorld = async () => {
     undo.push(() => void socket.destroy());
     return socket;
   };
-  const dial = (from: string, identity?: Identity): http2.ClientHttp2Session => {
+  const dial = (
+    from: string,
+    identity?: Identity,
+    settings: http2.Settings = {},
+  ): http2.ClientHttp2Session => {
     const session = http2.connect(`https://${RECONCILER_HOST}:${port}`, {
       maxOutstandingPings: 1_000_000,
-      settings: { enablePush: false },
+      settings: { enablePush: false, ...settings },
       createConnection: () => dialTls(from, identity),
     });
     session.on('error', () => undefined);
@@ -134,6 +155,7 @@ export const openDoorWorld = async () => {
   return {
     folder,
     said,
+    log: logs,
     listed,
     nodes,
     port,
@@ -143,6 +165,16 @@ export const openDoorWorld = async () => {
     connect,
     dial,
     dialTls,
+    openApi: async (api: Api): Promise<Listening> => {
+      const served = await doors.openApi(api);
+      if (served === null) throw new Error('it has no address');
+      return served;
+    },
+    /** Those that watch are to look again. */
+    change: (): void => {
+      for (const wake of watchers) wake();
+    },
+    watching: (): number => watchers.size,
     heardAt: (node: string): number =>
       nodes.port.heard().nodes.find((one) => one.node === node)?.receivedAt ?? 0,
     close: async () => {
@@ -151,6 +183,10 @@ export const openDoorWorld = async () => {
       fs.rmSync(folder, { recursive: true, force: true });
     },
   };
+};
+
+const noStreams = async (): Promise<never> => {
+  throw new Error('no streams here');
 };
 
 /** A call of gRPC, as HTTP/2 has it. */
@@ -175,6 +211,25 @@ export const framed = (message: Uint8Array, length = message.length): Buffer => 
   const head = Buffer.alloc(5);
   head.writeUInt32BE(length, 1);
   return Buffer.concat([head, message]);
+};
+
+/** Of a session: who speaks. */
+export const helloFrame = (node: string): Buffer =>
+  framed(
+    SessionRequest.encode({
+      frame: {
+        $case: 'hello',
+        value: { protocol: LINK_PROTOCOL, cluster: CLUSTER, node, release: '', term: 0n },
+      },
+    }).finish(),
+  );
+
+/** The whole of it; `later`: as what changed since the one before, which is nothing. */
+export const reportFrame = (node: string, sequence: number, later = false): Buffer => {
+  const first = encodeReport(null, reportOf(node), 0);
+  const { frame } = later ? encodeReport(first.sent, reportOf(node), 0) : first;
+  const value = { sequence: BigInt(sequence), frame: Buffer.from(JSON.stringify(frame)) };
+  return framed(SessionRequest.encode({ frame: { $case: 'report', value } }).finish());
 };
 
 export const reportOf = (node: string): NodeReport => ({

@@ -4,7 +4,7 @@
 // call of it is let in. Not here: which certificates and tokens count (authority/), what calls send
 // (messages.ts).
 
-import { constants, type ServerHttp2Session } from 'node:http2';
+import { constants, type ServerHttp2Session, type ServerHttp2Stream } from 'node:http2';
 import type { Socket } from 'node:net';
 import type { Server, TLSSocket } from 'node:tls';
 import type { Ms } from '../../../schema/spec.ts';
@@ -13,6 +13,7 @@ import { counted } from './address.ts';
 import { type Allowance, createAllowance } from './allowance.ts';
 import * as limits from './limits.ts';
 import { createMessages, type Messages } from './messages.ts';
+import { type Answer, createUnread, type Unread } from './unread.ts';
 
 export interface ConnectionsOptions {
   readonly log: LogPort;
@@ -55,6 +56,7 @@ interface Door extends ConnectionsOptions {
   readonly allFaults: Allowance;
   readonly looks: Allowance;
   readonly messages: Messages;
+  readonly unread: Unread;
 }
 
 const ALL = 'all';
@@ -72,6 +74,7 @@ export const createConnections = (options: ConnectionsOptions): Connections => {
     allFaults: createAllowance({ ...limits.FAULTS, names: 1, now }),
     looks: createAllowance({ ...limits.LOOKS_PER_ADDRESS, names: limits.ADDRESSES, now }),
     messages: createMessages({ log, now }),
+    unread: createUnread({ log, now }),
   };
   return {
     guard: (server) => guard(door, server),
@@ -257,6 +260,15 @@ const watchSession = (door: Door, session: ServerHttp2Session): void => {
     });
     if (connection.bearer === null) refuse(door, connection);
     const { bearer, peer: address } = connection;
-    door.messages.watch(stream, { bearer, address, path: headers[':path'] ?? '' });
+    const call = { bearer, address, path: headers[':path'] ?? '' };
+    door.messages.watch(stream, call);
+    door.unread.watch(answerOn(stream), call);
   });
 };
+
+const answerOn = (stream: ServerHttp2Stream): Answer => ({
+  waiting: () => stream.writableLength,
+  sent: () => stream.session?.socket.bytesWritten ?? 0,
+  end: () => stream.close(constants.NGHTTP2_ENHANCE_YOUR_CALM),
+  onClose: (listener) => void stream.once('close', listener),
+});

@@ -76,6 +76,20 @@ export const PIECE_BYTES = 256;
 export const SENT_BYTES = { burst: 2 * MESSAGE_BYTES, perMs: (64 * MIB) / SECOND_MS };
 
 /**
+ * Answers that wait for whoever asked, of one bearer: beyond it the one that waits longest is
+ * ended, but never the only one, however large it is. A person reads one or two at once.
+ */
+export const UNREAD_BYTES_PER_BEARER = 64 * MIB;
+/** Of all bearers. */
+export const UNREAD_BYTES = 512 * MIB;
+/** Who takes less than the trickle in this time takes nothing: a kilobyte a second. */
+export const UNREAD_MS = MINUTE_MS;
+export const UNREAD_TRICKLE_BYTES = 64 * 1024;
+/** What waits is looked at so often; what waits for runners, so many times as seldom. */
+export const UNREAD_LOOK_MS = 25;
+export const UNREAD_SESSION_LOOKS = 40;
+
+/**
  * Reports of one runner. It tells at most 20 times a second what changed; beyond this it is heard
  * later, and what it sends meanwhile waits on its own side.
  */
@@ -98,3 +112,10 @@ export const STREAMS_PER_TOKEN = 128;
 export const LINES_PER_ADDRESS = { burst: 20, perMs: 1 / (10 * SECOND_MS) };
 /** Lines about strangers in all. */
 export const LINES = { burst: 500, perMs: 10 / SECOND_MS };
+
+/** Connections of the API: followers, and as many that ask once. */
+export const API_CONNECTIONS = 2000;
+/** Callers that follow services at once; each holds one answer. */
+export const FOLLOWERS = 1000;
+/** Of these, those of one token: every load balancer of a rack with the same. */
+export const FOLLOWERS_PER_TOKEN = 128;

@@ -1,0 +1,79 @@
+// What commands print of others' texts: a commit's subject, an error, a line of a log. In: text that
+// a terminal would obey. Out: what is written, by the one place that writes.
+
+import { expect, test, vi } from 'vitest';
+import { CommandError } from '../../../cli/command-error.ts';
+import type { CommandSpec, Invocation } from '../../../cli/command.ts';
+import { runProgram } from '../../../cli/program.ts';
+import { table } from '../../../cli/table.ts';
+import { filesUnder, read } from '../../support/tree-of-files.ts';
+
+const FORGED = 'web\u001B[2J\u001B]0;x\u0007\u202Eog\u200B\r\u009Bdone';
+const PLAIN = 'webogdone';
+
+const ran = async (words: readonly string[], run: (of: Invocation) => Promise<number>) => {
+  const written: string[] = [];
+  const take = (text: unknown): boolean => written.push(String(text)) > 0;
+  const spies = [
+    vi.spyOn(process.stdout, 'write').mockImplementation(take),
+    vi.spyOn(process.stderr, 'write').mockImplementation(take),
+  ];
+  const spec: CommandSpec = {
+    usage: 'show',
+    summary: 'shows',
+    examples: [['purser show', 'shows']],
+    define: (command) => command,
+    run,
+  };
+  try {
+    await runProgram(['show', ...words], async () => [{ title: 'All:', specs: [spec] }]);
+  } finally {
+    for (const spy of spies) spy.mockRestore();
+  }
+  return written.join('');
+};
+
+test('a terminal obeys nothing of it', async () => {
+  const said = await ran([], async ({ io }) => {
+    io.out(`state: ${FORGED}\nnext`);
+    io.err(FORGED);
+    throw new CommandError(`it says ${FORGED}`);
+  });
+  expect(said).toBe(`state: ${PLAIN}\nnext\n${PLAIN}\npurser: it says ${PLAIN}\n`);
+  const failed = await ran([], async () => {
+    throw new Error(FORGED);
+  });
+  expect(failed).toBe(`purser: ${PLAIN}\n`);
+});
+
+test('JSON holds it whole, in letters that a terminal shows', async () => {
+  const said = await ran(['--json'], async ({ io }) => {
+    io.out(JSON.stringify({ subject: FORGED }));
+    return 0;
+  });
+  expect(JSON.parse(said)).toEqual({ subject: FORGED });
+  expect(said).toMatch(/^[ -~]*\n$/);
+});
+
+test('a cell with lines of its own is no row', () => {
+  const rows = [
+    ['JOB', 'WHY'],
+    ['web', 'bad\nshop/db  running\r\n\tall well'],
+  ];
+  expect(table(rows, { columns: Number.POSITIVE_INFINITY }).split('\n')).toHaveLength(2);
+});
+
+test('nobody writes to the terminal but those who see to it', () => {
+  const writers = filesUnder('cli')
+    .filter((path) =>
+      /process\.std(out|err)(\.write|\[)|process\[stream\]|console\./.test(read(path)),
+    )
+    .toSorted();
+  // Logs and `exec` by attach.ts, a script of the shell by completion.ts.
+  expect(writers).toEqual([
+    'cli/attach.ts',
+    'cli/completion.ts',
+    'cli/program.ts',
+    'cli/screen.ts',
+  ]);
+});
