@@ -7,6 +7,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { prefer } from '../../cli/up/children.ts';
+import { clearClock, clockEnv } from './clock-offset.ts';
 
 export interface Program {
   readonly name: string;
@@ -33,6 +34,8 @@ export interface ProgramAsk {
   readonly env: Readonly<Record<string, string>>;
   /** As of `nice`; absent: as this process. */
   readonly priority?: number;
+  /** Asked at each start: how far its wall clock is off (clock-offset.ts); null: it is right. */
+  readonly clock?: () => string | null;
 }
 
 /** A program that does not end within this time of SIGTERM hangs: that fails the test. */
@@ -58,7 +61,7 @@ export const program = (ask: ProgramAsk): Program => {
       child = spawn(command, [...inside, ...ask.args()], {
         stdio: ['pipe', log, log],
         detached: true,
-        env: { ...process.env, ...ask.env },
+        env: { ...process.env, ...ask.env, ...clockEnv(ask.clock?.() ?? null) },
       });
       if (child.pid !== undefined && ask.priority !== undefined) prefer(child.pid, ask.priority);
       child.stdin?.on('error', () => undefined); // it ended first
@@ -76,6 +79,7 @@ export const program = (ask: ProgramAsk): Program => {
       }, END_LIMIT_MS);
       await ended;
       clearTimeout(timer);
+      clearClock(child.pid);
       if (late) throw new Error(`${ask.name} did not end within ${END_LIMIT_MS} ms of ${signal}`);
     },
     tail: (lines) => {
