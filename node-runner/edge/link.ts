@@ -24,6 +24,7 @@ import { channelTo, DIAL_FIRST_MS, DIAL_LONGEST_MS } from './channel.ts';
 import type { ServeStream } from './link-streams.ts';
 import { openStream } from './link-streams.ts';
 import { openPlaces, type Places } from './places.ts';
+import { clockDoubt } from './tls.ts';
 
 export interface LinkOptions {
   readonly address: string;
@@ -150,12 +151,16 @@ interface Dialling {
 const dialForEver = async (options: Options, state: State, dialling: Dialling) => {
   let wait = DIAL_FIRST_MS;
   let lostAt: Ms | null = null;
+  let doubted = false;
   while (!dialling.signal.aborted) {
     const began = options.clock.now();
     try {
       await session(options, state, dialling);
     } catch (error) {
       options.log.info({ error: String(error) }, 'the link to the reconciler was cut');
+      const doubt = clockDoubt(error, Date.now());
+      if (doubt !== null && !doubted) options.log.error({}, doubt);
+      doubted = doubt !== null;
     }
     // A session that lasted was a good one: begin the back-off anew.
     const now = options.clock.now();

@@ -41,10 +41,9 @@ export interface Loss {
 export const lose = async ({ from, to, percent = 100 }: Loss): Promise<Clearing> => {
   const table = `weather-${randomBytes(4).toString('hex')}`;
   const some = percent === 100 ? '' : `numgen random mod 100 < ${percent} `;
-  const rules = `table ip ${table} { chain arrivals {
-    type filter hook prerouting priority -400; policy accept;
-    ip saddr ${from.address} ${some}drop
-  } }`;
+  const hook = 'type filter hook prerouting priority -400; policy accept;';
+  const rule = `ip saddr ${from.address} ${some}drop;`;
+  const rules = `table ip ${table} { chain arrivals { ${hook} ${rule} }; }`;
   const set = inside(to, 'nft', '-f', '-');
   set.child.stdin?.end(rules);
   await set;
