@@ -7,7 +7,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { prefer } from '../../cli/up/children.ts';
-import { clearClock, clockEnv } from './clock-offset.ts';
+import { clearClock, clockWords } from './clock-offset.ts';
 
 export interface Program {
   readonly name: string;
@@ -56,12 +56,13 @@ export const program = (ask: ProgramAsk): Program => {
     start: () => {
       if (isRunning()) throw new Error(`${ask.name} runs already`);
       const log = openSync(ask.log, 'a', 0o600);
-      const inside = ask.netns === null ? [] : [`--net=/run/netns/${ask.netns}`, process.execPath];
-      const command = ask.netns === null ? process.execPath : 'nsenter';
-      child = spawn(command, [...inside, ...ask.args()], {
+      const inside = ask.netns === null ? [] : ['nsenter', `--net=/run/netns/${ask.netns}`];
+      const words = [...inside, ...clockWords(ask.clock?.() ?? null), process.execPath];
+      const [command = '', ...rest] = words;
+      child = spawn(command, [...rest, ...ask.args()], {
         stdio: ['pipe', log, log],
         detached: true,
-        env: { ...process.env, ...ask.env, ...clockEnv(ask.clock?.() ?? null) },
+        env: { ...process.env, ...ask.env },
       });
       if (child.pid !== undefined && ask.priority !== undefined) prefer(child.pid, ask.priority);
       child.stdin?.on('error', () => undefined); // it ended first

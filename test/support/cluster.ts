@@ -24,7 +24,7 @@ import type { StateAnswer } from '../../schema/control.ts';
 import type { LiveAllocation } from '../../schema/live.ts';
 import type { DeploymentView } from '../../schema/plan.ts';
 import { appImage } from './app.ts';
-import { clockEnv } from './clock-offset.ts';
+import { clockWords } from './clock-offset.ts';
 import { endAllOf, leftForGood, mountsBelow } from './cluster-leftovers.ts';
 import type { Program } from './cluster-process.ts';
 import { program } from './cluster-process.ts';
@@ -249,9 +249,9 @@ const joinNode = async (
 ): Promise<void> => {
   const { token } = JSON.parse(await purser('node', 'token', '--json')) as { token: string };
   const words = ['node', 'join', door, '--only', '--name', name, '--node-root', root];
-  const inside = [`--net=/run/netns/${netns}`, process.execPath, MAIN, ...words];
-  const env = { ...process.env, ...clockEnv(clock), PURSER_TOKEN: token };
-  await exec('nsenter', inside, { env });
+  const program = [...clockWords(clock), process.execPath, MAIN, ...words];
+  const env = { ...process.env, PURSER_TOKEN: token };
+  await exec('nsenter', [`--net=/run/netns/${netns}`, ...program], { env });
 };
 
 interface Joining {
