@@ -220,6 +220,7 @@ test.each([
   const other = await listen(`unix:${join(folder, 'o.sock')}`, LinkServiceDefinition, {
     session: async function* session() {
       dialled.push('the other');
+      yield* [];
     },
     attach: async function* attach() {},
   });
@@ -231,6 +232,7 @@ test.each([
   };
   const again = async function* again(): AsyncGenerator<SessionResponse> {
     dialled.push('the same');
+    yield* [];
   };
   script = [
     { says: first(), stays: false },

@@ -174,7 +174,10 @@ const assemble = async (root: string, options: ClusterOptions, undo: Undo): Prom
   const registries = ['--registry-credentials', logins, '--insecure-registry', proxy.host];
   const common = ['--root', root, '--cluster', CLUSTER, ...link, ...registries];
   const url = (await options.url?.(repository, hub)) ?? repository;
-  const words = [...(isTls ? ['--listen', door] : []), ...((await options.words?.({ root, host })) ?? [])];
+  const words = [
+    ...(isTls ? ['--listen', door] : []),
+    ...((await options.words?.({ root, host })) ?? []),
+  ];
   const programs = options.programs ?? (() => BUILT);
   const told = [...common, '--repository', url, ...words, '--end-with-stdin'];
   const reconciler = program({

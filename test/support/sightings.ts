@@ -76,8 +76,7 @@ const overlaps = (runs: readonly Sighting[]): readonly string[] =>
 /** Index of the copy, of `<hash>-<index>-<attempt>.<task>`. */
 const slotOf = ({ container }: Sighting): string => container.split('-')[1] ?? '';
 
-const sinceBootMs = (): number =>
-  Number.parseFloat(readFileSync('/proc/uptime', 'utf8')) * 1000;
+const sinceBootMs = (): number => Number.parseFloat(readFileSync('/proc/uptime', 'utf8')) * 1000;
 
 /** Start of the first process inside, since boot; null: none runs. */
 const startOf = (folder: string): number | null => {

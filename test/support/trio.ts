@@ -48,6 +48,8 @@ export interface TrioOptions {
   readonly words: readonly string[];
   /** Names of the cluster's hosts that they live on, the first's first; absent: beside each other. */
   readonly hosts?: readonly string[];
+  /** How far the wall clocks of r2 and r3 are off, as `+10m`. */
+  readonly clocks?: Readonly<Record<string, string>>;
 }
 
 const LIMIT_MS = 120_000;
@@ -129,6 +131,7 @@ const memberOf = (options: TrioOptions, at: number): Member => {
       netns: host?.netns ?? null,
       env: {},
       priority: RECONCILER_PRIORITY,
+      clock: () => options.clocks?.[name] ?? null,
     }),
   };
 };
