@@ -66,12 +66,17 @@ const overlaps = (runs: readonly Sighting[]): readonly string[] =>
   runs.flatMap((one, at) =>
     runs
       .slice(at + 1)
-      .filter((two) => slotOf(one) === slotOf(two) && two.fromMs < one.lastSeenMs)
+      .filter((two) => slotOf(one) === slotOf(two) && !isSame(one, two))
+      .filter((two) => two.fromMs < one.lastSeenMs)
       .map((two) => {
         const forMs = Math.min(one.lastSeenMs, two.lastSeenMs) - two.fromMs;
         return `${one.container} on ${one.node} and ${two.container} on ${two.node}, ${forMs} ms`;
       }),
   );
+
+/** Of a container that ends the first process may be gone before its children: one is left still. */
+const isSame = (one: Sighting, two: Sighting): boolean =>
+  one.node === two.node && one.container === two.container;
 
 /** Index of the copy, of `<hash>-<index>-<attempt>.<task>`. */
 const slotOf = ({ container }: Sighting): string => container.split('-')[1] ?? '';
