@@ -40,7 +40,7 @@ beforeAll(async () => {
     nodes: 4,
     link: 'tls',
     settings: [`lost_after: ${LOST_MS / 1000}s`],
-    clock: (node) => clocks[node] ?? null,
+    clock: (host) => clocks[host] ?? null,
     files: {
       [FILE]: appJob({ image: '%APP%', version: '1', count: COUNT }),
       'jobs/shop/one.yaml': singleton(['n3', 'n4']),
@@ -188,6 +188,9 @@ test('lines that are slow and lose one packet of ten carry a rollout, and nobody
 const websOn = async ({ name }: TestNode): Promise<readonly string[]> =>
   (await runningTasks(cluster, [name])).filter((id) => id.endsWith('.web'));
 
+const DOUBT =
+  /this machine's clock says 20\d\d-.*the clock of this machine or of the reconciler is wrong/;
+
 test('a clock that is off by years is named by its node, whose containers run on', async () => {
   const node = cluster.node(liveCopies(await cluster.state(), WEB)[0]?.node ?? '');
   const before = await websOn(node);
@@ -195,9 +198,7 @@ test('a clock that is off by years is named by its node, whose containers run on
   await node.runner.end('SIGTERM');
   clocks[node.name] = '+3y';
   node.runner.start();
-  const said =
-    /this machine's clock says 20\d\d-.*the clock of this machine or of the reconciler is wrong/;
-  await expect.poll(() => node.runner.tail(50)).toMatch(said);
+  await expect.poll(() => node.runner.tail(50)).toMatch(DOUBT);
   expect(before.length).toBeGreaterThan(0);
   expect(await websOn(node)).toEqual(before);
   await node.runner.end('SIGTERM');
@@ -209,4 +210,35 @@ test('a clock that is off by years is named by its node, whose containers run on
   await onceEach(cluster, WEB, LIMIT_MS);
   expect(sightings.twice('one')).toEqual([]);
   expect(sightings.twice('two')).toEqual([]);
+});
+
+test('a reconciler whose clock is off by years is heard by nobody, and every node says why', async () => {
+  const webs = () => Promise.all(cluster.nodes.map(websOn));
+  const before = await webs();
+  // The clocks of these two are right: they have nothing to doubt but the reconciler's.
+  const nodes = [cluster.node('n2'), cluster.node('n4')];
+  const lines = () =>
+    nodes.map(
+      ({ runner }) =>
+        runner
+          .tail(20)
+          .split('\n')
+          .filter((line) => DOUBT.test(line) && line.includes('is not yet valid')).length > 0,
+    );
+  await cluster.reconciler.end('SIGTERM');
+  clocks['ctl'] = '+3y';
+  cluster.reconciler.start();
+  await expect.poll(lines).toEqual([true, true]);
+  expect(await webs()).toEqual(before);
+  await cluster.reconciler.end('SIGTERM');
+  delete clocks['ctl'];
+  cluster.reconciler.start();
+  await cluster.until(
+    'all are heard',
+    ({ view }) =>
+      view.live.nodes.length === cluster.nodes.length &&
+      view.live.nodes.every(({ connected }) => connected),
+  );
+  for (const job of [WEB, 'shop/one', 'shop/two']) await onceEach(cluster, job, LIMIT_MS);
+  expect(await webs()).toEqual(before);
 });

@@ -108,8 +108,11 @@ export interface ClusterOptions {
     readonly root: string;
     readonly host: Cluster['host'];
   }) => readonly string[] | Promise<readonly string[]>;
-  /** Asked at each start of a runner: how far its wall clock is off, as `+10m`; null: it is right. */
-  readonly clock?: (node: string) => string | null;
+  /**
+   * Asked at each start of a node's runner, or of the reconciler (`ctl`): how far its wall clock is
+   * off, as `+10m`; null: it is right.
+   */
+  readonly clock?: (host: string) => string | null;
   /** Asked at each start: what Node is given for each program. Absent: the build of this clone. */
   readonly programs?: () => Programs;
 }
@@ -180,6 +183,7 @@ const assemble = async (root: string, options: ClusterOptions, undo: Undo): Prom
   ];
   const programs = options.programs ?? (() => BUILT);
   const told = [...common, '--repository', url, ...words, '--end-with-stdin'];
+  const clock = (name: string) => options.clock?.(name) ?? null;
   const reconciler = program({
     name: 'the reconciler',
     args: () => [...programs().reconciler, ...told],
@@ -188,8 +192,8 @@ const assemble = async (root: string, options: ClusterOptions, undo: Undo): Prom
     env: {},
     // As `purser up` starts it: beside hundreds of containers that start it would wait for its turn.
     priority: RECONCILER_PRIORITY,
+    clock: () => clock('ctl'),
   });
-  const clock = (name: string) => options.clock?.(name) ?? null;
   const nodes = names.map((name): TestNode => {
     const nodeRoot = join(root, name);
     const { address, netns, cable } = host(name);
