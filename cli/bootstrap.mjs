@@ -36,6 +36,7 @@ const TEST_PACKAGES = {
   'etcd-server': 'etcd',
   haproxy: 'haproxy',
   'bind9-dnsutils': 'dig',
+  faketime: 'faketime',
 };
 /** Tests start servers of their own; this machine is not to serve anything because of them. */
 const UNITS = {

@@ -5,7 +5,7 @@
 
 import type { Channel } from 'nice-grpc';
 import { ClientError, createChannel, createClientFactory, Metadata, Status } from 'nice-grpc';
-import { credentialsOf, TLS_CHANNEL } from '../node-runner/edge/tls.ts';
+import { clockDoubt, credentialsOf, TLS_CHANNEL } from '../node-runner/edge/tls.ts';
 import type { ControlServiceClient } from '../schema/generated/purser/control/v1/control.ts';
 import { ControlServiceDefinition } from '../schema/generated/purser/control/v1/control.ts';
 import { fromJson } from '../schema/snapshot.ts';
@@ -89,7 +89,8 @@ const explain =
     // A reconciler that ends cancels what it still owes an answer.
     const cut = code === Status.CANCELLED || code === Status.UNAVAILABLE;
     if (!cut && !details.includes('connect')) throw new CommandError(details);
+    const why = clockDoubt(details, Date.now());
     throw new NoReconcilerError(
-      `no reconciler answers at ${socket}: it is not running; start it with \`purser up\``,
+      `no reconciler answers at ${socket}: ${why ?? 'it is not running; start it with `purser up`'}`,
     );
   };

@@ -11,7 +11,7 @@ import {
   makeRequest,
   writeIdentity,
 } from '../node-runner/edge/identity.ts';
-import { credentialsOf, TLS_CHANNEL } from '../node-runner/edge/tls.ts';
+import { clockDoubt, credentialsOf, TLS_CHANNEL } from '../node-runner/edge/tls.ts';
 import { JoinServiceDefinition } from '../schema/generated/purser/join/v1/join.ts';
 import { parseToken, TLS_SCHEME } from '../schema/identity.ts';
 import type { Invocation } from './command.ts';
@@ -116,7 +116,8 @@ const call = async (address: string, authority: string, ask: Ask) => {
   } catch (error) {
     if (!(error instanceof ClientError)) throw error;
     if (error.code !== Status.UNAVAILABLE) throw new CommandError(error.details, 1);
-    throw new NoReconcilerError(`no reconciler answers at ${address}: ${error.details}`);
+    const why = clockDoubt(error, Date.now()) ?? error.details;
+    throw new NoReconcilerError(`no reconciler answers at ${address}: ${why}`);
   } finally {
     channel.close();
   }

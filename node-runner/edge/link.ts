@@ -24,6 +24,7 @@ import { channelTo, DIAL_FIRST_MS, DIAL_LONGEST_MS } from './channel.ts';
 import type { ServeStream } from './link-streams.ts';
 import { openStream } from './link-streams.ts';
 import { openPlaces, type Places } from './places.ts';
+import { clockDoubt } from './tls.ts';
 
 export interface LinkOptions {
   readonly address: string;
@@ -62,6 +63,8 @@ const DIAL_JITTER = 0.2;
 const SEVERAL_LONGEST_MS = 1000;
 /** One that says nothing for so long is left for another; a standby speaks after two seconds. */
 const FIRST_FRAME_MS = 6000;
+/** Reports are answered, and go out every five seconds: who brought nothing for longer is silent. */
+const SILENT_MS = 6000;
 
 interface Waiting {
   readonly report: NodeReport;
@@ -85,6 +88,8 @@ interface State {
   stream: { readonly openedAt: Ms; readonly end: () => void } | null;
   /** The present or the last stream brought an answer to a report. */
   isGood: boolean;
+  /** When the present or the last stream brought anything. */
+  heardAt: Ms;
   /** Who leads, as the last stream said: `host:port`, '' where it did not. */
   leader: string;
   wakeSender: () => void;
@@ -102,6 +107,7 @@ export const createLink = (given: LinkOptions): Link => {
     acknowledged: null,
     stream: null,
     isGood: false,
+    heardAt: 0,
     leader: '',
     wakeSender: () => undefined,
     known: { catalogue: options.lastCatalogue ?? EMPTY_CATALOGUE },
@@ -150,12 +156,16 @@ interface Dialling {
 const dialForEver = async (options: Options, state: State, dialling: Dialling) => {
   let wait = DIAL_FIRST_MS;
   let lostAt: Ms | null = null;
+  let doubted = false;
   while (!dialling.signal.aborted) {
     const began = options.clock.now();
     try {
       await session(options, state, dialling);
     } catch (error) {
       options.log.info({ error: String(error) }, 'the link to the reconciler was cut');
+      const doubt = clockDoubt(error, Date.now());
+      if (doubt !== null && !doubted) options.log.error({}, doubt);
+      doubted = doubt !== null;
     }
     // A session that lasted was a good one: begin the back-off anew.
     const now = options.clock.now();
@@ -166,8 +176,10 @@ const dialForEver = async (options: Options, state: State, dialling: Dialling) =
     const most = places.all().length > 1 ? SEVERAL_LONGEST_MS : DIAL_LONGEST_MS;
     wait = Math.min(lasted ? DIAL_FIRST_MS : wait * 2, soon ? DIAL_SOON_MS : most);
     const jittered = wait * (1 + DIAL_JITTER * (2 * Math.random() - 1));
-    // One that answered well is most likely being started again; it is left at the second try.
-    if (!state.isGood || state.leader !== '') places.next(state.leader);
+    // One that answered well is most likely being started again; it is left at the second try. One
+    // that fell silent is suspended, or cut off from here: it is left at once.
+    const fellSilent = now - state.heardAt > SILENT_MS;
+    if (!state.isGood || fellSilent || state.leader !== '') places.next(state.leader);
     await untilNextDial(places.now(), jittered, dialling.signal);
   }
 };
@@ -216,7 +228,7 @@ const session = async (options: Options, state: State, dialling: Dialling) => {
   // What the stream before brought and nobody took: this one brings it anew. What was taken stands
   // in the first report, or the reconciler would order the same elsewhere.
   state.orders = null;
-  Object.assign(state, { isGood: false, leader: '' });
+  Object.assign(state, { isGood: false, heardAt: options.clock.now(), leader: '' });
   const silence =
     options.places.all().length > 1 ? setTimeout(() => over.abort(), FIRST_FRAME_MS) : undefined;
   if (state.handedOn) state.staleAt = options.clock.now();
@@ -227,6 +239,7 @@ const session = async (options: Options, state: State, dialling: Dialling) => {
     const catalogues = createCatalogueReader(state.known);
     for await (const response of client.session(requests, { signal })) {
       clearTimeout(silence);
+      state.heardAt = options.clock.now();
       receive(
         { options, state, client, parts, catalogues, sentAt, signal, wake: dialling.wake },
         response,

@@ -7,7 +7,7 @@ import { createChannel, createClientFactory } from 'nice-grpc';
 import { JoinServiceDefinition } from '../../schema/generated/purser/join/v1/join.ts';
 import type { RunnerLog } from '../ports.ts';
 import { isDue, makeRequest, readIdentity, writeIdentity } from './identity.ts';
-import { credentialsOf, TLS_CHANNEL } from './tls.ts';
+import { clockDoubt, credentialsOf, TLS_CHANNEL } from './tls.ts';
 
 export interface RenewalOptions {
   readonly folder: string;
@@ -34,8 +34,9 @@ export const keepRenewed = async (options: RenewalOptions, signal: AbortSignal):
         options.renewed();
       }
     } catch (error) {
+      const doubt = clockDoubt(error, options.epochMs());
       options.log.warn(
-        { error: String(error) },
+        { error: String(error), ...(doubt === null ? {} : { doubt }) },
         'the certificate could not be renewed; it is tried again every hour',
       );
     }

@@ -7,6 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { createLink, type Link } from '../../node-runner/edge/link.ts';
+import { openPlaces, type Places } from '../../node-runner/edge/places.ts';
 import { listen, type Listening } from '../../reconciler/edge/server.ts';
 import {
   LinkServiceDefinition,
@@ -69,8 +70,19 @@ beforeEach(async () => {
     },
     attach: async function* attach() {},
   });
-  link = createLink({
-    address: listening.address,
+  link = linkTo(openPlaces([listening.address], null));
+});
+afterEach(async () => {
+  abort.abort();
+  await running;
+  await listening.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+const linkTo = (places: Places): Link =>
+  createLink({
+    address: places.now(),
+    places,
     cluster: 'test',
     node: 'n1',
     clock: { now: () => now, bootId: 'b', sleepUntil: async () => {} },
@@ -79,13 +91,6 @@ beforeEach(async () => {
       throw new Error('no streams here');
     },
   });
-});
-afterEach(async () => {
-  abort.abort();
-  await running;
-  await listening.stop();
-  await rm(folder, { recursive: true, force: true });
-});
 
 const begin = (): void => {
   running = link.run(abort.signal);
@@ -205,4 +210,42 @@ test('the last contact is when the report was sent that was acknowledged, not it
   answer(ack(sequences[0] ?? 0n));
   await until(async () => link.port.acknowledged() !== null);
   expect(link.port.acknowledged()).toBe(1000);
+});
+
+test.each([
+  ['said nothing for seven seconds before its stream broke is left at once', 7000, 'the other'],
+  ['spoke a moment before its stream broke is dialled again', 500, 'the same'],
+])('of several reconcilers one that %s', async (_name, silentMs, next) => {
+  const dialled: string[] = [];
+  const other = await listen(`unix:${join(folder, 'o.sock')}`, LinkServiceDefinition, {
+    session: async function* session() {
+      dialled.push('the other');
+      yield* [];
+    },
+    attach: async function* attach() {},
+  });
+  let breakOff = (): void => undefined;
+  const broken = new Promise<void>((done) => (breakOff = done));
+  const first = async function* first(): AsyncGenerator<SessionResponse> {
+    yield { frame: { $case: 'ack', value: { sequence: 1n } } };
+    await broken;
+  };
+  const again = async function* again(): AsyncGenerator<SessionResponse> {
+    dialled.push('the same');
+    yield* [];
+  };
+  script = [
+    { says: first(), stays: false },
+    { says: again(), stays: true },
+  ];
+  link = linkTo(openPlaces([listening.address, other.address], null));
+  begin();
+  await until(async () => link.port.acknowledged() !== null);
+  now += silentMs;
+  breakOff();
+  await until(async () => dialled.length > 0);
+  expect(dialled[0]).toBe(next);
+  abort.abort();
+  await running;
+  await other.stop();
 });

@@ -7,6 +7,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { prefer } from '../../cli/up/children.ts';
+import { clearClock, clockWords } from './clock-offset.ts';
 
 export interface Program {
   readonly name: string;
@@ -33,6 +34,8 @@ export interface ProgramAsk {
   readonly env: Readonly<Record<string, string>>;
   /** As of `nice`; absent: as this process. */
   readonly priority?: number;
+  /** Asked at each start: how far its wall clock is off (clock-offset.ts); null: it is right. */
+  readonly clock?: () => string | null;
 }
 
 /** A program that does not end within this time of SIGTERM hangs: that fails the test. */
@@ -53,9 +56,10 @@ export const program = (ask: ProgramAsk): Program => {
     start: () => {
       if (isRunning()) throw new Error(`${ask.name} runs already`);
       const log = openSync(ask.log, 'a', 0o600);
-      const inside = ask.netns === null ? [] : [`--net=/run/netns/${ask.netns}`, process.execPath];
-      const command = ask.netns === null ? process.execPath : 'nsenter';
-      child = spawn(command, [...inside, ...ask.args()], {
+      const inside = ask.netns === null ? [] : ['nsenter', `--net=/run/netns/${ask.netns}`];
+      const words = [...inside, ...clockWords(ask.clock?.() ?? null), process.execPath];
+      const [command = '', ...rest] = words;
+      child = spawn(command, [...rest, ...ask.args()], {
         stdio: ['pipe', log, log],
         detached: true,
         env: { ...process.env, ...ask.env },
@@ -76,6 +80,7 @@ export const program = (ask: ProgramAsk): Program => {
       }, END_LIMIT_MS);
       await ended;
       clearTimeout(timer);
+      clearClock(child.pid);
       if (late) throw new Error(`${ask.name} did not end within ${END_LIMIT_MS} ms of ${signal}`);
     },
     tail: (lines) => {

@@ -24,6 +24,7 @@ import type { StateAnswer } from '../../schema/control.ts';
 import type { LiveAllocation } from '../../schema/live.ts';
 import type { DeploymentView } from '../../schema/plan.ts';
 import { appImage } from './app.ts';
+import { clockWords } from './clock-offset.ts';
 import { endAllOf, leftForGood, mountsBelow } from './cluster-leftovers.ts';
 import type { Program } from './cluster-process.ts';
 import { program } from './cluster-process.ts';
@@ -34,13 +35,17 @@ import { testProxy, testRegistry } from './registry.ts';
 
 const exec = promisify(execFile);
 
-export interface TestNode {
-  readonly name: string;
-  readonly root: string;
+/** A network namespace with an address of its own on the cluster's bridge. */
+export interface TestHost {
   readonly netns: string;
   readonly address: string;
   /** The machine's end of its cable: down is cut. */
   readonly cable: string;
+}
+
+export interface TestNode extends TestHost {
+  readonly name: string;
+  readonly root: string;
   readonly runner: Program;
 }
 
@@ -53,6 +58,8 @@ export interface Cluster {
   readonly nodes: readonly TestNode[];
   readonly node: (name: string) => TestNode;
   readonly reconciler: Program;
+  /** `ctl`, where the reconciler lives unless it is outside, and those that were asked for. */
+  readonly host: (name: string) => TestHost;
   /** Lets a node's machine join, with `tls`; its runner is not started. */
   readonly joining: (node: TestNode) => Promise<void>;
   readonly registry: TestRegistry;
@@ -90,12 +97,22 @@ export interface ClusterOptions {
   /** With `tls`: the reconciler lives beside the nodes' namespaces, where servers of tests are. */
   readonly outside?: true;
   /** Another repository than the work tree: an http URL. */
-  readonly url?: (workTree: string) => Promise<string>;
+  readonly url?: (workTree: string, hub: string) => Promise<string>;
   /** Before the runners start: mounts below a node's root. */
   readonly prepare?: (node: { readonly name: string; readonly root: string }) => void;
   readonly memory?: string;
-  /** More words for the reconciler, made once the repository is there. */
-  readonly words?: (root: string) => readonly string[];
+  /** Further hosts, by name. */
+  readonly hosts?: readonly string[];
+  /** More words for the reconciler, made once the repository and the hosts are there. */
+  readonly words?: (place: {
+    readonly root: string;
+    readonly host: Cluster['host'];
+  }) => readonly string[] | Promise<readonly string[]>;
+  /**
+   * Asked at each start of a node's runner, or of the reconciler (`ctl`): how far its wall clock is
+   * off, as `+10m`; null: it is right.
+   */
+  readonly clock?: (host: string) => string | null;
   /** Asked at each start: what Node is given for each program. Absent: the build of this clone. */
   readonly programs?: () => Programs;
 }
@@ -131,11 +148,16 @@ type Undo = (() => Promise<void> | void)[];
 const assemble = async (root: string, options: ClusterOptions, undo: Undo): Promise<Cluster> => {
   undo.push(() => rmSync(root, { recursive: true, force: true, maxRetries: 5 }));
   const names = Array.from({ length: options.nodes }, (_, index) => `n${index + 1}`);
-  const spaces = [...names, 'ctl'];
+  const spaces = [...names, 'ctl', ...(options.hosts ?? [])];
   undo.push(() => partNodes(root, spaces));
   const networks = await joinNodes(root, spaces);
-  const control = networks.get('ctl');
-  const hub = `${control?.address.replace(/\.\d+$/, '.1')}`;
+  const host = (name: string): TestHost => {
+    const network = networks.get(name);
+    if (network === undefined) throw new Error(`the test has no host ${name}`);
+    return { ...network, cable: `${hubName(root)}-${spaces.indexOf(name)}` };
+  };
+  const control = host('ctl');
+  const hub = control.address.replace(/\.\d+$/, '.1');
   const registry = await testRegistry();
   undo.push(registry.close);
   const proxy = await testProxy(registry.host, hub);
@@ -149,15 +171,19 @@ const assemble = async (root: string, options: ClusterOptions, undo: Undo): Prom
   mkdirSync(join(root, 'logs'));
   const isTls = options.link === 'tls';
   const isOutside = !isTls || options.outside === true;
-  const door = `${isOutside ? hub : control?.address}:${LINK_PORT}`;
+  const door = `${isOutside ? hub : control.address}:${LINK_PORT}`;
   const link = isTls ? [] : ['--link', `unix:${join(root, 'link.sock')}`];
   const socket = join(root, 'control.sock');
   const registries = ['--registry-credentials', logins, '--insecure-registry', proxy.host];
   const common = ['--root', root, '--cluster', CLUSTER, ...link, ...registries];
-  const url = (await options.url?.(repository)) ?? repository;
-  const words = [...(isTls ? ['--listen', door] : []), ...(options.words?.(root) ?? [])];
+  const url = (await options.url?.(repository, hub)) ?? repository;
+  const words = [
+    ...(isTls ? ['--listen', door] : []),
+    ...((await options.words?.({ root, host })) ?? []),
+  ];
   const programs = options.programs ?? (() => BUILT);
   const told = [...common, '--repository', url, ...words, '--end-with-stdin'];
+  const clock = (name: string) => options.clock?.(name) ?? null;
   const reconciler = program({
     name: 'the reconciler',
     args: () => [...programs().reconciler, ...told],
@@ -166,13 +192,13 @@ const assemble = async (root: string, options: ClusterOptions, undo: Undo): Prom
     env: {},
     // As `purser up` starts it: beside hundreds of containers that start it would wait for its turn.
     priority: RECONCILER_PRIORITY,
+    clock: () => clock('ctl'),
   });
-  const nodes = names.map((name, index): TestNode => {
+  const nodes = names.map((name): TestNode => {
     const nodeRoot = join(root, name);
-    const address = networks.get(name)?.address ?? '';
+    const { address, netns, cable } = host(name);
     const room = ['--cpu', '2', '--memory', options.memory ?? '1GiB', '--address', address];
     const named = [...common, '--name', name, '--node-root', nodeRoot, ...room];
-    const netns = netnsName(root, name);
     mkdirSync(nodeRoot);
     options.prepare?.({ name, root: nodeRoot });
     return {
@@ -180,13 +206,14 @@ const assemble = async (root: string, options: ClusterOptions, undo: Undo): Prom
       root: nodeRoot,
       netns,
       address,
-      cable: `${hubName(root)}-${index}`,
+      cable,
       runner: program({
         name: `the runner of ${name}`,
         args: () => [...programs().runner, ...named, '--end-with-stdin'],
         log: join(root, `logs/${name}.log`),
         netns,
         env: {},
+        clock: () => clock(name),
       }),
     };
   });
@@ -195,7 +222,8 @@ const assemble = async (root: string, options: ClusterOptions, undo: Undo): Prom
   reconciler.start();
   const asking = { root, socket, repository, image, nodes, reconciler };
   const askable = askers(asking);
-  const joining = async (node: TestNode) => joinNode(node, { door, purser: askable.purser });
+  const joining = (node: TestNode) =>
+    joinNode(node, { door, purser: askable.purser, clock: clock(node.name) });
   if (isTls) {
     await askable.until('the reconciler reads its repository', () => true);
     for (const node of nodes) await joining(node);
@@ -209,6 +237,7 @@ const assemble = async (root: string, options: ClusterOptions, undo: Undo): Prom
     repository,
     nodes,
     reconciler,
+    host,
     registry,
     proxy,
     logins,
@@ -223,13 +252,20 @@ const assemble = async (root: string, options: ClusterOptions, undo: Undo): Prom
 /** As a person does it: a token here, and the line that it prints on the machine that joins. */
 const joinNode = async (
   { name, root, netns }: TestNode,
-  { door, purser }: { readonly door: string; readonly purser: Cluster['purser'] },
+  { door, purser, clock }: Joining,
 ): Promise<void> => {
   const { token } = JSON.parse(await purser('node', 'token', '--json')) as { token: string };
   const words = ['node', 'join', door, '--only', '--name', name, '--node-root', root];
-  const inside = [`--net=/run/netns/${netns}`, process.execPath, MAIN, ...words];
-  await exec('nsenter', inside, { env: { ...process.env, PURSER_TOKEN: token } });
+  const program = [...clockWords(clock), process.execPath, MAIN, ...words];
+  const env = { ...process.env, PURSER_TOKEN: token };
+  await exec('nsenter', [`--net=/run/netns/${netns}`, ...program], { env });
 };
+
+interface Joining {
+  readonly door: string;
+  readonly purser: Cluster['purser'];
+  readonly clock: string | null;
+}
 
 const nodeOf = (nodes: readonly TestNode[], name: string): TestNode => {
   const node = nodes.find((one) => one.name === name);

@@ -1,6 +1,6 @@
-// Real members of etcd for tests (Debian's etcd-server): processes of their own on loopback, each with
-// a folder of its own. In: how many. Out: where they answer, and ways to kill, suspend and start
-// each. Not here: what is kept there.
+// Real members of etcd for tests (Debian's etcd-server): processes of their own on loopback, or each on
+// a host of its own, with a folder of its own. In: how many. Out: where they answer, and ways to kill,
+// suspend and start each. Not here: what is kept there.
 
 import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
@@ -26,7 +26,12 @@ export interface EtcdExtra {
   /** More words for each member. */
   readonly flags?: readonly string[];
   readonly scheme?: 'http' | 'https';
+  /** One for each member, which also answers on that host's own loopback, as LOCAL_ETCD. */
+  readonly hosts?: readonly { readonly netns: string; readonly address: string }[];
 }
+
+/** What a program on a member's own host is told. */
+export const LOCAL_ETCD = '127.0.0.1:2379';
 
 /** Far longer than a start takes on a busy machine. */
 const READY_LIMIT_MS = 60_000;
@@ -44,7 +49,7 @@ export const startEtcd = async (count = 3, extra: EtcdExtra = {}): Promise<Etcd>
   const scheme = extra.scheme ?? 'http';
   const members = Array.from({ length: count }, (_, at) => ({
     name: `m${at}`,
-    host: `${net}.${at + 1}`,
+    host: extra.hosts?.[at]?.address ?? `${net}.${at + 1}`,
   }));
   const cluster = members.map(({ name, host }) => `${name}=http://${host}:2380`).join(',');
   const running = new Map<number, ChildProcess>();
@@ -52,19 +57,23 @@ export const startEtcd = async (count = 3, extra: EtcdExtra = {}): Promise<Etcd>
   const start = (at: number) => {
     const { name, host } = members[at] ?? { name: '', host: '' };
     const client = `${scheme}://${host}:2379`;
+    const netns = extra.hosts?.[at]?.netns ?? null;
+    const local = netns === null ? '' : `,${scheme}://${LOCAL_ETCD}`;
     const words = [
       ['--name', name],
       ['--data-dir', path.join(folder, name)],
       ['--listen-peer-urls', `http://${host}:2380`],
       ['--initial-advertise-peer-urls', `http://${host}:2380`],
-      ['--listen-client-urls', client],
+      ['--listen-client-urls', client + local],
       ['--advertise-client-urls', client],
       ['--initial-cluster', cluster],
       ['--initial-cluster-token', net],
       ['--logger', 'zap'],
       ['--log-outputs', 'stderr'],
     ].flat();
-    const child = spawn('etcd', [...words, ...(extra.flags ?? [])], {
+    const inside = netns === null ? [] : ['nsenter', `--net=/run/netns/${netns}`];
+    const [command = '', ...args] = [...inside, 'etcd', ...words, ...(extra.flags ?? [])];
+    const child = spawn(command, args, {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     child.stderr.on('data', (data: Buffer) => {

@@ -1,4 +1,5 @@
-// A real Git server over http for tests: node's http in front of `git http-backend`, on loopback.
+// A real Git server over http for tests: node's http in front of `git http-backend`, on loopback
+// or an address of a test's own.
 // In: a folder with bare repositories. Out: its URL, and knobs for what goes wrong. Not here: what
 // a client makes of it.
 
@@ -30,6 +31,8 @@ export interface GitServerOptions {
   readonly root: string;
   /** `user:password`; null: open to everyone. */
   readonly login: string | null;
+  /** Address of this machine; absent: loopback. */
+  readonly address?: string;
 }
 
 export const startGitServer = async (options: GitServerOptions): Promise<GitServer> => {
@@ -57,10 +60,11 @@ export const startGitServer = async (options: GitServerOptions): Promise<GitServ
     const asked = { root: options.root, path: request.url ?? '/', user, ...until };
     void serveGit(asked, request, response);
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const { address = '127.0.0.1' } = options;
+  await new Promise<void>((resolve) => server.listen(0, address, resolve));
   const { port } = server.address() as AddressInfo;
   return {
-    url: `http://127.0.0.1:${port}`,
+    url: `http://${address}:${port}`,
     requests,
     misbehave: (next) => {
       fault = next;

@@ -61,7 +61,7 @@ export const startGitHubCluster = async (options: GitHubClusterOptions): Promise
         await hub.push(workTree, null, 'main');
         return hub.cloneUrl;
       },
-      words: (root) =>
+      words: ({ root }) =>
         tokenOf === undefined ? forgeWords(hub, root, port) : tokenWords(hub, root, tokenOf),
     });
     const close = async () => {

@@ -1,4 +1,5 @@
-// Three reconcilers of one cluster as real processes, over one Git server and three members of etcd.
+// Three reconcilers of one cluster as real processes, over one Git server and three members of etcd:
+// all of them in the machine's own network, or each on a host of its own.
 // In: a cluster of cluster.ts whose reconciler is the first of them. Out: the three, who leads, ways
 // to wait for that. Not here: what is deployed.
 
@@ -9,7 +10,7 @@ import { promisify } from 'node:util';
 import { connect } from '../../cli/client.ts';
 import type { StateAnswer } from '../../schema/control.ts';
 import { RECONCILER_PRIORITY } from '../../cli/up/children.ts';
-import type { Cluster } from './cluster.ts';
+import type { Cluster, TestHost } from './cluster.ts';
 import { type Program, program } from './cluster-process.ts';
 
 const exec = promisify(execFile);
@@ -19,6 +20,8 @@ export interface Member {
   readonly name: string;
   readonly root: string;
   readonly program: Program;
+  /** null: the machine's own network. */
+  readonly host: TestHost | null;
 }
 
 export interface Trio {
@@ -43,6 +46,10 @@ export interface TrioOptions {
   readonly url: string;
   /** What all of them are told of etcd. */
   readonly words: readonly string[];
+  /** Names of the cluster's hosts that they live on, the first's first; absent: beside each other. */
+  readonly hosts?: readonly string[];
+  /** How far the wall clocks of r2 and r3 are off, as `+10m`. */
+  readonly clocks?: Readonly<Record<string, string>>;
 }
 
 const LIMIT_MS = 120_000;
@@ -52,13 +59,15 @@ const ANSWER_MS = 2000;
 const LINES = 15;
 
 /** Brings the second and the third up, from a backup of the first. */
-export const startTrio = async ({ cluster, url, words }: TrioOptions): Promise<Trio> => {
-  const first: Member = { name: 'r1', root: cluster.root, program: cluster.reconciler };
+export const startTrio = async (options: TrioOptions): Promise<Trio> => {
+  const { cluster } = options;
+  const { root, reconciler } = cluster;
+  const first: Member = { name: 'r1', root, program: reconciler, host: hostAt(options, 1) };
   const backup = join(cluster.root, 'backup.tgz');
   await cluster.purser('backup', backup);
-  const others = [2, 3].map((at) => memberOf(cluster, { url, words, at }));
-  for (const { root, program: one } of others) {
-    await purser(root, 'restore', backup);
+  const others = [2, 3].map((at) => memberOf(options, at));
+  for (const { root: own, program: one } of others) {
+    await purser(own, 'restore', backup);
     one.start();
   }
   const members = [first, ...others];
@@ -90,32 +99,39 @@ export const startTrio = async ({ cluster, url, words }: TrioOptions): Promise<T
       if (found === undefined) throw new Error(what);
       return found;
     },
-    status: ({ root }, ...args) => purser(root, 'status', ...args),
+    status: (member, ...args) => purser(member.root, 'status', ...args),
     close: async () => {
       for (const { program: one } of others) await one.end('SIGTERM');
     },
   };
 };
 
-const memberOf = (
-  { root, hub, logins, proxy }: Cluster,
-  { url, words, at }: Pick<TrioOptions, 'url' | 'words'> & { readonly at: number },
-): Member => {
+const hostAt = ({ cluster, hosts }: TrioOptions, at: number): TestHost | null =>
+  hosts === undefined ? null : cluster.host(hosts[at - 1] ?? '');
+
+const memberOf = (options: TrioOptions, at: number): Member => {
+  const { cluster, url, words } = options;
+  const { root, hub, logins, proxy } = cluster;
   const name = `r${at}`;
+  const host = hostAt(options, at);
+  // Beside each other they need a port each.
+  const listens = host === null ? `${hub}:${7419 + at}` : `${host.address}:7420`;
   const own = join(root, name);
   const place = ['--root', own, '--cluster', 'e2e', '--repository', url];
   const registries = ['--registry-credentials', logins, '--insecure-registry', proxy.host];
-  const args = [MAIN, 'reconciler', ...place, ...registries, '--listen', `${hub}:${7419 + at}`];
+  const args = [MAIN, 'reconciler', ...place, ...registries, '--listen', listens];
   return {
     name,
     root: own,
+    host,
     program: program({
       name: `the reconciler ${name}`,
       args: () => [...args, ...words, '--name', name, '--end-with-stdin'],
       log: join(root, `logs/${name}.log`),
-      netns: null,
+      netns: host?.netns ?? null,
       env: {},
       priority: RECONCILER_PRIORITY,
+      clock: () => options.clocks?.[name] ?? null,
     }),
   };
 };

@@ -39,8 +39,13 @@ const SERVER_MS = 7 * DAY_MS;
 export const SERVER_RENEWED_MS = DAY_MS;
 /** As Swarm's nodes: 90 days, so that one may be off for weeks and come back by itself. */
 export const NODE_MS = 90 * DAY_MS;
-/** Clocks of machines differ by so much at most: a certificate counts from then on. */
+/** A node's certificate counts from so long before it was issued (see `issuedAtMs`). */
 export const CLOCK_SLACK_MS = 5 * 60 * 1000;
+/**
+ * A machine whose clock is behind takes a new certificate for one of the future: those of servers
+ * count from a day before they were made, so that a clock in a wrong zone keeps nobody out.
+ */
+const BACKDATED_MS = DAY_MS;
 /** Bits of a mode that let others in. */
 const OTHERS = 0o077;
 
@@ -48,17 +53,18 @@ const OTHERS = 0o077;
 export const openAuthority = async (options: AuthorityOptions): Promise<Authority> => {
   const { cluster, epochMs } = options;
   const own = await open(options);
-  const span = (lastsMs: number, fromMs = epochMs()) => ({
-    fromMs: fromMs - CLOCK_SLACK_MS,
-    toMs: fromMs + lastsMs,
-  });
+  const servers = () => ({ fromMs: epochMs() - BACKDATED_MS, toMs: epochMs() + SERVER_MS });
   return {
     certificate: own.certificate,
     fingerprint: fingerprintOf(own.certificate),
-    server: () => makeServer(own, reconcilerId(cluster), span(SERVER_MS)),
-    peer: () => makePeer(own, reconcilerId(cluster), span(SERVER_MS)),
+    server: () => makeServer(own, reconcilerId(cluster), servers()),
+    peer: () => makePeer(own, reconcilerId(cluster), servers()),
     sign: (request, node, issuedMs) =>
-      signNode(own, request, { ...span(NODE_MS, issuedMs), id: nodeId(cluster, node) }),
+      signNode(own, request, {
+        fromMs: issuedMs - CLOCK_SLACK_MS,
+        toMs: issuedMs + NODE_MS,
+        id: nodeId(cluster, node),
+      }),
   };
 };
 
@@ -79,7 +85,7 @@ const open = async ({ folder, cluster, epochMs }: AuthorityOptions): Promise<Key
     fs.mkdirSync(folder, { recursive: true, mode: 0o700 });
     const now = epochMs();
     const made = await makeAuthority(cluster, {
-      fromMs: now - CLOCK_SLACK_MS,
+      fromMs: now - BACKDATED_MS,
       toMs: now + AUTHORITY_MS,
     });
     // The certificate last: a key without it is the mark of a start that was cut off.
