@@ -96,6 +96,11 @@ export interface ClusterOptions {
   readonly memory?: string;
   /** More words for the reconciler, made once the repository is there. */
   readonly words?: (root: string) => readonly string[];
+  /** More words for a node's runner. */
+  readonly runnerWords?: (node: {
+    readonly name: string;
+    readonly root: string;
+  }) => readonly string[];
   /** Asked at each start: what Node is given for each program. Absent: the build of this clone. */
   readonly programs?: () => Programs;
 }
@@ -171,7 +176,8 @@ const assemble = async (root: string, options: ClusterOptions, undo: Undo): Prom
     const nodeRoot = join(root, name);
     const address = networks.get(name)?.address ?? '';
     const room = ['--cpu', '2', '--memory', options.memory ?? '1GiB', '--address', address];
-    const named = [...common, '--name', name, '--node-root', nodeRoot, ...room];
+    const more = options.runnerWords?.({ name, root: nodeRoot }) ?? [];
+    const named = [...common, '--name', name, '--node-root', nodeRoot, ...room, ...more];
     const netns = netnsName(root, name);
     mkdirSync(nodeRoot);
     options.prepare?.({ name, root: nodeRoot });
