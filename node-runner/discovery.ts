@@ -8,6 +8,7 @@ import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Catalogue, EMPTY_CATALOGUE, type ServiceInstance } from '../schema/services.ts';
+import { departedAfter, type DepartedCopy } from './decide/departed.ts';
 import { answerOf } from './decide/dns.ts';
 import { isOwnOut, type OwnCopies } from './decide/own-copies.ts';
 import { type FileKind, presentIn, renderFile } from './decide/service-files.ts';
@@ -66,10 +67,12 @@ const keepGapMs = (services: number): number => 200 + Math.floor(services / 10);
 
 export const createDiscovery = async (options: DiscoveryOptions): Promise<Discovery> => {
   const kept = join(options.root, 'catalogue.json');
-  const state: State = { catalogue: await readCatalogue(kept), wake: null };
+  const state: State = { catalogue: await readCatalogue(kept), departed: [], wake: null };
   const servers = serversOf(options, state);
   return {
     heard: (catalogue) => {
+      const change = { before: state.catalogue, now: catalogue, at: performance.now() };
+      state.departed = departedAfter(state.departed, change);
       state.catalogue = catalogue;
       state.wake?.();
     },
@@ -101,6 +104,8 @@ const NO_BRIDGE =
 interface State {
   /** null: none was ever told, so that files stay as they are. */
   catalogue: Catalogue | null;
+  /** Copies that the newest catalogues left out. */
+  departed: readonly DepartedCopy[];
   wake: (() => void) | null;
 }
 
@@ -125,6 +130,7 @@ const serversOf = (
       answerOf(question, {
         catalogue: state.catalogue ?? EMPTY_CATALOGUE,
         node,
+        departed: state.departed,
         isOut: (allocation) => isOwnCopyOut(allocation, inventory()),
         draw: randomInt,
       }),

@@ -25,6 +25,8 @@ import { type Figure, ms } from '../support/figure.ts';
 const CHANGES = 1000;
 const JOBS = 8;
 const PER_SECOND = { proxy: { new: 60, kept: 100, slow: 10 }, dns: { new: 40, slow: 5 } };
+/** Of its log, shown beside requests that failed. */
+const HAPROXY_LINES = 60;
 /** So long the clients go on after the last change: until what was told to stop is gone. */
 const AFTERWARDS_MS = 5000;
 
@@ -48,7 +50,9 @@ export const serviceRequests: Figure = {
       let made = NOTHING;
       let shown = 0;
       const showFailures = (): void => {
-        for (const line of world.clients.failures.slice(shown)) say(`failed: ${line}`);
+        const lines = world.clients.failures.slice(shown);
+        for (const line of lines) say(`failed: ${line}`);
+        if (lines.length > 0) say(`HAProxy said: ${world.haproxy.tail(HAPROXY_LINES)}`);
         shown = world.clients.failures.length;
       };
       while (sumOf(made) < (count ?? CHANGES)) {

@@ -79,10 +79,11 @@ export const askOnce = (ask: Ask): Promise<Asked> =>
       end({ kind: connectedMs === null ? 'no connection' : 'no answer', words });
     }, BEAT_MS);
     request.once('socket', (socket) => {
-      if (!socket.connecting) connectedMs = 0;
-      socket.once('connect', () => {
-        connectedMs = performance.now() - began;
-      });
+      if (socket.connecting) {
+        socket.once('connect', () => {
+          connectedMs = performance.now() - began;
+        });
+      } else connectedMs = 0;
     });
     request.once('response', (response) => {
       const { statusCode } = response;

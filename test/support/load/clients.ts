@@ -73,15 +73,18 @@ const NONE: AskerCounts = {
   latestMs: 0,
 };
 
-/** `doing` is asked at each failure. */
-export const startClients = (asks: readonly ClientAsk[], doing: () => string): Clients => {
+/** `doing`: what was being changed at that instant. */
+export const startClients = (
+  asks: readonly ClientAsk[],
+  doing: (at: number) => string,
+): Clients => {
   const failures: string[] = [];
   const all = asks.map((ask) => {
     const child = startAsker(ask);
     let counts = NONE;
     child.on('message', (message: FromAsker) => {
       if (message.kind === 'counts') counts = message.counts;
-      else failures.push(`${failureText(ask.name, message.failure)}; ${doing()}`);
+      else failures.push(`${failureText(ask.name, message.failure)}; ${doing(message.failure.at)}`);
     });
     return { name: ask.name, child, ended: once(child, 'exit'), counts: () => counts };
   });

@@ -7,14 +7,15 @@ import { once } from 'node:events';
 import { closeSync, openSync, readFileSync, watch, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { tryCommand } from '../../../node-runner/edge/command.ts';
-import { SERVED_BY } from '../../../bench/support/ask.ts';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { askOnce, SERVED_BY } from '../../../bench/support/ask.ts';
 
 export interface Haproxy {
   readonly reloads: () => number;
   /** Files that it refused, and what it said. */
   readonly refused: readonly string[];
-  /** Its log: requests that did not go well at once. */
-  readonly log: () => string;
+  /** The newest of its log: requests that did not go well at once. */
+  readonly tail: (lines: number) => string;
   readonly close: () => Promise<void>;
 }
 
@@ -24,12 +25,12 @@ export interface HaproxyAsk {
   readonly folder: string;
   /** Kept up to date by a runner. */
   readonly backends: string;
-  readonly address: string;
+  readonly host: string;
   readonly port: number;
 }
 
 /** What a person writes: defaults as in docs/DISCOVERY.md, and each service by its host name. */
-const configOf = ({ address, port }: HaproxyAsk): string => `
+const configOf = ({ host, port }: HaproxyAsk): string => `
 global
     log stdout format raw local0
 
@@ -47,10 +48,12 @@ defaults
     option idle-close-on-response
 
 frontend shop
-    bind ${address}:${port}
+    bind ${host}:${port}
     http-after-response set-header ${SERVED_BY} %s
     use_backend %[req.hdr(host),field(2,.)]_%[req.hdr(host),field(1,.)]
 `;
+
+const LOOK_EVERY_MS = 50;
 
 export const startHaproxy = async (ask: HaproxyAsk): Promise<Haproxy> => {
   const own = path.join(ask.folder, 'haproxy.cfg');
@@ -59,6 +62,8 @@ export const startHaproxy = async (ask: HaproxyAsk): Promise<Haproxy> => {
   const files = ['-f', own, '-f', ask.backends];
   const child = startMaster(ask.netns, files, log);
   const master = await pidOf(child);
+  // Whatever it says: it is no site of ours that is asked for.
+  while ((await askOnce(ask)).connectedMs === null) await sleep(LOOK_EVERY_MS);
   const refused: string[] = [];
   let reloads = 0;
   let running: Promise<void> | null = null;
@@ -82,7 +87,7 @@ export const startHaproxy = async (ask: HaproxyAsk): Promise<Haproxy> => {
   return {
     reloads: () => reloads,
     refused,
-    log: () => readFileSync(log, 'utf8'),
+    tail: (lines) => readFileSync(log, 'utf8').trimEnd().split('\n').slice(-lines).join('\n'),
     close: async () => {
       watcher.close();
       await running;

@@ -102,13 +102,17 @@ const assemble = async (
     netns,
     folder: cluster.root,
     backends,
-    address,
+    host: address,
     port: PROXY_PORT,
   });
   ends.push(haproxy.close);
-  let doing = () => 'before the first change';
+  const done: { readonly at: number; readonly words: string }[] = [];
+  const doing = (at: number): string => {
+    const last = done.findLast((one) => one.at <= at);
+    return last === undefined ? 'before all changes' : `${at - last.at} ms after: ${last.words}`;
+  };
   const asks = await clientsOf(ask, { nodes: cluster.nodes, jobs });
-  const clients = startClients(asks, () => doing());
+  const clients = startClients(asks, doing);
   ends.push(clients.stop);
   return {
     nodes,
@@ -116,9 +120,8 @@ const assemble = async (
     haproxy,
     wish: () => wish,
     round: async (round) => {
-      const began = performance.now();
       const words = wordsOf(round);
-      doing = () => `${words}, told ${(performance.now() - began).toFixed(0)} ms after the commit`;
+      done.push({ at: Date.now(), words });
       wish = after(wish, round.commit);
       const head = cluster.commit(filesOf(wish, files), words);
       if (round.blow !== null) {
