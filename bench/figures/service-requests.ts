@@ -105,6 +105,6 @@ const rowOf = (world: LoadWorld, made: Tally, tookMs: number) => {
     floor: '',
     result: String(failed),
     goal: '0',
-    met: failed === 0 && answered === asked && asked > 0 && world.haproxy.refused.length === 0,
+    met: failed === 0 && answered === asked && asked > 0 && world.haproxy.refused() === 0,
   };
 };

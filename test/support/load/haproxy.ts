@@ -2,18 +2,18 @@
 // file, as docs/DISCOVERY.md tells people to run it: reloaded whenever the file becomes another.
 // In: a namespace, the file, an address. Out: counts, its log. Not here: who asks it.
 
-import { type ChildProcess, spawn } from 'node:child_process';
+import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync, readFileSync, watch, writeFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { tryCommand } from '../../../node-runner/edge/command.ts';
+import { createInterface } from 'node:readline';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { askOnce, SERVED_BY } from '../../../bench/support/ask.ts';
 
 export interface Haproxy {
   readonly reloads: () => number;
-  /** Files that it refused, and what it said. */
-  readonly refused: readonly string[];
+  /** Files that it refused. */
+  readonly refused: () => number;
   /** The newest of its log: requests that did not go well at once. */
   readonly tail: (lines: number) => string;
   readonly close: () => Promise<void>;
@@ -59,56 +59,64 @@ export const startHaproxy = async (ask: HaproxyAsk): Promise<Haproxy> => {
   const own = path.join(ask.folder, 'haproxy.cfg');
   const log = path.join(ask.folder, 'haproxy.log');
   writeFileSync(own, configOf(ask));
-  const files = ['-f', own, '-f', ask.backends];
-  const child = startMaster(ask.netns, files, log);
-  const master = await pidOf(child);
+  const words = [
+    ask.backends,
+    path.join(ask.folder, 'haproxy.seen'),
+    '-f',
+    own,
+    '-f',
+    ask.backends,
+  ];
+  const { child, stdin, stdout } = startShell(ask.netns, words, log);
+  let reloads = 0;
+  let refused = 0;
+  createInterface({ input: stdout }).on('line', (line) => {
+    if (line === 'reloaded') reloads += 1;
+    else refused += 1;
+  });
   // Whatever it says: it is no site of ours that is asked for.
   while ((await askOnce(ask)).connectedMs === null) await sleep(LOOK_EVERY_MS);
-  const refused: string[] = [];
-  let reloads = 0;
-  let running: Promise<void> | null = null;
-  let isAgain = false;
-  // As the path unit does: what comes while it is reloaded is one reload more.
-  const reload = async (): Promise<void> => {
-    while (isAgain) {
-      isAgain = false;
-      const checked = await tryCommand({ program: 'haproxy', args: ['-c', '-q', ...files] });
-      if (checked.code === 0) process.kill(master, 'SIGUSR2');
-      else refused.push(checked.stdout + checked.stderr);
-      reloads += 1;
-    }
-    running = null;
-  };
-  const watcher = watch(path.dirname(ask.backends), (_event, name) => {
-    if (name !== path.basename(ask.backends)) return;
-    isAgain = true;
-    running ??= reload();
-  });
   return {
     reloads: () => reloads,
-    refused,
+    refused: () => refused,
     tail: (lines) => readFileSync(log, 'utf8').trimEnd().split('\n').slice(-lines).join('\n'),
     close: async () => {
-      watcher.close();
-      await running;
       const ended = once(child, 'exit');
-      child.stdin?.end();
+      stdin.end();
       await ended;
     },
   };
 };
 
-/** A shell ends it when its standard input closes: HAProxy would outlive a test that was killed. */
-const startMaster = (netns: string, files: readonly string[], log: string): ChildProcess => {
-  const script = 'haproxy -W "$@" >&2 & p=$!; echo $p; cat > /dev/null; kill $p; wait $p';
+/**
+ * As docs/DISCOVERY.md has it: HAProxy loses a signal that comes while it is at the reload before,
+ * so another worker is waited for. The shell ends all when its standard input closes: HAProxy would
+ * outlive a test that was killed.
+ */
+const SCRIPT = `
+file=$1 seen=$2; shift 2
+cp "$file" "$seen"
+haproxy -W "$@" >&2 & master=$!
+reload() { if haproxy -c -q "$@" >&2; then kill -USR2 $master; else echo refused; return 1; fi; }
+worker() { pgrep -n -P $master; }
+while sleep 0.1; do
+  cmp -s "$file" "$seen" && continue
+  cp "$file" "$seen"
+  old=$(worker)
+  while reload "$@" && sleep 0.5 && [ "$(worker)" = "$old" ]; do :; done
+  echo reloaded
+done & follower=$!
+cat > /dev/null
+kill $follower $master
+wait
+`;
+
+const startShell = (netns: string, words: readonly string[], log: string) => {
   const out = openSync(log, 'a', 0o600);
-  const inside = [`--net=/run/netns/${netns}`, '--', 'sh', '-c', script, 'sh', ...files];
+  const inside = [`--net=/run/netns/${netns}`, '--', 'sh', '-c', SCRIPT, 'sh', ...words];
   const child = spawn('nsenter', inside, { stdio: ['pipe', 'pipe', out] });
   closeSync(out);
-  return child;
-};
-
-const pidOf = async (child: ChildProcess): Promise<number> => {
-  const [said] = (await once(child.stdout ?? child, 'data')) as [Buffer];
-  return Number(said.toString());
+  const { stdin, stdout } = child;
+  if (stdin === null || stdout === null) throw new Error('the shell has no pipes');
+  return { child, stdin, stdout };
 };

@@ -1,6 +1,7 @@
 // Names below svc.purser: which records they stand for.
 
 import { describe, expect, it } from 'vitest';
+import { departedAfter } from '../../../../node-runner/decide/departed.ts';
 import {
   ANSWER_RECORDS,
   answerOf,
