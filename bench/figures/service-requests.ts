@@ -23,7 +23,7 @@ import { withEnds } from '../support/ends.ts';
 import { type Figure, ms } from '../support/figure.ts';
 
 const CHANGES = 1000;
-const JOBS = 8;
+const JOBS = 12;
 const PER_SECOND = { proxy: { new: 60, kept: 100, slow: 10 }, dns: { new: 40, slow: 5 } };
 /** Of its log, shown beside requests that failed. */
 const HAPROXY_LINES = 60;
