@@ -1,7 +1,7 @@
 // A list like another one with a few values in the stead of others, and which those are: so that of
 // ten thousand values the one that changed need not be searched for.
-// In: a list and what stands where instead. Out: a new list; the places in which two lists differ,
-// where that is known. Not here: lists of another length.
+// In: a list and what stands where instead; two lists. Out: a new list; the places in which two lists
+// differ, where that is known; what stands in one alone. Not here: what follows from that.
 
 /** Which list a list was made of. Lists are known by a mark, so that none is kept for another. */
 interface Origin {
@@ -34,4 +34,39 @@ export const replacedIn = (
   if (before === now) return [];
   const origin = origins.get(now);
   return origin !== undefined && origin.from === marks.get(before) ? origin.places : null;
+};
+
+export interface Differing<Value> {
+  readonly old: readonly Value[];
+  readonly news: readonly Value[];
+}
+
+/**
+ * What may stand in one of two lists alone, in their order, compared by identity: what is known to
+ * be replaced, or all that lies between the ends that both lists have in common.
+ */
+export const differingIn = <Value>(
+  before: readonly Value[],
+  now: readonly Value[],
+): Differing<Value> => {
+  const places = replacedIn(before, now);
+  if (places !== null) {
+    const at = (list: readonly Value[]): readonly Value[] =>
+      places.flatMap((place) => list.slice(place, place + 1));
+    return { old: at(before), news: at(now) };
+  }
+  const shorter = Math.min(before.length, now.length);
+  let start = 0;
+  while (start < shorter && before[start] === now[start]) start += 1;
+  let tail = 0;
+  while (
+    tail < shorter - start &&
+    before[before.length - 1 - tail] === now[now.length - 1 - tail]
+  ) {
+    tail += 1;
+  }
+  return {
+    old: before.slice(start, before.length - tail),
+    news: now.slice(start, now.length - tail),
+  };
 };

@@ -155,6 +155,8 @@ const modelRunner = (root: string) => {
   tell();
   link.port.watch(() => {
     const orders = link.port.take();
+    // As a runner does: what became of the last orders is said anew at the start of a session.
+    if (orders === null && link.port.wantsReport()) tell();
     if (orders === null) return;
     const before = new Map(report.allocations.map((one) => [one.allocation, one.body]));
     const full = before.size === JOBS;

@@ -4,15 +4,13 @@
 
 import type { DesiredState } from '../../schema/desired.ts';
 import type { LiveAllocation, LiveNode } from '../../schema/live.ts';
-import type { Catalogue, CatalogueService, ServiceInstance } from '../../schema/services.ts';
+import type { Catalogue, CatalogueService } from '../../schema/services.ts';
 import type { Entry } from './instances.ts';
 
-/** What Git says of a service, whether a copy lives or not. */
-export interface Declared {
-  readonly namespace: string;
-  readonly name: string;
-  /** Addresses outside the cluster. */
-  readonly external: readonly ServiceInstance[];
+/** A service that groups of jobs in Git declare, whether a copy lives or not. */
+export interface Declared extends Pick<CatalogueService, 'namespace' | 'name'> {
+  /** How many groups do. */
+  readonly groups: number;
 }
 
 /** Entries of one node, with all that they were made of. */
@@ -32,11 +30,16 @@ export interface Services {
 }
 
 export interface CatalogueMemo {
-  desired: Pick<DesiredState, 'jobs' | 'namespaces'> | null;
+  /** What `jobs` and `declared` were made of. */
+  desired: DesiredState['jobs'];
+  /** What `external` was made of. */
+  namespaces: DesiredState['namespaces'];
   /** Ids of the jobs that are known; the same set as long as they are the same. */
   jobs: ReadonlySet<string>;
-  /** By id. */
-  declared: ReadonlyMap<string, Declared>;
+  /** By id of the service. */
+  readonly declared: Map<string, Declared>;
+  /** Services outside the cluster, by id. */
+  external: ReadonlyMap<string, CatalogueService>;
   /** By name of the node. */
   readonly nodes: Map<string, KnownEntries>;
   /** By name of the node: its entries that stand in `byService`. */
@@ -49,9 +52,11 @@ export interface CatalogueMemo {
 }
 
 export const createCatalogueMemo = (): CatalogueMemo => ({
-  desired: null,
+  desired: [],
+  namespaces: [],
   jobs: new Set(),
   declared: new Map(),
+  external: new Map(),
   nodes: new Map(),
   noted: new Map(),
   byService: new Map(),

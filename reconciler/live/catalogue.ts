@@ -6,9 +6,10 @@
 // answers by it (node runner).
 
 import { unaged } from '../../schema/ageing.ts';
-import type { DesiredState } from '../../schema/desired.ts';
+import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
 import { compareText } from '../../schema/ids.ts';
 import type { LiveNode, LiveState } from '../../schema/live.ts';
+import { differingIn } from '../../schema/replaced.ts';
 import {
   byInstance,
   byServiceName,
@@ -20,13 +21,13 @@ import {
   type ServiceInstance,
   type ShownService,
 } from '../../schema/services.ts';
-import type { CatalogueMemo, Declared, Services } from './catalogue-memo.ts';
+import type { CatalogueMemo, Services } from './catalogue-memo.ts';
 import { type Entry, entriesOf } from './instances.ts';
 
 export type Wanted = Pick<DesiredState, 'cluster' | 'namespaces' | 'nodes' | 'jobs'>;
 
 export const servicesOf = (desired: Wanted, live: LiveState, memo: CatalogueMemo): Services => {
-  const touched = declare(desired, memo);
+  const touched = new Set([...declare(desired, memo), ...reachOut(desired, memo)]);
   const isAlone = desired.nodes.length <= 1;
   const heard = new Set<string>();
   for (const node of live.nodes) {
@@ -142,40 +143,47 @@ const note = (
   else noted.set(node, entries);
 };
 
-/** What exists without any copy: services of jobs in Git, and those outside. */
-const declare = ({ jobs, namespaces }: Wanted, memo: CatalogueMemo): Set<string> => {
+/** Services of jobs in Git. Only jobs that came, went or changed are looked at. */
+const declare = ({ jobs }: Wanted, memo: CatalogueMemo): ReadonlySet<string> => {
   const touched = new Set<string>();
-  if (memo.desired?.jobs === jobs && memo.desired.namespaces === namespaces) return touched;
-  const now = new Map<string, Declared>();
-  for (const { spec } of jobs) {
-    for (const { services = [] } of spec.groups) {
-      for (const { name } of services) {
-        const { namespace } = spec;
-        now.set(serviceId({ namespace, name }), { namespace, name, external: [] });
-      }
+  const { old, news } = differingIn(memo.desired, jobs);
+  memo.desired = jobs;
+  const count = (job: DesiredJob, by: 1 | -1): void => {
+    const { namespace } = job.spec;
+    for (const { name } of job.spec.groups.flatMap(({ services = [] }) => services)) {
+      const id = serviceId({ namespace, name });
+      const groups = (memo.declared.get(id)?.groups ?? 0) + by;
+      if (groups === 0) memo.declared.delete(id);
+      else memo.declared.set(id, { namespace, name, groups });
+      touched.add(id);
     }
-  }
-  for (const { name: namespace, external = [] } of namespaces) {
-    for (const { name, addresses, port, tags } of external) {
-      const instances = addresses.map((address): ServiceInstance => {
-        return { allocation: null, node: null, job: null, group: null, address, port, tags };
-      });
-      now.set(serviceId({ namespace, name }), { namespace, name, external: instances });
-    }
-  }
-  for (const [id, { external }] of now) {
-    const before = memo.declared.get(id);
-    const isSame =
-      before?.external.length === external.length &&
-      before.external.every((one, at) => one === external[at] || isSameAs(one, external[at]));
-    if (!isSame) touched.add(id);
-  }
-  for (const id of memo.declared.keys()) if (!now.has(id)) touched.add(id);
-  memo.declared = now;
-  memo.desired = { jobs, namespaces };
-  const names = new Set(jobs.map(({ id }) => id));
-  if (!sameNames([...memo.jobs], [...names])) memo.jobs = names;
+  };
+  for (const job of news) count(job, 1);
+  for (const job of old) count(job, -1);
+  const isSame = sameNames(
+    old.map(({ id }) => id),
+    news.map(({ id }) => id),
+  );
+  if (!isSame) memo.jobs = new Set(jobs.map(({ id }) => id));
   return touched;
+};
+
+/** Services outside the cluster. */
+const reachOut = ({ namespaces }: Wanted, memo: CatalogueMemo): Iterable<string> => {
+  if (memo.namespaces === namespaces) return [];
+  memo.namespaces = namespaces;
+  const before = memo.external;
+  memo.external = new Map(
+    namespaces.flatMap(({ name: namespace, external = [] }) =>
+      external.map(({ name, addresses, port, tags }) => {
+        const instances = addresses.map((address): ServiceInstance => {
+          return { allocation: null, node: null, job: null, group: null, address, port, tags };
+        });
+        return [serviceId({ namespace, name }), { namespace, name, instances }];
+      }),
+    ),
+  );
+  return [...before.keys(), ...memo.external.keys()];
 };
 
 const isSameAs = (a: ServiceInstance, b: ServiceInstance | undefined): boolean =>
@@ -186,16 +194,16 @@ const sameNames = (a: readonly string[], b: readonly string[]): boolean =>
 
 /** Works one service out anew; whether it is another one than before. */
 const rebuild = (id: string, memo: CatalogueMemo): boolean => {
-  const { built, byService, declared } = memo;
+  const { built, byService, declared, external } = memo;
   const entries = [...(byService.get(id)?.values() ?? [])].flat();
-  const outside = declared.get(id);
-  const first = entries[0] ?? outside;
+  const outside = external.get(id)?.instances ?? [];
+  const first = entries[0] ?? declared.get(id) ?? external.get(id);
   const before = built.get(id);
   if (first === undefined) {
     byService.delete(id);
     return built.delete(id);
   }
-  const instances = byInstance([...listedOf(entries, outside), ...(outside?.external ?? [])]);
+  const instances = byInstance([...listedOf(entries, outside), ...outside]);
   const isSame =
     before?.instances.length === instances.length &&
     before.instances.every((one, at) => isSameAs(one, instances[at]));
@@ -210,14 +218,14 @@ const rebuild = (id: string, memo: CatalogueMemo): boolean => {
  */
 const listedOf = (
   entries: readonly Entry[],
-  outside: Declared | undefined,
+  outside: readonly ServiceInstance[],
 ): readonly ServiceInstance[] => {
   const of = (standing: Entry['standing']): readonly ServiceInstance[] =>
     entries.flatMap((entry) =>
       entry.standing === standing && entry.instance !== null ? [entry.instance] : [],
     );
   const ready = of('ready');
-  return ready.length > 0 || (outside?.external ?? []).length > 0 ? ready : of('last');
+  return ready.length > 0 || outside.length > 0 ? ready : of('last');
 };
 
 const sortedServices = ({ built }: CatalogueMemo): readonly CatalogueService[] =>

@@ -38,9 +38,11 @@ export interface About {
 export const entriesOf = (node: LiveNode, about: About): readonly Entry[] =>
   unaged(node).flatMap((copy): readonly Entry[] => {
     const { namespace, job, group, spec } = copy.body;
+    const { services = [] } = spec;
+    if (services.length === 0) return [];
     // What nobody wrote into Git is about to be stopped, and takes no name.
     if (copy.phase === 'dead' || !about.jobs.has(`${namespace}/${job}`)) return [];
-    return (spec.services ?? []).map(({ name, port, tags }): Entry => {
+    return services.map(({ name, port, tags }): Entry => {
       const { allocation } = copy;
       const host = copy.ports.find((one) => one.name === port)?.host ?? null;
       const address = copy.address !== null && isIp(copy.address) ? copy.address : null;

@@ -6,7 +6,7 @@
 import type { DesiredJob } from '../../schema/desired.ts';
 import { compareText } from '../../schema/ids.ts';
 import type { DeploymentView } from '../../schema/plan.ts';
-import { replacedIn } from '../../schema/replaced.ts';
+import { differingIn, replacedIn } from '../../schema/replaced.ts';
 import type { JobPart } from './part.ts';
 import type { Removal } from './removals.ts';
 
@@ -76,15 +76,7 @@ export const lineUp = (line: Line, jobs: readonly DesiredJob[]): readonly string
   line.jobs = jobs;
   if (before.length === jobs.length && putChanged(line, before)) return [];
   // What stands at both ends as before is passed over: all, where one job comes or goes.
-  const first = jobs.findIndex((job, at) => job !== before[at]);
-  const start = first < 0 ? Math.min(before.length, jobs.length) : first;
-  const shorter = Math.min(before.length, jobs.length) - start;
-  let tail = 0;
-  while (tail < shorter && before[before.length - 1 - tail] === jobs[jobs.length - 1 - tail]) {
-    tail += 1;
-  }
-  const old = before.slice(start, before.length - tail);
-  const news = jobs.slice(start, jobs.length - tail);
+  const { old, news } = differingIn(before, jobs);
   const wanted = new Set(news.map(({ id }) => id));
   const gone = old.filter(({ id }) => !wanted.has(id)).map(({ id }) => id);
   for (const id of gone) take(line, id);

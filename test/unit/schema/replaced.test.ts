@@ -1,5 +1,5 @@
 import { describe, expect, it } from 'vitest';
-import { replacedIn, withReplaced } from '../../../schema/replaced.ts';
+import { differingIn, replacedIn, withReplaced } from '../../../schema/replaced.ts';
 
 describe('lists with some values replaced', () => {
   const list = ['a', 'b', 'c'];
@@ -24,5 +24,33 @@ describe('lists with some values replaced', () => {
     expect(replacedIn(further, made)).toBeNull();
     expect(replacedIn([...list], made)).toBeNull();
     expect(replacedIn(list, [...made])).toBeNull();
+  });
+});
+
+describe('where two lists differ', () => {
+  const list = ['a', 'b', 'c', 'd'];
+  const rows: readonly [string, readonly string[], readonly string[], readonly string[]][] = [
+    ['nothing, of the same list', list, [], []],
+    ['nothing, of an equal one', [...list], [], []],
+    [
+      'what is known to be replaced',
+      withReplaced(
+        list,
+        new Map([
+          [3, 'x'],
+          [1, 'y'],
+        ]),
+      ),
+      ['d', 'b'],
+      ['x', 'y'],
+    ],
+    ['one that came', ['a', 'b', 'x', 'c', 'd'], [], ['x']],
+    ['one that went', ['a', 'c', 'd'], ['b'], []],
+    ['one that came again', ['a', 'a', 'b', 'c', 'd'], [], ['a']],
+    ['all between two that changed', ['x', 'b', 'y', 'd'], ['a', 'b', 'c'], ['x', 'b', 'y']],
+    ['all', [], list, []],
+  ];
+  it.each(rows)('%s', (_, now, old, news) => {
+    expect(differingIn(list, now)).toEqual({ old, news });
   });
 });
