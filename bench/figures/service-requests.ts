@@ -24,7 +24,7 @@ import { type Figure, ms } from '../support/figure.ts';
 
 const CHANGES = 1000;
 const JOBS = 12;
-const PER_SECOND = { proxy: { new: 60, kept: 100, slow: 10 }, dns: { new: 40, slow: 5 } };
+const PER_SECOND = { proxy: { new: 40, kept: 80, slow: 8 }, dns: { new: 30, slow: 4 } };
 /** Of its log, shown beside requests that failed. */
 const HAPROXY_LINES = 60;
 /** So long the clients go on after the last change: until what was told to stop is gone. */

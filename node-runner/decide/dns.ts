@@ -26,10 +26,14 @@ export interface Zone {
   readonly draw: (below: number) => number;
 }
 
+/** Nobody else is asked for such a name. */
+export const isOurs = (name: string): boolean =>
+  name === SERVICE_DOMAIN || name.endsWith(`.${SERVICE_DOMAIN}`);
+
 /** Never throws, whatever the name. */
 export const answerOf = (question: DnsQuestion, zone: Zone): DnsAnswer => {
   const { name } = question;
-  if (name !== SERVICE_DOMAIN && !name.endsWith(`.${SERVICE_DOMAIN}`)) return { kind: 'forward' };
+  if (!isOurs(name)) return { kind: 'forward' };
   const labels = name.split('.').slice(0, -SERVICE_DOMAIN.split('.').length);
   const found = find(labels, zone);
   if (found === null) return empty(question, false);

@@ -26,10 +26,23 @@ const counts: { -readonly [K in keyof AskerCounts]: number } = {
 };
 
 /** As resolv.conf of a copy says it: `timeout:3 attempts:5`. */
+const TIMEOUT_MS = 3000;
+const ATTEMPTS = 5;
 const resolver = (server: string): Resolver => {
-  const made = new Resolver({ timeout: 3000, tries: 5 });
+  const made = new Resolver({ timeout: TIMEOUT_MS, tries: 1 });
   made.setServers([server]);
   return made;
+};
+
+const patiently = async <Answer>(look: () => Promise<Answer>): Promise<Answer> => {
+  for (let attempt = 1; ; attempt += 1) {
+    try {
+      return await look();
+    } catch (error) {
+      const isSilent = error instanceof Error && 'code' in error && error.code === 'ETIMEOUT';
+      if (!isSilent || attempt === ATTEMPTS) throw error;
+    }
+  }
 };
 const names = plan.to.kind === 'dns' ? resolver(plan.to.server) : null;
 
@@ -44,9 +57,9 @@ const askByName = async (way: Way, service: string): Promise<Done> => {
   const began = performance.now();
   let whom = name;
   try {
-    const [found] = (await names?.resolveSrv(name)) ?? [];
+    const [found] = (await patiently(async () => names?.resolveSrv(name))) ?? [];
     whom = `${found?.name}:${found?.port}`;
-    const [host = ''] = (await names?.resolve4(found?.name ?? '')) ?? [];
+    const [host = ''] = (await patiently(async () => names?.resolve4(found?.name ?? ''))) ?? [];
     counts.slowestLookUpMs = Math.max(counts.slowestLookUpMs, performance.now() - began);
     whom += ` at ${host}`;
     const path = way === 'slow' ? SLOW_PATH : '/';

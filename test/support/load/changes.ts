@@ -133,7 +133,7 @@ const jobText = (
     'ports: { http: 8080 }',
     `services: [{ name: ${job}, port: http }]`,
     'healthcheck: { http: /, port: http, interval: 1s }',
-    'shutdown_delay: 3s',
+    'shutdown_delay: 5s',
     `update: { order: ${order}, max_parallel: 1, min_healthy_time: 0s, healthy_deadline: 2m, progress_deadline: 5m }`,
     'resources: { cpu: 10m, memory: 16MiB }',
     '',
