@@ -24,6 +24,7 @@ import { requestsFailed } from './figures/requests-failed.ts';
 import { reportIngest } from './figures/report-ingest.ts';
 import { rollingUpdate } from './figures/rolling-update.ts';
 import { runnerAtRest } from './figures/runner-at-rest.ts';
+import { serviceRequests } from './figures/service-requests.ts';
 import { webhookToPlan } from './figures/webhook-to-plan.ts';
 import { type Figure, type Row, tableOf } from './support/figure.ts';
 
@@ -38,6 +39,7 @@ const FIGURES: readonly Figure[] = [
   runnerAtRest,
   pull,
   requestsFailed,
+  serviceRequests,
   renderPlan,
   webhookToPlan,
   pushToCheck,

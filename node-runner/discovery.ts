@@ -8,7 +8,8 @@ import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Catalogue, EMPTY_CATALOGUE, type ServiceInstance } from '../schema/services.ts';
-import { answerOf } from './decide/dns.ts';
+import { departedAfter, type DepartedCopy } from './decide/departed.ts';
+import { answerOf, isOurs } from './decide/dns.ts';
 import { isOwnOut, type OwnCopies } from './decide/own-copies.ts';
 import { type FileKind, presentIn, renderFile } from './decide/service-files.ts';
 import { createForward } from './edge/dns/forward.ts';
@@ -16,7 +17,7 @@ import { createDnsServer, type DnsServer } from './edge/dns/server.ts';
 import { createUpstreams } from './edge/dns/upstreams.ts';
 import { errnoOf } from './edge/failure.ts';
 import { createSharedFile, readCatalogue, writeCatalogue } from './edge/service-files.ts';
-import type { RunnerLog } from './ports.ts';
+import type { DnsAnswer, DnsQuestion, RunnerLog } from './ports.ts';
 
 export interface DiscoveryOptions {
   readonly node: string;
@@ -61,16 +62,29 @@ const BEGIN_WITHIN_MS = 5000;
 const BEGIN_LOOK_MS = 20;
 /** Own copies that died are looked for this often; whoever asks by DNS is told at once. */
 const LOOK_EVERY_MS = 100;
+/**
+ * A runner that begins knows what it was told last, and copies may have left since. It is told anew
+ * within a second; where no reconciler answers for so long it goes on by what it knows.
+ */
+const TOLD_WITHIN_MS = 5000;
 /** A write of 100,000 instances takes a second of work, so it comes every ten. */
 const keepGapMs = (services: number): number => 200 + Math.floor(services / 10);
 
 export const createDiscovery = async (options: DiscoveryOptions): Promise<Discovery> => {
   const kept = join(options.root, 'catalogue.json');
-  const state: State = { catalogue: await readCatalogue(kept), wake: null };
+  const state: State = {
+    catalogue: await readCatalogue(kept),
+    departed: [],
+    wake: null,
+    ...untilTold(),
+  };
   const servers = serversOf(options, state);
   return {
     heard: (catalogue) => {
+      const change = { before: state.catalogue, now: catalogue, at: performance.now() };
+      state.departed = departedAfter(state.departed, change);
       state.catalogue = catalogue;
+      state.isTold();
       state.wake?.();
     },
     begun: async () => {
@@ -84,12 +98,14 @@ export const createDiscovery = async (options: DiscoveryOptions): Promise<Discov
       return null;
     },
     run: async (signal) => {
+      const late = setTimeout(state.isTold, TOLD_WITHIN_MS);
       const running = servers.all.map((server) => server.run(signal));
       await Promise.all([
         ...running,
         keepCatalogue(kept, { options, state, signal }),
         keepFiles({ options, state, signal }),
       ]);
+      clearTimeout(late);
     },
   };
 };
@@ -101,8 +117,19 @@ const NO_BRIDGE =
 interface State {
   /** null: none was ever told, so that files stay as they are. */
   catalogue: Catalogue | null;
+  /** Copies that the newest catalogues left out. */
+  departed: readonly DepartedCopy[];
+  /** Whoever asks for one of our names waits for it. */
+  readonly told: Promise<void>;
+  readonly isTold: () => void;
   wake: (() => void) | null;
 }
+
+const untilTold = (): Pick<State, 'told' | 'isTold'> => {
+  let isTold = (): void => undefined;
+  const told = new Promise<void>((resolve) => (isTold = resolve));
+  return { told, isTold };
+};
 
 interface Running {
   readonly options: DiscoveryOptions;
@@ -121,13 +148,16 @@ const serversOf = (
   const shared = {
     log,
     forward: createForward({ upstreams: createUpstreams('/etc/resolv.conf', () => ours) }),
-    answer: (question: Parameters<typeof answerOf>[0]) =>
-      answerOf(question, {
+    answer: async (question: DnsQuestion): Promise<DnsAnswer> => {
+      if (isOurs(question.name)) await state.told;
+      return answerOf(question, {
         catalogue: state.catalogue ?? EMPTY_CATALOGUE,
         node,
+        departed: state.departed,
         isOut: (allocation) => isOwnCopyOut(allocation, inventory()),
         draw: randomInt,
-      }),
+      });
+    },
   };
   const atBridge =
     bridge &&

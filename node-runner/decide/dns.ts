@@ -4,8 +4,9 @@
 // (edge/dns), which copies are ready (the reconciler), which of our own are out (own-copies.ts).
 
 import type { Catalogue, CatalogueService, ServiceInstance } from '../../schema/services.ts';
-import { SERVICE_DOMAIN } from '../../schema/services.ts';
+import { SERVICE_DOMAIN, serviceId } from '../../schema/services.ts';
 import type { DnsAnswer, DnsQuestion, DnsRecord } from '../ports.ts';
+import type { DepartedCopy } from './departed.ts';
 
 /**
  * Records of one answer. A client uses a handful; a random part of a large service spreads the
@@ -19,16 +20,22 @@ export interface Zone {
   readonly node: string;
   /** Of copies on this node: the catalogue still lists it, and it is not ready any more. */
   readonly isOut: (allocation: string) => boolean;
+  /** Found by their own names still. */
+  readonly departed: readonly DepartedCopy[];
   /** A whole number from 0 to below that many, each as likely. */
   readonly draw: (below: number) => number;
 }
 
+/** Nobody else is asked for such a name. */
+export const isOurs = (name: string): boolean =>
+  name === SERVICE_DOMAIN || name.endsWith(`.${SERVICE_DOMAIN}`);
+
 /** Never throws, whatever the name. */
 export const answerOf = (question: DnsQuestion, zone: Zone): DnsAnswer => {
   const { name } = question;
-  if (name !== SERVICE_DOMAIN && !name.endsWith(`.${SERVICE_DOMAIN}`)) return { kind: 'forward' };
+  if (!isOurs(name)) return { kind: 'forward' };
   const labels = name.split('.').slice(0, -SERVICE_DOMAIN.split('.').length);
-  const found = find(labels, indexOf(zone.catalogue));
+  const found = find(labels, zone);
   if (found === null) return empty(question, false);
   if (found.service === null) return empty(question, true);
   return answered(question, { service: found.service, ...present(found, zone) }, zone.draw);
@@ -38,6 +45,8 @@ interface Found {
   /** null: something lies below this name, and nothing at it. */
   readonly service: CatalogueService | null;
   readonly only: (instance: ServiceInstance) => boolean;
+  /** Asked for by its own name: where it is, ready or not. */
+  readonly isCopy?: true;
 }
 
 const ALL = (): boolean => true;
@@ -47,7 +56,8 @@ const ABOVE: Found = { service: null, only: ALL };
  * `web.shop`; `<copy>.web.shop` and `<tag>.web.shop` for some of it; and for SRV the forms of RFC
  * 2782, `_web._tcp.shop`, and of Kubernetes, `_web._tcp.web.shop`, with a tag in the first place too.
  */
-const find = (labels: readonly string[], index: Index): Found | null => {
+const find = (labels: readonly string[], { catalogue, departed }: Zone): Found | null => {
+  const index = indexOf(catalogue);
   const [namespace = '', name = '', third, fourth] = labels.toReversed();
   if (labels.length <= 1) return namespace === '' || index.has(namespace) ? ABOVE : null;
   if (PROTOCOLS.has(name)) {
@@ -67,7 +77,7 @@ const find = (labels: readonly string[], index: Index): Found | null => {
         : tagged(service, part)
       : null;
   }
-  return labels.length === 3 ? partOf(service, third ?? '') : null;
+  return labels.length === 3 ? partOf(service, third ?? '', departed) : null;
 };
 
 const PROTOCOLS = new Set(['_tcp', '_udp']);
@@ -77,9 +87,17 @@ const serviceAt = (index: Index, namespace: string, name: string | null): Found 
   return service === undefined ? null : { service, only: ALL };
 };
 
-const partOf = (service: CatalogueService, label: string): Found | null => {
+const partOf = (
+  service: CatalogueService,
+  label: string,
+  departed: readonly DepartedCopy[],
+): Found | null => {
   const isOne = (instance: ServiceInstance) => labelOf(instance) === label;
-  return service.instances.some(isOne) ? { service, only: isOne } : tagged(service, label);
+  if (service.instances.some(isOne)) return { service, only: isOne, isCopy: true };
+  const id = serviceId(service);
+  const left = departed.findLast((one) => one.service === id && isOne(one.instance));
+  if (left === undefined) return tagged(service, label);
+  return { service: { ...service, instances: [left.instance] }, only: isOne, isCopy: true };
 };
 
 const tagged = (service: CatalogueService, tag: string): Found | null => {
@@ -88,9 +106,9 @@ const tagged = (service: CatalogueService, tag: string): Found | null => {
 };
 
 /** Shuffled, at most ANSWER_RECORDS. */
-const present = ({ service, only }: Found, { node, isOut, draw }: Zone) => {
+const present = ({ service, only, isCopy }: Found, { node, isOut, draw }: Zone) => {
   const isGone = (one: ServiceInstance): boolean =>
-    one.allocation !== null && one.node === node && isOut(one.allocation);
+    isCopy !== true && one.allocation !== null && one.node === node && isOut(one.allocation);
   const ready = (service?.instances ?? []).filter((one) => only(one) && !isGone(one));
   return { ready: someOf(ready, draw) };
 };

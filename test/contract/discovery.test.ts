@@ -5,6 +5,7 @@ import { randomInt } from 'node:crypto';
 import { mkdtemp, readdir, readFile, rm, stat, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import { newMark } from '../../node-runner/decide/marks.ts';
 import type { OwnCopies } from '../../node-runner/decide/own-copies.ts';
@@ -140,6 +141,20 @@ it('goes on by the last catalogue after its restart, without a copy of its own t
   expect(await addresses()).toEqual(['192.0.2.2']);
   await expect.poll(() => textOf('haproxy')).not.toContain('a1-0-1');
   expect(await textOf('haproxy')).toContain('b2-0-1');
+});
+
+it('names nobody that left while it was away: after its restart a question waits until it is told', async () => {
+  const first = await begin();
+  first.heard(shop);
+  await expect.poll(addresses).toEqual(['192.0.2.1', '192.0.2.2']);
+  await end();
+  const second = await begin();
+  const bound = () => said.filter((line) => line.startsWith('answers DNS')).length;
+  await expect.poll(bound).toBe(2);
+  const asked = addresses();
+  expect(await Promise.race([asked, sleep(1000, 'waits')])).toBe('waits');
+  second.heard(catalogue(service('shop/web', [instance()])));
+  expect(await asked).toEqual(['192.0.2.1']);
 });
 
 it('begins without what was kept where that is damaged', async () => {

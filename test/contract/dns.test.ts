@@ -58,7 +58,13 @@ const serve = async ({ upstreams = [], upstreamPort = 1, isAllowed }: Asking): P
     port: 0,
     isAllowed: isAllowed ?? (() => true),
     answer: (question) =>
-      answerOf(question, { catalogue: shop, node: 'n1', isOut: () => false, draw: () => 0 }),
+      answerOf(question, {
+        catalogue: shop,
+        node: 'n1',
+        isOut: () => false,
+        departed: [],
+        draw: () => 0,
+      }),
     forward: createForward({ upstreams: async () => upstreams, port: upstreamPort }),
     log,
   });

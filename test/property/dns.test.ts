@@ -24,6 +24,7 @@ const zone = {
   ),
   node: 'n1',
   isOut: () => false,
+  departed: [],
   draw: () => 0,
 };
 

@@ -113,6 +113,11 @@ export interface ClusterOptions {
    * off, as `+10m`; null: it is right.
    */
   readonly clock?: (host: string) => string | null;
+  /** More words for a node's runner. */
+  readonly runnerWords?: (node: {
+    readonly name: string;
+    readonly root: string;
+  }) => readonly string[];
   /** Asked at each start: what Node is given for each program. Absent: the build of this clone. */
   readonly programs?: () => Programs;
 }
@@ -198,7 +203,8 @@ const assemble = async (root: string, options: ClusterOptions, undo: Undo): Prom
     const nodeRoot = join(root, name);
     const { address, netns, cable } = host(name);
     const room = ['--cpu', '2', '--memory', options.memory ?? '1GiB', '--address', address];
-    const named = [...common, '--name', name, '--node-root', nodeRoot, ...room];
+    const more = options.runnerWords?.({ name, root: nodeRoot }) ?? [];
+    const named = [...common, '--name', name, '--node-root', nodeRoot, ...room, ...more];
     mkdirSync(nodeRoot);
     options.prepare?.({ name, root: nodeRoot });
     return {

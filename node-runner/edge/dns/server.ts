@@ -17,7 +17,7 @@ export interface DnsServerOptions {
   /** 0: any that is free, for tests. */
   readonly port: number;
   readonly isAllowed: (source: string) => boolean;
-  readonly answer: (question: DnsQuestion) => DnsAnswer;
+  readonly answer: (question: DnsQuestion) => DnsAnswer | Promise<DnsAnswer>;
   readonly forward: Forward;
   readonly log: Pick<RunnerLog, 'info' | 'warn'>;
 }
@@ -151,7 +151,7 @@ const handle = async (
   if (read.kind === 'reply') return read.bytes;
   const { query } = read;
   const most = mostBytes(query, transport);
-  const answer = options.answer(query.question);
+  const answer = await options.answer(query.question);
   switch (answer.kind) {
     case 'records':
       return reply(query, {

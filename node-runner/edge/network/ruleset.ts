@@ -76,7 +76,7 @@ table ip ${dnsTable} {
   }
   chain patience {
     type filter hook output priority 0; policy accept;
-    ip saddr ${gateway} oifname "${bridge}" ${refused} drop
+    ip saddr ${gateway} oifname { "${bridge}", "lo" } ${refused} drop
   }
 }
 `;

@@ -1,6 +1,7 @@
 // Names below svc.purser: which records they stand for.
 
 import { describe, expect, it } from 'vitest';
+import { departedAfter } from '../../../../node-runner/decide/departed.ts';
 import {
   ANSWER_RECORDS,
   answerOf,
@@ -31,6 +32,7 @@ const zone = (fields: Partial<Zone> & { readonly catalogue?: Catalogue } = {}): 
   catalogue: shop,
   node: 'n1',
   isOut: () => false,
+  departed: [],
   draw: () => 0,
   ...fields,
 });
@@ -119,6 +121,28 @@ describe('copies', () => {
       '192.0.2.2',
       '192.0.2.3',
     ]);
+  });
+
+  it('that left a moment ago are found by their own names, and by no other', () => {
+    const left = three.slice(1);
+    const fields = {
+      catalogue: catalogue(service('shop/web', left)),
+      departed: departedAfter([], {
+        before: shop,
+        now: catalogue(service('shop/web', left)),
+        at: 0,
+      }),
+    };
+    expect(ask('a0-0-1.web.shop.svc.purser', 'A', fields)).toEqual(['192.0.2.1']);
+    expect(ask('a0-0-1.web.shop.svc.purser', 'SRV', fields)).toEqual(SERVERS.slice(0, 1));
+    expect(ask('web.shop.svc.purser', 'SRV', fields)).toEqual(SERVERS.slice(1));
+    expect(ask('a0-0-1.six.shop.svc.purser', 'A', fields)).toBe('no name');
+    const later = departedAfter(fields.departed, { before: null, now: shop, at: 10_000 });
+    expect(ask('a0-0-1.web.shop.svc.purser', 'A', { ...fields, departed: later })).toBe('no name');
+  });
+
+  it('of this node that are out are found by their own names too', () => {
+    expect(ask('a0-0-1.web.shop.svc.purser', 'A', { isOut: () => true })).toEqual(['192.0.2.1']);
   });
 
   it('at one address are one record', () => {
