@@ -177,7 +177,8 @@ const keepFiles = async ({ options, state, signal }: Running): Promise<void> => 
   const ownOut = ownOutOf(node, inventory);
   let done: Shown | null = null;
   while (!signal.aborted) {
-    const woken = new Promise<void>((resolve) => (state.wake = resolve));
+    const nap = new AbortController();
+    state.wake = () => nap.abort();
     const { catalogue } = state;
     const shown = catalogue && { catalogue, out: ownOut(catalogue) };
     if (shown !== null && !isSame(done, shown)) {
@@ -187,9 +188,17 @@ const keepFiles = async ({ options, state, signal }: Running): Promise<void> => 
       const written = await Promise.all(files.map((write) => write(present)));
       done = written.every(Boolean) ? shown : null;
     }
-    const again = sleep(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined);
-    await Promise.race([woken, again]);
+    await napFor(LOOK_EVERY_MS, nap, signal);
   }
+};
+
+/** Until the time is over, the nap is ended, or the signal; it leaves nothing behind. */
+const napFor = async (ms: number, nap: AbortController, signal: AbortSignal): Promise<void> => {
+  const end = (): void => nap.abort();
+  signal.addEventListener('abort', end, { once: true });
+  if (signal.aborted) end();
+  await sleep(ms, undefined, { signal: nap.signal }).catch(() => undefined);
+  signal.removeEventListener('abort', end);
 };
 
 const isOwnCopyOut = (allocation: string, own: OwnCopies | null): boolean =>

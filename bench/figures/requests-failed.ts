@@ -9,6 +9,7 @@ import type { StateAnswer } from '../../schema/control.ts';
 import { copiesOf, settledAt, startCluster } from '../support/cluster.ts';
 import { type Figure, ms } from '../support/figure.ts';
 import { benchImage, REPOSITORY } from '../support/images.ts';
+import { numbersFrom } from '../support/numbers.ts';
 import { type Client, startClient } from '../support/requests.ts';
 
 const CHANGES = 200;
@@ -142,17 +143,6 @@ const filesOf = ({ version, drained }: World, jobOf: (version: string) => string
     }),
   ),
 });
-
-/** Marsaglia's xorshift32: the same seed, the same changes. */
-const numbersFrom = (seed: number): (() => number) => {
-  let state = Math.imul(seed, 0x9e3779b1) | 1;
-  return () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) / 2 ** 32;
-  };
-};
 
 /** HEAD is acted on, nothing is left to do, all copies are healthy and none on a drained node. */
 const reached =
