@@ -42,6 +42,8 @@ export interface Tick {
   readonly report: () => NodeReport;
   /** What is known now, for logs and exec: which container, which log file. */
   readonly inventory: () => Inventory & { readonly orders: NodeOrders | null };
+  /** Others cannot be told of this node's copies, and why; null: they can. */
+  readonly trouble: (words: string | null) => void;
 }
 
 export const createTick = (ports: RunnerPorts, config: RunnerConfig): Tick => {
@@ -65,6 +67,12 @@ export const createTick = (ports: RunnerPorts, config: RunnerConfig): Tick => {
     wake: bell.ring,
     report: () => nodeReport(state.orders, state, { measured: state, now: ports.clock.now() }),
     inventory: () => state,
+    trouble: (words) => {
+      if (words === state.unregistered) return;
+      state.unregistered = words;
+      state.changed = true;
+      bell.ring();
+    },
   };
 };
 

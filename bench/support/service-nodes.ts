@@ -80,10 +80,12 @@ const startOne = async (ask: ServiceNodesAsk, { name, address, signal }: One) =>
     name === ask.asked.name
       ? await createDiscovery({
           node: name,
+          cluster,
           root,
           bridge: null,
-          settings: { dns: ask.asked.dns, files: filesIn(ask.asked.files) },
+          settings: { dns: ask.asked.dns, files: filesIn(ask.asked.files), consul: null },
           inventory: () => own.tick?.inventory() ?? null,
+          trouble: () => undefined,
           log: SILENT,
         })
       : null;
