@@ -103,7 +103,8 @@ const startOne = async (ask: ServiceNodesAsk, { name, address, signal }: One) =>
   const ports = { ...world.ports, link: link.port, store, probes: { probe: checks.probe } };
   const tick = createTick(ports, { ...nodeFacts(name, cluster), address });
   own.tick = tick;
-  const running = [tick.run(signal), link.run(signal), discovery?.run(signal)];
+  const answering = discovery?.run(signal) ?? Promise.resolve();
+  const running = [tick.run(signal), link.run(signal), answering];
   const node: ServiceNode = {
     name,
     address,
