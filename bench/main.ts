@@ -25,6 +25,7 @@ import { reportIngest } from './figures/report-ingest.ts';
 import { rollingUpdate } from './figures/rolling-update.ts';
 import { runnerAtRest } from './figures/runner-at-rest.ts';
 import { serviceRequests } from './figures/service-requests.ts';
+import { serviceChange } from './figures/service-change.ts';
 import { webhookToPlan } from './figures/webhook-to-plan.ts';
 import { type Figure, type Row, tableOf } from './support/figure.ts';
 
@@ -46,6 +47,7 @@ const FIGURES: readonly Figure[] = [
   manyRunners,
   reportIngest,
   nodeLost,
+  serviceChange,
 ];
 
 /** How often it is looked whether the file of `--when` is there. */

@@ -21,6 +21,8 @@ export const runOptions = (command: Command): Command =>
     .option('--haproxy-file <path>', 'run: keep the services here, as backends of HAProxy')
     .option('--traefik-file <path>', "run: the same for Traefik's file provider")
     .option('--prometheus-file <path>', "run: the same for Prometheus' file_sd")
+    .option('--consul <url>', "run: tell Consul's local agent: http://127.0.0.1:8500")
+    .option('--consul-token-file <path>', 'file with a token for it')
     .option('--registry-credentials <path>', "docker's config.json")
     .option('--insecure-registry <host:port...>', 'registries that speak plain http')
     .option('--end-with-stdin', 'end when stdin closes');

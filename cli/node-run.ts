@@ -94,6 +94,7 @@ const discoveryOf = (options: Readonly<Record<string, unknown>>): DiscoverySetti
       const path = text(options[`${kind}File`]);
       return path === null ? [] : [{ kind, path: resolve(path) }];
     }),
+    consul: consulOf(text(options['consul']), text(options['consulTokenFile'])),
   };
 };
 
@@ -108,6 +109,22 @@ const loopbackOf = (written: string | null): DiscoverySettings['dns'] => {
   throw new CommandError(
     `--dns ${written} is no loopback address: write 127.0.0.1:53, or [::1]:53; it answers this ` +
       'machine alone',
+  );
+};
+
+/** The agent of this machine: a token is not sent in the clear to any other. */
+const consulOf = (url: string | null, tokenFile: string | null): DiscoverySettings['consul'] => {
+  if (url === null && tokenFile === null) return null;
+  if (url === null) throw new CommandError('--consul-token-file needs --consul');
+  const found = /^http:\/\/(127(?:\.\d{1,3}){3}|localhost|\[::1\])(?::(\d{1,5}))?\/?$/.exec(url);
+  const [, host = '', port = '8500'] = found ?? [];
+  if (found !== null && Number(port) > 0 && Number(port) < 65_536) {
+    const file = tokenFile === null ? null : resolve(tokenFile);
+    return { host: host.replace(/^\[|\]$/g, ''), port: Number(port), tokenFile: file };
+  }
+  throw new CommandError(
+    `--consul ${url} is no agent of this machine: write http://127.0.0.1:8500; an agent runs on ` +
+      'each node, and is asked without TLS',
   );
 };
 

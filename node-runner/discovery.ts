@@ -1,5 +1,5 @@
-// Services for whoever asks on this node: DNS at the bridge and, on request, at the loopback, and
-// files for load balancers.
+// Services for whoever asks on this node: DNS at the bridge and, on request, at the loopback, files
+// for load balancers, and Consul's local agent.
 // In: catalogues as they come over the link, the node's own copies. Out: answers, files, and the
 // last catalogue on the disk: without a reconciler, and after its own restart, the runner goes on by
 // that. Not here: which copies are ready (the reconciler), what a name means (decide/dns.ts).
@@ -8,19 +8,28 @@ import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Catalogue, EMPTY_CATALOGUE, type ServiceInstance } from '../schema/services.ts';
+import {
+  consulChanges,
+  ownFilter,
+  ownServices,
+  registrationsOf,
+  type ConsulOwner,
+} from './decide/consul.ts';
 import { departedAfter, type DepartedCopy } from './decide/departed.ts';
 import { answerOf, isOurs } from './decide/dns.ts';
 import { isOwnOut, type OwnCopies } from './decide/own-copies.ts';
 import { type FileKind, presentIn, renderFile } from './decide/service-files.ts';
+import { type Consul, type ConsulSettings, createConsul } from './edge/consul.ts';
 import { createForward } from './edge/dns/forward.ts';
 import { createDnsServer, type DnsServer } from './edge/dns/server.ts';
 import { createUpstreams } from './edge/dns/upstreams.ts';
-import { errnoOf } from './edge/failure.ts';
+import { errnoOf, messageOf } from './edge/failure.ts';
 import { createSharedFile, readCatalogue, writeCatalogue } from './edge/service-files.ts';
 import type { DnsAnswer, DnsQuestion, RunnerLog } from './ports.ts';
 
 export interface DiscoveryOptions {
   readonly node: string;
+  readonly cluster: string;
   /** The runner's own folder. */
   readonly root: string;
   /** Where allocations ask; null: they do not. */
@@ -31,6 +40,8 @@ export interface DiscoveryOptions {
   readonly settings: DiscoverySettings;
   /** null: the runner has not looked yet. */
   readonly inventory: () => OwnCopies | null;
+  /** What keeps Consul from knowing this node's copies, each time; null: nothing does. */
+  readonly trouble: (words: string | null) => void;
   readonly log: RunnerLog;
 }
 
@@ -40,6 +51,8 @@ export interface DiscoverySettings {
   readonly dns: LoopbackAddress | null;
   /** Files to keep up to date. */
   readonly files: readonly { readonly kind: FileKind; readonly path: string }[];
+  /** An agent that is told of this node's copies; null: none. */
+  readonly consul: ConsulSettings | null;
 }
 
 export interface LoopbackAddress {
@@ -67,6 +80,9 @@ const LOOK_EVERY_MS = 100;
  * within a second; where no reconciler answers for so long it goes on by what it knows.
  */
 const TOLD_WITHIN_MS = 5000;
+/** An agent that was started again knows nothing of ours: it is asked this often. */
+const CONSUL_EVERY_MS = 5000;
+const CONSUL_AGAIN_MS = 1000;
 /** A write of 100,000 instances takes a second of work, so it comes every ten. */
 const keepGapMs = (services: number): number => 200 + Math.floor(services / 10);
 
@@ -75,7 +91,7 @@ export const createDiscovery = async (options: DiscoveryOptions): Promise<Discov
   const state: State = {
     catalogue: await readCatalogue(kept),
     departed: [],
-    wake: null,
+    wakes: new Set(),
     ...untilTold(),
   };
   const servers = serversOf(options, state);
@@ -85,7 +101,7 @@ export const createDiscovery = async (options: DiscoveryOptions): Promise<Discov
       state.departed = departedAfter(state.departed, change);
       state.catalogue = catalogue;
       state.isTold();
-      state.wake?.();
+      for (const wake of state.wakes) wake();
     },
     begun: async () => {
       if (options.bridge === null) return null;
@@ -104,6 +120,7 @@ export const createDiscovery = async (options: DiscoveryOptions): Promise<Discov
         ...running,
         keepCatalogue(kept, { options, state, signal }),
         keepFiles({ options, state, signal }),
+        keepConsul({ options, state, signal }),
       ]);
       clearTimeout(late);
     },
@@ -122,7 +139,7 @@ interface State {
   /** Whoever asks for one of our names waits for it. */
   readonly told: Promise<void>;
   readonly isTold: () => void;
-  wake: (() => void) | null;
+  readonly wakes: Set<() => void>;
 }
 
 const untilTold = (): Pick<State, 'told' | 'isTold'> => {
@@ -199,27 +216,88 @@ const keepCatalogue = async (path: string, { options, state, signal }: Running):
   await keep();
 };
 
-/** At once when a catalogue comes; own copies are looked at again and again. */
-const keepFiles = async ({ options, state, signal }: Running): Promise<void> => {
-  const { settings, node, inventory } = options;
+const keepFiles = async (running: Running): Promise<void> => {
+  const { settings, log } = running.options;
   if (settings.files.length === 0) return;
-  const files = settings.files.map((file) => fileOf(file, options.log));
-  const ownOut = ownOutOf(node, inventory);
+  const files = settings.files.map((file) => fileOf(file, log));
+  await follow(running, async (present) => {
+    const written = await Promise.all(files.map((write) => write(present)));
+    return written.every(Boolean) ? Number.POSITIVE_INFINITY : 0;
+  });
+};
+
+/** One that is away or refuses is told of once, and hurts nothing else. */
+const keepConsul = async (running: Running): Promise<void> => {
+  const { settings, node, cluster, trouble, log } = running.options;
+  if (settings.consul === null) return;
+  const consul = createConsul(settings.consul);
+  const owner = { cluster, node };
+  let said: string | null = null;
+  await follow(running, async (present) => {
+    const words = await tellConsul(consul, { present, owner, log }).then(() => null, messageOf);
+    trouble(words);
+    if (words !== said && words !== null) log.warn({}, `${words}; this is tried again`);
+    if (words !== said && words === null) log.info({}, 'Consul knows the copies of this node');
+    said = words;
+    return words === null ? CONSUL_EVERY_MS : CONSUL_AGAIN_MS;
+  });
+  consul.close();
+};
+
+interface Telling {
+  readonly present: Catalogue;
+  readonly owner: ConsulOwner;
+  readonly log: RunnerLog;
+}
+
+/** What is gone first: nobody is to be sent there. */
+const tellConsul = async (consul: Consul, { present, owner, log }: Telling): Promise<void> => {
+  const session = await consul.session();
+  const held = ownServices(await session.services(ownFilter(owner)), owner);
+  if (held === null) throw new Error('Consul answers in another form: is it an agent?');
+  const { gone, made } = consulChanges(registrationsOf(present, owner), held);
+  for (const id of gone) await session.deregister(id);
+  for (const one of made) await session.register(one);
+  if (gone.length + made.length > 0)
+    log.info({ registered: made.length, deregistered: gone.length }, 'told Consul');
+};
+
+/**
+ * Acts at once when a catalogue comes; own copies are looked at again and again. `act` says how long
+ * what it did holds where nothing changes.
+ */
+const follow = async (
+  { options, state, signal }: Running,
+  act: (present: Catalogue) => Promise<number>,
+): Promise<void> => {
+  const ownOut = ownOutOf(options.node, options.inventory);
   let done: Shown | null = null;
+  let againAt = 0;
   while (!signal.aborted) {
-    const woken = new Promise<void>((resolve) => (state.wake = resolve));
+    const nap = new AbortController();
+    const wake = () => nap.abort();
+    state.wakes.add(wake);
     const { catalogue } = state;
     const shown = catalogue && { catalogue, out: ownOut(catalogue) };
-    if (shown !== null && !isSame(done, shown)) {
+    if (shown !== null && (!isSame(done, shown) || performance.now() >= againAt)) {
       const out = new Set(shown.out);
       const isGone = (one: ServiceInstance) => one.allocation !== null && out.has(one.allocation);
-      const present = presentIn(shown.catalogue, isGone);
-      const written = await Promise.all(files.map((write) => write(present)));
-      done = written.every(Boolean) ? shown : null;
+      const holdsMs = await act(presentIn(shown.catalogue, isGone));
+      againAt = performance.now() + holdsMs;
+      done = shown;
     }
-    const again = sleep(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined);
-    await Promise.race([woken, again]);
+    await napFor(LOOK_EVERY_MS, nap, signal);
+    state.wakes.delete(wake);
   }
+};
+
+/** Until the time is over, the nap is ended, or the signal; it leaves nothing behind. */
+const napFor = async (ms: number, nap: AbortController, signal: AbortSignal): Promise<void> => {
+  const end = (): void => nap.abort();
+  signal.addEventListener('abort', end, { once: true });
+  if (signal.aborted) end();
+  await sleep(ms, undefined, { signal: nap.signal }).catch(() => undefined);
+  signal.removeEventListener('abort', end);
 };
 
 const isOwnCopyOut = (allocation: string, own: OwnCopies | null): boolean =>

@@ -121,6 +121,7 @@ export const startRunner = async (settings: RunnerSettings): Promise<Runner> => 
   const ports = { runtime: guarded, network, probes, store, link: link.port, usage, clock, log };
   const tick = createTick(ports, { ...(await configOf(settings)), ...discovery.facts });
   discovery.own.inventory = tick.inventory;
+  discovery.own.trouble = tick.trouble;
   const running = [
     discovery.running,
     tick.run(signal),
@@ -145,17 +146,29 @@ export const startRunner = async (settings: RunnerSettings): Promise<Runner> => 
   };
 };
 
+/** What discovery asks and tells of a loop that is made after it. */
+interface OfTick {
+  inventory: () => OwnCopies | null;
+  trouble: (words: string | null) => void;
+}
+
 const startDiscovery = async (
-  { node, root, discovery: settings }: RunnerSettings,
+  { node, cluster, root, discovery: settings }: RunnerSettings,
   {
     network,
     log,
     signal,
   }: { readonly network: ManagedNetwork; readonly log: RunnerLog; readonly signal: AbortSignal },
 ) => {
-  const own: { inventory: () => OwnCopies | null } = { inventory: () => null };
-  const inventory = () => own.inventory();
-  const options = { node, root, bridge: network.bridge, settings, inventory, log };
+  const own: OfTick = {
+    inventory: () => null,
+    trouble: () => undefined,
+  };
+  const asked = {
+    inventory: () => own.inventory(),
+    trouble: (words: string | null) => own.trouble(words),
+  };
+  const options = { node, cluster, root, bridge: network.bridge, settings, ...asked, log };
   const discovery = await createDiscovery(options);
   const running = discovery.run(signal);
   const dnsAddress = await discovery.begun();

@@ -59,6 +59,8 @@ export interface RunnerState {
   /** Ends of logs of tasks that do not get healthy, by allocation, where they may be told. */
   readonly checkLogs: Map<string, CheckLog>;
   runtimeSilent: string | null;
+  /** Why Consul does not know this node's copies; null: it does, or is not asked to. */
+  unregistered: string | null;
   refused: string | null;
   /** Keys that changed while a list is under way: the list is older than they are. */
   readonly touched: Set<string>;
@@ -91,6 +93,7 @@ export const newState = (node: NodeFacts): RunnerState => ({
   logs: new Map(),
   checkLogs: new Map(),
   runtimeSilent: null,
+  unregistered: null,
   refused: null,
   touched: new Set(),
   changed: true,

@@ -15,6 +15,7 @@ import {
   RELIST_EVERY_MS,
   REPORT_EVERY_MS,
   lookGapMs,
+  newsGapMs,
   reportGapMs,
 } from './config.ts';
 import type { Action, Work } from './decide/action.ts';
@@ -22,6 +23,7 @@ import { decide } from './decide/decide.ts';
 import { retriesToForget } from './decide/fetch.ts';
 import type { Inventory } from './decide/inventory.ts';
 import { loadMarks, saveMarks } from './decide/marks.ts';
+import { namedCopies } from './decide/own-copies.ts';
 import { nodeReport } from './decide/report.ts';
 import { readEvidence } from './evidence.ts';
 import { asFailure, perform } from './perform.ts';
@@ -40,6 +42,8 @@ export interface Tick {
   readonly report: () => NodeReport;
   /** What is known now, for logs and exec: which container, which log file. */
   readonly inventory: () => Inventory & { readonly orders: NodeOrders | null };
+  /** Others cannot be told of this node's copies, and why; null: they can. */
+  readonly trouble: (words: string | null) => void;
 }
 
 export const createTick = (ports: RunnerPorts, config: RunnerConfig): Tick => {
@@ -55,12 +59,20 @@ export const createTick = (ports: RunnerPorts, config: RunnerConfig): Tick => {
         busy: new Set(),
         unwritten: null,
         silences: 0,
+        named: '',
+        news: false,
         listedAt: null,
         measuredAt: null,
       }),
     wake: bell.ring,
     report: () => nodeReport(state.orders, state, { measured: state, now: ports.clock.now() }),
     inventory: () => state,
+    trouble: (words) => {
+      if (words === state.unregistered) return;
+      state.unregistered = words;
+      state.changed = true;
+      bell.ring();
+    },
   };
 };
 
@@ -151,7 +163,10 @@ const look = (loop: Loop, publishedAt: Ms): Ms => {
   const measureAt = (loop.measuredAt ?? now) + REPORT_EVERY_MS;
   if (!busy.has('measure') && now >= measureAt) background(loop, 'measure', measure(loop));
   const until = act(loop, decide(state.orders, state, now));
-  const gap = state.changed ? reportGapMs(state.marks.size) : REPORT_EVERY_MS;
+  const named = namedCopies(state);
+  loop.news ||= named !== loop.named;
+  loop.named = named;
+  const gap = gapOf(loop);
   return Math.min(
     until,
     busy.has('list') ? Number.POSITIVE_INFINITY : listAt,
@@ -292,8 +307,15 @@ const takeOrders = (loop: Loop): void => {
   background(loop, 'accept', write());
 };
 
-const publishDue = ({ ports, state, busy }: Loop, publishedAt: Ms): boolean => {
-  const gap = state.changed ? reportGapMs(state.marks.size) : REPORT_EVERY_MS;
+/** From one report to the next: the more it says that others wait for, the less. */
+const gapOf = ({ state, news }: Loop): Ms => {
+  if (news) return newsGapMs(state.marks.size);
+  return state.changed ? reportGapMs(state.marks.size) : REPORT_EVERY_MS;
+};
+
+const publishDue = (loop: Loop, publishedAt: Ms): boolean => {
+  const { ports, busy } = loop;
+  const gap = gapOf(loop);
   if (busy.has('publish')) return false;
   if (ports.link.wantsReport()) return !busy.has('accept');
   return ports.clock.now() >= publishedAt + gap;
@@ -307,6 +329,7 @@ const publish = async (loop: Loop): Promise<void> => {
   const { ports, state } = loop;
   await readEvidence(loop);
   state.changed = false;
+  loop.news = false;
   const now = ports.clock.now();
   const report = nodeReport(state.orders, state, { measured: state, now });
   await writeMarks(loop);

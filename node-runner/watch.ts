@@ -25,6 +25,9 @@ export interface Loop {
   unwritten: NodeOrders | null;
   /** Silences so long that copies may have been replaced elsewhere (rules 9.4). */
   silences: number;
+  /** Copies that may be found, as of the last look; they changed since the last report. */
+  named: string;
+  news: boolean;
   /** null before the first. */
   listedAt: Ms | null;
   measuredAt: Ms | null;

@@ -6,7 +6,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { StateAnswer } from '../../schema/control.ts';
-import { numbersFrom } from '../../test/support/load/changes.ts';
+import { numbersFrom } from '../../test/support/numbers.ts';
 import { copiesOf, settledAt, startCluster } from '../support/cluster.ts';
 import { type Figure, ms } from '../support/figure.ts';
 import { benchImage, REPOSITORY } from '../support/images.ts';

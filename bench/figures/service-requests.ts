@@ -10,7 +10,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import {
   drawRound,
   NOTHING,
-  numbersFrom,
   sumOf,
   tallied,
   type Tally,
@@ -18,6 +17,7 @@ import {
 } from '../../test/support/load/changes.ts';
 import type { AskerCounts } from '../../test/support/load/clients.ts';
 import { type LoadWorld, startLoad } from '../../test/support/load/world.ts';
+import { numbersFrom } from '../../test/support/numbers.ts';
 import { thisRelease } from '../../test/support/release.ts';
 import { withEnds } from '../support/ends.ts';
 import { type Figure, ms } from '../support/figure.ts';

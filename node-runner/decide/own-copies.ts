@@ -1,6 +1,7 @@
 // Which of this node's own copies may be named to others now, whatever the catalogue still says.
-// In: the inventory. Out: yes or no for an allocation. A copy that died is out before the reconciler
-// has heard of it, and also while none answers. Not here: which copies are in (the reconciler).
+// In: the inventory. Out: yes or no for an allocation; all that are in, to see that they changed. A
+// copy that died is out before the reconciler has heard of it, and also while none answers. Not here:
+// which copies are in (the reconciler).
 
 import { containerId } from '../../schema/ids.ts';
 import { isPoststop, runsToEnd } from '../../schema/lifecycle.ts';
@@ -28,3 +29,11 @@ export const isOwnOut = (allocation: string, { orders, marks, containers }: OwnC
     return !runs || containers.get(containerId(allocation, spec.name))?.task === 'stopped';
   });
 };
+
+/** Those with services that may be named, as text: another one is news that clients wait for. */
+export const namedCopies = (own: OwnCopies): string =>
+  [...own.marks.values()]
+    .flatMap(({ allocation, body }) =>
+      (body.spec.services ?? []).length > 0 && !isOwnOut(allocation, own) ? [allocation] : [],
+    )
+    .join();

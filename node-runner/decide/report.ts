@@ -42,6 +42,8 @@ export interface Measured {
   readonly checkLogs: ReadonlyMap<string, CheckLog>;
   /** What containerd said when it last failed to answer; null when it answers. */
   readonly runtimeSilent: string | null;
+  /** Why Consul does not know the copies of this node; null: it does, or is not asked to. */
+  readonly unregistered: string | null;
   /** Sentence about orders that were refused, null when the newest were accepted. */
   readonly refused: string | null;
 }
@@ -133,6 +135,9 @@ const conditions = (inventory: Inventory, measured: Measured): NodeReport['condi
     const reserve = sizeText(inventory.node.diskReserveBytes);
     const message = `disk almost full: ${free} free, ${reserve} needed before images are pulled`;
     found.push({ kind: 'disk', message });
+  }
+  if (measured.unregistered !== null) {
+    found.push({ kind: 'consul', message: measured.unregistered });
   }
   if (measured.refused !== null) found.push({ kind: 'orders', message: measured.refused });
   return found.map(({ kind, message }) => ({ kind, message: message.slice(0, MESSAGE_CHARS) }));

@@ -64,10 +64,16 @@ const begin = async (): Promise<Discovery> => {
   const kinds = ['haproxy', 'traefik', 'prometheus'] as const;
   const discovery = await createDiscovery({
     node: 'n1',
+    cluster: 'test',
     root: folder,
     bridge: null,
-    settings: { dns, files: kinds.map((kind) => ({ kind, path: join(folder, 'files', kind) })) },
+    settings: {
+      dns,
+      files: kinds.map((kind) => ({ kind, path: join(folder, 'files', kind) })),
+      consul: null,
+    },
     inventory: () => own,
+    trouble: () => undefined,
     log,
   });
   running = discovery.run(abort.signal);

@@ -82,6 +82,36 @@ describe('the runner', () => {
       expect(world.calls.filter((call) => call.startsWith('start '))).toHaveLength(30);
     }));
 
+  it('tells at once that a copy with services is found no more, or again; others share a report', () =>
+    running(async (world) => {
+      const services = [{ name: 'web', port: 'http', tags: [] }];
+      const restart = { attempts: 9, intervalMs: 60_000, delayMs: 0, mode: 'fail' } as const;
+      const found = testBody('a-0-1', { spec: testGroup({ services, restart }) });
+      world.send(orders(1, runItem(found), runItem(testBody('b-0-1', { job: 'other' }))));
+      await world.advance(1000);
+      const healthOf = (at: number) => world.last().allocations[at]?.health;
+      expect([healthOf(0), healthOf(1)]).toEqual(['healthy', 'healthy']);
+      world.exits('b-0-1.server', { code: 7 });
+      await world.advance(1);
+      expect(healthOf(1)).toBe('unhealthy');
+      world.exits('a-0-1.server', { code: 7 });
+      await world.advance(15);
+      expect(healthOf(0)).toBe('unhealthy');
+      // Made in 60 ms, started in 10.
+      await world.advance(85);
+      expect(healthOf(0)).toBe('healthy');
+      // The other is back too.
+      await world.advance(16_000);
+      world.exits('a-0-1.server', { code: 7 });
+      await world.advance(15);
+      expect(healthOf(0)).toBe('unhealthy');
+      world.exits('b-0-1.server', { code: 7 });
+      await world.advance(15);
+      expect(healthOf(1)).toBe('healthy');
+      await world.advance(100);
+      expect(healthOf(1)).toBe('unhealthy');
+    }));
+
   it('restarts a task that ended, under its rules, and then calls it dead', () =>
     running(async (world) => {
       world.send(orders(1, runItem(testBody('a-0-1'))));

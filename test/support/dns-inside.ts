@@ -26,10 +26,12 @@ const say = (fields: object, message: string): void => {
 };
 const discovery = await createDiscovery({
   node: 'n1',
+  cluster: 'test',
   root,
   bridge: { address, holds: (source) => isWithin(subnet, source) },
-  settings: { dns: null, files: [] },
+  settings: { dns: null, files: [], consul: null },
   inventory: () => null,
+  trouble: () => undefined,
   log: { info: say, warn: say, error: say },
 });
 const abort = new AbortController();

@@ -4,6 +4,7 @@
 // long reports took until their answer. Not here: the reconciler.
 
 import { setTimeout as sleep } from 'node:timers/promises';
+import type { RunnerConfig } from '../../node-runner/config.ts';
 import { createClock } from '../../node-runner/edge/clock.ts';
 import { createLink } from '../../node-runner/edge/link.ts';
 import type { LinkPort, RunnerClock } from '../../node-runner/ports.ts';
@@ -126,20 +127,7 @@ const startOne = (
       return orders;
     },
   };
-  const tick = createTick(
-    { ...world.ports, link: port },
-    {
-      node: name,
-      cluster,
-      address: '192.0.2.1',
-      architecture: 'amd64',
-      capacity: { cpuMilli: NODE_CPU_MILLI, memoryBytes: GIB },
-      attributes: [['node.arch', 'amd64']],
-      cgroupParent: `/purser/${name}`,
-      resolvConf: '',
-      diskReserveBytes: GIB,
-    },
-  );
+  const tick = createTick({ ...world.ports, link: port }, nodeFacts(name, cluster));
   return {
     name,
     acknowledged: link.port.acknowledged,
@@ -148,6 +136,19 @@ const startOne = (
     ended: Promise.all([tick.run(signal), link.run(signal)]),
   };
 };
+
+/** What such a runner says of its node. */
+export const nodeFacts = (name: string, cluster: string): RunnerConfig => ({
+  node: name,
+  cluster,
+  address: '192.0.2.1',
+  architecture: 'amd64',
+  capacity: { cpuMilli: NODE_CPU_MILLI, memoryBytes: GIB },
+  attributes: [['node.arch', 'amd64']],
+  cgroupParent: `/purser/${name}`,
+  resolvConf: '',
+  diskReserveBytes: GIB,
+});
 
 type One = Pick<ReturnType<typeof startOne>, 'name' | 'acknowledged'>;
 

@@ -138,14 +138,3 @@ const jobText = (
     'resources: { cpu: 10m, memory: 16MiB }',
     '',
   ].join('\n');
-
-/** Marsaglia's xorshift32: the same seed, the same numbers from 0 to below 1. */
-export const numbersFrom = (seed: number): (() => number) => {
-  let state = Math.imul(seed, 0x9e3779b1) | 1;
-  return () => {
-    state ^= state << 13;
-    state ^= state >>> 17;
-    state ^= state << 5;
-    return (state >>> 0) / 2 ** 32;
-  };
-};

@@ -383,6 +383,7 @@ it('reports ages, ports, foreigners and conditions', () => {
         logs: new Map(),
         checkLogs: new Map(),
         runtimeSilent: 'no socket',
+        unregistered: 'Consul does not answer: ECONNREFUSED at 127.0.0.1:8500',
         refused: null,
       },
       now: 1000,
@@ -397,6 +398,7 @@ it('reports ages, ports, foreigners and conditions', () => {
       kind: 'disk',
       message: 'disk almost full: 512MiB free, 1GiB needed before images are pulled',
     },
+    { kind: 'consul', message: 'Consul does not answer: ECONNREFUSED at 127.0.0.1:8500' },
   ]);
   expect(report.allocations[0]).toMatchObject({
     phase: 'running',
@@ -421,6 +423,7 @@ it('reports what is accepted and not begun as pending (10.1)', () => {
       logs: new Map(),
       checkLogs: new Map(),
       runtimeSilent: null,
+      unregistered: null,
       refused: null,
     },
     now: 1000,
