@@ -16,25 +16,29 @@ interface Older {
   /** Since that. */
   readonly elapsed: Ms;
   readonly usage: Usage;
+  /** Once somebody looked. */
+  allocations: readonly AllocationReport[] | null;
 }
 
-const parts = new WeakMap<NodeReport, Older>();
-const worked = new WeakMap<NodeReport, readonly AllocationReport[]>();
+/** Where a report keeps what it is made of: a map beside it would cost more than the report. */
+const PARTS = Symbol('older report');
+
+interface OlderReport extends NodeReport {
+  readonly [PARTS]?: Older;
+}
 
 /** One getter for all: with its own for each, the engine would make a shape for every report. */
 const AGED = {
   enumerable: true,
-  get(this: NodeReport): readonly AllocationReport[] {
-    const known = worked.get(this);
-    if (known !== undefined) return known;
-    const { base = [], elapsed = 0, usage = [] } = parts.get(this) ?? {};
-    const now = base.length === 0 ? base : agedAll(base, elapsed, usage);
-    worked.set(this, now);
-    return now;
+  get(this: OlderReport): readonly AllocationReport[] {
+    const parts = this[PARTS];
+    if (parts === undefined) return [];
+    parts.allocations ??= agedAll(parts);
+    return parts.allocations;
   },
 };
 
-const agedAll = (base: readonly AllocationReport[], elapsed: Ms, usage: Usage) => {
+const agedAll = ({ base, elapsed, usage }: Older) => {
   const used = new Map(
     usage.map(([id, cpuMilli, memoryBytes]) => [id, { cpuMilli, memoryBytes }] as const),
   );
@@ -42,19 +46,21 @@ const agedAll = (base: readonly AllocationReport[], elapsed: Ms, usage: Usage) =
 };
 
 export const olderReport = (
-  before: NodeReport,
+  before: OlderReport,
   elapsed: Ms,
   { head, usage }: { readonly head: Omit<NodeReport, 'allocations'>; readonly usage: Usage },
 ): NodeReport => {
-  const known = parts.get(before);
-  const report = Object.defineProperty({ ...head }, 'allocations', AGED) as NodeReport;
-  parts.set(report, {
+  const known = before[PARTS];
+  const parts: Older = {
     base: known?.base ?? before.allocations,
     elapsed: (known?.elapsed ?? 0) + elapsed,
     usage,
-  });
-  return report;
+    allocations: null,
+  };
+  // Not seen by whoever copies or compares reports.
+  const report = Object.defineProperty({ ...head }, PARTS, { value: parts });
+  return Object.defineProperty(report, 'allocations', AGED) as OlderReport;
 };
 
 /** Nothing happened between this report and the one before it. */
-export const isOlderReport = (report: NodeReport): boolean => parts.has(report);
+export const isOlderReport = (report: OlderReport): boolean => report[PARTS] !== undefined;

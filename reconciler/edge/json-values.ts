@@ -30,7 +30,8 @@ export const hasTooManyValues = (bytes: Uint8Array, most = VALUES): boolean => {
 export const parseJson = (bytes: Uint8Array): unknown => {
   if (hasTooManyValues(bytes)) return undefined;
   try {
-    return JSON.parse(Buffer.from(bytes).toString('utf8'));
+    // A view of the same bytes, not a copy.
+    return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8'));
   } catch {
     return undefined;
   }

@@ -19,8 +19,10 @@ import {
   isQuiet,
   leftOutBy,
   LINK_PROTOCOL,
+  type ReportFrame,
   unchangedFacts,
 } from '../../schema/wire.ts';
+import { isSameJson } from '../../schema/same-json.ts';
 import { compareText } from '../../schema/ids.ts';
 import type { ClockPort, LeadPort, LogPort, NodesPort } from '../ports.ts';
 import { type Catalogues, createCatalogues } from './catalogues.ts';
@@ -46,8 +48,8 @@ interface Entry {
   leftOut: readonly LeftOut[];
   /** The first report of the session has come. */
   heard: boolean;
-  /** Of the last report, what is not of its copies, as text. */
-  head: string;
+  /** Of the last report, what is not of its copies. */
+  head: ReportFrame['head'] | null;
 }
 
 /** Why a caller may not speak for this node; null when it may. */
@@ -95,13 +97,13 @@ export const createNodes = (options: NodesOptions): Nodes => {
     return entries.get(node)?.session?.outbox.push(openFrame(stream, bytes)) ?? false;
   });
   const serviceFor = (admit: (context: CallContext) => Admits): LinkServiceImplementation => ({
-    session: async function* session(requests, context) {
+    session: (requests, context) => {
       const outbox = createOutbox<SessionResponse>();
       context.signal.addEventListener('abort', outbox.close, { once: true });
       // The call ends with its answers, and with it what is still to be read.
       const { signal } = context;
       void read(shared, { requests, outbox, signal, admits: admit(context) });
-      yield* outbox.frames();
+      return outbox.frames();
     },
     attach: (requests, context) => streams.attach(requests, admit(context)),
   });
@@ -296,9 +298,8 @@ const take = (
     before && { report: before, receivedAt, unchanged },
     checked.frame,
   );
-  // The same code writes all heads, so their fields stand in one order.
-  const head = JSON.stringify(checked.frame.head);
-  const isNews = !isQuiet(checked.frame) || head !== entry.head;
+  const { head } = checked.frame;
+  const isNews = !isQuiet(checked.frame) || !isSameJson(head, entry.head);
   Object.assign(entry, { report: applied.report, receivedAt: now, heard: true, head });
   return { isNews };
 };
@@ -324,7 +325,7 @@ const newEntry = (node: string): Entry => ({
   sent: null,
   leftOut: [],
   heard: false,
-  head: '',
+  head: null,
 });
 
 const heardNodes = (entries: ReadonlyMap<string, Entry>): readonly HeardNode[] =>
