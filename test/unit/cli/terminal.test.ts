@@ -69,9 +69,10 @@ test('nobody writes to the terminal but those who see to it', () => {
       /process\.std(out|err)(\.write|\[)|process\[stream\]|console\./.test(read(path)),
     )
     .toSorted();
-  // Logs and `exec` by attach.ts, a script of the shell by completion.ts.
+  // Logs and `exec` by attach.ts; words of their own by bootstrap.mjs and completion.ts.
   expect(writers).toEqual([
     'cli/attach.ts',
+    'cli/bootstrap.mjs',
     'cli/completion.ts',
     'cli/program.ts',
     'cli/screen.ts',
