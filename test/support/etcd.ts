@@ -23,8 +23,8 @@ export interface Etcd {
 }
 
 export interface EtcdExtra {
-  /** More words for each member. */
-  readonly flags?: readonly string[];
+  /** More words for each member, which all answer at these addresses. */
+  readonly flags?: (hosts: readonly string[]) => readonly string[];
   readonly scheme?: 'http' | 'https';
 }
 
@@ -47,6 +47,7 @@ export const startEtcd = async (count = 3, extra: EtcdExtra = {}): Promise<Etcd>
     host: `${net}.${at + 1}`,
   }));
   const cluster = members.map(({ name, host }) => `${name}=http://${host}:2380`).join(',');
+  const flags = extra.flags?.(members.map(({ host }) => host)) ?? [];
   const running = new Map<number, ChildProcess>();
   let said = '';
   const start = (at: number) => {
@@ -59,12 +60,14 @@ export const startEtcd = async (count = 3, extra: EtcdExtra = {}): Promise<Etcd>
       ['--initial-advertise-peer-urls', `http://${host}:2380`],
       ['--listen-client-urls', client],
       ['--advertise-client-urls', client],
+      // How it is asked whether it is there, however others have to show who they are.
+      ['--listen-metrics-urls', `http://${host}:2381`],
       ['--initial-cluster', cluster],
       ['--initial-cluster-token', net],
       ['--logger', 'zap'],
       ['--log-outputs', 'stderr'],
     ].flat();
-    const child = spawn('etcd', [...words, ...(extra.flags ?? [])], {
+    const child = spawn('etcd', [...words, ...flags], {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
     child.stderr.on('data', (data: Buffer) => {
@@ -82,7 +85,7 @@ export const startEtcd = async (count = 3, extra: EtcdExtra = {}): Promise<Etcd>
   };
   const isReady = async (): Promise<boolean> => {
     for (const { host } of members) {
-      const answer = await fetch(`http://${host}:2379/health`).catch(() => null);
+      const answer = await fetch(`http://${host}:2381/health`).catch(() => null);
       if (answer?.ok === true) return true;
     }
     return false;
@@ -95,7 +98,7 @@ export const startEtcd = async (count = 3, extra: EtcdExtra = {}): Promise<Etcd>
     }
   };
   for (const at of members.keys()) start(at);
-  if (scheme === 'http') await ready();
+  await ready();
   return {
     hosts: members.map(({ host }) => `${host}:2379`),
     kill,
