@@ -135,11 +135,12 @@ interface Listeners {
 const listenAll = async ({ handling, doors, several, nodes, leads }: Listeners) => {
   const { config, loop } = handling;
   const handlers = { ...handlersOf(handling), ...(doors?.handlers ?? NO_DOORS) };
-  const control = createControl({
+  const own = createControl({
     handlers: several?.handlers(handlers) ?? handlers,
     changes: (listener) => loop.watch(listener),
     streams: nodes.streams,
   });
+  const control = doors === null ? own : (several?.forward(own, doors.authority) ?? own);
   const link = await listen(config.linkAddress, LinkServiceDefinition, nodes.service);
   const socket = await listen(`unix:${config.controlSocket}`, ControlServiceDefinition, control);
   const list = (node: string) => listNode(handling, node);

@@ -5,10 +5,13 @@
 // (edge/peers.ts).
 
 import type { LeaderAnswer, StateAnswer } from '../schema/control.ts';
+import type { ControlServiceImplementation } from '../schema/generated/purser/control/v1/control.ts';
 import type { ReconcilerConfig, SeveralConfig } from './config.ts';
 import type { Doors } from './doors.ts';
 import { createClock, sinceBoot } from './edge/clock.ts';
+import type { Authority } from './edge/authority/authority.ts';
 import type { Handler } from './edge/control.ts';
+import { forwardControl } from './edge/forward.ts';
 import type { GitSource } from './edge/git/source.ts';
 import { createEtcdLease } from './edge/lease/etcd.ts';
 import { createPeers, type Peers, PEERS } from './edge/peers.ts';
@@ -25,6 +28,11 @@ export interface Several {
   readonly gate: (source: GitSource) => GitSource;
   /** Only the leader changes anything; everybody says how things are. */
   readonly handlers: (all: Readonly<Record<string, Handler>>) => Readonly<Record<string, Handler>>;
+  /** What a standby is asked is handed on to the leader. */
+  readonly forward: (
+    control: ControlServiceImplementation,
+    authority: Authority,
+  ) => ControlServiceImplementation;
   /** Begins to look who leads. Returns the way to stop, which gives the lease up. */
   readonly start: (doors: Doors) => () => Promise<void>;
 }
@@ -87,6 +95,7 @@ export const openSeveral = (
       ),
       [PEERS]: async (argument) => peers?.handler(argument),
     }),
+    forward: (control, authority) => forwardControl(control, { lead, authority }),
     start: (doors) => {
       const { authority, membership } = doors;
       const abort = new AbortController();
