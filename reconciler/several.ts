@@ -4,7 +4,7 @@
 // here: the lease (edge/lease), when it is certain (leading.ts), what the others are told
 // (edge/peers.ts).
 
-import type { LeaderAnswer, StateAnswer } from '../schema/control.ts';
+import type { LeaderAnswer, StateAnswer, TokenAnswer } from '../schema/control.ts';
 import type { ControlServiceImplementation } from '../schema/generated/purser/control/v1/control.ts';
 import type { ReconcilerConfig, SeveralConfig } from './config.ts';
 import type { Doors } from './doors.ts';
@@ -45,7 +45,7 @@ export const openSeveral = (
   const { etcd, leaseMs, name } = several;
   const address = several.advertise ?? listen?.address ?? '';
   const me = { name, address };
-  const wrong = problemIn(several, listen?.address ?? null);
+  const wrong = severalProblem(several, listen?.address ?? null);
   if (wrong !== null) throw new Error(wrong);
   const clock = createClock(sinceBoot);
   let peers: Peers | null = null;
@@ -93,6 +93,11 @@ export const openSeveral = (
           },
         ]),
       ),
+      // Where others reach it, which need not be where it listens.
+      token: async (argument) => {
+        const given = (await all['token']?.(argument)) as TokenAnswer;
+        return { ...given, address } satisfies TokenAnswer;
+      },
       [PEERS]: async (argument) => peers?.handler(argument),
     }),
     forward: (control, authority) => forwardControl(control, { lead, authority }),
@@ -113,7 +118,10 @@ export const openSeveral = (
 const FROM_THE_LEADER = ['services', 'copies', 'snapshot', 'events', 'commit', 'record'];
 
 /** Nothing unauthenticated goes beyond loopback; null: all is well. */
-const problemIn = ({ etcd, advertise }: SeveralConfig, listen: string | null): string | null => {
+export const severalProblem = (
+  { etcd, advertise }: SeveralConfig,
+  listen: string | null,
+): string | null => {
   if (listen === null) {
     return 'with --etcd, other reconcilers and runners come in by TLS: add --listen HOST:PORT';
   }
