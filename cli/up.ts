@@ -12,7 +12,12 @@ import type { CommandSpec, Invocation } from './command.ts';
 import { text } from './command.ts';
 import { CommandError, NoReconcilerError } from './command-error.ts';
 import { makeFolder } from './make-folder.ts';
-import { listensOf, reconcilerOptions, reconcilerWords } from './reconciler-options.ts';
+import {
+  type Listens,
+  listensOf,
+  reconcilerOptions,
+  reconcilerWords,
+} from './reconciler-options.ts';
 import { aborted } from './end-with-stdin.ts';
 import { createChildren, RECONCILER_NODE_FLAGS, RECONCILER_PRIORITY } from './up/children.ts';
 import { RUNNER_NODE_FLAGS } from './up/children.ts';
@@ -91,16 +96,8 @@ const runCluster = async (
   const listens = await listensOf(options);
   const { several } = listens;
   const count = nodeCount(text(options['nodes']), before);
-  // What speaks to containerd is large, and only the example needs it here.
-  const images = await import('./up/images.ts');
-  const isExample = args[0] === undefined;
-  const prepare =
-    isExample || options['exampleImages'] === true ? await images.prepareExample() : null;
-  const branch = text(options['branch']);
-  const repository =
-    !isExample || prepare === null
-      ? await openRepository(args[0] ?? '', branch)
-      : await makeExample(EXAMPLE, layout.repository, { prepare: prepare.edit, branch });
+  const names = namesOf(count, { before, several, repository: args[0] ?? null });
+  const { images, prepare, repository } = await repositoryOf(invocation, layout);
   const tokenFile = text(options['tokenFile']);
   const forge = text(options['forge']);
   const login = await loginOf(repository.url, { tokenFile, forge });
@@ -113,11 +110,6 @@ const runCluster = async (
     memory: text(options['memory']),
   });
   const registries = await registryFlags(options);
-  if (several !== null) refuseNodes(count, before, several.name);
-  const names =
-    several === null
-      ? Array.from({ length: count }, (_, index) => `n${index + 1}`)
-      : [several.name];
   if (several === null) await listNodes(repository, directory, names);
   // From here on there is something that `down` has to remove.
   const nodes = await nodesOf(layout, names, several === null ? '127.0.0.1' : null);
@@ -163,13 +155,40 @@ const runCluster = async (
   return 0;
 };
 
+/** The one that is named, or the example, with its images where they are wanted. */
+const repositoryOf = async ({ args, options }: Invocation, layout: Layout) => {
+  // What speaks to containerd is large, and only the example needs it here.
+  const images = await import('./up/images.ts');
+  const isExample = args[0] === undefined;
+  const prepare =
+    isExample || options['exampleImages'] === true ? await images.prepareExample() : null;
+  const branch = text(options['branch']);
+  const repository =
+    !isExample || prepare === null
+      ? await openRepository(args[0] ?? '', branch)
+      : await makeExample(EXAMPLE, layout.repository, { prepare: prepare.edit, branch });
+  return { images, prepare, repository };
+};
+
+interface Naming {
+  readonly before: UpSettings | null;
+  readonly several: Listens['several'];
+  /** As written; null: the example. */
+  readonly repository: string | null;
+}
+
 /** Of several machines each is one node, and is called as its reconciler is. */
-const refuseNodes = (count: number, before: UpSettings | null, name: string): void => {
+const namesOf = (count: number, { before, several, repository }: Naming): readonly string[] => {
+  if (several === null) return Array.from({ length: count }, (_, index) => `n${index + 1}`);
+  if (repository === null) {
+    throw new CommandError('with --etcd name the repository that all reconcilers follow: a URL');
+  }
   if (count !== 1) {
     throw new CommandError('with --etcd each machine is one node: leave --nodes away');
   }
+  const { name } = several;
   const [other] = before?.nodes ?? [];
-  if (other === undefined || other.name === name) return;
+  if (other === undefined || other.name === name) return [name];
   throw new CommandError(
     `the node of this machine is ${other.name}, and with --etcd it is called as the reconciler, ${name}: ` +
       `\`purser down\` first, or give --name ${other.name} where no other machine has that name`,
