@@ -83,16 +83,7 @@ export const openSeveral = (
         const leader = answer();
         return why === null ? { ...state, leader } : { ...state, leader, failure: why, view: null };
       },
-      ...Object.fromEntries(
-        FROM_THE_LEADER.map((method) => [
-          method,
-          async (argument: unknown) => {
-            const why = refusal();
-            if (why !== null) throw new Error(why);
-            return all[method]?.(argument);
-          },
-        ]),
-      ),
+      ...fromTheLeader(all, refusal),
       // Where others reach it, which need not be where it listens.
       token: async (argument) => {
         const given = (await all['token']?.(argument)) as TokenAnswer;
@@ -113,6 +104,21 @@ export const openSeveral = (
     },
   };
 };
+
+const fromTheLeader = (
+  all: Readonly<Record<string, Handler>>,
+  refusal: () => string | null,
+): Readonly<Record<string, Handler>> =>
+  Object.fromEntries(
+    FROM_THE_LEADER.map((method) => [
+      method,
+      async (argument: unknown) => {
+        const why = refusal();
+        if (why !== null) throw new Error(why);
+        return all[method]?.(argument);
+      },
+    ]),
+  );
 
 /** What a standby does not know, or must not do. Tokens and certificates: doors.ts. */
 const FROM_THE_LEADER = ['services', 'copies', 'snapshot', 'events', 'commit', 'record'];
