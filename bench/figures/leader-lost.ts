@@ -135,16 +135,18 @@ const planned = async (
   besides: Member | null,
 ): Promise<Member & { readonly plannedAt: number }> => {
   const limit = performance.now() + LIMIT_MS;
-  const ledSince = new Map<string, number>();
+  const began = performance.now();
+  /** When each was last seen not to lead. */
+  const standby = new Map<string, number>();
   while (performance.now() < limit) {
     for (const member of members.filter(({ name }) => name !== besides?.name)) {
+      const askedAt = performance.now();
       const { view = null, leader } = (await stateOf(member)) ?? {};
+      if (leader?.leads !== true) standby.set(member.name, askedAt);
       if (view === null || leader?.leads !== true) continue;
-      // A standby plans too: what counts is a plan that was made since it was seen to lead.
+      // A standby plans too: what counts is a plan that was made since it leads.
       const plannedAt = performance.now() - view.ageMs;
-      const since = ledSince.get(member.name) ?? performance.now();
-      ledSince.set(member.name, since);
-      if (plannedAt >= since) return { ...member, plannedAt };
+      if (plannedAt >= (standby.get(member.name) ?? began)) return { ...member, plannedAt };
     }
     await sleep(LOOK_MS);
   }
