@@ -12,6 +12,7 @@ import { parseArgs } from 'node:util';
 import { commitToContainer } from './figures/commit-to-container.ts';
 import { commitToPlan } from './figures/commit-to-plan.ts';
 import { containersPerSecond } from './figures/containers-per-second.ts';
+import { leaderLost } from './figures/leader-lost.ts';
 import { manyRunners } from './figures/many-runners.ts';
 import { nodeLost } from './figures/node-lost.ts';
 import { publishedPort } from './figures/published-port.ts';
@@ -48,6 +49,7 @@ const FIGURES: readonly Figure[] = [
   reportIngest,
   nodeLost,
   serviceChange,
+  leaderLost,
 ];
 
 /** How often it is looked whether the file of `--when` is there. */

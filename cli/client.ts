@@ -10,9 +10,14 @@ import type { Control } from './dial.ts';
 
 export type { Control };
 
-/** A socket's path, or `tls:host:port` of a reconciler on another machine. */
+/** A socket's path, or `tls:host:port` of a reconciler on another machine, commas between several. */
 export const connect = async (socket: string): Promise<Control> => {
-  if (socket.startsWith(TLS_SCHEME)) return connectTls(socket.slice(TLS_SCHEME.length));
+  if (socket.startsWith(TLS_SCHEME)) {
+    const [first = '', ...others] = socket.slice(TLS_SCHEME.length).split(',');
+    if (others.length === 0) return connectTls(first);
+    const { connectAny } = await import('./any-of.ts');
+    return connectAny([first, ...others], connectTls);
+  }
   try {
     await access(socket, constants.R_OK | constants.W_OK);
   } catch (error) {

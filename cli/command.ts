@@ -10,7 +10,7 @@ import { withPort } from './host-port.ts';
 /** Options that every command has. */
 export interface Common {
   readonly root: string;
-  /** The reconciler: a socket's path, or `tls:host:port`. */
+  /** The reconciler: a socket's path, or `tls:host:port`, of several with commas between. */
   readonly socket: string;
   readonly json: boolean;
 }
@@ -59,7 +59,8 @@ export const commonOf = (options: Readonly<Record<string, unknown>>): Common => 
   const root = resolve(text(options['root']) ?? variable('PURSER_ROOT') ?? DEFAULT_ROOT);
   const remote = text(options['reconciler']) ?? variable('PURSER_RECONCILER');
   const local = text(options['socket']) ?? variable('PURSER_SOCKET') ?? `${root}/control.sock`;
-  const socket = remote === null ? local : `${TLS_SCHEME}${withPort(remote)}`;
+  const places = remote?.split(',').map((place) => withPort(place.trim())) ?? [];
+  const socket = remote === null ? local : `${TLS_SCHEME}${places.join()}`;
   return { root, socket, json: options['json'] === true };
 };
 

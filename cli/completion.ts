@@ -5,7 +5,7 @@
 
 import tab from '@bomb.sh/tab/commander';
 import type { Command } from 'commander';
-import type { StateAnswer } from '../schema/control.ts';
+import { OF_LEADER, type StateAnswer } from '../schema/control.ts';
 import type { CommandSpec } from './command.ts';
 import { commonOf } from './command.ts';
 import { shortSlot } from './state.ts';
@@ -77,7 +77,7 @@ const stateAt = async (socket: string): Promise<StateAnswer> => {
   const { connect } = await import('./client.ts');
   const control = await connect(socket);
   try {
-    return await control.call<StateAnswer>('state');
+    return await control.call<StateAnswer>('state', OF_LEADER);
   } finally {
     control.close();
   }

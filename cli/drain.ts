@@ -2,7 +2,7 @@
 // In: a node. Out: a commit; a drain is followed until the node is empty, or shows what remains and
 // why (rules 14).
 
-import type { StateAnswer } from '../schema/control.ts';
+import { OF_LEADER, type StateAnswer } from '../schema/control.ts';
 import type { LiveAllocation } from '../schema/live.ts';
 import type { YamlEdit } from '../schema/yaml-edit.ts';
 import { blockedLines } from '../reconciler/render/words.ts';
@@ -10,7 +10,7 @@ import { connect } from './client.ts';
 import type { CommandSpec, Invocation } from './command.ts';
 import { CommandError } from './command-error.ts';
 import type { ReadyState } from './state.ts';
-import { readyState, ready } from './state.ts';
+import { isBetweenLeaders, readyState, ready } from './state.ts';
 import { editFile, lookingAgain, tell } from './write.ts';
 
 export const drain: CommandSpec = {
@@ -85,7 +85,8 @@ export const followDrain = async (
   let said = '';
   let seen = commit === null;
   try {
-    for await (const answer of control.watch<StateAnswer>('state', io.signal)) {
+    for await (const answer of control.watch<StateAnswer>('state', io.signal, OF_LEADER)) {
+      if (isBetweenLeaders(answer)) continue;
       const state = ready(answer);
       seen ||= state.view.desired.commit.oid === commit;
       if (!seen) continue;

@@ -20,11 +20,7 @@ export const leaderLines = (answer: LeaderAnswer): readonly string[] => {
         ];
   if (leads) return [`${me.name} leads (lease ${term})${standbyWords(answer)}`, ...trouble];
   if (leader !== null) {
-    return [
-      `${me.name} is a standby: ${leader.name} leads, at ${leader.address}`,
-      `There: purser status, or from here purser status --reconciler ${leader.address} with a token in PURSER_TOKEN`,
-      ...trouble,
-    ];
+    return [`${me.name} is a standby: ${leader.name} leads, at ${leader.address}`, ...trouble];
   }
   const since = answer.leaderlessMs === null ? '' : ` for ${formatAge(answer.leaderlessMs)}`;
   return [

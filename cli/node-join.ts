@@ -84,20 +84,36 @@ const joinCluster = async ({ args, options, common, io }: Invocation): Promise<J
         'or remove that folder, and join anew',
     );
   }
-  const address = withPort(where);
-  const authority = await fetchAuthority(address, token.authority);
+  const { joined, commit } = await joinAs(node, { root, address: withPort(where), token: words });
+  const listed = commit === null ? 'Git lists it already' : `commit ${commit}`;
+  io.out(
+    common.json
+      ? JSON.stringify({ ...joined, commit })
+      : `Joined ${joined.cluster} as ${node}\n  ${listed}`,
+  );
+  return joined;
+};
+
+export interface JoinBy {
+  /** The node's folder. */
+  readonly root: string;
+  readonly address: string;
+  readonly token: string;
+}
+
+/** Makes this machine that node; `commit` is the one that lists it, null where Git did already. */
+export const joinAs = async (
+  node: string,
+  { root, address, token }: JoinBy,
+): Promise<{ readonly joined: Joined; readonly commit: string | null }> => {
+  const folder = identityFolder(root);
+  const authority = await fetchAuthority(address, parseToken(token)?.authority ?? '');
   const { key, request } = await makeRequest(node, joiningKey(folder));
-  const answer = await call(address, authority, { token: words.trim(), node, request });
+  const answer = await call(address, authority, { token: token.trim(), node, request });
   writeIdentity(folder, { authority, certificate: answer.certificate, key });
   const joined = { node, cluster: answer.cluster, link: `${TLS_SCHEME}${address}` };
   writeJoined(root, joined);
-  const listed = answer.commit === '' ? 'Git lists it already' : `commit ${answer.commit}`;
-  io.out(
-    common.json
-      ? JSON.stringify({ ...joined, commit: answer.commit || null })
-      : `Joined ${answer.cluster} as ${node}\n  ${listed}`,
-  );
-  return joined;
+  return { joined, commit: answer.commit || null };
 };
 
 interface Ask {

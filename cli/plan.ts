@@ -7,7 +7,7 @@ import { readFile } from 'node:fs/promises';
 import { pc } from './colours.ts';
 import { planText } from '../reconciler/render/plan-text.ts';
 import type { JudgedPlan } from '../reconciler/planned.ts';
-import type { StateAnswer } from '../schema/control.ts';
+import { OF_LEADER, type StateAnswer } from '../schema/control.ts';
 import type { Snapshot } from '../schema/snapshot.ts';
 import { fromJson, toJson } from '../schema/snapshot.ts';
 import type { DigestAsk, LookupAnswer } from '../schema/source.ts';
@@ -59,7 +59,7 @@ export const plan: CommandSpec = {
 
 /** Where it cannot be read now, what is known is the last content that could be. */
 const followedRepository = async (common: Common, io: Io): Promise<string> => {
-  const { failure, repository } = await ask<StateAnswer>(common, 'state');
+  const { failure, repository } = await ask<StateAnswer>(common, 'state', OF_LEADER);
   if (failure !== null) io.err(pc.red(`! Git cannot be read: ${failure}`));
   return repository;
 };

@@ -65,7 +65,7 @@ const add = (program: Command, spec: CommandSpec, begin: Begin): void => {
     .option('--json', 'print JSON instead of text for people')
     .option('--root <dir>', `where the cluster of this machine lives (default ${DEFAULT_ROOT})`)
     .option('--socket <path>', "the reconciler's control socket (default ROOT/control.sock)")
-    .option('--reconciler <host:port>', 'one on another machine, with a token in PURSER_TOKEN')
+    .option('--reconciler <host:port>', 'on other machines, commas between; token in PURSER_TOKEN')
     .addHelpText('after', afterOptions(spec));
   command.showHelpAfterError(`See: purser ${command.name()} --help`);
   spec.define(command).action(async (...words: unknown[]) => {

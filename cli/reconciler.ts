@@ -6,7 +6,7 @@ import { text } from './command.ts';
 import { CommandError } from './command-error.ts';
 import { aborted, endWithStdin } from './end-with-stdin.ts';
 import { DEFAULT_API_PORT, withPort } from './host-port.ts';
-import { defineSeveral, severalOf } from './several.ts';
+import { listensOf, reconcilerOptions } from './reconciler-options.ts';
 import { API_SOCKET, AUTHORITY_FOLDER, SIGNING_KEY } from './up/layout.ts';
 
 export const reconciler: CommandSpec = {
@@ -24,31 +24,18 @@ export const reconciler: CommandSpec = {
     ],
   ],
   define: (command) =>
-    defineSeveral(command)
+    reconcilerOptions(command)
       .requiredOption('--repository <url>', 'path, http(s) or ssh URL of the Git repository')
       .requiredOption('--cluster <name>', 'the name in cluster.yaml')
       .option('--branch <name>', 'branch to follow', 'main')
-      .option('--directory <path>', "the cluster's directory in the repository", '')
-      .option('--token-file <path>', 'file with a token for an http(s) repository')
       .option('--link <address>', 'where runners dial: unix:/path or 127.0.0.1:PORT')
-      .option('--listen <host:port>', 'let other machines in there, by TLS')
-      .option('--api <host:port>', 'answer programs there over HTTPS too (needs --listen)')
-      .option('--registry-credentials <path>', "docker's config.json")
-      .option('--insecure-registry <host:port...>', 'registries on loopback that speak plain http')
-      .option('--forge <file>', 'show plans and checks there: what `purser github setup` wrote')
-      .option('--signing-key <file>', "Purser's key, Ed25519 in OpenSSH's format (default: made)")
-      .option('--trust <commit>', 'accept this commit, whoever signed it, and judge those after it')
       .option('--end-with-stdin', 'end when stdin closes'),
   run: async ({ options, common, io }) => {
     const { startReconciler } = await import('../reconciler/main.ts');
     const registries = options['insecureRegistry'];
     const forge = text(options['forge']);
-    const listen = text(options['listen']);
-    const several = await severalOf(options);
+    const { listen, several } = await listensOf(options);
     const api = text(options['api']);
-    if (api !== null && listen === null) {
-      throw new CommandError('--api needs --listen: both let in who has a token of this cluster');
-    }
     const started = await startReconciler({
       cluster: required(options, 'cluster'),
       repository: {
@@ -63,7 +50,7 @@ export const reconciler: CommandSpec = {
         listen === null
           ? null
           : {
-              address: withPort(listen),
+              address: listen,
               folder: join(common.root, AUTHORITY_FOLDER),
               ...(api === null ? {} : { apiAddress: withPort(api, DEFAULT_API_PORT) }),
             },

@@ -3,7 +3,7 @@
 // In: a control connection. Out: parts of the view, or an error that names what there is.
 
 import { closestMatch } from 'leven';
-import type { StateAnswer } from '../schema/control.ts';
+import { OF_LEADER, type StateAnswer } from '../schema/control.ts';
 import { foreignWords, refusedWords } from '../schema/refused-words.ts';
 import type { DesiredJob } from '../schema/desired.ts';
 import type { LiveAllocation } from '../schema/live.ts';
@@ -28,7 +28,11 @@ export const ask = async <Answer>(
 };
 
 export const readyState = async (common: Common): Promise<ReadyState> =>
-  ready(await ask<StateAnswer>(common, 'state'));
+  ready(await ask<StateAnswer>(common, 'state', OF_LEADER));
+
+/** Of several reconcilers none leads at the moment: the next one goes on. */
+export const isBetweenLeaders = ({ view, leader }: StateAnswer): boolean =>
+  view === null && leader?.leads === false;
 
 export const ready = (state: StateAnswer): ReadyState => {
   const { view } = state;

@@ -2,7 +2,7 @@
 
 import { pc } from './colours.ts';
 import { failureWords } from '../schema/copy-words.ts';
-import type { LeaderAnswer, StateAnswer } from '../schema/control.ts';
+import { type LeaderAnswer, OF_LEADER, type StateAnswer } from '../schema/control.ts';
 import { leaderLines } from './leader-lines.ts';
 import type { LiveAllocation, LiveNode } from '../schema/live.ts';
 import type { DeploymentStatus, DeploymentView } from '../schema/plan.ts';
@@ -38,12 +38,19 @@ export const status: CommandSpec = {
       const state = ready(answer);
       return common.json ? toJson(jsonOf(state, job)) : textOf(state, job, io);
     };
+    const showOnce = async (): Promise<string> => {
+      const own = await control.call<StateAnswer>('state');
+      if (own.leader === undefined || own.leader.leads) return show(own);
+      const answer = await control.call<StateAnswer>('state', OF_LEADER);
+      if (answer.leader?.leads !== true || common.json) return show(answer);
+      return `${leaderLines(own.leader).join('\n')}\n${show(answer)}`;
+    };
     const isLive = options['watch'] === true;
     const screen = isLive && io.tty && !common.json ? createScreen(io) : null;
     try {
-      if (!isLive) io.out(show(await control.call<StateAnswer>('state')));
+      if (!isLive) io.out(await showOnce());
       else {
-        for await (const state of control.watch<StateAnswer>('state', io.signal)) {
+        for await (const state of control.watch<StateAnswer>('state', io.signal, OF_LEADER)) {
           const shown = show(state);
           if (screen === null) io.out(shown);
           else screen.draw(shown);
@@ -73,9 +80,13 @@ const headOf = (state: ReadyState) => {
   return [line, ...leader, ...troubles.map((trouble) => pc.red(`! ${trouble}`)), ''];
 };
 
-/** What a standby knows: who leads. */
-const standbyOf = (leader: LeaderAnswer, json: boolean): string =>
-  json ? toJson({ leader }) : leaderLines(leader).join('\n');
+/** What a standby knows by itself: who leads. */
+const standbyOf = (answer: LeaderAnswer, json: boolean): string => {
+  if (json) return toJson({ leader: answer });
+  const { leader } = answer;
+  const there = `${leader?.name} was not reached from here. There: purser status, or purser status --reconciler ${leader?.address} with a token in PURSER_TOKEN`;
+  return [...leaderLines(answer), ...(leader === null ? [] : [pc.yellow(there)])].join('\n');
+};
 
 const overview = (state: ReadyState, io: Io): readonly string[] => {
   const { view } = state;

@@ -11,8 +11,13 @@ import { connect } from './client.ts';
 import type { CommandSpec, Invocation } from './command.ts';
 import { text } from './command.ts';
 import { CommandError, NoReconcilerError } from './command-error.ts';
-import { withPort } from './host-port.ts';
 import { makeFolder } from './make-folder.ts';
+import {
+  type Listens,
+  listensOf,
+  reconcilerOptions,
+  reconcilerWords,
+} from './reconciler-options.ts';
 import { aborted } from './end-with-stdin.ts';
 import { createChildren, RECONCILER_NODE_FLAGS, RECONCILER_PRIORITY } from './up/children.ts';
 import { RUNNER_NODE_FLAGS } from './up/children.ts';
@@ -38,25 +43,18 @@ export const up: CommandSpec = {
     ['purser up /srv/shop', 'your own repository'],
     ['purser up --nodes 3', 'three nodes, each with a containerd and a network of its own'],
     ['purser up https://git.example/shop.git --token-file /etc/purser/token', 'a remote one'],
+    [
+      'purser up https://git.example/shop.git --listen 10.0.0.1 --etcd 10.0.0.5,10.0.0.6,10.0.0.7 --etcd-ca ca.crt --etcd-cert r1.crt --etcd-key r1.key',
+      'one of several machines',
+    ],
   ],
   define: (command) =>
-    command
+    reconcilerOptions(command)
       .option('--nodes <count>', 'nodes on this machine (default: as before, else 1)')
       .option('--cpu <cores>', 'CPU of each node for allocations (default: all, or a share)')
       .option('--memory <size>', 'memory of each node for allocations (default: all, or a share)')
       .option('--branch <name>', 'branch to follow (default: what is checked out; remote: main)')
-      .option('--token-file <path>', 'file with a token for an http(s) repository')
-      .option('--directory <path>', "the cluster's directory in the repository", '')
-      .option('--listen <host:port>', 'let other machines join there, by TLS')
-      .option('--insecure-registry <host:port...>', 'registries on loopback that speak plain http')
-      .option('--registry-credentials <path>', "logins: docker's config.json")
-      .option('--example-images', 'for a repository made from the example: bring its images along')
-      .option('--forge <file>', 'show plans and checks there: what `purser github setup` wrote')
-      .option('--signing-key <file>', "Purser's key, Ed25519 in OpenSSH's format (default: made)")
-      .option(
-        '--trust <commit>',
-        'accept this commit, whoever signed it, and judge those after it',
-      ),
+      .option('--example-images', 'for a repository made from the example: bring its images along'),
   run: async (invocation) => {
     if (process.getuid?.() !== 0) {
       throw new CommandError('containers need root: run `sudo purser up`');
@@ -95,17 +93,11 @@ const runCluster = async (
   const { io, args, options, common } = invocation;
   const directory = text(options['directory']) ?? '';
   const before = await readSettings(layout);
+  const listens = await listensOf(options);
+  const { several } = listens;
   const count = nodeCount(text(options['nodes']), before);
-  // What speaks to containerd is large, and only the example needs it here.
-  const images = await import('./up/images.ts');
-  const isExample = args[0] === undefined;
-  const prepare =
-    isExample || options['exampleImages'] === true ? await images.prepareExample() : null;
-  const branch = text(options['branch']);
-  const repository =
-    !isExample || prepare === null
-      ? await openRepository(args[0] ?? '', branch)
-      : await makeExample(EXAMPLE, layout.repository, { prepare: prepare.edit, branch });
+  const names = namesOf(count, { before, several, repository: args[0] ?? null });
+  const { images, prepare, repository } = await repositoryOf(invocation, layout);
   const tokenFile = text(options['tokenFile']);
   const forge = text(options['forge']);
   const login = await loginOf(repository.url, { tokenFile, forge });
@@ -118,10 +110,9 @@ const runCluster = async (
     memory: text(options['memory']),
   });
   const registries = await registryFlags(options);
-  const names = Array.from({ length: count }, (_, index) => `n${index + 1}`);
-  await listNodes(repository, directory, names);
+  if (several === null) await listNodes(repository, directory, names);
   // From here on there is something that `down` has to remove.
-  const nodes = await nodesOf(layout, names);
+  const nodes = await nodesOf(layout, names, several === null ? '127.0.0.1' : null);
   await saveSettings(layout, { repository, directory, cluster, nodes, tokenFile });
   const children = createChildren((line) => io.err(pc.yellow(line)));
   try {
@@ -130,21 +121,27 @@ const runCluster = async (
     );
     if (share.note !== null) io.out(share.note);
     const { flags } = share;
-    for (const node of nodes) {
-      children.start(runnerSpec({ layout, node, cluster, registries, flags }));
-    }
+    const startRunners = (links: readonly string[]) => {
+      for (const node of nodes) {
+        children.start(runnerSpec({ node, cluster, registries, flags, links }));
+      }
+    };
+    if (several === null) startRunners(alone(layout));
     if (prepare !== null)
       await images.importExampleImages(
         prepare,
         nodes.map(({ layout: n }) => n),
         io,
       );
-    const listen = text(options['listen']);
-    const source = { repository, directory, tokenFile, forge, listen, ...signersOf(options) };
-    children.start(reconcilerSpec({ layout, source, cluster, registries }));
+    const words = reconcilerWords(options);
+    children.start(reconcilerSpec({ layout, repository, cluster, words }));
     const dial = () => patiently(() => answering(invocation.common.socket), io.signal);
     const control = await dial();
-    if (repository.workTree === null) await addNodes(control, invocation, names);
+    if (several !== null) {
+      const { joinOwn } = await import('./up/join-own.ts');
+      const roots = nodes.map(({ layout: node }) => node);
+      startRunners(await joinOwn(control, { io, nodes: roots, listens }));
+    } else if (repository.workTree === null) await addNodes(control, invocation, names);
     const ending = { repository, purser: join(packageDir(), 'purser') };
     const state = await comeUp(invocation, { control, dial }, ending);
     if (state !== null && common.json) answer(readyJson(layout, state));
@@ -158,6 +155,46 @@ const runCluster = async (
   return 0;
 };
 
+/** The one that is named, or the example, with its images where they are wanted. */
+const repositoryOf = async ({ args, options }: Invocation, layout: Layout) => {
+  // What speaks to containerd is large, and only the example needs it here.
+  const images = await import('./up/images.ts');
+  const isExample = args[0] === undefined;
+  const prepare =
+    isExample || options['exampleImages'] === true ? await images.prepareExample() : null;
+  const branch = text(options['branch']);
+  const repository =
+    !isExample || prepare === null
+      ? await openRepository(args[0] ?? '', branch)
+      : await makeExample(EXAMPLE, layout.repository, { prepare: prepare.edit, branch });
+  return { images, prepare, repository };
+};
+
+interface Naming {
+  readonly before: UpSettings | null;
+  readonly several: Listens['several'];
+  /** As written; null: the example. */
+  readonly repository: string | null;
+}
+
+/** Of several machines each is one node, and is called as its reconciler is. */
+const namesOf = (count: number, { before, several, repository }: Naming): readonly string[] => {
+  if (several === null) return Array.from({ length: count }, (_, index) => `n${index + 1}`);
+  if (repository === null) {
+    throw new CommandError('with --etcd name the repository that all reconcilers follow: a URL');
+  }
+  if (count !== 1) {
+    throw new CommandError('with --etcd each machine is one node: leave --nodes away');
+  }
+  const { name } = several;
+  const [other] = before?.nodes ?? [];
+  if (other === undefined || other.name === name) return [name];
+  throw new CommandError(
+    `the node of this machine is ${other.name}, and with --etcd it is called as the reconciler, ${name}: ` +
+      `\`purser down\` first, or give --name ${other.name} where no other machine has that name`,
+  );
+};
+
 /** Runners obey one cluster (rules 10.3), and those of this root know which. */
 const refuseAnother = ({ root }: Layout, before: UpSettings, cluster: string): void => {
   if (before.cluster === cluster) return;
@@ -169,14 +206,18 @@ const refuseAnother = ({ root }: Layout, before: UpSettings, cluster: string): v
 
 interface UpNode {
   readonly layout: NodeLayout;
-  readonly address: string;
+  /** null: as the runner finds it. */
+  readonly address: string | null;
 }
 
 /** One node lives in the machine's own network, several have one each. */
-const nodesOf = async (layout: Layout, names: readonly string[]): Promise<readonly UpNode[]> => {
+const nodesOf = async (
+  layout: Layout,
+  names: readonly string[],
+  address: string | null,
+): Promise<readonly UpNode[]> => {
   const [first = '', ...others] = names;
-  if (others.length === 0)
-    return [{ layout: nodeLayout(layout, first, null), address: '127.0.0.1' }];
+  if (others.length === 0) return [{ layout: nodeLayout(layout, first, null), address }];
   const networks = await joinNodes(layout.root, names);
   return names.map((name) => {
     const network = networks.get(name);
@@ -215,13 +256,16 @@ const saveSettings = async (
 const entry = (): string => fileURLToPath(new URL('main.js', import.meta.url));
 
 interface RunnerAsk {
-  readonly layout: Layout;
   readonly node: UpNode;
   readonly cluster: string;
   readonly registries: readonly string[];
   /** What the node may give to allocations. */
   readonly flags: readonly string[];
+  /** Where its reconcilers are. */
+  readonly links: readonly string[];
 }
+
+const alone = ({ linkSocket }: Layout): readonly string[] => [`unix:${linkSocket}`];
 
 /** What both programs are told about registries. */
 const registryFlags = async (
@@ -242,10 +286,12 @@ const registryFlags = async (
   ];
 };
 
-const runnerSpec = ({ layout, node, cluster, registries, flags }: RunnerAsk) => {
+const runnerSpec = ({ node, cluster, registries, flags, links }: RunnerAsk) => {
   const { name, root, netns, log } = node.layout;
   const words = ['node', '--name', name, '--cluster', cluster, '--node-root', root];
-  const link = ['--link', `unix:${layout.linkSocket}`, '--address', node.address];
+  // One that joined is found at the address by which it reaches the others.
+  const address = node.address === null ? [] : ['--address', node.address];
+  const link = ['--link', ...links, ...address];
   const program = [...RUNNER_NODE_FLAGS, entry()];
   const rest = [...flags, '--end-with-stdin', ...registries];
   const args = [...program, ...words, ...link, ...rest];
@@ -254,45 +300,23 @@ const runnerSpec = ({ layout, node, cluster, registries, flags }: RunnerAsk) => 
   return { name: `the runner of ${name}`, command, args: [...inside, ...args], log };
 };
 
-const signersOf = (options: Readonly<Record<string, unknown>>) => ({
-  signingKey: text(options['signingKey']),
-  trust: text(options['trust']),
-});
-
 interface ReconcilerAsk {
   readonly layout: Layout;
-  readonly source: {
-    readonly repository: Repository;
-    readonly directory: string;
-    readonly tokenFile: string | null;
-    readonly forge: string | null;
-    readonly listen: string | null;
-    readonly signingKey: string | null;
-    readonly trust: string | null;
-  };
+  readonly repository: Repository;
   readonly cluster: string;
-  readonly registries: readonly string[];
+  /** What `up` was told for it. */
+  readonly words: readonly string[];
 }
 
-const reconcilerSpec = ({ layout, source, cluster, registries }: ReconcilerAsk) => {
-  const { repository, directory, tokenFile, forge, listen, signingKey, trust } = source;
+const reconcilerSpec = ({ layout, repository, cluster, words }: ReconcilerAsk) => {
   const place = ['--root', layout.root, '--socket', layout.controlSocket];
   const followed = ['--repository', repository.url, '--branch', repository.branch];
   const link = ['--cluster', cluster, '--link', `unix:${layout.linkSocket}`];
-  const where = [
-    ...(directory === '' ? [] : ['--directory', directory]),
-    ...(tokenFile === null ? [] : ['--token-file', resolve(tokenFile)]),
-    ...(forge === null ? [] : ['--forge', resolve(forge)]),
-    ...(listen === null ? [] : ['--listen', withPort(listen)]),
-    ...(signingKey === null ? [] : ['--signing-key', resolve(signingKey)]),
-    ...(trust === null ? [] : ['--trust', trust]),
-  ];
-  const flags = ['--end-with-stdin', ...registries];
   const program = [...RECONCILER_NODE_FLAGS, entry(), 'reconciler'];
   return {
     name: 'the reconciler',
     command: process.execPath,
-    args: [...program, ...place, ...followed, ...link, ...where, ...flags],
+    args: [...program, ...place, ...followed, ...link, '--end-with-stdin', ...words],
     log: layout.reconcilerLog,
     priority: RECONCILER_PRIORITY,
   };

@@ -3,7 +3,7 @@
 // home, followed until its node says that the folder is gone. A node that is away removes it when it
 // is back (rules 14).
 
-import type { StateAnswer } from '../schema/control.ts';
+import { OF_LEADER, type StateAnswer } from '../schema/control.ts';
 import type { VolumeHome } from '../schema/desired.ts';
 import { volumeFolder, volumeName } from '../schema/ids.ts';
 import type { LiveAllocation } from '../schema/live.ts';
@@ -13,7 +13,7 @@ import { CommandError } from './command-error.ts';
 import { confirm } from './confirm.ts';
 import { patience } from './patience.ts';
 import type { ReadyState } from './state.ts';
-import { ask, ready, readyState } from './state.ts';
+import { ask, isBetweenLeaders, ready, readyState } from './state.ts';
 import { table } from './table.ts';
 
 export const volume: CommandSpec = {
@@ -90,7 +90,8 @@ const followRemoval = async ({ common, io }: Invocation, home: VolumeHome): Prom
   const control = await connect(common.socket);
   let ended = false;
   try {
-    for await (const answer of control.watch<StateAnswer>('state', signal)) {
+    for await (const answer of control.watch<StateAnswer>('state', signal, OF_LEADER)) {
+      if (isBetweenLeaders(answer)) continue;
       const { view } = ready(answer);
       // Its slot may have a new home elsewhere before we look.
       ended ||= !view.desired.volumes.some(

@@ -8,6 +8,7 @@ import { hostname, userInfo } from 'node:os';
 import { setTimeout as pause } from 'node:timers/promises';
 import { promisify } from 'node:util';
 import type { CommitAnswer, CommitArgument, FileAnswer, StateAnswer } from '../schema/control.ts';
+import { OF_LEADER } from '../schema/control.ts';
 import type { CommitRef, DesiredState, FileEdit } from '../schema/desired.ts';
 import type { DeploymentView } from '../schema/plan.ts';
 import type { YamlEdit } from '../schema/yaml-edit.ts';
@@ -128,7 +129,7 @@ export const followJob = async (
   let followed: string | null = null;
   let patience: NodeJS.Timeout | null = null;
   try {
-    for await (const { view } of control.watch<StateAnswer>('state', signal)) {
+    for await (const { view } of control.watch<StateAnswer>('state', signal, OF_LEADER)) {
       if (view === null || (view.desired.commit.oid !== commit && followed === null)) continue;
       const deployment = view.plan.deployments.find((one) => one.job === job);
       if (deployment === undefined) continue;

@@ -136,11 +136,12 @@ interface Listeners {
 const serveAll = async ({ handling, doors, several, nodes, leads, log }: Listeners) => {
   const { config, loop } = handling;
   const handlers = { ...handlersOf(handling), ...(doors?.handlers ?? NO_DOORS) };
-  const control = createControl({
+  const own = createControl({
     handlers: several?.handlers(handlers) ?? handlers,
     changes: (listener) => loop.watch(listener),
     streams: nodes.streams,
   });
+  const control = doors === null ? own : (several?.forward(own, doors.authority) ?? own);
   const link = await listen(config.linkAddress, LinkServiceDefinition, nodes.service);
   const socket = await listen(`unix:${config.controlSocket}`, ControlServiceDefinition, control);
   const list = (node: string) => listNode(handling, node);

@@ -4,11 +4,14 @@
 // here: the lease (edge/lease), when it is certain (leading.ts), what the others are told
 // (edge/peers.ts).
 
-import type { LeaderAnswer, StateAnswer } from '../schema/control.ts';
+import type { LeaderAnswer, StateAnswer, TokenAnswer } from '../schema/control.ts';
+import type { ControlServiceImplementation } from '../schema/generated/purser/control/v1/control.ts';
 import type { ReconcilerConfig, SeveralConfig } from './config.ts';
 import type { Doors } from './doors.ts';
 import { createClock, sinceBoot } from './edge/clock.ts';
+import type { Authority } from './edge/authority/authority.ts';
 import type { Handler } from './edge/control.ts';
+import { forwardControl } from './edge/forward.ts';
 import type { GitSource } from './edge/git/source.ts';
 import { createEtcdLease } from './edge/lease/etcd.ts';
 import { createPeers, type Peers, PEERS } from './edge/peers.ts';
@@ -25,6 +28,11 @@ export interface Several {
   readonly gate: (source: GitSource) => GitSource;
   /** Only the leader changes anything; everybody says how things are. */
   readonly handlers: (all: Readonly<Record<string, Handler>>) => Readonly<Record<string, Handler>>;
+  /** What a standby is asked is handed on to the leader. */
+  readonly forward: (
+    control: ControlServiceImplementation,
+    authority: Authority,
+  ) => ControlServiceImplementation;
   /** Begins to look who leads. Returns the way to stop, which gives the lease up. */
   readonly start: (doors: Doors) => () => Promise<void>;
 }
@@ -37,7 +45,7 @@ export const openSeveral = (
   const { etcd, leaseMs, name } = several;
   const address = several.advertise ?? listen?.address ?? '';
   const me = { name, address };
-  const wrong = problemIn(several, listen?.address ?? null);
+  const wrong = severalProblem(several, listen?.address ?? null);
   if (wrong !== null) throw new Error(wrong);
   const clock = createClock(sinceBoot);
   let peers: Peers | null = null;
@@ -75,18 +83,15 @@ export const openSeveral = (
         const leader = answer();
         return why === null ? { ...state, leader } : { ...state, leader, failure: why, view: null };
       },
-      ...Object.fromEntries(
-        FROM_THE_LEADER.map((method) => [
-          method,
-          async (argument: unknown) => {
-            const why = refusal();
-            if (why !== null) throw new Error(why);
-            return all[method]?.(argument);
-          },
-        ]),
-      ),
+      ...fromTheLeader(all, refusal),
+      // Where others reach it, which need not be where it listens.
+      token: async (argument) => {
+        const given = (await all['token']?.(argument)) as TokenAnswer;
+        return { ...given, address } satisfies TokenAnswer;
+      },
       [PEERS]: async (argument) => peers?.handler(argument),
     }),
+    forward: (control, authority) => forwardControl(control, { lead, authority }),
     start: (doors) => {
       const { authority, membership } = doors;
       const abort = new AbortController();
@@ -100,11 +105,29 @@ export const openSeveral = (
   };
 };
 
+const fromTheLeader = (
+  all: Readonly<Record<string, Handler>>,
+  refusal: () => string | null,
+): Readonly<Record<string, Handler>> =>
+  Object.fromEntries(
+    FROM_THE_LEADER.map((method) => [
+      method,
+      async (argument: unknown) => {
+        const why = refusal();
+        if (why !== null) throw new Error(why);
+        return all[method]?.(argument);
+      },
+    ]),
+  );
+
 /** What a standby does not know, or must not do. Tokens and certificates: doors.ts. */
 const FROM_THE_LEADER = ['services', 'copies', 'snapshot', 'events', 'commit', 'record'];
 
 /** Nothing unauthenticated goes beyond loopback; null: all is well. */
-const problemIn = ({ etcd, advertise }: SeveralConfig, listen: string | null): string | null => {
+export const severalProblem = (
+  { etcd, advertise }: SeveralConfig,
+  listen: string | null,
+): string | null => {
   if (listen === null) {
     return 'with --etcd, other reconcilers and runners come in by TLS: add --listen HOST:PORT';
   }

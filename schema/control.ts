@@ -62,6 +62,26 @@ export interface ReconcilerName {
   readonly address: string;
 }
 
+/** `state`: without it a reconciler says what it knows itself; with it a standby asks the leader. */
+export interface StateArgument {
+  readonly ofLeader: true;
+}
+
+export const OF_LEADER: StateArgument = { ofLeader: true };
+
+/** Methods that change something: one whose answer was lost is not asked again by itself. */
+export const CHANGING: ReadonlySet<string> = new Set([
+  'commit',
+  'record',
+  'token',
+  'endToken',
+  'expel',
+]);
+
+/** What to do after that. */
+export const PERHAPS_DONE =
+  'it may have been done: look (`purser history`) before you run it again';
+
 /** `copies`: where the tasks of a job are, for those who follow them. */
 export interface CopiesArgument {
   /** `<namespace>/<job>`. */

@@ -2,7 +2,7 @@
 // In: a reconciler that follows it, and names. Out: a commit of `nodes/<node>.yaml` for those that
 // Git does not list, made by the reconciler, which may push. Not here: work trees (repository.ts).
 
-import type { StateAnswer } from '../../schema/control.ts';
+import { OF_LEADER, type StateAnswer } from '../../schema/control.ts';
 import type { FileEdit } from '../../schema/desired.ts';
 import type { Control } from '../client.ts';
 import type { Common, Io } from '../command.ts';
@@ -39,7 +39,7 @@ const firstView = async (
 ): Promise<NonNullable<StateAnswer['view']>> => {
   let failure: string | null = null;
   const waiting = patience(READ_WAIT_MS, signal);
-  for await (const state of control.watch<StateAnswer>('state', waiting)) {
+  for await (const state of control.watch<StateAnswer>('state', waiting, OF_LEADER)) {
     if (state.view !== null) return state.view;
     failure = state.failure ?? failure;
     if (state.failure !== null) break;

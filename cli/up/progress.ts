@@ -4,7 +4,7 @@
 
 import { pc } from '../colours.ts';
 import { failureWords } from '../../schema/copy-words.ts';
-import type { StateAnswer } from '../../schema/control.ts';
+import { OF_LEADER, type StateAnswer } from '../../schema/control.ts';
 import type { Control } from '../client.ts';
 import type { Io } from '../command.ts';
 import { blockedWords, many } from '../../reconciler/render/words.ts';
@@ -79,7 +79,7 @@ export const follow = async (
   let most = -1;
   let last: StateAnswer | null = null;
   try {
-    for await (const state of control.watch<StateAnswer>('state', signal)) {
+    for await (const state of control.watch<StateAnswer>('state', signal, OF_LEADER)) {
       const lines = linesOf(state, io).map((line) => cut(line, io.columns));
       if (io.tty) redraw(io, drawn.length, lines);
       else for (const line of lines.filter((text) => !drawn.includes(text))) io.out(line);
@@ -105,7 +105,7 @@ export const followLate = async (
   { signal }: Io,
   late: { readonly told: Set<string>; readonly tell: (state: StateAnswer, job: string) => void },
 ): Promise<StateAnswer | null> => {
-  for await (const state of control.watch<StateAnswer>('state', signal)) {
+  for await (const state of control.watch<StateAnswer>('state', signal, OF_LEADER)) {
     if (state.view === null) continue;
     for (const health of healthOf(state)) {
       if (late.told.has(health.job) || !isHealthy(health)) continue;

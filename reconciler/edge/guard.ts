@@ -1,5 +1,5 @@
-// What a caller from another machine may ask of the control service: by the role of its token.
-// In: the service as the Unix socket has it. Out: the same, for those who show a token. Not here:
+// What a caller from another machine may ask of the control service: by the role of its token; all
+// of it where the caller is another reconciler of the cluster (forward.ts). In: the service as the Unix socket has it. Out: the same, for those who show a token. Not here:
 // the socket itself, which its owner alone can open.
 
 import type { CallContext } from 'nice-grpc';
@@ -45,10 +45,12 @@ export const guardControl = (
   options: GuardOptions,
 ): ControlServiceImplementation => {
   const turns = createTurns();
+  /** A standby that hands on what it let in itself; it has the authority's key, as we do. */
+  const isPeer = ({ metadata }: CallContext) => isReconciler(metadata, options.cluster);
   return {
     call: async (request, context) => {
+      if (isPeer(context)) return control.call(request, context);
       if (request.method === PEERS) {
-        if (isReconciler(context.metadata, options.cluster)) return control.call(request, context);
         throw new ServerError(
           Status.PERMISSION_DENIED,
           'only reconcilers of this cluster may ask it',
@@ -58,6 +60,10 @@ export const guardControl = (
       return turns.take(tokenIdOf(context), () => control.call(request, context));
     },
     watch: async function* watch(request, context) {
+      if (isPeer(context)) {
+        yield* control.watch(request, context);
+        return;
+      }
       const asked = { least: roleOf(request.method), what: request.method };
       allow(options, context, asked);
       for await (const answer of control.watch(request, context)) {
@@ -67,6 +73,10 @@ export const guardControl = (
       }
     },
     attach: async function* attach(requests, context) {
+      if (isPeer(context)) {
+        yield* control.attach(requests, context);
+        return;
+      }
       const iterator = requests[Symbol.asyncIterator]();
       const first = await iterator.next();
       if (first.done === true) return;

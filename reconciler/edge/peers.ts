@@ -6,16 +6,10 @@
 // (authority/membership.ts).
 
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createSecureContext } from 'node:tls';
-import { ChannelCredentials } from '@grpc/grpc-js';
-import { createChannel, createClient } from 'nice-grpc';
-import { ControlServiceDefinition } from '../../schema/generated/purser/control/v1/control.ts';
-import { RECONCILER_HOST } from '../../schema/identity.ts';
-import { MESSAGE_BYTES } from '../../schema/wire.ts';
 import type { LeadPort, LogPort, Member } from '../ports.ts';
-import type { Authority } from './authority/authority.ts';
 import type { MemberList, Membership } from './authority/membership.ts';
 import type { Handler } from './control.ts';
+import { dialPeer, type PeerAuthority } from './peer-channel.ts';
 
 /** The method of the control service that only reconcilers may call. */
 export const PEERS = 'peers';
@@ -49,7 +43,7 @@ export interface Peers {
 export interface PeersOptions {
   readonly me: Member;
   readonly lead: Pick<LeadPort, 'term' | 'leader' | 'watch'>;
-  readonly authority: Pick<Authority, 'certificate' | 'peer'>;
+  readonly authority: PeerAuthority;
   readonly membership: Pick<Membership, 'list' | 'adopt' | 'watch'>;
   readonly now: () => number;
   readonly log: LogPort;
@@ -87,9 +81,10 @@ export const createPeers = (options: PeersOptions): Peers => {
     await untilNews(options, version);
     return { list: membership.list(), places: places() } satisfies PeersAnswer;
   };
+  /** Ours first. */
   const places = (): readonly string[] => {
-    const all = [me.address, ...[...heard.values()].map(({ member }) => member.address), ...told];
-    return [...new Set(all)].slice(0, PEERS_MAX);
+    const asked = [...heard.values()].map(({ member }) => member.address);
+    return [...new Set([me.address, ...asked, ...told])].slice(0, PEERS_MAX);
   };
 
   return {
@@ -99,21 +94,23 @@ export const createPeers = (options: PeersOptions): Peers => {
     places: () => places().filter((address) => address !== me.address),
     run: async (signal) => {
       let said = '';
-      while (!signal.aborted) {
-        const leader = lead.term() === null ? lead.leader() : null;
+      const follow = async (leader: Member): Promise<boolean> => {
         try {
-          if (leader !== null) {
-            told = await followLeader(options, leader, signal);
-            said = '';
-            continue;
-          }
+          told = await followLeader(options, leader, signal);
+          said = '';
+          return true;
         } catch (error) {
           const words = String(error);
           if (words !== said && !signal.aborted) {
-            options.log.warn({ leader: leader?.name, error: words }, 'the leader was not reached');
+            options.log.warn({ leader: leader.name, error: words }, 'the leader was not reached');
           }
           said = words;
+          return false;
         }
+      };
+      while (!signal.aborted) {
+        const leader = lead.term() === null ? lead.leader() : null;
+        if (leader !== null && (await follow(leader))) continue;
         await sleep(AGAIN_MS, undefined, { signal }).catch(() => undefined);
       }
     },
@@ -144,13 +141,7 @@ const followLeader = async (
   leader: Member,
   signal: AbortSignal,
 ): Promise<readonly string[]> => {
-  const channel = createChannel(leader.address, await credentialsOf(authority), {
-    'grpc.ssl_target_name_override': RECONCILER_HOST,
-    'grpc.enable_retries': 0,
-    'grpc.max_receive_message_length': MESSAGE_BYTES,
-    'grpc.max_send_message_length': MESSAGE_BYTES,
-  });
-  const client = createClient(ControlServiceDefinition, channel);
+  const { client, close } = await dialPeer(leader.address, authority);
   const over = new AbortController();
   const timer = setTimeout(() => over.abort(), CALL_LIMIT_MS);
   const ask = async (list: MemberList | null): Promise<PeersAnswer> => {
@@ -168,15 +159,6 @@ const followLeader = async (
     return answer.places;
   } finally {
     clearTimeout(timer);
-    channel.close();
+    close();
   }
-};
-
-const credentialsOf = async ({
-  certificate: ca,
-  peer,
-}: PeersOptions['authority']): Promise<ChannelCredentials> => {
-  const { certificate, key } = await peer();
-  const context = { ca, cert: certificate, key, minVersion: 'TLSv1.3' } as const;
-  return ChannelCredentials.createFromSecureContext(createSecureContext(context));
 };

@@ -23,8 +23,8 @@ export interface Etcd {
 }
 
 export interface EtcdExtra {
-  /** More words for each member. */
-  readonly flags?: readonly string[];
+  /** More words for each member, which all answer at these addresses. */
+  readonly flags?: (hosts: readonly string[]) => readonly string[];
   readonly scheme?: 'http' | 'https';
   /** One for each member, which also answers on that host's own loopback, as LOCAL_ETCD. */
   readonly hosts?: readonly { readonly netns: string; readonly address: string }[];
@@ -52,6 +52,7 @@ export const startEtcd = async (count = 3, extra: EtcdExtra = {}): Promise<Etcd>
     host: extra.hosts?.[at]?.address ?? `${net}.${at + 1}`,
   }));
   const cluster = members.map(({ name, host }) => `${name}=http://${host}:2380`).join(',');
+  const flags = extra.flags?.(members.map(({ host }) => host)) ?? [];
   const running = new Map<number, ChildProcess>();
   let said = '';
   const start = (at: number) => {
@@ -66,13 +67,15 @@ export const startEtcd = async (count = 3, extra: EtcdExtra = {}): Promise<Etcd>
       ['--initial-advertise-peer-urls', `http://${host}:2380`],
       ['--listen-client-urls', client + local],
       ['--advertise-client-urls', client],
+      // How it is asked whether it is there, however others have to show who they are.
+      ['--listen-metrics-urls', `http://${host}:2381`],
       ['--initial-cluster', cluster],
       ['--initial-cluster-token', net],
       ['--logger', 'zap'],
       ['--log-outputs', 'stderr'],
     ].flat();
     const inside = netns === null ? [] : ['nsenter', `--net=/run/netns/${netns}`];
-    const [command = '', ...args] = [...inside, 'etcd', ...words, ...(extra.flags ?? [])];
+    const [command = '', ...args] = [...inside, 'etcd', ...words, ...flags];
     const child = spawn(command, args, {
       stdio: ['ignore', 'ignore', 'pipe'],
     });
@@ -91,7 +94,7 @@ export const startEtcd = async (count = 3, extra: EtcdExtra = {}): Promise<Etcd>
   };
   const isReady = async (): Promise<boolean> => {
     for (const { host } of members) {
-      const answer = await fetch(`http://${host}:2379/health`).catch(() => null);
+      const answer = await fetch(`http://${host}:2381/health`).catch(() => null);
       if (answer?.ok === true) return true;
     }
     return false;
@@ -104,7 +107,7 @@ export const startEtcd = async (count = 3, extra: EtcdExtra = {}): Promise<Etcd>
     }
   };
   for (const at of members.keys()) start(at);
-  if (scheme === 'http') await ready();
+  await ready();
   return {
     hosts: members.map(({ host }) => `${host}:2379`),
     kill,

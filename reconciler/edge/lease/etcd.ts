@@ -25,6 +25,7 @@ import {
 } from '../../../schema/generated/etcd/v3/etcd.ts';
 import type { EtcdConfig } from '../../config.ts';
 import type { EdgeFailure, Holder, LeasePort, Member } from '../../ports.ts';
+import { etcdWords } from './words.ts';
 
 export interface EtcdLeaseOptions {
   readonly etcd: EtcdConfig;
@@ -86,7 +87,9 @@ export const createEtcdLease = ({ etcd, key, leaseMs }: EtcdLeaseOptions): Lease
     },
     keep: async () => {
       const id = ours;
-      if (id === null) return false;
+      // Of a key that was deleted, or that we may not read any more, the lease would live on, and
+      // keep nobody out: etcd asks nobody who keeps one who they are.
+      if (id === null || (await holder())?.mine !== true) return false;
       return call(async ({ lease, ...how }) => {
         for await (const { TTL } of lease.leaseKeepAlive(once({ ID: id }), how)) return TTL > 0n;
         throw new Error('etcd ended the call without an answer');
@@ -156,7 +159,7 @@ const createCaller = (etcd: EtcdConfig, callMs: number) => {
     const signal = AbortSignal.timeout(callMs);
     const { user } = etcd;
     if (user !== null && token === null) {
-      const password = readFileSync(user.passwordFile, 'utf8').trim();
+      const password = read(user.passwordFile).toString('utf8').trim();
       ({ token } = await clients.auth.authenticate({ name: user.name, password }, { signal }));
     }
     const metadata = token === null ? Metadata() : Metadata({ token });
@@ -166,20 +169,27 @@ const createCaller = (etcd: EtcdConfig, callMs: number) => {
   return {
     /** Throws EdgeFailure when no member has an answer. */
     call: async <Answer>(asked: (clients: Clients) => Promise<Answer>): Promise<Answer> => {
-      const said: string[] = [];
+      const said = new Map<string, Set<string>>();
+      let isRenewed = false;
       // Once more than there are members: a token that has ended is asked for anew.
       for (let turn = 0; turn <= etcd.hosts.length; turn += 1) {
         const host = etcd.hosts[at % etcd.hosts.length] ?? '';
         try {
           return await ask(host, asked);
         } catch (error) {
-          said.push(`${host}: ${wordsOf(error, callMs)}`);
           drop(host);
-          if (token !== null && isUnauthenticated(error)) token = null;
-          else at += 1;
+          if (token !== null && !isRenewed && isOfOldToken(error)) {
+            token = null;
+            isRenewed = true;
+            continue;
+          }
+          const words = etcdWords(etcd, wordsOf(error, callMs));
+          said.set(words, (said.get(words) ?? new Set()).add(host));
+          at += 1;
         }
       }
-      throw failure(`etcd does not answer (${[...new Set(said)].join('; ')})`);
+      const all = [...said].map(([words, hosts]) => `${[...hosts].join(', ')}: ${words}`);
+      throw failure(`etcd cannot be asked (${all.join('; ')})`);
     },
     close: () => {
       for (const host of open.keys()) drop(host);
@@ -197,24 +207,40 @@ const clientsOf = (channel: Channel) => ({
 const credentialsOf = ({ tls }: EtcdConfig): ChannelCredentials => {
   if (tls === null) return ChannelCredentials.createInsecure();
   const { ca, certificate, key } = tls;
+  const authority = read(ca);
+  // One without any would be taken for an authority that signed nothing.
+  if (!authority.includes('BEGIN CERTIFICATE')) {
+    throw new Error(`${ca} holds no certificate (PEM): see --etcd-ca`);
+  }
   return ChannelCredentials.createFromSecureContext(
     createSecureContext({
-      ca: readFileSync(ca),
+      ca: authority,
       minVersion: 'TLSv1.2',
-      ...(certificate === null ? {} : { cert: readFileSync(certificate) }),
-      ...(key === null ? {} : { key: readFileSync(key) }),
+      ...(certificate === null ? {} : { cert: read(certificate) }),
+      ...(key === null ? {} : { key: read(key) }),
     }),
   );
 };
 
-const isUnauthenticated = (error: unknown): boolean =>
+const read = (file: string): Buffer => {
+  try {
+    return readFileSync(file);
+  } catch (error) {
+    const code = error instanceof Error && 'code' in error ? String(error.code) : String(error);
+    throw new Error(`${file} cannot be read (${code})`, { cause: error });
+  }
+};
+
+/** It has ended, or users were changed since it was given. */
+const isOfOldToken = (error: unknown): boolean =>
   error instanceof ClientError &&
-  (error.code === Status.UNAUTHENTICATED || error.details.includes('invalid auth token'));
+  (error.code === Status.UNAUTHENTICATED ||
+    /invalid auth token|revision of auth store is old/.test(error.details));
 
 const wordsOf = (error: unknown, callMs: number): string => {
   if (error instanceof ClientError) return error.details;
   if (error instanceof Error && error.name === 'AbortError') return `no answer in ${callMs} ms`;
-  return String(error);
+  return error instanceof Error ? error.message : String(error);
 };
 
 const failure = (message: string): EdgeFailure & Error =>
