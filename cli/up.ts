@@ -97,7 +97,7 @@ const runCluster = async (
   const { several } = listens;
   const count = nodeCount(text(options['nodes']), before);
   const names = namesOf(count, { before, several, repository: args[0] ?? null });
-  const { images, prepare, repository } = await repositoryOf(invocation, layout);
+  const { prepare, repository } = await repositoryOf(invocation, layout);
   const tokenFile = text(options['tokenFile']);
   const forge = text(options['forge']);
   const login = await loginOf(repository.url, { tokenFile, forge });
@@ -127,19 +127,17 @@ const runCluster = async (
       }
     };
     if (several === null) startRunners(alone(layout));
-    if (prepare !== null)
-      await images.importExampleImages(
-        prepare,
-        nodes.map(({ layout: n }) => n),
-        io,
-      );
+    const roots = nodes.map(({ layout: node }) => node);
+    if (prepare !== null) {
+      const { importExampleImages } = await import('./up/images.ts');
+      await importExampleImages(prepare, roots, io);
+    }
     const words = reconcilerWords(options);
     children.start(reconcilerSpec({ layout, repository, cluster, words }));
     const dial = () => patiently(() => answering(invocation.common.socket), io.signal);
     const control = await dial();
     if (several !== null) {
       const { joinOwn } = await import('./up/join-own.ts');
-      const roots = nodes.map(({ layout: node }) => node);
       startRunners(await joinOwn(control, { io, nodes: roots, listens }));
     } else if (repository.workTree === null) await addNodes(control, invocation, names);
     const ending = { repository, purser: join(packageDir(), 'purser') };
@@ -158,16 +156,15 @@ const runCluster = async (
 /** The one that is named, or the example, with its images where they are wanted. */
 const repositoryOf = async ({ args, options }: Invocation, layout: Layout) => {
   // What speaks to containerd is large, and only the example needs it here.
-  const images = await import('./up/images.ts');
+  const { prepareExample } = await import('./up/images.ts');
   const isExample = args[0] === undefined;
-  const prepare =
-    isExample || options['exampleImages'] === true ? await images.prepareExample() : null;
+  const prepare = isExample || options['exampleImages'] === true ? await prepareExample() : null;
   const branch = text(options['branch']);
   const repository =
     !isExample || prepare === null
       ? await openRepository(args[0] ?? '', branch)
       : await makeExample(EXAMPLE, layout.repository, { prepare: prepare.edit, branch });
-  return { images, prepare, repository };
+  return { prepare, repository };
 };
 
 interface Naming {

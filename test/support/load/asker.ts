@@ -25,22 +25,25 @@ const counts: { -readonly [K in keyof AskerCounts]: number } = {
   latestMs: 0,
 };
 
-/** As resolv.conf of a copy says it: `timeout:3 attempts:5`. */
-const TIMEOUT_MS = 3000;
-const ATTEMPTS = 5;
+/**
+ * As long as resolv.conf of a copy says it, `timeout:3 attempts:5`. Node's own resolver takes an answer
+ * that was fast before for a reason to wait less: it is asked again until that time is over.
+ */
+const LOOK_UP_MS = 5 * 3000;
 const resolver = (server: string): Resolver => {
-  const made = new Resolver({ timeout: TIMEOUT_MS, tries: 1 });
+  const made = new Resolver({ timeout: 3000, tries: 1 });
   made.setServers([server]);
   return made;
 };
 
 const patiently = async <Answer>(look: () => Promise<Answer>): Promise<Answer> => {
-  for (let attempt = 1; ; attempt += 1) {
+  const until = performance.now() + LOOK_UP_MS;
+  for (;;) {
     try {
       return await look();
     } catch (error) {
       const isSilent = error instanceof Error && 'code' in error && error.code === 'ETIMEOUT';
-      if (!isSilent || attempt === ATTEMPTS) throw error;
+      if (!isSilent || performance.now() > until) throw error;
     }
   }
 };
