@@ -8,17 +8,17 @@ import type { Ms, Resources } from '../schema/spec.ts';
 import { IMAGES_REMEMBERED, LANE_PLACES } from './config.ts';
 import type { Note, Work } from './decide/action.ts';
 import { allocationOf, containerKey, laneOf, workKey } from './decide/action.ts';
-import type {
-  AllocationMark,
-  CheckMark,
-  ContainerFacts,
-  Inventory,
-  Lane,
-  NodeFacts,
-  RetryMark,
-  TaskMark,
+import {
+  type AllocationMark,
+  type CheckMark,
+  type ContainerFacts,
+  type Inventory,
+  type Lane,
+  type NodeFacts,
+  type RetryMark,
+  type TaskMark,
+  userKey,
 } from './decide/inventory.ts';
-import { userKey } from './decide/inventory.ts';
 import type { CheckLog, FailureLog } from './decide/log-lines.ts';
 import { isFetched, isRetried } from './decide/fetch.ts';
 import { afterFailure, afterProbe, afterSuccess, concerns } from './decide/outcome.ts';
@@ -54,9 +54,8 @@ export interface RunnerState {
   readonly imagesUsed: Map<string, Ms>;
   volumes: Set<string> | null;
   usage: ReadonlyMap<string, Resources>;
-  /** Ends of logs of failed tasks, by allocation, where they may be told. */
+  /** Ends of logs, by allocation, where they may be told: of failed tasks, of those not healthy. */
   readonly logs: Map<string, FailureLog>;
-  /** Ends of logs of tasks that do not get healthy, by allocation, where they may be told. */
   readonly checkLogs: Map<string, CheckLog>;
   runtimeSilent: string | null;
   /** Why Consul does not know this node's copies; null: it does, or is not asked to. */
@@ -393,11 +392,8 @@ export const listed = (state: RunnerState, containers: readonly RuntimeContainer
   for (const container of containers) {
     if (fresh(container.id)) continue;
     const before = state.containers.get(container.id);
-    const outOfMemory = before?.pid === container.pid && before.outOfMemory;
-    state.containers.set(container.id, {
-      ...container,
-      outOfMemory: outOfMemory || (before?.outOfMemory ?? false),
-    });
+    const outOfMemory = before?.outOfMemory ?? false;
+    state.containers.set(container.id, { ...container, outOfMemory });
   }
   state.changed = true;
 };
