@@ -5,7 +5,8 @@ const POLL_LIMIT_MS = 60_000;
 
 // fast: pure code, one process, no isolation. contract and e2e: real containerd, Git and
 // registries, three files at a time, since they wait more than they work: with two of them two cores
-// were idle for more than half of the time.
+// were idle for more than half of the time. soak: whole hosts with clocks, cuts and load, which take
+// the machine for themselves, one file at a time, and are not part of `npm test`.
 const project = (name: string, include: string[], extra: object) => ({
   test: {
     name,
@@ -34,6 +35,12 @@ export default defineConfig({
       project('e2e', ['test/e2e/**/*.test.ts'], {
         pool: 'forks',
         maxWorkers: 3,
+        testTimeout: 300_000,
+        hookTimeout: 300_000,
+      }),
+      project('soak', ['test/soak/**/*.test.ts'], {
+        pool: 'forks',
+        maxWorkers: 1,
         testTimeout: 300_000,
         hookTimeout: 300_000,
       }),

@@ -1,6 +1,7 @@
-// What a caller from another machine may ask of the control service: by the role of its token; all
-// of it where the caller is another reconciler of the cluster (forward.ts). In: the service as the Unix socket has it. Out: the same, for those who show a token. Not here:
-// the socket itself, which its owner alone can open.
+// What a caller from another machine may ask of the control service: by the role of its token; all of
+// it where the caller is another reconciler of the cluster (forward.ts). In: the service as the Unix
+// socket has it. Out: the same, for those who show a token. Not here: the socket itself, which its
+// owner alone can open.
 
 import type { CallContext } from 'nice-grpc';
 import { ServerError, Status } from 'nice-grpc';

@@ -401,7 +401,7 @@ interface LostPower {
 }
 
 const losePower = (parts: Parts, { node, runner, loss }: LostPower): void => {
-  const { time, checker, nodes, clocks } = parts;
+  const { time, checker, nodes, clocks, links } = parts;
   const machine = nodes.get(node)?.machine;
   const disk = nodes.get(node)?.disk;
   if (machine === undefined || disk === undefined || !machine.powered()) return;
@@ -412,6 +412,7 @@ const losePower = (parts: Parts, { node, runner, loss }: LostPower): void => {
   disk.ports.clear();
   if (loss.wipe) {
     machine.wipe();
+    links.renew(node);
     Object.assign(disk, { orders: null, marks: null });
     disk.volumes.clear();
     disk.prepared.clear();

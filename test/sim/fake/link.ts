@@ -149,6 +149,11 @@ export interface Links {
   readonly cut: (node: string) => void;
   /** A set of orders that the runner has had already comes again. */
   readonly replay: (node: string) => void;
+  /**
+   * The node's disk is a new one: no stream of it brings again what went over those of the disk
+   * before, whose sessions and keys are gone.
+   */
+  readonly renew: (node: string) => void;
   /** When two reconcilers without a lease last lived at once; now, while they do. */
   readonly sharedAt: () => Ms;
   /** What the node knows of services; null: its reconciler may not tell it now. */
@@ -308,6 +313,7 @@ export const createLinks = (
         wakeAll(runner.wakes);
       })();
     },
+    renew: (node) => void net.delivered.delete(node),
     sharedAt: () => (isShared() ? time.now() : sharedAt),
     catalogue: (node) => (net.untold.has(node) ? null : knownOf(net, node).catalogue),
   };
