@@ -12,8 +12,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { runSeed } from './run.ts';
 
-/** Seeds in one run, two minutes on two cores; more: npm run sim -- --seeds 2000. */
-const SEEDS = 250;
+/** Seeds in one run, a minute and a half on two cores; more: npm run sim -- --seeds 2000. */
+const SEEDS = 150;
 
 /** Four times what it takes on two idle cores. */
 const SEEDS_TIMEOUT_MS = 720_000;
