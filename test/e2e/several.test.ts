@@ -3,7 +3,6 @@
 
 import { execFileSync } from 'node:child_process';
 import path from 'node:path';
-import { readFileSync } from 'node:fs';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import type { ReadyState } from '../../cli/state.ts';
 import { appJob } from '../support/app.ts';
@@ -44,9 +43,7 @@ beforeAll(async () => {
     'both standbys are heard from',
     ({ state }) => state.leader?.standbys.length === 2,
   );
-  await trio.until('the runners know of all three', async () =>
-    cluster.nodes.every(({ root }) => placesOf(root).length === 3),
-  );
+  await trio.known();
 });
 afterAll(async () => {
   await trio?.close();
@@ -54,12 +51,6 @@ afterAll(async () => {
   await git?.close();
   await etcd?.close();
 });
-
-/** What a runner was told of where reconcilers are. */
-const placesOf = (root: string): readonly string[] => {
-  const text = readFileSync(path.join(root, 'reconcilers.json'), 'utf8');
-  return (JSON.parse(text) as { readonly reconcilers: readonly string[] }).reconcilers;
-};
 
 /** Whoever leads has the nodes, and what runs is what ran. */
 const isWhole = ({ state }: Said): boolean =>

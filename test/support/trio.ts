@@ -4,6 +4,7 @@
 // to wait for that. Not here: what is deployed.
 
 import { execFile } from 'node:child_process';
+import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { promisify } from 'node:util';
@@ -31,6 +32,8 @@ export interface Trio {
   /** Until this holds of one that leads; which one, and what it says. */
   readonly untilLed: (what: string, holds: (said: Said) => boolean) => Promise<Said>;
   readonly until: (what: string, holds: () => Promise<boolean>) => Promise<void>;
+  /** Until the runners were told where all three are: they are with the answer to a report. */
+  readonly known: () => Promise<void>;
   readonly status: (member: Member, ...args: readonly string[]) => Promise<string>;
   readonly close: () => Promise<void>;
 }
@@ -99,11 +102,23 @@ export const startTrio = async (options: TrioOptions): Promise<Trio> => {
       if (found === undefined) throw new Error(what);
       return found;
     },
+    known: () =>
+      until('the runners know of all three', async () =>
+        cluster.nodes.every(({ root: own }) => placesOf(own).length === members.length),
+      ),
     status: (member, ...args) => purser(member.root, 'status', ...args),
     close: async () => {
       for (const { program: one } of others) await one.end('SIGTERM');
     },
   };
+};
+
+/** What a runner was told of where reconcilers are. */
+const placesOf = (nodeRoot: string): readonly string[] => {
+  const file = join(nodeRoot, 'reconcilers.json');
+  if (!existsSync(file)) return [];
+  return (JSON.parse(readFileSync(file, 'utf8')) as { readonly reconcilers: readonly string[] })
+    .reconcilers;
 };
 
 const hostAt = ({ cluster, hosts }: TrioOptions, at: number): TestHost | null =>
