@@ -121,24 +121,23 @@ const runCluster = async (
     );
     if (share.note !== null) io.out(share.note);
     const { flags } = share;
-    const startRunners = (links: readonly string[]) => {
+    const roots = nodes.map(({ layout: node }) => node);
+    const startRunners = async (links: readonly string[]) => {
       for (const node of nodes) {
         children.start(runnerSpec({ node, cluster, registries, flags, links }));
       }
-    };
-    if (several === null) startRunners(alone(layout));
-    const roots = nodes.map(({ layout: node }) => node);
-    if (prepare !== null) {
+      if (prepare === null) return;
       const { importExampleImages } = await import('./up/images.ts');
       await importExampleImages(prepare, roots, io);
-    }
+    };
+    if (several === null) await startRunners(alone(layout));
     const words = reconcilerWords(options);
     children.start(reconcilerSpec({ layout, repository, cluster, words }));
     const dial = () => patiently(() => answering(invocation.common.socket), io.signal);
     const control = await dial();
     if (several !== null) {
       const { joinOwn } = await import('./up/join-own.ts');
-      startRunners(await joinOwn(control, { io, nodes: roots, listens }));
+      await startRunners(await joinOwn(control, { io, nodes: roots, listens }));
     } else if (repository.workTree === null) await addNodes(control, invocation, names);
     const ending = { repository, purser: join(packageDir(), 'purser') };
     const state = await comeUp(invocation, { control, dial }, ending);
