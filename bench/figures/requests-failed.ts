@@ -6,6 +6,7 @@
 
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { StateAnswer } from '../../schema/control.ts';
+import { after, type Commit, FIRST, type Wish } from '../../test/support/load/changes.ts';
 import { numbersFrom } from '../../test/support/numbers.ts';
 import { copiesOf, settledAt, startCluster } from '../support/cluster.ts';
 import { type Figure, ms } from '../support/figure.ts';
@@ -31,24 +32,23 @@ export const requestsFailed: Figure = {
   run: async ({ count, seed, say }) => {
     const image = await benchImage();
     const jobOf = jobText(`${REPOSITORY}:1@${image.digest}`);
-    const first = world();
     const cluster = await startCluster({
       images: { [REPOSITORY]: image },
-      files: filesOf(first, jobOf),
+      files: filesOf(FIRST, jobOf),
       nodes: NODES,
     });
     const client = await startClient(cluster, GOOD_FOR_MS);
     try {
       const { repository } = cluster;
-      await cluster.until(reached(repository.newest(), first), LIMIT_MS);
+      await cluster.until(reached(repository.newest(), FIRST), LIMIT_MS);
       await client.knows(COPIES * JOBS.length);
       const wanted = count ?? CHANGES;
-      const made: Record<Change['kind'], number> = { update: 0, revert: 0, drain: 0, undrain: 0 };
+      const made: Record<Commit['kind'], number> = { update: 0, revert: 0, drain: 0, undrain: 0 };
       const random = numbersFrom(seed);
-      let now = first;
+      let now = FIRST;
       for (let done = 0; done < wanted;) {
         const change = drawChange(now, random);
-        now = changed(now, change);
+        now = after(now, change);
         repository.move(repository.prepare(filesOf(now, jobOf)));
         const began = performance.now();
         await cluster.until(reached(repository.newest(), now), LIMIT_MS);
@@ -68,7 +68,7 @@ export const requestsFailed: Figure = {
   },
 };
 
-const rowOf = (made: Readonly<Record<Change['kind'], number>>, client: Client) => {
+const rowOf = (made: Readonly<Record<Commit['kind'], number>>, client: Client) => {
   const { asked, failed, slowestMs, latestMs, withoutMs, reads, unread, longestReadMs } =
     client.counts();
   for (const line of client.failures()) console.error(`  failed: ${line}`);
@@ -97,21 +97,7 @@ const jobText =
     'update: { max_parallel: 1, min_healthy_time: 0s }\n' +
     'resources: { cpu: 10m, memory: 16MiB }\n';
 
-/** What the repository says now; `before` is what a revert goes back to. */
-interface World {
-  readonly version: string;
-  readonly before: string | null;
-  readonly updates: number;
-  readonly drained: string | null;
-}
-
-const world = (): World => ({ version: 'first', before: null, updates: 0, drained: null });
-
-type Change =
-  | { readonly kind: 'update' | 'revert' | 'undrain' }
-  | { readonly kind: 'drain'; readonly node: string };
-
-const drawChange = (now: World, random: () => number): Change => {
+const drawChange = (now: Wish, random: () => number): Commit => {
   if (random() < 1 / DRAIN_ONE_IN) {
     const node = `n${1 + Math.floor(random() * NODES)}`;
     return now.drained === null ? { kind: 'drain', node } : { kind: 'undrain' };
@@ -119,22 +105,7 @@ const drawChange = (now: World, random: () => number): Change => {
   return now.before === null ? { kind: 'update' } : { kind: 'revert' };
 };
 
-const changed = (now: World, change: Change): World => {
-  switch (change.kind) {
-    case 'update': {
-      const updates = now.updates + 1;
-      return { ...now, version: `update ${updates}`, before: now.version, updates };
-    }
-    case 'revert':
-      return { ...now, version: now.before ?? now.version, before: null };
-    case 'drain':
-      return { ...now, drained: change.node };
-    case 'undrain':
-      return { ...now, drained: null };
-  }
-};
-
-const filesOf = ({ version, drained }: World, jobOf: (version: string) => string) => ({
+const filesOf = ({ version, drained }: Wish, jobOf: (version: string) => string) => ({
   ...Object.fromEntries(JOBS.map((job) => [`jobs/default/${job}.yaml`, jobOf(version)])),
   ...Object.fromEntries(
     Array.from({ length: NODES }, (_, at) => {
@@ -146,7 +117,7 @@ const filesOf = ({ version, drained }: World, jobOf: (version: string) => string
 
 /** HEAD is acted on, nothing is left to do, all copies are healthy and none on a drained node. */
 const reached =
-  (commit: string, { drained }: World) =>
+  (commit: string, { drained }: Wish) =>
   (state: StateAnswer): boolean =>
     state.view?.desired.commit.oid === commit &&
     state.view.plan.steps.length === 0 &&

@@ -31,7 +31,7 @@ export interface Services {
 
 export interface CatalogueMemo {
   /** What `jobs` and `declared` were made of. */
-  desired: DesiredState['jobs'];
+  declaring: DesiredState['jobs'];
   /** What `external` was made of. */
   namespaces: DesiredState['namespaces'];
   /** Ids of the jobs that are known; the same set as long as they are the same. */
@@ -52,7 +52,7 @@ export interface CatalogueMemo {
 }
 
 export const createCatalogueMemo = (): CatalogueMemo => ({
-  desired: [],
+  declaring: [],
   namespaces: [],
   jobs: new Set(),
   declared: new Map(),

@@ -10,6 +10,7 @@ import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
 import { compareText } from '../../schema/ids.ts';
 import type { LiveNode, LiveState } from '../../schema/live.ts';
 import { differingIn } from '../../schema/replaced.ts';
+import { silenceOf } from '../../schema/silence.ts';
 import {
   byInstance,
   byServiceName,
@@ -85,7 +86,7 @@ const entriesOn = (
   memo: CatalogueMemo,
 ): readonly Entry[] => {
   const allocations = unaged(node);
-  const isLost = Math.min(node.silentForMs, live.upForMs) >= desired.cluster.lostAfterMs;
+  const isLost = silenceOf(node, live) >= desired.cluster.lostAfterMs;
   const known = memo.nodes.get(node.name);
   const isSame =
     known !== undefined &&
@@ -146,8 +147,8 @@ const note = (
 /** Services of jobs in Git. Only jobs that came, went or changed are looked at. */
 const declare = ({ jobs }: Wanted, memo: CatalogueMemo): ReadonlySet<string> => {
   const touched = new Set<string>();
-  const { old, news } = differingIn(memo.desired, jobs);
-  memo.desired = jobs;
+  const { old, news } = differingIn(memo.declaring, jobs);
+  memo.declaring = jobs;
   const count = (job: DesiredJob, by: 1 | -1): void => {
     const { namespace } = job.spec;
     for (const { name } of job.spec.groups.flatMap(({ services = [] }) => services)) {

@@ -10,6 +10,7 @@ import { listsOf } from '../../schema/lists.ts';
 import { fits } from '../../schema/fits.ts';
 import type { LiveAllocation, LiveState } from '../../schema/live.ts';
 import type { Plan, Step, Violation } from '../../schema/plan.ts';
+import { silenceOf } from '../../schema/silence.ts';
 import type { Ms, Parallel, Resources } from '../../schema/spec.ts';
 
 /** Only steps can break a rule, so only nodes and jobs with steps are looked at. */
@@ -66,8 +67,7 @@ type Copies = ReadonlyMap<string, readonly LiveAllocation[]>;
  * its stream and reports nothing.
  */
 const reachableCopies = (ids: ReadonlySet<string>, live: LiveState, lostAfterMs: Ms): Copies => {
-  const isLost = (silentForMs: Ms): boolean => Math.min(silentForMs, live.upForMs) >= lostAfterMs;
-  const nodes = live.nodes.filter((node) => node.connected && !isLost(node.silentForMs));
+  const nodes = live.nodes.filter((node) => node.connected && silenceOf(node, live) < lostAfterMs);
   return copiesOf({ ...live, nodes }, ids);
 };
 

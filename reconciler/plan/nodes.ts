@@ -6,6 +6,7 @@ import type { DesiredState, ExpectedNode } from '../../schema/desired.ts';
 import { byName, compareText } from '../../schema/ids.ts';
 import type { LiveNode, LiveState } from '../../schema/live.ts';
 import type { Blocked } from '../../schema/plan.ts';
+import { silenceOf } from '../../schema/silence.ts';
 import { same } from './body.ts';
 import type { Deadlines } from './deadlines.ts';
 import { unfetchedOn, type Unfetched } from './images.ts';
@@ -62,7 +63,7 @@ export const viewNodes = (
   { live, deadlines, before }: NodesInput,
 ): NodeViews => {
   const standingOf = (node: LiveNode | null, ahead: boolean): NodeView['standing'] => {
-    const silentForMs = Math.min(node?.silentForMs ?? live.upForMs, live.upForMs);
+    const silentForMs = silenceOf(node, live);
     if (deadlines.reached(silentForMs, desired.cluster.lostAfterMs)) return 'lost';
     return node?.connected === true && !ahead ? 'ready' : 'unknown';
   };

@@ -11,8 +11,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { parseArgs } from 'node:util';
 
-import { build, type Plugin } from 'esbuild';
+import type { Plugin } from 'esbuild';
 
+import { bundleSim } from './bundle.ts';
 import type { FaultKind } from './faults.ts';
 
 export interface Mutant {
@@ -222,8 +223,8 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'copies on a lost node that is connected are counted',
     file: 'reconciler/plan/check.ts',
-    from: 'node.connected && !isLost(node.silentForMs)',
-    to: 'node.connected && !isLost(0)',
+    from: 'node.connected && silenceOf(node, live) < lostAfterMs',
+    to: 'node.connected',
     fault: 'late-by-minutes',
   },
   {
@@ -266,23 +267,6 @@ const breaking = (mutant: Mutant): Plugin => ({
   },
 });
 
-const bundled = async (mutant: Mutant, outfile: string): Promise<void> => {
-  await build({
-    entryPoints: [join(import.meta.dirname, 'main.ts')],
-    outfile,
-    bundle: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node20',
-    logLevel: 'error',
-    plugins: [breaking(mutant)],
-    // Some dependencies are CommonJS and call require.
-    banner: {
-      js: "import{createRequire}from'node:module';const require=createRequire(import.meta.url);",
-    },
-  });
-};
-
 /** What the run said. */
 const runOf = (args: readonly string[]): Promise<string> =>
   new Promise((resolve, reject) => {
@@ -295,7 +279,7 @@ const runOf = (args: readonly string[]): Promise<string> =>
 
 const tryOut = async (mutant: Mutant, folder: string, seeds: string): Promise<boolean> => {
   const outfile = join(folder, 'sim.mjs');
-  await bundled(mutant, outfile);
+  await bundleSim(outfile, [breaking(mutant)]);
   const which = ['--parted', ...(mutant.fault === undefined ? [] : ['--fault', mutant.fault])];
   const said = await runOf([
     outfile,

@@ -7,9 +7,9 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 
-import { build } from 'esbuild';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
+import { bundleSim } from './bundle.ts';
 import { runSeed } from './run.ts';
 
 /** Seeds in one run, a minute and a half on two cores; more: npm run sim -- --seeds 2000. */
@@ -102,25 +102,6 @@ const KEPT: readonly (readonly [number, string])[] = [
 const run = promisify(execFile);
 let folder = '';
 
-/** One file, made once: two processes that translate every module would cost twenty seeds. */
-const bundled = async (): Promise<string> => {
-  const outfile = join(folder, 'sim.mjs');
-  await build({
-    entryPoints: [join(import.meta.dirname, 'main.ts')],
-    outfile,
-    bundle: true,
-    format: 'esm',
-    platform: 'node',
-    target: 'node20',
-    logLevel: 'warning',
-    // Some dependencies are CommonJS and call require.
-    banner: {
-      js: "import{createRequire}from'node:module';const require=createRequire(import.meta.url);",
-    },
-  });
-  return outfile;
-};
-
 beforeAll(async () => {
   folder = await mkdtemp(join(tmpdir(), 'purser-sim-'));
 });
@@ -142,7 +123,7 @@ describe('simulation', () => {
   it(
     `holds every rule over ${SEEDS} seeds`,
     async () => {
-      const args = [await bundled(), '--seeds', String(SEEDS)];
+      const args = [await bundleSim(join(folder, 'sim.mjs')), '--seeds', String(SEEDS)];
       const { stdout } = await run(process.execPath, args).catch(
         (failed: { stdout: string }) => failed,
       );
