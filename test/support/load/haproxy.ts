@@ -112,7 +112,7 @@ while sleep 0.1; do
     looks=$((looks - 1))
     [ $looks = 0 ] && looks=50 && reload "$@"
   done
-  sleep 0.2
+  sleep 1
   echo reloaded
 done & follower=$!
 cat > /dev/null
