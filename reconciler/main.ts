@@ -92,7 +92,7 @@ export const startReconciler = async (config: ReconcilerConfig): Promise<Reconci
     signer: signingKey && allowedSignerLine(signingKey),
     forging: forging.running,
   };
-  const { link, tls, api, close } = await serveAll({ handling, doors, several, nodes, leads, log });
+  const { link, tls, api, close } = await serveAll({ handling, doors, several, nodes, log });
   const abort = new AbortController();
   const running = loop.run(abort.signal);
   await forging.turn();
@@ -128,12 +128,11 @@ interface Listeners {
   readonly doors: Doors | null;
   readonly several: Several | null;
   readonly nodes: Nodes;
-  readonly leads: () => boolean;
   readonly log: LogPort;
 }
 
 /** Runners and commands of this machine, and those of others where they may come in. */
-const serveAll = async ({ handling, doors, several, nodes, leads, log }: Listeners) => {
+const serveAll = async ({ handling, doors, several, nodes, log }: Listeners) => {
   const { config, loop } = handling;
   const handlers = { ...handlersOf(handling), ...(doors?.handlers ?? NO_DOORS) };
   const own = createControl({
@@ -146,7 +145,7 @@ const serveAll = async ({ handling, doors, several, nodes, leads, log }: Listene
   const socket = await listen(`unix:${config.controlSocket}`, ControlServiceDefinition, control);
   const list = (node: string) => listNode(handling, node);
   const tls = (await doors?.open({ control, nodes, list })) ?? null;
-  const api = await openApi(config, { handling, doors, leads, log });
+  const api = await openApi(config, { handling, doors, several, log });
   const close = () => Promise.all([link.stop(), socket.stop(), tls?.stop(), api.stop()]);
   return { link, tls, api, close };
 };

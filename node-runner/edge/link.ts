@@ -356,6 +356,7 @@ const receive = (receiving: Receiving, { frame }: SessionResponse): void => {
     }
     case 'redirect':
       state.leader = frame.value.leader;
+      options.places.learn(frame.value.reconcilers);
       return;
     case undefined:
   }

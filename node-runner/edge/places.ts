@@ -20,6 +20,11 @@ export interface Places {
    * that cannot be done.
    */
   readonly follow: (welcome: Welcome) => boolean;
+  /**
+   * Where more reconcilers are, as one that does not lead says: `host:port` each. Written down too;
+   * throws Error where that cannot be done.
+   */
+  readonly learn: (reconcilers: readonly string[]) => void;
 }
 
 interface Welcome {
@@ -30,6 +35,9 @@ interface Welcome {
 
 /** Three or five are usual, and some that are gone: these are tried last, and forgotten at last. */
 const PLACES = 8;
+
+const some = (places: readonly string[]): readonly string[] =>
+  [...new Set(places)].slice(0, PLACES);
 
 const NOBODY: Welcome = { term: 0, reconcilers: [] };
 
@@ -42,6 +50,11 @@ export const openPlaces = (given: readonly string[], file: string | null): Place
   const all = (): readonly string[] => {
     const told = isTls ? known.reconcilers.map((address) => `${TLS_SCHEME}${address}`) : [];
     return [...new Set([...given, ...told])];
+  };
+  const keep = (next: Welcome): void => {
+    if (JSON.stringify(next) === JSON.stringify(known)) return;
+    if (file !== null) writeFileAtomic.sync(file, `${JSON.stringify(next)}\n`);
+    known = next;
   };
   return {
     now: () => at,
@@ -57,13 +70,11 @@ export const openPlaces = (given: readonly string[], file: string | null): Place
     follow: ({ term, reconcilers }) => {
       if (term < known.term) return false;
       // Those that it does not name may only not have been heard of yet.
-      const places = [...new Set([...reconcilers, ...known.reconcilers])].slice(0, PLACES);
-      const next = { term, reconcilers: places };
-      if (JSON.stringify(next) === JSON.stringify(known)) return true;
-      if (file !== null) writeFileAtomic.sync(file, `${JSON.stringify(next)}\n`);
-      known = next;
+      keep({ term, reconcilers: some([...reconcilers, ...known.reconcilers]) });
       return true;
     },
+    learn: (reconcilers) =>
+      keep({ ...known, reconcilers: some([...known.reconcilers, ...reconcilers]) }),
   };
 };
 

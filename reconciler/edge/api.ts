@@ -16,6 +16,8 @@ import { type Answer, createUnread } from './door/unread.ts';
 export interface ApiOptions {
   /** null: the repository was not read yet. */
   readonly services: () => ServicesAnswer | null;
+  /** Why others are to be asked, in words; null: they are not. Who follows is let go then. */
+  readonly elsewhere: () => string | null;
   /** Calls back after every change; returns the way to stop. */
   readonly changes: (listener: () => void) => () => void;
   readonly log: LogPort;
@@ -65,6 +67,8 @@ export const createApi = (given: ApiOptions): Api => {
         response.setHeader('allow', 'GET');
         return fail(response, 405, 'only GET is answered');
       }
+      const elsewhere = options.elsewhere();
+      if (elsewhere !== null) return fail(response, 503, elsewhere);
       if ((request.headers.accept ?? '').includes('text/event-stream')) {
         const isAllowed = (): boolean => 'bearer' in allows(request.headers.authorization);
         return feed.follow(response, { bearer, isAllowed });
@@ -118,6 +122,7 @@ interface Follower {
   readonly bearer: string;
   readonly give: (text: string) => void;
   readonly beat: () => void;
+  readonly end: () => void;
 }
 
 interface Following {
@@ -133,6 +138,11 @@ const createFeed = (options: ApiOptions) => {
   let restUntil = 0;
   const make = (): void => {
     timer = null;
+    // What they were told is as old as this: they find somebody who knows.
+    if (options.elsewhere() !== null) {
+      for (const follower of followers) follower.end();
+      return;
+    }
     const began = performance.now();
     const text = textOf(options);
     const now = performance.now();
@@ -206,6 +216,7 @@ const createFollower = (
     beat: () => {
       if (!isOver() && !isFull) write(': alive\n\n');
     },
+    end: () => void response.end(),
   };
 };
 

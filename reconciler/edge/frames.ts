@@ -29,11 +29,18 @@ export const welcome = (session: Welcomed, lead: LeadPort | undefined): void => 
   session.outbox.push({ frame: { $case: 'welcome', value } });
 };
 
-/** Ends a session: this reconciler does not lead. */
+/**
+ * Ends a session: this reconciler does not lead. Whom it knows is told once more: a runner that
+ * never heard of the next leader would have nowhere to go.
+ */
 export const redirect = (outbox: Outbox<SessionResponse>, lead: LeadPort | undefined): void => {
   const leader = lead?.leader() ?? null;
   const message = leader === null ? 'nobody is known to lead' : `${leader.name} leads`;
-  const value = { leader: leader?.address ?? '', message };
+  const value = {
+    leader: leader?.address ?? '',
+    message,
+    reconcilers: [...(lead?.places() ?? [])],
+  };
   outbox.push({ frame: { $case: 'redirect', value } });
   outbox.close();
 };

@@ -30,6 +30,7 @@ beforeAll(async () => {
   good = await world.token({ kind: 'view' });
   const api = createApi({
     services: () => ({ cluster: `test${text}`, services: [], leftOut: 0 }),
+    elsewhere: () => null,
     changes: (listener) => {
       wake = listener;
       return () => {};

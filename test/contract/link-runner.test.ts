@@ -249,3 +249,14 @@ test.each([
   await running;
   await other.stop();
 });
+
+test('one that does not lead tells where others are, before the session ends', async () => {
+  const learned: string[] = [];
+  const places = openPlaces([listening.address], null);
+  link = linkTo({ ...places, learn: (reconcilers) => void learned.push(...reconcilers) });
+  const value = { leader: '', message: 'nobody leads', reconcilers: ['10.0.0.2:7420'] };
+  script = [{ says: [{ frame: { $case: 'redirect', value } }], stays: false }];
+  begin();
+  await until(async () => learned.length > 0);
+  expect(learned).toEqual(['10.0.0.2:7420']);
+});

@@ -189,12 +189,15 @@ describe('over the link', () => {
 
 describe('over HTTP', () => {
   let answer: ServicesAnswer | null;
+  let elsewhere: string | null;
   let wake: () => void;
   let api: Api;
   beforeEach(() => {
     answer = { cluster: CLUSTER, services: [], leftOut: 0 };
+    elsewhere = null;
     api = createApi({
       services: () => answer,
+      elsewhere: () => elsewhere,
       changes: (listener) => {
         wake = listener;
         return () => {};
@@ -281,6 +284,22 @@ describe('over HTTP', () => {
       });
       answer = null;
       expect(await ask()).toMatchObject({ status: 503, text: expect.stringContaining('not read') });
+    });
+
+    test('a standby says whom to ask, and lets go who followed it while it led', async () => {
+      const headers = EVENTS;
+      const before = following(
+        http.request({ socketPath, path: '/v1/services', headers, agent: false }),
+      );
+      await until(async () => before.got.length === 1);
+      elsewhere = 'ask r2';
+      const refused = { status: 503, text: '{"error":"ask r2"}\n' };
+      expect(await ask()).toMatchObject(refused);
+      expect(await ask({ headers })).toMatchObject(refused);
+      expect(before.isOver()).toBe(false);
+      wake();
+      await until(async () => before.isOver());
+      expect(before.got).toHaveLength(1);
     });
 
     test('who follows is told now, after each change, and nothing twice', async () => {

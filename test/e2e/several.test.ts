@@ -72,7 +72,7 @@ const leader = (): Promise<Said> => trio.untilLed('somebody leads', isWhole);
 
 test('a leader that is killed is followed by another, which deploys, and no container notices', async () => {
   const { member, state } = await leader();
-  expect(await trio.status(member)).toContain(`${member.name} leads`);
+  expect(await trio.purser(member, 'status')).toContain(`${member.name} leads`);
   await member.program.end('SIGKILL');
   const next = await deploys('killed');
   expect(next.member.name).not.toBe(member.name);
@@ -86,17 +86,33 @@ test('a leader that is killed is followed by another, which deploys, and no cont
   const now = await leader();
   const standby = trio.members.find(({ name }) => name !== now.member.name);
   if (standby === undefined) throw new Error('all of them lead');
-  const said = await trio.status(standby);
+  const said = await trio.purser(standby, 'status');
   expect(said).toMatch(/is a standby: r\d leads/);
   // The rest is what the leader says, by way of the standby.
   expect(said).toMatch(/shop\/web .* settled/);
+  expect(await trio.purser(standby, 'logs', 'killed')).toContain('serving 1');
+  expect(await trio.purser(standby, 'scale', 'killed=2')).toContain('killed');
+  await trio.untilLed(
+    'there is a second copy',
+    ({ state }) => Object.keys(pidsOf(state as ReadyState, 'shop/killed')).length === 2,
+  );
 });
 
-test('a leader that was suspended and wakes up does no harm', async () => {
+test('a leader that was suspended and wakes up does no harm, and what is watched goes on', async () => {
   const { member } = await leader();
+  const standby = trio.members.find(({ name }) => name !== member.name);
+  if (standby === undefined) throw new Error('all of them lead');
+  const watched = trio.follow(standby, 'status', '--watch');
+  await trio.until('a standby shows what the leader says', async () =>
+    watched.said().includes('shop/web'),
+  );
   member.program.signal('SIGSTOP');
   const next = await deploys('suspended');
   expect(next.member.name).not.toBe(member.name);
+  await trio.until('the same command shows what the next leader says', async () =>
+    watched.said().includes('shop/suspended'),
+  );
+  await watched.end();
   member.program.signal('SIGCONT');
   await trio.until('it says that it leads no more', async () =>
     (await trio.states()).some(
@@ -113,7 +129,7 @@ test('without one member of etcd all goes on; without all of them nobody leads, 
     const said = await trio.states();
     return said.length === 3 && said.every(({ state }) => state.leader?.leads === false);
   });
-  expect(await trio.status(member)).toContain('Nobody is known to lead');
+  expect(await trio.purser(member, 'status')).toContain('Nobody is known to lead');
   await expect(cluster.ctr('n1', 'tasks', 'list')).resolves.toContain('RUNNING');
   for (const at of [0, 1, 2]) etcd.start(at);
   await deploys('again');

@@ -129,7 +129,9 @@ test('a leader that is cut from etcd, and reaches every node, leads no more', as
   const clear = await parted(hostOf(before.member), others);
   try {
     await another('without-etcd', before);
-    expect(await trio.status(before.member)).toMatch(/Nobody is known to lead|cannot be looked at/);
+    expect(await trio.purser(before.member, 'status')).toMatch(
+      /Nobody is known to lead|cannot be looked at/,
+    );
   } finally {
     await clear();
   }
@@ -167,7 +169,7 @@ test('a leader that cannot reach Git heals with what it knows: a node that it ca
     expect(performance.now() - began).toBeGreaterThan(LOST_MS - REPORT_MS);
     // A fetch whose packets go nowhere is given up after a while.
     await trio.until('it says that Git is away', async () =>
-      (await trio.status(before.member)).includes('Git cannot be read'),
+      (await trio.purser(before.member, 'status')).includes('Git cannot be read'),
     );
     // The node reaches the others, which lead nothing: its singleton has ended by itself.
     const left = await runningTasks(cluster, [node.name]);

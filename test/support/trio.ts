@@ -3,7 +3,8 @@
 // In: a cluster of cluster.ts whose reconciler is the first of them. Out: the three, who leads, ways
 // to wait for that. Not here: what is deployed.
 
-import { execFile } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -34,8 +35,16 @@ export interface Trio {
   readonly until: (what: string, holds: () => Promise<boolean>) => Promise<void>;
   /** Until the runners were told where all three are: they are with the answer to a report. */
   readonly known: () => Promise<void>;
-  readonly status: (member: Member, ...args: readonly string[]) => Promise<string>;
+  /** A command, asked of this one. */
+  readonly purser: (member: Member, ...args: readonly string[]) => Promise<string>;
+  /** A command that goes on, asked of this one: what it has said by now, and its end. */
+  readonly follow: (member: Member, ...args: readonly string[]) => Following;
   readonly close: () => Promise<void>;
+}
+
+export interface Following {
+  readonly said: () => string;
+  readonly end: () => Promise<void>;
 }
 
 export interface Said {
@@ -106,7 +115,8 @@ export const startTrio = async (options: TrioOptions): Promise<Trio> => {
       until('the runners know of all three', async () =>
         cluster.nodes.every(({ root: own }) => placesOf(own).length === members.length),
       ),
-    status: (member, ...args) => purser(member.root, 'status', ...args),
+    purser: ({ root: own }, ...args) => purser(own, ...args),
+    follow,
     close: async () => {
       for (const { program: one } of others) await one.end('SIGTERM');
     },
@@ -153,6 +163,22 @@ const memberOf = (options: TrioOptions, at: number): Member => {
 
 const purser = async (root: string, ...args: readonly string[]): Promise<string> =>
   (await exec(process.execPath, [MAIN, ...args, '--root', root])).stdout;
+
+const follow = ({ root }: Member, ...args: readonly string[]): Following => {
+  const child = spawn(process.execPath, [MAIN, ...args, '--root', root]);
+  const ended = once(child, 'exit');
+  let said = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.on('data', (chunk: Buffer) => (said += chunk.toString('utf8')));
+  }
+  return {
+    said: () => said,
+    end: async () => {
+      child.kill('SIGINT');
+      await ended;
+    },
+  };
+};
 
 /** null: it does not answer. */
 const ask = async (member: Member): Promise<Said | null> => {

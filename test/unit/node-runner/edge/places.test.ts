@@ -46,6 +46,18 @@ test('one after the other is dialled, or the one that is named; a dead one is na
   expect(places.now()).toBe('tls:a:1');
 });
 
+test('one that does not lead tells of others: they are tried last, and outlive the runner', () => {
+  const places = openPlaces(['tls:a:1'], file);
+  places.follow({ term: 7, reconcilers: ['a:1', 'b:1'] });
+  places.learn(['c:1', 'a:1']);
+  expect(places.all()).toEqual(['tls:a:1', 'tls:b:1', 'tls:c:1']);
+  expect(openPlaces(['tls:a:1'], file).all()).toEqual(places.all());
+  places.learn(Array.from({ length: 9 }, (_, at) => `d:${at}`));
+  expect(places.all()).toHaveLength(8);
+  expect(places.all().slice(0, 3)).toEqual(['tls:a:1', 'tls:b:1', 'tls:c:1']);
+  expect(places.followed()).toBe(7);
+});
+
 test('a damaged file is an error: an old leader would be followed', () => {
   writeFileSync(file, '{"term":');
   expect(() => openPlaces(['tls:a:1'], file)).toThrow('is damaged');

@@ -98,6 +98,8 @@ export interface Redirect {
   /** `host:port` of the leader; empty: not known. */
   leader: string;
   message: string;
+  /** Where reconcilers of this cluster listen, `host:port`, as far as this one knows. */
+  reconcilers: string[];
 }
 
 export interface AttachRequest {
@@ -988,7 +990,7 @@ export const Welcome: MessageFns<Welcome> = {
 };
 
 function createBaseRedirect(): Redirect {
-  return { leader: "", message: "" };
+  return { leader: "", message: "", reconcilers: [] };
 }
 
 export const Redirect: MessageFns<Redirect> = {
@@ -998,6 +1000,9 @@ export const Redirect: MessageFns<Redirect> = {
     }
     if (message.message !== "") {
       writer.uint32(18).string(message.message);
+    }
+    for (const v of message.reconcilers) {
+      writer.uint32(26).string(v!);
     }
     return writer;
   },
@@ -1031,6 +1036,14 @@ export const Redirect: MessageFns<Redirect> = {
             message.message = reader.string();
             continue;
           }
+          case 3: {
+            if (tag !== 26) {
+              break;
+            }
+
+            message.reconcilers.push(reader.string());
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -1050,6 +1063,7 @@ export const Redirect: MessageFns<Redirect> = {
     const message = createBaseRedirect();
     message.leader = object.leader ?? "";
     message.message = object.message ?? "";
+    message.reconcilers = object.reconcilers?.map((e) => e) || [];
     return message;
   },
 };
