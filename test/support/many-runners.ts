@@ -45,6 +45,11 @@ export interface ManyRunnersAsk {
 }
 
 const LOOK_EVERY_MS = 3;
+/**
+ * So many at most have dialled and were not heard yet: they share an address, of which a reconciler
+ * takes so many strangers, and a core, on which a thousand handshakes at once all come too late.
+ */
+const DIALLING = 500;
 const GIB = 1024 ** 3;
 /** Of one node: room for one copy that asks for most of it. */
 export const NODE_CPU_MILLI = 1000;
@@ -55,10 +60,15 @@ export const startRunners = (ask: ManyRunnersAsk): ManyRunners => {
   const seen = newSeen();
   // A signal each: that of all would have thousands of listeners.
   const ends = ask.names.map(() => new AbortController());
+  const waiting: (() => void)[] = [];
+  const turnOf = async (at: number): Promise<void> => {
+    if (at >= DIALLING) await new Promise<void>((resolve) => waiting.push(resolve));
+  };
   const runners = ask.names.map((name, at) =>
-    startOne(ask, { name, clock, seen, signal: (ends[at] ?? abort).signal }),
+    startOne(ask, { name, clock, seen, signal: (ends[at] ?? abort).signal, turn: turnOf(at) }),
   );
-  const following = follow(runners, { clock, seen, signal: abort.signal });
+  const next = (): void => waiting.shift()?.();
+  const following = follow(runners, { clock, seen, signal: abort.signal, next });
   return {
     counts: () => ({
       heard: seen.heard.size,
@@ -73,6 +83,7 @@ export const startRunners = (ask: ManyRunnersAsk): ManyRunners => {
     mark: (commit) => Object.assign(seen, newSeen(), { commit }),
     stop: async () => {
       for (const one of [abort, ...ends]) one.abort();
+      for (const begin of waiting) begin();
       await Promise.all([following, ...runners.map(({ ended }) => ended)]);
     },
   };
@@ -104,11 +115,17 @@ interface Shared {
   readonly signal: AbortSignal;
 }
 
+interface One {
+  readonly name: string;
+  /** Before it, it does not dial. */
+  readonly turn: Promise<void>;
+}
+
 const epochMs = (): number => performance.timeOrigin + performance.now();
 
 const startOne = (
   { address, cluster, root }: ManyRunnersAsk,
-  { name, clock, seen, signal }: Shared & { readonly name: string },
+  { name, clock, seen, signal, turn }: Shared & One,
 ) => {
   const world = createWorld(undefined, undefined, clock);
   const cut = (): void => void (seen.cuts += 1);
@@ -133,7 +150,7 @@ const startOne = (
     acknowledged: link.port.acknowledged,
     running: () =>
       [...world.containers.values()].flatMap(({ id, task }) => (task === 'running' ? [id] : [])),
-    ended: Promise.all([tick.run(signal), link.run(signal)]),
+    ended: turn.then(() => Promise.all([tick.run(signal), link.run(signal)])),
   };
 };
 
@@ -150,15 +167,19 @@ export const nodeFacts = (name: string, cluster: string): RunnerConfig => ({
   diskReserveBytes: GIB,
 });
 
-type One = Pick<ReturnType<typeof startOne>, 'name' | 'acknowledged'>;
+type Followed = Pick<ReturnType<typeof startOne>, 'name' | 'acknowledged'>;
 
 /** The link says when the newest acknowledged report was sent: how long that took is seen by looking. */
-const follow = async (runners: readonly One[], { clock, seen, signal }: Shared): Promise<void> => {
+const follow = async (
+  runners: readonly Followed[],
+  { clock, seen, signal, next }: Shared & { readonly next: () => void },
+): Promise<void> => {
   const before = new Map<string, number | null>();
   while (!signal.aborted) {
     for (const { name, acknowledged } of runners) {
       const at = acknowledged();
       if (at === null || at === before.get(name)) continue;
+      if (!before.has(name)) next();
       before.set(name, at);
       seen.tookMs.push(clock.now() - at);
       seen.heard.add(name);
