@@ -1,5 +1,5 @@
 // A process full of node runners (figures/many-runners.ts): the product's loops and links around a
-// containerd in memory. In: an address, folders and names, as arguments. Out: counts, when asked by a
+// containerd in memory. In: folders, and nodes as NAME@ADDRESS, as arguments. Out: counts, when asked by a
 // message. It ends with its parent. Not here: what is made of the counts.
 
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -19,8 +19,12 @@ export interface FromRunners {
 const END_MS = 3000;
 
 const main = (): void => {
-  const [address = '', cluster = '', root = '', ...names] = process.argv.slice(2);
-  const runners = startRunners({ address, cluster, root, names });
+  const [cluster = '', root = '', ...words] = process.argv.slice(2);
+  const nodes = words.map((word) => {
+    const [name = '', address = ''] = word.split('@');
+    return { name, address };
+  });
+  const runners = startRunners({ cluster, root, nodes });
   process.on('message', (message: ToRunners) => {
     if (message.kind === 'mark') runners.mark(message.commit);
     const answer: FromRunners = { counts: runners.counts(), cost: costOf(process.pid) };

@@ -1,12 +1,13 @@
 // Processes full of runners, as one: bundled and forked, asked for counts together.
-// In: names of nodes, an address. Out: counts of all, summed up. Not here: what a runner is
+// In: nodes, a network namespace. Out: counts of all, summed up. Not here: what a runner is
 // (test/support/many-runners.ts), what is measured.
 
 import { execFileSync, fork, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { RunnerCounts } from '../../test/support/many-runners.ts';
+import type { ManyNode, RunnerCounts } from '../../test/support/many-runners.ts';
+import { inNetns } from '../../test/support/netns.ts';
 import type { FromRunners, ToRunners } from '../runners.ts';
 import { endProgram } from './program.ts';
 
@@ -26,10 +27,11 @@ export interface AllCounts extends RunnerCounts {
 }
 
 export interface RunnerProcessesAsk {
-  readonly address: string;
   readonly cluster: string;
   readonly root: string;
-  readonly names: readonly string[];
+  readonly nodes: readonly ManyNode[];
+  /** Network namespace that they live in. */
+  readonly netns: string;
 }
 
 /** More in one process keep each other waiting, more processes than cores gain nothing. */
@@ -37,14 +39,16 @@ const PROCESSES = 2;
 const ASK_EVERY_MS = 50;
 
 export const startRunnerProcesses = (ask: RunnerProcessesAsk): RunnerProcesses => {
-  const { address, cluster, root, names } = ask;
+  const { cluster, root, nodes, netns } = ask;
   const folder = path.join(root, 'runners');
   const top = path.resolve(import.meta.dirname, '../..');
   const words = ['esbuild.mjs', 'bench/runners.ts', folder];
   execFileSync(process.execPath, words, { cwd: top, stdio: 'inherit' });
-  const children = Array.from({ length: PROCESSES }, (_, process) => {
-    const mine = names.filter((_name, at) => at % PROCESSES === process);
-    return fork(path.join(folder, 'main.js'), [address, cluster, root, ...mine]);
+  const children = Array.from({ length: PROCESSES }, (_, turn) => {
+    const mine = nodes.filter((_node, at) => at % PROCESSES === turn);
+    const words = mine.map(({ name, address }) => `${name}@${address}`);
+    const [execPath, ...execArgv] = inNetns(netns, [process.execPath]);
+    return fork(path.join(folder, 'main.js'), [cluster, root, ...words], { execPath, execArgv });
   });
   const all = async (message: ToRunners): Promise<AllCounts> =>
     sumOf(await Promise.all(children.map((child) => tell(child, message))));

@@ -41,12 +41,14 @@ beforeAll(async () => {
   root = mkdtempSync(path.join(tmpdir(), 'pmr-'));
   await admitNodes({ root, cluster: CLUSTER, names });
   work = initRepository(path.join(root, 'work'));
-  const nodes = names.map((name) => [`nodes/${name}.yaml`, `node: ${name}\n`] as const);
+  const nodeFiles = names.map((name) => [`nodes/${name}.yaml`, `node: ${name}\n`] as const);
   const cluster = `name: ${CLUSTER}\npolicies: { registries: [many.local] }\n`;
-  const files = { 'cluster.yaml': cluster, ...Object.fromEntries(nodes), ...jobFiles(1) };
+  const files = { 'cluster.yaml': cluster, ...Object.fromEntries(nodeFiles), ...jobFiles(1) };
   commitFiles(work, files, 'Many nodes');
   reconciler = await startManyReconciler({ root, cluster: CLUSTER, repository: work });
-  runners = startRunners({ address: reconciler.address, cluster: CLUSTER, root, names });
+  const { address } = reconciler;
+  const nodes = names.map((name) => ({ name, address }));
+  runners = startRunners({ cluster: CLUSTER, root, nodes });
 });
 afterAll(async () => {
   await reconciler?.kill();

@@ -11,6 +11,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { connect } from '../../cli/client.ts';
 import { prefer, RECONCILER_NODE_FLAGS, RECONCILER_PRIORITY } from '../../cli/up/children.ts';
 import type { StateAnswer } from '../../schema/control.ts';
+import { inNetns } from './netns.ts';
 
 export interface ManyReconciler {
   /** `tls:HOST:PORT`, the same at every start. */
@@ -33,16 +34,18 @@ export interface ManyReconcilerAsk {
   readonly root: string;
   readonly cluster: string;
   readonly repository: string;
+  /** A network namespace, on all addresses of which it listens; absent: a loopback address of the machine. */
+  readonly netns?: string;
 }
 
 const PROGRAM = path.resolve(import.meta.dirname, '../../dist/main.js');
 const START_MAX_MS = 60_000;
 
 export const startManyReconciler = async (ask: ManyReconcilerAsk): Promise<ManyReconciler> => {
-  const { root, cluster, repository } = ask;
+  const { root, cluster, repository, netns } = ask;
   const log = path.join(root, 'reconciler.log');
   const socket = path.join(root, 'control.sock');
-  let listen = `${ownLoopback()}:0`;
+  let listen = netns === undefined ? `${ownLoopback()}:0` : '0.0.0.0:7420';
   let child: ChildProcess | null = null;
   let starts = 0;
   const start = async (): Promise<number> => {
@@ -51,8 +54,9 @@ export const startManyReconciler = async (ask: ManyReconcilerAsk): Promise<ManyR
     fs.rmSync(socket, { force: true });
     const file = fs.openSync(log, 'a');
     const at = performance.timeOrigin + performance.now();
-    const args = [...RECONCILER_NODE_FLAGS, PROGRAM, ...words, '--end-with-stdin'];
-    child = spawn(process.execPath, args, { stdio: ['pipe', file, file] });
+    const mine = [...RECONCILER_NODE_FLAGS, PROGRAM, ...words, '--end-with-stdin'];
+    const [command, ...args] = inNetns(netns ?? null, [process.execPath, ...mine]);
+    child = spawn(command, args, { stdio: ['pipe', file, file] });
     fs.closeSync(file);
     if (child.pid !== undefined) prefer(child.pid, RECONCILER_PRIORITY);
     starts += 1;

@@ -38,18 +38,23 @@ export interface RunnerCounts {
 }
 
 export interface ManyRunnersAsk {
-  readonly address: string;
   readonly cluster: string;
   readonly root: string;
-  readonly names: readonly string[];
+  readonly nodes: readonly ManyNode[];
+}
+
+export interface ManyNode {
+  readonly name: string;
+  /** Where it finds the reconciler. */
+  readonly address: string;
 }
 
 const LOOK_EVERY_MS = 3;
 /**
- * So many at most have dialled and were not heard yet: they share an address, of which a reconciler
- * takes so many strangers, and a core, on which a thousand handshakes at once all come too late.
+ * So many at most have dialled and were not heard yet: they share a core, on which hundreds of
+ * handshakes at once would all come too late.
  */
-const DIALLING = 500;
+const DIALLING = 100;
 const GIB = 1024 ** 3;
 /** Of one node: room for one copy that asks for most of it. */
 export const NODE_CPU_MILLI = 1000;
@@ -59,13 +64,13 @@ export const startRunners = (ask: ManyRunnersAsk): ManyRunners => {
   const abort = new AbortController();
   const seen = newSeen();
   // A signal each: that of all would have thousands of listeners.
-  const ends = ask.names.map(() => new AbortController());
+  const ends = ask.nodes.map(() => new AbortController());
   const waiting: (() => void)[] = [];
   const turnOf = async (at: number): Promise<void> => {
     if (at >= DIALLING) await new Promise<void>((resolve) => waiting.push(resolve));
   };
-  const runners = ask.names.map((name, at) =>
-    startOne(ask, { name, clock, seen, signal: (ends[at] ?? abort).signal, turn: turnOf(at) }),
+  const runners = ask.nodes.map((node, at) =>
+    startOne(ask, { node, clock, seen, signal: (ends[at] ?? abort).signal, turn: turnOf(at) }),
   );
   const next = (): void => waiting.shift()?.();
   const following = follow(runners, { clock, seen, signal: abort.signal, next });
@@ -116,7 +121,7 @@ interface Shared {
 }
 
 interface One {
-  readonly name: string;
+  readonly node: ManyNode;
   /** Before it, it does not dial. */
   readonly turn: Promise<void>;
 }
@@ -124,8 +129,8 @@ interface One {
 const epochMs = (): number => performance.timeOrigin + performance.now();
 
 const startOne = (
-  { address, cluster, root }: ManyRunnersAsk,
-  { name, clock, seen, signal, turn }: Shared & One,
+  { cluster, root }: ManyRunnersAsk,
+  { node: { name, address }, clock, seen, signal, turn }: Shared & One,
 ) => {
   const world = createWorld(undefined, undefined, clock);
   const cut = (): void => void (seen.cuts += 1);

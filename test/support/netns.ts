@@ -31,3 +31,12 @@ export const makeNetns = async (purpose: string): Promise<TestNetns> => {
     },
   };
 };
+
+/** A command as it is run in this namespace; null: in the machine's own. */
+export const inNetns = (
+  netns: string | null,
+  [program, ...args]: readonly [string, ...string[]],
+): readonly [string, ...string[]] =>
+  netns === null
+    ? [program, ...args]
+    : ['nsenter', `--net=/run/netns/${netns}`, '--', program, ...args];

@@ -7,6 +7,7 @@ import { once } from 'node:events';
 import path from 'node:path';
 import { prefer } from '../../../cli/up/children.ts';
 import type { Fault } from '../../../bench/support/ask.ts';
+import { inNetns } from '../netns.ts';
 
 /** `new`: a connection each; `kept`: connections are used again; `slow`: new, and takes 300 ms. */
 export type Way = 'new' | 'kept' | 'slow';
@@ -102,9 +103,8 @@ export const startClients = (
 
 const startAsker = ({ netns, plan }: ClientAsk) => {
   const script = path.join(import.meta.dirname, 'asker.ts');
-  const words = [process.execPath, '--import', 'tsx', script, JSON.stringify(plan)];
-  const inside = netns === null ? words : ['nsenter', `--net=/run/netns/${netns}`, ...words];
-  const [command = '', ...args] = inside;
+  const words = ['--import', 'tsx', script, JSON.stringify(plan)];
+  const [command, ...args] = inNetns(netns, [process.execPath, ...words]);
   const child = spawn(command, args, {
     cwd: path.resolve(import.meta.dirname, '../../..'),
     stdio: ['ignore', 'inherit', 'inherit', 'ipc'],
