@@ -2,6 +2,7 @@
 // In: the clock. Out: ring, wait. Ringing carries no data: it only says "look again" (invariant 4).
 // Rings between two looks are one. Not here: who rings.
 
+import { abortWith } from '../schema/abort-with.ts';
 import type { Ms } from '../schema/spec.ts';
 import type { RunnerClock } from './ports.ts';
 
@@ -30,14 +31,13 @@ export const createBell = (clock: Pick<RunnerClock, 'sleepUntil'>): Bell => {
     if (rung || signal.aborted) return;
     const own = new AbortController();
     nap = { end: own, until };
-    const end = (): void => own.abort(RUNG);
-    signal.addEventListener('abort', end, { once: true });
+    const apart = abortWith(signal, own);
     try {
       await clock.sleepUntil(until, own.signal);
     } catch {
       // A sleep that is cut short may reject: that it ended is all that matters.
     } finally {
-      signal.removeEventListener('abort', end);
+      apart();
       nap = null;
     }
   };

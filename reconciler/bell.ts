@@ -23,8 +23,8 @@ export interface Bell {
   readonly end: (now: Ms, tookMs: Ms) => void;
   /** When what rang is due; infinity where nothing did. */
   readonly dueAt: () => Ms;
-  /** Aborted when something rings that had not rung yet. */
-  readonly woken: () => AbortSignal;
+  /** Aborted when something rings that had not rung yet, as the one before is no more. */
+  readonly woken: () => AbortController;
 }
 
 const NOTHING = { report: false, other: false, quiet: false };
@@ -70,7 +70,7 @@ export const createBell = (): Bell => {
       ),
     woken: () => {
       woken = new AbortController();
-      return woken.signal;
+      return woken;
     },
   };
 };

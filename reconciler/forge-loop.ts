@@ -4,6 +4,7 @@
 // told afterwards. Nothing is kept here that GitHub and Git do not know. Not here: what is told
 // (pull-reports, commit-reports, forge-requests), the forge (edge/forge).
 
+import { abortWith } from '../schema/abort-with.ts';
 import { saidTogether } from '../schema/plain.ts';
 import { refusedEach } from '../schema/refused-words.ts';
 import type { Ms } from '../schema/spec.ts';
@@ -85,7 +86,9 @@ export const createForgeLoop = (given: ForgeContext): ForgeLoop => {
         woken = new AbortController();
         const due = await pass(loop.state());
         const at = Math.min(clock.now() + LOOK_AGAIN_MS, due ?? Number.POSITIVE_INFINITY);
-        await clock.sleepUntil(at, AbortSignal.any([signal, woken.signal]));
+        const apart = abortWith(signal, woken);
+        await clock.sleepUntil(at, woken.signal);
+        apart();
       }
       for (const stop of stops) stop();
     },

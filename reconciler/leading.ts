@@ -4,6 +4,7 @@
 // show. Nothing is read here of the wall clock: who leads does not depend on how clocks are set. Not
 // here: what a leader does (main), where the lease is (edge/lease).
 
+import { abortWith } from '../schema/abort-with.ts';
 import type { Ms } from '../schema/spec.ts';
 import type { LeaderAnswer } from '../schema/control.ts';
 import { WOKEN } from './config.ts';
@@ -167,7 +168,9 @@ const standingOf = async (
     const woken = new AbortController();
     const wake = () => woken.abort(WOKEN);
     state.listeners.add(wake);
-    await clock.sleepUntil(until, AbortSignal.any([woken.signal, signal]));
+    const apart = abortWith(signal, woken);
+    await clock.sleepUntil(until, woken.signal);
+    apart();
     state.listeners.delete(wake);
   }
   return follows(state);

@@ -3,6 +3,7 @@
 // starting is the same path as steady state. Not here: what one pass does (cycle).
 
 import { type Bell, createBell } from './bell.ts';
+import { abortWith } from '../schema/abort-with.ts';
 import type { DesiredState } from '../schema/desired.ts';
 import type { Ms } from '../schema/spec.ts';
 import {
@@ -140,9 +141,12 @@ const untilDue = async (dueAt: () => Ms, { bell, clock, signal }: Sleeping): Pro
   for (;;) {
     const at = dueAt();
     const isDue = at <= clock.now();
-    const woken = isDue ? AbortSignal.abort(WOKEN) : AbortSignal.any([signal, bell.woken()]);
-    await clock.sleepUntil(at, woken);
-    if (isDue || signal.aborted || !woken.aborted) return;
+    const woken = bell.woken();
+    if (isDue) woken.abort(WOKEN);
+    const apart = abortWith(signal, woken);
+    await clock.sleepUntil(at, woken.signal);
+    apart();
+    if (isDue || signal.aborted || !woken.signal.aborted) return;
   }
 };
 

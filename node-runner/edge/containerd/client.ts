@@ -14,6 +14,7 @@ import {
   Metadata,
   Status,
 } from 'nice-grpc';
+import { abortWith } from '../../../schema/abort-with.ts';
 import { formatDuration } from '../../../schema/units.ts';
 import { ContainersDefinition } from './generated/containerd/containers.ts';
 import { ContentDefinition } from './generated/containerd/content.ts';
@@ -125,12 +126,9 @@ const limitTime: ClientMiddleware = async function* (call, options) {
   const limitMs = path.endsWith('/Apply') ? APPLY_MAX_MS : CALL_MAX_MS;
   const timeout = new AbortController();
   const timer = setTimeout(() => timeout.abort(), limitMs);
-  const signal =
-    options.signal === undefined
-      ? timeout.signal
-      : AbortSignal.any([options.signal, timeout.signal]);
+  const apart = options.signal === undefined ? null : abortWith(options.signal, timeout);
   try {
-    return yield* call.next(call.request, { ...options, signal });
+    return yield* call.next(call.request, { ...options, signal: timeout.signal });
   } catch (error) {
     if (!timeout.signal.aborted || options.signal?.aborted === true) throw error;
     throw new ClientError(
@@ -140,5 +138,6 @@ const limitTime: ClientMiddleware = async function* (call, options) {
     );
   } finally {
     clearTimeout(timer);
+    apart?.();
   }
 };

@@ -11,6 +11,7 @@ import type {
   UsagePort,
 } from '../../../node-runner/ports.ts';
 import { RuntimeError } from '../../../node-runner/edge/runtime-error.ts';
+import { abortWith } from '../../../schema/abort-with.ts';
 import { ordersHash } from '../../../schema/wire.ts';
 import { compareText } from '../../../schema/ids.ts';
 import type { NodeOrders } from '../../../schema/orders.ts';
@@ -103,7 +104,9 @@ export const createRunnerClock = ({ process, clock }: NodeParts): RunnerClock =>
       const jumped = new AbortController();
       const tell = (): void => jumped.abort();
       clock.onJump.add(tell);
-      await process.sleepUntil(clock.worldTime(at), AbortSignal.any([signal, jumped.signal]));
+      const apart = abortWith(signal, jumped);
+      await process.sleepUntil(clock.worldTime(at), jumped.signal);
+      apart();
       clock.onJump.delete(tell);
     }
   },

@@ -65,7 +65,7 @@ test('what rang before a pass asked for reports is in its plan, what rings later
 test('a sleep is ended by each kind of ring once', () => {
   const bell = rested(10);
   const signals = (['quiet', 'quiet', 'report', 'report', 'other'] as const).map((what) => {
-    const signal = bell.woken();
+    const { signal } = bell.woken();
     bell.ring(what)();
     return signal.aborted;
   });
