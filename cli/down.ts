@@ -39,7 +39,7 @@ export const down: CommandSpec = {
     }
     await stopProcess(layout.pidFile, say);
     const removed: { readonly node: string; readonly containers: number }[] = [];
-    for (const node of settings.nodes) removed.push(await removeNode(node, say));
+    for (const node of settings.nodes) removed.push(await removeNode(node, say, io.err));
     if (settings.nodes.some(({ netns }) => netns !== null)) {
       await partNodes(
         layout.root,
@@ -88,7 +88,7 @@ const removeJoined = async (
   const removed: { readonly node: string; readonly containers: number }[] = [];
   for (const node of nodes) {
     await stopProcess(runnerPid(node.root), say);
-    removed.push(await removeNode(node, say));
+    removed.push(await removeNode(node, say, io.err));
   }
   const volumes = withVolumes ? [] : await volumesOf(nodes);
   // What else is below the root is that of a reconciler of this machine, if there is one.
@@ -118,9 +118,11 @@ const stopProcess = async (pidFile: string, say: Say): Promise<void> => {
 };
 
 /** Containers first, then what they stood on. */
-const removeNode = async (node: NodeLayout, say: Say) => {
+const removeNode = async (node: NodeLayout, say: Say, warn: Say) => {
   const { cleanNode } = await import('../node-runner/clean.ts');
-  const { containers } = await cleanNode({ node: node.name, root: node.root, netns: node.netns });
+  const ask = { node: node.name, root: node.root, netns: node.netns };
+  const { containers, refused } = await cleanNode(ask);
+  for (const words of refused) warn(`Not removed: ${words}`);
   say(`Removed ${many(containers, 'container')} of ${node.name}`);
   return { node: node.name, containers };
 };

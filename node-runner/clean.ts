@@ -5,11 +5,11 @@
 import { access, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { CONTAINERD_NAMESPACE, cgroupParent, networkIdentity } from './main.ts';
+import { CONTAINERD_NAMESPACE, cgroupParent, cniFolder, networkIdentity } from './main.ts';
 import { runCommand } from './edge/command.ts';
 import { startContainerd } from './edge/containerd/daemon.ts';
 import { createContainerdRuntime } from './edge/containerd/runtime.ts';
-import { nativeCleanUp } from './edge/network/native.ts';
+import { networkCleanUp } from './edge/network/network.ts';
 import { detectCgroups, killCgroup, procsFolder, removeEmptyCgroup } from './edge/usage.ts';
 
 export interface CleanAsk {
@@ -19,7 +19,13 @@ export interface CleanAsk {
   readonly netns: string | null;
 }
 
-export const cleanNode = async (ask: CleanAsk): Promise<{ readonly containers: number }> => {
+interface Cleaned {
+  readonly containers: number;
+  /** What others would have to remove and did not, in words. */
+  readonly refused: readonly string[];
+}
+
+export const cleanNode = async (ask: CleanAsk): Promise<Cleaned> => {
   const folder = join(ask.root, 'containerd');
   const daemon = await startContainerd({ folder, binary: 'containerd' });
   const runtime = createContainerdRuntime({
@@ -34,10 +40,11 @@ export const cleanNode = async (ask: CleanAsk): Promise<{ readonly containers: n
   runtime.close();
   await daemon.stop();
   const nodeNetns = ask.netns === null ? null : `/run/netns/${ask.netns}`;
-  await nativeCleanUp({ node: networkIdentity(ask), nodeNetns });
+  const network = { node: networkIdentity(ask), nodeNetns, stateDir: cniFolder(ask.root) };
+  const refused = await networkCleanUp(network);
   await removeGroups(cgroupParent(ask));
   await unmountBelow(ask.root);
-  return { containers: containers.length };
+  return { containers: containers.length, refused };
 };
 
 /** What was killed between runc and containerd left a group that no container names any more. */

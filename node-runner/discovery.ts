@@ -1,5 +1,5 @@
-// Services for whoever asks on this node: DNS at the bridge and, on request, at the loopback, files
-// for load balancers, and Consul's local agent.
+// Services for whoever asks on this node: DNS for copies and, on request, at the loopback, files for
+// load balancers, and Consul's local agent.
 // In: catalogues as they come over the link, the node's own copies. Out: answers, files, and the
 // last catalogue on the disk: without a reconciler, and after its own restart, the runner goes on by
 // that. Not here: which copies are ready (the reconciler), what a name means (decide/dns.ts).
@@ -7,6 +7,7 @@
 import { randomInt } from 'node:crypto';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { isLoopbackAddress } from '../schema/ip-address.ts';
 import { type Catalogue, EMPTY_CATALOGUE, type ServiceInstance } from '../schema/services.ts';
 import {
   consulChanges,
@@ -25,18 +26,15 @@ import { createDnsServer, type DnsServer } from './edge/dns/server.ts';
 import { createUpstreams } from './edge/dns/upstreams.ts';
 import { errnoOf, messageOf } from './edge/failure.ts';
 import { createSharedFile, readCatalogue, writeCatalogue } from './edge/service-files.ts';
-import type { DnsAnswer, DnsQuestion, RunnerLog } from './ports.ts';
+import type { CopiesDns, DnsAnswer, DnsQuestion, RunnerLog } from './ports.ts';
 
 export interface DiscoveryOptions {
   readonly node: string;
   readonly cluster: string;
   /** The runner's own folder. */
   readonly root: string;
-  /** Where allocations ask; null: they do not. */
-  readonly bridge: {
-    readonly address: string;
-    readonly holds: (source: string) => boolean;
-  } | null;
+  /** null: copies do not ask here. */
+  readonly copies: CopiesDns | null;
   readonly settings: DiscoverySettings;
   /** null: the runner has not looked yet. */
   readonly inventory: () => OwnCopies | null;
@@ -63,7 +61,7 @@ export interface LoopbackAddress {
 export interface Discovery {
   /** A catalogue came. */
   readonly heard: (catalogue: Catalogue) => void;
-  /** Where copies on the bridge ask, once the runner answers there; null: it cannot now. */
+  /** Where copies ask, once the runner answers there; null: it cannot now. */
   readonly begun: () => Promise<string | null>;
   /** Answers and writes until the signal. */
   readonly run: (signal: AbortSignal) => Promise<void>;
@@ -104,13 +102,13 @@ export const createDiscovery = async (options: DiscoveryOptions): Promise<Discov
       for (const wake of state.wakes) wake();
     },
     begun: async () => {
-      if (options.bridge === null) return null;
+      if (options.copies === null) return null;
       const last = performance.now() + BEGIN_WITHIN_MS;
-      while (servers.bridge?.port() === null && performance.now() < last) {
+      while (servers.copies?.port() === null && performance.now() < last) {
         await sleep(BEGIN_LOOK_MS);
       }
-      if (servers.bridge?.port() !== null) return options.bridge.address;
-      options.log.warn({}, NO_BRIDGE);
+      if (servers.copies?.port() !== null) return options.copies.address;
+      options.log.warn({}, NO_DNS);
       return null;
     },
     run: async (signal) => {
@@ -127,9 +125,9 @@ export const createDiscovery = async (options: DiscoveryOptions): Promise<Discov
   };
 };
 
-const NO_BRIDGE =
+const NO_DNS =
   'copies that start now ask the machine’s own name servers and find no services: ' +
-  'free port 53 of the bridge’s address and start the runner again';
+  'free port 53 of that address and start the runner again';
 
 interface State {
   /** null: none was ever told, so that files stay as they are. */
@@ -155,16 +153,21 @@ interface Running {
 }
 
 const serversOf = (
-  { node, bridge, settings, inventory, log }: DiscoveryOptions,
+  { node, copies, settings, inventory, log }: DiscoveryOptions,
   state: State,
-): { readonly bridge: DnsServer | null; readonly all: readonly DnsServer[] } => {
+): { readonly copies: DnsServer | null; readonly all: readonly DnsServer[] } => {
   const ours = [
-    ...(bridge === null ? [] : [bridge.address]),
+    ...(copies === null ? [] : [copies.address]),
     ...(settings.dns?.port === DNS_PORT ? [settings.dns.address] : []),
   ];
+  const machine = createUpstreams('/etc/resolv.conf', () => ours);
+  const upstreams = async (asker: string): Promise<readonly string[]> => {
+    const named = copies?.nameServersOf(asker).filter((address) => !ours.includes(address)) ?? [];
+    return named.length > 0 ? named : machine();
+  };
   const shared = {
     log,
-    forward: createForward({ upstreams: createUpstreams('/etc/resolv.conf', () => ours) }),
+    forward: createForward({ upstreams }),
     answer: async (question: DnsQuestion): Promise<DnsAnswer> => {
       if (isOurs(question.name)) await state.told;
       return answerOf(question, {
@@ -176,20 +179,18 @@ const serversOf = (
       });
     },
   };
-  const atBridge =
-    bridge &&
+  const forCopies =
+    copies &&
     createDnsServer({
       ...shared,
-      address: bridge.address,
+      address: copies.address,
       port: DNS_PORT,
-      isAllowed: bridge.holds,
+      isAllowed: copies.holds,
     });
   const own =
-    settings.dns && createDnsServer({ ...shared, ...settings.dns, isAllowed: isLoopback });
-  return { bridge: atBridge, all: [atBridge, own].flatMap((server) => server ?? []) };
+    settings.dns && createDnsServer({ ...shared, ...settings.dns, isAllowed: isLoopbackAddress });
+  return { copies: forCopies, all: [forCopies, own].flatMap((server) => server ?? []) };
 };
-
-const isLoopback = (source: string): boolean => source === '::1' || source.startsWith('127.');
 
 /** The newest is written, in the end too; what came and went meanwhile is not. */
 const keepCatalogue = async (path: string, { options, state, signal }: Running): Promise<void> => {

@@ -60,7 +60,7 @@ export interface RunnerSettings {
   readonly subnet: string | null;
   /** CNI plugins in place of the runner's own network; null: its own. */
   readonly cni: { readonly config: string; readonly binDir: string } | null;
-  /** Services for this machine itself; copies on the bridge find them anyway. */
+  /** Services for this machine itself; copies find them anyway. */
   readonly discovery: DiscoverySettings;
 }
 
@@ -97,7 +97,7 @@ export const startRunner = async (settings: RunnerSettings): Promise<Runner> => 
     registry: { loginsPath: settings.registryLogins, insecure: settings.insecureRegistries },
   });
   await endLeftExecs(runtime, log);
-  const network = await createNetwork(networkOptions(settings));
+  const network = await createNetwork(networkOptions(settings, log));
   const serve = serveStreams({ runtime, root });
   const identity = identityFolder(root);
   const abort = new AbortController();
@@ -168,7 +168,7 @@ const startDiscovery = async (
     inventory: () => own.inventory(),
     trouble: (words: string | null) => own.trouble(words),
   };
-  const options = { node, cluster, root, bridge: network.bridge, settings, ...asked, log };
+  const options = { node, cluster, root, copies: network.dns, settings, ...asked, log };
   const discovery = await createDiscovery(options);
   const running = discovery.run(signal);
   const dnsAddress = await discovery.begun();
@@ -236,12 +236,15 @@ const startPrivate = ({ root, containerdBinary }: RunnerSettings) =>
 export const networkIdentity = ({ root, node }: Pick<RunnerSettings, 'root' | 'node'>): string =>
   `${sha256(root).slice(0, 8)}-${node}`;
 
-const networkOptions = (settings: RunnerSettings): NetworkOptions => {
+const networkOptions = (settings: RunnerSettings, log: RunnerLog): NetworkOptions => {
   const { cni, subnet, root } = settings;
   const shared = { node: networkIdentity(settings), nodeNetns: null };
   if (cni === null) return { kind: 'native', ...shared, subnet };
-  return { kind: 'cni', ...shared, ...cni, stateDir: join(root, 'cni') };
+  return { kind: 'cni', ...shared, ...cni, stateDir: cniFolder(root), log };
 };
+
+/** What CNI plugins made, for their removal. */
+export const cniFolder = (root: string): string => join(root, 'cni');
 
 /** cgroup of everything that this runner starts. */
 export const cgroupParent = (settings: Pick<RunnerSettings, 'root' | 'node'>): string =>

@@ -172,6 +172,10 @@ export interface NetworkFacts {
   /** Path of the namespace, for the OCI spec. */
   readonly path: string;
   readonly address: string | null;
+  /** Does it reach the runner's DNS? Absent: it does. */
+  readonly reachesDns?: boolean;
+  /** Name servers and domains that whoever made it names, as a resolv.conf; absent: none. */
+  readonly resolvConf?: string;
 }
 
 export interface NetworkPort {
@@ -333,6 +337,14 @@ export type DnsAnswer =
       /** Left out where there is no room. */
       readonly additionals: readonly DnsRecord[];
     };
+
+/** Where copies ask for names, and who may. */
+export interface CopiesDns {
+  readonly address: string;
+  readonly holds: (source: string) => boolean;
+  /** Whom to ask for the world's names for that one; none: the machine's own name servers. */
+  readonly nameServersOf: (source: string) => readonly string[];
+}
 
 export interface RunnerPorts {
   readonly runtime: RuntimePort;

@@ -82,7 +82,7 @@ const startOne = async (ask: ServiceNodesAsk, { name, address, signal }: One) =>
           node: name,
           cluster,
           root,
-          bridge: null,
+          copies: null,
           settings: { dns: ask.asked.dns, files: filesIn(ask.asked.files), consul: null },
           inventory: () => own.tick?.inventory() ?? null,
           trouble: () => undefined,

@@ -52,6 +52,6 @@ const generatedFiles = (
   return [
     { path: '/etc/hosts', content: hosts },
     { path: '/etc/hostname', content: `${body.allocation}\n` },
-    { path: '/etc/resolv.conf', content: resolvConfOf(body, node) },
+    { path: '/etc/resolv.conf', content: resolvConfOf(body, node, network) },
   ];
 };

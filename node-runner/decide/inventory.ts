@@ -27,7 +27,7 @@ export interface NodeFacts {
   readonly cgroupParent: string;
   /** The machine's /etc/resolv.conf, without servers that only the machine reaches. */
   readonly resolvConf: string;
-  /** Where the runner answers DNS for allocations on its bridge; absent: it does not. */
+  /** Where the runner answers DNS for allocations in bridge mode; absent: it does not. */
   readonly dnsAddress?: string;
   /** No pull while less is free; above it nothing is cleaned up. */
   readonly diskReserveBytes: number;

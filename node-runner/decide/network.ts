@@ -3,10 +3,11 @@
 // Not here: setting up (edge/network), the specification (oci-spec.ts).
 
 import type { GroupSpec } from '../../schema/spec.ts';
+import type { NetworkFacts } from '../ports.ts';
 import type { Inventory } from './inventory.ts';
 
 /** A name space apart from the machine's. */
-export interface OwnNetwork {
+export interface OwnNetwork extends Pick<NetworkFacts, 'reachesDns' | 'resolvConf'> {
   /** null: the runtime makes a fresh one with the container, and it goes with it. */
   readonly path: string | null;
   /** null in mode none. */

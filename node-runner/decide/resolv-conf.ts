@@ -1,10 +1,11 @@
 // /etc/resolv.conf of a copy: names of services without their domain, and the names of the world.
-// In: the body, the node. Out: text. Pure. Not here: reading the machine's own (edge/resolv-conf),
-// who answers (edge/dns).
+// In: the body, the node, the copy's network. Out: text. Pure. Not here: reading the machine's own
+// (edge/resolv-conf), what plugins of CNI name (edge/network), who answers (edge/dns).
 
 import type { AllocationBody } from '../../schema/orders.ts';
 import { SERVICE_DOMAIN } from '../../schema/services.ts';
 import type { NodeFacts } from './inventory.ts';
+import type { OwnNetwork } from './network.ts';
 
 /** Older C libraries read six domains and 256 characters. */
 const SEARCH_DOMAINS = 6;
@@ -14,13 +15,16 @@ const SEARCH_CHARS = 256;
  * `web` is looked for in the copy's own namespace first and `web.shop` in that namespace (ndots),
  * before the world. One server alone: a second one would be asked as well, by some C libraries at
  * the same time, and say that there is no such name. While the runner is started again a question
- * is asked again, so the copy waits, and its look-up does not fail.
+ * is asked again, so the copy waits, and its look-up does not fail. What whoever made the network
+ * names takes the place of what the machine says.
  */
 export const resolvConfOf = (
   { namespace, spec }: Pick<AllocationBody, 'namespace' | 'spec'>,
-  { resolvConf, dnsAddress }: Pick<NodeFacts, 'resolvConf' | 'dnsAddress'>,
+  { resolvConf: machine, dnsAddress }: Pick<NodeFacts, 'resolvConf' | 'dnsAddress'>,
+  { reachesDns = true, resolvConf: made = '' }: Pick<OwnNetwork, 'reachesDns' | 'resolvConf'> = {},
 ): string => {
-  if (dnsAddress === undefined || spec.networkMode !== 'bridge') return resolvConf;
+  const resolvConf = replaced(machine, made);
+  if (dnsAddress === undefined || spec.networkMode !== 'bridge' || !reachesDns) return resolvConf;
   const own = [`${namespace}.${SERVICE_DOMAIN}`, SERVICE_DOMAIN];
   const search = fitting([...own, ...wordsOf(resolvConf, /^(search|domain)$/)]);
   const options = wordsOf(resolvConf, /^options$/).filter((word) => !OURS.test(word));
@@ -30,6 +34,12 @@ export const resolvConfOf = (
     `options ${['ndots:2', 'timeout:3', 'attempts:5', ...options].join(' ')}`,
     '',
   ].join('\n');
+};
+
+/** Of two lines with domains the last one counts. */
+const replaced = (machine: string, made: string): string => {
+  if (made === '') return machine;
+  return /^nameserver/m.test(made) ? made : `${machine}\n${made}`;
 };
 
 const OURS = /^(ndots|timeout|attempts):/;

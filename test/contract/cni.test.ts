@@ -2,55 +2,29 @@
 
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { access, mkdir, mkdtemp, readdir, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readdir, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
 import { createNetwork, networkCleanUp } from '../../node-runner/edge/network/network.ts';
-import type { ManagedNetwork, NetworkOptions } from '../../node-runner/edge/network/network.ts';
+import type { ManagedNetwork } from '../../node-runner/edge/network/network.ts';
+import { CNI_BIN_DIR, hasCni, writeCniConfig } from '../support/cni.ts';
 import { makeNetns } from '../support/netns.ts';
 import type { TestNetns } from '../support/netns.ts';
 import { networkSuite } from '../support/suites/network.ts';
 
-const BIN_DIR = '/usr/lib/cni';
-const installed = await access(join(BIN_DIR, 'portmap')).then(
-  () => true,
-  () => false,
-);
-
-const makeOptions = async (netns: TestNetns, root: string): Promise<NetworkOptions> => {
+const makeOptions = async (netns: TestNetns, root: string) => {
   const id = randomBytes(3).toString('hex');
-  const config = {
-    cniVersion: '1.0.0',
-    name: `test-${id}`,
-    plugins: [
-      {
-        type: 'bridge',
-        bridge: `t${id}`,
-        isGateway: true,
-        ipMasq: true,
-        hairpinMode: true,
-        ipam: {
-          type: 'host-local',
-          dataDir: join(root, 'ipam'),
-          subnet: '10.98.0.0/24',
-          routes: [{ dst: '0.0.0.0/0' }],
-        },
-      },
-      { type: 'portmap', capabilities: { portMappings: true } },
-    ],
-  };
-  await mkdir(join(root, 'net.d'));
-  await writeFile(join(root, 'net.d/10-test.conflist'), JSON.stringify(config));
   return {
-    kind: 'cni',
+    kind: 'cni' as const,
     node: `test-${id}`,
     nodeNetns: netns.path,
-    config: join(root, 'net.d'),
-    binDir: BIN_DIR,
+    config: await writeCniConfig({ root, id }),
+    binDir: CNI_BIN_DIR,
     stateDir: join(root, 'state'),
+    log: { warn: () => undefined },
   };
 };
 
@@ -59,14 +33,14 @@ const setting = async () => {
   const root = await mkdtemp(join(tmpdir(), 'purser-cni-'));
   const options = await makeOptions(netns, root);
   const close = async (): Promise<void> => {
-    await networkCleanUp(options);
+    expect(await networkCleanUp(options)).toEqual([]);
     await netns.remove();
     await rm(root, { recursive: true, force: true });
   };
   return { netns, root, options, close };
 };
 
-describe.runIf(installed)('CNI', () => {
+describe.runIf(hasCni)('CNI', () => {
   networkSuite('CNI plugins', async () => {
     const { options, close } = await setting();
     return { port: await createNetwork(options), restart: () => createNetwork(options), close };
@@ -116,7 +90,7 @@ describe.runIf(installed)('CNI', () => {
     it('are explained when the configuration is wrong', async () => {
       const bad = { ...world.options, config: join(world.root, 'absent') };
       await expect(createNetwork(bad)).rejects.toThrow('CNI configuration cannot be read');
-      const noBin = await createNetwork({ ...world.options, binDir: '/absent' } as NetworkOptions);
+      const noBin = await createNetwork({ ...world.options, binDir: '/absent' });
       await expect(
         noBin.setUp({ allocation: 'c-0-1', mode: 'bridge', ports: [] }),
       ).rejects.toMatchObject({ kind: 'runtime-failure', reason: 'network' });

@@ -53,7 +53,7 @@ const begin = async (): Promise<Discovery> => {
     node: 'n1',
     cluster: 'test',
     root: folder,
-    bridge: null,
+    copies: null,
     settings: {
       dns: null,
       files: [{ kind: 'haproxy', path: join(folder, 'haproxy') }],

@@ -66,7 +66,7 @@ const begin = async (): Promise<Discovery> => {
     node: 'n1',
     cluster: 'test',
     root: folder,
-    bridge: null,
+    copies: null,
     settings: {
       dns,
       files: kinds.map((kind) => ({ kind, path: join(folder, 'files', kind) })),

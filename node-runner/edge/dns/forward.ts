@@ -1,4 +1,4 @@
-// Questions for names that are not ours, passed on to the machine's own name servers.
+// Questions for names that are not ours, passed on to the name servers of the world.
 // In: a query's bytes. Out: the answer's bytes under the query's id; null when nobody answers in
 // time or too much is under way. Each query has a socket, so a port, and an id of its own: an
 // answer that does not fit the question is left alone. Not here: who may ask (server.ts), a cache.
@@ -10,8 +10,8 @@ import { connect, isIPv6 } from 'node:net';
 export type Transport = 'udp' | 'tcp';
 
 export interface ForwardOptions {
-  /** Name servers, in order. */
-  readonly upstreams: () => Promise<readonly string[]>;
+  /** Name servers for whoever asks, in order. */
+  readonly upstreams: (asker: string) => Promise<readonly string[]>;
   /** Port of all of them. */
   readonly port?: number;
 }
@@ -39,7 +39,7 @@ export const createForward = ({ upstreams, port = DNS_PORT }: ForwardOptions): F
     all += 1;
     underWay.set(asker, its + 1);
     try {
-      for (const address of await upstreams()) {
+      for (const address of await upstreams(asker)) {
         const answer = await askOne(query, { transport, address, port });
         if (answer !== null) return answer;
       }

@@ -1,6 +1,7 @@
 // Configuration of CNI plugins: a list from a file or a folder, and what is said to each plugin.
 // In: text, an allocation's ports. Out: values. Not here: reading files, running plugins (cni.ts).
 
+import { addressKind, isLoopbackAddress } from '../../../schema/ip-address.ts';
 import type { NetworkAsk } from '../../ports.ts';
 
 export interface CniConfig {
@@ -55,14 +56,43 @@ const portMappings = (ports: NetworkAsk['ports']): readonly object[] =>
     ['tcp', 'udp'].map((protocol) => ({ hostPort: host, containerPort: port, protocol })),
   );
 
-/** First IPv4 address of a result, without its prefix length. */
-export const addressOfResult = (result: unknown): string | null => {
-  if (!isRecord(result) || !Array.isArray(result['ips'])) return null;
-  for (const ip of result['ips']) {
+/** IPv4 addresses of a result, in its order, without prefix lengths. */
+export const addressesOfResult = (result: unknown): readonly string[] =>
+  listIn(result, 'ips').flatMap((ip) => {
     const [address = ''] = isRecord(ip) ? String(ip['address']).split('/') : [];
-    if (/^\d+\.\d+\.\d+\.\d+$/.test(address)) return address;
-  }
-  return null;
+    return addressKind(address) === 'ipv4' ? [address] : [];
+  });
+
+/**
+ * Name servers and domains that plugins name, as a resolv.conf; '' where they name none. What cannot
+ * stand there, and servers that every machine has for itself, are left out.
+ */
+export const resolvConfOfResult = (result: unknown): string => {
+  const dns = isRecord(result) ? result['dns'] : null;
+  const words = (name: string) => listIn(dns, name).filter(isWord);
+  const servers = words('nameservers').filter(isNameServer).slice(0, NAME_SERVERS);
+  const domain = isRecord(dns) ? [dns['domain']].filter(isWord) : [];
+  const search = [...words('search'), ...domain];
+  const options = words('options');
+  return [
+    ...servers.map((address) => `nameserver ${address}\n`),
+    search.length === 0 ? '' : `search ${search.join(' ')}\n`,
+    options.length === 0 ? '' : `options ${options.join(' ')}\n`,
+  ].join('');
+};
+
+/** As many as C libraries ask. */
+const NAME_SERVERS = 3;
+
+const isWord = (value: unknown): value is string =>
+  typeof value === 'string' && /^[\w.:-]{1,253}$/.test(value);
+
+const isNameServer = (address: string): boolean =>
+  addressKind(address)?.startsWith('ip') === true && !isLoopbackAddress(address);
+
+const listIn = (value: unknown, name: string): readonly unknown[] => {
+  const list = isRecord(value) ? value[name] : null;
+  return Array.isArray(list) ? list : [];
 };
 
 /** Plugins print errors as JSON on standard output; whatever else they print is given as it is. */

@@ -1,7 +1,7 @@
 // The network of allocations made by CNI plugins that the node's owner configured.
 // In: NetworkAsk. Out: NetworkFacts. ADD in order, DEL in reverse with the result kept on disk,
 // because plugins need it to find what they made. Not here: CHECK (portmap's fails without IPv6),
-// removal of what plugins share (bridges).
+// removal of what plugins share (bridges), who is answered by DNS (cni-dns.ts).
 
 import { mkdir, readFile, readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
@@ -10,20 +10,24 @@ import writeFileAtomic from 'write-file-atomic';
 
 import { canonical } from '../../../schema/hash.ts';
 import { compareText } from '../../../schema/ids.ts';
-import type { NetworkAsk, NetworkFacts } from '../../ports.ts';
+import type { NetworkAsk, NetworkFacts, RunnerLog } from '../../ports.ts';
+import { nameServersIn } from '../dns/upstreams.ts';
 import { messageOf } from '../failure.ts';
 import { refuseBadName } from '../safe-name.ts';
 import {
-  addressOfResult,
+  addressesOfResult,
   isCniFile,
   isRecord,
   parseCniConfig,
   pluginError,
   pluginInput,
   publishesPorts,
+  resolvConfOfResult,
 } from './cni-config.ts';
 import type { CniConfig, CniPlugin } from './cni-config.ts';
-import { addNamespace, deleteNamespace, namespacesOf } from './host.ts';
+import { createCniDns } from './cni-dns.ts';
+import type { CniDns, CopyInDns } from './cni-dns.ts';
+import { addNamespace, deleteNamespace, namespacesOf, removeHost } from './host.ts';
 import { createKernel, networkFailure } from './kernel.ts';
 import type { Kernel } from './kernel.ts';
 import { parseHolders } from './holders.ts';
@@ -43,6 +47,7 @@ export interface CniNetworkOptions {
   readonly binDir: string;
   /** Where results are kept until DEL, a file an allocation; must outlive the runner's process. */
   readonly stateDir: string;
+  readonly log: Pick<RunnerLog, 'warn'>;
 }
 
 /** What is kept on disk: written before the first ADD, so that DEL finds what a crash left. */
@@ -52,13 +57,25 @@ interface Kept {
   /** Result of the last plugin that was added; null before. */
   readonly result: unknown;
   readonly done: boolean;
+  /** As the program that made it had them; releases before 0.2.0 kept none. */
+  readonly binDir?: string;
+  /** Absent: nobody looked. */
+  readonly reachesDns?: boolean;
 }
 
-interface State {
+/** What removal needs. */
+interface Remover {
   readonly kernel: Kernel;
   readonly names: NetworkNames;
+  /** `binDir` null: as it was when a network was made. */
+  readonly options: Pick<CniNetworkOptions, 'stateDir'> & { readonly binDir: string | null };
+  readonly dns: CniDns | null;
+}
+
+interface State extends Remover {
   readonly options: CniNetworkOptions;
   readonly config: CniConfig;
+  readonly said: Set<string>;
 }
 
 /** Reads the configuration and removes what is kept of allocations whose namespace is gone. */
@@ -66,24 +83,100 @@ export const createCniNetwork = async (options: CniNetworkOptions): Promise<Mana
   const config = await readConfig(options.config);
   await mkdir(options.stateDir, { recursive: true, mode: 0o700 });
   const kernel = createKernel(options.nodeNetns);
-  const state: State = { kernel, names: namesFor(options.node), options, config };
-  const present = await allocationsOf(state);
+  const names = namesFor(options.node);
+  const bare: State = { kernel, names, options, config, dns: null, said: new Set() };
+  const present = await allocationsOf(bare);
   for (const allocation of await keptAllocations(options.stateDir))
-    if (!present.includes(allocation)) await tearDown(state, allocation);
+    if (!present.includes(allocation)) await tearDown(bare, allocation);
+  const state = { ...bare, dns: await beginDns(bare) };
   const inTurn = createTurns();
   return {
-    bridge: null,
+    dns: state.dns,
     setUp: (ask) => inTurn(ask.allocation, () => setUp(state, ask)),
     tearDown: (allocation) => inTurn(allocation, () => tearDown(state, allocation)),
-    list: () => list(state),
+    list: async () => {
+      await state.dns
+        ?.keep()
+        .catch((error: unknown) => warnOnce(state, `DNS for copies: ${messageOf(error)}`));
+      return list(state);
+    },
     portsTaken: async () => parseListening(await kernel.socketTables()),
     portHolders: async () => parseHolders(await kernel.listeners()),
     cleanUp: async () => {
-      const kept = await keptAllocations(options.stateDir);
-      for (const allocation of new Set([...kept, ...(await allocationsOf(state))]))
-        await tearDown(state, allocation);
+      const failures = await cniCleanUp(options);
+      await removeHost(kernel, names);
+      if (failures.length > 0) throw networkFailure(failures.join('; '));
     },
   };
+};
+
+/**
+ * Has plugins remove what they made for every allocation, also when no runner is left to ask. What
+ * they refused, in words; what the runner itself made is the caller's to remove.
+ */
+export const cniCleanUp = async ({
+  node,
+  nodeNetns,
+  ...options
+}: Remover['options'] & Pick<CniNetworkOptions, 'node' | 'nodeNetns'>): Promise<
+  readonly string[]
+> => {
+  const kernel = createKernel(nodeNetns);
+  const remover = { kernel, names: namesFor(node), options, dns: null };
+  const failures: string[] = [];
+  for (const allocation of await keptAllocations(options.stateDir).catch(() => []))
+    await tearDown(remover, allocation).catch((error: unknown) => failures.push(messageOf(error)));
+  return failures;
+};
+
+/** Copies of an earlier runner are known at once. null: it cannot be had, which is no reason to end. */
+const beginDns = async (state: State): Promise<CniDns | null> => {
+  const { kernel, names, options } = state;
+  try {
+    const dns = await createCniDns(kernel, names, options.node);
+    const present = await allocationsOf(state);
+    for (const allocation of present) {
+      const kept = await readKept(state, allocation);
+      if (kept?.done !== true) continue;
+      dns.know(allocation, copyOf(kept));
+      // Of an earlier release, or of one that had no DNS.
+      if (typeof kept.reachesDns !== 'boolean')
+        await writeKept(state, await looked(dns, state, kept));
+    }
+    await dns.keep();
+    return dns;
+  } catch (error) {
+    warnOnce(
+      state,
+      'copies find no services by DNS, and ask the machine’s own name servers, until the runner ' +
+        `is started again: ${messageOf(error)}`,
+    );
+    return null;
+  }
+};
+
+const warnOnce = ({ said, options }: State, message: string): void => {
+  if (!said.has(message)) options.log.warn({}, message);
+  said.add(message);
+};
+
+const copyOf = ({ result }: Kept): CopyInDns => ({
+  addresses: addressesOfResult(result),
+  nameServers: nameServersIn(resolvConfOfResult(result)),
+});
+
+/** Looks whether it reaches the runner's DNS: then it is told to ask there. */
+const looked = async (dns: CniDns, state: State, kept: Kept): Promise<Kept> => {
+  if (addressesOfResult(kept.result).length === 0) return { ...kept, reachesDns: false };
+  const reachesDns = await dns.isReachedFrom(state.names.prefix + kept.ask.allocation);
+  if (!reachesDns)
+    warnOnce(
+      state,
+      `copies on the CNI network "${kept.config.name}" do not reach this node at ${dns.address}: ` +
+        'they ask the machine’s own name servers, or those that plugins name, and find no ' +
+        'services by DNS. They need a gateway that is an address of this node and a route by it',
+    );
+  return { ...kept, reachesDns };
 };
 
 const setUp = async (state: State, ask: NetworkAsk): Promise<NetworkFacts> => {
@@ -103,7 +196,8 @@ const setUp = async (state: State, ask: NetworkAsk): Promise<NetworkFacts> => {
   if (ask.mode === 'bridge') await refuseListening(state.kernel, ask);
   const config = ask.mode === 'none' ? { ...state.config, plugins: [] } : state.config;
   try {
-    return await add(state, { ask, config, result: null, done: false });
+    const { binDir } = state.options;
+    return await add(state, { ask, config, binDir, result: null, done: false });
   } catch (error) {
     await tearDown(state, allocation).catch(() => undefined);
     throw error;
@@ -121,8 +215,10 @@ const add = async (state: State, start: Kept): Promise<NetworkFacts> => {
     kept = { ...kept, result };
     await writeKept(state, kept);
   }
+  if (state.dns !== null) kept = await looked(state.dns, state, kept);
   kept = { ...kept, done: true };
   await writeKept(state, kept);
+  await state.dns?.admit(allocation, copyOf(kept));
   return factsOf(state, allocation, kept);
 };
 
@@ -130,8 +226,9 @@ const add = async (state: State, start: Kept): Promise<NetworkFacts> => {
  * DEL of every plugin is tried also when one fails; the state is kept then, so that it is tried
  * again.
  */
-const tearDown = async (state: State, allocation: string): Promise<void> => {
+const tearDown = async (state: Remover, allocation: string): Promise<void> => {
   refuseBadName(allocation);
+  await state.dns?.forget(allocation);
   const kept = await readKept(state, allocation);
   const failures: string[] = [];
   for (const plugin of kept?.config.plugins.toReversed() ?? []) {
@@ -155,15 +252,18 @@ const refuseTakenPorts = async (state: State, ask: NetworkAsk): Promise<void> =>
   }
 };
 
+/** Of what a release kept that did not say it. */
+const DEFAULT_BIN_DIR = '/usr/lib/cni';
+
 interface PluginRun {
   readonly command: 'ADD' | 'DEL';
   readonly kept: Kept;
   readonly plugin: CniPlugin;
 }
 
-const run = async (state: State, { command, kept, plugin }: PluginRun): Promise<string> => {
+const run = async (state: Remover, { command, kept, plugin }: PluginRun): Promise<string> => {
   const { ask, config, result } = kept;
-  const { binDir } = state.options;
+  const binDir = state.options.binDir ?? kept.binDir ?? DEFAULT_BIN_DIR;
   const program = join(binDir, plugin.type);
   const { code, stdout, stderr } = await state.kernel
     .plugin({
@@ -208,16 +308,21 @@ const list = async (state: State): Promise<readonly NetworkFacts[]> => {
   );
 };
 
-const factsOf = (state: State, allocation: string, kept: Kept | null): NetworkFacts => ({
-  allocation,
-  path: pathOf(state, allocation),
-  address: addressOfResult(kept?.result),
-});
+const factsOf = (state: State, allocation: string, kept: Kept | null): NetworkFacts => {
+  const resolvConf = resolvConfOfResult(kept?.result);
+  return {
+    allocation,
+    path: pathOf(state, allocation),
+    address: addressesOfResult(kept?.result)[0] ?? null,
+    reachesDns: kept?.reachesDns ?? false,
+    ...(resolvConf === '' ? {} : { resolvConf }),
+  };
+};
 
-const pathOf = (state: State, allocation: string): string =>
+const pathOf = (state: Remover, allocation: string): string =>
   join(NETNS_DIR, state.names.prefix + allocation);
 
-const allocationsOf = async ({ names }: State): Promise<readonly string[]> => {
+const allocationsOf = async ({ names }: Remover): Promise<readonly string[]> => {
   const namespaces = await namespacesOf(names);
   return namespaces.map((name) => name.slice(names.prefix.length)).toSorted(compareText);
 };
@@ -240,7 +345,7 @@ const writeKept = (state: State, kept: Kept): Promise<void> =>
   });
 
 /** null when there is none, or when it is damaged: DEL then has nothing to go by. */
-const readKept = async (state: State, allocation: string): Promise<Kept | null> => {
+const readKept = async (state: Remover, allocation: string): Promise<Kept | null> => {
   const path = keptPath(state.options.stateDir, allocation);
   const text = await readFile(path, 'utf8').catch(() => 'null');
   try {

@@ -5,11 +5,13 @@
 
 import { readdir } from 'node:fs/promises';
 
+import { removeDnsAddress } from './dns-address.ts';
+import { bridgeRules, letThrough, removeRules } from './filter.ts';
 import { networkFailure } from './kernel.ts';
 import type { Kernel } from './kernel.ts';
-import { NETNS_DIR, ruleComment } from './names.ts';
+import { NETNS_DIR } from './names.ts';
 import type { NetworkNames } from './names.ts';
-import { addMappings, dnsTableText, handlesWithComment, hasChain, tableText } from './ruleset.ts';
+import { addMappings, dnsTableText, hasChain, tableText } from './ruleset.ts';
 import type { Mapping } from './ruleset.ts';
 import { chooseSubnet, formatSubnet, gatewayOf, parseSubnet } from './subnet.ts';
 import type { Subnet } from './subnet.ts';
@@ -45,7 +47,7 @@ export const prepareHost = async (
   }
   if (present === null || !hasChain(chains, { table: names.dnsTable, name: 'patience' }))
     await kernel.nft(dnsTableText(names, wanted));
-  await allowThrough(kernel, names, wanted);
+  await letThrough(kernel, bridgeRules(names, gatewayOf(wanted)));
   return wanted;
 };
 
@@ -113,61 +115,6 @@ export const keepBridgeMac = async (kernel: Kernel, { bridge }: NetworkNames): P
     await kernel.ipBatch([`link set ${bridge} address ${shown.address}`]);
 };
 
-/**
- * Docker and many firewalls set the policy of iptables' FORWARD to drop, and firewalls that of
- * INPUT: nftables sees those chains as `ip filter FORWARD`, unless iptables-legacy made them. Where
- * they exist, our bridge is let through at the top, to DNS alone in INPUT. Not reached: base chains
- * of other names; there a person must accept forwarding from and to the bridge, and port 53.
- */
-const allowThrough = async (kernel: Kernel, names: NetworkNames, subnet: Subnet): Promise<void> => {
-  await changeLegacy(kernel, names, 'insert');
-  const comment = `comment "${ruleComment(names)}"`;
-  const rules = {
-    FORWARD: [`iifname "${names.bridge}" accept`, `oifname "${names.bridge}" accept`],
-    INPUT: ['udp', 'tcp'].map(
-      (protocol) =>
-        `iifname "${names.bridge}" ip daddr ${gatewayOf(subnet)} ${protocol} dport 53 accept`,
-    ),
-  };
-  for (const chain of FILTER_CHAINS) {
-    const shown = await filterChain(kernel, chain);
-    if (shown === null || handlesWithComment(shown, ruleComment(names)).length > 0) continue;
-    const texts = rules[chain].map((rule) => `insert rule ip filter ${chain} ${rule} ${comment}\n`);
-    await kernel.nft(texts.join(''));
-  }
-};
-
-const FILTER_CHAINS = ['FORWARD', 'INPUT'] as const;
-
-/** Nothing happens where the kernel has no legacy filter table: asking iptables would make it. */
-const changeLegacy = async (
-  kernel: Kernel,
-  names: NetworkNames,
-  change: 'insert' | 'delete',
-): Promise<void> => {
-  const tables = await kernel.plugin({ program: 'cat', args: ['/proc/net/ip_tables_names'] });
-  if (!tables.stdout.split('\n').includes('filter')) return;
-  const dns = ['udp', 'tcp'].map((protocol) =>
-    `INPUT -i ${names.bridge} -p ${protocol} --dport 53 -j ACCEPT`.split(' '),
-  );
-  const sides = ['-i', '-o'].map((side) => ['FORWARD', side, names.bridge, '-j', 'ACCEPT']);
-  for (const rule of [...sides, ...dns]) {
-    const call = (verb: string) =>
-      kernel
-        .plugin({ program: 'iptables-legacy', args: ['-w', verb, ...rule] })
-        .catch(() => ({ code: LEGACY_MISSING }));
-    const { code } = await call('-C');
-    if (change === 'insert' && code === 1) await call('-I');
-    if (change === 'delete' && code === 0) await call('-D');
-  }
-};
-
-/** No such program: then the rules came from elsewhere, and a person must change them. */
-const LEGACY_MISSING = 127;
-
-const filterChain = (kernel: Kernel, chain: string): Promise<string | null> =>
-  kernel.nftShow('-a', 'list', 'chain', 'ip', 'filter', chain).catch(() => null);
-
 /** Names of our namespaces, of every mode. */
 export const namespacesOf = async (names: NetworkNames): Promise<readonly string[]> => {
   const files = await readdir(NETNS_DIR).catch((): readonly string[] => []);
@@ -193,7 +140,7 @@ export const deleteNamespace = async (
   }
 };
 
-/** Removes namespaces, links, bridge, table and rules of that name; each when it exists. */
+/** Removes namespaces, links, bridge, address, tables and rules of that name; each when it exists. */
 export const removeHost = async (kernel: Kernel, names: NetworkNames): Promise<void> => {
   const namespaces = await namespacesOf(names);
   if (namespaces.length > 0)
@@ -206,11 +153,5 @@ export const removeHost = async (kernel: Kernel, names: NetworkNames): Promise<v
   if (bridges.length > 0) await kernel.ipBatch([`link del ${names.bridge}`]);
   for (const table of [names.table, names.dnsTable])
     await kernel.nft(`add table ip ${table}\ndelete table ip ${table}\n`);
-  await changeLegacy(kernel, names, 'delete');
-  for (const chain of FILTER_CHAINS) {
-    const shown = await filterChain(kernel, chain);
-    const handles = shown === null ? [] : handlesWithComment(shown, ruleComment(names));
-    const rules = handles.map((handle) => `delete rule ip filter ${chain} handle ${handle}\n`);
-    if (rules.length > 0) await kernel.nft(rules.join(''));
-  }
+  await removeRules(kernel, names, await removeDnsAddress(kernel, names));
 };

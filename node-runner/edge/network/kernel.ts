@@ -35,6 +35,8 @@ export interface LinkShown {
   readonly ifalias?: string;
   readonly dst?: string;
   readonly dev?: string;
+  /** Of a route: the next hop. */
+  readonly gateway?: string;
   readonly mtu?: number;
   /** Hardware address. */
   readonly address?: string;
@@ -42,6 +44,7 @@ export interface LinkShown {
     readonly family: string;
     readonly local: string;
     readonly prefixlen: number;
+    readonly label?: string;
   }[];
 }
 

@@ -3,7 +3,7 @@
 // sockets they are, but for the DNS of node runners.
 
 import { networkInterfaces } from 'node:os';
-import { RUNNER_BRIDGE } from './names.ts';
+import { RUNNER_DNS } from './names.ts';
 
 /** TCP_LISTEN in the kernel's numbering; an unconnected UDP socket shows as TCP_CLOSE. */
 const LISTEN = '0A';
@@ -15,20 +15,20 @@ export const SOCKET_TABLES = ['tcp', 'tcp6', 'udp', 'udp6'] as const;
 /**
  * Ports that accept traffic, ascending, each once; any mix of the four tables, concatenated.
  *
- * @param bridges addresses at which node runners answer DNS: only allocations ask there, and a job
+ * @param runners addresses at which node runners answer DNS: only allocations ask there, and a job
  * may publish port 53 all the same
  */
 export const parseListening = (
   text: string,
-  bridges: readonly string[] = bridgeAddresses(),
+  runners: readonly string[] = dnsAddresses(),
 ): readonly number[] => {
-  const runners = new Set(bridges.map(asShown));
+  const own = new Set(runners.map(asShown));
   const ports = new Set<number>();
   for (const line of text.split('\n')) {
     // sl local_address rem_address st …; the header and blank lines have no hexadecimal port.
     const [, local = '', , state = ''] = line.trim().split(/\s+/);
     const port = /^[0-9A-F]+:([0-9A-F]{4})$/.exec(local)?.[1];
-    if (runners.has(local)) continue;
+    if (own.has(local)) continue;
     if (port !== undefined && (state === LISTEN || state === UNCONNECTED))
       ports.add(Number.parseInt(port, 16));
   }
@@ -36,9 +36,9 @@ export const parseListening = (
 };
 
 /** Of all runners in this network namespace. */
-const bridgeAddresses = (): readonly string[] =>
+const dnsAddresses = (): readonly string[] =>
   Object.entries(networkInterfaces()).flatMap(([name, addresses = []]) =>
-    RUNNER_BRIDGE.test(name) ? addresses.map(({ address }) => address) : [],
+    RUNNER_DNS.test(name) ? addresses.map(({ address }) => address) : [],
   );
 
 /** Port 53 of an IPv4 address, as the tables show it: the bytes of the address backwards. */

@@ -13,8 +13,10 @@ export interface NetworkNames {
   readonly bridgeMac: string;
   /** nftables table of family ip. */
   readonly table: string;
-  /** The table of DNS at the bridge, apart from the other: that one stays as it is in an upgrade. */
+  /** The table of DNS for copies, apart from the other: that one stays as it is in an upgrade. */
   readonly dnsTable: string;
+  /** Label of the address of DNS where there is no bridge; begins as the kernel wants it. */
+  readonly dnsLabel: string;
   /** Start of the names of namespaces under /run/netns. */
   readonly prefix: string;
   /** Start of the names of links, followed by the host number. */
@@ -29,6 +31,7 @@ export const namesFor = (node: string): NetworkNames => {
     bridgeMac: `02:70:73:${tag.replaceAll(/(..)(?=.)/g, '$1:')}`,
     table: `purser_${tag}`,
     dnsTable: `purser_${tag}_dns`,
+    dnsLabel: `lo:p${tag}`,
     prefix: `purser-${tag}-`,
     linkPrefix: `p${tag}-`,
   };
@@ -37,11 +40,14 @@ export const namesFor = (node: string): NetworkNames => {
 /** What every runner's table is called. */
 export const RUNNER_TABLE = /^purser_[0-9a-f]{6}$/;
 
-/** What every runner's bridge is called. */
-export const RUNNER_BRIDGE = /^purser-[0-9a-f]{6}$/;
+/** What the place is called at which a runner answers DNS: its bridge, or a label at the loopback. */
+export const RUNNER_DNS = /^(purser-|lo:p)[0-9a-f]{6}$/;
 
 /** Where iproute2 keeps named namespaces. */
 export const NETNS_DIR = '/run/netns';
 
-/** Comment of rules that we add to chains of others, so that we find them again. */
-export const ruleComment = (names: NetworkNames): string => names.table;
+/** Comments of rules that we add to chains of others, so that we find them again. */
+export const ruleComments = ({ table, dnsTable }: NetworkNames) => ({
+  bridge: table,
+  dns: dnsTable,
+});

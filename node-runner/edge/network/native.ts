@@ -6,7 +6,7 @@
 
 import { join } from 'node:path';
 
-import type { NetworkAsk, NetworkFacts, NetworkPort } from '../../ports.ts';
+import type { CopiesDns, NetworkAsk, NetworkFacts, NetworkPort } from '../../ports.ts';
 import { compareText } from '../../../schema/ids.ts';
 import { messageOf } from '../failure.ts';
 import { refuseBadName } from '../safe-name.ts';
@@ -45,8 +45,8 @@ export interface NativeNetworkOptions {
 }
 
 export interface ManagedNetwork extends NetworkPort {
-  /** The bridge, as allocations see this node; null: CNI plugins make the network. */
-  readonly bridge: { readonly address: string; readonly holds: (source: string) => boolean } | null;
+  /** null: it cannot be had. */
+  readonly dns: CopiesDns | null;
   /**
    * Removes everything that this runner made in the kernel: namespaces, links, bridge, rules.
    * Absent is fine.
@@ -95,7 +95,11 @@ export const createNativeNetwork = async (
   await adopt(state);
   const inTurn = createTurns();
   return {
-    bridge: { address: gatewayOf(subnet), holds: (source) => isWithin(subnet, source) },
+    dns: {
+      address: gatewayOf(subnet),
+      holds: (source) => isWithin(subnet, source),
+      nameServersOf: () => [],
+    },
     setUp: (ask) => inTurn(ask.allocation, () => setUp(state, ask)),
     tearDown: (allocation) => inTurn(allocation, () => tearDown(state, allocation)),
     list: async () => {

@@ -2,7 +2,7 @@
 // says.
 // In: options. Out: ManagedNetwork. Not here: how either works (native.ts, cni.ts).
 
-import { createCniNetwork } from './cni.ts';
+import { cniCleanUp, createCniNetwork } from './cni.ts';
 import type { CniNetworkOptions } from './cni.ts';
 import { createNativeNetwork, nativeCleanUp } from './native.ts';
 import type { ManagedNetwork, NativeNetworkOptions } from './native.ts';
@@ -18,11 +18,16 @@ export const createNetwork = (options: NetworkOptions): Promise<ManagedNetwork> 
   options.kind === 'cni' ? createCniNetwork(options) : createNativeNetwork(options);
 
 /**
- * Removes everything that a runner of that name made in the kernel, also when no runner is left
- * to ask. Containers that use the namespaces should be gone before.
+ * Removes everything that a runner of that name made in the kernel, of either kind, also when no
+ * runner is left to ask. Containers that use the namespaces should be gone before. What CNI plugins
+ * refused to remove, in words.
+ *
+ * @param stateDir as CNI's; it need not be there
  */
-export const networkCleanUp = async (options: NetworkOptions): Promise<void> => {
-  if (options.kind === 'native') return nativeCleanUp(options);
-  const network = await createCniNetwork(options);
-  await network.cleanUp();
+export const networkCleanUp = async (
+  options: Pick<CniNetworkOptions, 'node' | 'nodeNetns' | 'stateDir'>,
+): Promise<readonly string[]> => {
+  const failures = await cniCleanUp({ ...options, binDir: null });
+  await nativeCleanUp(options);
+  return failures;
 };

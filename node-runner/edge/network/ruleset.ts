@@ -47,6 +47,8 @@ table ip ${table} {
 `;
 };
 
+const PORT_REFUSED = 'icmp type destination-unreachable icmp code port-unreachable @th,240,16 53';
+
 /**
  * DNS at the bridge's address: for allocations and for the node itself, whatever way a packet from
  * elsewhere finds to that address. While a runner is started again nobody listens there, and the
@@ -58,7 +60,6 @@ table ip ${table} {
 export const dnsTableText = (names: NetworkNames, subnet: Subnet): string => {
   const { dnsTable, bridge } = names;
   const gateway = gatewayOf(subnet);
-  const refused = 'icmp type destination-unreachable icmp code port-unreachable @th,240,16 53';
   return `add table ip ${dnsTable}
 delete table ip ${dnsTable}
 table ip ${dnsTable} {
@@ -76,11 +77,56 @@ table ip ${dnsTable} {
   }
   chain patience {
     type filter hook output priority 0; policy accept;
-    ip saddr ${gateway} oifname { "${bridge}", "lo" } ${refused} drop
+    ip saddr ${gateway} oifname { "${bridge}", "lo" } ${PORT_REFUSED} drop
   }
 }
 `;
 };
+
+/**
+ * DNS at an address of its own, where others make the network of allocations. `copies` alone come
+ * through, each where the node would send its answers: what comes in elsewhere and bears a copy's
+ * address was forged. Nothing but DNS answers there. The rest is as at the bridge, above.
+ */
+export const dnsAddressTableText = (
+  { dnsTable }: NetworkNames,
+  address: string,
+  copies: readonly string[],
+): string => {
+  const elements = copies.length === 0 ? '' : `elements = { ${copies.join(', ')} }`;
+  const question = `ip daddr ${address} meta l4proto { tcp, udp } th dport 53`;
+  return `add table ip ${dnsTable}
+delete table ip ${dnsTable}
+table ip ${dnsTable} {
+  set copies { type ipv4_addr; ${elements} }
+  chain guard {
+    type filter hook prerouting priority -300; policy accept;
+    ip daddr ${address} meta l4proto { tcp, udp } jump asked
+  }
+  chain asked {
+    iifname "lo" accept
+    th dport != 53 drop
+    fib saddr . iif oif missing drop
+    ip saddr != @copies drop
+  }
+  chain prerouting { type nat hook prerouting priority -101; ${question} dnat to ${address}; }
+  chain output { type nat hook output priority -101; ${question} dnat to ${address}; }
+  chain hush {
+    type filter hook output priority 0; policy accept;
+    ip saddr ${address} ${PORT_REFUSED} drop
+  }
+}
+`;
+};
+
+/** Adding who is there already changes nothing. */
+export const addCopies = ({ dnsTable }: NetworkNames, addresses: readonly string[]): string =>
+  `add element ip ${dnsTable} copies { ${addresses.join(', ')} }\n`;
+
+/** Adds them first: deleting who is not there would fail. */
+export const deleteCopies = (names: NetworkNames, addresses: readonly string[]): string =>
+  addCopies(names, addresses) +
+  `delete element ip ${names.dnsTable} copies { ${addresses.join(', ')} }\n`;
 
 export const addMappings = (names: NetworkNames, mappings: readonly Mapping[]): string => {
   const elements = mappings.flatMap(({ host, address, port }) =>

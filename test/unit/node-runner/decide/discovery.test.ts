@@ -39,6 +39,21 @@ describe('resolv.conf', () => {
     const none = { ...shop, spec: testGroup({ networkMode: 'none' }) };
     expect(resolvConfOf(none, { resolvConf, dnsAddress: '10.1.4.1' })).toBe(resolvConf);
   });
+
+  it('has what whoever made the network names in place of the machine’s', () => {
+    const node = { resolvConf: 'nameserver 192.0.2.53\nsearch machine.example\n' };
+    const dns = { ...node, dnsAddress: '169.254.130.7' };
+    const made = 'nameserver 192.0.2.99\nsearch made.example\noptions rotate\n';
+    expect(resolvConfOf(shop, dns, { resolvConf: made })).toBe(
+      'nameserver 169.254.130.7\nsearch shop.svc.purser svc.purser made.example\n' +
+        'options ndots:2 timeout:3 attempts:5 rotate\n',
+    );
+    expect(resolvConfOf(shop, dns, { reachesDns: false, resolvConf: made })).toBe(made);
+    expect(resolvConfOf(shop, dns, { reachesDns: false })).toBe(node.resolvConf);
+    // It names domains alone: the last line of both counts.
+    const domains = { reachesDns: false, resolvConf: 'search made.example\n' };
+    expect(resolvConfOf(shop, dns, domains)).toBe(`${node.resolvConf}\nsearch made.example\n`);
+  });
 });
 
 describe('an own copy', () => {
