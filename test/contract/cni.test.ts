@@ -87,6 +87,26 @@ describe.runIf(hasCni)('CNI', () => {
       expect(await readdir(join(world.root, 'state'))).toEqual([]);
     });
 
+    it('come without DNS where its address cannot be had, and with it from the next start on', async () => {
+      const { netns, options } = world;
+      await network.cleanUp();
+      const said: string[] = [];
+      const log = { warn: (_: object, message: string) => said.push(message) };
+      await netns.run('ip', 'route', 'add', 'blackhole', '169.254.128.0/19');
+      const without = await createNetwork({ ...options, log });
+      expect(without.dns).toBeNull();
+      expect(said).toEqual([expect.stringContaining('no address of 169.254.128.0/19 is free')]);
+      const made = await without.setUp({ allocation: 'd-0-1', mode: 'bridge', ports: [] });
+      expect(made).toMatchObject({ reachesDns: false });
+      await netns.run('ip', 'route', 'del', 'blackhole', '169.254.128.0/19');
+      network = await createNetwork({ ...options, log });
+      expect(await network.list()).toEqual([{ ...made, reachesDns: true }]);
+      expect(network.dns?.holds(made.address ?? '')).toBe(true);
+      await network.tearDown('d-0-1');
+      expect(network.dns?.holds(made.address ?? '')).toBe(false);
+      expect(said).toHaveLength(1);
+    });
+
     it('are explained when the configuration is wrong', async () => {
       const bad = { ...world.options, config: join(world.root, 'absent') };
       await expect(createNetwork(bad)).rejects.toThrow('CNI configuration cannot be read');

@@ -94,10 +94,11 @@ describe('a runner that lives in the namespace of its node', () => {
     try {
       const script = new URL('../support/network-inside.ts', import.meta.url).pathname;
       const text = await netns.run(process.execPath, '--import', 'tsx', script, nodeName());
-      const { address, listed, taken, left } = JSON.parse(text);
+      const { address, listed, taken, left, takenLater } = JSON.parse(text);
       expect(address).toMatch(/^10\./);
       expect(listed).toEqual(['a-0-1']);
       expect(taken).toEqual([4321]);
+      expect(takenLater).toEqual([4321]);
       expect(left).toEqual([]);
       expect(await netns.run('nft', 'list', 'ruleset')).toBe('');
     } finally {

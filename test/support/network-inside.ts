@@ -14,6 +14,11 @@ const listed = (await network.list()).map(({ allocation }) => allocation);
 const taken = await network.portsTaken();
 await network.tearDown('a-0-1');
 const left = await network.list();
+// Nobody is on the bridge now; its DNS answers there all the same.
+const dns = createServer();
+await new Promise<void>((resolve) => dns.listen(53, network.dns?.address, resolve));
+const takenLater = await network.portsTaken();
+dns.close();
 await network.cleanUp();
 server.close();
-console.log(JSON.stringify({ address, listed, taken, left }));
+console.log(JSON.stringify({ address, listed, taken, left, takenLater }));

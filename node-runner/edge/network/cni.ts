@@ -31,8 +31,7 @@ import { addNamespace, deleteNamespace, namespacesOf, removeHost } from './host.
 import { createKernel, networkFailure } from './kernel.ts';
 import type { Kernel } from './kernel.ts';
 import { parseHolders } from './holders.ts';
-import { parseListening } from './listening.ts';
-import { refuseListening } from './strangers.ts';
+import { portsListening, refuseListening } from './strangers.ts';
 import { NETNS_DIR, namesFor } from './names.ts';
 import type { NetworkNames } from './names.ts';
 import type { ManagedNetwork } from './native.ts';
@@ -100,7 +99,7 @@ export const createCniNetwork = async (options: CniNetworkOptions): Promise<Mana
         .catch((error: unknown) => warnOnce(state, `DNS for copies: ${messageOf(error)}`));
       return list(state);
     },
-    portsTaken: async () => parseListening(await kernel.socketTables()),
+    portsTaken: () => portsListening(kernel),
     portHolders: async () => parseHolders(await kernel.listeners()),
     cleanUp: async () => {
       const failures = await cniCleanUp(options);

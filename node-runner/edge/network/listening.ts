@@ -2,7 +2,6 @@
 // In: text of /proc/net/{tcp,tcp6,udp,udp6}. Out: port numbers. Not here: reading the files, whose
 // sockets they are, but for the DNS of node runners.
 
-import { networkInterfaces } from 'node:os';
 import { RUNNER_DNS } from './names.ts';
 
 /** TCP_LISTEN in the kernel's numbering; an unconnected UDP socket shows as TCP_CLOSE. */
@@ -18,10 +17,7 @@ export const SOCKET_TABLES = ['tcp', 'tcp6', 'udp', 'udp6'] as const;
  * @param runners addresses at which node runners answer DNS: only allocations ask there, and a job
  * may publish port 53 all the same
  */
-export const parseListening = (
-  text: string,
-  runners: readonly string[] = dnsAddresses(),
-): readonly number[] => {
+export const parseListening = (text: string, runners: readonly string[]): readonly number[] => {
   const own = new Set(runners.map(asShown));
   const ports = new Set<number>();
   for (const line of text.split('\n')) {
@@ -35,11 +31,21 @@ export const parseListening = (
   return [...ports].toSorted((a, b) => a - b);
 };
 
-/** Of all runners in this network namespace. */
-const dnsAddresses = (): readonly string[] =>
-  Object.entries(networkInterfaces()).flatMap(([name, addresses = []]) =>
-    RUNNER_DNS.test(name) ? addresses.map(({ address }) => address) : [],
+/**
+ * Where all runners of a network namespace answer, in the output of `ip -j addr`. Also at a bridge
+ * that no allocation is on: the kernel calls it down then, and `os.networkInterfaces` leaves it out.
+ */
+export const dnsAddressesIn = (links: readonly AddressesShown[]): readonly string[] =>
+  links.flatMap(({ ifname = '', addr_info: list = [] }) =>
+    list
+      .filter(({ label = '' }) => RUNNER_DNS.test(ifname) || RUNNER_DNS.test(label))
+      .map(({ local }) => local),
   );
+
+interface AddressesShown {
+  readonly ifname?: string;
+  readonly addr_info?: readonly { readonly local: string; readonly label?: string }[];
+}
 
 /** Port 53 of an IPv4 address, as the tables show it: the bytes of the address backwards. */
 const asShown = (address: string): string => {

@@ -23,8 +23,7 @@ import {
 import { createKernel, networkFailure } from './kernel.ts';
 import type { Kernel } from './kernel.ts';
 import { OTHER_RUNNER, parseHolders } from './holders.ts';
-import { parseListening } from './listening.ts';
-import { refuseListening } from './strangers.ts';
+import { portsListening, refuseListening } from './strangers.ts';
 import { NETNS_DIR, namesFor } from './names.ts';
 import type { NetworkNames } from './names.ts';
 import { addMappings, deleteMappings, parseMappings, parseOtherMappings } from './ruleset.ts';
@@ -107,7 +106,7 @@ export const createNativeNetwork = async (
       return list(state);
     },
     portsTaken: async () => {
-      const listening = parseListening(await kernel.socketTables());
+      const listening = await portsListening(kernel);
       const published = await publishedByOthers(state);
       return [...new Set([...listening, ...published])].toSorted((a, b) => a - b);
     },

@@ -3,7 +3,10 @@
 import { describe, expect, it } from 'vitest';
 
 import { createBatcher } from '../../../../../node-runner/edge/network/batcher.ts';
-import { parseListening } from '../../../../../node-runner/edge/network/listening.ts';
+import {
+  dnsAddressesIn,
+  parseListening,
+} from '../../../../../node-runner/edge/network/listening.ts';
 import { namesFor } from '../../../../../node-runner/edge/network/names.ts';
 import {
   addMappings,
@@ -133,8 +136,8 @@ describe('socket tables', () => {
    3: 00000000:1F90 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 1
    4: 00000000:0035 00000000:0000 07 00000000:00000000 00:00000000 00000000     0        0 1
 `;
-    expect(parseListening(text)).toEqual([22, 53, 8080]);
-    expect(parseListening('')).toEqual([]);
+    expect(parseListening(text, [])).toEqual([22, 53, 8080]);
+    expect(parseListening('', [])).toEqual([]);
   });
 
   it('leave out where node runners answer DNS: a job may publish that port', () => {
@@ -142,6 +145,19 @@ describe('socket tables', () => {
     const text = line('01046E0A:0035') + line('01046E0A:0050');
     expect(parseListening(text, ['10.110.4.1'])).toEqual([80]);
     expect(parseListening(text, ['10.110.4.2', 'fe80::1'])).toEqual([53, 80]);
+    const links = [
+      { ifname: 'eth0', addr_info: [{ local: '192.0.2.1', label: 'eth0' }] },
+      { ifname: namesFor('n1').bridge, addr_info: [{ local: '10.110.4.1' }] },
+      {
+        ifname: 'lo',
+        addr_info: [
+          { local: '127.0.0.1', label: 'lo' },
+          { local: '169.254.130.7', label: namesFor('n2').dnsLabel },
+        ],
+      },
+      {},
+    ];
+    expect(dnsAddressesIn(links)).toEqual(['10.110.4.1', '169.254.130.7']);
   });
 });
 
