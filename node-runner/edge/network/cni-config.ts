@@ -64,8 +64,8 @@ export const addressesOfResult = (result: unknown): readonly string[] =>
   });
 
 /**
- * Name servers and domains that plugins name, as a resolv.conf; '' where they name none. What cannot
- * stand there, and servers that every machine has for itself, are left out.
+ * Name servers and domains that plugins name, as a resolv.conf; '' where they name none. What
+ * cannot stand there, and servers that every machine has for itself, are left out.
  */
 export const resolvConfOfResult = (result: unknown): string => {
   const dns = isRecord(result) ? result['dns'] : null;

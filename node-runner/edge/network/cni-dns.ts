@@ -1,6 +1,6 @@
-// Who of the copies on networks of CNI plugins may ask the runner by DNS, and whom it asks for them.
-// In: copies as they come and go. Out: the address at which they ask, and rules that let them alone
-// through. Not here: the address itself (dns-address.ts), what plugins said (cni.ts).
+// Who of the copies on networks of CNI plugins may ask the runner by DNS, and whom it asks for
+// them. In: copies as they come and go. Out: the address at which they ask, and rules that let them
+// alone through. Not here: the address itself (dns-address.ts), what plugins said (cni.ts).
 
 import type { CopiesDns } from '../../ports.ts';
 import { comesToNode, keepDnsAddress, takeDnsAddress } from './dns-address.ts';
@@ -69,7 +69,7 @@ export const createCniDns = async (
       const gone = copies.get(allocation)?.addresses ?? [];
       change(allocation, null);
       const free = gone.filter((one) => !known.has(one));
-      // Where there are no rules, nothing has to go; and whoever still comes through is not answered.
+      // Where there are no rules nothing has to go; whoever still comes through is not answered.
       if (free.length > 0) await kernel.nft(deleteCopies(names, free)).catch(() => undefined);
     },
     keep,

@@ -128,7 +128,7 @@ export const cniCleanUp = async ({
   return failures;
 };
 
-/** Copies of an earlier runner are known at once. null: it cannot be had, which is no reason to end. */
+/** Copies of an earlier runner are known at once. null: it cannot be had: no reason to end. */
 const beginDns = async (state: State): Promise<CniDns | null> => {
   const { kernel, names, options } = state;
   try {

@@ -1,8 +1,8 @@
 // An address of the node at which the runner answers DNS where others make the network of
 // allocations: they get there by their way out, whatever that network is.
-// In: the kernel, who is a copy. Out: one link-local address at the loopback with our label, and the
-// rules that keep everybody else from it; what is there is taken over. Not here: the bridge's own
-// address (host.ts), answering (edge/dns), which copies there are (cni.ts).
+// In: the kernel, who is a copy. Out: one link-local address at the loopback with our label, and
+// the rules that keep everybody else from it; what is there is taken over. Not here: the bridge's
+// own address (host.ts), answering (edge/dns), which copies there are (cni.ts).
 
 import { addressRules, letThrough, removeWith } from './filter.ts';
 import { networkFailure } from './kernel.ts';
@@ -14,8 +14,8 @@ import { chooseSubnet, formatAddress, parseAddress, parseSubnet } from './subnet
 import type { SubnetRange } from './subnet.ts';
 
 /**
- * Of 169.254.0.0/16, which nobody routes. Clouds have their services in 169.254.169.0/24 and near it,
- * other programs of this kind have 169.254.1.1, 169.254.20.10 and what lies below 169.254.128.0.
+ * Of 169.254.0.0/16, which nobody routes. Clouds have their services in 169.254.169.0/24 and near
+ * it, other programs of this kind 169.254.1.1, 169.254.20.10 and what lies below 169.254.128.0.
  */
 const RANGE: SubnetRange = {
   within: { base: parseAddress('169.254.128.0') ?? 0, prefixLength: 19 },
@@ -85,9 +85,9 @@ export const removeDnsAddress = async (
 };
 
 /**
- * Does what an allocation sends to that address come to this node? It does where the next hop on its
- * way there, as its own kernel tells it, is an address of ours: a gateway at a bridge, or at the
- * other end of its link. Not where it goes out to a router (macvlan), or nowhere.
+ * Does what an allocation sends to that address come to this node? It does where the next hop on
+ * its way there, as its own kernel tells it, is an address of ours: a gateway at a bridge, or at
+ * the other end of its link. Not where it goes out to a router (macvlan), or nowhere.
  */
 export const comesToNode = async (
   kernel: Kernel,

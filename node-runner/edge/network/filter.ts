@@ -1,6 +1,6 @@
-// Firewalls of others that let nothing through: Docker and many firewalls set the policy of iptables'
-// FORWARD to drop, and firewalls that of INPUT. nftables sees those chains as `ip filter FORWARD`,
-// unless iptables-legacy made them.
+// Firewalls of others that let nothing through: Docker and many firewalls set the policy of
+// iptables' FORWARD to drop, and firewalls that of INPUT. nftables sees those chains as `ip filter
+// FORWARD`, unless iptables-legacy made them.
 // In: rules. Out: they stand at the top of those chains, where the chains are. Not reached: base
 // chains of other names; there a person must accept the same. Not here: tables of our own
 // (ruleset.ts).

@@ -33,7 +33,7 @@ export const parseListening = (text: string, runners: readonly string[]): readon
 
 /**
  * Where all runners of a network namespace answer, in the output of `ip -j addr`. Also at a bridge
- * that no allocation is on: the kernel calls it down then, and `os.networkInterfaces` leaves it out.
+ * that no allocation is on: the kernel calls it down then, and `os.networkInterfaces` omits it.
  */
 export const dnsAddressesIn = (links: readonly AddressesShown[]): readonly string[] =>
   links.flatMap(({ ifname = '', addr_info: list = [] }) =>

@@ -40,7 +40,7 @@ export const namesFor = (node: string): NetworkNames => {
 /** What every runner's table is called. */
 export const RUNNER_TABLE = /^purser_[0-9a-f]{6}$/;
 
-/** What the place is called at which a runner answers DNS: its bridge, or a label at the loopback. */
+/** Where a runner answers DNS: its bridge, or a label at the loopback. */
 export const RUNNER_DNS = /^(purser-|lo:p)[0-9a-f]{6}$/;
 
 /** Where iproute2 keeps named namespaces. */

@@ -1,8 +1,8 @@
-// Host ports that programs of the node have, and a last look before one is published: the rules that
-// publish it would take its traffic from a program that listens there, and the runner's own list of
-// taken ports is seconds old.
-// In: the kernel, the ports that are asked. Out: ports; RuntimeError that names the holder. Not here:
-// ports that allocations of this runner have (native.ts, cni.ts).
+// Host ports that programs of the node have, and a last look before one is published: the rules
+// that publish it would take its traffic from a program that listens there, and the runner's own
+// list of taken ports is seconds old.
+// In: the kernel, the ports that are asked. Out: ports; RuntimeError that names the holder. Not
+// here: ports that allocations of this runner have (native.ts, cni.ts).
 
 import type { NetworkAsk } from '../../ports.ts';
 import { parseHolders } from './holders.ts';
