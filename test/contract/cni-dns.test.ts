@@ -196,6 +196,10 @@ describe.runIf(hasCni)('a copy on a network of CNI plugins', () => {
     expect(runner.address).toBe(before);
     expect(await asking).toBe('192.0.2.1 192.0.2.2');
     expect(await runner.ask('list')).toContainEqual(pod);
+    // Somebody took the address away: the next look puts it back.
+    await netns.run('ip', 'addr', 'del', `${before}/32`, 'dev', 'lo');
+    await runner.ask('list');
+    await expectAnswers(pod.path);
   });
 
   it('is none of those outside, nor of others on its bridge, who get nothing', async () => {

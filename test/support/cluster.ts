@@ -488,6 +488,8 @@ const removeNodes = async (nodes: readonly TestNode[]): Promise<void> => {
   }
   const failed = removals.find((removal) => removal.status === 'rejected');
   if (failed?.status === 'rejected') throw failed.reason;
+  const refused = removals.flatMap((one) => (one.status === 'fulfilled' ? one.value.refused : []));
+  if (refused.length > 0) throw new Error(refused.join('\n'));
 };
 
 /** Names of a node's own bridge, cables and namespaces begin so. */

@@ -95,11 +95,13 @@ export const comesToNode = async (
   address: string,
 ): Promise<boolean> => {
   const way = ['-n', namespace, '-4', 'route', 'get', address];
-  const [route] = await kernel.ipShow(...way).catch(() => []);
-  if (route?.gateway === undefined) return false;
-  const links = await kernel.ipShow('-4', 'addr', 'show');
+  const [[route], links] = await Promise.all([
+    // It fails where no route leads there.
+    kernel.ipShow(...way).catch(() => []),
+    kernel.ipShow('-4', 'addr', 'show'),
+  ]);
   return links.some(({ addr_info: list = [] }) =>
-    list.some(({ local }) => local === route.gateway),
+    list.some(({ local }) => local === route?.gateway),
   );
 };
 

@@ -20,6 +20,9 @@ export const refuseListening = async (kernel: Kernel, { ports }: NetworkAsk): Pr
 };
 
 export const portsListening = async (kernel: Kernel): Promise<readonly number[]> => {
-  const runners = dnsAddressesIn(await kernel.ipShow('-4', 'addr', 'show'));
-  return parseListening(await kernel.socketTables(), runners);
+  const [links, sockets] = await Promise.all([
+    kernel.ipShow('-4', 'addr', 'show'),
+    kernel.socketTables(),
+  ]);
+  return parseListening(sockets, dnsAddressesIn(links));
 };
