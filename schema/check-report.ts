@@ -6,7 +6,7 @@
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 import type { Static, TSchema } from 'typebox';
 import { checkers } from './generated/report-checkers.ts';
-import { helloForm, reportForm } from './report-form.ts';
+import { type copiesForm, helloForm, reportForm, type startForm } from './report-form.ts';
 import { formatSize } from './units.ts';
 import { BODY_BYTES, type ReportFrame } from './wire.ts';
 
@@ -26,15 +26,33 @@ export const checkReport = (value: unknown, from: Sender): CheckedReport => {
   const fault = faultIn('report', value);
   if (fault !== null) return { ok: false, why: fault };
   const frame: ReportFrame = value as Static<typeof reportForm>;
-  const why = disagreement(frame, from);
+  const why = strangerIn([frame.head, ...frame.bodies], from) ?? disagreement(frame, from);
   return why === null ? { ok: true, frame: withPlainSentences(frame) } : { ok: false, why };
+};
+
+export type ReportStart = Pick<ReportFrame, 'whole' | 'head'>;
+export type ReportCopies = Omit<ReportFrame, keyof ReportStart>;
+
+/** The first half of a report by itself; null: something is wrong, which checkReport tells. */
+export const checkStart = (value: unknown, from: Sender): ReportStart | null => {
+  if (!checkers.start(value)) return null;
+  const { whole, head }: ReportStart = value as Static<typeof startForm>;
+  return strangerIn([head], from) === null ? { whole, head: withPlainConditions(head) } : null;
+};
+
+/** The other half, in the same way. */
+export const checkCopies = (value: unknown, from: Sender): ReportCopies | null => {
+  if (!checkers.copies(value)) return null;
+  const copies: ReportCopies = value as Static<typeof copiesForm>;
+  const why = strangerIn(copies.bodies, from) ?? disagreement(copies, from);
+  return why === null ? { ...copies, changed: withPlainFacts(copies.changed) } : null;
 };
 
 /** What is wrong with whom a runner says it is; null: nothing. */
 export const checkHello = (hello: unknown): string | null => faultIn('hello', hello);
 
 /** ajv is asked only where the quick checker says no: making it takes longer than all reports do. */
-const faultIn = (what: keyof typeof checkers, value: unknown): string | null => {
+const faultIn = (what: keyof typeof explainers, value: unknown): string | null => {
   if (checkers[what](value)) return null;
   const check = explainers[what]();
   return check(value) ? null : faultOf(check.errors);
@@ -60,13 +78,18 @@ const faultOf = (errors: ValidateFunction['errors']): string => {
 /** A place is made of names of fields and of numbers, unless somebody plays tricks. */
 const PLACE_CHARS = 200;
 
-const disagreement = ({ head, bodies, changed }: ReportFrame, from: Sender): string | null => {
-  const strange = [head, ...bodies].find(
+type Speaker = Pick<Sender, 'node' | 'cluster'>;
+
+const strangerIn = (speakers: readonly Speaker[], from: Sender): string | null => {
+  const strange = speakers.find(
     ({ node, cluster }) => node !== from.node || cluster !== from.cluster,
   );
-  if (strange !== undefined) {
-    return `it speaks for ${strange.node} of another cluster or node than its session`;
-  }
+  return strange === undefined
+    ? null
+    : `it speaks for ${strange.node} of another cluster or node than its session`;
+};
+
+const disagreement = ({ bodies, changed }: ReportCopies, from: Sender): string | null => {
   // Characters are at most bytes, so what is over the limit here is over it on the disk too.
   const large =
     from.bytes > BODY_BYTES && bodies.find((body) => JSON.stringify(body).length > BODY_BYTES);
@@ -79,22 +102,39 @@ const disagreement = ({ head, bodies, changed }: ReportFrame, from: Sender): str
 
 const withPlainSentences = (frame: ReportFrame): ReportFrame => ({
   ...frame,
-  head: {
-    ...frame.head,
-    conditions: frame.head.conditions.map(({ kind, message }) => ({
-      kind,
-      message: plain(message),
-    })),
-  },
-  changed: frame.changed.map((one) => ({
-    ...one,
-    failure: one.failure && { ...one.failure, message: plain(one.failure.message) },
-    tasks: one.tasks.map((task) => ({
-      ...task,
-      lastCheck: task.lastCheck === null ? null : plain(task.lastCheck),
-    })),
-  })),
+  head: withPlainConditions(frame.head),
+  changed: withPlainFacts(frame.changed),
 });
+
+type Head = ReportFrame['head'];
+type Facts = ReportFrame['changed'];
+
+const withPlainConditions = (head: Head): Head =>
+  head.conditions.every(({ message }) => isPlain(message))
+    ? head
+    : {
+        ...head,
+        conditions: head.conditions.map(({ kind, message }) => ({ kind, message: plain(message) })),
+      };
+
+const withPlainFacts = (changed: Facts): Facts =>
+  changed.map((one) => {
+    const { failure, tasks } = one;
+    const isPlainAll =
+      isPlain(failure?.message ?? null) && tasks.every(({ lastCheck }) => isPlain(lastCheck));
+    return isPlainAll
+      ? one
+      : {
+          ...one,
+          failure: failure && { ...failure, message: plain(failure.message) },
+          tasks: tasks.map((task) => ({ ...task, lastCheck: task.lastCheck && plain(task.lastCheck) })),
+        };
+  });
+
+const CONTROL = /\p{Cc}/u;
+
+/** Nearly all are: what they stand in is not copied then. */
+const isPlain = (sentence: string | null): boolean => sentence === null || !CONTROL.test(sentence);
 
 /** What a check printed may hold anything; a terminal would obey some of it. */
 const plain = (sentence: string): string => sentence.replaceAll(/\p{Cc}+/gu, ' ');

@@ -9,7 +9,7 @@ import { _, Ajv2020, Name, type KeywordCxt } from 'ajv/dist/2020.js';
 import standalone from 'ajv/dist/standalone/index.js';
 import type { TSchema } from 'typebox';
 import { schemas } from './documents.ts';
-import { helloForm, reportForm } from './report-form.ts';
+import { copiesForm, helloForm, reportForm, startForm } from './report-form.ts';
 import type { JsonSchema } from './text-fields.ts';
 
 /** Kind of unit → the function of schema/units.ts that reads it; other units have a pattern only. */
@@ -25,13 +25,18 @@ const HEADER = [
   '// One function a schema: whether a value fits it.',
 ];
 
+const FAULT = ['/** What is wrong, and where, ajv says. */', 'const FAULT = {};', ''];
 const LENGTH_OF = [
-  '/** In characters, as JSON Schema counts. */',
+  '/** In characters, as JSON Schema counts: a pair of surrogates is one. */',
   'const lengthOf = (text) => {',
-  '  let length = 0;',
-  '  for (const _ of text) length += 1;',
+  '  let length = text.length;',
+  '  for (let at = 1; at < text.length; at += 1) {',
+  '    const isPair = isSurrogate(text, at, 0xdc00) && isSurrogate(text, at - 1, 0xd800);',
+  '    if (isPair) length -= 1;',
+  '  }',
   '  return length;',
   '};',
+  'const isSurrogate = (text, at, kind) => (text.charCodeAt(at) & 0xfc00) === kind;',
   '',
 ];
 
@@ -53,7 +58,11 @@ export const documentCheckers = (): string => {
 
 /** The text of schema/generated/report-checkers.ts: what a runner sends. */
 export const reportCheckers = (): string =>
-  codeOf(new Ajv(OPTIONS), { hello: helloForm, report: reportForm }, []);
+  codeOf(
+    new Ajv(OPTIONS),
+    { hello: helloForm, report: reportForm, start: startForm, copies: copiesForm },
+    [],
+  );
 
 const codeOf = (
   ajv: Ajv | Ajv2020,
@@ -71,9 +80,23 @@ const codeOf = (
   const names = Object.fromEntries(roots.map(([name]) => [name, name]));
   const code = standalone.default(ajv, names).replace('"use strict";', '');
   const table = `export const checkers = { ${Object.keys(names).join(', ')} };\n`;
-  const head = [...HEADER, ...imports, '', ...LENGTH_OF].join('\n');
-  return head + code.replaceAll(LENGTH, 'lengthOf') + table;
+  const head = [...HEADER, ...imports, '', ...FAULT, ...LENGTH_OF].join('\n');
+  return head + withoutPlaces(code.replaceAll(LENGTH, 'lengthOf')) + table;
 };
+
+/**
+ * Where in a value a fault is and what it is, nobody asks these: to have it ready at each step took
+ * more than half of the time.
+ */
+const withoutPlaces = (code: string): string =>
+  code
+    .replaceAll(PLACE_PARAMETERS, '(data)')
+    .replaceAll(PLACE_ARGUMENTS, ')')
+    .replaceAll(FAULTS, 'FAULT');
+
+const PLACE_PARAMETERS = /\(data, \{instancePath="".*?\}=\{\}\)/g;
+const PLACE_ARGUMENTS = /, \{instancePath[^{}]*\}\)/g;
+const FAULTS = /\{instancePath[^{}]*,params:\{(?:"(?:[^"\\]|\\.)*"|[^{}"])*\}\}/g;
 
 /** What ajv would load from a module of its own, as CommonJS even in an ES module. */
 const LENGTH = 'require("ajv/dist/runtime/ucs2length").default';

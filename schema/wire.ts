@@ -9,7 +9,7 @@ import type { HeardNode, LeftOut, UnchangedFact, UnchangedFacts } from './live.t
 import type { AllocationBody, AllocationReport, NodeOrders, NodeReport } from './orders.ts';
 import { isOlderReport, olderReport } from './older-report.ts';
 import type { Ms } from './spec.ts';
-import { aged } from './wire-ages.ts';
+import { aged, copyOf } from './wire-ages.ts';
 
 /** Protocol number of Hello; ends with different numbers refuse each other. */
 export const LINK_PROTOCOL = 2;
@@ -217,13 +217,13 @@ export const applyReport = (
     .filter(({ allocation }) => !gone.has(allocation))
     .map((one) => aged(one, elapsed, usageOf(one.allocation)));
   const changed: AllocationReport[] = [];
-  for (const { bodyHash: hash, ...rest } of frame.changed) {
-    const body = bodies.get(hash);
-    if (body === undefined) return { ok: false, why: `the body ${hash} was never sent` };
-    if (body.allocation !== rest.allocation) {
-      return { ok: false, why: `${rest.allocation} has the body of ${body.allocation}` };
+  for (const wire of frame.changed) {
+    const body = bodies.get(wire.bodyHash);
+    if (body === undefined) return { ok: false, why: `the body ${wire.bodyHash} was never sent` };
+    if (body.allocation !== wire.allocation) {
+      return { ok: false, why: `${wire.allocation} has the body of ${body.allocation}` };
     }
-    changed.push({ ...rest, body, usage: usageOf(rest.allocation) });
+    changed.push(copyOf(wire, { body, usage: usageOf(wire.allocation) }));
   }
   const allocations = [...kept, ...changed].toSorted((a, b) =>
     compareText(a.allocation, b.allocation),

@@ -27,11 +27,16 @@ export const hasTooManyValues = (bytes: Uint8Array, most = VALUES): boolean => {
 };
 
 /** undefined when it is no JSON, or far too much of it. */
-export const parseJson = (bytes: Uint8Array): unknown => {
-  if (hasTooManyValues(bytes)) return undefined;
+export const parseJson = (bytes: Uint8Array): unknown =>
+  hasTooManyValues(bytes)
+    ? undefined
+    : // A view of the same bytes, not a copy.
+      parseText(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8'));
+
+/** undefined when it is no JSON; only of a text that cannot hold too many values. */
+export const parseText = (text: string): unknown => {
   try {
-    // A view of the same bytes, not a copy.
-    return JSON.parse(Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('utf8'));
+    return JSON.parse(text);
   } catch {
     return undefined;
   }

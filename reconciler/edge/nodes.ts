@@ -12,7 +12,7 @@ import type {
 import type { HeardNode, LeftOut, UnchangedFacts } from '../../schema/live.ts';
 import type { NodeOrders, NodeReport } from '../../schema/orders.ts';
 import type { Ms } from '../../schema/spec.ts';
-import { checkHello, checkReport } from '../../schema/check-report.ts';
+import { checkHello } from '../../schema/check-report.ts';
 import {
   applyReport,
   HELD_ALLOCATIONS,
@@ -29,7 +29,7 @@ import { type Catalogues, createCatalogues } from './catalogues.ts';
 import { openFrame, orderFrames, redirect, welcome, type Welcomed } from './frames.ts';
 import type { Outbox } from './outbox.ts';
 import { createOutbox } from './outbox.ts';
-import { parseJson } from './json-values.ts';
+import { type ReadReport, reportReader } from './report-reader.ts';
 import type { Streams } from './streams.ts';
 import { createStreams } from './streams.ts';
 
@@ -40,6 +40,7 @@ interface Session extends Welcomed {
 
 interface Entry {
   readonly node: string;
+  readonly readReport: ReadReport;
   report: NodeReport | null;
   unchanged: UnchangedFacts;
   receivedAt: Ms;
@@ -242,7 +243,7 @@ const greet = async (
     redirect(outbox, lead);
     return null;
   }
-  const entry = entries.get(hello.node) ?? newEntry(hello.node);
+  const entry = entries.get(hello.node) ?? newEntry(hello);
   entries.set(hello.node, entry);
   // A second runner of this name, or the same one back: the newest counts.
   entry.session?.outbox.close();
@@ -278,11 +279,10 @@ type Taken = { readonly isNews: boolean } | { readonly refused: string };
 const take = (
   entry: Entry,
   value: { readonly frame: Uint8Array },
-  { cluster, clock }: NodesOptions,
+  { clock }: NodesOptions,
 ): Taken => {
   const now = clock.now();
-  const bytes = value.frame.length;
-  const checked = checkReport(parseJson(value.frame), { cluster, node: entry.node, bytes });
+  const checked = entry.readReport(value.frame);
   if (!checked.ok) return { refused: checked.why };
   const before = entry.heard ? entry.report : null;
   const applied = applyReport(before, now - entry.receivedAt, checked.frame);
@@ -316,8 +316,9 @@ interface HelloFrame {
 /** A runner's version, as it may stand in a log; 0.1.0 tells none. */
 const RELEASE = /^\d{1,5}\.\d{1,5}\.\d{1,5}$/;
 
-const newEntry = (node: string): Entry => ({
+const newEntry = ({ node, cluster }: Pick<HelloFrame, 'node' | 'cluster'>): Entry => ({
   node,
+  readReport: reportReader({ node, cluster }),
   report: null,
   unchanged: new Map(),
   receivedAt: 0,

@@ -3,12 +3,19 @@
 // One function a schema: whether a value fits it.
 import { parseCpu, parseDuration, parseSize } from '../units.ts';
 
-/** In characters, as JSON Schema counts. */
+/** What is wrong, and where, ajv says. */
+const FAULT = {};
+
+/** In characters, as JSON Schema counts: a pair of surrogates is one. */
 const lengthOf = (text) => {
-  let length = 0;
-  for (const _ of text) length += 1;
+  let length = text.length;
+  for (let at = 1; at < text.length; at += 1) {
+    const isPair = isSurrogate(text, at, 0xdc00) && isSurrogate(text, at - 1, 0xd800);
+    if (isPair) length -= 1;
+  }
   return length;
 };
+const isSurrogate = (text, at, kind) => (text.charCodeAt(at) & 0xfc00) === kind;
 
 export const cluster = validate52;
 const schema19 = {"type":"object","required":["name"],"properties":{"name":{"$ref":"shared#/$defs/part0"},"$schema":{"type":"string"},"allow_empty":{"type":"boolean"},"max_deployments":{"type":"integer","minimum":1,"maximum":10000},"lost_after":{"$ref":"shared#/$defs/part1"},"guards":{"$ref":"shared#/$defs/part2"},"owners":{"type":"string","maxLength":32768},"automation":{"$ref":"shared#/$defs/part3"},"plan_visibility":{"enum":["counts","namespace","full"]},"policies":{"$ref":"shared#/$defs/part6"},"defaults":{"$ref":"shared#/$defs/part14"},"signatures":{"$ref":"shared#/$defs/part15"},"ledger":{"enum":["ref","branch"]}},"additionalProperties":false,"$id":"cluster"};
@@ -17,7 +24,7 @@ const func3 = lengthOf;
 const schema21 = {"type":["string","number","boolean","null"],"pattern":"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$","x-unit":"name"};
 const pattern3 = new RegExp("^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$", "u");
 
-function validate54(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate54(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate54.evaluated;
@@ -28,13 +35,13 @@ if(evaluated0.dynamicItems){
 evaluated0.items = undefined;
 }
 if((((typeof data !== "string") && (!((typeof data == "number") && (isFinite(data))))) && (typeof data !== "boolean")) && (data !== null)){
-validate54.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: schema21.type}}];
+validate54.errors = [FAULT];
 return false;
 }
 if(errors === 0){
 if(typeof data === "string"){
 if(!pattern3.test(data)){
-validate54.errors = [{instancePath,schemaPath:"#/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"}}];
+validate54.errors = [FAULT];
 return false;
 }
 }
@@ -48,7 +55,7 @@ const schema22 = {"type":"string","pattern":"^(?=.)([0-9]+d)?([0-9]+h)?([0-9]+m)
 const pattern4 = new RegExp("^(?=.)([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+(\\.[0-9]{1,3})?s)?([0-9]+ms)?$", "u");
 const func2 = parseDuration;
 
-function validate56(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate56(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate56.evaluated;
@@ -61,18 +68,18 @@ evaluated0.items = undefined;
 if(errors === 0){
 if(typeof data === "string"){
 if(!pattern4.test(data)){
-validate56.errors = [{instancePath,schemaPath:"#/pattern",keyword:"pattern",params:{pattern: "^(?=.)([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+(\\.[0-9]{1,3})?s)?([0-9]+ms)?$"}}];
+validate56.errors = [FAULT];
 return false;
 }
 else {
 if(func2(data) === null){
-validate56.errors = [{instancePath,schemaPath:"#/x-unit",keyword:"x-unit",params:{}}];
+validate56.errors = [FAULT];
 return false;
 }
 }
 }
 else {
-validate56.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"}}];
+validate56.errors = [FAULT];
 return false;
 }
 }
@@ -83,7 +90,7 @@ validate56.evaluated = {"dynamicProps":false,"dynamicItems":false};
 
 const schema23 = {"type":"object","properties":{"own_approval":{"type":"boolean"}},"additionalProperties":false};
 
-function validate58(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate58(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate58.evaluated;
@@ -98,7 +105,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!(key0 === "own_approval")){
-validate58.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate58.errors = [FAULT];
 return false;
 break;
 }
@@ -106,14 +113,14 @@ break;
 if(_errs1 === errors){
 if(data.own_approval !== undefined){
 if(typeof data.own_approval !== "boolean"){
-validate58.errors = [{instancePath:instancePath+"/own_approval",schemaPath:"#/properties/own_approval/type",keyword:"type",params:{type: "boolean"}}];
+validate58.errors = [FAULT];
 return false;
 }
 }
 }
 }
 else {
-validate58.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate58.errors = [FAULT];
 return false;
 }
 }
@@ -124,7 +131,7 @@ validate58.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const schema24 = {"type":"array","items":{"type":"string","minLength":1,"maxLength":254}};
 
-function validate60(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate60(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate60.evaluated;
@@ -144,18 +151,18 @@ const _errs1 = errors;
 if(errors === _errs1){
 if(typeof data0 === "string"){
 if(func3(data0) > 254){
-validate60.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/maxLength",keyword:"maxLength",params:{limit: 254}}];
+validate60.errors = [FAULT];
 return false;
 }
 else {
 if(func3(data0) < 1){
-validate60.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/minLength",keyword:"minLength",params:{limit: 1}}];
+validate60.errors = [FAULT];
 return false;
 }
 }
 }
 else {
-validate60.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/type",keyword:"type",params:{type: "string"}}];
+validate60.errors = [FAULT];
 return false;
 }
 }
@@ -166,7 +173,7 @@ break;
 }
 }
 else {
-validate60.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate60.errors = [FAULT];
 return false;
 }
 }
@@ -180,7 +187,7 @@ const schema26 = {"type":"array","items":{"$ref":"shared#/$defs/part4"}};
 const schema27 = {"type":"string","pattern":"^/[^:]*(:(ro|rw))?$","x-unit":"host-path"};
 const pattern5 = new RegExp("^/[^:]*(:(ro|rw))?$", "u");
 
-function validate64(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate64(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate64.evaluated;
@@ -193,12 +200,12 @@ evaluated0.items = undefined;
 if(errors === 0){
 if(typeof data === "string"){
 if(!pattern5.test(data)){
-validate64.errors = [{instancePath,schemaPath:"#/pattern",keyword:"pattern",params:{pattern: "^/[^:]*(:(ro|rw))?$"}}];
+validate64.errors = [FAULT];
 return false;
 }
 }
 else {
-validate64.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"}}];
+validate64.errors = [FAULT];
 return false;
 }
 }
@@ -208,7 +215,7 @@ return errors === 0;
 validate64.evaluated = {"dynamicProps":false,"dynamicItems":false};
 
 
-function validate63(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate63(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate63.evaluated;
@@ -224,7 +231,7 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate64(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData,dynamicAnchors}))){
+if(!(validate64(data[i0]))){
 vErrors = vErrors === null ? validate64.errors : vErrors.concat(validate64.errors);
 errors = vErrors.length;
 }
@@ -235,7 +242,7 @@ break;
 }
 }
 else {
-validate63.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate63.errors = [FAULT];
 return false;
 }
 }
@@ -245,7 +252,7 @@ return errors === 0;
 validate63.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate62(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate62(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate62.evaluated;
@@ -260,7 +267,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!((key0 === "registries") || (key0 === "host_paths"))){
-validate62.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate62.errors = [FAULT];
 return false;
 break;
 }
@@ -279,12 +286,12 @@ const _errs4 = errors;
 if(errors === _errs4){
 if(typeof data1 === "string"){
 if(func3(data1) < 1){
-validate62.errors = [{instancePath:instancePath+"/registries/" + i0,schemaPath:"#/properties/registries/items/minLength",keyword:"minLength",params:{limit: 1}}];
+validate62.errors = [FAULT];
 return false;
 }
 }
 else {
-validate62.errors = [{instancePath:instancePath+"/registries/" + i0,schemaPath:"#/properties/registries/items/type",keyword:"type",params:{type: "string"}}];
+validate62.errors = [FAULT];
 return false;
 }
 }
@@ -295,7 +302,7 @@ break;
 }
 }
 else {
-validate62.errors = [{instancePath:instancePath+"/registries",schemaPath:"#/properties/registries/type",keyword:"type",params:{type: "array"}}];
+validate62.errors = [FAULT];
 return false;
 }
 }
@@ -307,7 +314,7 @@ var valid0 = true;
 if(valid0){
 if(data.host_paths !== undefined){
 const _errs6 = errors;
-if(!(validate63(data.host_paths, {instancePath:instancePath+"/host_paths",parentData:data,parentDataProperty:"host_paths",rootData,dynamicAnchors}))){
+if(!(validate63(data.host_paths))){
 vErrors = vErrors === null ? validate63.errors : vErrors.concat(validate63.errors);
 errors = vErrors.length;
 }
@@ -320,7 +327,7 @@ var valid0 = true;
 }
 }
 else {
-validate62.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate62.errors = [FAULT];
 return false;
 }
 }
@@ -334,7 +341,7 @@ const schema29 = {"type":"object","properties":{"max_parallel":{"$ref":"shared#/
 const schema30 = {"type":["integer","string"],"minimum":1,"pattern":"^([1-9][0-9]?|100)%$","x-unit":"parallel"};
 const pattern6 = new RegExp("^([1-9][0-9]?|100)%$", "u");
 
-function validate70(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate70(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate70.evaluated;
@@ -345,20 +352,20 @@ if(evaluated0.dynamicItems){
 evaluated0.items = undefined;
 }
 if((!(((typeof data == "number") && (!(data % 1) && !isNaN(data))) && (isFinite(data)))) && (typeof data !== "string")){
-validate70.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: schema30.type}}];
+validate70.errors = [FAULT];
 return false;
 }
 if(errors === 0){
 if((typeof data == "number") && (isFinite(data))){
 if(data < 1 || isNaN(data)){
-validate70.errors = [{instancePath,schemaPath:"#/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1}}];
+validate70.errors = [FAULT];
 return false;
 }
 }
 if(errors === 0){
 if(typeof data === "string"){
 if(!pattern6.test(data)){
-validate70.errors = [{instancePath,schemaPath:"#/pattern",keyword:"pattern",params:{pattern: "^([1-9][0-9]?|100)%$"}}];
+validate70.errors = [FAULT];
 return false;
 }
 }
@@ -370,7 +377,7 @@ return errors === 0;
 validate70.evaluated = {"dynamicProps":false,"dynamicItems":false};
 
 
-function validate72(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate72(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate72.evaluated;
@@ -383,18 +390,18 @@ evaluated0.items = undefined;
 if(errors === 0){
 if(typeof data === "string"){
 if(!pattern4.test(data)){
-validate72.errors = [{instancePath,schemaPath:"#/pattern",keyword:"pattern",params:{pattern: "^(?=.)([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+(\\.[0-9]{1,3})?s)?([0-9]+ms)?$"}}];
+validate72.errors = [FAULT];
 return false;
 }
 else {
 if(func2(data) === null){
-validate72.errors = [{instancePath,schemaPath:"#/x-unit",keyword:"x-unit",params:{}}];
+validate72.errors = [FAULT];
 return false;
 }
 }
 }
 else {
-validate72.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"}}];
+validate72.errors = [FAULT];
 return false;
 }
 }
@@ -404,7 +411,7 @@ return errors === 0;
 validate72.evaluated = {"dynamicProps":false,"dynamicItems":false};
 
 
-function validate69(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate69(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate69.evaluated;
@@ -419,7 +426,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!(func1.call(schema29.properties, key0))){
-validate69.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate69.errors = [FAULT];
 return false;
 break;
 }
@@ -427,7 +434,7 @@ break;
 if(_errs1 === errors){
 if(data.max_parallel !== undefined){
 const _errs2 = errors;
-if(!(validate70(data.max_parallel, {instancePath:instancePath+"/max_parallel",parentData:data,parentDataProperty:"max_parallel",rootData,dynamicAnchors}))){
+if(!(validate70(data.max_parallel))){
 vErrors = vErrors === null ? validate70.errors : vErrors.concat(validate70.errors);
 errors = vErrors.length;
 }
@@ -441,7 +448,7 @@ if(data.order !== undefined){
 let data1 = data.order;
 const _errs3 = errors;
 if(!((data1 === "stop-first") || (data1 === "start-first"))){
-validate69.errors = [{instancePath:instancePath+"/order",schemaPath:"#/properties/order/enum",keyword:"enum",params:{allowedValues: schema29.properties.order.enum}}];
+validate69.errors = [FAULT];
 return false;
 }
 var valid0 = _errs3 === errors;
@@ -454,18 +461,18 @@ if(data.canary !== undefined){
 let data2 = data.canary;
 const _errs4 = errors;
 if(!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2)))){
-validate69.errors = [{instancePath:instancePath+"/canary",schemaPath:"#/properties/canary/type",keyword:"type",params:{type: "integer"}}];
+validate69.errors = [FAULT];
 return false;
 }
 if(errors === _errs4){
 if((typeof data2 == "number") && (isFinite(data2))){
 if(data2 > 1000 || isNaN(data2)){
-validate69.errors = [{instancePath:instancePath+"/canary",schemaPath:"#/properties/canary/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000}}];
+validate69.errors = [FAULT];
 return false;
 }
 else {
 if(data2 < 0 || isNaN(data2)){
-validate69.errors = [{instancePath:instancePath+"/canary",schemaPath:"#/properties/canary/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
+validate69.errors = [FAULT];
 return false;
 }
 }
@@ -480,7 +487,7 @@ if(valid0){
 if(data.auto_promote !== undefined){
 const _errs6 = errors;
 if(typeof data.auto_promote !== "boolean"){
-validate69.errors = [{instancePath:instancePath+"/auto_promote",schemaPath:"#/properties/auto_promote/type",keyword:"type",params:{type: "boolean"}}];
+validate69.errors = [FAULT];
 return false;
 }
 var valid0 = _errs6 === errors;
@@ -492,7 +499,7 @@ if(valid0){
 if(data.auto_revert !== undefined){
 const _errs8 = errors;
 if(typeof data.auto_revert !== "boolean"){
-validate69.errors = [{instancePath:instancePath+"/auto_revert",schemaPath:"#/properties/auto_revert/type",keyword:"type",params:{type: "boolean"}}];
+validate69.errors = [FAULT];
 return false;
 }
 var valid0 = _errs8 === errors;
@@ -503,7 +510,7 @@ var valid0 = true;
 if(valid0){
 if(data.min_healthy_time !== undefined){
 const _errs10 = errors;
-if(!(validate72(data.min_healthy_time, {instancePath:instancePath+"/min_healthy_time",parentData:data,parentDataProperty:"min_healthy_time",rootData,dynamicAnchors}))){
+if(!(validate72(data.min_healthy_time))){
 vErrors = vErrors === null ? validate72.errors : vErrors.concat(validate72.errors);
 errors = vErrors.length;
 }
@@ -515,7 +522,7 @@ var valid0 = true;
 if(valid0){
 if(data.healthy_deadline !== undefined){
 const _errs11 = errors;
-if(!(validate72(data.healthy_deadline, {instancePath:instancePath+"/healthy_deadline",parentData:data,parentDataProperty:"healthy_deadline",rootData,dynamicAnchors}))){
+if(!(validate72(data.healthy_deadline))){
 vErrors = vErrors === null ? validate72.errors : vErrors.concat(validate72.errors);
 errors = vErrors.length;
 }
@@ -527,7 +534,7 @@ var valid0 = true;
 if(valid0){
 if(data.progress_deadline !== undefined){
 const _errs12 = errors;
-if(!(validate72(data.progress_deadline, {instancePath:instancePath+"/progress_deadline",parentData:data,parentDataProperty:"progress_deadline",rootData,dynamicAnchors}))){
+if(!(validate72(data.progress_deadline))){
 vErrors = vErrors === null ? validate72.errors : vErrors.concat(validate72.errors);
 errors = vErrors.length;
 }
@@ -541,18 +548,18 @@ if(data.max_failures !== undefined){
 let data8 = data.max_failures;
 const _errs13 = errors;
 if(!(((typeof data8 == "number") && (!(data8 % 1) && !isNaN(data8))) && (isFinite(data8)))){
-validate69.errors = [{instancePath:instancePath+"/max_failures",schemaPath:"#/properties/max_failures/type",keyword:"type",params:{type: "integer"}}];
+validate69.errors = [FAULT];
 return false;
 }
 if(errors === _errs13){
 if((typeof data8 == "number") && (isFinite(data8))){
 if(data8 > 1000 || isNaN(data8)){
-validate69.errors = [{instancePath:instancePath+"/max_failures",schemaPath:"#/properties/max_failures/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000}}];
+validate69.errors = [FAULT];
 return false;
 }
 else {
 if(data8 < 1 || isNaN(data8)){
-validate69.errors = [{instancePath:instancePath+"/max_failures",schemaPath:"#/properties/max_failures/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1}}];
+validate69.errors = [FAULT];
 return false;
 }
 }
@@ -574,7 +581,7 @@ var valid0 = true;
 }
 }
 else {
-validate69.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate69.errors = [FAULT];
 return false;
 }
 }
@@ -585,7 +592,7 @@ validate69.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const schema32 = {"type":"object","properties":{"attempts":{"type":"integer","minimum":0,"maximum":1000},"interval":{"$ref":"shared#/$defs/part1"},"delay":{"$ref":"shared#/$defs/part1"},"mode":{"enum":["fail","delay"]}},"additionalProperties":false};
 
-function validate77(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate77(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate77.evaluated;
@@ -600,7 +607,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!((((key0 === "attempts") || (key0 === "interval")) || (key0 === "delay")) || (key0 === "mode"))){
-validate77.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate77.errors = [FAULT];
 return false;
 break;
 }
@@ -610,18 +617,18 @@ if(data.attempts !== undefined){
 let data0 = data.attempts;
 const _errs2 = errors;
 if(!(((typeof data0 == "number") && (!(data0 % 1) && !isNaN(data0))) && (isFinite(data0)))){
-validate77.errors = [{instancePath:instancePath+"/attempts",schemaPath:"#/properties/attempts/type",keyword:"type",params:{type: "integer"}}];
+validate77.errors = [FAULT];
 return false;
 }
 if(errors === _errs2){
 if((typeof data0 == "number") && (isFinite(data0))){
 if(data0 > 1000 || isNaN(data0)){
-validate77.errors = [{instancePath:instancePath+"/attempts",schemaPath:"#/properties/attempts/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000}}];
+validate77.errors = [FAULT];
 return false;
 }
 else {
 if(data0 < 0 || isNaN(data0)){
-validate77.errors = [{instancePath:instancePath+"/attempts",schemaPath:"#/properties/attempts/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
+validate77.errors = [FAULT];
 return false;
 }
 }
@@ -635,7 +642,7 @@ var valid0 = true;
 if(valid0){
 if(data.interval !== undefined){
 const _errs4 = errors;
-if(!(validate72(data.interval, {instancePath:instancePath+"/interval",parentData:data,parentDataProperty:"interval",rootData,dynamicAnchors}))){
+if(!(validate72(data.interval))){
 vErrors = vErrors === null ? validate72.errors : vErrors.concat(validate72.errors);
 errors = vErrors.length;
 }
@@ -647,7 +654,7 @@ var valid0 = true;
 if(valid0){
 if(data.delay !== undefined){
 const _errs5 = errors;
-if(!(validate72(data.delay, {instancePath:instancePath+"/delay",parentData:data,parentDataProperty:"delay",rootData,dynamicAnchors}))){
+if(!(validate72(data.delay))){
 vErrors = vErrors === null ? validate72.errors : vErrors.concat(validate72.errors);
 errors = vErrors.length;
 }
@@ -661,7 +668,7 @@ if(data.mode !== undefined){
 let data3 = data.mode;
 const _errs6 = errors;
 if(!((data3 === "fail") || (data3 === "delay"))){
-validate77.errors = [{instancePath:instancePath+"/mode",schemaPath:"#/properties/mode/enum",keyword:"enum",params:{allowedValues: schema32.properties.mode.enum}}];
+validate77.errors = [FAULT];
 return false;
 }
 var valid0 = _errs6 === errors;
@@ -675,7 +682,7 @@ var valid0 = true;
 }
 }
 else {
-validate77.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate77.errors = [FAULT];
 return false;
 }
 }
@@ -686,7 +693,7 @@ validate77.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const schema33 = {"type":"object","properties":{"delay":{"$ref":"shared#/$defs/part1"},"delay_function":{"enum":["constant","exponential","fibonacci"]},"max_delay":{"$ref":"shared#/$defs/part1"},"unlimited":{"type":"boolean"},"attempts":{"type":"integer","minimum":0,"maximum":1000}},"additionalProperties":false};
 
-function validate81(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate81(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate81.evaluated;
@@ -701,7 +708,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!(((((key0 === "delay") || (key0 === "delay_function")) || (key0 === "max_delay")) || (key0 === "unlimited")) || (key0 === "attempts"))){
-validate81.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate81.errors = [FAULT];
 return false;
 break;
 }
@@ -709,7 +716,7 @@ break;
 if(_errs1 === errors){
 if(data.delay !== undefined){
 const _errs2 = errors;
-if(!(validate72(data.delay, {instancePath:instancePath+"/delay",parentData:data,parentDataProperty:"delay",rootData,dynamicAnchors}))){
+if(!(validate72(data.delay))){
 vErrors = vErrors === null ? validate72.errors : vErrors.concat(validate72.errors);
 errors = vErrors.length;
 }
@@ -723,7 +730,7 @@ if(data.delay_function !== undefined){
 let data1 = data.delay_function;
 const _errs3 = errors;
 if(!(((data1 === "constant") || (data1 === "exponential")) || (data1 === "fibonacci"))){
-validate81.errors = [{instancePath:instancePath+"/delay_function",schemaPath:"#/properties/delay_function/enum",keyword:"enum",params:{allowedValues: schema33.properties.delay_function.enum}}];
+validate81.errors = [FAULT];
 return false;
 }
 var valid0 = _errs3 === errors;
@@ -734,7 +741,7 @@ var valid0 = true;
 if(valid0){
 if(data.max_delay !== undefined){
 const _errs4 = errors;
-if(!(validate72(data.max_delay, {instancePath:instancePath+"/max_delay",parentData:data,parentDataProperty:"max_delay",rootData,dynamicAnchors}))){
+if(!(validate72(data.max_delay))){
 vErrors = vErrors === null ? validate72.errors : vErrors.concat(validate72.errors);
 errors = vErrors.length;
 }
@@ -747,7 +754,7 @@ if(valid0){
 if(data.unlimited !== undefined){
 const _errs5 = errors;
 if(typeof data.unlimited !== "boolean"){
-validate81.errors = [{instancePath:instancePath+"/unlimited",schemaPath:"#/properties/unlimited/type",keyword:"type",params:{type: "boolean"}}];
+validate81.errors = [FAULT];
 return false;
 }
 var valid0 = _errs5 === errors;
@@ -760,18 +767,18 @@ if(data.attempts !== undefined){
 let data4 = data.attempts;
 const _errs7 = errors;
 if(!(((typeof data4 == "number") && (!(data4 % 1) && !isNaN(data4))) && (isFinite(data4)))){
-validate81.errors = [{instancePath:instancePath+"/attempts",schemaPath:"#/properties/attempts/type",keyword:"type",params:{type: "integer"}}];
+validate81.errors = [FAULT];
 return false;
 }
 if(errors === _errs7){
 if((typeof data4 == "number") && (isFinite(data4))){
 if(data4 > 1000 || isNaN(data4)){
-validate81.errors = [{instancePath:instancePath+"/attempts",schemaPath:"#/properties/attempts/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000}}];
+validate81.errors = [FAULT];
 return false;
 }
 else {
 if(data4 < 0 || isNaN(data4)){
-validate81.errors = [{instancePath:instancePath+"/attempts",schemaPath:"#/properties/attempts/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
+validate81.errors = [FAULT];
 return false;
 }
 }
@@ -789,7 +796,7 @@ var valid0 = true;
 }
 }
 else {
-validate81.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate81.errors = [FAULT];
 return false;
 }
 }
@@ -803,7 +810,7 @@ const schema35 = {"type":["string","number"],"pattern":"^([0-9]+m|[0-9]+(\\.[0-9
 const pattern8 = new RegExp("^([0-9]+m|[0-9]+(\\.[0-9]{1,3})?)$", "u");
 const func9 = parseCpu;
 
-function validate87(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate87(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate87.evaluated;
@@ -814,18 +821,18 @@ if(evaluated0.dynamicItems){
 evaluated0.items = undefined;
 }
 if((typeof data !== "string") && (!((typeof data == "number") && (isFinite(data))))){
-validate87.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: schema35.type}}];
+validate87.errors = [FAULT];
 return false;
 }
 if(errors === 0){
 if(typeof data === "string"){
 if(!pattern8.test(data)){
-validate87.errors = [{instancePath,schemaPath:"#/pattern",keyword:"pattern",params:{pattern: "^([0-9]+m|[0-9]+(\\.[0-9]{1,3})?)$"}}];
+validate87.errors = [FAULT];
 return false;
 }
 else {
 if(func9(data) === null){
-validate87.errors = [{instancePath,schemaPath:"#/x-unit",keyword:"x-unit",params:{}}];
+validate87.errors = [FAULT];
 return false;
 }
 }
@@ -840,7 +847,7 @@ const schema36 = {"type":"string","pattern":"^[0-9]+(\\.[0-9]{1,6})?(B|[kKMGT](i
 const pattern9 = new RegExp("^[0-9]+(\\.[0-9]{1,6})?(B|[kKMGT](i|iB|B))$", "u");
 const func10 = parseSize;
 
-function validate90(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate90(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate90.evaluated;
@@ -853,18 +860,18 @@ evaluated0.items = undefined;
 if(errors === 0){
 if(typeof data === "string"){
 if(!pattern9.test(data)){
-validate90.errors = [{instancePath,schemaPath:"#/pattern",keyword:"pattern",params:{pattern: "^[0-9]+(\\.[0-9]{1,6})?(B|[kKMGT](i|iB|B))$"}}];
+validate90.errors = [FAULT];
 return false;
 }
 else {
 if(func10(data) === null){
-validate90.errors = [{instancePath,schemaPath:"#/x-unit",keyword:"x-unit",params:{}}];
+validate90.errors = [FAULT];
 return false;
 }
 }
 }
 else {
-validate90.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"}}];
+validate90.errors = [FAULT];
 return false;
 }
 }
@@ -874,7 +881,7 @@ return errors === 0;
 validate90.evaluated = {"dynamicProps":false,"dynamicItems":false};
 
 
-function validate86(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate86(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate86.evaluated;
@@ -889,7 +896,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!((((key0 === "cpu") || (key0 === "cpu_max")) || (key0 === "memory")) || (key0 === "memory_max"))){
-validate86.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate86.errors = [FAULT];
 return false;
 break;
 }
@@ -897,7 +904,7 @@ break;
 if(_errs1 === errors){
 if(data.cpu !== undefined){
 const _errs2 = errors;
-if(!(validate87(data.cpu, {instancePath:instancePath+"/cpu",parentData:data,parentDataProperty:"cpu",rootData,dynamicAnchors}))){
+if(!(validate87(data.cpu))){
 vErrors = vErrors === null ? validate87.errors : vErrors.concat(validate87.errors);
 errors = vErrors.length;
 }
@@ -909,7 +916,7 @@ var valid0 = true;
 if(valid0){
 if(data.cpu_max !== undefined){
 const _errs3 = errors;
-if(!(validate87(data.cpu_max, {instancePath:instancePath+"/cpu_max",parentData:data,parentDataProperty:"cpu_max",rootData,dynamicAnchors}))){
+if(!(validate87(data.cpu_max))){
 vErrors = vErrors === null ? validate87.errors : vErrors.concat(validate87.errors);
 errors = vErrors.length;
 }
@@ -921,7 +928,7 @@ var valid0 = true;
 if(valid0){
 if(data.memory !== undefined){
 const _errs4 = errors;
-if(!(validate90(data.memory, {instancePath:instancePath+"/memory",parentData:data,parentDataProperty:"memory",rootData,dynamicAnchors}))){
+if(!(validate90(data.memory))){
 vErrors = vErrors === null ? validate90.errors : vErrors.concat(validate90.errors);
 errors = vErrors.length;
 }
@@ -933,7 +940,7 @@ var valid0 = true;
 if(valid0){
 if(data.memory_max !== undefined){
 const _errs5 = errors;
-if(!(validate90(data.memory_max, {instancePath:instancePath+"/memory_max",parentData:data,parentDataProperty:"memory_max",rootData,dynamicAnchors}))){
+if(!(validate90(data.memory_max))){
 vErrors = vErrors === null ? validate90.errors : vErrors.concat(validate90.errors);
 errors = vErrors.length;
 }
@@ -948,7 +955,7 @@ var valid0 = true;
 }
 }
 else {
-validate86.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate86.errors = [FAULT];
 return false;
 }
 }
@@ -959,7 +966,7 @@ validate86.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const pattern10 = new RegExp("^SIG[A-Z0-9+-]+$", "u");
 
-function validate68(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate68(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate68.evaluated;
@@ -974,7 +981,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!((((((((key0 === "priority") || (key0 === "update")) || (key0 === "restart")) || (key0 === "reschedule")) || (key0 === "shutdown_delay")) || (key0 === "resources")) || (key0 === "kill_signal")) || (key0 === "kill_timeout"))){
-validate68.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate68.errors = [FAULT];
 return false;
 break;
 }
@@ -984,18 +991,18 @@ if(data.priority !== undefined){
 let data0 = data.priority;
 const _errs2 = errors;
 if(!(((typeof data0 == "number") && (!(data0 % 1) && !isNaN(data0))) && (isFinite(data0)))){
-validate68.errors = [{instancePath:instancePath+"/priority",schemaPath:"#/properties/priority/type",keyword:"type",params:{type: "integer"}}];
+validate68.errors = [FAULT];
 return false;
 }
 if(errors === _errs2){
 if((typeof data0 == "number") && (isFinite(data0))){
 if(data0 > 100 || isNaN(data0)){
-validate68.errors = [{instancePath:instancePath+"/priority",schemaPath:"#/properties/priority/maximum",keyword:"maximum",params:{comparison: "<=", limit: 100}}];
+validate68.errors = [FAULT];
 return false;
 }
 else {
 if(data0 < 1 || isNaN(data0)){
-validate68.errors = [{instancePath:instancePath+"/priority",schemaPath:"#/properties/priority/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1}}];
+validate68.errors = [FAULT];
 return false;
 }
 }
@@ -1009,7 +1016,7 @@ var valid0 = true;
 if(valid0){
 if(data.update !== undefined){
 const _errs4 = errors;
-if(!(validate69(data.update, {instancePath:instancePath+"/update",parentData:data,parentDataProperty:"update",rootData,dynamicAnchors}))){
+if(!(validate69(data.update))){
 vErrors = vErrors === null ? validate69.errors : vErrors.concat(validate69.errors);
 errors = vErrors.length;
 }
@@ -1021,7 +1028,7 @@ var valid0 = true;
 if(valid0){
 if(data.restart !== undefined){
 const _errs5 = errors;
-if(!(validate77(data.restart, {instancePath:instancePath+"/restart",parentData:data,parentDataProperty:"restart",rootData,dynamicAnchors}))){
+if(!(validate77(data.restart))){
 vErrors = vErrors === null ? validate77.errors : vErrors.concat(validate77.errors);
 errors = vErrors.length;
 }
@@ -1033,7 +1040,7 @@ var valid0 = true;
 if(valid0){
 if(data.reschedule !== undefined){
 const _errs6 = errors;
-if(!(validate81(data.reschedule, {instancePath:instancePath+"/reschedule",parentData:data,parentDataProperty:"reschedule",rootData,dynamicAnchors}))){
+if(!(validate81(data.reschedule))){
 vErrors = vErrors === null ? validate81.errors : vErrors.concat(validate81.errors);
 errors = vErrors.length;
 }
@@ -1045,7 +1052,7 @@ var valid0 = true;
 if(valid0){
 if(data.shutdown_delay !== undefined){
 const _errs7 = errors;
-if(!(validate72(data.shutdown_delay, {instancePath:instancePath+"/shutdown_delay",parentData:data,parentDataProperty:"shutdown_delay",rootData,dynamicAnchors}))){
+if(!(validate72(data.shutdown_delay))){
 vErrors = vErrors === null ? validate72.errors : vErrors.concat(validate72.errors);
 errors = vErrors.length;
 }
@@ -1057,7 +1064,7 @@ var valid0 = true;
 if(valid0){
 if(data.resources !== undefined){
 const _errs8 = errors;
-if(!(validate86(data.resources, {instancePath:instancePath+"/resources",parentData:data,parentDataProperty:"resources",rootData,dynamicAnchors}))){
+if(!(validate86(data.resources))){
 vErrors = vErrors === null ? validate86.errors : vErrors.concat(validate86.errors);
 errors = vErrors.length;
 }
@@ -1073,12 +1080,12 @@ const _errs9 = errors;
 if(errors === _errs9){
 if(typeof data6 === "string"){
 if(!pattern10.test(data6)){
-validate68.errors = [{instancePath:instancePath+"/kill_signal",schemaPath:"#/properties/kill_signal/pattern",keyword:"pattern",params:{pattern: "^SIG[A-Z0-9+-]+$"}}];
+validate68.errors = [FAULT];
 return false;
 }
 }
 else {
-validate68.errors = [{instancePath:instancePath+"/kill_signal",schemaPath:"#/properties/kill_signal/type",keyword:"type",params:{type: "string"}}];
+validate68.errors = [FAULT];
 return false;
 }
 }
@@ -1090,7 +1097,7 @@ var valid0 = true;
 if(valid0){
 if(data.kill_timeout !== undefined){
 const _errs11 = errors;
-if(!(validate72(data.kill_timeout, {instancePath:instancePath+"/kill_timeout",parentData:data,parentDataProperty:"kill_timeout",rootData,dynamicAnchors}))){
+if(!(validate72(data.kill_timeout))){
 vErrors = vErrors === null ? validate72.errors : vErrors.concat(validate72.errors);
 errors = vErrors.length;
 }
@@ -1109,7 +1116,7 @@ var valid0 = true;
 }
 }
 else {
-validate68.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate68.errors = [FAULT];
 return false;
 }
 }
@@ -1120,7 +1127,7 @@ validate68.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 const schema37 = {"type":"object","properties":{"verify":{"enum":["none","head","strict"]}},"additionalProperties":false};
 
-function validate96(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate96(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate96.evaluated;
@@ -1135,7 +1142,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!(key0 === "verify")){
-validate96.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate96.errors = [FAULT];
 return false;
 break;
 }
@@ -1144,14 +1151,14 @@ if(_errs1 === errors){
 if(data.verify !== undefined){
 let data0 = data.verify;
 if(!(((data0 === "none") || (data0 === "head")) || (data0 === "strict"))){
-validate96.errors = [{instancePath:instancePath+"/verify",schemaPath:"#/properties/verify/enum",keyword:"enum",params:{allowedValues: schema37.properties.verify.enum}}];
+validate96.errors = [FAULT];
 return false;
 }
 }
 }
 }
 else {
-validate96.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate96.errors = [FAULT];
 return false;
 }
 }
@@ -1161,7 +1168,7 @@ return errors === 0;
 validate96.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate52(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate52(data){
 /*# sourceURL="cluster" */;
 let vErrors = null;
 let errors = 0;
@@ -1176,14 +1183,14 @@ if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((data.name === undefined) && (missing0 = "name")){
-validate52.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
+validate52.errors = [FAULT];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
 if(!(func1.call(schema19.properties, key0))){
-validate52.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate52.errors = [FAULT];
 return false;
 break;
 }
@@ -1191,7 +1198,7 @@ break;
 if(_errs1 === errors){
 if(data.name !== undefined){
 const _errs2 = errors;
-if(!(validate54(data.name, {instancePath:instancePath+"/name",parentData:data,parentDataProperty:"name",rootData,dynamicAnchors}))){
+if(!(validate54(data.name))){
 vErrors = vErrors === null ? validate54.errors : vErrors.concat(validate54.errors);
 errors = vErrors.length;
 }
@@ -1204,7 +1211,7 @@ if(valid0){
 if(data.$schema !== undefined){
 const _errs3 = errors;
 if(typeof data.$schema !== "string"){
-validate52.errors = [{instancePath:instancePath+"/$schema",schemaPath:"#/properties/%24schema/type",keyword:"type",params:{type: "string"}}];
+validate52.errors = [FAULT];
 return false;
 }
 var valid0 = _errs3 === errors;
@@ -1216,7 +1223,7 @@ if(valid0){
 if(data.allow_empty !== undefined){
 const _errs5 = errors;
 if(typeof data.allow_empty !== "boolean"){
-validate52.errors = [{instancePath:instancePath+"/allow_empty",schemaPath:"#/properties/allow_empty/type",keyword:"type",params:{type: "boolean"}}];
+validate52.errors = [FAULT];
 return false;
 }
 var valid0 = _errs5 === errors;
@@ -1229,18 +1236,18 @@ if(data.max_deployments !== undefined){
 let data3 = data.max_deployments;
 const _errs7 = errors;
 if(!(((typeof data3 == "number") && (!(data3 % 1) && !isNaN(data3))) && (isFinite(data3)))){
-validate52.errors = [{instancePath:instancePath+"/max_deployments",schemaPath:"#/properties/max_deployments/type",keyword:"type",params:{type: "integer"}}];
+validate52.errors = [FAULT];
 return false;
 }
 if(errors === _errs7){
 if((typeof data3 == "number") && (isFinite(data3))){
 if(data3 > 10000 || isNaN(data3)){
-validate52.errors = [{instancePath:instancePath+"/max_deployments",schemaPath:"#/properties/max_deployments/maximum",keyword:"maximum",params:{comparison: "<=", limit: 10000}}];
+validate52.errors = [FAULT];
 return false;
 }
 else {
 if(data3 < 1 || isNaN(data3)){
-validate52.errors = [{instancePath:instancePath+"/max_deployments",schemaPath:"#/properties/max_deployments/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1}}];
+validate52.errors = [FAULT];
 return false;
 }
 }
@@ -1254,7 +1261,7 @@ var valid0 = true;
 if(valid0){
 if(data.lost_after !== undefined){
 const _errs9 = errors;
-if(!(validate56(data.lost_after, {instancePath:instancePath+"/lost_after",parentData:data,parentDataProperty:"lost_after",rootData,dynamicAnchors}))){
+if(!(validate56(data.lost_after))){
 vErrors = vErrors === null ? validate56.errors : vErrors.concat(validate56.errors);
 errors = vErrors.length;
 }
@@ -1266,7 +1273,7 @@ var valid0 = true;
 if(valid0){
 if(data.guards !== undefined){
 const _errs10 = errors;
-if(!(validate58(data.guards, {instancePath:instancePath+"/guards",parentData:data,parentDataProperty:"guards",rootData,dynamicAnchors}))){
+if(!(validate58(data.guards))){
 vErrors = vErrors === null ? validate58.errors : vErrors.concat(validate58.errors);
 errors = vErrors.length;
 }
@@ -1282,12 +1289,12 @@ const _errs11 = errors;
 if(errors === _errs11){
 if(typeof data6 === "string"){
 if(func3(data6) > 32768){
-validate52.errors = [{instancePath:instancePath+"/owners",schemaPath:"#/properties/owners/maxLength",keyword:"maxLength",params:{limit: 32768}}];
+validate52.errors = [FAULT];
 return false;
 }
 }
 else {
-validate52.errors = [{instancePath:instancePath+"/owners",schemaPath:"#/properties/owners/type",keyword:"type",params:{type: "string"}}];
+validate52.errors = [FAULT];
 return false;
 }
 }
@@ -1299,7 +1306,7 @@ var valid0 = true;
 if(valid0){
 if(data.automation !== undefined){
 const _errs13 = errors;
-if(!(validate60(data.automation, {instancePath:instancePath+"/automation",parentData:data,parentDataProperty:"automation",rootData,dynamicAnchors}))){
+if(!(validate60(data.automation))){
 vErrors = vErrors === null ? validate60.errors : vErrors.concat(validate60.errors);
 errors = vErrors.length;
 }
@@ -1313,7 +1320,7 @@ if(data.plan_visibility !== undefined){
 let data8 = data.plan_visibility;
 const _errs14 = errors;
 if(!(((data8 === "counts") || (data8 === "namespace")) || (data8 === "full"))){
-validate52.errors = [{instancePath:instancePath+"/plan_visibility",schemaPath:"#/properties/plan_visibility/enum",keyword:"enum",params:{allowedValues: schema19.properties.plan_visibility.enum}}];
+validate52.errors = [FAULT];
 return false;
 }
 var valid0 = _errs14 === errors;
@@ -1324,7 +1331,7 @@ var valid0 = true;
 if(valid0){
 if(data.policies !== undefined){
 const _errs15 = errors;
-if(!(validate62(data.policies, {instancePath:instancePath+"/policies",parentData:data,parentDataProperty:"policies",rootData,dynamicAnchors}))){
+if(!(validate62(data.policies))){
 vErrors = vErrors === null ? validate62.errors : vErrors.concat(validate62.errors);
 errors = vErrors.length;
 }
@@ -1336,7 +1343,7 @@ var valid0 = true;
 if(valid0){
 if(data.defaults !== undefined){
 const _errs16 = errors;
-if(!(validate68(data.defaults, {instancePath:instancePath+"/defaults",parentData:data,parentDataProperty:"defaults",rootData,dynamicAnchors}))){
+if(!(validate68(data.defaults))){
 vErrors = vErrors === null ? validate68.errors : vErrors.concat(validate68.errors);
 errors = vErrors.length;
 }
@@ -1348,7 +1355,7 @@ var valid0 = true;
 if(valid0){
 if(data.signatures !== undefined){
 const _errs17 = errors;
-if(!(validate96(data.signatures, {instancePath:instancePath+"/signatures",parentData:data,parentDataProperty:"signatures",rootData,dynamicAnchors}))){
+if(!(validate96(data.signatures))){
 vErrors = vErrors === null ? validate96.errors : vErrors.concat(validate96.errors);
 errors = vErrors.length;
 }
@@ -1362,7 +1369,7 @@ if(data.ledger !== undefined){
 let data12 = data.ledger;
 const _errs18 = errors;
 if(!((data12 === "ref") || (data12 === "branch"))){
-validate52.errors = [{instancePath:instancePath+"/ledger",schemaPath:"#/properties/ledger/enum",keyword:"enum",params:{allowedValues: schema19.properties.ledger.enum}}];
+validate52.errors = [FAULT];
 return false;
 }
 var valid0 = _errs18 === errors;
@@ -1386,7 +1393,7 @@ var valid0 = true;
 }
 }
 else {
-validate52.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate52.errors = [FAULT];
 return false;
 }
 }
@@ -1400,7 +1407,7 @@ const schema38 = {"type":"object","properties":{"$schema":{"type":"string"},"nod
 const schema39 = {"type":["string","number","boolean","null"],"pattern":"^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$","x-unit":"node-name"};
 const pattern11 = new RegExp("^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$", "u");
 
-function validate99(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate99(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate99.evaluated;
@@ -1411,13 +1418,13 @@ if(evaluated0.dynamicItems){
 evaluated0.items = undefined;
 }
 if((((typeof data !== "string") && (!((typeof data == "number") && (isFinite(data))))) && (typeof data !== "boolean")) && (data !== null)){
-validate99.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: schema39.type}}];
+validate99.errors = [FAULT];
 return false;
 }
 if(errors === 0){
 if(typeof data === "string"){
 if(!pattern11.test(data)){
-validate99.errors = [{instancePath,schemaPath:"#/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9]([a-z0-9.-]{0,61}[a-z0-9])?$"}}];
+validate99.errors = [FAULT];
 return false;
 }
 }
@@ -1430,7 +1437,7 @@ validate99.evaluated = {"dynamicProps":false,"dynamicItems":false};
 const schema40 = {"type":"object","patternProperties":{"^[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$":{"type":["string","number","boolean","null"]}},"additionalProperties":false};
 const pattern12 = new RegExp("^[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$", "u");
 
-function validate101(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate101(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate101.evaluated;
@@ -1445,7 +1452,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!(pattern12.test(key0))){
-validate101.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate101.errors = [FAULT];
 return false;
 break;
 }
@@ -1457,7 +1464,7 @@ if(pattern12.test(key1)){
 let data0 = data[key1];
 const _errs2 = errors;
 if((((typeof data0 !== "string") && (!((typeof data0 == "number") && (isFinite(data0))))) && (typeof data0 !== "boolean")) && (data0 !== null)){
-validate101.errors = [{instancePath:instancePath+"/" + key1.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/patternProperties/%5E%5BA-Za-z0-9%5D(%5BA-Za-z0-9._~1-%5D%7B0%2C61%7D%5BA-Za-z0-9%5D)%3F%24/type",keyword:"type",params:{type: schema40.patternProperties["^[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$"].type}}];
+validate101.errors = [FAULT];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -1469,7 +1476,7 @@ break;
 }
 }
 else {
-validate101.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate101.errors = [FAULT];
 return false;
 }
 }
@@ -1479,7 +1486,7 @@ return errors === 0;
 validate101.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate103(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate103(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate103.evaluated;
@@ -1490,13 +1497,13 @@ if(evaluated0.dynamicItems){
 evaluated0.items = undefined;
 }
 if((((typeof data !== "string") && (!((typeof data == "number") && (isFinite(data))))) && (typeof data !== "boolean")) && (data !== null)){
-validate103.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: schema21.type}}];
+validate103.errors = [FAULT];
 return false;
 }
 if(errors === 0){
 if(typeof data === "string"){
 if(!pattern3.test(data)){
-validate103.errors = [{instancePath,schemaPath:"#/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"}}];
+validate103.errors = [FAULT];
 return false;
 }
 }
@@ -1509,7 +1516,7 @@ validate103.evaluated = {"dynamicProps":false,"dynamicItems":false};
 const schema42 = {"anyOf":[{"type":"boolean"},{"enum":["yes","no"]},{"$ref":"shared#/$defs/part18"}]};
 const schema43 = {"type":"object","required":["volumes"],"properties":{"volumes":{"type":"string","const":"stop"}},"additionalProperties":false};
 
-function validate106(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate106(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate106.evaluated;
@@ -1523,14 +1530,14 @@ if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((data.volumes === undefined) && (missing0 = "volumes")){
-validate106.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
+validate106.errors = [FAULT];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
 if(!(key0 === "volumes")){
-validate106.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate106.errors = [FAULT];
 return false;
 break;
 }
@@ -1539,11 +1546,11 @@ if(_errs1 === errors){
 if(data.volumes !== undefined){
 let data0 = data.volumes;
 if(typeof data0 !== "string"){
-validate106.errors = [{instancePath:instancePath+"/volumes",schemaPath:"#/properties/volumes/type",keyword:"type",params:{type: "string"}}];
+validate106.errors = [FAULT];
 return false;
 }
 if("stop" !== data0){
-validate106.errors = [{instancePath:instancePath+"/volumes",schemaPath:"#/properties/volumes/const",keyword:"const",params:{allowedValue: "stop"}}];
+validate106.errors = [FAULT];
 return false;
 }
 }
@@ -1551,7 +1558,7 @@ return false;
 }
 }
 else {
-validate106.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate106.errors = [FAULT];
 return false;
 }
 }
@@ -1561,7 +1568,7 @@ return errors === 0;
 validate106.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate105(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate105(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate105.evaluated;
@@ -1575,7 +1582,7 @@ const _errs0 = errors;
 let valid0 = false;
 const _errs1 = errors;
 if(typeof data !== "boolean"){
-const err0 = {instancePath,schemaPath:"#/anyOf/0/type",keyword:"type",params:{type: "boolean"}};
+const err0 = FAULT;
 if(vErrors === null){
 vErrors = [err0];
 }
@@ -1588,7 +1595,7 @@ var _valid0 = _errs1 === errors;
 valid0 = valid0 || _valid0;
 const _errs3 = errors;
 if(!((data === "yes") || (data === "no"))){
-const err1 = {instancePath,schemaPath:"#/anyOf/1/enum",keyword:"enum",params:{allowedValues: schema42.anyOf[1].enum}};
+const err1 = FAULT;
 if(vErrors === null){
 vErrors = [err1];
 }
@@ -1600,7 +1607,7 @@ errors++;
 var _valid0 = _errs3 === errors;
 valid0 = valid0 || _valid0;
 const _errs4 = errors;
-if(!(validate106(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+if(!(validate106(data))){
 vErrors = vErrors === null ? validate106.errors : vErrors.concat(validate106.errors);
 errors = vErrors.length;
 }
@@ -1610,7 +1617,7 @@ if(_valid0){
 var props0 = true;
 }
 if(!valid0){
-const err2 = {instancePath,schemaPath:"#/anyOf",keyword:"anyOf",params:{}};
+const err2 = FAULT;
 if(vErrors === null){
 vErrors = [err2];
 }
@@ -1639,7 +1646,7 @@ return errors === 0;
 validate105.evaluated = {"dynamicProps":true,"dynamicItems":false};
 
 
-function validate98(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate98(data){
 /*# sourceURL="node" */;
 let vErrors = null;
 let errors = 0;
@@ -1655,7 +1662,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!(((((key0 === "$schema") || (key0 === "node")) || (key0 === "labels")) || (key0 === "pool")) || (key0 === "drain"))){
-validate98.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate98.errors = [FAULT];
 return false;
 break;
 }
@@ -1664,7 +1671,7 @@ if(_errs1 === errors){
 if(data.$schema !== undefined){
 const _errs2 = errors;
 if(typeof data.$schema !== "string"){
-validate98.errors = [{instancePath:instancePath+"/$schema",schemaPath:"#/properties/%24schema/type",keyword:"type",params:{type: "string"}}];
+validate98.errors = [FAULT];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -1675,7 +1682,7 @@ var valid0 = true;
 if(valid0){
 if(data.node !== undefined){
 const _errs4 = errors;
-if(!(validate99(data.node, {instancePath:instancePath+"/node",parentData:data,parentDataProperty:"node",rootData,dynamicAnchors}))){
+if(!(validate99(data.node))){
 vErrors = vErrors === null ? validate99.errors : vErrors.concat(validate99.errors);
 errors = vErrors.length;
 }
@@ -1687,7 +1694,7 @@ var valid0 = true;
 if(valid0){
 if(data.labels !== undefined){
 const _errs5 = errors;
-if(!(validate101(data.labels, {instancePath:instancePath+"/labels",parentData:data,parentDataProperty:"labels",rootData,dynamicAnchors}))){
+if(!(validate101(data.labels))){
 vErrors = vErrors === null ? validate101.errors : vErrors.concat(validate101.errors);
 errors = vErrors.length;
 }
@@ -1699,7 +1706,7 @@ var valid0 = true;
 if(valid0){
 if(data.pool !== undefined){
 const _errs6 = errors;
-if(!(validate103(data.pool, {instancePath:instancePath+"/pool",parentData:data,parentDataProperty:"pool",rootData,dynamicAnchors}))){
+if(!(validate103(data.pool))){
 vErrors = vErrors === null ? validate103.errors : vErrors.concat(validate103.errors);
 errors = vErrors.length;
 }
@@ -1711,7 +1718,7 @@ var valid0 = true;
 if(valid0){
 if(data.drain !== undefined){
 const _errs7 = errors;
-if(!(validate105(data.drain, {instancePath:instancePath+"/drain",parentData:data,parentDataProperty:"drain",rootData,dynamicAnchors}))){
+if(!(validate105(data.drain))){
 vErrors = vErrors === null ? validate105.errors : vErrors.concat(validate105.errors);
 errors = vErrors.length;
 }
@@ -1727,7 +1734,7 @@ var valid0 = true;
 }
 }
 else {
-validate98.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate98.errors = [FAULT];
 return false;
 }
 }
@@ -1739,7 +1746,7 @@ validate98.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 export const namespace = validate109;
 const schema44 = {"type":"object","properties":{"$schema":{"type":"string"},"namespace":{"$ref":"shared#/$defs/part0"},"protected":{"type":"boolean"},"quota":{"$ref":"shared#/$defs/part20"},"services":{"$ref":"shared#/$defs/part26"},"evidence":{"enum":["codes","logs"]},"plan_visibility":{"enum":["counts","full"]}},"additionalProperties":false,"$id":"namespace"};
 
-function validate110(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate110(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate110.evaluated;
@@ -1750,13 +1757,13 @@ if(evaluated0.dynamicItems){
 evaluated0.items = undefined;
 }
 if((((typeof data !== "string") && (!((typeof data == "number") && (isFinite(data))))) && (typeof data !== "boolean")) && (data !== null)){
-validate110.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: schema21.type}}];
+validate110.errors = [FAULT];
 return false;
 }
 if(errors === 0){
 if(typeof data === "string"){
 if(!pattern3.test(data)){
-validate110.errors = [{instancePath,schemaPath:"#/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"}}];
+validate110.errors = [FAULT];
 return false;
 }
 }
@@ -1768,7 +1775,7 @@ validate110.evaluated = {"dynamicProps":false,"dynamicItems":false};
 
 const schema46 = {"type":"object","properties":{"cpu":{"$ref":"shared#/$defs/part11"},"memory":{"$ref":"shared#/$defs/part12"}},"additionalProperties":false};
 
-function validate112(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate112(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate112.evaluated;
@@ -1783,7 +1790,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!((key0 === "cpu") || (key0 === "memory"))){
-validate112.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate112.errors = [FAULT];
 return false;
 break;
 }
@@ -1791,7 +1798,7 @@ break;
 if(_errs1 === errors){
 if(data.cpu !== undefined){
 const _errs2 = errors;
-if(!(validate87(data.cpu, {instancePath:instancePath+"/cpu",parentData:data,parentDataProperty:"cpu",rootData,dynamicAnchors}))){
+if(!(validate87(data.cpu))){
 vErrors = vErrors === null ? validate87.errors : vErrors.concat(validate87.errors);
 errors = vErrors.length;
 }
@@ -1803,7 +1810,7 @@ var valid0 = true;
 if(valid0){
 if(data.memory !== undefined){
 const _errs3 = errors;
-if(!(validate90(data.memory, {instancePath:instancePath+"/memory",parentData:data,parentDataProperty:"memory",rootData,dynamicAnchors}))){
+if(!(validate90(data.memory))){
 vErrors = vErrors === null ? validate90.errors : vErrors.concat(validate90.errors);
 errors = vErrors.length;
 }
@@ -1816,7 +1823,7 @@ var valid0 = true;
 }
 }
 else {
-validate112.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate112.errors = [FAULT];
 return false;
 }
 }
@@ -1828,7 +1835,7 @@ validate112.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false}
 const schema47 = {"type":"array","items":{"$ref":"shared#/$defs/part25"},"maxItems":256};
 const schema48 = {"type":"object","required":["name","port"],"properties":{"name":{"$ref":"shared#/$defs/part0"},"address":{"$ref":"shared#/$defs/part21"},"addresses":{"$ref":"shared#/$defs/part22"},"port":{"type":"integer","minimum":1,"maximum":65535},"tags":{"$ref":"shared#/$defs/part24"}},"additionalProperties":false};
 
-function validate118(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate118(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate118.evaluated;
@@ -1839,13 +1846,13 @@ if(evaluated0.dynamicItems){
 evaluated0.items = undefined;
 }
 if((((typeof data !== "string") && (!((typeof data == "number") && (isFinite(data))))) && (typeof data !== "boolean")) && (data !== null)){
-validate118.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: schema21.type}}];
+validate118.errors = [FAULT];
 return false;
 }
 if(errors === 0){
 if(typeof data === "string"){
 if(!pattern3.test(data)){
-validate118.errors = [{instancePath,schemaPath:"#/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"}}];
+validate118.errors = [FAULT];
 return false;
 }
 }
@@ -1857,7 +1864,7 @@ validate118.evaluated = {"dynamicProps":false,"dynamicItems":false};
 
 const schema50 = {"type":"string","minLength":1,"maxLength":253,"x-unit":"address"};
 
-function validate120(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate120(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate120.evaluated;
@@ -1870,18 +1877,18 @@ evaluated0.items = undefined;
 if(errors === 0){
 if(typeof data === "string"){
 if(func3(data) > 253){
-validate120.errors = [{instancePath,schemaPath:"#/maxLength",keyword:"maxLength",params:{limit: 253}}];
+validate120.errors = [FAULT];
 return false;
 }
 else {
 if(func3(data) < 1){
-validate120.errors = [{instancePath,schemaPath:"#/minLength",keyword:"minLength",params:{limit: 1}}];
+validate120.errors = [FAULT];
 return false;
 }
 }
 }
 else {
-validate120.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"}}];
+validate120.errors = [FAULT];
 return false;
 }
 }
@@ -1892,7 +1899,7 @@ validate120.evaluated = {"dynamicProps":false,"dynamicItems":false};
 
 const schema51 = {"type":"array","items":{"$ref":"shared#/$defs/part21"},"minItems":1,"maxItems":64};
 
-function validate122(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate122(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate122.evaluated;
@@ -1905,12 +1912,12 @@ evaluated0.items = undefined;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 64){
-validate122.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 64}}];
+validate122.errors = [FAULT];
 return false;
 }
 else {
 if(data.length < 1){
-validate122.errors = [{instancePath,schemaPath:"#/minItems",keyword:"minItems",params:{limit: 1}}];
+validate122.errors = [FAULT];
 return false;
 }
 else {
@@ -1918,7 +1925,7 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate120(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData,dynamicAnchors}))){
+if(!(validate120(data[i0]))){
 vErrors = vErrors === null ? validate120.errors : vErrors.concat(validate120.errors);
 errors = vErrors.length;
 }
@@ -1931,7 +1938,7 @@ break;
 }
 }
 else {
-validate122.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate122.errors = [FAULT];
 return false;
 }
 }
@@ -1944,7 +1951,7 @@ const schema52 = {"type":"array","items":{"$ref":"shared#/$defs/part23"},"maxIte
 const schema53 = {"type":["string","number","boolean","null"],"pattern":"^[A-Za-z0-9]([A-Za-z0-9._=:/-]{0,61}[A-Za-z0-9])?$"};
 const pattern17 = new RegExp("^[A-Za-z0-9]([A-Za-z0-9._=:/-]{0,61}[A-Za-z0-9])?$", "u");
 
-function validate126(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate126(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate126.evaluated;
@@ -1955,13 +1962,13 @@ if(evaluated0.dynamicItems){
 evaluated0.items = undefined;
 }
 if((((typeof data !== "string") && (!((typeof data == "number") && (isFinite(data))))) && (typeof data !== "boolean")) && (data !== null)){
-validate126.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: schema53.type}}];
+validate126.errors = [FAULT];
 return false;
 }
 if(errors === 0){
 if(typeof data === "string"){
 if(!pattern17.test(data)){
-validate126.errors = [{instancePath,schemaPath:"#/pattern",keyword:"pattern",params:{pattern: "^[A-Za-z0-9]([A-Za-z0-9._=:/-]{0,61}[A-Za-z0-9])?$"}}];
+validate126.errors = [FAULT];
 return false;
 }
 }
@@ -1972,7 +1979,7 @@ return errors === 0;
 validate126.evaluated = {"dynamicProps":false,"dynamicItems":false};
 
 
-function validate125(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate125(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate125.evaluated;
@@ -1985,7 +1992,7 @@ evaluated0.items = undefined;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 32){
-validate125.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 32}}];
+validate125.errors = [FAULT];
 return false;
 }
 else {
@@ -1993,7 +2000,7 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate126(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData,dynamicAnchors}))){
+if(!(validate126(data[i0]))){
 vErrors = vErrors === null ? validate126.errors : vErrors.concat(validate126.errors);
 errors = vErrors.length;
 }
@@ -2005,7 +2012,7 @@ break;
 }
 }
 else {
-validate125.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate125.errors = [FAULT];
 return false;
 }
 }
@@ -2015,7 +2022,7 @@ return errors === 0;
 validate125.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate117(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate117(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate117.evaluated;
@@ -2029,14 +2036,14 @@ if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if(((data.name === undefined) && (missing0 = "name")) || ((data.port === undefined) && (missing0 = "port"))){
-validate117.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
+validate117.errors = [FAULT];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
 if(!(((((key0 === "name") || (key0 === "address")) || (key0 === "addresses")) || (key0 === "port")) || (key0 === "tags"))){
-validate117.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate117.errors = [FAULT];
 return false;
 break;
 }
@@ -2044,7 +2051,7 @@ break;
 if(_errs1 === errors){
 if(data.name !== undefined){
 const _errs2 = errors;
-if(!(validate118(data.name, {instancePath:instancePath+"/name",parentData:data,parentDataProperty:"name",rootData,dynamicAnchors}))){
+if(!(validate118(data.name))){
 vErrors = vErrors === null ? validate118.errors : vErrors.concat(validate118.errors);
 errors = vErrors.length;
 }
@@ -2056,7 +2063,7 @@ var valid0 = true;
 if(valid0){
 if(data.address !== undefined){
 const _errs3 = errors;
-if(!(validate120(data.address, {instancePath:instancePath+"/address",parentData:data,parentDataProperty:"address",rootData,dynamicAnchors}))){
+if(!(validate120(data.address))){
 vErrors = vErrors === null ? validate120.errors : vErrors.concat(validate120.errors);
 errors = vErrors.length;
 }
@@ -2068,7 +2075,7 @@ var valid0 = true;
 if(valid0){
 if(data.addresses !== undefined){
 const _errs4 = errors;
-if(!(validate122(data.addresses, {instancePath:instancePath+"/addresses",parentData:data,parentDataProperty:"addresses",rootData,dynamicAnchors}))){
+if(!(validate122(data.addresses))){
 vErrors = vErrors === null ? validate122.errors : vErrors.concat(validate122.errors);
 errors = vErrors.length;
 }
@@ -2082,18 +2089,18 @@ if(data.port !== undefined){
 let data3 = data.port;
 const _errs5 = errors;
 if(!(((typeof data3 == "number") && (!(data3 % 1) && !isNaN(data3))) && (isFinite(data3)))){
-validate117.errors = [{instancePath:instancePath+"/port",schemaPath:"#/properties/port/type",keyword:"type",params:{type: "integer"}}];
+validate117.errors = [FAULT];
 return false;
 }
 if(errors === _errs5){
 if((typeof data3 == "number") && (isFinite(data3))){
 if(data3 > 65535 || isNaN(data3)){
-validate117.errors = [{instancePath:instancePath+"/port",schemaPath:"#/properties/port/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535}}];
+validate117.errors = [FAULT];
 return false;
 }
 else {
 if(data3 < 1 || isNaN(data3)){
-validate117.errors = [{instancePath:instancePath+"/port",schemaPath:"#/properties/port/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1}}];
+validate117.errors = [FAULT];
 return false;
 }
 }
@@ -2107,7 +2114,7 @@ var valid0 = true;
 if(valid0){
 if(data.tags !== undefined){
 const _errs7 = errors;
-if(!(validate125(data.tags, {instancePath:instancePath+"/tags",parentData:data,parentDataProperty:"tags",rootData,dynamicAnchors}))){
+if(!(validate125(data.tags))){
 vErrors = vErrors === null ? validate125.errors : vErrors.concat(validate125.errors);
 errors = vErrors.length;
 }
@@ -2124,7 +2131,7 @@ var valid0 = true;
 }
 }
 else {
-validate117.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate117.errors = [FAULT];
 return false;
 }
 }
@@ -2134,7 +2141,7 @@ return errors === 0;
 validate117.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate116(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate116(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate116.evaluated;
@@ -2147,7 +2154,7 @@ evaluated0.items = undefined;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 256){
-validate116.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 256}}];
+validate116.errors = [FAULT];
 return false;
 }
 else {
@@ -2155,7 +2162,7 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate117(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData,dynamicAnchors}))){
+if(!(validate117(data[i0]))){
 vErrors = vErrors === null ? validate117.errors : vErrors.concat(validate117.errors);
 errors = vErrors.length;
 }
@@ -2167,7 +2174,7 @@ break;
 }
 }
 else {
-validate116.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate116.errors = [FAULT];
 return false;
 }
 }
@@ -2177,7 +2184,7 @@ return errors === 0;
 validate116.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate109(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate109(data){
 /*# sourceURL="namespace" */;
 let vErrors = null;
 let errors = 0;
@@ -2193,7 +2200,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!(((((((key0 === "$schema") || (key0 === "namespace")) || (key0 === "protected")) || (key0 === "quota")) || (key0 === "services")) || (key0 === "evidence")) || (key0 === "plan_visibility"))){
-validate109.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate109.errors = [FAULT];
 return false;
 break;
 }
@@ -2202,7 +2209,7 @@ if(_errs1 === errors){
 if(data.$schema !== undefined){
 const _errs2 = errors;
 if(typeof data.$schema !== "string"){
-validate109.errors = [{instancePath:instancePath+"/$schema",schemaPath:"#/properties/%24schema/type",keyword:"type",params:{type: "string"}}];
+validate109.errors = [FAULT];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -2213,7 +2220,7 @@ var valid0 = true;
 if(valid0){
 if(data.namespace !== undefined){
 const _errs4 = errors;
-if(!(validate110(data.namespace, {instancePath:instancePath+"/namespace",parentData:data,parentDataProperty:"namespace",rootData,dynamicAnchors}))){
+if(!(validate110(data.namespace))){
 vErrors = vErrors === null ? validate110.errors : vErrors.concat(validate110.errors);
 errors = vErrors.length;
 }
@@ -2226,7 +2233,7 @@ if(valid0){
 if(data.protected !== undefined){
 const _errs5 = errors;
 if(typeof data.protected !== "boolean"){
-validate109.errors = [{instancePath:instancePath+"/protected",schemaPath:"#/properties/protected/type",keyword:"type",params:{type: "boolean"}}];
+validate109.errors = [FAULT];
 return false;
 }
 var valid0 = _errs5 === errors;
@@ -2237,7 +2244,7 @@ var valid0 = true;
 if(valid0){
 if(data.quota !== undefined){
 const _errs7 = errors;
-if(!(validate112(data.quota, {instancePath:instancePath+"/quota",parentData:data,parentDataProperty:"quota",rootData,dynamicAnchors}))){
+if(!(validate112(data.quota))){
 vErrors = vErrors === null ? validate112.errors : vErrors.concat(validate112.errors);
 errors = vErrors.length;
 }
@@ -2249,7 +2256,7 @@ var valid0 = true;
 if(valid0){
 if(data.services !== undefined){
 const _errs8 = errors;
-if(!(validate116(data.services, {instancePath:instancePath+"/services",parentData:data,parentDataProperty:"services",rootData,dynamicAnchors}))){
+if(!(validate116(data.services))){
 vErrors = vErrors === null ? validate116.errors : vErrors.concat(validate116.errors);
 errors = vErrors.length;
 }
@@ -2263,7 +2270,7 @@ if(data.evidence !== undefined){
 let data5 = data.evidence;
 const _errs9 = errors;
 if(!((data5 === "codes") || (data5 === "logs"))){
-validate109.errors = [{instancePath:instancePath+"/evidence",schemaPath:"#/properties/evidence/enum",keyword:"enum",params:{allowedValues: schema44.properties.evidence.enum}}];
+validate109.errors = [FAULT];
 return false;
 }
 var valid0 = _errs9 === errors;
@@ -2276,7 +2283,7 @@ if(data.plan_visibility !== undefined){
 let data6 = data.plan_visibility;
 const _errs10 = errors;
 if(!((data6 === "counts") || (data6 === "full"))){
-validate109.errors = [{instancePath:instancePath+"/plan_visibility",schemaPath:"#/properties/plan_visibility/enum",keyword:"enum",params:{allowedValues: schema44.properties.plan_visibility.enum}}];
+validate109.errors = [FAULT];
 return false;
 }
 var valid0 = _errs10 === errors;
@@ -2293,7 +2300,7 @@ var valid0 = true;
 }
 }
 else {
-validate109.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate109.errors = [FAULT];
 return false;
 }
 }
@@ -2307,7 +2314,7 @@ const schema54 = {"type":"object","properties":{"count":{"$ref":"shared#/$defs/p
 const schema55 = {"anyOf":[{"type":"integer","minimum":0,"maximum":100000},{"$ref":"shared#/$defs/part27"}]};
 const schema56 = {"type":"object","required":["min","max"],"properties":{"min":{"type":"integer","minimum":0,"maximum":100000},"max":{"type":"integer","minimum":0,"maximum":100000}},"additionalProperties":false};
 
-function validate133(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate133(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate133.evaluated;
@@ -2321,14 +2328,14 @@ if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if(((data.min === undefined) && (missing0 = "min")) || ((data.max === undefined) && (missing0 = "max"))){
-validate133.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
+validate133.errors = [FAULT];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
 if(!((key0 === "min") || (key0 === "max"))){
-validate133.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate133.errors = [FAULT];
 return false;
 break;
 }
@@ -2338,18 +2345,18 @@ if(data.min !== undefined){
 let data0 = data.min;
 const _errs2 = errors;
 if(!(((typeof data0 == "number") && (!(data0 % 1) && !isNaN(data0))) && (isFinite(data0)))){
-validate133.errors = [{instancePath:instancePath+"/min",schemaPath:"#/properties/min/type",keyword:"type",params:{type: "integer"}}];
+validate133.errors = [FAULT];
 return false;
 }
 if(errors === _errs2){
 if((typeof data0 == "number") && (isFinite(data0))){
 if(data0 > 100000 || isNaN(data0)){
-validate133.errors = [{instancePath:instancePath+"/min",schemaPath:"#/properties/min/maximum",keyword:"maximum",params:{comparison: "<=", limit: 100000}}];
+validate133.errors = [FAULT];
 return false;
 }
 else {
 if(data0 < 0 || isNaN(data0)){
-validate133.errors = [{instancePath:instancePath+"/min",schemaPath:"#/properties/min/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
+validate133.errors = [FAULT];
 return false;
 }
 }
@@ -2365,18 +2372,18 @@ if(data.max !== undefined){
 let data1 = data.max;
 const _errs4 = errors;
 if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
-validate133.errors = [{instancePath:instancePath+"/max",schemaPath:"#/properties/max/type",keyword:"type",params:{type: "integer"}}];
+validate133.errors = [FAULT];
 return false;
 }
 if(errors === _errs4){
 if((typeof data1 == "number") && (isFinite(data1))){
 if(data1 > 100000 || isNaN(data1)){
-validate133.errors = [{instancePath:instancePath+"/max",schemaPath:"#/properties/max/maximum",keyword:"maximum",params:{comparison: "<=", limit: 100000}}];
+validate133.errors = [FAULT];
 return false;
 }
 else {
 if(data1 < 0 || isNaN(data1)){
-validate133.errors = [{instancePath:instancePath+"/max",schemaPath:"#/properties/max/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
+validate133.errors = [FAULT];
 return false;
 }
 }
@@ -2392,7 +2399,7 @@ var valid0 = true;
 }
 }
 else {
-validate133.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate133.errors = [FAULT];
 return false;
 }
 }
@@ -2402,7 +2409,7 @@ return errors === 0;
 validate133.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate132(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate132(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate132.evaluated;
@@ -2416,7 +2423,7 @@ const _errs0 = errors;
 let valid0 = false;
 const _errs1 = errors;
 if(!(((typeof data == "number") && (!(data % 1) && !isNaN(data))) && (isFinite(data)))){
-const err0 = {instancePath,schemaPath:"#/anyOf/0/type",keyword:"type",params:{type: "integer"}};
+const err0 = FAULT;
 if(vErrors === null){
 vErrors = [err0];
 }
@@ -2428,7 +2435,7 @@ errors++;
 if(errors === _errs1){
 if((typeof data == "number") && (isFinite(data))){
 if(data > 100000 || isNaN(data)){
-const err1 = {instancePath,schemaPath:"#/anyOf/0/maximum",keyword:"maximum",params:{comparison: "<=", limit: 100000}};
+const err1 = FAULT;
 if(vErrors === null){
 vErrors = [err1];
 }
@@ -2439,7 +2446,7 @@ errors++;
 }
 else {
 if(data < 0 || isNaN(data)){
-const err2 = {instancePath,schemaPath:"#/anyOf/0/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}};
+const err2 = FAULT;
 if(vErrors === null){
 vErrors = [err2];
 }
@@ -2454,7 +2461,7 @@ errors++;
 var _valid0 = _errs1 === errors;
 valid0 = valid0 || _valid0;
 const _errs3 = errors;
-if(!(validate133(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+if(!(validate133(data))){
 vErrors = vErrors === null ? validate133.errors : vErrors.concat(validate133.errors);
 errors = vErrors.length;
 }
@@ -2464,7 +2471,7 @@ if(_valid0){
 var props0 = true;
 }
 if(!valid0){
-const err3 = {instancePath,schemaPath:"#/anyOf",keyword:"anyOf",params:{}};
+const err3 = FAULT;
 if(vErrors === null){
 vErrors = [err3];
 }
@@ -2494,7 +2501,7 @@ validate132.evaluated = {"dynamicProps":true,"dynamicItems":false};
 
 const schema57 = {"type":"object","properties":{"mode":{"enum":["bridge","host","none"]}},"additionalProperties":false};
 
-function validate136(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate136(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate136.evaluated;
@@ -2509,7 +2516,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!(key0 === "mode")){
-validate136.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate136.errors = [FAULT];
 return false;
 break;
 }
@@ -2518,14 +2525,14 @@ if(_errs1 === errors){
 if(data.mode !== undefined){
 let data0 = data.mode;
 if(!(((data0 === "bridge") || (data0 === "host")) || (data0 === "none"))){
-validate136.errors = [{instancePath:instancePath+"/mode",schemaPath:"#/properties/mode/enum",keyword:"enum",params:{allowedValues: schema57.properties.mode.enum}}];
+validate136.errors = [FAULT];
 return false;
 }
 }
 }
 }
 else {
-validate136.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate136.errors = [FAULT];
 return false;
 }
 }
@@ -2538,7 +2545,7 @@ const schema58 = {"type":"object","patternProperties":{"^[a-z0-9]([a-z0-9-]{0,38
 const schema59 = {"anyOf":[{"type":"integer","minimum":1,"maximum":65535},{"$ref":"shared#/$defs/part30"}]};
 const schema60 = {"type":"object","required":["port"],"properties":{"port":{"type":"integer","minimum":1,"maximum":65535},"host":{"type":"integer","minimum":1,"maximum":65535}},"additionalProperties":false};
 
-function validate140(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate140(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate140.evaluated;
@@ -2552,14 +2559,14 @@ if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((data.port === undefined) && (missing0 = "port")){
-validate140.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
+validate140.errors = [FAULT];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
 if(!((key0 === "port") || (key0 === "host"))){
-validate140.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate140.errors = [FAULT];
 return false;
 break;
 }
@@ -2569,18 +2576,18 @@ if(data.port !== undefined){
 let data0 = data.port;
 const _errs2 = errors;
 if(!(((typeof data0 == "number") && (!(data0 % 1) && !isNaN(data0))) && (isFinite(data0)))){
-validate140.errors = [{instancePath:instancePath+"/port",schemaPath:"#/properties/port/type",keyword:"type",params:{type: "integer"}}];
+validate140.errors = [FAULT];
 return false;
 }
 if(errors === _errs2){
 if((typeof data0 == "number") && (isFinite(data0))){
 if(data0 > 65535 || isNaN(data0)){
-validate140.errors = [{instancePath:instancePath+"/port",schemaPath:"#/properties/port/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535}}];
+validate140.errors = [FAULT];
 return false;
 }
 else {
 if(data0 < 1 || isNaN(data0)){
-validate140.errors = [{instancePath:instancePath+"/port",schemaPath:"#/properties/port/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1}}];
+validate140.errors = [FAULT];
 return false;
 }
 }
@@ -2596,18 +2603,18 @@ if(data.host !== undefined){
 let data1 = data.host;
 const _errs4 = errors;
 if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
-validate140.errors = [{instancePath:instancePath+"/host",schemaPath:"#/properties/host/type",keyword:"type",params:{type: "integer"}}];
+validate140.errors = [FAULT];
 return false;
 }
 if(errors === _errs4){
 if((typeof data1 == "number") && (isFinite(data1))){
 if(data1 > 65535 || isNaN(data1)){
-validate140.errors = [{instancePath:instancePath+"/host",schemaPath:"#/properties/host/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535}}];
+validate140.errors = [FAULT];
 return false;
 }
 else {
 if(data1 < 1 || isNaN(data1)){
-validate140.errors = [{instancePath:instancePath+"/host",schemaPath:"#/properties/host/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1}}];
+validate140.errors = [FAULT];
 return false;
 }
 }
@@ -2623,7 +2630,7 @@ var valid0 = true;
 }
 }
 else {
-validate140.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate140.errors = [FAULT];
 return false;
 }
 }
@@ -2633,7 +2640,7 @@ return errors === 0;
 validate140.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate139(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate139(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate139.evaluated;
@@ -2647,7 +2654,7 @@ const _errs0 = errors;
 let valid0 = false;
 const _errs1 = errors;
 if(!(((typeof data == "number") && (!(data % 1) && !isNaN(data))) && (isFinite(data)))){
-const err0 = {instancePath,schemaPath:"#/anyOf/0/type",keyword:"type",params:{type: "integer"}};
+const err0 = FAULT;
 if(vErrors === null){
 vErrors = [err0];
 }
@@ -2659,7 +2666,7 @@ errors++;
 if(errors === _errs1){
 if((typeof data == "number") && (isFinite(data))){
 if(data > 65535 || isNaN(data)){
-const err1 = {instancePath,schemaPath:"#/anyOf/0/maximum",keyword:"maximum",params:{comparison: "<=", limit: 65535}};
+const err1 = FAULT;
 if(vErrors === null){
 vErrors = [err1];
 }
@@ -2670,7 +2677,7 @@ errors++;
 }
 else {
 if(data < 1 || isNaN(data)){
-const err2 = {instancePath,schemaPath:"#/anyOf/0/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1}};
+const err2 = FAULT;
 if(vErrors === null){
 vErrors = [err2];
 }
@@ -2685,7 +2692,7 @@ errors++;
 var _valid0 = _errs1 === errors;
 valid0 = valid0 || _valid0;
 const _errs3 = errors;
-if(!(validate140(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+if(!(validate140(data))){
 vErrors = vErrors === null ? validate140.errors : vErrors.concat(validate140.errors);
 errors = vErrors.length;
 }
@@ -2695,7 +2702,7 @@ if(_valid0){
 var props0 = true;
 }
 if(!valid0){
-const err3 = {instancePath,schemaPath:"#/anyOf",keyword:"anyOf",params:{}};
+const err3 = FAULT;
 if(vErrors === null){
 vErrors = [err3];
 }
@@ -2724,7 +2731,7 @@ return errors === 0;
 validate139.evaluated = {"dynamicProps":true,"dynamicItems":false};
 
 
-function validate138(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate138(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate138.evaluated;
@@ -2739,7 +2746,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!(pattern3.test(key0))){
-validate138.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate138.errors = [FAULT];
 return false;
 break;
 }
@@ -2749,7 +2756,7 @@ var valid0 = true;
 for(const key1 in data){
 if(pattern3.test(key1)){
 const _errs2 = errors;
-if(!(validate139(data[key1], {instancePath:instancePath+"/" + key1.replace(/~/g, "~0").replace(/\//g, "~1"),parentData:data,parentDataProperty:key1,rootData,dynamicAnchors}))){
+if(!(validate139(data[key1]))){
 vErrors = vErrors === null ? validate139.errors : vErrors.concat(validate139.errors);
 errors = vErrors.length;
 }
@@ -2762,7 +2769,7 @@ break;
 }
 }
 else {
-validate138.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate138.errors = [FAULT];
 return false;
 }
 }
@@ -2773,7 +2780,7 @@ validate138.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false}
 
 const schema61 = {"type":"array","items":{"type":"string","minLength":1,"maxLength":256}};
 
-function validate144(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate144(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate144.evaluated;
@@ -2793,18 +2800,18 @@ const _errs1 = errors;
 if(errors === _errs1){
 if(typeof data0 === "string"){
 if(func3(data0) > 256){
-validate144.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/maxLength",keyword:"maxLength",params:{limit: 256}}];
+validate144.errors = [FAULT];
 return false;
 }
 else {
 if(func3(data0) < 1){
-validate144.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/minLength",keyword:"minLength",params:{limit: 1}}];
+validate144.errors = [FAULT];
 return false;
 }
 }
 }
 else {
-validate144.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/type",keyword:"type",params:{type: "string"}}];
+validate144.errors = [FAULT];
 return false;
 }
 }
@@ -2815,7 +2822,7 @@ break;
 }
 }
 else {
-validate144.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate144.errors = [FAULT];
 return false;
 }
 }
@@ -2827,7 +2834,7 @@ validate144.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false}
 const schema62 = {"type":"array","items":{"$ref":"shared#/$defs/part34"}};
 const schema63 = {"type":"object","required":["rule"],"properties":{"rule":{"type":"string","minLength":1,"maxLength":256},"weight":{"type":"integer","minimum":-100,"maximum":100}},"additionalProperties":false};
 
-function validate147(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate147(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate147.evaluated;
@@ -2841,14 +2848,14 @@ if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((data.rule === undefined) && (missing0 = "rule")){
-validate147.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
+validate147.errors = [FAULT];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
 if(!((key0 === "rule") || (key0 === "weight"))){
-validate147.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate147.errors = [FAULT];
 return false;
 break;
 }
@@ -2860,18 +2867,18 @@ const _errs2 = errors;
 if(errors === _errs2){
 if(typeof data0 === "string"){
 if(func3(data0) > 256){
-validate147.errors = [{instancePath:instancePath+"/rule",schemaPath:"#/properties/rule/maxLength",keyword:"maxLength",params:{limit: 256}}];
+validate147.errors = [FAULT];
 return false;
 }
 else {
 if(func3(data0) < 1){
-validate147.errors = [{instancePath:instancePath+"/rule",schemaPath:"#/properties/rule/minLength",keyword:"minLength",params:{limit: 1}}];
+validate147.errors = [FAULT];
 return false;
 }
 }
 }
 else {
-validate147.errors = [{instancePath:instancePath+"/rule",schemaPath:"#/properties/rule/type",keyword:"type",params:{type: "string"}}];
+validate147.errors = [FAULT];
 return false;
 }
 }
@@ -2885,18 +2892,18 @@ if(data.weight !== undefined){
 let data1 = data.weight;
 const _errs4 = errors;
 if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
-validate147.errors = [{instancePath:instancePath+"/weight",schemaPath:"#/properties/weight/type",keyword:"type",params:{type: "integer"}}];
+validate147.errors = [FAULT];
 return false;
 }
 if(errors === _errs4){
 if((typeof data1 == "number") && (isFinite(data1))){
 if(data1 > 100 || isNaN(data1)){
-validate147.errors = [{instancePath:instancePath+"/weight",schemaPath:"#/properties/weight/maximum",keyword:"maximum",params:{comparison: "<=", limit: 100}}];
+validate147.errors = [FAULT];
 return false;
 }
 else {
 if(data1 < -100 || isNaN(data1)){
-validate147.errors = [{instancePath:instancePath+"/weight",schemaPath:"#/properties/weight/minimum",keyword:"minimum",params:{comparison: ">=", limit: -100}}];
+validate147.errors = [FAULT];
 return false;
 }
 }
@@ -2912,7 +2919,7 @@ var valid0 = true;
 }
 }
 else {
-validate147.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate147.errors = [FAULT];
 return false;
 }
 }
@@ -2922,7 +2929,7 @@ return errors === 0;
 validate147.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate146(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate146(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate146.evaluated;
@@ -2938,7 +2945,7 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate147(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData,dynamicAnchors}))){
+if(!(validate147(data[i0]))){
 vErrors = vErrors === null ? validate147.errors : vErrors.concat(validate147.errors);
 errors = vErrors.length;
 }
@@ -2949,7 +2956,7 @@ break;
 }
 }
 else {
-validate146.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate146.errors = [FAULT];
 return false;
 }
 }
@@ -2961,7 +2968,7 @@ validate146.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false}
 const schema64 = {"type":"array","items":{"$ref":"shared#/$defs/part36"}};
 const schema65 = {"type":"object","required":["attribute"],"properties":{"attribute":{"type":"string","minLength":1,"maxLength":256},"weight":{"type":"integer","minimum":1,"maximum":100}},"additionalProperties":false};
 
-function validate151(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate151(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate151.evaluated;
@@ -2975,14 +2982,14 @@ if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((data.attribute === undefined) && (missing0 = "attribute")){
-validate151.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
+validate151.errors = [FAULT];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
 if(!((key0 === "attribute") || (key0 === "weight"))){
-validate151.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate151.errors = [FAULT];
 return false;
 break;
 }
@@ -2994,18 +3001,18 @@ const _errs2 = errors;
 if(errors === _errs2){
 if(typeof data0 === "string"){
 if(func3(data0) > 256){
-validate151.errors = [{instancePath:instancePath+"/attribute",schemaPath:"#/properties/attribute/maxLength",keyword:"maxLength",params:{limit: 256}}];
+validate151.errors = [FAULT];
 return false;
 }
 else {
 if(func3(data0) < 1){
-validate151.errors = [{instancePath:instancePath+"/attribute",schemaPath:"#/properties/attribute/minLength",keyword:"minLength",params:{limit: 1}}];
+validate151.errors = [FAULT];
 return false;
 }
 }
 }
 else {
-validate151.errors = [{instancePath:instancePath+"/attribute",schemaPath:"#/properties/attribute/type",keyword:"type",params:{type: "string"}}];
+validate151.errors = [FAULT];
 return false;
 }
 }
@@ -3019,18 +3026,18 @@ if(data.weight !== undefined){
 let data1 = data.weight;
 const _errs4 = errors;
 if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
-validate151.errors = [{instancePath:instancePath+"/weight",schemaPath:"#/properties/weight/type",keyword:"type",params:{type: "integer"}}];
+validate151.errors = [FAULT];
 return false;
 }
 if(errors === _errs4){
 if((typeof data1 == "number") && (isFinite(data1))){
 if(data1 > 100 || isNaN(data1)){
-validate151.errors = [{instancePath:instancePath+"/weight",schemaPath:"#/properties/weight/maximum",keyword:"maximum",params:{comparison: "<=", limit: 100}}];
+validate151.errors = [FAULT];
 return false;
 }
 else {
 if(data1 < 1 || isNaN(data1)){
-validate151.errors = [{instancePath:instancePath+"/weight",schemaPath:"#/properties/weight/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1}}];
+validate151.errors = [FAULT];
 return false;
 }
 }
@@ -3046,7 +3053,7 @@ var valid0 = true;
 }
 }
 else {
-validate151.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate151.errors = [FAULT];
 return false;
 }
 }
@@ -3056,7 +3063,7 @@ return errors === 0;
 validate151.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate150(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate150(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate150.evaluated;
@@ -3072,7 +3079,7 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate151(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData,dynamicAnchors}))){
+if(!(validate151(data[i0]))){
 vErrors = vErrors === null ? validate151.errors : vErrors.concat(validate151.errors);
 errors = vErrors.length;
 }
@@ -3083,7 +3090,7 @@ break;
 }
 }
 else {
-validate150.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate150.errors = [FAULT];
 return false;
 }
 }
@@ -3093,7 +3100,7 @@ return errors === 0;
 validate150.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate154(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate154(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate154.evaluated;
@@ -3108,7 +3115,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!((((key0 === "attempts") || (key0 === "interval")) || (key0 === "delay")) || (key0 === "mode"))){
-validate154.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate154.errors = [FAULT];
 return false;
 break;
 }
@@ -3118,18 +3125,18 @@ if(data.attempts !== undefined){
 let data0 = data.attempts;
 const _errs2 = errors;
 if(!(((typeof data0 == "number") && (!(data0 % 1) && !isNaN(data0))) && (isFinite(data0)))){
-validate154.errors = [{instancePath:instancePath+"/attempts",schemaPath:"#/properties/attempts/type",keyword:"type",params:{type: "integer"}}];
+validate154.errors = [FAULT];
 return false;
 }
 if(errors === _errs2){
 if((typeof data0 == "number") && (isFinite(data0))){
 if(data0 > 1000 || isNaN(data0)){
-validate154.errors = [{instancePath:instancePath+"/attempts",schemaPath:"#/properties/attempts/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000}}];
+validate154.errors = [FAULT];
 return false;
 }
 else {
 if(data0 < 0 || isNaN(data0)){
-validate154.errors = [{instancePath:instancePath+"/attempts",schemaPath:"#/properties/attempts/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
+validate154.errors = [FAULT];
 return false;
 }
 }
@@ -3143,7 +3150,7 @@ var valid0 = true;
 if(valid0){
 if(data.interval !== undefined){
 const _errs4 = errors;
-if(!(validate72(data.interval, {instancePath:instancePath+"/interval",parentData:data,parentDataProperty:"interval",rootData,dynamicAnchors}))){
+if(!(validate72(data.interval))){
 vErrors = vErrors === null ? validate72.errors : vErrors.concat(validate72.errors);
 errors = vErrors.length;
 }
@@ -3155,7 +3162,7 @@ var valid0 = true;
 if(valid0){
 if(data.delay !== undefined){
 const _errs5 = errors;
-if(!(validate72(data.delay, {instancePath:instancePath+"/delay",parentData:data,parentDataProperty:"delay",rootData,dynamicAnchors}))){
+if(!(validate72(data.delay))){
 vErrors = vErrors === null ? validate72.errors : vErrors.concat(validate72.errors);
 errors = vErrors.length;
 }
@@ -3169,7 +3176,7 @@ if(data.mode !== undefined){
 let data3 = data.mode;
 const _errs6 = errors;
 if(!((data3 === "fail") || (data3 === "delay"))){
-validate154.errors = [{instancePath:instancePath+"/mode",schemaPath:"#/properties/mode/enum",keyword:"enum",params:{allowedValues: schema32.properties.mode.enum}}];
+validate154.errors = [FAULT];
 return false;
 }
 var valid0 = _errs6 === errors;
@@ -3183,7 +3190,7 @@ var valid0 = true;
 }
 }
 else {
-validate154.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate154.errors = [FAULT];
 return false;
 }
 }
@@ -3193,7 +3200,7 @@ return errors === 0;
 validate154.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate158(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate158(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate158.evaluated;
@@ -3208,7 +3215,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!(((((key0 === "delay") || (key0 === "delay_function")) || (key0 === "max_delay")) || (key0 === "unlimited")) || (key0 === "attempts"))){
-validate158.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate158.errors = [FAULT];
 return false;
 break;
 }
@@ -3216,7 +3223,7 @@ break;
 if(_errs1 === errors){
 if(data.delay !== undefined){
 const _errs2 = errors;
-if(!(validate72(data.delay, {instancePath:instancePath+"/delay",parentData:data,parentDataProperty:"delay",rootData,dynamicAnchors}))){
+if(!(validate72(data.delay))){
 vErrors = vErrors === null ? validate72.errors : vErrors.concat(validate72.errors);
 errors = vErrors.length;
 }
@@ -3230,7 +3237,7 @@ if(data.delay_function !== undefined){
 let data1 = data.delay_function;
 const _errs3 = errors;
 if(!(((data1 === "constant") || (data1 === "exponential")) || (data1 === "fibonacci"))){
-validate158.errors = [{instancePath:instancePath+"/delay_function",schemaPath:"#/properties/delay_function/enum",keyword:"enum",params:{allowedValues: schema33.properties.delay_function.enum}}];
+validate158.errors = [FAULT];
 return false;
 }
 var valid0 = _errs3 === errors;
@@ -3241,7 +3248,7 @@ var valid0 = true;
 if(valid0){
 if(data.max_delay !== undefined){
 const _errs4 = errors;
-if(!(validate72(data.max_delay, {instancePath:instancePath+"/max_delay",parentData:data,parentDataProperty:"max_delay",rootData,dynamicAnchors}))){
+if(!(validate72(data.max_delay))){
 vErrors = vErrors === null ? validate72.errors : vErrors.concat(validate72.errors);
 errors = vErrors.length;
 }
@@ -3254,7 +3261,7 @@ if(valid0){
 if(data.unlimited !== undefined){
 const _errs5 = errors;
 if(typeof data.unlimited !== "boolean"){
-validate158.errors = [{instancePath:instancePath+"/unlimited",schemaPath:"#/properties/unlimited/type",keyword:"type",params:{type: "boolean"}}];
+validate158.errors = [FAULT];
 return false;
 }
 var valid0 = _errs5 === errors;
@@ -3267,18 +3274,18 @@ if(data.attempts !== undefined){
 let data4 = data.attempts;
 const _errs7 = errors;
 if(!(((typeof data4 == "number") && (!(data4 % 1) && !isNaN(data4))) && (isFinite(data4)))){
-validate158.errors = [{instancePath:instancePath+"/attempts",schemaPath:"#/properties/attempts/type",keyword:"type",params:{type: "integer"}}];
+validate158.errors = [FAULT];
 return false;
 }
 if(errors === _errs7){
 if((typeof data4 == "number") && (isFinite(data4))){
 if(data4 > 1000 || isNaN(data4)){
-validate158.errors = [{instancePath:instancePath+"/attempts",schemaPath:"#/properties/attempts/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000}}];
+validate158.errors = [FAULT];
 return false;
 }
 else {
 if(data4 < 0 || isNaN(data4)){
-validate158.errors = [{instancePath:instancePath+"/attempts",schemaPath:"#/properties/attempts/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
+validate158.errors = [FAULT];
 return false;
 }
 }
@@ -3296,7 +3303,7 @@ var valid0 = true;
 }
 }
 else {
-validate158.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate158.errors = [FAULT];
 return false;
 }
 }
@@ -3306,7 +3313,7 @@ return errors === 0;
 validate158.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate162(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate162(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate162.evaluated;
@@ -3319,18 +3326,18 @@ evaluated0.items = undefined;
 if(errors === 0){
 if(typeof data === "string"){
 if(!pattern4.test(data)){
-validate162.errors = [{instancePath,schemaPath:"#/pattern",keyword:"pattern",params:{pattern: "^(?=.)([0-9]+d)?([0-9]+h)?([0-9]+m)?([0-9]+(\\.[0-9]{1,3})?s)?([0-9]+ms)?$"}}];
+validate162.errors = [FAULT];
 return false;
 }
 else {
 if(func2(data) === null){
-validate162.errors = [{instancePath,schemaPath:"#/x-unit",keyword:"x-unit",params:{}}];
+validate162.errors = [FAULT];
 return false;
 }
 }
 }
 else {
-validate162.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"}}];
+validate162.errors = [FAULT];
 return false;
 }
 }
@@ -3342,7 +3349,7 @@ validate162.evaluated = {"dynamicProps":false,"dynamicItems":false};
 const schema69 = {"type":"array","items":{"$ref":"shared#/$defs/part38"},"maxItems":32};
 const schema70 = {"type":"object","properties":{"name":{"$ref":"shared#/$defs/part0"},"port":{"$ref":"shared#/$defs/part0"},"tags":{"$ref":"shared#/$defs/part24"}},"additionalProperties":false};
 
-function validate166(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate166(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate166.evaluated;
@@ -3357,7 +3364,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!(((key0 === "name") || (key0 === "port")) || (key0 === "tags"))){
-validate166.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate166.errors = [FAULT];
 return false;
 break;
 }
@@ -3365,7 +3372,7 @@ break;
 if(_errs1 === errors){
 if(data.name !== undefined){
 const _errs2 = errors;
-if(!(validate118(data.name, {instancePath:instancePath+"/name",parentData:data,parentDataProperty:"name",rootData,dynamicAnchors}))){
+if(!(validate118(data.name))){
 vErrors = vErrors === null ? validate118.errors : vErrors.concat(validate118.errors);
 errors = vErrors.length;
 }
@@ -3377,7 +3384,7 @@ var valid0 = true;
 if(valid0){
 if(data.port !== undefined){
 const _errs3 = errors;
-if(!(validate118(data.port, {instancePath:instancePath+"/port",parentData:data,parentDataProperty:"port",rootData,dynamicAnchors}))){
+if(!(validate118(data.port))){
 vErrors = vErrors === null ? validate118.errors : vErrors.concat(validate118.errors);
 errors = vErrors.length;
 }
@@ -3389,7 +3396,7 @@ var valid0 = true;
 if(valid0){
 if(data.tags !== undefined){
 const _errs4 = errors;
-if(!(validate125(data.tags, {instancePath:instancePath+"/tags",parentData:data,parentDataProperty:"tags",rootData,dynamicAnchors}))){
+if(!(validate125(data.tags))){
 vErrors = vErrors === null ? validate125.errors : vErrors.concat(validate125.errors);
 errors = vErrors.length;
 }
@@ -3403,7 +3410,7 @@ var valid0 = true;
 }
 }
 else {
-validate166.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate166.errors = [FAULT];
 return false;
 }
 }
@@ -3413,7 +3420,7 @@ return errors === 0;
 validate166.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate165(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate165(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate165.evaluated;
@@ -3426,7 +3433,7 @@ evaluated0.items = undefined;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 32){
-validate165.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 32}}];
+validate165.errors = [FAULT];
 return false;
 }
 else {
@@ -3434,7 +3441,7 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate166(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData,dynamicAnchors}))){
+if(!(validate166(data[i0]))){
 vErrors = vErrors === null ? validate166.errors : vErrors.concat(validate166.errors);
 errors = vErrors.length;
 }
@@ -3446,7 +3453,7 @@ break;
 }
 }
 else {
-validate165.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate165.errors = [FAULT];
 return false;
 }
 }
@@ -3456,7 +3463,7 @@ return errors === 0;
 validate165.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate172(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate172(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate172.evaluated;
@@ -3471,7 +3478,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!(pattern12.test(key0))){
-validate172.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate172.errors = [FAULT];
 return false;
 break;
 }
@@ -3483,7 +3490,7 @@ if(pattern12.test(key1)){
 let data0 = data[key1];
 const _errs2 = errors;
 if((((typeof data0 !== "string") && (!((typeof data0 == "number") && (isFinite(data0))))) && (typeof data0 !== "boolean")) && (data0 !== null)){
-validate172.errors = [{instancePath:instancePath+"/" + key1.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/patternProperties/%5E%5BA-Za-z0-9%5D(%5BA-Za-z0-9._~1-%5D%7B0%2C61%7D%5BA-Za-z0-9%5D)%3F%24/type",keyword:"type",params:{type: schema40.patternProperties["^[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$"].type}}];
+validate172.errors = [FAULT];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -3495,7 +3502,7 @@ break;
 }
 }
 else {
-validate172.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate172.errors = [FAULT];
 return false;
 }
 }
@@ -3506,7 +3513,7 @@ validate172.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false}
 
 const schema72 = {"type":"array","items":{"type":["string","number","boolean","null"]}};
 
-function validate174(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate174(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate174.evaluated;
@@ -3524,7 +3531,7 @@ for(let i0=0; i0<len0; i0++){
 let data0 = data[i0];
 const _errs1 = errors;
 if((((typeof data0 !== "string") && (!((typeof data0 == "number") && (isFinite(data0))))) && (typeof data0 !== "boolean")) && (data0 !== null)){
-validate174.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/type",keyword:"type",params:{type: schema72.items.type}}];
+validate174.errors = [FAULT];
 return false;
 }
 var valid0 = _errs1 === errors;
@@ -3534,7 +3541,7 @@ break;
 }
 }
 else {
-validate174.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate174.errors = [FAULT];
 return false;
 }
 }
@@ -3546,7 +3553,7 @@ validate174.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false}
 const schema73 = {"type":"object","patternProperties":{"^[A-Za-z_][A-Za-z0-9_.-]*$":{"type":["string","number","boolean","null"]}},"additionalProperties":false};
 const pattern23 = new RegExp("^[A-Za-z_][A-Za-z0-9_.-]*$", "u");
 
-function validate177(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate177(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate177.evaluated;
@@ -3561,7 +3568,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!(pattern23.test(key0))){
-validate177.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate177.errors = [FAULT];
 return false;
 break;
 }
@@ -3573,7 +3580,7 @@ if(pattern23.test(key1)){
 let data0 = data[key1];
 const _errs2 = errors;
 if((((typeof data0 !== "string") && (!((typeof data0 == "number") && (isFinite(data0))))) && (typeof data0 !== "boolean")) && (data0 !== null)){
-validate177.errors = [{instancePath:instancePath+"/" + key1.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/patternProperties/%5E%5BA-Za-z_%5D%5BA-Za-z0-9_.-%5D*%24/type",keyword:"type",params:{type: schema73.patternProperties["^[A-Za-z_][A-Za-z0-9_.-]*$"].type}}];
+validate177.errors = [FAULT];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -3585,7 +3592,7 @@ break;
 }
 }
 else {
-validate177.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate177.errors = [FAULT];
 return false;
 }
 }
@@ -3596,7 +3603,7 @@ validate177.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false}
 
 const schema74 = {"anyOf":[{"type":"string"},{"type":"array","items":{"type":"string"}}]};
 
-function validate179(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate179(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate179.evaluated;
@@ -3610,7 +3617,7 @@ const _errs0 = errors;
 let valid0 = false;
 const _errs1 = errors;
 if(typeof data !== "string"){
-const err0 = {instancePath,schemaPath:"#/anyOf/0/type",keyword:"type",params:{type: "string"}};
+const err0 = FAULT;
 if(vErrors === null){
 vErrors = [err0];
 }
@@ -3629,7 +3636,7 @@ const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs5 = errors;
 if(typeof data[i0] !== "string"){
-const err1 = {instancePath:instancePath+"/" + i0,schemaPath:"#/anyOf/1/items/type",keyword:"type",params:{type: "string"}};
+const err1 = FAULT;
 if(vErrors === null){
 vErrors = [err1];
 }
@@ -3645,7 +3652,7 @@ break;
 }
 }
 else {
-const err2 = {instancePath,schemaPath:"#/anyOf/1/type",keyword:"type",params:{type: "array"}};
+const err2 = FAULT;
 if(vErrors === null){
 vErrors = [err2];
 }
@@ -3661,7 +3668,7 @@ if(_valid0){
 var items0 = true;
 }
 if(!valid0){
-const err3 = {instancePath,schemaPath:"#/anyOf",keyword:"anyOf",params:{}};
+const err3 = FAULT;
 if(vErrors === null){
 vErrors = [err3];
 }
@@ -3692,7 +3699,7 @@ validate179.evaluated = {"dynamicProps":false,"dynamicItems":true};
 const schema75 = {"type":"object","patternProperties":{"^/.+":{"type":"string","minLength":1}},"additionalProperties":false};
 const pattern27 = new RegExp("^/.+", "u");
 
-function validate181(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate181(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate181.evaluated;
@@ -3707,7 +3714,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!(pattern27.test(key0))){
-validate181.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate181.errors = [FAULT];
 return false;
 break;
 }
@@ -3721,12 +3728,12 @@ const _errs2 = errors;
 if(errors === _errs2){
 if(typeof data0 === "string"){
 if(func3(data0) < 1){
-validate181.errors = [{instancePath:instancePath+"/" + key1.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/patternProperties/%5E~1.%2B/minLength",keyword:"minLength",params:{limit: 1}}];
+validate181.errors = [FAULT];
 return false;
 }
 }
 else {
-validate181.errors = [{instancePath:instancePath+"/" + key1.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/patternProperties/%5E~1.%2B/type",keyword:"type",params:{type: "string"}}];
+validate181.errors = [FAULT];
 return false;
 }
 }
@@ -3739,7 +3746,7 @@ break;
 }
 }
 else {
-validate181.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate181.errors = [FAULT];
 return false;
 }
 }
@@ -3753,7 +3760,7 @@ const schema77 = {"anyOf":[{"$ref":"shared#/$defs/part44"},{"$ref":"shared#/$def
 const schema78 = {"type":"string","pattern":"^[^:]+:/[^:]*(:(ro|rw))?$","x-unit":"volume"};
 const pattern29 = new RegExp("^[^:]+:/[^:]*(:(ro|rw))?$", "u");
 
-function validate185(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate185(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate185.evaluated;
@@ -3766,12 +3773,12 @@ evaluated0.items = undefined;
 if(errors === 0){
 if(typeof data === "string"){
 if(!pattern29.test(data)){
-validate185.errors = [{instancePath,schemaPath:"#/pattern",keyword:"pattern",params:{pattern: "^[^:]+:/[^:]*(:(ro|rw))?$"}}];
+validate185.errors = [FAULT];
 return false;
 }
 }
 else {
-validate185.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "string"}}];
+validate185.errors = [FAULT];
 return false;
 }
 }
@@ -3783,7 +3790,7 @@ validate185.evaluated = {"dynamicProps":false,"dynamicItems":false};
 const schema79 = {"type":"object","required":["name","path"],"properties":{"name":{"$ref":"shared#/$defs/part0"},"path":{"type":"string","pattern":"^/"},"read_only":{"type":"boolean"},"on_loss":{"enum":["wait","recreate"]}},"additionalProperties":false};
 const pattern25 = new RegExp("^/", "u");
 
-function validate187(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate187(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate187.evaluated;
@@ -3797,14 +3804,14 @@ if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if(((data.name === undefined) && (missing0 = "name")) || ((data.path === undefined) && (missing0 = "path"))){
-validate187.errors = [{instancePath,schemaPath:"#/required",keyword:"required",params:{missingProperty: missing0}}];
+validate187.errors = [FAULT];
 return false;
 }
 else {
 const _errs1 = errors;
 for(const key0 in data){
 if(!((((key0 === "name") || (key0 === "path")) || (key0 === "read_only")) || (key0 === "on_loss"))){
-validate187.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate187.errors = [FAULT];
 return false;
 break;
 }
@@ -3812,7 +3819,7 @@ break;
 if(_errs1 === errors){
 if(data.name !== undefined){
 const _errs2 = errors;
-if(!(validate118(data.name, {instancePath:instancePath+"/name",parentData:data,parentDataProperty:"name",rootData,dynamicAnchors}))){
+if(!(validate118(data.name))){
 vErrors = vErrors === null ? validate118.errors : vErrors.concat(validate118.errors);
 errors = vErrors.length;
 }
@@ -3828,12 +3835,12 @@ const _errs3 = errors;
 if(errors === _errs3){
 if(typeof data1 === "string"){
 if(!pattern25.test(data1)){
-validate187.errors = [{instancePath:instancePath+"/path",schemaPath:"#/properties/path/pattern",keyword:"pattern",params:{pattern: "^/"}}];
+validate187.errors = [FAULT];
 return false;
 }
 }
 else {
-validate187.errors = [{instancePath:instancePath+"/path",schemaPath:"#/properties/path/type",keyword:"type",params:{type: "string"}}];
+validate187.errors = [FAULT];
 return false;
 }
 }
@@ -3846,7 +3853,7 @@ if(valid0){
 if(data.read_only !== undefined){
 const _errs5 = errors;
 if(typeof data.read_only !== "boolean"){
-validate187.errors = [{instancePath:instancePath+"/read_only",schemaPath:"#/properties/read_only/type",keyword:"type",params:{type: "boolean"}}];
+validate187.errors = [FAULT];
 return false;
 }
 var valid0 = _errs5 === errors;
@@ -3859,7 +3866,7 @@ if(data.on_loss !== undefined){
 let data3 = data.on_loss;
 const _errs7 = errors;
 if(!((data3 === "wait") || (data3 === "recreate"))){
-validate187.errors = [{instancePath:instancePath+"/on_loss",schemaPath:"#/properties/on_loss/enum",keyword:"enum",params:{allowedValues: schema79.properties.on_loss.enum}}];
+validate187.errors = [FAULT];
 return false;
 }
 var valid0 = _errs7 === errors;
@@ -3874,7 +3881,7 @@ var valid0 = true;
 }
 }
 else {
-validate187.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate187.errors = [FAULT];
 return false;
 }
 }
@@ -3884,7 +3891,7 @@ return errors === 0;
 validate187.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate184(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate184(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate184.evaluated;
@@ -3897,14 +3904,14 @@ evaluated0.items = undefined;
 const _errs0 = errors;
 let valid0 = false;
 const _errs1 = errors;
-if(!(validate185(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+if(!(validate185(data))){
 vErrors = vErrors === null ? validate185.errors : vErrors.concat(validate185.errors);
 errors = vErrors.length;
 }
 var _valid0 = _errs1 === errors;
 valid0 = valid0 || _valid0;
 const _errs2 = errors;
-if(!(validate187(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+if(!(validate187(data))){
 vErrors = vErrors === null ? validate187.errors : vErrors.concat(validate187.errors);
 errors = vErrors.length;
 }
@@ -3914,7 +3921,7 @@ if(_valid0){
 var props0 = true;
 }
 if(!valid0){
-const err0 = {instancePath,schemaPath:"#/anyOf",keyword:"anyOf",params:{}};
+const err0 = FAULT;
 if(vErrors === null){
 vErrors = [err0];
 }
@@ -3943,7 +3950,7 @@ return errors === 0;
 validate184.evaluated = {"dynamicProps":true,"dynamicItems":false};
 
 
-function validate183(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate183(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate183.evaluated;
@@ -3959,7 +3966,7 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate184(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData,dynamicAnchors}))){
+if(!(validate184(data[i0]))){
 vErrors = vErrors === null ? validate184.errors : vErrors.concat(validate184.errors);
 errors = vErrors.length;
 }
@@ -3970,7 +3977,7 @@ break;
 }
 }
 else {
-validate183.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate183.errors = [FAULT];
 return false;
 }
 }
@@ -3981,7 +3988,7 @@ validate183.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false}
 
 const schema80 = {"type":"array","items":{"$ref":"shared#/$defs/part0"}};
 
-function validate192(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate192(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate192.evaluated;
@@ -3997,7 +4004,7 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate118(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData,dynamicAnchors}))){
+if(!(validate118(data[i0]))){
 vErrors = vErrors === null ? validate118.errors : vErrors.concat(validate118.errors);
 errors = vErrors.length;
 }
@@ -4008,7 +4015,7 @@ break;
 }
 }
 else {
-validate192.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate192.errors = [FAULT];
 return false;
 }
 }
@@ -4018,7 +4025,7 @@ return errors === 0;
 validate192.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate195(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate195(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate195.evaluated;
@@ -4033,7 +4040,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!((((key0 === "cpu") || (key0 === "cpu_max")) || (key0 === "memory")) || (key0 === "memory_max"))){
-validate195.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate195.errors = [FAULT];
 return false;
 break;
 }
@@ -4041,7 +4048,7 @@ break;
 if(_errs1 === errors){
 if(data.cpu !== undefined){
 const _errs2 = errors;
-if(!(validate87(data.cpu, {instancePath:instancePath+"/cpu",parentData:data,parentDataProperty:"cpu",rootData,dynamicAnchors}))){
+if(!(validate87(data.cpu))){
 vErrors = vErrors === null ? validate87.errors : vErrors.concat(validate87.errors);
 errors = vErrors.length;
 }
@@ -4053,7 +4060,7 @@ var valid0 = true;
 if(valid0){
 if(data.cpu_max !== undefined){
 const _errs3 = errors;
-if(!(validate87(data.cpu_max, {instancePath:instancePath+"/cpu_max",parentData:data,parentDataProperty:"cpu_max",rootData,dynamicAnchors}))){
+if(!(validate87(data.cpu_max))){
 vErrors = vErrors === null ? validate87.errors : vErrors.concat(validate87.errors);
 errors = vErrors.length;
 }
@@ -4065,7 +4072,7 @@ var valid0 = true;
 if(valid0){
 if(data.memory !== undefined){
 const _errs4 = errors;
-if(!(validate90(data.memory, {instancePath:instancePath+"/memory",parentData:data,parentDataProperty:"memory",rootData,dynamicAnchors}))){
+if(!(validate90(data.memory))){
 vErrors = vErrors === null ? validate90.errors : vErrors.concat(validate90.errors);
 errors = vErrors.length;
 }
@@ -4077,7 +4084,7 @@ var valid0 = true;
 if(valid0){
 if(data.memory_max !== undefined){
 const _errs5 = errors;
-if(!(validate90(data.memory_max, {instancePath:instancePath+"/memory_max",parentData:data,parentDataProperty:"memory_max",rootData,dynamicAnchors}))){
+if(!(validate90(data.memory_max))){
 vErrors = vErrors === null ? validate90.errors : vErrors.concat(validate90.errors);
 errors = vErrors.length;
 }
@@ -4092,7 +4099,7 @@ var valid0 = true;
 }
 }
 else {
-validate195.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate195.errors = [FAULT];
 return false;
 }
 }
@@ -4104,7 +4111,7 @@ validate195.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false}
 const schema82 = {"type":"array","items":{"type":"string","pattern":"^[A-Z_]+$"}};
 const pattern31 = new RegExp("^[A-Z_]+$", "u");
 
-function validate201(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate201(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate201.evaluated;
@@ -4124,12 +4131,12 @@ const _errs1 = errors;
 if(errors === _errs1){
 if(typeof data0 === "string"){
 if(!pattern31.test(data0)){
-validate201.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/pattern",keyword:"pattern",params:{pattern: "^[A-Z_]+$"}}];
+validate201.errors = [FAULT];
 return false;
 }
 }
 else {
-validate201.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/type",keyword:"type",params:{type: "string"}}];
+validate201.errors = [FAULT];
 return false;
 }
 }
@@ -4140,7 +4147,7 @@ break;
 }
 }
 else {
-validate201.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate201.errors = [FAULT];
 return false;
 }
 }
@@ -4153,7 +4160,7 @@ const schema83 = {"type":"object","properties":{"startup":{"$ref":"shared#/$defs
 const schema84 = {"type":"object","properties":{"http":{"type":"string","pattern":"^/"},"tcp":{"$ref":"shared#/$defs/part0"},"exec":{"$ref":"shared#/$defs/part50"},"port":{"$ref":"shared#/$defs/part0"},"interval":{"$ref":"shared#/$defs/part1"},"timeout":{"$ref":"shared#/$defs/part1"},"retries":{"type":"integer","minimum":1,"maximum":1000}},"additionalProperties":false};
 const schema85 = {"type":"array","items":{"type":["string","number","boolean","null"]},"minItems":1};
 
-function validate207(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate207(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate207.evaluated;
@@ -4166,7 +4173,7 @@ evaluated0.items = undefined;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length < 1){
-validate207.errors = [{instancePath,schemaPath:"#/minItems",keyword:"minItems",params:{limit: 1}}];
+validate207.errors = [FAULT];
 return false;
 }
 else {
@@ -4176,7 +4183,7 @@ for(let i0=0; i0<len0; i0++){
 let data0 = data[i0];
 const _errs1 = errors;
 if((((typeof data0 !== "string") && (!((typeof data0 == "number") && (isFinite(data0))))) && (typeof data0 !== "boolean")) && (data0 !== null)){
-validate207.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/type",keyword:"type",params:{type: schema85.items.type}}];
+validate207.errors = [FAULT];
 return false;
 }
 var valid0 = _errs1 === errors;
@@ -4187,7 +4194,7 @@ break;
 }
 }
 else {
-validate207.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate207.errors = [FAULT];
 return false;
 }
 }
@@ -4197,7 +4204,7 @@ return errors === 0;
 validate207.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate205(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate205(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate205.evaluated;
@@ -4212,7 +4219,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!(((((((key0 === "http") || (key0 === "tcp")) || (key0 === "exec")) || (key0 === "port")) || (key0 === "interval")) || (key0 === "timeout")) || (key0 === "retries"))){
-validate205.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate205.errors = [FAULT];
 return false;
 break;
 }
@@ -4224,12 +4231,12 @@ const _errs2 = errors;
 if(errors === _errs2){
 if(typeof data0 === "string"){
 if(!pattern25.test(data0)){
-validate205.errors = [{instancePath:instancePath+"/http",schemaPath:"#/properties/http/pattern",keyword:"pattern",params:{pattern: "^/"}}];
+validate205.errors = [FAULT];
 return false;
 }
 }
 else {
-validate205.errors = [{instancePath:instancePath+"/http",schemaPath:"#/properties/http/type",keyword:"type",params:{type: "string"}}];
+validate205.errors = [FAULT];
 return false;
 }
 }
@@ -4241,7 +4248,7 @@ var valid0 = true;
 if(valid0){
 if(data.tcp !== undefined){
 const _errs4 = errors;
-if(!(validate118(data.tcp, {instancePath:instancePath+"/tcp",parentData:data,parentDataProperty:"tcp",rootData,dynamicAnchors}))){
+if(!(validate118(data.tcp))){
 vErrors = vErrors === null ? validate118.errors : vErrors.concat(validate118.errors);
 errors = vErrors.length;
 }
@@ -4253,7 +4260,7 @@ var valid0 = true;
 if(valid0){
 if(data.exec !== undefined){
 const _errs5 = errors;
-if(!(validate207(data.exec, {instancePath:instancePath+"/exec",parentData:data,parentDataProperty:"exec",rootData,dynamicAnchors}))){
+if(!(validate207(data.exec))){
 vErrors = vErrors === null ? validate207.errors : vErrors.concat(validate207.errors);
 errors = vErrors.length;
 }
@@ -4265,7 +4272,7 @@ var valid0 = true;
 if(valid0){
 if(data.port !== undefined){
 const _errs6 = errors;
-if(!(validate118(data.port, {instancePath:instancePath+"/port",parentData:data,parentDataProperty:"port",rootData,dynamicAnchors}))){
+if(!(validate118(data.port))){
 vErrors = vErrors === null ? validate118.errors : vErrors.concat(validate118.errors);
 errors = vErrors.length;
 }
@@ -4277,7 +4284,7 @@ var valid0 = true;
 if(valid0){
 if(data.interval !== undefined){
 const _errs7 = errors;
-if(!(validate72(data.interval, {instancePath:instancePath+"/interval",parentData:data,parentDataProperty:"interval",rootData,dynamicAnchors}))){
+if(!(validate72(data.interval))){
 vErrors = vErrors === null ? validate72.errors : vErrors.concat(validate72.errors);
 errors = vErrors.length;
 }
@@ -4289,7 +4296,7 @@ var valid0 = true;
 if(valid0){
 if(data.timeout !== undefined){
 const _errs8 = errors;
-if(!(validate72(data.timeout, {instancePath:instancePath+"/timeout",parentData:data,parentDataProperty:"timeout",rootData,dynamicAnchors}))){
+if(!(validate72(data.timeout))){
 vErrors = vErrors === null ? validate72.errors : vErrors.concat(validate72.errors);
 errors = vErrors.length;
 }
@@ -4303,18 +4310,18 @@ if(data.retries !== undefined){
 let data6 = data.retries;
 const _errs9 = errors;
 if(!(((typeof data6 == "number") && (!(data6 % 1) && !isNaN(data6))) && (isFinite(data6)))){
-validate205.errors = [{instancePath:instancePath+"/retries",schemaPath:"#/properties/retries/type",keyword:"type",params:{type: "integer"}}];
+validate205.errors = [FAULT];
 return false;
 }
 if(errors === _errs9){
 if((typeof data6 == "number") && (isFinite(data6))){
 if(data6 > 1000 || isNaN(data6)){
-validate205.errors = [{instancePath:instancePath+"/retries",schemaPath:"#/properties/retries/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000}}];
+validate205.errors = [FAULT];
 return false;
 }
 else {
 if(data6 < 1 || isNaN(data6)){
-validate205.errors = [{instancePath:instancePath+"/retries",schemaPath:"#/properties/retries/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1}}];
+validate205.errors = [FAULT];
 return false;
 }
 }
@@ -4334,7 +4341,7 @@ var valid0 = true;
 }
 }
 else {
-validate205.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate205.errors = [FAULT];
 return false;
 }
 }
@@ -4344,7 +4351,7 @@ return errors === 0;
 validate205.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate204(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate204(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate204.evaluated;
@@ -4359,7 +4366,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!(((key0 === "startup") || (key0 === "ready")) || (key0 === "live"))){
-validate204.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate204.errors = [FAULT];
 return false;
 break;
 }
@@ -4367,7 +4374,7 @@ break;
 if(_errs1 === errors){
 if(data.startup !== undefined){
 const _errs2 = errors;
-if(!(validate205(data.startup, {instancePath:instancePath+"/startup",parentData:data,parentDataProperty:"startup",rootData,dynamicAnchors}))){
+if(!(validate205(data.startup))){
 vErrors = vErrors === null ? validate205.errors : vErrors.concat(validate205.errors);
 errors = vErrors.length;
 }
@@ -4379,7 +4386,7 @@ var valid0 = true;
 if(valid0){
 if(data.ready !== undefined){
 const _errs3 = errors;
-if(!(validate205(data.ready, {instancePath:instancePath+"/ready",parentData:data,parentDataProperty:"ready",rootData,dynamicAnchors}))){
+if(!(validate205(data.ready))){
 vErrors = vErrors === null ? validate205.errors : vErrors.concat(validate205.errors);
 errors = vErrors.length;
 }
@@ -4391,7 +4398,7 @@ var valid0 = true;
 if(valid0){
 if(data.live !== undefined){
 const _errs4 = errors;
-if(!(validate205(data.live, {instancePath:instancePath+"/live",parentData:data,parentDataProperty:"live",rootData,dynamicAnchors}))){
+if(!(validate205(data.live))){
 vErrors = vErrors === null ? validate205.errors : vErrors.concat(validate205.errors);
 errors = vErrors.length;
 }
@@ -4405,7 +4412,7 @@ var valid0 = true;
 }
 }
 else {
-validate204.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate204.errors = [FAULT];
 return false;
 }
 }
@@ -4415,7 +4422,7 @@ return errors === 0;
 validate204.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate216(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate216(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate216.evaluated;
@@ -4430,7 +4437,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!(((((((key0 === "http") || (key0 === "tcp")) || (key0 === "exec")) || (key0 === "port")) || (key0 === "interval")) || (key0 === "timeout")) || (key0 === "retries"))){
-validate216.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate216.errors = [FAULT];
 return false;
 break;
 }
@@ -4442,12 +4449,12 @@ const _errs2 = errors;
 if(errors === _errs2){
 if(typeof data0 === "string"){
 if(!pattern25.test(data0)){
-validate216.errors = [{instancePath:instancePath+"/http",schemaPath:"#/properties/http/pattern",keyword:"pattern",params:{pattern: "^/"}}];
+validate216.errors = [FAULT];
 return false;
 }
 }
 else {
-validate216.errors = [{instancePath:instancePath+"/http",schemaPath:"#/properties/http/type",keyword:"type",params:{type: "string"}}];
+validate216.errors = [FAULT];
 return false;
 }
 }
@@ -4459,7 +4466,7 @@ var valid0 = true;
 if(valid0){
 if(data.tcp !== undefined){
 const _errs4 = errors;
-if(!(validate118(data.tcp, {instancePath:instancePath+"/tcp",parentData:data,parentDataProperty:"tcp",rootData,dynamicAnchors}))){
+if(!(validate118(data.tcp))){
 vErrors = vErrors === null ? validate118.errors : vErrors.concat(validate118.errors);
 errors = vErrors.length;
 }
@@ -4471,7 +4478,7 @@ var valid0 = true;
 if(valid0){
 if(data.exec !== undefined){
 const _errs5 = errors;
-if(!(validate207(data.exec, {instancePath:instancePath+"/exec",parentData:data,parentDataProperty:"exec",rootData,dynamicAnchors}))){
+if(!(validate207(data.exec))){
 vErrors = vErrors === null ? validate207.errors : vErrors.concat(validate207.errors);
 errors = vErrors.length;
 }
@@ -4483,7 +4490,7 @@ var valid0 = true;
 if(valid0){
 if(data.port !== undefined){
 const _errs6 = errors;
-if(!(validate118(data.port, {instancePath:instancePath+"/port",parentData:data,parentDataProperty:"port",rootData,dynamicAnchors}))){
+if(!(validate118(data.port))){
 vErrors = vErrors === null ? validate118.errors : vErrors.concat(validate118.errors);
 errors = vErrors.length;
 }
@@ -4495,7 +4502,7 @@ var valid0 = true;
 if(valid0){
 if(data.interval !== undefined){
 const _errs7 = errors;
-if(!(validate72(data.interval, {instancePath:instancePath+"/interval",parentData:data,parentDataProperty:"interval",rootData,dynamicAnchors}))){
+if(!(validate72(data.interval))){
 vErrors = vErrors === null ? validate72.errors : vErrors.concat(validate72.errors);
 errors = vErrors.length;
 }
@@ -4507,7 +4514,7 @@ var valid0 = true;
 if(valid0){
 if(data.timeout !== undefined){
 const _errs8 = errors;
-if(!(validate72(data.timeout, {instancePath:instancePath+"/timeout",parentData:data,parentDataProperty:"timeout",rootData,dynamicAnchors}))){
+if(!(validate72(data.timeout))){
 vErrors = vErrors === null ? validate72.errors : vErrors.concat(validate72.errors);
 errors = vErrors.length;
 }
@@ -4521,18 +4528,18 @@ if(data.retries !== undefined){
 let data6 = data.retries;
 const _errs9 = errors;
 if(!(((typeof data6 == "number") && (!(data6 % 1) && !isNaN(data6))) && (isFinite(data6)))){
-validate216.errors = [{instancePath:instancePath+"/retries",schemaPath:"#/properties/retries/type",keyword:"type",params:{type: "integer"}}];
+validate216.errors = [FAULT];
 return false;
 }
 if(errors === _errs9){
 if((typeof data6 == "number") && (isFinite(data6))){
 if(data6 > 1000 || isNaN(data6)){
-validate216.errors = [{instancePath:instancePath+"/retries",schemaPath:"#/properties/retries/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000}}];
+validate216.errors = [FAULT];
 return false;
 }
 else {
 if(data6 < 1 || isNaN(data6)){
-validate216.errors = [{instancePath:instancePath+"/retries",schemaPath:"#/properties/retries/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1}}];
+validate216.errors = [FAULT];
 return false;
 }
 }
@@ -4552,7 +4559,7 @@ var valid0 = true;
 }
 }
 else {
-validate216.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate216.errors = [FAULT];
 return false;
 }
 }
@@ -4564,7 +4571,7 @@ validate216.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false}
 const schema87 = {"type":"object","patternProperties":{"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$":{"$ref":"shared#/$defs/part53"}},"additionalProperties":false};
 const schema88 = {"type":"object","properties":{"image":{"type":"string","minLength":1,"maxLength":512},"entrypoint":{"$ref":"shared#/$defs/part40"},"command":{"$ref":"shared#/$defs/part40"},"environment":{"$ref":"shared#/$defs/part41"},"env_file":{"$ref":"shared#/$defs/part42"},"user":{"type":["string","number","boolean","null"],"minLength":1},"working_dir":{"type":"string","pattern":"^/"},"read_only":{"type":"boolean"},"tmpfs":{"type":"array","items":{"type":"string","pattern":"^/"}},"files":{"$ref":"shared#/$defs/part43"},"volumes":{"$ref":"shared#/$defs/part47"},"lifecycle":{"enum":["prestart","sidecar","poststart","poststop"]},"depends_on":{"$ref":"shared#/$defs/part48"},"resources":{"$ref":"shared#/$defs/part13"},"pids":{"type":"integer","minimum":1,"maximum":4194304},"cap_add":{"$ref":"shared#/$defs/part49"},"cap_drop":{"$ref":"shared#/$defs/part49"},"checks":{"$ref":"shared#/$defs/part52"},"healthcheck":{"$ref":"shared#/$defs/part51"},"kill_signal":{"type":"string","pattern":"^SIG[A-Z0-9+-]+$"},"kill_timeout":{"$ref":"shared#/$defs/part1"}},"additionalProperties":false};
 
-function validate226(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate226(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate226.evaluated;
@@ -4582,7 +4589,7 @@ for(let i0=0; i0<len0; i0++){
 let data0 = data[i0];
 const _errs1 = errors;
 if((((typeof data0 !== "string") && (!((typeof data0 == "number") && (isFinite(data0))))) && (typeof data0 !== "boolean")) && (data0 !== null)){
-validate226.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/type",keyword:"type",params:{type: schema72.items.type}}];
+validate226.errors = [FAULT];
 return false;
 }
 var valid0 = _errs1 === errors;
@@ -4592,7 +4599,7 @@ break;
 }
 }
 else {
-validate226.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate226.errors = [FAULT];
 return false;
 }
 }
@@ -4602,7 +4609,7 @@ return errors === 0;
 validate226.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate229(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate229(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate229.evaluated;
@@ -4617,7 +4624,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!(pattern23.test(key0))){
-validate229.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate229.errors = [FAULT];
 return false;
 break;
 }
@@ -4629,7 +4636,7 @@ if(pattern23.test(key1)){
 let data0 = data[key1];
 const _errs2 = errors;
 if((((typeof data0 !== "string") && (!((typeof data0 == "number") && (isFinite(data0))))) && (typeof data0 !== "boolean")) && (data0 !== null)){
-validate229.errors = [{instancePath:instancePath+"/" + key1.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/patternProperties/%5E%5BA-Za-z_%5D%5BA-Za-z0-9_.-%5D*%24/type",keyword:"type",params:{type: schema73.patternProperties["^[A-Za-z_][A-Za-z0-9_.-]*$"].type}}];
+validate229.errors = [FAULT];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -4641,7 +4648,7 @@ break;
 }
 }
 else {
-validate229.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate229.errors = [FAULT];
 return false;
 }
 }
@@ -4651,7 +4658,7 @@ return errors === 0;
 validate229.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate231(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate231(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate231.evaluated;
@@ -4665,7 +4672,7 @@ const _errs0 = errors;
 let valid0 = false;
 const _errs1 = errors;
 if(typeof data !== "string"){
-const err0 = {instancePath,schemaPath:"#/anyOf/0/type",keyword:"type",params:{type: "string"}};
+const err0 = FAULT;
 if(vErrors === null){
 vErrors = [err0];
 }
@@ -4684,7 +4691,7 @@ const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs5 = errors;
 if(typeof data[i0] !== "string"){
-const err1 = {instancePath:instancePath+"/" + i0,schemaPath:"#/anyOf/1/items/type",keyword:"type",params:{type: "string"}};
+const err1 = FAULT;
 if(vErrors === null){
 vErrors = [err1];
 }
@@ -4700,7 +4707,7 @@ break;
 }
 }
 else {
-const err2 = {instancePath,schemaPath:"#/anyOf/1/type",keyword:"type",params:{type: "array"}};
+const err2 = FAULT;
 if(vErrors === null){
 vErrors = [err2];
 }
@@ -4716,7 +4723,7 @@ if(_valid0){
 var items0 = true;
 }
 if(!valid0){
-const err3 = {instancePath,schemaPath:"#/anyOf",keyword:"anyOf",params:{}};
+const err3 = FAULT;
 if(vErrors === null){
 vErrors = [err3];
 }
@@ -4745,7 +4752,7 @@ return errors === 0;
 validate231.evaluated = {"dynamicProps":false,"dynamicItems":true};
 
 
-function validate233(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate233(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate233.evaluated;
@@ -4760,7 +4767,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!(pattern27.test(key0))){
-validate233.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate233.errors = [FAULT];
 return false;
 break;
 }
@@ -4774,12 +4781,12 @@ const _errs2 = errors;
 if(errors === _errs2){
 if(typeof data0 === "string"){
 if(func3(data0) < 1){
-validate233.errors = [{instancePath:instancePath+"/" + key1.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/patternProperties/%5E~1.%2B/minLength",keyword:"minLength",params:{limit: 1}}];
+validate233.errors = [FAULT];
 return false;
 }
 }
 else {
-validate233.errors = [{instancePath:instancePath+"/" + key1.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/patternProperties/%5E~1.%2B/type",keyword:"type",params:{type: "string"}}];
+validate233.errors = [FAULT];
 return false;
 }
 }
@@ -4792,7 +4799,7 @@ break;
 }
 }
 else {
-validate233.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate233.errors = [FAULT];
 return false;
 }
 }
@@ -4802,7 +4809,7 @@ return errors === 0;
 validate233.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate235(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate235(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate235.evaluated;
@@ -4818,7 +4825,7 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate184(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData,dynamicAnchors}))){
+if(!(validate184(data[i0]))){
 vErrors = vErrors === null ? validate184.errors : vErrors.concat(validate184.errors);
 errors = vErrors.length;
 }
@@ -4829,7 +4836,7 @@ break;
 }
 }
 else {
-validate235.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate235.errors = [FAULT];
 return false;
 }
 }
@@ -4839,7 +4846,7 @@ return errors === 0;
 validate235.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate238(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate238(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate238.evaluated;
@@ -4855,7 +4862,7 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate118(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData,dynamicAnchors}))){
+if(!(validate118(data[i0]))){
 vErrors = vErrors === null ? validate118.errors : vErrors.concat(validate118.errors);
 errors = vErrors.length;
 }
@@ -4866,7 +4873,7 @@ break;
 }
 }
 else {
-validate238.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate238.errors = [FAULT];
 return false;
 }
 }
@@ -4876,7 +4883,7 @@ return errors === 0;
 validate238.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate242(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate242(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate242.evaluated;
@@ -4896,12 +4903,12 @@ const _errs1 = errors;
 if(errors === _errs1){
 if(typeof data0 === "string"){
 if(!pattern31.test(data0)){
-validate242.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/pattern",keyword:"pattern",params:{pattern: "^[A-Z_]+$"}}];
+validate242.errors = [FAULT];
 return false;
 }
 }
 else {
-validate242.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/type",keyword:"type",params:{type: "string"}}];
+validate242.errors = [FAULT];
 return false;
 }
 }
@@ -4912,7 +4919,7 @@ break;
 }
 }
 else {
-validate242.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate242.errors = [FAULT];
 return false;
 }
 }
@@ -4922,7 +4929,7 @@ return errors === 0;
 validate242.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate245(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate245(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate245.evaluated;
@@ -4937,7 +4944,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!(((key0 === "startup") || (key0 === "ready")) || (key0 === "live"))){
-validate245.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate245.errors = [FAULT];
 return false;
 break;
 }
@@ -4945,7 +4952,7 @@ break;
 if(_errs1 === errors){
 if(data.startup !== undefined){
 const _errs2 = errors;
-if(!(validate205(data.startup, {instancePath:instancePath+"/startup",parentData:data,parentDataProperty:"startup",rootData,dynamicAnchors}))){
+if(!(validate205(data.startup))){
 vErrors = vErrors === null ? validate205.errors : vErrors.concat(validate205.errors);
 errors = vErrors.length;
 }
@@ -4957,7 +4964,7 @@ var valid0 = true;
 if(valid0){
 if(data.ready !== undefined){
 const _errs3 = errors;
-if(!(validate205(data.ready, {instancePath:instancePath+"/ready",parentData:data,parentDataProperty:"ready",rootData,dynamicAnchors}))){
+if(!(validate205(data.ready))){
 vErrors = vErrors === null ? validate205.errors : vErrors.concat(validate205.errors);
 errors = vErrors.length;
 }
@@ -4969,7 +4976,7 @@ var valid0 = true;
 if(valid0){
 if(data.live !== undefined){
 const _errs4 = errors;
-if(!(validate205(data.live, {instancePath:instancePath+"/live",parentData:data,parentDataProperty:"live",rootData,dynamicAnchors}))){
+if(!(validate205(data.live))){
 vErrors = vErrors === null ? validate205.errors : vErrors.concat(validate205.errors);
 errors = vErrors.length;
 }
@@ -4983,7 +4990,7 @@ var valid0 = true;
 }
 }
 else {
-validate245.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate245.errors = [FAULT];
 return false;
 }
 }
@@ -4993,7 +5000,7 @@ return errors === 0;
 validate245.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate225(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate225(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate225.evaluated;
@@ -5008,7 +5015,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!(func1.call(schema88.properties, key0))){
-validate225.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate225.errors = [FAULT];
 return false;
 break;
 }
@@ -5020,18 +5027,18 @@ const _errs2 = errors;
 if(errors === _errs2){
 if(typeof data0 === "string"){
 if(func3(data0) > 512){
-validate225.errors = [{instancePath:instancePath+"/image",schemaPath:"#/properties/image/maxLength",keyword:"maxLength",params:{limit: 512}}];
+validate225.errors = [FAULT];
 return false;
 }
 else {
 if(func3(data0) < 1){
-validate225.errors = [{instancePath:instancePath+"/image",schemaPath:"#/properties/image/minLength",keyword:"minLength",params:{limit: 1}}];
+validate225.errors = [FAULT];
 return false;
 }
 }
 }
 else {
-validate225.errors = [{instancePath:instancePath+"/image",schemaPath:"#/properties/image/type",keyword:"type",params:{type: "string"}}];
+validate225.errors = [FAULT];
 return false;
 }
 }
@@ -5043,7 +5050,7 @@ var valid0 = true;
 if(valid0){
 if(data.entrypoint !== undefined){
 const _errs4 = errors;
-if(!(validate226(data.entrypoint, {instancePath:instancePath+"/entrypoint",parentData:data,parentDataProperty:"entrypoint",rootData,dynamicAnchors}))){
+if(!(validate226(data.entrypoint))){
 vErrors = vErrors === null ? validate226.errors : vErrors.concat(validate226.errors);
 errors = vErrors.length;
 }
@@ -5055,7 +5062,7 @@ var valid0 = true;
 if(valid0){
 if(data.command !== undefined){
 const _errs5 = errors;
-if(!(validate226(data.command, {instancePath:instancePath+"/command",parentData:data,parentDataProperty:"command",rootData,dynamicAnchors}))){
+if(!(validate226(data.command))){
 vErrors = vErrors === null ? validate226.errors : vErrors.concat(validate226.errors);
 errors = vErrors.length;
 }
@@ -5067,7 +5074,7 @@ var valid0 = true;
 if(valid0){
 if(data.environment !== undefined){
 const _errs6 = errors;
-if(!(validate229(data.environment, {instancePath:instancePath+"/environment",parentData:data,parentDataProperty:"environment",rootData,dynamicAnchors}))){
+if(!(validate229(data.environment))){
 vErrors = vErrors === null ? validate229.errors : vErrors.concat(validate229.errors);
 errors = vErrors.length;
 }
@@ -5079,7 +5086,7 @@ var valid0 = true;
 if(valid0){
 if(data.env_file !== undefined){
 const _errs7 = errors;
-if(!(validate231(data.env_file, {instancePath:instancePath+"/env_file",parentData:data,parentDataProperty:"env_file",rootData,dynamicAnchors}))){
+if(!(validate231(data.env_file))){
 vErrors = vErrors === null ? validate231.errors : vErrors.concat(validate231.errors);
 errors = vErrors.length;
 }
@@ -5093,13 +5100,13 @@ if(data.user !== undefined){
 let data5 = data.user;
 const _errs8 = errors;
 if((((typeof data5 !== "string") && (!((typeof data5 == "number") && (isFinite(data5))))) && (typeof data5 !== "boolean")) && (data5 !== null)){
-validate225.errors = [{instancePath:instancePath+"/user",schemaPath:"#/properties/user/type",keyword:"type",params:{type: schema88.properties.user.type}}];
+validate225.errors = [FAULT];
 return false;
 }
 if(errors === _errs8){
 if(typeof data5 === "string"){
 if(func3(data5) < 1){
-validate225.errors = [{instancePath:instancePath+"/user",schemaPath:"#/properties/user/minLength",keyword:"minLength",params:{limit: 1}}];
+validate225.errors = [FAULT];
 return false;
 }
 }
@@ -5116,12 +5123,12 @@ const _errs10 = errors;
 if(errors === _errs10){
 if(typeof data6 === "string"){
 if(!pattern25.test(data6)){
-validate225.errors = [{instancePath:instancePath+"/working_dir",schemaPath:"#/properties/working_dir/pattern",keyword:"pattern",params:{pattern: "^/"}}];
+validate225.errors = [FAULT];
 return false;
 }
 }
 else {
-validate225.errors = [{instancePath:instancePath+"/working_dir",schemaPath:"#/properties/working_dir/type",keyword:"type",params:{type: "string"}}];
+validate225.errors = [FAULT];
 return false;
 }
 }
@@ -5134,7 +5141,7 @@ if(valid0){
 if(data.read_only !== undefined){
 const _errs12 = errors;
 if(typeof data.read_only !== "boolean"){
-validate225.errors = [{instancePath:instancePath+"/read_only",schemaPath:"#/properties/read_only/type",keyword:"type",params:{type: "boolean"}}];
+validate225.errors = [FAULT];
 return false;
 }
 var valid0 = _errs12 === errors;
@@ -5156,12 +5163,12 @@ const _errs16 = errors;
 if(errors === _errs16){
 if(typeof data9 === "string"){
 if(!pattern25.test(data9)){
-validate225.errors = [{instancePath:instancePath+"/tmpfs/" + i0,schemaPath:"#/properties/tmpfs/items/pattern",keyword:"pattern",params:{pattern: "^/"}}];
+validate225.errors = [FAULT];
 return false;
 }
 }
 else {
-validate225.errors = [{instancePath:instancePath+"/tmpfs/" + i0,schemaPath:"#/properties/tmpfs/items/type",keyword:"type",params:{type: "string"}}];
+validate225.errors = [FAULT];
 return false;
 }
 }
@@ -5172,7 +5179,7 @@ break;
 }
 }
 else {
-validate225.errors = [{instancePath:instancePath+"/tmpfs",schemaPath:"#/properties/tmpfs/type",keyword:"type",params:{type: "array"}}];
+validate225.errors = [FAULT];
 return false;
 }
 }
@@ -5184,7 +5191,7 @@ var valid0 = true;
 if(valid0){
 if(data.files !== undefined){
 const _errs18 = errors;
-if(!(validate233(data.files, {instancePath:instancePath+"/files",parentData:data,parentDataProperty:"files",rootData,dynamicAnchors}))){
+if(!(validate233(data.files))){
 vErrors = vErrors === null ? validate233.errors : vErrors.concat(validate233.errors);
 errors = vErrors.length;
 }
@@ -5196,7 +5203,7 @@ var valid0 = true;
 if(valid0){
 if(data.volumes !== undefined){
 const _errs19 = errors;
-if(!(validate235(data.volumes, {instancePath:instancePath+"/volumes",parentData:data,parentDataProperty:"volumes",rootData,dynamicAnchors}))){
+if(!(validate235(data.volumes))){
 vErrors = vErrors === null ? validate235.errors : vErrors.concat(validate235.errors);
 errors = vErrors.length;
 }
@@ -5210,7 +5217,7 @@ if(data.lifecycle !== undefined){
 let data12 = data.lifecycle;
 const _errs20 = errors;
 if(!((((data12 === "prestart") || (data12 === "sidecar")) || (data12 === "poststart")) || (data12 === "poststop"))){
-validate225.errors = [{instancePath:instancePath+"/lifecycle",schemaPath:"#/properties/lifecycle/enum",keyword:"enum",params:{allowedValues: schema88.properties.lifecycle.enum}}];
+validate225.errors = [FAULT];
 return false;
 }
 var valid0 = _errs20 === errors;
@@ -5221,7 +5228,7 @@ var valid0 = true;
 if(valid0){
 if(data.depends_on !== undefined){
 const _errs21 = errors;
-if(!(validate238(data.depends_on, {instancePath:instancePath+"/depends_on",parentData:data,parentDataProperty:"depends_on",rootData,dynamicAnchors}))){
+if(!(validate238(data.depends_on))){
 vErrors = vErrors === null ? validate238.errors : vErrors.concat(validate238.errors);
 errors = vErrors.length;
 }
@@ -5233,7 +5240,7 @@ var valid0 = true;
 if(valid0){
 if(data.resources !== undefined){
 const _errs22 = errors;
-if(!(validate86(data.resources, {instancePath:instancePath+"/resources",parentData:data,parentDataProperty:"resources",rootData,dynamicAnchors}))){
+if(!(validate86(data.resources))){
 vErrors = vErrors === null ? validate86.errors : vErrors.concat(validate86.errors);
 errors = vErrors.length;
 }
@@ -5247,18 +5254,18 @@ if(data.pids !== undefined){
 let data15 = data.pids;
 const _errs23 = errors;
 if(!(((typeof data15 == "number") && (!(data15 % 1) && !isNaN(data15))) && (isFinite(data15)))){
-validate225.errors = [{instancePath:instancePath+"/pids",schemaPath:"#/properties/pids/type",keyword:"type",params:{type: "integer"}}];
+validate225.errors = [FAULT];
 return false;
 }
 if(errors === _errs23){
 if((typeof data15 == "number") && (isFinite(data15))){
 if(data15 > 4194304 || isNaN(data15)){
-validate225.errors = [{instancePath:instancePath+"/pids",schemaPath:"#/properties/pids/maximum",keyword:"maximum",params:{comparison: "<=", limit: 4194304}}];
+validate225.errors = [FAULT];
 return false;
 }
 else {
 if(data15 < 1 || isNaN(data15)){
-validate225.errors = [{instancePath:instancePath+"/pids",schemaPath:"#/properties/pids/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1}}];
+validate225.errors = [FAULT];
 return false;
 }
 }
@@ -5272,7 +5279,7 @@ var valid0 = true;
 if(valid0){
 if(data.cap_add !== undefined){
 const _errs25 = errors;
-if(!(validate242(data.cap_add, {instancePath:instancePath+"/cap_add",parentData:data,parentDataProperty:"cap_add",rootData,dynamicAnchors}))){
+if(!(validate242(data.cap_add))){
 vErrors = vErrors === null ? validate242.errors : vErrors.concat(validate242.errors);
 errors = vErrors.length;
 }
@@ -5284,7 +5291,7 @@ var valid0 = true;
 if(valid0){
 if(data.cap_drop !== undefined){
 const _errs26 = errors;
-if(!(validate242(data.cap_drop, {instancePath:instancePath+"/cap_drop",parentData:data,parentDataProperty:"cap_drop",rootData,dynamicAnchors}))){
+if(!(validate242(data.cap_drop))){
 vErrors = vErrors === null ? validate242.errors : vErrors.concat(validate242.errors);
 errors = vErrors.length;
 }
@@ -5296,7 +5303,7 @@ var valid0 = true;
 if(valid0){
 if(data.checks !== undefined){
 const _errs27 = errors;
-if(!(validate245(data.checks, {instancePath:instancePath+"/checks",parentData:data,parentDataProperty:"checks",rootData,dynamicAnchors}))){
+if(!(validate245(data.checks))){
 vErrors = vErrors === null ? validate245.errors : vErrors.concat(validate245.errors);
 errors = vErrors.length;
 }
@@ -5308,7 +5315,7 @@ var valid0 = true;
 if(valid0){
 if(data.healthcheck !== undefined){
 const _errs28 = errors;
-if(!(validate205(data.healthcheck, {instancePath:instancePath+"/healthcheck",parentData:data,parentDataProperty:"healthcheck",rootData,dynamicAnchors}))){
+if(!(validate205(data.healthcheck))){
 vErrors = vErrors === null ? validate205.errors : vErrors.concat(validate205.errors);
 errors = vErrors.length;
 }
@@ -5324,12 +5331,12 @@ const _errs29 = errors;
 if(errors === _errs29){
 if(typeof data20 === "string"){
 if(!pattern10.test(data20)){
-validate225.errors = [{instancePath:instancePath+"/kill_signal",schemaPath:"#/properties/kill_signal/pattern",keyword:"pattern",params:{pattern: "^SIG[A-Z0-9+-]+$"}}];
+validate225.errors = [FAULT];
 return false;
 }
 }
 else {
-validate225.errors = [{instancePath:instancePath+"/kill_signal",schemaPath:"#/properties/kill_signal/type",keyword:"type",params:{type: "string"}}];
+validate225.errors = [FAULT];
 return false;
 }
 }
@@ -5341,7 +5348,7 @@ var valid0 = true;
 if(valid0){
 if(data.kill_timeout !== undefined){
 const _errs31 = errors;
-if(!(validate72(data.kill_timeout, {instancePath:instancePath+"/kill_timeout",parentData:data,parentDataProperty:"kill_timeout",rootData,dynamicAnchors}))){
+if(!(validate72(data.kill_timeout))){
 vErrors = vErrors === null ? validate72.errors : vErrors.concat(validate72.errors);
 errors = vErrors.length;
 }
@@ -5373,7 +5380,7 @@ var valid0 = true;
 }
 }
 else {
-validate225.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate225.errors = [FAULT];
 return false;
 }
 }
@@ -5383,7 +5390,7 @@ return errors === 0;
 validate225.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate224(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate224(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate224.evaluated;
@@ -5398,7 +5405,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!(pattern3.test(key0))){
-validate224.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate224.errors = [FAULT];
 return false;
 break;
 }
@@ -5408,7 +5415,7 @@ var valid0 = true;
 for(const key1 in data){
 if(pattern3.test(key1)){
 const _errs2 = errors;
-if(!(validate225(data[key1], {instancePath:instancePath+"/" + key1.replace(/~/g, "~0").replace(/\//g, "~1"),parentData:data,parentDataProperty:key1,rootData,dynamicAnchors}))){
+if(!(validate225(data[key1]))){
 vErrors = vErrors === null ? validate225.errors : vErrors.concat(validate225.errors);
 errors = vErrors.length;
 }
@@ -5421,7 +5428,7 @@ break;
 }
 }
 else {
-validate224.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate224.errors = [FAULT];
 return false;
 }
 }
@@ -5431,7 +5438,7 @@ return errors === 0;
 validate224.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate254(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate254(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate254.evaluated;
@@ -5442,13 +5449,13 @@ if(evaluated0.dynamicItems){
 evaluated0.items = undefined;
 }
 if((((typeof data !== "string") && (!((typeof data == "number") && (isFinite(data))))) && (typeof data !== "boolean")) && (data !== null)){
-validate254.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: schema21.type}}];
+validate254.errors = [FAULT];
 return false;
 }
 if(errors === 0){
 if(typeof data === "string"){
 if(!pattern3.test(data)){
-validate254.errors = [{instancePath,schemaPath:"#/pattern",keyword:"pattern",params:{pattern: "^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"}}];
+validate254.errors = [FAULT];
 return false;
 }
 }
@@ -5462,7 +5469,7 @@ const schema98 = {"type":"object","properties":{"max_parallel":{"$ref":"shared#/
 const schema99 = {"type":["string","number","boolean","null"],"pattern":"^[0-9a-f]{12}$"};
 const pattern46 = new RegExp("^[0-9a-f]{12}$", "u");
 
-function validate262(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate262(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate262.evaluated;
@@ -5473,13 +5480,13 @@ if(evaluated0.dynamicItems){
 evaluated0.items = undefined;
 }
 if((((typeof data !== "string") && (!((typeof data == "number") && (isFinite(data))))) && (typeof data !== "boolean")) && (data !== null)){
-validate262.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: schema99.type}}];
+validate262.errors = [FAULT];
 return false;
 }
 if(errors === 0){
 if(typeof data === "string"){
 if(!pattern46.test(data)){
-validate262.errors = [{instancePath,schemaPath:"#/pattern",keyword:"pattern",params:{pattern: "^[0-9a-f]{12}$"}}];
+validate262.errors = [FAULT];
 return false;
 }
 }
@@ -5490,7 +5497,7 @@ return errors === 0;
 validate262.evaluated = {"dynamicProps":false,"dynamicItems":false};
 
 
-function validate257(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate257(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate257.evaluated;
@@ -5505,7 +5512,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!(func1.call(schema98.properties, key0))){
-validate257.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate257.errors = [FAULT];
 return false;
 break;
 }
@@ -5513,7 +5520,7 @@ break;
 if(_errs1 === errors){
 if(data.max_parallel !== undefined){
 const _errs2 = errors;
-if(!(validate70(data.max_parallel, {instancePath:instancePath+"/max_parallel",parentData:data,parentDataProperty:"max_parallel",rootData,dynamicAnchors}))){
+if(!(validate70(data.max_parallel))){
 vErrors = vErrors === null ? validate70.errors : vErrors.concat(validate70.errors);
 errors = vErrors.length;
 }
@@ -5527,7 +5534,7 @@ if(data.order !== undefined){
 let data1 = data.order;
 const _errs3 = errors;
 if(!((data1 === "stop-first") || (data1 === "start-first"))){
-validate257.errors = [{instancePath:instancePath+"/order",schemaPath:"#/properties/order/enum",keyword:"enum",params:{allowedValues: schema98.properties.order.enum}}];
+validate257.errors = [FAULT];
 return false;
 }
 var valid0 = _errs3 === errors;
@@ -5540,18 +5547,18 @@ if(data.canary !== undefined){
 let data2 = data.canary;
 const _errs4 = errors;
 if(!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2)))){
-validate257.errors = [{instancePath:instancePath+"/canary",schemaPath:"#/properties/canary/type",keyword:"type",params:{type: "integer"}}];
+validate257.errors = [FAULT];
 return false;
 }
 if(errors === _errs4){
 if((typeof data2 == "number") && (isFinite(data2))){
 if(data2 > 1000 || isNaN(data2)){
-validate257.errors = [{instancePath:instancePath+"/canary",schemaPath:"#/properties/canary/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000}}];
+validate257.errors = [FAULT];
 return false;
 }
 else {
 if(data2 < 0 || isNaN(data2)){
-validate257.errors = [{instancePath:instancePath+"/canary",schemaPath:"#/properties/canary/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
+validate257.errors = [FAULT];
 return false;
 }
 }
@@ -5566,7 +5573,7 @@ if(valid0){
 if(data.auto_promote !== undefined){
 const _errs6 = errors;
 if(typeof data.auto_promote !== "boolean"){
-validate257.errors = [{instancePath:instancePath+"/auto_promote",schemaPath:"#/properties/auto_promote/type",keyword:"type",params:{type: "boolean"}}];
+validate257.errors = [FAULT];
 return false;
 }
 var valid0 = _errs6 === errors;
@@ -5578,7 +5585,7 @@ if(valid0){
 if(data.auto_revert !== undefined){
 const _errs8 = errors;
 if(typeof data.auto_revert !== "boolean"){
-validate257.errors = [{instancePath:instancePath+"/auto_revert",schemaPath:"#/properties/auto_revert/type",keyword:"type",params:{type: "boolean"}}];
+validate257.errors = [FAULT];
 return false;
 }
 var valid0 = _errs8 === errors;
@@ -5589,7 +5596,7 @@ var valid0 = true;
 if(valid0){
 if(data.min_healthy_time !== undefined){
 const _errs10 = errors;
-if(!(validate72(data.min_healthy_time, {instancePath:instancePath+"/min_healthy_time",parentData:data,parentDataProperty:"min_healthy_time",rootData,dynamicAnchors}))){
+if(!(validate72(data.min_healthy_time))){
 vErrors = vErrors === null ? validate72.errors : vErrors.concat(validate72.errors);
 errors = vErrors.length;
 }
@@ -5601,7 +5608,7 @@ var valid0 = true;
 if(valid0){
 if(data.healthy_deadline !== undefined){
 const _errs11 = errors;
-if(!(validate72(data.healthy_deadline, {instancePath:instancePath+"/healthy_deadline",parentData:data,parentDataProperty:"healthy_deadline",rootData,dynamicAnchors}))){
+if(!(validate72(data.healthy_deadline))){
 vErrors = vErrors === null ? validate72.errors : vErrors.concat(validate72.errors);
 errors = vErrors.length;
 }
@@ -5613,7 +5620,7 @@ var valid0 = true;
 if(valid0){
 if(data.progress_deadline !== undefined){
 const _errs12 = errors;
-if(!(validate72(data.progress_deadline, {instancePath:instancePath+"/progress_deadline",parentData:data,parentDataProperty:"progress_deadline",rootData,dynamicAnchors}))){
+if(!(validate72(data.progress_deadline))){
 vErrors = vErrors === null ? validate72.errors : vErrors.concat(validate72.errors);
 errors = vErrors.length;
 }
@@ -5627,18 +5634,18 @@ if(data.max_failures !== undefined){
 let data8 = data.max_failures;
 const _errs13 = errors;
 if(!(((typeof data8 == "number") && (!(data8 % 1) && !isNaN(data8))) && (isFinite(data8)))){
-validate257.errors = [{instancePath:instancePath+"/max_failures",schemaPath:"#/properties/max_failures/type",keyword:"type",params:{type: "integer"}}];
+validate257.errors = [FAULT];
 return false;
 }
 if(errors === _errs13){
 if((typeof data8 == "number") && (isFinite(data8))){
 if(data8 > 1000 || isNaN(data8)){
-validate257.errors = [{instancePath:instancePath+"/max_failures",schemaPath:"#/properties/max_failures/maximum",keyword:"maximum",params:{comparison: "<=", limit: 1000}}];
+validate257.errors = [FAULT];
 return false;
 }
 else {
 if(data8 < 1 || isNaN(data8)){
-validate257.errors = [{instancePath:instancePath+"/max_failures",schemaPath:"#/properties/max_failures/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1}}];
+validate257.errors = [FAULT];
 return false;
 }
 }
@@ -5653,7 +5660,7 @@ if(valid0){
 if(data.paused !== undefined){
 const _errs15 = errors;
 if(typeof data.paused !== "boolean"){
-validate257.errors = [{instancePath:instancePath+"/paused",schemaPath:"#/properties/paused/type",keyword:"type",params:{type: "boolean"}}];
+validate257.errors = [FAULT];
 return false;
 }
 var valid0 = _errs15 === errors;
@@ -5664,7 +5671,7 @@ var valid0 = true;
 if(valid0){
 if(data.promote !== undefined){
 const _errs17 = errors;
-if(!(validate262(data.promote, {instancePath:instancePath+"/promote",parentData:data,parentDataProperty:"promote",rootData,dynamicAnchors}))){
+if(!(validate262(data.promote))){
 vErrors = vErrors === null ? validate262.errors : vErrors.concat(validate262.errors);
 errors = vErrors.length;
 }
@@ -5686,7 +5693,7 @@ var valid0 = true;
 }
 }
 else {
-validate257.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate257.errors = [FAULT];
 return false;
 }
 }
@@ -5697,7 +5704,7 @@ validate257.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false}
 
 const schema100 = {"type":["string","number","boolean","null"],"minLength":1,"maxLength":64};
 
-function validate265(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate265(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate265.evaluated;
@@ -5708,18 +5715,18 @@ if(evaluated0.dynamicItems){
 evaluated0.items = undefined;
 }
 if((((typeof data !== "string") && (!((typeof data == "number") && (isFinite(data))))) && (typeof data !== "boolean")) && (data !== null)){
-validate265.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: schema100.type}}];
+validate265.errors = [FAULT];
 return false;
 }
 if(errors === 0){
 if(typeof data === "string"){
 if(func3(data) > 64){
-validate265.errors = [{instancePath,schemaPath:"#/maxLength",keyword:"maxLength",params:{limit: 64}}];
+validate265.errors = [FAULT];
 return false;
 }
 else {
 if(func3(data) < 1){
-validate265.errors = [{instancePath,schemaPath:"#/minLength",keyword:"minLength",params:{limit: 1}}];
+validate265.errors = [FAULT];
 return false;
 }
 }
@@ -5733,7 +5740,7 @@ validate265.evaluated = {"dynamicProps":false,"dynamicItems":false};
 const schema101 = {"type":"object","patternProperties":{"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$":{"$ref":"shared#/$defs/part58"}},"additionalProperties":false};
 const schema102 = {"type":"object","properties":{"count":{"$ref":"shared#/$defs/part28"},"network":{"$ref":"shared#/$defs/part29"},"ports":{"$ref":"shared#/$defs/part32"},"constraints":{"$ref":"shared#/$defs/part33"},"affinities":{"$ref":"shared#/$defs/part35"},"spread":{"$ref":"shared#/$defs/part37"},"restart":{"$ref":"shared#/$defs/part9"},"reschedule":{"$ref":"shared#/$defs/part10"},"stop_after":{"$ref":"shared#/$defs/part1"},"singleton":{"type":"boolean"},"shutdown_delay":{"$ref":"shared#/$defs/part1"},"services":{"$ref":"shared#/$defs/part39"},"labels":{"$ref":"shared#/$defs/part17"},"image":{"type":"string","minLength":1,"maxLength":512},"entrypoint":{"$ref":"shared#/$defs/part40"},"command":{"$ref":"shared#/$defs/part40"},"environment":{"$ref":"shared#/$defs/part41"},"env_file":{"$ref":"shared#/$defs/part42"},"user":{"type":["string","number","boolean","null"],"minLength":1},"working_dir":{"type":"string","pattern":"^/"},"read_only":{"type":"boolean"},"tmpfs":{"type":"array","items":{"type":"string","pattern":"^/"}},"files":{"$ref":"shared#/$defs/part43"},"volumes":{"$ref":"shared#/$defs/part47"},"lifecycle":{"enum":["prestart","sidecar","poststart","poststop"]},"depends_on":{"$ref":"shared#/$defs/part48"},"resources":{"$ref":"shared#/$defs/part13"},"pids":{"type":"integer","minimum":1,"maximum":4194304},"cap_add":{"$ref":"shared#/$defs/part49"},"cap_drop":{"$ref":"shared#/$defs/part49"},"checks":{"$ref":"shared#/$defs/part52"},"healthcheck":{"$ref":"shared#/$defs/part51"},"kill_signal":{"type":"string","pattern":"^SIG[A-Z0-9+-]+$"},"kill_timeout":{"$ref":"shared#/$defs/part1"},"tasks":{"$ref":"shared#/$defs/part54"}},"additionalProperties":false};
 
-function validate269(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate269(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate269.evaluated;
@@ -5747,7 +5754,7 @@ const _errs0 = errors;
 let valid0 = false;
 const _errs1 = errors;
 if(!(((typeof data == "number") && (!(data % 1) && !isNaN(data))) && (isFinite(data)))){
-const err0 = {instancePath,schemaPath:"#/anyOf/0/type",keyword:"type",params:{type: "integer"}};
+const err0 = FAULT;
 if(vErrors === null){
 vErrors = [err0];
 }
@@ -5759,7 +5766,7 @@ errors++;
 if(errors === _errs1){
 if((typeof data == "number") && (isFinite(data))){
 if(data > 100000 || isNaN(data)){
-const err1 = {instancePath,schemaPath:"#/anyOf/0/maximum",keyword:"maximum",params:{comparison: "<=", limit: 100000}};
+const err1 = FAULT;
 if(vErrors === null){
 vErrors = [err1];
 }
@@ -5770,7 +5777,7 @@ errors++;
 }
 else {
 if(data < 0 || isNaN(data)){
-const err2 = {instancePath,schemaPath:"#/anyOf/0/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}};
+const err2 = FAULT;
 if(vErrors === null){
 vErrors = [err2];
 }
@@ -5785,7 +5792,7 @@ errors++;
 var _valid0 = _errs1 === errors;
 valid0 = valid0 || _valid0;
 const _errs3 = errors;
-if(!(validate133(data, {instancePath,parentData,parentDataProperty,rootData,dynamicAnchors}))){
+if(!(validate133(data))){
 vErrors = vErrors === null ? validate133.errors : vErrors.concat(validate133.errors);
 errors = vErrors.length;
 }
@@ -5795,7 +5802,7 @@ if(_valid0){
 var props0 = true;
 }
 if(!valid0){
-const err3 = {instancePath,schemaPath:"#/anyOf",keyword:"anyOf",params:{}};
+const err3 = FAULT;
 if(vErrors === null){
 vErrors = [err3];
 }
@@ -5824,7 +5831,7 @@ return errors === 0;
 validate269.evaluated = {"dynamicProps":true,"dynamicItems":false};
 
 
-function validate272(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate272(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate272.evaluated;
@@ -5839,7 +5846,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!(key0 === "mode")){
-validate272.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate272.errors = [FAULT];
 return false;
 break;
 }
@@ -5848,14 +5855,14 @@ if(_errs1 === errors){
 if(data.mode !== undefined){
 let data0 = data.mode;
 if(!(((data0 === "bridge") || (data0 === "host")) || (data0 === "none"))){
-validate272.errors = [{instancePath:instancePath+"/mode",schemaPath:"#/properties/mode/enum",keyword:"enum",params:{allowedValues: schema57.properties.mode.enum}}];
+validate272.errors = [FAULT];
 return false;
 }
 }
 }
 }
 else {
-validate272.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate272.errors = [FAULT];
 return false;
 }
 }
@@ -5865,7 +5872,7 @@ return errors === 0;
 validate272.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate274(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate274(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate274.evaluated;
@@ -5880,7 +5887,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!(pattern3.test(key0))){
-validate274.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate274.errors = [FAULT];
 return false;
 break;
 }
@@ -5890,7 +5897,7 @@ var valid0 = true;
 for(const key1 in data){
 if(pattern3.test(key1)){
 const _errs2 = errors;
-if(!(validate139(data[key1], {instancePath:instancePath+"/" + key1.replace(/~/g, "~0").replace(/\//g, "~1"),parentData:data,parentDataProperty:key1,rootData,dynamicAnchors}))){
+if(!(validate139(data[key1]))){
 vErrors = vErrors === null ? validate139.errors : vErrors.concat(validate139.errors);
 errors = vErrors.length;
 }
@@ -5903,7 +5910,7 @@ break;
 }
 }
 else {
-validate274.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate274.errors = [FAULT];
 return false;
 }
 }
@@ -5913,7 +5920,7 @@ return errors === 0;
 validate274.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate277(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate277(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate277.evaluated;
@@ -5933,18 +5940,18 @@ const _errs1 = errors;
 if(errors === _errs1){
 if(typeof data0 === "string"){
 if(func3(data0) > 256){
-validate277.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/maxLength",keyword:"maxLength",params:{limit: 256}}];
+validate277.errors = [FAULT];
 return false;
 }
 else {
 if(func3(data0) < 1){
-validate277.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/minLength",keyword:"minLength",params:{limit: 1}}];
+validate277.errors = [FAULT];
 return false;
 }
 }
 }
 else {
-validate277.errors = [{instancePath:instancePath+"/" + i0,schemaPath:"#/items/type",keyword:"type",params:{type: "string"}}];
+validate277.errors = [FAULT];
 return false;
 }
 }
@@ -5955,7 +5962,7 @@ break;
 }
 }
 else {
-validate277.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate277.errors = [FAULT];
 return false;
 }
 }
@@ -5965,7 +5972,7 @@ return errors === 0;
 validate277.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate279(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate279(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate279.evaluated;
@@ -5981,7 +5988,7 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate147(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData,dynamicAnchors}))){
+if(!(validate147(data[i0]))){
 vErrors = vErrors === null ? validate147.errors : vErrors.concat(validate147.errors);
 errors = vErrors.length;
 }
@@ -5992,7 +5999,7 @@ break;
 }
 }
 else {
-validate279.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate279.errors = [FAULT];
 return false;
 }
 }
@@ -6002,7 +6009,7 @@ return errors === 0;
 validate279.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate282(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate282(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate282.evaluated;
@@ -6018,7 +6025,7 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate151(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData,dynamicAnchors}))){
+if(!(validate151(data[i0]))){
 vErrors = vErrors === null ? validate151.errors : vErrors.concat(validate151.errors);
 errors = vErrors.length;
 }
@@ -6029,7 +6036,7 @@ break;
 }
 }
 else {
-validate282.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate282.errors = [FAULT];
 return false;
 }
 }
@@ -6039,7 +6046,7 @@ return errors === 0;
 validate282.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate289(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate289(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate289.evaluated;
@@ -6052,7 +6059,7 @@ evaluated0.items = undefined;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 32){
-validate289.errors = [{instancePath,schemaPath:"#/maxItems",keyword:"maxItems",params:{limit: 32}}];
+validate289.errors = [FAULT];
 return false;
 }
 else {
@@ -6060,7 +6067,7 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate166(data[i0], {instancePath:instancePath+"/" + i0,parentData:data,parentDataProperty:i0,rootData,dynamicAnchors}))){
+if(!(validate166(data[i0]))){
 vErrors = vErrors === null ? validate166.errors : vErrors.concat(validate166.errors);
 errors = vErrors.length;
 }
@@ -6072,7 +6079,7 @@ break;
 }
 }
 else {
-validate289.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "array"}}];
+validate289.errors = [FAULT];
 return false;
 }
 }
@@ -6082,7 +6089,7 @@ return errors === 0;
 validate289.evaluated = {"items":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate292(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate292(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate292.evaluated;
@@ -6097,7 +6104,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!(pattern12.test(key0))){
-validate292.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate292.errors = [FAULT];
 return false;
 break;
 }
@@ -6109,7 +6116,7 @@ if(pattern12.test(key1)){
 let data0 = data[key1];
 const _errs2 = errors;
 if((((typeof data0 !== "string") && (!((typeof data0 == "number") && (isFinite(data0))))) && (typeof data0 !== "boolean")) && (data0 !== null)){
-validate292.errors = [{instancePath:instancePath+"/" + key1.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/patternProperties/%5E%5BA-Za-z0-9%5D(%5BA-Za-z0-9._~1-%5D%7B0%2C61%7D%5BA-Za-z0-9%5D)%3F%24/type",keyword:"type",params:{type: schema40.patternProperties["^[A-Za-z0-9]([A-Za-z0-9._/-]{0,61}[A-Za-z0-9])?$"].type}}];
+validate292.errors = [FAULT];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -6121,7 +6128,7 @@ break;
 }
 }
 else {
-validate292.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate292.errors = [FAULT];
 return false;
 }
 }
@@ -6131,7 +6138,7 @@ return errors === 0;
 validate292.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate307(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate307(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate307.evaluated;
@@ -6146,7 +6153,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!(pattern3.test(key0))){
-validate307.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate307.errors = [FAULT];
 return false;
 break;
 }
@@ -6156,7 +6163,7 @@ var valid0 = true;
 for(const key1 in data){
 if(pattern3.test(key1)){
 const _errs2 = errors;
-if(!(validate225(data[key1], {instancePath:instancePath+"/" + key1.replace(/~/g, "~0").replace(/\//g, "~1"),parentData:data,parentDataProperty:key1,rootData,dynamicAnchors}))){
+if(!(validate225(data[key1]))){
 vErrors = vErrors === null ? validate225.errors : vErrors.concat(validate225.errors);
 errors = vErrors.length;
 }
@@ -6169,7 +6176,7 @@ break;
 }
 }
 else {
-validate307.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate307.errors = [FAULT];
 return false;
 }
 }
@@ -6179,7 +6186,7 @@ return errors === 0;
 validate307.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate268(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate268(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate268.evaluated;
@@ -6194,7 +6201,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!(func1.call(schema102.properties, key0))){
-validate268.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate268.errors = [FAULT];
 return false;
 break;
 }
@@ -6202,7 +6209,7 @@ break;
 if(_errs1 === errors){
 if(data.count !== undefined){
 const _errs2 = errors;
-if(!(validate269(data.count, {instancePath:instancePath+"/count",parentData:data,parentDataProperty:"count",rootData,dynamicAnchors}))){
+if(!(validate269(data.count))){
 vErrors = vErrors === null ? validate269.errors : vErrors.concat(validate269.errors);
 errors = vErrors.length;
 }
@@ -6214,7 +6221,7 @@ var valid0 = true;
 if(valid0){
 if(data.network !== undefined){
 const _errs3 = errors;
-if(!(validate272(data.network, {instancePath:instancePath+"/network",parentData:data,parentDataProperty:"network",rootData,dynamicAnchors}))){
+if(!(validate272(data.network))){
 vErrors = vErrors === null ? validate272.errors : vErrors.concat(validate272.errors);
 errors = vErrors.length;
 }
@@ -6226,7 +6233,7 @@ var valid0 = true;
 if(valid0){
 if(data.ports !== undefined){
 const _errs4 = errors;
-if(!(validate274(data.ports, {instancePath:instancePath+"/ports",parentData:data,parentDataProperty:"ports",rootData,dynamicAnchors}))){
+if(!(validate274(data.ports))){
 vErrors = vErrors === null ? validate274.errors : vErrors.concat(validate274.errors);
 errors = vErrors.length;
 }
@@ -6238,7 +6245,7 @@ var valid0 = true;
 if(valid0){
 if(data.constraints !== undefined){
 const _errs5 = errors;
-if(!(validate277(data.constraints, {instancePath:instancePath+"/constraints",parentData:data,parentDataProperty:"constraints",rootData,dynamicAnchors}))){
+if(!(validate277(data.constraints))){
 vErrors = vErrors === null ? validate277.errors : vErrors.concat(validate277.errors);
 errors = vErrors.length;
 }
@@ -6250,7 +6257,7 @@ var valid0 = true;
 if(valid0){
 if(data.affinities !== undefined){
 const _errs6 = errors;
-if(!(validate279(data.affinities, {instancePath:instancePath+"/affinities",parentData:data,parentDataProperty:"affinities",rootData,dynamicAnchors}))){
+if(!(validate279(data.affinities))){
 vErrors = vErrors === null ? validate279.errors : vErrors.concat(validate279.errors);
 errors = vErrors.length;
 }
@@ -6262,7 +6269,7 @@ var valid0 = true;
 if(valid0){
 if(data.spread !== undefined){
 const _errs7 = errors;
-if(!(validate282(data.spread, {instancePath:instancePath+"/spread",parentData:data,parentDataProperty:"spread",rootData,dynamicAnchors}))){
+if(!(validate282(data.spread))){
 vErrors = vErrors === null ? validate282.errors : vErrors.concat(validate282.errors);
 errors = vErrors.length;
 }
@@ -6274,7 +6281,7 @@ var valid0 = true;
 if(valid0){
 if(data.restart !== undefined){
 const _errs8 = errors;
-if(!(validate77(data.restart, {instancePath:instancePath+"/restart",parentData:data,parentDataProperty:"restart",rootData,dynamicAnchors}))){
+if(!(validate77(data.restart))){
 vErrors = vErrors === null ? validate77.errors : vErrors.concat(validate77.errors);
 errors = vErrors.length;
 }
@@ -6286,7 +6293,7 @@ var valid0 = true;
 if(valid0){
 if(data.reschedule !== undefined){
 const _errs9 = errors;
-if(!(validate81(data.reschedule, {instancePath:instancePath+"/reschedule",parentData:data,parentDataProperty:"reschedule",rootData,dynamicAnchors}))){
+if(!(validate81(data.reschedule))){
 vErrors = vErrors === null ? validate81.errors : vErrors.concat(validate81.errors);
 errors = vErrors.length;
 }
@@ -6298,7 +6305,7 @@ var valid0 = true;
 if(valid0){
 if(data.stop_after !== undefined){
 const _errs10 = errors;
-if(!(validate72(data.stop_after, {instancePath:instancePath+"/stop_after",parentData:data,parentDataProperty:"stop_after",rootData,dynamicAnchors}))){
+if(!(validate72(data.stop_after))){
 vErrors = vErrors === null ? validate72.errors : vErrors.concat(validate72.errors);
 errors = vErrors.length;
 }
@@ -6311,7 +6318,7 @@ if(valid0){
 if(data.singleton !== undefined){
 const _errs11 = errors;
 if(typeof data.singleton !== "boolean"){
-validate268.errors = [{instancePath:instancePath+"/singleton",schemaPath:"#/properties/singleton/type",keyword:"type",params:{type: "boolean"}}];
+validate268.errors = [FAULT];
 return false;
 }
 var valid0 = _errs11 === errors;
@@ -6322,7 +6329,7 @@ var valid0 = true;
 if(valid0){
 if(data.shutdown_delay !== undefined){
 const _errs13 = errors;
-if(!(validate72(data.shutdown_delay, {instancePath:instancePath+"/shutdown_delay",parentData:data,parentDataProperty:"shutdown_delay",rootData,dynamicAnchors}))){
+if(!(validate72(data.shutdown_delay))){
 vErrors = vErrors === null ? validate72.errors : vErrors.concat(validate72.errors);
 errors = vErrors.length;
 }
@@ -6334,7 +6341,7 @@ var valid0 = true;
 if(valid0){
 if(data.services !== undefined){
 const _errs14 = errors;
-if(!(validate289(data.services, {instancePath:instancePath+"/services",parentData:data,parentDataProperty:"services",rootData,dynamicAnchors}))){
+if(!(validate289(data.services))){
 vErrors = vErrors === null ? validate289.errors : vErrors.concat(validate289.errors);
 errors = vErrors.length;
 }
@@ -6346,7 +6353,7 @@ var valid0 = true;
 if(valid0){
 if(data.labels !== undefined){
 const _errs15 = errors;
-if(!(validate292(data.labels, {instancePath:instancePath+"/labels",parentData:data,parentDataProperty:"labels",rootData,dynamicAnchors}))){
+if(!(validate292(data.labels))){
 vErrors = vErrors === null ? validate292.errors : vErrors.concat(validate292.errors);
 errors = vErrors.length;
 }
@@ -6362,18 +6369,18 @@ const _errs16 = errors;
 if(errors === _errs16){
 if(typeof data13 === "string"){
 if(func3(data13) > 512){
-validate268.errors = [{instancePath:instancePath+"/image",schemaPath:"#/properties/image/maxLength",keyword:"maxLength",params:{limit: 512}}];
+validate268.errors = [FAULT];
 return false;
 }
 else {
 if(func3(data13) < 1){
-validate268.errors = [{instancePath:instancePath+"/image",schemaPath:"#/properties/image/minLength",keyword:"minLength",params:{limit: 1}}];
+validate268.errors = [FAULT];
 return false;
 }
 }
 }
 else {
-validate268.errors = [{instancePath:instancePath+"/image",schemaPath:"#/properties/image/type",keyword:"type",params:{type: "string"}}];
+validate268.errors = [FAULT];
 return false;
 }
 }
@@ -6385,7 +6392,7 @@ var valid0 = true;
 if(valid0){
 if(data.entrypoint !== undefined){
 const _errs18 = errors;
-if(!(validate226(data.entrypoint, {instancePath:instancePath+"/entrypoint",parentData:data,parentDataProperty:"entrypoint",rootData,dynamicAnchors}))){
+if(!(validate226(data.entrypoint))){
 vErrors = vErrors === null ? validate226.errors : vErrors.concat(validate226.errors);
 errors = vErrors.length;
 }
@@ -6397,7 +6404,7 @@ var valid0 = true;
 if(valid0){
 if(data.command !== undefined){
 const _errs19 = errors;
-if(!(validate226(data.command, {instancePath:instancePath+"/command",parentData:data,parentDataProperty:"command",rootData,dynamicAnchors}))){
+if(!(validate226(data.command))){
 vErrors = vErrors === null ? validate226.errors : vErrors.concat(validate226.errors);
 errors = vErrors.length;
 }
@@ -6409,7 +6416,7 @@ var valid0 = true;
 if(valid0){
 if(data.environment !== undefined){
 const _errs20 = errors;
-if(!(validate229(data.environment, {instancePath:instancePath+"/environment",parentData:data,parentDataProperty:"environment",rootData,dynamicAnchors}))){
+if(!(validate229(data.environment))){
 vErrors = vErrors === null ? validate229.errors : vErrors.concat(validate229.errors);
 errors = vErrors.length;
 }
@@ -6421,7 +6428,7 @@ var valid0 = true;
 if(valid0){
 if(data.env_file !== undefined){
 const _errs21 = errors;
-if(!(validate231(data.env_file, {instancePath:instancePath+"/env_file",parentData:data,parentDataProperty:"env_file",rootData,dynamicAnchors}))){
+if(!(validate231(data.env_file))){
 vErrors = vErrors === null ? validate231.errors : vErrors.concat(validate231.errors);
 errors = vErrors.length;
 }
@@ -6435,13 +6442,13 @@ if(data.user !== undefined){
 let data18 = data.user;
 const _errs22 = errors;
 if((((typeof data18 !== "string") && (!((typeof data18 == "number") && (isFinite(data18))))) && (typeof data18 !== "boolean")) && (data18 !== null)){
-validate268.errors = [{instancePath:instancePath+"/user",schemaPath:"#/properties/user/type",keyword:"type",params:{type: schema102.properties.user.type}}];
+validate268.errors = [FAULT];
 return false;
 }
 if(errors === _errs22){
 if(typeof data18 === "string"){
 if(func3(data18) < 1){
-validate268.errors = [{instancePath:instancePath+"/user",schemaPath:"#/properties/user/minLength",keyword:"minLength",params:{limit: 1}}];
+validate268.errors = [FAULT];
 return false;
 }
 }
@@ -6458,12 +6465,12 @@ const _errs24 = errors;
 if(errors === _errs24){
 if(typeof data19 === "string"){
 if(!pattern25.test(data19)){
-validate268.errors = [{instancePath:instancePath+"/working_dir",schemaPath:"#/properties/working_dir/pattern",keyword:"pattern",params:{pattern: "^/"}}];
+validate268.errors = [FAULT];
 return false;
 }
 }
 else {
-validate268.errors = [{instancePath:instancePath+"/working_dir",schemaPath:"#/properties/working_dir/type",keyword:"type",params:{type: "string"}}];
+validate268.errors = [FAULT];
 return false;
 }
 }
@@ -6476,7 +6483,7 @@ if(valid0){
 if(data.read_only !== undefined){
 const _errs26 = errors;
 if(typeof data.read_only !== "boolean"){
-validate268.errors = [{instancePath:instancePath+"/read_only",schemaPath:"#/properties/read_only/type",keyword:"type",params:{type: "boolean"}}];
+validate268.errors = [FAULT];
 return false;
 }
 var valid0 = _errs26 === errors;
@@ -6498,12 +6505,12 @@ const _errs30 = errors;
 if(errors === _errs30){
 if(typeof data22 === "string"){
 if(!pattern25.test(data22)){
-validate268.errors = [{instancePath:instancePath+"/tmpfs/" + i0,schemaPath:"#/properties/tmpfs/items/pattern",keyword:"pattern",params:{pattern: "^/"}}];
+validate268.errors = [FAULT];
 return false;
 }
 }
 else {
-validate268.errors = [{instancePath:instancePath+"/tmpfs/" + i0,schemaPath:"#/properties/tmpfs/items/type",keyword:"type",params:{type: "string"}}];
+validate268.errors = [FAULT];
 return false;
 }
 }
@@ -6514,7 +6521,7 @@ break;
 }
 }
 else {
-validate268.errors = [{instancePath:instancePath+"/tmpfs",schemaPath:"#/properties/tmpfs/type",keyword:"type",params:{type: "array"}}];
+validate268.errors = [FAULT];
 return false;
 }
 }
@@ -6526,7 +6533,7 @@ var valid0 = true;
 if(valid0){
 if(data.files !== undefined){
 const _errs32 = errors;
-if(!(validate233(data.files, {instancePath:instancePath+"/files",parentData:data,parentDataProperty:"files",rootData,dynamicAnchors}))){
+if(!(validate233(data.files))){
 vErrors = vErrors === null ? validate233.errors : vErrors.concat(validate233.errors);
 errors = vErrors.length;
 }
@@ -6538,7 +6545,7 @@ var valid0 = true;
 if(valid0){
 if(data.volumes !== undefined){
 const _errs33 = errors;
-if(!(validate235(data.volumes, {instancePath:instancePath+"/volumes",parentData:data,parentDataProperty:"volumes",rootData,dynamicAnchors}))){
+if(!(validate235(data.volumes))){
 vErrors = vErrors === null ? validate235.errors : vErrors.concat(validate235.errors);
 errors = vErrors.length;
 }
@@ -6552,7 +6559,7 @@ if(data.lifecycle !== undefined){
 let data25 = data.lifecycle;
 const _errs34 = errors;
 if(!((((data25 === "prestart") || (data25 === "sidecar")) || (data25 === "poststart")) || (data25 === "poststop"))){
-validate268.errors = [{instancePath:instancePath+"/lifecycle",schemaPath:"#/properties/lifecycle/enum",keyword:"enum",params:{allowedValues: schema102.properties.lifecycle.enum}}];
+validate268.errors = [FAULT];
 return false;
 }
 var valid0 = _errs34 === errors;
@@ -6563,7 +6570,7 @@ var valid0 = true;
 if(valid0){
 if(data.depends_on !== undefined){
 const _errs35 = errors;
-if(!(validate238(data.depends_on, {instancePath:instancePath+"/depends_on",parentData:data,parentDataProperty:"depends_on",rootData,dynamicAnchors}))){
+if(!(validate238(data.depends_on))){
 vErrors = vErrors === null ? validate238.errors : vErrors.concat(validate238.errors);
 errors = vErrors.length;
 }
@@ -6575,7 +6582,7 @@ var valid0 = true;
 if(valid0){
 if(data.resources !== undefined){
 const _errs36 = errors;
-if(!(validate86(data.resources, {instancePath:instancePath+"/resources",parentData:data,parentDataProperty:"resources",rootData,dynamicAnchors}))){
+if(!(validate86(data.resources))){
 vErrors = vErrors === null ? validate86.errors : vErrors.concat(validate86.errors);
 errors = vErrors.length;
 }
@@ -6589,18 +6596,18 @@ if(data.pids !== undefined){
 let data28 = data.pids;
 const _errs37 = errors;
 if(!(((typeof data28 == "number") && (!(data28 % 1) && !isNaN(data28))) && (isFinite(data28)))){
-validate268.errors = [{instancePath:instancePath+"/pids",schemaPath:"#/properties/pids/type",keyword:"type",params:{type: "integer"}}];
+validate268.errors = [FAULT];
 return false;
 }
 if(errors === _errs37){
 if((typeof data28 == "number") && (isFinite(data28))){
 if(data28 > 4194304 || isNaN(data28)){
-validate268.errors = [{instancePath:instancePath+"/pids",schemaPath:"#/properties/pids/maximum",keyword:"maximum",params:{comparison: "<=", limit: 4194304}}];
+validate268.errors = [FAULT];
 return false;
 }
 else {
 if(data28 < 1 || isNaN(data28)){
-validate268.errors = [{instancePath:instancePath+"/pids",schemaPath:"#/properties/pids/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1}}];
+validate268.errors = [FAULT];
 return false;
 }
 }
@@ -6614,7 +6621,7 @@ var valid0 = true;
 if(valid0){
 if(data.cap_add !== undefined){
 const _errs39 = errors;
-if(!(validate242(data.cap_add, {instancePath:instancePath+"/cap_add",parentData:data,parentDataProperty:"cap_add",rootData,dynamicAnchors}))){
+if(!(validate242(data.cap_add))){
 vErrors = vErrors === null ? validate242.errors : vErrors.concat(validate242.errors);
 errors = vErrors.length;
 }
@@ -6626,7 +6633,7 @@ var valid0 = true;
 if(valid0){
 if(data.cap_drop !== undefined){
 const _errs40 = errors;
-if(!(validate242(data.cap_drop, {instancePath:instancePath+"/cap_drop",parentData:data,parentDataProperty:"cap_drop",rootData,dynamicAnchors}))){
+if(!(validate242(data.cap_drop))){
 vErrors = vErrors === null ? validate242.errors : vErrors.concat(validate242.errors);
 errors = vErrors.length;
 }
@@ -6638,7 +6645,7 @@ var valid0 = true;
 if(valid0){
 if(data.checks !== undefined){
 const _errs41 = errors;
-if(!(validate245(data.checks, {instancePath:instancePath+"/checks",parentData:data,parentDataProperty:"checks",rootData,dynamicAnchors}))){
+if(!(validate245(data.checks))){
 vErrors = vErrors === null ? validate245.errors : vErrors.concat(validate245.errors);
 errors = vErrors.length;
 }
@@ -6650,7 +6657,7 @@ var valid0 = true;
 if(valid0){
 if(data.healthcheck !== undefined){
 const _errs42 = errors;
-if(!(validate205(data.healthcheck, {instancePath:instancePath+"/healthcheck",parentData:data,parentDataProperty:"healthcheck",rootData,dynamicAnchors}))){
+if(!(validate205(data.healthcheck))){
 vErrors = vErrors === null ? validate205.errors : vErrors.concat(validate205.errors);
 errors = vErrors.length;
 }
@@ -6666,12 +6673,12 @@ const _errs43 = errors;
 if(errors === _errs43){
 if(typeof data33 === "string"){
 if(!pattern10.test(data33)){
-validate268.errors = [{instancePath:instancePath+"/kill_signal",schemaPath:"#/properties/kill_signal/pattern",keyword:"pattern",params:{pattern: "^SIG[A-Z0-9+-]+$"}}];
+validate268.errors = [FAULT];
 return false;
 }
 }
 else {
-validate268.errors = [{instancePath:instancePath+"/kill_signal",schemaPath:"#/properties/kill_signal/type",keyword:"type",params:{type: "string"}}];
+validate268.errors = [FAULT];
 return false;
 }
 }
@@ -6683,7 +6690,7 @@ var valid0 = true;
 if(valid0){
 if(data.kill_timeout !== undefined){
 const _errs45 = errors;
-if(!(validate72(data.kill_timeout, {instancePath:instancePath+"/kill_timeout",parentData:data,parentDataProperty:"kill_timeout",rootData,dynamicAnchors}))){
+if(!(validate72(data.kill_timeout))){
 vErrors = vErrors === null ? validate72.errors : vErrors.concat(validate72.errors);
 errors = vErrors.length;
 }
@@ -6695,7 +6702,7 @@ var valid0 = true;
 if(valid0){
 if(data.tasks !== undefined){
 const _errs46 = errors;
-if(!(validate307(data.tasks, {instancePath:instancePath+"/tasks",parentData:data,parentDataProperty:"tasks",rootData,dynamicAnchors}))){
+if(!(validate307(data.tasks))){
 vErrors = vErrors === null ? validate307.errors : vErrors.concat(validate307.errors);
 errors = vErrors.length;
 }
@@ -6741,7 +6748,7 @@ var valid0 = true;
 }
 }
 else {
-validate268.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate268.errors = [FAULT];
 return false;
 }
 }
@@ -6751,7 +6758,7 @@ return errors === 0;
 validate268.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate267(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate267(data){
 let vErrors = null;
 let errors = 0;
 const evaluated0 = validate267.evaluated;
@@ -6766,7 +6773,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!(pattern3.test(key0))){
-validate267.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate267.errors = [FAULT];
 return false;
 break;
 }
@@ -6776,7 +6783,7 @@ var valid0 = true;
 for(const key1 in data){
 if(pattern3.test(key1)){
 const _errs2 = errors;
-if(!(validate268(data[key1], {instancePath:instancePath+"/" + key1.replace(/~/g, "~0").replace(/\//g, "~1"),parentData:data,parentDataProperty:key1,rootData,dynamicAnchors}))){
+if(!(validate268(data[key1]))){
 vErrors = vErrors === null ? validate268.errors : vErrors.concat(validate268.errors);
 errors = vErrors.length;
 }
@@ -6789,7 +6796,7 @@ break;
 }
 }
 else {
-validate267.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate267.errors = [FAULT];
 return false;
 }
 }
@@ -6799,7 +6806,7 @@ return errors === 0;
 validate267.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false};
 
 
-function validate131(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate131(data){
 /*# sourceURL="job" */;
 let vErrors = null;
 let errors = 0;
@@ -6815,7 +6822,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!(func1.call(schema54.properties, key0))){
-validate131.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate131.errors = [FAULT];
 return false;
 break;
 }
@@ -6823,7 +6830,7 @@ break;
 if(_errs1 === errors){
 if(data.count !== undefined){
 const _errs2 = errors;
-if(!(validate132(data.count, {instancePath:instancePath+"/count",parentData:data,parentDataProperty:"count",rootData,dynamicAnchors}))){
+if(!(validate132(data.count))){
 vErrors = vErrors === null ? validate132.errors : vErrors.concat(validate132.errors);
 errors = vErrors.length;
 }
@@ -6835,7 +6842,7 @@ var valid0 = true;
 if(valid0){
 if(data.network !== undefined){
 const _errs3 = errors;
-if(!(validate136(data.network, {instancePath:instancePath+"/network",parentData:data,parentDataProperty:"network",rootData,dynamicAnchors}))){
+if(!(validate136(data.network))){
 vErrors = vErrors === null ? validate136.errors : vErrors.concat(validate136.errors);
 errors = vErrors.length;
 }
@@ -6847,7 +6854,7 @@ var valid0 = true;
 if(valid0){
 if(data.ports !== undefined){
 const _errs4 = errors;
-if(!(validate138(data.ports, {instancePath:instancePath+"/ports",parentData:data,parentDataProperty:"ports",rootData,dynamicAnchors}))){
+if(!(validate138(data.ports))){
 vErrors = vErrors === null ? validate138.errors : vErrors.concat(validate138.errors);
 errors = vErrors.length;
 }
@@ -6859,7 +6866,7 @@ var valid0 = true;
 if(valid0){
 if(data.constraints !== undefined){
 const _errs5 = errors;
-if(!(validate144(data.constraints, {instancePath:instancePath+"/constraints",parentData:data,parentDataProperty:"constraints",rootData,dynamicAnchors}))){
+if(!(validate144(data.constraints))){
 vErrors = vErrors === null ? validate144.errors : vErrors.concat(validate144.errors);
 errors = vErrors.length;
 }
@@ -6871,7 +6878,7 @@ var valid0 = true;
 if(valid0){
 if(data.affinities !== undefined){
 const _errs6 = errors;
-if(!(validate146(data.affinities, {instancePath:instancePath+"/affinities",parentData:data,parentDataProperty:"affinities",rootData,dynamicAnchors}))){
+if(!(validate146(data.affinities))){
 vErrors = vErrors === null ? validate146.errors : vErrors.concat(validate146.errors);
 errors = vErrors.length;
 }
@@ -6883,7 +6890,7 @@ var valid0 = true;
 if(valid0){
 if(data.spread !== undefined){
 const _errs7 = errors;
-if(!(validate150(data.spread, {instancePath:instancePath+"/spread",parentData:data,parentDataProperty:"spread",rootData,dynamicAnchors}))){
+if(!(validate150(data.spread))){
 vErrors = vErrors === null ? validate150.errors : vErrors.concat(validate150.errors);
 errors = vErrors.length;
 }
@@ -6895,7 +6902,7 @@ var valid0 = true;
 if(valid0){
 if(data.restart !== undefined){
 const _errs8 = errors;
-if(!(validate154(data.restart, {instancePath:instancePath+"/restart",parentData:data,parentDataProperty:"restart",rootData,dynamicAnchors}))){
+if(!(validate154(data.restart))){
 vErrors = vErrors === null ? validate154.errors : vErrors.concat(validate154.errors);
 errors = vErrors.length;
 }
@@ -6907,7 +6914,7 @@ var valid0 = true;
 if(valid0){
 if(data.reschedule !== undefined){
 const _errs9 = errors;
-if(!(validate158(data.reschedule, {instancePath:instancePath+"/reschedule",parentData:data,parentDataProperty:"reschedule",rootData,dynamicAnchors}))){
+if(!(validate158(data.reschedule))){
 vErrors = vErrors === null ? validate158.errors : vErrors.concat(validate158.errors);
 errors = vErrors.length;
 }
@@ -6919,7 +6926,7 @@ var valid0 = true;
 if(valid0){
 if(data.stop_after !== undefined){
 const _errs10 = errors;
-if(!(validate162(data.stop_after, {instancePath:instancePath+"/stop_after",parentData:data,parentDataProperty:"stop_after",rootData,dynamicAnchors}))){
+if(!(validate162(data.stop_after))){
 vErrors = vErrors === null ? validate162.errors : vErrors.concat(validate162.errors);
 errors = vErrors.length;
 }
@@ -6932,7 +6939,7 @@ if(valid0){
 if(data.singleton !== undefined){
 const _errs11 = errors;
 if(typeof data.singleton !== "boolean"){
-validate131.errors = [{instancePath:instancePath+"/singleton",schemaPath:"#/properties/singleton/type",keyword:"type",params:{type: "boolean"}}];
+validate131.errors = [FAULT];
 return false;
 }
 var valid0 = _errs11 === errors;
@@ -6943,7 +6950,7 @@ var valid0 = true;
 if(valid0){
 if(data.shutdown_delay !== undefined){
 const _errs13 = errors;
-if(!(validate162(data.shutdown_delay, {instancePath:instancePath+"/shutdown_delay",parentData:data,parentDataProperty:"shutdown_delay",rootData,dynamicAnchors}))){
+if(!(validate162(data.shutdown_delay))){
 vErrors = vErrors === null ? validate162.errors : vErrors.concat(validate162.errors);
 errors = vErrors.length;
 }
@@ -6955,7 +6962,7 @@ var valid0 = true;
 if(valid0){
 if(data.services !== undefined){
 const _errs14 = errors;
-if(!(validate165(data.services, {instancePath:instancePath+"/services",parentData:data,parentDataProperty:"services",rootData,dynamicAnchors}))){
+if(!(validate165(data.services))){
 vErrors = vErrors === null ? validate165.errors : vErrors.concat(validate165.errors);
 errors = vErrors.length;
 }
@@ -6967,7 +6974,7 @@ var valid0 = true;
 if(valid0){
 if(data.labels !== undefined){
 const _errs15 = errors;
-if(!(validate172(data.labels, {instancePath:instancePath+"/labels",parentData:data,parentDataProperty:"labels",rootData,dynamicAnchors}))){
+if(!(validate172(data.labels))){
 vErrors = vErrors === null ? validate172.errors : vErrors.concat(validate172.errors);
 errors = vErrors.length;
 }
@@ -6983,18 +6990,18 @@ const _errs16 = errors;
 if(errors === _errs16){
 if(typeof data13 === "string"){
 if(func3(data13) > 512){
-validate131.errors = [{instancePath:instancePath+"/image",schemaPath:"#/properties/image/maxLength",keyword:"maxLength",params:{limit: 512}}];
+validate131.errors = [FAULT];
 return false;
 }
 else {
 if(func3(data13) < 1){
-validate131.errors = [{instancePath:instancePath+"/image",schemaPath:"#/properties/image/minLength",keyword:"minLength",params:{limit: 1}}];
+validate131.errors = [FAULT];
 return false;
 }
 }
 }
 else {
-validate131.errors = [{instancePath:instancePath+"/image",schemaPath:"#/properties/image/type",keyword:"type",params:{type: "string"}}];
+validate131.errors = [FAULT];
 return false;
 }
 }
@@ -7006,7 +7013,7 @@ var valid0 = true;
 if(valid0){
 if(data.entrypoint !== undefined){
 const _errs18 = errors;
-if(!(validate174(data.entrypoint, {instancePath:instancePath+"/entrypoint",parentData:data,parentDataProperty:"entrypoint",rootData,dynamicAnchors}))){
+if(!(validate174(data.entrypoint))){
 vErrors = vErrors === null ? validate174.errors : vErrors.concat(validate174.errors);
 errors = vErrors.length;
 }
@@ -7018,7 +7025,7 @@ var valid0 = true;
 if(valid0){
 if(data.command !== undefined){
 const _errs19 = errors;
-if(!(validate174(data.command, {instancePath:instancePath+"/command",parentData:data,parentDataProperty:"command",rootData,dynamicAnchors}))){
+if(!(validate174(data.command))){
 vErrors = vErrors === null ? validate174.errors : vErrors.concat(validate174.errors);
 errors = vErrors.length;
 }
@@ -7030,7 +7037,7 @@ var valid0 = true;
 if(valid0){
 if(data.environment !== undefined){
 const _errs20 = errors;
-if(!(validate177(data.environment, {instancePath:instancePath+"/environment",parentData:data,parentDataProperty:"environment",rootData,dynamicAnchors}))){
+if(!(validate177(data.environment))){
 vErrors = vErrors === null ? validate177.errors : vErrors.concat(validate177.errors);
 errors = vErrors.length;
 }
@@ -7042,7 +7049,7 @@ var valid0 = true;
 if(valid0){
 if(data.env_file !== undefined){
 const _errs21 = errors;
-if(!(validate179(data.env_file, {instancePath:instancePath+"/env_file",parentData:data,parentDataProperty:"env_file",rootData,dynamicAnchors}))){
+if(!(validate179(data.env_file))){
 vErrors = vErrors === null ? validate179.errors : vErrors.concat(validate179.errors);
 errors = vErrors.length;
 }
@@ -7056,13 +7063,13 @@ if(data.user !== undefined){
 let data18 = data.user;
 const _errs22 = errors;
 if((((typeof data18 !== "string") && (!((typeof data18 == "number") && (isFinite(data18))))) && (typeof data18 !== "boolean")) && (data18 !== null)){
-validate131.errors = [{instancePath:instancePath+"/user",schemaPath:"#/properties/user/type",keyword:"type",params:{type: schema54.properties.user.type}}];
+validate131.errors = [FAULT];
 return false;
 }
 if(errors === _errs22){
 if(typeof data18 === "string"){
 if(func3(data18) < 1){
-validate131.errors = [{instancePath:instancePath+"/user",schemaPath:"#/properties/user/minLength",keyword:"minLength",params:{limit: 1}}];
+validate131.errors = [FAULT];
 return false;
 }
 }
@@ -7079,12 +7086,12 @@ const _errs24 = errors;
 if(errors === _errs24){
 if(typeof data19 === "string"){
 if(!pattern25.test(data19)){
-validate131.errors = [{instancePath:instancePath+"/working_dir",schemaPath:"#/properties/working_dir/pattern",keyword:"pattern",params:{pattern: "^/"}}];
+validate131.errors = [FAULT];
 return false;
 }
 }
 else {
-validate131.errors = [{instancePath:instancePath+"/working_dir",schemaPath:"#/properties/working_dir/type",keyword:"type",params:{type: "string"}}];
+validate131.errors = [FAULT];
 return false;
 }
 }
@@ -7097,7 +7104,7 @@ if(valid0){
 if(data.read_only !== undefined){
 const _errs26 = errors;
 if(typeof data.read_only !== "boolean"){
-validate131.errors = [{instancePath:instancePath+"/read_only",schemaPath:"#/properties/read_only/type",keyword:"type",params:{type: "boolean"}}];
+validate131.errors = [FAULT];
 return false;
 }
 var valid0 = _errs26 === errors;
@@ -7119,12 +7126,12 @@ const _errs30 = errors;
 if(errors === _errs30){
 if(typeof data22 === "string"){
 if(!pattern25.test(data22)){
-validate131.errors = [{instancePath:instancePath+"/tmpfs/" + i0,schemaPath:"#/properties/tmpfs/items/pattern",keyword:"pattern",params:{pattern: "^/"}}];
+validate131.errors = [FAULT];
 return false;
 }
 }
 else {
-validate131.errors = [{instancePath:instancePath+"/tmpfs/" + i0,schemaPath:"#/properties/tmpfs/items/type",keyword:"type",params:{type: "string"}}];
+validate131.errors = [FAULT];
 return false;
 }
 }
@@ -7135,7 +7142,7 @@ break;
 }
 }
 else {
-validate131.errors = [{instancePath:instancePath+"/tmpfs",schemaPath:"#/properties/tmpfs/type",keyword:"type",params:{type: "array"}}];
+validate131.errors = [FAULT];
 return false;
 }
 }
@@ -7147,7 +7154,7 @@ var valid0 = true;
 if(valid0){
 if(data.files !== undefined){
 const _errs32 = errors;
-if(!(validate181(data.files, {instancePath:instancePath+"/files",parentData:data,parentDataProperty:"files",rootData,dynamicAnchors}))){
+if(!(validate181(data.files))){
 vErrors = vErrors === null ? validate181.errors : vErrors.concat(validate181.errors);
 errors = vErrors.length;
 }
@@ -7159,7 +7166,7 @@ var valid0 = true;
 if(valid0){
 if(data.volumes !== undefined){
 const _errs33 = errors;
-if(!(validate183(data.volumes, {instancePath:instancePath+"/volumes",parentData:data,parentDataProperty:"volumes",rootData,dynamicAnchors}))){
+if(!(validate183(data.volumes))){
 vErrors = vErrors === null ? validate183.errors : vErrors.concat(validate183.errors);
 errors = vErrors.length;
 }
@@ -7173,7 +7180,7 @@ if(data.lifecycle !== undefined){
 let data25 = data.lifecycle;
 const _errs34 = errors;
 if(!((((data25 === "prestart") || (data25 === "sidecar")) || (data25 === "poststart")) || (data25 === "poststop"))){
-validate131.errors = [{instancePath:instancePath+"/lifecycle",schemaPath:"#/properties/lifecycle/enum",keyword:"enum",params:{allowedValues: schema54.properties.lifecycle.enum}}];
+validate131.errors = [FAULT];
 return false;
 }
 var valid0 = _errs34 === errors;
@@ -7184,7 +7191,7 @@ var valid0 = true;
 if(valid0){
 if(data.depends_on !== undefined){
 const _errs35 = errors;
-if(!(validate192(data.depends_on, {instancePath:instancePath+"/depends_on",parentData:data,parentDataProperty:"depends_on",rootData,dynamicAnchors}))){
+if(!(validate192(data.depends_on))){
 vErrors = vErrors === null ? validate192.errors : vErrors.concat(validate192.errors);
 errors = vErrors.length;
 }
@@ -7196,7 +7203,7 @@ var valid0 = true;
 if(valid0){
 if(data.resources !== undefined){
 const _errs36 = errors;
-if(!(validate195(data.resources, {instancePath:instancePath+"/resources",parentData:data,parentDataProperty:"resources",rootData,dynamicAnchors}))){
+if(!(validate195(data.resources))){
 vErrors = vErrors === null ? validate195.errors : vErrors.concat(validate195.errors);
 errors = vErrors.length;
 }
@@ -7210,18 +7217,18 @@ if(data.pids !== undefined){
 let data28 = data.pids;
 const _errs37 = errors;
 if(!(((typeof data28 == "number") && (!(data28 % 1) && !isNaN(data28))) && (isFinite(data28)))){
-validate131.errors = [{instancePath:instancePath+"/pids",schemaPath:"#/properties/pids/type",keyword:"type",params:{type: "integer"}}];
+validate131.errors = [FAULT];
 return false;
 }
 if(errors === _errs37){
 if((typeof data28 == "number") && (isFinite(data28))){
 if(data28 > 4194304 || isNaN(data28)){
-validate131.errors = [{instancePath:instancePath+"/pids",schemaPath:"#/properties/pids/maximum",keyword:"maximum",params:{comparison: "<=", limit: 4194304}}];
+validate131.errors = [FAULT];
 return false;
 }
 else {
 if(data28 < 1 || isNaN(data28)){
-validate131.errors = [{instancePath:instancePath+"/pids",schemaPath:"#/properties/pids/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1}}];
+validate131.errors = [FAULT];
 return false;
 }
 }
@@ -7235,7 +7242,7 @@ var valid0 = true;
 if(valid0){
 if(data.cap_add !== undefined){
 const _errs39 = errors;
-if(!(validate201(data.cap_add, {instancePath:instancePath+"/cap_add",parentData:data,parentDataProperty:"cap_add",rootData,dynamicAnchors}))){
+if(!(validate201(data.cap_add))){
 vErrors = vErrors === null ? validate201.errors : vErrors.concat(validate201.errors);
 errors = vErrors.length;
 }
@@ -7247,7 +7254,7 @@ var valid0 = true;
 if(valid0){
 if(data.cap_drop !== undefined){
 const _errs40 = errors;
-if(!(validate201(data.cap_drop, {instancePath:instancePath+"/cap_drop",parentData:data,parentDataProperty:"cap_drop",rootData,dynamicAnchors}))){
+if(!(validate201(data.cap_drop))){
 vErrors = vErrors === null ? validate201.errors : vErrors.concat(validate201.errors);
 errors = vErrors.length;
 }
@@ -7259,7 +7266,7 @@ var valid0 = true;
 if(valid0){
 if(data.checks !== undefined){
 const _errs41 = errors;
-if(!(validate204(data.checks, {instancePath:instancePath+"/checks",parentData:data,parentDataProperty:"checks",rootData,dynamicAnchors}))){
+if(!(validate204(data.checks))){
 vErrors = vErrors === null ? validate204.errors : vErrors.concat(validate204.errors);
 errors = vErrors.length;
 }
@@ -7271,7 +7278,7 @@ var valid0 = true;
 if(valid0){
 if(data.healthcheck !== undefined){
 const _errs42 = errors;
-if(!(validate216(data.healthcheck, {instancePath:instancePath+"/healthcheck",parentData:data,parentDataProperty:"healthcheck",rootData,dynamicAnchors}))){
+if(!(validate216(data.healthcheck))){
 vErrors = vErrors === null ? validate216.errors : vErrors.concat(validate216.errors);
 errors = vErrors.length;
 }
@@ -7287,12 +7294,12 @@ const _errs43 = errors;
 if(errors === _errs43){
 if(typeof data33 === "string"){
 if(!pattern10.test(data33)){
-validate131.errors = [{instancePath:instancePath+"/kill_signal",schemaPath:"#/properties/kill_signal/pattern",keyword:"pattern",params:{pattern: "^SIG[A-Z0-9+-]+$"}}];
+validate131.errors = [FAULT];
 return false;
 }
 }
 else {
-validate131.errors = [{instancePath:instancePath+"/kill_signal",schemaPath:"#/properties/kill_signal/type",keyword:"type",params:{type: "string"}}];
+validate131.errors = [FAULT];
 return false;
 }
 }
@@ -7304,7 +7311,7 @@ var valid0 = true;
 if(valid0){
 if(data.kill_timeout !== undefined){
 const _errs45 = errors;
-if(!(validate162(data.kill_timeout, {instancePath:instancePath+"/kill_timeout",parentData:data,parentDataProperty:"kill_timeout",rootData,dynamicAnchors}))){
+if(!(validate162(data.kill_timeout))){
 vErrors = vErrors === null ? validate162.errors : vErrors.concat(validate162.errors);
 errors = vErrors.length;
 }
@@ -7316,7 +7323,7 @@ var valid0 = true;
 if(valid0){
 if(data.tasks !== undefined){
 const _errs46 = errors;
-if(!(validate224(data.tasks, {instancePath:instancePath+"/tasks",parentData:data,parentDataProperty:"tasks",rootData,dynamicAnchors}))){
+if(!(validate224(data.tasks))){
 vErrors = vErrors === null ? validate224.errors : vErrors.concat(validate224.errors);
 errors = vErrors.length;
 }
@@ -7329,7 +7336,7 @@ if(valid0){
 if(data.$schema !== undefined){
 const _errs47 = errors;
 if(typeof data.$schema !== "string"){
-validate131.errors = [{instancePath:instancePath+"/$schema",schemaPath:"#/properties/%24schema/type",keyword:"type",params:{type: "string"}}];
+validate131.errors = [FAULT];
 return false;
 }
 var valid0 = _errs47 === errors;
@@ -7340,7 +7347,7 @@ var valid0 = true;
 if(valid0){
 if(data.job !== undefined){
 const _errs49 = errors;
-if(!(validate254(data.job, {instancePath:instancePath+"/job",parentData:data,parentDataProperty:"job",rootData,dynamicAnchors}))){
+if(!(validate254(data.job))){
 vErrors = vErrors === null ? validate254.errors : vErrors.concat(validate254.errors);
 errors = vErrors.length;
 }
@@ -7352,7 +7359,7 @@ var valid0 = true;
 if(valid0){
 if(data.namespace !== undefined){
 const _errs50 = errors;
-if(!(validate254(data.namespace, {instancePath:instancePath+"/namespace",parentData:data,parentDataProperty:"namespace",rootData,dynamicAnchors}))){
+if(!(validate254(data.namespace))){
 vErrors = vErrors === null ? validate254.errors : vErrors.concat(validate254.errors);
 errors = vErrors.length;
 }
@@ -7366,7 +7373,7 @@ if(data.type !== undefined){
 let data39 = data.type;
 const _errs51 = errors;
 if(!((((data39 === "service") || (data39 === "batch")) || (data39 === "cron")) || (data39 === "system"))){
-validate131.errors = [{instancePath:instancePath+"/type",schemaPath:"#/properties/type/enum",keyword:"enum",params:{allowedValues: schema54.properties.type.enum}}];
+validate131.errors = [FAULT];
 return false;
 }
 var valid0 = _errs51 === errors;
@@ -7379,18 +7386,18 @@ if(data.priority !== undefined){
 let data40 = data.priority;
 const _errs52 = errors;
 if(!(((typeof data40 == "number") && (!(data40 % 1) && !isNaN(data40))) && (isFinite(data40)))){
-validate131.errors = [{instancePath:instancePath+"/priority",schemaPath:"#/properties/priority/type",keyword:"type",params:{type: "integer"}}];
+validate131.errors = [FAULT];
 return false;
 }
 if(errors === _errs52){
 if((typeof data40 == "number") && (isFinite(data40))){
 if(data40 > 100 || isNaN(data40)){
-validate131.errors = [{instancePath:instancePath+"/priority",schemaPath:"#/properties/priority/maximum",keyword:"maximum",params:{comparison: "<=", limit: 100}}];
+validate131.errors = [FAULT];
 return false;
 }
 else {
 if(data40 < 1 || isNaN(data40)){
-validate131.errors = [{instancePath:instancePath+"/priority",schemaPath:"#/properties/priority/minimum",keyword:"minimum",params:{comparison: ">=", limit: 1}}];
+validate131.errors = [FAULT];
 return false;
 }
 }
@@ -7404,7 +7411,7 @@ var valid0 = true;
 if(valid0){
 if(data.update !== undefined){
 const _errs54 = errors;
-if(!(validate257(data.update, {instancePath:instancePath+"/update",parentData:data,parentDataProperty:"update",rootData,dynamicAnchors}))){
+if(!(validate257(data.update))){
 vErrors = vErrors === null ? validate257.errors : vErrors.concat(validate257.errors);
 errors = vErrors.length;
 }
@@ -7417,7 +7424,7 @@ if(valid0){
 if(data.stopped !== undefined){
 const _errs55 = errors;
 if(typeof data.stopped !== "boolean"){
-validate131.errors = [{instancePath:instancePath+"/stopped",schemaPath:"#/properties/stopped/type",keyword:"type",params:{type: "boolean"}}];
+validate131.errors = [FAULT];
 return false;
 }
 var valid0 = _errs55 === errors;
@@ -7428,7 +7435,7 @@ var valid0 = true;
 if(valid0){
 if(data.restarted_at !== undefined){
 const _errs57 = errors;
-if(!(validate265(data.restarted_at, {instancePath:instancePath+"/restarted_at",parentData:data,parentDataProperty:"restarted_at",rootData,dynamicAnchors}))){
+if(!(validate265(data.restarted_at))){
 vErrors = vErrors === null ? validate265.errors : vErrors.concat(validate265.errors);
 errors = vErrors.length;
 }
@@ -7440,7 +7447,7 @@ var valid0 = true;
 if(valid0){
 if(data.groups !== undefined){
 const _errs58 = errors;
-if(!(validate267(data.groups, {instancePath:instancePath+"/groups",parentData:data,parentDataProperty:"groups",rootData,dynamicAnchors}))){
+if(!(validate267(data.groups))){
 vErrors = vErrors === null ? validate267.errors : vErrors.concat(validate267.errors);
 errors = vErrors.length;
 }
@@ -7495,7 +7502,7 @@ var valid0 = true;
 }
 }
 else {
-validate131.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate131.errors = [FAULT];
 return false;
 }
 }
@@ -7507,7 +7514,7 @@ validate131.evaluated = {"props":true,"dynamicProps":false,"dynamicItems":false}
 export const scale = validate312;
 const schema112 = {"type":"object","properties":{"$schema":{"type":"string"}},"patternProperties":{"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$":{"type":"integer","minimum":0,"maximum":100000}},"additionalProperties":false,"$id":"scale"};
 
-function validate312(data, {instancePath="", parentData, parentDataProperty, rootData=data, dynamicAnchors={}}={}){
+function validate312(data){
 /*# sourceURL="scale" */;
 let vErrors = null;
 let errors = 0;
@@ -7523,7 +7530,7 @@ if(data && typeof data == "object" && !Array.isArray(data)){
 const _errs1 = errors;
 for(const key0 in data){
 if(!((key0 === "$schema") || (pattern3.test(key0)))){
-validate312.errors = [{instancePath,schemaPath:"#/additionalProperties",keyword:"additionalProperties",params:{additionalProperty: key0}}];
+validate312.errors = [FAULT];
 return false;
 break;
 }
@@ -7532,7 +7539,7 @@ if(_errs1 === errors){
 if(data.$schema !== undefined){
 const _errs2 = errors;
 if(typeof data.$schema !== "string"){
-validate312.errors = [{instancePath:instancePath+"/$schema",schemaPath:"#/properties/%24schema/type",keyword:"type",params:{type: "string"}}];
+validate312.errors = [FAULT];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -7547,18 +7554,18 @@ if(pattern3.test(key1)){
 let data1 = data[key1];
 const _errs4 = errors;
 if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
-validate312.errors = [{instancePath:instancePath+"/" + key1.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/patternProperties/%5E%5Ba-z0-9%5D(%5Ba-z0-9-%5D%7B0%2C38%7D%5Ba-z0-9%5D)%3F%24/type",keyword:"type",params:{type: "integer"}}];
+validate312.errors = [FAULT];
 return false;
 }
 if(errors === _errs4){
 if((typeof data1 == "number") && (isFinite(data1))){
 if(data1 > 100000 || isNaN(data1)){
-validate312.errors = [{instancePath:instancePath+"/" + key1.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/patternProperties/%5E%5Ba-z0-9%5D(%5Ba-z0-9-%5D%7B0%2C38%7D%5Ba-z0-9%5D)%3F%24/maximum",keyword:"maximum",params:{comparison: "<=", limit: 100000}}];
+validate312.errors = [FAULT];
 return false;
 }
 else {
 if(data1 < 0 || isNaN(data1)){
-validate312.errors = [{instancePath:instancePath+"/" + key1.replace(/~/g, "~0").replace(/\//g, "~1"),schemaPath:"#/patternProperties/%5E%5Ba-z0-9%5D(%5Ba-z0-9-%5D%7B0%2C38%7D%5Ba-z0-9%5D)%3F%24/minimum",keyword:"minimum",params:{comparison: ">=", limit: 0}}];
+validate312.errors = [FAULT];
 return false;
 }
 }
@@ -7574,7 +7581,7 @@ break;
 }
 }
 else {
-validate312.errors = [{instancePath,schemaPath:"#/type",keyword:"type",params:{type: "object"}}];
+validate312.errors = [FAULT];
 return false;
 }
 }

@@ -1,0 +1,169 @@
+// Reports of which half is known are read as those that are read whole (law: what was heard before
+// changes how long a report takes, and nothing else). In: frames of a runner's own encoder, one after
+// the other, with bytes changed, cut off and put in. Out: two answers. Not here: what must stand in a
+// report (check-report.test.ts).
+
+import fc from 'fast-check';
+import { expect, test } from 'vitest';
+import { parseJson } from '../../reconciler/edge/json-values.ts';
+import { reportReader } from '../../reconciler/edge/report-reader.ts';
+import { type CheckedReport, checkReport } from '../../schema/check-report.ts';
+import type { AllocationReport, NodeReport } from '../../schema/orders.ts';
+import { encodeReport, type SentReports } from '../../schema/wire.ts';
+import { body } from '../support/bodies.ts';
+
+const FROM = { cluster: 'c', node: 'n1' };
+
+const copy = (index: number, restarts: number): AllocationReport => {
+  const of = body({ allocation: `${'a'.repeat(16)}-${index}-1` });
+  const lastCheck = restarts === 0 ? null : 'no answer,"bodies":\u001b[2J';
+  return {
+    allocation: of.allocation,
+    body: of,
+    phase: 'running',
+    health: 'unproven',
+    everHealthy: false,
+    tasks: [
+      { name: 'web', state: 'running', restarts, health: 'unproven', lastCheck, exit: null, pid: 1 },
+    ],
+    failure: null,
+    ports: [],
+    address: null,
+    usage: { cpuMilli: restarts, memoryBytes: 2 },
+    acceptedForMs: 10,
+    firstStartedForMs: 9,
+    runningForMs: 9,
+    healthyForMs: null,
+    firstHealthyForMs: null,
+    deadForMs: null,
+  };
+};
+
+const report = fc
+  .record({ restarts: fc.array(fc.nat(2), { maxLength: 3 }), foreign: fc.nat(1) })
+  .map(({ restarts, foreign }): NodeReport => {
+    const allocations = restarts.map((count, index) => copy(index, count));
+    return {
+      ...FROM,
+      acceptedGeneration: 3,
+      acceptedCommit: '',
+      acceptedHash: '',
+      accepted: allocations.map(({ allocation }) => allocation),
+      capacity: { cpuMilli: 4000, memoryBytes: 1024 ** 3 },
+      attributes: [['node.arch', 'amd64']],
+      address: '127.0.0.1',
+      allocations,
+      foreign,
+      conditions: [{ kind: 'disk', message: 'almost full,"bodies":[' }],
+      portsTaken: [],
+    };
+  });
+
+/** What somebody might put between two bytes who knows how a frame is read. */
+const PIECES = [
+  ...['{', '}', '[', ']', ',', '"', ' ', '0', '-1', '\\', '\u00e9', '\u001b'],
+  ...[',"bodies":', ',"bodies":[]', ',"whole":true', ',"head":{"node":"n2"}', '"head":null,'],
+  ...['"usage":[]', '"__proto__":{"head":1},', '},{', '}}', '{"x":{"y":1'],
+];
+
+interface Edit {
+  readonly at: number;
+  readonly out: number;
+  readonly piece: string;
+}
+
+const edit: fc.Arbitrary<Edit> = fc.record({
+  at: fc.nat(),
+  out: fc.nat(3),
+  piece: fc.oneof(fc.constantFrom('', ...PIECES), fc.string({ maxLength: 3 })),
+});
+
+const edited = (bytes: Buffer, { at, out, piece }: Edit): Buffer => {
+  const place = at % (bytes.length + 1);
+  return Buffer.concat([
+    bytes.subarray(0, place),
+    Buffer.from(piece),
+    bytes.subarray(place + out),
+  ]);
+};
+
+/** As runners send them. */
+const framesOf = (reports: readonly NodeReport[]): readonly Buffer[] => {
+  let sent: SentReports | null = null;
+  return reports.map((one, at) => {
+    const encoded = encodeReport(sent, one, at);
+    ({ sent } = encoded);
+    return Buffer.from(JSON.stringify(encoded.frame));
+  });
+};
+
+/** Fields that no release knows yet are nobody's. */
+const known = (checked: CheckedReport): unknown => {
+  if (!checked.ok) return checked;
+  const { whole, head, bodies, bodyHashes, changed, removed, usage } = checked.frame;
+  return { whole, head, bodies, bodyHashes, changed, removed, usage };
+};
+
+test('whatever was read before, a frame says what it says when it is read whole', () => {
+  const answers = { yes: 0, no: 0 };
+  const frames = fc
+    .array(report, { minLength: 1, maxLength: 3 })
+    .map((reports) => framesOf([...reports, ...reports.slice(-1)]))
+    .chain((good) =>
+      fc.tuple(
+        fc.constant(good),
+        fc.array(fc.tuple(fc.nat(good.length - 1), edit), { maxLength: 4 }),
+      ),
+    )
+    // Each good one first: what follows it then has its first half, or nearly.
+    .map(([good, edits]) =>
+      good.flatMap((bytes, at) => [
+        bytes,
+        ...edits.flatMap(([of, change]) => (of === at ? [edited(bytes, change)] : [])),
+      ]),
+    );
+  fc.assert(
+    fc.property(frames, (sequence) => {
+      const read = reportReader(FROM);
+      for (const bytes of sequence) {
+        const whole = checkReport(parseJson(bytes), { ...FROM, bytes: bytes.length });
+        answers[whole.ok ? 'yes' : 'no'] += 1;
+        expect(known(read(bytes))).toEqual(known(whole));
+      }
+    }),
+    { numRuns: 1500 },
+  );
+  expect(Math.min(answers.yes, answers.no)).toBeGreaterThan(500);
+});
+
+test('of a node that says the same of itself again, that half is the same object', () => {
+  const [first, ...later] = framesOf(
+    Array.from({ length: 4 }, (_, use): NodeReport => {
+      const [one] = fc.sample(report, { numRuns: 1, seed: 1 });
+      if (one === undefined) throw new Error('no sample');
+      const usage = { cpuMilli: use, memoryBytes: use };
+      return { ...one, allocations: [{ ...copy(0, 1), usage }] };
+    }),
+  );
+  const read = reportReader(FROM);
+  const heads = [first, ...later].map((bytes) => {
+    const checked = read(bytes ?? Buffer.alloc(0));
+    return checked.ok ? checked.frame.head : null;
+  });
+  expect(heads.every((head) => head !== null)).toBe(true);
+  expect(heads[2]).toBe(heads[1]);
+  expect(heads[3]).toBe(heads[1]);
+});
+
+test.each([
+  ['another node', '"node":"n1"', '"node":"n2"'],
+  ['a list of another form', '"removed":[]', '"removed":[7]'],
+  ['the head said again', '"removed":[]', '"removed":[],"head":{"node":"n2"}'],
+])('%s is refused behind a half that is known', (_name, from, to) => {
+  const [one] = fc.sample(report, { numRuns: 1, seed: 1 });
+  const [, good] = framesOf(one === undefined ? [] : [one, one]);
+  const read = reportReader(FROM);
+  expect(good?.toString()).toContain(from);
+  expect(good && read(good).ok).toBe(true);
+  expect(good && read(Buffer.from(good.toString().replace(from, to))).ok).toBe(false);
+});
