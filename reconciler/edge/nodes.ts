@@ -9,27 +9,18 @@ import type {
   SessionRequest,
   SessionResponse,
 } from '../../schema/generated/purser/link/v1/link.ts';
-import type { HeardNode, LeftOut, UnchangedFacts } from '../../schema/live.ts';
-import type { NodeOrders, NodeReport } from '../../schema/orders.ts';
+import type { HeardNode, LeftOut } from '../../schema/live.ts';
+import type { NodeOrders } from '../../schema/orders.ts';
 import type { Ms } from '../../schema/spec.ts';
 import { checkHello } from '../../schema/check-report.ts';
-import {
-  applyReport,
-  HELD_ALLOCATIONS,
-  isQuiet,
-  leftOutBy,
-  LINK_PROTOCOL,
-  type ReportFrame,
-  unchangedFacts,
-} from '../../schema/wire.ts';
-import { isSameJson } from '../../schema/same-json.ts';
+import { leftOutBy, LINK_PROTOCOL } from '../../schema/wire.ts';
 import { compareText } from '../../schema/ids.ts';
 import type { ClockPort, LeadPort, LogPort, NodesPort } from '../ports.ts';
 import { type Catalogues, createCatalogues } from './catalogues.ts';
 import { openFrame, orderFrames, redirect, welcome, type Welcomed } from './frames.ts';
 import type { Outbox } from './outbox.ts';
 import { createOutbox } from './outbox.ts';
-import { type ReadReport, reportReader } from './report-reader.ts';
+import { createLastReport, type LastReport, type Taken } from './last-report.ts';
 import type { Streams } from './streams.ts';
 import { createStreams } from './streams.ts';
 
@@ -40,17 +31,10 @@ interface Session extends Welcomed {
 
 interface Entry {
   readonly node: string;
-  readonly readReport: ReadReport;
-  report: NodeReport | null;
-  unchanged: UnchangedFacts;
-  receivedAt: Ms;
+  readonly last: LastReport;
   session: Session | null;
   sent: NodeOrders | null;
   leftOut: readonly LeftOut[];
-  /** The first report of the session has come. */
-  heard: boolean;
-  /** Of the last report, what is not of its copies. */
-  head: ReportFrame['head'] | null;
 }
 
 /** Why a caller may not speak for this node; null when it may. */
@@ -127,9 +111,10 @@ export const createNodes = (options: NodesOptions): Nodes => {
       send: (orders) => {
         if (!leads()) return false;
         const entry = entries.get(orders.node);
-        if (entry === undefined || entry.session === null || !entry.heard) return false;
-        const { sent, leftOut, report } = entry;
-        if (report !== null) entry.leftOut = leftOutBy(orders, { sent, leftOut, report });
+        if (entry === undefined || entry.session === null || !entry.last.isBegun()) return false;
+        const { sent, leftOut } = entry;
+        const said = entry.last.said();
+        if (said !== null) entry.leftOut = leftOutBy(orders, { sent, leftOut, report: said.report });
         entry.sent = orders;
         entry.session.outbox.replace(orderFrames(orders));
         return true;
@@ -152,8 +137,8 @@ export const createNodes = (options: NodesOptions): Nodes => {
 
 /** Also where it is the same one: who might not be told before may be now. */
 const offer = (entries: ReadonlyMap<string, Entry>, mayTell: (node: string) => boolean): void => {
-  for (const { node, session, heard } of entries.values()) {
-    if (session !== null && heard && mayTell(node)) session.offer();
+  for (const { node, session, last } of entries.values()) {
+    if (session !== null && last.isBegun() && mayTell(node)) session.offer();
   }
 };
 
@@ -180,7 +165,7 @@ interface Reading {
 /** Takes in one session until it ends, however it ends. */
 const read = async (shared: Shared, reading: Reading): Promise<void> => {
   const { requests, outbox, admits } = reading;
-  const { log, lead } = shared.options;
+  const { clock, log, lead } = shared.options;
   let entry: Entry | null = null;
   try {
     for await (const { frame } of requests) {
@@ -196,7 +181,7 @@ const read = async (shared: Shared, reading: Reading): Promise<void> => {
           break;
         }
         const refused = admits(entry.node);
-        const taken = refused === null ? take(entry, frame.value, shared.options) : { refused };
+        const taken = refused === null ? take(entry, frame.value, clock.now()) : { refused };
         if ('refused' in taken) {
           const problem = taken.refused;
           log.warn({ node: entry.node, problem }, 'a report was refused, and its session ended');
@@ -218,7 +203,7 @@ const read = async (shared: Shared, reading: Reading): Promise<void> => {
     if (entry?.session?.outbox === outbox) {
       entry.session = null;
       // Nothing is known of it, so nothing is kept: names are free to make up.
-      if (entry.report === null) shared.entries.delete(entry.node);
+      if (entry.last.said() === null) shared.entries.delete(entry.node);
     }
     outbox.close();
     shared.wake(true);
@@ -250,7 +235,7 @@ const greet = async (
   const offer = offering(catalogues, outbox);
   entry.session = { outbox, term: standing?.term ?? null, told: '', offer };
   welcome(entry.session, lead);
-  entry.heard = false;
+  entry.last.begin();
   const release = RELEASE.test(hello.release) ? hello.release : 'unknown';
   options.log.info({ node: hello.node, release }, 'a runner dialled in');
   return entry;
@@ -272,36 +257,13 @@ const offering = ({ taker }: Catalogues, outbox: Outbox<SessionResponse>): (() =
   };
 };
 
-/** `isNews`: it says more than that what was reported before grew older. */
-type Taken = { readonly isNews: boolean } | { readonly refused: string };
-
 /** Takes one report in, or says what is wrong with it. */
-const take = (
-  entry: Entry,
-  value: { readonly frame: Uint8Array },
-  { clock }: NodesOptions,
-): Taken => {
-  const now = clock.now();
-  const checked = entry.readReport(value.frame);
-  if (!checked.ok) return { refused: checked.why };
-  const before = entry.heard ? entry.report : null;
-  const applied = applyReport(before, now - entry.receivedAt, checked.frame);
-  if (!applied.ok) return { refused: applied.why };
-  const length = isQuiet(checked.frame) ? 0 : applied.report.allocations.length;
-  if (length > HELD_ALLOCATIONS) {
-    return { refused: `${length} allocations, more than ${HELD_ALLOCATIONS}` };
-  }
+const take = (entry: Entry, { frame }: { readonly frame: Uint8Array }, now: Ms): Taken => {
+  const isFirst = !entry.last.isBegun();
+  const taken = entry.last.take(frame, now);
   // The accepted set in the first report of a session says what became of what was sent before.
-  if (!entry.heard) Object.assign(entry, { sent: null, leftOut: [] });
-  const { receivedAt, unchanged } = entry;
-  entry.unchanged = unchangedFacts(
-    before && { report: before, receivedAt, unchanged },
-    checked.frame,
-  );
-  const { head } = checked.frame;
-  const isNews = !isQuiet(checked.frame) || !isSameJson(head, entry.head);
-  Object.assign(entry, { report: applied.report, receivedAt: now, heard: true, head });
-  return { isNews };
+  if (isFirst && entry.last.isBegun()) Object.assign(entry, { sent: null, leftOut: [] });
+  return taken;
 };
 
 interface HelloFrame {
@@ -318,24 +280,18 @@ const RELEASE = /^\d{1,5}\.\d{1,5}\.\d{1,5}$/;
 
 const newEntry = ({ node, cluster }: Pick<HelloFrame, 'node' | 'cluster'>): Entry => ({
   node,
-  readReport: reportReader({ node, cluster }),
-  report: null,
-  unchanged: new Map(),
-  receivedAt: 0,
+  last: createLastReport({ node, cluster }),
   session: null,
   sent: null,
   leftOut: [],
-  heard: false,
-  head: null,
 });
 
 const heardNodes = (entries: ReadonlyMap<string, Entry>): readonly HeardNode[] =>
   [...entries]
-    .flatMap(([node, { report, session, heard, unchanged, receivedAt, sent, leftOut }]) => {
-      const connected = session !== null && heard;
-      return report === null
-        ? []
-        : [{ node, report, unchanged, receivedAt, connected, sent, leftOut }];
+    .flatMap(([node, { last, session, sent, leftOut }]) => {
+      const said = last.said();
+      const connected = session !== null && last.isBegun();
+      return said === null ? [] : [{ node, ...said, connected, sent, leftOut }];
     })
     .toSorted((a, b) => compareText(a.node, b.node));
 

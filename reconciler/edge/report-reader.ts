@@ -1,7 +1,8 @@
 // Reports of one node, read and checked. What a node says of itself is byte for byte what it said
-// before, in nearly all of them: then only the half that is of its copies is read.
+// before, in nearly all of them, and most say of its copies only what they use: then no more of them
+// is read than that.
 // In: frames, as they came. Out: the same as values, or what is wrong with them. Not here: what must
-// stand in them (schema/check-report.ts), the session (nodes.ts).
+// stand in them (schema/check-report.ts), what becomes of them (last-report.ts).
 
 import {
   checkCopies,
@@ -11,52 +12,95 @@ import {
   type ReportStart,
   type Sender,
 } from '../../schema/check-report.ts';
-import type { ReportFrame } from '../../schema/wire.ts';
+import type { NodeReport } from '../../schema/orders.ts';
+import { HELD_ALLOCATIONS, type ReportFrame } from '../../schema/wire.ts';
 import { parseJson, parseText } from './json-values.ts';
 
+/** Nothing happened to any copy; it is what `quietFrame` makes of it. */
+export interface QuietReport {
+  readonly head: Omit<NodeReport, 'allocations'>;
+  /** JSON of the use, checked. */
+  readonly usage: string;
+}
+
+export type ReadReport = (
+  frame: Uint8Array,
+) => CheckedReport | { readonly ok: true; readonly quiet: QuietReport };
+
 /** The first half of a frame, without the comma after it. */
-interface Known {
+interface Known extends ReportStart {
   readonly bytes: Buffer;
-  readonly start: ReportStart;
 }
 
 /** Where runners begin the second half. In JSON it can stand nowhere inside a text. */
 const SECOND_HALF = Buffer.from(',"bodies":');
-const COMMA = ','.codePointAt(0);
+/** That half, as they write it where nothing happened, up to the use. */
+const QUIET = Buffer.from(',"bodies":[],"bodyHashes":[],"changed":[],"removed":[],"usage":');
+const COMMA = Buffer.from(',');
 /** Larger ones are first ones, or rare; and what is known of a node stays small. */
 const HALVED_BYTES = 256 * 1024;
 
-export type ReadReport = (frame: Uint8Array) => CheckedReport;
+/** A part of what the form of a report lets through (schema/report-form.ts): as runners write it. */
+const AMOUNT = '(?:0|[1-9][0-9]{0,15})(?:[.][0-9]{1,20})?';
+const USE = `\\["[0-9a-f]{16}-[0-9]{1,9}-[0-9]{1,9}",${AMOUNT},${AMOUNT}\\]`;
+const USAGE = new RegExp(`^\\[(?:${USE}(?:,${USE}){0,${HELD_ALLOCATIONS - 1}})?\\]$`);
 
 export const reportReader = (speaker: Omit<Sender, 'bytes'>): ReadReport => {
   let known: Known | null = null;
-  const inHalves = (bytes: Buffer, from: Sender): ReportFrame | null => {
-    if (known === null || !beginsWith(bytes, known.bytes)) known = startOf(bytes, from);
-    if (known === null) return null;
-    // An object without its end, a comma, and an object without its beginning: both are whole where
-    // the frame is.
-    const second = parseText(`{${bytes.toString('utf8', known.bytes.length + 1)}`);
-    const copies = checkCopies(second, from);
-    // Of what is said twice the later counts.
-    const isAnew = copies !== null && ('head' in copies || 'whole' in copies);
-    return copies === null || isAnew ? null : { ...copies, ...known.start };
-  };
   return (frame) => {
-    const bytes = Buffer.from(frame.buffer, frame.byteOffset, frame.length);
+    const bytes = Buffer.isBuffer(frame) ? frame : Buffer.from(frame);
     const from = { ...speaker, bytes: bytes.length };
-    const halves = bytes.length > HALVED_BYTES ? null : inHalves(bytes, from);
+    if (bytes.length <= HALVED_BYTES) {
+      if (known === null || !begins(bytes, known)) known = startOf(bytes, from);
+      const quiet = known && quietOf(bytes, known);
+      if (quiet !== null) return { ok: true, quiet };
+      const halves = known && inHalves(bytes, { known, from });
+      if (halves !== null) return { ok: true, frame: halves };
+    }
     // Written in another order, or wrong: read whole, it is known which, and why.
-    return halves === null ? checkReport(parseJson(bytes), from) : { ok: true, frame: halves };
+    return checkReport(parseJson(bytes), from);
   };
 };
 
-const beginsWith = (bytes: Buffer, start: Buffer): boolean =>
-  bytes[start.length] === COMMA && bytes.compare(start, 0, start.length, 0, start.length) === 0;
+/** The frame that such a report is of. */
+export const quietFrame = ({ head, usage }: QuietReport): ReportFrame => ({
+  whole: false,
+  head,
+  bodies: [],
+  changed: [],
+  removed: [],
+  usage: JSON.parse(usage),
+});
+
+const stands = (part: Buffer, bytes: Buffer, at: number): boolean =>
+  at + part.length <= bytes.length && bytes.compare(part, 0, part.length, at, at + part.length) === 0;
+
+const begins = (bytes: Buffer, known: Known): boolean =>
+  stands(known.bytes, bytes, 0) && stands(COMMA, bytes, known.bytes.length);
 
 const startOf = (bytes: Buffer, from: Sender): Known | null => {
   const length = bytes.indexOf(SECOND_HALF);
   if (length === -1) return null;
   const start = checkStart(parseText(`${bytes.toString('utf8', 0, length)}}`), from);
   // A copy: the bytes belong to a larger message.
-  return start && { bytes: Buffer.from(bytes.subarray(0, length)), start };
+  return start && { ...start, bytes: Buffer.from(bytes.subarray(0, length)) };
+};
+
+const quietOf = (bytes: Buffer, { whole, head, bytes: start }: Known): QuietReport | null => {
+  if (whole || !stands(QUIET, bytes, start.length)) return null;
+  const rest = bytes.toString('latin1', start.length + QUIET.length);
+  const usage = rest.slice(0, -1);
+  return rest.endsWith('}') && USAGE.test(usage) ? { head, usage } : null;
+};
+
+const inHalves = (
+  bytes: Buffer,
+  { known: { whole, head, bytes: start }, from }: { readonly known: Known; readonly from: Sender },
+): ReportFrame | null => {
+  // An object without its end, a comma, and an object without its beginning: both are whole where
+  // the frame is.
+  const copies = checkCopies(parseText(`{${bytes.toString('utf8', start.length + 1)}`), from);
+  // Of what is said twice the later counts.
+  const isAnew = copies !== null && ('head' in copies || 'whole' in copies);
+  return copies === null || isAnew ? null : { ...copies, whole, head };
 };
