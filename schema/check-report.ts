@@ -127,7 +127,10 @@ const withPlainFacts = (changed: Facts): Facts =>
       : {
           ...one,
           failure: failure && { ...failure, message: plain(failure.message) },
-          tasks: tasks.map((task) => ({ ...task, lastCheck: task.lastCheck && plain(task.lastCheck) })),
+          tasks: tasks.map((task) => ({
+            ...task,
+            lastCheck: task.lastCheck && plain(task.lastCheck),
+          })),
         };
   });
 

@@ -114,7 +114,8 @@ export const createNodes = (options: NodesOptions): Nodes => {
         if (entry === undefined || entry.session === null || !entry.last.isBegun()) return false;
         const { sent, leftOut } = entry;
         const said = entry.last.said();
-        if (said !== null) entry.leftOut = leftOutBy(orders, { sent, leftOut, report: said.report });
+        if (said !== null)
+          entry.leftOut = leftOutBy(orders, { sent, leftOut, report: said.report });
         entry.sent = orders;
         entry.session.outbox.replace(orderFrames(orders));
         return true;

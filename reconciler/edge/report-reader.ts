@@ -73,7 +73,8 @@ export const quietFrame = ({ head, usage }: QuietReport): ReportFrame => ({
 });
 
 const stands = (part: Buffer, bytes: Buffer, at: number): boolean =>
-  at + part.length <= bytes.length && bytes.compare(part, 0, part.length, at, at + part.length) === 0;
+  at + part.length <= bytes.length &&
+  bytes.compare(part, 0, part.length, at, at + part.length) === 0;
 
 const begins = (bytes: Buffer, known: Known): boolean =>
   stands(known.bytes, bytes, 0) && stands(COMMA, bytes, known.bytes.length);

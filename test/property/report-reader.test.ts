@@ -24,7 +24,15 @@ const copy = (index: number, restarts: number): AllocationReport => {
     health: 'unproven',
     everHealthy: false,
     tasks: [
-      { name: 'web', state: 'running', restarts, health: 'unproven', lastCheck, exit: null, pid: 1 },
+      {
+        name: 'web',
+        state: 'running',
+        restarts,
+        health: 'unproven',
+        lastCheck,
+        exit: null,
+        pid: 1,
+      },
     ],
     failure: null,
     ports: [],
@@ -60,10 +68,11 @@ const report = fc
   });
 
 /** What somebody might put between two bytes who knows how a frame is read. */
+// oxfmt-ignore
 const PIECES = [
-  ...['{', '}', '[', ']', ',', '"', ' ', '0', '-1', '\\', '\u00e9', '\u001b'],
-  ...[',"bodies":', ',"bodies":[]', ',"whole":true', ',"head":{"node":"n2"}', '"head":null,'],
-  ...['"usage":[]', '"__proto__":{"head":1},', '},{', '}}', '{"x":{"y":1'],
+  '{', '}', '[', ']', ',', '"', ' ', '0', '-1', '\\', '\u00e9', '\u001b', '},{', '}}',
+  ',"bodies":', ',"bodies":[]', ',"whole":true', ',"head":{"node":"n2"}', '"head":null,',
+  '"usage":[]', '"__proto__":{"head":1},', '{"x":{"y":1',
 ];
 
 interface Edit {
@@ -80,11 +89,7 @@ const edit: fc.Arbitrary<Edit> = fc.record({
 
 const edited = (bytes: Buffer, { at, out, piece }: Edit): Buffer => {
   const place = at % (bytes.length + 1);
-  return Buffer.concat([
-    bytes.subarray(0, place),
-    Buffer.from(piece),
-    bytes.subarray(place + out),
-  ]);
+  return Buffer.concat([bytes.subarray(0, place), Buffer.from(piece), bytes.subarray(place + out)]);
 };
 
 /** As runners send them. */
