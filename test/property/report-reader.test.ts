@@ -1,22 +1,25 @@
-// Reports of which half is known are read as those that are read whole (law: what was heard before
-// changes how long a report takes, and nothing else). In: frames of a runner's own encoder, one after
+// Reports of which half is known are read as those that are read whole, and what a node said last
+// does not depend on who asked before (law: what was heard before changes how long a report takes,
+// and nothing else). In: frames of a runner's own encoder, one after
 // the other, with bytes changed, cut off and put in. Out: two answers. Not here: what must stand in a
 // report (check-report.test.ts).
 
 import fc from 'fast-check';
 import { expect, test } from 'vitest';
+import { createLastReport } from '../../reconciler/edge/last-report.ts';
 import { parseJson } from '../../reconciler/edge/json-values.ts';
 import { quietFrame, type ReadReport, reportReader } from '../../reconciler/edge/report-reader.ts';
 import { checkReport } from '../../schema/check-report.ts';
 import type { AllocationReport, NodeReport } from '../../schema/orders.ts';
 import { encodeReport, type SentReports } from '../../schema/wire.ts';
+import { aged } from '../../schema/wire-ages.ts';
 import { body } from '../support/bodies.ts';
 
 const FROM = { cluster: 'c', node: 'n1' };
 
 const copy = (index: number, restarts: number): AllocationReport => {
   const of = body({ allocation: `${'a'.repeat(16)}-${index}-1` });
-  const lastCheck = restarts === 0 ? null : 'no answer,"bodies":\u001b[2J';
+  const lastCheck = restarts === 0 ? null : 'no answer,"bodies":';
   return {
     allocation: of.allocation,
     body: of,
@@ -70,7 +73,7 @@ const report = fc
 /** What somebody might put between two bytes who knows how a frame is read. */
 // oxfmt-ignore
 const PIECES = [
-  '{', '}', '[', ']', ',', '"', ' ', '0', '-1', '\\', '\u00e9', '\u001b', '},{', '}}',
+  '{', '}', '[', ']', ',', '"', ' ', '0', '-1', '\\', '\u00e9', '\\u001b', '},{', '}}',
   ',"bodies":', ',"bodies":[]', ',"whole":true', ',"head":{"node":"n2"}', '"head":null,',
   '"usage":[]', '"__proto__":{"head":1},', '{"x":{"y":1',
 ];
@@ -92,11 +95,15 @@ const edited = (bytes: Buffer, { at, out, piece }: Edit): Buffer => {
   return Buffer.concat([bytes.subarray(0, place), Buffer.from(piece), bytes.subarray(place + out)]);
 };
 
-/** As runners send them. */
+const EVERY_MS = 10;
+
+/** As runners send them: of a copy that is as it was, its ages and its use alone are others. */
 const framesOf = (reports: readonly NodeReport[]): readonly Buffer[] => {
   let sent: SentReports | null = null;
-  return reports.map((one, at) => {
-    const encoded = encodeReport(sent, one, at);
+  return reports.map((one, index) => {
+    const at = index * EVERY_MS;
+    const allocations = one.allocations.map((each) => aged(each, at));
+    const encoded = encodeReport(sent, { ...one, allocations }, at);
     ({ sent } = encoded);
     return Buffer.from(JSON.stringify(encoded.frame));
   });
@@ -142,6 +149,41 @@ test('whatever was read before, a frame says what it says when it is read whole'
     { numRuns: 400 },
   );
   expect(Math.min(answers.yes, answers.no, answers.quiet)).toBeGreaterThan(100);
+});
+
+test('whether it is asked after each report or seldom, a node said the same', () => {
+  let quiet = 0;
+  const sequence = fc.array(
+    fc.record({ next: fc.option(report, { freq: 2 }), asked: fc.boolean(), anew: fc.nat(9) }),
+    { minLength: 2, maxLength: 8 },
+  );
+  const [first] = fc.sample(report, { numRuns: 1, seed: 1 });
+  if (first === undefined) throw new Error('no sample');
+  fc.assert(
+    fc.property(sequence, (steps) => {
+      const often = createLastReport(FROM);
+      const seldom = createLastReport(FROM);
+      let reports = [first];
+      for (const [index, { next, asked, anew }] of steps.entries()) {
+        // Sometimes the link was cut, and a session begins.
+        if (anew === 0) reports = reports.slice(-1);
+        if (anew === 0) for (const each of [often, seldom]) each.begin();
+        const frame = framesOf(reports).at(-1) ?? Buffer.alloc(0);
+        const taken = often.take(frame, index * EVERY_MS);
+        expect(seldom.take(frame, index * EVERY_MS)).toEqual(taken);
+        if ('isNews' in taken && !taken.isNews) quiet += 1;
+        const said = often.said();
+        if (asked || index === steps.length - 1) expect(seldom.said()).toEqual(said);
+        const age = (reports.length - 1) * EVERY_MS;
+        const last = reports.at(-1);
+        const allocations = last?.allocations.map((each) => aged(each, age));
+        expect(said?.report).toEqual({ ...last, allocations });
+        reports = [...reports, next ?? last ?? first];
+      }
+    }),
+    { numRuns: 200 },
+  );
+  expect(quiet).toBeGreaterThan(100);
 });
 
 test('of a node that says the same of itself again, that half is the same object', () => {

@@ -22,6 +22,8 @@ const allocation = (id: string) =>
       failed: fc.boolean(),
       usage: fc.option(fc.record({ cpuMilli: fc.nat(1000), memoryBytes: fc.nat(1e9) })),
       attempt: fc.nat(3),
+      wasHealthy: fc.boolean(),
+      waits: fc.boolean(),
     })
     .map(
       ({
@@ -33,6 +35,8 @@ const allocation = (id: string) =>
         failed,
         usage,
         attempt,
+        wasHealthy,
+        waits,
       }): AllocationReport => ({
         allocation: id,
         body: body({ allocation: id, attempt }),
@@ -54,6 +58,8 @@ const allocation = (id: string) =>
         healthyForMs: ages[3],
         firstHealthyForMs: ages[4],
         deadForMs: ages[5],
+        ...(wasHealthy && { wasHealthy }),
+        ...(waits && { stopWaits: [{ repository: 'r', digest: 'd' }] }),
       }),
     );
 
