@@ -5,8 +5,8 @@
 import { Server, ServerCredentials } from '@grpc/grpc-js';
 import { createClock } from '../reconciler/edge/clock.ts';
 import { createNodes } from '../reconciler/edge/nodes.ts';
+import { LINK_SERVICE } from '../reconciler/edge/link-service.ts';
 import { listen } from '../reconciler/edge/server.ts';
-import { LinkServiceDefinition } from '../schema/generated/purser/link/v1/link.ts';
 import { MESSAGE_BYTES } from '../schema/wire.ts';
 import { BARE_ACK, BARE_SERVICE } from './support/bare-stream.ts';
 
@@ -37,7 +37,7 @@ const main = async (): Promise<void> => {
   const problem = (fields: object, text: string): void => console.error(text, fields);
   const log = { info: () => {}, warn: problem, error: problem };
   const nodes = createNodes({ cluster: 'bench', clock: createClock(), log });
-  const { address } = await listen('127.0.0.1:0', LinkServiceDefinition, nodes.service);
+  const { address } = await listen('127.0.0.1:0', LINK_SERVICE, nodes.service);
   const ports: IngestPorts = { link: address, bare: `127.0.0.1:${await startBare()}` };
   process.once('disconnect', () => process.exit());
   process.send?.(ports);

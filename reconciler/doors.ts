@@ -8,13 +8,13 @@ import {
   type ControlServiceImplementation,
 } from '../schema/generated/purser/control/v1/control.ts';
 import { JoinServiceDefinition } from '../schema/generated/purser/join/v1/join.ts';
-import { LinkServiceDefinition } from '../schema/generated/purser/link/v1/link.ts';
 import type { EndTokenArgument, ExpelArgument, TokenAnswer, TokenAsk } from '../schema/control.ts';
 import { formatToken, parseToken, reconcilerId } from '../schema/identity.ts';
 import type { ListenConfig } from './config.ts';
 import { type Authority, openAuthority } from './edge/authority/authority.ts';
 import { type Membership, openMembership } from './edge/authority/membership.ts';
 import type { Allows, Api } from './edge/api.ts';
+import { LINK_SERVICE } from './edge/link-service.ts';
 import { listenApiTls } from './edge/api-server.ts';
 import type { Handler } from './edge/control.ts';
 import { type Connections, createConnections } from './edge/door/connections.ts';
@@ -91,7 +91,7 @@ export const openDoors = async (options: DoorOptions): Promise<Doors> => {
       });
       return listenTls(listen.address, { tls, connections }, (server) => {
         const link = nodes.serviceFor(admitBy(shared));
-        server.add(LinkServiceDefinition, paced(link, { log, now }));
+        server.add(LINK_SERVICE, paced(link, { log, now }));
         server.add(
           JoinServiceDefinition,
           createJoin({ ...shared, isHeard, list, refusal, spread }),

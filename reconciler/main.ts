@@ -3,7 +3,6 @@
 // touched by stopping. Not here: any decision.
 
 import { setImmediate as pause } from 'node:timers/promises';
-import { LinkServiceDefinition } from '../schema/generated/purser/link/v1/link.ts';
 import { ControlServiceDefinition } from '../schema/generated/purser/control/v1/control.ts';
 import { NOTHING_KEPT } from '../schema/kept.ts';
 import { openApi } from './api.ts';
@@ -20,6 +19,7 @@ import { createKeep, type KeepPort } from './edge/keep.ts';
 import { createLog } from './edge/log.ts';
 import { createNodes, type Nodes } from './edge/nodes.ts';
 import { createRegistry } from './edge/registry.ts';
+import { LINK_SERVICE } from './edge/link-service.ts';
 import { listen } from './edge/server.ts';
 import { readToken } from './edge/token-file.ts';
 import type { Events } from './events.ts';
@@ -141,7 +141,7 @@ const serveAll = async ({ handling, doors, several, nodes, log }: Listeners) => 
     streams: nodes.streams,
   });
   const control = doors === null ? own : (several?.forward(own, doors.authority) ?? own);
-  const link = await listen(config.linkAddress, LinkServiceDefinition, nodes.service);
+  const link = await listen(config.linkAddress, LINK_SERVICE, nodes.service);
   const socket = await listen(`unix:${config.controlSocket}`, ControlServiceDefinition, control);
   const list = (node: string) => listNode(handling, node);
   const tls = (await doors?.open({ control, nodes, list })) ?? null;

@@ -45,11 +45,11 @@ const AMOUNT = '(?:0|[1-9][0-9]{0,15})(?:[.][0-9]{1,20})?';
 const USE = `\\["[0-9a-f]{16}-[0-9]{1,9}-[0-9]{1,9}",${AMOUNT},${AMOUNT}\\]`;
 const USAGE = new RegExp(`^\\[(?:${USE}(?:,${USE}){0,${HELD_ALLOCATIONS - 1}})?\\]$`);
 
-export const reportReader = (speaker: Omit<Sender, 'bytes'>): ReadReport => {
+export const reportReader = ({ cluster, node }: Omit<Sender, 'bytes'>): ReadReport => {
   let known: Known | null = null;
   return (frame) => {
     const bytes = Buffer.isBuffer(frame) ? frame : Buffer.from(frame);
-    const from = { ...speaker, bytes: bytes.length };
+    const from = { cluster, node, bytes: bytes.length };
     if (bytes.length <= HALVED_BYTES) {
       if (known === null || !begins(bytes, known)) known = startOf(bytes, from);
       const quiet = known && quietOf(bytes, known);

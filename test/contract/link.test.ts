@@ -10,6 +10,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Channel, createChannel, createClientFactory } from 'nice-grpc';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
 import { createLink, type Link } from '../../node-runner/edge/link.ts';
+import { LINK_SERVICE } from '../../reconciler/edge/link-service.ts';
 import { createNodes, type Nodes } from '../../reconciler/edge/nodes.ts';
 import { listen, type Listening } from '../../reconciler/edge/server.ts';
 import {
@@ -64,7 +65,7 @@ const start = async (address: string): Promise<void> => {
     sleepUntil: async () => {},
   };
   nodes = createNodes({ cluster: CLUSTER, clock, log: { info: log, warn: log, error: log } });
-  listening = await listen(address, LinkServiceDefinition, nodes.service);
+  listening = await listen(address, LINK_SERVICE, nodes.service);
 };
 
 beforeEach(async () => {
@@ -257,7 +258,7 @@ test('the most that a runner may hold is heard in one report', async () => {
 test('a socket that somebody answers at is not taken over; one that is left behind is', async () => {
   const address = `unix:${join(folder, 'l.sock')}`;
   await start(address);
-  await expect(listen(address, LinkServiceDefinition, nodes.service)).rejects.toThrow(
+  await expect(listen(address, LINK_SERVICE, nodes.service)).rejects.toThrow(
     `somebody answers at ${join(folder, 'l.sock')} already`,
   );
   runner('n1');
@@ -266,7 +267,7 @@ test('a socket that somebody answers at is not taken over; one that is left behi
   const left = `require('net').createServer().listen(process.argv[1], () => process.exit(1))`;
   expect(spawnSync(process.execPath, ['-e', left, join(folder, 'l.sock')]).status).toBe(1);
   expect(existsSync(join(folder, 'l.sock'))).toBe(true);
-  listening = await listen(address, LinkServiceDefinition, nodes.service);
+  listening = await listen(address, LINK_SERVICE, nodes.service);
 });
 
 describe('a runner that sends what it must not', () => {

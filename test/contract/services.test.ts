@@ -12,9 +12,9 @@ import { createLink } from '../../node-runner/edge/link.ts';
 import { openDoors, type Doors } from '../../reconciler/doors.ts';
 import { type Api, createApi } from '../../reconciler/edge/api.ts';
 import { listenApi } from '../../reconciler/edge/api-server.ts';
+import { LINK_SERVICE } from '../../reconciler/edge/link-service.ts';
 import { createNodes, type Nodes } from '../../reconciler/edge/nodes.ts';
 import { listen, type Listening } from '../../reconciler/edge/server.ts';
-import { LinkServiceDefinition } from '../../schema/generated/purser/link/v1/link.ts';
 import type { TokenAnswer } from '../../schema/control.ts';
 import { parseToken, RECONCILER_HOST, type TokenKind } from '../../schema/identity.ts';
 import type { NodeReport } from '../../schema/orders.ts';
@@ -58,7 +58,7 @@ describe('over the link', () => {
   const start = async (): Promise<void> => {
     nodes = createNodes({ cluster: CLUSTER, clock, log: quiet });
     const address = `unix:${path.join(folder, 'l.sock')}`;
-    listening = await listen(address, LinkServiceDefinition, nodes.service);
+    listening = await listen(address, LINK_SERVICE, nodes.service);
   };
   beforeEach(start);
   afterEach(() => listening.stop());
