@@ -209,6 +209,7 @@ test('of a node that says the same of itself again, that half is the same object
 test.each([
   ['another node', '"node":"n1"', '"node":"n2"'],
   ['a list of another form', '"removed":[]', '"removed":[7]'],
+  ['an end that is none', ']]}', ']]]'],
   ['the head said again', '"removed":[]', '"removed":[],"head":{"node":"n2"}'],
 ])('%s is refused behind a half that is known', (_name, from, to) => {
   const [one] = fc.sample(report, { numRuns: 1, seed: 1 });
