@@ -4,9 +4,11 @@
 // (tick), frames and their hash (schema/wire.ts).
 
 import { bodyBytes, utf8Bytes } from '../schema/body-size.ts';
+import { fieldOf } from '../schema/field-of.ts';
 import { canonical } from '../schema/hash.ts';
 import { compareText, VOLUME_FOLDER_PATTERN } from '../schema/ids.ts';
 import type { AllocationBody, NodeOrders, OrderItem } from '../schema/orders.ts';
+import { NAME_PATTERN } from '../schema/patterns.ts';
 import type { GroupSpec } from '../schema/spec.ts';
 import { formatSize } from '../schema/units.ts';
 import {
@@ -45,6 +47,7 @@ export const accept = (current: NodeOrders | null, offered: NodeOrders, self: Se
   if (offered.node !== self.node) {
     return refuse(`orders for node ${offered.node}, but this is ${self.node}`);
   }
+  if (!isWhole(offered)) return refuse('they are not of the form of orders');
   if (current !== null && offered.generation < current.generation) {
     return refuse(
       `generation ${offered.generation} is older than the accepted ${current.generation}`,
@@ -67,6 +70,27 @@ const sound = new WeakSet<NodeOrders>();
 
 const refuse = (why: string): Acceptance => ({ kind: 'refused', why });
 
+/** What is looked at from here on is there: nobody has looked at the form of orders before. */
+const isWhole = (orders: unknown): boolean => {
+  const items = fieldOf(orders, 'items');
+  return Array.isArray(items) && items.every(isItem);
+};
+
+const isItem = (item: unknown): boolean => {
+  if (typeof fieldOf(item, 'allocation') !== 'string') return false;
+  if (fieldOf(item, 'kind') === 'stop') return true;
+  const spec = fieldOf(fieldOf(item, 'body'), 'spec');
+  const lists = [fieldOf(spec, 'tasks'), fieldOf(spec, 'ports')];
+  return (
+    fieldOf(item, 'kind') === 'run' &&
+    Array.isArray(fieldOf(item, 'after')) &&
+    lists.every(areNamed)
+  );
+};
+
+const areNamed = (values: unknown): boolean =>
+  Array.isArray(values) && values.every((one) => typeof fieldOf(one, 'name') === 'string');
+
 const wrongSet = (offered: NodeOrders): string | null => {
   if (!Number.isSafeInteger(offered.generation) || offered.generation < 1) {
     return `generation ${offered.generation} is not a whole number above 0`;
@@ -87,6 +111,8 @@ const wrongSet = (offered: NodeOrders): string | null => {
       return `allocation ${item.allocation} stands twice or out of order`;
     }
     before = item.allocation;
+    const odd = namesOf(item).find((name) => !NAME.test(name));
+    if (odd !== undefined) return `${JSON.stringify(odd.slice(0, SHOWN))} cannot be a name`;
     const wrong = wrongItem(item, offered);
     if (wrong !== null) return wrong;
   }
@@ -94,6 +120,19 @@ const wrongSet = (offered: NodeOrders): string | null => {
   if (fetches > NODE_FETCHES)
     return `${fetches} images to fetch, more than ${NODE_FETCHES} at a time`;
   return wrongRemovals(offered.removeVolumes ?? []);
+};
+
+const NAME = new RegExp(NAME_PATTERN);
+const SHOWN = 80;
+
+/** They become parts of paths, and of lines in /etc/resolv.conf and /etc/hosts. */
+const namesOf = (item: OrderItem): readonly string[] => {
+  if (item.kind === 'stop') return [item.allocation];
+  const { namespace, job, group, spec } = item.body;
+  return [
+    ...[item.allocation, namespace, job, group].map(String),
+    ...[...spec.tasks, ...spec.ports].map(({ name }) => name),
+  ];
 };
 
 const runs = ({ items }: NodeOrders): readonly AllocationBody[] =>

@@ -5,7 +5,7 @@
 import type { ExternalFile, NamespaceFile } from './documents/cluster.ts';
 import type { ServiceFile } from './documents/group.ts';
 import type { Finding } from './findings.ts';
-import { addressKind } from './ip-address.ts';
+import { addressKind, isUnspecifiedAddress } from './ip-address.ts';
 import type { WrittenGroup } from './written-job.ts';
 
 /** A service's name where it writes none: that of its group, and so of a job without groups. */
@@ -108,7 +108,7 @@ const checkAddresses = (
     ...(addresses ?? []).map((one, at) => [one, `${pointer}/addresses/${at}`] as const),
   ];
   return places.flatMap(([written, place]): readonly Finding[] => {
-    const kind = addressKind(written);
+    const kind = isUnspecifiedAddress(written) ? null : addressKind(written);
     if (kind === 'ipv4' || kind === 'ipv6' || (kind === 'name' && address !== undefined)) return [];
     const shown = JSON.stringify(written);
     return [

@@ -19,6 +19,9 @@ export const addressKind = (text: string): 'ipv4' | 'ipv6' | 'name' | null => {
 export const isLoopbackAddress = (address: string): boolean =>
   (isIpv4(address) && address.startsWith('127.')) || address === '::1';
 
+/** All zeros: it stands for no machine, and a connection to it comes to whoever makes it. */
+export const isUnspecifiedAddress = (address: string): boolean => /^[0:.]+$/.test(address);
+
 const isIpv4 = (text: string): boolean => {
   const parts = text.split('.');
   return (

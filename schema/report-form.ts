@@ -4,8 +4,8 @@
 
 import Type, { type Static, type TSchema } from 'typebox';
 import { LIFECYCLES } from './lifecycle.ts';
-import { NAME_PATTERN, NODE_NAME_PATTERN } from './patterns.ts';
-import { GROUP_SERVICES } from './services.ts';
+import { NAME_PATTERN, NODE_NAME_PATTERN, TAG_PATTERN } from './patterns.ts';
+import { GROUP_SERVICES, SERVICE_TAGS } from './services.ts';
 import { VOLUME_FOLDER_PATTERN } from './ids.ts';
 import { HELD_ALLOCATIONS, NODE_FETCHES } from './wire.ts';
 
@@ -51,6 +51,8 @@ const amount = Type.Number({ minimum: 0 });
 const port = Type.Integer({ minimum: 0, maximum: PORT_MAX });
 /** Stands on terminals. */
 const holder = Type.String({ pattern: '^[\\u0020-\\u007e]{1,100}$' });
+/** Stands in files of load balancers and of monitoring. */
+const tag = Type.String({ pattern: TAG_PATTERN });
 const resources = Type.Object({ cpuMilli: amount, memoryBytes: amount });
 /** Words of a command, variables: bounded by the body's size (schema/check-report.ts). */
 const WORDS = 100_000;
@@ -130,7 +132,7 @@ const group = Type.Object({
   singleton: Type.Boolean(),
   shutdownDelayMs: ms,
   services: Type.Optional(
-    listOf(Type.Object({ name, port: name, tags: listOf(shortText) }), GROUP_SERVICES),
+    listOf(Type.Object({ name, port: name, tags: listOf(tag, SERVICE_TAGS) }), GROUP_SERVICES),
   ),
   volumes: listOf(Type.Object({ name, onLoss })),
   tasks: Type.Array(task, { minItems: 1, maxItems: PARTS }),

@@ -1,10 +1,10 @@
 // The catalogue as files that load balancers and monitoring read: HAProxy, Traefik, Prometheus.
-// In: the services with their ready copies. Out: text, the same for the same services. What a file
-// cannot hold is left out: names come from elsewhere, and none may end a line or a quotation. Pure.
+// In: the services with their ready copies, checked (schema/check-catalogue.ts): no name may end a
+// line or a quotation. Out: text, the same for the same services. Pure.
 // Not here: writing (edge/service-files.ts), when (discovery.ts).
 
 import type { Catalogue, CatalogueService, ServiceInstance } from '../../schema/services.ts';
-import { familyOf, labelOf } from './dns.ts';
+import { familyOf } from './dns.ts';
 
 export type FileKind = 'haproxy' | 'traefik' | 'prometheus';
 
@@ -21,37 +21,18 @@ export const presentIn = (
 });
 
 export const renderFile = (kind: FileKind, { services }: Catalogue): string => {
-  const sound = services.filter(isSound).map((service) => ({
-    ...service,
-    instances: service.instances.filter(isSoundInstance),
-  }));
   switch (kind) {
     case 'haproxy':
-      return haproxy(sound);
+      return haproxy(services);
     case 'traefik':
-      return traefik(sound);
+      return traefik(services);
     case 'prometheus':
-      return prometheus(sound);
+      return prometheus(services);
   }
 };
 
 const HEAD =
   '# Written by Purser whenever a service changes: what is written here by hand is lost.\n';
-
-/** Names of the field's own alphabet: nothing that a line or a quotation could end with. */
-const NAME = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
-/** An IPv4 or IPv6 address, or a host name. */
-const ADDRESS = /^[A-Za-z0-9:][A-Za-z0-9.:_-]*$/;
-
-const isSound = ({ namespace, name }: CatalogueService): boolean =>
-  NAME.test(namespace) && NAME.test(name);
-
-const isSoundInstance = (instance: ServiceInstance): boolean =>
-  ADDRESS.test(instance.address) &&
-  NAME.test(labelOf(instance)) &&
-  Number.isInteger(instance.port) &&
-  instance.port > 0 &&
-  instance.port < 65_536;
 
 const hostPort = ({ address, port }: ServiceInstance): string =>
   familyOf(address) === 'AAAA' ? `[${address}]:${port}` : `${address}:${port}`;
@@ -67,14 +48,18 @@ const haproxy = (services: readonly CatalogueService[]): string =>
     .map(({ namespace, name, instances }) => {
       const lines = instances.map((instance) => {
         const later = familyOf(instance.address) === null ? ' init-addr libc,none' : '';
-        return `    server ${labelOf(instance)} ${hostPort(instance)} check${later}\n`;
+        // Each name once: HAProxy refuses the whole file otherwise.
+        const name = instance.allocation ?? hostPort(instance).replaceAll(/[[\]]/g, '');
+        return `    server ${name} ${hostPort(instance)} check${later}\n`;
       });
       return `\nbackend ${namespace}_${name}\n    balance roundrobin\n${lines.join('')}`;
     })
     .join('');
 
 /**
- * Each service under both `http` and `tcp`, as `shop-web`: a router takes the one of its own kind.
+ * Each service under both `http` and `tcp`, as `shop_web`: a router takes the one of its own kind.
+ * Names have hyphens of their own: `web` of `a-b` and `b-web` of `a` would be one name with a hyphen,
+ * and Traefik takes no file with a name twice.
  * Traefik refuses a list that is empty, so a service without a ready copy is not there.
  */
 const traefik = (services: readonly CatalogueService[]): string => {
@@ -83,7 +68,7 @@ const traefik = (services: readonly CatalogueService[]): string => {
   const section = (kind: 'http' | 'tcp', server: (instance: ServiceInstance) => string) => {
     const texts = some.map(({ namespace, name, instances }) => {
       const servers = instances.map((instance) => `          - ${server(instance)}\n`).join('');
-      const id = JSON.stringify(`${namespace}-${name}`);
+      const id = JSON.stringify(`${namespace}_${name}`);
       return `    ${id}:\n      loadBalancer:\n        servers:\n${servers}`;
     });
     return `${kind}:\n  services:\n${texts.join('')}`;

@@ -2,12 +2,12 @@
 // In: frames of one session, in order. Out: the catalogue after each. Not here: the session itself
 // (link.ts), who answers by a catalogue.
 
+import { checkCatalogueFrame } from '../../schema/check-catalogue.ts';
 import type { CataloguePart } from '../../schema/generated/purser/link/v1/link.ts';
 import {
   applyCatalogue,
   CATALOGUE_BYTES,
   type Catalogue,
-  type CatalogueFrame,
   completed,
 } from '../../schema/services.ts';
 
@@ -37,9 +37,10 @@ export const createCatalogueReader = (known: { catalogue: Catalogue }): Catalogu
       if (from !== 0n && from !== have?.revision) {
         return wrong(`it goes on from revision ${from}, which never came`);
       }
-      const frame = parsed(text);
-      const catalogue = frame && applyCatalogue(have?.catalogue ?? null, frame);
-      if (catalogue === null) return wrong('it is no catalogue');
+      const checked = checkCatalogueFrame(parsed(text));
+      if (!checked.ok) return wrong(checked.why);
+      const catalogue = applyCatalogue(have?.catalogue ?? null, checked.value);
+      if (catalogue === null) return wrong('it goes on from a catalogue that never came');
       have = { revision, catalogue };
       known.catalogue = completed(known.catalogue, catalogue);
       return { kind: 'whole', catalogue: known.catalogue };
@@ -49,9 +50,9 @@ export const createCatalogueReader = (known: { catalogue: Catalogue }): Catalogu
 
 const wrong = (why: string): CatalogueRead => ({ kind: 'wrong', why });
 
-const parsed = (text: string): CatalogueFrame | null => {
+const parsed = (text: string): unknown => {
   try {
-    return JSON.parse(text) as CatalogueFrame;
+    return JSON.parse(text);
   } catch {
     return null;
   }

@@ -4,6 +4,7 @@
 
 import { readFile } from 'node:fs/promises';
 import writeFileAtomic from 'write-file-atomic';
+import { checkCatalogue } from '../../schema/check-catalogue.ts';
 import type { Catalogue } from '../../schema/services.ts';
 
 export interface KeptFile {
@@ -34,8 +35,8 @@ export const createSharedFile = (path: string): KeptFile => {
 /** null: none was kept, or what was kept is damaged; the next session brings one. */
 export const readCatalogue = async (path: string): Promise<Catalogue | null> => {
   try {
-    const value: unknown = JSON.parse(await readFile(path, 'utf8'));
-    return isCatalogue(value) ? value : null;
+    const checked = checkCatalogue(JSON.parse(await readFile(path, 'utf8')));
+    return checked.ok ? checked.value : null;
   } catch {
     return null;
   }
@@ -44,9 +45,3 @@ export const readCatalogue = async (path: string): Promise<Catalogue | null> => 
 /** Written by this program alone: whole or not at all. */
 export const writeCatalogue = (path: string, catalogue: Catalogue): Promise<void> =>
   writeFileAtomic(path, JSON.stringify(catalogue), { mode: OWN_MODE, fsync: false });
-
-const isCatalogue = (value: unknown): value is Catalogue =>
-  typeof value === 'object' &&
-  value !== null &&
-  'services' in value &&
-  Array.isArray(value.services);

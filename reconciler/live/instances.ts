@@ -4,7 +4,7 @@
 // Not here: which of them are listed (catalogue.ts).
 
 import { unaged } from '../../schema/ageing.ts';
-import { addressKind, isLoopbackAddress } from '../../schema/ip-address.ts';
+import { addressKind, isLoopbackAddress, isUnspecifiedAddress } from '../../schema/ip-address.ts';
 import type { LiveAllocation, LiveNode } from '../../schema/live.ts';
 import {
   type CatalogueService,
@@ -58,7 +58,7 @@ export const entriesOf = (node: LiveNode, about: About): readonly Entry[] =>
 
 const isIp = (address: string): boolean => {
   const kind = addressKind(address);
-  return kind === 'ipv4' || kind === 'ipv6';
+  return (kind === 'ipv4' || kind === 'ipv6') && !isUnspecifiedAddress(address);
 };
 
 type Standing = Pick<Entry, 'standing'> & Pick<WaitingInstance, 'why'>;

@@ -105,7 +105,7 @@ return errors === 0;
 }
 
 export const report = validate25;
-const schema9 = {"type":"object","required":["whole","head","bodies","changed","removed","usage"],"properties":{"whole":{"type":"boolean"},"head":{"$ref":"shared#/$defs/part18"},"bodies":{"$ref":"shared#/$defs/part59"},"bodyHashes":{"$ref":"shared#/$defs/part60"},"changed":{"$ref":"shared#/$defs/part79"},"removed":{"$ref":"shared#/$defs/part4"},"usage":{"$ref":"shared#/$defs/part81"}},"$id":"report"};
+const schema9 = {"type":"object","required":["whole","head","bodies","changed","removed","usage"],"properties":{"whole":{"type":"boolean"},"head":{"$ref":"shared#/$defs/part18"},"bodies":{"$ref":"shared#/$defs/part60"},"bodyHashes":{"$ref":"shared#/$defs/part61"},"changed":{"$ref":"shared#/$defs/part80"},"removed":{"$ref":"shared#/$defs/part4"},"usage":{"$ref":"shared#/$defs/part82"}},"$id":"report"};
 const schema10 = {"type":"object","required":["node","cluster","acceptedGeneration","acceptedCommit","acceptedHash","accepted","capacity","attributes","address","foreign","conditions","portsTaken"],"properties":{"node":{"$ref":"shared#/$defs/part0"},"cluster":{"type":"string","minLength":1,"maxLength":253},"acceptedGeneration":{"type":"integer","minimum":0,"maximum":9007199254740991},"acceptedCommit":{"$ref":"shared#/$defs/part1"},"acceptedHash":{"$ref":"shared#/$defs/part2"},"accepted":{"$ref":"shared#/$defs/part4"},"capacity":{"$ref":"shared#/$defs/part5"},"attributes":{"$ref":"shared#/$defs/part7"},"address":{"type":"string","maxLength":1024},"foreign":{"type":"integer","minimum":0,"maximum":9007199254740991},"conditions":{"$ref":"shared#/$defs/part9"},"portsTaken":{"$ref":"shared#/$defs/part10"},"portHolders":{"$ref":"shared#/$defs/part12"},"volumes":{"$ref":"shared#/$defs/part14"},"fetched":{"$ref":"shared#/$defs/part17"}}};
 
 function validate27(data){
@@ -1302,8 +1302,8 @@ validate26.errors = vErrors;
 return errors === 0;
 }
 
-const schema29 = {"type":"array","items":{"$ref":"shared#/$defs/part58"},"maxItems":4000};
-const schema30 = {"type":"object","required":["format","allocation","cluster","namespace","job","group","index","attempt","node","specHash","deployment","commit","settled","priority","minHealthyMs","spec"],"properties":{"format":{"type":"number","const":1},"allocation":{"$ref":"shared#/$defs/part3"},"cluster":{"type":"string","minLength":1,"maxLength":253},"namespace":{"$ref":"shared#/$defs/part19"},"job":{"$ref":"shared#/$defs/part19"},"group":{"$ref":"shared#/$defs/part19"},"index":{"type":"integer","minimum":0,"maximum":9007199254740991},"attempt":{"type":"integer","minimum":0,"maximum":9007199254740991},"node":{"$ref":"shared#/$defs/part0"},"specHash":{"type":"string","pattern":"^[0-9a-f]{16,64}$"},"deployment":{"type":"string","pattern":"^[0-9a-f]{16,64}$"},"commit":{"type":"string","pattern":"^([0-9a-f]{40}|[0-9a-f]{64})$"},"settled":{"type":"boolean"},"priority":{"type":"integer","minimum":0,"maximum":100},"minHealthyMs":{"type":"number","minimum":0},"nodeAttributes":{"$ref":"shared#/$defs/part21"},"evidence":{"type":"string","const":"logs"},"spec":{"$ref":"shared#/$defs/part57"}}};
+const schema29 = {"type":"array","items":{"$ref":"shared#/$defs/part59"},"maxItems":4000};
+const schema30 = {"type":"object","required":["format","allocation","cluster","namespace","job","group","index","attempt","node","specHash","deployment","commit","settled","priority","minHealthyMs","spec"],"properties":{"format":{"type":"number","const":1},"allocation":{"$ref":"shared#/$defs/part3"},"cluster":{"type":"string","minLength":1,"maxLength":253},"namespace":{"$ref":"shared#/$defs/part19"},"job":{"$ref":"shared#/$defs/part19"},"group":{"$ref":"shared#/$defs/part19"},"index":{"type":"integer","minimum":0,"maximum":9007199254740991},"attempt":{"type":"integer","minimum":0,"maximum":9007199254740991},"node":{"$ref":"shared#/$defs/part0"},"specHash":{"type":"string","pattern":"^[0-9a-f]{16,64}$"},"deployment":{"type":"string","pattern":"^[0-9a-f]{16,64}$"},"commit":{"type":"string","pattern":"^([0-9a-f]{40}|[0-9a-f]{64})$"},"settled":{"type":"boolean"},"priority":{"type":"integer","minimum":0,"maximum":100},"minHealthyMs":{"type":"number","minimum":0},"nodeAttributes":{"$ref":"shared#/$defs/part21"},"evidence":{"type":"string","const":"logs"},"spec":{"$ref":"shared#/$defs/part58"}}};
 const schema31 = {"type":"string","pattern":"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$"};
 const pattern9 = new RegExp("^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$", "u");
 
@@ -1411,7 +1411,7 @@ validate72.errors = vErrors;
 return errors === 0;
 }
 
-const schema34 = {"type":"object","required":["name","hash","count","scale","networkMode","ports","constraints","spread","restart","reschedule","stopAfterMs","singleton","shutdownDelayMs","volumes","tasks","ask","labels"],"properties":{"name":{"$ref":"shared#/$defs/part19"},"hash":{"type":"string","pattern":"^[0-9a-f]{16,64}$"},"count":{"type":"integer","minimum":0,"maximum":9007199254740991},"scale":{"$ref":"shared#/$defs/part22"},"networkMode":{"type":"string","enum":["bridge","host","none"]},"ports":{"$ref":"shared#/$defs/part25"},"constraints":{"$ref":"shared#/$defs/part27"},"spread":{"$ref":"shared#/$defs/part29"},"restart":{"$ref":"shared#/$defs/part30"},"reschedule":{"$ref":"shared#/$defs/part32"},"stopAfterMs":{"type":"number","minimum":0},"singleton":{"type":"boolean"},"shutdownDelayMs":{"type":"number","minimum":0},"services":{"$ref":"shared#/$defs/part35"},"volumes":{"$ref":"shared#/$defs/part37"},"tasks":{"$ref":"shared#/$defs/part56"},"ask":{"$ref":"shared#/$defs/part5"},"labels":{"$ref":"shared#/$defs/part21"}}};
+const schema34 = {"type":"object","required":["name","hash","count","scale","networkMode","ports","constraints","spread","restart","reschedule","stopAfterMs","singleton","shutdownDelayMs","volumes","tasks","ask","labels"],"properties":{"name":{"$ref":"shared#/$defs/part19"},"hash":{"type":"string","pattern":"^[0-9a-f]{16,64}$"},"count":{"type":"integer","minimum":0,"maximum":9007199254740991},"scale":{"$ref":"shared#/$defs/part22"},"networkMode":{"type":"string","enum":["bridge","host","none"]},"ports":{"$ref":"shared#/$defs/part25"},"constraints":{"$ref":"shared#/$defs/part27"},"spread":{"$ref":"shared#/$defs/part29"},"restart":{"$ref":"shared#/$defs/part30"},"reschedule":{"$ref":"shared#/$defs/part32"},"stopAfterMs":{"type":"number","minimum":0},"singleton":{"type":"boolean"},"shutdownDelayMs":{"type":"number","minimum":0},"services":{"$ref":"shared#/$defs/part36"},"volumes":{"$ref":"shared#/$defs/part38"},"tasks":{"$ref":"shared#/$defs/part57"},"ask":{"$ref":"shared#/$defs/part5"},"labels":{"$ref":"shared#/$defs/part21"}}};
 const schema35 = {"type":"object","required":["min","max","fromFile"],"properties":{"min":{"type":"integer","minimum":0,"maximum":9007199254740991},"max":{"type":"integer","minimum":0,"maximum":9007199254740991},"fromFile":{"type":"boolean"}},"nullable":true};
 
 function validate78(data){
@@ -2091,16 +2091,38 @@ validate97.errors = vErrors;
 return errors === 0;
 }
 
-const schema46 = {"type":"array","items":{"$ref":"shared#/$defs/part34"},"maxItems":32};
-const schema47 = {"type":"object","required":["name","port","tags"],"properties":{"name":{"$ref":"shared#/$defs/part19"},"port":{"$ref":"shared#/$defs/part19"},"tags":{"$ref":"shared#/$defs/part33"}}};
-const schema48 = {"type":"array","items":{"type":"string","maxLength":1024},"maxItems":1000};
+const schema46 = {"type":"array","items":{"$ref":"shared#/$defs/part35"},"maxItems":32};
+const schema47 = {"type":"object","required":["name","port","tags"],"properties":{"name":{"$ref":"shared#/$defs/part19"},"port":{"$ref":"shared#/$defs/part19"},"tags":{"$ref":"shared#/$defs/part34"}}};
+const schema48 = {"type":"array","items":{"$ref":"shared#/$defs/part33"},"maxItems":32};
+const schema49 = {"type":"string","pattern":"^[A-Za-z0-9]([A-Za-z0-9._=:/-]{0,61}[A-Za-z0-9])?$"};
+const pattern14 = new RegExp("^[A-Za-z0-9]([A-Za-z0-9._=:/-]{0,61}[A-Za-z0-9])?$", "u");
+
+function validate106(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(typeof data === "string"){
+if(!pattern14.test(data)){
+validate106.errors = [FAULT];
+return false;
+}
+}
+else {
+validate106.errors = [FAULT];
+return false;
+}
+}
+validate106.errors = vErrors;
+return errors === 0;
+}
+
 
 function validate105(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
-if(data.length > 1000){
+if(data.length > 32){
 validate105.errors = [FAULT];
 return false;
 }
@@ -2108,19 +2130,10 @@ else {
 var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
-let data0 = data[i0];
 const _errs1 = errors;
-if(errors === _errs1){
-if(typeof data0 === "string"){
-if(func2(data0) > 1024){
-validate105.errors = [FAULT];
-return false;
-}
-}
-else {
-validate105.errors = [FAULT];
-return false;
-}
+if(!(validate106(data[i0]))){
+vErrors = vErrors === null ? validate106.errors : vErrors.concat(validate106.errors);
+errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
 if(!valid0){
@@ -2233,17 +2246,17 @@ validate101.errors = vErrors;
 return errors === 0;
 }
 
-const schema49 = {"type":"array","items":{"$ref":"shared#/$defs/part36"},"maxItems":1000};
-const schema50 = {"type":"object","required":["name","onLoss"],"properties":{"name":{"$ref":"shared#/$defs/part19"},"onLoss":{"type":"string","enum":["wait","recreate"]}}};
+const schema50 = {"type":"array","items":{"$ref":"shared#/$defs/part37"},"maxItems":1000};
+const schema51 = {"type":"object","required":["name","onLoss"],"properties":{"name":{"$ref":"shared#/$defs/part19"},"onLoss":{"type":"string","enum":["wait","recreate"]}}};
 
-function validate110(data){
+function validate112(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if(((data.name === undefined) && (missing0 = "name")) || ((data.onLoss === undefined) && (missing0 = "onLoss"))){
-validate110.errors = [FAULT];
+validate112.errors = [FAULT];
 return false;
 }
 else {
@@ -2263,11 +2276,11 @@ if(data.onLoss !== undefined){
 let data1 = data.onLoss;
 const _errs2 = errors;
 if(typeof data1 !== "string"){
-validate110.errors = [FAULT];
+validate112.errors = [FAULT];
 return false;
 }
 if(!((data1 === "wait") || (data1 === "recreate"))){
-validate110.errors = [FAULT];
+validate112.errors = [FAULT];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -2279,22 +2292,22 @@ var valid0 = true;
 }
 }
 else {
-validate110.errors = [FAULT];
+validate112.errors = [FAULT];
 return false;
 }
 }
-validate110.errors = vErrors;
+validate112.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate109(data){
+function validate111(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 1000){
-validate109.errors = [FAULT];
+validate111.errors = [FAULT];
 return false;
 }
 else {
@@ -2302,8 +2315,8 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate110(data[i0]))){
-vErrors = vErrors === null ? validate110.errors : vErrors.concat(validate110.errors);
+if(!(validate112(data[i0]))){
+vErrors = vErrors === null ? validate112.errors : vErrors.concat(validate112.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
@@ -2314,42 +2327,42 @@ break;
 }
 }
 else {
-validate109.errors = [FAULT];
+validate111.errors = [FAULT];
 return false;
 }
 }
-validate109.errors = vErrors;
+validate111.errors = vErrors;
 return errors === 0;
 }
 
-const schema51 = {"type":"array","items":{"$ref":"shared#/$defs/part55"},"minItems":1,"maxItems":1000};
-const schema52 = {"type":"object","required":["name","image","entrypoint","command","environment","user","workingDir","readOnlyRoot","tmpfs","files","volumes","cpuMilli","cpuMaxMilli","memoryBytes","memoryMaxBytes","pidsMax","capAdd","capDrop","checks","killSignal","killTimeoutMs"],"properties":{"name":{"$ref":"shared#/$defs/part19"},"lifecycle":{"$ref":"shared#/$defs/part38"},"dependsOn":{"$ref":"shared#/$defs/part39"},"image":{"$ref":"shared#/$defs/part40"},"entrypoint":{"$ref":"shared#/$defs/part41"},"command":{"$ref":"shared#/$defs/part41"},"environment":{"$ref":"shared#/$defs/part21"},"user":{"type":"string","nullable":true},"workingDir":{"type":"string","nullable":true},"readOnlyRoot":{"type":"boolean"},"tmpfs":{"$ref":"shared#/$defs/part42"},"files":{"$ref":"shared#/$defs/part44"},"volumes":{"$ref":"shared#/$defs/part48"},"cpuMilli":{"type":"number","minimum":0},"cpuMaxMilli":{"type":"number","minimum":0,"nullable":true},"memoryBytes":{"type":"number","minimum":0},"memoryMaxBytes":{"type":"number","minimum":0,"nullable":true},"pidsMax":{"type":"number","minimum":0,"nullable":true},"capAdd":{"$ref":"shared#/$defs/part42"},"capDrop":{"$ref":"shared#/$defs/part42"},"checks":{"$ref":"shared#/$defs/part54"},"killSignal":{"type":"string"},"killTimeoutMs":{"type":"number","minimum":0}}};
-const schema53 = {"type":"string","enum":["prestart","sidecar","poststart","poststop"]};
+const schema52 = {"type":"array","items":{"$ref":"shared#/$defs/part56"},"minItems":1,"maxItems":1000};
+const schema53 = {"type":"object","required":["name","image","entrypoint","command","environment","user","workingDir","readOnlyRoot","tmpfs","files","volumes","cpuMilli","cpuMaxMilli","memoryBytes","memoryMaxBytes","pidsMax","capAdd","capDrop","checks","killSignal","killTimeoutMs"],"properties":{"name":{"$ref":"shared#/$defs/part19"},"lifecycle":{"$ref":"shared#/$defs/part39"},"dependsOn":{"$ref":"shared#/$defs/part40"},"image":{"$ref":"shared#/$defs/part41"},"entrypoint":{"$ref":"shared#/$defs/part42"},"command":{"$ref":"shared#/$defs/part42"},"environment":{"$ref":"shared#/$defs/part21"},"user":{"type":"string","nullable":true},"workingDir":{"type":"string","nullable":true},"readOnlyRoot":{"type":"boolean"},"tmpfs":{"$ref":"shared#/$defs/part43"},"files":{"$ref":"shared#/$defs/part45"},"volumes":{"$ref":"shared#/$defs/part49"},"cpuMilli":{"type":"number","minimum":0},"cpuMaxMilli":{"type":"number","minimum":0,"nullable":true},"memoryBytes":{"type":"number","minimum":0},"memoryMaxBytes":{"type":"number","minimum":0,"nullable":true},"pidsMax":{"type":"number","minimum":0,"nullable":true},"capAdd":{"$ref":"shared#/$defs/part43"},"capDrop":{"$ref":"shared#/$defs/part43"},"checks":{"$ref":"shared#/$defs/part55"},"killSignal":{"type":"string"},"killTimeoutMs":{"type":"number","minimum":0}}};
+const schema54 = {"type":"string","enum":["prestart","sidecar","poststart","poststop"]};
 
-function validate117(data){
+function validate119(data){
 let vErrors = null;
 let errors = 0;
 if(typeof data !== "string"){
-validate117.errors = [FAULT];
+validate119.errors = [FAULT];
 return false;
 }
 if(!((((data === "prestart") || (data === "sidecar")) || (data === "poststart")) || (data === "poststop"))){
-validate117.errors = [FAULT];
+validate119.errors = [FAULT];
 return false;
 }
-validate117.errors = vErrors;
+validate119.errors = vErrors;
 return errors === 0;
 }
 
-const schema54 = {"type":"array","items":{"$ref":"shared#/$defs/part19"},"maxItems":1000};
+const schema55 = {"type":"array","items":{"$ref":"shared#/$defs/part19"},"maxItems":1000};
 
-function validate119(data){
+function validate121(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 1000){
-validate119.errors = [FAULT];
+validate121.errors = [FAULT];
 return false;
 }
 else {
@@ -2369,31 +2382,31 @@ break;
 }
 }
 else {
-validate119.errors = [FAULT];
+validate121.errors = [FAULT];
 return false;
 }
 }
-validate119.errors = vErrors;
+validate121.errors = vErrors;
 return errors === 0;
 }
 
-const schema55 = {"type":"object","required":["reference","repository","digest"],"properties":{"reference":{"type":"string"},"repository":{"type":"string"},"digest":{"type":"string","nullable":true}}};
+const schema56 = {"type":"object","required":["reference","repository","digest"],"properties":{"reference":{"type":"string"},"repository":{"type":"string"},"digest":{"type":"string","nullable":true}}};
 
-function validate122(data){
+function validate124(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((((data.reference === undefined) && (missing0 = "reference")) || ((data.repository === undefined) && (missing0 = "repository"))) || ((data.digest === undefined) && (missing0 = "digest"))){
-validate122.errors = [FAULT];
+validate124.errors = [FAULT];
 return false;
 }
 else {
 if(data.reference !== undefined){
 const _errs1 = errors;
 if(typeof data.reference !== "string"){
-validate122.errors = [FAULT];
+validate124.errors = [FAULT];
 return false;
 }
 var valid0 = _errs1 === errors;
@@ -2405,7 +2418,7 @@ if(valid0){
 if(data.repository !== undefined){
 const _errs3 = errors;
 if(typeof data.repository !== "string"){
-validate122.errors = [FAULT];
+validate124.errors = [FAULT];
 return false;
 }
 var valid0 = _errs3 === errors;
@@ -2418,7 +2431,7 @@ if(data.digest !== undefined){
 let data2 = data.digest;
 const _errs5 = errors;
 if((typeof data2 !== "string") && (data2 !== null)){
-validate122.errors = [FAULT];
+validate124.errors = [FAULT];
 return false;
 }
 var valid0 = _errs5 === errors;
@@ -2431,27 +2444,27 @@ var valid0 = true;
 }
 }
 else {
-validate122.errors = [FAULT];
+validate124.errors = [FAULT];
 return false;
 }
 }
-validate122.errors = vErrors;
+validate124.errors = vErrors;
 return errors === 0;
 }
 
-const schema56 = {"type":"array","items":{"type":"string"},"maxItems":100000,"nullable":true};
+const schema57 = {"type":"array","items":{"type":"string"},"maxItems":100000,"nullable":true};
 
-function validate124(data){
+function validate126(data){
 let vErrors = null;
 let errors = 0;
 if((!(Array.isArray(data))) && (data !== null)){
-validate124.errors = [FAULT];
+validate126.errors = [FAULT];
 return false;
 }
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 100000){
-validate124.errors = [FAULT];
+validate126.errors = [FAULT];
 return false;
 }
 else {
@@ -2460,7 +2473,7 @@ const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs2 = errors;
 if(typeof data[i0] !== "string"){
-validate124.errors = [FAULT];
+validate126.errors = [FAULT];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -2471,115 +2484,18 @@ break;
 }
 }
 }
-validate124.errors = vErrors;
+validate126.errors = vErrors;
 return errors === 0;
 }
 
-const schema57 = {"type":"array","items":{"type":"string"},"maxItems":100000};
-
-function validate128(data){
-let vErrors = null;
-let errors = 0;
-if(errors === 0){
-if(Array.isArray(data)){
-if(data.length > 100000){
-validate128.errors = [FAULT];
-return false;
-}
-else {
-var valid0 = true;
-const len0 = data.length;
-for(let i0=0; i0<len0; i0++){
-const _errs1 = errors;
-if(typeof data[i0] !== "string"){
-validate128.errors = [FAULT];
-return false;
-}
-var valid0 = _errs1 === errors;
-if(!valid0){
-break;
-}
-}
-}
-}
-else {
-validate128.errors = [FAULT];
-return false;
-}
-}
-validate128.errors = vErrors;
-return errors === 0;
-}
-
-const schema58 = {"type":"array","items":{"$ref":"shared#/$defs/part43"},"maxItems":1000};
-const schema59 = {"type":"object","required":["path","source","content"],"properties":{"path":{"type":"string"},"source":{"type":"string"},"content":{"type":"string"}}};
-
-function validate131(data){
-let vErrors = null;
-let errors = 0;
-if(errors === 0){
-if(data && typeof data == "object" && !Array.isArray(data)){
-let missing0;
-if((((data.path === undefined) && (missing0 = "path")) || ((data.source === undefined) && (missing0 = "source"))) || ((data.content === undefined) && (missing0 = "content"))){
-validate131.errors = [FAULT];
-return false;
-}
-else {
-if(data.path !== undefined){
-const _errs1 = errors;
-if(typeof data.path !== "string"){
-validate131.errors = [FAULT];
-return false;
-}
-var valid0 = _errs1 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.source !== undefined){
-const _errs3 = errors;
-if(typeof data.source !== "string"){
-validate131.errors = [FAULT];
-return false;
-}
-var valid0 = _errs3 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.content !== undefined){
-const _errs5 = errors;
-if(typeof data.content !== "string"){
-validate131.errors = [FAULT];
-return false;
-}
-var valid0 = _errs5 === errors;
-}
-else {
-var valid0 = true;
-}
-}
-}
-}
-}
-else {
-validate131.errors = [FAULT];
-return false;
-}
-}
-validate131.errors = vErrors;
-return errors === 0;
-}
-
+const schema58 = {"type":"array","items":{"type":"string"},"maxItems":100000};
 
 function validate130(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
-if(data.length > 1000){
+if(data.length > 100000){
 validate130.errors = [FAULT];
 return false;
 }
@@ -2588,9 +2504,9 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate131(data[i0]))){
-vErrors = vErrors === null ? validate131.errors : vErrors.concat(validate131.errors);
-errors = vErrors.length;
+if(typeof data[i0] !== "string"){
+validate130.errors = [FAULT];
+return false;
 }
 var valid0 = _errs1 === errors;
 if(!valid0){
@@ -2608,18 +2524,115 @@ validate130.errors = vErrors;
 return errors === 0;
 }
 
-const schema60 = {"type":"array","items":{"$ref":"shared#/$defs/part47"},"maxItems":1000};
-const schema61 = {"anyOf":[{"$ref":"shared#/$defs/part45"},{"$ref":"shared#/$defs/part46"}]};
-const schema62 = {"type":"object","required":["kind","name","path","readOnly","onLoss"],"properties":{"kind":{"type":"string","const":"named"},"name":{"$ref":"shared#/$defs/part19"},"path":{"type":"string"},"readOnly":{"type":"boolean"},"onLoss":{"type":"string","enum":["wait","recreate"]}}};
+const schema59 = {"type":"array","items":{"$ref":"shared#/$defs/part44"},"maxItems":1000};
+const schema60 = {"type":"object","required":["path","source","content"],"properties":{"path":{"type":"string"},"source":{"type":"string"},"content":{"type":"string"}}};
 
-function validate136(data){
+function validate133(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((((data.path === undefined) && (missing0 = "path")) || ((data.source === undefined) && (missing0 = "source"))) || ((data.content === undefined) && (missing0 = "content"))){
+validate133.errors = [FAULT];
+return false;
+}
+else {
+if(data.path !== undefined){
+const _errs1 = errors;
+if(typeof data.path !== "string"){
+validate133.errors = [FAULT];
+return false;
+}
+var valid0 = _errs1 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.source !== undefined){
+const _errs3 = errors;
+if(typeof data.source !== "string"){
+validate133.errors = [FAULT];
+return false;
+}
+var valid0 = _errs3 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.content !== undefined){
+const _errs5 = errors;
+if(typeof data.content !== "string"){
+validate133.errors = [FAULT];
+return false;
+}
+var valid0 = _errs5 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+else {
+validate133.errors = [FAULT];
+return false;
+}
+}
+validate133.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate132(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length > 1000){
+validate132.errors = [FAULT];
+return false;
+}
+else {
+var valid0 = true;
+const len0 = data.length;
+for(let i0=0; i0<len0; i0++){
+const _errs1 = errors;
+if(!(validate133(data[i0]))){
+vErrors = vErrors === null ? validate133.errors : vErrors.concat(validate133.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+if(!valid0){
+break;
+}
+}
+}
+}
+else {
+validate132.errors = [FAULT];
+return false;
+}
+}
+validate132.errors = vErrors;
+return errors === 0;
+}
+
+const schema61 = {"type":"array","items":{"$ref":"shared#/$defs/part48"},"maxItems":1000};
+const schema62 = {"anyOf":[{"$ref":"shared#/$defs/part46"},{"$ref":"shared#/$defs/part47"}]};
+const schema63 = {"type":"object","required":["kind","name","path","readOnly","onLoss"],"properties":{"kind":{"type":"string","const":"named"},"name":{"$ref":"shared#/$defs/part19"},"path":{"type":"string"},"readOnly":{"type":"boolean"},"onLoss":{"type":"string","enum":["wait","recreate"]}}};
+
+function validate138(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((((((data.kind === undefined) && (missing0 = "kind")) || ((data.name === undefined) && (missing0 = "name"))) || ((data.path === undefined) && (missing0 = "path"))) || ((data.readOnly === undefined) && (missing0 = "readOnly"))) || ((data.onLoss === undefined) && (missing0 = "onLoss"))){
-validate136.errors = [FAULT];
+validate138.errors = [FAULT];
 return false;
 }
 else {
@@ -2627,11 +2640,11 @@ if(data.kind !== undefined){
 let data0 = data.kind;
 const _errs1 = errors;
 if(typeof data0 !== "string"){
-validate136.errors = [FAULT];
+validate138.errors = [FAULT];
 return false;
 }
 if("named" !== data0){
-validate136.errors = [FAULT];
+validate138.errors = [FAULT];
 return false;
 }
 var valid0 = _errs1 === errors;
@@ -2655,7 +2668,7 @@ if(valid0){
 if(data.path !== undefined){
 const _errs4 = errors;
 if(typeof data.path !== "string"){
-validate136.errors = [FAULT];
+validate138.errors = [FAULT];
 return false;
 }
 var valid0 = _errs4 === errors;
@@ -2667,7 +2680,7 @@ if(valid0){
 if(data.readOnly !== undefined){
 const _errs6 = errors;
 if(typeof data.readOnly !== "boolean"){
-validate136.errors = [FAULT];
+validate138.errors = [FAULT];
 return false;
 }
 var valid0 = _errs6 === errors;
@@ -2680,11 +2693,11 @@ if(data.onLoss !== undefined){
 let data4 = data.onLoss;
 const _errs8 = errors;
 if(typeof data4 !== "string"){
-validate136.errors = [FAULT];
+validate138.errors = [FAULT];
 return false;
 }
 if(!((data4 === "wait") || (data4 === "recreate"))){
-validate136.errors = [FAULT];
+validate138.errors = [FAULT];
 return false;
 }
 var valid0 = _errs8 === errors;
@@ -2699,24 +2712,24 @@ var valid0 = true;
 }
 }
 else {
-validate136.errors = [FAULT];
+validate138.errors = [FAULT];
 return false;
 }
 }
-validate136.errors = vErrors;
+validate138.errors = vErrors;
 return errors === 0;
 }
 
-const schema63 = {"type":"object","required":["kind","source","path","readOnly"],"properties":{"kind":{"type":"string","const":"host"},"source":{"type":"string"},"path":{"type":"string"},"readOnly":{"type":"boolean"}}};
+const schema64 = {"type":"object","required":["kind","source","path","readOnly"],"properties":{"kind":{"type":"string","const":"host"},"source":{"type":"string"},"path":{"type":"string"},"readOnly":{"type":"boolean"}}};
 
-function validate139(data){
+function validate141(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if(((((data.kind === undefined) && (missing0 = "kind")) || ((data.source === undefined) && (missing0 = "source"))) || ((data.path === undefined) && (missing0 = "path"))) || ((data.readOnly === undefined) && (missing0 = "readOnly"))){
-validate139.errors = [FAULT];
+validate141.errors = [FAULT];
 return false;
 }
 else {
@@ -2724,11 +2737,11 @@ if(data.kind !== undefined){
 let data0 = data.kind;
 const _errs1 = errors;
 if(typeof data0 !== "string"){
-validate139.errors = [FAULT];
+validate141.errors = [FAULT];
 return false;
 }
 if("host" !== data0){
-validate139.errors = [FAULT];
+validate141.errors = [FAULT];
 return false;
 }
 var valid0 = _errs1 === errors;
@@ -2740,7 +2753,7 @@ if(valid0){
 if(data.source !== undefined){
 const _errs3 = errors;
 if(typeof data.source !== "string"){
-validate139.errors = [FAULT];
+validate141.errors = [FAULT];
 return false;
 }
 var valid0 = _errs3 === errors;
@@ -2752,7 +2765,7 @@ if(valid0){
 if(data.path !== undefined){
 const _errs5 = errors;
 if(typeof data.path !== "string"){
-validate139.errors = [FAULT];
+validate141.errors = [FAULT];
 return false;
 }
 var valid0 = _errs5 === errors;
@@ -2764,7 +2777,7 @@ if(valid0){
 if(data.readOnly !== undefined){
 const _errs7 = errors;
 if(typeof data.readOnly !== "boolean"){
-validate139.errors = [FAULT];
+validate141.errors = [FAULT];
 return false;
 }
 var valid0 = _errs7 === errors;
@@ -2778,31 +2791,31 @@ var valid0 = true;
 }
 }
 else {
-validate139.errors = [FAULT];
+validate141.errors = [FAULT];
 return false;
 }
 }
-validate139.errors = vErrors;
+validate141.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate135(data){
+function validate137(data){
 let vErrors = null;
 let errors = 0;
 const _errs0 = errors;
 let valid0 = false;
 const _errs1 = errors;
-if(!(validate136(data))){
-vErrors = vErrors === null ? validate136.errors : vErrors.concat(validate136.errors);
+if(!(validate138(data))){
+vErrors = vErrors === null ? validate138.errors : vErrors.concat(validate138.errors);
 errors = vErrors.length;
 }
 var _valid0 = _errs1 === errors;
 valid0 = valid0 || _valid0;
 if(!valid0){
 const _errs2 = errors;
-if(!(validate139(data))){
-vErrors = vErrors === null ? validate139.errors : vErrors.concat(validate139.errors);
+if(!(validate141(data))){
+vErrors = vErrors === null ? validate141.errors : vErrors.concat(validate141.errors);
 errors = vErrors.length;
 }
 var _valid0 = _errs2 === errors;
@@ -2817,7 +2830,7 @@ else {
 vErrors.push(err0);
 }
 errors++;
-validate135.errors = vErrors;
+validate137.errors = vErrors;
 return false;
 }
 else {
@@ -2831,18 +2844,18 @@ vErrors = null;
 }
 }
 }
-validate135.errors = vErrors;
+validate137.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate134(data){
+function validate136(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 1000){
-validate134.errors = [FAULT];
+validate136.errors = [FAULT];
 return false;
 }
 else {
@@ -2850,8 +2863,8 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate135(data[i0]))){
-vErrors = vErrors === null ? validate135.errors : vErrors.concat(validate135.errors);
+if(!(validate137(data[i0]))){
+vErrors = vErrors === null ? validate137.errors : vErrors.concat(validate137.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
@@ -2862,27 +2875,27 @@ break;
 }
 }
 else {
-validate134.errors = [FAULT];
+validate136.errors = [FAULT];
 return false;
 }
 }
-validate134.errors = vErrors;
+validate136.errors = vErrors;
 return errors === 0;
 }
 
-const schema64 = {"type":"object","required":["startup","ready","live"],"properties":{"startup":{"$ref":"shared#/$defs/part53"},"ready":{"$ref":"shared#/$defs/part53"},"live":{"$ref":"shared#/$defs/part53"}}};
-const schema65 = {"type":"object","required":["probe","intervalMs","timeoutMs","retries"],"properties":{"probe":{"$ref":"shared#/$defs/part52"},"intervalMs":{"type":"number","minimum":0},"timeoutMs":{"type":"number","minimum":0},"retries":{"type":"integer","minimum":0,"maximum":9007199254740991}},"nullable":true};
-const schema66 = {"anyOf":[{"$ref":"shared#/$defs/part49"},{"$ref":"shared#/$defs/part50"},{"$ref":"shared#/$defs/part51"}]};
-const schema67 = {"type":"object","required":["kind","path","port"],"properties":{"kind":{"type":"string","const":"http"},"path":{"type":"string"},"port":{"type":"string"}}};
+const schema65 = {"type":"object","required":["startup","ready","live"],"properties":{"startup":{"$ref":"shared#/$defs/part54"},"ready":{"$ref":"shared#/$defs/part54"},"live":{"$ref":"shared#/$defs/part54"}}};
+const schema66 = {"type":"object","required":["probe","intervalMs","timeoutMs","retries"],"properties":{"probe":{"$ref":"shared#/$defs/part53"},"intervalMs":{"type":"number","minimum":0},"timeoutMs":{"type":"number","minimum":0},"retries":{"type":"integer","minimum":0,"maximum":9007199254740991}},"nullable":true};
+const schema67 = {"anyOf":[{"$ref":"shared#/$defs/part50"},{"$ref":"shared#/$defs/part51"},{"$ref":"shared#/$defs/part52"}]};
+const schema68 = {"type":"object","required":["kind","path","port"],"properties":{"kind":{"type":"string","const":"http"},"path":{"type":"string"},"port":{"type":"string"}}};
 
-function validate148(data){
+function validate150(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((((data.kind === undefined) && (missing0 = "kind")) || ((data.path === undefined) && (missing0 = "path"))) || ((data.port === undefined) && (missing0 = "port"))){
-validate148.errors = [FAULT];
+validate150.errors = [FAULT];
 return false;
 }
 else {
@@ -2890,11 +2903,11 @@ if(data.kind !== undefined){
 let data0 = data.kind;
 const _errs1 = errors;
 if(typeof data0 !== "string"){
-validate148.errors = [FAULT];
+validate150.errors = [FAULT];
 return false;
 }
 if("http" !== data0){
-validate148.errors = [FAULT];
+validate150.errors = [FAULT];
 return false;
 }
 var valid0 = _errs1 === errors;
@@ -2906,7 +2919,7 @@ if(valid0){
 if(data.path !== undefined){
 const _errs3 = errors;
 if(typeof data.path !== "string"){
-validate148.errors = [FAULT];
+validate150.errors = [FAULT];
 return false;
 }
 var valid0 = _errs3 === errors;
@@ -2918,7 +2931,7 @@ if(valid0){
 if(data.port !== undefined){
 const _errs5 = errors;
 if(typeof data.port !== "string"){
-validate148.errors = [FAULT];
+validate150.errors = [FAULT];
 return false;
 }
 var valid0 = _errs5 === errors;
@@ -2926,59 +2939,6 @@ var valid0 = _errs5 === errors;
 else {
 var valid0 = true;
 }
-}
-}
-}
-}
-else {
-validate148.errors = [FAULT];
-return false;
-}
-}
-validate148.errors = vErrors;
-return errors === 0;
-}
-
-const schema68 = {"type":"object","required":["kind","port"],"properties":{"kind":{"type":"string","const":"tcp"},"port":{"type":"string"}}};
-
-function validate150(data){
-let vErrors = null;
-let errors = 0;
-if(errors === 0){
-if(data && typeof data == "object" && !Array.isArray(data)){
-let missing0;
-if(((data.kind === undefined) && (missing0 = "kind")) || ((data.port === undefined) && (missing0 = "port"))){
-validate150.errors = [FAULT];
-return false;
-}
-else {
-if(data.kind !== undefined){
-let data0 = data.kind;
-const _errs1 = errors;
-if(typeof data0 !== "string"){
-validate150.errors = [FAULT];
-return false;
-}
-if("tcp" !== data0){
-validate150.errors = [FAULT];
-return false;
-}
-var valid0 = _errs1 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.port !== undefined){
-const _errs3 = errors;
-if(typeof data.port !== "string"){
-validate150.errors = [FAULT];
-return false;
-}
-var valid0 = _errs3 === errors;
-}
-else {
-var valid0 = true;
 }
 }
 }
@@ -2992,7 +2952,7 @@ validate150.errors = vErrors;
 return errors === 0;
 }
 
-const schema69 = {"type":"object","required":["kind","command"],"properties":{"kind":{"type":"string","const":"exec"},"command":{"$ref":"shared#/$defs/part42"}}};
+const schema69 = {"type":"object","required":["kind","port"],"properties":{"kind":{"type":"string","const":"tcp"},"port":{"type":"string"}}};
 
 function validate152(data){
 let vErrors = null;
@@ -3000,7 +2960,7 @@ let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
-if(((data.kind === undefined) && (missing0 = "kind")) || ((data.command === undefined) && (missing0 = "command"))){
+if(((data.kind === undefined) && (missing0 = "kind")) || ((data.port === undefined) && (missing0 = "port"))){
 validate152.errors = [FAULT];
 return false;
 }
@@ -3012,7 +2972,7 @@ if(typeof data0 !== "string"){
 validate152.errors = [FAULT];
 return false;
 }
-if("exec" !== data0){
+if("tcp" !== data0){
 validate152.errors = [FAULT];
 return false;
 }
@@ -3022,11 +2982,11 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.command !== undefined){
+if(data.port !== undefined){
 const _errs3 = errors;
-if(!(validate128(data.command))){
-vErrors = vErrors === null ? validate128.errors : vErrors.concat(validate128.errors);
-errors = vErrors.length;
+if(typeof data.port !== "string"){
+validate152.errors = [FAULT];
+return false;
 }
 var valid0 = _errs3 === errors;
 }
@@ -3045,31 +3005,84 @@ validate152.errors = vErrors;
 return errors === 0;
 }
 
+const schema70 = {"type":"object","required":["kind","command"],"properties":{"kind":{"type":"string","const":"exec"},"command":{"$ref":"shared#/$defs/part43"}}};
 
-function validate147(data){
+function validate154(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if(((data.kind === undefined) && (missing0 = "kind")) || ((data.command === undefined) && (missing0 = "command"))){
+validate154.errors = [FAULT];
+return false;
+}
+else {
+if(data.kind !== undefined){
+let data0 = data.kind;
+const _errs1 = errors;
+if(typeof data0 !== "string"){
+validate154.errors = [FAULT];
+return false;
+}
+if("exec" !== data0){
+validate154.errors = [FAULT];
+return false;
+}
+var valid0 = _errs1 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.command !== undefined){
+const _errs3 = errors;
+if(!(validate130(data.command))){
+vErrors = vErrors === null ? validate130.errors : vErrors.concat(validate130.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs3 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+else {
+validate154.errors = [FAULT];
+return false;
+}
+}
+validate154.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate149(data){
 let vErrors = null;
 let errors = 0;
 const _errs0 = errors;
 let valid0 = false;
 const _errs1 = errors;
-if(!(validate148(data))){
-vErrors = vErrors === null ? validate148.errors : vErrors.concat(validate148.errors);
+if(!(validate150(data))){
+vErrors = vErrors === null ? validate150.errors : vErrors.concat(validate150.errors);
 errors = vErrors.length;
 }
 var _valid0 = _errs1 === errors;
 valid0 = valid0 || _valid0;
 if(!valid0){
 const _errs2 = errors;
-if(!(validate150(data))){
-vErrors = vErrors === null ? validate150.errors : vErrors.concat(validate150.errors);
+if(!(validate152(data))){
+vErrors = vErrors === null ? validate152.errors : vErrors.concat(validate152.errors);
 errors = vErrors.length;
 }
 var _valid0 = _errs2 === errors;
 valid0 = valid0 || _valid0;
 if(!valid0){
 const _errs3 = errors;
-if(!(validate152(data))){
-vErrors = vErrors === null ? validate152.errors : vErrors.concat(validate152.errors);
+if(!(validate154(data))){
+vErrors = vErrors === null ? validate154.errors : vErrors.concat(validate154.errors);
 errors = vErrors.length;
 }
 var _valid0 = _errs3 === errors;
@@ -3085,7 +3098,7 @@ else {
 vErrors.push(err0);
 }
 errors++;
-validate147.errors = vErrors;
+validate149.errors = vErrors;
 return false;
 }
 else {
@@ -3099,30 +3112,30 @@ vErrors = null;
 }
 }
 }
-validate147.errors = vErrors;
+validate149.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate146(data){
+function validate148(data){
 let vErrors = null;
 let errors = 0;
 if((!(data && typeof data == "object" && !Array.isArray(data))) && (data !== null)){
-validate146.errors = [FAULT];
+validate148.errors = [FAULT];
 return false;
 }
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if(((((data.probe === undefined) && (missing0 = "probe")) || ((data.intervalMs === undefined) && (missing0 = "intervalMs"))) || ((data.timeoutMs === undefined) && (missing0 = "timeoutMs"))) || ((data.retries === undefined) && (missing0 = "retries"))){
-validate146.errors = [FAULT];
+validate148.errors = [FAULT];
 return false;
 }
 else {
 if(data.probe !== undefined){
 const _errs2 = errors;
-if(!(validate147(data.probe))){
-vErrors = vErrors === null ? validate147.errors : vErrors.concat(validate147.errors);
+if(!(validate149(data.probe))){
+vErrors = vErrors === null ? validate149.errors : vErrors.concat(validate149.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs2 === errors;
@@ -3137,12 +3150,12 @@ const _errs3 = errors;
 if(errors === _errs3){
 if((typeof data1 == "number") && (isFinite(data1))){
 if(data1 < 0 || isNaN(data1)){
-validate146.errors = [FAULT];
+validate148.errors = [FAULT];
 return false;
 }
 }
 else {
-validate146.errors = [FAULT];
+validate148.errors = [FAULT];
 return false;
 }
 }
@@ -3158,12 +3171,12 @@ const _errs5 = errors;
 if(errors === _errs5){
 if((typeof data2 == "number") && (isFinite(data2))){
 if(data2 < 0 || isNaN(data2)){
-validate146.errors = [FAULT];
+validate148.errors = [FAULT];
 return false;
 }
 }
 else {
-validate146.errors = [FAULT];
+validate148.errors = [FAULT];
 return false;
 }
 }
@@ -3177,18 +3190,18 @@ if(data.retries !== undefined){
 let data3 = data.retries;
 const _errs7 = errors;
 if(!(((typeof data3 == "number") && (!(data3 % 1) && !isNaN(data3))) && (isFinite(data3)))){
-validate146.errors = [FAULT];
+validate148.errors = [FAULT];
 return false;
 }
 if(errors === _errs7){
 if((typeof data3 == "number") && (isFinite(data3))){
 if(data3 > 9007199254740991 || isNaN(data3)){
-validate146.errors = [FAULT];
+validate148.errors = [FAULT];
 return false;
 }
 else {
 if(data3 < 0 || isNaN(data3)){
-validate146.errors = [FAULT];
+validate148.errors = [FAULT];
 return false;
 }
 }
@@ -3205,26 +3218,26 @@ var valid0 = true;
 }
 }
 }
-validate146.errors = vErrors;
+validate148.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate145(data){
+function validate147(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((((data.startup === undefined) && (missing0 = "startup")) || ((data.ready === undefined) && (missing0 = "ready"))) || ((data.live === undefined) && (missing0 = "live"))){
-validate145.errors = [FAULT];
+validate147.errors = [FAULT];
 return false;
 }
 else {
 if(data.startup !== undefined){
 const _errs1 = errors;
-if(!(validate146(data.startup))){
-vErrors = vErrors === null ? validate146.errors : vErrors.concat(validate146.errors);
+if(!(validate148(data.startup))){
+vErrors = vErrors === null ? validate148.errors : vErrors.concat(validate148.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
@@ -3235,8 +3248,8 @@ var valid0 = true;
 if(valid0){
 if(data.ready !== undefined){
 const _errs2 = errors;
-if(!(validate146(data.ready))){
-vErrors = vErrors === null ? validate146.errors : vErrors.concat(validate146.errors);
+if(!(validate148(data.ready))){
+vErrors = vErrors === null ? validate148.errors : vErrors.concat(validate148.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs2 === errors;
@@ -3247,8 +3260,8 @@ var valid0 = true;
 if(valid0){
 if(data.live !== undefined){
 const _errs3 = errors;
-if(!(validate146(data.live))){
-vErrors = vErrors === null ? validate146.errors : vErrors.concat(validate146.errors);
+if(!(validate148(data.live))){
+vErrors = vErrors === null ? validate148.errors : vErrors.concat(validate148.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs3 === errors;
@@ -3261,23 +3274,23 @@ var valid0 = true;
 }
 }
 else {
-validate145.errors = [FAULT];
+validate147.errors = [FAULT];
 return false;
 }
 }
-validate145.errors = vErrors;
+validate147.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate115(data){
+function validate117(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((((((((((((((((((((((data.name === undefined) && (missing0 = "name")) || ((data.image === undefined) && (missing0 = "image"))) || ((data.entrypoint === undefined) && (missing0 = "entrypoint"))) || ((data.command === undefined) && (missing0 = "command"))) || ((data.environment === undefined) && (missing0 = "environment"))) || ((data.user === undefined) && (missing0 = "user"))) || ((data.workingDir === undefined) && (missing0 = "workingDir"))) || ((data.readOnlyRoot === undefined) && (missing0 = "readOnlyRoot"))) || ((data.tmpfs === undefined) && (missing0 = "tmpfs"))) || ((data.files === undefined) && (missing0 = "files"))) || ((data.volumes === undefined) && (missing0 = "volumes"))) || ((data.cpuMilli === undefined) && (missing0 = "cpuMilli"))) || ((data.cpuMaxMilli === undefined) && (missing0 = "cpuMaxMilli"))) || ((data.memoryBytes === undefined) && (missing0 = "memoryBytes"))) || ((data.memoryMaxBytes === undefined) && (missing0 = "memoryMaxBytes"))) || ((data.pidsMax === undefined) && (missing0 = "pidsMax"))) || ((data.capAdd === undefined) && (missing0 = "capAdd"))) || ((data.capDrop === undefined) && (missing0 = "capDrop"))) || ((data.checks === undefined) && (missing0 = "checks"))) || ((data.killSignal === undefined) && (missing0 = "killSignal"))) || ((data.killTimeoutMs === undefined) && (missing0 = "killTimeoutMs"))){
-validate115.errors = [FAULT];
+validate117.errors = [FAULT];
 return false;
 }
 else {
@@ -3295,8 +3308,8 @@ var valid0 = true;
 if(valid0){
 if(data.lifecycle !== undefined){
 const _errs2 = errors;
-if(!(validate117(data.lifecycle))){
-vErrors = vErrors === null ? validate117.errors : vErrors.concat(validate117.errors);
+if(!(validate119(data.lifecycle))){
+vErrors = vErrors === null ? validate119.errors : vErrors.concat(validate119.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs2 === errors;
@@ -3307,8 +3320,8 @@ var valid0 = true;
 if(valid0){
 if(data.dependsOn !== undefined){
 const _errs3 = errors;
-if(!(validate119(data.dependsOn))){
-vErrors = vErrors === null ? validate119.errors : vErrors.concat(validate119.errors);
+if(!(validate121(data.dependsOn))){
+vErrors = vErrors === null ? validate121.errors : vErrors.concat(validate121.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs3 === errors;
@@ -3319,8 +3332,8 @@ var valid0 = true;
 if(valid0){
 if(data.image !== undefined){
 const _errs4 = errors;
-if(!(validate122(data.image))){
-vErrors = vErrors === null ? validate122.errors : vErrors.concat(validate122.errors);
+if(!(validate124(data.image))){
+vErrors = vErrors === null ? validate124.errors : vErrors.concat(validate124.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs4 === errors;
@@ -3331,8 +3344,8 @@ var valid0 = true;
 if(valid0){
 if(data.entrypoint !== undefined){
 const _errs5 = errors;
-if(!(validate124(data.entrypoint))){
-vErrors = vErrors === null ? validate124.errors : vErrors.concat(validate124.errors);
+if(!(validate126(data.entrypoint))){
+vErrors = vErrors === null ? validate126.errors : vErrors.concat(validate126.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs5 === errors;
@@ -3343,8 +3356,8 @@ var valid0 = true;
 if(valid0){
 if(data.command !== undefined){
 const _errs6 = errors;
-if(!(validate124(data.command))){
-vErrors = vErrors === null ? validate124.errors : vErrors.concat(validate124.errors);
+if(!(validate126(data.command))){
+vErrors = vErrors === null ? validate126.errors : vErrors.concat(validate126.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs6 === errors;
@@ -3369,7 +3382,7 @@ if(data.user !== undefined){
 let data7 = data.user;
 const _errs8 = errors;
 if((typeof data7 !== "string") && (data7 !== null)){
-validate115.errors = [FAULT];
+validate117.errors = [FAULT];
 return false;
 }
 var valid0 = _errs8 === errors;
@@ -3382,7 +3395,7 @@ if(data.workingDir !== undefined){
 let data8 = data.workingDir;
 const _errs11 = errors;
 if((typeof data8 !== "string") && (data8 !== null)){
-validate115.errors = [FAULT];
+validate117.errors = [FAULT];
 return false;
 }
 var valid0 = _errs11 === errors;
@@ -3394,7 +3407,7 @@ if(valid0){
 if(data.readOnlyRoot !== undefined){
 const _errs14 = errors;
 if(typeof data.readOnlyRoot !== "boolean"){
-validate115.errors = [FAULT];
+validate117.errors = [FAULT];
 return false;
 }
 var valid0 = _errs14 === errors;
@@ -3405,8 +3418,8 @@ var valid0 = true;
 if(valid0){
 if(data.tmpfs !== undefined){
 const _errs16 = errors;
-if(!(validate128(data.tmpfs))){
-vErrors = vErrors === null ? validate128.errors : vErrors.concat(validate128.errors);
+if(!(validate130(data.tmpfs))){
+vErrors = vErrors === null ? validate130.errors : vErrors.concat(validate130.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs16 === errors;
@@ -3417,8 +3430,8 @@ var valid0 = true;
 if(valid0){
 if(data.files !== undefined){
 const _errs17 = errors;
-if(!(validate130(data.files))){
-vErrors = vErrors === null ? validate130.errors : vErrors.concat(validate130.errors);
+if(!(validate132(data.files))){
+vErrors = vErrors === null ? validate132.errors : vErrors.concat(validate132.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs17 === errors;
@@ -3429,8 +3442,8 @@ var valid0 = true;
 if(valid0){
 if(data.volumes !== undefined){
 const _errs18 = errors;
-if(!(validate134(data.volumes))){
-vErrors = vErrors === null ? validate134.errors : vErrors.concat(validate134.errors);
+if(!(validate136(data.volumes))){
+vErrors = vErrors === null ? validate136.errors : vErrors.concat(validate136.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs18 === errors;
@@ -3445,12 +3458,12 @@ const _errs19 = errors;
 if(errors === _errs19){
 if((typeof data13 == "number") && (isFinite(data13))){
 if(data13 < 0 || isNaN(data13)){
-validate115.errors = [FAULT];
+validate117.errors = [FAULT];
 return false;
 }
 }
 else {
-validate115.errors = [FAULT];
+validate117.errors = [FAULT];
 return false;
 }
 }
@@ -3464,13 +3477,13 @@ if(data.cpuMaxMilli !== undefined){
 let data14 = data.cpuMaxMilli;
 const _errs21 = errors;
 if((!((typeof data14 == "number") && (isFinite(data14)))) && (data14 !== null)){
-validate115.errors = [FAULT];
+validate117.errors = [FAULT];
 return false;
 }
 if(errors === _errs21){
 if((typeof data14 == "number") && (isFinite(data14))){
 if(data14 < 0 || isNaN(data14)){
-validate115.errors = [FAULT];
+validate117.errors = [FAULT];
 return false;
 }
 }
@@ -3487,12 +3500,12 @@ const _errs24 = errors;
 if(errors === _errs24){
 if((typeof data15 == "number") && (isFinite(data15))){
 if(data15 < 0 || isNaN(data15)){
-validate115.errors = [FAULT];
+validate117.errors = [FAULT];
 return false;
 }
 }
 else {
-validate115.errors = [FAULT];
+validate117.errors = [FAULT];
 return false;
 }
 }
@@ -3506,13 +3519,13 @@ if(data.memoryMaxBytes !== undefined){
 let data16 = data.memoryMaxBytes;
 const _errs26 = errors;
 if((!((typeof data16 == "number") && (isFinite(data16)))) && (data16 !== null)){
-validate115.errors = [FAULT];
+validate117.errors = [FAULT];
 return false;
 }
 if(errors === _errs26){
 if((typeof data16 == "number") && (isFinite(data16))){
 if(data16 < 0 || isNaN(data16)){
-validate115.errors = [FAULT];
+validate117.errors = [FAULT];
 return false;
 }
 }
@@ -3527,13 +3540,13 @@ if(data.pidsMax !== undefined){
 let data17 = data.pidsMax;
 const _errs29 = errors;
 if((!((typeof data17 == "number") && (isFinite(data17)))) && (data17 !== null)){
-validate115.errors = [FAULT];
+validate117.errors = [FAULT];
 return false;
 }
 if(errors === _errs29){
 if((typeof data17 == "number") && (isFinite(data17))){
 if(data17 < 0 || isNaN(data17)){
-validate115.errors = [FAULT];
+validate117.errors = [FAULT];
 return false;
 }
 }
@@ -3546,8 +3559,8 @@ var valid0 = true;
 if(valid0){
 if(data.capAdd !== undefined){
 const _errs32 = errors;
-if(!(validate128(data.capAdd))){
-vErrors = vErrors === null ? validate128.errors : vErrors.concat(validate128.errors);
+if(!(validate130(data.capAdd))){
+vErrors = vErrors === null ? validate130.errors : vErrors.concat(validate130.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs32 === errors;
@@ -3558,8 +3571,8 @@ var valid0 = true;
 if(valid0){
 if(data.capDrop !== undefined){
 const _errs33 = errors;
-if(!(validate128(data.capDrop))){
-vErrors = vErrors === null ? validate128.errors : vErrors.concat(validate128.errors);
+if(!(validate130(data.capDrop))){
+vErrors = vErrors === null ? validate130.errors : vErrors.concat(validate130.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs33 === errors;
@@ -3570,8 +3583,8 @@ var valid0 = true;
 if(valid0){
 if(data.checks !== undefined){
 const _errs34 = errors;
-if(!(validate145(data.checks))){
-vErrors = vErrors === null ? validate145.errors : vErrors.concat(validate145.errors);
+if(!(validate147(data.checks))){
+vErrors = vErrors === null ? validate147.errors : vErrors.concat(validate147.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs34 === errors;
@@ -3583,7 +3596,7 @@ if(valid0){
 if(data.killSignal !== undefined){
 const _errs35 = errors;
 if(typeof data.killSignal !== "string"){
-validate115.errors = [FAULT];
+validate117.errors = [FAULT];
 return false;
 }
 var valid0 = _errs35 === errors;
@@ -3598,12 +3611,12 @@ const _errs37 = errors;
 if(errors === _errs37){
 if((typeof data22 == "number") && (isFinite(data22))){
 if(data22 < 0 || isNaN(data22)){
-validate115.errors = [FAULT];
+validate117.errors = [FAULT];
 return false;
 }
 }
 else {
-validate115.errors = [FAULT];
+validate117.errors = [FAULT];
 return false;
 }
 }
@@ -3637,27 +3650,27 @@ var valid0 = true;
 }
 }
 else {
-validate115.errors = [FAULT];
+validate117.errors = [FAULT];
 return false;
 }
 }
-validate115.errors = vErrors;
+validate117.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate114(data){
+function validate116(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 1000){
-validate114.errors = [FAULT];
+validate116.errors = [FAULT];
 return false;
 }
 else {
 if(data.length < 1){
-validate114.errors = [FAULT];
+validate116.errors = [FAULT];
 return false;
 }
 else {
@@ -3665,8 +3678,8 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate115(data[i0]))){
-vErrors = vErrors === null ? validate115.errors : vErrors.concat(validate115.errors);
+if(!(validate117(data[i0]))){
+vErrors = vErrors === null ? validate117.errors : vErrors.concat(validate117.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
@@ -3678,11 +3691,11 @@ break;
 }
 }
 else {
-validate114.errors = [FAULT];
+validate116.errors = [FAULT];
 return false;
 }
 }
-validate114.errors = vErrors;
+validate116.errors = vErrors;
 return errors === 0;
 }
 
@@ -3915,8 +3928,8 @@ var valid0 = true;
 if(valid0){
 if(data.volumes !== undefined){
 const _errs21 = errors;
-if(!(validate109(data.volumes))){
-vErrors = vErrors === null ? validate109.errors : vErrors.concat(validate109.errors);
+if(!(validate111(data.volumes))){
+vErrors = vErrors === null ? validate111.errors : vErrors.concat(validate111.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs21 === errors;
@@ -3927,8 +3940,8 @@ var valid0 = true;
 if(valid0){
 if(data.tasks !== undefined){
 const _errs22 = errors;
-if(!(validate114(data.tasks))){
-vErrors = vErrors === null ? validate114.errors : vErrors.concat(validate114.errors);
+if(!(validate116(data.tasks))){
+vErrors = vErrors === null ? validate116.errors : vErrors.concat(validate116.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs22 === errors;
@@ -4384,15 +4397,15 @@ validate64.errors = vErrors;
 return errors === 0;
 }
 
-const schema70 = {"type":"array","items":{"type":"string","pattern":"^[0-9a-f]{16,64}$"},"maxItems":4000};
+const schema71 = {"type":"array","items":{"type":"string","pattern":"^[0-9a-f]{16,64}$"},"maxItems":4000};
 
-function validate167(data){
+function validate169(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 4000){
-validate167.errors = [FAULT];
+validate169.errors = [FAULT];
 return false;
 }
 else {
@@ -4404,12 +4417,12 @@ const _errs1 = errors;
 if(errors === _errs1){
 if(typeof data0 === "string"){
 if(!pattern3.test(data0)){
-validate167.errors = [FAULT];
+validate169.errors = [FAULT];
 return false;
 }
 }
 else {
-validate167.errors = [FAULT];
+validate169.errors = [FAULT];
 return false;
 }
 }
@@ -4421,89 +4434,89 @@ break;
 }
 }
 else {
-validate167.errors = [FAULT];
+validate169.errors = [FAULT];
 return false;
 }
 }
-validate167.errors = vErrors;
+validate169.errors = vErrors;
 return errors === 0;
 }
 
-const schema71 = {"type":"array","items":{"$ref":"shared#/$defs/part78"},"maxItems":4000};
-const schema72 = {"type":"object","required":["allocation","bodyHash","phase","health","everHealthy","tasks","failure","ports","address","usage","acceptedForMs","firstStartedForMs","runningForMs","healthyForMs","firstHealthyForMs","deadForMs"],"properties":{"allocation":{"$ref":"shared#/$defs/part3"},"bodyHash":{"type":"string","pattern":"^[0-9a-f]{16,64}$"},"phase":{"$ref":"shared#/$defs/part61"},"health":{"type":"string","enum":["healthy","unhealthy","unproven"]},"wasHealthy":{"type":"boolean","const":true},"everHealthy":{"type":"boolean"},"tasks":{"$ref":"shared#/$defs/part69"},"failure":{"$ref":"shared#/$defs/part72"},"stopWaits":{"$ref":"shared#/$defs/part74"},"ports":{"$ref":"shared#/$defs/part76"},"address":{"type":"string","maxLength":1024,"nullable":true},"usage":{"$ref":"shared#/$defs/part77"},"acceptedForMs":{"type":"number","minimum":0},"firstStartedForMs":{"type":"number","minimum":0,"nullable":true},"runningForMs":{"type":"number","minimum":0,"nullable":true},"healthyForMs":{"type":"number","minimum":0,"nullable":true},"firstHealthyForMs":{"type":"number","minimum":0,"nullable":true},"deadForMs":{"type":"number","minimum":0,"nullable":true}}};
-const schema73 = {"type":"string","enum":["pending","running","stopping","dead"]};
+const schema72 = {"type":"array","items":{"$ref":"shared#/$defs/part79"},"maxItems":4000};
+const schema73 = {"type":"object","required":["allocation","bodyHash","phase","health","everHealthy","tasks","failure","ports","address","usage","acceptedForMs","firstStartedForMs","runningForMs","healthyForMs","firstHealthyForMs","deadForMs"],"properties":{"allocation":{"$ref":"shared#/$defs/part3"},"bodyHash":{"type":"string","pattern":"^[0-9a-f]{16,64}$"},"phase":{"$ref":"shared#/$defs/part62"},"health":{"type":"string","enum":["healthy","unhealthy","unproven"]},"wasHealthy":{"type":"boolean","const":true},"everHealthy":{"type":"boolean"},"tasks":{"$ref":"shared#/$defs/part70"},"failure":{"$ref":"shared#/$defs/part73"},"stopWaits":{"$ref":"shared#/$defs/part75"},"ports":{"$ref":"shared#/$defs/part77"},"address":{"type":"string","maxLength":1024,"nullable":true},"usage":{"$ref":"shared#/$defs/part78"},"acceptedForMs":{"type":"number","minimum":0},"firstStartedForMs":{"type":"number","minimum":0,"nullable":true},"runningForMs":{"type":"number","minimum":0,"nullable":true},"healthyForMs":{"type":"number","minimum":0,"nullable":true},"firstHealthyForMs":{"type":"number","minimum":0,"nullable":true},"deadForMs":{"type":"number","minimum":0,"nullable":true}}};
+const schema74 = {"type":"string","enum":["pending","running","stopping","dead"]};
 
-function validate172(data){
+function validate174(data){
 let vErrors = null;
 let errors = 0;
 if(typeof data !== "string"){
-validate172.errors = [FAULT];
+validate174.errors = [FAULT];
 return false;
 }
 if(!((((data === "pending") || (data === "running")) || (data === "stopping")) || (data === "dead"))){
-validate172.errors = [FAULT];
+validate174.errors = [FAULT];
 return false;
 }
-validate172.errors = vErrors;
+validate174.errors = vErrors;
 return errors === 0;
 }
 
-const schema74 = {"type":"array","items":{"$ref":"shared#/$defs/part68"},"maxItems":1000};
-const schema75 = {"type":"object","required":["name","state","restarts","health","lastCheck","exit","pid"],"properties":{"name":{"$ref":"shared#/$defs/part19"},"state":{"$ref":"shared#/$defs/part62"},"restarts":{"type":"integer","minimum":0,"maximum":9007199254740991},"health":{"type":"string","enum":["healthy","unhealthy","unproven"]},"lastCheck":{"type":"string","maxLength":4000,"nullable":true},"log":{"$ref":"shared#/$defs/part64"},"exit":{"$ref":"shared#/$defs/part66"},"pid":{"$ref":"shared#/$defs/part67"}}};
-const schema76 = {"type":"string","enum":["pending","pulling","running","backoff","stopping","completed","dead"]};
+const schema75 = {"type":"array","items":{"$ref":"shared#/$defs/part69"},"maxItems":1000};
+const schema76 = {"type":"object","required":["name","state","restarts","health","lastCheck","exit","pid"],"properties":{"name":{"$ref":"shared#/$defs/part19"},"state":{"$ref":"shared#/$defs/part63"},"restarts":{"type":"integer","minimum":0,"maximum":9007199254740991},"health":{"type":"string","enum":["healthy","unhealthy","unproven"]},"lastCheck":{"type":"string","maxLength":4000,"nullable":true},"log":{"$ref":"shared#/$defs/part65"},"exit":{"$ref":"shared#/$defs/part67"},"pid":{"$ref":"shared#/$defs/part68"}}};
+const schema77 = {"type":"string","enum":["pending","pulling","running","backoff","stopping","completed","dead"]};
 
-function validate177(data){
+function validate179(data){
 let vErrors = null;
 let errors = 0;
 if(typeof data !== "string"){
-validate177.errors = [FAULT];
+validate179.errors = [FAULT];
 return false;
 }
 if(!(((((((data === "pending") || (data === "pulling")) || (data === "running")) || (data === "backoff")) || (data === "stopping")) || (data === "completed")) || (data === "dead"))){
-validate177.errors = [FAULT];
+validate179.errors = [FAULT];
 return false;
 }
-validate177.errors = vErrors;
+validate179.errors = vErrors;
 return errors === 0;
 }
 
-const schema77 = {"type":"array","items":{"$ref":"shared#/$defs/part63"},"maxItems":50};
-const schema78 = {"type":"string","maxLength":1000,"pattern":"^[^\\u0000-\\u001f\\u007f-\\u009f]*$"};
-const pattern16 = new RegExp("^[^\\u0000-\\u001f\\u007f-\\u009f]*$", "u");
+const schema78 = {"type":"array","items":{"$ref":"shared#/$defs/part64"},"maxItems":50};
+const schema79 = {"type":"string","maxLength":1000,"pattern":"^[^\\u0000-\\u001f\\u007f-\\u009f]*$"};
+const pattern17 = new RegExp("^[^\\u0000-\\u001f\\u007f-\\u009f]*$", "u");
 
-function validate180(data){
+function validate182(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(typeof data === "string"){
 if(func2(data) > 1000){
-validate180.errors = [FAULT];
+validate182.errors = [FAULT];
 return false;
 }
 else {
-if(!pattern16.test(data)){
-validate180.errors = [FAULT];
+if(!pattern17.test(data)){
+validate182.errors = [FAULT];
 return false;
 }
 }
 }
 else {
-validate180.errors = [FAULT];
+validate182.errors = [FAULT];
 return false;
 }
 }
-validate180.errors = vErrors;
+validate182.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate179(data){
+function validate181(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 50){
-validate179.errors = [FAULT];
+validate181.errors = [FAULT];
 return false;
 }
 else {
@@ -4511,8 +4524,8 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate180(data[i0]))){
-vErrors = vErrors === null ? validate180.errors : vErrors.concat(validate180.errors);
+if(!(validate182(data[i0]))){
+vErrors = vErrors === null ? validate182.errors : vErrors.concat(validate182.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
@@ -4523,45 +4536,45 @@ break;
 }
 }
 else {
-validate179.errors = [FAULT];
+validate181.errors = [FAULT];
 return false;
 }
 }
-validate179.errors = vErrors;
+validate181.errors = vErrors;
 return errors === 0;
 }
 
-const schema79 = {"type":"object","required":["code","signal","outOfMemory","status","cause"],"properties":{"code":{"type":"integer","nullable":true},"signal":{"type":"integer","nullable":true},"outOfMemory":{"type":"boolean"},"status":{"type":"string","enum":["known","unknown"]},"cause":{"$ref":"shared#/$defs/part65"}},"nullable":true};
-const schema80 = {"type":"string","enum":["self","check","ordered","killed"]};
+const schema80 = {"type":"object","required":["code","signal","outOfMemory","status","cause"],"properties":{"code":{"type":"integer","nullable":true},"signal":{"type":"integer","nullable":true},"outOfMemory":{"type":"boolean"},"status":{"type":"string","enum":["known","unknown"]},"cause":{"$ref":"shared#/$defs/part66"}},"nullable":true};
+const schema81 = {"type":"string","enum":["self","check","ordered","killed"]};
 
-function validate184(data){
+function validate186(data){
 let vErrors = null;
 let errors = 0;
 if(typeof data !== "string"){
-validate184.errors = [FAULT];
+validate186.errors = [FAULT];
 return false;
 }
 if(!((((data === "self") || (data === "check")) || (data === "ordered")) || (data === "killed"))){
-validate184.errors = [FAULT];
+validate186.errors = [FAULT];
 return false;
 }
-validate184.errors = vErrors;
+validate186.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate183(data){
+function validate185(data){
 let vErrors = null;
 let errors = 0;
 if((!(data && typeof data == "object" && !Array.isArray(data))) && (data !== null)){
-validate183.errors = [FAULT];
+validate185.errors = [FAULT];
 return false;
 }
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((((((data.code === undefined) && (missing0 = "code")) || ((data.signal === undefined) && (missing0 = "signal"))) || ((data.outOfMemory === undefined) && (missing0 = "outOfMemory"))) || ((data.status === undefined) && (missing0 = "status"))) || ((data.cause === undefined) && (missing0 = "cause"))){
-validate183.errors = [FAULT];
+validate185.errors = [FAULT];
 return false;
 }
 else {
@@ -4569,7 +4582,7 @@ if(data.code !== undefined){
 let data0 = data.code;
 const _errs2 = errors;
 if((!(((typeof data0 == "number") && (!(data0 % 1) && !isNaN(data0))) && (isFinite(data0)))) && (data0 !== null)){
-validate183.errors = [FAULT];
+validate185.errors = [FAULT];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -4582,7 +4595,7 @@ if(data.signal !== undefined){
 let data1 = data.signal;
 const _errs5 = errors;
 if((!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))) && (data1 !== null)){
-validate183.errors = [FAULT];
+validate185.errors = [FAULT];
 return false;
 }
 var valid0 = _errs5 === errors;
@@ -4594,7 +4607,7 @@ if(valid0){
 if(data.outOfMemory !== undefined){
 const _errs8 = errors;
 if(typeof data.outOfMemory !== "boolean"){
-validate183.errors = [FAULT];
+validate185.errors = [FAULT];
 return false;
 }
 var valid0 = _errs8 === errors;
@@ -4607,11 +4620,11 @@ if(data.status !== undefined){
 let data3 = data.status;
 const _errs10 = errors;
 if(typeof data3 !== "string"){
-validate183.errors = [FAULT];
+validate185.errors = [FAULT];
 return false;
 }
 if(!((data3 === "known") || (data3 === "unknown"))){
-validate183.errors = [FAULT];
+validate185.errors = [FAULT];
 return false;
 }
 var valid0 = _errs10 === errors;
@@ -4622,8 +4635,8 @@ var valid0 = true;
 if(valid0){
 if(data.cause !== undefined){
 const _errs12 = errors;
-if(!(validate184(data.cause))){
-vErrors = vErrors === null ? validate184.errors : vErrors.concat(validate184.errors);
+if(!(validate186(data.cause))){
+vErrors = vErrors === null ? validate186.errors : vErrors.concat(validate186.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs12 === errors;
@@ -4638,46 +4651,46 @@ var valid0 = true;
 }
 }
 }
-validate183.errors = vErrors;
+validate185.errors = vErrors;
 return errors === 0;
 }
 
-const schema81 = {"type":"integer","minimum":0,"maximum":9007199254740991,"nullable":true};
+const schema82 = {"type":"integer","minimum":0,"maximum":9007199254740991,"nullable":true};
 
-function validate187(data){
+function validate189(data){
 let vErrors = null;
 let errors = 0;
 if((!(((typeof data == "number") && (!(data % 1) && !isNaN(data))) && (isFinite(data)))) && (data !== null)){
-validate187.errors = [FAULT];
+validate189.errors = [FAULT];
 return false;
 }
 if(errors === 0){
 if((typeof data == "number") && (isFinite(data))){
 if(data > 9007199254740991 || isNaN(data)){
-validate187.errors = [FAULT];
+validate189.errors = [FAULT];
 return false;
 }
 else {
 if(data < 0 || isNaN(data)){
-validate187.errors = [FAULT];
+validate189.errors = [FAULT];
 return false;
 }
 }
 }
 }
-validate187.errors = vErrors;
+validate189.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate175(data){
+function validate177(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((((((((data.name === undefined) && (missing0 = "name")) || ((data.state === undefined) && (missing0 = "state"))) || ((data.restarts === undefined) && (missing0 = "restarts"))) || ((data.health === undefined) && (missing0 = "health"))) || ((data.lastCheck === undefined) && (missing0 = "lastCheck"))) || ((data.exit === undefined) && (missing0 = "exit"))) || ((data.pid === undefined) && (missing0 = "pid"))){
-validate175.errors = [FAULT];
+validate177.errors = [FAULT];
 return false;
 }
 else {
@@ -4695,8 +4708,8 @@ var valid0 = true;
 if(valid0){
 if(data.state !== undefined){
 const _errs2 = errors;
-if(!(validate177(data.state))){
-vErrors = vErrors === null ? validate177.errors : vErrors.concat(validate177.errors);
+if(!(validate179(data.state))){
+vErrors = vErrors === null ? validate179.errors : vErrors.concat(validate179.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs2 === errors;
@@ -4709,18 +4722,18 @@ if(data.restarts !== undefined){
 let data2 = data.restarts;
 const _errs3 = errors;
 if(!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2)))){
-validate175.errors = [FAULT];
+validate177.errors = [FAULT];
 return false;
 }
 if(errors === _errs3){
 if((typeof data2 == "number") && (isFinite(data2))){
 if(data2 > 9007199254740991 || isNaN(data2)){
-validate175.errors = [FAULT];
+validate177.errors = [FAULT];
 return false;
 }
 else {
 if(data2 < 0 || isNaN(data2)){
-validate175.errors = [FAULT];
+validate177.errors = [FAULT];
 return false;
 }
 }
@@ -4736,11 +4749,11 @@ if(data.health !== undefined){
 let data3 = data.health;
 const _errs5 = errors;
 if(typeof data3 !== "string"){
-validate175.errors = [FAULT];
+validate177.errors = [FAULT];
 return false;
 }
 if(!(((data3 === "healthy") || (data3 === "unhealthy")) || (data3 === "unproven"))){
-validate175.errors = [FAULT];
+validate177.errors = [FAULT];
 return false;
 }
 var valid0 = _errs5 === errors;
@@ -4753,13 +4766,13 @@ if(data.lastCheck !== undefined){
 let data4 = data.lastCheck;
 const _errs7 = errors;
 if((typeof data4 !== "string") && (data4 !== null)){
-validate175.errors = [FAULT];
+validate177.errors = [FAULT];
 return false;
 }
 if(errors === _errs7){
 if(typeof data4 === "string"){
 if(func2(data4) > 4000){
-validate175.errors = [FAULT];
+validate177.errors = [FAULT];
 return false;
 }
 }
@@ -4772,8 +4785,8 @@ var valid0 = true;
 if(valid0){
 if(data.log !== undefined){
 const _errs10 = errors;
-if(!(validate179(data.log))){
-vErrors = vErrors === null ? validate179.errors : vErrors.concat(validate179.errors);
+if(!(validate181(data.log))){
+vErrors = vErrors === null ? validate181.errors : vErrors.concat(validate181.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs10 === errors;
@@ -4784,8 +4797,8 @@ var valid0 = true;
 if(valid0){
 if(data.exit !== undefined){
 const _errs11 = errors;
-if(!(validate183(data.exit))){
-vErrors = vErrors === null ? validate183.errors : vErrors.concat(validate183.errors);
+if(!(validate185(data.exit))){
+vErrors = vErrors === null ? validate185.errors : vErrors.concat(validate185.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs11 === errors;
@@ -4796,8 +4809,8 @@ var valid0 = true;
 if(valid0){
 if(data.pid !== undefined){
 const _errs12 = errors;
-if(!(validate187(data.pid))){
-vErrors = vErrors === null ? validate187.errors : vErrors.concat(validate187.errors);
+if(!(validate189(data.pid))){
+vErrors = vErrors === null ? validate189.errors : vErrors.concat(validate189.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs12 === errors;
@@ -4815,22 +4828,22 @@ var valid0 = true;
 }
 }
 else {
-validate175.errors = [FAULT];
+validate177.errors = [FAULT];
 return false;
 }
 }
-validate175.errors = vErrors;
+validate177.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate174(data){
+function validate176(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 1000){
-validate174.errors = [FAULT];
+validate176.errors = [FAULT];
 return false;
 }
 else {
@@ -4838,8 +4851,8 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate175(data[i0]))){
-vErrors = vErrors === null ? validate175.errors : vErrors.concat(validate175.errors);
+if(!(validate177(data[i0]))){
+vErrors = vErrors === null ? validate177.errors : vErrors.concat(validate177.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
@@ -4850,66 +4863,66 @@ break;
 }
 }
 else {
-validate174.errors = [FAULT];
+validate176.errors = [FAULT];
 return false;
 }
 }
-validate174.errors = vErrors;
+validate176.errors = vErrors;
 return errors === 0;
 }
 
-const schema82 = {"type":"object","required":["blame","kind","task","message","ageMs"],"properties":{"blame":{"type":"string","enum":["version","platform"]},"kind":{"$ref":"shared#/$defs/part70"},"task":{"$ref":"shared#/$defs/part71"},"message":{"type":"string","maxLength":4000},"ageMs":{"type":"number","minimum":0},"log":{"$ref":"shared#/$defs/part64"}},"nullable":true};
-const schema83 = {"type":"string","enum":["exit","out-of-memory","check-failed","command-not-found","bad-spec","image-not-found","registry","disk","runtime","network","port-taken"]};
-
-function validate192(data){
-let vErrors = null;
-let errors = 0;
-if(typeof data !== "string"){
-validate192.errors = [FAULT];
-return false;
-}
-if(!(((((((((((data === "exit") || (data === "out-of-memory")) || (data === "check-failed")) || (data === "command-not-found")) || (data === "bad-spec")) || (data === "image-not-found")) || (data === "registry")) || (data === "disk")) || (data === "runtime")) || (data === "network")) || (data === "port-taken"))){
-validate192.errors = [FAULT];
-return false;
-}
-validate192.errors = vErrors;
-return errors === 0;
-}
-
-const schema84 = {"type":"string","pattern":"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$","nullable":true};
+const schema83 = {"type":"object","required":["blame","kind","task","message","ageMs"],"properties":{"blame":{"type":"string","enum":["version","platform"]},"kind":{"$ref":"shared#/$defs/part71"},"task":{"$ref":"shared#/$defs/part72"},"message":{"type":"string","maxLength":4000},"ageMs":{"type":"number","minimum":0},"log":{"$ref":"shared#/$defs/part65"}},"nullable":true};
+const schema84 = {"type":"string","enum":["exit","out-of-memory","check-failed","command-not-found","bad-spec","image-not-found","registry","disk","runtime","network","port-taken"]};
 
 function validate194(data){
 let vErrors = null;
 let errors = 0;
-if((typeof data !== "string") && (data !== null)){
+if(typeof data !== "string"){
 validate194.errors = [FAULT];
 return false;
 }
-if(errors === 0){
-if(typeof data === "string"){
-if(!pattern9.test(data)){
+if(!(((((((((((data === "exit") || (data === "out-of-memory")) || (data === "check-failed")) || (data === "command-not-found")) || (data === "bad-spec")) || (data === "image-not-found")) || (data === "registry")) || (data === "disk")) || (data === "runtime")) || (data === "network")) || (data === "port-taken"))){
 validate194.errors = [FAULT];
 return false;
-}
-}
 }
 validate194.errors = vErrors;
 return errors === 0;
 }
 
+const schema85 = {"type":"string","pattern":"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$","nullable":true};
 
-function validate191(data){
+function validate196(data){
+let vErrors = null;
+let errors = 0;
+if((typeof data !== "string") && (data !== null)){
+validate196.errors = [FAULT];
+return false;
+}
+if(errors === 0){
+if(typeof data === "string"){
+if(!pattern9.test(data)){
+validate196.errors = [FAULT];
+return false;
+}
+}
+}
+validate196.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate193(data){
 let vErrors = null;
 let errors = 0;
 if((!(data && typeof data == "object" && !Array.isArray(data))) && (data !== null)){
-validate191.errors = [FAULT];
+validate193.errors = [FAULT];
 return false;
 }
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((((((data.blame === undefined) && (missing0 = "blame")) || ((data.kind === undefined) && (missing0 = "kind"))) || ((data.task === undefined) && (missing0 = "task"))) || ((data.message === undefined) && (missing0 = "message"))) || ((data.ageMs === undefined) && (missing0 = "ageMs"))){
-validate191.errors = [FAULT];
+validate193.errors = [FAULT];
 return false;
 }
 else {
@@ -4917,11 +4930,11 @@ if(data.blame !== undefined){
 let data0 = data.blame;
 const _errs2 = errors;
 if(typeof data0 !== "string"){
-validate191.errors = [FAULT];
+validate193.errors = [FAULT];
 return false;
 }
 if(!((data0 === "version") || (data0 === "platform"))){
-validate191.errors = [FAULT];
+validate193.errors = [FAULT];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -4932,8 +4945,8 @@ var valid0 = true;
 if(valid0){
 if(data.kind !== undefined){
 const _errs4 = errors;
-if(!(validate192(data.kind))){
-vErrors = vErrors === null ? validate192.errors : vErrors.concat(validate192.errors);
+if(!(validate194(data.kind))){
+vErrors = vErrors === null ? validate194.errors : vErrors.concat(validate194.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs4 === errors;
@@ -4944,8 +4957,8 @@ var valid0 = true;
 if(valid0){
 if(data.task !== undefined){
 const _errs5 = errors;
-if(!(validate194(data.task))){
-vErrors = vErrors === null ? validate194.errors : vErrors.concat(validate194.errors);
+if(!(validate196(data.task))){
+vErrors = vErrors === null ? validate196.errors : vErrors.concat(validate196.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs5 === errors;
@@ -4960,12 +4973,12 @@ const _errs6 = errors;
 if(errors === _errs6){
 if(typeof data3 === "string"){
 if(func2(data3) > 4000){
-validate191.errors = [FAULT];
+validate193.errors = [FAULT];
 return false;
 }
 }
 else {
-validate191.errors = [FAULT];
+validate193.errors = [FAULT];
 return false;
 }
 }
@@ -4981,12 +4994,12 @@ const _errs8 = errors;
 if(errors === _errs8){
 if((typeof data4 == "number") && (isFinite(data4))){
 if(data4 < 0 || isNaN(data4)){
-validate191.errors = [FAULT];
+validate193.errors = [FAULT];
 return false;
 }
 }
 else {
-validate191.errors = [FAULT];
+validate193.errors = [FAULT];
 return false;
 }
 }
@@ -4998,8 +5011,8 @@ var valid0 = true;
 if(valid0){
 if(data.log !== undefined){
 const _errs10 = errors;
-if(!(validate179(data.log))){
-vErrors = vErrors === null ? validate179.errors : vErrors.concat(validate179.errors);
+if(!(validate181(data.log))){
+vErrors = vErrors === null ? validate181.errors : vErrors.concat(validate181.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs10 === errors;
@@ -5015,28 +5028,28 @@ var valid0 = true;
 }
 }
 }
-validate191.errors = vErrors;
+validate193.errors = vErrors;
 return errors === 0;
 }
 
-const schema85 = {"type":"array","items":{"$ref":"shared#/$defs/part73"},"maxItems":1000};
-const schema86 = {"type":"object","required":["repository","digest"],"properties":{"repository":{"type":"string"},"digest":{"type":"string"}}};
+const schema86 = {"type":"array","items":{"$ref":"shared#/$defs/part74"},"maxItems":1000};
+const schema87 = {"type":"object","required":["repository","digest"],"properties":{"repository":{"type":"string"},"digest":{"type":"string"}}};
 
-function validate199(data){
+function validate201(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if(((data.repository === undefined) && (missing0 = "repository")) || ((data.digest === undefined) && (missing0 = "digest"))){
-validate199.errors = [FAULT];
+validate201.errors = [FAULT];
 return false;
 }
 else {
 if(data.repository !== undefined){
 const _errs1 = errors;
 if(typeof data.repository !== "string"){
-validate199.errors = [FAULT];
+validate201.errors = [FAULT];
 return false;
 }
 var valid0 = _errs1 === errors;
@@ -5048,7 +5061,7 @@ if(valid0){
 if(data.digest !== undefined){
 const _errs3 = errors;
 if(typeof data.digest !== "string"){
-validate199.errors = [FAULT];
+validate201.errors = [FAULT];
 return false;
 }
 var valid0 = _errs3 === errors;
@@ -5060,22 +5073,22 @@ var valid0 = true;
 }
 }
 else {
-validate199.errors = [FAULT];
+validate201.errors = [FAULT];
 return false;
 }
 }
-validate199.errors = vErrors;
+validate201.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate198(data){
+function validate200(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 1000){
-validate198.errors = [FAULT];
+validate200.errors = [FAULT];
 return false;
 }
 else {
@@ -5083,8 +5096,8 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate199(data[i0]))){
-vErrors = vErrors === null ? validate199.errors : vErrors.concat(validate199.errors);
+if(!(validate201(data[i0]))){
+vErrors = vErrors === null ? validate201.errors : vErrors.concat(validate201.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
@@ -5095,25 +5108,25 @@ break;
 }
 }
 else {
-validate198.errors = [FAULT];
+validate200.errors = [FAULT];
 return false;
 }
 }
-validate198.errors = vErrors;
+validate200.errors = vErrors;
 return errors === 0;
 }
 
-const schema87 = {"type":"array","items":{"$ref":"shared#/$defs/part75"},"maxItems":1000};
-const schema88 = {"type":"object","required":["name","port","host"],"properties":{"name":{"$ref":"shared#/$defs/part19"},"port":{"type":"integer","minimum":0,"maximum":65535},"host":{"type":"integer","minimum":0,"maximum":65535}}};
+const schema88 = {"type":"array","items":{"$ref":"shared#/$defs/part76"},"maxItems":1000};
+const schema89 = {"type":"object","required":["name","port","host"],"properties":{"name":{"$ref":"shared#/$defs/part19"},"port":{"type":"integer","minimum":0,"maximum":65535},"host":{"type":"integer","minimum":0,"maximum":65535}}};
 
-function validate203(data){
+function validate205(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((((data.name === undefined) && (missing0 = "name")) || ((data.port === undefined) && (missing0 = "port"))) || ((data.host === undefined) && (missing0 = "host"))){
-validate203.errors = [FAULT];
+validate205.errors = [FAULT];
 return false;
 }
 else {
@@ -5133,18 +5146,18 @@ if(data.port !== undefined){
 let data1 = data.port;
 const _errs2 = errors;
 if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
-validate203.errors = [FAULT];
+validate205.errors = [FAULT];
 return false;
 }
 if(errors === _errs2){
 if((typeof data1 == "number") && (isFinite(data1))){
 if(data1 > 65535 || isNaN(data1)){
-validate203.errors = [FAULT];
+validate205.errors = [FAULT];
 return false;
 }
 else {
 if(data1 < 0 || isNaN(data1)){
-validate203.errors = [FAULT];
+validate205.errors = [FAULT];
 return false;
 }
 }
@@ -5160,18 +5173,18 @@ if(data.host !== undefined){
 let data2 = data.host;
 const _errs4 = errors;
 if(!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2)))){
-validate203.errors = [FAULT];
+validate205.errors = [FAULT];
 return false;
 }
 if(errors === _errs4){
 if((typeof data2 == "number") && (isFinite(data2))){
 if(data2 > 65535 || isNaN(data2)){
-validate203.errors = [FAULT];
+validate205.errors = [FAULT];
 return false;
 }
 else {
 if(data2 < 0 || isNaN(data2)){
-validate203.errors = [FAULT];
+validate205.errors = [FAULT];
 return false;
 }
 }
@@ -5187,22 +5200,22 @@ var valid0 = true;
 }
 }
 else {
-validate203.errors = [FAULT];
+validate205.errors = [FAULT];
 return false;
 }
 }
-validate203.errors = vErrors;
+validate205.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate202(data){
+function validate204(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 1000){
-validate202.errors = [FAULT];
+validate204.errors = [FAULT];
 return false;
 }
 else {
@@ -5210,8 +5223,8 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate203(data[i0]))){
-vErrors = vErrors === null ? validate203.errors : vErrors.concat(validate203.errors);
+if(!(validate205(data[i0]))){
+vErrors = vErrors === null ? validate205.errors : vErrors.concat(validate205.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
@@ -5222,28 +5235,28 @@ break;
 }
 }
 else {
-validate202.errors = [FAULT];
+validate204.errors = [FAULT];
 return false;
 }
 }
-validate202.errors = vErrors;
+validate204.errors = vErrors;
 return errors === 0;
 }
 
-const schema89 = {"type":"object","required":["cpuMilli","memoryBytes"],"properties":{"cpuMilli":{"type":"number","minimum":0},"memoryBytes":{"type":"number","minimum":0}},"nullable":true};
+const schema90 = {"type":"object","required":["cpuMilli","memoryBytes"],"properties":{"cpuMilli":{"type":"number","minimum":0},"memoryBytes":{"type":"number","minimum":0}},"nullable":true};
 
-function validate207(data){
+function validate209(data){
 let vErrors = null;
 let errors = 0;
 if((!(data && typeof data == "object" && !Array.isArray(data))) && (data !== null)){
-validate207.errors = [FAULT];
+validate209.errors = [FAULT];
 return false;
 }
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if(((data.cpuMilli === undefined) && (missing0 = "cpuMilli")) || ((data.memoryBytes === undefined) && (missing0 = "memoryBytes"))){
-validate207.errors = [FAULT];
+validate209.errors = [FAULT];
 return false;
 }
 else {
@@ -5253,12 +5266,12 @@ const _errs2 = errors;
 if(errors === _errs2){
 if((typeof data0 == "number") && (isFinite(data0))){
 if(data0 < 0 || isNaN(data0)){
-validate207.errors = [FAULT];
+validate209.errors = [FAULT];
 return false;
 }
 }
 else {
-validate207.errors = [FAULT];
+validate209.errors = [FAULT];
 return false;
 }
 }
@@ -5274,12 +5287,12 @@ const _errs4 = errors;
 if(errors === _errs4){
 if((typeof data1 == "number") && (isFinite(data1))){
 if(data1 < 0 || isNaN(data1)){
-validate207.errors = [FAULT];
+validate209.errors = [FAULT];
 return false;
 }
 }
 else {
-validate207.errors = [FAULT];
+validate209.errors = [FAULT];
 return false;
 }
 }
@@ -5292,19 +5305,19 @@ var valid0 = true;
 }
 }
 }
-validate207.errors = vErrors;
+validate209.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate170(data){
+function validate172(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if(((((((((((((((((data.allocation === undefined) && (missing0 = "allocation")) || ((data.bodyHash === undefined) && (missing0 = "bodyHash"))) || ((data.phase === undefined) && (missing0 = "phase"))) || ((data.health === undefined) && (missing0 = "health"))) || ((data.everHealthy === undefined) && (missing0 = "everHealthy"))) || ((data.tasks === undefined) && (missing0 = "tasks"))) || ((data.failure === undefined) && (missing0 = "failure"))) || ((data.ports === undefined) && (missing0 = "ports"))) || ((data.address === undefined) && (missing0 = "address"))) || ((data.usage === undefined) && (missing0 = "usage"))) || ((data.acceptedForMs === undefined) && (missing0 = "acceptedForMs"))) || ((data.firstStartedForMs === undefined) && (missing0 = "firstStartedForMs"))) || ((data.runningForMs === undefined) && (missing0 = "runningForMs"))) || ((data.healthyForMs === undefined) && (missing0 = "healthyForMs"))) || ((data.firstHealthyForMs === undefined) && (missing0 = "firstHealthyForMs"))) || ((data.deadForMs === undefined) && (missing0 = "deadForMs"))){
-validate170.errors = [FAULT];
+validate172.errors = [FAULT];
 return false;
 }
 else {
@@ -5326,12 +5339,12 @@ const _errs2 = errors;
 if(errors === _errs2){
 if(typeof data1 === "string"){
 if(!pattern3.test(data1)){
-validate170.errors = [FAULT];
+validate172.errors = [FAULT];
 return false;
 }
 }
 else {
-validate170.errors = [FAULT];
+validate172.errors = [FAULT];
 return false;
 }
 }
@@ -5343,8 +5356,8 @@ var valid0 = true;
 if(valid0){
 if(data.phase !== undefined){
 const _errs4 = errors;
-if(!(validate172(data.phase))){
-vErrors = vErrors === null ? validate172.errors : vErrors.concat(validate172.errors);
+if(!(validate174(data.phase))){
+vErrors = vErrors === null ? validate174.errors : vErrors.concat(validate174.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs4 === errors;
@@ -5357,11 +5370,11 @@ if(data.health !== undefined){
 let data3 = data.health;
 const _errs5 = errors;
 if(typeof data3 !== "string"){
-validate170.errors = [FAULT];
+validate172.errors = [FAULT];
 return false;
 }
 if(!(((data3 === "healthy") || (data3 === "unhealthy")) || (data3 === "unproven"))){
-validate170.errors = [FAULT];
+validate172.errors = [FAULT];
 return false;
 }
 var valid0 = _errs5 === errors;
@@ -5374,11 +5387,11 @@ if(data.wasHealthy !== undefined){
 let data4 = data.wasHealthy;
 const _errs7 = errors;
 if(typeof data4 !== "boolean"){
-validate170.errors = [FAULT];
+validate172.errors = [FAULT];
 return false;
 }
 if(true !== data4){
-validate170.errors = [FAULT];
+validate172.errors = [FAULT];
 return false;
 }
 var valid0 = _errs7 === errors;
@@ -5390,7 +5403,7 @@ if(valid0){
 if(data.everHealthy !== undefined){
 const _errs9 = errors;
 if(typeof data.everHealthy !== "boolean"){
-validate170.errors = [FAULT];
+validate172.errors = [FAULT];
 return false;
 }
 var valid0 = _errs9 === errors;
@@ -5401,8 +5414,8 @@ var valid0 = true;
 if(valid0){
 if(data.tasks !== undefined){
 const _errs11 = errors;
-if(!(validate174(data.tasks))){
-vErrors = vErrors === null ? validate174.errors : vErrors.concat(validate174.errors);
+if(!(validate176(data.tasks))){
+vErrors = vErrors === null ? validate176.errors : vErrors.concat(validate176.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs11 === errors;
@@ -5413,8 +5426,8 @@ var valid0 = true;
 if(valid0){
 if(data.failure !== undefined){
 const _errs12 = errors;
-if(!(validate191(data.failure))){
-vErrors = vErrors === null ? validate191.errors : vErrors.concat(validate191.errors);
+if(!(validate193(data.failure))){
+vErrors = vErrors === null ? validate193.errors : vErrors.concat(validate193.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs12 === errors;
@@ -5425,8 +5438,8 @@ var valid0 = true;
 if(valid0){
 if(data.stopWaits !== undefined){
 const _errs13 = errors;
-if(!(validate198(data.stopWaits))){
-vErrors = vErrors === null ? validate198.errors : vErrors.concat(validate198.errors);
+if(!(validate200(data.stopWaits))){
+vErrors = vErrors === null ? validate200.errors : vErrors.concat(validate200.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs13 === errors;
@@ -5437,8 +5450,8 @@ var valid0 = true;
 if(valid0){
 if(data.ports !== undefined){
 const _errs14 = errors;
-if(!(validate202(data.ports))){
-vErrors = vErrors === null ? validate202.errors : vErrors.concat(validate202.errors);
+if(!(validate204(data.ports))){
+vErrors = vErrors === null ? validate204.errors : vErrors.concat(validate204.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs14 === errors;
@@ -5451,13 +5464,13 @@ if(data.address !== undefined){
 let data10 = data.address;
 const _errs15 = errors;
 if((typeof data10 !== "string") && (data10 !== null)){
-validate170.errors = [FAULT];
+validate172.errors = [FAULT];
 return false;
 }
 if(errors === _errs15){
 if(typeof data10 === "string"){
 if(func2(data10) > 1024){
-validate170.errors = [FAULT];
+validate172.errors = [FAULT];
 return false;
 }
 }
@@ -5470,8 +5483,8 @@ var valid0 = true;
 if(valid0){
 if(data.usage !== undefined){
 const _errs18 = errors;
-if(!(validate207(data.usage))){
-vErrors = vErrors === null ? validate207.errors : vErrors.concat(validate207.errors);
+if(!(validate209(data.usage))){
+vErrors = vErrors === null ? validate209.errors : vErrors.concat(validate209.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs18 === errors;
@@ -5486,12 +5499,12 @@ const _errs19 = errors;
 if(errors === _errs19){
 if((typeof data12 == "number") && (isFinite(data12))){
 if(data12 < 0 || isNaN(data12)){
-validate170.errors = [FAULT];
+validate172.errors = [FAULT];
 return false;
 }
 }
 else {
-validate170.errors = [FAULT];
+validate172.errors = [FAULT];
 return false;
 }
 }
@@ -5505,13 +5518,13 @@ if(data.firstStartedForMs !== undefined){
 let data13 = data.firstStartedForMs;
 const _errs21 = errors;
 if((!((typeof data13 == "number") && (isFinite(data13)))) && (data13 !== null)){
-validate170.errors = [FAULT];
+validate172.errors = [FAULT];
 return false;
 }
 if(errors === _errs21){
 if((typeof data13 == "number") && (isFinite(data13))){
 if(data13 < 0 || isNaN(data13)){
-validate170.errors = [FAULT];
+validate172.errors = [FAULT];
 return false;
 }
 }
@@ -5526,13 +5539,13 @@ if(data.runningForMs !== undefined){
 let data14 = data.runningForMs;
 const _errs24 = errors;
 if((!((typeof data14 == "number") && (isFinite(data14)))) && (data14 !== null)){
-validate170.errors = [FAULT];
+validate172.errors = [FAULT];
 return false;
 }
 if(errors === _errs24){
 if((typeof data14 == "number") && (isFinite(data14))){
 if(data14 < 0 || isNaN(data14)){
-validate170.errors = [FAULT];
+validate172.errors = [FAULT];
 return false;
 }
 }
@@ -5547,13 +5560,13 @@ if(data.healthyForMs !== undefined){
 let data15 = data.healthyForMs;
 const _errs27 = errors;
 if((!((typeof data15 == "number") && (isFinite(data15)))) && (data15 !== null)){
-validate170.errors = [FAULT];
+validate172.errors = [FAULT];
 return false;
 }
 if(errors === _errs27){
 if((typeof data15 == "number") && (isFinite(data15))){
 if(data15 < 0 || isNaN(data15)){
-validate170.errors = [FAULT];
+validate172.errors = [FAULT];
 return false;
 }
 }
@@ -5568,13 +5581,13 @@ if(data.firstHealthyForMs !== undefined){
 let data16 = data.firstHealthyForMs;
 const _errs30 = errors;
 if((!((typeof data16 == "number") && (isFinite(data16)))) && (data16 !== null)){
-validate170.errors = [FAULT];
+validate172.errors = [FAULT];
 return false;
 }
 if(errors === _errs30){
 if((typeof data16 == "number") && (isFinite(data16))){
 if(data16 < 0 || isNaN(data16)){
-validate170.errors = [FAULT];
+validate172.errors = [FAULT];
 return false;
 }
 }
@@ -5589,13 +5602,13 @@ if(data.deadForMs !== undefined){
 let data17 = data.deadForMs;
 const _errs33 = errors;
 if((!((typeof data17 == "number") && (isFinite(data17)))) && (data17 !== null)){
-validate170.errors = [FAULT];
+validate172.errors = [FAULT];
 return false;
 }
 if(errors === _errs33){
 if((typeof data17 == "number") && (isFinite(data17))){
 if(data17 < 0 || isNaN(data17)){
-validate170.errors = [FAULT];
+validate172.errors = [FAULT];
 return false;
 }
 }
@@ -5625,22 +5638,22 @@ var valid0 = true;
 }
 }
 else {
-validate170.errors = [FAULT];
+validate172.errors = [FAULT];
 return false;
 }
 }
-validate170.errors = vErrors;
+validate172.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate169(data){
+function validate171(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 4000){
-validate169.errors = [FAULT];
+validate171.errors = [FAULT];
 return false;
 }
 else {
@@ -5648,8 +5661,8 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate170(data[i0]))){
-vErrors = vErrors === null ? validate170.errors : vErrors.concat(validate170.errors);
+if(!(validate172(data[i0]))){
+vErrors = vErrors === null ? validate172.errors : vErrors.concat(validate172.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
@@ -5660,22 +5673,22 @@ break;
 }
 }
 else {
-validate169.errors = [FAULT];
+validate171.errors = [FAULT];
 return false;
 }
 }
-validate169.errors = vErrors;
+validate171.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate211(data){
+function validate213(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 4000){
-validate211.errors = [FAULT];
+validate213.errors = [FAULT];
 return false;
 }
 else {
@@ -5695,30 +5708,30 @@ break;
 }
 }
 else {
-validate211.errors = [FAULT];
+validate213.errors = [FAULT];
 return false;
 }
 }
-validate211.errors = vErrors;
+validate213.errors = vErrors;
 return errors === 0;
 }
 
-const schema91 = {"type":"array","items":{"$ref":"shared#/$defs/part80"},"maxItems":4000};
-const schema92 = {"type":"array","additionalItems":false,"items":[{"type":"string","pattern":"^[0-9a-f]{16}-[0-9]{1,9}-[0-9]{1,9}$"},{"type":"number","minimum":0},{"type":"number","minimum":0}],"minItems":3};
+const schema92 = {"type":"array","items":{"$ref":"shared#/$defs/part81"},"maxItems":4000};
+const schema93 = {"type":"array","additionalItems":false,"items":[{"type":"string","pattern":"^[0-9a-f]{16}-[0-9]{1,9}-[0-9]{1,9}$"},{"type":"number","minimum":0},{"type":"number","minimum":0}],"minItems":3};
 
-function validate215(data){
+function validate217(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length < 3){
-validate215.errors = [FAULT];
+validate217.errors = [FAULT];
 return false;
 }
 else {
 const len0 = data.length;
 if(!(len0 <= 3)){
-validate215.errors = [FAULT];
+validate217.errors = [FAULT];
 return false;
 }
 else {
@@ -5729,12 +5742,12 @@ const _errs1 = errors;
 if(errors === _errs1){
 if(typeof data0 === "string"){
 if(!pattern4.test(data0)){
-validate215.errors = [FAULT];
+validate217.errors = [FAULT];
 return false;
 }
 }
 else {
-validate215.errors = [FAULT];
+validate217.errors = [FAULT];
 return false;
 }
 }
@@ -5747,12 +5760,12 @@ const _errs3 = errors;
 if(errors === _errs3){
 if((typeof data1 == "number") && (isFinite(data1))){
 if(data1 < 0 || isNaN(data1)){
-validate215.errors = [FAULT];
+validate217.errors = [FAULT];
 return false;
 }
 }
 else {
-validate215.errors = [FAULT];
+validate217.errors = [FAULT];
 return false;
 }
 }
@@ -5765,12 +5778,12 @@ const _errs5 = errors;
 if(errors === _errs5){
 if((typeof data2 == "number") && (isFinite(data2))){
 if(data2 < 0 || isNaN(data2)){
-validate215.errors = [FAULT];
+validate217.errors = [FAULT];
 return false;
 }
 }
 else {
-validate215.errors = [FAULT];
+validate217.errors = [FAULT];
 return false;
 }
 }
@@ -5782,22 +5795,22 @@ var valid0 = _errs5 === errors;
 }
 }
 else {
-validate215.errors = [FAULT];
+validate217.errors = [FAULT];
 return false;
 }
 }
-validate215.errors = vErrors;
+validate217.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate214(data){
+function validate216(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 4000){
-validate214.errors = [FAULT];
+validate216.errors = [FAULT];
 return false;
 }
 else {
@@ -5805,8 +5818,8 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate215(data[i0]))){
-vErrors = vErrors === null ? validate215.errors : vErrors.concat(validate215.errors);
+if(!(validate217(data[i0]))){
+vErrors = vErrors === null ? validate217.errors : vErrors.concat(validate217.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
@@ -5817,11 +5830,11 @@ break;
 }
 }
 else {
-validate214.errors = [FAULT];
+validate216.errors = [FAULT];
 return false;
 }
 }
-validate214.errors = vErrors;
+validate216.errors = vErrors;
 return errors === 0;
 }
 
@@ -5876,8 +5889,8 @@ var valid0 = true;
 if(valid0){
 if(data.bodyHashes !== undefined){
 const _errs5 = errors;
-if(!(validate167(data.bodyHashes))){
-vErrors = vErrors === null ? validate167.errors : vErrors.concat(validate167.errors);
+if(!(validate169(data.bodyHashes))){
+vErrors = vErrors === null ? validate169.errors : vErrors.concat(validate169.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs5 === errors;
@@ -5888,8 +5901,8 @@ var valid0 = true;
 if(valid0){
 if(data.changed !== undefined){
 const _errs6 = errors;
-if(!(validate169(data.changed))){
-vErrors = vErrors === null ? validate169.errors : vErrors.concat(validate169.errors);
+if(!(validate171(data.changed))){
+vErrors = vErrors === null ? validate171.errors : vErrors.concat(validate171.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs6 === errors;
@@ -5900,8 +5913,8 @@ var valid0 = true;
 if(valid0){
 if(data.removed !== undefined){
 const _errs7 = errors;
-if(!(validate211(data.removed))){
-vErrors = vErrors === null ? validate211.errors : vErrors.concat(validate211.errors);
+if(!(validate213(data.removed))){
+vErrors = vErrors === null ? validate213.errors : vErrors.concat(validate213.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs7 === errors;
@@ -5912,8 +5925,8 @@ var valid0 = true;
 if(valid0){
 if(data.usage !== undefined){
 const _errs8 = errors;
-if(!(validate214(data.usage))){
-vErrors = vErrors === null ? validate214.errors : vErrors.concat(validate214.errors);
+if(!(validate216(data.usage))){
+vErrors = vErrors === null ? validate216.errors : vErrors.concat(validate216.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs8 === errors;
@@ -5938,17 +5951,17 @@ validate25.errors = vErrors;
 return errors === 0;
 }
 
-export const start = validate218;
-const schema93 = {"type":"object","required":["whole","head"],"properties":{"whole":{"type":"boolean"},"head":{"$ref":"shared#/$defs/part18"}},"$id":"start"};
+export const start = validate220;
+const schema94 = {"type":"object","required":["whole","head"],"properties":{"whole":{"type":"boolean"},"head":{"$ref":"shared#/$defs/part18"}},"$id":"start"};
 
-function validate219(data){
+function validate221(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if(((((((((((((data.node === undefined) && (missing0 = "node")) || ((data.cluster === undefined) && (missing0 = "cluster"))) || ((data.acceptedGeneration === undefined) && (missing0 = "acceptedGeneration"))) || ((data.acceptedCommit === undefined) && (missing0 = "acceptedCommit"))) || ((data.acceptedHash === undefined) && (missing0 = "acceptedHash"))) || ((data.accepted === undefined) && (missing0 = "accepted"))) || ((data.capacity === undefined) && (missing0 = "capacity"))) || ((data.attributes === undefined) && (missing0 = "attributes"))) || ((data.address === undefined) && (missing0 = "address"))) || ((data.foreign === undefined) && (missing0 = "foreign"))) || ((data.conditions === undefined) && (missing0 = "conditions"))) || ((data.portsTaken === undefined) && (missing0 = "portsTaken"))){
-validate219.errors = [FAULT];
+validate221.errors = [FAULT];
 return false;
 }
 else {
@@ -5970,18 +5983,18 @@ const _errs2 = errors;
 if(errors === _errs2){
 if(typeof data1 === "string"){
 if(func2(data1) > 253){
-validate219.errors = [FAULT];
+validate221.errors = [FAULT];
 return false;
 }
 else {
 if(func2(data1) < 1){
-validate219.errors = [FAULT];
+validate221.errors = [FAULT];
 return false;
 }
 }
 }
 else {
-validate219.errors = [FAULT];
+validate221.errors = [FAULT];
 return false;
 }
 }
@@ -5995,18 +6008,18 @@ if(data.acceptedGeneration !== undefined){
 let data2 = data.acceptedGeneration;
 const _errs4 = errors;
 if(!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2)))){
-validate219.errors = [FAULT];
+validate221.errors = [FAULT];
 return false;
 }
 if(errors === _errs4){
 if((typeof data2 == "number") && (isFinite(data2))){
 if(data2 > 9007199254740991 || isNaN(data2)){
-validate219.errors = [FAULT];
+validate221.errors = [FAULT];
 return false;
 }
 else {
 if(data2 < 0 || isNaN(data2)){
-validate219.errors = [FAULT];
+validate221.errors = [FAULT];
 return false;
 }
 }
@@ -6084,12 +6097,12 @@ const _errs11 = errors;
 if(errors === _errs11){
 if(typeof data8 === "string"){
 if(func2(data8) > 1024){
-validate219.errors = [FAULT];
+validate221.errors = [FAULT];
 return false;
 }
 }
 else {
-validate219.errors = [FAULT];
+validate221.errors = [FAULT];
 return false;
 }
 }
@@ -6103,18 +6116,18 @@ if(data.foreign !== undefined){
 let data9 = data.foreign;
 const _errs13 = errors;
 if(!(((typeof data9 == "number") && (!(data9 % 1) && !isNaN(data9))) && (isFinite(data9)))){
-validate219.errors = [FAULT];
+validate221.errors = [FAULT];
 return false;
 }
 if(errors === _errs13){
 if((typeof data9 == "number") && (isFinite(data9))){
 if(data9 > 9007199254740991 || isNaN(data9)){
-validate219.errors = [FAULT];
+validate221.errors = [FAULT];
 return false;
 }
 else {
 if(data9 < 0 || isNaN(data9)){
-validate219.errors = [FAULT];
+validate221.errors = [FAULT];
 return false;
 }
 }
@@ -6202,16 +6215,16 @@ var valid0 = true;
 }
 }
 else {
-validate219.errors = [FAULT];
+validate221.errors = [FAULT];
 return false;
 }
 }
-validate219.errors = vErrors;
+validate221.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate218(data){
+function validate220(data){
 /*# sourceURL="start" */;
 let vErrors = null;
 let errors = 0;
@@ -6219,14 +6232,14 @@ if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if(((data.whole === undefined) && (missing0 = "whole")) || ((data.head === undefined) && (missing0 = "head"))){
-validate218.errors = [FAULT];
+validate220.errors = [FAULT];
 return false;
 }
 else {
 if(data.whole !== undefined){
 const _errs1 = errors;
 if(typeof data.whole !== "boolean"){
-validate218.errors = [FAULT];
+validate220.errors = [FAULT];
 return false;
 }
 var valid0 = _errs1 === errors;
@@ -6237,8 +6250,8 @@ var valid0 = true;
 if(valid0){
 if(data.head !== undefined){
 const _errs3 = errors;
-if(!(validate219(data.head))){
-vErrors = vErrors === null ? validate219.errors : vErrors.concat(validate219.errors);
+if(!(validate221(data.head))){
+vErrors = vErrors === null ? validate221.errors : vErrors.concat(validate221.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs3 === errors;
@@ -6250,24 +6263,24 @@ var valid0 = true;
 }
 }
 else {
-validate218.errors = [FAULT];
+validate220.errors = [FAULT];
 return false;
 }
 }
-validate218.errors = vErrors;
+validate220.errors = vErrors;
 return errors === 0;
 }
 
-export const copies = validate232;
-const schema95 = {"type":"object","required":["bodies","changed","removed","usage"],"properties":{"bodies":{"$ref":"shared#/$defs/part59"},"bodyHashes":{"$ref":"shared#/$defs/part60"},"changed":{"$ref":"shared#/$defs/part79"},"removed":{"$ref":"shared#/$defs/part4"},"usage":{"$ref":"shared#/$defs/part81"}},"$id":"copies"};
+export const copies = validate234;
+const schema96 = {"type":"object","required":["bodies","changed","removed","usage"],"properties":{"bodies":{"$ref":"shared#/$defs/part60"},"bodyHashes":{"$ref":"shared#/$defs/part61"},"changed":{"$ref":"shared#/$defs/part80"},"removed":{"$ref":"shared#/$defs/part4"},"usage":{"$ref":"shared#/$defs/part82"}},"$id":"copies"};
 
-function validate233(data){
+function validate235(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 4000){
-validate233.errors = [FAULT];
+validate235.errors = [FAULT];
 return false;
 }
 else {
@@ -6287,55 +6300,11 @@ break;
 }
 }
 else {
-validate233.errors = [FAULT];
+validate235.errors = [FAULT];
 return false;
 }
 }
-validate233.errors = vErrors;
-return errors === 0;
-}
-
-
-function validate236(data){
-let vErrors = null;
-let errors = 0;
-if(errors === 0){
-if(Array.isArray(data)){
-if(data.length > 4000){
-validate236.errors = [FAULT];
-return false;
-}
-else {
-var valid0 = true;
-const len0 = data.length;
-for(let i0=0; i0<len0; i0++){
-let data0 = data[i0];
-const _errs1 = errors;
-if(errors === _errs1){
-if(typeof data0 === "string"){
-if(!pattern3.test(data0)){
-validate236.errors = [FAULT];
-return false;
-}
-}
-else {
-validate236.errors = [FAULT];
-return false;
-}
-}
-var valid0 = _errs1 === errors;
-if(!valid0){
-break;
-}
-}
-}
-}
-else {
-validate236.errors = [FAULT];
-return false;
-}
-}
-validate236.errors = vErrors;
+validate235.errors = vErrors;
 return errors === 0;
 }
 
@@ -6353,10 +6322,19 @@ else {
 var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
+let data0 = data[i0];
 const _errs1 = errors;
-if(!(validate170(data[i0]))){
-vErrors = vErrors === null ? validate170.errors : vErrors.concat(validate170.errors);
-errors = vErrors.length;
+if(errors === _errs1){
+if(typeof data0 === "string"){
+if(!pattern3.test(data0)){
+validate238.errors = [FAULT];
+return false;
+}
+}
+else {
+validate238.errors = [FAULT];
+return false;
+}
 }
 var valid0 = _errs1 === errors;
 if(!valid0){
@@ -6375,13 +6353,48 @@ return errors === 0;
 }
 
 
-function validate241(data){
+function validate240(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 4000){
-validate241.errors = [FAULT];
+validate240.errors = [FAULT];
+return false;
+}
+else {
+var valid0 = true;
+const len0 = data.length;
+for(let i0=0; i0<len0; i0++){
+const _errs1 = errors;
+if(!(validate172(data[i0]))){
+vErrors = vErrors === null ? validate172.errors : vErrors.concat(validate172.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+if(!valid0){
+break;
+}
+}
+}
+}
+else {
+validate240.errors = [FAULT];
+return false;
+}
+}
+validate240.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate243(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length > 4000){
+validate243.errors = [FAULT];
 return false;
 }
 else {
@@ -6401,22 +6414,22 @@ break;
 }
 }
 else {
-validate241.errors = [FAULT];
+validate243.errors = [FAULT];
 return false;
 }
 }
-validate241.errors = vErrors;
+validate243.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate244(data){
+function validate246(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 4000){
-validate244.errors = [FAULT];
+validate246.errors = [FAULT];
 return false;
 }
 else {
@@ -6424,8 +6437,8 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate215(data[i0]))){
-vErrors = vErrors === null ? validate215.errors : vErrors.concat(validate215.errors);
+if(!(validate217(data[i0]))){
+vErrors = vErrors === null ? validate217.errors : vErrors.concat(validate217.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
@@ -6436,16 +6449,16 @@ break;
 }
 }
 else {
-validate244.errors = [FAULT];
+validate246.errors = [FAULT];
 return false;
 }
 }
-validate244.errors = vErrors;
+validate246.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate232(data){
+function validate234(data){
 /*# sourceURL="copies" */;
 let vErrors = null;
 let errors = 0;
@@ -6453,14 +6466,14 @@ if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if(((((data.bodies === undefined) && (missing0 = "bodies")) || ((data.changed === undefined) && (missing0 = "changed"))) || ((data.removed === undefined) && (missing0 = "removed"))) || ((data.usage === undefined) && (missing0 = "usage"))){
-validate232.errors = [FAULT];
+validate234.errors = [FAULT];
 return false;
 }
 else {
 if(data.bodies !== undefined){
 const _errs1 = errors;
-if(!(validate233(data.bodies))){
-vErrors = vErrors === null ? validate233.errors : vErrors.concat(validate233.errors);
+if(!(validate235(data.bodies))){
+vErrors = vErrors === null ? validate235.errors : vErrors.concat(validate235.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
@@ -6471,8 +6484,8 @@ var valid0 = true;
 if(valid0){
 if(data.bodyHashes !== undefined){
 const _errs2 = errors;
-if(!(validate236(data.bodyHashes))){
-vErrors = vErrors === null ? validate236.errors : vErrors.concat(validate236.errors);
+if(!(validate238(data.bodyHashes))){
+vErrors = vErrors === null ? validate238.errors : vErrors.concat(validate238.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs2 === errors;
@@ -6483,8 +6496,8 @@ var valid0 = true;
 if(valid0){
 if(data.changed !== undefined){
 const _errs3 = errors;
-if(!(validate238(data.changed))){
-vErrors = vErrors === null ? validate238.errors : vErrors.concat(validate238.errors);
+if(!(validate240(data.changed))){
+vErrors = vErrors === null ? validate240.errors : vErrors.concat(validate240.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs3 === errors;
@@ -6495,8 +6508,8 @@ var valid0 = true;
 if(valid0){
 if(data.removed !== undefined){
 const _errs4 = errors;
-if(!(validate241(data.removed))){
-vErrors = vErrors === null ? validate241.errors : vErrors.concat(validate241.errors);
+if(!(validate243(data.removed))){
+vErrors = vErrors === null ? validate243.errors : vErrors.concat(validate243.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs4 === errors;
@@ -6507,8 +6520,8 @@ var valid0 = true;
 if(valid0){
 if(data.usage !== undefined){
 const _errs5 = errors;
-if(!(validate244(data.usage))){
-vErrors = vErrors === null ? validate244.errors : vErrors.concat(validate244.errors);
+if(!(validate246(data.usage))){
+vErrors = vErrors === null ? validate246.errors : vErrors.concat(validate246.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs5 === errors;
@@ -6523,11 +6536,11 @@ var valid0 = true;
 }
 }
 else {
-validate232.errors = [FAULT];
+validate234.errors = [FAULT];
 return false;
 }
 }
-validate232.errors = vErrors;
+validate234.errors = vErrors;
 return errors === 0;
 }
 export const checkers = { hello, report, start, copies };

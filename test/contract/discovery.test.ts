@@ -16,7 +16,15 @@ import { catalogue, instance, outside, service } from '../support/catalogues.ts'
 import { dig, type Server } from '../support/dig.ts';
 import { testBody } from '../support/runner-specs.ts';
 
+/** The longest names, names that meet where a hyphen joins them, addresses that look alike. */
+const odd = [
+  service('a/b-c', [instance({ tags: ['a=b:c/d'] })]),
+  service('a-b/c', [outside('::ffff:1.2.3.4'), outside('::ffff:1:2:3:4')]),
+  service(`${'n'.repeat(40)}/${'0'.repeat(40)}`, [outside(`${'x'.repeat(63)}.invalid`, 65_535)]),
+];
+
 const shop = catalogue(
+  ...odd,
   service('data/none', []),
   service('shop/six', [outside('2001:db8::1'), outside('nobody-knows.invalid', 80)]),
   service('shop/web', [

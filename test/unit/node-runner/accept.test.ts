@@ -56,6 +56,24 @@ describe('accept', () => {
       { ...testOrders(6, []), items: [{ ...b, allocation: 'c' }] },
       /another body/,
     ],
+    ['items that are no list', { ...testOrders(6, []), items: null as never }, /form of orders/],
+    ['an item that is none', { ...testOrders(6, []), items: [null as never] }, /form of orders/],
+    [
+      'a body without a group',
+      testOrders(6, [runItem({ ...testBody('a-0-1'), spec: null as never })]),
+      /form of orders/,
+    ],
+    [
+      'a group with a task that has no name',
+      testOrders(6, [runItem(testBody('a-0-1', { spec: testGroup({ tasks: [null as never] }) }))]),
+      /form of orders/,
+    ],
+    [
+      'a namespace that ends a line',
+      testOrders(6, [runItem(testBody('a-0-1', { namespace: 'x\nnameserver 203.0.113.9' }))]),
+      /"x\\nnameserver 203.0.113.9" cannot be a name/,
+    ],
+    ['an allocation that leads out', testOrders(6, [stopItem('../../etc')]), /cannot be a name/],
     ['too large a body', testOrders(6, [runItem(files(262_144))]), /larger than 256KiB/],
     [
       'too large a body in bytes, not characters',

