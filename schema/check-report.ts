@@ -37,7 +37,7 @@ export type ReportCopies = Omit<ReportFrame, keyof ReportStart>;
 export const checkStart = (value: unknown, from: Sender): ReportStart | null => {
   if (!checkers.start(value)) return null;
   const { whole, head }: ReportStart = value as Static<typeof startForm>;
-  return strangerIn([head], from) === null ? { whole, head: withPlainConditions(head) } : null;
+  return strangerIn([head], from) === null ? { whole, head: withPlainHead(head) } : null;
 };
 
 /** The other half, in the same way. */
@@ -102,20 +102,30 @@ const disagreement = ({ bodies, changed }: ReportCopies, from: Sender): string |
 
 const withPlainSentences = (frame: ReportFrame): ReportFrame => ({
   ...frame,
-  head: withPlainConditions(frame.head),
+  head: withPlainHead(frame.head),
   changed: withPlainFacts(frame.changed),
 });
 
 type Head = ReportFrame['head'];
 type Facts = ReportFrame['changed'];
 
-const withPlainConditions = (head: Head): Head =>
-  head.conditions.every(({ message }) => isPlain(message))
-    ? head
-    : {
-        ...head,
-        conditions: head.conditions.map(({ kind, message }) => ({ kind, message: plain(message) })),
-      };
+const withPlainHead = (head: Head): Head => {
+  const { conditions, fetched = [] } = head;
+  const isPlainAll =
+    conditions.every(({ message }) => isPlain(message)) &&
+    fetched.every(({ failure }) => isPlain(failure?.message ?? null));
+  if (isPlainAll) return head;
+  return {
+    ...head,
+    conditions: conditions.map(({ kind, message }) => ({ kind, message: plain(message) })),
+    ...(head.fetched && {
+      fetched: fetched.map((one) => ({
+        ...one,
+        failure: one.failure && { ...one.failure, message: plain(one.failure.message) },
+      })),
+    }),
+  };
+};
 
 const withPlainFacts = (changed: Facts): Facts =>
   changed.map((one) => {

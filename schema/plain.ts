@@ -75,10 +75,14 @@ export const shortened = (text: string, most: number): string => {
 
 /**
  * A text for where forges read text as it is and no escape helps, such as a commit's message: names
- * after `@` and numbers after `#` or `GH-` are split, so that nobody is called and nothing is closed.
+ * after `@`, numbers after `#` or `GH-` and addresses of pages are split, so that nobody is called,
+ * nothing is closed and nothing is linked.
  */
 export const uncalling = (text: string): string =>
-  text.replaceAll(/@(?=[\w-])|#(?=\d)|(?<=\bgh)-(?=\d)/gi, (mark) => `${mark}\u200b`);
+  text.replaceAll(
+    /@(?=[\w-])|#(?=\d)|(?<=\bgh)-(?=\d)|:(?=\/\/)|(?<=\bwww)\./gi,
+    (mark) => `${mark}\u200b`,
+  );
 
 /** What is to be said, in one line; null: nothing. */
 export const saidTogether = (...all: readonly (string | null)[]): string | null => {

@@ -6,7 +6,7 @@
 import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
 import type { Evidence, LedgerRecord } from '../../schema/ledger.ts';
 import { pointerOf } from '../../schema/places.ts';
-import { plainLines, shortened, uncalling } from '../../schema/plain.ts';
+import { plainLine, shortened, uncalling } from '../../schema/plain.ts';
 import type { Blocked, Proposal } from '../../schema/plan.ts';
 import { maskedLine } from '../../schema/secret-text.ts';
 import { editYaml } from '../../schema/yaml-edit.ts';
@@ -139,17 +139,19 @@ export const revertMessage = (
   evidence: Evidence,
 ): string => {
   const short = job.commit.oid.slice(0, 8);
-  const subject = `Revert ${job.id}: ${evidence.reason}`;
+  // Words of programs and of other machines: none may begin a line of its own.
+  const reason = plainLine(evidence.reason);
+  const subject = `Revert ${job.id}: ${reason}`;
   const lines = evidence.allocations.flatMap((one) => [
     `- ${one.allocation} on ${one.node}${one.task === null ? '' : `, task ${one.task}`}: ` +
-      `${one.message}${sinceStart(one.afterMs)}`,
+      `${plainLine(one.message)}${sinceStart(one.afterMs)}`,
     ...quoted(job, one.log ?? []),
   ]);
   const message = [
     shortened(subject, SUBJECT_LIMIT),
     '',
-    `The version of ${job.id} that commit ${short} ("${job.commit.subject}") brought in`,
-    `failed: ${evidence.reason}${/[.?!]$/.test(evidence.reason) ? '' : '.'}`,
+    `The version of ${job.id} that commit ${short} ("${plainLine(job.commit.subject)}") brought in`,
+    `failed: ${reason}${/[.?!]$/.test(reason) ? '' : '.'}`,
     ...(lines.length === 0 ? [] : ['', ...lines]),
     '',
     ...whatGoesBack(job),
@@ -159,7 +161,7 @@ export const revertMessage = (
     `Purser-Cluster: ${desired.cluster.name}`,
     `Purser-Job: ${job.id}`,
     `Purser-Deployment: ${job.deployment}`,
-    `Purser-Reason: ${oneLine(evidence.reason)}`,
+    `Purser-Reason: ${reason}`,
     '',
   ].join('\n');
   return uncalling(message);
@@ -183,13 +185,8 @@ const whatGoesBack = ({ revert }: DesiredJob): readonly string[] =>
  */
 const quoted = ({ evidence }: DesiredJob, log: readonly string[]): readonly string[] =>
   evidence === 'logs' && log.length > 0
-    ? [
-        '  last lines of its log:',
-        ...log.map((line) => `    | ${maskedLine(plainLines(line).join(' '))}`),
-      ]
+    ? ['  last lines of its log:', ...log.map((line) => `    | ${maskedLine(plainLine(line))}`)]
     : [];
-
-const oneLine = (text: string): string => text.replaceAll(/\s+/g, ' ').trim();
 
 /**
  * Rules 7: a count that is the machine's and stands nowhere is what lives now. It is written down

@@ -7,6 +7,11 @@ import { plainLine, plainLines, shortened } from '../../schema/plain.ts';
 
 /** A longer value says no more to a reviewer; the whole of it is in Git. */
 const VALUE_LIMIT = 300;
+/**
+ * Runners cut what a program says at 500 characters. Longer ones come from nodes that do not, and
+ * would take the room of what else there is to say.
+ */
+const SENTENCE_LIMIT = 1_000;
 
 /** What Markdown or HTML reads; forges set formulas between dollar signs. */
 const MARKS = /[\\`*_[\]~<>&"$|]|^[-+=#]|(?<=^\d{1,9})[.)](?= |$)/;
@@ -29,8 +34,9 @@ export const words = (text: string): string =>
 
 /** A message of ours about values of others: what it sets between backticks is code. */
 export const sentence = (text: string): string => {
-  const parts = plainLine(text).split('`');
-  if (parts.length % 2 === 0) return words(text);
+  const line = shortened(plainLine(text), SENTENCE_LIMIT);
+  const parts = line.split('`');
+  if (parts.length % 2 === 0) return words(line);
   return parts
     .map((part, index) => {
       if (index % 2 === 1) return code(part);

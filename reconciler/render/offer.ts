@@ -8,6 +8,8 @@ import { fenced, sentence } from './markdown.ts';
 
 /** Of one answer; three of them stand below a check beside 62,000 characters. */
 const ANSWER_LIMIT = 300;
+/** Longer than any trailer; the message has some twenty lines, and a mark may be 19 characters. */
+const SHORT_LINE = 120;
 /** A line of a log in a commit's message (plan/proposals). */
 const LOG_LINE = /^ {4}\| /;
 
@@ -20,8 +22,10 @@ export const offerText = (message: string): OfferText => {
   const [title = '', ...rest] = message.trim().split('\n');
   const body = rest.join('\n').trim();
   const whole = bodyOf(body.split('\n'));
-  // Without the logs: the trailers must stand there, by them the offer is known.
-  const short = (): string => bodyOf(body.split('\n').filter((line) => !LOG_LINE.test(line)));
+  // Without the logs, and with the beginnings of long lines: the trailers must stand there, by them
+  // the offer is known.
+  const bare = body.split('\n').filter((line) => !LOG_LINE.test(line));
+  const short = (): string => bodyOf(bare.map((line) => shortened(line, SHORT_LINE)));
   const shown = whole.length <= MARKDOWN_LIMIT ? whole : short();
   return { title: shortened(plainLine(title), TITLE_LIMIT), body: shown.slice(0, MARKDOWN_LIMIT) };
 };
