@@ -2,8 +2,10 @@
 // a file of its own. Not here: reading words (program.ts).
 
 import { commandsFor } from './commands.ts';
+import { tellFatal } from './fatal.ts';
 import { runProgram } from './program.ts';
 
+tellFatal();
 process.exitCode = await runProgram(process.argv.slice(2), commandsFor);
 // Channels and watchers may still hold the loop open; the command is done.
 process.exit();

@@ -5,6 +5,8 @@
 import { isMainThread } from 'node:worker_threads';
 
 if (isMainThread) {
+  const { tellFatal } = await import('./fatal.ts');
+  tellFatal();
   const { runProgram } = await import('./program.ts');
   const { reconciler } = await import('./reconciler.ts');
   const words = process.argv.slice(2);

@@ -2,6 +2,7 @@
 // words of `purser node`. In: argv. Out: a runner until it is ended. Not here: all other commands.
 
 import type { CommandSpec } from './command.ts';
+import { tellFatal } from './fatal.ts';
 import { runOptions } from './node-options.ts';
 import { runProgram } from './program.ts';
 
@@ -16,6 +17,7 @@ const runner: CommandSpec = {
   run: async (invocation) => (await import('./node-run.ts')).runNode(invocation),
 };
 
+tellFatal();
 const words = process.argv.slice(2);
 const argv = words[0] === '--version' ? words : ['node', ...words];
 process.exitCode = await runProgram(argv, async () => [{ title: '', specs: [runner] }]);

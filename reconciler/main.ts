@@ -16,6 +16,7 @@ import { allowedSignerLine, openSigningKey } from './edge/git/signing-key.ts';
 import { createLedgerMark } from './edge/git/ledger-mark.ts';
 import { createGitSource } from './edge/git/source.ts';
 import { createKeep, type KeepPort } from './edge/keep.ts';
+import { hideTokensOfCallers } from './edge/grpc-log.ts';
 import { createLog } from './edge/log.ts';
 import { createNodes, type Nodes } from './edge/nodes.ts';
 import { createRegistry } from './edge/registry.ts';
@@ -133,6 +134,7 @@ interface Listeners {
 
 /** Runners and commands of this machine, and those of others where they may come in. */
 const serveAll = async ({ handling, doors, several, nodes, log }: Listeners) => {
+  hideTokensOfCallers();
   const { config, loop } = handling;
   const handlers = { ...handlersOf(handling), ...(doors?.handlers ?? NO_DOORS) };
   const own = createControl({

@@ -2,15 +2,17 @@
 // disturbed, and the correction heals. Then the repository itself: rewritten, moved away, a remote
 // that somebody forced.
 
-import { mkdirSync, renameSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, renameSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, test, vi } from 'vitest';
 import type { ReadyState } from '../../cli/state.ts';
-import type { StateAnswer } from '../../schema/control.ts';
+import { parseToken } from '../../schema/identity.ts';
+import type { StateAnswer, TokenAnswer } from '../../schema/control.ts';
 import { appJob } from '../support/app.ts';
 import type { Cluster } from '../support/cluster.ts';
-import { deploymentOf, liveCopies, pidsOf, startCluster } from '../support/cluster.ts';
+import { deploymentOf, liveCopies, pidsOf, pushApp, startCluster } from '../support/cluster.ts';
 import { git } from '../support/git-repo.ts';
 import type { GitServer } from '../support/git-server.ts';
 import { startGitServer } from '../support/git-server.ts';
@@ -177,22 +179,35 @@ const untilFailure = async (cluster: Cluster, words: RegExp): Promise<void> => {
   await expect.poll(failure, { timeout: 40_000, interval: 200 }).toMatch(words);
 };
 
+const GIT_PASSWORD = 'g1t-Passw0rd-of-the-remote';
+const REGISTRY_PASSWORD = 'r3gistry-Passw0rd';
+const API_TOKEN = 'zQ81-of-the-job';
+const basic = (password: string): string => Buffer.from(`ada:${password}`).toString('base64');
+
 describe('a remote', () => {
   let cluster: Cluster;
   let server: GitServer;
+  /** Of the programs that are started from now on. */
+  const env: Record<string, string> = {};
   beforeAll(async () => {
     cluster = await startCluster({
       nodes: 1,
       files: { [FILE]: web('1') },
+      // The node joins by a token.
+      link: 'tls',
+      outside: true,
+      env,
       url: async (workTree) => {
         const remotes = join(workTree, '../remotes');
         mkdirSync(remotes);
         git(remotes, 'clone', '--quiet', '--bare', workTree, 'shop.git');
         git(workTree, 'remote', 'add', 'origin', join(remotes, 'shop.git'));
-        server = await startGitServer({ root: remotes, login: null });
-        return `${server.url}/shop.git`;
+        server = await startGitServer({ root: remotes, login: `ada:${GIT_PASSWORD}` });
+        return `${server.url}/shop.git`.replace('//', `//ada:${GIT_PASSWORD}@`);
       },
     });
+    // The node's file is a commit.
+    cluster.git('pull', '--quiet', '--ff-only', 'origin', 'main');
     await cluster.settled(WEB);
   });
   afterAll(async () => {
@@ -236,4 +251,84 @@ describe('a remote', () => {
       [['VERSION', 'forced']],
     ]);
   });
+
+  test('what a job of the host’s network finds listening on its node is DNS', async () => {
+    const [node] = cluster.nodes;
+    if (node === undefined) throw new Error('there is a node');
+    const inside = (...words: readonly string[]): readonly string[] =>
+      execFileSync('nsenter', [`--net=/run/netns/${node.netns}`, 'ss', '-Hln', ...words], {
+        encoding: 'utf8',
+      })
+        .split('\n')
+        .filter((line) => line.trim() !== '');
+    const ports = inside('-t', '-u').map((line) => line.trim().split(/\s+/)[4] ?? '');
+    expect(ports.length).toBeGreaterThan(0);
+    expect(ports.filter((at) => !/^10\.\d+\.\d+\.1:53$/.test(at))).toEqual([]);
+    // Names of sockets that are no files begin with an @.
+    expect(inside('-x').filter((line) => line.includes(' @'))).toEqual([]);
+  });
+
+  test('no log tells a secret, however much it is asked to tell', async () => {
+    // All that the libraries can tell.
+    Object.assign(env, { GRPC_TRACE: 'all', GRPC_VERBOSITY: 'DEBUG', PURSER_DEBUG: '1' });
+    for (const one of [cluster.reconciler, cluster.node('n1').runner]) {
+      await one.end('SIGTERM');
+      one.start();
+    }
+    await cluster.settled(WEB);
+    const tokenOf = async (...words: readonly string[]): Promise<string> =>
+      (JSON.parse(await cluster.purser('node', 'token', '--json', ...words)) as TokenAnswer).token;
+    const asked = (token: string): Promise<string> => {
+      vi.stubEnv('PURSER_TOKEN', token);
+      return cluster
+        .purser('status', '--reconciler', `${cluster.hub}:7420`)
+        .finally(vi.unstubAllEnvs);
+    };
+    const [view, joining] = [await tokenOf('--role', 'view'), await tokenOf()];
+    expect(await asked(view)).toContain(WEB);
+    await expect(asked(joining)).rejects.toThrow(/token/);
+    cluster.proxy.meet((request, response) => {
+      if (request.headers.authorization === `Basic ${basic(REGISTRY_PASSWORD)}`) return 'pass';
+      response.writeHead(401, { 'www-authenticate': 'Basic realm="test"' }).end();
+      return 'done';
+    });
+    const auths = { [cluster.proxy.host]: { auth: basic(REGISTRY_PASSWORD) } };
+    writeFileSync(cluster.logins, JSON.stringify({ auths }));
+    await pushApp(cluster.registry, 'login');
+    const secret = web('s').replace('environment:', `environment:\n  API_TOKEN: ${API_TOKEN}`);
+    const text = secret.replace('%APP%', `${cluster.proxy.host}/app:login`);
+    cluster.commit({ [FILE]: text }, 'an image behind a login, and a secret');
+    cluster.git('push', '--quiet', 'origin', 'main');
+    await cluster.settled(WEB, 60_000);
+    server.misbehave({ kind: 'status', status: 401 });
+    await untilFailure(cluster, /401/);
+    const folder = join(cluster.root, 'logs');
+    const logs = readdirSync(folder).map((name) => readFileSync(join(folder, name), 'utf8'));
+    expect(logs.join('')).toContain('"authorization":["***"]');
+    const keys = keysBelow(cluster.root);
+    expect(keys.length).toBeGreaterThanOrEqual(2);
+    const secrets = [
+      GIT_PASSWORD,
+      basic(GIT_PASSWORD),
+      REGISTRY_PASSWORD,
+      basic(REGISTRY_PASSWORD),
+      API_TOKEN,
+      parseToken(view)?.secret ?? '',
+      parseToken(joining)?.secret ?? '',
+      'PRIVATE KEY',
+      ...keys,
+    ];
+    for (const one of secrets) {
+      expect(one.length).toBeGreaterThan(8);
+      for (const log of logs) expect(log.includes(one), one.slice(0, 4)).toBe(false);
+    }
+  });
 });
+
+/** The first line of each private key: of the authority, and of the node that joined. */
+const keysBelow = (root: string): readonly string[] =>
+  [join(root, 'authority'), join(root, 'n1/identity')].flatMap((folder) =>
+    readdirSync(folder).flatMap(
+      (name) => /PRIVATE KEY-----\n(\S+)/.exec(readFileSync(join(folder, name), 'utf8'))?.[1] ?? [],
+    ),
+  );

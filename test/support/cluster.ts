@@ -118,6 +118,8 @@ export interface ClusterOptions {
     readonly name: string;
     readonly root: string;
   }) => readonly string[];
+  /** Variables of the reconciler and of all runners. */
+  readonly env?: Readonly<Record<string, string>>;
   /** Asked at each start: what Node is given for each program. Absent: the build of this clone. */
   readonly programs?: () => Programs;
 }
@@ -194,7 +196,7 @@ const assemble = async (root: string, options: ClusterOptions, undo: Undo): Prom
     args: () => [...programs().reconciler, ...told],
     log: join(root, 'logs/reconciler.log'),
     netns: isOutside ? null : netnsName(root, 'ctl'),
-    env: {},
+    env: options.env ?? {},
     // As `purser up` starts it: beside hundreds of containers that start it would wait for its turn.
     priority: RECONCILER_PRIORITY,
     clock: () => clock('ctl'),
@@ -218,7 +220,7 @@ const assemble = async (root: string, options: ClusterOptions, undo: Undo): Prom
         args: () => [...programs().runner, ...named, '--end-with-stdin'],
         log: join(root, `logs/${name}.log`),
         netns,
-        env: {},
+        env: options.env ?? {},
         clock: () => clock(name),
       }),
     };

@@ -4,6 +4,7 @@
 import { expect, test, vi } from 'vitest';
 import { CommandError } from '../../../cli/command-error.ts';
 import type { CommandSpec, Invocation } from '../../../cli/command.ts';
+import { fatalWords } from '../../../cli/fatal.ts';
 import { runProgram } from '../../../cli/program.ts';
 import { table } from '../../../cli/table.ts';
 import { filesUnder, read } from '../../support/tree-of-files.ts';
@@ -55,6 +56,16 @@ test('JSON holds it whole, in letters that a terminal shows', async () => {
   expect(said).toMatch(/^[ -~]*\n$/);
 });
 
+test('an error that nobody expected is shown with its places, and with nothing that it carries', () => {
+  const login = 'http://bot:wr0ng-password@git.example/shop.git';
+  const error = Object.assign(new TypeError(`${FORGED}\ncannot read ${login}`), { input: login });
+  const said = fatalWords(error);
+  expect(said).toContain(`TypeError: ${PLAIN}\n*** (this line may hold a secret)\n`);
+  expect(said).toMatch(/^ {4}at .*terminal\.test\.ts/m);
+  expect(said).not.toContain('wr0ng-password');
+  expect(fatalWords('plain')).toBe('purser: ended by an error that nobody expected\nplain\n');
+});
+
 test('a cell with lines of its own is no row', () => {
   const rows = [
     ['JOB', 'WHY'],
@@ -74,6 +85,7 @@ test('nobody writes to the terminal but those who see to it', () => {
     'cli/attach.ts',
     'cli/bootstrap.mjs',
     'cli/completion.ts',
+    'cli/fatal.ts',
     'cli/program.ts',
     'cli/screen.ts',
   ]);
