@@ -146,14 +146,29 @@ describe('strangers', () => {
   });
 });
 
-const FRAME = { headers: 1, reset: 3, settings: 4 } as const;
+const FRAME = {
+  headers: 1,
+  priority: 2,
+  reset: 3,
+  settings: 4,
+  windowUpdate: 8,
+  continuation: 9,
+  unknown: 0xfa,
+} as const;
+/** The headers end with this frame. */
+const WHOLE = 4;
 
-/** A frame of HTTP/2 (RFC 9113); headers are whole in one. */
-const frameOf = (kind: number, stream: number, payload: Buffer): Buffer => {
+/** A frame of HTTP/2 (RFC 9113); headers are whole in one unless `flags` says otherwise. */
+const frameOf = (
+  kind: number,
+  stream: number,
+  payload: Buffer,
+  flags = kind === FRAME.headers ? WHOLE : 0,
+): Buffer => {
   const head = Buffer.alloc(9);
   head.writeUIntBE(payload.length, 0, 3);
   head.writeUInt8(kind, 3);
-  head.writeUInt8(kind === FRAME.headers ? 4 : 0, 4);
+  head.writeUInt8(flags, 4);
   head.writeUInt32BE(stream, 5);
   return Buffer.concat([head, payload]);
 };
@@ -170,6 +185,80 @@ const headersOf = (headers: Readonly<Record<string, string>>): Buffer =>
       ]),
     ),
   );
+
+const MIB = 1024 * 1024;
+
+/** Writes these bytes again and again, as fast as they are taken, until it is cut. */
+const flood = async (from: string, identity: Identity | undefined, bytes: Buffer) => {
+  const socket = world.dialTls(from, identity).resume();
+  await new Promise((resolve) => socket.once('secureConnect', resolve));
+  socket.write('PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n');
+  socket.write(frameOf(FRAME.settings, 0, Buffer.alloc(0)));
+  const over = new Promise<void>((resolve) => socket.once('close', () => resolve()));
+  while (!closed(socket)) {
+    const written = new Promise<void>((resolve) => socket.write(bytes, () => resolve()));
+    await Promise.race([over, written]);
+  }
+};
+
+const repeated = (frame: Buffer, bytes = 64 * 1024): Buffer =>
+  Buffer.concat(Array.from({ length: Math.ceil(bytes / frame.length) }, () => frame));
+
+const CALL_HEADERS = { ':method': 'POST', ':scheme': 'https', ':path': '/no/Such' };
+const begun = () => frameOf(FRAME.headers, 1, headersOf(CALL_HEADERS), 0);
+/** Headers that nobody needs, in pieces without an end (CVE-2024-27316). */
+const junk = () => headersOf({ 'x-a': 'y'.repeat(100) });
+/** One header of 3,900 bytes that is kept, and then named 12,000 times by a byte each: 46 MiB. */
+const bombs = (): Buffer => {
+  const length = 3900;
+  const kept = [0x40, 1, 0x78, 127, ((length - 127) & 127) | 128, (length - 127) >> 7];
+  const block = Buffer.concat([
+    headersOf(CALL_HEADERS),
+    Buffer.from(kept),
+    Buffer.alloc(length, 'y'),
+    Buffer.alloc(12_000, 0xbe),
+  ]);
+  const ids = Array.from({ length: 256 }, (_, at) => 2 * at + 1);
+  return Buffer.concat(ids.map((id) => frameOf(FRAME.headers, id, block)));
+};
+
+const HTTP2 = 'Too many CONTINUATION frames';
+const BESIDE = 'it sent much and showed nothing|it sends too much beside its calls';
+
+describe('frames without end', () => {
+  test.each<[string, () => Buffer, string]>([
+    [
+      'headers that go on',
+      () => Buffer.concat([begun(), repeated(frameOf(FRAME.continuation, 1, junk()))]),
+      HTTP2,
+    ],
+    [
+      'headers that go on with nothing',
+      () => Buffer.concat([begun(), repeated(frameOf(FRAME.continuation, 1, Buffer.alloc(0)))]),
+      HTTP2,
+    ],
+    ['headers that are large once they are read', bombs, BESIDE],
+    ['room', () => repeated(frameOf(FRAME.windowUpdate, 0, Buffer.from([0, 0, 0, 1]))), BESIDE],
+    ['ranks', () => repeated(frameOf(FRAME.priority, 1, Buffer.from([0, 0, 0, 3, 9]))), BESIDE],
+    ['what nobody knows', () => repeated(frameOf(FRAME.unknown, 0, Buffer.alloc(100))), BESIDE],
+  ])(
+    '%s: a stranger and a node are cut, others are served and no memory is held',
+    async (_what, make, why) => {
+      const bytes = make();
+      const before = process.memoryUsage.rss();
+      for (const identity of [undefined, mad]) {
+        const told = world.said.length;
+        const flooding = flood('127.0.0.9', identity, bytes);
+        await rolls();
+        await flooding;
+        await rolls();
+        const line = world.said.slice(told).find((one) => one.includes('a connection was cut'));
+        expect(line).toMatch(new RegExp(why));
+      }
+      expect(process.memoryUsage.rss() - before).toBeLessThan(128 * MIB);
+    },
+  );
+});
 
 describe('who was let in', () => {
   test('and reports without pause is heard at a pace', async () => {

@@ -41,6 +41,10 @@ interface Connection {
   refused: number;
   isSecure: boolean;
   isCut: boolean;
+  /** Bytes that its calls said. */
+  said: number;
+  /** Bytes that were counted as sent beside them. */
+  beside: number;
   timer: NodeJS.Timeout | undefined;
 }
 
@@ -55,6 +59,7 @@ interface Door extends ConnectionsOptions {
   readonly faults: Allowance;
   readonly allFaults: Allowance;
   readonly looks: Allowance;
+  readonly beside: Allowance;
   readonly messages: Messages;
   readonly unread: Unread;
 }
@@ -73,6 +78,7 @@ export const createConnections = (options: ConnectionsOptions): Connections => {
     faults: createAllowance({ ...limits.FAULTS_PER_ADDRESS, names: limits.ADDRESSES, now }),
     allFaults: createAllowance({ ...limits.FAULTS, names: 1, now }),
     looks: createAllowance({ ...limits.LOOKS_PER_ADDRESS, names: limits.ADDRESSES, now }),
+    beside: createAllowance({ ...limits.BESIDE_BYTES, names: limits.CONNECTIONS, now }),
     messages: createMessages({ log, now }),
     unread: createUnread({ log, now }),
   };
@@ -97,6 +103,8 @@ const guard = (door: Door, server: Server): void => {
     if (!take(door, socket)) return;
     for (const listener of listeners) listener.call(server, socket);
   });
+  const looking = setInterval(() => weigh(door), limits.SENT_LOOK_MS).unref();
+  server.once('close', () => clearInterval(looking));
   server.on('drop', () => {
     door.log.warn({ why: `${limits.CONNECTIONS} are open` }, 'a connection was not taken');
   });
@@ -129,6 +137,8 @@ const take = (door: Door, socket: Socket): boolean => {
     refused: 0,
     isSecure: false,
     isCut: false,
+    said: 0,
+    beside: 0,
     timer: undefined,
   };
   door.all.set(peer, connection);
@@ -172,6 +182,23 @@ const cutAfter = (door: Door, connection: Connection, [ms, why]: [Ms, string]): 
   connection.timer = setTimeout(() => {
     if (connection.bearer === null) cut(door, connection, why);
   }, ms).unref();
+};
+
+/** What HTTP/2 reads and tells nobody of is known by what came in. */
+const weigh = (door: Door): void => {
+  for (const connection of door.all.values()) {
+    const beside = connection.socket.bytesRead - 2 * connection.said;
+    if (connection.bearer === null) {
+      if (beside > limits.UNSHOWN_BYTES) cut(door, connection, 'it sent much and showed nothing');
+      continue;
+    }
+    const more = beside - connection.beside;
+    if (more <= 0) continue;
+    connection.beside = beside;
+    if (!door.beside.take(connection.peer, more)) {
+      cut(door, connection, 'it sends too much beside its calls');
+    }
+  }
 };
 
 /** No longer among those without a certificate. */
@@ -262,6 +289,7 @@ const watchSession = (door: Door, session: ServerHttp2Session): void => {
     const { bearer, peer: address } = connection;
     const call = { bearer, address, path: headers[':path'] ?? '' };
     door.messages.watch(stream, call);
+    stream.on('data', (piece: Buffer) => (connection.said += piece.length));
     door.unread.watch(answerOn(stream), call);
   });
 };

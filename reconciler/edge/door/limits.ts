@@ -50,6 +50,16 @@ export const PINGS = { burst: 100, perMs: 5 / SECOND_MS };
 export const CALLS_PER_CONNECTION = { burst: 2000, perMs: 100 / SECOND_MS };
 /** Calls that one connection takes back: people who have seen enough of a log. */
 export const RESETS = { burst: 200, perMs: 10 / SECOND_MS };
+/**
+ * What a connection sends beside what its calls say, and beside as much again for what carries that:
+ * headers, acknowledgements. HTTP/2 reads frames of its own, and headers that are too many, and
+ * tells nobody; each costs work.
+ */
+export const BESIDE_BYTES = { burst: 8 * MIB, perMs: MIB / SECOND_MS };
+/** What somebody sends who has not shown who it is: a handshake, and what it calls at once. */
+export const UNSHOWN_BYTES = MIB;
+/** What was sent is looked at so often. */
+export const SENT_LOOK_MS = 500;
 /** Calls of one connection at once: a runner has one, and one for each log that it sends. */
 export const CALLS_AT_ONCE = 1000;
 /** Sessions of one node at once: the newest counts, the one before ends meanwhile. */
