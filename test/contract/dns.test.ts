@@ -427,4 +427,37 @@ describe('a container', () => {
     await network.list();
     expect(await netns.run('nft', 'list', 'tables')).toContain(namesFor(node).dnsTable);
   });
+
+  it('is none of those outside who forge the address of a copy: nothing is sent to that copy', async () => {
+    const forged = pod.address ?? '';
+    await stranger.run('ip', 'addr', 'add', `${forged}/32`, 'dev', 'out1');
+    await netns.run('nft', 'add', 'table', 'ip', 'watch');
+    const hook = '{ type filter hook output priority 300; policy accept; }';
+    await netns.run('nft', `add chain ip watch answers ${hook}`);
+    await netns.run('nft', `add rule ip watch answers ip daddr ${forged} udp sport 53 counter`);
+    const looksBack = async (on: '0' | '1'): Promise<void> => {
+      for (const link of ['all', 'out0']) {
+        await netns.run('sysctl', '-qw', `net.ipv4.conf.${link}.rp_filter=${on}`);
+      }
+    };
+    /** How many answers went out, so far, to whom the question was said to be from. */
+    const answered = async (): Promise<number> => {
+      const server = { ...gateway, from: stranger.path, seconds: 1 };
+      await dig(server, '-b', forged, '+notcp', 'many.shop.svc.purser');
+      const said = await netns.run('nft', 'list', 'chain', 'ip', 'watch', 'answers');
+      return Number(/counter packets (\d+)/.exec(said)?.[1]);
+    };
+    // Whether or not the kernel asks by which way an answer would go.
+    await looksBack('1');
+    expect(await answered()).toBe(0);
+    await looksBack('0');
+    expect(await answered()).toBe(0);
+    // It is the rule that holds it off: the server cannot know.
+    await netns.run('nft', 'delete', 'table', 'ip', namesFor(node).dnsTable);
+    expect(await answered()).toBe(1);
+    await network.list();
+    expect(await answered()).toBe(1);
+    await netns.run('nft', 'delete', 'table', 'ip', 'watch');
+    await stranger.run('ip', 'addr', 'del', `${forged}/32`, 'dev', 'out1');
+  });
 });
