@@ -46,6 +46,19 @@ describe('documents', () => {
     expect(quoted.filter((name) => !tests.includes(name))).toEqual([]);
   });
 
+  test('name a test for each attack, and only tests that exist', () => {
+    const tests = filesUnder('test').map(read).join('\n').replaceAll(/\s+/g, ' ');
+    const rows = [
+      ...text('docs/OPERATIONS.md').matchAll(/\| tried by \|\n\|[-|]+\n(?<rows>(\|.*\n)+)/g),
+    ]
+      .flatMap(({ groups }) => (groups?.['rows'] ?? '').trim().split('\n'))
+      .map((row) => row.split(' | ').at(-1) ?? '');
+    expect(rows.length).toBeGreaterThan(30);
+    const named = rows.map((cell) => [...cell.matchAll(/"([^"]+)"/g)].map(([, name = '']) => name));
+    expect(named.filter((names) => names.length === 0)).toEqual([]);
+    expect(named.flat().filter((name) => !tests.includes(name))).toEqual([]);
+  });
+
   test('name only commands that exist', () => {
     const known = new Set(commands.map(({ usage }) => usage.split(' ')[0] ?? ''));
     const plans = new Set(['docs/SCOPE.md']);
