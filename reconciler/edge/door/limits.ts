@@ -51,7 +51,7 @@ export const CALLS_PER_CONNECTION = { burst: 2000, perMs: 100 / SECOND_MS };
 /** Calls that one connection takes back: people who have seen enough of a log. */
 export const RESETS = { burst: 200, perMs: 10 / SECOND_MS };
 /**
- * What a connection sends beside what its calls say, and beside as much again for what carries that:
+ * What a connection sends beside what its calls say, and beside as much again for what carries it:
  * headers, acknowledgements. HTTP/2 reads frames of its own, and headers that are too many, and
  * tells nobody; each costs work.
  */
