@@ -9,9 +9,10 @@ import { expect, test } from 'vitest';
 import { parseTrailers } from '../../reconciler/edge/git/format.ts';
 import { plan } from '../../reconciler/plan/plan.ts';
 import { revertMessage } from '../../reconciler/plan/proposals.ts';
-import { deploymentWords } from '../../reconciler/render/comment.ts';
+import { deploymentWords, pullComment } from '../../reconciler/render/comment.ts';
 import { noteWith, syncNote } from '../../reconciler/render/note.ts';
 import { answerText, offerText } from '../../reconciler/render/offer.ts';
+import { planCheck } from '../../reconciler/render/plan-check.ts';
 import { endedCheck, syncCheck } from '../../reconciler/render/sync-check.ts';
 import { visibilityOf } from '../../reconciler/render/visibility.ts';
 import { checkReport } from '../../schema/check-report.ts';
@@ -19,8 +20,10 @@ import type { DesiredJob, DesiredState } from '../../schema/desired.ts';
 import { MARKDOWN_LIMIT, STATUS_LIMIT, TITLE_LIMIT, type CheckBody } from '../../schema/forge.ts';
 import type { Evidence } from '../../schema/ledger.ts';
 import type { LiveAllocation } from '../../schema/live.ts';
+import type { PullPlan } from '../../schema/pull-plan.ts';
 import { encodeReport } from '../../schema/wire.ts';
 import { body } from '../support/bodies.ts';
+import { pullScenes } from '../support/forge-scenes.ts';
 import { fencesClose, hostileText, livelyIn, render, tagsOf } from '../support/markdown.ts';
 import {
   aCommit,
@@ -168,7 +171,72 @@ test('a check of a commit shows what nodes say, and nothing comes of it', () => 
       expectCheck(endedCheck({ kind: 'failed', jobs }, context));
       expectPlain(endedCheck({ kind: 'superseded' }, context).summary);
     }),
-    { seed: 51, numRuns: 120, examples: [[WORST]] },
+    { seed: 51, numRuns: 60, examples: [[WORST]] },
+  );
+});
+
+const [, planned, context] =
+  (await pullScenes()).find(([name]) => name === 'removal') ?? ([] as const);
+
+/** A plan of a pull request in which these words stand wherever nodes, registries or files have some. */
+const planWith = ({ message, check, holder }: Texts): PullPlan => {
+  if (planned?.kind !== 'planned') throw new Error('the scene is planned');
+  const { summary, rehearsal } = planned;
+  const job = 'shop/web';
+  const problem = { file: `jobs/${job}.yaml`, line: 1, column: 1, severity: 'error' } as const;
+  return {
+    ...planned,
+    summary: {
+      ...summary,
+      jobs: summary.jobs.map((one) => ({
+        ...one,
+        images: [{ task: 'main', from: message, to: check }],
+        nodes: [{ node: check, copies: 1 }],
+      })),
+      blocked: [
+        {
+          kind: 'no-node',
+          job,
+          slot: `${job}/web[0]`,
+          nodes: [{ reason: 'port', count: 1, detail: `host port 80, held by ${holder}` }],
+        },
+        { kind: 'waiting', job, slot: null, why: 'quota', detail: message, remedy: check },
+      ],
+      problems: [{ ...problem, code: 'value-unit', message, advice: check }],
+      guarded: summary.guarded.map((one) => ({ ...one, why: message })),
+    },
+    rehearsal: {
+      ...rehearsal,
+      losses: [
+        {
+          kind: 'zone',
+          name: message,
+          short: [{ job, group: 'web', copies: 1, lacks: check }],
+        },
+      ],
+    },
+    fields: [{ job, field: 'image', from: message, to: check }],
+  };
+};
+
+test('a plan of a pull request, and its comment, show words of others as text', () => {
+  fc.assert(
+    fc.property(texts, (said) => {
+      if (context === undefined) throw new Error('the scene has a context');
+      const made = planWith(said);
+      const check = planCheck(made, context);
+      expectPlain(check.summary);
+      expectPlain(check.text);
+      expectLine(check.title, TITLE_LIMIT);
+      expect(check.summary).toContain('`shop/web`');
+      for (const { title, message } of check.annotations) {
+        expectLine(title, TITLE_LIMIT);
+        expectLine(message, MARKDOWN_LIMIT);
+      }
+      expectPlain(pullComment(made, context));
+      expectPlain(pullComment(made, context, false));
+    }),
+    { seed: 54, numRuns: 60, examples: [[WORST]] },
   );
 });
 
@@ -198,7 +266,7 @@ test('the message of a revert has its own lines and trailers, and so has its off
       expect(shown).toContain(`Purser-Reverts: ${job.commit.oid}\n`);
       expectPlain(`- ${answerText(said.message)}`);
     }),
-    { seed: 52, numRuns: 120, examples: [[WORST]] },
+    { seed: 52, numRuns: 60, examples: [[WORST]] },
   );
 });
 
