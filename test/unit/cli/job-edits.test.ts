@@ -4,7 +4,7 @@
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test, vi } from 'vitest';
+import { afterAll, afterEach, beforeEach, expect, test, vi } from 'vitest';
 import { resume, scale } from '../../../cli/job-edits.ts';
 import { plan } from '../../../reconciler/plan/plan.ts';
 import { createControl } from '../../../reconciler/edge/control.ts';
@@ -14,7 +14,16 @@ import type { CommitArgument, StateAnswer } from '../../../schema/control.ts';
 import { ControlServiceDefinition } from '../../../schema/generated/purser/control/v1/control.ts';
 import { aJob, desiredOf, liveOf } from '../../support/world.ts';
 
-vi.mock('node:timers/promises', () => ({ setTimeout: async () => undefined }));
+vi.mock('node:timers/promises', async (original) => ({
+  ...(await original<object>()),
+  setTimeout: async () => undefined,
+}));
+
+// The next file in this process imports anew what was imported with that clock.
+afterAll(() => {
+  vi.doUnmock('node:timers/promises');
+  vi.resetModules();
+});
 
 let root = '';
 beforeEach(() => {
