@@ -87,7 +87,7 @@ const run = async (loop: Loop): Promise<void> => {
     while (!signal.aborted) {
       bell.clear();
       const until = look(loop, publishedAt);
-      if (publishDue(loop, publishedAt)) {
+      if (ports.clock.now() >= publishAt(loop, publishedAt)) {
         publishedAt = ports.clock.now();
         background(loop, 'publish', publish(loop));
       }
@@ -166,12 +166,11 @@ const look = (loop: Loop, publishedAt: Ms): Ms => {
   const named = namedCopies(state);
   loop.news ||= named !== loop.named;
   loop.named = named;
-  const gap = gapOf(loop);
   return Math.min(
     until,
     busy.has('list') ? Number.POSITIVE_INFINITY : listAt,
     busy.has('measure') ? Number.POSITIVE_INFINITY : measureAt,
-    busy.has('publish') ? Number.POSITIVE_INFINITY : publishedAt + gap,
+    publishAt(loop, publishedAt),
   );
 };
 
@@ -313,12 +312,12 @@ const gapOf = ({ state, news }: Loop): Ms => {
   return state.changed ? reportGapMs(state.marks.size) : REPORT_EVERY_MS;
 };
 
-const publishDue = (loop: Loop, publishedAt: Ms): boolean => {
+/** Never, as long as something must end before: its end rings. */
+const publishAt = (loop: Loop, publishedAt: Ms): Ms => {
   const { ports, busy } = loop;
-  const gap = gapOf(loop);
-  if (busy.has('publish')) return false;
-  if (ports.link.wantsReport()) return !busy.has('accept');
-  return ports.clock.now() >= publishedAt + gap;
+  if (busy.has('publish')) return Number.POSITIVE_INFINITY;
+  if (ports.link.wantsReport()) return busy.has('accept') ? Number.POSITIVE_INFINITY : 0;
+  return publishedAt + gapOf(loop);
 };
 
 /**

@@ -70,6 +70,56 @@ describe('the runner', () => {
       expect(world.calls.at(-1)).toBe('relabel a-0-1.server');
     }));
 
+  it('sleeps while its disk takes orders, though a new session wants a report, which comes then', async () => {
+    const world = createWorld();
+    const { clock, link, store } = world.ports;
+    let wants = false;
+    let naps = 0;
+    let written = (): void => {};
+    const ports: World['ports'] = {
+      ...world.ports,
+      link: {
+        ...link,
+        wantsReport: () => wants,
+        report: (report, at) => {
+          wants = false;
+          link.report(report, at);
+        },
+      },
+      store: {
+        ...store,
+        writeOrders: async (taken) => {
+          await new Promise<void>((done) => (written = done));
+          await store.writeOrders(taken);
+        },
+      },
+      clock: {
+        ...clock,
+        sleepUntil: async (at, signal) => {
+          naps += 1;
+          // One that does not sleep would never let the test go on.
+          await (naps > 1000 ? new Promise(() => {}) : clock.sleepUntil(at, signal));
+        },
+      },
+    };
+    await running(
+      async () => {
+        world.send(orders(1, runItem(testBody('a-0-1'))));
+        await world.advance(100);
+        wants = true;
+        naps = 0;
+        const reported = world.reports.length;
+        await world.advance(20_000);
+        expect(naps).toBeLessThan(50);
+        expect(world.reports).toHaveLength(reported);
+        written();
+        await world.advance(100);
+        expect(world.last().acceptedGeneration).toBe(1);
+      },
+      { ...world, ports },
+    );
+  });
+
   it('starts fifty, four creates at a time, without a pause between them', () =>
     running(async (world) => {
       const bodies = Array.from({ length: 30 }, (_, index) => testBody(`a-${index}-1`, { index }));
