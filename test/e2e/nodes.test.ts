@@ -32,16 +32,23 @@ beforeAll(async () => {
     link: 'tls',
     // More than twice what lies between two reports: a busy machine is late with one.
     settings: ['lost_after: 12s'],
-    files: {
-      [FILE]: appJob({ image: '%APP%', version: '1', count: COUNT }),
-      'jobs/shop/store.yaml': appJob({
-        image: '%APP%',
-        version: 's',
-        count: 1,
-        more: ['volumes: ["data:/data"]'],
-      }),
-    },
+    files: {},
   });
+  // Nothing moves to a node that comes later.
+  await cluster.until('all nodes are heard', ({ view }) => {
+    const heard = view.live.nodes.filter(({ connected }) => connected).length;
+    return heard === 3 || `${heard} are`;
+  });
+  const files = {
+    [FILE]: appJob({ image: '%APP%', version: '1', count: COUNT }),
+    'jobs/shop/store.yaml': appJob({
+      image: '%APP%',
+      version: 's',
+      count: 1,
+      more: ['volumes: ["data:/data"]'],
+    }),
+  };
+  cluster.commit(files, 'The jobs');
   await cluster.settled(WEB);
   await cluster.settled(STORE);
 });
