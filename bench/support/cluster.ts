@@ -18,6 +18,7 @@ import { socketOf } from '../../node-runner/edge/containerd/daemon.ts';
 import { createContainerdRuntime } from '../../node-runner/edge/containerd/runtime.ts';
 import { CONTAINERD_NAMESPACE } from '../../node-runner/main.ts';
 import type { StateAnswer } from '../../schema/control.ts';
+import { inNetns } from '../../test/support/netns.ts';
 import { CTR_NAMESPACE } from './ctr.ts';
 import { createRepository, type BenchRepository } from './repository.ts';
 import { type Starts, watchStarts } from './starts.ts';
@@ -237,8 +238,7 @@ const createPrograms = ({ root, nodes, program, repository }: Places) => {
     const log = fs.openSync(path.join(root, `${name}.log`), 'a');
     const flags = name === 'runner' ? RUNNER_NODE_FLAGS : RECONCILER_NODE_FLAGS;
     const words = [process.execPath, ...flags, program, ...args, ...link];
-    const [command = '', ...rest] =
-      netns === null ? words : ['nsenter', `--net=/run/netns/${netns}`, ...words];
+    const [command, ...rest] = inNetns(netns, words);
     const child = spawn(command, rest, { stdio: ['pipe', log, log] });
     fs.closeSync(log);
     return child;

@@ -8,6 +8,7 @@ import { once } from 'node:events';
 import { closeSync, openSync, readFileSync } from 'node:fs';
 import { prefer } from '../../cli/up/children.ts';
 import { clearClock, clockWords } from './clock-offset.ts';
+import { inNetns } from './netns.ts';
 
 export interface Program {
   readonly name: string;
@@ -56,10 +57,9 @@ export const program = (ask: ProgramAsk): Program => {
     start: () => {
       if (isRunning()) throw new Error(`${ask.name} runs already`);
       const log = openSync(ask.log, 'a', 0o600);
-      const inside = ask.netns === null ? [] : ['nsenter', `--net=/run/netns/${ask.netns}`];
-      const words = [...inside, ...clockWords(ask.clock?.() ?? null), process.execPath];
-      const [command = '', ...rest] = words;
-      child = spawn(command, [...rest, ...ask.args()], {
+      const words = [...clockWords(ask.clock?.() ?? null), process.execPath, ...ask.args()];
+      const [command, ...args] = inNetns(ask.netns, words);
+      child = spawn(command, args, {
         stdio: ['pipe', log, log],
         detached: true,
         env: { ...process.env, ...ask.env },

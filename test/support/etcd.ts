@@ -8,6 +8,7 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { inNetns } from './netns.ts';
 
 export interface Etcd {
   /** `host:port` of each member. */
@@ -74,8 +75,7 @@ export const startEtcd = async (count = 3, extra: EtcdExtra = {}): Promise<Etcd>
       ['--logger', 'zap'],
       ['--log-outputs', 'stderr'],
     ].flat();
-    const inside = netns === null ? [] : ['nsenter', `--net=/run/netns/${netns}`];
-    const [command = '', ...args] = [...inside, 'etcd', ...words, ...flags];
+    const [command, ...args] = inNetns(netns, ['etcd', ...words, ...flags]);
     const child = spawn(command, args, {
       stdio: ['ignore', 'ignore', 'pipe'],
     });

@@ -35,7 +35,7 @@ export const makeNetns = async (purpose: string): Promise<TestNetns> => {
 /** A command as it is run in this namespace; null: in the machine's own. */
 export const inNetns = (
   netns: string | null,
-  [program, ...args]: readonly [string, ...string[]],
+  [program = '', ...args]: readonly string[],
 ): readonly [string, ...string[]] =>
   netns === null
     ? [program, ...args]
