@@ -221,6 +221,12 @@ export interface StorePort {
   readonly readMarks: () => Promise<unknown>;
   readonly writeMarks: (marks: unknown) => Promise<void>;
   /**
+   * When a reconciler was last heard (rules 9.3). It changes with every acknowledged report, and
+   * outlives the runner, not the machine.
+   */
+  readonly readContact: () => Promise<Contact | null>;
+  readonly writeContact: (contact: Contact) => Promise<void>;
+  /**
    * Writes the files that tasks mount, makes the folders of named volumes and logs; returns their
    * host paths.
    */
@@ -234,6 +240,12 @@ export interface StorePort {
   readonly endOfLog: (ask: EndOfLogAsk) => Promise<string>;
   readonly removeVolume: (volume: string) => Promise<void>;
   readonly volumes: () => Promise<readonly string[]>;
+}
+
+export interface Contact {
+  /** On the boot-time clock of this boot. */
+  readonly at: Ms;
+  readonly bootId: string;
 }
 
 export interface PrepareAsk {

@@ -6,10 +6,10 @@
 
 import { containerId } from '../schema/ids.ts';
 import type { Ms } from '../schema/spec.ts';
-import { stopDelayMs } from '../schema/lifecycle.ts';
+import { isPoststop, stopDelayMs } from '../schema/lifecycle.ts';
 import type { Inventory } from './decide/inventory.ts';
 import { taskCgroup } from './decide/oci-spec.ts';
-import { stopAfterAt } from './decide/stop-after.ts';
+import { goneAfterMs, stopAfterAt } from './decide/stop-after.ts';
 import type { Watchdog, WatchdogDeadline } from './edge/watchdog.ts';
 import type { RunnerClock, RunnerLog, RuntimePort } from './ports.ts';
 
@@ -70,7 +70,7 @@ export const startsGuarded = (
 });
 
 interface Deadline extends WatchdogDeadline {
-  /** When a runner that lives begins to stop the group. */
+  /** From when on a runner that lives starts it no more. */
   readonly stopAt: Ms;
 }
 
@@ -82,15 +82,19 @@ const deadlinesOf = ({
   return [...marks.values()].flatMap(({ allocation, body }) => {
     const at = stopAfterAt(body.spec.stopAfterMs, contactAt);
     if (at === null || !Number.isFinite(at)) return [];
-    return body.spec.tasks.flatMap((task) => {
+    const { shutdownDelayMs, tasks } = body.spec;
+    const goneAt = contactAt === null ? at : contactAt + goneAfterMs(body.spec);
+    return tasks.flatMap((task) => {
       const pid = containers.get(containerId(allocation, task.name))?.pid ?? null;
       if (pid === null) return [];
-      const delayMs = body.spec.shutdownDelayMs + stopDelayMs(body.spec.tasks, task.name);
-      const termAt = at + delayMs + MARGIN_MS;
+      // A poststop task is the end of the stop: it has until all of it must be over.
+      const isLast = isPoststop(task);
+      const signalAt = isLast ? goneAt : at + shutdownDelayMs + stopDelayMs(tasks, task.name);
+      const termAt = signalAt + MARGIN_MS;
       return {
-        stopAt: at,
+        stopAt: isLast ? goneAt : at,
         termAt,
-        killAt: termAt + task.killTimeoutMs,
+        killAt: isLast ? termAt : termAt + task.killTimeoutMs,
         signal: task.killSignal.replace(/^SIG/, ''),
         pid,
         cgroupFolder: folderOf(taskCgroup(node.cgroupParent, allocation, task.name)),

@@ -18,6 +18,7 @@ import {
   newsGapMs,
   reportGapMs,
 } from './config.ts';
+import { hear, readContact, writeContact } from './contact.ts';
 import type { Action, Work } from './decide/action.ts';
 import { decide } from './decide/decide.ts';
 import { retriesToForget } from './decide/fetch.ts';
@@ -27,7 +28,6 @@ import { namedCopies } from './decide/own-copies.ts';
 import { nodeReport } from './decide/report.ts';
 import { readEvidence } from './evidence.ts';
 import { asFailure, perform } from './perform.ts';
-import { mustWait } from './decide/stop-after.ts';
 import type { RunnerPorts } from './ports.ts';
 import { begun, failed, newState, noted, runOf, succeeded } from './state.ts';
 import type { Loop } from './watch.ts';
@@ -63,6 +63,7 @@ export const createTick = (ports: RunnerPorts, config: RunnerConfig): Tick => {
         news: false,
         listedAt: null,
         measuredAt: null,
+        contactKept: true,
       }),
     wake: bell.ring,
     report: () => nodeReport(state.orders, state, { measured: state, now: ports.clock.now() }),
@@ -122,11 +123,12 @@ const rest = async ({ ports, state, signal }: Loop): Promise<void> => {
 };
 
 /** What an earlier life wrote down. */
-const load = async ({ ports, state }: Loop): Promise<void> => {
+const load = async (loop: Loop): Promise<void> => {
+  const { ports, state } = loop;
   state.orders = await ports.store.readOrders();
   const clock = { bootId: ports.clock.bootId, now: ports.clock.now() };
   const memory = loadMarks(await ports.store.readMarks(), state.orders, clock);
-  state.contactAt = memory.contactAt;
+  await readContact(loop, memory.contactAt);
   for (const [name, at] of memory.imagesUsed) state.imagesUsed.set(name, at);
   for (const [allocation, mark] of memory.marks) state.marks.set(allocation, mark);
 };
@@ -153,6 +155,10 @@ const look = (loop: Loop, publishedAt: Ms): Ms => {
   const { ports, state, busy } = loop;
   const now = ports.clock.now();
   hear(loop);
+  if (!loop.contactKept && !busy.has('contact')) {
+    loop.contactKept = true;
+    background(loop, 'contact', writeContact(loop));
+  }
   // Those of an earlier session, which the first report of this one calls not accepted.
   if (ports.link.wantsReport()) loop.unwritten = null;
   if (!busy.has('accept')) takeOrders(loop);
@@ -172,28 +178,6 @@ const look = (loop: Loop, publishedAt: Ms): Ms => {
     busy.has('measure') ? Number.POSITIVE_INFINITY : measureAt,
     publishAt(loop, publishedAt),
   );
-};
-
-/**
- * A stream that outlived a silence (a suspend) brings no orders by itself, since none have changed
- * for the reconciler: it is opened anew.
- */
-const hear = (loop: Loop): void => {
-  const { ports, state } = loop;
-  const at = ports.link.acknowledged();
-  const before = state.contactAt;
-  if (at === null || (before !== null && at <= before)) return;
-  state.contactAt = at;
-  if (before === null) return;
-  state.unheardMs = Math.max(state.unheardMs, at - before);
-  const waits = state.orders?.items.some(
-    (item) => item.kind === 'run' && mustWait(item.body.spec.stopAfterMs, at - before),
-  );
-  if (waits !== true) return;
-  // Orders that were taken before are as old as the silence.
-  loop.silences += 1;
-  loop.unwritten = null;
-  ports.link.renew(before);
 };
 
 const isNote = (

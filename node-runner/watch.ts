@@ -31,6 +31,8 @@ export interface Loop {
   /** null before the first. */
   listedAt: Ms | null;
   measuredAt: Ms | null;
+  /** The last contact is on the disk, or nobody needs it there. */
+  contactKept: boolean;
 }
 
 /** Follows containerd's events until the signal; a stream that breaks is opened again. */

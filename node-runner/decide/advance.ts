@@ -17,7 +17,7 @@ import type {
   TaskMark,
 } from './inventory.ts';
 import { fatalCheck, groupHealth, taskHealth } from './probe.ts';
-import { isNeeded, lastEnded, limitOf, withTurns } from './order.ts';
+import { isNeeded, lastEnded, limitOf, withLapse, withTurns } from './order.ts';
 import { restartVerdict } from './restart.ts';
 import { exitFailure, exitRecord } from './words.ts';
 
@@ -46,6 +46,7 @@ export const advance = (
     if (inventory.inFlight.has(containerKey(id))) continue;
     next = observeTask(next, position, { container: inventory.containers.get(id), now });
   }
+  next = withLapse(next, inventory, { isWanted: want.kind === 'run', now });
   return withHealth(withKills(withTurns(next, inventory, now), inventory, now), now);
 };
 

@@ -114,6 +114,11 @@ export interface AllocationMark {
   /** null before the host ports were chosen. */
   readonly ports: readonly PortChoice[] | null;
   readonly stop: StopMark | null;
+  /**
+   * Of a singleton: no reconciler was heard for so long that its replacement may run elsewhere,
+   * and no orders since then say that this copy is the one. Absent: it is.
+   */
+  readonly lapsed?: true;
   /** In the order of the body. */
   readonly tasks: readonly TaskMark[];
 }

@@ -12,6 +12,7 @@ import { formatDuration } from '../../schema/units.ts';
 import { containerKey } from './action.ts';
 import type { AllocationMark, Inventory, KillMark, TaskMark } from './inventory.ts';
 import { taskHealth } from './probe.ts';
+import { goneAfterMs } from './stop-after.ts';
 import { exitFailure, SIGKILL } from './words.ts';
 
 /**
@@ -19,6 +20,32 @@ import { exitFailure, SIGKILL } from './words.ts';
  * report goes out 100 ms after a change, or 500 ms with 2,000 copies on the node.
  */
 export const TOLD_MS: Ms = 2000;
+
+const LAPSED =
+  'it was not run, as another copy of this singleton may run by now: no reconciler was heard for too long';
+
+/**
+ * Whether the replacement of a singleton's copy may run: what is left of this one then runs no
+ * more, its poststop tasks included (rules 9.3). What this life has not heard of yet, the marks and
+ * the last contact say.
+ */
+export const withLapse = (
+  mark: AllocationMark,
+  { contactAt, unheardMs }: Pick<Inventory, 'contactAt' | 'unheardMs'>,
+  look: { readonly isWanted: boolean; readonly now: Ms },
+): AllocationMark => {
+  const { spec } = mark.body;
+  if (!spec.singleton || !spec.tasks.some(isPoststop)) return mark;
+  const goneMs = goneAfterMs(spec);
+  const silentMs = contactAt === null ? Number.POSITIVE_INFINITY : look.now - contactAt;
+  const heardOnce = Number.isFinite(unheardMs);
+  if (silentMs >= goneMs || (heardOnce && unheardMs >= goneMs)) {
+    return mark.lapsed === true ? mark : { ...mark, lapsed: true };
+  }
+  if (mark.lapsed !== true || !look.isWanted || unheardMs >= goneMs) return mark;
+  const { lapsed: _before, ...rest } = mark;
+  return rest;
+};
 
 /** May this task be started, now that the copy should run? */
 export const mayStart = (mark: AllocationMark, spec: TaskSpec, task: TaskMark): boolean => {
@@ -60,6 +87,9 @@ export const withTurns = (mark: AllocationMark, inventory: Inventory, now: Ms): 
   const tasks = mark.tasks.map((task, position): TaskMark => {
     const spec = specs[position];
     if (spec === undefined || !isPoststop(spec) || task.completed === true) return task;
+    if (mark.lapsed === true && !isUnderWay(mark, spec.name, inventory)) {
+      return gaveUp(task, LAPSED, now);
+    }
     if (task.turnAt === undefined) {
       const befores = orderOf(specs)?.startsAfter.get(spec.name) ?? [];
       return befores.every((name) => isThere(mark, name)) ? { ...task, turnAt: now } : task;

@@ -4,8 +4,9 @@
 // stopping.
 
 import { containerId } from '../../schema/ids.ts';
+import { stopMs } from '../../schema/lifecycle.ts';
 import type { AllocationBody } from '../../schema/orders.ts';
-import type { Ms } from '../../schema/spec.ts';
+import type { GroupSpec, Ms } from '../../schema/spec.ts';
 import { containerKey } from './action.ts';
 import type { AllocationMark, Inventory } from './inventory.ts';
 
@@ -65,6 +66,17 @@ const stillRuns = ({ allocation, spec }: AllocationBody, inventory: Inventory): 
     const runs = task === 'created' || task === 'running' || task === 'paused';
     return runs || inventory.inFlight.has(containerKey(id));
   });
+
+/**
+ * So long after the last contact nothing of the group runs any more: the whole stop is over, its
+ * poststop tasks included. For a singleton it is 5 s less than lost_after at most (rules 9.3).
+ */
+export const goneAfterMs = ({
+  stopAfterMs,
+  shutdownDelayMs,
+  tasks,
+}: Pick<GroupSpec, 'stopAfterMs' | 'shutdownDelayMs' | 'tasks'>): Ms =>
+  stopAfterMs + shutdownDelayMs + stopMs(tasks);
 
 /** True when the group must not run now. */
 export const mustStop = (stopAfterMs: Ms, contactAt: Ms | null, now: Ms): boolean => {

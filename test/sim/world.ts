@@ -413,7 +413,7 @@ const losePower = (parts: Parts, { node, runner, loss }: LostPower): void => {
   if (loss.wipe) {
     machine.wipe();
     links.renew(node);
-    Object.assign(disk, { orders: null, marks: null });
+    Object.assign(disk, { orders: null, marks: null, contact: null });
     disk.volumes.clear();
     disk.prepared.clear();
   }

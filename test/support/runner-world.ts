@@ -6,6 +6,7 @@
 
 import type { NodeOrders, NodeReport } from '../../schema/orders.ts';
 import type {
+  Contact,
   CreateAsk,
   ImageFacts,
   ProbeAnswer,
@@ -49,7 +50,7 @@ export interface World {
   acknowledged: number | null;
   /** Time of one create. */
   createMs: number;
-  readonly disk: { orders: NodeOrders | null; marks: unknown };
+  readonly disk: { orders: NodeOrders | null; marks: unknown; contact?: Contact };
 }
 
 const settle = async (): Promise<void> => {
@@ -271,6 +272,10 @@ export const createWorld = (
         writeMarks: async (marks) => {
           if (world.writeMs > 0) await sleep(world.writeMs);
           disk.marks = structuredClone(marks);
+        },
+        readContact: async () => disk.contact ?? null,
+        writeContact: async (contact) => {
+          disk.contact = contact;
         },
         prepare: async ({ allocation, tasks, volumes }) => {
           call('prepare', allocation);

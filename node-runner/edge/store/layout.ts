@@ -7,6 +7,7 @@ export interface Layout {
   readonly root: string;
   readonly orders: string;
   readonly marks: string;
+  readonly contact: string;
   /** `files/<allocation>/<task>/<hash of the container path>` */
   readonly files: string;
   /** `logs/<allocation>/<task>.<run>.log` */
@@ -19,6 +20,7 @@ export const layoutOf = (root: string): Layout => ({
   root,
   orders: join(root, 'orders.json'),
   marks: join(root, 'marks.json'),
+  contact: join(root, 'contact.json'),
   files: join(root, 'files'),
   logs: join(root, 'logs'),
   volumes: join(root, 'volumes'),

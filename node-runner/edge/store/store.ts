@@ -12,7 +12,7 @@ import writeFileAtomic from 'write-file-atomic';
 import { sha256 } from '../../../schema/hash.ts';
 import { compareText } from '../../../schema/ids.ts';
 import type { NodeOrders } from '../../../schema/orders.ts';
-import type { PrepareAsk, PreparedPaths, RunnerLog, StorePort } from '../../ports.ts';
+import type { Contact, PrepareAsk, PreparedPaths, RunnerLog, StorePort } from '../../ports.ts';
 import { errnoOf, messageOf } from '../failure.ts';
 import { RuntimeError } from '../runtime-error.ts';
 import { refuseBadName } from '../safe-name.ts';
@@ -32,11 +32,14 @@ export const createStore = async (options: StoreOptions): Promise<StorePort> => 
   await onDisk(() => makeFolders(layout));
   const orders = createJsonFile(layout.orders, isOrders, options.log);
   const marks = createJsonFile(layout.marks, isAnything, options.log);
+  const contact = createJsonFile(layout.contact, isContact, options.log, { fsync: false });
   return {
     readOrders: orders.read,
     writeOrders: orders.write,
     readMarks: marks.read,
     writeMarks: marks.write,
+    readContact: contact.read,
+    writeContact: contact.write,
     prepare: (ask) => onDisk(() => prepare(layout, ask)),
     discard: (allocation, what) =>
       onDisk(async () => {
@@ -140,6 +143,7 @@ const createJsonFile = <T>(
   path: string,
   isValid: (value: unknown) => value is T,
   log: StoreOptions['log'],
+  { fsync }: { readonly fsync: boolean } = { fsync: true },
 ): JsonFile<T> => {
   let written: string | null = null;
   return {
@@ -165,7 +169,7 @@ const createJsonFile = <T>(
         // The tick writes after every pass; most passes change nothing.
         if (text === written) return;
         written = null;
-        await writeFileAtomic(path, text, { mode: STATE_MODE });
+        await writeFileAtomic(path, text, { mode: STATE_MODE, fsync });
         written = text;
       }),
   };
@@ -181,6 +185,14 @@ const parseJson = (text: string): unknown => {
 };
 
 const isAnything = (_value: unknown): _value is unknown => true;
+
+const isContact = (value: unknown): value is Contact =>
+  typeof value === 'object' &&
+  value !== null &&
+  'at' in value &&
+  typeof value.at === 'number' &&
+  'bootId' in value &&
+  typeof value.bootId === 'string';
 
 const isOrders = (value: unknown): value is NodeOrders =>
   typeof value === 'object' &&

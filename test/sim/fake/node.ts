@@ -3,6 +3,7 @@
 // Not here: containerd (machine.ts, runtime.ts), the stream to the reconciler (link.ts).
 
 import type {
+  Contact,
   NetworkFacts,
   NetworkPort,
   ProbePort,
@@ -27,6 +28,7 @@ import { DISK_MS, type Machine } from './machine.ts';
 export interface NodeDisk {
   orders: NodeOrders | null;
   marks: unknown;
+  contact: Contact | null;
   readonly volumes: Set<string>;
   readonly prepared: Set<string>;
   /** Kernel state: gone after a reboot. */
@@ -40,6 +42,7 @@ export interface NodeDisk {
 export const createDisk = (): NodeDisk => ({
   orders: null,
   marks: null,
+  contact: null,
   volumes: new Set(),
   prepared: new Set(),
   networks: new Map(),
@@ -196,6 +199,8 @@ export const createStore = (parts: NodeParts): StorePort => {
       }),
     readMarks: () => call('read marks', () => copied(disk.marks)),
     writeMarks: (marks) => call('write marks', () => void (disk.marks = copied(marks))),
+    readContact: () => call('read contact', () => copied(disk.contact)),
+    writeContact: (contact) => call('write contact', () => void (disk.contact = copied(contact))),
     prepare: ({ allocation, tasks, volumes }) =>
       call(`prepare ${allocation}`, () => {
         checkName(allocation);

@@ -38,16 +38,20 @@ export const storeSuite = (name: string, make: () => Promise<StoreUnderTest>): v
     });
     afterAll(() => world.close());
 
-    it('has no orders and no marks at first', async () => {
+    it('has no orders, no marks and no contact at first', async () => {
       expect(await world.port.readOrders()).toBeNull();
       expect(await world.port.readMarks()).toBeNull();
+      expect(await world.port.readContact()).toBeNull();
     });
 
-    it('keeps the last orders and marks over a restart', async () => {
+    it('keeps the last orders, marks and contact over a restart', async () => {
       await world.port.writeOrders(someOrders(1));
       await world.port.writeOrders(someOrders(2));
       await world.port.writeMarks({ a: { restarts: 3 } });
+      await world.port.writeContact({ at: 1000, bootId: 'boot-1' });
+      await world.port.writeContact({ at: 2000.5, bootId: 'boot-1' });
       const after = await world.restart();
+      expect(await after.readContact()).toEqual({ at: 2000.5, bootId: 'boot-1' });
       expect(await after.readOrders()).toEqual(someOrders(2));
       expect(await after.readMarks()).toEqual({ a: { restarts: 3 } });
     });

@@ -18,7 +18,10 @@ const TASKS = [
   testTask({ name: 'log', lifecycle: 'sidecar', killTimeoutMs: 1_000 }),
   testTask({ name: 'proxy', lifecycle: 'sidecar', dependsOn: ['log'], killTimeoutMs: 2_000 }),
   testTask({ name: 'web', killTimeoutMs: 3_000 }),
+  testTask({ name: 'clean', lifecycle: 'poststop', killTimeoutMs: 4_000 }),
 ];
+/** The stop in full: web, proxy, log, clean. */
+const STOP_MS = 10_000;
 
 const inventory = (): Inventory => {
   const spec = testGroup({ tasks: TASKS, stopAfterMs: STOP_AFTER_MS, shutdownDelayMs: 500 });
@@ -50,8 +53,8 @@ const inventory = (): Inventory => {
   };
 };
 
-/** Starts the main task; `setTakesMs`: how long the runner stood still while it told the watchdog. */
-const start = async (setTakesMs: number) => {
+/** Starts a task; `setTakesMs`: how long the runner stood still while it told the watchdog. */
+const start = async (setTakesMs: number, task = 'web') => {
   const told: (readonly WatchdogDeadline[])[] = [];
   const started: string[] = [];
   let now = CONTACT_AT;
@@ -69,7 +72,7 @@ const start = async (setTakesMs: number) => {
       clock: { now: () => now, sleepUntil: async () => undefined },
     },
   );
-  const failure = await guarded.start('a-0-1.web').catch(String);
+  const failure = await guarded.start(`a-0-1.${task}`).catch(String);
   return { told, started, failure };
 };
 
@@ -81,6 +84,7 @@ it('tells the watchdog when each task ends, main tasks before sidecars', async (
     [1, 5_000, 6_000],
     [2, 3_000, 5_000],
     [3, 0, 3_000],
+    [4, STOP_MS, STOP_MS],
   ]);
 });
 
@@ -89,4 +93,10 @@ it('starts nothing that is to end by now: the runner was suspended since it deci
   const late = await start(STOP_AFTER_MS);
   expect(late.started).toEqual([]);
   expect(late.failure).toContain('no reconciler has answered');
+});
+
+it('starts a poststop task as long as the stop may take: it is the end of it', async () => {
+  const most = STOP_AFTER_MS + 500 + STOP_MS;
+  expect((await start(most - 1, 'clean')).started).toEqual(['a-0-1.clean']);
+  expect((await start(most, 'clean')).started).toEqual([]);
 });
