@@ -26,7 +26,7 @@ export const emptinessOf = (tree: SourceTree, survey: Survey): Emptiness => {
   if (lastSynced === null) return { kind: 'ok' };
   const why = hiddenBehind(survey.layout.hiding, lastSynced.files);
   if (why !== null) return { kind: 'refused', why, isEmpty: false };
-  if (survey.layout.jobs.length > 0) return { kind: 'ok' };
+  if (survey.layout.jobs.some(({ path }) => !isTakenAway(tree, path))) return { kind: 'ok' };
   const synced = layoutOf(lastSynced.files).jobs;
   if (synced.length === 0) return { kind: 'ok' };
   if (allowsEmpty(lastSynced.files, survey)) return { kind: 'ok' };
@@ -45,6 +45,10 @@ export const emptinessOf = (tree: SourceTree, survey: Survey): Emptiness => {
       'cluster.yaml, and remove it in a later commit',
   };
 };
+
+/** A file whose removal waits for its owners is kept, and HEAD is as empty as when they approve. */
+const isTakenAway = ({ held }: SourceTree, path: string): boolean =>
+  held?.some((one) => one.path === path && one.blob === null) === true;
 
 /**
  * What lay in a folder cannot be read any more once a link or a submodule stands there: that is no

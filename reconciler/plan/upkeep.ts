@@ -7,7 +7,7 @@ import type { Step } from '../../schema/plan.ts';
 import type { StopReason } from '../../schema/orders.ts';
 import type { GroupSpec } from '../../schema/spec.ts';
 import { changedFields, refreshBody, type Version } from './body.ts';
-import { isLive, type Copy } from './classify.ts';
+import { isLive, mustMove, type Copy } from './classify.ts';
 import type { Rollout } from './deployment.ts';
 import type { GroupView, JobView, SlotView } from './slots.ts';
 
@@ -25,8 +25,12 @@ export const updatesOf = (
   if (view.job.standing.kind !== 'head') return [];
   return view.groups.flatMap((group) =>
     group.copies
-      .filter((copy) => copy.class === 'kept' && !touched.has(copy.allocation.allocation))
-      .flatMap((copy) => updateOf(view, copy, versionOf(group, copy, versions))),
+      .filter(({ allocation }) => !touched.has(allocation.allocation))
+      .flatMap((copy) => {
+        if (copy.class === 'kept') return updateOf(view, copy, versionOf(group, copy, versions));
+        // It leaves its node by another stop, once what follows now has its images (rules 5.7).
+        return mustMove(copy) ? updateOf(view, copy, null) : [];
+      }),
   );
 };
 

@@ -53,7 +53,7 @@ const answered = async (world: World, ms: number): Promise<void> => {
 
 const starts = (world: World): readonly string[] =>
   world.calls
-    .filter((call) => /^start /.test(call))
+    .filter((call) => call.startsWith('start '))
     .map((call) => call.slice(`start ${A}.`.length));
 
 /** What a first life leaves behind that ran its copy and heard a reconciler for a while. */

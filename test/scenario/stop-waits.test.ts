@@ -17,7 +17,15 @@ import {
 } from '../support/runner-specs.ts';
 import type { World } from '../support/runner-world.ts';
 import { createWorld, failure } from '../support/runner-world.ts';
-import { aCopy, aJob, desiredOf, liveOf, settledBefore, STARTING } from '../support/world.ts';
+import {
+  aCopy,
+  aJob,
+  aNode,
+  desiredOf,
+  liveOf,
+  settledBefore,
+  STARTING,
+} from '../support/world.ts';
 
 const next = { repository: 'r/web', digest: 'sha256:bb' };
 const old = testBody('a-0-1');
@@ -266,6 +274,22 @@ describe('the planner', () => {
     ]);
     const { stopWaits: _, ...kept } = waitingCopy(job, { stopping: false });
     expect(stepsOf(kept, other(1), other(2))).toContain('stop shop/web/main[0]');
+  });
+
+  it('takes the stop back when something else follows, and its node is drained', () => {
+    const job = aJob({ ...words, version: 'v3', groups: [image('sha256:cc')] });
+    const names = ['n001', 'n002'];
+    const nodes = [aNode('n001', { drain: 'yes' }), aNode('n002')];
+    const live = liveOf([waitingCopy(job)], {}, names);
+    const made = plan(desiredOf([job], { nodes }), live, 1_000_000);
+    expect(made.steps).toMatchObject([
+      { kind: 'update', allocation: waitingCopy(job).allocation, changes: ['stays'] },
+    ]);
+    const [sent] = ordersOf(made, live, { cluster: 'test', commit: 'c'.repeat(40) });
+    expect(sent?.items.map(({ kind }) => kind)).toEqual(['run']);
+    const { stopWaits: _, ...kept } = waitingCopy(job, { stopping: false });
+    const then = plan(desiredOf([job], { nodes }), liveOf([kept], {}, names), 1_000_000);
+    expect(then.fetches).toMatchObject([{ node: 'n002' }]);
   });
 
   it('does not take back a stop that is begun', () => {

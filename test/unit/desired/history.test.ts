@@ -3,6 +3,7 @@
 
 import { describe, expect, it } from 'vitest';
 import { asks, compile } from '../../../reconciler/desired/compile.ts';
+import { historyWithHeld, withHeld } from '../../../reconciler/desired/held-files.ts';
 import { createMemo } from '../../../reconciler/desired/memo.ts';
 import type { LookupAnswer } from '../../../schema/source.ts';
 import {
@@ -294,6 +295,23 @@ describe('removed and empty', () => {
     const second = ready(meant, { lastSynced: 0 }).desired;
     expect(second.standing).toEqual({ kind: 'ok' });
     expect(second.jobs.map(({ standing }) => standing.kind)).toEqual(['removed', 'removed']);
+  });
+
+  it('refuses an empty HEAD also where owners have not let some of it through', () => {
+    const commits = story(both, { 'jobs/shop/api.yaml': null, [WEB]: null });
+    const after = oid(commits, 1) ?? '';
+    const accepted = commits[0]?.files.get(WEB)?.blob ?? null;
+    const waits = { path: WEB, blob: null, accepted, commit: after, since: after };
+    const held = [{ ...waits, owners: ['@ada'], by: 'eve' }];
+    const { tree } = ready(commits, { lastSynced: 0 });
+    const histories = new Map(
+      [...tree.histories].map(([path, history]) => [path, historyWithHeld(history, held)] as const),
+    );
+    const files = withHeld(tree.files, held);
+    const desired = compile({ ...tree, files, histories, held });
+    expect(desired.standing.kind).toBe('stopped');
+    expect(desired.problems.map(({ code }) => code)).toContain('tree-empty');
+    expect(desired.jobs.map(({ standing }) => standing.kind)).toEqual(['held', 'held']);
   });
 });
 
