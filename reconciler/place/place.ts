@@ -11,7 +11,7 @@ import type { Resources } from '../../schema/spec.ts';
 import { formatCpu, formatSize } from '../../schema/units.ts';
 import { behindVictim, refusalOf, type Refusal } from './feasible.ts';
 import { compareScores, scoreOf } from './score.ts';
-import { copiesOn, minus, take, type Row, type Table } from './table.ts';
+import { copiesOn, minus, take, type ReasonCount, type Row, type Table } from './table.ts';
 import type { Want } from './want.ts';
 
 export { satisfies } from './feasible.ts';
@@ -35,12 +35,6 @@ export type Placement =
   | { readonly kind: 'no-allowance'; readonly allowance: string }
   | { readonly kind: 'over-quota'; readonly detail: string };
 
-export interface ReasonCount {
-  readonly reason: NodeReason;
-  readonly count: number;
-  readonly detail: string;
-}
-
 /**
  * One pass over all wants in the order given; each takes its room from the table before the next
  * is looked at.
@@ -53,11 +47,26 @@ const placeOne = (want: Want, table: Table): Placement => {
   if (missing !== undefined) return { kind: 'no-allowance', allowance: missing };
   const over = overQuota(want, table);
   if (over !== null) return { kind: 'over-quota', detail: over };
+  if (table.refused !== null && isAlike(want, table.refused.want)) {
+    return { kind: 'no-node', reasons: table.refused.reasons };
+  }
   const row = bestRow(want, table);
-  if (row === null) return { kind: 'no-node', reasons: reasonsOf(want, table) };
+  if (row === null) {
+    const reasons = reasonsOf(want, table);
+    table.refused = { want, reasons };
+    return { kind: 'no-node', reasons };
+  }
   settleOn(want, row, table);
+  table.refused = null;
   return { kind: 'placed', node: row.node.name, behind: behindVictim(want, row) };
 };
+
+/**
+ * What is refused one is refused the other: a job whose hundred copies find no room costs one look
+ * at the nodes, in every plan until there is room.
+ */
+const isAlike = (a: Want, b: Want): boolean =>
+  a.group === b.group && a.only === b.only && a.victim === null && b.victim === null;
 
 /**
  * The victim's own node first: the room is there for certain, and the start can be ordered behind

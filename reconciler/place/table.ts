@@ -5,6 +5,7 @@
 
 import type { NodeReason } from '../../schema/plan.ts';
 import type { GroupSpec, Resources } from '../../schema/spec.ts';
+import type { Want } from './want.ts';
 
 /** A node as placement sees it. */
 export interface PlaceNode {
@@ -67,6 +68,14 @@ export interface Table {
   /** Of copies placed in this pass, by group: the row once for each. */
   readonly added: Map<string, Row[]>;
   readonly holders: Holders | null;
+  /** What last found no node, and why: holds until something is placed. */
+  refused: { readonly want: Want; readonly reasons: readonly ReasonCount[] } | null;
+}
+
+export interface ReasonCount {
+  readonly reason: NodeReason;
+  readonly count: number;
+  readonly detail: string;
 }
 
 /**
@@ -97,6 +106,7 @@ export const createTable = ({ nodes, allowances, quotas, holders }: TableInput):
     quotas: new Map(quotas),
     added: new Map(),
     holders: holders ?? null,
+    refused: null,
   };
 };
 

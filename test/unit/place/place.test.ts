@@ -85,6 +85,31 @@ describe('why a node is refused', () => {
     expect(details(node('a', { held }))).toEqual(['host port 80, held by shop/api/main']);
   });
 
+  it('of copies that are alike is found once, and anew when room was taken', () => {
+    const [large, tiny] = [want({ ask: { cpuMilli: 900, memoryBytes: 1 } }), want({})];
+    const nodes = [node('a'), node('b')];
+    let looks = 0;
+    const counted = nodes.map((one) => ({
+      ...one,
+      get attributes() {
+        looks += 1;
+        return one.attributes;
+      },
+    }));
+    const never = want({
+      constraints: [{ attribute: 'node.zone', operator: '=', value: 'x', text: 'z' }],
+    });
+    const others = Array.from({ length: 100 }, () => ({ ...never }));
+    const placed = place(others, table(counted));
+    expect(new Set(placed.map(({ kind }) => kind))).toEqual(new Set(['no-node']));
+    expect(looks).toBeLessThan(10);
+    const reasons = place([large, large, large, tiny, large], table(nodes)).map((one) =>
+      one.kind === 'no-node' ? one.reasons.map(({ detail }) => detail) : one.kind,
+    );
+    const [before, after] = [['800m of CPU short'], ['900m of CPU short']];
+    expect(reasons).toEqual(['placed', 'placed', before, 'placed', after]);
+  });
+
   it('an attribute that is missing equals nothing', () => {
     const missing = { attribute: 'node.zone', value: 'x', text: '' } as const;
     const placed = place(
