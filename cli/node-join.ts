@@ -12,7 +12,10 @@ import {
   writeIdentity,
 } from '../node-runner/edge/identity.ts';
 import { clockDoubt, credentialsOf, TLS_CHANNEL } from '../node-runner/edge/tls.ts';
-import { JoinServiceDefinition } from '../schema/generated/purser/join/v1/join.ts';
+import {
+  type JoinResponse,
+  JoinServiceDefinition,
+} from '../schema/generated/purser/join/v1/join.ts';
 import { parseToken, TLS_SCHEME } from '../schema/identity.ts';
 import type { Invocation } from './command.ts';
 import { DEFAULT_ROOT, text } from './command.ts';
@@ -25,6 +28,9 @@ import { fetchAuthority } from './trust.ts';
 
 /** A commit to a remote repository may take its time. */
 const JOIN_LIMIT_MS = 60_000;
+/** A repository may take some seconds to be read. */
+const AGAIN_FOR_MS = 20_000;
+const AGAIN_MS = 500;
 
 /** Joins; then the service runs the node, or this very command does. */
 export const joinAndRun = async (invocation: Invocation): Promise<number> => {
@@ -122,13 +128,29 @@ interface Ask {
   readonly request: string;
 }
 
+/** The reconciler cannot say it by now: it has just begun, or somebody pushed meanwhile. */
+const patiently = async (join: () => Promise<JoinResponse>): Promise<JoinResponse> => {
+  const until = performance.now() + AGAIN_FOR_MS;
+  for (;;) {
+    try {
+      return await join();
+    } catch (error) {
+      const isAsked = error instanceof ClientError && error.code === Status.ABORTED;
+      if (!isAsked || performance.now() > until) throw error;
+    }
+    await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
+  }
+};
+
 const call = async (address: string, authority: string, ask: Ask) => {
   const options = { ...TLS_CHANNEL, 'grpc.enable_retries': 0 };
   const channel = createChannel(address, credentialsOf({ authority }), options);
   try {
     const client = createClientFactory().create(JoinServiceDefinition, channel);
     const metadata = Metadata({ authorization: `Bearer ${ask.token}` });
-    return await client.join(ask, { signal: AbortSignal.timeout(JOIN_LIMIT_MS), metadata });
+    return await patiently(() =>
+      client.join(ask, { signal: AbortSignal.timeout(JOIN_LIMIT_MS), metadata }),
+    );
   } catch (error) {
     if (!(error instanceof ClientError)) throw error;
     if (error.code !== Status.UNAVAILABLE) throw new CommandError(error.details, 1);

@@ -18,6 +18,7 @@ import type {
 } from '../../schema/generated/purser/link/v1/link.ts';
 import { toJson } from '../../schema/snapshot.ts';
 import { checkAsk } from '../../schema/streams.ts';
+import { messageOf } from './git/failure.ts';
 import type { Streams } from './streams.ts';
 
 export type Handler = (argument: unknown) => Promise<unknown>;
@@ -62,14 +63,6 @@ export const createControl = (options: ControlOptions): ControlServiceImplementa
 
 const isStale = (error: unknown): boolean =>
   error instanceof Error && 'consequence' in error && error.consequence === 'stale';
-
-const messageOf = (error: unknown): string => {
-  if (error instanceof Error) return error.message;
-  if (typeof error === 'object' && error !== null && 'message' in error) {
-    return String(error.message);
-  }
-  return String(error);
-};
 
 /**
  * The answer of a large cluster takes a while to make: so many times as long nothing is made for

@@ -17,6 +17,7 @@ import type { Authority } from './authority/authority.ts';
 import { issuedAtMs } from './authority/authority.ts';
 import type { Membership } from './authority/membership.ts';
 import { requestKey } from './authority/x509.ts';
+import { messageOf } from './git/failure.ts';
 import type { Admits } from './nodes.ts';
 import { type Admit, type Peer, peerOf } from './tls.ts';
 
@@ -78,7 +79,13 @@ const join = async (
   const joining = { token, node, key, isHeard: isHeard(node) };
   const why = membership.refusal(joining);
   if (why !== null) throw denied(why);
-  const commit = await list(node);
+  const commit = await list(node).catch((error: unknown) => {
+    // Somebody pushed meanwhile, or nothing is read yet: whoever asks tries again.
+    throw new ServerError(
+      Status.ABORTED,
+      `${node} could not be listed in Git: ${messageOf(error)}`,
+    );
+  });
   membership.join(joining);
   await spread();
   const signed = await authority.sign(request, node, membership.issueMs(node));

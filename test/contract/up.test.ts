@@ -3,6 +3,7 @@
 
 import { execFileSync, spawn } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { availableParallelism, tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -13,6 +14,7 @@ import { hubName, joinNodes, netnsName, partNodes } from '../../cli/up/networks.
 import { appJob } from '../support/app.ts';
 import { pushApp } from '../support/cluster.ts';
 import { run } from '../support/command-line.ts';
+import { startEtcd } from '../support/etcd.ts';
 import { commitFiles, git, initRepository } from '../support/git-repo.ts';
 import { startGitServer } from '../support/git-server.ts';
 import { testRegistry } from '../support/registry.ts';
@@ -32,34 +34,43 @@ afterEach(async () => {
 
 const ip = (...args: readonly string[]): string => execFileSync('ip', args).toString();
 
+interface Up {
+  readonly said: () => string;
+  readonly state: () => Promise<StateAnswer>;
+  /** As Ctrl-C does; resolves when it is gone. */
+  readonly end: () => Promise<void>;
+}
+
 /** An `up` that is ended and put away with the test. */
-const startUp = async (
-  words: readonly string[],
-  done = 'Ctrl-C stops Purser',
-): Promise<{ readonly said: () => string; readonly state: () => Promise<StateAnswer> }> => {
+const startUp = async (words: readonly string[], at = root): Promise<Up> => {
   execFileSync(PURSER, ['--version'], { stdio: 'ignore' }); // builds dist/ where it is old
-  const child = spawn(PURSER, ['up', ...words, '--root', root]);
+  const child = spawn(PURSER, ['up', ...words, '--root', at]);
   let said = '';
   for (const stream of [child.stdout, child.stderr])
     stream.on('data', (data: Buffer) => (said += data.toString()));
   undo.push(async () => {
-    await run(PURSER, ['down', '--volumes', '--root', root]);
+    await run(PURSER, ['down', '--volumes', '--root', at]);
     if (child.exitCode === null) child.kill('SIGKILL');
   });
   const until = performance.now() + LIMIT_MS;
-  while (!said.includes(done)) {
+  while (!said.includes('Ctrl-C stops Purser')) {
     if (child.exitCode !== null || performance.now() > until) throw new Error(`not up:\n${said}`);
     await new Promise((next) => setTimeout(next, 50));
   }
   const state = async (): Promise<StateAnswer> => {
-    const control = await connect(join(root, 'control.sock'));
+    const control = await connect(join(at, 'control.sock'));
     try {
       return await control.call<StateAnswer>('state');
     } finally {
       control.close();
     }
   };
-  return { said: () => said, state };
+  const end = async (): Promise<void> => {
+    const ended = once(child, 'exit');
+    child.kill('SIGINT');
+    await ended;
+  };
+  return { said: () => said, state, end };
 };
 
 /** A bare repository with one job on a registry of the test's own. */
@@ -153,6 +164,46 @@ test('a bare repository on this machine gets its node by a commit too', async ()
   expect(git(dir, 'log', '-1', '--format=%s', 'main')).toBe('Add node n1');
   const { view } = await up.state();
   expect(view?.live.nodes.map(({ capacity }) => capacity.cpuMilli)).toEqual([500]);
+});
+
+test('with --etcd two of them are one cluster: each is a node, one leads, and the other takes over', async () => {
+  const { dir, registry } = await bareRepository(['count: 2']);
+  const server = await startGitServer({ root: join(root, 'served'), login: null });
+  undo.push(server.close);
+  const etcd = await startEtcd(1);
+  undo.push(etcd.close);
+  await etcd.ready();
+  const [first, second] = [join(root, 'a'), join(root, 'b')];
+  const [net, backup] = [`127.9.${1 + (process.pid % 250)}`, join(root, 'backup.tgz')];
+  const ask = [`${server.url}/shop.git`, '--etcd', etcd.hosts.join(), '--lease', '3s'];
+  const words = [...ask, '--cpu', '500m', '--insecure-registry', registry];
+  const here = [...words, '--name', 'r1', '--listen', `${net}.1`];
+  const purser = async (at: string, ...args: readonly string[]): Promise<string> => {
+    const { code, out, err } = await run(PURSER, [...args, '--root', at]);
+    if (code !== 0) throw new Error(`${args.join(' ')}: ${out}${err}`);
+    return out;
+  };
+  const one = await startUp(here, first);
+  expect(one.said()).toContain('Joined as r1');
+  await purser(first, 'backup', backup);
+  await purser(second, 'restore', backup);
+  const two = await startUp([...words, '--name', 'r2', '--listen', `${net}.2`], second);
+  expect(two.said()).toContain('Joined as r2');
+  expect(git(dir, 'ls-tree', '--name-only', 'main:nodes')).toBe('r1.yaml\nr2.yaml');
+  await expect
+    .poll(() => purser(second, 'status'), { timeout: LIMIT_MS })
+    .toMatch(/r1 leads[^\n]*standbys: r2 at/);
+  await one.end();
+  await expect.poll(() => purser(second, 'status'), { timeout: LIMIT_MS }).toContain('r2 leads');
+  const again = await startUp(here, first);
+  expect(again.said()).not.toContain('Joined as');
+  await expect
+    .poll(() => purser(first, 'status'), { timeout: LIMIT_MS })
+    .toMatch(/is a standby: r2 leads/);
+  expect((await two.state()).view?.live.nodes.map(({ connected }) => connected)).toEqual([
+    true,
+    true,
+  ]);
 });
 
 test('a root where another cluster lives is not taken over, and nothing is committed', async () => {

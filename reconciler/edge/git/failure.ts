@@ -61,7 +61,9 @@ const SHORTEST_SECRET = 4;
 
 /** The text of whatever was thrown. */
 export const messageOf = (error: unknown): string =>
-  error instanceof Error ? error.message : String(error);
+  typeof error === 'object' && error !== null && 'message' in error
+    ? String(error.message)
+    : String(error);
 
 /** `ENOENT` and its like; null where the error carries none. */
 export const codeOf = (error: unknown): string | null => {
