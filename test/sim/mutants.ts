@@ -27,6 +27,8 @@ export interface Mutant {
   readonly fault?: FaultKind;
   /** Why no seed shows it; absent: one must. */
   readonly behind?: string;
+  /** Seeds without partitions are tried too. */
+  readonly anyNetwork?: true;
 }
 
 const RUNNER = 'node-runner';
@@ -89,8 +91,16 @@ export const MUTANTS: readonly Mutant[] = [
     fault: 'node-lost',
   },
   {
+    name: 'the poststop tasks of a singleton run although its replacement may',
+    file: `${RUNNER}/decide/order.ts`,
+    from: '  if (silentMs >= goneMs || (heardOnce && unheardMs >= goneMs)) {\n',
+    to: '  if (silentMs < 0) {\n',
+    fault: 'node-lost',
+    anyNetwork: true,
+  },
+  {
     name: 'a stream that outlived a silence is kept',
-    file: `${RUNNER}/tick.ts`,
+    file: `${RUNNER}/contact.ts`,
     from: '  ports.link.renew(before);\n',
     to: '',
   },
@@ -280,7 +290,10 @@ const runOf = (args: readonly string[]): Promise<string> =>
 const tryOut = async (mutant: Mutant, folder: string, seeds: string): Promise<boolean> => {
   const outfile = join(folder, 'sim.mjs');
   await bundleSim(outfile, [breaking(mutant)]);
-  const which = ['--parted', ...(mutant.fault === undefined ? [] : ['--fault', mutant.fault])];
+  const which = [
+    ...(mutant.anyNetwork === true ? [] : ['--parted']),
+    ...(mutant.fault === undefined ? [] : ['--fault', mutant.fault]),
+  ];
   const said = await runOf([
     outfile,
     '--seeds',
