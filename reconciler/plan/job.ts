@@ -13,7 +13,7 @@ import type { Deadlines } from './deadlines.ts';
 import type { Phase, Rollout } from './deployment.ts';
 import { planGroup } from './group.ts';
 import type { GroupInput, GroupPlan } from './scope.ts';
-import type { NodeViews } from './nodes.ts';
+import { firstNames, type NodeViews } from './nodes.ts';
 import { pendingWaits } from './pending.ts';
 import { remedyFor } from './remedy.ts';
 import type { GroupView, JobView } from './slots.ts';
@@ -130,12 +130,12 @@ const isScarce = ({ frame }: GroupView, nodes: NodeViews): boolean => {
  */
 const blindOf = (view: JobView, nodes: NodeViews): GroupInput['blind'] => {
   if (nodes.unheard.length > 0) {
-    const detail = `not heard from yet: ${nodes.unheard.join(', ')}`;
+    const detail = `not heard from yet: ${firstNames(nodes.unheard)}`;
     return { why: 'node-unknown', detail };
   }
   const silent = (nodes.massLoss ?? []).filter((name) => nodes.byName.get(name)?.live === null);
   if (silent.length === 0 || (!view.settled && view.job.fallback === null)) return null;
-  return { why: 'mass-loss', detail: `lost and not heard from: ${silent.join(', ')}` };
+  return { why: 'mass-loss', detail: `lost and not heard from: ${firstNames(silent)}` };
 };
 
 /** Why the job as a whole does not move on (invariant 7). */

@@ -238,7 +238,11 @@ export const unseenWait = (job: string, nodes: NodeViews): Blocked => ({
 });
 
 export const neverSpoke = ({ unseen }: NodeViews): string =>
-  `${unseen.slice(0, UNSEEN_NAMED).join(', ')}${more(unseen)} never spoke since the reconciler started`;
+  `${firstNames(unseen)} never spoke since the reconciler started`;
+
+/** The first of them; the rest is counted, as nobody reads thousands, in the words of each job. */
+export const firstNames = (names: readonly string[]): string =>
+  `${names.slice(0, UNSEEN_NAMED).join(', ')}${more(names)}`;
 
 export const unseenRemedy = ({ unseen }: NodeViews): string => {
   const files = unseen.slice(0, UNSEEN_NAMED).map((name) => `nodes/${name}.yaml`);
