@@ -148,12 +148,21 @@ const change = async (scene: Scene): Promise<Row> => {
   await processes.mark(commit);
   const before = reconciler.cost();
   const committedAt = repository.move(commit);
-  const told = await processes.until(({ ordered }) => ordered >= copies, LIMIT_MS);
-  await sleep(REST_MS);
-  const { cpuMs, peakMegabytes } = reconciler.cost();
-  say(`CPU of the commit ${ms(cpuMs - before.cpuMs)}, most memory ${peakMegabytes.toFixed(0)} MB`);
-  const took = told.lastOrderedAt - committedAt;
-  return rowOf(scene, { what: 'commit that touches all → all have orders', took, goal: CHANGE_MS });
+  const what = 'commit that touches all → all have orders';
+  try {
+    const told = await processes.until(({ ordered }) => ordered >= copies, LIMIT_MS);
+    await sleep(REST_MS);
+    const { cpuMs, peakMegabytes } = reconciler.cost();
+    say(
+      `CPU of the commit ${ms(cpuMs - before.cpuMs)}, most memory ${peakMegabytes.toFixed(0)} MB`,
+    );
+    return rowOf(scene, { what, took: told.lastOrderedAt - committedAt, goal: CHANGE_MS });
+  } catch (error) {
+    // What was measured before is to be seen all the same.
+    say(error instanceof Error ? error.message : String(error));
+    const row = rowOf(scene, { what, took: LIMIT_MS, goal: CHANGE_MS });
+    return { ...row, result: `not in ${ms(LIMIT_MS)}`, met: false };
+  }
 };
 
 const restart = async (scene: Scene): Promise<Row> => {

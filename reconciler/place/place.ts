@@ -6,12 +6,19 @@
 
 import { compareText } from '../../schema/ids.ts';
 import { fits } from '../../schema/fits.ts';
-import type { NodeReason } from '../../schema/plan.ts';
 import type { Resources } from '../../schema/spec.ts';
 import { formatCpu, formatSize } from '../../schema/units.ts';
-import { behindVictim, refusalOf, type Refusal } from './feasible.ts';
+import { behindVictim, refusalOf } from './feasible.ts';
 import { compareScores, scoreOf } from './score.ts';
-import { copiesOn, minus, take, type ReasonCount, type Row, type Table } from './table.ts';
+import {
+  copiesOn,
+  minus,
+  reasonsIn,
+  take,
+  type ReasonCount,
+  type Row,
+  type Table,
+} from './table.ts';
 import type { Want } from './want.ts';
 
 export { satisfies } from './feasible.ts';
@@ -78,7 +85,7 @@ const bestRow = (want: Want, table: Table): Row | null => {
   const around = { table, copiesOn: copiesOn(table, want.groupKey) };
   let best: Row | null = null;
   let bestScore: readonly [number, number, number] = [0, 0, 0];
-  for (const row of table.rows) {
+  for (const row of table.open) {
     if (refusalOf(want, row) !== null) continue;
     const score = scoreOf(want, row, around);
     if (best !== null && compareScores(score, bestScore) >= 0) continue;
@@ -127,15 +134,8 @@ const overQuota = (want: Want, table: Table): string | null => {
 
 /** One reason a node, so that the counts add up to all nodes in Git. */
 const reasonsOf = (want: Want, table: Table): readonly ReasonCount[] => {
-  const counts = new Map<NodeReason, { count: number; refusal: Refusal }>();
-  for (const row of table.rows) {
-    const refusal = refusalOf(want, row);
-    if (refusal === null) continue;
-    const seen = counts.get(refusal.reason);
-    if (seen === undefined) counts.set(refusal.reason, { count: 1, refusal });
-    else seen.count += 1;
-  }
-  return [...counts.values()]
-    .map(({ count, refusal }) => ({ reason: refusal.reason, count, detail: refusal.detail }))
+  const refusals = table.open.flatMap((row) => refusalOf(want, row) ?? []);
+  return [...table.closed, ...reasonsIn(refusals)]
+    .map(([reason, { count, detail }]) => ({ reason, count, detail }))
     .toSorted((a, b) => b.count - a.count || compareText(a.reason, b.reason));
 };

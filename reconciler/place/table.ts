@@ -61,6 +61,9 @@ export interface Table {
   /** Nodes in Git, sorted by name. */
   readonly rows: readonly Row[];
   readonly byName: ReadonlyMap<string, Row>;
+  /** Those that take new work at all, and why the others do not. */
+  readonly open: readonly Row[];
+  readonly closed: ReadonlyMap<NodeReason, Reason>;
   /** What may still be granted, by name: stops and new copies of a group (plan/budget). */
   readonly allowances: Map<string, number>;
   /** What a namespace may still use; absent: no quota. */
@@ -72,10 +75,15 @@ export interface Table {
   refused: { readonly want: Want; readonly reasons: readonly ReasonCount[] } | null;
 }
 
-export interface ReasonCount {
-  readonly reason: NodeReason;
+export interface Reason {
+  /** Nodes that give it. */
   readonly count: number;
+  /** The first one's words. */
   readonly detail: string;
+}
+
+export interface ReasonCount extends Reason {
+  readonly reason: NodeReason;
 }
 
 /**
@@ -102,12 +110,26 @@ export const createTable = ({ nodes, allowances, quotas, holders }: TableInput):
   return {
     rows,
     byName: new Map(rows.map((row) => [row.node.name, row])),
+    open: rows.filter(({ node }) => node.refusal === null),
+    closed: reasonsIn(nodes.flatMap(({ refusal }) => refusal ?? [])),
     allowances: new Map(allowances),
     quotas: new Map(quotas),
     added: new Map(),
     holders: holders ?? null,
     refused: null,
   };
+};
+
+/** How many give each reason. */
+export const reasonsIn = (
+  refusals: readonly NonNullable<PlaceNode['refusal']>[],
+): ReadonlyMap<NodeReason, Reason> => {
+  const reasons = new Map<NodeReason, Reason>();
+  for (const { reason, detail } of refusals) {
+    const seen = reasons.get(reason);
+    reasons.set(reason, { count: (seen?.count ?? 0) + 1, detail: seen?.detail ?? detail });
+  }
+  return reasons;
 };
 
 export const holdersIn = (nodes: readonly PlaceNode[]): Holders => {
