@@ -54,7 +54,7 @@ const placeOne = (want: Want, table: Table): Placement => {
   if (missing !== undefined) return { kind: 'no-allowance', allowance: missing };
   const over = overQuota(want, table);
   if (over !== null) return { kind: 'over-quota', detail: over };
-  if (table.refused !== null && isAlike(want, table.refused.want)) {
+  if (table.refused !== null && isRefused(want, table.refused)) {
     return { kind: 'no-node', reasons: table.refused.reasons };
   }
   const row = bestRow(want, table);
@@ -69,11 +69,31 @@ const placeOne = (want: Want, table: Table): Placement => {
 };
 
 /**
- * What is refused one is refused the other: a job whose hundred copies find no room costs one look
- * at the nodes, in every plan until there is room.
+ * What was refused one is refused the other, for the same reasons: hundreds of copies that find no
+ * room, of one job or of many alike, cost one look at the nodes in every plan until there is room.
+ * Only what must be told of a copy differs from job to job.
  */
-const isAlike = (a: Want, b: Want): boolean =>
-  a.group === b.group && a.only === b.only && a.victim === null && b.victim === null;
+const isRefused = (
+  want: Want,
+  { want: other, reasons }: NonNullable<Table['refused']>,
+): boolean => {
+  if (want.victim !== null || other.victim !== null || want.only !== other.only) return false;
+  const [a, b] = [want.group, other.group];
+  if (a === b) return true;
+  return (
+    a.ask.cpuMilli === b.ask.cpuMilli &&
+    a.ask.memoryBytes === b.ask.memoryBytes &&
+    sameLists(a.constraints, b.constraints, ({ text }) => text) &&
+    sameLists(a.ports, b.ports, ({ host }) => host) &&
+    reasons.every(({ reason }) => reason !== 'copies')
+  );
+};
+
+const sameLists = <T>(
+  a: readonly T[],
+  b: readonly T[],
+  of: (one: T) => string | number | null,
+): boolean => a.length === b.length && a.every((one, at) => of(one) === of(b[at] ?? one));
 
 /**
  * The victim's own node first: the room is there for certain, and the start can be ordered behind

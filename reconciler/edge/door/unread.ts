@@ -3,6 +3,7 @@
 // In: answers on their way. Out: those that wait longest are ended, with a line in the log. Not here:
 // what callers send (messages.ts).
 
+import { listsOf } from '../../../schema/lists.ts';
 import type { Ms } from '../../../schema/spec.ts';
 import type { LogPort } from '../../ports.ts';
 import { hostOf } from './address.ts';
@@ -43,38 +44,47 @@ interface Watched {
 const SESSION = '/purser.link.v1.LinkService/Session';
 
 export const createUnread = ({ log, now }: UnreadOptions): Unread => {
-  const open = new Set<Watched>();
+  const sessions = new Set<Watched>();
+  const others = new Set<Watched>();
+  /** Those of which something waited at their last look: of thousands of sessions next to none. */
+  const waiting = new Set<Watched>();
   let timer: NodeJS.Timeout | null = null;
   let looks = 0;
+  const forget = (watched: Watched): void => {
+    for (const some of [sessions, others, waiting]) some.delete(watched);
+  };
   const end = (watched: Watched, why: string): void => {
-    open.delete(watched);
+    forget(watched);
     log.warn({ ...watched.call, bytes: watched.bytes, why }, 'a call was ended');
     watched.answer.end();
+  };
+  const lookAt = (watched: Watched, time: Ms): void => {
+    observe(watched, time);
+    if (watched.bytes > 0) waiting.add(watched);
+    else waiting.delete(watched);
   };
   const look = (): void => {
     const time = now();
     looks += 1;
-    for (const watched of open) {
-      // What waits for a runner is little, and there are many of them.
-      if (watched.call.path !== SESSION || looks % limits.UNREAD_SESSION_LOOKS === 0) {
-        observe(watched, time);
-      }
+    for (const watched of others) lookAt(watched, time);
+    // What waits for a runner is little, and there are many of them.
+    if (looks % limits.UNREAD_SESSION_LOOKS === 0) {
+      for (const watched of sessions) lookAt(watched, time);
     }
-    const waiting = [...open].filter(({ bytes }) => bytes > 0);
     for (const watched of waiting) {
       if (time - (watched.since ?? time) > limits.UNREAD_MS) end(watched, STALLED);
     }
-    for (const watched of beyond(waiting.filter((one) => open.has(one)))) end(watched, TOO_MUCH);
+    for (const watched of beyond([...waiting])) end(watched, TOO_MUCH);
   };
   return {
     watch: (answer, call) => {
       const bearer = call.bearer ?? hostOf(call.address);
       const watched: Watched = { answer, call, bearer, bytes: 0, since: null, sent: 0 };
-      open.add(watched);
+      (call.path === SESSION ? sessions : others).add(watched);
       timer ??= setInterval(look, limits.UNREAD_LOOK_MS).unref();
       answer.onClose(() => {
-        open.delete(watched);
-        if (open.size > 0 || timer === null) return;
+        forget(watched);
+        if (sessions.size + others.size > 0 || timer === null) return;
         clearInterval(timer);
         timer = null;
       });
@@ -100,15 +110,15 @@ const observe = (watched: Watched, time: Ms): void => {
 
 /** Those to end, of each bearer and of all: the longest wait first, and one of each may stay. */
 const beyond = (waiting: readonly Watched[]): readonly Watched[] => {
+  const total = waiting.reduce((sum, { bytes }) => sum + bytes, 0);
+  if (total <= limits.UNREAD_BYTES_PER_BEARER) return [];
   const oldest = waiting.toSorted((a, b) => (a.since ?? 0) - (b.since ?? 0));
-  const bearers = [...new Set(oldest.map(({ bearer }) => bearer))];
-  const own = bearers.flatMap((name) =>
-    over(
-      oldest.filter(({ bearer }) => bearer === name),
-      limits.UNREAD_BYTES_PER_BEARER,
+  const own = new Set(
+    [...listsOf(oldest, ({ bearer }) => bearer).values()].flatMap((some) =>
+      over(some, limits.UNREAD_BYTES_PER_BEARER),
     ),
   );
-  const left = oldest.filter((one) => !own.includes(one));
+  const left = oldest.filter((one) => !own.has(one));
   return [...own, ...over(left, limits.UNREAD_BYTES)];
 };
 

@@ -99,7 +99,7 @@ describe('why a node is refused', () => {
     const never = want({
       constraints: [{ attribute: 'node.zone', operator: '=', value: 'x', text: 'z' }],
     });
-    const others = Array.from({ length: 100 }, () => ({ ...never }));
+    const others = Array.from({ length: 100 }, () => ({ ...never, group: { ...never.group } }));
     const placed = place(others, table(counted));
     expect(new Set(placed.map(({ kind }) => kind))).toEqual(new Set(['no-node']));
     expect(looks).toBeLessThan(10);
