@@ -44,6 +44,8 @@ beforeAll(async () => {
 });
 afterAll(() => cluster?.close());
 
+const STOP_AFTER_MS = 6000;
+
 /** What was told to stop has gone by then: shutdown_delay, kill_timeout, and time to notice. */
 const STOP_LIMIT_MS = 60_000;
 
@@ -208,6 +210,23 @@ test('the reconciler is killed while it reverts: one revert, and a clean work tr
   expect(cluster.git('log', '--format=%an %s', `${before}..HEAD`).split('\n')).toHaveLength(2);
   expect(cluster.git('status', '--porcelain')).toBe('');
   expect(cluster.git('diff', before, 'HEAD', '--stat')).toBe('');
+});
+
+test('runners that had nothing to do for long are killed: a group with stop_after runs on', async () => {
+  const [job, more] = ['shop/guarded', [`stop_after: ${STOP_AFTER_MS / 1000}s`]];
+  const file = appJob({ image: '%APP%', version: '1', more });
+  cluster.commit({ [`jobs/${job}.yaml`]: file }, 'A job that stops when nobody answers');
+  const before = pidsOf(await cluster.settled(job), job);
+  // Nothing changes on its node, so nothing but the last contact is written there.
+  await sleep(STOP_AFTER_MS + 2000);
+  for (const { runner } of cluster.nodes) await runner.end('SIGKILL');
+  for (const { runner } of cluster.nodes) runner.start();
+  await cluster.until(
+    'all nodes report',
+    ({ view }) => view.live.nodes.filter(({ connected }) => connected).length === 3,
+  );
+  await sleep(STOP_AFTER_MS);
+  expect(pidsOf(await cluster.settled(job), job)).toEqual(before);
 });
 
 /** mulberry32: a small generator of its own, so that a seed means the same everywhere. */
