@@ -44,7 +44,8 @@ beforeAll(async () => {
 });
 afterAll(() => cluster?.close());
 
-const STOP_AFTER_MS = 6000;
+/** A report comes every 5 s, and runners take some seconds to come back on a busy machine. */
+const STOP_AFTER_MS = 16_000;
 
 /** What was told to stop has gone by then: shutdown_delay, kill_timeout, and time to notice. */
 const STOP_LIMIT_MS = 60_000;
@@ -225,7 +226,7 @@ test('runners that had nothing to do for long are killed: a group with stop_afte
     'all nodes report',
     ({ view }) => view.live.nodes.filter(({ connected }) => connected).length === 3,
   );
-  await sleep(STOP_AFTER_MS);
+  await sleep(3000); // one that believed its time to be over would have ended it at once
   expect(pidsOf(await cluster.settled(job), job)).toEqual(before);
 });
 
