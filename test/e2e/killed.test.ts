@@ -45,7 +45,7 @@ beforeAll(async () => {
 afterAll(() => cluster?.close());
 
 /** A report comes every 5 s, and runners take some seconds to come back on a busy machine. */
-const STOP_AFTER_MS = 16_000;
+const STOP_AFTER_MS = 14_000;
 
 /** What was told to stop has gone by then: shutdown_delay, kill_timeout, and time to notice. */
 const STOP_LIMIT_MS = 60_000;
