@@ -39,13 +39,14 @@ const random = seeded(SEED);
 let cluster: Cluster;
 beforeAll(async () => {
   process.stdout.write(`PURSER_SEED=${SEED}\n`);
-  cluster = await startCluster({ nodes: 3, files: { [FILE]: web('1') } });
+  const settings = ['lost_after: 40s']; // stop_after and the stop fit in
+  cluster = await startCluster({ nodes: 3, files: { [FILE]: web('1') }, settings });
   await cluster.settled(WEB);
 });
 afterAll(() => cluster?.close());
 
 /** A report comes every 5 s, and runners take some seconds to come back on a busy machine. */
-const STOP_AFTER_MS = 14_000;
+const STOP_AFTER_MS = 20_000;
 
 /** What was told to stop has gone by then: shutdown_delay, kill_timeout, and time to notice. */
 const STOP_LIMIT_MS = 60_000;
