@@ -128,9 +128,9 @@ export const FIRST_REPORTS_MS = 500;
 /** Without any event the loop looks again this often: watches may lose things. */
 export const LOOK_AGAIN_MS = 15_000;
 /**
- * A pass of many nodes takes tens of milliseconds, of thousands a second, in which no report is taken in and no handshake
- * answered: for so many times as long the next one, of further reports, is waited with. A commit
- * does not wait.
+ * A pass of many nodes takes tens of milliseconds, of thousands a second, in which no report is
+ * taken in and no handshake answered: for so many times as long the next one, of further reports,
+ * is waited with. A commit does not wait.
  */
 export const REST_TIMES = 2;
 export const REST_MAX_MS = 4000;
