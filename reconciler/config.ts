@@ -133,7 +133,7 @@ export const LOOK_AGAIN_MS = 15_000;
  * is waited with. A commit does not wait.
  */
 export const REST_TIMES = 2;
-export const REST_MAX_MS = 4000;
+export const REST_MAX_MS = 1000;
 /**
  * Reports that say nothing new, one a node every five seconds, need no pass each: of a thousand
  * nodes that would be 200 a second. What is shown of use and silence is older by so much at most,
