@@ -13,7 +13,7 @@ import { bundleSim } from './bundle.ts';
 import { runSeed } from './run.ts';
 
 /** Seeds in one run, a minute and a half on two cores; more: npm run sim -- --seeds 2000. */
-const SEEDS = 120;
+const SEEDS = 90;
 
 /** Four times what it takes on two idle cores. */
 const SEEDS_TIMEOUT_MS = 720_000;
