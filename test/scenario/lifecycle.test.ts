@@ -1,7 +1,6 @@
 // Tasks in order on a world in memory (rules 15): who starts, who waits, who ends last, and what a
 // runner finds that was killed in between.
 import { describe, expect, it } from 'vitest';
-import { createTick } from '../../node-runner/tick.ts';
 import type { RuntimeContainer } from '../../node-runner/ports.ts';
 import type { GroupSpec, TaskSpec } from '../../schema/spec.ts';
 import {
@@ -9,10 +8,10 @@ import {
   tcpCheck,
   testBody,
   testGroup,
-  testNode,
   testOrders,
   testTask,
 } from '../support/runner-specs.ts';
+import { living } from '../support/runner-life.ts';
 import type { World } from '../support/runner-world.ts';
 import { createWorld, failure } from '../support/runner-world.ts';
 
@@ -31,20 +30,6 @@ const group = (tasks: readonly TaskSpec[], fields: Partial<GroupSpec> = {}) =>
 
 const orders = (spec: GroupSpec, generation = 1) =>
   testOrders(generation, [runItem(testBody(A, { spec }))]);
-
-/** One life of a runner on the world. */
-const living = async (world: World, use: () => Promise<void>): Promise<void> => {
-  const end = new AbortController();
-  const done = createTick(world.ports, testNode).run(end.signal);
-  try {
-    await world.advance(200);
-    await use();
-  } finally {
-    end.abort();
-    await world.advance(6000);
-    await done;
-  }
-};
 
 const running = async (use: (world: World) => Promise<void>): Promise<void> => {
   const world = createWorld();

@@ -1,16 +1,9 @@
 // What a runner does about groups with stop_after when nobody answers, or nobody did while it was
 // away (rules 9.3, 9.4): on a world in memory.
 import { describe, expect, it } from 'vitest';
-import { createTick } from '../../node-runner/tick.ts';
 import type { RuntimeContainer } from '../../node-runner/ports.ts';
-import {
-  runItem,
-  testBody,
-  testGroup,
-  testNode,
-  testOrders,
-  testTask,
-} from '../support/runner-specs.ts';
+import { runItem, testBody, testGroup, testOrders, testTask } from '../support/runner-specs.ts';
+import { living } from '../support/runner-life.ts';
 import type { World } from '../support/runner-world.ts';
 import { createWorld } from '../support/runner-world.ts';
 
@@ -29,20 +22,6 @@ const group = (singleton: boolean) =>
 
 const runs = (generation: number, singleton: boolean) =>
   testOrders(generation, [runItem(testBody(A, { spec: group(singleton) }))]);
-
-/** One life of a runner on the world. */
-const living = async (world: World, use: () => Promise<void>): Promise<void> => {
-  const end = new AbortController();
-  const done = createTick(world.ports, testNode).run(end.signal);
-  try {
-    await world.advance(200);
-    await use();
-  } finally {
-    end.abort();
-    await world.advance(6000);
-    await done;
-  }
-};
 
 const answered = async (world: World, ms: number): Promise<void> => {
   for (let passed = 0; passed < ms; passed += 1000) {
