@@ -113,7 +113,7 @@ const passed = ({ expired, contained, ...tree }: SourceTree) => ({
 
 /**
  * What lies behind a commit never changes: histories are read, and compiled, once for each HEAD, as
- * long as the same files of it wait for their owners.
+ * long as the same files of it wait for their owners, and the same contents never counted.
  */
 const knownOfPast = (
   read: SourceTree,
@@ -121,7 +121,7 @@ const knownOfPast = (
 ): Pick<SourceTree, 'histories' | 'changes'> => {
   const isSame =
     last?.tree.head.oid === read.head.oid &&
-    JSON.stringify(last.tree.held) === JSON.stringify(read.held);
+    JSON.stringify([last.tree.held, last.tree.passed]) === JSON.stringify([read.held, read.passed]);
   const { histories, changes } = isSame ? last.tree : read;
   return changes === undefined ? { histories } : { histories, changes };
 };

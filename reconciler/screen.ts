@@ -14,7 +14,7 @@ import { SIGNERS_FOLDER } from '../schema/signers.ts';
 import type { Files, SourceTree } from '../schema/source.ts';
 import { APPROVAL_MS, MACHINE_AUTHOR } from './config.ts';
 import { CLUSTER_PATH } from './desired/cluster.ts';
-import { heldIn, withHeld } from './desired/held-files.ts';
+import { heldIn, withHeld, type Kept } from './desired/held-files.ts';
 import * as judging from './desired/judge.ts';
 import type { LogPort } from './ports.ts';
 import { completeScreened } from './screened-histories.ts';
@@ -78,7 +78,9 @@ export const createScreen = <S extends Screenable>(source: S, options: ScreenOpt
       const raw = await source.read();
       const version = options.people.version();
       if (last?.raw === raw && last.version === version) return last.tree;
-      const tree = isScreened(raw) ? await screened({ source, options, own, raw }) : raw;
+      const tree = isScreened(raw)
+        ? await screened({ source, options, own, raw })
+        : unscreened(raw);
       last = { raw, version, tree };
       say(tree.held ?? []);
       return tree;
@@ -115,6 +117,12 @@ const isScreened = ({ files, ledger }: SourceTree): boolean => {
   return judged !== null && (judging.hasRules(judged) || judged.held.length > 0);
 };
 
+/** Nobody owns anything any more: nothing waits, and what never counted still does not. */
+const unscreened = (raw: SourceTree): SourceTree => {
+  const passed = judgedIn(raw.ledger)?.passed;
+  return passed === undefined ? raw : { ...raw, passed };
+};
+
 interface Screening extends Walking {
   readonly options: ScreenOptions;
 }
@@ -128,7 +136,8 @@ const screened = async (screening: Screening): Promise<SourceTree> => {
   const left = isDue
     ? steps
     : steps.slice(steps.findIndex(({ commit }) => commit === from.commit) + 1);
-  const held = heldIn(raw.files, waiting(from, left, { files: raw.files, why }));
+  const open = waiting(from, left, { files: raw.files, why });
+  const held = heldIn(raw.files, open.held);
   const { lastSynced } = raw;
   const unproven = (from.unproven ?? []).filter(
     ({ path, blob }) => (raw.files.get(path)?.blob ?? null) === blob,
@@ -139,6 +148,7 @@ const screened = async (screening: Screening): Promise<SourceTree> => {
     lastSynced: lastSynced && { ...lastSynced, files: withHeld(lastSynced.files, held) },
     ...(held.length === 0 ? {} : { held }),
     ...(unproven.length === 0 ? {} : { unproven }),
+    ...(open.passed.length === 0 ? {} : { passed: open.passed }),
     ...(isDue ? { owed: [judged] } : {}),
   };
 };
@@ -216,7 +226,7 @@ const waiting = (
   judged: Judged,
   steps: readonly Step[],
   { files, why }: { readonly files: Files; readonly why: string | null },
-): readonly HeldFile[] => {
+): Kept => {
   const rules = [judging.ownersBy(judged)];
   const held = new Map(judged.held.map((one) => [one.path, one]));
   for (const step of steps) {
@@ -233,7 +243,13 @@ const waiting = (
       held.set(path, { path, blob, accepted, commit: step.commit, since, owners, ...asked });
     }
   }
-  return [...held.values()]
-    .filter(({ blob, accepted }) => blob !== accepted)
-    .toSorted((a, b) => compareText(a.path, b.path));
+  const sorted = [...held.values()].toSorted((a, b) => compareText(a.path, b.path));
+  // Back at what counts: nothing waits there, and what stood in between counts for nothing.
+  const back = sorted.flatMap(({ path, blob, accepted, since, commit }) =>
+    blob === accepted ? [{ path, accepted, since, until: commit }] : [],
+  );
+  return {
+    held: sorted.filter(({ blob, accepted }) => blob !== accepted),
+    passed: [...(judged.passed ?? []), ...back],
+  };
 };

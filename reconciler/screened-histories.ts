@@ -3,7 +3,7 @@
 // held (screen), what is left out (desired/held-files).
 
 import { compareText } from '../schema/ids.ts';
-import type { HeldFile } from '../schema/ledger.ts';
+import type { HeldFile, PassedContents } from '../schema/ledger.ts';
 import type { History, HistoryEntry, SourceTree } from '../schema/source.ts';
 import { entryWithHeld, historyWithHeld } from './desired/held-files.ts';
 import type { SourcePort } from './ports.ts';
@@ -22,15 +22,16 @@ export const completeScreened =
   ({ complete, at }: Reading): Complete =>
   async (tree, asked) => {
     const whole = await complete(tree, asked);
-    const { held } = tree;
-    if (held === undefined || whole.histories === tree.histories) return whole;
+    const { held = [], passed = [] } = tree;
+    const isPlain = held.length === 0 && passed.length === 0;
+    if (isPlain || whole.histories === tree.histories) return whole;
     const histories = new Map(whole.histories);
     for (const [path, history] of whole.histories) {
       if (tree.histories.get(path) === history) continue;
       const others = asked.histories.filter((ask) => ask.path === path).flatMap((ask) => ask.with);
       const paths = [...new Set([path, ...others])].toSorted(compareText);
-      const beside = at === undefined ? [] : await besideLine(history, { held, paths, at });
-      const { entries, ...rest } = historyWithHeld(history, held);
+      const beside = at === undefined ? [] : await besideLine(history, { held, passed, paths, at });
+      const { entries, ...rest } = historyWithHeld(history, { held, passed });
       histories.set(path, { ...rest, entries: [...entries, ...beside] });
     }
     return { ...whole, histories };
@@ -39,6 +40,7 @@ export const completeScreened =
 interface Beside {
   readonly at: At;
   readonly held: readonly HeldFile[];
+  readonly passed: readonly PassedContents[];
   readonly paths: readonly string[];
 }
 
@@ -48,10 +50,10 @@ interface Beside {
  */
 const besideLine = async (
   { entries }: History,
-  { held, paths, at }: Beside,
+  { held, passed, paths, at }: Beside,
 ): Promise<readonly HistoryEntry[]> => {
   const found = new Map<string, HistoryEntry>();
-  for (const { path, accepted, since } of held) {
+  for (const { path, accepted, since } of [...held, ...passed]) {
     const isOnLine = entries.some(({ commit }) => commit.oid === since);
     if (accepted === null || isOnLine || !paths.includes(path)) continue;
     for (let oid: string | null = since, back = 0; oid !== null && back < 2; back += 1) {

@@ -73,7 +73,9 @@ export const wayTo = async (walking: Walking): Promise<Way> => {
       files: files?.files ?? raw.files,
       leapFrom: null,
     });
-    return { start: judging.judgedFrom(base, files?.files.get(CLUSTER_PATH)), steps };
+    const start = judging.judgedFrom(base, files?.files.get(CLUSTER_PATH));
+    const passed = judged?.passed;
+    return { start: passed === undefined ? start : { ...start, passed }, steps };
   }
   const from = await countedLast(walking, judged);
   const { line, base } = await lineTo(source, raw, [from.commit]);

@@ -160,6 +160,22 @@ export interface Judged {
   readonly held: readonly HeldFile[];
   /** Let through by an owner whom only the address in the commit names; absent: none. */
   readonly unproven?: readonly UnprovenFile[];
+  /** Contents that never counted, and that others followed which do; absent: none. */
+  readonly passed?: readonly PassedContents[];
+}
+
+/**
+ * What stood in a file while it waited, and was never let through. It stays without effect: the
+ * content that follows may be invalid, and the last valid one that counts is then an older one.
+ */
+export interface PassedContents {
+  readonly path: string;
+  /** The content that counted before them; null: no file. */
+  readonly accepted: string | null;
+  /** The oldest commit with one of them. */
+  readonly since: string;
+  /** The commit after the newest one. */
+  readonly until: string;
 }
 
 /** A file whose newest content counts as its owner's own, and nothing proves that it is. */

@@ -1,7 +1,7 @@
 // What was read from Git for one cycle: everything that compile may look at.
 // In: nothing. Out: types. Not here: reading (reconciler/edge/git), meaning (reconciler/desired).
 
-import type { HeldFile, Ledger, LedgerRecord, UnprovenFile } from './ledger.ts';
+import type { HeldFile, Ledger, LedgerRecord, PassedContents, UnprovenFile } from './ledger.ts';
 import type { RefusalReason } from './refusal.ts';
 
 /** A file as read: its text, or why it cannot be one (rules 1.3: unreadable is not absent). */
@@ -149,6 +149,8 @@ export interface SourceTree {
    * Files that stand as refused here, since no owner has let them through, by path; absent: none.
    */
   readonly held?: readonly HeldFile[];
+  /** Contents of histories that no owner ever let through; absent: none. */
+  readonly passed?: readonly PassedContents[];
   /** Let through by an owner whom only the address in the commit names; absent: none. */
   readonly unproven?: readonly UnprovenFile[];
   /** What has to be recorded before more of HEAD counts; absent: nothing. */

@@ -8,7 +8,7 @@
 import { letByAuthors, openChanges } from '../../schema/behind.ts';
 import type { Behind, GivenApproval, OwnedChange } from '../../schema/behind.ts';
 import { compareText } from '../../schema/ids.ts';
-import type { HeldFile, Judged, UnprovenFile } from '../../schema/ledger.ts';
+import type { HeldFile, Judged, PassedContents, UnprovenFile } from '../../schema/ledger.ts';
 import { ownersOf, parseOwners, type OwnersOf } from '../../schema/owners.ts';
 import { parseDocument } from '../../schema/parse.ts';
 import type { Files, SourceFile } from '../../schema/source.ts';
@@ -131,7 +131,48 @@ export const judgeCommit = (
   );
   const { unproven: _, ...rest } = judged;
   const after = { ...rest, commit, held, ...(unproven.length === 0 ? {} : { unproven }) };
-  return touched.has(CLUSTER_PATH) ? withRules(after, cluster) : after;
+  const ruled = touched.has(CLUSTER_PATH) ? withRules(after, cluster) : after;
+  return withPassed(judged, ruled, (old) => {
+    const now = touched.get(old.path);
+    return now === undefined ? old : { blob: now.after, commit };
+  });
+};
+
+/** Of one file; the oldest two become one when there are more, and what stood between waits too. */
+const PASSED_KEPT = 4;
+
+/**
+ * What waited does so no more, and what stood there before never counted. A file that goes begins
+ * anew, so nothing of it is kept. `counting`: what counts now, and since which commit.
+ */
+const withPassed = (
+  before: Judged,
+  after: Judged,
+  counting: (old: HeldFile) => Pick<HeldFile, 'blob' | 'commit'>,
+): Judged => {
+  const waits = new Set(after.held.map(({ path }) => path));
+  const ended = before.held.filter(({ path }) => !waits.has(path));
+  if (ended.length === 0) return after;
+  const byPath = new Map<string, readonly PassedContents[]>();
+  for (const one of before.passed ?? [])
+    byPath.set(one.path, [...(byPath.get(one.path) ?? []), one]);
+  for (const old of ended) {
+    const { path, accepted, since } = old;
+    const { blob, commit: until } = counting(old);
+    if (blob === null) byPath.delete(path);
+    else if (until !== since) {
+      byPath.set(path, merged([...(byPath.get(path) ?? []), { path, accepted, since, until }]));
+    }
+  }
+  const { passed: _, ...rest } = after;
+  const passed = [...byPath.values()].flat();
+  return passed.length === 0 ? rest : { ...rest, passed };
+};
+
+const merged = (all: readonly PassedContents[]): readonly PassedContents[] => {
+  const [first, second, ...rest] = all;
+  if (first === undefined || second === undefined || all.length <= PASSED_KEPT) return all;
+  return [{ ...first, until: second.until }, ...rest];
 };
 
 /** Files that are remembered as let through without proof: the newest. */
@@ -178,5 +219,5 @@ export const heal = (
   if (open.length === judged.held.length) return judged;
   const healed = { ...judged, held: open };
   const wasHeld = judged.held.some(({ path }) => path === CLUSTER_PATH);
-  return wasHeld ? withRules(healed, cluster) : healed;
+  return withPassed(judged, wasHeld ? withRules(healed, cluster) : healed, (old) => old);
 };

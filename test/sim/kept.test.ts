@@ -73,6 +73,10 @@ const KEPT: readonly (readonly [number, string])[] = [
   ],
   [857, 'a new copy on a drained node whose image never came held its slot, and nobody said why'],
   [867, 'a rollout stalled for good behind a stop that waited for an image nobody has'],
+  [
+    1168,
+    'an owner let broken content through, and what stood before it counted, which nobody had let through',
+  ],
   [1215, 'a copy with stop_after that no reconciler answered was said to be stopped by an order'],
   [1323, 'the same as 779, while the old copy was on its way out'],
   [1398, 'a job broken while its first image was looked up was forgotten, and never ran'],

@@ -39,6 +39,18 @@ const by = (author: CommitInit['author'], files: CommitInit['files']): CommitIni
   ...(author === undefined ? {} : { author }),
 });
 
+const APPROVAL = {
+  kind: 'approval',
+  id: 'a1',
+  by: ADA.email,
+  at: '1970-01-01T00:00:00Z',
+  commit: 'x',
+  slots: [],
+  nodes: [],
+  as: [ADA.email],
+  used: false,
+} as const;
+
 /** A repository that grows, its ledger, and a reconciler that writes what it owes. */
 const world = (
   people: People = byAddress,
@@ -186,18 +198,7 @@ describe('authors by address', () => {
     };
     const approved = await held();
     const blob = (await approved.look()).heldFiles?.[0]?.blob ?? null;
-    const approval = {
-      kind: 'approval',
-      id: 'a1',
-      by: ADA.email,
-      at: '1970-01-01T00:00:00Z',
-      commit: 'x',
-      slots: [],
-      nodes: [],
-      files: [{ path: WEB, blob }],
-      as: [ADA.email],
-      used: false,
-    } as const;
+    const approval = { ...APPROVAL, files: [{ path: WEB, blob }] };
     approved.record({ ...approval, as: [BOB.email], by: BOB.email });
     expect(standing(await approved.settle())).toBe('held');
     approved.record(approval);
@@ -226,6 +227,56 @@ describe('authors by address', () => {
     add(by(BOB, { [WEB]: null }));
     const gone = await settle();
     expect([standing(gone), imageOf(gone)]).toEqual(['held', digestOf('1')]);
+  });
+
+  test('content that nobody let through never counts, whatever broken content follows it', async () => {
+    const broken = 'image: [\n';
+    const waited = async (...contents: readonly string[]) => {
+      const one = world();
+      one.add(FIRST);
+      await one.settle();
+      for (const content of contents) {
+        one.add(by(BOB, { [WEB]: content }));
+        expect(imageOf(await one.settle())).toBe(digestOf('1'));
+      }
+      return one;
+    };
+    const still = async ({ settle }: ReturnType<typeof world>) => {
+      const found = await settle();
+      expect(found.heldFiles).toBeUndefined();
+      expect([standing(found), imageOf(found)]).toEqual(['held', digestOf('1')]);
+    };
+    // The approval is of what stands there now, not of what stood there before.
+    const approved = await waited(image('2'), broken);
+    const blob = (await approved.look()).heldFiles?.[0]?.blob ?? null;
+    approved.record({ ...APPROVAL, files: [{ path: WEB, blob }] });
+    await still(approved);
+    // By the owner's own commit.
+    const owned = await waited(image('2'), image('3'));
+    owned.add(by(ADA, { [WEB]: broken }));
+    await still(owned);
+    // Back at what counts, which is broken: that needs nobody.
+    const back = await waited();
+    back.add(by(ADA, { [WEB]: broken }));
+    back.add(by(BOB, { [WEB]: image('2') }));
+    back.add(by(BOB, { [WEB]: broken }));
+    await still(back);
+    // And again and again.
+    for (const word of ['4', '5', '6', '7', '8', '9']) {
+      back.add(by(BOB, { [WEB]: image(word) }));
+      back.add(by(BOB, { [WEB]: broken }));
+      await still(back);
+    }
+    const [judged] = back.ledger.filter(({ kind }) => kind === 'judged').slice(-1);
+    expect(judged).toMatchObject({ passed: { length: 4 } });
+    // Nobody owns it any more: what stands there counts, what stood there does not.
+    const free = await waited(image('2'), broken);
+    free.add(by(ADA, { 'cluster.yaml': cluster('') }));
+    await still(free);
+    free.add(by(BOB, { [WEB]: image('5') }));
+    expect(imageOf(await free.settle())).toBe(digestOf('5'));
+    free.add(by(BOB, { [WEB]: broken }));
+    expect(imageOf(await free.settle())).toBe(digestOf('5'));
   });
 
   test('a change cannot admit itself: the rules are those before it', async () => {
