@@ -9,12 +9,12 @@ import type { Behind, GivenApproval } from '../schema/behind.ts';
 import { heldWords } from '../schema/held-words.ts';
 import { compareText } from '../schema/ids.ts';
 import { problemCodes } from '../schema/problem-codes.ts';
-import type { HeldFile, Judged } from '../schema/ledger.ts';
+import type { HeldFile, Judged, PassedContents } from '../schema/ledger.ts';
 import { SIGNERS_FOLDER } from '../schema/signers.ts';
 import type { Files, SourceTree } from '../schema/source.ts';
 import { APPROVAL_MS, MACHINE_AUTHOR } from './config.ts';
 import { CLUSTER_PATH } from './desired/cluster.ts';
-import { heldIn, withHeld, type Kept } from './desired/held-files.ts';
+import { heldIn, withHeld } from './desired/held-files.ts';
 import * as judging from './desired/judge.ts';
 import type { LogPort } from './ports.ts';
 import { completeScreened } from './screened-histories.ts';
@@ -217,6 +217,12 @@ const provenIn = (info: ScreenedCommit, { held }: Judged): ScreenedCommit => {
   const { signedBy: _, ...plain } = info;
   return plain;
 };
+
+/** What no owner let through: the files that wait, and the contents that waited once. */
+interface Kept {
+  readonly held: readonly HeldFile[];
+  readonly passed: readonly PassedContents[];
+}
 
 /**
  * What is held, and of commits that are not judged yet all that somebody owns, by the rules before

@@ -5,7 +5,7 @@
 import { compareText } from '../schema/ids.ts';
 import type { HeldFile, PassedContents } from '../schema/ledger.ts';
 import type { History, HistoryEntry, SourceTree } from '../schema/source.ts';
-import { entryWithHeld, historyWithHeld } from './desired/held-files.ts';
+import { entryWithHeld, historyWithHeld, historyWithPassed } from './desired/held-files.ts';
 import type { SourcePort } from './ports.ts';
 
 type Complete = SourcePort['complete'];
@@ -31,8 +31,10 @@ export const completeScreened =
       const others = asked.histories.filter((ask) => ask.path === path).flatMap((ask) => ask.with);
       const paths = [...new Set([path, ...others])].toSorted(compareText);
       const beside = at === undefined ? [] : await besideLine(history, { held, passed, paths, at });
-      const { entries, ...rest } = historyWithHeld(history, { held, passed });
-      histories.set(path, { ...rest, entries: [...entries, ...beside] });
+      const found = historyWithPassed(historyWithHeld(history, held), passed);
+      const entries = [...found.entries, ...beside];
+      const counted = found.counted && { counted: [...found.counted, ...beside] };
+      histories.set(path, { ...found, entries, ...counted });
     }
     return { ...whole, histories };
   };

@@ -46,6 +46,11 @@ export interface History {
   /** The path that was asked for (`jobs/shop/web.yaml`). */
   readonly path: string;
   readonly entries: readonly HistoryEntry[];
+  /**
+   * The same, with contents as refused that no owner ever let through: where one asks what counted
+   * before a file that is not valid. Absent: there are none.
+   */
+  readonly counted?: readonly HistoryEntry[];
   /** False when the limit cut it. */
   readonly complete: boolean;
 }

@@ -32,35 +32,47 @@ const refusal = (content: string | null, message: string): SourceFile => {
   return { kind: 'refused', blob, why: 'owners', size: null, message };
 };
 
-const neverCounted = ({ path }: PassedContents): SourceFile =>
-  refusal(path, `${path} waited for its owners, and none of them let this content through`);
+/** Contents of held files are skipped, from HEAD back to the commit with which the wait began. */
+export const historyWithHeld = (history: History, held: readonly HeldFile[]): History => {
+  const skips = held.map((one) => ({ ...one, after: -1, as: refused(one) }));
+  const entries = skipping(history, skips);
+  return entries === history.entries ? history : { ...history, entries };
+};
 
-/** What no owner let through: the files that wait, and the contents that waited once. */
-export interface Kept {
-  readonly held: readonly HeldFile[];
-  readonly passed: readonly PassedContents[];
+/** Those that waited once, from the one after them on: only where one asks what counted. */
+export const historyWithPassed = (history: History, passed: readonly PassedContents[]): History => {
+  const { entries } = history;
+  const skips = passed.flatMap((one) => {
+    const after = entries.findIndex(({ commit }) => commit.oid === one.until);
+    const as = refusal(
+      one.path,
+      `${one.path} waited for its owners, who let something else through`,
+    );
+    // What was followed on another line is not in this history.
+    return after < 0 ? [] : [{ ...one, after, as }];
+  });
+  const counted = skipping(history, skips);
+  return counted === entries ? history : { ...history, counted };
+};
+
+interface Skip extends Pick<HeldFile, 'path' | 'accepted' | 'since'> {
+  /** Older ones than the entry at this place; -1: all. */
+  readonly after: number;
+  readonly as: SourceFile;
 }
 
-/**
- * Contents of held files are skipped, from HEAD back to the commit with which the wait began; those
- * that waited once, from the one after them on.
- */
-export const historyWithHeld = (history: History, { held, passed }: Kept): History => {
-  const { entries } = history;
-  const placeOf = (oid: string): number => entries.findIndex(({ commit }) => commit.oid === oid);
-  const isAsked = ({ path }: { readonly path: string }): boolean =>
-    path === history.path || entries.some(({ files }) => files.has(path));
-  const skips = [
-    ...held.filter(isAsked).map((one) => ({ ...one, after: -1, as: refused(one) })),
-    // Content that counts since a commit that is on the line no more is not in this history.
-    ...passed
-      .filter((one) => isAsked(one) && placeOf(one.until) >= 0)
-      .map((one) => ({ ...one, after: placeOf(one.until), as: neverCounted(one) })),
-  ];
-  if (skips.length === 0) return history;
-  const skipped = entries.map((entry, at) => {
-    const waiting = skips.filter(({ path, since, accepted, after }) => {
-      const began = placeOf(since);
+/** The same entries where nothing of them is skipped. */
+const skipping = (
+  { path: own, entries }: History,
+  skips: readonly Skip[],
+): readonly HistoryEntry[] => {
+  const asked = skips.filter(
+    ({ path }) => path === own || entries.some(({ files }) => files.has(path)),
+  );
+  if (asked.length === 0) return entries;
+  return entries.map((entry, at) => {
+    const waiting = asked.filter(({ path, since, accepted, after }) => {
+      const began = entries.findIndex(({ commit }) => commit.oid === since);
       // A branch that was led past what counts may be back on its line: that is where it stands.
       const counts = at === began && blobIn(entry.files, path) === accepted;
       return at > after && (began < 0 || (at <= began && !counts));
@@ -70,8 +82,11 @@ export const historyWithHeld = (history: History, { held, passed }: Kept): Histo
     for (const { path, as } of waiting) files.set(path, as);
     return { ...entry, files };
   });
-  return { ...history, entries: skipped };
 };
+
+/** What counted at each of its commits, which is what stood there but for what was never let through. */
+export const countedIn = ({ counted, ...history }: History): History =>
+  counted === undefined ? history : { ...history, entries: counted };
 
 /** What counts instead, as it stood in a commit beside the line; of these paths. */
 export const entryWithHeld = (

@@ -14,6 +14,7 @@ import { lookupKey, type DigestAsk, type History } from '../../schema/source.ts'
 import { pausedAt } from './automation.ts';
 import { settingsAt } from './cluster.ts';
 import { draftJob, type Draft } from './draft.ts';
+import { countedIn } from './held-files.ts';
 import { neededPaths } from './histories.ts';
 import { fallbackOf, identityOf, returnedRecord, type Identity } from './identity.ts';
 import {
@@ -98,7 +99,7 @@ const validAtHead = (input: JobInput, draft: ValidDraft): JobOutcome => {
   const texts = lazily(() => textsAt(draft, moments, input.head.oid));
   const version = quick.unresolved.length === 0 ? quick : versionOf(draft, texts, input);
   if (version.unresolved.length > 0) {
-    const looked = lookUp(input, version, moments);
+    const looked = lookUp(input, version, { moments, history });
     return outcomeOf(draft, { ...looked, histories });
   }
   const job = unsettledJob(input, { version, moments, from: 0 });
@@ -210,7 +211,7 @@ const heldJob = (input: JobInput, draft: Draft | null): JobOutcome => {
   const { history, path } = input;
   const histories = neededPaths(input, draft?.sources ?? []);
   if (history === undefined) return outcomeOf(draft, { histories, pending: true });
-  const all = momentsFor(input, history);
+  const all = momentsFor(input, countedIn(history));
   const gone = all.findIndex(({ version }) => version === null);
   const moments = gone < 0 ? all : all.slice(0, gone);
   const last = moments.findIndex(({ valid }) => valid);
@@ -255,7 +256,7 @@ const pausedJob = (
   const own = [path, ...draft.sources];
   const paused = history && pausedAt({ history, own }, settings.cluster.automation ?? []);
   if (!history || !paused) return null;
-  const moments = momentsFor(input, history);
+  const moments = momentsFor(input, countedIn(history));
   const from = moments.findIndex(
     ({ valid, version }, at) => at >= paused.at && valid && isResolved(version),
   );
@@ -302,19 +303,20 @@ const isResolved = (version: Version | null): boolean => version?.unresolved.len
 const lookUp = (
   input: JobInput,
   version: Version,
-  moments: readonly Moment[],
+  { moments, history }: { readonly moments: readonly Moment[]; readonly history: History },
 ): Partial<JobOutcome> => {
   const looked = lookUps(input, version, moments);
   const standing = { kind: 'held', why: looked.why } as const;
   const job = { ...unsettledJob(input, { version, moments, from: 0 }), standing };
   const { owed, digests, problems } = looked;
-  const from = moments.findIndex((moment) => isResolved(moment.version));
-  const before = moments[from]?.version;
-  const gone = moments.findIndex((moment) => moment.version === null);
+  const counted = history.counted === undefined ? moments : momentsFor(input, countedIn(history));
+  const from = counted.findIndex((moment) => isResolved(moment.version));
+  const before = counted[from]?.version;
+  const gone = counted.findIndex((moment) => moment.version === null);
   if (job.fallback !== null || !before || (gone >= 0 && gone < from)) {
     return { job: { ...job, unresolved: looked.unresolved }, owed, digests, problems };
   }
-  const held = unsettledJob(input, { version: before, moments, from });
+  const held = unsettledJob(input, { version: before, moments: counted, from });
   return { job: { ...held, standing, lines: job.lines }, owed, digests, problems };
 };
 

@@ -9,6 +9,7 @@ import { deploymentId } from '../../schema/ids.ts';
 import type { Asks, Files, History } from '../../schema/source.ts';
 import { settingsAt, type Settings } from './cluster.ts';
 import { draftJob, jobNames } from './draft.ts';
+import { countedIn } from './held-files.ts';
 import { neededPaths } from './histories.ts';
 import { introducedRecord, settledRecord, type JobLedger } from './ledger-index.ts';
 import type { Reader } from './read.ts';
@@ -47,11 +48,11 @@ export const removedJob = (input: RemovedInput): Removed => {
  */
 const heldVersion = (input: RemovedInput): Version | null => {
   const { path, lastSynced, history } = input;
-  const entries = history?.entries ?? [];
+  if (history === undefined) return null;
   const blob = lastSynced.files.get(path)?.blob;
-  const from = entries.findIndex(({ files }) => files.get(path)?.blob === blob);
+  const from = history.entries.findIndex(({ files }) => files.get(path)?.blob === blob);
   if (from < 0) return null;
-  for (const { files } of entries.slice(from)) {
+  for (const { files } of countedIn(history).entries.slice(from)) {
     if (!files.has(path)) return null;
     const version = versionIn(input, files);
     if (version !== null && version.unresolved.length === 0) return version;

@@ -423,10 +423,10 @@ const historiesOf = (
   tree: SourceTree,
   asks: Asks,
 ): ReadonlyMap<string, History> => {
-  const asked = asks.histories.map(({ path, with: others }) => {
+  const asked = asks.histories.map(({ path, with: others }): readonly [string, History] => {
     const entries = entriesOf(line, [path, ...others]);
     const kept = entries.slice(0, HISTORY_LIMIT);
-    return [path, { path, entries: kept, complete: kept.length === entries.length }] as const;
+    return [path, { path, entries: kept, complete: kept.length === entries.length }];
   });
   return new Map([...tree.histories, ...asked]);
 };

@@ -305,9 +305,7 @@ describe('removed and empty', () => {
     const held = [{ ...waits, owners: ['@ada'], by: 'eve' }];
     const { tree } = ready(commits, { lastSynced: 0 });
     const histories = new Map(
-      [...tree.histories].map(
-        ([path, history]) => [path, historyWithHeld(history, { held, passed: [] })] as const,
-      ),
+      [...tree.histories].map(([path, history]) => [path, historyWithHeld(history, held)] as const),
     );
     const files = withHeld(tree.files, held);
     const desired = compile({ ...tree, files, histories, held });

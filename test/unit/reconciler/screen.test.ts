@@ -102,7 +102,8 @@ const world = (
   };
   const ports: ReconcilerPorts = {
     source: { ...screen, record: unused, watch: unused },
-    registry: { resolve: unused },
+    // It never answers: an image without a digest stays unknown.
+    registry: { resolve: () => new Promise<never>(() => undefined) },
     clock: { now: () => 0, sleepUntil: unused },
     nodes: { heard: unused, send: unused, publish: unused, watch: unused },
     log: { info: unused, warn: unused, error: unused },
@@ -269,6 +270,10 @@ describe('authors by address', () => {
     }
     const [judged] = back.ledger.filter(({ kind }) => kind === 'judged').slice(-1);
     expect(judged).toMatchObject({ passed: { length: 4 } });
+    // An image that nobody has: the content before it counts, if it was let through.
+    const lacking = await waited(image('2'));
+    lacking.add(by(ADA, { [WEB]: 'image: r.example/web:none\n' }));
+    await still(lacking);
     // Nobody owns it any more: what stands there counts, what stood there does not.
     const free = await waited(image('2'), broken);
     free.add(by(ADA, { 'cluster.yaml': cluster('') }));
