@@ -5,6 +5,7 @@
 import { type Bell, createBell } from './bell.ts';
 import { abortWith } from '../schema/abort-with.ts';
 import type { DesiredState } from '../schema/desired.ts';
+import type { Ledger } from '../schema/ledger.ts';
 import type { Ms } from '../schema/spec.ts';
 import {
   FIRST_REPORTS_MS,
@@ -18,7 +19,7 @@ import { cycle, isEdgeFailure } from './cycle.ts';
 import { createLookups } from './lookups.ts';
 import { createMemos, type Memos } from './memos.ts';
 import type { ClockPort, ReconcilerPorts } from './ports.ts';
-import type { WriteFailure } from './writer.ts';
+import type { WriteFailure, Writer } from './writer.ts';
 import { createWriter } from './writer.ts';
 
 /** What the command line is shown. */
@@ -55,7 +56,7 @@ export const createLoop = (ports: ReconcilerPorts, memos: Memos = createMemos())
   const wake = bell.ring('other');
   const lookups = createLookups(ports, wake);
   const writer = createWriter(ports, wake);
-  const seen = takingFrom(ports, bell);
+  const seen = withDecided(takingFrom(ports, bell), writer);
   // By ports that ring no bell: what comes until then is in the first plan.
   const firstReports = waitOnce(ports);
   const context = { ports: seen, lookups, memos, firstReports };
@@ -124,6 +125,20 @@ const takingFrom = (ports: ReconcilerPorts, bell: Bell): ReconcilerPorts => {
     return ports.nodes.heard();
   };
   return { ...ports, nodes: { ...ports.nodes, heard } };
+};
+
+/** The ports by which a pass reads what is in the ledger, and what is being written into it. */
+const withDecided = (ports: ReconcilerPorts, { deciding }: Writer): ReconcilerPorts => {
+  let last: { readonly from: Ledger; readonly news: Ledger; readonly whole: Ledger } | null = null;
+  const read = async () => {
+    const tree = await ports.source.read();
+    const [from, news] = [tree.ledger, deciding()];
+    if (news.length === 0) return tree;
+    // The same object for the same records: whatever a tree holds is compared by identity.
+    if (last?.from !== from || last.news !== news) last = { from, news, whole: [...from, ...news] };
+    return { ...tree, ledger: last.whole };
+  };
+  return { ...ports, source: { ...ports.source, read } };
 };
 
 /** Planning, sending and telling of a pass that began then: what holds up reports and answers. */

@@ -30,6 +30,11 @@ export interface Writer {
    * in their place, such as another home for a volume: it writes nothing. The end wakes the loop.
    */
   readonly offer: (view: View, turn: number) => void;
+  /**
+   * Failures that are being written. They count for plans that are made meanwhile: a version that is
+   * on its way to be given up may not be called settled, which copies are told at once.
+   */
+  readonly deciding: () => readonly LedgerRecord[];
   readonly failure: () => WriteFailure | null;
   readonly nextAt: () => Ms | null;
 }
@@ -37,6 +42,7 @@ export interface Writer {
 interface State {
   busy: boolean;
   turn: number;
+  deciding: readonly LedgerRecord[];
   failure: WriteFailure | null;
   failures: number;
   notBefore: Ms;
@@ -55,10 +61,13 @@ interface State {
   unsaid: readonly LedgerRecord[];
 }
 
+const NONE: readonly LedgerRecord[] = [];
+
 export const createWriter = (ports: ReconcilerPorts, wake: () => void): Writer => {
   const state: State = {
     busy: false,
     turn: 0,
+    deciding: NONE,
     failure: null,
     failures: 0,
     notBefore: 0,
@@ -103,6 +112,7 @@ export const createWriter = (ports: ReconcilerPorts, wake: () => void): Writer =
       if (!stale) ports.log.warn({ message }, 'a write to Git failed and will be tried again');
     } finally {
       state.busy = false;
+      state.deciding = NONE;
       state.turn += 1;
       wake();
     }
@@ -118,9 +128,11 @@ export const createWriter = (ports: ReconcilerPorts, wake: () => void): Writer =
       if (ports.clock.now() < state.notBefore && !mayNotWait(state, view)) return;
       state.tried = new Set(failuresIn(view));
       state.busy = true;
+      state.deciding = recordsOf(view).filter(({ kind }) => kind === 'failed');
       state.turn += 1;
       void run(view);
     },
+    deciding: () => state.deciding,
     failure: () => state.failure,
     nextAt: () => (state.notBefore > ports.clock.now() ? state.notBefore : null),
   };

@@ -24,6 +24,8 @@ export interface Context extends CheckOptions {
   readonly followed: Map<string, string>;
   /** When a deployment was recorded as failed. */
   readonly failedAt: Map<string, Ms>;
+  /** Copies of its job that no reconciler saw when an allocation first began, by allocation. */
+  readonly unseen: Map<string, ReadonlySet<string>>;
   /** Allocations that were ordered to run before. */
   readonly ordered: Set<string>;
   /** Allocations whose newest order is to stop. */

@@ -93,8 +93,9 @@ export const createChecker = (options: CheckOptions): Checker => {
     stopped: new Set<string>(),
   };
   const past = { disturbances, starts, reverted, followed: new Map<string, string>() };
+  const unseen = new Map<string, ReadonlySet<string>>();
   const tasks = createLifecycleCheck(truth, fail);
-  const context: Context = { ...options, ...seen, ...past, fail };
+  const context: Context = { ...options, ...seen, ...past, unseen, fail };
   const services = createServicesCheck(context);
   return {
     violations,
@@ -193,11 +194,20 @@ const checkCapacity = ({ truth, fail }: Context, node: SimNode): void => {
 
 /** 5.1: no more copies than count, surge and canaries, as far as one reconciler can see. */
 const checkSurge = (context: Context, copy: Copy): void => {
-  const { truth, human, fail } = context;
+  const { truth, human, unseen, fail } = context;
   const job = idOf(copy.body);
   const reconciler = seenBy(context, copy.node.name);
   if (reconciler === null) return;
-  const seen = truth.copiesOf(job).filter(({ node }) => seenBy(context, node.name) === reconciler);
+  const copies = truth.copiesOf(job);
+  const isSeen = ({ node }: Copy): boolean => seenBy(context, node.name) === reconciler;
+  // One that begins again had its place when it first began: those that nobody saw then have come
+  // back since, which is no surge (9.2).
+  const before = unseen.get(copy.allocation);
+  if (before === undefined) {
+    const others = copies.filter((other) => !isSeen(other));
+    unseen.set(copy.allocation, new Set(others.map(({ allocation }) => allocation)));
+  }
+  const seen = copies.filter((other) => isSeen(other) && before?.has(other.allocation) !== true);
   // All counts that were meant until then, each under the policy of then: the guard may hold a
   // scale-down back for as long as nobody approves (8.1).
   let [count, most] = [0, 0];

@@ -72,6 +72,29 @@ const viewAt = (head: string, proposals: readonly Proposal[]): View =>
   }) as unknown as View;
 const settle = () => new Promise((resolve) => setTimeout(resolve, 0));
 
+describe('a failure', () => {
+  it('counts for plans from when it is being written until it is, or cannot be', async () => {
+    const { writer, state, records } = world();
+    const evidence = { reason: 'it crashed', allocations: [] };
+    const mark = { job: 'shop/web', specHash: 'h', deployment: 'd', commit: 'c' };
+    const failed = { kind: 'failed', ...mark, evidence } as const;
+    const settled = { kind: 'settled', ...mark, job: 'shop/db', digests: [] } as const;
+    const view = viewOf({ kind: 'ledger', records: [settled, failed] });
+    expect(writer.deciding()).toEqual([]);
+    writer.offer(view, writer.turn());
+    expect(writer.deciding()).toEqual([failed]);
+    expect(writer.deciding()).toBe(writer.deciding());
+    await settle();
+    expect([writer.deciding(), records]).toEqual([[], [settled, failed]]);
+    state.ledgerFails = true;
+    const other = { ...failed, deployment: 'e' };
+    writer.offer(viewOf({ kind: 'ledger', records: [other] }), writer.turn());
+    expect(writer.deciding()).toEqual([other]);
+    await settle();
+    expect(writer.deciding()).toEqual([]);
+  });
+});
+
 describe('a revert that cannot be committed', () => {
   it('waits for no other that cannot be made either: each failure is tried at once, once', async () => {
     const { writer, state, made } = world();
