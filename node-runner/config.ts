@@ -28,6 +28,12 @@ export const LANE_PLACES: Readonly<Record<Lane, number>> = {
 export const REPORT_EVERY_MS: Ms = 5000;
 
 /**
+ * A runner that did not look for so long was suspended, starved or just started, since it looks
+ * every few seconds: nobody watched its copies meanwhile.
+ */
+export const UNWATCHED_MS: Ms = 2 * REPORT_EVERY_MS;
+
+/**
  * Changes that come together are reported together. A report of 2,000 allocations costs about 25
  * ms, so the gap grows with their number: 100 ms for a few, 500 ms for 2,000.
  */

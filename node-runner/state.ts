@@ -61,6 +61,9 @@ export interface RunnerState {
   /** Why Consul does not know this node's copies; null: it does, or is not asked to. */
   unregistered: string | null;
   refused: string | null;
+  /** Since when the runner has looked without a gap, and when it looked last. */
+  watchedSince: Ms;
+  watchedAt: Ms;
   /** Keys that changed while a list is under way: the list is older than they are. */
   readonly touched: Set<string>;
   /** Something a report shows has changed; something in the marks has. */
@@ -94,6 +97,8 @@ export const newState = (node: NodeFacts): RunnerState => ({
   runtimeSilent: null,
   unregistered: null,
   refused: null,
+  watchedSince: 0,
+  watchedAt: Number.NEGATIVE_INFINITY,
   touched: new Set(),
   changed: true,
   marksChanged: false,

@@ -31,7 +31,7 @@ import { asFailure, perform } from './perform.ts';
 import type { RunnerPorts } from './ports.ts';
 import { begun, failed, newState, noted, runOf, succeeded } from './state.ts';
 import type { Loop } from './watch.ts';
-import { followEvents, list, measure } from './watch.ts';
+import { followEvents, list, measure, watches } from './watch.ts';
 
 export interface Tick {
   /** Works until the signal; then writes the marks and ends. Containers run on. */
@@ -154,6 +154,7 @@ const begin = async (loop: Loop): Promise<void> => {
 const look = (loop: Loop, publishedAt: Ms): Ms => {
   const { ports, state, busy } = loop;
   const now = ports.clock.now();
+  watches(state, now);
   hear(loop);
   if (!loop.contactKept && !busy.has('contact')) {
     loop.contactKept = true;
@@ -314,6 +315,7 @@ const publish = async (loop: Loop): Promise<void> => {
   state.changed = false;
   loop.news = false;
   const now = ports.clock.now();
+  watches(state, now);
   const report = nodeReport(state.orders, state, { measured: state, now });
   await writeMarks(loop);
   ports.link.report(report, now);

@@ -6,7 +6,7 @@
 import type { NodeOrders } from '../schema/orders.ts';
 import type { Ms, Resources } from '../schema/spec.ts';
 import type { Bell } from './bell.ts';
-import { RELIST_AGAIN_MS } from './config.ts';
+import { RELIST_AGAIN_MS, UNWATCHED_MS } from './config.ts';
 import { imageKey, networkKey, volumeKey } from './decide/action.ts';
 import { taskCgroup } from './decide/oci-spec.ts';
 import { asFailure } from './perform.ts';
@@ -34,6 +34,12 @@ export interface Loop {
   /** The last contact is on the disk, or nobody needs it there. */
   contactKept: boolean;
 }
+
+/** The runner is at work now; after a time without a look what it watches begins anew. */
+export const watches = (state: RunnerState, now: Ms): void => {
+  if (now - state.watchedAt > UNWATCHED_MS) state.watchedSince = now;
+  state.watchedAt = now;
+};
 
 /** Follows containerd's events until the signal; a stream that breaks is opened again. */
 export const followEvents = async (loop: Loop): Promise<void> => {

@@ -31,8 +31,8 @@ export interface Writer {
    */
   readonly offer: (view: View, turn: number) => void;
   /**
-   * Failures that are being written. They count for plans that are made meanwhile: a version that is
-   * on its way to be given up may not be called settled, which copies are told at once.
+   * Failures that are being written. They count for plans that are made meanwhile: a version that
+   * is on its way to be given up may not be called settled, which copies are told at once.
    */
   readonly deciding: () => readonly LedgerRecord[];
   readonly failure: () => WriteFailure | null;
@@ -40,9 +40,9 @@ export interface Writer {
 }
 
 interface State {
-  busy: boolean;
+  /** Failures in the batch that is under way; null: none is. */
+  writing: readonly LedgerRecord[] | null;
   turn: number;
-  deciding: readonly LedgerRecord[];
   failure: WriteFailure | null;
   failures: number;
   notBefore: Ms;
@@ -65,9 +65,8 @@ const NONE: readonly LedgerRecord[] = [];
 
 export const createWriter = (ports: ReconcilerPorts, wake: () => void): Writer => {
   const state: State = {
-    busy: false,
+    writing: null,
     turn: 0,
-    deciding: NONE,
     failure: null,
     failures: 0,
     notBefore: 0,
@@ -111,8 +110,7 @@ export const createWriter = (ports: ReconcilerPorts, wake: () => void): Writer =
       state.failure = { what, message, since, consequence };
       if (!stale) ports.log.warn({ message }, 'a write to Git failed and will be tried again');
     } finally {
-      state.busy = false;
-      state.deciding = NONE;
+      state.writing = null;
       state.turn += 1;
       wake();
     }
@@ -124,15 +122,14 @@ export const createWriter = (ports: ReconcilerPorts, wake: () => void): Writer =
       const isSaid = state.unsaid.length === 0 && recordsOf(view).length === 0;
       const wanted = !isSaid || view.plan.proposals.length > 0;
       if (!wanted) state.failure = null;
-      if (!wanted || state.busy || turn !== state.turn) return;
+      if (!wanted || state.writing !== null || turn !== state.turn) return;
       if (ports.clock.now() < state.notBefore && !mayNotWait(state, view)) return;
       state.tried = new Set(failuresIn(view));
-      state.busy = true;
-      state.deciding = recordsOf(view).filter(({ kind }) => kind === 'failed');
+      state.writing = recordsOf(view).filter(({ kind }) => kind === 'failed');
       state.turn += 1;
       void run(view);
     },
-    deciding: () => state.deciding,
+    deciding: () => state.writing ?? NONE,
     failure: () => state.failure,
     nextAt: () => (state.notBefore > ports.clock.now() ? state.notBefore : null),
   };

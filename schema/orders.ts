@@ -229,6 +229,7 @@ export interface AllocationReport {
   readonly usage: Resources | null;
   /** Ages, not instants: clocks need not agree. null where the thing has not happened. */
   readonly acceptedForMs: Ms;
+  /** Of a copy that was never healthy: no longer than the runner has watched it without a gap. */
   readonly firstStartedForMs: Ms | null;
   readonly runningForMs: Ms | null;
   readonly healthyForMs: Ms | null;

@@ -46,6 +46,8 @@ export interface Measured {
   readonly unregistered: string | null;
   /** Sentence about orders that were refused, null when the newest were accepted. */
   readonly refused: string | null;
+  /** Since when copies have been looked at without a gap. */
+  readonly watchedSince: Ms;
 }
 
 export const nodeReport = (
@@ -175,13 +177,25 @@ const allocationReport = (
     address: body.spec.networkMode === 'none' ? null : inventory.node.address,
     usage: measured.usage.get(mark.allocation) ?? null,
     acceptedForMs: Math.max(0, now - mark.acceptedAt),
-    firstStartedForMs: age(mark.firstStartedAt),
+    firstStartedForMs: age(judgedFrom(mark, measured)),
     runningForMs: age(runningSince(mark)),
     healthyForMs: health === 'healthy' ? age(mark.healthySince) : null,
     firstHealthyForMs: age(mark.firstHealthyAt),
     deadForMs: phase === 'dead' ? age(mark.deadAt) : null,
   };
 };
+
+/**
+ * What nobody watched is not held against a copy that was never healthy: it may have been, and the
+ * deadlines for it begin anew (rules 6.1). null: not started.
+ */
+const judgedFrom = (
+  { firstStartedAt, firstHealthyAt }: AllocationMark,
+  { watchedSince }: Measured,
+): Ms | null =>
+  firstStartedAt === null || firstHealthyAt !== null
+    ? firstStartedAt
+    : Math.max(firstStartedAt, watchedSince);
 
 /** Asked of the body each time: what was read before counts no more once it is not allowed. */
 const logOf = (mark: AllocationMark, { logs }: Measured): { readonly log?: readonly string[] } => {

@@ -80,6 +80,7 @@ const KEPT: readonly (readonly [number, string])[] = [
   [1215, 'a copy with stop_after that no reconciler answered was said to be stopped by an order'],
   [1323, 'the same as 779, while the old copy was on its way out'],
   [1481, 'a deployment settled while the record of its failure was on its way'],
+  [1406, 'a good version failed, as its runner was suspended before it saw the copies healthy'],
   [1398, 'a job broken while its first image was looked up was forgotten, and never ran'],
   [
     1486,

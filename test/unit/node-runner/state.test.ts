@@ -5,6 +5,7 @@ import { newMark, newTaskMark } from '../../../node-runner/decide/marks.ts';
 import type { ProbeAsk } from '../../../node-runner/ports.ts';
 import type { RunnerState } from '../../../node-runner/state.ts';
 import { begun, newState, succeeded } from '../../../node-runner/state.ts';
+import { watches } from '../../../node-runner/watch.ts';
 import { tcpCheck, testBody, testGroup, testNode, testTask } from '../../support/runner-specs.ts';
 
 const check = tcpCheck({ retries: 2, intervalMs: 1000 });
@@ -42,6 +43,15 @@ const answer = (state: RunnerState, role: CheckRole, text: string | null) => {
 
 /** When each answer so far asks for a look. */
 const looks: number[] = [];
+
+it('copies are watched since the last gap between two looks (6.1)', () => {
+  const state = newState(testNode);
+  const since = [1000, 6000, 15_900, 26_000, 27_000].map((now) => {
+    watches(state, now);
+    return state.watchedSince;
+  });
+  expect(since).toEqual([1000, 1000, 1000, 26_000, 26_000]);
+});
 
 describe('answers of checks', () => {
   it('the first good answer is reported, the next ones are not', () => {

@@ -11,6 +11,7 @@ import type {
 import { loadMarks, newMark, saveMarks } from '../../../../node-runner/decide/marks.ts';
 import { nodeReport } from '../../../../node-runner/decide/report.ts';
 import type { ImageFacts } from '../../../../node-runner/ports.ts';
+import { newState } from '../../../../node-runner/state.ts';
 import { encodeLabels } from '../../../../schema/labels.ts';
 import type { NodeOrders } from '../../../../schema/orders.ts';
 import {
@@ -384,6 +385,7 @@ it('reports ages, ports, foreigners and conditions', () => {
         checkLogs: new Map(),
         runtimeSilent: 'no socket',
         unregistered: 'Consul does not answer: ECONNREFUSED at 127.0.0.1:8500',
+        watchedSince: 0,
         refused: null,
       },
       now: 1000,
@@ -415,6 +417,25 @@ it('reports ages, ports, foreigners and conditions', () => {
   });
 });
 
+it('counts no time against a copy that was never healthy in which nobody watched it (6.1)', () => {
+  const body = testBody('a-0-1');
+  const started = { ...newMark(body, 0), firstStartedAt: 100 };
+  const ageOf = (mark: AllocationMark, watchedSince: number) => {
+    const about = { measured: { ...newState(testNode), watchedSince }, now: 60_000 };
+    const marks = new Map([['a-0-1', mark]]);
+    const [found] = nodeReport(
+      testOrders(1, [runItem(body)]),
+      inventory({ marks }),
+      about,
+    ).allocations;
+    return found?.firstStartedForMs;
+  };
+  expect(ageOf(started, 0)).toBe(59_900);
+  expect(ageOf(started, 58_000)).toBe(2000);
+  expect(ageOf({ ...started, firstHealthyAt: 500 }, 58_000)).toBe(59_900);
+  expect(ageOf({ ...started, firstStartedAt: null }, 58_000)).toBeNull();
+});
+
 it('reports what is accepted and not begun as pending (10.1)', () => {
   const body = testBody('a-0-1');
   const report = nodeReport(testOrders(1, [runItem(body), stopItem('z-0-1')]), inventory(), {
@@ -425,6 +446,7 @@ it('reports what is accepted and not begun as pending (10.1)', () => {
       runtimeSilent: null,
       unregistered: null,
       refused: null,
+      watchedSince: 0,
     },
     now: 1000,
   });
