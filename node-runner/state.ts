@@ -61,9 +61,7 @@ export interface RunnerState {
   /** Why Consul does not know this node's copies; null: it does, or is not asked to. */
   unregistered: string | null;
   refused: string | null;
-  /** Since when the runner has looked without a gap, and when it looked last. */
   watchedSince: Ms;
-  watchedAt: Ms;
   /** Keys that changed while a list is under way: the list is older than they are. */
   readonly touched: Set<string>;
   /** Something a report shows has changed; something in the marks has. */
@@ -98,7 +96,6 @@ export const newState = (node: NodeFacts): RunnerState => ({
   unregistered: null,
   refused: null,
   watchedSince: 0,
-  watchedAt: Number.NEGATIVE_INFINITY,
   touched: new Set(),
   changed: true,
   marksChanged: false,
@@ -130,7 +127,6 @@ const setMark = (state: RunnerState, before: AllocationMark, mark: AllocationMar
  * Most answers change only when the next probe is due. The disk keeps of checks only that the task
  * came up (loadMarks), and the reconciler sees a result and whether there is a failure to show; its
  * newest text comes with the next regular report. What follows from health decide notes by itself.
- * Returns when to look again: at once, or for the next probe.
  */
 const setAnswered = (
   state: RunnerState,

@@ -63,6 +63,7 @@ export const createTick = (ports: RunnerPorts, config: RunnerConfig): Tick => {
         news: false,
         listedAt: null,
         measuredAt: null,
+        lookedAt: null,
         contactKept: true,
       }),
     wake: bell.ring,
@@ -154,7 +155,7 @@ const begin = async (loop: Loop): Promise<void> => {
 const look = (loop: Loop, publishedAt: Ms): Ms => {
   const { ports, state, busy } = loop;
   const now = ports.clock.now();
-  watches(state, now);
+  watches(loop, now);
   hear(loop);
   if (!loop.contactKept && !busy.has('contact')) {
     loop.contactKept = true;
@@ -315,7 +316,7 @@ const publish = async (loop: Loop): Promise<void> => {
   state.changed = false;
   loop.news = false;
   const now = ports.clock.now();
-  watches(state, now);
+  watches(loop, now);
   const report = nodeReport(state.orders, state, { measured: state, now });
   await writeMarks(loop);
   ports.link.report(report, now);

@@ -31,14 +31,16 @@ export interface Loop {
   /** null before the first. */
   listedAt: Ms | null;
   measuredAt: Ms | null;
+  /** When it looked last; null: never. */
+  lookedAt: Ms | null;
   /** The last contact is on the disk, or nobody needs it there. */
   contactKept: boolean;
 }
 
 /** The runner is at work now; after a time without a look what it watches begins anew. */
-export const watches = (state: RunnerState, now: Ms): void => {
-  if (now - state.watchedAt > UNWATCHED_MS) state.watchedSince = now;
-  state.watchedAt = now;
+export const watches = (loop: Pick<Loop, 'state' | 'lookedAt'>, now: Ms): void => {
+  if (loop.lookedAt === null || now - loop.lookedAt > UNWATCHED_MS) loop.state.watchedSince = now;
+  loop.lookedAt = now;
 };
 
 /** Follows containerd's events until the signal; a stream that breaks is opened again. */

@@ -63,26 +63,28 @@ interface State {
 
 const NONE: readonly LedgerRecord[] = [];
 
+const atRest = (): State => ({
+  writing: null,
+  turn: 0,
+  failure: null,
+  failures: 0,
+  notBefore: 0,
+  failedAt: '',
+  tried: new Set(),
+  written: '',
+  repeats: 0,
+  unsaid: [],
+});
+
 export const createWriter = (ports: ReconcilerPorts, wake: () => void): Writer => {
-  const state: State = {
-    writing: null,
-    turn: 0,
-    failure: null,
-    failures: 0,
-    notBefore: 0,
-    failedAt: '',
-    tried: new Set(),
-    written: '',
-    repeats: 0,
-    unsaid: [],
-  };
+  const state = atRest();
 
   /**
    * A batch that was written and is proposed again was not seen in Git: slower each time, never a
    * spin.
    */
   const holdBack = (view: View) => {
-    const batch = hashOf([view.desired.owed, view.plan.proposals]);
+    const batch = batchOf(view);
     state.repeats = batch === state.written ? state.repeats + 1 : 0;
     state.written = batch;
     if (state.repeats === 0) return;
@@ -120,9 +122,11 @@ export const createWriter = (ports: ReconcilerPorts, wake: () => void): Writer =
     turn: () => state.turn,
     offer: (view, turn) => {
       const isSaid = state.unsaid.length === 0 && recordsOf(view).length === 0;
-      const wanted = !isSaid || view.plan.proposals.length > 0;
+      const wanted = !isSaid || commitsOf(view).length > 0;
       if (!wanted) state.failure = null;
       if (!wanted || state.writing !== null || turn !== state.turn) return;
+      // Git is not read, so nothing could show that it was written.
+      if (view.stale !== null && batchOf(view) === state.written) return;
       if (ports.clock.now() < state.notBefore && !mayNotWait(state, view)) return;
       state.tried = new Set(failuresIn(view));
       state.writing = recordsOf(view).filter(({ kind }) => kind === 'failed');
@@ -159,10 +163,17 @@ const write = async (ports: ReconcilerPorts, state: State, view: View): Promise<
   if (failure !== null) throw failure.error;
 };
 
-const recordsOf = ({ desired, plan }: View): readonly LedgerRecord[] => [
-  ...desired.owed,
-  ...plan.proposals.flatMap((proposal) => (proposal.kind === 'ledger' ? proposal.records : [])),
-];
+/**
+ * While Git is not followed nothing is called in sync: the record would stand behind that of a
+ * person who said where a rewritten branch goes on, and void it (rules 12.1).
+ */
+const recordsOf = ({ desired, plan, stale }: View): readonly LedgerRecord[] =>
+  [
+    ...desired.owed,
+    ...plan.proposals.flatMap((proposal) => (proposal.kind === 'ledger' ? proposal.records : [])),
+  ].filter(({ kind }) => stale === null || kind !== 'synced');
+
+const batchOf = ({ desired, plan }: View): string => hashOf([desired.owed, plan.proposals]);
 
 /**
  * Somebody committed, who may have cleared the way; or a version failed: what cannot be written

@@ -81,6 +81,10 @@ const KEPT: readonly (readonly [number, string])[] = [
   [1323, 'the same as 779, while the old copy was on its way out'],
   [1481, 'a deployment settled while the record of its failure was on its way'],
   [1406, 'a good version failed, as its runner was suspended before it saw the copies healthy'],
+  [
+    1054,
+    'copies were marked and a commit called synced again and again while a branch was not followed',
+  ],
   [1398, 'a job broken while its first image was looked up was forgotten, and never ran'],
   [
     1486,

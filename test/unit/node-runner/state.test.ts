@@ -45,10 +45,10 @@ const answer = (state: RunnerState, role: CheckRole, text: string | null) => {
 const looks: number[] = [];
 
 it('copies are watched since the last gap between two looks (6.1)', () => {
-  const state = newState(testNode);
+  const loop = { state: newState(testNode), lookedAt: null };
   const since = [1000, 6000, 15_900, 26_000, 27_000].map((now) => {
-    watches(state, now);
-    return state.watchedSince;
+    watches(loop, now);
+    return loop.state.watchedSince;
   });
   expect(since).toEqual([1000, 1000, 1000, 26_000, 26_000]);
 });

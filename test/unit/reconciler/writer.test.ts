@@ -69,6 +69,7 @@ const viewAt = (head: string, proposals: readonly Proposal[]): View =>
     desired: { commit: aCommit(head), owed: [] },
     plan: { proposals },
     tree: { branch: 'main' },
+    stale: null,
   }) as unknown as View;
 const settle = () => new Promise((resolve) => setTimeout(resolve, 0));
 
@@ -92,6 +93,26 @@ describe('a failure', () => {
     expect(writer.deciding()).toEqual([other]);
     await settle();
     expect(writer.deciding()).toEqual([]);
+  });
+});
+
+describe('of a view that Git did not renew', () => {
+  it('nothing is called in sync, and nothing is written twice', async () => {
+    const { writer, state, records } = world();
+    const mark = { job: 'shop/web', specHash: 'h', deployment: 'd', commit: 'c' };
+    const settled = { kind: 'settled', ...mark, digests: [] } as const;
+    const synced = { kind: 'synced', commit: 'c' } as const;
+    const stale = { kind: 'edge-failure', consequence: 'broken', message: 'rewritten' } as const;
+    const view = viewOf({ kind: 'ledger', records: [synced, settled] });
+    for (let turn = 0; turn < 3; turn += 1) {
+      state.now = writer.nextAt() ?? state.now + 60_000;
+      writer.offer({ ...view, stale }, writer.turn());
+      await settle();
+    }
+    expect(records).toEqual([settled]);
+    writer.offer(viewOf({ kind: 'ledger', records: [synced] }), writer.turn());
+    await settle();
+    expect(records).toEqual([settled, synced]);
   });
 });
 
