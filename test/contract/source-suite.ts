@@ -415,6 +415,8 @@ const branchTests = (get: Get): void => {
     await source.read();
     await source.record([{ kind: 'synced', commit: dropped }]);
     await source.read();
+    const late = await another();
+    await late.read();
     const head = await rewrite(kept, { 'jobs/a/web.yaml': '3' });
     if (local) {
       expect((await source.read()).head.oid).toBe(head);
@@ -438,8 +440,12 @@ const branchTests = (get: Get): void => {
     // The record was for that rewrite: the next one needs a new one.
     await source.record([{ kind: 'synced', commit: next }]);
     await source.read();
+    // Who looks no sooner sees that another has followed it since.
+    expect((await late.read()).head.oid).toBe(next);
     await rewrite(head, { 'jobs/a/web.yaml': '5' });
-    expect((await failureOf(source.read())).message).toContain('purser resume --at');
+    for (const each of [source, late]) {
+      expect((await failureOf(each.read())).message).toContain('purser resume --at');
+    }
   });
 };
 

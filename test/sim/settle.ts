@@ -154,8 +154,15 @@ const lasting = (scene: Scene, job: string): 'held' | 'paused' | 'bad' | null =>
  */
 const heldHere = (scene: Scene, job: string): boolean =>
   waits(scene, job, 'held') ||
+  stoppedHere(scene, job) ||
   failedHere(scene, job) ||
   !scene.view.desired.jobs.some(({ id }) => id === job);
+
+/** Its last valid content says `stopped: true`, so there is nothing that waits. */
+const stoppedHere = ({ view }: Scene, job: string): boolean =>
+  view.desired.jobs.some(
+    ({ id, standing, spec }) => id === job && standing.kind === 'held' && spec.stopped,
+  );
 
 /**
  * Its last valid content failed for good, and the file was broken before the revert: there is

@@ -32,28 +32,37 @@ export const createRewriteGuard = (options: {
   const { base, branch, log } = options;
   /** The last HEAD that was accepted in this session. */
   let accepted: string | null = null;
+  /** What the ledger called synced then. */
+  let syncedThen: string | null = null;
   /** The last refusal, so that a stopped branch is not walked again in every cycle. */
   let refused = '';
   return {
     check: async ({ head, synced, ledger }) => {
       const known = accepted ?? synced;
-      if (known === null || known === head || (await isAhead(base, head, known))) {
+      const accept = (): void => {
         accepted = head;
-        return;
-      }
+        syncedThen = synced;
+      };
+      if (known === null || known === head || (await isAhead(base, head, known))) return accept();
       const change = `${known.slice(0, 12)} is no longer in ${branch}, now ${head.slice(0, 12)}`;
       if (base.local) {
         log.warn({ branch, known, head }, `the branch was rewritten and is followed: ${change}`);
-        accepted = head;
-        return;
+        return accept();
+      }
+      const isNews = accepted !== null && synced !== null && synced !== syncedThen;
+      if (isNews && (await isOnlyIn(base, synced, { head, known }))) {
+        log.info(
+          { branch, known, head },
+          `the branch was rewritten; another follows it: ${change}`,
+        );
+        return accept();
       }
       if (await isResumed(base, { head, known, ledger })) {
         log.info(
           { branch, known, head },
           `the branch was rewritten; resumed by a record: ${change}`,
         );
-        accepted = head;
-        return;
+        return accept();
       }
       if (refused !== head)
         log.warn({ branch, known, head }, `the branch was rewritten: ${change}`);
@@ -80,6 +89,21 @@ const isAhead = async (base: Base, head: string, known: string): Promise<boolean
 };
 
 /**
+ * Another reconciler has called a commit of the new line synced, which it does not before a person
+ * resumed there: whoever saw the record of that too late, behind this one, goes on as well.
+ */
+const isOnlyIn = async (
+  base: Base,
+  commit: string,
+  { head, known }: { readonly head: string; readonly known: string },
+): Promise<boolean> => {
+  const { folders } = base.store();
+  if ((await contains(folders, [head, commit], ANCESTRY_COMMITS)) !== 'yes') return false;
+  if (!(await folders.has(known))) return true;
+  return (await contains(folders, [known, commit], ANCESTRY_COMMITS)) === 'no';
+};
+
+/**
  * A record counts for HEADs that contain its commit. It must be of this rewrite, not of an earlier
  * one: written after the newest `synced` record, and naming a commit that the old line did not
  * have.
@@ -92,17 +116,11 @@ const isResumed = async (
     ledger,
   }: { readonly head: string; readonly known: string; readonly ledger: Ledger },
 ): Promise<boolean> => {
-  const { folders } = base.store();
-  const knownIsHere = await folders.has(known);
   const since = ledger.findLastIndex((record) => record.kind === 'synced');
   for (const [at, record] of ledger.entries()) {
     if (record.kind !== 'resume') continue;
     if (record.commit === head) return true;
-    if (at < since) continue;
-    const ahead = await contains(folders, [head, record.commit], ANCESTRY_COMMITS);
-    if (ahead !== 'yes') continue;
-    if (!knownIsHere) return true;
-    if ((await contains(folders, [known, record.commit], ANCESTRY_COMMITS)) === 'no') return true;
+    if (at >= since && (await isOnlyIn(base, record.commit, { head, known }))) return true;
   }
   return false;
 };

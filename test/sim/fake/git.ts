@@ -190,6 +190,7 @@ export const createRepo = ({ time, first, local }: RepoOptions): Repo => {
   };
   const port = (process: Process): SourcePort & Screenable => {
     let accepted: string | null = null;
+    let syncedThen: string | null = null;
     let before: Files | null = null;
     let known: readonly LedgerRecord[] = [];
     /** The commit that the next one is made on, where somebody asks for signatures. */
@@ -209,8 +210,9 @@ export const createRepo = ({ time, first, local }: RepoOptions): Repo => {
         const judged = asksForSignatures
           ? await judgeHead(all, { ...seen, settled: accepted })
           : { accepted: seen.head };
-        if (!local) refuseRewrite({ head: judged.accepted, accepted, ledger, all });
+        if (!local) refuseRewrite({ head: judged.accepted, accepted, syncedThen, ledger, all });
         accepted = judged.accepted;
+        syncedThen = syncedIn(ledger);
         known = ledger;
         const tree = { ...treeOf({ all, ledger, ...judged }), local };
         const { files, lastSynced } = tree;
@@ -301,30 +303,36 @@ interface Line {
   readonly head: string;
   /** The last HEAD that this session accepted; null: none yet. */
   readonly accepted: string | null;
+  /** What the ledger called synced then. */
+  readonly syncedThen: string | null;
   readonly ledger: readonly LedgerRecord[];
   readonly all: ReadonlyMap<string, RepoCommit>;
 }
 
+const syncedIn = (ledger: readonly LedgerRecord[]): string | null =>
+  ledger.findLast((entry) => entry.kind === 'synced')?.commit ?? null;
+
 /**
  * rules 12.1, as edge/git/rewrite.ts: what was known must be on the line of HEAD, or a record of
- * this rewrite names a commit on it that the old line did not have.
+ * this rewrite names a commit on it that the old line did not have, or another session has followed
+ * it since.
  */
-const refuseRewrite = ({ head, accepted, ledger, all }: Line): void => {
+const refuseRewrite = ({ head, accepted, syncedThen, ledger, all }: Line): void => {
   const contains = (line: string, oid: string): boolean => {
     for (let at: string | null = line; at !== null; at = all.get(at)?.info.parent ?? null) {
       if (at === oid) return true;
     }
     return false;
   };
-  const since = ledger.findLastIndex(({ kind }) => kind === 'synced');
-  const record = ledger[since];
-  const known = accepted ?? (record?.kind === 'synced' ? record.commit : null);
+  const synced = syncedIn(ledger);
+  const known = accepted ?? synced;
   if (known === null || contains(head, known)) return;
+  const isOnlyIn = (oid: string): boolean => contains(head, oid) && !contains(known, oid);
+  if (accepted !== null && synced !== null && synced !== syncedThen && isOnlyIn(synced)) return;
+  const since = ledger.findLastIndex(({ kind }) => kind === 'synced');
   const resumed = ledger.some(
     (entry, at) =>
-      entry.kind === 'resume' &&
-      (entry.commit === head ||
-        (at >= since && contains(head, entry.commit) && !contains(known, entry.commit))),
+      entry.kind === 'resume' && (entry.commit === head || (at >= since && isOnlyIn(entry.commit))),
   );
   if (resumed) return;
   throw edgeFailure('broken', `The branch was rewritten: purser resume --at ${head}`);
@@ -340,7 +348,7 @@ interface Counting {
 const treeOf = ({ all, ledger, accepted, refused }: Counting): SourceTree => {
   const commit = all.get(accepted);
   if (commit === undefined) throw new Error(`The repository has no commit ${accepted}.`);
-  const synced = ledger.findLast((entry) => entry.kind === 'synced')?.commit ?? null;
+  const synced = syncedIn(ledger);
   const files = synced === null ? undefined : all.get(synced)?.files;
   return {
     branch: 'main',
