@@ -31,10 +31,13 @@ export const mustWait = (stopAfterMs: Ms, unheardMs: Ms): boolean =>
 /**
  * True when another copy of a singleton's slot is on this node: the newer one waits until the older
  * one is gone, and the older one is not started again (rules 9.3). A dead one is kept for the
- * evidence and never started again: it is gone when nothing of it runs.
+ * evidence and never started again: it is gone when nothing of it runs. With a named volume a copy
+ * waits until nothing of another runs, which may be the newer one where orders came late that take
+ * a rollout back (rules 14).
  */
 export const hasRival = ({ body }: AllocationMark, inventory: Inventory): boolean => {
-  if (!body.spec.singleton) return false;
+  const { singleton, volumes } = body.spec;
+  if (!singleton && volumes.length === 0) return false;
   for (const { allocation, body: other, deadAt } of inventory.marks.values()) {
     const sameSlot =
       other.namespace === body.namespace &&
@@ -42,6 +45,10 @@ export const hasRival = ({ body }: AllocationMark, inventory: Inventory): boolea
       other.group === body.group &&
       other.index === body.index;
     if (!sameSlot || allocation === body.allocation) continue;
+    if (!singleton) {
+      if (stillRuns(other, inventory)) return true;
+      continue;
+    }
     if (deadAt === null && isNewer(other, body)) return true;
     if (deadAt === null ? hasContainer(other, inventory) : stillRuns(other, inventory)) return true;
   }

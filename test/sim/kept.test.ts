@@ -7,6 +7,8 @@ import { runSeed } from './run.ts';
 
 /** Seeds that once showed a bug; the words say which. */
 const KEPT: readonly (readonly [number, string])[] = [
+  [2856, 'a standby that saw a resume behind the next commit in sync refused the branch for good'],
+  [3499, 'an older copy began beside the newer one on their volume, by orders that came late'],
   [26, 'a job’s new content ran although the rules that came with it named owners'],
   [51, 'slots with volumes went unasked, once an owner let through what had counted as synced'],
   [

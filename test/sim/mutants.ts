@@ -72,9 +72,9 @@ export const MUTANTS: readonly Mutant[] = [
   {
     name: 'a second copy of a slot begins beside the first on its node',
     file: `${RUNNER}/decide/stop-after.ts`,
-    from: 'if (!body.spec.singleton) return false;',
+    from: 'if (!singleton && volumes.length === 0) return false;',
     to: 'if (body.spec.tasks.length > 0) return false;',
-    behind: 'the planner orders none before it has seen the end of the first',
+    behind: 'the planner orders none before it has seen the end; of a volume seed 3499 shows it',
   },
   {
     name: 'no contact since the reboot is no reason to stop',

@@ -289,6 +289,25 @@ describe('copies that must not run beside each other', () => {
     expect(hasRival(elsewhere, state)).toBe(false);
   });
 
+  it('with a named volume either waits while something of the other runs', () => {
+    const volumes = [{ name: 'data', onLoss: 'wait' }] as const;
+    const held = [older, newer].map(({ body, ...rest }) => ({
+      ...rest,
+      body: { ...body, spec: testGroup({ volumes }) },
+    }));
+    const marks = new Map(held.map((each) => [each.allocation, each]));
+    const state = { ...newState(testNode), marks };
+    const rivals = () => held.map((each) => hasRival(each, state));
+    expect(rivals()).toEqual([false, false]);
+    const facts = { labels: {}, image: '', pid: 7, exit: null, outOfMemory: false };
+    state.containers.set('a-0-2.server', { ...facts, id: 'a-0-2.server', task: 'running' });
+    expect(rivals()).toEqual([true, false]);
+    state.containers.set('a-0-2.server', { ...facts, id: 'a-0-2.server', task: 'stopped' });
+    expect(rivals()).toEqual([false, false]);
+    state.inFlight.add('container a-0-1.server');
+    expect(rivals()).toEqual([false, true]);
+  });
+
   it('a dead one, kept for the evidence, is gone once nothing of it runs', () => {
     const dead = { ...older, deadAt: 5 };
     const id = 'a-0-1.server';
