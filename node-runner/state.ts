@@ -126,7 +126,7 @@ const setMark = (state: RunnerState, before: AllocationMark, mark: AllocationMar
 /**
  * Most answers change only when the next probe is due. The disk keeps of checks only that the task
  * came up (loadMarks), and the reconciler sees a result and whether there is a failure to show; its
- * newest text comes with the next regular report. What follows from health decide notes by itself.
+ * newest text comes with the next report. Decide notes what follows. Returns when to look again.
  */
 const setAnswered = (
   state: RunnerState,

@@ -45,12 +45,9 @@ export const hasRival = ({ body }: AllocationMark, inventory: Inventory): boolea
       other.group === body.group &&
       other.index === body.index;
     if (!sameSlot || allocation === body.allocation) continue;
-    if (!singleton) {
-      if (stillRuns(other, inventory)) return true;
-      continue;
-    }
-    if (deadAt === null && isNewer(other, body)) return true;
-    if (deadAt === null ? hasContainer(other, inventory) : stillRuns(other, inventory)) return true;
+    const isAlone = singleton && deadAt === null;
+    if (isAlone && isNewer(other, body)) return true;
+    if (isAlone ? hasContainer(other, inventory) : stillRuns(other, inventory)) return true;
   }
   return false;
 };
