@@ -6,9 +6,16 @@
 import { Ajv, type ErrorObject, type ValidateFunction } from 'ajv';
 import type { Static, TSchema } from 'typebox';
 import { checkers } from './generated/report-checkers.ts';
-import { type copiesForm, helloForm, reportForm, type startForm } from './report-form.ts';
+import {
+  type copiesForm,
+  helloForm,
+  type patchesForm,
+  reportForm,
+  type startForm,
+} from './report-form.ts';
 import { formatSize } from './units.ts';
 import { BODY_BYTES, type ReportFrame } from './wire.ts';
+import type { AllocationPatch } from './wire-patch.ts';
 
 export type CheckedReport =
   | { readonly ok: true; readonly frame: ReportFrame }
@@ -45,7 +52,14 @@ export const checkCopies = (value: unknown, from: Sender): ReportCopies | null =
   if (!checkers.copies(value)) return null;
   const copies: ReportCopies = value as Static<typeof copiesForm>;
   const why = strangerIn(copies.bodies, from) ?? disagreement(copies, from);
-  return why === null ? { ...copies, changed: withPlainFacts(copies.changed) } : null;
+  return why === null ? { ...copies, ...withPlainCopies(copies) } : null;
+};
+
+/** What changed of copies, by itself, likewise. */
+export const checkPatches = (value: unknown): readonly AllocationPatch[] | null => {
+  if (!checkers.patches(value)) return null;
+  const patches: readonly AllocationPatch[] = value as Static<typeof patchesForm>;
+  return isSaidTwice(patches) ? null : patches.map(withPlainFacts);
 };
 
 /** What is wrong with whom a runner says it is; null: nothing. */
@@ -89,31 +103,40 @@ const strangerIn = (speakers: readonly Speaker[], from: Sender): string | null =
     : `it speaks for ${strange.node} of another cluster or node than its session`;
 };
 
-const disagreement = ({ bodies, changed }: ReportCopies, from: Sender): string | null => {
+const disagreement = (
+  { bodies, changed, patches = [] }: ReportCopies,
+  from: Sender,
+): string | null => {
   // Characters are at most bytes, so what is over the limit here is over it on the disk too.
   const large =
     from.bytes > BODY_BYTES && bodies.find((body) => JSON.stringify(body).length > BODY_BYTES);
   if (large !== false && large !== undefined) {
     return `the body of ${large.allocation} is larger than ${formatSize(BODY_BYTES)}`;
   }
-  const ids = new Set(changed.map(({ allocation }) => allocation));
-  return ids.size === changed.length ? null : 'an allocation stands in it twice';
+  return isSaidTwice([...changed, ...patches]) ? 'an allocation stands in it twice' : null;
 };
+
+const isSaidTwice = (copies: readonly { readonly allocation: string }[]): boolean =>
+  new Set(copies.map(({ allocation }) => allocation)).size < copies.length;
 
 const withPlainSentences = (frame: ReportFrame): ReportFrame => ({
   ...frame,
   head: withPlainHead(frame.head),
-  changed: withPlainFacts(frame.changed),
+  ...withPlainCopies(frame),
+});
+
+const withPlainCopies = ({ changed, patches }: ReportCopies) => ({
+  changed: changed.map(withPlainFacts),
+  ...(patches && { patches: patches.map(withPlainFacts) }),
 });
 
 type Head = ReportFrame['head'];
-type Facts = ReportFrame['changed'];
 
 const withPlainHead = (head: Head): Head => {
   const { conditions, fetched = [] } = head;
   const isPlainAll =
     conditions.every(({ message }) => isPlain(message)) &&
-    fetched.every(({ failure }) => isPlain(failure?.message ?? null));
+    fetched.every(({ failure }) => isPlain(failure?.message));
   if (isPlainAll) return head;
   return {
     ...head,
@@ -127,27 +150,26 @@ const withPlainHead = (head: Head): Head => {
   };
 };
 
-const withPlainFacts = (changed: Facts): Facts =>
-  changed.map((one) => {
-    const { failure, tasks } = one;
-    const isPlainAll =
-      isPlain(failure?.message ?? null) && tasks.every(({ lastCheck }) => isPlain(lastCheck));
-    return isPlainAll
-      ? one
-      : {
-          ...one,
-          failure: failure && { ...failure, message: plain(failure.message) },
-          tasks: tasks.map((task) => ({
-            ...task,
-            lastCheck: task.lastCheck && plain(task.lastCheck),
-          })),
-        };
-  });
+const withPlainFacts = <T extends Pick<AllocationPatch, 'failure' | 'tasks'>>(one: T): T => {
+  const { failure, tasks } = one;
+  const isPlainAll =
+    isPlain(failure?.message) && (tasks?.every(({ lastCheck }) => isPlain(lastCheck)) ?? true);
+  if (isPlainAll) return one;
+  return {
+    ...one,
+    ...(failure && { failure: { ...failure, message: plain(failure.message) } }),
+    ...(tasks && {
+      tasks: tasks.map((task) =>
+        isPlain(task.lastCheck) ? task : { ...task, lastCheck: plain(task.lastCheck ?? '') },
+      ),
+    }),
+  };
+};
 
 const CONTROL = /\p{Cc}/u;
 
 /** Nearly all are: what they stand in is not copied then. */
-const isPlain = (sentence: string | null): boolean => sentence === null || !CONTROL.test(sentence);
+const isPlain = (sentence: string | null | undefined): boolean => !CONTROL.test(sentence ?? '');
 
 /** What a check printed may hold anything; a terminal would obey some of it. */
 const plain = (sentence: string): string => sentence.replaceAll(/\p{Cc}+/gu, ' ');

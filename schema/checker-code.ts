@@ -9,7 +9,7 @@ import { _, Ajv2020, Name, type KeywordCxt } from 'ajv/dist/2020.js';
 import standalone from 'ajv/dist/standalone/index.js';
 import type { TSchema } from 'typebox';
 import { schemas } from './documents.ts';
-import { copiesForm, helloForm, reportForm, startForm } from './report-form.ts';
+import { copiesForm, helloForm, patchesForm, reportForm, startForm } from './report-form.ts';
 import type { JsonSchema } from './text-fields.ts';
 
 /** Kind of unit → the function of schema/units.ts that reads it; other units have a pattern only. */
@@ -60,7 +60,13 @@ export const documentCheckers = (): string => {
 export const reportCheckers = (): string =>
   codeOf(
     new Ajv(OPTIONS),
-    { hello: helloForm, report: reportForm, start: startForm, copies: copiesForm },
+    {
+      hello: helloForm,
+      report: reportForm,
+      start: startForm,
+      copies: copiesForm,
+      patches: patchesForm,
+    },
     [],
   );
 

@@ -189,30 +189,24 @@ const failure = Type.Object({
   ageMs: ms,
   log: Type.Optional(listOf(logLine, LOG_LINES)),
 });
-const changed = Type.Object({
-  allocation,
-  bodyHash: hash,
+const taskFacts = Type.Object({
+  state: oneOf('pending', 'pulling', 'running', 'backoff', 'stopping', 'completed', 'dead'),
+  restarts: count,
+  health,
+  lastCheck: orNull(sentence),
+  log: Type.Optional(listOf(logLine, LOG_LINES)),
+  exit: orNull(exit),
+  pid: orNull(count),
+});
+const facts = Type.Object({
   phase: oneOf('pending', 'running', 'stopping', 'dead'),
   health,
   wasHealthy: Type.Optional(Type.Literal(true)),
   everHealthy: Type.Boolean(),
-  tasks: listOf(
-    Type.Object({
-      name,
-      state: oneOf('pending', 'pulling', 'running', 'backoff', 'stopping', 'completed', 'dead'),
-      restarts: count,
-      health,
-      lastCheck: orNull(sentence),
-      log: Type.Optional(listOf(logLine, LOG_LINES)),
-      exit: orNull(exit),
-      pid: orNull(count),
-    }),
-  ),
   failure: orNull(failure),
   stopWaits: Type.Optional(listOf(Type.Object({ repository: text, digest: text }))),
   ports: listOf(Type.Object({ name, port, host: port })),
   address: orNull(shortText),
-  usage: orNull(resources),
   acceptedForMs: ms,
   firstStartedForMs: orNull(ms),
   runningForMs: orNull(ms),
@@ -220,6 +214,19 @@ const changed = Type.Object({
   firstHealthyForMs: orNull(ms),
   deadForMs: orNull(ms),
 });
+const changed = Type.Object({
+  ...facts.properties,
+  allocation,
+  bodyHash: hash,
+  tasks: listOf(Type.Object({ name, ...taskFacts.properties })),
+  usage: orNull(resources),
+});
+const patch = Type.Object({
+  ...Type.Partial(facts).properties,
+  allocation,
+  tasks: Type.Optional(listOf(Type.Partial(taskFacts))),
+});
+const patches = listOf(patch, HELD_ALLOCATIONS);
 
 const head = Type.Object({
   node,
@@ -259,6 +266,7 @@ const copies = {
   bodyHashes: Type.Optional(listOf(hash, HELD_ALLOCATIONS)),
   changed: listOf(changed, HELD_ALLOCATIONS),
   removed: listOf(allocation, HELD_ALLOCATIONS),
+  patches: Type.Optional(patches),
   usage: listOf(Type.Tuple([allocation, amount, amount]), HELD_ALLOCATIONS),
 };
 
@@ -266,6 +274,8 @@ export const reportForm = Type.Object({ ...start, ...copies });
 /** Its two halves, of which the first is nearly always that of the report before. */
 export const startForm = Type.Object(start);
 export const copiesForm = Type.Object(copies);
+/** Of a report in which copies changed, and in little, what tells it. */
+export const patchesForm = patches;
 
 /** What a runner says first. The protocol's number is compared before anything else. */
 export const helloForm = Type.Object({ cluster, node });

@@ -1,7 +1,8 @@
 // The form in which reports and orders travel: whole values at both ends, differences on the wire.
 // In: a report and what the other side has. Out: a frame, and back again. Bodies travel once a
 // session and are named by hash afterwards; an allocation whose facts did not change is left out,
-// since ages advance by themselves. Not here: transport (the edges), meaning (reconciler/live).
+// since ages advance by themselves, and of others the fields that did not (wire-patch.ts). Not here:
+// transport (the edges), meaning (reconciler/live).
 
 import { hashOf } from './hash.ts';
 import { compareText } from './ids.ts';
@@ -10,6 +11,7 @@ import type { AllocationBody, AllocationReport, NodeOrders, NodeReport } from '.
 import { isOlderReport, olderReport } from './older-report.ts';
 import type { Ms } from './spec.ts';
 import { aged, copyOf } from './wire-ages.ts';
+import { type AllocationPatch, patchOf, patchProblem, withPatch } from './wire-patch.ts';
 
 /** Protocol number of Hello; ends with different numbers refuse each other. */
 export const LINK_PROTOCOL = 2;
@@ -54,6 +56,8 @@ export interface ReportFrame {
   readonly bodyHashes?: readonly string[];
   readonly changed: readonly WireAllocation[];
   readonly removed: readonly string[];
+  /** Copies that changed in a few fields, for receivers that take them; absent: none. */
+  readonly patches?: readonly AllocationPatch[];
   /** `[allocation, cpuMilli, memoryBytes]` of every allocation whose use is known. */
   readonly usage: readonly (readonly [string, number, number])[];
 }
@@ -63,6 +67,8 @@ export interface SentReports {
   readonly bodies: ReadonlySet<string>;
   /** Allocation → its facts without ages and use, as text. */
   readonly facts: ReadonlyMap<string, string>;
+  /** The receiver said that it takes patches. */
+  readonly takesPatches?: boolean;
 }
 
 /** Memory of body hashes: bodies are immutable values that live as long as their orders. */
@@ -122,9 +128,10 @@ export const encodeReport = (
   const before = sent ?? NOTHING_SENT;
   const wire = allocations.map(withoutBody);
   const facts = new Map(wire.map((allocation) => [allocation.allocation, factsOf(allocation, at)]));
-  const changed = wire.filter(
+  const news = wire.filter(
     ({ allocation }) => before.facts.get(allocation) !== facts.get(allocation),
   );
+  const { changed, patches } = asPatches(news, before, facts);
   const bodies = new Map(allocations.map(({ body }) => [bodyHash(body), body]));
   const unsent = [...bodies].filter(([hash]) => !before.bodies.has(hash));
   return {
@@ -135,12 +142,37 @@ export const encodeReport = (
       bodyHashes: unsent.map(([hash]) => hash),
       changed: withShortTexts(changed, TEXT_CHARS),
       removed: [...before.facts.keys()].filter((id) => !facts.has(id)),
+      ...(patches.length > 0 && { patches }),
       usage: allocations.flatMap(({ allocation, usage }) =>
         usage === null ? [] : [[allocation, usage.cpuMilli, usage.memoryBytes] as const],
       ),
     },
-    sent: { bodies: new Set(bodies.keys()), facts },
+    sent: { ...before, bodies: new Set(bodies.keys()), facts },
   };
+};
+
+interface News {
+  readonly changed: readonly WireAllocation[];
+  readonly patches: readonly AllocationPatch[];
+}
+
+/** Those of which a patch is enough, where the receiver takes any. */
+const asPatches = (
+  news: readonly WireAllocation[],
+  { facts: before, takesPatches = false }: SentReports,
+  facts: ReadonlyMap<string, string>,
+): News => {
+  // Texts that must be cut are cut in whole copies (`withShortTexts`).
+  if (!takesPatches || textChars(news) > TEXT_CHARS) return { changed: news, patches: [] };
+  const changed: WireAllocation[] = [];
+  const patches: AllocationPatch[] = [];
+  for (const copy of news) {
+    const [old, now] = [before.get(copy.allocation), facts.get(copy.allocation)];
+    const patch = old && now ? patchOf(JSON.parse(old), JSON.parse(now), copy) : null;
+    if (patch) patches.push(patch);
+    else changed.push(copy);
+  }
+  return { changed, patches };
 };
 
 /**
@@ -216,6 +248,8 @@ export const applyReport = (
   const kept = old
     .filter(({ allocation }) => !gone.has(allocation))
     .map((one) => aged(one, elapsed, usageOf(one.allocation)));
+  const patched = withPatches(kept, frame.patches ?? []);
+  if (!patched.ok) return patched;
   const changed: AllocationReport[] = [];
   for (const wire of frame.changed) {
     const body = bodies.get(wire.bodyHash);
@@ -225,15 +259,33 @@ export const applyReport = (
     }
     changed.push(copyOf(wire, { body, usage: usageOf(wire.allocation) }));
   }
-  const allocations = [...kept, ...changed].toSorted((a, b) =>
+  const allocations = [...patched.copies, ...changed].toSorted((a, b) =>
     compareText(a.allocation, b.allocation),
   );
   return { ok: true, report: { ...frame.head, allocations } };
 };
 
+const withPatches = (
+  copies: readonly AllocationReport[],
+  patches: readonly AllocationPatch[],
+):
+  | { readonly ok: true; readonly copies: readonly AllocationReport[] }
+  | { readonly ok: false; readonly why: string } => {
+  const places = new Map(copies.map(({ allocation }, at) => [allocation, at]));
+  const patched = [...copies];
+  for (const patch of patches) {
+    const at = places.get(patch.allocation) ?? -1;
+    const copy = patched[at];
+    const why = patchProblem(patch, copy);
+    if (why !== null) return { ok: false, why };
+    if (copy !== undefined) patched[at] = withPatch(copy, patch);
+  }
+  return { ok: true, copies: patched };
+};
+
 /** Nothing happened to any copy since the frame before. */
-export const isQuiet = ({ whole, bodies, changed, removed }: ReportFrame): boolean =>
-  !whole && bodies.length === 0 && changed.length === 0 && removed.length === 0;
+export const isQuiet = ({ whole, bodies, changed, removed, patches = [] }: ReportFrame): boolean =>
+  !whole && [bodies, changed, removed, patches].every(({ length }) => length === 0);
 
 /**
  * Which facts of the report that this frame brings are those of an earlier one: the receiver need
@@ -249,7 +301,11 @@ export const unchangedFacts = (
   if (before.unchanged !== undefined && isQuiet(frame) && isOlderReport(before.report)) {
     return before.unchanged;
   }
-  const news = new Set([...frame.removed, ...frame.changed.map(({ allocation }) => allocation)]);
+  const { removed, changed, patches = [] } = frame;
+  const news = new Set([
+    ...removed,
+    ...[...changed, ...patches].map(({ allocation }) => allocation),
+  ]);
   for (const report of before.report.allocations) {
     const { allocation } = report;
     if (news.has(allocation)) continue;

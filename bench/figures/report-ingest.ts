@@ -2,7 +2,7 @@
 // product's end of the link, in a process that is started as a reconciler is, and the same bytes
 // through a bare grpc-js stream of that process, turn by turn. Both are fed by one bare client, and
 // answer each message. Two kinds: reports of nodes at rest, which is what nearly all are, and reports
-// in which every copy changed.
+// in which every copy changed, as of their first answer (link.proto, Ack).
 
 import { once } from 'node:events';
 import {
@@ -89,7 +89,7 @@ const framesOf = (kind: Kind) => {
   let sent: SentReports | null = null;
   const frames = Array.from({ length: REPORTS + 1 }, (_, at) => {
     const encoded = encodeReport(sent, report, at * REPORT_EVERY_MS);
-    ({ sent } = encoded);
+    sent = { ...encoded.sent, takesPatches: true };
     report = later(report, { kind, at });
     const frame = Buffer.from(JSON.stringify(encoded.frame));
     return encode({ $case: 'report', value: { sequence: BigInt(at + 1), frame } });

@@ -17,7 +17,7 @@ const METHOD = {
 export const BARE_PATH = '/bench.Bare/Stream';
 export const BARE_SERVICE = { stream: { path: BARE_PATH, ...METHOD } };
 /** As long as an acknowledgement of the link. */
-export const BARE_ACK = Buffer.from([10, 2, 8, 1]);
+export const BARE_ACK = Buffer.from([10, 4, 8, 1, 16, 1]);
 
 export interface Feeding {
   /** `host:port`. */

@@ -88,6 +88,8 @@ interface State {
   stream: { readonly openedAt: Ms; readonly end: () => void } | null;
   /** The present or the last stream brought an answer to a report. */
   isGood: boolean;
+  /** That answer said that reports may say of a copy only what changed. */
+  takesPatches: boolean;
   /** When the present or the last stream brought anything. */
   heardAt: Ms;
   /** Who leads, as the last stream said: `host:port`, '' where it did not. */
@@ -107,6 +109,7 @@ export const createLink = (given: LinkOptions): Link => {
     acknowledged: null,
     stream: null,
     isGood: false,
+    takesPatches: false,
     heardAt: 0,
     leader: '',
     wakeSender: () => undefined,
@@ -228,7 +231,8 @@ const session = async (options: Options, state: State, dialling: Dialling) => {
   // What the stream before brought and nobody took: this one brings it anew. What was taken stands
   // in the first report, or the reconciler would order the same elsewhere.
   state.orders = null;
-  Object.assign(state, { isGood: false, heardAt: options.clock.now(), leader: '' });
+  const heardAt = options.clock.now();
+  Object.assign(state, { isGood: false, takesPatches: false, heardAt, leader: '' });
   const silence =
     options.places.all().length > 1 ? setTimeout(() => over.abort(), FIRST_FRAME_MS) : undefined;
   if (state.handedOn) state.staleAt = options.clock.now();
@@ -286,7 +290,9 @@ const outgoing = async function* outgoing(
     }
     state.fresh = false;
     const now = clock.now();
-    const encoded = encodeReport(sent, current(state.newest, now), now);
+    const { takesPatches } = state;
+    const before: SentReports | null = sent && { ...sent, takesPatches };
+    const encoded = encodeReport(before, current(state.newest, now), now);
     sent = encoded.sent;
     sequence += 1n;
     sentAt.set(sequence, now);
@@ -317,6 +323,7 @@ const receive = (receiving: Receiving, { frame }: SessionResponse): void => {
   switch (frame?.$case) {
     case 'ack':
       state.isGood = true;
+      state.takesPatches = frame.value.takesPatches;
       state.acknowledged = sentAt.get(frame.value.sequence) ?? state.acknowledged;
       for (const sequence of sentAt.keys()) {
         if (sequence <= frame.value.sequence) sentAt.delete(sequence);

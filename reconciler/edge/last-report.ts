@@ -1,11 +1,10 @@
-// What a node said last. A report in which nothing happened to any copy is worked out where somebody
+// What a node said last. A report in which little happened to any copy is worked out where somebody
 // asks: most are overtaken before.
 // In: frames of its sessions, as they came. Out: what is wrong with one, or whether it is news; and
 // the report. Not here: sessions (nodes.ts), how frames are read (report-reader.ts).
 
 import type { UnchangedFacts } from '../../schema/live.ts';
-import { olderReport } from '../../schema/older-report.ts';
-import type { NodeReport } from '../../schema/orders.ts';
+import type { AllocationReport, NodeReport } from '../../schema/orders.ts';
 import { isSameJson } from '../../schema/same-json.ts';
 import type { Ms } from '../../schema/spec.ts';
 import {
@@ -15,7 +14,13 @@ import {
   type ReportFrame,
   unchangedFacts,
 } from '../../schema/wire.ts';
-import { quietFrame, type QuietReport, reportReader } from './report-reader.ts';
+import {
+  agedPatch,
+  type AllocationPatch,
+  laterPatch,
+  patchProblem,
+} from '../../schema/wire-patch.ts';
+import { reportReader, shortFrame, type ShortReport } from './report-reader.ts';
 
 export interface Said {
   readonly report: NodeReport;
@@ -37,6 +42,23 @@ export interface LastReport {
   readonly said: () => Said | null;
 }
 
+/** All that short reports said since the last one that was worked out. */
+interface Since extends Omit<ShortReport, 'patches'> {
+  readonly receivedAt: Ms;
+  /** Reports with patches that were put together. */
+  readonly count: number;
+  readonly patches: Map<string, Patched>;
+}
+
+interface Patched {
+  readonly patch: AllocationPatch;
+  /** Its ages are those of then. */
+  readonly at: Ms;
+}
+
+/** So many are put together and no more: what nobody knows of a patch is kept until then. */
+const TOGETHER = 16;
+
 export const createLastReport = (of: {
   readonly node: string;
   readonly cluster: string;
@@ -44,19 +66,39 @@ export const createLastReport = (of: {
   const read = reportReader(of);
   let isBegun = false;
   let said: Said | null = null;
-  /** Since that, nothing happened. */
-  let quiet: (QuietReport & { readonly receivedAt: Ms }) | null = null;
+  let since: Since | null = null;
+  /** Those of `said`, once a patch was looked at. */
+  let copies: ReadonlyMap<string, Pick<AllocationReport, 'tasks'>> | null = null;
   /** Of the last report, what is not of its copies. */
   let lastHead: ReportFrame['head'] | null = null;
 
   const settle = (): Said | null => {
-    if (quiet === null || said === null) return said;
-    const frame = quietFrame(quiet);
-    const { receivedAt } = quiet;
-    const report = olderReport(said.report, receivedAt - said.receivedAt, frame);
-    said = { report, unchanged: unchangedFacts(said, frame), receivedAt };
-    quiet = null;
+    if (since === null || said === null) return said;
+    const frame = frameOf(since);
+    const { receivedAt } = since;
+    const elapsed = receivedAt - said.receivedAt;
+    const applied = applyReport(said.report, elapsed, frame);
+    // Each patch was looked at as it came.
+    if (!applied.ok) throw new Error(applied.why);
+    said = { report: applied.report, unchanged: unchangedFacts(said, frame), receivedAt };
+    since = null;
     return said;
+  };
+  const problemOf = (patch: AllocationPatch): string | null => {
+    copies ??= new Map(said?.report.allocations.map((copy) => [copy.allocation, copy]));
+    return patchProblem(patch, copies.get(patch.allocation));
+  };
+  const addShort = ({ head, patches, usage }: ShortReport, receivedAt: Ms): Taken => {
+    for (const patch of patches) {
+      const refused = problemOf(patch);
+      if (refused !== null) return { refused };
+    }
+    if (since !== null && since.count >= TOGETHER) settle();
+    const known: Since['patches'] = since?.patches ?? new Map();
+    for (const patch of patches) addPatch(known, patch, receivedAt);
+    const count = (since?.count ?? 0) + (patches.length > 0 ? 1 : 0);
+    since = { head, usage, receivedAt, count, patches: known };
+    return { isNews: isNewHead(head) || patches.length > 0 };
   };
   const isNewHead = (head: ReportFrame['head']): boolean => {
     const isNew = !isSameJson(head, lastHead);
@@ -74,7 +116,8 @@ export const createLastReport = (of: {
       return { refused: `${length} allocations, more than ${HELD_ALLOCATIONS}` };
     }
     said = { report, unchanged: unchangedFacts(before, frame), receivedAt };
-    quiet = null;
+    since = null;
+    copies = null;
     isBegun = true;
     return { isNews: isNewHead(frame.head) || !isQuiet(frame) };
   };
@@ -88,11 +131,21 @@ export const createLastReport = (of: {
       const checked = read(bytes);
       if (!checked.ok) return { refused: checked.why };
       if ('frame' in checked) return merge(checked.frame, now);
-      if (!isBegun) return merge(quietFrame(checked.quiet), now);
-      const { head, usage } = checked.quiet;
-      quiet = { head, usage, receivedAt: now };
-      return { isNews: isNewHead(head) };
+      return isBegun ? addShort(checked.short, now) : merge(shortFrame(checked.short), now);
     },
     said: settle,
   };
+};
+
+/** Adds it to those that are known. */
+const addPatch = (known: Since['patches'], patch: AllocationPatch, at: Ms): void => {
+  const { allocation } = patch;
+  const first = known.get(allocation);
+  const both = first === undefined ? patch : laterPatch(first.patch, at - first.at, patch);
+  known.set(allocation, { patch: both, at });
+};
+
+const frameOf = ({ head, usage, patches, receivedAt }: Since): ReportFrame => {
+  const aged = [...patches.values()].map(({ patch, at }) => agedPatch(patch, receivedAt - at));
+  return shortFrame({ head, usage, patches: aged });
 };

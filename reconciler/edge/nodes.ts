@@ -190,7 +190,7 @@ const read = async (shared: Shared, reading: Reading): Promise<void> => {
           break;
         }
         const { sequence } = frame.value;
-        if (!outbox.push({ frame: { $case: 'ack', value: { sequence } } })) {
+        if (!outbox.push({ frame: { $case: 'ack', value: { sequence, takesPatches: true } } })) {
           log.warn({ node: entry.node }, 'a runner takes no answers, and its session was ended');
           break;
         }

@@ -1,12 +1,13 @@
 // Reports of one node, read and checked. What a node says of itself is byte for byte what it said
-// before, in nearly all of them, and most say of its copies only what they use: then no more of them
-// is read than that.
+// before, in nearly all of them, and most say of its copies only what they use, or a few facts that
+// changed: then no more of them is read than that.
 // In: frames, as they came. Out: the same as values, or what is wrong with them. Not here: what must
 // stand in them (schema/check-report.ts), what becomes of them (last-report.ts).
 
 import {
   checkCopies,
   type CheckedReport,
+  checkPatches,
   checkReport,
   checkStart,
   type ReportStart,
@@ -14,18 +15,20 @@ import {
 } from '../../schema/check-report.ts';
 import type { NodeReport } from '../../schema/orders.ts';
 import { HELD_ALLOCATIONS, type ReportFrame } from '../../schema/wire.ts';
+import type { AllocationPatch } from '../../schema/wire-patch.ts';
 import { parseJson, parseText } from './json-values.ts';
 
-/** Nothing happened to any copy; it is what `quietFrame` makes of it. */
-export interface QuietReport {
+/** Little happened to any copy; it is what `shortFrame` makes of it. */
+export interface ShortReport {
   readonly head: Omit<NodeReport, 'allocations'>;
+  readonly patches: readonly AllocationPatch[];
   /** JSON of the use, checked. */
   readonly usage: string;
 }
 
 export type ReadReport = (
   frame: Uint8Array,
-) => CheckedReport | { readonly ok: true; readonly quiet: QuietReport };
+) => CheckedReport | { readonly ok: true; readonly short: ShortReport };
 
 /** The first half of a frame, without the comma after it. */
 interface Known extends ReportStart {
@@ -34,8 +37,12 @@ interface Known extends ReportStart {
 
 /** Where runners begin the second half. In JSON it can stand nowhere inside a text. */
 const SECOND_HALF = Buffer.from(',"bodies":');
-/** That half, as they write it where nothing happened, up to the use. */
-const QUIET = Buffer.from(',"bodies":[],"bodyHashes":[],"changed":[],"removed":[],"usage":');
+/** That half, as they write it where no copy is told of as a whole. */
+const SHORT = Buffer.from(',"bodies":[],"bodyHashes":[],"changed":[],"removed":[],"');
+const PATCHES = 'patches":';
+const USAGE_BEGINS = 'usage":';
+/** Behind patches: as above, in no text. */
+const USAGE_FOLLOWS = `,"${USAGE_BEGINS}`;
 const COMMA = Buffer.from(',');
 /** Larger ones are first ones, or rare; and what is known of a node stays small. */
 const HALVED_BYTES = 256 * 1024;
@@ -52,8 +59,8 @@ export const reportReader = ({ cluster, node }: Omit<Sender, 'bytes'>): ReadRepo
     const from = { cluster, node, bytes: bytes.length };
     if (bytes.length <= HALVED_BYTES) {
       if (known === null || !begins(bytes, known)) known = startOf(bytes, from);
-      const quiet = known && quietOf(bytes, known);
-      if (quiet !== null) return { ok: true, quiet };
+      const short = known && shortOf(bytes, known);
+      if (short !== null) return { ok: true, short };
       const halves = known && inHalves(bytes, { known, from });
       if (halves !== null) return { ok: true, frame: halves };
     }
@@ -63,12 +70,13 @@ export const reportReader = ({ cluster, node }: Omit<Sender, 'bytes'>): ReadRepo
 };
 
 /** The frame that such a report is of. */
-export const quietFrame = ({ head, usage }: QuietReport): ReportFrame => ({
+export const shortFrame = ({ head, patches, usage }: ShortReport): ReportFrame => ({
   whole: false,
   head,
   bodies: [],
   changed: [],
   removed: [],
+  patches,
   usage: JSON.parse(usage),
 });
 
@@ -87,11 +95,21 @@ const startOf = (bytes: Buffer, from: Sender): Known | null => {
   return start && { ...start, bytes: Buffer.from(bytes.subarray(0, length)) };
 };
 
-const quietOf = (bytes: Buffer, { whole, head, bytes: start }: Known): QuietReport | null => {
-  if (whole || !stands(QUIET, bytes, start.length)) return null;
-  const rest = bytes.toString('latin1', start.length + QUIET.length);
-  const usage = rest.slice(0, -1);
-  return rest.endsWith('}') && USAGE.test(usage) ? { head, usage } : null;
+const shortOf = (bytes: Buffer, { whole, head, bytes: start }: Known): ShortReport | null => {
+  if (whole || !stands(SHORT, bytes, start.length)) return null;
+  const rest = bytes.toString('utf8', start.length + SHORT.length);
+  if (!rest.endsWith('}')) return null;
+  if (rest.startsWith(USAGE_BEGINS)) {
+    const usage = rest.slice(USAGE_BEGINS.length, -1);
+    return USAGE.test(usage) ? { head, patches: [], usage } : null;
+  }
+  const end = rest.lastIndexOf(USAGE_FOLLOWS);
+  if (!rest.startsWith(PATCHES) || end === -1) return null;
+  const usage = rest.slice(end + USAGE_FOLLOWS.length, -1);
+  const patches = USAGE.test(usage)
+    ? checkPatches(parseText(rest.slice(PATCHES.length, end)))
+    : null;
+  return patches && { head, patches, usage };
 };
 
 const inHalves = (

@@ -105,7 +105,7 @@ return errors === 0;
 }
 
 export const report = validate25;
-const schema9 = {"type":"object","required":["whole","head","bodies","changed","removed","usage"],"properties":{"whole":{"type":"boolean"},"head":{"$ref":"shared#/$defs/part18"},"bodies":{"$ref":"shared#/$defs/part60"},"bodyHashes":{"$ref":"shared#/$defs/part61"},"changed":{"$ref":"shared#/$defs/part80"},"removed":{"$ref":"shared#/$defs/part4"},"usage":{"$ref":"shared#/$defs/part82"}},"$id":"report"};
+const schema9 = {"type":"object","required":["whole","head","bodies","changed","removed","usage"],"properties":{"whole":{"type":"boolean"},"head":{"$ref":"shared#/$defs/part18"},"bodies":{"$ref":"shared#/$defs/part60"},"bodyHashes":{"$ref":"shared#/$defs/part61"},"changed":{"$ref":"shared#/$defs/part80"},"removed":{"$ref":"shared#/$defs/part4"},"patches":{"$ref":"shared#/$defs/part84"},"usage":{"$ref":"shared#/$defs/part86"}},"$id":"report"};
 const schema10 = {"type":"object","required":["node","cluster","acceptedGeneration","acceptedCommit","acceptedHash","accepted","capacity","attributes","address","foreign","conditions","portsTaken"],"properties":{"node":{"$ref":"shared#/$defs/part0"},"cluster":{"type":"string","minLength":1,"maxLength":253},"acceptedGeneration":{"type":"integer","minimum":0,"maximum":9007199254740991},"acceptedCommit":{"$ref":"shared#/$defs/part1"},"acceptedHash":{"$ref":"shared#/$defs/part2"},"accepted":{"$ref":"shared#/$defs/part4"},"capacity":{"$ref":"shared#/$defs/part5"},"attributes":{"$ref":"shared#/$defs/part7"},"address":{"type":"string","maxLength":1024},"foreign":{"type":"integer","minimum":0,"maximum":9007199254740991},"conditions":{"$ref":"shared#/$defs/part9"},"portsTaken":{"$ref":"shared#/$defs/part10"},"portHolders":{"$ref":"shared#/$defs/part12"},"volumes":{"$ref":"shared#/$defs/part14"},"fetched":{"$ref":"shared#/$defs/part17"}}};
 
 function validate27(data){
@@ -4443,95 +4443,80 @@ return errors === 0;
 }
 
 const schema72 = {"type":"array","items":{"$ref":"shared#/$defs/part79"},"maxItems":4000};
-const schema73 = {"type":"object","required":["allocation","bodyHash","phase","health","everHealthy","tasks","failure","ports","address","usage","acceptedForMs","firstStartedForMs","runningForMs","healthyForMs","firstHealthyForMs","deadForMs"],"properties":{"allocation":{"$ref":"shared#/$defs/part3"},"bodyHash":{"type":"string","pattern":"^[0-9a-f]{16,64}$"},"phase":{"$ref":"shared#/$defs/part62"},"health":{"type":"string","enum":["healthy","unhealthy","unproven"]},"wasHealthy":{"type":"boolean","const":true},"everHealthy":{"type":"boolean"},"tasks":{"$ref":"shared#/$defs/part70"},"failure":{"$ref":"shared#/$defs/part73"},"stopWaits":{"$ref":"shared#/$defs/part75"},"ports":{"$ref":"shared#/$defs/part77"},"address":{"type":"string","maxLength":1024,"nullable":true},"usage":{"$ref":"shared#/$defs/part78"},"acceptedForMs":{"type":"number","minimum":0},"firstStartedForMs":{"type":"number","minimum":0,"nullable":true},"runningForMs":{"type":"number","minimum":0,"nullable":true},"healthyForMs":{"type":"number","minimum":0,"nullable":true},"firstHealthyForMs":{"type":"number","minimum":0,"nullable":true},"deadForMs":{"type":"number","minimum":0,"nullable":true}}};
+const schema73 = {"type":"object","required":["phase","health","everHealthy","failure","ports","address","acceptedForMs","firstStartedForMs","runningForMs","healthyForMs","firstHealthyForMs","deadForMs","allocation","bodyHash","tasks","usage"],"properties":{"phase":{"$ref":"shared#/$defs/part62"},"health":{"type":"string","enum":["healthy","unhealthy","unproven"]},"wasHealthy":{"type":"boolean","const":true},"everHealthy":{"type":"boolean"},"failure":{"$ref":"shared#/$defs/part67"},"stopWaits":{"$ref":"shared#/$defs/part69"},"ports":{"$ref":"shared#/$defs/part71"},"address":{"type":"string","maxLength":1024,"nullable":true},"acceptedForMs":{"type":"number","minimum":0},"firstStartedForMs":{"type":"number","minimum":0,"nullable":true},"runningForMs":{"type":"number","minimum":0,"nullable":true},"healthyForMs":{"type":"number","minimum":0,"nullable":true},"firstHealthyForMs":{"type":"number","minimum":0,"nullable":true},"deadForMs":{"type":"number","minimum":0,"nullable":true},"allocation":{"$ref":"shared#/$defs/part3"},"bodyHash":{"type":"string","pattern":"^[0-9a-f]{16,64}$"},"tasks":{"$ref":"shared#/$defs/part77"},"usage":{"$ref":"shared#/$defs/part78"}}};
 const schema74 = {"type":"string","enum":["pending","running","stopping","dead"]};
 
-function validate174(data){
+function validate173(data){
 let vErrors = null;
 let errors = 0;
 if(typeof data !== "string"){
-validate174.errors = [FAULT];
+validate173.errors = [FAULT];
 return false;
 }
 if(!((((data === "pending") || (data === "running")) || (data === "stopping")) || (data === "dead"))){
-validate174.errors = [FAULT];
+validate173.errors = [FAULT];
 return false;
 }
-validate174.errors = vErrors;
+validate173.errors = vErrors;
 return errors === 0;
 }
 
-const schema75 = {"type":"array","items":{"$ref":"shared#/$defs/part69"},"maxItems":1000};
-const schema76 = {"type":"object","required":["name","state","restarts","health","lastCheck","exit","pid"],"properties":{"name":{"$ref":"shared#/$defs/part19"},"state":{"$ref":"shared#/$defs/part63"},"restarts":{"type":"integer","minimum":0,"maximum":9007199254740991},"health":{"type":"string","enum":["healthy","unhealthy","unproven"]},"lastCheck":{"type":"string","maxLength":4000,"nullable":true},"log":{"$ref":"shared#/$defs/part65"},"exit":{"$ref":"shared#/$defs/part67"},"pid":{"$ref":"shared#/$defs/part68"}}};
-const schema77 = {"type":"string","enum":["pending","pulling","running","backoff","stopping","completed","dead"]};
+const schema75 = {"type":"object","required":["blame","kind","task","message","ageMs"],"properties":{"blame":{"type":"string","enum":["version","platform"]},"kind":{"$ref":"shared#/$defs/part63"},"task":{"$ref":"shared#/$defs/part64"},"message":{"type":"string","maxLength":4000},"ageMs":{"type":"number","minimum":0},"log":{"$ref":"shared#/$defs/part66"}},"nullable":true};
+const schema76 = {"type":"string","enum":["exit","out-of-memory","check-failed","command-not-found","bad-spec","image-not-found","registry","disk","runtime","network","port-taken"]};
 
-function validate179(data){
+function validate176(data){
 let vErrors = null;
 let errors = 0;
 if(typeof data !== "string"){
-validate179.errors = [FAULT];
+validate176.errors = [FAULT];
 return false;
 }
-if(!(((((((data === "pending") || (data === "pulling")) || (data === "running")) || (data === "backoff")) || (data === "stopping")) || (data === "completed")) || (data === "dead"))){
-validate179.errors = [FAULT];
+if(!(((((((((((data === "exit") || (data === "out-of-memory")) || (data === "check-failed")) || (data === "command-not-found")) || (data === "bad-spec")) || (data === "image-not-found")) || (data === "registry")) || (data === "disk")) || (data === "runtime")) || (data === "network")) || (data === "port-taken"))){
+validate176.errors = [FAULT];
 return false;
 }
-validate179.errors = vErrors;
+validate176.errors = vErrors;
 return errors === 0;
 }
 
-const schema78 = {"type":"array","items":{"$ref":"shared#/$defs/part64"},"maxItems":50};
-const schema79 = {"type":"string","maxLength":1000,"pattern":"^[^\\u0000-\\u001f\\u007f-\\u009f]*$"};
-const pattern17 = new RegExp("^[^\\u0000-\\u001f\\u007f-\\u009f]*$", "u");
+const schema77 = {"type":"string","pattern":"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$","nullable":true};
 
-function validate182(data){
+function validate178(data){
 let vErrors = null;
 let errors = 0;
+if((typeof data !== "string") && (data !== null)){
+validate178.errors = [FAULT];
+return false;
+}
 if(errors === 0){
 if(typeof data === "string"){
-if(func2(data) > 1000){
-validate182.errors = [FAULT];
-return false;
-}
-else {
-if(!pattern17.test(data)){
-validate182.errors = [FAULT];
+if(!pattern9.test(data)){
+validate178.errors = [FAULT];
 return false;
 }
 }
 }
-else {
-validate182.errors = [FAULT];
-return false;
-}
-}
-validate182.errors = vErrors;
+validate178.errors = vErrors;
 return errors === 0;
 }
 
+const schema78 = {"type":"array","items":{"$ref":"shared#/$defs/part65"},"maxItems":50};
+const schema79 = {"type":"string","maxLength":1000,"pattern":"^[^\\u0000-\\u001f\\u007f-\\u009f]*$"};
+const pattern17 = new RegExp("^[^\\u0000-\\u001f\\u007f-\\u009f]*$", "u");
 
 function validate181(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
-if(Array.isArray(data)){
-if(data.length > 50){
+if(typeof data === "string"){
+if(func2(data) > 1000){
 validate181.errors = [FAULT];
 return false;
 }
 else {
-var valid0 = true;
-const len0 = data.length;
-for(let i0=0; i0<len0; i0++){
-const _errs1 = errors;
-if(!(validate182(data[i0]))){
-vErrors = vErrors === null ? validate182.errors : vErrors.concat(validate182.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs1 === errors;
-if(!valid0){
-break;
-}
+if(!pattern17.test(data)){
+validate181.errors = [FAULT];
+return false;
 }
 }
 }
@@ -4544,306 +4529,14 @@ validate181.errors = vErrors;
 return errors === 0;
 }
 
-const schema80 = {"type":"object","required":["code","signal","outOfMemory","status","cause"],"properties":{"code":{"type":"integer","nullable":true},"signal":{"type":"integer","nullable":true},"outOfMemory":{"type":"boolean"},"status":{"type":"string","enum":["known","unknown"]},"cause":{"$ref":"shared#/$defs/part66"}},"nullable":true};
-const schema81 = {"type":"string","enum":["self","check","ordered","killed"]};
 
-function validate186(data){
-let vErrors = null;
-let errors = 0;
-if(typeof data !== "string"){
-validate186.errors = [FAULT];
-return false;
-}
-if(!((((data === "self") || (data === "check")) || (data === "ordered")) || (data === "killed"))){
-validate186.errors = [FAULT];
-return false;
-}
-validate186.errors = vErrors;
-return errors === 0;
-}
-
-
-function validate185(data){
-let vErrors = null;
-let errors = 0;
-if((!(data && typeof data == "object" && !Array.isArray(data))) && (data !== null)){
-validate185.errors = [FAULT];
-return false;
-}
-if(errors === 0){
-if(data && typeof data == "object" && !Array.isArray(data)){
-let missing0;
-if((((((data.code === undefined) && (missing0 = "code")) || ((data.signal === undefined) && (missing0 = "signal"))) || ((data.outOfMemory === undefined) && (missing0 = "outOfMemory"))) || ((data.status === undefined) && (missing0 = "status"))) || ((data.cause === undefined) && (missing0 = "cause"))){
-validate185.errors = [FAULT];
-return false;
-}
-else {
-if(data.code !== undefined){
-let data0 = data.code;
-const _errs2 = errors;
-if((!(((typeof data0 == "number") && (!(data0 % 1) && !isNaN(data0))) && (isFinite(data0)))) && (data0 !== null)){
-validate185.errors = [FAULT];
-return false;
-}
-var valid0 = _errs2 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.signal !== undefined){
-let data1 = data.signal;
-const _errs5 = errors;
-if((!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))) && (data1 !== null)){
-validate185.errors = [FAULT];
-return false;
-}
-var valid0 = _errs5 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.outOfMemory !== undefined){
-const _errs8 = errors;
-if(typeof data.outOfMemory !== "boolean"){
-validate185.errors = [FAULT];
-return false;
-}
-var valid0 = _errs8 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.status !== undefined){
-let data3 = data.status;
-const _errs10 = errors;
-if(typeof data3 !== "string"){
-validate185.errors = [FAULT];
-return false;
-}
-if(!((data3 === "known") || (data3 === "unknown"))){
-validate185.errors = [FAULT];
-return false;
-}
-var valid0 = _errs10 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.cause !== undefined){
-const _errs12 = errors;
-if(!(validate186(data.cause))){
-vErrors = vErrors === null ? validate186.errors : vErrors.concat(validate186.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs12 === errors;
-}
-else {
-var valid0 = true;
-}
-}
-}
-}
-}
-}
-}
-}
-validate185.errors = vErrors;
-return errors === 0;
-}
-
-const schema82 = {"type":"integer","minimum":0,"maximum":9007199254740991,"nullable":true};
-
-function validate189(data){
-let vErrors = null;
-let errors = 0;
-if((!(((typeof data == "number") && (!(data % 1) && !isNaN(data))) && (isFinite(data)))) && (data !== null)){
-validate189.errors = [FAULT];
-return false;
-}
-if(errors === 0){
-if((typeof data == "number") && (isFinite(data))){
-if(data > 9007199254740991 || isNaN(data)){
-validate189.errors = [FAULT];
-return false;
-}
-else {
-if(data < 0 || isNaN(data)){
-validate189.errors = [FAULT];
-return false;
-}
-}
-}
-}
-validate189.errors = vErrors;
-return errors === 0;
-}
-
-
-function validate177(data){
-let vErrors = null;
-let errors = 0;
-if(errors === 0){
-if(data && typeof data == "object" && !Array.isArray(data)){
-let missing0;
-if((((((((data.name === undefined) && (missing0 = "name")) || ((data.state === undefined) && (missing0 = "state"))) || ((data.restarts === undefined) && (missing0 = "restarts"))) || ((data.health === undefined) && (missing0 = "health"))) || ((data.lastCheck === undefined) && (missing0 = "lastCheck"))) || ((data.exit === undefined) && (missing0 = "exit"))) || ((data.pid === undefined) && (missing0 = "pid"))){
-validate177.errors = [FAULT];
-return false;
-}
-else {
-if(data.name !== undefined){
-const _errs1 = errors;
-if(!(validate67(data.name))){
-vErrors = vErrors === null ? validate67.errors : vErrors.concat(validate67.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs1 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.state !== undefined){
-const _errs2 = errors;
-if(!(validate179(data.state))){
-vErrors = vErrors === null ? validate179.errors : vErrors.concat(validate179.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs2 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.restarts !== undefined){
-let data2 = data.restarts;
-const _errs3 = errors;
-if(!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2)))){
-validate177.errors = [FAULT];
-return false;
-}
-if(errors === _errs3){
-if((typeof data2 == "number") && (isFinite(data2))){
-if(data2 > 9007199254740991 || isNaN(data2)){
-validate177.errors = [FAULT];
-return false;
-}
-else {
-if(data2 < 0 || isNaN(data2)){
-validate177.errors = [FAULT];
-return false;
-}
-}
-}
-}
-var valid0 = _errs3 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.health !== undefined){
-let data3 = data.health;
-const _errs5 = errors;
-if(typeof data3 !== "string"){
-validate177.errors = [FAULT];
-return false;
-}
-if(!(((data3 === "healthy") || (data3 === "unhealthy")) || (data3 === "unproven"))){
-validate177.errors = [FAULT];
-return false;
-}
-var valid0 = _errs5 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.lastCheck !== undefined){
-let data4 = data.lastCheck;
-const _errs7 = errors;
-if((typeof data4 !== "string") && (data4 !== null)){
-validate177.errors = [FAULT];
-return false;
-}
-if(errors === _errs7){
-if(typeof data4 === "string"){
-if(func2(data4) > 4000){
-validate177.errors = [FAULT];
-return false;
-}
-}
-}
-var valid0 = _errs7 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.log !== undefined){
-const _errs10 = errors;
-if(!(validate181(data.log))){
-vErrors = vErrors === null ? validate181.errors : vErrors.concat(validate181.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs10 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.exit !== undefined){
-const _errs11 = errors;
-if(!(validate185(data.exit))){
-vErrors = vErrors === null ? validate185.errors : vErrors.concat(validate185.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs11 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.pid !== undefined){
-const _errs12 = errors;
-if(!(validate189(data.pid))){
-vErrors = vErrors === null ? validate189.errors : vErrors.concat(validate189.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs12 === errors;
-}
-else {
-var valid0 = true;
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-else {
-validate177.errors = [FAULT];
-return false;
-}
-}
-validate177.errors = vErrors;
-return errors === 0;
-}
-
-
-function validate176(data){
+function validate180(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
-if(data.length > 1000){
-validate176.errors = [FAULT];
+if(data.length > 50){
+validate180.errors = [FAULT];
 return false;
 }
 else {
@@ -4851,8 +4544,8 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate177(data[i0]))){
-vErrors = vErrors === null ? validate177.errors : vErrors.concat(validate177.errors);
+if(!(validate181(data[i0]))){
+vErrors = vErrors === null ? validate181.errors : vErrors.concat(validate181.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
@@ -4863,66 +4556,27 @@ break;
 }
 }
 else {
-validate176.errors = [FAULT];
+validate180.errors = [FAULT];
 return false;
 }
 }
-validate176.errors = vErrors;
-return errors === 0;
-}
-
-const schema83 = {"type":"object","required":["blame","kind","task","message","ageMs"],"properties":{"blame":{"type":"string","enum":["version","platform"]},"kind":{"$ref":"shared#/$defs/part71"},"task":{"$ref":"shared#/$defs/part72"},"message":{"type":"string","maxLength":4000},"ageMs":{"type":"number","minimum":0},"log":{"$ref":"shared#/$defs/part65"}},"nullable":true};
-const schema84 = {"type":"string","enum":["exit","out-of-memory","check-failed","command-not-found","bad-spec","image-not-found","registry","disk","runtime","network","port-taken"]};
-
-function validate194(data){
-let vErrors = null;
-let errors = 0;
-if(typeof data !== "string"){
-validate194.errors = [FAULT];
-return false;
-}
-if(!(((((((((((data === "exit") || (data === "out-of-memory")) || (data === "check-failed")) || (data === "command-not-found")) || (data === "bad-spec")) || (data === "image-not-found")) || (data === "registry")) || (data === "disk")) || (data === "runtime")) || (data === "network")) || (data === "port-taken"))){
-validate194.errors = [FAULT];
-return false;
-}
-validate194.errors = vErrors;
-return errors === 0;
-}
-
-const schema85 = {"type":"string","pattern":"^[a-z0-9]([a-z0-9-]{0,38}[a-z0-9])?$","nullable":true};
-
-function validate196(data){
-let vErrors = null;
-let errors = 0;
-if((typeof data !== "string") && (data !== null)){
-validate196.errors = [FAULT];
-return false;
-}
-if(errors === 0){
-if(typeof data === "string"){
-if(!pattern9.test(data)){
-validate196.errors = [FAULT];
-return false;
-}
-}
-}
-validate196.errors = vErrors;
+validate180.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate193(data){
+function validate175(data){
 let vErrors = null;
 let errors = 0;
 if((!(data && typeof data == "object" && !Array.isArray(data))) && (data !== null)){
-validate193.errors = [FAULT];
+validate175.errors = [FAULT];
 return false;
 }
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((((((data.blame === undefined) && (missing0 = "blame")) || ((data.kind === undefined) && (missing0 = "kind"))) || ((data.task === undefined) && (missing0 = "task"))) || ((data.message === undefined) && (missing0 = "message"))) || ((data.ageMs === undefined) && (missing0 = "ageMs"))){
-validate193.errors = [FAULT];
+validate175.errors = [FAULT];
 return false;
 }
 else {
@@ -4930,11 +4584,11 @@ if(data.blame !== undefined){
 let data0 = data.blame;
 const _errs2 = errors;
 if(typeof data0 !== "string"){
-validate193.errors = [FAULT];
+validate175.errors = [FAULT];
 return false;
 }
 if(!((data0 === "version") || (data0 === "platform"))){
-validate193.errors = [FAULT];
+validate175.errors = [FAULT];
 return false;
 }
 var valid0 = _errs2 === errors;
@@ -4945,8 +4599,8 @@ var valid0 = true;
 if(valid0){
 if(data.kind !== undefined){
 const _errs4 = errors;
-if(!(validate194(data.kind))){
-vErrors = vErrors === null ? validate194.errors : vErrors.concat(validate194.errors);
+if(!(validate176(data.kind))){
+vErrors = vErrors === null ? validate176.errors : vErrors.concat(validate176.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs4 === errors;
@@ -4957,8 +4611,8 @@ var valid0 = true;
 if(valid0){
 if(data.task !== undefined){
 const _errs5 = errors;
-if(!(validate196(data.task))){
-vErrors = vErrors === null ? validate196.errors : vErrors.concat(validate196.errors);
+if(!(validate178(data.task))){
+vErrors = vErrors === null ? validate178.errors : vErrors.concat(validate178.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs5 === errors;
@@ -4973,12 +4627,12 @@ const _errs6 = errors;
 if(errors === _errs6){
 if(typeof data3 === "string"){
 if(func2(data3) > 4000){
-validate193.errors = [FAULT];
+validate175.errors = [FAULT];
 return false;
 }
 }
 else {
-validate193.errors = [FAULT];
+validate175.errors = [FAULT];
 return false;
 }
 }
@@ -4994,12 +4648,12 @@ const _errs8 = errors;
 if(errors === _errs8){
 if((typeof data4 == "number") && (isFinite(data4))){
 if(data4 < 0 || isNaN(data4)){
-validate193.errors = [FAULT];
+validate175.errors = [FAULT];
 return false;
 }
 }
 else {
-validate193.errors = [FAULT];
+validate175.errors = [FAULT];
 return false;
 }
 }
@@ -5011,8 +4665,8 @@ var valid0 = true;
 if(valid0){
 if(data.log !== undefined){
 const _errs10 = errors;
-if(!(validate181(data.log))){
-vErrors = vErrors === null ? validate181.errors : vErrors.concat(validate181.errors);
+if(!(validate180(data.log))){
+vErrors = vErrors === null ? validate180.errors : vErrors.concat(validate180.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs10 === errors;
@@ -5028,28 +4682,28 @@ var valid0 = true;
 }
 }
 }
-validate193.errors = vErrors;
+validate175.errors = vErrors;
 return errors === 0;
 }
 
-const schema86 = {"type":"array","items":{"$ref":"shared#/$defs/part74"},"maxItems":1000};
-const schema87 = {"type":"object","required":["repository","digest"],"properties":{"repository":{"type":"string"},"digest":{"type":"string"}}};
+const schema80 = {"type":"array","items":{"$ref":"shared#/$defs/part68"},"maxItems":1000};
+const schema81 = {"type":"object","required":["repository","digest"],"properties":{"repository":{"type":"string"},"digest":{"type":"string"}}};
 
-function validate201(data){
+function validate186(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if(((data.repository === undefined) && (missing0 = "repository")) || ((data.digest === undefined) && (missing0 = "digest"))){
-validate201.errors = [FAULT];
+validate186.errors = [FAULT];
 return false;
 }
 else {
 if(data.repository !== undefined){
 const _errs1 = errors;
 if(typeof data.repository !== "string"){
-validate201.errors = [FAULT];
+validate186.errors = [FAULT];
 return false;
 }
 var valid0 = _errs1 === errors;
@@ -5061,7 +4715,7 @@ if(valid0){
 if(data.digest !== undefined){
 const _errs3 = errors;
 if(typeof data.digest !== "string"){
-validate201.errors = [FAULT];
+validate186.errors = [FAULT];
 return false;
 }
 var valid0 = _errs3 === errors;
@@ -5073,22 +4727,22 @@ var valid0 = true;
 }
 }
 else {
-validate201.errors = [FAULT];
+validate186.errors = [FAULT];
 return false;
 }
 }
-validate201.errors = vErrors;
+validate186.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate200(data){
+function validate185(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 1000){
-validate200.errors = [FAULT];
+validate185.errors = [FAULT];
 return false;
 }
 else {
@@ -5096,8 +4750,8 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate201(data[i0]))){
-vErrors = vErrors === null ? validate201.errors : vErrors.concat(validate201.errors);
+if(!(validate186(data[i0]))){
+vErrors = vErrors === null ? validate186.errors : vErrors.concat(validate186.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
@@ -5108,25 +4762,25 @@ break;
 }
 }
 else {
-validate200.errors = [FAULT];
+validate185.errors = [FAULT];
 return false;
 }
 }
-validate200.errors = vErrors;
+validate185.errors = vErrors;
 return errors === 0;
 }
 
-const schema88 = {"type":"array","items":{"$ref":"shared#/$defs/part76"},"maxItems":1000};
-const schema89 = {"type":"object","required":["name","port","host"],"properties":{"name":{"$ref":"shared#/$defs/part19"},"port":{"type":"integer","minimum":0,"maximum":65535},"host":{"type":"integer","minimum":0,"maximum":65535}}};
+const schema82 = {"type":"array","items":{"$ref":"shared#/$defs/part70"},"maxItems":1000};
+const schema83 = {"type":"object","required":["name","port","host"],"properties":{"name":{"$ref":"shared#/$defs/part19"},"port":{"type":"integer","minimum":0,"maximum":65535},"host":{"type":"integer","minimum":0,"maximum":65535}}};
 
-function validate205(data){
+function validate190(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if((((data.name === undefined) && (missing0 = "name")) || ((data.port === undefined) && (missing0 = "port"))) || ((data.host === undefined) && (missing0 = "host"))){
-validate205.errors = [FAULT];
+validate190.errors = [FAULT];
 return false;
 }
 else {
@@ -5146,18 +4800,18 @@ if(data.port !== undefined){
 let data1 = data.port;
 const _errs2 = errors;
 if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
-validate205.errors = [FAULT];
+validate190.errors = [FAULT];
 return false;
 }
 if(errors === _errs2){
 if((typeof data1 == "number") && (isFinite(data1))){
 if(data1 > 65535 || isNaN(data1)){
-validate205.errors = [FAULT];
+validate190.errors = [FAULT];
 return false;
 }
 else {
 if(data1 < 0 || isNaN(data1)){
-validate205.errors = [FAULT];
+validate190.errors = [FAULT];
 return false;
 }
 }
@@ -5173,18 +4827,18 @@ if(data.host !== undefined){
 let data2 = data.host;
 const _errs4 = errors;
 if(!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2)))){
-validate205.errors = [FAULT];
+validate190.errors = [FAULT];
 return false;
 }
 if(errors === _errs4){
 if((typeof data2 == "number") && (isFinite(data2))){
 if(data2 > 65535 || isNaN(data2)){
-validate205.errors = [FAULT];
+validate190.errors = [FAULT];
 return false;
 }
 else {
 if(data2 < 0 || isNaN(data2)){
-validate205.errors = [FAULT];
+validate190.errors = [FAULT];
 return false;
 }
 }
@@ -5200,22 +4854,22 @@ var valid0 = true;
 }
 }
 else {
-validate205.errors = [FAULT];
+validate190.errors = [FAULT];
 return false;
 }
 }
-validate205.errors = vErrors;
+validate190.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate204(data){
+function validate189(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 1000){
-validate204.errors = [FAULT];
+validate189.errors = [FAULT];
 return false;
 }
 else {
@@ -5223,8 +4877,8 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate205(data[i0]))){
-vErrors = vErrors === null ? validate205.errors : vErrors.concat(validate205.errors);
+if(!(validate190(data[i0]))){
+vErrors = vErrors === null ? validate190.errors : vErrors.concat(validate190.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
@@ -5235,11 +4889,357 @@ break;
 }
 }
 else {
-validate204.errors = [FAULT];
+validate189.errors = [FAULT];
 return false;
 }
 }
-validate204.errors = vErrors;
+validate189.errors = vErrors;
+return errors === 0;
+}
+
+const schema84 = {"type":"array","items":{"$ref":"shared#/$defs/part76"},"maxItems":1000};
+const schema85 = {"type":"object","required":["name","state","restarts","health","lastCheck","exit","pid"],"properties":{"name":{"$ref":"shared#/$defs/part19"},"state":{"$ref":"shared#/$defs/part72"},"restarts":{"type":"integer","minimum":0,"maximum":9007199254740991},"health":{"type":"string","enum":["healthy","unhealthy","unproven"]},"lastCheck":{"type":"string","maxLength":4000,"nullable":true},"log":{"$ref":"shared#/$defs/part66"},"exit":{"$ref":"shared#/$defs/part74"},"pid":{"$ref":"shared#/$defs/part75"}}};
+const schema86 = {"type":"string","enum":["pending","pulling","running","backoff","stopping","completed","dead"]};
+
+function validate198(data){
+let vErrors = null;
+let errors = 0;
+if(typeof data !== "string"){
+validate198.errors = [FAULT];
+return false;
+}
+if(!(((((((data === "pending") || (data === "pulling")) || (data === "running")) || (data === "backoff")) || (data === "stopping")) || (data === "completed")) || (data === "dead"))){
+validate198.errors = [FAULT];
+return false;
+}
+validate198.errors = vErrors;
+return errors === 0;
+}
+
+const schema87 = {"type":"object","required":["code","signal","outOfMemory","status","cause"],"properties":{"code":{"type":"integer","nullable":true},"signal":{"type":"integer","nullable":true},"outOfMemory":{"type":"boolean"},"status":{"type":"string","enum":["known","unknown"]},"cause":{"$ref":"shared#/$defs/part73"}},"nullable":true};
+const schema88 = {"type":"string","enum":["self","check","ordered","killed"]};
+
+function validate202(data){
+let vErrors = null;
+let errors = 0;
+if(typeof data !== "string"){
+validate202.errors = [FAULT];
+return false;
+}
+if(!((((data === "self") || (data === "check")) || (data === "ordered")) || (data === "killed"))){
+validate202.errors = [FAULT];
+return false;
+}
+validate202.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate201(data){
+let vErrors = null;
+let errors = 0;
+if((!(data && typeof data == "object" && !Array.isArray(data))) && (data !== null)){
+validate201.errors = [FAULT];
+return false;
+}
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((((((data.code === undefined) && (missing0 = "code")) || ((data.signal === undefined) && (missing0 = "signal"))) || ((data.outOfMemory === undefined) && (missing0 = "outOfMemory"))) || ((data.status === undefined) && (missing0 = "status"))) || ((data.cause === undefined) && (missing0 = "cause"))){
+validate201.errors = [FAULT];
+return false;
+}
+else {
+if(data.code !== undefined){
+let data0 = data.code;
+const _errs2 = errors;
+if((!(((typeof data0 == "number") && (!(data0 % 1) && !isNaN(data0))) && (isFinite(data0)))) && (data0 !== null)){
+validate201.errors = [FAULT];
+return false;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.signal !== undefined){
+let data1 = data.signal;
+const _errs5 = errors;
+if((!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))) && (data1 !== null)){
+validate201.errors = [FAULT];
+return false;
+}
+var valid0 = _errs5 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.outOfMemory !== undefined){
+const _errs8 = errors;
+if(typeof data.outOfMemory !== "boolean"){
+validate201.errors = [FAULT];
+return false;
+}
+var valid0 = _errs8 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.status !== undefined){
+let data3 = data.status;
+const _errs10 = errors;
+if(typeof data3 !== "string"){
+validate201.errors = [FAULT];
+return false;
+}
+if(!((data3 === "known") || (data3 === "unknown"))){
+validate201.errors = [FAULT];
+return false;
+}
+var valid0 = _errs10 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.cause !== undefined){
+const _errs12 = errors;
+if(!(validate202(data.cause))){
+vErrors = vErrors === null ? validate202.errors : vErrors.concat(validate202.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs12 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+}
+}
+validate201.errors = vErrors;
+return errors === 0;
+}
+
+const schema89 = {"type":"integer","minimum":0,"maximum":9007199254740991,"nullable":true};
+
+function validate205(data){
+let vErrors = null;
+let errors = 0;
+if((!(((typeof data == "number") && (!(data % 1) && !isNaN(data))) && (isFinite(data)))) && (data !== null)){
+validate205.errors = [FAULT];
+return false;
+}
+if(errors === 0){
+if((typeof data == "number") && (isFinite(data))){
+if(data > 9007199254740991 || isNaN(data)){
+validate205.errors = [FAULT];
+return false;
+}
+else {
+if(data < 0 || isNaN(data)){
+validate205.errors = [FAULT];
+return false;
+}
+}
+}
+}
+validate205.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate196(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((((((((data.name === undefined) && (missing0 = "name")) || ((data.state === undefined) && (missing0 = "state"))) || ((data.restarts === undefined) && (missing0 = "restarts"))) || ((data.health === undefined) && (missing0 = "health"))) || ((data.lastCheck === undefined) && (missing0 = "lastCheck"))) || ((data.exit === undefined) && (missing0 = "exit"))) || ((data.pid === undefined) && (missing0 = "pid"))){
+validate196.errors = [FAULT];
+return false;
+}
+else {
+if(data.name !== undefined){
+const _errs1 = errors;
+if(!(validate67(data.name))){
+vErrors = vErrors === null ? validate67.errors : vErrors.concat(validate67.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.state !== undefined){
+const _errs2 = errors;
+if(!(validate198(data.state))){
+vErrors = vErrors === null ? validate198.errors : vErrors.concat(validate198.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.restarts !== undefined){
+let data2 = data.restarts;
+const _errs3 = errors;
+if(!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2)))){
+validate196.errors = [FAULT];
+return false;
+}
+if(errors === _errs3){
+if((typeof data2 == "number") && (isFinite(data2))){
+if(data2 > 9007199254740991 || isNaN(data2)){
+validate196.errors = [FAULT];
+return false;
+}
+else {
+if(data2 < 0 || isNaN(data2)){
+validate196.errors = [FAULT];
+return false;
+}
+}
+}
+}
+var valid0 = _errs3 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.health !== undefined){
+let data3 = data.health;
+const _errs5 = errors;
+if(typeof data3 !== "string"){
+validate196.errors = [FAULT];
+return false;
+}
+if(!(((data3 === "healthy") || (data3 === "unhealthy")) || (data3 === "unproven"))){
+validate196.errors = [FAULT];
+return false;
+}
+var valid0 = _errs5 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.lastCheck !== undefined){
+let data4 = data.lastCheck;
+const _errs7 = errors;
+if((typeof data4 !== "string") && (data4 !== null)){
+validate196.errors = [FAULT];
+return false;
+}
+if(errors === _errs7){
+if(typeof data4 === "string"){
+if(func2(data4) > 4000){
+validate196.errors = [FAULT];
+return false;
+}
+}
+}
+var valid0 = _errs7 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.log !== undefined){
+const _errs10 = errors;
+if(!(validate180(data.log))){
+vErrors = vErrors === null ? validate180.errors : vErrors.concat(validate180.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs10 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.exit !== undefined){
+const _errs11 = errors;
+if(!(validate201(data.exit))){
+vErrors = vErrors === null ? validate201.errors : vErrors.concat(validate201.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs11 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.pid !== undefined){
+const _errs12 = errors;
+if(!(validate205(data.pid))){
+vErrors = vErrors === null ? validate205.errors : vErrors.concat(validate205.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs12 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+else {
+validate196.errors = [FAULT];
+return false;
+}
+}
+validate196.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate195(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length > 1000){
+validate195.errors = [FAULT];
+return false;
+}
+else {
+var valid0 = true;
+const len0 = data.length;
+for(let i0=0; i0<len0; i0++){
+const _errs1 = errors;
+if(!(validate196(data[i0]))){
+vErrors = vErrors === null ? validate196.errors : vErrors.concat(validate196.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+if(!valid0){
+break;
+}
+}
+}
+}
+else {
+validate195.errors = [FAULT];
+return false;
+}
+}
+validate195.errors = vErrors;
 return errors === 0;
 }
 
@@ -5316,15 +5316,15 @@ let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
-if(((((((((((((((((data.allocation === undefined) && (missing0 = "allocation")) || ((data.bodyHash === undefined) && (missing0 = "bodyHash"))) || ((data.phase === undefined) && (missing0 = "phase"))) || ((data.health === undefined) && (missing0 = "health"))) || ((data.everHealthy === undefined) && (missing0 = "everHealthy"))) || ((data.tasks === undefined) && (missing0 = "tasks"))) || ((data.failure === undefined) && (missing0 = "failure"))) || ((data.ports === undefined) && (missing0 = "ports"))) || ((data.address === undefined) && (missing0 = "address"))) || ((data.usage === undefined) && (missing0 = "usage"))) || ((data.acceptedForMs === undefined) && (missing0 = "acceptedForMs"))) || ((data.firstStartedForMs === undefined) && (missing0 = "firstStartedForMs"))) || ((data.runningForMs === undefined) && (missing0 = "runningForMs"))) || ((data.healthyForMs === undefined) && (missing0 = "healthyForMs"))) || ((data.firstHealthyForMs === undefined) && (missing0 = "firstHealthyForMs"))) || ((data.deadForMs === undefined) && (missing0 = "deadForMs"))){
+if(((((((((((((((((data.phase === undefined) && (missing0 = "phase")) || ((data.health === undefined) && (missing0 = "health"))) || ((data.everHealthy === undefined) && (missing0 = "everHealthy"))) || ((data.failure === undefined) && (missing0 = "failure"))) || ((data.ports === undefined) && (missing0 = "ports"))) || ((data.address === undefined) && (missing0 = "address"))) || ((data.acceptedForMs === undefined) && (missing0 = "acceptedForMs"))) || ((data.firstStartedForMs === undefined) && (missing0 = "firstStartedForMs"))) || ((data.runningForMs === undefined) && (missing0 = "runningForMs"))) || ((data.healthyForMs === undefined) && (missing0 = "healthyForMs"))) || ((data.firstHealthyForMs === undefined) && (missing0 = "firstHealthyForMs"))) || ((data.deadForMs === undefined) && (missing0 = "deadForMs"))) || ((data.allocation === undefined) && (missing0 = "allocation"))) || ((data.bodyHash === undefined) && (missing0 = "bodyHash"))) || ((data.tasks === undefined) && (missing0 = "tasks"))) || ((data.usage === undefined) && (missing0 = "usage"))){
 validate172.errors = [FAULT];
 return false;
 }
 else {
-if(data.allocation !== undefined){
+if(data.phase !== undefined){
 const _errs1 = errors;
-if(!(validate34(data.allocation))){
-vErrors = vErrors === null ? validate34.errors : vErrors.concat(validate34.errors);
+if(!(validate173(data.phase))){
+vErrors = vErrors === null ? validate173.errors : vErrors.concat(validate173.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
@@ -5333,20 +5333,16 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.bodyHash !== undefined){
-let data1 = data.bodyHash;
+if(data.health !== undefined){
+let data1 = data.health;
 const _errs2 = errors;
-if(errors === _errs2){
-if(typeof data1 === "string"){
-if(!pattern3.test(data1)){
+if(typeof data1 !== "string"){
 validate172.errors = [FAULT];
 return false;
 }
-}
-else {
+if(!(((data1 === "healthy") || (data1 === "unhealthy")) || (data1 === "unproven"))){
 validate172.errors = [FAULT];
 return false;
-}
 }
 var valid0 = _errs2 === errors;
 }
@@ -5354,11 +5350,16 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.phase !== undefined){
+if(data.wasHealthy !== undefined){
+let data2 = data.wasHealthy;
 const _errs4 = errors;
-if(!(validate174(data.phase))){
-vErrors = vErrors === null ? validate174.errors : vErrors.concat(validate174.errors);
-errors = vErrors.length;
+if(typeof data2 !== "boolean"){
+validate172.errors = [FAULT];
+return false;
+}
+if(true !== data2){
+validate172.errors = [FAULT];
+return false;
 }
 var valid0 = _errs4 === errors;
 }
@@ -5366,45 +5367,35 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.health !== undefined){
-let data3 = data.health;
-const _errs5 = errors;
-if(typeof data3 !== "string"){
-validate172.errors = [FAULT];
-return false;
-}
-if(!(((data3 === "healthy") || (data3 === "unhealthy")) || (data3 === "unproven"))){
-validate172.errors = [FAULT];
-return false;
-}
-var valid0 = _errs5 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.wasHealthy !== undefined){
-let data4 = data.wasHealthy;
-const _errs7 = errors;
-if(typeof data4 !== "boolean"){
-validate172.errors = [FAULT];
-return false;
-}
-if(true !== data4){
-validate172.errors = [FAULT];
-return false;
-}
-var valid0 = _errs7 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
 if(data.everHealthy !== undefined){
-const _errs9 = errors;
+const _errs6 = errors;
 if(typeof data.everHealthy !== "boolean"){
 validate172.errors = [FAULT];
 return false;
+}
+var valid0 = _errs6 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.failure !== undefined){
+const _errs8 = errors;
+if(!(validate175(data.failure))){
+vErrors = vErrors === null ? validate175.errors : vErrors.concat(validate175.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs8 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.stopWaits !== undefined){
+const _errs9 = errors;
+if(!(validate185(data.stopWaits))){
+vErrors = vErrors === null ? validate185.errors : vErrors.concat(validate185.errors);
+errors = vErrors.length;
 }
 var valid0 = _errs9 === errors;
 }
@@ -5412,11 +5403,32 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.tasks !== undefined){
-const _errs11 = errors;
-if(!(validate176(data.tasks))){
-vErrors = vErrors === null ? validate176.errors : vErrors.concat(validate176.errors);
+if(data.ports !== undefined){
+const _errs10 = errors;
+if(!(validate189(data.ports))){
+vErrors = vErrors === null ? validate189.errors : vErrors.concat(validate189.errors);
 errors = vErrors.length;
+}
+var valid0 = _errs10 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.address !== undefined){
+let data7 = data.address;
+const _errs11 = errors;
+if((typeof data7 !== "string") && (data7 !== null)){
+validate172.errors = [FAULT];
+return false;
+}
+if(errors === _errs11){
+if(typeof data7 === "string"){
+if(func2(data7) > 1024){
+validate172.errors = [FAULT];
+return false;
+}
+}
 }
 var valid0 = _errs11 === errors;
 }
@@ -5424,35 +5436,20 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.failure !== undefined){
-const _errs12 = errors;
-if(!(validate193(data.failure))){
-vErrors = vErrors === null ? validate193.errors : vErrors.concat(validate193.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs12 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.stopWaits !== undefined){
-const _errs13 = errors;
-if(!(validate200(data.stopWaits))){
-vErrors = vErrors === null ? validate200.errors : vErrors.concat(validate200.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs13 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.ports !== undefined){
+if(data.acceptedForMs !== undefined){
+let data8 = data.acceptedForMs;
 const _errs14 = errors;
-if(!(validate204(data.ports))){
-vErrors = vErrors === null ? validate204.errors : vErrors.concat(validate204.errors);
-errors = vErrors.length;
+if(errors === _errs14){
+if((typeof data8 == "number") && (isFinite(data8))){
+if(data8 < 0 || isNaN(data8)){
+validate172.errors = [FAULT];
+return false;
+}
+}
+else {
+validate172.errors = [FAULT];
+return false;
+}
 }
 var valid0 = _errs14 === errors;
 }
@@ -5460,52 +5457,40 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.address !== undefined){
-let data10 = data.address;
-const _errs15 = errors;
-if((typeof data10 !== "string") && (data10 !== null)){
+if(data.firstStartedForMs !== undefined){
+let data9 = data.firstStartedForMs;
+const _errs16 = errors;
+if((!((typeof data9 == "number") && (isFinite(data9)))) && (data9 !== null)){
 validate172.errors = [FAULT];
 return false;
 }
-if(errors === _errs15){
-if(typeof data10 === "string"){
-if(func2(data10) > 1024){
+if(errors === _errs16){
+if((typeof data9 == "number") && (isFinite(data9))){
+if(data9 < 0 || isNaN(data9)){
 validate172.errors = [FAULT];
 return false;
 }
 }
 }
-var valid0 = _errs15 === errors;
+var valid0 = _errs16 === errors;
 }
 else {
 var valid0 = true;
 }
 if(valid0){
-if(data.usage !== undefined){
-const _errs18 = errors;
-if(!(validate209(data.usage))){
-vErrors = vErrors === null ? validate209.errors : vErrors.concat(validate209.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs18 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.acceptedForMs !== undefined){
-let data12 = data.acceptedForMs;
+if(data.runningForMs !== undefined){
+let data10 = data.runningForMs;
 const _errs19 = errors;
+if((!((typeof data10 == "number") && (isFinite(data10)))) && (data10 !== null)){
+validate172.errors = [FAULT];
+return false;
+}
 if(errors === _errs19){
-if((typeof data12 == "number") && (isFinite(data12))){
-if(data12 < 0 || isNaN(data12)){
+if((typeof data10 == "number") && (isFinite(data10))){
+if(data10 < 0 || isNaN(data10)){
 validate172.errors = [FAULT];
 return false;
 }
-}
-else {
-validate172.errors = [FAULT];
-return false;
 }
 }
 var valid0 = _errs19 === errors;
@@ -5514,14 +5499,56 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.firstStartedForMs !== undefined){
-let data13 = data.firstStartedForMs;
-const _errs21 = errors;
+if(data.healthyForMs !== undefined){
+let data11 = data.healthyForMs;
+const _errs22 = errors;
+if((!((typeof data11 == "number") && (isFinite(data11)))) && (data11 !== null)){
+validate172.errors = [FAULT];
+return false;
+}
+if(errors === _errs22){
+if((typeof data11 == "number") && (isFinite(data11))){
+if(data11 < 0 || isNaN(data11)){
+validate172.errors = [FAULT];
+return false;
+}
+}
+}
+var valid0 = _errs22 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.firstHealthyForMs !== undefined){
+let data12 = data.firstHealthyForMs;
+const _errs25 = errors;
+if((!((typeof data12 == "number") && (isFinite(data12)))) && (data12 !== null)){
+validate172.errors = [FAULT];
+return false;
+}
+if(errors === _errs25){
+if((typeof data12 == "number") && (isFinite(data12))){
+if(data12 < 0 || isNaN(data12)){
+validate172.errors = [FAULT];
+return false;
+}
+}
+}
+var valid0 = _errs25 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.deadForMs !== undefined){
+let data13 = data.deadForMs;
+const _errs28 = errors;
 if((!((typeof data13 == "number") && (isFinite(data13)))) && (data13 !== null)){
 validate172.errors = [FAULT];
 return false;
 }
-if(errors === _errs21){
+if(errors === _errs28){
 if((typeof data13 == "number") && (isFinite(data13))){
 if(data13 < 0 || isNaN(data13)){
 validate172.errors = [FAULT];
@@ -5529,91 +5556,64 @@ return false;
 }
 }
 }
-var valid0 = _errs21 === errors;
+var valid0 = _errs28 === errors;
 }
 else {
 var valid0 = true;
 }
 if(valid0){
-if(data.runningForMs !== undefined){
-let data14 = data.runningForMs;
-const _errs24 = errors;
-if((!((typeof data14 == "number") && (isFinite(data14)))) && (data14 !== null)){
-validate172.errors = [FAULT];
-return false;
+if(data.allocation !== undefined){
+const _errs31 = errors;
+if(!(validate34(data.allocation))){
+vErrors = vErrors === null ? validate34.errors : vErrors.concat(validate34.errors);
+errors = vErrors.length;
 }
-if(errors === _errs24){
-if((typeof data14 == "number") && (isFinite(data14))){
-if(data14 < 0 || isNaN(data14)){
-validate172.errors = [FAULT];
-return false;
-}
-}
-}
-var valid0 = _errs24 === errors;
+var valid0 = _errs31 === errors;
 }
 else {
 var valid0 = true;
 }
 if(valid0){
-if(data.healthyForMs !== undefined){
-let data15 = data.healthyForMs;
-const _errs27 = errors;
-if((!((typeof data15 == "number") && (isFinite(data15)))) && (data15 !== null)){
-validate172.errors = [FAULT];
-return false;
-}
-if(errors === _errs27){
-if((typeof data15 == "number") && (isFinite(data15))){
-if(data15 < 0 || isNaN(data15)){
+if(data.bodyHash !== undefined){
+let data15 = data.bodyHash;
+const _errs32 = errors;
+if(errors === _errs32){
+if(typeof data15 === "string"){
+if(!pattern3.test(data15)){
 validate172.errors = [FAULT];
 return false;
 }
 }
+else {
+validate172.errors = [FAULT];
+return false;
 }
-var valid0 = _errs27 === errors;
+}
+var valid0 = _errs32 === errors;
 }
 else {
 var valid0 = true;
 }
 if(valid0){
-if(data.firstHealthyForMs !== undefined){
-let data16 = data.firstHealthyForMs;
-const _errs30 = errors;
-if((!((typeof data16 == "number") && (isFinite(data16)))) && (data16 !== null)){
-validate172.errors = [FAULT];
-return false;
+if(data.tasks !== undefined){
+const _errs34 = errors;
+if(!(validate195(data.tasks))){
+vErrors = vErrors === null ? validate195.errors : vErrors.concat(validate195.errors);
+errors = vErrors.length;
 }
-if(errors === _errs30){
-if((typeof data16 == "number") && (isFinite(data16))){
-if(data16 < 0 || isNaN(data16)){
-validate172.errors = [FAULT];
-return false;
-}
-}
-}
-var valid0 = _errs30 === errors;
+var valid0 = _errs34 === errors;
 }
 else {
 var valid0 = true;
 }
 if(valid0){
-if(data.deadForMs !== undefined){
-let data17 = data.deadForMs;
-const _errs33 = errors;
-if((!((typeof data17 == "number") && (isFinite(data17)))) && (data17 !== null)){
-validate172.errors = [FAULT];
-return false;
+if(data.usage !== undefined){
+const _errs35 = errors;
+if(!(validate209(data.usage))){
+vErrors = vErrors === null ? validate209.errors : vErrors.concat(validate209.errors);
+errors = vErrors.length;
 }
-if(errors === _errs33){
-if((typeof data17 == "number") && (isFinite(data17))){
-if(data17 < 0 || isNaN(data17)){
-validate172.errors = [FAULT];
-return false;
-}
-}
-}
-var valid0 = _errs33 === errors;
+var valid0 = _errs35 === errors;
 }
 else {
 var valid0 = true;
@@ -5716,50 +5716,312 @@ validate213.errors = vErrors;
 return errors === 0;
 }
 
-const schema92 = {"type":"array","items":{"$ref":"shared#/$defs/part81"},"maxItems":4000};
-const schema93 = {"type":"array","additionalItems":false,"items":[{"type":"string","pattern":"^[0-9a-f]{16}-[0-9]{1,9}-[0-9]{1,9}$"},{"type":"number","minimum":0},{"type":"number","minimum":0}],"minItems":3};
+const schema92 = {"type":"array","items":{"$ref":"shared#/$defs/part83"},"maxItems":4000};
+const schema93 = {"type":"object","required":["allocation"],"properties":{"phase":{"$ref":"shared#/$defs/part62"},"health":{"type":"string","enum":["healthy","unhealthy","unproven"]},"wasHealthy":{"type":"boolean","const":true},"everHealthy":{"type":"boolean"},"failure":{"$ref":"shared#/$defs/part67"},"stopWaits":{"$ref":"shared#/$defs/part69"},"ports":{"$ref":"shared#/$defs/part71"},"address":{"type":"string","maxLength":1024,"nullable":true},"acceptedForMs":{"type":"number","minimum":0},"firstStartedForMs":{"type":"number","minimum":0,"nullable":true},"runningForMs":{"type":"number","minimum":0,"nullable":true},"healthyForMs":{"type":"number","minimum":0,"nullable":true},"firstHealthyForMs":{"type":"number","minimum":0,"nullable":true},"deadForMs":{"type":"number","minimum":0,"nullable":true},"allocation":{"$ref":"shared#/$defs/part3"},"tasks":{"$ref":"shared#/$defs/part82"}}};
+const schema94 = {"type":"array","items":{"$ref":"shared#/$defs/part81"},"maxItems":1000};
+const schema95 = {"type":"object","properties":{"state":{"$ref":"shared#/$defs/part72"},"restarts":{"type":"integer","minimum":0,"maximum":9007199254740991},"health":{"type":"string","enum":["healthy","unhealthy","unproven"]},"lastCheck":{"type":"string","maxLength":4000,"nullable":true},"log":{"$ref":"shared#/$defs/part66"},"exit":{"$ref":"shared#/$defs/part74"},"pid":{"$ref":"shared#/$defs/part75"}}};
+
+function validate224(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.state !== undefined){
+const _errs1 = errors;
+if(!(validate198(data.state))){
+vErrors = vErrors === null ? validate198.errors : vErrors.concat(validate198.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.restarts !== undefined){
+let data1 = data.restarts;
+const _errs2 = errors;
+if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
+validate224.errors = [FAULT];
+return false;
+}
+if(errors === _errs2){
+if((typeof data1 == "number") && (isFinite(data1))){
+if(data1 > 9007199254740991 || isNaN(data1)){
+validate224.errors = [FAULT];
+return false;
+}
+else {
+if(data1 < 0 || isNaN(data1)){
+validate224.errors = [FAULT];
+return false;
+}
+}
+}
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.health !== undefined){
+let data2 = data.health;
+const _errs4 = errors;
+if(typeof data2 !== "string"){
+validate224.errors = [FAULT];
+return false;
+}
+if(!(((data2 === "healthy") || (data2 === "unhealthy")) || (data2 === "unproven"))){
+validate224.errors = [FAULT];
+return false;
+}
+var valid0 = _errs4 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.lastCheck !== undefined){
+let data3 = data.lastCheck;
+const _errs6 = errors;
+if((typeof data3 !== "string") && (data3 !== null)){
+validate224.errors = [FAULT];
+return false;
+}
+if(errors === _errs6){
+if(typeof data3 === "string"){
+if(func2(data3) > 4000){
+validate224.errors = [FAULT];
+return false;
+}
+}
+}
+var valid0 = _errs6 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.log !== undefined){
+const _errs9 = errors;
+if(!(validate180(data.log))){
+vErrors = vErrors === null ? validate180.errors : vErrors.concat(validate180.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs9 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.exit !== undefined){
+const _errs10 = errors;
+if(!(validate201(data.exit))){
+vErrors = vErrors === null ? validate201.errors : vErrors.concat(validate201.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs10 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.pid !== undefined){
+const _errs11 = errors;
+if(!(validate205(data.pid))){
+vErrors = vErrors === null ? validate205.errors : vErrors.concat(validate205.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs11 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+}
+}
+else {
+validate224.errors = [FAULT];
+return false;
+}
+}
+validate224.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate223(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length > 1000){
+validate223.errors = [FAULT];
+return false;
+}
+else {
+var valid0 = true;
+const len0 = data.length;
+for(let i0=0; i0<len0; i0++){
+const _errs1 = errors;
+if(!(validate224(data[i0]))){
+vErrors = vErrors === null ? validate224.errors : vErrors.concat(validate224.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+if(!valid0){
+break;
+}
+}
+}
+}
+else {
+validate223.errors = [FAULT];
+return false;
+}
+}
+validate223.errors = vErrors;
+return errors === 0;
+}
+
 
 function validate217(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
-if(Array.isArray(data)){
-if(data.length < 3){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((data.allocation === undefined) && (missing0 = "allocation")){
 validate217.errors = [FAULT];
 return false;
 }
 else {
-const len0 = data.length;
-if(!(len0 <= 3)){
-validate217.errors = [FAULT];
-return false;
-}
-else {
-const len1 = data.length;
-if(len1 > 0){
-let data0 = data[0];
+if(data.phase !== undefined){
 const _errs1 = errors;
-if(errors === _errs1){
-if(typeof data0 === "string"){
-if(!pattern4.test(data0)){
-validate217.errors = [FAULT];
-return false;
-}
-}
-else {
-validate217.errors = [FAULT];
-return false;
-}
+if(!(validate173(data.phase))){
+vErrors = vErrors === null ? validate173.errors : vErrors.concat(validate173.errors);
+errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
 }
+else {
+var valid0 = true;
+}
 if(valid0){
-if(len1 > 1){
-let data1 = data[1];
-const _errs3 = errors;
-if(errors === _errs3){
-if((typeof data1 == "number") && (isFinite(data1))){
-if(data1 < 0 || isNaN(data1)){
+if(data.health !== undefined){
+let data1 = data.health;
+const _errs2 = errors;
+if(typeof data1 !== "string"){
+validate217.errors = [FAULT];
+return false;
+}
+if(!(((data1 === "healthy") || (data1 === "unhealthy")) || (data1 === "unproven"))){
+validate217.errors = [FAULT];
+return false;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.wasHealthy !== undefined){
+let data2 = data.wasHealthy;
+const _errs4 = errors;
+if(typeof data2 !== "boolean"){
+validate217.errors = [FAULT];
+return false;
+}
+if(true !== data2){
+validate217.errors = [FAULT];
+return false;
+}
+var valid0 = _errs4 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.everHealthy !== undefined){
+const _errs6 = errors;
+if(typeof data.everHealthy !== "boolean"){
+validate217.errors = [FAULT];
+return false;
+}
+var valid0 = _errs6 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.failure !== undefined){
+const _errs8 = errors;
+if(!(validate175(data.failure))){
+vErrors = vErrors === null ? validate175.errors : vErrors.concat(validate175.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs8 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.stopWaits !== undefined){
+const _errs9 = errors;
+if(!(validate185(data.stopWaits))){
+vErrors = vErrors === null ? validate185.errors : vErrors.concat(validate185.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs9 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.ports !== undefined){
+const _errs10 = errors;
+if(!(validate189(data.ports))){
+vErrors = vErrors === null ? validate189.errors : vErrors.concat(validate189.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs10 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.address !== undefined){
+let data7 = data.address;
+const _errs11 = errors;
+if((typeof data7 !== "string") && (data7 !== null)){
+validate217.errors = [FAULT];
+return false;
+}
+if(errors === _errs11){
+if(typeof data7 === "string"){
+if(func2(data7) > 1024){
+validate217.errors = [FAULT];
+return false;
+}
+}
+}
+var valid0 = _errs11 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.acceptedForMs !== undefined){
+let data8 = data.acceptedForMs;
+const _errs14 = errors;
+if(errors === _errs14){
+if((typeof data8 == "number") && (isFinite(data8))){
+if(data8 < 0 || isNaN(data8)){
 validate217.errors = [FAULT];
 return false;
 }
@@ -5769,25 +6031,151 @@ validate217.errors = [FAULT];
 return false;
 }
 }
-var valid0 = _errs3 === errors;
-}
-if(valid0){
-if(len1 > 2){
-let data2 = data[2];
-const _errs5 = errors;
-if(errors === _errs5){
-if((typeof data2 == "number") && (isFinite(data2))){
-if(data2 < 0 || isNaN(data2)){
-validate217.errors = [FAULT];
-return false;
-}
+var valid0 = _errs14 === errors;
 }
 else {
+var valid0 = true;
+}
+if(valid0){
+if(data.firstStartedForMs !== undefined){
+let data9 = data.firstStartedForMs;
+const _errs16 = errors;
+if((!((typeof data9 == "number") && (isFinite(data9)))) && (data9 !== null)){
+validate217.errors = [FAULT];
+return false;
+}
+if(errors === _errs16){
+if((typeof data9 == "number") && (isFinite(data9))){
+if(data9 < 0 || isNaN(data9)){
 validate217.errors = [FAULT];
 return false;
 }
 }
-var valid0 = _errs5 === errors;
+}
+var valid0 = _errs16 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.runningForMs !== undefined){
+let data10 = data.runningForMs;
+const _errs19 = errors;
+if((!((typeof data10 == "number") && (isFinite(data10)))) && (data10 !== null)){
+validate217.errors = [FAULT];
+return false;
+}
+if(errors === _errs19){
+if((typeof data10 == "number") && (isFinite(data10))){
+if(data10 < 0 || isNaN(data10)){
+validate217.errors = [FAULT];
+return false;
+}
+}
+}
+var valid0 = _errs19 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.healthyForMs !== undefined){
+let data11 = data.healthyForMs;
+const _errs22 = errors;
+if((!((typeof data11 == "number") && (isFinite(data11)))) && (data11 !== null)){
+validate217.errors = [FAULT];
+return false;
+}
+if(errors === _errs22){
+if((typeof data11 == "number") && (isFinite(data11))){
+if(data11 < 0 || isNaN(data11)){
+validate217.errors = [FAULT];
+return false;
+}
+}
+}
+var valid0 = _errs22 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.firstHealthyForMs !== undefined){
+let data12 = data.firstHealthyForMs;
+const _errs25 = errors;
+if((!((typeof data12 == "number") && (isFinite(data12)))) && (data12 !== null)){
+validate217.errors = [FAULT];
+return false;
+}
+if(errors === _errs25){
+if((typeof data12 == "number") && (isFinite(data12))){
+if(data12 < 0 || isNaN(data12)){
+validate217.errors = [FAULT];
+return false;
+}
+}
+}
+var valid0 = _errs25 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.deadForMs !== undefined){
+let data13 = data.deadForMs;
+const _errs28 = errors;
+if((!((typeof data13 == "number") && (isFinite(data13)))) && (data13 !== null)){
+validate217.errors = [FAULT];
+return false;
+}
+if(errors === _errs28){
+if((typeof data13 == "number") && (isFinite(data13))){
+if(data13 < 0 || isNaN(data13)){
+validate217.errors = [FAULT];
+return false;
+}
+}
+}
+var valid0 = _errs28 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.allocation !== undefined){
+const _errs31 = errors;
+if(!(validate34(data.allocation))){
+vErrors = vErrors === null ? validate34.errors : vErrors.concat(validate34.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs31 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.tasks !== undefined){
+const _errs32 = errors;
+if(!(validate223(data.tasks))){
+vErrors = vErrors === null ? validate223.errors : vErrors.concat(validate223.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs32 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
 }
 }
 }
@@ -5835,6 +6223,128 @@ return false;
 }
 }
 validate216.errors = vErrors;
+return errors === 0;
+}
+
+const schema96 = {"type":"array","items":{"$ref":"shared#/$defs/part85"},"maxItems":4000};
+const schema97 = {"type":"array","additionalItems":false,"items":[{"type":"string","pattern":"^[0-9a-f]{16}-[0-9]{1,9}-[0-9]{1,9}$"},{"type":"number","minimum":0},{"type":"number","minimum":0}],"minItems":3};
+
+function validate234(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length < 3){
+validate234.errors = [FAULT];
+return false;
+}
+else {
+const len0 = data.length;
+if(!(len0 <= 3)){
+validate234.errors = [FAULT];
+return false;
+}
+else {
+const len1 = data.length;
+if(len1 > 0){
+let data0 = data[0];
+const _errs1 = errors;
+if(errors === _errs1){
+if(typeof data0 === "string"){
+if(!pattern4.test(data0)){
+validate234.errors = [FAULT];
+return false;
+}
+}
+else {
+validate234.errors = [FAULT];
+return false;
+}
+}
+var valid0 = _errs1 === errors;
+}
+if(valid0){
+if(len1 > 1){
+let data1 = data[1];
+const _errs3 = errors;
+if(errors === _errs3){
+if((typeof data1 == "number") && (isFinite(data1))){
+if(data1 < 0 || isNaN(data1)){
+validate234.errors = [FAULT];
+return false;
+}
+}
+else {
+validate234.errors = [FAULT];
+return false;
+}
+}
+var valid0 = _errs3 === errors;
+}
+if(valid0){
+if(len1 > 2){
+let data2 = data[2];
+const _errs5 = errors;
+if(errors === _errs5){
+if((typeof data2 == "number") && (isFinite(data2))){
+if(data2 < 0 || isNaN(data2)){
+validate234.errors = [FAULT];
+return false;
+}
+}
+else {
+validate234.errors = [FAULT];
+return false;
+}
+}
+var valid0 = _errs5 === errors;
+}
+}
+}
+}
+}
+}
+else {
+validate234.errors = [FAULT];
+return false;
+}
+}
+validate234.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate233(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length > 4000){
+validate233.errors = [FAULT];
+return false;
+}
+else {
+var valid0 = true;
+const len0 = data.length;
+for(let i0=0; i0<len0; i0++){
+const _errs1 = errors;
+if(!(validate234(data[i0]))){
+vErrors = vErrors === null ? validate234.errors : vErrors.concat(validate234.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+if(!valid0){
+break;
+}
+}
+}
+}
+else {
+validate233.errors = [FAULT];
+return false;
+}
+}
+validate233.errors = vErrors;
 return errors === 0;
 }
 
@@ -5923,9 +6433,9 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.usage !== undefined){
+if(data.patches !== undefined){
 const _errs8 = errors;
-if(!(validate216(data.usage))){
+if(!(validate216(data.patches))){
 vErrors = vErrors === null ? validate216.errors : vErrors.concat(validate216.errors);
 errors = vErrors.length;
 }
@@ -5933,6 +6443,19 @@ var valid0 = _errs8 === errors;
 }
 else {
 var valid0 = true;
+}
+if(valid0){
+if(data.usage !== undefined){
+const _errs9 = errors;
+if(!(validate233(data.usage))){
+vErrors = vErrors === null ? validate233.errors : vErrors.concat(validate233.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs9 === errors;
+}
+else {
+var valid0 = true;
+}
 }
 }
 }
@@ -5951,17 +6474,17 @@ validate25.errors = vErrors;
 return errors === 0;
 }
 
-export const start = validate220;
-const schema94 = {"type":"object","required":["whole","head"],"properties":{"whole":{"type":"boolean"},"head":{"$ref":"shared#/$defs/part18"}},"$id":"start"};
+export const start = validate237;
+const schema98 = {"type":"object","required":["whole","head"],"properties":{"whole":{"type":"boolean"},"head":{"$ref":"shared#/$defs/part18"}},"$id":"start"};
 
-function validate221(data){
+function validate238(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if(((((((((((((data.node === undefined) && (missing0 = "node")) || ((data.cluster === undefined) && (missing0 = "cluster"))) || ((data.acceptedGeneration === undefined) && (missing0 = "acceptedGeneration"))) || ((data.acceptedCommit === undefined) && (missing0 = "acceptedCommit"))) || ((data.acceptedHash === undefined) && (missing0 = "acceptedHash"))) || ((data.accepted === undefined) && (missing0 = "accepted"))) || ((data.capacity === undefined) && (missing0 = "capacity"))) || ((data.attributes === undefined) && (missing0 = "attributes"))) || ((data.address === undefined) && (missing0 = "address"))) || ((data.foreign === undefined) && (missing0 = "foreign"))) || ((data.conditions === undefined) && (missing0 = "conditions"))) || ((data.portsTaken === undefined) && (missing0 = "portsTaken"))){
-validate221.errors = [FAULT];
+validate238.errors = [FAULT];
 return false;
 }
 else {
@@ -5983,18 +6506,18 @@ const _errs2 = errors;
 if(errors === _errs2){
 if(typeof data1 === "string"){
 if(func2(data1) > 253){
-validate221.errors = [FAULT];
+validate238.errors = [FAULT];
 return false;
 }
 else {
 if(func2(data1) < 1){
-validate221.errors = [FAULT];
+validate238.errors = [FAULT];
 return false;
 }
 }
 }
 else {
-validate221.errors = [FAULT];
+validate238.errors = [FAULT];
 return false;
 }
 }
@@ -6008,18 +6531,18 @@ if(data.acceptedGeneration !== undefined){
 let data2 = data.acceptedGeneration;
 const _errs4 = errors;
 if(!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2)))){
-validate221.errors = [FAULT];
+validate238.errors = [FAULT];
 return false;
 }
 if(errors === _errs4){
 if((typeof data2 == "number") && (isFinite(data2))){
 if(data2 > 9007199254740991 || isNaN(data2)){
-validate221.errors = [FAULT];
+validate238.errors = [FAULT];
 return false;
 }
 else {
 if(data2 < 0 || isNaN(data2)){
-validate221.errors = [FAULT];
+validate238.errors = [FAULT];
 return false;
 }
 }
@@ -6097,12 +6620,12 @@ const _errs11 = errors;
 if(errors === _errs11){
 if(typeof data8 === "string"){
 if(func2(data8) > 1024){
-validate221.errors = [FAULT];
+validate238.errors = [FAULT];
 return false;
 }
 }
 else {
-validate221.errors = [FAULT];
+validate238.errors = [FAULT];
 return false;
 }
 }
@@ -6116,18 +6639,18 @@ if(data.foreign !== undefined){
 let data9 = data.foreign;
 const _errs13 = errors;
 if(!(((typeof data9 == "number") && (!(data9 % 1) && !isNaN(data9))) && (isFinite(data9)))){
-validate221.errors = [FAULT];
+validate238.errors = [FAULT];
 return false;
 }
 if(errors === _errs13){
 if((typeof data9 == "number") && (isFinite(data9))){
 if(data9 > 9007199254740991 || isNaN(data9)){
-validate221.errors = [FAULT];
+validate238.errors = [FAULT];
 return false;
 }
 else {
 if(data9 < 0 || isNaN(data9)){
-validate221.errors = [FAULT];
+validate238.errors = [FAULT];
 return false;
 }
 }
@@ -6215,16 +6738,16 @@ var valid0 = true;
 }
 }
 else {
-validate221.errors = [FAULT];
+validate238.errors = [FAULT];
 return false;
 }
 }
-validate221.errors = vErrors;
+validate238.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate220(data){
+function validate237(data){
 /*# sourceURL="start" */;
 let vErrors = null;
 let errors = 0;
@@ -6232,14 +6755,14 @@ if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if(((data.whole === undefined) && (missing0 = "whole")) || ((data.head === undefined) && (missing0 = "head"))){
-validate220.errors = [FAULT];
+validate237.errors = [FAULT];
 return false;
 }
 else {
 if(data.whole !== undefined){
 const _errs1 = errors;
 if(typeof data.whole !== "boolean"){
-validate220.errors = [FAULT];
+validate237.errors = [FAULT];
 return false;
 }
 var valid0 = _errs1 === errors;
@@ -6250,8 +6773,8 @@ var valid0 = true;
 if(valid0){
 if(data.head !== undefined){
 const _errs3 = errors;
-if(!(validate221(data.head))){
-vErrors = vErrors === null ? validate221.errors : vErrors.concat(validate221.errors);
+if(!(validate238(data.head))){
+vErrors = vErrors === null ? validate238.errors : vErrors.concat(validate238.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs3 === errors;
@@ -6263,24 +6786,24 @@ var valid0 = true;
 }
 }
 else {
-validate220.errors = [FAULT];
+validate237.errors = [FAULT];
 return false;
 }
 }
-validate220.errors = vErrors;
+validate237.errors = vErrors;
 return errors === 0;
 }
 
-export const copies = validate234;
-const schema96 = {"type":"object","required":["bodies","changed","removed","usage"],"properties":{"bodies":{"$ref":"shared#/$defs/part60"},"bodyHashes":{"$ref":"shared#/$defs/part61"},"changed":{"$ref":"shared#/$defs/part80"},"removed":{"$ref":"shared#/$defs/part4"},"usage":{"$ref":"shared#/$defs/part82"}},"$id":"copies"};
+export const copies = validate251;
+const schema100 = {"type":"object","required":["bodies","changed","removed","usage"],"properties":{"bodies":{"$ref":"shared#/$defs/part60"},"bodyHashes":{"$ref":"shared#/$defs/part61"},"changed":{"$ref":"shared#/$defs/part80"},"removed":{"$ref":"shared#/$defs/part4"},"patches":{"$ref":"shared#/$defs/part84"},"usage":{"$ref":"shared#/$defs/part86"}},"$id":"copies"};
 
-function validate235(data){
+function validate252(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 4000){
-validate235.errors = [FAULT];
+validate252.errors = [FAULT];
 return false;
 }
 else {
@@ -6300,22 +6823,22 @@ break;
 }
 }
 else {
-validate235.errors = [FAULT];
+validate252.errors = [FAULT];
 return false;
 }
 }
-validate235.errors = vErrors;
+validate252.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate238(data){
+function validate255(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 4000){
-validate238.errors = [FAULT];
+validate255.errors = [FAULT];
 return false;
 }
 else {
@@ -6327,12 +6850,12 @@ const _errs1 = errors;
 if(errors === _errs1){
 if(typeof data0 === "string"){
 if(!pattern3.test(data0)){
-validate238.errors = [FAULT];
+validate255.errors = [FAULT];
 return false;
 }
 }
 else {
-validate238.errors = [FAULT];
+validate255.errors = [FAULT];
 return false;
 }
 }
@@ -6344,22 +6867,22 @@ break;
 }
 }
 else {
-validate238.errors = [FAULT];
+validate255.errors = [FAULT];
 return false;
 }
 }
-validate238.errors = vErrors;
+validate255.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate240(data){
+function validate257(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 4000){
-validate240.errors = [FAULT];
+validate257.errors = [FAULT];
 return false;
 }
 else {
@@ -6379,22 +6902,22 @@ break;
 }
 }
 else {
-validate240.errors = [FAULT];
+validate257.errors = [FAULT];
 return false;
 }
 }
-validate240.errors = vErrors;
+validate257.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate243(data){
+function validate260(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 4000){
-validate243.errors = [FAULT];
+validate260.errors = [FAULT];
 return false;
 }
 else {
@@ -6414,22 +6937,22 @@ break;
 }
 }
 else {
-validate243.errors = [FAULT];
+validate260.errors = [FAULT];
 return false;
 }
 }
-validate243.errors = vErrors;
+validate260.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate246(data){
+function validate263(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 4000){
-validate246.errors = [FAULT];
+validate263.errors = [FAULT];
 return false;
 }
 else {
@@ -6449,16 +6972,51 @@ break;
 }
 }
 else {
-validate246.errors = [FAULT];
+validate263.errors = [FAULT];
 return false;
 }
 }
-validate246.errors = vErrors;
+validate263.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate234(data){
+function validate266(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length > 4000){
+validate266.errors = [FAULT];
+return false;
+}
+else {
+var valid0 = true;
+const len0 = data.length;
+for(let i0=0; i0<len0; i0++){
+const _errs1 = errors;
+if(!(validate234(data[i0]))){
+vErrors = vErrors === null ? validate234.errors : vErrors.concat(validate234.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+if(!valid0){
+break;
+}
+}
+}
+}
+else {
+validate266.errors = [FAULT];
+return false;
+}
+}
+validate266.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate251(data){
 /*# sourceURL="copies" */;
 let vErrors = null;
 let errors = 0;
@@ -6466,14 +7024,14 @@ if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if(((((data.bodies === undefined) && (missing0 = "bodies")) || ((data.changed === undefined) && (missing0 = "changed"))) || ((data.removed === undefined) && (missing0 = "removed"))) || ((data.usage === undefined) && (missing0 = "usage"))){
-validate234.errors = [FAULT];
+validate251.errors = [FAULT];
 return false;
 }
 else {
 if(data.bodies !== undefined){
 const _errs1 = errors;
-if(!(validate235(data.bodies))){
-vErrors = vErrors === null ? validate235.errors : vErrors.concat(validate235.errors);
+if(!(validate252(data.bodies))){
+vErrors = vErrors === null ? validate252.errors : vErrors.concat(validate252.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
@@ -6484,8 +7042,8 @@ var valid0 = true;
 if(valid0){
 if(data.bodyHashes !== undefined){
 const _errs2 = errors;
-if(!(validate238(data.bodyHashes))){
-vErrors = vErrors === null ? validate238.errors : vErrors.concat(validate238.errors);
+if(!(validate255(data.bodyHashes))){
+vErrors = vErrors === null ? validate255.errors : vErrors.concat(validate255.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs2 === errors;
@@ -6496,8 +7054,8 @@ var valid0 = true;
 if(valid0){
 if(data.changed !== undefined){
 const _errs3 = errors;
-if(!(validate240(data.changed))){
-vErrors = vErrors === null ? validate240.errors : vErrors.concat(validate240.errors);
+if(!(validate257(data.changed))){
+vErrors = vErrors === null ? validate257.errors : vErrors.concat(validate257.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs3 === errors;
@@ -6508,8 +7066,8 @@ var valid0 = true;
 if(valid0){
 if(data.removed !== undefined){
 const _errs4 = errors;
-if(!(validate243(data.removed))){
-vErrors = vErrors === null ? validate243.errors : vErrors.concat(validate243.errors);
+if(!(validate260(data.removed))){
+vErrors = vErrors === null ? validate260.errors : vErrors.concat(validate260.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs4 === errors;
@@ -6518,13 +7076,25 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.usage !== undefined){
+if(data.patches !== undefined){
 const _errs5 = errors;
-if(!(validate246(data.usage))){
-vErrors = vErrors === null ? validate246.errors : vErrors.concat(validate246.errors);
+if(!(validate263(data.patches))){
+vErrors = vErrors === null ? validate263.errors : vErrors.concat(validate263.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs5 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.usage !== undefined){
+const _errs6 = errors;
+if(!(validate266(data.usage))){
+vErrors = vErrors === null ? validate266.errors : vErrors.concat(validate266.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs6 === errors;
 }
 else {
 var valid0 = true;
@@ -6535,12 +7105,353 @@ var valid0 = true;
 }
 }
 }
+}
 else {
-validate234.errors = [FAULT];
+validate251.errors = [FAULT];
 return false;
 }
 }
-validate234.errors = vErrors;
+validate251.errors = vErrors;
 return errors === 0;
 }
-export const checkers = { hello, report, start, copies };
+
+export const patches = validate269;
+const schema107 = {"type":"array","items":{"$ref":"shared#/$defs/part83"},"maxItems":4000,"$id":"patches"};
+
+function validate270(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((data.allocation === undefined) && (missing0 = "allocation")){
+validate270.errors = [FAULT];
+return false;
+}
+else {
+if(data.phase !== undefined){
+const _errs1 = errors;
+if(!(validate173(data.phase))){
+vErrors = vErrors === null ? validate173.errors : vErrors.concat(validate173.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.health !== undefined){
+let data1 = data.health;
+const _errs2 = errors;
+if(typeof data1 !== "string"){
+validate270.errors = [FAULT];
+return false;
+}
+if(!(((data1 === "healthy") || (data1 === "unhealthy")) || (data1 === "unproven"))){
+validate270.errors = [FAULT];
+return false;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.wasHealthy !== undefined){
+let data2 = data.wasHealthy;
+const _errs4 = errors;
+if(typeof data2 !== "boolean"){
+validate270.errors = [FAULT];
+return false;
+}
+if(true !== data2){
+validate270.errors = [FAULT];
+return false;
+}
+var valid0 = _errs4 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.everHealthy !== undefined){
+const _errs6 = errors;
+if(typeof data.everHealthy !== "boolean"){
+validate270.errors = [FAULT];
+return false;
+}
+var valid0 = _errs6 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.failure !== undefined){
+const _errs8 = errors;
+if(!(validate175(data.failure))){
+vErrors = vErrors === null ? validate175.errors : vErrors.concat(validate175.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs8 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.stopWaits !== undefined){
+const _errs9 = errors;
+if(!(validate185(data.stopWaits))){
+vErrors = vErrors === null ? validate185.errors : vErrors.concat(validate185.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs9 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.ports !== undefined){
+const _errs10 = errors;
+if(!(validate189(data.ports))){
+vErrors = vErrors === null ? validate189.errors : vErrors.concat(validate189.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs10 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.address !== undefined){
+let data7 = data.address;
+const _errs11 = errors;
+if((typeof data7 !== "string") && (data7 !== null)){
+validate270.errors = [FAULT];
+return false;
+}
+if(errors === _errs11){
+if(typeof data7 === "string"){
+if(func2(data7) > 1024){
+validate270.errors = [FAULT];
+return false;
+}
+}
+}
+var valid0 = _errs11 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.acceptedForMs !== undefined){
+let data8 = data.acceptedForMs;
+const _errs14 = errors;
+if(errors === _errs14){
+if((typeof data8 == "number") && (isFinite(data8))){
+if(data8 < 0 || isNaN(data8)){
+validate270.errors = [FAULT];
+return false;
+}
+}
+else {
+validate270.errors = [FAULT];
+return false;
+}
+}
+var valid0 = _errs14 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.firstStartedForMs !== undefined){
+let data9 = data.firstStartedForMs;
+const _errs16 = errors;
+if((!((typeof data9 == "number") && (isFinite(data9)))) && (data9 !== null)){
+validate270.errors = [FAULT];
+return false;
+}
+if(errors === _errs16){
+if((typeof data9 == "number") && (isFinite(data9))){
+if(data9 < 0 || isNaN(data9)){
+validate270.errors = [FAULT];
+return false;
+}
+}
+}
+var valid0 = _errs16 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.runningForMs !== undefined){
+let data10 = data.runningForMs;
+const _errs19 = errors;
+if((!((typeof data10 == "number") && (isFinite(data10)))) && (data10 !== null)){
+validate270.errors = [FAULT];
+return false;
+}
+if(errors === _errs19){
+if((typeof data10 == "number") && (isFinite(data10))){
+if(data10 < 0 || isNaN(data10)){
+validate270.errors = [FAULT];
+return false;
+}
+}
+}
+var valid0 = _errs19 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.healthyForMs !== undefined){
+let data11 = data.healthyForMs;
+const _errs22 = errors;
+if((!((typeof data11 == "number") && (isFinite(data11)))) && (data11 !== null)){
+validate270.errors = [FAULT];
+return false;
+}
+if(errors === _errs22){
+if((typeof data11 == "number") && (isFinite(data11))){
+if(data11 < 0 || isNaN(data11)){
+validate270.errors = [FAULT];
+return false;
+}
+}
+}
+var valid0 = _errs22 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.firstHealthyForMs !== undefined){
+let data12 = data.firstHealthyForMs;
+const _errs25 = errors;
+if((!((typeof data12 == "number") && (isFinite(data12)))) && (data12 !== null)){
+validate270.errors = [FAULT];
+return false;
+}
+if(errors === _errs25){
+if((typeof data12 == "number") && (isFinite(data12))){
+if(data12 < 0 || isNaN(data12)){
+validate270.errors = [FAULT];
+return false;
+}
+}
+}
+var valid0 = _errs25 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.deadForMs !== undefined){
+let data13 = data.deadForMs;
+const _errs28 = errors;
+if((!((typeof data13 == "number") && (isFinite(data13)))) && (data13 !== null)){
+validate270.errors = [FAULT];
+return false;
+}
+if(errors === _errs28){
+if((typeof data13 == "number") && (isFinite(data13))){
+if(data13 < 0 || isNaN(data13)){
+validate270.errors = [FAULT];
+return false;
+}
+}
+}
+var valid0 = _errs28 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.allocation !== undefined){
+const _errs31 = errors;
+if(!(validate34(data.allocation))){
+vErrors = vErrors === null ? validate34.errors : vErrors.concat(validate34.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs31 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.tasks !== undefined){
+const _errs32 = errors;
+if(!(validate223(data.tasks))){
+vErrors = vErrors === null ? validate223.errors : vErrors.concat(validate223.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs32 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+else {
+validate270.errors = [FAULT];
+return false;
+}
+}
+validate270.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate269(data){
+/*# sourceURL="patches" */;
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length > 4000){
+validate269.errors = [FAULT];
+return false;
+}
+else {
+var valid0 = true;
+const len0 = data.length;
+for(let i0=0; i0<len0; i0++){
+const _errs1 = errors;
+if(!(validate270(data[i0]))){
+vErrors = vErrors === null ? validate270.errors : vErrors.concat(validate270.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+if(!valid0){
+break;
+}
+}
+}
+}
+else {
+validate269.errors = [FAULT];
+return false;
+}
+}
+validate269.errors = vErrors;
+return errors === 0;
+}
+export const checkers = { hello, report, start, copies, patches };

@@ -17,7 +17,7 @@ import { createLink } from '../../node-runner/edge/link.ts';
 import { listen } from '../../reconciler/edge/server.ts';
 import * as join from '../../schema/generated/purser/join/v1/join.ts';
 import * as link from '../../schema/generated/purser/link/v1/link.ts';
-import { encodeReport, LINK_PROTOCOL } from '../../schema/wire.ts';
+import { encodeReport, LINK_PROTOCOL, NOTHING_SENT } from '../../schema/wire.ts';
 import { checkAsk } from '../../schema/streams.ts';
 import { NODE_NAME_PATTERN } from '../../schema/patterns.ts';
 import { CLUSTER, reportOf } from '../support/door-world.ts';
@@ -53,6 +53,16 @@ const report = SessionRequest.encode({
     value: { sequence: 1n, frame: json(encodeReport(null, reportOf('n1'), 0).frame) },
   },
 }).finish();
+const patches = [{ allocation: '0123456789abcdef-0-0', health: 'healthy', tasks: [{ pid: 1 }] }];
+const patched = SessionRequest.encode({
+  frame: {
+    $case: 'report',
+    value: {
+      sequence: 2n,
+      frame: json({ ...encodeReport(NOTHING_SENT, reportOf('n1'), 0).frame, patches }),
+    },
+  },
+}).finish();
 const attach = AttachRequest.encode({ frame: { $case: 'stream', value: 'x' } }).finish();
 const ask = {
   kind: 'exec',
@@ -64,7 +74,7 @@ const ask = {
 };
 const orders = { node: 'n1', cluster: CLUSTER, session: 's', generation: 1, commit: '', items: [] };
 const told = [
-  { $case: 'ack' as const, value: { sequence: 1n } },
+  { $case: 'ack' as const, value: { sequence: 1n, takesPatches: true } },
   {
     $case: 'orders' as const,
     value: { generation: 1n, chunk: json(orders), last: true, hash: '0'.repeat(32) },
@@ -137,7 +147,7 @@ const asStream = async function* asStream<Message>(
 test('6,000 sessions and 1,500 streams of runners gone mad leave nothing behind', async () => {
   const clock = { now: () => performance.now(), sleepUntil: async () => {} };
   const nodes = createNodes({ cluster: CLUSTER, clock, log });
-  const session = fc.array(bytesLike([hello, report]), { minLength: 1, maxLength: 4 });
+  const session = fc.array(bytesLike([hello, report, patched]), { minLength: 1, maxLength: 4 });
   for (const messages of sampled(session, 6000)) {
     const all = asStream(decoded(SessionRequest, [hello, ...messages]));
     await drained(nodes.service.session(all, context()));

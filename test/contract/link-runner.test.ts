@@ -13,8 +13,9 @@ import {
   LinkServiceDefinition,
   type SessionResponse,
 } from '../../schema/generated/purser/link/v1/link.ts';
-import type { NodeOrders, NodeReport } from '../../schema/orders.ts';
-import { HELD_BYTES, ordersHash } from '../../schema/wire.ts';
+import type { AllocationReport, NodeOrders, NodeReport } from '../../schema/orders.ts';
+import { HELD_BYTES, ordersHash, type ReportFrame } from '../../schema/wire.ts';
+import { body } from '../support/bodies.ts';
 import { until } from './runtime-suite.ts';
 
 const REPORT: NodeReport = {
@@ -31,6 +32,36 @@ const REPORT: NodeReport = {
   foreign: 0,
   conditions: [],
   portsTaken: [],
+};
+
+const BODY = body({ node: 'n1', cluster: 'test' });
+const COPY: AllocationReport = {
+  allocation: BODY.allocation,
+  body: BODY,
+  phase: 'running',
+  health: 'unproven',
+  everHealthy: false,
+  tasks: [
+    {
+      name: 'web',
+      state: 'running',
+      restarts: 0,
+      health: 'unproven',
+      lastCheck: null,
+      exit: null,
+      pid: 1,
+    },
+  ],
+  failure: null,
+  ports: [],
+  address: null,
+  usage: null,
+  acceptedForMs: 3,
+  firstStartedForMs: 2,
+  runningForMs: 2,
+  healthyForMs: null,
+  firstHealthyForMs: null,
+  deadForMs: null,
 };
 
 const ORDERS: NodeOrders = { node: 'n1', cluster: 'test', generation: 3, commit: 'c', items: [] };
@@ -193,7 +224,7 @@ test('a set without end is refused before it fills the memory', async () => {
 
 test('the last contact is when the report was sent that was acknowledged, not its answer', async () => {
   const ack = (sequence: bigint): SessionResponse => ({
-    frame: { $case: 'ack', value: { sequence } },
+    frame: { $case: 'ack', value: { sequence, takesPatches: false } },
   });
   let answer: (said: SessionResponse) => void = () => undefined;
   const answered = new Promise<SessionResponse>((done) => {
@@ -213,6 +244,40 @@ test('the last contact is when the report was sent that was acknowledged, not it
 });
 
 test.each([
+  [true, [], [{ allocation: COPY.allocation, tasks: [{ restarts: 1 }] }]],
+  [false, [expect.objectContaining({ allocation: COPY.allocation })], undefined],
+])(
+  'copies are patched where the reconciler says it takes patches: %s',
+  async (takesPatches, changed, patches) => {
+    const frames: ReportFrame[] = [];
+    const other = await listen(`unix:${join(folder, 'p.sock')}`, LinkServiceDefinition, {
+      session: async function* session(requests): AsyncGenerator<SessionResponse> {
+        for await (const { frame } of requests) {
+          if (frame?.$case !== 'report') continue;
+          frames.push(JSON.parse(Buffer.from(frame.value.frame).toString('utf8')));
+          const { sequence } = frame.value;
+          yield { frame: { $case: 'ack', value: { sequence, takesPatches } } };
+        }
+      },
+      attach: async function* attach() {},
+    });
+    link = linkTo(openPlaces([other.address], null));
+    running = link.run(abort.signal);
+    link.port.report({ ...REPORT, allocations: [COPY] }, now);
+    await until(async () => link.port.acknowledged() !== null);
+    const tasks = COPY.tasks.map((task) => ({ ...task, restarts: 1 }));
+    link.port.report({ ...REPORT, allocations: [{ ...COPY, tasks }] }, now);
+    await until(async () => frames.length === 2);
+    expect(frames[0]).toMatchObject({ whole: true, changed: [{ allocation: COPY.allocation }] });
+    expect(frames[1]?.changed).toEqual(changed);
+    expect(frames[1]?.patches).toEqual(patches);
+    abort.abort();
+    await running;
+    await other.stop();
+  },
+);
+
+test.each([
   ['said nothing for seven seconds before its stream broke is left at once', 7000, 'the other'],
   ['spoke a moment before its stream broke is dialled again', 500, 'the same'],
 ])('of several reconcilers one that %s', async (_name, silentMs, next) => {
@@ -227,7 +292,7 @@ test.each([
   let breakOff = (): void => undefined;
   const broken = new Promise<void>((done) => (breakOff = done));
   const first = async function* first(): AsyncGenerator<SessionResponse> {
-    yield { frame: { $case: 'ack', value: { sequence: 1n } } };
+    yield { frame: { $case: 'ack', value: { sequence: 1n, takesPatches: false } } };
     await broken;
   };
   const again = async function* again(): AsyncGenerator<SessionResponse> {

@@ -291,6 +291,18 @@ describe('a runner that sends what it must not', () => {
     expect(heardOf('n3')?.connected).toBe(true);
   });
 
+  test('is refused a patch of a copy that it never sent', async () => {
+    const patches = [{ allocation: `${'a'.repeat(16)}-0-1`, health: 'healthy' }];
+    const none = { bodies: [], changed: [], removed: [], usage: [] };
+    const patched = { whole: false, head: reportOf('n1'), ...none, patches };
+    const answers = await session([
+      hello('n1'),
+      whole(reportOf('n1')),
+      raw(JSON.stringify(patched)),
+    ]);
+    expect(refusalIn(answers)).toContain('aaaaaaaaaaaaaaaa-0-1 has changed and was never sent');
+  });
+
   test('keeps its last good report, and is heard again when it mends its ways', async () => {
     const good = whole(reportOf('n1'));
     const answers = await session([hello('n1'), good, raw('[]')]);

@@ -8,7 +8,7 @@ import fc from 'fast-check';
 import { expect, test } from 'vitest';
 import { createLastReport } from '../../reconciler/edge/last-report.ts';
 import { parseJson } from '../../reconciler/edge/json-values.ts';
-import { quietFrame, type ReadReport, reportReader } from '../../reconciler/edge/report-reader.ts';
+import { shortFrame, type ReadReport, reportReader } from '../../reconciler/edge/report-reader.ts';
 import { checkReport } from '../../schema/check-report.ts';
 import type { AllocationReport, NodeReport } from '../../schema/orders.ts';
 import { encodeReport, type SentReports } from '../../schema/wire.ts';
@@ -37,16 +37,20 @@ const copy = (index: number, restarts: number): AllocationReport => {
         pid: 1,
       },
     ],
-    failure: null,
+    failure:
+      restarts === 1
+        ? { blame: 'version', kind: 'exit', task: 'web', message: 'ended,"usage":[', ageMs: 4 }
+        : null,
     ports: [],
     address: null,
     usage: { cpuMilli: restarts, memoryBytes: 2 },
     acceptedForMs: 10,
     firstStartedForMs: 9,
     runningForMs: 9,
-    healthyForMs: null,
+    healthyForMs: restarts === 2 ? 5 : null,
     firstHealthyForMs: null,
     deadForMs: null,
+    ...(restarts > 0 && { wasHealthy: true }),
   };
 };
 
@@ -70,12 +74,21 @@ const report = fc
     };
   });
 
+const restarted = (of: NodeReport): NodeReport => ({
+  ...of,
+  allocations: of.allocations.map((one) => ({
+    ...one,
+    tasks: one.tasks.map((task) => ({ ...task, restarts: task.restarts + 1 })),
+    runningForMs: 1,
+  })),
+});
+
 /** What somebody might put between two bytes who knows how a frame is read. */
 // oxfmt-ignore
 const PIECES = [
   '{', '}', '[', ']', ',', '"', ' ', '0', '-1', '\\', '\u00e9', '\\u001b', '},{', '}}',
   ',"bodies":', ',"bodies":[]', ',"whole":true', ',"head":{"node":"n2"}', '"head":null,',
-  '"usage":[]', '"__proto__":{"head":1},', '{"x":{"y":1',
+  '"usage":[]', ',"usage":', '"patches":[],', '"tasks":[{"name":7}],', '"__proto__":{"head":1},', '{"x":{"y":1',
 ];
 
 interface Edit {
@@ -104,7 +117,7 @@ const framesOf = (reports: readonly NodeReport[]): readonly Buffer[] => {
     const at = index * EVERY_MS;
     const allocations = one.allocations.map((each) => aged(each, at));
     const encoded = encodeReport(sent, { ...one, allocations }, at);
-    ({ sent } = encoded);
+    sent = { ...encoded.sent, takesPatches: true };
     return Buffer.from(JSON.stringify(encoded.frame));
   });
 };
@@ -112,16 +125,19 @@ const framesOf = (reports: readonly NodeReport[]): readonly Buffer[] => {
 /** Fields that no release knows yet are nobody's. */
 const known = (read: ReturnType<ReadReport>): unknown => {
   if (!read.ok) return read;
-  const frame = 'quiet' in read ? quietFrame(read.quiet) : read.frame;
-  const { whole, head, bodies, changed, removed, usage } = frame;
-  return { whole, head, bodies, changed, removed, usage };
+  const frame = 'short' in read ? shortFrame(read.short) : read.frame;
+  const { whole, head, bodies, changed, removed, patches = [], usage } = frame;
+  return { whole, head, bodies, changed, removed, patches, usage };
 };
 
 test('whatever was read before, a frame says what it says when it is read whole', () => {
-  const answers = { yes: 0, no: 0, quiet: 0 };
+  const answers = { yes: 0, no: 0, quiet: 0, patched: 0 };
   const frames = fc
     .array(report, { minLength: 1, maxLength: 3 })
-    .map((reports) => framesOf([...reports, ...reports.slice(-1)]))
+    .map((reports) => {
+      const last = reports.slice(-1);
+      return framesOf([...reports, ...last, ...last.map(restarted)]);
+    })
     .chain((good) =>
       fc.tuple(
         fc.constant(good),
@@ -142,17 +158,19 @@ test('whatever was read before, a frame says what it says when it is read whole'
         const whole = checkReport(parseJson(bytes), { ...FROM, bytes: bytes.length });
         answers[whole.ok ? 'yes' : 'no'] += 1;
         const quick = read(bytes);
-        if (quick.ok && 'quiet' in quick) answers.quiet += 1;
+        if (quick.ok && 'short' in quick)
+          answers[quick.short.patches.length > 0 ? 'patched' : 'quiet'] += 1;
         expect(known(quick)).toEqual(known(whole));
       }
     }),
     { numRuns: 400 },
   );
-  expect(Math.min(answers.yes, answers.no, answers.quiet)).toBeGreaterThan(100);
+  expect(Math.min(...Object.values(answers))).toBeGreaterThan(100);
 });
 
 test('whether it is asked after each report or seldom, a node said the same', () => {
   let quiet = 0;
+  let still = 0;
   const sequence = fc.array(
     fc.record({ next: fc.option(report, { freq: 2 }), asked: fc.boolean(), anew: fc.nat(9) }),
     { minLength: 2, maxLength: 8 },
@@ -173,7 +191,17 @@ test('whether it is asked after each report or seldom, a node said the same', ()
         expect(seldom.take(frame, index * EVERY_MS)).toEqual(taken);
         if ('isNews' in taken && !taken.isNews) quiet += 1;
         const said = often.said();
-        if (asked || index === steps.length - 1) expect(seldom.said()).toEqual(said);
+        if (asked || index === steps.length - 1) {
+          const { unchanged, ...rest } = seldom.said() ?? {};
+          expect(rest).toEqual({ report: said?.report, receivedAt: said?.receivedAt });
+          // Who asks seldom is told less often that a copy is as it was, and never wrongly.
+          for (const [id, { report: before, receivedAt }] of unchanged ?? []) {
+            const since = index * EVERY_MS - receivedAt;
+            const now = said?.report.allocations.find(({ allocation }) => allocation === id);
+            expect(now).toEqual(aged(before, since, now?.usage ?? null));
+            still += 1;
+          }
+        }
         const age = (reports.length - 1) * EVERY_MS;
         const last = reports.at(-1);
         const allocations = last?.allocations.map((each) => aged(each, age));
@@ -183,7 +211,22 @@ test('whether it is asked after each report or seldom, a node said the same', ()
     }),
     { numRuns: 200 },
   );
-  expect(quiet).toBeGreaterThan(100);
+  expect(Math.min(quiet, still)).toBeGreaterThan(100);
+});
+
+test('forty reports of which each says a little, and that nobody asks for, add up', () => {
+  const [one] = fc.sample(report, { numRuns: 1, seed: 1 });
+  if (one === undefined) throw new Error('no sample');
+  const reports = Array.from({ length: 40 }, (_, at): NodeReport => {
+    const [left, right] = [copy(0, 3 + Math.floor(at / 2)), copy(1, 3 + Math.ceil(at / 2))];
+    return { ...one, allocations: [left, right] };
+  });
+  const last = createLastReport(FROM);
+  for (const [index, frame] of framesOf(reports).entries()) {
+    expect(last.take(frame, index * EVERY_MS)).toEqual({ isNews: true });
+  }
+  const allocations = reports.at(-1)?.allocations.map((each) => aged(each, 39 * EVERY_MS));
+  expect(last.said()?.report).toEqual({ ...reports.at(-1), allocations });
 });
 
 test('of a node that says the same of itself again, that half is the same object', () => {
@@ -199,7 +242,7 @@ test('of a node that says the same of itself again, that half is the same object
   const heads = [first, ...later].map((bytes) => {
     const one = read(bytes ?? Buffer.alloc(0));
     if (!one.ok) return null;
-    return 'quiet' in one ? one.quiet.head : one.frame.head;
+    return 'short' in one ? one.short.head : one.frame.head;
   });
   expect(heads.every((head) => head !== null)).toBe(true);
   expect(heads[2]).toBe(heads[1]);

@@ -90,12 +90,12 @@ const report = fc
  * Sends each report 10 ms after the one before, as JSON, and returns what the receiver has in the
  * end.
  */
-const exchange = (reports: readonly NodeReport[]): NodeReport | null => {
+const exchange = (reports: readonly NodeReport[], takesPatches = false): NodeReport | null => {
   let sent: SentReports | null = null;
   let has: NodeReport | null = null;
   for (const [index, next] of reports.entries()) {
     const encoded = encodeReport(sent, next, index * 10);
-    sent = encoded.sent;
+    sent = { ...encoded.sent, takesPatches };
     const applied = applyReport(has, 10, JSON.parse(JSON.stringify(encoded.frame)));
     if (!applied.ok) throw new Error(applied.why);
     has = applied.report;
@@ -106,9 +106,13 @@ const exchange = (reports: readonly NodeReport[]): NodeReport | null => {
 describe('reports on the wire', () => {
   test('the receiver has what the sender meant, after any sequence', () => {
     fc.assert(
-      fc.property(fc.array(report, { minLength: 1, maxLength: 5 }), (reports) => {
-        expect(exchange(reports)).toEqual(reports.at(-1));
-      }),
+      fc.property(
+        fc.array(report, { minLength: 1, maxLength: 5 }),
+        fc.boolean(),
+        (reports, takesPatches) => {
+          expect(exchange(reports, takesPatches)).toEqual(reports.at(-1));
+        },
+      ),
     );
   });
 

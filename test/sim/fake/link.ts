@@ -501,7 +501,7 @@ const sendReport = (net: Net, runner: Runner): void => {
   const at = runner.now();
   const allocations = newest.report.allocations.map((each) => aged(each, at - newest.at));
   const { frame, sent } = encodeReport(session.sent, { ...newest.report, allocations }, at);
-  session.sent = sent;
+  session.sent = { ...sent, takesPatches: true };
   const wire = overTheWire(frame);
   const acknowledge = runner.process.guard(() => {
     if (runner.session !== session) return;

@@ -3,7 +3,7 @@ import { readFileSync } from 'node:fs';
 import fc from 'fast-check';
 import { describe, expect, it, test } from 'vitest';
 import { makeBody } from '../../../reconciler/plan/body.ts';
-import { checkHello, checkReport } from '../../../schema/check-report.ts';
+import { checkHello, checkPatches, checkReport } from '../../../schema/check-report.ts';
 import { HELD_ALLOCATIONS } from '../../../schema/wire.ts';
 import type { AllocationReport, NodeReport } from '../../../schema/orders.ts';
 import { applyReport, encodeReport } from '../../../schema/wire.ts';
@@ -140,6 +140,28 @@ describe('a report', () => {
       ok: false,
       why: 'bbbbbbbbbbbbbbbb-0-1 has the body of aaaaaaaaaaaaaaaa-0-1',
     });
+  });
+
+  it.each<[string, object, string]>([
+    ['an unknown phase', { phase: 'asleep' }, 'patches/0/phase: must be equal to'],
+    ['a task of another form', { tasks: [{ restarts: -1 }] }, 'patches/0/tasks/0/restarts: must'],
+    ['an age that is none', { healthyForMs: '1' }, 'patches/0/healthyForMs: must'],
+    ['a log that a terminal obeys', { tasks: [{ log: ['\u001b[2J'] }] }, 'tasks/0/log/0: must'],
+    ['another id', { allocation: '../x' }, 'patches/0/allocation: must match pattern'],
+    ['a copy that is sent as a whole too', {}, 'an allocation stands in it twice'],
+  ])('with a patch of %s is refused', (_name, patch, why) => {
+    const frame = changedAt(sent(), ['patches'], [{ allocation: ID, ...patch }]);
+    const checked = checkReport(frame, FROM);
+    expect(checked).toMatchObject({ ok: false, why: expect.stringContaining(why) });
+    const isAlone = why.includes('twice');
+    expect(checkPatches([{ allocation: ID, ...patch }]) === null).toBe(!isAlone);
+  });
+
+  it('has patches without control characters, and each copy once', () => {
+    const patch = { allocation: ID, tasks: [{ lastCheck: 'a\u0007b' }, { lastCheck: null }, {}] };
+    const plain = { allocation: ID, tasks: [{ lastCheck: 'a b' }, { lastCheck: null }, {}] };
+    expect(checkPatches([patch])).toEqual([plain]);
+    expect(checkPatches([patch, patch])).toBeNull();
   });
 
   it('has no control characters in its sentences', () => {

@@ -52,6 +52,8 @@ export interface SessionResponse {
 /** The report with this number was taken in. */
 export interface Ack {
   sequence: bigint;
+  /** Reports of this session may say of a copy only what changed (`patches`). Not before 0.2.0. */
+  takesPatches: boolean;
 }
 
 /** Part of a set of orders; a set counts only when `last` came and the hash of the whole agrees. */
@@ -547,7 +549,7 @@ export const SessionResponse: MessageFns<SessionResponse> = {
 };
 
 function createBaseAck(): Ack {
-  return { sequence: 0n };
+  return { sequence: 0n, takesPatches: false };
 }
 
 export const Ack: MessageFns<Ack> = {
@@ -557,6 +559,9 @@ export const Ack: MessageFns<Ack> = {
         throw new globalThis.Error("value provided for field message.sequence of type uint64 too large");
       }
       writer.uint32(8).uint64(message.sequence);
+    }
+    if (message.takesPatches !== false) {
+      writer.uint32(16).bool(message.takesPatches);
     }
     return writer;
   },
@@ -582,6 +587,14 @@ export const Ack: MessageFns<Ack> = {
             message.sequence = reader.uint64() as bigint;
             continue;
           }
+          case 2: {
+            if (tag !== 16) {
+              break;
+            }
+
+            message.takesPatches = reader.bool();
+            continue;
+          }
         }
         if ((tag & 7) === 4 || tag === 0) {
           break;
@@ -600,6 +613,7 @@ export const Ack: MessageFns<Ack> = {
   fromPartial(object: DeepPartial<Ack>): Ack {
     const message = createBaseAck();
     message.sequence = (object.sequence !== undefined && object.sequence !== null) ? BigInt(object.sequence) : 0n;
+    message.takesPatches = object.takesPatches ?? false;
     return message;
   },
 };

@@ -1,0 +1,147 @@
+// What of a copy that changed is sent: a few fields where that is enough, and the receiver takes them.
+
+import { expect, test } from 'vitest';
+import type { AllocationReport, NodeReport } from '../../../schema/orders.ts';
+import { applyReport, encodeReport, TEXT_CHARS } from '../../../schema/wire.ts';
+import { aged } from '../../../schema/wire-ages.ts';
+import { laterPatch, withPatch } from '../../../schema/wire-patch.ts';
+import { body } from '../../support/bodies.ts';
+
+const ID = `${'a'.repeat(16)}-0-1`;
+const WEB = {
+  name: 'web',
+  state: 'running' as const,
+  restarts: 0,
+  health: 'healthy' as const,
+  lastCheck: null,
+  exit: null,
+  pid: 7,
+};
+const GIVEN: AllocationReport = {
+  allocation: ID,
+  body: body({ allocation: ID }),
+  phase: 'running',
+  health: 'healthy',
+  wasHealthy: true,
+  everHealthy: true,
+  tasks: [WEB, { ...WEB, name: 'proxy', pid: 8, log: ['last words'] }],
+  failure: null,
+  ports: [],
+  address: '10.0.0.2',
+  usage: { cpuMilli: 1, memoryBytes: 2 },
+  acceptedForMs: 100,
+  firstStartedForMs: 90,
+  runningForMs: 90,
+  healthyForMs: 80,
+  firstHealthyForMs: 80,
+  deadForMs: null,
+};
+/** Its fields in the order in which runners have them. */
+const COPY = aged(GIVEN, 0);
+const ELAPSED = 10;
+
+const reportOf = (...allocations: readonly AllocationReport[]): NodeReport => ({
+  node: 'n1',
+  cluster: 'c',
+  acceptedGeneration: 1,
+  acceptedCommit: '',
+  acceptedHash: '',
+  accepted: [],
+  capacity: { cpuMilli: 1000, memoryBytes: 1024 ** 3 },
+  attributes: [],
+  address: '127.0.0.1',
+  allocations,
+  foreign: 0,
+  conditions: [],
+  portsTaken: [],
+});
+
+/** What is sent of a copy ten milliseconds after it was sent as a whole, and what is made of it. */
+const sentOf = (after: AllocationReport, takesPatches = true) => {
+  const first = encodeReport(null, reportOf(COPY), 0);
+  const { frame } = encodeReport({ ...first.sent, takesPatches }, reportOf(after), ELAPSED);
+  const has = applyReport(null, 0, first.frame);
+  if (!has.ok) throw new Error(has.why);
+  return {
+    frame,
+    taken: applyReport(has.report, ELAPSED, JSON.parse(JSON.stringify(frame))),
+  };
+};
+
+const older = aged(COPY, ELAPSED);
+const [web, proxy] = older.tasks;
+if (web === undefined || proxy === undefined) throw new Error('a copy without tasks');
+const FAILURE = {
+  blame: 'version',
+  kind: 'exit',
+  task: 'web',
+  message: 'exit code 1',
+  ageMs: 3,
+} as const;
+
+test.each<[string, AllocationReport, object]>([
+  ['another use is told beside', { ...older, usage: { cpuMilli: 9, memoryBytes: 9 } }, {}],
+  [
+    'of one task what it says',
+    { ...older, tasks: [web, { ...proxy, lastCheck: 'no answer' }] },
+    { tasks: [{}, { lastCheck: 'no answer' }] },
+  ],
+  ['an age that began anew', { ...older, runningForMs: 2 }, { runningForMs: 2 }],
+  ['an age that is none any more', { ...older, healthyForMs: null }, { healthyForMs: null }],
+  ['a failure, as a whole', { ...older, failure: FAILURE }, { failure: FAILURE }],
+  [
+    'several fields',
+    { ...older, phase: 'stopping', health: 'unhealthy', stopWaits: [] },
+    { phase: 'stopping', health: 'unhealthy', stopWaits: [] },
+  ],
+])('a patch says %s', (_name, after, patch) => {
+  const { frame, taken } = sentOf(after);
+  expect(frame.changed).toEqual([]);
+  const isSame = Object.keys(patch).length === 0;
+  expect(frame.patches ?? []).toEqual(isSame ? [] : [{ allocation: ID, ...patch }]);
+  expect(taken).toEqual({ ok: true, report: reportOf(after) });
+});
+
+const { wasHealthy: _was, ...withoutOptional } = older;
+const { log: _log, ...withoutLog } = proxy;
+test.each<[string, AllocationReport, boolean?]>([
+  ['under another body', { ...older, body: body({ allocation: ID, settled: true }) }],
+  ['with a field less', withoutOptional],
+  ['with a field of a task less', { ...older, tasks: [web, withoutLog] }],
+  ['with a task less', { ...older, tasks: [web] }],
+  ['with a task of another name', { ...older, tasks: [web, { ...proxy, name: 'cache' }] }],
+  ['whose receiver takes no patches', { ...older, runningForMs: 2 }, false],
+  [
+    'with more text than a report takes',
+    { ...older, tasks: [web, { ...proxy, lastCheck: 'x'.repeat(TEXT_CHARS + 1) }] },
+  ],
+])('a copy %s is sent as a whole', (_name, after, takesPatches = true) => {
+  const { frame, taken } = sentOf(after, takesPatches);
+  expect(frame.changed).toHaveLength(1);
+  expect(frame.patches).toBeUndefined();
+  expect(taken.ok).toBe(true);
+});
+
+test('of a newer runner only what is known is taken', () => {
+  const task = { pid: 9, name: 'cache', later: 1 };
+  const patch = { allocation: ID, tasks: [task, {}], usage: null, body: 7 };
+  expect(withPatch(COPY, patch)).toEqual({ ...COPY, tasks: [{ ...WEB, pid: 9 }, COPY.tasks[1]] });
+});
+
+test('two patches in one do what they do one after the other', () => {
+  const first = { allocation: ID, failure: FAILURE, healthyForMs: 4, tasks: [{ restarts: 1 }, {}] };
+  const second = { allocation: ID, healthyForMs: null, tasks: [{ pid: 9 }, { restarts: 2 }] };
+  const one = withPatch(aged(COPY, ELAPSED), laterPatch(first, ELAPSED, second));
+  expect(one).toEqual(withPatch(aged(withPatch(COPY, first), ELAPSED), second));
+  expect(one.failure?.ageMs).toBe(13);
+});
+
+test.each<[string, object, string]>([
+  ['of a copy that was never sent', { allocation: 'b' }, 'b has changed and was never sent'],
+  ['with tasks of another copy', { tasks: [{}] }, `${ID} has changed in tasks that were never`],
+])('a patch %s is refused', (_name, change, why) => {
+  const { frame } = sentOf(older);
+  const patches = [{ allocation: ID, ...change }];
+  const taken = applyReport(reportOf(COPY), ELAPSED, { ...frame, patches });
+  expect(taken).toMatchObject({ ok: false, why: expect.stringContaining(why) });
+});
