@@ -25,10 +25,10 @@ export interface Mutant {
   readonly to: string;
   /** Of the seeds of partitions only those with this kind of fault are run; absent: all. */
   readonly fault?: FaultKind;
+  /** One that shows it, and is tried alone; absent: the first ones are. */
+  readonly seed?: number;
   /** Why no seed shows it; absent: one must. */
   readonly behind?: string;
-  /** Seeds without partitions are tried too. */
-  readonly anyNetwork?: true;
 }
 
 const RUNNER = 'node-runner';
@@ -58,10 +58,10 @@ export const MUTANTS: readonly Mutant[] = [
     fault: 'runner-suspended',
   },
   {
-    name: 'stop_after is ignored while nobody answers',
+    name: 'stop_after is ten times as long while nobody answers',
     file: `${RUNNER}/decide/stop-after.ts`,
-    from: 'return at !== null && now >= at;',
-    to: 'return at !== null && now < 0;',
+    from: 'contactAt + stopAfterMs;',
+    to: 'contactAt + 10 * stopAfterMs;',
   },
   {
     name: 'a silence as long as stop_after is followed by a start without orders',
@@ -74,13 +74,14 @@ export const MUTANTS: readonly Mutant[] = [
     file: `${RUNNER}/decide/stop-after.ts`,
     from: 'if (!singleton && volumes.length === 0) return false;',
     to: 'if (body.spec.tasks.length > 0) return false;',
-    behind: 'the planner orders none before it has seen the end; of a volume seed 3499 shows it',
+    seed: 3499,
   },
   {
     name: 'no contact since the reboot is no reason to stop',
     file: `${RUNNER}/decide/stop-after.ts`,
     from: 'contactAt === null ? Number.NEGATIVE_INFINITY',
     to: 'contactAt === null ? Number.POSITIVE_INFINITY',
+    behind: 'after a boot nothing runs, and nothing is started before a report was answered',
     fault: 'node-lost',
   },
   {
@@ -95,8 +96,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: `${RUNNER}/decide/order.ts`,
     from: '  if (silentMs >= goneMs || (heardOnce && unheardMs >= goneMs)) {\n',
     to: '  if (silentMs < 0) {\n',
-    fault: 'node-lost',
-    anyNetwork: true,
+    seed: 918,
   },
   {
     name: 'a stream that outlived a silence is kept',
@@ -124,6 +124,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: `${RUNNER}/accept.ts`,
     from: ': refuse(`generation ${offered.generation} arrived twice with different content`);',
     to: ": { kind: 'accepted', changed: true };",
+    behind: 'who sends has heard of all that was accepted, and gives the next number',
     fault: 'orders-replayed',
   },
   {
@@ -145,19 +146,21 @@ export const MUTANTS: readonly Mutant[] = [
     file: LINK,
     from: '      return term >= followed;\n',
     to: '      return true;\n',
+    behind: 'one that has lost its lease answers no dial',
   },
   {
     name: 'one that leads no more acknowledges',
     file: LINK,
     from: '  if (!leads(endpoint)) {\n    drop(session);',
     to: '  if (!leads(endpoint) && session.open === null) {\n    drop(session);',
-    fault: 'leader-suspended-node-cut',
+    seed: 2017,
   },
   {
     name: 'one that leads no more sends orders',
     file: LINK,
     from: '!endpoint.process.alive() || !leads(endpoint)) return false;',
     to: '!endpoint.process.alive()) return false;',
+    behind: 'who leads no more lets its runners go as soon as it runs',
     fault: 'leader-suspended-at-call',
   },
   {
@@ -287,22 +290,17 @@ const runOf = (args: readonly string[]): Promise<string> =>
     child.on('close', () => resolve(said));
   });
 
-const tryOut = async (mutant: Mutant, folder: string, seeds: string): Promise<boolean> => {
+const seedsOf = ({ seed, fault }: Mutant, most: string): readonly string[] => {
+  if (seed !== undefined) return ['--seeds', '1', '--from', String(seed)];
+  const those = fault === undefined ? [] : ['--fault', fault];
+  return ['--seeds', most, '--parted', ...those];
+};
+
+const tryOut = async (mutant: Mutant, folder: string, most: string): Promise<boolean> => {
   const outfile = join(folder, 'sim.mjs');
   await bundleSim(outfile, [breaking(mutant)]);
-  const which = [
-    ...(mutant.anyNetwork === true ? [] : ['--parted']),
-    ...(mutant.fault === undefined ? [] : ['--fault', mutant.fault]),
-  ];
-  const said = await runOf([
-    outfile,
-    '--seeds',
-    seeds,
-    '--processes',
-    '1',
-    '--until-failed',
-    ...which,
-  ]);
+  const which = seedsOf(mutant, most);
+  const said = await runOf([outfile, ...which, '--processes', '1', '--until-failed']);
   const seed = /^seed (\d+)/m.exec(said)?.[1];
   const rule = /^ {2}at \d+ ms (\w+)/m.exec(said)?.[1];
   const tried = /^(\d+) seeds/m.exec(said)?.[1];
