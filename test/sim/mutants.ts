@@ -132,7 +132,7 @@ export const MUTANTS: readonly Mutant[] = [
     file: LINK,
     from: '  if (runner.tookOrders) runner.staleAt = runner.openedAt;\n',
     to: '',
-    fault: 'cut-after-orders',
+    seed: 3156,
   },
   {
     name: 'contact counts from the answer, not from the report',
