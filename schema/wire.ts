@@ -147,7 +147,7 @@ export const encodeReport = (
         usage === null ? [] : [[allocation, usage.cpuMilli, usage.memoryBytes] as const],
       ),
     },
-    sent: { ...before, bodies: new Set(bodies.keys()), facts },
+    sent: { bodies: new Set(bodies.keys()), facts },
   };
 };
 

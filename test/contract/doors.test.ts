@@ -37,6 +37,7 @@ import { nodeId, parseToken } from '../../schema/identity.ts';
 import { LINK_PROTOCOL } from '../../schema/wire.ts';
 import { run } from '../support/command-line.ts';
 import { until } from './runtime-suite.ts';
+import { reportWith } from '../support/reports.ts';
 
 const PURSER = path.resolve(import.meta.dirname, '../../purser');
 const CLUSTER = 'test';
@@ -147,21 +148,7 @@ const join = async ({ token, node, request: given }: Joining): Promise<Identity>
   return { authority, certificate, key };
 };
 
-const reportOf = (node: string) => ({
-  node,
-  cluster: CLUSTER,
-  acceptedGeneration: 0,
-  acceptedCommit: '',
-  acceptedHash: '',
-  accepted: [],
-  capacity: { cpuMilli: 1000, memoryBytes: 1024 ** 3 },
-  attributes: [],
-  address: '127.0.0.1',
-  allocations: [],
-  foreign: 0,
-  conditions: [],
-  portsTaken: [],
-});
+const reportOf = (node: string) => reportWith({ node, cluster: CLUSTER });
 
 const linkOf = (node: string) => ({
   cluster: CLUSTER,

@@ -5,7 +5,7 @@
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterEach, beforeEach, expect, test } from 'vitest';
+import { afterEach, beforeEach, expect, onTestFinished, test } from 'vitest';
 import { createLink, type Link } from '../../node-runner/edge/link.ts';
 import { openPlaces, type Places } from '../../node-runner/edge/places.ts';
 import { listen, type Listening } from '../../reconciler/edge/server.ts';
@@ -13,56 +13,14 @@ import {
   LinkServiceDefinition,
   type SessionResponse,
 } from '../../schema/generated/purser/link/v1/link.ts';
-import type { AllocationReport, NodeOrders, NodeReport } from '../../schema/orders.ts';
+import type { NodeOrders } from '../../schema/orders.ts';
 import { HELD_BYTES, ordersHash, type ReportFrame } from '../../schema/wire.ts';
 import { body } from '../support/bodies.ts';
+import { copyWith, reportWith } from '../support/reports.ts';
 import { until } from './runtime-suite.ts';
 
-const REPORT: NodeReport = {
-  node: 'n1',
-  cluster: 'test',
-  acceptedGeneration: 0,
-  acceptedCommit: '',
-  acceptedHash: '',
-  accepted: [],
-  capacity: { cpuMilli: 1000, memoryBytes: 1024 ** 3 },
-  attributes: [],
-  address: '127.0.0.1',
-  allocations: [],
-  foreign: 0,
-  conditions: [],
-  portsTaken: [],
-};
-
-const BODY = body({ node: 'n1', cluster: 'test' });
-const COPY: AllocationReport = {
-  allocation: BODY.allocation,
-  body: BODY,
-  phase: 'running',
-  health: 'unproven',
-  everHealthy: false,
-  tasks: [
-    {
-      name: 'web',
-      state: 'running',
-      restarts: 0,
-      health: 'unproven',
-      lastCheck: null,
-      exit: null,
-      pid: 1,
-    },
-  ],
-  failure: null,
-  ports: [],
-  address: null,
-  usage: null,
-  acceptedForMs: 3,
-  firstStartedForMs: 2,
-  runningForMs: 2,
-  healthyForMs: null,
-  firstHealthyForMs: null,
-  deadForMs: null,
-};
+const REPORT = reportWith({ node: 'n1', cluster: 'test' });
+const COPY = copyWith(body({ node: 'n1', cluster: 'test' }));
 
 const ORDERS: NodeOrders = { node: 'n1', cluster: 'test', generation: 3, commit: 'c', items: [] };
 
@@ -261,6 +219,7 @@ test.each([
       },
       attach: async function* attach() {},
     });
+    onTestFinished(() => other.stop());
     link = linkTo(openPlaces([other.address], null));
     running = link.run(abort.signal);
     link.port.report({ ...REPORT, allocations: [COPY] }, now);
@@ -271,9 +230,6 @@ test.each([
     expect(frames[0]).toMatchObject({ whole: true, changed: [{ allocation: COPY.allocation }] });
     expect(frames[1]?.changed).toEqual(changed);
     expect(frames[1]?.patches).toEqual(patches);
-    abort.abort();
-    await running;
-    await other.stop();
   },
 );
 

@@ -27,24 +27,11 @@ import {
 } from '../../schema/wire.ts';
 import { body, group, task } from '../support/bodies.ts';
 import { until } from './runtime-suite.ts';
+import { reportWith } from '../support/reports.ts';
 
 const CLUSTER = 'test';
 
-const reportOf = (node: string): NodeReport => ({
-  node,
-  cluster: CLUSTER,
-  acceptedGeneration: 0,
-  acceptedCommit: '',
-  acceptedHash: '',
-  accepted: [],
-  capacity: { cpuMilli: 1000, memoryBytes: 1024 ** 3 },
-  attributes: [],
-  address: '127.0.0.1',
-  allocations: [],
-  foreign: 0,
-  conditions: [],
-  portsTaken: [],
-});
+const reportOf = (node: string): NodeReport => reportWith({ node, cluster: CLUSTER });
 
 interface Said {
   readonly fields: object;

@@ -20,6 +20,7 @@ import { parseToken, RECONCILER_HOST, type TokenKind } from '../../schema/identi
 import type { NodeReport } from '../../schema/orders.ts';
 import type { Catalogue, CatalogueService, ServicesAnswer } from '../../schema/services.ts';
 import { until } from './runtime-suite.ts';
+import { reportWith } from '../support/reports.ts';
 
 const CLUSTER = 'test';
 const quiet = { info: () => {}, warn: () => {}, error: () => {} };
@@ -63,21 +64,7 @@ describe('over the link', () => {
   beforeEach(start);
   afterEach(() => listening.stop());
 
-  const reportOf = (node: string): NodeReport => ({
-    node,
-    cluster: CLUSTER,
-    acceptedGeneration: 0,
-    acceptedCommit: '',
-    acceptedHash: '',
-    accepted: [],
-    capacity: { cpuMilli: 1000, memoryBytes: 1024 ** 3 },
-    attributes: [],
-    address: '127.0.0.1',
-    allocations: [],
-    foreign: 0,
-    conditions: [],
-    portsTaken: [],
-  });
+  const reportOf = (node: string): NodeReport => reportWith({ node, cluster: CLUSTER });
 
   /** What a real runner's end was given, newest last. */
   const runner = (node: string): readonly Catalogue[] => {

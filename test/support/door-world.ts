@@ -25,6 +25,7 @@ import { SessionRequest } from '../../schema/generated/purser/link/v1/link.ts';
 import { parseToken, RECONCILER_HOST } from '../../schema/identity.ts';
 import type { NodeReport } from '../../schema/orders.ts';
 import { encodeReport, LINK_PROTOCOL } from '../../schema/wire.ts';
+import { reportWith } from './reports.ts';
 
 export const CLUSTER = 'test';
 const HOUR_MS = 3600 * 1000;
@@ -232,18 +233,4 @@ export const reportFrame = (node: string, sequence: number, later = false): Buff
   return framed(SessionRequest.encode({ frame: { $case: 'report', value } }).finish());
 };
 
-export const reportOf = (node: string): NodeReport => ({
-  node,
-  cluster: CLUSTER,
-  acceptedGeneration: 0,
-  acceptedCommit: '',
-  acceptedHash: '',
-  accepted: [],
-  capacity: { cpuMilli: 1000, memoryBytes: 1024 ** 3 },
-  attributes: [],
-  address: '127.0.0.1',
-  allocations: [],
-  foreign: 0,
-  conditions: [],
-  portsTaken: [],
-});
+export const reportOf = (node: string): NodeReport => reportWith({ node, cluster: CLUSTER });

@@ -1,60 +1,34 @@
 // What of a copy that changed is sent: a few fields where that is enough, and the receiver takes them.
 
 import { expect, test } from 'vitest';
-import type { AllocationReport, NodeReport } from '../../../schema/orders.ts';
+import type { AllocationReport } from '../../../schema/orders.ts';
 import { applyReport, encodeReport, TEXT_CHARS } from '../../../schema/wire.ts';
 import { aged } from '../../../schema/wire-ages.ts';
 import { laterPatch, withPatch } from '../../../schema/wire-patch.ts';
-import { body } from '../../support/bodies.ts';
+import { body, group, task } from '../../support/bodies.ts';
+import { copyWith, reportWith } from '../../support/reports.ts';
 
 const ID = `${'a'.repeat(16)}-0-1`;
-const WEB = {
-  name: 'web',
-  state: 'running' as const,
-  restarts: 0,
-  health: 'healthy' as const,
-  lastCheck: null,
-  exit: null,
-  pid: 7,
-};
-const GIVEN: AllocationReport = {
+const BODY = body({
   allocation: ID,
-  body: body({ allocation: ID }),
-  phase: 'running',
-  health: 'healthy',
-  wasHealthy: true,
-  everHealthy: true,
-  tasks: [WEB, { ...WEB, name: 'proxy', pid: 8, log: ['last words'] }],
-  failure: null,
-  ports: [],
-  address: '10.0.0.2',
-  usage: { cpuMilli: 1, memoryBytes: 2 },
-  acceptedForMs: 100,
-  firstStartedForMs: 90,
-  runningForMs: 90,
-  healthyForMs: 80,
-  firstHealthyForMs: 80,
-  deadForMs: null,
-};
+  spec: group({ tasks: [task(), task({ name: 'proxy' })] }),
+});
+const [WEB, PROXY] = copyWith(BODY).tasks;
+if (WEB === undefined || PROXY === undefined) throw new Error('a copy without tasks');
 /** Its fields in the order in which runners have them. */
-const COPY = aged(GIVEN, 0);
+const COPY = aged(
+  copyWith(BODY, {
+    wasHealthy: true,
+    tasks: [WEB, { ...PROXY, log: ['last words'] }],
+    usage: { cpuMilli: 1, memoryBytes: 2 },
+    healthyForMs: 80,
+  }),
+  0,
+);
 const ELAPSED = 10;
 
-const reportOf = (...allocations: readonly AllocationReport[]): NodeReport => ({
-  node: 'n1',
-  cluster: 'c',
-  acceptedGeneration: 1,
-  acceptedCommit: '',
-  acceptedHash: '',
-  accepted: [],
-  capacity: { cpuMilli: 1000, memoryBytes: 1024 ** 3 },
-  attributes: [],
-  address: '127.0.0.1',
-  allocations,
-  foreign: 0,
-  conditions: [],
-  portsTaken: [],
-});
+const reportOf = (...allocations: readonly AllocationReport[]) =>
+  reportWith({ node: 'n1', cluster: 'c', allocations });
 
 /** What is sent of a copy ten milliseconds after it was sent as a whole, and what is made of it. */
 const sentOf = (after: AllocationReport, takesPatches = true) => {
