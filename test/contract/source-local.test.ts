@@ -199,6 +199,33 @@ describe('a local repository', () => {
     expect(fileText('jobs/a/web.yaml')).toBe('machine\n');
   });
 
+  test('killed, and a person is at work: it is undone when they are through', async () => {
+    const { from } = cutOff();
+    fs.writeFileSync(path.join(repository, 'configs/new'), 'new\n');
+    write('.git/index.lock', '');
+    const source = open();
+    for (const status of ['A  staged.txt\n?? configs/', 'A  staged.txt']) {
+      await source.read();
+      expect(git(repository, 'rev-parse', 'HEAD')).toBe(from);
+      expect(git(repository, 'status', '--porcelain')).toBe(status);
+      fs.rmSync(path.join(repository, '.git/index.lock'), { force: true });
+    }
+  });
+
+  test('killed with everything done but the locks given back: git goes on', async () => {
+    const left = ['index.lock', 'refs/heads/main.lock', 'refs/purser/ship/ledger.lock'];
+    const gits = path.join(repository, '.git/refs/heads/other.lock');
+    await open().read();
+    for (const name of left) write(`.git/${name}`, 'purser 1 0@another-boot\n');
+    fs.writeFileSync(gits, '');
+    expect(() => commitFiles(repository, { 'notes.txt': 'x' }, 'a person')).toThrow('index.lock');
+    await open().read();
+    commitFiles(repository, { 'notes.txt': 'x' }, 'a person');
+    for (const name of left) expect(fs.existsSync(path.join(repository, '.git', name))).toBe(false);
+    expect(fs.existsSync(gits)).toBe(true); // git's own: somebody may be at work
+    fs.rmSync(gits);
+  });
+
   const inTheWay: readonly (readonly [string, () => void, string])[] = [
     ['changed', () => write('jobs/a/web.yaml', 'mine'), 'stash push --include-untracked'],
     ['staged', () => stage('jobs/a/web.yaml', 'mine'), 'stash push --include-untracked'],

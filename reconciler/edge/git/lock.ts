@@ -47,9 +47,17 @@ export const sweepScratch = (folder: string): void => {
   }
 };
 
-const namesIn = (folder: string): readonly string[] => {
+/** Removes the locks in a folder that processes that are gone have left: git respects them. */
+export const sweepLocks = (folder: string, reach: 'here' | 'below'): void => {
+  for (const name of namesIn(folder, reach)) {
+    const lock = path.join(folder, name);
+    if (name.endsWith('.lock') && isLeftOver(lock)) fs.rmSync(lock, { force: true });
+  }
+};
+
+const namesIn = (folder: string, reach: 'here' | 'below' = 'here'): readonly string[] => {
   try {
-    return fs.readdirSync(folder);
+    return fs.readdirSync(folder, { recursive: reach === 'below', encoding: 'utf8' });
   } catch {
     return [];
   }
@@ -105,7 +113,7 @@ const place = (words: string, lock: string): boolean => {
 const isLeftOver = (lock: string): boolean => {
   const [name, pid, began] = textOf(lock).trim().split(' ');
   if (name !== 'purser' || pid === undefined || began === undefined) return false;
-  if (Number(pid) === process.pid) return true;
+  if (Number(pid) === process.pid) return !held.has(lock);
   return markOf(Number(pid)) !== `purser ${pid} ${began}`;
 };
 

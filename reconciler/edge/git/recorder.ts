@@ -48,14 +48,14 @@ interface Waiting {
 
 export const createRecorder = (options: RecorderOptions): Recorder => {
   let proven = false;
+  let isFinished = !options.base.local;
   let waiting: Waiting[] = [];
   let isDraining = false;
   let turn: Promise<void> = Promise.resolve();
 
   const prove = async (): Promise<void> => {
+    if (!isFinished) isFinished = await finishMove(options.base.store().repository);
     if (proven) return;
-    const { base } = options;
-    if (base.local) await finishMove(base.store().repository);
     await append(options, [], 'ledger: a reconciler starts and may write');
     proven = true;
   };

@@ -7,7 +7,7 @@ import fs from 'node:fs';
 import path from 'node:path';
 import { runGit } from './command.ts';
 import { retry } from './failure.ts';
-import { releaseLock, scratchPath, sweepScratch, tryLock } from './lock.ts';
+import { releaseLock, scratchPath, sweepLocks, sweepScratch, tryLock } from './lock.ts';
 import { own } from './objects.ts';
 import type { Repository } from './refs.ts';
 import { readRef, readText } from './refs.ts';
@@ -28,20 +28,29 @@ export const forgetMove = (repository: Repository): void =>
   fs.rmSync(noteOf(repository), { force: true });
 
 /**
- * Finishes or undoes what is noted, and removes files that were half written. Throws GitFailure
- * (`retry`).
+ * Finishes or undoes what is noted, and removes files that were half written and locks that nobody
+ * holds any more, which would stop the next command of a person. False: a person is at work, so it
+ * is to be tried again. Throws GitFailure (`retry`).
  */
-export const finishMove = async (repository: Repository): Promise<void> => {
+export const finishMove = async (repository: Repository): Promise<boolean> => {
   for (const folder of new Set([repository.gitDir, repository.commonDir])) sweepScratch(folder);
+  sweepLocks(path.join(repository.commonDir, 'refs'), 'below');
+  const isFinished = await finishNoted(repository);
+  sweepLocks(repository.gitDir, 'here');
+  return isFinished;
+};
+
+const finishNoted = async (repository: Repository): Promise<boolean> => {
   const [ref, from, to] = readText(noteOf(repository))?.trim().split(' ') ?? [];
-  if (ref === undefined || from === undefined || to === undefined) return;
+  if (ref === undefined || from === undefined || to === undefined) return true;
   const lock = path.join(repository.gitDir, 'index.lock');
-  if (tryLock(lock, repository.commonDir) === 'held') return; // a person is at work: next time
+  if (tryLock(lock, repository.commonDir) === 'held') return false;
   try {
     const now = readRef(repository, ref);
     if (now === to) await finishIndex(repository, { from, to });
     if (now === from) await undoFiles(repository, { from, to });
     forgetMove(repository);
+    return true;
   } finally {
     releaseLock(lock);
   }
