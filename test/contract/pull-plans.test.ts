@@ -8,7 +8,6 @@ import http from 'node:http';
 import type { AddressInfo } from 'node:net';
 import path from 'node:path';
 import { pathToFileURL } from 'node:url';
-import { build } from 'esbuild';
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { createPullPlans, type PullPlansOptions } from '../../reconciler/edge/pull-plans.ts';
 import { createGitSource } from '../../reconciler/edge/git/source.ts';
@@ -17,6 +16,7 @@ import { createReader, documentsToKeep } from '../../reconciler/desired/read.ts'
 import { createMemos } from '../../reconciler/memos.ts';
 import type { PullPlansPort } from '../../reconciler/ports.ts';
 import type { PullPlan } from '../../schema/pull-plan.ts';
+import { bundle } from '../support/bundle.ts';
 import { startGitServer } from '../support/git-server.ts';
 import { commitFiles, git, initRepository, tempFolder } from '../support/git-repo.ts';
 import { liveOf } from '../support/world.ts';
@@ -69,10 +69,7 @@ describe('plans of pull requests', () => {
   };
 
   beforeAll(async () => {
-    const entryPoints = [path.resolve(import.meta.dirname, '../../reconciler/pull-worker.ts')];
-    const needed = "import{createRequire as r}from'node:module';const require=r(import.meta.url);";
-    const form = { bundle: true, format: 'esm', platform: 'node', target: 'node20' } as const;
-    await build({ entryPoints, outfile, ...form, banner: { js: needed } });
+    await bundle('reconciler/pull-worker.ts', outfile);
   });
   afterAll(() => fs.rmSync(bundles, { recursive: true, force: true, maxRetries: 5 }));
   beforeEach(() => {

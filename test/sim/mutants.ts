@@ -13,7 +13,7 @@ import { parseArgs } from 'node:util';
 
 import type { Plugin } from 'esbuild';
 
-import { bundleSim } from './bundle.ts';
+import { bundle } from '../support/bundle.ts';
 import type { FaultKind } from './faults.ts';
 
 export interface Mutant {
@@ -298,7 +298,7 @@ const seedsOf = ({ seed, fault }: Mutant, most: string): readonly string[] => {
 
 const tryOut = async (mutant: Mutant, folder: string, most: string): Promise<boolean> => {
   const outfile = join(folder, 'sim.mjs');
-  await bundleSim(outfile, [breaking(mutant)]);
+  await bundle('test/sim/main.ts', outfile, [breaking(mutant)]);
   const which = seedsOf(mutant, most);
   const said = await runOf([outfile, ...which, '--processes', '1', '--until-failed']);
   const seed = /^seed (\d+)/m.exec(said)?.[1];

@@ -9,7 +9,7 @@ import { promisify } from 'node:util';
 
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 
-import { bundleSim } from './bundle.ts';
+import { bundle } from '../support/bundle.ts';
 import { runSeed } from './run.ts';
 
 /** Seeds in one run, a minute and a half on two cores; more: npm run sim -- --seeds 2000. */
@@ -42,7 +42,11 @@ describe('simulation', () => {
   it(
     `holds every rule over ${SEEDS} seeds`,
     async () => {
-      const args = [await bundleSim(join(folder, 'sim.mjs')), '--seeds', String(SEEDS)];
+      const args = [
+        await bundle('test/sim/main.ts', join(folder, 'sim.mjs')),
+        '--seeds',
+        String(SEEDS),
+      ];
       const { stdout } = await run(process.execPath, args).catch(
         (failed: { stdout: string }) => failed,
       );
