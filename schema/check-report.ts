@@ -14,8 +14,9 @@ import {
   type startForm,
 } from './report-form.ts';
 import { formatSize } from './units.ts';
+import type { AllocationReport, FailureRecord } from './orders.ts';
 import { BODY_BYTES, type ReportFrame } from './wire.ts';
-import type { AllocationPatch } from './wire-patch.ts';
+import type { Columns } from './wire-columns.ts';
 
 export type CheckedReport =
   | { readonly ok: true; readonly frame: ReportFrame }
@@ -56,11 +57,8 @@ export const checkCopies = (value: unknown, from: Sender): ReportCopies | null =
 };
 
 /** What changed of copies, by itself, likewise. */
-export const checkPatches = (value: unknown): readonly AllocationPatch[] | null => {
-  if (!checkers.patches(value)) return null;
-  const patches: readonly AllocationPatch[] = value as Static<typeof patchesForm>;
-  return isSaidTwice(patches) ? null : patches.map(withPlainFacts);
-};
+export const checkPatches = (value: unknown): Columns | null =>
+  checkers.patches(value) ? withPlainColumns(value as Static<typeof patchesForm>) : null;
 
 /** What is wrong with whom a runner says it is; null: nothing. */
 export const checkHello = (hello: unknown): string | null => faultIn('hello', hello);
@@ -103,17 +101,14 @@ const strangerIn = (speakers: readonly Speaker[], from: Sender): string | null =
     : `it speaks for ${strange.node} of another cluster or node than its session`;
 };
 
-const disagreement = (
-  { bodies, changed, patches = [] }: ReportCopies,
-  from: Sender,
-): string | null => {
+const disagreement = ({ bodies, changed }: ReportCopies, from: Sender): string | null => {
   // Characters are at most bytes, so what is over the limit here is over it on the disk too.
   const large =
     from.bytes > BODY_BYTES && bodies.find((body) => JSON.stringify(body).length > BODY_BYTES);
   if (large !== false && large !== undefined) {
     return `the body of ${large.allocation} is larger than ${formatSize(BODY_BYTES)}`;
   }
-  return isSaidTwice([...changed, ...patches]) ? 'an allocation stands in it twice' : null;
+  return isSaidTwice(changed) ? 'an allocation stands in it twice' : null;
 };
 
 const isSaidTwice = (copies: readonly { readonly allocation: string }[]): boolean =>
@@ -127,7 +122,7 @@ const withPlainSentences = (frame: ReportFrame): ReportFrame => ({
 
 const withPlainCopies = ({ changed, patches }: ReportCopies) => ({
   changed: changed.map(withPlainFacts),
-  ...(patches && { patches: patches.map(withPlainFacts) }),
+  ...(patches && { patches: withPlainColumns(patches) }),
 });
 
 type Head = ReportFrame['head'];
@@ -150,21 +145,44 @@ const withPlainHead = (head: Head): Head => {
   };
 };
 
-const withPlainFacts = <T extends Pick<AllocationPatch, 'failure' | 'tasks'>>(one: T): T => {
+const withPlainFacts = <T extends Pick<AllocationReport, 'failure' | 'tasks'>>(one: T): T => {
   const { failure, tasks } = one;
   const isPlainAll =
-    isPlain(failure?.message) && (tasks?.every(({ lastCheck }) => isPlain(lastCheck)) ?? true);
+    isPlain(failure?.message) && tasks.every(({ lastCheck }) => isPlain(lastCheck));
   if (isPlainAll) return one;
   return {
     ...one,
-    ...(failure && { failure: { ...failure, message: plain(failure.message) } }),
-    ...(tasks && {
-      tasks: tasks.map((task) =>
-        isPlain(task.lastCheck) ? task : { ...task, lastCheck: plain(task.lastCheck ?? '') },
-      ),
-    }),
+    failure: withPlainMessage(failure),
+    tasks: tasks.map((task) =>
+      isPlain(task.lastCheck) ? task : { ...task, lastCheck: plain(task.lastCheck ?? '') },
+    ),
   };
 };
+
+const withPlainColumns = (columns: Columns): Columns => {
+  const { facts, tasks } = columns;
+  const [{ failure }, { lastCheck }] = [facts, tasks];
+  const isPlainAll =
+    (failure?.is.every((one) => isPlain(one?.message)) ?? true) &&
+    (lastCheck?.is.every(isPlain) ?? true);
+  if (isPlainAll) return columns;
+  return {
+    ...columns,
+    facts: {
+      ...facts,
+      ...(failure && { failure: { ...failure, is: failure.is.map(withPlainMessage) } }),
+    },
+    tasks: {
+      ...tasks,
+      ...(lastCheck && {
+        lastCheck: { ...lastCheck, is: lastCheck.is.map((one) => one && plain(one)) },
+      }),
+    },
+  };
+};
+
+const withPlainMessage = (failure: FailureRecord | null): FailureRecord | null =>
+  failure && { ...failure, message: plain(failure.message) };
 
 const CONTROL = /\p{Cc}/u;
 

@@ -2,12 +2,13 @@
 // check (schema/check-report.ts). In: nothing. Out: schemas. Fields that are not named here are let
 // through, since a newer runner may send more. Not here: what must agree between two fields.
 
-import Type, { type Static, type TSchema } from 'typebox';
+import Type, { type Static, type TProperties, type TSchema } from 'typebox';
 import { LIFECYCLES } from './lifecycle.ts';
 import { NAME_PATTERN, NODE_NAME_PATTERN, TAG_PATTERN } from './patterns.ts';
 import { GROUP_SERVICES, SERVICE_TAGS } from './services.ts';
 import { VOLUME_FOLDER_PATTERN } from './ids.ts';
 import { HELD_ALLOCATIONS, NODE_FETCHES } from './wire.ts';
+import type { Columns } from './wire-columns.ts';
 
 /** Tasks of a group, ports, checks of a task: a body of 256 KiB holds no more. */
 const PARTS = 1_000;
@@ -20,6 +21,8 @@ const LOG_LINE_CHARS = 1_000;
 const FOLDERS = 100_000;
 const PORT_MAX = 65_535;
 const CONDITIONS = 100;
+/** Tasks of all copies: more than there can be. */
+const ENTRIES = HELD_ALLOCATIONS * PARTS;
 
 const oneOf = <T extends string>(...words: T[]) => Type.Unsafe<T>({ type: 'string', enum: words });
 /** Of one type: a union with null is looked at twice where it is null, as most of a copy's facts are. */
@@ -48,6 +51,8 @@ const count = Type.Integer({ minimum: 0, maximum: Number.MAX_SAFE_INTEGER });
 /** Milliseconds, ages included: never below 0, and finite since JSON knows nothing else. */
 const ms = Type.Number({ minimum: 0 });
 const amount = Type.Number({ minimum: 0 });
+/** In lists that stand beside. */
+const places = listOf(Type.Integer({ minimum: 0, maximum: ENTRIES }), ENTRIES);
 const port = Type.Integer({ minimum: 0, maximum: PORT_MAX });
 /** Stands on terminals. */
 const holder = Type.String({ pattern: '^[\\u0020-\\u007e]{1,100}$' });
@@ -221,12 +226,24 @@ const changed = Type.Object({
   tasks: listOf(Type.Object({ name, ...taskFacts.properties })),
   usage: orNull(resources),
 });
-const patch = Type.Object({
-  ...Type.Partial(facts).properties,
-  allocation,
-  tasks: Type.Optional(listOf(Type.Partial(taskFacts))),
+/** One value for each of `at`, which are places in a list of copies (wire-columns.ts). */
+const columnOf = (is: TSchema, more: Readonly<Record<string, TSchema>> = {}) =>
+  Type.Object({ at: Type.Optional(places), ...more, is: listOf(is, ENTRIES) });
+const columnsOf = (properties: TProperties, more?: Readonly<Record<string, TSchema>>) =>
+  Type.Partial(
+    Type.Object(
+      Object.fromEntries(
+        Object.entries(properties).map(([field, is]) => [field, columnOf(is, more)]),
+      ),
+    ),
+  );
+const patches = Type.Object({
+  copies: Type.Optional(listOf(allocation, HELD_ALLOCATIONS)),
+  facts: Type.Unsafe<Columns['facts']>(columnsOf(facts.properties)),
+  tasks: Type.Unsafe<Columns['tasks']>(
+    columnsOf(taskFacts.properties, { task: Type.Optional(places) }),
+  ),
 });
-const patches = listOf(patch, HELD_ALLOCATIONS);
 
 const head = Type.Object({
   node,

@@ -1,10 +1,9 @@
 // What of a copy is no more as it was: it travels in place of the whole copy.
-// In: facts before and after; patches. Out: a patch; a copy with it; one patch for two. Not here:
-// frames (wire.ts), what may stand in a patch (report-form.ts).
+// In: facts before and after; a patch. Out: a patch; a copy with it. Not here: how the patches of all
+// copies travel (wire-columns.ts).
 
 import type { AllocationReport, TaskReport } from './orders.ts';
 import { isSameJson } from './same-json.ts';
-import type { Ms } from './spec.ts';
 import { copyOf } from './wire-ages.ts';
 
 /** Fields that are absent are as they were. */
@@ -14,7 +13,7 @@ export interface AllocationPatch extends Partial<
   Omit<AllocationReport, 'allocation' | 'body' | 'tasks' | 'usage'>
 > {
   readonly allocation: string;
-  /** One for each task, in order. */
+  /** In the order of its tasks; those behind the last one are as they were. */
   readonly tasks?: readonly TaskPatch[];
 }
 
@@ -74,54 +73,4 @@ const withTaskPatch = (before: TaskReport, patch: TaskPatch): TaskReport => {
   const { state, restarts, health, lastCheck, log, exit, pid } = { ...before, ...patch };
   const logged = log === undefined ? {} : { log };
   return { name: before.name, state, restarts, health, lastCheck, ...logged, exit, pid };
-};
-
-const AGES = [
-  'acceptedForMs',
-  'firstStartedForMs',
-  'runningForMs',
-  'healthyForMs',
-  'firstHealthyForMs',
-  'deadForMs',
-] as const satisfies readonly (keyof AllocationPatch)[];
-
-/** Most are not, and none need be copied then. */
-const isAgeing = (patch: AllocationPatch): boolean =>
-  (patch.failure ?? null) !== null || AGES.some((age) => (patch[age] ?? null) !== null);
-
-/** The same patch, `elapsed` milliseconds later. */
-export const agedPatch = (patch: AllocationPatch, elapsed: Ms): AllocationPatch => {
-  if (!isAgeing(patch)) return patch;
-  const older: { -readonly [Field in keyof AllocationPatch]: AllocationPatch[Field] } = {
-    ...patch,
-  };
-  for (const age of AGES) {
-    const ms = older[age] ?? null;
-    if (ms !== null) older[age] = ms + elapsed;
-  }
-  const failure = older.failure ?? null;
-  if (failure !== null) older.failure = { ...failure, ageMs: failure.ageMs + elapsed };
-  return older;
-};
-
-/** Both patches in one, `elapsed` milliseconds after the first. */
-export const laterPatch = (
-  before: AllocationPatch,
-  elapsed: Ms,
-  after: AllocationPatch,
-): AllocationPatch => {
-  const both = { ...agedPatch(before, elapsed), ...after };
-  const { tasks } = before;
-  if (tasks === undefined || after.tasks === undefined) return both;
-  return { ...both, tasks: after.tasks.map((task, at) => ({ ...tasks[at], ...task })) };
-};
-
-/** Why it is of no copy of these; null: it is of one. */
-export const patchProblem = (
-  { allocation, tasks }: AllocationPatch,
-  copy: Pick<AllocationReport, 'tasks'> | undefined,
-): string | null => {
-  if (copy === undefined) return `${allocation} has changed and was never sent`;
-  const fits = tasks === undefined || tasks.length === copy.tasks.length;
-  return fits ? null : `${allocation} has changed in tasks that were never sent`;
 };

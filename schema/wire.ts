@@ -1,7 +1,7 @@
 // The form in which reports and orders travel: whole values at both ends, differences on the wire.
 // In: a report and what the other side has. Out: a frame, and back again. Bodies travel once a
 // session and are named by hash afterwards; an allocation whose facts did not change is left out,
-// since ages advance by themselves, and of others the fields that did not (wire-patch.ts). Not here:
+// since ages advance by themselves, and of others the fields that did not (wire-columns.ts). Not here:
 // transport (the edges), meaning (reconciler/live).
 
 import { hashOf } from './hash.ts';
@@ -11,7 +11,8 @@ import type { AllocationBody, AllocationReport, NodeOrders, NodeReport } from '.
 import { isOlderReport, olderReport } from './older-report.ts';
 import type { Ms } from './spec.ts';
 import { aged, copyOf } from './wire-ages.ts';
-import { type AllocationPatch, patchOf, patchProblem, withPatch } from './wire-patch.ts';
+import { type Columns, columnsOf, columnsProblem, knownCopy, patchesOf } from './wire-columns.ts';
+import { type AllocationPatch, patchOf, withPatch } from './wire-patch.ts';
 
 /** Protocol number of Hello; ends with different numbers refuse each other. */
 export const LINK_PROTOCOL = 2;
@@ -57,7 +58,7 @@ export interface ReportFrame {
   readonly changed: readonly WireAllocation[];
   readonly removed: readonly string[];
   /** Copies that changed in a few fields, for receivers that take them; absent: none. */
-  readonly patches?: readonly AllocationPatch[];
+  readonly patches?: Columns;
   /** `[allocation, cpuMilli, memoryBytes]` of every allocation whose use is known. */
   readonly usage: readonly (readonly [string, number, number])[];
 }
@@ -142,7 +143,7 @@ export const encodeReport = (
       bodyHashes: unsent.map(([hash]) => hash),
       changed: withShortTexts(changed, TEXT_CHARS),
       removed: [...before.facts.keys()].filter((id) => !facts.has(id)),
-      ...(patches.length > 0 && { patches }),
+      ...(patches.length > 0 && { patches: columnsOf(patches, head.accepted) }),
       usage: allocations.flatMap(({ allocation, usage }) =>
         usage === null ? [] : [[allocation, usage.cpuMilli, usage.memoryBytes] as const],
       ),
@@ -248,7 +249,7 @@ export const applyReport = (
   const kept = old
     .filter(({ allocation }) => !gone.has(allocation))
     .map((one) => aged(one, elapsed, usageOf(one.allocation)));
-  const patched = withPatches(kept, frame.patches ?? []);
+  const patched = withPatches(kept, frame);
   if (!patched.ok) return patched;
   const changed: AllocationReport[] = [];
   for (const wire of frame.changed) {
@@ -267,25 +268,29 @@ export const applyReport = (
 
 const withPatches = (
   copies: readonly AllocationReport[],
-  patches: readonly AllocationPatch[],
+  { head: { accepted }, patches: columns }: ReportFrame,
 ):
   | { readonly ok: true; readonly copies: readonly AllocationReport[] }
   | { readonly ok: false; readonly why: string } => {
-  const places = new Map(copies.map(({ allocation }, at) => [allocation, at]));
-  const patched = [...copies];
-  for (const patch of patches) {
-    const at = places.get(patch.allocation) ?? -1;
-    const copy = patched[at];
-    const why = patchProblem(patch, copy);
-    if (why !== null) return { ok: false, why };
-    if (copy !== undefined) patched[at] = withPatch(copy, patch);
-  }
+  if (columns === undefined) return { ok: true, copies };
+  const known = new Map(copies.map((copy) => [copy.allocation, knownCopy(copy)]));
+  const list = columns.copies ?? accepted;
+  const why = columnsProblem(
+    columns,
+    list.map((allocation) => known.get(allocation)),
+  );
+  if (why !== null) return { ok: false, why };
+  const patches = new Map(patchesOf(columns, accepted).map((patch) => [patch.allocation, patch]));
+  const patched = copies.map((copy) => {
+    const patch = patches.get(copy.allocation);
+    return patch === undefined ? copy : withPatch(copy, patch);
+  });
   return { ok: true, copies: patched };
 };
 
 /** Nothing happened to any copy since the frame before. */
-export const isQuiet = ({ whole, bodies, changed, removed, patches = [] }: ReportFrame): boolean =>
-  !whole && [bodies, changed, removed, patches].every(({ length }) => length === 0);
+export const isQuiet = ({ whole, bodies, changed, removed, patches }: ReportFrame): boolean =>
+  !whole && patches === undefined && [bodies, changed, removed].every(({ length }) => length === 0);
 
 /**
  * Which facts of the report that this frame brings are those of an earlier one: the receiver need
@@ -301,10 +306,11 @@ export const unchangedFacts = (
   if (before.unchanged !== undefined && isQuiet(frame) && isOlderReport(before.report)) {
     return before.unchanged;
   }
-  const { removed, changed, patches = [] } = frame;
+  const { removed, changed, patches } = frame;
+  const patched = patches === undefined ? [] : patchesOf(patches, frame.head.accepted);
   const news = new Set([
     ...removed,
-    ...[...changed, ...patches].map(({ allocation }) => allocation),
+    ...[...changed, ...patched].map(({ allocation }) => allocation),
   ]);
   for (const report of before.report.allocations) {
     const { allocation } = report;

@@ -15,11 +15,15 @@ import {
   unchangedFacts,
 } from '../../schema/wire.ts';
 import {
-  agedPatch,
-  type AllocationPatch,
-  laterPatch,
-  patchProblem,
-} from '../../schema/wire-patch.ts';
+  addColumns,
+  agedColumns,
+  type Columns,
+  columnsOf,
+  columnsProblem,
+  type KnownCopy,
+  knownCopy,
+  type WritablePatch,
+} from '../../schema/wire-columns.ts';
 import { reportReader, shortFrame, type ShortReport } from './report-reader.ts';
 
 export interface Said {
@@ -42,22 +46,18 @@ export interface LastReport {
   readonly said: () => Said | null;
 }
 
-/** All that short reports said since the last one that was worked out. */
+/** All that short reports said since the last one that was worked out, but for patches. */
 interface Since extends Omit<ShortReport, 'patches'> {
   readonly receivedAt: Ms;
-  /** Reports with patches that were put together. */
-  readonly count: number;
-  readonly patches: Map<string, Patched>;
+  readonly isPatched: boolean;
 }
 
-interface Patched {
-  readonly patch: AllocationPatch;
-  /** Its ages are those of then. */
-  readonly at: Ms;
+/** A copy, and all that was said of it since then, with ages as they were then. */
+interface Patched extends KnownCopy {
+  patch: WritablePatch | null;
 }
 
-/** So many are put together and no more: what nobody knows of a patch is kept until then. */
-const TOGETHER = 16;
+type Listed = readonly (Patched | undefined)[];
 
 export const createLastReport = (of: {
   readonly node: string;
@@ -67,16 +67,20 @@ export const createLastReport = (of: {
   let isBegun = false;
   let said: Said | null = null;
   let since: Since | null = null;
-  /** Those of `said`, once a patch was looked at. */
-  let copies: ReadonlyMap<string, Pick<AllocationReport, 'tasks'>> | null = null;
+  /** The copies of `said`, once a patch was looked at. */
+  let copies: ReadonlyMap<string, Patched> | null = null;
+  /** Those of them that a head lists. */
+  let listed: { readonly head: ReportFrame['head']; readonly copies: Listed } | null = null;
   /** Of the last report, what is not of its copies. */
   let lastHead: ReportFrame['head'] | null = null;
 
   const settle = (): Said | null => {
     if (since === null || said === null) return said;
-    const frame = frameOf(since);
-    const { receivedAt } = since;
+    const { receivedAt, isPatched } = since;
     const elapsed = receivedAt - said.receivedAt;
+    const columns = isPatched && copies !== null ? takePatches(copies.values()) : null;
+    const patches = columns && agedColumns(columns, elapsed);
+    const frame = shortFrame({ ...since, patches });
     const applied = applyReport(said.report, elapsed, frame);
     // Each patch was looked at as it came.
     if (!applied.ok) throw new Error(applied.why);
@@ -84,21 +88,25 @@ export const createLastReport = (of: {
     since = null;
     return said;
   };
-  const problemOf = (patch: AllocationPatch): string | null => {
-    copies ??= new Map(said?.report.allocations.map((copy) => [copy.allocation, copy]));
-    return patchProblem(patch, copies.get(patch.allocation));
+  const listOf = (list: Columns['copies'], head: ReportFrame['head']): Listed => {
+    const known = (copies ??= knownCopies(said?.report.allocations ?? []));
+    if (list !== undefined) return list.map((allocation) => known.get(allocation));
+    if (listed?.head !== head) {
+      listed = { head, copies: head.accepted.map((allocation) => known.get(allocation)) };
+    }
+    return listed.copies;
   };
   const addShort = ({ head, patches, usage }: ShortReport, receivedAt: Ms): Taken => {
-    for (const patch of patches) {
-      const refused = problemOf(patch);
+    if (patches !== null) {
+      const list = listOf(patches.copies, head);
+      const refused = columnsProblem(patches, list);
       if (refused !== null) return { refused };
+      const elapsed = receivedAt - (said?.receivedAt ?? receivedAt);
+      addColumns(agedColumns(patches, -elapsed), (place) => patchOf(list[place]));
     }
-    if (since !== null && since.count >= TOGETHER) settle();
-    const known: Since['patches'] = since?.patches ?? new Map();
-    for (const patch of patches) addPatch(known, patch, receivedAt);
-    const count = (since?.count ?? 0) + (patches.length > 0 ? 1 : 0);
-    since = { head, usage, receivedAt, count, patches: known };
-    return { isNews: isNewHead(head) || patches.length > 0 };
+    const isPatched = patches !== null || since?.isPatched === true;
+    since = { head, usage, receivedAt, isPatched };
+    return { isNews: isNewHead(head) || patches !== null };
   };
   const isNewHead = (head: ReportFrame['head']): boolean => {
     const isNew = !isSameJson(head, lastHead);
@@ -118,6 +126,7 @@ export const createLastReport = (of: {
     said = { report, unchanged: unchangedFacts(before, frame), receivedAt };
     since = null;
     copies = null;
+    listed = null;
     isBegun = true;
     return { isNews: isNewHead(frame.head) || !isQuiet(frame) };
   };
@@ -137,15 +146,19 @@ export const createLastReport = (of: {
   };
 };
 
-/** Adds it to those that are known. */
-const addPatch = (known: Since['patches'], patch: AllocationPatch, at: Ms): void => {
-  const { allocation } = patch;
-  const first = known.get(allocation);
-  const both = first === undefined ? patch : laterPatch(first.patch, at - first.at, patch);
-  known.set(allocation, { patch: both, at });
-};
+const knownCopies = (copies: readonly AllocationReport[]): ReadonlyMap<string, Patched> =>
+  new Map(copies.map((copy) => [copy.allocation, { ...knownCopy(copy), patch: null }] as const));
 
-const frameOf = ({ head, usage, patches, receivedAt }: Since): ReportFrame => {
-  const aged = [...patches.values()].map(({ patch, at }) => agedPatch(patch, receivedAt - at));
-  return shortFrame({ head, usage, patches: aged });
+/** All that was said of a copy. */
+const patchOf = (copy: Patched | undefined): WritablePatch | undefined =>
+  copy && (copy.patch ??= { allocation: copy.allocation });
+
+/** All that was said of all copies, which is kept no longer. */
+const takePatches = (copies: Iterable<Patched>): Columns => {
+  const patches: WritablePatch[] = [];
+  for (const copy of copies) {
+    if (copy.patch !== null) patches.push(copy.patch);
+    copy.patch = null;
+  }
+  return columnsOf(patches, []);
 };

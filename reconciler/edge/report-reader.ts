@@ -15,13 +15,14 @@ import {
 } from '../../schema/check-report.ts';
 import type { NodeReport } from '../../schema/orders.ts';
 import { HELD_ALLOCATIONS, type ReportFrame } from '../../schema/wire.ts';
-import type { AllocationPatch } from '../../schema/wire-patch.ts';
+import type { Columns } from '../../schema/wire-columns.ts';
 import { parseJson, parseText } from './json-values.ts';
 
 /** Little happened to any copy; it is what `shortFrame` makes of it. */
 export interface ShortReport {
   readonly head: Omit<NodeReport, 'allocations'>;
-  readonly patches: readonly AllocationPatch[];
+  /** null: nothing but use and ages. */
+  readonly patches: Columns | null;
   /** JSON of the use, checked. */
   readonly usage: string;
 }
@@ -76,7 +77,7 @@ export const shortFrame = ({ head, patches, usage }: ShortReport): ReportFrame =
   bodies: [],
   changed: [],
   removed: [],
-  patches,
+  ...(patches && { patches }),
   usage: JSON.parse(usage),
 });
 
@@ -101,9 +102,9 @@ const shortOf = (bytes: Buffer, { whole, head, bytes: start }: Known): ShortRepo
   if (!rest.endsWith('}')) return null;
   if (rest.startsWith(USAGE_BEGINS)) {
     const usage = rest.slice(USAGE_BEGINS.length, -1);
-    return USAGE.test(usage) ? { head, patches: [], usage } : null;
+    return USAGE.test(usage) ? { head, patches: null, usage } : null;
   }
-  const end = rest.lastIndexOf(USAGE_FOLLOWS);
+  const end = rest.indexOf(USAGE_FOLLOWS);
   if (!rest.startsWith(PATCHES) || end === -1) return null;
   const usage = rest.slice(end + USAGE_FOLLOWS.length, -1);
   const patches = USAGE.test(usage)

@@ -150,7 +150,7 @@ let data0 = data[i0];
 const _errs1 = errors;
 if(errors === _errs1){
 if(typeof data0 === "string"){
-if(func3(data0) > 254){
+if(data0.length > 254 && func3(data0) > 254){
 validate60.errors = [FAULT];
 return false;
 }
@@ -1288,7 +1288,7 @@ let data6 = data.owners;
 const _errs11 = errors;
 if(errors === _errs11){
 if(typeof data6 === "string"){
-if(func3(data6) > 32768){
+if(data6.length > 32768 && func3(data6) > 32768){
 validate52.errors = [FAULT];
 return false;
 }
@@ -1876,7 +1876,7 @@ evaluated0.items = undefined;
 }
 if(errors === 0){
 if(typeof data === "string"){
-if(func3(data) > 253){
+if(data.length > 253 && func3(data) > 253){
 validate120.errors = [FAULT];
 return false;
 }
@@ -2799,7 +2799,7 @@ let data0 = data[i0];
 const _errs1 = errors;
 if(errors === _errs1){
 if(typeof data0 === "string"){
-if(func3(data0) > 256){
+if(data0.length > 256 && func3(data0) > 256){
 validate144.errors = [FAULT];
 return false;
 }
@@ -2866,7 +2866,7 @@ let data0 = data.rule;
 const _errs2 = errors;
 if(errors === _errs2){
 if(typeof data0 === "string"){
-if(func3(data0) > 256){
+if(data0.length > 256 && func3(data0) > 256){
 validate147.errors = [FAULT];
 return false;
 }
@@ -3000,7 +3000,7 @@ let data0 = data.attribute;
 const _errs2 = errors;
 if(errors === _errs2){
 if(typeof data0 === "string"){
-if(func3(data0) > 256){
+if(data0.length > 256 && func3(data0) > 256){
 validate151.errors = [FAULT];
 return false;
 }
@@ -5026,7 +5026,7 @@ let data0 = data.image;
 const _errs2 = errors;
 if(errors === _errs2){
 if(typeof data0 === "string"){
-if(func3(data0) > 512){
+if(data0.length > 512 && func3(data0) > 512){
 validate225.errors = [FAULT];
 return false;
 }
@@ -5720,7 +5720,7 @@ return false;
 }
 if(errors === 0){
 if(typeof data === "string"){
-if(func3(data) > 64){
+if(data.length > 64 && func3(data) > 64){
 validate265.errors = [FAULT];
 return false;
 }
@@ -5939,7 +5939,7 @@ let data0 = data[i0];
 const _errs1 = errors;
 if(errors === _errs1){
 if(typeof data0 === "string"){
-if(func3(data0) > 256){
+if(data0.length > 256 && func3(data0) > 256){
 validate277.errors = [FAULT];
 return false;
 }
@@ -6368,7 +6368,7 @@ let data13 = data.image;
 const _errs16 = errors;
 if(errors === _errs16){
 if(typeof data13 === "string"){
-if(func3(data13) > 512){
+if(data13.length > 512 && func3(data13) > 512){
 validate268.errors = [FAULT];
 return false;
 }
@@ -6989,7 +6989,7 @@ let data13 = data.image;
 const _errs16 = errors;
 if(errors === _errs16){
 if(typeof data13 === "string"){
-if(func3(data13) > 512){
+if(data13.length > 512 && func3(data13) > 512){
 validate131.errors = [FAULT];
 return false;
 }

@@ -59,7 +59,7 @@ let data0 = data.cluster;
 const _errs1 = errors;
 if(errors === _errs1){
 if(typeof data0 === "string"){
-if(func2(data0) > 253){
+if(data0.length > 253 && func2(data0) > 253){
 validate21.errors = [FAULT];
 return false;
 }
@@ -105,7 +105,7 @@ return errors === 0;
 }
 
 export const report = validate25;
-const schema9 = {"type":"object","required":["whole","head","bodies","changed","removed","usage"],"properties":{"whole":{"type":"boolean"},"head":{"$ref":"shared#/$defs/part18"},"bodies":{"$ref":"shared#/$defs/part60"},"bodyHashes":{"$ref":"shared#/$defs/part61"},"changed":{"$ref":"shared#/$defs/part80"},"removed":{"$ref":"shared#/$defs/part4"},"patches":{"$ref":"shared#/$defs/part84"},"usage":{"$ref":"shared#/$defs/part86"}},"$id":"report"};
+const schema9 = {"type":"object","required":["whole","head","bodies","changed","removed","usage"],"properties":{"whole":{"type":"boolean"},"head":{"$ref":"shared#/$defs/part18"},"bodies":{"$ref":"shared#/$defs/part60"},"bodyHashes":{"$ref":"shared#/$defs/part61"},"changed":{"$ref":"shared#/$defs/part80"},"removed":{"$ref":"shared#/$defs/part4"},"patches":{"$ref":"shared#/$defs/part117"},"usage":{"$ref":"shared#/$defs/part119"}},"$id":"report"};
 const schema10 = {"type":"object","required":["node","cluster","acceptedGeneration","acceptedCommit","acceptedHash","accepted","capacity","attributes","address","foreign","conditions","portsTaken"],"properties":{"node":{"$ref":"shared#/$defs/part0"},"cluster":{"type":"string","minLength":1,"maxLength":253},"acceptedGeneration":{"type":"integer","minimum":0,"maximum":9007199254740991},"acceptedCommit":{"$ref":"shared#/$defs/part1"},"acceptedHash":{"$ref":"shared#/$defs/part2"},"accepted":{"$ref":"shared#/$defs/part4"},"capacity":{"$ref":"shared#/$defs/part5"},"attributes":{"$ref":"shared#/$defs/part7"},"address":{"type":"string","maxLength":1024},"foreign":{"type":"integer","minimum":0,"maximum":9007199254740991},"conditions":{"$ref":"shared#/$defs/part9"},"portsTaken":{"$ref":"shared#/$defs/part10"},"portHolders":{"$ref":"shared#/$defs/part12"},"volumes":{"$ref":"shared#/$defs/part14"},"fetched":{"$ref":"shared#/$defs/part17"}}};
 
 function validate27(data){
@@ -469,7 +469,7 @@ let data1 = data[1];
 const _errs3 = errors;
 if(errors === _errs3){
 if(typeof data1 === "string"){
-if(func2(data1) > 1024){
+if(data1.length > 1024 && func2(data1) > 1024){
 validate40.errors = [FAULT];
 return false;
 }
@@ -570,7 +570,7 @@ let data1 = data.message;
 const _errs3 = errors;
 if(errors === _errs3){
 if(typeof data1 === "string"){
-if(func2(data1) > 4000){
+if(data1.length > 4000 && func2(data1) > 4000){
 validate44.errors = [FAULT];
 return false;
 }
@@ -892,7 +892,7 @@ let data1 = data.message;
 const _errs4 = errors;
 if(errors === _errs4){
 if(typeof data1 === "string"){
-if(func2(data1) > 4000){
+if(data1.length > 4000 && func2(data1) > 4000){
 validate59.errors = [FAULT];
 return false;
 }
@@ -1061,7 +1061,7 @@ let data1 = data.cluster;
 const _errs2 = errors;
 if(errors === _errs2){
 if(typeof data1 === "string"){
-if(func2(data1) > 253){
+if(data1.length > 253 && func2(data1) > 253){
 validate26.errors = [FAULT];
 return false;
 }
@@ -1175,7 +1175,7 @@ let data8 = data.address;
 const _errs11 = errors;
 if(errors === _errs11){
 if(typeof data8 === "string"){
-if(func2(data8) > 1024){
+if(data8.length > 1024 && func2(data8) > 1024){
 validate26.errors = [FAULT];
 return false;
 }
@@ -4047,7 +4047,7 @@ let data2 = data.cluster;
 const _errs4 = errors;
 if(errors === _errs4){
 if(typeof data2 === "string"){
-if(func2(data2) > 253){
+if(data2.length > 253 && func2(data2) > 253){
 validate65.errors = [FAULT];
 return false;
 }
@@ -4509,7 +4509,7 @@ let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(typeof data === "string"){
-if(func2(data) > 1000){
+if(data.length > 1000 && func2(data) > 1000){
 validate181.errors = [FAULT];
 return false;
 }
@@ -4626,7 +4626,7 @@ let data3 = data.message;
 const _errs6 = errors;
 if(errors === _errs6){
 if(typeof data3 === "string"){
-if(func2(data3) > 4000){
+if(data3.length > 4000 && func2(data3) > 4000){
 validate175.errors = [FAULT];
 return false;
 }
@@ -5143,7 +5143,7 @@ return false;
 }
 if(errors === _errs7){
 if(typeof data4 === "string"){
-if(func2(data4) > 4000){
+if(data4.length > 4000 && func2(data4) > 4000){
 validate196.errors = [FAULT];
 return false;
 }
@@ -5424,7 +5424,7 @@ return false;
 }
 if(errors === _errs11){
 if(typeof data7 === "string"){
-if(func2(data7) > 1024){
+if(data7.length > 1024 && func2(data7) > 1024){
 validate172.errors = [FAULT];
 return false;
 }
@@ -5716,152 +5716,69 @@ validate213.errors = vErrors;
 return errors === 0;
 }
 
-const schema92 = {"type":"array","items":{"$ref":"shared#/$defs/part83"},"maxItems":4000};
-const schema93 = {"type":"object","required":["allocation"],"properties":{"phase":{"$ref":"shared#/$defs/part62"},"health":{"type":"string","enum":["healthy","unhealthy","unproven"]},"wasHealthy":{"type":"boolean","const":true},"everHealthy":{"type":"boolean"},"failure":{"$ref":"shared#/$defs/part67"},"stopWaits":{"$ref":"shared#/$defs/part69"},"ports":{"$ref":"shared#/$defs/part71"},"address":{"type":"string","maxLength":1024,"nullable":true},"acceptedForMs":{"type":"number","minimum":0},"firstStartedForMs":{"type":"number","minimum":0,"nullable":true},"runningForMs":{"type":"number","minimum":0,"nullable":true},"healthyForMs":{"type":"number","minimum":0,"nullable":true},"firstHealthyForMs":{"type":"number","minimum":0,"nullable":true},"deadForMs":{"type":"number","minimum":0,"nullable":true},"allocation":{"$ref":"shared#/$defs/part3"},"tasks":{"$ref":"shared#/$defs/part82"}}};
-const schema94 = {"type":"array","items":{"$ref":"shared#/$defs/part81"},"maxItems":1000};
-const schema95 = {"type":"object","properties":{"state":{"$ref":"shared#/$defs/part72"},"restarts":{"type":"integer","minimum":0,"maximum":9007199254740991},"health":{"type":"string","enum":["healthy","unhealthy","unproven"]},"lastCheck":{"type":"string","maxLength":4000,"nullable":true},"log":{"$ref":"shared#/$defs/part66"},"exit":{"$ref":"shared#/$defs/part74"},"pid":{"$ref":"shared#/$defs/part75"}}};
+const schema92 = {"type":"object","required":["facts","tasks"],"properties":{"copies":{"$ref":"shared#/$defs/part4"},"facts":{"$ref":"shared#/$defs/part102"},"tasks":{"$ref":"shared#/$defs/part116"}}};
+const schema93 = {"type":"object","properties":{"phase":{"$ref":"shared#/$defs/part83"},"health":{"$ref":"shared#/$defs/part85"},"wasHealthy":{"$ref":"shared#/$defs/part87"},"everHealthy":{"$ref":"shared#/$defs/part89"},"failure":{"$ref":"shared#/$defs/part91"},"stopWaits":{"$ref":"shared#/$defs/part93"},"ports":{"$ref":"shared#/$defs/part95"},"address":{"$ref":"shared#/$defs/part97"},"acceptedForMs":{"$ref":"shared#/$defs/part99"},"firstStartedForMs":{"$ref":"shared#/$defs/part101"},"runningForMs":{"$ref":"shared#/$defs/part101"},"healthyForMs":{"$ref":"shared#/$defs/part101"},"firstHealthyForMs":{"$ref":"shared#/$defs/part101"},"deadForMs":{"$ref":"shared#/$defs/part101"}}};
+const schema94 = {"type":"object","required":["is"],"properties":{"at":{"$ref":"shared#/$defs/part81"},"is":{"$ref":"shared#/$defs/part82"}}};
+const schema95 = {"type":"array","items":{"type":"integer","minimum":0,"maximum":4000000},"maxItems":4000000};
 
-function validate224(data){
-let vErrors = null;
-let errors = 0;
-if(errors === 0){
-if(data && typeof data == "object" && !Array.isArray(data)){
-if(data.state !== undefined){
-const _errs1 = errors;
-if(!(validate198(data.state))){
-vErrors = vErrors === null ? validate198.errors : vErrors.concat(validate198.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs1 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.restarts !== undefined){
-let data1 = data.restarts;
-const _errs2 = errors;
-if(!(((typeof data1 == "number") && (!(data1 % 1) && !isNaN(data1))) && (isFinite(data1)))){
-validate224.errors = [FAULT];
-return false;
-}
-if(errors === _errs2){
-if((typeof data1 == "number") && (isFinite(data1))){
-if(data1 > 9007199254740991 || isNaN(data1)){
-validate224.errors = [FAULT];
-return false;
-}
-else {
-if(data1 < 0 || isNaN(data1)){
-validate224.errors = [FAULT];
-return false;
-}
-}
-}
-}
-var valid0 = _errs2 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.health !== undefined){
-let data2 = data.health;
-const _errs4 = errors;
-if(typeof data2 !== "string"){
-validate224.errors = [FAULT];
-return false;
-}
-if(!(((data2 === "healthy") || (data2 === "unhealthy")) || (data2 === "unproven"))){
-validate224.errors = [FAULT];
-return false;
-}
-var valid0 = _errs4 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.lastCheck !== undefined){
-let data3 = data.lastCheck;
-const _errs6 = errors;
-if((typeof data3 !== "string") && (data3 !== null)){
-validate224.errors = [FAULT];
-return false;
-}
-if(errors === _errs6){
-if(typeof data3 === "string"){
-if(func2(data3) > 4000){
-validate224.errors = [FAULT];
-return false;
-}
-}
-}
-var valid0 = _errs6 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.log !== undefined){
-const _errs9 = errors;
-if(!(validate180(data.log))){
-vErrors = vErrors === null ? validate180.errors : vErrors.concat(validate180.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs9 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.exit !== undefined){
-const _errs10 = errors;
-if(!(validate201(data.exit))){
-vErrors = vErrors === null ? validate201.errors : vErrors.concat(validate201.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs10 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.pid !== undefined){
-const _errs11 = errors;
-if(!(validate205(data.pid))){
-vErrors = vErrors === null ? validate205.errors : vErrors.concat(validate205.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs11 === errors;
-}
-else {
-var valid0 = true;
-}
-}
-}
-}
-}
-}
-}
-}
-else {
-validate224.errors = [FAULT];
-return false;
-}
-}
-validate224.errors = vErrors;
-return errors === 0;
-}
-
-
-function validate223(data){
+function validate220(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
-if(data.length > 1000){
-validate223.errors = [FAULT];
+if(data.length > 4000000){
+validate220.errors = [FAULT];
+return false;
+}
+else {
+var valid0 = true;
+const len0 = data.length;
+for(let i0=0; i0<len0; i0++){
+let data0 = data[i0];
+const _errs1 = errors;
+if(!(((typeof data0 == "number") && (!(data0 % 1) && !isNaN(data0))) && (isFinite(data0)))){
+validate220.errors = [FAULT];
+return false;
+}
+if(errors === _errs1){
+if((typeof data0 == "number") && (isFinite(data0))){
+if(data0 > 4000000 || isNaN(data0)){
+validate220.errors = [FAULT];
+return false;
+}
+else {
+if(data0 < 0 || isNaN(data0)){
+validate220.errors = [FAULT];
+return false;
+}
+}
+}
+}
+var valid0 = _errs1 === errors;
+if(!valid0){
+break;
+}
+}
+}
+}
+else {
+validate220.errors = [FAULT];
+return false;
+}
+}
+validate220.errors = vErrors;
+return errors === 0;
+}
+
+const schema96 = {"type":"array","items":{"$ref":"shared#/$defs/part62"},"maxItems":4000000};
+
+function validate222(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length > 4000000){
+validate222.errors = [FAULT];
 return false;
 }
 else {
@@ -5869,8 +5786,8 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate224(data[i0]))){
-vErrors = vErrors === null ? validate224.errors : vErrors.concat(validate224.errors);
+if(!(validate173(data[i0]))){
+vErrors = vErrors === null ? validate173.errors : vErrors.concat(validate173.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
@@ -5881,30 +5798,30 @@ break;
 }
 }
 else {
-validate223.errors = [FAULT];
+validate222.errors = [FAULT];
 return false;
 }
 }
-validate223.errors = vErrors;
+validate222.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate217(data){
+function validate219(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
-if((data.allocation === undefined) && (missing0 = "allocation")){
-validate217.errors = [FAULT];
+if((data.is === undefined) && (missing0 = "is")){
+validate219.errors = [FAULT];
 return false;
 }
 else {
-if(data.phase !== undefined){
+if(data.at !== undefined){
 const _errs1 = errors;
-if(!(validate173(data.phase))){
-vErrors = vErrors === null ? validate173.errors : vErrors.concat(validate173.errors);
+if(!(validate220(data.at))){
+vErrors = vErrors === null ? validate220.errors : vErrors.concat(validate220.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
@@ -5913,302 +5830,54 @@ else {
 var valid0 = true;
 }
 if(valid0){
-if(data.health !== undefined){
-let data1 = data.health;
+if(data.is !== undefined){
 const _errs2 = errors;
-if(typeof data1 !== "string"){
-validate217.errors = [FAULT];
-return false;
-}
-if(!(((data1 === "healthy") || (data1 === "unhealthy")) || (data1 === "unproven"))){
-validate217.errors = [FAULT];
-return false;
+if(!(validate222(data.is))){
+vErrors = vErrors === null ? validate222.errors : vErrors.concat(validate222.errors);
+errors = vErrors.length;
 }
 var valid0 = _errs2 === errors;
 }
 else {
 var valid0 = true;
 }
-if(valid0){
-if(data.wasHealthy !== undefined){
-let data2 = data.wasHealthy;
-const _errs4 = errors;
-if(typeof data2 !== "boolean"){
-validate217.errors = [FAULT];
-return false;
-}
-if(true !== data2){
-validate217.errors = [FAULT];
-return false;
-}
-var valid0 = _errs4 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.everHealthy !== undefined){
-const _errs6 = errors;
-if(typeof data.everHealthy !== "boolean"){
-validate217.errors = [FAULT];
-return false;
-}
-var valid0 = _errs6 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.failure !== undefined){
-const _errs8 = errors;
-if(!(validate175(data.failure))){
-vErrors = vErrors === null ? validate175.errors : vErrors.concat(validate175.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs8 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.stopWaits !== undefined){
-const _errs9 = errors;
-if(!(validate185(data.stopWaits))){
-vErrors = vErrors === null ? validate185.errors : vErrors.concat(validate185.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs9 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.ports !== undefined){
-const _errs10 = errors;
-if(!(validate189(data.ports))){
-vErrors = vErrors === null ? validate189.errors : vErrors.concat(validate189.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs10 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.address !== undefined){
-let data7 = data.address;
-const _errs11 = errors;
-if((typeof data7 !== "string") && (data7 !== null)){
-validate217.errors = [FAULT];
-return false;
-}
-if(errors === _errs11){
-if(typeof data7 === "string"){
-if(func2(data7) > 1024){
-validate217.errors = [FAULT];
-return false;
-}
-}
-}
-var valid0 = _errs11 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.acceptedForMs !== undefined){
-let data8 = data.acceptedForMs;
-const _errs14 = errors;
-if(errors === _errs14){
-if((typeof data8 == "number") && (isFinite(data8))){
-if(data8 < 0 || isNaN(data8)){
-validate217.errors = [FAULT];
-return false;
-}
-}
-else {
-validate217.errors = [FAULT];
-return false;
-}
-}
-var valid0 = _errs14 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.firstStartedForMs !== undefined){
-let data9 = data.firstStartedForMs;
-const _errs16 = errors;
-if((!((typeof data9 == "number") && (isFinite(data9)))) && (data9 !== null)){
-validate217.errors = [FAULT];
-return false;
-}
-if(errors === _errs16){
-if((typeof data9 == "number") && (isFinite(data9))){
-if(data9 < 0 || isNaN(data9)){
-validate217.errors = [FAULT];
-return false;
-}
-}
-}
-var valid0 = _errs16 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.runningForMs !== undefined){
-let data10 = data.runningForMs;
-const _errs19 = errors;
-if((!((typeof data10 == "number") && (isFinite(data10)))) && (data10 !== null)){
-validate217.errors = [FAULT];
-return false;
-}
-if(errors === _errs19){
-if((typeof data10 == "number") && (isFinite(data10))){
-if(data10 < 0 || isNaN(data10)){
-validate217.errors = [FAULT];
-return false;
-}
-}
-}
-var valid0 = _errs19 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.healthyForMs !== undefined){
-let data11 = data.healthyForMs;
-const _errs22 = errors;
-if((!((typeof data11 == "number") && (isFinite(data11)))) && (data11 !== null)){
-validate217.errors = [FAULT];
-return false;
-}
-if(errors === _errs22){
-if((typeof data11 == "number") && (isFinite(data11))){
-if(data11 < 0 || isNaN(data11)){
-validate217.errors = [FAULT];
-return false;
-}
-}
-}
-var valid0 = _errs22 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.firstHealthyForMs !== undefined){
-let data12 = data.firstHealthyForMs;
-const _errs25 = errors;
-if((!((typeof data12 == "number") && (isFinite(data12)))) && (data12 !== null)){
-validate217.errors = [FAULT];
-return false;
-}
-if(errors === _errs25){
-if((typeof data12 == "number") && (isFinite(data12))){
-if(data12 < 0 || isNaN(data12)){
-validate217.errors = [FAULT];
-return false;
-}
-}
-}
-var valid0 = _errs25 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.deadForMs !== undefined){
-let data13 = data.deadForMs;
-const _errs28 = errors;
-if((!((typeof data13 == "number") && (isFinite(data13)))) && (data13 !== null)){
-validate217.errors = [FAULT];
-return false;
-}
-if(errors === _errs28){
-if((typeof data13 == "number") && (isFinite(data13))){
-if(data13 < 0 || isNaN(data13)){
-validate217.errors = [FAULT];
-return false;
-}
-}
-}
-var valid0 = _errs28 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.allocation !== undefined){
-const _errs31 = errors;
-if(!(validate34(data.allocation))){
-vErrors = vErrors === null ? validate34.errors : vErrors.concat(validate34.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs31 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.tasks !== undefined){
-const _errs32 = errors;
-if(!(validate223(data.tasks))){
-vErrors = vErrors === null ? validate223.errors : vErrors.concat(validate223.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs32 === errors;
-}
-else {
-var valid0 = true;
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
 }
 }
 }
 else {
-validate217.errors = [FAULT];
+validate219.errors = [FAULT];
 return false;
 }
 }
-validate217.errors = vErrors;
+validate219.errors = vErrors;
 return errors === 0;
 }
 
+const schema97 = {"type":"object","required":["is"],"properties":{"at":{"$ref":"shared#/$defs/part81"},"is":{"$ref":"shared#/$defs/part84"}}};
+const schema98 = {"type":"array","items":{"type":"string","enum":["healthy","unhealthy","unproven"]},"maxItems":4000000};
 
-function validate216(data){
+function validate228(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
-if(data.length > 4000){
-validate216.errors = [FAULT];
+if(data.length > 4000000){
+validate228.errors = [FAULT];
 return false;
 }
 else {
 var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
+let data0 = data[i0];
 const _errs1 = errors;
-if(!(validate217(data[i0]))){
-vErrors = vErrors === null ? validate217.errors : vErrors.concat(validate217.errors);
-errors = vErrors.length;
+if(typeof data0 !== "string"){
+validate228.errors = [FAULT];
+return false;
+}
+if(!(((data0 === "healthy") || (data0 === "unhealthy")) || (data0 === "unproven"))){
+validate228.errors = [FAULT];
+return false;
 }
 var valid0 = _errs1 === errors;
 if(!valid0){
@@ -6218,108 +5887,70 @@ break;
 }
 }
 else {
-validate216.errors = [FAULT];
+validate228.errors = [FAULT];
 return false;
 }
 }
-validate216.errors = vErrors;
+validate228.errors = vErrors;
 return errors === 0;
 }
 
-const schema96 = {"type":"array","items":{"$ref":"shared#/$defs/part85"},"maxItems":4000};
-const schema97 = {"type":"array","additionalItems":false,"items":[{"type":"string","pattern":"^[0-9a-f]{16}-[0-9]{1,9}-[0-9]{1,9}$"},{"type":"number","minimum":0},{"type":"number","minimum":0}],"minItems":3};
 
-function validate234(data){
+function validate226(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
-if(Array.isArray(data)){
-if(data.length < 3){
-validate234.errors = [FAULT];
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((data.is === undefined) && (missing0 = "is")){
+validate226.errors = [FAULT];
 return false;
 }
 else {
-const len0 = data.length;
-if(!(len0 <= 3)){
-validate234.errors = [FAULT];
-return false;
-}
-else {
-const len1 = data.length;
-if(len1 > 0){
-let data0 = data[0];
+if(data.at !== undefined){
 const _errs1 = errors;
-if(errors === _errs1){
-if(typeof data0 === "string"){
-if(!pattern4.test(data0)){
-validate234.errors = [FAULT];
-return false;
-}
-}
-else {
-validate234.errors = [FAULT];
-return false;
-}
+if(!(validate220(data.at))){
+vErrors = vErrors === null ? validate220.errors : vErrors.concat(validate220.errors);
+errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
 }
-if(valid0){
-if(len1 > 1){
-let data1 = data[1];
-const _errs3 = errors;
-if(errors === _errs3){
-if((typeof data1 == "number") && (isFinite(data1))){
-if(data1 < 0 || isNaN(data1)){
-validate234.errors = [FAULT];
-return false;
-}
-}
 else {
-validate234.errors = [FAULT];
-return false;
-}
-}
-var valid0 = _errs3 === errors;
+var valid0 = true;
 }
 if(valid0){
-if(len1 > 2){
-let data2 = data[2];
-const _errs5 = errors;
-if(errors === _errs5){
-if((typeof data2 == "number") && (isFinite(data2))){
-if(data2 < 0 || isNaN(data2)){
-validate234.errors = [FAULT];
-return false;
+if(data.is !== undefined){
+const _errs2 = errors;
+if(!(validate228(data.is))){
+vErrors = vErrors === null ? validate228.errors : vErrors.concat(validate228.errors);
+errors = vErrors.length;
 }
+var valid0 = _errs2 === errors;
 }
 else {
-validate234.errors = [FAULT];
-return false;
-}
-}
-var valid0 = _errs5 === errors;
-}
-}
+var valid0 = true;
 }
 }
 }
 }
 else {
-validate234.errors = [FAULT];
+validate226.errors = [FAULT];
 return false;
 }
 }
-validate234.errors = vErrors;
+validate226.errors = vErrors;
 return errors === 0;
 }
 
+const schema99 = {"type":"object","required":["is"],"properties":{"at":{"$ref":"shared#/$defs/part81"},"is":{"$ref":"shared#/$defs/part86"}}};
+const schema100 = {"type":"array","items":{"type":"boolean","const":true},"maxItems":4000000};
 
 function validate233(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
-if(data.length > 4000){
+if(data.length > 4000000){
 validate233.errors = [FAULT];
 return false;
 }
@@ -6327,10 +5958,15 @@ else {
 var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
+let data0 = data[i0];
 const _errs1 = errors;
-if(!(validate234(data[i0]))){
-vErrors = vErrors === null ? validate234.errors : vErrors.concat(validate234.errors);
-errors = vErrors.length;
+if(typeof data0 !== "boolean"){
+validate233.errors = [FAULT];
+return false;
+}
+if(true !== data0){
+validate233.errors = [FAULT];
+return false;
 }
 var valid0 = _errs1 === errors;
 if(!valid0){
@@ -6345,6 +5981,1819 @@ return false;
 }
 }
 validate233.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate231(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((data.is === undefined) && (missing0 = "is")){
+validate231.errors = [FAULT];
+return false;
+}
+else {
+if(data.at !== undefined){
+const _errs1 = errors;
+if(!(validate220(data.at))){
+vErrors = vErrors === null ? validate220.errors : vErrors.concat(validate220.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.is !== undefined){
+const _errs2 = errors;
+if(!(validate233(data.is))){
+vErrors = vErrors === null ? validate233.errors : vErrors.concat(validate233.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+else {
+validate231.errors = [FAULT];
+return false;
+}
+}
+validate231.errors = vErrors;
+return errors === 0;
+}
+
+const schema101 = {"type":"object","required":["is"],"properties":{"at":{"$ref":"shared#/$defs/part81"},"is":{"$ref":"shared#/$defs/part88"}}};
+const schema102 = {"type":"array","items":{"type":"boolean"},"maxItems":4000000};
+
+function validate238(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length > 4000000){
+validate238.errors = [FAULT];
+return false;
+}
+else {
+var valid0 = true;
+const len0 = data.length;
+for(let i0=0; i0<len0; i0++){
+const _errs1 = errors;
+if(typeof data[i0] !== "boolean"){
+validate238.errors = [FAULT];
+return false;
+}
+var valid0 = _errs1 === errors;
+if(!valid0){
+break;
+}
+}
+}
+}
+else {
+validate238.errors = [FAULT];
+return false;
+}
+}
+validate238.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate236(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((data.is === undefined) && (missing0 = "is")){
+validate236.errors = [FAULT];
+return false;
+}
+else {
+if(data.at !== undefined){
+const _errs1 = errors;
+if(!(validate220(data.at))){
+vErrors = vErrors === null ? validate220.errors : vErrors.concat(validate220.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.is !== undefined){
+const _errs2 = errors;
+if(!(validate238(data.is))){
+vErrors = vErrors === null ? validate238.errors : vErrors.concat(validate238.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+else {
+validate236.errors = [FAULT];
+return false;
+}
+}
+validate236.errors = vErrors;
+return errors === 0;
+}
+
+const schema103 = {"type":"object","required":["is"],"properties":{"at":{"$ref":"shared#/$defs/part81"},"is":{"$ref":"shared#/$defs/part90"}}};
+const schema104 = {"type":"array","items":{"$ref":"shared#/$defs/part67"},"maxItems":4000000};
+
+function validate243(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length > 4000000){
+validate243.errors = [FAULT];
+return false;
+}
+else {
+var valid0 = true;
+const len0 = data.length;
+for(let i0=0; i0<len0; i0++){
+const _errs1 = errors;
+if(!(validate175(data[i0]))){
+vErrors = vErrors === null ? validate175.errors : vErrors.concat(validate175.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+if(!valid0){
+break;
+}
+}
+}
+}
+else {
+validate243.errors = [FAULT];
+return false;
+}
+}
+validate243.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate241(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((data.is === undefined) && (missing0 = "is")){
+validate241.errors = [FAULT];
+return false;
+}
+else {
+if(data.at !== undefined){
+const _errs1 = errors;
+if(!(validate220(data.at))){
+vErrors = vErrors === null ? validate220.errors : vErrors.concat(validate220.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.is !== undefined){
+const _errs2 = errors;
+if(!(validate243(data.is))){
+vErrors = vErrors === null ? validate243.errors : vErrors.concat(validate243.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+else {
+validate241.errors = [FAULT];
+return false;
+}
+}
+validate241.errors = vErrors;
+return errors === 0;
+}
+
+const schema105 = {"type":"object","required":["is"],"properties":{"at":{"$ref":"shared#/$defs/part81"},"is":{"$ref":"shared#/$defs/part92"}}};
+const schema106 = {"type":"array","items":{"$ref":"shared#/$defs/part69"},"maxItems":4000000};
+
+function validate249(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length > 4000000){
+validate249.errors = [FAULT];
+return false;
+}
+else {
+var valid0 = true;
+const len0 = data.length;
+for(let i0=0; i0<len0; i0++){
+const _errs1 = errors;
+if(!(validate185(data[i0]))){
+vErrors = vErrors === null ? validate185.errors : vErrors.concat(validate185.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+if(!valid0){
+break;
+}
+}
+}
+}
+else {
+validate249.errors = [FAULT];
+return false;
+}
+}
+validate249.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate247(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((data.is === undefined) && (missing0 = "is")){
+validate247.errors = [FAULT];
+return false;
+}
+else {
+if(data.at !== undefined){
+const _errs1 = errors;
+if(!(validate220(data.at))){
+vErrors = vErrors === null ? validate220.errors : vErrors.concat(validate220.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.is !== undefined){
+const _errs2 = errors;
+if(!(validate249(data.is))){
+vErrors = vErrors === null ? validate249.errors : vErrors.concat(validate249.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+else {
+validate247.errors = [FAULT];
+return false;
+}
+}
+validate247.errors = vErrors;
+return errors === 0;
+}
+
+const schema107 = {"type":"object","required":["is"],"properties":{"at":{"$ref":"shared#/$defs/part81"},"is":{"$ref":"shared#/$defs/part94"}}};
+const schema108 = {"type":"array","items":{"$ref":"shared#/$defs/part71"},"maxItems":4000000};
+
+function validate255(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length > 4000000){
+validate255.errors = [FAULT];
+return false;
+}
+else {
+var valid0 = true;
+const len0 = data.length;
+for(let i0=0; i0<len0; i0++){
+const _errs1 = errors;
+if(!(validate189(data[i0]))){
+vErrors = vErrors === null ? validate189.errors : vErrors.concat(validate189.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+if(!valid0){
+break;
+}
+}
+}
+}
+else {
+validate255.errors = [FAULT];
+return false;
+}
+}
+validate255.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate253(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((data.is === undefined) && (missing0 = "is")){
+validate253.errors = [FAULT];
+return false;
+}
+else {
+if(data.at !== undefined){
+const _errs1 = errors;
+if(!(validate220(data.at))){
+vErrors = vErrors === null ? validate220.errors : vErrors.concat(validate220.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.is !== undefined){
+const _errs2 = errors;
+if(!(validate255(data.is))){
+vErrors = vErrors === null ? validate255.errors : vErrors.concat(validate255.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+else {
+validate253.errors = [FAULT];
+return false;
+}
+}
+validate253.errors = vErrors;
+return errors === 0;
+}
+
+const schema109 = {"type":"object","required":["is"],"properties":{"at":{"$ref":"shared#/$defs/part81"},"is":{"$ref":"shared#/$defs/part96"}}};
+const schema110 = {"type":"array","items":{"type":"string","maxLength":1024,"nullable":true},"maxItems":4000000};
+
+function validate261(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length > 4000000){
+validate261.errors = [FAULT];
+return false;
+}
+else {
+var valid0 = true;
+const len0 = data.length;
+for(let i0=0; i0<len0; i0++){
+let data0 = data[i0];
+const _errs1 = errors;
+if((typeof data0 !== "string") && (data0 !== null)){
+validate261.errors = [FAULT];
+return false;
+}
+if(errors === _errs1){
+if(typeof data0 === "string"){
+if(data0.length > 1024 && func2(data0) > 1024){
+validate261.errors = [FAULT];
+return false;
+}
+}
+}
+var valid0 = _errs1 === errors;
+if(!valid0){
+break;
+}
+}
+}
+}
+else {
+validate261.errors = [FAULT];
+return false;
+}
+}
+validate261.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate259(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((data.is === undefined) && (missing0 = "is")){
+validate259.errors = [FAULT];
+return false;
+}
+else {
+if(data.at !== undefined){
+const _errs1 = errors;
+if(!(validate220(data.at))){
+vErrors = vErrors === null ? validate220.errors : vErrors.concat(validate220.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.is !== undefined){
+const _errs2 = errors;
+if(!(validate261(data.is))){
+vErrors = vErrors === null ? validate261.errors : vErrors.concat(validate261.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+else {
+validate259.errors = [FAULT];
+return false;
+}
+}
+validate259.errors = vErrors;
+return errors === 0;
+}
+
+const schema111 = {"type":"object","required":["is"],"properties":{"at":{"$ref":"shared#/$defs/part81"},"is":{"$ref":"shared#/$defs/part98"}}};
+const schema112 = {"type":"array","items":{"type":"number","minimum":0},"maxItems":4000000};
+
+function validate266(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length > 4000000){
+validate266.errors = [FAULT];
+return false;
+}
+else {
+var valid0 = true;
+const len0 = data.length;
+for(let i0=0; i0<len0; i0++){
+let data0 = data[i0];
+const _errs1 = errors;
+if(errors === _errs1){
+if((typeof data0 == "number") && (isFinite(data0))){
+if(data0 < 0 || isNaN(data0)){
+validate266.errors = [FAULT];
+return false;
+}
+}
+else {
+validate266.errors = [FAULT];
+return false;
+}
+}
+var valid0 = _errs1 === errors;
+if(!valid0){
+break;
+}
+}
+}
+}
+else {
+validate266.errors = [FAULT];
+return false;
+}
+}
+validate266.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate264(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((data.is === undefined) && (missing0 = "is")){
+validate264.errors = [FAULT];
+return false;
+}
+else {
+if(data.at !== undefined){
+const _errs1 = errors;
+if(!(validate220(data.at))){
+vErrors = vErrors === null ? validate220.errors : vErrors.concat(validate220.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.is !== undefined){
+const _errs2 = errors;
+if(!(validate266(data.is))){
+vErrors = vErrors === null ? validate266.errors : vErrors.concat(validate266.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+else {
+validate264.errors = [FAULT];
+return false;
+}
+}
+validate264.errors = vErrors;
+return errors === 0;
+}
+
+const schema113 = {"type":"object","required":["is"],"properties":{"at":{"$ref":"shared#/$defs/part81"},"is":{"$ref":"shared#/$defs/part100"}}};
+const schema114 = {"type":"array","items":{"type":"number","minimum":0,"nullable":true},"maxItems":4000000};
+
+function validate271(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length > 4000000){
+validate271.errors = [FAULT];
+return false;
+}
+else {
+var valid0 = true;
+const len0 = data.length;
+for(let i0=0; i0<len0; i0++){
+let data0 = data[i0];
+const _errs1 = errors;
+if((!((typeof data0 == "number") && (isFinite(data0)))) && (data0 !== null)){
+validate271.errors = [FAULT];
+return false;
+}
+if(errors === _errs1){
+if((typeof data0 == "number") && (isFinite(data0))){
+if(data0 < 0 || isNaN(data0)){
+validate271.errors = [FAULT];
+return false;
+}
+}
+}
+var valid0 = _errs1 === errors;
+if(!valid0){
+break;
+}
+}
+}
+}
+else {
+validate271.errors = [FAULT];
+return false;
+}
+}
+validate271.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate269(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((data.is === undefined) && (missing0 = "is")){
+validate269.errors = [FAULT];
+return false;
+}
+else {
+if(data.at !== undefined){
+const _errs1 = errors;
+if(!(validate220(data.at))){
+vErrors = vErrors === null ? validate220.errors : vErrors.concat(validate220.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.is !== undefined){
+const _errs2 = errors;
+if(!(validate271(data.is))){
+vErrors = vErrors === null ? validate271.errors : vErrors.concat(validate271.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+else {
+validate269.errors = [FAULT];
+return false;
+}
+}
+validate269.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate218(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.phase !== undefined){
+const _errs1 = errors;
+if(!(validate219(data.phase))){
+vErrors = vErrors === null ? validate219.errors : vErrors.concat(validate219.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.health !== undefined){
+const _errs2 = errors;
+if(!(validate226(data.health))){
+vErrors = vErrors === null ? validate226.errors : vErrors.concat(validate226.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.wasHealthy !== undefined){
+const _errs3 = errors;
+if(!(validate231(data.wasHealthy))){
+vErrors = vErrors === null ? validate231.errors : vErrors.concat(validate231.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs3 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.everHealthy !== undefined){
+const _errs4 = errors;
+if(!(validate236(data.everHealthy))){
+vErrors = vErrors === null ? validate236.errors : vErrors.concat(validate236.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs4 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.failure !== undefined){
+const _errs5 = errors;
+if(!(validate241(data.failure))){
+vErrors = vErrors === null ? validate241.errors : vErrors.concat(validate241.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs5 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.stopWaits !== undefined){
+const _errs6 = errors;
+if(!(validate247(data.stopWaits))){
+vErrors = vErrors === null ? validate247.errors : vErrors.concat(validate247.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs6 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.ports !== undefined){
+const _errs7 = errors;
+if(!(validate253(data.ports))){
+vErrors = vErrors === null ? validate253.errors : vErrors.concat(validate253.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs7 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.address !== undefined){
+const _errs8 = errors;
+if(!(validate259(data.address))){
+vErrors = vErrors === null ? validate259.errors : vErrors.concat(validate259.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs8 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.acceptedForMs !== undefined){
+const _errs9 = errors;
+if(!(validate264(data.acceptedForMs))){
+vErrors = vErrors === null ? validate264.errors : vErrors.concat(validate264.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs9 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.firstStartedForMs !== undefined){
+const _errs10 = errors;
+if(!(validate269(data.firstStartedForMs))){
+vErrors = vErrors === null ? validate269.errors : vErrors.concat(validate269.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs10 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.runningForMs !== undefined){
+const _errs11 = errors;
+if(!(validate269(data.runningForMs))){
+vErrors = vErrors === null ? validate269.errors : vErrors.concat(validate269.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs11 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.healthyForMs !== undefined){
+const _errs12 = errors;
+if(!(validate269(data.healthyForMs))){
+vErrors = vErrors === null ? validate269.errors : vErrors.concat(validate269.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs12 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.firstHealthyForMs !== undefined){
+const _errs13 = errors;
+if(!(validate269(data.firstHealthyForMs))){
+vErrors = vErrors === null ? validate269.errors : vErrors.concat(validate269.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs13 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.deadForMs !== undefined){
+const _errs14 = errors;
+if(!(validate269(data.deadForMs))){
+vErrors = vErrors === null ? validate269.errors : vErrors.concat(validate269.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs14 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+else {
+validate218.errors = [FAULT];
+return false;
+}
+}
+validate218.errors = vErrors;
+return errors === 0;
+}
+
+const schema115 = {"type":"object","properties":{"state":{"$ref":"shared#/$defs/part104"},"restarts":{"$ref":"shared#/$defs/part106"},"health":{"$ref":"shared#/$defs/part107"},"lastCheck":{"$ref":"shared#/$defs/part109"},"log":{"$ref":"shared#/$defs/part111"},"exit":{"$ref":"shared#/$defs/part113"},"pid":{"$ref":"shared#/$defs/part115"}}};
+const schema116 = {"type":"object","required":["is"],"properties":{"at":{"$ref":"shared#/$defs/part81"},"task":{"$ref":"shared#/$defs/part81"},"is":{"$ref":"shared#/$defs/part103"}}};
+const schema117 = {"type":"array","items":{"$ref":"shared#/$defs/part72"},"maxItems":4000000};
+
+function validate283(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length > 4000000){
+validate283.errors = [FAULT];
+return false;
+}
+else {
+var valid0 = true;
+const len0 = data.length;
+for(let i0=0; i0<len0; i0++){
+const _errs1 = errors;
+if(!(validate198(data[i0]))){
+vErrors = vErrors === null ? validate198.errors : vErrors.concat(validate198.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+if(!valid0){
+break;
+}
+}
+}
+}
+else {
+validate283.errors = [FAULT];
+return false;
+}
+}
+validate283.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate280(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((data.is === undefined) && (missing0 = "is")){
+validate280.errors = [FAULT];
+return false;
+}
+else {
+if(data.at !== undefined){
+const _errs1 = errors;
+if(!(validate220(data.at))){
+vErrors = vErrors === null ? validate220.errors : vErrors.concat(validate220.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.task !== undefined){
+const _errs2 = errors;
+if(!(validate220(data.task))){
+vErrors = vErrors === null ? validate220.errors : vErrors.concat(validate220.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.is !== undefined){
+const _errs3 = errors;
+if(!(validate283(data.is))){
+vErrors = vErrors === null ? validate283.errors : vErrors.concat(validate283.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs3 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+else {
+validate280.errors = [FAULT];
+return false;
+}
+}
+validate280.errors = vErrors;
+return errors === 0;
+}
+
+const schema118 = {"type":"object","required":["is"],"properties":{"at":{"$ref":"shared#/$defs/part81"},"task":{"$ref":"shared#/$defs/part81"},"is":{"$ref":"shared#/$defs/part105"}}};
+const schema119 = {"type":"array","items":{"type":"integer","minimum":0,"maximum":9007199254740991},"maxItems":4000000};
+
+function validate290(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length > 4000000){
+validate290.errors = [FAULT];
+return false;
+}
+else {
+var valid0 = true;
+const len0 = data.length;
+for(let i0=0; i0<len0; i0++){
+let data0 = data[i0];
+const _errs1 = errors;
+if(!(((typeof data0 == "number") && (!(data0 % 1) && !isNaN(data0))) && (isFinite(data0)))){
+validate290.errors = [FAULT];
+return false;
+}
+if(errors === _errs1){
+if((typeof data0 == "number") && (isFinite(data0))){
+if(data0 > 9007199254740991 || isNaN(data0)){
+validate290.errors = [FAULT];
+return false;
+}
+else {
+if(data0 < 0 || isNaN(data0)){
+validate290.errors = [FAULT];
+return false;
+}
+}
+}
+}
+var valid0 = _errs1 === errors;
+if(!valid0){
+break;
+}
+}
+}
+}
+else {
+validate290.errors = [FAULT];
+return false;
+}
+}
+validate290.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate287(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((data.is === undefined) && (missing0 = "is")){
+validate287.errors = [FAULT];
+return false;
+}
+else {
+if(data.at !== undefined){
+const _errs1 = errors;
+if(!(validate220(data.at))){
+vErrors = vErrors === null ? validate220.errors : vErrors.concat(validate220.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.task !== undefined){
+const _errs2 = errors;
+if(!(validate220(data.task))){
+vErrors = vErrors === null ? validate220.errors : vErrors.concat(validate220.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.is !== undefined){
+const _errs3 = errors;
+if(!(validate290(data.is))){
+vErrors = vErrors === null ? validate290.errors : vErrors.concat(validate290.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs3 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+else {
+validate287.errors = [FAULT];
+return false;
+}
+}
+validate287.errors = vErrors;
+return errors === 0;
+}
+
+const schema120 = {"type":"object","required":["is"],"properties":{"at":{"$ref":"shared#/$defs/part81"},"task":{"$ref":"shared#/$defs/part81"},"is":{"$ref":"shared#/$defs/part84"}}};
+
+function validate293(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((data.is === undefined) && (missing0 = "is")){
+validate293.errors = [FAULT];
+return false;
+}
+else {
+if(data.at !== undefined){
+const _errs1 = errors;
+if(!(validate220(data.at))){
+vErrors = vErrors === null ? validate220.errors : vErrors.concat(validate220.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.task !== undefined){
+const _errs2 = errors;
+if(!(validate220(data.task))){
+vErrors = vErrors === null ? validate220.errors : vErrors.concat(validate220.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.is !== undefined){
+const _errs3 = errors;
+if(!(validate228(data.is))){
+vErrors = vErrors === null ? validate228.errors : vErrors.concat(validate228.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs3 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+else {
+validate293.errors = [FAULT];
+return false;
+}
+}
+validate293.errors = vErrors;
+return errors === 0;
+}
+
+const schema121 = {"type":"object","required":["is"],"properties":{"at":{"$ref":"shared#/$defs/part81"},"task":{"$ref":"shared#/$defs/part81"},"is":{"$ref":"shared#/$defs/part108"}}};
+const schema122 = {"type":"array","items":{"type":"string","maxLength":4000,"nullable":true},"maxItems":4000000};
+
+function validate301(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length > 4000000){
+validate301.errors = [FAULT];
+return false;
+}
+else {
+var valid0 = true;
+const len0 = data.length;
+for(let i0=0; i0<len0; i0++){
+let data0 = data[i0];
+const _errs1 = errors;
+if((typeof data0 !== "string") && (data0 !== null)){
+validate301.errors = [FAULT];
+return false;
+}
+if(errors === _errs1){
+if(typeof data0 === "string"){
+if(data0.length > 4000 && func2(data0) > 4000){
+validate301.errors = [FAULT];
+return false;
+}
+}
+}
+var valid0 = _errs1 === errors;
+if(!valid0){
+break;
+}
+}
+}
+}
+else {
+validate301.errors = [FAULT];
+return false;
+}
+}
+validate301.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate298(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((data.is === undefined) && (missing0 = "is")){
+validate298.errors = [FAULT];
+return false;
+}
+else {
+if(data.at !== undefined){
+const _errs1 = errors;
+if(!(validate220(data.at))){
+vErrors = vErrors === null ? validate220.errors : vErrors.concat(validate220.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.task !== undefined){
+const _errs2 = errors;
+if(!(validate220(data.task))){
+vErrors = vErrors === null ? validate220.errors : vErrors.concat(validate220.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.is !== undefined){
+const _errs3 = errors;
+if(!(validate301(data.is))){
+vErrors = vErrors === null ? validate301.errors : vErrors.concat(validate301.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs3 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+else {
+validate298.errors = [FAULT];
+return false;
+}
+}
+validate298.errors = vErrors;
+return errors === 0;
+}
+
+const schema123 = {"type":"object","required":["is"],"properties":{"at":{"$ref":"shared#/$defs/part81"},"task":{"$ref":"shared#/$defs/part81"},"is":{"$ref":"shared#/$defs/part110"}}};
+const schema124 = {"type":"array","items":{"$ref":"shared#/$defs/part66"},"maxItems":4000000};
+
+function validate307(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length > 4000000){
+validate307.errors = [FAULT];
+return false;
+}
+else {
+var valid0 = true;
+const len0 = data.length;
+for(let i0=0; i0<len0; i0++){
+const _errs1 = errors;
+if(!(validate180(data[i0]))){
+vErrors = vErrors === null ? validate180.errors : vErrors.concat(validate180.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+if(!valid0){
+break;
+}
+}
+}
+}
+else {
+validate307.errors = [FAULT];
+return false;
+}
+}
+validate307.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate304(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((data.is === undefined) && (missing0 = "is")){
+validate304.errors = [FAULT];
+return false;
+}
+else {
+if(data.at !== undefined){
+const _errs1 = errors;
+if(!(validate220(data.at))){
+vErrors = vErrors === null ? validate220.errors : vErrors.concat(validate220.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.task !== undefined){
+const _errs2 = errors;
+if(!(validate220(data.task))){
+vErrors = vErrors === null ? validate220.errors : vErrors.concat(validate220.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.is !== undefined){
+const _errs3 = errors;
+if(!(validate307(data.is))){
+vErrors = vErrors === null ? validate307.errors : vErrors.concat(validate307.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs3 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+else {
+validate304.errors = [FAULT];
+return false;
+}
+}
+validate304.errors = vErrors;
+return errors === 0;
+}
+
+const schema125 = {"type":"object","required":["is"],"properties":{"at":{"$ref":"shared#/$defs/part81"},"task":{"$ref":"shared#/$defs/part81"},"is":{"$ref":"shared#/$defs/part112"}}};
+const schema126 = {"type":"array","items":{"$ref":"shared#/$defs/part74"},"maxItems":4000000};
+
+function validate314(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length > 4000000){
+validate314.errors = [FAULT];
+return false;
+}
+else {
+var valid0 = true;
+const len0 = data.length;
+for(let i0=0; i0<len0; i0++){
+const _errs1 = errors;
+if(!(validate201(data[i0]))){
+vErrors = vErrors === null ? validate201.errors : vErrors.concat(validate201.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+if(!valid0){
+break;
+}
+}
+}
+}
+else {
+validate314.errors = [FAULT];
+return false;
+}
+}
+validate314.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate311(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((data.is === undefined) && (missing0 = "is")){
+validate311.errors = [FAULT];
+return false;
+}
+else {
+if(data.at !== undefined){
+const _errs1 = errors;
+if(!(validate220(data.at))){
+vErrors = vErrors === null ? validate220.errors : vErrors.concat(validate220.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.task !== undefined){
+const _errs2 = errors;
+if(!(validate220(data.task))){
+vErrors = vErrors === null ? validate220.errors : vErrors.concat(validate220.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.is !== undefined){
+const _errs3 = errors;
+if(!(validate314(data.is))){
+vErrors = vErrors === null ? validate314.errors : vErrors.concat(validate314.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs3 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+else {
+validate311.errors = [FAULT];
+return false;
+}
+}
+validate311.errors = vErrors;
+return errors === 0;
+}
+
+const schema127 = {"type":"object","required":["is"],"properties":{"at":{"$ref":"shared#/$defs/part81"},"task":{"$ref":"shared#/$defs/part81"},"is":{"$ref":"shared#/$defs/part114"}}};
+const schema128 = {"type":"array","items":{"$ref":"shared#/$defs/part75"},"maxItems":4000000};
+
+function validate321(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length > 4000000){
+validate321.errors = [FAULT];
+return false;
+}
+else {
+var valid0 = true;
+const len0 = data.length;
+for(let i0=0; i0<len0; i0++){
+const _errs1 = errors;
+if(!(validate205(data[i0]))){
+vErrors = vErrors === null ? validate205.errors : vErrors.concat(validate205.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+if(!valid0){
+break;
+}
+}
+}
+}
+else {
+validate321.errors = [FAULT];
+return false;
+}
+}
+validate321.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate318(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if((data.is === undefined) && (missing0 = "is")){
+validate318.errors = [FAULT];
+return false;
+}
+else {
+if(data.at !== undefined){
+const _errs1 = errors;
+if(!(validate220(data.at))){
+vErrors = vErrors === null ? validate220.errors : vErrors.concat(validate220.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.task !== undefined){
+const _errs2 = errors;
+if(!(validate220(data.task))){
+vErrors = vErrors === null ? validate220.errors : vErrors.concat(validate220.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.is !== undefined){
+const _errs3 = errors;
+if(!(validate321(data.is))){
+vErrors = vErrors === null ? validate321.errors : vErrors.concat(validate321.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs3 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+else {
+validate318.errors = [FAULT];
+return false;
+}
+}
+validate318.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate279(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.state !== undefined){
+const _errs1 = errors;
+if(!(validate280(data.state))){
+vErrors = vErrors === null ? validate280.errors : vErrors.concat(validate280.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.restarts !== undefined){
+const _errs2 = errors;
+if(!(validate287(data.restarts))){
+vErrors = vErrors === null ? validate287.errors : vErrors.concat(validate287.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.health !== undefined){
+const _errs3 = errors;
+if(!(validate293(data.health))){
+vErrors = vErrors === null ? validate293.errors : vErrors.concat(validate293.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs3 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.lastCheck !== undefined){
+const _errs4 = errors;
+if(!(validate298(data.lastCheck))){
+vErrors = vErrors === null ? validate298.errors : vErrors.concat(validate298.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs4 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.log !== undefined){
+const _errs5 = errors;
+if(!(validate304(data.log))){
+vErrors = vErrors === null ? validate304.errors : vErrors.concat(validate304.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs5 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.exit !== undefined){
+const _errs6 = errors;
+if(!(validate311(data.exit))){
+vErrors = vErrors === null ? validate311.errors : vErrors.concat(validate311.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs6 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.pid !== undefined){
+const _errs7 = errors;
+if(!(validate318(data.pid))){
+vErrors = vErrors === null ? validate318.errors : vErrors.concat(validate318.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs7 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+}
+}
+else {
+validate279.errors = [FAULT];
+return false;
+}
+}
+validate279.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate216(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if(((data.facts === undefined) && (missing0 = "facts")) || ((data.tasks === undefined) && (missing0 = "tasks"))){
+validate216.errors = [FAULT];
+return false;
+}
+else {
+if(data.copies !== undefined){
+const _errs1 = errors;
+if(!(validate33(data.copies))){
+vErrors = vErrors === null ? validate33.errors : vErrors.concat(validate33.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.facts !== undefined){
+const _errs2 = errors;
+if(!(validate218(data.facts))){
+vErrors = vErrors === null ? validate218.errors : vErrors.concat(validate218.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.tasks !== undefined){
+const _errs3 = errors;
+if(!(validate279(data.tasks))){
+vErrors = vErrors === null ? validate279.errors : vErrors.concat(validate279.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs3 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+else {
+validate216.errors = [FAULT];
+return false;
+}
+}
+validate216.errors = vErrors;
+return errors === 0;
+}
+
+const schema129 = {"type":"array","items":{"$ref":"shared#/$defs/part118"},"maxItems":4000};
+const schema130 = {"type":"array","additionalItems":false,"items":[{"type":"string","pattern":"^[0-9a-f]{16}-[0-9]{1,9}-[0-9]{1,9}$"},{"type":"number","minimum":0},{"type":"number","minimum":0}],"minItems":3};
+
+function validate328(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length < 3){
+validate328.errors = [FAULT];
+return false;
+}
+else {
+const len0 = data.length;
+if(!(len0 <= 3)){
+validate328.errors = [FAULT];
+return false;
+}
+else {
+const len1 = data.length;
+if(len1 > 0){
+let data0 = data[0];
+const _errs1 = errors;
+if(errors === _errs1){
+if(typeof data0 === "string"){
+if(!pattern4.test(data0)){
+validate328.errors = [FAULT];
+return false;
+}
+}
+else {
+validate328.errors = [FAULT];
+return false;
+}
+}
+var valid0 = _errs1 === errors;
+}
+if(valid0){
+if(len1 > 1){
+let data1 = data[1];
+const _errs3 = errors;
+if(errors === _errs3){
+if((typeof data1 == "number") && (isFinite(data1))){
+if(data1 < 0 || isNaN(data1)){
+validate328.errors = [FAULT];
+return false;
+}
+}
+else {
+validate328.errors = [FAULT];
+return false;
+}
+}
+var valid0 = _errs3 === errors;
+}
+if(valid0){
+if(len1 > 2){
+let data2 = data[2];
+const _errs5 = errors;
+if(errors === _errs5){
+if((typeof data2 == "number") && (isFinite(data2))){
+if(data2 < 0 || isNaN(data2)){
+validate328.errors = [FAULT];
+return false;
+}
+}
+else {
+validate328.errors = [FAULT];
+return false;
+}
+}
+var valid0 = _errs5 === errors;
+}
+}
+}
+}
+}
+}
+else {
+validate328.errors = [FAULT];
+return false;
+}
+}
+validate328.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate327(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(Array.isArray(data)){
+if(data.length > 4000){
+validate327.errors = [FAULT];
+return false;
+}
+else {
+var valid0 = true;
+const len0 = data.length;
+for(let i0=0; i0<len0; i0++){
+const _errs1 = errors;
+if(!(validate328(data[i0]))){
+vErrors = vErrors === null ? validate328.errors : vErrors.concat(validate328.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+if(!valid0){
+break;
+}
+}
+}
+}
+else {
+validate327.errors = [FAULT];
+return false;
+}
+}
+validate327.errors = vErrors;
 return errors === 0;
 }
 
@@ -6447,8 +7896,8 @@ var valid0 = true;
 if(valid0){
 if(data.usage !== undefined){
 const _errs9 = errors;
-if(!(validate233(data.usage))){
-vErrors = vErrors === null ? validate233.errors : vErrors.concat(validate233.errors);
+if(!(validate327(data.usage))){
+vErrors = vErrors === null ? validate327.errors : vErrors.concat(validate327.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs9 === errors;
@@ -6474,17 +7923,17 @@ validate25.errors = vErrors;
 return errors === 0;
 }
 
-export const start = validate237;
-const schema98 = {"type":"object","required":["whole","head"],"properties":{"whole":{"type":"boolean"},"head":{"$ref":"shared#/$defs/part18"}},"$id":"start"};
+export const start = validate331;
+const schema131 = {"type":"object","required":["whole","head"],"properties":{"whole":{"type":"boolean"},"head":{"$ref":"shared#/$defs/part18"}},"$id":"start"};
 
-function validate238(data){
+function validate332(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if(((((((((((((data.node === undefined) && (missing0 = "node")) || ((data.cluster === undefined) && (missing0 = "cluster"))) || ((data.acceptedGeneration === undefined) && (missing0 = "acceptedGeneration"))) || ((data.acceptedCommit === undefined) && (missing0 = "acceptedCommit"))) || ((data.acceptedHash === undefined) && (missing0 = "acceptedHash"))) || ((data.accepted === undefined) && (missing0 = "accepted"))) || ((data.capacity === undefined) && (missing0 = "capacity"))) || ((data.attributes === undefined) && (missing0 = "attributes"))) || ((data.address === undefined) && (missing0 = "address"))) || ((data.foreign === undefined) && (missing0 = "foreign"))) || ((data.conditions === undefined) && (missing0 = "conditions"))) || ((data.portsTaken === undefined) && (missing0 = "portsTaken"))){
-validate238.errors = [FAULT];
+validate332.errors = [FAULT];
 return false;
 }
 else {
@@ -6505,19 +7954,19 @@ let data1 = data.cluster;
 const _errs2 = errors;
 if(errors === _errs2){
 if(typeof data1 === "string"){
-if(func2(data1) > 253){
-validate238.errors = [FAULT];
+if(data1.length > 253 && func2(data1) > 253){
+validate332.errors = [FAULT];
 return false;
 }
 else {
 if(func2(data1) < 1){
-validate238.errors = [FAULT];
+validate332.errors = [FAULT];
 return false;
 }
 }
 }
 else {
-validate238.errors = [FAULT];
+validate332.errors = [FAULT];
 return false;
 }
 }
@@ -6531,18 +7980,18 @@ if(data.acceptedGeneration !== undefined){
 let data2 = data.acceptedGeneration;
 const _errs4 = errors;
 if(!(((typeof data2 == "number") && (!(data2 % 1) && !isNaN(data2))) && (isFinite(data2)))){
-validate238.errors = [FAULT];
+validate332.errors = [FAULT];
 return false;
 }
 if(errors === _errs4){
 if((typeof data2 == "number") && (isFinite(data2))){
 if(data2 > 9007199254740991 || isNaN(data2)){
-validate238.errors = [FAULT];
+validate332.errors = [FAULT];
 return false;
 }
 else {
 if(data2 < 0 || isNaN(data2)){
-validate238.errors = [FAULT];
+validate332.errors = [FAULT];
 return false;
 }
 }
@@ -6619,13 +8068,13 @@ let data8 = data.address;
 const _errs11 = errors;
 if(errors === _errs11){
 if(typeof data8 === "string"){
-if(func2(data8) > 1024){
-validate238.errors = [FAULT];
+if(data8.length > 1024 && func2(data8) > 1024){
+validate332.errors = [FAULT];
 return false;
 }
 }
 else {
-validate238.errors = [FAULT];
+validate332.errors = [FAULT];
 return false;
 }
 }
@@ -6639,18 +8088,18 @@ if(data.foreign !== undefined){
 let data9 = data.foreign;
 const _errs13 = errors;
 if(!(((typeof data9 == "number") && (!(data9 % 1) && !isNaN(data9))) && (isFinite(data9)))){
-validate238.errors = [FAULT];
+validate332.errors = [FAULT];
 return false;
 }
 if(errors === _errs13){
 if((typeof data9 == "number") && (isFinite(data9))){
 if(data9 > 9007199254740991 || isNaN(data9)){
-validate238.errors = [FAULT];
+validate332.errors = [FAULT];
 return false;
 }
 else {
 if(data9 < 0 || isNaN(data9)){
-validate238.errors = [FAULT];
+validate332.errors = [FAULT];
 return false;
 }
 }
@@ -6738,16 +8187,16 @@ var valid0 = true;
 }
 }
 else {
-validate238.errors = [FAULT];
+validate332.errors = [FAULT];
 return false;
 }
 }
-validate238.errors = vErrors;
+validate332.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate237(data){
+function validate331(data){
 /*# sourceURL="start" */;
 let vErrors = null;
 let errors = 0;
@@ -6755,14 +8204,14 @@ if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if(((data.whole === undefined) && (missing0 = "whole")) || ((data.head === undefined) && (missing0 = "head"))){
-validate237.errors = [FAULT];
+validate331.errors = [FAULT];
 return false;
 }
 else {
 if(data.whole !== undefined){
 const _errs1 = errors;
 if(typeof data.whole !== "boolean"){
-validate237.errors = [FAULT];
+validate331.errors = [FAULT];
 return false;
 }
 var valid0 = _errs1 === errors;
@@ -6773,8 +8222,8 @@ var valid0 = true;
 if(valid0){
 if(data.head !== undefined){
 const _errs3 = errors;
-if(!(validate238(data.head))){
-vErrors = vErrors === null ? validate238.errors : vErrors.concat(validate238.errors);
+if(!(validate332(data.head))){
+vErrors = vErrors === null ? validate332.errors : vErrors.concat(validate332.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs3 === errors;
@@ -6786,24 +8235,24 @@ var valid0 = true;
 }
 }
 else {
-validate237.errors = [FAULT];
+validate331.errors = [FAULT];
 return false;
 }
 }
-validate237.errors = vErrors;
+validate331.errors = vErrors;
 return errors === 0;
 }
 
-export const copies = validate251;
-const schema100 = {"type":"object","required":["bodies","changed","removed","usage"],"properties":{"bodies":{"$ref":"shared#/$defs/part60"},"bodyHashes":{"$ref":"shared#/$defs/part61"},"changed":{"$ref":"shared#/$defs/part80"},"removed":{"$ref":"shared#/$defs/part4"},"patches":{"$ref":"shared#/$defs/part84"},"usage":{"$ref":"shared#/$defs/part86"}},"$id":"copies"};
+export const copies = validate345;
+const schema133 = {"type":"object","required":["bodies","changed","removed","usage"],"properties":{"bodies":{"$ref":"shared#/$defs/part60"},"bodyHashes":{"$ref":"shared#/$defs/part61"},"changed":{"$ref":"shared#/$defs/part80"},"removed":{"$ref":"shared#/$defs/part4"},"patches":{"$ref":"shared#/$defs/part117"},"usage":{"$ref":"shared#/$defs/part119"}},"$id":"copies"};
 
-function validate252(data){
+function validate346(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 4000){
-validate252.errors = [FAULT];
+validate346.errors = [FAULT];
 return false;
 }
 else {
@@ -6823,22 +8272,22 @@ break;
 }
 }
 else {
-validate252.errors = [FAULT];
+validate346.errors = [FAULT];
 return false;
 }
 }
-validate252.errors = vErrors;
+validate346.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate255(data){
+function validate349(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 4000){
-validate255.errors = [FAULT];
+validate349.errors = [FAULT];
 return false;
 }
 else {
@@ -6850,12 +8299,12 @@ const _errs1 = errors;
 if(errors === _errs1){
 if(typeof data0 === "string"){
 if(!pattern3.test(data0)){
-validate255.errors = [FAULT];
+validate349.errors = [FAULT];
 return false;
 }
 }
 else {
-validate255.errors = [FAULT];
+validate349.errors = [FAULT];
 return false;
 }
 }
@@ -6867,22 +8316,22 @@ break;
 }
 }
 else {
-validate255.errors = [FAULT];
+validate349.errors = [FAULT];
 return false;
 }
 }
-validate255.errors = vErrors;
+validate349.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate257(data){
+function validate351(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 4000){
-validate257.errors = [FAULT];
+validate351.errors = [FAULT];
 return false;
 }
 else {
@@ -6902,22 +8351,22 @@ break;
 }
 }
 else {
-validate257.errors = [FAULT];
+validate351.errors = [FAULT];
 return false;
 }
 }
-validate257.errors = vErrors;
+validate351.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate260(data){
+function validate354(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 4000){
-validate260.errors = [FAULT];
+validate354.errors = [FAULT];
 return false;
 }
 else {
@@ -6937,22 +8386,82 @@ break;
 }
 }
 else {
-validate260.errors = [FAULT];
+validate354.errors = [FAULT];
 return false;
 }
 }
-validate260.errors = vErrors;
+validate354.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate263(data){
+function validate357(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if(((data.facts === undefined) && (missing0 = "facts")) || ((data.tasks === undefined) && (missing0 = "tasks"))){
+validate357.errors = [FAULT];
+return false;
+}
+else {
+if(data.copies !== undefined){
+const _errs1 = errors;
+if(!(validate33(data.copies))){
+vErrors = vErrors === null ? validate33.errors : vErrors.concat(validate33.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.facts !== undefined){
+const _errs2 = errors;
+if(!(validate218(data.facts))){
+vErrors = vErrors === null ? validate218.errors : vErrors.concat(validate218.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.tasks !== undefined){
+const _errs3 = errors;
+if(!(validate279(data.tasks))){
+vErrors = vErrors === null ? validate279.errors : vErrors.concat(validate279.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs3 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+else {
+validate357.errors = [FAULT];
+return false;
+}
+}
+validate357.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate362(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 4000){
-validate263.errors = [FAULT];
+validate362.errors = [FAULT];
 return false;
 }
 else {
@@ -6960,8 +8469,8 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate217(data[i0]))){
-vErrors = vErrors === null ? validate217.errors : vErrors.concat(validate217.errors);
+if(!(validate328(data[i0]))){
+vErrors = vErrors === null ? validate328.errors : vErrors.concat(validate328.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
@@ -6972,51 +8481,16 @@ break;
 }
 }
 else {
-validate263.errors = [FAULT];
+validate362.errors = [FAULT];
 return false;
 }
 }
-validate263.errors = vErrors;
+validate362.errors = vErrors;
 return errors === 0;
 }
 
 
-function validate266(data){
-let vErrors = null;
-let errors = 0;
-if(errors === 0){
-if(Array.isArray(data)){
-if(data.length > 4000){
-validate266.errors = [FAULT];
-return false;
-}
-else {
-var valid0 = true;
-const len0 = data.length;
-for(let i0=0; i0<len0; i0++){
-const _errs1 = errors;
-if(!(validate234(data[i0]))){
-vErrors = vErrors === null ? validate234.errors : vErrors.concat(validate234.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs1 === errors;
-if(!valid0){
-break;
-}
-}
-}
-}
-else {
-validate266.errors = [FAULT];
-return false;
-}
-}
-validate266.errors = vErrors;
-return errors === 0;
-}
-
-
-function validate251(data){
+function validate345(data){
 /*# sourceURL="copies" */;
 let vErrors = null;
 let errors = 0;
@@ -7024,14 +8498,14 @@ if(errors === 0){
 if(data && typeof data == "object" && !Array.isArray(data)){
 let missing0;
 if(((((data.bodies === undefined) && (missing0 = "bodies")) || ((data.changed === undefined) && (missing0 = "changed"))) || ((data.removed === undefined) && (missing0 = "removed"))) || ((data.usage === undefined) && (missing0 = "usage"))){
-validate251.errors = [FAULT];
+validate345.errors = [FAULT];
 return false;
 }
 else {
 if(data.bodies !== undefined){
 const _errs1 = errors;
-if(!(validate252(data.bodies))){
-vErrors = vErrors === null ? validate252.errors : vErrors.concat(validate252.errors);
+if(!(validate346(data.bodies))){
+vErrors = vErrors === null ? validate346.errors : vErrors.concat(validate346.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
@@ -7042,8 +8516,8 @@ var valid0 = true;
 if(valid0){
 if(data.bodyHashes !== undefined){
 const _errs2 = errors;
-if(!(validate255(data.bodyHashes))){
-vErrors = vErrors === null ? validate255.errors : vErrors.concat(validate255.errors);
+if(!(validate349(data.bodyHashes))){
+vErrors = vErrors === null ? validate349.errors : vErrors.concat(validate349.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs2 === errors;
@@ -7054,8 +8528,8 @@ var valid0 = true;
 if(valid0){
 if(data.changed !== undefined){
 const _errs3 = errors;
-if(!(validate257(data.changed))){
-vErrors = vErrors === null ? validate257.errors : vErrors.concat(validate257.errors);
+if(!(validate351(data.changed))){
+vErrors = vErrors === null ? validate351.errors : vErrors.concat(validate351.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs3 === errors;
@@ -7066,8 +8540,8 @@ var valid0 = true;
 if(valid0){
 if(data.removed !== undefined){
 const _errs4 = errors;
-if(!(validate260(data.removed))){
-vErrors = vErrors === null ? validate260.errors : vErrors.concat(validate260.errors);
+if(!(validate354(data.removed))){
+vErrors = vErrors === null ? validate354.errors : vErrors.concat(validate354.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs4 === errors;
@@ -7078,8 +8552,8 @@ var valid0 = true;
 if(valid0){
 if(data.patches !== undefined){
 const _errs5 = errors;
-if(!(validate263(data.patches))){
-vErrors = vErrors === null ? validate263.errors : vErrors.concat(validate263.errors);
+if(!(validate357(data.patches))){
+vErrors = vErrors === null ? validate357.errors : vErrors.concat(validate357.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs5 === errors;
@@ -7090,8 +8564,8 @@ var valid0 = true;
 if(valid0){
 if(data.usage !== undefined){
 const _errs6 = errors;
-if(!(validate266(data.usage))){
-vErrors = vErrors === null ? validate266.errors : vErrors.concat(validate266.errors);
+if(!(validate362(data.usage))){
+vErrors = vErrors === null ? validate362.errors : vErrors.concat(validate362.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs6 === errors;
@@ -7107,327 +8581,24 @@ var valid0 = true;
 }
 }
 else {
-validate251.errors = [FAULT];
+validate345.errors = [FAULT];
 return false;
 }
 }
-validate251.errors = vErrors;
+validate345.errors = vErrors;
 return errors === 0;
 }
 
-export const patches = validate269;
-const schema107 = {"type":"array","items":{"$ref":"shared#/$defs/part83"},"maxItems":4000,"$id":"patches"};
+export const patches = validate365;
+const schema140 = {"type":"object","required":["facts","tasks"],"properties":{"copies":{"$ref":"shared#/$defs/part4"},"facts":{"$ref":"shared#/$defs/part102"},"tasks":{"$ref":"shared#/$defs/part116"}},"$id":"patches"};
 
-function validate270(data){
-let vErrors = null;
-let errors = 0;
-if(errors === 0){
-if(data && typeof data == "object" && !Array.isArray(data)){
-let missing0;
-if((data.allocation === undefined) && (missing0 = "allocation")){
-validate270.errors = [FAULT];
-return false;
-}
-else {
-if(data.phase !== undefined){
-const _errs1 = errors;
-if(!(validate173(data.phase))){
-vErrors = vErrors === null ? validate173.errors : vErrors.concat(validate173.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs1 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.health !== undefined){
-let data1 = data.health;
-const _errs2 = errors;
-if(typeof data1 !== "string"){
-validate270.errors = [FAULT];
-return false;
-}
-if(!(((data1 === "healthy") || (data1 === "unhealthy")) || (data1 === "unproven"))){
-validate270.errors = [FAULT];
-return false;
-}
-var valid0 = _errs2 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.wasHealthy !== undefined){
-let data2 = data.wasHealthy;
-const _errs4 = errors;
-if(typeof data2 !== "boolean"){
-validate270.errors = [FAULT];
-return false;
-}
-if(true !== data2){
-validate270.errors = [FAULT];
-return false;
-}
-var valid0 = _errs4 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.everHealthy !== undefined){
-const _errs6 = errors;
-if(typeof data.everHealthy !== "boolean"){
-validate270.errors = [FAULT];
-return false;
-}
-var valid0 = _errs6 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.failure !== undefined){
-const _errs8 = errors;
-if(!(validate175(data.failure))){
-vErrors = vErrors === null ? validate175.errors : vErrors.concat(validate175.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs8 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.stopWaits !== undefined){
-const _errs9 = errors;
-if(!(validate185(data.stopWaits))){
-vErrors = vErrors === null ? validate185.errors : vErrors.concat(validate185.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs9 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.ports !== undefined){
-const _errs10 = errors;
-if(!(validate189(data.ports))){
-vErrors = vErrors === null ? validate189.errors : vErrors.concat(validate189.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs10 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.address !== undefined){
-let data7 = data.address;
-const _errs11 = errors;
-if((typeof data7 !== "string") && (data7 !== null)){
-validate270.errors = [FAULT];
-return false;
-}
-if(errors === _errs11){
-if(typeof data7 === "string"){
-if(func2(data7) > 1024){
-validate270.errors = [FAULT];
-return false;
-}
-}
-}
-var valid0 = _errs11 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.acceptedForMs !== undefined){
-let data8 = data.acceptedForMs;
-const _errs14 = errors;
-if(errors === _errs14){
-if((typeof data8 == "number") && (isFinite(data8))){
-if(data8 < 0 || isNaN(data8)){
-validate270.errors = [FAULT];
-return false;
-}
-}
-else {
-validate270.errors = [FAULT];
-return false;
-}
-}
-var valid0 = _errs14 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.firstStartedForMs !== undefined){
-let data9 = data.firstStartedForMs;
-const _errs16 = errors;
-if((!((typeof data9 == "number") && (isFinite(data9)))) && (data9 !== null)){
-validate270.errors = [FAULT];
-return false;
-}
-if(errors === _errs16){
-if((typeof data9 == "number") && (isFinite(data9))){
-if(data9 < 0 || isNaN(data9)){
-validate270.errors = [FAULT];
-return false;
-}
-}
-}
-var valid0 = _errs16 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.runningForMs !== undefined){
-let data10 = data.runningForMs;
-const _errs19 = errors;
-if((!((typeof data10 == "number") && (isFinite(data10)))) && (data10 !== null)){
-validate270.errors = [FAULT];
-return false;
-}
-if(errors === _errs19){
-if((typeof data10 == "number") && (isFinite(data10))){
-if(data10 < 0 || isNaN(data10)){
-validate270.errors = [FAULT];
-return false;
-}
-}
-}
-var valid0 = _errs19 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.healthyForMs !== undefined){
-let data11 = data.healthyForMs;
-const _errs22 = errors;
-if((!((typeof data11 == "number") && (isFinite(data11)))) && (data11 !== null)){
-validate270.errors = [FAULT];
-return false;
-}
-if(errors === _errs22){
-if((typeof data11 == "number") && (isFinite(data11))){
-if(data11 < 0 || isNaN(data11)){
-validate270.errors = [FAULT];
-return false;
-}
-}
-}
-var valid0 = _errs22 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.firstHealthyForMs !== undefined){
-let data12 = data.firstHealthyForMs;
-const _errs25 = errors;
-if((!((typeof data12 == "number") && (isFinite(data12)))) && (data12 !== null)){
-validate270.errors = [FAULT];
-return false;
-}
-if(errors === _errs25){
-if((typeof data12 == "number") && (isFinite(data12))){
-if(data12 < 0 || isNaN(data12)){
-validate270.errors = [FAULT];
-return false;
-}
-}
-}
-var valid0 = _errs25 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.deadForMs !== undefined){
-let data13 = data.deadForMs;
-const _errs28 = errors;
-if((!((typeof data13 == "number") && (isFinite(data13)))) && (data13 !== null)){
-validate270.errors = [FAULT];
-return false;
-}
-if(errors === _errs28){
-if((typeof data13 == "number") && (isFinite(data13))){
-if(data13 < 0 || isNaN(data13)){
-validate270.errors = [FAULT];
-return false;
-}
-}
-}
-var valid0 = _errs28 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.allocation !== undefined){
-const _errs31 = errors;
-if(!(validate34(data.allocation))){
-vErrors = vErrors === null ? validate34.errors : vErrors.concat(validate34.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs31 === errors;
-}
-else {
-var valid0 = true;
-}
-if(valid0){
-if(data.tasks !== undefined){
-const _errs32 = errors;
-if(!(validate223(data.tasks))){
-vErrors = vErrors === null ? validate223.errors : vErrors.concat(validate223.errors);
-errors = vErrors.length;
-}
-var valid0 = _errs32 === errors;
-}
-else {
-var valid0 = true;
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-}
-else {
-validate270.errors = [FAULT];
-return false;
-}
-}
-validate270.errors = vErrors;
-return errors === 0;
-}
-
-
-function validate269(data){
-/*# sourceURL="patches" */;
+function validate366(data){
 let vErrors = null;
 let errors = 0;
 if(errors === 0){
 if(Array.isArray(data)){
 if(data.length > 4000){
-validate269.errors = [FAULT];
+validate366.errors = [FAULT];
 return false;
 }
 else {
@@ -7435,8 +8606,8 @@ var valid0 = true;
 const len0 = data.length;
 for(let i0=0; i0<len0; i0++){
 const _errs1 = errors;
-if(!(validate270(data[i0]))){
-vErrors = vErrors === null ? validate270.errors : vErrors.concat(validate270.errors);
+if(!(validate34(data[i0]))){
+vErrors = vErrors === null ? validate34.errors : vErrors.concat(validate34.errors);
 errors = vErrors.length;
 }
 var valid0 = _errs1 === errors;
@@ -7447,11 +8618,373 @@ break;
 }
 }
 else {
-validate269.errors = [FAULT];
+validate366.errors = [FAULT];
 return false;
 }
 }
-validate269.errors = vErrors;
+validate366.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate369(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.phase !== undefined){
+const _errs1 = errors;
+if(!(validate219(data.phase))){
+vErrors = vErrors === null ? validate219.errors : vErrors.concat(validate219.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.health !== undefined){
+const _errs2 = errors;
+if(!(validate226(data.health))){
+vErrors = vErrors === null ? validate226.errors : vErrors.concat(validate226.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.wasHealthy !== undefined){
+const _errs3 = errors;
+if(!(validate231(data.wasHealthy))){
+vErrors = vErrors === null ? validate231.errors : vErrors.concat(validate231.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs3 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.everHealthy !== undefined){
+const _errs4 = errors;
+if(!(validate236(data.everHealthy))){
+vErrors = vErrors === null ? validate236.errors : vErrors.concat(validate236.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs4 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.failure !== undefined){
+const _errs5 = errors;
+if(!(validate241(data.failure))){
+vErrors = vErrors === null ? validate241.errors : vErrors.concat(validate241.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs5 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.stopWaits !== undefined){
+const _errs6 = errors;
+if(!(validate247(data.stopWaits))){
+vErrors = vErrors === null ? validate247.errors : vErrors.concat(validate247.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs6 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.ports !== undefined){
+const _errs7 = errors;
+if(!(validate253(data.ports))){
+vErrors = vErrors === null ? validate253.errors : vErrors.concat(validate253.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs7 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.address !== undefined){
+const _errs8 = errors;
+if(!(validate259(data.address))){
+vErrors = vErrors === null ? validate259.errors : vErrors.concat(validate259.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs8 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.acceptedForMs !== undefined){
+const _errs9 = errors;
+if(!(validate264(data.acceptedForMs))){
+vErrors = vErrors === null ? validate264.errors : vErrors.concat(validate264.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs9 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.firstStartedForMs !== undefined){
+const _errs10 = errors;
+if(!(validate269(data.firstStartedForMs))){
+vErrors = vErrors === null ? validate269.errors : vErrors.concat(validate269.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs10 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.runningForMs !== undefined){
+const _errs11 = errors;
+if(!(validate269(data.runningForMs))){
+vErrors = vErrors === null ? validate269.errors : vErrors.concat(validate269.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs11 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.healthyForMs !== undefined){
+const _errs12 = errors;
+if(!(validate269(data.healthyForMs))){
+vErrors = vErrors === null ? validate269.errors : vErrors.concat(validate269.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs12 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.firstHealthyForMs !== undefined){
+const _errs13 = errors;
+if(!(validate269(data.firstHealthyForMs))){
+vErrors = vErrors === null ? validate269.errors : vErrors.concat(validate269.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs13 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.deadForMs !== undefined){
+const _errs14 = errors;
+if(!(validate269(data.deadForMs))){
+vErrors = vErrors === null ? validate269.errors : vErrors.concat(validate269.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs14 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+}
+else {
+validate369.errors = [FAULT];
+return false;
+}
+}
+validate369.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate385(data){
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+if(data.state !== undefined){
+const _errs1 = errors;
+if(!(validate280(data.state))){
+vErrors = vErrors === null ? validate280.errors : vErrors.concat(validate280.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.restarts !== undefined){
+const _errs2 = errors;
+if(!(validate287(data.restarts))){
+vErrors = vErrors === null ? validate287.errors : vErrors.concat(validate287.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.health !== undefined){
+const _errs3 = errors;
+if(!(validate293(data.health))){
+vErrors = vErrors === null ? validate293.errors : vErrors.concat(validate293.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs3 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.lastCheck !== undefined){
+const _errs4 = errors;
+if(!(validate298(data.lastCheck))){
+vErrors = vErrors === null ? validate298.errors : vErrors.concat(validate298.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs4 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.log !== undefined){
+const _errs5 = errors;
+if(!(validate304(data.log))){
+vErrors = vErrors === null ? validate304.errors : vErrors.concat(validate304.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs5 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.exit !== undefined){
+const _errs6 = errors;
+if(!(validate311(data.exit))){
+vErrors = vErrors === null ? validate311.errors : vErrors.concat(validate311.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs6 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.pid !== undefined){
+const _errs7 = errors;
+if(!(validate318(data.pid))){
+vErrors = vErrors === null ? validate318.errors : vErrors.concat(validate318.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs7 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+}
+}
+}
+else {
+validate385.errors = [FAULT];
+return false;
+}
+}
+validate385.errors = vErrors;
+return errors === 0;
+}
+
+
+function validate365(data){
+/*# sourceURL="patches" */;
+let vErrors = null;
+let errors = 0;
+if(errors === 0){
+if(data && typeof data == "object" && !Array.isArray(data)){
+let missing0;
+if(((data.facts === undefined) && (missing0 = "facts")) || ((data.tasks === undefined) && (missing0 = "tasks"))){
+validate365.errors = [FAULT];
+return false;
+}
+else {
+if(data.copies !== undefined){
+const _errs1 = errors;
+if(!(validate366(data.copies))){
+vErrors = vErrors === null ? validate366.errors : vErrors.concat(validate366.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs1 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.facts !== undefined){
+const _errs2 = errors;
+if(!(validate369(data.facts))){
+vErrors = vErrors === null ? validate369.errors : vErrors.concat(validate369.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs2 === errors;
+}
+else {
+var valid0 = true;
+}
+if(valid0){
+if(data.tasks !== undefined){
+const _errs3 = errors;
+if(!(validate385(data.tasks))){
+vErrors = vErrors === null ? validate385.errors : vErrors.concat(validate385.errors);
+errors = vErrors.length;
+}
+var valid0 = _errs3 === errors;
+}
+else {
+var valid0 = true;
+}
+}
+}
+}
+}
+else {
+validate365.errors = [FAULT];
+return false;
+}
+}
+validate365.errors = vErrors;
 return errors === 0;
 }
 export const checkers = { hello, report, start, copies, patches };

@@ -53,7 +53,11 @@ const report = SessionRequest.encode({
     value: { sequence: 1n, frame: json(encodeReport(null, reportOf('n1'), 0).frame) },
   },
 }).finish();
-const patches = [{ allocation: '0123456789abcdef-0-0', health: 'healthy', tasks: [{ pid: 1 }] }];
+const patches = {
+  copies: ['0123456789abcdef-0-0'],
+  facts: { health: { is: ['healthy'] } },
+  tasks: { pid: { at: [0], task: [0], is: [1] } },
+};
 const patched = SessionRequest.encode({
   frame: {
     $case: 'report',

@@ -202,7 +202,7 @@ test('the last contact is when the report was sent that was acknowledged, not it
 });
 
 test.each([
-  [true, [], [{ allocation: COPY.allocation, tasks: [{ restarts: 1 }] }]],
+  [true, [], { copies: [COPY.allocation], facts: {}, tasks: { restarts: { is: [1] } } }],
   [false, [expect.objectContaining({ allocation: COPY.allocation })], undefined],
 ])(
   'copies are patched where the reconciler says it takes patches: %s',

@@ -279,7 +279,8 @@ describe('a runner that sends what it must not', () => {
   });
 
   test('is refused a patch of a copy that it never sent', async () => {
-    const patches = [{ allocation: `${'a'.repeat(16)}-0-1`, health: 'healthy' }];
+    const copies = [`${'a'.repeat(16)}-0-1`];
+    const patches = { copies, facts: { health: { is: ['healthy'] } }, tasks: {} };
     const none = { bodies: [], changed: [], removed: [], usage: [] };
     const patched = { whole: false, head: reportOf('n1'), ...none, patches };
     const answers = await session([
@@ -287,7 +288,7 @@ describe('a runner that sends what it must not', () => {
       whole(reportOf('n1')),
       raw(JSON.stringify(patched)),
     ]);
-    expect(refusalIn(answers)).toContain('aaaaaaaaaaaaaaaa-0-1 has changed and was never sent');
+    expect(refusalIn(answers)).toContain('copy 0 of its list has changed and was never sent');
   });
 
   test('keeps its last good report, and is heard again when it mends its ways', async () => {

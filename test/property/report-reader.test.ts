@@ -88,7 +88,7 @@ const restarted = (of: NodeReport): NodeReport => ({
 const PIECES = [
   '{', '}', '[', ']', ',', '"', ' ', '0', '-1', '\\', '\u00e9', '\\u001b', '},{', '}}',
   ',"bodies":', ',"bodies":[]', ',"whole":true', ',"head":{"node":"n2"}', '"head":null,',
-  '"usage":[]', ',"usage":', '"patches":[],', '"tasks":[{"name":7}],', '"__proto__":{"head":1},', '{"x":{"y":1',
+  '"usage":[]', ',"usage":', '"patches":{"facts":{},"tasks":{}},', ',"at":[0]', ',"task":[1]', '"tasks":[{"name":7}],', '"__proto__":{"head":1},', '{"x":{"y":1',
 ];
 
 interface Edit {
@@ -126,7 +126,7 @@ const framesOf = (reports: readonly NodeReport[]): readonly Buffer[] => {
 const known = (read: ReturnType<ReadReport>): unknown => {
   if (!read.ok) return read;
   const frame = 'short' in read ? shortFrame(read.short) : read.frame;
-  const { whole, head, bodies, changed, removed, patches = [], usage } = frame;
+  const { whole, head, bodies, changed, removed, patches, usage } = frame;
   return { whole, head, bodies, changed, removed, patches, usage };
 };
 
@@ -159,7 +159,7 @@ test('whatever was read before, a frame says what it says when it is read whole'
         answers[whole.ok ? 'yes' : 'no'] += 1;
         const quick = read(bytes);
         if (quick.ok && 'short' in quick)
-          answers[quick.short.patches.length > 0 ? 'patched' : 'quiet'] += 1;
+          answers[quick.short.patches === null ? 'quiet' : 'patched'] += 1;
         expect(known(quick)).toEqual(known(whole));
       }
     }),

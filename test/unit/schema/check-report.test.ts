@@ -143,25 +143,43 @@ describe('a report', () => {
   });
 
   it.each<[string, object, string]>([
-    ['an unknown phase', { phase: 'asleep' }, 'patches/0/phase: must be equal to'],
-    ['a task of another form', { tasks: [{ restarts: -1 }] }, 'patches/0/tasks/0/restarts: must'],
-    ['an age that is none', { healthyForMs: '1' }, 'patches/0/healthyForMs: must'],
-    ['a log that a terminal obeys', { tasks: [{ log: ['\u001b[2J'] }] }, 'tasks/0/log/0: must'],
-    ['another id', { allocation: '../x' }, 'patches/0/allocation: must match pattern'],
-    ['a copy that is sent as a whole too', {}, 'an allocation stands in it twice'],
-  ])('with a patch of %s is refused', (_name, patch, why) => {
-    const frame = changedAt(sent(), ['patches'], [{ allocation: ID, ...patch }]);
-    const checked = checkReport(frame, FROM);
+    [
+      'an unknown phase',
+      { facts: { phase: { is: ['asleep'] } } },
+      'facts/phase/is/0: must be equal',
+    ],
+    [
+      'a task of another form',
+      { tasks: { restarts: { is: [-1] } } },
+      'patches/tasks/restarts/is/0: must',
+    ],
+    ['an age that is none', { facts: { healthyForMs: { is: ['1'] } } }, 'healthyForMs/is/0: must'],
+    [
+      'a log that a terminal obeys',
+      { tasks: { log: { is: [['\u001b[2J']] } } },
+      'log/is/0/0: must',
+    ],
+    ['another id', { copies: ['../x'] }, 'patches/copies/0: must match pattern'],
+    ['a place that is none', { tasks: { pid: { at: [-1], is: [1] } } }, 'tasks/pid/at/0: must'],
+    ['a task that is none', { tasks: { pid: { task: [0.5], is: [1] } } }, 'tasks/pid/task/0: must'],
+    ['a field without values', { facts: { phase: { at: [0] } } }, 'facts/phase: must have'],
+    ['a list in place of columns', { facts: undefined }, 'patches: must have'],
+  ])('with a patch of %s is refused', (_name, columns, why) => {
+    const patches = { facts: {}, tasks: {}, ...columns };
+    const checked = checkReport(changedAt(sent(), ['patches'], patches), FROM);
     expect(checked).toMatchObject({ ok: false, why: expect.stringContaining(why) });
-    const isAlone = why.includes('twice');
-    expect(checkPatches([{ allocation: ID, ...patch }]) === null).toBe(!isAlone);
+    expect(checkPatches(JSON.parse(JSON.stringify(patches)))).toBeNull();
   });
 
-  it('has patches without control characters, and each copy once', () => {
-    const patch = { allocation: ID, tasks: [{ lastCheck: 'a\u0007b' }, { lastCheck: null }, {}] };
-    const plain = { allocation: ID, tasks: [{ lastCheck: 'a b' }, { lastCheck: null }, {}] };
-    expect(checkPatches([patch])).toEqual([plain]);
-    expect(checkPatches([patch, patch])).toBeNull();
+  it('has patches without control characters', () => {
+    const failure = { blame: 'version', kind: 'exit', task: null, message: 'a\rb', ageMs: 1 };
+    const patches = (message: string, lastCheck: string) => ({
+      facts: { failure: { is: [null, { ...failure, message }] } },
+      tasks: { lastCheck: { is: [lastCheck, null] }, pid: { is: [1, 2] } },
+    });
+    expect(checkPatches(patches('a\rb', 'c\u0007d'))).toEqual(patches('a b', 'c d'));
+    expect(checkPatches(patches('a b', 'c\u0007d'))).toEqual(patches('a b', 'c d'));
+    expect(checkPatches(patches('a\rb', 'c d'))).toEqual(patches('a b', 'c d'));
   });
 
   it('has no control characters in its sentences', () => {

@@ -4,7 +4,8 @@ import { expect, test } from 'vitest';
 import type { AllocationReport } from '../../../schema/orders.ts';
 import { applyReport, encodeReport, TEXT_CHARS } from '../../../schema/wire.ts';
 import { aged } from '../../../schema/wire-ages.ts';
-import { laterPatch, withPatch } from '../../../schema/wire-patch.ts';
+import { patchesOf } from '../../../schema/wire-columns.ts';
+import { withPatch } from '../../../schema/wire-patch.ts';
 import { body, group, task } from '../../support/bodies.ts';
 import { copyWith, reportWith } from '../../support/reports.ts';
 
@@ -72,7 +73,8 @@ test.each<[string, AllocationReport, object]>([
   const { frame, taken } = sentOf(after);
   expect(frame.changed).toEqual([]);
   const isSame = Object.keys(patch).length === 0;
-  expect(frame.patches ?? []).toEqual(isSame ? [] : [{ allocation: ID, ...patch }]);
+  const patches = frame.patches && patchesOf(frame.patches, frame.head.accepted);
+  expect(patches).toEqual(isSame ? undefined : [{ allocation: ID, ...patch }]);
   expect(taken).toEqual({ ok: true, report: reportOf(after) });
 });
 
@@ -100,22 +102,4 @@ test('of a newer runner only what is known is taken', () => {
   const task = { pid: 9, name: 'cache', later: 1 };
   const patch = { allocation: ID, tasks: [task, {}], usage: null, body: 7 };
   expect(withPatch(COPY, patch)).toEqual({ ...COPY, tasks: [{ ...WEB, pid: 9 }, COPY.tasks[1]] });
-});
-
-test('two patches in one do what they do one after the other', () => {
-  const first = { allocation: ID, failure: FAILURE, healthyForMs: 4, tasks: [{ restarts: 1 }, {}] };
-  const second = { allocation: ID, healthyForMs: null, tasks: [{ pid: 9 }, { restarts: 2 }] };
-  const one = withPatch(aged(COPY, ELAPSED), laterPatch(first, ELAPSED, second));
-  expect(one).toEqual(withPatch(aged(withPatch(COPY, first), ELAPSED), second));
-  expect(one.failure?.ageMs).toBe(13);
-});
-
-test.each<[string, object, string]>([
-  ['of a copy that was never sent', { allocation: 'b' }, 'b has changed and was never sent'],
-  ['with tasks of another copy', { tasks: [{}] }, `${ID} has changed in tasks that were never`],
-])('a patch %s is refused', (_name, change, why) => {
-  const { frame } = sentOf(older);
-  const patches = [{ allocation: ID, ...change }];
-  const taken = applyReport(reportOf(COPY), ELAPSED, { ...frame, patches });
-  expect(taken).toMatchObject({ ok: false, why: expect.stringContaining(why) });
 });
