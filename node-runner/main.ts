@@ -3,6 +3,7 @@
 // running.
 // Not here: any decision.
 
+import { setMaxListeners } from 'node:events';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sha256 } from '../schema/hash.ts';
@@ -102,6 +103,8 @@ export const startRunner = async (settings: RunnerSettings): Promise<Runner> => 
   const identity = identityFolder(root);
   const abort = new AbortController();
   const { signal } = abort;
+  // Every call that is under way listens to it, until it ends.
+  setMaxListeners(0, signal);
   // Before all else that takes time: copies of an earlier runner are asking.
   const discovery = await startDiscovery(settings, { network, log, signal });
   const { heard: catalogue } = discovery;

@@ -4,10 +4,10 @@
 import { describe, expect, it } from 'vitest';
 import { observe } from '../../reconciler/live/observe.ts';
 import { forecast } from '../../reconciler/plan/forecast.ts';
-import { createTick } from '../../node-runner/tick.ts';
 import type { FailureRecord, StopImage } from '../../schema/orders.ts';
 import type { GroupSpec } from '../../schema/spec.ts';
-import { testNode, testOrders, testTask } from '../support/runner-specs.ts';
+import { living } from '../support/runner-life.ts';
+import { testOrders, testTask } from '../support/runner-specs.ts';
 import { createWorld, failure, type World } from '../support/runner-world.ts';
 import {
   createCluster,
@@ -136,18 +136,9 @@ it('a drain fetches the image where the copy goes on, unless a copy there runs i
 
 describe('the runner', () => {
   const fetch = [{ repository: 'r/web', digest: 'sha256:bb' }];
-  const withRunner = async (use: (world: World) => Promise<void>): Promise<void> => {
+  const withRunner = (use: (world: World) => Promise<void>): Promise<void> => {
     const world = createWorld();
-    const end = new AbortController();
-    const done = createTick(world.ports, testNode).run(end.signal);
-    try {
-      await world.advance(200);
-      await use(world);
-    } finally {
-      end.abort();
-      await world.advance(2000);
-      await done;
-    }
+    return living(world, () => use(world));
   };
   const pulls = (world: World) => world.calls.filter((call) => call.startsWith('pull ')).length;
 

@@ -1,6 +1,5 @@
 // The runner's whole loop on a world in memory: start, restart, stop, adoption, waiting, failures.
 import { describe, expect, it } from 'vitest';
-import { createTick } from '../../node-runner/tick.ts';
 import type { NodeOrders } from '../../schema/orders.ts';
 import {
   runItem,
@@ -8,28 +7,17 @@ import {
   tcpCheck,
   testBody,
   testGroup,
-  testNode,
   testOrders,
   testTask,
 } from '../support/runner-specs.ts';
+import { living } from '../support/runner-life.ts';
 import type { World } from '../support/runner-world.ts';
 import { createWorld, failure } from '../support/runner-world.ts';
 
-const running = async (
+const running = (
   use: (world: World) => Promise<void>,
   world: World = createWorld(),
-): Promise<void> => {
-  const end = new AbortController();
-  const done = createTick(world.ports, testNode).run(end.signal);
-  try {
-    await world.advance(200);
-    await use(world);
-  } finally {
-    end.abort();
-    await world.advance(2000);
-    await done;
-  }
-};
+): Promise<void> => living(world, () => use(world));
 
 const orders = (generation: number, ...items: Parameters<typeof testOrders>[1]): NodeOrders =>
   testOrders(generation, items);
