@@ -21,8 +21,9 @@ import { freshReport, running } from '../support/model-nodes.ts';
 import { endProgram, forkProgram } from '../support/program.ts';
 
 const COPIES = 20;
-const REPORTS = 4000;
-const ROUNDS = 9;
+/** In a round: so many that a pause of the machine does not decide it. */
+const REPORTS = 8000;
+const ROUNDS = 15;
 const GOAL = 0.7;
 const REPORT_EVERY_MS = 5000;
 
