@@ -97,6 +97,15 @@ test('patches are the same at the other end', () => {
   );
 });
 
+test('of a copy that is listed twice all is one patch', () => {
+  const columns: Columns = {
+    copies: ['a', 'a'],
+    facts: { health: { is: ['healthy', 'unhealthy'] }, address: { at: [0], is: ['x'] } },
+    tasks: {},
+  };
+  expect(patchesOf(columns, [])).toEqual([{ allocation: 'a', health: 'unhealthy', address: 'x' }]);
+});
+
 test('what is added later counts, and the rest stays', () => {
   const patch: WritablePatch = { allocation: 'a', health: 'healthy', tasks: [{ restarts: 1 }] };
   const columns: Columns = {
