@@ -76,6 +76,13 @@ const SUPERVISE_EVERY_MS = 1000;
 const ANSWERS_EVERY_LOOKS = 10;
 const ROTATE_EVERY_MS = 30_000;
 
+const runtimeOptions = ({ root, registryLogins, insecureRegistries }: RunnerSettings) => ({
+  namespace: CONTAINERD_NAMESPACE,
+  runcRoot: join(root, 'runc'),
+  execFolder: join(root, 'exec'),
+  registry: { loginsPath: registryLogins, insecure: insecureRegistries },
+});
+
 export const startRunner = async (settings: RunnerSettings): Promise<Runner> => {
   const log = createLog(`node ${settings.node}`);
   const ownNamespace = await inOwnNamespace();
@@ -90,13 +97,7 @@ export const startRunner = async (settings: RunnerSettings): Promise<Runner> => 
   const { root, node, cluster } = settings;
   const clock = createClock();
   const store = await createStore({ root, log });
-  const runtime = createContainerdRuntime({
-    socket,
-    namespace: CONTAINERD_NAMESPACE,
-    runcRoot: join(root, 'runc'),
-    execFolder: join(root, 'exec'),
-    registry: { loginsPath: settings.registryLogins, insecure: settings.insecureRegistries },
-  });
+  const runtime = createContainerdRuntime({ socket, ...runtimeOptions(settings) });
   await endLeftExecs(runtime, log);
   const network = await createNetwork(networkOptions(settings, log));
   const serve = serveStreams({ runtime, root });
