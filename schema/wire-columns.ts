@@ -36,6 +36,14 @@ export type WritablePatch = Writable<Omit<AllocationPatch, 'tasks'>> & {
   tasks?: Writable<TaskPatch>[];
 };
 
+const AGES = [
+  'acceptedForMs',
+  'firstStartedForMs',
+  'runningForMs',
+  'healthyForMs',
+  'firstHealthyForMs',
+  'deadForMs',
+] as const;
 /** What is known of a copy or a task; a newer runner may say more, which is not taken. */
 export const FACT_FIELDS = [
   'phase',
@@ -46,12 +54,7 @@ export const FACT_FIELDS = [
   'stopWaits',
   'ports',
   'address',
-  'acceptedForMs',
-  'firstStartedForMs',
-  'runningForMs',
-  'healthyForMs',
-  'firstHealthyForMs',
-  'deadForMs',
+  ...AGES,
 ] as const satisfies readonly (keyof Facts)[];
 export const TASK_FIELDS = [
   'state',
@@ -168,15 +171,6 @@ const taskIn = (patch: WritablePatch, task: number): Writable<TaskPatch> | undef
   while (tasks.length <= task) tasks.push({});
   return tasks[task];
 };
-
-const AGES = [
-  'acceptedForMs',
-  'firstStartedForMs',
-  'runningForMs',
-  'healthyForMs',
-  'firstHealthyForMs',
-  'deadForMs',
-] as const satisfies readonly (typeof FACT_FIELDS)[number][];
 
 /** The same, `elapsed` milliseconds later; earlier where that is negative. Most tell no age. */
 export const agedColumns = (columns: Columns, elapsed: Ms): Columns => {
