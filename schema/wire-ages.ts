@@ -4,7 +4,7 @@
 import type { AllocationReport } from './orders.ts';
 import type { Ms } from './spec.ts';
 
-type Writable<T> = { -readonly [Field in keyof T]: T[Field] };
+export type Writable<T> = { -readonly [Field in keyof T]: T[Field] };
 
 /**
  * A copy with this body and this use. Written out: where something is spread and changed, the

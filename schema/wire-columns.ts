@@ -5,6 +5,7 @@
 
 import type { AllocationReport } from './orders.ts';
 import type { Ms } from './spec.ts';
+import type { Writable } from './wire-ages.ts';
 import type { AllocationPatch, TaskPatch } from './wire-patch.ts';
 
 interface Column<Value> {
@@ -28,8 +29,6 @@ export interface Columns {
   readonly facts: { readonly [Field in keyof Facts]?: Column<Facts[Field]> };
   readonly tasks: { readonly [Field in keyof TaskFacts]?: TaskColumn<TaskFacts[Field]> };
 }
-
-type Writable<T> = { -readonly [Field in keyof T]: T[Field] };
 
 /** A patch to which more is added. */
 export type WritablePatch = Writable<Omit<AllocationPatch, 'tasks'>> & {

@@ -10,6 +10,7 @@ import type { SourceTree } from '../../../schema/source.ts';
 import type { HeardNode, LiveState } from '../../../schema/live.ts';
 import type { AllocationBody, AllocationReport, NodeOrders } from '../../../schema/orders.ts';
 import { body as testBody } from '../../support/bodies.ts';
+import { reportWith } from '../../support/reports.ts';
 import { ready, story, treeOf } from '../../support/tree.ts';
 
 const unused = () => {
@@ -30,21 +31,7 @@ const heardNode = (node: string): HeardNode => ({
   receivedAt: 0,
   connected: true,
   sent: null,
-  report: {
-    node,
-    cluster: 'shop',
-    acceptedGeneration: 0,
-    acceptedCommit: '',
-    acceptedHash: '',
-    accepted: [],
-    capacity: { cpuMilli: 1000, memoryBytes: 1024 ** 3 },
-    attributes: [],
-    address: '127.0.0.1',
-    allocations: [],
-    foreign: 0,
-    conditions: [],
-    portsTaken: [],
-  },
+  report: reportWith({ node, cluster: 'shop' }),
 });
 
 /** It runs and is healthy. */

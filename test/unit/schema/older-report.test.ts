@@ -3,45 +3,19 @@
 
 import { expect, test } from 'vitest';
 import { isOlderReport, olderReport } from '../../../schema/older-report.ts';
-import type { NodeReport } from '../../../schema/orders.ts';
 import { aged } from '../../../schema/wire-ages.ts';
+import { copyWith, reportWith } from '../../support/reports.ts';
 import { testBody } from '../../support/runner-specs.ts';
 
 const ID = `${'a'.repeat(16)}-0-1`;
-const first: NodeReport = {
+const AGES = { runningForMs: 80, healthyForMs: 70, firstHealthyForMs: 60 };
+const first = reportWith({
   node: 'n1',
   cluster: 'test',
   acceptedGeneration: 1,
-  acceptedCommit: '',
-  acceptedHash: '',
   accepted: [ID],
-  capacity: { cpuMilli: 1000, memoryBytes: 1 },
-  attributes: [],
-  address: '127.0.0.1',
-  allocations: [
-    {
-      allocation: ID,
-      body: testBody(ID),
-      phase: 'running',
-      health: 'healthy',
-      everHealthy: true,
-      tasks: [],
-      failure: null,
-      ports: [],
-      address: null,
-      usage: null,
-      acceptedForMs: 100,
-      firstStartedForMs: 90,
-      runningForMs: 80,
-      healthyForMs: 70,
-      firstHealthyForMs: 60,
-      deadForMs: null,
-    },
-  ],
-  foreign: 0,
-  conditions: [],
-  portsTaken: [],
-};
+  allocations: [copyWith(testBody(ID), { health: 'healthy', everHealthy: true, ...AGES })],
+});
 const { allocations, ...head } = first;
 const [copy] = allocations;
 
